@@ -1,0 +1,76 @@
+"""hbm_stan: complete, no and partial pooling of grouped data with Stan, checked, compared and reported.
+
+The public names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hbm_stan.compare import Comparison as Comparison
+    from hbm_stan.compare import compare as compare
+    from hbm_stan.data import Dataset as Dataset
+    from hbm_stan.data import load as load
+    from hbm_stan.diagnose import Diagnosis as Diagnosis
+    from hbm_stan.diagnose import check as check
+    from hbm_stan.engines import Sampling as Sampling
+    from hbm_stan.errors import HbmError as HbmError
+    from hbm_stan.families import families as families
+    from hbm_stan.fit import Fit as Fit
+    from hbm_stan.fit import fit as fit
+    from hbm_stan.fit import fit_variants as fit_variants
+    from hbm_stan.predict import new_group as new_group
+    from hbm_stan.predict import shrinkage_table as shrinkage_table
+    from hbm_stan.report.analysis import Analysis as Analysis
+    from hbm_stan.report.analysis import read_analysis as read_analysis
+    from hbm_stan.report.build import report as report
+
+__version__ = "0.1.0"
+
+# Public name -> the module that holds it.
+_HOMES = {
+    "Analysis": "report.analysis",
+    "Comparison": "compare",
+    "Dataset": "data",
+    "Diagnosis": "diagnose",
+    "Fit": "fit",
+    "HbmError": "errors",
+    "Sampling": "engines",
+    "check": "diagnose",
+    "compare": "compare",
+    "families": "families",
+    "fit": "fit",
+    "fit_variants": "fit",
+    "load": "data",
+    "new_group": "predict",
+    "read_analysis": "report.analysis",
+    "report": "report.build",
+    "shrinkage_table": "predict",
+}
+
+
+class _Package(ModuleType):
+    """Keeps ``hbm_stan.fit`` the function: importing the module of the same name would bind the module there."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    setattr(sys.modules[__name__], name, value)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,206 @@
+"""The command ``hbm``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import hbm_stan
+from hbm_stan.cli.run import EngineOption, JsonOption, QuietOption, Run, SeedOption, guarded
+
+if TYPE_CHECKING:
+    from hbm_stan.fit import Fit
+    from hbm_stan.report.analysis import Analysis
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Fit grouped data with complete, no and partial pooling in Stan; check, compare, predict, report.",
+)
+AnalysisArgument = Annotated[Path, typer.Argument(metavar="ANALYSIS", help="An analysis folder, or its analysis.toml.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def version_option(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Options before the command."""
+    if version:
+        typer.echo(f"hbm_stan {hbm_stan.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def report(
+    analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
+    seed: SeedOption = None, force: Annotated[bool, typer.Option("--force", help=(
+        "Write the report even "
+        "if nothing changed."
+    ))] = False,
+) -> None:  # fmt: skip
+    """Fit, check, compare, predict, and write report.pdf and results.json. Exit code 1 if a check failed."""
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.show import show_report
+        from hbm_stan.report.build import report as make_report
+
+        with run.sampling_progress() as progress:
+            made = make_report(analysis, engine=engine, seed=seed, force=force, say=run.say, progress=progress)
+        show_report(run, made)
+        run.write_json(made.results)
+        if made.results["status"] == "fail":
+            raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    context: typer.Context, data: Annotated[str, typer.Argument(help="A CSV file or a dataset folder.")],
+    family: Annotated[str, typer.Option(help="The model family; `hbm families` lists them.")],
+    to: Annotated[Path, typer.Option(help="The folder to write analysis.toml into.")],
+    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis.toml that is there.")] = False,
+) -> None:  # fmt: skip
+    """Write an analysis.toml with every default spelled out.
+
+    Name the column of each role of the family as an option: --group school --estimate effect --standard-error se.
+    """
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.roles import role_options
+        from hbm_stan.report.new import new_analysis
+
+        target = new_analysis(data, family, role_options(context.args, family), to, force=force, seed=seed)
+        run.show(f"{target} is written. Next: hbm report {to}")
+        run.write_json({"analysis": str(target)})
+
+
+new_command = app.registered_commands[-1]
+new_command.context_settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command()
+def fit(
+    analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
+    seed: SeedOption = None,
+    variant: Annotated[list[str] | None, typer.Option(help="Fit this variant only; may be repeated.")] = None,
+) -> None:  # fmt: skip
+    """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/."""
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.show import fits_as_dict, show_fits
+
+        read = _read(analysis, seed)
+        fits = _fits(run, read, tuple(variant or read.variants))
+        show_fits(run, read, fits)
+        run.write_json(fits_as_dict(read, fits))
+
+
+@app.command()
+def check(
+    analysis: AnalysisArgument,
+    engine: EngineOption = "auto",
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+    seed: SeedOption = None,
+) -> None:
+    """Print the verdicts on every fit. Exit code 1 if a check failed: usable as a gate."""
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.show import show_verdicts, verdicts_as_dict
+        from hbm_stan.diagnose import check as check_fit
+
+        read = _read(analysis, seed)
+        fits = _fits(run, read, read.variants)
+        diagnoses = {name: check_fit(f, read.waived) for name, f in fits.items()}
+        data_verdicts = next(iter(fits.values())).table.verdicts
+        show_verdicts(run, data_verdicts, diagnoses)
+        run.write_json(verdicts_as_dict(data_verdicts, diagnoses))
+        if any(d.status == "fail" for d in diagnoses.values()):
+            raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    analysis: AnalysisArgument,
+    engine: EngineOption = "auto",
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+    seed: SeedOption = None,
+) -> None:
+    """Compare the variants by leave-one-out. Exit code 1 where a failed check withholds the comparison."""
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.show import comparison_as_dict, show_comparison
+        from hbm_stan.compare import compare as compare_fits
+        from hbm_stan.diagnose import check as check_fit
+
+        read = _read(analysis, seed)
+        fits = _fits(run, read, read.compared)
+        comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
+        show_comparison(run, comparison)
+        run.write_json(comparison_as_dict(comparison))
+
+
+@app.command()
+def families(
+    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None
+) -> None:
+    """List the model families, their variants and the roles that columns can play."""
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.show import families_as_dict, show_families
+        from hbm_stan.families import families as all_families
+
+        show_families(run, all_families())
+        run.write_json(families_as_dict(all_families()))
+
+
+@app.command()
+def doctor(
+    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None
+) -> None:
+    """Say what is installed, which engine would be used, and what is missing. Exit code 3 if nothing can sample."""
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.doctor import examine
+
+        found = examine(engine)
+        run.show(*(f"{name:<16} {value}" for name, value in found.items()))
+        run.write_json(found)
+
+
+@app.command("install-cmdstan")
+def install_cmdstan(
+    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None
+) -> None:
+    """Install CmdStan where CmdStanPy finds it, from the first source that answers; nothing if it is there."""
+    run = Run(engine, json, quiet, seed)
+    with guarded():
+        from hbm_stan.cli.doctor import install
+
+        path, version = install(run)
+        run.show(f"CmdStan {version} is ready.")
+        run.write_json({"path": str(path), "version": version})
+
+
+def _read(path: Path, seed: int | None) -> Analysis:
+    from hbm_stan.report.analysis import read_analysis
+
+    return read_analysis(path).with_seed(seed)
+
+
+def _fits(run: Run, analysis: Analysis, variants: tuple[str, ...]) -> dict[str, Fit]:
+    from hbm_stan.report.build import fit_analysis
+
+    with run.sampling_progress() as progress:
+        return fit_analysis(analysis, variants, engine=run.engine, say=run.say, progress=progress)
+
+
+__all__: list[Any] = ["app", "main"]

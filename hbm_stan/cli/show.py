@@ -1,0 +1,164 @@
+"""Results as tables on standard output, and as plain values for --json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from hbm_stan.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from hbm_stan.cli.run import Run
+    from hbm_stan.compare import Comparison
+    from hbm_stan.diagnose import Diagnosis
+    from hbm_stan.fit import Fit
+    from hbm_stan.model import Family
+    from hbm_stan.report.analysis import Analysis
+    from hbm_stan.report.build import Made
+
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def _table(*columns: str, right: Iterable[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(Text(column), justify="right" if column in set(right) else "left", overflow="fold")
+    return table
+
+
+def _status(status: str, waived: bool = False) -> Text:
+    return Text(status + (", waived" if waived else ""), style=_COLOURS[status])
+
+
+def _number(value: float | None, name: str = "") -> str:
+    if value is None or not np.isfinite(value):
+        return "–"
+    # Two decimals of R-hat would hide 1.0149 beside a limit of 1.01.
+    return f"{value:.3f}" if name in {"R-hat", "E-BFMI", "MCSE"} else f"{value:,.0f}"
+
+
+def show_report(run: Run, made: Made) -> None:
+    """The answer, the verdict of the checks, and where the files are."""
+    results = made.results
+    for sentence in results["answer"]:
+        run.show(Text(sentence))
+    run.show(Text("Checks: ") + _status(results["status"]))
+    engine = results["engine"]
+    run.show(Text(f"Engine: {engine['name']} {engine['version']}"))
+    run.show(Text(f"{made.pdf}\n{made.json}"))
+
+
+def show_fits(run: Run, analysis: Analysis, fits: Mapping[str, Fit]) -> None:
+    """Each fit: draws, seconds, and where they are kept."""
+    table = _table(
+        "variant", "engine", "draws", "seconds", "divergences", "kept in", right=("draws", "seconds", "divergences")
+    )
+    for name, fit in fits.items():
+        row = _fit_row(analysis, fit)
+        table.add_row(
+            name, (
+                f"{fit.engine} "
+                f"{fit.engine_version}"
+            ), f"{row['draws']:,}", f"{fit.seconds:.2f}" + (" (reused)" if fit.reused else ""),
+            str(row["divergences"]), Text(row["file"]),
+        )  # fmt: skip
+    run.show(table)
+
+
+def _fit_row(analysis: Analysis, fit: Fit) -> dict[str, Any]:
+    return {
+        "engine": {"name": fit.engine, "version": fit.engine_version},
+        "draws": fit.n_draws,
+        "seconds": fit.seconds,
+        "reused": fit.reused,
+        "reason": fit.reason,
+        "divergences": int(fit.tree["sample_stats"]["diverging"].sum()),
+        "key": fit.key,
+        "file": str(analysis.store.path(fit.variant, fit.key)),
+    }
+
+
+def fits_as_dict(analysis: Analysis, fits: Mapping[str, Fit]) -> dict[str, Any]:
+    """The fits for --json."""
+    return {name: _fit_row(analysis, fit) for name, fit in fits.items()}
+
+
+def show_verdicts(run: Run, data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]) -> None:
+    """A table of verdicts for each variant, with what to do under it."""
+    rows = [("data", v) for v in data]
+    rows += [(name, v) for name, d in diagnoses.items() for v in d.verdicts]
+    table = _table("variant", "check", "status", "value", "limit", "where", right=("value", "limit"))
+    for name, v in rows:
+        table.add_row(
+            name,
+            v.name,
+            _status(v.status, v.waived),
+            _number(v.value, v.name),
+            _number(v.threshold, v.name),
+            Text(v.subject),
+        )
+    run.show(table)
+    for name, v in rows:
+        if v.hint:
+            run.show(Text(f"{name}, {v.name}: {v.hint}"))
+
+
+def verdicts_as_dict(data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]) -> dict[str, Any]:
+    """The verdicts for --json."""
+    fits = {name: {"status": d.status, "verdicts": [v.as_dict() for v in d.verdicts]} for name, d in diagnoses.items()}
+    return {"data": [v.as_dict() for v in data], "fits": fits}
+
+
+def show_comparison(run: Run, comparison: Comparison) -> None:
+    """The scores, best first, and the verdict in words."""
+    numbers = ("elpd", "SE", "difference", "SE of difference", "p_loo", "weight", "high k")
+    table = _table("variant", *numbers, "route", right=numbers)
+    for s in comparison.scores:
+        table.add_row(
+            s.variant, f"{s.elpd:.1f}", f"{s.se:.1f}", f"{s.elpd_diff:.1f}", f"{s.se_diff_used:.1f}", f"{s.p_loo:.1f}",
+            "–" if s.weight is None else f"{s.weight:.2f}", str(s.pareto_k_high), s.route,
+        )  # fmt: skip
+    run.show(Text(f"Target: {comparison.target}. Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."))
+    run.show(table, *(Text(s) for s in comparison.verdict))
+    if any(s.weight is None for s in comparison.scores):
+        run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))
+
+
+def comparison_as_dict(comparison: Comparison) -> dict[str, Any]:
+    """The comparison for --json."""
+    return {
+        "target": comparison.target,
+        "n_observations": comparison.n_observations,
+        "scores": [asdict(s) for s in comparison.scores],
+        "verdict": list(comparison.verdict),
+        "withheld": comparison.withheld,
+        "k_threshold": comparison.k_threshold,
+    }
+
+
+def show_families(run: Run, families: Mapping[str, Family]) -> None:
+    """Families with their roles, variants and priors."""
+    for family in families.values():
+        run.show(Text(f"{family.name}: {family.title}", style="bold"), Text(f"  {family.citation}"))
+        for kind, rows in families_as_dict({family.name: family})[family.name].items():
+            if isinstance(rows, dict):
+                run.show(Text(f"  {kind}"), *(Text(f"    {name:<30} {meaning}") for name, meaning in rows.items()))
+
+
+def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
+    """The families for --json."""
+    return {
+        f.name: {
+            "title": f.title,
+            "citation": f.citation,
+            "roles": {r.name: r.meaning for r in f.roles},
+            "variants": {v.name: f"{v.assumption} {v.parameterisation.capitalize()}." for v in f.variants},
+            "priors": {p.name: f"{p.meaning} ({', '.join(p.distributions)})" for p in f.prior_rows},
+        }
+        for f in families.values()
+    }

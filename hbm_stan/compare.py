@@ -1,0 +1,190 @@
+"""Which variant would predict a new observation better? PSIS-LOO, and what may be concluded from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.errors import ComparisonError
+from hbm_stan.fit import Fit
+from hbm_stan.model import posterior_draws
+from hbm_stan.scores import FEW_OBSERVATIONS, FEW_WIDENING, Score, distinguishable, read_score, verdict_in_words
+from hbm_stan.table import FloatArray
+from hbm_stan.weights import stacking_weights
+
+TARGET = "a new observation in a known group (leave-one-out)"
+
+
+@dataclass(frozen=True)
+class Loo:
+    """Leave-one-out of one fit: pointwise elpd and Pareto k (None where it was computed exactly), and the route."""
+
+    elpd_i: FloatArray
+    lppd_i: FloatArray
+    pareto_k: FloatArray | None
+    k_threshold: float
+    route: str
+
+    @property
+    def elpd(self) -> float:
+        """The expected log predictive density, summed over observations."""
+        return float(self.elpd_i.sum())
+
+    @property
+    def se(self) -> float:
+        """Its standard error: sqrt(N) sd(elpd_i), ddof 1."""
+        return standard_error(self.elpd_i)
+
+    @property
+    def p_loo(self) -> float:
+        """The effective number of parameters: lppd - elpd."""
+        return float(self.lppd_i.sum()) - self.elpd
+
+    @property
+    def high(self) -> npt.NDArray[np.bool_]:
+        """Which observations have a Pareto k that is not good; none where the score is exact."""
+        if self.pareto_k is None:
+            return np.zeros(self.elpd_i.shape, dtype=bool)
+        # A k that is not a number is no good k.
+        return ~(self.pareto_k < self.k_threshold)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores, best first, and the verdict in words; ``withheld`` where it may not be read as a ranking."""
+
+    target: str
+    n_observations: int
+    scores: tuple[Score, ...]
+    verdict: tuple[str, ...]
+    withheld: bool
+    k_threshold: float
+    pointwise: Mapping[str, Loo]
+
+
+def standard_error(pointwise: FloatArray) -> float:
+    """sqrt(N) times the sd (ddof 1) of pointwise values: Vehtari et al. (2017), eq. 24."""
+    return math.sqrt(pointwise.size) * float(np.std(pointwise, ddof=1))
+
+
+def good_k(n_draws: int) -> float:
+    """The Pareto k below which PSIS is reliable with this many draws: Vehtari et al. (2024), JMLR 25(72), eq. 13."""
+    return min(1 - 1 / math.log10(n_draws), 0.7)
+
+
+def loo(fit: Fit) -> Loo:
+    """PSIS-LOO of a fit, with r_eff = 1 as R's loo (2.7 and later) has it by default.
+
+    Where every group has one row, leaving the row out leaves the group out: the group effect is integrated out
+    (Merkle, Furr & Rabe-Hesketh 2019), which has the same target and a smaller error. Where leaving the row out
+    leaves the prior (no pooling), the prior predictive density is exact and PSIS is biased.
+    """
+    conditional = _log_lik(fit)
+    lppd_i = np.asarray(logsumexp(conditional, axis=0)) - math.log(conditional.shape[0])
+    threshold = good_k(conditional.shape[0])
+    exact = fit.family.exact_loo(fit.data, fit.variant)
+    if exact is not None:
+        return Loo(exact, lppd_i, None, threshold, "exact")
+    if fit.family.one_row_per_group and fit.family.variant(fit.variant).pooling == "partial":
+        integrated = fit.family.group_log_lik(fit.draws(*fit.family.population), fit.data)
+        elpd_i, pareto_k = _psis(integrated)
+        return Loo(elpd_i, lppd_i, pareto_k, threshold, "PSIS, group effects integrated out")
+    elpd_i, pareto_k = _psis(conditional)
+    return Loo(elpd_i, lppd_i, pareto_k, threshold, "PSIS")
+
+
+def _log_lik(fit: Fit) -> FloatArray:
+    values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
+    bad = np.argwhere(~np.isfinite(values))
+    if bad.size:
+        label = fit.table.labels[int(fit.table.group[int(bad[0][1])])]
+        raise ComparisonError(
+            f"{fit.variant}: log_lik of group {label!r} is {values[tuple(bad[0])]} in draw {int(bad[0][0]) + 1}. "
+            "A finite log density for every draw and observation is needed."
+        )
+    return values
+
+
+def _psis(log_lik: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(elpd_i, Pareto k) from log_lik, shape (draw, observation)."""
+    from arviz_stats.base import array_stats as az
+
+    # psislw takes the log likelihood and negates it to the log ratios of leaving an observation out.
+    log_weights, pareto_k = az.psislw(log_lik.T, r_eff=1.0)
+    return np.asarray(logsumexp(log_weights + log_lik.T, axis=1)), np.atleast_1d(np.asarray(pareto_k))
+
+
+def compare(fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis] | None = None) -> Comparison:
+    """Compare fits of the same data on leave-one-out; ``diagnoses`` saves checking them again.
+
+    Raises ComparisonError for fewer than two fits or fits of different data, row order or outcome, and
+    DiagnosticError for a fit that did not pass its checks and was not waived.
+    """
+    if len(fits) < 2:
+        raise ComparisonError("A comparison needs two fits at least.")
+    _refuse_different_data(list(fits.values()))
+    for name, fit in fits.items():
+        (diagnoses[name] if diagnoses else check(fit)).require()
+    pointwise = {name: loo(fit) for name, fit in fits.items()}
+    return score(pointwise)
+
+
+def score(pointwise: Mapping[str, Loo]) -> Comparison:
+    """The comparison of leave-one-out results that are known to belong to the same observations."""
+    order = sorted(pointwise, key=lambda name: -pointwise[name].elpd)
+    best = pointwise[order[0]]
+    n = best.elpd_i.size
+    weights = dict(zip(order, stacking_weights(np.array([pointwise[name].elpd_i for name in order])), strict=True))
+    scores = [_score(name, pointwise[name], best, n) for name in order]
+    unreliable = any(s.pareto_k_high for s in scores)
+    told_apart = all(distinguishable(s) for s in scores[1:]) and not unreliable
+    if told_apart:
+        scores = [replace(s, weight=float(weights[s.variant])) for s in scores]
+    k = best.k_threshold
+    return Comparison(TARGET, n, tuple(scores), tuple(verdict_in_words(scores, n)), unreliable, k, dict(pointwise))
+
+
+def _score(name: str, own: Loo, best: Loo, n: int) -> Score:
+    difference = own.elpd_i - best.elpd_i
+    se = standard_error(difference)
+    k_max = None if own.pareto_k is None else float(np.max(own.pareto_k))
+    widened = se * FEW_WIDENING if n < FEW_OBSERVATIONS else se
+    high = int(own.high.sum())
+    reading = read_score(own.p_loo, n, high)
+    return Score(
+        name, own.elpd, own.se, float(difference.sum()), se, widened, own.p_loo, None, high, k_max, own.route, reading
+    )
+
+
+def _refuse_different_data(fits: Sequence[Fit]) -> None:
+    first = fits[0]
+    for other in fits[1:]:
+        for what, sentence in _data_differences(first, other):
+            raise ComparisonError(f"{first.variant} and {other.variant} were fitted to different {what}: {sentence}")
+
+
+def _data_differences(a: Fit, b: Fit) -> list[tuple[str, str]]:
+    y, z = np.asarray(a.data["y"]), np.asarray(b.data["y"])
+    columns = tuple(f.table.dataset.columns.get(f.family.outcome, "y") for f in (a, b))
+    if a.table.labels != b.table.labels or y.shape != z.shape:
+        if sorted(a.table.labels) == sorted(b.table.labels):
+            return [("row order", "the same groups stand in another order. Fit both to the same table.")]
+        return [("data", f"{len(a.table.labels)} and {len(b.table.labels)} groups, not the same ones.")]
+    if not np.array_equal(y, z):
+        if columns[0] != columns[1]:
+            said = (
+                f"the outcome is {columns[0]!r} in one and {columns[1]!r} in the other. If one is a "
+                "transform of the other, add its log Jacobian, or refit."
+            )
+            return [("outcome scales", said)]
+        i = int(np.flatnonzero(y != z)[0])
+        return [
+            ("data", f"group {a.table.labels[int(a.table.group[i])]!r} has {y[i]:g} in one and {z[i]:g} in the other.")
+        ]
+    return []

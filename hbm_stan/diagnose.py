@@ -1,0 +1,254 @@
+"""Did the chains converge? Summaries of the draws, and verdicts as data.
+
+R-hat, effective sample sizes and Monte Carlo standard errors are ArviZ's (Vehtari et al. 2021, 10.1214/20-BA1221);
+which values may pass is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.errors import DiagnosticError, ModelError, nearest
+from hbm_stan.fit import Fit
+from hbm_stan.funnel import where_divergences_sit
+from hbm_stan.rhat import check_rhat
+from hbm_stan.table import FloatArray
+from hbm_stan.verdicts import Status, Verdict, worst
+
+# Vehtari et al. (2021), section 4.1: bulk and tail ESS above 100 for each chain.
+MIN_ESS_PER_CHAIN = 100
+# Vehtari et al. (2021) recommend four chains at least; R-hat of fewer misses more.
+MIN_CHAINS = 4
+# Betancourt (2016), arXiv:1604.00695; 0.3 is CmdStan's and ArviZ's value.
+MIN_EBFMI = 0.3
+# Stan adapts no metric in shorter warm-ups.
+MIN_WARMUP = 150
+# MCSE of the mean in posterior sds; an ESS of 400 gives 1/sqrt(400).
+MAX_MCSE = 0.05
+
+CHECKS = (
+    "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",
+    "tree depth", "E-BFMI", "number of chains", "warm-up",
+)  # fmt: skip
+# Quantities whose draws repeat others' or are no parameters: not summarised by themselves.
+_NOT_SUMMARISED = ("lprior",)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The verdicts on one fit, and the summary table they were made from (one row for each parameter)."""
+
+    variant: str
+    verdicts: tuple[Verdict, ...]
+    summary: pd.DataFrame
+
+    @property
+    def status(self) -> Status:
+        """The worst verdict that was not waived."""
+        return worst(self.verdicts)
+
+    def require(self) -> None:
+        """Raise DiagnosticError if a check failed and was not waived."""
+        failed = [v for v in self.verdicts if v.status == "fail" and not v.waived]
+        if failed:
+            said = " ".join(f"{v.name}: {v.hint}" for v in failed)
+            raise DiagnosticError(f"{self.variant} did not pass its checks. {said}")
+
+
+def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
+    """The verdicts on a fit. A check named in ``waive`` keeps its status and no longer withholds the conclusion."""
+    waived = _known_checks(waive)
+    names, draws = parameters(fit)
+    summary = summarise(names, draws)
+    stats = {name: np.asarray(v.values) for name, v in fit.tree["sample_stats"].data_vars.items()}
+    verdicts = [
+        *_check_draws(names, draws),
+        check_rhat(summary, fit.sampling.chains),
+        _check_ess(summary, "bulk", fit.sampling.chains),
+        _check_ess(summary, "tail", fit.sampling.chains),
+        _check_mcse(summary),
+        _check_divergences(fit, stats["diverging"]),
+        _check_treedepth(stats["reached_max_treedepth"], fit.sampling.max_treedepth),
+        _check_ebfmi(stats["energy"]),
+        _check_chains(fit.sampling.chains),
+        _check_warmup(fit.sampling.warmup),
+    ]
+    marked = (replace(v, waived=v.status == "fail" and v.name in waived) for v in verdicts)
+    return Diagnosis(fit.variant, tuple(marked), summary)
+
+
+def _known_checks(waive: Iterable[str]) -> set[str]:
+    names = set(waive)
+    for name in names:
+        if name not in CHECKS:
+            raise ModelError(f"Waived checks: there is no check {name!r}. {nearest(name, CHECKS)}")
+    return names
+
+
+def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
+    """Names, group parameters by label (``theta[A]``), and draws of all parameters, shape (parameter, chain, draw)."""
+    names: list[str] = []
+    columns: list[FloatArray] = []
+    for name, variable in fit.tree["posterior"].data_vars.items():
+        if name in _NOT_SUMMARISED:
+            continue
+        values = np.asarray(variable.values, dtype=float)
+        if values.ndim == 2:
+            names.append(str(name))
+            columns.append(values[None])
+        else:
+            names += [f"{name}[{label}]" for label in variable.coords["group"].values]
+            columns.append(np.moveaxis(values, 2, 0))
+    return names, np.concatenate(columns)
+
+
+def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
+    """Mean, sd, quantiles, their MCSE, ESS and R-hat of each parameter; draws (parameter, chain, draw)."""
+    from arviz_stats.base import array_stats as az
+
+    with np.errstate(all="ignore"):
+        columns: dict[str, Any] = {
+            "mean": draws.mean(axis=(1, 2)),
+            "sd": draws.std(axis=(1, 2), ddof=1),
+            "mcse_mean": az.mcse(draws, method="mean"),
+            "mcse_sd": az.mcse(draws, method="sd"),
+        }
+        for label, prob in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
+            columns[label] = np.quantile(draws, prob, axis=(1, 2))
+            columns[f"mcse_{label}"] = az.mcse(draws, method="quantile", prob=prob)
+        columns["ess_bulk"] = az.ess(draws, method="bulk")
+        columns["ess_tail"] = az.ess(draws, method="tail", prob=(0.05, 0.95))
+        # One chain cannot be told from a stuck one: no R-hat, though ArviZ would split it in two.
+        columns["rhat"] = az.rhat(draws) if draws.shape[1] > 1 else np.nan
+    return pd.DataFrame(columns, index=pd.Index(names, name="parameter"))
+
+
+def _check_draws(names: list[str], draws: FloatArray) -> list[Verdict]:
+    bad = ~np.isfinite(draws).all(axis=(1, 2))
+    stuck = np.isfinite(draws).all(axis=2) & (np.ptp(draws, axis=2) == 0)  # (parameter, chain)
+    verdicts = [_none("finite draws")]
+    if bad.any():
+        first = names[int(np.flatnonzero(bad)[0])]
+        hint = (
+            f"{int(bad.sum())} parameter(s) have draws that are not finite, {first} first: no summary of "
+            "them means anything."
+        )
+        verdicts = [Verdict("finite draws", "fail", float(bad.sum()), 0, hint, first)]
+    if not stuck.any():
+        return [*verdicts, _none("moving chains")]
+    parameter, chain = (int(i) for i in np.argwhere(stuck)[0])
+    all_equal = bool(stuck[parameter].all())
+    where = "all draws are equal" if all_equal and np.ptp(draws[parameter]) == 0 else f"chain {chain + 1} never moved"
+    hint = (
+        f"{names[parameter]}: {where}. A chain is stuck, or the quantity is constant and is no parameter. "
+        "Start again with another seed, and look at its initial values."
+    )
+    return [*verdicts, Verdict("moving chains", "fail", float(stuck.sum()), 0, hint, names[parameter])]
+
+
+def _none(name: str) -> Verdict:
+    return Verdict(name, "pass", 0, 0)
+
+
+def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
+    ess = summary[f"ess_{kind}"]
+    threshold = MIN_ESS_PER_CHAIN * chains
+    if ess.isna().any():
+        subject = str(ess.index[ess.isna()][0])
+        return Verdict(f"{kind} ESS", "fail", None, threshold, f"{kind} ESS of {subject} cannot be computed.", subject)
+    subject, value = str(ess.idxmin()), float(ess.min())
+    if value >= threshold:
+        return Verdict(f"{kind} ESS", "pass", value, threshold, "", subject)
+    what = "means and medians" if kind == "bulk" else "the ends of intervals"
+    hint = (
+        (
+            f"{int((ess < threshold).sum())} of {len(ess)} parameters have a {kind} ESS below "
+            f"{threshold}; the lowest is {value:.0f} "
+        )
+        f"({subject}): {what} are not reliable. Draw more, or use a parameterisation that mixes better."
+    )
+    return Verdict(f"{kind} ESS", "fail", value, threshold, hint, subject)
+
+
+def _check_mcse(summary: pd.DataFrame) -> Verdict:
+    ratio = summary["mcse_mean"] / summary["sd"]
+    if ratio.isna().any():
+        subject = str(ratio.index[ratio.isna()][0])
+        return Verdict(
+            "MCSE", "fail", None, MAX_MCSE, f"The Monte Carlo error of {subject} cannot be computed.", subject
+        )
+    subject, value = str(ratio.idxmax()), float(ratio.max())
+    hint = f"The mean of {subject} is known to {value:.2f} posterior sds only. Draw more before reporting it."
+    return Verdict(
+        "MCSE", "warn" if value > MAX_MCSE else "pass", value, MAX_MCSE, hint if value > MAX_MCSE else "", subject
+    )
+
+
+def _check_divergences(fit: Fit, diverging: np.ndarray[Any, Any]) -> Verdict:
+    count = int(diverging.sum())
+    if count == 0:
+        return _none("divergences")
+    subject, sentence = where_divergences_sit(fit, diverging)
+    better = fit.family.variant(fit.variant).better
+    advice = (
+        f"Use {better} instead."
+        if better
+        else "Raise adapt_delta towards 0.99; if they stay, the posterior has a region that the sampler cannot enter."
+    )
+    transitions = "transition" if count == 1 else "transitions"
+    hint = f"{count} divergent {transitions} of {diverging.size}; {sentence} {advice}"
+    return Verdict("divergences", "fail", count, 0, hint, subject)
+
+
+def _check_treedepth(reached: np.ndarray[Any, Any], limit: int) -> Verdict:
+    count = int(reached.sum())
+    if count == 0:
+        return _none("tree depth")
+    share = "All" if count == reached.size else f"{count} of {reached.size}"
+    hint = (
+        f"{share} transitions ended at the maximum tree depth of {limit}: the sampler was cut short. This costs "
+        "efficiency first; where it is most transitions, the scales of the parameters differ too much."
+    )
+    return Verdict("tree depth", "warn", count, 0, hint)
+
+
+def _check_ebfmi(energy: FloatArray) -> Verdict:
+    """E-BFMI of each chain: mean squared energy change over energy variance, Betancourt (2016) eq. 15."""
+    from arviz_stats.base import array_stats as az
+
+    values = np.asarray(az.bfmi(energy), dtype=float)
+    if not np.isfinite(values).all():
+        return Verdict("E-BFMI", "fail", None, MIN_EBFMI, "E-BFMI cannot be computed: the energy does not move.")
+    lowest = int(values.argmin())
+    subject = f"chain {lowest + 1}"
+    if values[lowest] >= MIN_EBFMI:
+        return Verdict("E-BFMI", "pass", float(values[lowest]), MIN_EBFMI, "", subject)
+    low = ", ".join(str(i + 1) for i in np.flatnonzero(values < MIN_EBFMI))
+    hint = (
+        f"Energy mixes poorly in chain {low}: the posterior has a heavy tail or a funnel that the sampler "
+        "explores slowly."
+    )
+    return Verdict("E-BFMI", "warn", float(values[lowest]), MIN_EBFMI, hint, subject)
+
+
+def _check_chains(chains: int) -> Verdict:
+    few = chains < MIN_CHAINS
+    hint = f"{chains} chain(s): R-hat compares chains and sees less with fewer than {MIN_CHAINS}."
+    return Verdict("number of chains", "warn" if few else "pass", chains, MIN_CHAINS, hint if few else "")
+
+
+def _check_warmup(warmup: int) -> Verdict:
+    short = warmup < MIN_WARMUP
+    hint = f"A warm-up of {warmup} iterations is too short for Stan to adapt its metric."
+    return Verdict("warm-up", "warn" if short else "pass", warmup, MIN_WARMUP, hint if short else "")
+
+
+def require_all(diagnoses: Mapping[str, Diagnosis]) -> None:
+    """Raise DiagnosticError for the first fit that did not pass."""
+    for diagnosis in diagnoses.values():
+        diagnosis.require()

@@ -1,0 +1,51 @@
+"""The exception tree: every mistake that a user can make ends in one of these, never in a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HbmError(Exception):
+    """Anything that the workbench refuses, with a message that says what to do next."""
+
+    exit_code = 2
+
+
+class DataError(HbmError):
+    """The table, a column, a row or a group is not what the model needs."""
+
+
+class ModelError(HbmError):
+    """The analysis, the family, a prior or a Stan program is not what it should be."""
+
+
+class EngineError(HbmError):
+    """What runs Stan is missing, or it failed."""
+
+    exit_code = 3
+
+
+class StorageError(HbmError):
+    """A result could not be written: the disk is full, or the folder may not be written to."""
+
+    exit_code = 3
+
+
+class DiagnosticError(HbmError):
+    """A conclusion was asked of draws that did not pass their checks."""
+
+    exit_code = 1
+
+
+class ComparisonError(HbmError):
+    """Fits that cannot be compared: other data, other rows, other outcome scale."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """A sentence that names the nearest allowed name, or all of them where none is near."""
+    names = list(allowed)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return "Allowed: " + ", ".join(repr(n) for n in names) + "."

@@ -1,0 +1,203 @@
+"""Normal means: one estimate with a known standard error for each group (eight schools, meta-analysis).
+
+Written from Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 5.4, not from the Stan programs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.stats import norm
+
+from hbm_stan.model import Draws, Family, StanData, Variant
+from hbm_stan.prepare import Prepared, Role
+from hbm_stan.priors import Prior, PriorRow
+from hbm_stan.resources import share
+from hbm_stan.table import FloatArray
+
+_TAU_CODES = {"half_normal": 1, "half_cauchy": 2, "half_student_t": 3, "uniform": 4}
+
+
+def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    tau = priors["tau"]
+    # The programs take the scale (or upper end) first; only the Student-t uses the degrees of freedom.
+    freedom = tau.arguments[0] if tau.distribution == "half_student_t" else 1.0
+    return {
+        "J": len(table.labels),
+        "y": table["estimate"],
+        "se": table["standard_error"],
+        "prior_mu": list(priors["mu"].arguments),
+        "prior_tau_family": _TAU_CODES[tau.distribution],
+        "prior_tau": [tau.scale, freedom],
+        "prior_theta": list(priors["theta"].arguments),
+    }
+
+
+def _default_priors(table: Prepared) -> dict[str, Prior]:
+    """Weakly informative on the scale of the data: sd of the estimates, or their standard errors if larger."""
+    y, se = table["estimate"], table["standard_error"]
+    scale = _round(max(float(np.std(y, ddof=1)), float(np.median(se))))
+    centre = _round(float(np.average(y, weights=1 / se**2)), digits=2)
+    said = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error)"
+    return {
+        "mu": Prior(
+            "mu", "normal", (centre, _round(2.5 * scale)), f"centred on the pooled estimate, 2.5 times the {said}", True
+        ),
+        "tau": Prior(
+            "tau", "half_normal", (scale,), f"the {said}; allows groups to differ as much as the raw estimates do", True
+        ),
+        "theta": Prior(
+            "theta", "normal", (centre, _round(5 * scale)), f"no pooling: fixed and wide, 5 times the {said}", True
+        ),
+    }
+
+
+def _round(x: float, digits: int = 2) -> float:
+    return 0.0 if x == 0 else round(x, digits - 1 - math.floor(math.log10(abs(x))))
+
+
+def _tau_prior(data: StanData) -> Prior:
+    name = next(k for k, v in _TAU_CODES.items() if v == data["prior_tau_family"])
+    scale, freedom = data["prior_tau"]
+    arguments = {"half_student_t": (freedom, scale), "uniform": (0.0, scale)}.get(name, (scale,))
+    return Prior("tau", name, arguments)
+
+
+def _simulate(rng: np.random.Generator, params: Draws, design: StanData) -> FloatArray:
+    """Estimates given theta, shape of theta broadcast against the design's ``se``."""
+    return np.asarray(rng.normal(params["theta"], np.asarray(design["se"])), dtype=float)
+
+
+def _log_joint(params: Draws, data: StanData, variant: str) -> float:
+    """Log prior plus log likelihood at one point, on the constrained scale."""
+    y, se = np.asarray(data["y"]), np.asarray(data["se"])
+    if variant == "no_pooling":
+        total = norm.logpdf(params["theta"], *data["prior_theta"]).sum()
+        return float(total + data["use_likelihood"] * norm.logpdf(y, params["theta"], se).sum())
+    mu = params["mu"]
+    total = norm.logpdf(mu, *data["prior_mu"])
+    if variant == "complete_pooling":
+        return float(total + data["use_likelihood"] * norm.logpdf(y, mu, se).sum())
+    tau = params["tau"]
+    total += _tau_prior(data).log_density(tau)
+    if variant == "partial_pooling":
+        return float(total + data["use_likelihood"] * norm.logpdf(y, mu, np.hypot(se, tau)).sum())
+    if variant == "partial_pooling_centered":
+        theta = params["theta"]
+        total += norm.logpdf(theta, mu, tau).sum()
+    else:
+        theta = mu + tau * params["theta_raw"]
+        total += norm.logpdf(params["theta_raw"]).sum()
+    return float(total + data["use_likelihood"] * norm.logpdf(y, theta, se).sum())
+
+
+def _pointwise(draws: Draws, data: StanData) -> FloatArray:
+    return np.asarray(norm.logpdf(np.asarray(data["y"]), draws["theta"], np.asarray(data["se"])))
+
+
+def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
+    """log N(y_j | mu, se_j^2 + tau^2): BDA3 eq. 5.19, one term a group; without tau, complete pooling."""
+    mu = draws["mu"][:, None]
+    tau = draws["tau"][:, None] if "tau" in draws else 0.0
+    return np.asarray(norm.logpdf(np.asarray(data["y"]), mu, np.hypot(np.asarray(data["se"]), tau)))
+
+
+def _new_group(rng: np.random.Generator, population: Draws, data: StanData, variant: str) -> FloatArray:
+    """theta of an unseen group, one for each posterior draw; without pooling it is the prior of theta."""
+    if variant == "no_pooling":
+        size = population["theta"].shape[0]
+        return rng.normal(*data["prior_theta"], size=size)
+    mu = population["mu"]
+    return rng.normal(mu, population["tau"]) if "tau" in population else mu
+
+
+def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
+    """se^2 / (se^2 + tau^2): BDA3 eq. 5.17, the weight of mu in the conditional mean of theta_j."""
+    variance = np.asarray(data["se"]) ** 2
+    return np.asarray(variance / (variance + draws["tau"][:, None] ** 2))
+
+
+def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
+    """Without pooling, leaving the only row of a group out leaves its prior: log N(y_j | location, scale^2 + se^2)."""
+    if variant != "no_pooling":
+        return None
+    location, scale = data["prior_theta"]
+    return np.asarray(norm.logpdf(np.asarray(data["y"]), location, np.hypot(scale, np.asarray(data["se"]))))
+
+
+def _support(data: StanData) -> dict[str, tuple[float, float]]:
+    return {"tau": (0.0, _tau_prior(data).upper)}
+
+
+_PARTIAL = (
+    'theta_j tilde "normal"(mu, tau)',
+    "mu tilde p(mu), quad tau tilde p(tau)",
+)
+_PARTIAL_ASSUMPTION = "Groups are draws from one population, whose location and scale are learnt from all of them."
+
+FAMILY = Family(
+    name="normal_means",
+    title="Normal means: one estimate with a known standard error for each group",
+    citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 5.5; Rubin (1981).",
+    roles=(
+        Role("group", "label", "name of the group"),
+        Role("estimate", "number", "estimate of the group's quantity"),
+        Role("standard_error", "positive", "standard error of the estimate, taken as known"),
+    ),
+    variants=(
+        Variant(
+            "complete_pooling", "Complete pooling", "complete", "mu itself",
+            "All groups share one value; they differ by measurement error only.",
+            ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+        ),
+        Variant(
+            "no_pooling", "No pooling", "no", "theta itself",
+            "Groups share nothing; each has its own fixed, wide prior.",
+            ("theta_j tilde p(theta)",), ("theta",),
+        ),
+        Variant(
+            "partial_pooling", "Partial pooling", "partial", "marginal: group values integrated out, drawn afterwards",
+            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
+        ),
+        Variant(
+            "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
+            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
+            better="partial_pooling (group values integrated out) or partial_pooling_noncentered",
+        ),
+        Variant(
+            "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+            "non-centered: theta = mu + tau * theta_raw",
+            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
+            better="partial_pooling (group values integrated out)",
+        ),
+    ),
+    prior_rows=(
+        PriorRow("mu", ("normal",), "location of the population", "Gelman et al. (2013), section 5.5", "estimate"),
+        PriorRow(
+            "tau", tuple(_TAU_CODES), "scale of the population: how much groups differ",
+            "Gelman (2006), Bayesian Analysis 1:515", "estimate",
+        ),
+        PriorRow("theta", ("normal",), "value of each group without pooling", "fixed and wide", "estimate"),
+    ),
+    dims={"theta": ("group",), "theta_raw": ("group",), "y_rep": ("group",), "log_lik": ("group",)},
+    likelihood=('y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',),
+    population=("mu", "tau"),
+    group_quantity="theta",
+    population_scale="tau",
+    outcome="estimate",
+    folder=share("stan") / "normal_means",
+    one_row_per_group=True,
+    known_residual=True,
+    prepare=_prepare,
+    default_priors=_default_priors,
+    simulate=_simulate,
+    log_joint=_log_joint,
+    pointwise=_pointwise,
+    group_log_lik=_group_log_lik,
+    new_group=_new_group,
+    shrinkage_factor=_shrinkage_factor,
+    exact_loo=_exact_loo,
+    support=_support,
+)  # fmt: skip

@@ -1,0 +1,239 @@
+"""A family, a variant, data and settings become a Fit: draws with names, kept by their content and used again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from hbm_stan.data import Dataset
+from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, choose, plain_data
+from hbm_stan.errors import DataError
+from hbm_stan.families import family as find_family
+from hbm_stan.model import Draws, Family, StanData, posterior_draws
+from hbm_stan.prepare import Prepared, prepare
+from hbm_stan.priors import Prior
+from hbm_stan.program import Program, check_data
+from hbm_stan.store import FitStore, Kept
+
+# Draws kept of one fit: beyond this the tree would not fit into the memory of a usual machine.
+MAX_KEPT_BYTES = 4 * 2**30
+
+Reporter = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Draws of one variant with all that made them. ``tree`` has ArviZ's groups and dims."""
+
+    family: Family
+    variant: str
+    table: Prepared
+    data: StanData
+    priors: Mapping[str, Prior]
+    sampling: Sampling
+    engine: str
+    engine_version: str
+    tree: xr.DataTree
+    key: str
+    program_sha256: str
+    seconds: float
+    reused: bool
+    reason: str
+
+    @property
+    def n_draws(self) -> int:
+        """Draws in all chains together."""
+        return self.sampling.chains * self.sampling.draws
+
+    def draws(self, *names: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Posterior draws of these variables (those that the variant has), chains joined: (draw, ...)."""
+        posterior = self.tree["posterior"].to_dataset()
+        return posterior_draws(posterior, names or [str(name) for name in posterior.data_vars])
+
+    @property
+    def population(self) -> Draws:
+        """Draws of the population's parameters and of the group quantity."""
+        return self.draws(*self.family.population, self.family.group_quantity)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit to be made: everything that its draws depend on, and the key made of it."""
+
+    family: Family
+    variant: str
+    table: Prepared
+    priors: Mapping[str, Prior]
+    sampling: Sampling
+    engine: Engine
+    program: Program
+    data: StanData
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What the key is made of, in words that a message can use."""
+        used = self.family.variant(self.variant).priors
+        return {
+            "program": self.program.sha256,
+            "data": {
+                "groups": list(self.table.labels),
+                **{k: v for k, v in plain_data(self.data).items() if not k.startswith("prior_")},
+            },
+            "priors": {name: self.priors[name].text for name in used},
+            "unused priors": {n: p.text for n, p in self.priors.items() if n not in used},
+            "settings": self.sampling.as_dict(),
+            "engine": f"{self.engine.name} {self.engine.version}",
+        }
+
+    @property
+    def key(self) -> str:
+        """The content of the job as a hash. Priors that this variant does not use are left out."""
+        parts = {k: v for k, v in self.parts.items() if k != "unused priors"}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def prepare_table(family: Family, dataset: Dataset) -> Prepared:
+    """The dataset's columns, checked for what the family's roles ask."""
+    return prepare(
+        dataset, family.roles, one_row_per_group=family.one_row_per_group, known_residual=family.known_residual
+    )
+
+
+def fit(
+    family: Family | str,
+    dataset: Dataset,
+    variant: str = "partial_pooling",
+    *,
+    priors: Mapping[str, str] | None = None,
+    sampling: Sampling | None = None,
+    engine: Engine | str = "auto",
+    store: FitStore | None = None,
+    say: Reporter | None = None,
+    progress: Progress | None = None,
+) -> Fit:
+    """Fit one variant of a family to a dataset whose columns are mapped to roles.
+
+    ``priors`` replaces rows of the family's prior table (``{"tau": "half_cauchy(5)"}``). A fit whose program, data,
+    priors, settings, seed, engine and version are known already is read from ``store`` (the user's cache folder).
+    Raises DataError, ModelError or EngineError.
+    """
+    fits = fit_variants(
+        family, dataset, (variant,), priors=priors, sampling=sampling, engine=engine, store=store, say=say,
+        progress=None if progress is None else (lambda _variant: progress),
+    )  # fmt: skip
+    return fits[variant]
+
+
+def fit_variants(
+    family: Family | str,
+    dataset: Dataset,
+    variants: Sequence[str] | None = None,
+    *,
+    priors: Mapping[str, str] | None = None,
+    sampling: Sampling | None = None,
+    engine: Engine | str = "auto",
+    store: FitStore | None = None,
+    say: Reporter | None = None,
+    progress: Callable[[str], Progress | None] | None = None,
+) -> dict[str, Fit]:
+    """Fit several variants (by default complete, no and partial pooling) to the same data, priors and settings."""
+    model = find_family(family) if isinstance(family, str) else family
+    chosen = choose(engine) if isinstance(engine, str) else engine
+    jobs = jobs_of(model, dataset, variants or model.default_variants, priors, sampling or Sampling(), chosen)
+    kept = store or FitStore.for_user()
+    quiet = say or (lambda _text: None)
+    chosen.build([job.program for job in jobs if not kept.has(job.variant, job.key)], quiet)
+    return {
+        job.variant: _run(job, kept, quiet, progress(job.variant) if progress is not None else None) for job in jobs
+    }
+
+
+def jobs_of(
+    family: Family,
+    dataset: Dataset,
+    variants: Sequence[str],
+    priors: Mapping[str, str] | None,
+    sampling: Sampling,
+    engine: Engine,
+) -> list[Job]:
+    """The fits that these variants ask for, data and priors checked, nothing sampled yet."""
+    table = prepare_table(family, dataset)
+    chosen = family.priors(table, priors)
+    return [_job(family, name, table, chosen, sampling, engine) for name in variants]
+
+
+def _job(
+    family: Family, variant: str, table: Prepared, priors: Mapping[str, Prior], sampling: Sampling, engine: Engine
+) -> Job:
+    program = family.program(variant)
+    data = {**family.prepare(table, priors), "use_likelihood": 1}
+    check_data(program, data)
+    size = sampling.chains * sampling.draws * 8 * sum(len(table.labels) for dims in family.dims.values() if dims)
+    if size > MAX_KEPT_BYTES:
+        raise DataError(
+            (
+                f"{table.dataset.table.where}: {len(table.labels):,} groups with "
+                f"{sampling.chains * sampling.draws:,} draws "
+            )
+            f"would need about {size / 2**30:,.0f} GiB of memory; the limit is {MAX_KEPT_BYTES / 2**30:.0f} GiB. "
+            "Ask for fewer draws, or combine groups."
+        )
+    return Job(family, variant, table, priors, sampling, engine, program, data)
+
+
+def _run(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
+    with store.lock(job.variant):
+        kept = store.read(job.variant, job.key)
+        if kept is None:
+            reason = store.why(job.variant, job.parts)
+            say(f"{job.variant}: sampling ({reason})")
+            started = time.perf_counter()
+            draws = job.engine.sample(job.program, job.data, job.sampling, progress)
+            seconds = time.perf_counter() - started
+            kept = Kept(_tree(job, draws), job.parts, job.key, seconds)
+            store.write(job.variant, kept)
+            return _fit(job, kept, reused=False, reason=reason)
+    say(f"{job.variant}: draws kept from an earlier run are used again")
+    return _fit(job, kept, reused=True, reason="nothing changed")
+
+
+def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
+    return Fit(
+        job.family, job.variant, job.table, job.data, job.priors, job.sampling, job.engine.name, job.engine.version,
+        kept.tree, job.key, job.program.sha256, kept.seconds, reused, reason,
+    )  # fmt: skip
+
+
+def _tree(job: Job, draws: EngineDraws) -> xr.DataTree:
+    """The draws as ArviZ wants them: posterior, posterior_predictive, log_likelihood, sample_stats, data."""
+    groups: dict[str, dict[str, Any]] = {"posterior": {}, "posterior_predictive": {}, "log_likelihood": {}}
+    for name, values in draws.variables.items():
+        group = {"y_rep": "posterior_predictive", "log_lik": "log_likelihood"}.get(name, "posterior")
+        groups[group]["y" if group != "posterior" else name] = values
+    dims = {**job.family.dims, "y": job.family.dims["log_lik"]}
+    coords = {"group": list(job.table.labels)}
+    sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
+    sets["sample_stats"] = _dataset(dict(draws.sample_stats), {}, {})
+    sets["sample_stats"]["diverging"] = sets["sample_stats"]["diverging"].astype(bool)
+    sets["sample_stats"]["reached_max_treedepth"] = sets["sample_stats"]["reached_max_treedepth"].astype(bool)
+    observed = xr.Dataset({"y": (dims["y"], np.asarray(job.data["y"]))}, coords)
+    constant = {
+        k: (("group",), np.asarray(v))
+        for k, v in job.data.items()
+        if k != "y" and np.ndim(v) == 1 and len(v) == len(coords["group"]) and not k.startswith("prior_")
+    }
+    sets["observed_data"], sets["constant_data"] = observed, xr.Dataset(constant, coords)
+    return xr.DataTree.from_dict(sets)
+
+
+def _dataset(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any]) -> xr.Dataset:
+    arrays = {name: (("chain", "draw", *dims.get(name, ())), array) for name, array in values.items()}
+    used = {d for axes, _ in arrays.values() for d in axes}
+    return xr.Dataset(arrays, {d: c for d, c in coords.items() if d in used})

@@ -1,0 +1,158 @@
+"""Figures with one row a group: shrinkage, and observed against replicated outcomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from plotnine import (
+    aes,
+    element_blank,
+    element_text,
+    geom_point,
+    geom_segment,
+    geom_vline,
+    ggplot,
+    guide_legend,
+    guides,
+    labs,
+    scale_color_manual,
+    scale_linetype_manual,
+    scale_shape_manual,
+    theme,
+)
+
+from hbm_stan.plots.labels import MAX_ROWS, excerpt, row_labels, row_scale, rows_height
+from hbm_stan.plots.style import PALETTE, TEXT_PT, house_theme, with_unit, x_scale
+
+_ESTIMATES = {  # column -> name in the legend, colour, shape
+    "raw": ("raw ± standard error", PALETTE["ink"], "o"),
+    "no_pooling": ("no pooling", PALETTE["no_pooling"], "x"),
+    "partial_pooling": ("partial pooling, 50 % and 90 %", PALETTE["partial"], "o"),
+}
+_LIFT = 0.3  # raw estimate and no pooling stand this much of a row above partial pooling
+
+
+def _numbers(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    table = table.reset_index(drop=True).copy()
+    for column in columns:
+        table[column] = pd.to_numeric(table[column], errors="coerce").astype(float)
+    return table
+
+
+def _rows(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str], str]:
+    """The rows to draw with their position ``y``, their labels, and a sentence if it is an excerpt."""
+    chosen = table.iloc[excerpt(table[by].tolist())].reset_index(drop=True)
+    chosen["y"] = [float(i) for i in range(1, len(chosen) + 1)]
+    note = ""
+    if len(chosen) < len(table):
+        note = f"{MAX_ROWS} of {len(table)} groups are drawn, evenly spaced in the order shown."
+    return chosen, row_labels([str(g) for g in chosen["group"]]), note
+
+
+def _layout(labels: list[str], note: str) -> list[Any]:
+    return [
+        row_scale(labels),
+        x_scale(),
+        house_theme(rows_height(labels, 29.0 if note else 24.0)),
+        theme(
+            panel_grid_major_y=element_blank(),
+            axis_text_y=element_text(size=TEXT_PT - 1, linespacing=1.05, ha="right"),
+        ),
+    ]
+
+
+def _intervals(rows: pd.DataFrame, colour: str) -> list[Any]:
+    wide = rows.dropna(subset=["q05", "q95"])
+    narrow = rows.dropna(subset=["q25", "q75"])
+    return [
+        geom_segment(aes("q05", "y", xend="q95", yend="y"), wide, color=colour, size=0.45),
+        geom_segment(aes("q25", "y", xend="q75", yend="y"), narrow, color=colour, size=1.5),
+    ]
+
+
+def _points(rows: pd.DataFrame) -> pd.DataFrame:
+    """Long form: one row a point, ``kind`` named as in the legend."""
+    parts = []
+    for column, (name, _, _) in _ESTIMATES.items():
+        lift = 0.0 if column == "partial_pooling" else _LIFT
+        parts.append(pd.DataFrame({"x": rows[column], "y": rows["y"] + lift, "kind": name}))
+    points = pd.concat(parts, ignore_index=True).dropna(subset=["x"])
+    names = [name for name, _, _ in _ESTIMATES.values() if name in set(points["kind"])]
+    points["kind"] = pd.Categorical(points["kind"], names)
+    return points
+
+
+def _moves(rows: pd.DataFrame) -> list[Any]:
+    """Standard error bars of the raw estimates, and a thin line from each to its partially pooled one."""
+    raw = rows.dropna(subset=["raw"]).assign(level=rows["y"] + _LIFT)
+    bars = raw.dropna(subset=["raw_se"]).assign(low=raw["raw"] - raw["raw_se"], high=raw["raw"] + raw["raw_se"])
+    moved = raw.dropna(subset=["partial_pooling"])
+    return [
+        geom_segment(aes("low", "level", xend="high", yend="level"), bars, color=PALETTE["rule"], size=0.4),
+        geom_segment(
+            aes("raw", "level", xend="partial_pooling", yend="y"), moved, color=PALETTE["muted"], size=0.3
+        ),
+    ]
+
+
+def _complete(rows: pd.DataFrame) -> list[Any]:
+    values = rows["complete_pooling"].dropna().unique()[:1]
+    if not len(values):
+        return []
+    line = pd.DataFrame({"x": values, "kind": ["complete pooling"]})
+    return [
+        geom_vline(aes(xintercept="x", linetype="kind"), line, color=PALETTE["complete"], size=0.5),
+        scale_linetype_manual(values=["dashed"]),
+    ]
+
+
+def plot_shrinkage(table: pd.DataFrame, unit: str = "") -> Any:
+    """Raw, unpooled and partially pooled estimate of each group, and the completely pooled one as a line.
+
+    Columns: group, raw, raw_se, complete_pooling, no_pooling, partial_pooling, q05, q25, q75, q95.
+    """
+    estimates = [*_ESTIMATES, "raw_se", "complete_pooling", "q05", "q25", "q75", "q95"]
+    table = _numbers(table, estimates)
+    table["order"] = table["raw"].fillna(table["partial_pooling"]).fillna(table["no_pooling"])
+    rows, labels, note = _rows(table, "order")
+    points = _points(rows)
+    shown = [e for e in _ESTIMATES.values() if e[0] in list(points["kind"].cat.categories)]
+    return (
+        ggplot()
+        + _complete(rows)
+        + _moves(rows)
+        + _intervals(rows, PALETTE["partial"])
+        + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.5, fill="white", stroke=0.5)
+        + scale_color_manual(values=[e[1] for e in shown])
+        + scale_shape_manual(values=[e[2] for e in shown])
+        + guides(color=guide_legend(order=1), shape=guide_legend(order=1), linetype=guide_legend(order=2))
+        + labs(x=with_unit("estimate", unit), y="", caption=note)
+        + _layout(labels, note)
+    )
+
+
+def plot_ppc(table: pd.DataFrame, unit: str = "") -> Any:
+    """Observed outcome of each group against the middle 50 % and 90 % of its replications.
+
+    Columns: group, observed, q05, q25, q50, q75, q95.
+    """
+    table = _numbers(table, ["observed", "q05", "q25", "q50", "q75", "q95"])
+    rows, labels, note = _rows(table, "observed")
+    names = ["observed", "replicated: median, 50 % and 90 % intervals"]
+    points = pd.concat(
+        [
+            pd.DataFrame({"x": rows["q50"], "y": rows["y"], "kind": names[1]}),
+            pd.DataFrame({"x": rows["observed"], "y": rows["y"], "kind": names[0]}),
+        ]
+    ).dropna(subset=["x"])
+    points["kind"] = pd.Categorical(points["kind"], names)
+    return (
+        ggplot()
+        + _intervals(rows, PALETTE["partial"])
+        + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.8, fill="white", stroke=0.5)
+        + scale_color_manual(values=[PALETTE["ink"], PALETTE["partial"]])
+        + scale_shape_manual(values=["D", "o"])
+        + labs(x=with_unit("outcome", unit), y="", caption=note)
+        + _layout(labels, note)
+    )

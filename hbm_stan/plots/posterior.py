@@ -1,0 +1,181 @@
+"""Figures of one quantity at a time: the population against its prior, a new group, the comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    annotate,
+    element_blank,
+    element_text,
+    facet_wrap,
+    geom_line,
+    geom_point,
+    geom_rect,
+    geom_segment,
+    geom_text,
+    geom_vline,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_fill_manual,
+    scale_y_continuous,
+    theme,
+)
+
+from hbm_stan.plots.fonts import drawable
+from hbm_stan.plots.labels import row_labels, row_scale, rows_height, shorten
+from hbm_stan.plots.style import PALETTE, TEXT_PT, greek, house_theme, with_unit, x_scale
+
+_BINS = 40
+_SHOWN = (0.001, 0.999)  # the axis ends at these quantiles; the report's caption says so
+_DOTS = 100
+_DOT_COLUMNS = 60
+_DOT_MM = 2.4  # one column, and so one dot, of the width that the axis has
+_DOT_SIZE = 3.0
+_TITLE_ROWS = 3.2  # room above the dots for the quantity's name, in dots
+# Sivula, Magnusson and Vehtari (2025), arXiv:2008.10296: below 4 the models predict alike.
+SMALL_DIFFERENCE = 4.0
+
+
+def _bars(name: str, values: Any) -> pd.DataFrame:
+    """A density histogram as rectangles; a quantity that is never negative starts at zero."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, _SHOWN)
+    if values.min() >= 0 and low < 0.1 * high:
+        low = 0.0
+    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
+    heights = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))
+    return pd.DataFrame(
+        {"parameter": name, "low": edges[:-1], "high": edges[1:], "density": heights, "what": "posterior"}
+    )
+
+
+def _prior_lines(priors: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
+    """Prior density inside the histogram's frame; ``run`` numbers the pieces that stay in it."""
+    parts = []
+    for name, part in bars.groupby("parameter", sort=False):
+        prior = priors[priors["parameter"] == name].reset_index(drop=True)
+        x, density = prior["x"].astype(float), prior["density"].astype(float)
+        inside = x.between(part["low"].min(), part["high"].max()) & (density <= 1.2 * part["density"].max())
+        runs = [f"{name}{run}" for run in (~inside).cumsum()]
+        parts.append(prior.assign(what="prior", run=runs)[inside])
+    return pd.concat(parts, ignore_index=True)
+
+
+def plot_population(draws: pd.DataFrame, priors: pd.DataFrame, unit: str = "") -> Any:
+    """Posterior histogram of each population parameter with its prior density drawn over it.
+
+    Columns of draws: parameter, value. Columns of priors: parameter, x, density (x rising).
+    """
+    names = list(dict.fromkeys(draws["parameter"]))
+    bars = pd.concat([_bars(n, draws.loc[draws["parameter"] == n, "value"]) for n in names], ignore_index=True)
+    lines = _prior_lines(priors, bars)
+    for table in (bars, lines):
+        table["panel"] = pd.Categorical([greek(n) for n in table["parameter"]], [greek(n) for n in names])
+    return (
+        ggplot()
+        + geom_rect(aes(xmin="low", xmax="high", ymin=0, ymax="density", fill="what"), bars, color="white", size=0.1)
+        + geom_line(aes("x", "density", color="what", group="run"), lines, size=0.8, linetype="dashed")
+        + facet_wrap("panel", scales="free", nrow=-(-len(names) // 2), ncol=min(len(names), 2))
+        + scale_fill_manual(values=[PALETTE["fill"]])
+        + scale_color_manual(values=[PALETTE["prior"]])
+        + x_scale()
+        + scale_y_continuous(expand=(0, 0, 0.05, 0))
+        + labs(x=with_unit("value", unit), y="density")
+        + house_theme(20.0 + 42.0 * -(-len(names) // 2))
+        + theme(axis_text_y=element_blank(), panel_grid_major_y=element_blank(), strip_text=element_text(size=10))
+    )
+
+
+def _frame(values: dict[str, Any]) -> tuple[float, float]:
+    """What the axis of the dots spans: all of them, but not the far tails that would flatten the rest."""
+    ends = [np.quantile(v, (0.5 / _DOTS, 0.05, 0.95, 1 - 0.5 / _DOTS)) for v in values.values()]
+    reach = max(e[2] - e[1] for e in ends)
+    low = min(max(e[0], e[1] - reach) for e in ends)
+    return low, max(max(min(e[3], e[2] + reach) for e in ends), low + 1e-9)
+
+
+def _dots(name: str, values: Any, frame: tuple[float, float]) -> pd.DataFrame:
+    """A quantile dotplot (Kay et al. 2016): 100 dots, each one in a hundred of the draws, stacked in bins."""
+    width = (frame[1] - frame[0]) / _DOT_COLUMNS
+    levels = (np.arange(_DOTS) + 0.5) / _DOTS
+    columns = np.round(np.quantile(np.asarray(values, dtype=float), levels) / width)
+    height = pd.Series(columns).groupby(columns).cumcount()
+    dots = pd.DataFrame({"name": name, "x": columns * width, "y": height + 0.5})
+    return dots[dots["x"].between(frame[0] - width, frame[1] + width)]
+
+
+def _stacked(draws: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """Dots and interval rows of all quantities, one above the other on one vertical scale of dots."""
+    values = {n: draws.loc[draws["name"] == n, "value"].to_numpy(dtype=float) for n in rows["name"]}
+    frame = _frame(values)
+    dots, base, floor = [], {}, 0.0
+    for name in reversed(list(rows["name"])):
+        dots.append(_dots(name, values[name], frame).assign(y=lambda t, up=floor + 2.0: t["y"] + up))
+        base[name] = floor + 1.0
+        floor = dots[-1]["y"].max() + 0.5 + _TITLE_ROWS
+    rows = rows.assign(y=rows["name"].map(base), title_x=frame[0])
+    rows["title_y"] = [dots[-1 - i]["y"].max() + 1.5 for i in range(len(rows))]
+    return pd.concat(dots, ignore_index=True), rows, floor
+
+
+def plot_new_group(draws: pd.DataFrame, quantities: pd.DataFrame, unit: str = "") -> Any:
+    """A hundred equally likely values of each predicted quantity, with its 50 % and 90 % intervals below.
+
+    Columns of draws: name, value. Columns of quantities: name, meaning, q05, q25, q50, q75, q95.
+    """
+    shown = quantities[quantities["name"].isin(set(draws["name"]))].reset_index(drop=True)
+    shown["title"] = [shorten(drawable(str(m)), 100) for m in shown["meaning"]]
+    dots, rows, top = _stacked(draws, shown)
+    beyond = _DOTS * len(rows) - len(dots)
+    note = f"{beyond} of {_DOTS * len(rows)} dots lie beyond the ends of the axis." if beyond else ""
+    blue, ink = PALETTE["partial"], PALETTE["ink"]
+    return (
+        ggplot()
+        + geom_vline(xintercept=0, color=PALETTE["rule"], size=0.4)
+        + geom_point(aes("x", "y"), dots, size=_DOT_SIZE, stroke=0, color=blue, fill=blue, alpha=0.75)
+        + geom_segment(aes("q05", "y", xend="q95", yend="y"), rows, color=ink, size=0.5)
+        + geom_segment(aes("q25", "y", xend="q75", yend="y"), rows, color=ink, size=1.6)
+        + geom_point(aes("q50", "y"), rows, color=ink, fill="white", size=2.0, stroke=0.6)
+        + geom_text(aes("title_x", "title_y", label="title"), rows, ha="left", va="bottom", size=TEXT_PT, color=ink)
+        + scale_y_continuous(limits=(0, top), expand=(0, 0), breaks=[])
+        + x_scale(expand=(0.02, 0))
+        + labs(x=with_unit("predicted value", unit), y="", caption=note)
+        + house_theme((18.0 if note else 13.0) + _DOT_MM * top)
+        + theme(axis_text_y=element_blank(), panel_grid_major_y=element_blank())
+    )
+
+
+def plot_comparison(scores: pd.DataFrame) -> Any:
+    """Each variant's elpd minus the best one's, with the standard error that the verdict used.
+
+    Columns: variant, elpd_diff, se_diff_used; best first.
+    """
+    scores = scores.iloc[::-1].reset_index(drop=True).copy()
+    scores["elpd_diff"] = scores["elpd_diff"].astype(float)
+    scores["se"] = pd.to_numeric(scores["se_diff_used"], errors="coerce").astype(float).fillna(0.0)
+    scores["y"] = [float(i) for i in range(1, len(scores) + 1)]
+    for times in (1, 2):
+        scores[f"low{times}"] = scores["elpd_diff"] - times * scores["se"]
+        scores[f"high{times}"] = scores["elpd_diff"] + times * scores["se"]
+    labels = row_labels([str(v).replace("_", " ") for v in scores["variant"]])
+    others = scores[scores["se"] > 0]
+    small = SMALL_DIFFERENCE
+    return (
+        ggplot()
+        + annotate("rect", xmin=-small, xmax=small, ymin=0.4, ymax=len(scores) + 0.8, fill=PALETTE["shade"])
+        + geom_vline(xintercept=0, color=PALETTE["muted"], size=0.5)
+        + geom_segment(aes("low2", "y", xend="high2", yend="y"), others, color=PALETTE["partial"], size=0.45)
+        + geom_segment(aes("low1", "y", xend="high1", yend="y"), others, color=PALETTE["partial"], size=1.5)
+        + geom_point(aes("elpd_diff", "y"), scores, color=PALETTE["partial"], fill="white", size=2.2, stroke=0.6)
+        + row_scale(labels)
+        + x_scale()
+        + labs(x="difference in elpd from the best variant; shaded: less than 4, not distinguishable", y="")
+        + house_theme(rows_height(labels, 16.0))
+        + theme(panel_grid_major_y=element_blank())
+    )

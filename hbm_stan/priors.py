@@ -1,0 +1,138 @@
+"""Priors as data: a text such as ``half_cauchy(5)``, checked, with its density in NumPy and SciPy."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.errors import ModelError, nearest
+from hbm_stan.table import FloatArray
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution that priors may name: its arguments in order, and which of them must be positive."""
+
+    name: str
+    arguments: tuple[str, ...]
+    positive: tuple[str, ...]
+    title: str
+
+
+DISTRIBUTIONS: Mapping[str, Distribution] = {
+    d.name: d
+    for d in (
+        Distribution("normal", ("location", "scale"), ("scale",), "normal"),
+        Distribution("half_normal", ("scale",), ("scale",), "half-normal"),
+        Distribution("half_cauchy", ("scale",), ("scale",), "half-Cauchy"),
+        Distribution(
+            "half_student_t", ("degrees_of_freedom", "scale"), ("degrees_of_freedom", "scale"), "half-Student-t"
+        ),
+        Distribution("uniform", ("lower", "upper"), ("upper",), "uniform"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class PriorRow:
+    """A row of a family's prior table: which parameter, what may be said, what it means, where it comes from."""
+
+    name: str
+    distributions: tuple[str, ...]
+    meaning: str
+    source: str
+    role: str  # the column role whose unit the parameter has
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A chosen prior: distribution and arguments, the reason, and whether it is the family's default."""
+
+    name: str
+    distribution: str
+    arguments: tuple[float, ...]
+    reason: str = ""
+    default: bool = False
+
+    @property
+    def text(self) -> str:
+        """The prior as it is written in analysis.toml: ``normal(0, 5)``."""
+        return f"{self.distribution}({', '.join(f'{a:g}' for a in self.arguments)})"
+
+    @property
+    def scale(self) -> float:
+        """The argument that sets the width: the scale, or the upper end of a uniform."""
+        return self.arguments[-1]
+
+    @property
+    def upper(self) -> float:
+        """The end of the support: infinite for all but the uniform."""
+        return self.arguments[1] if self.distribution == "uniform" else math.inf
+
+    def _frozen(self) -> Any:
+        from scipy import stats
+
+        a = self.arguments
+        return {
+            "normal": lambda: stats.norm(*a),
+            "half_normal": lambda: stats.halfnorm(0, *a),
+            "half_cauchy": lambda: stats.halfcauchy(0, *a),
+            "half_student_t": lambda: stats.t(a[0], 0, a[-1]),
+            "uniform": lambda: stats.uniform(a[0], a[-1] - a[0]),
+        }[self.distribution]()
+
+    def log_density(self, x: FloatArray | float) -> FloatArray:
+        """The normalised log density at ``x``, same shape; minus infinity outside the support."""
+        value = np.asarray(x, dtype=float)
+        log_density = np.asarray(self._frozen().logpdf(value))
+        if self.distribution == "half_student_t":
+            return np.where(value < 0, -np.inf, math.log(2) + log_density)
+        return log_density
+
+    def draw(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """``size`` independent draws."""
+        draws = np.asarray(self._frozen().rvs(size=size, random_state=rng), dtype=float)
+        return np.abs(draws) if self.distribution == "half_student_t" else draws
+
+
+def parse_prior(text: str, row: PriorRow) -> Prior:
+    """The prior in a text such as ``normal(0, 5)``, checked against what the family's row allows."""
+    where = f"Prior of {row.name}"
+    match = re.fullmatch(r"\s*([A-Za-z_]+)\s*\(([^()]*)\)\s*", text)
+    allowed = [f"{n}({', '.join(DISTRIBUTIONS[n].arguments)})" for n in row.distributions]
+    if match is None:
+        raise ModelError(f"{where}: {text!r} is not understood. Write one of: {'; '.join(allowed)}.")
+    name = match[1].lower()
+    if name not in row.distributions:
+        raise ModelError(
+            f"{where}: {name!r} is not offered. {nearest(name, row.distributions)} Offered: {'; '.join(allowed)}."
+        )
+    arguments = _arguments(match[2], DISTRIBUTIONS[name], where)
+    return Prior(row.name, name, arguments, "chosen in the analysis")
+
+
+def _arguments(text: str, distribution: Distribution, where: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(piece) for piece in text.split(",")) if text.strip() else ()
+    except ValueError:
+        raise ModelError(f"{where}: the arguments of {distribution.name}({text}) must be numbers.") from None
+    if len(values) != len(distribution.arguments):
+        names = ", ".join(distribution.arguments)
+        raise ModelError(
+
+                f"{where}: {distribution.name} takes {len(distribution.arguments)} argument(s) ({names}), "
+                f"got {len(values)}."
+
+        )
+    for name, value in zip(distribution.arguments, values, strict=True):
+        if not math.isfinite(value) or (name in distribution.positive and value <= 0):
+            need = "positive and finite" if name in distribution.positive else "finite"
+            raise ModelError(f"{where}: {name} of {distribution.name} must be {need}, got {value:g}.")
+    if distribution.name == "uniform" and values[0] != 0:
+        raise ModelError(f"{where}: a uniform prior of a scale starts at 0, got {values[0]:g}.")
+    return values

@@ -1,0 +1,1 @@
+"""analysis.toml -> fits, tables, figures -> report.pdf and results.json."""

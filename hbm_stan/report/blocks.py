@@ -1,0 +1,173 @@
+"""The parts that a report is laid out from: headings, prose, tables, figures, as plain JSON.
+
+A span is a string (always shown literally) or a small dict: mathematics of our own, strong or monospaced text, a
+status word, a reference. Text of the user is only ever a string, so it cannot become markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hbm_stan.plots.labels import cells
+from hbm_stan.report.digits import DASH, MINUS
+
+Span = str | dict[str, Any]
+Spans = list[Span]
+Block = dict[str, Any]
+
+GREEK = (
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "rho",
+    "sigma", "tau", "phi", "chi", "psi", "omega",
+)  # fmt: skip
+_LETTERS = {"μ": "mu", "τ": "tau", "θ": "theta", "σ": "sigma"}
+_WORDS = re.compile(r"(?<![\w'\"])(mu|tau|theta|sigma)(?![\w'\"])|([μτθσ])(?!\w)")
+_MINUS = re.compile(r"(?<![\w.,)\]'\"-])-(?=\d)")
+_NAME = re.compile(r"([A-Za-z]+)(?:_([A-Za-z0-9]+))?(\[.*\])?", re.DOTALL)
+
+_LINE_CELLS = 100  # letters of 9 pt beside each other on the page
+_NUMBER_CELLS = 8  # what a column of numbers needs of them
+_MANY_NUMBERS = 4
+
+STATUS_WORDS = {"pass": "passed", "warn": "warning", "fail": "failed"}
+
+
+def math(source: str) -> Span:
+    """Mathematics in Typst's notation; only for strings of ours or of a family."""
+    return {"math": source}
+
+
+def strong(text: str) -> Span:
+    """Text that stands out."""
+    return {"strong": text}
+
+
+def mono(text: str) -> Span:
+    """Monospaced text: names, hashes, commands."""
+    return {"mono": text}
+
+
+def ref(name: str) -> Span:
+    """A reference to the figure of that name."""
+    return {"ref": name}
+
+
+def status(word: str, waived: bool = False) -> Span:
+    """The word of a status in its colour; a waived failure says both."""
+    shown = STATUS_WORDS.get(word, word) + (", waived" if waived else "")
+    return {"status": word, "text": shown}
+
+
+def sentence(text: str) -> Spans:
+    """A sentence of ours as spans: mu and tau become mathematics, a hyphen before a number a minus."""
+    text = _MINUS.sub(MINUS, text)
+    spans: Spans = []
+    end = 0
+    for found in _WORDS.finditer(text):
+        spans += [text[end : found.start()], math(found[1] or _LETTERS[found[2]])]
+        end = found.end()
+    return [s for s in [*spans, text[end:]] if s != ""]
+
+
+def parameter(name: str) -> Spans:
+    """A parameter's name: Greek or a single letter as mathematics, the group's label as it is."""
+    found = _NAME.fullmatch(name)
+    if found is None or not (found[1] in GREEK or len(found[1]) == 1):
+        return [mono(name)]
+    below = f'_"{found[2]}"' if found[2] else ""
+    return [math(found[1] + below), *([found[3]] if found[3] else [])]
+
+
+def heading(text: str, level: int = 1) -> Block:
+    """A numbered heading."""
+    return {"kind": "heading", "text": text, "level": level}
+
+
+def prose(*spans: Span) -> Block:
+    """A paragraph."""
+    return {"kind": "prose", "spans": list(spans)}
+
+
+def bullets(items: Iterable[Sequence[Span] | str]) -> list[Block]:
+    """A list of sentences, or nothing where there is none."""
+    rows = [sentence(i) if isinstance(i, str) else list(i) for i in items]
+    return [{"kind": "bullets", "items": rows}] if rows else []
+
+
+def equations(lines: Sequence[str]) -> Block:
+    """Displayed mathematics, one line each."""
+    return {"kind": "equations", "lines": list(lines)}
+
+
+def figure(name: str, figures: Iterable[str], caption: Sequence[Span], alt: str) -> list[Block]:
+    """A figure with its caption and its text for screen readers, or nothing where it was not drawn."""
+    if name not in figures:
+        return []
+    return [{"kind": "figure", "name": name, "caption": list(caption), "alt": alt}]
+
+
+def code(title: Sequence[Span], text: str) -> Block:
+    """A whole program, monospaced."""
+    return {"kind": "code", "title": list(title), "text": text}
+
+
+def column(head: Span | Sequence[Span], align: str = "left", width: str = "auto") -> dict[str, Any]:
+    """A column of a table: its head, its alignment, and "auto", "label" or a share ("1fr") of the width."""
+    return {"head": list(head) if isinstance(head, list) else [head], "align": align, "width": width}
+
+
+def number(head: Span | Sequence[Span]) -> dict[str, Any]:
+    """A column of numbers, aligned at the decimal point."""
+    return column(head, "right") | {"number": True}
+
+
+def table(caption: Sequence[Span], columns: Sequence[dict[str, Any]], rows: Sequence[Sequence[Any]]) -> Block:
+    """A table with its caption above; a cell is a string or spans; a row of one cell is a subheading."""
+    cells = [[c if isinstance(c, list) else [c] for c in row] for row in rows]
+    for index, head in enumerate(columns):
+        if head.get("number"):
+            _pad(cells, index, len(columns))
+    columns, narrow = _widths(list(columns), cells)
+    return {"kind": "table", "caption": list(caption), "columns": columns, "rows": cells, "narrow": narrow}
+
+
+def _widths(columns: list[dict[str, Any]], rows: list[list[Spans]]) -> tuple[list[dict[str, Any]], bool]:
+    """Settle the columns of width "label": short labels stand close to their numbers, long ones take what is left.
+
+    A table of few numbers and short labels is narrow: as wide as it needs.
+    """
+    labels = [i for i, c in enumerate(columns) if c["width"] == "label"]
+    if not labels:
+        return columns, False
+    widest = sum(max((length(row[i]) for row in rows if len(row) > i), default=0) for i in labels)
+    numbers = sum(1 for c in columns if c.get("number"))
+    room = _LINE_CELLS - _NUMBER_CELLS * numbers
+    if widest > room:
+        return [c | {"width": "1fr"} if c["width"] == "label" else c for c in columns], False
+    if numbers < _MANY_NUMBERS:
+        return [c | {"width": "auto"} if c["width"] == "label" else c for c in columns], True
+    shares = {"label": "auto", "auto": "1fr"}
+    return [c | {"width": shares.get(c["width"], c["width"]) if c.get("number") or c["width"] == "label" else c["width"]} for c in columns], False
+
+
+def length(spans: Spans) -> int:
+    """About how many letters wide some spans are."""
+    return sum(cells(s if isinstance(s, str) else str(next(iter(s.values())))) for s in spans)
+
+
+def _pad(rows: list[list[Spans]], index: int, width: int) -> None:
+    """Add invisible decimals after the shorter numbers of a column, so that points stand under each other."""
+    own = [row for row in rows if len(row) == width]
+    tails = [_tail(row[index]) for row in own]
+    longest = max(tails, key=len, default="")
+    for row, tail in zip(own, tails, strict=True):
+        missing = longest[len(tail) :] if tail else longest
+        if missing and row[index] != [DASH]:
+            row[index] = [*row[index], {"pad": "." * missing.count(".") + "0" * (len(missing) - missing.count("."))}]
+
+
+def _tail(spans: Spans) -> str:
+    """The decimal point and what follows it in a number's text."""
+    text = spans[-1] if spans and isinstance(spans[-1], str) else ""
+    return "." + "0" * len(text.partition(".")[2]) if "." in text else ""

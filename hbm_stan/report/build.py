@@ -1,0 +1,121 @@
+"""analysis.toml -> fits, findings, figures -> report.pdf and results.json; nothing is made twice without a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hbm_stan
+from hbm_stan.engines import Engine, Progress, choose
+from hbm_stan.fit import Fit, fit_variants, jobs_of
+from hbm_stan.report.analysis import Analysis, read_analysis
+from hbm_stan.report.files import write_beside
+
+_VariantProgress = Callable[[str], Progress | None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a report run left: the two files, the results, and whether anything had to be made."""
+
+    pdf: Path
+    json: Path
+    results: dict[str, Any]
+    fresh: bool
+
+
+def fit_analysis(
+    analysis: Analysis,
+    variants: tuple[str, ...] | None = None,
+    *,
+    engine: Engine | str = "auto",
+    say: Callable[[str], None] | None = None,
+    progress: _VariantProgress | None = None,
+) -> dict[str, Fit]:
+    """The fits of an analysis; draws are kept in its folder ``fits/``."""
+    return fit_variants(
+        analysis.family, analysis.dataset, variants or analysis.variants, priors=analysis.priors,
+        sampling=analysis.sampling, engine=engine, store=analysis.store, say=say, progress=progress,
+    )  # fmt: skip
+
+
+def report(
+    analysis: Analysis | str | Path,
+    *,
+    engine: Engine | str = "auto",
+    seed: int | None = None,
+    force: bool = False,
+    say: Callable[[str], None] | None = None,
+    progress: _VariantProgress | None = None,
+) -> Made:
+    """Write report.pdf and results.json of an analysis into its folder.
+
+    Where both are there already and were made from the same data, priors, settings, engine and program code,
+    nothing is done. Raises HbmError.
+    """
+    read = (analysis if isinstance(analysis, Analysis) else read_analysis(analysis)).with_seed(seed)
+    chosen = choose(engine) if isinstance(engine, str) else engine
+    tell = say or (lambda _text: None)
+    pdf, results_file = read.folder / "report.pdf", read.folder / "results.json"
+    inputs = _inputs(read, chosen)
+    before = None if force else _up_to_date(pdf, results_file, inputs)
+    if before is not None:
+        tell("Nothing changed since the report was written.")
+        return Made(pdf, results_file, before, fresh=False)
+    fits = fit_analysis(read, engine=chosen, say=tell, progress=progress)
+    made = _make(read, fits, inputs, tell, pdf, results_file)
+    return Made(pdf, results_file, made, fresh=True)
+
+
+def _make(
+    analysis: Analysis, fits: Mapping[str, Fit], inputs: str, tell: Callable[[str], None], pdf: Path, results_file: Path
+) -> dict[str, Any]:
+    from hbm_stan.report.figures import draw_figures
+    from hbm_stan.report.pages import write_pdf
+    from hbm_stan.report.results import find, results
+
+    tell("Checking, comparing, predicting")
+    found = find(analysis, fits)
+    made = results(analysis, found)
+    tell("Drawing the figures")
+    figures = draw_figures(found, made)
+    tell("Setting the pages")
+    write_pdf(made, figures, pdf)
+    # results.json is written last and names the PDF's hash: together they are whole, or made again.
+    made["report"] = {"inputs": inputs, "pdf_sha256": hashlib.sha256(pdf.read_bytes()).hexdigest()}
+    write_beside(results_file, (json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    return made
+
+
+def _inputs(analysis: Analysis, engine: Engine) -> str:
+    """A hash of everything that the report depends on: the fits' keys, the words around them, and our own code."""
+    jobs = jobs_of(analysis.family, analysis.dataset, analysis.variants, analysis.priors, analysis.sampling, engine)
+    said = [
+        *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
+        analysis.name, analysis.title, analysis.question, str(analysis.compared), str(analysis.standard_error),
+        str(analysis.waived), str(sorted(analysis.dataset.columns.items())), _own_code(),
+    ]  # fmt: skip
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def _own_code() -> str:
+    """The hash of this package's files: a report of yesterday's code is not up to date."""
+    folder = Path(hbm_stan.__file__).parent
+    files = sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".typ"})
+    return hashlib.sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
+
+
+def _up_to_date(pdf: Path, results_file: Path, inputs: str) -> dict[str, Any] | None:
+    """The results that are there, if they were made from these inputs and the PDF is the one made with them."""
+    try:
+        before: dict[str, Any] = json.loads(results_file.read_text(encoding="utf-8"))
+        kept = before["report"]
+        same = kept["inputs"] == inputs and kept["pdf_sha256"] == hashlib.sha256(pdf.read_bytes()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError):
+        # Absent, damaged, or of another make: written anew.
+        return None
+    return before if same else None

@@ -1,0 +1,149 @@
+"""The section on the sampler: verdicts by variant, parameters, ranks, energy, effective sample sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hbm_stan.report.blocks import (
+    Block, Span, bullets, column, figure, heading, number, parameter, prose, ref, sentence, status, table,
+)  # fmt: skip
+from hbm_stan.report.digits import DASH, fixed, format_count, format_mcse, format_rhat, format_summary, significant
+
+_MOST_PARAMETERS = 60
+_RULES = {  # check -> words before the limit
+    "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
+    "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
+}  # fmt: skip
+
+
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return DASH
+    if name == "R-hat":
+        return format_rhat(value)
+    if name in {"E-BFMI", "MCSE"}:
+        return fixed(value, 2)
+    return format_count(value) if "ESS" in name or float(value).is_integer() else significant(value)
+
+
+def _limit(name: str, value: float | None) -> str:
+    return DASH if value is None else _RULES.get(name, "") + (f"{value:g}" if name == "R-hat" else _number(name, value))
+
+
+def _where(verdict: dict[str, Any]) -> list[Span]:
+    subject = verdict["subject"]
+    return parameter(subject) if "[" in subject or subject in {"mu", "tau"} else [subject]
+
+
+def verdict_table(caption: str, verdicts: list[dict[str, Any]]) -> Block:
+    """Verdicts one below the other: name, what it is about, value, limit, result."""
+    rows: list[list[Any]] = []
+    for v in verdicts:
+        found, limit = _number(v["name"], v["value"]), _limit(v["name"], v["threshold"])
+        rows.append([v["name"], _where(v), found, limit, [status(v["status"], v["waived"])]])
+    heads = [column("Check", width="label"), column("About"), number("Found"), column("Limit"), column("Result")]
+    if not any(v["subject"] for v in verdicts):
+        heads, rows = [h for i, h in enumerate(heads) if i != 1], [[*r[:1], *r[2:]] for r in rows]
+    return table([caption], heads, rows)
+
+
+def _by_variant(results: dict[str, Any], titles: dict[str, str]) -> Block:
+    """Checks down, variants across: value and result of each."""
+    fits = results["fits"]
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for variant, fit in fits.items():
+        for v in fit["verdicts"]:
+            found.setdefault(v["name"], {}).setdefault(variant, []).append(v)
+    rows: list[list[Any]] = []
+    for name, by_variant in found.items():
+        first = next(iter(by_variant.values()))[0]
+        cells = [_results(name, by_variant.get(variant, [])) for variant in fits]
+        rows.append([name, _limit(name, first["threshold"]), *cells])
+    heads = [column("Check"), column("Limit"), *(column(titles.get(v, v), width="1fr") for v in fits)]
+    caption = "Checks of each fit: the worst value found, the parameter or chain it belongs to, the result."
+    return table([caption], heads, rows)
+
+
+def _results(name: str, verdicts: list[dict[str, Any]]) -> list[Span]:
+    spans: list[Span] = []
+    for v in verdicts:
+        about = _where(v) if v["subject"] else []
+        spans += [" " if spans else "", _number(name, v["value"]), " ", *about, " " if about else ""]
+        spans.append(status(v["status"], v["waived"]))
+    return spans or [DASH]
+
+
+def hints(verdicts: Iterable[dict[str, Any]]) -> list[Block]:
+    """What to do about the verdicts that did not pass."""
+    open_ones = [v for v in verdicts if v["status"] != "pass" and v["hint"]]
+    return bullets([[{"strong": f"{v['name']}. "}, *sentence(v["hint"])] for v in open_ones])
+
+
+def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """Everything that the verdict on page one rests on."""
+    titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
+    s = results["settings"]
+    ran = (
+        f"Each variant was run with {s['chains']} chains of {s['warmup']} warm-up iterations and {s['draws']} draws. "
+        "R-hat, effective sample sizes and Monte Carlo errors are those of Vehtari et al. (2021)."
+    )
+    blocks = [heading("Diagnostics"), prose(ran), _by_variant(results, titles)]
+    for fit in results["fits"].values():
+        blocks += hints(fit["verdicts"])
+    return [*blocks, *_parameters(results, titles), *_figures(figures)]
+
+
+def _figures(figures: Iterable[str]) -> list[Block]:
+    blocks: list[Block] = []
+    blocks += figure(
+        "ranks", figures,
+        ["Ranks of the draws by chain. Chains that agree have counts inside the band and no common slope."],
+        "Rank histograms of the main parameters, one line for each chain, with the expected band.",
+    )  # fmt: skip
+    blocks += figure(
+        "energy", figures,
+        ["Energy by chain. Where transitions are much narrower than the marginal energy, the tails are explored slowly."],
+        "Histograms of the marginal energy and of the energy transitions, one panel for each chain.",
+    )  # fmt: skip
+    blocks += figure(
+        "ess", figures,
+        ["Effective sample size, bulk (for means) and tail (for the ends of intervals)."],
+        "Bulk and tail effective sample size of each parameter, with the least that is asked for as a dashed line.",
+    )  # fmt: skip
+    shown: list[Span] = []
+    for name in ("ranks", "energy", "ess"):
+        if name in figures:
+            shown += [", " if shown else "", ref(name)]
+    return [prose("The draws of the main variant are drawn in ", *shown, "."), *blocks] if shown else []
+
+
+def _parameters(results: dict[str, Any], titles: dict[str, str]) -> list[Block]:
+    main = results["main_variant"]
+    everything = results["fits"].get(main, {}).get("parameters", {})
+    names = list(everything)[:_MOST_PARAMETERS]
+    if not names:
+        return []
+    cut = f" First {len(names)} of {format_count(len(everything))}." if len(names) < len(everything) else ""
+    if results["withheld"]:
+        caption, heads, row = "", [], _bare_row
+    else:
+        caption, heads, row = ": means, standard deviations, quantiles", _SUMMARY, _full_row
+    title = f"Parameters of {titles.get(main, main).lower()}{caption}.{cut}"
+    rows = [row(n, everything[n]) for n in names]
+    return [table([title], [column("", width="label"), *heads, *_QUALITY], rows)]
+
+
+_SUMMARY = [number("Mean"), number("SD"), number("5 %"), number("50 %"), number("95 %")]
+_QUALITY = [number("MCSE"), number("R-hat"), number("Bulk ESS"), number("Tail ESS")]
+
+
+def _bare_row(name: str, p: dict[str, Any]) -> list[Any]:
+    """How well a parameter is known, without what is known: for reports that withhold their conclusion."""
+    ess = [format_count(p.get("ess_bulk")), format_count(p.get("ess_tail"))]
+    return [parameter(name), format_mcse(p.get("mcse_mean")), format_rhat(p.get("rhat")), *ess]
+
+
+def _full_row(name: str, p: dict[str, Any]) -> list[Any]:
+    label, *quality = _bare_row(name, p)
+    return [label, *format_summary(p), *quality]

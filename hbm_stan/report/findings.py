@@ -1,0 +1,228 @@
+"""The sections that a failed check withholds: groups, population, new group, predictive check, comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hbm_stan.report.blocks import (
+    Block, Span, bullets, column, figure, heading, math, number, prose, ref, sentence, table,
+)  # fmt: skip
+from hbm_stan.report.digits import (
+    DASH, fixed, format_count, format_data, format_estimate, format_probability, significant,
+)  # fmt: skip
+from hbm_stan.report.front import MU, SUMMARY_COLUMNS, TAU, summary_row, variant_title, with_unit
+
+_SHOWN_ROWS = 60
+
+
+def withheld(results: dict[str, Any]) -> list[Block]:
+    """One section in the place of the findings: what is not shown, and why."""
+    kept = "Pooled estimates, the posterior of the population, the prediction for a new group, the predictive check and "
+    return [
+        heading("Findings withheld"),
+        prose(kept, "the comparison are left out of this report, because a check failed that was not waived."),
+        *bullets(results["answer"]),
+        prose("The data above and the diagnostics below hold whatever the checks say."),
+    ]
+
+
+def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """Pooled against raw estimates, group by group."""
+    rows = results["shrinkage"]
+    if not rows:
+        return []
+    unit = results["data"]["unit"]
+    caption = [
+        "Raw and pooled estimates of each group. Thick bars hold 50 %, thin blue bars 90 % of the posterior; "
+        "grey bars are one standard error to each side of the raw estimate."
+    ]
+    intro: list[Span] = ["Each group's raw estimate is drawn towards the population"]
+    intro += [" (", ref("shrinkage"), ")"] if "shrinkage" in figures else []
+    intro += [
+        ". The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, 1 puts ",
+        MU, " in its place.",
+    ]  # fmt: skip
+    alt = "For each group: raw estimate with its standard error, estimate without pooling, partially pooled estimate."
+    return [
+        heading("Estimates of the groups"),
+        prose(*intro),
+        *figure("shrinkage", figures, caption, alt),
+        *bullets(results["shrinkage_notes"]),
+        _shrinkage_table(rows, unit, variant_title(results, results["main_variant"]).lower()),
+    ]
+
+
+def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str) -> Block:
+    known = [k for k in ("complete_pooling", "no_pooling", "partial_pooling") if any(r[k] is not None for r in rows)]
+    names = {"complete_pooling": "Complete", "no_pooling": "No", "partial_pooling": "Partial"}
+    heads = [column("Group", width="label"), number("Raw"), number("SE"), *(number(names[k]) for k in known)]
+    heads += [number("SD"), number("5 %"), number("95 %"), number("Factor")]
+    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} groups." if len(rows) > _SHOWN_ROWS else ""
+    caption = with_unit(f"Estimates by pooling, posterior means; SD and quantiles are those of {main}", unit)
+    return table([f"{caption}.{cut}"], heads, [_shrinkage_row(r, known) for r in rows[:_SHOWN_ROWS]])
+
+
+def _shrinkage_row(row: dict[str, Any], known: list[str]) -> list[Any]:
+    mcse = row["mcse_mean"]
+    tail = None if mcse is None else 2 * mcse  # quantiles at 5 % and 95 % have about twice the error of the mean
+    return [
+        str(row["group"]),
+        format_data(row["raw"]),
+        format_data(row["raw_se"]),
+        *(format_estimate(row[k], mcse) for k in known),
+        format_estimate(row["sd"], mcse),
+        format_estimate(row["q05"], tail),
+        format_estimate(row["q95"], tail),
+        fixed(row["factor"], 2),
+    ]
+
+
+def population(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """Posterior of the parameters that all groups share, beside their priors."""
+    fitted = results["fits"][results["main_variant"]]["parameters"]
+    meanings = {p["name"]: p["meaning"] for p in results["priors"]}
+    rows = [summary_row(n, meanings.get(n, ""), p) for n, p in fitted.items() if "[" not in n]
+    if not rows:
+        return []
+    unit = results["data"]["unit"]
+    about = f"{variant_title(results, results['main_variant'])}: parameters shared by the groups"
+    caption = ["Posterior draws and prior density. The axes leave out the outermost 0.1 % of the draws at each end."]
+    return [
+        heading("The population"),
+        prose(
+            "Where a posterior looks like its prior, the data have said little about it",
+            *([" (", ref("population"), ")."] if "population" in figures else ["."]),
+        ),
+        *figure("population", figures, caption, "Posterior histograms of the population parameters with their priors."),
+        table([with_unit(about, unit) + "."], SUMMARY_COLUMNS, rows),
+    ]
+
+
+def new_group(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """What to expect of a group that was not seen."""
+    new = results["new_group"]
+    if not new:
+        return []
+    rows = [
+        [*summary_row(q["name"], q["meaning"], q)[:-1], format_probability(q["p_positive"], new["n_draws"])]
+        for q in new["quantities"]
+    ]
+    heads = [*SUMMARY_COLUMNS[:-1], number("P(> 0)")]
+    caption = ["A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."]
+    where: list[Span] = [" (", ref("new_group"), ")"] if "new_group" in figures else []
+    unit = results["data"]["unit"]
+    made = f"Prediction for a new group, from {format_count(new['n_draws'])} draws"
+    return [
+        heading("A new group"),
+        prose(*sentence(new["note"]), " Its value and a new observation of it are predicted together", *where, "."),
+        *figure("new_group", figures, caption, "Quantile dotplots of the predicted value and observation of a new group."),
+        table([with_unit(made, unit) + "."], heads, rows),
+    ]
+
+
+def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """Replicated data against the observed."""
+    ppc = results["ppc"]
+    if not ppc:
+        return []
+    rows = [_statistic(s) for s in ppc["statistics"]]
+    heads = [column("Statistic", width="label"), number("Observed"), number("Replicated"), number("5 %"), number("95 %"), number("p")]
+    caption = ["Observed outcome of each group and the middle 50 % and 90 % of its replications."]
+    where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
+    asked = "Data replicated from the fitted model should look like the data that were observed"
+    p = "The p value is the share of replications with a statistic at least as large as the observed one: near 0 or 1 is a misfit."
+    return [
+        heading("Posterior predictive check"),
+        prose(asked, *where, f". {p} ", *sentence(ppc["note"] or "")),
+        *figure("ppc", figures, caption, "Observed outcomes against intervals of replicated outcomes, by group."),
+        table(["Statistics of the observed and the replicated data."], heads, rows),
+    ]
+
+
+def _statistic(s: dict[str, Any]) -> list[str]:
+    """A row of the predictive check; a hundredth of the interval is taken for the Monte Carlo error of its ends."""
+    known = s["q05"] is not None and s["q95"] is not None
+    error = (s["q95"] - s["q05"]) / 100 if known else None
+    numbers = (format_estimate(s[k], error) for k in ("observed", "replicated_mean", "q05", "q95"))
+    return [s["name"], *numbers, fixed(s["p_value"], 2)]
+
+
+def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """Expected log predictive density of the variants, and what may be concluded from it."""
+    c = results["comparison"]
+    if not c:
+        return []
+    target = f"The variants are compared by how well they predict {c['target']}, over {format_count(c['n_observations'])} observations"
+    if c["withheld"]:
+        return [heading("Comparison of the variants"), *_ranking_withheld(results, c, target)]
+    caption = ["Difference in expected log predictive density. Bars are one and two of the standard errors used."]
+    where: list[Span] = [" (", ref("comparison"), ")"] if "comparison" in figures else []
+    alt = "Differences in elpd from the best variant with their standard errors; the band below 4 is shaded."
+    return [
+        heading("Comparison of the variants"),
+        prose(target, *where, "."),
+        *bullets(c["verdict"]),
+        *figure("comparison", figures, caption, alt),
+        _scores(results, c),
+        *bullets([f"{variant_title(results, s['variant'])}: {s['reading']}" for s in c["scores"] if s["reading"]]),
+        *_weight_note(c),
+    ]
+
+
+def _scores(results: dict[str, Any], c: dict[str, Any]) -> Block:
+    heads = [
+        column("Variant", width="label"), number("elpd"), number("SE"), number("Diff."), number("SE used"),
+        number([math("p_\"loo\"")]), number("Weight"), number("Largest k"), column("Route", width="label"),
+    ]  # fmt: skip
+    rows = [
+        [
+            variant_title(results, s["variant"]),
+            *(fixed(s[k], 1) for k in ("elpd", "se", "elpd_diff", "se_diff_used", "p_loo")),
+            fixed(s["weight"], 2),
+            _pareto(s),
+            s["route"],
+        ]
+        for s in c["scores"]
+    ]
+    return table(["Leave-one-out scores, best first."], heads, rows)
+
+
+def _pareto(score: dict[str, Any]) -> str:
+    return DASH if score["pareto_k_max"] is None else fixed(score["pareto_k_max"], 2)
+
+
+def _weight_note(c: dict[str, Any]) -> list[Block]:
+    if all(s["weight"] is not None for s in c["scores"]):
+        return []
+    return [
+        prose(
+            f"An {DASH} in the column of weights means: not computed, because at least one difference is not "
+            "distinguishable, and a weight near 1 would look like a decision. An exact score has no Pareto k."
+        )
+    ]
+
+
+def _ranking_withheld(results: dict[str, Any], c: dict[str, Any], target: str) -> list[Block]:
+    """How reliable each score is, in the order of the model, without the scores."""
+    order = {v["name"]: i for i, v in enumerate(results["model"]["variants"])}
+    scores = sorted(c["scores"], key=lambda s: order.get(s["variant"], len(order)))
+    rows = [[variant_title(results, s["variant"]), _count(s), _pareto(s), s["route"]] for s in scores]
+    heads = [column("Variant", width="label"), number("Too high"), number("Largest k"), column("Route")]
+    reason = [s for s in c["verdict"] if "withheld" in s][:1]
+    limit = f"Pareto k above {significant(c['k_threshold'])} makes a leave-one-out score unreliable"
+    return [
+        prose(f"{target}. The ranking is withheld. {limit}."),
+        *bullets(reason),
+        table(["Pareto k of each variant."], heads, rows),
+    ]
+
+
+def _count(score: dict[str, Any]) -> str:
+    return format_count(score["pareto_k_high"])
+
+
+SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
+    shrinkage, population, new_group, predictive, comparison,
+)  # fmt: skip
+

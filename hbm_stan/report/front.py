@@ -1,0 +1,108 @@
+"""Page one: the question, the answer in words, what the checks say, and the numbers that carry the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hbm_stan.report.blocks import Block, Spans, bullets, column, math, number, parameter, sentence, status, table
+from hbm_stan.report.digits import format_count, format_mcse, format_summary
+
+_MOST_SCALARS = 6
+MU, TAU = math("mu"), math("tau")
+
+
+def variant_title(results: dict[str, Any], name: str) -> str:
+    """The title of a variant, or its name as words."""
+    titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
+    return str(titles.get(name, name.replace("_", " ")))
+
+
+def all_verdicts(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every verdict with what it is about: the data, or the title of a variant."""
+    pairs = [("Data", v) for v in results["data"]["verdicts"]]
+    for name, fit in results["fits"].items():
+        pairs += [(variant_title(results, name), v) for v in fit["verdicts"]]
+    return pairs
+
+
+def _line(about: str, verdict: dict[str, Any]) -> Spans:
+    hint = sentence(verdict["hint"]) if verdict["hint"] else ["no details."]
+    return [status(verdict["status"], verdict["waived"]), f"  {about}, {verdict['name']}: ", *hint]
+
+
+def checks(results: dict[str, Any]) -> list[Block]:
+    """How many checks were made and passed, and each that did not pass, in words."""
+    pairs = all_verdicts(results)
+    kinds = {word: [p for p in pairs if p[1]["status"] == word] for word in ("pass", "warn", "fail")}
+    failed = [p for p in kinds["fail"] if not p[1]["waived"]]
+    waived = [p for p in kinds["fail"] if p[1]["waived"]]
+    said = f"{len(kinds['pass'])} of {len(pairs)} checks of the data and the fits passed"
+    parts = [(len(failed), "failed"), (len(waived), "failed and waived"), (len(kinds["warn"]), "with a warning")]
+    rest = ", ".join(f"{count} {what}" for count, what in parts if count)
+    worst = "fail" if failed else "warn" if waived or kinds["warn"] else "pass"
+    head: Spans = [status(worst), f"  {said}" + (f"; {rest}." if rest else ".")]
+    return [{"kind": "prose", "spans": head}, *bullets([_line(*p) for p in [*failed, *waived, *kinds["warn"]]])]
+
+
+def _meanings(results: dict[str, Any]) -> dict[str, str]:
+    return {p["name"]: p["meaning"] for p in results["priors"]}
+
+
+def _headline_rows(results: dict[str, Any]) -> list[list[Any]]:
+    meanings = _meanings(results)
+    fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
+    scalars = [(n, meanings.get(n, ""), p) for n, p in fitted.items() if "[" not in n][:_MOST_SCALARS]
+    new = (results["new_group"] or {}).get("quantities", [])
+    return [summary_row(n, m, p) for n, m, p in [*scalars, *((q["name"], q["meaning"], q) for q in new)]]
+
+
+def summary_row(name: str, meaning: str, values: dict[str, Any]) -> list[Any]:
+    """Symbol, meaning, mean, sd, 5 %, 50 %, 95 % and Monte Carlo error of a quantity, with honest digits."""
+    return [
+        parameter(name),
+        meaning,
+        *format_summary(values),
+        format_mcse(values.get("mcse_mean")),
+    ]
+
+
+SUMMARY_COLUMNS = [
+    column(""), column("Meaning", width="label"), number("Mean"), number("SD"), number("5 %"), number("50 %"),
+    number("95 %"), number("MCSE"),
+]  # fmt: skip
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A caption with its unit."""
+    return f"{text}, in {unit}" if unit.strip() else text
+
+
+def _headline(results: dict[str, Any]) -> list[Block]:
+    rows = _headline_rows(results)
+    if results["withheld"] or not rows:
+        return []
+    about = f"{variant_title(results, results['main_variant'])}: posterior means, standard deviations and quantiles"
+    caption = [with_unit(about, results["data"]["unit"]) + ". MCSE is the Monte Carlo standard error of the mean."]
+    return [table(caption, SUMMARY_COLUMNS, rows)]
+
+
+def _meta(results: dict[str, Any]) -> list[str]:
+    data, settings, engine = results["data"], results["settings"], results["engine"]
+    return [
+        f"{data['title'] or data['name']}: {format_count(data['n_rows'])} rows in {format_count(data['n_groups'])} groups",
+        f"{engine['name']} {engine['version']}, {settings['chains']} chains of {settings['draws']} draws, seed {settings['seed']}",
+    ]
+
+
+def page(results: dict[str, Any]) -> dict[str, Any]:
+    """The parts of page one."""
+    return {
+        "meta": _meta(results),
+        "question": [" ".join(results["question"].split())] if results["question"].strip() else [],
+        "answer": [sentence(s) for s in results["answer"]],
+        "checks": checks(results),
+        "notices": bullets(results["notices"]),
+        "headline": _headline(results),
+    }
+
+

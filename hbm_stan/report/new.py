@@ -1,0 +1,95 @@
+"""Writes a new analysis.toml with every default spelled out and explained."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from hbm_stan.data import load
+from hbm_stan.engines import Sampling
+from hbm_stan.errors import ModelError
+from hbm_stan.families import family as find_family
+from hbm_stan.fit import prepare_table
+from hbm_stan.model import Family
+from hbm_stan.priors import DISTRIBUTIONS, Prior
+from hbm_stan.report.files import write_beside
+
+_SAMPLING_NOTES = {
+    "chains": "four at least: R-hat compares chains",
+    "warmup": "iterations of adaptation for each chain, thrown away",
+    "draws": "draws kept of each chain",
+    "adapt_delta": "target acceptance; nearer to 1 means smaller steps and fewer divergences",
+    "max_treedepth": "longest trajectory is 2^this steps",
+    "seed": "same seed, engine and machine: same draws",
+}
+
+
+def new_analysis(
+    data: str, family_name: str, columns: Mapping[str, str], to: Path, *, force: bool = False, seed: int | None = None
+) -> Path:
+    """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once."""
+    target = to / "analysis.toml"
+    if target.exists() and not force:
+        raise ModelError(f"{target} is there already. Name another folder with --to, or overwrite it with --force.")
+    family = find_family(family_name)
+    dataset = load(data, columns)
+    priors = family.priors(prepare_table(family, dataset))
+    place = os.path.relpath(Path(data).resolve(), to.resolve()) if Path(data).exists() else data
+    text = _text(family, place, dataset.title or Path(data).stem, columns, priors, seed)
+    write_beside(target, text.encode())
+    return target
+
+
+def _text(
+    family: Family, place: str, title: str, columns: Mapping[str, str], priors: Mapping[str, Prior], seed: int | None
+) -> str:
+    lines = [
+        "# An analysis for hbm_stan. `hbm report` on this folder fits, checks, compares and writes report.pdf.",
+        "# Every key is optional but for family, data and columns; what stands here are the defaults for these data.",
+        "",
+        f"title = {_quoted(title)}",
+        'question = ""  # what you want to know, in words: it opens the report',
+        f"family = {_quoted(family.name)}  # {family.title}",
+        f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
+        "",
+        "# What is fitted. The first variant with partial pooling gives the predictions.",
+        f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]",
+        *(f"#   {v.name}: {v.assumption} {v.parameterisation.capitalize()}." for v in family.variants),
+        "",
+        "[columns]  # role = column",
+        *(f"{r.name} = {_quoted(columns[r.name])}  # {r.meaning}" for r in family.roles),
+        "",
+        "[priors]",
+    ]
+    for row in family.prior_rows:
+        offered = ", ".join(f"{d}({', '.join(DISTRIBUTIONS[d].arguments)})" for d in row.distributions)
+        lines += [
+            f"# {row.meaning}. {priors[row.name].reason.capitalize()}.",
+            f"# Offered: {offered}. Source: {row.source}.",
+            f"{row.name} = {_quoted(priors[row.name].text)}",
+        ]
+    lines += ["", "[sampling]"]
+    for f in fields(Sampling):
+        value = seed if f.name == "seed" and seed is not None else f.default
+        lines.append(f"{f.name} = {value}  # {_SAMPLING_NOTES[f.name]}")
+    lines += [
+        "",
+        "[comparison]",
+        f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]  # compared on leave-one-out",
+        "",
+        "[prediction]",
+        "# standard_error = 10.0  # of the estimate in a new group; by default the median of the data",
+        "",
+        "[checks]",
+        "waive = []  # names of failed checks that must not withhold the conclusion; the report says so on page one",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped too.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

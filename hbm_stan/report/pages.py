@@ -1,0 +1,42 @@
+"""results.json -> report.pdf: a view of display strings, laid out by one Typst template."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hbm_stan.errors import HbmError
+from hbm_stan.report.typeset import compile_pdf
+from hbm_stan.report.view import view_of
+
+
+def _date(timestamp: int | None) -> list[int] | None:
+    """Year, month, ..., second of the document's date; None (no date in the file) where none is asked for."""
+    if timestamp is None:
+        said = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
+        if not said:
+            return None
+        if not said.isdigit():
+            raise HbmError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, got {said!r}.")
+        timestamp = int(said)
+    return list(datetime.fromtimestamp(timestamp, UTC).timetuple()[:6])
+
+
+def write_pdf(
+    results: dict[str, Any], figures: dict[str, bytes], path: Path, *, timestamp: int | None = None
+) -> None:
+    """Write the report of a results dict with these figures (name -> SVG), whole or not at all.
+
+    The file holds no clock time: its date is ``timestamp``, else SOURCE_DATE_EPOCH, else there is none.
+    """
+    view = view_of(results, figures) | {"date": _date(timestamp)}
+    pdf = compile_pdf(view, {name: figures[name] for name in view["figures"]})
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(pdf)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise HbmError(f"{path}: cannot be written ({error.strerror}).") from error

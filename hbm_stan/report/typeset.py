@@ -1,0 +1,94 @@
+"""The only way of text into the template: as JSON data, cleaned, with the fonts that its characters need."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hbm_stan.errors import HbmError
+
+TEMPLATE = Path(__file__).with_name("template.typ")
+
+# What the typst wheel's own fonts (Libertinus Serif, New Computer Modern, DejaVu Sans Mono) draw between them.
+_EMBEDDED = (
+    (0x20, 0x024F), (0x0300, 0x036F), (0x0370, 0x03FF), (0x0400, 0x045F), (0x1E00, 0x1EFF), (0x2010, 0x2027),
+    (0x2030, 0x205E), (0x2190, 0x2193), (0x2200, 0x22FF),
+)  # fmt: skip
+_SPACES = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029")
+# They reorder the text after them, in a table even the next cell: never needed in a label.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def escape(text: str) -> str:
+    """The text with nothing in it that cannot be set: controls, lone surrogates, characters without a glyph.
+
+    Marks such as # $ * [ ] @ stay: the template shows strings, it never reads them as markup. A character that no
+    font here draws is written as its code point, so that two such labels can still be told apart.
+    """
+    return "".join(_shown(c) for c in text)
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if character in _SPACES:
+        return " "
+    if code < 0x20 or 0x7F <= code < 0xA0 or character in _REORDERING:
+        return ""
+    if 0xD800 <= code < 0xE000:
+        return "\N{REPLACEMENT CHARACTER}"
+    return character if _embedded(code) or _installed(character) else f"[U+{code:04X}]"
+
+
+def _embedded(code: int) -> bool:
+    return any(low <= code <= high for low, high in _EMBEDDED)
+
+
+def _installed(character: str) -> bool:
+    from hbm_stan.plots.fonts import family_of
+
+    invisible = character in "\u200b\u200c\u200d\u2060\ufe0e\ufe0f\u00ad"
+    return invisible or family_of(character) is not None
+
+
+def escaped(value: Any, keep_lines: bool = False) -> Any:
+    """A JSON value with every string in it escaped; programs (``text`` of a code block) keep their lines."""
+    if isinstance(value, str):
+        return "\n".join(escape(line) for line in value.splitlines()) if keep_lines else escape(value)
+    if isinstance(value, dict):
+        program = value.get("kind") == "code"
+        return {k: escaped(v, program and k == "text") for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [escaped(v) for v in value]
+    return value
+
+
+def _fonts(text: str) -> Any:
+    """The wheel's fonts; for characters beyond them also matplotlib's and the system's."""
+    import typst
+
+    if all(_embedded(ord(c)) for c in set(text) if c != "\n"):
+        return typst.Fonts(include_system_fonts=False)
+    import matplotlib as mpl
+
+    return typst.Fonts(include_system_fonts=True, font_paths=[str(Path(mpl.get_data_path()) / "fonts" / "ttf")])
+
+
+def compile_pdf(view: dict[str, Any], figures: dict[str, bytes], template: Path = TEMPLATE) -> bytes:
+    """The PDF of a view: the same bytes for the same view, figures and fonts.
+
+    Raises HbmError with Typst's message and hints where the template cannot be set.
+    """
+    import typst
+
+    data = json.dumps(escaped(view), ensure_ascii=False, allow_nan=False)
+    inputs = {"view": data} | {f"figure-{name}": svg.decode("utf-8") for name, svg in figures.items()}
+    try:
+        return bytes(
+            typst.compile(
+                str(template), root=str(template.parent), format="pdf", sys_inputs=inputs, font_paths=_fonts(data)
+            )
+        )
+    except typst.TypstError as error:
+        hints = " ".join(getattr(error, "hints", []) or [])
+        raise HbmError(f"The report could not be typeset: {error.message} {hints}".strip()) from error

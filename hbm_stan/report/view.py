@@ -1,0 +1,51 @@
+"""results dict -> display dict: every number as the text that is printed, every section as blocks.
+
+What a failed check withholds is taken out here, so the template cannot show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hbm_stan.plots.style import PALETTE
+from hbm_stan.report import appendix, diagnostics, findings, front, setting
+from hbm_stan.report.blocks import Block
+
+_SHORT_TITLE = 70
+
+
+def short_title(title: str) -> str:
+    """The title for the head of a page: cut at a word, with an ellipsis."""
+    flat = " ".join(title.split())
+    if len(flat) <= _SHORT_TITLE:
+        return flat
+    return flat[:_SHORT_TITLE].rsplit(" ", 1)[0][:_SHORT_TITLE] + "…"
+
+
+def _body(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    blocks = [*setting.data(results), *setting.model(results)]
+    if results["withheld"]:
+        blocks += findings.withheld(results)
+    else:
+        for section in findings.SECTIONS:
+            blocks += section(results, figures)
+    return [*blocks, *diagnostics.section(results, figures)]
+
+
+def view_of(results: dict[str, Any], figures: Iterable[str]) -> dict[str, Any]:
+    """What the template lays out. ``figures`` are the names of the figures that were drawn."""
+    names = sorted(figures)
+    blocks = _body(results, names)
+    title = results["title"].strip() or results["analysis"]
+    return {
+        "title": title,
+        "short_title": short_title(title),
+        "author": f"hbm_stan {results['versions'].get('hbm_stan', '')}".strip(),
+        "withheld": results["withheld"],
+        "colours": PALETTE,
+        "front": front.page(results),
+        "body": blocks,
+        "appendix": appendix.section(results),
+        "figures": [b["name"] for b in blocks if b["kind"] == "figure"],
+    }
