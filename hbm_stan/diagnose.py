@@ -166,10 +166,8 @@ def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
         return Verdict(f"{kind} ESS", "pass", value, threshold, "", subject)
     what = "means and medians" if kind == "bulk" else "the ends of intervals"
     hint = (
-        (
-            f"{int((ess < threshold).sum())} of {len(ess)} parameters have a {kind} ESS below "
-            f"{threshold}; the lowest is {value:.0f} "
-        )
+        f"{int((ess < threshold).sum())} of {len(ess)} parameters have a {kind} ESS below "
+        f"{threshold}; the lowest is {value:.0f} "
         f"({subject}): {what} are not reliable. Draw more, or use a parameterisation that mixes better."
     )
     return Verdict(f"{kind} ESS", "fail", value, threshold, hint, subject)

@@ -178,10 +178,8 @@ def _job(
     size = sampling.chains * sampling.draws * 8 * sum(len(table.labels) for dims in family.dims.values() if dims)
     if size > MAX_KEPT_BYTES:
         raise DataError(
-            (
-                f"{table.dataset.table.where}: {len(table.labels):,} groups with "
-                f"{sampling.chains * sampling.draws:,} draws "
-            )
+            f"{table.dataset.table.where}: {len(table.labels):,} groups with "
+            f"{sampling.chains * sampling.draws:,} draws "
             f"would need about {size / 2**30:,.0f} GiB of memory; the limit is {MAX_KEPT_BYTES / 2**30:.0f} GiB. "
             "Ask for fewer draws, or combine groups."
         )

@@ -94,10 +94,7 @@ def _group_means(fit: Fit) -> FloatArray:
 
 
 def shrinkage_notes(table: pd.DataFrame) -> list[str]:
-    ""(
-        "Groups moved by more than one posterior sd from their raw estimate, so that nobody reads rank "
-        "off the raw ones."
-    )""
+    """Groups that moved by more than one posterior sd, so that nobody reads ranks off the raw estimates."""
     moved = table[(table["raw"] - table["partial_pooling"]).abs() > table["sd"]]
     if moved.empty:
         return []

@@ -124,10 +124,8 @@ def _arguments(text: str, distribution: Distribution, where: str) -> tuple[float
     if len(values) != len(distribution.arguments):
         names = ", ".join(distribution.arguments)
         raise ModelError(
-
-                f"{where}: {distribution.name} takes {len(distribution.arguments)} argument(s) ({names}), "
-                f"got {len(values)}."
-
+            f"{where}: {distribution.name} takes {len(distribution.arguments)} argument(s) ({names}), "
+            f"got {len(values)}."
         )
     for name, value in zip(distribution.arguments, values, strict=True):
         if not math.isfinite(value) or (name in distribution.positive and value <= 0):

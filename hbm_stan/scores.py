@@ -52,10 +52,8 @@ def verdict_in_words(scores: Sequence[Score], n: int) -> list[str]:
         )
     if n < FEW_OBSERVATIONS:
         said.append(
-
-                f"There are {n} observations only: the standard error of a difference is too small with "
-                f"fewer than {FEW_OBSERVATIONS}, and is doubled here."
-
+            f"There are {n} observations only: the standard error of a difference is too small with "
+            f"fewer than {FEW_OBSERVATIONS}, and is doubled here."
         )
     return said
 

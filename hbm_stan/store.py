@@ -82,10 +82,8 @@ class FitStore:
             os.replace(name, path)
         except OSError as error:
             raise StorageError(
-
-                    f"{path}: the draws could not be written ({error.strerror or error}). Free some "
-                    "space, or name another folder."
-
+                f"{path}: the draws could not be written ({error.strerror or error}). Free some "
+                "space, or name another folder."
             ) from error
         finally:
             with contextlib.suppress(FileNotFoundError):

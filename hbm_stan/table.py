@@ -210,7 +210,9 @@ def _records(text: str, delimiter: str, path: Path) -> tuple[tuple[str, ...], li
                     lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}, line {start}: a quote is opened and not closed, or stands inside a cell ({error}).")
+        raise DataError(
+            f"{path}, line {start}: a quote is opened and not closed, or stands inside a cell ({error})."
+        ) from error
     return header, rows, lines
 
 

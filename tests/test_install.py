@@ -232,26 +232,28 @@ def test_ctrl_c_in_the_build_leaves_nothing(machine: Machine, monkeypatch: pytes
     assert machine.visible() == []
 
 
-def test_a_kill_before_the_last_proof_leaves_nothing_found(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("last", [KeyboardInterrupt, EngineError])
+def test_a_tree_that_fails_its_last_proof_is_gone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, last: type[BaseException]
 ) -> None:
     prove = cmdstan_build.prove
 
     def prove_once(root: Path, *rest: Path, **named: float | Path) -> None:
         if root == machine.target:
-            raise KeyboardInterrupt
+            assert install.find_cmdstan() is None
+            raise last
         prove(root, *rest, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(cmdstan_build, "prove", prove_once)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(last):
             machine.install()
-    assert machine.visible() == ["cmdstan-2.27.0"]
-    assert install.find_cmdstan() is None
+    assert machine.visible() == []
     assert machine.install() == machine.target
 
 
 def test_leftovers_of_a_killed_installation_are_removed(machine: Machine) -> None:
+    """kill -9 leaves no time to clean up: one tree in its stage, one moved and not yet proven in its place."""
     (machine.home / ".cmdstan" / ".hbm-stage-killed" / "cmdstan-2.27.0").mkdir(parents=True)
     (machine.finished("2.26.0") / cmdstan_build.UNFINISHED).touch()
     assert install.find_cmdstan() is None
@@ -282,9 +284,7 @@ def test_who_comes_second_waits_and_finds_the_finished_one(machine: Machine) -> 
     assert sum("Building it" in line for line in machine.said) == 1
 
 
-def test_cmdstan_that_points_to_nonsense_is_an_error(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cmdstan_that_points_to_nonsense_is_an_error(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.finished("2.36.0")
     monkeypatch.setenv("CMDSTAN", str(machine.home))
     with pytest.raises(EngineError, match=r"CMDSTAN is set to .*lacks makefile and bin/stanc"):
@@ -307,9 +307,7 @@ def test_a_makefile_without_a_version_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", [["make"], ["g++"], ["make", "g++"]])
-def test_missing_tools_are_named(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, missing: list[str]
-) -> None:
+def test_missing_tools_are_named(machine: Machine, monkeypatch: pytest.MonkeyPatch, missing: list[str]) -> None:
     monkeypatch.setenv("PATH", str(machine.tools))
     for tool in missing:
         (machine.tools / tool).unlink()
@@ -356,9 +354,7 @@ def test_another_system_is_told_so(machine: Machine, monkeypatch: pytest.MonkeyP
         machine.install()
 
 
-def test_too_little_room_is_said_before_anything_is_fetched(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_room_is_said_before_anything_is_fetched(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "_DISK_GB", 1e9)
     with pytest.raises(EngineError, match=r"needs 1000000000\.0 GB in .* GB are free"):
         machine.install()
@@ -396,18 +392,14 @@ def test_the_newest_release_comes_first(machine: Machine, monkeypatch: pytest.Mo
     assert machine.visible() == ["cmdstan-2.99.1"]
 
 
-def test_a_newest_release_that_fails_gives_way_to_the_copy(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_newest_release_that_fails_gives_way_to_the_copy(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "_NEWEST", "print('newest 2.99.1')")
     monkeypatch.setattr(install, "_INSTALL_NEWEST", "raise SystemExit('g++ is too old')")
     assert machine.install() == machine.target
     assert any(line.startswith("CmdStan 2.99.1 could not be installed") for line in machine.said)
 
 
-def test_a_release_page_that_never_answers_costs_little(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_release_page_that_never_answers_costs_little(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "_NEWEST", "import time; time.sleep(60)")
     monkeypatch.setattr(install, "_RELEASE_PAGE_SECONDS", 0.2)
     start = time.monotonic()
@@ -415,9 +407,7 @@ def test_a_release_page_that_never_answers_costs_little(
     assert time.monotonic() - start < 5
 
 
-def run(
-    script: str, folder: Path, seconds: float = 20.0, on_line: Callable[[str], None] | None = None
-) -> str:
+def run(script: str, folder: Path, seconds: float = 20.0, on_line: Callable[[str], None] | None = None) -> str:
     return cmdstan_build.run_child(
         ["sh", "-c", script],
         what="A script",

@@ -43,7 +43,9 @@ def run_child(
     ``deadline`` is a time of the monotonic clock. The output is added to ``log`` too.
     Raises EngineError, with the last lines of the output, if the command fails or is late.
     """
-    env = {k: v for k, v in os.environ.items() if k not in _OUTER_MAKE} | {"PYTHONUNBUFFERED": "1"}
+    env = {k: v for k, v in os.environ.items() if k not in _OUTER_MAKE}
+    # What a killed compiler or download leaves in its folder for temporary files goes when our folder goes.
+    env |= {"PYTHONUNBUFFERED": "1", "TMPDIR": str(cwd)}
     lines: list[str] = []
     late = threading.Event()
 
@@ -107,23 +109,27 @@ def make_program() -> str:
     return os.environ.get("MAKE") or "make"
 
 
-def build(root: Path, *, cores: int, deadline: float, log: Path, progress: Progress | None = None) -> None:
-    """Run ``make build`` in a CmdStan source tree; ``progress`` gets a fraction from 0 to 1."""
+def line_counter(progress: Progress) -> Callable[[str], None]:
+    """A function of a build's output lines that tells ``progress`` how far the build must be."""
     seen = 0
 
     def count(_line: str) -> None:
         nonlocal seen
         seen += 1
-        if progress:
-            progress(min(1.0, seen / _BUILD_LINES))
+        progress(min(1.0, seen / _BUILD_LINES))
 
+    return count
+
+
+def build(root: Path, *, cores: int, deadline: float, log: Path, progress: Progress | None = None) -> None:
+    """Run ``make build`` in a CmdStan source tree; ``progress`` gets a fraction from 0 to 1."""
     run_child(
         [make_program(), f"-j{cores}", "build"],
         what="Building CmdStan",
         cwd=root,
         deadline=deadline,
         log=log,
-        on_line=count,
+        on_line=line_counter(progress) if progress else None,
     )
 
 
@@ -143,9 +149,7 @@ def prove(root: Path, workshop: Path, *, deadline: float, log: Path) -> None:
     run_child(sample, what="Running a first program", cwd=proof, deadline=deadline, log=log)
     rows = [line for line in draws.read_text().splitlines() if line[:1] not in ("#", "l", "")]
     if len(rows) != _PROOF_DRAWS:
-        raise EngineError(
-            f"A first program gave {len(rows)} draws instead of {_PROOF_DRAWS}: {root} is not sound."
-        )
+        raise EngineError(f"A first program gave {len(rows)} draws instead of {_PROOF_DRAWS}: {root} is not sound.")
 
 
 def settle(staged: Path, target: Path, *, cores: int, deadline: float, log: Path) -> None:
@@ -155,6 +159,11 @@ def settle(staged: Path, target: Path, *, cores: int, deadline: float, log: Path
         (staged / tool).unlink(missing_ok=True)
     (staged / "examples" / "bernoulli" / "bernoulli").unlink(missing_ok=True)
     staged.rename(target)
-    build(target, cores=cores, deadline=deadline, log=log)
-    prove(target, staged.parent, deadline=deadline, log=log)
+    try:
+        build(target, cores=cores, deadline=deadline, log=log)
+        prove(target, staged.parent, deadline=deadline, log=log)
+    except BaseException:
+        # CmdStanPy takes the highest version that it sees, finished or not.
+        shutil.rmtree(target, ignore_errors=True)
+        raise
     (target / UNFINISHED).unlink()

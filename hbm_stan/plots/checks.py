@@ -29,11 +29,12 @@ from plotnine import (
 )
 
 from hbm_stan.plots.fonts import drawable
-from hbm_stan.plots.labels import MAX_ROWS, row_labels, row_scale, rows_height, shorten
+from hbm_stan.plots.labels import row_labels, row_scale, rows_height, shorten
 from hbm_stan.plots.style import CHAIN_COLOURS, CHAIN_LINES, PALETTE, TEXT_PT, greek, house_theme, x_scale
 
 _ENERGY_BINS = 30
-_PANEL_CELLS = 34
+_ESS_ROWS = 20  # with ranks and energy they fill one page
+_LINE_CELLS = 82  # letters of 8 pt across the figure
 
 
 def _chain_scales(chains: list[str]) -> list[Any]:
@@ -44,8 +45,10 @@ def _chain_scales(chains: list[str]) -> list[Any]:
     ]
 
 
-def _panel(name: Any) -> str:
-    return shorten(drawable(greek(str(name))), _PANEL_CELLS)
+def _panels(names: list[Any]) -> list[str]:
+    """Titles of panels side by side, short enough for their share of the width."""
+    room = max(_LINE_CELLS // max(len(names), 1) - 3, 8)
+    return [shorten(drawable(greek(str(name))), room) for name in names]
 
 
 def _steps(table: pd.DataFrame) -> pd.DataFrame:
@@ -60,7 +63,7 @@ def plot_ranks(table: pd.DataFrame) -> Any:
     Columns: parameter, chain, bin (0, 1, ...), count, expected, low, high.
     """
     names = list(dict.fromkeys(table["parameter"]))
-    panels = [_panel(n) for n in names]
+    panels = _panels(names)
     chains = [f"chain {c}" for c in dict.fromkeys(table["chain"])]
     table = table.assign(
         panel=pd.Categorical([panels[names.index(n)] for n in table["parameter"]], list(dict.fromkeys(panels))),
@@ -125,11 +128,11 @@ def plot_energy(table: pd.DataFrame) -> Any:
 def _lowest(table: pd.DataFrame) -> tuple[list[Any], str]:
     """The parameters to draw: all in their order, or the ones with the smallest effective sample size."""
     names = list(dict.fromkeys(table["parameter"]))
-    if len(names) <= MAX_ROWS:
+    if len(names) <= _ESS_ROWS:
         return names[::-1], ""
     smallest = table.groupby("parameter")["ess"].min().sort_values(kind="stable")
-    note = f"The {MAX_ROWS} parameters with the smallest effective sample size, of {len(names)}."
-    return list(smallest.index[:MAX_ROWS])[::-1], note
+    note = f"The {_ESS_ROWS} parameters with the smallest effective sample size, of {len(names)}."
+    return list(smallest.index[:_ESS_ROWS])[::-1], note
 
 
 def plot_ess(table: pd.DataFrame, threshold: float) -> Any:

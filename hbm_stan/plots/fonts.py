@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 BASE_FAMILIES = ("DejaVu Sans",)
@@ -48,7 +49,15 @@ def families_for(texts: Iterable[str]) -> list[str]:
     return list(wanted)
 
 
+def by_code_point(text: str, known: Callable[[str], bool]) -> str:
+    """The text with each run of unknown characters written as code points: ``[U+5317 U+4EAC]``."""
+    parts = []
+    for drawn, run in groupby(text, known):
+        characters = list(run)
+        parts.append("".join(characters) if drawn else "[" + " ".join(f"U+{ord(c):04X}" for c in characters) + "]")
+    return "".join(parts)
+
+
 def drawable(text: str) -> str:
-    """The text on one line, with its code point in the place of a character that no font here draws."""
-    flat = " ".join(text.split())
-    return "".join(c if family_of(c) else f"[U+{ord(c):04X}]" for c in flat)
+    """The text on one line, with code points in the place of characters that no font here draws."""
+    return by_code_point(" ".join(text.split()), lambda c: family_of(c) is not None)

@@ -7,17 +7,15 @@ from typing import Any
 import pandas as pd
 from plotnine import (
     aes,
+    annotate,
     element_blank,
     element_text,
     geom_point,
     geom_segment,
     geom_vline,
     ggplot,
-    guide_legend,
-    guides,
     labs,
     scale_color_manual,
-    scale_linetype_manual,
     scale_shape_manual,
     theme,
 )
@@ -26,9 +24,9 @@ from hbm_stan.plots.labels import MAX_ROWS, excerpt, row_labels, row_scale, rows
 from hbm_stan.plots.style import PALETTE, TEXT_PT, house_theme, with_unit, x_scale
 
 _ESTIMATES = {  # column -> name in the legend, colour, shape
-    "raw": ("raw ± standard error", PALETTE["ink"], "o"),
+    "raw": ("raw ± SE", PALETTE["ink"], "o"),
     "no_pooling": ("no pooling", PALETTE["no_pooling"], "x"),
-    "partial_pooling": ("partial pooling, 50 % and 90 %", PALETTE["partial"], "o"),
+    "partial_pooling": ("partial pooling (50 %, 90 %)", PALETTE["partial"], "o"),
 }
 _LIFT = 0.3  # raw estimate and no pooling stand this much of a row above partial pooling
 
@@ -50,9 +48,10 @@ def _rows(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str], str]:
     return chosen, row_labels([str(g) for g in chosen["group"]]), note
 
 
-def _layout(labels: list[str], note: str) -> list[Any]:
+def _layout(labels: list[str], note: str, above: float = 0.0) -> list[Any]:
+    """The axis of rows, with so much more of a row above them, and the theme."""
     return [
-        row_scale(labels),
+        row_scale(labels, above),
         x_scale(),
         house_theme(rows_height(labels, 29.0 if note else 24.0)),
         theme(
@@ -96,14 +95,18 @@ def _moves(rows: pd.DataFrame) -> list[Any]:
     ]
 
 
-def _complete(rows: pd.DataFrame) -> list[Any]:
-    values = rows["complete_pooling"].dropna().unique()[:1]
-    if not len(values):
+def _complete(rows: pd.DataFrame, points: pd.DataFrame) -> list[Any]:
+    """The completely pooled estimate as a line with its name above the rows, on the side that has room."""
+    values = rows["complete_pooling"].dropna()
+    if values.empty:
         return []
-    line = pd.DataFrame({"x": values, "kind": ["complete pooling"]})
+    at, top = float(values.iloc[0]), len(rows) + 0.85
+    right = at > points["x"].mean()
+    name = "complete pooling " if right else " complete pooling"
+    style = {"ha": "right" if right else "left", "va": "center", "size": TEXT_PT - 1, "color": PALETTE["muted"]}
     return [
-        geom_vline(aes(xintercept="x", linetype="kind"), line, color=PALETTE["complete"], size=0.5),
-        scale_linetype_manual(values=["dashed"]),
+        geom_vline(xintercept=at, linetype="dashed", color=PALETTE["muted"], size=0.5),
+        annotate("text", x=at, y=top, label=name, **style),
     ]
 
 
@@ -120,15 +123,14 @@ def plot_shrinkage(table: pd.DataFrame, unit: str = "") -> Any:
     shown = [e for e in _ESTIMATES.values() if e[0] in list(points["kind"].cat.categories)]
     return (
         ggplot()
-        + _complete(rows)
+        + _complete(rows, points)
         + _moves(rows)
         + _intervals(rows, PALETTE["partial"])
         + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.5, fill="white", stroke=0.5)
         + scale_color_manual(values=[e[1] for e in shown])
         + scale_shape_manual(values=[e[2] for e in shown])
-        + guides(color=guide_legend(order=1), shape=guide_legend(order=1), linetype=guide_legend(order=2))
         + labs(x=with_unit("estimate", unit), y="", caption=note)
-        + _layout(labels, note)
+        + _layout(labels, note, above=0.5)
     )
 
 

@@ -73,11 +73,11 @@ def excerpt(values: Sequence[float], limit: int = MAX_ROWS) -> list[int]:
     return [int(i) for i in order]
 
 
-def row_scale(labels: Sequence[str]) -> Any:
+def row_scale(labels: Sequence[str], above: float = 0.0) -> Any:
     """The axis of numbered rows, with the labels as they are: two equal labels stay two rows."""
     from plotnine import scale_y_continuous
 
     positions = [float(i) for i in range(1, len(labels) + 1)]
     return scale_y_continuous(
-        breaks=positions, labels=list(labels), limits=(0.4, len(labels) + 0.8), expand=(0, 0)
+        breaks=positions, labels=list(labels), limits=(0.4, len(labels) + 0.8 + above), expand=(0, 0)
     )

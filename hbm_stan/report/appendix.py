@@ -27,7 +27,7 @@ def _pairs(caption: str, heads: tuple[str, str], pairs: list[tuple[str, Any]]) -
     right = [*pairs[half:], *([("", "")] * (2 * half - len(pairs)))]
     rows = [[a, _value(b), "", c, _value(d)] for (a, b), (c, d) in zip(pairs[:half], right, strict=True)]
     one = [column(heads[0], width="1fr"), column(heads[1], width="1fr")]
-    return table([caption], [*one, column("", width="6pt"), *one], rows)
+    return table([caption], [*one, column("", width="18pt"), *one], rows)
 
 
 def _value(value: Any) -> Any:

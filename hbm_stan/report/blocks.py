@@ -104,7 +104,7 @@ def figure(name: str, figures: Iterable[str], caption: Sequence[Span], alt: str)
     """A figure with its caption and its text for screen readers, or nothing where it was not drawn."""
     if name not in figures:
         return []
-    return [{"kind": "figure", "name": name, "caption": list(caption), "alt": alt}]
+    return [{"kind": "figure", "name": name, "caption": list(caption), "alt": alt, "floating": True}]
 
 
 def code(title: Sequence[Span], text: str) -> Block:
@@ -143,12 +143,14 @@ def _widths(columns: list[dict[str, Any]], rows: list[list[Spans]]) -> tuple[lis
     widest = sum(max((length(row[i]) for row in rows if len(row) > i), default=0) for i in labels)
     numbers = sum(1 for c in columns if c.get("number"))
     room = _LINE_CELLS - _NUMBER_CELLS * numbers
+    few = numbers < _MANY_NUMBERS
     if widest > room:
-        return [c | {"width": "1fr"} if c["width"] == "label" else c for c in columns], False
-    if numbers < _MANY_NUMBERS:
-        return [c | {"width": "auto"} if c["width"] == "label" else c for c in columns], True
-    shares = {"label": "auto", "auto": "1fr"}
-    return [c | {"width": shares.get(c["width"], c["width"]) if c.get("number") or c["width"] == "label" else c["width"]} for c in columns], False
+        label, other = ("1fr", "auto") if not few or len(labels) > 1 else ("95mm", "auto")
+    else:
+        label, other = ("auto", "auto") if few else ("auto", "1fr")
+    settled = {True: {"label": label, "auto": other}, False: {"label": label}}
+    widths = [settled[bool(c.get("number"))].get(c["width"], c["width"]) for c in columns]
+    return [c | {"width": w} for c, w in zip(columns, widths, strict=True)], few and label != "1fr"
 
 
 def length(spans: Spans) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.plots.labels import shorten
 from hbm_stan.report.blocks import (
     Block, Span, bullets, column, figure, heading, number, parameter, prose, ref, sentence, status, table,
 )  # fmt: skip
-from hbm_stan.report.digits import DASH, fixed, format_count, format_mcse, format_rhat, format_summary, significant
+from hbm_stan.report.digits import DASH, counted, fixed, format_count, format_mcse, format_rhat, format_summary, significant
 
 _MOST_PARAMETERS = 60
+_MATRIX_CELLS = 16  # a label in the table of all variants; the parameter table has it in full
 _RULES = {  # check -> words before the limit
     "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
     "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
@@ -31,9 +33,12 @@ def _limit(name: str, value: float | None) -> str:
     return DASH if value is None else _RULES.get(name, "") + (f"{value:g}" if name == "R-hat" else _number(name, value))
 
 
-def _where(verdict: dict[str, Any]) -> list[Span]:
+def _where(verdict: dict[str, Any], room: int = 40) -> list[Span]:
     subject = verdict["subject"]
-    return parameter(subject) if "[" in subject or subject in {"mu", "tau"} else [subject]
+    name, bracket, label = subject.partition("[")
+    if bracket:
+        return parameter(f"{name}[{shorten(' '.join(label.removesuffix(']').split()), room)}]")
+    return parameter(subject) if subject in {"mu", "tau"} else [shorten(subject, room)]
 
 
 def verdict_table(caption: str, verdicts: list[dict[str, Any]]) -> Block:
@@ -68,7 +73,7 @@ def _by_variant(results: dict[str, Any], titles: dict[str, str]) -> Block:
 def _results(name: str, verdicts: list[dict[str, Any]]) -> list[Span]:
     spans: list[Span] = []
     for v in verdicts:
-        about = _where(v) if v["subject"] else []
+        about = _where(v, _MATRIX_CELLS) if v["subject"] else []
         spans += [" " if spans else "", _number(name, v["value"]), " ", *about, " " if about else ""]
         spans.append(status(v["status"], v["waived"]))
     return spans or [DASH]
@@ -85,7 +90,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
     s = results["settings"]
     ran = (
-        f"Each variant was run with {s['chains']} chains of {s['warmup']} warm-up iterations and {s['draws']} draws. "
+        f"Each variant was run with {counted(s['chains'], 'chain')} of {s['warmup']} warm-up iterations and {s['draws']} draws. "
         "R-hat, effective sample sizes and Monte Carlo errors are those of Vehtari et al. (2021)."
     )
     blocks = [heading("Diagnostics"), prose(ran), _by_variant(results, titles)]
@@ -115,6 +120,8 @@ def _figures(figures: Iterable[str]) -> list[Block]:
     for name in ("ranks", "energy", "ess"):
         if name in figures:
             shown += [", " if shown else "", ref(name)]
+    for block in blocks:
+        block["floating"] = False
     return [prose("The draws of the main variant are drawn in ", *shown, "."), *blocks] if shown else []
 
 

@@ -83,6 +83,11 @@ def format_count(value: float | None) -> str:
     return f"{math.floor(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", MINUS)
 
 
+def counted(value: float | None, noun: str) -> str:
+    """A count with its noun, which gets an s unless there is one."""
+    return f"{format_count(value)} {noun}" + ("" if value == 1 else "s")
+
+
 def format_rhat(value: float | None) -> str:
     """R-hat with three decimals: beside a limit of 1.01, two would hide 1.0149."""
     return fixed(value, 3)

@@ -9,7 +9,7 @@ from hbm_stan.report.blocks import (
     Block, Span, bullets, column, figure, heading, math, number, prose, ref, sentence, table,
 )  # fmt: skip
 from hbm_stan.report.digits import (
-    DASH, fixed, format_count, format_data, format_estimate, format_probability, significant,
+    DASH, counted, fixed, format_count, format_data, format_estimate, format_probability, significant,
 )  # fmt: skip
 from hbm_stan.report.front import MU, SUMMARY_COLUMNS, TAU, summary_row, variant_title, with_unit
 
@@ -153,7 +153,7 @@ def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     c = results["comparison"]
     if not c:
         return []
-    target = f"The variants are compared by how well they predict {c['target']}, over {format_count(c['n_observations'])} observations"
+    target = f"The variants are compared by how well they predict {c['target']}, over {counted(c['n_observations'], 'observation')}"
     if c["withheld"]:
         return [heading("Comparison of the variants"), *_ranking_withheld(results, c, target)]
     caption = ["Difference in expected log predictive density. Bars are one and two of the standard errors used."]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hbm_stan.report.blocks import Block, Spans, bullets, column, math, number, parameter, sentence, status, table
-from hbm_stan.report.digits import format_count, format_mcse, format_summary
+from hbm_stan.report.digits import counted, format_mcse, format_summary
 
 _MOST_SCALARS = 6
 MU, TAU = math("mu"), math("tau")
@@ -89,8 +89,8 @@ def _headline(results: dict[str, Any]) -> list[Block]:
 def _meta(results: dict[str, Any]) -> list[str]:
     data, settings, engine = results["data"], results["settings"], results["engine"]
     return [
-        f"{data['title'] or data['name']}: {format_count(data['n_rows'])} rows in {format_count(data['n_groups'])} groups",
-        f"{engine['name']} {engine['version']}, {settings['chains']} chains of {settings['draws']} draws, seed {settings['seed']}",
+        f"{data['title'] or data['name']}: {counted(data['n_rows'], 'row')} in {counted(data['n_groups'], 'group')}",
+        f"{engine['name']} {engine['version']}, {counted(settings['chains'], 'chain')} of {settings['draws']} draws, seed {settings['seed']}",
     ]
 
 

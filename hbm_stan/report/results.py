@@ -184,8 +184,8 @@ def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
         used = [name for name in analysis.variants if row.name in analysis.family.variant(name).priors]
         if used:
             rows.append({
-                "name": row.name, "distribution": prior.distribution, "arguments": list(prior.arguments), "text": prior.text,
-                "meaning": row.meaning, "unit": fit.table.dataset.unit(row.role), "reason": prior.reason,
+                "name": row.name, "distribution": prior.distribution, "arguments": list(prior.arguments),
+                "text": prior.text, "meaning": row.meaning, "unit": fit.table.dataset.unit(row.role), "reason": prior.reason,
                 "default": prior.default, "variants": used,
             })  # fmt: skip
     return rows

@@ -7,7 +7,7 @@ from typing import Any
 from hbm_stan.report.blocks import (
     Block, Span, bullets, column, equations, heading, math, mono, number, parameter, prose, sentence, table,
 )  # fmt: skip
-from hbm_stan.report.digits import DASH, format_count, format_data
+from hbm_stan.report.digits import DASH, counted, format_count, format_data
 from hbm_stan.report.diagnostics import hints, verdict_table
 from hbm_stan.plots.labels import cells
 
@@ -19,11 +19,11 @@ _FOLD_CELLS = 22
 def data(results: dict[str, Any]) -> list[Block]:
     """Source, columns, rows, and the verdicts on the table."""
     d = results["data"]
-    counted = f"{format_count(d['n_rows'])} rows, {format_count(d['n_groups'])} groups; SHA-256 of the file "
+    size = f"{counted(d['n_rows'], 'row')}, {counted(d['n_groups'], 'group')}; SHA-256 of the file "
     source: list[Span] = [f"{d['title'] or d['name']}. {d['source']} "] if d["source"] else [f"{d['title'] or d['name']}. "]
     return [
         heading("Data"),
-        prose(*source, counted, mono(d["sha256"]), "."),
+        prose(*source, size, mono(d["sha256"]), "."),
         _columns(d),
         *_rows(d),
         *bullets(d["notes"]),
@@ -68,7 +68,7 @@ def _folded(caption: str, heads: list[dict[str, Any]], rows: list[list[str]]) ->
         return table([caption], heads, rows)
     half = -(-len(rows) // 2)
     right = [*rows[half:], *([[""] * len(heads)] * (2 * half - len(rows)))]
-    gap = column("", width="6pt")
+    gap = column("", width="18pt")
     return table([caption], [*heads, gap, *heads], [[*a, "", *b] for a, b in zip(rows[:half], right, strict=True)])
 
 

@@ -18,6 +18,7 @@ _EMBEDDED = (
 _SPACES = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029")
 # They reorder the text after them, in a table even the next cell: never needed in a label.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufe0e\ufe0f\u00ad")
 
 
 def escape(text: str) -> str:
@@ -26,29 +27,28 @@ def escape(text: str) -> str:
     Marks such as # $ * [ ] @ stay: the template shows strings, it never reads them as markup. A character that no
     font here draws is written as its code point, so that two such labels can still be told apart.
     """
-    return "".join(_shown(c) for c in text)
+    from hbm_stan.plots.fonts import by_code_point
+
+    return by_code_point("".join(_cleaned(c) for c in text), _drawn)
 
 
-def _shown(character: str) -> str:
+def _cleaned(character: str) -> str:
     code = ord(character)
     if character in _SPACES:
         return " "
     if code < 0x20 or 0x7F <= code < 0xA0 or character in _REORDERING:
         return ""
-    if 0xD800 <= code < 0xE000:
-        return "\N{REPLACEMENT CHARACTER}"
-    return character if _embedded(code) or _installed(character) else f"[U+{code:04X}]"
+    return "\N{REPLACEMENT CHARACTER}" if 0xD800 <= code < 0xE000 else character
+
+
+def _drawn(character: str) -> bool:
+    from hbm_stan.plots.fonts import family_of
+
+    return _embedded(ord(character)) or character in _INVISIBLE or family_of(character) is not None
 
 
 def _embedded(code: int) -> bool:
     return any(low <= code <= high for low, high in _EMBEDDED)
-
-
-def _installed(character: str) -> bool:
-    from hbm_stan.plots.fonts import family_of
-
-    invisible = character in "\u200b\u200c\u200d\u2060\ufe0e\ufe0f\u00ad"
-    return invisible or family_of(character) is not None
 
 
 def escaped(value: Any, keep_lines: bool = False) -> Any:
