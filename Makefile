@@ -75,8 +75,8 @@ lint: $(READY)
 bench: setup
 	@$(BIN)/python tests/bench.py
 
-BUILT := $(filter-out reports/sample,$(wildcard reports/*))
+BUILT := $(filter-out reports/sample/,$(wildcard reports/*/))
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf $(foreach folder,$(BUILT),$(folder)/report.pdf $(folder)/results.json $(folder)/fits)
+	rm -rf $(foreach folder,$(BUILT),$(folder)report.pdf $(folder)results.json $(folder)fits)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -43,7 +43,7 @@ STALE = [
 BUILD = f"""
 mkdir -p src/cmdstan {Path(TBB).parent} bin
 touch src/cmdstan/main.o {TBB}
-for tool in stansummary diagnose print; do echo "$PWD" > bin/$tool; done
+for tool in stansummary diagnose print; do [ -e bin/$tool ] || echo "$PWD" > bin/$tool; done
 echo built
 """
 # "make build" makes the tree's parts; "make X" makes a program X that writes 200 draws where it is told to.

@@ -1,0 +1,72 @@
+"""What the tests share: engines, and a cache folder of its own for every test.
+
+``cmdstan`` and ``stanli`` are engines; ``engine`` runs a test on both. Without a CmdStan they skip, and fail
+where HBM_REQUIRE_ENGINE=1. Programs that CmdStan compiled stay in pytest's own cache folder by the hash of
+their text: nothing compiles twice, and ``pytest --cache-clear`` (or ``make clean``) forgets them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hbm_stan.engines import Engine
+from hbm_stan.engines.cmdstan import CmdStanEngine
+from hbm_stan.engines.install import find_cmdstan, toolchain_missing
+from hbm_stan.engines.stanli import StanliEngine
+
+
+@pytest.fixture(scope="session")
+def compiled_programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled CmdStan programs are kept for all tests."""
+    cache = getattr(request.config, "cache", None)
+    return Path(cache.mkdir("programs")) if cache is not None else tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, compiled_programs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty HBM_CACHE of this test's own, but for the compiled programs, which all tests share."""
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "programs").symlink_to(compiled_programs, target_is_directory=True)
+    monkeypatch.setenv("HBM_CACHE", str(folder))
+    monkeypatch.delenv("HBM_ENGINE", raising=False)
+    return folder
+
+
+def _lacking(what: str) -> None:
+    if os.environ.get("HBM_REQUIRE_ENGINE") == "1":
+        pytest.fail(f"HBM_REQUIRE_ENGINE=1, but {what}")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def _cmdstan_path() -> Path | None:
+    return None if toolchain_missing() else find_cmdstan()
+
+
+@pytest.fixture
+def cmdstan(_cmdstan_path: Path | None) -> CmdStanEngine:
+    """The CmdStan of this machine."""
+    if _cmdstan_path is None:
+        _lacking("there is no CmdStan, or no compiler for it")
+    assert _cmdstan_path is not None
+    return CmdStanEngine(_cmdstan_path)
+
+
+@pytest.fixture
+def stanli() -> StanliEngine:
+    """The embedded engine."""
+    try:
+        import stanli as package  # noqa: F401
+    except ImportError:
+        _lacking("stanli cannot be imported")
+    return StanliEngine()
+
+
+@pytest.fixture(params=["cmdstan", "stanli"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Both engines, one after the other."""
+    chosen: Engine = request.getfixturevalue(request.param)
+    return chosen
