@@ -165,26 +165,36 @@ def _score(name: str, own: Loo, best: Loo, n: int) -> Score:
 def _refuse_different_data(fits: Sequence[Fit]) -> None:
     first = fits[0]
     for other in fits[1:]:
-        for what, sentence in _data_differences(first, other):
-            raise ComparisonError(f"{first.variant} and {other.variant} were fitted to different {what}: {sentence}")
+        difference = _groups_differ(first, other) or _outcomes_differ(first, other) or _values_differ(first, other)
+        if difference:
+            raise ComparisonError(f"{first.variant} and {other.variant} were fitted to different {difference}")
 
 
-def _data_differences(a: Fit, b: Fit) -> list[tuple[str, str]]:
-    y, z = np.asarray(a.data["y"]), np.asarray(b.data["y"])
-    columns = tuple(f.table.dataset.columns.get(f.family.outcome, "y") for f in (a, b))
-    if a.table.labels != b.table.labels or y.shape != z.shape:
-        if sorted(a.table.labels) == sorted(b.table.labels):
-            return [("row order", "the same groups stand in another order. Fit both to the same table.")]
-        return [("data", f"{len(a.table.labels)} and {len(b.table.labels)} groups, not the same ones.")]
-    if not np.array_equal(y, z):
-        if columns[0] != columns[1]:
-            said = (
-                f"the outcome is {columns[0]!r} in one and {columns[1]!r} in the other. If one is a "
-                "transform of the other, add its log Jacobian, or refit."
+def _groups_differ(a: Fit, b: Fit) -> str:
+    if [a.table.labels[g] for g in a.table.group] == [b.table.labels[g] for g in b.table.group]:
+        return ""
+    if sorted(a.table.labels) == sorted(b.table.labels):
+        return "row order: the same groups stand in another order. Fit both to the same table."
+    return f"data: {len(a.table.labels)} and {len(b.table.labels)} groups, not the same ones."
+
+
+def _outcomes_differ(a: Fit, b: Fit) -> str:
+    columns = tuple(f.table.dataset.columns[f.family.outcome] for f in (a, b))
+    if columns[0] == columns[1] or np.array_equal(a.data["y"], b.data["y"]):
+        return ""
+    return (
+        f"outcome scales: the outcome is {columns[0]!r} in one and {columns[1]!r} in the other. "
+        "If one is a transform of the other, add its log Jacobian, or refit."
+    )
+
+
+def _values_differ(a: Fit, b: Fit) -> str:
+    for role, values in a.table.values.items():
+        i = next(iter(np.flatnonzero(values != b.table.values[role])), None)
+        if i is not None:
+            label = a.table.labels[int(a.table.group[i])]
+            return (
+                f"data: the {role.replace('_', ' ')} of group {label!r} is {values[i]:g} in one "
+                f"and {b.table.values[role][i]:g} in the other."
             )
-            return [("outcome scales", said)]
-        i = int(np.flatnonzero(y != z)[0])
-        return [
-            ("data", f"group {a.table.labels[int(a.table.group[i])]!r} has {y[i]:g} in one and {z[i]:g} in the other.")
-        ]
-    return []
+    return ""

@@ -16,12 +16,10 @@ import pandas as pd
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.funnel import where_divergences_sit
-from hbm_stan.rhat import check_rhat
+from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Status, Verdict, worst
 
-# Vehtari et al. (2021), section 4.1: bulk and tail ESS above 100 for each chain.
-MIN_ESS_PER_CHAIN = 100
 # Vehtari et al. (2021) recommend four chains at least; R-hat of fewer misses more.
 MIN_CHAINS = 4
 # Betancourt (2016), arXiv:1604.00695; 0.3 is CmdStan's and ArviZ's value.

@@ -32,7 +32,7 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
 
 def _groups(theta: FloatArray, diverging: np.ndarray[Any, Any], labels: tuple[str, ...]) -> str:
     """The groups whose values spread least in divergent draws against the others: the funnel's neck."""
-    if diverging.sum() < 10 or theta.ndim != 2:
+    if min(diverging.sum(), (~diverging).sum()) < 10 or theta.ndim != 2:
         return ""
     ratio = theta[diverging].std(axis=0) / theta[~diverging].std(axis=0)
     order = np.argsort(ratio)[:_SHOWN]

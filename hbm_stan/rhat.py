@@ -3,8 +3,12 @@
 A converged parameter's R-hat exceeds 1.01 often where its effective sample size is small, and the largest of thousands
 of R-hats almost always does. The limit by chance follows from the F distribution behind R-hat: with m split chains and
 effective sample size S, 2 S (R-hat - 1) is close to chi-square with m - 1 degrees of freedom. R-hat here is the larger
-of two (bulk and folded), which doubles the tail. Measured on converged AR(1) chains: 99.9 % of R-hats below 1.035,
-1.022, 1.016, 1.010, 1.006 at ESS 400, 603, 823, 1339, 2161; this rule gives 1.033, 1.022, 1.016, 1.010, 1.006.
+of two (bulk and folded). Measured on converged AR(1) chains: 99.9 % of R-hats below 1.035, 1.022, 1.016, 1.010, 1.006
+at ESS 400, 603, 823, 1339, 2161; this rule gives 1.033, 1.022, 1.016, 1.010, 1.006. Above 1.01 were 37 %, 13 %, 3 % and
+0.07 % of the first four; this rule says 43 %, 14 %, 3 % and 0.05 %.
+
+Where the effective sample size is below 100 for each chain, chance is no excuse: chains that do not mix have a small
+effective sample size for that very reason.
 """
 
 from __future__ import annotations
@@ -22,12 +26,16 @@ GOOD_RHAT = 1.01
 BAD_RHAT = 1.05
 # Chance that a converged set of parameters is called unconverged by the band.
 FAMILY_ERROR = 0.001
+# Vehtari et al. (2021), section 4.1: bulk and tail ESS above 100 for each chain.
+MIN_ESS_PER_CHAIN = 100
+# Bulk and folded R-hat are correlated: together they exceed 1.01 as often as 1.4 independent ones (shares above).
+_TESTS = 1.4
 
 
 def exceedance(rhat: float, ess: FloatArray, chains: int) -> FloatArray:
     """P(R-hat > ``rhat``) by chance, given convergence, for each effective sample size."""
     single = chi2.sf(2 * np.asarray(ess) * (rhat - 1), 2 * chains - 1)
-    return np.asarray(1 - (1 - single) ** 2)
+    return np.asarray(1 - (1 - single) ** _TESTS)
 
 
 def band(ess: FloatArray, chains: int, n_parameters: int) -> FloatArray:
@@ -49,7 +57,8 @@ def check_rhat(summary: pd.DataFrame, chains: int) -> Verdict:
         return Verdict("R-hat", "pass", value, GOOD_RHAT, "", subject)
     ess = summary[["ess_bulk", "ess_tail"]].min(axis=1)
     above = rhat > GOOD_RHAT
-    beyond = (rhat > BAD_RHAT) | (rhat > band(ess.to_numpy(), chains, len(rhat)))
+    unexcused = above & (ess < MIN_ESS_PER_CHAIN * chains)
+    beyond = (rhat > BAD_RHAT) | (rhat > band(ess.to_numpy(), chains, len(rhat))) | unexcused
     counted = f"{int(above.sum())} of {len(rhat)} parameters exceed {GOOD_RHAT}; the largest is {value:.3f} ({subject})"
     if beyond.any():
         return Verdict(

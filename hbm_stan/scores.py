@@ -37,36 +37,38 @@ def distinguishable(score: Score) -> bool:
 
 
 def verdict_in_words(scores: Sequence[Score], n: int) -> list[str]:
-    """The verdict on scores, best first."""
-    best, others = scores[0], scores[1:]
-    said = [_pair(best, other) for other in others]
+    """The verdict on scores, best first; no ranking where a Pareto k is too high."""
     high = [s for s in scores if s.pareto_k_high]
     if high:
         named = ", ".join(f"{plain(s.variant)} ({s.pareto_k_high})" for s in high)
-        said.insert(
-            0,
-            (
-                f"The ranking is withheld: Pareto k is too high for some observations of {named}, and the "
-                "error tends to favour the variant with more of them."
-            ),
-        )
+        said = [
+            f"The ranking is withheld: Pareto k is too high for some observations of {named}, and the error "
+            "tends to favour the variant with more of them."
+        ]
+    else:
+        said = [_pair(scores[0], other) for other in scores[1:]]
     if n < FEW_OBSERVATIONS:
-        said.append(
-            f"There are {n} observations only: the standard error of a difference is too small with "
-            f"fewer than {FEW_OBSERVATIONS}, and is doubled here."
-        )
+        said.append(few_observations(n))
     return said
 
 
+def few_observations(n: int) -> str:
+    """What a reader must know of a comparison on fewer than 100 observations."""
+    return (
+        f"There are {n} observations only: the standard error of a difference is too small with fewer than "
+        f"{FEW_OBSERVATIONS}, and is doubled here."
+    )
+
+
 def _pair(best: Score, other: Score) -> str:
-    a, b, d = plain(best.variant), plain(other.variant), abs(other.elpd_diff)
+    a, b, d = plain(best.variant).capitalize(), plain(other.variant), abs(other.elpd_diff)
     numbers = f"elpd difference {d:.1f}, standard error {other.se_diff_used:.1f}"
     if d < SMALL_DIFFERENCE:
         return f"{a} and {b} are not distinguishable ({numbers}): choose on purpose, not on rank."
-    if d < 2 * other.se_diff_used:
+    if not distinguishable(other):
         return (
-            f"{a} scores better than {b}, but the difference is uncertain ({numbers}): not "
-            "distinguishable on these data."
+            f"{a} scores better than {b}, but the difference is uncertain ({numbers}): "
+            "not distinguishable on these data."
         )
     return f"{a} predicts better than {b} ({numbers})."
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,12 @@ def example_draws(table: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
+@cache
+def _sample(n_groups: int, labels: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    table = example_table(n_groups, labels)
+    return table, example_draws(table)
+
+
 def _summary(x: np.ndarray, tail: float = 1.4) -> dict[str, float]:
     q05, q50, q95 = (float(q) for q in np.quantile(x, (0.05, 0.5, 0.95)))
     sd, ess = float(x.std(ddof=1)), 3800.0 + 100 * math.sin(float(x[0]))
@@ -96,7 +103,9 @@ def _parameters(draws: dict[str, np.ndarray], groups: Sequence[str], variant: st
     return population | {f"theta[{g}]": _summary(theta[:, j]) for j, g in enumerate(groups)}
 
 
-def _verdict(name: str, value: float | None, threshold: float | None, status: str = "pass", **more: Any) -> dict[str, Any]:
+def _verdict(
+    name: str, value: float | None, threshold: float | None, status: str = "pass", **more: Any
+) -> dict[str, Any]:
     return {"name": name, "status": status, "value": value, "threshold": threshold, "hint": "", "subject": "",
             "waived": False} | more  # fmt: skip
 
@@ -136,13 +145,14 @@ def _scores(variants: Sequence[str], n: int) -> list[dict[str, Any]]:
             "route", "reading")  # fmt: skip
     rows = [
         ("complete_pooling", -30.12 * n / 8, 1.08, 0.0, 0.0, 0.0, 0.6, 0, 0.21, "PSIS", ""),
-        ("partial_pooling", -30.48 * n / 8, 1.21, -0.36, 0.21, 0.42, 1.1, 0, 0.44, "PSIS, group effects integrated out", ""),
+        ("partial_pooling", -30.48 * n / 8, 1.21, -0.36, 0.21, 0.42, 1.1, 0, 0.44,
+         "PSIS, group effects integrated out", ""),
         ("no_pooling", -39.23 * n / 8, 0.19, -9.11, 1.06, 2.12, 7.3, 0, None, "exact", ""),
     ]  # fmt: skip
     return [dict(zip(keys, r, strict=True)) | {"weight": None} for r in rows if r[0] in variants]
 
 
-def _comparison(variants: Sequence[str], n: int, withheld: bool) -> dict[str, Any] | None:
+def _comparison(variants: Sequence[str], n: int) -> dict[str, Any] | None:
     if len(variants) < 2:
         return None
     verdict = [
@@ -150,7 +160,7 @@ def _comparison(variants: Sequence[str], n: int, withheld: bool) -> dict[str, An
         "Partial pooling and complete pooling are not distinguishable (difference below 4); choose on purpose.",
     ]
     return {"target": "the estimate of a group that was not seen", "n_observations": n, "scores": _scores(variants, n),
-            "verdict": verdict, "withheld": withheld, "k_threshold": 0.7}  # fmt: skip
+            "verdict": verdict, "withheld": False, "k_threshold": 0.7}  # fmt: skip
 
 
 def _quantity(name: str, meaning: str, x: np.ndarray) -> dict[str, Any]:
@@ -158,7 +168,13 @@ def _quantity(name: str, meaning: str, x: np.ndarray) -> dict[str, Any]:
     for key in ("mcse_sd", "ess_bulk", "ess_tail", "rhat"):
         row.pop(key)
     q25, q75 = np.quantile(x, (0.25, 0.75))
-    return {"name": name, "meaning": meaning, "q25": float(q25), "q75": float(q75), "p_positive": float((x > 0).mean())} | row
+    return {
+        "name": name,
+        "meaning": meaning,
+        "q25": float(q25),
+        "q75": float(q75),
+        "p_positive": float((x > 0).mean()),
+    } | row
 
 
 def _shrinkage(table: pd.DataFrame, draws: dict[str, np.ndarray], variants: Sequence[str]) -> list[dict[str, Any]]:
@@ -183,14 +199,20 @@ def _ppc(table: pd.DataFrame, draws: dict[str, np.ndarray]) -> dict[str, Any]:
     for j, row in enumerate(table.itertuples()):
         q = np.quantile(y_rep[:, j], (0.05, 0.25, 0.5, 0.75, 0.95))
         names = ("q05", "q25", "q50", "q75", "q95")
-        groups.append({"group": row.group, "observed": row.estimate} | {k: float(v) for k, v in zip(names, q, strict=True)})
+        groups.append(
+            {"group": row.group, "observed": row.estimate} | {k: float(v) for k, v in zip(names, q, strict=True)}
+        )
     statistics = []
     for name, f in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max)):
         rep = f(y_rep, axis=1)
         low, high = np.quantile(rep, (0.05, 0.95))
         statistics.append({"name": name, "observed": float(f(y)), "replicated_mean": float(rep.mean()),
                            "q05": float(low), "q95": float(high), "p_value": float((rep >= f(y)).mean())})  # fmt: skip
-    return {"statistics": statistics, "groups": groups, "note": "Replications keep the same groups and standard errors."}
+    return {
+        "statistics": statistics,
+        "groups": groups,
+        "note": "Replications keep the same groups and standard errors.",
+    }
 
 
 def _data(table: pd.DataFrame) -> dict[str, Any]:
@@ -226,7 +248,8 @@ def _priors(variants: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
     for name, distribution, arguments, meaning, used in _PRIORS:
         text = f"{distribution}({', '.join(f'{a:g}' for a in arguments)})"
-        rows.append({"name": name, "distribution": distribution, "arguments": arguments, "text": text, "meaning": meaning,
+        rows.append({"name": name, "distribution": distribution, "arguments": arguments, "text": text,
+                     "meaning": meaning,
                      "unit": "points", "reason": "chosen in the analysis file", "default": False,
                      "variants": [v for v in used if v in variants]})  # fmt: skip
     return [r for r in rows if r["variants"]]
@@ -250,8 +273,7 @@ def example_results(
     variants: Sequence[str] = VARIANTS,
 ) -> dict[str, Any]:
     """A results dict of this schema with ``n_groups`` groups; given labels come first."""
-    table = example_table(n_groups, labels)
-    draws = example_draws(table)
+    table, draws = _sample(n_groups, tuple(labels or ()))
     partial = "partial_pooling" in variants
     answer = [
         f"On average the effect is {draws['mu'].mean():.1f} points; the 90 % interval of mu is "
@@ -274,7 +296,7 @@ def example_results(
                      "seed": 20261121},
         "data": _data(table), "model": _model(variants), "priors": _priors(variants),
         "fits": {v: _fit(draws, list(table["group"]), v, withheld and v == variants[-1]) for v in variants},
-        "comparison": _comparison(variants, n_groups, withheld),
+        "comparison": _comparison(variants, n_groups),
         "new_group": {"quantities": new, "note": note, "n_draws": CHAINS * DRAWS} if partial else None,
         "shrinkage": _shrinkage(table, draws, variants) if partial else None,
         "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
@@ -307,8 +329,8 @@ def _energy_table() -> pd.DataFrame:
 
 def example_tables(n_groups: int = 8, labels: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:
     """The tables that the figures draw, by figure; ``population_priors`` and ``new_group_quantities`` beside."""
-    table = example_table(n_groups, labels)
-    draws, results = example_draws(table), example_results(n_groups, labels)
+    table, draws = _sample(n_groups, tuple(labels or ()))
+    results = example_results(n_groups, labels)
     x = np.linspace(-30, 60, 400)
     mu_prior = np.exp(-0.5 * (x / 5) ** 2) / (5 * math.sqrt(2 * math.pi))
     tau_prior = np.where(x >= 0, 2 / (math.pi * 5 * (1 + (x / 5) ** 2)), np.nan)
@@ -346,3 +368,11 @@ def example_figures(n_groups: int = 8, labels: Sequence[str] | None = None) -> d
         "energy": plots.plot_energy(t["energy"]),
         "ess": plots.plot_ess(t["ess"], 400),
     }
+
+
+@cache
+def example_svgs() -> dict[str, bytes]:
+    """The figures of eight schools as SVG."""
+    from hbm_stan.plots import save_svg
+
+    return {name: save_svg(figure) for name, figure in example_figures().items()}

@@ -12,10 +12,10 @@ import quadrature
 from scipy.stats import norm
 
 from hbm_stan.data import Dataset
+from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, fit
-from hbm_stan.diagnose import check
 
 REFERENCE = Path(__file__).parent / "reference"
 STATISTICS = ("mean", "sd", "q05", "q50", "q95")
@@ -48,7 +48,8 @@ def differences(made: Fit, truth: dict[str, dict[str, float]]) -> dict[str, floa
     """(estimate - truth) / MCSE for every statistic of every parameter."""
     table = check(made).summary
     return {
-        f"{statistic} of {name}": (table.loc[name, statistic] - truth[name][statistic]) / table.loc[name, f"mcse_{statistic}"]
+        f"{statistic} of {name}": (table.loc[name, statistic] - truth[name][statistic])
+        / table.loc[name, f"mcse_{statistic}"]
         for name in truth
         for statistic in STATISTICS
     }
@@ -87,17 +88,30 @@ def test_complete_and_no_pooling_equal_their_closed_forms(engine: Engine) -> Non
     chosen = {"mu": "normal(0, 5)", "theta": "normal(3, 50)"}
     z: dict[str, float] = {}
     for variant, names, (mean, sd) in (
-        ("complete_pooling", ["mu"], conjugate(0, 5, np.sum(quadrature.Y / quadrature.SE**2), np.sum(1 / quadrature.SE**2))),
-        ("no_pooling", [f"theta[{s}]" for s in quadrature.LABELS], conjugate(3, 50, quadrature.Y / quadrature.SE**2, 1 / quadrature.SE**2)),
+        (
+            "complete_pooling",
+            ["mu"],
+            conjugate(0, 5, np.sum(quadrature.Y / quadrature.SE**2), np.sum(1 / quadrature.SE**2)),
+        ),
+        (
+            "no_pooling",
+            [f"theta[{s}]" for s in quadrature.LABELS],
+            conjugate(3, 50, quadrature.Y / quadrature.SE**2, 1 / quadrature.SE**2),
+        ),
     ):
         made = fit("normal_means", dataset(), variant, priors=chosen, sampling=SAMPLING, engine=engine)
         rows = zip(names, np.atleast_1d(mean), np.atleast_1d(sd), strict=True)
-        truth = {n: {"mean": m, "sd": s} | {q: norm.ppf(p, m, s) for q, p in quadrature.QUANTILES.items()} for n, m, s in rows}
+        truth = {
+            n: {"mean": m, "sd": s} | {q: norm.ppf(p, m, s) for q, p in quadrature.QUANTILES.items()}
+            for n, m, s in rows
+        }
         z |= differences(made, truth)
     assert moved(z, len(z)) == {}
 
 
-def conjugate(location: float, scale: float, weighted_sum: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def conjugate(
+    location: float, scale: float, weighted_sum: np.ndarray, precision: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Posterior mean and sd of a normal mean with known variances."""
     total = precision + 1 / scale**2
     return (weighted_sum + location / scale**2) / total, np.sqrt(1 / total)
@@ -105,12 +119,17 @@ def conjugate(location: float, scale: float, weighted_sum: np.ndarray, precision
 
 def test_the_comparison_catches_a_wrong_prior_scale(stanli: Engine) -> None:
     # Planted fault: half-Cauchy(0, 5) sampled, half-Cauchy(0, 6) claimed.
-    made = fit("normal_means", dataset(), priors=priors("half_cauchy", (5.0,), (0.0, 5.0)), sampling=SAMPLING, engine=stanli)
+    made = fit(
+        "normal_means", dataset(), priors=priors("half_cauchy", (5.0,), (0.0, 5.0)), sampling=SAMPLING, engine=stanli
+    )
     wrong = quadrature.exact("half_cauchy", (6.0,), (0.0, 5.0)).summaries()
     assert "mean of tau" in moved(differences(made, wrong), N_COMPARISONS)
 
 
-@pytest.mark.parametrize(("name", "file"), [("posteriordb", "eight_schools-normal5_halfcauchy5.json"), ("BDA3", "eight_schools-flat_flat.json")])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("posteriordb", "eight_schools-normal5_halfcauchy5.json"), ("BDA3", "eight_schools-flat_flat.json")],
+)
 def test_our_quadrature_equals_an_independent_one(name: str, file: str) -> None:
     # Foreign answers: Gauss-Legendre on another grid, by other hands; see tests/reference/README.md.
     theirs = json.loads((REFERENCE / file).read_text())["parameters"]
@@ -118,7 +137,10 @@ def test_our_quadrature_equals_an_independent_one(name: str, file: str) -> None:
     assert set(ours) == set(theirs)
     for parameter, row in theirs.items():
         for statistic in STATISTICS:
-            assert ours[parameter][statistic] == pytest.approx(row[statistic], abs=1e-4 * row["sd"]), (parameter, statistic)
+            assert ours[parameter][statistic] == pytest.approx(row[statistic], abs=1e-4 * row["sd"]), (
+                parameter,
+                statistic,
+            )
 
 
 def test_one_dimensional_quadrature_equals_two_dimensional() -> None:

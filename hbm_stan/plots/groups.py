@@ -89,9 +89,7 @@ def _moves(rows: pd.DataFrame) -> list[Any]:
     moved = raw.dropna(subset=["partial_pooling"])
     return [
         geom_segment(aes("low", "level", xend="high", yend="level"), bars, color=PALETTE["rule"], size=0.4),
-        geom_segment(
-            aes("raw", "level", xend="partial_pooling", yend="y"), moved, color=PALETTE["muted"], size=0.3
-        ),
+        geom_segment(aes("raw", "level", xend="partial_pooling", yend="y"), moved, color=PALETTE["muted"], size=0.3),
     ]
 
 
@@ -125,7 +123,7 @@ def plot_shrinkage(table: pd.DataFrame, unit: str = "") -> Any:
         ggplot()
         + _complete(rows, points)
         + _moves(rows)
-        + _intervals(rows, PALETTE["partial"])
+        + _intervals(rows.dropna(subset=["partial_pooling"]), PALETTE["partial"])
         + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.5, fill="white", stroke=0.5)
         + scale_color_manual(values=[e[1] for e in shown])
         + scale_shape_manual(values=[e[2] for e in shown])

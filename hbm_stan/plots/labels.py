@@ -27,13 +27,12 @@ def shorten(text: str, room: int) -> str:
     """The text, or its start and end around an ellipsis where it is wider than ``room`` cells."""
     if cells(text) <= room:
         return text
-    head, tail = list(text), []
-    kept_head = _take(head, room * 2 // 3)
-    tail = _take(list(reversed(head)), room - room * 2 // 3 - 1)
-    return kept_head.rstrip() + "…" + tail[::-1].lstrip()
+    start = _take(text, room * 2 // 3)
+    end = _take(text[::-1], room - room * 2 // 3 - 1)[::-1]
+    return start.rstrip() + "…" + end.lstrip()
 
 
-def _take(characters: list[str], room: int) -> str:
+def _take(characters: str, room: int) -> str:
     taken = ""
     for character in characters:
         if cells(taken + character) > room:

@@ -29,6 +29,7 @@ from plotnine import (
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import row_labels, row_scale, rows_height, shorten
 from hbm_stan.plots.style import PALETTE, TEXT_PT, greek, house_theme, with_unit, x_scale
+from hbm_stan.scores import SMALL_DIFFERENCE
 
 _BINS = 40
 _SHOWN = (0.001, 0.999)  # the axis ends at these quantiles; the report's caption says so
@@ -37,8 +38,6 @@ _DOT_COLUMNS = 60
 _DOT_MM = 2.4  # one column, and so one dot, of the width that the axis has
 _DOT_SIZE = 3.0
 _TITLE_ROWS = 3.2  # room above the dots for the quantity's name, in dots
-# Sivula, Magnusson and Vehtari (2025), arXiv:2008.10296: below 4 the models predict alike.
-SMALL_DIFFERENCE = 4.0
 
 
 def _bars(name: str, values: Any) -> pd.DataFrame:
@@ -97,7 +96,8 @@ def _frame(values: dict[str, Any]) -> tuple[float, float]:
     ends = [np.quantile(v, (0.5 / _DOTS, 0.05, 0.95, 1 - 0.5 / _DOTS)) for v in values.values()]
     reach = max(e[2] - e[1] for e in ends)
     low = min(max(e[0], e[1] - reach) for e in ends)
-    return low, max(max(min(e[3], e[2] + reach) for e in ends), low + 1e-9)
+    high = max(min(e[3], e[2] + reach) for e in ends)
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
 def _dots(name: str, values: Any, frame: tuple[float, float]) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def plot_comparison(scores: pd.DataFrame) -> Any:
         + geom_point(aes("elpd_diff", "y"), scores, color=PALETTE["partial"], fill="white", size=2.2, stroke=0.6)
         + row_scale(labels)
         + x_scale()
-        + labs(x="difference in elpd from the best variant; shaded: less than 4, not distinguishable", y="")
+        + labs(x=f"difference in elpd from the best variant; shaded: less than {small:g}, not distinguishable", y="")
         + house_theme(rows_height(labels, 16.0))
         + theme(panel_grid_major_y=element_blank())
     )

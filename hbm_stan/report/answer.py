@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hbm_stan.predict import NewGroup
 from hbm_stan.report.digits import format_estimate, format_probability
-from hbm_stan.scores import plain
+from hbm_stan.scores import few_observations, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
     if main.family.variant(main.variant).pooling == "partial":
         said.append(_new(found.new_group, unit, main.n_draws))
     if found.comparison is not None:
-        said += [s for s in found.comparison.verdict if "observations only" not in s]
+        said += [s for s in found.comparison.verdict if s != few_observations(found.comparison.n_observations)]
     return said
 
 
@@ -84,5 +84,6 @@ def notices(found: Findings) -> list[str]:
     table = next(iter(found.fits.values())).table
     said += [v.hint for v in table.verdicts if v.status != "pass"]
     if found.comparison is not None:
-        said += [s for s in found.comparison.verdict if "observations only" in s]
+        warning = few_observations(found.comparison.n_observations)
+        said += [s for s in found.comparison.verdict if s == warning]
     return said

@@ -12,7 +12,11 @@ def section(results: dict[str, Any]) -> list[Block]:
     """Command, settings, versions, hashes, programs."""
     return [
         heading("How to make this report again"),
-        prose("Run ", mono(results["command"]), ". Another machine gives the same numbers within their Monte Carlo errors."),
+        prose(
+            "Run ",
+            mono(results["command"]),
+            ". Another machine gives the same numbers within their Monte Carlo errors.",
+        ),
         _settings(results),
         _versions(results),
         _hashes(results),

@@ -70,6 +70,11 @@ def sentence(text: str) -> Spans:
     return [s for s in [*spans, text[end:]] if s != ""]
 
 
+def capital(text: str) -> str:
+    """The sentence with a capital at its start."""
+    return text[:1].upper() + text[1:]
+
+
 def parameter(name: str) -> Spans:
     """A parameter's name: Greek or a single letter as mathematics, the group's label as it is."""
     found = _NAME.fullmatch(name)

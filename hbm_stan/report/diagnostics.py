@@ -5,11 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import shorten
 from hbm_stan.report.blocks import (
-    Block, Span, bullets, column, figure, heading, number, parameter, prose, ref, sentence, status, table,
+    Block,
+    Span,
+    bullets,
+    column,
+    figure,
+    heading,
+    number,
+    parameter,
+    prose,
+    ref,
+    sentence,
+    status,
+    table,
 )  # fmt: skip
-from hbm_stan.report.digits import DASH, counted, fixed, format_count, format_mcse, format_rhat, format_summary, significant
+from hbm_stan.report.digits import (
+    DASH,
+    counted,
+    fixed,
+    format_count,
+    format_mcse,
+    format_rhat,
+    format_summary,
+    significant,
+)
 
 _MOST_PARAMETERS = 60
 _MATRIX_CELLS = 16  # a label in the table of all variants; the parameter table has it in full
@@ -37,7 +59,7 @@ def _where(verdict: dict[str, Any], room: int = 40) -> list[Span]:
     subject = verdict["subject"]
     name, bracket, label = subject.partition("[")
     if bracket:
-        return parameter(f"{name}[{shorten(' '.join(label.removesuffix(']').split()), room)}]")
+        return parameter(f"{name}[{shorten(drawable(label.removesuffix(']')), room)}]")
     return parameter(subject) if subject in {"mu", "tau"} else [shorten(subject, room)]
 
 
@@ -90,8 +112,8 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
     s = results["settings"]
     ran = (
-        f"Each variant was run with {counted(s['chains'], 'chain')} of {s['warmup']} warm-up iterations and {s['draws']} draws. "
-        "R-hat, effective sample sizes and Monte Carlo errors are those of Vehtari et al. (2021)."
+        f"Each variant was run with {counted(s['chains'], 'chain')} of {s['warmup']} warm-up iterations and "
+        f"{s['draws']} draws. R-hat, effective sample sizes and Monte Carlo errors are those of Vehtari et al. (2021)."
     )
     blocks = [heading("Diagnostics"), prose(ran), _by_variant(results, titles)]
     for fit in results["fits"].values():
@@ -108,7 +130,7 @@ def _figures(figures: Iterable[str]) -> list[Block]:
     )  # fmt: skip
     blocks += figure(
         "energy", figures,
-        ["Energy by chain. Where transitions are much narrower than the marginal energy, the tails are explored slowly."],
+        ["Energy by chain. Transitions much narrower than the marginal energy explore the tails slowly."],
         "Histograms of the marginal energy and of the energy transitions, one panel for each chain.",
     )  # fmt: skip
     blocks += figure(
@@ -117,12 +139,11 @@ def _figures(figures: Iterable[str]) -> list[Block]:
         "Bulk and tail effective sample size of each parameter, with the least that is asked for as a dashed line.",
     )  # fmt: skip
     shown: list[Span] = []
-    for name in ("ranks", "energy", "ess"):
-        if name in figures:
-            shown += [", " if shown else "", ref(name)]
-    for block in blocks:
+    for index, block in enumerate(blocks):
         block["floating"] = False
-    return [prose("The draws of the main variant are drawn in ", *shown, "."), *blocks] if shown else []
+        between = "" if index == 0 else " and " if index == len(blocks) - 1 else ", "
+        shown += [between, ref(block["name"])]
+    return [prose("The chains of the main variant are shown in ", *shown, "."), *blocks] if shown else []
 
 
 def _parameters(results: dict[str, Any], titles: dict[str, str]) -> list[Block]:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, rankdata
 
-from hbm_stan.diagnose import MIN_ESS_PER_CHAIN, parameters
+from hbm_stan.diagnose import parameters
 from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
 from hbm_stan.report.results import Findings
+from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray
 
 _RANK_BINS = 20

@@ -6,19 +6,40 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hbm_stan.report.blocks import (
-    Block, Span, bullets, column, figure, heading, math, number, prose, ref, sentence, table,
+    Block,
+    Span,
+    bullets,
+    capital,
+    column,
+    figure,
+    heading,
+    math,
+    number,
+    prose,
+    ref,
+    sentence,
+    table,
 )  # fmt: skip
 from hbm_stan.report.digits import (
-    DASH, counted, fixed, format_count, format_data, format_estimate, format_probability, significant,
+    DASH,
+    counted,
+    fixed,
+    format_count,
+    format_data,
+    format_estimate,
+    format_probability,
+    significant,
 )  # fmt: skip
-from hbm_stan.report.front import MU, SUMMARY_COLUMNS, TAU, summary_row, variant_title, with_unit
+from hbm_stan.report.front import MU, SUMMARY_COLUMNS, summary_row, variant_title, with_unit
 
 _SHOWN_ROWS = 60
 
 
 def withheld(results: dict[str, Any]) -> list[Block]:
     """One section in the place of the findings: what is not shown, and why."""
-    kept = "Pooled estimates, the posterior of the population, the prediction for a new group, the predictive check and "
+    kept = (
+        "Pooled estimates, the posterior of the population, the prediction for a new group, the predictive check and "
+    )
     return [
         heading("Findings withheld"),
         prose(kept, "the comparison are left out of this report, because a check failed that was not waived."),
@@ -30,7 +51,7 @@ def withheld(results: dict[str, Any]) -> list[Block]:
 def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """Pooled against raw estimates, group by group."""
     rows = results["shrinkage"]
-    if not rows:
+    if not rows or all(r["partial_pooling"] is None for r in rows):
         return []
     unit = results["data"]["unit"]
     caption = [
@@ -109,14 +130,18 @@ def new_group(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         for q in new["quantities"]
     ]
     heads = [*SUMMARY_COLUMNS[:-1], number("P(> 0)")]
-    caption = ["A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."]
+    caption = [
+        "A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."
+    ]
     where: list[Span] = [" (", ref("new_group"), ")"] if "new_group" in figures else []
     unit = results["data"]["unit"]
     made = f"Prediction for a new group, from {format_count(new['n_draws'])} draws"
     return [
         heading("A new group"),
         prose(*sentence(new["note"]), " Its value and a new observation of it are predicted together", *where, "."),
-        *figure("new_group", figures, caption, "Quantile dotplots of the predicted value and observation of a new group."),
+        *figure(
+            "new_group", figures, caption, "Quantile dotplots of the predicted value and observation of a new group."
+        ),
         table([with_unit(made, unit) + "."], heads, rows),
     ]
 
@@ -127,11 +152,21 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not ppc:
         return []
     rows = [_statistic(s) for s in ppc["statistics"]]
-    heads = [column("Statistic", width="label"), number("Observed"), number("Replicated"), number("5 %"), number("95 %"), number("p")]
+    heads = [
+        column("Statistic", width="label"),
+        number("Observed"),
+        number("Replicated"),
+        number("5 %"),
+        number("95 %"),
+        number("p value"),
+    ]
     caption = ["Observed outcome of each group and the middle 50 % and 90 % of its replications."]
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
     asked = "Data replicated from the fitted model should look like the data that were observed"
-    p = "The p value is the share of replications with a statistic at least as large as the observed one: near 0 or 1 is a misfit."
+    p = (
+        "The p value is the share of replications with a statistic at least as large as the observed one: "
+        "near 0 or 1 is a misfit."
+    )
     return [
         heading("Posterior predictive check"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or "")),
@@ -153,7 +188,8 @@ def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     c = results["comparison"]
     if not c:
         return []
-    target = f"The variants are compared by how well they predict {c['target']}, over {counted(c['n_observations'], 'observation')}"
+    size = counted(c["n_observations"], "observation")
+    target = f"The variants are compared by how well they predict {c['target']}, over {size}"
     if c["withheld"]:
         return [heading("Comparison of the variants"), *_ranking_withheld(results, c, target)]
     caption = ["Difference in expected log predictive density. Bars are one and two of the standard errors used."]
@@ -162,7 +198,7 @@ def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     return [
         heading("Comparison of the variants"),
         prose(target, *where, "."),
-        *bullets(c["verdict"]),
+        *bullets(capital(s) for s in c["verdict"]),
         *figure("comparison", figures, caption, alt),
         _scores(results, c),
         *bullets([f"{variant_title(results, s['variant'])}: {s['reading']}" for s in c["scores"] if s["reading"]]),
@@ -225,4 +261,3 @@ def _count(score: dict[str, Any]) -> str:
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
     shrinkage, population, new_group, predictive, comparison,
 )  # fmt: skip
-

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from hbm_stan.report.blocks import Block, Spans, bullets, column, math, number, parameter, sentence, status, table
+from hbm_stan.report.blocks import (
+    Block,
+    Spans,
+    bullets,
+    capital,
+    column,
+    math,
+    number,
+    parameter,
+    sentence,
+    status,
+    table,
+)
 from hbm_stan.report.digits import counted, format_mcse, format_summary
 
 _MOST_SCALARS = 6
@@ -42,6 +54,21 @@ def checks(results: dict[str, Any]) -> list[Block]:
     worst = "fail" if failed else "warn" if waived or kinds["warn"] else "pass"
     head: Spans = [status(worst), f"  {said}" + (f"; {rest}." if rest else ".")]
     return [{"kind": "prose", "spans": head}, *bullets([_line(*p) for p in [*failed, *waived, *kinds["warn"]]])]
+
+
+def _answer(results: dict[str, Any]) -> list[str]:
+    """The sentences of the answer, without those of a comparison that withholds its ranking."""
+    comparison = results["comparison"]
+    if not comparison or not comparison["withheld"]:
+        return list(results["answer"])
+    ranking = {s for s in comparison["verdict"] if "withheld" not in s}
+    return [s for s in results["answer"] if s not in ranking]
+
+
+def _new_notices(results: dict[str, Any]) -> list[str]:
+    """The notices that do not repeat the hint of a check listed above them."""
+    said = [v["hint"] for _, v in all_verdicts(results) if v["status"] != "pass" and v["hint"]]
+    return [n for n in results["notices"] if not any(hint in n for hint in said)]
 
 
 def _meanings(results: dict[str, Any]) -> dict[str, str]:
@@ -88,9 +115,10 @@ def _headline(results: dict[str, Any]) -> list[Block]:
 
 def _meta(results: dict[str, Any]) -> list[str]:
     data, settings, engine = results["data"], results["settings"], results["engine"]
+    chains = counted(settings["chains"], "chain")
     return [
         f"{data['title'] or data['name']}: {counted(data['n_rows'], 'row')} in {counted(data['n_groups'], 'group')}",
-        f"{engine['name']} {engine['version']}, {counted(settings['chains'], 'chain')} of {settings['draws']} draws, seed {settings['seed']}",
+        f"{engine['name']} {engine['version']}, {chains} of {settings['draws']} draws, seed {settings['seed']}",
     ]
 
 
@@ -99,10 +127,8 @@ def page(results: dict[str, Any]) -> dict[str, Any]:
     return {
         "meta": _meta(results),
         "question": [" ".join(results["question"].split())] if results["question"].strip() else [],
-        "answer": [sentence(s) for s in results["answer"]],
+        "answer": [sentence(capital(s)) for s in _answer(results)],
         "checks": checks(results),
-        "notices": bullets(results["notices"]),
+        "notices": bullets(_new_notices(results)),
         "headline": _headline(results),
     }
-
-

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hbm_stan.errors import HbmError
+from hbm_stan.report.files import write_beside
 from hbm_stan.report.typeset import compile_pdf
 from hbm_stan.report.view import view_of
 
@@ -24,19 +25,11 @@ def _date(timestamp: int | None) -> list[int] | None:
     return list(datetime.fromtimestamp(timestamp, UTC).timetuple()[:6])
 
 
-def write_pdf(
-    results: dict[str, Any], figures: dict[str, bytes], path: Path, *, timestamp: int | None = None
-) -> None:
+def write_pdf(results: dict[str, Any], figures: dict[str, bytes], path: Path, *, timestamp: int | None = None) -> None:
     """Write the report of a results dict with these figures (name -> SVG), whole or not at all.
 
     The file holds no clock time: its date is ``timestamp``, else SOURCE_DATE_EPOCH, else there is none.
     """
     view = view_of(results, figures) | {"date": _date(timestamp)}
     pdf = compile_pdf(view, {name: figures[name] for name in view["figures"]})
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(pdf)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise HbmError(f"{path}: cannot be written ({error.strerror}).") from error
+    write_beside(path, pdf)

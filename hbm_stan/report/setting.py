@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from hbm_stan.report.blocks import (
-    Block, Span, bullets, column, equations, heading, math, mono, number, parameter, prose, sentence, table,
-)  # fmt: skip
-from hbm_stan.report.digits import DASH, counted, format_count, format_data
-from hbm_stan.report.diagnostics import hints, verdict_table
 from hbm_stan.plots.labels import cells
+from hbm_stan.report.blocks import (
+    Block,
+    Span,
+    bullets,
+    column,
+    equations,
+    heading,
+    mono,
+    number,
+    parameter,
+    prose,
+    sentence,
+    table,
+)  # fmt: skip
+from hbm_stan.report.diagnostics import hints, verdict_table
+from hbm_stan.report.digits import DASH, counted, format_count, format_data
 
 _SHOWN_ROWS = 60
 _FOLD_ROWS = 15  # longer tables of narrow columns stand two beside each other
@@ -20,7 +31,9 @@ def data(results: dict[str, Any]) -> list[Block]:
     """Source, columns, rows, and the verdicts on the table."""
     d = results["data"]
     size = f"{counted(d['n_rows'], 'row')}, {counted(d['n_groups'], 'group')}; SHA-256 of the file "
-    source: list[Span] = [f"{d['title'] or d['name']}. {d['source']} "] if d["source"] else [f"{d['title'] or d['name']}. "]
+    source: list[Span] = (
+        [f"{d['title'] or d['name']}. {d['source']} "] if d["source"] else [f"{d['title'] or d['name']}. "]
+    )
     return [
         heading("Data"),
         prose(*source, size, mono(d["sha256"]), "."),
@@ -82,7 +95,11 @@ def model(results: dict[str, Any]) -> list[Block]:
     """Likelihood, pooling variants and what each assumes, priors with their reasons."""
     m = results["model"]
     rows = [
-        [[{"strong": v["title"]}], [{"lines": v["math"]}], sentence(f"{v['assumption']} Parameterisation: {v['parameterisation']}.")]
+        [
+            [{"strong": v["title"]}],
+            [{"lines": v["math"]}],
+            sentence(f"{v['assumption']} Parameterisation: {v['parameterisation']}."),
+        ]
         for v in m["variants"]
     ]
     heads = [column("Variant", width="2fr"), column("Groups", width="3fr"), column("What it assumes", width="4fr")]
@@ -90,7 +107,9 @@ def model(results: dict[str, Any]) -> list[Block]:
         heading("Model"),
         prose(f"{m['title']}. {m['citation']} All variants share the likelihood"),
         equations(m["likelihood"]),
-        table(["The pooling variants. They differ in what ties the groups together, and in nothing else."], heads, rows),
+        table(
+            ["The pooling variants. They differ in what ties the groups together, and in nothing else."], heads, rows
+        ),
         *_priors(results),
     ]
 
@@ -112,5 +131,3 @@ def _priors(results: dict[str, Any]) -> list[Block]:
 def _sentence(text: str) -> str:
     text = text.strip().rstrip(".")
     return text[:1].upper() + text[1:] + "." if text else ""
-
-

@@ -54,7 +54,7 @@ def _embedded(code: int) -> bool:
 def escaped(value: Any, keep_lines: bool = False) -> Any:
     """A JSON value with every string in it escaped; programs (``text`` of a code block) keep their lines."""
     if isinstance(value, str):
-        return "\n".join(escape(line) for line in value.splitlines()) if keep_lines else escape(value)
+        return "\n".join(escape(line) for line in value.expandtabs(2).splitlines()) if keep_lines else escape(value)
     if isinstance(value, dict):
         program = value.get("kind") == "code"
         return {k: escaped(v, program and k == "text") for k, v in value.items()}

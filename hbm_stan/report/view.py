@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan import __version__
 from hbm_stan.plots.style import PALETTE
 from hbm_stan.report import appendix, diagnostics, findings, front, setting
 from hbm_stan.report.blocks import Block
@@ -41,7 +42,7 @@ def view_of(results: dict[str, Any], figures: Iterable[str]) -> dict[str, Any]:
     return {
         "title": title,
         "short_title": short_title(title),
-        "author": f"hbm_stan {results['versions'].get('hbm_stan', '')}".strip(),
+        "author": f"hbm_stan {__version__}",
         "withheld": results["withheld"],
         "colours": PALETTE,
         "front": front.page(results),

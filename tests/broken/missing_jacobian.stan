@@ -1,0 +1,52 @@
+// Planted fault: missing jacobian; otherwise partial_pooling_noncentered.
+// Normal means, partial pooling, non-centered.
+//
+//   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
+//   mu ~ normal(prior_mu)                 tau ~ a half-normal, half-Cauchy, half-Student-t or uniform prior
+//
+// Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
+// Parameterisation: non-centered, theta = mu + tau * theta_raw. Good when groups are few or noisy; when every group
+// is measured well, the data tie mu, tau and theta_raw together and the centered or marginal form is better.
+// Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
+functions {
+  #include scale_prior.stanfunctions
+}
+data {
+  int<lower=1> J; // number of groups; each has one estimate
+  vector[J] y; // estimate of each group (unit of the outcome)
+  vector<lower=0>[J] se; // its standard error, taken as known (unit of the outcome)
+  array[2] real prior_mu; // normal(location, scale) of mu (unit of the outcome)
+  int<lower=1, upper=4> prior_tau_family; // 1 half-normal, 2 half-Cauchy, 3 half-Student-t, 4 uniform
+  array[2] real<lower=0> prior_tau; // its scale (unit of the outcome), its degrees of freedom
+  array[2] real prior_theta; // normal(location, scale) of each theta without pooling (unit of the outcome)
+  int<lower=0, upper=1> use_likelihood; // 0: prior only
+}
+transformed data {
+  real tau_max = prior_tau_family == 4 ? prior_tau[1] : positive_infinity(); // only the uniform prior has an end
+}
+parameters {
+  real mu; // location of the population (unit of the outcome)
+  real log_tau; // log scale of the population
+  vector[J] theta_raw; // standardised deviation of each group from mu (no unit)
+}
+transformed parameters {
+  real tau = exp(log_tau); // scale of the population (unit of the outcome)
+  vector[J] theta = mu + tau * theta_raw; // value of each group (unit of the outcome)
+}
+model {
+  mu ~ normal(prior_mu[1], prior_mu[2]);
+  tau ~ scale_prior(prior_tau_family, prior_tau);
+  theta_raw ~ std_normal();
+  if (use_likelihood) {
+    y ~ normal(theta, se);
+  }
+}
+generated quantities {
+  vector[J] log_lik; // log density of each estimate
+  array[J] real y_rep = normal_rng(theta, se); // replicated estimates (unit of the outcome)
+  real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2])
+                + scale_prior_lpdf(tau | prior_tau_family, prior_tau); // log prior of the top level
+  for (j in 1 : J) {
+    log_lik[j] = normal_lpdf(y[j] | theta[j], se[j]);
+  }
+}

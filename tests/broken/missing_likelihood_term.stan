@@ -1,0 +1,35 @@
+// Planted fault: missing likelihood term; otherwise no_pooling.
+// Normal means, no pooling.
+//
+//   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(prior_theta), fixed and wide
+//
+// Pooling: groups share nothing; each has its own value and its own fixed prior.
+// Parameterisation: theta itself; the posterior is a product of normals, there is nothing to improve.
+// Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
+data {
+  int<lower=1> J; // number of groups; each has one estimate
+  vector[J] y; // estimate of each group (unit of the outcome)
+  vector<lower=0>[J] se; // its standard error, taken as known (unit of the outcome)
+  array[2] real prior_mu; // normal(location, scale) of mu (unit of the outcome)
+  int<lower=1, upper=4> prior_tau_family; // 1 half-normal, 2 half-Cauchy, 3 half-Student-t, 4 uniform
+  array[2] real<lower=0> prior_tau; // its scale (unit of the outcome), its degrees of freedom
+  array[2] real prior_theta; // normal(location, scale) of each theta without pooling (unit of the outcome)
+  int<lower=0, upper=1> use_likelihood; // 0: prior only
+}
+parameters {
+  vector[J] theta; // value of each group (unit of the outcome)
+}
+model {
+  theta ~ normal(prior_theta[1], prior_theta[2]);
+  if (use_likelihood) {
+    y[2 : J] ~ normal(theta[2 : J], se[2 : J]);
+  }
+}
+generated quantities {
+  vector[J] log_lik; // log density of each estimate
+  array[J] real y_rep = normal_rng(theta, se); // replicated estimates (unit of the outcome)
+  real lprior = normal_lpdf(theta | prior_theta[1], prior_theta[2]); // log prior of the top level
+  for (j in 1 : J) {
+    log_lik[j] = normal_lpdf(y[j] | theta[j], se[j]);
+  }
+}

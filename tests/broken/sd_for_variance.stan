@@ -1,0 +1,51 @@
+// Planted fault: sd for variance; otherwise partial_pooling.
+// Normal means, partial pooling, group values integrated out.
+//
+//   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
+//   mu ~ normal(prior_mu)                 tau ~ a half-normal, half-Cauchy, half-Student-t or uniform prior
+//
+// Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
+// Parameterisation: marginal. With theta integrated out, y[j] ~ normal(mu, sqrt(se[j]^2 + tau^2)): two parameters
+// however many groups, and no funnel. theta is then drawn exactly, given mu and tau.
+// Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
+functions {
+  #include scale_prior.stanfunctions
+}
+data {
+  int<lower=1> J; // number of groups; each has one estimate
+  vector[J] y; // estimate of each group (unit of the outcome)
+  vector<lower=0>[J] se; // its standard error, taken as known (unit of the outcome)
+  array[2] real prior_mu; // normal(location, scale) of mu (unit of the outcome)
+  int<lower=1, upper=4> prior_tau_family; // 1 half-normal, 2 half-Cauchy, 3 half-Student-t, 4 uniform
+  array[2] real<lower=0> prior_tau; // its scale (unit of the outcome), its degrees of freedom
+  array[2] real prior_theta; // normal(location, scale) of each theta without pooling (unit of the outcome)
+  int<lower=0, upper=1> use_likelihood; // 0: prior only
+}
+transformed data {
+  real tau_max = prior_tau_family == 4 ? prior_tau[1] : positive_infinity(); // only the uniform prior has an end
+}
+parameters {
+  real mu; // location of the population (unit of the outcome)
+  real<lower=0, upper=tau_max> tau; // scale of the population (unit of the outcome)
+}
+model {
+  mu ~ normal(prior_mu[1], prior_mu[2]);
+  tau ~ scale_prior(prior_tau_family, prior_tau);
+  if (use_likelihood) {
+    y ~ normal(mu, square(se) + square(tau));
+  }
+}
+generated quantities {
+  vector[J] theta; // value of each group (unit of the outcome)
+  vector[J] log_lik; // log density of each estimate
+  array[J] real y_rep; // replicated estimates (unit of the outcome)
+  real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2])
+                + scale_prior_lpdf(tau | prior_tau_family, prior_tau); // log prior of the top level
+  for (j in 1 : J) {
+    // Weight of the group's own estimate; 0 when the likelihood is off, and theta is then drawn from the population.
+    real w = use_likelihood ? square(tau) / (square(tau) + square(se[j])) : 0;
+    theta[j] = mu + w * (y[j] - mu) + tau * sqrt(1 - w) * std_normal_rng();
+    log_lik[j] = normal_lpdf(y[j] | theta[j], se[j]);
+    y_rep[j] = normal_rng(theta[j], se[j]);
+  }
+}

@@ -1,0 +1,50 @@
+// Planted fault: shifted index; otherwise partial_pooling_centered.
+// Normal means, partial pooling, centered.
+//
+//   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
+//   mu ~ normal(prior_mu)                 tau ~ a half-normal, half-Cauchy, half-Student-t or uniform prior
+//
+// Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
+// Parameterisation: centered, theta itself. Good when every group is measured well; with few and noisy groups
+// theta and tau form a funnel that the sampler cannot enter (eight schools: tens of divergences).
+// Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
+functions {
+  #include scale_prior.stanfunctions
+}
+data {
+  int<lower=1> J; // number of groups; each has one estimate
+  vector[J] y; // estimate of each group (unit of the outcome)
+  vector<lower=0>[J] se; // its standard error, taken as known (unit of the outcome)
+  array[2] real prior_mu; // normal(location, scale) of mu (unit of the outcome)
+  int<lower=1, upper=4> prior_tau_family; // 1 half-normal, 2 half-Cauchy, 3 half-Student-t, 4 uniform
+  array[2] real<lower=0> prior_tau; // its scale (unit of the outcome), its degrees of freedom
+  array[2] real prior_theta; // normal(location, scale) of each theta without pooling (unit of the outcome)
+  int<lower=0, upper=1> use_likelihood; // 0: prior only
+}
+transformed data {
+  real tau_max = prior_tau_family == 4 ? prior_tau[1] : positive_infinity(); // only the uniform prior has an end
+}
+parameters {
+  real mu; // location of the population (unit of the outcome)
+  real<lower=0, upper=tau_max> tau; // scale of the population (unit of the outcome)
+  vector[J] theta; // value of each group (unit of the outcome)
+}
+model {
+  mu ~ normal(prior_mu[1], prior_mu[2]);
+  tau ~ scale_prior(prior_tau_family, prior_tau);
+  theta ~ normal(mu, tau);
+  if (use_likelihood) {
+    for (j in 1 : J) {
+      y[j] ~ normal(theta[j % J + 1], se[j]);
+    }
+  }
+}
+generated quantities {
+  vector[J] log_lik; // log density of each estimate
+  array[J] real y_rep = normal_rng(theta, se); // replicated estimates (unit of the outcome)
+  real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2])
+                + scale_prior_lpdf(tau | prior_tau_family, prior_tau); // log prior of the top level
+  for (j in 1 : J) {
+    log_lik[j] = normal_lpdf(y[j] | theta[j], se[j]);
+  }
+}

@@ -1,0 +1,243 @@
+"""The figures: vectors, the same bytes twice, labels whole and apart, no warning, no display."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from example_results import example_figures, example_svgs, example_tables
+
+from hbm_stan import plots
+from hbm_stan.plots import labels as row_labels_module
+from hbm_stan.plots.fonts import BASE_FAMILIES, drawable, families_for, family_of
+from hbm_stan.plots.labels import LINE_CELLS, MAX_ROWS, cells, excerpt, row_labels, shorten
+from hbm_stan.plots.save import save_svg
+from hbm_stan.plots.style import MAX_HEIGHT_MM, MM_PER_INCH, PALETTE, WIDTH_MM, greek, with_unit
+
+HOSTILE = [
+    "$x$ and $y$",
+    '#eval("1") [a] *b* `c` <d> @e // \\',
+    "line\nbreak\tand tab",
+    "a" * 120,
+    "Regional Consolidated School District of the Northern Lakes and Upper Valleys (No. 17)",
+    "北京市第四中学",
+    "😀 Школа",
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Any]:
+    return example_figures()
+
+
+def drawn(figure: Any) -> Any:
+    """The matplotlib figure after layout, so that positions are final."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    with mpl.rc_context({"text.parse_math": False}):
+        made = copy.deepcopy(figure).draw()
+        made.draw_without_rendering()
+    return made
+
+
+@pytest.mark.parametrize(
+    "name", ["shrinkage", "population", "new_group", "ppc", "comparison", "ranks", "energy", "ess"]
+)
+def test_same_bytes_twice_and_only_vectors(figures: dict[str, Any], name: str) -> None:
+    first, second = example_svgs()[name], save_svg(figures[name])
+    assert first == second
+    text = first.decode("utf-8")
+    assert text.count("<svg ") == 1
+    assert "<image" not in text
+    assert "<dc:date>" not in text
+    assert float(re.search(r'width="([\d.]+)pt"', text)[1]) == pytest.approx(WIDTH_MM / MM_PER_INCH * 72)
+
+
+def test_a_size_and_a_path_can_be_given(figures: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "figure.svg"
+    made = save_svg(figures["comparison"], path, width_mm=80, height_mm=40)
+    assert path.read_bytes() == made
+    assert b'width="226.7' in made
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_display_is_needed() -> None:
+    code = (
+        "import pandas as pd; from hbm_stan import plots;"
+        "t = pd.DataFrame({'variant': ['a', 'b'], 'elpd_diff': [0.0, -1.0], 'se_diff_used': [0.0, 1.0]});"
+        "print(len(plots.save_svg(plots.plot_comparison(t))));"
+        "import matplotlib; print(matplotlib.get_backend())"
+    )
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1].lower() == "agg"
+
+
+@pytest.mark.parametrize("n_groups", [1, 3, 60, 200])
+def test_row_labels_stay_in_the_figure_and_apart(n_groups: int) -> None:
+    table = example_tables(n_groups, HOSTILE[: min(n_groups, len(HOSTILE))])["shrinkage"]
+    made = drawn(plots.plot_shrinkage(table, "points"))
+    axes = made.axes[0]
+    boxes = [t.get_window_extent() for t in axes.get_yticklabels() if t.get_text().strip()]
+    assert len(boxes) >= min(n_groups, MAX_ROWS) - 1
+    width, height = made.canvas.get_width_height()
+    assert all(b.x0 >= 0 and b.y0 >= -1 and b.y1 <= height + 1 for b in boxes)
+    ordered = sorted(boxes, key=lambda b: b.y0)
+    assert all(low.y1 <= high.y0 + 1.5 for low, high in itertools.pairwise(ordered))
+    legend = [t.get_window_extent() for t in made.findobj(lambda a: getattr(a, "get_text", str)() == "no pooling")]
+    assert legend
+    assert all(b.x1 <= width for b in legend)
+
+
+def test_overlapping_labels_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_labels_module, "wrapped", lambda label, _lines: "first\nsecond\nthird")
+    with pytest.raises(AssertionError):
+        test_row_labels_stay_in_the_figure_and_apart(60)
+
+
+def test_legend_texts_end_inside_the_figure() -> None:
+    labels = ["Regional Consolidated School District of the Northern Lakes " + str(i) for i in range(8)]
+    tables = example_tables(8, labels)
+    for figure in (plots.plot_shrinkage(tables["shrinkage"], "points"), plots.plot_ppc(tables["ppc"], "points")):
+        made = drawn(figure)
+        width = made.canvas.get_width_height()[0]
+        from matplotlib.text import Text
+
+        ends = [t.get_window_extent().x1 for t in made.findobj(Text) if t.get_visible() and t.get_text().strip()]
+        assert max(ends) <= width + 1
+
+
+def test_beyond_sixty_groups_the_figure_is_an_excerpt_and_says_so() -> None:
+    figure = plots.plot_shrinkage(example_tables(200)["shrinkage"], "points")
+    assert "60 of 200 groups" in figure.labels.caption
+    assert len(drawn(figure).axes[0].get_yticklabels()) == MAX_ROWS
+    chosen = excerpt(np.arange(200.0)[::-1].tolist())
+    assert (chosen[0], chosen[-1], len(set(chosen))) == (199, 0, MAX_ROWS)
+
+
+def test_equal_labels_stay_two_rows() -> None:
+    table = example_tables(3, ["twin", "twin", "other"])["ppc"]
+    texts = [t.get_text() for t in drawn(plots.plot_ppc(table)).axes[0].get_yticklabels()]
+    assert sorted(texts) == ["other", "twin", "twin"]
+
+
+def test_dollar_signs_are_text() -> None:
+    table = example_tables(3, ["$\\frac{x$", "$a$", "b"])["shrinkage"]
+    save_svg(plots.plot_shrinkage(table))
+
+
+def test_long_labels_are_wrapped_then_shortened_in_the_middle() -> None:
+    few, many = row_labels(["word " * 18] * 4), row_labels(["word " * 18] * 60)
+    assert few[0].count("\n") == 2
+    assert "\n" not in many[0]
+    assert "…" in many[0]
+    assert cells(many[0]) <= LINE_CELLS
+    assert shorten("start of a long label, end 17", 20).endswith("end 17")
+    assert shorten("short", 20) == "short"
+
+
+def test_characters_without_a_font_become_code_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawable("École\n№ 57") == "École № 57"
+    monkeypatch.setattr("hbm_stan.plots.fonts.family_of", lambda c: None if c in "北京" else BASE_FAMILIES[0])
+    assert drawable("北京 A") == "[U+5317 U+4EAC] A"
+
+
+def test_fonts_are_ours_unless_a_character_needs_another() -> None:
+    assert families_for(["plain text", "Школа", "μ τ"]) == list(BASE_FAMILIES)
+    assert family_of("\U0010fffd") is None
+
+
+def test_missing_estimates_leave_out_their_marks() -> None:
+    table = example_tables(3)["shrinkage"].assign(complete_pooling=None, no_pooling=None)
+    text = {t.get_text() for t in drawn(plots.plot_shrinkage(table)).findobj(lambda a: hasattr(a, "get_text"))}
+    assert "no pooling" not in text
+    assert not any("complete pooling" in t for t in text)
+
+
+def test_the_band_of_the_comparison_is_the_verdicts_rule() -> None:
+    from hbm_stan.scores import SMALL_DIFFERENCE
+
+    scores = pd.DataFrame({"variant": ["a", "b"], "elpd_diff": [0.0, -9.0], "se_diff_used": [0.0, 2.0]})
+    made = drawn(plots.plot_comparison(scores))
+    assert f"{SMALL_DIFFERENCE:g}" in made.axes[0].get_xlabel() or any(
+        f"less than {SMALL_DIFFERENCE:g}" in t.get_text() for t in made.findobj(lambda a: hasattr(a, "get_text"))
+    )
+
+
+def test_heavy_tails_do_not_flatten_the_dots() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.standard_cauchy(4000)
+    quantiles = dict(
+        zip(["q05", "q25", "q50", "q75", "q95"], np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]), strict=True)
+    )
+    table = pd.DataFrame([{"name": "theta_new", "meaning": "value"} | quantiles])
+    figure = plots.plot_new_group(pd.DataFrame({"name": "theta_new", "value": values}), table, "points")
+    assert re.fullmatch(r"\d+ of 100 dots lie beyond the ends of the axis\.", figure.labels.caption)
+    save_svg(figure)
+
+
+def test_constant_draws_can_be_drawn() -> None:
+    draws = pd.DataFrame({"parameter": "mu", "value": np.ones(100)})
+    priors = pd.DataFrame({"parameter": "mu", "x": [0.0, 1.0, 2.0], "density": [0.1, 0.2, 0.1]})
+    save_svg(plots.plot_population(draws, priors))
+    quantity = pd.DataFrame([{"name": "y", "meaning": "m", "q05": 1, "q25": 1, "q50": 1, "q75": 1, "q95": 1}])
+    save_svg(plots.plot_new_group(pd.DataFrame({"name": "y", "value": np.ones(100)}), quantity))
+
+
+def test_prior_outside_the_frame_is_left_out_in_pieces() -> None:
+    from hbm_stan.plots.posterior import _bars, _prior_lines
+
+    bars = _bars("mu", np.random.default_rng(1).normal(0, 1, 4000))
+    x = np.linspace(-10, 10, 401)
+    spike = np.exp(-0.5 * (x / 0.1) ** 2) / (0.1 * np.sqrt(2 * np.pi))
+    lines = _prior_lines(pd.DataFrame({"parameter": "mu", "x": x, "density": spike}), bars)
+    assert lines["density"].max() <= 1.2 * bars["density"].max()
+    assert lines["x"].between(bars["low"].min(), bars["high"].max()).all()
+    assert lines["run"].nunique() == 2
+
+
+def test_a_scale_parameter_starts_at_zero() -> None:
+    from hbm_stan.plots.posterior import _bars
+
+    bars = _bars("tau", np.abs(np.random.default_rng(1).normal(0, 5, 4000)))
+    assert bars["low"].min() == 0
+    assert float((bars["density"] * (bars["high"] - bars["low"])).sum()) == pytest.approx(1, abs=0.01)
+
+
+def test_many_parameters_are_thinned_to_the_worst() -> None:
+    figure = plots.plot_ess(example_tables(60)["ess"], 400)
+    assert "smallest effective sample size, of 62" in figure.labels.caption
+
+
+def test_figures_fit_a_page() -> None:
+    for figure in example_figures(60).values():
+        width, height = figure.theme.getp("figure_size")
+        assert width * MM_PER_INCH == pytest.approx(WIDTH_MM)
+        assert height * MM_PER_INCH <= MAX_HEIGHT_MM + 1e-6
+
+
+def test_names_and_units() -> None:
+    assert greek("theta[A]") == "θ[A]"
+    assert greek("slope[mu]") == "slope[mu]"
+    assert with_unit("estimate", " ") == "estimate"
+    assert with_unit("estimate", "points") == "estimate (points)"
+
+
+def test_the_palette_differs_in_grey() -> None:
+    def grey(name: str) -> float:
+        red, green, blue = (int(PALETTE[name][i : i + 2], 16) for i in (1, 3, 5))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    assert abs(grey("fill") - grey("prior")) > 40
+    assert abs(grey("partial") - grey("ink")) > 40
+    assert abs(grey("shade") - grey("rule")) > 40

@@ -1,0 +1,401 @@
+"""The PDF: what it says, what it withholds, that no text breaks out of its place, the same bytes twice."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from example_results import example_results, example_svgs
+from pypdf import PdfReader
+
+from hbm_stan.errors import HbmError
+from hbm_stan.report import digits, findings, typeset, view
+from hbm_stan.report.blocks import parameter, sentence, table
+from hbm_stan.report.pages import write_pdf
+from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
+from hbm_stan.report.view import short_title, view_of
+
+HOSTILE = [
+    "say \"hello\" and 'bye'",
+    '#panic("out") #eval("1 + 1")',
+    "$x^2$ *bold* _it_ `raw` <label> @ref",
+    "[x] {y} // gone /* gone */ \\ \\n \\u{41}",
+    "= heading - item + item / term: --- ~",
+    "École Школа Ελλάς №57 ½ −3 €",
+    "https://example.org/a_very_long/path-without-any-space/" + "x" * 90,
+    "Regional Consolidated School District of the Northern Lakes and Upper Valleys (No. 17)",
+]
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, bytes]:
+    return example_svgs()
+
+
+@pytest.fixture(scope="module")
+def report(figures: dict[str, bytes]) -> bytes:
+    return made(example_results(), figures)
+
+
+def text_of(pdf: bytes) -> str:
+    """All text of a PDF without white space: line breaks are the layout's."""
+    return squeezed("".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages))
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def made(results: dict[str, Any], figures: dict[str, bytes] | None = None, template: Path = TEMPLATE) -> bytes:
+    """The PDF of results; without figures the programs are cut to their ends, which are read back sooner."""
+    if not figures:
+        results = results | {"programs": [p | {"code": p["code"][-300:]} for p in results["programs"]]}
+    shown = view_of(results, figures or {}) | {"date": None}
+    return compile_pdf(shown, {n: (figures or {})[n] for n in shown["figures"]}, template)
+
+
+# --- what it says -------------------------------------------------------------------------------------------
+
+
+def test_the_report_says_what_it_must(report: bytes) -> None:
+    results = example_results()
+    pages = [squeezed(page.extract_text()) for page in PdfReader(io.BytesIO(report)).pages]
+    text = "".join(pages)
+    for said in [
+        results["question"], *results["answer"][2:], "35 of 35 checks", "Estimates of the groups",
+        "The population", "A new group", "Posterior predictive check", "Comparison of the variants", "Diagnostics",
+        "Stan programs", results["command"], results["data"]["sha256"], results["programs"][2]["sha256"], "Figure 8",
+        "y ~ normal(mu, sqrt(square(se) + square(tau)));",
+    ]:  # fmt: skip
+        assert squeezed(said) in text, said
+    assert squeezed("true value of a new group") in pages[0]
+    assert squeezed(results["title"]) in pages[0]
+    # The withholding tests look for these, so they must be found where nothing is withheld.
+    assert all(squeezed(c) in text for c in CONCLUSIONS)
+
+
+def test_metadata_pages_and_tags(report: bytes) -> None:
+    reader = PdfReader(io.BytesIO(report))
+    assert reader.metadata.title == example_results()["title"]
+    assert reader.metadata.author.startswith("hbm_stan ")
+    assert reader.metadata.creation_date is None
+    assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    assert reader.trailer["/Root"]["/Lang"] == "en"
+    width, height = (float(v) for v in reader.pages[0].mediabox[2:])
+    assert (width, height) == pytest.approx((595.28, 841.89), abs=0.1)
+    assert f"1/{len(reader.pages)}" in squeezed(reader.pages[0].extract_text())
+    assert squeezed(short_title(example_results()["title"])) in squeezed(reader.pages[1].extract_text())
+    assert not any(page.images for page in reader.pages)
+
+
+def test_the_pdf_passes_the_accessibility_standard(
+    figures: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import typst
+
+    compiled, standards = typst.compile, {"pdf_standards": ["ua-1"]}
+    monkeypatch.setattr(typst, "compile", lambda *a, **k: compiled(*a, **k, **standards))
+    made(example_results(), figures)
+    without_alt = tmp_path / "broken.typ"
+    without_alt.write_text(TEMPLATE.read_text(encoding="utf-8").replace("alt: source,", ""), encoding="utf-8")
+    with pytest.raises(HbmError, match="alt"):
+        made(example_results(), figures, without_alt)
+
+
+def test_sections_without_numbers_are_left_out() -> None:
+    results = example_results(variants=["complete_pooling"])
+    headings = [b["text"] for b in view_of(results, [])["body"] if b["kind"] == "heading"]
+    assert headings == ["Data", "Model", "The population", "Posterior predictive check", "Diagnostics"]
+    assert "Diagnostics" in text_of(made(results))
+
+
+def test_long_lists_are_cut_and_say_so() -> None:
+    text = text_of(made(example_results(200)))
+    assert squeezed("first 60 of 200 groups") in text
+    assert squeezed("First 60 of 202") in text
+    assert "School199" not in text
+
+
+def test_waived_and_warned_checks_are_named_on_page_one() -> None:
+    results = example_results()
+    hint = "79 divergent transitions of 4000; most of them where tau is small."
+    verdicts = results["fits"]["partial_pooling"]["verdicts"]
+    verdicts[6] |= {"status": "fail", "value": 79, "hint": hint, "waived": True}
+    verdicts[8] |= {"status": "warn", "value": 0.2, "hint": "Energy mixes poorly in chain 3."}
+    results["notices"] = [f"Partial pooling: the failed check was waived by the analyst. {hint}", "Another notice."]
+    page = squeezed(PdfReader(io.BytesIO(made(results))).pages[0].extract_text())
+    assert squeezed("failed, waived Partial pooling, divergences: 79 divergent transitions") in page
+    assert squeezed("Energy mixes poorly in chain 3.") in page
+    assert squeezed("33 of 35 checks of the data and the fits passed; 1 failed and waived, 1 with a warning.") in page
+    assert page.count(squeezed("79 divergent transitions")) == 1
+    assert squeezed("Another notice.") in page
+
+
+# --- what it withholds --------------------------------------------------------------------------------------
+
+CONCLUSIONS = ["−9.1", "Leave-one-out scores", "Partial pooling and complete pooling are not distinguishable"]
+
+
+def assert_withheld(results: dict[str, Any], figures: dict[str, bytes]) -> None:
+    shown = view_of(results, figures)
+    assert set(shown["figures"]) <= {"ranks", "energy", "ess"}
+    text = text_of(made(results))
+    for conclusion in [*CONCLUSIONS, "true value of a new group", "Estimates by pooling"]:
+        assert squeezed(conclusion) not in text, conclusion
+    mean = results["fits"]["partial_pooling"]["parameters"]["mu"]
+    assert f" {digits.format_estimate(mean['mean'], mean['mcse_mean'])}" not in json.dumps(shown["body"])
+    assert squeezed("The conclusion is withheld") in text
+    assert squeezed(results["answer"][1].replace("tau", "𝜏")) in text
+    assert squeezed("79 divergences; 71 of them") in text
+
+
+def test_a_failed_check_withholds_the_conclusions(figures: dict[str, bytes]) -> None:
+    assert_withheld(example_results(withheld=True), figures)
+
+
+def test_what_is_not_withheld_would_be_seen(figures: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "withheld", lambda results: findings.comparison(results | {}, ["comparison"]))
+    with pytest.raises(AssertionError):
+        assert_withheld(example_results(withheld=True), figures)
+
+
+def test_high_pareto_k_withholds_the_ranking(figures: dict[str, bytes]) -> None:
+    results = example_results()
+    results["comparison"] |= {"withheld": True, "verdict": ["The ranking is withheld: k is too high.", "a beats b."]}
+    results["answer"] += results["comparison"]["verdict"]
+    results["comparison"]["scores"][0] |= {"pareto_k_high": 3, "pareto_k_max": 0.91}
+    shown = view_of(results, figures)
+    text = text_of(made(results))
+    assert "comparison" not in shown["figures"]
+    assert squeezed("The ranking is withheld: k is too high.") in text
+    assert "abeatsb" not in text
+    assert "−30.1" not in text
+    assert "0.91" in text
+
+
+# --- text that must not break out ---------------------------------------------------------------------------
+
+
+def assert_literal(template: Path = TEMPLATE) -> None:
+    results = example_results(8, HOSTILE)
+    results["title"] = '#strike[x] $1$ "t"'
+    results["question"] = "Is *this* _text_? #lorem(3)"
+    results["answer"] = ["The answer for #emph[a] is [b]."]
+    results["data"]["unit"] = results["data"]["columns"][1]["unit"] = "µg/m³ #[x]"
+    results["priors"][0]["reason"] = "because $x$ @nobody"
+    results["programs"][0]["code"] += "\n// ``` #panic() $ \\\n"
+    text = text_of(made(results, template=template))
+    said = [
+        *HOSTILE,
+        results["title"],
+        results["question"],
+        results["answer"][0],
+        "µg/m³ #[x]",
+        "$x$ @nobody",
+        "// ``` #panic() $ \\",
+    ]
+    for literal in said:
+        assert squeezed(literal) in text, literal
+
+
+def test_labels_and_titles_are_shown_literally() -> None:
+    assert_literal()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("  text(string)\n", '  eval(string, mode: "markup")\n'),
+        ("raw(block.text, block: true)", 'eval(block.text, mode: "markup")'),
+    ],
+)
+def test_text_read_as_markup_would_be_seen(right: str, wrong: str, tmp_path: Path) -> None:
+    source = TEMPLATE.read_text(encoding="utf-8")
+    assert source.count(right) == 1
+    broken = tmp_path / "broken.typ"
+    broken.write_text(source.replace(right, wrong), encoding="utf-8")
+    with pytest.raises((AssertionError, HbmError)):
+        assert_literal(broken)
+
+
+CONTROLS = ["nul\x00 bell\x07 esc\x1b[31m", "lone \ud800 surrogate", "right\u202eto left", "tab\tand\r\nlines\u2028end"]
+
+
+def test_controls_cannot_reach_the_pages() -> None:
+    text = text_of(made(example_results(8, CONTROLS)))
+    for shown in ["nul bell esc[31m", "lone \ufffd surrogate", "rightto left", "tab and lines end"]:
+        assert squeezed(shown) in text
+
+
+def test_controls_would_be_seen_without_the_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typeset, "escape", lambda text: text)
+    with pytest.raises((AssertionError, HbmError, UnicodeError)):
+        test_controls_cannot_reach_the_pages()
+
+
+def test_unusual_scripts_are_shown_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = ["北京市第四中学", "😀 emoji", "عربي", "हिन्दी"]
+    made(example_results(8, labels))
+    monkeypatch.setattr("hbm_stan.plots.fonts.family_of", lambda c: None)
+    assert escape("北京 A") == "[U+5317 U+4EAC] A"
+    assert squeezed("[U+5317 U+4EAC U+5E02") in text_of(made(example_results(8, labels)))
+
+
+def test_empty_and_huge_texts_can_be_set() -> None:
+    results = example_results(3, ["", "word " * 900, "y" * 3000])
+    results |= {"title": " ", "question": "", "answer": [], "notices": []}
+    results["data"] |= {"title": "", "source": "", "notes": []}
+    text = text_of(made(results))
+    assert "eight_schools" in text
+    assert "y" * 3000 in text
+    assert short_title("long word " * 30).endswith("…")
+    assert len(short_title("x" * 500)) <= 71
+
+
+def test_missing_numbers_become_dashes() -> None:
+    results = example_results()
+    for key in results["shrinkage"][0]:
+        if key != "group":
+            results["shrinkage"][0][key] = None
+    for fit in results["fits"].values():
+        for row in fit["parameters"].values():
+            row |= {"rhat": None, "ess_bulk": None, "mcse_mean": None, "q05": None}
+        for verdict in fit["verdicts"]:
+            verdict |= {"value": None, "threshold": None}
+    for quantity in results["new_group"]["quantities"]:
+        quantity |= {"mean": None, "p_positive": None}
+    for statistic in results["ppc"]["statistics"]:
+        statistic |= {"q05": None, "p_value": None}
+    text = json.dumps(view_of(results, []))
+    assert not re.search(r"\b(None|NaN|nan|inf)\b", text)
+    made(results)
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def test_same_bytes_twice(tmp_path: Path, figures: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    one, two = tmp_path / "one.pdf", tmp_path / "two.pdf"
+    write_pdf(example_results(), figures, one)
+    write_pdf(example_results(), figures, two)
+    assert one.read_bytes() == two.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.pdf", "two.pdf"]
+
+
+def test_the_date_is_the_one_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.pdf"
+
+    def year() -> int:
+        return int(PdfReader(path).metadata.creation_date.year)
+
+    results = example_results(variants=["complete_pooling"])
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    write_pdf(results, {}, path)
+    assert year() == 1970
+    write_pdf(results, {}, path, timestamp=1_700_000_000)
+    assert year() == 2023
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
+    with pytest.raises(HbmError, match="SOURCE_DATE_EPOCH"):
+        write_pdf(results, {}, path)
+
+
+def test_a_template_error_is_a_message_and_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"before")
+    results = example_results(variants=["complete_pooling"])
+    results["model"]["likelihood"] = ["#("]
+    with pytest.raises(HbmError, match="could not be typeset"):
+        write_pdf(results, {}, path)
+    assert path.read_bytes() == b"before"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.pdf"]
+
+
+def test_a_figure_that_was_not_drawn_is_not_mentioned(figures: dict[str, bytes]) -> None:
+    some = {n: figures[n] for n in ("ranks",)}
+    shown = view_of(example_results(), some)
+    assert shown["figures"] == ["ranks"]
+    assert "ref" not in json.dumps([b for b in shown["body"] if b["kind"] == "prose" and "Figure" in str(b)])
+    compile_pdf(shown | {"date": None}, some)
+
+
+# --- numbers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "mcse", "shown"),
+    [
+        (4.4444, 0.07, "4.4"), (4.4444, 0.03, "4.44"), (4.4444, 0.6, "4"), (-0.04, 0.06, "0.0"), (123.4, 7.0, "120"),
+        (-1.25, 0.2, "−1.2"), (3.0, None, "3.00"), (3.0, 0.0, "3.00"), (None, 0.1, "–"), (float("nan"), 0.1, "–"),
+        (1.5e9, None, "1.50e9"), (-2.5e-8, None, "−2.50e−8"), (0.0, None, "0"),
+    ],
+)  # fmt: skip
+def test_digits_follow_the_monte_carlo_error(value: float | None, mcse: float | None, shown: str) -> None:
+    assert digits.format_estimate(value, mcse) == shown
+
+
+def test_the_last_digit_is_not_finer_than_twice_the_error() -> None:
+    for mcse in [10.0**-k * f for k in range(-3, 5) for f in (0.11, 0.3, 0.49, 0.51, 0.99)]:
+        unit = 10.0 ** -digits.decimals_for(mcse)
+        assert unit <= 2 * mcse < 10 * unit * (1 + 1e-12)
+
+
+def test_the_digits_of_arviz() -> None:
+    from arviz_stats.base.stats_utils import get_decimal_places_from_se
+
+    for mcse in (0.003, 0.04, 0.07, 0.2, 0.6, 3.0, 7.0, 80.0):
+        assert digits.decimals_for(mcse) == get_decimal_places_from_se(mcse)
+
+
+@pytest.mark.parametrize(
+    ("show", "value", "shown"),
+    [
+        (digits.format_rhat, 1.0149, "1.015"), (digits.format_count, 3712.9, "3\N{NARROW NO-BREAK SPACE}712"),
+        (digits.format_data, -3.0, "−3"), (digits.format_data, 24.25, "24.25"), (digits.format_mcse, 0.0721, "0.072"),
+        (digits.format_probability, 0.0001, "<\N{HAIR SPACE}0.01"), (digits.format_probability, 0.83, "0.83"),
+        (digits.format_probability, 1.0, ">\N{HAIR SPACE}0.99"), (digits.format_rhat, None, "–"),
+    ],
+)  # fmt: skip
+def test_formats(show: Callable[[float | None], str], value: float | None, shown: str) -> None:
+    assert show(value) == shown
+
+
+def test_a_probability_of_few_draws_has_fewer_digits() -> None:
+    assert digits.format_probability(0.5, 50) == "0.5"
+    assert digits.format_probability(0.5, 4000) == "0.50"
+
+
+def test_decimal_points_stand_under_each_other() -> None:
+    from hbm_stan.report.blocks import number
+
+    rows = table(["t"], [number("x")], [["1.5"], ["−12"], ["0.25"], ["–"]])["rows"]
+    assert [row[0][1:] for row in rows] == [[{"pad": "0"}], [{"pad": ".00"}], [], []]
+
+
+def test_symbols() -> None:
+    assert sentence("log tau of 'mu' is -3, not mu-like") == [
+        "log ",
+        {"math": "tau"},
+        " of 'mu' is −3, not ",
+        {"math": "mu"},
+        "-like",
+    ]
+    assert parameter("theta[#x$]") == [{"math": "theta"}, "[#x$]"]
+    assert parameter("theta_new") == [{"math": 'theta_"new"'}]
+    assert parameter("slope_x[a]") == [{"mono": "slope_x[a]"}]
+    assert parameter("theta] $ #x") == [{"mono": "theta] $ #x"}]
+
+
+def test_programs_keep_their_lines() -> None:
+    assert escaped({"kind": "code", "text": "a\n\tb\x00"})["text"] == "a\n  b"
+    assert escaped({"text": "a\nb"})["text"] == "a b"
+
+
+def test_the_view_is_plain_json() -> None:
+    shown = view.view_of(example_results(3), ["shrinkage"])
+    assert json.loads(json.dumps(shown, allow_nan=False)) == shown

@@ -1,0 +1,91 @@
+"""The R-hat rule that knows ESS and the number of parameters, against converged and unconverged chains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from arviz_stats.base import array_stats as az
+
+from hbm_stan.diagnose import summarise
+from hbm_stan.rhat import band, check_rhat, exceedance
+
+
+def table(rhat: list[float], ess: list[float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"rhat": rhat, "ess_bulk": ess, "ess_tail": ess}, index=[f"theta[{i}]" for i in range(len(rhat))]
+    )
+
+
+def test_band_equals_the_measured_limits() -> None:
+    # 99.9 % points of 3000 converged AR(1) parameters, 4 chains, at five effective sample sizes.
+    measured = np.array([1.035, 1.022, 1.016, 1.010, 1.006])
+    np.testing.assert_allclose(band(np.array([400, 603, 823, 1339, 2161]), 4, 1), measured, atol=0.003)
+
+
+def converged(phi: float, n: int, size: int) -> np.ndarray:
+    """Converged AR(1) chains, shape (size, 4, n)."""
+    rng = np.random.default_rng(20261121)
+    x = rng.normal(size=(size, 4, n))
+    for t in range(1, n):
+        x[..., t] = phi * x[..., t - 1] + np.sqrt(1 - phi**2) * x[..., t]
+    return x
+
+
+@pytest.mark.parametrize("phi", [0.6, 0.8])
+def test_exceedance_is_near_the_share_of_converged_chains(phi: float) -> None:
+    draws = converged(phi, 1000, 600)
+    share = float(np.mean(np.asarray(az.rhat(draws)) > 1.01))
+    ess = np.asarray(az.ess(draws, method="bulk"))
+    assert float(exceedance(1.01, ess, 4).mean()) == pytest.approx(share, abs=0.08)
+
+
+def test_almost_no_converged_chain_exceeds_the_band() -> None:
+    draws = converged(0.7, 1000, 600)
+    beyond = np.asarray(az.rhat(draws)) > band(np.asarray(az.ess(draws, method="bulk")), 4, 1)
+    assert beyond.sum() <= 5  # 0.6 expected; more than 5 has a chance of 1e-4
+
+
+def test_converged_chains_with_many_parameters_are_not_failed() -> None:
+    draws = converged(0.7, 1000, 400)
+    verdict = check_rhat(summarise([f"theta[{i}]" for i in range(400)], draws), 4)
+    assert verdict.status == "warn"
+    assert "Expected by chance" in verdict.hint
+    assert "Draw more" in verdict.hint
+
+
+def test_one_chain_elsewhere_fails() -> None:
+    rng = np.random.default_rng(20261121)
+    draws = rng.normal(size=(3, 4, 1000))
+    draws[1, 2] += 0.6
+    verdict = check_rhat(summarise(["a", "b", "c"], draws), 4)
+    assert verdict.status == "fail"
+    assert verdict.subject == "b"
+
+
+@pytest.mark.parametrize(
+    ("rhat", "ess", "status"),
+    [
+        ([1.0, 1.009], [400, 400], "pass"),
+        ([1.0, 1.0149], [400, 400], "warn"),  # prints as 1.01 with two decimals
+        ([1.0, 1.0149], [4000, 4000], "fail"),  # chance cannot explain it at this ESS
+        ([1.0, 1.049], [400, 400], "fail"),
+        ([1.0, 1.02], [399, 399], "fail"),  # too small a sample to be judged
+        ([1.0, 1.06], [4000, 4000], "fail"),
+        ([1.0, float("nan")], [400, 400], "fail"),
+        ([1.0, float("inf")], [400, 400], "fail"),
+    ],
+)
+def test_each_case_of_the_rule(rhat: list[float], ess: list[float], status: str) -> None:
+    assert check_rhat(table(rhat, ess), 4).status == status
+
+
+def test_the_band_widens_with_the_number_of_parameters() -> None:
+    ess = np.array([500.0])
+    assert band(ess, 4, 3000)[0] > band(ess, 4, 1)[0]
+
+
+def test_one_chain_cannot_be_judged() -> None:
+    verdict = check_rhat(summarise(["mu"], np.random.default_rng(1).normal(size=(1, 1, 1000))), 1)
+    assert verdict.status == "fail"
+    assert "one chain only" in verdict.hint
