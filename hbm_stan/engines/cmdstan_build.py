@@ -43,9 +43,6 @@ def run_child(
     ``deadline`` is a time of the monotonic clock. The output is added to ``log`` too.
     Raises EngineError, with the last lines of the output, if the command fails or is late.
     """
-    env = {k: v for k, v in os.environ.items() if k not in _OUTER_MAKE}
-    # What a killed compiler or download leaves in its folder for temporary files goes when our folder goes.
-    env |= {"PYTHONUNBUFFERED": "1", "TMPDIR": str(cwd)}
     lines: list[str] = []
     late = threading.Event()
 
@@ -53,18 +50,7 @@ def run_child(
         late.set()
         _kill_group(child)
 
-    # A session of its own: one signal then reaches make and every compiler below it.
-    with subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as child:
+    with _start(argv, cwd) as child:
         alarm = threading.Timer(max(0.0, deadline - time.monotonic()), stop)
         alarm.start()
         try:
@@ -79,6 +65,17 @@ def run_child(
     if child.returncode != 0:
         raise EngineError(f"{what} failed with exit code {child.returncode}.{_tail(lines)}")
     return "".join(lines)
+
+
+def _start(argv: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
+    """A child in a session of its own: one signal then reaches make and every compiler below it."""
+    env = {k: v for k, v in os.environ.items() if k not in _OUTER_MAKE}
+    # What a killed compiler or download leaves in its folder for temporary files goes when our folder goes.
+    env |= {"PYTHONUNBUFFERED": "1", "TMPDIR": str(cwd)}
+    return subprocess.Popen(
+        argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", start_new_session=True,
+    )  # fmt: skip
 
 
 def _collect(

@@ -185,8 +185,8 @@ def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
         if used:
             rows.append({
                 "name": row.name, "distribution": prior.distribution, "arguments": list(prior.arguments),
-                "text": prior.text, "meaning": row.meaning, "unit": fit.table.dataset.unit(row.role), "reason": prior.reason,
-                "default": prior.default, "variants": used,
+                "text": prior.text, "meaning": row.meaning, "unit": fit.table.dataset.unit(row.role),
+                "reason": prior.reason, "default": prior.default, "variants": used,
             })  # fmt: skip
     return rows
 

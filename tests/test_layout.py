@@ -1,0 +1,123 @@
+"""The house: imports go one way, modules and functions stay small, nothing names a machine or a registry."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hbm_stan
+
+ROOT = Path(hbm_stan.__file__).parent
+# The flow of README "Architecture": a module imports only from its left.
+FLOW = (
+    "errors", "verdicts", "resources", "table", "data", "prepare", "program", "priors", "model", "families", "engines",
+    "store", "fit", "rhat", "funnel", "diagnose", "scores", "weights", "compare", "predict", "plots", "report", "cli",
+)  # fmt: skip
+MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.parts[0].removesuffix(".py")
+
+
+def imported_rooms(source: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module] if node.module != "hbm_stan" else [f"hbm_stan.{a.name}" for a in node.names]
+        elif isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        found |= {n.split(".")[1] for n in names if n.startswith("hbm_stan.")}
+    return found & set(FLOW)
+
+
+def wrong_imports(name: str, source: str) -> set[str]:
+    allowed = FLOW[: FLOW.index(name) + 1]
+    return imported_rooms(source) - set(allowed)
+
+
+@pytest.mark.parametrize(
+    "path", [m for m in MODULES if len(m.parts) > 1 or m.stem not in {"__init__", "__main__"}], ids=str
+)
+def test_a_module_imports_only_from_its_left(path: Path) -> None:
+    assert room(path) in FLOW, f"{path} has no place in the flow"
+    assert wrong_imports(room(path), (ROOT / path).read_text()) == set()
+
+
+def test_the_import_rule_catches_a_fault() -> None:
+    assert wrong_imports("data", "from hbm_stan.fit import Fit") == {"fit"}
+    assert wrong_imports("engines", "import hbm_stan.engines.stanli\nfrom hbm_stan import report") == {"report"}
+
+
+def test_engines_know_no_family() -> None:
+    for path in (ROOT / "engines").glob("*.py"):
+        assert not imported_rooms(path.read_text()) & {"model", "families", "data"}, path.name
+
+
+def test_only_engines_name_what_runs_stan() -> None:
+    for path in ROOT.rglob("*.py"):
+        if "engines" not in path.parts:
+            tree = ast.parse(path.read_text())
+            names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+            names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+            assert not names & {"stanli", "cmdstanpy"}, path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_modules_and_functions_stay_small(path: Path) -> None:
+    text = (ROOT / path).read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno + 1 <= 45, node.name
+
+
+def test_importing_the_package_and_help_load_nothing_heavy() -> None:
+    heavy = {
+        "numpy",
+        "pandas",
+        "xarray",
+        "scipy",
+        "arviz",
+        "arviz_stats",
+        "matplotlib",
+        "plotnine",
+        "stanli",
+        "cmdstanpy",
+        "typst",
+    }
+    for code in ("import hbm_stan", "import hbm_stan.cli.app"):
+        program = f"import sys; {code}; print(sorted(set(sys.modules) & {heavy!r}))"
+        printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        assert printed.strip() == "[]", code
+
+
+def test_every_public_name_is_what_it_says_even_after_its_module_is_imported() -> None:
+    import hbm_stan.compare
+    import hbm_stan.fit
+    import hbm_stan.report.build
+
+    for name in hbm_stan._HOMES:
+        assert callable(getattr(hbm_stan, name)), name
+    assert hbm_stan.fit.__name__ == "fit"
+    assert set(hbm_stan._HOMES) <= set(dir(hbm_stan))
+    with pytest.raises(AttributeError, match="nothing_here"):
+        _ = hbm_stan.nothing_here
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    top = ROOT.parent
+    if not (top / ".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(["git", "ls-files"], cwd=top, capture_output=True, text=True, check=True).stdout.split("\n")
+    pattern = re.compile(r"https?://[^ ]*(pyp" + r"i|pythonhosted|npmjs|debian)\.|/wor" + r"k/|/roo" + r"t/")
+    for name in filter(None, listed):
+        path = top / name
+        if path.suffix != ".pdf" and path.is_file():
+            assert not pattern.search(path.read_text(encoding="utf-8", errors="ignore")), name

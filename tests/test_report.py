@@ -1,0 +1,218 @@
+"""The main job end to end: analysis.toml -> report.pdf and results.json."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from hbm_stan.engines import Engine
+from hbm_stan.report.build import report
+
+ROOT = Path(__file__).parent.parent
+PARAMETER = {
+    "mean", "sd", "mcse_mean", "mcse_sd", "q05", "q50", "q95", "mcse_q05", "mcse_q50", "mcse_q95", "ess_bulk",
+    "ess_tail", "rhat",
+}  # fmt: skip
+
+
+@pytest.fixture
+def analysis(tmp_path: Path) -> Path:
+    """A copy of the sample analysis with its data beside it."""
+    folder = tmp_path / "eight schools"
+    folder.mkdir()
+    shutil.copy(ROOT / "data" / "eight_schools" / "data.csv", folder)
+    text = (ROOT / "reports" / "eight_schools" / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("../../data/eight_schools", "data.csv"))
+    return folder
+
+
+class Counting:
+    """An engine that counts how often it samples."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.samples = engine, 0
+        self.name, self.version, self.build = engine.name, engine.version, engine.build
+
+    def sample(self, *args: Any, **kwargs: Any) -> Any:
+        self.samples += 1
+        return self.engine.sample(*args, **kwargs)
+
+
+def edit(folder: Path, old: str, new: str, name: str = "analysis.toml") -> None:
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+
+
+def pdf_text(path: Path) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(path).pages)
+
+
+def test_results_obey_the_documented_schema(analysis: Path, engine: Engine) -> None:
+    made = report(analysis, engine=engine)
+    results = json.loads(made.json.read_text())
+    assert results == json.loads(json.dumps(made.results))
+    documented = (ROOT / "reports" / "results-schema.md").read_text()
+    for key in results:
+        assert f"`{key}`" in documented, f"results-schema.md does not name {key}"
+    assert results["schema"] == 1
+    assert results["status"] in {"pass", "warn"}
+    assert not results["withheld"]
+    assert results["engine"] == {"name": engine.name, "version": engine.version}
+    assert (results["data"]["n_rows"], results["data"]["n_groups"]) == (8, 8)
+    assert set(results["fits"]) == {"complete_pooling", "no_pooling", "partial_pooling"}
+    for fit in results["fits"].values():
+        assert all(set(row) == PARAMETER for row in fit["parameters"].values())
+        assert {v["name"] for v in fit["verdicts"]} >= {"R-hat", "bulk ESS", "tail ESS", "divergences", "E-BFMI"}
+    assert "theta[A]" in results["fits"]["partial_pooling"]["parameters"]
+    assert [s["variant"] for s in results["comparison"]["scores"]][-1] == "no_pooling"
+    assert [row["group"] for row in results["shrinkage"]] == list("ABCDEFGH")
+    assert results["new_group"]["quantities"][0]["name"] == "theta_new"
+
+
+def test_the_report_says_what_a_reader_needs(analysis: Path, stanli: Engine) -> None:
+    made = report(analysis, engine=stanli)
+    first = PdfReader(made.pdf).pages[0].extract_text()
+    assert "Does coaching raise SAT scores" in first
+    assert "90 % interval" in first
+    whole = " ".join(pdf_text(made.pdf).split())
+    for words in (
+        "Rubin",
+        "half_cauchy(5)",
+        "not distinguishable",
+        "stanli",
+        "Stan programs",
+        "hbm report",
+        "20261121",
+    ):
+        assert words in whole, words
+    assert "partial_pooling.stan" in whole
+
+
+def test_the_second_report_samples_nothing_and_draws_nothing(analysis: Path, stanli: Engine) -> None:
+    engine = Counting(stanli)
+    first = report(analysis, engine=engine)
+    before = (first.pdf.read_bytes(), first.json.read_bytes(), first.pdf.stat().st_mtime_ns)
+    again = report(analysis, engine=engine)
+    assert engine.samples == 3
+    assert (first.fresh, again.fresh) == (True, False)
+    assert (again.pdf.read_bytes(), again.json.read_bytes(), again.pdf.stat().st_mtime_ns) == before
+
+
+def test_same_draws_same_bytes(analysis: Path, stanli: Engine) -> None:
+    engine = Counting(stanli)
+    first = report(analysis, engine=engine)
+    before = first.pdf.read_bytes(), first.json.read_bytes()
+    first.pdf.unlink()
+    again = report(analysis, engine=engine)
+    assert engine.samples == 3
+    assert again.fresh
+    assert (again.pdf.read_bytes(), again.json.read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason", "samples"),
+    [
+        ("data.csv", "A,28,15", "A,29,15", "the data changed (y[1] from 28.0 to 29.0)", 3),
+        ("data.csv", "A,28,15", "Alpha,28,15", "the data changed (groups[1] from A to Alpha)", 3),
+        ("analysis.toml", "half_cauchy(5)", "half_normal(5)", (
+            "the prior of tau changed from "
+            "half_cauchy(5) to half_normal(5)"
+        ), 1),
+        ("analysis.toml", "adapt_delta = 0.9", "adapt_delta = 0.95", "adapt_delta changed from 0.9 to 0.95", 3),
+        ("analysis.toml", "seed = 20261121", "seed = 1", "seed changed from 20261121 to 1", 3),
+        ("analysis.toml", 'question = "Eight', 'question = "Do eight', "", 0),
+    ],
+)  # fmt: skip
+def test_a_change_refits_what_it_touches_and_says_why(
+    analysis: Path, stanli: Engine, file: str, old: str, new: str, reason: str, samples: int
+) -> None:
+    report(analysis, engine=stanli)
+    edit(analysis, old, new, file)
+    engine, said = Counting(stanli), []
+    made = report(analysis, engine=engine, say=said.append)
+    assert made.fresh
+    assert engine.samples == samples
+    assert any(reason in line for line in said), said
+
+
+def test_a_failed_check_is_on_page_one_and_withholds_the_conclusion(analysis: Path, stanli: Engine) -> None:
+    edit(analysis, '"partial_pooling"]', '"partial_pooling_centered"]')
+    made = report(analysis, engine=stanli)
+    assert made.results["status"] == "fail"
+    assert made.results["withheld"]
+    assert made.results["comparison"] is None
+    first = " ".join(PdfReader(made.pdf).pages[0].extract_text().split())
+    assert "No conclusion is drawn" in first
+    assert "divergent" in first
+    assert "partial_pooling_noncentered" in first
+    assert "90 % interval" not in first
+    assert "predicts better" not in pdf_text(made.pdf)
+
+
+def test_a_waived_check_is_named_on_page_one(analysis: Path, stanli: Engine) -> None:
+    edit(analysis, '"partial_pooling"]', '"partial_pooling_centered"]')
+    text = (analysis / "analysis.toml").read_text()
+    names = '["divergences", "bulk ESS", "tail ESS", "R-hat"]'
+    (analysis / "analysis.toml").write_text(text + f"\n[checks]\nwaive = {names}\n")
+    made = report(analysis, engine=stanli)
+    assert not made.results["withheld"]
+    first = " ".join(PdfReader(made.pdf).pages[0].extract_text().split())
+    assert "waived" in first
+    assert "90 % interval" in first
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [["complete_pooling"], ["no_pooling"], ["partial_pooling"], ["partial_pooling", "partial_pooling_noncentered"]],
+)
+def test_fewer_variants_make_a_report_too(analysis: Path, stanli: Engine, variants: list[str]) -> None:
+    edit(analysis, '["complete_pooling", "no_pooling", "partial_pooling"]', json.dumps(variants))
+    made = report(analysis, engine=stanli)
+    # Two parameterisations of one model are no rivals: there is nothing to compare.
+    assert made.results["comparison"] is None
+    assert made.pdf.read_bytes().startswith(b"%PDF")
+
+
+def test_a_damaged_results_file_is_written_anew(analysis: Path, stanli: Engine) -> None:
+    made = report(analysis, engine=stanli)
+    made.json.write_text(made.json.read_text()[:500])
+    again = report(analysis, engine=stanli)
+    assert again.fresh
+    assert json.loads(again.json.read_text())["schema"] == 1
+
+
+def test_the_wheel_carries_programs_and_data_and_runs_elsewhere(tmp_path: Path, cache: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(site)
+    code = (
+        (
+            "import sys; sys.path.insert(0, sys.argv[1]); import hbm_stan; assert "
+            "hbm_stan.__file__.startswith(sys.argv[1]);"
+        )
+        "d = hbm_stan.load('eight_schools', group='school', estimate='effect', standard_error='se');"
+        "f = hbm_stan.fit('normal_means', d, engine='stanli'); print(hbm_stan.check(f).status);"
+        "from hbm_stan.report.typeset import compile_pdf"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(site)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "pass"
+    assert (site / "hbm_stan" / "report" / "template.typ").exists()
