@@ -202,10 +202,8 @@ def test_the_wheel_carries_programs_and_data_and_runs_elsewhere(tmp_path: Path, 
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(site)
     code = (
-        (
-            "import sys; sys.path.insert(0, sys.argv[1]); import hbm_stan; assert "
-            "hbm_stan.__file__.startswith(sys.argv[1]);"
-        )
+        "import sys; sys.path.insert(0, sys.argv[1]); import hbm_stan;"
+        "assert hbm_stan.__file__.startswith(sys.argv[1]);"
         "d = hbm_stan.load('eight_schools', group='school', estimate='effect', standard_error='se');"
         "f = hbm_stan.fit('normal_means', d, engine='stanli'); print(hbm_stan.check(f).status);"
         "from hbm_stan.report.typeset import compile_pdf"

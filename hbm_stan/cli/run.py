@@ -33,7 +33,9 @@ SeedOption = Annotated[
     int | None, typer.Option("--seed", help="Seed, instead of the analysis's own.", min=0, max=2**31 - 1)
 ]
 
-OUT = Console(highlight=False, soft_wrap=True)
+# In a pipe or a file there is no edge to fold a table at.
+_WIDE = None if sys.stdout.isatty() else 500
+OUT = Console(highlight=False, soft_wrap=True, width=_WIDE)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -27,7 +27,11 @@ _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 def _table(*columns: str, right: Iterable[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(Text(column), justify="right" if column in set(right) else "left", overflow="fold")
+        # Names and numbers are never cut; on a narrow terminal the last column folds.
+        last = column == columns[-1]
+        table.add_column(
+            Text(column), justify="right" if column in set(right) else "left", no_wrap=not last, overflow="fold"
+        )
     return table
 
 
@@ -116,15 +120,15 @@ def verdicts_as_dict(data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]
 
 def show_comparison(run: Run, comparison: Comparison) -> None:
     """The scores, best first, and the verdict in words."""
-    numbers = ("elpd", "SE", "difference", "SE of difference", "p_loo", "weight", "high k")
-    table = _table("variant", *numbers, "route", right=numbers)
+    numbers = ("elpd", "SE", "diff", "SE diff", "p_loo", "weight", "high k")
+    table = _table("variant", *numbers, right=numbers)
     for s in comparison.scores:
-        table.add_row(
-            s.variant, f"{s.elpd:.1f}", f"{s.se:.1f}", f"{s.elpd_diff:.1f}", f"{s.se_diff_used:.1f}", f"{s.p_loo:.1f}",
-            "–" if s.weight is None else f"{s.weight:.2f}", str(s.pareto_k_high), s.route,
-        )  # fmt: skip
+        weight = "–" if s.weight is None else f"{s.weight:.2f}"
+        scores = (s.elpd, s.se, s.elpd_diff, s.se_diff_used, s.p_loo)
+        table.add_row(s.variant, *(f"{x:.1f}" for x in scores), weight, str(s.pareto_k_high))
     run.show(Text(f"Target: {comparison.target}. Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."))
-    run.show(table, *(Text(s) for s in comparison.verdict))
+    run.show(table, *(Text(f"{s.variant}: {s.route}.") for s in comparison.scores if s.route != "PSIS"))
+    run.show(*(Text(s) for s in comparison.verdict))
     if any(s.weight is None for s in comparison.scores):
         run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))
 
@@ -157,7 +161,7 @@ def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
             "title": f.title,
             "citation": f.citation,
             "roles": {r.name: r.meaning for r in f.roles},
-            "variants": {v.name: f"{v.assumption} {v.parameterisation.capitalize()}." for v in f.variants},
+            "variants": {v.name: f"{v.assumption} Parameterisation: {v.parameterisation}." for v in f.variants},
             "priors": {p.name: f"{p.meaning} ({', '.join(p.distributions)})" for p in f.prior_rows},
         }
         for f in families.values()

@@ -57,7 +57,7 @@ def _text(
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
         f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]",
-        *(f"#   {v.name}: {v.assumption} {v.parameterisation.capitalize()}." for v in family.variants),
+        *(f"#   {v.name}: {v.assumption} Parameterisation: {v.parameterisation}." for v in family.variants),
         "",
         "[columns]  # role = column",
         *(f"{r.name} = {_quoted(columns[r.name])}  # {r.meaning}" for r in family.roles),
