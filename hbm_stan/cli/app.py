@@ -134,7 +134,7 @@ def compare(
     quiet: QuietOption = False,
     seed: SeedOption = None,
 ) -> None:
-    """Compare the variants by leave-one-out. Exit code 1 where a failed check withholds the comparison."""
+    """Compare the variants by leave-one-out. Exit code 1 where a failed check or a high Pareto k withholds it."""
     run = Run(engine, json, quiet, seed)
     with guarded():
         from hbm_stan.cli.show import comparison_as_dict, show_comparison
@@ -146,6 +146,8 @@ def compare(
         comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
         show_comparison(run, comparison)
         run.write_json(comparison_as_dict(comparison))
+        if comparison.withheld:
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from hbm_stan.errors import StorageError
+
+# A file is written in seconds: what bears such a name and is older was left by a process that was killed.
+_LEFT_SECONDS = 3600
 
 
 def write_beside(path: Path, content: bytes) -> None:
@@ -29,6 +34,14 @@ def write_beside(path: Path, content: bytes) -> None:
         if name:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
+    _clear_leftovers(path)
+
+
+def _clear_leftovers(path: Path) -> None:
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*.writing"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                left.unlink()
 
 
 def _umask() -> int:

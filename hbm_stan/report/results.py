@@ -20,7 +20,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.predict import NewGroup, PredictiveCheck, new_group, predictive_check, shrinkage_notes, shrinkage_table
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices
-from hbm_stan.verdicts import worst
+from hbm_stan.verdicts import Verdict, worst
 
 SCHEMA = 1
 _ROWS_SHOWN = 60
@@ -73,6 +73,8 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     """The results of an analysis as plain values, ready for JSON."""
     main = found.fits[analysis.main_variant]
     verdicts = [v for d in found.diagnoses.values() for v in d.verdicts]
+    if found.comparison is not None and found.comparison.withheld:
+        verdicts.append(Verdict("Pareto k", "warn"))
     made = {
         "schema": SCHEMA,
         "analysis": analysis.name,

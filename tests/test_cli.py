@@ -1,0 +1,127 @@
+"""The commands as a user gives them: what they print, the JSON they write, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+from typer.testing import CliRunner, Result
+
+from hbm_stan.cli.app import app
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def analysis(tmp_path: Path) -> Path:
+    folder = tmp_path / "schools"
+    folder.mkdir()
+    shutil.copy(ROOT / "data" / "eight_schools" / "data.csv", folder)
+    text = (ROOT / "reports" / "eight_schools" / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("../../data/eight_schools", "data.csv"))
+    return folder
+
+
+def hbm(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
+
+
+def made_json(tmp_path: Path, *words: object) -> Any:
+    path = tmp_path / "out.json"
+    done = hbm(*words, "--engine", "stanli", "--json", path)
+    assert done.exit_code == 0, done.output
+    return json.loads(path.read_text())
+
+
+def test_report_names_both_files_and_writes_them(analysis: Path, tmp_path: Path) -> None:
+    done = hbm("report", analysis, "--engine", "stanli", "--json", tmp_path / "copy.json")
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-2:] == [str(analysis / "report.pdf"), str(analysis / "results.json")]
+    assert json.loads((tmp_path / "copy.json").read_text()) == json.loads((analysis / "results.json").read_text())
+    assert "not distinguishable" in done.output
+
+
+def test_fit_keeps_draws_that_arviz_reads(analysis: Path, tmp_path: Path) -> None:
+    written = made_json(tmp_path, "fit", analysis, "--variant", "partial_pooling")
+    assert set(written) == {"partial_pooling"}
+    with xr.open_datatree(written["partial_pooling"]["file"], engine="h5netcdf") as tree:
+        assert {"posterior", "sample_stats", "log_likelihood", "posterior_predictive"} <= set(tree.children)
+        assert tree["posterior"]["theta"].dims == ("chain", "draw", "group")
+        assert list(tree["posterior"]["group"].values) == list("ABCDEFGH")
+
+
+def test_check_is_a_gate(analysis: Path, tmp_path: Path) -> None:
+    written = made_json(tmp_path, "check", analysis)
+    assert {f["status"] for f in written["fits"].values()} == {"pass"}
+    text = (analysis / "analysis.toml").read_text()
+    (analysis / "analysis.toml").write_text(text.replace('"partial_pooling"]', '"partial_pooling_centered"]'))
+    done = hbm("check", analysis, "--engine", "stanli")
+    assert done.exit_code == 1
+    assert "funnel" in done.output
+    for command in ("report", "compare"):
+        assert hbm(command, analysis, "--engine", "stanli").exit_code == 1, command
+    assert json.loads((analysis / "results.json").read_text())["withheld"]
+
+
+def test_compare_states_its_target(analysis: Path, tmp_path: Path) -> None:
+    written = made_json(tmp_path, "compare", analysis)
+    assert "leave-one-out" in written["target"]
+    assert [s["variant"] for s in written["scores"]][-1] == "no_pooling"
+    assert "leave-one-out" in hbm("compare", analysis, "--engine", "stanli").output
+
+
+def test_another_seed_gives_other_draws(analysis: Path, tmp_path: Path) -> None:
+    one = made_json(tmp_path, "report", analysis)
+    two = made_json(tmp_path, "report", analysis, "--seed", "7")
+    assert two["settings"]["seed"] == 7
+    means = [r["fits"]["partial_pooling"]["parameters"]["mu"]["mean"] for r in (one, two)]
+    assert means[0] != means[1]
+
+
+def test_new_then_report(tmp_path: Path) -> None:
+    csv = tmp_path / "my data.csv"
+    csv.write_text("clinic;rate;error\nNorth;1,5;0,4\nSouth;0,2;0,5\nEast;0,9;0,3\nWest;-0,1;0,6\nCity;0,7;0,2\n")
+    folder = tmp_path / "my analysis"
+    words = ("--family", "normal_means", "--group", "clinic", "--estimate", "rate", "--standard-error=error")
+    done = hbm("new", csv, *words, "--to", folder, "--seed", "11")
+    assert done.exit_code == 0, done.output
+    results = made_json(tmp_path, "report", folder)
+    assert results["settings"]["seed"] == 11
+    assert [row["raw"] for row in results["shrinkage"]] == [1.5, 0.2, 0.9, -0.1, 0.7]
+    assert "semicolons separate the columns" in results["data"]["notes"]
+
+
+@pytest.mark.parametrize("command", ["families", "doctor"])
+def test_commands_without_an_analysis(command: str, tmp_path: Path) -> None:
+    assert made_json(tmp_path, command)
+    assert hbm(command, "--quiet", "--engine", "stanli").output == ""
+
+
+def test_quiet_prints_nothing(analysis: Path) -> None:
+    assert hbm("report", analysis, "--engine", "stanli", "--quiet").output == ""
+
+
+def test_version() -> None:
+    assert hbm("--version").output.startswith("hbm_stan ")
+
+
+def test_auto_takes_cmdstan_where_it_is(cmdstan: object, tmp_path: Path) -> None:
+    path = tmp_path / "doctor.json"
+    assert hbm("doctor", "--json", path).exit_code == 0
+    assert json.loads(path.read_text())["engine"].startswith("cmdstan")
+
+
+def test_auto_takes_stanli_where_no_compiler_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "doctor.json"
+    assert hbm("doctor", "--json", path).exit_code == 0
+    found = json.loads(path.read_text())
+    assert found["engine"].startswith("stanli")
+    assert "missing" in found["C++ toolchain"]
+    refused = hbm("doctor", "--engine", "cmdstan")
+    assert refused.exit_code == 3
+    assert "g++" in refused.output
