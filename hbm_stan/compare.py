@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +17,29 @@ from hbm_stan.fit import Fit
 from hbm_stan.model import posterior_draws
 from hbm_stan.scores import FEW_OBSERVATIONS, FEW_WIDENING, Score, distinguishable, read_score, verdict_in_words
 from hbm_stan.table import FloatArray
+from hbm_stan.verdicts import Verdict
 from hbm_stan.weights import stacking_weights
 
-TARGET = "a new observation in a known group (leave-one-out)"
+KNOWN_GROUP = "a new observation in a known group (leave-one-out)"
+LEFT_OUT_GROUP = (
+    "the estimate of a group that is left out: each group has one row, so leave-one-out leaves it out whole"
+)
 
 
 @dataclass(frozen=True)
 class Loo:
-    """Leave-one-out of one fit: pointwise elpd and Pareto k (None where it was computed exactly), and the route."""
+    """Leave-one-out of one fit: pointwise elpd and Pareto k (None where it was computed exactly), and the route.
+
+    ``prior`` names the prior that the score is made of, where leaving an observation out leaves nothing else.
+    """
 
     elpd_i: FloatArray
     lppd_i: FloatArray
     pareto_k: FloatArray | None
     k_threshold: float
     route: str
+    n_parameters: int
+    prior: str = ""
 
     @property
     def elpd(self) -> float:
@@ -67,6 +77,18 @@ class Comparison:
     k_threshold: float
     pointwise: Mapping[str, Loo]
 
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison for JSON; where the ranking is withheld, without the differences that would rank."""
+        hidden = dict.fromkeys(("elpd_diff", "se_diff", "se_diff_used")) if self.withheld else {}
+        return {
+            "target": self.target,
+            "n_observations": self.n_observations,
+            "scores": [asdict(s) | hidden | {"ranked": s.ranked} for s in self.scores],
+            "verdict": list(self.verdict),
+            "withheld": self.withheld,
+            "k_threshold": self.k_threshold,
+        }
+
 
 def standard_error(pointwise: FloatArray) -> float:
     """sqrt(N) times the sd (ddof 1) of pointwise values: Vehtari et al. (2017), eq. 24."""
@@ -87,16 +109,41 @@ def loo(fit: Fit) -> Loo:
     """
     conditional = _log_lik(fit)
     lppd_i = np.asarray(logsumexp(conditional, axis=0)) - math.log(conditional.shape[0])
-    threshold = good_k(conditional.shape[0])
+    threshold, size = good_k(conditional.shape[0]), _n_parameters(fit)
+    variant = fit.family.variant(fit.variant)
     exact = fit.family.exact_loo(fit.data, fit.variant)
     if exact is not None:
-        return Loo(exact, lppd_i, None, threshold, "exact")
-    if fit.family.one_row_per_group and fit.family.variant(fit.variant).pooling == "partial":
-        integrated = fit.family.group_log_lik(fit.draws(*fit.family.population), fit.data)
-        elpd_i, pareto_k = _psis(integrated)
-        return Loo(elpd_i, lppd_i, pareto_k, threshold, "PSIS, group effects integrated out")
-    elpd_i, pareto_k = _psis(conditional)
-    return Loo(elpd_i, lppd_i, pareto_k, threshold, "PSIS")
+        return Loo(exact, lppd_i, None, threshold, "exact: its prior alone", size, fit.priors[variant.priors[0]].text)
+    route, log_lik = "PSIS", conditional
+    if fit.family.one_row_per_group and variant.pooling == "partial":
+        route = "PSIS, group effects integrated out"
+        log_lik = fit.family.group_log_lik(fit.draws(*fit.family.population), fit.data)
+    elpd_i, pareto_k = _psis(log_lik)
+    return Loo(elpd_i, lppd_i, pareto_k, threshold, route, size)
+
+
+def _n_parameters(fit: Fit) -> int:
+    """Parameters of the model: the population's, and one for each group unless pooling is complete."""
+    groups = 0 if fit.family.variant(fit.variant).pooling == "complete" else len(fit.table.labels)
+    return groups + sum(name in fit.tree["posterior"] for name in fit.family.population)
+
+
+def check_pareto_k(found: Loo, labels: Sequence[str]) -> Verdict:
+    """Whether PSIS can be believed for every observation; an exact score needs no such check."""
+    if found.pareto_k is None:
+        return Verdict("Pareto k", "pass", None, found.k_threshold)
+    value = float(np.max(found.pareto_k))
+    if not found.high.any():
+        return Verdict("Pareto k", "pass", value, found.k_threshold)
+    named = [label for label, high in zip(labels, found.high, strict=True) if high]
+    shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+    hint = (
+        f"Pareto k is too high for {len(named)} of {len(labels)} observations ({shown}): their leave-one-out "
+        "scores are unreliable and no ranking is given. Draw more where k is below 0.7; above, these "
+        "observations surprise "
+        "the model: look at them."
+    )
+    return Verdict("Pareto k", "warn", value, found.k_threshold, hint, named[0])
 
 
 def _log_lik(fit: Fit) -> FloatArray:
@@ -132,33 +179,44 @@ def compare(fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis] | None =
     for name, fit in fits.items():
         (diagnoses[name] if diagnoses else check(fit)).require()
     pointwise = {name: loo(fit) for name, fit in fits.items()}
-    return score(pointwise)
+    one_row = next(iter(fits.values())).family.one_row_per_group
+    return score(pointwise, LEFT_OUT_GROUP if one_row else KNOWN_GROUP)
 
 
-def score(pointwise: Mapping[str, Loo]) -> Comparison:
+def score(pointwise: Mapping[str, Loo], target: str = KNOWN_GROUP) -> Comparison:
     """The comparison of leave-one-out results that are known to belong to the same observations."""
-    order = sorted(pointwise, key=lambda name: -pointwise[name].elpd)
+    order = sorted(pointwise, key=lambda name: (bool(pointwise[name].prior), -pointwise[name].elpd))
     best = pointwise[order[0]]
     n = best.elpd_i.size
-    weights = dict(zip(order, stacking_weights(np.array([pointwise[name].elpd_i for name in order])), strict=True))
     scores = [_score(name, pointwise[name], best, n) for name in order]
-    unreliable = any(s.pareto_k_high for s in scores)
-    told_apart = all(distinguishable(s) for s in scores[1:]) and not unreliable
-    if told_apart:
-        scores = [replace(s, weight=float(weights[s.variant])) for s in scores]
-    k = best.k_threshold
-    return Comparison(TARGET, n, tuple(scores), tuple(verdict_in_words(scores, n)), unreliable, k, dict(pointwise))
+    ranked = [s for s in scores if s.ranked]
+    withheld = any(s.pareto_k_high for s in ranked)
+    if len(ranked) > 1 and not withheld and all(distinguishable(s) for s in ranked[1:]):
+        weights = stacking_weights(np.array([pointwise[s.variant].elpd_i for s in ranked]))
+        weighted = {s.variant: replace(s, weight=float(w)) for s, w in zip(ranked, weights, strict=True)}
+        scores = [weighted.get(s.variant, s) for s in scores]
+    said = tuple(verdict_in_words(scores, n))
+    return Comparison(target, n, tuple(scores), said, withheld, best.k_threshold, dict(pointwise))
 
 
 def _score(name: str, own: Loo, best: Loo, n: int) -> Score:
     difference = own.elpd_i - best.elpd_i
     se = standard_error(difference)
-    k_max = None if own.pareto_k is None else float(np.max(own.pareto_k))
-    widened = se * FEW_WIDENING if n < FEW_OBSERVATIONS else se
     high = int(own.high.sum())
-    reading = read_score(own.p_loo, n, high)
     return Score(
-        name, own.elpd, own.se, float(difference.sum()), se, widened, own.p_loo, None, high, k_max, own.route, reading
+        variant=name,
+        elpd=own.elpd,
+        se=own.se,
+        elpd_diff=float(difference.sum()),
+        se_diff=se,
+        se_diff_used=se * FEW_WIDENING if n < FEW_OBSERVATIONS else se,
+        p_loo=own.p_loo,
+        weight=None,
+        pareto_k_high=high,
+        pareto_k_max=None if own.pareto_k is None else float(np.max(own.pareto_k)),
+        route=own.route,
+        prior=own.prior,
+        reading=read_score(own.p_loo, own.n_parameters, n, high),
     )
 
 

@@ -33,8 +33,6 @@ CHECKS = (
     "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",
     "tree depth", "E-BFMI", "number of chains", "warm-up",
 )  # fmt: skip
-# Quantities whose draws repeat others' or are no parameters: not summarised by themselves.
-_NOT_SUMMARISED = ("lprior",)
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
         _check_mcse(summary),
         _check_divergences(fit, stats["diverging"]),
         _check_treedepth(stats["reached_max_treedepth"], fit.sampling.max_treedepth),
-        _check_ebfmi(stats["energy"]),
+        _check_ebfmi(stats["energy"], fit.family.population_scale),
         _check_chains(fit.sampling.chains),
         _check_warmup(fit.sampling.warmup),
     ]
@@ -90,10 +88,14 @@ def _known_checks(waive: Iterable[str]) -> set[str]:
 
 def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
     """Names, group parameters by label (``theta[A]``), and draws of all parameters, shape (parameter, chain, draw)."""
+    # What is no parameter, or repeats one draw for draw, would be counted twice.
+    skipped = {"lprior", f"{fit.family.population_scale}_raw"}
+    if fit.family.variant(fit.variant).pooling == "complete":
+        skipped.add(fit.family.group_quantity)
     names: list[str] = []
     columns: list[FloatArray] = []
     for name, variable in fit.tree["posterior"].data_vars.items():
-        if name in _NOT_SUMMARISED:
+        if name in skipped:
             continue
         values = np.asarray(variable.values, dtype=float)
         if values.ndim == 2:
@@ -213,7 +215,7 @@ def _check_treedepth(reached: np.ndarray[Any, Any], limit: int) -> Verdict:
     return Verdict("tree depth", "warn", count, 0, hint)
 
 
-def _check_ebfmi(energy: FloatArray) -> Verdict:
+def _check_ebfmi(energy: FloatArray, scale: str) -> Verdict:
     """E-BFMI of each chain: mean squared energy change over energy variance, Betancourt (2016) eq. 15."""
     from arviz_stats.base import array_stats as az
 
@@ -226,7 +228,7 @@ def _check_ebfmi(energy: FloatArray) -> Verdict:
         return Verdict("E-BFMI", "pass", float(values[lowest]), MIN_EBFMI, "", subject)
     low = ", ".join(str(i + 1) for i in np.flatnonzero(values < MIN_EBFMI))
     hint = (
-        f"Energy mixes poorly in chain {low}: the posterior has a heavy tail or a funnel that the sampler "
+        f"Energy mixes poorly in chain {low}: the posterior has a heavy tail or a funnel in {scale} that the sampler "
         "explores slowly."
     )
     return Verdict("E-BFMI", "warn", float(values[lowest]), MIN_EBFMI, hint, subject)

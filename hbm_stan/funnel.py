@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
 from hbm_stan.fit import Fit
 from hbm_stan.table import FloatArray
 
 _LOW = 0.05  # "its lowest 5 %"
+_FEW = 3  # fewer in the neck are no pattern
+_CHANCE = 0.01
 _SHOWN = 3  # groups named
 
 
@@ -25,9 +28,9 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
     inside, count = int((low & flat).sum()), int(flat.sum())
     groups = _groups(draws[fit.family.group_quantity], flat, fit.table.labels)
     # By chance 5 % of them would lie there.
-    funnel = inside > 3 * _LOW * count
+    funnel = inside >= _FEW and binom.sf(inside - 1, count, _LOW) < _CHANCE
     sentence = f"{inside} of them with log {scale} in its lowest 5 %" + (": a funnel." if funnel else ".")
-    return scale, sentence + (f" Groups that differ most there: {groups}." if groups else "")
+    return scale, sentence + (f" Groups whose values are squeezed together there: {groups}." if groups else "")
 
 
 def _groups(theta: FloatArray, diverging: np.ndarray[Any, Any], labels: tuple[str, ...]) -> str:

@@ -48,7 +48,8 @@ class Family:
     new_group(rng, population, variant)  group quantity of an unseen group, one draw for each posterior draw
     shrinkage_factor(draws, data)     weight of the population in each group's estimate, shape (draw, group)
     exact_loo(data, variant)          log p(y_n | the other rows) where it needs no posterior, else None
-    support(data)                     bounded parameters -> (lower, upper)
+    support(data)                     bounded parameters of the programs -> (lower, upper)
+    transformed(params, data)         parameters that the programs derive from standardised ones
     """
 
     name: str
@@ -76,6 +77,7 @@ class Family:
     shrinkage_factor: Callable[[Draws, StanData], FloatArray]
     exact_loo: Callable[[StanData, str], FloatArray | None]
     support: Callable[[StanData], dict[str, tuple[float, float]]]
+    transformed: Callable[[Draws, StanData], dict[str, FloatArray]]
 
     def variant(self, name: str) -> Variant:
         """The variant of that name; an unknown one is an error that names the nearest."""

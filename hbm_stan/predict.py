@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,11 @@ from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.model import posterior_draws
 from hbm_stan.table import FloatArray
+from hbm_stan.verdicts import Verdict
 
 INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
+# A statistic this far out in its replications is called a misfit: a convention of ours.
+EXTREME_P = 0.01
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def shrinkage_notes(table: pd.DataFrame) -> list[str]:
     moved = table[(table["raw"] - table["partial_pooling"]).abs() > table["sd"]]
     if moved.empty:
         return []
-    named = ", ".join(str(g) for g in moved["group"].head(8)) + (" and others" if len(moved) > 8 else "")
+    named = ", ".join(str(g) for g in moved["group"].head(8))
+    named += f" and {len(moved) - 8} more (of {len(table)})" if len(moved) > 8 else ""
     return [
         f"Moved by more than one posterior sd from the raw estimate: {named}. How far a group moves depends on its "
         "standard error and on how far it lies from the others, not on its size alone."
@@ -109,34 +113,75 @@ def shrinkage_notes(table: pd.DataFrame) -> list[str]:
 class PredictiveCheck:
     """Replicated data against the observed: statistics with their tail probability, and intervals by group."""
 
+    variant: str
     statistics: pd.DataFrame
     groups: pd.DataFrame
     note: str
+    verdict: Verdict
+
+
+def _sd(y: FloatArray, axis: int | None = None) -> FloatArray:
+    return np.asarray(np.std(y, axis=axis, ddof=1))
+
+
+_STATISTICS: Mapping[str, Callable[..., FloatArray]] = {
+    "mean": np.mean,
+    "standard deviation": _sd,
+    "smallest": np.min,
+    "largest": np.max,
+}
 
 
 def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
-    y_rep = posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"]
+    y_rep, note = _replicated(fit)
     y = np.asarray(fit.data["y"])
     rows = []
-    for name, statistic in (
-        ("mean", np.mean),
-        ("standard deviation", np.std),
-        ("smallest", np.min),
-        ("largest", np.max),
-    ):
+    for name, statistic in _STATISTICS.items():
         replicated = statistic(y_rep, axis=1)
         low, high = np.quantile(replicated, [0.05, 0.95])
         observed = float(statistic(y))
         rows.append((name, observed, float(replicated.mean()), low, high, float(np.mean(replicated >= observed))))
-    columns = ["name", "observed", "replicated_mean", "q05", "q95", "p_value"]
-    quantiles = np.quantile(y_rep, INTERVALS, axis=0)
+    statistics = pd.DataFrame(rows, columns=["name", "observed", "replicated_mean", "q05", "q95", "p_value"])
     groups = pd.DataFrame({"group": fit.table.labels, "observed": y})
-    for prob, values in zip(INTERVALS, quantiles, strict=True):
+    for prob, values in zip(INTERVALS, np.quantile(y_rep, INTERVALS, axis=0), strict=True):
         groups[f"q{round(100 * prob):02d}"] = values
-    outside = int(((groups["observed"] < groups["q05"]) | (groups["observed"] > groups["q95"])).sum())
-    note = (
-        f"{outside} of {len(y)} observations lie outside their 90 % interval; about {0.1 * len(y):.1f} "
-        "would by chance, fewer because the model has seen them."
+    outside = groups[(groups["observed"] < groups["q05"]) | (groups["observed"] > groups["q95"])]
+    note += (
+        f" {len(outside)} of {len(y)} observations lie outside their 90 % interval; about "
+        f"{0.1 * len(y):.1f} would by chance."
     )
-    return PredictiveCheck(pd.DataFrame(rows, columns=columns), groups, note)
+    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(statistics, outside))
+
+
+def _replicated(fit: Fit) -> tuple[FloatArray, str]:
+    """Replicated outcomes, shape (draw, observation), and how they were made.
+
+    With partial pooling and one row a group, a group's own theta has seen its only row and repeats it: new thetas are
+    drawn from the population instead (Gelman, Meng & Stern 1996, section 2.3), so that a misfit can show.
+    """
+    if fit.family.one_row_per_group and fit.family.variant(fit.variant).pooling == "partial":
+        rng = _rng(fit, "predictive check")
+        population = fit.population
+        theta = [fit.family.new_group(rng, population, fit.data, fit.variant) for _ in fit.table.labels]
+        note = "Each replication draws new groups from the population, with the standard errors of the known ones."
+        return fit.family.simulate(rng, {"theta": np.stack(theta, axis=1)}, fit.data), note
+    y_rep = posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"]
+    return y_rep, "Each replication keeps the value of each group and draws new errors."
+
+
+def _judge(statistics: pd.DataFrame, outside: pd.DataFrame) -> Verdict:
+    """A warning where a statistic of the data lies in the outermost hundredth of its replications."""
+    p = statistics["p_value"]
+    extreme = statistics[(p < EXTREME_P) | (p > 1 - EXTREME_P)]
+    value = float(np.minimum(p, 1 - p).min())
+    if extreme.empty:
+        return Verdict("predictive check", "pass", value, EXTREME_P)
+    named = " and ".join(extreme["name"])
+    groups = ", ".join(str(g) for g in outside["group"].head(5))
+    hint = (
+        f"The {named} of the data is not what the model expects (p value {extreme['p_value'].iloc[0]:.3f}). "
+        + (f"Groups outside their 90 % interval: {groups}. " if groups else "")
+        + "Check units and standard errors; a normal population may not describe these groups."
+    )
+    return Verdict("predictive check", "warn", value, EXTREME_P, hint, str(extreme["name"].iloc[0]))

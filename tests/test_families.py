@@ -65,8 +65,10 @@ def spread(program: Program, family: Family, variant: str, data: dict[str, Any])
     for _ in range(N_POINTS):
         params = random_point(program, data, family, rng)
         q = model.unconstrain({k: np.asarray(v).tolist() for k, v in params.items()})
+        params |= family.transformed(params, data)
         if "log_tau" in params:  # the planted fault without a Jacobian
             params["tau"] = np.exp(params["log_tau"])
+            params["tau_raw"] = params["tau"] / data["prior_tau"][0]
         engine_says, _ = model.log_prob_grad(q)
         ours = family.log_joint(params, data, variant) + log_jacobian(family, data, params)
         differences.append(engine_says - ours)
@@ -139,7 +141,7 @@ def structure_faults(pooling: str, program: Program) -> list[str]:
         return [f"complete pooling has group effects: {by_group}"]
     if pooling == "no" and [s for s in scalars if s.startswith(("tau", "sigma", "mu"))]:
         return [f"no pooling shares {scalars} between groups"]
-    if pooling == "partial" and "tau" not in scalars:
+    if pooling == "partial" and not {"tau", "tau_raw"} & set(scalars):
         return ["partial pooling has no population scale"]
     return []
 

@@ -94,13 +94,32 @@ def test_without_partial_pooling_there_is_no_factor(stanli: Engine) -> None:
     assert shrinkage_notes(table) == []
 
 
-def test_predictive_check_sees_a_misfit() -> None:
-    fine = predictive_check(made_fit()).statistics.set_index("name")
-    assert (fine["p_value"].between(0.01, 0.99)).all()
-    # Planted fault: replications with a tenth of the spread.
-    off = predictive_check(made_fit(y_rep=lambda x: 40 + (x - x.mean()) / 10)).statistics.set_index("name")
-    assert off.loc["mean", "p_value"] > 0.999
-    assert off.loc["standard deviation", "p_value"] < 0.01
+def test_predictive_check_sees_a_group_that_does_not_belong(stanli: Engine) -> None:
+    fine = predictive_check(fit("normal_means", dataset(), priors=CHOSEN, sampling=SAMPLING, engine=stanli))
+    assert fine.verdict.status == "pass"
+    assert fine.statistics["p_value"].between(0.01, 0.99).all()
+    # Planted fault: estimates that agree far better than their standard errors allow.
+    y = np.full(8, 3.3)
+    off = predictive_check(fit("normal_means", dataset(y, np.full(8, 5.0)), sampling=SAMPLING, engine=stanli))
+    assert off.verdict.status == "warn"
+    assert "standard deviation" in off.verdict.hint
+
+
+def test_an_outlier_lies_outside_what_new_groups_would_do(stanli: Engine) -> None:
+    # With a group's own theta replicated, an outlier repeats itself and nothing shows; with new thetas it does.
+    y = np.array([1.0, 1.2, 0.8, 1.1, 0.9, 1.0, 1.05, 60.0])
+    made = fit("normal_means", dataset(y, np.ones(8)), sampling=SAMPLING, engine=stanli)
+    groups = predictive_check(made).groups.set_index("group")
+    assert groups.loc["H", "observed"] > groups.loc["H", "q95"]
+    own = made.tree["posterior_predictive"]["y"].values[..., 7]
+    assert np.quantile(own, 0.05) < 60 < np.quantile(own, 0.95)
+
+
+def test_complete_pooling_replicates_from_the_shared_value(stanli: Engine) -> None:
+    made = fit(
+        "normal_means", dataset(np.array([1.0, 30, 1, 1, 1, 1, 1, 1]), np.ones(8)), "complete_pooling", engine=stanli
+    )
+    assert predictive_check(made).verdict.status == "warn"
 
 
 def test_invariance_to_the_order_of_rows(stanli: Engine) -> None:

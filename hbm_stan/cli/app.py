@@ -137,7 +137,7 @@ def compare(
     """Compare the variants by leave-one-out. Exit code 1 where a failed check or a high Pareto k withholds it."""
     run = Run(engine, json, quiet, seed)
     with guarded():
-        from hbm_stan.cli.show import comparison_as_dict, show_comparison
+        from hbm_stan.cli.show import show_comparison
         from hbm_stan.compare import compare as compare_fits
         from hbm_stan.diagnose import check as check_fit
 
@@ -145,7 +145,7 @@ def compare(
         fits = _fits(run, read, read.compared)
         comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
         show_comparison(run, comparison)
-        run.write_json(comparison_as_dict(comparison))
+        run.write_json(comparison.as_dict())
         if comparison.withheld:
             raise typer.Exit(1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,25 +123,13 @@ def show_comparison(run: Run, comparison: Comparison) -> None:
     table = _table("variant", *numbers, right=numbers)
     for s in comparison.scores:
         weight = "–" if s.weight is None else f"{s.weight:.2f}"
-        scores = (s.elpd, s.se, s.elpd_diff, s.se_diff_used, s.p_loo)
-        table.add_row(s.variant, *(f"{x:.1f}" for x in scores), weight, str(s.pareto_k_high))
+        gap = ("–", "–") if comparison.withheld else (f"{s.elpd_diff:.1f}", f"{s.se_diff_used:.1f}")
+        table.add_row(s.variant, f"{s.elpd:.1f}", f"{s.se:.1f}", *gap, f"{s.p_loo:.1f}", weight, str(s.pareto_k_high))
     run.show(Text(f"Target: {comparison.target}. Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."))
     run.show(table, *(Text(f"{s.variant}: {s.route}.") for s in comparison.scores if s.route != "PSIS"))
     run.show(*(Text(s) for s in comparison.verdict))
     if any(s.weight is None for s in comparison.scores):
         run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))
-
-
-def comparison_as_dict(comparison: Comparison) -> dict[str, Any]:
-    """The comparison for --json."""
-    return {
-        "target": comparison.target,
-        "n_observations": comparison.n_observations,
-        "scores": [asdict(s) for s in comparison.scores],
-        "verdict": list(comparison.verdict),
-        "withheld": comparison.withheld,
-        "k_threshold": comparison.k_threshold,
-    }
 
 
 def show_families(run: Run, families: Mapping[str, Family]) -> None:

@@ -128,7 +128,12 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
-    return {"tau": (0.0, _tau_prior(data).upper)}
+    return {"tau_raw": (0.0, 1.0 if _tau_prior(data).distribution == "uniform" else math.inf)}
+
+
+def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    """tau from tau_raw, where the program has it: its prior's scale times the raw value."""
+    return {"tau": data["prior_tau"][0] * params["tau_raw"]} if "tau_raw" in params else {}
 
 
 _PARTIAL = (
@@ -200,4 +205,5 @@ FAMILY = Family(
     shrinkage_factor=_shrinkage_factor,
     exact_loo=_exact_loo,
     support=_support,
+    transformed=_transformed,
 )  # fmt: skip

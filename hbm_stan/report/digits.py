@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"  # stands for "no number"
-MAX_DECIMALS = 6
+MAX_DIGITS = 6  # significant digits: more are never shown, however small the error
 _FREE_DIGITS = 3  # significant digits of a number whose error is not known
 
 
@@ -25,7 +25,7 @@ def decimals_for(mcse: float | None) -> int | None:
     """Decimals that a Monte Carlo standard error allows (negative: tens, hundreds); None where it is not known."""
     if mcse is None or not math.isfinite(mcse) or mcse <= 0:
         return None
-    return min(MAX_DECIMALS, -math.floor(math.log10(2 * mcse)))
+    return -math.floor(math.log10(2 * mcse))
 
 
 def fixed(value: float | None, decimals: int) -> str:
@@ -41,7 +41,10 @@ def fixed(value: float | None, decimals: int) -> str:
 def format_estimate(value: float | None, mcse: float | None) -> str:
     """An estimate with the digits that its Monte Carlo standard error allows."""
     decimals = decimals_for(mcse)
-    return significant(value) if decimals is None else fixed(value, decimals)
+    if decimals is None or value is None or not math.isfinite(value):
+        return significant(value)
+    leading = math.floor(math.log10(abs(value))) if value else 0
+    return fixed(value, min(decimals, MAX_DIGITS - 1 - leading))
 
 
 def format_summary(values: Mapping[str, float | None]) -> list[str]:
@@ -61,7 +64,7 @@ def significant(value: float | None, digits: int = _FREE_DIGITS) -> str:
     if not -5 <= exponent < 7:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa}e{int(power)}".replace("-", MINUS)
-    return fixed(value, min(max(digits - 1 - exponent, 0), MAX_DECIMALS + 2))
+    return fixed(value, min(max(digits - 1 - exponent, 0), 8))
 
 
 def format_mcse(mcse: float | None) -> str:

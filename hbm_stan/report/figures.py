@@ -43,9 +43,15 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
         drawn["new_group"] = lambda: plots.plot_new_group(
             new_group_table(found), pd.DataFrame(results["new_group"]["quantities"]), unit
         )
-    if found.comparison is not None:
-        drawn["comparison"] = lambda: plots.plot_comparison(pd.DataFrame(results["comparison"]["scores"]))
+    ranked = [] if found.comparison is None or found.comparison.withheld else ranked_scores(results)
+    if len(ranked) > 1:
+        drawn["comparison"] = lambda: plots.plot_comparison(pd.DataFrame(ranked))
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}
+
+
+def ranked_scores(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The scores that may be ranked against each other, best first."""
+    return [s for s in results["comparison"]["scores"] if s["ranked"]]
 
 
 def population_table(fit: Fit) -> pd.DataFrame:

@@ -180,7 +180,7 @@ def _statistic(s: dict[str, Any]) -> list[str]:
     known = s["q05"] is not None and s["q95"] is not None
     error = (s["q95"] - s["q05"]) / 100 if known else None
     numbers = (format_estimate(s[k], error) for k in ("observed", "replicated_mean", "q05", "q95"))
-    return [s["name"], *numbers, fixed(s["p_value"], 2)]
+    return [s["name"], *numbers, format_probability(s["p_value"])]
 
 
 def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -192,7 +192,7 @@ def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     target = f"The variants are compared by how well they predict {c['target']}, over {size}"
     if c["withheld"]:
         return [heading("Comparison of the variants"), *_ranking_withheld(results, c, target)]
-    caption = ["Difference in expected log predictive density. Bars are one and two of the standard errors used."]
+    caption = ["Difference in expected log predictive density. Bars are one and two of the standard errors used; variants that are not ranked are left out."]
     where: list[Span] = [" (", ref("comparison"), ")"] if "comparison" in figures else []
     alt = "Differences in elpd from the best variant with their standard errors; the band below 4 is shaded."
     return [
@@ -225,7 +225,10 @@ def _scores(results: dict[str, Any], c: dict[str, Any]) -> Block:
 
 
 def _pareto(score: dict[str, Any]) -> str:
-    return DASH if score["pareto_k_max"] is None else fixed(score["pareto_k_max"], 2)
+    """The largest k: none where the score is exact, infinite where it could not be estimated."""
+    if score["pareto_k_max"] is None:
+        return "\N{INFINITY}" if score["pareto_k_high"] else DASH
+    return fixed(score["pareto_k_max"], 2)
 
 
 def _weight_note(c: dict[str, Any]) -> list[Block]:
@@ -233,8 +236,10 @@ def _weight_note(c: dict[str, Any]) -> list[Block]:
         return []
     return [
         prose(
-            f"An {DASH} in the column of weights means: not computed, because at least one difference is not "
-            "distinguishable, and a weight near 1 would look like a decision. An exact score has no Pareto k."
+            f"An {DASH} in the column of weights means: not given, because a difference is not distinguishable or a "
+            "variant is not ranked; a weight near 1 would look like a decision. Two variants are called "
+            f"distinguishable from an elpd difference of 4 and of two standard errors on. Pareto k is good below "
+            f"{fixed(c['k_threshold'], 2)}; r_eff is 1, as in R's loo."
         )
     ]
 

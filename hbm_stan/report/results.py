@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hbm_stan.compare import Comparison, compare
+from hbm_stan.compare import Comparison, check_pareto_k, compare
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.fit import Fit
 from hbm_stan.predict import NewGroup, PredictiveCheck, new_group, predictive_check, shrinkage_notes, shrinkage_table
@@ -55,6 +55,16 @@ class Findings:
     ppc: PredictiveCheck
     withheld: bool
 
+    @property
+    def verdicts(self) -> dict[str, list[Verdict]]:
+        """All verdicts on each fit: on its sampling, on its leave-one-out, and on its replicated data."""
+        rows = {name: list(d.verdicts) for name, d in self.diagnoses.items()}
+        if self.comparison is not None:
+            for name, scored in self.comparison.pointwise.items():
+                rows[name].append(check_pareto_k(scored, self.fits[name].table.labels))
+        rows[self.ppc.variant].append(self.ppc.verdict)
+        return rows
+
 
 def find(analysis: Analysis, fits: Mapping[str, Fit]) -> Findings:
     """Check, compare and predict; nothing is compared where a check failed and was not waived."""
@@ -72,16 +82,15 @@ def find(analysis: Analysis, fits: Mapping[str, Fit]) -> Findings:
 def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     """The results of an analysis as plain values, ready for JSON."""
     main = found.fits[analysis.main_variant]
-    verdicts = [v for d in found.diagnoses.values() for v in d.verdicts]
-    if found.comparison is not None and found.comparison.withheld:
-        verdicts.append(Verdict("Pareto k", "warn"))
+    verdicts = found.verdicts
+    flat = [v for rows in verdicts.values() for v in rows]
     made = {
         "schema": SCHEMA,
         "analysis": analysis.name,
         "family": analysis.family.name,
         "title": analysis.title,
         "question": analysis.question,
-        "status": worst([*verdicts, *main.table.verdicts]),
+        "status": worst([*flat, *main.table.verdicts]),
         "withheld": found.withheld,
         "answer": answer(analysis, found),
         "notices": notices(found),
@@ -91,8 +100,8 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "data": _data(main),
         "model": _model(analysis),
         "priors": _priors(analysis, main),
-        "fits": {name: _fit(fit, found.diagnoses[name]) for name, fit in found.fits.items()},
-        "comparison": _comparison(found.comparison),
+        "fits": {name: _fit(fit, found.diagnoses[name], verdicts[name]) for name, fit in found.fits.items()},
+        "comparison": found.comparison.as_dict() if found.comparison else None,
         "new_group": _new_group(found.new_group, main),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage),
@@ -193,28 +202,15 @@ def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
     return rows
 
 
-def _fit(fit: Fit, diagnosis: Diagnosis) -> dict[str, Any]:
+def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, Any]:
     return {
-        "status": diagnosis.status,
+        "status": worst(verdicts),
         "seconds": fit.seconds,
         "key": fit.key,
         "program_sha256": fit.program_sha256,
         "divergences": int(fit.tree["sample_stats"]["diverging"].sum()),
-        "verdicts": [v.as_dict() for v in diagnosis.verdicts],
+        "verdicts": [v.as_dict() for v in verdicts],
         "parameters": {str(name): {k: row[k] for k in _PARAMETER} for name, row in diagnosis.summary.iterrows()},
-    }
-
-
-def _comparison(comparison: Comparison | None) -> dict[str, Any] | None:
-    if comparison is None:
-        return None
-    return {
-        "target": comparison.target,
-        "n_observations": comparison.n_observations,
-        "scores": [asdict(s) for s in comparison.scores],
-        "verdict": list(comparison.verdict),
-        "withheld": comparison.withheld,
-        "k_threshold": comparison.k_threshold,
     }
 
 

@@ -4,6 +4,7 @@
 //
 // Pooling: all groups share one value; the groups differ by measurement error only.
 // Parameterisation: mu itself; the posterior is normal, there is nothing to improve.
+// It is sampled on the scale of its prior, so that any unit of the outcome samples alike.
 // Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
 data {
   int<lower=1> J; // number of groups; each has one estimate
@@ -16,7 +17,7 @@ data {
   int<lower=0, upper=1> use_likelihood; // 0: prior only
 }
 parameters {
-  real mu; // value shared by all groups (unit of the outcome)
+  real<offset=prior_mu[1], multiplier=prior_mu[2]> mu; // value shared by all groups (unit of the outcome)
 }
 model {
   mu ~ normal(prior_mu[1], prior_mu[2]);

@@ -6,6 +6,7 @@
 // Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
 // Parameterisation: marginal. With theta integrated out, y[j] ~ normal(mu, sqrt(se[j]^2 + tau^2)): two parameters
 // however many groups, and no funnel. theta is then drawn exactly, given mu and tau.
+// mu, tau and theta are sampled on the scale of their priors, so that any unit of the outcome samples alike.
 // Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
 functions {
   #include scale_prior.stanfunctions
@@ -21,15 +22,18 @@ data {
   int<lower=0, upper=1> use_likelihood; // 0: prior only
 }
 transformed data {
-  real tau_max = prior_tau_family == 4 ? prior_tau[1] : positive_infinity(); // only the uniform prior has an end
+  real tau_raw_max = prior_tau_family == 4 ? 1 : positive_infinity(); // only the uniform prior has an end
 }
 parameters {
-  real mu; // location of the population (unit of the outcome)
-  real<lower=0, upper=tau_max> tau; // scale of the population (unit of the outcome)
+  real<offset=prior_mu[1], multiplier=prior_mu[2]> mu; // location of the population (unit of the outcome)
+  real<lower=0, upper=tau_raw_max> tau_raw; // scale of the population in units of its prior's (no unit)
+}
+transformed parameters {
+  real tau = prior_tau[1] * tau_raw; // scale of the population (unit of the outcome)
 }
 model {
   mu ~ normal(prior_mu[1], prior_mu[2]);
-  tau ~ scale_prior(prior_tau_family, prior_tau);
+  tau ~ scale_prior(prior_tau_family, prior_tau); // tau / tau_raw is constant: no Jacobian is due
   if (use_likelihood) {
     y ~ normal(mu, sqrt(square(se) + square(tau)));
   }

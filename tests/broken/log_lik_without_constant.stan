@@ -5,6 +5,7 @@
 //
 // Pooling: groups share nothing; each has its own value and its own fixed prior.
 // Parameterisation: theta itself; the posterior is a product of normals, there is nothing to improve.
+// It is sampled on the scale of its prior, so that any unit of the outcome samples alike.
 // Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
 data {
   int<lower=1> J; // number of groups; each has one estimate
@@ -17,7 +18,7 @@ data {
   int<lower=0, upper=1> use_likelihood; // 0: prior only
 }
 parameters {
-  vector[J] theta; // value of each group (unit of the outcome)
+  vector<offset=prior_theta[1], multiplier=prior_theta[2]>[J] theta; // value of each group (unit of the outcome)
 }
 model {
   theta ~ normal(prior_theta[1], prior_theta[2]);

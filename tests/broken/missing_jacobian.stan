@@ -7,6 +7,7 @@
 // Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
 // Parameterisation: non-centered, theta = mu + tau * theta_raw. Good when groups are few or noisy; when every group
 // is measured well, the data tie mu, tau and theta_raw together and the centered or marginal form is better.
+// mu, tau and theta are sampled on the scale of their priors, so that any unit of the outcome samples alike.
 // Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
 functions {
   #include scale_prior.stanfunctions
@@ -22,10 +23,10 @@ data {
   int<lower=0, upper=1> use_likelihood; // 0: prior only
 }
 transformed data {
-  real tau_max = prior_tau_family == 4 ? prior_tau[1] : positive_infinity(); // only the uniform prior has an end
+  real tau_raw_max = prior_tau_family == 4 ? 1 : positive_infinity(); // only the uniform prior has an end
 }
 parameters {
-  real mu; // location of the population (unit of the outcome)
+  real<offset=prior_mu[1], multiplier=prior_mu[2]> mu; // location of the population (unit of the outcome)
   real log_tau; // log scale of the population
   vector[J] theta_raw; // standardised deviation of each group from mu (no unit)
 }
@@ -35,7 +36,7 @@ transformed parameters {
 }
 model {
   mu ~ normal(prior_mu[1], prior_mu[2]);
-  tau ~ scale_prior(prior_tau_family, prior_tau);
+  tau ~ scale_prior(prior_tau_family, prior_tau); // tau / tau_raw is constant: no Jacobian is due
   theta_raw ~ std_normal();
   if (use_likelihood) {
     y ~ normal(theta, se);
