@@ -125,12 +125,18 @@ def _figures(figures: Iterable[str]) -> list[Block]:
     blocks: list[Block] = []
     blocks += figure(
         "ranks", figures,
-        ["Ranks of the draws by chain. Chains that agree show no common slope; about one bin in a hundred leaves the band by chance."],
+        [
+            "Ranks of the draws by chain. Chains that agree show no common slope; about one bin in a hundred leaves "
+            "the band by chance."
+        ],
         "Rank histograms of the main parameters, one line for each chain, with the expected band.",
     )  # fmt: skip
     blocks += figure(
         "energy", figures,
-        ["Energy by chain. Where transitions are much narrower than the marginal energy, the chain explores the tails slowly."],
+        [
+            "Energy by chain. Where transitions are much narrower than the marginal energy, the chain explores the "
+            "tails slowly."
+        ],
         "Histograms of the marginal energy and of the energy transitions, one panel for each chain.",
     )  # fmt: skip
     blocks += figure(

@@ -9,36 +9,76 @@ import tempfile
 import time
 from pathlib import Path
 
-from hbm_stan.errors import StorageError
+from hbm_stan.errors import HbmError, StorageError
 
 # A file is written in seconds: what bears such a name and is older was left by a process that was killed.
 _LEFT_SECONDS = 3600
 
 
 def write_beside(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, all or nothing; raises StorageError where it cannot be written."""
-    name = ""
+    """Replace ``path`` by ``content``, all or nothing; raises StorageError where it cannot be written.
+
+    A link is written through. A pipe or a device, such as /dev/stdout, is written to: it cannot be replaced.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".writing")
+        if _is_stream(path):
+            with path.open("ab", buffering=0) as stream:
+                stream.write(content)
+            return
+        real = Path(os.path.realpath(path))
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _replace(real, content)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}).") from error
+    _clear_leftovers(real)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".writing")
+    try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; a report is an ordinary one.
-        os.chmod(name, 0o666 & ~_umask())
+        # mkstemp makes private files; a report is an ordinary one, or has the rights that it had.
+        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         os.replace(name, path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror or error}).") from error
     finally:
-        if name:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-    _clear_leftovers(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def refuse_place(path: Path, option: str) -> None:
+    """Raise HbmError where a result that ``option`` asks for could not be written, or would overwrite another thing."""
+    where = f"{option} {path}"
+    if os.path.isdir(path):
+        raise HbmError(f"{where} is a folder. Name a file.")
+    if _is_stream(path):
+        return
+    try:
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            if file.read(1000).strip()[:1] not in {b"", b"{", b"["}:
+                raise HbmError(f"{where} is there already and is not JSON. It is kept; name another file.")
+        folder = next(p for p in Path(os.path.realpath(path)).parents if os.path.exists(p))
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise HbmError(f"{where} cannot be written ({error.strerror or error}). Name another place.") from error
+
+
+def _is_stream(path: Path) -> bool:
+    if path.is_relative_to("/dev/fd") or path in {Path("/dev/stdout"), Path("/dev/stderr")}:
+        return True
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
+def _prefix(path: Path) -> str:
+    # Names have at most 255 bytes, and mkstemp adds eight letters.
+    return f".{path.name[:50]}-"
 
 
 def _clear_leftovers(path: Path) -> None:
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*.writing"):
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*.writing"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
                 left.unlink()

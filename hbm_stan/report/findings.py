@@ -192,7 +192,10 @@ def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     target = f"The variants are compared by how well they predict {c['target']}, over {size}"
     if c["withheld"]:
         return [heading("Comparison of the variants"), *_ranking_withheld(results, c, target)]
-    caption = ["Difference in expected log predictive density. Bars are one and two of the standard errors used; variants that are not ranked are left out."]
+    caption = [
+        "Difference in expected log predictive density of the ranked variants. Bars are one and two of the "
+        "standard errors used."
+    ]
     where: list[Span] = [" (", ref("comparison"), ")"] if "comparison" in figures else []
     alt = "Differences in elpd from the best variant with their standard errors; the band below 4 is shaded."
     return [

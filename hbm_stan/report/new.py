@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from hbm_stan.data import load
+from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family as find_family
@@ -31,16 +32,35 @@ def new_analysis(
     data: str, family_name: str, columns: Mapping[str, str], to: Path, *, force: bool = False, seed: int | None = None
 ) -> Path:
     """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once."""
+    data, to = os.path.expanduser(data), Path(os.path.expanduser(to))
     target = to / "analysis.toml"
-    if target.exists() and not force:
+    if os.path.lexists(target) and not force:
         raise ModelError(f"{target} is there already. Name another folder with --to, or overwrite it with --force.")
+    for above in (to, *to.parents):
+        if os.path.isfile(above):
+            raise ModelError(f"{above} is a file. Name a folder with --to; it is made where there is none.")
     family = find_family(family_name)
     dataset = load(data, columns)
     priors = family.priors(prepare_table(family, dataset))
-    place = os.path.relpath(Path(data).resolve(), to.resolve()) if Path(data).exists() else data
-    text = _text(family, place, dataset.title or Path(data).stem, columns, priors, seed)
-    write_beside(target, text.encode())
+    text = _text(family, _place(data, to), dataset.title or Path(data).stem, columns, priors, seed)
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        raise ModelError(f"{data!r}: a name that is not UTF-8 cannot be written down. Rename it.") from error
+    write_beside(target, content)
     return target
+
+
+def _place(data: str, to: Path) -> str:
+    """The data as seen from the new folder; the name of a shipped dataset stays."""
+    if not os.path.exists(data):
+        return data
+    # Links in the folders are resolved, for ``..`` climbs out of where a link leads; the file itself may be a link.
+    path = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(data))), os.path.basename(data.rstrip("/\\")))
+    try:
+        return os.path.relpath(path, os.path.realpath(to)).replace(os.sep, "/")
+    except ValueError:  # on another drive of Windows
+        return path
 
 
 def _text(
@@ -84,7 +104,9 @@ def _text(
         "# standard_error = 10.0  # of the estimate in a new group; by default the median of the data",
         "",
         "[checks]",
-        "waive = []  # names of failed checks that must not withhold the conclusion; the report says so on page one",
+        "# Names of failed checks that must not withhold the conclusion; the report says so on page one. Checks are:",
+        f"# {', '.join(CHECKS)}.",
+        "waive = []",
         "",
     ]
     return "\n".join(lines)

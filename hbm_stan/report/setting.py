@@ -108,7 +108,12 @@ def model(results: dict[str, Any]) -> list[Block]:
         prose(f"{m['title']}. {m['citation']} All variants share the likelihood"),
         equations(m["likelihood"]),
         table(
-            ["The pooling variants. They differ in what ties the groups together, and in the prior of what is not tied."], heads, rows
+            [
+                "The pooling variants. They differ in what ties the groups together, and in the prior of "
+                "what is not tied."
+            ],
+            heads,
+            rows,
         ),
         *_priors(results),
     ]
