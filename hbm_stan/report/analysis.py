@@ -25,7 +25,8 @@ from hbm_stan.table import shorten
 _TEXT, _TEXTS, _TABLE = "a text", "a list of texts", "a table"
 _KEYS = {
     "title": _TEXT, "question": _TEXT, "family": _TEXT, "data": _TEXT, "variants": _TEXTS, "columns": _TABLE,
-    "priors": _TABLE, "sampling": _TABLE, "comparison": _TABLE, "prediction": _TABLE, "checks": _TABLE,
+    "priors": _TABLE, "reasons": _TABLE, "sampling": _TABLE, "comparison": _TABLE, "prediction": _TABLE,
+    "checks": _TABLE,
 }  # fmt: skip
 _REQUIRED = ("family", "data", "columns")
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -45,6 +46,7 @@ class Analysis:
     title: str = ""
     question: str = ""
     priors: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)  # of the priors, for the report
     sampling: Sampling = field(default_factory=Sampling)
     compared: tuple[str, ...] = ()
     standard_error: float | None = None
@@ -127,6 +129,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         title=said.get("title", "") or name,
         question=said.get("question", ""),
         priors=_priors(file, said, family),
+        reasons=_texts(file, "reasons", said.get("reasons", {}), [r.name for r in family.prior_rows]),
         sampling=_sampling(file, said),
         compared=_compared(file, said, family, variants),
         standard_error=_positive(file, "prediction.standard_error", prediction.get("standard_error")),

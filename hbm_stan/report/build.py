@@ -97,7 +97,8 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
     said = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
         analysis.name, analysis.title, analysis.question, str(analysis.compared), str(analysis.standard_error),
-        str(analysis.waived), str(sorted(analysis.dataset.columns.items())), _own_code(),
+        str(analysis.waived), str(sorted(analysis.reasons.items())),
+        str(sorted(analysis.dataset.columns.items())), _own_code(),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 

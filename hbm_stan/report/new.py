@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from hbm_stan.data import load
@@ -15,7 +14,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
-from hbm_stan.priors import DISTRIBUTIONS, Prior
+from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
 from hbm_stan.report.files import write_beside
 
 _SAMPLING_NOTES = {
@@ -83,19 +82,13 @@ def _text(
         *(f"{r.name} = {_quoted(columns[r.name])}  # {r.meaning}" for r in family.roles),
         "",
         "[priors]",
-    ]
-    for row in family.prior_rows:
-        offered = ", ".join(f"{d}({', '.join(DISTRIBUTIONS[d].arguments)})" for d in row.distributions)
-        lines += [
-            f"# {row.meaning}. {priors[row.name].reason.capitalize()}.",
-            f"# Offered: {offered}. Source: {row.source}.",
-            f"{row.name} = {_quoted(priors[row.name].text)}",
-        ]
-    lines += ["", "[sampling]"]
-    for f in fields(Sampling):
-        value = seed if f.name == "seed" and seed is not None else f.default
-        lines.append(f"{f.name} = {value}  # {_SAMPLING_NOTES[f.name]}")
-    lines += [
+        *(line for row in family.prior_rows for line in _prior_lines(row, priors[row.name])),
+        "",
+        "[reasons]  # why each prior; the report prints them. Change them with the priors.",
+        *(f"{r.name} = {_quoted(f'Computed from these data: {priors[r.name].reason}')}" for r in family.prior_rows),
+        "",
+        "[sampling]",
+        *(f"{name} = {value}  # {_SAMPLING_NOTES[name]}" for name, value in _sampling(seed).as_dict().items()),
         "",
         "[comparison]",
         f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]  # compared on leave-one-out",
@@ -110,6 +103,19 @@ def _text(
         "",
     ]
     return "\n".join(lines)
+
+
+def _prior_lines(row: PriorRow, prior: Prior) -> tuple[str, str, str]:
+    offered = ", ".join(f"{d}({', '.join(DISTRIBUTIONS[d].arguments)})" for d in row.distributions)
+    return (
+        f"# {row.meaning}.",
+        f"# Offered: {offered}. Source: {row.source}.",
+        f"{row.name} = {_quoted(prior.text)}",
+    )
+
+
+def _sampling(seed: int | None) -> Sampling:
+    return Sampling() if seed is None else Sampling(seed=seed)
 
 
 def _quoted(text: str) -> str:

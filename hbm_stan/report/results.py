@@ -197,7 +197,7 @@ def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
             rows.append({
                 "name": row.name, "distribution": prior.distribution, "arguments": list(prior.arguments),
                 "text": prior.text, "meaning": row.meaning, "unit": fit.table.dataset.unit(row.role),
-                "reason": prior.reason, "default": prior.default, "variants": used,
+                "reason": analysis.reasons.get(row.name, prior.reason), "default": prior.default, "variants": used,
             })  # fmt: skip
     return rows
 
