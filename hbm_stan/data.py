@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.resources import share
-from hbm_stan.table import Table, read_csv
+from hbm_stan.table import Table, read_csv, refuse_repeated, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SOURCE_KEYS = {"title", "citation", "licence", "sha256", "rows", "columns", "url", "note"}
+_SOURCE_KINDS: dict[str, type] = {
+    "title": str, "citation": str, "licence": str, "sha256": str, "rows": int, "columns": dict, "url": str, "note": str,
+}  # fmt: skip
+_LISTED = 20  # how many columns a message names
 
 
 @dataclass(frozen=True)
@@ -46,27 +50,33 @@ class Dataset:
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, columns: Mapping[str, str] | None = None, *, name: str = "data", **roles: str
+        cls, frame: pd.DataFrame, columns: Mapping[str, Any] | None = None, *, name: str = "data", **roles: Any
     ) -> Dataset:
         """A Dataset from a DataFrame; roles as a mapping or as keywords (``group="school"``).
 
-        Raises DataError for an empty frame, repeated column names, or a categorical level without rows.
+        Raises DataError for an empty frame, repeated column names, a MultiIndex as columns, or a categorical level
+        without rows.
         """
-        table = Table.from_frame(frame)
-        digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
-        return cls(name, table, digest, MappingProxyType({**(columns or {}), **roles}))
+        table = _table_of(frame)
+        digest = hashlib.sha256(frame.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
+        mapping = {role: str(column) for role, column in {**(columns or {}), **roles}.items()}
+        for role, column in mapping.items():
+            if column not in table.names and column in map(str, frame.index.names):
+                raise DataError(
+                    f"the DataFrame: {column!r}, the column for the role {role!r}, is the index. Make it a column "
+                    "with .reset_index()."
+                )
+        return cls(name, table, digest, MappingProxyType(mapping))
 
     def with_columns(self, columns: Mapping[str, str]) -> Dataset:
         """The same data with roles mapped to these columns; a column that is not there is an error."""
         for role, column in columns.items():
-            if column not in self.table.names:
+            if not column or column not in self.table.names:
                 raise DataError(
-                    f"{self.table.where}: there is no column {column!r} for the role {role!r}. "
-                    + nearest(column, self.table.names)
+                    f"{self.table.where}: there is no column {shorten(column)!r} for the role {role!r}. "
+                    f"{listed(self.table, column)}"
                 )
-        return Dataset(
-            self.name, self.table, self.sha256, MappingProxyType(dict(columns)), self.title, self.source, self.info
-        )
+        return replace(self, columns=MappingProxyType(dict(columns)))
 
     def unit(self, role: str) -> str:
         """The unit of the column that has this role, or an empty text."""
@@ -78,16 +88,63 @@ class Dataset:
         return self.info.get(column, ColumnInfo()).meaning or column
 
 
+def _table_of(frame: Any) -> Table:
+    """The table of a DataFrame; a categorical level without rows is an error."""
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"A pandas DataFrame is needed, found {type(frame).__name__}.")
+    if frame.columns.nlevels > 1:
+        raise DataError("The DataFrame has a MultiIndex as columns. Give each column one name.")
+    names = tuple(str(n) for n in frame.columns)
+    refuse_repeated(names, "the DataFrame")
+    if not names or len(frame) == 0:
+        raise DataError(f"The DataFrame has no {'rows' if names else 'columns'}.")
+    for name, cells in frame.items():
+        _refuse_empty_levels(str(name), cells)
+    return Table("the DataFrame", names, tuple(cells.tolist() for _, cells in frame.items()))
+
+
+def _refuse_empty_levels(name: str, cells: pd.Series) -> None:
+    if str(cells.dtype) != "category":
+        return
+    used = set(cells.dropna().unique())
+    empty = [str(level) for level in cells.cat.categories if level not in used]
+    if empty:
+        raise DataError(
+            f"The DataFrame: column {name!r} has {len(cells.cat.categories)} levels but rows for only {len(used)}; "
+            f"level {shorten(empty[0])!r} has no rows. Drop it with .cat.remove_unused_categories()."
+        )
+
+
+def listed(table: Table, wanted: str = "") -> str:
+    """A sentence on the columns that there are: the nearest to the wanted one, or all; many are cut off."""
+    names = [name for name in table.names if name]
+    near = nearest(wanted, names)
+    if near.startswith("Did you mean"):
+        return near
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    said = f"The columns are: {', '.join(repr(shorten(name)) for name in names[:_LISTED])}{more}."
+    if len(names) == 1:
+        said += " There is one column only: commas, semicolons, tabs or bars must separate columns."
+    return said
+
+
 def load(path: str | Path, columns: Mapping[str, str] | None = None, **roles: str) -> Dataset:
     """A Dataset from a CSV file, a dataset folder (data.csv and source.toml), or a shipped dataset's name."""
+    if not str(path):
+        raise DataError("The data need a name: a CSV file, a dataset folder, or a data set that comes along.")
     place = Path(path)
-    if not place.exists() and len(place.parts) == 1 and (share("data") / place).is_dir():
+    # os.path, for Path raises on names that are too long or not permitted (before Python 3.14).
+    if not os.path.exists(place) and len(place.parts) == 1 and os.path.isdir(share("data") / place):
         place = share("data") / place
-    if not place.exists():
+    if not os.path.exists(place):
         shipped = sorted(p.name for p in share("data").iterdir() if p.is_dir())
-        raise DataError(f"{path}: no such file or folder. Data sets that come along: {', '.join(shipped)}.")
-    dataset = _load_folder(place) if place.is_dir() else _load_csv(place, place.stem)
-    mapping = {**(columns or {}), **roles}
+        near = nearest(str(path), shipped)
+        hint = f" {near}" if near.startswith("Did you mean") else " Download it first." if "://" in str(path) else ""
+        raise DataError(f"{path}: no such file or folder. Data sets that come along: {', '.join(shipped)}.{hint}")
+    dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)
+    mapping = {role: str(column) for role, column in {**(columns or {}), **roles}.items()}
     return dataset.with_columns(mapping) if mapping else dataset
 
 
@@ -99,30 +156,55 @@ def _load_csv(path: Path, name: str) -> Dataset:
 def _load_folder(folder: Path) -> Dataset:
     csv, source = folder / "data.csv", folder / "source.toml"
     if not csv.exists():
-        raise DataError(f"{folder}: a dataset folder needs a data.csv; there is none.")
+        others = sorted(p.name for p in folder.glob("*.csv"))
+        hint = f"Name {others[0]} itself, or rename it." if others else "There is none, and no other CSV."
+        raise DataError(f"{folder}: a dataset folder needs a data.csv. {hint}")
     dataset = _load_csv(csv, folder.name)
     if not source.exists():
         return dataset
     meta = _read_source(source)
-    if meta.get("sha256", dataset.sha256) != dataset.sha256:
+    said = meta.get("sha256", dataset.sha256)
+    if said.lower() != dataset.sha256:
         raise DataError(
-            f"{csv} is not the file that {source.name} describes: its sha256 is {dataset.sha256}, "
-            f"{source.name} says {meta['sha256']}. Restore data.csv, or write the new hash if the change is meant."
+            f"{csv} is not the file that {source} describes: its sha256 is {dataset.sha256}, {source.name} says "
+            f"{shorten(said) if len(said) != 64 else said}. Restore data.csv (a version control system may have "
+            "changed its line ends), or write the new hash if the change is meant."
         )
-    info = {
-        name: ColumnInfo(str(c.get("meaning", "")), str(c.get("unit", "")))
-        for name, c in meta.get("columns", {}).items()
-    }
-    title, citation = str(meta.get("title", "")), str(meta.get("citation", ""))
-    return Dataset(dataset.name, dataset.table, dataset.sha256, {}, title, citation, MappingProxyType(info))
+    if meta.get("rows", dataset.table.n_rows) != dataset.table.n_rows:
+        raise DataError(f"{source}: rows is {meta['rows']}, but {csv.name} has {dataset.table.n_rows} rows.")
+    info = _column_info(source, meta.get("columns", {}), dataset.table)
+    title, citation = meta.get("title", ""), meta.get("citation", "")
+    return replace(dataset, title=title, source=citation, info=MappingProxyType(info))
 
 
 def _read_source(path: Path) -> dict[str, Any]:
     try:
-        meta = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        meta = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid TOML: {error}.") from error
-    for key in meta:
-        if key not in _SOURCE_KEYS:
-            raise DataError(f"{path}: unknown key {key!r}. {nearest(key, sorted(_SOURCE_KEYS))}")
+    _check_kinds(path, "", meta, _SOURCE_KINDS)
     return meta
+
+
+def _column_info(path: Path, columns: Mapping[str, Any], table: Table) -> dict[str, ColumnInfo]:
+    for name, column in columns.items():
+        if name not in table.names:
+            raise DataError(f"{path}: columns.{name}: data.csv has no column {name!r}. {listed(table, name)}")
+        if not isinstance(column, dict):
+            raise DataError(f"{path}: columns.{name} must be a table, found {column!r}.")
+        _check_kinds(path, f"columns.{name}.", column, {"meaning": str, "unit": str})
+    return {name: ColumnInfo(c.get("meaning", ""), c.get("unit", "")) for name, c in columns.items()}
+
+
+def _check_kinds(path: Path, above: str, said: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    words = {str: "a text", int: "a whole number", dict: "a table"}
+    for key, value in said.items():
+        if key not in kinds:
+            where = f" in {above.removesuffix('.')}" if above else ""
+            raise DataError(f"{path}: unknown key {key!r}{where}. {nearest(key, sorted(kinds))}")
+        if not isinstance(value, kinds[key]) or isinstance(value, bool):
+            raise DataError(f"{path}: {above}{key} must be {words[kinds[key]]}, found {value!r}.")

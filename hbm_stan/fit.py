@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from hbm_stan.store import FitStore, Kept
 
 # Draws kept of one fit: beyond this the tree would not fit into the memory of a usual machine.
 MAX_KEPT_BYTES = 4 * 2**30
+# Engines return floats; these are what ArviZ has them as.
+_STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
 
 Reporter = Callable[[str], None]
 
@@ -78,25 +81,32 @@ class Job:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What the key is made of, in words that a message can use."""
-        used = self.family.variant(self.variant).priors
+        """What the key is made of, in words that a message can use.
+
+        The same programs run under every prior, so all priors are data; those that this program does not read, and
+        that its variant does not name, are left out: they change nothing here.
+        """
+        data = plain_data(self.data)
+        priors = {k for k in data if k.startswith("prior_")}
         return {
             "program": self.program.sha256,
-            "data": {
-                "groups": list(self.table.labels),
-                **{k: v for k, v in plain_data(self.data).items() if not k.startswith("prior_")},
-            },
-            "priors": {name: self.priors[name].text for name in used},
-            "unused priors": {n: p.text for n, p in self.priors.items() if n not in used},
+            "data": {"groups": list(self.table.labels), **{k: v for k, v in data.items() if k not in priors}},
+            "priors": {name: self.priors[name].text for name in self.family.variant(self.variant).priors},
+            # Texts are rounded and may leave out what prepare() makes of them: the numbers decide.
+            "prior values": {k: v for k, v in data.items() if k in priors and _reads(self.program, k)},
             "settings": self.sampling.as_dict(),
             "engine": f"{self.engine.name} {self.engine.version}",
         }
 
     @property
     def key(self) -> str:
-        """The content of the job as a hash. Priors that this variant does not use are left out."""
-        parts = {k: v for k, v in self.parts.items() if k != "unused priors"}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        """The content of the job as a hash."""
+        return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
+
+
+def _reads(program: Program, name: str) -> bool:
+    """Whether a program does anything with a datum but declare it; a mention in a comment counts, to be safe."""
+    return len(re.findall(rf"\b{name}\b", program.code)) > 1
 
 
 def prepare_table(family: Family, dataset: Dataset) -> Prepared:
@@ -147,7 +157,7 @@ def fit_variants(
     model = find_family(family) if isinstance(family, str) else family
     chosen = choose(engine) if isinstance(engine, str) else engine
     jobs = jobs_of(model, dataset, variants or model.default_variants, priors, sampling or Sampling(), chosen)
-    kept = store or FitStore.for_user()
+    kept = store or FitStore.for_user(model.name, dataset.name)
     quiet = say or (lambda _text: None)
     chosen.build([job.program for job in jobs if not kept.has(job.variant, job.key)], quiet)
     return {
@@ -187,19 +197,25 @@ def _job(
 
 
 def _run(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
-    with store.lock(job.variant):
-        kept = store.read(job.variant, job.key)
-        if kept is None:
-            reason = store.why(job.variant, job.parts)
-            say(f"{job.variant}: sampling ({reason})")
-            started = time.perf_counter()
-            draws = job.engine.sample(job.program, job.data, job.sampling, progress)
-            seconds = time.perf_counter() - started
-            kept = Kept(_tree(job, draws), job.parts, job.key, seconds)
-            store.write(job.variant, kept)
-            return _fit(job, kept, reused=False, reason=reason)
+    kept = store.read(job.variant, job.key)
+    if kept is None:
+        with store.lock(job.variant, say):
+            kept = store.read(job.variant, job.key)  # another process may have made it while we waited
+            if kept is None:
+                return _sample(job, store, say, progress)
     say(f"{job.variant}: draws kept from an earlier run are used again")
     return _fit(job, kept, reused=True, reason="nothing changed")
+
+
+def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
+    reason = store.why(job.variant, job.key, job.parts)
+    say(f"{job.variant}: sampling ({reason})")
+    started = time.perf_counter()
+    draws = job.engine.sample(job.program, job.data, job.sampling, progress)
+    seconds = time.perf_counter() - started
+    kept = Kept(_tree(job, draws), job.parts, job.key, seconds)
+    store.write(job.variant, kept)
+    return _fit(job, kept, reused=False, reason=reason)
 
 
 def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
@@ -218,9 +234,8 @@ def _tree(job: Job, draws: EngineDraws) -> xr.DataTree:
     dims = {**job.family.dims, "y": job.family.dims["log_lik"]}
     coords = {"group": list(job.table.labels)}
     sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
-    sets["sample_stats"] = _dataset(dict(draws.sample_stats), {}, {})
-    sets["sample_stats"]["diverging"] = sets["sample_stats"]["diverging"].astype(bool)
-    sets["sample_stats"]["reached_max_treedepth"] = sets["sample_stats"]["reached_max_treedepth"].astype(bool)
+    stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in draws.sample_stats.items()}
+    sets["sample_stats"] = _dataset(stats, {}, {})
     observed = xr.Dataset({"y": (dims["y"], np.asarray(job.data["y"]))}, coords)
     constant = {
         k: (("group",), np.asarray(v))
@@ -234,4 +249,5 @@ def _tree(job: Job, draws: EngineDraws) -> xr.DataTree:
 def _dataset(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any]) -> xr.Dataset:
     arrays = {name: (("chain", "draw", *dims.get(name, ())), array) for name, array in values.items()}
     used = {d for axes, _ in arrays.values() for d in axes}
-    return xr.Dataset(arrays, {d: c for d, c in coords.items() if d in used})
+    dataset = xr.Dataset(arrays, {d: c for d, c in coords.items() if d in used})
+    return dataset.assign_coords({d: np.arange(dataset.sizes[d]) for d in ("chain", "draw")})

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.errors import ModelError, nearest
-from hbm_stan.table import FloatArray
+from hbm_stan.table import FloatArray, number, shorten
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Prior:
     @property
     def text(self) -> str:
         """The prior as it is written in analysis.toml: ``normal(0, 5)``."""
-        return f"{self.distribution}({', '.join(f'{a:g}' for a in self.arguments)})"
+        return f"{self.distribution}({', '.join(_shortest(a) for a in self.arguments)})"
 
     @property
     def scale(self) -> float:
@@ -103,34 +103,41 @@ class Prior:
 def parse_prior(text: str, row: PriorRow) -> Prior:
     """The prior in a text such as ``normal(0, 5)``, checked against what the family's row allows."""
     where = f"Prior of {row.name}"
-    match = re.fullmatch(r"\s*([A-Za-z_]+)\s*\(([^()]*)\)\s*", text)
+    match = re.fullmatch(r"\s*([A-Za-z][\w-]*)\s*\(([^()]*)\)\s*", text, re.ASCII)
     allowed = [f"{n}({', '.join(DISTRIBUTIONS[n].arguments)})" for n in row.distributions]
     if match is None:
-        raise ModelError(f"{where}: {text!r} is not understood. Write one of: {'; '.join(allowed)}.")
-    name = match[1].lower()
+        raise ModelError(f"{where}: {shorten(text)!r} is not understood. Write one of: {'; '.join(allowed)}.")
+    name = match[1].lower().replace("-", "_")
     if name not in row.distributions:
         raise ModelError(
-            f"{where}: {name!r} is not offered. {nearest(name, row.distributions)} Offered: {'; '.join(allowed)}."
+            f"{where}: {shorten(name)!r} is not offered. {nearest(name, row.distributions)} "
+            f"Offered: {'; '.join(allowed)}."
         )
     arguments = _arguments(match[2], DISTRIBUTIONS[name], where)
     return Prior(row.name, name, arguments, "chosen in the analysis")
 
 
 def _arguments(text: str, distribution: Distribution, where: str) -> tuple[float, ...]:
-    try:
-        values = tuple(float(piece) for piece in text.split(",")) if text.strip() else ()
-    except ValueError:
-        raise ModelError(f"{where}: the arguments of {distribution.name}({text}) must be numbers.") from None
-    if len(values) != len(distribution.arguments):
-        names = ", ".join(distribution.arguments)
+    pieces = [piece.strip() for piece in text.split(",")] if text.strip() else []
+    n = len(distribution.arguments)
+    if len(pieces) != n:
         raise ModelError(
-            f"{where}: {distribution.name} takes {len(distribution.arguments)} argument(s) ({names}), "
-            f"got {len(values)}."
+            f"{where}: {distribution.name} takes {n} argument{'s' if n > 1 else ''} "
+            f"({', '.join(distribution.arguments)}), got {len(pieces)}. "
+            "Commas stand between arguments; numbers have a decimal point."
         )
-    for name, value in zip(distribution.arguments, values, strict=True):
-        if not math.isfinite(value) or (name in distribution.positive and value <= 0):
-            need = "positive and finite" if name in distribution.positive else "finite"
-            raise ModelError(f"{where}: {name} of {distribution.name} must be {need}, got {value:g}.")
+    values = tuple(number(piece) for piece in pieces)
+    for name, piece, value in zip(distribution.arguments, pieces, values, strict=True):
+        positive = name in distribution.positive
+        if not math.isfinite(value) or (positive and value <= 0):
+            need = "a finite number" + (" above zero" if positive else "")
+            raise ModelError(f"{where}: {name} of {distribution.name} must be {need}, found {shorten(piece)!r}.")
     if distribution.name == "uniform" and values[0] != 0:
-        raise ModelError(f"{where}: a uniform prior of a scale starts at 0, got {values[0]:g}.")
+        raise ModelError(f"{where}: a uniform prior of a scale starts at 0, found {pieces[0]!r}.")
     return values
+
+
+def _shortest(value: float) -> str:
+    """The shortest text that gives the number back: two priors with one text would share their draws."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

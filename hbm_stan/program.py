@@ -15,18 +15,26 @@ import numpy as np
 
 from hbm_stan.errors import DataError, ModelError, nearest
 
-_INCLUDE = re.compile(r'^[ \t]*#include[ \t]+["<]?([^\s">]+)[">]?[ \t]*$', re.MULTILINE)
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_DECLARATION = re.compile(
-    r"^(?:array\s*\[(?P<array>[^\]]*)\]\s*)?"
-    r"(?P<type>[a-z_]+)\s*(?:<(?P<bounds>.*?)>)?\s*(?:\[(?P<dims>[^\]]*)\])?\s+(?P<name>\w+)(?:\s*=.*)?$",
-    re.DOTALL,
+# Strings and comments first: what looks like an include, a comment or a brace in them is none.
+_STRING_OR_COMMENT = r'"[^"\n]*"|//[^\n]*|/\*.*?\*/'
+_COMMENT = re.compile(_STRING_OR_COMMENT, re.DOTALL)
+_INCLUDE = re.compile(
+    rf'{_STRING_OR_COMMENT}|[ \t]*#include[ \t]+(?:"([^"\n]+)"|<([^>\n]+)>|([^\s"<>]+))[ \t]*', re.DOTALL
 )
+_WORD = re.compile(r"\s*([A-Za-z]\w*)\s*")
+# One size declares two dimensions.
+_SQUARE = {"cov_matrix", "corr_matrix", "cholesky_factor_cov", "cholesky_factor_corr"}
+# Types whose values are arrays of numbers; tuples, complex numbers and what Stan adds later are left to Stan.
+_ARRAYS = _SQUARE | {
+    "int", "real", "vector", "row_vector", "matrix", "simplex", "unit_vector", "ordered", "positive_ordered",
+    "sum_to_zero_vector",
+}  # fmt: skip
+_LARGEST_INT = 2**31 - 1
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
+    ast.Div: lambda a, b: operator.floordiv(a, b) if isinstance(a, int) and isinstance(b, int) else a / b,
     ast.FloorDiv: operator.floordiv,
 }
 
@@ -62,29 +70,33 @@ class Program:
 
     def block(self, name: str) -> tuple[Declaration, ...]:
         """The declarations of a block (``data``, ``parameters``), in order; empty where there is no such block."""
-        body = _block_body(_COMMENT.sub("", self.code), name)
-        return tuple(_declaration(s.strip(), self.name) for s in body.split(";") if s.strip())
+        code = _COMMENT.sub(lambda m: '""' if m[0].startswith('"') else " ", self.code)
+        body = _block_body(code, name, self.name)
+        return tuple(d for s in body.split(";") if s.strip() for d in _declarations(" ".join(s.split()), self.name))
 
 
 def _inline(path: Path, dirs: tuple[Path, ...], above: tuple[Path, ...]) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: the Stan program cannot be read ({error}).") from error
-    if path in above:
+    if path.resolve() in above:
         raise ModelError(f"{path} includes itself, through {' -> '.join(p.name for p in above)}.")
 
     def replace(match: re.Match[str]) -> str:
+        name = match[1] or match[2] or match[3]
+        if name is None:
+            return match[0]
         for folder in dirs:
-            if (folder / match[1]).is_file():
-                return _inline(folder / match[1], dirs, (*above, path)).rstrip("\n")
+            if (folder / name).is_file():
+                return _inline(folder / name, dirs, (*above, path.resolve())).rstrip("\n")
         searched = ", ".join(str(d) for d in dirs)
-        raise ModelError(f"{path}: the included file {match[1]!r} is not in any of: {searched}.")
+        raise ModelError(f"{path}: the included file {name!r} is not in any of: {searched}.")
 
     return _INCLUDE.sub(replace, text)
 
 
-def _block_body(code: str, name: str) -> str:
+def _block_body(code: str, name: str, program: str) -> str:
     starts = re.finditer(rf"(transformed\s+)?\b{name}\s*\{{", code)
     begin = next((m.end() for m in starts if m[1] is None), None)
     if begin is None:
@@ -94,22 +106,50 @@ def _block_body(code: str, name: str) -> str:
         depth += {"{": 1, "}": -1}.get(code[i], 0)
         if depth == 0:
             return code[begin:i]
-    raise ModelError(f"The block {name!r} of the Stan program is not closed.")
+    raise ModelError(f"{program}: the block {name!r} of the Stan program is not closed.")
 
 
-def _declaration(statement: str, program: str) -> Declaration:
-    match = _DECLARATION.match(re.sub(r"\s+", " ", statement))
-    if match is None:
+def _declarations(statement: str, program: str) -> list[Declaration]:
+    """What a statement such as ``array[N] vector<lower=0>[K] a, b`` declares."""
+    try:
+        kind, rest = _word(statement)
+        array, rest = _enclosed(rest, "[", "]") if kind == "array" else ("", rest)
+        kind, rest = _word(rest) if kind == "array" else (kind, rest)
+        _, rest = _enclosed(rest, "(", ")")  # of a tuple
+        bounds, rest = _enclosed(rest, "<", ">")
+        size, rest = _enclosed(rest, "[", "]")
+        names = [re.fullmatch(r"\s*([A-Za-z]\w*)\s*(=.*)?", piece) for piece in _split(rest)]
+        if not names or None in names:
+            raise ValueError(rest)
+    except ValueError:
         raise ModelError(
             f"{program}: the declaration {statement!r} is not understood. "
             "Declare arrays as `array[N] real x` (Stan 2.26 and later)."
-        )
-    dims = [d.strip() for part in (match["array"], match["dims"]) if part for d in _split(part)]
-    bounds = {
-        key.strip(): value.strip()
-        for key, _, value in (piece.partition("=") for piece in _split(match["bounds"] or ""))
-    }
-    return Declaration(match["name"], match["type"], tuple(dims), bounds.get("lower"), bounds.get("upper"))
+        ) from None
+    own = _split(size) * (2 if kind in _SQUARE and len(_split(size)) == 1 else 1)
+    dims = tuple(d.strip() for d in (*_split(array), *own))
+    limits = {key.strip(): value.strip() for key, _, value in (piece.partition("=") for piece in _split(bounds))}
+    return [Declaration(m[1], kind, dims, limits.get("lower"), limits.get("upper")) for m in names if m]
+
+
+def _word(text: str) -> tuple[str, str]:
+    match = _WORD.match(text)
+    if match is None:
+        raise ValueError(text)
+    return match[1], text[match.end() :]
+
+
+def _enclosed(text: str, opening: str, closing: str) -> tuple[str, str]:
+    """What the brackets at the start of the text hold, and the text after them; nothing if none stand there."""
+    if not text.lstrip().startswith(opening):
+        return "", text
+    begin = text.index(opening) + 1
+    depth = 0
+    for i in range(begin, len(text)):
+        if depth == 0 and text[i] == closing:
+            return text[begin:i], text[i + 1 :]
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(text[i], 0)
+    raise ValueError(text)
 
 
 def _split(text: str) -> list[str]:
@@ -134,30 +174,47 @@ def check_data(program: Program, data: Mapping[str, Any]) -> None:
     declared = {d.name: d for d in program.block("data")}
     for key in data:
         if key not in declared:
-            raise DataError(f"{program.name}: data key {key!r} is not in the program. {nearest(key, declared)}")
+            hint = nearest(key, declared) if declared else "The program has no data."
+            raise DataError(f"{program.name}: data key {key!r} is not in the program. {hint}")
     for name, declaration in declared.items():
         if name not in data:
-            have = ", ".join(sorted(data)) or "nothing"
+            have = ", ".join(data) or "nothing"
             raise DataError(f"{program.name}: the data lack {name!r} ({declaration.type}); they have {have}.")
-        _check_value(program.name, declaration, data)
+        if declaration.type in _ARRAYS:
+            _check_value(f"{program.name}: data {name!r}", declaration, data)
 
 
-def _check_value(program: str, declaration: Declaration, data: Mapping[str, Any]) -> None:
-    value = np.asarray(data[declaration.name])
-    where = f"{program}: data {declaration.name!r}"
-    if value.dtype.kind not in "iufb":
-        raise DataError(f"{where} holds {value.dtype}; numbers are needed.")
-    if declaration.type == "int" and value.dtype.kind == "f" and not np.all(value == np.floor(value)):
-        raise DataError(f"{where} must hold integers; {_first(value, value != np.floor(value))}.")
-    if not np.all(np.isfinite(value)):
-        raise DataError(f"{where} must be finite; {_first(value, ~np.isfinite(value))}.")
+def _check_value(where: str, declaration: Declaration, data: Mapping[str, Any]) -> None:
+    value = _array(where, data[declaration.name])
+    if declaration.type == "int" and value.size:
+        _refuse(where, "must hold integers", value, ~np.isfinite(value) | (value != np.floor(value)))
+        _refuse(where, "must hold integers (write 3, not 3.0)", value, np.full(value.shape, value.dtype.kind == "f"))
+        _refuse(where, f"must be at most {_LARGEST_INT}", value, value > _LARGEST_INT)
+    _refuse(where, "must be finite", value, ~np.isfinite(value))
     shape = tuple(_evaluate(d, data) for d in declaration.dims)
-    if None not in shape and value.shape != shape:
+    empty = value.size == 0 and 0 in shape  # [] has lost the other dimensions
+    if None not in shape and value.shape != shape and not empty:
         raise DataError(f"{where} has shape {value.shape}; the program says ({', '.join(declaration.dims)}) = {shape}.")
     for word, bound, bad in (("at least", declaration.lower, np.less), ("at most", declaration.upper, np.greater)):
         limit = None if bound is None else _evaluate(bound, data)
-        if limit is not None and np.any(bad(value, limit)):
-            raise DataError(f"{where} must be {word} {bound} = {limit}; {_first(value, bad(value, limit))}.")
+        if limit is not None and np.shape(limit) in {(), value.shape}:
+            shown = bound if np.ndim(limit) or str(limit) == bound else f"{bound} = {limit}"
+            _refuse(where, f"must be {word} {shown}", value, bad(value, limit))
+
+
+def _array(where: str, given: Any) -> np.ndarray[Any, Any]:
+    try:
+        value = np.asarray(given)
+    except ValueError:
+        raise DataError(f"{where} has rows of different length.") from None
+    if value.dtype.kind not in "iuf":
+        raise DataError(f"{where} holds {value.dtype}; numbers are needed.")
+    return value
+
+
+def _refuse(where: str, wrong: str, value: np.ndarray[Any, Any], bad: np.ndarray[Any, Any]) -> None:
+    if np.any(bad):
+        raise DataError(f"{where} {wrong}; {_first(value, bad)}.")
 
 
 def _first(value: np.ndarray[Any, Any], bad: np.ndarray[Any, Any]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import os
-import tempfile
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ import xarray as xr
 from hbm_stan.errors import StorageError
 from hbm_stan.resources import cache_folder
 
-_KEEP = 4  # fits kept of one variant; the oldest go first
-_FORMAT = 1
+_KEEP = 4  # fits kept of one variant; those that were not used for longest go first
+_FORMAT = 2
+# After the end of the NetCDF file, where its readers do not look: the hash of all that stands before.
+_SEAL = re.compile(rb"\nhbm_stan fit, format (\d+), sha256 ([0-9a-f]{64})\n\Z")
+_SEAL_BYTES = 120
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,10 @@ class FitStore:
     folder: Path
 
     @classmethod
-    def for_user(cls) -> FitStore:
-        """The store in the user's cache folder, for notebooks."""
-        return cls(cache_folder("fits"))
+    def for_user(cls, *names: str) -> FitStore:
+        """A store in the user's cache folder, for notebooks: one for each family and dataset."""
+        with _storing(Path("fits")):
+            return cls(cache_folder("fits").joinpath(*(re.sub(r"[^\w-]", "_", name) for name in names)))
 
     def path(self, variant: str, key: str) -> Path:
         """Where a fit is kept."""
@@ -50,115 +56,163 @@ class FitStore:
         """Whether a fit of this key seems to be kept."""
         return self.path(variant, key).exists()
 
-    def lock(self, variant: str) -> filelock.BaseFileLock:
-        """Held while a fit is read, made and written: a second process waits and then finds the fit."""
-        self._make_folder()
-        return filelock.FileLock(self.folder / f".{variant}.lock")
+    @contextlib.contextmanager
+    def lock(self, variant: str, say: Callable[[str], None]) -> Iterator[None]:
+        """Held while a fit is made and written: a second process waits and then finds the fit."""
+        lock = filelock.FileLock(self.folder / f".{variant}.lock")
+        with _storing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                say(f"{variant}: another process is sampling it; waiting")
+                lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def read(self, variant: str, key: str) -> Kept | None:
-        """The fit of this key, or None where it is not kept whole."""
+        """The fit of this key, or None where it is not kept whole. Needs no lock: files are replaced, never changed."""
         path = self.path(variant, key)
-        if not path.exists():
-            return None
         try:
             kept = _read(path)
-        except (OSError, ValueError, KeyError, RuntimeError):
-            # Damaged by something outside: made again and overwritten, never believed.
+        except _UnusableError:
             return None
-        return kept if kept.key == key else None
+        if kept.key != key:
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used just now: evicted last
+        return kept
 
     def write(self, variant: str, kept: Kept) -> None:
-        """Keep a fit: written beside, then renamed, so that no reader ever sees half a file."""
-        self._make_folder()
+        """Keep a fit; call it with the lock held. Written beside, then renamed: no reader sees half a file."""
         path = self.path(variant, kept.key)
-        tree = kept.tree.copy()
-        tree.attrs["hbm_stan"] = json.dumps(
-            {"format": _FORMAT, "key": kept.key, "seconds": kept.seconds, "parts": dict(kept.parts)}
-        )
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=f".{variant}-", suffix=".writing")
-        os.close(handle)
-        try:
-            tree.to_netcdf(name, engine="h5netcdf", encoding=_encoding(tree))
-            os.replace(name, path)
-        except OSError as error:
-            raise StorageError(
-                f"{path}: the draws could not be written ({error.strerror or error}). Free some "
-                "space, or name another folder."
-            ) from error
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-        self._evict(variant, path)
+        beside = self.folder / f".{variant}.writing"  # the holder's of the lock; what a killed one left is overwritten
+        content = _sealed(kept)
+        with _storing(path):
+            try:
+                with beside.open("wb") as file, content.getbuffer() as view:
+                    file.write(view)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(beside, path)
+            finally:
+                beside.unlink(missing_ok=True)
+        for old in self._newest_first(variant)[_KEEP:]:
+            with contextlib.suppress(OSError):
+                old.unlink()
 
-    def why(self, variant: str, parts: Mapping[str, Any]) -> str:
-        """Why a fit has to be made: what differs from the newest one that is kept for this variant."""
-        newest = self._newest_first(variant)
-        if not newest:
+    def why(self, variant: str, key: str, parts: Mapping[str, Any]) -> str:
+        """Why a fit has to be made: its file is damaged, or what differs from the one that was used last."""
+        candidates = [path for path in (self.path(variant, key),) if path.exists()] or self._newest_first(variant)
+        if not candidates:
             return "no earlier draws"
         try:
-            before = _read(newest[0]).parts
-        except (OSError, ValueError, KeyError, RuntimeError):
-            return "the draws kept earlier cannot be read"
-        return "; ".join(_differences(before, parts)) or "the draws kept earlier cannot be read"
+            before = _read(candidates[0])
+        except _UnusableError as reason:
+            return str(reason)
+        return "; ".join(_differences(before.parts, parts)) or f"{candidates[0].name} holds another fit"
 
     def _newest_first(self, variant: str) -> list[Path]:
-        found = self.folder.glob(f"{variant}-{'[0-9a-f]' * 16}.nc")
-        return sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True)
+        found: dict[Path, int] = {}
+        for path in self.folder.glob(f"{variant}-{'[0-9a-f]' * 16}.nc"):
+            with contextlib.suppress(OSError):  # another process may just have removed it
+                found[path] = path.stat().st_mtime_ns
+        return sorted(found, key=lambda path: found[path], reverse=True)
 
-    def _evict(self, variant: str, keep: Path) -> None:
-        for path in self._newest_first(variant)[_KEEP:]:
-            if path != keep:
-                path.unlink(missing_ok=True)
-        for leftover in self.folder.glob(f".{variant}-*.writing"):
-            leftover.unlink(missing_ok=True)
 
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"{self.folder}: the folder for draws cannot be made ({error.strerror or error})."
-            ) from error
+class _UnusableError(Exception):
+    """A file does not give a fit; says why."""
+
+
+def _sealed(kept: Kept) -> io.BytesIO:
+    """The file of a fit: NetCDF and its seal.
+
+    Made in memory: HDF5 ends the whole process where it meets a full disk.
+    """
+    tree = kept.tree.copy()
+    tree.attrs["hbm_stan"] = json.dumps({"key": kept.key, "seconds": kept.seconds, "parts": kept.parts})
+    buffer = io.BytesIO()
+    tree.to_netcdf(buffer, engine="h5netcdf")
+    with buffer.getbuffer() as netcdf:
+        digest = hashlib.sha256(netcdf).hexdigest()
+    buffer.seek(0, io.SEEK_END)
+    buffer.write(f"\nhbm_stan fit, format {_FORMAT}, sha256 {digest}\n".encode())
+    return buffer
 
 
 def _read(path: Path) -> Kept:
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        tree.load()
-        loaded = tree.copy()
-    about = json.loads(loaded.attrs.pop("hbm_stan"))
-    if about["format"] != _FORMAT:
-        raise ValueError(f"format {about['format']}")
-    return Kept(loaded, about["parts"], about["key"], about["seconds"])
+    """The fit in a file; its hash is compared before HDF5 looks at it, for damage could make HDF5 crash or hang."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _UnusableError(f"{path.name} cannot be read ({error.strerror or error})") from error
+    seal = _SEAL.search(content, max(0, len(content) - _SEAL_BYTES))
+    if seal is None:
+        raise _UnusableError(f"{path.name} is damaged or was not written by hbm_stan")
+    if int(seal[1]) != _FORMAT:
+        raise _UnusableError(f"{path.name} was written by another version of hbm_stan, in another format")
+    netcdf = memoryview(content)[: seal.start()]
+    if hashlib.sha256(netcdf).hexdigest().encode() != seal[2]:
+        raise _UnusableError(f"{path.name} is damaged")
+    try:
+        tree = xr.load_datatree(io.BytesIO(netcdf), engine="h5netcdf")
+        about = json.loads(tree.attrs.pop("hbm_stan"))
+        return Kept(tree, about["parts"], about["key"], about["seconds"])
+    except Exception as error:  # whole, as its hash says, yet not understood: whatever the libraries call it
+        raise _UnusableError(f"{path.name} cannot be read by this version of xarray and h5netcdf ({error})") from error
 
 
-def _encoding(tree: xr.DataTree) -> dict[str, Any]:
-    # fletcher32: HDF5's own checksum, so that a flipped bit is an error on reading and not a number.
-    return {
-        node.path: {
-            name: {"fletcher32": True} for name, v in node.data_vars.items() if v.dtype.kind in "fiu" and v.ndim
-        }
-        for node in tree.subtree
-        if node.data_vars
-    }
+@contextlib.contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: draws cannot be kept there ({error.strerror or error}). Free some space, get the right to "
+            "write, or name another folder."
+        ) from error
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What changed, in words: ``prior of tau changed from half_cauchy(5) to half_normal(5)``."""
+    """What changed, in words: ``the prior of tau changed from half_cauchy(5) to half_normal(5)``."""
+    now = json.loads(json.dumps(now))  # as the kept ones are: lists, not tuples
     said = []
     if before["program"] != now["program"]:
         said.append("the Stan program or a file that it includes changed")
-    if before["data"] != now["data"]:
-        changed = [k for k in now["data"] if before["data"].get(k) != now["data"][k]]
+    if changed := _changed_values(before["data"], now["data"]):
         said.append(f"the data changed ({', '.join(changed)})")
-    for name, text in now["priors"].items():
-        old = before["priors"].get(name)
-        if old != text:
-            said.append(f"the prior of {name} changed from {old} to {text}")
-    said += [
-        f"{name} changed from {before['settings'].get(name)} to {value}"
-        for name, value in now["settings"].items()
-        if before["settings"].get(name) != value
+    priors = [
+        f"the prior of {name} changed from {before['priors'].get(name)} to {text}"
+        for name, text in now["priors"].items()
+        if before["priors"].get(name) != text
     ]
+    if not priors and (changed := _changed_values(before["prior values"], now["prior values"])):
+        priors = [f"the priors changed ({', '.join(changed)})"]
+    said += priors
+    said += [f"{change}" for change in _changed_values(before["settings"], now["settings"], "{} changed from {} to {}")]
     if before["engine"] != now["engine"]:
         said.append(f"the engine changed from {before['engine']} to {now['engine']}")
+    return said
+
+
+def _changed_values(before: Mapping[str, Any], now: Mapping[str, Any], words: str = "{} from {} to {}") -> list[str]:
+    """What differs: ``y[3] from -3.0 to 4.0`` (counted from 1), ``2 of 8 values of y``, ``J from 8 to 9``, ``y``."""
+    said = []
+    for name in [*now, *(name for name in before if name not in now)]:
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if not isinstance(old, list) and not isinstance(new, list):
+            said.append(words.format(name, old, new))
+        elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+            at = [i for i, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1]]
+            one = len(at) == 1 and not isinstance(new[at[0]], list)
+            place = f"{name}[{at[0] + 1}]"
+            said.append(
+                words.format(place, old[at[0]], new[at[0]]) if one else f"{len(at)} of {len(new)} values of {name}"
+            )
+        else:
+            said.append(name)
     return said

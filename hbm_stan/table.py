@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.errors import DataError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 FloatArray = npt.NDArray[np.float64]
-_DELIMITERS = (",", ";", "\t", "|")
-_MISSING = {"", "na", "n/a", "nan", "null", "none", ".", "-", "?"}
-_PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+
+# A table beyond this is none of groups and estimates; reading it could fill the memory.
+MAX_BYTES = 512 * 2**20
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SEP_LINE = re.compile(r'"?sep=([^\w\s".+-]|\t)"?[ \t]*(\r\n|\r|\n|\Z)', re.IGNORECASE)
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"), (codecs.BOM_UTF8, "UTF-8-sig"),
+)  # fmt: skip
+_UNMARKED = ("UTF-8", "cp1252")
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "<na>", "nat", ".", "-", "?"}
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u202f]\d{3})+([.,]\d+)?", re.ASCII)
 _SHOWN = 5  # how many bad rows a message names
+_WIDTH = 40  # how much of a cell it shows
 
 
 @dataclass(frozen=True)
@@ -55,168 +66,232 @@ class Table:
         """How a message names row ``i`` (counted from 0): by its line in the file, or by its number."""
         return f"line {self.lines[i]}" if self.lines is not None else f"row {i + 1}"
 
-    @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> Table:
-        """The table of a DataFrame; a categorical level without rows is an error."""
-        names = tuple(str(n) for n in frame.columns)
-        _refuse_repeated(names, "the DataFrame")
-        if len(frame) == 0:
-            raise DataError("The DataFrame has no rows.")
-        for name in frame.columns:
-            if str(frame[name].dtype) == "category":
-                used = set(frame[name].dropna().unique())
-                empty = [str(level) for level in frame[name].cat.categories if level not in used]
-                if empty:
-                    raise DataError(
-                        f"The DataFrame: column {str(name)!r} has {len(frame[name].cat.categories)} levels but "
-                        f"rows for only {len(used)}; level {empty[0]!r} has no rows. "
-                        "Drop it with .cat.remove_unused_categories()."
-                    )
-        return cls("the DataFrame", names, tuple(frame[n].tolist() for n in frame.columns))
+    def rows(self, rows: Sequence[int], name: str = "") -> str:
+        """How a message names several rows, with their cells in the column ``name`` if there is one."""
+        shown = [self.row(i) + (f": {shorten(self.column(name)[i])!r}" if name else "") for i in rows[:_SHOWN]]
+        return ", ".join(shown) + (f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else "")
 
     def labels(self, name: str) -> list[str]:
         """The cells of a column as text labels; an empty or missing one is an error."""
         labels = [_label(cell) for cell in self.column(name)]
+        place = f"{self.where}, column {name!r}"
         missing = [i for i, label in enumerate(labels) if label == ""]
         if missing:
-            raise DataError(f"{self.where}, column {name!r}: no label in {self._rows(missing)}. Every row needs one.")
+            raise DataError(f"{place}: no label in {self.rows(missing)}. Every row needs one.")
+        odd = [i for i, label in enumerate(labels) if "\0" in label or not _is_text(label)]
+        if odd:
+            raise DataError(f"{place}: a character that no text file can hold, in {self.rows(odd, name)}.")
         return labels
 
     def numbers(self, name: str) -> FloatArray:
         """The cells of a column as finite numbers, shape (rows,); what is none is an error naming its rows."""
         cells = self.column(name)
-        values = np.array([_number(cell, self.decimal_comma) for cell in cells], dtype=float)
+        values = np.array([number(cell, self.decimal_comma) for cell in cells], dtype=float)
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
-            raise DataError(self._bad_numbers(name, [int(i) for i in bad], cells))
+            raise DataError(self._bad_numbers(name, [int(i) for i in bad]))
         return values
 
-    def _bad_numbers(self, name: str, bad: list[int], cells: Sequence[Any]) -> str:
-        first = str(cells[bad[0]]).strip()
+    def _bad_numbers(self, name: str, bad: list[int]) -> str:
+        """The message on the first bad cell and those of its kind."""
+        cells = self.column(name)
         place = f"{self.where}, column {name!r}"
-        if first.lower() in _MISSING:
+        kind = _kind(cells[bad[0]])
+        alike = [i for i in bad if _kind(cells[i]) == kind]
+        if kind == "missing":
             return (
-                f"{place}: no value in {self._rows(bad)}. Rows with missing values are not dropped silently: "
+                f"{place}: no value in {self.rows(alike)}. Rows with missing values are not dropped silently: "
                 "fill them in or take them out of the file."
             )
-        if _is_infinite(first):
-            return f"{place}: {first!r} in {self._rows(bad)} is infinite. A finite number is needed."
-        advice = "A number is needed, such as 12, -3.5 or 1e-3."
-        if _DECIMAL_COMMA.fullmatch(first) or re.fullmatch(r"[+-]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?", first):
-            advice = "Write it with a decimal point and without thousands separators."
-        return f"{place}: {first!r} in {self._rows(bad)} is not a number. {advice}"
+        if kind == "infinite":
+            return f"{place}: not finite: {self.rows(alike, name)}. A finite number is needed."
+        advice = {
+            "grouped": "Write all numbers with a decimal point and without thousands separators.",
+            "truth": "Write 1 and 0 if numbers are meant.",
+            "text": "A number is needed, such as 12, -3.5 or 1e-3, in digits 0 to 9.",
+        }[kind]
+        if self.decimal_comma and kind == "grouped":
+            advice = f"Other cells of the table have decimal commas. {advice}"
+        return f"{place}: not a number: {self.rows(alike, name)}. {advice}"
 
-    def _rows(self, rows: list[int]) -> str:
-        shown = ", ".join(self.row(i) for i in rows[:_SHOWN])
-        return shown + (f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
+
+def shorten(text: Any) -> str:
+    """The text as a message shows it: cut where it is long."""
+    plain = str(text).strip()
+    return plain if len(plain) <= _WIDTH else plain[:_WIDTH] + "…"
 
 
 def _label(cell: Any) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+    if isinstance(cell, str):
+        return cell.strip()
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", errors="replace").strip()
+    if _kind(cell) == "missing":
         return ""
     # A column of whole numbers with a gap comes from pandas as 1.0, 2.0: the label is still "1".
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    text = str(cell).strip()
-    return "" if text in {"<NA>", "NaT"} else text
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
-def _number(cell: Any, decimal_comma: bool) -> float:
+def _is_text(label: str) -> bool:
+    return label.isascii() or not any("\ud800" <= c <= "\udfff" for c in label)
+
+
+def number(cell: Any, decimal_comma: bool = False) -> float:
     """The number in a cell, or NaN where there is none."""
     if not isinstance(cell, str):
         try:
-            return float(cell)
-        except (TypeError, ValueError):
+            return math.nan if isinstance(cell, bool | np.bool_) else float(cell)
+        except (TypeError, ValueError, OverflowError):
             return math.nan
-    text = cell.strip().replace("\u2212", "-")
-    if decimal_comma and _DECIMAL_COMMA.fullmatch(text):
-        text = text.replace(",", ".")
+    text = cell.strip().replace("\N{MINUS SIGN}", "-")
+    if decimal_comma:
+        return float(text.replace(",", ".")) if _DECIMAL_COMMA.fullmatch(text) else math.nan
     return float(text) if _PLAIN_NUMBER.fullmatch(text) else math.nan
 
 
-def _is_infinite(text: str) -> bool:
-    try:
-        return math.isinf(float(text))
-    except ValueError:
-        return False
+def _kind(cell: Any) -> str:
+    """What a cell that is no finite number is instead: missing, infinite, grouped (1,234), truth or text."""
+    text = str(cell).strip().replace("\N{MINUS SIGN}", "-")
+    if text.lower() in _MISSING:
+        return "missing"
+    if isinstance(cell, bool | np.bool_):
+        return "truth"
+    if text.lstrip("+-").lower() in {"inf", "infinity"}:
+        return "infinite"
+    if _PLAIN_NUMBER.fullmatch(text):
+        return "infinite" if math.isinf(float(text)) else "grouped"
+    return "grouped" if _THOUSANDS.fullmatch(text) or _DECIMAL_COMMA.fullmatch(text) else "text"
 
 
 def read_csv(path: Path) -> tuple[Table, str]:
     """The table in a CSV file and the sha256 of its bytes.
 
-    Understands UTF-8 with and without a byte-order mark, UTF-16, Windows-1252; comma, semicolon, tab or bar;
-    quoted labels with delimiters and line breaks; decimal commas where the delimiter is not a comma.
-    Raises DataError, naming file and line, for everything else.
+    Understands UTF-8 with and without a byte-order mark, UTF-16, UTF-32, Windows-1252; comma, semicolon, tab or bar,
+    or what a first line ``sep=`` names; quoted labels with delimiters and line breaks; decimal commas where the
+    delimiter is not a comma. Raises DataError, naming file and line, for everything else.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    if not raw.strip():
-        raise DataError(f"{path}: the file is empty. A CSV with a header line and rows is needed.")
+    raw = _bytes(path)
     text, notes = _decode(raw, path)
-    delimiter, text = _delimiter(text)
-    header, rows, lines = _records(text, delimiter, path)
-    _refuse_repeated(header, str(path))
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty. A CSV with a header line and rows is needed.")
+    sep = _SEP_LINE.match(text)
+    text = text[sep.end() :] if sep else text
+    delimiter = sep[1] if sep else max(_DELIMITERS, key=lambda d: len(_first_record(text, d)))
+    header, rows, lines = _records(_numbered(text, delimiter, 2 if sep else 1, path), path)
+    refuse_repeated(header, str(path))
     if not rows:
         raise DataError(f"{path}: the file has a header but no rows.")
     if delimiter != ",":
-        notes.append({";": "semicolons", "\t": "tabs", "|": "bars"}[delimiter] + " separate the columns")
-    table = Table(str(path), header, tuple(zip(*rows, strict=True)), lines, tuple(notes), delimiter != ",")
-    return table, hashlib.sha256(raw).hexdigest()
+        notes.append(f"{_DELIMITERS.get(delimiter, repr(delimiter))} separate the columns")
+    cells = tuple(zip(*rows, strict=True))
+    comma = delimiter != "," and any(_has_decimal_commas(column) for column in cells)
+    return Table(str(path), header, cells, lines, tuple(notes), comma), hashlib.sha256(raw).hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    if len(raw) > MAX_BYTES:
+        raise DataError(f"{path}: the file is larger than {MAX_BYTES // 2**20} MiB. Give a table with a row a group.")
+    return raw
 
 
 def _decode(raw: bytes, path: Path) -> tuple[str, list[str]]:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16"), ["read as UTF-16"]
-    try:
-        text = raw.decode("utf-8-sig")
-        notes: list[str] = []
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")
-        notes = ["not UTF-8: read as Windows-1252 (Latin-1)"]
+    marked = next((codec for mark, codec in _MARKS if raw.startswith(mark)), "")
+    text, codec = ("\0", "") if b"\0" in raw and not marked else _text(raw, (marked,) if marked else _UNMARKED, path)
     if "\0" in text:
-        raise DataError(f"{path}: this is not a text file (it holds zero bytes). Save the table as CSV.")
-    return text, notes
+        raise DataError(f"{path}: this is not a text file (it holds zero bytes). Save the table as CSV in UTF-8.")
+    notes = {"UTF-8": "", "UTF-8-sig": "", "cp1252": "not UTF-8: read as Windows-1252 (Latin-1)"}
+    note = notes.get(codec, f"read as {codec}")
+    return text, [note] if note else []
 
 
-def _delimiter(text: str) -> tuple[str, str]:
-    """The delimiter that splits the header into most columns, and the text without a ``sep=`` line."""
-    first, _, rest = text.partition("\n")
-    if re.fullmatch(r"sep=.\s*", first):
-        return first[4], rest
-    counts = {d: len(next(csv.reader(io.StringIO(text), delimiter=d), [])) for d in _DELIMITERS}
-    return max(_DELIMITERS, key=counts.__getitem__), text
+def _text(raw: bytes, codecs: Sequence[str], path: Path) -> tuple[str, str]:
+    """The text in the first of the codecs that it is, and which that was."""
+    at, seen = 0, raw
+    for codec in codecs:
+        try:
+            return raw.decode(codec), codec
+        except UnicodeDecodeError as error:
+            at, seen = error.start, error.object
+    raise DataError(
+        f"{path}, line {seen.count(b'\n', 0, at) + 1}: the byte 0x{seen[at]:02x} does not belong to "
+        f"{' or '.join(codecs)}. Save the table as CSV in UTF-8."
+    )
 
 
-def _records(text: str, delimiter: str, path: Path) -> tuple[tuple[str, ...], list[list[str]], list[int]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _reader(text: str, delimiter: str, strict: bool) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=strict)
+
+
+def _first_record(text: str, delimiter: str) -> list[str]:
+    try:
+        return next((record for record in _reader(text, delimiter, False) if any(map(str.strip, record))), [])
+    except csv.Error:
+        return []
+
+
+def _numbered(text: str, delimiter: str, first: int, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The records that are not blank, each with the line that it begins on."""
+    reader = _reader(text, delimiter, True)
+    start = first
+    try:
+        for record in reader:
+            if any(map(str.strip, record)):
+                yield start, record
+            start = reader.line_num + first
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {start}: a quote is opened and not closed, or stands inside a cell ({error}). "
+            "A quote inside quotes is written twice."
+        ) from error
+
+
+def _records(
+    numbered: Iterable[tuple[int, list[str]]], path: Path
+) -> tuple[tuple[str, ...], list[list[str]], list[int]]:
+    """The header, the rows and their lines; empty cells to the right of the last named column are cut off."""
     header: tuple[str, ...] = ()
     rows: list[list[str]] = []
     lines: list[int] = []
-    start = 1
-    try:
-        for record in reader:
-            if any(cell.strip() for cell in record):
-                if not header:
-                    header = tuple(cell.strip() for cell in record)
-                elif len(record) != len(header):
-                    raise DataError(
-                        f"{path}, line {start}: {len(record)} cells where the header has {len(header)} columns. "
-                        "A label that holds the delimiter must stand in double quotes."
-                    )
-                else:
-                    rows.append(record)
-                    lines.append(start)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {start}: a quote is opened and not closed, or stands inside a cell ({error})."
-        ) from error
+    for line, record in numbered:
+        if not header:
+            named = max(i for i, cell in enumerate(record) if cell.strip()) + 1
+            header = tuple(cell.strip() for cell in record[:named])
+            continue
+        if len(record) > len(header) and not any(map(str.strip, record[len(header) :])):
+            del record[len(header) :]
+        if len(record) != len(header):
+            raise DataError(_ragged(record, header, line, path))
+        rows.append(record)
+        lines.append(line)
     return header, rows, lines
 
 
-def _refuse_repeated(names: Sequence[str], where: str) -> None:
-    repeated = sorted({n for n in names if n and list(names).count(n) > 1})
+def _ragged(record: Sequence[str], header: Sequence[str], line: int, path: Path) -> str:
+    said = f"{path}, line {line}: {len(record)} cells where the header has {len(header)} column"
+    if len(header) == 1:
+        return f"{said} ({shorten(header[0])!r}). The first line must name the columns."
+    if len(record) < len(header):
+        return f"{said}s. Every row needs a cell for each column, if only an empty one."
+    return f"{said}s. A label that holds the delimiter must stand in double quotes; row names need a header too."
+
+
+def _has_decimal_commas(cells: Sequence[str]) -> bool:
+    """Whether a column, mostly of numbers, holds a comma that cannot separate thousands."""
+    commas = [cell.strip().replace("\N{MINUS SIGN}", "-") for cell in cells if "," in cell]
+    certain = any(_DECIMAL_COMMA.fullmatch(c) and not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", c) for c in commas)
+    return certain and 2 * sum(_kind(cell) in {"grouped", "missing"} for cell in cells) > len(cells)
+
+
+def refuse_repeated(names: Sequence[str], where: str) -> None:
+    """Raise DataError where two columns have one name; columns without a name cannot be asked for."""
+    repeated = [name for name, n in Counter(names).items() if name and n > 1]
     if repeated:
-        raise DataError(f"{where}: the column {repeated[0]!r} appears more than once. Column names must be unique.")
+        hint = " The first line must name the columns." if _PLAIN_NUMBER.fullmatch(repeated[0]) else ""
+        raise DataError(
+            f"{where}: the column {shorten(repeated[0])!r} appears more than once. Column names must be unique.{hint}"
+        )

@@ -2,12 +2,16 @@
 
 ``cmdstan`` and ``stanli`` are engines; ``engine`` runs a test on both. Without a CmdStan they skip, and fail
 where HBM_REQUIRE_ENGINE=1. Programs that CmdStan compiled stay in pytest's own cache folder by the hash of
-their text: nothing compiles twice, and ``pytest --cache-clear`` (or ``make clean``) forgets them.
+their text: nothing compiles twice, and ``pytest --cache-clear`` (or ``make clean``) forgets them. ``tiny_disk`` is a
+folder that is soon full.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,3 +74,15 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     """Both engines, one after the other."""
     chosen: Engine = request.getfixturevalue(request.param)
     return chosen
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB; needs the right to mount."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

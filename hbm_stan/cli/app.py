@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import hbm_stan
-from hbm_stan.cli.run import EngineOption, JsonOption, QuietOption, Run, SeedOption, guarded
+from hbm_stan.cli.run import EngineOption, JsonOption, QuietOption, Run, SeedOption, guarded, run_app
 
 if TYPE_CHECKING:
     from hbm_stan.fit import Fit
@@ -26,7 +27,7 @@ AnalysisArgument = Annotated[Path, typer.Argument(metavar="ANALYSIS", help="An a
 
 def main() -> None:
     """Run the command line."""
-    app()
+    run_app(lambda: app(prog_name="hbm"))
 
 
 @app.callback(invoke_without_command=True)
@@ -47,7 +48,7 @@ def report(
 ) -> None:  # fmt: skip
     """Fit, check, compare, predict, and write report.pdf and results.json. Exit code 1 if a check failed."""
     run = Run(engine, json, quiet, seed)
-    with guarded():
+    with guarded(run):
         from hbm_stan.cli.show import show_report
         from hbm_stan.report.build import report as make_report
 
@@ -61,7 +62,8 @@ def report(
 
 @app.command()
 def new(
-    context: typer.Context, data: Annotated[str, typer.Argument(help="A CSV file or a dataset folder.")],
+    context: typer.Context,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV file or a dataset folder.")],
     family: Annotated[str, typer.Option(help="The model family; `hbm families` lists them.")],
     to: Annotated[Path, typer.Option(help="The folder to write analysis.toml into.")],
     engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
@@ -72,12 +74,15 @@ def new(
     Name the column of each role of the family as an option: --group school --estimate effect --standard-error se.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded():
-        from hbm_stan.cli.roles import role_options
+    with guarded(run):
+        from hbm_stan.cli.roles import table_and_roles
         from hbm_stan.report.new import new_analysis
 
-        target = new_analysis(data, family, role_options(context.args, family), to, force=force, seed=seed)
-        run.show(f"{target} is written. Next: hbm report {to}")
+        # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
+        options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
+        table, roles = table_and_roles([data, *context.args], family, options)
+        target = new_analysis(table, family, roles, to, force=force, seed=seed)
+        run.show(f"{target} is written. Next: hbm report {shlex.quote(str(to))}")
         run.write_json({"analysis": str(target)})
 
 
@@ -93,7 +98,7 @@ def fit(
 ) -> None:  # fmt: skip
     """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/."""
     run = Run(engine, json, quiet, seed)
-    with guarded():
+    with guarded(run):
         from hbm_stan.cli.show import fits_as_dict, show_fits
 
         read = _read(analysis, seed)
@@ -112,7 +117,7 @@ def check(
 ) -> None:
     """Print the verdicts on every fit. Exit code 1 if a check failed: usable as a gate."""
     run = Run(engine, json, quiet, seed)
-    with guarded():
+    with guarded(run):
         from hbm_stan.cli.show import show_verdicts, verdicts_as_dict
         from hbm_stan.diagnose import check as check_fit
 
@@ -136,12 +141,15 @@ def compare(
 ) -> None:
     """Compare the variants by leave-one-out. Exit code 1 where a failed check or a high Pareto k withholds it."""
     run = Run(engine, json, quiet, seed)
-    with guarded():
+    with guarded(run):
         from hbm_stan.cli.show import show_comparison
         from hbm_stan.compare import compare as compare_fits
         from hbm_stan.diagnose import check as check_fit
+        from hbm_stan.errors import ComparisonError
 
         read = _read(analysis, seed)
+        if len(read.compared) < 2:
+            raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
         fits = _fits(run, read, read.compared)
         comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
         show_comparison(run, comparison)
@@ -156,7 +164,7 @@ def families(
 ) -> None:
     """List the model families, their variants and the roles that columns can play."""
     run = Run(engine, json, quiet, seed)
-    with guarded():
+    with guarded(run):
         from hbm_stan.cli.show import families_as_dict, show_families
         from hbm_stan.families import families as all_families
 
@@ -170,7 +178,7 @@ def doctor(
 ) -> None:
     """Say what is installed, which engine would be used, and what is missing. Exit code 3 if nothing can sample."""
     run = Run(engine, json, quiet, seed)
-    with guarded():
+    with guarded(run):
         from hbm_stan.cli.doctor import examine
 
         found = examine(engine)
@@ -184,7 +192,7 @@ def install_cmdstan(
 ) -> None:
     """Install CmdStan where CmdStanPy finds it, from the first source that answers; nothing if it is there."""
     run = Run(engine, json, quiet, seed)
-    with guarded():
+    with guarded(run):
         from hbm_stan.cli.doctor import install
 
         path, version = install(run)

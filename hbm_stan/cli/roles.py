@@ -1,28 +1,51 @@
-"""Options that name columns: ``--group school``; which there are depends on the family."""
+"""The words after `hbm new`: the table, and options that name columns (``--group school``), as the family has roles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.families import family as find_family
 
 
-def role_options(arguments: Sequence[str], family: str) -> dict[str, str]:
-    """Roles and columns from the options that are left over: ``--standard-error se`` or ``--standard-error=se``."""
-    roles = [r.name for r in find_family(family).roles]
+def table_and_roles(arguments: Sequence[str], family: str, options: Iterable[str] = ()) -> tuple[str, dict[str, str]]:
+    """The table, and role -> column from ``--standard-error se`` or ``--standard-error=se``, in any order.
+
+    ``arguments`` are the words that the command did not understand itself, ``options`` those that it did.
+    """
+    roles = {f"--{r.name.replace('_', '-')}": r.name for r in find_family(family).roles}
+    tables: list[str] = []
     columns: dict[str, str] = {}
     rest = list(arguments)
     while rest:
-        option = rest.pop(0)
-        name, equals, value = option.removeprefix("--").partition("=")
-        role = name.replace("-", "_")
-        if not option.startswith("--") or role not in roles:
-            offered = ", ".join(f"--{r.replace('_', '-')}" for r in roles)
-            raise ModelError(f"{option!r} is no option here. {nearest(role, roles)} The roles of {family}: {offered}.")
-        if not equals:
-            if not rest:
-                raise ModelError(f"--{name} needs the name of a column.")
-            value = rest.pop(0)
-        columns[role] = value
-    return columns
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            tables.append(word)
+            continue
+        option, equals, value = word.partition("=")
+        option = option.replace("_", "-")
+        if option not in roles:
+            raise ModelError(_unknown(word, family, roles, options))
+        if not equals and (not rest or rest[0].startswith("--")):
+            raise ModelError(f"{option} needs the name of a column (of one that begins with --: {option}=--name).")
+        column = value if equals else rest.pop(0)
+        if columns.setdefault(roles[option], column) != column:
+            raise ModelError(f"{option} is given twice: {columns[roles[option]]!r} and {column!r}.")
+    return _only(tables), columns
+
+
+def _unknown(word: str, family: str, roles: Iterable[str], options: Iterable[str]) -> str:
+    near = nearest(word.partition("=")[0], [*roles, *options])
+    hint = f" {near}" if near.startswith("Did you mean") else ""
+    return f"{word!r} is no option of hbm new.{hint} The roles of {family} are {', '.join(roles)}."
+
+
+def _only(tables: Sequence[str]) -> str:
+    if not tables:
+        raise ModelError("There is no table: hbm new DATA, where DATA is a CSV file or a dataset folder.")
+    if len(tables) > 1:
+        raise ModelError(
+            f"{tables[1]!r} is one word too many: hbm new takes one table only, here {tables[0]!r}. "
+            "A name with spaces stands in quotes."
+        )
+    return tables[0]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from hbm_stan.errors import HbmError
+from hbm_stan.errors import HbmError, nearest
 
 if TYPE_CHECKING:
     from hbm_stan.engines import Progress
@@ -33,10 +34,27 @@ SeedOption = Annotated[
     int | None, typer.Option("--seed", help="Seed, instead of the analysis's own.", min=0, max=2**31 - 1)
 ]
 
+
+class _Screen(Console):
+    """A console that goes on in silence where its reader went away (`| head`): files and exit codes still count."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more."""
+        self.quiet = True
+        _silence(self.file)
+
+
 # In a pipe or a file there is no edge to fold a table at.
-_WIDE = None if sys.stdout.isatty() else 500
-OUT = Console(highlight=False, soft_wrap=True, width=_WIDE)
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+_WIDE = None if sys.stdout is not None and sys.stdout.isatty() else 500
+# A label such as :smile: is a label.
+OUT = _Screen(highlight=False, soft_wrap=True, emoji=False, width=_WIDE)
+ERR = _Screen(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+def _silence(stream: IO[str]) -> None:
+    """Send what a stream still holds to nowhere, so that Python does not fail on it when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @dataclass
@@ -69,9 +87,9 @@ class Run:
         if self.json_path is not None:
             from hbm_stan.report.files import write_beside
 
-            write_beside(
-                self.json_path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-            )
+            text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            # Names of files that are not UTF-8 become JSON's own escapes.
+            write_beside(self.json_path, text.encode("utf-8", "backslashreplace"))
 
     @contextlib.contextmanager
     def sampling_progress(self) -> Iterator[Callable[[str], Progress | None]]:
@@ -106,17 +124,49 @@ Progress_ = Callable[[int, int, int], None]
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[None]:
-    """Turn a user's mistake, Ctrl-C or a closed pipe into a message and an exit code."""
+def guarded(run: Run) -> Iterator[None]:
+    """Refuse what could not end well before the work; turn an error or Ctrl-C into a message and an exit code."""
     try:
+        _check_options(run)
         yield
     except HbmError as error:
-        ERR.print(f"hbm: {error}", markup=False)
-        raise typer.Exit(error.exit_code) from None
+        raise typer.Exit(_said(str(error), error.exit_code)) from None
     except KeyboardInterrupt:
-        ERR.print("hbm: stopped. What was finished before is kept.", markup=False)
-        raise typer.Exit(130) from None
-    except BrokenPipeError:
-        # The reader went away (`hbm check ... | head`): nothing is left to say, not even at shutdown.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
+        raise typer.Exit(_said("stopped. What was finished before is kept.", 130)) from None
+    except MemoryError:
+        raise typer.Exit(_said("the memory of this machine is not enough. Ask for fewer draws.", 3)) from None
+    except OSError as error:
+        raise typer.Exit(_said(_system(error), 3)) from None
+
+
+def _check_options(run: Run) -> None:
+    from hbm_stan.engines import ENGINES
+
+    if run.engine not in ENGINES:
+        raise HbmError(f"--engine (or HBM_ENGINE): there is no engine {run.engine!r}. {nearest(run.engine, ENGINES)}")
+    if run.json_path is not None:
+        from hbm_stan.report.files import refuse_place
+
+        refuse_place(run.json_path, "--json")
+
+
+def _said(text: str, code: int) -> int:
+    ERR.print(f"hbm: {text}", markup=False)
+    return code
+
+
+def _system(error: OSError) -> str:
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}."
+
+
+def run_app(app: Callable[[], None]) -> None:
+    """Run the command line on streams of any encoding; a standard output that takes nothing more is exit code 3."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except OSError as error:
+        _silence(sys.stdout)
+        sys.exit(_said(_system(error), 3))

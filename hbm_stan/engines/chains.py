@@ -1,88 +1,153 @@
-"""Runs one process for each chain, as many at once as there are cores, and ends them all together."""
+"""Runs commands side by side, as many at once as there are cores, and ends them all together."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from hbm_stan.engines import Progress
+from hbm_stan.engines.stopping import orderly_stop
+from hbm_stan.engines.words import in_program, last_words
 from hbm_stan.errors import EngineError
+from hbm_stan.program import Program
 
+_LINES = 200  # the last lines of a command's output, kept for messages
+# Seconds: a signal that comes just as the main thread goes to sleep, or to another thread, does not wake it.
+_GLANCE = 0.1
 _ITERATION = re.compile(r"Iteration:\s*(\d+) / (\d+)")
-_NOISE = re.compile(r"^\s*(Iteration:|Gradient evaluation|1000 transitions|Adjust your|method =|$)")
-_WORDS = 12  # lines of Stan's own words in a message
 
 
 @dataclass(frozen=True)
-class Chain:
-    """One chain: its number, the command that runs it, and the file that it writes."""
+class Task:
+    """One command: what messages call it, the folder and the environment that it runs in."""
 
-    number: int
+    name: str
     command: Sequence[str]
-    output: Path
+    folder: Path | None = None
+    environment: Mapping[str, str] | None = None
 
 
-def run_chains(
-    program: str, chains: Sequence[Chain], total: int, progress: Progress | None, cores: int | None = None
-) -> None:
-    """Run the chains; raises EngineError in Stan's words if one fails. No process outlives this call."""
-    gate = threading.Semaphore(cores or os.cpu_count() or 1)
-    running: dict[int, subprocess.Popen[str]] = {}
-    ended: dict[int, tuple[int, list[str]]] = {}
-    stop = threading.Event()
+@dataclass(frozen=True)
+class Ended:
+    """A task that ended by itself: its exit code, negative for a signal, and the last lines that it wrote."""
 
-    def run(chain: Chain) -> None:
-        with gate:
-            if not stop.is_set():
-                ended[chain.number] = _run(chain, running, progress)
-
-    threads = [threading.Thread(target=run, args=(c,), daemon=True) for c in chains]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            # A join without a time-out would keep Ctrl-C waiting until the chain is done.
-            while thread.is_alive():
-                thread.join(0.1)
-    finally:
-        stop.set()
-        for process in list(running.values()):
-            if process.poll() is None:
-                process.terminate()
-        for process in list(running.values()):
-            process.wait()
-    _raise_failed(program, ended)
+    task: Task
+    code: int
+    lines: tuple[str, ...]
 
 
-def _run(chain: Chain, running: dict[int, subprocess.Popen[str]], progress: Progress | None) -> tuple[int, list[str]]:
-    # A session of its own, so that Ctrl-C reaches the chain through us only, once.
-    process = subprocess.Popen(
-        chain.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        text=True, start_new_session=True,
-    )  # fmt: skip
-    running[chain.number] = process
-    words: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        if match := _ITERATION.search(line):
-            if progress:
-                progress(chain.number, int(match[1]), int(match[2]))
-        elif not _NOISE.match(line):
-            words.append(line.rstrip())
-    return process.wait(), words
+Listener = Callable[[Task, str], None]
 
 
-def _raise_failed(program: str, ended: dict[int, tuple[int, list[str]]]) -> None:
-    failed = {number: result for number, result in sorted(ended.items()) if result[0] != 0}
-    if not failed:
-        return
-    number, (code, words) = next(iter(failed.items()))
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    said = "\n".join(words[-_WORDS:]) or "(nothing)"
-    raise EngineError(f"{program}: chain {number} of {len(ended)} {how}. Stan says:\n{said}")
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_together(tasks: Sequence[Task], listen: Listener, at_once: int | None = None) -> list[Ended]:
+    """The tasks that ended by themselves, in that order; the first that fails ends the others.
+
+    ``listen`` gets every line of output. Whatever ends this call, no process outlives it: Ctrl-C and SIGTERM raise
+    KeyboardInterrupt, and after ``kill -9`` a command ends with the next line that it writes, its pipe being gone.
+    """
+    crew = _Crew(listen)
+    with orderly_stop(), ThreadPoolExecutor(at_once or cores()) as pool:
+        try:
+            pending = {pool.submit(crew.run, task) for task in tasks}
+            while pending:
+                done, pending = wait(pending, _GLANCE, FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        finally:
+            crew.stop()
+    return crew.ended
+
+
+class _Crew:
+    """The processes at work; each is started, listened to and waited for by a thread of its own."""
+
+    def __init__(self, listen: Listener) -> None:
+        self.listen = listen
+        self.ended: list[Ended] = []
+        self._running: list[subprocess.Popen[str]] = []
+        self._stopped = False
+        self._lock = threading.RLock()
+
+    def run(self, task: Task) -> None:
+        process = self._start(task)
+        if process is None:
+            return
+        lines: deque[str] = deque(maxlen=_LINES)
+        try:
+            for line in process.stdout or ():
+                lines.append(line.rstrip())
+                self.listen(task, line)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            if process.stdout:
+                process.stdout.close()
+            code = process.wait()
+        with self._lock:
+            if not self._stopped:
+                self.ended.append(Ended(task, code, tuple(lines)))
+                if code != 0:
+                    self.stop()
+
+    def _start(self, task: Task) -> subprocess.Popen[str] | None:
+        with self._lock:
+            if self._stopped:
+                return None
+            try:
+                # A session of its own: Ctrl-C reaches it through us only, and one signal ends all that it started.
+                process = subprocess.Popen(
+                    task.command, cwd=task.folder, env=task.environment, stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
+                    start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                raise EngineError(f"{task.command[0]} cannot be started ({error.strerror or error}).") from error
+            self._running.append(process)
+            return process
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                if process.poll() is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+
+
+def run_chains(program: Program, chains: Sequence[Task], progress: Progress | None, at_once: int | None = None) -> None:
+    """Run chains, named by their numbers; raises EngineError in Stan's words if one fails."""
+
+    def listen(chain: Task, line: str) -> None:
+        if progress and (match := _ITERATION.search(line)):
+            progress(int(chain.name), int(match[1]), int(match[2]))
+
+    for ended in run_together(chains, listen, at_once):
+        if ended.code != 0:
+            raise EngineError(
+                f"{program.path}: chain {ended.task.name} of {len(chains)} {how_it_ended(ended.code)}. Stan says:\n"
+                + in_program(last_words(ended.lines), program)
+            )
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    if code == -signal.SIGKILL:
+        return "was ended by SIGKILL, as Linux does where memory runs out"
+    return f"was ended by {signal.Signals(-code).name}"

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-import os
-import shutil
-import subprocess
-import tempfile
+import platform
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from hbm_stan.engines import EngineDraws, Progress, Sampling, plain_data, sample_stats
-from hbm_stan.engines.chains import Chain, run_chains
-from hbm_stan.errors import EngineError
+from hbm_stan.engines.chains import Task, run_chains
+from hbm_stan.engines.cmdstan_compile import compile_programs
+from hbm_stan.engines.workplace import storing, work_folder
+from hbm_stan.errors import EngineError, StorageError
 from hbm_stan.program import Program
 from hbm_stan.resources import cache_folder
 
 _DIGITS = 17  # enough for a double to survive the trip through text
+_UPDATES = 50  # progress reports of a chain
+_LAST_LINE = b"(Total)"  # CmdStan ends its file with the seconds that it took in all
+_TAIL_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -43,83 +44,58 @@ class CmdStanEngine:
 
     def executable(self, program: Program) -> Path:
         """Where the compiled program is, or will be."""
-        return cache_folder("programs") / f"cmdstan-{self.version}" / program.sha256[:20] / program.name
+        with storing(Path()):
+            programs = cache_folder("programs")
+        # Executables look for libraries in the CmdStan that made them, and run on its kind of machine only.
+        place = hashlib.sha256(f"{self.path} {platform.machine()}".encode()).hexdigest()[:8]
+        return programs / f"cmdstan-{self.version}-{place}" / f"{program.name}-{program.sha256[:20]}"
 
     def build(self, programs: Sequence[Program], say: Callable[[str], None]) -> None:
         """Compile the programs that are not compiled yet, as many at once as there are cores."""
-        todo = [p for p in programs if not self.executable(p).exists()]
-        if not todo:
-            return
-        say(f"Compiling {len(todo)} Stan program{'s' * (len(todo) > 1)} with CmdStan {self.version}")
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            list(pool.map(self._compile, todo))
-
-    def _compile(self, program: Program) -> Path:
-        target = self.executable(program)
-        target.parent.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.parent.with_suffix(".lock")):
-            if target.exists():
-                return target
-            # Compiled beside and renamed: a half-written executable is never taken for a whole one.
-            with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix="compiling-") as folder:
-                source = Path(folder) / "new" / f"{program.name}.stan"
-                source.parent.mkdir()
-                source.write_text(program.code, encoding="utf-8")
-                self._make(program, source)
-                shutil.rmtree(target.parent, ignore_errors=True)
-                source.parent.rename(target.parent)
-        return target
-
-    def _make(self, program: Program, source: Path) -> None:
-        import cmdstanpy
-
-        cmdstanpy.utils.get_logger().setLevel(logging.CRITICAL)
-        cmdstanpy.set_cmdstan_path(str(self.path))
-        stanc = subprocess.run(
-            [str(self.path / "bin" / "stanc"), f"--o={os.devnull}", str(source)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if stanc.returncode != 0:
-            words = (stanc.stderr or stanc.stdout).replace(str(source), program.path.name).strip()
-            raise EngineError(f"{program.path} does not compile. The Stan compiler says:\n{words}")
-        try:
-            cmdstanpy.compile_stan_file(source, force=True)
-        except (ValueError, RuntimeError, OSError) as error:
-            tail = "\n".join(str(error).strip().splitlines()[-15:])
-            raise EngineError(f"{program.path}: the C++ compiler failed. It says:\n{tail}") from error
+        wanted = {self.executable(p): p for p in programs}
+        todo = {target: p for target, p in wanted.items() if not target.exists()}
+        if todo:
+            say(f"Compiling {len(todo)} Stan program{'s' * (len(todo) > 1)} with CmdStan {self.version}")
+            compile_programs(self.path, todo)
 
     def sample(
         self, program: Program, data: Mapping[str, Any], sampling: Sampling, progress: Progress | None = None
     ) -> EngineDraws:
         """Draw from the posterior of a program, chains side by side."""
-        executable = self._compile(program)
-        with tempfile.TemporaryDirectory(prefix="hbm-stan-") as name:
-            folder = Path(name)
-            (folder / "data.json").write_text(json.dumps(plain_data(data)))
-            chains = [_chain(i, executable, folder, sampling) for i in range(1, sampling.chains + 1)]
-            run_chains(program.path.name, chains, sampling.warmup + sampling.draws, progress)
-            return _read([c.output for c in chains], sampling)
+        self.build([program], lambda _text: None)
+        with work_folder() as folder:
+            with storing(folder):
+                (folder / "data.json").write_text(json.dumps(plain_data(data)))
+            outputs = [folder / f"chain-{i}.csv" for i in range(1, sampling.chains + 1)]
+            executable = self.executable(program)
+            chains = [_chain(i, executable, output, sampling) for i, output in enumerate(outputs, start=1)]
+            run_chains(program, chains, progress)
+            return _read(outputs, sampling)
 
 
-def _chain(number: int, executable: Path, folder: Path, sampling: Sampling) -> Chain:
-    output = folder / f"chain-{number}.csv"
+def _chain(number: int, executable: Path, output: Path, sampling: Sampling) -> Task:
     total = sampling.warmup + sampling.draws
     command = [
         str(executable), f"id={number}", "random", f"seed={sampling.seed}",
-        "data", f"file={folder / 'data.json'}",
-        "output", f"file={output}", f"sig_figs={_DIGITS}", f"refresh={max(1, total // 50)}",
+        "data", "file=data.json",
+        "output", f"file={output.name}", f"sig_figs={_DIGITS}", f"refresh={max(1, total // _UPDATES)}",
         "method=sample", f"num_samples={sampling.draws}", f"num_warmup={sampling.warmup}",
         "adapt", f"delta={sampling.adapt_delta}",
         "algorithm=hmc", "engine=nuts", f"max_depth={sampling.max_treedepth}",
     ]  # fmt: skip
-    return Chain(number, command, output)
+    return Task(str(number), command, output.parent)
 
 
 def _read(outputs: Sequence[Path], sampling: Sampling) -> EngineDraws:
     """The draws of all chains from CmdStan's CSV files."""
     import cmdstanpy
 
-    read = cmdstanpy.from_csv([str(o) for o in outputs])
+    _refuse_cut_off(outputs)
+    cmdstanpy.utils.get_logger().setLevel(logging.CRITICAL)
+    try:
+        read = cmdstanpy.from_csv([str(o) for o in outputs])
+    except (ValueError, OSError) as error:
+        raise EngineError(f"What CmdStan wrote cannot be read: {error}") from error
     shape = (read.chains, read.num_draws_sampling)
     if shape != (sampling.chains, sampling.draws):
         raise EngineError(f"CmdStan wrote {shape} draws where {(sampling.chains, sampling.draws)} were asked for.")
@@ -129,3 +105,21 @@ def _read(outputs: Sequence[Path], sampling: Sampling) -> EngineDraws:
         variables[name] = np.ascontiguousarray(joined, dtype=float).reshape(*shape, *joined.shape[1:])
     columns = {name: np.swapaxes(values, 0, 1) for name, values in read.method_variables().items()}
     return EngineDraws(variables, sample_stats(columns, sampling))
+
+
+def _refuse_cut_off(outputs: Sequence[Path]) -> None:
+    """CmdStan does not notice a full disk: it ends well, and its file just stops."""
+    for output in outputs:
+        if not _is_whole(output):
+            raise StorageError(
+                f"The draws were not written to their end: the disk of {output.parent.parent} is full. "
+                "Free some space there, or name another folder in TMPDIR."
+            )
+
+
+def _is_whole(output: Path) -> bool:
+    if not output.is_file():
+        return False
+    with output.open("rb") as file:
+        file.seek(max(0, output.stat().st_size - _TAIL_BYTES))
+        return _LAST_LINE in file.read()

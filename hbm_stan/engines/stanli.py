@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
@@ -13,6 +14,9 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.engines import EngineDraws, Progress, Sampling, plain_data, sample_stats
+from hbm_stan.engines.chains import cores
+from hbm_stan.engines.stopping import orderly_stop
+from hbm_stan.engines.words import in_program
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
@@ -41,30 +45,44 @@ class StanliEngine:
         try:
             return stanli.Model(stan_code=program.code, data=plain_data(data))
         except (RuntimeError, ValueError) as error:
-            raise EngineError(f"{program.path.name} does not compile with stanli:\n{str(error).strip()}") from error
+            raise EngineError(_refusal(program, str(error).strip())) from error
 
     def sample(
         self, program: Program, data: Mapping[str, Any], sampling: Sampling, progress: Progress | None = None
     ) -> EngineDraws:
         """Draw from the posterior of a program."""
-        model = self.model(program, data)
         total = sampling.warmup + sampling.draws
-        try:
-            with _listen(progress):
-                fit = model.sample(
-                    chains=sampling.chains,
-                    seed=sampling.seed,
-                    warmup=sampling.warmup,
-                    samples=sampling.draws,
-                    delta=sampling.adapt_delta,
-                    max_depth=sampling.max_treedepth,
-                    refresh=max(1, total // _UPDATES) if progress else 0,
-                )
-        except RuntimeError as error:
-            raise EngineError(f"{program.path.name}: sampling failed. Stan says:\n{str(error).strip()}") from error
-        return EngineDraws(
-            {name: _array(fit.draws(name)) for name in fit.variables}, sample_stats(_columns(fit), sampling)
-        )
+        with orderly_stop(), warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            model = self.model(program, data)
+            try:
+                with _listen(progress):
+                    fit = model.sample(
+                        chains=sampling.chains,
+                        seed=sampling.seed,
+                        warmup=sampling.warmup,
+                        samples=sampling.draws,
+                        delta=sampling.adapt_delta,
+                        max_depth=sampling.max_treedepth,
+                        parallel_chains=min(sampling.chains, cores()),
+                        refresh=max(1, total // _UPDATES) if progress else 0,
+                    )
+            except (RuntimeError, ValueError) as error:
+                words = in_program(str(error), program)
+                raise EngineError(f"{program.path}: sampling failed. Stan says:\n{words}") from error
+        variables = {name: _array(fit.draws(name)) for name in fit.variables}
+        messages = tuple(str(note.message) for note in notes)
+        return EngineDraws(variables, sample_stats(_columns(fit), sampling), messages)
+
+
+def _refusal(program: Program, said: str) -> str:
+    """What to say where stanli makes no model: the program is wrong, or it is too much for stanli, or the data are."""
+    words = in_program(said, program)
+    if "error in 'string', line" in said:
+        return f"{program.path} does not compile. The Stan compiler says:\n{words}"
+    if said.startswith("stanli compile"):
+        return f"{program.path}: the embedded engine cannot run this program; CmdStan can. stanli says:\n{words}"
+    return f"{program.path}: sampling cannot begin with these data. Stan says:\n{words}"
 
 
 def _array(values: Any) -> FloatArray:

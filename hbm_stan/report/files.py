@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import tempfile
@@ -34,6 +35,9 @@ def write_beside(path: Path, content: bytes) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        # A folder's rights would let it be replaced; its own rights say that it is to be kept.
+        raise PermissionError(errno.EACCES, "the file is write-protected")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".writing")
     try:
         with os.fdopen(handle, "wb") as file:

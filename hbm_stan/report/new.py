@@ -65,6 +65,7 @@ def _place(data: str, to: Path) -> str:
 def _text(
     family: Family, place: str, title: str, columns: Mapping[str, str], priors: Mapping[str, Prior], seed: int | None
 ) -> str:
+    variants = f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]"
     lines = [
         "# An analysis for hbm_stan. `hbm report` on this folder fits, checks, compares and writes report.pdf.",
         "# Every key is optional but for family, data and columns; what stands here are the defaults for these data.",
@@ -75,7 +76,7 @@ def _text(
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
-        f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]",
+        variants,
         *(f"#   {v.name}: {v.assumption} Parameterisation: {v.parameterisation}." for v in family.variants),
         "",
         "[columns]  # role = column",
@@ -89,14 +90,11 @@ def _text(
         "",
         "[sampling]",
         *(f"{name} = {value}  # {_SAMPLING_NOTES[name]}" for name, value in _sampling(seed).as_dict().items()),
-        "",
-        "[comparison]",
-        f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]  # compared on leave-one-out",
-        "",
-        "[prediction]",
+        "\n[comparison]",
+        f"{variants}  # compared on leave-one-out",
+        "\n[prediction]",
         "# standard_error = 10.0  # of the estimate in a new group; by default the median of the data",
-        "",
-        "[checks]",
+        "\n[checks]",
         "# Names of failed checks that must not withhold the conclusion; the report says so on page one. Checks are:",
         f"# {', '.join(CHECKS)}.",
         "waive = []",

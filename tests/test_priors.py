@@ -1,0 +1,111 @@
+"""Priors as text: what is understood, what is refused in words, and that no digit is lost."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate
+
+from hbm_stan.errors import ModelError
+from hbm_stan.families import family
+from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow, parse_prior
+
+LOCATION, SCALE, _ = family("normal_means").prior_rows
+POSITIVE = st.floats(min_value=1e-300, max_value=1e300)
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "distribution", "arguments"),
+    [
+        ("normal(0, 5)", LOCATION, "normal", (0, 5)),
+        (" Normal ( -1.5 ,2e1 ) ", LOCATION, "normal", (-1.5, 20)),
+        ("normal(\u22123, 1)", LOCATION, "normal", (-3, 1)),
+        ("half_cauchy(5)", SCALE, "half_cauchy", (5,)),
+        ("half-Cauchy(5)", SCALE, "half_cauchy", (5,)),
+        ("half_student_t(3, 2.5)", SCALE, "half_student_t", (3, 2.5)),
+        ("uniform(0, 100)", SCALE, "uniform", (0, 100)),
+    ],
+)
+def test_a_prior_is_read(text: str, row: PriorRow, distribution: str, arguments: tuple[float, ...]) -> None:
+    prior = parse_prior(text, row)
+    assert (prior.name, prior.distribution, prior.arguments) == (row.name, distribution, arguments)
+    assert not prior.default
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "words"),
+    [
+        ("", LOCATION, ("'' is not understood", "normal(location, scale)")),
+        ("normal", LOCATION, ("'normal' is not understood", "normal(location, scale)")),
+        ("normal(0, 5", LOCATION, ("is not understood",)),
+        ("normal(0, 5) + 1", LOCATION, ("is not understood",)),
+        ("normal((0), 5)", LOCATION, ("is not understood",)),
+        ("nromal(0, 5)", LOCATION, ("'nromal' is not offered", "Did you mean 'normal'?")),
+        ("cauchy(5)", SCALE, ("'cauchy' is not offered", "half_cauchy(scale)")),
+        ("exponential(1)", SCALE, ("'exponential' is not offered", "half_normal(scale)")),
+        ("normal(0, 5)", SCALE, ("'normal' is not offered", "Did you mean 'half_normal'?")),
+        ("normal(5)", LOCATION, ("takes 2 arguments (location, scale)", "got 1")),
+        ("normal()", LOCATION, ("takes 2 arguments", "got 0")),
+        ("normal(0, 5, 1)", LOCATION, ("takes 2 arguments", "got 3")),
+        ("half_normal(0, 5)", SCALE, ("takes 1 argument (scale)", "got 2")),
+        ("normal(0, five)", LOCATION, ("scale", "'five'", "must be a finite number")),
+        ("normal(0, )", LOCATION, ("scale", "must be a finite number")),
+        ("normal(1_0, 5)", LOCATION, ("location", "'1_0'")),
+        ("normal(١, 5)", LOCATION, ("location", "'١'")),
+        ("normal(0,5, 2)", LOCATION, ("got 3", "decimal point")),
+        ("normal(0, sd=5)", LOCATION, ("'sd=5'",)),
+        ("normal(nan, 5)", LOCATION, ("location", "'nan'")),
+        ("normal(0, inf)", LOCATION, ("scale", "'inf'")),
+        ("normal(0, 1e400)", LOCATION, ("scale", "'1e400'", "finite")),
+        ("normal(0, 0)", LOCATION, ("scale", "above zero", "'0'")),
+        ("normal(0, 1e-400)", LOCATION, ("scale", "above zero", "'1e-400'")),
+        ("half_cauchy(-5)", SCALE, ("scale", "above zero", "'-5'")),
+        ("half_student_t(-1, 5)", SCALE, ("degrees_of_freedom", "above zero", "'-1'")),
+        ("uniform(1, 5)", SCALE, ("starts at 0", "'1'")),
+        ("uniform(0, -5)", SCALE, ("upper", "above zero")),
+        ("uniform(5, 0)", SCALE, ("upper", "above zero")),
+        ("normal(0, 5)\nmore", LOCATION, ("is not understood",)),
+        ("x" * 5000, LOCATION, ("is not understood",)),
+    ],
+)
+def test_a_bad_prior_is_refused_in_words(text: str, row: PriorRow, words: tuple[str, ...]) -> None:
+    with pytest.raises(ModelError) as caught:
+        parse_prior(text, row)
+    message = str(caught.value)
+    assert message.startswith(f"Prior of {row.name}: ")
+    assert "\n" not in message
+    assert len(message) < 500
+    for word in words:
+        assert word in message, message
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), POSITIVE)
+def test_the_text_of_a_prior_gives_it_back(location: float, scale: float) -> None:
+    prior = Prior("mu", "normal", (location, scale))
+    assert parse_prior(prior.text, LOCATION).arguments == (location, scale)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(5.0, "5"), (0.25, "0.25"), (1e6, "1e+06"), (1.2345678, "1.2345678"), (-0.1, "-0.1")]
+)
+def test_the_text_is_as_short_as_it_can_be(value: float, text: str) -> None:
+    assert Prior("mu", "normal", (value, 1)).text == f"normal({text}, 1)"
+
+
+@pytest.mark.parametrize("distribution", sorted(set(DISTRIBUTIONS) - {"normal"}))
+def test_a_density_integrates_to_one_and_has_the_draws_it_says(distribution: str) -> None:
+    arguments = {"half_student_t": (3.0, 2.0), "uniform": (0.0, 2.0)}.get(distribution, (2.0,))
+    prior = Prior("tau", distribution, arguments)
+    upper = min(prior.upper, math.inf)
+    mass = integrate.quad(lambda x: float(np.exp(prior.log_density(x))), 0, upper, limit=200)[0]
+    assert mass == pytest.approx(1, abs=1e-6)
+    assert prior.log_density(-1.0) == -np.inf
+    draws = prior.draw(np.random.default_rng(1), 40_000)
+    below = integrate.quad(lambda x: float(np.exp(prior.log_density(x))), 0, 1.0)[0]
+    # Five standard errors of a share of 40,000 draws.
+    assert np.mean(draws <= 1) == pytest.approx(below, abs=5 * math.sqrt(below * (1 - below) / 40_000))
+    assert draws.min() >= 0
