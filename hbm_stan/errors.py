@@ -45,7 +45,8 @@ class ComparisonError(HbmError):
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """A sentence that names the nearest allowed name, or all of them where none is near."""
     names = list(allowed)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    folded = {n.casefold(): n for n in reversed(names)}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if close:
-        return f"Did you mean {close[0]!r}?"
+        return f"Did you mean {folded[close[0]]!r}?"
     return "Allowed: " + ", ".join(repr(n) for n in names) + "."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -95,8 +96,11 @@ def exact(
     return Exact(tau, np.exp(log_p - total), mean, 1 / precision, total, y, se)
 
 
+_leggauss = cache(np.polynomial.legendre.leggauss)
+
+
 def _nodes(tau_prior: str, tau_args: tuple[float, ...], nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    t, step = np.polynomial.legendre.leggauss(nodes)
+    t, step = _leggauss(nodes)
     end = tau_args[1] / (tau_args[1] + _C) if tau_prior == "uniform" else 1.0
     t, step = (t + 1) / 2 * end, step / 2 * end
     return _C * t / (1 - t), np.log(step * _C / (1 - t) ** 2)
@@ -107,7 +111,7 @@ def brute_force(
 ) -> dict[str, tuple[float, float]]:
     """Mean and sd of mu, tau and theta by two-dimensional quadrature over (mu, tau)."""
     tau, log_step = _nodes(tau_prior, tau_args, 300)
-    m, wm = np.polynomial.legendre.leggauss(300)
+    m, wm = _leggauss(300)
     mu, log_width = 8 + 150 * m, np.log(150 * wm)
     M, T = (a.ravel() for a in np.meshgrid(mu, tau, indexing="ij"))
     log_p = stats.norm.logpdf(M, *mu_prior) + TAU_PRIORS[tau_prior](*tau_args)(T)

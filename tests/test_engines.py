@@ -464,7 +464,7 @@ def test_without_a_compiler_auto_takes_stanli(bare: Path, tool: str) -> None:
 
 
 def test_an_unknown_engine_names_the_nearest() -> None:
-    with pytest.raises(EngineError, match="Did you mean 'cmdstan'"):
+    with pytest.raises(ModelError, match="Did you mean 'cmdstan'"):
         choose("cmdstann")
 
 

@@ -160,3 +160,13 @@ def test_default_priors_are_weak_on_the_scale_of_the_data() -> None:
     for name in points:
         assert hundredths[name].arguments == pytest.approx([100 * a for a in points[name].arguments])
     assert points["tau"].scale >= np.std(quadrature.Y, ddof=1) * 0.99
+
+
+def test_default_priors_are_centred_on_estimates_that_lie_far_from_zero() -> None:
+    # Rounding the centre by its own size once gave mu ~ normal(1000, 0.2) for estimates of 1012.3 to 1012.5.
+    from hbm_stan.fit import prepare_table
+
+    model = family("normal_means")
+    y = 1012.3 + 0.2 * np.arange(8) / 7
+    centre, scale = model.priors(prepare_table(model, dataset(y, np.full(8, 0.01))))["mu"].arguments
+    assert abs(centre - y.mean()) < 0.05 * scale

@@ -109,7 +109,7 @@ def choose(name: str = "auto") -> Engine:
     from hbm_stan.engines.install import find_cmdstan, toolchain_missing
 
     if name not in ENGINES:
-        raise EngineError(f"There is no engine {name!r}. {nearest(name, ENGINES)}")
+        raise ModelError(f"There is no engine {name!r}. {nearest(name, ENGINES)}")
     if name == "stanli":
         return _stanli()
     path = find_cmdstan()

@@ -39,7 +39,8 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative on the scale of the data: sd of the estimates, or their standard errors if larger."""
     y, se = table["estimate"], table["standard_error"]
     scale = _round(max(float(np.std(y, ddof=1)), float(np.median(se))))
-    centre = _round(float(np.average(y, weights=1 / se**2)), digits=2)
+    # To a hundredth of the scale: rounded by its own size, a centre of 1012.4 would become 1000.
+    centre = round(float(np.average(y, weights=1 / se**2)), 2 - math.floor(math.log10(scale)))
     said = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error)"
     return {
         "mu": Prior(
@@ -54,8 +55,9 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     }
 
 
-def _round(x: float, digits: int = 2) -> float:
-    return 0.0 if x == 0 else round(x, digits - 1 - math.floor(math.log10(abs(x))))
+def _round(x: float) -> float:
+    """A positive number to two digits."""
+    return round(x, 1 - math.floor(math.log10(x)))
 
 
 def _tau_prior(data: StanData) -> Prior:
