@@ -17,7 +17,7 @@ from processes import Child, until
 from hbm_stan.engines import Engine, EngineDraws, Sampling, choose
 from hbm_stan.engines.cmdstan import CmdStanEngine
 from hbm_stan.engines.stanli import StanliEngine
-from hbm_stan.errors import EngineError, HbmError, StorageError
+from hbm_stan.errors import EngineError, HbmError, ModelError, StorageError
 from hbm_stan.program import Program
 
 PROGRAMS = Path(__file__).parent / "programs"

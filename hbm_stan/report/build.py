@@ -87,7 +87,9 @@ def _make(
     write_pdf(made, figures, pdf)
     # results.json is written last and names the PDF's hash: together they are whole, or made again.
     made["report"] = {"inputs": inputs, "pdf_sha256": hashlib.sha256(pdf.read_bytes()).hexdigest()}
-    write_beside(results_file, (json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "replace"))
+    text = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # A folder's name need not be valid text; the report of it must be.
+    write_beside(results_file, text.encode("utf-8", "replace"))
     return made
 
 
