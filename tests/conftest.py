@@ -21,6 +21,8 @@ from hbm_stan.engines.cmdstan import CmdStanEngine
 from hbm_stan.engines.install import find_cmdstan, toolchain_missing
 from hbm_stan.engines.stanli import StanliEngine
 
+ROOT = Path(__file__).parent.parent
+
 
 @pytest.fixture(scope="session")
 def compiled_programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -86,3 +88,14 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small file system cannot be mounted here")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def analysis(tmp_path: Path) -> Path:
+    """A copy of the sample analysis, in a folder with a space, with its data beside it."""
+    folder = tmp_path / "eight schools"
+    folder.mkdir()
+    shutil.copy(ROOT / "data" / "eight_schools" / "data.csv", folder)
+    text = (ROOT / "reports" / "eight_schools" / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("../../data/eight_schools", "data.csv"))
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,6 @@ from typer.testing import CliRunner, Result
 from hbm_stan.cli.app import app
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def analysis(tmp_path: Path) -> Path:
-    folder = tmp_path / "schools"
-    folder.mkdir()
-    shutil.copy(ROOT / "data" / "eight_schools" / "data.csv", folder)
-    text = (ROOT / "reports" / "eight_schools" / "analysis.toml").read_text()
-    (folder / "analysis.toml").write_text(text.replace("../../data/eight_schools", "data.csv"))
-    return folder
 
 
 def hbm(*words: object) -> Result:

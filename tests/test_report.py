@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,17 +20,6 @@ PARAMETER = {
     "mean", "sd", "mcse_mean", "mcse_sd", "q05", "q50", "q95", "mcse_q05", "mcse_q50", "mcse_q95", "ess_bulk",
     "ess_tail", "rhat",
 }  # fmt: skip
-
-
-@pytest.fixture
-def analysis(tmp_path: Path) -> Path:
-    """A copy of the sample analysis with its data beside it."""
-    folder = tmp_path / "eight schools"
-    folder.mkdir()
-    shutil.copy(ROOT / "data" / "eight_schools" / "data.csv", folder)
-    text = (ROOT / "reports" / "eight_schools" / "analysis.toml").read_text()
-    (folder / "analysis.toml").write_text(text.replace("../../data/eight_schools", "data.csv"))
-    return folder
 
 
 class Counting:

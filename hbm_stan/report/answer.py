@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hbm_stan.fit import Fit
     from hbm_stan.report.analysis import Analysis
-    from hbm_stan.report.results import Findings
+    from hbm_stan.report.found import Findings
 
 # A tau below this share of the sd of the estimates is as good as none (decision-rules, pitfall 17: ours) ...
 NEAR_ZERO = 0.1

@@ -75,8 +75,9 @@ def _make(
     analysis: Analysis, fits: Mapping[str, Fit], inputs: str, tell: Callable[[str], None], pdf: Path, results_file: Path
 ) -> dict[str, Any]:
     from hbm_stan.report.figures import draw_figures
+    from hbm_stan.report.found import find
     from hbm_stan.report.pages import write_pdf
-    from hbm_stan.report.results import find, results
+    from hbm_stan.report.results import results
 
     tell("Checking, comparing, predicting")
     found = find(analysis, fits)

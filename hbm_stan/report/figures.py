@@ -12,7 +12,7 @@ from scipy.stats import binom, rankdata
 from hbm_stan.diagnose import parameters
 from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
-from hbm_stan.report.results import Findings
+from hbm_stan.report.found import Findings
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray
 

@@ -1,0 +1,51 @@
+"""The steps after sampling, taken together: diagnoses, comparison, prediction, shrinkage, predictive check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hbm_stan.compare import Comparison, check_pareto_k, compare
+from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.fit import Fit
+from hbm_stan.predict import NewGroup, PredictiveCheck, new_group, predictive_check, shrinkage_table
+from hbm_stan.report.analysis import Analysis
+from hbm_stan.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the steps after sampling found: diagnoses, comparison, prediction, shrinkage, predictive check."""
+
+    fits: Mapping[str, Fit]
+    diagnoses: Mapping[str, Diagnosis]
+    comparison: Comparison | None
+    new_group: NewGroup
+    shrinkage: pd.DataFrame
+    ppc: PredictiveCheck
+    withheld: bool
+
+    @property
+    def verdicts(self) -> dict[str, list[Verdict]]:
+        """All verdicts on each fit: on its sampling, on its leave-one-out, and on its replicated data."""
+        rows = {name: list(d.verdicts) for name, d in self.diagnoses.items()}
+        if self.comparison is not None:
+            for name, scored in self.comparison.pointwise.items():
+                rows[name].append(check_pareto_k(scored, self.fits[name].table.labels))
+        rows[self.ppc.variant].append(self.ppc.verdict)
+        return rows
+
+
+def find(analysis: Analysis, fits: Mapping[str, Fit]) -> Findings:
+    """Check, compare and predict; nothing is compared where a check failed and was not waived."""
+    diagnoses = {name: check(fit, analysis.waived) for name, fit in fits.items()}
+    main = fits[analysis.main_variant]
+    failed = any(d.status == "fail" for d in diagnoses.values())
+    compared = {name: fits[name] for name in analysis.compared if name in fits}
+    comparison = compare(compared, diagnoses) if len(compared) > 1 and not failed else None
+    return Findings(
+        fits, diagnoses, comparison, new_group(main, analysis.standard_error), shrinkage_table(fits, main.variant),
+        predictive_check(main), failed,
+    )  # fmt: skip
