@@ -53,8 +53,9 @@ def _with_unit(text: str, unit: str) -> str:
 
 
 def _interval(row: pd.Series[float]) -> str:
-    low, high = format_estimate(row["q05"], row["mcse_q05"]), format_estimate(row["q95"], row["mcse_q95"])
-    return f"90 % interval {low} to {high}"
+    # Both ends with the digits that the less certain one allows.
+    mcse = max(row["mcse_q05"], row["mcse_q95"])
+    return f"90 % interval {format_estimate(row['q05'], mcse)} to {format_estimate(row['q95'], mcse)}"
 
 
 def _average(fit: Fit, summary: pd.DataFrame, unit: str, *, complete: bool) -> str:
