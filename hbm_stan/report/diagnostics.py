@@ -38,6 +38,7 @@ _MATRIX_CELLS = 16  # a label in the table of all variants; the parameter table 
 _RULES = {  # check -> words before the limit
     "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
     "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
+    "Pareto k": "below ", "predictive check": "p at least ",
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def _number(name: str, value: float | None) -> str:
         return DASH
     if name == "R-hat":
         return format_rhat(value)
-    if name in {"E-BFMI", "MCSE"}:
+    if name in {"E-BFMI", "MCSE", "Pareto k", "predictive check"}:
         return fixed(value, 2)
     return format_count(value) if "ESS" in name or float(value).is_integer() else significant(value)
 

@@ -239,9 +239,8 @@ def _weight_note(c: dict[str, Any]) -> list[Block]:
         return []
     return [
         prose(
-            f"An {DASH} in the column of weights means: not given, because a difference is not distinguishable or a "
-            "variant is not ranked; a weight near 1 would look like a decision. Two variants are called "
-            f"distinguishable from an elpd difference of 4 and of two standard errors on. Pareto k is good below "
+            f"{DASH}: no weight where a difference is not distinguishable or a variant is not ranked. Distinguishable "
+            "means an elpd difference of at least 4 and of two standard errors. Pareto k is good below "
             f"{fixed(c['k_threshold'], 2)}; r_eff is 1, as in R's loo."
         )
     ]
