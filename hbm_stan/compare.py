@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 from hbm_stan.weights import stacking_weights
 
+# Vehtari et al. (2024), JMLR 25(72): above this k no practical number of draws makes PSIS reliable.
+MORE_DRAWS_HELP = 0.7
 KNOWN_GROUP = "a new observation in a known group (leave-one-out)"
 LEFT_OUT_GROUP = (
     "the estimate of a group that is left out: each group has one row, so leave-one-out leaves it out whole"
@@ -75,7 +77,7 @@ class Comparison:
     verdict: tuple[str, ...]
     withheld: bool
     k_threshold: float
-    pointwise: Mapping[str, Loo]
+    pointwise: Mapping[str, Loo] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison for JSON; where the ranking is withheld, without the differences that would rank."""
@@ -97,7 +99,7 @@ def standard_error(pointwise: FloatArray) -> float:
 
 def good_k(n_draws: int) -> float:
     """The Pareto k below which PSIS is reliable with this many draws: Vehtari et al. (2024), JMLR 25(72), eq. 13."""
-    return min(1 - 1 / math.log10(n_draws), 0.7)
+    return min(1 - 1 / math.log10(n_draws), MORE_DRAWS_HELP)
 
 
 def loo(fit: Fit) -> Loo:
@@ -112,8 +114,10 @@ def loo(fit: Fit) -> Loo:
     threshold, size = good_k(conditional.shape[0]), _n_parameters(fit)
     variant = fit.family.variant(fit.variant)
     exact = fit.family.exact_loo(fit.data, fit.variant)
-    if exact is not None:
+    if exact is not None and fit.family.one_row_per_group and variant.pooling == "no":
         return Loo(exact, lppd_i, None, threshold, "exact: its prior alone", size, fit.priors[variant.priors[0]].text)
+    if exact is not None:
+        return Loo(exact, lppd_i, None, threshold, "exact: closed form", size)
     route, log_lik = "PSIS", conditional
     if fit.family.one_row_per_group and variant.pooling == "partial":
         route = "PSIS, group effects integrated out"
@@ -137,11 +141,11 @@ def check_pareto_k(found: Loo, labels: Sequence[str]) -> Verdict:
         return Verdict("Pareto k", "pass", value, found.k_threshold)
     named = [label for label, high in zip(labels, found.high, strict=True) if high]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+    # More draws raise the threshold up to 0.7; beyond it they do not help (Vehtari et al. 2024).
+    advice = "Draw more." if value < MORE_DRAWS_HELP else "These observations surprise the model: look at them."
     hint = (
         f"Pareto k is too high for {len(named)} of {len(labels)} observations ({shown}): their leave-one-out "
-        "scores are unreliable and no ranking is given. Draw more where k is below 0.7; above, these "
-        "observations surprise "
-        "the model: look at them."
+        f"scores are unreliable and no ranking is given. {advice}"
     )
     return Verdict("Pareto k", "warn", value, found.k_threshold, hint, named[0])
 
@@ -173,8 +177,8 @@ def compare(fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis] | None =
     Raises ComparisonError for fewer than two fits or fits of different data, row order or outcome, and
     DiagnosticError for a fit that did not pass its checks and was not waived.
     """
-    if len(fits) < 2:
-        raise ComparisonError("A comparison needs two fits at least.")
+    if not isinstance(fits, Mapping) or len(fits) < 2:
+        raise ComparisonError("A comparison needs two fits at least, by name: what fit_variants gives.")
     _refuse_different_data(list(fits.values()))
     for name, fit in fits.items():
         (diagnoses[name] if diagnoses else check(fit)).require()

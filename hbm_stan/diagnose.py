@@ -6,6 +6,7 @@ which values may pass is decided here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -58,6 +59,10 @@ class Diagnosis:
 
 def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
     """The verdicts on a fit. A check named in ``waive`` keeps its status and no longer withholds the conclusion."""
+    if not isinstance(fit, Fit):
+        raise ModelError(
+            f"check takes one Fit, got {type(fit).__name__}: name one, as in check(fits['partial_pooling'])."
+        )
     waived = _known_checks(waive)
     names, draws = parameters(fit)
     summary = summarise(names, draws)
@@ -167,7 +172,7 @@ def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
     what = "means and medians" if kind == "bulk" else "the ends of intervals"
     hint = (
         f"{int((ess < threshold).sum())} of {len(ess)} parameters have a {kind} ESS below "
-        f"{threshold}; the lowest is {value:.0f} "
+        f"{threshold}; the lowest is {math.floor(value)} "
         f"({subject}): {what} are not reliable. Draw more, or use a parameterisation that mixes better."
     )
     return Verdict(f"{kind} ESS", "fail", value, threshold, hint, subject)

@@ -31,7 +31,7 @@ _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": 
 Reporter = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """Draws of one variant with all that made them. ``tree`` has ArviZ's groups and dims."""
 
@@ -49,6 +49,10 @@ class Fit:
     seconds: float
     reused: bool
     reason: str
+
+    def __repr__(self) -> str:
+        made = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
+        return f"<Fit {self.family.name}, {self.variant}: {len(self.table.labels)} groups, {made}>"
 
     @property
     def n_draws(self) -> int:
@@ -174,6 +178,11 @@ def jobs_of(
     engine: Engine,
 ) -> list[Job]:
     """The fits that these variants ask for, data and priors checked, nothing sampled yet."""
+    if not isinstance(dataset, Dataset):
+        found = type(dataset).__name__
+        raise DataError(
+            f"A Dataset is needed, got {found}: use hbm_stan.load(path, ...) or Dataset.from_frame(frame, ...)."
+        )
     table = prepare_table(family, dataset)
     chosen = family.priors(table, priors)
     return [_job(family, name, table, chosen, sampling, engine) for name in variants]

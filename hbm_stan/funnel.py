@@ -29,6 +29,8 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
     groups = _groups(draws[fit.family.group_quantity], flat, fit.table.labels)
     # By chance 5 % of them would lie there.
     funnel = inside >= _FEW and binom.sf(inside - 1, count, _LOW) < _CHANCE
+    if not inside:
+        return scale, "none of them in a funnel."
     sentence = f"{inside} of them with log {scale} in its lowest 5 %" + (": a funnel." if funnel else ".")
     return scale, sentence + (f" Groups whose values are squeezed together there: {groups}." if groups else "")
 

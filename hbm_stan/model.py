@@ -47,7 +47,7 @@ class Family:
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (draw, group)
     new_group(rng, population, variant)  group quantity of an unseen group, one draw for each posterior draw
     shrinkage_factor(draws, data)     weight of the population in each group's estimate, shape (draw, group)
-    exact_loo(data, variant)          log p(y_n | the other rows) where it needs no posterior, else None
+    exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form, else None
     support(data)                     bounded parameters of the programs -> (lower, upper)
     transformed(params, data)         parameters that the programs derive from standardised ones
     """

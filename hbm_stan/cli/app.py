@@ -145,13 +145,17 @@ def compare(
         from hbm_stan.cli.show import show_comparison
         from hbm_stan.compare import compare as compare_fits
         from hbm_stan.diagnose import check as check_fit
-        from hbm_stan.errors import ComparisonError
+        from hbm_stan.errors import ComparisonError, DiagnosticError
 
         read = _read(analysis, seed)
         if len(read.compared) < 2:
             raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
         fits = _fits(run, read, read.compared)
-        comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
+        try:
+            comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
+        except DiagnosticError as error:
+            run.write_json({"withheld": True, "verdict": [str(error)], "scores": []})
+            raise
         show_comparison(run, comparison)
         run.write_json(comparison.as_dict())
         if comparison.withheld:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def _number(value: float | None, name: str = "") -> str:
     if value is None or not np.isfinite(value):
         return "–"
     # Two decimals of R-hat would hide 1.0149 beside a limit of 1.01.
-    return f"{value:.3f}" if name in {"R-hat", "E-BFMI", "MCSE"} else f"{value:,.0f}"
+    return f"{value:.3f}" if name in {"R-hat", "E-BFMI", "MCSE"} else f"{floor(value):,}"
 
 
 def show_report(run: Run, made: Made) -> None:
@@ -50,6 +51,8 @@ def show_report(run: Run, made: Made) -> None:
     results = made.results
     for sentence in results["answer"]:
         run.show(Text(sentence))
+    if results["withheld"]:
+        run.show(*(Text(notice) for notice in results["notices"]))
     run.show(Text("Checks: ") + _status(results["status"]))
     engine = results["engine"]
     run.show(Text(f"Engine: {engine['name']} {engine['version']}"))
@@ -127,6 +130,7 @@ def show_comparison(run: Run, comparison: Comparison) -> None:
         table.add_row(s.variant, f"{s.elpd:.1f}", f"{s.se:.1f}", *gap, f"{s.p_loo:.1f}", weight, str(s.pareto_k_high))
     run.show(Text(f"Target: {comparison.target}. Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."))
     run.show(table, *(Text(f"{s.variant}: {s.route}.") for s in comparison.scores if s.route != "PSIS"))
+    run.show(*(Text(f"{s.variant}: {s.reading}") for s in comparison.scores if s.reading))
     run.show(*(Text(s) for s in comparison.verdict))
     if any(s.weight is None for s in comparison.scores):
         run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))

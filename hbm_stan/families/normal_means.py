@@ -122,11 +122,21 @@ def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
 
 
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    """Without pooling, leaving the only row of a group out leaves its prior: log N(y_j | location, scale^2 + se^2)."""
-    if variant != "no_pooling":
-        return None
-    location, scale = data["prior_theta"]
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), location, np.hypot(scale, np.asarray(data["se"]))))
+    """log p(y_j | the other rows) where it is a normal density in closed form (BDA3, section 2.5).
+
+    Without pooling, leaving the only row of a group out leaves its prior. With complete pooling, mu given the others is
+    normal. With partial pooling tau is in the way, and the answer is None.
+    """
+    y, variance = np.asarray(data["y"]), np.asarray(data["se"]) ** 2
+    if variant == "no_pooling":
+        location, scale = data["prior_theta"]
+        return np.asarray(norm.logpdf(y, location, np.sqrt(scale**2 + variance)))
+    if variant == "complete_pooling":
+        location, scale = data["prior_mu"]
+        precision = 1 / scale**2 + np.sum(1 / variance) - 1 / variance
+        mean = (location / scale**2 + np.sum(y / variance) - y / variance) / precision
+        return np.asarray(norm.logpdf(y, mean, np.sqrt(1 / precision + variance)))
+    return None
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:

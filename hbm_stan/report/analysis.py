@@ -159,7 +159,7 @@ def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Seq
     compared = _variants(file, "comparison.variants", value, family)
     for name in compared:
         if name not in variants:
-            raise ModelError(f"{file}: comparison.variants names {name!r}, which is not among variants.")
+            raise ModelError(f"{file}: comparison.variants names {name!r}, which is not among variants; change both.")
     if len(compared) < min(2, len(variants)):
         raise ModelError(
             f"{file}: comparison.variants must name two variants at least, found {value!r}. Leave the key out to "

@@ -34,7 +34,8 @@ class Findings:
         if self.comparison is not None:
             for name, scored in self.comparison.pointwise.items():
                 rows[name].append(check_pareto_k(scored, self.fits[name].table.labels))
-        rows[self.ppc.variant].append(self.ppc.verdict)
+        if not self.withheld:
+            rows[self.ppc.variant].append(self.ppc.verdict)
         return rows
 
 
