@@ -24,7 +24,8 @@ from hbm_stan.errors import DataError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, fit_variants, prepare_table
 from hbm_stan.report.analysis import Analysis
-from hbm_stan.report.results import find, results
+from hbm_stan.report.found import find
+from hbm_stan.report.results import results
 from hbm_stan.store import FitStore, Kept
 
 ROLES = {"group": "school", "estimate": "effect", "standard_error": "se"}
