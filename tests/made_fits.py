@@ -24,6 +24,27 @@ def small_dataset(
     return Dataset.from_frame(frame, {**COLUMNS, "estimate": outcome})
 
 
+def good_draws(
+    data: dict[str, Any], sampling: Sampling, location: float
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Independent draws of mu, tau, theta and what follows from them, and a sampler without a complaint."""
+    rng = np.random.default_rng(sampling.seed)
+    shape = (sampling.chains, sampling.draws)
+    y, se = np.asarray(data["y"]), np.asarray(data["se"])
+    mu, tau = rng.normal(location, 2, shape), np.abs(rng.normal(0, 3, shape)) + 0.01
+    theta = mu[..., None] + tau[..., None] * rng.normal(size=(*shape, len(y)))
+    log_lik = -0.5 * ((y - theta) / se) ** 2 - np.log(se) - 0.5 * np.log(2 * np.pi)
+    variables = {
+        "mu": mu, "tau": tau, "theta": theta, "log_lik": log_lik, "y_rep": rng.normal(theta, se), "lprior": 0 * mu - 1,
+    }  # fmt: skip
+    stats = {
+        "lp": rng.normal(size=shape), "acceptance_rate": np.full(shape, 0.9), "step_size": np.full(shape, 0.5),
+        "tree_depth": np.full(shape, 3.0), "n_steps": np.full(shape, 7.0), "diverging": np.zeros(shape),
+        "energy": rng.normal(size=shape), "reached_max_treedepth": np.zeros(shape),
+    }  # fmt: skip
+    return variables, stats
+
+
 class MadeEngine:
     """An engine in the shape of the Engine protocol that returns made draws: good ones, changed by ``fault``."""
 
@@ -41,26 +62,7 @@ class MadeEngine:
     def sample(self, program: Any, data: dict[str, Any], sampling: Sampling, progress: Any = None) -> EngineDraws:
         """Independent draws of everything, then the changes."""
         self.calls += 1
-        rng = np.random.default_rng(sampling.seed)
-        shape = (sampling.chains, sampling.draws)
-        j = data["J"]
-        mu, tau = rng.normal(3, 2, shape), np.abs(rng.normal(0, 3, shape)) + 0.01
-        theta = mu[..., None] + tau[..., None] * rng.normal(size=(*shape, j))
-        y, se = np.asarray(data["y"]), np.asarray(data["se"])
-        log_lik = -0.5 * ((y - theta) / se) ** 2 - np.log(se) - 0.5 * np.log(2 * np.pi)
-        variables = {
-            "mu": mu,
-            "tau": tau,
-            "theta": theta,
-            "log_lik": log_lik,
-            "y_rep": rng.normal(theta, se),
-            "lprior": mu * 0 - 1,
-        }
-        stats = {
-            "lp": rng.normal(size=shape), "acceptance_rate": np.full(shape, 0.9), "step_size": np.full(shape, 0.5),
-            "tree_depth": np.full(shape, 3.0), "n_steps": np.full(shape, 7.0), "diverging": np.zeros(shape),
-            "energy": rng.normal(size=shape), "reached_max_treedepth": np.zeros(shape),
-        }  # fmt: skip
+        variables, stats = good_draws(data, sampling, location=3)
         for name, change in self.changes.items():
             target = variables if name in variables else stats
             target[name] = np.array(change(target[name]), dtype=float)
