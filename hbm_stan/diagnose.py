@@ -7,7 +7,7 @@ which values may pass is decided here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -249,9 +249,3 @@ def _check_warmup(warmup: int) -> Verdict:
     short = warmup < MIN_WARMUP
     hint = f"A warm-up of {warmup} iterations is too short for Stan to adapt its metric."
     return Verdict("warm-up", "warn" if short else "pass", warmup, MIN_WARMUP, hint if short else "")
-
-
-def require_all(diagnoses: Mapping[str, Diagnosis]) -> None:
-    """Raise DiagnosticError for the first fit that did not pass."""
-    for diagnosis in diagnoses.values():
-        diagnosis.require()

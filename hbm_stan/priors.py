@@ -21,19 +21,16 @@ class Distribution:
     name: str
     arguments: tuple[str, ...]
     positive: tuple[str, ...]
-    title: str
 
 
 DISTRIBUTIONS: Mapping[str, Distribution] = {
     d.name: d
     for d in (
-        Distribution("normal", ("location", "scale"), ("scale",), "normal"),
-        Distribution("half_normal", ("scale",), ("scale",), "half-normal"),
-        Distribution("half_cauchy", ("scale",), ("scale",), "half-Cauchy"),
-        Distribution(
-            "half_student_t", ("degrees_of_freedom", "scale"), ("degrees_of_freedom", "scale"), "half-Student-t"
-        ),
-        Distribution("uniform", ("lower", "upper"), ("upper",), "uniform"),
+        Distribution("normal", ("location", "scale"), ("scale",)),
+        Distribution("half_normal", ("scale",), ("scale",)),
+        Distribution("half_cauchy", ("scale",), ("scale",)),
+        Distribution("half_student_t", ("degrees_of_freedom", "scale"), ("degrees_of_freedom", "scale")),
+        Distribution("uniform", ("lower", "upper"), ("upper",)),
     )
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -85,11 +84,9 @@ class Run:
     def write_json(self, value: Any) -> None:
         """The result as JSON, where it was asked for."""
         if self.json_path is not None:
-            from hbm_stan.report.files import write_beside
+            from hbm_stan.report.files import write_json
 
-            text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-            # Names of files that are not UTF-8 become JSON's own escapes.
-            write_beside(self.json_path, text.encode("utf-8", "backslashreplace"))
+            write_json(self.json_path, value, indent=2)
 
     @contextlib.contextmanager
     def sampling_progress(self) -> Iterator[Callable[[str], Progress | None]]:

@@ -69,7 +69,7 @@ def run_child(
 
 def _start(argv: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
     """A child in a session of its own: one signal then reaches make and every compiler below it."""
-    env = {k: v for k, v in os.environ.items() if k not in _OUTER_MAKE}
+    env = own_environment()
     # What a killed compiler or download leaves in its folder for temporary files goes when our folder goes.
     env |= {"PYTHONUNBUFFERED": "1", "TMPDIR": str(cwd)}
     return subprocess.Popen(
@@ -99,6 +99,11 @@ def _kill_group(child: subprocess.Popen[str]) -> None:
 def _tail(lines: Sequence[str]) -> str:
     shown = [line.rstrip() for line in lines if line.strip()][-_TAIL_LINES:]
     return " The end of its output:\n  " + "\n  ".join(shown) if shown else ""
+
+
+def own_environment() -> dict[str, str]:
+    """The environment without what an outer make hands down: that is meant for the outer makefile."""
+    return {k: v for k, v in os.environ.items() if k not in _OUTER_MAKE}
 
 
 def make_program() -> str:

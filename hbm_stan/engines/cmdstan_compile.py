@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from hbm_stan.engines.chains import Task, run_together
-from hbm_stan.engines.cmdstan_build import make_program
+from hbm_stan.engines.cmdstan_build import make_program, own_environment
 from hbm_stan.engines.words import in_program
 from hbm_stan.engines.workplace import storing, work_folder
 from hbm_stan.errors import EngineError
@@ -67,11 +67,8 @@ def _translate(cmdstan: Path, program: Program, source: Path) -> None:
 
 
 def _task(cmdstan: Path, target: Path, source: Path) -> Task:
-    # What an outer make hands down is meant for the outer makefile.
-    outer = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "GNUMAKEFLAGS")
-    environment = {k: v for k, v in os.environ.items() if k not in outer}
     # What a killed compiler leaves among the temporary files goes when our folder goes.
-    environment["TMPDIR"] = str(source.parent)
+    environment = own_environment() | {"TMPDIR": str(source.parent)}
     return Task(str(target), [make_program(), str(source.with_suffix(""))], cmdstan, environment)
 
 

@@ -38,11 +38,6 @@ def math(source: str) -> Span:
     return {"math": source}
 
 
-def strong(text: str) -> Span:
-    """Text that stands out."""
-    return {"strong": text}
-
-
 def mono(text: str) -> Span:
     """Monospaced text: names, hashes, commands."""
     return {"mono": text}

@@ -13,7 +13,7 @@ import hbm_stan
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.fit import Fit, fit_variants, jobs_of
 from hbm_stan.report.analysis import Analysis, read_analysis
-from hbm_stan.report.files import write_beside
+from hbm_stan.report.files import write_json
 
 _VariantProgress = Callable[[str], Progress | None]
 
@@ -88,9 +88,7 @@ def _make(
     write_pdf(made, figures, pdf)
     # results.json is written last and names the PDF's hash: together they are whole, or made again.
     made["report"] = {"inputs": inputs, "pdf_sha256": hashlib.sha256(pdf.read_bytes()).hexdigest()}
-    text = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    # A folder's name need not be valid text; the report of it must be.
-    write_beside(results_file, text.encode("utf-8", "replace"))
+    write_json(results_file, made, indent=1)
     return made
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import json
 import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from hbm_stan.errors import HbmError, StorageError
 
@@ -32,6 +34,12 @@ def write_beside(path: Path, content: bytes) -> None:
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror or error}).") from error
     _clear_leftovers(real)
+
+
+def write_json(path: Path, value: Any, indent: int) -> None:
+    """Write a plain value as JSON, all or nothing; what is not valid text (a folder's name) becomes JSON's escapes."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    write_beside(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _replace(path: Path, content: bytes) -> None:

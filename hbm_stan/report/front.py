@@ -20,7 +20,7 @@ from hbm_stan.report.blocks import (
 from hbm_stan.report.digits import counted, format_mcse, format_summary
 
 _MOST_SCALARS = 6
-MU, TAU = math("mu"), math("tau")
+MU = math("mu")
 
 
 def variant_title(results: dict[str, Any], name: str) -> str:
