@@ -112,29 +112,40 @@ def loo(fit: Fit) -> Loo:
     conditional = _log_lik(fit)
     lppd_i = np.asarray(logsumexp(conditional, axis=0)) - math.log(conditional.shape[0])
     threshold, size = good_k(conditional.shape[0]), _n_parameters(fit)
-    variant = fit.family.variant(fit.variant)
-    exact = fit.family.exact_loo(fit.data, fit.variant)
-    if exact is not None and fit.family.one_row_per_group and variant.pooling == "no":
-        return Loo(exact, lppd_i, None, threshold, "exact: its prior alone", size, fit.priors[variant.priors[0]].text)
+    one_row, family = fit.table.one_row_per_group, fit.family
+    exact = family.exact_loo(fit.data, fit.variant) if family.exact_loo is not None else None
+    if exact is not None and one_row and fit.pooling == "no":
+        prior = ", ".join(p.text for p in family.priors_of(fit.variant, fit.priors).values())
+        return Loo(exact, lppd_i, None, threshold, "exact: its prior alone", size, prior)
     if exact is not None:
         return Loo(exact, lppd_i, None, threshold, "exact: closed form", size)
     route, log_lik = "PSIS", conditional
-    if fit.family.one_row_per_group and variant.pooling == "partial":
-        route = "PSIS, group effects integrated out"
-        log_lik = fit.family.group_log_lik(fit.draws(*fit.family.population), fit.data)
+    integrated = "PSIS, group effects integrated out"
+    if fit.pooling == "partial" and one_row and family.group_log_lik is not None:
+        # One row a group, in any order: to the order of the rows.
+        route, log_lik = integrated, family.group_log_lik(fit.draws(), fit.data)[:, fit.table.group]
+    elif fit.pooling != "complete" and family.loo_log_lik is not None:
+        route, log_lik = integrated, family.loo_log_lik(fit.draws(), fit.data, fit.variant)
     elpd_i, pareto_k = _psis(log_lik)
+    if one_row and fit.pooling == "no":
+        prior = ", ".join(p.text for p in family.priors_of(fit.variant, fit.priors).values())
+        route = "PSIS, biased here: needs exact_loo()"
+        return Loo(elpd_i, lppd_i, pareto_k, threshold, route, size, prior or "as the program has it")
     return Loo(elpd_i, lppd_i, pareto_k, threshold, route, size)
 
 
 def _n_parameters(fit: Fit) -> int:
-    """Parameters of the model: the population's, and one for each group unless pooling is complete."""
-    groups = 0 if fit.family.variant(fit.variant).pooling == "complete" else len(fit.table.labels)
-    return groups + sum(name in fit.tree["posterior"] for name in fit.family.population)
+    """Parameters of the model: the population's, and those of each group unless pooling is complete."""
+    posterior = fit.tree["posterior"]
+    names = [n for n in fit.family.population if n in posterior]
+    if fit.pooling != "complete" and fit.family.group_quantity in posterior:
+        names.append(fit.family.group_quantity)
+    return sum(math.prod(posterior[n].shape[2:]) for n in names)
 
 
 def check_pareto_k(found: Loo, labels: Sequence[str]) -> Verdict:
     """Whether PSIS can be believed for every observation; an exact score needs no such check."""
-    if found.pareto_k is None:
+    if found.pareto_k is None or found.prior:
         return Verdict("Pareto k", "pass", None, found.k_threshold)
     value = float(np.max(found.pareto_k))
     if not found.high.any():
@@ -150,13 +161,23 @@ def check_pareto_k(found: Loo, labels: Sequence[str]) -> Verdict:
     return Verdict("Pareto k", "warn", value, found.k_threshold, hint, named[0])
 
 
+def has_log_lik(fit: Fit) -> bool:
+    """Whether the program gave the log density of each row; a user's own may not."""
+    return "log_likelihood" in fit.tree.children
+
+
 def _log_lik(fit: Fit) -> FloatArray:
+    if not has_log_lik(fit):
+        raise ComparisonError(
+            f"{fit.variant}: {fit.family.name} gives no {fit.family.log_lik}: it cannot be compared. Give the log "
+            "density of each row in generated quantities, or say in the family what the program calls it."
+        )
     values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
     bad = np.argwhere(~np.isfinite(values))
     if bad.size:
-        label = fit.table.labels[int(fit.table.group[int(bad[0][1])])]
+        label = fit.table.row_names[int(bad[0][1])]
         raise ComparisonError(
-            f"{fit.variant}: log_lik of group {label!r} is {values[tuple(bad[0])]} in draw {int(bad[0][0]) + 1}. "
+            f"{fit.variant}: log_lik of {label!r} is {values[tuple(bad[0])]} in draw {int(bad[0][0]) + 1}. "
             "A finite log density for every draw and observation is needed."
         )
     return values
@@ -183,7 +204,7 @@ def compare(fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis] | None =
     for name, fit in fits.items():
         (diagnoses[name] if diagnoses else check(fit)).require()
     pointwise = {name: loo(fit) for name, fit in fits.items()}
-    one_row = next(iter(fits.values())).family.one_row_per_group
+    one_row = next(iter(fits.values())).table.one_row_per_group
     return score(pointwise, LEFT_OUT_GROUP if one_row else KNOWN_GROUP)
 
 
@@ -241,8 +262,8 @@ def _groups_differ(a: Fit, b: Fit) -> str:
 
 
 def _outcomes_differ(a: Fit, b: Fit) -> str:
-    columns = tuple(f.table.dataset.columns[f.family.outcome] for f in (a, b))
-    if columns[0] == columns[1] or np.array_equal(a.data["y"], b.data["y"]):
+    columns = tuple(f.table.dataset.column(f.family.outcome(f.table)) for f in (a, b))
+    if columns[0] == columns[1] or np.array_equal(a.y, b.y):
         return ""
     return (
         f"outcome scales: the outcome is {columns[0]!r} in one and {columns[1]!r} in the other. "

@@ -22,6 +22,8 @@ _SOURCE_KINDS: dict[str, type] = {
     "title": str, "citation": str, "licence": str, "sha256": str, "rows": int, "columns": dict, "url": str, "note": str,
 }  # fmt: skip
 _LISTED = 20  # how many columns a message names
+# Role -> its column, or its columns where the role takes a list.
+Columns = Mapping[str, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Dataset:
     name: str
     table: Table
     sha256: str
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
     title: str = ""
     source: str = ""
     info: Mapping[str, ColumnInfo] = field(default_factory=dict)
@@ -59,8 +61,8 @@ class Dataset:
         """
         table = _table_of(frame)
         digest = hashlib.sha256(frame.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
-        mapping = {role: str(column) for role, column in {**(columns or {}), **roles}.items()}
-        for role, column in mapping.items():
+        mapping = _mapping({**(columns or {}), **roles})
+        for role, column in ((r, c) for r in mapping for c in _as_tuple(mapping[r])):
             if column not in table.names and column in map(str, frame.index.names):
                 raise DataError(
                     f"the DataFrame: {column!r}, the column for the role {role!r}, is the index. Make it a column "
@@ -68,9 +70,13 @@ class Dataset:
                 )
         return cls(name, table, digest, MappingProxyType(mapping))
 
-    def with_columns(self, columns: Mapping[str, str]) -> Dataset:
-        """The same data with roles mapped to these columns; a column that is not there is an error."""
-        for role, column in columns.items():
+    def with_columns(self, columns: Columns) -> Dataset:
+        """The same data with roles mapped to these columns; a column that is not there is an error.
+
+        A text with commas that is no column itself names several: ``"floor, uranium"``.
+        """
+        columns = {role: self._split(named) for role, named in columns.items()}
+        for role, column in ((r, c) for r in columns for c in _as_tuple(columns[r])):
             if not column or column not in self.table.names:
                 raise DataError(
                     f"{self.table.where}: there is no column {shorten(column)!r} for the role {role!r}. "
@@ -78,14 +84,35 @@ class Dataset:
                 )
         return replace(self, columns=MappingProxyType(dict(columns)))
 
+    def _split(self, named: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(named, str) and named not in self.table.names and "," in named:
+            return tuple(part.strip() for part in named.split(",") if part.strip())
+        return named
+
+    def listed(self, role: str) -> tuple[str, ...]:
+        """The columns of a role; none where the role has none."""
+        return _as_tuple(self.columns.get(role, ()))
+
+    def column(self, role: str) -> str:
+        """The column of a role that takes one, or an empty text."""
+        return next(iter(self.listed(role)), "")
+
     def unit(self, role: str) -> str:
         """The unit of the column that has this role, or an empty text."""
-        return self.info.get(self.columns.get(role, ""), ColumnInfo()).unit
+        return self.info.get(self.column(role), ColumnInfo()).unit
 
-    def meaning(self, role: str) -> str:
-        """What the column of this role means, or its name."""
-        column = self.columns.get(role, "")
+    def meaning(self, column: str) -> str:
+        """What a column means, or its name."""
         return self.info.get(column, ColumnInfo()).meaning or column
+
+
+def _as_tuple(columns: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else columns
+
+
+def _mapping(columns: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    """Role -> column, or columns where a list or tuple names several."""
+    return {r: tuple(map(str, c)) if isinstance(c, list | tuple) else str(c) for r, c in columns.items()}
 
 
 def _table_of(frame: Any) -> Table:
@@ -130,7 +157,7 @@ def listed(table: Table, wanted: str = "") -> str:
     return said
 
 
-def load(path: str | Path, columns: Mapping[str, str] | None = None, **roles: str) -> Dataset:
+def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: Any) -> Dataset:
     """A Dataset from a CSV file, a dataset folder (data.csv and source.toml), or a shipped dataset's name."""
     if not str(path):
         raise DataError("The data need a name: a CSV file, a dataset folder, or a data set that comes along.")
@@ -144,7 +171,7 @@ def load(path: str | Path, columns: Mapping[str, str] | None = None, **roles: st
         hint = f" {near}" if near.startswith("Did you mean") else " Download it first." if "://" in str(path) else ""
         raise DataError(f"{path}: no such file or folder. Data sets that come along: {', '.join(shipped)}.{hint}")
     dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)
-    mapping = {role: str(column) for role, column in {**(columns or {}), **roles}.items()}
+    mapping = _mapping({**(columns or {}), **roles})
     return dataset.with_columns(mapping) if mapping else dataset
 
 

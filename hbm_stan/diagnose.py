@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
-from hbm_stan.fit import Fit
+from hbm_stan.fit import Fit, element_names
 from hbm_stan.funnel import where_divergences_sit
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
@@ -93,22 +93,21 @@ def _known_checks(waive: Iterable[str]) -> set[str]:
 
 def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
     """Names, group parameters by label (``theta[A]``), and draws of all parameters, shape (parameter, chain, draw)."""
+    posterior = fit.tree["posterior"].data_vars
     # What is no parameter, or repeats one draw for draw, would be counted twice.
-    skipped = {"lprior", f"{fit.family.population_scale}_raw"}
-    if fit.family.variant(fit.variant).pooling == "complete":
+    skipped = {"lprior", *fit.family.hidden, *(f"{name}_raw" for name in posterior)}
+    if fit.pooling == "complete":
         skipped.add(fit.family.group_quantity)
     names: list[str] = []
     columns: list[FloatArray] = []
-    for name, variable in fit.tree["posterior"].data_vars.items():
-        if name in skipped:
-            continue
-        values = np.asarray(variable.values, dtype=float)
-        if values.ndim == 2:
-            names.append(str(name))
-            columns.append(values[None])
-        else:
-            names += [f"{name}[{label}]" for label in variable.coords["group"].values]
-            columns.append(np.moveaxis(values, 2, 0))
+    for name, variable in posterior.items():
+        if name not in skipped:
+            values = np.asarray(variable.values, dtype=float)
+            elements = np.moveaxis(values.reshape(*values.shape[:2], -1), 2, 0)
+            # A term that does not vary between groups, by the variant's assumption, has a tau of 0 and no correlation.
+            kept = (elements != 0).any(axis=(1, 2)) if name in fit.family.population else np.full(len(elements), True)
+            names += [n for n, keep in zip(element_names(str(name), variable), kept, strict=True) if keep]
+            columns.append(elements[kept])
     return names, np.concatenate(columns)
 
 

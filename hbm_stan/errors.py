@@ -45,6 +45,8 @@ class ComparisonError(HbmError):
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """A sentence that names the nearest allowed name, or all of them where none is near."""
     names = list(allowed)
+    if not names:
+        return "There are none."
     folded = {n.casefold(): n for n in reversed(names)}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if close:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,19 +16,22 @@ import numpy as np
 import xarray as xr
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, choose, plain_data
+from hbm_stan.engines import Engine, Progress, Sampling, choose, plain_data
 from hbm_stan.errors import DataError
 from hbm_stan.families import family as find_family
-from hbm_stan.model import Draws, Family, StanData, posterior_draws
+from hbm_stan.model import Family, StanData, posterior_draws
 from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
+from hbm_stan.table import FloatArray
+from hbm_stan.tree import draws_tree
 
 # Draws kept of one fit: beyond this the tree would not fit into the memory of a usual machine.
 MAX_KEPT_BYTES = 4 * 2**30
-# Engines return floats; these are what ArviZ has them as.
-_STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
+# From here on group effects, log_lik and y_rep are drawn in NumPy after sampling: a program draws them at every
+# iteration and writes them out as text, which takes longer than sampling does.
+MANY_ROWS, MANY_GROUPS = 5000, 1000
 
 Reporter = Callable[[str], None]
 
@@ -65,9 +70,14 @@ class Fit:
         return posterior_draws(posterior, names or [str(name) for name in posterior.data_vars])
 
     @property
-    def population(self) -> Draws:
-        """Draws of the population's parameters and of the group quantity."""
-        return self.draws(*self.family.population, self.family.group_quantity)
+    def pooling(self) -> str:
+        """What the variant assumes: complete, no or partial."""
+        return self.family.variant(self.variant).pooling
+
+    @property
+    def y(self) -> FloatArray:
+        """The observed outcome, shape (rows,)."""
+        return np.asarray(self.data[self.family.observed], dtype=float)
 
 
 @dataclass(frozen=True)
@@ -95,12 +105,21 @@ class Job:
         return {
             "program": self.program.sha256,
             "data": {"groups": list(self.table.labels), **{k: v for k, v in data.items() if k not in priors}},
-            "priors": {name: self.priors[name].text for name in self.family.variant(self.variant).priors},
+            "priors": {name: p.text for name, p in self.family.priors_of(self.variant, self.priors).items()},
             # Texts are rounded and may leave out what prepare() makes of them: the numbers decide.
             "prior values": {k: v for k, v in data.items() if k in priors and _reads(self.program, k)},
             "settings": self.sampling.as_dict(),
             "engine": f"{self.engine.name} {self.engine.version}",
+            **self._own(),
         }
+
+    def _own(self) -> dict[str, Any]:
+        """Of a user's own family: how the draws are named, and its code where that draws what the program left out."""
+        family = self.family
+        if not family.source:
+            return {}
+        names = {"dims": {k: list(v) for k, v in family.dims.items()}, "log_lik": family.log_lik, "y_rep": family.y_rep}
+        return {"names": names, "family": family.source if self.data.get("generate") == 0 else ""}
 
     @property
     def key(self) -> str:
@@ -192,17 +211,25 @@ def _job(
     family: Family, variant: str, table: Prepared, priors: Mapping[str, Prior], sampling: Sampling, engine: Engine
 ) -> Job:
     program = family.program(variant)
-    data = {**family.prepare(table, priors), "use_likelihood": 1}
+    data = family.stan_data(table, priors, variant, generate=not _is_large(family, table))
     check_data(program, data)
-    size = sampling.chains * sampling.draws * 8 * sum(len(table.labels) for dims in family.dims.values() if dims)
+    lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
+    values = sum(math.prod(lengths.get(d, 1) for d in dims) for dims in family.dims.values())
+    size = sampling.chains * sampling.draws * 8 * values
     if size > MAX_KEPT_BYTES:
         raise DataError(
-            f"{table.dataset.table.where}: {len(table.labels):,} groups with "
+            f"{table.dataset.table.where}: {len(table.labels):,} groups in {len(table.group):,} rows with "
             f"{sampling.chains * sampling.draws:,} draws "
             f"would need about {size / 2**30:,.0f} GiB of memory; the limit is {MAX_KEPT_BYTES / 2**30:.0f} GiB. "
             "Ask for fewer draws, or combine groups."
         )
     return Job(family, variant, table, priors, sampling, engine, program, data)
+
+
+def _is_large(family: Family, table: Prepared) -> bool:
+    """Whether group effects, log_lik and y_rep are drawn after sampling; the family must know how."""
+    many = len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS
+    return many and family.draw_groups is not None and family.pointwise is not None and family.simulate is not None
 
 
 def _run(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
@@ -222,7 +249,8 @@ def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None)
     started = time.perf_counter()
     draws = job.engine.sample(job.program, job.data, job.sampling, progress)
     seconds = time.perf_counter() - started
-    kept = Kept(_tree(job, draws), job.parts, job.key, seconds)
+    tree = draws_tree(job.family, job.table, job.data, draws, job.sampling.seed)
+    kept = Kept(tree, job.parts, job.key, seconds)
     store.write(job.variant, kept)
     return _fit(job, kept, reused=False, reason=reason)
 
@@ -234,29 +262,15 @@ def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
     )  # fmt: skip
 
 
-def _tree(job: Job, draws: EngineDraws) -> xr.DataTree:
-    """The draws as ArviZ wants them: posterior, posterior_predictive, log_likelihood, sample_stats, data."""
-    groups: dict[str, dict[str, Any]] = {"posterior": {}, "posterior_predictive": {}, "log_likelihood": {}}
-    for name, values in draws.variables.items():
-        group = {"y_rep": "posterior_predictive", "log_lik": "log_likelihood"}.get(name, "posterior")
-        groups[group]["y" if group != "posterior" else name] = values
-    dims = {**job.family.dims, "y": job.family.dims["log_lik"]}
-    coords = {"group": list(job.table.labels)}
-    sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
-    stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in draws.sample_stats.items()}
-    sets["sample_stats"] = _dataset(stats, {}, {})
-    observed = xr.Dataset({"y": (dims["y"], np.asarray(job.data["y"]))}, coords)
-    constant = {
-        k: (("group",), np.asarray(v))
-        for k, v in job.data.items()
-        if k != "y" and np.ndim(v) == 1 and len(v) == len(coords["group"]) and not k.startswith("prior_")
-    }
-    sets["observed_data"], sets["constant_data"] = observed, xr.Dataset(constant, coords)
-    return xr.DataTree.from_dict(sets)
+def element_names(name: str, variable: Any) -> list[str]:
+    """The name of each element of a variable in C order: ``mu``, ``theta[A]``, ``theta[A, floor]``."""
+    labels = [_labels(variable, dim) for dim in variable.dims[2:]]
+    return [f"{name}[{', '.join(element)}]" if element else name for element in itertools.product(*labels)]
 
 
-def _dataset(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any]) -> xr.Dataset:
-    arrays = {name: (("chain", "draw", *dims.get(name, ())), array) for name, array in values.items()}
-    used = {d for axes, _ in arrays.values() for d in axes}
-    dataset = xr.Dataset(arrays, {d: c for d, c in coords.items() if d in used})
-    return dataset.assign_coords({d: np.arange(dataset.sizes[d]) for d in ("chain", "draw")})
+def _labels(variable: Any, dim: str) -> list[str]:
+    return (
+        [str(c) for c in variable.coords[dim].values]
+        if dim in variable.coords
+        else list(map(str, range(1, variable.sizes[dim] + 1)))
+    )

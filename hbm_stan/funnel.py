@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from hbm_stan.fit import Fit
+from hbm_stan.fit import Fit, element_names
 from hbm_stan.table import FloatArray
 
 _LOW = 0.05  # "its lowest 5 %"
@@ -19,25 +19,29 @@ _SHOWN = 3  # groups named
 def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[str, str]:
     """The parameter to look at and a sentence: ``71 of them with log tau in its lowest 5 %: a funnel.``"""
     flat = diverging.reshape(-1).astype(bool)
-    scale = fit.family.population_scale
-    draws = fit.draws(scale, fit.family.group_quantity)
+    scale, quantity = fit.family.population_scale, fit.family.group_quantity
+    draws = fit.draws(scale, quantity)
     if scale not in draws:
         return "", "they are spread over the posterior."
-    # The lowest 5 % of the draws of tau are the lowest 5 % of log tau.
-    low = draws[scale] <= np.quantile(draws[scale], _LOW)
-    inside, count = int((low & flat).sum()), int(flat.sum())
-    groups = _groups(draws[fit.family.group_quantity], flat, fit.table.labels)
+    names = element_names(scale, fit.tree["posterior"][scale])
+    # The lowest 5 % of the draws of tau are the lowest 5 % of log tau; of several terms, the one with most of them.
+    taus = draws[scale].reshape(len(flat), -1)
+    low = taus <= np.quantile(taus, _LOW, axis=0)
+    term = int((low & flat[:, None]).sum(axis=0).argmax())
+    inside, count = int((low[:, term] & flat).sum()), int(flat.sum())
     # By chance 5 % of them would lie there.
     funnel = inside >= _FEW and binom.sf(inside - 1, count, _LOW) < _CHANCE
     if not inside:
         return scale, "none of them in a funnel."
-    sentence = f"{inside} of them with log {scale} in its lowest 5 %" + (": a funnel." if funnel else ".")
-    return scale, sentence + (f" Groups whose values are squeezed together there: {groups}." if groups else "")
+    sentence = f"{inside} of them with log {names[term]} in its lowest 5 %" + (": a funnel." if funnel else ".")
+    theta = draws[quantity].reshape(len(flat), len(fit.table.labels), -1) if quantity in draws else None
+    groups = "" if theta is None else _groups(theta[..., min(term, theta.shape[2] - 1)], flat, fit.table.labels)
+    return names[term], sentence + (f" Groups whose values are squeezed together there: {groups}." if groups else "")
 
 
 def _groups(theta: FloatArray, diverging: np.ndarray[Any, Any], labels: tuple[str, ...]) -> str:
     """The groups whose values spread least in divergent draws against the others: the funnel's neck."""
-    if min(diverging.sum(), (~diverging).sum()) < 10 or theta.ndim != 2:
+    if min(diverging.sum(), (~diverging).sum()) < 10:
         return ""
     ratio = theta[diverging].std(axis=0) / theta[~diverging].std(axis=0)
     order = np.argsort(ratio)[:_SHOWN]

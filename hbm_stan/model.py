@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from hbm_stan.program import Program
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Pooling = Literal["complete", "no", "partial"]
 StanData = dict[str, Any]
 Draws = Mapping[str, FloatArray]  # parameter -> draws, first dimension the draw
@@ -23,7 +26,12 @@ Draws = Mapping[str, FloatArray]  # parameter -> draws, first dimension the draw
 
 @dataclass(frozen=True)
 class Variant:
-    """One Stan program of a family: what it assumes, how it is parameterised, what to use where it fails."""
+    """One pooling assumption in one parameterisation: its Stan program, and what to use where it fails.
+
+    ``program`` names the Stan file (by default that of the variant's name). ``settings`` are Stan data that this
+    variant fixes, each broadcast to the shape of what ``prepare`` gives (``{"centered": 1}``): one program may hold
+    several parameterisations.
+    """
 
     name: str
     title: str
@@ -31,25 +39,90 @@ class Variant:
     parameterisation: str
     assumption: str
     math: tuple[str, ...]  # Typst mathematics, one line each
-    priors: tuple[str, ...]
+    priors: tuple[str, ...]  # rows of the prior table that it uses, those of the population first
     better: str = ""  # the variant to use where this one meets divergences
+    program: str = ""
+    settings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Option:
+    """A key of ``[prediction]`` in analysis.toml: what it means, and whether it is a number above zero or a table."""
+
+    meaning: str
+    kind: Literal["positive", "number", "table"] = "positive"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a family's ``findings`` are made from: the posterior draws of one variant, chains joined."""
+
+    variant: str
+    draws: Draws
+    data: StanData
+    table: Prepared
+    options: Mapping[str, Any]
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A section of the report that only this family has: sentences, and a table or curves if there are any.
+
+    ``table`` is shown as it stands, numbers with the digits of ``digits`` (column -> decimals). ``curves`` has columns
+    panel, x, q10, q25, q50, q75, q90, and ``points`` panel, x, y, kind (such as observed, truth): small multiples.
+    """
+
+    title: str
+    sentences: tuple[str, ...]
+    table: pd.DataFrame | None = None
+    caption: str = ""
+    digits: Mapping[str, int] = field(default_factory=dict)
+    curves: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
+    x_label: str = ""
+    y_label: str = ""
+
+
+def _no_coords(_table: Prepared) -> dict[str, tuple[str, ...]]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family. The functions are written from the citation, not from the Stan programs.
 
-    prepare(table, priors)            Stan data without ``use_likelihood``
-    default_priors(table)             a Prior for each row of the prior table, on the scale of the data
-    simulate(rng, params, design)     outcome given parameters, one for each row of the design
-    log_joint(params, data, variant)  log prior plus log likelihood on the constrained scale, no Jacobian
-    pointwise(draws, data)            log p(y_n | parameters), shape (draw, observation)
-    group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (draw, group)
-    new_group(rng, population, variant)  group quantity of an unseen group, one draw for each posterior draw
-    shrinkage_factor(draws, data)     weight of the population in each group's estimate, shape (draw, group)
-    exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form, else None
-    support(data)                     bounded parameters of the programs -> (lower, upper)
-    transformed(params, data)         parameters that the programs derive from standardised ones
+    S is the number of draws, N of rows, J of groups, K of terms (coefficients of a group) where there are several.
+    Draws always have the draw as first dimension, also where it is one. The group quantity ``theta`` has the shape
+    (S, J) or, with terms, (S, J, K); ``mu`` and ``tau``, its mean and sd in the population, (S,) or (S, K).
+
+    prepare(table, priors)            Stan data without ``use_likelihood`` and ``generate``; ``y`` is the outcome (N,)
+    default_priors(table)             a Prior for each parameter: by the name of its row, or ``row[term]``
+    coords(table)                     labels of the dims other than group and observation: {"term": (...)}
+    log_joint(params, data, variant)  at one point (no draw dimension): log prior plus, where ``use_likelihood`` is 1,
+                                      log likelihood, on the constrained scale, no Jacobian
+    support(data)                     bounded scalar or vector parameters of the programs -> (lower, upper)
+    transformed(params, data)         parameters that the programs derive from those declared (tau from tau_raw ...),
+                                      at one point
+    prior_draws(rng, priors, data, size)  population parameters drawn from the priors, as the partial pooling programs
+                                      have them
+    new_group(rng, draws, design, variant)  theta of ``design["J"]`` unseen groups, (S, J[, K]); without pooling from
+                                      the prior; draws hold all parameters of the variant
+    simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
+    pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
+    group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
+    loo_log_lik(draws, data, variant)  log p(y_n | the other rows of its group, population), group effects integrated
+                                      out, (S, N): leave-one-out of rows then weighs the population only
+    new_row(data, options)            the design (data of J = 1 group, N = 1 row) of a new observation in a new group,
+                                      and what it is in words; options["coords"] holds the labels of every dim
+    raw(data)                         raw estimate of each group and its standard error, (J[, K]) each; nan where none
+    shrinkage_factor(draws, data)     weight of the population in each group's estimate, (S, J[, K]), or None
+    exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form (N,), else None; must be
+                                      given without pooling where every group has one row
+    draw_groups(rng, draws, data)     theta given the population exactly, (S, J), for marginal programs that were told
+                                      not to (``generate`` = 0)
+    rule(data)                        the variant of partial pooling that the data call for, and the reason
+    findings(evidence)                sections of the report that only this family has
     """
 
     name: str
@@ -58,26 +131,57 @@ class Family:
     roles: tuple[Role, ...]
     variants: tuple[Variant, ...]
     prior_rows: tuple[PriorRow, ...]
-    dims: Mapping[str, tuple[str, ...]]
+    dims: Mapping[str, tuple[str, ...]]  # of every variable with dimensions: group, observation, term, unit ...
     likelihood: tuple[str, ...]  # Typst mathematics
-    population: tuple[str, ...]
-    group_quantity: str
-    population_scale: str
-    outcome: str  # the role that is compared and replicated
+    population: tuple[str, ...]  # parameters of the population and the residual, in the order to be shown
     folder: Path
-    one_row_per_group: bool
-    known_residual: bool
     prepare: Callable[[Prepared, Mapping[str, Prior]], StanData]
     default_priors: Callable[[Prepared], dict[str, Prior]]
-    simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray]
-    log_joint: Callable[[Draws, StanData, str], float]
-    pointwise: Callable[[Draws, StanData], FloatArray]
-    group_log_lik: Callable[[Draws, StanData], FloatArray]
-    new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray]
-    shrinkage_factor: Callable[[Draws, StanData], FloatArray]
-    exact_loo: Callable[[StanData, str], FloatArray | None]
-    support: Callable[[StanData], dict[str, tuple[float, float]]]
-    transformed: Callable[[Draws, StanData], dict[str, FloatArray]]
+    outcomes: tuple[str, ...] = ("outcome",)  # the role that is compared and replicated; the first that has a column
+    observed: str = "y"  # what the programs call the outcome, each row's log density and its replication
+    log_lik: str = "log_lik"
+    y_rep: str = "y_rep"
+    source: str = ""  # of a user's own family: the hash of its family.py or family.toml
+    group_quantity: str = "theta"
+    population_scale: str = "tau"
+    group_meaning: str = "value"  # what theta is of a group, in words: value, rate, log odds, coefficient
+    hidden: tuple[str, ...] = ()  # variables that are no parameters to check: Cholesky factors and the like
+    same_unit: bool = True  # whether theta has the unit of the outcome; a log or a logit of it has none
+    signed: bool = True  # whether theta may lie on both sides of zero, so that P(> 0) says something
+    discrete: bool = False  # 0/1 rows: replicated group means are looked at, not rows
+    size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
+    one_row_per_group: bool = False  # repeated groups are an error
+    known_residual: bool = False  # no residual scale is estimated
+    pilot: tuple[
+        str, ...
+    ] = ()  # variants of partial pooling that a pilot run decides between; empty: the default stands
+    prediction: Mapping[str, Option] = field(default_factory=dict)
+    coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = _no_coords
+    log_joint: Callable[[Draws, StanData, str], float] | None = None
+    support: Callable[[StanData], dict[str, tuple[float, float]]] | None = None
+    transformed: Callable[[Draws, StanData], dict[str, FloatArray]] | None = None
+    prior_draws: Callable[[np.random.Generator, Mapping[str, Prior], StanData, int], dict[str, FloatArray]] | None = (
+        None
+    )
+    new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
+    simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
+    pointwise: Callable[[Draws, StanData], FloatArray] | None = None
+    group_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
+    loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None
+    new_row: Callable[[StanData, Mapping[str, Any]], tuple[StanData, str]] | None = None
+    raw: Callable[[StanData], tuple[FloatArray, FloatArray]] | None = None
+    shrinkage_factor: Callable[[Draws, StanData], FloatArray | None] | None = None
+    exact_loo: Callable[[StanData, str], FloatArray | None] | None = None
+    draw_groups: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
+    rule: Callable[[StanData], tuple[str, str]] | None = None
+    findings: Callable[[Evidence], Sequence[Finding]] | None = None
+
+    def need(self, function: str, purpose: str) -> Callable[..., Any]:
+        """The function of that name; a family without it (a user's own) cannot serve the purpose."""
+        found = getattr(self, function)
+        if found is None:
+            raise ModelError(f"{self.name} has no {function}(): {purpose} cannot be done. Add it to the family.")
+        return found  # type: ignore[no-any-return]
 
     def variant(self, name: str) -> Variant:
         """The variant of that name; an unknown one is an error that names the nearest."""
@@ -96,17 +200,48 @@ class Family:
 
     def program(self, variant: str) -> Program:
         """The Stan program of a variant, includes inlined."""
-        return Program.read(self.folder / f"{self.variant(variant).name}.stan", (share("stan") / "lib",))
+        found = self.variant(variant)
+        return Program.read(self.folder / f"{found.program or found.name}.stan", (share("stan") / "lib",))
+
+    def stan_data(self, table: Prepared, priors: Mapping[str, Prior], variant: str, generate: bool = True) -> StanData:
+        """Everything that the program of a variant reads: prepared data, the variant's settings, both switches."""
+        data = self.prepare(table, priors)
+        for name, value in self.variant(variant).settings.items():
+            data[name] = np.full(np.shape(data[name]), value) if np.ndim(data[name]) else value
+        asked = {d.name for d in self.program(variant).block("data")}
+        if self.source:  # a user's own programs may each read a part of the data
+            data = {name: value for name, value in data.items() if name in asked}
+        switches = {"use_likelihood": 1, "generate": int(generate)}
+        return {**data, **{name: value for name, value in switches.items() if name in asked}}
+
+    def outcome(self, table: Prepared) -> str:
+        """The role of the outcome: the first of ``outcomes`` that has a column."""
+        return next((role for role in self.outcomes if role in table.dataset.columns), self.outcomes[0])
+
+    def coordinates(self, table: Prepared) -> dict[str, Sequence[Any]]:
+        """The labels of every dim: groups, rows (counted from 1), and what the family adds."""
+        rows = list(range(1, len(table.group) + 1))
+        return {"group": list(table.labels), "observation": rows, **self.coords(table)}
 
     def priors(self, table: Prepared, chosen: Mapping[str, str] | None = None) -> dict[str, Prior]:
-        """The prior table for these data: the defaults, with the rows that the analysis chose instead."""
+        """The prior table for these data: the defaults, with those that the analysis chose instead.
+
+        ``mu`` is chosen for all terms of ``mu``, ``mu[floor]`` for one; the latter counts where both are.
+        """
         rows = {r.name: r for r in self.prior_rows}
         priors = self.default_priors(table)
-        for name, text in (chosen or {}).items():
-            if name not in rows:
-                raise ModelError(f"Priors: {self.name} has no prior named {name!r}. {nearest(name, rows)}")
-            priors[name] = parse_prior(text, rows[name])
+        for name, text in sorted((chosen or {}).items(), key=lambda item: "[" in item[0]):
+            named = [p for p in priors if p == name or p.partition("[")[0] == name]
+            if not named:
+                raise ModelError(f"Priors: {self.name} has no prior named {name!r}. {nearest(name, [*rows, *priors])}")
+            for parameter in named:
+                priors[parameter] = parse_prior(text, rows[parameter.partition("[")[0]], parameter)
         return priors
+
+    def priors_of(self, variant: str, priors: Mapping[str, Prior]) -> dict[str, Prior]:
+        """Those of the priors that a variant uses: it names ``tau`` for all terms, or ``tau[intercept]`` for one."""
+        used = self.variant(variant).priors
+        return {name: prior for name, prior in priors.items() if {name, name.partition("[")[0]} & set(used)}
 
 
 def posterior_draws(posterior: Any, names: Sequence[str]) -> dict[str, FloatArray]:

@@ -1,24 +1,26 @@
-"""What the fits say about groups: shrinkage of the known ones, a group never seen, and replicated data."""
+"""What the fits say about groups: shrinkage of the known ones, and a group never seen."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hbm_stan.diagnose import summarise
 from hbm_stan.errors import ModelError
-from hbm_stan.fit import Fit
-from hbm_stan.model import posterior_draws
+from hbm_stan.fit import Fit, element_names
+from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.table import FloatArray
-from hbm_stan.verdicts import Verdict
 
-INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
-# A statistic this far out in its replications is called a misfit: a convention of ours.
-EXTREME_P = 0.01
+_NOTES = {
+    "partial": "The new group is drawn from the population that the known groups come from.",
+    "complete": "Complete pooling gives a new group the shared value: it denies that groups differ.",
+    "no": "Without pooling the known groups say nothing about a new one: this is the prior.",
+}
 
 
 @dataclass(frozen=True)
@@ -33,67 +35,146 @@ class NewGroup:
     note: str
 
 
-def _rng(fit: Fit, purpose: str) -> np.random.Generator:
+def rng_for(fit: Fit, purpose: str) -> np.random.Generator:
     """A generator fixed by the seed, the variant and the purpose: the same report twice."""
     return np.random.default_rng([fit.sampling.seed, zlib.crc32(f"{fit.variant} {purpose}".encode())])
 
 
-def new_group(fit: Fit, standard_error: float | None = None) -> NewGroup:
+def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -> NewGroup:
     """Predict an unseen group from the population (without pooling: from the prior, which the note says).
 
-    ``standard_error`` is that of the new observation; by default the median of the data.
+    Options are the keys of ``[prediction]`` that the family has, such as ``standard_error`` of the new observation.
     """
-    if standard_error is not None and not standard_error > 0:
-        raise ModelError(f"Prediction: standard_error must be above zero, got {standard_error!r}.")
-    se = float(np.median(fit.data["se"])) if standard_error is None else float(standard_error)
-    rng = _rng(fit, "new group")
-    theta = fit.family.new_group(rng, fit.population, fit.data, fit.variant)
-    y = fit.family.simulate(rng, {"theta": theta}, {"se": se})
+    chosen = {**(options or {}), **keys}
+    check_options(fit, chosen)
+    named = {**chosen, "coords": fit.family.coordinates(fit.table)}
+    design, words = fit.family.need("new_row", "a prediction for a new group")(fit.data, named)
+    rng = rng_for(fit, "new group")
+    theta, y = _predicted(fit, design, rng)
     shape = (fit.sampling.chains, fit.sampling.draws)
-    draws = {"theta_new": theta, "y_new": y}
+    draws = {**_by_term(fit, theta), "y_new": y}
     table = summarise(list(draws), np.array([d.reshape(shape) for d in draws.values()]))
     for prob in (0.25, 0.75):
         table[f"q{round(100 * prob):02d}"] = [np.quantile(d, prob) for d in draws.values()]
     table["p_positive"] = [float(np.mean(d > 0)) for d in draws.values()]
-    table["meaning"] = ["value of a new group", f"estimate in a new group, measured with standard error {se:g}"]
-    pooling = fit.family.variant(fit.variant).pooling
-    note = {
-        "partial": "The new group is drawn from the population that the known groups come from.",
-        "complete": "Complete pooling gives a new group the shared value: it denies that groups differ.",
-        "no": "Without pooling the known groups say nothing about a new one: this is the prior.",
-    }[pooling]
-    return NewGroup(table, draws, note)
+    table["meaning"] = [*(_meaning(fit, name) for name in list(draws)[:-1]), words]
+    return NewGroup(table, draws, _NOTES[fit.pooling])
+
+
+def _predicted(fit: Fit, design: StanData, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """theta (S[, K]) and one observation (S,) of the new group that the design describes."""
+    draws = fit.draws()
+    theta = fit.family.need("new_group", "a prediction for a new group")(rng, draws, design, fit.variant)
+    parameters = {**draws, **_of_new_groups(fit, draws, design, rng), fit.family.group_quantity: theta}
+    y = fit.family.need("simulate", "a prediction for a new group")(rng, parameters, design)
+    return theta[:, 0], y[:, 0]
+
+
+def _of_new_groups(
+    fit: Fit, draws: Mapping[str, FloatArray], design: StanData, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Other parameters of each group (a residual scale without pooling): those of groups drawn at random."""
+    dims = fit.family.dims
+    names = [n for n in draws if dims.get(n, ())[:1] == ("group",) and n != fit.family.group_quantity]
+    if not names:
+        return {}
+    size = (len(draws[names[0]]), design["J"])
+    chosen = rng.integers(len(fit.table.labels), size=size)
+    return {n: draws[n][np.arange(size[0])[:, None], chosen] for n in names}
+
+
+def check_options(fit: Fit, options: Mapping[str, Any]) -> None:
+    """Raise ModelError for an option of ``[prediction]`` that the family lacks, or a number that must be positive."""
+    for name, value in options.items():
+        if name not in fit.family.prediction:
+            known = ", ".join(fit.family.prediction) or "none"
+            raise ModelError(f"Prediction: {fit.family.name} has no option {name!r}. Its options: {known}.")
+        if fit.family.prediction[name].kind == "positive" and not value > 0:
+            raise ModelError(f"Prediction: {name} must be above zero, got {value!r}.")
+
+
+def _by_term(fit: Fit, theta: FloatArray) -> dict[str, FloatArray]:
+    """Draws of a group's quantity by name: ``theta_new``, or ``theta_new[floor]`` for each term."""
+    name = f"{fit.family.group_quantity}_new"
+    if theta.ndim == 1:
+        return {name: theta}
+    return {f"{name}[{term}]": theta[:, k] for k, term in enumerate(terms_of(fit))}
+
+
+def _meaning(fit: Fit, name: str) -> str:
+    term = name.partition("[")[2].removesuffix("]")
+    return f"{term} of a new group" if term else f"{fit.family.group_meaning} of a new group"
+
+
+def terms_of(fit: Fit) -> tuple[str, ...]:
+    """The terms of the group quantity: one empty name where it is a single number."""
+    name = fit.family.group_quantity
+    dims = fit.family.dims.get(name, ())
+    if len(dims) < 2:
+        return ("",)
+    size = fit.tree["posterior"][name].sizes[dims[1]]
+    return tuple(map(str, fit.family.coordinates(fit.table).get(dims[1], range(1, size + 1))))
+
+
+def group_draws(fit: Fit) -> FloatArray:
+    """Draws of the group quantity with its terms, shape (S, J, K); K is 1 where it is a single number."""
+    name = fit.family.group_quantity
+    theta = fit.draws(name)[name]
+    return theta.reshape(*theta.shape[:2], -1)
+
+
+def raw_spread(fit: Fit) -> dict[str, float]:
+    """The standard deviation of the raw group estimates, by term; nan where there are too few of them."""
+    if fit.family.raw is None:
+        return {}
+    raw = np.asarray(fit.family.raw(fit.data)[0]).reshape(len(fit.table.labels), -1)
+    finite = [column[np.isfinite(column)] for column in raw.T]
+    return {t: float(np.std(c, ddof=1)) if len(c) > 1 else np.nan for t, c in zip(terms_of(fit), finite, strict=True)}
+
+
+def _has_groups(fit: Fit) -> bool:
+    """Whether the draws hold the group quantity; those of a user's own family may not."""
+    return fit.family.group_quantity in fit.tree["posterior"]
 
 
 def shrinkage_table(fits: Mapping[str, Fit], main: str) -> pd.DataFrame:
     """Raw, pooled and partially pooled estimate of each group, with the factor by which it is shrunken.
 
     The factor is the posterior mean of the population's weight in the group's estimate: 0 keeps the raw estimate,
-    1 replaces it by the population's location. Columns as in results-schema.md.
+    1 replaces it by the population's location. One row for each group and term; columns as in results-schema.md.
     """
     fit = fits[main]
-    by_pooling = {f.family.variant(name).pooling: f for name, f in fits.items() if name != main}
-    by_pooling[fit.family.variant(main).pooling] = fit
-    theta = fit.draws(fit.family.group_quantity)[fit.family.group_quantity]
-    chains = np.moveaxis(theta.reshape(fit.sampling.chains, fit.sampling.draws, -1), 2, 0)
-    table = pd.DataFrame({"group": fit.table.labels, "raw": fit.data["y"], "raw_se": fit.data["se"]})
+    if not _has_groups(fit):
+        return pd.DataFrame(columns=["group", "term", "raw", "partial_pooling", "sd"])
+    by_pooling = {f.pooling: f for name, f in fits.items() if name != main and _has_groups(f)}
+    by_pooling[fit.pooling] = fit
+    theta, terms, labels = group_draws(fit), terms_of(fit), fit.table.labels
+    size = (len(labels), len(terms))
+    raw, raw_se = (np.asarray(v).reshape(size) for v in fit.family.raw(fit.data)) if fit.family.raw else (
+        np.full(size, np.nan), np.full(size, np.nan),
+    )  # fmt: skip
+    columns: dict[str, Any] = {"group": np.repeat(labels, len(terms)), "term": terms * len(labels)}
+    columns |= {"raw": raw.ravel(), "raw_se": raw_se.ravel()}
     for pooling in ("complete", "no", "partial"):
         other = by_pooling.get(pooling)
-        table[f"{pooling}_pooling"] = _group_means(other) if other else np.nan
+        columns[f"{pooling}_pooling"] = group_draws(other).mean(axis=0).ravel() if other else np.nan
+    chains = theta.reshape(fit.sampling.chains, fit.sampling.draws, -1).transpose(2, 0, 1)
     from arviz_stats.base import array_stats as az
 
-    table["sd"] = theta.std(axis=0, ddof=1)
-    table["mcse_mean"] = az.mcse(chains, method="mean")
+    columns["sd"] = theta.std(axis=0, ddof=1).ravel()
+    columns["mcse_mean"] = az.mcse(chains, method="mean")
     for prob in (0.05, 0.25, 0.75, 0.95):
-        table[f"q{round(100 * prob):02d}"] = np.quantile(theta, prob, axis=0)
-    population = fit.population
-    has_scale = fit.family.population_scale in population
-    table["factor"] = fit.family.shrinkage_factor(population, fit.data).mean(axis=0) if has_scale else np.nan
-    return table
+        columns[f"q{round(100 * prob):02d}"] = np.quantile(theta, prob, axis=0).ravel()
+    columns["factor"] = _factor(fit, size)
+    return pd.DataFrame(columns)
 
 
-def _group_means(fit: Fit) -> FloatArray:
-    return np.asarray(fit.draws(fit.family.group_quantity)[fit.family.group_quantity].mean(axis=0))
+def _factor(fit: Fit, size: tuple[int, int]) -> FloatArray:
+    """The posterior mean of the population's weight, one for each group and term; nan where there is none."""
+    factor = None
+    if fit.pooling == "partial" and fit.family.shrinkage_factor is not None:
+        factor = fit.family.shrinkage_factor(fit.draws(), fit.data)
+    return np.full(size, np.nan).ravel() if factor is None else factor.mean(axis=0).reshape(size).ravel()
 
 
 def shrinkage_notes(table: pd.DataFrame) -> list[str]:
@@ -101,87 +182,24 @@ def shrinkage_notes(table: pd.DataFrame) -> list[str]:
     moved = table[(table["raw"] - table["partial_pooling"]).abs() > table["sd"]]
     if moved.empty:
         return []
-    named = ", ".join(str(g) for g in moved["group"].head(8))
-    named += f" and {len(moved) - 8} more (of {len(table)})" if len(moved) > 8 else ""
+    names = list(dict.fromkeys(str(g) for g in moved["group"]))
+    named = ", ".join(names[:8])
+    named += f" and {len(names) - 8} more (of {table['group'].nunique()})" if len(names) > 8 else ""
     return [
-        f"Moved by more than one posterior sd from the raw estimate: {named}. How far a group moves depends on its "
-        "standard error and on how far it lies from the others, not on its size alone."
+        f"Moved by more than one posterior sd from the raw estimate: {named}. How far a group moves depends on how "
+        "well it is measured and on how far it lies from the others, not on its size alone."
     ]
 
 
-@dataclass(frozen=True)
-class PredictiveCheck:
-    """Replicated data against the observed: statistics with their tail probability, and intervals by group."""
-
-    variant: str
-    statistics: pd.DataFrame
-    groups: pd.DataFrame
-    note: str
-    verdict: Verdict
+def findings(fit: Fit, options: Mapping[str, Any]) -> list[Finding]:
+    """The sections of the report that only this family has."""
+    if fit.family.findings is None:
+        return []
+    evidence = Evidence(fit.variant, fit.draws(), fit.data, fit.table, options, rng_for(fit, "findings"))
+    return list(fit.family.findings(evidence))
 
 
-def _sd(y: FloatArray, axis: int | None = None) -> FloatArray:
-    return np.asarray(np.std(y, axis=axis, ddof=1))
-
-
-_STATISTICS: Mapping[str, Callable[..., FloatArray]] = {
-    "mean": np.mean,
-    "standard deviation": _sd,
-    "smallest": np.min,
-    "largest": np.max,
-}
-
-
-def predictive_check(fit: Fit) -> PredictiveCheck:
-    """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
-    y_rep, note = _replicated(fit)
-    y = np.asarray(fit.data["y"])
-    rows = []
-    for name, statistic in _STATISTICS.items():
-        replicated = statistic(y_rep, axis=1)
-        low, high = np.quantile(replicated, [0.05, 0.95])
-        observed = float(statistic(y))
-        rows.append((name, observed, float(replicated.mean()), low, high, float(np.mean(replicated >= observed))))
-    statistics = pd.DataFrame(rows, columns=["name", "observed", "replicated_mean", "q05", "q95", "p_value"])
-    groups = pd.DataFrame({"group": fit.table.labels, "observed": y})
-    for prob, values in zip(INTERVALS, np.quantile(y_rep, INTERVALS, axis=0), strict=True):
-        groups[f"q{round(100 * prob):02d}"] = values
-    outside = groups[(groups["observed"] < groups["q05"]) | (groups["observed"] > groups["q95"])]
-    note += (
-        f" {len(outside)} of {len(y)} observations lie outside their 90 % interval; about "
-        f"{0.1 * len(y):.1f} would by chance."
-    )
-    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(statistics, outside))
-
-
-def _replicated(fit: Fit) -> tuple[FloatArray, str]:
-    """Replicated outcomes, shape (draw, observation), and how they were made.
-
-    With partial pooling and one row a group, a group's own theta has seen its only row and repeats it: new thetas are
-    drawn from the population instead (Gelman, Meng & Stern 1996, section 2.3), so that a misfit can show.
-    """
-    if fit.family.one_row_per_group and fit.family.variant(fit.variant).pooling == "partial":
-        rng = _rng(fit, "predictive check")
-        population = fit.population
-        theta = [fit.family.new_group(rng, population, fit.data, fit.variant) for _ in fit.table.labels]
-        note = "Each replication draws new groups from the population, with the standard errors of the known ones."
-        return fit.family.simulate(rng, {"theta": np.stack(theta, axis=1)}, fit.data), note
-    y_rep = posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"]
-    return y_rep, "Each replication keeps the value of each group and draws new errors."
-
-
-def _judge(statistics: pd.DataFrame, outside: pd.DataFrame) -> Verdict:
-    """A warning where a statistic of the data lies in the outermost hundredth of its replications."""
-    p = statistics["p_value"]
-    extreme = statistics[(p < EXTREME_P) | (p > 1 - EXTREME_P)]
-    value = float(np.minimum(p, 1 - p).min())
-    if extreme.empty:
-        return Verdict("predictive check", "pass", value, EXTREME_P)
-    named = " and ".join(extreme["name"])
-    groups = ", ".join(str(g) for g in outside["group"].head(5))
-    hint = (
-        f"The {named} of the data is not what the model expects (p value {extreme['p_value'].iloc[0]:.3f}). "
-        + (f"Groups outside their 90 % interval: {groups}. " if groups else "")
-        + "Check units and standard errors; a normal population may not describe these groups."
-    )
-    return Verdict("predictive check", "warn", value, EXTREME_P, hint, str(extreme["name"].iloc[0]))
+def population_names(fit: Fit) -> list[str]:
+    """The names of the population's parameters that the variant has, element by element."""
+    posterior = fit.tree["posterior"]
+    return [e for n in fit.family.population if n in posterior for e in element_names(n, posterior[n])]

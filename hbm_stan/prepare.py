@@ -5,10 +5,9 @@ The only place that turns labels into 1-based indices.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -16,104 +15,149 @@ import numpy.typing as npt
 
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError, nearest
+from hbm_stan.levels import check_group_count, check_levels, check_single_rows, index_levels
+from hbm_stan.predictors import Predictors, check_predictors, read_predictors, refuse_predictors, refuse_varying
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.verdicts import Verdict
 
-RoleKind = Literal["label", "number", "positive", "predictor", "group_predictor"]
+RoleKind = Literal["label", "unit", "number", "positive", "count", "binary", "predictors", "group_predictors"]
+LIST_KINDS = ("predictors", "group_predictors")
 
-# Fewer groups than this leave the population scale to its prior; a convention of ours (decision-rules 4, item 4).
-FEW_GROUPS = 5
-# From this share of groups with one row on, group effect and residual are hard to tell apart (item 5).
-MANY_SINGLES = 0.5
 # Numbers beyond these cannot be squared and added up in double precision.
 LARGEST, SMALLEST = 1e100, 1e-100
-# sd(x)/sd(y) beyond which priors on slopes live on a scale that nobody meant (item 7).
-UNSCALED = 100.0
-# What programs write where a label is missing.
-_MISSING_WORDS = {"na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "missing"}
+# Stan's integers end here.
+_LARGEST_COUNT = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Role:
-    """A part that a column plays for a family: its name, what values are allowed, what it means."""
+    """A part that a column plays for a family: its name, what values are allowed, what it means.
+
+    Kinds: ``label`` (the group), ``unit`` (labels of the middle level, within groups), ``number``, ``positive``,
+    ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), and two that take a list of columns: ``predictors`` and
+    ``group_predictors`` (one value in each group). ``at_most`` names the role whose value bounds this one.
+    """
 
     name: str
     kind: RoleKind
     meaning: str
+    optional: bool = False
+    at_most: str = ""
+
+
+@dataclass(frozen=True)
+class Units:
+    """The middle level: labels of the units (``group: unit``), the 0-based unit of each row, the group of each unit."""
+
+    labels: tuple[str, ...]
+    unit: npt.NDArray[np.int64]
+    group: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Checked columns by role: ``labels`` of the groups in order of appearance, the 0-based ``group`` of each row,
-    and ``values`` of each numeric role, shape (rows,)."""
+    ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, and ``units`` of the
+    middle level where there is one."""
 
     dataset: Dataset
     labels: tuple[str, ...]
     group: npt.NDArray[np.int64]
     values: Mapping[str, FloatArray]
     verdicts: tuple[Verdict, ...]
+    predictors: Mapping[str, Predictors] = field(default_factory=dict)
+    units: Units | None = None
 
     @property
     def group_idx(self) -> npt.NDArray[np.int64]:
         """The group of each row as Stan counts: from 1, shape (rows,)."""
         return self.group + 1
 
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """How many rows each group has, shape (groups,)."""
+        return np.bincount(self.group, minlength=len(self.labels))
+
+    @property
+    def one_row_per_group(self) -> bool:
+        """Whether every group has one row: to leave the row out is to leave the group out."""
+        return len(self.group) == len(self.labels)
+
+    @property
+    def row_names(self) -> list[str]:
+        """What messages call each row: its group, and its place in the table where groups have several."""
+        if self.one_row_per_group:
+            return [self.labels[g] for g in self.group]
+        return [f"{self.dataset.table.row(i)} ({self.labels[g]})" for i, g in enumerate(self.group)]
+
     def __getitem__(self, role: str) -> FloatArray:
         return self.values[role]
+
+    def __contains__(self, role: str) -> bool:
+        return role in self.values
 
 
 def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool, known_residual: bool) -> Prepared:
     """The columns that the roles ask for, checked; raises DataError naming file, column, row or group."""
-    check_mapping(dataset, roles)
-    label_role = next(r for r in roles if r.kind == "label")
-    labels_of_rows = dataset.table.labels(dataset.columns[label_role.name])
-    labels, group = _index(labels_of_rows)
+    dataset = check_mapping(dataset, roles)
+    given = [r for r in roles if r.name in dataset.columns]
+    label_role = next(r for r in given if r.kind == "label")
+    labels_of_rows = dataset.table.labels(dataset.column(label_role.name))
+    labels, group = index_levels(labels_of_rows)
     if one_row_per_group:
         _refuse_repeated_groups(dataset, label_role, labels_of_rows)
-    values = {r.name: _values(dataset, r) for r in roles if r.kind != "label"}
+    values = {r.name: _values(dataset, r) for r in given if r.kind not in {"label", "unit", *LIST_KINDS}}
+    _refuse_above(dataset, given, values)
     if len(labels) < 2:
         raise DataError(
             f"{dataset.table.where}: there is one group ({shorten(labels[0])!r}) only. Pooling needs at least "
             "two groups, and says little with fewer than five."
         )
+    predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
+    units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)
     verdicts = [
-        *_check_labels(dataset.columns[label_role.name], labels),
-        *_check_missing_words(dataset.columns[label_role.name], labels),
-        *_check_similar_labels(dataset.columns[label_role.name], labels),
-        *_check_group_count(len(labels)),
-        *([] if known_residual else _check_single_rows(group, len(labels))),
-        *_check_predictors(roles, values, group),
+        *check_levels(dataset.column(label_role.name), labels),
+        *check_group_count(len(labels)),
+        *([] if known_residual else check_single_rows(group, len(labels))),
+        *_check_predictors(dataset, roles, predictors, values, labels, group),
     ]
-    return Prepared(dataset, labels, group, values, tuple(verdicts))
+    return Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units)
 
 
-def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> None:
-    """Raise DataError unless each role has a column of its own, and there is that column."""
+def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> Dataset:
+    """The dataset, if each role that is needed has columns of its own that are there; else raises DataError."""
     names = [r.name for r in roles]
     for role in dataset.columns:
         if role not in names:
             raise DataError(f"Columns: there is no role {role!r}. {nearest(role, names)}")
     for r in roles:
-        if r.name not in dataset.columns:
+        if r.name not in dataset.columns and not r.optional:
             raise DataError(
                 f"{dataset.table.where}: no column is named for the role {r.name!r} ({r.meaning}). "
                 f"{listed(dataset.table)}"
             )
-    dataset.with_columns(dataset.columns)
-    for column, n in Counter(dataset.columns.values()).items():
+    dataset = dataset.with_columns(dataset.columns)
+    for r in roles:
+        if r.kind not in LIST_KINDS and not isinstance(dataset.columns.get(r.name, ""), str):
+            raise DataError(f"Columns: the role {r.name!r} takes one column, found {dataset.columns[r.name]!r}.")
+    for column, n in Counter(c for role in dataset.columns for c in dataset.listed(role)).items():
         if n > 1:
-            twice = [role for role, other in dataset.columns.items() if other == column]
+            twice = [role for role in dataset.columns if column in dataset.listed(role)]
             raise DataError(
                 f"{dataset.table.where}: the column {column!r} is named for {n} roles ({', '.join(twice)}). "
                 "Each role needs a column of its own."
             )
+    return dataset
 
 
-def _index(labels_of_rows: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
-    """Distinct labels in order of appearance, and the 0-based group of each row."""
-    position: dict[str, int] = {}
-    group = np.array([position.setdefault(label, len(position)) for label in labels_of_rows], dtype=np.int64)
-    return tuple(position), group
+def _units(dataset: Dataset, role: Role, labels: Sequence[str], group: npt.NDArray[np.int64]) -> Units:
+    """The units of the middle level; equal labels in two groups are two units."""
+    cells = dataset.table.labels(dataset.column(role.name))
+    pairs = [f"{labels[g]}: {cell}" for g, cell in zip(group, cells, strict=True)]
+    names, unit = index_levels(pairs)
+    above = np.zeros(len(names), dtype=np.int64)
+    above[unit] = group
+    return Units(names, unit, above)
 
 
 def _refuse_repeated_groups(dataset: Dataset, role: Role, labels: Sequence[str]) -> None:
@@ -125,122 +169,58 @@ def _refuse_repeated_groups(dataset: Dataset, role: Role, labels: Sequence[str])
     rows = [i for i, other in enumerate(labels) if other == label]
     more = f" {len(repeated) - 1:,} more groups are repeated too." if len(repeated) > 1 else ""
     raise DataError(
-        f"{dataset.table.where}, column {dataset.columns[role.name]!r}: the group {shorten(label)!r} stands in "
+        f"{dataset.table.where}, column {dataset.column(role.name)!r}: the group {shorten(label)!r} stands in "
         f"{len(rows):,} rows ({dataset.table.rows(rows)}). This family takes one estimate for each group: "
         f"combine them into one row, or give them different labels.{more}"
     )
 
 
 def _values(dataset: Dataset, role: Role) -> FloatArray:
-    column = dataset.columns[role.name]
-    values = dataset.table.numbers(column)
+    values = dataset.table.numbers(dataset.column(role.name))
     positive = role.kind == "positive"
     if positive:
         _refuse(dataset, role, values <= 0, "must be above zero; found", "")
+    if role.kind == "count":
+        _refuse(dataset, role, values < 0, "a count cannot be negative:", "")
+        _refuse(dataset, role, values != np.floor(values), "a count is a whole number; found", "")
+        _refuse(dataset, role, values > _LARGEST_COUNT, "larger than Stan's whole numbers:", " Change the unit.")
+    if role.kind == "binary":
+        _refuse(dataset, role, (values != 0) & (values != 1), "must be 0 or 1; found", "")
     extreme = (np.abs(values) > LARGEST) | (positive & (values < SMALLEST))
     _refuse(dataset, role, extreme, "out of the range that can be computed with;", " Change the unit.")
     return values
 
 
+def _refuse_above(dataset: Dataset, roles: Sequence[Role], values: Mapping[str, FloatArray]) -> None:
+    """Raise DataError where a value is above the one that bounds it: more successes than trials."""
+    for role in roles:
+        if role.at_most and role.at_most in values:
+            limit = dataset.column(role.at_most)
+            bad = values[role.name] > values[role.at_most]
+            _refuse(dataset, role, bad, f"above {limit!r} of the same row:", f" It is at most {limit!r}.")
+
+
 def _refuse(dataset: Dataset, role: Role, bad: npt.NDArray[np.bool_], wrong: str, advice: str) -> None:
     if bad.any():
-        column = dataset.columns[role.name]
+        column = dataset.column(role.name)
         places = dataset.table.rows([int(i) for i in np.flatnonzero(bad)], column)
         raise DataError(f"{dataset.table.where}, column {column!r} ({role.meaning}): {wrong} {places}.{advice}")
 
 
-def _check_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
-    """Numbers kept as text sort as 1, 10, 11, 2: an index made elsewhere from that order names the wrong groups."""
-    if not all(label.isascii() and label.isdecimal() for label in labels):
-        return []
-    by_number = sorted(labels, key=lambda label: (len(label.lstrip("0")), label.lstrip("0")))
-    if list(labels) != sorted(labels) or list(labels) == by_number:
-        return []
-    shown = ", ".join(shorten(label) for label in labels[:4])
-    hint = (
-        f"{column!r} looks numeric but is in text order: {shown}, ... Results here keep their labels; "
-        "an index counted elsewhere from 1 to J would name other groups."
-    )
-    return [Verdict("group order", "warn", None, None, hint, column)]
-
-
-def _check_missing_words(column: str, labels: Sequence[str]) -> list[Verdict]:
-    """A label such as NA may be Namibia, or a missing label that another program wrote."""
-    words = [label for label in labels if label.lower() in _MISSING_WORDS]
-    if not words:
-        return []
-    hint = (
-        f"{column!r} has the label {words[0]!r}, which often stands for a missing one. It is taken as the name of a "
-        "group; if it is not, give the label or take the row out."
-    )
-    return [Verdict("missing labels", "warn", len(words), 0, hint, column)]
-
-
-def _check_similar_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
-    """Labels that differ in case, spaces or the encoding of their letters only look like one group."""
-    seen: dict[str, str] = {}
-    pairs = []
-    for label in labels:
-        first = seen.setdefault(" ".join(unicodedata.normalize("NFKC", label).casefold().split()), label)
-        if first != label:
-            pairs.append((first, label))
-    if not pairs:
-        return []
-    one, other = (repr(shorten(label)) for label in pairs[0])
-    more = f" So do {len(pairs) - 1} more pairs." if len(pairs) > 1 else ""
-    hint = (
-        f"The labels {one} and {other} in {column!r} differ only in case, spaces or encoding, and are taken as two "
-        f"groups. If they are one, give them one label.{more}"
-    )
-    return [Verdict("similar labels", "warn", len(pairs), 0, hint, column)]
-
-
-def _check_group_count(n: int) -> list[Verdict]:
-    hint = (
-        f"tau is informed by {n} groups only: its prior decides much of it. Compare several priors of tau, "
-        "and consider no pooling with a common prior."
-    )
-    few = n < FEW_GROUPS
-    return [Verdict("number of groups", "warn" if few else "pass", n, FEW_GROUPS, hint if few else "")]
-
-
-def _check_single_rows(group: npt.NDArray[np.int64], n_groups: int) -> list[Verdict]:
-    single = int(np.sum(np.bincount(group, minlength=n_groups) == 1))
-    many = single >= MANY_SINGLES * n_groups
-    hint = (
-        f"{single} of {n_groups} groups have one observation: group effect and residual are confounded there; "
-        "sigma and tau are separated only by the priors and by normality."
-    )
-    return [
-        Verdict("groups of one row", "warn" if many else "pass", single, MANY_SINGLES * n_groups, hint if many else "")
-    ]
-
-
 def _check_predictors(
-    roles: Sequence[Role], values: Mapping[str, FloatArray], group: npt.NDArray[np.int64]
+    dataset: Dataset,
+    roles: Sequence[Role],
+    predictors: Mapping[str, Predictors],
+    values: Mapping[str, FloatArray],
+    labels: Sequence[str],
+    group: npt.NDArray[np.int64],
 ) -> list[Verdict]:
+    kinds = {r.name: r.kind for r in roles}
+    refuse_predictors(dataset.table.where, list(predictors.values()))
     verdicts = []
-    for role in (r for r in roles if r.kind in {"predictor", "group_predictor"}):
-        x = values[role.name]
-        if np.ptp(x) == 0:
-            hint = f"{role.name} has the same value in every row: its coefficient cannot be told from the intercept."
-            verdicts.append(Verdict("constant predictor", "fail", float(x[0]), None, hint, role.name))
-            continue
-        if role.kind == "predictor" and _constant_in_groups(x, group):
-            hint = (
-                f"{role.name} does not vary within any group: it is collinear with the group effects. "
-                "Name it as a group predictor."
-            )
-            verdicts.append(Verdict("collinear predictor", "warn", None, None, hint, role.name))
-        spread = float(np.std(values["outcome"], ddof=1)) if "outcome" in values else 0.0
-        ratio = float(np.std(x, ddof=1)) / spread if spread > 0 else 1.0
-        if not 1 / UNSCALED <= ratio <= UNSCALED:
-            hint = f"sd({role.name})/sd(outcome) = {ratio:.3g}: priors of slopes are on the raw scale. Change the unit."
-            verdicts.append(Verdict("unscaled predictor", "warn", ratio, UNSCALED, hint, role.name))
+    for role, found in predictors.items():
+        if kinds[role] == "group_predictors":
+            refuse_varying(dataset.table.where, found, group, labels)
+        else:
+            verdicts += check_predictors(found, values.get("outcome"), group)
     return verdicts
-
-
-def _constant_in_groups(x: FloatArray, group: npt.NDArray[np.int64]) -> bool:
-    sizes = np.bincount(group)
-    means = np.bincount(group, weights=x) / sizes
-    return bool(np.any(sizes > 1) and np.allclose(x, means[group]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,56 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
         Distribution("half_cauchy", ("scale",), ("scale",)),
         Distribution("half_student_t", ("degrees_of_freedom", "scale"), ("degrees_of_freedom", "scale")),
         Distribution("uniform", ("lower", "upper"), ("upper",)),
+        Distribution("exponential", ("rate",), ("rate",)),
+        Distribution("gamma", ("shape", "rate"), ("shape", "rate")),
+        Distribution("lognormal", ("location", "scale"), ("scale",)),
+        Distribution("beta", ("a", "b"), ("a", "b")),
+        Distribution("lkj", ("shape",), ("shape",)),
     )
 }
+
+# What a prior of a positive quantity may be, and its code in stan/lib/scale_prior.stanfunctions.
+SCALE_CODES: Mapping[str, int] = {
+    "half_normal": 1, "half_cauchy": 2, "half_student_t": 3, "uniform": 4, "exponential": 5, "gamma": 6, "lognormal": 7,
+}  # fmt: skip
+SCALES = tuple(SCALE_CODES)
+_LARGEST_LOG = 700.0  # of a double
+
+
+def encode_scale(prior: Prior) -> tuple[int, list[float]]:
+    """The prior of a positive quantity as Stan data: its code, and [scale in the quantity's unit, second argument].
+
+    The first is the scale, the upper end, the mean (exponential, gamma) or the median (lognormal): programs sample the
+    quantity divided by it. The second is the degrees of freedom, the shape, or the scale of the logarithm; else 1.
+    """
+    a, last = prior.arguments[0], prior.arguments[-1]
+    encoded = {
+        "half_student_t": [last, a],
+        "uniform": [last, 1.0],
+        "exponential": [1 / a if a else 0.0, 1.0],
+        "gamma": [a / last, a],
+        "lognormal": [math.exp(min(a, _LARGEST_LOG)), last],
+    }
+    return SCALE_CODES[prior.distribution], encoded.get(prior.distribution, [a, 1.0])
+
+
+def decode_scale(name: str, code: int, encoded: Sequence[float]) -> Prior:
+    """The prior that ``encode_scale`` turned into data."""
+    distribution = next(k for k, v in SCALE_CODES.items() if v == code)
+    scale, second = encoded
+    arguments = {
+        "half_student_t": (second, scale),
+        "uniform": (0.0, scale),
+        "exponential": (1 / scale,),
+        "gamma": (second, second / scale),
+        "lognormal": (math.log(scale), second),
+    }
+    return Prior(name, distribution, arguments.get(distribution, (scale,)))
+
+
+def raw_support(code: int) -> tuple[float, float]:
+    """The range of a positive quantity in units of its prior's scale: a uniform prior ends at 1."""
+    return (0.0, 1.0 if code == SCALE_CODES["uniform"] else math.inf)
 
 
 @dataclass(frozen=True)
@@ -43,7 +91,7 @@ class PriorRow:
     distributions: tuple[str, ...]
     meaning: str
     source: str
-    role: str  # the column role whose unit the parameter has
+    role: str = ""  # the column role whose unit the parameter has; empty: no unit
 
 
 @dataclass(frozen=True)
@@ -61,16 +109,6 @@ class Prior:
         """The prior as it is written in analysis.toml: ``normal(0, 5)``."""
         return f"{self.distribution}({', '.join(_shortest(a) for a in self.arguments)})"
 
-    @property
-    def scale(self) -> float:
-        """The argument that sets the width: the scale, or the upper end of a uniform."""
-        return self.arguments[-1]
-
-    @property
-    def upper(self) -> float:
-        """The end of the support: infinite for all but the uniform."""
-        return self.arguments[1] if self.distribution == "uniform" else math.inf
-
     def _frozen(self) -> Any:
         from scipy import stats
 
@@ -81,6 +119,12 @@ class Prior:
             "half_cauchy": lambda: stats.halfcauchy(0, *a),
             "half_student_t": lambda: stats.t(a[0], 0, a[-1]),
             "uniform": lambda: stats.uniform(a[0], a[-1] - a[0]),
+            "exponential": lambda: stats.expon(0, 1 / a[0]),
+            "gamma": lambda: stats.gamma(a[0], 0, 1 / a[-1]),
+            "lognormal": lambda: stats.lognorm(a[-1], 0, math.exp(a[0])),
+            "beta": lambda: stats.beta(*a),
+            # Of one correlation in a 2 x 2 matrix; marginally so in larger ones only near enough for a picture.
+            "lkj": lambda: stats.beta(a[0], a[0], -1, 2),
         }[self.distribution]()
 
     def log_density(self, x: FloatArray | float) -> FloatArray:
@@ -91,15 +135,24 @@ class Prior:
             return np.where(value < 0, -np.inf, math.log(2) + log_density)
         return log_density
 
+    def cumulative(self, x: float) -> float:
+        """The probability of a value up to ``x``."""
+        below = float(self._frozen().cdf(x))
+        return max(2 * below - 1, 0.0) if self.distribution == "half_student_t" else below
+
     def draw(self, rng: np.random.Generator, size: int) -> FloatArray:
         """``size`` independent draws."""
         draws = np.asarray(self._frozen().rvs(size=size, random_state=rng), dtype=float)
         return np.abs(draws) if self.distribution == "half_student_t" else draws
 
 
-def parse_prior(text: str, row: PriorRow) -> Prior:
-    """The prior in a text such as ``normal(0, 5)``, checked against what the family's row allows."""
-    where = f"Prior of {row.name}"
+def parse_prior(text: str, row: PriorRow, name: str = "") -> Prior:
+    """The prior in a text such as ``normal(0, 5)``, checked against what the family's row allows.
+
+    ``name`` is the parameter's, where the row has several: ``mu[floor]``.
+    """
+    parameter = name or row.name
+    where = f"Prior of {parameter}"
     match = re.fullmatch(r"\s*([A-Za-z][\w-]*)\s*\(([^()]*)\)\s*", text, re.ASCII)
     allowed = [f"{n}({', '.join(DISTRIBUTIONS[n].arguments)})" for n in row.distributions]
     if match is None:
@@ -111,7 +164,7 @@ def parse_prior(text: str, row: PriorRow) -> Prior:
             f"Offered: {'; '.join(allowed)}."
         )
     arguments = _arguments(match[2], DISTRIBUTIONS[name], where)
-    return Prior(row.name, name, arguments, "chosen in the analysis")
+    return Prior(parameter, name, arguments, "chosen in the analysis")
 
 
 def _arguments(text: str, distribution: Distribution, where: str) -> tuple[float, ...]:

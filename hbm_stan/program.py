@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import operator
 import re
@@ -62,6 +63,20 @@ class Program:
     def read(cls, path: Path, include_dirs: tuple[Path, ...] = ()) -> Program:
         """The program in ``path``; includes are searched beside it and in ``include_dirs``."""
         return cls(path.stem, path, _inline(path, (path.parent, *include_dirs), ()))
+
+    @property
+    def outputs(self) -> tuple[Declaration, ...]:
+        """What the program gives back: the variables at the top level of its parameters and generated quantities."""
+        code = _COMMENT.sub(lambda m: '""' if m[0].startswith('"') else " ", self.code)
+        found: list[Declaration] = []
+        for name in ("parameters", r"transformed\s+parameters", r"generated\s+quantities"):
+            body, before = _block_body(code, name, self.name), ""
+            while body != before:  # loops and local blocks, from the inside
+                body, before = re.sub(r"\{[^{}]*\}", ";", body), body
+            for statement in body.split(";"):
+                with contextlib.suppress(ModelError):  # a statement that declares nothing
+                    found += [d for d in _declarations(" ".join(statement.split()), self.name) if d.type in _ARRAYS]
+        return tuple(found)
 
     @property
     def sha256(self) -> str:

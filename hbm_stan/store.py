@@ -103,6 +103,26 @@ class FitStore:
             with contextlib.suppress(OSError):
                 old.unlink()
 
+    def read_note(self, name: str) -> dict[str, Any] | None:
+        """A small result kept beside the fits, or None where there is none whole."""
+        try:
+            note: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return note
+
+    def write_note(self, name: str, note: Mapping[str, Any]) -> None:
+        """Keep a small result beside the fits; written beside, then renamed."""
+        path = self.folder / f"{name}.json"
+        beside = self.folder / f".{name}.{os.getpid()}.writing"
+        with _storing(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                beside.write_text(json.dumps(note), encoding="utf-8")
+                os.replace(beside, path)
+            finally:
+                beside.unlink(missing_ok=True)
+
     def why(self, variant: str, key: str, parts: Mapping[str, Any]) -> str:
         """Why a fit has to be made: its file is damaged, or what differs from the one that was used last."""
         candidates = [path for path in (self.path(variant, key),) if path.exists()] or self._newest_first(variant)
@@ -192,6 +212,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         priors = [f"the priors changed ({', '.join(changed)})"]
     said += priors
     said += [f"{change}" for change in _changed_values(before["settings"], now["settings"], "{} changed from {} to {}")]
+    if before.get("names") != now.get("names") or before.get("family") != now.get("family"):
+        said.append("the family changed")
     if before["engine"] != now["engine"]:
         said.append(f"the engine changed from {before['engine']} to {now['engine']}")
     return said

@@ -184,7 +184,7 @@ def _shrinkage(table: pd.DataFrame, draws: dict[str, np.ndarray], variants: Sequ
         q25, q75 = np.quantile(draws["theta"][:, j], (0.25, 0.75))
         complete, no = float(draws["mu_complete"].mean()), float(draws["theta_no"][:, j].mean())
         rows.append({
-            "group": row.group, "raw": row.estimate, "raw_se": row.standard_error,
+            "group": row.group, "term": "", "raw": row.estimate, "raw_se": row.standard_error,
             "complete_pooling": complete if "complete_pooling" in variants else None,
             "no_pooling": no if "no_pooling" in variants else None,
             "partial_pooling": partial["mean"], "sd": partial["sd"], "mcse_mean": partial["mcse_mean"],
@@ -226,9 +226,10 @@ def _data(table: pd.DataFrame) -> dict[str, Any]:
         "sha256": "23285fba0b49ea92941ba47bc30a67ba1bd5b3db971160973052f87130c5973a",
         "n_rows": len(table), "n_groups": len(table),
         "columns": [dict(zip(("role", "column", "meaning", "unit"), r, strict=True)) for r in roles],
-        "unit": "points", "notes": ["One row a group: the standard errors are taken as known."],
+        "unit": "points", "quantity_unit": "points", "groups": [],
+        "notes": ["One row a group: the standard errors are taken as known."],
         "verdicts": [_verdict("number of groups", len(table), 5), _verdict("groups of one row", len(table), 0)],
-        "rows": table.head(60).to_dict("records"),
+        "rows": table.head(60).rename(columns=dict(r[:2] for r in roles)).to_dict("records"),
     }  # fmt: skip
 
 
@@ -287,7 +288,7 @@ def example_results(
     ]
     note = "With few groups the prior of tau decides how far a new group may lie from the others."
     return {
-        "schema": 1, "analysis": "eight_schools", "family": "normal_means", "title": _TITLE, "question": _QUESTION,
+        "schema": 2, "analysis": "eight_schools", "family": "normal_means", "title": _TITLE, "question": _QUESTION,
         "status": "fail" if withheld else "pass", "withheld": withheld, "answer": _WITHHELD if withheld else answer,
         "notices": ["With 8 groups, tau is learnt from few values: its prior matters."],
         "main_variant": "partial_pooling" if partial else variants[0],
@@ -297,10 +298,14 @@ def example_results(
         "data": _data(table), "model": _model(variants), "priors": _priors(variants),
         "fits": {v: _fit(draws, list(table["group"]), v, withheld and v == variants[-1]) for v in variants},
         "comparison": _comparison(variants, n_groups),
-        "new_group": {"quantities": new, "note": note, "n_draws": CHAINS * DRAWS} if partial else None,
+        "population": ["mu", "tau"] if partial else ["mu"],
+        "new_group": {"quantities": new, "note": note, "n_draws": CHAINS * DRAWS, "signed": True} if partial else None,
         "shrinkage": _shrinkage(table, draws, variants) if partial else None,
         "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
-        "ppc": _ppc(table, draws),
+        "ppc": _ppc(table, draws), "findings": [],
+        "prior_check": [{"name": "mean", "observed": 8.75, "replicated_mean": 0.1, "q05": -12.4, "q95": 12.9,
+                         "p_value": 0.4}] if partial else [],
+        "parameterisation": {"variant": "partial_pooling", "reason": "The default form.", "pilots": []},
         "versions": {"hbm_stan": "0.1.0", "python": "3.13.9", "stanli": "0.24.0", "arviz": "1.3.0", "numpy": "2.5.5"},
         "programs": [{"variant": v, "file": f"{v}.stan", "sha256": _sha(_code(v)), "code": _code(v)} for v in variants],
         "command": "hbm report reports/eight_schools",

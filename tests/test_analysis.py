@@ -90,7 +90,11 @@ def test_every_key_is_read(folder: Path) -> None:
     assert read.compared == ("complete_pooling", "partial_pooling")
     assert (read.priors, read.reasons) == ({"tau": "half_cauchy(5)"}, {"tau": "as in the book"})
     assert read.sampling == Sampling(draws=500, seed=3)
-    assert (read.standard_error, read.waived, read.main_variant) == (12.0, ("tail ESS",), "partial_pooling")
+    assert (read.prediction, read.waived, read.main_variant) == (
+        {"standard_error": 12.0},
+        ("tail ESS",),
+        "partial_pooling",
+    )
     assert read.with_seed(0).sampling.seed == 0
     assert read.with_seed(None) is read
 
@@ -99,7 +103,7 @@ def test_what_is_not_said_has_a_default(folder: Path) -> None:
     read = analysis(folder, LEAST)
     assert (read.title, read.question, read.sampling) == ("coaching", "", Sampling())
     assert read.compared == read.variants == ("complete_pooling", "no_pooling", "partial_pooling")
-    assert (read.standard_error, read.waived) == (None, ())
+    assert (read.prediction, read.waived, read.parameterisation) == ({}, (), "auto")
 
 
 @pytest.mark.parametrize(
@@ -315,7 +319,7 @@ def test_a_report_in_an_odd_folder_with_an_odd_title(tmp_path: Path) -> None:
     analysis(folder, TEXT, ('"Coaching"', odd), ('"Does it help?"', odd), ('[checks]\nwaive = ["tail ESS"]', ""))
     made = report(folder, engine=StanliEngine())
     assert made.pdf.read_bytes().startswith(b"%PDF")
-    assert json.loads(made.json.read_text())["data"]["rows"][0]["group"] == '#$*[ "A"\nnew'
+    assert json.loads(made.json.read_text())["data"]["rows"][0]["school"] == '#$*[ "A"\nnew'
 
 
 def test_draws_are_kept_beside_the_file(folder: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_folder_brings_its_provenance(folder: Path) -> None:
     dataset = load(folder, ROLES)
     assert (dataset.name, dataset.title, dataset.source, dataset.sha256) == ("schools", "Schools", "Rubin (1981)", SHA)
     assert dataset.info == {"effect": ColumnInfo("effect", "points")}
-    assert (dataset.unit("estimate"), dataset.unit("group"), dataset.meaning("group")) == ("points", "", "school")
+    assert (dataset.unit("estimate"), dataset.unit("group"), dataset.meaning("school")) == ("points", "", "school")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_any_label_survives_from_the_csv_to_results_json(
     made = results(analysis, find(analysis, {"partial_pooling": main}))
     read = json.loads(json.dumps(made, ensure_ascii=False, allow_nan=False).encode())
     wanted = [label.strip() for label in labels]
-    assert [row["group"] for row in read["data"]["rows"]] == wanted
+    assert [row[ROLES["group"]] for row in read["data"]["rows"]] == wanted
     assert [row["group"] for row in read["shrinkage"]] == wanted
     assert [row["group"] for row in read["ppc"]["groups"]] == wanted
     assert {f"theta[{label}]" for label in wanted} <= set(read["fits"]["partial_pooling"]["parameters"])

@@ -15,8 +15,9 @@ import hbm_stan
 ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
-    "errors", "verdicts", "resources", "table", "data", "prepare", "program", "priors", "model", "families", "engines",
-    "store", "fit", "rhat", "funnel", "diagnose", "scores", "weights", "compare", "predict", "plots", "report", "cli",
+    "errors", "verdicts", "resources", "table", "data", "levels", "predictors", "prepare", "program", "priors", "model",
+    "families", "engines", "store", "tree", "fit", "testing", "parameterise", "rhat", "funnel", "diagnose",
+    "scores", "weights", "compare", "predict", "replicate", "plots", "report", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 

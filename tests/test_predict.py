@@ -12,7 +12,8 @@ from test_truth import dataset, priors
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, fit, fit_variants
-from hbm_stan.predict import new_group, predictive_check, shrinkage_notes, shrinkage_table
+from hbm_stan.predict import new_group, shrinkage_notes, shrinkage_table
+from hbm_stan.replicate import predictive_check
 
 SAMPLING = Sampling(draws=5000, adapt_delta=0.95, seed=20261121)
 CHOSEN = priors("half_cauchy", (5.0,), (0.0, 5.0)) | {"theta": "normal(0, 50)"}
@@ -25,7 +26,7 @@ def fits(stanli: Engine) -> dict[str, Fit]:
 
 
 def test_a_new_group_equals_quadrature(fits: dict[str, Fit]) -> None:
-    table = new_group(fits["partial_pooling"], 12.0).quantities
+    table = new_group(fits["partial_pooling"], standard_error=12.0).quantities
     truth = quadrature.exact().new()
     for statistic in ("mean", "sd", "q05", "q50", "q95"):
         error = abs(table.loc["theta_new", statistic] - truth[statistic])
@@ -60,7 +61,7 @@ def test_the_same_report_twice(fits: dict[str, Fit]) -> None:
 def test_a_standard_error_that_is_not_positive_is_refused() -> None:
     for bad in (0.0, -1.0, float("nan")):
         with pytest.raises(ModelError, match="above zero"):
-            new_group(made_fit(), bad)
+            new_group(made_fit(), standard_error=bad)
 
 
 def test_shrinkage_equals_quadrature(fits: dict[str, Fit]) -> None:
@@ -149,11 +150,9 @@ def test_prior_only_draws_are_the_prior(stanli: Engine) -> None:
 
     model = family("normal_means")
     table = prepare_table(model, dataset())
-    data = {
-        **model.prepare(table, model.priors(table, {"mu": "normal(1, 5)", "tau": "half_normal(7)"})),
-        "use_likelihood": 0,
-    }
+    chosen = model.priors(table, {"mu": "normal(1, 5)", "tau": "half_normal(7)"})
     for variant in ("partial_pooling", "partial_pooling_noncentered"):
+        data = model.stan_data(table, chosen, variant) | {"use_likelihood": 0}
         drawn = stanli.sample(model.program(variant), data, SAMPLING).variables
         assert np.mean(drawn["mu"]) == pytest.approx(1, abs=0.3)
         assert np.std(drawn["mu"]) == pytest.approx(5, rel=0.05)
@@ -161,3 +160,8 @@ def test_prior_only_draws_are_the_prior(stanli: Engine) -> None:
         assert np.var(drawn["theta"][..., 0]) == pytest.approx(25 + 49, rel=0.1)
     made = fit("normal_means", dataset(), sampling=Sampling(seed=1), engine=stanli)
     assert made.data["use_likelihood"] == 1
+
+
+def test_options_that_the_family_lacks_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"no option 'exposure'\. Its options: standard_error"):
+        new_group(made_fit(), exposure=3.0)

@@ -13,14 +13,14 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
 from hbm_stan.fit import prepare_table
-from hbm_stan.prepare import Prepared, Role, prepare
+from hbm_stan.prepare import Prepared, Role, check_mapping, prepare
 from hbm_stan.verdicts import Verdict
 
 ROLES = (
     Role("group", "label", "county"),
     Role("outcome", "number", "log radon"),
-    Role("floor", "predictor", "floor"),
-    Role("uranium", "group_predictor", "uranium"),
+    Role("predictors", "predictors", "floor"),
+    Role("group_predictors", "group_predictors", "uranium", optional=True),
 )
 
 
@@ -36,11 +36,12 @@ def with_predictors(n: int = 12, **columns: Any) -> Prepared:
             "group": list("abcdef") * (n // 6),
             "outcome": rng.normal(size=n),
             "floor": rng.normal(size=n),
-            "uranium": rng.normal(size=n),
         }
         | columns
     )
-    dataset = Dataset.from_frame(frame, {r.name: r.name for r in ROLES})
+    names = {"group": "group", "outcome": "outcome", "predictors": [c for c in frame if c.startswith("floor")]}
+    lists = {"group_predictors": [c for c in frame if c.startswith("uranium")]} if "uranium" in frame else {}
+    dataset = Dataset.from_frame(frame, names | lists)
     return prepare(dataset, ROLES, one_row_per_group=False, known_residual=False)
 
 
@@ -131,10 +132,7 @@ def test_groups_of_one_row_are_warned_of() -> None:
     assert verdict(labelled(["a", "b"]), "groups of one row") is None
 
 
-def test_predictors_that_cannot_be_told_apart_are_named() -> None:
-    constant = verdict(with_predictors(floor=1.0), "constant predictor")
-    assert constant is not None
-    assert (constant.status, constant.subject) == ("fail", "floor")
+def test_predictors_that_say_little_are_named() -> None:
     collinear = verdict(with_predictors(floor=[0, 1, 2, 3, 4, 5] * 2), "collinear predictor")
     assert collinear is not None
     assert collinear.subject == "floor"
@@ -142,11 +140,101 @@ def test_predictors_that_cannot_be_told_apart_are_named() -> None:
     assert unscaled is not None
     assert unscaled.value is not None
     assert unscaled.value > 100
-    assert not {v.name for v in with_predictors().verdicts} & {
-        "constant predictor",
-        "collinear predictor",
-        "unscaled predictor",
-    }
+    assert not {v.name for v in with_predictors().verdicts} & {"collinear predictor", "unscaled predictor"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"floor": 1.0}, ("'floor'", "same value (1)", "Leave it out")),
+        ({"floor2": np.linspace(0, 1, 12), "floor3": 3 - 2 * np.linspace(0, 1, 12)}, ("'floor3'", "collinear")),
+        ({"uranium": np.arange(12.0)}, ("'uranium'", "varies within the group 'a'", "0 and 6", "predictors")),
+        ({f"floor{k}": np.arange(12.0) ** k for k in range(1, 12)}, ("12 predictors and 12 rows",)),
+        ({"floor": ["x", "y"] * 5 + ["x", 1.5]}, ("'floor'", "not a number", "row 1")),
+        ({"floor": [*"abcdefghijk", None]}, ("'floor'", "row 12")),
+    ],
+)
+def test_predictors_that_cannot_be_used_are_refused(columns: dict[str, Any], words: tuple[str, ...]) -> None:
+    with pytest.raises(DataError) as error:
+        with_predictors(**columns)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_category_becomes_indicators_of_its_levels_but_the_first() -> None:
+    table = with_predictors(floor=["low", "high", "mid"] * 4)
+    found = table.predictors["predictors"]
+    assert found.names == ("floor=high", "floor=mid")
+    assert found.values[:3].tolist() == [[0, 0], [1, 0], [0, 1]]
+    with pytest.raises(DataError, match="a category of 24 levels"):
+        with_predictors(24, floor=[f"house {i}" for i in range(24)])
+
+
+def test_group_predictors_have_one_value_a_group() -> None:
+    table = with_predictors(uranium=[5.0, 1, 2, 3, 4, 6] * 2)
+    found = table.predictors["group_predictors"].by_group(table.group, len(table.labels))
+    assert found.tolist() == [[5], [1], [2], [3], [4], [6]]
+
+
+COUNTS = (
+    Role("group", "label", "clinic"),
+    Role("successes", "count", "successes", at_most="trials"),
+    Role("trials", "count", "trials"),
+    Role("outcome", "binary", "0 or 1", optional=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"successes": [3, 11]}, ("successes", "above 'trials'", "row 2: '11'")),
+        ({"successes": [-1, 3]}, ("cannot be negative", "row 1: '-1'")),
+        ({"successes": [2.5, 3]}, ("whole number", "row 1: '2.5'")),
+        ({"trials": [3e9, 10]}, ("Stan's whole numbers",)),
+        ({"outcome": [0, 2]}, ("must be 0 or 1", "row 2: '2'")),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(columns: dict[str, Any], words: tuple[str, ...]) -> None:
+    def made(columns: dict[str, Any]) -> Prepared:
+        frame = pd.DataFrame({"group": ["a", "b"], "successes": [1, 2], "trials": [10, 10]} | columns)
+        dataset = Dataset.from_frame(frame, {c: c for c in frame})
+        return prepare(dataset, COUNTS, one_row_per_group=False, known_residual=True)
+
+    assert made({}).values["successes"].tolist() == [1, 2]
+    with pytest.raises(DataError) as error:
+        made(columns)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_units_are_those_of_their_group() -> None:
+    frame = pd.DataFrame({"line": list("aabb"), "mouse": ["1", "2", "1", "1"], "y": [1.0, 2, 3, 4]})
+    roles = (Role("group", "label", "line"), Role("unit", "unit", "mouse"), Role("outcome", "number", "y"))
+    dataset = Dataset.from_frame(frame, group="line", unit="mouse", outcome="y")
+    units = prepare(dataset, roles, one_row_per_group=False, known_residual=False).units
+    assert units is not None
+    assert units.labels == ("a: 1", "a: 2", "b: 1")
+    assert (units.unit.tolist(), units.group.tolist()) == ([0, 1, 2, 2], [0, 0, 1])
+
+
+def test_lists_of_columns_are_lists_or_texts_with_commas() -> None:
+    frame = pd.DataFrame({"g": list("aabb"), "y": [1.0, 2, 3, 5], "u": [1.0, 0, 0, 1], "v, w": [0.0, 1, 0, 2]})
+    roles = (
+        Role("group", "label", ""),
+        Role("outcome", "number", ""),
+        Role("predictors", "predictors", "", optional=True),
+    )
+    for named in ("u", ["u", "v, w"], "v, w"):
+        dataset = Dataset.from_frame(frame, group="g", outcome="y", predictors=named)
+        names = prepare(dataset, roles, one_row_per_group=False, known_residual=False).predictors["predictors"].names
+        assert list(names) == ([named] if isinstance(named, str) else named)
+    frame = frame.rename(columns={"v, w": "v"})
+    dataset = Dataset.from_frame(frame, group="g", outcome="y", predictors="u, v")
+    assert check_mapping(dataset, roles).listed("predictors") == ("u", "v")
+    with pytest.raises(DataError, match="'outcome' takes one column"):
+        check_mapping(Dataset.from_frame(frame, group="g", outcome=["u", "v"]), roles)
+    with pytest.raises(DataError, match="'u' is named for 2 roles"):
+        check_mapping(Dataset.from_frame(frame, group="g", outcome="u", predictors="u, v"), roles)
 
 
 @pytest.mark.parametrize("outcome", [1.0, 0.0])
@@ -167,4 +255,4 @@ def test_numbers_at_the_ends_of_the_range_have_default_priors(y: float, se: floa
         family("normal_means"), Dataset.from_frame(frame, group="g", estimate="y", standard_error="s")
     )
     priors = family("normal_means").priors(table)
-    assert all(np.isfinite(p.arguments).all() and p.scale > 0 for p in priors.values())
+    assert all(np.isfinite(p.arguments).all() and p.arguments[-1] > 0 for p in priors.values())

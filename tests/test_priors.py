@@ -12,7 +12,16 @@ from scipy import integrate
 
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family
-from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow, parse_prior
+from hbm_stan.priors import (
+    DISTRIBUTIONS,
+    SCALES,
+    Prior,
+    PriorRow,
+    decode_scale,
+    encode_scale,
+    parse_prior,
+    raw_support,
+)  # fmt: skip
 
 LOCATION, SCALE, _ = family("normal_means").prior_rows
 POSITIVE = st.floats(min_value=1e-300, max_value=1e300)
@@ -46,8 +55,8 @@ def test_a_prior_is_read(text: str, row: PriorRow, distribution: str, arguments:
         ("normal((0), 5)", LOCATION, ("is not understood",)),
         ("nromal(0, 5)", LOCATION, ("'nromal' is not offered", "Did you mean 'normal'?")),
         ("cauchy(5)", SCALE, ("'cauchy' is not offered", "half_cauchy(scale)")),
-        ("exponential(1)", SCALE, ("'exponential' is not offered", "half_normal(scale)")),
-        ("normal(0, 5)", SCALE, ("'normal' is not offered", "Did you mean 'half_normal'?")),
+        ("beta(1, 2)", SCALE, ("'beta' is not offered", "half_normal(scale)")),
+        ("normal(0, 5)", SCALE, ("'normal' is not offered", "Did you mean")),
         ("normal(5)", LOCATION, ("takes 2 arguments (location, scale)", "got 1")),
         ("normal()", LOCATION, ("takes 2 arguments", "got 0")),
         ("normal(0, 5, 1)", LOCATION, ("takes 2 arguments", "got 3")),
@@ -96,16 +105,42 @@ def test_the_text_is_as_short_as_it_can_be(value: float, text: str) -> None:
     assert Prior("mu", "normal", (value, 1)).text == f"normal({text}, 1)"
 
 
-@pytest.mark.parametrize("distribution", sorted(set(DISTRIBUTIONS) - {"normal"}))
+ARGUMENTS = {
+    "half_student_t": (3.0, 2.0), "uniform": (0.0, 2.0), "gamma": (2.5, 1.5), "lognormal": (0.2, 0.7),
+    "beta": (2.0, 3.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("distribution", sorted(set(DISTRIBUTIONS) - {"normal", "lkj"}))
 def test_a_density_integrates_to_one_and_has_the_draws_it_says(distribution: str) -> None:
-    arguments = {"half_student_t": (3.0, 2.0), "uniform": (0.0, 2.0)}.get(distribution, (2.0,))
-    prior = Prior("tau", distribution, arguments)
-    upper = min(prior.upper, math.inf)
+    prior = Prior("tau", distribution, ARGUMENTS.get(distribution, (2.0,)))
+    upper = {"uniform": 2.0, "beta": 1.0}.get(distribution, math.inf)
     mass = integrate.quad(lambda x: float(np.exp(prior.log_density(x))), 0, upper, limit=200)[0]
     assert mass == pytest.approx(1, abs=1e-6)
     assert prior.log_density(-1.0) == -np.inf
     draws = prior.draw(np.random.default_rng(1), 40_000)
-    below = integrate.quad(lambda x: float(np.exp(prior.log_density(x))), 0, 1.0)[0]
+    below = integrate.quad(lambda x: float(np.exp(prior.log_density(x))), 0, 0.5)[0]
     # Five standard errors of a share of 40,000 draws.
-    assert np.mean(draws <= 1) == pytest.approx(below, abs=5 * math.sqrt(below * (1 - below) / 40_000))
+    assert np.mean(draws <= 0.5) == pytest.approx(below, abs=5 * math.sqrt(below * (1 - below) / 40_000))
+    assert prior.cumulative(0.5) == pytest.approx(below, abs=1e-6)
     assert draws.min() >= 0
+
+
+@pytest.mark.parametrize("distribution", SCALES)
+def test_a_prior_of_a_scale_comes_back_from_its_data(distribution: str) -> None:
+    prior = Prior("tau", distribution, ARGUMENTS.get(distribution, (2.0,)))
+    code, encoded = encode_scale(prior)
+    back = decode_scale("tau", code, encoded)
+    assert back.distribution == distribution
+    np.testing.assert_allclose(back.arguments, prior.arguments)
+    # The first number is in the unit of the quantity: in another unit, only it changes.
+    assert len(encoded) == 2
+    assert encoded[0] > 0
+    assert raw_support(code)[1] == (1.0 if distribution == "uniform" else math.inf)
+
+
+def test_one_text_may_be_the_prior_of_all_terms_or_of_one() -> None:
+    row = PriorRow("mu", ("normal",), "coefficient", "none")
+    assert parse_prior("normal(0, 2)", row, "mu[floor]").name == "mu[floor]"
+    with pytest.raises(ModelError, match=r"Prior of mu\[floor\]"):
+        parse_prior("normal(0, -2)", row, "mu[floor]")

@@ -51,7 +51,7 @@ def test_results_obey_the_documented_schema(analysis: Path, engine: Engine) -> N
     documented = (ROOT / "reports" / "results-schema.md").read_text()
     for key in results:
         assert f"`{key}`" in documented, f"results-schema.md does not name {key}"
-    assert results["schema"] == 1
+    assert results["schema"] == 2
     assert results["status"] in {"pass", "warn"}
     assert not results["withheld"]
     assert results["engine"] == {"name": engine.name, "version": engine.version}
@@ -175,7 +175,7 @@ def test_a_damaged_results_file_is_written_anew(analysis: Path, stanli: Engine) 
     made.json.write_text(made.json.read_text()[:500])
     again = report(analysis, engine=stanli)
     assert again.fresh
-    assert json.loads(again.json.read_text())["schema"] == 1
+    assert json.loads(again.json.read_text())["schema"] == 2
 
 
 def test_the_wheel_carries_programs_and_data_and_runs_elsewhere(tmp_path: Path, cache: Path) -> None:

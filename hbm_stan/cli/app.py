@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import hbm_stan
-from hbm_stan.cli.run import EngineOption, JsonOption, QuietOption, Run, SeedOption, guarded, run_app
+from hbm_stan.cli.run import (
+    EngineOption,
+    JsonOption,
+    ParameterisationOption,
+    QuietOption,
+    Run,
+    SeedOption,
+    guarded,
+    run_app,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from hbm_stan.fit import Fit
@@ -41,10 +50,8 @@ def version_option(version: Annotated[bool, typer.Option("--version", help="Prin
 @app.command()
 def report(
     analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
-    seed: SeedOption = None, force: Annotated[bool, typer.Option("--force", help=(
-        "Write the report even "
-        "if nothing changed."
-    ))] = False,
+    seed: SeedOption = None, parameterisation: ParameterisationOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Write the report even if nothing changed.")] = False,
 ) -> None:  # fmt: skip
     """Fit, check, compare, predict, and write report.pdf and results.json. Exit code 1 if a check failed."""
     run = Run(engine, json, quiet, seed)
@@ -53,7 +60,10 @@ def report(
         from hbm_stan.report.build import report as make_report
 
         with run.sampling_progress() as progress:
-            made = make_report(analysis, engine=engine, seed=seed, force=force, say=run.say, progress=progress)
+            made = make_report(
+                analysis, engine=engine, seed=seed, force=force, parameterisation=parameterisation, say=run.say,
+                progress=progress,
+            )  # fmt: skip
         show_report(run, made)
         run.write_json(made.results)
         if made.results["status"] == "fail":
@@ -90,10 +100,28 @@ new_command = app.registered_commands[-1]
 new_command.context_settings = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+@app.command("new-family")
+def new_family(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of your family; its folder gets it too.")],
+    to: Annotated[Path, typer.Option(help="The folder to make it in.")] = Path(),
+    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
+) -> None:  # fmt: skip
+    """Write a family of your own to begin with: programs, family.py, tests, a table and an analysis that work."""
+    run = Run(engine, json, quiet, seed)
+    with guarded(run):
+        from hbm_stan.skeleton import new_family as write_family
+
+        folder = write_family(name, to)
+        place = shlex.quote(str(folder))
+        run.show(f"{folder} is written, a working example. Next: hbm report {place}; pytest {place}")
+        run.write_json({"family": str(folder)})
+
+
 @app.command()
 def fit(
     analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
     seed: SeedOption = None,
+    parameterisation: ParameterisationOption = None,
     variant: Annotated[list[str] | None, typer.Option(help="Fit this variant only; may be repeated.")] = None,
 ) -> None:  # fmt: skip
     """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/."""
@@ -101,7 +129,7 @@ def fit(
     with guarded(run):
         from hbm_stan.cli.show import fits_as_dict, show_fits
 
-        read = _read(analysis, seed)
+        read = _read(run, analysis, parameterisation)
         fits = _fits(run, read, tuple(variant or read.variants))
         show_fits(run, read, fits)
         run.write_json(fits_as_dict(read, fits))
@@ -114,6 +142,7 @@ def check(
     json: JsonOption = None,
     quiet: QuietOption = False,
     seed: SeedOption = None,
+    parameterisation: ParameterisationOption = None,
 ) -> None:
     """Print the verdicts on every fit. Exit code 1 if a check failed: usable as a gate."""
     run = Run(engine, json, quiet, seed)
@@ -121,7 +150,7 @@ def check(
         from hbm_stan.cli.show import show_verdicts, verdicts_as_dict
         from hbm_stan.diagnose import check as check_fit
 
-        read = _read(analysis, seed)
+        read = _read(run, analysis, parameterisation)
         fits = _fits(run, read, read.variants)
         diagnoses = {name: check_fit(f, read.waived) for name, f in fits.items()}
         data_verdicts = next(iter(fits.values())).table.verdicts
@@ -138,6 +167,7 @@ def compare(
     json: JsonOption = None,
     quiet: QuietOption = False,
     seed: SeedOption = None,
+    parameterisation: ParameterisationOption = None,
 ) -> None:
     """Compare the variants by leave-one-out. Exit code 1 where a failed check or a high Pareto k withholds it."""
     run = Run(engine, json, quiet, seed)
@@ -147,7 +177,7 @@ def compare(
         from hbm_stan.diagnose import check as check_fit
         from hbm_stan.errors import ComparisonError, DiagnosticError
 
-        read = _read(analysis, seed)
+        read = _read(run, analysis, parameterisation)
         if len(read.compared) < 2:
             raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
         fits = _fits(run, read, read.compared)
@@ -204,10 +234,12 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-def _read(path: Path, seed: int | None) -> Analysis:
+def _read(run: Run, path: Path, parameterisation: str | None) -> Analysis:
+    """The analysis with its seed, and with partial pooling in the form that the data call for."""
     from hbm_stan.report.analysis import read_analysis
+    from hbm_stan.report.build import settled
 
-    return read_analysis(path).with_seed(seed)
+    return settled(read_analysis(path).with_seed(run.seed), parameterisation, run.say)
 
 
 def _fits(run: Run, analysis: Analysis, variants: tuple[str, ...]) -> dict[str, Fit]:

@@ -29,6 +29,12 @@ JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON too.", metavar="PATH")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+ParameterisationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--parameterisation", help="Of partial pooling: auto, centered, noncentered, ... or the name of a variant."
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", help="Seed, instead of the analysis's own.", min=0, max=2**31 - 1)
 ]

@@ -1,24 +1,40 @@
-"""The families, found by themselves: every module here that holds a FAMILY."""
+"""The families, found by themselves: every module here that holds a FAMILY, and folders of the user's own."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+from pathlib import Path
 
 from hbm_stan.errors import ModelError, nearest
+from hbm_stan.families.own import read_family
 from hbm_stan.model import Family
 
 
 def families() -> dict[str, Family]:
-    """All families by name."""
+    """All families that come along, by name."""
     modules = (importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__))
     found = [module.FAMILY for module in modules if hasattr(module, "FAMILY")]
     return {family.name: family for family in found}
 
 
-def family(name: str) -> Family:
-    """The family of that name; an unknown one is an error that names the nearest."""
+def family(name: str, beside: Path | None = None) -> Family:
+    """The family of that name, or that of a folder of the user's own, as seen from ``beside``.
+
+    An unknown name is an error that names the nearest, and so is a folder that holds no family.
+    """
+    folder = (beside or Path()) / os.path.expanduser(name)
+    if is_place(name):
+        return read_family(folder)
     known = families()
-    if name not in known:
-        raise ModelError(f"There is no family {name!r}. {nearest(name, known)}")
-    return known[name]
+    if name in known:
+        return known[name]
+    if os.path.isdir(folder):
+        return read_family(folder)
+    raise ModelError(f"There is no family {name!r}. {nearest(name, known)} A family of your own is a folder: './name'.")
+
+
+def is_place(name: str) -> bool:
+    """Whether the name of a family is that of a folder: it has a path separator, or is a dot."""
+    return any(mark in name for mark in ("/", "\\", os.sep)) or name in {".", ".."}

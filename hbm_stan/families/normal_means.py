@@ -7,30 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
-from hbm_stan.model import Draws, Family, StanData, Variant
+from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import Prior, PriorRow
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
-_TAU_CODES = {"half_normal": 1, "half_cauchy": 2, "half_student_t": 3, "uniform": 4}
-
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    tau = priors["tau"]
-    # The programs take the scale (or upper end) first; only the Student-t uses the degrees of freedom.
-    freedom = tau.arguments[0] if tau.distribution == "half_student_t" else 1.0
+    tau_family, tau_arguments = encode_scale(priors["tau"])
     return {
         "J": len(table.labels),
         "y": table["estimate"],
         "se": table["standard_error"],
         "prior_mu": list(priors["mu"].arguments),
-        "prior_tau_family": _TAU_CODES[tau.distribution],
-        "prior_tau": [tau.scale, freedom],
+        "prior_tau_family": tau_family,
+        "prior_tau": tau_arguments,
         "prior_theta": list(priors["theta"].arguments),
     }
 
@@ -61,15 +58,12 @@ def _round(x: float) -> float:
 
 
 def _tau_prior(data: StanData) -> Prior:
-    name = next(k for k, v in _TAU_CODES.items() if v == data["prior_tau_family"])
-    scale, freedom = data["prior_tau"]
-    arguments = {"half_student_t": (freedom, scale), "uniform": (0.0, scale)}.get(name, (scale,))
-    return Prior("tau", name, arguments)
+    return decode_scale("tau", data["prior_tau_family"], data["prior_tau"])
 
 
-def _simulate(rng: np.random.Generator, params: Draws, design: StanData) -> FloatArray:
-    """Estimates given theta, shape of theta broadcast against the design's ``se``."""
-    return np.asarray(rng.normal(params["theta"], np.asarray(design["se"])), dtype=float)
+def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
+    """Estimates given theta and the design's standard errors, (S, J)."""
+    return np.asarray(rng.normal(draws["theta"], np.asarray(design["se"])), dtype=float)
 
 
 def _log_joint(params: Draws, data: StanData, variant: str) -> float:
@@ -106,13 +100,36 @@ def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     return np.asarray(norm.logpdf(np.asarray(data["y"]), mu, np.hypot(np.asarray(data["se"]), tau)))
 
 
-def _new_group(rng: np.random.Generator, population: Draws, data: StanData, variant: str) -> FloatArray:
-    """theta of an unseen group, one for each posterior draw; without pooling it is the prior of theta."""
+def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
+    """theta of unseen groups, (S, J); without pooling it is the prior of theta, with complete pooling mu."""
     if variant == "no_pooling":
-        size = population["theta"].shape[0]
-        return rng.normal(*data["prior_theta"], size=size)
-    mu = population["mu"]
-    return rng.normal(mu, population["tau"]) if "tau" in population else mu
+        return rng.normal(*design["prior_theta"], size=(len(draws["theta"]), design["J"]))
+    mu = np.repeat(draws["mu"][:, None], design["J"], axis=1)
+    return rng.normal(mu, draws["tau"][:, None]) if "tau" in draws else mu
+
+
+def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
+    """One estimate in a new group, measured with the standard error of the options or the median of the data."""
+    se = float(options.get("standard_error", np.median(data["se"])))
+    design = {**data, "J": 1, "y": np.zeros(1), "se": np.array([se])}
+    return design, f"estimate in a new group, measured with standard error {se:g}"
+
+
+def _prior_draws(
+    rng: np.random.Generator, priors: Mapping[str, Prior], _data: StanData, size: int
+) -> dict[str, FloatArray]:
+    return {name: priors[name].draw(rng, size) for name in ("mu", "tau")}
+
+
+def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
+    return np.asarray(data["y"], dtype=float), np.asarray(data["se"], dtype=float)
+
+
+def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
+    """theta given mu, tau and y: BDA3 eq. 5.17."""
+    mu, weight = draws["mu"][:, None], data["use_likelihood"] * (1 - _shrinkage_factor(draws, data))
+    centre = mu + weight * (np.asarray(data["y"]) - mu)
+    return np.asarray(rng.normal(centre, draws["tau"][:, None] * np.sqrt(1 - weight)))
 
 
 def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
@@ -140,7 +157,7 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
-    return {"tau_raw": (0.0, 1.0 if _tau_prior(data).distribution == "uniform" else math.inf)}
+    return {"tau_raw": raw_support(data["prior_tau_family"])}
 
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
@@ -193,7 +210,7 @@ FAMILY = Family(
     prior_rows=(
         PriorRow("mu", ("normal",), "location of the population", "Gelman et al. (2013), section 5.5", "estimate"),
         PriorRow(
-            "tau", tuple(_TAU_CODES), "scale of the population: how much groups differ",
+            "tau", SCALES, "scale of the population: how much groups differ",
             "Gelman (2006), Bayesian Analysis 1:515", "estimate",
         ),
         PriorRow("theta", ("normal",), "value of each group without pooling", "fixed and wide", "estimate"),
@@ -201,12 +218,11 @@ FAMILY = Family(
     dims={"theta": ("group",), "theta_raw": ("group",), "y_rep": ("group",), "log_lik": ("group",)},
     likelihood=('y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',),
     population=("mu", "tau"),
-    group_quantity="theta",
-    population_scale="tau",
-    outcome="estimate",
+    outcomes=("estimate",),
     folder=share("stan") / "normal_means",
     one_row_per_group=True,
     known_residual=True,
+    prediction={"standard_error": Option("of the estimate in a new group; by default the median of the data")},
     prepare=_prepare,
     default_priors=_default_priors,
     simulate=_simulate,
@@ -218,4 +234,8 @@ FAMILY = Family(
     exact_loo=_exact_loo,
     support=_support,
     transformed=_transformed,
+    new_row=_new_row,
+    prior_draws=_prior_draws,
+    raw=_raw,
+    draw_groups=_draw_groups,
 )  # fmt: skip

@@ -84,8 +84,10 @@ def _points(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _moves(rows: pd.DataFrame) -> list[Any]:
     """Standard error bars of the raw estimates, and a thin line from each to its partially pooled one."""
-    raw = rows.dropna(subset=["raw"]).assign(level=rows["y"] + _LIFT)
-    bars = raw.dropna(subset=["raw_se"]).assign(low=raw["raw"] - raw["raw_se"], high=raw["raw"] + raw["raw_se"])
+    # Columns first, rows then: pandas would fill a frame without rows from a longer column.
+    low, high = rows["raw"] - rows["raw_se"], rows["raw"] + rows["raw_se"]
+    raw = rows.assign(level=rows["y"] + _LIFT, low=low, high=high).dropna(subset=["raw"])
+    bars = raw.dropna(subset=["raw_se"])
     moved = raw.dropna(subset=["partial_pooling"])
     return [
         geom_segment(aes("low", "level", xend="high", yend="level"), bars, color=PALETTE["rule"], size=0.4),

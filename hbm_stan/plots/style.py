@@ -29,7 +29,10 @@ MAX_HEIGHT_MM = 205.0  # what a page has room for beside a caption of four lines
 TEXT_PT = 8
 MM_PER_INCH = 25.4
 
-GREEK = {"mu": "μ", "tau": "τ", "theta": "θ", "sigma": "σ", "alpha": "α", "beta": "β", "phi": "φ", "lambda": "λ"}
+GREEK = {
+    "mu": "μ", "tau": "τ", "theta": "θ", "sigma": "σ", "alpha": "α", "beta": "β", "phi": "φ", "lambda": "λ",
+    "kappa": "κ", "rho": "ρ", "gamma": "γ",
+}  # fmt: skip
 
 
 def with_unit(title: str, unit: str) -> str:

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hbm_stan.data import Dataset, load
 from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
-from hbm_stan.errors import DataError, HbmError, ModelError, nearest
+from hbm_stan.errors import DataError, ModelError, nearest
 from hbm_stan.families import family as find_family
 from hbm_stan.model import Family
-from hbm_stan.prepare import LARGEST, SMALLEST, check_mapping
+from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
+from hbm_stan.prepare import LARGEST, LIST_KINDS, SMALLEST, check_mapping
 from hbm_stan.priors import parse_prior
+from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
 from hbm_stan.resources import share
 from hbm_stan.store import FitStore
 from hbm_stan.table import shorten
-
-_TEXT, _TEXTS, _TABLE = "a text", "a list of texts", "a table"
-_KEYS = {
-    "title": _TEXT, "question": _TEXT, "family": _TEXT, "data": _TEXT, "variants": _TEXTS, "columns": _TABLE,
-    "priors": _TABLE, "reasons": _TABLE, "sampling": _TABLE, "comparison": _TABLE, "prediction": _TABLE,
-    "checks": _TABLE,
-}  # fmt: skip
-_REQUIRED = ("family", "data", "columns")
-_SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "sampling": tuple(f.name for f in fields(Sampling)), "comparison": ("variants",), "prediction": ("standard_error",),
-    "checks": ("waive",),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,9 @@ class Analysis:
     reasons: Mapping[str, str] = field(default_factory=dict)  # of the priors, for the report
     sampling: Sampling = field(default_factory=Sampling)
     compared: tuple[str, ...] = ()
-    standard_error: float | None = None
+    prediction: Mapping[str, Any] = field(default_factory=dict)
+    parameterisation: str = AUTO
+    choice: Choice | None = None  # how partial_pooling was settled
     waived: tuple[str, ...] = ()
     folder: Path = Path()
 
@@ -83,7 +74,7 @@ def read_analysis(path: str | Path) -> Analysis:
         # Windows paths: the error of tomllib speaks of hexadecimal digits.
         hint = " A backslash in double quotes begins an escape: write paths with /." if "\\" in text else ""
         raise ModelError(f"{file} is not valid TOML: {error}.{hint}") from error
-    _check_keys(file, said)
+    check_keys(file, said)
     return _analysis(file, said)
 
 
@@ -105,21 +96,12 @@ def _file(path: str | Path) -> Path:
     return file
 
 
-@contextlib.contextmanager
-def _within(where: str) -> Iterator[None]:
-    """Put the place in analysis.toml before the message of an error."""
-    try:
-        yield
-    except HbmError as error:
-        raise type(error)(f"{where}: {error}") from error
-
-
 def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
-    with _within(f"{file}"):
-        family = find_family(said["family"])
+    with within(f"{file}"):
+        family = find_family(said["family"], file.parent)
     dataset = _dataset(file, said, family)
     variants = _variants(file, "variants", said.get("variants"), family) or family.default_variants
-    prediction, checks = (_section(file, said, name, _SECTIONS[name]) for name in ("prediction", "checks"))
+    checks = section_of(file, said, "checks", SECTIONS["checks"])
     name = file.resolve().parent.name or "analysis"
     return Analysis(
         name=name,
@@ -129,31 +111,30 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         title=said.get("title", "") or name,
         question=said.get("question", ""),
         priors=_priors(file, said, family),
-        reasons=_texts(file, "reasons", said.get("reasons", {}), [r.name for r in family.prior_rows]),
+        reasons=_prior_texts(file, "reasons", said, family),
         sampling=_sampling(file, said),
         compared=_compared(file, said, family, variants),
-        standard_error=_positive(file, "prediction.standard_error", prediction.get("standard_error")),
+        prediction=_prediction(file, said, family),
+        parameterisation=_parameterisation(file, said, family),
         waived=_waived(file, checks.get("waive", [])),
         folder=file.parent,
     )
 
 
 def _dataset(file: Path, said: Mapping[str, Any], family: Family) -> Dataset:
-    columns = _texts(file, "columns", said["columns"], [r.name for r in family.roles])
+    columns = _columns(file, said["columns"], family)
     place = _data_path(file, said["data"])
     if not os.path.isfile(place):
-        with _within(f"{file}: data"):
+        with within(f"{file}: data"):
             dataset = load(place)
     else:
         dataset = load(place)
-    with _within(f"{file}: [columns]"):
-        dataset = dataset.with_columns(columns)
-        check_mapping(dataset, family.roles)
-    return dataset
+    with within(f"{file}: [columns]"):
+        return check_mapping(dataset.with_columns(columns), family.roles)
 
 
 def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Sequence[str]) -> tuple[str, ...]:
-    value = _section(file, said, "comparison", _SECTIONS["comparison"]).get("variants")
+    value = section_of(file, said, "comparison", SECTIONS["comparison"]).get("variants")
     if value is None:
         return _one_of_each(family, variants)
     compared = _variants(file, "comparison.variants", value, family)
@@ -168,17 +149,55 @@ def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Seq
     return compared
 
 
+def _columns(file: Path, section: Mapping[str, Any], family: Family) -> dict[str, str | tuple[str, ...]]:
+    """Role -> column; a role that takes several has a list of them, or a text with commas."""
+    lists = {r.name for r in family.roles if r.kind in LIST_KINDS}
+    words = {k: v for k, v in section.items() if not (k in lists and isinstance(v, list))}
+    columns: dict[str, str | tuple[str, ...]] = {**texts(file, "columns", words, [r.name for r in family.roles])}
+    for role in section.keys() - words.keys():
+        columns[role] = tuple(list_of_texts(file, f"[columns] {role}", section[role]))
+    return columns
+
+
+def _prior_texts(file: Path, section: str, said: Mapping[str, Any], family: Family) -> dict[str, str]:
+    """Texts by parameter: the name of a row of the prior table, or ``row[term]``."""
+    names = [row.name for row in family.prior_rows]
+    given = said.get(section, {})
+    return texts(file, section, given, [*names, *(k for k in given if k.partition("[")[0] in names)])
+
+
 def _priors(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, str]:
-    priors = _texts(file, "priors", said.get("priors", {}), [r.name for r in family.prior_rows])
-    with _within(f"{file}"):
-        for row in family.prior_rows:
-            if row.name in priors:
-                parse_prior(priors[row.name], row)
+    priors = _prior_texts(file, "priors", said, family)
+    rows = {row.name: row for row in family.prior_rows}
+    with within(f"{file}"):
+        for name, text in priors.items():
+            parse_prior(text, rows[name.partition("[")[0]], name)
     return priors
 
 
+def _prediction(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    section = section_of(file, said, "prediction", tuple(family.prediction))
+    options: dict[str, Any] = {}
+    for name, value in section.items():
+        where, kind = f"prediction.{name}", family.prediction[name].kind
+        if kind == "table":
+            if not isinstance(value, dict):
+                raise ModelError(f"{file}: {where} must be a table such as {{x = 1.0}}, found {shorten(repr(value))}.")
+            options[name] = {key: number_of(file, f"{where}.{key}", number) for key, number in value.items()}
+        else:
+            options[name] = number_of(file, where, value, SMALLEST if kind == "positive" else -LARGEST)
+    return options
+
+
+def _parameterisation(file: Path, said: Mapping[str, Any], family: Family) -> str:
+    value = str(said.get("parameterisation", AUTO))
+    with within(f"{file}: parameterisation"):
+        named_parameterisation(family, value)
+    return value
+
+
 def _waived(file: Path, value: Any) -> tuple[str, ...]:
-    names = _list_of_texts(file, "checks.waive", value)
+    names = list_of_texts(file, "checks.waive", value)
     for name in names:
         if name not in CHECKS:
             raise ModelError(f"{file}: checks.waive: there is no check {name!r}. {nearest(name, CHECKS)}")
@@ -191,25 +210,6 @@ def _one_of_each(family: Family, variants: Sequence[str]) -> tuple[str, ...]:
     for name in variants:
         first.setdefault(family.variant(name).pooling, name)
     return tuple(first.values())
-
-
-def _check_keys(file: Path, said: Mapping[str, Any]) -> None:
-    kinds = {_TEXT: str, _TEXTS: list, _TABLE: dict}
-    for key, value in said.items():
-        if key not in _KEYS:
-            raise ModelError(f"{file}: unknown key {shorten(key)!r}. {_home(key) or nearest(key, _KEYS)}")
-        if not isinstance(value, kinds[_KEYS[key]]):
-            raise ModelError(f"{file}: {key} must be {_KEYS[key]}, found {shorten(repr(value))}.")
-    for key in _REQUIRED:
-        if key not in said:
-            raise ModelError(f"{file}: the key {key!r} is missing. A commented example is written by `hbm new`.")
-
-
-def _home(key: str) -> str:
-    """Where a key belongs that stands in a wrong place."""
-    if key in _KEYS:
-        return "It belongs above the first [section]."
-    return next((f"It belongs in [{name}]." for name, keys in _SECTIONS.items() if key in keys), "")
 
 
 def _data_path(file: Path, data: str) -> Path:
@@ -227,51 +227,21 @@ def _data_path(file: Path, data: str) -> Path:
     return shipped if len(Path(data).parts) == 1 and os.path.isdir(shipped) else beside
 
 
-def _section(file: Path, said: Mapping[str, Any], name: str, allowed: Sequence[str]) -> Mapping[str, Any]:
-    section = said.get(name, {})
-    for key in section:
-        if key not in allowed:
-            raise ModelError(f"{file}: unknown key {key!r} in [{name}]. {_home(key) or nearest(key, allowed)}")
-    return dict(section)
-
-
-def _texts(file: Path, name: str, section: Mapping[str, Any], allowed: Sequence[str]) -> dict[str, str]:
-    _section(file, {name: section}, name, allowed)
-    for key, value in section.items():
-        if not isinstance(value, str):
-            raise ModelError(f"{file}: [{name}] {key} must be a text, found {value!r}.")
-    return dict(section)
-
-
-def _list_of_texts(file: Path, name: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise ModelError(f"{file}: {name} must be a list of texts, found {shorten(repr(value))}.")
-    return value
-
-
 def _variants(file: Path, name: str, value: Any, family: Family) -> tuple[str, ...]:
     if value is None:
         return ()
-    names = _list_of_texts(file, name, value)
+    names = list_of_texts(file, name, value)
     if not names and name == "variants":
         raise ModelError(f"{file}: variants is empty. Name one at least, or leave the key out for the defaults.")
     for variant in names:
-        with _within(f"{file}: {name}"):
+        with within(f"{file}: {name}"):
             family.variant(variant)
         if names.count(variant) > 1:
             raise ModelError(f"{file}: {name} names {variant!r} twice.")
     return tuple(names)
 
 
-def _positive(file: Path, name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not SMALLEST <= value <= LARGEST:
-        raise ModelError(f"{file}: {name} must be a finite number above zero, found {shorten(repr(value))}.")
-    return float(value)
-
-
 def _sampling(file: Path, said: Mapping[str, Any]) -> Sampling:
-    section = _section(file, said, "sampling", _SECTIONS["sampling"])
-    with _within(f"{file}"):
+    section = section_of(file, said, "sampling", SECTIONS["sampling"])
+    with within(f"{file}"):
         return Sampling(**section)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan.predict import NewGroup
+from hbm_stan.diagnose import parameters
+from hbm_stan.predict import NewGroup, raw_spread
 from hbm_stan.report.digits import format_estimate, format_probability, significant
+from hbm_stan.report.lacking import lacking
 from hbm_stan.scores import few_observations, plain
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 NEAR_ZERO = 0.1
 # ... and is mentioned where it has at least this probability.
 MENTIONED = 0.05
+# Of many terms the answer names so many; the tables have them all.
+_SENTENCES = 3
 
 
 def answer(analysis: Analysis, found: Findings) -> list[str]:
@@ -31,7 +35,7 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         return [f"No conclusion is drawn: {named} did not pass {'their' if len(failed) > 1 else 'its'} checks."]
     main = found.fits[analysis.main_variant]
     pooling = main.family.variant(main.variant).pooling
-    unit = main.table.dataset.unit(analysis.family.outcome)
+    unit = quantity_unit(main)
     summary = found.diagnoses[main.variant].summary
     said = []
     if pooling == "no":
@@ -39,9 +43,10 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
             "Without pooling, each group is estimated by itself: there is no common answer, and none for a new group."
         )
     else:
-        said.append(_average(main, summary, unit, complete=pooling == "complete"))
+        said += _averages(main, summary, unit) or _population(main, summary)
     if pooling == "partial":
-        said += [_spread(main, summary, unit), _new(found.new_group, unit, main.n_draws)]
+        said += _spreads(main, summary, unit)
+        said += [] if found.new_group is None else _new(main, found.new_group, unit)
     if found.comparison is not None:
         warning = few_observations(found.comparison.n_observations)
         said += [s for s in found.comparison.verdict if s != warning]
@@ -58,43 +63,101 @@ def _interval(row: pd.Series[float]) -> str:
     return f"90 % interval {format_estimate(row['q05'], mcse)} to {format_estimate(row['q95'], mcse)}"
 
 
-def _average(fit: Fit, summary: pd.DataFrame, unit: str, *, complete: bool) -> str:
-    mu = summary.loc["mu"]
-    centre = _with_unit(format_estimate(mu["q50"], mu["mcse_q50"]), unit)
-    positive = format_probability(float(np.mean(fit.draws("mu")["mu"] > 0)), fit.n_draws)
-    what = "The value that all groups are assumed to share" if complete else "The average over the population of groups"
-    return (
-        f"{what} is about {centre} (posterior median; {_interval(mu)}); the probability that it is above "
-        f"zero is {positive}."
-    )
+def quantity_unit(fit: Fit) -> str:
+    """The unit of the group quantity: the outcome's, unless that is divided by trials or exposure or transformed."""
+    family = fit.family
+    other = family.size or family.discrete or not family.same_unit
+    return "" if other else fit.table.dataset.unit(family.outcome(fit.table))
 
 
-def _spread(fit: Fit, summary: pd.DataFrame, unit: str) -> str:
+def _of_terms(fit: Fit, summary: pd.DataFrame, name: str) -> dict[str, str]:
+    """The rows of the summary that belong to a population parameter: term (empty for a single one) -> row."""
+    rows = [str(row) for row in summary.index if str(row).partition("[")[0] == name]
+    return {row.partition("[")[2].removesuffix("]"): row for row in rows[:_SENTENCES]}
+
+
+def _subject(fit: Fit, term: str) -> str:
+    if not term:
+        return f"average {fit.family.group_meaning}" if fit.family.group_meaning != "value" else "average"
+    return "average intercept" if term == "intercept" else f"average coefficient of {term}"
+
+
+def _averages(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
+    said = []
+    for term, row in _of_terms(fit, summary, "mu").items():
+        mu = summary.loc[row]
+        centre = _with_unit(format_estimate(mu["q50"], mu["mcse_q50"]), unit if not term else "")
+        if fit.pooling == "complete":
+            what = f"The {_subject(fit, term).removeprefix('average ')}" if term else "The value"
+            what += " that all groups are assumed to share"
+        else:
+            what = f"The {_subject(fit, term)} over the population of groups"
+        sentence = f"{what} is about {centre} (posterior median; {_interval(mu)})"
+        said.append(sentence + _above_zero(fit, row, term))
+    return said
+
+
+def _population(fit: Fit, summary: pd.DataFrame) -> list[str]:
+    """Of a family without mu (a user's own): its first population parameters by their names."""
+    rows = [row for name in fit.family.population for row in _of_terms(fit, summary, name).values()]
+    return [
+        f"{row} is about {format_estimate(summary.loc[row, 'q50'], summary.loc[row, 'mcse_q50'])} "
+        f"(posterior median; {_interval(summary.loc[row])})."
+        for row in rows[:_SENTENCES]
+    ]
+
+
+def _above_zero(fit: Fit, row: str, term: str) -> str:
+    """The probability that it is above zero, where zero means something: not for rates, nor for an intercept."""
+    if not fit.family.signed or term == "intercept":
+        return "."
+    names, draws = parameters(fit)
+    positive = format_probability(float(np.mean(draws[names.index(row)] > 0)), fit.n_draws)
+    return f"; the probability that it is above zero is {positive}."
+
+
+def _spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
     """How much groups differ; an interval of a scale never holds 0, so what is near 0 is said in words."""
-    tau = summary.loc["tau"]
-    centre = _with_unit(format_estimate(tau["q50"], tau["mcse_q50"]), unit)
-    said = f"Group values vary around that average with a standard deviation tau of about {centre} ({_interval(tau)})"
-    small = NEAR_ZERO * float(np.std(fit.data["y"], ddof=1))
-    near = float(np.mean(fit.draws("tau")["tau"] < small))
-    if near < MENTIONED:
-        return said + "."
-    limit = _with_unit(significant(small, 2), unit)
-    probability = format_probability(near, fit.n_draws)
-    return f"{said}; tau is below {limit} with probability {probability}, so the groups may hardly differ at all."
+    said = []
+    names, draws = parameters(fit)
+    raw = raw_spread(fit)
+    for term, row in _of_terms(fit, summary, fit.family.population_scale).items():
+        tau = summary.loc[row]
+        centre = _with_unit(format_estimate(tau["q50"], tau["mcse_q50"]), unit if not term else "")
+        subject = "Group values vary" if not term else f"The {'intercept' if term == 'intercept' else term} varies"
+        if term and term != "intercept":
+            subject = f"The coefficient of {term} varies"
+        sentence = f"{subject} around that average with a standard deviation {row} of about {centre}"
+        sentence += f" ({_interval(tau)})"
+        small = NEAR_ZERO * raw.get(term, np.nan)
+        near = float(np.mean(draws[names.index(row)] < small)) if np.isfinite(small) else 0.0
+        if near >= MENTIONED:
+            limit = _with_unit(significant(small, 2), unit if not term else "")
+            probability = format_probability(near, fit.n_draws)
+            sentence += f"; it is below {limit} with probability {probability}, so the groups may hardly differ at all"
+        said.append(sentence + ".")
+    return said
 
 
-def _new(prediction: NewGroup, unit: str, n_draws: int) -> str:
-    row = prediction.quantities.loc["theta_new"]
-    centre = _with_unit(format_estimate(row["q50"], row["mcse_q50"]), unit)
-    positive = format_probability(row["p_positive"], n_draws)
-    return (
-        f"For a new group of the same kind the predictive median is {centre} ({_interval(row)}); "
-        f"the probability that its value is above zero is {positive}."
-    )
+def _new(fit: Fit, prediction: NewGroup, unit: str) -> list[str]:
+    said = []
+    for name, row in prediction.quantities.iloc[:_SENTENCES].iterrows():
+        if str(name) == "y_new":
+            break
+        term = str(name).partition("[")[2].removesuffix("]")
+        centre = _with_unit(format_estimate(row["q50"], row["mcse_q50"]), unit if not term else "")
+        what = "For a new group of the same kind the predictive median"
+        what += f" of the {_subject(fit, term).removeprefix('average ')}" if term else ""
+        sentence = f"{what} is {centre} ({_interval(row)})"
+        if fit.family.signed and term != "intercept":
+            positive = format_probability(row["p_positive"], fit.n_draws)
+            sentence += f"; the probability that {'it' if term else 'its value'} is above zero is {positive}"
+        said.append(sentence + ".")
+    return said
 
 
 def notices(found: Findings) -> list[str]:
-    """Waived checks, warnings of the data, and every failed check with its hint."""
+    """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
     said = []
     for name, verdicts in found.verdicts.items():
         for v in verdicts:
@@ -106,6 +169,7 @@ def notices(found: Findings) -> list[str]:
                 said.append(f"{plain(name).capitalize()}, {v.name}: {v.hint}")
     table = next(iter(found.fits.values())).table
     said += [v.hint for v in table.verdicts if v.status != "pass"]
+    said += lacking(found.fits)
     if found.comparison is not None:
         warning = few_observations(found.comparison.n_observations)
         said += [s for s in found.comparison.verdict if s == warning]

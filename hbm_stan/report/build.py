@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import hbm_stan
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.fit import Fit, fit_variants, jobs_of
+from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
 from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.files import write_json
 
@@ -43,12 +44,34 @@ def fit_analysis(
     )  # fmt: skip
 
 
+def settled(
+    analysis: Analysis, parameterisation: str | None = None, say: Callable[[str], None] | None = None
+) -> Analysis:
+    """The analysis with ``partial_pooling`` in the form that the parameterisation names, or that the data call for."""
+    name = parameterisation or analysis.parameterisation
+    named = named_parameterisation(analysis.family, name)
+    if "partial_pooling" not in (*analysis.variants, *analysis.compared):
+        return analysis
+    if named is not None:
+        choice = Choice(named, f"Chosen in the analysis: {name}.")
+    else:
+        choice = choose_parameterisation(
+            analysis.family, analysis.dataset, priors=analysis.priors, seed=analysis.sampling.seed,
+            store=analysis.store, say=say,
+        )  # fmt: skip
+    return replace(
+        analysis, variants=settle(analysis.variants, choice.variant),
+        compared=settle(analysis.compared, choice.variant), choice=choice,
+    )  # fmt: skip
+
+
 def report(
     analysis: Analysis | str | Path,
     *,
     engine: Engine | str = "auto",
     seed: int | None = None,
     force: bool = False,
+    parameterisation: str | None = None,
     say: Callable[[str], None] | None = None,
     progress: _VariantProgress | None = None,
 ) -> Made:
@@ -60,6 +83,7 @@ def report(
     read = (analysis if isinstance(analysis, Analysis) else read_analysis(analysis)).with_seed(seed)
     chosen = choose(engine) if isinstance(engine, str) else engine
     tell = say or (lambda _text: None)
+    read = settled(read, parameterisation, tell)
     pdf, results_file = read.folder / "report.pdf", read.folder / "results.json"
     inputs = _inputs(read, chosen)
     before = None if force else _up_to_date(pdf, results_file, inputs)
@@ -97,9 +121,10 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
     jobs = jobs_of(analysis.family, analysis.dataset, analysis.variants, analysis.priors, analysis.sampling, engine)
     said = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
-        analysis.name, analysis.title, analysis.question, str(analysis.compared), str(analysis.standard_error),
-        str(analysis.waived), str(sorted(analysis.reasons.items())),
-        str(sorted(analysis.dataset.columns.items())), _own_code(),
+        analysis.name, analysis.title, analysis.question, str(analysis.compared),
+        str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
+        str(sorted(analysis.reasons.items())),
+        str(sorted(analysis.dataset.columns.items())), analysis.family.source, _own_code(),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.stats import binom, rankdata
 
 from hbm_stan.diagnose import parameters
 from hbm_stan.fit import Fit
+from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
 from hbm_stan.report.found import Findings
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
@@ -19,6 +21,8 @@ from hbm_stan.table import FloatArray
 _RANK_BINS = 20
 _RANK_BAND = 0.99  # of a bin's count where ranks are uniform
 _PRIOR_POINTS = 400
+# What a page has room for: terms of a regression, parameters of the population, rank histograms, new quantities.
+MOST_TERMS, _MOST_POPULATION, _MOST_RANKS, _MOST_NEW = 3, 8, 5, 3
 
 
 def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
@@ -26,7 +30,7 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
     from hbm_stan import plots
 
     main = found.fits[results["main_variant"]]
-    unit = results["data"]["unit"]
+    unit, outcome_unit = results["data"]["quantity_unit"], results["data"]["unit"]
     diagnosis = found.diagnoses[main.variant]
     drawn: dict[str, Callable[[], Any]] = {
         "ranks": lambda: plots.plot_ranks(rank_table(main, diagnosis.summary)),
@@ -36,13 +40,20 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
     if not found.withheld:
         population = population_table(main)
         if len(population):
-            priors = pd.concat([prior_table(main.priors[p], population) for p in population["parameter"].unique()])
+            priors = pd.concat(
+                [prior_table(main.priors.get(p), p, population) for p in population["parameter"].unique()]
+            )
             drawn["population"] = lambda: plots.plot_population(population, priors, unit)
-        drawn["shrinkage"] = lambda: plots.plot_shrinkage(found.shrinkage, unit)
-        drawn["ppc"] = lambda: plots.plot_ppc(found.ppc.groups, unit)
-        drawn["new_group"] = lambda: plots.plot_new_group(
-            new_group_table(found), pd.DataFrame(results["new_group"]["quantities"]), unit
-        )
+        for k, (_, part) in enumerate(found.shrinkage.groupby("term", sort=False)):
+            if k < MOST_TERMS and not part["partial_pooling"].isna().all():
+                drawn[shrinkage_name(k)] = partial(plots.plot_shrinkage, part, unit)
+        if found.ppc is not None:
+            drawn["ppc"] = partial(plots.plot_ppc, found.ppc.groups, unit if main.family.size else outcome_unit)
+        if found.new_group is not None:
+            drawn["new_group"] = partial(_new_group, found.new_group, unit)
+        for k, own in enumerate(found.own):
+            if own.curves is not None:
+                drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
     ranked = [] if found.comparison is None or found.comparison.withheld else ranked_scores(results)
     if len(ranked) > 1:
         drawn["comparison"] = lambda: plots.plot_comparison(pd.DataFrame(ranked))
@@ -54,32 +65,45 @@ def ranked_scores(results: dict[str, Any]) -> list[dict[str, Any]]:
     return [s for s in results["comparison"]["scores"] if s["ranked"]]
 
 
+def shrinkage_name(k: int) -> str:
+    """The name of the figure of the k-th term."""
+    return f"shrinkage_{k}" if k else "shrinkage"
+
+
+def _new_group(prediction: NewGroup, unit: str) -> Any:
+    """The figure of a new group: its quantities, and the new observation where it is on the same scale."""
+    from hbm_stan import plots
+
+    names = [n for n in prediction.draws if len(prediction.draws) <= _MOST_NEW or not n.startswith("y_new")]
+    shown = {n: prediction.draws[n] for n in names[:_MOST_NEW]}
+    draws = pd.concat([pd.DataFrame({"name": n, "value": v}) for n, v in shown.items()])
+    return plots.plot_new_group(draws, prediction.quantities.reset_index(names="name"), unit)
+
+
 def population_table(fit: Fit) -> pd.DataFrame:
-    """Draws of the population's parameters: columns parameter, value."""
-    draws = fit.draws(*fit.family.population)
+    """Draws of the population's parameters, element by element: columns parameter, value."""
+    names, draws = parameters(fit)
+    chosen = [n for n in population_names(fit) if n in names][:_MOST_POPULATION]
     return pd.concat(
-        [pd.DataFrame({"parameter": name, "value": values}) for name, values in draws.items()]
+        [pd.DataFrame({"parameter": name, "value": draws[names.index(name)].ravel()}) for name in chosen]
         or [pd.DataFrame({"parameter": [], "value": []})]
     )
 
 
-def prior_table(prior: Prior, population: pd.DataFrame) -> pd.DataFrame:
-    """The density of a prior where the posterior is: columns parameter, x, density."""
-    values = population.loc[population["parameter"] == prior.name, "value"]
-    x = np.linspace(values.min(), values.max(), _PRIOR_POINTS)
-    return pd.DataFrame({"parameter": prior.name, "x": x, "density": np.exp(prior.log_density(x))})
-
-
-def new_group_table(found: Findings) -> pd.DataFrame:
-    """Draws of the new group's quantities: columns name, value."""
-    return pd.concat([pd.DataFrame({"name": n, "value": v}) for n, v in found.new_group.draws.items()])
+def prior_table(prior: Prior | None, name: str, population: pd.DataFrame) -> pd.DataFrame:
+    """The density of a prior where the posterior is: columns parameter, x, density; no rows for what is derived."""
+    values = population.loc[population["parameter"] == name, "value"]
+    x = np.linspace(values.min(), values.max(), _PRIOR_POINTS if prior is not None else 0)
+    density = np.exp(prior.log_density(x)) if prior is not None else x
+    return pd.DataFrame({"parameter": name, "x": x, "density": density})
 
 
 def rank_table(fit: Fit, summary: pd.DataFrame) -> pd.DataFrame:
     """Ranks of the draws among all chains, counted in bins: the population's parameters and the worst other one."""
     names, draws = parameters(fit)
-    others = summary.drop(index=[n for n in fit.family.population if n in summary.index])["rhat"]
-    chosen = [n for n in fit.family.population if n in names]
+    population = [n for n in population_names(fit) if n in names]
+    others = summary.drop(index=population)["rhat"]
+    chosen = population[:_MOST_RANKS]
     chosen += [str(others.fillna(np.inf).idxmax())] if len(others) else []
     return pd.concat([_ranks(name, draws[names.index(name)]) for name in chosen], ignore_index=True)
 

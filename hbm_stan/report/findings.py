@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hbm_stan.report import own
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -30,6 +31,7 @@ from hbm_stan.report.digits import (
     format_probability,
     significant,
 )  # fmt: skip
+from hbm_stan.report.figures import MOST_TERMS, shrinkage_name
 from hbm_stan.report.front import MU, SUMMARY_COLUMNS, summary_row, variant_title, with_unit
 
 _SHOWN_ROWS = 60
@@ -49,39 +51,50 @@ def withheld(results: dict[str, Any]) -> list[Block]:
 
 
 def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """Pooled against raw estimates, group by group."""
+    """Pooled against raw estimates, group by group; a table and a figure for each term."""
     rows = results["shrinkage"]
     if not rows or all(r["partial_pooling"] is None for r in rows):
         return []
-    unit = results["data"]["unit"]
+    raw = any(r["raw"] is not None for r in rows)
+    said = "Each group's raw estimate is drawn towards the population" if raw else "Estimates of each group"
+    intro: list[Span] = [said, *([" (", ref("shrinkage"), ")"] if "shrinkage" in figures else []), ". "]
+    if any(r["factor"] is not None for r in rows):
+        intro += [
+            "The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, "
+            "1 puts ", MU, " in its place.",
+        ]  # fmt: skip
+    blocks = [heading("Estimates of the groups"), prose(*intro)]
+    for k, term in enumerate(dict.fromkeys(r["term"] for r in rows)):
+        if k < MOST_TERMS:
+            own = [r for r in rows if r["term"] == term]
+            blocks += _shrinkage_figure(shrinkage_name(k), figures, term)
+            blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
+            main = variant_title(results, results["main_variant"])
+            blocks.append(_shrinkage_table(own, results["data"]["quantity_unit"] if not term else "", main, term))
+    return blocks
+
+
+def _shrinkage_figure(name: str, figures: Iterable[str], term: str) -> list[Block]:
     caption = [
-        "Raw and pooled estimates of each group. Thick bars hold 50 %, thin blue bars 90 % of the posterior; "
+        f"{_of_term(term)} of each group, raw and pooled. Thick bars hold 50 %, thin blue bars 90 % of the posterior; "
         "grey bars are one standard error to each side of the raw estimate."
     ]
-    intro: list[Span] = ["Each group's raw estimate is drawn towards the population"]
-    intro += [" (", ref("shrinkage"), ")"] if "shrinkage" in figures else []
-    intro += [
-        ". The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, 1 puts ",
-        MU, " in its place.",
-    ]  # fmt: skip
     alt = "For each group: raw estimate with its standard error, estimate without pooling, partially pooled estimate."
-    return [
-        heading("Estimates of the groups"),
-        prose(*intro),
-        *figure("shrinkage", figures, caption, alt),
-        *bullets(results["shrinkage_notes"]),
-        _shrinkage_table(rows, unit, variant_title(results, results["main_variant"]).lower()),
-    ]
+    return figure(name, figures, caption, alt)
 
 
-def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str) -> Block:
+def _of_term(term: str) -> str:
+    return "Estimates" if not term else "Intercept" if term == "intercept" else f"Coefficient of {term}"
+
+
+def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, term: str) -> Block:
     known = [k for k in ("complete_pooling", "no_pooling", "partial_pooling") if any(r[k] is not None for r in rows)]
     names = {"complete_pooling": "Complete", "no_pooling": "No", "partial_pooling": "Partial"}
     heads = [column("Group", width="label"), number("Raw"), number("SE"), *(number(names[k]) for k in known)]
     heads += [number("SD"), number("5 %"), number("95 %"), number("Factor")]
     cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} groups." if len(rows) > _SHOWN_ROWS else ""
-    caption = with_unit(f"Estimates by pooling, posterior means; SD and quantiles are those of {main}", unit)
-    return table([f"{caption}.{cut}"], heads, [_shrinkage_row(r, known) for r in rows[:_SHOWN_ROWS]])
+    about = f"{_of_term(term)} by pooling, posterior means; SD and quantiles are those of {main.lower()}"
+    return table([f"{with_unit(about, unit)}.{cut}"], heads, [_shrinkage_row(r, known) for r in rows[:_SHOWN_ROWS]])
 
 
 def _shrinkage_row(row: dict[str, Any], known: list[str]) -> list[Any]:
@@ -103,10 +116,10 @@ def population(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """Posterior of the parameters that all groups share, beside their priors."""
     fitted = results["fits"][results["main_variant"]]["parameters"]
     meanings = {p["name"]: p["meaning"] for p in results["priors"]}
-    rows = [summary_row(n, meanings.get(n, ""), p) for n, p in fitted.items() if "[" not in n]
+    rows = [summary_row(n, meanings.get(n, ""), fitted[n]) for n in results["population"] if n in fitted]
     if not rows:
         return []
-    unit = results["data"]["unit"]
+    unit = results["data"]["quantity_unit"]
     about = f"{variant_title(results, results['main_variant'])}: parameters shared by the groups"
     caption = ["Posterior draws and prior density. The axes leave out the outermost 0.1 % of the draws at each end."]
     return [
@@ -125,16 +138,13 @@ def new_group(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     new = results["new_group"]
     if not new:
         return []
-    rows = [
-        [*summary_row(q["name"], q["meaning"], q)[:-1], format_probability(q["p_positive"], new["n_draws"])]
-        for q in new["quantities"]
-    ]
-    heads = [*SUMMARY_COLUMNS[:-1], number("P(> 0)")]
+    rows = [[*summary_row(q["name"], q["meaning"], q)[:-1], *_positive(new, q)] for q in new["quantities"]]
+    heads = [*SUMMARY_COLUMNS[:-1], *([number("P(> 0)")] if new["signed"] else [])]
     caption = [
         "A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."
     ]
     where: list[Span] = [" (", ref("new_group"), ")"] if "new_group" in figures else []
-    unit = results["data"]["unit"]
+    unit = results["data"]["quantity_unit"]
     made = f"Prediction for a new group, from {format_count(new['n_draws'])} draws"
     return [
         heading("A new group"),
@@ -146,20 +156,16 @@ def new_group(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     ]
 
 
+def _positive(new: dict[str, Any], quantity: dict[str, Any]) -> list[str]:
+    return [format_probability(quantity["p_positive"], new["n_draws"])] if new["signed"] else []
+
+
 def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """Replicated data against the observed."""
     ppc = results["ppc"]
     if not ppc:
         return []
     rows = [_statistic(s) for s in ppc["statistics"]]
-    heads = [
-        column("Statistic", width="label"),
-        number("Observed"),
-        number("Replicated"),
-        number("5 %"),
-        number("95 %"),
-        number("p value"),
-    ]
     caption = ["Observed outcome of each group and the middle 50 % and 90 % of its replications."]
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
     asked = "Data replicated from the fitted model should look like the data that were observed"
@@ -171,8 +177,14 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         heading("Posterior predictive check"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or "")),
         *figure("ppc", figures, caption, "Observed outcomes against intervals of replicated outcomes, by group."),
-        table(["Statistics of the observed and the replicated data."], heads, rows),
+        table(["Statistics of the observed and the replicated data."], _STATISTIC_HEADS, rows),
     ]
+
+
+_STATISTIC_HEADS = [
+    column("Statistic", width="label"), number("Observed"), number("Replicated"), number("5 %"), number("95 %"),
+    number("p value"),
+]  # fmt: skip
 
 
 def _statistic(s: dict[str, Any]) -> list[str]:
@@ -266,5 +278,5 @@ def _count(score: dict[str, Any]) -> str:
 
 
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
-    shrinkage, population, new_group, predictive, comparison,
+    shrinkage, population, new_group, own.section, predictive, comparison,
 )  # fmt: skip

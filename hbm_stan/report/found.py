@@ -1,4 +1,4 @@
-"""The steps after sampling, taken together: diagnoses, comparison, prediction, shrinkage, predictive check."""
+"""The steps after sampling, taken together: diagnoses, comparison, prediction, shrinkage, predictive checks."""
 
 from __future__ import annotations
 
@@ -7,34 +7,38 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hbm_stan.compare import Comparison, check_pareto_k, compare
+from hbm_stan.compare import Comparison, check_pareto_k, compare, has_log_lik
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.fit import Fit
-from hbm_stan.predict import NewGroup, PredictiveCheck, new_group, predictive_check, shrinkage_table
+from hbm_stan.model import Finding
+from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
+from hbm_stan.replicate import PredictiveCheck, check_priors, predictive_check, prior_check
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.verdicts import Verdict
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the steps after sampling found: diagnoses, comparison, prediction, shrinkage, predictive check."""
+    """What the steps after sampling found: diagnoses, comparison, prediction, shrinkage, predictive checks."""
 
     fits: Mapping[str, Fit]
     diagnoses: Mapping[str, Diagnosis]
     comparison: Comparison | None
-    new_group: NewGroup
+    new_group: NewGroup | None
     shrinkage: pd.DataFrame
-    ppc: PredictiveCheck
+    ppc: PredictiveCheck | None
+    prior_check: pd.DataFrame
+    own: tuple[Finding, ...]
     withheld: bool
 
     @property
     def verdicts(self) -> dict[str, list[Verdict]]:
         """All verdicts on each fit: on its sampling, on its leave-one-out, and on its replicated data."""
-        rows = {name: list(d.verdicts) for name, d in self.diagnoses.items()}
+        rows = {name: [*d.verdicts, *check_priors(self.fits[name])] for name, d in self.diagnoses.items()}
         if self.comparison is not None:
             for name, scored in self.comparison.pointwise.items():
-                rows[name].append(check_pareto_k(scored, self.fits[name].table.labels))
-        if not self.withheld:
+                rows[name].append(check_pareto_k(scored, self.fits[name].table.row_names))
+        if self.ppc is not None and not self.withheld:
             rows[self.ppc.variant].append(self.ppc.verdict)
         return rows
 
@@ -44,9 +48,13 @@ def find(analysis: Analysis, fits: Mapping[str, Fit]) -> Findings:
     diagnoses = {name: check(fit, analysis.waived) for name, fit in fits.items()}
     main = fits[analysis.main_variant]
     failed = any(d.status == "fail" for d in diagnoses.values())
-    compared = {name: fits[name] for name in analysis.compared if name in fits}
+    compared = {name: fits[name] for name in analysis.compared if name in fits and has_log_lik(fits[name])}
     comparison = compare(compared, diagnoses) if len(compared) > 1 and not failed else None
+    family = main.family
+    predicts = None not in (family.new_row, family.new_group, family.simulate)
     return Findings(
-        fits, diagnoses, comparison, new_group(main, analysis.standard_error), shrinkage_table(fits, main.variant),
-        predictive_check(main), failed,
+        fits, diagnoses, comparison, new_group(main, analysis.prediction) if predicts else None,
+        shrinkage_table(fits, main.variant),
+        predictive_check(main) if "posterior_predictive" in main.tree else None,
+        prior_check(main), tuple(findings(main, analysis.prediction)), failed,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from hbm_stan.report.blocks import (
 )
 from hbm_stan.report.digits import counted, format_mcse, format_summary
 
-_MOST_SCALARS = 6
+_MOST_SCALARS, _MOST_NEW = 8, 3
 MU = math("mu")
 
 
@@ -78,8 +78,9 @@ def _meanings(results: dict[str, Any]) -> dict[str, str]:
 def _headline_rows(results: dict[str, Any]) -> list[list[Any]]:
     meanings = _meanings(results)
     fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
-    scalars = [(n, meanings.get(n, ""), p) for n, p in fitted.items() if "[" not in n][:_MOST_SCALARS]
-    new = (results["new_group"] or {}).get("quantities", [])
+    named = [n for n in results["population"] if n in fitted][:_MOST_SCALARS]
+    scalars = [(n, meanings.get(n, ""), fitted[n]) for n in named]
+    new = (results["new_group"] or {}).get("quantities", [])[-_MOST_NEW:]
     return [summary_row(n, m, p) for n, m, p in [*scalars, *((q["name"], q["meaning"], q) for q in new)]]
 
 
@@ -109,7 +110,9 @@ def _headline(results: dict[str, Any]) -> list[Block]:
     if results["withheld"] or not rows:
         return []
     about = f"{variant_title(results, results['main_variant'])}: posterior means, standard deviations and quantiles"
-    caption = [with_unit(about, results["data"]["unit"]) + ". MCSE is the Monte Carlo standard error of the mean."]
+    caption = [
+        with_unit(about, results["data"]["quantity_unit"]) + ". MCSE is the Monte Carlo standard error of the mean."
+    ]
     return [table(caption, SUMMARY_COLUMNS, rows)]
 
 

@@ -6,17 +6,20 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from hbm_stan.data import load
+from hbm_stan.data import Dataset, load
 from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
+from hbm_stan.prepare import LIST_KINDS, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
 from hbm_stan.report.files import write_beside
 
+_EXAMPLE = {"positive": "10.0", "number": "0.0", "table": "{ name = 0.0 }"}
 _SAMPLING_NOTES = {
     "chains": "four at least: R-hat compares chains",
     "warmup": "iterations of adaptation for each chain, thrown away",
@@ -28,7 +31,7 @@ _SAMPLING_NOTES = {
 
 
 def new_analysis(
-    data: str, family_name: str, columns: Mapping[str, str], to: Path, *, force: bool = False, seed: int | None = None
+    data: str, family_name: str, columns: Mapping[str, Any], to: Path, *, force: bool = False, seed: int | None = None
 ) -> Path:
     """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once."""
     data, to = os.path.expanduser(data), Path(os.path.expanduser(to))
@@ -41,13 +44,20 @@ def new_analysis(
     family = find_family(family_name)
     dataset = load(data, columns)
     priors = family.priors(prepare_table(family, dataset))
-    text = _text(family, _place(data, to), dataset.title or Path(data).stem, columns, priors, seed)
+    name = family.name if not family.source else _own_place(family_name, to)
+    text = _text(family, name, _place(data, to), dataset.title or Path(data).stem, dataset, priors, seed)
     try:
         content = text.encode()
     except UnicodeEncodeError as error:
         raise ModelError(f"{data!r}: a name that is not UTF-8 cannot be written down. Rename it.") from error
     write_beside(target, content)
     return target
+
+
+def _own_place(given: str, to: Path) -> str:
+    """The folder of a user's own family as seen from the new one, marked as a place where it is one word."""
+    place = _place(os.path.expanduser(given), to)
+    return place if "/" in place or place.startswith(".") else f"./{place}"
 
 
 def _place(data: str, to: Path) -> str:
@@ -63,7 +73,7 @@ def _place(data: str, to: Path) -> str:
 
 
 def _text(
-    family: Family, place: str, title: str, columns: Mapping[str, str], priors: Mapping[str, Prior], seed: int | None
+    family: Family, name: str, place: str, title: str, dataset: Dataset, priors: Mapping[str, Prior], seed: int | None
 ) -> str:
     variants = f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]"
     lines = [
@@ -72,28 +82,29 @@ def _text(
         "",
         f"title = {_quoted(title)}",
         'question = ""  # what you want to know, in words: it opens the report',
-        f"family = {_quoted(family.name)}  # {family.title}",
+        f"family = {_quoted(name)}  # {family.title}",
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
         variants,
+        'parameterisation = "auto"  # of partial_pooling: auto chooses from the data and a pilot; or a name, below',
         *(f"#   {v.name}: {v.assumption} Parameterisation: {v.parameterisation}." for v in family.variants),
         "",
         "[columns]  # role = column",
-        *(f"{r.name} = {_quoted(columns[r.name])}  # {r.meaning}" for r in family.roles),
+        *(_column_line(r, dataset) for r in family.roles),
         "",
         "[priors]",
-        *(line for row in family.prior_rows for line in _prior_lines(row, priors[row.name])),
+        *(line for row in family.prior_rows for line in _prior_lines(row, priors)),
         "",
         "[reasons]  # why each prior; the report prints them. Change them with the priors.",
-        *(f"{r.name} = {_quoted(f'Computed from these data: {priors[r.name].reason}')}" for r in family.prior_rows),
+        *(f"{_key(n)} = {_quoted(f'Computed from these data: {p.reason}')}" for n, p in priors.items()),
         "",
         "[sampling]",
         *(f"{name} = {value}  # {_SAMPLING_NOTES[name]}" for name, value in _sampling(seed).as_dict().items()),
         "\n[comparison]",
         f"{variants}  # compared on leave-one-out",
         "\n[prediction]",
-        "# standard_error = 10.0  # of the estimate in a new group; by default the median of the data",
+        *(f"# {name} = {_EXAMPLE[option.kind]}  # {option.meaning}" for name, option in family.prediction.items()),
         "\n[checks]",
         "# Names of failed checks that must not withhold the conclusion; the report says so on page one. Checks are:",
         f"# {', '.join(CHECKS)}.",
@@ -103,13 +114,29 @@ def _text(
     return "\n".join(lines)
 
 
-def _prior_lines(row: PriorRow, prior: Prior) -> tuple[str, str, str]:
+def _prior_lines(row: PriorRow, priors: Mapping[str, Prior]) -> list[str]:
     offered = ", ".join(f"{d}({', '.join(DISTRIBUTIONS[d].arguments)})" for d in row.distributions)
-    return (
+    own = [name for name in priors if name.partition("[")[0] == row.name]
+    if not own:
+        return []
+    return [
         f"# {row.meaning}.",
         f"# Offered: {offered}. Source: {row.source}.",
-        f"{row.name} = {_quoted(prior.text)}",
-    )
+        *(f"{_key(name)} = {_quoted(priors[name].text)}" for name in own),
+    ]
+
+
+def _key(name: str) -> str:
+    """A key of TOML: a name with a term in brackets stands in quotes."""
+    return name if name.isidentifier() and name.isascii() else _quoted(name)
+
+
+def _column_line(role: Role, dataset: Dataset) -> str:
+    columns = dataset.listed(role.name)
+    if not columns:
+        return f"# {role.name} = {'[...]' if role.kind in LIST_KINDS else '...'}  # {role.meaning} (not used)"
+    value = f"[{', '.join(map(_quoted, columns))}]" if role.kind in LIST_KINDS else _quoted(columns[0])
+    return f"{role.name} = {value}  # {role.meaning}"
 
 
 def _sampling(seed: int | None) -> Sampling:

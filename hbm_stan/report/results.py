@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
-from hbm_stan.predict import NewGroup, shrinkage_notes
+from hbm_stan.model import Finding
+from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
+from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
-from hbm_stan.report.answer import answer, notices
+from hbm_stan.report.answer import answer, notices, quantity_unit
 from hbm_stan.report.found import Findings
 from hbm_stan.verdicts import Verdict, worst
 
-SCHEMA = 1
+SCHEMA = 2
 _ROWS_SHOWN = 60
 _PACKAGES = (
     "hbm-stan",
@@ -62,17 +65,23 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "settings": main.sampling.as_dict(),
         "data": _data(main),
         "model": _model(analysis),
+        "population": population_names(main),
         "priors": _priors(analysis, main),
         "fits": {name: _fit(fit, found.diagnoses[name], verdicts[name]) for name, fit in found.fits.items()},
         "comparison": found.comparison.as_dict() if found.comparison else None,
         "new_group": _new_group(found.new_group, main),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage),
-        "ppc": {
+        "ppc": None
+        if found.ppc is None
+        else {
             "statistics": found.ppc.statistics.to_dict("records"),
             "groups": found.ppc.groups.to_dict("records"),
             "note": found.ppc.note,
         },
+        "prior_check": found.prior_check.to_dict("records"),
+        "parameterisation": None if analysis.choice is None else asdict(analysis.choice),
+        "findings": [_finding(f) for f in found.own],
         "versions": versions(),
         "programs": [_program(fit) for fit in found.fits.values()],
         "command": (
@@ -112,10 +121,7 @@ def _plain(value: Any) -> Any:
 
 def _data(fit: Fit) -> dict[str, Any]:
     table, dataset = fit.table, fit.table.dataset
-    rows = [
-        {"group": label, "estimate": y, "standard_error": se}
-        for label, y, se in zip(table.labels, fit.data["y"], fit.data["se"], strict=True)
-    ]
+    outcome = fit.family.outcome(table)
     return {
         "name": dataset.name,
         "title": dataset.title,
@@ -126,17 +132,58 @@ def _data(fit: Fit) -> dict[str, Any]:
         "columns": [
             {
                 "role": r.name,
-                "column": dataset.columns[r.name],
-                "meaning": dataset.meaning(r.name),
-                "unit": dataset.unit(r.name),
+                "column": column,
+                "meaning": dataset.meaning(column),
+                "unit": dataset.info.get(column, ColumnInfo()).unit,
             }
             for r in fit.family.roles
+            for column in dataset.listed(r.name)
         ],
-        "unit": dataset.unit(fit.family.outcome),
+        "unit": dataset.unit(outcome),
+        "quantity_unit": quantity_unit(fit),
         "notes": list(dataset.table.notes),
         "verdicts": [v.as_dict() for v in table.verdicts],
-        "rows": rows[:_ROWS_SHOWN],
+        "rows": _rows(fit) if table.one_row_per_group else [],
+        "groups": [] if table.one_row_per_group else _groups(fit),
     }
+
+
+def _rows(fit: Fit) -> list[dict[str, Any]]:
+    """The first rows of the table, by column."""
+    dataset = fit.table.dataset
+    group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
+    columns = {c: dataset.table.column(c) for r in fit.family.roles for c in dataset.listed(r.name) if c != group}
+    numbers = {r.name: fit.table[r.name] for r in fit.family.roles if r.name in fit.table}
+    values: dict[str, Any] = {**columns, **{dataset.column(role): v for role, v in numbers.items()}}
+    shown = range(min(_ROWS_SHOWN, len(fit.table.group)))
+    return [{group: fit.table.labels[fit.table.group[i]], **{c: v[i] for c, v in values.items()}} for i in shown]
+
+
+def _groups(fit: Fit) -> list[dict[str, Any]]:
+    """The first groups: how many rows, and the mean of the outcome (its rate, where there are trials or exposure)."""
+    means, sizes = by_group(fit, fit.y[None])[0], fit.table.sizes
+    sds = _within_sd(fit)
+    shown = range(min(_ROWS_SHOWN, len(fit.table.labels)))
+    return [{"group": fit.table.labels[j], "rows": sizes[j], "mean": means[j], "sd": sds[j]} for j in shown]
+
+
+def _within_sd(fit: Fit) -> Any:
+    """The sd of each group's rows, nan where it says nothing: one row, or counts and 0/1 values."""
+    sizes = fit.table.sizes
+    if fit.family.discrete or fit.family.size:
+        return np.full(len(sizes), np.nan)
+    centred = fit.y - by_group(fit, fit.y[None])[0][fit.table.group]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sd = np.sqrt(np.bincount(fit.table.group, weights=centred**2) / (sizes - 1))
+    return np.where(sizes > 1, sd, np.nan)
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """A family's own section, as plain values."""
+    frames = {name: getattr(finding, name) for name in ("table", "curves", "points")}
+    kept = {name: None if frame is None else frame.to_dict("records") for name, frame in frames.items()}
+    words = {name: getattr(finding, name) for name in ("title", "caption", "x_label", "y_label")}
+    return {**words, **kept, "sentences": list(finding.sentences), "digits": dict(finding.digits)}
 
 
 def _model(analysis: Analysis) -> dict[str, Any]:
@@ -153,14 +200,18 @@ def _model(analysis: Analysis) -> dict[str, Any]:
 
 def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
     rows = []
-    for row in analysis.family.prior_rows:
-        prior = fit.priors[row.name]
-        used = [name for name in analysis.variants if row.name in analysis.family.variant(name).priors]
+    by_name = {row.name: row for row in analysis.family.prior_rows}
+    for name, prior in fit.priors.items():
+        base, _, term = name.partition("[")
+        row = by_name[base]
+        used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
         if used:
+            meaning = f"{row.meaning}: {term.removesuffix(']')}" if term else row.meaning
+            reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
             rows.append({
-                "name": row.name, "distribution": prior.distribution, "arguments": list(prior.arguments),
-                "text": prior.text, "meaning": row.meaning, "unit": fit.table.dataset.unit(row.role),
-                "reason": analysis.reasons.get(row.name, prior.reason), "default": prior.default, "variants": used,
+                "name": name, "distribution": prior.distribution, "arguments": list(prior.arguments),
+                "text": prior.text, "meaning": meaning, "unit": "" if term else fit.table.dataset.unit(row.role),
+                "reason": reason, "default": prior.default, "variants": used,
             })  # fmt: skip
     return rows
 
@@ -177,9 +228,11 @@ def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, A
     }
 
 
-def _new_group(prediction: NewGroup, fit: Fit) -> dict[str, Any]:
+def _new_group(prediction: NewGroup | None, fit: Fit) -> dict[str, Any] | None:
+    if prediction is None:
+        return None
     rows = [{"name": str(name), **row} for name, row in prediction.quantities.to_dict("index").items()]
-    return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws}
+    return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.signed}
 
 
 def _place(folder: Path) -> str:

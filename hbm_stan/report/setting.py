@@ -20,9 +20,12 @@ from hbm_stan.report.blocks import (
     table,
 )  # fmt: skip
 from hbm_stan.report.diagnostics import hints, verdict_table
-from hbm_stan.report.digits import DASH, counted, format_count, format_data
+from hbm_stan.report.digits import DASH, counted, format_count, format_data, significant
+from hbm_stan.report.front import variant_title
 
 _SHOWN_ROWS = 60
+# All arguments of these but the degrees of freedom are in the unit of the parameter.
+_IN_UNITS = {"normal", "half_normal", "half_cauchy", "half_student_t", "uniform"}
 _FOLD_ROWS = 15  # longer tables of narrow columns stand two beside each other
 _FOLD_CELLS = 22
 
@@ -53,21 +56,36 @@ def _columns(d: dict[str, Any]) -> Block:
 def _rows(d: dict[str, Any]) -> list[Block]:
     rows = d["rows"][:_SHOWN_ROWS]
     if not rows:
-        return []
-    roles = list(rows[0])
-    shown = [[_cell(row.get(role)) for role in roles] for row in rows]
-    numeric = [not isinstance(rows[0][role], str) for role in roles]
-    heads = [_head(d, role, isnumber, i == 0) for i, (role, isnumber) in enumerate(zip(roles, numeric, strict=True))]
+        return _groups(d)
+    names = list(rows[0])
+    shown = [[_cell(row.get(name)) for name in names] for row in rows]
+    numeric = [not isinstance(rows[0][name], str) for name in names]
+    heads = [_head(d, name, isnumber, i == 0) for i, (name, isnumber) in enumerate(zip(names, numeric, strict=True))]
     caption = "The data."
     if d["n_groups"] > len(rows):
         caption = f"The data: first {len(rows)} of {format_count(d['n_groups'])} groups."
     return [_folded(caption, heads, shown)]
 
 
-def _head(d: dict[str, Any], role: str, isnumber: bool, first: bool) -> dict[str, Any]:
-    named = next((c for c in d["columns"] if c["role"] == role), {"column": role, "unit": ""})
-    text = f"{named['column']} ({named['unit']})" if named["unit"] else str(named["column"])
+def _head(d: dict[str, Any], name: str, isnumber: bool, first: bool) -> dict[str, Any]:
+    unit = next((c["unit"] for c in d["columns"] if c["column"] == name), "")
+    text = f"{name} ({unit})" if unit else name
     return number(text) if isnumber else column(text, width="label" if first else "auto")
+
+
+def _groups(d: dict[str, Any]) -> list[Block]:
+    """Where groups have several rows: how many each has, and their mean and standard deviation."""
+    rows = d["groups"]
+    if not rows:
+        return []
+    spread = any(row["sd"] is not None for row in rows)
+    unit = f" ({d['quantity_unit']})" if d["quantity_unit"] else ""
+    heads = [column("Group", width="label"), number("Rows"), number("Mean" + unit)]
+    heads += [number("SD")] if spread else []
+    names = ["rows", "mean", "sd"] if spread else ["rows", "mean"]
+    shown = [[str(row["group"]), *(DASH if row[n] is None else format_data(row[n]) for n in names)] for row in rows]
+    more = f": first {len(rows)} of {format_count(d['n_groups'])} groups" if d["n_groups"] > len(rows) else ", by group"
+    return [_folded(f"The data{more}.", heads, shown)]
 
 
 def _cell(value: Any) -> str:
@@ -94,10 +112,11 @@ def _verdicts(d: dict[str, Any]) -> list[Block]:
 def model(results: dict[str, Any]) -> list[Block]:
     """Likelihood, pooling variants and what each assumes, priors with their reasons."""
     m = results["model"]
+    shared = bool(m["likelihood"])
     rows = [
         [
             [{"strong": v["title"]}],
-            [{"lines": v["math"]}],
+            [{"lines": v["math"]}] if v["math"] else DASH,
             sentence(f"{v['assumption']} Parameterisation: {v['parameterisation']}."),
         ]
         for v in m["variants"]
@@ -105,8 +124,8 @@ def model(results: dict[str, Any]) -> list[Block]:
     heads = [column("Variant", width="2fr"), column("Groups", width="3fr"), column("What it assumes", width="4fr")]
     return [
         heading("Model"),
-        prose(f"{m['title']}. {m['citation']} All variants share the likelihood"),
-        equations(m["likelihood"]),
+        prose(" ".join(filter(None, [f"{m['title']}.", m["citation"], "All variants share the likelihood" * shared]))),
+        *([equations(m["likelihood"])] if shared else []),
         table(
             [
                 "The pooling variants. They differ in what ties the groups together, and in the prior of "
@@ -115,20 +134,47 @@ def model(results: dict[str, Any]) -> list[Block]:
             heads,
             rows,
         ),
+        *_parameterisation(results),
         *_priors(results),
+        *_prior_check(results),
     ]
+
+
+def _parameterisation(results: dict[str, Any]) -> list[Block]:
+    """Which form of partial pooling was used, and why."""
+    choice = results["parameterisation"]
+    if choice is None:
+        return []
+    title = variant_title(results, choice["variant"])
+    return [prose({"strong": "Parameterisation. "}, f"{title}: ", *sentence(choice["reason"]))]
+
+
+def _prior_check(results: dict[str, Any]) -> list[Block]:
+    """What the priors alone expect of such data, beside what was observed."""
+    rows = results["prior_check"]
+    if not rows:
+        return []
+    said = (
+        "Data drawn from the priors alone should hold what was observed, and little that is absurd: the observed "
+        "statistic is set beside its 5 % and 95 % quantiles in data sets drawn from the priors."
+    )
+    shown = [
+        [r["name"], *(DASH if r[k] is None else significant(r[k]) for k in ("observed", "q05", "q95"))] for r in rows
+    ]
+    heads = [column("Statistic", width="label"), number("Observed"), number("5 %"), number("95 %")]
+    return [heading("Prior predictive check", 2), prose(said), table(["What the priors expect."], heads, shown)]
 
 
 def _priors(results: dict[str, Any]) -> list[Block]:
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
     rows = []
     for p in results["priors"]:
-        text = p["text"] + (f" {p['unit']}" if p["unit"] else "")
+        text = p["text"] + (f" {p['unit']}" if p["unit"] and p["distribution"] in _IN_UNITS else "")
         used = ", ".join(titles.get(v, v).lower() for v in p["variants"])
         reason = sentence(f"{_sentence(p['meaning'])} {_sentence(p['reason'])}")
         rows.append([parameter(p["name"]), text, [*reason, " Default." if p["default"] else ""], used])
     if not rows:
-        return []
+        return [prose("The priors are those that the Stan programs in the appendix hold.")]
     heads = [column(""), column("Prior"), column("Meaning and reason", width="3fr"), column("Used by", width="2fr")]
     return [table(["Priors."], heads, rows)]
 

@@ -2,7 +2,7 @@
 // Normal means, partial pooling, centered.
 //
 //   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
-//   mu ~ normal(prior_mu)                 tau ~ a half-normal, half-Cauchy, half-Student-t or uniform prior
+//   mu ~ normal(prior_mu)                 tau ~ the chosen prior of a scale
 //
 // Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
 // Parameterisation: centered, theta itself. Good when every group is measured well; with few and noisy groups
@@ -17,10 +17,11 @@ data {
   vector[J] y; // estimate of each group (unit of the outcome)
   vector<lower=0>[J] se; // its standard error, taken as known (unit of the outcome)
   array[2] real prior_mu; // normal(location, scale) of mu (unit of the outcome)
-  int<lower=1, upper=4> prior_tau_family; // 1 half-normal, 2 half-Cauchy, 3 half-Student-t, 4 uniform
-  array[2] real<lower=0> prior_tau; // its scale (unit of the outcome), its degrees of freedom
+  int<lower=1, upper=7> prior_tau_family; // which prior of tau: see scale_prior.stanfunctions
+  array[2] real<lower=0> prior_tau; // its scale (unit of the outcome), its second argument
   array[2] real prior_theta; // normal(location, scale) of each theta without pooling (unit of the outcome)
   int<lower=0, upper=1> use_likelihood; // 0: prior only
+  int<lower=0, upper=1> generate; // 0: theta, log_lik and y_rep are left to be drawn afterwards
 }
 transformed data {
   real tau_raw_max = prior_tau_family == 4 ? 1 : positive_infinity(); // only the uniform prior has an end
@@ -44,11 +45,14 @@ model {
   }
 }
 generated quantities {
-  vector[J] log_lik; // log density of each estimate
-  array[J] real y_rep = normal_rng(theta, se); // replicated estimates (unit of the outcome)
+  vector[generate ? J : 0] log_lik; // log density of each estimate
+  array[generate ? J : 0] real y_rep; // replicated estimates (unit of the outcome)
   real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2])
                 + scale_prior_lpdf(tau | prior_tau_family, prior_tau); // log prior of the top level
-  for (j in 1 : J) {
-    log_lik[j] = normal_lpdf(y[j] | theta[j], se[j]);
+  if (generate) {
+    y_rep = normal_rng(theta, se);
+    for (j in 1 : J) {
+      log_lik[j] = normal_lpdf(y[j] | theta[j], se[j]);
+    }
   }
 }

@@ -1,0 +1,299 @@
+"""Beta-binomial: successes of trials in each group, rates drawn from a beta distribution (clinics, variants, batters).
+
+Written from Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 2.4 and 5.3, not from the Stan programs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import betaln, gammaln
+from scipy.stats import beta, betabinom, binom
+
+from hbm_stan.errors import DataError, ModelError
+from hbm_stan.model import Draws, Evidence, Family, Finding, Option, StanData, Variant
+from hbm_stan.prepare import Prepared, Role
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.resources import share
+from hbm_stan.table import FloatArray
+
+# Beyond so many groups hardly any has a chance worth printing of being the best one.
+_MOST_RANKED = 200
+_RANKED_ROWS = 15  # of the table of the best
+
+
+def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    trials = table["trials"]
+    if (trials == 0).any():
+        row = table.row_names[int(np.flatnonzero(trials == 0)[0])]
+        raise DataError(
+            f"{table.dataset.table.where}, column {table.dataset.column('trials')!r}: {row} has 0 trials, which say "
+            "nothing about a rate. Take the row out."
+        )
+    kappa_family, kappa = encode_scale(priors["kappa"])
+    return {
+        "N": len(trials),
+        "J": len(table.labels),
+        "group_idx": table.group_idx,
+        "y": table["successes"].astype(np.int64),
+        "trials": trials.astype(np.int64),
+        "prior_mu": list(priors["mu"].arguments),
+        "prior_kappa_family": kappa_family,
+        "prior_kappa": kappa,
+        "prior_theta": list(priors["theta"].arguments),
+    }
+
+
+def _default_priors(table: Prepared) -> dict[str, Prior]:
+    """Uniform rates; for kappa what an sd of about 1/2 between the groups' log odds comes to at the pooled rate.
+
+    By the delta method the sd of the log odds is tau / (mu (1 - mu)) = 1 / sqrt(mu (1 - mu) (kappa + 1)).
+    """
+    pooled = (table["successes"].sum() + 1) / (table["trials"].sum() + 2)  # the rule of succession: never 0 or 1
+    median = 4 / (pooled * (1 - pooled))
+    kappa = Prior(
+        "kappa", "lognormal", (round(math.log(median), 1), 2.0),
+        f"log odds of groups with an sd of about 0.5 at the pooled rate {pooled:.3g}, 90 % of it between 0.1 and 2.6: "
+        "from groups nearly alike to rates from near 0 to near 1", True,
+    )  # fmt: skip
+    return {
+        "mu": Prior("mu", "beta", (1.0, 1.0), "uniform: no mean rate is preferred; worth two trials", True),
+        "kappa": kappa,
+        "theta": Prior("theta", "beta", (1.0, 1.0), "no pooling: fixed and uniform; worth two trials", True),
+    }
+
+
+def _index(data: StanData) -> Any:
+    return np.asarray(data["group_idx"]) - 1
+
+
+def _sums(data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Successes and trials of each group, its rows together."""
+    successes, trials = (
+        np.bincount(_index(data), weights=np.asarray(data[k], dtype=float), minlength=data["J"])
+        for k in ("y", "trials")
+    )
+    return successes, trials
+
+
+def _shapes(draws: Draws) -> tuple[Any, Any]:
+    """The two shapes of the population's beta distribution."""
+    return draws["mu"] * draws["kappa"], (1 - draws["mu"]) * draws["kappa"]
+
+
+def _log_joint(params: Draws, data: StanData, variant: str) -> float:
+    """Log prior plus log likelihood at one point, on the constrained scale."""
+    use, row = data["use_likelihood"], _index(data)
+    y, trials = np.asarray(data["y"]), np.asarray(data["trials"])
+    if variant == "no_pooling":
+        total = beta.logpdf(params["theta"], *data["prior_theta"]).sum()
+        return float(total + use * binom.logpmf(y, trials, params["theta"][row]).sum())
+    total = beta.logpdf(params["mu"], *data["prior_mu"])
+    if variant == "complete_pooling":
+        return float(total + use * binom.logpmf(y, trials, params["mu"]).sum())
+    total += decode_scale("kappa", data["prior_kappa_family"], data["prior_kappa"]).log_density(params["kappa"])
+    if variant == "partial_pooling":
+        one = {k: np.asarray([params[k]]) for k in ("mu", "kappa")}
+        return float(total + use * _group_log_lik(one, data).sum())
+    total += beta.logpdf(params["theta"], *_shapes(params)).sum()
+    return float(total + use * binom.logpmf(y, trials, params["theta"][row]).sum())
+
+
+def _pointwise(draws: Draws, data: StanData) -> FloatArray:
+    return np.asarray(binom.logpmf(np.asarray(data["y"]), np.asarray(data["trials"]), draws["theta"][:, _index(data)]))
+
+
+def _log_choose(data: StanData) -> FloatArray:
+    """log of the binomial coefficients, those of a group's rows added up."""
+    y, trials = np.asarray(data["y"], dtype=float), np.asarray(data["trials"], dtype=float)
+    rows = gammaln(trials + 1) - gammaln(y + 1) - gammaln(trials - y + 1)
+    return np.bincount(_index(data), weights=rows, minlength=data["J"])
+
+
+def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
+    """BDA3 eq. 5.8, one factor a group: the binomials of its rows with theta integrated out; else at the shared mu."""
+    successes, trials = _sums(data)
+    if "kappa" not in draws:
+        mu = draws["mu"][:, None]
+        return np.asarray(_log_choose(data) + successes * np.log(mu) + (trials - successes) * np.log1p(-mu))
+    a, b = (s[:, None] for s in _shapes(draws))
+    return np.asarray(_log_choose(data) + betaln(a + successes, b + trials - successes) - betaln(a, b))
+
+
+def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
+    return np.asarray(rng.binomial(np.asarray(design["trials"]), draws["theta"][:, _index(design)]), dtype=float)
+
+
+def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
+    """Rates of unseen groups, (S, J); without pooling from the prior of theta, with complete pooling mu."""
+    if variant == "no_pooling":
+        a, b = design["prior_theta"]
+        return rng.beta(a, b, size=(len(draws["theta"]), design["J"]))
+    if "kappa" not in draws:
+        return np.repeat(draws["mu"][:, None], design["J"], axis=1)
+    a, b = _shapes(draws)
+    return np.asarray(rng.beta(a[:, None], b[:, None], size=(len(a), design["J"])))
+
+
+def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
+    """theta given mu, kappa and the counts: BDA3 eq. 5.7."""
+    successes, trials = (data["use_likelihood"] * s for s in _sums(data))
+    a, b = (s[:, None] for s in _shapes(draws))
+    return np.asarray(rng.beta(a + successes, b + trials - successes))
+
+
+def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
+    """Successes in a new group, out of the trials of the options or the median of the data."""
+    trials = float(options.get("trials", np.ceil(np.median(data["trials"]))))
+    if not 1 <= trials < 2**31 or trials != int(trials):
+        raise ModelError(f"prediction.trials must be a whole number above zero, found {trials:g}.")
+    one = np.ones(1, dtype=np.int64)
+    design = {**data, "N": 1, "J": 1, "group_idx": one, "y": 0 * one, "trials": int(trials) * one}
+    return design, f"successes out of {int(trials):,} trials in a new group"
+
+
+def _tau(mu: FloatArray, kappa: FloatArray) -> FloatArray:
+    """sd of the population's beta distribution: BDA3, appendix A."""
+    return np.sqrt(mu * (1 - mu) / (kappa + 1))
+
+
+def _prior_draws(
+    rng: np.random.Generator, priors: Mapping[str, Prior], _data: StanData, size: int
+) -> dict[str, FloatArray]:
+    mu, kappa = (priors[name].draw(rng, size) for name in ("mu", "kappa"))
+    return {"mu": mu, "kappa": kappa, "tau": _tau(mu, kappa)}
+
+
+def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Successes per trial with the binomial standard error, which has no use where the rate is 0 or 1."""
+    successes, trials = _sums(data)
+    rate = successes / trials
+    variance = rate * (1 - rate) / trials
+    return rate, np.sqrt(np.where(variance > 0, variance, np.nan))
+
+
+def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
+    """kappa / (kappa + trials): the weight of mu in the conditional mean of theta_j (BDA3, section 2.4)."""
+    kappa = draws["kappa"][:, None]
+    return np.asarray(kappa / (kappa + _sums(data)[1]))
+
+
+def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
+    """log p(y_n | the other rows) where the prior is conjugate: beta-binomial, from the rows that share the rate."""
+    if variant not in {"complete_pooling", "no_pooling"}:
+        return None
+    y, trials = np.asarray(data["y"]), np.asarray(data["trials"])
+    shared = variant == "complete_pooling"
+    a, b = data["prior_mu"] if shared else data["prior_theta"]
+    successes, total = (np.full(len(y), s.sum()) if shared else s[_index(data)] for s in _sums(data))
+    hits, misses = successes - y, (total - trials) - (successes - y)
+    return np.asarray(betabinom.logpmf(y, trials, a + hits, b + misses))
+
+
+def _support(data: StanData) -> dict[str, tuple[float, float]]:
+    return {"mu": (0.0, 1.0), "theta": (0.0, 1.0), "kappa_raw": raw_support(data["prior_kappa_family"])}
+
+
+def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    """kappa from kappa_raw, and tau, where the program has them."""
+    if "kappa_raw" not in params:
+        return {}
+    kappa = data["prior_kappa"][0] * params["kappa_raw"]
+    return {"kappa": kappa, "tau": _tau(params["mu"], kappa)}
+
+
+def _findings(evidence: Evidence) -> list[Finding]:
+    """Which rate is highest: the probability of each group, and what choosing it loses on average."""
+    theta, labels = evidence.draws["theta"], evidence.table.labels
+    if ("mu" in evidence.draws and "kappa" not in evidence.draws) or not 2 <= len(labels) <= _MOST_RANKED:
+        return []
+    highest = theta.max(axis=1)
+    table = pd.DataFrame({
+        "group": labels,
+        "rate": theta.mean(axis=0),
+        "P(highest)": np.bincount(theta.argmax(axis=1), minlength=len(labels)) / len(theta),
+        "expected loss": (highest[:, None] - theta).mean(axis=0),
+    }).sort_values("expected loss", kind="stable").reset_index(drop=True)  # fmt: skip
+    best, likeliest = table.iloc[0], table.loc[table["P(highest)"].idxmax()]
+    loss = float(best["expected loss"])
+    decimals = min(8, max(3, 1 - math.floor(math.log10(max(loss, 1e-12)))))
+    sentences = [
+        f"{best['group']} has the smallest expected loss: the rate that it gives up against the highest of the "
+        f"{len(labels)} is {loss:.{decimals}f} on average, at a rate of {best['rate']:.{decimals}f}. "
+        f"The probability that its rate is the highest is {best['P(highest)']:.2f}.",
+        "The expected loss counts by how much another group is better, the probability of the highest rate only "
+        "whether one is. Where a low rate is the good one, neither is what to choose by.",
+    ]
+    if likeliest["group"] != best["group"]:
+        likely = f"{likeliest['group']} has the highest rate with probability {likeliest['P(highest)']:.2f}."
+        sentences.insert(1, likely)
+    caption = f"The {min(_RANKED_ROWS, len(table))} groups with the smallest expected loss."
+    digits = {"rate": decimals, "P(highest)": 3, "expected loss": decimals}
+    return [Finding("Which rate is highest", tuple(sentences), table.head(_RANKED_ROWS), caption, digits)]
+
+
+_PARTIAL = (
+    'theta_j tilde "beta"(mu kappa, (1 - mu) kappa)',
+    "mu tilde p(mu), quad kappa tilde p(kappa)",
+    "tau = sqrt(mu (1 - mu) \\/ (kappa + 1))",
+)
+_PARTIAL_ASSUMPTION = "Groups are draws from one population, whose mean and concentration are learnt from all of them."
+
+FAMILY = Family(
+    name="beta_binomial",
+    title="Beta-binomial: successes of trials in each group",
+    citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 2.4 and 5.3; Tarone (1982).",
+    roles=(
+        Role("group", "label", "name of the group"),
+        Role("successes", "count", "number of successes", at_most="trials"),
+        Role("trials", "count", "number of trials that the successes are out of"),
+    ),
+    variants=(
+        Variant(
+            "complete_pooling", "Complete pooling", "complete", "mu itself",
+            "All groups share one rate; they differ by chance only.",
+            ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+        ),
+        Variant(
+            "no_pooling", "No pooling", "no", "theta itself",
+            "Groups share nothing; each has its own fixed prior.",
+            ("theta_j tilde p(theta)",), ("theta",),
+        ),
+        Variant(
+            "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
+            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"),
+        ),
+        Variant(
+            "partial_pooling_centered", "Partial pooling, centered", "partial",
+            "centered: theta itself, sampled as its log odds",
+            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"), better="partial_pooling (rates integrated out)",
+        ),
+    ),
+    prior_rows=(
+        PriorRow("mu", ("beta",), "mean rate of the population", "Gelman et al. (2013), section 2.4"),
+        PriorRow(
+            "kappa", SCALES, "concentration of the population: it weighs as much as so many trials",
+            "Gelman et al. (2013), section 5.3",
+        ),
+        PriorRow("theta", ("beta",), "rate of each group without pooling", "fixed"),
+    ),
+    dims={"theta": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
+    likelihood=('y_n tilde "binomial"("trials"_n, theta_(j[n])), quad n = 1, dots, N',),
+    population=("mu", "tau", "kappa"),
+    outcomes=("successes",),
+    folder=share("stan") / "beta_binomial",
+    group_meaning="rate",
+    signed=False,
+    size="trials",
+    known_residual=True,
+    prediction={"trials": Option("of the observation in a new group, a whole number; by default the median")},
+    rule=lambda _data: ("partial_pooling", "rates integrated out: two parameters however many groups, and no funnel"),
+    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
+    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
+    group_log_lik=_group_log_lik, new_row=_new_row, raw=_raw, shrinkage_factor=_shrinkage_factor,
+    exact_loo=_exact_loo, draw_groups=_draw_groups, findings=_findings,
+)  # fmt: skip

@@ -1,0 +1,288 @@
+"""Gamma-Poisson: counts with their exposure in each group, rates drawn from a gamma distribution (failures, accidents).
+
+Written from George, Makov and Smith (1993), Scandinavian Journal of Statistics 20:147, and Gelman et al. (2013),
+Bayesian Data Analysis, 3rd ed., section 2.6, not from the Stan programs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+from scipy.stats import gamma, nbinom, poisson
+
+from hbm_stan.model import Draws, Family, Option, StanData, Variant
+from hbm_stan.prepare import Prepared, Role
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.resources import share
+from hbm_stan.table import FloatArray
+
+# What the prior of beta may be: alpha and mu are sampled, and an end of beta would cut mu off at alpha / end.
+_ENDLESS = tuple(name for name in SCALES if name != "uniform")
+# Stan's poisson_rng takes expected counts up to 2^30; only a prior without data goes beyond.
+_LARGEST_MEAN = 1e9
+
+
+def _exposure(table: Prepared) -> FloatArray:
+    """The exposure of each row: 1 where no column is named for it."""
+    return table["exposure"] if "exposure" in table else np.ones(len(table.group))
+
+
+def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    data: StanData = {
+        "N": len(table.group),
+        "J": len(table.labels),
+        "group_idx": table.group_idx,
+        "y": table["count"].astype(np.int64),
+        "exposure": _exposure(table),
+    }
+    for name in ("mu", "theta"):
+        data[f"prior_{name}"] = list(priors[name].arguments)
+    for name in ("alpha", "beta"):
+        data[f"prior_{name}_family"], data[f"prior_{name}"] = encode_scale(priors[name])
+    return data
+
+
+def _default_priors(table: Prepared) -> dict[str, Prior]:
+    """For alpha what a coefficient of variation of about 1/2 comes to; for beta that, over the pooled rate."""
+    pooled = (table["count"].sum() + 0.5) / _exposure(table).sum()  # never 0
+    half = float(f"{0.5 / pooled:.2g}")
+    beta = Prior(
+        "beta", "lognormal", (round(math.log(4 / pooled), 1), 2.0),
+        f"4 over the pooled rate {pooled:.3g}: with alpha, 90 % of the mean rate within a factor of 110 of it", True,
+    )  # fmt: skip
+    return {
+        "mu": Prior("mu", "gamma", (0.5, half), f"mean at the pooled rate {pooled:.3g}; worth half an event", True),
+        "alpha": Prior(
+            "alpha", "lognormal", (1.4, 2.0),
+            "coefficient of variation 1/sqrt(alpha) of the rates about 0.5, 90 % of it between 0.1 and 2.6", True,
+        ),
+        "beta": beta,
+        "theta": Prior(
+            "theta", "gamma", (0.5, half),
+            f"no pooling: fixed, mean at the pooled rate {pooled:.3g}; worth half an event", True,
+        ),
+    }  # fmt: skip
+
+
+def _index(data: StanData) -> Any:
+    return np.asarray(data["group_idx"]) - 1
+
+
+def _sums(data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Events and exposure of each group, its rows together."""
+    events, exposure = (
+        np.bincount(_index(data), weights=np.asarray(data[k], dtype=float), minlength=data["J"])
+        for k in ("y", "exposure")
+    )
+    return events, exposure
+
+
+def _moments(alpha: FloatArray, beta: FloatArray) -> dict[str, FloatArray]:
+    """Mean and sd of the population's gamma distribution: Gelman et al. (2013), appendix A."""
+    return {"mu": alpha / beta, "tau": np.sqrt(alpha) / beta}
+
+
+def _log_joint(params: Draws, data: StanData, variant: str) -> float:
+    """Log prior plus log likelihood at one point, on the constrained scale.
+
+    With partial pooling it is the density of alpha and mu, the pair that is declared: that of alpha and beta times
+    d beta / d mu = alpha / mu^2.
+    """
+    use, y, exposure = data["use_likelihood"], np.asarray(data["y"]), np.asarray(data["exposure"])
+    if variant == "complete_pooling":
+        total = _gamma(data["prior_mu"]).logpdf(params["mu"])
+        return float(total + use * poisson.logpmf(y, params["mu"] * exposure).sum())
+    if variant == "no_pooling":
+        total = _gamma(data["prior_theta"]).logpdf(params["theta"]).sum()
+    else:
+        total = sum(
+            decode_scale(name, data[f"prior_{name}_family"], data[f"prior_{name}"]).log_density(params[name])
+            for name in ("alpha", "beta")
+        )
+        total = total + np.log(params["alpha"]) - 2 * np.log(params["mu"])
+        if variant == "partial_pooling":
+            one = {k: np.asarray([params[k]]) for k in ("alpha", "beta")}
+            return float(total + use * _group_log_lik(one, data).sum())
+        total = total + _gamma((params["alpha"], params["beta"])).logpdf(params["theta"]).sum()
+    return float(total + use * poisson.logpmf(y, params["theta"][_index(data)] * exposure).sum())
+
+
+def _gamma(shape_and_rate: Any) -> Any:
+    """The gamma distribution with this shape and rate."""
+    shape, rate = shape_and_rate
+    return gamma(shape, scale=1 / rate)
+
+
+def _pointwise(draws: Draws, data: StanData) -> FloatArray:
+    return np.asarray(poisson.logpmf(np.asarray(data["y"]), draws["theta"][:, _index(data)] * data["exposure"]))
+
+
+def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
+    """The Poisson probabilities of a group's rows with theta integrated out (BDA3, section 2.6); else at the shared mu.
+
+    With one row it is negative binomial.
+    """
+    y, exposure = np.asarray(data["y"], dtype=float), np.asarray(data["exposure"], dtype=float)
+    own = np.bincount(_index(data), weights=y * np.log(exposure) - gammaln(y + 1), minlength=data["J"])
+    events, total = _sums(data)
+    if "alpha" not in draws:
+        mu = draws["mu"][:, None]
+        return np.asarray(own + events * np.log(mu) - total * mu)
+    alpha, beta = draws["alpha"][:, None], draws["beta"][:, None]
+    integral = gammaln(alpha + events) - gammaln(alpha) + alpha * np.log(beta) - (alpha + events) * np.log(beta + total)
+    return np.asarray(own + integral)
+
+
+def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
+    mean = draws["theta"][:, _index(design)] * np.asarray(design["exposure"])
+    return np.asarray(rng.poisson(np.minimum(mean, _LARGEST_MEAN)), dtype=float)
+
+
+def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
+    """Rates of unseen groups, (S, J); without pooling from the prior of theta, with complete pooling mu."""
+    if variant == "no_pooling":
+        shape, rate = design["prior_theta"]
+        return rng.gamma(shape, 1 / rate, size=(len(draws["theta"]), design["J"]))
+    if "alpha" not in draws:
+        return np.repeat(draws["mu"][:, None], design["J"], axis=1)
+    alpha, beta = draws["alpha"][:, None], draws["beta"][:, None]
+    return np.asarray(rng.gamma(alpha, 1 / beta, size=(len(alpha), design["J"])))
+
+
+def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
+    """theta given alpha, beta and the counts: gamma again, events added to the shape, exposure to the rate."""
+    events, total = (data["use_likelihood"] * s for s in _sums(data))
+    return np.asarray(rng.gamma(draws["alpha"][:, None] + events, 1 / (draws["beta"][:, None] + total)))
+
+
+def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
+    """A count in a new group, with the exposure of the options or the median of the data."""
+    exposure = float(options.get("exposure", np.median(data["exposure"])))
+    one = np.ones(1, dtype=np.int64)
+    design = {**data, "N": 1, "J": 1, "group_idx": one, "y": 0 * one, "exposure": exposure * np.ones(1)}
+    return design, f"count in a new group, with exposure {exposure:g}"
+
+
+def _prior_draws(
+    rng: np.random.Generator, priors: Mapping[str, Prior], _data: StanData, size: int
+) -> dict[str, FloatArray]:
+    alpha, beta = (priors[name].draw(rng, size) for name in ("alpha", "beta"))
+    return {"alpha": alpha, "beta": beta, **_moments(alpha, beta)}
+
+
+def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Events per exposure with the Poisson standard error, which has no use where there was no event."""
+    events, total = _sums(data)
+    return events / total, np.sqrt(np.where(events > 0, events, np.nan)) / total
+
+
+def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
+    """beta / (beta + exposure): the weight of mu in the conditional mean of theta_j (BDA3, section 2.6)."""
+    beta = draws["beta"][:, None]
+    return np.asarray(beta / (beta + _sums(data)[1]))
+
+
+def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
+    """log p(y_n | the other rows) where the prior is conjugate: negative binomial, by the rows that share the rate."""
+    if variant not in {"complete_pooling", "no_pooling"}:
+        return None
+    y, exposure = np.asarray(data["y"]), np.asarray(data["exposure"])
+    shared = variant == "complete_pooling"
+    shape, rate = data["prior_mu"] if shared else data["prior_theta"]
+    events, total = (np.full(len(y), s.sum()) if shared else s[_index(data)] for s in _sums(data))
+    rate = rate + np.maximum(total - exposure, 0)
+    return np.asarray(nbinom.logpmf(y, shape + events - y, rate / (rate + exposure)))
+
+
+def _support(data: StanData) -> dict[str, tuple[float, float]]:
+    return {
+        "mu_raw": (0.0, math.inf),
+        "theta_raw": (0.0, math.inf),
+        "alpha_raw": raw_support(data["prior_alpha_family"]),
+    }
+
+
+def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    """What the programs sample in units of a prior, in its own unit; mu and tau of the population."""
+    derived: dict[str, FloatArray] = {}
+    name = "alpha" if "alpha_raw" in params else "mu" if "mu_raw" in params else "theta"
+    first, second = data[f"prior_{name}"]
+    unit = first / second  # the mean of a gamma prior
+    if name == "alpha":
+        unit = first / data["prior_beta"][0]
+        alpha, mu = first * params["alpha_raw"], unit * params["mu_raw"]
+        derived = {"alpha": alpha, "beta": alpha / mu, **_moments(alpha, alpha / mu)}
+    elif name == "mu":
+        derived["mu"] = unit * params["mu_raw"]
+    if "theta_raw" in params:
+        derived["theta"] = unit * params["theta_raw"]
+    return derived
+
+
+_PARTIAL = (
+    'theta_j tilde "gamma"(alpha, beta)',
+    "alpha tilde p(alpha), quad beta tilde p(beta)",
+    "mu = alpha \\/ beta, quad tau = sqrt(alpha) \\/ beta",
+)
+_PARTIAL_ASSUMPTION = "Groups are draws from one population, whose shape and rate are learnt from all of them."
+_SOURCE = "George, Makov and Smith (1993)"
+
+FAMILY = Family(
+    name="gamma_poisson",
+    title="Gamma-Poisson: counts with their exposure in each group",
+    citation="George, Makov and Smith (1993), Scandinavian Journal of Statistics 20:147; "
+    "Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.",
+    roles=(
+        Role("group", "label", "name of the group"),
+        Role("count", "count", "number of events"),
+        Role("exposure", "positive", "time, area or number that the count comes from; 1 if left out", optional=True),
+    ),
+    variants=(
+        Variant(
+            "complete_pooling", "Complete pooling", "complete", "mu itself",
+            "All groups share one rate; they differ by chance only.",
+            ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+        ),
+        Variant(
+            "no_pooling", "No pooling", "no", "theta itself",
+            "Groups share nothing; each has its own fixed prior.",
+            ("theta_j tilde p(theta)",), ("theta",),
+        ),
+        Variant(
+            "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
+            _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"),
+        ),
+        Variant(
+            "partial_pooling_centered", "Partial pooling, centered", "partial",
+            "centered: theta itself, sampled as its logarithm",
+            _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"), better="partial_pooling (rates integrated out)",
+        ),
+    ),
+    prior_rows=(
+        PriorRow("mu", ("gamma",), "rate shared by all groups with complete pooling", "Gelman et al. (2013), sec. 2.6"),
+        PriorRow("alpha", SCALES, "shape of the population: 1/sqrt(alpha) is its coefficient of variation", _SOURCE),
+        PriorRow("beta", _ENDLESS, "rate of the population: worth so much exposure", _SOURCE, "exposure"),
+        PriorRow("theta", ("gamma",), "rate of each group without pooling", "fixed"),
+    ),
+    dims={
+        "theta": ("group",), "theta_raw": ("group",), "y_rep": ("observation",), "log_lik": ("observation",),
+    },
+    likelihood=('y_n tilde "Poisson"(theta_(j[n]) "exposure"_n), quad n = 1, dots, N',),
+    population=("mu", "tau", "alpha", "beta"),
+    outcomes=("count",),
+    folder=share("stan") / "gamma_poisson",
+    group_meaning="rate",
+    signed=False,
+    size="exposure",
+    known_residual=True,
+    prediction={"exposure": Option("of the observation in a new group; by default the median")},
+    rule=lambda _data: ("partial_pooling", "rates integrated out: two parameters however many groups, and no funnel"),
+    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
+    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
+    group_log_lik=_group_log_lik, new_row=_new_row, raw=_raw, shrinkage_factor=_shrinkage_factor,
+    exact_loo=_exact_loo, draw_groups=_draw_groups,
+)  # fmt: skip

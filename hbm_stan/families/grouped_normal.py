@@ -1,0 +1,298 @@
+"""Grouped normal data: rows of a measurement in groups, as in a one-way analysis of variance with random groups.
+
+Written from Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 3.2, 5.4 and 11.6, not from the Stan
+programs. A group of n rows enters through n, their mean, and their sum of squares about it, which are sufficient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp, wrightomega
+from scipy.stats import norm
+
+from hbm_stan.errors import DataError
+from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
+from hbm_stan.prepare import Prepared, Role
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.resources import share
+from hbm_stan.table import FloatArray
+
+_SCALES = ("tau", "sigma", "sigma_spread", "sigma_group")
+# Integrals over a group's sd: Gauss-Legendre in the argument of sinh, which reaches 120 widths of the peak.
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
+_REACH = 5.5
+_CHUNK, _ROUNDING = 5000, 1e-12  # rows at a time; an sd below this share of the largest value is rounding error
+
+
+def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    y, group, n_groups = table["outcome"], table.group_idx, len(table.labels)
+    data: StanData = {"N": len(y), "J": n_groups, "group_idx": group, "y": y}
+    if len(y) > n_groups and len(set(zip(group, y, strict=True))) == n_groups:
+        raise DataError(
+            f"{table.dataset.table.where}, column {table.dataset.column('outcome')!r}: the rows of each group are all "
+            "equal, so nothing is known of the scale within groups. Was one value written into every row of its group?"
+        )
+    data |= {f"prior_{name}": list(priors[name].arguments) for name in ("mu", "theta")}
+    for name in _SCALES:
+        data[f"prior_{name}_family"], data[f"prior_{name}"] = encode_scale(priors[name])
+    return data
+
+
+def _default_priors(table: Prepared) -> dict[str, Prior]:
+    """Weakly informative on the scale of the data: the sd of all rows, and for single groups that within groups."""
+    y, n_groups = table["outcome"], len(table.labels)
+    largest = float(np.max(np.abs(y))) or 1.0
+    ss = _statistics({"y": y, "group_idx": table.group_idx, "J": n_groups})[2].sum()
+    scale, within = float(np.std(y, ddof=1)), math.sqrt(ss / max(len(y) - n_groups, 1))
+    scale = float(f"{scale if scale > _ROUNDING * largest else largest:.2g}")
+    within = within if within > _ROUNDING * largest else scale
+    centre = round(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
+    said = f"sd of all rows, {scale:g}"
+    rows = (
+        ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times the {said}"),
+        ("tau", "half_normal", (scale,), f"the {said}: groups may differ as much as the rows do"),
+        ("sigma", "half_normal", (scale,), f"the {said}: rows may differ as much within a group as over all"),
+        ("sigma_spread", "half_normal", (0.5,), "sds of groups that differ twofold are usual, tenfold a surprise"),
+        ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times the {said}"),
+        ("sigma_group", "lognormal", (round(math.log(within), 2), 1.0),
+         f"no pooling: median {within:.3g}, the sd within groups; log-normal, as equal rows do not speak against 0"),
+    )  # fmt: skip
+    return {name: Prior(name, distribution, args, reason, True) for name, distribution, args, reason in rows}
+
+
+def _prior(name: str, data: StanData) -> Prior:
+    return decode_scale(name, data[f"prior_{name}_family"], data[f"prior_{name}"])
+
+
+def _statistics(data: StanData) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Number of rows, mean, and sum of squares about it of each group, (J,) each."""
+    y, group = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
+    n = np.bincount(group, minlength=data["J"]).astype(float)
+    mean = np.bincount(group, weights=y, minlength=data["J"]) / n
+    return n, mean, np.bincount(group, weights=(y - mean[group]) ** 2, minlength=data["J"])
+
+
+def _sd(draws: Draws, width: int) -> FloatArray:
+    """The sd within groups, (S, J): each group's own where the variant has one, else sigma for all of ``width``."""
+    return draws["sigma_group"] if "sigma_group" in draws else np.repeat(draws["sigma"][:, None], width, axis=1)
+
+
+def _log_rows(n: Any, mean: Any, ss: Any, location: Any, spread: Any, sd: Any) -> Any:
+    """log p(rows of a group) where their mean is normal(location, spread^2 + sd^2 / n), theta integrated out."""
+    rest = -(n - 1) * (np.log(sd) + 0.5 * math.log(2 * math.pi)) - 0.5 * np.log(n) - 0.5 * ss / sd**2
+    return norm.logpdf(mean, location, np.sqrt(spread**2 + sd**2 / n)) + rest
+
+
+def _log_joint(params: Draws, data: StanData, variant: str) -> float:
+    """Log prior plus log likelihood at one point, on the constrained scale."""
+    names, on = FAMILY.variant(variant).priors, data["use_likelihood"]
+    total = sum(float(np.sum(_prior(name, data).log_density(params[name]))) for name in names if name in _SCALES)
+    if "mu" in names:
+        total += norm.logpdf(params["mu"], *data["prior_mu"])
+    elif not on:
+        return float(total + norm.logpdf(params["theta"], *data["prior_theta"]).sum())
+    if variant == "partial_pooling_centered":
+        total += norm.logpdf(params["theta"], params["mu"], params["tau"]).sum()
+    total += norm.logpdf(params["theta_raw"]).sum() if "theta_raw" in params else 0.0
+    if "log_sigma_raw" in params:  # the parameter; d (log sd) / d log_sigma_raw is what the second term is of
+        k, z = params["sigma_spread"], np.log(params["sigma_group"] / params["sigma"]) / params["sigma_spread"]
+        total += norm.logpdf(z).sum() - 0.5 * np.log1p(2 * on * k**2 * (_statistics(data)[0] - 1)).sum()
+    if not on:
+        return float(total)
+    if variant.endswith("centered") or variant == "complete_pooling":
+        location = params["theta"][np.asarray(data["group_idx"]) - 1] if "tau" in params else params["mu"]
+        return float(total + norm.logpdf(np.asarray(data["y"]), location, params["sigma"]).sum())
+    # Without pooling theta_raw is p(theta | rows), above, and p(rows) is what is left, as with partial pooling.
+    location, spread = (params["mu"], params["tau"]) if "tau" in params else data["prior_theta"]
+    sd = params["sigma_group"] if "sigma_group" in params else params["sigma"]
+    return float(total + np.sum(_log_rows(*_statistics(data), location, spread, sd)))
+
+
+def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    given = [name for name in _SCALES if f"{name}_raw" in params]
+    found: dict[str, FloatArray] = {name: data[f"prior_{name}"][0] * params[f"{name}_raw"] for name in given}
+    if "log_sigma_raw" in params:
+        (n, _, ss), k = _statistics(data), found["sigma_spread"]
+        weight = 1 - 1 / (1 + 2 * data["use_likelihood"] * k**2 * (n - 1))
+        seen = weight * np.log(np.sqrt((ss + data["prior_sigma"][0] ** 2) / n) / found["sigma"])
+        found["sigma_group"] = found["sigma"] * np.exp(seen + k * np.sqrt(1 - weight) * params["log_sigma_raw"])
+    elif "sigma_group" in found:
+        location, spread = data["prior_theta"]
+        found["theta"] = _given_rows(location, spread, found["sigma_group"], data, params["theta_raw"])
+    elif "theta_raw" in params:
+        found["theta"] = params["mu"] + found["tau"] * params["theta_raw"]
+    return found
+
+
+def _given_rows(location: Any, spread: Any, sd: Any, data: StanData, z: FloatArray) -> FloatArray:
+    """theta from standard normal z: its prior normal(location, spread) and the group's mean weighed by precision."""
+    n, mean, _ = _statistics(data)
+    weight = data["use_likelihood"] * spread**2 / (spread**2 + sd**2 / n)
+    return np.asarray(location + weight * (mean - location) + spread * np.sqrt(1 - weight) * z)
+
+
+def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
+    """theta of unseen groups, (S, J); without pooling it is the prior of theta, with complete pooling mu."""
+    if variant == "no_pooling":
+        return rng.normal(*design["prior_theta"], size=(len(draws["theta"]), design["J"]))
+    mu = np.repeat(draws["mu"][:, None], design["J"], axis=1)
+    return rng.normal(mu, draws["tau"][:, None]) if "tau" in draws else mu
+
+
+def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
+    """Rows given theta, (S, N); where groups have their own sds, those of groups other than the fitted are drawn."""
+    group, size = np.asarray(design["group_idx"]) - 1, (len(draws["theta"]), design["J"])
+    if "sigma_group" in draws and draws["sigma_group"].shape == size:
+        sd = draws["sigma_group"]
+    elif "sigma_spread" in draws:
+        sd = draws["sigma"][:, None] * np.exp(draws["sigma_spread"][:, None] * rng.normal(size=size))
+    elif "sigma" in draws:
+        sd = _sd(draws, design["J"])
+    else:
+        sd = _prior("sigma_group", design).draw(rng, math.prod(size)).reshape(size)
+    return np.asarray(rng.normal(draws["theta"][:, group], sd[:, group]), dtype=float)
+
+
+def _pointwise(draws: Draws, data: StanData) -> FloatArray:
+    group = np.asarray(data["group_idx"]) - 1
+    return np.asarray(norm.logpdf(np.asarray(data["y"]), draws["theta"][:, group], _sd(draws, data["J"])[:, group]))
+
+
+def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
+    """log p(rows of group j | population), theta and, where it varies, the group's sd integrated out, (S, J)."""
+    n, mean, ss = _statistics(data)
+    mu, tau, sigma = draws["mu"], draws.get("tau", np.zeros(len(draws["mu"]))), draws["sigma"]
+    if "sigma_spread" not in draws:
+        return np.asarray(_log_rows(n, mean, ss, mu[:, None], tau[:, None], sigma[:, None]))
+    groups = zip(n, mean, ss, strict=True)
+    return np.stack([_over_sd(a, b, c, mu, tau, sigma, draws["sigma_spread"]) for a, b, c in groups], axis=1)
+
+
+def _over_sd(
+    n: Any, mean: Any, ss: Any, location: Any, spread: Any, median: Any, log_sd: Any, prior: Prior | None = None
+) -> FloatArray:
+    """log of the integral of p(rows of a group) over its sd = median exp(log_sd z), arguments of shape (M,) or numbers.
+
+    z is standard normal, or sd has ``prior``. Nodes lie around the peak in z of the normal times the likelihood of ss:
+    the root of z + m k = k (ss / median^2) exp(-2 k z), with k = log_sd and m = n - 1, by Wright's omega function.
+    """
+    n, mean, ss, location, spread, median, k = (
+        np.asarray(a, dtype=float)[..., None] for a in (n, mean, ss, location, spread, median, log_sd)
+    )
+    with np.errstate(divide="ignore"):  # log(0): rows that are all equal, or one row
+        omega = wrightomega(np.log(2 * ss) + 2 * np.log(k / median) + 2 * k**2 * (n - 1))
+    peak, width = omega / (2 * k) - k * (n - 1), 1 / np.sqrt(1 + omega)
+    end = np.full(peak.shape, _REACH)
+    if prior is not None and prior.distribution == "uniform":  # which ends at what is here the median
+        end = np.clip(np.arcsinh(-peak / width), -_REACH, _REACH)
+    half = (end + _REACH) / 2
+    x = half * (_NODES + 1) - _REACH
+    z = peak + width * np.sinh(x)
+    sd = median * np.exp(np.clip(k * z, -300, 300))
+    log_density = norm.logpdf(z) if prior is None else prior.log_density(sd) + np.log(k * sd)
+    log_step = np.log(_WEIGHTS * half * width * np.cosh(x))
+    return np.asarray(logsumexp(log_density + log_step + _log_rows(n, mean, ss, location, spread, sd), axis=-1))
+
+
+def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
+    """log p(y_i | the other rows), (N,), without or with complete pooling: the evidence with over that without y_i."""
+    if (pooled := variant == "complete_pooling") is False and variant != "no_pooling":
+        return None
+    data = {**data, "J": 1, "group_idx": np.ones(data["N"], dtype=int)} if pooled else data
+    y, group = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
+    theta, scale = ("mu", "sigma") if pooled else ("theta", "sigma_group")
+    rest = (*data[f"prior_{theta}"], data[f"prior_{scale}"][0], 1.0, _prior(scale, data))
+    n, mean, ss = _statistics(data)
+    found: FloatArray = _over_sd(n, mean, ss, *rest)[group]
+    others = np.flatnonzero(n[group] > 1)
+    for part in np.array_split(others, 1 + len(others) // _CHUNK):
+        g, m, d = group[part], n[group[part]] - 1, y[part] - mean[group[part]]
+        found[part] -= _over_sd(m, mean[g] - d / m, np.maximum(ss[g] - d**2 * (m + 1) / m, 0), *rest)
+    return found
+
+
+def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
+    n, mean, ss = _statistics(data)
+    return mean, np.sqrt(ss / np.where(n > 1, (n - 1) * n, np.nan))
+
+
+def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
+    sd = _sd(draws, data["J"])
+    return _given_rows(draws["mu"][:, None], draws["tau"][:, None], sd, data, rng.normal(size=sd.shape))
+
+
+def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
+    """(sd^2 / n) / (sd^2 / n + tau^2): the weight of mu in the conditional mean of theta."""
+    variance = _sd(draws, data["J"]) ** 2 / _statistics(data)[0]
+    return np.asarray(variance / (variance + draws["tau"][:, None] ** 2))
+
+
+def _findings(evidence: Evidence) -> Sequence[Finding]:
+    """How the variance of a row splits into groups and rows (their mean variance where groups have their own)."""
+    draws = evidence.draws
+    if "tau" not in draws or "sigma" not in draws:
+        return ()
+    within = np.mean(_sd(draws, 1) ** 2, axis=1)
+    low, mid, high = np.quantile(100 * draws["tau"] ** 2 / (draws["tau"] ** 2 + within), (0.05, 0.5, 0.95))
+    said = f"Groups account for {mid:.0f} % of the variance of a row (90 % interval {low:.0f} to {high:.0f} %)."
+    return (Finding("Variation between and within groups", (said,)),)
+
+
+_POPULATION = ("mu", "tau", "sigma", "sigma_spread")
+_NEW_ROW = "a new row in a new group"
+_ASSUMPTION = "Groups are draws from one population, whose location and scale are learnt from all of them."
+_PARTIAL = ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma)',
+            "mu tilde p(mu), quad tau tilde p(tau), quad sigma tilde p(sigma)")  # fmt: skip
+_MARGINAL = "partial_pooling (group values integrated out)"
+FAMILY = Family(
+    name="grouped_normal",
+    title="Grouped normal data: rows of a measurement in groups",
+    citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 3.2, 5.4 and 11.6.",
+    roles=(Role("group", "label", "name of the group"), Role("outcome", "number", "measured value of the row")),
+    variants=(
+        Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
+                "All rows share one location and one scale, whatever their group.",
+                ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
+        Variant("no_pooling", "No pooling", "no", "theta standardised given the data, sigma_group itself",
+                "Groups share nothing; each has its own location and scale, with fixed priors.",
+                ('y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
+                 "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
+        Variant("partial_pooling", "Partial pooling", "partial",
+                "marginal: group values integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION[:3]),
+        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
+                _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=f"{_MARGINAL} or partial_pooling_noncentered"),
+        Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+                "non-centered: theta = mu + tau * theta_raw", _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=_MARGINAL),
+        Variant("partial_pooling_sigma_by_group", "Partial pooling, a scale for each group", "partial",
+                "marginal in theta; log scales standardised by their population and their group's rows",
+                "Groups are draws from one population of locations and one of scales, learnt from all of them.",
+                ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
+                 'log sigma_j tilde "normal"(log sigma, s), quad s = sigma_"spread" tilde p(s)', _PARTIAL[1]),
+                _POPULATION, better="partial_pooling (one scale for all groups)"),
+    ),
+    prior_rows=(
+        PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
+        PriorRow("tau", SCALES, "scale of the population: how much groups differ", "Gelman (2006)", "outcome"),
+        PriorRow("sigma", SCALES, "sd within groups, or the median of the groups' own sds", "weak", "outcome"),
+        PriorRow("sigma_spread", SCALES, "sd of the logarithm of the groups' sds: how much they differ", "weak"),
+        PriorRow("theta", ("normal",), "value of each group without pooling", "fixed and wide", "outcome"),
+        PriorRow("sigma_group", SCALES, "sd of rows of each group without pooling", "fixed and wide", "outcome"),
+    ),
+    dims={**dict.fromkeys(("theta", "theta_raw", "sigma_group", "sigma_group_raw", "log_sigma_raw"), ("group",)),
+          "y_rep": ("observation",), "log_lik": ("observation",)},
+    likelihood=('y_i tilde "normal"(theta_(j[i]), sigma), quad i = 1, dots, N',),
+    population=_POPULATION,
+    group_meaning="mean",
+    folder=share("stan") / "grouped_normal",
+    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, transformed=_transformed,
+    support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
+    prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
+    new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
+    new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
+    group_log_lik=_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor,
+    exact_loo=_exact_loo, draw_groups=_draw_groups, findings=_findings,
+)  # fmt: skip

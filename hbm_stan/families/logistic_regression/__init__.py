@@ -1,0 +1,127 @@
+"""Logistic regression in groups: outcomes of 0 and 1, or successes of trials, with intercepts and slopes by group.
+
+Written from Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, ch. 13, 14, not
+from the Stan programs. Integrals over groups: adaptive Gauss-Hermite quadrature (Pinheiro & Bates 1995).
+"""
+
+from __future__ import annotations
+
+from hbm_stan.families.logistic_regression.columns import default_priors, prepare
+from hbm_stan.families.logistic_regression.density import (
+    exact_loo,
+    group_log_lik,
+    log_joint,
+    new_group,
+    pointwise,
+    prior_draws,
+    simulate,
+    support,
+    transformed,
+)  # fmt: skip
+from hbm_stan.families.logistic_regression.estimates import raw, rule
+from hbm_stan.families.logistic_regression.findings import findings, new_row
+from hbm_stan.families.varying_terms import PREDICTION, coords
+from hbm_stan.model import Family, Option, Variant
+from hbm_stan.prepare import Role
+from hbm_stan.priors import SCALES, PriorRow
+from hbm_stan.resources import share
+
+_POPULATION = ("mu", "gamma", "tau", "rho")
+_PARTIAL = (
+    'theta_j tilde "normal"(mu + (U_j gamma, 0, dots), "diag"(tau) Omega "diag"(tau))',
+    'mu tilde p(mu), quad gamma tilde p(gamma), quad tau tilde p(tau), quad Omega tilde "LKJ"(rho)',
+)
+_ASSUMPTION = (
+    "Intercepts and slopes of groups are draws from one population, whose means, sds and correlations are learnt."
+)
+_GELMAN_HILL = "Gelman & Hill (2007), chapter 14"
+
+FAMILY = Family(
+    name="logistic_regression",
+    title="Logistic regression: successes in groups with intercepts and slopes of their own",
+    citation="Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, ch. 13, 14.",
+    roles=(
+        Role("group", "label", "name of the group"),
+        Role("outcome", "binary", "1 for a success, 0 for none; or name successes and trials", optional=True),
+        Role("successes", "count", "number of successes, where rows stand for many trials", True, at_most="trials"),
+        Role("trials", "count", "number of trials that the successes are out of", optional=True),
+        Role("predictors", "predictors", "predictors, whose slopes may vary by group", optional=True),
+        Role("group_predictors", "group_predictors", "predictors of the group's intercept", optional=True),
+    ),
+    variants=(
+        Variant(
+            "complete_pooling", "Complete pooling", "complete", "mu itself",
+            "All groups share one regression; group predictors are predictors like the others.",
+            ("theta_j = mu + (U_j gamma, 0, dots)", "mu tilde p(mu), quad gamma tilde p(gamma)"), ("mu", "gamma"),
+        ),
+        Variant(
+            "no_pooling", "No pooling", "no", "theta itself",
+            "Groups share nothing; each has a regression of its own with fixed, wide priors.",
+            ("theta_j tilde p(theta)",), ("theta",),
+        ),
+        Variant(
+            "partial_pooling", "Partial pooling", "partial", "non-centered: deviations in units of tau",
+            _ASSUMPTION, _PARTIAL, _POPULATION, settings={"centered": 0},
+        ),
+        Variant(
+            "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
+            _ASSUMPTION, _PARTIAL, _POPULATION, better="partial_pooling (non-centered) or partial_pooling_by_term",
+            program="partial_pooling", settings={"centered": 1},
+        ),
+        Variant(
+            "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+            "non-centered: deviations in units of tau; the default under its full name",
+            _ASSUMPTION, _PARTIAL, _POPULATION, program="partial_pooling", settings={"centered": 0},
+        ),
+        Variant(
+            "partial_pooling_by_term", "Partial pooling, parameterised by term", "partial",
+            "by term: centered where the data of most groups say much about it, else non-centered",
+            _ASSUMPTION, _PARTIAL, _POPULATION, better="partial_pooling (non-centered)", program="partial_pooling",
+        ),
+        Variant(
+            "partial_pooling_intercept", "Partial pooling of the intercepts", "partial",
+            "non-centered: deviations in units of tau",
+            "Intercepts of groups are draws from one population; slopes are the same in all groups.",
+            (
+                'theta_(j 1) tilde "normal"(mu_1 + U_j gamma, tau_1), quad theta_(j k) = mu_k " for " k > 1',
+                "mu tilde p(mu), quad gamma tilde p(gamma), quad tau_1 tilde p(tau_1)",
+            ),
+            ("mu", "gamma", "tau[intercept]"),
+        ),
+    ),
+    prior_rows=(
+        PriorRow("mu", ("normal",), "mean of the term's coefficient between groups, log odds", _GELMAN_HILL),
+        PriorRow("gamma", ("normal",), "effect of the group predictor on a group's intercept, log odds", _GELMAN_HILL),
+        PriorRow(
+            "tau", SCALES, "sd of the term's coefficient between groups, log odds",
+            "Gelman (2006), Bayesian Analysis 1:515",
+        ),
+        PriorRow(
+            "rho", ("lkj",), "correlations of a group's coefficients",
+            "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989",
+        ),
+        PriorRow("theta", ("normal",), "coefficient of each group without pooling, log odds", "fixed and wide"),
+    ),
+    dims={
+        "mu": ("term",), "tau": ("term",), "tau_raw": ("term",), "gamma": ("group_predictor",), "rho": ("pair",),
+        "L_Omega": ("term", "other_term"),
+        "theta": ("group", "term"), "theta_raw": ("group", "term"), "intercept_raw": ("group",),
+        "y_rep": ("observation",), "log_lik": ("observation",),
+    },
+    likelihood=(
+        'y_n tilde "binomial"("trials"_n, "logit"^(-1)(x_n^top theta_(j[n]))), quad n = 1, dots, N',
+    ),
+    population=_POPULATION,
+    outcomes=("outcome", "successes"),
+    folder=share("stan") / "logistic_regression",
+    group_meaning="coefficient",
+    hidden=("L_Omega", "tau_intercept_raw", "intercept_raw"),
+    discrete=True,
+    size="trials",
+    known_residual=True,
+    pilot=("partial_pooling", "partial_pooling_centered", "partial_pooling_by_term"),
+    prediction={**PREDICTION, "trials": Option("of the row in a new group, a whole number; by default 1")},
+    prepare=prepare, default_priors=default_priors, coords=coords, log_joint=log_joint, support=support,
+    transformed=transformed, prior_draws=prior_draws, new_group=new_group, simulate=simulate, pointwise=pointwise,
+    group_log_lik=group_log_lik, new_row=new_row, raw=raw, exact_loo=exact_loo, rule=rule, findings=findings,
+)  # fmt: skip

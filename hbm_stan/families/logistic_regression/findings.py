@@ -1,0 +1,113 @@
+"""What the report says of probabilities: a group like the average is not the average over groups; curves by group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from hbm_stan.errors import ModelError
+from hbm_stan.families import varying_terms
+from hbm_stan.families.logistic_regression.density import factor_of, mean_of
+from hbm_stan.model import Evidence, Finding, StanData
+from hbm_stan.table import FloatArray
+
+_PANELS, _GRID = 12, 41  # of the curves: most groups, points of each
+_BINS = 6  # of the observed shares in a panel, where there are more values of the predictor
+_NODES = 41  # of the average over groups, one integral for each draw
+_QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
+
+
+def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
+    """One row of a new group: predictors and trials of the options, else the means of the data and one trial."""
+    design, said = varying_terms.new_row(data, options)
+    trials = float(options.get("trials", 1))
+    if not 1 <= trials < 2**31 or trials != int(trials):
+        raise ModelError(f"prediction.trials must be a whole number above zero, found {trials:g}.")
+    one = np.ones(1, dtype=np.int64)
+    what = "outcome, 0 or 1," if trials == 1 else f"successes out of {int(trials):,} trials"
+    return {**design, "y": 0 * one, "trials": int(trials) * one}, f"{what} of {said}"
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Probabilities of an average group, over groups and of a new group; curves against the first predictor."""
+    found = [_probabilities(evidence)] if "tau" in evidence.draws else []
+    return [*found, *varying_terms.explained(evidence), *([_curves(evidence)] if evidence.data["K"] > 1 else [])]
+
+
+def _probabilities(evidence: Evidence) -> Finding:
+    design, _ = new_row(evidence.data, {**evidence.options, "coords": varying_terms.coords(evidence.table)})
+    mean = mean_of(evidence.draws, design)[:, 0] @ design["X"][0]
+    sd = np.sqrt(((design["X"] @ factor_of(evidence.draws))[:, 0] ** 2).sum(axis=1))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    over = expit(mean[:, None] + sd[:, None] * nodes) @ (weights / weights.sum())
+    rows = {
+        "average group": expit(mean),
+        "averaged over groups": over,
+        "a new group": expit(mean + sd * evidence.rng.normal(size=len(sd))),
+    }
+    table = pd.DataFrame({
+        "probability of": list(rows), "mean": [p.mean() for p in rows.values()],
+        "q05": [np.quantile(p, 0.05) for p in rows.values()], "q95": [np.quantile(p, 0.95) for p in rows.values()],
+    })  # fmt: skip
+    low, high = table.loc[2, ["q05", "q95"]]
+    terms, above, _, _ = varying_terms.design(evidence.table)
+    values = zip((*terms[1:], *above), (*design["X"][0, 1:], *design["U"][0]), strict=True)
+    at = ", ".join(f"{name} = {value:.3g}" for name, value in values)
+    sentences = (
+        f"{'At ' + at + ', a' if at else 'A'} group whose coefficients are the population's means has a success "
+        f"probability of {table.loc[0, 'mean']:.3f}; averaged over the groups of the population it is "
+        f"{table.loc[1, 'mean']:.3f}. The two differ because the curve from log odds to probability is bent: the first "
+        "describes one group in the middle, the second what to expect over many groups.",
+        f"A single new group has a success probability between {low:.3f} and {high:.3f} with probability 0.9.",
+    )
+    caption = "Success probability at the chosen predictors: posterior mean and 90 % interval."
+    digits = {"mean": 3, "q05": 3, "q95": 3}
+    return Finding(
+        "Success probability: an average group and the average over groups", sentences, table, caption, digits
+    )
+
+
+def _curves(evidence: Evidence) -> Finding:
+    """Probability against the first predictor in the largest groups, other predictors at the group's means."""
+    data, table = evidence.data, evidence.table
+    x, trials, name = np.asarray(data["X"]), np.asarray(data["trials"]), varying_terms.design(table)[0][1]
+    size = np.bincount(table.group, weights=trials, minlength=data["J"])
+    shown = np.sort(np.argsort(-size, kind="stable")[:_PANELS])
+    grid = np.linspace(x[:, 1].min(), x[:, 1].max(), _GRID)
+    squares = [k for k in range(2, data["K"]) if np.allclose(x[:, k], x[:, 1] ** 2)]  # a square moves with its root
+    curves, points = [], []
+    for j in shown:
+        own = table.group == j
+        at = np.tile(np.average(x[own], axis=0, weights=trials[own]), (_GRID, 1))
+        at[:, 1] = grid
+        at[:, squares] = grid[:, None] ** 2
+        bands = np.quantile(expit(evidence.draws["theta"][:, j] @ at.T), list(_QUANTILES.values()), axis=0)
+        curves.append(pd.DataFrame({"panel": table.labels[j], "x": grid, **dict(zip(_QUANTILES, bands, strict=True))}))
+        shares = _shares(x[own, 1], np.asarray(data["y"])[own], trials[own])
+        points.append(shares.assign(panel=table.labels[j], kind="observed"))
+    some = f" Shown are the {len(shown)} groups with the most trials." if len(shown) < data["J"] else ""
+    others = ", the other predictors at the group's means; the observed shares are as they are" if data["K"] > 2 else ""
+    sentence = (
+        f"Success probability against {name} in each group{others}. Bands are 50 % and 80 % intervals. Observed shares "
+        f"are taken together in at most {_BINS} ranges of {name}.{some}"
+    )
+    return Finding(
+        f"Success probability against {name}", (sentence,), curves=pd.concat(curves, ignore_index=True),
+        points=pd.concat(points, ignore_index=True), x_label=table.dataset.meaning(name), y_label="success probability",
+    )  # fmt: skip
+
+
+def _shares(x: FloatArray, y: FloatArray, trials: FloatArray) -> pd.DataFrame:
+    """Observed shares at the mean of x in ranges that hold about as many rows each."""
+    values, place = np.unique(x, return_inverse=True)
+    if len(values) > _BINS:
+        edges = np.quantile(x, np.linspace(0, 1, _BINS + 1)[1:-1])
+        place = np.searchsorted(edges, x, side="right")
+    total = np.bincount(place, weights=trials)
+    used = total > 0
+    shares = np.bincount(place, weights=y)[used] / total[used]
+    return pd.DataFrame({"x": np.bincount(place, weights=trials * x)[used] / total[used], "y": shares})

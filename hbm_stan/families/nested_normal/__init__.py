@@ -1,0 +1,290 @@
+"""Nested normal data: rows in units in groups, as assays of mice of lines, or tests of casks of batches.
+
+Written from Gelman and Hill (2007), sections 12.5 and 22.4, and Snedecor and Cochran (1989), Statistical Methods, 8th
+ed., section 13.10 (cost and precision of a nested design), not from the Stan programs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+from hbm_stan.errors import DataError
+from hbm_stan.families.nested_normal.findings import findings
+from hbm_stan.model import Draws, Family, Option, StanData, Variant
+from hbm_stan.prepare import Prepared, Role
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.resources import share
+from hbm_stan.table import FloatArray
+
+_SCALES = ("tau", "tau_unit", "sigma")
+_PRIOR_DRAWS, _SEED = 20_000, 20261121  # for the only integral without a closed form, and for units drawn afterwards
+_ROUNDING = 1e-12  # an sd below this share of the largest value is rounding error
+
+
+def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    y, units = table["outcome"], table.units
+    assert units is not None
+    unit = units.unit + 1
+    if len(y) > len(units.labels) and len(set(zip(unit, y, strict=True))) == len(units.labels):
+        raise DataError(
+            f"{table.dataset.table.where}, column {table.dataset.column('outcome')!r}: the rows of each unit are all "
+            "equal, so nothing is known of the scale within units. Was one value written into every row of its unit?"
+        )
+    data: StanData = {
+        "N": len(y), "M": len(units.labels), "J": len(table.labels), "unit_idx": unit, "unit_group": units.group + 1,
+        "group_idx": table.group_idx, "y": y,
+    }  # fmt: skip
+    data |= {f"prior_{name}": list(priors[name].arguments) for name in ("mu", "theta")}
+    for name in _SCALES:
+        data[f"prior_{name}_family"], data[f"prior_{name}"] = encode_scale(priors[name])
+    return data
+
+
+def _default_priors(table: Prepared) -> dict[str, Prior]:
+    """Weakly informative on the scale of the data: the sd of all rows."""
+    y = table["outcome"]
+    largest, sd = float(np.max(np.abs(y))) or 1.0, float(np.std(y, ddof=1))
+    scale = float(f"{sd if sd > _ROUNDING * largest else largest:.2g}")
+    centre = round(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
+    said = f"the sd of all rows, {scale:g}"
+    rows = (
+        ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times {said}"),
+        ("tau", "half_normal", (scale,), f"{said}: groups may differ as much as the rows do"),
+        ("tau_unit", "half_normal", (scale,), f"{said}: units may differ as much within a group as rows over all"),
+        ("sigma", "half_normal", (scale,), f"{said}: rows may differ as much within a unit as over all"),
+        ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times {said}"),
+    )
+    return {name: Prior(name, distribution, args, reason, True) for name, distribution, args, reason in rows}
+
+
+def _prior(name: str, data: StanData) -> Prior:
+    return decode_scale(name, data[f"prior_{name}_family"], data[f"prior_{name}"])
+
+
+def _units(data: StanData) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Number of rows, mean, and sum of squares about it of each unit, (M,) each."""
+    y, unit = np.asarray(data["y"], dtype=float), np.asarray(data["unit_idx"]) - 1
+    n = np.bincount(unit, minlength=data["M"]).astype(float)
+    mean = np.bincount(unit, weights=y, minlength=data["M"]) / n
+    return n, mean, np.bincount(unit, weights=(y - mean[unit]) ** 2, minlength=data["M"])
+
+
+def _by_group(x: FloatArray, data: StanData) -> FloatArray:
+    """Sums over the units of each group, (..., M) to (..., J)."""
+    member = np.asarray(data["unit_group"])[:, None] == np.arange(1, data["J"] + 1)
+    return np.asarray(x @ member.astype(float))
+
+
+def _scales(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """sds of units and of rows for each unit, (..., 1) or (..., M); units do not differ with complete pooling."""
+    if "sigma_group" in draws:
+        group = np.asarray(data["unit_group"]) - 1
+        return draws["tau_unit_group"][..., group], draws["sigma_group"][..., group]
+    sigma = np.asarray(draws["sigma"])[..., None]
+    return np.asarray(draws["tau_unit"])[..., None] if "tau_unit" in draws else 0 * sigma, sigma
+
+
+def _combined(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Variance of a unit's mean given theta; precision and mean of a group's units combined by it."""
+    tau_unit, sigma = _scales(draws, data)
+    n, mean, _ = _units(data)
+    v = tau_unit**2 + sigma**2 / n
+    precision = _by_group(1 / v, data)
+    return v, precision, _by_group(mean / v, data) / precision
+
+
+def _marginal(draws: Draws, data: StanData, location: Any, spread: Any) -> FloatArray:
+    """log p(rows of each group) with its units, and theta ~ normal(location, spread), integrated out, (..., J)."""
+    n, mean, ss = _units(data)
+    (v, precision, centre), sigma = _combined(draws, data), _scales(draws, data)[1]
+    own = norm.logpdf(mean, centre[..., np.asarray(data["unit_group"]) - 1], np.sqrt(v)) - 0.5 * ss / sigma**2
+    own = own - (n - 1) * (np.log(sigma) + 0.5 * math.log(2 * math.pi)) - 0.5 * np.log(n)
+    between = norm.logpdf(centre, location, np.sqrt(spread**2 + 1 / precision))
+    return np.asarray(_by_group(own, data) + 0.5 * np.log(2 * math.pi / precision) + between)
+
+
+def _log_joint(params: Draws, data: StanData, variant: str) -> float:
+    """Log prior plus log likelihood at one point, on the constrained scale."""
+    names, on = FAMILY.variant(variant).priors, data["use_likelihood"]
+    own = {k: params[k if k in params else f"{k}_group"] for k in names}
+    total = sum(float(np.sum(_prior(k, data).log_density(own[k]))) for k in names if k in _SCALES)
+    if variant == "no_pooling":  # theta_raw is the parameter: p(theta | rows), and p(rows) is what is left
+        if not on:
+            return float(total + norm.logpdf(params["theta"], *data["prior_theta"]).sum())
+        location, spread = data["prior_theta"]
+        return float(total + norm.logpdf(params["theta_raw"]).sum() + _marginal(params, data, location, spread).sum())
+    total += norm.logpdf(params["mu"], *data["prior_mu"])
+    if variant == "partial_pooling":
+        return float(total + (_marginal(params, data, params["mu"], params["tau"]).sum() if on else 0.0))
+    location = params["mu"]
+    if variant == "partial_pooling_centered":
+        above = params["theta"][np.asarray(data["unit_group"]) - 1]
+        total += norm.logpdf(params["theta"], params["mu"], params["tau"]).sum()
+        total += norm.logpdf(params["theta_unit"], above, params["tau_unit"]).sum()
+    elif variant == "partial_pooling_noncentered":
+        total += norm.logpdf(params["theta_raw"]).sum() + norm.logpdf(params["theta_unit_raw"]).sum()
+    if variant != "complete_pooling":
+        location = params["theta_unit"][np.asarray(data["unit_idx"]) - 1]
+    return float(total + (norm.logpdf(np.asarray(data["y"]), location, params["sigma"]).sum() if on else 0.0))
+
+
+def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    found: dict[str, FloatArray] = {}
+    for name in _SCALES:
+        for own in (name, f"{name}_group"):
+            if f"{own}_raw" in params:
+                found[own] = data[f"prior_{name}"][0] * params[f"{own}_raw"]
+    if "sigma_group" in found:
+        location, spread = data["prior_theta"]
+        found["theta"] = _given_rows(found, data, location, spread, params["theta_raw"])
+    elif "theta_raw" in params:
+        found["theta"] = params["mu"] + found["tau"] * params["theta_raw"]
+        above = found["theta"][np.asarray(data["unit_group"]) - 1]
+        found["theta_unit"] = above + found["tau_unit"] * params["theta_unit_raw"]
+    return found
+
+
+def _given_rows(draws: Draws, data: StanData, location: Any, spread: Any, z: FloatArray) -> FloatArray:
+    """theta from standard normal z: its prior and the combined units weighed by precision."""
+    _, precision, centre = _combined(draws, data)
+    own = 1 / (1 + data["use_likelihood"] * spread**2 * precision)
+    return np.asarray(location + (1 - own) * (centre - location) + spread * np.sqrt(own) * z)
+
+
+def _draw_units(rng: np.random.Generator, draws: Draws, data: StanData, on: int) -> FloatArray:
+    """Values of the units given theta and, where ``on``, their rows, (S, M); theta itself with complete pooling."""
+    above, tau_unit = draws["theta"][:, np.asarray(data["unit_group"]) - 1], _scales(draws, data)[0]
+    weight = on * tau_unit**2 / _combined(draws, data)[0]
+    centre = above + weight * (_units(data)[1] - above)
+    return np.asarray(rng.normal(centre, tau_unit * np.sqrt(1 - weight)))
+
+
+def _rows(draws: Draws, data: StanData, theta_unit: FloatArray) -> tuple[FloatArray, FloatArray]:
+    unit = np.asarray(data["unit_idx"]) - 1
+    sigma = _scales(draws, data)[1]
+    return theta_unit[:, unit], sigma[:, unit] if sigma.shape[1] > 1 else sigma
+
+
+def _pointwise(draws: Draws, data: StanData) -> FloatArray:
+    """log p(y_n | the value of its unit, sigma); values that a program left out are drawn given the rest."""
+    given = draws.get("theta_unit")
+    units = _draw_units(np.random.default_rng(_SEED), draws, data, data["use_likelihood"]) if given is None else given
+    location, sd = _rows(draws, data, units)
+    return np.asarray(norm.logpdf(np.asarray(data["y"]), location, sd))
+
+
+def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
+    """Rows given theta, (S, N), of the units known; of new ones where the design has others, or none are given."""
+    size = (len(draws["theta"]), design["J"])
+    if "sigma_group" in draws and draws["sigma_group"].shape != size:  # other groups than those fitted
+        new = {f"{k}_group": _prior(k, design).draw(rng, math.prod(size)).reshape(size) for k in ("tau_unit", "sigma")}
+        draws = {**draws, **new}
+    known = "theta_unit" in draws and draws["theta_unit"].shape == (size[0], design["M"])
+    # A marginal program that was told not to draw its units has left v, the variances of the known units' means.
+    left = "v" in draws and draws["v"].shape == (size[0], design["M"])
+    units = draws["theta_unit"] if known else _draw_units(rng, draws, design, left * design["use_likelihood"])
+    location, sd = _rows(draws, design, units)
+    return np.asarray(rng.normal(location, sd), dtype=float)
+
+
+def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
+    """theta of unseen groups, (S, J); without pooling it is the prior of theta, with complete pooling mu."""
+    if variant == "no_pooling":
+        return rng.normal(*design["prior_theta"], size=(len(draws["theta"]), design["J"]))
+    mu = np.repeat(draws["mu"][:, None], design["J"], axis=1)
+    return rng.normal(mu, draws["tau"][:, None]) if "tau" in draws else mu
+
+
+def _new_row(data: StanData, _options: Mapping[str, Any]) -> tuple[StanData, str]:
+    one = dict.fromkeys(("unit_idx", "unit_group", "group_idx"), np.ones(1, dtype=int))
+    return {**data, **one, "N": 1, "M": 1, "J": 1, "y": np.zeros(1)}, "a row of a new unit in a new group"
+
+
+def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
+    tau = draws["tau"] if "tau" in draws else np.zeros(len(draws["mu"]))
+    return _marginal(draws, data, draws["mu"][:, None], tau[:, None])
+
+
+def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Mean of the means of a group's units, and its standard error by these: none for one unit."""
+    mean, count = _units(data)[1], _by_group(np.ones(data["M"]), data)
+    raw = _by_group(mean, data) / count
+    ss = _by_group((mean - raw[np.asarray(data["unit_group"]) - 1]) ** 2, data)
+    return raw, np.sqrt(ss / np.where(count > 1, (count - 1) * count, np.nan))
+
+
+def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
+    """Without pooling and with one row a group, leaving it out leaves its prior: a mean over draws of the scales."""
+    if variant != "no_pooling" or data["N"] > data["J"]:
+        return None
+    rng, (location, spread) = np.random.default_rng(_SEED), data["prior_theta"]
+    sd = np.sqrt(spread**2 + sum(_prior(k, data).draw(rng, _PRIOR_DRAWS) ** 2 for k in ("tau_unit", "sigma")))
+    return np.array([logsumexp(norm.logpdf(y, location, sd)) - math.log(_PRIOR_DRAWS) for y in data["y"]])
+
+
+_POPULATION = ("mu", "tau", "tau_unit", "sigma")
+_ASSUMPTION = "Groups are draws from one population, units from their group; all scales are learnt from all groups."
+_ROW = 'y_i tilde "normal"(phi_(u[i]), sigma), quad phi_u tilde "normal"(theta_(j[u]), tau_"unit")'
+_PARTIAL = (_ROW, 'theta_j tilde "normal"(mu, tau), quad mu tilde p(mu), quad tau, tau_"unit", sigma tilde p(dot)')
+_MARGINAL = "partial_pooling (units and groups integrated out)"
+
+FAMILY = Family(
+    name="nested_normal",
+    title="Nested normal data: rows in units in groups",
+    citation="Gelman and Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, section 12.5.",
+    roles=(
+        Role("group", "label", "name of the group"),
+        Role("unit", "unit", "name of the unit within its group"),
+        Role("outcome", "number", "measured value of the row"),
+    ),
+    variants=(
+        Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
+                "All rows share one location and one scale, whatever their unit and group.",
+                ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
+        Variant("no_pooling", "No pooling", "no", "units integrated out; theta standardised given scales and data",
+                "Groups share nothing; each has its own location, scale of units and scale of rows, with fixed priors.",
+                (_ROW.replace("sigma", "sigma_j").replace('tau_"unit"', 'tau_("unit", j)'),
+                 'theta_j tilde p(theta), quad tau_("unit", j), sigma_j tilde p(dot)'), ("theta", "tau_unit", "sigma")),
+        Variant("partial_pooling", "Partial pooling", "partial",
+                "marginal: units and groups integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION),
+        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered at both levels",
+                _ASSUMPTION, _PARTIAL, _POPULATION, better=f"{_MARGINAL} or partial_pooling_noncentered"),
+        Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+                "non-centered at both levels", _ASSUMPTION, _PARTIAL, _POPULATION, better=_MARGINAL),
+    ),
+    prior_rows=(
+        PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
+        PriorRow("tau", SCALES, "sd of groups in the population", "Gelman (2006), Bayesian Analysis 1:515", "outcome"),
+        PriorRow("tau_unit", SCALES, "sd of units within a group", "weak on the scale of the data", "outcome"),
+        PriorRow("sigma", SCALES, "sd of rows within a unit", "weak on the scale of the data", "outcome"),
+        PriorRow("theta", ("normal",), "value of each group without pooling", "fixed and wide", "outcome"),
+    ),
+    dims={**dict.fromkeys(("theta", "theta_raw", "precision", "centre", "w", "tau_unit_group", "tau_unit_group_raw",
+                           "sigma_group", "sigma_group_raw"), ("group",)),
+          **dict.fromkeys(("theta_unit", "theta_unit_raw", "v"), ("unit",)),
+          "y_rep": ("observation",), "log_lik": ("observation",)},
+    likelihood=('y_i tilde "normal"(phi_(u[i]), sigma), quad i = 1, dots, N',),
+    population=_POPULATION,
+    group_meaning="mean",
+    hidden=("v", "precision", "centre", "w"),
+    prediction={"cost_unit": Option("cost of one more unit"), "cost_row": Option("cost of one more row of a unit")},
+    folder=share("stan") / "nested_normal",
+    coords=lambda table: {"unit": table.units.labels if table.units else ()},
+    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, transformed=_transformed,
+    support=lambda data: {
+        f"{name}{own}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES for own in ("", "_group")
+    },
+    prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
+    new_group=_new_group, simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik, new_row=_new_row,
+    raw=_raw, exact_loo=_exact_loo, findings=findings,
+    shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
+    draw_groups=lambda rng, draws, data: _given_rows(
+        draws, data, draws["mu"][:, None], draws["tau"][:, None], rng.normal(size=(len(draws["mu"]), data["J"]))
+    ),
+)  # fmt: skip

@@ -1,0 +1,159 @@
+"""What families with coefficients that vary between groups share: terms, their correlations, a new row, lines.
+
+A term is the intercept or a predictor; group predictors act on the intercept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import gammaln
+
+from hbm_stan.errors import ModelError, nearest
+from hbm_stan.model import Evidence, Finding, Option, StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.table import FloatArray
+
+_PANELS = 12  # groups whose lines are drawn
+_GRID = 20  # points of a line
+_QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
+
+PREDICTION = {
+    "predictors": Option("values of the predictors in the new row, by name; the others at their means", "table"),
+    "group_predictors": Option("values of the new group's predictors, by name; the others at their means", "table"),
+}
+
+
+def design(table: Prepared) -> tuple[tuple[str, ...], tuple[str, ...], FloatArray, FloatArray]:
+    """Names of the terms and of the group predictors, their values by row (N, K) and by group (J, L)."""
+    x, u = table.predictors["predictors"], table.predictors["group_predictors"]
+    ones = np.ones((len(table.group), 1))
+    return ("intercept", *x.names), u.names, np.hstack([ones, x.values]), u.by_group(table.group, len(table.labels))
+
+
+def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
+    """Labels of the terms, of pairs of them (``intercept, floor``) and of the group predictors."""
+    terms, above, _, _ = design(table)
+    pairs = tuple(f"{terms[m]}, {terms[k]}" for k, m in pairs_of(len(terms)))
+    return {"term": terms, "other_term": terms, "pair": pairs, "group_predictor": above}
+
+
+def pairs_of(size: int) -> list[tuple[int, int]]:
+    """Places of the correlations in their matrix, 0-based row and column, in the order of ``rho``."""
+    return [(k, m) for k in range(size) for m in range(k)]
+
+
+def correlation_matrix(rho: FloatArray, size: int) -> FloatArray:
+    """Correlation matrices (S, K, K) from their entries (1, 2), (1, 3), (2, 3), ..., shape (S, K (K - 1) / 2)."""
+    omega = np.tile(np.eye(size), (len(rho), 1, 1))
+    for i, (k, m) in enumerate(pairs_of(size)):
+        omega[:, k, m] = omega[:, m, k] = rho[:, i]
+    return omega
+
+
+def log_lkj(factor: FloatArray, shape: float) -> float:
+    """Log density of the Cholesky factor of an LKJ correlation matrix.
+
+    Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989, section 3, times the Jacobian.
+    """
+    k = len(factor)
+    m = np.arange(1, k)
+    constant = gammaln(shape + (k - 1) / 2) - m / 2 * math.log(math.pi) - gammaln(shape + (k - 1 - m) / 2)
+    return float(np.sum(constant + (k - m + 2 * shape - 3) * np.log(np.diagonal(factor)[1:])))
+
+
+def draw_lkj(rng: np.random.Generator, shape: float, size: int, k: int) -> FloatArray:
+    """Correlations drawn from LKJ(shape), (size, K (K - 1) / 2), by partial correlations (section 2.4)."""
+    factor = np.zeros((size, k, k))
+    factor[:, 0, 0] = 1.0
+    for i in range(1, k):
+        left = np.ones(size)
+        for j in range(i):
+            b = shape + (k - 2 - j) / 2
+            factor[:, i, j] = (2 * rng.beta(b, b, size) - 1) * np.sqrt(left)
+            left = left - factor[:, i, j] ** 2
+        factor[:, i, i] = np.sqrt(left)
+    omega = factor @ np.swapaxes(factor, 1, 2)
+    return np.stack([omega[:, i, j] for i, j in pairs_of(k)], axis=1) if k > 1 else np.zeros((size, 0))
+
+
+def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
+    """The design of one row in a new group, and what it is in words; values not named stand at the data's means.
+
+    ``options`` has the tables of ``[prediction]`` and, so that names are understood, the labels under ``coords``.
+    """
+    names = options.get("coords", {})
+    x, u = np.mean(data["X"], axis=0), np.mean(data["U"], axis=0)
+    said = [
+        *_put(x[1:], tuple(names.get("term", ()))[1:], options.get("predictors", {}), "predictors"),
+        *_put(u, tuple(names.get("group_predictor", ())), options.get("group_predictors", {}), "group_predictors"),
+    ]
+    one = {"N": 1, "J": 1, "group_idx": np.ones(1, dtype=int), "y": np.mean(data["y"], keepdims=True)}
+    rest = "predictors at their means" if x.size + u.size > 1 and not said else ", ".join(said)
+    return {**data, **one, "X": x[None], "U": u[None]}, f"a new row in a new group{': ' if rest else ''}{rest}"
+
+
+def _put(values: FloatArray, names: Sequence[str], chosen: Mapping[str, float], role: str) -> list[str]:
+    """Writes the chosen values in their places; what all values then are, in words."""
+    for name, value in chosen.items():
+        if name not in names:
+            raise ModelError(f"Prediction: {role} has no {name!r}. {nearest(name, list(names) or ['none'])}")
+        values[list(names).index(name)] = float(value)
+    return [f"{name} = {value:.3g}" for name, value in zip(names, values, strict=False)]
+
+
+def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what: str) -> list[Finding]:
+    """The regression line of groups over the first predictor, with their rows; groups evenly spaced by size.
+
+    ``inverse`` takes the line to the scale of the outcome. Other predictors stand at the mean of the group.
+    """
+    table, theta = evidence.table, evidence.draws["theta"]
+    terms, _, x, _ = design(table)
+    if len(terms) == 1:
+        return []
+    order = np.argsort(table.sizes, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, min(_PANELS, len(order))).round().astype(int))]
+    grid = np.unique(x[:, 1])
+    grid = grid if len(grid) <= _GRID else np.linspace(grid[0], grid[-1], _GRID)
+    curves, points = [], []
+    for j in chosen:
+        own = table.group == j
+        rows = np.tile(x[own].mean(axis=0), (len(grid), 1))
+        rows[:, 1] = grid
+        found = np.quantile(inverse(theta[:, j] @ rows.T), list(_QUANTILES.values()), axis=0)
+        panel = table.labels[j]
+        curves.append(pd.DataFrame({"panel": panel, "x": grid, **dict(zip(_QUANTILES, found, strict=True))}))
+        values = np.asarray(evidence.data["y"], dtype=float)[own]
+        points.append(pd.DataFrame({"panel": panel, "x": x[own, 1], "y": values, "kind": "observed"}))
+    some = f"{len(chosen)} of {len(order)} groups, evenly spaced by size"
+    which = "All groups" if len(chosen) == len(order) else some
+    said = f"{which}: posterior median of {what} over {terms[1]}, with 50 % and 80 % bands and the observed rows."
+    said += " Other predictors stand at their means in the group." if len(terms) > 2 else ""
+    column = table.dataset.column("outcome")
+    return [
+        Finding(
+            "Regression lines of the groups", (said,), caption=f"Regression lines over {terms[1]}, by group.",
+            curves=pd.concat(curves, ignore_index=True), points=pd.concat(points, ignore_index=True),
+            x_label=terms[1], y_label=column,
+        )
+    ]  # fmt: skip
+
+
+def explained(evidence: Evidence) -> list[Finding]:
+    """How much of the variation of intercepts between groups their group predictors explain."""
+    draws = evidence.draws
+    if evidence.data["L"] == 0 or "tau" not in draws or "gamma" not in draws:
+        return []
+    by_predictors = np.var(draws["gamma"] @ np.asarray(evidence.data["U"]).T, axis=1)
+    share = by_predictors / (by_predictors + draws["tau"][:, 0] ** 2)
+    low, middle, high = 100 * np.quantile(share, [0.05, 0.5, 0.95])
+    named = " and ".join(design(evidence.table)[1])
+    said = (
+        f"{named} explain{'s' if evidence.data['L'] == 1 else ''} {middle:.0f} % of the variance of the intercept "
+        f"between groups (90 % interval {low:.0f} to {high:.0f} %); what is left has the standard deviation tau."
+    )
+    return [Finding("What the group predictors explain", (said,))]

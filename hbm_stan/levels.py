@@ -1,0 +1,104 @@
+"""Labels become levels with an index, and the warnings that labels and group sizes call for."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.table import shorten
+from hbm_stan.verdicts import Verdict
+
+# Fewer groups than this leave the population scale to its prior; a convention of ours (decision-rules 4, item 4).
+FEW_GROUPS = 5
+# From this share of groups with one row on, group effect and residual are hard to tell apart (item 5).
+MANY_SINGLES = 0.5
+# What programs write where a label is missing.
+_MISSING_WORDS = {"na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "missing"}
+
+
+def index_levels(labels_of_rows: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """Distinct labels in order of appearance, and the 0-based group of each row."""
+    position: dict[str, int] = {}
+    group = np.array([position.setdefault(label, len(position)) for label in labels_of_rows], dtype=np.int64)
+    return tuple(position), group
+
+
+def check_levels(column: str, labels: Sequence[str]) -> list[Verdict]:
+    """What may be wrong with the labels of a column, as verdicts."""
+    return [
+        *_check_labels(column, labels),
+        *_check_missing_words(column, labels),
+        *_check_similar_labels(column, labels),
+    ]
+
+
+def _check_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
+    """Numbers kept as text sort as 1, 10, 11, 2: an index made elsewhere from that order names the wrong groups."""
+    if not all(label.isascii() and label.isdecimal() for label in labels):
+        return []
+    by_number = sorted(labels, key=lambda label: (len(label.lstrip("0")), label.lstrip("0")))
+    if list(labels) != sorted(labels) or list(labels) == by_number:
+        return []
+    shown = ", ".join(shorten(label) for label in labels[:4])
+    hint = (
+        f"{column!r} looks numeric but is in text order: {shown}, ... Results here keep their labels; "
+        "an index counted elsewhere from 1 to J would name other groups."
+    )
+    return [Verdict("group order", "warn", None, None, hint, column)]
+
+
+def _check_missing_words(column: str, labels: Sequence[str]) -> list[Verdict]:
+    """A label such as NA may be Namibia, or a missing label that another program wrote."""
+    words = [label for label in labels if label.lower() in _MISSING_WORDS]
+    if not words:
+        return []
+    hint = (
+        f"{column!r} has the label {words[0]!r}, which often stands for a missing one. It is taken as the name of a "
+        "group; if it is not, give the label or take the row out."
+    )
+    return [Verdict("missing labels", "warn", len(words), 0, hint, column)]
+
+
+def _check_similar_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
+    """Labels that differ in case, spaces or the encoding of their letters only look like one group."""
+    seen: dict[str, str] = {}
+    pairs = []
+    for label in labels:
+        first = seen.setdefault(" ".join(unicodedata.normalize("NFKC", label).casefold().split()), label)
+        if first != label:
+            pairs.append((first, label))
+    if not pairs:
+        return []
+    one, other = (repr(shorten(label)) for label in pairs[0])
+    more = f" So do {len(pairs) - 1} more pairs." if len(pairs) > 1 else ""
+    hint = (
+        f"The labels {one} and {other} in {column!r} differ only in case, spaces or encoding, and are taken as two "
+        f"groups. If they are one, give them one label.{more}"
+    )
+    return [Verdict("similar labels", "warn", len(pairs), 0, hint, column)]
+
+
+def check_group_count(n: int) -> list[Verdict]:
+    """A warning where the population scale has too few groups to be learnt from."""
+    hint = (
+        f"tau is informed by {n} groups only: its prior decides much of it. Compare several priors of tau, "
+        "and consider no pooling with a common prior."
+    )
+    few = n < FEW_GROUPS
+    return [Verdict("number of groups", "warn" if few else "pass", n, FEW_GROUPS, hint if few else "")]
+
+
+def check_single_rows(group: npt.NDArray[np.int64], n_groups: int) -> list[Verdict]:
+    """A warning where many groups have one row."""
+    single = int(np.sum(np.bincount(group, minlength=n_groups) == 1))
+    many = single >= MANY_SINGLES * n_groups
+    hint = (
+        f"{single} of {n_groups} groups have one observation: group effect and residual are confounded there; "
+        "sigma and tau are separated only by the priors and by normality."
+    )
+    return [
+        Verdict("groups of one row", "warn" if many else "pass", single, MANY_SINGLES * n_groups, hint if many else "")
+    ]

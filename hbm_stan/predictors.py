@@ -1,0 +1,128 @@
+"""Columns of predictors become a matrix with names: numbers as they are, words as indicators of their levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.data import Dataset
+from hbm_stan.errors import DataError
+from hbm_stan.levels import index_levels
+from hbm_stan.table import FloatArray, number, shorten
+from hbm_stan.verdicts import Verdict
+
+# sd(x)/sd(y) beyond which priors on slopes live on a scale that nobody meant (decision-rules 4, item 7).
+UNSCALED = 100.0
+# More levels than this in a column of words are rather names, or a column of numbers with a slip in it.
+_MOST_LEVELS = 20
+# Columns whose part that the others do not explain is smaller than this share are collinear: rounding error.
+_COLLINEAR = 1e-8
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """Names and values of predictors, one column each, shape (rows, K); K may be 0."""
+
+    names: tuple[str, ...]
+    values: FloatArray
+
+    def by_group(self, group: npt.NDArray[np.int64], n_groups: int) -> FloatArray:
+        """The values of each group, shape (J, K), for predictors that are constant within groups."""
+        first = np.full(n_groups, -1)
+        first[group[::-1]] = np.arange(len(group))[::-1]
+        return np.asarray(self.values[first])
+
+
+def read_predictors(dataset: Dataset, columns: Sequence[str]) -> Predictors:
+    """The predictors in these columns; a column without any number is taken as a category.
+
+    A category of L levels becomes L - 1 indicators, named ``column=level``; its first level is the reference.
+    """
+    names: list[str] = []
+    values: list[FloatArray] = []
+    for column in columns:
+        if any(np.isfinite(number(cell, dataset.table.decimal_comma)) for cell in dataset.table.column(column)):
+            names.append(column)
+            values.append(dataset.table.numbers(column))
+            continue
+        labels, level = index_levels(dataset.table.labels(column))
+        if len(labels) > _MOST_LEVELS:
+            raise DataError(
+                f"{dataset.table.where}, column {column!r}: a category of {len(labels)} levels, the first "
+                f"{shorten(labels[0])!r}. Predictors are numbers, or categories of at most {_MOST_LEVELS} levels; "
+                "a column of names is a group."
+            )
+        names += [f"{column}={label}" for label in labels[1:]]
+        values += [np.asarray(level == i, dtype=float) for i in range(1, len(labels))]
+        if len(labels) == 1:
+            names.append(column)
+            values.append(np.zeros(len(level)))
+    matrix = np.column_stack(values) if values else np.empty((dataset.table.n_rows, 0))
+    return Predictors(tuple(names), matrix)
+
+
+def refuse_predictors(where: str, found: Sequence[Predictors]) -> None:
+    """Raise DataError for predictors that are constant, that others add up to, or more than there are rows."""
+    names = [name for p in found for name in p.names]
+    if not names:
+        return
+    x = np.hstack([p.values for p in found])
+    for name, column in zip(names, x.T, strict=True):
+        if np.ptp(column) == 0:
+            raise DataError(
+                f"{where}: the predictor {name!r} has the same value ({column[0]:g}) in every row: its coefficient "
+                "cannot be told from the intercept. Leave it out."
+            )
+    if x.shape[1] >= x.shape[0]:
+        raise DataError(
+            f"{where}: {x.shape[1]} predictors and {x.shape[0]} rows. There must be fewer predictors than rows."
+        )
+    scaled = np.column_stack([np.ones(len(x)), (x - x.mean(axis=0)) / x.std(axis=0)])
+    for k in range(1, scaled.shape[1]):
+        left = scaled[:, k] - scaled[:, :k] @ np.linalg.lstsq(scaled[:, :k], scaled[:, k], rcond=None)[0]
+        if np.sqrt(np.mean(left**2)) < _COLLINEAR:
+            raise DataError(
+                f"{where}: the predictor {names[k - 1]!r} is collinear: the ones before it "
+                f"({', '.join(names[: k - 1])}) add up to it. Leave one of them out."
+            )
+
+
+def refuse_varying(where: str, predictors: Predictors, group: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
+    """Raise DataError for a group predictor that varies within a group."""
+    means = predictors.by_group(group, len(labels))
+    for k, name in enumerate(predictors.names):
+        off = np.flatnonzero(predictors.values[:, k] != means[group, k])
+        if off.size:
+            row, j = int(off[0]), int(group[off[0]])
+            raise DataError(
+                f"{where}: the group predictor {name!r} varies within the group {shorten(labels[j])!r}: "
+                f"{means[j, k]:g} and {predictors.values[row, k]:g}. A group predictor has one value in a group; "
+                "name it under predictors if it belongs to the rows."
+            )
+
+
+def check_predictors(predictors: Predictors, outcome: FloatArray | None, group: npt.NDArray[np.int64]) -> list[Verdict]:
+    """Warnings: a predictor that does not vary within any group, and one on another scale than the outcome."""
+    verdicts = []
+    spread = float(np.std(outcome, ddof=1)) if outcome is not None else 0.0
+    for name, x in zip(predictors.names, predictors.values.T, strict=True):
+        if _constant_in_groups(x, group):
+            hint = (
+                f"{name} does not vary within any group: it is collinear with the group effects. "
+                "Name it as a group predictor."
+            )
+            verdicts.append(Verdict("collinear predictor", "warn", None, None, hint, name))
+        ratio = float(np.std(x, ddof=1)) / spread if spread > 0 else 1.0
+        if not 1 / UNSCALED <= ratio <= UNSCALED:
+            hint = f"sd({name})/sd(outcome) = {ratio:.3g}: priors of slopes are on the raw scale. Change the unit."
+            verdicts.append(Verdict("unscaled predictor", "warn", ratio, UNSCALED, hint, name))
+    return verdicts
+
+
+def _constant_in_groups(x: FloatArray, group: npt.NDArray[np.int64]) -> bool:
+    sizes = np.bincount(group)
+    means = np.bincount(group, weights=x) / sizes
+    return bool(np.any(sizes > 1) and np.allclose(x, means[group]))

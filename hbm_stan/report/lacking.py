@@ -1,0 +1,51 @@
+"""What a user's own family leaves undone, and which function or variable would do it: one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hbm_stan.compare import has_log_lik
+from hbm_stan.fit import Fit
+from hbm_stan.model import Family
+
+
+def lacking(fits: Mapping[str, Fit]) -> list[str]:
+    """One sentence on what could not be done and what each needs; none for the families that come along."""
+    family = next(iter(fits.values())).family
+    if not family.source:
+        return []
+    said = [
+        *_by_functions(family, "a prediction for a new group", ("new_row", "new_group", "simulate")),
+        *_by_functions(family, "a prior predictive check", ("prior_draws", "new_group", "simulate")),
+        *_by_functions(family, "raw estimates of the groups", ("raw",)),
+        *_by_functions(family, "a proof that the programs have the density that is meant", ("log_joint",)),
+        *_by_variable(fits, "a comparison", family.log_lik, [n for n, f in fits.items() if not has_log_lik(f)]),
+        *_by_variable(
+            fits, "a posterior predictive check", family.y_rep,
+            [n for n, f in fits.items() if "posterior_predictive" not in f.tree.children],
+        ),
+        *_by_variable(
+            fits, "estimates of the groups", family.group_quantity,
+            [
+                name for name, fit in fits.items()
+                if fit.pooling != "complete" and family.group_quantity not in fit.tree["posterior"]
+            ],
+        ),
+    ]  # fmt: skip
+    return [f"{family.name} is the analyst's own family. What it could not give: {'; '.join(said)}."] if said else []
+
+
+def _by_functions(family: Family, what: str, functions: tuple[str, ...]) -> list[str]:
+    missing = [f"{name}()" for name in functions if getattr(family, name) is None]
+    return [f"{what} (needs {_listed(missing)})"] if missing else []
+
+
+def _by_variable(fits: Mapping[str, Fit], what: str, variable: str, without: list[str]) -> list[str]:
+    if not without:
+        return []
+    where = "the Stan programs" if len(without) == len(fits) else _listed([f"{name}.stan" for name in without])
+    return [f"{what} (needs {variable} in {where})"]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

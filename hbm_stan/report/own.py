@@ -1,0 +1,39 @@
+"""The sections of the report that only one family has: sentences, small multiples, a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hbm_stan.report.blocks import Block, column, figure, heading, number, prose, sentence, table
+from hbm_stan.report.digits import DASH, fixed, format_data
+
+
+def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """The sections that only this family has."""
+    blocks: list[Block] = []
+    for k, finding in enumerate(results["findings"]):
+        blocks += [heading(finding["title"]), *(prose(*sentence(s)) for s in finding["sentences"])]
+        if f"own_{k}" in figures:
+            caption = "Curves: posterior median with its 50 % and 80 % bands; points: the data."
+            if any(p["kind"] == "truth" for p in finding["points"] or []):
+                caption += " Dashed: the true curves."
+            blocks += figure(f"own_{k}", figures, [caption], f"{finding['title']}: small multiples by group.")
+        if finding["table"]:
+            blocks.append(_own_table(finding))
+    return blocks
+
+
+def _own_table(finding: dict[str, Any]) -> Block:
+    rows, digits = finding["table"], finding["digits"]
+    names = list(rows[0])
+    numeric = {n: any(isinstance(r[n], int | float) for r in rows) for n in names}
+    heads = [number(n) if numeric[n] else column(n, width="label") for n in names]
+    cells = [[_own_cell(row[n], digits.get(n)) for n in names] for row in rows]
+    return table([finding["caption"] or finding["title"] + "."], heads, cells)
+
+
+def _own_cell(value: Any, digits: int | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or DASH
+    return format_data(value) if digits is None else fixed(value, digits)

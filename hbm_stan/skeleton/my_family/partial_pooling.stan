@@ -1,0 +1,44 @@
+// Waiting times, partial pooling.
+//
+//   y[n] ~ exponential(exp(-theta[group_idx[n]]))        theta[j] ~ normal(mu, tau)
+//   mu ~ normal(prior_mu)        tau ~ half-normal(prior_tau)
+//
+// Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
+// Parameterisation: non-centered. theta = mu + tau * theta_raw has no funnel where groups have few rows each.
+data { // the same in every program, so that a diff between two shows what is pooled and nothing else
+  int<lower=1> N; // number of rows: one waiting time each
+  int<lower=1> J; // number of groups
+  array[N] int<lower=1, upper=J> group_idx; // group of each row
+  vector<lower=0>[N] y; // waiting time (unit of the outcome)
+  array[2] real prior_mu; // normal(location, scale) of mu (log of the unit)
+  real<lower=0> prior_tau; // scale of the half-normal prior of tau (log of the unit)
+  array[2] real prior_theta; // normal(location, scale) of each theta without pooling (log of the unit)
+  int<lower=0, upper=1> use_likelihood; // 0: prior only
+}
+parameters {
+  real mu; // location of the population (log of the unit)
+  real<lower=0> tau; // scale of the population: how much groups differ (log of the unit)
+  vector[J] theta_raw; // standardised value of each group (no unit)
+}
+transformed parameters {
+  vector[J] theta = mu + tau * theta_raw; // value of each group (log of the unit)
+}
+model {
+  mu ~ normal(prior_mu[1], prior_mu[2]);
+  tau ~ normal(0, prior_tau); // above zero by its bound: a half-normal
+  theta_raw ~ std_normal();
+  if (use_likelihood) {
+    y ~ exponential(exp(-theta[group_idx]));
+  }
+}
+generated quantities {
+  vector[N] log_lik; // log density of each row: the comparison is made of it
+  array[N] real y_rep; // replicated waiting times (unit of the outcome): the predictive check is made of them
+  real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2])
+                + normal_lpdf(tau | 0, prior_tau) + log2(); // log prior of the top level
+  for (n in 1 : N) {
+    real rate = exp(-theta[group_idx[n]]); // of the row's group (1 / unit of the outcome)
+    log_lik[n] = exponential_lpdf(y[n] | rate);
+    y_rep[n] = exponential_rng(rate);
+  }
+}

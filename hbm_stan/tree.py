@@ -1,0 +1,102 @@
+"""Draws of an engine become an ArviZ tree: names of groups and terms, and what the program left to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from hbm_stan.engines import EngineDraws
+from hbm_stan.errors import ModelError
+from hbm_stan.model import Family, StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.table import FloatArray
+
+# Engines return floats; these are what ArviZ has them as.
+_STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
+
+
+def draws_tree(family: Family, table: Prepared, data: StanData, drawn: EngineDraws, seed: int) -> xr.DataTree:
+    """The draws as ArviZ wants them: posterior, posterior_predictive, log_likelihood, sample_stats, data."""
+    variables = {name: values for name, values in drawn.variables.items() if values.size}
+    if data.get("generate", 1) == 0:
+        variables |= complete(family, data, variables, seed)
+    groups: dict[str, dict[str, Any]] = {"posterior": {}, "posterior_predictive": {}, "log_likelihood": {}}
+    special = {family.y_rep: "posterior_predictive", family.log_lik: "log_likelihood"}
+    for name, values in variables.items():
+        group = special.get(name, "posterior")
+        groups[group]["y" if group != "posterior" else name] = values
+    dims = {**family.dims, "y": family.dims.get(family.log_lik, ("observation",))}
+    coords = family.coordinates(table)
+    for group, made in groups.items():
+        _check_shapes(family, group, made, dims, coords)
+    sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
+    stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in drawn.sample_stats.items()}
+    sets["sample_stats"] = _dataset(stats, {}, {})
+    sets["observed_data"] = xr.Dataset({"y": (dims["y"], np.asarray(data[family.observed]))}, _used(coords, dims["y"]))
+    sets["constant_data"] = _constant_data(data, family.observed, coords, len(table.group))
+    return xr.DataTree.from_dict(sets)
+
+
+def complete(family: Family, data: StanData, variables: Mapping[str, FloatArray], seed: int) -> dict[str, FloatArray]:
+    """What the program left out: group effects given the population, log_lik and y_rep; a chain at a time."""
+    made: dict[str, list[FloatArray]] = {}
+    rng = np.random.default_rng([seed, 1])
+    theta = family.group_quantity
+    for chain in range(next(iter(variables.values())).shape[0]):
+        draws = {name: values[chain] for name, values in variables.items()}
+        if theta not in draws:
+            draws[theta] = family.need("draw_groups", "group effects after sampling")(rng, draws, data)
+            made.setdefault(theta, []).append(draws[theta])
+        made.setdefault(family.log_lik, []).append(family.need("pointwise", "log_lik after sampling")(draws, data))
+        made.setdefault(family.y_rep, []).append(family.need("simulate", "replicated data")(rng, draws, data))
+    return {name: np.stack(chains) for name, chains in made.items()}
+
+
+def _check_shapes(
+    family: Family, group: str, values: Mapping[str, FloatArray], dims: Mapping[str, Any], coords: Mapping[str, Any]
+) -> None:
+    """Raise ModelError where a variable of a program has another shape than its dims say."""
+    shown = {"log_likelihood": family.log_lik, "posterior_predictive": family.y_rep}
+    for name, array in values.items():
+        if name not in dims:
+            continue
+        expected = tuple(len(coords[d]) if d in coords else None for d in dims[name])
+        found = np.shape(array)[2:]
+        fits = len(found) == len(expected) and all(e in {None, f} for e, f in zip(expected, found, strict=True))
+        if not fits:
+            raise ModelError(
+                f"{family.name}: {shown.get(group, name)} has shape {found} in the program; its dims say "
+                f"({', '.join(dims[name])}) = {expected}. Change one of them."
+            )
+
+
+def _constant_data(data: StanData, observed: str, coords: Mapping[str, Any], n_rows: int) -> xr.Dataset:
+    """Data with one value for each group or row, other than the outcome and the priors."""
+    n_groups = len(coords["group"])
+    lengths = {n_rows: "observation", n_groups: "group"}
+    kept = {
+        name: ((lengths[len(value)],), np.asarray(value))
+        for name, value in data.items()
+        if name != observed and not name.startswith("prior_") and np.ndim(value) == 1 and len(value) in lengths
+    }
+    return xr.Dataset(kept, _used(coords, {axes[0] for axes, _ in kept.values()}))
+
+
+def _dataset(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any]) -> xr.Dataset:
+    arrays = {
+        name: (("chain", "draw", *dims.get(name, _unnamed(name, array))), array) for name, array in values.items()
+    }
+    dataset = xr.Dataset(arrays, _used(coords, {d for axes, _ in arrays.values() for d in axes}))
+    return dataset.assign_coords({d: np.arange(dataset.sizes[d]) for d in ("chain", "draw")})
+
+
+def _unnamed(name: str, array: FloatArray) -> tuple[str, ...]:
+    """Dims of a variable that its family does not name: its own."""
+    return tuple(f"{name}_dim_{i}" for i in range(np.ndim(array) - 2))
+
+
+def _used(coords: Mapping[str, Any], dims: Any) -> dict[str, Any]:
+    return {d: list(c) for d, c in coords.items() if d in dims}

@@ -1,0 +1,65 @@
+// Logistic regression, no pooling.
+//
+//   y[n] ~ binomial(trials[n], inv_logit(X[n] theta[j])), j = group_idx[n]
+//   theta[j, k] ~ normal(prior_theta[k]), fixed and wide
+//
+// Pooling: groups share nothing; each has a regression of its own with fixed priors. Group predictors say nothing
+// beyond the group's own intercept and are left out.
+// Parameterisation: theta itself, on the scale of its prior; the posterior is nearly normal where groups are large.
+// Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapters 13 and 14.
+functions {
+  #include scale_prior.stanfunctions
+  #include logistic_regression.stanfunctions
+}
+data {
+  int<lower=1> N; // number of rows
+  int<lower=1> J; // number of groups
+  int<lower=1> K; // number of terms: the intercept and the predictors
+  int<lower=0> L; // number of group predictors
+  int<lower=1> M; // number of cells: rows of one group with equal predictors, added up
+  array[N] int<lower=1, upper=J> group_idx; // group of each row
+  matrix[N, K] X; // a column of ones for the intercept, then the predictors (their units)
+  matrix[J, L] U; // group predictors, which move the intercept of a group (their units)
+  array[N] int<lower=1> trials; // trials of each row; 1 where the outcome is 0 or 1
+  array[N] int<lower=0> y; // successes of each row
+  array[M] int<lower=1, upper=N> cell_row; // a row of each cell, for its group and predictors
+  array[M] int<lower=1> cell_trials; // trials of each cell
+  array[M] int<lower=0> cell_y; // successes of each cell
+  array[K] int<lower=0, upper=1> centered; // by term, 1: theta itself is sampled, 0: its standardised deviation
+  vector[K] prior_mu_location; // normal prior of mu by term (log odds per unit of the term)
+  vector<lower=0>[K] prior_mu_scale; // its scale (same unit)
+  array[K] int<lower=1, upper=7> prior_tau_family; // prior of tau by term, as scale_prior counts
+  array[K, 2] real<lower=0> prior_tau; // its scale (log odds per unit of the term), its second argument
+  real<lower=0> prior_rho; // shape of the LKJ prior of the correlation matrix (no unit)
+  vector[L] prior_gamma_location; // normal prior of gamma (log odds per unit of the group predictor)
+  vector<lower=0>[L] prior_gamma_scale; // its scale (same unit)
+  vector[K] prior_theta_location; // normal prior of each theta without pooling (units as mu)
+  vector<lower=0>[K] prior_theta_scale; // its scale (same unit)
+  int<lower=0, upper=1> use_likelihood; // 0: prior only
+  int<lower=0, upper=1> generate; // 0: log_lik and y_rep are left to be drawn afterwards
+}
+transformed data {
+  matrix[M, K] X_cell = X[cell_row]; // ones and predictors of each cell (their units)
+  array[M] int group_cell = group_idx[cell_row]; // group of each cell
+  matrix[J, K] origin = rep_matrix(prior_theta_location', J); // locations of the priors (units as theta)
+  matrix[J, K] unit = rep_matrix(prior_theta_scale', J); // scales of the priors (units as theta)
+}
+parameters {
+  matrix<offset=origin, multiplier=unit>[J, K] theta; // coefficients of each group (log odds per unit of the term)
+}
+model {
+  to_vector(theta) ~ normal(to_vector(origin), to_vector(unit));
+  if (use_likelihood) {
+    target += binomial_of_cells(cell_y, cell_trials, rows_dot_product(X_cell, theta[group_cell]));
+  }
+}
+generated quantities {
+  vector[generate ? N : 0] log_lik; // log probability of each row
+  array[generate ? N : 0] int y_rep; // replicated successes
+  real lprior = normal_lpdf(to_vector(theta) | to_vector(origin), to_vector(unit)); // log prior of the top level
+  if (generate) {
+    vector[N] eta = rows_dot_product(X, theta[group_idx]); // log odds of each row
+    log_lik = binomial_by_row(y, trials, eta);
+    y_rep = binomial_rng(trials, inv_logit(eta));
+  }
+}

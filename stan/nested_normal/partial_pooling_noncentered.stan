@@ -1,0 +1,77 @@
+// Rows in units in groups, partial pooling, non-centered.
+//
+//   y[i] ~ normal(theta_unit[unit_idx[i]], sigma)        theta_unit[u] ~ normal(theta[unit_group[u]], tau_unit)
+//   theta[j] ~ normal(mu, tau)        mu ~ normal(prior_mu)        tau, tau_unit, sigma ~ their priors
+//
+// Pooling: groups are draws from one population, units from their group; all scales are learnt from all groups.
+// Parameterisation: non-centered at both levels, theta = mu + tau * theta_raw and alike for units. Good when groups and
+// units are few or noisy; when they are measured well, the centered or marginal form is better.
+// Location and scales are sampled on the scale of their priors, so that any unit of the outcome samples alike.
+// Gelman and Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, sections 12.5 and 22.4.
+functions {
+  #include scale_prior.stanfunctions
+}
+data {
+  int<lower=1> N; // number of rows
+  int<lower=1> M; // number of units
+  int<lower=1> J; // number of groups
+  array[N] int<lower=1, upper=M> unit_idx; // unit of each row
+  array[M] int<lower=1, upper=J> unit_group; // group of each unit
+  array[N] int<lower=1, upper=J> group_idx; // group of each row
+  vector[N] y; // outcome of each row (unit of the outcome)
+  array[2] real prior_mu; // normal(location, scale) of mu (unit of the outcome)
+  int<lower=1, upper=7> prior_tau_family; // which prior of tau: see scale_prior.stanfunctions
+  array[2] real<lower=0> prior_tau; // its scale (unit of the outcome), its second argument
+  int<lower=1, upper=7> prior_tau_unit_family; // which prior of tau_unit; without pooling of each group's
+  array[2] real<lower=0> prior_tau_unit; // its scale (unit of the outcome), its second argument
+  int<lower=1, upper=7> prior_sigma_family; // which prior of sigma; without pooling of each group's
+  array[2] real<lower=0> prior_sigma; // its scale (unit of the outcome), its second argument
+  array[2] real prior_theta; // normal(location, scale) of each theta without pooling (unit of the outcome)
+  int<lower=0, upper=1> use_likelihood; // 0: prior only
+  int<lower=0, upper=1> generate; // 0: log_lik, y_rep, and values integrated out, are left to be drawn afterwards
+}
+transformed data {
+  real tau_raw_max = prior_tau_family == 4 ? 1 : positive_infinity(); // the uniform prior has an end
+  real tau_unit_raw_max = prior_tau_unit_family == 4 ? 1 : positive_infinity(); // likewise
+  real sigma_raw_max = prior_sigma_family == 4 ? 1 : positive_infinity(); // likewise
+}
+parameters {
+  real<offset=prior_mu[1], multiplier=prior_mu[2]> mu; // location of the population (unit of the outcome)
+  real<lower=0, upper=tau_raw_max> tau_raw; // tau in units of its prior's scale (no unit)
+  real<lower=0, upper=tau_unit_raw_max> tau_unit_raw; // tau_unit in units of its prior's scale (no unit)
+  real<lower=0, upper=sigma_raw_max> sigma_raw; // sigma in units of its prior's scale (no unit)
+  vector[J] theta_raw; // standardised deviation of each group from mu (no unit)
+  vector[M] theta_unit_raw; // standardised deviation of each unit from its group (no unit)
+}
+transformed parameters {
+  real tau = prior_tau[1] * tau_raw; // sd of groups in the population (unit of the outcome)
+  real tau_unit = prior_tau_unit[1] * tau_unit_raw; // sd of units within a group (unit of the outcome)
+  real sigma = prior_sigma[1] * sigma_raw; // sd of rows within a unit (unit of the outcome)
+  vector[J] theta = mu + tau * theta_raw; // (unit) of each group (unit of the outcome)
+  vector[M] theta_unit = theta[unit_group] + tau_unit * theta_unit_raw; // value of each unit (unit of the outcome)
+}
+model {
+  mu ~ normal(prior_mu[1], prior_mu[2]);
+  tau ~ scale_prior(prior_tau_family, prior_tau); // tau / tau_raw is constant: no Jacobian is due
+  tau_unit ~ scale_prior(prior_tau_unit_family, prior_tau_unit);
+  sigma ~ scale_prior(prior_sigma_family, prior_sigma);
+  theta_raw ~ std_normal();
+  theta_unit_raw ~ std_normal();
+  if (use_likelihood) {
+    y ~ normal(theta_unit[unit_idx], sigma);
+  }
+}
+generated quantities {
+  vector[generate ? N : 0] log_lik; // log density of each row
+  array[generate ? N : 0] real y_rep; // replicated rows (unit of the outcome)
+  real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2]) // log prior of the top level
+                + scale_prior_lpdf(tau | prior_tau_family, prior_tau)
+                + scale_prior_lpdf(tau_unit | prior_tau_unit_family, prior_tau_unit)
+                + scale_prior_lpdf(sigma | prior_sigma_family, prior_sigma);
+  if (generate) {
+    y_rep = normal_rng(theta_unit[unit_idx], sigma);
+    for (i in 1 : N) {
+      log_lik[i] = normal_lpdf(y[i] | theta_unit[unit_idx[i]], sigma);
+    }
+  }
+}

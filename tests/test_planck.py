@@ -1,0 +1,259 @@
+"""Planck curves: log densities, the truncated normal, the integral over temperatures, the coverage of the bands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from hbm_stan.data import Dataset, load
+from hbm_stan.engines import Sampling
+from hbm_stan.engines.stanli import StanliEngine
+from hbm_stan.errors import DataError
+from hbm_stan.families.planck import FAMILY
+from hbm_stan.fit import prepare_table
+from hbm_stan.model import Evidence
+from hbm_stan.program import Program
+from hbm_stan.resources import share
+
+BROKEN = Path(__file__).parent / "broken"
+SEED = 20261121
+SPREAD = 1e-9
+N_COLLECTIONS = 40
+MODERATE = {"alpha": "gamma(16, 2.67)", "beta": "gamma(16, 5.33)", "sigma": "gamma(9, 18)"}
+
+
+def small(sizes: tuple[int, ...] = (1, 2, 5), seed: int = SEED, **roles: str) -> Dataset:
+    """Spectra whose fluxes lie between 0 and 50."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    nu, temperature = rng.uniform(1, 8, len(group)), rng.uniform(1, 2.5, len(sizes))[group]
+    flux = np.clip(nu**3 / np.expm1(nu / temperature) + rng.normal(0, 0.5, len(group)), 0.1, 49.9)
+    frame = pd.DataFrame({"spectrum": [f"s{g}" for g in group], "nu": nu, "flux": flux, "low": 0.05, "high": 49.95})
+    return Dataset.from_frame(frame, group="spectrum", frequency="nu", flux="flux", **roles)
+
+
+def stan_data(dataset: Dataset, variant: str, priors: dict[str, str] | None = None) -> dict[str, Any]:
+    table = prepare_table(FAMILY, dataset)
+    return FAMILY.stan_data(table, FAMILY.priors(table, priors), variant)
+
+
+def spread(program: Program, variant: str, data: dict[str, Any]) -> float:
+    """How far the engine's log density minus log_joint and the Jacobian is from one constant, over random points."""
+    model, rng = StanliEngine().model(program, data), np.random.default_rng(1)
+    differences, size = [], 1.0
+    for _ in range(25):
+        params, jacobian = {}, 0.0
+        for d in program.block("parameters"):
+            shape = data["J"] if d.dims else ()
+            low, high = FAMILY.support(data).get(d.name, (-np.inf, np.inf))
+            q = rng.normal(0, 0.7, shape)
+            if np.isinf(low):
+                params[d.name] = q
+            elif np.isinf(high):
+                params[d.name], jacobian = np.exp(q), jacobian + np.sum(q)
+            else:
+                params[d.name] = 1 / (1 + np.exp(-q))
+                jacobian += np.sum(np.log(params[d.name] * (1 - params[d.name])))
+        q = model.unconstrain({k: np.asarray(v).tolist() for k, v in params.items()})
+        ours = FAMILY.log_joint({**params, **FAMILY.transformed(params, data)}, data, variant) + jacobian
+        differences.append(model.log_prob_grad(q)[0] - ours)
+        size = max(size, abs(ours))
+    return float(np.ptp(differences)) / size
+
+
+@pytest.mark.parametrize("use_likelihood", [0, 1])
+@pytest.mark.parametrize("variant", [v.name for v in FAMILY.variants])
+def test_log_density_equals_log_joint(variant: str, use_likelihood: int) -> None:
+    for sigma in ("exponential(1)", "uniform(0, 3)"):
+        data = stan_data(small(), variant, {"sigma": sigma, "sigma_group": sigma}) | {"use_likelihood": use_likelihood}
+        assert spread(FAMILY.program(variant), variant, data) < SPREAD
+
+
+def test_a_truncated_likelihood_without_its_normaliser_is_caught() -> None:
+    program = Program.read(BROKEN / "planck_truncated_without_normaliser.stan", (share("stan") / "lib",))
+    data = stan_data(small(), "partial_pooling_truncated")
+    assert spread(program, "partial_pooling_truncated", data) > 1e-4
+    assert spread(program, "partial_pooling", stan_data(small(), "partial_pooling")) < SPREAD  # nothing else is wrong
+
+
+@pytest.mark.parametrize(("f", "sigma"), [(0.0, 0.5), (25.0, 30.0), (50.2, 0.5), (400.0, 0.5), (4e6, 0.5)])
+def test_truncated_fluxes_have_the_density_that_is_scored(f: float, sigma: float) -> None:
+    data = stan_data(small((1, 1)), "partial_pooling_truncated")
+    nu, y = np.array([0.001, 0.001]), np.array([20.0, 30.0])  # nu^2 T = f at frequencies near zero
+    draws = {"T": np.full((1, 2), f * 1e6 + 5e-4), "sigma": np.array([sigma])}
+    log_lik = FAMILY.pointwise(draws, {**data, "nu": nu, "y": y})
+    f = float(nu[0] ** 3 / np.expm1(nu[0] / draws["T"][0, 0]))
+    # Dense at both ends; as a ratio to the density at the end that is nearer to f, or at f itself.
+    x = np.unique(np.concatenate([np.linspace(0, 50, 100_001), np.geomspace(1e-12, 50, 100_001)]))
+    x = np.unique(np.concatenate([x, 50 - x]))
+    top = min(f, 50.0)
+    exact = -(y - top) * (y + top - 2 * f) / (2 * sigma**2)
+    exact -= np.log(np.trapezoid(np.exp(-(x - top) * (x + top - 2 * f) / (2 * sigma**2)), x))
+    np.testing.assert_allclose(log_lik[0], exact, rtol=1e-6, atol=1e-6)
+
+
+def test_replicated_fluxes_stay_in_range_and_follow_the_truncated_normal(stanli: StanliEngine) -> None:
+    data = stan_data(small((1, 1)), "partial_pooling_truncated")
+    size, rng = 20_000, np.random.default_rng(SEED)
+    for f, sigma in ((0.0, 0.5), (25.0, 30.0), (50.2, 0.5), (400.0, 0.5)):
+        draws = {"T": np.full((size, 2), f * 1e6 + 5e-4), "sigma": np.full(size, sigma)}
+        y = FAMILY.simulate(rng, draws, {**data, "nu": np.array([0.001, 0.001])})
+        assert y.min() >= 0
+        assert y.max() <= 50
+        exact = stats.truncnorm(-f / sigma, (50 - f) / sigma, f, sigma)
+        assert stats.kstest(y.ravel(), exact.cdf).pvalue > 1e-3
+    drawn = stanli.sample(
+        FAMILY.program("partial_pooling_truncated"),
+        stan_data(small((5, 5, 8, 8)), "partial_pooling_truncated"),
+        Sampling(chains=2, warmup=300, draws=200, seed=SEED),
+    )
+    flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in drawn.variables.items()}
+    data = stan_data(small((5, 5, 8, 8)), "partial_pooling_truncated")
+    np.testing.assert_allclose(flat["log_lik"], FAMILY.pointwise(flat, data), rtol=1e-9, atol=1e-9)
+    u = np.array([np.mean(flat["y_rep"] <= np.median(FAMILY.simulate(rng, flat, data), axis=0), axis=0)])
+    assert np.all(np.abs(u - 0.5) < stats.norm.isf(1e-3 / 52) * np.sqrt(2 * 0.25 / 400))
+
+
+@pytest.mark.parametrize("variant", ["partial_pooling", "partial_pooling_truncated"])
+def test_group_log_lik_is_the_integral_over_temperature(variant: str) -> None:
+    data = stan_data(small((1, 2, 5, 20)), variant)
+    rng = np.random.default_rng(SEED)
+    draws = {"alpha": rng.gamma(4, 1.5, 3), "beta": rng.gamma(6, 0.5, 3), "sigma": np.exp(rng.normal(-0.7, 0.8, 3))}
+    draws["alpha"][0], draws["sigma"][1] = 0.2, 0.05
+    ours = FAMILY.group_log_lik(draws, data)
+    index = data["group_idx"] - 1
+    for s in range(3):
+        for j in range(4):
+            fine = np.log(data["T_fit"][j]) + np.linspace(-0.5, 0.5, 20_001)  # where the likelihood is narrow
+            u = np.unique(np.concatenate([np.linspace(-60, 6, 20_001), fine]))
+            prior = stats.gamma.logpdf(np.exp(u), draws["alpha"][s], scale=1 / draws["beta"][s]) + u
+            rows = index == j
+            part = {**data, "nu": data["nu"][rows], "y": data["y"][rows], "group_idx": np.ones(rows.sum(), int)}
+            part |= {"y_lower": data["y_lower"][rows], "y_upper": data["y_upper"][rows]}
+            log_density = prior + np.concatenate(
+                [
+                    FAMILY.pointwise({"T": np.exp(c)[:, None], "sigma": np.full(len(c), draws["sigma"][s])}, part).sum(
+                        axis=1
+                    )
+                    for c in np.array_split(u, 20)
+                ]
+            )
+            top = log_density.max()
+            exact = top + np.log(np.trapezoid(np.exp(log_density - top), u))
+            assert ours[s, j] == pytest.approx(exact, abs=1e-3)
+
+
+def test_leave_one_out_without_pooling_is_the_integral_over_both_priors() -> None:
+    data = stan_data(small((1, 1, 1)), "no_pooling", {"T": "lognormal(0.5, 0.6)", "sigma_group": "gamma(3, 4)"})
+    rng = np.random.default_rng(SEED)
+    size = 400_000
+    draws = {"T": rng.lognormal(0.5, 0.6, (size, 3)), "sigma_group": rng.gamma(3, 1 / 4, (size, 3))}
+    density = np.exp(FAMILY.pointwise(draws, data))
+    exact = FAMILY.exact_loo(data, "no_pooling")
+    z = (density.mean(axis=0) - np.exp(exact)) / (density.std(axis=0) / np.sqrt(size))
+    assert np.all(np.abs(z) < stats.norm.isf(1e-3 / 6))
+    assert FAMILY.exact_loo(stan_data(small(), "no_pooling"), "no_pooling") is None
+
+
+def test_the_curve_is_finite_and_exact_at_its_ends(stanli: StanliEngine) -> None:
+    data = stan_data(small((1, 1)), "partial_pooling")
+    nu = np.array([1e-8, 12.0])
+    temperature = np.array([[1e6, 1e-3]])
+    y = FAMILY.simulate(np.random.default_rng(1), {"T": temperature, "sigma": np.array([1e-300])}, {**data, "nu": nu})
+    np.testing.assert_allclose(y[0], [1e-16 * 1e6, 0.0], rtol=1e-12, atol=1e-290)
+    model = stanli.model(FAMILY.program("partial_pooling"), {**data, "nu": nu})
+    for log_temperature in (-300.0, -20.0, 0.0, 20.0):
+        value, gradient = model.log_prob_grad(np.array([0.0, 0.0, 0.0, log_temperature, log_temperature]))
+        assert np.isfinite(value)
+        assert np.all(np.isfinite(gradient))
+
+
+def test_raw_estimates_are_the_least_squares_fit_where_there_is_one() -> None:
+    nu = np.array([3.0, 3.0, 1.0, 2.0, 4.0, 6.0])
+    flux = np.array([-0.2, 5.0, 0.6, 2.2, 9.5, 16.0])
+    frame = pd.DataFrame({"g": list("abcccc"), "nu": nu, "flux": flux})
+    raw, se = FAMILY.raw(stan_data(Dataset.from_frame(frame, group="g", frequency="nu", flux="flux"), "no_pooling"))
+    assert np.isnan(raw[0])
+    assert np.isnan(se[0])
+    assert 27 / np.expm1(3 / raw[1]) == pytest.approx(5.0)
+    from scipy.optimize import curve_fit
+
+    found, covariance = curve_fit(lambda x, t: x**3 / np.expm1(x / t), nu[2:], flux[2:], 1.5)
+    assert raw[2] == pytest.approx(found[0], rel=1e-6)
+    assert se[2] == pytest.approx(np.sqrt(covariance[0, 0]), rel=1e-3)
+
+
+def test_bounds_are_read_checked_and_widened() -> None:
+    data = stan_data(small(lower="low", upper="high"), "partial_pooling_truncated")
+    assert (data["y_lower"][0], data["y_upper"][0], data["truncated"]) == (0.05, 49.95, 1)
+    frame = pd.DataFrame({"g": ["a", "b"], "nu": [1.0, 2.0], "flux": [-0.5, 60.2], "low": 0.0})
+    wide = stan_data(Dataset.from_frame(frame, group="g", frequency="nu", flux="flux"), "partial_pooling")
+    assert (wide["y_lower"][0], wide["y_upper"][0]) == (-1, 61)
+    with pytest.raises(DataError, match=r"the flux -0\.5 does not lie between"):
+        stan_data(Dataset.from_frame(frame, group="g", frequency="nu", flux="flux", lower="low"), "partial_pooling")
+
+
+def test_findings_show_curves_points_and_truth() -> None:
+    table = prepare_table(FAMILY, load("planck", {"group": "spectrum", "frequency": "frequency", "flux": "flux"}))
+    data = FAMILY.stan_data(table, FAMILY.priors(table), "partial_pooling")
+    draws = {"T": np.random.default_rng(SEED).gamma(6, 1 / 3, (50, 20))}
+    (finding,) = FAMILY.findings(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
+    assert finding.curves is not None
+    assert finding.points is not None
+    assert set(finding.points["kind"]) == {"observed", "truth"}
+    assert finding.curves["panel"].nunique() == 20
+    assert (finding.curves["q10"] <= finding.curves["q90"]).all()
+
+
+def coverage(n_collections: int, seed: int, stanli: StanliEngine) -> tuple[int, dict[str, int]]:
+    """How often 50 % and 80 % intervals of T, of the curve at 5 and of a new flux there hold the truth.
+
+    All parameters are drawn from the priors. One spectrum of each collection is counted, so that counts are
+    independent. The curve rises with T at every frequency: its interval holds the truth where that of T does.
+    """
+    rng, inside = (
+        np.random.default_rng(seed),
+        {f"{what} {level} %": 0 for what in ("T", "curve", "flux") for level in (50, 80)},
+    )
+    sizes = np.array([1, 1, 2, 3, 5, 8, 12, 20])
+    group = np.repeat(np.arange(8), sizes)
+    for i in range(n_collections):
+        alpha, beta, sigma = rng.gamma(16, 1 / 2.67), rng.gamma(16, 1 / 5.33), rng.gamma(9, 1 / 18)
+        truth, nu = rng.gamma(alpha, 1 / beta, 8), rng.uniform(0.1, 12, len(group))
+        flux = rng.normal(nu**3 / np.expm1(nu / truth[group]), sigma)
+        frame = pd.DataFrame({"g": [f"s{g}" for g in group], "nu": nu, "flux": flux})
+        data = stan_data(
+            Dataset.from_frame(frame, group="g", frequency="nu", flux="flux"), "partial_pooling", MODERATE
+        ) | {"generate": 0}
+        settings = Sampling(chains=2, warmup=300, draws=300, seed=i + 1)
+        drawn = stanli.sample(FAMILY.program("partial_pooling"), data, settings).variables
+        j, x = i % 8, 5.0
+        temperature = drawn["T"][:, :, j].ravel()
+        curve, true_curve = x**3 / np.expm1(x / temperature), x**3 / np.expm1(x / truth[j])
+        for what, value, draws in (
+            ("T", truth[j], temperature),
+            ("curve", true_curve, curve),
+            ("flux", rng.normal(true_curve, sigma), rng.normal(curve, drawn["sigma"].ravel())),
+        ):
+            for level in (50, 80):
+                low, high = np.quantile(draws, [0.5 - level / 200, 0.5 + level / 200])
+                inside[f"{what} {level} %"] += int(low <= value <= high)
+    return n_collections, inside
+
+
+def outside_its_band(n: int, inside: dict[str, int]) -> dict[str, int]:
+    """The counts that lie outside the central 99.9 % of their binomial distribution."""
+    return {
+        name: count for name, count in inside.items()
+        if not stats.binom.ppf(5e-4, n, int(name.split()[1]) / 100) <= count
+        <= stats.binom.ppf(1 - 5e-4, n, int(name.split()[1]) / 100)
+    }  # fmt: skip
+
+
+def test_bands_cover_the_truth_as_often_as_they_say(stanli: StanliEngine) -> None:
+    assert outside_its_band(*coverage(N_COLLECTIONS, SEED, stanli)) == {}

@@ -1,0 +1,52 @@
+"""The tree of a fit: dims and labels, and what is drawn after sampling where a table is large."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hbm_stan.compare import loo
+from hbm_stan.data import Dataset
+from hbm_stan.diagnose import check
+from hbm_stan.engines import Engine, Sampling
+from hbm_stan.fit import fit
+
+SAMPLING = Sampling(draws=1000, seed=20261121)
+
+
+def dataset(n: int = 60) -> Dataset:
+    rng = np.random.default_rng(2)
+    g = np.arange(n) % 6
+    frame = pd.DataFrame({"g": [f"g{i}" for i in g], "y": rng.normal(g, 2.0), "x": rng.normal(size=n)})
+    return Dataset.from_frame(frame, group="g", outcome="y", predictors=["x"])
+
+
+def test_groups_terms_and_rows_have_their_names(stanli: Engine) -> None:
+    made = fit("linear_regression", dataset(), sampling=SAMPLING, engine=stanli)
+    theta = made.tree["posterior"]["theta"]
+    assert theta.dims == ("chain", "draw", "group", "term")
+    assert theta.sel(group="g3", term="x").shape == (4, 1000)
+    assert made.tree["log_likelihood"]["y"].dims == ("chain", "draw", "observation")
+    assert made.tree["posterior_predictive"]["y"].coords["observation"].values.tolist() == list(range(1, 61))
+    names = set(check(made).summary.index)
+    assert {"mu[intercept]", "mu[x]", "tau[x]", "theta[g3, x]", "sigma"} <= names
+
+
+@pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling", "partial_pooling_centered"])
+def test_what_is_drawn_afterwards_is_what_the_program_draws(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    small = fit("grouped_normal", dataset().with_columns({"group": "g", "outcome": "y"}), variant, engine=stanli)
+    monkeypatch.setattr(sys.modules["hbm_stan.fit"], "MANY_ROWS", 10)
+    large = fit("grouped_normal", dataset().with_columns({"group": "g", "outcome": "y"}), variant, engine=stanli)
+    assert (small.data["generate"], large.data["generate"]) == (1, 0)
+    assert small.key != large.key
+    for group, name in (("posterior", "theta"), ("posterior_predictive", "y"), ("log_likelihood", "y")):
+        one, other = small.tree[group][name], large.tree[group][name]
+        assert one.dims == other.dims
+        se = np.hypot(one.std(("chain", "draw")), other.std(("chain", "draw"))) / np.sqrt(300)
+        assert float((np.abs(one.mean(("chain", "draw")) - other.mean(("chain", "draw"))) / (se + 1e-12)).max()) < 5
+    assert loo(large).elpd == pytest.approx(loo(small).elpd, abs=1.0)
