@@ -151,7 +151,7 @@ def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
         f.name: {
             "title": f.title,
             "citation": f.citation,
-            "roles": {r.name: r.meaning for r in f.roles},
+            "roles": {r.name: r.meaning + (" (optional)" if r.optional else "") for r in f.roles},
             "variants": {v.name: f"{v.assumption} Parameterisation: {v.parameterisation}." for v in f.variants},
             "priors": {p.name: f"{p.meaning} ({', '.join(p.distributions)})" for p in f.prior_rows},
         }
