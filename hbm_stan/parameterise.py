@@ -8,31 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, EngineDraws, Sampling, choose, plain_data
-from hbm_stan.errors import EngineError
+from hbm_stan.errors import EngineError, ModelError, nearest
 from hbm_stan.fit import prepare_table
-from hbm_stan.model import Family, Variant
+from hbm_stan.model import Family, StanData, Variant
 from hbm_stan.store import FitStore
 
 AUTO = "auto"
 DEFAULT = "partial_pooling"
-# Long enough to adapt and to see a funnel, short beside a fit.
-PILOT = Sampling(chains=2, warmup=300, draws=300)
+# 150 iterations are the shortest warm-up in which Stan adapts both step and metric; with 100, forms that are good look
+# three times worse than they are. A form then costs 6.25 % of the iterations of a usual fit.
+PILOT = Sampling(chains=2, warmup=150, draws=100)
+# Where the rule would be overruled while the two best are close, each of these runs one chain more: with three forms
+# that makes a quarter of the iterations of a usual fit, the most there is.
+_AGAIN = 1
+_SHALLOW = 3  # trees of this depth are always allowed
+# Closer than this is close: the ratio of two such pilots varies by about 1.5 from seed to seed.
+_CLOSE = 2.0
+# The rule is overruled where another form is better by this factor.
+_BETTER = 1.25
 # More divergences than this share of the draws disqualify a form, unless all have them.
 _MOST_DIVERGENCES = 0.005
-# The rule is overruled where another form is better by this factor: the pilot's own noise is smaller.
-_BETTER = 1.25
+# So many of the smallest effective sizes are averaged: the smallest alone varies half as much again.
+_LOWEST = 3
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a pilot of one form showed: share of divergent transitions, smallest bulk ESS per gradient."""
+    """What pilots of one form showed: share of divergent transitions, effective draws per gradient.
+
+    Of the effective draws (bulk) of the population parameters and group effects, the geometric mean of the three
+    lowest.
+    """
 
     variant: str
     divergences: float
@@ -51,12 +65,26 @@ class Choice:
 def named_parameterisation(family: Family, name: str) -> str | None:
     """The variant that a parameterisation names: None for auto, ``centered`` for partial_pooling_centered.
 
-    Raises ModelError for one that the family does not have.
+    Raises ModelError for one that the family does not have; another model than ``partial_pooling`` is none.
     """
     if name == AUTO:
         return None
-    known = {v.name for v in family.variants}
-    return family.variant(name if name in known else f"{DEFAULT}_{name}").name
+    known = _forms(family)
+    if name in known:
+        return name
+    short = {v.removeprefix(f"{DEFAULT}_"): v for v in known}
+    if name in short:
+        return short[name]
+    hint = nearest(name, (AUTO, *short))
+    allowed = "" if hint.startswith("Allowed") else f" Allowed: {', '.join(map(repr, (AUTO, *short)))}."
+    raise ModelError(f"{family.name}: there is no parameterisation {name!r}. {hint}{allowed}")
+
+
+def _forms(family: Family) -> tuple[str, ...]:
+    """The variants that are ``partial_pooling`` in one form or another: the same model, not merely partial pooling."""
+    partial = {v.name: v for v in family.variants if v.pooling == "partial"}
+    math = partial[DEFAULT].math if DEFAULT in partial and not family.source else None
+    return tuple(name for name, v in partial.items() if math is None or v.math == math)
 
 
 def choose_parameterisation(
@@ -69,9 +97,9 @@ def choose_parameterisation(
     engine: Engine | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Choice:
-    """The form of partial pooling for these data; a pilot that ran before is read from the store.
+    """The form of partial pooling for these data; pilots that ran before are read from the store.
 
-    The pilot runs on the embedded engine, which compiles nothing: how well a form mixes does not depend on the engine.
+    They run on the embedded engine, which compiles nothing: how well a form mixes does not depend on the engine.
     """
     if not family.pilot:
         words = family.variant(DEFAULT).parameterisation
@@ -83,49 +111,105 @@ def choose_parameterisation(
     table = prepare_table(family, dataset)
     chosen = family.priors(table, priors)
     by_rule, reason = family.rule(family.prepare(table, chosen)) if family.rule else (family.pilot[0], "")
+    data = _distinct(family, {v: family.stan_data(table, chosen, v, generate=False) for v in (by_rule, *family.pilot)})
     kept = store or FitStore.for_user(family.name, dataset.name)
-    data = {name: family.stan_data(table, chosen, name, generate=False) for name in family.pilot}
-    key = _key(family, data, seed)
-    if (before := kept.read_note(key)) is not None:
-        return Choice(before["variant"], before["reason"], tuple(Pilot(**p) for p in before["pilots"]))
     runs = engine or choose("stanli")
-    settings = Sampling(PILOT.chains, PILOT.warmup, PILOT.draws, PILOT.adapt_delta, PILOT.max_treedepth, seed)
-    pilots = []
-    for name in family.pilot:
-        if say:
-            say(f"{name}: a short pilot")
+    key = _key(family, data, seed, runs)
+    pilots = _read(kept.read_note(key), data)
+    if pilots is None:
+        pilots = _pilots(family, data, replace(PILOT, seed=seed), runs, say or (lambda _text: None))
+        if pilots:  # where none can run there is nothing to keep
+            kept.write_note(key, {"pilots": [asdict(p) for p in pilots]})
+    best = _best(pilots, by_rule)
+    return Choice(best, _in_words(family, reason, by_rule, best, pilots), tuple(pilots))
+
+
+def _distinct(family: Family, data: Mapping[str, StanData]) -> dict[str, StanData]:
+    """Without forms that are another under a second name, the first of them kept."""
+    found: dict[str, str] = {}
+    for name, values in data.items():
+        found.setdefault(json.dumps([family.program(name).sha256, plain_data(values)], sort_keys=True), name)
+    return {name: data[name] for name in found.values()}
+
+
+def _key(family: Family, data: Mapping[str, StanData], seed: int, engine: Engine) -> str:
+    """The content of the pilots as a hash: what is kept is what would be found now."""
+    parts = {name: [family.program(name).sha256, plain_data(data[name])] for name in data}
+    how = [PILOT.as_dict(), _AGAIN, _CLOSE, _LOWEST, _MOST_DIVERGENCES, seed, f"{engine.name} {engine.version}"]
+    return "parameterisation-" + hashlib.sha256(json.dumps([parts, how], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read(note: Mapping[str, Any] | None, data: Mapping[str, StanData]) -> list[Pilot] | None:
+    """The pilots of a note, or None where it is not one of ours or not whole."""
+    try:
+        pilots = [Pilot(str(p["variant"]), float(p["divergences"]), float(p["ess_per_gradient"]))
+                  for p in (note or {})["pilots"]]  # fmt: skip
+    except (KeyError, TypeError, ValueError):
+        return None
+    return pilots if pilots and {p.variant for p in pilots} <= set(data) else None
+
+
+def _pilots(
+    family: Family, data: Mapping[str, StanData], settings: Sampling, engine: Engine, say: Callable[[str], None]
+) -> list[Pilot]:
+    """A pilot of each form, the rule's first; where they would overrule the rule by little, the best two again."""
+    drawn: dict[str, list[EngineDraws]] = {}
+    depth = settings.max_treedepth
+    for name in data:
+        say(f"{name}: a short pilot")
         try:
-            drawn = runs.sample(family.program(name), data[name], settings)
+            drawn[name] = [engine.sample(family.program(name), data[name], replace(settings, max_treedepth=depth))]
         except EngineError:
             # A form that cannot even start with these data is no candidate; the fit itself would say why.
             continue
-        pilots.append(_judge(family, name, drawn))
-    best = _best(pilots, by_rule)
-    choice = Choice(best, _in_words(family, reason, by_rule, best, pilots), tuple(pilots))
-    kept.write_note(key, asdict(choice))
-    return choice
+        # A form that needs longer trees than the longest of another is not the better one: no need to let them grow.
+        depth = min(depth, max(_SHALLOW, int(drawn[name][0].sample_stats["tree_depth"].max())))
+    pilots = {name: _judge(family, name, runs) for name, runs in drawn.items()}
+    fine = sorted(_fine(list(pilots.values())), key=lambda p: -p.ess_per_gradient)[:2]
+    overruled = _best(list(pilots.values()), next(iter(data))) != next(iter(data))
+    if overruled and len(fine) == 2 and fine[0].ess_per_gradient < _CLOSE * fine[1].ess_per_gradient:
+        again = replace(settings, chains=_AGAIN, seed=(settings.seed + 1) % 2**31, max_treedepth=depth)
+        for pilot in fine:
+            say(f"{pilot.variant}: another pilot, for two forms are close")
+            try:
+                drawn[pilot.variant].append(engine.sample(family.program(pilot.variant), data[pilot.variant], again))
+            except EngineError:
+                continue
+            pilots[pilot.variant] = _judge(family, pilot.variant, drawn[pilot.variant])
+    return list(pilots.values())
 
 
-def _key(family: Family, data: Mapping[str, Mapping[str, object]], seed: int) -> str:
-    parts = {name: [family.program(name).sha256, plain_data(data[name])] for name in data}
-    return "parameterisation-" + hashlib.sha256(json.dumps([parts, seed], sort_keys=True).encode()).hexdigest()[:16]
+def _judge(family: Family, name: str, drawn: Sequence[EngineDraws]) -> Pilot:
+    """Divergences and effective draws of all runs of a form together."""
+    divergences = np.concatenate([d.sample_stats["diverging"].ravel() for d in drawn])
+    gradients = sum(float(d.sample_stats["n_steps"].sum()) for d in drawn)
+    effective = sum(_effective(family, d) for d in drawn)
+    return Pilot(name, float(divergences.mean()), effective / gradients)
 
 
-def _judge(family: Family, name: str, drawn: EngineDraws) -> Pilot:
+def _effective(family: Family, drawn: EngineDraws) -> float:
+    """Effective draws (bulk) of the worst parameters: the geometric mean of the lowest."""
     from arviz_stats.base import array_stats as az
 
     names = [n for n in (*family.population, family.group_quantity) if drawn.variables.get(n, np.empty(0)).size]
     shape = drawn.sample_stats["diverging"].shape
     draws = np.concatenate([np.moveaxis(drawn.variables[n].reshape(*shape, -1), 2, 0) for n in names])
+    moves = draws.reshape(len(draws), -1)
+    draws = draws[moves.min(axis=1) < moves.max(axis=1)]  # tau of a term that does not vary is 0 in all draws
+    if not len(draws):
+        return 0.0
     with np.errstate(all="ignore"):
         ess = np.nan_to_num(np.asarray(az.ess(draws, method="bulk")))
-    gradients = float(drawn.sample_stats["n_steps"].sum())
-    return Pilot(name, float(drawn.sample_stats["diverging"].mean()), float(ess.min()) / gradients)
+    return float(np.exp(np.log(np.maximum(np.sort(ess.ravel())[:_LOWEST], 1e-9)).mean()))
 
 
-def _best(pilots: list[Pilot], by_rule: str) -> str:
+def _fine(pilots: Sequence[Pilot]) -> list[Pilot]:
+    return [p for p in pilots if p.divergences <= _MOST_DIVERGENCES]
+
+
+def _best(pilots: Sequence[Pilot], by_rule: str) -> str:
     """Divergences first, then ESS per gradient; the rule's form unless another is clearly better."""
-    fine = [p for p in pilots if p.divergences <= _MOST_DIVERGENCES]
+    fine = _fine(pilots)
     if not fine:
         return min(pilots, key=lambda p: p.divergences).variant if pilots else by_rule
     top = max(fine, key=lambda p: p.ess_per_gradient)
@@ -134,14 +218,23 @@ def _best(pilots: list[Pilot], by_rule: str) -> str:
     return by_rule if keep else top.variant
 
 
-def _in_words(family: Family, reason: str, by_rule: str, best: str, pilots: list[Pilot]) -> str:
+def _in_words(family: Family, reason: str, by_rule: str, best: str, pilots: Sequence[Pilot]) -> str:
+    """The rule's reason, what the pilots say to it, and their figures."""
+    said = f"{reason.rstrip('.')}. " if reason else ""
+    if not pilots:
+        return f"{said}No pilot could be run with these data: {_form(family.variant(by_rule))} is unconfirmed."
     shown = "; ".join(
-        f"{_form(family.variant(p.variant))}: {1000 * p.ess_per_gradient:.1f} effective draws per 1,000 gradients, "
+        f"{_form(family.variant(p.variant))}: {1000 * p.ess_per_gradient:.2g} effective draws per 1,000 gradients, "
         f"{100 * p.divergences:.1f} % divergent"
         for p in pilots
     )
-    verdict = "confirms it" if best == by_rule else f"overrules it: {_form(family.variant(best))} is used"
-    return f"{reason.rstrip('.')}. A short pilot {verdict} ({shown})." if shown else reason
+    used = _form(family.variant(best))
+    verdict = (
+        f"finds {used} best" if not reason else "confirms it" if best == by_rule else f"overrules it: {used} is used"
+    )
+    if len(pilots) == 1:
+        verdict = f"could be run of {_form(family.variant(pilots[0].variant))} only"
+    return f"{said}A short pilot {verdict} ({shown})."
 
 
 def _form(variant: Variant) -> str:

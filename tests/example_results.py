@@ -212,6 +212,7 @@ def _ppc(table: pd.DataFrame, draws: dict[str, np.ndarray]) -> dict[str, Any]:
         "statistics": statistics,
         "groups": groups,
         "note": "Replications keep the same groups and standard errors.",
+        "quantity": "outcome",
     }
 
 

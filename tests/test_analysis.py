@@ -13,7 +13,8 @@ import pytest
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import HbmError, ModelError
-from hbm_stan.report.analysis import Analysis, read_analysis
+from hbm_stan.families import family
+from hbm_stan.report.analysis import Analysis, _one_of_each, read_analysis
 from hbm_stan.report.build import fit_analysis, report
 
 TABLE = "school,effect,se\nA,28,15\nB,8,10\nC,-3,16\nD,7,11\nE,-1,9\n"
@@ -326,3 +327,9 @@ def test_draws_are_kept_beside_the_file(folder: Path) -> None:
     read = analysis(folder)
     fit_analysis(read, ("complete_pooling",), engine=StanliEngine())
     assert len(list((folder / "fits").glob("complete_pooling-*.nc"))) == 1
+
+
+def test_models_are_compared_and_parameterisations_are_not() -> None:
+    model = family("linear_regression")
+    names = ("partial_pooling_intercept", "partial_pooling", "partial_pooling_centered", "no_pooling")
+    assert _one_of_each(model, names) == ("partial_pooling_intercept", "partial_pooling", "no_pooling")

@@ -15,13 +15,14 @@ from scipy import stats
 from scipy.integrate import quad, simpson
 from scipy.special import logsumexp
 
-from hbm_stan.compare import Loo, _psis, compare, loo
+from hbm_stan.compare import compare
 from hbm_stan.data import Dataset, load
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import family
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.fit import Fit, fit, prepare_table
+from hbm_stan.leave_one_out import Loo, loo, psis
 from hbm_stan.model import Family
 
 ROOT = Path(__file__).parents[1]
@@ -150,6 +151,35 @@ def test_exact_scores_are_ratios_of_dense_evidences(prior: str) -> None:
             assert ours[n] == pytest.approx(evidence[group[n]] - others, abs=1e-4)
 
 
+@pytest.mark.parametrize("prior", ["half_normal(2)", "uniform(0, 8)", "lognormal(0, 0.5)"])
+def test_nested_scores_without_pooling_are_ratios_of_dense_evidences(prior: str) -> None:
+    frame, chosen = small((1, 2, 5)), {"tau_unit": prior, "sigma": prior, "theta": "normal(5, 4)"}
+    data = data_of(NESTED, frame, "no_pooling", chosen, unit="unit")
+    table = prepare_table(NESTED, Dataset.from_frame(frame, {"group": "g", "unit": "unit", "outcome": "y"}))
+    density = NESTED.priors(table, chosen)["sigma"].log_density
+    log_sd = np.linspace(-11, math.log(7.9999999) if "uniform" in prior else 4, 241)
+
+    def evidence(rows: np.ndarray) -> float:
+        if not rows.any():
+            return 0.0
+        y, unit, each = data["y"][rows] - 5, data["unit_idx"][rows], np.exp(2 * log_sd)[:, None, None]
+        values = []
+        for sigma, log_prior in zip(np.exp(log_sd), density(np.exp(log_sd)) + log_sd, strict=True):
+            covariance = 16 + each * (unit[:, None] == unit) + sigma**2 * np.eye(len(y))
+            squares = np.linalg.solve(covariance, np.tile(y[:, None], (len(log_sd), 1, 1)))[:, :, 0] @ y
+            normal = -0.5 * (squares + np.linalg.slogdet(covariance)[1] + len(y) * math.log(2 * math.pi))
+            joint = np.exp(normal + density(np.exp(log_sd)) + log_sd + log_prior)
+            values.append(simpson(joint, x=log_sd))
+        return math.log(simpson(values, x=log_sd))
+
+    ours = NESTED.need("exact_loo", "a test")(data, "no_pooling")
+    group = data["group_idx"]
+    whole = {g: evidence(group == g) for g in set(group)}
+    for n in range(len(group)):
+        others = evidence((group == group[n]) & (np.arange(len(group)) != n))
+        assert ours[n] == pytest.approx(whole[group[n]] - others, abs=1e-3)
+
+
 def test_a_row_alone_in_its_group_has_the_density_of_its_prior() -> None:
     data = data_of(LINES, small(), "no_pooling", {"sigma_group": "half_normal(2)"}, predictors=["x"])
     n = int(np.flatnonzero(np.bincount(data["group_idx"])[data["group_idx"]] == 1)[0])
@@ -211,7 +241,7 @@ def test_psis_agrees_with_the_exact_scores_where_it_is_reliable() -> None:
     for variant in ("complete_pooling", "no_pooling"):
         made, exact = radon(variant)
         log_lik = made.tree["log_likelihood"]["y"].values.reshape(4000, -1)
-        elpd_i, k = _psis(log_lik)
+        elpd_i, k = psis(log_lik)
         good = k < 0.3
         assert good.sum() > (900 if variant == "complete_pooling" else 200)
         z = ((elpd_i - exact.elpd_i) / np.maximum(importance_error(log_lik, elpd_i), 1e-4))[good]

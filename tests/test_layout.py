@@ -17,7 +17,7 @@ ROOT = Path(hbm_stan.__file__).parent
 FLOW = (
     "errors", "verdicts", "resources", "table", "data", "levels", "predictors", "prepare", "program", "priors", "model",
     "families", "engines", "store", "tree", "fit", "testing", "parameterise", "rhat", "funnel", "diagnose",
-    "scores", "weights", "compare", "predict", "replicate", "plots", "report", "skeleton", "cli",
+    "scores", "weights", "leave_one_out", "compare", "predict", "replicate", "plots", "report", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 

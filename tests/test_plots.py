@@ -186,6 +186,75 @@ def test_heavy_tails_do_not_flatten_the_dots() -> None:
     save_svg(figure)
 
 
+def new_quantities(**values: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Draws and table of predicted quantities."""
+    q = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+    rows = [{"name": n, "meaning": f"{n} of a new group"} | {k: np.quantile(v, p) for k, p in q.items()}
+            for n, v in values.items()]  # fmt: skip
+    draws = pd.concat([pd.DataFrame({"name": n, "value": v}) for n, v in values.items()])
+    return draws, pd.DataFrame(rows)
+
+
+def test_quantities_of_different_units_have_axes_of_their_own() -> None:
+    rng = np.random.default_rng(4)
+    draws, table = new_quantities(rate=rng.beta(20, 400, 4000), count=rng.poisson(140.0, 4000))
+    table["unit"] = ["", "visitors"]
+    apart = plots.plot_new_group(draws, table, shared=False)
+    rate, count = drawn(apart).axes
+    assert rate.get_xlim()[1] < 1
+    assert count.get_xlim()[0] > 50
+    texts = {t.get_text() for t in drawn(apart).findobj(lambda a: hasattr(a, "get_text"))}
+    assert "count of a new group (visitors)" in texts
+    together = [a.get_xlim() for a in drawn(plots.plot_new_group(draws, table, "visitors")).axes]
+    assert together[0] == together[1]
+
+
+def test_zero_far_away_does_not_stretch_the_axis() -> None:
+    rng = np.random.default_rng(4)
+    draws, table = new_quantities(a=rng.normal(8, 0.5, 4000), b=rng.normal(8, 1, 4000))
+    assert drawn(plots.plot_new_group(draws, table)).axes[0].get_xlim()[0] > 3
+    draws, table = new_quantities(a=rng.normal(0.5, 1, 4000))
+    assert any(line.get_xdata()[0] == 0 for line in drawn(plots.plot_new_group(draws, table)).axes[0].lines) or (
+        drawn(plots.plot_new_group(draws, table)).axes[0].collections
+    )
+
+
+def test_a_stack_of_equal_values_still_fits_a_page() -> None:
+    draws, table = new_quantities(y=np.repeat([0.0, 1.0], [300, 700]), z=np.linspace(0, 50, 1000))
+    figure = plots.plot_new_group(draws, table)
+    assert figure.theme.getp("figure_size")[1] * MM_PER_INCH <= MAX_HEIGHT_MM
+    save_svg(figure)
+
+
+def test_complete_pooling_that_differs_between_groups_is_no_line() -> None:
+    from hbm_stan.plots.groups import _complete, _points
+
+    one = example_tables(6)["shrinkage"].assign(y=np.arange(6.0))
+    assert "complete pooling" not in set(_points(one)["kind"])
+    assert len(_complete(one, _points(one))) == 2
+    several = one.assign(complete_pooling=np.arange(6.0))
+    assert (_points(several)["kind"] == "complete pooling").sum() == 6
+    assert not _complete(several, _points(several))
+    made = drawn(plots.plot_shrinkage(several)).findobj(lambda a: hasattr(a, "get_text"))
+    assert "complete pooling" in {t.get_text() for t in made}
+
+
+def test_axes_say_what_they_show() -> None:
+    tables = example_tables(3)
+    assert plots.plot_shrinkage(tables["shrinkage"], "ms", "intercept").labels.x == "intercept (ms)"
+    assert plots.plot_ppc(tables["ppc"], "ms", "mean").labels.x == "mean of the group (ms)"
+    assert plots.plot_ppc(tables["ppc"]).labels.x == "outcome"
+
+
+def test_a_predictor_of_two_values_has_two_ticks() -> None:
+    x = np.linspace(0, 1, 11)
+    quantiles = {k: x + i for i, k in enumerate(["q10", "q25", "q50", "q75", "q90"])}
+    curves = pd.DataFrame({"panel": "A", "x": x, **quantiles})
+    points = pd.DataFrame({"panel": "A", "x": [0.0, 1.0, 1.0], "y": [1.0, 2.0, 3.0], "kind": "observed"})
+    ticks = [t.get_text() for t in drawn(plots.plot_curves(curves, points, "floor")).axes[0].get_xticklabels()]
+    assert ticks == ["0", "1"]
+
+
 def test_constant_draws_can_be_drawn() -> None:
     draws = pd.DataFrame({"parameter": "mu", "value": np.ones(100)})
     priors = pd.DataFrame({"parameter": "mu", "x": [0.0, 1.0, 2.0], "density": [0.1, 0.2, 0.1]})
@@ -228,6 +297,7 @@ def test_figures_fit_a_page() -> None:
 
 def test_names_and_units() -> None:
     assert greek("theta[A]") == "θ[A]"
+    assert greek("tau_unit") == "τ_unit"
     assert greek("slope[mu]") == "slope[mu]"
     assert with_unit("estimate", " ") == "estimate"
     assert with_unit("estimate", "points") == "estimate (points)"

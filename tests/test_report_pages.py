@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from example_results import example_results, example_svgs
 from pypdf import PdfReader
 
 from hbm_stan.errors import HbmError
-from hbm_stan.report import digits, findings, typeset, view
+from hbm_stan.report import answer, digits, findings, front, own, terms, typeset, view
 from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
@@ -276,6 +277,137 @@ def test_missing_numbers_become_dashes() -> None:
     made(results)
 
 
+# --- what is not a single normal mean for each group ----------------------------------------------------------
+
+
+def with_terms() -> dict[str, Any]:
+    """The example as a regression with partial pooling of the intercept: the coefficient of floor is shared."""
+    results = example_results()
+    results["population"] = ["mu[intercept]", "mu[floor]", "tau[intercept]"]
+    parameters = results["fits"]["partial_pooling"]["parameters"]
+    mu, tau = parameters.pop("mu"), parameters.pop("tau")
+    slope = mu | {"mean": -0.667, "sd": 0.07, "q05": -0.78, "q50": -0.667, "q95": -0.55}
+    parameters |= {"mu[intercept]": mu, "mu[floor]": slope, "tau[intercept]": tau}
+    results["model"]["meanings"] = {"mu": "mean in the population", "tau": "sd between groups"}
+    new, y_new = results["new_group"]["quantities"]
+    floor = new | {k: slope[k] for k in ("mean", "sd", "q05", "q50", "q95")}
+    own = new | {"name": "theta_new[intercept]", "meaning": "intercept of a new group"}
+    floor |= {"name": "theta_new[floor]", "meaning": "coefficient of floor of a new group"}
+    results["new_group"]["quantities"] = [own, floor, y_new]
+    rows = results["shrinkage"]
+    same = {"term": "floor", "partial_pooling": -0.667, "sd": 0.07, "raw": 1 / 3, "raw_se": 2 / 3}
+    results["shrinkage"] = [r | {"term": "intercept", "raw": r["raw"] / 7} for r in rows] + [r | same for r in rows]
+    return results
+
+
+def test_a_coefficient_that_all_groups_share_has_no_table_of_groups() -> None:
+    body = view_of(with_terms(), ["shrinkage", "shrinkage_1"])["body"]
+    text = json.dumps(body)
+    assert "the coefficient of floor is the same in all groups" in text
+    assert "Coefficient of floor by pooling" not in text
+    assert "Intercept by pooling" in text
+    assert "coefficient of floor of a new group" not in text
+    assert "intercept of a new group" in text
+    changed = with_terms()
+    changed["shrinkage"][-1]["partial_pooling"] = -0.5
+    assert "Coefficient of floor by pooling" in json.dumps(view_of(changed, [])["body"])
+
+
+def test_page_one_of_a_regression_has_its_terms_and_their_units() -> None:
+    results = with_terms()
+    page = squeezed(PdfReader(io.BytesIO(made(results))).pages[0].extract_text())
+    for said in ("[floor]", "inpoints;coefficientsperunitoftheirpredictor", "Parameterisation:marginal"):
+        assert said in page, said
+    meaning = next(p["meaning"] for p in results["priors"] if p["name"] == "mu")
+    assert squeezed(f"{meaning}: floor") in page
+    assert "coefficients" not in front.caption_unit(results, ["theta_new[intercept]", "y_new"])
+
+
+def test_computed_numbers_are_rounded_and_given_ones_are_not() -> None:
+    assert digits.format_column([28.0, -3.0, 24.25, None]) == ["28", "−3", "24.25", "–"]
+    assert digits.format_column([0.6604062500, 2.598696]) == ["0.660", "2.599"]
+    assert digits.format_column([0.03983703, 0.0693]) == ["0.03984", "0.06930"]
+    assert digits.format_column([15.04168723], [203.48, 290.1]) == ["15.04"]
+    assert digits.format_column([1 / 3, 1 / 3]) == ["0.3333", "0.3333"]
+    text = json.dumps(view_of(with_terms(), [])["body"])
+    assert not re.search(r"\d\.\d{7,}", text)
+
+
+def test_columns_without_a_number_are_left_out() -> None:
+    results = example_results()
+    for row in results["shrinkage"]:
+        row |= {"raw": None, "raw_se": None, "factor": None}
+    tables = [b for b in view_of(results, ["shrinkage"])["body"] if b["kind"] == "table"]
+    heads = next([c["head"][0] for c in t["columns"]] for t in tables if "by pooling" in t["caption"][0])
+    assert heads == ["Group", "Complete", "No", "Partial", "SD", "5 %", "95 %"]
+    (caption,) = [b["caption"] for b in view_of(results, ["shrinkage"])["body"] if b["kind"] == "figure"]
+    assert "raw" not in caption[0]
+
+
+def test_only_sections_are_numbered() -> None:
+    text = text_of(made(example_results()))
+    assert "2Model" in text
+    assert "Priorpredictivecheck" in text
+    assert "2.1" not in text.partition("AHowtomake")[0].partition("Priorpredictive")[0][-12:]
+
+
+def test_a_tall_table_may_break_and_a_low_one_may_not() -> None:
+    from hbm_stan.report.blocks import column
+
+    heads = [column("a"), column("b"), column("c")]
+    assert table(["t"], heads, [["x", "y", "z"]] * 5)["whole"]
+    assert not table(["t"], heads, [["x", "y", "word " * 40]] * 5)["whole"]
+    assert not table(["t"], heads, [["x", "y", "z"]] * 30)["whole"]
+
+
+def test_derived_parameters_have_a_meaning_and_stand_with_the_population() -> None:
+    results = example_results()
+    results["priors"] = [p for p in results["priors"] if p["name"] != "tau"]
+    results["model"]["meanings"] = {"tau": "sd of the rate between groups"}
+    parameters = results["fits"]["partial_pooling"]["parameters"]
+    parameters["tau"] = parameters.pop("tau")
+    assert front.meaning_of(results, "tau") == "sd of the rate between groups"
+    body = view_of(results, [])["body"]
+    shown = next(b for b in body if b["kind"] == "table" and str(b["caption"][0]).startswith("Parameters of"))
+    assert [row[0] for row in shown["rows"][:2]] == [[{"math": "mu"}], [{"math": "tau"}]]
+    results["priors"] += [{**results["priors"][0], "name": "rho", "meaning": "correlations of the coefficients"}]
+    assert front.meaning_of(results, "rho[intercept, floor]") == "correlations of the coefficients: intercept, floor"
+
+
+def test_a_finding_names_its_figure_and_its_quantiles() -> None:
+    results = example_results()
+    results["findings"] = [{
+        "title": "Chances", "sentences": ["One in two."], "caption": "Chances of each.", "digits": {"mean": 2},
+        "table": [{"probability of": "a group", "mean": 0.501, "q05": 0.25, "sd 5 %": 1.0}], "points": None,
+        "curves": [], "x_label": "", "y_label": "",
+    }]  # fmt: skip
+    blocks = own.section(results, ["own_0"])
+    assert {"ref": "own_0"} in blocks[1]["spans"]
+    assert blocks[2]["caption"][0].startswith("Chances. Lines: posterior median")
+    assert [c["head"][0] for c in blocks[3]["columns"]] == ["Probability of", "Mean", "5 %", "SD 5 %"]
+
+
+def test_terms_in_words() -> None:
+    assert terms.in_term("mean of the coefficient in the population", "days") == (
+        "mean of the coefficient of days in the population"
+    )
+    assert terms.in_term("sd of the term's coefficient", "intercept") == "sd of the intercept"
+    assert terms.in_term("effect of the group predictor on the intercept", "u") == "effect of u on the intercept"
+    assert terms.in_term("scale", "days") == "scale: days"
+    assert (terms.unit_of_term("", "ms"), terms.unit_of_term("intercept", "ms")) == ("ms", "ms")
+    assert (terms.unit_of_term("days", "ms"), terms.unit_of_term("days", "")) == ("ms per unit of days", "")
+
+
+def test_the_answer_gives_a_median_and_its_ends_alike_and_no_zero() -> None:
+    row = pd.Series({"q50": 1.468, "q05": 1.191, "q95": 1.763, "mcse_q50": 0.003, "mcse_q05": 0.01, "mcse_q95": 0.008})
+    assert answer._numbers(row) == ("1.47", "1.19", "1.76")
+    rate = dict(row) | {"q50": 0.46, "q05": 0.0053, "q95": 3.6, "mcse_q95": 0.12, "mcse_q05": 0.001}
+    assert answer._numbers(pd.Series(rate)) == ("0.460", "0.005", "3.6")
+    many = answer._listed("Coefficients", {f"x{i}": row for i in range(10)})
+    assert many.startswith("Coefficients (median and 90 % interval): x0 1.47 (1.19 to 1.76); x1 ")
+    assert many.endswith("; and 2 more.")
+
+
 # --- the file -----------------------------------------------------------------------------------------------
 
 
@@ -387,6 +519,7 @@ def test_symbols() -> None:
     ]
     assert parameter("theta[#x$]") == [{"math": "theta"}, "[#x$]"]
     assert parameter("theta_new") == [{"math": 'theta_"new"'}]
+    assert parameter("tau_unit_group[L3]") == [{"math": 'tau_"unit group"'}, "[L3]"]
     assert parameter("slope_x[a]") == [{"mono": "slope_x[a]"}]
     assert parameter("theta] $ #x") == [{"mono": "theta] $ #x"}]
 

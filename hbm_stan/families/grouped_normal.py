@@ -15,6 +15,7 @@ from scipy.special import logsumexp, wrightomega
 from scipy.stats import norm
 
 from hbm_stan.errors import DataError
+from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
@@ -294,5 +295,5 @@ FAMILY = Family(
     new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
     new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
     group_log_lik=_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor,
-    exact_loo=_exact_loo, draw_groups=_draw_groups, findings=_findings,
+    exact_loo=_exact_loo, loo_log_lik=grouped_rows, draw_groups=_draw_groups, findings=_findings,
 )  # fmt: skip

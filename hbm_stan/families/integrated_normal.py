@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import logsumexp
 from scipy.stats import norm
 
+from hbm_stan.families.left_out import exact_rows
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale
@@ -129,15 +129,37 @@ def raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     return found, factor * (math.sqrt(rss / freedom) if freedom else math.nan)
 
 
+def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    """log p(y_n | the other rows of its group, population), (S, N), by Rasmussen & Williams (2006), eq. 5.12.
+
+    1 / [K^-1]_nn, the variance, is sigma^2 / (1 - h), and y_n less the mean is (y_n - fitted) / (1 - h), where h is
+    the leverage of the row, x' var(theta | rows) x / sigma^2.
+    """
+    x, y, group = np.asarray(data["X"]), np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
+    mean = population(draws, data)[0]
+    found = np.empty((len(mean), len(y)))
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(group, minlength=data["J"]))[:-1])
+    for j, (factor, _, m, c, _, sigma) in enumerate(_by_group(draws, data)):
+        own = members[j]
+        spread = factor @ np.linalg.solve(m, np.swapaxes(factor, 1, 2))
+        theta = mean[:, j] + (factor @ np.linalg.solve(m, c[:, :, None]))[:, :, 0]
+        pairs = x[own][:, :, None] * x[own][:, None, :]
+        variance, sd = spread.reshape(len(spread), -1) @ pairs.reshape(len(own), -1).T, sigma[:, None]
+        left = 1 - variance / sd**2
+        found[:, own] = norm.logpdf((y[own] - theta @ x[own].T) / left, 0, sd / np.sqrt(left))
+    return found
+
+
 def exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    """log p(y) under the prior alone where every group has one row and nothing is pooled; sigma by Gauss-Legendre."""
-    if variant != "no_pooling" or data["J"] != data["N"]:
+    """log p(y_n | the other rows), (N,), without pooling or, all rows one group, with complete pooling."""
+    x, y, group = np.asarray(data["X"]), np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
+    if variant == "no_pooling":
+        prior, name = np.asarray(data["prior_theta"]), "sigma_group"
+    elif variant == "complete_pooling":
+        prior, name = np.vstack([data["prior_mu"], data["prior_gamma"]]), "sigma"
+        x, group = np.hstack([x, np.asarray(data["U"]).reshape(data["J"], -1)[group]]), np.zeros_like(group)
+    else:
         return None
-    x, prior, sigma = np.asarray(data["X"]), np.asarray(data["prior_theta"]), _sigma_group(data)
-    nodes, weights = np.polynomial.legendre.leggauss(300)
-    t = np.concatenate([(nodes + 1) / 4, (nodes + 3) / 4])  # sigma = scale t / (1 - t): a uniform prior ends at 1/2
-    sd = data["prior_sigma_group"][0] * t / (1 - t)
-    log_step = np.log(np.tile(weights, 2) / 4 * data["prior_sigma_group"][0] / (1 - t) ** 2) + sigma.log_density(sd)
-    spread = np.sqrt((x**2 @ prior[:, 1] ** 2)[:, None] + sd**2)
-    given = norm.logpdf(np.asarray(data["y"])[:, None], (x @ prior[:, 0])[:, None], spread)
-    return np.asarray(logsumexp(given + log_step, axis=1))
+    encoded = data[f"prior_{name}"]
+    return exact_rows(x, y, group, prior, decode_scale(name, data[f"prior_{name}_family"], encoded), encoded[0])

@@ -17,6 +17,7 @@ from hbm_stan.families.integrated_normal import (
     exact_loo,
     group_log_lik,
     integrated,
+    loo_log_lik,
     new_group,
     population,
     raw,
@@ -285,5 +286,5 @@ FAMILY = Family(
     prediction=PREDICTION, coords=coords, new_row=new_row, prepare=_prepare, default_priors=_default_priors,
     log_joint=_log_joint, transformed=_transformed, support=_support, prior_draws=_prior_draws, new_group=new_group,
     simulate=_simulate, pointwise=_pointwise, group_log_lik=group_log_lik, raw=raw, draw_groups=draw_groups,
-    shrinkage_factor=shrinkage_factor, exact_loo=exact_loo, rule=_rule, findings=_findings,
+    shrinkage_factor=shrinkage_factor, exact_loo=exact_loo, loo_log_lik=loo_log_lik, rule=_rule, findings=_findings,
 )  # fmt: skip

@@ -27,6 +27,7 @@ from hbm_stan.plots.style import MAX_HEIGHT_MM, PALETTE, TEXT_PT, house_theme, x
 
 _COLUMNS = 4
 _MOST_PANELS = 24
+_FEW_VALUES = 3
 _LABEL = 22  # letters of a panel's title
 _BANDS = (("q10", "q90", 0.30), ("q25", "q75", 0.55))
 TRUTH = "truth"
@@ -47,7 +48,7 @@ def plot_curves(curves: pd.DataFrame, points: pd.DataFrame | None, x_label: str 
     for low, high, alpha in _BANDS:
         plot = plot + geom_ribbon(aes("x", ymin=low, ymax=high), drawn, fill=blue, alpha=alpha, color="none")
     if len(observed):
-        plot = plot + geom_point(aes("x", "y"), observed, size=0.7, stroke=0, color=ink, fill=ink, alpha=0.55)
+        plot = plot + geom_point(aes("x", "y"), observed, size=1.1, stroke=0, color=ink, fill=ink, alpha=0.7)
     lines = [drawn.assign(y=drawn["q50"], what="posterior median")]
     lines += [truth.assign(what=TRUTH)] if len(truth) else []
     names = ["posterior median", TRUTH][: len(lines)]
@@ -60,12 +61,18 @@ def plot_curves(curves: pd.DataFrame, points: pd.DataFrame | None, x_label: str 
         + scale_color_manual(values=[blue, PALETTE["prior"]][: len(lines)])
         + scale_linetype_manual(values=["solid", "dashed"][: len(lines)])
         + guides(color=guide_legend() if len(lines) > 1 else "none", linetype="none" if len(lines) == 1 else None)
-        + x_scale()
+        + x_scale(**_breaks(observed))
         + scale_y_continuous(labels=lambda values: [f"{v:g}".replace("-", "−") for v in values])
         + labs(x=x_label, y=y_label)
         + house_theme(min(16.0 + 36.0 * rows, MAX_HEIGHT_MM))
         + theme(axis_text=_small())
     )
+
+
+def _breaks(observed: pd.DataFrame) -> dict[str, Any]:
+    """A predictor of few values (0 and 1) has its ticks there."""
+    values = sorted(set(observed["x"])) if len(observed) else []
+    return {"breaks": values} if 0 < len(values) <= _FEW_VALUES else {}
 
 
 def _small() -> Any:

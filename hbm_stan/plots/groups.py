@@ -25,6 +25,7 @@ from hbm_stan.plots.style import PALETTE, TEXT_PT, house_theme, with_unit, x_sca
 
 _ESTIMATES = {  # column -> name in the legend, colour, shape
     "raw": ("raw ± SE", PALETTE["ink"], "o"),
+    "complete_pooling": ("complete pooling", PALETTE["complete"], "|"),  # where it is not one line for all
     "no_pooling": ("no pooling", PALETTE["no_pooling"], "x"),
     "partial_pooling": ("partial pooling (50 %, 90 %)", PALETTE["partial"], "o"),
 }
@@ -74,6 +75,8 @@ def _points(rows: pd.DataFrame) -> pd.DataFrame:
     """Long form: one row a point, ``kind`` named as in the legend."""
     parts = []
     for column, (name, _, _) in _ESTIMATES.items():
+        if column == "complete_pooling" and not _differ(rows[column].dropna()):
+            continue
         lift = 0.0 if column == "partial_pooling" else _LIFT
         parts.append(pd.DataFrame({"x": rows[column], "y": rows["y"] + lift, "kind": name}))
     points = pd.concat(parts, ignore_index=True).dropna(subset=["x"])
@@ -95,10 +98,15 @@ def _moves(rows: pd.DataFrame) -> list[Any]:
     ]
 
 
+def _differ(values: pd.Series[float]) -> bool:
+    """Whether completely pooled estimates differ between groups, as they do with predictors of groups."""
+    return bool(values.max() - values.min() > 1e-9 * max(abs(values.max()), abs(values.min())))
+
+
 def _complete(rows: pd.DataFrame, points: pd.DataFrame) -> list[Any]:
     """The completely pooled estimate as a line with its name above the rows, on the side that has room."""
     values = rows["complete_pooling"].dropna()
-    if values.empty:
+    if values.empty or _differ(values):
         return []
     at, top = float(values.iloc[0]), len(rows) + 0.85
     right = at > points["x"].mean()
@@ -110,12 +118,13 @@ def _complete(rows: pd.DataFrame, points: pd.DataFrame) -> list[Any]:
     ]
 
 
-def plot_shrinkage(table: pd.DataFrame, unit: str = "") -> Any:
-    """Raw, unpooled and partially pooled estimate of each group, and the completely pooled one as a line.
+def plot_shrinkage(table: pd.DataFrame, unit: str = "", what: str = "estimate") -> Any:
+    """Raw, unpooled and partially pooled estimate of each group, and the completely pooled one as a line
+    (or a mark in each row, where predictors make it differ between groups); ``what`` names the axis.
 
     Columns: group, raw, raw_se, complete_pooling, no_pooling, partial_pooling, q05, q25, q75, q95.
     """
-    estimates = [*_ESTIMATES, "raw_se", "complete_pooling", "q05", "q25", "q75", "q95"]
+    estimates = [*_ESTIMATES, "raw_se", "q05", "q25", "q75", "q95"]
     table = _numbers(table, estimates)
     table["order"] = table["raw"].fillna(table["partial_pooling"]).fillna(table["no_pooling"])
     rows, labels, note = _rows(table, "order")
@@ -129,16 +138,17 @@ def plot_shrinkage(table: pd.DataFrame, unit: str = "") -> Any:
         + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.5, fill="white", stroke=0.5)
         + scale_color_manual(values=[e[1] for e in shown])
         + scale_shape_manual(values=[e[2] for e in shown])
-        + labs(x=with_unit("estimate", unit), y="", caption=note)
+        + labs(x=with_unit(what, unit), y="", caption=note)
         + _layout(labels, note, above=0.5)
     )
 
 
-def plot_ppc(table: pd.DataFrame, unit: str = "") -> Any:
-    """Observed outcome of each group against the middle 50 % and 90 % of its replications.
+def plot_ppc(table: pd.DataFrame, unit: str = "", what: str = "outcome") -> Any:
+    """Observed outcome of each group (or mean, share, rate: ``what``) against the middle 50 % and 90 % of replications.
 
     Columns: group, observed, q05, q25, q50, q75, q95.
     """
+    axis = what if what == "outcome" else f"{what} of the group"
     table = _numbers(table, ["observed", "q05", "q25", "q50", "q75", "q95"])
     rows, labels, note = _rows(table, "observed")
     names = ["observed", "replicated: median, 50 % and 90 % intervals"]
@@ -155,6 +165,6 @@ def plot_ppc(table: pd.DataFrame, unit: str = "") -> Any:
         + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.8, fill="white", stroke=0.5)
         + scale_color_manual(values=[PALETTE["ink"], PALETTE["partial"]])
         + scale_shape_manual(values=["D", "o"])
-        + labs(x=with_unit("outcome", unit), y="", caption=note)
+        + labs(x=with_unit(axis, unit), y="", caption=note)
         + _layout(labels, note)
     )

@@ -41,9 +41,10 @@ def with_unit(title: str, unit: str) -> str:
 
 
 def greek(name: str) -> str:
-    """A parameter's name with its leading Greek word as a letter: ``theta[A]`` -> ``θ[A]``."""
+    """A name with its leading Greek word as a letter: ``theta[A]`` -> ``θ[A]``, ``tau_unit`` -> ``τ_unit``."""
     head, bracket, rest = name.partition("[")
-    return GREEK.get(head, head) + bracket + rest
+    word, under, below = head.partition("_")
+    return GREEK.get(word, word) + under + below + bracket + rest
 
 
 def _signed(values: Iterable[float]) -> list[str]:

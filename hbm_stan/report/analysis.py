@@ -205,10 +205,11 @@ def _waived(file: Path, value: Any) -> tuple[str, ...]:
 
 
 def _one_of_each(family: Family, variants: Sequence[str]) -> tuple[str, ...]:
-    """The first variant of each pooling: parameterisations of one model are not rivals."""
-    first: dict[str, str] = {}
+    """The first variant of each model: parameterisations of one model are not rivals."""
+    first: dict[object, str] = {}
     for name in variants:
-        first.setdefault(family.variant(name).pooling, name)
+        variant = family.variant(name)
+        first.setdefault((variant.pooling, variant.math), name)
     return tuple(first.values())
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from hbm_stan.diagnose import parameters
 from hbm_stan.predict import NewGroup, raw_spread
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
+from hbm_stan.report.terms import INTERCEPT, in_term, term_of, term_words, unit_of_term, varying
 from hbm_stan.scores import few_observations, plain
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from hbm_stan.fit import Fit
     from hbm_stan.report.analysis import Analysis
     from hbm_stan.report.found import Findings
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 NEAR_ZERO = 0.1
 # ... and is mentioned where it has at least this probability.
 MENTIONED = 0.05
-# Of many terms the answer names so many; the tables have them all.
-_SENTENCES = 3
+# An outcome with a mean of so many of its sds is not asked on which side of zero it is (ours).
+FAR_FROM_ZERO = 3.0
+# Up to so many terms have a sentence each; more are listed in one, and so many of them.
+_SENTENCES, _LISTED = 3, 8
 
 
 def answer(analysis: Analysis, found: Findings) -> list[str]:
@@ -44,9 +46,10 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         )
     else:
         said += _averages(main, summary, unit) or _population(main, summary)
+        said += _effects(main, summary)
     if pooling == "partial":
         said += _spreads(main, summary, unit)
-        said += [] if found.new_group is None else _new(main, found.new_group, unit)
+        said += [] if found.new_group is None else _new(main, found.new_group, summary, unit)
     if found.comparison is not None:
         warning = few_observations(found.comparison.n_observations)
         said += [s for s in found.comparison.verdict if s != warning]
@@ -57,10 +60,24 @@ def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}".strip()
 
 
-def _interval(row: pd.Series[float]) -> str:
-    # Both ends with the digits that the less certain one allows.
-    mcse = max(row["mcse_q05"], row["mcse_q95"])
-    return f"90 % interval {format_estimate(row['q05'], mcse)} to {format_estimate(row['q95'], mcse)}"
+def _numbers(row: pd.Series[float]) -> tuple[str, str, str]:
+    """Median and both ends of the interval with the digits that the least certain allows.
+
+    None of them is rounded to 0 and the median keeps two digits, as far as its own error allows.
+    """
+    mcse = max(row["mcse_q05"], row["mcse_q50"], row["mcse_q95"])
+    shown = []
+    for q, least in (("q50", 2), ("q05", 1), ("q95", 1)):
+        text = format_estimate(row[q], mcse)
+        digits = len(text.replace(".", "").lstrip("0\N{MINUS SIGN}"))
+        shown.append(format_estimate(row[q], row[f"mcse_{q}"]) if digits < least else text)
+    return shown[0], shown[1], shown[2]
+
+
+def _said(row: pd.Series[float], unit: str, posterior: bool = False) -> str:
+    """The median with its unit, and in brackets the interval."""
+    centre, low, high = _numbers(row)
+    return f"{_with_unit(centre, unit)} ({'posterior median; ' * posterior}90 % interval {low} to {high})"
 
 
 def quantity_unit(fit: Fit) -> str:
@@ -70,46 +87,79 @@ def quantity_unit(fit: Fit) -> str:
     return "" if other else fit.table.dataset.unit(family.outcome(fit.table))
 
 
-def _of_terms(fit: Fit, summary: pd.DataFrame, name: str) -> dict[str, str]:
+def ppc_quantity(fit: Fit) -> str:
+    """What is observed of a group: its outcome, or the mean, share or rate of its rows."""
+    if fit.family.discrete:
+        return "share"
+    if fit.family.size:
+        return "rate"
+    return "outcome" if fit.table.one_row_per_group else "mean"
+
+
+def _of_terms(summary: pd.DataFrame, name: str) -> dict[str, str]:
     """The rows of the summary that belong to a population parameter: term (empty for a single one) -> row."""
-    rows = [str(row) for row in summary.index if str(row).partition("[")[0] == name]
-    return {row.partition("[")[2].removesuffix("]"): row for row in rows[:_SENTENCES]}
+    return {term_of(str(row)): str(row) for row in summary.index if str(row).partition("[")[0] == name}
 
 
-def _subject(fit: Fit, term: str) -> str:
-    if not term:
-        return f"average {fit.family.group_meaning}" if fit.family.group_meaning != "value" else "average"
-    return "average intercept" if term == "intercept" else f"average coefficient of {term}"
+def _quantity(fit: Fit, term: str) -> str:
+    if term:
+        return term_words(term)
+    return "" if fit.family.group_meaning in {"value", "mean"} else fit.family.group_meaning
+
+
+def _listed(said: str, terms: dict[str, pd.Series[float]]) -> str:
+    """One sentence for many terms: each with its median and its interval."""
+    shown = [(term, *_numbers(row)) for term, row in list(terms.items())[:_LISTED]]
+    values = "; ".join(f"{term} {centre} ({low} to {high})" for term, centre, low, high in shown)
+    more = f"; and {len(terms) - len(shown)} more" if len(terms) > len(shown) else ""
+    return f"{said} (median and 90 % interval): {values}{more}."
 
 
 def _averages(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
+    rows = _of_terms(summary, "mu")
+    complete = fit.pooling == "complete"
+    if len(rows) > _SENTENCES:
+        what = "The coefficients that all groups are assumed to share"
+        what = what if complete else "The average coefficients over the population of groups"
+        return [_listed(what, {term: summary.loc[row] for term, row in rows.items()})]
     said = []
-    for term, row in _of_terms(fit, summary, "mu").items():
-        mu = summary.loc[row]
-        centre = _with_unit(format_estimate(mu["q50"], mu["mcse_q50"]), unit if not term else "")
-        if fit.pooling == "complete":
-            what = f"The {_subject(fit, term).removeprefix('average ')}" if term else "The value"
-            what += " that all groups are assumed to share"
-        else:
-            what = f"The {_subject(fit, term)} over the population of groups"
-        sentence = f"{what} is about {centre} (posterior median; {_interval(mu)})"
+    for term, row in rows.items():
+        what = f"The {' '.join(filter(None, ['average', _quantity(fit, term)]))} over the population of groups"
+        if complete:
+            what = f"The {_quantity(fit, term) or 'value'} that all groups are assumed to share"
+        sentence = f"{what} is about {_said(summary.loc[row], unit_of_term(term, unit), posterior=True)}"
         said.append(sentence + _above_zero(fit, row, term))
     return said
 
 
-def _population(fit: Fit, summary: pd.DataFrame) -> list[str]:
-    """Of a family without mu (a user's own): its first population parameters by their names."""
-    rows = [row for name in fit.family.population for row in _of_terms(fit, summary, name).values()]
+def _effects(fit: Fit, summary: pd.DataFrame) -> list[str]:
+    """Population parameters with a label of their own, such as the effects of predictors of groups."""
+    meanings = {row.name: row.meaning for row in fit.family.prior_rows}
+    usual = {"mu", fit.family.population_scale}
+    names = [n for n in fit.family.population if n in meanings and n not in usual]
+    rows = [(n, term, row) for n in names for term, row in _of_terms(summary, n).items() if term and "," not in term]
     return [
-        f"{row} is about {format_estimate(summary.loc[row, 'q50'], summary.loc[row, 'mcse_q50'])} "
-        f"(posterior median; {_interval(summary.loc[row])})."
-        for row in rows[:_SENTENCES]
+        f"The {in_term(meanings[n], term)} is about {_said(summary.loc[row], '', posterior=True)}"
+        + _above_zero(fit, row, term)
+        for n, term, row in rows[:_SENTENCES]
     ]
 
 
+def _population(fit: Fit, summary: pd.DataFrame) -> list[str]:
+    """Of a family without mu (a user's own): its first population parameters by their names."""
+    rows = [row for name in fit.family.population for row in _of_terms(summary, name).values()]
+    return [f"{row} is about {_said(summary.loc[row], '', posterior=True)}." for row in rows[:_SENTENCES]]
+
+
+def _zero_matters(fit: Fit, term: str) -> bool:
+    """Whether the side of zero says something: not of rates, of an intercept, of outcomes that are far from zero."""
+    y = np.asarray(fit.y, dtype=float)
+    far = not term and abs(float(np.mean(y))) > FAR_FROM_ZERO * float(np.std(y)) > 0
+    return fit.family.signed and term != INTERCEPT and not far
+
+
 def _above_zero(fit: Fit, row: str, term: str) -> str:
-    """The probability that it is above zero, where zero means something: not for rates, nor for an intercept."""
-    if not fit.family.signed or term == "intercept":
+    if not _zero_matters(fit, term):
         return "."
     names, draws = parameters(fit)
     positive = format_probability(float(np.mean(draws[names.index(row)] > 0)), fit.n_draws)
@@ -119,39 +169,48 @@ def _above_zero(fit: Fit, row: str, term: str) -> str:
 def _spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
     """How much groups differ; an interval of a scale never holds 0, so what is near 0 is said in words."""
     said = []
-    names, draws = parameters(fit)
-    raw = raw_spread(fit)
-    for term, row in _of_terms(fit, summary, fit.family.population_scale).items():
-        tau = summary.loc[row]
-        centre = _with_unit(format_estimate(tau["q50"], tau["mcse_q50"]), unit if not term else "")
-        subject = "Group values vary" if not term else f"The {'intercept' if term == 'intercept' else term} varies"
-        if term and term != "intercept":
-            subject = f"The coefficient of {term} varies"
-        sentence = f"{subject} around that average with a standard deviation {row} of about {centre}"
-        sentence += f" ({_interval(tau)})"
-        small = NEAR_ZERO * raw.get(term, np.nan)
-        near = float(np.mean(draws[names.index(row)] < small)) if np.isfinite(small) else 0.0
-        if near >= MENTIONED:
-            limit = _with_unit(significant(small, 2), unit if not term else "")
-            probability = format_probability(near, fit.n_draws)
-            sentence += f"; it is below {limit} with probability {probability}, so the groups may hardly differ at all"
-        said.append(sentence + ".")
+    name = fit.family.population_scale
+    rows = _of_terms(summary, name)
+    if len(rows) > _SENTENCES:
+        return [_listed("Standard deviations between groups", {term: summary.loc[row] for term, row in rows.items()})]
+    for term, row in rows.items():
+        quantity = _quantity(fit, term)
+        subject = f"The {quantity} varies" if quantity else "Group values vary"
+        deviation = "a standard deviation" + ("" if term else f" {name}")
+        around = "between groups" if term else "around that average"
+        sentence = f"{subject} {around} with {deviation} of about {_said(summary.loc[row], unit_of_term(term, unit))}"
+        said.append(sentence + _near_zero(fit, row, term, unit) + ".")
     return said
 
 
-def _new(fit: Fit, prediction: NewGroup, unit: str) -> list[str]:
+def _near_zero(fit: Fit, row: str, term: str, unit: str) -> str:
+    names, draws = parameters(fit)
+    small = NEAR_ZERO * raw_spread(fit).get(term, np.nan)
+    near = float(np.mean(draws[names.index(row)] < small)) if np.isfinite(small) else 0.0
+    if near < MENTIONED:
+        return ""
+    limit = _with_unit(significant(small, 2), unit_of_term(term, unit))
+    probability = format_probability(near, fit.n_draws)
+    return f"; it is below {limit} with probability {probability}, so the groups may hardly differ at all"
+
+
+def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str) -> list[str]:
+    """What a new group is expected to be; coefficients that all groups share were said before."""
+    table = prediction.quantities.rename_axis("name").reset_index()
+    found: list[dict[str, Any]] = [{str(k): v for k, v in q.items()} for q in table.to_dict("records")]
+    found = [q for q in found if not str(q["name"]).startswith("y_new")]
+    shared = [summary.loc[row].to_dict() for term, row in _of_terms(summary, "mu").items() if term]
+    rows = {term_of(str(q["name"])): pd.Series(q) for q in varying(found, shared)}
+    if len(rows) > _SENTENCES:
+        return [_listed("For a new group of the same kind", rows)]
     said = []
-    for name, row in prediction.quantities.iloc[:_SENTENCES].iterrows():
-        if str(name) == "y_new":
-            break
-        term = str(name).partition("[")[2].removesuffix("]")
-        centre = _with_unit(format_estimate(row["q50"], row["mcse_q50"]), unit if not term else "")
-        what = "For a new group of the same kind the predictive median"
-        what += f" of the {_subject(fit, term).removeprefix('average ')}" if term else ""
-        sentence = f"{what} is {centre} ({_interval(row)})"
-        if fit.family.signed and term != "intercept":
+    for term, row in rows.items():
+        quantity = _quantity(fit, term)
+        what = "For a new group of the same kind the predictive median" + (f" of the {quantity}" if quantity else "")
+        sentence = f"{what} is {_said(row, unit_of_term(term, unit))}"
+        if _zero_matters(fit, term):
             positive = format_probability(row["p_positive"], fit.n_draws)
-            sentence += f"; the probability that {'it' if term else 'its value'} is above zero is {positive}"
+            sentence += f"; the probability that {'it' if quantity else 'its value'} is above zero is {positive}"
         said.append(sentence + ".")
     return said
 

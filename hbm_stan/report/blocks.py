@@ -24,11 +24,12 @@ GREEK = (
 _LETTERS = {"μ": "mu", "τ": "tau", "θ": "theta", "σ": "sigma"}
 _WORDS = re.compile(r"(?<![\w'\"])(mu|tau|theta|sigma)(?![\w'\"])|([μτθσ])(?!\w)")
 _MINUS = re.compile(r"(?<![\w.,)\]'\"-])-(?=\d)")
-_NAME = re.compile(r"([A-Za-z]+)(?:_([A-Za-z0-9]+))?(\[.*\])?", re.DOTALL)
+_NAME = re.compile(r"([A-Za-z]+)(?:_([A-Za-z0-9_]+))?(\[.*\])?", re.DOTALL)
 
 _LINE_CELLS = 100  # letters of 9 pt beside each other on the page
 _NUMBER_CELLS = 8  # what a column of numbers needs of them
 _MANY_NUMBERS = 4
+_WHOLE_LINES = 14  # a table of up to so many lines is kept on one page
 
 STATUS_WORDS = {"pass": "passed", "warn": "warning", "fail": "failed"}
 
@@ -75,7 +76,7 @@ def parameter(name: str) -> Spans:
     found = _NAME.fullmatch(name)
     if found is None or not (found[1] in GREEK or len(found[1]) == 1):
         return [mono(name)]
-    below = f'_"{found[2]}"' if found[2] else ""
+    below = f'_"{found[2].replace("_", " ")}"' if found[2] else ""
     return [math(found[1] + below), *([found[3]] if found[3] else [])]
 
 
@@ -129,7 +130,15 @@ def table(caption: Sequence[Span], columns: Sequence[dict[str, Any]], rows: Sequ
         if head.get("number"):
             _pad(cells, index, len(columns))
     columns, narrow = _widths(list(columns), cells)
-    return {"kind": "table", "caption": list(caption), "columns": columns, "rows": cells, "narrow": narrow}
+    return {
+        "kind": "table", "caption": list(caption), "columns": columns, "rows": cells, "narrow": narrow,
+        "whole": sum(map(_lines, cells)) <= _WHOLE_LINES,
+    }  # fmt: skip
+
+
+def _lines(row: list[Spans]) -> int:
+    """About how many lines a row takes: the longest text of several columns has a third of the width."""
+    return max((-(-length(cell) // (_LINE_CELLS // 3)) for cell in row), default=1) if len(row) > 2 else 1
 
 
 def _widths(columns: list[dict[str, Any]], rows: list[list[Spans]]) -> tuple[list[dict[str, Any]], bool]:

@@ -8,12 +8,14 @@ from typing import Any
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import shorten
 from hbm_stan.report.blocks import (
+    GREEK,
     Block,
     Span,
     bullets,
     column,
     figure,
     heading,
+    mono,
     number,
     parameter,
     prose,
@@ -34,10 +36,11 @@ from hbm_stan.report.digits import (
 )
 
 _MOST_PARAMETERS = 60
-_MATRIX_CELLS = 16  # a label in the table of all variants; the parameter table has it in full
+_MATRIX_CELLS = 20  # a label in the table of all variants; the parameter table has it in full
 _RULES = {  # check -> words before the limit
     "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
     "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
+    "groups of one row": "at most ",
     "Pareto k": "below ", "predictive check": "p at least ",
 }  # fmt: skip
 
@@ -59,9 +62,9 @@ def _limit(name: str, value: float | None) -> str:
 def _where(verdict: dict[str, Any], room: int = 40) -> list[Span]:
     subject = verdict["subject"]
     name, bracket, label = subject.partition("[")
-    if bracket:
-        return parameter(f"{name}[{shorten(drawable(label.removesuffix(']')), room)}]")
-    return parameter(subject) if subject in {"mu", "tau"} else [shorten(subject, room)]
+    if name.partition("_")[0] in GREEK or (bracket and len(name) == 1):
+        return parameter(f"{name}[{shorten(drawable(label.removesuffix(']')), room)}]" if bracket else name)
+    return [mono(shorten(drawable(subject), room))] if bracket else [shorten(subject, room)]
 
 
 def verdict_table(caption: str, verdicts: list[dict[str, Any]]) -> Block:
@@ -156,7 +159,9 @@ def _figures(figures: Iterable[str]) -> list[Block]:
 def _parameters(results: dict[str, Any], titles: dict[str, str]) -> list[Block]:
     main = results["main_variant"]
     everything = results["fits"].get(main, {}).get("parameters", {})
-    names = list(everything)[:_MOST_PARAMETERS]
+    # The population first: what it derives, the programs have last.
+    first = [n for n in results["population"] if n in everything]
+    names = [*first, *(n for n in everything if n not in set(first))][:_MOST_PARAMETERS]
     if not names:
         return []
     cut = f" First {len(names)} of {format_count(len(everything))}." if len(names) < len(everything) else ""

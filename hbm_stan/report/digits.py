@@ -9,11 +9,12 @@ half a unit to five units of itself, never more.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"  # stands for "no number"
 MAX_DIGITS = 6  # significant digits: more are never shown, however small the error
+_GIVEN_DIGITS = 5  # of a number that was written, not computed
 _FREE_DIGITS = 3  # significant digits of a number whose error is not known
 
 
@@ -77,6 +78,16 @@ def format_data(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return DASH
     return f"{value:.10g}".replace("-", MINUS)
+
+
+def format_column(values: Sequence[float | None], like: Sequence[float | None] = ()) -> list[str]:
+    """Numbers of the data as given; computed ones with a thousandth of the range that they (or ``like``) span."""
+    shown = [format_data(v) for v in values]
+    if all(sum(c.isdigit() for c in text.lstrip(f"{MINUS}0.")) <= _GIVEN_DIGITS for text in shown):
+        return shown
+    known = [float(v) for v in (like or values) if v is not None and math.isfinite(v)]
+    span = (max(known) - min(known)) or max(map(abs, known))
+    return [fixed(v, min(max(3 - math.floor(math.log10(span or 1.0)), 0), 8)) for v in values]
 
 
 def format_count(value: float | None) -> str:

@@ -15,6 +15,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
 from hbm_stan.report.found import Findings
+from hbm_stan.report.terms import new_quantities, shared_terms, term_of, term_words, unit_of_term
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray
 
@@ -23,6 +24,8 @@ _RANK_BAND = 0.99  # of a bin's count where ranks are uniform
 _PRIOR_POINTS = 400
 # What a page has room for: terms of a regression, parameters of the population, rank histograms, new quantities.
 MOST_TERMS, _MOST_POPULATION, _MOST_RANKS, _MOST_NEW = 3, 8, 5, 3
+MOST_DISCRETE = 2
+ALIKE = 8.0  # intervals that differ by more are not drawn on one axis (ours)
 
 
 def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
@@ -43,14 +46,20 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             priors = pd.concat(
                 [prior_table(main.priors.get(p), p, population) for p in population["parameter"].unique()]
             )
-            drawn["population"] = lambda: plots.plot_population(population, priors, unit)
-        for k, (_, part) in enumerate(found.shrinkage.groupby("term", sort=False)):
-            if k < MOST_TERMS and not part["partial_pooling"].isna().all():
-                drawn[shrinkage_name(k)] = partial(plots.plot_shrinkage, part, unit)
+            mixed = any("[" in name for name in results["population"])
+            drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
+        shared = shared_terms(results["shrinkage"])
+        for k, (term, part) in enumerate(found.shrinkage.groupby("term", sort=False)):
+            if k < MOST_TERMS and term not in shared and not part["partial_pooling"].isna().all():
+                what = term_words(str(term)) if term else quantity_words(main)
+                drawn[shrinkage_name(k)] = partial(plots.plot_shrinkage, part, unit_of_term(str(term), unit), what)
         if found.ppc is not None:
-            drawn["ppc"] = partial(plots.plot_ppc, found.ppc.groups, unit if main.family.size else outcome_unit)
+            rates = main.family.size or main.family.discrete
+            drawn["ppc"] = partial(
+                plots.plot_ppc, found.ppc.groups, unit if rates else outcome_unit, results["ppc"]["quantity"]
+            )
         if found.new_group is not None:
-            drawn["new_group"] = partial(_new_group, found.new_group, unit)
+            drawn["new_group"] = partial(_new_group, found.new_group, results, same_scale(main))
         for k, own in enumerate(found.own):
             if own.curves is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
@@ -70,14 +79,35 @@ def shrinkage_name(k: int) -> str:
     return f"shrinkage_{k}" if k else "shrinkage"
 
 
-def _new_group(prediction: NewGroup, unit: str) -> Any:
-    """The figure of a new group: its quantities, and the new observation where it is on the same scale."""
+def same_scale(fit: Fit) -> bool:
+    """Whether an outcome lies on the scale of the group quantity."""
+    return fit.family.same_unit and not (fit.family.size or fit.family.discrete)
+
+
+def quantity_words(fit: Fit) -> str:
+    """What an axis calls the group quantity."""
+    return "estimate" if fit.family.group_meaning == "value" else fit.family.group_meaning
+
+
+def _new_group(prediction: NewGroup, results: dict[str, Any], same_scale: bool) -> Any:
+    """The figure of a new group: its quantities on one axis where they have one unit, else each on its own.
+
+    What takes two values at most (an outcome of 0 or 1) is left to the table.
+    """
     from hbm_stan import plots
 
-    names = [n for n in prediction.draws if len(prediction.draws) <= _MOST_NEW or not n.startswith("y_new")]
-    shown = {n: prediction.draws[n] for n in names[:_MOST_NEW]}
-    draws = pd.concat([pd.DataFrame({"name": n, "value": v}) for n, v in shown.items()])
-    return plots.plot_new_group(draws, prediction.quantities.reset_index(names="name"), unit)
+    unit, outcome_unit = results["data"]["quantity_unit"], results["data"]["unit"]
+    quantities = [q for q in new_quantities(results) if len(np.unique(prediction.draws[q["name"]])) > MOST_DISCRETE]
+    quantities = [q for q in quantities if not q["name"].startswith("y_new")][:_MOST_NEW] + [
+        q for q in quantities if q["name"].startswith("y_new")
+    ]
+    table = pd.DataFrame(quantities or results["new_group"]["quantities"][:1])
+    table["unit"] = [outcome_unit if n.startswith("y_new") else unit_of_term(term_of(n), unit) for n in table["name"]]
+    draws = pd.concat([pd.DataFrame({"name": n, "value": prediction.draws[n]}) for n in table["name"]])
+    widths = (table["q95"] - table["q05"]).astype(float)
+    alike = bool(widths.max() < ALIKE * widths.min())
+    one_axis = not any("[" in n for n in table["name"]) and same_scale and alike
+    return plots.plot_new_group(draws, table, unit if one_axis else "", shared=one_axis)
 
 
 def population_table(fit: Fit) -> pd.DataFrame:

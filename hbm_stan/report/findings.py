@@ -26,15 +26,13 @@ from hbm_stan.report.digits import (
     counted,
     fixed,
     format_count,
-    format_data,
     format_estimate,
     format_probability,
     significant,
 )  # fmt: skip
-from hbm_stan.report.figures import MOST_TERMS, shrinkage_name
-from hbm_stan.report.front import MU, SUMMARY_COLUMNS, summary_row, variant_title, with_unit
-
-_SHOWN_ROWS = 60
+from hbm_stan.report.front import SUMMARY_COLUMNS, caption_unit, meaning_of, summary_row, variant_title, with_unit
+from hbm_stan.report.shrinkage import shrinkage
+from hbm_stan.report.terms import new_quantities
 
 
 def withheld(results: dict[str, Any]) -> list[Block]:
@@ -50,76 +48,13 @@ def withheld(results: dict[str, Any]) -> list[Block]:
     ]
 
 
-def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """Pooled against raw estimates, group by group; a table and a figure for each term."""
-    rows = results["shrinkage"]
-    if not rows or all(r["partial_pooling"] is None for r in rows):
-        return []
-    raw = any(r["raw"] is not None for r in rows)
-    said = "Each group's raw estimate is drawn towards the population" if raw else "Estimates of each group"
-    intro: list[Span] = [said, *([" (", ref("shrinkage"), ")"] if "shrinkage" in figures else []), ". "]
-    if any(r["factor"] is not None for r in rows):
-        intro += [
-            "The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, "
-            "1 puts ", MU, " in its place.",
-        ]  # fmt: skip
-    blocks = [heading("Estimates of the groups"), prose(*intro)]
-    for k, term in enumerate(dict.fromkeys(r["term"] for r in rows)):
-        if k < MOST_TERMS:
-            own = [r for r in rows if r["term"] == term]
-            blocks += _shrinkage_figure(shrinkage_name(k), figures, term)
-            blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
-            main = variant_title(results, results["main_variant"])
-            blocks.append(_shrinkage_table(own, results["data"]["quantity_unit"] if not term else "", main, term))
-    return blocks
-
-
-def _shrinkage_figure(name: str, figures: Iterable[str], term: str) -> list[Block]:
-    caption = [
-        f"{_of_term(term)} of each group, raw and pooled. Thick bars hold 50 %, thin blue bars 90 % of the posterior; "
-        "grey bars are one standard error to each side of the raw estimate."
-    ]
-    alt = "For each group: raw estimate with its standard error, estimate without pooling, partially pooled estimate."
-    return figure(name, figures, caption, alt)
-
-
-def _of_term(term: str) -> str:
-    return "Estimates" if not term else "Intercept" if term == "intercept" else f"Coefficient of {term}"
-
-
-def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, term: str) -> Block:
-    known = [k for k in ("complete_pooling", "no_pooling", "partial_pooling") if any(r[k] is not None for r in rows)]
-    names = {"complete_pooling": "Complete", "no_pooling": "No", "partial_pooling": "Partial"}
-    heads = [column("Group", width="label"), number("Raw"), number("SE"), *(number(names[k]) for k in known)]
-    heads += [number("SD"), number("5 %"), number("95 %"), number("Factor")]
-    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} groups." if len(rows) > _SHOWN_ROWS else ""
-    about = f"{_of_term(term)} by pooling, posterior means; SD and quantiles are those of {main.lower()}"
-    return table([f"{with_unit(about, unit)}.{cut}"], heads, [_shrinkage_row(r, known) for r in rows[:_SHOWN_ROWS]])
-
-
-def _shrinkage_row(row: dict[str, Any], known: list[str]) -> list[Any]:
-    mcse = row["mcse_mean"]
-    tail = None if mcse is None else 2 * mcse  # quantiles at 5 % and 95 % have about twice the error of the mean
-    return [
-        str(row["group"]),
-        format_data(row["raw"]),
-        format_data(row["raw_se"]),
-        *(format_estimate(row[k], mcse) for k in known),
-        format_estimate(row["sd"], mcse),
-        format_estimate(row["q05"], tail),
-        format_estimate(row["q95"], tail),
-        fixed(row["factor"], 2),
-    ]
-
-
 def population(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """Posterior of the parameters that all groups share, beside their priors."""
     fitted = results["fits"][results["main_variant"]]["parameters"]
-    meanings = {p["name"]: p["meaning"] for p in results["priors"]}
-    rows = [summary_row(n, meanings.get(n, ""), fitted[n]) for n in results["population"] if n in fitted]
+    rows = [summary_row(n, meaning_of(results, n), fitted[n]) for n in results["population"] if n in fitted]
     if not rows:
         return []
-    unit = results["data"]["quantity_unit"]
+    unit = caption_unit(results, results["population"])
     about = f"{variant_title(results, results['main_variant'])}: parameters shared by the groups"
     caption = ["Posterior draws and prior density. The axes leave out the outermost 0.1 % of the draws at each end."]
     return [
@@ -138,17 +73,17 @@ def new_group(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     new = results["new_group"]
     if not new:
         return []
-    rows = [[*summary_row(q["name"], q["meaning"], q)[:-1], *_positive(new, q)] for q in new["quantities"]]
+    rows = [[*summary_row(q["name"], q["meaning"], q)[:-1], *_positive(new, q)] for q in new_quantities(results)]
     heads = [*SUMMARY_COLUMNS[:-1], *([number("P(> 0)")] if new["signed"] else [])]
     caption = [
         "A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."
     ]
     where: list[Span] = [" (", ref("new_group"), ")"] if "new_group" in figures else []
-    unit = results["data"]["quantity_unit"]
+    unit = caption_unit(results, [q["name"] for q in new_quantities(results)])
     made = f"Prediction for a new group, from {format_count(new['n_draws'])} draws"
     return [
         heading("A new group"),
-        prose(*sentence(new["note"]), " Its value and a new observation of it are predicted together", *where, "."),
+        prose(*sentence(new["note"]), " What it is and one new observation of it are predicted together", *where, "."),
         *figure(
             "new_group", figures, caption, "Quantile dotplots of the predicted value and observation of a new group."
         ),
@@ -166,7 +101,8 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not ppc:
         return []
     rows = [_statistic(s) for s in ppc["statistics"]]
-    caption = ["Observed outcome of each group and the middle 50 % and 90 % of its replications."]
+    what = ppc_words(results)
+    caption = [f"{capital(what)} of each group as observed, and the middle 50 % and 90 % of its replications."]
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
     asked = "Data replicated from the fitted model should look like the data that were observed"
     p = (
@@ -176,9 +112,14 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     return [
         heading("Posterior predictive check"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or "")),
-        *figure("ppc", figures, caption, "Observed outcomes against intervals of replicated outcomes, by group."),
+        *figure("ppc", figures, caption, f"Observed {what} against intervals of the replicated, by group."),
         table(["Statistics of the observed and the replicated data."], _STATISTIC_HEADS, rows),
     ]
+
+
+def ppc_words(results: dict[str, Any]) -> str:
+    """What the predictive check shows of a group: its only outcome, or the mean (share, rate) of its rows."""
+    return str(results["ppc"].get("quantity", "outcome"))
 
 
 _STATISTIC_HEADS = [

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hbm_stan.compare import Comparison, check_pareto_k, compare, has_log_lik
+from hbm_stan.compare import Comparison, compare
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.fit import Fit
+from hbm_stan.leave_one_out import check_pareto_k, has_log_lik
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
 from hbm_stan.replicate import PredictiveCheck, check_priors, predictive_check, prior_check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.report.blocks import (
@@ -18,8 +19,9 @@ from hbm_stan.report.blocks import (
     table,
 )
 from hbm_stan.report.digits import counted, format_mcse, format_summary
+from hbm_stan.report.terms import INTERCEPT, in_term, new_quantities, term_of, unit_of_terms
 
-_MOST_SCALARS, _MOST_NEW = 8, 3
+_MOST_SCALARS, _MOST_NEW = 8, 4
 MU = math("mu")
 
 
@@ -71,16 +73,25 @@ def _new_notices(results: dict[str, Any]) -> list[str]:
     return [n for n in results["notices"] if not any(hint in n for hint in said)]
 
 
-def _meanings(results: dict[str, Any]) -> dict[str, str]:
-    return {p["name"]: p["meaning"] for p in results["priors"]}
+def meaning_of(results: dict[str, Any], name: str) -> str:
+    """What a population parameter means: in words of its own, of its prior, or of the prior of all its elements."""
+    own = results["model"].get("meanings", {})
+    given = {p["name"]: p["meaning"] for p in results["priors"]}
+    base, term = name.partition("[")[0], term_of(name)
+    general = str(given.get(base, own.get(base, "")))
+    return str(own.get(name) or given.get(name) or (in_term(general, term) if general and term else general))
+
+
+def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
+    """The unit that a table of these population parameters or new quantities names in its caption."""
+    return unit_of_terms(results["data"]["quantity_unit"], any(term_of(n) not in {"", INTERCEPT} for n in names))
 
 
 def _headline_rows(results: dict[str, Any]) -> list[list[Any]]:
-    meanings = _meanings(results)
     fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
     named = [n for n in results["population"] if n in fitted][:_MOST_SCALARS]
-    scalars = [(n, meanings.get(n, ""), fitted[n]) for n in named]
-    new = (results["new_group"] or {}).get("quantities", [])[-_MOST_NEW:]
+    scalars = [(n, meaning_of(results, n), fitted[n]) for n in named]
+    new = new_quantities(results)[:_MOST_NEW]
     return [summary_row(n, m, p) for n, m, p in [*scalars, *((q["name"], q["meaning"], q) for q in new)]]
 
 
@@ -111,7 +122,8 @@ def _headline(results: dict[str, Any]) -> list[Block]:
         return []
     about = f"{variant_title(results, results['main_variant'])}: posterior means, standard deviations and quantiles"
     caption = [
-        with_unit(about, results["data"]["quantity_unit"]) + ". MCSE is the Monte Carlo standard error of the mean."
+        with_unit(about, caption_unit(results, results["population"]))
+        + ". MCSE is the Monte Carlo standard error of the mean."
     ]
     return [table(caption, SUMMARY_COLUMNS, rows)]
 
@@ -122,7 +134,16 @@ def _meta(results: dict[str, Any]) -> list[str]:
     return [
         f"{data['title'] or data['name']}: {counted(data['n_rows'], 'row')} in {counted(data['n_groups'], 'group')}",
         f"{engine['name']} {engine['version']}, {chains} of {settings['draws']} draws, seed {settings['seed']}",
+        *_parameterisation(results),
     ]
+
+
+def _parameterisation(results: dict[str, Any]) -> list[str]:
+    """The form in which the main variant was sampled; the section on the model says why."""
+    main = next((v for v in results["model"]["variants"] if v["name"] == results["main_variant"]), None)
+    if main is None or main["pooling"] != "partial" or not main["parameterisation"]:
+        return []
+    return [f"Parameterisation: {main['parameterisation'].replace(': ', '; ')}"]
 
 
 def page(results: dict[str, Any]) -> dict[str, Any]:

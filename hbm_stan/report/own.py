@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from hbm_stan.report.blocks import Block, column, figure, heading, number, prose, sentence, table
+from hbm_stan.report.blocks import Block, capital, column, figure, heading, number, prose, ref, sentence, table
 from hbm_stan.report.digits import DASH, fixed, format_data
 
 
@@ -13,9 +14,12 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """The sections that only this family has."""
     blocks: list[Block] = []
     for k, finding in enumerate(results["findings"]):
-        blocks += [heading(finding["title"]), *(prose(*sentence(s)) for s in finding["sentences"])]
+        said = [sentence(s) for s in finding["sentences"]]
+        if f"own_{k}" in figures and said:
+            said[0] = [*said[0], " See ", ref(f"own_{k}"), "."]
+        blocks += [heading(finding["title"]), *(prose(*s) for s in said)]
         if f"own_{k}" in figures:
-            caption = "Curves: posterior median with its 50 % and 80 % bands; points: the data."
+            caption = f"{finding['title']}. Lines: posterior median with its 50 % and 80 % bands; points: the data."
             if any(p["kind"] == "truth" for p in finding["points"] or []):
                 caption += " Dashed: the true curves."
             blocks += figure(f"own_{k}", figures, [caption], f"{finding['title']}: small multiples by group.")
@@ -28,9 +32,15 @@ def _own_table(finding: dict[str, Any]) -> Block:
     rows, digits = finding["table"], finding["digits"]
     names = list(rows[0])
     numeric = {n: any(isinstance(r[n], int | float) for r in rows) for n in names}
-    heads = [number(n) if numeric[n] else column(n, width="label") for n in names]
+    heads = [number(_head(n)) if numeric[n] else column(_head(n), width="label") for n in names]
     cells = [[_own_cell(row[n], digits.get(n)) for n in names] for row in rows]
     return table([finding["caption"] or finding["title"] + "."], heads, cells)
+
+
+def _head(name: str) -> str:
+    """The head of a column: a quantile in per cent, else its name with a capital."""
+    quantile = re.fullmatch(r"q(\d\d)", name)
+    return f"{int(quantile[1])} %" if quantile else re.sub(r"^S[de]\b", lambda m: m[0].upper(), capital(name))
 
 
 def _own_cell(value: Any, digits: int | None) -> str:

@@ -20,8 +20,9 @@ from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
 from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
-from hbm_stan.report.answer import answer, notices, quantity_unit
+from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
 from hbm_stan.report.found import Findings
+from hbm_stan.report.terms import INTERCEPT, in_term, term_of, term_words
 from hbm_stan.verdicts import Verdict, worst
 
 SCHEMA = 2
@@ -72,13 +73,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "new_group": _new_group(found.new_group, main),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage),
-        "ppc": None
-        if found.ppc is None
-        else {
-            "statistics": found.ppc.statistics.to_dict("records"),
-            "groups": found.ppc.groups.to_dict("records"),
-            "note": found.ppc.note,
-        },
+        "ppc": _ppc(found, main),
         "prior_check": found.prior_check.to_dict("records"),
         "parameterisation": None if analysis.choice is None else asdict(analysis.choice),
         "findings": [_finding(f) for f in found.own],
@@ -178,6 +173,17 @@ def _within_sd(fit: Fit) -> Any:
     return np.where(sizes > 1, sd, np.nan)
 
 
+def _ppc(found: Findings, main: Fit) -> dict[str, Any] | None:
+    if found.ppc is None:
+        return None
+    return {
+        "statistics": found.ppc.statistics.to_dict("records"),
+        "groups": found.ppc.groups.to_dict("records"),
+        "note": found.ppc.note,
+        "quantity": ppc_quantity(main),
+    }
+
+
 def _finding(finding: Finding) -> dict[str, Any]:
     """A family's own section, as plain values."""
     frames = {name: getattr(finding, name) for name in ("table", "curves", "points")}
@@ -194,23 +200,37 @@ def _model(analysis: Analysis) -> dict[str, Any]:
         "title": family.title,
         "citation": family.citation,
         "likelihood": list(family.likelihood),
+        "quantity": family.group_meaning,
+        "meanings": _meanings(analysis),
         "variants": [{k: v[k] for k in keys} for v in variants],
     }
+
+
+def _meanings(analysis: Analysis) -> dict[str, str]:
+    """What mu and tau mean where partial pooling derives them from others, so that no prior of theirs says it."""
+    family = analysis.family
+    partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
+    given = {name.partition("[")[0] for variant in partial for name in variant.priors}
+    what = family.group_meaning
+    derived = {"mu": f"mean {what} in the population", family.population_scale: f"sd of the {what} between groups"}
+    return {name: text for name, text in derived.items() if partial and name not in given}
 
 
 def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
     rows = []
     by_name = {row.name: row for row in analysis.family.prior_rows}
     for name, prior in fit.priors.items():
-        base, _, term = name.partition("[")
+        base = name.partition("[")[0]
         row = by_name[base]
         used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
         if used:
-            meaning = f"{row.meaning}: {term.removesuffix(']')}" if term else row.meaning
+            term = term_of(name)
+            meaning = in_term(row.meaning, term) if term else row.meaning
             reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
+            unit = fit.table.dataset.unit(row.role) if term in {"", INTERCEPT} else ""
             rows.append({
                 "name": name, "distribution": prior.distribution, "arguments": list(prior.arguments),
-                "text": prior.text, "meaning": meaning, "unit": "" if term else fit.table.dataset.unit(row.role),
+                "text": prior.text, "meaning": meaning, "unit": unit,
                 "reason": reason, "default": prior.default, "variants": used,
             })  # fmt: skip
     return rows
@@ -232,6 +252,9 @@ def _new_group(prediction: NewGroup | None, fit: Fit) -> dict[str, Any] | None:
     if prediction is None:
         return None
     rows = [{"name": str(name), **row} for name, row in prediction.quantities.to_dict("index").items()]
+    for row in rows:
+        if term := term_of(row["name"]):
+            row["meaning"] = f"{term_words(term)} of a new group"
     return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.signed}
 
 

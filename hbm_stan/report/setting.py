@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hbm_stan.plots.labels import cells
@@ -20,14 +21,14 @@ from hbm_stan.report.blocks import (
     table,
 )  # fmt: skip
 from hbm_stan.report.diagnostics import hints, verdict_table
-from hbm_stan.report.digits import DASH, counted, format_count, format_data, significant
-from hbm_stan.report.front import variant_title
+from hbm_stan.report.digits import DASH, counted, format_column, format_count, format_data, significant
+from hbm_stan.report.front import variant_title, with_unit
 
 _SHOWN_ROWS = 60
 # All arguments of these but the degrees of freedom are in the unit of the parameter.
 _IN_UNITS = {"normal", "half_normal", "half_cauchy", "half_student_t", "uniform"}
 _FOLD_ROWS = 15  # longer tables of narrow columns stand two beside each other
-_FOLD_CELLS = 22
+_FOLD_CELLS, _FOLD_COLUMNS = 22, 4
 
 
 def data(results: dict[str, Any]) -> list[Block]:
@@ -69,7 +70,7 @@ def _rows(d: dict[str, Any]) -> list[Block]:
 
 def _head(d: dict[str, Any], name: str, isnumber: bool, first: bool) -> dict[str, Any]:
     unit = next((c["unit"] for c in d["columns"] if c["column"] == name), "")
-    text = f"{name} ({unit})" if unit else name
+    text = f"{name} ({unit})" if unit and unit.lower() != name.lower() else name
     return number(text) if isnumber else column(text, width="label" if first else "auto")
 
 
@@ -79,13 +80,14 @@ def _groups(d: dict[str, Any]) -> list[Block]:
     if not rows:
         return []
     spread = any(row["sd"] is not None for row in rows)
-    unit = f" ({d['quantity_unit']})" if d["quantity_unit"] else ""
-    heads = [column("Group", width="label"), number("Rows"), number("Mean" + unit)]
+    heads = [column("Group", width="label"), number("Rows"), number("Mean")]
     heads += [number("SD")] if spread else []
-    names = ["rows", "mean", "sd"] if spread else ["rows", "mean"]
-    shown = [[str(row["group"]), *(DASH if row[n] is None else format_data(row[n]) for n in names)] for row in rows]
+    means = [row["mean"] for row in rows]
+    columns = [[format_count(row["rows"]) for row in rows], format_column(means)]
+    columns += [format_column([row["sd"] for row in rows], means)] if spread else []
+    shown = [[str(row["group"]), *cells] for row, *cells in zip(rows, *columns, strict=True)]
     more = f": first {len(rows)} of {format_count(d['n_groups'])} groups" if d["n_groups"] > len(rows) else ", by group"
-    return [_folded(f"The data{more}.", heads, shown)]
+    return [_folded(f"{with_unit(f'The data{more}', d['quantity_unit'])}.", heads, shown)]
 
 
 def _cell(value: Any) -> str:
@@ -95,7 +97,7 @@ def _cell(value: Any) -> str:
 def _folded(caption: str, heads: list[dict[str, Any]], rows: list[list[str]]) -> Block:
     """Long tables of short labels in two halves beside each other."""
     widest = max(cells(row[0]) for row in rows)
-    if len(rows) <= _FOLD_ROWS or widest > _FOLD_CELLS or len(heads) > 3:
+    if len(rows) <= _FOLD_ROWS or widest > _FOLD_CELLS or len(heads) > _FOLD_COLUMNS:
         return table([caption], heads, rows)
     half = -(-len(rows) // 2)
     right = [*rows[half:], *([[""] * len(heads)] * (2 * half - len(rows)))]
@@ -124,7 +126,14 @@ def model(results: dict[str, Any]) -> list[Block]:
     heads = [column("Variant", width="2fr"), column("Groups", width="3fr"), column("What it assumes", width="4fr")]
     return [
         heading("Model"),
-        prose(" ".join(filter(None, [f"{m['title']}.", m["citation"], "All variants share the likelihood" * shared]))),
+        prose(
+            " ".join(
+                filter(
+                    None,
+                    [f"{m['title']}.", m["citation"], "The likelihood, where the table below has no other:" * shared],
+                )
+            )
+        ),
         *([equations(m["likelihood"])] if shared else []),
         table(
             [
@@ -180,5 +189,5 @@ def _priors(results: dict[str, Any]) -> list[Block]:
 
 
 def _sentence(text: str) -> str:
-    text = text.strip().rstrip(".")
+    text = re.sub(r"^sd\b", "SD", text.strip().rstrip("."))
     return text[:1].upper() + text[1:] + "." if text else ""

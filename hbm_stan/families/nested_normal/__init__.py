@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 from scipy.stats import norm
 
 from hbm_stan.errors import DataError
+from hbm_stan.families.left_out import nested_rows
+from hbm_stan.families.nested_normal.exact import exact_loo
 from hbm_stan.families.nested_normal.findings import findings
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
@@ -23,7 +24,7 @@ from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
 _SCALES = ("tau", "tau_unit", "sigma")
-_PRIOR_DRAWS, _SEED = 20_000, 20261121  # for the only integral without a closed form, and for units drawn afterwards
+_SEED = 20261121  # for units drawn afterwards
 _ROUNDING = 1e-12  # an sd below this share of the largest value is rounding error
 
 
@@ -219,13 +220,17 @@ def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     return raw, np.sqrt(ss / np.where(count > 1, (count - 1) * count, np.nan))
 
 
+def _loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    """log p(y_n | the other rows of its group, scales), (S, N); without pooling the scales are those of the group."""
+    mu, tau = (np.asarray(draws.get(k, data["prior_theta"][i])).reshape(-1, 1) for i, k in enumerate(("mu", "tau")))
+    y, unit, group = (np.asarray(data[k]) for k in ("y", "unit_idx", "unit_group"))
+    return nested_rows(y, unit - 1, group - 1, mu, tau, *_scales(draws, data))
+
+
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    """Without pooling and with one row a group, leaving it out leaves its prior: a mean over draws of the scales."""
-    if variant != "no_pooling" or data["N"] > data["J"]:
+    if variant != "no_pooling":
         return None
-    rng, (location, spread) = np.random.default_rng(_SEED), data["prior_theta"]
-    sd = np.sqrt(spread**2 + sum(_prior(k, data).draw(rng, _PRIOR_DRAWS) ** 2 for k in ("tau_unit", "sigma")))
-    return np.array([logsumexp(norm.logpdf(y, location, sd)) - math.log(_PRIOR_DRAWS) for y in data["y"]])
+    return exact_loo(data, {k: (_prior(k, data), data[f"prior_{k}"][0]) for k in ("tau_unit", "sigma")}, _marginal)
 
 
 _POPULATION = ("mu", "tau", "tau_unit", "sigma")
@@ -282,7 +287,7 @@ FAMILY = Family(
     },
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
     new_group=_new_group, simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik, new_row=_new_row,
-    raw=_raw, exact_loo=_exact_loo, findings=findings,
+    raw=_raw, exact_loo=_exact_loo, loo_log_lik=_loo_log_lik, findings=findings,
     shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
     draw_groups=lambda rng, draws, data: _given_rows(
         draws, data, draws["mu"][:, None], draws["tau"][:, None], rng.normal(size=(len(draws["mu"]), data["J"]))

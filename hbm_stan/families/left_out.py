@@ -1,0 +1,169 @@
+"""The density of a row given the other rows of its group, where all that is normal is integrated out.
+
+With p(y | population) = p(y_n | the others, population) p(the others | population), leave-one-out weighs draws of the
+population by 1 / p(y_n | the others, population): no row is decisive for it as it is for its group's own parameters.
+Rasmussen & Williams (2006), section 5.4.2; Vehtari et al. (2016), Journal of Machine Learning Research 17(103).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import log_expit, logsumexp
+from scipy.stats import norm
+
+from hbm_stan.model import Draws, StanData
+from hbm_stan.priors import Prior
+from hbm_stan.table import FloatArray
+
+_CHUNK = 250  # rows at a time
+_RANK = 1e-12  # a share of the largest eigenvalue that is rounding error
+_COARSE = np.arange(-150, 60, 0.5)  # log(sd) - log(scale of its prior): where the mass may be
+_TAIL, _CLOSE, _HALVINGS = 50.0, 1e-7, 8  # exp(-50) of the peak is left out; the steps are halved until it is close
+
+
+def nested_rows(
+    y: FloatArray, unit: npt.NDArray[Any], group: npt.NDArray[Any], location: Any, tau: Any, tau_unit: Any, sigma: Any
+) -> FloatArray:
+    """log p(y_n | the other rows of its group), (S, N), of rows in units (``unit``) in groups (``group`` of each unit).
+
+    Location and sd of groups have shape (S, 1) or (S, J), sds of units and of rows (S, 1) or (S, M). Groups that are
+    not nested are units whose group has sd 0.
+    """
+    n = np.bincount(unit).astype(float)
+    mean, alone = np.bincount(unit, weights=y) / n, np.bincount(group)[group] == 1
+    member = (group[:, None] == np.arange(group.max() + 1)).astype(float)
+    location, tau = (a[:, group] if a.shape[1] > 1 else a for a in (location, tau))
+    v = tau_unit**2 + sigma**2 / n
+    from_location = mean - location
+    # The group given its other units, then the unit before its own rows are seen; means about the location.
+    total, precision = (np.where(alone, 0.0, (a @ member)[:, group] - a) for a in (from_location / v, 1 / v))
+    above = tau**2 / (1 + tau**2 * np.maximum(precision, 0))
+    unit_mean, unit_var = above * total, above + tau_unit**2
+    found = np.empty((len(v), len(y)))
+    for rows in np.array_split(np.arange(len(y)), 1 + len(y) // _CHUNK):
+        u = unit[rows]
+        others, variance, at = n[u] - 1, unit_var[:, u], unit_mean[:, u]
+        sd2 = (sigma[:, u] if sigma.shape[1] > 1 else sigma) ** 2
+        seen = from_location[:, u] - (y[rows] - mean[u]) / np.maximum(others, 1)
+        weight = others * variance / (others * variance + sd2)
+        centre = at + weight * (seen - at) + (location[:, u] if location.shape[1] > 1 else location)
+        found[:, rows] = norm.logpdf(y[rows], centre, np.sqrt(variance * sd2 / (others * variance + sd2) + sd2))
+    return found
+
+
+def grouped_rows(draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    """log p(y_n | the other rows of its group, population), (S, N); sds of groups, where they vary, are given."""
+    y, unit, mu, tau = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1, draws["mu"], draws["tau"]
+    sd = draws["sigma_group"] if "sigma_group" in draws else draws["sigma"][:, None]
+    return nested_rows(y, unit, np.arange(data["J"]), mu[:, None], 0 * tau[:, None], tau[:, None], sd)
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """Sets of rows: their number, residual sum of squares, and for each direction of the terms what it holds.
+
+    With coefficients of prior sd 1 the covariance of the rows is sd^2 + ``along`` in each of K directions, in which
+    their squares are ``square``, and sd^2 in the others, in which they are ``rss``.
+    """
+
+    n: FloatArray
+    rss: FloatArray
+    along: FloatArray
+    square: FloatArray
+
+    def take(self, rows: npt.NDArray[np.int64]) -> _Sets:
+        return _Sets(self.n[rows], self.rss[rows], self.along[rows], self.square[rows])
+
+    def log_density(self, log_sd: FloatArray) -> FloatArray:
+        """log p(rows | sd), (sets, sds)."""
+        var = np.exp(2 * log_sd)
+        found = -self.n[:, None] * (log_sd + 0.5 * math.log(2 * math.pi)) - 0.5 * self.rss[:, None] / var
+        for along, square in zip(self.along.T, self.square.T, strict=True):
+            found -= 0.5 * (np.log1p(along[:, None] / var) + square[:, None] / (var + along[:, None]))
+        return np.asarray(found)
+
+
+def _without_each(x: FloatArray, r: FloatArray) -> _Sets:
+    """A group's rows without the first, without the second ..., and all; r = y - x E(coefficients), x in prior sds.
+
+    A row that is left out takes e^2 / (1 - h) from the residual sum of squares, e its residual and h its leverage:
+    Belsley, Kuh & Welsch (1980), Regression Diagnostics, section 2.1.
+    """
+    u, s, _ = np.linalg.svd(x, full_matrices=False)
+    kept = s > math.sqrt(_RANK) * s[0]
+    u, s = u[:, kept], s[kept]
+    a = u.T @ r
+    e, left = r - u @ a, 1 - np.sum(u**2, axis=1)
+    rss = float(e @ e)
+    taken = np.where(left > _RANK, e**2 / np.maximum(left, _RANK), 0.0)
+    scaled = u * s
+    along, q = np.linalg.eigh(np.diag(s**2) - scaled[:, :, None] * scaled[:, None, :])
+    c = np.einsum("nkm,nk->nm", q, s * a - scaled * r[:, None])
+    known = along > _RANK * s[0] ** 2
+    square = np.where(known, c**2 / np.where(known, along, 1.0), 0.0)
+    pad = ((0, 0), (0, x.shape[1] - len(s)))
+    n = np.append(np.full(len(r), len(r) - 1.0), len(r))
+    return _Sets(
+        n,
+        np.append(np.maximum(rss - taken, 0), rss),
+        np.pad(np.vstack([np.where(known, along, 0.0), s**2]), pad),
+        np.pad(np.vstack([square, a**2]), pad),
+    )
+
+
+def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
+    """log of the integral of p(rows | sd) over the prior of the sd, by the trapezoidal rule in log(sd).
+
+    Integrands are smooth and vanish at both ends, so that the rule converges faster than any power of the step
+    (Trefethen & Weideman 2014, SIAM Review 56:385). A uniform prior ends: logit(sd / scale) stands for log(sd) there.
+    """
+
+    def integrand(v: FloatArray) -> FloatArray:
+        uniform = prior.distribution == "uniform"
+        log_sd = math.log(scale) + (log_expit(v) if uniform else v)
+        jacobian = log_sd + log_expit(-v) if uniform else log_sd
+        with np.errstate(over="ignore"):
+            density = -math.log(scale) if uniform else prior.log_density(np.exp(log_sd))
+            return sets.log_density(log_sd) + density + jacobian
+
+    rough = integrand(_COARSE)
+    inside = np.flatnonzero((rough > rough.max(axis=1, keepdims=True) - _TAIL).any(axis=0))
+    low, high = _COARSE[max(inside[0] - 1, 0)], _COARSE[min(inside[-1] + 1, len(_COARSE) - 1)]
+    steps = 2 * math.ceil((high - low) * math.sqrt(2 * sets.n.max() + 1) / 2)
+    for _ in range(_HALVINGS):
+        values, step = integrand(np.linspace(low, high, steps + 1)), (high - low) / steps
+        found = np.asarray(logsumexp(values, axis=1)) + math.log(step)
+        coarser = np.asarray(logsumexp(values[:, ::2], axis=1)) + math.log(2 * step)
+        if np.max(np.abs(found - coarser)) < _CLOSE:
+            break
+        steps *= 2
+    return found
+
+
+def exact_rows(
+    x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray, sd: Prior, scale: float
+) -> FloatArray:
+    """log p(y_n | the other rows of its group), (N,), exactly, where each group has its own coefficients and sd.
+
+    ``coefficients`` are location and scale of the normal priors, (K, 2); ``scale`` is that of the prior of the sd.
+    """
+    z, r = x * coefficients[:, 1], y - x @ coefficients[:, 0]
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    each = [_without_each(z[own], r[own]) for own in members]
+    fields = ([getattr(sets, name) for sets in each] for name in ("n", "rss", "along", "square"))
+    sets = _Sets(*(np.concatenate(values) for values in fields))
+    evidence, by_size = np.empty(len(sets.n)), np.argsort(sets.n, kind="stable")
+    for part in np.array_split(by_size, 1 + len(by_size) // _CHUNK):
+        evidence[part] = _log_evidence(sets.take(part), sd, scale)
+    found, start = np.empty(len(y)), 0
+    for own in members:
+        whole = start + len(own)
+        found[own] = evidence[whole] - evidence[start:whole]
+        start = whole + 1
+    return found

@@ -1,0 +1,101 @@
+"""The section on the groups: raw, unpooled and pooled estimates, a figure and a table for each term that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hbm_stan.report.blocks import Block, Span, bullets, capital, column, figure, heading, number, prose, ref, table
+from hbm_stan.report.digits import fixed, format_column, format_count, format_estimate
+from hbm_stan.report.figures import MOST_TERMS, shrinkage_name
+from hbm_stan.report.front import MU, variant_title, with_unit
+from hbm_stan.report.terms import shared_terms, term_words, unit_of_term
+
+_SHOWN_ROWS = 60
+
+
+def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """Pooled against raw estimates, group by group; a table and a figure for each term."""
+    rows = results["shrinkage"]
+    if not rows or all(r["partial_pooling"] is None for r in rows):
+        return []
+    raw = any(r["raw"] is not None for r in rows)
+    shared = shared_terms(rows)
+    said = "Each group's raw estimate is drawn towards the population" if raw else "Estimates of each group"
+    intro: list[Span] = [said, *([" (", ref("shrinkage"), ")"] if "shrinkage" in figures else []), ". "]
+    if any(r["factor"] is not None for r in rows):
+        intro += [
+            "The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, "
+            "1 puts ", MU, " in its place.",
+        ]  # fmt: skip
+    if shared:
+        intro.append(f"{_shared(shared, variant_title(results, results['main_variant']))}")
+    blocks = [heading("Estimates of the groups"), prose(*intro)]
+    unit, main = results["data"]["quantity_unit"], variant_title(results, results["main_variant"])
+    for k, term in enumerate(dict.fromkeys(r["term"] for r in rows)):
+        own = [r for r in rows if r["term"] == term]
+        if k < MOST_TERMS and term not in shared:
+            blocks += _shrinkage_figure(shrinkage_name(k), figures, own)
+            blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
+            blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, term))
+    return blocks
+
+
+def _shared(terms: list[str], main: str) -> str:
+    words = f"{', '.join(terms[:-1])} and {terms[-1]}" if len(terms) > 1 else terms[0]
+    if len(terms) == 1:
+        return f"In {main.lower()} the {term_words(words)} is the same in all groups: see the population."
+    return f"In {main.lower()} the coefficients of {words} are the same in all groups: see the population."
+
+
+def _shrinkage_figure(name: str, figures: Iterable[str], rows: list[dict[str, Any]]) -> list[Block]:
+    raw = any(r["raw"] is not None for r in rows)
+    caption = (
+        f"{_of_term(rows[0]['term'])} of each group, {'raw and ' * raw}pooled. Thick bars hold 50 %, thin blue bars "
+    )
+    caption += "90 % of the posterior"
+    if any(r["raw_se"] is not None for r in rows):
+        caption += "; grey bars are one standard error to each side of the raw estimate"
+    parts = ["raw estimate with its standard error"] * raw
+    parts += ["estimate without pooling"] * any(r["no_pooling"] is not None for r in rows)
+    alt = f"For each group: {', '.join([*parts, 'partially pooled estimate'])}."
+    return figure(name, figures, [f"{caption}."], alt)
+
+
+def _of_term(term: str) -> str:
+    return capital(term_words(term)) if term else "Estimates"
+
+
+def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, term: str) -> Block:
+    known = [k for k in ("complete_pooling", "no_pooling", "partial_pooling") if any(r[k] is not None for r in rows)]
+    names = {"complete_pooling": "Complete", "no_pooling": "No", "partial_pooling": "Partial"}
+    given = [k for k in ("raw", "raw_se") if any(r[k] is not None for r in rows)]
+    factor = any(r["factor"] is not None for r in rows)
+    heads = [column("Group", width="label"), *(number({"raw": "Raw", "raw_se": "SE"}[k]) for k in given)]
+    heads += [*(number(names[k]) for k in known), number("SD"), number("5 %"), number("95 %")]
+    heads += [number("Factor")] if factor else []
+    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} groups." if len(rows) > _SHOWN_ROWS else ""
+    about = f"{_of_term(term)} by pooling, posterior means; SD and quantiles are those of {main.lower()}"
+    raw = [r["raw"] for r in rows]
+    columns = {k: format_column([r[k] for r in rows], raw) for k in given}
+    cells = [
+        [
+            str(r["group"]),
+            *(columns[k][i] for k in given),
+            *_pooled(r, known),
+            *([fixed(r["factor"], 2)] if factor else []),
+        ]
+        for i, r in enumerate(rows[:_SHOWN_ROWS])
+    ]
+    return table([f"{with_unit(about, unit)}.{cut}"], heads, cells)
+
+
+def _pooled(row: dict[str, Any], known: list[str]) -> list[Any]:
+    mcse = row["mcse_mean"]
+    tail = None if mcse is None else 2 * mcse  # quantiles at 5 % and 95 % have about twice the error of the mean
+    return [
+        *(format_estimate(row[k], mcse) for k in known),
+        format_estimate(row["sd"], mcse),
+        format_estimate(row["q05"], tail),
+        format_estimate(row["q95"], tail),
+    ]

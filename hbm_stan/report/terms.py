@@ -1,0 +1,79 @@
+"""Words for the terms of a group quantity, and which of them differ between groups in the main variant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+INTERCEPT = "intercept"
+_SAME = 1e-9  # relative: two summaries of the same draws
+
+
+def term_of(name: str) -> str:
+    """The label in a name's brackets: ``mu[floor]`` -> ``floor``; empty where there is none."""
+    return name.partition("[")[2].removesuffix("]")
+
+
+def term_words(term: str) -> str:
+    """What a term is, in words."""
+    return term if term == INTERCEPT else f"coefficient of {term}"
+
+
+def in_term(meaning: str, term: str) -> str:
+    """The meaning of a parameter that has one element for each term, for one of them."""
+    if "the group predictor" in meaning:
+        return meaning.replace("the group predictor", term, 1)
+    for general in ("the term's coefficient", "the coefficient", "Coefficient", "coefficient"):
+        if general in meaning and "," not in term:
+            words = term_words(term)
+            article = "the " if general.startswith("the ") else ""
+            return meaning.replace(general, article + (words.capitalize() if general[0] == "C" else words), 1)
+    return f"{meaning}: {term}"
+
+
+def unit_of_term(term: str, unit: str) -> str:
+    """The unit of a term: the outcome's for a single quantity and for an intercept, else that for each unit of it."""
+    if not unit or not term or term == INTERCEPT:
+        return unit
+    return f"{unit} per unit of {term}"
+
+
+def unit_of_terms(unit: str, terms: bool) -> str:
+    """The unit of a table that holds an intercept and coefficients."""
+    return f"{unit}; coefficients per unit of their predictor" if unit.strip() and terms else unit
+
+
+def varying(quantities: Sequence[Mapping[str, Any]], parameters: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The predicted quantities that are not just a parameter of the population again.
+
+    A coefficient that all groups share is the same in a new group: its mean and sd are those of a parameter.
+    """
+    known = [(p["mean"], p["sd"]) for p in parameters]
+    return [dict(q) for q in quantities if not any(_equal(q["mean"], m) and _equal(q["sd"], s) for m, s in known)]
+
+
+def new_quantities(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The quantities of a new group that are worth showing; a single one always is."""
+    found = (results["new_group"] or {}).get("quantities", [])
+    fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
+    shared = [fitted[n] for n in results["population"] if n in fitted and term_of(n)]
+    return varying(found, shared)
+
+
+def shared_terms(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The terms of the shrinkage table whose pooled value is the same in all groups."""
+    by_term: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_term.setdefault(row["term"], []).append(row)
+    return [t for t, own in by_term.items() if t and len(own) > 1 and all(_alike(own[0], r) for r in own[1:])]
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(_equal(one[k], other[k]) for k in ("partial_pooling", "sd"))
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return False
+    return math.isclose(one, other, rel_tol=_SAME, abs_tol=0.0)
