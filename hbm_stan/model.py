@@ -146,6 +146,7 @@ class Family:
     population_scale: str = "tau"
     group_meaning: str = "value"  # what theta is of a group, in words: value, rate, log odds, coefficient
     hidden: tuple[str, ...] = ()  # variables that are no parameters to check: Cholesky factors and the like
+    quantity_unit: str = ""  # of theta, where it has one of its own: log odds
     same_unit: bool = True  # whether theta has the unit of the outcome; a log or a logit of it has none
     signed: bool = True  # whether theta may lie on both sides of zero, so that P(> 0) says something
     discrete: bool = False  # 0/1 rows: replicated group means are looked at, not rows

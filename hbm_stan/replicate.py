@@ -170,9 +170,11 @@ def _judge(statistics: pd.DataFrame, outside: pd.DataFrame) -> Verdict:
     if extreme.empty:
         return Verdict("predictive check", "pass", value, EXTREME_P)
     named = " and ".join(extreme["name"])
+    verb, first = ("is" if len(extreme) == 1 else "are"), float(extreme["p_value"].iloc[0])
+    said = f"below {EXTREME_P}" if first < EXTREME_P else f"above {1 - EXTREME_P}"
     groups = ", ".join(str(g) for g in outside["group"].head(5))
     hint = (
-        f"The {named} of the data is not what the model expects (p value {extreme['p_value'].iloc[0]:.3f}). "
+        f"The {named} of the data {verb} not what the model expects (p value {said}). "
         + (f"Groups outside their 90 % interval: {groups}. " if groups else "")
         + "Check units and the spread of the rows; the assumed population or residual may not describe these groups."
     )

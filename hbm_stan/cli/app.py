@@ -128,9 +128,11 @@ def fit(
     run = Run(engine, json, quiet, seed)
     with guarded(run):
         from hbm_stan.cli.show import fits_as_dict, show_fits
+        from hbm_stan.parameterise import settle
 
         read = _read(run, analysis, parameterisation)
-        fits = _fits(run, read, tuple(variant or read.variants))
+        named = tuple(variant or read.variants)
+        fits = _fits(run, read, settle(named, read.choice.variant) if read.choice else named)
         show_fits(run, read, fits)
         run.write_json(fits_as_dict(read, fits))
 

@@ -32,7 +32,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing 
 ParameterisationOption = Annotated[
     str | None,
     typer.Option(
-        "--parameterisation", help="Of partial pooling: auto, centered, noncentered, ... or the name of a variant."
+        "--parameterisation", help="Of partial pooling: auto, centered, noncentered, ... or the name of a form."
     ),
 ]
 SeedOption = Annotated[

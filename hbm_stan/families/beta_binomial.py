@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaln, gammaln
+from scipy.special import betaln, gammaln, xlog1py, xlogy
 from scipy.stats import beta, betabinom, binom
 
 from hbm_stan.errors import DataError, ModelError
@@ -104,24 +104,25 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
-    return np.asarray(binom.logpmf(np.asarray(data["y"]), np.asarray(data["trials"]), draws["theta"][:, _index(data)]))
+    y, theta = np.asarray(data["y"]), draws["theta"][:, _index(data)]
+    return np.asarray(_log_choose(data) + xlogy(y, theta) + xlog1py(np.asarray(data["trials"]) - y, -theta))
 
 
 def _log_choose(data: StanData) -> FloatArray:
-    """log of the binomial coefficients, those of a group's rows added up."""
+    """log of the binomial coefficients, (N,)."""
     y, trials = np.asarray(data["y"], dtype=float), np.asarray(data["trials"], dtype=float)
-    rows = gammaln(trials + 1) - gammaln(y + 1) - gammaln(trials - y + 1)
-    return np.bincount(_index(data), weights=rows, minlength=data["J"])
+    return np.asarray(gammaln(trials + 1) - gammaln(y + 1) - gammaln(trials - y + 1))
 
 
 def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """BDA3 eq. 5.8, one factor a group: the binomials of its rows with theta integrated out; else at the shared mu."""
     successes, trials = _sums(data)
+    choose = np.bincount(_index(data), weights=_log_choose(data), minlength=data["J"])
     if "kappa" not in draws:
         mu = draws["mu"][:, None]
-        return np.asarray(_log_choose(data) + successes * np.log(mu) + (trials - successes) * np.log1p(-mu))
+        return np.asarray(choose + successes * np.log(mu) + (trials - successes) * np.log1p(-mu))
     a, b = (s[:, None] for s in _shapes(draws))
-    return np.asarray(_log_choose(data) + betaln(a + successes, b + trials - successes) - betaln(a, b))
+    return np.asarray(choose + betaln(a + successes, b + trials - successes) - betaln(a, b))
 
 
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
@@ -219,12 +220,10 @@ def _findings(evidence: Evidence) -> list[Finding]:
         "expected loss": (highest[:, None] - theta).mean(axis=0),
     }).sort_values("expected loss", kind="stable").reset_index(drop=True)  # fmt: skip
     best, likeliest = table.iloc[0], table.loc[table["P(highest)"].idxmax()]
-    loss = float(best["expected loss"])
-    decimals = min(8, max(3, 1 - math.floor(math.log10(max(loss, 1e-12)))))
+    loss, decimals = float(best["expected loss"]), 4
     sentences = [
-        f"{best['group']} has the smallest expected loss: the rate that it gives up against the highest of the "
-        f"{len(labels)} is {loss:.{decimals}f} on average, at a rate of {best['rate']:.{decimals}f}. "
-        f"The probability that its rate is the highest is {best['P(highest)']:.2f}.",
+        f"{best['group']} has the smallest expected loss: its rate is {best['rate']:.{decimals}f}, and on average it lies "
+        f"{loss:.{decimals}f} below the highest of the {len(labels)}. The probability that its rate is the highest is {best['P(highest)']:.2f}.",
         "The expected loss counts by how much another group is better, the probability of the highest rate only "
         "whether one is. Where a low rate is the good one, neither is what to choose by.",
     ]
@@ -232,7 +231,7 @@ def _findings(evidence: Evidence) -> list[Finding]:
         likely = f"{likeliest['group']} has the highest rate with probability {likeliest['P(highest)']:.2f}."
         sentences.insert(1, likely)
     caption = f"The {min(_RANKED_ROWS, len(table))} groups with the smallest expected loss."
-    digits = {"rate": decimals, "P(highest)": 3, "expected loss": decimals}
+    digits = {"rate": decimals, "P(highest)": 2, "expected loss": decimals}
     return [Finding("Which rate is highest", tuple(sentences), table.head(_RANKED_ROWS), caption, digits)]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
 from scipy.stats import gamma, nbinom, poisson
 
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
@@ -118,7 +118,8 @@ def _gamma(shape_and_rate: Any) -> Any:
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
-    return np.asarray(poisson.logpmf(np.asarray(data["y"]), draws["theta"][:, _index(data)] * data["exposure"]))
+    y, rate = np.asarray(data["y"]), draws["theta"][:, _index(data)] * data["exposure"]
+    return np.asarray(xlogy(y, rate) - rate - gammaln(y + 1))
 
 
 def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
@@ -265,7 +266,7 @@ FAMILY = Family(
     prior_rows=(
         PriorRow("mu", ("gamma",), "rate shared by all groups with complete pooling", "Gelman et al. (2013), sec. 2.6"),
         PriorRow("alpha", SCALES, "shape of the population: 1/sqrt(alpha) is its coefficient of variation", _SOURCE),
-        PriorRow("beta", _ENDLESS, "rate of the population: worth so much exposure", _SOURCE, "exposure"),
+        PriorRow("beta", _ENDLESS, "inverse scale of the population: the exposure that it is worth", _SOURCE, "exposure"),
         PriorRow("theta", ("gamma",), "rate of each group without pooling", "fixed"),
     ),
     dims={

@@ -154,6 +154,6 @@ def explained(evidence: Evidence) -> list[Finding]:
     named = " and ".join(design(evidence.table)[1])
     said = (
         f"{named} explain{'s' if evidence.data['L'] == 1 else ''} {middle:.0f} % of the variance of the intercept "
-        f"between groups (90 % interval {low:.0f} to {high:.0f} %); what is left has the standard deviation tau."
+        f"between groups (90 % interval {low:.0f} to {high:.0f} %); the rest has the standard deviation tau[intercept]."
     )
     return [Finding("What the group predictors explain", (said,))]

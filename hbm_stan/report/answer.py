@@ -84,7 +84,7 @@ def quantity_unit(fit: Fit) -> str:
     """The unit of the group quantity: the outcome's, unless that is divided by trials or exposure or transformed."""
     family = fit.family
     other = family.size or family.discrete or not family.same_unit
-    return "" if other else fit.table.dataset.unit(family.outcome(fit.table))
+    return family.quantity_unit if other else fit.table.dataset.unit(family.outcome(fit.table))
 
 
 def ppc_quantity(fit: Fit) -> str:

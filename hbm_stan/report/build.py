@@ -53,7 +53,7 @@ def settled(
     if "partial_pooling" not in (*analysis.variants, *analysis.compared):
         return analysis
     if named is not None:
-        choice = Choice(named, f"Chosen in the analysis: {name}.")
+        choice = Choice(named, f"Asked for by name: {name}.")
     else:
         choice = choose_parameterisation(
             analysis.family, analysis.dataset, priors=analysis.priors, seed=analysis.sampling.seed,

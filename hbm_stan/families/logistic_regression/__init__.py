@@ -90,7 +90,7 @@ FAMILY = Family(
         ),
     ),
     prior_rows=(
-        PriorRow("mu", ("normal",), "mean of the term's coefficient between groups, log odds", _GELMAN_HILL),
+        PriorRow("mu", ("normal",), "mean of the term's coefficient in the population, log odds", _GELMAN_HILL),
         PriorRow("gamma", ("normal",), "effect of the group predictor on a group's intercept, log odds", _GELMAN_HILL),
         PriorRow(
             "tau", SCALES, "sd of the term's coefficient between groups, log odds",
@@ -117,6 +117,7 @@ FAMILY = Family(
     group_meaning="coefficient",
     hidden=("L_Omega", "tau_intercept_raw", "intercept_raw"),
     discrete=True,
+    quantity_unit="log odds",
     size="trials",
     known_residual=True,
     pilot=("partial_pooling", "partial_pooling_centered", "partial_pooling_by_term"),

@@ -253,6 +253,7 @@ FAMILY = Family(
     group_meaning="temperature",
     hidden=("fit", "T_scaled", "T_deviation"),
     signed=False,
+    same_unit=False,
     folder=share("stan") / "planck",
     pilot=("partial_pooling", "partial_pooling_noncentered"),
     prediction={"frequency": Option("of the flux of a new spectrum; by default the median of the data")},
