@@ -34,7 +34,7 @@ class ColumnInfo:
     unit: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """A table with its provenance.
 
@@ -49,6 +49,9 @@ class Dataset:
     title: str = ""
     source: str = ""
     info: Mapping[str, ColumnInfo] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {self.table.n_rows} rows of {', '.join(self.table.names[:_LISTED])}>"
 
     @classmethod
     def from_frame(

@@ -200,7 +200,8 @@ def _check_divergences(fit: Fit, diverging: np.ndarray[Any, Any]) -> Verdict:
     advice = (
         f"Use {better} instead."
         if better
-        else "Raise adapt_delta towards 0.99; if they stay, the posterior has a region that the sampler cannot enter."
+        else "Raise adapt_delta, under [sampling], towards 0.99; if they stay, the posterior has a region that the "
+        "sampler cannot enter."
     )
     transitions = "transition" if count == 1 else "transitions"
     hint = f"{count} divergent {transitions} of {diverging.size}; {sentence} {advice}"

@@ -137,7 +137,7 @@ def _has_groups(fit: Fit) -> bool:
     return fit.family.group_quantity in fit.tree["posterior"]
 
 
-def shrinkage_table(fits: Mapping[str, Fit], main: str) -> pd.DataFrame:
+def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> pd.DataFrame:
     """Raw, pooled and partially pooled estimate of each group, with the factor by which it is shrunken.
 
     The factor is the posterior mean of the population's weight in the group's estimate: 0 keeps the raw estimate,

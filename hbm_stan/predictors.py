@@ -16,6 +16,9 @@ from hbm_stan.verdicts import Verdict
 
 # sd(x)/sd(y) beyond which priors on slopes live on a scale that nobody meant (decision-rules 4, item 7).
 UNSCALED = 100.0
+# |mean(x)|/sd(x) beyond which the intercept, that of x = 0, is far from all data: a convention of ours.
+UNCENTRED = 10.0
+INTERCEPT = "intercept"  # the name of a term that every regression has
 # More levels than this in a column of words are rather names, or a column of numbers with a slip in it.
 _MOST_LEVELS = 20
 # Columns whose part that the others do not explain is smaller than this share are collinear: rounding error.
@@ -24,10 +27,14 @@ _COLLINEAR = 1e-8
 
 @dataclass(frozen=True)
 class Predictors:
-    """Names and values of predictors, one column each, shape (rows, K); K may be 0."""
+    """Names and values of predictors, one column each, shape (rows, K); K may be 0.
+
+    ``notes`` say of each category which level the others are compared with.
+    """
 
     names: tuple[str, ...]
     values: FloatArray
+    notes: tuple[str, ...] = ()
 
     def by_group(self, group: npt.NDArray[np.int64], n_groups: int) -> FloatArray:
         """The values of each group, shape (J, K), for predictors that are constant within groups."""
@@ -43,6 +50,7 @@ def read_predictors(dataset: Dataset, columns: Sequence[str]) -> Predictors:
     """
     names: list[str] = []
     values: list[FloatArray] = []
+    notes: list[str] = []
     for column in columns:
         if any(np.isfinite(number(cell, dataset.table.decimal_comma)) for cell in dataset.table.column(column)):
             names.append(column)
@@ -55,13 +63,14 @@ def read_predictors(dataset: Dataset, columns: Sequence[str]) -> Predictors:
                 f"{shorten(labels[0])!r}. Predictors are numbers, or categories of at most {_MOST_LEVELS} levels; "
                 "a column of names is a group."
             )
+        notes.append(f"{column}: levels are compared with {labels[0]!r}, the first in the table.")
         names += [f"{column}={label}" for label in labels[1:]]
         values += [np.asarray(level == i, dtype=float) for i in range(1, len(labels))]
         if len(labels) == 1:
             names.append(column)
             values.append(np.zeros(len(level)))
     matrix = np.column_stack(values) if values else np.empty((dataset.table.n_rows, 0))
-    return Predictors(tuple(names), matrix)
+    return Predictors(tuple(names), matrix, tuple(notes))
 
 
 def refuse_predictors(where: str, found: Sequence[Predictors]) -> None:
@@ -69,6 +78,8 @@ def refuse_predictors(where: str, found: Sequence[Predictors]) -> None:
     names = [name for p in found for name in p.names]
     if not names:
         return
+    if INTERCEPT in names:
+        raise DataError(f"{where}: a predictor may not be called {INTERCEPT!r}, the name of a term. Rename the column.")
     x = np.hstack([p.values for p in found])
     for name, column in zip(names, x.T, strict=True):
         if np.ptp(column) == 0:
@@ -119,6 +130,13 @@ def check_predictors(predictors: Predictors, outcome: FloatArray | None, group: 
         if not 1 / UNSCALED <= ratio <= UNSCALED:
             hint = f"sd({name})/sd(outcome) = {ratio:.3g}: priors of slopes are on the raw scale. Change the unit."
             verdicts.append(Verdict("unscaled predictor", "warn", ratio, UNSCALED, hint, name))
+        off = abs(float(np.mean(x))) / float(np.std(x, ddof=1))
+        if off > UNCENTRED:
+            hint = (
+                f"{name} lies {off:.0f} of its sds from 0: the intercept is that of {name} = 0, and the sampler may "
+                f"fail. Take a round number near its mean ({np.mean(x):.4g}) off it."
+            )
+            verdicts.append(Verdict("uncentred predictor", "warn", off, UNCENTRED, hint, name))
     return verdicts
 
 

@@ -108,6 +108,8 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
         _refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values = {r.name: _values(dataset, r) for r in given if r.kind not in {"label", "unit", *LIST_KINDS}}
     _refuse_above(dataset, given, values)
+    if not known_residual:
+        _refuse_constant(dataset, values)
     if len(labels) < 2:
         raise DataError(
             f"{dataset.table.where}: there is one group ({shorten(labels[0])!r}) only. Pooling needs at least "
@@ -176,7 +178,10 @@ def _refuse_repeated_groups(dataset: Dataset, role: Role, labels: Sequence[str])
 
 
 def _values(dataset: Dataset, role: Role) -> FloatArray:
-    values = dataset.table.numbers(dataset.column(role.name))
+    try:
+        values = dataset.table.numbers(dataset.column(role.name))
+    except DataError as error:
+        raise DataError(f"{error} Write 1 for yes and 0 for no." if role.kind == "binary" else str(error)) from error
     positive = role.kind == "positive"
     if positive:
         _refuse(dataset, role, values <= 0, "must be above zero; found", "")
@@ -198,6 +203,16 @@ def _refuse_above(dataset: Dataset, roles: Sequence[Role], values: Mapping[str, 
             limit = dataset.column(role.at_most)
             bad = values[role.name] > values[role.at_most]
             _refuse(dataset, role, bad, f"above {limit!r} of the same row:", f" It is at most {limit!r}.")
+
+
+def _refuse_constant(dataset: Dataset, values: Mapping[str, FloatArray]) -> None:
+    """Raise DataError for an outcome that has one value: there is nothing to explain, and no residual scale."""
+    outcome = values.get("outcome")
+    if outcome is not None and np.ptp(outcome) == 0:
+        raise DataError(
+            f"{dataset.table.where}, column {dataset.column('outcome')!r}: the outcome is {outcome[0]:g} in every row. "
+            "An outcome that does not vary cannot be modelled."
+        )
 
 
 def _refuse(dataset: Dataset, role: Role, bad: npt.NDArray[np.bool_], wrong: str, advice: str) -> None:

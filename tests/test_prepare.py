@@ -165,6 +165,7 @@ def test_a_category_becomes_indicators_of_its_levels_but_the_first() -> None:
     table = with_predictors(floor=["low", "high", "mid"] * 4)
     found = table.predictors["predictors"]
     assert found.names == ("floor=high", "floor=mid")
+    assert found.notes == ("floor: levels are compared with 'low', the first in the table.",)
     assert found.values[:3].tolist() == [[0, 0], [1, 0], [0, 1]]
     with pytest.raises(DataError, match="a category of 24 levels"):
         with_predictors(24, floor=[f"house {i}" for i in range(24)])
@@ -238,8 +239,24 @@ def test_lists_of_columns_are_lists_or_texts_with_commas() -> None:
 
 
 @pytest.mark.parametrize("outcome", [1.0, 0.0])
-def test_an_outcome_that_does_not_vary_is_no_crash(outcome: float) -> None:
-    assert with_predictors(outcome=outcome).labels == tuple("abcdef")
+def test_an_outcome_that_does_not_vary_is_refused(outcome: float) -> None:
+    with pytest.raises(DataError, match=f"the outcome is {outcome:g} in every row"):
+        with_predictors(outcome=outcome)
+
+
+def test_predictors_far_from_zero_are_named() -> None:
+    far = verdict(with_predictors(floor=[2000.0 + i for i in range(12)]), "uncentred predictor")
+    assert far is not None
+    assert "Take a round number near its mean (2006) off it" in far.hint
+    assert verdict(with_predictors(), "uncentred predictor") is None
+
+
+def test_a_predictor_may_not_have_the_name_of_a_term() -> None:
+    frame = pd.DataFrame({"g": list("aabb"), "y": [1.0, 2, 4, 3], "intercept": [0.0, 1, 0, 1]})
+    roles = (Role("group", "label", ""), Role("outcome", "number", ""), Role("predictors", "predictors", ""))
+    dataset = Dataset.from_frame(frame, group="g", outcome="y", predictors=["intercept"])
+    with pytest.raises(DataError, match="may not be called 'intercept'"):
+        prepare(dataset, roles, one_row_per_group=False, known_residual=False)
 
 
 @pytest.mark.parametrize("value", [1e101, -1e101, 1.7e308])

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,6 +141,12 @@ def guarded(run: Run) -> Iterator[None]:
         raise typer.Exit(_said("the memory of this machine is not enough. Ask for fewer draws.", 3)) from None
     except OSError as error:
         raise typer.Exit(_said(_system(error), 3)) from None
+    except Exception as error:
+        if isinstance(error, typer.Exit):
+            raise
+        # A defect of ours: never the exit code of a failed check.
+        ERR.print(traceback.format_exc(), markup=False)
+        raise typer.Exit(_said("this is a defect of hbm_stan; please report it with the lines above.", 3)) from None
 
 
 def _check_options(run: Run) -> None:

@@ -51,7 +51,7 @@ def show_report(run: Run, made: Made) -> None:
     results = made.results
     for sentence in results["answer"]:
         run.show(Text(sentence))
-    if results["withheld"]:
+    if results["withheld"] or results["status"] != "pass":
         run.show(*(Text(notice) for notice in results["notices"]))
     run.show(Text("Checks: ") + _status(results["status"]))
     engine = results["engine"]

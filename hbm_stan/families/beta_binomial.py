@@ -222,8 +222,9 @@ def _findings(evidence: Evidence) -> list[Finding]:
     best, likeliest = table.iloc[0], table.loc[table["P(highest)"].idxmax()]
     loss, decimals = float(best["expected loss"]), 4
     sentences = [
-        f"{best['group']} has the smallest expected loss: its rate is {best['rate']:.{decimals}f}, and on average it lies "
-        f"{loss:.{decimals}f} below the highest of the {len(labels)}. The probability that its rate is the highest is {best['P(highest)']:.2f}.",
+        f"{best['group']} has the smallest expected loss: its rate is {best['rate']:.{decimals}f}, and on average it "
+        f"lies {loss:.{decimals}f} below the highest of the {len(labels)}. "
+        f"The probability that its rate is the highest is {best['P(highest)']:.2f}.",
         "The expected loss counts by how much another group is better, the probability of the highest rate only "
         "whether one is. Where a low rate is the good one, neither is what to choose by.",
     ]

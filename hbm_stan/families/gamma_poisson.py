@@ -266,7 +266,7 @@ FAMILY = Family(
     prior_rows=(
         PriorRow("mu", ("gamma",), "rate shared by all groups with complete pooling", "Gelman et al. (2013), sec. 2.6"),
         PriorRow("alpha", SCALES, "shape of the population: 1/sqrt(alpha) is its coefficient of variation", _SOURCE),
-        PriorRow("beta", _ENDLESS, "inverse scale of the population: the exposure that it is worth", _SOURCE, "exposure"),
+        PriorRow("beta", _ENDLESS, "inverse scale of the population: exposure that it is worth", _SOURCE, "exposure"),
         PriorRow("theta", ("gamma",), "rate of each group without pooling", "fixed"),
     ),
     dims={

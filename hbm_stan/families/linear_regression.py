@@ -265,7 +265,7 @@ FAMILY = Family(
         PriorRow("tau", SCALES, "sd of the coefficient between groups", "Gelman (2006)", "outcome"),
         PriorRow("rho", ("lkj",), "correlations of the coefficients", "Lewandowski, Kurowicka & Joe (2009)"),
         PriorRow("gamma", ("normal",), "effect of the group predictor on the intercept", "weak", "outcome"),
-        PriorRow("sigma", SCALES, "residual sd of rows about their group's line", "weak on the scale of the data", "outcome"),
+        PriorRow("sigma", SCALES, "residual sd of rows about their group's line", "weak", "outcome"),
         PriorRow("theta", ("normal",), "coefficient of each group without pooling", "fixed and wide", "outcome"),
         PriorRow("sigma_group", SCALES, "sd of rows about the line of each group without pooling", "fixed and wide",
                  "outcome"),

@@ -9,9 +9,10 @@ import pandas as pd
 
 from hbm_stan.diagnose import parameters
 from hbm_stan.predict import NewGroup, raw_spread
+from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
-from hbm_stan.report.terms import INTERCEPT, in_term, term_of, term_words, unit_of_term, varying
+from hbm_stan.report.terms import in_term, term_of, term_words, unit_of_term, varying
 from hbm_stan.scores import few_observations, plain
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
     said = []
     for term, row in rows.items():
         what = f"The {' '.join(filter(None, ['average', _quantity(fit, term)]))} over the population of groups"
+        what += " (where predictors of groups are 0)" if term == INTERCEPT and "gamma" in fit.tree["posterior"] else ""
         if complete:
             what = f"The {_quantity(fit, term) or 'value'} that all groups are assumed to share"
         sentence = f"{what} is about {_said(summary.loc[row], unit_of_term(term, unit), posterior=True)}"

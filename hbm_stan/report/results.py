@@ -18,11 +18,12 @@ from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
+from hbm_stan.predictors import INTERCEPT
 from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
 from hbm_stan.report.found import Findings
-from hbm_stan.report.terms import INTERCEPT, in_term, term_of, term_words
+from hbm_stan.report.terms import in_term, term_of, term_words
 from hbm_stan.verdicts import Verdict, worst
 
 SCHEMA = 2
@@ -136,7 +137,7 @@ def _data(fit: Fit) -> dict[str, Any]:
         ],
         "unit": dataset.unit(outcome),
         "quantity_unit": quantity_unit(fit),
-        "notes": list(dataset.table.notes),
+        "notes": [*dataset.table.notes, *(n for p in table.predictors.values() for n in p.notes)],
         "verdicts": [v.as_dict() for v in table.verdicts],
         "rows": _rows(fit) if table.one_row_per_group else [],
         "groups": [] if table.one_row_per_group else _groups(fit),

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-INTERCEPT = "intercept"
+from hbm_stan.predictors import INTERCEPT
+
 _SAME = 1e-9  # relative: two summaries of the same draws
 
 

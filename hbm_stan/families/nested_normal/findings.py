@@ -77,13 +77,13 @@ def _designs(evidence: Evidence) -> Finding:
     table = pd.DataFrame(rows, columns=[f"{unit} a {group}", f"rows a {unit}", "cost", "se 5 %", "se", "se 95 %"])
     given = "" if costs != [1, 1] else " (cost_unit and cost_row of [prediction]; 1 each where not given)"
     said = (
-        f"A {unit} costs {costs[0]:g} and a row {costs[1]:g}{given}. The present design has {now[0]:.3g} units ({unit}) a "
-        f"{group} with {now[1]:.3g} rows each, costs {budget:.3g} a {group}, and gives the mean of a {group} with a "
-        f"standard error of {target:.2g}.",
+        f"A {unit} costs {costs[0]:g} and a row {costs[1]:g}{given}. The present design has {now[0]:.3g} units "
+        f"({unit}) a {group} with {now[1]:.3g} rows each, costs {budget:.3g} a {group}, and gives the "
+        f"mean of a {group} with a standard error of {target:.2g}.",
         f"The cheapest design that is as precise: {_design(cheapest, unit)}, for {cost(*cheapest):.3g} a {group}. The "
         f"most precise for the present cost: {_design(best, unit)}, with a standard error of {medians[best]:.2g}.",
-        f"The best number of rows of a {unit} is {split[1]:.2g} (90 % interval {split[0]:.2g} to {split[2]:.2g}; below 1, "
-        "one row), whatever the budget: sigma / tau_unit times the root of cost_unit / cost_row.",
+        f"The best number of rows of a {unit} is {split[1]:.2g} (90 % interval {split[0]:.2g} to {split[2]:.2g}; below "
+        "1, one row), whatever the budget: sigma / tau_unit times the root of cost_unit / cost_row.",
     )
     digits = {**dict.fromkeys(table.columns[:3], 0), **dict.fromkeys(table.columns[3:], _digits(table["se"]))}
     caption = f"Standard error of the mean of a {group} for some designs: median and 90 % interval."
