@@ -146,6 +146,11 @@ class Prior:
         return np.abs(draws) if self.distribution == "half_student_t" else draws
 
 
+def two_digits(x: float) -> float:
+    """A positive number to two significant digits: what default priors are rounded to, so that they can be read."""
+    return float(f"{x:.2g}")
+
+
 def parse_prior(text: str, row: PriorRow, name: str = "") -> Prior:
     """The prior in a text such as ``normal(0, 5)``, checked against what the family's row allows.
 

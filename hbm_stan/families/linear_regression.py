@@ -36,7 +36,7 @@ from hbm_stan.families.varying_terms import (
 )
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -70,7 +70,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative on the scale of the data: sd(outcome) / sd(predictor) for each term."""
     terms, above, x, u = design(table)
     y = table["outcome"]
-    s = _two_digits(float(np.std(y, ddof=1)) or float(np.abs(y).max()) or 1.0)
+    s = two_digits(float(np.std(y, ddof=1)) or float(np.abs(y).max()) or 1.0)
     sd = np.std(x[:, 1:], axis=0, ddof=1)
     sd_above = np.where(np.ptp(u, axis=0) > 0, np.std(u, axis=0, ddof=1), 1.0) if u.size else np.ones(len(above))
     # The intercept stands where predictors are 0, which may be far from the data.
@@ -86,12 +86,12 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
         unit, far = (s / sd[k - 1], s / sd[k - 1]) if k else (s * reach, s * farther)
         said = f"sd(outcome) / sd({term})" if k else f"the sd of the outcome, {s:g}, carried to where predictors are 0"
         where, at = (0.0, "centred on no effect") if k else (centre, "centred on the mean of the outcome")
-        add(f"mu[{term}]", "normal", (where, _two_digits(2.5 * far)), f"{at}, 2.5 times {said}")
-        add(f"tau[{term}]", "half_normal", (_two_digits(unit),), f"{said}: groups may differ that much")
-        add(f"theta[{term}]", "normal", (where, _two_digits(5 * unit)), f"no pooling: fixed and wide, 5 times {said}")
+        add(f"mu[{term}]", "normal", (where, two_digits(2.5 * far)), f"{at}, 2.5 times {said}")
+        add(f"tau[{term}]", "half_normal", (two_digits(unit),), f"{said}: groups may differ that much")
+        add(f"theta[{term}]", "normal", (where, two_digits(5 * unit)), f"no pooling: fixed and wide, 5 times {said}")
     for name, spread in zip(above, sd_above, strict=True):
         reason = f"centred on no effect, 2.5 times sd(outcome) / sd({name})"
-        add(f"gamma[{name}]", "normal", (0.0, _two_digits(2.5 * s / float(spread))), reason)
+        add(f"gamma[{name}]", "normal", (0.0, two_digits(2.5 * s / float(spread))), reason)
     if len(terms) > 1:
         add("rho", "lkj", (2.0,), "weak: correlations near -1 and 1 are a little less likely than others")
     add("sigma", "half_normal", (s,), f"the sd of the outcome, {s:g}: predictors and groups may explain nothing")
@@ -99,10 +99,6 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     reason = f"no pooling: median of half the sd of the outcome, {s:g}; log-normal, as few rows say little"
     add("sigma_group", "lognormal", (round(math.log(s / 2), 2), 1.0), reason)
     return found
-
-
-def _two_digits(x: float) -> float:
-    return float(f"{x:.2g}")
 
 
 def _scale(name: str, data: StanData) -> Prior:

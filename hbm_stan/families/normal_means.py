@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -35,26 +35,25 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 def _default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative on the scale of the data: sd of the estimates, or their standard errors if larger."""
     y, se = table["estimate"], table["standard_error"]
-    scale = _round(max(float(np.std(y, ddof=1)), float(np.median(se))))
+    scale = two_digits(max(float(np.std(y, ddof=1)), float(np.median(se))))
     # To a hundredth of the scale: rounded by its own size, a centre of 1012.4 would become 1000.
     centre = round(float(np.average(y, weights=1 / se**2)), 2 - math.floor(math.log10(scale)))
     said = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error)"
     return {
         "mu": Prior(
-            "mu", "normal", (centre, _round(2.5 * scale)), f"centred on the pooled estimate, 2.5 times the {said}", True
+            "mu",
+            "normal",
+            (centre, two_digits(2.5 * scale)),
+            f"centred on the pooled estimate, 2.5 times the {said}",
+            True,
         ),
         "tau": Prior(
             "tau", "half_normal", (scale,), f"the {said}; allows groups to differ as much as the raw estimates do", True
         ),
         "theta": Prior(
-            "theta", "normal", (centre, _round(5 * scale)), f"no pooling: fixed and wide, 5 times the {said}", True
+            "theta", "normal", (centre, two_digits(5 * scale)), f"no pooling: fixed and wide, 5 times the {said}", True
         ),
     }
-
-
-def _round(x: float) -> float:
-    """A positive number to two digits."""
-    return round(x, 1 - math.floor(math.log10(x)))
 
 
 def _tau_prior(data: StanData) -> Prior:

@@ -13,7 +13,7 @@ from hbm_stan.families.logistic_regression.estimates import choose_centered
 from hbm_stan.families.varying_terms import design
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
-from hbm_stan.priors import Prior, encode_scale
+from hbm_stan.priors import Prior, encode_scale, two_digits
 from hbm_stan.table import FloatArray
 
 
@@ -72,7 +72,7 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     wide, spread = math.sqrt(1.5**2 + 2.5**2 * off.sum()), math.sqrt(1 + off[: len(terms) - 1].sum())
     at_zero = "; widened, for it is the intercept at predictors of zero, not at their means" if wide > 1.6 else ""
     rows = [
-        ("intercept", centre, _two_digits(wide), spread),
+        ("intercept", centre, two_digits(wide), spread),
         *((n, 0.0, 2.5 / s, 1 / s) for n, s in zip(terms[1:], sds, strict=False)),
     ]
     mu, tau, theta = {}, {}, {}
@@ -83,7 +83,7 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
         )
         mu[f"mu[{name}]"] = _normal(f"mu[{name}]", location, scale, said)
         said = f"1 in log odds{sd or at_zero}: shares of 27 % to 73 % about a half are ordinary, much more a surprise"
-        tau[f"tau[{name}]"] = Prior(f"tau[{name}]", "half_normal", (_two_digits(between),), said, True)
+        tau[f"tau[{name}]"] = Prior(f"tau[{name}]", "half_normal", (two_digits(between),), said, True)
         theta[f"theta[{name}]"] = _normal(f"theta[{name}]", location, 2 * scale, "no pooling: fixed, twice that of mu")
     gamma = {
         f"gamma[{n}]": _normal(f"gamma[{n}]", 0.0, 2.5 / s, f"2.5 in log odds for one sd of {n} ({s:.3g}) either way")
@@ -95,8 +95,4 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
 
 
 def _normal(name: str, location: float, scale: float, said: str) -> Prior:
-    return Prior(name, "normal", (location, _two_digits(scale)), said, True)
-
-
-def _two_digits(value: float) -> float:
-    return round(value, 1 - math.floor(math.log10(value)))
+    return Prior(name, "normal", (location, two_digits(scale)), said, True)

@@ -21,7 +21,7 @@ from hbm_stan.families.planck.fits import index, raw, rule, shrinkage_factor
 from hbm_stan.families.planck.variants import variants
 from hbm_stan.model import Draws, Family, Option, StanData
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -61,24 +61,19 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     nu, y = table["frequency"], table["flux"]
     u, _ = least_squares(nu, y, np.zeros(len(y), dtype=int), 1)
     # Without a best fit, the temperature whose curve is highest at the median frequency: Wien's displacement law.
-    typical = _round(float(np.exp(u[0])) if np.isfinite(u[0]) else float(np.median(nu)) / 2.82)
+    typical = two_digits(float(np.exp(u[0])) if np.isfinite(u[0]) else float(np.median(nu)) / 2.82)
     spread = float(np.std(y)) or float(np.abs(y).max()) or typical**3
-    scale, said = _round(spread), f"{typical:g}, the temperature that fits all fluxes best"
+    scale, said = two_digits(spread), f"{typical:g}, the temperature that fits all fluxes best"
     return {
         "alpha": Prior("alpha", "gamma", (2.0, 0.5), "mean 4, so that temperatures differ by half their mean; keeps "
                        "off zero, where they would differ by orders of magnitude", True),
-        "beta": Prior("beta", "gamma", (2.0, _round(0.5 * typical)), f"alpha / beta is then about {said}", True),
+        "beta": Prior("beta", "gamma", (2.0, two_digits(0.5 * typical)), f"alpha / beta is then about {said}", True),
         "sigma": Prior("sigma", "half_normal", (scale,), f"sd of the fluxes {scale:g}: more than the errors", True),
         "T": Prior("T", "lognormal", (round(math.log(typical), 3), 1.0),
                    f"fixed and wide: median {said}, two thirds within a factor of 2.7 of it", True),
-        "sigma_group": Prior("sigma_group", "gamma", (2.0, _round(4 / scale)), f"no pooling: fixed, mean half the sd "
-                             f"of the fluxes ({scale:g}); keeps off zero, for one point is fitted without error", True),
+        "sigma_group": Prior("sigma_group", "gamma", (2.0, two_digits(4 / scale)), f"no pooling: fixed, mean half the "
+                             f"sd of the fluxes ({scale:g}); keeps off zero, for one point is fitted without error", True),
     }  # fmt: skip
-
-
-def _round(x: float) -> float:
-    """A positive number to two digits."""
-    return round(x, 1 - math.floor(math.log10(x)))
 
 
 def _prior(data: StanData, name: str) -> Prior:
