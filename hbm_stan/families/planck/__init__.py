@@ -72,7 +72,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
         "T": Prior("T", "lognormal", (round(math.log(typical), 3), 1.0),
                    f"fixed and wide: median {said}, two thirds within a factor of 2.7 of it", True),
         "sigma_group": Prior("sigma_group", "gamma", (2.0, two_digits(4 / scale)), f"no pooling: fixed, mean half the "
-                             f"sd of the fluxes ({scale:g}); keeps off zero, for one point is fitted without error", True),
+                             f"sd of the fluxes ({scale:g}); off zero, for one point is fitted without error", True),
     }  # fmt: skip
 
 
