@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from contract import SPREAD, spread
+from contract import SPREAD, example, spread
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from scipy.stats import binom, norm
@@ -338,3 +338,11 @@ def test_prediction_names_unknown_predictors_and_wrong_trials() -> None:
     design, words = new_row(data, {"predictors": {"x": 3.0}, "trials": 20, "coords": FAMILY.coordinates(table)})
     assert design["X"].tolist() == [[1.0, 3.0]]
     assert "20 trials" in words
+
+
+def test_a_family_without_group_predictors_has_a_log_density_every_time() -> None:
+    # A vector of length zero with an offset gave the embedded engine a nan in about one model of twenty.
+    family, table = example("logistic_regression")
+    data = family.stan_data(table, family.priors(table), "complete_pooling")
+    program = family.program("complete_pooling")
+    assert all(spread(program, family, "complete_pooling", data) < SPREAD for _ in range(60))

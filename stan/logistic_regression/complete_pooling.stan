@@ -43,7 +43,10 @@ transformed data {
 }
 parameters {
   vector<offset=prior_mu_location, multiplier=prior_mu_scale>[K] mu; // shared by all groups (log odds per unit of term)
-  vector<offset=prior_gamma_location, multiplier=prior_gamma_scale>[L] gamma; // of U (log odds per its unit)
+  vector[L] gamma_raw; // effects of U in units of their priors (no unit)
+}
+transformed parameters {
+  vector[L] gamma = prior_gamma_location + prior_gamma_scale .* gamma_raw; // of U (log odds per its unit)
 }
 model {
   mu ~ normal(prior_mu_location, prior_mu_scale);

@@ -48,9 +48,10 @@ parameters {
   vector<lower=0, upper=tau_raw_max>[K] tau_raw; // scales of the population in units of their priors' (no unit)
   cholesky_factor_corr[K] L_Omega; // Cholesky factor of the correlation matrix of a group's coefficients
   matrix<offset=origin, multiplier=unit>[J, K] theta_raw; // theta where centered, else its deviation
-  vector<offset=prior_gamma_location, multiplier=prior_gamma_scale>[L] gamma; // of U (log odds per its unit)
+  vector[L] gamma_raw; // effects of U in units of their priors (no unit)
 }
 transformed parameters {
+  vector[L] gamma = prior_gamma_location + prior_gamma_scale .* gamma_raw; // of U (log odds per its unit)
   vector[K] tau = to_vector(prior_tau[ : , 1]) .* tau_raw; // sds of the coefficients between groups (units as mu)
   real lprior = normal_lpdf(mu | prior_mu_location, prior_mu_scale)
                 + normal_lpdf(gamma | prior_gamma_location, prior_gamma_scale)

@@ -45,10 +45,11 @@ transformed data {
 parameters {
   vector<offset=prior_mu_location, multiplier=prior_mu_scale>[K] mu; // mean coefficients (log odds per unit of term)
   real<lower=0, upper=tau_raw_max> tau_intercept_raw; // sd of intercepts in units of its prior's (no unit)
-  vector<offset=prior_gamma_location, multiplier=prior_gamma_scale>[L] gamma; // of U (log odds per its unit)
+  vector[L] gamma_raw; // effects of U in units of their priors (no unit)
   vector[J] intercept_raw; // standardised deviation of each group's intercept (no unit)
 }
 transformed parameters {
+  vector[L] gamma = prior_gamma_location + prior_gamma_scale .* gamma_raw; // of U (log odds per its unit)
   vector[K] tau = append_row(prior_tau[1, 1] * tau_intercept_raw, rep_vector(0, K - 1)); // sds (units as mu)
 }
 model {

@@ -103,7 +103,8 @@ FAMILY = Family(
         PriorRow("theta", ("normal",), "coefficient of each group without pooling, log odds", "fixed and wide"),
     ),
     dims={
-        "mu": ("term",), "tau": ("term",), "tau_raw": ("term",), "gamma": ("group_predictor",), "rho": ("pair",),
+        "mu": ("term",), "tau": ("term",), "tau_raw": ("term",), "gamma": ("group_predictor",),
+        "gamma_raw": ("group_predictor",), "rho": ("pair",),
         "L_Omega": ("term", "other_term"),
         "theta": ("group", "term"), "theta_raw": ("group", "term"), "intercept_raw": ("group",),
         "y_rep": ("observation",), "log_lik": ("observation",),

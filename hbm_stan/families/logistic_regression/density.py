@@ -192,11 +192,15 @@ def support(data: StanData) -> dict[str, Any]:
 
 
 def transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    """tau from its raw values: its priors' scales times them, and zero for the terms that do not vary."""
+    """tau and gamma from their raw values; a tau of zero for the terms that do not vary."""
     raw = params.get("tau_raw")
     if "tau_intercept_raw" in params:
         raw = np.append(params["tau_intercept_raw"], np.zeros(data["K"] - 1))
-    return {} if raw is None else {"tau": np.asarray(data["prior_tau"])[:, 0] * raw}
+    made = {} if raw is None else {"tau": np.asarray(data["prior_tau"])[:, 0] * raw}
+    if "gamma_raw" in params:
+        location, scale = (np.asarray(data[f"prior_gamma_{name}"]) for name in ("location", "scale"))
+        made["gamma"] = location + scale * params["gamma_raw"]
+    return made
 
 
 def prior_draws(
