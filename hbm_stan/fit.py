@@ -262,6 +262,11 @@ def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
     )  # fmt: skip
 
 
+def term_of(name: str) -> str:
+    """The label in a name's brackets: ``mu[floor]`` -> ``floor``; empty where there is none."""
+    return name.partition("[")[2].removesuffix("]")
+
+
 def element_names(name: str, variable: Any) -> list[str]:
     """The name of each element of a variable in C order: ``mu``, ``theta[A]``, ``theta[A, floor]``."""
     labels = [_labels(variable, dim) for dim in variable.dims[2:]]

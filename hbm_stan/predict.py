@@ -12,7 +12,7 @@ import pandas as pd
 
 from hbm_stan.diagnose import summarise
 from hbm_stan.errors import ModelError
-from hbm_stan.fit import Fit, element_names
+from hbm_stan.fit import Fit, element_names, term_of
 from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.table import FloatArray
 
@@ -102,7 +102,7 @@ def _by_term(fit: Fit, theta: FloatArray) -> dict[str, FloatArray]:
 
 
 def _meaning(fit: Fit, name: str) -> str:
-    term = name.partition("[")[2].removesuffix("]")
+    term = term_of(name)
     return f"{term} of a new group" if term else f"{fit.family.group_meaning} of a new group"
 
 

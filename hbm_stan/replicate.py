@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hbm_stan.fit import Fit
+from hbm_stan.fit import Fit, term_of
 from hbm_stan.levels import FEW_GROUPS
 from hbm_stan.model import posterior_draws
 from hbm_stan.predict import raw_spread, rng_for
@@ -86,8 +86,8 @@ def check_priors(fit: Fit) -> list[Verdict]:
     spread = raw_spread(fit)
     verdicts = []
     for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
-        base, _, term = name.partition("[")
-        sd = spread.get(term.removesuffix("]"), np.nan) if base == fit.family.population_scale else np.nan
+        base = name.partition("[")[0]
+        sd = spread.get(term_of(name), np.nan) if base == fit.family.population_scale else np.nan
         few = len(fit.table.labels) < FEW_GROUPS
         if prior.distribution != "uniform" and not (prior.distribution == "half_cauchy" and few):
             continue

@@ -16,7 +16,7 @@ from scipy.stats import gamma, nbinom, poisson
 
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -49,7 +49,7 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 def _default_priors(table: Prepared) -> dict[str, Prior]:
     """For alpha what a coefficient of variation of about 1/2 comes to; for beta that, over the pooled rate."""
     pooled = (table["count"].sum() + 0.5) / _exposure(table).sum()  # never 0
-    half = float(f"{0.5 / pooled:.2g}")
+    half = two_digits(0.5 / pooled)
     beta = Prior(
         "beta", "lognormal", (round(math.log(4 / pooled), 1), 2.0),
         f"4 over the pooled rate {pooled:.3g}: with alpha, 90 % of the mean rate within a factor of 110 of it", True,
@@ -281,7 +281,6 @@ FAMILY = Family(
     size="exposure",
     known_residual=True,
     prediction={"exposure": Option("of the observation in a new group; by default the median")},
-    rule=lambda _data: ("partial_pooling", "rates integrated out: two parameters however many groups, and no funnel"),
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
     prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
     group_log_lik=_group_log_lik, new_row=_new_row, raw=_raw, shrinkage_factor=_shrinkage_factor,

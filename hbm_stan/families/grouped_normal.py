@@ -16,9 +16,10 @@ from scipy.stats import norm
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.left_out import grouped_rows
+from hbm_stan.families.normal_population import new_group
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -49,7 +50,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     largest = float(np.max(np.abs(y))) or 1.0
     ss = _statistics({"y": y, "group_idx": table.group_idx, "J": n_groups})[2].sum()
     scale, within = float(np.std(y, ddof=1)), math.sqrt(ss / max(len(y) - n_groups, 1))
-    scale = float(f"{scale if scale > _ROUNDING * largest else largest:.2g}")
+    scale = two_digits(scale if scale > _ROUNDING * largest else largest)
     within = within if within > _ROUNDING * largest else scale
     centre = round(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
     said = f"sd of all rows, {scale:g}"
@@ -134,14 +135,6 @@ def _given_rows(location: Any, spread: Any, sd: Any, data: StanData, z: FloatArr
     n, mean, _ = _statistics(data)
     weight = data["use_likelihood"] * spread**2 / (spread**2 + sd**2 / n)
     return np.asarray(location + weight * (mean - location) + spread * np.sqrt(1 - weight) * z)
-
-
-def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
-    """theta of unseen groups, (S, J); without pooling it is the prior of theta, with complete pooling mu."""
-    if variant == "no_pooling":
-        return rng.normal(*design["prior_theta"], size=(len(draws["theta"]), design["J"]))
-    mu = np.repeat(draws["mu"][:, None], design["J"], axis=1)
-    return rng.normal(mu, draws["tau"][:, None]) if "tau" in draws else mu
 
 
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
@@ -293,7 +286,7 @@ FAMILY = Family(
     support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
     new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
-    new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
+    new_group=new_group, simulate=_simulate, pointwise=_pointwise,
     group_log_lik=_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor,
     exact_loo=_exact_loo, loo_log_lik=grouped_rows, draw_groups=_draw_groups, findings=_findings,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from hbm_stan.families.normal_population import new_group
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
@@ -97,14 +98,6 @@ def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     mu = draws["mu"][:, None]
     tau = draws["tau"][:, None] if "tau" in draws else 0.0
     return np.asarray(norm.logpdf(np.asarray(data["y"]), mu, np.hypot(np.asarray(data["se"]), tau)))
-
-
-def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
-    """theta of unseen groups, (S, J); without pooling it is the prior of theta, with complete pooling mu."""
-    if variant == "no_pooling":
-        return rng.normal(*design["prior_theta"], size=(len(draws["theta"]), design["J"]))
-    mu = np.repeat(draws["mu"][:, None], design["J"], axis=1)
-    return rng.normal(mu, draws["tau"][:, None]) if "tau" in draws else mu
 
 
 def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
@@ -228,7 +221,7 @@ FAMILY = Family(
     log_joint=_log_joint,
     pointwise=_pointwise,
     group_log_lik=_group_log_lik,
-    new_group=_new_group,
+    new_group=new_group,
     shrinkage_factor=_shrinkage_factor,
     exact_loo=_exact_loo,
     support=_support,

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.diagnose import parameters
+from hbm_stan.fit import term_of
 from hbm_stan.predict import NewGroup, raw_spread
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
-from hbm_stan.report.terms import in_term, term_of, term_words, unit_of_term, varying
+from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
 from hbm_stan.scores import few_observations, plain
 
 if TYPE_CHECKING:

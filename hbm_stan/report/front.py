@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.fit import term_of
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import (
     Block,
@@ -20,7 +21,7 @@ from hbm_stan.report.blocks import (
     table,
 )
 from hbm_stan.report.digits import counted, format_mcse, format_summary
-from hbm_stan.report.terms import in_term, new_quantities, term_of, unit_of_terms
+from hbm_stan.report.terms import in_term, new_quantities, unit_of_terms
 
 _MOST_SCALARS, _MOST_NEW = 8, 4
 MU = math("mu")

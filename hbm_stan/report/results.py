@@ -15,7 +15,7 @@ import numpy as np
 
 from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
-from hbm_stan.fit import Fit
+from hbm_stan.fit import Fit, term_of
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
 from hbm_stan.predictors import INTERCEPT
@@ -23,7 +23,7 @@ from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
 from hbm_stan.report.found import Findings
-from hbm_stan.report.terms import in_term, term_of, term_words
+from hbm_stan.report.terms import in_term, term_words
 from hbm_stan.verdicts import Verdict, worst
 
 SCHEMA = 2

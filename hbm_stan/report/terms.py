@@ -6,14 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hbm_stan.fit import term_of
 from hbm_stan.predictors import INTERCEPT
 
 _SAME = 1e-9  # relative: two summaries of the same draws
-
-
-def term_of(name: str) -> str:
-    """The label in a name's brackets: ``mu[floor]`` -> ``floor``; empty where there is none."""
-    return name.partition("[")[2].removesuffix("]")
 
 
 def term_words(term: str) -> str:

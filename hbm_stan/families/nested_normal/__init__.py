@@ -17,9 +17,10 @@ from hbm_stan.errors import DataError
 from hbm_stan.families.left_out import nested_rows
 from hbm_stan.families.nested_normal.exact import exact_loo
 from hbm_stan.families.nested_normal.findings import findings
+from hbm_stan.families.normal_population import new_group
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -51,7 +52,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative on the scale of the data: the sd of all rows."""
     y = table["outcome"]
     largest, sd = float(np.max(np.abs(y))) or 1.0, float(np.std(y, ddof=1))
-    scale = float(f"{sd if sd > _ROUNDING * largest else largest:.2g}")
+    scale = two_digits(sd if sd > _ROUNDING * largest else largest)
     centre = round(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
     said = f"the sd of all rows, {scale:g}"
     rows = (
@@ -194,14 +195,6 @@ def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> Float
     return np.asarray(rng.normal(location, sd), dtype=float)
 
 
-def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
-    """theta of unseen groups, (S, J); without pooling it is the prior of theta, with complete pooling mu."""
-    if variant == "no_pooling":
-        return rng.normal(*design["prior_theta"], size=(len(draws["theta"]), design["J"]))
-    mu = np.repeat(draws["mu"][:, None], design["J"], axis=1)
-    return rng.normal(mu, draws["tau"][:, None]) if "tau" in draws else mu
-
-
 def _new_row(data: StanData, _options: Mapping[str, Any]) -> tuple[StanData, str]:
     one = dict.fromkeys(("unit_idx", "unit_group", "group_idx"), np.ones(1, dtype=int))
     return {**data, **one, "N": 1, "M": 1, "J": 1, "y": np.zeros(1)}, "a row of a new unit in a new group"
@@ -286,7 +279,7 @@ FAMILY = Family(
         f"{name}{own}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES for own in ("", "_group")
     },
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
-    new_group=_new_group, simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik, new_row=_new_row,
+    new_group=new_group, simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik, new_row=_new_row,
     raw=_raw, exact_loo=_exact_loo, loo_log_lik=_loo_log_lik, findings=findings,
     shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
     draw_groups=lambda rng, draws, data: _given_rows(
