@@ -9,14 +9,14 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, Progress, Sampling, choose, plain_data
+from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, choose, plain_data
 from hbm_stan.errors import DataError
 from hbm_stan.families import family as find_family
 from hbm_stan.model import Family, StanData, posterior_draws
@@ -253,6 +253,12 @@ def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None)
     kept = Kept(tree, job.parts, job.key, seconds)
     store.write(job.variant, kept)
     return _fit(job, kept, reused=False, reason=reason)
+
+
+def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
+    """A Fit of parameters alone, kept nowhere: for proofs and long runs, which need no log_lik and no y_rep."""
+    tree = draws_tree(job.family, job.table, job.data, drawn, sampling.seed, rows=False)
+    return _fit(replace(job, sampling=sampling), Kept(tree, {}, job.key, 0.0), reused=False, reason="not kept")
 
 
 def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:

@@ -1,4 +1,4 @@
-"""Where the Stan programs and data sets are: at the top of a checkout, inside the package in a wheel."""
+"""Where Stan programs, data sets, analyses and known posteriors are: in the checkout, or inside the package (wheel)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def share(kind: str) -> Path:
-    """The folder of ``kind`` ("stan" or "data"): the wheel's copy if there is one, else the checkout's."""
+    """The folder of ``kind`` (stan, data, reports, reference): the wheel's copy, else the checkout's."""
     packed = _PACKAGE / "_share" / kind
-    return packed if packed.is_dir() else _PACKAGE.parent / kind
+    if packed.is_dir():
+        return packed
+    return _PACKAGE.parent / ("tests/reference" if kind == "reference" else kind)
 
 
 def cache_folder(kind: str) -> Path:

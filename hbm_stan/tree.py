@@ -18,11 +18,18 @@ from hbm_stan.table import FloatArray
 _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
 
 
-def draws_tree(family: Family, table: Prepared, data: StanData, drawn: EngineDraws, seed: int) -> xr.DataTree:
-    """The draws as ArviZ wants them: posterior, posterior_predictive, log_likelihood, sample_stats, data."""
+def draws_tree(
+    family: Family, table: Prepared, data: StanData, drawn: EngineDraws, seed: int, *, rows: bool = True
+) -> xr.DataTree:
+    """The draws as ArviZ wants them: posterior, posterior_predictive, log_likelihood, sample_stats, data.
+
+    Without ``rows``, log_likelihood and posterior_predictive are left out.
+    """
     variables = {name: values for name, values in drawn.variables.items() if values.size}
+    if not rows:
+        variables = {name: values for name, values in variables.items() if name not in {family.y_rep, family.log_lik}}
     if data.get("generate", 1) == 0:
-        variables |= complete(family, data, variables, seed)
+        variables |= complete(family, data, variables, seed, rows=rows)
     groups: dict[str, dict[str, Any]] = {"posterior": {}, "posterior_predictive": {}, "log_likelihood": {}}
     special = {family.y_rep: "posterior_predictive", family.log_lik: "log_likelihood"}
     for name, values in variables.items():
@@ -40,7 +47,9 @@ def draws_tree(family: Family, table: Prepared, data: StanData, drawn: EngineDra
     return xr.DataTree.from_dict(sets)
 
 
-def complete(family: Family, data: StanData, variables: Mapping[str, FloatArray], seed: int) -> dict[str, FloatArray]:
+def complete(
+    family: Family, data: StanData, variables: Mapping[str, FloatArray], seed: int, *, rows: bool = True
+) -> dict[str, FloatArray]:
     """What the program left out: group effects given the population, log_lik and y_rep; a chain at a time."""
     made: dict[str, list[FloatArray]] = {}
     rng = np.random.default_rng([seed, 1])
@@ -50,6 +59,8 @@ def complete(family: Family, data: StanData, variables: Mapping[str, FloatArray]
         if theta not in draws:
             draws[theta] = family.need("draw_groups", "group effects after sampling")(rng, draws, data)
             made.setdefault(theta, []).append(draws[theta])
+        if not rows:
+            continue
         made.setdefault(family.log_lik, []).append(family.need("pointwise", "log_lik after sampling")(draws, data))
         made.setdefault(family.y_rep, []).append(family.need("simulate", "replicated data")(rng, draws, data))
     return {name: np.stack(chains) for name, chains in made.items()}

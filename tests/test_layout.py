@@ -16,8 +16,9 @@ ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
     "errors", "verdicts", "resources", "table", "data", "levels", "predictors", "prepare", "program", "priors", "model",
-    "families", "engines", "store", "tree", "fit", "testing", "parameterise", "rhat", "funnel", "diagnose",
-    "scores", "weights", "leave_one_out", "compare", "predict", "replicate", "plots", "report", "skeleton", "cli",
+    "families", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
+    "agreement", "scores", "weights", "leave_one_out", "compare", "predict", "replicate", "certificate", "plots",
+    "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 
