@@ -29,6 +29,9 @@ TAU_PRIORS: dict[str, Callable[..., Callable[[np.ndarray], np.ndarray]]] = {
     "half_cauchy": lambda s: stats.halfcauchy(scale=s).logpdf,
     "half_student_t": lambda df, s: lambda x: np.log(2) + stats.t(df, scale=s).logpdf(x),
     "uniform": lambda low, upper: stats.uniform(low, upper - low).logpdf,
+    "exponential": lambda rate: stats.expon(scale=1 / rate).logpdf,
+    "gamma": lambda shape, rate: stats.gamma(shape, scale=1 / rate).logpdf,
+    "lognormal": lambda location, s: stats.lognorm(s, scale=np.exp(location)).logpdf,
 }
 
 
@@ -52,7 +55,7 @@ class Exact:
     def theta(self, j: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of theta_j given each node."""
         own = self.tau**2 / (self.tau**2 + self.se[j] ** 2)
-        return self.mean + own * (self.y[j] - self.mean), self.tau**2 * (1 - own) + (1 - own) ** 2 * self.var
+        return self.mean + own * (self.y[j] - self.mean), own * self.se[j] ** 2 + (1 - own) ** 2 * self.var
 
     def new(self) -> dict[str, float]:
         """Summary of a new group's theta."""

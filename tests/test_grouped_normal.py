@@ -23,7 +23,7 @@ from hbm_stan.families import family
 from hbm_stan.fit import fit, prepare_table
 
 ROOT = Path(__file__).parents[1]
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parent / "reference" / "other"
 FAMILY = family("grouped_normal")
 STATISTICS = ("mean", "sd", "q05", "q50", "q95")
 FRAME = pd.read_csv(ROOT / "data" / "dyestuff" / "data.csv")

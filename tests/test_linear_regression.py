@@ -91,7 +91,7 @@ def radon_loo(name: str) -> Loo:
 )
 def test_correlated_intercepts_and_slopes_equal_quadrature(variant: str, stanli: Engine) -> None:
     made = fit(MODEL, load("sleepstudy", SLEEP), variant, priors=SLEEP_PRIORS, sampling=SAMPLING, engine=stanli)
-    truth = reference("sleepstudy-correlated")["parameters"]
+    truth = reference("sleepstudy-correlated")["posteriors"][0]["parameters"]
     assert len(truth) == 42
     z = differences(*parameters(made), truth)
     assert moved(z, 4 * len(z)) == {}
@@ -101,14 +101,14 @@ def test_the_comparison_catches_another_prior_of_the_correlation(stanli: Engine)
     # Planted fault: LKJ(2) claimed, LKJ(6) sampled.
     chosen = SLEEP_PRIORS | {"rho": "lkj(6)"}
     made = fit(MODEL, load("sleepstudy", SLEEP), priors=chosen, sampling=SAMPLING, engine=stanli)
-    z = differences(*parameters(made), reference("sleepstudy-correlated")["parameters"])
+    z = differences(*parameters(made), reference("sleepstudy-correlated")["posteriors"][0]["parameters"])
     assert "sd of rho[intercept, days]" in moved(z, 4 * len(z))
 
 
 @pytest.mark.parametrize("name", POSTERIORDB)
 def test_radon_equals_the_exact_posterior_and_leave_one_out(name: str) -> None:
     made, exact = radon_fit(name), reference(name)
-    z = differences(*parameters(made), exact["parameters"])
+    z = differences(*parameters(made), exact["posteriors"][0]["parameters"])
     assert moved(z, 4 * len(z)) == {}
     # PSIS: its error here is a few hundredths; half an elpd is far below what tells the variants apart.
     found = radon_loo(name)
@@ -131,7 +131,7 @@ def test_radon_without_pooling_of_the_intercept_equals_the_exact_posterior() -> 
     table, drawn = radon_county_intercept()
     names = ["sigma", "mu[floor]", *(f"theta[{county}, intercept]" for county in table.labels)]
     columns = [drawn["sigma"], drawn["beta"], *np.moveaxis(drawn["alpha"], 2, 0)]
-    z = differences(names, np.array(columns), reference("radon-county_intercept")["parameters"])
+    z = differences(names, np.array(columns), reference("radon-county_intercept")["posteriors"][0]["parameters"])
     assert moved(z, 4 * len(z)) == {}
 
 
@@ -166,7 +166,7 @@ def test_lme4_s_estimates_lie_in_the_middle_of_the_posterior(
     draws = made.draws()
     terms = ("intercept", *columns["predictors"])
     off = {}
-    for parameter, estimate in reference("lmer-reml")["fits"][name]["estimates"].items():
+    for parameter, estimate in reference("other/lmer-reml")["fits"][name]["estimates"].items():
         base, _, label = parameter.removesuffix("]").partition("[")
         values = draws[base].reshape(made.n_draws, -1)
         x = values[:, terms.index(label) if label in terms else 0]

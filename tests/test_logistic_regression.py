@@ -71,7 +71,7 @@ def test_contraception_equals_an_independent_gibbs_sampler(stanli: Engine) -> No
         FAMILY, contraception(WOMEN), "partial_pooling_intercept", engine=stanli, sampling=replace(SAMPLING, draws=500),
         priors={"mu": "normal(0, 2.5)", "tau[intercept]": "half_normal(1)"},
     )  # fmt: skip
-    truth = reference("contraception-varying_intercept")["parameters"]
+    truth = reference("contraception-varying_intercept")["posteriors"][0]["parameters"]
     assert len(truth) == 68
     assert moved(made, truth) == {}
     # A planted fault: the variance in place of the sd.
@@ -80,16 +80,14 @@ def test_contraception_equals_an_independent_gibbs_sampler(stanli: Engine) -> No
 
 
 def seeds() -> Dataset:
-    given = pd.DataFrame(reference("seeds-varying_intercept")["data"])
-    given["plate"] = [f"P{i:02d}" for i in range(1, len(given) + 1)]
-    given["x1x2"] = given["x1"] * given["x2"]
-    return Dataset.from_frame(given, group="plate", successes="n", trials="N", predictors=("x1", "x2", "x1x2"))
+    said = reference("seeds-varying_intercept")["data"]
+    return load(REFERENCE / said["file"], said["columns"])
 
 
 def test_seeds_equal_quadrature(stanli: Engine) -> None:
     chosen = {"mu": "normal(0, 1)", "tau": "half_cauchy(1)"}
     made = fit(FAMILY, seeds(), "partial_pooling_intercept", priors=chosen, sampling=SAMPLING, engine=stanli)
-    assert moved(made, reference("seeds-varying_intercept")["parameters"]) == {}
+    assert moved(made, reference("seeds-varying_intercept")["posteriors"][0]["parameters"]) == {}
 
 
 def test_baseball_has_the_published_medians_and_intervals(stanli: Engine) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 FAMILY = family("nested_normal")
 FRAME = pd.read_csv(ROOT / "data" / "pastes" / "data.csv")
 CUBE = FRAME["strength"].to_numpy(dtype=float).reshape(10, 3, 2)
-THEIRS = json.loads((Path(__file__).parent / "reference" / "pastes-lme4.json").read_text())["parameters"]
+THEIRS = json.loads((Path(__file__).parent / "reference" / "other" / "pastes-lme4.json").read_text())["parameters"]
 PRIORS = {"mu": "normal(60, 10)", "tau": "half_normal(3)", "tau_unit": "half_normal(3)", "sigma": "half_normal(3)"}
 SAMPLING = Sampling(draws=5000, adapt_delta=0.95, seed=20261121)
 
