@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from hbm_stan.errors import HbmError, nearest
 
@@ -122,6 +123,15 @@ class Run:
                 return update
 
             yield start
+
+    @contextlib.contextmanager
+    def steps(self) -> Iterator[Callable[[str], None]]:
+        """A line that says what is being done, where somebody watches."""
+        if not self.live:
+            yield lambda _text: None
+            return
+        with ERR.status("") as status:
+            yield lambda text: status.update(f"[dim]{escape(text)}[/dim]")
 
 
 Progress_ = Callable[[int, int, int], None]

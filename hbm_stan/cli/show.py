@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def _table(*columns: str, right: Iterable[str] = ()) -> Table:
+def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """A table without lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         # Names and numbers are never cut; on a narrow terminal the last column folds.
@@ -35,7 +36,8 @@ def _table(*columns: str, right: Iterable[str] = ()) -> Table:
     return table
 
 
-def _status(status: str, waived: bool = False) -> Text:
+def status_text(status: str, waived: bool = False) -> Text:
+    """A status in its colour."""
     return Text(status + (", waived" if waived else ""), style=_COLOURS[status])
 
 
@@ -53,7 +55,7 @@ def show_report(run: Run, made: Made) -> None:
         run.show(Text(sentence))
     if results["withheld"] or results["status"] != "pass":
         run.show(*(Text(notice) for notice in results["notices"]))
-    run.show(Text("Checks: ") + _status(results["status"]))
+    run.show(Text("Checks: ") + status_text(results["status"]))
     engine = results["engine"]
     run.show(Text(f"Engine: {engine['name']} {engine['version']}"))
     run.show(Text(f"{made.pdf}\n{made.json}"))
@@ -61,7 +63,7 @@ def show_report(run: Run, made: Made) -> None:
 
 def show_fits(run: Run, analysis: Analysis, fits: Mapping[str, Fit]) -> None:
     """Each fit: draws, seconds, and where they are kept."""
-    table = _table(
+    table = plain_table(
         "variant", "engine", "draws", "seconds", "divergences", "kept in", right=("draws", "seconds", "divergences")
     )
     for name, fit in fits.items():
@@ -98,12 +100,12 @@ def show_verdicts(run: Run, data: Iterable[Verdict], diagnoses: Mapping[str, Dia
     """A table of verdicts for each variant, with what to do under it."""
     rows = [("data", v) for v in data]
     rows += [(name, v) for name, d in diagnoses.items() for v in d.verdicts]
-    table = _table("variant", "check", "status", "value", "limit", "where", right=("value", "limit"))
+    table = plain_table("variant", "check", "status", "value", "limit", "where", right=("value", "limit"))
     for name, v in rows:
         table.add_row(
             name,
             v.name,
-            _status(v.status, v.waived),
+            status_text(v.status, v.waived),
             _number(v.value, v.name),
             _number(v.threshold, v.name),
             Text(v.subject),
@@ -123,7 +125,7 @@ def verdicts_as_dict(data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]
 def show_comparison(run: Run, comparison: Comparison) -> None:
     """The scores, best first, and the verdict in words."""
     numbers = ("elpd", "SE", "diff", "SE diff", "p_loo", "weight", "high k")
-    table = _table("variant", *numbers, right=numbers)
+    table = plain_table("variant", *numbers, right=numbers)
     for s in comparison.scores:
         weight = "–" if s.weight is None else f"{s.weight:.2f}"
         gap = ("–", "–") if comparison.withheld else (f"{s.elpd_diff:.1f}", f"{s.se_diff_used:.1f}")

@@ -1,0 +1,31 @@
+"""What commands on an analysis share: its argument, reading it, fitting it with progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hbm_stan.cli.run import Run
+    from hbm_stan.fit import Fit
+    from hbm_stan.report.analysis import Analysis
+
+AnalysisArgument = Annotated[Path, typer.Argument(metavar="ANALYSIS", help="An analysis folder, or its analysis.toml.")]
+
+
+def read_settled(run: Run, path: Path, parameterisation: str | None) -> Analysis:
+    """The analysis with its seed, and with partial pooling in the form that the data call for."""
+    from hbm_stan.report.analysis import read_analysis
+    from hbm_stan.report.build import settled
+
+    return settled(read_analysis(path).with_seed(run.seed), parameterisation, run.say)
+
+
+def fits_of(run: Run, analysis: Analysis, variants: tuple[str, ...]) -> dict[str, Fit]:
+    """The fits of these variants, with a bar for each where somebody watches."""
+    from hbm_stan.report.build import fit_analysis
+
+    with run.sampling_progress() as progress:
+        return fit_analysis(analysis, variants, engine=run.engine, say=run.say, progress=progress)

@@ -1,0 +1,134 @@
+"""The commands about truth: a long run becomes a reference, a fit against it, and proofs of the programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
+from hbm_stan.cli.run import (
+    EngineOption,
+    JsonOption,
+    ParameterisationOption,
+    QuietOption,
+    Run,
+    SeedOption,
+    guarded,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from hbm_stan.reference import Reference
+    from hbm_stan.report.analysis import Analysis
+
+VariantOption = Annotated[list[str] | None, typer.Option("--variant", help="This variant only; may be repeated.")]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", help="The reference file; by default ANALYSIS/reference.json.")
+]
+
+
+def reference(
+    analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
+    seed: SeedOption = None, parameterisation: ParameterisationOption = None, variant: VariantOption = None,
+    file: FileOption = None,
+    save: Annotated[bool, typer.Option("--save", help="Make a long run, and keep it as the reference.")] = False,
+) -> None:  # fmt: skip
+    """Show the saved reference of an analysis; with --save, make one: 10 chains, 10,000 draws without dependence.
+
+    Exit code 1 where a long run does not meet the criteria of a reference; the file that was there is then kept.
+    """
+    run = Run(engine, json, quiet, seed)
+    with guarded(run):
+        from hbm_stan.cli.show_truth import show_reference
+        from hbm_stan.reference import read_reference, write_reference
+
+        read = read_settled(run, analysis, parameterisation)
+        path = file or read.folder / "reference.json"
+        if save:
+            made = _long_runs(run, read, tuple(variant or read.variants), path)
+            write_reference(made)
+        show_reference(run, read_reference(path))
+        run.write_json(_reference_as_dict(read_reference(path)))
+
+
+def _reference_as_dict(held: Reference) -> dict[str, Any]:
+    return {
+        "file": str(held.path), "title": held.title, "kind": held.kind, "source": held.source,
+        "variants": {v: {"parameters": len(p.table), **p.about} for p in held.posteriors for v in p.variants},
+    }  # fmt: skip
+
+
+def _long_runs(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) -> Reference:
+    from hbm_stan.engines import choose
+    from hbm_stan.fit import jobs_of
+    from hbm_stan.reference.long_run import long_run, reference_of
+
+    engine = choose(run.engine)
+    jobs = jobs_of(read.family, read.dataset, variants, read.priors, read.sampling, engine)
+    engine.build([job.program for job in jobs], run.say)
+    runs = []
+    with run.sampling_progress() as progress:
+        for job in jobs:
+            run.say(f"{job.variant}: a long run")
+            runs.append(long_run(job, run.say, progress(job.variant)))
+    return reference_of(read.title or read.name, runs, path)
+
+
+def regress(
+    analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
+    seed: SeedOption = None, parameterisation: ParameterisationOption = None, variant: VariantOption = None,
+    file: FileOption = None,
+) -> None:  # fmt: skip
+    """Compare the fits of an analysis with its saved reference. Exit code 1 where a posterior moved."""
+    run = Run(engine, json, quiet, seed)
+    with guarded(run):
+        from hbm_stan.cli.show_truth import show_regression
+        from hbm_stan.reference import read_reference
+        from hbm_stan.reference import regress as compare
+
+        read = read_settled(run, analysis, parameterisation)
+        held = read_reference(file or read.folder / "reference.json")
+        known = [v for p in held.posteriors for v in p.variants]
+        named = tuple(variant or [v for v in read.variants if v in known] or read.variants)
+        made = compare(fits_of(run, read, named), held, read.waived)
+        show_regression(run, made)
+        run.write_json(made.as_dict())
+        if made.moved:
+            raise typer.Exit(1)
+
+
+def verify(
+    subject: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FAMILY...|ANALYSIS]", help="Shipped families (by default all), or an analysis."),
+    ] = None,
+    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
+    to: Annotated[Path | None, typer.Option(help="The folder for certificate.json and certificate.pdf.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only what needs no long sampling.")] = False,
+    agree: Annotated[bool, typer.Option("--agree", help="Both engines on every program and data set.")] = False,
+    calibrate: Annotated[
+        int, typer.Option("--calibrate", help="Replications of simulation-based calibration of partial pooling.", min=0)
+    ] = 0,
+) -> None:  # fmt: skip
+    """Prove the programs against the same models in NumPy and against known posteriors; write a certificate.
+
+    The embedded engine samples unless another is named. Exit code 1 where a proof failed.
+    """
+    run = Run(engine, json, quiet, seed)
+    with guarded(run):
+        from hbm_stan.cli.show_truth import show_certificate
+        from hbm_stan.report.certificate_pages import write_certificate
+        from hbm_stan.verify import SEED, Plan
+        from hbm_stan.verify import verify as prove
+        from hbm_stan.verify.run import subjects_named
+
+        names, analysis = subjects_named(subject or [])
+        plan = Plan(names, analysis, run.engine, SEED if seed is None else seed, quick, agree, calibrate)
+        with run.steps() as tick:
+            made = prove(plan, tick)
+        folder = to or (analysis.folder if analysis is not None else Path())
+        show_certificate(run, made, write_certificate(made, folder))
+        run.write_json(made.as_dict())
+        if made.failed:
+            raise typer.Exit(1)

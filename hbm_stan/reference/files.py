@@ -1,0 +1,167 @@
+"""A reference file: whose posterior it is, where its figures come from, and the figures (format: tests/reference)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.agreement import STATISTICS
+from hbm_stan.data import Dataset, load
+from hbm_stan.errors import ModelError
+from hbm_stan.report.files import write_json
+
+FORMAT = 1
+# The kinds of truth that a file may hold, and the word that tables use for each.
+KINDS: Mapping[str, str] = {
+    "closed form": "closed form", "quadrature": "quadrature", "foreign": "reference", "long run": "long run",
+}  # fmt: skip
+_DIGITS = 9
+_KEYS = ("title", "kind", "source", "method", "exact", "family", "data", "posteriors")
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The figures of one posterior and the variants that must give them.
+
+    ``table`` is indexed by parameter (``mu``, ``theta[A]``) and has mean, sd, q05, q50, q95 as far as they are known,
+    and the MCSE of each (0 where it is exact). ``sampling`` holds settings that its fit needs. ``about`` is what a long
+    run says of itself: program_sha256, largest R-hat, lag-1 autocorrelation, divergences, seconds.
+    """
+
+    variants: tuple[str, ...]
+    table: pd.DataFrame
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference file. ``data`` names a dataset (or a CSV beside the file) with its columns, or is a hash only."""
+
+    path: Path
+    title: str
+    kind: str
+    source: str
+    method: str
+    exact: bool
+    family: str
+    data: Mapping[str, Any]
+    priors: Mapping[str, str]
+    posteriors: tuple[Posterior, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)  # engine, versions, settings of a long run
+
+    @property
+    def truth(self) -> str:
+        """The kind of truth, as tables call it."""
+        return KINDS[self.kind]
+
+    def posterior(self, variant: str) -> Posterior:
+        """The posterior that a variant must give; ModelError where the file has none for it."""
+        for posterior in self.posteriors:
+            if variant in posterior.variants:
+                return posterior
+        held = ", ".join(v for p in self.posteriors for v in p.variants)
+        raise ModelError(f"{self.path}: there is no posterior of {variant!r}; it holds {held}.")
+
+    def dataset(self) -> Dataset:
+        """The data that the posterior is of; ModelError where the file only knows their hash."""
+        if "dataset" in self.data:
+            return load(str(self.data["dataset"])).with_columns(self.data["columns"])
+        if "file" in self.data:
+            return load(self.path.parent / str(self.data["file"])).with_columns(self.data["columns"])
+        raise ModelError(f"{self.path} names no data: only a fit that is made already can be compared with it.")
+
+
+def read_reference(path: str | Path) -> Reference:
+    """The reference in a file; ModelError says which key or parameter is not as it should be."""
+    path = Path(path)
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: there is no reference. `hbm reference ANALYSIS --save` makes one.") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON ({error}); `hbm reference --save` writes references.") from error
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        raise ModelError(f"{path} is no reference file of format {FORMAT}: `hbm reference ANALYSIS --save` writes one.")
+    missing = [key for key in _KEYS if key not in said]
+    if missing:
+        raise ModelError(f"{path}: these keys are missing: {', '.join(missing)}.")
+    if said["kind"] not in KINDS:
+        raise ModelError(f"{path}: kind is {said['kind']!r}; allowed: {', '.join(map(repr, KINDS))}.")
+    posteriors = tuple(_posterior(path, p, bool(said["exact"])) for p in said["posteriors"])
+    return Reference(
+        path, said["title"], said["kind"], said["source"], said["method"], bool(said["exact"]), said["family"],
+        said["data"], said.get("priors", {}), posteriors, said.get("about", {}),
+    )  # fmt: skip
+
+
+def _posterior(path: Path, said: Mapping[str, Any], exact: bool) -> Posterior:
+    try:
+        table = pd.DataFrame.from_dict(said["parameters"], orient="index").astype(float)
+        variants = tuple(said["variants"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: a posterior needs variants and parameters with numbers ({error}).") from error
+    table.index.name = "parameter"
+    statistics = [s for s in STATISTICS if s in table]
+    if table.empty or not statistics:
+        raise ModelError(f"{path}: {', '.join(variants)}: no parameter has any of {', '.join(STATISTICS)}.")
+    for statistic in statistics:
+        error_column = f"mcse_{statistic}"
+        if exact:
+            table[error_column] = 0.0
+        known = table[statistic].notna()
+        if error_column not in table or table.loc[known, error_column].isna().any():
+            raise ModelError(
+                f'{path}: {", ".join(variants)}: {error_column} is missing. Say "exact": true where there is none.'
+            )
+        bad = table.index[known & ~(np.isfinite(table[statistic]) & (table[error_column] >= 0))]
+        if len(bad):
+            raise ModelError(f"{path}: {statistic} of {bad[0]} is not a number with a Monte Carlo error.")
+    return Posterior(variants, table, said.get("sampling", {}), said.get("about", {}))
+
+
+def write_reference(reference: Reference) -> None:
+    """Write a reference file, all or nothing."""
+    said: dict[str, Any] = {
+        "format": FORMAT, "title": reference.title, "kind": reference.kind, "source": reference.source,
+        "method": reference.method, "exact": reference.exact, "family": reference.family, "data": dict(reference.data),
+        "priors": dict(reference.priors), "about": dict(reference.about),
+        "posteriors": [_said(p, reference.exact) for p in reference.posteriors],
+    }  # fmt: skip
+    write_json(reference.path, said, indent=1)
+
+
+def _said(posterior: Posterior, exact: bool) -> dict[str, Any]:
+    columns = [*STATISTICS, *([] if exact else [f"mcse_{s}" for s in STATISTICS])]
+    return {
+        "variants": list(posterior.variants),
+        **({"sampling": dict(posterior.sampling)} if posterior.sampling else {}),
+        "about": dict(posterior.about),
+        "parameters": {
+            str(name): {c: _rounded(row[c]) for c in columns if c in row and np.isfinite(row[c])}
+            for name, row in posterior.table.iterrows()
+        },
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def shipped(folder: Path, families: Sequence[str] = ()) -> list[Reference]:
+    """The reference files of a folder, of these families (all, where none is named), by name."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        if json.loads(path.read_text(encoding="utf-8")).get("format") == FORMAT:  # others are single figures for tests
+            reference = read_reference(path)
+            if not families or reference.family in families:
+                found.append(reference)
+    return found
