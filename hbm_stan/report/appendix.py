@@ -1,15 +1,15 @@
-"""The appendix: how to make the report again, and the complete Stan programs."""
+"""The appendix: how to make the report again, the complete Stan programs, and whether they are certified."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hbm_stan.report.blocks import Block, code, column, heading, mono, prose, table
+from hbm_stan.report.blocks import Block, capital, code, column, heading, mono, prose, status, table
 from hbm_stan.report.front import variant_title
 
 
 def section(results: dict[str, Any]) -> list[Block]:
-    """Command, settings, versions, hashes, programs."""
+    """Command, settings, versions, hashes, programs, certificate: last, so that it is found on the last page."""
     return [
         heading("How to make this report again"),
         prose(
@@ -22,6 +22,8 @@ def section(results: dict[str, Any]) -> list[Block]:
         _hashes(results),
         heading("Stan programs"),
         *_programs(results),
+        heading("Certificate"),
+        *_certificate(results),
     ]
 
 
@@ -62,3 +64,20 @@ def _programs(results: dict[str, Any]) -> list[Block]:
         code([{"strong": variant_title(results, p["variant"])}, "  ", mono(p["file"])], p["code"])
         for p in results["programs"]
     ]
+
+
+def _certificate(results: dict[str, Any]) -> list[Block]:
+    """For each program whether it is certified, and by what."""
+    said = results["certificate"]
+    rows = []
+    for row in said["programs"]:
+        word = status("pass", text="yes") if row["certified"] else status("fail", text="no")
+        rows.append([variant_title(results, row["variant"]), [mono(row["sha256"][:12])], [word], capital(row["words"])])
+    heads = [column("Program"), column("SHA-256"), column("Certified"), column("What was proven", width="1fr")]
+    caption = "Whether the programs were proven: log density, likelihood, known posteriors."
+    if said["date"]:
+        caption = (
+            f"What the certificate {said['of']} says of the programs: date {said['date']}, engine {said['engine']}. "
+            "It is looked up by the hash of the program with its includes inlined."
+        )
+    return [table([caption], heads, rows)]

@@ -49,9 +49,9 @@ def ref(name: str) -> Span:
     return {"ref": name}
 
 
-def status(word: str, waived: bool = False) -> Span:
-    """The word of a status in its colour; a waived failure says both."""
-    shown = STATUS_WORDS.get(word, word) + (", waived" if waived else "")
+def status(word: str, waived: bool = False, text: str = "") -> Span:
+    """The word of a status, or another text, in its colour; a waived failure says both."""
+    shown = text or STATUS_WORDS.get(word, word) + (", waived" if waived else "")
     return {"status": word, "text": shown}
 
 
@@ -121,6 +121,16 @@ def column(head: Span | Sequence[Span], align: str = "left", width: str = "auto"
 def number(head: Span | Sequence[Span]) -> dict[str, Any]:
     """A column of numbers, aligned at the decimal point."""
     return column(head, "right") | {"number": True}
+
+
+def dense(block: Block) -> Block:
+    """A table in small type with narrow gaps, for many columns; as wide as the page."""
+    return block | {"dense": True, "narrow": False}
+
+
+def new_page() -> Block:
+    """What follows begins a page."""
+    return {"kind": "page"}
 
 
 def table(caption: Sequence[Span], columns: Sequence[dict[str, Any]], rows: Sequence[Sequence[Any]]) -> Block:

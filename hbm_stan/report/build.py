@@ -14,6 +14,7 @@ from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.fit import Fit, fit_variants, jobs_of
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
 from hbm_stan.report.analysis import Analysis, read_analysis
+from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.files import write_json
 
 _VariantProgress = Callable[[str], Progress | None]
@@ -125,6 +126,7 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
         str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
         str(sorted(analysis.reasons.items())),
         str(sorted(analysis.dataset.columns.items())), analysis.family.source, _own_code(),
+        hashlib.sha256(certificate_bytes(analysis)).hexdigest(),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 

@@ -151,6 +151,11 @@ def _parameterisation(results: dict[str, Any]) -> list[str]:
 def page(results: dict[str, Any]) -> dict[str, Any]:
     """The parts of page one."""
     return {
+        "headings": {
+            "answer": "The conclusion is withheld" if results["withheld"] else "Answer",
+            "checks": "Checks",
+            "notices": "Before reading the numbers",
+        },
         "meta": _meta(results),
         "question": [" ".join(results["question"].split())] if results["question"].strip() else [],
         "answer": [sentence(capital(s)) for s in _answer(results)],

@@ -13,7 +13,7 @@ from hbm_stan.report.typeset import compile_pdf
 from hbm_stan.report.view import view_of
 
 
-def _date(timestamp: int | None) -> list[int] | None:
+def document_date(timestamp: int | None) -> list[int] | None:
     """Year, month, ..., second of the document's date; None (no date in the file) where none is asked for."""
     if timestamp is None:
         said = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
@@ -30,6 +30,6 @@ def write_pdf(results: dict[str, Any], figures: dict[str, bytes], path: Path, *,
 
     The file holds no clock time: its date is ``timestamp``, else SOURCE_DATE_EPOCH, else there is none.
     """
-    view = view_of(results, figures) | {"date": _date(timestamp)}
+    view = view_of(results, figures) | {"date": document_date(timestamp)}
     pdf = compile_pdf(view, {name: figures[name] for name in view["figures"]})
     write_beside(path, pdf)

@@ -22,6 +22,7 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
+from hbm_stan.report.certified import certified
 from hbm_stan.report.found import Findings
 from hbm_stan.report.terms import in_term, term_words
 from hbm_stan.verdicts import Verdict, worst
@@ -52,6 +53,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     main = found.fits[analysis.main_variant]
     verdicts = found.verdicts
     flat = [v for rows in verdicts.values() for v in rows]
+    programs = [_program(fit) for fit in found.fits.values()]
     made = {
         "schema": SCHEMA,
         "analysis": analysis.name,
@@ -79,13 +81,14 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "parameterisation": None if analysis.choice is None else asdict(analysis.choice),
         "findings": [_finding(f) for f in found.own],
         "versions": versions(),
-        "programs": [_program(fit) for fit in found.fits.values()],
+        "programs": programs,
+        "certificate": certified(analysis, programs),
         "command": (
             f"hbm report {shlex.quote(_place(analysis.folder))} --engine {main.engine} --seed {main.sampling.seed}"
         ),
     }
-    plain: dict[str, Any] = _plain(made)
-    return plain
+    said: dict[str, Any] = plain(made)
+    return said
 
 
 @cache
@@ -102,14 +105,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Plain JSON values: NumPy's made Python's, and what is not finite made None."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
