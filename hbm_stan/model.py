@@ -108,6 +108,8 @@ class Family:
                                       have them
     new_group(rng, draws, design, variant)  theta of ``design["J"]`` unseen groups, (S, J[, K]); without pooling from
                                       the prior; draws hold all parameters of the variant
+    latent(rng, draws, data, variant)  what lies between theta and the rows and has a distribution of its own (scales of
+                                      groups, values of units), drawn given the rest, (S, J) or (S, M), by name
     simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
@@ -123,6 +125,8 @@ class Family:
                                       not to (``generate`` = 0)
     rule(data)                        the variant of partial pooling that the data call for, and the reason
     findings(evidence)                sections of the report that only this family has
+    ``calibration`` are priors as in analysis.toml under which outcomes drawn for the family's example look like data
+    that people meet: default priors are so wide that most simulated data would be absurd.
     """
 
     name: str
@@ -157,6 +161,7 @@ class Family:
         str, ...
     ] = ()  # variants of partial pooling that a pilot run decides between; empty: the default stands
     prediction: Mapping[str, Option] = field(default_factory=dict)
+    calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`
     coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = _no_coords
     log_joint: Callable[[Draws, StanData, str], float] | None = None
     support: Callable[[StanData], dict[str, tuple[float, float]]] | None = None
@@ -165,6 +170,7 @@ class Family:
         None
     )
     new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
+    latent: Callable[[np.random.Generator, Draws, StanData, str], dict[str, FloatArray]] | None = None
     simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     pointwise: Callable[[Draws, StanData], FloatArray] | None = None
     group_log_lik: Callable[[Draws, StanData], FloatArray] | None = None

@@ -291,6 +291,7 @@ FAMILY = Family(
     size="trials",
     known_residual=True,
     prediction={"trials": Option("of the observation in a new group, a whole number; by default the median")},
+    calibration={"mu": "beta(3, 4)", "kappa": "lognormal(2.5, 1)", "theta": "beta(2, 3)"},
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
     prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
     group_log_lik=_group_log_lik, new_row=_new_row, raw=_raw, shrinkage_factor=_shrinkage_factor,

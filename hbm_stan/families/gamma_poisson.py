@@ -281,6 +281,9 @@ FAMILY = Family(
     size="exposure",
     known_residual=True,
     prediction={"exposure": Option("of the observation in a new group; by default the median")},
+    calibration={
+        "mu": "gamma(3, 6)", "alpha": "lognormal(0.5, 0.7)", "beta": "lognormal(1, 0.7)", "theta": "gamma(1.5, 3)",
+    },
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
     prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
     group_log_lik=_group_log_lik, new_row=_new_row, raw=_raw, shrinkage_factor=_shrinkage_factor,

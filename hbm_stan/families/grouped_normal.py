@@ -143,12 +143,17 @@ def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> Float
     if "sigma_group" in draws and draws["sigma_group"].shape == size:
         sd = draws["sigma_group"]
     elif "sigma_spread" in draws:
-        sd = draws["sigma"][:, None] * np.exp(draws["sigma_spread"][:, None] * rng.normal(size=size))
+        sd = _own_sds(rng, draws, design)
     elif "sigma" in draws:
         sd = _sd(draws, design["J"])
     else:
         sd = _prior("sigma_group", design).draw(rng, math.prod(size)).reshape(size)
     return np.asarray(rng.normal(draws["theta"][:, group], sd[:, group]), dtype=float)
+
+
+def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
+    spread = draws["sigma_spread"][:, None] * rng.normal(size=(len(draws["sigma"]), data["J"]))
+    return np.asarray(draws["sigma"][:, None] * np.exp(spread))
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
@@ -282,6 +287,9 @@ FAMILY = Family(
     population=_POPULATION,
     group_meaning="mean",
     folder=share("stan") / "grouped_normal",
+    calibration={"mu": "normal(55, 10)", "tau": "half_normal(6)", "sigma": "gamma(4, 0.8)", "theta": "normal(55, 15)",
+                 "sigma_spread": "half_normal(0.5)", "sigma_group": "lognormal(1.6, 0.5)"},
+    latent=lambda rng, draws, data, _: {"sigma_group": _own_sds(rng, draws, data)} if "sigma_spread" in draws else {},
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, transformed=_transformed,
     support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},

@@ -279,6 +279,11 @@ FAMILY = Family(
     hidden=("L_Omega", "C", "z", "m", "tau_intercept_raw"),
     group_meaning="coefficient",
     folder=share("stan") / "linear_regression",
+    calibration={
+        "mu[intercept]": "normal(300, 40)", "mu[days]": "normal(10, 10)", "tau[intercept]": "half_normal(30)",
+        "tau[days]": "half_normal(8)", "rho": "lkj(2)", "sigma": "gamma(4, 0.15)", "sigma_group": "lognormal(3.3, 0.5)",
+        "theta[intercept]": "normal(300, 60)", "theta[days]": "normal(10, 15)",
+    },
     prediction=PREDICTION, coords=coords, new_row=new_row, prepare=_prepare, default_priors=_default_priors,
     log_joint=_log_joint, transformed=_transformed, support=_support, prior_draws=_prior_draws, new_group=new_group,
     simulate=_simulate, pointwise=_pointwise, group_log_lik=group_log_lik, raw=raw, draw_groups=draw_groups,

@@ -215,6 +215,7 @@ FAMILY = Family(
     one_row_per_group=True,
     known_residual=True,
     prediction={"standard_error": Option("of the estimate in a new group; by default the median of the data")},
+    calibration={"mu": "normal(8, 10)", "tau": "half_normal(10)", "theta": "normal(8, 15)"},
     prepare=_prepare,
     default_priors=_default_priors,
     simulate=_simulate,

@@ -1,14 +1,17 @@
 """Figures: ``plot_x(table)`` draws a table and computes nothing statistical; ``save_svg`` writes vectors."""
 
+from hbm_stan.plots.calibration import plot_calibration
 from hbm_stan.plots.checks import plot_energy, plot_ess, plot_ranks
 from hbm_stan.plots.curves import plot_curves
 from hbm_stan.plots.groups import plot_ppc, plot_shrinkage
 from hbm_stan.plots.posterior import plot_comparison, plot_new_group, plot_population
-from hbm_stan.plots.save import save_svg
+from hbm_stan.plots.save import figure_bytes, save_svg
 from hbm_stan.plots.style import PALETTE
 
 __all__ = [
     "PALETTE",
+    "figure_bytes",
+    "plot_calibration",
     "plot_comparison",
     "plot_curves",
     "plot_energy",

@@ -1,4 +1,4 @@
-"""A figure as vector SVG: the same bytes for the same figure, without a display, without a warning."""
+"""A figure as vector SVG, or as PNG or PDF: the same bytes for the same figure, without a display or a warning."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _RC: dict[str, Any] = {
     "axes.unicode_minus": True,
     "path.simplify": True,
 }
+_DPI = 200
+# What a file says of the moment and the program that made it: left out, as equal figures are equal files.
+_DATED = {"svg": ("Date", "Creator"), "png": ("Software",), "pdf": ("CreationDate", "Creator", "Producer")}
 
 
 def _set_fonts(drawn: Any) -> None:
@@ -43,6 +46,16 @@ def save_svg(
     figure: Any, path: Path | None = None, width_mm: float | None = None, height_mm: float | None = None
 ) -> bytes:
     """The figure as SVG bytes, also written to ``path`` if there is one; sizes default to the figure's own."""
+    content = figure_bytes(figure, "svg", width_mm, height_mm)
+    if path is not None:
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(content)
+        os.replace(part, path)
+    return content
+
+
+def figure_bytes(figure: Any, kind: str, width_mm: float | None = None, height_mm: float | None = None) -> bytes:
+    """The figure as a file of that kind: svg, png (at 200 dots per inch) or pdf."""
     import matplotlib as mpl
 
     if mpl.get_backend(auto_select=False) is None:
@@ -52,9 +65,5 @@ def save_svg(
     with mpl.rc_context(_RC):
         drawn = figure.draw()
         _set_fonts(drawn)
-        drawn.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    if path is not None:
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(out.getvalue())
-        os.replace(part, path)
+        drawn.savefig(out, format=kind, dpi=_DPI, metadata=dict.fromkeys(_DATED[kind]))
     return out.getvalue()

@@ -123,6 +123,11 @@ FAMILY = Family(
     known_residual=True,
     pilot=("partial_pooling", "partial_pooling_centered", "partial_pooling_by_term"),
     prediction={**PREDICTION, "trials": Option("of the row in a new group, a whole number; by default 1")},
+    calibration={
+        "mu[intercept]": "normal(0.3, 1)", "mu[price_centered]": "normal(0, 0.5)", "tau[intercept]": "half_normal(1)",
+        "tau[price_centered]": "half_normal(0.4)", "rho": "lkj(2)", "theta[intercept]": "normal(0.3, 1.5)",
+        "theta[price_centered]": "normal(0, 0.6)",
+    },
     prepare=prepare, default_priors=default_priors, coords=coords, log_joint=log_joint, support=support,
     transformed=transformed, prior_draws=prior_draws, new_group=new_group, simulate=simulate, pointwise=pointwise,
     group_log_lik=group_log_lik, new_row=new_row, raw=raw, exact_loo=exact_loo, rule=rule, findings=findings,

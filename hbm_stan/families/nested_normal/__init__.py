@@ -274,12 +274,15 @@ FAMILY = Family(
     prediction={"cost_unit": Option("cost of one more unit"), "cost_row": Option("cost of one more row of a unit")},
     folder=share("stan") / "nested_normal",
     coords=lambda table: {"unit": table.units.labels if table.units else ()},
+    calibration={"mu": "normal(60, 5)", "tau": "half_normal(2)", "tau_unit": "half_normal(3)", "sigma": "gamma(4, 4)",
+                 "theta": "normal(60, 8)"},
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, transformed=_transformed,
     support=lambda data: {
         f"{name}{own}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES for own in ("", "_group")
     },
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
-    new_group=new_group, simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik, new_row=_new_row,
+    new_group=new_group, latent=lambda rng, draws, data, _: {"theta_unit": _draw_units(rng, draws, data, 0)},
+    simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik, new_row=_new_row,
     raw=_raw, exact_loo=_exact_loo, loo_log_lik=_loo_log_lik, findings=findings,
     shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
     draw_groups=lambda rng, draws, data: _given_rows(

@@ -252,6 +252,8 @@ FAMILY = Family(
     folder=share("stan") / "planck",
     pilot=("partial_pooling", "partial_pooling_noncentered"),
     prediction={"frequency": Option("of the flux of a new spectrum; by default the median of the data")},
+    calibration={"alpha": "gamma(6, 1)", "beta": "gamma(6, 3)", "sigma": "gamma(4, 2)", "T": "lognormal(1, 0.4)",
+                 "sigma_group": "gamma(4, 2)"},
     prepare=_prepare,
     default_priors=_default_priors,
     log_joint=_log_joint,

@@ -1,0 +1,172 @@
+"""What a calibration found: ranks, verdicts and what was met on the way, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.calibrate.envelope import envelope, p_value
+from hbm_stan.verdicts import Status, Verdict, worst
+
+# The probability that a right program is refused, over all quantities together: once in a hundred calibrations.
+FAMILY_ERROR = 0.01
+UNIFORM, REFUSED, DIVERGENCES, THINNING = "uniform ranks", "refused replications", "divergences", "thinning"
+_HALF, _TWELFTH = 0.5, 1 / 12  # mean and variance of a uniform variable
+_MOST_WORDS = 3  # reasons of refusals that are shown
+
+
+@dataclass(frozen=True, repr=False)
+class Calibration:
+    """Simulation-based calibration of one program.
+
+    ``ranks``: one row for each replication that was completed, a column for each quantity, whole numbers 0 ..
+    ``draws``. ``verdicts``: "uniform ranks" for each quantity (value: its p-value; threshold: ``family_error`` over the
+    number of quantities), then one each on what was refused, diverged, and could not be thinned to independence.
+    """
+
+    family: str
+    variant: str
+    kind: str  # prior or posterior: where the true values are drawn from
+    ranks: pd.DataFrame
+    draws: int
+    verdicts: tuple[Verdict, ...]
+    replications: int
+    refused: Mapping[int, str]
+    divergent: int
+    divergences: int
+    deepest: int
+    correlated: int
+    seconds: float
+    design: str
+    left_out: str
+    priors: Mapping[str, str]
+    seed: int
+    engine: str
+    engine_version: str
+    program: str
+    program_sha256: str
+    family_error: float = FAMILY_ERROR
+
+    def __repr__(self) -> str:
+        return f"<Calibration {self.family}, {self.variant}: {len(self.ranks)} replications, {self.status}>"
+
+    @property
+    def status(self) -> Status:
+        """fail where the ranks of a quantity are not uniform; warn where something else asks for a look."""
+        return worst(self.verdicts)
+
+    @property
+    def error(self) -> float:
+        """The share of the family error that one quantity has."""
+        return self.family_error / max(len(self.ranks.columns), 1)
+
+    @property
+    def worst(self) -> Verdict:
+        """The verdict on the quantity whose ranks are the least like uniform ones: the smallest p."""
+        uniform = (v for v in self.verdicts if v.name == UNIFORM)
+        return min(uniform, key=lambda v: 1.0 if v.value is None else v.value)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """quantity, mean_rank (of 0 .. 1; 0.5 if uniform), spread (variance over the uniform's), p, status."""
+        rows = []
+        for v in self.verdicts:
+            if v.name == UNIFORM:
+                u = self._unit(v.subject)
+                rows.append({"quantity": v.subject, "mean_rank": float(u.mean()), "spread": float(u.var() / _TWELFTH),
+                             "p": v.value, "status": v.status})  # fmt: skip
+        return pd.DataFrame(rows, columns=["quantity", "mean_rank", "spread", "p", "status"])
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """For the figure: quantity, x, difference (ECDF of ranks less x), low and high (the envelope less x)."""
+        band = envelope(len(self.ranks), self.draws, self.error)
+        ends = (np.zeros(1), np.zeros(1))
+        parts = []
+        for name in self.ranks.columns:
+            below = np.searchsorted(np.sort(self.ranks[name].to_numpy()), np.arange(1, self.draws + 1), side="left")
+            columns = {
+                "difference": below / len(self.ranks) - band.points,
+                "low": band.low - band.points,
+                "high": band.high - band.points,
+            }
+            frame = {k: np.concatenate([ends[0], v, ends[1]]) for k, v in columns.items()}
+            x = np.concatenate([[0.0], band.points, [1.0]])
+            parts.append(pd.DataFrame({"quantity": name, "x": x, **frame}))
+        return pd.concat(parts, ignore_index=True)
+
+    def _unit(self, name: str) -> Any:
+        return (self.ranks[name].to_numpy(dtype=float) + _HALF) / (self.draws + 1)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        n, q = len(self.ranks), len(self.ranks.columns)
+        bad = [v.subject for v in self.verdicts if v.status == "fail"]
+        said = f"{n} replications, {q} quantities, {100 * (1 - self.family_error):g} % envelope over all of them"
+        if bad:
+            return f"NOT calibrated: the ranks of {', '.join(bad)} are not uniform ({said})."
+        return f"Calibrated: the ranks of all quantities are uniform as far as {said} can tell."
+
+    def as_dict(self) -> dict[str, Any]:
+        """The calibration for JSON."""
+        same = (
+            "family", "variant", "kind", "draws", "replications", "divergent", "divergences", "deepest", "correlated",
+            "design", "left_out", "seed", "engine", "engine_version", "program", "program_sha256", "family_error",
+        )  # fmt: skip
+        return {
+            "status": self.status,
+            "sentence": self.sentence,
+            **{name: getattr(self, name) for name in same},
+            "seconds": round(self.seconds, 2),
+            "completed": len(self.ranks),
+            "refused": {str(number): why for number, why in self.refused.items()},
+            "priors": dict(self.priors),
+            "table": self.table.to_dict("records"),
+            "verdicts": [v.as_dict() for v in self.verdicts],
+            "ranks": {str(name): [int(r) for r in self.ranks[name]] for name in self.ranks.columns},
+        }
+
+
+def verdicts_on(
+    ranks: pd.DataFrame, draws: int, refused: Mapping[int, str], divergent: int, correlated: int, family_error: float
+) -> tuple[Verdict, ...]:
+    """One verdict for each quantity, and one on each thing that was met on the way."""
+    error = family_error / max(len(ranks.columns), 1)
+    found = []
+    for name in ranks.columns:
+        p = p_value(ranks[name].to_numpy(), draws)
+        hint = "" if p > error else _shape(ranks[name].to_numpy(dtype=float), draws)
+        found.append(Verdict(UNIFORM, "pass" if p > error else "fail", p, error, hint, str(name)))
+    reasons = list(dict.fromkeys(why.split("\n")[0] for why in refused.values()))[:_MOST_WORDS]
+    why = "; ".join(reasons)
+    rest = (
+        (REFUSED, len(refused), f"Their outcome could not be used, so they say nothing: {why}"),
+        (DIVERGENCES, divergent, "Replications with divergent transitions: their draws may miss a part of the "
+         "posterior. A higher adapt_delta or another parameterisation helps."),
+        (THINNING, correlated, "Replications whose draws stayed correlated after 16 times the draws: their ranks are "
+         "a little too often at the ends."),
+    )  # fmt: skip
+    found += [Verdict(name, "warn" if n else "pass", float(n), 0.0, hint if n else "") for name, n, hint in rest]
+    return tuple(found)
+
+
+def _shape(ranks: Any, draws: int) -> str:
+    """What ranks that are not uniform say: Talts et al. (2020), section 4.2."""
+    u = (ranks + _HALF) / (draws + 1)
+    shift = (u.mean() - _HALF) / np.sqrt(_TWELFTH / len(u))
+    # The variance of a squared deviation of a uniform variable is 1/180.
+    spread = (((u - _HALF) ** 2).mean() - _TWELFTH) / np.sqrt(1 / 180 / len(u))
+    if abs(shift) >= abs(spread):
+        return f"The program's draws are too {'small' if shift > 0 else 'large'}: truths lie " + (
+            "above them" if shift > 0 else "below them"
+        )
+    return (
+        "The program's posterior is too narrow: truths lie too often in its tails"
+        if spread > 0
+        else "The program's posterior is too wide: truths lie too often in its middle"
+    )

@@ -1,0 +1,123 @@
+"""True values drawn from the priors, in NumPy: never by the Stan program, so that a wrong program is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hbm_stan.errors import ModelError
+from hbm_stan.model import Family, StanData
+from hbm_stan.priors import Prior
+from hbm_stan.table import FloatArray
+
+# Where the group quantity has a prior of its own with complete pooling, it is that of the shared value.
+_LOCATION = "mu"
+
+
+def draw_truths(
+    rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], design: StanData, size: int = 1
+) -> dict[str, FloatArray]:
+    """``size`` draws of every parameter that a variant has, from its priors and populations; first dimension the draw.
+
+    Population parameters by the family's ``prior_draws`` (partial pooling) or row by row of the prior table, group
+    effects by ``new_group``, scales and units of groups by ``latent``.
+    """
+    pooling = family.variant(variant).pooling
+    if pooling == "partial":
+        draws = _population(rng, family, variant, priors, design, size)
+    elif pooling == "complete":
+        draws = {_named(family, row): values for row, values in _rows(rng, family, variant, priors, size).items()}
+    else:
+        draws = _by_group(rng, family, variant, priors, design, size)
+    new_group = family.need("new_group", "simulation-based calibration")
+    draws[family.group_quantity] = np.asarray(new_group(rng, draws, design, variant), dtype=float)
+    if family.latent is not None:
+        draws |= family.latent(rng, draws, design, variant)
+    return draws
+
+
+def _population(
+    rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], design: StanData, size: int
+) -> dict[str, FloatArray]:
+    """What ``prior_draws`` gives of what this variant has; terms that it does not let vary are 0."""
+    prior_draws = family.need("prior_draws", "simulation-based calibration with partial pooling")
+    drawn: dict[str, FloatArray] = prior_draws(rng, priors, design, size)
+    declared = {d.name for d in family.program(variant).outputs}
+    used = set(family.variant(variant).priors)
+    kept = {name: np.array(values, dtype=float) for name, values in drawn.items() if name in declared}
+    for name, values in kept.items():
+        own = {u for u in used if u.partition("[")[0] == name and "[" in u}
+        if own:
+            terms = [p for p in priors if p.partition("[")[0] == name]
+            values[:, [term not in own for term in terms]] = 0.0
+    return kept
+
+
+def _rows(
+    rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], size: int
+) -> dict[str, FloatArray]:
+    """The rows of the prior table that a variant uses, drawn: (size,), or (size, terms) where a row has terms."""
+    found: dict[str, FloatArray] = {}
+    for row in family.variant(variant).priors:
+        terms = [p for name, p in priors.items() if name.partition("[")[0] == row]
+        if row in priors:
+            found[row] = priors[row].draw(rng, size)
+        elif row in family.dims:
+            found[row] = np.stack([p.draw(rng, size) for p in terms], axis=1) if terms else np.zeros((size, 0))
+    return found
+
+
+def _named(family: Family, row: str) -> str:
+    return _LOCATION if row == family.group_quantity and row not in family.population else row
+
+
+def _by_group(
+    rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], design: StanData, size: int
+) -> dict[str, FloatArray]:
+    """Without pooling: what each group has besides its effect, (size, J), by the name of the row or ``row_group``."""
+    groups = int(design["J"])
+    # new_group() tells the number of draws by what it is given.
+    draws: dict[str, FloatArray] = {family.group_quantity: np.zeros((size, groups))}
+    for row in family.variant(variant).priors:
+        if row == family.group_quantity:
+            continue
+        name = next((n for n in (row, f"{row}_group") if family.dims.get(n) == ("group",)), "")
+        if not name or row not in priors:
+            raise ModelError(
+                f"{family.name}, {variant}: the prior of {row!r} belongs to no variable by group. For simulation-based "
+                f"calibration dims must name {row!r} or '{row}_group' as ('group',)."
+            )
+        draws[name] = priors[row].draw(rng, size * groups).reshape(size, groups)
+    return draws
+
+
+def missing_functions(family: Family, variant: str) -> list[str]:
+    """The functions that the family lacks for the calibration of a variant."""
+    needed = ["simulate", "new_group"]
+    if family.variant(variant).pooling == "partial":
+        needed.append("prior_draws")
+    return [name for name in needed if getattr(family, name) is None]
+
+
+def refuse_incomplete(family: Family, variant: str) -> None:
+    """Raise ModelError where a function is missing: which, what it does, and what can still be checked."""
+    missing = missing_functions(family, variant)
+    if not missing:
+        return
+    purpose = {
+        "simulate": "simulate(rng, draws, design), which draws outcomes",
+        "new_group": "new_group(rng, draws, design, variant), which draws group effects",
+        "prior_draws": "prior_draws(rng, priors, data, size), which draws the population from its priors",
+    }
+    still = {
+        "log_joint": "its log density (assert_log_density)",
+        "pointwise": "its log_lik (assert_pointwise)",
+        "prepare": "its data (assert_data)",
+    }
+    can = [words for name, words in still.items() if getattr(family, name) is not None]
+    raise ModelError(
+        f"{family.name} cannot be calibrated: it has no {'; no '.join(purpose[name] for name in missing)}. Add "
+        f"{'them' if len(missing) > 1 else 'it'} to a family.py. What can still be checked, in hbm_stan.testing: "
+        f"{', '.join(can)}."
+    )

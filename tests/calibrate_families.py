@@ -1,0 +1,42 @@
+"""Calibrates the programs of all families and prints a table; run by hand, it takes minutes.
+
+    python tests/calibrate_families.py [--replications 300] [--every] [FAMILY ...]
+
+Without ``--every`` the default programs, partial_pooling, alone. Replications are kept in the user's cache folder: the
+same call, or one that asks for more, goes on. The exit code is 1 where a program is not calibrated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from hbm_stan.calibrate import calibrate
+from hbm_stan.families import families
+
+
+def main() -> int:
+    """Print a line for each program as it is done."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("families", nargs="*", default=list(families()))
+    parser.add_argument("--replications", type=int, default=300)
+    parser.add_argument("--every", action="store_true", help="every variant")
+    asked = parser.parse_args()
+    print(f"{'family':<20} {'variant':<31} {'done':>5} {'refused':>7} {'divergent':>9} {'correlated':>10} "
+          f"{'CPU s':>6} {'s':>6} {'smallest p':>10} {'limit':>7} verdict")  # fmt: skip
+    failed = False
+    for name in asked.families:
+        family = families()[name]
+        for variant in [v.name for v in family.variants] if asked.every else ["partial_pooling"]:
+            started = time.perf_counter()
+            c = calibrate(family, variant, replications=asked.replications)
+            print(f"{name:<20} {variant:<31} {len(c.ranks):>5} {len(c.refused):>7} {c.divergent:>9} {c.correlated:>10} "
+                  f"{c.seconds:>6.0f} {time.perf_counter() - started:>6.0f} {c.worst.value:>10.2g} {c.error:>7.1g} "
+                  f"{c.status} ({c.worst.subject})", flush=True)  # fmt: skip
+            failed |= c.status == "fail"
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
