@@ -12,11 +12,12 @@ PARTS := pyproject.toml .ci/constraints.txt
 # CmdStan's own make runs below this one and must not take over its flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-.PHONY: help setup report test lint bench clean
+.PHONY: help setup report test certify lint bench clean
 help:
 	@echo "make report   set up, then fit, check and compare $(ANALYSIS) and write its report.pdf"
 	@echo "              (ENGINE=stanli or ENGINE=cmdstan chooses the engine, ANALYSIS=folder another analysis)"
 	@echo "make test     set up, then run the tests"
+	@echo "make certify  prove every program on both engines and write stan/certificate.json and .pdf (half an hour)"
 	@echo "make setup    virtual environment in $(VENV) and CmdStan in ~/.cmdstan (PYTHON=... chooses the Python)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the timings"
@@ -66,6 +67,10 @@ report: setup
 
 test: setup
 	@$(BIN)/python -m pytest
+
+# Some 40 programs are compiled for CmdStan, every data set is sampled on both engines, and every family calibrated.
+certify: setup
+	@$(BIN)/hbm verify --agree --calibrate 300 --to stan
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hbm_stan.calibrate import calibrate as calibrate
     from hbm_stan.compare import Comparison as Comparison
     from hbm_stan.compare import compare as compare
     from hbm_stan.data import Dataset as Dataset
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hbm_stan.report.analysis import Analysis as Analysis
     from hbm_stan.report.analysis import read_analysis as read_analysis
     from hbm_stan.report.build import report as report
+    from hbm_stan.verify import verify as verify
 
 __version__ = "0.1.0"
 
@@ -40,6 +42,7 @@ _HOMES = {
     "Fit": "fit",
     "HbmError": "errors",
     "Sampling": "engines",
+    "calibrate": "calibrate",
     "check": "diagnose",
     "compare": "compare",
     "families": "families",
@@ -50,6 +53,7 @@ _HOMES = {
     "read_analysis": "report.analysis",
     "report": "report.build",
     "shrinkage_table": "predict",
+    "verify": "verify",
 }
 
 

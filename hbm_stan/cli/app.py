@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import hbm_stan
+from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
+from hbm_stan.cli.calibrate import calibrate
 from hbm_stan.cli.run import (
     EngineOption,
     JsonOption,
@@ -19,10 +21,7 @@ from hbm_stan.cli.run import (
     guarded,
     run_app,
 )  # fmt: skip
-
-if TYPE_CHECKING:
-    from hbm_stan.fit import Fit
-    from hbm_stan.report.analysis import Analysis
+from hbm_stan.cli.truth import reference, regress, verify
 
 app = typer.Typer(
     add_completion=False,
@@ -31,7 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Fit grouped data with complete, no and partial pooling in Stan; check, compare, predict, report.",
 )
-AnalysisArgument = Annotated[Path, typer.Argument(metavar="ANALYSIS", help="An analysis folder, or its analysis.toml.")]
 
 
 def main() -> None:
@@ -130,9 +128,9 @@ def fit(
         from hbm_stan.cli.show import fits_as_dict, show_fits
         from hbm_stan.parameterise import settle
 
-        read = _read(run, analysis, parameterisation)
+        read = read_settled(run, analysis, parameterisation)
         named = tuple(variant or read.variants)
-        fits = _fits(run, read, settle(named, read.choice.variant) if read.choice else named)
+        fits = fits_of(run, read, settle(named, read.choice.variant) if read.choice else named)
         show_fits(run, read, fits)
         run.write_json(fits_as_dict(read, fits))
 
@@ -152,8 +150,8 @@ def check(
         from hbm_stan.cli.show import show_verdicts, verdicts_as_dict
         from hbm_stan.diagnose import check as check_fit
 
-        read = _read(run, analysis, parameterisation)
-        fits = _fits(run, read, read.variants)
+        read = read_settled(run, analysis, parameterisation)
+        fits = fits_of(run, read, read.variants)
         diagnoses = {name: check_fit(f, read.waived) for name, f in fits.items()}
         data_verdicts = next(iter(fits.values())).table.verdicts
         show_verdicts(run, data_verdicts, diagnoses)
@@ -179,10 +177,10 @@ def compare(
         from hbm_stan.diagnose import check as check_fit
         from hbm_stan.errors import ComparisonError, DiagnosticError
 
-        read = _read(run, analysis, parameterisation)
+        read = read_settled(run, analysis, parameterisation)
         if len(read.compared) < 2:
             raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
-        fits = _fits(run, read, read.compared)
+        fits = fits_of(run, read, read.compared)
         try:
             comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
         except DiagnosticError as error:
@@ -236,19 +234,7 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-def _read(run: Run, path: Path, parameterisation: str | None) -> Analysis:
-    """The analysis with its seed, and with partial pooling in the form that the data call for."""
-    from hbm_stan.report.analysis import read_analysis
-    from hbm_stan.report.build import settled
-
-    return settled(read_analysis(path).with_seed(run.seed), parameterisation, run.say)
-
-
-def _fits(run: Run, analysis: Analysis, variants: tuple[str, ...]) -> dict[str, Fit]:
-    from hbm_stan.report.build import fit_analysis
-
-    with run.sampling_progress() as progress:
-        return fit_analysis(analysis, variants, engine=run.engine, say=run.say, progress=progress)
-
+for command in (reference, regress, verify, calibrate):
+    app.command()(command)
 
 __all__: list[Any] = ["app", "main"]

@@ -1,0 +1,65 @@
+"""Simulation-based calibration as one kind of truth among the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hbm_stan.calibrate import calibrate
+from hbm_stan.certificate import Truth
+from hbm_stan.engines import Engine
+from hbm_stan.errors import HbmError
+from hbm_stan.fit import prepare_table
+from hbm_stan.model import Family
+from hbm_stan.report.analysis import Analysis
+
+_LEAST_P = 1e-300  # smaller ones are zero in double precision
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a family is calibrated: replications, seed, engine, and its share of the certificate's error."""
+
+    replications: int
+    seed: int
+    engine: Engine
+    family_error: float
+
+
+def calibration(
+    family: Family, analysis: Analysis | None, course: Course, say: Callable[[str], None]
+) -> dict[tuple[str, str], list[Truth]]:
+    """The calibration of a family's partial pooling, on its own small design or that of an analysis."""
+    partial = [name for name in family.default_variants if family.variant(name).pooling == "partial"]
+    found = {}
+    for variant in partial[:1]:
+        say(f"{family.name}, {variant}: {course.replications} replications")
+        found[family.name, variant] = [_truth(family, variant, analysis, course)]
+    return found
+
+
+def _truth(family: Family, variant: str, analysis: Analysis | None, course: Course) -> Truth:
+    lacking = [n for n in ("prior_draws", "new_group", "simulate", "pointwise") if getattr(family, n) is None]
+    if lacking:
+        said = ", ".join(f"{n}()" for n in lacking)
+        return Truth("calibration", "not applicable", detail=f"the family has no {said}")
+    table = None if analysis is None else prepare_table(family, analysis.dataset)
+    priors = None if analysis is None else analysis.priors
+    try:
+        made = calibrate(
+            family, variant, table=table, priors=priors, replications=course.replications, seed=course.seed,
+            engine=course.engine, family_error=course.family_error,
+        )  # fmt: skip
+    except HbmError as error:
+        return Truth("calibration", "fail", detail=str(error))
+    said = f"{len(made.ranks)} replications, {len(made.ranks.columns)} quantities, the farthest {made.worst.subject}"
+    failed = made.status == "fail"
+    detail = f"{made.sentence} {said}" if failed else said
+    return Truth("calibration", "fail" if failed else "pass", _as_z(made.worst.value), _as_z(made.error), detail)
+
+
+def _as_z(p: float | None) -> float | None:
+    """A p-value as the normal deviate that it stands for, two-sided: like the other figures, larger is worse."""
+    from scipy.stats import norm
+
+    return None if p is None else float(norm.isf(max(p, _LEAST_P) / 2))

@@ -1,0 +1,115 @@
+"""Do both engines draw from the same posterior, for every program, on every data set?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hbm_stan.agreement import Agreement, compare_draws
+from hbm_stan.certificate import Truth
+from hbm_stan.data import Dataset
+from hbm_stan.diagnose import check, parameters
+from hbm_stan.engines import Engine
+from hbm_stan.errors import HbmError
+from hbm_stan.examples import analyses, few_rows, smallest_analysis
+from hbm_stan.fit import Fit
+from hbm_stan.model import Family
+from hbm_stan.parameterise import settle
+from hbm_stan.report.analysis import Analysis
+from hbm_stan.verify.known import SAMPLING, fit_once
+
+_DRAWS = 1000  # of each of four chains: CmdStan writes every one of them, with all rows, as text
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One program with data and priors that both engines are to sample."""
+
+    title: str
+    family: Family
+    variant: str
+    dataset: Dataset
+    priors: Mapping[str, str]
+
+
+def shipped_pairs(families: Sequence[str]) -> list[Pair]:
+    """Every variant of every shipped analysis; variants that none of them uses, on the family's small example."""
+    pairs: list[Pair] = []
+    for name, analysis in analyses().items():
+        if analysis.family.name in families:
+            pairs += analysis_pairs(name, analysis)
+    for family in families:
+        small = smallest_analysis(family)
+        used = {p.variant for p in pairs if p.family.name == family}
+        rest = [v.name for v in small.family.variants if v.name not in used]
+        dataset = few_rows(small.dataset, small.family)
+        pairs += [Pair(f"{small.name}, a part", small.family, v, dataset, {}) for v in rest]
+    return pairs
+
+
+def analysis_pairs(name: str, analysis: Analysis) -> list[Pair]:
+    """The variants of an analysis, partial pooling in the form that it names or the default one."""
+    variants = settle(analysis.variants, analysis.choice.variant if analysis.choice else "partial_pooling")
+    return [Pair(name, analysis.family, v, analysis.dataset, analysis.priors) for v in variants]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """How the draws of both engines agree; ``problem`` where chains failed their checks, ``failed`` where none came."""
+
+    pair: Pair
+    agreement: Agreement | None = None
+    problem: str = ""
+    failed: str = ""
+
+
+def sample_pairs(
+    pairs: Sequence[Pair], engines: tuple[Engine, Engine], seed: int, tick: Callable[[str], None]
+) -> list[Sampled]:
+    """Both engines on every pair, with different seeds: the same random numbers would hide a difference."""
+    for engine in engines:
+        engine.build([p.family.program(p.variant) for p in pairs], tick)
+    done = []
+    for pair in pairs:
+        tick(f"both engines: {pair.family.name}, {pair.variant}: {pair.title}")
+        done.append(_sample(pair, engines, seed))
+    n = sum(len(s.agreement.table) for s in done if s.agreement is not None)
+    return [replace(s, agreement=s.agreement.among(n)) if s.agreement is not None else s for s in done]
+
+
+def _sample(pair: Pair, engines: tuple[Engine, Engine], seed: int) -> Sampled:
+    fits: list[Fit] = []
+    for i, engine in enumerate(engines):
+        settings = replace(SAMPLING, draws=_DRAWS, seed=(seed + 100 + i) % 2**31)
+        try:
+            fits.append(fit_once(pair.family, pair.dataset, pair.variant, pair.priors, settings, engine))
+        except HbmError as error:
+            return Sampled(pair, failed=f"{pair.title}: {engine.name}: {error}")
+    failed = [(f.engine, v) for f in fits for v in check(f).verdicts if v.status == "fail"]
+    if failed:
+        name, verdict = failed[0]
+        return Sampled(pair, problem=f"{pair.title}: {verdict.name} fails on {name}, so nothing is compared")
+    (names, draws), (_, others) = (parameters(f) for f in fits)
+    return Sampled(pair, compare_draws(names, draws, others))
+
+
+def truths(sampled: Sequence[Sampled]) -> dict[tuple[str, str], Truth]:
+    """Whether the engines agree, for each (family, variant)."""
+    found: dict[tuple[str, str], list[Sampled]] = {}
+    for one in sampled:
+        found.setdefault((one.pair.family.name, one.pair.variant), []).append(one)
+    return {key: _truth(members) for key, members in found.items()}
+
+
+def _truth(members: Sequence[Sampled]) -> Truth:
+    compared = [(m.pair.title, m.agreement) for m in members if m.agreement is not None]
+    wrong = [m.failed for m in members if m.failed] + [f"{t}: {a.words}" for t, a in compared if not a.agrees]
+    unsampled = [m.problem for m in members if m.problem]
+    largest = max((a.largest for _, a in compared), default=None)
+    threshold = next((a.threshold for _, a in compared), None)
+    if wrong:
+        return Truth("engines", "fail", largest, threshold, "; ".join(wrong))
+    if not compared:
+        return Truth("engines", "not applicable", detail="; ".join(unsampled))
+    said = f"{len(compared)} data sets, {sum(len(a.table) for _, a in compared):,} comparisons"
+    return Truth("engines", "pass", largest, threshold, "; ".join([said, *unsampled]))

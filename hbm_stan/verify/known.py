@@ -1,0 +1,152 @@
+"""Programs against known posteriors: fits of the data that a reference names, compared in Monte Carlo errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from hbm_stan.agreement import STATISTICS, Agreement, compare_with_reference
+from hbm_stan.certificate import Truth
+from hbm_stan.data import Dataset
+from hbm_stan.diagnose import check, parameters
+from hbm_stan.engines import Engine, Sampling
+from hbm_stan.errors import HbmError
+from hbm_stan.examples import analyses
+from hbm_stan.families import family as find_family
+from hbm_stan.fit import Fit, fit_of_draws, jobs_of
+from hbm_stan.model import Family
+from hbm_stan.reference import Posterior, Reference, check_precision, matches, read_reference, shipped
+from hbm_stan.report.analysis import Analysis
+from hbm_stan.resources import share
+
+# Four chains of 2,500: the error of a mean is about a hundredth of its sd. A smaller step than the default costs little
+# where posteriors are small, and a divergence would withhold the proof.
+SAMPLING = Sampling(draws=2500, adapt_delta=0.95)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fit to be compared: a posterior of a reference, the variant that must give it, and its data and priors."""
+
+    reference: Reference
+    posterior: Posterior
+    variant: str
+    family: Family
+    dataset: Dataset
+    priors: Mapping[str, str]
+
+    @property
+    def comparisons(self) -> int:
+        """How many numbers are compared."""
+        return comparisons(self.posterior.table)
+
+    @property
+    def sampling(self) -> Sampling:
+        """The settings of the fit: those that the posterior asks for in place of the usual ones."""
+        return replace(SAMPLING, **self.posterior.sampling)
+
+
+def comparisons(table: pd.DataFrame) -> int:
+    """How many statistics a table of a reference has."""
+    return int(table[[s for s in STATISTICS if s in table]].notna().to_numpy().sum())
+
+
+def shipped_cases(families: Sequence[str]) -> list[Case]:
+    """Every posterior of every shipped reference of these families, and the long runs of the shipped analyses."""
+    cases = []
+    for reference in shipped(share("reference"), families):
+        model = find_family(reference.family)
+        dataset = reference.dataset()
+        cases += _cases(reference, model, dataset, reference.priors)
+    for analysis in analyses().values():
+        path = analysis.folder / "reference.json"
+        if analysis.family.name in families and path.exists():
+            cases += analysis_cases(analysis)
+    return cases
+
+
+def analysis_cases(analysis: Analysis) -> list[Case]:
+    """The posteriors of the long run that stands beside an analysis; none where there is no reference.json."""
+    path = analysis.folder / "reference.json"
+    if not path.exists():
+        return []
+    return _cases(read_reference(path), analysis.family, analysis.dataset, analysis.priors)
+
+
+def _cases(reference: Reference, family: Family, dataset: Dataset, priors: Mapping[str, str]) -> list[Case]:
+    return [Case(reference, p, v, family, dataset, priors) for p in reference.posteriors for v in p.variants]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A case with what came out: the agreement, or why there is none."""
+
+    case: Case
+    agreement: Agreement | None
+    problem: str = ""
+
+    @property
+    def words(self) -> str:
+        """One line on this case."""
+        if self.agreement is None:
+            return f"{self.case.reference.title}: {self.problem}"
+        if self.agreement.agrees:
+            return f"{self.case.reference.title}: largest of {len(self.agreement.table):,} {self.agreement.largest:.2f}"
+        return f"{self.case.reference.title}: {self.agreement.words}"
+
+
+def compare_case(case: Case, engine: Engine, seed: int, n: int) -> Compared:
+    """Fit a case and compare; ``n`` counts the comparisons of the whole proof."""
+    try:
+        check_precision(case.reference, case.posterior)
+        fit = fit_once(case.family, case.dataset, case.variant, case.priors, replace(case.sampling, seed=seed), engine)
+        matches(fit, case.reference)
+        failed = [v for v in check(fit).verdicts if v.status == "fail"]
+        if failed:
+            return Compared(case, None, f"the chains failed their checks ({failed[0].name}: {failed[0].hint})")
+        return Compared(case, compare_with_reference(*parameters(fit), case.posterior.table, n))
+    except HbmError as error:
+        return Compared(case, None, str(error))
+
+
+def fit_once(
+    family: Family, dataset: Dataset, variant: str, priors: Mapping[str, str], sampling: Sampling, engine: Engine
+) -> Fit:
+    """A fit of its own, kept nowhere: a proof is made of fresh draws."""
+    job = jobs_of(family, dataset, (variant,), priors, sampling, engine)[0]
+    return fit_of_draws(job, engine.sample(job.program, job.data, sampling), sampling)
+
+
+def truths(compared: Sequence[Compared]) -> dict[tuple[str, str], list[Truth]]:
+    """The truths of each (family, variant): one for each kind, of all its cases together."""
+    groups: dict[tuple[str, str, str], list[Compared]] = {}
+    for one in compared:
+        groups.setdefault((one.case.family.name, one.case.variant, one.case.reference.truth), []).append(one)
+    found: dict[tuple[str, str], list[Truth]] = {}
+    for (family, variant, kind), members in groups.items():
+        found.setdefault((family, variant), []).append(_truth(kind, members))
+    return found
+
+
+def _truth(kind: str, members: Sequence[Compared]) -> Truth:
+    agreements = [m.agreement for m in members if m.agreement is not None]
+    bad = [m for m in members if m.agreement is None or not m.agreement.agrees]
+    values = [a.largest for a in agreements]
+    said = "; ".join(m.words for m in (bad or members))
+    against = tuple(f"{m.case.reference.title} ({m.case.reference.source})" for m in members)
+    value = max(values) if values else None
+    threshold = agreements[0].threshold if agreements else None
+    return Truth(kind, "fail" if bad else "pass", value, threshold, said, against)
+
+
+def run_cases(cases: Sequence[Case], engine: Engine, seed: int, tick: Callable[[str], None]) -> list[Compared]:
+    """All cases, one after the other (their chains run side by side); programs are built together first."""
+    engine.build([c.family.program(c.variant) for c in cases], tick)
+    n = sum(c.comparisons for c in cases)
+    done = []
+    for case in cases:
+        tick(f"{case.family.name}, {case.variant}: {case.reference.title}")
+        done.append(compare_case(case, engine, seed, n))
+    return done

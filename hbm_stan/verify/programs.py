@@ -1,0 +1,160 @@
+"""Proofs that need no posterior: structure, log density and pointwise likelihood of a program against NumPy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from hbm_stan.certificate import Truth
+from hbm_stan.density import SPREAD, log_density_spread, short_run
+from hbm_stan.errors import HbmError
+from hbm_stan.model import Family, StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior, parse_prior
+from hbm_stan.program import Program
+from hbm_stan.table import FloatArray
+
+# Largest relative difference of log_lik from NumPy's: rounding of sums of a few hundred terms.
+POINTWISE = 1e-9
+# log_lik is compared draw by draw, so that draws need not have converged.
+_DRAWS = 50
+_EFFECTS = (("group",), ("unit",))  # dims of effects
+_POINTS = 5  # draws at which the likelihood is compared with the sum of its rows
+# One choice of every distribution, for the parameters of prior tables: not the defaults, so that a mix-up shows.
+_ARGUMENTS = {
+    "normal": "0.7, 3", "half_normal": "1.7", "half_cauchy": "1.3", "half_student_t": "4, 1.6", "uniform": "0, 40",
+    "exponential": "0.8", "gamma": "2.5, 1.4", "lognormal": "0.3, 0.9", "beta": "2.5, 3.5", "lkj": "1.8",
+}  # fmt: skip
+_DATA_BLOCK = re.compile(r"^data\s*\{.*?^\}", re.S | re.M)
+
+
+def structure(family: Family, variant: str) -> Truth:
+    """Whether a program is what its variant is called, and has the data block of the family's other programs."""
+    program = family.program(variant)
+    faults = structure_faults(family.variant(variant).pooling, program)
+    if _data_block(program) != _data_block(family.program(family.variants[0].name)) and not family.source:
+        faults.append(f"its data block is not that of {family.variants[0].name}")
+    return Truth("structure", "fail" if faults else "pass", detail="; ".join(faults))
+
+
+def structure_faults(pooling: str, program: Program) -> list[str]:
+    """Whether a program is what it is called: decision-rules, pitfall 16."""
+    parameters = program.block("parameters")
+    by_group = [d.name for d in parameters if any(re.search(r"\bJ\b|\bM\b", size) for size in d.dims)]
+    shared = [d.name for d in parameters if d.name not in by_group]
+    if pooling == "complete" and by_group:
+        return [f"complete pooling has group effects: {by_group}"]
+    if pooling == "no" and shared:
+        return [f"no pooling shares {shared} between groups"]
+    if pooling == "partial" and not re.search(r"^\s*(real|vector)\b[^;(]*\btau\b", program.code, re.M):
+        return ["partial pooling has no population scale"]
+    return []
+
+
+def _data_block(program: Program) -> str:
+    found = _DATA_BLOCK.search(program.code)
+    return found[0] if found else ""
+
+
+def with_prior(family: Family, table: Prepared, chosen: Mapping[str, str] | None = None) -> dict[str, Prior]:
+    """The priors of the table, with distributions chosen by row."""
+    priors = family.priors(table)
+    rows = {r.name: r for r in family.prior_rows}
+    for name in priors:
+        base = name.partition("[")[0]
+        if base in (chosen or {}):
+            distribution = (chosen or {})[base]
+            priors[name] = parse_prior(f"{distribution}({_ARGUMENTS[distribution]})", rows[base], name)
+    return priors
+
+
+def prior_choices(family: Family, variant: str) -> list[dict[str, str]]:
+    """Sets of distributions that together name every distribution of every row that a variant uses."""
+    used = {name.partition("[")[0] for name in family.variant(variant).priors}
+    rows = [r for r in family.prior_rows if r.name in used]
+    longest = max((len(r.distributions) for r in rows), default=1)
+    return [{r.name: r.distributions[i % len(r.distributions)] for r in rows} for i in range(longest)]
+
+
+def log_density(family: Family, table: Prepared, variant: str) -> Truth:
+    """The program's log density minus ``log_joint`` at random points, under every prior, also prior only."""
+    kind = "log density"
+    if family.log_joint is None:
+        return Truth(kind, "not applicable", detail="the family has no log_joint()")
+    worst, count, at = 0.0, 0, ""
+    try:
+        for chosen in prior_choices(family, variant):
+            made = family.stan_data(table, with_prior(family, table, chosen), variant)
+            for use in (0, 1) if "use_likelihood" in made else (1,):
+                data = made | ({"use_likelihood": use} if "use_likelihood" in made else {})
+                found = log_density_spread(family.program(variant), family, variant, data)
+                count += 1
+                if not found <= worst:
+                    priors = ", ".join(f"{k} {v}" for k, v in chosen.items())
+                    worst, at = found, f"{'with the likelihood' if use else 'prior only'}, {priors}"
+    except HbmError as error:
+        return Truth(kind, "fail", detail=str(error))
+    fine = worst < SPREAD
+    said = f"{count} sets of priors and switches, 25 points each" + ("" if fine else f"; worst: {at}")
+    return Truth(kind, "pass" if fine else "fail", worst, SPREAD, said)
+
+
+def pointwise(family: Family, table: Prepared, variant: str) -> Truth:
+    """``log_lik`` of the program against ``pointwise`` of the same draws, and the likelihood against its sum.
+
+    The likelihood is that in ``log_joint``, which the log density is compared with. Where a program integrates group
+    effects out, it is no sum of rows given these, and only the first comparison is made.
+    """
+    kind = "pointwise"
+    if family.pointwise is None:
+        return Truth(kind, "not applicable", detail="the family has no pointwise()")
+    data = family.stan_data(table, family.priors(table), variant)
+    try:
+        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS)
+    except HbmError as error:
+        return Truth(kind, "fail", detail=str(error))
+    ours, found = family.pointwise(draws, data), draws.get(family.log_lik)
+    if found is None or found.shape != ours.shape:
+        shape = "none" if found is None else str(found.shape)
+        return Truth(kind, "fail", detail=f"{family.log_lik} has shape {shape}, pointwise() {ours.shape}")
+    worst, said = _relative(found, ours), f"{found.size:,} values"
+    gap = _likelihood_gap(family, variant, data, draws)
+    if gap is not None:
+        worst, said = max(worst, gap), f"{said}, and their sums"
+    return Truth(kind, "pass" if worst < POINTWISE else "fail", worst, POINTWISE, said)
+
+
+def _relative(a: FloatArray, b: FloatArray) -> float:
+    return float(np.max(np.abs(a - b) / np.maximum(1.0, np.abs(b))))
+
+
+def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping[str, FloatArray]) -> float | None:
+    """How far the likelihood in ``log_joint`` is from the sum of ``pointwise``, at some draws, relatively.
+
+    None where the density has effects of groups or units integrated out.
+    """
+    if family.log_joint is None or family.pointwise is None or "use_likelihood" not in data:
+        return None
+    program = family.program(variant)
+    if family.variant(variant).pooling != "complete" and _integrates(family, program, set(draws)):
+        return None
+    empty = {d.name: np.zeros(0) for d in program.block("parameters") if d.name not in draws}
+    worst = 0.0
+    for s in np.linspace(0, len(draws[family.log_lik]) - 1, _POINTS).astype(int):
+        one = empty | {name: values[s] for name, values in draws.items()}
+        one |= family.transformed(one, data) if family.transformed is not None else {}
+        whole, prior = (family.log_joint(one, data | {"use_likelihood": use}, variant) for use in (1, 0))
+        total = float(draws[family.log_lik][s].sum())
+        worst = max(worst, abs(whole - prior - total) / max(1.0, abs(whole)))
+    return worst
+
+
+def _integrates(family: Family, program: Program, drawn: set[str]) -> bool:
+    """Whether effects of groups or units are drawn afterwards, or what is sampled stands for them given the rows."""
+    before, _, after = program.code.partition("generated quantities")
+    if "use_likelihood" in before.partition("transformed parameters")[2].partition("model {")[0]:
+        return True
+    effects = {n for n in drawn - {family.log_lik, family.y_rep} if family.dims.get(n, ())[:1] in _EFFECTS}
+    return any(re.search(rf"\b{name}\b[^;=]*=[^;]*_rng\(", after) for name in effects)

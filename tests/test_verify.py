@@ -1,0 +1,207 @@
+"""hbm verify: every kind of truth passes for the shipped programs, and each catches a planted fault."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_cli import ROOT, hbm
+from test_truth import dataset
+
+from hbm_stan.certificate import KINDS, read_certificate, shipped_certificate
+from hbm_stan.engines.stanli import StanliEngine
+from hbm_stan.errors import ModelError
+from hbm_stan.examples import analyses, example
+from hbm_stan.families import families
+from hbm_stan.model import Family
+from hbm_stan.program import Program
+from hbm_stan.reference import shipped
+from hbm_stan.resources import share
+from hbm_stan.verify import Plan, verify
+from hbm_stan.verify import engines as engines_module
+from hbm_stan.verify.known import analysis_cases, compare_case, run_cases, shipped_cases, truths
+from hbm_stan.verify.programs import log_density, pointwise, structure
+from hbm_stan.verify.run import subjects_named
+
+ALL = [(f.name, v.name) for f in families().values() for v in f.variants]
+
+
+def with_program(family: Family, variant: str, name: str) -> Family:
+    """The family with the program of a variant replaced by a broken one."""
+    wrong = Program.read(ROOT / "tests" / "broken" / f"{name}.stan", (share("stan") / "lib",))
+
+    class Broken(Family):
+        def program(self, asked: str) -> Program:
+            return wrong if asked == variant else super().program(asked)
+
+    return Broken(**{f: getattr(family, f) for f in family.__dataclass_fields__})
+
+
+@pytest.mark.usefixtures("stanli")
+def test_quick_proofs_certify_every_shipped_program() -> None:
+    made = verify(Plan(quick=True))
+    assert [(p.family, p.variant) for p in made.programs] == ALL
+    assert made.failed == ()
+    assert all(p.certified for p in made.programs)
+    for proof in made.programs:
+        assert [t.kind for t in proof.truths] == list(KINDS)
+        assert proof.truth("quadrature").status == "not run"
+    assert any("--agree" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "check"),
+    [
+        ("wrong_prior_scale", "partial_pooling", log_density),
+        ("missing_likelihood_term", "no_pooling", log_density),
+        ("log_lik_without_constant", "no_pooling", pointwise),
+    ],
+)
+@pytest.mark.usefixtures("stanli")
+def test_proofs_of_programs_catch_planted_faults(name: str, variant: str, check: object) -> None:
+    family, table = example("normal_means")
+    assert check(family, table, variant).status == "pass"  # type: ignore[operator]
+    found = check(with_program(family, variant, name), table, variant)  # type: ignore[operator]
+    assert found.status == "fail"
+    assert found.value > found.threshold
+
+
+def test_structure_catches_a_program_that_is_not_what_it_is_called() -> None:
+    family, _ = example("normal_means")
+    assert structure(family, "complete_pooling").status == "pass"
+    found = structure(with_program(family, "complete_pooling", "pools_a_subset"), "complete_pooling")
+    assert found.status == "fail"
+
+
+@pytest.mark.usefixtures("stanli")
+def test_a_program_with_a_wrong_prior_is_caught_by_a_known_posterior() -> None:
+    cases = [c for c in shipped_cases(["normal_means"]) if c.variant == "partial_pooling"]
+    cauchy = [c for c in cases if "half_cauchy(5)" in c.priors.get("tau", "")][:1]
+    assert cauchy
+    good = run_cases(cauchy, StanliEngine(), 5, lambda _: None)
+    assert good[0].agreement is not None
+    assert good[0].agreement.agrees
+    bad = replace(cauchy[0], family=with_program(cauchy[0].family, "partial_pooling", "wrong_prior_scale"))
+    found = compare_case(bad, StanliEngine(), 5, 50)
+    assert found.agreement is not None
+    assert not found.agreement.agrees
+    truth = truths([found])["normal_means", "partial_pooling"][0]
+    assert truth.status == "fail"
+    assert "tau" in truth.detail
+
+
+def test_every_family_has_known_posteriors_and_every_reference_is_of_a_family() -> None:
+    known = {(c.family.name, c.variant) for c in shipped_cases(tuple(families()))}
+    for family in families().values():
+        assert (family.name, "partial_pooling") in known, family.name
+    for reference in shipped(share("reference")):
+        assert reference.family in families(), reference.path
+        for posterior in reference.posteriors:
+            for variant in posterior.variants:
+                families()[reference.family].variant(variant)
+
+
+@pytest.mark.parametrize("name", sorted(analyses()))
+def test_every_shipped_analysis_has_a_long_run_of_its_programs(name: str) -> None:
+    analysis = analyses()[name]
+    cases = analysis_cases(analysis)
+    assert cases, f"{name}: no reference.json; `hbm reference reports/{name} --save` makes it"
+    for case in cases:
+        assert case.reference.kind == "long run"
+        assert case.posterior.about["program_sha256"] == case.family.program(case.variant).sha256, case.variant
+
+
+def test_the_shipped_certificate_is_of_the_programs_that_are_here() -> None:
+    # Where a program changed: `make certify` proves all of them again.
+    made = read_certificate(shipped_certificate())
+    assert {(p.family, p.variant): p.sha256 for p in made.programs} == {
+        (f.name, v.name): f.program(v.name).sha256 for f in families().values() for v in f.variants
+    }
+    assert made.failed == ()
+    assert all(p.certified for p in made.programs)
+    for proof in made.programs:
+        assert proof.truth("engines").status in {"pass", "not applicable"}, proof.variant
+    assert {p.family for p in made.programs if p.truth("calibration").status == "pass"} == set(families())
+
+
+class Shifted(StanliEngine):
+    """An engine that is not Stan: every draw of tau is a little too large."""
+
+    name = "shifted"
+
+    def sample(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
+        drawn = super().sample(*arguments, **options)  # type: ignore[arg-type]
+        return replace(drawn, variables={**drawn.variables, "tau": drawn.variables["tau"] * 1.2})
+
+
+@pytest.mark.usefixtures("stanli")
+def test_engines_that_disagree_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines_module, "_DRAWS", 1000)
+    model = families()["normal_means"]
+    pair = engines_module.Pair("schools", model, "partial_pooling", dataset(), {})
+    same = engines_module.sample_pairs([pair], (StanliEngine(), StanliEngine()), 1, lambda _: None)
+    assert engines_module.truths(same)["normal_means", "partial_pooling"].status == "pass"
+    other = engines_module.sample_pairs([pair], (StanliEngine(), Shifted()), 1, lambda _: None)
+    truth = engines_module.truths(other)["normal_means", "partial_pooling"]
+    assert truth.status == "fail"
+    assert "tau" in truth.detail
+
+
+@pytest.mark.usefixtures("stanli")
+def test_chains_that_fail_their_checks_are_not_compared() -> None:
+    model = families()["normal_means"]
+    pair = engines_module.Pair("schools", model, "partial_pooling_centered", dataset(), {"tau": "half_cauchy(5)"})
+    found = engines_module.truths(
+        engines_module.sample_pairs([pair], (StanliEngine(), StanliEngine()), 1, lambda _: None)
+    )["normal_means", "partial_pooling_centered"]
+    assert found.status == "not applicable"
+    assert "fails on stanli, so nothing is compared" in found.detail
+
+
+@pytest.mark.usefixtures("stanli")
+def test_the_command_writes_a_certificate_and_says_what_failed(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    done = hbm("verify", "normal_means", "--quick", "--to", tmp_path / "proof", "--json", out)
+    assert done.exit_code == 0, done.output
+    assert "5 of 5 programs certified" in done.output
+    assert (
+        json.loads(out.read_text())["programs"]
+        == json.loads((tmp_path / "proof/certificate.json").read_text())["programs"]
+    )
+    assert (tmp_path / "proof" / "certificate.pdf").read_bytes().startswith(b"%PDF")
+    done = hbm("verify", "normal_moans", "--to", tmp_path)
+    assert done.exit_code == 2
+    assert "Did you mean 'normal_means'?" in done.output
+
+
+@pytest.mark.usefixtures("stanli")
+def test_a_family_without_log_joint_is_told_what_can_still_be_checked(tmp_path: Path) -> None:
+    hbm("new-family", "waiting", "--to", tmp_path)
+    folder = tmp_path / "waiting"
+    done = hbm("verify", folder, "--quick")
+    assert done.exit_code == 0, done.output
+    assert "3 of 3 programs certified" in done.output
+    text = (folder / "family.py").read_text()
+    (folder / "family.py").write_text(text.replace("    log_joint=log_joint,\n", ""))
+    done = hbm("verify", folder, "--quick")
+    assert done.exit_code == 0, done.output
+    assert "0 of 3 programs certified" in done.output
+    assert "has no log_joint()" in done.output
+    assert "What can still be checked" in done.output
+
+
+def test_words_that_name_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no family 'x', and no folder with an analysis"):
+        subjects_named(["x"])
+    names, analysis = subjects_named(["planck", "normal_means"])
+    assert names == ("planck", "normal_means")
+    assert analysis is None
+
+
+def test_the_date_is_that_of_source_date_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hbm_stan.verify import run
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert run._today() == "1970-01-02"
