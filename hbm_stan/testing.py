@@ -1,33 +1,33 @@
-"""Tests of a family: its Stan programs against the same model written a second time in NumPy.
+"""What a test suite asserts of programs and posteriors; each failure says what moved, by how much, and what is allowed.
 
-Usable wherever hbm_stan is installed; the skeleton of ``hbm new-family`` calls them. They run on the embedded engine.
+Of a family: its Stan programs against the same model in NumPy, on the embedded engine (the skeleton of
+``hbm new-family`` calls these). Of fits: the same posterior, the saved reference, calibration. The pytest plugin that
+comes along gives the fixture ``hbm_engine``.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
+from hbm_stan.agreement import compare_draws
+from hbm_stan.calibrate import calibrate
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Sampling
-from hbm_stan.engines.stanli import StanliEngine
-from hbm_stan.errors import ModelError
-from hbm_stan.fit import prepare_table
+from hbm_stan.density import SHORT_RUN_SEED, SPREAD, log_density_spread, short_run
+from hbm_stan.diagnose import check
+from hbm_stan.diagnose import parameters as parameters_of
+from hbm_stan.errors import ModelError, nearest
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
-from hbm_stan.program import Declaration, Program, _evaluate, check_data
-from hbm_stan.table import FloatArray
+from hbm_stan.program import check_data
+from hbm_stan.reference import Reference, data_hash, read_reference, regress
+from hbm_stan.reference.match import prior_texts
 
-# Relative spread of (engine's log density - log_joint): rounding error is near 1e-14; a wrong prior scale gave 0.2.
-SPREAD = 1e-9
-N_POINTS = 25
-_SEED = 20261121
-_PLAIN = {"real", "vector", "row_vector", "matrix"}
 _DATA_BLOCK = re.compile(r"^data\s*\{.*?^\}", re.S | re.M)
 
 
@@ -72,7 +72,7 @@ def assert_replications(
     """
     *_, stan_data = _stan_data(family, data, variant, priors)
     draws = short_run(family, variant, stan_data)
-    ours = family.need("simulate", "a test of y_rep")(np.random.default_rng(_SEED), draws, stan_data)
+    ours = family.need("simulate", "a test of y_rep")(np.random.default_rng(SHORT_RUN_SEED), draws, stan_data)
     found = draws.get(family.y_rep)
     assert found is not None, f"{variant}: the program gives no {family.y_rep}"
     assert ours.shape == found.shape, f"{variant}: simulate() has shape {ours.shape}, {family.y_rep} {found.shape}"
@@ -100,6 +100,67 @@ def assert_data(family: Family, data: Dataset | Prepared, variant: str) -> None:
         check_data(family.program(variant), stan_data)
 
 
+def assert_same_posterior(fit: Fit, other: Fit, parameters: Sequence[str] | None = None) -> None:
+    """Assert that two fits are of one posterior: other engine, other parameterisation, other version, other seed.
+
+    All parameters that both have are compared, or those named. Raises ModelError where data or priors differ or a name
+    is unknown, DiagnosticError where chains did not converge.
+    """
+    for which in (fit, other):
+        check(which).require()
+    _refuse_others(fit, other)
+    (names, draws), (other_names, other_draws) = parameters_of(fit), parameters_of(other)
+    common = [name for name in names if name in set(other_names)]
+    chosen = list(parameters) if parameters is not None else common
+    unknown = [name for name in chosen if name not in common]
+    if unknown:
+        raise ModelError(f"Not in both fits: {', '.join(unknown)}. {nearest(unknown[0], common)}")
+    ours = draws[[names.index(n) for n in chosen]]
+    theirs = other_draws[[other_names.index(n) for n in chosen]]
+    found = compare_draws(chosen, ours, theirs)
+    assert found.agrees, f"{fit.variant} by {fit.engine} and {other.variant} by {other.engine}: {found.words}"
+
+
+def assert_matches_reference(fit: Fit, reference: Reference | str | Path) -> None:
+    """Assert that a fit has the posterior of a reference file (``hbm reference ANALYSIS --save`` writes one).
+
+    Raises ModelError for a reference of other data, priors or family, or one that is too coarse, DiagnosticError where
+    the chains did not converge.
+    """
+    held = reference if isinstance(reference, Reference) else read_reference(reference)
+    found = regress({fit.variant: fit}, held)
+    agreement = found.agreements[fit.variant]
+    notes = "".join(f"\n{note}" for note in found.notes)
+    assert agreement.agrees, f"{fit.variant} against {held.path}: {agreement.words}{notes}"
+
+
+def assert_calibrated(
+    family: Family | str, variant: str = "partial_pooling", *, replications: int = 200, **options: Any
+) -> None:
+    """Assert that simulation-based calibration finds uniform ranks; ``options`` are those of ``calibrate``.
+
+    Raises ModelError where the family lacks a function that truths are drawn with.
+    """
+    made = calibrate(family, variant, replications=replications, **options)
+    failed = [v for v in made.verdicts if v.status == "fail"]
+    said = "\n".join(f"  {v.name} {v.subject}: {v.hint}" for v in failed)
+    assert not failed, f"{variant}: not calibrated in {replications} replications:\n{said}"
+
+
+def _refuse_others(fit: Fit, other: Fit) -> None:
+    """Raise ModelError where two fits cannot have one posterior: family, data or priors differ."""
+    if fit.family.name != other.family.name:
+        raise ModelError(f"The fits are of two families: {fit.family.name} and {other.family.name}.")
+    if data_hash(fit.family, fit.variant, fit.table, fit.data) != data_hash(
+        other.family, other.variant, other.table, other.data
+    ):
+        raise ModelError("The fits are of different data: values, labels or their order differ.")
+    ours, theirs = (prior_texts(f.family, f.variant, f.priors) for f in (fit, other))
+    changed = [f"{n} is {ours[n]} and {theirs[n]}" for n in ours if n in theirs and ours[n] != theirs[n]]
+    if changed:
+        raise ModelError(f"The fits have different priors: {'; '.join(changed)}.")
+
+
 def _stan_data(
     family: Family, data: Dataset | Prepared, variant: str, priors: Mapping[str, str] | None
 ) -> Iterator[StanData]:
@@ -109,99 +170,3 @@ def _stan_data(
     if "use_likelihood" in made:
         yield made | {"use_likelihood": 0}
     yield made
-
-
-def short_run(family: Family, variant: str, data: StanData, draws: int = 500) -> dict[str, FloatArray]:
-    """Draws of one variant by the embedded engine, chains joined, shape (draw, ...)."""
-    sampling = Sampling(chains=4, warmup=500, draws=draws, adapt_delta=0.95, seed=_SEED)
-    drawn = StanliEngine().sample(family.program(variant), data, sampling)
-    return {name: v.reshape(-1, *v.shape[2:]) for name, v in drawn.variables.items() if v.size}
-
-
-def log_density_spread(program: Program, family: Family, variant: str, data: StanData) -> float:
-    """How far the engine's log density minus log_joint is from one constant, over random points, relatively."""
-    with warnings.catch_warnings():  # that generated quantities run slowly says nothing of the log density
-        warnings.simplefilter("ignore", RuntimeWarning)
-        model = StanliEngine().model(program, data)
-    rng = np.random.default_rng(1)
-    differences, size = [], 0.0
-    for _ in range(N_POINTS):
-        point = random_point(program, family, data, rng)
-        q = model.unconstrain({k: np.asarray(v).tolist() for k, v in point.items()})
-        said, _ = model.log_prob_grad(q)
-        derived = family.transformed(point, data) if family.transformed is not None else {}
-        ours = family.need("log_joint", "a test of the log density")(point | derived, data, variant)
-        differences.append(said - ours - log_jacobian(program, family, data, point))
-        size = max(size, abs(ours))
-    return float(np.ptp(differences)) / size
-
-
-def random_point(program: Program, family: Family, data: StanData, rng: np.random.Generator) -> dict[str, Any]:
-    """Random constrained values of all declared parameters."""
-    return {d.name: _random_value(d, data, _bounds(d, family, data), rng) for d in program.block("parameters")}
-
-
-def log_jacobian(program: Program, family: Family, data: StanData, params: Mapping[str, Any]) -> float:
-    """log |d constrained / d unconstrained| of the declared parameters: Stan's own transforms, from its manual."""
-    total = 0.0
-    for d in program.block("parameters"):
-        x = np.asarray(params[d.name], dtype=float)
-        if d.type == "cholesky_factor_corr":
-            total += sum(_log_jacobian_cholesky(factor) for factor in x.reshape(-1, *x.shape[-2:]))
-            continue
-        low, high = _bounds(d, family, data)
-        if np.isfinite(low):
-            total += float(np.sum(np.log(x - low)))
-        if np.isfinite(high):
-            total += float(np.sum(np.log(high - x)))
-        if np.isfinite(low) and np.isfinite(high):
-            total -= x.size * float(np.log(high - low))
-    return total
-
-
-def _bounds(d: Declaration, family: Family, data: StanData) -> tuple[float, float]:
-    """The bounds of a parameter: those that ``support`` gives, else those declared."""
-    support = family.support(data) if family.support is not None else {}
-    if d.name in support:
-        return support[d.name]
-    bounds = []
-    for said, none in ((d.lower, -np.inf), (d.upper, np.inf)):
-        value = none if said is None else _evaluate(said, data)
-        if value is None or np.ndim(value):
-            raise ModelError(f"{d.name}: the bound {said} is more than arithmetic on data. Give it in support().")
-        bounds.append(float(value))
-    return bounds[0], bounds[1]
-
-
-def _random_value(d: Declaration, data: StanData, bounds: tuple[float, float], rng: np.random.Generator) -> Any:
-    """A random value of a declared parameter, inside its bounds."""
-    shape = tuple(_evaluate(size, data) for size in d.dims)
-    if None in shape:
-        raise ModelError(f"{d.name}: its size [{', '.join(d.dims)}] is more than arithmetic on data.")
-    if d.type == "cholesky_factor_corr":
-        a = rng.normal(size=shape) + 2 * np.eye(shape[-1])
-        rows = np.linalg.cholesky(a @ np.swapaxes(a, -1, -2))
-        return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-    if d.type not in _PLAIN:
-        raise ModelError(
-            f"{d.name}: no random {d.type} is made here. Declare it through real numbers, or test it apart."
-        )
-    z = rng.normal(0, 1, shape) if shape else rng.normal()
-    low, high = bounds
-    if np.isfinite(low) and np.isfinite(high):
-        return low + (high - low) * expit(z)
-    if np.isfinite(high):
-        return high - np.exp(z)
-    return low + np.exp(z) if np.isfinite(low) else 3 * z
-
-
-def _log_jacobian_cholesky(factor: FloatArray) -> float:
-    """Of one Cholesky factor of a correlation matrix: canonical partial correlations z = tanh(u)."""
-    total = 0.0
-    for i in range(1, len(factor)):
-        left = 1.0
-        for j in range(i):
-            z = factor[i, j] / np.sqrt(left)
-            total += float(np.log1p(-(z**2)) + 0.5 * np.log(left))
-            left -= factor[i, j] ** 2
-    return total
