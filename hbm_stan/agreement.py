@@ -1,9 +1,10 @@
 """Is it the same posterior? Two sets of draws, or draws and a reference, compared in units of Monte Carlo error.
 
-z = (m - m_ref) / sqrt(mcse^2 + mcse_ref^2) for the mean and the sd of each parameter, with ArviZ's MCSE. Quantiles are
-compared where their error is known best, on the scale of probability: the share of draws below the reference's quantile
-against 0.05, 0.5 or 0.95. In the long tail of a scale, ArviZ's MCSE of a 95 % quantile is small whenever the quantile
-came out small; in its unit, 4 of 200 right runs were called wrong where 0.2 should be (reports/truth.md).
+z = (m - m_ref) / sqrt(mcse^2 + mcse_ref^2) for the mean and the sd of each parameter, with ArviZ's MCSE. Errors are
+those that a right posterior would have. For quantiles, that is on the scale of probability: the share of draws below
+the reference's quantile against 0.05, 0.5 or 0.95. For the sd, ArviZ's error in relation to the sd drawn, times the sd
+of the reference. In the long tail of a scale, a quantile or an sd that came out small brings a small MCSE with it: in
+units of that, 4 of 200 right runs were called wrong where 0.2 should be (reports/truth.md).
 
 Among m comparisons, one is called moved where |z| > Phi^-1(1 - alpha / 2m): a right posterior is refused in a share
 alpha of all suites at most, however its comparisons depend on each other (Bonferroni).
@@ -108,7 +109,8 @@ def compare_with_reference(
         if statistic in QUANTILES:
             z = _shares(chosen, target, QUANTILES[statistic])[0] / np.sqrt(1 + (error_ref / error) ** 2)
         else:
-            z = _ratio(value - target, np.hypot(error, error_ref))
+            null = error * target / value if statistic == "sd" else error
+            z = _ratio(value - target, np.hypot(null, error_ref))
         found = _rows(reference.index, statistic, value, target, np.hypot(error, error_ref), z)
         rows.append(found[np.isfinite(target)])
     return _agreement(rows, n)
@@ -126,6 +128,9 @@ def compare_draws(names: Sequence[str], draws: FloatArray, other: FloatArray, n:
         a, b = (s[statistic].to_numpy(dtype=float) for s in (ours, theirs))
         error = np.hypot(ours[f"mcse_{statistic}"].to_numpy(dtype=float), theirs[f"mcse_{statistic}"].to_numpy(float))
         z = _ratio(a - b, error)
+        if statistic == "sd":
+            middle = (a + b) / 2
+            z = _ratio(a - b, middle * np.hypot(*(s["mcse_sd"].to_numpy(float) / s["sd"] for s in (ours, theirs))))
         if statistic in QUANTILES:
             middle = np.quantile(both, QUANTILES[statistic], axis=1)
             (_, share_a, se_a), (_, share_b, se_b) = (

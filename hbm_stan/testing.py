@@ -66,9 +66,10 @@ def assert_pointwise(
 def assert_replications(
     family: Family, data: Dataset | Prepared, variant: str, priors: Mapping[str, str] | None = None
 ) -> None:
-    """Assert that the program's replicated rows and those of ``simulate`` have the same means and mean squares.
+    """Assert that the program's replicated rows and those of ``simulate`` have the same moments.
 
-    Of the same draws, so that they differ by their own noise only; by at most five standard errors.
+    Means and mean squares of each row, and the variance over the rows of a draw, which shows noise that rows share. Of
+    the same draws, so that they differ by their own noise only; by at most five standard errors.
     """
     *_, stan_data = _stan_data(family, data, variant, priors)
     draws = short_run(family, variant, stan_data)
@@ -76,12 +77,15 @@ def assert_replications(
     found = draws.get(family.y_rep)
     assert found is not None, f"{variant}: the program gives no {family.y_rep}"
     assert ours.shape == found.shape, f"{variant}: simulate() has shape {ours.shape}, {family.y_rep} {found.shape}"
-    for what, a, b in (("mean", ours, found), ("mean square", ours**2, found**2)):
-        difference = a - b
-        se = difference.std(axis=0, ddof=1) / np.sqrt(len(a))
+    for what, difference in (
+        ("mean", ours - found),
+        ("mean square", ours**2 - found**2),
+        ("variance over rows", (ours.var(axis=1) - found.var(axis=1))[:, None]),
+    ):
+        se = difference.std(axis=0, ddof=1) / np.sqrt(len(difference))
         off = np.flatnonzero(np.abs(difference.mean(axis=0)) > 5 * se + 1e-12)
-        rows = ", ".join(str(i + 1) for i in off[:5])
-        assert not off.size, f"{variant}: the {what} of replicated rows {rows} is not that of simulate()"
+        which = "rows " + ", ".join(str(i + 1) for i in off[:5]) if what != "variance over rows" else "outcomes"
+        assert not off.size, f"{variant}: the {what} of replicated {which} is not that of simulate()"
 
 
 def assert_one_data_block(family: Family) -> None:

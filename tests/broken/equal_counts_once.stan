@@ -48,7 +48,9 @@ model {
   kappa ~ scale_prior(prior_kappa_family, prior_kappa); // kappa / kappa_raw is constant: no Jacobian is due
   if (use_likelihood) {
     target += sum(successes) * log(mu) + sum(failures) * log1m(mu)
-              + log_rising(mu * kappa, append_col(hit[ : , 1], rep_vector(1, rows(hit)))) + log_rising((1 - mu) * kappa, miss) - log_rising(kappa, size);
+              // FAULT: the times of equal counts are taken as 1
+              + log_rising(mu * kappa, append_col(hit[ : , 1], rep_vector(1, rows(hit))))
+              + log_rising((1 - mu) * kappa, miss) - log_rising(kappa, size);
   }
 }
 generated quantities {

@@ -1,4 +1,4 @@
-// Planted fault: log lik without constant; otherwise no_pooling.
+// Planted fault: log_lik lacks its constant and log(se); otherwise no_pooling.
 // Normal means, no pooling.
 //
 //   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(prior_theta), fixed and wide
@@ -34,7 +34,7 @@ generated quantities {
   if (generate) {
     y_rep = normal_rng(theta, se);
     for (j in 1 : J) {
-      log_lik[j] = -0.5 * square((y[j] - theta[j]) / se[j]);
+      log_lik[j] = -0.5 * square((y[j] - theta[j]) / se[j]); // FAULT: - log(se) - log(2 pi) / 2 is missing
     }
   }
 }

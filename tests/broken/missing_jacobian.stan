@@ -1,4 +1,4 @@
-// Planted fault: missing jacobian; otherwise partial_pooling_noncentered.
+// Planted fault: log tau is sampled without its Jacobian; otherwise partial_pooling_noncentered.
 // Normal means, partial pooling, non-centered.
 //
 //   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
@@ -37,7 +37,7 @@ transformed parameters {
 }
 model {
   mu ~ normal(prior_mu[1], prior_mu[2]);
-  tau ~ scale_prior(prior_tau_family, prior_tau); // tau / tau_raw is constant: no Jacobian is due
+  tau ~ scale_prior(prior_tau_family, prior_tau); // FAULT: log tau is sampled, the Jacobian tau is due
   theta_raw ~ std_normal();
   if (use_likelihood) {
     y ~ normal(theta, se);

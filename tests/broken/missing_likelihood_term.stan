@@ -1,4 +1,4 @@
-// Planted fault: missing likelihood term; otherwise no_pooling.
+// Planted fault: the first estimate is not in the likelihood; otherwise no_pooling.
 // Normal means, no pooling.
 //
 //   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(prior_theta), fixed and wide
@@ -24,7 +24,7 @@ parameters {
 model {
   theta ~ normal(prior_theta[1], prior_theta[2]);
   if (use_likelihood) {
-    y[2 : J] ~ normal(theta[2 : J], se[2 : J]);
+    y[2 : J] ~ normal(theta[2 : J], se[2 : J]); // FAULT: counts from 2, the first estimate is lost
   }
 }
 generated quantities {

@@ -51,6 +51,7 @@ transformed parameters {
 model {
   alpha ~ scale_prior(prior_alpha_family, prior_alpha); // alpha / alpha_raw is constant: no Jacobian is due
   beta ~ scale_prior(prior_beta_family, prior_beta);
+  // FAULT: mu is sampled, and the Jacobian alpha / mu^2 of beta = alpha / mu is due
   if (use_likelihood) {
     target += sum(events) * log(mu) + log_rising(alpha, counts)
               - dot_product(alpha * sizes[ : , 2] + sizes[ : , 3], log1p(sizes[ : , 1] / beta));

@@ -63,7 +63,7 @@ model {
   target += lprior + log(alpha) - 2 * log(mu); // priors; |d beta / d mu|, for mu is sampled and the prior is of beta
   T ~ gamma(alpha, beta);
   if (use_likelihood) {
-    y ~ normal(planck(nu, T[group_idx]), sigma);
+    y ~ normal(planck(nu, T[group_idx]), sigma); // FAULT: not divided by P(y_lower < y < y_upper)
   }
 }
 generated quantities {

@@ -1,4 +1,4 @@
-// Planted fault: pools a subset; otherwise complete_pooling.
+// Planted fault: only the last two groups are pooled; otherwise complete_pooling.
 // Normal means, complete pooling.
 //
 //   y[j] ~ normal(mu, se[j])        mu ~ normal(prior_mu)
@@ -19,17 +19,20 @@ data {
   int<lower=0, upper=1> generate; // 0: theta, log_lik and y_rep are left to be drawn afterwards
 }
 parameters {
-  vector[J] theta_own; // groups that are not pooled
   real<offset=prior_mu[1], multiplier=prior_mu[2]> mu; // value shared by all groups (unit of the outcome)
+  vector<offset=prior_mu[1], multiplier=prior_mu[2]>[J - 2] theta_own; // FAULT: groups that are not pooled
+}
+transformed parameters {
+  vector[J] theta = append_row(theta_own, [mu, mu]'); // value of each group (unit of the outcome)
 }
 model {
+  theta_own ~ normal(prior_mu[1], prior_mu[2]);
   mu ~ normal(prior_mu[1], prior_mu[2]);
   if (use_likelihood) {
-    y ~ normal(mu, se);
+    y ~ normal(theta, se);
   }
 }
 generated quantities {
-  vector[J] theta = rep_vector(mu, J); // value of each group: mu in every one (unit of the outcome)
   vector[generate ? J : 0] log_lik; // log density of each estimate
   array[generate ? J : 0] real y_rep; // replicated estimates (unit of the outcome)
   real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2]); // log prior of the top level

@@ -1,4 +1,4 @@
-// Planted fault: beta taken for the scale of the gamma distribution, not its rate; otherwise partial_pooling.
+// Planted fault: beta is taken for the scale of the gamma distribution, not its rate; otherwise partial_pooling.
 // Gamma-Poisson, partial pooling, rates integrated out.
 //
 //   y[n] ~ poisson(theta[group_idx[n]] * exposure[n])        theta[j] ~ gamma(alpha, beta)
@@ -54,6 +54,7 @@ model {
   target += log(alpha) - 2 * log(mu); // Jacobian of beta = alpha / mu, which is sampled as mu
   if (use_likelihood) {
     target += sum(events) * log(mu) + log_rising(alpha, counts)
+              // FAULT: theta ~ gamma(alpha, 1 / beta)
               - dot_product(alpha * sizes[ : , 2] + sizes[ : , 3], log1p(sizes[ : , 1] * beta))
               + sum(events) * (log(alpha) + log(beta) - log(mu));
   }

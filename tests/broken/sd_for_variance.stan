@@ -1,4 +1,4 @@
-// Planted fault: sd for variance; otherwise partial_pooling.
+// Planted fault: a variance stands where the sd is due; otherwise partial_pooling.
 // Normal means, partial pooling, group values integrated out.
 //
 //   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
@@ -37,7 +37,7 @@ model {
   mu ~ normal(prior_mu[1], prior_mu[2]);
   tau ~ scale_prior(prior_tau_family, prior_tau); // tau / tau_raw is constant: no Jacobian is due
   if (use_likelihood) {
-    y ~ normal(mu, square(se) + square(tau));
+    y ~ normal(mu, square(se) + square(tau)); // FAULT: a variance where normal() takes an sd
   }
 }
 generated quantities {

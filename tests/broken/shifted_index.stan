@@ -1,4 +1,4 @@
-// Planted fault: shifted index; otherwise partial_pooling_centered.
+// Planted fault: an estimate is taken for that of the group before; otherwise partial_pooling_centered.
 // Normal means, partial pooling, centered.
 //
 //   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
@@ -40,7 +40,7 @@ model {
   theta ~ normal(mu, tau);
   if (use_likelihood) {
     for (j in 1 : J) {
-      y[j] ~ normal(theta[j % J + 1], se[j]);
+      y[j] ~ normal(theta[j % J + 1], se[j]); // FAULT: the index is one too high
     }
   }
 }

@@ -1,4 +1,4 @@
-// Planted fault: wrong prior scale; otherwise partial_pooling.
+// Planted fault: the prior of tau is twice as wide as said; otherwise partial_pooling.
 // Normal means, partial pooling, group values integrated out.
 //
 //   y[j] ~ normal(theta[j], se[j])        theta[j] ~ normal(mu, tau)
@@ -35,7 +35,7 @@ transformed parameters {
 }
 model {
   mu ~ normal(prior_mu[1], prior_mu[2]);
-  tau ~ scale_prior(prior_tau_family, {2 * prior_tau[1], prior_tau[2]});
+  tau ~ scale_prior(prior_tau_family, {2 * prior_tau[1], prior_tau[2]}); // FAULT: twice the scale
   if (use_likelihood) {
     y ~ normal(mu, sqrt(square(se) + square(tau)));
   }

@@ -1,0 +1,255 @@
+"""Planted faults: wrong programs of broken/, each with one fault, the priors and data that show it, what must catch it.
+
+Each file is the shipped program of a variant with one fault, named at its place by a comment ``// FAULT: ...``.
+fault_checks.py runs the checks on them, test_faults.py asserts what is said here, fault_table.py prints it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.data import Dataset, load
+from hbm_stan.families import families
+from hbm_stan.fit import prepare_table
+from hbm_stan.model import Draws, Family, StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.program import Program
+from hbm_stan.resources import share
+
+BROKEN = Path(__file__).parent / "broken"
+SEED = 20261121
+CHECKS = (
+    "structure", "log density", "pointwise", "replications", "known posterior", "engines", "calibration",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong program: the family and variant that it pretends to be, and which checks must catch it."""
+
+    file: str
+    family: str
+    variant: str
+    wrong: str
+    caught_by: tuple[str, ...]
+    priors: Mapping[str, str] = field(default_factory=dict)  # beside those of the family's example
+    adapt: Callable[[Family], Family] = lambda family: family  # where its parameters are not those of the variant
+
+    @property
+    def program(self) -> Program:
+        """The wrong program."""
+        return Program.read(BROKEN / f"{self.file}.stan", (share("stan") / "lib",))
+
+    @property
+    def shipped(self) -> Program:
+        """The right one."""
+        return families()[self.family].program(self.variant)
+
+    @property
+    def table(self) -> Prepared:
+        """The data that show it."""
+        return example(self.family)
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """All priors that are not the defaults."""
+        return {**PRIORS[self.family], **self.priors}
+
+    @property
+    def data(self) -> StanData:
+        """The Stan data that show it."""
+        family = families()[self.family]
+        return family.stan_data(self.table, family.priors(self.table, self.chosen), self.variant)
+
+    @property
+    def adapted(self) -> Family:
+        """The family with the parameters of the wrong program, for the check of the log density."""
+        return self.adapt(families()[self.family])
+
+
+# Priors that say something, so that data simulated from them are data that one could meet. Scales are not 1: a fault
+# in their power would not show.
+PRIORS: dict[str, dict[str, str]] = {
+    "normal_means": {"mu": "normal(0, 10)", "tau": "half_normal(10)", "theta": "normal(0, 20)"},
+    "grouped_normal": {
+        "mu": "normal(0, 5)", "tau": "half_normal(3)", "sigma": "half_normal(2)", "theta": "normal(0, 5)",
+        "sigma_group": "lognormal(0.5, 0.7)",
+    },
+    "nested_normal": {
+        "mu": "normal(0, 5)", "tau": "half_normal(3)", "tau_unit": "half_normal(0.5)", "sigma": "half_normal(0.5)",
+    },
+    "linear_regression": {
+        "mu": "normal(0, 3)", "tau": "half_normal(3)", "gamma": "normal(0, 3)", "sigma": "half_normal(2)",
+        "rho": "lkj(2)",
+    },
+    "logistic_regression": {"mu": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "lkj(1)"},
+    "beta_binomial": {"mu": "beta(2, 4)", "kappa": "lognormal(2, 0.8)"},
+    "gamma_poisson": {"alpha": "gamma(4, 2)", "beta": "gamma(4, 1)"},
+    "planck": {"alpha": "gamma(16, 2.67)", "beta": "gamma(16, 5.33)", "sigma": "gamma(9, 18)"},
+}  # fmt: skip
+
+
+@cache
+def example(family: str) -> Prepared:
+    """A small table of a family: eight schools, or made with a fixed seed."""
+    return prepare_table(families()[family], _DATA[family]())
+
+
+def _schools() -> Dataset:
+    return load("eight_schools", {"group": "school", "estimate": "effect", "standard_error": "se"})
+
+
+def _normal_rows() -> Dataset:
+    """Nine groups of 2 to 6 rows."""
+    rng = np.random.default_rng([SEED, 1])
+    group = np.repeat(np.arange(9), [2, 3, 4, 5, 6, 2, 3, 4, 6])
+    y = rng.normal(rng.normal(2, 3, 9)[group], 1.5)
+    return Dataset.from_frame(pd.DataFrame({"g": [f"g{j}" for j in group], "y": y}), group="g", outcome="y")
+
+
+def _units() -> Dataset:
+    """Eight groups, three units each, three rows each."""
+    rng = np.random.default_rng([SEED, 2])
+    group, unit = np.repeat(np.arange(8), 9), np.repeat(np.arange(24), 3)
+    y = rng.normal(rng.normal(1, 3, 8)[group] + rng.normal(0, 0.5, 24)[unit], 0.4)
+    frame = pd.DataFrame({"g": [f"g{j}" for j in group], "u": [f"u{m % 3}" for m in unit], "y": y})
+    return Dataset.from_frame(frame, group="g", unit="u", outcome="y")
+
+
+def _lines() -> Dataset:
+    """Twelve groups of 4 rows, one predictor, one group predictor that is not sorted."""
+    rng = np.random.default_rng([SEED, 3])
+    group = np.repeat(np.arange(12), 4)
+    x, u = rng.normal(size=48), rng.normal(size=12)
+    theta = rng.normal([1, -1], [2, 1.5], (12, 2))
+    y = rng.normal(theta[group, 0] + 3 * u[group] + theta[group, 1] * x, 1.0)
+    frame = pd.DataFrame({"g": [f"g{j:02}" for j in group], "x": x, "u": u[group], "y": y})
+    return Dataset.from_frame(frame, group="g", outcome="y", predictors=["x"], group_predictors=["u"])
+
+
+def _log_odds() -> Dataset:
+    """Sixteen groups of 4 rows of 25 trials, one predictor; the coefficients of a group have correlation 0.8."""
+    rng = np.random.default_rng([SEED, 4])
+    group = np.repeat(np.arange(16), 4)
+    x = np.tile([-1.5, -0.5, 0.5, 1.5], 16)
+    theta = rng.multivariate_normal([0, 0.5], [[1, 0.8], [0.8, 1]], 16)
+    y = rng.binomial(25, 1 / (1 + np.exp(-theta[group, 0] - theta[group, 1] * x)))
+    frame = pd.DataFrame({"g": [f"g{j:02}" for j in group], "x": x, "y": y, "n": 25})
+    return Dataset.from_frame(frame, group="g", successes="y", trials="n", predictors=["x"])
+
+
+def _rates() -> Dataset:
+    """Twenty groups of 6 or 8 trials, so that equal counts are frequent."""
+    rng = np.random.default_rng([SEED, 5])
+    n = np.tile([6, 8], 10)
+    frame = pd.DataFrame({"g": [f"g{j:02}" for j in range(20)], "y": rng.binomial(n, rng.beta(2, 5, 20)), "n": n})
+    return Dataset.from_frame(frame, group="g", successes="y", trials="n")
+
+
+def _counts() -> Dataset:
+    """Ten groups of unlike exposure."""
+    rng = np.random.default_rng([SEED, 6])
+    exposure = np.round(rng.uniform(1, 20, 10), 1)
+    y = rng.poisson(rng.gamma(2, 1 / 4, 10) * exposure)
+    frame = pd.DataFrame({"g": [f"g{j}" for j in range(10)], "y": y, "e": exposure})
+    return Dataset.from_frame(frame, group="g", count="y", exposure="e")
+
+
+def _spectra() -> Dataset:
+    """Six spectra of 5 fluxes between 0 and 50, most near to an end of that range."""
+    rng = np.random.default_rng([SEED, 7])
+    group = np.repeat(np.arange(6), 5)
+    nu, temperature = rng.uniform(0.3, 9, 30), rng.gamma(6, 1 / 2, 6)[group]
+    flux = np.clip(nu**3 / np.expm1(nu / temperature) + rng.normal(0, 0.5, 30), 0.1, 49.9)
+    frame = pd.DataFrame({"spectrum": [f"s{j}" for j in group], "nu": nu, "flux": flux})
+    return Dataset.from_frame(frame, group="spectrum", frequency="nu", flux="flux")
+
+
+_DATA: dict[str, Callable[[], Dataset]] = {
+    "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
+    "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
+}  # fmt: skip
+
+
+def _sampled_as_log_tau(family: Family) -> Family:
+    """normal_means where log_tau is declared; its density is that of tau, times tau."""
+    joint = family.need("log_joint", "a test")
+
+    def transformed(params: Draws, data: StanData) -> dict[str, Any]:
+        tau = np.exp(params["log_tau"])
+        return {"tau": tau, "tau_raw": tau / data["prior_tau"][0]}
+
+    def log_joint(params: Draws, data: StanData, variant: str) -> float:
+        return float(joint(params, data, variant) + params["log_tau"])
+
+    return replace(family, transformed=transformed, log_joint=log_joint)
+
+
+def _sampled_with_one_scale(family: Family) -> Family:
+    """grouped_normal without pooling where one residual scale is declared for all groups."""
+    transformed = family.need("transformed", "a test")
+
+    def shared(params: Draws, data: StanData) -> dict[str, Any]:
+        scales = np.full(data["J"], params["sigma_group_raw"])
+        return {"sigma_group_raw": scales, **transformed({**params, "sigma_group_raw": scales}, data)}
+
+    return replace(family, transformed=shared)
+
+
+_DENSITY, _KNOWN, _SBC = "log density", "known posterior", "calibration"
+_ALL_THREE = (_DENSITY, _KNOWN, _SBC)
+_ALL = (
+    Fault("sd_for_variance", "normal_means", "partial_pooling",
+          "a variance stands where normal() takes an sd", _ALL_THREE),
+    Fault("missing_jacobian", "normal_means", "partial_pooling_noncentered",
+          "log tau is sampled, its Jacobian is missing", _ALL_THREE,
+          {"tau": "lognormal(2, 1)"}, _sampled_as_log_tau),
+    Fault("shifted_index", "normal_means", "partial_pooling_centered",
+          "an estimate is taken for that of the group before", _ALL_THREE, {"tau": "lognormal(2.5, 0.5)"}),
+    Fault("wrong_prior_scale", "normal_means", "partial_pooling",
+          "the prior of tau is twice as wide as said", _ALL_THREE),
+    Fault("missing_likelihood_term", "normal_means", "no_pooling",
+          "the first estimate is not in the likelihood", _ALL_THREE),
+    Fault("log_lik_without_constant", "normal_means", "no_pooling",
+          "log_lik lacks its constant and log(se)", ("pointwise", _SBC)),
+    Fault("pools_a_subset", "normal_means", "complete_pooling",
+          "complete pooling pools two groups only", ("structure", *_ALL_THREE)),
+    Fault("shared_scale", "grouped_normal", "no_pooling",
+          "no pooling has one residual scale for all groups", ("structure", *_ALL_THREE), {}, _sampled_with_one_scale),
+    Fault("half_normal_for_half_cauchy", "normal_means", "partial_pooling",
+          "tau has a half-normal prior where half-Cauchy is said", _ALL_THREE, {"tau": "half_cauchy(5)"}),
+    Fault("noncentered_without_mu", "normal_means", "partial_pooling_noncentered",
+          "non-centered theta without mu", _ALL_THREE),
+    Fault("planck_truncated_without_normaliser", "planck", "partial_pooling_truncated",
+          "a truncated likelihood without its normaliser", _ALL_THREE),
+    Fault("tau_twice", "linear_regression", "partial_pooling",
+          "correlated effects are multiplied by tau twice", _ALL_THREE),
+    Fault("group_predictor_out_of_order", "linear_regression", "partial_pooling",
+          "group predictors are sorted, groups are not", _ALL_THREE),
+    Fault("correlations_left_out", "logistic_regression", "partial_pooling",
+          "correlations have a prior and no use in the likelihood", _ALL_THREE),
+    Fault("missing_determinant", "nested_normal", "partial_pooling",
+          "units are integrated out without the determinant that this leaves", _ALL_THREE),
+    Fault("sd_of_a_row_for_that_of_a_mean", "grouped_normal", "partial_pooling",
+          "the mean of a group is taken to vary as one row", _ALL_THREE),
+    Fault("equal_counts_once", "beta_binomial", "partial_pooling",
+          "of groups with equally many successes one counts only", _ALL_THREE),
+    Fault("scale_for_rate", "gamma_poisson", "partial_pooling",
+          "beta is taken for the scale of the gamma distribution", _ALL_THREE),
+    Fault("no_jacobian_of_beta", "gamma_poisson", "partial_pooling",
+          "the Jacobian of beta = alpha / mu is missing", _ALL_THREE),
+    Fault("theta_without_its_spread", "normal_means", "partial_pooling",
+          "theta is its conditional mean, not a draw", (_KNOWN, _SBC)),
+    Fault("y_rep_from_the_wrong_scale", "grouped_normal", "partial_pooling",
+          "rows are replicated with tau in place of sigma", ("replications",)),
+    Fault("one_residual_for_all_rows", "grouped_normal", "partial_pooling",
+          "replicated rows share one residual", ("replications",)),
+)  # fmt: skip
+FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}
