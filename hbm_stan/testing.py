@@ -107,9 +107,10 @@ def assert_data(family: Family, data: Dataset | Prepared, variant: str) -> None:
 def assert_same_posterior(fit: Fit, other: Fit, parameters: Sequence[str] | None = None) -> None:
     """Assert that two fits are of one posterior: other engine, other parameterisation, other version, other seed.
 
-    All parameters that both have are compared, or those named. Raises ModelError where data or priors differ or a name
-    is unknown, DiagnosticError where chains did not converge.
+    All parameters that both have are compared, or those named. Raises ModelError where data or priors differ, a name is
+    unknown or the draws are the same, DiagnosticError where chains did not converge.
     """
+    __tracebackhide__ = True  # pytest shows the caller's line and the words
     for which in (fit, other):
         check(which).require()
     _refuse_others(fit, other)
@@ -121,8 +122,11 @@ def assert_same_posterior(fit: Fit, other: Fit, parameters: Sequence[str] | None
         raise ModelError(f"Not in both fits: {', '.join(unknown)}. {nearest(unknown[0], common)}")
     ours = draws[[names.index(n) for n in chosen]]
     theirs = other_draws[[other_names.index(n) for n in chosen]]
+    if np.array_equal(ours, theirs):
+        raise ModelError("Both fits have the same draws: that says nothing. Give one of them another seed.")
     found = compare_draws(chosen, ours, theirs)
-    assert found.agrees, f"{fit.variant} by {fit.engine} and {other.variant} by {other.engine}: {found.words}"
+    if not found.agrees:
+        raise AssertionError(f"{fit.variant} by {fit.engine} and {other.variant} by {other.engine}: {found.words}")
 
 
 def assert_matches_reference(fit: Fit, reference: Reference | str | Path) -> None:
@@ -131,11 +135,13 @@ def assert_matches_reference(fit: Fit, reference: Reference | str | Path) -> Non
     Raises ModelError for a reference of other data, priors or family, or one that is too coarse, DiagnosticError where
     the chains did not converge.
     """
+    __tracebackhide__ = True
     held = reference if isinstance(reference, Reference) else read_reference(reference)
     found = regress({fit.variant: fit}, held)
     agreement = found.agreements[fit.variant]
     notes = "".join(f"\n{note}" for note in found.notes)
-    assert agreement.agrees, f"{fit.variant} against {held.path}: {agreement.words}{notes}"
+    if not agreement.agrees:
+        raise AssertionError(f"{fit.variant} against {held.path}: {agreement.words}{notes}")
 
 
 def assert_calibrated(
@@ -145,10 +151,12 @@ def assert_calibrated(
 
     Raises ModelError where the family lacks a function that truths are drawn with.
     """
+    __tracebackhide__ = True
     made = calibrate(family, variant, replications=replications, **options)
     failed = [v for v in made.verdicts if v.status == "fail"]
     said = "\n".join(f"  {v.name} {v.subject}: {v.hint}" for v in failed)
-    assert not failed, f"{variant}: not calibrated in {replications} replications:\n{said}"
+    if failed:
+        raise AssertionError(f"{variant}: not calibrated in {replications} replications:\n{said}")
 
 
 def _refuse_others(fit: Fit, other: Fit) -> None:

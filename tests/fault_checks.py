@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from contract import structure_faults
 from faults import FAULTS, SEED, Fault
 from scipy.stats import norm
 
@@ -20,6 +19,7 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import families
 from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
+from hbm_stan.verify.programs import structure_faults
 
 SHORT = Sampling(chains=4, warmup=500, draws=500, adapt_delta=0.95, seed=SEED)
 LONG = Sampling(chains=4, warmup=1000, draws=2000, adapt_delta=0.95, seed=SEED)

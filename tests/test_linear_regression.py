@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from contract import example, spread, with_prior
 from scipy import stats
 from test_truth import moved
 
 from hbm_stan.data import Dataset, load
+from hbm_stan.density import log_density_spread
 from hbm_stan.diagnose import parameters
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DataError, ModelError
+from hbm_stan.examples import example
 from hbm_stan.families import family
 from hbm_stan.families.varying_terms import draw_lkj
 from hbm_stan.fit import Fit, fit, prepare_table
@@ -27,6 +28,7 @@ from hbm_stan.leave_one_out import Loo, loo, psis
 from hbm_stan.model import Evidence
 from hbm_stan.prepare import Prepared
 from hbm_stan.program import Program
+from hbm_stan.verify.programs import with_prior
 
 TESTS = Path(__file__).parent
 MODEL = family("linear_regression")
@@ -194,7 +196,7 @@ def made_data(n_groups: int = 8, seed: int = 3) -> Dataset:
 def test_three_terms_and_group_predictors_have_the_density_of_numpy(variant: str, use_likelihood: int) -> None:
     table = prepare_table(MODEL, made_data())
     data = MODEL.stan_data(table, MODEL.priors(table), variant) | {"use_likelihood": use_likelihood}
-    assert spread(MODEL.program(variant), MODEL, variant, data) < 1e-9
+    assert log_density_spread(MODEL.program(variant), MODEL, variant, data) < 1e-9
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_the_density_catches_planted_faults(right: str, wrong: str) -> None:
     broken = replace(program, code=program.code.replace(right, wrong))
     assert broken.code != program.code
     data = MODEL.stan_data(table, MODEL.priors(table), "partial_pooling")
-    assert spread(broken, MODEL, "partial_pooling", data) > 1e-4
+    assert log_density_spread(broken, MODEL, "partial_pooling", data) > 1e-4
 
 
 def test_correlations_of_the_prior_have_their_marginal_distribution() -> None:

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from contract import SPREAD, example, spread
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from scipy.stats import binom, norm
 
 from hbm_stan.data import Dataset, load
+from hbm_stan.density import SPREAD, log_density_spread
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError, ModelError
+from hbm_stan.examples import example
 from hbm_stan.families import family
 from hbm_stan.families.logistic_regression import density, estimates
 from hbm_stan.families.logistic_regression.findings import findings
@@ -200,7 +201,7 @@ def test_log_density_with_many_terms_and_with_group_predictors(variant: str) -> 
     frame["u"], frame["v"] = np.repeat([0.5, 1.5, -1, 2], 2), np.repeat([1.0, 0, 0, 3], 2)
     both = Dataset.from_frame(frame, group="g", outcome="y", predictors="x", group_predictors=("u", "v"))
     for dataset in (contraception(WOMEN), both):
-        assert spread(FAMILY.program(variant), FAMILY, variant, stan_data(dataset, variant)) < SPREAD
+        assert log_density_spread(FAMILY.program(variant), FAMILY, variant, stan_data(dataset, variant)) < SPREAD
 
 
 def test_parameterisations_by_term_are_one_model() -> None:
@@ -210,7 +211,7 @@ def test_parameterisations_by_term_are_one_model() -> None:
     program = FAMILY.program("partial_pooling_by_term")
     for centered in ([0, 0], [0, 1], [1, 0], [1, 1]):
         chosen = data | {"centered": np.array(centered)}
-        assert spread(program, FAMILY, "partial_pooling_by_term", chosen) < SPREAD, centered
+        assert log_density_spread(program, FAMILY, "partial_pooling_by_term", chosen) < SPREAD, centered
     for part, fault in (
         (" + log_change_of_standardise(J, tau, L_Omega, centered)", ""),  # the Jacobian is left out
         ("tau[k] * (z[ : , 1 : (k - 1)]", "(z[ : , 1 : (k - 1)]"),  # the terms before are not scaled
@@ -223,8 +224,8 @@ def test_parameterisations_by_term_are_one_model() -> None:
             chosen["cell_row"] = np.asarray(chosen["cell_row"])[::-1]
             for name in ("cell_y", "cell_trials"):
                 chosen[name] = np.asarray(chosen[name])[::-1]
-            assert spread(program, FAMILY, "partial_pooling_by_term", chosen) < SPREAD
-        assert spread(broken, FAMILY, "partial_pooling_by_term", chosen) > 1e-6, part
+            assert log_density_spread(program, FAMILY, "partial_pooling_by_term", chosen) < SPREAD
+        assert log_density_spread(broken, FAMILY, "partial_pooling_by_term", chosen) > 1e-6, part
 
 
 def test_draws_of_the_parameterisations_agree(stanli: Engine) -> None:
@@ -343,4 +344,4 @@ def test_a_family_without_group_predictors_has_a_log_density_every_time() -> Non
     family, table = example("logistic_regression")
     data = family.stan_data(table, family.priors(table), "complete_pooling")
     program = family.program("complete_pooling")
-    assert all(spread(program, family, "complete_pooling", data) < SPREAD for _ in range(60))
+    assert all(log_density_spread(program, family, "complete_pooling", data) < SPREAD for _ in range(60))

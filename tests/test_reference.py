@@ -19,7 +19,7 @@ from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, fit, jobs_of
 from hbm_stan.reference import check_precision, matches, read_reference, regress, write_reference
-from hbm_stan.reference.long_run import FILE, long_run, reference_of
+from hbm_stan.reference.long_run import FILE, joined, long_run, reference_of
 from hbm_stan.store import FitStore
 
 PRIORS = {"mu": "normal(0, 5)", "tau": "half_cauchy(5)"}
@@ -129,8 +129,34 @@ def test_a_parameter_that_the_fit_lacks_is_named(tmp_path: Path) -> None:
     parameters = said["posteriors"][0]["parameters"]
     parameters["kappa"] = parameters.pop("tau")
     path.write_text(json.dumps(said))
-    with pytest.raises(ModelError, match="Missing in the draws: kappa"):
+    with pytest.raises(ModelError, match="partial_pooling does not have kappa"):
         regress({"partial_pooling": schools(tmp_path)}, read_reference(path))
+
+
+@pytest.mark.usefixtures("stanli")
+def test_what_a_long_run_lacks_is_no_agreement(tmp_path: Path) -> None:
+    fits = {"partial_pooling": schools(tmp_path)}
+    path = edited(saved(tmp_path), (FIRST, None))
+    with pytest.raises(ModelError, match=r"partial_pooling has and it lacks tau\."):
+        regress(fits, read_reference(path))
+    with pytest.raises(ModelError, match="does not say the prior of tau"):
+        regress(fits, read_reference(edited(saved(tmp_path), (("priors", "tau"), None))))
+    with pytest.raises(ModelError, match="data has no sha256"):
+        regress(fits, read_reference(edited(saved(tmp_path), (("data", "sha256"), None))))
+
+
+@pytest.mark.usefixtures("stanli")
+def test_long_runs_of_other_variants_stay_in_the_file(tmp_path: Path) -> None:
+    held = read_reference(saved(tmp_path))
+    made = read_reference(saved(tmp_path, "complete_pooling"))
+    both = joined(made, held)
+    assert [p.variants for p in both.posteriors] == [("complete_pooling",), ("partial_pooling",)]
+    assert set(both.priors) == {"mu", "tau"}
+    assert [p.variants for p in joined(held, held).posteriors] == [("partial_pooling",)]
+    with pytest.raises(ModelError, match="holds partial_pooling of other data or priors"):
+        joined(made, replace(held, priors={**held.priors, "mu": "normal(0, 6)"}))
+    with pytest.raises(ModelError, match="holds partial_pooling of other data or priors"):
+        joined(made, replace(held, data={**held.data, "sha256": "0"}))
 
 
 @pytest.mark.parametrize(
@@ -142,10 +168,19 @@ def test_a_parameter_that_the_fit_lacks_is_named(tmp_path: Path) -> None:
         ((("kind",), "rumour"), "kind is 'rumour'; allowed: 'closed form'"),
         (((*FIRST, "mcse_mean"), None), "mcse_mean is missing"),
         (((*FIRST, "mean"), "much"), "parameters with numbers"),
-        (((*FIRST, "mean"), float("inf")), "mean of tau is not a number"),
-        (((*FIRST, "mcse_sd"), -1.0), "sd of tau is not a number with"),
-        ((("posteriors", 0, "parameters"), {}), "no parameter has any of mean"),
+        (((*FIRST, "mean"), float("inf")), "Infinity is no number"),
+        (((*FIRST, "q05"), float("nan")), "NaN is no number"),
+        (((*FIRST, "mcse_sd"), -1.0), "mcse_sd of tau is -1; a Monte Carlo error is above zero"),
+        (((*FIRST, "mcse_sd"), 0), "mcse_sd of tau is 0; a Monte Carlo error is above zero"),
+        ((FIRST, {}), "a parameter has none of mean"),
+        ((("posteriors", 0, "parameters"), {}), "a parameter has none of mean"),
         ((("posteriors", 0, "variants"), None), "needs variants and parameters"),
+        ((("posteriors", 0, "variants"), "partial_pooling"), "variants must be a list of names"),
+        ((("posteriors", 0), 3), "needs variants and parameters"),
+        ((("posteriors",), []), "holds no posterior"),
+        ((("posteriors",), 3), "posteriors must be a list, found 3"),
+        ((("data",), "x"), "data must be an object, found 'x'"),
+        ((("priors",), {"tau": 5}), "the prior of tau must be a text"),
     ],
 )
 def test_a_damaged_file_is_refused_with_what_is_wrong(tmp_path: Path, change: tuple[Any, Any], said: str) -> None:
@@ -190,6 +225,8 @@ def test_the_commands_save_compare_and_refuse(analysis: Path, tmp_path: Path) ->
     assert done.exit_code == 1
     assert "divergent" in done.output
     assert (analysis / FILE).read_text() == before
+    done = hbm("regress", analysis, "--engine", "stanli")
+    assert "Not compared, for the reference has none of them: complete_pooling, no_pooling." in done.output
     edited(analysis / FILE, ((*FIRST, "q50"), 9.0))
     done = hbm("regress", analysis, "--engine", "stanli")
     assert done.exit_code == 1

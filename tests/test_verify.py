@@ -40,9 +40,11 @@ def with_program(family: Family, variant: str, name: str) -> Family:
 
 
 @pytest.mark.usefixtures("stanli")
-def test_quick_proofs_certify_every_shipped_program() -> None:
-    made = verify(Plan(quick=True))
-    assert [(p.family, p.variant) for p in made.programs] == ALL
+def test_quick_proofs_certify_programs() -> None:
+    # Of all other families test_families.py runs the same proofs one by one.
+    made = verify(Plan(("gamma_poisson", "normal_means"), quick=True))
+    proven = {"gamma_poisson", "normal_means"}
+    assert [(p.family, p.variant) for p in made.programs] == [case for case in ALL if case[0] in proven]
     assert made.failed == ()
     assert all(p.certified for p in made.programs)
     for proof in made.programs:
@@ -195,6 +197,11 @@ def test_a_family_without_log_joint_is_told_what_can_still_be_checked(tmp_path: 
 def test_words_that_name_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no family 'x', and no folder with an analysis"):
         subjects_named(["x"])
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ModelError, match=r"mine has no analysis\.toml"):
+        subjects_named([str(tmp_path / "mine")])
+    with pytest.raises(ModelError, match="one analysis at a time"):
+        subjects_named([str(tmp_path / "mine"), "planck"])
     names, analysis = subjects_named(["planck", "normal_means"])
     assert names == ("planck", "normal_means")
     assert analysis is None

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hbm_stan.cli.run import ERR, JsonOption, QuietOption, Run, SeedOption, guarded
+from hbm_stan.cli.run import ERR, HereOption, JsonOption, QuietOption, Run, SeedOption, guarded
 
 if TYPE_CHECKING:
     from hbm_stan.calibrate import Calibration
+    from hbm_stan.model import Family
     from hbm_stan.report.analysis import Analysis
 
-# As the option of every command, but for what auto means.
-HereOption = Annotated[
-    str,
-    typer.Option("--engine", help="auto, cmdstan or stanli; auto is the embedded stanli here.", envvar="HBM_ENGINE"),
-]
 _KINDS = ("png", "svg", "pdf")
 
 
@@ -64,6 +60,7 @@ def _calibration(
     from hbm_stan.calibrate import calibrate as calibrate_program
     from hbm_stan.calibrate.run import SEED
     from hbm_stan.errors import ModelError
+    from hbm_stan.families import family as find_family
     from hbm_stan.report.analysis import read_analysis
 
     shared: dict[str, Any] = {
@@ -73,7 +70,8 @@ def _calibration(
         if posterior:
             raise ModelError(f"{target}: --posterior needs the data of an analysis; name its folder.")
         seed = SEED if run.seed is None else run.seed
-        return calibrate_program(target, variant or "partial_pooling", seed=seed, **shared)
+        family = find_family(target)
+        return calibrate_program(family, variant or _partial(family), seed=seed, **shared)
     read = read_analysis(target).with_seed(run.seed)
     named = read.family.variant(variant).name if variant else read.main_variant
     if posterior:
@@ -81,6 +79,12 @@ def _calibration(
     return calibrate_program(
         read.family, named, table=read.dataset, priors=read.priors, seed=read.sampling.seed, **shared
     )
+
+
+def _partial(family: Family) -> str:
+    """The default variant of partial pooling, whatever the family calls it; the first variant where there is none."""
+    names = family.default_variants
+    return next((n for n in names if family.variant(n).pooling == "partial"), names[0])
 
 
 def _is_analysis(target: str) -> bool:

@@ -27,6 +27,11 @@ EngineOption = Annotated[
         "--engine", help="auto, cmdstan or stanli; auto takes CmdStan where it is installed.", envvar="HBM_ENGINE"
     ),
 ]
+# As the option of every command, but for what auto means.
+HereOption = Annotated[
+    str,
+    typer.Option("--engine", help="auto, cmdstan or stanli; auto is the embedded stanli here.", envvar="HBM_ENGINE"),
+]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON too.", metavar="PATH")
 ]
@@ -164,6 +169,10 @@ def _check_options(run: Run) -> None:
 
     if run.engine not in ENGINES:
         raise HbmError(f"--engine (or HBM_ENGINE): there is no engine {run.engine!r}. {nearest(run.engine, ENGINES)}")
+    said = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
+    if said and not said.isdigit():
+        # Some libraries read it when they are imported, and fail in their own way.
+        raise HbmError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, got {said!r}.")
     if run.json_path is not None:
         from hbm_stan.report.files import refuse_place
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from hbm_stan.certificate import KINDS
+from hbm_stan.cli.run import OUT
 from hbm_stan.cli.show import plain_table, status_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from hbm_stan.certificate import Certificate
+    from hbm_stan.certificate import Certificate, ProgramProof
     from hbm_stan.cli.run import Run
     from hbm_stan.reference import Reference, Regression
 
@@ -32,46 +34,61 @@ def show_reference(run: Run, held: Reference) -> None:
     run.show(table)
 
 
-def show_regression(run: Run, made: Regression) -> None:
-    """How each variant agrees with the reference, and what moved."""
-    table = plain_table(
-        "variant", "comparisons", "largest", "allowed", "status", right=("comparisons", "largest", "allowed")
-    )
+def show_regression(run: Run, made: Regression, without: Sequence[str]) -> None:
+    """How each variant agrees with the reference, what moved, and which variants have no reference."""
+    numbers = ("comparisons", "largest z", "allowed")
+    table = plain_table("variant", *numbers, "status", right=numbers)
     for name, agreement in made.agreements.items():
-        status = "pass" if agreement.agrees else "fail"
-        table.add_row(
-            name,
-            f"{len(agreement.table):,}",
-            f"{agreement.largest:.2f}",
-            f"{agreement.threshold:.2f}",
-            status_text(status),
-        )
+        status = status_text("pass" if agreement.agrees else "fail")
+        figures = (f"{len(agreement.table):,}", f"{agreement.largest:.2f}", f"{agreement.threshold:.2f}")
+        table.add_row(name, *figures, status)
     run.show(table, *(Text(note) for note in made.notes))
     for name, agreement in made.agreements.items():
         if not agreement.agrees:
             run.show(Text(f"{name}: {agreement.words}"))
-    if made.moved:
-        run.show(Text("A posterior moved: the data, the priors and the family are those of the reference."))
+    held = made.reference
+    if not made.moved:
+        run.show(Text(f"No posterior moved against {held.path} (z in Monte Carlo standard errors)."))
+    if without:
+        run.show(Text(f"Not compared, for the reference has none of them: {', '.join(without)}."))
 
 
+_WIDTH_OF_TABLE = 150  # columns of a terminal: names are long, and there are nine kinds
 _MARKS = {"pass": "pass", "fail": "FAIL", "not applicable": "–", "not run": "not run"}
 _STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "not run": "dim"}
 
 
-def show_certificate(run: Run, made: Certificate, files: tuple[Path, Path]) -> None:
+def show_certificate(run: Run, made: Certificate, files: Sequence[Path]) -> None:
     """Family, variant and each kind of truth; what failed in words; where the certificate is."""
-    table = plain_table("family", "variant", *KINDS)
-    for program in made.programs:
-        cells = [Text(_MARKS[t.status], style=_STYLES[t.status]) for t in map(program.truth, KINDS)]
-        table.add_row(program.family, program.variant, *cells)
-    run.show(table)
+    kinds = [k for k in KINDS if any(p.truth(k).status != "not run" for p in made.programs)]
+    if OUT.width < _WIDTH_OF_TABLE:
+        run.show(*(_in_lines(program, kinds) for program in made.programs))
+    else:
+        table = plain_table("family", "variant", *kinds)
+        for program in made.programs:
+            cells = [Text(_MARKS[t.status], style=_STYLES[t.status]) for t in map(program.truth, kinds)]
+            table.add_row(program.family, program.variant, *cells)
+        run.show(table)
     for program in made.failed:
         for truth in program.truths:
             if truth.status == "fail":
                 value = "" if truth.value is None or truth.threshold is None else (
                     f" {truth.value:.3g} (allowed: {truth.threshold:.3g})"
                 )  # fmt: skip
-                run.show(Text(f"{program.family}, {program.variant}: {truth.kind}{value}: {truth.detail}"))
+                run.show(
+                    Text(f"{program.family}, {program.variant} ({program.file}): {truth.kind}{value}: {truth.detail}")
+                )
     certified = sum(p.certified for p in made.programs)
-    run.show(Text(f"{certified} of {len(made.programs)} programs certified, {made.comparisons:,} numbers compared."))
+    compared = f"{made.comparisons:,} numbers compared with known posteriors"
+    run.show(Text(f"{certified} of {len(made.programs)} programs certified, {compared}."))
     run.show(*(Text(note) for note in made.notes), *(Text(str(f)) for f in files))
+
+
+def _in_lines(program: ProgramProof, kinds: Sequence[str]) -> Text:
+    """A program on lines of its own, where a table would be cut."""
+    said = Text(f"{program.family}, {program.variant}:\n ")
+    for status, mark in _MARKS.items():
+        named = [k for k in kinds if program.truth(k).status == status]
+        if named:
+            said += Text(f" {'n/a' if mark == '–' else mark}: {', '.join(named)}.", style=_STYLES[status])
+    return said

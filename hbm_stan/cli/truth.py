@@ -10,6 +10,7 @@ import typer
 from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
 from hbm_stan.cli.run import (
     EngineOption,
+    HereOption,
     JsonOption,
     ParameterisationOption,
     QuietOption,
@@ -41,15 +42,15 @@ def reference(
     run = Run(engine, json, quiet, seed)
     with guarded(run):
         from hbm_stan.cli.show_truth import show_reference
-        from hbm_stan.reference import read_reference, write_reference
+        from hbm_stan.reference import read_reference
 
         read = read_settled(run, analysis, parameterisation)
         path = file or read.folder / "reference.json"
         if save:
-            made = _long_runs(run, read, tuple(variant or read.variants), path)
-            write_reference(made)
-        show_reference(run, read_reference(path))
-        run.write_json(_reference_as_dict(read_reference(path)))
+            _save(run, read, tuple(variant or read.variants), path)
+        held = read_reference(path)
+        show_reference(run, held)
+        run.write_json(_reference_as_dict(held))
 
 
 def _reference_as_dict(held: Reference) -> dict[str, Any]:
@@ -59,11 +60,16 @@ def _reference_as_dict(held: Reference) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _long_runs(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) -> Reference:
+def _save(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) -> None:
+    """Make long runs of these variants and write them; those of others, of the same data and priors, stay."""
     from hbm_stan.engines import choose
     from hbm_stan.fit import jobs_of
-    from hbm_stan.reference.long_run import long_run, reference_of
+    from hbm_stan.reference import read_reference, write_reference
+    from hbm_stan.reference.long_run import joined, long_run, reference_of
+    from hbm_stan.report.files import refuse_place
 
+    refuse_place(path, "The reference")
+    held = read_reference(path) if path.exists() else None
     engine = choose(run.engine)
     jobs = jobs_of(read.family, read.dataset, variants, read.priors, read.sampling, engine)
     engine.build([job.program for job in jobs], run.say)
@@ -72,7 +78,8 @@ def _long_runs(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) 
         for job in jobs:
             run.say(f"{job.variant}: a long run")
             runs.append(long_run(job, run.say, progress(job.variant)))
-    return reference_of(read.title or read.name, runs, path)
+    made = reference_of(read.title or read.name, runs, path)
+    write_reference(made if held is None else joined(made, held))
 
 
 def regress(
@@ -80,20 +87,28 @@ def regress(
     seed: SeedOption = None, parameterisation: ParameterisationOption = None, variant: VariantOption = None,
     file: FileOption = None,
 ) -> None:  # fmt: skip
-    """Compare the fits of an analysis with its saved reference. Exit code 1 where a posterior moved."""
+    """Compare the fits of an analysis with its saved reference.
+
+    Exit code 1 where a posterior moved, or where chains failed their checks and cannot say whether it did.
+    """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
         from hbm_stan.cli.show_truth import show_regression
-        from hbm_stan.reference import read_reference
+        from hbm_stan.engines import choose
+        from hbm_stan.fit import jobs_of
+        from hbm_stan.reference import matches, read_reference
         from hbm_stan.reference import regress as compare
 
         read = read_settled(run, analysis, parameterisation)
         held = read_reference(file or read.folder / "reference.json")
-        known = [v for p in held.posteriors for v in p.variants]
+        known = {v for p in held.posteriors for v in p.variants}
         named = tuple(variant or [v for v in read.variants if v in known] or read.variants)
+        # Before anything is sampled: is it a reference of these fits at all?
+        for job in jobs_of(read.family, read.dataset, named, read.priors, read.sampling, choose(run.engine)):
+            matches(job, held)
         made = compare(fits_of(run, read, named), held, read.waived)
-        show_regression(run, made)
-        run.write_json(made.as_dict())
+        show_regression(run, made, [v for v in read.variants if v not in known])
+        run.write_json({**made.as_dict(), "without_reference": [v for v in read.variants if v not in known]})
         if made.moved:
             raise typer.Exit(1)
 
@@ -103,9 +118,14 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="[FAMILY...|ANALYSIS]", help="Shipped families (by default all), or an analysis."),
     ] = None,
-    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
-    to: Annotated[Path | None, typer.Option(help="The folder for certificate.json and certificate.pdf.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only what needs no long sampling.")] = False,
+    engine: HereOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The folder for certificate.json and .pdf; by default the analysis's, else this one."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only what needs no long sampling; writes no certificate without --to.")
+    ] = False,
     agree: Annotated[bool, typer.Option("--agree", help="Both engines on every program and data set.")] = False,
     calibrate: Annotated[
         int, typer.Option("--calibrate", help="Replications of simulation-based calibration of partial pooling.", min=0)
@@ -113,22 +133,27 @@ def verify(
 ) -> None:  # fmt: skip
     """Prove the programs against the same models in NumPy and against known posteriors; write a certificate.
 
-    The embedded engine samples unless another is named. Exit code 1 where a proof failed.
+    Exit code 1 where a proof failed. What cannot be proven, for want of a function of the family, is listed.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
         from hbm_stan.cli.show_truth import show_certificate
         from hbm_stan.report.certificate_pages import write_certificate
+        from hbm_stan.report.files import refuse_place
         from hbm_stan.verify import SEED, Plan
         from hbm_stan.verify import verify as prove
         from hbm_stan.verify.run import subjects_named
 
         names, analysis = subjects_named(subject or [])
+        folder = to or (analysis.folder if analysis is not None else Path())
+        # A quick proof is not to replace a full certificate unless it is asked to.
+        files = (folder / "certificate.json", folder / "certificate.pdf") if to is not None or not quick else ()
+        for file in files[:1]:
+            refuse_place(file, "The certificate")
         plan = Plan(names, analysis, run.engine, SEED if seed is None else seed, quick, agree, calibrate)
         with run.steps() as tick:
             made = prove(plan, tick)
-        folder = to or (analysis.folder if analysis is not None else Path())
-        show_certificate(run, made, write_certificate(made, folder))
+        show_certificate(run, made, write_certificate(made, folder) if files else ())
         run.write_json(made.as_dict())
         if made.failed:
             raise typer.Exit(1)

@@ -15,13 +15,20 @@ from hbm_stan.agreement import STATISTICS
 from hbm_stan.data import Dataset, load
 from hbm_stan.errors import ModelError
 from hbm_stan.report.files import write_json
+from hbm_stan.table import shorten
 
 FORMAT = 1
+OWN = "long run"  # the kind that `hbm reference --save` writes: it holds all parameters, priors and the data's hash
 # The kinds of truth that a file may hold, and the word that tables use for each.
 KINDS: Mapping[str, str] = {
     "closed form": "closed form", "quadrature": "quadrature", "foreign": "reference", "long run": "long run",
 }  # fmt: skip
 _DIGITS = 9
+_TYPES: Mapping[str, type] = {
+    "title": str, "kind": str, "source": str, "method": str, "exact": bool, "family": str, "data": dict,
+    "posteriors": list, "priors": dict, "about": dict,
+}  # fmt: skip
+_KIND_WORDS: Mapping[type, str] = {str: "a text", bool: "true or false", dict: "an object", list: "a list"}
 _KEYS = ("title", "kind", "source", "method", "exact", "family", "data", "posteriors")
 
 
@@ -67,7 +74,10 @@ class Reference:
             if variant in posterior.variants:
                 return posterior
         held = ", ".join(v for p in self.posteriors for v in p.variants)
-        raise ModelError(f"{self.path}: there is no posterior of {variant!r}; it holds {held}.")
+        raise ModelError(
+            f"{self.path}: there is no posterior of {variant!r}; it holds {held}. `hbm reference ANALYSIS --save "
+            f"--variant {variant}` adds it."
+        )
 
     def dataset(self) -> Dataset:
         """The data that the posterior is of; ModelError where the file only knows their hash."""
@@ -81,51 +91,79 @@ class Reference:
 def read_reference(path: str | Path) -> Reference:
     """The reference in a file; ModelError says which key or parameter is not as it should be."""
     path = Path(path)
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: there is no reference. `hbm reference ANALYSIS --save` makes one.") from error
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON ({error}); `hbm reference --save` writes references.") from error
+    said = _json(path)
     if not isinstance(said, dict) or said.get("format") != FORMAT:
         raise ModelError(f"{path} is no reference file of format {FORMAT}: `hbm reference ANALYSIS --save` writes one.")
     missing = [key for key in _KEYS if key not in said]
     if missing:
         raise ModelError(f"{path}: these keys are missing: {', '.join(missing)}.")
+    said = {"priors": {}, "about": {}, **said}
+    for key, kind in _TYPES.items():
+        if not isinstance(said[key], kind):
+            raise ModelError(f"{path}: {key} must be {_KIND_WORDS[kind]}, found {shorten(repr(said[key]))}.")
     if said["kind"] not in KINDS:
         raise ModelError(f"{path}: kind is {said['kind']!r}; allowed: {', '.join(map(repr, KINDS))}.")
-    posteriors = tuple(_posterior(path, p, bool(said["exact"])) for p in said["posteriors"])
+    wrong = [name for name, text in said["priors"].items() if not isinstance(text, str)]
+    if wrong:
+        raise ModelError(f"{path}: the prior of {wrong[0]} must be a text such as half_normal(5).")
+    if not said["posteriors"]:
+        raise ModelError(f"{path} holds no posterior.")
+    posteriors = tuple(_posterior(path, p, said["exact"]) for p in said["posteriors"])
     return Reference(
-        path, said["title"], said["kind"], said["source"], said["method"], bool(said["exact"]), said["family"],
-        said["data"], said.get("priors", {}), posteriors, said.get("about", {}),
+        path, said["title"], said["kind"], said["source"], said["method"], said["exact"], said["family"],
+        said["data"], said["priors"], posteriors, said["about"],
     )  # fmt: skip
 
 
-def _posterior(path: Path, said: Mapping[str, Any], exact: bool) -> Posterior:
+def _json(path: Path) -> Any:
+    """What a file says; numbers that are not finite are refused, which JSON does not have."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is no number")
+
     try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: there is no reference. `hbm reference ANALYSIS --save` makes one.") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not JSON ({error}); `hbm reference --save` writes references.") from error
+
+
+def _posterior(path: Path, said: Any, exact: bool) -> Posterior:
+    try:
+        variants = said["variants"]
+        if not (isinstance(variants, list) and variants and all(isinstance(v, str) for v in variants)):
+            raise TypeError("variants must be a list of names")
         table = pd.DataFrame.from_dict(said["parameters"], orient="index").astype(float)
-        variants = tuple(said["variants"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: a posterior needs variants and parameters with numbers ({error}).") from error
+    where = f"{path}: {', '.join(variants)}"
     table.index.name = "parameter"
     statistics = [s for s in STATISTICS if s in table]
-    if table.empty or not statistics:
-        raise ModelError(f"{path}: {', '.join(variants)}: no parameter has any of {', '.join(STATISTICS)}.")
+    if table.empty or not statistics or table[statistics].isna().all(axis=1).any():
+        raise ModelError(f"{where}: a parameter has none of {', '.join(STATISTICS)}.")
     for statistic in statistics:
-        error_column = f"mcse_{statistic}"
-        if exact:
-            table[error_column] = 0.0
-        known = table[statistic].notna()
-        if error_column not in table or table.loc[known, error_column].isna().any():
-            raise ModelError(
-                f'{path}: {", ".join(variants)}: {error_column} is missing. Say "exact": true where there is none.'
-            )
-        bad = table.index[known & ~(np.isfinite(table[statistic]) & (table[error_column] >= 0))]
-        if len(bad):
-            raise ModelError(f"{path}: {statistic} of {bad[0]} is not a number with a Monte Carlo error.")
-    return Posterior(variants, table, said.get("sampling", {}), said.get("about", {}))
+        _check_statistic(where, table, statistic, exact)
+    return Posterior(tuple(variants), table, said.get("sampling", {}), said.get("about", {}))
+
+
+def _check_statistic(where: str, table: pd.DataFrame, statistic: str, exact: bool) -> None:
+    """Raise ModelError where a known statistic has no Monte Carlo error; give exact ones an error of zero."""
+    column = f"mcse_{statistic}"
+    if exact:
+        table[column] = 0.0
+        return
+    known = table[statistic].notna()
+    if column not in table or table.loc[known, column].isna().any():
+        raise ModelError(f'{where}: {column} is missing. Say "exact": true where there is none.')
+    bad = table.index[known & ~(table[column] > 0)]
+    if len(bad):
+        raise ModelError(
+            f"{where}: {column} of {bad[0]} is {table.loc[bad[0], column]:g}; a Monte Carlo error is above zero. Say "
+            '"exact": true where there is none.'
+        )
 
 
 def write_reference(reference: Reference) -> None:

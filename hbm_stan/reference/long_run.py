@@ -12,7 +12,7 @@ import numpy as np
 from hbm_stan.diagnose import parameters, summarise
 from hbm_stan.engines import EngineDraws, Progress
 from hbm_stan.engines.chains import cores
-from hbm_stan.errors import DiagnosticError
+from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.fit import Fit, Job, fit_of_draws
 from hbm_stan.reference.files import Posterior, Reference
 from hbm_stan.reference.match import data_hash, prior_texts
@@ -23,8 +23,8 @@ FILE = "reference.json"
 # posteriordb, REFERENCE_POSTERIOR_DEFINITION.md: 10,000 draws of 10 chains, R-hat below 1.01, lag-1 autocorrelation of
 # the kept draws below 0.05 in absolute value, no divergent transition; E-BFMI below 0.2 is refused (Betancourt 2016).
 CHAINS, KEPT, THIN, WARMUP = 10, 1000, 10, 2000
-# A small step costs time only; one divergent transition in 100,000 would cost the reference.
-_ADAPT_DELTA = 0.99
+# One divergent transition in 100,000 costs the reference: the run is then made again with a smaller step.
+_ADAPT_DELTA, _SMALLER_STEP = 0.95, 0.99
 MAX_RHAT, MAX_AUTOCORRELATION, MIN_EBFMI = 1.01, 0.05, 0.2
 # Where the kept draws still depend on each other, the run is made this much longer, and once more.
 _LONGER, _MOST_THIN = 2, 40
@@ -51,16 +51,20 @@ def long_run(
 
     Draws are thinned after sampling, so that every divergent transition is counted.
     """
+    tell, delta = say or (lambda _text: None), max(job.sampling.adapt_delta, _ADAPT_DELTA)
     while True:
-        run = _run(job, kept, thin, progress)
+        run = _run(job, kept, thin, delta, progress)
+        if run.about["divergences"] and delta < _SMALLER_STEP:
+            delta = _SMALLER_STEP
+            tell(f"{job.variant}: divergent transitions; again with adapt_delta {delta}")
+            continue
         if run.about["largest_autocorrelation"] < MAX_AUTOCORRELATION or thin * _LONGER > _MOST_THIN:
             return run
         thin *= _LONGER
-        (say or (lambda _text: None))(f"{job.variant}: draws depend on each other; keeping every {thin}th")
+        tell(f"{job.variant}: draws depend on each other; keeping every {thin}th")
 
 
-def _run(job: Job, kept: int, thin: int, progress: Progress | None) -> LongRun:
-    delta = max(job.sampling.adapt_delta, _ADAPT_DELTA)
+def _run(job: Job, kept: int, thin: int, delta: float, progress: Progress | None) -> LongRun:
     settings = replace(job.sampling, chains=cores(), warmup=WARMUP, draws=kept * thin, adapt_delta=delta)
     variables: dict[str, list[FloatArray]] = {}
     stats: dict[str, list[FloatArray]] = {}
@@ -100,7 +104,8 @@ def _judged(fit: Fit, thin: int, divergent: int, energy: FloatArray) -> LongRun:
     worst = int(np.argmax(autocorrelation))
     rhat, correlation = float(summary["rhat"].max()), float(autocorrelation[worst])
     about = {
-        "program_sha256": fit.program_sha256, "thin": thin, "divergences": divergent,
+        "program_sha256": fit.program_sha256, "thin": thin, "iterations": thin * fit.sampling.draws,
+        "divergences": divergent,
         "largest_rhat": rhat, "largest_autocorrelation": correlation,
         "smallest_ess": float(summary[["ess_bulk", "ess_tail"]].min(axis=None)), "smallest_ebfmi": bfmi,
     }  # fmt: skip
@@ -139,6 +144,24 @@ def reference_of(title: str, runs: Sequence[LongRun], path: Path) -> Reference:
         {"seed": fit.sampling.seed, "settings": settings, "engine": f"{fit.engine} {fit.engine_version}",
          "versions": versions()},
     )  # fmt: skip
+
+
+def joined(made: Reference, held: Reference) -> Reference:
+    """The new reference with the posteriors of other variants that the old one holds.
+
+    Raises ModelError where the old one is of other data or priors: together they would be no reference of anything.
+    """
+    new = {v for p in made.posteriors for v in p.variants}
+    kept = tuple(p for p in held.posteriors if not new & set(p.variants))
+    same = held.kind == made.kind and held.family == made.family and held.data.get("sha256") == made.data["sha256"]
+    if kept and not (same and all(made.priors.get(n, text) == text for n, text in held.priors.items())):
+        others = ", ".join(v for p in kept for v in p.variants)
+        raise ModelError(
+            f"{held.path} holds {others} of other data or priors. Save all variants together (without --variant), or "
+            "name another file with --file."
+        )
+    priors = {**held.priors, **made.priors} if kept else made.priors
+    return replace(made, posteriors=(*made.posteriors, *kept), priors=priors)
 
 
 def _posterior(run: LongRun) -> Posterior:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from hbm_stan.diagnose import MAX_MCSE
 from hbm_stan.engines import plain_data
 from hbm_stan.errors import ModelError
-from hbm_stan.fit import Fit
+from hbm_stan.fit import Fit, Job
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior
-from hbm_stan.reference.files import Posterior, Reference
+from hbm_stan.reference.files import OWN, Posterior, Reference
 
+_NEW = "Make a new one with `hbm reference ANALYSIS --save`, or go back to what it was made from."
 _SWITCHES = ("use_likelihood", "generate")
 
 
@@ -34,8 +35,8 @@ def prior_texts(family: Family, variant: str, priors: Mapping[str, Prior]) -> di
     return {name: prior.text for name, prior in family.priors_of(variant, priors).items()}
 
 
-def matches(fit: Fit, reference: Reference) -> Posterior:
-    """The reference's posterior of this fit's variant.
+def matches(fit: Fit | Job, reference: Reference) -> Posterior:
+    """The reference's posterior of the variant of a fit, or of a job, before anything is sampled.
 
     Raises ModelError where the reference is of another family, of other data or priors, or has no such variant.
     """
@@ -44,17 +45,22 @@ def matches(fit: Fit, reference: Reference) -> Posterior:
         raise ModelError(f"{where} is a reference of the family {reference.family}; this fit is of {fit.family.name}.")
     posterior = reference.posterior(fit.variant)
     known = reference.data.get("sha256")
+    if known is None and reference.kind == OWN:
+        raise ModelError(f"{where}: data has no sha256: what it is a reference of cannot be told. {_NEW}")
     if known is not None and known != data_hash(fit.family, fit.variant, fit.table, fit.data):
         raise ModelError(
             f"{where} is a reference of other data than {fit.table.dataset.name}: {reference.data.get('rows', '?')} "
-            f"rows then, {len(fit.table.group)} now; values, labels or their order differ. Make a new one with "
-            "`hbm reference ANALYSIS --save`, or compare with the data that it was made from."
+            f"rows then, {len(fit.table.group)} now; values, labels, their order or fixed numbers of the family "
+            f"differ. {_NEW}"
         )
     now = prior_texts(fit.family, fit.variant, fit.priors)
     before = {name: reference.priors.get(name, reference.priors.get(name.partition("[")[0])) for name in now}
     changed = [f"{n} was {b}, is {now[n]}" for n, b in before.items() if b is not None and _bare(b) != _bare(now[n])]
     if changed:
-        raise ModelError(f"{where} was made with other priors: {'; '.join(changed)}.")
+        raise ModelError(f"{where} was made with other priors: {'; '.join(changed)}. {_NEW}")
+    unsaid = [name for name, text in before.items() if text is None]
+    if unsaid and reference.kind == OWN:
+        raise ModelError(f"{where} does not say the prior of {', '.join(unsaid)}. {_NEW}")
     return posterior
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from hbm_stan.agreement import STATISTICS, Agreement, compare_with_reference
 from hbm_stan.diagnose import check, parameters
+from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
-from hbm_stan.reference.files import Reference
+from hbm_stan.reference.files import OWN, Posterior, Reference
 from hbm_stan.reference.match import check_precision, matches
 
 
@@ -55,8 +56,9 @@ def regress(fits: Mapping[str, Fit], reference: Reference, waive: tuple[str, ...
     converge: draws that cannot be trusted say nothing about a posterior.
     """
     posteriors = {name: matches(fit, reference) for name, fit in fits.items()}
-    for posterior in posteriors.values():
+    for name, posterior in posteriors.items():
         check_precision(reference, posterior)
+        _same_parameters(fits[name], posterior, reference)
     for fit in fits.values():
         check(fit, waive).require()
     n = sum(int(p.table[[s for s in STATISTICS if s in p.table]].notna().sum().sum()) for p in posteriors.values())
@@ -64,6 +66,18 @@ def regress(fits: Mapping[str, Fit], reference: Reference, waive: tuple[str, ...
         name: compare_with_reference(*parameters(fit), posteriors[name].table, n) for name, fit in fits.items()
     }
     return Regression(reference, agreements, tuple(_notes(fits, reference)))
+
+
+def _same_parameters(fit: Fit, posterior: Posterior, reference: Reference) -> None:
+    """Raise ModelError where the reference has a parameter that the fit lacks or, a long run, lacks one of the fit."""
+    ours, theirs = parameters(fit)[0], set(posterior.table.index)
+    for names, lacking, where in (
+        (sorted(theirs - set(ours)), True, f"{fit.variant} does not have"),
+        ([name for name in ours if name not in theirs], reference.kind == OWN, f"{fit.variant} has and it lacks"),
+    ):
+        if names and lacking:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise ModelError(f"{reference.path}: parameters differ: {where} {', '.join(names[:5])}{more}.")
 
 
 def _notes(fits: Mapping[str, Fit], reference: Reference) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -33,23 +33,31 @@ _DATA_BLOCK = re.compile(r"^data\s*\{.*?^\}", re.S | re.M)
 def structure(family: Family, variant: str) -> Truth:
     """Whether a program is what its variant is called, and has the data block of the family's other programs."""
     program = family.program(variant)
-    faults = structure_faults(family.variant(variant).pooling, program)
+    # A family of the user's has names of its own for the population and for sizes.
+    scales = family.population if family.source else ("tau",)
+    faults = structure_faults(family.variant(variant).pooling, program, scales)
     if _data_block(program) != _data_block(family.program(family.variants[0].name)) and not family.source:
         faults.append(f"its data block is not that of {family.variants[0].name}")
     return Truth("structure", "fail" if faults else "pass", detail="; ".join(faults))
 
 
-def structure_faults(pooling: str, program: Program) -> list[str]:
-    """Whether a program is what it is called: decision-rules, pitfall 16."""
+def structure_faults(pooling: str, program: Program, scales: Sequence[str] = ("tau",)) -> list[str]:
+    """Whether a program is what it is called; ``scales`` are names of which partial pooling declares one.
+
+    Groups are counted by J or M; in a program that declares neither, what is shared cannot be told.
+    """
     parameters = program.block("parameters")
+    if pooling != "partial" and not {"J", "M"} & {d.name for d in program.block("data")}:
+        return []
     by_group = [d.name for d in parameters if any(re.search(r"\bJ\b|\bM\b", size) for size in d.dims)]
     shared = [d.name for d in parameters if d.name not in by_group]
     if pooling == "complete" and by_group:
         return [f"complete pooling has group effects: {by_group}"]
     if pooling == "no" and shared:
         return [f"no pooling shares {shared} between groups"]
-    if pooling == "partial" and not re.search(r"^\s*(real|vector)\b[^;(]*\btau\b", program.code, re.M):
-        return ["partial pooling has no population scale"]
+    declared = any(re.search(rf"\b(real|vector)\b[^;(]*\b{name}\b", program.code) for name in scales)
+    if pooling == "partial" and scales and not declared:
+        return [f"partial pooling declares none of {', '.join(scales)}"]
     return []
 
 

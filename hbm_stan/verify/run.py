@@ -71,17 +71,17 @@ def verify(plan: Plan, tick: Tick | None = None) -> Certificate:
     engine = choose("stanli" if plan.engine == "auto" else plan.engine)
     subjects = _subjects(plan)
     found = _programs(subjects, say)
+    if plan.replications:
+        # The certificate as a whole refuses right programs in one of a hundred cases, however many families it has.
+        course = Course(plan.replications, plan.seed, engine, FAMILY_ERROR / len(subjects))
+        for s in subjects:
+            _add(found, calibration(s.family, plan.analysis, course, say))
     cases, pairs = _work(plan, subjects)
     if not plan.quick:
         _add(found, known_truths(run_cases(cases, engine, plan.seed, say)))
     if plan.agree:
         both: tuple[Engine, Engine] = (choose("stanli"), choose("cmdstan"))
         _add(found, {key: [t] for key, t in engine_truths(sample_pairs(pairs, both, plan.seed, say)).items()})
-    if plan.replications:
-        # The certificate as a whole refuses right programs in one of a hundred cases, however many families it has.
-        course = Course(plan.replications, plan.seed, engine, FAMILY_ERROR / len(subjects))
-        for s in subjects:
-            _add(found, calibration(s.family, plan.analysis, course, say))
     compared = 0 if plan.quick else sum(c.comparisons for c in cases)
     proofs = tuple(_proof(s.family, v.name, found, plan) for s in subjects for v in s.family.variants)
     return Certificate(
@@ -157,11 +157,12 @@ def _notes(plan: Plan, subjects: Sequence[_Subject]) -> list[str]:
 
 
 def _lacking(family: Family, lacking: Sequence[str]) -> str:
-    named = ", ".join(f"{n}()" for n in lacking)
-    what = " and ".join(dict.fromkeys(_PROVES[n] for n in lacking))
+    lost = list(dict.fromkeys(_PROVES[name] for name in lacking))
+    others = "".join(f"{proof}, " for proof in dict.fromkeys(_PROVES.values()) if proof not in lost)
     return (
-        f"{family.name} has no {named}: {what} cannot be proven. What can still be checked: the structure of its "
-        "programs, a long run of your own (hbm reference ANALYSIS --save, hbm regress), and both engines (--agree)."
+        f"{family.name} has no {', '.join(f'{n}()' for n in lacking)}: {' and '.join(lost)} cannot be proven. What can "
+        f"still be checked: {others}the structure of its programs, a long run of your own (hbm reference ANALYSIS "
+        "--save, hbm regress), and both engines (--agree)."
     )
 
 
@@ -173,11 +174,17 @@ def _today() -> str:
 
 def subjects_named(words: Sequence[str]) -> tuple[tuple[str, ...], Analysis | None]:
     """Families that come along, or one analysis by its folder; ModelError for a word that is neither."""
-    if len(words) == 1 and (Path(words[0]).is_dir() or words[0].endswith(".toml")) and words[0] not in families():
-        return (), read_analysis(words[0])
+    places = [w for w in words if w not in families() and (Path(w).is_dir() or w.endswith(".toml"))]
+    if places and len(words) > 1:
+        raise ModelError(f"{places[0]}: one analysis at a time, and no family beside it.")
+    if places:
+        if Path(places[0]).is_dir() and not Path(places[0], "analysis.toml").exists():
+            raise ModelError(
+                f"{places[0]} has no analysis.toml. A family of your own is proven on data: name an analysis."
+            )
+        return (), read_analysis(places[0])
     for word in words:
         if word not in families():
-            raise ModelError(
-                f"There is no family {word!r}, and no folder with an analysis. {nearest(word, families())}"
-            )
+            known = nearest(word, families())
+            raise ModelError(f"There is no family {word!r}, and no folder with an analysis. {known}")
     return tuple(words), None
