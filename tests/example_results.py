@@ -310,7 +310,7 @@ def example_results(
         "versions": {"hbm_stan": "0.1.0", "python": "3.13.9", "stanli": "0.24.0", "arviz": "1.3.0", "numpy": "2.5.5"},
         "programs": [{"variant": v, "file": f"{v}.stan", "sha256": _sha(_code(v)), "code": _code(v)} for v in variants],
         "certificate": {"date": "2026-11-20", "engine": "stanli 0.24.0", "of": "that comes along", "programs": [
-            {"variant": v, "sha256": _sha(_code(v)), "certified": True,
+            {"variant": v, "sha256": _sha(_code(v)), "certified": True, "failed": False,
              "words": "certified: log density (spread 3e-14), pointwise, quadrature on 2026-11-20 with stanli 0.24.0"}
             for v in variants]},
         "command": "hbm report reports/eight_schools",

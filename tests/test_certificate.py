@@ -27,7 +27,7 @@ from hbm_stan.report.certificate_pages import (
     write_certificate,
     write_certificate_pdf,
 )
-from hbm_stan.report.certified import certified
+from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf
 
 FAILED = Truth("quadrature", "fail", 7.91, 5.21, "tau: mean 7.91 errors away")
@@ -281,6 +281,10 @@ def test_a_program_that_failed_is_not_certified_and_the_figure_is_given(analysis
     row = said_of(read_analysis(analysis))
     assert not row["certified"]
     assert row["words"] == "not certified: quadrature failed (7.91, allowed 5.21) on 2026-11-20 with stanli 0.24.0"
+    notice = failed_proofs({"programs": [row, said_of(read_analysis(analysis), "no_pooling")]})
+    assert len(notice) == 1
+    assert notice[0].startswith("The program of partial_pooling failed a proof")
+    assert "quadrature failed (7.91, allowed 5.21)" in notice[0]
     assert said_of(read_analysis(analysis), "no_pooling")["certified"]
 
 

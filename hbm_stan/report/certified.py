@@ -62,9 +62,21 @@ def certified(analysis: Analysis, programs: Sequence[dict[str, str]]) -> dict[st
         kept = {key: program[key] for key in ("variant", "sha256")}
         proof = proof_of(held, analysis.family.name, **kept) if held else None
         words = certified_words(held, analysis.family.name, **kept) if held else problem
-        rows.append(kept | {"certified": proof is not None and proof.certified, "words": words})
+        failed = proof is not None and any(truth.status == "fail" for truth in proof.truths)
+        certain = proof is not None and proof.certified
+        rows.append(kept | {"certified": certain, "failed": failed, "words": words})
     said = (held.date, held.engine) if held else (None, None)
     return {"date": said[0], "engine": said[1], "of": found[1] if found else None, "programs": rows}
+
+
+def failed_proofs(said: dict[str, Any]) -> list[str]:
+    """A sentence for page one on each program that failed a proof: its numbers are those of another model."""
+    return [
+        f"The program of {row['variant']} failed a proof, and what is said here may be of another model than is meant: "
+        f"{row['words']}."
+        for row in said["programs"]
+        if row["failed"]
+    ]
 
 
 def proof_of(certificate: Certificate, family: str, variant: str, sha256: str) -> ProgramProof | None:

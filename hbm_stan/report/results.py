@@ -22,7 +22,7 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
-from hbm_stan.report.certified import certified
+from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.found import Findings
 from hbm_stan.report.terms import in_term, term_words
 from hbm_stan.verdicts import Verdict, worst
@@ -54,6 +54,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     verdicts = found.verdicts
     flat = [v for rows in verdicts.values() for v in rows]
     programs = [_program(fit) for fit in found.fits.values()]
+    proofs = certified(analysis, programs)
     made = {
         "schema": SCHEMA,
         "analysis": analysis.name,
@@ -63,7 +64,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "status": worst([*flat, *main.table.verdicts]),
         "withheld": found.withheld,
         "answer": answer(analysis, found),
-        "notices": notices(found),
+        "notices": [*notices(found), *failed_proofs(proofs)],
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.sampling.as_dict(),
@@ -82,7 +83,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "findings": [_finding(f) for f in found.own],
         "versions": versions(),
         "programs": programs,
-        "certificate": certified(analysis, programs),
+        "certificate": proofs,
         "command": (
             f"hbm report {shlex.quote(_place(analysis.folder))} --engine {main.engine} --seed {main.sampling.seed}"
         ),
