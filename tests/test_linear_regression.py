@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 from test_truth import moved
 
+from hbm_stan.agreement import compare_draws
 from hbm_stan.data import Dataset, load
 from hbm_stan.density import log_density_spread
 from hbm_stan.diagnose import parameters
@@ -176,6 +177,20 @@ def test_lme4_s_estimates_lie_in_the_middle_of_the_posterior(
         if not (low <= estimate <= high or abs(estimate - x.mean()) < 0.3 * x.std()):
             off[parameter] = (estimate, float(x.mean()), float(x.std()))
     assert off == {}
+
+
+@pytest.mark.parametrize("variant", ["partial_pooling_by_term", "partial_pooling_centered"])
+def test_centered_terms_run_on_both_engines(variant: str, stanli: Engine, cmdstan: Engine) -> None:
+    # Stan 2.27 refuses an empty range of columns, which the embedded engine takes.
+    model, table = example("linear_regression")
+    data = model.stan_data(table, model.priors(table), variant)
+    sampling = Sampling(draws=500, adapt_delta=0.99)
+    drawn = [
+        engine.sample(model.program(variant), data, replace(sampling, seed=seed)).variables["mu"]
+        for engine, seed in ((stanli, 1), (cmdstan, 2))
+    ]
+    names = [f"mu[{k}]" for k in range(drawn[0].shape[-1])]
+    assert compare_draws(names, *(np.moveaxis(mu, 2, 0) for mu in drawn)).agrees
 
 
 def made_data(n_groups: int = 8, seed: int = 3) -> Dataset:

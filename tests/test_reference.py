@@ -106,6 +106,7 @@ def test_a_reference_of_something_else_is_refused(tmp_path: Path) -> None:
         matches(schools(tmp_path, "complete_pooling"), held)
     with pytest.raises(ModelError, match=r"other priors: tau was half_cauchy\(5\), is half_cauchy\(6\)"):
         matches(schools(tmp_path, priors={**PRIORS, "tau": "half_cauchy(6)"}), held)
+    assert matches(fits, replace(held, priors={"mu": "normal(0.0,5)", "tau": "half_cauchy(5e0)"})).variants
     y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12.1])
     with pytest.raises(ModelError, match="other data than"):
         matches(schools(tmp_path, dataset=dataset(y)), held)

@@ -106,13 +106,17 @@ def test_every_family_has_known_posteriors_and_every_reference_is_of_a_family() 
 
 
 @pytest.mark.parametrize("name", sorted(analyses()))
-def test_every_shipped_analysis_has_a_long_run_of_its_programs(name: str) -> None:
+def test_every_shipped_analysis_has_a_long_run_of_its_posteriors(name: str) -> None:
     analysis = analyses()[name]
     cases = analysis_cases(analysis)
     assert cases, f"{name}: no reference.json; `hbm reference reports/{name} --save` makes it"
     for case in cases:
         assert case.reference.kind == "long run"
-        assert case.posterior.about["program_sha256"] == case.family.program(case.variant).sha256, case.variant
+        # Programs may change, and posteriors stay: that they do is in the certificate. Here: how the run went.
+        about = case.posterior.about
+        assert about["divergences"] == 0
+        assert about["largest_rhat"] < 1.01
+        assert about["largest_autocorrelation"] < 0.05
 
 
 def test_the_shipped_certificate_is_of_the_programs_that_are_here() -> None:

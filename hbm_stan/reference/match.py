@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 from hbm_stan.diagnose import MAX_MCSE
@@ -55,7 +56,7 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
         )
     now = prior_texts(fit.family, fit.variant, fit.priors)
     before = {name: reference.priors.get(name, reference.priors.get(name.partition("[")[0])) for name in now}
-    changed = [f"{n} was {b}, is {now[n]}" for n, b in before.items() if b is not None and _bare(b) != _bare(now[n])]
+    changed = [f"{n} was {b}, is {now[n]}" for n, b in before.items() if b is not None and not _same(b, now[n])]
     if changed:
         raise ModelError(f"{where} was made with other priors: {'; '.join(changed)}. {_NEW}")
     unsaid = [name for name, text in before.items() if text is None]
@@ -64,8 +65,17 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
     return posterior
 
 
-def _bare(text: str) -> str:
-    return text.replace(" ", "")
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are one prior: the same name, and arguments that are equal as numbers (1e-5 and 1e-05)."""
+    (name, *arguments), (other_name, *others) = (_parts(text) for text in (one, other))
+    try:
+        return name == other_name and [float(a) for a in arguments] == [float(a) for a in others]
+    except ValueError:
+        return False
+
+
+def _parts(text: str) -> list[str]:
+    return re.split(r"[(,]", text.replace(" ", "").rstrip(")"))
 
 
 def check_precision(reference: Reference, posterior: Posterior) -> None:
