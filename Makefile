@@ -17,7 +17,7 @@ help:
 	@echo "make report   set up, then fit, check and compare $(ANALYSIS) and write its report.pdf"
 	@echo "              (ENGINE=stanli or ENGINE=cmdstan chooses the engine, ANALYSIS=folder another analysis)"
 	@echo "make test     set up, then run the tests"
-	@echo "make certify  prove every program on both engines and write stan/certificate.json and .pdf (half an hour)"
+	@echo "make certify  prove every program on both engines and write stan/certificate.json and .pdf (20 minutes)"
 	@echo "make setup    virtual environment in $(VENV) and CmdStan in ~/.cmdstan (PYTHON=... chooses the Python)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the timings"
