@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hbm_stan.errors import ModelError
 from hbm_stan.resources import share
@@ -81,11 +81,6 @@ class Certificate:
         """The programs with a truth that failed."""
         return tuple(p for p in self.programs if any(t.status == "fail" for t in p.truths))
 
-    def proof(self, sha256: str) -> ProgramProof | None:
-        """The proof of the program with this hash, a certified one first; None where there is none."""
-        found = [p for p in self.programs if p.sha256 == sha256]
-        return max(found, key=lambda p: p.certified, default=None)
-
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         programs = [
@@ -137,9 +132,8 @@ def _refuse_other_types(said: Mapping[str, Any], programs: tuple[ProgramProof, .
     for value in numbers:
         if not isinstance(value, int | float):
             raise TypeError(f"{value!r} is no number")
-    known = {"pass", "fail", "not applicable", "not run"}
     for status in (t.status for p in programs for t in p.truths):
-        if status not in known:
+        if status not in get_args(Outcome):
             raise TypeError(f"{status!r} is no outcome")
 
 

@@ -105,7 +105,7 @@ class Job:
         return {
             "program": self.program.sha256,
             "data": {"groups": list(self.table.labels), **{k: v for k, v in data.items() if k not in priors}},
-            "priors": {name: p.text for name, p in self.family.priors_of(self.variant, self.priors).items()},
+            "priors": self.family.prior_texts(self.variant, self.priors),
             # Texts are rounded and may leave out what prepare() makes of them: the numbers decide.
             "prior values": {k: v for k, v in data.items() if k in priors and _reads(self.program, k)},
             "settings": self.sampling.as_dict(),

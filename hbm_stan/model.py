@@ -250,6 +250,10 @@ class Family:
         used = self.variant(variant).priors
         return {name: prior for name, prior in priors.items() if {name, name.partition("[")[0]} & set(used)}
 
+    def prior_texts(self, variant: str, priors: Mapping[str, Prior]) -> dict[str, str]:
+        """The priors that a variant uses as texts, by name."""
+        return {name: prior.text for name, prior in self.priors_of(variant, priors).items()}
+
 
 def posterior_draws(posterior: Any, names: Sequence[str]) -> dict[str, FloatArray]:
     """The variables of an xarray posterior with chains joined: shape (draw, ...)."""

@@ -59,14 +59,10 @@ class FitStore:
     @contextlib.contextmanager
     def lock(self, variant: str, say: Callable[[str], None]) -> Iterator[None]:
         """Held while a fit is made and written: a second process waits and then finds the fit."""
-        lock = filelock.FileLock(self.folder / f".{variant}.lock")
         with _storing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
-                say(f"{variant}: another process is sampling it; waiting")
-                lock.acquire()
+            lock = acquired(
+                self.folder / f".{variant}.lock", say, f"{variant}: another process is sampling it; waiting"
+            )
         try:
             yield
         finally:
@@ -140,6 +136,18 @@ class FitStore:
             with contextlib.suppress(OSError):  # another process may just have removed it
                 found[path] = path.stat().st_mtime_ns
         return sorted(found, key=lambda path: found[path], reverse=True)
+
+
+def acquired(path: Path, say: Callable[[str], None], waiting: str) -> filelock.BaseFileLock:
+    """The lock of that file, held; its folder is made, and ``waiting`` said where another process holds it."""
+    lock = filelock.FileLock(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        say(waiting)
+        lock.acquire()
+    return lock
 
 
 class _UnusableError(Exception):

@@ -7,7 +7,6 @@ comes along gives the fixture ``hbm_engine``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,7 @@ from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.program import check_data
 from hbm_stan.reference import Reference, data_hash, read_reference, regress
-from hbm_stan.reference.match import prior_texts
-
-_DATA_BLOCK = re.compile(r"^data\s*\{.*?^\}", re.S | re.M)
+from hbm_stan.verify.programs import data_block
 
 
 def assert_log_density(
@@ -90,10 +87,10 @@ def assert_replications(
 
 def assert_one_data_block(family: Family) -> None:
     """Assert that all programs have the same data block, so that a diff shows the pooling assumption and no more."""
-    blocks = {v.name: _DATA_BLOCK.search(family.program(v.name).code) for v in family.variants}
-    missing = [name for name, block in blocks.items() if block is None]
+    blocks = {v.name: data_block(family.program(v.name)) for v in family.variants}
+    missing = [name for name, block in blocks.items() if not block]
     assert not missing, f"no data block is found in {', '.join(missing)}"
-    first, *others = [(name, block[0]) for name, block in blocks.items() if block is not None]
+    first, *others = blocks.items()
     for name, text in others:
         assert text == first[1], f"the data blocks of {first[0]} and {name} differ"
 
@@ -167,7 +164,7 @@ def _refuse_others(fit: Fit, other: Fit) -> None:
         other.family, other.variant, other.table, other.data
     ):
         raise ModelError("The fits are of different data: values, labels or their order differ.")
-    ours, theirs = (prior_texts(f.family, f.variant, f.priors) for f in (fit, other))
+    ours, theirs = (f.family.prior_texts(f.variant, f.priors) for f in (fit, other))
     changed = [f"{n} is {ours[n]} and {theirs[n]}" for n in ours if n in theirs and ours[n] != theirs[n]]
     if changed:
         raise ModelError(f"The fits have different priors: {'; '.join(changed)}.")

@@ -14,7 +14,7 @@ from arviz_stats.ecdf_utils import get_pointwise_confidence_band, simulate_confi
 from scipy.stats import binom, ks_2samp, norm
 from typer.testing import CliRunner
 
-from hbm_stan.calibrate import Calibration, calibrate, posterior_calibration
+from hbm_stan.calibrate import Calibration, calibrate, crew, posterior_calibration, run
 from hbm_stan.calibrate.crew import run_all
 from hbm_stan.calibrate.design import default_design
 from hbm_stan.calibrate.envelope import counts_below, envelope, p_value
@@ -334,7 +334,7 @@ def test_processes_give_the_ranks_that_one_gives(tmp_path: Path) -> None:
 
 
 def test_a_process_that_crashes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hbm_stan.calibrate.crew.CALL", "import os; print('{\"begins\": 5}', flush=True); os.abort()")
+    monkeypatch.setattr(crew, "CALL", "import os; print('{\"begins\": 5}', flush=True); os.abort()")
     setup = setup_of("beta_binomial", "complete_pooling", sampling=FEW)
     with pytest.raises(EngineError, match="SIGABRT in replication 5"):
         run_all(setup, StanliEngine(), range(30), [].append, workers=2)
@@ -459,7 +459,7 @@ def test_a_bad_call_is_exit_code_2(call: list[str], words: str) -> None:
 
 
 def test_a_program_that_is_not_calibrated_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, analysis: Path) -> None:
-    monkeypatch.setattr("hbm_stan.calibrate.run._engine", lambda _engine: Exact(shift=1.0))
+    monkeypatch.setattr(run, "_engine", lambda _engine: Exact(shift=1.0))
     done = CliRunner().invoke(
         app, ["calibrate", str(analysis), "--variant", "complete_pooling", "--replications", "60"]
     )

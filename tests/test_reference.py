@@ -19,7 +19,8 @@ from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, fit, jobs_of
 from hbm_stan.reference import check_precision, matches, read_reference, regress, write_reference
-from hbm_stan.reference.long_run import FILE, joined, long_run, reference_of
+from hbm_stan.reference.files import FILE
+from hbm_stan.reference.long_run import joined, long_run, reference_of
 from hbm_stan.store import FitStore
 
 PRIORS = {"mu": "normal(0, 5)", "tau": "half_cauchy(5)"}

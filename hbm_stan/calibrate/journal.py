@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from hbm_stan.errors import StorageError
+from hbm_stan.store import acquired
 
 FORMAT = 1
 
@@ -42,14 +41,9 @@ class Journal:
     @contextlib.contextmanager
     def held(self, say: Callable[[str], None]) -> Iterator[None]:
         """Held while replications are added: a second process that calibrates the same waits and then goes on."""
-        lock = filelock.FileLock(self.path.with_suffix(".lock"))
+        waiting = f"{self.name}: another process calibrates it; waiting"
         with self._storing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
-                say(f"{self.name}: another process calibrates it; waiting")
-                lock.acquire()
+            lock = acquired(self.path.with_suffix(".lock"), say, waiting)
         try:
             yield
         finally:

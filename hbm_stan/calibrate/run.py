@@ -154,7 +154,7 @@ def _parts(setup: Setup, engine: Engine) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "family": setup.family.name, "variant": setup.variant, "program": setup.program.sha256,
         "numpy": _sources(setup.family), "data": {"groups": list(setup.table.labels), **data},
-        "priors": _texts(setup.family, setup.variant, setup.priors), "settings": setup.sampling.as_dict(),
+        "priors": setup.family.prior_texts(setup.variant, setup.priors), "settings": setup.sampling.as_dict(),
         "kept": setup.kept, "seed": setup.seed, "engine": f"{engine.name} {engine.version}",
     }  # fmt: skip
     if setup.posterior is not None:
@@ -163,10 +163,6 @@ def _parts(setup: Setup, engine: Engine) -> dict[str, Any]:
             digest.update(name.encode() + np.ascontiguousarray(setup.posterior[name]).tobytes())
         parts["posterior"] = digest.hexdigest()
     return parts
-
-
-def _texts(family: Family, variant: str, priors: Mapping[str, Prior]) -> dict[str, str]:
-    return {name: prior.text for name, prior in family.priors_of(variant, priors).items()}
 
 
 def _sources(family: Family) -> str:
@@ -199,7 +195,7 @@ def _calibration(
         verdicts=verdicts_on(ranks, setup.kept, refused, divergent, correlated, family_error),
         divergences=sum(r["divergences"] for r in good), deepest=sum(r["deepest"] for r in good),
         correlated=correlated, seconds=float(sum(r["seconds"] for r in good)), design=words,
-        left_out=_left_out(setup, ranks), priors=_texts(setup.family, setup.variant, setup.priors), seed=setup.seed,
+        left_out=_left_out(setup, ranks), priors=setup.family.prior_texts(setup.variant, setup.priors), seed=setup.seed,
         engine=engine.name, engine_version=engine.version, program=setup.program.name,
         program_sha256=setup.program.sha256, family_error=family_error,
     )  # fmt: skip

@@ -43,9 +43,10 @@ def reference(
     with guarded(run):
         from hbm_stan.cli.show_truth import show_reference
         from hbm_stan.reference import read_reference
+        from hbm_stan.reference.files import FILE
 
         read = read_settled(run, analysis, parameterisation)
-        path = file or read.folder / "reference.json"
+        path = file or read.folder / FILE
         if save:
             _save(run, read, tuple(variant or read.variants), path)
         held = read_reference(path)
@@ -98,17 +99,19 @@ def regress(
         from hbm_stan.fit import jobs_of
         from hbm_stan.reference import matches, read_reference
         from hbm_stan.reference import regress as compare
+        from hbm_stan.reference.files import FILE
 
         read = read_settled(run, analysis, parameterisation)
-        held = read_reference(file or read.folder / "reference.json")
+        held = read_reference(file or read.folder / FILE)
         known = {v for p in held.posteriors for v in p.variants}
         named = tuple(variant or [v for v in read.variants if v in known] or read.variants)
         # Before anything is sampled: is it a reference of these fits at all?
         for job in jobs_of(read.family, read.dataset, named, read.priors, read.sampling, choose(run.engine)):
             matches(job, held)
         made = compare(fits_of(run, read, named), held, read.waived)
-        show_regression(run, made, [v for v in read.variants if v not in known])
-        run.write_json({**made.as_dict(), "without_reference": [v for v in read.variants if v not in known]})
+        without = [v for v in read.variants if v not in known]
+        show_regression(run, made, without)
+        run.write_json({**made.as_dict(), "without_reference": without})
         if made.moved:
             raise typer.Exit(1)
 
@@ -137,6 +140,7 @@ def verify(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
+        from hbm_stan.certificate import FILE
         from hbm_stan.cli.show_truth import show_certificate
         from hbm_stan.report.certificate_pages import write_certificate
         from hbm_stan.report.files import refuse_place
@@ -147,13 +151,13 @@ def verify(
         names, analysis = subjects_named(subject or [])
         folder = to or (analysis.folder if analysis is not None else Path())
         # A quick proof is not to replace a full certificate unless it is asked to.
-        files = (folder / "certificate.json", folder / "certificate.pdf") if to is not None or not quick else ()
-        for file in files[:1]:
-            refuse_place(file, "The certificate")
+        writes = to is not None or not quick
+        if writes:
+            refuse_place(folder / FILE, "The certificate")
         plan = Plan(names, analysis, run.engine, SEED if seed is None else seed, quick, agree, calibrate)
         with run.steps() as tick:
             made = prove(plan, tick)
-        show_certificate(run, made, write_certificate(made, folder) if files else ())
+        show_certificate(run, made, write_certificate(made, folder) if writes else ())
         run.write_json(made.as_dict())
         if made.failed:
             raise typer.Exit(1)

@@ -18,6 +18,7 @@ from hbm_stan.report.files import write_json
 from hbm_stan.table import shorten
 
 FORMAT = 1
+FILE = "reference.json"  # beside analysis.toml
 OWN = "long run"  # the kind that `hbm reference --save` writes: it holds all parameters, priors and the data's hash
 # The kinds of truth that a file may hold, and the word that tables use for each.
 KINDS: Mapping[str, str] = {
@@ -45,6 +46,11 @@ class Posterior:
     table: pd.DataFrame
     sampling: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def comparisons(self) -> int:
+        """How many statistics are known, each of which is one comparison."""
+        return int(self.table[[s for s in STATISTICS if s in self.table]].notna().to_numpy().sum())
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,15 @@ from hbm_stan.engines.chains import cores
 from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.fit import Fit, Job, fit_of_draws
 from hbm_stan.reference.files import Posterior, Reference
-from hbm_stan.reference.match import data_hash, prior_texts
+from hbm_stan.reference.match import data_hash
 from hbm_stan.report.results import versions
 from hbm_stan.table import FloatArray
 
-FILE = "reference.json"
 # posteriordb, REFERENCE_POSTERIOR_DEFINITION.md: 10,000 draws of 10 chains, R-hat below 1.01, lag-1 autocorrelation of
 # the kept draws below 0.05 in absolute value, no divergent transition; E-BFMI below 0.2 is refused (Betancourt 2016).
 CHAINS, KEPT, THIN, WARMUP = 10, 1000, 10, 2000
 # One divergent transition in 100,000 costs the reference: the run is then made again with a smaller step.
-_ADAPT_DELTA, _SMALLER_STEP = 0.95, 0.99
+_ADAPT_DELTA, SMALLER_STEP = 0.95, 0.99
 MAX_RHAT, MAX_AUTOCORRELATION, MIN_EBFMI = 1.01, 0.05, 0.2
 # Where the kept draws still depend on each other, the run is made this much longer, and once more.
 _LONGER, _MOST_THIN = 2, 40
@@ -54,8 +53,8 @@ def long_run(
     tell, delta = say or (lambda _text: None), max(job.sampling.adapt_delta, _ADAPT_DELTA)
     while True:
         run = _run(job, kept, thin, delta, progress)
-        if run.about["divergences"] and delta < _SMALLER_STEP:
-            delta = _SMALLER_STEP
+        if run.about["divergences"] and delta < SMALLER_STEP:
+            delta = SMALLER_STEP
             tell(f"{job.variant}: divergent transitions; again with adapt_delta {delta}")
             continue
         if run.about["largest_autocorrelation"] < MAX_AUTOCORRELATION or thin * _LONGER > _MOST_THIN:
@@ -131,7 +130,7 @@ def reference_of(title: str, runs: Sequence[LongRun], path: Path) -> Reference:
     dataset = fit.table.dataset
     priors: dict[str, str] = {}
     for run in runs:
-        priors |= prior_texts(run.fit.family, run.fit.variant, run.fit.priors)
+        priors |= run.fit.family.prior_texts(run.fit.variant, run.fit.priors)
     settings = {k: v for k, v in fit.sampling.as_dict().items() if k != "seed"}
     return Reference(
         path, title, "long run", f"hbm reference, {fit.engine} {fit.engine_version}",

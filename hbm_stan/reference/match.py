@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 
 from hbm_stan.diagnose import MAX_MCSE
 from hbm_stan.engines import plain_data
@@ -13,7 +12,6 @@ from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, Job
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
-from hbm_stan.priors import Prior
 from hbm_stan.reference.files import OWN, Posterior, Reference
 
 _NEW = "Make a new one with `hbm reference ANALYSIS --save`, or go back to what it was made from."
@@ -29,11 +27,6 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
     said = {k: v for k, v in plain_data(data).items() if not k.startswith("prior_") and k not in settings}
     content = json.dumps({"groups": list(table.labels), **said}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def prior_texts(family: Family, variant: str, priors: Mapping[str, Prior]) -> dict[str, str]:
-    """The priors that a variant uses as texts, by name."""
-    return {name: prior.text for name, prior in family.priors_of(variant, priors).items()}
 
 
 def matches(fit: Fit | Job, reference: Reference) -> Posterior:
@@ -54,7 +47,7 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
             f"rows then, {len(fit.table.group)} now; values, labels, their order or fixed numbers of the family "
             f"differ. {_NEW}"
         )
-    now = prior_texts(fit.family, fit.variant, fit.priors)
+    now = fit.family.prior_texts(fit.variant, fit.priors)
     before = {name: reference.priors.get(name, reference.priors.get(name.partition("[")[0])) for name in now}
     changed = [f"{n} was {b}, is {now[n]}" for n, b in before.items() if b is not None and not _same(b, now[n])]
     if changed:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from hbm_stan.agreement import STATISTICS, Agreement, compare_with_reference
+from hbm_stan.agreement import Agreement, compare_with_reference
 from hbm_stan.diagnose import check, parameters
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
@@ -61,7 +61,7 @@ def regress(fits: Mapping[str, Fit], reference: Reference, waive: tuple[str, ...
         _same_parameters(fits[name], posterior, reference)
     for fit in fits.values():
         check(fit, waive).require()
-    n = sum(int(p.table[[s for s in STATISTICS if s in p.table]].notna().sum().sum()) for p in posteriors.values())
+    n = sum(p.comparisons for p in posteriors.values())
     agreements = {
         name: compare_with_reference(*parameters(fit), posteriors[name].table, n) for name, fit in fits.items()
     }

@@ -14,7 +14,6 @@ from hbm_stan.errors import HbmError
 from hbm_stan.examples import analyses, few_rows, smallest_analysis
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
-from hbm_stan.parameterise import settle
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.verify.known import SAMPLING, fit_once
 
@@ -48,9 +47,8 @@ def shipped_pairs(families: Sequence[str]) -> list[Pair]:
 
 
 def analysis_pairs(name: str, analysis: Analysis) -> list[Pair]:
-    """The variants of an analysis, partial pooling in the form that it names or the default one."""
-    variants = settle(analysis.variants, analysis.choice.variant if analysis.choice else "partial_pooling")
-    return [Pair(name, analysis.family, v, analysis.dataset, analysis.priors) for v in variants]
+    """The variants of an analysis."""
+    return [Pair(name, analysis.family, v, analysis.dataset, analysis.priors) for v in analysis.variants]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
-from hbm_stan.agreement import STATISTICS, Agreement, compare_with_reference
+from hbm_stan.agreement import Agreement, compare_with_reference
 from hbm_stan.certificate import Truth
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check, parameters
@@ -18,13 +16,15 @@ from hbm_stan.families import family as find_family
 from hbm_stan.fit import Fit, fit_of_draws, jobs_of
 from hbm_stan.model import Family
 from hbm_stan.reference import Posterior, Reference, check_precision, matches, read_reference, shipped
+from hbm_stan.reference.files import FILE
+from hbm_stan.reference.long_run import SMALLER_STEP
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.resources import share
+from hbm_stan.verdicts import Verdict
 
 # Four chains of 2,500: the error of a mean is about a hundredth of its sd. A smaller step than the default costs little
 # where posteriors are small, and a divergence would withhold the proof.
 SAMPLING = Sampling(draws=2500, adapt_delta=0.95)
-_SMALLER_STEP = 0.99
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,9 @@ class Case:
     priors: Mapping[str, str]
 
     @property
-    def comparisons(self) -> int:
-        """How many numbers are compared."""
-        return comparisons(self.posterior.table)
-
-    @property
     def sampling(self) -> Sampling:
         """The settings of the fit: those that the posterior asks for in place of the usual ones."""
         return replace(SAMPLING, **self.posterior.sampling)
-
-
-def comparisons(table: pd.DataFrame) -> int:
-    """How many statistics a table of a reference has."""
-    return int(table[[s for s in STATISTICS if s in table]].notna().to_numpy().sum())
 
 
 def shipped_cases(families: Sequence[str]) -> list[Case]:
@@ -62,15 +52,14 @@ def shipped_cases(families: Sequence[str]) -> list[Case]:
         dataset = reference.dataset()
         cases += _cases(reference, model, dataset, reference.priors)
     for analysis in analyses().values():
-        path = analysis.folder / "reference.json"
-        if analysis.family.name in families and path.exists():
+        if analysis.family.name in families:
             cases += analysis_cases(analysis)
     return cases
 
 
 def analysis_cases(analysis: Analysis) -> list[Case]:
     """The posteriors of the long run that stands beside an analysis; none where there is no reference.json."""
-    path = analysis.folder / "reference.json"
+    path = analysis.folder / FILE
     if not path.exists():
         return []
     return _cases(read_reference(path), analysis.family, analysis.dataset, analysis.priors)
@@ -103,18 +92,22 @@ def compare_case(case: Case, engine: Engine, seed: int, n: int) -> Compared:
     try:
         check_precision(case.reference, case.posterior)
         settings = replace(case.sampling, seed=seed)
-        fit = fit_once(case.family, case.dataset, case.variant, case.priors, settings, engine)
+        fit, failed = _checked(case, settings, engine)
         matches(fit, case.reference)
-        failed = [v for v in check(fit).verdicts if v.status == "fail"]
-        if [v.name for v in failed] == ["divergences"] and settings.adapt_delta < _SMALLER_STEP:
-            settings = replace(settings, adapt_delta=_SMALLER_STEP)  # the posterior is the same with a smaller step
-            fit = fit_once(case.family, case.dataset, case.variant, case.priors, settings, engine)
-            failed = [v for v in check(fit).verdicts if v.status == "fail"]
+        if [v.name for v in failed] == ["divergences"] and settings.adapt_delta < SMALLER_STEP:
+            settings = replace(settings, adapt_delta=SMALLER_STEP)  # the posterior is the same with a smaller step
+            fit, failed = _checked(case, settings, engine)
         if failed:
             return Compared(case, None, f"the chains failed their checks ({failed[0].name}: {failed[0].hint})")
         return Compared(case, compare_with_reference(*parameters(fit), case.posterior.table, n))
     except HbmError as error:
         return Compared(case, None, str(error))
+
+
+def _checked(case: Case, settings: Sampling, engine: Engine) -> tuple[Fit, list[Verdict]]:
+    """A fit of a case, and the checks that it failed."""
+    fit = fit_once(case.family, case.dataset, case.variant, case.priors, settings, engine)
+    return fit, [v for v in check(fit).verdicts if v.status == "fail"]
 
 
 def fit_once(
@@ -150,7 +143,7 @@ def _truth(kind: str, members: Sequence[Compared]) -> Truth:
 def run_cases(cases: Sequence[Case], engine: Engine, seed: int, tick: Callable[[str], None]) -> list[Compared]:
     """All cases, one after the other (their chains run side by side); programs are built together first."""
     engine.build([c.family.program(c.variant) for c in cases], tick)
-    n = sum(c.comparisons for c in cases)
+    n = sum(c.posterior.comparisons for c in cases)
     done = []
     for case in cases:
         tick(f"{case.family.name}, {case.variant}: {case.reference.title}")

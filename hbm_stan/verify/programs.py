@@ -36,7 +36,7 @@ def structure(family: Family, variant: str) -> Truth:
     # A family of the user's has names of its own for the population and for sizes.
     scales = family.population if family.source else ("tau",)
     faults = structure_faults(family.variant(variant).pooling, program, scales)
-    if _data_block(program) != _data_block(family.program(family.variants[0].name)) and not family.source:
+    if data_block(program) != data_block(family.program(family.variants[0].name)) and not family.source:
         faults.append(f"its data block is not that of {family.variants[0].name}")
     return Truth("structure", "fail" if faults else "pass", detail="; ".join(faults))
 
@@ -61,7 +61,8 @@ def structure_faults(pooling: str, program: Program, scales: Sequence[str] = ("t
     return []
 
 
-def _data_block(program: Program) -> str:
+def data_block(program: Program) -> str:
+    """The text of a program's data block; empty where none is found."""
     found = _DATA_BLOCK.search(program.code)
     return found[0] if found else ""
 

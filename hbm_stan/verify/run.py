@@ -82,7 +82,7 @@ def verify(plan: Plan, tick: Tick | None = None) -> Certificate:
     if plan.agree:
         both: tuple[Engine, Engine] = (choose("stanli"), choose("cmdstan"))
         _add(found, {key: [t] for key, t in engine_truths(sample_pairs(pairs, both, plan.seed, say)).items()})
-    compared = 0 if plan.quick else sum(c.comparisons for c in cases)
+    compared = 0 if plan.quick else sum(c.posterior.comparisons for c in cases)
     proofs = tuple(_proof(s.family, v.name, found, plan) for s in subjects for v in s.family.variants)
     return Certificate(
         _today(), f"{engine.name} {engine.version}", versions(), plan.seed, compared, threshold(compared), proofs,
