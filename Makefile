@@ -3,6 +3,8 @@
 
 ANALYSIS ?= reports/eight_schools
 ENGINE ?=
+# Tests run side by side: as many at once as there are cores.
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/hbm-ready
@@ -66,7 +68,7 @@ report: setup
 	@$(BIN)/hbm report $(ANALYSIS) $(if $(ENGINE),--engine $(ENGINE))
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Some 40 programs are compiled for CmdStan, every data set is sampled on both engines, and every family calibrated.
 certify: setup

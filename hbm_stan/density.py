@@ -27,10 +27,10 @@ _PLAIN = {"real", "vector", "row_vector", "matrix"}
 
 
 def short_run(
-    family: Family, variant: str, data: StanData, draws: int = 500, warmup: int = 500
+    family: Family, variant: str, data: StanData, draws: int = 500, warmup: int = 500, chains: int = 4
 ) -> dict[str, FloatArray]:
     """Draws of one variant by the embedded engine, chains joined, shape (draw, ...)."""
-    sampling = Sampling(chains=4, warmup=warmup, draws=draws, adapt_delta=0.95, seed=SHORT_RUN_SEED)
+    sampling = Sampling(chains=chains, warmup=warmup, draws=draws, adapt_delta=0.95, seed=SHORT_RUN_SEED)
     drawn = StanliEngine().sample(family.program(variant), data, sampling)
     return {name: v.reshape(-1, *v.shape[2:]) for name, v in drawn.variables.items() if v.size}
 

@@ -161,7 +161,8 @@ def test_group_log_lik_is_the_integral_over_the_group_effects(name: str, variant
     if others_by_group(family, draws):
         return  # they are integrated out too; the family's own tests compare it with dense integrals
     size, checked = 4000, 0
-    for s in (0, 700, 1400):
+    n_draws = len(draws[family.population[0]])
+    for s in (0, 7 * n_draws // 20, 7 * n_draws // 10):
         one = {k: np.repeat(v[s : s + 1], size, axis=0) for k, v in draws.items()}
         theta = family.need("new_group", "a test")(np.random.default_rng(s), one, data, variant)
         rows = family.need("pointwise", "a test")({**one, family.group_quantity: theta}, data)
