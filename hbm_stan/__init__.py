@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from hbm_stan.fit import fit_variants as fit_variants
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
+    from hbm_stan.repair import Budget as Budget
     from hbm_stan.report.analysis import Analysis as Analysis
     from hbm_stan.report.analysis import read_analysis as read_analysis
     from hbm_stan.report.build import report as report
+    from hbm_stan.sensitivity import sensitivity as sensitivity
     from hbm_stan.verify import verify as verify
 
 __version__ = "0.1.0"
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 # Public name -> the module that holds it.
 _HOMES = {
     "Analysis": "report.analysis",
+    "Budget": "repair",
     "Comparison": "compare",
     "Dataset": "data",
     "Diagnosis": "diagnose",
@@ -52,6 +55,7 @@ _HOMES = {
     "new_group": "predict",
     "read_analysis": "report.analysis",
     "report": "report.build",
+    "sensitivity": "sensitivity",
     "shrinkage_table": "predict",
     "verify": "verify",
 }

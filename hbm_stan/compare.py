@@ -1,29 +1,53 @@
-"""Which variant would predict a new observation better? Scores side by side, and what may be concluded from them."""
+"""Which variant would predict better? Scores side by side for a stated target, and what may be concluded from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from hbm_stan.comparable import notes_beside, refuse_different_data
+from hbm_stan.densities import Unit, unit_labels
 from hbm_stan.diagnose import Diagnosis, check
-from hbm_stan.errors import ComparisonError
+from hbm_stan.errors import ComparisonError, nearest
 from hbm_stan.fit import Fit
-from hbm_stan.leave_one_out import Loo, loo, standard_error
-from hbm_stan.scores import FEW_OBSERVATIONS, FEW_WIDENING, Score, distinguishable, read_score, verdict_in_words
-from hbm_stan.weights import stacking_weights
+from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
+from hbm_stan.repair import Budget, repaired
+from hbm_stan.repair.folds import ROUTE as BY_FOLDS
+from hbm_stan.repair.folds import by_folds
+from hbm_stan.scores import (
+    FEW_UNITS,
+    FEW_WIDENING,
+    Score,
+    chance_in_words,
+    distinguishable,
+    read_score,
+    verdict_in_words,
+)  # fmt: skip
+from hbm_stan.store import FitStore
+from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_weights, stacking_weights
 
+TARGETS = ("observation", "group")
 KNOWN_GROUP = "a new observation in a known group (leave-one-out)"
+KNOWN_GROUP_FOLDS = f"a new observation in a known group ({BY_FOLDS})"
+NEW_GROUP = "a new group, all its rows together (leave-one-group-out, joint score)"
 LEFT_OUT_GROUP = (
     "the estimate of a group that is left out: each group has one row, so leave-one-out leaves it out whole"
 )
+_ROUGH = "The ranking is withheld: an integral over groups is not accurate enough."
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores, best first, and the verdict in words; ``withheld`` where it may not be read as a ranking."""
+    """Scores, best first, and the verdict in words; ``withheld`` where it may not be read as a ranking.
+
+    ``unit`` is what is left out: an observation or a group; ``labels`` are the names of the units. ``notes`` are what
+    must be said beside the verdict.
+    """
 
     target: str
     n_observations: int
@@ -31,64 +55,176 @@ class Comparison:
     verdict: tuple[str, ...]
     withheld: bool
     k_threshold: float
-    pointwise: Mapping[str, Loo] = field(repr=False)
+    pointwise: Mapping[str, LeftOut] = field(repr=False)
+    unit: Unit = "observation"
+    labels: tuple[str, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_units(self) -> int:
+        """How many observations or groups are left out in turn."""
+        return next(iter(self.pointwise.values())).elpd_i.size
+
+    @property
+    def repairs(self) -> list[dict[str, Any]]:
+        """One row for each repaired unit: by which route, and from what to what."""
+        return [
+            {"variant": name, "label": self.labels[i] if self.labels else str(i + 1), **asdict(repair)}
+            for name, found in self.pointwise.items()
+            for i, repair in found.repairs.items()
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison for JSON; where the ranking is withheld, without the differences that would rank."""
-        hidden = dict.fromkeys(("elpd_diff", "se_diff", "se_diff_used")) if self.withheld else {}
+        hidden: dict[str, Any] = {}
+        if self.withheld:
+            hidden = dict.fromkeys(("elpd_diff", "se_diff", "se_diff_used", "mcse_diff", "bootstrap"))
         return {
+            "unit": self.unit,
             "target": self.target,
             "n_observations": self.n_observations,
-            "scores": [asdict(s) | hidden | {"ranked": s.ranked} for s in self.scores],
+            "n_units": self.n_units,
+            "scores": [_finite(asdict(s)) | hidden | {"ranked": s.ranked} for s in self.scores],
+            "repairs": [_finite(row) for row in self.repairs],
             "verdict": list(self.verdict),
+            "notes": list(self.notes),
             "withheld": self.withheld,
             "k_threshold": self.k_threshold,
         }
 
 
-def compare(fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis] | None = None) -> Comparison:
-    """Compare fits of the same data on leave-one-out; ``diagnoses`` saves checking them again.
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
+
+def compare(
+    fits: Mapping[str, Fit],
+    diagnoses: Mapping[str, Diagnosis] | None = None,
+    target: str = "observation",
+    *,
+    budget: Budget | None = None,
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Compare fits of the same data by leaving each observation or each group out.
+
+    ``diagnoses`` saves checking them again. A high Pareto k is repaired within ``budget`` (``Budget(max_refits=0)``
+    repairs nothing); results of refits are kept in ``store``, by default in the user's cache folder.
     Raises ComparisonError for fewer than two fits or fits of different data, row order or outcome, and
     DiagnosticError for a fit that did not pass its checks and was not waived.
     """
+    unit = unit_of(target)
     if not isinstance(fits, Mapping) or len(fits) < 2:
         raise ComparisonError("A comparison needs two fits at least, by name: what fit_variants gives.")
-    _refuse_different_data(list(fits.values()))
+    refuse_different_data(list(fits.values()))
     for name, fit in fits.items():
         (diagnoses[name] if diagnoses else check(fit)).require()
-    pointwise = {name: loo(fit) for name, fit in fits.items()}
-    one_row = next(iter(fits.values())).table.one_row_per_group
-    return score(pointwise, LEFT_OUT_GROUP if one_row else KNOWN_GROUP)
+    first, allowed, tell = next(iter(fits.values())), budget or Budget(), say or (lambda _text: None)
+    kept = store or FitStore.for_user(first.family.name, first.table.dataset.name)
+    one_row = first.table.one_row_per_group
+    found = {name: _left_out(fit, unit) for name, fit in fits.items()}
+    scored = {n: repaired(fits[n], f, allowed, kept, tell) for n, f in found.items() if f is not None}
+    words, notes = {"observation": KNOWN_GROUP, "group": NEW_GROUP}[unit], notes_beside(fits, found, unit)
+    if unit == "observation" and any(f.high.sum() > allowed.max_refits > 0 and not f.prior for f in scored.values()):
+        try:
+            many = {n: f for n, f in scored.items() if not f.prior}
+            scored |= by_folds({n: fits[n] for n in many}, many, allowed, kept, tell)
+            words = KNOWN_GROUP_FOLDS
+        except ComparisonError as error:
+            notes.append(f"Scores that could not be repaired stay: {error}.")
+    return score(
+        scored, LEFT_OUT_GROUP if one_row else words, unit=unit, n_observations=len(first.table.group),
+        labels=tuple(unit_labels(first, unit)), group=None if unit == "group" else first.table.group, notes=notes,
+    )  # fmt: skip
 
 
-def score(pointwise: Mapping[str, Loo], target: str = KNOWN_GROUP) -> Comparison:
-    """The comparison of leave-one-out results that are known to belong to the same observations."""
-    order = sorted(pointwise, key=lambda name: (bool(pointwise[name].prior), -pointwise[name].elpd))
+def unit_of(target: str) -> Unit:
+    """The unit that a target leaves out; raises ComparisonError for a target that there is not."""
+    if str(target).lower() == "waic":
+        raise ComparisonError(
+            "WAIC is not offered: it fails where PSIS-LOO fails, without saying so (Vehtari et al. 2017). "
+            "The targets are observation (leave-one-out) and group (leave-one-group-out)."
+        )
+    if target not in TARGETS:
+        raise ComparisonError(f"There is no target {target!r}. {nearest(str(target), TARGETS)}")
+    return "group" if target == "group" else "observation"
+
+
+def both_targets(
+    fits: Mapping[str, Fit],
+    diagnoses: Mapping[str, Diagnosis] | None = None,
+    only: Unit | None = None,
+    budget: Budget | None = None,
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
+) -> dict[Unit, Comparison]:
+    """The comparisons by target, both or ``only`` one; with one row for each group they are the same, and made once."""
+    same = next(iter(fits.values())).table.one_row_per_group
+    units: tuple[Unit, ...] = (only,) if only else ("observation",) if same else ("observation", "group")
+    return {unit: compare(fits, diagnoses, unit, budget=budget, store=store, say=say) for unit in units}
+
+
+def _left_out(fit: Fit, unit: Unit) -> LeftOut | None:
+    """The score of a fit; with one row for each group, to leave the group out is to leave its row out."""
+    if unit == "observation":
+        return loo(fit)
+    return replace(loo(fit), unit="group") if fit.table.one_row_per_group else logo(fit)
+
+
+def score(
+    pointwise: Mapping[str, LeftOut],
+    target: str = KNOWN_GROUP,
+    *,
+    unit: Unit = "observation",
+    n_observations: int | None = None,
+    labels: tuple[str, ...] = (),
+    group: npt.NDArray[np.int64] | None = None,
+    notes: Sequence[str] = (),
+) -> Comparison:
+    """The comparison of scores that are known to belong to the same units.
+
+    ``group`` is the group of each observation, for the bootstrap over groups.
+    """
+    if not pointwise:
+        raise ComparisonError("No variant has a score for this target. " + " ".join(notes))
+    order = sorted(pointwise, key=lambda name: (bool(pointwise[name].prior), -_number(pointwise[name].elpd)))
     best = pointwise[order[0]]
     n = best.elpd_i.size
-    scores = [_score(name, pointwise[name], best, n) for name in order]
+    names = labels or tuple(str(i + 1) for i in range(n))
+    scores = [_score(name, pointwise[name], best, names, group) for name in order]
     ranked = [s for s in scores if s.ranked]
-    withheld = any(s.pareto_k_high for s in ranked)
+    rough = any(pointwise[s.variant].rough for s in ranked)
+    withheld = any(s.pareto_k_high for s in ranked) or rough
     if len(ranked) > 1 and not withheld and all(distinguishable(s) for s in ranked[1:]):
-        weights = stacking_weights(np.array([pointwise[s.variant].elpd_i for s in ranked]))
-        weighted = {s.variant: replace(s, weight=float(w)) for s, w in zip(ranked, weights, strict=True)}
+        elpd_i = np.array([pointwise[s.variant].elpd_i for s in ranked])
+        pairs = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
+        weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in pairs}
         scores = [weighted.get(s.variant, s) for s in scores]
-    said = tuple(verdict_in_words(scores, n))
-    return Comparison(target, n, tuple(scores), said, withheld, best.k_threshold, dict(pointwise))
+    said = [_ROUGH] if rough else verdict_in_words(scores, n, unit)
+    if not withheld and best_by_chance(np.array([s.elpd for s in ranked])):
+        said.append(chance_in_words(len(ranked)))
+    return Comparison(
+        target, n_observations or n, tuple(scores), tuple(said), withheld,
+        min(p.k_threshold for p in pointwise.values()), dict(pointwise), unit, names, tuple(notes),
+    )  # fmt: skip
 
 
-def _score(name: str, own: Loo, best: Loo, n: int) -> Score:
-    difference = own.elpd_i - best.elpd_i
-    se = standard_error(difference)
-    high = int(own.high.sum())
+def _number(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
+def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group: npt.NDArray[np.int64] | None) -> Score:
+    difference, n = own.elpd_i - best.elpd_i, own.elpd_i.size
+    se, high = standard_error(difference), int(own.high.sum())
+    few = n < FEW_UNITS
+    by_group = difference if group is None else np.bincount(group, weights=difference)
     return Score(
         variant=name,
         elpd=own.elpd,
         se=own.se,
         elpd_diff=float(difference.sum()),
         se_diff=se,
-        se_diff_used=se * FEW_WIDENING if n < FEW_OBSERVATIONS else se,
+        se_diff_used=se * FEW_WIDENING if few else se,
         p_loo=own.p_loo,
         weight=None,
         pareto_k_high=high,
@@ -96,42 +232,9 @@ def _score(name: str, own: Loo, best: Loo, n: int) -> Score:
         route=own.route,
         prior=own.prior,
         reading=" ".join(s for s in (own.note, read_score(own.p_loo, own.n_parameters, n, high)) if s),
+        mcse=own.mcse,
+        mcse_diff=0.0 if own is best else math.hypot(own.mcse, best.mcse),
+        bootstrap=bootstrap_difference(by_group) if few and own is not best and len(by_group) > 1 else None,
+        repaired=len(own.repairs),
+        unrepaired=tuple(label for label, bad in zip(labels, own.high, strict=True) if bad),
     )
-
-
-def _refuse_different_data(fits: Sequence[Fit]) -> None:
-    first = fits[0]
-    for other in fits[1:]:
-        difference = _groups_differ(first, other) or _outcomes_differ(first, other) or _values_differ(first, other)
-        if difference:
-            raise ComparisonError(f"{first.variant} and {other.variant} were fitted to different {difference}")
-
-
-def _groups_differ(a: Fit, b: Fit) -> str:
-    if [a.table.labels[g] for g in a.table.group] == [b.table.labels[g] for g in b.table.group]:
-        return ""
-    if sorted(a.table.labels) == sorted(b.table.labels):
-        return "row order: the same groups stand in another order. Fit both to the same table."
-    return f"data: {len(a.table.labels)} and {len(b.table.labels)} groups, not the same ones."
-
-
-def _outcomes_differ(a: Fit, b: Fit) -> str:
-    columns = tuple(f.table.dataset.column(f.family.outcome(f.table)) for f in (a, b))
-    if columns[0] == columns[1] or np.array_equal(a.y, b.y):
-        return ""
-    return (
-        f"outcome scales: the outcome is {columns[0]!r} in one and {columns[1]!r} in the other. "
-        "If one is a transform of the other, add its log Jacobian, or refit."
-    )
-
-
-def _values_differ(a: Fit, b: Fit) -> str:
-    for role, values in a.table.values.items():
-        i = next(iter(np.flatnonzero(values != b.table.values[role])), None)
-        if i is not None:
-            label = a.table.labels[int(a.table.group[i])]
-            return (
-                f"data: the {role.replace('_', ' ')} of group {label!r} is {values[i]:g} in one "
-                f"and {b.table.values[role][i]:g} in the other."
-            )
-    return ""

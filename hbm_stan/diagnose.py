@@ -29,6 +29,8 @@ MIN_EBFMI = 0.3
 MIN_WARMUP = 150
 # MCSE of the mean in posterior sds; an ESS of 400 gives 1/sqrt(400).
 MAX_MCSE = 0.05
+# The adapt_delta of a second attempt, where a divergence is all that is wrong: the posterior is the same (ours).
+SMALLER_STEP = 0.99
 
 CHECKS = (
     "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",

@@ -184,7 +184,7 @@ def fit_variants(
     quiet = say or (lambda _text: None)
     chosen.build([job.program for job in jobs if not kept.has(job.variant, job.key)], quiet)
     return {
-        job.variant: _run(job, kept, quiet, progress(job.variant) if progress is not None else None) for job in jobs
+        job.variant: run_job(job, kept, quiet, progress(job.variant) if progress is not None else None) for job in jobs
     }
 
 
@@ -232,7 +232,8 @@ def _is_large(family: Family, table: Prepared) -> bool:
     return many and family.draw_groups is not None and family.pointwise is not None and family.simulate is not None
 
 
-def _run(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
+def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None) -> Fit:
+    """The fit of a job: read from the store where it is kept, else sampled and kept."""
     kept = store.read(job.variant, job.key)
     if kept is None:
         with store.lock(job.variant, say):

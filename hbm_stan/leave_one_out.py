@@ -1,31 +1,52 @@
-"""Leave-one-out of one fit: exact where it can be, else PSIS with group effects integrated out, else plain PSIS."""
+"""Leaving one observation or one group out: exact where it can be, else PSIS, group effects integrated out if possible.
+
+What ``loo`` and ``logo`` return is a score as the draws of one fit give it; ``hbm_stan.repair`` mends what PSIS cannot.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
-from hbm_stan.errors import ComparisonError
+from hbm_stan.densities import GROUP_NEEDS_REFITS, INTEGRATED, Unit, density_of, log_lik_of, refuse_not_finite
 from hbm_stan.fit import Fit
-from hbm_stan.model import posterior_draws
+from hbm_stan.psis import psis_loo
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
 # Vehtari et al. (2024), JMLR 25(72): above this k no practical number of draws makes PSIS reliable.
 MORE_DRAWS_HELP = 0.7
+# Draws that the accuracy of an integral over groups is checked on, and the change of an elpd that matters (ours: the
+# error that a repaired score of one observation may have).
+_CHECKED_DRAWS, QUADRATURE_MATTERS = 50, 0.1
 
 
 @dataclass(frozen=True)
-class Loo:
-    """Leave-one-out of one fit: pointwise elpd and Pareto k (None where it was computed exactly), and the route.
+class Repair:
+    """How the score of one unit was repaired: by which route, from what to what, and the Pareto k of the new one."""
 
-    ``prior`` names the prior that the score is made of, where leaving an observation out leaves nothing else; ``note``
-    says it in words of some rows, where others have more.
+    route: str
+    pareto_k: float
+    pareto_k_after: float
+    elpd_before: float
+    elpd: float
+    mcse: float
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The score of one fit when each unit (observation or group) is left out in turn.
+
+    ``elpd_i`` and ``lppd_i`` have one value for each unit; ``pareto_k`` is None where nothing was estimated by PSIS.
+    ``prior`` names the prior that the score is made of, where leaving a unit out leaves nothing else; ``note`` says it
+    in words of some rows. ``mcse`` is the Monte Carlo error of the sum, nan while a unit is unrepaired. ``repairs``
+    holds what was repaired, by unit; ``reasons`` why others were not. ``quadrature`` is by how much elpd changes when
+    the integrals over groups take twice the nodes.
     """
 
     elpd_i: FloatArray
@@ -36,15 +57,20 @@ class Loo:
     n_parameters: int
     prior: str = ""
     note: str = ""
+    unit: Unit = "observation"
+    mcse: float = math.nan
+    repairs: Mapping[int, Repair] = field(default_factory=dict)
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    quadrature: float | None = None
 
     @property
     def elpd(self) -> float:
-        """The expected log predictive density, summed over observations."""
+        """The expected log predictive density, summed over units."""
         return float(self.elpd_i.sum())
 
     @property
     def se(self) -> float:
-        """Its standard error: sqrt(N) sd(elpd_i), ddof 1."""
+        """Its standard error: sqrt(N) sd(elpd_i), ddof 1, over the units."""
         return standard_error(self.elpd_i)
 
     @property
@@ -53,12 +79,19 @@ class Loo:
         return float(self.lppd_i.sum()) - self.elpd
 
     @property
+    def rough(self) -> bool:
+        """Whether integrals over groups are not accurate enough, or not known to be."""
+        return self.quadrature is not None and not self.quadrature <= QUADRATURE_MATTERS
+
+    @property
     def high(self) -> npt.NDArray[np.bool_]:
-        """Which observations have a Pareto k that is not good; none where the score is exact."""
+        """Which units have a Pareto k that is not good and was not repaired; none where the score is exact."""
         if self.pareto_k is None:
             return np.zeros(self.elpd_i.shape, dtype=bool)
         # A k that is not a number is no good k.
-        return ~(self.pareto_k < self.k_threshold)
+        found = ~(self.pareto_k < self.k_threshold)
+        found[list(self.repairs)] = False
+        return found
 
 
 def standard_error(pointwise: FloatArray) -> float:
@@ -71,40 +104,101 @@ def good_k(n_draws: int) -> float:
     return min(1 - 1 / math.log10(n_draws), MORE_DRAWS_HELP)
 
 
-def loo(fit: Fit) -> Loo:
-    """PSIS-LOO of a fit, with r_eff = 1 as R's loo (2.7 and later) has it by default.
+def loo(fit: Fit) -> LeftOut:
+    """Leave-one-out of the rows of a fit, with r_eff = 1 as R's loo (2.7 and later) has it by default.
 
     Where every group has one row, leaving the row out leaves the group out: the group effect is integrated out
     (Merkle, Furr & Rabe-Hesketh 2019), which has the same target and a smaller error. Where leaving the row out
     leaves the prior (no pooling), the prior predictive density is exact and PSIS is biased.
     """
-    conditional = _log_lik(fit)
-    lppd_i = np.asarray(logsumexp(conditional, axis=0)) - math.log(conditional.shape[0])
-    threshold, size = good_k(conditional.shape[0]), _n_parameters(fit)
-    one_row, family = fit.table.one_row_per_group, fit.family
-    exact = family.exact_loo(fit.data, fit.variant) if family.exact_loo is not None else None
-    if exact is not None and one_row and fit.pooling == "no":
-        return Loo(exact, lppd_i, None, threshold, "exact: its prior alone", size, _priors(fit))
+    conditional = log_lik_of(fit)
+    lppd_i, size = _mean_density(conditional), _n_parameters(fit)
+    threshold, one_row = good_k(conditional.shape[0]), fit.table.one_row_per_group
+    exact = fit.family.exact_loo(fit.data, fit.variant) if fit.family.exact_loo is not None else None
     if exact is not None:
-        return Loo(
-            exact, lppd_i, None, threshold, "exact: closed form or quadrature", size, note=_rows_alone(fit, exact)
-        )
-    route, log_lik = "PSIS", conditional
-    integrated = "PSIS, group effects integrated out"
-    if fit.pooling == "partial" and one_row and family.group_log_lik is not None:
-        # One row a group, in any order: to the order of the rows.
-        route, log_lik = integrated, family.group_log_lik(fit.draws(), fit.data)[:, fit.table.group]
-    elif fit.pooling != "complete" and family.loo_log_lik is not None:
-        route, log_lik = integrated, family.loo_log_lik(fit.draws(), fit.data, fit.variant)
-    elpd_i, pareto_k = psis(log_lik)
+        alone = one_row and fit.pooling == "no"
+        route = "exact: its prior alone" if alone else "exact: closed form or quadrature"
+        prior, note = (priors_of(fit), "") if alone else ("", _rows_alone(fit, exact))
+        return LeftOut(exact, lppd_i, None, threshold, route, size, prior, note, mcse=0.0)
+    density = density_of(fit, "observation")
+    log_lik = conditional if density.own or density.of is None else density.of(fit.draws(), fit.data)
     if one_row and fit.pooling == "no":
-        return Loo(elpd_i, lppd_i, pareto_k, threshold, "PSIS, biased here: needs exact_loo()", size, _priors(fit))
-    return Loo(elpd_i, lppd_i, pareto_k, threshold, route, size, note=_rows_alone(fit, elpd_i))
+        scored = psis_loo(log_lik)
+        route = "PSIS, biased here: needs exact_loo()"
+        return LeftOut(scored.elpd_i, lppd_i, scored.pareto_k, threshold, route, size, priors_of(fit))
+    return _scored(fit, log_lik, lppd_i, density.route, size, "observation")
 
 
-def _priors(fit: Fit) -> str:
-    priors = fit.family.priors_of(fit.variant, fit.priors).values()
-    return ", ".join(p.text for p in priors) or "as the program has it"
+def logo(fit: Fit) -> LeftOut | None:
+    """Leave-one-group-out of a fit: log p(y_group | the other groups), jointly over the rows of the group.
+
+    Group effects are integrated out: PSIS on the sum of a group's conditional log_lik fails (its Pareto k is nearly
+    always high, and elpd too high). Without pooling a group that is left out has nothing but its prior; None where the
+    family does not give the density of that.
+    """
+    threshold, groups = good_k(fit.n_draws), len(fit.table.labels)
+    if fit.pooling == "no":
+        alone = fit.family.prior_group_log_lik
+        found = None if alone is None else alone(fit.data, fit.variant)
+        if found is None:
+            return None
+        own = np.full(groups, math.nan)
+        return LeftOut(found, own, None, threshold, "its prior alone", 0, priors_of(fit), "", "group", 0.0)
+    density, size = density_of(fit, "group"), _n_parameters(fit, groups_too=False)
+    if density.own or density.of is None:
+        none, bad = np.full(groups, math.nan), np.full(groups, math.inf)
+        # Nothing of the sum comes from these draws: its error is that of the refits.
+        return LeftOut(none, none, bad, threshold, GROUP_NEEDS_REFITS, size, unit="group", mcse=0.0)
+    log_lik = density.of(fit.draws(), fit.data)
+    return _scored(fit, log_lik, _mean_density(log_lik), density.route, size, "group")
+
+
+def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: str, size: int, unit: Unit) -> LeftOut:
+    refuse_not_finite(fit, log_lik, unit)
+    scored, threshold = psis_loo(log_lik), good_k(log_lik.shape[0])
+    bad = np.flatnonzero(~(scored.pareto_k < threshold))
+    # Units that are to be repaired bring an error of their own; that of the others is what this one is of.
+    series = scored.series - log_lik.shape[0] * softmax(-log_lik[:, bad], axis=0).sum(axis=1)
+    return LeftOut(
+        scored.elpd_i, lppd_i, scored.pareto_k, threshold, route, size, unit=unit,
+        note="" if unit == "group" else _rows_alone(fit, scored.elpd_i), mcse=mean_error(series, fit.sampling.chains),
+        quadrature=_quadrature_error(fit, log_lik, unit) if INTEGRATED in route else None,
+    )  # fmt: skip
+
+
+def mean_error(series: FloatArray, chains: int) -> float:
+    """The Monte Carlo standard error of the mean of a series of draws, chains joined, shape (S,)."""
+    from arviz_stats.base import array_stats as az
+
+    if np.ptp(series) == 0:
+        return 0.0
+    return float(az.mcse(series.reshape(chains, -1), chain_axis=0, draw_axis=1, method="mean"))
+
+
+def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None:
+    """The change of elpd, summed over units, when integrals take twice the nodes; None where they are closed forms.
+
+    To first order: the mean change of a log density over the draws without the unit.
+    """
+    finer = fit.family.finer_group_log_lik
+    if finer is None or (unit == "observation" and not fit.table.one_row_per_group):
+        return None
+    taken = np.linspace(0, fit.n_draws - 1, min(_CHECKED_DRAWS, fit.n_draws)).astype(int)
+    exact = finer({name: values[taken] for name, values in fit.draws().items()}, fit.data)
+    if exact is None:
+        return None
+    exact = exact if unit == "group" else exact[:, fit.table.group]
+    change = softmax(-log_lik[taken], axis=0) * (exact - log_lik[taken])
+    return float(np.abs(change.sum(axis=0)).sum())
+
+
+def _mean_density(log_density: FloatArray) -> FloatArray:
+    return np.asarray(logsumexp(log_density, axis=0)) - math.log(log_density.shape[0])
+
+
+def priors_of(fit: Fit) -> str:
+    """The priors that a variant uses, as one text."""
+    return ", ".join(fit.family.prior_texts(fit.variant, fit.priors).values()) or "as the program has it"
 
 
 def _rows_alone(fit: Fit, elpd_i: FloatArray) -> str:
@@ -116,63 +210,36 @@ def _rows_alone(fit: Fit, elpd_i: FloatArray) -> str:
     rows = "1 row is the only one of its" if one else f"{alone.sum()} rows are the only one of their"
     return (
         f"{rows} group: without pooling {'its' if one else 'their'} score {share} is that of the prior alone, "
-        f"{_priors(fit)}, and would change with that choice."
+        f"{priors_of(fit)}, and would change with that choice."
     )
 
 
-def _n_parameters(fit: Fit) -> int:
+def _n_parameters(fit: Fit, *, groups_too: bool = True) -> int:
     """Parameters of the model: the population's, and those of each group unless pooling is complete."""
     posterior = fit.tree["posterior"]
     names = [n for n in fit.family.population if n in posterior]
-    if fit.pooling != "complete" and fit.family.group_quantity in posterior:
+    if groups_too and fit.pooling != "complete" and fit.family.group_quantity in posterior:
         names.append(fit.family.group_quantity)
     return sum(math.prod(posterior[n].shape[2:]) for n in names)
 
 
-def check_pareto_k(found: Loo, labels: Sequence[str]) -> Verdict:
-    """Whether PSIS can be believed for every observation; an exact score needs no such check."""
+def check_pareto_k(found: LeftOut, labels: Sequence[str]) -> Verdict:
+    """Whether the score of every unit can be believed: PSIS was good, or what was not is repaired."""
+    name = "Pareto k" if found.unit == "observation" else "Pareto k, groups"
     if found.pareto_k is None or found.prior:
-        return Verdict("Pareto k", "pass", None, found.k_threshold)
+        return Verdict(name, "pass", None, found.k_threshold)
     value = float(np.max(found.pareto_k))
     if not found.high.any():
-        return Verdict("Pareto k", "pass", value, found.k_threshold)
+        return Verdict(name, "pass", value, found.k_threshold)
     named = [label for label, high in zip(labels, found.high, strict=True) if high]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+    what = "observations" if found.unit == "observation" else "groups"
     # More draws raise the threshold up to 0.7; beyond it they do not help (Vehtari et al. 2024).
-    advice = "Draw more." if value < MORE_DRAWS_HELP else "These observations surprise the model: look at them."
+    advice = "Draw more." if value < MORE_DRAWS_HELP else f"These {what} surprise the model: look at them."
+    reasons = sorted(set(found.reasons.values()))
+    why = f" They are not repaired: {'; '.join(reasons)}." if reasons else ""
     hint = (
-        f"Pareto k is too high for {len(named)} of {len(labels)} observations ({shown}): their leave-one-out "
-        f"scores are unreliable and no ranking is given. {advice}"
+        f"Pareto k is too high for {len(named)} of {len(labels)} {what} ({shown}): their leave-one-out "
+        f"scores are unreliable and no ranking is given.{why} {advice}"
     )
-    return Verdict("Pareto k", "warn", value, found.k_threshold, hint, named[0])
-
-
-def has_log_lik(fit: Fit) -> bool:
-    """Whether the program gave the log density of each row; a user's own may not."""
-    return "log_likelihood" in fit.tree.children
-
-
-def _log_lik(fit: Fit) -> FloatArray:
-    if not has_log_lik(fit):
-        raise ComparisonError(
-            f"{fit.variant}: {fit.family.name} gives no {fit.family.log_lik}: it cannot be compared. Give the log "
-            "density of each row in generated quantities, or say in the family what the program calls it."
-        )
-    values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
-    bad = np.argwhere(~np.isfinite(values))
-    if bad.size:
-        label = fit.table.row_names[int(bad[0][1])]
-        raise ComparisonError(
-            f"{fit.variant}: log_lik of {label!r} is {values[tuple(bad[0])]} in draw {int(bad[0][0]) + 1}. "
-            "A finite log density for every draw and observation is needed."
-        )
-    return values
-
-
-def psis(log_lik: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(elpd_i, Pareto k) from log_lik, shape (draw, observation)."""
-    from arviz_stats.base import array_stats as az
-
-    # psislw takes the log likelihood and negates it to the log ratios of leaving an observation out.
-    log_weights, pareto_k = az.psislw(log_lik.T, r_eff=1.0)
-    return np.asarray(logsumexp(log_weights + log_lik.T, axis=1)), np.atleast_1d(np.asarray(pareto_k))
+    return Verdict(name, "warn", value, found.k_threshold, hint, named[0])

@@ -113,6 +113,11 @@ class Family:
     simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
+    finer_group_log_lik(draws, data)  the same with the nodes of its quadrature doubled: what the two differ by is the
+                                      error of the former; None where it is a closed form, nan where it is too much work
+    prior_group_log_lik(data, variant)  log p(y_group) under the fixed prior of a group alone, all rows of a group
+                                      together, (J,): what no pooling says of a group never seen; None where groups are
+                                      pooled or it cannot be computed well
     loo_log_lik(draws, data, variant)  log p(y_n | the other rows of its group, population), group effects integrated
                                       out, (S, N): leave-one-out of rows then weighs the population only
     new_row(data, options)            the design (data of J = 1 group, N = 1 row) of a new observation in a new group,
@@ -174,6 +179,8 @@ class Family:
     simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     pointwise: Callable[[Draws, StanData], FloatArray] | None = None
     group_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
+    finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
+    prior_group_log_lik: Callable[[StanData, str], FloatArray | None] | None = None
     loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None
     new_row: Callable[[StanData, Mapping[str, Any]], tuple[StanData, str]] | None = None
     raw: Callable[[StanData], tuple[FloatArray, FloatArray]] | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -89,6 +89,24 @@ class Prepared:
         if self.one_row_per_group:
             return [self.labels[g] for g in self.group]
         return [f"{self.dataset.table.row(i)} ({self.labels[g]})" for i, g in enumerate(self.group)]
+
+    def without(self, rows: npt.ArrayLike) -> Prepared:
+        """The same table without some rows (counted from 0): what was made of columns stays, empty groups go.
+
+        Labels keep their order; ``dataset`` is still the whole one, for its names.
+        """
+        kept = np.delete(np.arange(len(self.group)), np.asarray(rows, dtype=np.int64))
+        present, group = np.unique(self.group[kept], return_inverse=True)
+        units = None
+        if self.units is not None:
+            there, unit = np.unique(self.units.unit[kept], return_inverse=True)
+            above = np.searchsorted(present, self.units.group[there])
+            units = Units(tuple(self.units.labels[u] for u in there), unit, above)
+        return replace(
+            self, labels=tuple(self.labels[j] for j in present), group=group, units=units,
+            values={role: values[kept] for role, values in self.values.items()},
+            predictors={role: replace(p, values=p.values[kept]) for role, p in self.predictors.items()},
+        )  # fmt: skip
 
     def __getitem__(self, role: str) -> FloatArray:
         return self.values[role]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Below this many observations the standard error of a difference is too small; doubling it is the rough guard
+# Below this many units the standard error of a difference is too small; doubling it is the rough guard
 # (Sivula, Magnusson & Vehtari 2025, arXiv:2008.10296; loo's glossary).
-FEW_OBSERVATIONS = 100
+FEW_UNITS = 100
 FEW_WIDENING = 2.0
 # Differences below this are no ground for a choice, whatever their standard error (same source).
 SMALL_DIFFERENCE = 4.0
@@ -17,8 +18,10 @@ SMALL_DIFFERENCE = 4.0
 class Score:
     """A row of the comparison, best variant first. ``elpd_diff`` is against the best ranked variant.
 
-    ``prior`` is not empty where leaving an observation out leaves nothing but this prior: such a score says how the
-    prior was chosen, not how well the data are pooled, and is not ranked.
+    ``prior`` is not empty where leaving a unit out leaves nothing but this prior: such a score says how the
+    prior was chosen, not how well the data are pooled, and is not ranked. ``mcse`` and ``mcse_diff`` are Monte Carlo
+    errors, nan where a unit is unrepaired. ``bootstrap`` are the 5 % and 95 % points of the difference under a Bayesian
+    bootstrap over groups, and the share of it below zero; None where there are enough units.
     """
 
     variant: str
@@ -34,6 +37,12 @@ class Score:
     route: str
     prior: str
     reading: str
+    mcse: float = 0.0
+    mcse_diff: float = 0.0
+    weight_bma: float | None = None
+    bootstrap: tuple[float, float, float] | None = None
+    repaired: int = 0
+    unrepaired: tuple[str, ...] = ()
 
     @property
     def ranked(self) -> bool:
@@ -42,54 +51,83 @@ class Score:
 
 
 def distinguishable(score: Score) -> bool:
-    """Whether a variant may be told from the best: at least 4 apart, and at least two (widened) standard errors."""
-    return abs(score.elpd_diff) >= SMALL_DIFFERENCE and abs(score.elpd_diff) >= 2 * score.se_diff_used
+    """Whether a variant may be told from the best: 4 apart beyond Monte Carlo error, and two (widened) SEs."""
+    d = abs(score.elpd_diff)
+    return d - 2 * score.mcse_diff >= SMALL_DIFFERENCE and d >= 2 * score.se_diff_used
 
 
-def verdict_in_words(scores: Sequence[Score], n: int) -> list[str]:
-    """The verdict on scores, best first; no ranking where a Pareto k is too high."""
+def verdict_in_words(scores: Sequence[Score], n: int, unit: str = "observation") -> list[str]:
+    """The verdict on scores of ``n`` units, best first; no ranking where a Pareto k is too high."""
     ranked = [s for s in scores if s.ranked]
     high = [s for s in ranked if s.pareto_k_high]
     if high:
         named = ", ".join(f"{plain(s.variant)} ({s.pareto_k_high})" for s in high)
         said = [
-            f"The ranking is withheld: Pareto k is too high for some observations of {named}, and the error "
+            f"The ranking is withheld: Pareto k is too high for some {unit}s of {named}, and the error "
             "tends to favour the variant with more of them."
         ]
     else:
         said = [_pair(ranked[0], other, n) for other in ranked[1:]]
-        if n < FEW_OBSERVATIONS and len(ranked) > 1:
-            said.append(few_observations(n))
-    return said + [_unranked(s) for s in scores if not s.ranked]
+        if n < FEW_UNITS and len(ranked) > 1:
+            said.append(few_units(n, unit))
+    return said + [_unranked(s, unit) for s in scores if not s.ranked]
 
 
-def _unranked(score: Score) -> str:
+def _unranked(score: Score, unit: str) -> str:
+    name = plain(score.variant).capitalize()
+    if unit == "group":
+        return (
+            f"{name} is not ranked: it says nothing of a new group but its prior, {score.prior}, "
+            f"and its score ({score.elpd:.1f}) would change with that choice."
+        )
     return (
-        f"{plain(score.variant).capitalize()} is not ranked: with one row for each group, leaving the row out leaves "
+        f"{name} is not ranked: with one row for each group, leaving the row out leaves "
         f"only its prior, {score.prior}, and its score ({score.elpd:.1f}) would change with that choice."
     )
 
 
-def few_observations(n: int) -> str:
-    """What a reader must know of a comparison on fewer than 100 observations."""
+def few_units(n: int, unit: str = "observation") -> str:
+    """What a reader must know of a comparison on fewer than 100 units."""
     return (
-        f"With {n} observations the standard error of an elpd difference is too small; below {FEW_OBSERVATIONS} "
+        f"With {n} {unit}s the standard error of an elpd difference is too small; below {FEW_UNITS} "
         "the values given here are doubled."
+    )
+
+
+def chance_in_words(n_models: int) -> str:
+    """What must be said where the best of many models may be the best by chance (McLatchie & Vehtari 2024)."""
+    return (
+        f"With {n_models} variants the best one's lead over the median variant is no larger than the largest of as "
+        "many chance differences would be: do not choose by rank."
     )
 
 
 def _pair(best: Score, other: Score, n: int) -> str:
     a, b, d = plain(best.variant).capitalize(), plain(other.variant), abs(other.elpd_diff)
-    error = "doubled standard error" if n < FEW_OBSERVATIONS else "standard error"
-    numbers = f"elpd difference {d:.1f}, {error} {other.se_diff_used:.1f}"
+    error = "doubled standard error" if n < FEW_UNITS else "standard error"
+    numbers = f"elpd difference {d:.1f}, {error} {other.se_diff_used:.1f}{_bootstrap(other)}"
     if d < SMALL_DIFFERENCE:
         return f"{a} and {b} are not distinguishable ({numbers}): these data do not decide between them."
-    if not distinguishable(other):
+    if d < 2 * other.se_diff_used:
         return (
             f"{a} scores better than {b}, but by less than two standard errors ({numbers}): "
             "not distinguishable on these data."
         )
+    if not distinguishable(other):
+        return (
+            f"{a} scores better than {b} ({numbers}), but the difference has a Monte Carlo error of "
+            f"{other.mcse_diff:.1f}: not distinguishable with these draws; draw more."
+        )
     return f"{a} predicts better than {b} ({numbers})."
+
+
+def _bootstrap(score: Score) -> str:
+    """The Bayesian bootstrap beside a doubled standard error."""
+    if score.bootstrap is None or not all(map(math.isfinite, score.bootstrap)):
+        return ""
+    low, high, _ = score.bootstrap  # of the difference from the best; the lead of the best has the other sign
+    # Adding 0 makes a rounded -0.0 a 0.0.
+    return f", 90 % of a bootstrap over groups {round(-high, 1) + 0:.1f} to {round(-low, 1) + 0:.1f}"
 
 
 def plain(variant: str) -> str:
@@ -99,7 +137,7 @@ def plain(variant: str) -> str:
 
 def read_score(p_loo: float, n_parameters: int, n: int, high: int) -> str:
     """What p_loo says where Pareto k is high (Vehtari et al. 2017, 10.1007/s11222-016-9696-4; loo's glossary)."""
-    if not high:
+    if not high or math.isnan(p_loo):
         return ""
     if p_loo > n_parameters:
         return f"p_loo is above the number of parameters ({n_parameters}): the model is badly misspecified."

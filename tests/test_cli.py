@@ -58,8 +58,9 @@ def test_check_is_a_gate(analysis: Path, tmp_path: Path) -> None:
 
 def test_compare_states_its_target(analysis: Path, tmp_path: Path) -> None:
     written = made_json(tmp_path, "compare", analysis)
-    assert "leave-one-out" in written["target"]
-    assert [s["variant"] for s in written["scores"]][-1] == "no_pooling"
+    assert list(written) == ["observation"]  # one row for each group: to leave the row out is to leave the group out
+    assert "leave-one-out" in written["observation"]["target"]
+    assert [s["variant"] for s in written["observation"]["scores"]][-1] == "no_pooling"
     assert "leave-one-out" in hbm("compare", analysis, "--engine", "stanli").output
 
 

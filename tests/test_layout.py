@@ -17,7 +17,8 @@ ROOT = Path(hbm_stan.__file__).parent
 FLOW = (
     "errors", "verdicts", "resources", "table", "data", "levels", "predictors", "prepare", "program", "priors", "model",
     "families", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
-    "agreement", "scores", "weights", "leave_one_out", "compare", "predict", "replicate", "certificate", "plots",
+    "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair", "comparable", "compare",
+    "predict", "replicate", "sensitivity", "certificate", "plots",
     "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hbm_stan.compare import compare
 from hbm_stan.diagnose import check
 from hbm_stan.errors import ComparisonError, HbmError, ModelError
 from hbm_stan.families import families, family
+from hbm_stan.families.own import read_family
 from hbm_stan.fit import fit_variants, jobs_of
 from hbm_stan.leave_one_out import loo
 from hbm_stan.predict import shrinkage_table
@@ -520,3 +522,18 @@ def test_a_family_that_draws_groups_itself_has_its_code_in_the_key(place: Path) 
     assert replace(job, data={**job.data, "generate": 0}).key != replace(other, data={**job.data, "generate": 0}).key
     assert job.key != replace(job, family=replace(job.family, log_lik="another")).key
     assert json.dumps(job.parts)
+
+
+def test_densities_of_groups_must_have_one_value_for_each_group(place: Path) -> None:
+    said = "raw=raw, prior_group_log_lik=lambda data, v: {}, finer_group_log_lik=lambda draws, data: {},"
+    draws, data = {"centre": np.zeros(4)}, {"J": 3}
+    for ours, finer, wrong in (
+        ("np.zeros(3)", "np.zeros((4, 3))", ""),
+        ("None", "None", ""),
+        ("np.zeros(2)", "None", r"prior_group_log_lik\(\) gave the shape \(2,\).*\(3,\)"),
+        ("None", "np.zeros(3)", r"finer_group_log_lik\(\) gave the shape \(3,\)"),
+    ):
+        own = read_family(as_python(place, PYTHON.replace("raw=raw,", said.format(ours, finer))))
+        prior, twice = (own.need(f"{kind}_group_log_lik", "a test") for kind in ("prior", "finer"))
+        with pytest.raises(ModelError, match=wrong) if wrong else nullcontext():
+            _ = prior(data, "partial"), twice(draws, data)

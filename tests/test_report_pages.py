@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,15 @@ from hbm_stan.errors import HbmError
 from hbm_stan.report import answer, digits, findings, front, own, terms, typeset, view
 from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
+from hbm_stan.report.results import plain
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
+from hbm_stan.sensitivity import Sensitivity
+from hbm_stan.sensitivity.alternatives import Alternatives, Row
+from hbm_stan.sensitivity.conclusion import Conclusion, Interval
+from hbm_stan.sensitivity.influence import UNRELIABLE, WEIGHTS, Influence, Without
+from hbm_stan.sensitivity.power import Power
+from hbm_stan.sensitivity.rivals import Rival
 
 HOSTILE = [
     "say \"hello\" and 'bye'",
@@ -532,3 +540,70 @@ def test_programs_keep_their_lines() -> None:
 def test_the_view_is_plain_json() -> None:
     shown = view.view_of(example_results(3), ["shrinkage"])
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
+
+
+# --- what would have changed the answer ---------------------------------------------------------------------
+
+
+def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool = True) -> dict[str, Any]:
+    """A made-up sensitivity of the example analysis, as plain values."""
+    wide = Interval(4.43, 3.31, -1.02, 4.47, 9.88)
+    base = Conclusion(
+        {"mu": wide, "tau": Interval(3.62, 3.2, 0.26, 2.7, 9.9), "theta_new": Interval(4.4, 6.1, -5.2, 4.5, 13.9)},
+        "not distinguishable from complete pooling", -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
+        columns=("mu", "tau", "theta_new"),
+    )  # fmt: skip
+    rows = [
+        Row(Rival(f"tau: {i}", {"tau": f"half_normal({i})"}, ("partial_pooling",)), base, (), "tau", 0.1 * i)
+        for i in range(1, 11)
+    ]
+    rows[0] = replace(rows[0], changes=changed, moved=-1.5)
+    rows[1] = replace(rows[1], conclusion=None, failed="partial_pooling did not pass its checks (R-hat)", moved=None)
+    readings = pd.DataFrame([
+        {"quantity": n, "prior": "tau", "prior_value": v, "all_priors": v, "likelihood": 0.2, "reading": r}
+        for n, v, r in (("mu", 0.01, "none"), ("tau", 0.1, "conflict"), ("theta_new", 0.06, "conflict"))
+    ])  # fmt: skip
+    said = "Potential prior-data conflict: tau (prior of tau 0.10, likelihood 0.20), theta_new (prior of tau 0.06)."
+    groups = [
+        Without(g, WEIGHTS if i else UNRELIABLE, 0.8 - 0.1 * i, {"mu": wide, "tau": wide}, {"mu": -0.4, "tau": 0.1}, ())
+        for i, g in enumerate(labels)
+    ]
+    found = Sensitivity(
+        "partial_pooling",
+        Power(pd.DataFrame(), readings, "of the rows", (said,)),
+        Alternatives(base, tuple(rows), ("A conclusion changes under 1 of 9 other priors.",)) if tried else None,
+        Influence({"mu": wide, "tau": wide}, tuple(groups), 0.7, (f"{labels[-1]} moves it.",), ("mu", "tau")),
+    )
+    return plain(found.as_dict())  # type: ignore[no-any-return]
+
+
+def test_what_would_have_changed_the_answer_is_half_a_page(figures: dict[str, bytes]) -> None:
+    results = example_results() | {"sensitivity": sensitivity_of(list("ABCDEFGH"), ("the comparison: other",))}
+    pages = [squeezed(p.extract_text()) for p in PdfReader(io.BytesIO(made(results, figures))).pages]
+    text = "".join(pages)
+    assert squeezed("What would have changed the answer") in text
+    assert squeezed("a new group's value (prior of ") in text
+    # The prior that changes the conclusion and the one whose refits failed come before those that move it little.
+    assert squeezed("half_normal(1) 4.5 (−1.0 to 9.9) 2.7 (0.3 to 9.9)") in text
+    assert squeezed("half_normal(2)") in text
+    assert squeezed("none: checks failed") in text
+    assert squeezed("8 of 10 priors, those that move it most.") in text
+    assert squeezed("half_normal(3)") not in text
+    assert squeezed("weights, not reliable") in text
+    assert squeezed("theta_new") not in text
+
+
+def test_a_report_without_other_priors_says_how_to_try_them() -> None:
+    results = example_results() | {"sensitivity": sensitivity_of(["A"], tried=False)}
+    assert squeezed("Other priors were not tried") in text_of(made(results))
+    assert squeezed("changed the answer") not in text_of(made(example_results() | {"sensitivity": None}))
+    held = example_results(withheld=True) | {"sensitivity": sensitivity_of(["A"])}
+    assert squeezed("changed the answer") not in text_of(made(held))
+
+
+@pytest.mark.parametrize("labels", [HOSTILE[:3], HOSTILE[3:6], [*HOSTILE[6:], "my_new"]])
+def test_labels_of_any_kind_stay_what_they_are_among_groups_left_out(labels: list[str]) -> None:
+    text = text_of(made(example_results() | {"sensitivity": sensitivity_of(labels)})).replace("-", "")
+    for label in labels:
+        assert squeezed(label).replace("-", "").replace("−", "")[:40] in text.replace("−", ""), label
+    assert squeezed(f"{labels[-1]} moves it").replace("-", "")[-50:] in text

@@ -11,6 +11,7 @@ import typer
 import hbm_stan
 from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
 from hbm_stan.cli.calibrate import calibrate
+from hbm_stan.cli.compare import compare
 from hbm_stan.cli.run import (
     EngineOption,
     JsonOption,
@@ -21,6 +22,7 @@ from hbm_stan.cli.run import (
     guarded,
     run_app,
 )  # fmt: skip
+from hbm_stan.cli.sensitivity import sensitivity
 from hbm_stan.cli.truth import reference, regress, verify
 
 app = typer.Typer(
@@ -50,6 +52,9 @@ def report(
     analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
     seed: SeedOption = None, parameterisation: ParameterisationOption = None,
     force: Annotated[bool, typer.Option("--force", help="Write the report even if nothing changed.")] = False,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Fit under other priors first, as `hbm sensitivity` does.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Fit, check, compare, predict, and write report.pdf and results.json. Exit code 1 if a check failed."""
     run = Run(engine, json, quiet, seed)
@@ -59,8 +64,8 @@ def report(
 
         with run.sampling_progress() as progress:
             made = make_report(
-                analysis, engine=engine, seed=seed, force=force, parameterisation=parameterisation, say=run.say,
-                progress=progress,
+                analysis, engine=engine, seed=seed, force=force, sensitivity=sensitivity,
+                parameterisation=parameterisation, say=run.say, progress=progress,
             )  # fmt: skip
         show_report(run, made)
         run.write_json(made.results)
@@ -161,38 +166,6 @@ def check(
 
 
 @app.command()
-def compare(
-    analysis: AnalysisArgument,
-    engine: EngineOption = "auto",
-    json: JsonOption = None,
-    quiet: QuietOption = False,
-    seed: SeedOption = None,
-    parameterisation: ParameterisationOption = None,
-) -> None:
-    """Compare the variants by leave-one-out. Exit code 1 where a failed check or a high Pareto k withholds it."""
-    run = Run(engine, json, quiet, seed)
-    with guarded(run):
-        from hbm_stan.cli.show import show_comparison
-        from hbm_stan.compare import compare as compare_fits
-        from hbm_stan.diagnose import check as check_fit
-        from hbm_stan.errors import ComparisonError, DiagnosticError
-
-        read = read_settled(run, analysis, parameterisation)
-        if len(read.compared) < 2:
-            raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
-        fits = fits_of(run, read, read.compared)
-        try:
-            comparison = compare_fits(fits, {name: check_fit(f, read.waived) for name, f in fits.items()})
-        except DiagnosticError as error:
-            run.write_json({"withheld": True, "verdict": [str(error)], "scores": []})
-            raise
-        show_comparison(run, comparison)
-        run.write_json(comparison.as_dict())
-        if comparison.withheld:
-            raise typer.Exit(1)
-
-
-@app.command()
 def families(
     engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None
 ) -> None:
@@ -234,7 +207,7 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-for command in (reference, regress, verify, calibrate):
+for command in (compare, sensitivity, reference, regress, verify, calibrate):
     app.command()(command)
 
 __all__: list[Any] = ["app", "main"]

@@ -14,7 +14,6 @@ from hbm_stan.verdicts import Verdict
 
 if TYPE_CHECKING:
     from hbm_stan.cli.run import Run
-    from hbm_stan.compare import Comparison
     from hbm_stan.diagnose import Diagnosis
     from hbm_stan.fit import Fit
     from hbm_stan.model import Family
@@ -120,22 +119,6 @@ def verdicts_as_dict(data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]
     """The verdicts for --json."""
     fits = {name: {"status": d.status, "verdicts": [v.as_dict() for v in d.verdicts]} for name, d in diagnoses.items()}
     return {"data": [v.as_dict() for v in data], "fits": fits}
-
-
-def show_comparison(run: Run, comparison: Comparison) -> None:
-    """The scores, best first, and the verdict in words."""
-    numbers = ("elpd", "SE", "diff", "SE diff", "p_loo", "weight", "high k")
-    table = plain_table("variant", *numbers, right=numbers)
-    for s in comparison.scores:
-        weight = "–" if s.weight is None else f"{s.weight:.2f}"
-        gap = ("–", "–") if comparison.withheld else (f"{s.elpd_diff:.1f}", f"{s.se_diff_used:.1f}")
-        table.add_row(s.variant, f"{s.elpd:.1f}", f"{s.se:.1f}", *gap, f"{s.p_loo:.1f}", weight, str(s.pareto_k_high))
-    run.show(Text(f"Target: {comparison.target}. Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."))
-    run.show(table, *(Text(f"{s.variant}: {s.route}.") for s in comparison.scores if s.route != "PSIS"))
-    run.show(*(Text(f"{s.variant}: {s.reading}") for s in comparison.scores if s.reading))
-    run.show(*(Text(s) for s in comparison.verdict))
-    if any(s.weight is None for s in comparison.scores):
-        run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))
 
 
 def show_families(run: Run, families: Mapping[str, Family]) -> None:

@@ -125,6 +125,13 @@ def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     return np.asarray(choose + betaln(a + successes, b + trials - successes) - betaln(a, b))
 
 
+def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    """BDA3 eq. 5.8 again, at the fixed prior of theta."""
+    a, b = data["prior_theta"]
+    fixed = {"mu": np.array([a / (a + b)]), "kappa": np.array([a + b])}
+    return np.asarray(_group_log_lik(fixed, data)[0]) if variant == "no_pooling" else None
+
+
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
     return np.asarray(rng.binomial(np.asarray(design["trials"]), draws["theta"][:, _index(design)]), dtype=float)
 
@@ -255,12 +262,10 @@ FAMILY = Family(
     variants=(
         Variant(
             "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All groups share one rate; they differ by chance only.",
-            ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+            "All groups share one rate; they differ by chance only.", ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
         ),
         Variant(
-            "no_pooling", "No pooling", "no", "theta itself",
-            "Groups share nothing; each has its own fixed prior.",
+            "no_pooling", "No pooling", "no", "theta itself", "Groups share nothing; each has its own fixed prior.",
             ("theta_j tilde p(theta)",), ("theta",),
         ),
         Variant(
@@ -284,16 +289,12 @@ FAMILY = Family(
     dims={"theta": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
     likelihood=('y_n tilde "binomial"("trials"_n, theta_(j[n])), quad n = 1, dots, N',),
     population=("mu", "tau", "kappa"),
-    outcomes=("successes",),
-    folder=share("stan") / "beta_binomial",
-    group_meaning="rate",
-    signed=False,
-    size="trials",
-    known_residual=True,
+    outcomes=("successes",), folder=share("stan") / "beta_binomial", group_meaning="rate",
+    signed=False, size="trials", known_residual=True,
     prediction={"trials": Option("of the observation in a new group, a whole number; by default the median")},
     calibration={"mu": "beta(3, 4)", "kappa": "lognormal(2.5, 1)", "theta": "beta(2, 3)"},
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
     prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
-    group_log_lik=_group_log_lik, new_row=_new_row, raw=_raw, shrinkage_factor=_shrinkage_factor,
-    exact_loo=_exact_loo, draw_groups=_draw_groups, findings=_findings,
+    group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row, raw=_raw,
+    shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups, findings=_findings,
 )  # fmt: skip

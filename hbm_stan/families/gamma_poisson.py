@@ -138,6 +138,12 @@ def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     return np.asarray(own + integral)
 
 
+def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    """The same integral at the fixed prior of theta."""
+    fixed = {name: np.array([value]) for name, value in zip(("alpha", "beta"), data["prior_theta"], strict=True)}
+    return np.asarray(_group_log_lik(fixed, data)[0]) if variant == "no_pooling" else None
+
+
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
     mean = draws["theta"][:, _index(design)] * np.asarray(design["exposure"])
     return np.asarray(rng.poisson(np.minimum(mean, _LARGEST_MEAN)), dtype=float)
@@ -249,8 +255,7 @@ FAMILY = Family(
             ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
         ),
         Variant(
-            "no_pooling", "No pooling", "no", "theta itself",
-            "Groups share nothing; each has its own fixed prior.",
+            "no_pooling", "No pooling", "no", "theta itself", "Groups share nothing; each has its own fixed prior.",
             ("theta_j tilde p(theta)",), ("theta",),
         ),
         Variant(
@@ -286,6 +291,6 @@ FAMILY = Family(
     },
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
     prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
-    group_log_lik=_group_log_lik, new_row=_new_row, raw=_raw, shrinkage_factor=_shrinkage_factor,
-    exact_loo=_exact_loo, draw_groups=_draw_groups,
+    group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row, raw=_raw,
+    shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups,
 )  # fmt: skip

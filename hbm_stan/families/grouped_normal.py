@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, wrightomega
 from scipy.stats import norm
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
+from hbm_stan.families.own_scale import NODES, log_rows, over_sd
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
@@ -24,9 +24,6 @@ from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
 _SCALES = ("tau", "sigma", "sigma_spread", "sigma_group")
-# Integrals over a group's sd: Gauss-Legendre in the argument of sinh, which reaches 120 widths of the peak.
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
-_REACH = 5.5
 _CHUNK, _ROUNDING = 5000, 1e-12  # rows at a time; an sd below this share of the largest value is rounding error
 
 
@@ -83,12 +80,6 @@ def _sd(draws: Draws, width: int) -> FloatArray:
     return draws["sigma_group"] if "sigma_group" in draws else np.repeat(draws["sigma"][:, None], width, axis=1)
 
 
-def _log_rows(n: Any, mean: Any, ss: Any, location: Any, spread: Any, sd: Any) -> Any:
-    """log p(rows of a group) where their mean is normal(location, spread^2 + sd^2 / n), theta integrated out."""
-    rest = -(n - 1) * (np.log(sd) + 0.5 * math.log(2 * math.pi)) - 0.5 * np.log(n) - 0.5 * ss / sd**2
-    return norm.logpdf(mean, location, np.sqrt(spread**2 + sd**2 / n)) + rest
-
-
 def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
     names, on = FAMILY.variant(variant).priors, data["use_likelihood"]
@@ -111,7 +102,7 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     # Without pooling theta_raw is p(theta | rows), above, and p(rows) is what is left, as with partial pooling.
     location, spread = (params["mu"], params["tau"]) if "tau" in params else data["prior_theta"]
     sd = params["sigma_group"] if "sigma_group" in params else params["sigma"]
-    return float(total + np.sum(_log_rows(*_statistics(data), location, spread, sd)))
+    return float(total + np.sum(log_rows(*_statistics(data), location, spread, sd)))
 
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
@@ -161,40 +152,26 @@ def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     return np.asarray(norm.logpdf(np.asarray(data["y"]), draws["theta"][:, group], _sd(draws, data["J"])[:, group]))
 
 
-def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
+def _group_log_lik(draws: Draws, data: StanData, nodes: int = NODES) -> FloatArray:
     """log p(rows of group j | population), theta and, where it varies, the group's sd integrated out, (S, J)."""
     n, mean, ss = _statistics(data)
     mu, tau, sigma = draws["mu"], draws.get("tau", np.zeros(len(draws["mu"]))), draws["sigma"]
     if "sigma_spread" not in draws:
-        return np.asarray(_log_rows(n, mean, ss, mu[:, None], tau[:, None], sigma[:, None]))
+        return np.asarray(log_rows(n, mean, ss, mu[:, None], tau[:, None], sigma[:, None]))
     groups = zip(n, mean, ss, strict=True)
-    return np.stack([_over_sd(a, b, c, mu, tau, sigma, draws["sigma_spread"]) for a, b, c in groups], axis=1)
+    rest = (mu, tau, sigma, draws["sigma_spread"])
+    return np.stack([over_sd(*group, *rest, nodes=nodes) for group in groups], axis=1)
 
 
-def _over_sd(
-    n: Any, mean: Any, ss: Any, location: Any, spread: Any, median: Any, log_sd: Any, prior: Prior | None = None
-) -> FloatArray:
-    """log of the integral of p(rows of a group) over its sd = median exp(log_sd z), arguments of shape (M,) or numbers.
+def _finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
+    """With twice the nodes where groups have their own sds; what they share one in is a closed form."""
+    return _group_log_lik(draws, data, 2 * NODES) if "sigma_spread" in draws else None
 
-    z is standard normal, or sd has ``prior``. Nodes lie around the peak in z of the normal times the likelihood of ss:
-    the root of z + m k = k (ss / median^2) exp(-2 k z), with k = log_sd and m = n - 1, by Wright's omega function.
-    """
-    n, mean, ss, location, spread, median, k = (
-        np.asarray(a, dtype=float)[..., None] for a in (n, mean, ss, location, spread, median, log_sd)
-    )
-    with np.errstate(divide="ignore"):  # log(0): rows that are all equal, or one row
-        omega = wrightomega(np.log(2 * ss) + 2 * np.log(k / median) + 2 * k**2 * (n - 1))
-    peak, width = omega / (2 * k) - k * (n - 1), 1 / np.sqrt(1 + omega)
-    end = np.full(peak.shape, _REACH)
-    if prior is not None and prior.distribution == "uniform":  # which ends at what is here the median
-        end = np.clip(np.arcsinh(-peak / width), -_REACH, _REACH)
-    half = (end + _REACH) / 2
-    x = half * (_NODES + 1) - _REACH
-    z = peak + width * np.sinh(x)
-    sd = median * np.exp(np.clip(k * z, -300, 300))
-    log_density = norm.logpdf(z) if prior is None else prior.log_density(sd) + np.log(k * sd)
-    log_step = np.log(_WEIGHTS * half * width * np.cosh(x))
-    return np.asarray(logsumexp(log_density + log_step + _log_rows(n, mean, ss, location, spread, sd), axis=-1))
+
+def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    """log p(rows of group j) where its location and its sd have their fixed priors, (J,); None where pooled."""
+    rest = (*data["prior_theta"], data["prior_sigma_group"][0], 1.0, _prior("sigma_group", data))
+    return over_sd(*_statistics(data), *rest) if variant == "no_pooling" else None
 
 
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
@@ -206,11 +183,11 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     theta, scale = ("mu", "sigma") if pooled else ("theta", "sigma_group")
     rest = (*data[f"prior_{theta}"], data[f"prior_{scale}"][0], 1.0, _prior(scale, data))
     n, mean, ss = _statistics(data)
-    found: FloatArray = _over_sd(n, mean, ss, *rest)[group]
+    found: FloatArray = over_sd(n, mean, ss, *rest)[group]
     others = np.flatnonzero(n[group] > 1)
     for part in np.array_split(others, 1 + len(others) // _CHUNK):
         g, m, d = group[part], n[group[part]] - 1, y[part] - mean[group[part]]
-        found[part] -= _over_sd(m, mean[g] - d / m, np.maximum(ss[g] - d**2 * (m + 1) / m, 0), *rest)
+        found[part] -= over_sd(m, mean[g] - d / m, np.maximum(ss[g] - d**2 * (m + 1) / m, 0), *rest)
     return found
 
 
@@ -295,6 +272,7 @@ FAMILY = Family(
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
     new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
     new_group=new_group, simulate=_simulate, pointwise=_pointwise,
-    group_log_lik=_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor,
+    group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik, prior_group_log_lik=_prior_group_log_lik,
+    raw=_raw, shrinkage_factor=_shrinkage_factor,
     exact_loo=_exact_loo, loo_log_lik=grouped_rows, draw_groups=_draw_groups, findings=_findings,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import norm
 
-from hbm_stan.families.left_out import exact_rows
+from hbm_stan.families.left_out import exact_rows, whole_groups
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale
@@ -163,3 +163,12 @@ def exact_loo(data: StanData, variant: str) -> FloatArray | None:
         return None
     encoded = data[f"prior_{name}"]
     return exact_rows(x, y, group, prior, decode_scale(name, data[f"prior_{name}_family"], encoded), encoded[0])
+
+
+def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    """log p(y_j) where coefficients and residual sd of the group have their fixed priors, (J,); None where pooled."""
+    if variant != "no_pooling":
+        return None
+    x, y, group = np.asarray(data["X"]), np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
+    sd, scale = _sigma_group(data), data["prior_sigma_group"][0]
+    return whole_groups(x, y, group, np.asarray(data["prior_theta"]), sd, scale)

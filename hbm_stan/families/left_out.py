@@ -145,6 +145,34 @@ def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
     return found
 
 
+def _by_group(
+    x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray
+) -> tuple[list[npt.NDArray[np.int64]], list[_Sets]]:
+    """The rows of each group, and its sets: without each row, and all."""
+    z, r = x * coefficients[:, 1], y - x @ coefficients[:, 0]
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    return members, [_without_each(z[own], r[own]) for own in members]
+
+
+def _evidences(each: list[_Sets], sd: Prior, scale: float) -> FloatArray:
+    """log p(rows) of all sets, one list after the other, the sd integrated out."""
+    fields = ([getattr(sets, name) for sets in each] for name in ("n", "rss", "along", "square"))
+    sets = _Sets(*(np.concatenate(values) for values in fields))
+    evidence, by_size = np.empty(len(sets.n)), np.argsort(sets.n, kind="stable")
+    for part in np.array_split(by_size, 1 + len(by_size) // _CHUNK):
+        evidence[part] = _log_evidence(sets.take(part), sd, scale)
+    return evidence
+
+
+def whole_groups(
+    x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray, sd: Prior, scale: float
+) -> FloatArray:
+    """log p(rows of each group), (J,), exactly, where each has its own coefficients and sd; see ``exact_rows``."""
+    last = [sets.take(np.array([-1])) for sets in _by_group(x, y, group, coefficients)[1]]
+    return _evidences(last, sd, scale)
+
+
 def exact_rows(
     x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray, sd: Prior, scale: float
 ) -> FloatArray:
@@ -152,15 +180,8 @@ def exact_rows(
 
     ``coefficients`` are location and scale of the normal priors, (K, 2); ``scale`` is that of the prior of the sd.
     """
-    z, r = x * coefficients[:, 1], y - x @ coefficients[:, 0]
-    order = np.argsort(group, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    each = [_without_each(z[own], r[own]) for own in members]
-    fields = ([getattr(sets, name) for sets in each] for name in ("n", "rss", "along", "square"))
-    sets = _Sets(*(np.concatenate(values) for values in fields))
-    evidence, by_size = np.empty(len(sets.n)), np.argsort(sets.n, kind="stable")
-    for part in np.array_split(by_size, 1 + len(by_size) // _CHUNK):
-        evidence[part] = _log_evidence(sets.take(part), sd, scale)
+    members, each = _by_group(x, y, group, coefficients)
+    evidence = _evidences(each, sd, scale)
     found, start = np.empty(len(y)), 0
     for own in members:
         whole = start + len(own)

@@ -148,6 +148,11 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     return None
 
 
+def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    """A group is its only row: what is left when it is left out without pooling."""
+    return _exact_loo(data, variant) if variant == "no_pooling" else None
+
+
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
     return {"tau_raw": raw_support(data["prior_tau_family"])}
 
@@ -222,6 +227,7 @@ FAMILY = Family(
     log_joint=_log_joint,
     pointwise=_pointwise,
     group_log_lik=_group_log_lik,
+    prior_group_log_lik=_prior_group_log_lik,
     new_group=new_group,
     shrinkage_factor=_shrinkage_factor,
     exact_loo=_exact_loo,

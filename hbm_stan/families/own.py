@@ -22,7 +22,11 @@ from hbm_stan.program import Declaration
 
 _EXAMPLE = "`hbm new-family NAME` writes an example."
 # Functions that return one value for each draw and row or group, and which of their arguments the draws are.
-_DRAWS_AT = {"simulate": 1, "new_group": 1, "pointwise": 0, "group_log_lik": 0, "loo_log_lik": 0, "draw_groups": 1}
+_DRAWS_AT = {
+    "simulate": 1, "new_group": 1, "pointwise": 0, "group_log_lik": 0, "finer_group_log_lik": 0, "loo_log_lik": 0,
+    "draw_groups": 1,
+}  # fmt: skip
+_MAY_BE_NONE = {"finer_group_log_lik", "prior_group_log_lik"}
 
 
 def read_family(folder: Path) -> Family:
@@ -122,10 +126,18 @@ def _fault(family: Family, name: str, value: Any, args: tuple[Any, ...]) -> str:
         for parameter in value:
             if parameter.partition("[")[0] not in rows:
                 return f"names {parameter!r}, which is no row of prior_rows. {nearest(parameter, rows)}"
+    return "" if value is None and name in _MAY_BE_NONE else _fault_of_shape(name, value, args)
+
+
+def _fault_of_shape(name: str, value: Any, args: tuple[Any, ...]) -> str:
+    shape = np.shape(value)
+    if name == "prior_group_log_lik":
+        groups = args[0].get("J", np.size(value))
+        if shape != (groups,):
+            return f"gave the shape {shape}. It must give one value for each group: ({groups},)."
     if name in _DRAWS_AT:
         draws: Mapping[str, Any] = args[_DRAWS_AT[name]]
         n = len(next(iter(draws.values())))
-        shape = np.shape(value)
         if len(shape) < 2 or shape[0] != n:
             return f"gave the shape {shape}. The first dimension is the draw ({n}), the second the row or the group."
     return ""

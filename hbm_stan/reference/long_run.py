@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.diagnose import parameters, summarise
+from hbm_stan.diagnose import SMALLER_STEP, parameters, summarise
 from hbm_stan.engines import EngineDraws, Progress
 from hbm_stan.engines.chains import cores
 from hbm_stan.errors import DiagnosticError, ModelError
@@ -23,7 +23,7 @@ from hbm_stan.table import FloatArray
 # the kept draws below 0.05 in absolute value, no divergent transition; E-BFMI below 0.2 is refused (Betancourt 2016).
 CHAINS, KEPT, THIN, WARMUP = 10, 1000, 10, 2000
 # One divergent transition in 100,000 costs the reference: the run is then made again with a smaller step.
-_ADAPT_DELTA, SMALLER_STEP = 0.95, 0.99
+_ADAPT_DELTA = 0.95
 MAX_RHAT, MAX_AUTOCORRELATION, MIN_EBFMI = 1.01, 0.05, 0.2
 # Where the kept draws still depend on each other, the run is made this much longer, and once more.
 _LONGER, _MOST_THIN = 2, 40

@@ -18,6 +18,7 @@ from hbm_stan.model import Family
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
 from hbm_stan.prepare import LARGEST, LIST_KINDS, SMALLEST, check_mapping
 from hbm_stan.priors import parse_prior
+from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
 from hbm_stan.resources import share
 from hbm_stan.store import FitStore
@@ -38,6 +39,8 @@ class Analysis:
     reasons: Mapping[str, str] = field(default_factory=dict)  # of the priors, for the report
     sampling: Sampling = field(default_factory=Sampling)
     compared: tuple[str, ...] = ()
+    max_refits: int = 10  # what the repair of a high Pareto k may cost, and ...
+    minutes: float = 10.0
     prediction: Mapping[str, Any] = field(default_factory=dict)
     parameterisation: str = AUTO
     choice: Choice | None = None  # how partial_pooling was settled
@@ -48,6 +51,11 @@ class Analysis:
     def store(self) -> FitStore:
         """Where the draws of this analysis are kept: ``fits/`` in its folder."""
         return FitStore(self.folder / "fits")
+
+    @property
+    def budget(self) -> Budget:
+        """What repairs of scores may cost, the minutes counted from now."""
+        return Budget(self.max_refits, self.minutes)
 
     @property
     def main_variant(self) -> str:
@@ -114,6 +122,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         reasons=_prior_texts(file, "reasons", said, family),
         sampling=_sampling(file, said),
         compared=_compared(file, said, family, variants),
+        **_budget(file, said),
         prediction=_prediction(file, said, family),
         parameterisation=_parameterisation(file, said, family),
         waived=_waived(file, checks.get("waive", [])),
@@ -147,6 +156,15 @@ def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Seq
             "compare one variant of each pooling."
         )
     return compared
+
+
+def _budget(file: Path, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What repairs may cost: the keys of [comparison] that are there."""
+    section = section_of(file, said, "comparison", SECTIONS["comparison"])
+    given = {key: section[key] for key in ("max_refits", "minutes") if key in section}
+    with within(f"{file}: [comparison]"):
+        Budget(**given)
+    return given
 
 
 def _columns(file: Path, section: Mapping[str, Any], family: Family) -> dict[str, str | tuple[str, ...]]:

@@ -14,7 +14,7 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
-from hbm_stan.scores import few_observations, plain
+from hbm_stan.scores import few_units, plain
 
 if TYPE_CHECKING:
     from hbm_stan.fit import Fit
@@ -52,9 +52,13 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
     if pooling == "partial":
         said += _spreads(main, summary, unit)
         said += [] if found.new_group is None else _new(main, found.new_group, summary, unit)
-    if found.comparison is not None:
-        warning = few_observations(found.comparison.n_observations)
-        said += [s for s in found.comparison.verdict if s != warning]
+    both = found.comparison is not None and found.group_comparison is not None
+    for comparison in (found.comparison, found.group_comparison):
+        if comparison is not None:
+            target = (
+                f"To predict {'a known group' if comparison.unit == 'observation' else 'a new group'}: " if both else ""
+            )
+            said += [target + s for s in comparison.verdict if s != few_units(comparison.n_units, comparison.unit)]
     return said
 
 
@@ -232,7 +236,7 @@ def notices(found: Findings) -> list[str]:
     table = next(iter(found.fits.values())).table
     said += [v.hint for v in table.verdicts if v.status != "pass"]
     said += lacking(found.fits)
-    if found.comparison is not None:
-        warning = few_observations(found.comparison.n_observations)
-        said += [s for s in found.comparison.verdict if s == warning]
+    for comparison in (found.comparison, found.group_comparison):
+        if comparison is not None:
+            said += [s for s in comparison.verdict if s == few_units(comparison.n_units, comparison.unit)]
     return said

@@ -16,6 +16,8 @@ from hbm_stan.parameterise import Choice, choose_parameterisation, named_paramet
 from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.files import write_json
+from hbm_stan.sensitivity.run import kept_bytes
+from hbm_stan.sensitivity.run import sensitivity as try_other_priors
 
 _VariantProgress = Callable[[str], Progress | None]
 
@@ -72,6 +74,7 @@ def report(
     engine: Engine | str = "auto",
     seed: int | None = None,
     force: bool = False,
+    sensitivity: bool = False,
     parameterisation: str | None = None,
     say: Callable[[str], None] | None = None,
     progress: _VariantProgress | None = None,
@@ -79,12 +82,14 @@ def report(
     """Write report.pdf and results.json of an analysis into its folder.
 
     Where both are there already and were made from the same data, priors, settings, engine and program code,
-    nothing is done. Raises HbmError.
+    nothing is done. ``sensitivity`` fits the analysis under other priors first. Raises HbmError.
     """
     read = (analysis if isinstance(analysis, Analysis) else read_analysis(analysis)).with_seed(seed)
     chosen = choose(engine) if isinstance(engine, str) else engine
     tell = say or (lambda _text: None)
     read = settled(read, parameterisation, tell)
+    if sensitivity:
+        try_other_priors(read, engine=chosen, say=tell, progress=progress)
     pdf, results_file = read.folder / "report.pdf", read.folder / "results.json"
     inputs = _inputs(read, chosen)
     before = None if force else _up_to_date(pdf, results_file, inputs)
@@ -105,7 +110,7 @@ def _make(
     from hbm_stan.report.results import results
 
     tell("Checking, comparing, predicting")
-    found = find(analysis, fits)
+    found = find(analysis, fits, tell)
     made = results(analysis, found)
     tell("Drawing the figures")
     figures = draw_figures(found, made)
@@ -123,10 +128,11 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
     said = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
         analysis.name, analysis.title, analysis.question, str(analysis.compared),
+        str((analysis.max_refits, analysis.minutes)),
         str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
         str(sorted(analysis.reasons.items())),
         str(sorted(analysis.dataset.columns.items())), analysis.family.source, _own_code(),
-        hashlib.sha256(certificate_bytes(analysis)).hexdigest(),
+        hashlib.sha256(certificate_bytes(analysis)).hexdigest(), hashlib.sha256(kept_bytes(analysis)).hexdigest(),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 

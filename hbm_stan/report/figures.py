@@ -63,15 +63,18 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
         for k, own in enumerate(found.own):
             if own.curves is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
-    ranked = [] if found.comparison is None or found.comparison.withheld else ranked_scores(results)
-    if len(ranked) > 1:
-        drawn["comparison"] = lambda: plots.plot_comparison(pd.DataFrame(ranked))
+    for name in ("comparison", "group_comparison"):
+        ranked = ranked_scores(results[name])
+        if len(ranked) > 1:
+            drawn[name] = partial(plots.plot_comparison, pd.DataFrame(ranked))
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}
 
 
-def ranked_scores(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The scores that may be ranked against each other, best first."""
-    return [s for s in results["comparison"]["scores"] if s["ranked"]]
+def ranked_scores(comparison: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The scores that may be ranked against each other, best first; none where the ranking is withheld."""
+    if comparison is None or comparison["withheld"]:
+        return []
+    return [s for s in comparison["scores"] if s["ranked"]]
 
 
 def shrinkage_name(k: int) -> str:

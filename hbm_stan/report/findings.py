@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hbm_stan.report import own
+from hbm_stan.report import own, sensitivity
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -14,21 +14,17 @@ from hbm_stan.report.blocks import (
     column,
     figure,
     heading,
-    math,
     number,
     prose,
     ref,
     sentence,
     table,
 )  # fmt: skip
+from hbm_stan.report.comparison import comparison
 from hbm_stan.report.digits import (
-    DASH,
-    counted,
-    fixed,
     format_count,
     format_estimate,
     format_probability,
-    significant,
 )  # fmt: skip
 from hbm_stan.report.front import SUMMARY_COLUMNS, caption_unit, meaning_of, summary_row, variant_title, with_unit
 from hbm_stan.report.shrinkage import shrinkage
@@ -136,88 +132,6 @@ def _statistic(s: dict[str, Any]) -> list[str]:
     return [s["name"], *numbers, format_probability(s["p_value"])]
 
 
-def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """Expected log predictive density of the variants, and what may be concluded from it."""
-    c = results["comparison"]
-    if not c:
-        return []
-    size = counted(c["n_observations"], "observation")
-    target = f"The variants are compared by how well they predict {c['target']}, over {size}"
-    if c["withheld"]:
-        return [heading("Comparison of the variants"), *_ranking_withheld(results, c, target)]
-    caption = [
-        "Difference in expected log predictive density of the ranked variants. Bars are one and two of the "
-        "standard errors used."
-    ]
-    where: list[Span] = [" (", ref("comparison"), ")"] if "comparison" in figures else []
-    alt = "Differences in elpd from the best variant with their standard errors; the band below 4 is shaded."
-    return [
-        heading("Comparison of the variants"),
-        prose(target, *where, "."),
-        *bullets(capital(s) for s in c["verdict"]),
-        *figure("comparison", figures, caption, alt),
-        _scores(results, c),
-        *bullets([f"{variant_title(results, s['variant'])}: {s['reading']}" for s in c["scores"] if s["reading"]]),
-        *_weight_note(c),
-    ]
-
-
-def _scores(results: dict[str, Any], c: dict[str, Any]) -> Block:
-    heads = [
-        column("Variant", width="label"), number("elpd"), number("SE"), number("Diff."), number("SE used"),
-        number([math("p_\"loo\"")]), number("Weight"), number("Largest k"), column("Route", width="label"),
-    ]  # fmt: skip
-    rows = [
-        [
-            variant_title(results, s["variant"]),
-            *(fixed(s[k], 1) for k in ("elpd", "se", "elpd_diff", "se_diff_used", "p_loo")),
-            fixed(s["weight"], 2),
-            _pareto(s),
-            s["route"],
-        ]
-        for s in c["scores"]
-    ]
-    return table(["Leave-one-out scores, best first."], heads, rows)
-
-
-def _pareto(score: dict[str, Any]) -> str:
-    """The largest k: none where the score is exact, infinite where it could not be estimated."""
-    if score["pareto_k_max"] is None:
-        return "\N{INFINITY}" if score["pareto_k_high"] else DASH
-    return fixed(score["pareto_k_max"], 2)
-
-
-def _weight_note(c: dict[str, Any]) -> list[Block]:
-    if all(s["weight"] is not None for s in c["scores"]):
-        return []
-    return [
-        prose(
-            f"{DASH}: no weight where a difference is not distinguishable or a variant is not ranked. Distinguishable "
-            "means an elpd difference of at least 4 and of two standard errors. Pareto k is good below "
-            f"{fixed(c['k_threshold'], 2)}; r_eff is 1, as in R's loo."
-        )
-    ]
-
-
-def _ranking_withheld(results: dict[str, Any], c: dict[str, Any], target: str) -> list[Block]:
-    """How reliable each score is, in the order of the model, without the scores."""
-    order = {v["name"]: i for i, v in enumerate(results["model"]["variants"])}
-    scores = sorted(c["scores"], key=lambda s: order.get(s["variant"], len(order)))
-    rows = [[variant_title(results, s["variant"]), _count(s), _pareto(s), s["route"]] for s in scores]
-    heads = [column("Variant", width="label"), number("Too high"), number("Largest k"), column("Route")]
-    reason = [s for s in c["verdict"] if "withheld" in s][:1]
-    limit = f"Pareto k above {significant(c['k_threshold'])} makes a leave-one-out score unreliable"
-    return [
-        prose(f"{target}. The ranking is withheld. {limit}."),
-        *bullets(reason),
-        table(["Pareto k of each variant."], heads, rows),
-    ]
-
-
-def _count(score: dict[str, Any]) -> str:
-    return format_count(score["pareto_k_high"])
-
-
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
-    shrinkage, population, new_group, own.section, predictive, comparison,
+    shrinkage, population, new_group, own.section, predictive, comparison, sensitivity.section,
 )  # fmt: skip

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from hbm_stan.compare import Comparison, compare
+from hbm_stan.compare import Comparison, both_targets
+from hbm_stan.densities import Unit, has_log_lik
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.fit import Fit
-from hbm_stan.leave_one_out import check_pareto_k, has_log_lik
+from hbm_stan.leave_one_out import check_pareto_k
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
 from hbm_stan.replicate import PredictiveCheck, check_priors, predictive_check, prior_check
 from hbm_stan.report.analysis import Analysis
+from hbm_stan.sensitivity.run import kept_result, quick_look
 from hbm_stan.verdicts import Verdict
 
 
@@ -25,37 +28,59 @@ class Findings:
     fits: Mapping[str, Fit]
     diagnoses: Mapping[str, Diagnosis]
     comparison: Comparison | None
+    group_comparison: Comparison | None
     new_group: NewGroup | None
     shrinkage: pd.DataFrame
     ppc: PredictiveCheck | None
     prior_check: pd.DataFrame
     own: tuple[Finding, ...]
     withheld: bool
+    sensitivity: dict[str, Any] | None
 
     @property
     def verdicts(self) -> dict[str, list[Verdict]]:
         """All verdicts on each fit: on its sampling, on its leave-one-out, and on its replicated data."""
         rows = {name: [*d.verdicts, *check_priors(self.fits[name])] for name, d in self.diagnoses.items()}
-        if self.comparison is not None:
-            for name, scored in self.comparison.pointwise.items():
-                rows[name].append(check_pareto_k(scored, self.fits[name].table.row_names))
+        for comparison in (self.comparison, self.group_comparison):
+            for name, scored in comparison.pointwise.items() if comparison else ():
+                rows[name].append(check_pareto_k(scored, comparison.labels if comparison else ()))
         if self.ppc is not None and not self.withheld:
             rows[self.ppc.variant].append(self.ppc.verdict)
         return rows
 
 
-def find(analysis: Analysis, fits: Mapping[str, Fit]) -> Findings:
+def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None] | None = None) -> Findings:
     """Check, compare and predict; nothing is compared where a check failed and was not waived."""
     diagnoses = {name: check(fit, analysis.waived) for name, fit in fits.items()}
     main = fits[analysis.main_variant]
     failed = any(d.status == "fail" for d in diagnoses.values())
     compared = {name: fits[name] for name in analysis.compared if name in fits and has_log_lik(fits[name])}
-    comparison = compare(compared, diagnoses) if len(compared) > 1 and not failed else None
+    comparisons = _comparisons(analysis, compared, diagnoses, say) if len(compared) > 1 and not failed else {}
     family = main.family
     predicts = None not in (family.new_row, family.new_group, family.simulate)
     return Findings(
-        fits, diagnoses, comparison, new_group(main, analysis.prediction) if predicts else None,
+        fits, diagnoses, comparisons.get("observation"), comparisons.get("group"),
+        new_group(main, analysis.prediction) if predicts else None,
         shrinkage_table(fits, main.variant),
         predictive_check(main) if "posterior_predictive" in main.tree else None,
-        prior_check(main), tuple(findings(main, analysis.prediction)), failed,
+        prior_check(main), tuple(findings(main, analysis.prediction)), failed, _sensitivity(analysis, fits, diagnoses),
     )  # fmt: skip
+
+
+def _sensitivity(
+    analysis: Analysis, fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis]
+) -> dict[str, Any] | None:
+    """What `hbm sensitivity` found of these fits, else what needs no refit; None without partial pooling."""
+    if analysis.family.variant(analysis.main_variant).pooling != "partial":
+        return None
+    if any(d.status == "fail" for d in diagnoses.values()):
+        return None
+    return kept_result(analysis, fits) or quick_look(analysis, fits, diagnoses).as_dict()
+
+
+def _comparisons(
+    analysis: Analysis, compared: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis], say: Any
+) -> dict[Unit, Comparison]:
+    """Both targets; a new group only where some family function can score one without a refit of every group."""
+    only: Unit | None = None if analysis.family.group_log_lik is not None else "observation"
+    return both_targets(compared, diagnoses, only, analysis.budget, analysis.store, say)

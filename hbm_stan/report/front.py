@@ -62,11 +62,9 @@ def checks(results: dict[str, Any]) -> list[Block]:
 
 def _answer(results: dict[str, Any]) -> list[str]:
     """The sentences of the answer, without those of a comparison that withholds its ranking."""
-    comparison = results["comparison"]
-    if not comparison or not comparison["withheld"]:
-        return list(results["answer"])
-    ranking = {s for s in comparison["verdict"] if "withheld" not in s}
-    return [s for s in results["answer"] if s not in ranking]
+    made = [c for name in ("comparison", "group_comparison") if (c := results.get(name)) and c["withheld"]]
+    ranking = tuple(s for c in made for s in c["verdict"] if "withheld" not in s)
+    return [s for s in results["answer"] if not s.endswith(ranking)]
 
 
 def _new_notices(results: dict[str, Any]) -> list[str]:

@@ -21,7 +21,8 @@ _KEYS = {
 }  # fmt: skip
 _REQUIRED = ("family", "data", "columns")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "sampling": tuple(f.name for f in fields(Sampling)), "comparison": ("variants",), "checks": ("waive",),
+    "sampling": tuple(f.name for f in fields(Sampling)),
+    "comparison": ("variants", "max_refits", "minutes"), "checks": ("waive",),
 }  # fmt: skip
 
 

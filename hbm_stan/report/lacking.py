@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hbm_stan.densities import has_log_lik
 from hbm_stan.fit import Fit
-from hbm_stan.leave_one_out import has_log_lik
 from hbm_stan.model import Family
 
 

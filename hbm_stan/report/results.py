@@ -74,6 +74,8 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "priors": _priors(analysis, main),
         "fits": {name: _fit(fit, found.diagnoses[name], verdicts[name]) for name, fit in found.fits.items()},
         "comparison": found.comparison.as_dict() if found.comparison else None,
+        "group_comparison": found.group_comparison.as_dict() if found.group_comparison else None,
+        "sensitivity": found.sensitivity,
         "new_group": _new_group(found.new_group, main),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hbm_stan.agreement import Agreement, compare_with_reference
 from hbm_stan.certificate import Truth
 from hbm_stan.data import Dataset
-from hbm_stan.diagnose import check, parameters
+from hbm_stan.diagnose import SMALLER_STEP, check, parameters
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import HbmError
 from hbm_stan.examples import analyses
@@ -17,7 +17,6 @@ from hbm_stan.fit import Fit, fit_of_draws, jobs_of
 from hbm_stan.model import Family
 from hbm_stan.reference import Posterior, Reference, check_precision, matches, read_reference, shipped
 from hbm_stan.reference.files import FILE
-from hbm_stan.reference.long_run import SMALLER_STEP
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.resources import share
 from hbm_stan.verdicts import Verdict

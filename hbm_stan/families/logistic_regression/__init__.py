@@ -9,11 +9,13 @@ from __future__ import annotations
 from hbm_stan.families.logistic_regression.columns import default_priors, prepare
 from hbm_stan.families.logistic_regression.density import (
     exact_loo,
+    finer_group_log_lik,
     group_log_lik,
     log_joint,
     new_group,
     pointwise,
     prior_draws,
+    prior_group_log_lik,
     simulate,
     support,
     transformed,
@@ -130,5 +132,6 @@ FAMILY = Family(
     },
     prepare=prepare, default_priors=default_priors, coords=coords, log_joint=log_joint, support=support,
     transformed=transformed, prior_draws=prior_draws, new_group=new_group, simulate=simulate, pointwise=pointwise,
-    group_log_lik=group_log_lik, new_row=new_row, raw=raw, exact_loo=exact_loo, rule=rule, findings=findings,
+    group_log_lik=group_log_lik, finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik,
+    new_row=new_row, raw=raw, exact_loo=exact_loo, rule=rule, findings=findings,
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,12 @@ from hbm_stan.table import FloatArray
 
 # Nodes in each direction of a group's integral, by its dimension; one node, in more dimensions, is Laplace's method.
 _NODES = {1: 21, 2: 9, 3: 5}
+_MOST_FINER = 7  # directions that three nodes each are taken in: 2,187 in all
+# The same where the population is the prior of no pooling, wide, which is integrated over once and not for each draw.
+_NODES_OF_PRIOR = {1: 161, 2: 61, 3: 25, 4: 13, 5: 9}
+_CLOSE = 0.05  # by how much half as many may differ: the error falls to a fourth or less with twice the nodes
+_RANK = 1e-9  # a share of the largest singular value that is rounding error
+_CHUNK = 20_000  # values at a time
 # Newton's method: its longest step in log odds, most steps, and the step at which it has arrived.
 _STEP, _STEPS, _ROUNDING = 2.0, 60, 1e-6
 
@@ -83,20 +89,41 @@ def new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant:
 
 def group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """log of the integral of a group's binomials over theta given the population, (S, J)."""
+    return _over_groups(draws, data, lambda size: _NODES.get(size, 1))
+
+
+def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
+    """The same with twice the nodes in each direction, three for Laplace's one; None without an integral.
+
+    nan in more directions than three nodes each can be taken in: the error is not known there.
+    """
+    size = factor_of(draws).shape[2]
+    if size > _MOST_FINER:
+        return np.full((len(draws["mu"]), data["J"]), np.nan)
+    return _over_groups(draws, data, lambda size: 2 * _NODES[size] if size in _NODES else 3) if size else None
+
+
+def _over_groups(draws: Draws, data: StanData, nodes: Callable[[int], int]) -> FloatArray:
+    """log p(y_group | population), (S, J), by so many nodes in each of the directions that vary."""
     x, group, y, trials = cells(data)
     mean, factor = mean_of(draws, data), factor_of(draws)
-    total = np.tile(np.bincount(data["group_idx"] - 1, weights=_log_choose(data), minlength=data["J"]), (len(mean), 1))
+    count, total = nodes(factor.shape[2]), np.tile(_log_choose_of_groups(data), (len(mean), 1))
     for j in range(data["J"]):
         own = group == j
-        total[:, j] += _log_integral(mean[:, j] @ x[own].T, x[own] @ factor, y[own], trials[own])
+        total[:, j] += _log_integral(mean[:, j] @ x[own].T, x[own] @ factor, y[own], trials[own], count)
     return total
 
 
-def _log_integral(offset: FloatArray, slope: FloatArray, y: FloatArray, trials: FloatArray) -> FloatArray:
+def _log_choose_of_groups(data: StanData) -> FloatArray:
+    found = np.bincount(np.asarray(data["group_idx"]) - 1, weights=_log_choose(data), minlength=data["J"])
+    return np.asarray(found)
+
+
+def _log_integral(offset: FloatArray, slope: FloatArray, y: FloatArray, trials: FloatArray, count: int) -> FloatArray:
     """log of the integral of the binomials at log odds offset + slope z over standard normal z, (S,).
 
-    ``offset`` has the shape (S, C) for C cells, ``slope`` (S, C, V). The nodes are placed about the maximum of the
-    integrand by its curvature there (Pinheiro & Bates 1995, section 2.4).
+    ``offset`` has the shape (S, C) for C cells, ``slope`` (S, C, V). ``count`` nodes in each direction are placed about
+    the maximum of the integrand by its curvature there (Pinheiro & Bates 1995, section 2.4).
     """
     size = slope.shape[2]
     z = np.zeros((len(offset), size))
@@ -109,19 +136,29 @@ def _log_integral(offset: FloatArray, slope: FloatArray, y: FloatArray, trials: 
             break
     root = np.linalg.cholesky(_curvature(offset, slope, z, y, trials)[0])
     spread = np.linalg.inv(root).transpose(0, 2, 1)  # spread spread' is the inverse of the curvature
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES.get(size, 1))
+    nodes, log_weights = _grid(count, size)
     terms = []
-    for index in itertools.product(range(len(nodes)), repeat=size):
-        node, weight = nodes[list(index)], weights[list(index)] / math.sqrt(2 * math.pi)
-        at = z + spread @ node
-        log_weight = np.log(weight).sum() + (node**2).sum() / 2 - (at**2).sum(axis=1) / 2
-        terms.append(log_weight + _log_binomial(offset + _along(slope, at), y, trials).sum(axis=1))
-    return np.asarray(logsumexp(terms, axis=0) - np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1))
+    pieces = min(len(nodes), math.ceil(len(nodes) * offset.size / _CHUNK))
+    for part in np.array_split(np.arange(len(nodes)), pieces):
+        at = z[:, None] + np.swapaxes(spread @ nodes[part].T, 1, 2)
+        log_weight = log_weights[part] - (at**2).sum(axis=2) / 2
+        eta = offset[:, None] + _along(slope[:, None], at)
+        terms.append(log_weight + _log_binomial(eta, y, trials).sum(axis=2))
+    found = logsumexp(np.hstack(terms), axis=1)
+    return np.asarray(found - np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1))
+
+
+def _grid(count: int, size: int) -> tuple[FloatArray, FloatArray]:
+    """Gauss-Hermite nodes in every direction (P, V), and the logarithms of weights over standard normal densities."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+    log_weights = np.log(weights) - math.log(2 * math.pi) / 2 + nodes**2 / 2
+    each = [np.array(list(itertools.product(a, repeat=size))).reshape(count**size, size) for a in (nodes, log_weights)]
+    return each[0], each[1].sum(axis=1)
 
 
 def _along(slope: FloatArray, z: FloatArray) -> Any:
-    """slope z, (S, C): a sum of products, far quicker than many products of small matrices."""
-    return sum(slope[:, :, v] * z[:, v, None] for v in range(slope.shape[2]))
+    """slope z, (..., C): a sum of products, far quicker than many products of small matrices."""
+    return sum(slope[..., v] * z[..., v, None] for v in range(slope.shape[-1]))
 
 
 def _curvature(
@@ -134,15 +171,32 @@ def _curvature(
     return curvature, np.einsum("sc,scv->sv", residual, slope) - z
 
 
+def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    """log of the integral of a group's binomials over theta at its fixed prior, (J,); None where pooled."""
+    if variant != "no_pooling":
+        return None
+    total = _log_choose_of_groups(data)
+    x, group, y, trials = cells(data)
+    for j in range(data["J"]):
+        own = group == j
+        offset = x[own] @ np.asarray(data["prior_theta_location"])
+        # Coefficients matter through the log odds of the cells alone: as many directions as the rank of these.
+        u, s, _ = np.linalg.svd(x[own] * np.asarray(data["prior_theta_scale"]), full_matrices=False)
+        slope = (u * s)[:, s > _RANK * s[0]]
+        # Wide priors and outcomes that a term separates make integrands with an edge, which Laplace's method misses.
+        count = _NODES_OF_PRIOR.get(slope.shape[1], 1)
+        given = (offset[None], slope[None], y[own], trials[own])
+        found, coarser = (_log_integral(*given, n)[0] for n in (count, math.ceil(count / 2)))
+        if count == 1 or abs(found - coarser) > _CLOSE:
+            return None
+        total[j] += found
+    return np.asarray(total)
+
+
 def exact_loo(data: StanData, variant: str) -> FloatArray | None:
     """Without pooling and with one row in each group: the prior probability of each row, an integral over its eta."""
-    if variant != "no_pooling" or data["N"] > data["J"]:
-        return None
-    x = np.asarray(data["X"])
-    sd = np.sqrt(x**2 @ np.asarray(data["prior_theta_scale"]) ** 2)
-    offset = (x @ np.asarray(data["prior_theta_location"]))[:, None]
-    y, trials = (np.asarray(data[name], dtype=float)[:, None] for name in ("y", "trials"))
-    return _log_choose(data) + _log_integral(offset, sd[:, None, None], y, trials)
+    found = prior_group_log_lik(data, variant) if data["N"] == data["J"] else None
+    return None if found is None else found[np.asarray(data["group_idx"]) - 1]
 
 
 def log_joint(params: Draws, data: StanData, variant: str) -> float:

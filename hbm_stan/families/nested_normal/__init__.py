@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.left_out import nested_rows
-from hbm_stan.families.nested_normal.exact import exact_loo
+from hbm_stan.families.nested_normal.exact import exact_loo, whole_groups
 from hbm_stan.families.nested_normal.findings import findings
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
@@ -221,9 +221,15 @@ def _loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
 
 
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    if variant != "no_pooling":
-        return None
-    return exact_loo(data, {k: (_prior(k, data), data[f"prior_{k}"][0]) for k in ("tau_unit", "sigma")}, _marginal)
+    return exact_loo(data, _own_scales(data), _marginal) if variant == "no_pooling" else None
+
+
+def _own_scales(data: StanData) -> dict[str, tuple[Prior, float]]:
+    return {k: (_prior(k, data), data[f"prior_{k}"][0]) for k in ("tau_unit", "sigma")}
+
+
+def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    return whole_groups(data, _own_scales(data), _marginal) if variant == "no_pooling" else None
 
 
 _POPULATION = ("mu", "tau", "tau_unit", "sigma")
@@ -282,8 +288,9 @@ FAMILY = Family(
     },
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
     new_group=new_group, latent=lambda rng, draws, data, _: {"theta_unit": _draw_units(rng, draws, data, 0)},
-    simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik, new_row=_new_row,
-    raw=_raw, exact_loo=_exact_loo, loo_log_lik=_loo_log_lik, findings=findings,
+    simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik,
+    prior_group_log_lik=_prior_group_log_lik, new_row=_new_row, raw=_raw, exact_loo=_exact_loo,
+    loo_log_lik=_loo_log_lik, findings=findings,
     shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
     draw_groups=lambda rng, draws, data: _given_rows(
         draws, data, draws["mu"][:, None], draws["tau"][:, None], rng.normal(size=(len(draws["mu"]), data["J"]))

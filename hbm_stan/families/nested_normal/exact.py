@@ -1,12 +1,13 @@
-"""Leave-one-out of rows without pooling: each group has two sds of its own, over which the rows are integrated."""
+"""Rows and whole groups without pooling: each group has two sds of its own, over which its rows are integrated."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import log_expit, logsumexp
 
 from hbm_stan.families.left_out import nested_rows
@@ -28,17 +29,30 @@ def exact_loo(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidenc
     integrated out: with all rows it is p(y_n | the others, sds) more than without y_n, on the log scale.
     """
     found = np.empty(data["N"])
+    for rows, own in _groups(data):
+        whole, *without = _of_group(own, priors, evidence, slice(None))
+        found[rows] = whole - np.array(without)
+    return found
+
+
+def whole_groups(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidence: Evidence) -> FloatArray:
+    """log p(rows of each group), (J,), by the same rule; see ``exact_loo``."""
+    return np.array([_of_group(own, priors, evidence, slice(1))[0] for _, own in _groups(data)])
+
+
+def _groups(data: StanData) -> Iterator[tuple[npt.NDArray[np.int64], StanData]]:
+    """The rows of each group, and the data of this group alone, its rows about the mean of theta's prior."""
     for j in range(1, data["J"] + 1):
         rows = np.flatnonzero(np.asarray(data["group_idx"]) == j)
         units, unit = np.unique(np.asarray(data["unit_idx"])[rows], return_inverse=True)
         own = {**data, "N": len(rows), "M": len(units), "J": 1, "unit_idx": unit + 1}
         own |= {"y": np.asarray(data["y"], dtype=float)[rows] - data["prior_theta"][0]}
         own |= {"unit_group": np.ones(len(units), dtype=int), "group_idx": np.ones(len(rows), dtype=int)}
-        found[rows] = _of_group(own, priors, evidence)
-    return found
+        yield rows, own
 
 
-def _of_group(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidence: Evidence) -> FloatArray:
+def _of_group(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidence: Evidence, sets: slice) -> FloatArray:
+    """log p(rows) of those ``sets`` of a group's rows: all first, then without each."""
     rough = _values(data, priors, evidence, _COARSE, _COARSE)
     near = (rough > rough.max(axis=0) - _TAIL).any(axis=1).reshape(2 * (len(_COARSE),))
     ends, many = [], (data["M"], data["N"])
@@ -48,13 +62,15 @@ def _of_group(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidenc
     sizes = [2 * math.ceil((b - a) * math.sqrt(2 * n + 1) / 2) for (a, b), n in zip(ends, many, strict=True)]
     for _ in range(_DOUBLINGS):
         axes = [np.linspace(*end, size + 1) for end, size in zip(ends, sizes, strict=True)]
-        values = _values(data, priors, evidence, *axes)
+        values = _values(data, priors, evidence, *axes)[:, sets]
         halves = values.reshape(len(axes[0]), len(axes[1]), -1)[::2, ::2].reshape(-1, values.shape[1])
-        found, coarser = (np.asarray(logsumexp(v, axis=0)) for v in (values, halves))
-        if np.max(np.abs((found - coarser) - (found - coarser)[0])) < _CLOSE:
+        log_step = sum(math.log(a[1] - a[0]) for a in axes)
+        found = np.asarray(logsumexp(values, axis=0)) + log_step
+        coarser = np.asarray(logsumexp(halves, axis=0)) + log_step + math.log(4)
+        if np.max(np.abs(found - coarser)) < _CLOSE:
             break
         sizes = [2 * size for size in sizes]
-    return np.asarray(found[0] - found[1:])
+    return found
 
 
 def _values(

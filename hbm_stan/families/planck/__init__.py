@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
 from scipy.stats import gamma, norm
 
 from hbm_stan.errors import DataError
-from hbm_stan.families.planck.curve import draw_flux, least_squares, log_mass, nodes, on_nodes, planck_curve
+from hbm_stan.families.planck.curve import draw_flux, least_squares, log_mass, planck_curve
+from hbm_stan.families.planck.evidence import finer_group_log_lik, group_log_lik, prior_group_log_lik
 from hbm_stan.families.planck.findings import findings
 from hbm_stan.families.planck.fits import index, raw, rule, shrinkage_factor
 from hbm_stan.families.planck.variants import variants
@@ -27,8 +27,6 @@ from hbm_stan.table import FloatArray
 
 # What can be recorded where rows are truncated and no columns say so; widened to hold the data.
 RANGE = (0.0, 50.0)
-# Log density below the largest at which the tails of the population are cut.
-_TAIL = 50.0
 _PRIORS = ("alpha", "beta", "sigma", "T", "sigma_group")
 _OPEN = tuple(name for name in SCALES if name != "uniform")  # for what is not bounded by its own declaration
 
@@ -168,40 +166,10 @@ def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant
     return _prior(design, "T").draw(rng, math.prod(shape)).reshape(shape)
 
 
-def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
-    """log of the integral over T of p(y_group | T, sigma) gamma(T | alpha, beta), (S, J); complete pooling has mu."""
-    group, n_groups = index(data), int(data["J"])
-    if "alpha" not in draws:
-        rows = _pointwise({**draws, "T": np.repeat(draws["mu"][:, None], n_groups, axis=1)}, data)
-        return np.stack([rows[:, group == j].sum(axis=1) for j in range(n_groups)], axis=1)
-    alpha, beta, sigma = (np.asarray(draws[name])[:, None] for name in ("alpha", "beta", "sigma"))
-    low = float(np.min(np.log(alpha / beta) - _TAIL / np.minimum(alpha, np.sqrt(alpha))))
-    high = float(np.max(np.log((alpha + 2 * _TAIL + 10 * np.sqrt(alpha)) / beta)))
-    result = np.empty((len(alpha), n_groups))
-    for j in range(n_groups):
-        u, log_weight = nodes(j, data, (low, high), float(sigma.min()))
-        prior = alpha * np.log(beta) - gammaln(alpha) + alpha * u - beta * np.exp(u)  # of log T
-        result[:, j] = logsumexp(on_nodes(j, data, u, sigma) + prior + log_weight, axis=1)
-    return result
-
-
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     """Without pooling, where each group has one row: the integral over the priors of T and sigma_group, (N,)."""
-    if not variant.startswith("no_pooling") or data["N"] != data["J"]:
-        return None
-    priors = {name: _prior(data, name) for name in ("T", "sigma_group")}
-    top = math.log(data["prior_sigma_group"][0]) + (0 if priors["sigma_group"].distribution == "uniform" else 12)
-    v = np.linspace(top - 28, top, 801)  # log sigma_group
-    outer = (
-        priors["sigma_group"].log_density(np.exp(v)) + v + np.log(np.where((v == v[0]) | (v == top), 0.5, 1) * 0.035)
-    )
-    middle = math.log(data["prior_T"][0])
-    by_group = np.empty(data["J"])
-    for j in range(data["J"]):
-        u, log_weight = nodes(j, data, (middle - 30, middle + 30), math.exp(v[0] + 8))
-        inner = on_nodes(j, data, u, np.exp(v)[:, None]) + priors["T"].log_density(np.exp(u)) + u + log_weight
-        by_group[j] = logsumexp(logsumexp(inner, axis=1) + outer)
-    return np.asarray(by_group[index(data)])
+    found = prior_group_log_lik(data, variant) if data["N"] == data["J"] else None
+    return None if found is None else found[index(data)]
 
 
 def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
@@ -263,7 +231,9 @@ FAMILY = Family(
     new_group=_new_group,
     simulate=_simulate,
     pointwise=_pointwise,
-    group_log_lik=_group_log_lik,
+    group_log_lik=lambda draws, data: group_log_lik(draws, data, _pointwise),
+    finer_group_log_lik=finer_group_log_lik,
+    prior_group_log_lik=prior_group_log_lik,
     new_row=_new_row,
     raw=raw,
     shrinkage_factor=shrinkage_factor,

@@ -13,9 +13,10 @@ from hbm_stan.model import StanData
 from hbm_stan.table import FloatArray
 
 # Step of the integral over log T, in units of asinh.
-_STEP = 0.03
+STEP = 0.03
 # Values of the normal distribution function that are computed one by one.
 _MOST = 20_000_000
+_POINTS = 32  # of the polynomial that stands for the others
 
 
 def planck_curve(nu: FloatArray, temperature: FloatArray) -> FloatArray:
@@ -79,7 +80,9 @@ def draw_flux(rng: np.random.Generator, f: FloatArray, sigma: FloatArray, data: 
     return np.asarray(f + np.where(mirrored, -1, 1) * sigma * np.clip(z, a, b))
 
 
-def nodes(j: int, data: StanData, ends: tuple[float, float], sigma: float) -> tuple[FloatArray, FloatArray]:
+def nodes(
+    j: int, data: StanData, ends: tuple[float, float], sigma: float, step: float = STEP
+) -> tuple[FloatArray, FloatArray]:
     """Nodes in log T and their log weights: the trapezoid rule in t, log T = centre + width sinh(t).
 
     Dense where the group's likelihood may be narrowest, for the smallest sigma, and reaching from end to end.
@@ -92,8 +95,8 @@ def nodes(j: int, data: StanData, ends: tuple[float, float], sigma: float) -> tu
         curve = planck_curve(np.asarray(data["nu"])[np.asarray(data["group_idx"]) == j + 1][:, None], np.exp(grid))
         centre = float(grid[(curve > sigma).any(axis=0).argmax()])
     reach = np.arcsinh((np.array([min(ends[0], centre - 1), max(ends[1], centre + 1)]) - centre) / width)
-    t = np.arange(reach[0], reach[1] + _STEP, _STEP)
-    return centre + width * np.sinh(t), np.log(_STEP * width * np.cosh(t))
+    t = np.arange(reach[0], reach[1] + step, step)
+    return centre + width * np.sinh(t), np.log(step * width * np.cosh(t))
 
 
 def on_nodes(j: int, data: StanData, u: FloatArray, sigma: FloatArray) -> FloatArray:
@@ -109,9 +112,9 @@ def on_nodes(j: int, data: StanData, u: FloatArray, sigma: FloatArray) -> FloatA
     if not data["truncated"]:
         return np.asarray(likelihood)
     points = np.log(sigma[:, 0])
-    if f.size * len(points) > _MOST:
+    if f.size * len(points) > _MOST and len(points) > _POINTS:
         ends = points.min() - 0.01, points.max() + 0.01
-        points = np.mean(ends) + np.ptp(ends) / 2 * np.cos(math.pi * (np.arange(32) + 0.5) / 32)
+        points = np.mean(ends) + np.ptp(ends) / 2 * np.cos(math.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
     mass = np.array([log_mass(f, np.exp(p), part).sum(axis=1) * np.exp(2 * p) for p in points])
     if len(points) < len(sigma):
         mass = BarycentricInterpolator(points, mass)(np.log(sigma[:, 0]))

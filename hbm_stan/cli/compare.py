@@ -1,0 +1,129 @@
+"""The command ``hbm compare``: both targets side by side, each with its own words."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
+from hbm_stan.cli.run import (
+    EngineOption,
+    JsonOption,
+    ParameterisationOption,
+    QuietOption,
+    Run,
+    SeedOption,
+    guarded,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from hbm_stan.compare import Comparison
+
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="observation (a new row of a known group: LOO) or group (a new group: leave-one-group-out); else both."
+    ),
+]
+RefitsOption = Annotated[
+    int | None,
+    typer.Option("--max-refits", help="Exact refits for each variant and target; 0 repairs no Pareto k.", min=0),
+]
+MinutesOption = Annotated[float | None, typer.Option("--minutes", help="What repairs may take in all.", min=0)]
+
+
+def compare(
+    analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
+    seed: SeedOption = None, parameterisation: ParameterisationOption = None, target: TargetOption = None,
+    max_refits: RefitsOption = None, minutes: MinutesOption = None,
+) -> None:  # fmt: skip
+    """Compare the variants by leaving each row, and each group, out; a high Pareto k is repaired.
+
+    Exit code 1 where a failed check or a Pareto k that could not be repaired withholds it.
+    """
+    run = Run(engine, json, quiet, seed)
+    with guarded(run):
+        from hbm_stan.compare import both_targets, unit_of
+        from hbm_stan.diagnose import check as check_fit
+        from hbm_stan.errors import ComparisonError, DiagnosticError
+        from hbm_stan.repair import Budget
+
+        only = None if target is None else unit_of(target)
+        read = read_settled(run, analysis, parameterisation)
+        if len(read.compared) < 2:
+            raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
+        fits = fits_of(run, read, read.compared)
+        diagnoses = {name: check_fit(f, read.waived) for name, f in fits.items()}
+        # After sampling, which the minutes do not count.
+        budget = Budget(
+            read.max_refits if max_refits is None else max_refits, read.minutes if minutes is None else minutes
+        )
+        try:
+            with run.steps() as tick:
+                made = both_targets(fits, diagnoses, only, budget, read.store, tick)
+        except DiagnosticError as error:
+            run.write_json({"withheld": True, "verdict": [str(error)], "scores": []})
+            raise
+        for comparison in made.values():
+            show_comparison(run, comparison)
+        run.write_json({unit: comparison.as_dict() for unit, comparison in made.items()})
+        if any(comparison.withheld for comparison in made.values()):
+            raise typer.Exit(1)
+
+
+_NUMBERS = ("elpd", "SE", "MCSE", "diff", "SE diff", "p_loo", "weight", "k high", "repaired")
+
+
+def show_comparison(run: Run, comparison: Comparison) -> None:
+    """The scores, best first, the routes of repaired units, and the verdict in words."""
+    from hbm_stan.cli.show import plain_table
+
+    table = plain_table("variant", *_NUMBERS, right=_NUMBERS)
+    for s in comparison.scores:
+        gap = ("–", "–") if comparison.withheld else (_fixed(s.elpd_diff), _fixed(s.se_diff_used))
+        numbers = (_fixed(s.elpd), _fixed(s.se), _fixed(s.mcse, 2), *gap, _fixed(s.p_loo), _fixed(s.weight, 2))
+        table.add_row(s.variant, *numbers, str(s.pareto_k_high), str(s.repaired))
+    of = f"{comparison.n_units:,} {comparison.unit}s"
+    run.show(Text(f"Target: {comparison.target}; {of}.", style="bold"))
+    run.show(Text(f"Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."), table)
+    run.show(*(Text(f"{s.variant}: {s.route}.") for s in comparison.scores if s.route != "PSIS"))
+    if comparison.repairs:
+        run.show(_repairs(comparison.repairs))
+    run.show(*(Text(f"{s.variant}: {words}") for s in comparison.scores for words in _unrepaired(comparison, s)))
+    run.show(*(Text(f"{s.variant}: {s.reading}") for s in comparison.scores if s.reading))
+    run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]))
+    if any(s.weight is None for s in comparison.scores):
+        run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))
+    run.show(Text(""))
+
+
+def _fixed(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None or isnan(value) else f"{value:.{digits}f}"
+
+
+def _repairs(rows: list[dict[str, Any]]) -> Any:
+    numbers = ("k", "k after", "elpd before", "elpd")
+    from hbm_stan.cli.show import plain_table
+
+    table = plain_table("repaired", *numbers, "route", right=numbers)
+    for row in rows:
+        values = (row["pareto_k"], row["pareto_k_after"], row["elpd_before"], row["elpd"])
+        name = Text(f"{row['variant']}, {row['label']}")
+        table.add_row(name, *(_fixed(v, 2) for v in values), row["route"])
+    return table
+
+
+def _unrepaired(comparison: Comparison, score: Any) -> list[str]:
+    """Units that are left, each reason once."""
+    reasons = comparison.pointwise[score.variant].reasons
+    by_reason: dict[str, list[str]] = {}
+    for i, words in reasons.items():
+        by_reason.setdefault(words, []).append(comparison.labels[i])
+    return [f"not repaired: {_some(labels)}: {words}." for words, labels in by_reason.items()]
+
+
+def _some(labels: list[str]) -> str:
+    return ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")

@@ -1,0 +1,98 @@
+"""Whether fits can be compared at all, and what must be said beside their comparison."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit
+from hbm_stan.errors import ComparisonError
+from hbm_stan.fit import Fit
+from hbm_stan.leave_one_out import QUADRATURE_MATTERS, LeftOut
+from hbm_stan.scores import plain
+
+# Names of columns that order rows in time: leaving one row out then lets the future predict the past.
+_TIME = re.compile(r"(^|_)(time|date|day|days|week|month|year|hour|wave|visit|session)s?($|_)", re.IGNORECASE)
+
+
+def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], unit: Unit) -> list[str]:
+    """What must be said beside the verdict."""
+    said = []
+    for name, fit in fits.items():
+        own, groups = found[name], len(fit.table.labels)
+        if own is None:
+            said.append(
+                f"{plain(name).capitalize()} has no score for a new group: it says nothing of one but its prior, "
+                "and the family gives no prior_group_log_lik, or cannot compute it well under these priors."
+            )
+        elif own.route == GROUP_NEEDS_REFITS:
+            said.append(
+                f"{plain(name).capitalize()}: a group can only be left out by fitting again without it, for the family "
+                f"gives no group_log_lik: {groups} fits of about {fit.seconds:.1f} s. Ask for them with --max-refits "
+                f"{groups}."
+            )
+        if own is not None and own.quadrature is not None and own.rough:
+            known = f"twice the nodes of the integrals over groups move elpd by {own.quadrature:.2f}"
+            words = "the error of the integrals over groups is not known" if math.isnan(own.quadrature) else known
+            said.append(f"{plain(name).capitalize()}: {words}; above {QUADRATURE_MATTERS} it would matter.")
+    draws = sorted({fit.n_draws for fit in fits.values()})
+    if len(draws) > 1:
+        said.append(
+            f"The fits have different numbers of draws ({', '.join(f'{d:,}' for d in draws)}): the limit of Pareto k "
+            "is that of each fit."
+        )
+    first = next(iter(fits.values()))
+    timed = [c for c in _predictor_columns(first) if _TIME.search(c)]
+    if unit == "observation" and timed and not first.table.one_row_per_group:
+        said.append(
+            f"Rows seem to be ordered in time ({timed[0]}): leaving one row out lets later rows predict earlier ones. "
+            "For a forecast, leave out the last rows instead."
+        )
+    return said
+
+
+def _predictor_columns(fit: Fit) -> list[str]:
+    dataset = fit.table.dataset
+    return [c for role in fit.table.predictors for c in dataset.listed(role)]
+
+
+def refuse_different_data(fits: Sequence[Fit]) -> None:
+    """Raise ComparisonError for fits of different groups, row order, outcomes or values."""
+    first = fits[0]
+    for other in fits[1:]:
+        difference = _groups_differ(first, other) or _outcomes_differ(first, other) or _values_differ(first, other)
+        if difference:
+            raise ComparisonError(f"{first.variant} and {other.variant} were fitted to different {difference}")
+
+
+def _groups_differ(a: Fit, b: Fit) -> str:
+    if [a.table.labels[g] for g in a.table.group] == [b.table.labels[g] for g in b.table.group]:
+        return ""
+    if sorted(a.table.labels) == sorted(b.table.labels):
+        return "row order: the same groups stand in another order. Fit both to the same table."
+    return f"data: {len(a.table.labels)} and {len(b.table.labels)} groups, not the same ones."
+
+
+def _outcomes_differ(a: Fit, b: Fit) -> str:
+    columns = tuple(f.table.dataset.column(f.family.outcome(f.table)) for f in (a, b))
+    if columns[0] == columns[1] or np.array_equal(a.y, b.y):
+        return ""
+    return (
+        f"outcome scales: the outcome is {columns[0]!r} in one and {columns[1]!r} in the other. "
+        "If one is a transform of the other, add its log Jacobian, or refit."
+    )
+
+
+def _values_differ(a: Fit, b: Fit) -> str:
+    for role, values in a.table.values.items():
+        i = next(iter(np.flatnonzero(values != b.table.values[role])), None)
+        if i is not None:
+            label = a.table.labels[int(a.table.group[i])]
+            return (
+                f"data: the {role.replace('_', ' ')} of group {label!r} is {values[i]:g} in one "
+                f"and {b.table.values[role][i]:g} in the other."
+            )
+    return ""

@@ -1,0 +1,108 @@
+"""What is scored when a unit is left out: its log density given the parameters, by the best form that a family has.
+
+One function serves PSIS, which evaluates it at the draws of the whole fit, and refits, whose draws have not seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hbm_stan.errors import ComparisonError
+from hbm_stan.fit import Fit
+from hbm_stan.model import Draws, StanData, posterior_draws
+from hbm_stan.table import FloatArray
+
+Unit = Literal["observation", "group"]
+INTEGRATED = "group effects integrated out"
+GROUP_NEEDS_REFITS = "needs refits: the family gives no group_log_lik"
+
+
+@dataclass(frozen=True)
+class Density:
+    """``of(draws, data)`` is the log density of each unit, (S, U); None where only the program gives it.
+
+    ``own`` says that it takes the parameters of the unit's own group, so that draws must have them.
+    """
+
+    of: Callable[[Draws, StanData], FloatArray] | None
+    route: str
+    own: bool
+
+
+def density_of(fit: Fit, unit: Unit) -> Density:
+    """The density of an observation given the others of its group, or of the rows of a group together."""
+    family, partial = fit.family, fit.pooling == "partial"
+    if unit == "group":
+        found = family.group_log_lik
+        route = f"PSIS, {INTEGRATED}" if partial else "PSIS"
+        # Complete pooling has no group effects: the rows of a group are independent given what all share.
+        return Density(_summed(fit) if found is None and not partial else found, route, False)
+    if partial and fit.table.one_row_per_group and family.group_log_lik is not None:
+        log_lik, group = family.group_log_lik, fit.table.group
+        # One row a group, in any order: to the order of the rows.
+        return Density(lambda draws, data: log_lik(draws, data)[:, group], f"PSIS, {INTEGRATED}", False)
+    if fit.pooling != "complete" and family.loo_log_lik is not None:
+        rows, variant = family.loo_log_lik, fit.variant
+        return Density(lambda draws, data: rows(draws, data, variant), f"PSIS, {INTEGRATED}", False)
+    return Density(family.pointwise, "PSIS", True)
+
+
+def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:
+    pointwise, group, groups = fit.family.pointwise, fit.table.group, len(fit.table.labels)
+    if pointwise is None:
+        return None
+
+    def of(draws: Draws, data: StanData) -> FloatArray:
+        rows = pointwise(draws, data)
+        return np.stack([rows[:, group == j].sum(axis=1) for j in range(groups)], axis=1)
+
+    return of
+
+
+def has_log_lik(fit: Fit) -> bool:
+    """Whether the program gave the log density of each row; a user's own may not."""
+    return "log_likelihood" in fit.tree.children
+
+
+def log_lik_of(fit: Fit) -> FloatArray:
+    """The log density of each row given its own parameters as the program has it, shape (draw, observation).
+
+    Raises ComparisonError where there is none, or a value is not finite.
+    """
+    if not has_log_lik(fit):
+        raise ComparisonError(
+            f"{fit.variant}: {fit.family.name} gives no {fit.family.log_lik}: it cannot be compared. Give the log "
+            "density of each row in generated quantities, or say in the family what the program calls it."
+        )
+    values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
+    refuse_not_finite(fit, values, "observation")
+    return values
+
+
+def refuse_not_finite(fit: Fit, log_density: FloatArray, unit: Unit) -> None:
+    """Raise ComparisonError that names the first unit and draw whose log density is not finite."""
+    if np.isfinite(log_density.sum()):  # a sum of finite numbers may only overflow: then each is looked at
+        return
+    bad = np.argwhere(~np.isfinite(log_density))
+    if not bad.size:
+        return
+    draw, i = (int(x) for x in bad[0])
+    label, name = unit_labels(fit, unit)[i], "log_lik" if unit == "observation" else "group_log_lik"
+    raise ComparisonError(
+        f"{fit.variant}: {name} of {label!r} is {log_density[draw, i]} in draw {draw + 1}. "
+        f"A finite log density for every draw and {unit} is needed."
+    )
+
+
+def unit_labels(fit: Fit, unit: Unit) -> list[str]:
+    """What messages and tables call each unit."""
+    return fit.table.row_names if unit == "observation" else list(fit.table.labels)
+
+
+def rows_of(fit: Fit, unit: Unit, index: int) -> list[int]:
+    """The rows that a unit consists of, counted from 0."""
+    return [index] if unit == "observation" else [int(i) for i in np.flatnonzero(fit.table.group == index)]

@@ -1,0 +1,94 @@
+"""Ten-fold cross-validation, folds stratified by group: for more bad scores than refits are allowed.
+
+Every fold holds a tenth of each group's rows, so that it mimics leaving one row out (Vehtari, rats case study).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+from hbm_stan.errors import ComparisonError
+from hbm_stan.fit import Fit
+from hbm_stan.leave_one_out import LeftOut, mean_error
+from hbm_stan.repair.bridge import tail_of
+from hbm_stan.repair.budget import Budget
+from hbm_stan.repair.jobs import Say, job_without
+from hbm_stan.repair.refits import held_out, note_of, refit_without, refuse_failed
+from hbm_stan.store import FitStore
+
+FOLDS = 10
+ROUTE = f"{FOLDS}-fold, stratified by group"
+
+
+def folds_of(fit: Fit) -> npt.NDArray[np.int64]:
+    """The fold of each row, 0 to 9: the same for all variants of the same data."""
+    rng = np.random.default_rng(20261121)
+    shuffled = rng.permutation(len(fit.table.group))
+    in_order = shuffled[np.argsort(fit.table.group[shuffled], kind="stable")]
+    found = np.empty(len(in_order), dtype=np.int64)
+    found[in_order] = np.arange(len(in_order)) % FOLDS
+    return found
+
+
+def by_folds(
+    fits: Mapping[str, Fit], found: Mapping[str, LeftOut], budget: Budget, store: FitStore, say: Say
+) -> dict[str, LeftOut]:
+    """The scores of all variants by the same ten folds, in place of scores that cannot be repaired one by one.
+
+    Raises ComparisonError where a variant cannot be scored so, or where it would take longer than the budget allows.
+    """
+    seconds = FOLDS * sum(fit.seconds for fit in fits.values())
+    if seconds > budget.seconds_left:
+        raise ComparisonError(f"ten folds would take some {seconds / 60:.0f} minutes, more than are left (--minutes)")
+    for fit in fits.values():
+        if fit.table.units is not None:
+            raise ComparisonError("ten folds: rows of units are scored one by one only")
+    return {name: _scored(fit, found[name], budget, store, say) for name, fit in fits.items()}
+
+
+def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say) -> LeftOut:
+    """The scores of all rows; a density whose right tail is too heavy for its mean stays marked by its Pareto k."""
+    fold, elpd_i, pareto_k, mcse = folds_of(fit), *np.empty((2, len(fit.table.group))), 0.0
+    for k in range(FOLDS):
+        rows = np.flatnonzero(fold == k)
+        if not len(rows):
+            continue
+        if budget.spent:
+            raise ComparisonError(f"ten folds: {budget.minutes:g} minutes are over (--minutes)")
+        made = _fold(fit, rows, k, store, say)
+        elpd_i[rows], pareto_k[rows], mcse = made.elpd, made.pareto_k, math.hypot(mcse, made.mcse)
+    return replace(
+        found, elpd_i=elpd_i, pareto_k=pareto_k, route=ROUTE, mcse=mcse, repairs={}, reasons={}, quadrature=None
+    )
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """The scores of a fold's rows and their Pareto k, (rows,) each, and the error of their sum: they share draws."""
+
+    elpd: list[float]
+    pareto_k: list[float]
+    mcse: float
+
+
+def _fold(fit: Fit, rows: npt.NDArray[np.int64], k: int, store: FitStore, say: Say) -> _Fold:
+    """The scores of the rows of one fold, from a note where one is kept."""
+    key = job_without(fit, rows).key
+    name = f"{fit.variant}-without-{key[:16]}"
+    if (kept := note_of(store, name, key)) is not None:
+        return _Fold(kept["elpd"], kept["pareto_k"], kept["mcse"])
+    say(f"{fit.variant}: fold {k + 1} of {FOLDS}")
+    made = refit_without(fit, rows)
+    refuse_failed(made)
+    density = held_out(fit, made, "observation", [int(i) for i in rows], apart=True)
+    elpd = logsumexp(density, axis=0) - math.log(len(density))
+    error = mean_error(np.exp(density - elpd).sum(axis=1), fit.sampling.chains)
+    found = _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)
+    store.write_note(name, {"key": key, "left out": f"fold {k + 1}", **asdict(found)})
+    return found

@@ -1,0 +1,35 @@
+"""The job of a fit made again: without some rows, or with more draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy.typing as npt
+
+from hbm_stan.engines import Sampling, choose
+from hbm_stan.fit import Fit, Job, run_job
+from hbm_stan.program import check_data
+from hbm_stan.store import FitStore
+
+Say = Callable[[str], None]
+
+
+def job_without(fit: Fit, rows: npt.ArrayLike, sampling: Sampling | None = None) -> Job:
+    """The job that made a fit, without some rows of its table (counted from 0): the same priors, settings and engine.
+
+    Raises DataError where the rows that are left cannot be fitted, and ModelError for an engine that is not ours.
+    """
+    table, family = fit.table.without(rows), fit.family
+    program, data = family.program(fit.variant), family.stan_data(table, fit.priors, fit.variant, generate=False)
+    check_data(program, data)
+    return Job(family, fit.variant, table, fit.priors, sampling or fit.sampling, choose(fit.engine), program, data)
+
+
+def with_more_draws(fit: Fit, draws: int, store: FitStore, say: Say) -> Fit:
+    """The same fit with that many draws in all chains together, at least; kept like any other."""
+    sampling = replace(fit.sampling, draws=math.ceil(draws / fit.sampling.chains))
+    program = fit.family.program(fit.variant)
+    job = Job(fit.family, fit.variant, fit.table, fit.priors, sampling, choose(fit.engine), program, fit.data)
+    return run_job(job, store, say)

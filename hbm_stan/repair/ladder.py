@@ -1,0 +1,171 @@
+"""The ladder for high Pareto k: more draws where they can help, moment matching, exact refits; then it stops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, unit_labels
+from hbm_stan.errors import HbmError
+from hbm_stan.fit import Fit
+from hbm_stan.leave_one_out import MORE_DRAWS_HELP, LeftOut, Repair, logo, loo
+from hbm_stan.repair.bridge import Exact
+from hbm_stan.repair.budget import Budget
+from hbm_stan.repair.jobs import Say, with_more_draws
+from hbm_stan.repair.moments import Unconstrained, moment_matched
+from hbm_stan.repair.refits import exact_score
+from hbm_stan.store import FitStore
+from hbm_stan.table import FloatArray
+
+# So many draws make any Pareto k below 0.7 good (Vehtari et al. 2024).
+ENOUGH_DRAWS = 2200
+MATCHING = "moment matching"
+# Ours. Weights whose tail has the shape k have moments below the order 1 / k: with a third one, a Monte Carlo error
+# made of them can be believed. Above that moment matching may miss a tail that only the posterior without the unit has,
+# like that of tau near 0 without an outlier.
+SURE = 1 / 3
+_ENGINES = ("cmdstan", "stanli")
+
+
+@dataclass
+class Ladder:
+    """One fit and what it may cost to repair its scores; ``store`` keeps the results of refits."""
+
+    fit: Fit
+    budget: Budget
+    store: FitStore
+    say: Say
+    routes: dict[int, Repair] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
+    unsure: dict[int, Repair] = field(default_factory=dict)
+
+    def climb(self, found: LeftOut) -> LeftOut:
+        """The score with every unit repaired that the budget allows."""
+        if not found.high.any() or found.prior or self.budget.max_refits == 0 or self.fit.engine not in _ENGINES:
+            return found
+        before, found = found, self._more_draws(found)
+        self._take_priors(found)
+        self._match_moments(found)
+        self._refit(found)
+        # A k of moment matching that is good but not sure: better than none.
+        self.routes = self.unsure | self.routes
+        return self._repaired(before, found)
+
+    def _more_draws(self, found: LeftOut) -> LeftOut:
+        """Only a k between the threshold and 0.7 is helped by draws, and only up to 2,200 of them."""
+        k = found.pareto_k
+        if k is None or self.fit.n_draws >= ENOUGH_DRAWS or not (k[found.high] < MORE_DRAWS_HELP).any():
+            return found
+        self.say(f"{self.fit.variant}: sampling again with {ENOUGH_DRAWS:,} draws, for Pareto k")
+        try:
+            self.fit = with_more_draws(self.fit, ENOUGH_DRAWS, self.store, self.say)
+        except HbmError as error:
+            self.reasons |= dict.fromkeys(self._high(found), f"more draws: {error}")
+            return found
+        again = loo(self.fit) if found.unit == "observation" else logo(self.fit)
+        assert again is not None
+        assert again.pareto_k is not None
+        for i in self._high(found):
+            if not again.high[i]:
+                new = float(again.pareto_k[i])
+                self.routes[i] = Repair(
+                    "more draws", float(k[i]), new, found.elpd_i[i], again.elpd_i[i], 0.0
+                )  # its error is in that of the sum
+        return again
+
+    def _take_priors(self, found: LeftOut) -> None:
+        """Without pooling, what is the only row of its group leaves a prior behind, whose density needs no refit."""
+        alone = np.bincount(self.fit.table.group)[self.fit.table.group] == 1
+        density = self.fit.family.prior_group_log_lik
+        if self.fit.pooling != "no" or density is None or found.unit == "group":
+            return
+        priors = density(self.fit.data, self.fit.variant) if alone[self._high(found)].any() else None
+        if priors is None:
+            return
+        for i in self._high(found):
+            if alone[i]:
+                value = float(priors[self.fit.table.group[i]])
+                self._try(found, i, "exact: its prior alone", lambda value=value: Exact(value, 0.0, 0.0))  # type: ignore[misc]
+
+    def _match_moments(self, found: LeftOut) -> None:
+        left, columns = self._high(found), self._columns(found.unit)
+        if not left or not columns:
+            return
+        try:
+            whole = Unconstrained(self.fit)
+            for i in left:
+                if self.budget.spent:
+                    return
+                self.say(f"{self.fit.variant}: moment matching for {unit_labels(self.fit, found.unit)[i]}")
+                candidates = [c[:, i] for c in columns]
+                self._try(found, i, MATCHING, lambda i=i, c=candidates: moment_matched(  # type: ignore[misc]
+                    whole, rows_of(self.fit, found.unit, i), c, found.k_threshold
+                ))  # fmt: skip
+        except HbmError as error:
+            self.reasons |= dict.fromkeys(left, str(error))
+
+    def _refit(self, found: LeftOut) -> None:
+        left, most = self._high(found), self.budget.max_refits
+        if len(left) > most:
+            left = [i for i in left if i not in self.unsure]
+        if len(left) > most:
+            words = f"{len(left)} are left, more than the {most} refit{'s' * (most > 1)} allowed (--max-refits)"
+            self.reasons |= dict.fromkeys(left, words)
+            return
+        for i in left:
+            if self.budget.spent:
+                over = f"{self.budget.minutes:g} minutes are over (--minutes)"
+                self.reasons |= dict.fromkeys(self._high(found), over)
+                return
+            self._try(
+                found,
+                i,
+                "refit",
+                lambda i=i: exact_score(self.fit, found.unit, i, self.store, self.say),  # type: ignore[misc]
+            )
+
+    def _try(self, found: LeftOut, i: int, route: str, score: Callable[[], Exact]) -> None:
+        try:
+            exact = score()
+        except HbmError as error:
+            self.reasons[i] = str(error)
+            return
+        if not exact.pareto_k < found.k_threshold:
+            self.reasons[i] = f"{route}: a few draws carry its score too (Pareto k {exact.pareto_k:.2f})"
+            return
+        assert found.pareto_k is not None
+        unsure = route == MATCHING and not exact.pareto_k < SURE
+        (self.unsure if unsure else self.routes)[i] = Repair(
+            route, float(found.pareto_k[i]), exact.pareto_k, float(found.elpd_i[i]), exact.elpd, exact.mcse
+        )
+
+    def _high(self, found: LeftOut) -> list[int]:
+        return [int(i) for i in np.flatnonzero(found.high) if i not in self.routes]
+
+    def _columns(self, unit: Unit) -> list[FloatArray]:
+        """Log densities of the units at the draws, each in the forms that the program may hold."""
+        density = density_of(self.fit, unit)
+        known = [] if density.of is None else [density.of(self.fit.draws(), self.fit.data)]
+        return known if unit == "group" else [*known, log_lik_of(self.fit)]
+
+    def _repaired(self, before: LeftOut, found: LeftOut) -> LeftOut:
+        elpd_i = found.elpd_i.copy()
+        for i, repair in self.routes.items():
+            elpd_i[i] = repair.elpd
+        routes = {
+            i: replace(r, pareto_k=float(before.pareto_k[i]), elpd_before=float(before.elpd_i[i]))
+            for i, r in sorted(self.routes.items())
+            if before.pareto_k is not None
+        }
+        reasons = {i: words for i, words in self.reasons.items() if i not in routes}
+        made = replace(found, elpd_i=elpd_i, repairs=routes, reasons=reasons)
+        mcse = math.sqrt(found.mcse**2 + sum(r.mcse**2 for r in routes.values()))
+        return replace(made, mcse=math.nan if made.high.any() else mcse)
+
+
+def repaired(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say) -> LeftOut:
+    """The score of a fit with every high Pareto k repaired that the budget allows; what is left says why."""
+    return Ladder(fit, budget, store, say).climb(found)

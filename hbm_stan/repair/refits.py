@@ -1,0 +1,155 @@
+"""Fits without some rows, and the density of what was left out: exact, kept as small notes beside the fits."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, unit_labels
+from hbm_stan.diagnose import SMALLER_STEP, check
+from hbm_stan.errors import ComparisonError
+from hbm_stan.fit import Fit, Job, fit_of_draws
+from hbm_stan.repair.bridge import Exact, bridged, score_of
+from hbm_stan.repair.jobs import Say, job_without
+from hbm_stan.store import FitStore
+from hbm_stan.table import FloatArray
+
+# Half of the error that a repaired score may have (0.1, ours): beyond it a refit is made again with more draws.
+_PRECISE, _MORE = 0.05, 4
+
+
+def refit_without(fit: Fit, rows: npt.ArrayLike) -> Fit:
+    """The same variant with the same priors, settings and engine, fitted without some rows (counted from 0).
+
+    A fit with a divergence is made again with a smaller step. Raises DataError where the other rows cannot be fitted.
+    """
+    return _sampled(job_without(fit, rows))
+
+
+def _sampled(job: Job) -> Fit:
+    settings = job.sampling
+    while True:
+        made = fit_of_draws(job, job.engine.sample(job.program, job.data, settings), settings)
+        failed = [v.name for v in check(made).verdicts if v.status == "fail"]
+        if failed != ["divergences"] or settings.adapt_delta >= SMALLER_STEP:
+            return made
+        settings = replace(settings, adapt_delta=SMALLER_STEP)
+
+
+def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say) -> Exact:
+    """The score of one unit by a fit without it, bridged with the whole fit; a result that is kept is used again.
+
+    Raises ComparisonError where the fit failed its checks or the family cannot score what it has not seen.
+    """
+    job = job_without(fit, rows_of(fit, unit, index))
+    density = density_of(fit, unit)
+    route = density.route if density.of is not None else "new groups drawn"
+    key = hashlib.sha256(f"{fit.key} {job.key} {unit} {index} {route}".encode()).hexdigest()
+    name = f"{fit.variant}-without-{key[:16]}"
+    if (kept := note_of(store, name, key)) is not None:
+        return Exact(kept["elpd"], kept["mcse"], kept["pareto_k"])
+    say(f"{fit.variant}: fitting without {unit_labels(fit, unit)[index]}")
+    found = _bridged(fit, job, unit, index)
+    if found.mcse > _PRECISE:
+        more = replace(job.sampling, draws=_MORE * job.sampling.draws)
+        found = _bridged(fit, replace(job, sampling=more), unit, index)
+    store.write_note(name, {"key": key, "left out": unit_labels(fit, unit)[index], **asdict(found)})
+    return found
+
+
+def _bridged(fit: Fit, job: Job, unit: Unit, index: int) -> Exact:
+    made = _sampled(job)
+    refuse_failed(made)
+    unseen, seen = held_out(fit, made, unit, [index])[:, 0], _seen(fit, made, unit, index)
+    chains = fit.sampling.chains
+    return score_of(unseen, chains) if seen is None else bridged(unseen, seen, chains)
+
+
+def note_of(store: FitStore, name: str, key: str) -> dict[str, Any] | None:
+    """The note of that name if it is whole and of this key."""
+    kept = store.read_note(name)
+    return kept if isinstance(kept, dict) and kept.get("key") == key else None
+
+
+def refuse_failed(made: Fit) -> None:
+    """Raise ComparisonError where a refit did not pass its checks."""
+    failed = [v.name for v in check(made).verdicts if v.status == "fail"]
+    if failed:
+        raise ComparisonError(f"a refit failed its checks ({', '.join(failed)})")
+
+
+def _seen(fit: Fit, refit: Fit, unit: Unit, index: int) -> FloatArray | None:
+    """The density of the same unit at the draws that have seen it, (S,); None where it takes what the refit lacks."""
+    density = density_of(fit, unit)
+    if density.of is not None and not density.own:
+        return density.of(fit.draws(), fit.data)[:, index]
+    if unit == "group" or fit.table.labels[fit.table.group[index]] not in refit.table.labels:
+        return None
+    return log_lik_of(fit)[:, index]
+
+
+def held_out(fit: Fit, refit: Fit, unit: Unit, indices: Sequence[int], *, apart: bool = False) -> FloatArray:
+    """The log density of units that a refit has not seen, (S, units).
+
+    ``apart`` asks for rows given the parameters alone: where other rows of the group are left out too, a density that
+    takes them as known would know too much.
+    """
+    density, draws = density_of(fit, unit), refit.draws()
+    if unit == "group":
+        return (density.of(draws, fit.data) if density.of is not None else _new_groups(fit, draws))[:, list(indices)]
+    there = np.isin(np.asarray(fit.table.labels)[fit.table.group[list(indices)]], refit.table.labels)
+    if there.all() and not density.own and not apart:
+        assert density.of is not None
+        return density.of(draws, fit.data)[:, list(indices)]
+    found = np.empty((refit.n_draws, len(indices)))
+    rows = np.asarray(indices)
+    if there.any():
+        pointwise = fit.family.need("pointwise", "a score of a row that was left out")
+        found[:, there] = pointwise(expanded(fit, refit), fit.data)[:, rows[there]]
+    if not there.all():
+        found[:, ~there] = _alone(fit, draws)[:, fit.table.group[rows[~there]]]
+    return found
+
+
+def _alone(fit: Fit, draws: Any) -> FloatArray:
+    """The density of groups of one row that a refit has not seen, (S, J) or (1, J)."""
+    if fit.pooling == "no":
+        alone = fit.family.need("prior_group_log_lik", "a score of a group that was left out")(fit.data, fit.variant)
+        if alone is None:
+            raise ComparisonError("without pooling the family gives no density of a group under its prior")
+        return np.asarray(alone)[None]
+    density = density_of(fit, "group")
+    return density.of(draws, fit.data) if density.of is not None else _new_groups(fit, draws)
+
+
+def _new_groups(fit: Fit, draws: Any) -> FloatArray:
+    """The density of each group's rows given a draw of its effect from the population: right, and noisy."""
+    family = fit.family
+    drawn = family.need("new_group", "a score of a group that was left out")(
+        np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant
+    )
+    rows = family.need("pointwise", "a score of a group that was left out")(
+        {**draws, family.group_quantity: drawn}, fit.data
+    )
+    members = [fit.table.group == j for j in range(len(fit.table.labels))]
+    return np.stack([rows[:, own].sum(axis=1) for own in members], axis=1)
+
+
+def expanded(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
+    """The draws of a refit with a place for every group of the whole table: nan for those that it has not seen."""
+    draws, dims = refit.draws(), fit.family.dims
+    if refit.table.labels == fit.table.labels:
+        return draws
+    at = [fit.table.labels.index(label) for label in refit.table.labels]
+    for name, values in draws.items():
+        if dims.get(name, ())[:1] == ("group",):
+            whole = np.full((len(values), len(fit.table.labels), *values.shape[2:]), math.nan)
+            whole[:, at] = values
+            draws[name] = whole
+    return draws

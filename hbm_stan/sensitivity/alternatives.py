@@ -1,0 +1,181 @@
+"""Refits under other priors, from programs that are compiled once: what each does to the conclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hbm_stan.compare import Comparison, compare
+from hbm_stan.densities import has_log_lik
+from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.engines import Engine, Progress
+from hbm_stan.fit import Fit, fit_variants
+from hbm_stan.repair import Budget
+from hbm_stan.sensitivity.asked import Asked
+from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, changes, conclude, largest_move
+from hbm_stan.sensitivity.rivals import Rival, matched_scale, rivals
+from hbm_stan.store import FitStore
+
+# Of every comparison under another prior, and of the one that it is held against: repairs would cost refits each.
+_NO_REPAIRS = Budget(max_refits=0)
+# The 90 % interval of a scale is called widened from here on.
+_WIDENED = 1.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rival: its conclusion and what it changes; ``failed`` says why nothing is concluded, where checks failed."""
+
+    rival: Rival
+    conclusion: Conclusion | None
+    changes: tuple[str, ...]
+    largest: str
+    moved: float | None
+    failed: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for JSON."""
+        return {
+            "label": self.rival.label, "shown": self.rival.shown,
+            "priors": dict(self.rival.priors), "refitted": list(self.rival.variants),
+            "warning_example": self.rival.warning, "failed": self.failed, "changes": list(self.changes),
+            "largest_move": self.largest, "moved": self.moved,
+            "conclusion": None if self.conclusion is None else self.conclusion.as_dict(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """The conclusion as it stands, one row for each rival, and sentences."""
+
+    base: Conclusion
+    rows: tuple[Row, ...]
+    sentences: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table for JSON."""
+        return {
+            "base": self.base.as_dict(), "rows": [r.as_dict() for r in self.rows], "sentences": list(self.sentences),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What refits of an analysis share: the engine, the fits as they stand, and who is told."""
+
+    asked: Asked
+    engine: Engine | str
+    fits: Mapping[str, Fit]
+    diagnoses: Mapping[str, Diagnosis]
+    say: Callable[[str], None]
+    progress: Callable[[str], Progress | None] | None = None
+
+    @property
+    def main(self) -> Fit:
+        """The fit that is talked about."""
+        return self.fits[self.asked.main_variant]
+
+    def compared(self, fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis]) -> Comparison | None:
+        """The comparison of the compared variants; None where there are fewer than two that can be."""
+        names = [n for n in self.asked.compared if n in fits and has_log_lik(fits[n])]
+        if len(names) < 2:
+            return None
+        return compare({n: fits[n] for n in names}, diagnoses, budget=_NO_REPAIRS)
+
+    def refit(self, rival: Rival) -> dict[str, Fit]:
+        """The fits under a rival, those that do not use the prior as they stand; kept in a folder of its own."""
+        asked = self.asked
+        made = fit_variants(
+            asked.family, asked.dataset, rival.variants, priors={**asked.priors, **rival.priors},
+            sampling=asked.sampling, engine=self.engine,
+            store=FitStore(asked.store.folder / "sensitivity" / rival.place), say=self.say, progress=self.progress,
+        )  # fmt: skip
+        return {**self.fits, **made}
+
+
+def alternatives(bench: Bench) -> Alternatives:
+    """Refit the main and the compared variants under each rival, and see what becomes of the conclusion."""
+    asked = bench.asked
+    names = tuple(dict.fromkeys((asked.main_variant, *(n for n in asked.compared if n in bench.fits))))
+    found, kept = rivals(bench.main, names)
+    count = sum(len(r.variants) for r in found)
+    bench.say(f"{len(found)} other priors, {count} refits from compiled programs: those that are kept are used again")
+    base = conclude(bench.main, bench.compared(bench.fits, bench.diagnoses), asked.prediction)
+    rows = []
+    for i, rival in enumerate(found, 1):
+        bench.say(f"{i} of {len(found)}: {rival.shown}")
+        rows.append(_row(bench, rival, base))
+    return Alternatives(base, tuple(rows), tuple(_sentences(bench.main, base, rows, kept)))
+
+
+def _row(bench: Bench, rival: Rival, base: Conclusion) -> Row:
+    fits = bench.refit(rival)
+    diagnoses = {**bench.diagnoses, **{n: check(fits[n], bench.asked.waived) for n in rival.variants}}
+    if any(diagnoses[n].status == "fail" for n in rival.variants):
+        failed = "; ".join(failed_checks(diagnoses[n]) for n in rival.variants if diagnoses[n].status == "fail")
+        return Row(rival, None, (), "", None, failed)
+    now = conclude(fits[bench.main.variant], bench.compared(fits, diagnoses), bench.asked.prediction)
+    largest, moved = largest_move(base, now)
+    return Row(rival, now, tuple(changes(base, now)), largest, moved)
+
+
+def failed_checks(diagnosis: Diagnosis) -> str:
+    """Which checks a fit did not pass, in words."""
+    names = [v.name for v in diagnosis.verdicts if v.status == "fail" and not v.waived]
+    return f"{diagnosis.variant} did not pass its checks ({', '.join(dict.fromkeys(names))})"
+
+
+def _sentences(main: Fit, base: Conclusion, rows: list[Row], kept: list[str]) -> list[str]:
+    """What the refits say together, which changed the conclusion, which say nothing, and what a wide prior does."""
+    held = [r for r in rows if not r.failed]
+    changed = [r for r in held if r.changes]
+    said = []
+    if held and not changed:
+        many = f"any of {len(held)} other priors" if len(held) > 1 else "the one other prior tried"
+        said.append(f"No conclusion changes under {many}.")
+    if changed:
+        said.append(f"A conclusion changes under {len(changed)} of {len(held)} other priors.")
+    said += [f"{r.rival.shown} changes {'; '.join(r.changes)}." for r in changed]
+    most = max(held, key=lambda r: abs(r.moved or 0), default=None)
+    if most is not None and most.moved:
+        said.append(
+            f"The mean of {most.largest} moves most under {most.rival.shown}: by {abs(most.moved):.2f} posterior sds."
+        )
+    said += [f"{r.rival.shown}: {r.failed}, so that nothing is concluded from it." for r in rows if r.failed]
+    said += [words for r in held if r.rival.warning and (words := _widened(main, base, r))]
+    said += _scales(main, rows)
+    if base.verdict == WITHHELD:
+        said.append(
+            "The comparison is withheld here, for a Pareto k is too high and nothing is repaired under other priors; "
+            "`hbm compare` repairs it as the priors stand."
+        )
+    if kept:
+        given = {n: main.priors[n].text for n in kept}
+        said.append(f"Not varied, having no scale: {', '.join(f'{n} = {text}' for n, text in given.items())}.")
+    return said
+
+
+def _scales(main: Fit, rows: list[Row]) -> list[str]:
+    """What the scales of the named priors are taken from."""
+    named = [n for r in rows if r.rival.warning for n in r.rival.priors]
+    if not named:
+        return []
+    each = (f"{n} {matched_scale(main.priors[n]):g} ({main.priors[n].text})" for n in named)
+    return [f"Scales of the named priors, matched to the median of the prior as it stands: {', '.join(each)}."]
+
+
+def _widened(main: Fit, base: Conclusion, row: Row) -> str:
+    """What a wide uniform prior of a scale does: with few groups the data do not bound the scale from above."""
+    name = next(iter(row.rival.priors))
+    before, now = base.intervals.get(name), row.conclusion.intervals.get(name) if row.conclusion else None
+    if before is None or now is None:
+        return ""
+    ratio = (now.q95 - now.q05) / (before.q95 - before.q05)
+    if ratio < _WIDENED:
+        return ""
+    return (
+        f"{row.rival.shown} is the warning example: the 90 % interval of {name} becomes {ratio:.1f} times as wide "
+        f"({before.q05:.3g} to {before.q95:.3g}; then {now.q05:.3g} to {now.q95:.3g}). "
+        f"{len(main.table.labels)} groups do not bound it from above, and such a prior does not either."
+    )

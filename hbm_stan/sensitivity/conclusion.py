@@ -1,0 +1,138 @@
+"""What is concluded from some fits, so that it can be seen whether another prior, or one group less, changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.compare import Comparison
+from hbm_stan.fit import Fit, term_of
+from hbm_stan.scores import distinguishable, plain
+from hbm_stan.sensitivity.quantities import LOCATION, location_and_scale, side, watched
+from hbm_stan.table import FloatArray
+
+WITHHELD = "the ranking is withheld"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A posterior in short: mean, sd, median and the ends of the 90 % interval."""
+
+    mean: float
+    sd: float
+    q05: float
+    q50: float
+    q95: float
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Intervals by quantity, on which side of zero each location lies, and what the comparison decides.
+
+    ``elpd_diff`` is the main variant's elpd minus that of the best other one that is ranked, ``se_diff`` its standard
+    error (doubled where observations are few); both None where there is no ranking.
+    """
+
+    intervals: Mapping[str, Interval]
+    verdict: str = ""
+    elpd_diff: float | None = None
+    se_diff: float | None = None
+    other: str = ""
+    locations: tuple[str, ...] = ()
+    scales: tuple[str, ...] = ()
+    signs: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()  # names of location, scale and the new group's value, those that there are
+
+    def as_dict(self) -> dict[str, Any]:
+        """The conclusion for JSON."""
+        row = asdict(self)
+        return {k: row[k] for k in ("intervals", "columns", "signs", "verdict", "elpd_diff", "se_diff", "other")}
+
+
+def terms(names: Iterable[str], scale: str) -> list[str]:
+    """The terms that differ between groups: those that the scale has; an empty one where it is a single number."""
+    found = [n for n in names if n.partition("[")[0] == scale]
+    return [term_of(n) for n in found] or [""]
+
+
+def varying(names: Iterable[str], scale: str) -> list[str]:
+    """The names of locations and scales, without the locations of terms that groups share."""
+    given = list(names)
+    own = terms(given, scale)
+    return [n for n in given if term_of(n) in own] or given
+
+
+def element(name: str, term: str) -> str:
+    """The name of a term's element: ``mu``, ``mu[floor]``."""
+    return f"{name}[{term}]" if term else name
+
+
+def interval(draws: FloatArray) -> Interval:
+    """Mean, sd, median and 90 % interval of draws, (S,)."""
+    q05, q50, q95 = (float(q) for q in np.quantile(draws, (0.05, 0.5, 0.95)))
+    return Interval(float(draws.mean()), float(draws.std(ddof=1)), q05, q50, q95)
+
+
+def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any]) -> Conclusion:
+    """What these fits conclude: of the main variant, and of its comparison with the others where there is one."""
+    intervals = {name: interval(draws) for name, draws in watched(main, options).items()}
+    kept = location_and_scale(main)
+    locations = tuple(n for n in kept if n.partition("[")[0] == LOCATION)
+    scales = tuple(n for n in kept if n not in locations)
+    signs = {n: side(intervals[n].q05, intervals[n].q95) for n in locations} if main.family.signed else {}
+    verdict, diff, se, other = _decided(comparison, main.variant)
+    names = (LOCATION, main.family.population_scale, f"{main.family.group_quantity}_new")
+    there = {n.partition("[")[0] for n in intervals}
+    columns = tuple(n for n in names if n in there)
+    return Conclusion(intervals, verdict, diff, se, other, locations, scales, signs, columns)
+
+
+def _decided(comparison: Comparison | None, main: str) -> tuple[str, float | None, float | None, str]:
+    """The verdict on the main variant against the best other one, elpd difference, its error, and that other one."""
+    if comparison is None:
+        return "", None, None, ""
+    if comparison.withheld:
+        return WITHHELD, None, None, ""
+    ranked = {s.variant: s for s in comparison.scores if s.ranked}
+    others = [s for s in ranked.values() if s.variant != main]
+    if main not in ranked or not others:
+        return "", None, None, ""
+    own, other = ranked[main], max(others, key=lambda s: s.elpd)
+    ahead = own.elpd >= other.elpd
+    # Differences are kept against the best: one of the two is the best of all.
+    worse = other if ahead else own
+    diff = -worse.elpd_diff if ahead else worse.elpd_diff
+    if not distinguishable(worse):
+        words = f"not distinguishable from {plain(other.variant)}"
+    else:
+        words = f"{'better' if ahead else 'worse'} than {plain(other.variant)}"
+    return words, float(diff), float(worse.se_diff_used), other.variant
+
+
+def changes(base: Conclusion, now: Conclusion) -> list[str]:
+    """What another prior changes of a conclusion, in words; empty where it stands."""
+    said = []
+    if base.verdict and now.verdict != base.verdict:
+        said.append(f"the comparison: {now.verdict or 'no ranking'} (before: {base.verdict})")
+    for name, before in base.signs.items():
+        if now.signs.get(name, before) != before:
+            said.append(f"the 90 % interval of {name} lies {now.signs[name]} (before: {before})")
+    for name in (*base.locations, *base.scales):
+        a, b = base.intervals[name], now.intervals.get(name)
+        if b is not None and (b.q05 > a.q95 or b.q95 < a.q05):
+            said.append(f"the 90 % intervals of {name} do not overlap")
+    return said
+
+
+def largest_move(base: Conclusion, now: Conclusion) -> tuple[str, float]:
+    """The location or scale whose mean moves most, and by how many posterior sds."""
+    moves = {
+        n: (now.intervals[n].mean - base.intervals[n].mean) / base.intervals[n].sd
+        for n in (*base.locations, *base.scales)
+        if n in now.intervals
+    }
+    name = max(moves, key=lambda n: abs(moves[n]), default="")
+    return name, moves.get(name, 0.0)

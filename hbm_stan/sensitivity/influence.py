@@ -1,0 +1,185 @@
+"""How the population moves when one group is left out: from group-out weights, or a refit where they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.diagnose import check
+from hbm_stan.errors import DataError
+from hbm_stan.fit import Fit
+from hbm_stan.leave_one_out import good_k
+from hbm_stan.psis import smooth
+from hbm_stan.repair import refit_without
+from hbm_stan.sensitivity.conclusion import Interval, interval, varying
+from hbm_stan.sensitivity.quantities import LOCATION, location_and_scale, side
+from hbm_stan.table import FloatArray
+
+# A group that moves a parameter by more posterior sds than this is said to carry it.
+LARGE_MOVE = 1.0
+WEIGHTS, REFIT, UNRELIABLE, UNKNOWN = "weights", "refit", "weights, not reliable", "no refit that can be used"
+_NAMED = 5  # groups that a sentence names
+
+
+@dataclass(frozen=True)
+class Without:
+    """The population without one group: intervals by parameter, and how far each mean moves, in posterior sds."""
+
+    group: str
+    route: str
+    pareto_k: float | None
+    intervals: Mapping[str, Interval]
+    moves: Mapping[str, float]
+    flips: tuple[str, ...]
+
+    @property
+    def reliable(self) -> bool:
+        """Whether anything may be concluded from it."""
+        return self.route in {WEIGHTS, REFIT}
+
+    @property
+    def largest(self) -> str:
+        """The parameter that moves most."""
+        return max(self.moves, key=lambda n: abs(self.moves[n]), default="")
+
+    @property
+    def moved(self) -> float:
+        """By how many posterior sds that parameter moves."""
+        return self.moves.get(self.largest, 0.0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for JSON."""
+        return asdict(self) | {"largest_move": self.largest, "moved": self.moved, "reliable": self.reliable}
+
+
+@dataclass(frozen=True)
+class Influence:
+    """The population as it stands, and without each group, the largest move first."""
+
+    base: Mapping[str, Interval]
+    rows: tuple[Without, ...]
+    k_threshold: float
+    sentences: tuple[str, ...]
+    columns: tuple[str, ...] = ()  # parameters for a table: those of terms that differ between groups
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table for JSON."""
+        return {
+            "base": {n: asdict(i) for n, i in self.base.items()}, "rows": [r.as_dict() for r in self.rows],
+            "k_threshold": self.k_threshold, "sentences": list(self.sentences), "columns": list(self.columns),
+        }  # fmt: skip
+
+
+def influence(fit: Fit, max_refits: int = 0, say: Callable[[str], None] | None = None) -> Influence:
+    """How mu and tau move without each group; groups with a Pareto k that is not good are refitted, up to a number.
+
+    Where the family cannot integrate its groups out, every group needs a refit: ``max_refits`` must allow them all.
+    """
+    tell = say or (lambda _text: None)
+    draws, labels = location_and_scale(fit), fit.table.labels
+    base = {name: interval(values) for name, values in draws.items()}
+    threshold, n_groups = good_k(fit.n_draws), len(labels)
+    if fit.family.group_log_lik is None and max_refits < n_groups:
+        said = (
+            f"How mu and {fit.family.population_scale} move without each group was not looked at: {fit.family.name} "
+            f"has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
+            f"`hbm sensitivity` with --refit-groups {n_groups}."
+        )
+        return Influence(base, (), threshold, (said,))
+    if fit.family.group_log_lik is not None:
+        rows = _weighted(fit, draws, base, threshold)
+    else:
+        rows = [Without(label, UNRELIABLE, None, {}, {}, ()) for label in labels]
+    asked = [j for j, row in enumerate(rows) if not row.reliable][:max_refits]
+    for i, j in enumerate(asked, 1):
+        tell(f"{i} of {len(asked)}: refitting without {labels[j]}")
+        rows[j] = _refitted(fit, j, base, rows[j].pareto_k)
+    rows.sort(key=lambda row: -abs(row.moved))
+    columns = tuple(varying(base, fit.family.population_scale))
+    return Influence(base, tuple(rows), threshold, tuple(_sentences(rows, threshold)), columns)
+
+
+def _weighted(
+    fit: Fit, draws: Mapping[str, FloatArray], base: Mapping[str, Interval], threshold: float
+) -> list[Without]:
+    """From weights 1 / p(y_group | population), smoothed: leaving a group out is to leave out this factor."""
+    density = fit.family.need("group_log_lik", "the influence of a group")(fit.draws(), fit.data)
+    log_weights, k = smooth(-np.asarray(density))
+    weights = np.exp(log_weights)
+    found = {name: weighted_intervals(values, weights) for name, values in draws.items()}
+    rows = []
+    for j, label in enumerate(fit.table.labels):
+        now = {name: intervals[j] for name, intervals in found.items()}
+        route = WEIGHTS if k[j] < threshold else UNRELIABLE
+        rows.append(_without(fit, label, route, float(k[j]), now, base))
+    return rows
+
+
+def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]:
+    """Mean, sd, median and 90 % interval of draws, (S,), under each column of weights, (S, J), that sum to 1."""
+    mean = draws @ weights
+    sd = np.sqrt(np.maximum(draws**2 @ weights - mean**2, 0))
+    order = np.argsort(draws)
+    ordered, below = draws[order], np.cumsum(weights[order], axis=0)
+    # The middle of each draw's own weight: the median of equal weights is then the usual one.
+    at = below - weights[order] / 2
+    quantiles = [np.interp((0.05, 0.5, 0.95), at[:, j], ordered) for j in range(weights.shape[1])]
+    return [
+        Interval(float(m), float(s), *(float(q) for q in own))
+        for m, s, own in zip(mean, sd, quantiles, strict=True)
+    ]  # fmt: skip
+
+
+def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None) -> Without:
+    label = fit.table.labels[j]
+    try:
+        made = refit_without(fit, np.flatnonzero(fit.table.group == j))
+    except DataError:  # the others are too few, or all alike
+        return Without(label, UNKNOWN, k, {}, {}, ())
+    if check(made).status == "fail":
+        return Without(label, UNKNOWN, k, {}, {}, ())
+    now = {name: interval(values) for name, values in location_and_scale(made).items() if name in base}
+    return _without(fit, label, REFIT, k, now, base)
+
+
+def _without(
+    fit: Fit, label: str, route: str, k: float | None, now: Mapping[str, Interval], base: Mapping[str, Interval]
+) -> Without:
+    moves = {n: (now[n].mean - base[n].mean) / base[n].sd for n in now}
+    flips = []
+    for name in now:
+        before, after = (side(i.q05, i.q95) for i in (base[name], now[name]))
+        if fit.family.signed and name.partition("[")[0] == LOCATION and before != after:
+            flips.append(f"the 90 % interval of {name} lies {after} (with it: {before})")
+    return Without(label, route, k, now, moves, tuple(flips))
+
+
+def _sentences(rows: list[Without], threshold: float) -> list[str]:
+    """Which groups carry the population alone, and which could not be judged."""
+    sure = [r for r in rows if r.reliable]
+    large = [r for r in sure if abs(r.moved) > LARGE_MOVE]
+    said = [
+        f"{r.group} alone moves {r.largest} by {abs(r.moved):.1f} posterior sds: without it, its mean is "
+        f"{r.intervals[r.largest].mean:.3g}."
+        for r in large[:_NAMED]
+    ]
+    said += [f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]
+    if not said and sure:
+        said = [
+            f"No group alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
+            f"({sure[0].largest}, {abs(sure[0].moved):.2f} sds)."
+        ]
+    unsure = [r.group for r in rows if r.route == UNRELIABLE]
+    if unsure:
+        more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
+        said.append(
+            f"Not judged without a refit, for the Pareto k of their weights is above {threshold:.2f}: "
+            f"{', '.join(unsure[:_NAMED])}{more}."
+        )
+    lost = [r.group for r in rows if r.route == UNKNOWN]
+    if lost:
+        said.append(f"Refits could not be made, or did not pass their checks, without {', '.join(lost)}.")
+    return said

@@ -1,0 +1,232 @@
+"""Power-scaling: how the posterior moves when a prior, or the likelihood, is raised to a power near one; no refit.
+
+Kallioinen, Paananen, Buerkner & Vehtari (2024), Statistics and Computing 34:57, 10.1007/s11222-023-10366-5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.densities import has_log_lik
+from hbm_stan.families.varying_terms import correlation_matrix
+from hbm_stan.fit import Fit, element_names
+from hbm_stan.priors import Prior
+from hbm_stan.psis import smooth
+from hbm_stan.sensitivity.quantities import watched
+from hbm_stan.table import FloatArray
+
+# Above this a quantity is sensitive: Kallioinen et al. (2024); the limit of priorsense and of ArviZ.
+THRESHOLD = 0.05
+# The powers between which the derivative at 1 is taken: the same source.
+ALPHAS = (0.99, 1.01)
+# priorsense warns of weights above this Pareto k: so near to power 1 it should be far below.
+MAX_K = 0.5
+ALL_PRIORS, LIKELIHOOD = "all priors", "likelihood"
+_NAMED = 6  # quantities that a sentence names
+
+Reading = Literal["conflict", "strong prior", "none", "unknown"]
+WORDS: Mapping[str, str] = {
+    "conflict": "potential prior-data conflict",
+    "strong prior": "strong prior or weak likelihood",
+    "none": "none",
+    "unknown": "the prior matters; the likelihood could not be scaled",
+}
+
+
+@dataclass(frozen=True)
+class Power:
+    """Power-scaling sensitivities and what they say.
+
+    ``table`` has one row for each quantity and component (a prior, all priors, the likelihood): value, pareto_k.
+    ``readings`` has one row for each quantity: the strongest prior and its value, likelihood, reading.
+    """
+
+    table: pd.DataFrame
+    readings: pd.DataFrame
+    likelihood: str
+    sentences: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Power-scaling for JSON."""
+        return {
+            "threshold": THRESHOLD, "alphas": list(ALPHAS), "likelihood": self.likelihood,
+            "rows": self.table.to_dict("records"), "readings": self.readings.to_dict("records"),
+            "sentences": list(self.sentences),
+        }  # fmt: skip
+
+
+def power_scaling(fit: Fit, options: Mapping[str, Any] | None = None) -> Power:
+    """Power-scaling of each top-level prior, of all together, and of the likelihood, for every watched quantity."""
+    priors, missing = prior_components(fit)
+    likelihood, words = likelihood_component(fit)
+    components = priors | ({} if likelihood is None else {LIKELIHOOD: likelihood})
+    table = scaled(watched(fit, options or {}), components)
+    readings = _readings(table)
+    return Power(table, readings, words, tuple(_sentences(table, readings, missing, words)))
+
+
+def prior_components(fit: Fit) -> tuple[dict[str, FloatArray], list[str]]:
+    """The log density of each prior at the draws, (S,), and of all together; and the priors that have no draws."""
+    found, missing = {}, []
+    for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
+        density = log_prior(fit, name, prior)
+        if density is None:
+            missing.append(name)
+        else:
+            found[name] = density
+    together = fit.draws("lprior").get("lprior")
+    if together is None and found and not missing:
+        together = np.sum(list(found.values()), axis=0)
+    return found | ({} if together is None else {ALL_PRIORS: together}), missing
+
+
+def log_prior(fit: Fit, name: str, prior: Prior) -> FloatArray | None:
+    """The log density of one prior at the draws, (S,); None where the posterior has no parameter of that name.
+
+    ``tau[floor]`` is one element; a prior of a whole vector is that of each element. Constants do not matter here.
+    """
+    base, _, term = name.partition("[")
+    draws = fit.draws(base).get(base)
+    if draws is None:
+        return None
+    flat = draws.reshape(len(draws), -1)
+    if term:
+        names = element_names(base, fit.tree["posterior"][base])
+        if name not in names:
+            return None
+        flat = flat[:, [names.index(name)]]
+    if prior.distribution == "lkj" and flat.shape[1] > 1:
+        size = round((1 + np.sqrt(1 + 8 * flat.shape[1])) / 2)
+        return np.asarray((prior.arguments[0] - 1) * np.linalg.slogdet(correlation_matrix(flat, size))[1])
+    return np.asarray(prior.log_density(flat).sum(axis=1))
+
+
+def likelihood_component(fit: Fit) -> tuple[FloatArray | None, str]:
+    """The log likelihood at the draws, (S,), and which one it is.
+
+    Given the population where the family can integrate its groups out: all forms of one model then agree.
+    """
+    if fit.family.group_log_lik is not None:
+        density = fit.family.group_log_lik(fit.draws(), fit.data).sum(axis=1)
+        return np.asarray(density), "of the data given the population, group effects integrated out"
+    if has_log_lik(fit):
+        rows = np.asarray(fit.tree["log_likelihood"]["y"].values, dtype=float)
+        return rows.reshape(fit.n_draws, -1).sum(axis=1), "of the rows given their groups"
+    return None, ""
+
+
+def scaled(draws: Mapping[str, FloatArray], components: Mapping[str, FloatArray]) -> pd.DataFrame:
+    """The sensitivity of each quantity to each component, and the largest Pareto k of the component's weights."""
+    values = np.array(list(draws.values()))
+    rows = []
+    for component, density in components.items():
+        sensitivity, k = _sensitivity(values, density)
+        rows += [
+            {"quantity": name, "component": component, "value": value, "pareto_k": k}
+            for name, value in zip(draws, sensitivity.tolist(), strict=True)
+        ]
+    return pd.DataFrame(rows, columns=["quantity", "component", "value", "pareto_k"])
+
+
+def _sensitivity(values: FloatArray, density: FloatArray) -> tuple[FloatArray, float | None]:
+    """Of each row of values, (Q, S): the mean derivative of the distance, to either side of power 1; and Pareto k."""
+    if not np.isfinite(density).all():
+        return np.full(len(values), np.nan), None
+    if np.ptp(density) <= 1e-12 * max(1.0, float(np.abs(density).max())):
+        return np.zeros(len(values)), None  # flat, such as a uniform prior: raised to a power it stays what it was
+    from arviz_stats.base import array_stats as az
+
+    smoothed = [smooth((alpha - 1) * density) for alpha in ALPHAS]
+    lower, upper = (np.broadcast_to(np.exp(log_weights), values.shape)[:, None] for log_weights, _ in smoothed)
+    found = az.power_scale_sense(values[:, None], lower, upper, *ALPHAS)
+    return np.asarray(found, dtype=float), max(float(k) for _, k in smoothed)
+
+
+def _readings(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each quantity: its strongest prior, all priors, the likelihood, and what the two say together."""
+    rows = []
+    for quantity, own in table.groupby("quantity", sort=False):
+        values = dict(zip(own["component"], own["value"], strict=True))
+        likelihood = values.pop(LIKELIHOOD, np.nan)
+        together = values.pop(ALL_PRIORS, np.nan)
+        known = {n: v for n, v in values.items() if np.isfinite(v)}
+        strongest = max(known, key=lambda n: known[n], default="")
+        prior = max([*known.values(), together if np.isfinite(together) else 0.0], default=0.0)
+        rows.append({
+            "quantity": quantity, "prior": strongest, "prior_value": known.get(strongest, np.nan),
+            "all_priors": together, "likelihood": likelihood, "reading": read(prior, likelihood),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def read(prior: float, likelihood: float) -> Reading:
+    """What a sensitivity to the prior and one to the likelihood say together (Kallioinen et al. 2024)."""
+    if prior < THRESHOLD:
+        return "none"
+    if not np.isfinite(likelihood):
+        return "unknown"
+    return "conflict" if likelihood >= THRESHOLD else "strong prior"
+
+
+_ADVICE: Mapping[str, str] = {
+    "conflict": "Prior and data both move it, and may pull in different directions: is the prior what was meant?",
+    "strong prior": "The data say little here, so that the answer rests on the prior: give a reason for it.",
+    "unknown": "Without a log likelihood it cannot be said whether the data disagree.",
+}
+
+
+def _sentences(table: pd.DataFrame, readings: pd.DataFrame, missing: list[str], likelihood: str) -> list[str]:
+    said = [
+        _flagged(reading, [r for r in readings.to_dict("records") if r["reading"] == reading])
+        for reading in ("conflict", "strong prior", "unknown")
+        if len(readings) and (readings["reading"] == reading).any()
+    ]
+    priors = table[(table["component"] != LIKELIHOOD) & table["value"].notna()]
+    if not said and len(priors):
+        most = priors.loc[priors["value"].idxmax()]
+        said = [
+            f"No prior matters much: raised to a power near 1, none moves a quantity by {THRESHOLD:g} or more (the "
+            f"largest power-scaling sensitivity is {most['value']:.2f}, of {most['quantity']} to "
+            f"{_named(str(most['component']))})."
+        ]
+    high = table[table["pareto_k"].astype(float) > MAX_K]
+    for component, own in high.groupby("component", sort=False):
+        said.append(
+            f"The weights that scale {_named(str(component))} have a Pareto k of {own['pareto_k'].max():.2f}, above "
+            f"{MAX_K:g}: its sensitivities are not reliable. Draw more."
+        )
+    unknown = table[table["value"].isna()]["component"].unique()
+    said += [f"Not finite at every draw, and not scaled: {_named(str(c))}." for c in unknown]
+    if missing:
+        said.append(f"Not scaled, for the posterior holds no draws of them: the priors of {', '.join(missing)}.")
+    if not likelihood:
+        said.append("The likelihood was not scaled: the family gives neither log_lik nor group_log_lik().")
+    return said
+
+
+def _flagged(reading: str, rows: list[dict[Hashable, Any]]) -> str:
+    """One sentence on the quantities that have one reading."""
+    each = [f"{r['quantity']} ({_to(r)})" for r in rows[:_NAMED]]
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    words = WORDS[reading]
+    return (
+        f"{words[0].upper()}{words[1:]}: {', '.join(each)}{more}; power-scaling sensitivities, limit {THRESHOLD:g}. "
+        f"{_ADVICE[reading]}"
+    )
+
+
+def _to(row: dict[Hashable, Any]) -> str:
+    alone = np.isfinite(row["prior_value"]) and row["prior_value"] >= THRESHOLD
+    prior = f"prior of {row['prior']} {row['prior_value']:.2f}" if alone else f"all priors {row['all_priors']:.2f}"
+    return prior + (f", likelihood {row['likelihood']:.2f}" if np.isfinite(row["likelihood"]) else "")
+
+
+def _named(component: str) -> str:
+    if component == LIKELIHOOD:
+        return "the likelihood"
+    return "all priors together" if component == ALL_PRIORS else f"the prior of {component}"

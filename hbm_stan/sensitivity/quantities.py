@@ -1,0 +1,54 @@
+"""What a sensitivity is asked of: the population's parameters and the value of a new group, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.fit import Fit, element_names
+from hbm_stan.predict import new_group
+from hbm_stan.table import FloatArray
+
+# The parameter that families call the location of the population.
+LOCATION = "mu"
+
+
+def population_draws(fit: Fit) -> dict[str, FloatArray]:
+    """Draws of the population's parameters by element, (S,) each; an element that is the same in all draws is none."""
+    posterior = fit.tree["posterior"]
+    found: dict[str, FloatArray] = {}
+    for name in fit.family.population:
+        if name in posterior:
+            draws = fit.draws(name)[name]
+            elements = draws.reshape(len(draws), -1).T
+            found |= dict(zip(element_names(name, posterior[name]), elements, strict=True))
+    return {name: draws for name, draws in found.items() if np.ptp(draws) > 0}
+
+
+def new_group_draws(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """Draws of the value of a new group by term, (S,) each; none of a term that all groups share, or without words."""
+    family = fit.family
+    if None in (family.new_row, family.new_group, family.simulate):
+        return {}
+    drawn = new_group(fit, options).draws
+    shared = list(population_draws(fit).values())
+    return {n: d for n, d in drawn.items() if n != "y_new" and not any(np.array_equal(d, s) for s in shared)}
+
+
+def watched(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """The population's parameters and the new group's value: draws by name, (S,) each."""
+    return population_draws(fit) | new_group_draws(fit, options)
+
+
+def location_and_scale(fit: Fit) -> dict[str, FloatArray]:
+    """Draws of mu and tau by element, (S,) each; of all population parameters where a family has neither name."""
+    draws = population_draws(fit)
+    kept = {n: d for n, d in draws.items() if n.partition("[")[0] in {LOCATION, fit.family.population_scale}}
+    return kept or draws
+
+
+def side(q05: float, q95: float) -> str:
+    """Where a 90 % interval lies: above zero, below zero, or on both sides of it."""
+    return "above zero" if q05 > 0 else "below zero" if q95 < 0 else "on both sides of zero"

@@ -1,0 +1,155 @@
+"""Would the answer be another with other priors, or with one group less? Three looks at one analysis."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hbm_stan import __version__
+from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.engines import Engine, Progress, choose
+from hbm_stan.errors import ModelError
+from hbm_stan.fit import Fit, fit_variants
+from hbm_stan.sensitivity.alternatives import Alternatives, Bench, alternatives, failed_checks
+from hbm_stan.sensitivity.asked import Asked
+from hbm_stan.sensitivity.influence import Influence, influence
+from hbm_stan.sensitivity.power import Power, power_scaling
+
+# Groups that are refitted at most, where the weights that leave them out fail.
+REFITS = 10
+_NOTE = "sensitivity"  # kept beside the fits, for the report
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Power-scaling, other priors and the influence of groups; ``withheld`` says why there is nothing of it."""
+
+    variant: str
+    power: Power | None = None
+    alternatives: Alternatives | None = None
+    influence: Influence | None = None
+    withheld: str = ""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What was found, in words."""
+        parts = (self.power, self.alternatives, self.influence)
+        said = tuple(s for part in parts if part is not None for s in part.sentences)
+        return (self.withheld,) if self.withheld else said
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything for JSON; a part that was not run is None."""
+        parts = {name: getattr(self, name) for name in ("power", "alternatives", "influence")}
+        return {
+            "variant": self.variant, "withheld": self.withheld, "sentences": list(self.sentences),
+            **{name: None if part is None else part.as_dict() for name, part in parts.items()},
+        }  # fmt: skip
+
+
+def sensitivity(
+    analysis: Asked,
+    *,
+    engine: Engine | str = "auto",
+    quick: bool = False,
+    refit_groups: int | None = None,
+    say: Callable[[str], None] | None = None,
+    progress: Callable[[str], Progress | None] | None = None,
+) -> Sensitivity:
+    """How the answer of an analysis depends on its priors and on single groups.
+
+    ``analysis`` is what ``read_analysis`` gives. ``quick`` leaves out what needs refits: other priors, and groups whose
+    weights fail (``refit_groups`` of them at most; by default 10, and none where the family can give no weights, for
+    then every group needs a refit). The whole result is kept beside the fits, where the report finds it. Raises
+    ModelError where no variant pools partially; where a fit failed its checks nothing is concluded, and ``withheld``
+    says so.
+    """
+    require_partial(analysis)
+    tell, chosen = say or (lambda _text: None), choose(engine) if isinstance(engine, str) else engine
+    names = tuple(dict.fromkeys((analysis.main_variant, *analysis.compared)))
+    fits = fit_variants(
+        analysis.family, analysis.dataset, names, priors=analysis.priors, sampling=analysis.sampling, engine=chosen,
+        store=analysis.store, say=tell, progress=progress,
+    )  # fmt: skip
+    diagnoses = {name: check(fit, analysis.waived) for name, fit in fits.items()}
+    weighs = analysis.family.group_log_lik is not None
+    allowed = (REFITS if weighs else 0) if refit_groups is None else refit_groups
+    found = quick_look(analysis, fits, diagnoses, 0 if quick else allowed, tell)
+    if quick or found.withheld:
+        return found
+    tried = alternatives(Bench(analysis, chosen, fits, diagnoses, tell, progress))
+    whole = Sensitivity(found.variant, found.power, tried, found.influence)
+    analysis.store.write_note(_NOTE, {"key": _key(analysis, fits), "result": _plain(whole.as_dict())})
+    return whole
+
+
+def quick_look(
+    analysis: Asked,
+    fits: Mapping[str, Fit],
+    diagnoses: Mapping[str, Diagnosis],
+    refit_groups: int = 0,
+    say: Callable[[str], None] | None = None,
+) -> Sensitivity:
+    """Power-scaling and the influence of groups, from the draws that are there; nothing where a check failed."""
+    main = fits[analysis.main_variant]
+    failed = [failed_checks(d) for d in diagnoses.values() if d.status == "fail"]
+    if failed:
+        return Sensitivity(main.variant, withheld=f"Nothing is concluded: {'; '.join(failed)}. See `hbm check`.")
+    return Sensitivity(
+        main.variant, power_scaling(main, analysis.prediction), influence=influence(main, refit_groups, say)
+    )
+
+
+def require_partial(analysis: Asked) -> None:
+    """Raise ModelError where the analysis fits no variant of partial pooling."""
+    if analysis.family.variant(analysis.main_variant).pooling != "partial":
+        raise ModelError(
+            "Sensitivity is asked of a variant with partial pooling, and the analysis has none: its variants are "
+            f"{', '.join(analysis.variants)}. Add partial_pooling to variants in analysis.toml."
+        )
+
+
+def kept_result(analysis: Asked, fits: Mapping[str, Fit]) -> dict[str, Any] | None:
+    """The whole result that an earlier run kept of the same fits, as plain values; None where there is none."""
+    note = analysis.store.read_note(_NOTE)
+    if note is None or note.get("key") != _key(analysis, fits):
+        return None
+    result: dict[str, Any] = note["result"]
+    return result
+
+
+def kept_bytes(analysis: Asked) -> bytes:
+    """What is kept, whatever it is of: a report must be made again where it changed."""
+    note = analysis.store.read_note(_NOTE)
+    return b"" if note is None else json.dumps(note, sort_keys=True).encode()
+
+
+def _key(analysis: Asked, fits: Mapping[str, Fit]) -> str:
+    names = sorted({analysis.main_variant, *(n for n in analysis.compared if n in fits)})
+    said = [
+        _own_code(), analysis.main_variant, [fits[n].key for n in names], sorted(analysis.compared),
+        sorted(analysis.waived), sorted(map(str, analysis.prediction.items())),
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+@cache
+def _own_code() -> str:
+    """The version and the hash of these modules: what other code found is not taken for what this would find."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return __version__ + hashlib.sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Values for JSON: what is no finite number is None."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    return value

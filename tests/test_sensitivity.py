@@ -1,0 +1,465 @@
+"""Sensitivity: power-scaling against ArviZ, influence against refits, other priors against direct fits, and words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from made_fits import made_fit
+from scipy.stats import norm
+
+from hbm_stan.compare import compare
+from hbm_stan.data import Dataset
+from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.engines import Engine, Sampling
+from hbm_stan.engines.stanli import StanliEngine
+from hbm_stan.errors import ModelError
+from hbm_stan.families import family
+from hbm_stan.fit import Fit, fit, fit_variants
+from hbm_stan.priors import Prior
+from hbm_stan.repair import Budget, refit_without
+from hbm_stan.report.analysis import Analysis, read_analysis
+from hbm_stan.report.found import find
+from hbm_stan.sensitivity import Sensitivity, sensitivity
+from hbm_stan.sensitivity import alternatives as refits
+from hbm_stan.sensitivity import power as scaling
+from hbm_stan.sensitivity.conclusion import Conclusion, Interval, changes, interval
+from hbm_stan.sensitivity.influence import REFIT, UNRELIABLE, WEIGHTS, Without, influence
+from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scaling, prior_components, read
+from hbm_stan.sensitivity.quantities import watched
+from hbm_stan.sensitivity.rivals import matched_scale, rescaled, rivals
+from hbm_stan.sensitivity.run import kept_result, quick_look
+from hbm_stan.store import FitStore
+
+ROOT = Path(__file__).parent.parent
+SEED = 20261121
+SAMPLING = Sampling(seed=SEED, adapt_delta=0.95)
+COLUMNS = {"group": "school", "estimate": "effect", "standard_error": "se"}
+EFFECTS, ERRORS = (28.0, 8, -3, 7, -1, 1, 18, 12), (15.0, 10, 16, 11, 9, 11, 10, 18)
+CHOSEN = {"mu": "normal(0, 5)", "tau": "half_cauchy(5)", "theta": "normal(0, 50)"}
+# A fiftieth of the limit: ArviZ smooths both tails of the weights, of a length by their own effective sample size.
+SMOOTHING = 1e-3
+
+
+def schools(effects: tuple[float, ...] = EFFECTS, errors: tuple[float, ...] = ERRORS) -> Dataset:
+    labels = [chr(65 + i) for i in range(len(effects))]
+    return Dataset.from_frame(pd.DataFrame({"school": labels, "effect": effects, "se": errors}), COLUMNS)
+
+
+def fitted(dataset: Dataset, priors: dict[str, str], engine: Engine, sampling: Sampling = SAMPLING) -> Fit:
+    return fit("normal_means", dataset, priors=priors, sampling=sampling, engine=engine)
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> Fit:
+    """Eight schools, fitted once for all tests."""
+    store = FitStore(tmp_path_factory.mktemp("eight"))
+    return fit("normal_means", schools(), priors=CHOSEN, sampling=SAMPLING, engine=StanliEngine(), store=store)
+
+
+# --- power-scaling ------------------------------------------------------------------------------------------
+
+
+def arviz_tree(made: Fit) -> xr.DataTree:
+    """The same draws and log densities as ArviZ reads them."""
+    shape = (made.sampling.chains, made.sampling.draws)
+    parts, _ = prior_components(made)
+    density = made.family.group_log_lik(made.draws(), made.data)
+
+    def dataset(values: dict[str, np.ndarray]) -> xr.Dataset:
+        return xr.Dataset({n: (("chain", "draw"), v.reshape(shape)) for n, v in values.items()})
+
+    priors = dataset({n.replace(" ", "_"): v for n, v in parts.items()})
+    rows = xr.Dataset({"y": (("chain", "draw", "group"), density.reshape(*shape, -1))})
+    return xr.DataTree.from_dict({"posterior": dataset(watched(made, {})), "log_prior": priors, "log_likelihood": rows})
+
+
+def arviz_values(made: Fit) -> dict[tuple[str, str], float]:
+    tree, found = arviz_tree(made), {}
+    for component in ("mu", "tau", ALL_PRIORS, LIKELIHOOD):
+        group = (
+            {"group": "likelihood"} if component == LIKELIHOOD else {"group_var_names": [component.replace(" ", "_")]}
+        )
+        sensitive = arviz_stats.psense(tree, **group)
+        found |= {(str(q), component): float(v) for q, v in sensitive.data_vars.items()}
+    return found
+
+
+def differences(made: Fit, table: pd.DataFrame) -> float:
+    """The largest difference from ArviZ's sensitivities."""
+    own = {(r["quantity"], r["component"]): r["value"] for r in table.to_dict("records")}
+    truth = arviz_values(made)
+    assert own.keys() == truth.keys()
+    return max(abs(own[key] - truth[key]) for key in truth)
+
+
+def test_power_scaling_equals_arviz(eight: Fit) -> None:
+    found = power_scaling(eight)
+    assert differences(eight, found.table) < SMOOTHING
+    summary = arviz_stats.psense_summary(arviz_tree(eight), prior_var_names=["all_priors"], round_to=6)
+    words = {"conflict": "potential prior-data conflict", "strong prior": "potential strong prior / weak likelihood"}
+    for row in found.readings.to_dict("records"):
+        assert summary.loc[row["quantity"], "diagnosis"] == words.get(row["reading"], "✓")
+
+
+def test_power_scaling_catches_planted_faults(eight: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    priors, _ = prior_components(eight)
+    likelihood, _ = scaling.likelihood_component(eight)
+    assert likelihood is not None
+    exchanged = {**priors, ALL_PRIORS: likelihood, LIKELIHOOD: priors[ALL_PRIORS]}
+    assert differences(eight, scaling.scaled(watched(eight, {}), exchanged)) > SMOOTHING
+    halved = {**priors, LIKELIHOOD: likelihood / 2}
+    assert differences(eight, scaling.scaled(watched(eight, {}), halved)) > SMOOTHING
+    monkeypatch.setattr(scaling, "ALPHAS", (1.01, 1.01))
+    assert differences(eight, power_scaling(eight).table) > SMOOTHING
+
+
+@pytest.mark.parametrize(
+    "name", ["eight_schools", "rat_tumour", "pumps", "pastes", "sleepstudy", "city_prices", "planck"]
+)
+def test_the_priors_add_up_to_lprior(name: str, stanli: Engine) -> None:
+    read = read_analysis(ROOT / "reports" / name)
+    sampling = replace(read.sampling, warmup=50, draws=10, chains=1)
+    made = fit(read.family, read.dataset, read.main_variant, priors=read.priors, sampling=sampling, engine=stanli)
+    parts, missing = prior_components(made)
+    together = parts.pop(ALL_PRIORS)
+    assert missing == []
+    assert set(parts) == set(made.family.priors_of(made.variant, made.priors))
+    np.testing.assert_allclose(np.sum(list(parts.values()), axis=0), together, rtol=1e-12, atol=1e-10)
+    # One part less is not the whole.
+    assert np.abs(np.sum(list(parts.values())[:-1], axis=0) - together).max() > 1e-6
+
+
+def reading(found: Power, quantity: str) -> Any:
+    return found.readings.set_index("quantity").loc[quantity, "reading"]
+
+
+def test_a_prior_far_from_the_data_is_a_conflict(stanli: Engine) -> None:
+    found = power_scaling(fitted(schools(), {"mu": "normal(-30, 5)", "tau": "half_normal(5)"}, stanli))
+    assert reading(found, "mu") == "conflict"
+    assert any("conflict: mu" in s and "prior of mu" in s for s in found.sentences)
+
+
+def test_a_tight_prior_on_weak_data_is_a_strong_prior(stanli: Engine) -> None:
+    found = power_scaling(fitted(schools(), {"mu": "normal(0, 50)", "tau": "half_normal(0.1)"}, stanli))
+    assert reading(found, "tau") == "strong prior"
+    assert reading(found, "mu") == "none"
+    assert any(s.startswith("Strong prior or weak likelihood: tau (prior of tau") for s in found.sentences)
+
+
+def test_wide_priors_on_many_groups_are_harmless(stanli: Engine) -> None:
+    effects = tuple(10 + 5 * norm.ppf((np.arange(30) + 0.5) / 30))
+    made = fitted(schools(effects, (1.0,) * 30), {"mu": "normal(0, 100)", "tau": "half_normal(50)"}, stanli)
+    found = power_scaling(made)
+    assert (found.readings["reading"] == "none").all()
+    assert found.sentences[0].startswith("No prior matters much")
+    # A flat prior stays what it is, raised to any power.
+    flat = power_scaling(fitted(schools(), {"tau": "uniform(0, 100)"}, stanli)).table
+    assert (flat[flat["component"] == "tau"]["value"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("prior", "likelihood", "words"),
+    [(0.05, 0.05, "conflict"), (0.05, 0.049, "strong prior"), (0.049, 0.9, "none"), (0.9, np.nan, "unknown")],
+)
+def test_two_sensitivities_are_read_together(prior: float, likelihood: float, words: str) -> None:
+    assert read(prior, likelihood) == words
+
+
+def test_a_high_pareto_k_of_the_weights_is_said(eight: Fit) -> None:
+    heavy = np.random.default_rng(SEED).pareto(0.8, eight.n_draws)
+    table = scaling.scaled(watched(eight, {}), {"mu": 200 * np.log(heavy)})
+    assert table["pareto_k"].max() > scaling.MAX_K
+    said = scaling._sentences(table, scaling._readings(table), [], "given the population")
+    assert any("above 0.5: its sensitivities are not reliable" in s for s in said)
+
+
+# --- influence ----------------------------------------------------------------------------------------------
+
+OUTLIER = schools((4.0, 6, 5, 7, 5.5, 6.5, 4.5, 13), (2.0,) * 8)
+LAST = 7
+
+
+def errors_of_a_refit(made: Fit, row: Without) -> list[float]:
+    """(weights - refit) / Monte Carlo error of both, of the mean and the median of mu and tau."""
+    without = refit_without(made, [LAST])
+    exact, own = check(without).summary, check(made).summary
+    density = made.family.group_log_lik(made.draws(), made.data)[:, LAST]
+    weights = np.exp(-density - np.log(np.exp(-density).sum()))
+    found = []
+    for name in ("mu", "tau"):
+        draws, now = made.draws(name)[name], row.intervals[name]
+        slack = made.n_draws / own.loc[name, "ess_bulk"]  # draws depend on each other
+        mcse = np.sqrt(np.sum((weights * (draws - now.mean)) ** 2) * slack)
+        found.append((now.mean - exact.loc[name, "mean"]) / np.hypot(mcse, exact.loc[name, "mcse_mean"]))
+        below = np.sqrt(np.sum((weights * ((draws < now.q50) - 0.5)) ** 2) * slack) / 0.5  # as a share of the interval
+        width = (now.q95 - now.q05) / 2
+        found.append((now.q50 - exact.loc[name, "q50"]) / np.hypot(below * width, exact.loc[name, "mcse_q50"]))
+    return [abs(z) for z in found]
+
+
+def test_influence_of_an_outlier_equals_a_refit(stanli: Engine) -> None:
+    made = fitted(OUTLIER, {"mu": "normal(5, 10)", "tau": "half_normal(5)"}, stanli)
+    found = influence(made)
+    row = next(r for r in found.rows if r.group == "H")
+    assert found.rows[0] == row
+    assert row.route == WEIGHTS
+    limit = norm.isf(1e-3 / (2 * 4))
+    assert max(errors_of_a_refit(made, row)) < limit
+    # Planted faults: another group's weights; weights with the sign of the ratio exchanged.
+    other = next(r for r in found.rows if r.group == "A")
+    assert max(errors_of_a_refit(made, other)) > limit
+    density = made.family.group_log_lik
+    assert density is not None
+    turned = replace(made, family=replace(made.family, group_log_lik=lambda d, data: -density(d, data)))
+    wrong = next(r for r in influence(turned).rows if r.group == "H")
+    assert max(errors_of_a_refit(made, wrong)) > limit
+
+
+def test_a_group_that_carries_the_answer_is_named_and_refitted(stanli: Engine) -> None:
+    extreme = schools((0.5, -0.5, 1, 0, 0.8, 40.0), (1.0,) * 6)
+    made = fitted(extreme, {"mu": "normal(0, 50)", "tau": "half_cauchy(1)"}, stanli)
+    cheap = influence(made)
+    row = next(r for r in cheap.rows if r.group == "F")
+    assert row.route == UNRELIABLE
+    assert not row.reliable
+    assert any("Not judged without a refit" in s and "F" in s for s in cheap.sentences)
+    assert not any("F alone" in s for s in cheap.sentences)
+    said: list[str] = []
+    exact = influence(made, max_refits=6, say=said.append)
+    assert any("refitting without F" in s for s in said)
+    assert exact.rows[0].group == "F"
+    assert exact.rows[0].route == REFIT
+    assert any(s.startswith("F alone moves tau by") for s in exact.sentences)
+
+
+def test_a_group_that_flips_the_sign_is_named(stanli: Engine) -> None:
+    one = schools((2.0, 3.0, 1.0, 2.5, 12.0), (2.5,) * 4 + (3.0,))
+    made = fitted(one, {"mu": "normal(0, 10)", "tau": "half_normal(1)"}, stanli)
+    rows = {r.group: r for r in influence(made).rows}
+    assert rows["E"].flips == ("the 90 % interval of mu lies on both sides of zero (with it: above zero)",)
+    assert rows["C"].flips == ()
+
+
+def test_a_family_that_cannot_leave_groups_out_needs_refits(eight: Fit) -> None:
+    bare = replace(eight, family=replace(eight.family, group_log_lik=None))
+    found = influence(bare)
+    assert found.rows == ()
+    assert "needs 8 refits" in found.sentences[0]
+    found = influence(bare, max_refits=8)
+    assert {r.route for r in found.rows} == {REFIT}
+    weighted = {r.group: r for r in influence(eight).rows}
+    for row in found.rows:  # in posterior sds: each with an error of about 1 / sqrt(1000)
+        assert row.moves["mu"] == pytest.approx(weighted[row.group].moves["mu"], abs=5 * np.sqrt(2 / 1000))
+
+
+# --- other priors -------------------------------------------------------------------------------------------
+
+
+def analysis_of(
+    dataset: Dataset, folder: Path, priors: dict[str, str] | None = None, variants: tuple[str, ...] = ()
+) -> Analysis:
+    names = variants or ("complete_pooling", "no_pooling", "partial_pooling")
+    return Analysis(
+        "test", family("normal_means"), dataset, names, priors=priors or CHOSEN, sampling=SAMPLING,
+        compared=names, folder=folder,
+    )  # fmt: skip
+
+
+def test_rivals_are_named_and_matched_to_the_prior(eight: Fit) -> None:
+    found, kept = rivals(eight, ("complete_pooling", "no_pooling", "partial_pooling"))
+    # The median of half_cauchy(5) is 5: 5 / 0.6745 = 7.4.
+    assert [r.text for r in found] == [
+        "mu = normal(0, 2.5)", "mu = normal(0, 10)", "tau = half_normal(3.7)", "tau = half_normal(15)",
+        "tau = half_cauchy(7.4)", "tau = half_student_t(4, 7.4)", "tau = uniform(0, 100)",
+    ]  # fmt: skip
+    assert kept == []
+    assert {r.variants for r in found if r.text.startswith("mu")} == {("complete_pooling", "partial_pooling")}
+    assert {r.variants for r in found if r.text.startswith("tau")} == {("partial_pooling",)}
+    assert [r.text for r in found if r.warning] == ["tau = uniform(0, 100)"]
+
+
+@pytest.mark.parametrize("text", ["half_normal(3)", "half_cauchy(0.02)", "half_student_t(4, 800)", "lognormal(4.5, 2)"])
+def test_the_matched_scale_has_the_median_of_the_prior(text: str) -> None:
+    row = next(r for r in family("normal_means").prior_rows if r.name == "tau")
+    from hbm_stan.priors import parse_prior
+
+    prior = parse_prior(text, row)
+    matched = Prior("tau", "half_normal", (matched_scale(prior),))
+    median = matched_scale(prior) * norm.ppf(0.75)
+    assert matched.cumulative(median) == pytest.approx(0.5)
+    assert prior.cumulative(median) == pytest.approx(0.5, abs=0.02)  # two digits of the scale
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        Prior("x", "normal", (3.0, 2.0)), Prior("x", "half_normal", (2.0,)), Prior("x", "half_student_t", (4.0, 2.0)),
+        Prior("x", "half_cauchy", (2.0,)), Prior("x", "uniform", (0.0, 2.0)), Prior("x", "exponential", (0.5,)),
+        Prior("x", "gamma", (3.0, 0.5)), Prior("x", "lognormal", (1.0, 0.5)),
+    ],
+)  # fmt: skip
+def test_a_rescaled_prior_is_that_of_the_scaled_quantity(prior: Prior) -> None:
+    other = rescaled(prior, 2.0)
+    assert other is not None
+    centre = prior.arguments[0] if prior.distribution == "normal" else 0.0
+    for x in (0.3, 1.0, 1.9):
+        assert other.cumulative(centre + 2 * x) == pytest.approx(prior.cumulative(centre + x), abs=5e-4)
+
+
+def test_a_prior_without_a_scale_is_not_varied() -> None:
+    assert rescaled(Prior("rho", "lkj", (2.0,)), 2.0) is None
+    assert rescaled(Prior("mu", "beta", (1.0, 1.0)), 0.5) is None
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Sensitivity]:
+    """Three groups, whose spread is hardly known, under all rivals."""
+    data = schools((15.0, 8.0, 1.0), (8.0, 8.0, 8.0))
+    folder = tmp_path_factory.mktemp("three")
+    asked = analysis_of(data, folder, {"mu": "normal(0, 20)", "tau": "half_normal(10)", "theta": "normal(0, 50)"})
+    asked = replace(asked, sampling=replace(SAMPLING, adapt_delta=0.99))
+    return asked, sensitivity(asked, engine=StanliEngine())
+
+
+def test_rows_equal_direct_fits_with_that_prior(three: tuple[Analysis, Sensitivity], stanli: Engine) -> None:
+    asked, found = three
+    assert found.alternatives is not None
+    rows = {r.rival.text: r for r in found.alternatives.rows}
+    for text in ("tau = half_cauchy(10)", "mu = normal(0, 10)"):
+        name, _, prior = text.partition(" = ")
+        direct = fit_variants(
+            "normal_means", asked.dataset, asked.variants, priors={**asked.priors, name: prior},
+            sampling=asked.sampling, engine=stanli,
+        )  # fmt: skip
+        conclusion = rows[text].conclusion
+        assert conclusion is not None
+        main = direct["partial_pooling"]
+        assert {n: interval(d) for n, d in watched(main, {}).items()} == dict(conclusion.intervals)
+        scores = {s.variant: s for s in compare(direct, budget=Budget(max_refits=0)).scores}
+        gap = scores["partial_pooling"].elpd - scores["complete_pooling"].elpd
+        assert conclusion.elpd_diff == pytest.approx(gap)
+        # The row of another prior is not this one.
+        assert conclusion.intervals != found.alternatives.base.intervals
+
+
+def test_a_wide_uniform_prior_on_three_groups_widens_tau_and_is_said(three: tuple[Analysis, Sensitivity]) -> None:
+    _, found = three
+    assert found.alternatives is not None
+    row = next(r for r in found.alternatives.rows if r.rival.warning)
+    assert row.rival.text == "tau = uniform(0, 100)"
+    assert row.conclusion is not None
+    assert row.conclusion.intervals["tau"].q95 > 1.5 * found.alternatives.base.intervals["tau"].q95
+    assert any("is the warning example" in s and "3 groups do not bound it" in s for s in found.sentences)
+
+
+def test_refits_evict_no_fit_of_the_analysis_and_are_kept(three: tuple[Analysis, Sensitivity]) -> None:
+    asked, _ = three
+    kept = sorted(p.name.partition("-")[0] for p in asked.store.folder.glob("*.nc"))
+    assert kept == sorted(asked.variants)
+    again = fit_variants(
+        asked.family, asked.dataset, asked.variants, priors=asked.priors, sampling=asked.sampling,
+        engine=StanliEngine(), store=asked.store,
+    )  # fmt: skip
+    assert all(f.reused for f in again.values())
+    refitted = list((asked.store.folder / "sensitivity").glob("*/*.nc"))
+    # mu is a prior of two variants, tau of one.
+    assert len(refitted) == 2 * 2 + 5
+
+
+def test_the_report_takes_what_was_found_of_the_same_fits(three: tuple[Analysis, Sensitivity], stanli: Engine) -> None:
+    asked, found = three
+    fits = fit_variants(
+        asked.family, asked.dataset, asked.variants, priors=asked.priors, sampling=asked.sampling, engine=stanli,
+        store=asked.store,
+    )  # fmt: skip
+    held = kept_result(asked, fits)
+    assert held is not None
+    assert held["sentences"] == list(found.sentences)
+    assert find(asked, fits).sensitivity == held
+    other = {n: replace(f, key="0" * 64) for n, f in fits.items()}
+    assert kept_result(asked, other) is None
+    quick = find(asked, other).sensitivity
+    assert quick is not None
+    assert quick["alternatives"] is None
+
+
+def test_a_refit_that_failed_its_checks_concludes_nothing(
+    eight: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(made: Fit, waive: Any = ()) -> Diagnosis:
+        found = check(made, waive)
+        if made.priors["tau"].text != "half_normal(15)":
+            return found
+        return replace(found, verdicts=(replace(found.verdicts[0], name="R-hat", status="fail", hint="."),))
+
+    monkeypatch.setattr(refits, "check", failing)
+    asked = analysis_of(schools(), tmp_path, variants=("partial_pooling",))
+    found = sensitivity(asked, engine=StanliEngine()).alternatives
+    assert found is not None
+    row = next(r for r in found.rows if r.rival.text == "tau = half_normal(15)")
+    assert row.conclusion is None
+    assert row.changes == ()
+    assert "partial_pooling did not pass its checks (R-hat)" in row.failed
+    assert any("so that nothing is concluded from it" in s for s in found.sentences)
+    assert found.sentences[0] == "No conclusion changes under any of 6 other priors."
+
+
+def conclusion(
+    low: float, high: float, verdict: str = "better than complete pooling", sign: str = "above zero"
+) -> Conclusion:
+    middle = Interval((low + high) / 2, (high - low) / 3.3, low, (low + high) / 2, high)
+    return Conclusion({"mu": middle, "tau": middle}, verdict, locations=("mu",), scales=("tau",), signs={"mu": sign})
+
+
+def test_each_change_of_a_conclusion_is_said() -> None:
+    base = conclusion(1, 3)
+    assert changes(base, base) == []
+    assert changes(base, conclusion(1, 3, "not distinguishable from complete pooling")) == [
+        "the comparison: not distinguishable from complete pooling (before: better than complete pooling)"
+    ]
+    assert changes(base, conclusion(-1, 3, sign="on both sides of zero")) == [
+        "the 90 % interval of mu lies on both sides of zero (before: above zero)"
+    ]
+    assert changes(base, conclusion(4, 6)) == [
+        "the 90 % intervals of mu do not overlap", "the 90 % intervals of tau do not overlap",
+    ]  # fmt: skip
+
+
+# --- bad input ----------------------------------------------------------------------------------------------
+
+
+def test_an_analysis_without_partial_pooling_is_refused(tmp_path: Path) -> None:
+    asked = analysis_of(schools(), tmp_path, variants=("complete_pooling", "no_pooling"))
+    with pytest.raises(ModelError, match="Add partial_pooling to variants"):
+        sensitivity(asked, engine=StanliEngine())
+
+
+def test_nothing_is_concluded_from_a_fit_that_failed_its_checks(tmp_path: Path) -> None:
+    bad = made_fit(diverging=lambda x: x + 1)
+    asked = analysis_of(schools(), tmp_path, variants=("partial_pooling",))
+    found = quick_look(asked, {"partial_pooling": bad}, {"partial_pooling": check(bad)})
+    assert found.power is None
+    assert found.influence is None
+    assert found.sentences == (found.withheld,)
+    assert "partial_pooling did not pass its checks (divergences" in found.withheld
+
+
+def test_what_a_family_of_ones_own_lacks_is_said(eight: Fit) -> None:
+    bare = replace(eight.family, group_log_lik=None, new_row=None)
+    children = {n: c.to_dataset() for n, c in eight.tree.children.items() if n != "log_likelihood"}
+    children["posterior"] = children["posterior"].drop_vars(["lprior", "tau", "tau_raw"])
+    poor = replace(eight, family=bare, tree=xr.DataTree.from_dict(children))
+    found = power_scaling(poor)
+    assert set(found.table["component"]) == {"mu"}
+    assert list(found.readings["quantity"]) == ["mu"]
+    assert any("the posterior holds no draws of them: the priors of tau" in s for s in found.sentences)
+    assert any("neither log_lik nor group_log_lik()" in s for s in found.sentences)
+    rows = power_scaling(replace(eight, family=bare))
+    assert rows.likelihood == "of the rows given their groups"
