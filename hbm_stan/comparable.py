@@ -31,8 +31,7 @@ def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], u
         elif own.route == GROUP_NEEDS_REFITS:
             said.append(
                 f"{plain(name).capitalize()}: a group can only be left out by fitting again without it, for the family "
-                f"gives no group_log_lik: {groups} fits of about {fit.seconds:.1f} s. Ask for them with --max-refits "
-                f"{groups}."
+                f"gives no group_log_lik{_offer(fit, groups)}"
             )
         if own is not None and own.quadrature is not None and own.rough:
             known = f"twice the nodes of the integrals over groups move elpd by {own.quadrature:.2f}"
@@ -57,6 +56,14 @@ def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], u
 def _predictor_columns(fit: Fit) -> list[str]:
     dataset = fit.table.dataset
     return [c for role in fit.table.predictors for c in dataset.listed(role)]
+
+
+def _offer(fit: Fit, groups: int) -> str:
+    """What scores of new groups by refits would cost, where the family could give them."""
+    missing = [name for name in ("new_group", "pointwise") if getattr(fit.family, name) is None]
+    if missing:
+        return f"; nor can it score a fit that has not seen the group, having no {' and no '.join(missing)}."
+    return f": {groups} fits of about {fit.seconds:.1f} s. Ask for them with --target group --max-refits {groups}."
 
 
 def refuse_different_data(fits: Sequence[Fit]) -> None:
@@ -88,6 +95,8 @@ def _outcomes_differ(a: Fit, b: Fit) -> str:
 
 def _values_differ(a: Fit, b: Fit) -> str:
     for role, values in a.table.values.items():
+        if role not in b.table.values:  # a family that reads other columns too; the outcome was compared before
+            continue
         i = next(iter(np.flatnonzero(values != b.table.values[role])), None)
         if i is not None:
             label = a.table.labels[int(a.table.group[i])]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.comparable import notes_beside, refuse_different_data
-from hbm_stan.densities import Unit, unit_labels
+from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, unit_labels
 from hbm_stan.diagnose import Diagnosis, check
-from hbm_stan.errors import ComparisonError, nearest
+from hbm_stan.errors import ComparisonError, HbmError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
 from hbm_stan.repair import Budget, repaired
@@ -38,7 +38,6 @@ NEW_GROUP = "a new group, all its rows together (leave-one-group-out, joint scor
 LEFT_OUT_GROUP = (
     "the estimate of a group that is left out: each group has one row, so leave-one-out leaves it out whole"
 )
-_ROUGH = "The ranking is withheld: an integral over groups is not accurate enough."
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,13 @@ class Comparison:
         }
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+def _finite(value: Any) -> Any:
+    """For JSON: what is no finite number is None."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def compare(
@@ -117,24 +121,27 @@ def compare(
     if not isinstance(fits, Mapping) or len(fits) < 2:
         raise ComparisonError("A comparison needs two fits at least, by name: what fit_variants gives.")
     refuse_different_data(list(fits.values()))
-    for name, fit in fits.items():
-        (diagnoses[name] if diagnoses else check(fit)).require()
+    checked = {name: (diagnoses or {}).get(name) or check(fit) for name, fit in fits.items()}
+    for diagnosis in checked.values():
+        diagnosis.require()
+    waived = {name: [v.name for v in d.verdicts if v.waived] for name, d in checked.items()}
     first, allowed, tell = next(iter(fits.values())), budget or Budget(), say or (lambda _text: None)
     kept = store or FitStore.for_user(first.family.name, first.table.dataset.name)
-    one_row = first.table.one_row_per_group
     found = {name: _left_out(fit, unit) for name, fit in fits.items()}
-    scored = {n: repaired(fits[n], f, allowed, kept, tell) for n, f in found.items() if f is not None}
-    words, notes = {"observation": KNOWN_GROUP, "group": NEW_GROUP}[unit], notes_beside(fits, found, unit)
+    scored = {n: repaired(fits[n], f, allowed, kept, tell, waived[n]) for n, f in found.items() if f is not None}
+    notes = notes_beside(fits, found | scored, unit)
+    words = NEW_GROUP if unit == "group" else KNOWN_GROUP
+    words = LEFT_OUT_GROUP if first.table.one_row_per_group else words
     if unit == "observation" and any(f.high.sum() > allowed.max_refits > 0 and not f.prior for f in scored.values()):
         try:
             many = {n: f for n, f in scored.items() if not f.prior}
-            scored |= by_folds({n: fits[n] for n in many}, many, allowed, kept, tell)
+            scored |= by_folds({n: fits[n] for n in many}, many, allowed, kept, tell, waived)
             words = KNOWN_GROUP_FOLDS
-        except ComparisonError as error:
-            notes.append(f"Scores that could not be repaired stay: {error}.")
+        except HbmError as error:
+            notes.append(f"Scores that could not be repaired stay: {str(error).rstrip('.')}.")
     return score(
-        scored, LEFT_OUT_GROUP if one_row else words, unit=unit, n_observations=len(first.table.group),
-        labels=tuple(unit_labels(first, unit)), group=None if unit == "group" else first.table.group, notes=notes,
+        scored, words, unit=unit, n_observations=len(first.table.group), labels=tuple(unit_labels(first, unit)),
+        group=None if unit == "group" else first.table.group, notes=notes,
     )  # fmt: skip
 
 
@@ -158,10 +165,17 @@ def both_targets(
     store: FitStore | None = None,
     say: Callable[[str], None] | None = None,
 ) -> dict[Unit, Comparison]:
-    """The comparisons by target, both or ``only`` one; with one row for each group they are the same, and made once."""
+    """The comparisons by target, both or ``only`` one; with one row for each group they are the same, and made once.
+
+    A new group that only refits could score is left out where it was not asked for by name; a note says so.
+    """
     same = next(iter(fits.values())).table.one_row_per_group
     units: tuple[Unit, ...] = (only,) if only else ("observation",) if same else ("observation", "group")
-    return {unit: compare(fits, diagnoses, unit, budget=budget, store=store, say=say) for unit in units}
+    made = {unit: compare(fits, diagnoses, unit, budget=budget, store=store, say=say) for unit in units}
+    if only is None and any(s.route == GROUP_NEEDS_REFITS for c in made.values() for s in c.scores):
+        rows, unscored = made["observation"], made.pop("group")
+        made["observation"] = replace(rows, notes=(*rows.notes, *unscored.notes))
+    return made
 
 
 def _left_out(fit: Fit, unit: Unit) -> LeftOut | None:
@@ -189,18 +203,21 @@ def score(
         raise ComparisonError("No variant has a score for this target. " + " ".join(notes))
     order = sorted(pointwise, key=lambda name: (bool(pointwise[name].prior), -_number(pointwise[name].elpd)))
     best = pointwise[order[0]]
+    ranked_names = [name for name in order if not pointwise[name].prior]
+    rough = any(pointwise[name].rough for name in ranked_names)
+    withheld = any(pointwise[name].high.any() for name in ranked_names) or rough
+    # What may not be ranked stands in the order in which it was given.
+    order = list(pointwise) if withheld else order
     n = best.elpd_i.size
     names = labels or tuple(str(i + 1) for i in range(n))
     scores = [_score(name, pointwise[name], best, names, group) for name in order]
     ranked = [s for s in scores if s.ranked]
-    rough = any(pointwise[s.variant].rough for s in ranked)
-    withheld = any(s.pareto_k_high for s in ranked) or rough
     if len(ranked) > 1 and not withheld and all(distinguishable(s) for s in ranked[1:]):
         elpd_i = np.array([pointwise[s.variant].elpd_i for s in ranked])
         pairs = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
         weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in pairs}
         scores = [weighted.get(s.variant, s) for s in scores]
-    said = [_ROUGH] if rough else verdict_in_words(scores, n, unit)
+    said = verdict_in_words(scores, n, unit, rough=rough)
     if not withheld and best_by_chance(np.array([s.elpd for s in ranked])):
         said.append(chance_in_words(len(ranked)))
     return Comparison(
@@ -217,6 +234,7 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
     difference, n = own.elpd_i - best.elpd_i, own.elpd_i.size
     se, high = standard_error(difference), int(own.high.sum())
     few = n < FEW_UNITS
+    before = 0 if own.pareto_k is None else int((~(own.pareto_k < own.k_threshold)).sum())
     by_group = difference if group is None else np.bincount(group, weights=difference)
     return Score(
         variant=name,
@@ -231,10 +249,11 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
         pareto_k_max=None if own.pareto_k is None else float(np.max(own.pareto_k)),
         route=own.route,
         prior=own.prior,
-        reading=" ".join(s for s in (own.note, read_score(own.p_loo, own.n_parameters, n, high)) if s),
-        mcse=own.mcse,
-        mcse_diff=0.0 if own is best else math.hypot(own.mcse, best.mcse),
-        bootstrap=bootstrap_difference(by_group) if few and own is not best and len(by_group) > 1 else None,
+        reading=" ".join(s for s in (own.note, read_score(own.p_loo, own.n_parameters, n, before)) if s),
+        mcse=math.nan if high else own.mcse,
+        mcse_diff=0.0 if own is best else math.nan if high else math.hypot(own.mcse, best.mcse),
+        # Rows of a group err together: over few groups the bootstrap says more than the standard error over rows.
+        bootstrap=bootstrap_difference(by_group) if 1 < len(by_group) < FEW_UNITS and own is not best else None,
         repaired=len(own.repairs),
         unrepaired=tuple(label for label, bad in zip(labels, own.high, strict=True) if bad),
     )

@@ -12,6 +12,8 @@ FEW_UNITS = 100
 FEW_WIDENING = 2.0
 # Differences below this are no ground for a choice, whatever their standard error (same source).
 SMALL_DIFFERENCE = 4.0
+# "Much smaller than" in the reading of p_loo, as a share of the number of parameters (ours).
+_WELL_BELOW = 0.5
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,32 @@ class Score:
 
 
 def distinguishable(score: Score) -> bool:
-    """Whether a variant may be told from the best: 4 apart beyond Monte Carlo error, and two (widened) SEs."""
+    """Whether a variant may be told from the best: 4 apart beyond Monte Carlo error, two (widened) SEs, most groups."""
     d = abs(score.elpd_diff)
-    return d - 2 * score.mcse_diff >= SMALL_DIFFERENCE and d >= 2 * score.se_diff_used
+    return d - 2 * score.mcse_diff >= SMALL_DIFFERENCE and d >= 2 * score.se_diff_used and not _few_groups_differ(score)
 
 
-def verdict_in_words(scores: Sequence[Score], n: int, unit: str = "observation") -> list[str]:
-    """The verdict on scores of ``n`` units, best first; no ranking where a Pareto k is too high."""
+def _few_groups_differ(score: Score) -> bool:
+    """Whether the bootstrap over groups has zero within its 90 %: a few groups make the difference (ours)."""
+    return score.bootstrap is not None and score.bootstrap[1] >= 0
+
+
+def verdict_in_words(scores: Sequence[Score], n: int, unit: str = "observation", *, rough: bool = False) -> list[str]:
+    """The verdict on scores of ``n`` units, best first; no ranking where a Pareto k is too high.
+
+    ``rough`` says that an integral over groups is not accurate enough for one.
+    """
     ranked = [s for s in scores if s.ranked]
     high = [s for s in ranked if s.pareto_k_high]
-    if high:
+    unknown = [s for s in high if math.isnan(s.elpd)]
+    if unknown:
+        said = [
+            f"The ranking is withheld: {', '.join(plain(s.variant) for s in unknown)} has no score for some {unit}s "
+            "without refits."
+        ]
+    elif rough:
+        said = ["The ranking is withheld: an integral over groups is not accurate enough."]
+    elif high:
         named = ", ".join(f"{plain(s.variant)} ({s.pareto_k_high})" for s in high)
         said = [
             f"The ranking is withheld: Pareto k is too high for some {unit}s of {named}, and the error "
@@ -113,6 +131,8 @@ def _pair(best: Score, other: Score, n: int) -> str:
             f"{a} scores better than {b}, but by less than two standard errors ({numbers}): "
             "not distinguishable on these data."
         )
+    if _few_groups_differ(other):
+        return f"{a} scores better than {b} ({numbers}), but a few groups make the difference: not distinguishable."
     if not distinguishable(other):
         return (
             f"{a} scores better than {b} ({numbers}), but the difference has a Monte Carlo error of "
@@ -143,4 +163,6 @@ def read_score(p_loo: float, n_parameters: int, n: int, high: int) -> str:
         return f"p_loo is above the number of parameters ({n_parameters}): the model is badly misspecified."
     if n_parameters > n / 5:
         return "p_loo is below the number of parameters, which is large for the data: a flexible model or a weak prior."
-    return "p_loo is well below the number of parameters: the model may be misspecified."
+    if p_loo < _WELL_BELOW * n_parameters:
+        return "p_loo is well below the number of parameters: the model may be misspecified."
+    return ""

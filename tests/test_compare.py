@@ -142,6 +142,19 @@ def test_each_case_has_its_sentence(n: int, gap: float, noise: float, words: str
         assert sum(s.weight or 0 for s in found.scores) == pytest.approx(1)
 
 
+def test_a_difference_that_a_few_groups_make_is_not_distinguishable() -> None:
+    # Rows of a group err together: 2.2 standard errors over 200 rows are one over 40 groups of five.
+    group = np.repeat(np.arange(40), 5)
+    gap = -0.1 + 0.643 * np.where(group % 2 == 0, 1.0, -1.0)
+    pointwise = {"a": made_loo(-2 * np.ones(200)), "b": made_loo(-2 + gap)}
+    assert score(pointwise).verdict[0].startswith("A predicts better than b")
+    found = score(pointwise, group=group)
+    assert "but a few groups make the difference: not distinguishable" in found.verdict[0]
+    assert found.scores[1].weight is None
+    # With many groups the standard error speaks for itself.
+    assert score(pointwise, group=np.arange(200)).scores[1].bootstrap is None
+
+
 @pytest.mark.parametrize("bad", [0.71, float("nan"), float("inf")])
 def test_a_high_pareto_k_withholds_the_ranking(bad: float) -> None:
     k = np.zeros(200)

@@ -19,7 +19,7 @@ from scipy import stats
 from test_compare import made_loo
 
 from hbm_stan.comparable import notes_beside
-from hbm_stan.compare import NEW_GROUP, compare, score, unit_of
+from hbm_stan.compare import NEW_GROUP, both_targets, compare, score, unit_of
 from hbm_stan.densities import GROUP_NEEDS_REFITS, log_lik_of
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ComparisonError
@@ -169,11 +169,27 @@ def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
     [said] = notes_beside({"partial_pooling": made}, {"partial_pooling": found}, "group")
     assert "a group can only be left out by fitting again without it" in said
     assert f"6 fits of about {made.seconds:.1f} s" in said
-    assert said.endswith("Ask for them with --max-refits 6.")
+    assert said.endswith("Ask for them with --target group --max-refits 6.")
+    unable = with_family(made, new_group=None, pointwise=None)
+    [said] = notes_beside({"partial_pooling": unable}, {"partial_pooling": found}, "group")
+    assert said.endswith("nor can it score a fit that has not seen the group, having no new_group and no pointwise.")
+    assert (
+        repaired(unable, found, Budget(), FitStore(Path("unused")), silent)
+        .reasons[0]
+        .startswith("grouped_normal has no pointwise()")
+    )  # and nothing was sampled for it
     compared = compare({"partial_pooling": made, "complete_pooling": dyestuff("complete_pooling")}, target="group",
                        budget=Budget(max_refits=5))  # fmt: skip
     assert compared.withheld
+    assert compared.verdict[0] == (
+        "The ranking is withheld: partial pooling has no score for some groups without refits."
+    )
     assert any("--max-refits 6" in s for s in compared.notes)
+    # Where it was not asked for by name, it does not take the other target with it.
+    both = both_targets({"partial_pooling": made, "complete_pooling": dyestuff("complete_pooling")},
+                        budget=Budget(max_refits=5))  # fmt: skip
+    assert list(both) == ["observation"]
+    assert any("--max-refits 6" in s for s in both["observation"].notes)
     assert all(row["elpd_diff"] is None for row in compared.as_dict()["scores"])
 
 

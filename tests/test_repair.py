@@ -35,7 +35,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
-from hbm_stan.errors import ComparisonError
+from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, fit, fit_variants, prepare_table
 from hbm_stan.leave_one_out import LeftOut, loo
@@ -358,12 +358,45 @@ def test_without_minutes_left_nothing_starts(store: FitStore, monkeypatch: pytes
 
 def test_a_refit_that_fails_its_checks_is_no_repair(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     no_matching(monkeypatch)
-    failed = SimpleNamespace(verdicts=(Verdict("R-hat", "fail", 1.5, 1.01, "", ""),))
-    monkeypatch.setattr(refits, "check", lambda _fit: failed)
+
+    def failed(_fit: Fit, waive: Any = ()) -> SimpleNamespace:
+        return SimpleNamespace(verdicts=(Verdict("R-hat", "fail", 1.5, 1.01, waived="R-hat" in waive),))
+
+    monkeypatch.setattr(refits, "check", failed)
     found = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(), store, silent)
     assert found.reasons == {2: "a refit failed its checks (R-hat)"}
     assert found.high[2]
     assert not list(store.folder.glob("*.json"))
+    # A check that was waived of the whole fit is waived of its refits.
+    assert repaired(surprised(), with_k(surprised(), i2=0.9), Budget(), store, silent, ["R-hat"]).repairs[2]
+
+
+def test_more_draws_that_fail_their_checks_are_not_taken(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_matching(monkeypatch)
+    made = fit("normal_means", means_dataset(), priors=MEANS, sampling=Sampling(draws=100, seed=SEED), engine="stanli")
+    wrong = replace(made, tree=made.tree.copy())
+    stats_of = wrong.tree["sample_stats"].to_dataset()
+    wrong.tree["sample_stats"] = stats_of.assign(diverging=stats_of["diverging"] | True)
+    monkeypatch.setattr(ladder, "with_more_draws", lambda *_: wrong)
+    climbing = ladder.Ladder(made, Budget(), store, silent)
+    before = with_k(made, i2=0.65)
+    assert climbing._more_draws(before) is before
+    assert climbing.fit is made
+    assert climbing.reasons[2].startswith("more draws: a refit failed its checks (")
+    assert "divergences" in climbing.reasons[2]
+
+
+def test_a_result_that_cannot_be_kept_stands(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_matching(monkeypatch)
+
+    def full(*_: Any) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(FitStore, "write_note", full)
+    said: list[str] = []
+    found = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(), store, said.append)
+    assert found.repairs[2].route == "refit"
+    assert said[-1] == "the disk is full"
 
 
 def test_more_draws_help_a_k_between_the_threshold_and_seven_tenths(
@@ -506,6 +539,30 @@ def test_folds_equal_the_closed_form(store: FitStore, monkeypatch: pytest.Monkey
     again = by_folds({"a": made}, {"a": loo(made)}, Budget(), store, silent)["a"]
     assert len(samples) == 10
     np.testing.assert_array_equal(again.elpd_i, found.elpd_i)
+
+
+def test_folds_of_another_outcome_are_made_again(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The row of a fold is scored by a fit that has not seen it: its value is in no refit's key.
+    made, _, _ = counts()
+    found = by_folds({"a": made}, {"a": loo(made)}, Budget(), store, silent)["a"]
+    data = {**made.data, "y": np.asarray(made.data["y"]).copy()}
+    data["y"][0] += 1 if data["y"][0] < made.data["trials"][0] else -1
+    values = {**made.table.values, "successes": data["y"].astype(float)}
+    other = replace(made, data=data, table=replace(made.table, values=values), key="another")
+    assert by_folds({"a": other}, {"a": loo(other)}, Budget(), store, silent)["a"].elpd_i[0] != found.elpd_i[0]
+
+
+def test_folds_that_cannot_be_made_leave_a_comparison(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hbm_stan.repair.ladder.Ladder._match_moments", lambda *_: None)
+    fits = {name: grouped(name) for name in ("complete_pooling", "partial_pooling")}
+    made = {n: replace(f, family=replace(f.family, pointwise=None)) for n, f in fits.items()}
+    monkeypatch.setattr(leave_one_out, "psis_loo", lambda x: replace(psis_loo(x), pareto_k=np.full(x.shape[1], 0.9)))
+    found = compare(made, budget=Budget(max_refits=1), store=store)
+    assert found.withheld
+    assert any("could not be repaired stay: grouped_normal has no pointwise()" in s for s in found.notes)
+    # What may not be ranked stands in the order in which it was given, and its error is not known.
+    assert [s.variant for s in found.scores] == list(made)
+    assert found.as_dict()["scores"][1]["mcse"] is None
 
 
 def test_folds_take_no_more_than_the_budget(store: FitStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from hbm_stan.report.found import find
 from hbm_stan.sensitivity import Sensitivity, sensitivity
 from hbm_stan.sensitivity import alternatives as refits
 from hbm_stan.sensitivity import power as scaling
-from hbm_stan.sensitivity.conclusion import Conclusion, Interval, changes, interval
+from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, Interval, changes, interval
 from hbm_stan.sensitivity.influence import REFIT, UNRELIABLE, WEIGHTS, Without, influence
 from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scaling, prior_components, read
 from hbm_stan.sensitivity.quantities import watched
@@ -61,6 +62,23 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     """Eight schools, fitted once for all tests."""
     store = FitStore(tmp_path_factory.mktemp("eight"))
     return fit("normal_means", schools(), priors=CHOSEN, sampling=SAMPLING, engine=StanliEngine(), store=store)
+
+
+def test_a_flat_prior_has_no_pareto_k_and_is_plain_json(eight: Fit) -> None:
+    flat = replace(eight, priors={**eight.priors, "tau": Prior("tau", "uniform", (0.0, 1e6))})
+    said = Sensitivity("partial_pooling", power_scaling(flat)).as_dict()
+    assert any(row["pareto_k"] is None for row in said["power"]["rows"])
+    json.dumps(said, allow_nan=False)
+
+
+def test_without_a_population_nothing_is_scaled() -> None:
+    assert scaling.scaled({}, {ALL_PRIORS: np.zeros(10)}).empty
+
+
+def test_a_ranking_that_a_pareto_k_withholds_is_no_change() -> None:
+    base = Conclusion({}, "better than no pooling", 10.0, 2.0, "no_pooling")
+    assert changes(base, replace(base, verdict=WITHHELD)) == []
+    assert changes(replace(base, verdict=WITHHELD), base) == []
 
 
 # --- power-scaling ------------------------------------------------------------------------------------------

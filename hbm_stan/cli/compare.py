@@ -95,7 +95,8 @@ def show_comparison(run: Run, comparison: Comparison) -> None:
     run.show(*(Text(f"{s.variant}: {words}") for s in comparison.scores for words in _unrepaired(comparison, s)))
     run.show(*(Text(f"{s.variant}: {s.reading}") for s in comparison.scores if s.reading))
     run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]))
-    if any(s.weight is None for s in comparison.scores):
+    ranked = [s for s in comparison.scores if s.ranked]
+    if len(ranked) > 1 and not comparison.withheld and any(s.weight is None for s in ranked):
         run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))
     run.show(Text(""))
 

@@ -5,8 +5,9 @@ Every fold holds a tenth of each group's rows, so that it mimics leaving one row
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from hbm_stan.leave_one_out import LeftOut, mean_error
 from hbm_stan.repair.bridge import tail_of
 from hbm_stan.repair.budget import Budget
 from hbm_stan.repair.jobs import Say, job_without
-from hbm_stan.repair.refits import held_out, note_of, refit_without, refuse_failed
+from hbm_stan.repair.refits import held_out, keep_note, note_of, refit_without, refuse_failed
 from hbm_stan.store import FitStore
 
 FOLDS = 10
@@ -37,8 +38,9 @@ def folds_of(fit: Fit) -> npt.NDArray[np.int64]:
 
 
 def by_folds(
-    fits: Mapping[str, Fit], found: Mapping[str, LeftOut], budget: Budget, store: FitStore, say: Say
-) -> dict[str, LeftOut]:
+    fits: Mapping[str, Fit], found: Mapping[str, LeftOut], budget: Budget, store: FitStore, say: Say,
+    waive: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, LeftOut]:  # fmt: skip
     """The scores of all variants by the same ten folds, in place of scores that cannot be repaired one by one.
 
     Raises ComparisonError where a variant cannot be scored so, or where it would take longer than the budget allows.
@@ -49,10 +51,12 @@ def by_folds(
     for fit in fits.values():
         if fit.table.units is not None:
             raise ComparisonError("ten folds: rows of units are scored one by one only")
-    return {name: _scored(fit, found[name], budget, store, say) for name, fit in fits.items()}
+        fit.family.need("pointwise", "a score of rows that were left out")
+    waived = waive or {}
+    return {n: _scored(fit, found[n], budget, store, say, waived.get(n, ())) for n, fit in fits.items()}
 
 
-def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say) -> LeftOut:
+def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str]) -> LeftOut:
     """The scores of all rows; a density whose right tail is too heavy for its mean stays marked by its Pareto k."""
     fold, elpd_i, pareto_k, mcse = folds_of(fit), *np.empty((2, len(fit.table.group))), 0.0
     for k in range(FOLDS):
@@ -61,11 +65,12 @@ def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say)
             continue
         if budget.spent:
             raise ComparisonError(f"ten folds: {budget.minutes:g} minutes are over (--minutes)")
-        made = _fold(fit, rows, k, store, say)
+        made = _fold(fit, rows, k, store, say, waive)
         elpd_i[rows], pareto_k[rows], mcse = made.elpd, made.pareto_k, math.hypot(mcse, made.mcse)
     return replace(
-        found, elpd_i=elpd_i, pareto_k=pareto_k, route=ROUTE, mcse=mcse, repairs={}, reasons={}, quadrature=None
-    )
+        found, elpd_i=elpd_i, lppd_i=np.full(len(fold), math.nan), pareto_k=pareto_k, route=ROUTE, mcse=mcse, note="",
+        repairs={}, reasons={}, quadrature=None,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,18 +82,19 @@ class _Fold:
     mcse: float
 
 
-def _fold(fit: Fit, rows: npt.NDArray[np.int64], k: int, store: FitStore, say: Say) -> _Fold:
+def _fold(fit: Fit, rows: npt.NDArray[np.int64], k: int, store: FitStore, say: Say, waive: Collection[str]) -> _Fold:
     """The scores of the rows of one fold, from a note where one is kept."""
-    key = job_without(fit, rows).key
+    # What is left out is scored too: its values are in the key of the whole fit only.
+    key = hashlib.sha256(f"{fit.key} {job_without(fit, rows).key} fold".encode()).hexdigest()
     name = f"{fit.variant}-without-{key[:16]}"
     if (kept := note_of(store, name, key)) is not None:
         return _Fold(kept["elpd"], kept["pareto_k"], kept["mcse"])
     say(f"{fit.variant}: fold {k + 1} of {FOLDS}")
     made = refit_without(fit, rows)
-    refuse_failed(made)
+    refuse_failed(made, waive)
     density = held_out(fit, made, "observation", [int(i) for i in rows], apart=True)
     elpd = logsumexp(density, axis=0) - math.log(len(density))
     error = mean_error(np.exp(density - elpd).sum(axis=1), fit.sampling.chains)
     found = _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)
-    store.write_note(name, {"key": key, "left out": f"fold {k + 1}", **asdict(found)})
+    keep_note(store, name, {"key": key, "left out": f"fold {k + 1}", **asdict(found)}, say)
     return found

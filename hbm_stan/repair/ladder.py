@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, unit_labels
+from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, density_of, log_lik_of, rows_of, unit_labels
 from hbm_stan.errors import HbmError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import MORE_DRAWS_HELP, LeftOut, Repair, logo, loo
@@ -16,7 +16,7 @@ from hbm_stan.repair.bridge import Exact
 from hbm_stan.repair.budget import Budget
 from hbm_stan.repair.jobs import Say, with_more_draws
 from hbm_stan.repair.moments import Unconstrained, moment_matched
-from hbm_stan.repair.refits import exact_score
+from hbm_stan.repair.refits import exact_score, refuse_failed
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
 
@@ -38,6 +38,7 @@ class Ladder:
     budget: Budget
     store: FitStore
     say: Say
+    waive: Collection[str] = ()
     routes: dict[int, Repair] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
     unsure: dict[int, Repair] = field(default_factory=dict)
@@ -61,10 +62,12 @@ class Ladder:
             return found
         self.say(f"{self.fit.variant}: sampling again with {ENOUGH_DRAWS:,} draws, for Pareto k")
         try:
-            self.fit = with_more_draws(self.fit, ENOUGH_DRAWS, self.store, self.say)
+            longer = with_more_draws(self.fit, ENOUGH_DRAWS, self.store, self.say)
+            refuse_failed(longer, self.waive)
         except HbmError as error:
             self.reasons |= dict.fromkeys(self._high(found), f"more draws: {error}")
             return found
+        self.fit = longer
         again = loo(self.fit) if found.unit == "observation" else logo(self.fit)
         assert again is not None
         assert again.pareto_k is not None
@@ -124,7 +127,7 @@ class Ladder:
                 found,
                 i,
                 "refit",
-                lambda i=i: exact_score(self.fit, found.unit, i, self.store, self.say),  # type: ignore[misc]
+                lambda i=i: exact_score(self.fit, found.unit, i, self.store, self.say, self.waive),  # type: ignore[misc]
             )
 
     def _try(self, found: LeftOut, i: int, route: str, score: Callable[[], Exact]) -> None:
@@ -163,9 +166,16 @@ class Ladder:
         reasons = {i: words for i, words in self.reasons.items() if i not in routes}
         made = replace(found, elpd_i=elpd_i, repairs=routes, reasons=reasons)
         mcse = math.sqrt(found.mcse**2 + sum(r.mcse**2 for r in routes.values()))
+        if found.route == GROUP_NEEDS_REFITS and routes:
+            made = replace(made, route="refits, new groups drawn")
         return replace(made, mcse=math.nan if made.high.any() else mcse)
 
 
-def repaired(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say) -> LeftOut:
-    """The score of a fit with every high Pareto k repaired that the budget allows; what is left says why."""
-    return Ladder(fit, budget, store, say).climb(found)
+def repaired(
+    fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str] = ()
+) -> LeftOut:
+    """The score of a fit with every high Pareto k repaired that the budget allows; what is left says why.
+
+    ``waive`` names the checks that were waived of the fit: its refits need not pass them either.
+    """
+    return Ladder(fit, budget, store, say, waive).climb(found)

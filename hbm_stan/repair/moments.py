@@ -88,7 +88,10 @@ class Unconstrained:
                 {name: (empty[name] if v is None else v[s]).tolist() for name, v in values.items()}
             )
 
-        return np.array([point(s) for s in range(self.fit.n_draws)], dtype=float)
+        try:
+            return np.array([point(s) for s in range(self.fit.n_draws)], dtype=float)
+        except (RuntimeError, ValueError) as error:  # a draw that rounding put on a bound
+            raise ComparisonError(f"moment matching: a draw has no unconstrained point ({error})") from error
 
     @cached_property
     def log_density(self) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, unit_labels
 from hbm_stan.diagnose import SMALLER_STEP, check
-from hbm_stan.errors import ComparisonError
+from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.fit import Fit, Job, fit_of_draws
 from hbm_stan.repair.bridge import Exact, bridged, score_of
 from hbm_stan.repair.jobs import Say, job_without
@@ -42,11 +42,12 @@ def _sampled(job: Job) -> Fit:
         settings = replace(settings, adapt_delta=SMALLER_STEP)
 
 
-def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say) -> Exact:
+def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say, waive: Collection[str] = ()) -> Exact:
     """The score of one unit by a fit without it, bridged with the whole fit; a result that is kept is used again.
 
     Raises ComparisonError where the fit failed its checks or the family cannot score what it has not seen.
     """
+    require_functions(fit, unit)
     job = job_without(fit, rows_of(fit, unit, index))
     density = density_of(fit, unit)
     route = density.route if density.of is not None else "new groups drawn"
@@ -55,17 +56,34 @@ def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say) -> 
     if (kept := note_of(store, name, key)) is not None:
         return Exact(kept["elpd"], kept["mcse"], kept["pareto_k"])
     say(f"{fit.variant}: fitting without {unit_labels(fit, unit)[index]}")
-    found = _bridged(fit, job, unit, index)
+    found = _bridged(fit, job, unit, index, waive)
     if found.mcse > _PRECISE:
         more = replace(job.sampling, draws=_MORE * job.sampling.draws)
-        found = _bridged(fit, replace(job, sampling=more), unit, index)
-    store.write_note(name, {"key": key, "left out": unit_labels(fit, unit)[index], **asdict(found)})
+        found = _bridged(fit, replace(job, sampling=more), unit, index, waive)
+    keep_note(store, name, {"key": key, "left out": unit_labels(fit, unit)[index], **asdict(found)}, say)
     return found
 
 
-def _bridged(fit: Fit, job: Job, unit: Unit, index: int) -> Exact:
+def require_functions(fit: Fit, unit: Unit) -> None:
+    """Raise ModelError, before anything is sampled, where the family cannot score what a refit has not seen."""
+    density, purpose = density_of(fit, unit), f"a score of a {unit} that was left out"
+    if density.of is None or density.own:
+        fit.family.need("pointwise", purpose)
+    if unit == "group" and density.of is None:
+        fit.family.need("new_group", purpose)
+
+
+def keep_note(store: FitStore, name: str, note: dict[str, Any], say: Say) -> None:
+    """Keep a result beside the fits; where it cannot be kept, it is said, and the result stands."""
+    try:
+        store.write_note(name, note)
+    except StorageError as error:
+        say(str(error))
+
+
+def _bridged(fit: Fit, job: Job, unit: Unit, index: int, waive: Collection[str]) -> Exact:
     made = _sampled(job)
-    refuse_failed(made)
+    refuse_failed(made, waive)
     unseen, seen = held_out(fit, made, unit, [index])[:, 0], _seen(fit, made, unit, index)
     chains = fit.sampling.chains
     return score_of(unseen, chains) if seen is None else bridged(unseen, seen, chains)
@@ -77,9 +95,9 @@ def note_of(store: FitStore, name: str, key: str) -> dict[str, Any] | None:
     return kept if isinstance(kept, dict) and kept.get("key") == key else None
 
 
-def refuse_failed(made: Fit) -> None:
-    """Raise ComparisonError where a refit did not pass its checks."""
-    failed = [v.name for v in check(made).verdicts if v.status == "fail"]
+def refuse_failed(made: Fit, waive: Collection[str] = ()) -> None:
+    """Raise ComparisonError where a refit did not pass its checks, those aside that were waived of the whole fit."""
+    failed = [v.name for v in check(made, waive).verdicts if v.status == "fail" and not v.waived]
     if failed:
         raise ComparisonError(f"a refit failed its checks ({', '.join(failed)})")
 

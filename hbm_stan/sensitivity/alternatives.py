@@ -10,6 +10,7 @@ from hbm_stan.compare import Comparison, compare
 from hbm_stan.densities import has_log_lik
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import Engine, Progress
+from hbm_stan.errors import EngineError
 from hbm_stan.fit import Fit, fit_variants
 from hbm_stan.repair import Budget
 from hbm_stan.sensitivity.asked import Asked
@@ -110,7 +111,10 @@ def alternatives(bench: Bench) -> Alternatives:
 
 
 def _row(bench: Bench, rival: Rival, base: Conclusion) -> Row:
-    fits = bench.refit(rival)
+    try:
+        fits = bench.refit(rival)
+    except EngineError as error:
+        return Row(rival, None, (), "", None, f"the engine failed ({error})")
     diagnoses = {**bench.diagnoses, **{n: check(fits[n], bench.asked.waived) for n in rival.variants}}
     if any(diagnoses[n].status == "fail" for n in rival.variants):
         failed = "; ".join(failed_checks(diagnoses[n]) for n in rival.variants if diagnoses[n].status == "fail")

@@ -115,7 +115,8 @@ def _decided(comparison: Comparison | None, main: str) -> tuple[str, float | Non
 def changes(base: Conclusion, now: Conclusion) -> list[str]:
     """What another prior changes of a conclusion, in words; empty where it stands."""
     said = []
-    if base.verdict and now.verdict != base.verdict:
+    # A ranking that a Pareto k withholds on one side says nothing of the prior.
+    if base.verdict and now.verdict != base.verdict and WITHHELD not in {base.verdict, now.verdict}:
         said.append(f"the comparison: {now.verdict or 'no ranking'} (before: {base.verdict})")
     for name, before in base.signs.items():
         if now.signs.get(name, before) != before:

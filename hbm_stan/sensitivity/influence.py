@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,10 +73,13 @@ class Influence:
         }  # fmt: skip
 
 
-def influence(fit: Fit, max_refits: int = 0, say: Callable[[str], None] | None = None) -> Influence:
+def influence(
+    fit: Fit, max_refits: int = 0, say: Callable[[str], None] | None = None, waive: Collection[str] = ()
+) -> Influence:
     """How mu and tau move without each group; groups with a Pareto k that is not good are refitted, up to a number.
 
     Where the family cannot integrate its groups out, every group needs a refit: ``max_refits`` must allow them all.
+    Checks in ``waive`` need not be passed by refits either.
     """
     tell = say or (lambda _text: None)
     draws, labels = location_and_scale(fit), fit.table.labels
@@ -96,7 +99,7 @@ def influence(fit: Fit, max_refits: int = 0, say: Callable[[str], None] | None =
     asked = [j for j, row in enumerate(rows) if not row.reliable][:max_refits]
     for i, j in enumerate(asked, 1):
         tell(f"{i} of {len(asked)}: refitting without {labels[j]}")
-        rows[j] = _refitted(fit, j, base, rows[j].pareto_k)
+        rows[j] = _refitted(fit, j, base, rows[j].pareto_k, waive)
     rows.sort(key=lambda row: -abs(row.moved))
     columns = tuple(varying(base, fit.family.population_scale))
     return Influence(base, tuple(rows), threshold, tuple(_sentences(rows, threshold)), columns)
@@ -133,13 +136,13 @@ def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]
     ]  # fmt: skip
 
 
-def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None) -> Without:
+def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, waive: Collection[str]) -> Without:
     label = fit.table.labels[j]
     try:
         made = refit_without(fit, np.flatnonzero(fit.table.group == j))
     except DataError:  # the others are too few, or all alike
         return Without(label, UNKNOWN, k, {}, {}, ())
-    if check(made).status == "fail":
+    if check(made, waive).status == "fail":
         return Without(label, UNKNOWN, k, {}, {}, ())
     now = {name: interval(values) for name, values in location_and_scale(made).items() if name in base}
     return _without(fit, label, REFIT, k, now, base)

@@ -122,6 +122,8 @@ def likelihood_component(fit: Fit) -> tuple[FloatArray | None, str]:
 
 def scaled(draws: Mapping[str, FloatArray], components: Mapping[str, FloatArray]) -> pd.DataFrame:
     """The sensitivity of each quantity to each component, and the largest Pareto k of the component's weights."""
+    if not draws:
+        return pd.DataFrame(columns=["quantity", "component", "value", "pareto_k"])
     values = np.array(list(draws.values()))
     rows = []
     for component, density in components.items():
@@ -190,9 +192,8 @@ def _sentences(table: pd.DataFrame, readings: pd.DataFrame, missing: list[str], 
     if not said and len(priors):
         most = priors.loc[priors["value"].idxmax()]
         said = [
-            f"No prior matters much: raised to a power near 1, none moves a quantity by {THRESHOLD:g} or more (the "
-            f"largest power-scaling sensitivity is {most['value']:.2f}, of {most['quantity']} to "
-            f"{_named(str(most['component']))})."
+            f"No prior matters much: no power-scaling sensitivity to a prior reaches {THRESHOLD:g} (the largest is "
+            f"{most['value']:.2f}, of {most['quantity']} to {_named(str(most['component']))})."
         ]
     high = table[table["pareto_k"].astype(float) > MAX_K]
     for component, own in high.groupby("component", sort=False):

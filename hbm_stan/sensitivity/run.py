@@ -15,6 +15,7 @@ from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, fit_variants
+from hbm_stan.repair.refits import keep_note
 from hbm_stan.sensitivity.alternatives import Alternatives, Bench, alternatives, failed_checks
 from hbm_stan.sensitivity.asked import Asked
 from hbm_stan.sensitivity.influence import Influence, influence
@@ -45,10 +46,12 @@ class Sensitivity:
     def as_dict(self) -> dict[str, Any]:
         """Everything for JSON; a part that was not run is None."""
         parts = {name: getattr(self, name) for name in ("power", "alternatives", "influence")}
-        return {
+        said = {
             "variant": self.variant, "withheld": self.withheld, "sentences": list(self.sentences),
             **{name: None if part is None else part.as_dict() for name, part in parts.items()},
         }  # fmt: skip
+        made: dict[str, Any] = _plain(said)
+        return made
 
 
 def sensitivity(
@@ -83,7 +86,7 @@ def sensitivity(
         return found
     tried = alternatives(Bench(analysis, chosen, fits, diagnoses, tell, progress))
     whole = Sensitivity(found.variant, found.power, tried, found.influence)
-    analysis.store.write_note(_NOTE, {"key": _key(analysis, fits), "result": _plain(whole.as_dict())})
+    keep_note(analysis.store, _NOTE, {"key": _key(analysis, fits), "result": whole.as_dict()}, tell)
     return whole
 
 
@@ -99,9 +102,8 @@ def quick_look(
     failed = [failed_checks(d) for d in diagnoses.values() if d.status == "fail"]
     if failed:
         return Sensitivity(main.variant, withheld=f"Nothing is concluded: {'; '.join(failed)}. See `hbm check`.")
-    return Sensitivity(
-        main.variant, power_scaling(main, analysis.prediction), influence=influence(main, refit_groups, say)
-    )
+    moved = influence(main, refit_groups, say, analysis.waived)
+    return Sensitivity(main.variant, power_scaling(main, analysis.prediction), influence=moved)
 
 
 def require_partial(analysis: Asked) -> None:
@@ -150,6 +152,6 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, float):
+    if isinstance(value, float):  # NaN is not below infinity either
         return value if abs(value) < float("inf") else None
     return value
