@@ -133,7 +133,7 @@ def _notes(made: list[dict[str, Any]]) -> list[Block]:
     if any(s["weight"] is None for c in made for s in c["scores"]):
         said += (
             f"{DASH}: no weight where a difference is not distinguishable or a variant is not ranked. Distinguishable "
-            "means an elpd difference of at least 4 and of two standard errors, with one sign in a bootstrap over groups. "
+            "means an elpd difference of at least 4 and two standard errors, of one sign in a bootstrap over groups. "
         )
     limit = fixed(made[0]["k_threshold"], 2)
     return [prose(f"{said}Pareto k is good below {limit}; r_eff is 1, as in R's loo.")]
