@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit
+from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, unit_labels
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import QUADRATURE_MATTERS, LeftOut
@@ -33,6 +33,7 @@ def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], u
                 f"{plain(name).capitalize()}: a group can only be left out by fitting again without it, for the family "
                 f"gives no group_log_lik{_offer(fit, groups)}"
             )
+        said += [] if own is None else _doubtful(name, fit, own)
         if own is not None and own.quadrature is not None and own.rough:
             known = f"twice the nodes of the integrals over groups move elpd by {own.quadrature:.2f}"
             words = "the error of the integrals over groups is not known" if math.isnan(own.quadrature) else known
@@ -56,6 +57,16 @@ def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], u
 def _predictor_columns(fit: Fit) -> list[str]:
     dataset = fit.table.dataset
     return [c for role in fit.table.predictors for c in dataset.listed(role)]
+
+
+def _doubtful(name: str, fit: Fit, own: LeftOut) -> list[str]:
+    """Refits whose score is a mean that few draws carry: exact refits can be off too (Paananen et al. 2021)."""
+    labels = unit_labels(fit, own.unit)
+    high = {labels[i]: r for i, r in own.repairs.items() if not r.pareto_k_after < own.k_threshold}
+    if not high:
+        return []
+    each = ", ".join(f"{label} ({r.pareto_k_after:.2f}, Monte Carlo error {r.mcse:.2f})" for label, r in high.items())
+    return [f"{plain(name).capitalize()}: the refit's own Pareto k is high without {each}: its error may be larger."]
 
 
 def _offer(fit: Fit, groups: int) -> str:

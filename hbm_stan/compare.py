@@ -83,7 +83,7 @@ class Comparison:
             "target": self.target,
             "n_observations": self.n_observations,
             "n_units": self.n_units,
-            "scores": [_finite(asdict(s)) | hidden | {"ranked": s.ranked} for s in self.scores],
+            "scores": [_finite(asdict(s)) | hidden | {"ranked": s.ranked and not self.withheld} for s in self.scores],
             "repairs": [_finite(row) for row in self.repairs],
             "verdict": list(self.verdict),
             "notes": list(self.notes),
@@ -118,6 +118,8 @@ def compare(
     DiagnosticError for a fit that did not pass its checks and was not waived.
     """
     unit = unit_of(target)
+    if budget is not None and not isinstance(budget, Budget):
+        raise ComparisonError(f"budget must be a Budget, such as Budget(max_refits=30); got {budget!r}.")
     if not isinstance(fits, Mapping) or len(fits) < 2:
         raise ComparisonError("A comparison needs two fits at least, by name: what fit_variants gives.")
     refuse_different_data(list(fits.values()))

@@ -73,8 +73,8 @@ def verdict_in_words(scores: Sequence[Score], n: int, unit: str = "observation",
     unknown = [s for s in high if math.isnan(s.elpd)]
     if unknown:
         said = [
-            f"The ranking is withheld: {', '.join(plain(s.variant) for s in unknown)} has no score for some {unit}s "
-            "without refits."
+            f"The ranking is withheld: without refits there is no score of {unit}s left out for "
+            f"{', '.join(plain(s.variant) for s in unknown)}."
         ]
     elif rough:
         said = ["The ranking is withheld: an integral over groups is not accurate enough."]
@@ -128,8 +128,7 @@ def _pair(best: Score, other: Score, n: int) -> str:
         return f"{a} and {b} are not distinguishable ({numbers}): these data do not decide between them."
     if d < 2 * other.se_diff_used:
         return (
-            f"{a} scores better than {b}, but by less than two standard errors ({numbers}): "
-            "not distinguishable on these data."
+            f"{a} scores better than {b}, but by less than two {error}s ({numbers}): not distinguishable on these data."
         )
     if _few_groups_differ(other):
         return f"{a} scores better than {b} ({numbers}), but a few groups make the difference: not distinguishable."

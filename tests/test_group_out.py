@@ -182,7 +182,7 @@ def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
                        budget=Budget(max_refits=5))  # fmt: skip
     assert compared.withheld
     assert compared.verdict[0] == (
-        "The ranking is withheld: partial pooling has no score for some groups without refits."
+        "The ranking is withheld: without refits there is no score of groups left out for partial pooling."
     )
     assert any("--max-refits 6" in s for s in compared.notes)
     # Where it was not asked for by name, it does not take the other target with it.

@@ -29,7 +29,7 @@ from left_out_truth import (
 )  # fmt: skip
 from scipy import stats
 
-from hbm_stan import leave_one_out
+from hbm_stan import comparable, leave_one_out
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
@@ -316,18 +316,37 @@ def test_an_unsure_score_stands_where_no_refit_is_better(store: FitStore, monkey
         assert not found.high.any()
 
 
-def test_a_refit_that_few_draws_carry_is_no_repair(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refit_of_a_far_outlier_stands_with_its_error_and_its_k(
+    store: FitStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_matching(monkeypatch)
     made = grouped(outlier=14)
-    found = repaired(made, loo(made), Budget(), store, silent)
-    assert found.high[ROW]
-    assert found.reasons[ROW].startswith("refit: a few draws carry its score too (Pareto k ")
+    before = loo(made)
+    found = repaired(made, before, Budget(), store, silent)
+    [truth] = grouped_truth(grouped_table(14)["y"].to_numpy(), grouped_table(14)["g"].to_numpy(), [np.array([ROW])])
+    repair = found.repairs[ROW]
+    assert abs(repair.elpd - truth) < 4 * repair.mcse < abs(before.elpd_i[ROW] - truth)
+    assert found.mcse >= repair.mcse
+    # It is told where a few draws carry the refit's score too.
+    said = comparable.notes_beside({"partial_pooling": made}, {"partial_pooling": found}, "observation")
+    assert (repair.pareto_k_after >= 0.7) == any("the refit's own Pareto k is high" in s for s in said)
+
+
+def test_a_score_without_precision_is_no_repair(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_matching(monkeypatch)
+    monkeypatch.setattr(ladder, "exact_score", lambda *_: Exact(-5.0, 2.5, 3.0))
+    found = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(), store, silent)
+    assert found.reasons == {2: "refit: its score has a Monte Carlo error of 2.5; draw more"}
+    assert found.high[2]
     assert math.isnan(found.mcse)
 
 
 def test_nothing_is_repaired_without_refits_or_reasons(store: FitStore) -> None:
     before = loo(surprised())
-    assert repaired(surprised(), before, Budget(max_refits=0), store, silent) is before
+    left = repaired(surprised(), before, Budget(max_refits=0), store, silent)
+    assert set(left.reasons.values()) == {"nothing was to be repaired (--max-refits 0)"}
+    assert left.elpd_i is before.elpd_i
+    assert not left.repairs
     good = with_k(surprised())
     assert repaired(surprised(), good, Budget(), store, silent) is good
     prior = replace(before, prior="normal(0, 1)")

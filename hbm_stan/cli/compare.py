@@ -74,7 +74,7 @@ def compare(
             raise typer.Exit(1)
 
 
-_NUMBERS = ("elpd", "SE", "MCSE", "diff", "SE diff", "p_loo", "weight", "k high", "repaired")
+_NUMBERS = ("elpd", "SE", "MCSE", "diff", "SE used", "p_loo", "weight", "k high", "repaired")
 
 
 def show_comparison(run: Run, comparison: Comparison) -> None:
@@ -84,7 +84,8 @@ def show_comparison(run: Run, comparison: Comparison) -> None:
     table = plain_table("variant", *_NUMBERS, right=_NUMBERS)
     for s in comparison.scores:
         gap = ("–", "–") if comparison.withheld else (_fixed(s.elpd_diff), _fixed(s.se_diff_used))
-        numbers = (_fixed(s.elpd), _fixed(s.se), _fixed(s.mcse, 2), *gap, _fixed(s.p_loo), _fixed(s.weight, 2))
+        sure = "?" if s.pareto_k_high else ""
+        numbers = (_fixed(s.elpd) + sure, _fixed(s.se), _fixed(s.mcse, 2), *gap, _fixed(s.p_loo), _fixed(s.weight, 2))
         table.add_row(s.variant, *numbers, str(s.pareto_k_high), str(s.repaired))
     of = f"{comparison.n_units:,} {comparison.unit}s"
     run.show(Text(f"Target: {comparison.target}; {of}.", style="bold"))
@@ -123,7 +124,7 @@ def _unrepaired(comparison: Comparison, score: Any) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for i, words in reasons.items():
         by_reason.setdefault(words, []).append(comparison.labels[i])
-    return [f"not repaired: {_some(labels)}: {words}." for words, labels in by_reason.items()]
+    return [f"not repaired: {_some(labels)}: {words.rstrip('.')}." for words, labels in by_reason.items()]
 
 
 def _some(labels: list[str]) -> str:

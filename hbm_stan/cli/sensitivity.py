@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hbm_stan.sensitivity.power import Power
 
 _MOST_GROUPS = 10
-_OTHERS = "Other priors, by refits; elpd of partial pooling less that of the best other variant, and its SE"
+_OTHERS = "Other priors, by refits; elpd (of new rows) less that of the best other variant, and the SE used"
 
 
 def sensitivity(

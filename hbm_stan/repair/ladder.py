@@ -17,6 +17,7 @@ from hbm_stan.repair.budget import Budget
 from hbm_stan.repair.jobs import Say, with_more_draws
 from hbm_stan.repair.moments import Unconstrained, moment_matched
 from hbm_stan.repair.refits import exact_score, refuse_failed
+from hbm_stan.scores import SMALL_DIFFERENCE
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
 
@@ -27,6 +28,9 @@ MATCHING = "moment matching"
 # made of them can be believed. Above that moment matching may miss a tail that only the posterior without the unit has,
 # like that of tau near 0 without an outlier.
 SURE = 1 / 3
+# A score with a larger Monte Carlo error is none: half of the difference below which nothing is told apart (ours). The
+# error of a smaller one counts in that of the difference; a refit's own high Pareto k is told beside it.
+_IMPRECISE = SMALL_DIFFERENCE / 2
 _ENGINES = ("cmdstan", "stanli")
 
 
@@ -45,8 +49,12 @@ class Ladder:
 
     def climb(self, found: LeftOut) -> LeftOut:
         """The score with every unit repaired that the budget allows."""
-        if not found.high.any() or found.prior or self.budget.max_refits == 0 or self.fit.engine not in _ENGINES:
+        if not found.high.any() or found.prior or self.fit.engine not in _ENGINES:
             return found
+        if self.budget.max_refits == 0:
+            return replace(
+                found, reasons=dict.fromkeys(self._high(found), "nothing was to be repaired (--max-refits 0)")
+            )
         before, found = found, self._more_draws(found)
         self._take_priors(found)
         self._match_moments(found)
@@ -136,8 +144,10 @@ class Ladder:
         except HbmError as error:
             self.reasons[i] = str(error)
             return
-        if not exact.pareto_k < found.k_threshold:
-            self.reasons[i] = f"{route}: a few draws carry its score too (Pareto k {exact.pareto_k:.2f})"
+        if i in self.unsure and not exact.pareto_k < found.k_threshold:
+            return  # few draws carry the refit's score too: what moment matching gave stays
+        if not exact.mcse < _IMPRECISE:
+            self.reasons[i] = f"{route}: its score has a Monte Carlo error of {exact.mcse:.1f}; draw more"
             return
         assert found.pareto_k is not None
         unsure = route == MATCHING and not exact.pareto_k < SURE

@@ -18,6 +18,7 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
         *_by_functions(family, "a prediction for a new group", ("new_row", "new_group", "simulate")),
         *_by_functions(family, "a prior predictive check", ("prior_draws", "new_group", "simulate")),
         *_by_functions(family, "raw estimates of the groups", ("raw",)),
+        *_by_functions(family, "a comparison on new groups", ("group_log_lik",)),
         *_by_functions(family, "a proof that the programs have the density that is meant", ("log_joint",)),
         *_by_variable(fits, "a comparison", family.log_lik, [n for n, f in fits.items() if not has_log_lik(f)]),
         *_by_variable(

@@ -24,6 +24,7 @@ from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.found import Findings
+from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.terms import in_term, term_words
 from hbm_stan.verdicts import Verdict, worst
 
@@ -64,7 +65,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "status": worst([*flat, *main.table.verdicts]),
         "withheld": found.withheld,
         "answer": answer(analysis, found),
-        "notices": [*notices(found), *failed_proofs(proofs)],
+        "notices": [*notices(found), *failed_proofs(proofs), *influential(found.sensitivity)],
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.sampling.as_dict(),

@@ -116,7 +116,7 @@ def _alternatives(tried: dict[str, Any]) -> list[Block]:
         if len(shown) < len(tried["rows"])
         else ""
     )
-    about = "Other priors, by refits: medians with 90 % intervals; elpd against the best other variant."
+    about = "Other priors, by refits: medians with 90 % intervals; elpd of new rows against the best other variant."
     term = f" Values are those of the prior's own term, else of {own[0]}." if len(own) > 1 else ""
     return [dense(table([about + term + cut], heads, cells))]
 
@@ -169,3 +169,10 @@ def _interval(found: dict[str, float] | None) -> str:
     decimals = max(1 - math.floor(math.log10(found["sd"])), 0)
     q05, q50, q95 = (fixed(found[k], decimals) for k in ("q05", "q50", "q95"))
     return f"{q50} ({q05} to {q95})"
+
+
+def influential(found: dict[str, Any] | None) -> list[str]:
+    """What page one must say of single groups: those that move the population alone, and those not judged."""
+    influence = (found or {}).get("influence") or {}
+    said = [s for s in influence.get("sentences", []) if " alone moves " in s or s.startswith("Not judged")]
+    return [s for s in said if not s.startswith(("No group", "None of"))]

@@ -140,6 +140,12 @@ def _sentences(main: Fit, base: Conclusion, rows: list[Row], kept: list[str]) ->
         said.append(f"No conclusion changes under {many}.")
     if changed:
         said.append(f"A conclusion changes under {len(changed)} of {len(held)} other priors.")
+    blind = [r for r in held if r.conclusion is not None and WITHHELD in {base.verdict, r.conclusion.verdict}]
+    if blind and base.verdict != WITHHELD:
+        said.append(
+            f"Under {len(blind)} of them the comparison is not judged: a Pareto k is too high, and nothing is repaired "
+            "under other priors."
+        )
     said += [f"{r.rival.shown} changes {'; '.join(r.changes)}." for r in changed]
     most = max(held, key=lambda r: abs(r.moved or 0), default=None)
     if most is not None and most.moved:

@@ -172,7 +172,8 @@ def _sentences(rows: list[Without], threshold: float) -> list[str]:
     said += [f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]
     if not said and sure:
         said = [
-            f"No group alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
+            f"{f'None of the {len(sure)} groups that could be judged' if len(sure) < len(rows) else 'No group'} "
+            f"alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
             f"({sure[0].largest}, {abs(sure[0].moved):.2f} sds)."
         ]
     unsure = [r.group for r in rows if r.route == UNRELIABLE]

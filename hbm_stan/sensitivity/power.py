@@ -34,7 +34,7 @@ WORDS: Mapping[str, str] = {
     "conflict": "potential prior-data conflict",
     "strong prior": "strong prior or weak likelihood",
     "none": "none",
-    "unknown": "the prior matters; the likelihood could not be scaled",
+    "unknown": "not known: the prior or the likelihood could not be scaled",
 }
 
 
@@ -158,7 +158,7 @@ def _readings(table: pd.DataFrame) -> pd.DataFrame:
         together = values.pop(ALL_PRIORS, np.nan)
         known = {n: v for n, v in values.items() if np.isfinite(v)}
         strongest = max(known, key=lambda n: known[n], default="")
-        prior = max([*known.values(), together if np.isfinite(together) else 0.0], default=0.0)
+        prior = max([*known.values(), *([together] if np.isfinite(together) else [])], default=np.nan)
         rows.append({
             "quantity": quantity, "prior": strongest, "prior_value": known.get(strongest, np.nan),
             "all_priors": together, "likelihood": likelihood, "reading": read(prior, likelihood),
@@ -168,6 +168,8 @@ def _readings(table: pd.DataFrame) -> pd.DataFrame:
 
 def read(prior: float, likelihood: float) -> Reading:
     """What a sensitivity to the prior and one to the likelihood say together (Kallioinen et al. 2024)."""
+    if np.isnan(prior):
+        return "unknown"
     if prior < THRESHOLD:
         return "none"
     if not np.isfinite(likelihood):
@@ -178,7 +180,7 @@ def read(prior: float, likelihood: float) -> Reading:
 _ADVICE: Mapping[str, str] = {
     "conflict": "Prior and data both move it, and may pull in different directions: is the prior what was meant?",
     "strong prior": "The data say little here, so that the answer rests on the prior: give a reason for it.",
-    "unknown": "Without a log likelihood it cannot be said whether the data disagree.",
+    "unknown": "Without both of them it cannot be said whether prior and data disagree.",
 }
 
 
@@ -222,6 +224,8 @@ def _flagged(reading: str, rows: list[dict[Hashable, Any]]) -> str:
 
 
 def _to(row: dict[Hashable, Any]) -> str:
+    if not np.isfinite(row["prior_value"]) and not np.isfinite(row["all_priors"]):
+        return "prior not scaled" + (f", likelihood {row['likelihood']:.2f}" if np.isfinite(row["likelihood"]) else "")
     alone = np.isfinite(row["prior_value"]) and row["prior_value"] >= THRESHOLD
     prior = f"prior of {row['prior']} {row['prior_value']:.2f}" if alone else f"all priors {row['all_priors']:.2f}"
     return prior + (f", likelihood {row['likelihood']:.2f}" if np.isfinite(row["likelihood"]) else "")
