@@ -290,5 +290,7 @@ def test_rows_alone_in_their_group_are_said_to_be_scored_by_their_prior(model: F
 
 
 class Passed:
+    verdicts = ()
+
     def require(self) -> None:
         """These fits are not about convergence."""

@@ -14,11 +14,12 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
     family = next(iter(fits.values())).family
     if not family.source:
         return []
+    by_refits = None not in (family.new_group, family.pointwise)  # dear, and offered by `hbm compare`
     said = [
         *_by_functions(family, "a prediction for a new group", ("new_row", "new_group", "simulate")),
         *_by_functions(family, "a prior predictive check", ("prior_draws", "new_group", "simulate")),
         *_by_functions(family, "raw estimates of the groups", ("raw",)),
-        *_by_functions(family, "a comparison on new groups", ("group_log_lik",)),
+        *_by_functions(family, "a comparison on new groups", () if by_refits else ("group_log_lik",)),
         *_by_functions(family, "a proof that the programs have the density that is meant", ("log_joint",)),
         *_by_variable(fits, "a comparison", family.log_lik, [n for n, f in fits.items() if not has_log_lik(f)]),
         *_by_variable(
