@@ -29,6 +29,7 @@ from hbm_stan.scores import (
     verdict_in_words,
 )  # fmt: skip
 from hbm_stan.store import FitStore
+from hbm_stan.verdicts import for_json
 from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_weights, stacking_weights
 
 TARGETS = ("observation", "group")
@@ -83,22 +84,13 @@ class Comparison:
             "target": self.target,
             "n_observations": self.n_observations,
             "n_units": self.n_units,
-            "scores": [_finite(asdict(s)) | hidden | {"ranked": s.ranked and not self.withheld} for s in self.scores],
-            "repairs": [_finite(row) for row in self.repairs],
+            "scores": [for_json(asdict(s)) | hidden | {"ranked": s.ranked and not self.withheld} for s in self.scores],
+            "repairs": [for_json(row) for row in self.repairs],
             "verdict": list(self.verdict),
             "notes": list(self.notes),
             "withheld": self.withheld,
             "k_threshold": self.k_threshold,
         }
-
-
-def _finite(value: Any) -> Any:
-    """For JSON: what is no finite number is None."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def compare(

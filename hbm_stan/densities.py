@@ -52,15 +52,14 @@ def density_of(fit: Fit, unit: Unit) -> Density:
 
 
 def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:
-    pointwise, group, groups = fit.family.pointwise, fit.table.group, len(fit.table.labels)
-    if pointwise is None:
-        return None
+    pointwise = fit.family.pointwise
+    return None if pointwise is None else lambda draws, data: sum_by_group(fit, pointwise(draws, data))
 
-    def of(draws: Draws, data: StanData) -> FloatArray:
-        rows = pointwise(draws, data)
-        return np.stack([rows[:, group == j].sum(axis=1) for j in range(groups)], axis=1)
 
-    return of
+def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
+    """The log densities of rows, (S, N), added up in each group, (S, J)."""
+    members = [fit.table.group == j for j in range(len(fit.table.labels))]
+    return np.stack([rows[:, own].sum(axis=1) for own in members], axis=1)
 
 
 def has_log_lik(fit: Fit) -> bool:

@@ -37,9 +37,7 @@ def short_run(
 
 def log_density_spread(program: Program, family: Family, variant: str, data: StanData) -> float:
     """How far the engine's log density minus log_joint is from one constant, over random points, relatively."""
-    with warnings.catch_warnings():  # that generated quantities run slowly says nothing of the log density
-        warnings.simplefilter("ignore", RuntimeWarning)
-        model = StanliEngine().model(program, data)
+    model = density_model(program, data)
     rng = np.random.default_rng(1)
     differences, size = [], 0.0
     for _ in range(N_POINTS):
@@ -51,6 +49,13 @@ def log_density_spread(program: Program, family: Family, variant: str, data: Sta
         differences.append(said - ours - log_jacobian(program, family, data, point))
         size = max(size, abs(ours))
     return float(np.ptp(differences)) / size
+
+
+def density_model(program: Program, data: StanData) -> Any:
+    """The embedded engine's model of a program with its data, for log densities and gradients."""
+    with warnings.catch_warnings():  # that generated quantities run slowly says nothing of the log density
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return StanliEngine().model(program, data)
 
 
 def random_point(program: Program, family: Family, data: StanData, rng: np.random.Generator) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def priors_of(fit: Fit) -> str:
 
 def _rows_alone(fit: Fit, elpd_i: FloatArray) -> str:
     """What must be said of rows that are the only one of their group, without pooling."""
-    alone = np.bincount(fit.table.group)[fit.table.group] == 1
+    alone = fit.table.alone
     if fit.pooling != "no" or not alone.any():
         return ""
     one, share = alone.sum() == 1, f"({elpd_i[alone].sum():.1f} of {elpd_i.sum():.1f})"

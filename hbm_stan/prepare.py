@@ -84,6 +84,11 @@ class Prepared:
         return len(self.group) == len(self.labels)
 
     @property
+    def alone(self) -> npt.NDArray[np.bool_]:
+        """Whether each row is the only one of its group, shape (rows,)."""
+        return np.asarray(self.sizes[self.group] == 1)
+
+    @property
     def row_names(self) -> list[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
         if self.one_row_per_group:

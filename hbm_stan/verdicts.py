@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 Status = Literal["pass", "warn", "fail"]
 _ORDER: dict[str, int] = {"pass": 0, "warn": 1, "fail": 2}
@@ -25,10 +27,7 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict for JSON: a value that is not finite becomes None."""
-        row = asdict(self)
-        for key in ("value", "threshold"):
-            if row[key] is not None and not math.isfinite(row[key]):
-                row[key] = None
+        row: dict[str, Any] = for_json(asdict(self))
         return row
 
 
@@ -36,3 +35,16 @@ def worst(verdicts: Iterable[Verdict]) -> Status:
     """The worst status among verdicts that were not waived; "pass" where there is none."""
     live = [v.status for v in verdicts if not v.waived]
     return max(live, key=_ORDER.__getitem__, default="pass")
+
+
+def for_json(value: Any) -> Any:
+    """Plain JSON values: NumPy's made Python's, and what is not finite made None."""
+    if isinstance(value, Mapping):
+        return {str(k): for_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [for_json(v) for v in value]
+    if isinstance(value, np.generic):
+        return for_json(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

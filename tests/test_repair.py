@@ -33,6 +33,7 @@ from hbm_stan import comparable, leave_one_out
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
+from hbm_stan.density import density_model
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ComparisonError, StorageError
@@ -123,7 +124,7 @@ def test_a_density_that_is_not_the_programs_is_refused() -> None:
 
 def split_by(made: Fit, move: Move) -> Exact:
     whole = Unconstrained(made)
-    model = moments._model(*program_without(made, [LAST]))
+    model = density_model(*program_without(made, [LAST]))
     reduced = moments.log_density(model, whole.points)
     constant = moments._constant(whole.log_density - reduced, [columns(made)[-2][:, LAST]])
     return moments._split(whole, model, move, constant)

@@ -19,7 +19,6 @@ from hbm_stan.errors import HbmError
 from hbm_stan.report import answer, digits, findings, front, own, terms, typeset, view
 from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
-from hbm_stan.report.results import plain
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
 from hbm_stan.sensitivity import Sensitivity
@@ -28,6 +27,7 @@ from hbm_stan.sensitivity.conclusion import Conclusion, Interval
 from hbm_stan.sensitivity.influence import UNRELIABLE, WEIGHTS, Influence, Without
 from hbm_stan.sensitivity.power import Power
 from hbm_stan.sensitivity.rivals import Rival
+from hbm_stan.verdicts import for_json
 
 HOSTILE = [
     "say \"hello\" and 'bye'",
@@ -574,7 +574,7 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
         Alternatives(base, tuple(rows), ("A conclusion changes under 1 of 9 other priors.",)) if tried else None,
         Influence({"mu": wide, "tau": wide}, tuple(groups), 0.7, (f"{labels[-1]} moves it.",), ("mu", "tau")),
     )
-    return plain(found.as_dict())  # type: ignore[no-any-return]
+    return for_json(found.as_dict())  # type: ignore[no-any-return]
 
 
 def test_what_would_have_changed_the_answer_is_half_a_page(figures: dict[str, bytes]) -> None:

@@ -20,7 +20,7 @@ from hbm_stan.leave_one_out import LeftOut, mean_error
 from hbm_stan.repair.bridge import tail_of
 from hbm_stan.repair.budget import Budget
 from hbm_stan.repair.jobs import Say, job_without
-from hbm_stan.repair.refits import held_out, keep_note, note_of, refit_without, refuse_failed
+from hbm_stan.repair.refits import held_out, keep_note, note_of, passed
 from hbm_stan.store import FitStore
 
 FOLDS = 10
@@ -85,13 +85,13 @@ class _Fold:
 def _fold(fit: Fit, rows: npt.NDArray[np.int64], k: int, store: FitStore, say: Say, waive: Collection[str]) -> _Fold:
     """The scores of the rows of one fold, from a note where one is kept."""
     # What is left out is scored too: its values are in the key of the whole fit only.
-    key = hashlib.sha256(f"{fit.key} {job_without(fit, rows).key} fold".encode()).hexdigest()
+    job = job_without(fit, rows)
+    key = hashlib.sha256(f"{fit.key} {job.key} fold".encode()).hexdigest()
     name = f"{fit.variant}-without-{key[:16]}"
     if (kept := note_of(store, name, key)) is not None:
         return _Fold(kept["elpd"], kept["pareto_k"], kept["mcse"])
     say(f"{fit.variant}: fold {k + 1} of {FOLDS}")
-    made = refit_without(fit, rows)
-    refuse_failed(made, waive)
+    made = passed(job, waive)
     density = held_out(fit, made, "observation", [int(i) for i in rows], apart=True)
     elpd = logsumexp(density, axis=0) - math.log(len(density))
     error = mean_error(np.exp(density - elpd).sum(axis=1), fit.sampling.chains)

@@ -89,7 +89,7 @@ class Ladder:
 
     def _take_priors(self, found: LeftOut) -> None:
         """Without pooling, what is the only row of its group leaves a prior behind, whose density needs no refit."""
-        alone = np.bincount(self.fit.table.group)[self.fit.table.group] == 1
+        alone = self.fit.table.alone
         density = self.fit.family.prior_group_log_lik
         if self.fit.pooling != "no" or density is None or found.unit == "group":
             return

@@ -8,7 +8,6 @@ densities come from the embedded engine, whichever engine sampled; they differ b
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from hbm_stan.engines.stanli import StanliEngine
+from hbm_stan.density import density_model
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k, mean_error
@@ -73,7 +72,7 @@ class Unconstrained:
     @cached_property
     def model(self) -> Any:
         """The program with all data."""
-        return _model(self.job.program, self.job.data)
+        return density_model(self.job.program, self.job.data)
 
     @cached_property
     def points(self) -> FloatArray:
@@ -99,12 +98,6 @@ class Unconstrained:
         return log_density(self.model, self.points)
 
 
-def _model(program: Any, data: Any) -> Any:
-    with warnings.catch_warnings():  # that generated quantities run slowly says nothing of the log density
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return StanliEngine().model(program, data)
-
-
 def log_density(model: Any, points: FloatArray) -> FloatArray:
     """The log density of a model at unconstrained points, (S,); minus infinity where it has none."""
     found = np.full(len(points), -math.inf)
@@ -128,7 +121,7 @@ def moment_matched(
     Pareto k below ``threshold``.
     """
     without = job_without(whole.fit, rows)
-    model = _model(without.program, without.data)
+    model = density_model(without.program, without.data)
     if model.n_unconstrained != whole.model.n_unconstrained:
         raise ComparisonError("moment matching: the group's own parameters leave with it")
     reduced = log_density(model, whole.points)

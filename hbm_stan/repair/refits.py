@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, unit_labels
+from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, sum_by_group, unit_labels
 from hbm_stan.diagnose import SMALLER_STEP, check
 from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.fit import Fit, Job, fit_of_draws
@@ -29,16 +29,24 @@ def refit_without(fit: Fit, rows: npt.ArrayLike) -> Fit:
 
     A fit with a divergence is made again with a smaller step. Raises DataError where the other rows cannot be fitted.
     """
-    return _sampled(job_without(fit, rows))
+    return _sampled(job_without(fit, rows))[0]
 
 
-def _sampled(job: Job) -> Fit:
+def passed(job: Job, waive: Collection[str]) -> Fit:
+    """The fit of a job, as ``refit_without`` makes it; raises ComparisonError where it did not pass its checks."""
+    made, failed = _sampled(job)
+    _refuse(failed, waive)
+    return made
+
+
+def _sampled(job: Job) -> tuple[Fit, list[str]]:
+    """The fit of a job, and the checks that it failed."""
     settings = job.sampling
     while True:
         made = fit_of_draws(job, job.engine.sample(job.program, job.data, settings), settings)
-        failed = [v.name for v in check(made).verdicts if v.status == "fail"]
+        failed = _failed(made)
         if failed != ["divergences"] or settings.adapt_delta >= SMALLER_STEP:
-            return made
+            return made, failed
         settings = replace(settings, adapt_delta=SMALLER_STEP)
 
 
@@ -82,8 +90,7 @@ def keep_note(store: FitStore, name: str, note: dict[str, Any], say: Say) -> Non
 
 
 def _bridged(fit: Fit, job: Job, unit: Unit, index: int, waive: Collection[str]) -> Exact:
-    made = _sampled(job)
-    refuse_failed(made, waive)
+    made = passed(job, waive)
     unseen, seen = held_out(fit, made, unit, [index])[:, 0], _seen(fit, made, unit, index)
     chains = fit.sampling.chains
     return score_of(unseen, chains) if seen is None else bridged(unseen, seen, chains)
@@ -97,9 +104,16 @@ def note_of(store: FitStore, name: str, key: str) -> dict[str, Any] | None:
 
 def refuse_failed(made: Fit, waive: Collection[str] = ()) -> None:
     """Raise ComparisonError where a refit did not pass its checks, those aside that were waived of the whole fit."""
-    failed = [v.name for v in check(made, waive).verdicts if v.status == "fail" and not v.waived]
-    if failed:
-        raise ComparisonError(f"a refit failed its checks ({', '.join(failed)})")
+    _refuse(_failed(made), waive)
+
+
+def _failed(made: Fit) -> list[str]:
+    return [v.name for v in check(made).verdicts if v.status == "fail"]
+
+
+def _refuse(failed: Sequence[str], waive: Collection[str]) -> None:
+    if left := [name for name in failed if name not in waive]:
+        raise ComparisonError(f"a refit failed its checks ({', '.join(left)})")
 
 
 def _seen(fit: Fit, refit: Fit, unit: Unit, index: int) -> FloatArray | None:
@@ -155,8 +169,7 @@ def _new_groups(fit: Fit, draws: Any) -> FloatArray:
     rows = family.need("pointwise", "a score of a group that was left out")(
         {**draws, family.group_quantity: drawn}, fit.data
     )
-    members = [fit.table.group == j for j in range(len(fit.table.labels))]
-    return np.stack([rows[:, own].sum(axis=1) for own in members], axis=1)
+    return sum_by_group(fit, rows)
 
 
 def expanded(fit: Fit, refit: Fit) -> dict[str, FloatArray]:

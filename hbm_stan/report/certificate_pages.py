@@ -33,8 +33,8 @@ from hbm_stan.report.certificate_front import (
 from hbm_stan.report.digits import counted
 from hbm_stan.report.files import write_beside, write_json
 from hbm_stan.report.pages import document_date
-from hbm_stan.report.results import plain
 from hbm_stan.report.typeset import compile_pdf
+from hbm_stan.verdicts import for_json
 
 PAGES = "certificate.pdf"
 HASH = 12  # hex digits shown; 48 bits tell any number of programs apart
@@ -43,7 +43,7 @@ HASH = 12  # hex digits shown; 48 bits tell any number of programs apart
 def write_certificate(certificate: Certificate, folder: Path) -> tuple[Path, Path]:
     """Write certificate.json and certificate.pdf into a folder, and give their paths; raises StorageError, HbmError."""
     said, pages = folder / FILE, folder / PAGES
-    write_json(said, plain(certificate.as_dict()), indent=1)
+    write_json(said, for_json(certificate.as_dict()), indent=1)
     write_certificate_pdf(certificate, pages)
     return said, pages
 

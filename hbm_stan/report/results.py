@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
@@ -26,7 +24,7 @@ from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.found import Findings
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.terms import in_term, term_words
-from hbm_stan.verdicts import Verdict, worst
+from hbm_stan.verdicts import Verdict, for_json, worst
 
 SCHEMA = 2
 _ROWS_SHOWN = 60
@@ -91,7 +89,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
             f"hbm report {shlex.quote(_place(analysis.folder))} --engine {main.engine} --seed {main.sampling.seed}"
         ),
     }
-    said: dict[str, Any] = plain(made)
+    said: dict[str, Any] = for_json(made)
     return said
 
 
@@ -107,19 +105,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed as a package"
     return found
-
-
-def plain(value: Any) -> Any:
-    """Plain JSON values: NumPy's made Python's, and what is not finite made None."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _data(fit: Fit) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hbm_stan.sensitivity.alternatives import Alternatives, Bench, alternatives,
 from hbm_stan.sensitivity.asked import Asked
 from hbm_stan.sensitivity.influence import Influence, influence
 from hbm_stan.sensitivity.power import Power, power_scaling
+from hbm_stan.verdicts import for_json
 
 # Groups that are refitted at most, where the weights that leave them out fail.
 REFITS = 10
@@ -50,7 +51,7 @@ class Sensitivity:
             "variant": self.variant, "withheld": self.withheld, "sentences": list(self.sentences),
             **{name: None if part is None else part.as_dict() for name, part in parts.items()},
         }  # fmt: skip
-        made: dict[str, Any] = _plain(said)
+        made: dict[str, Any] = for_json(said)
         return made
 
 
@@ -144,14 +145,3 @@ def _own_code() -> str:
     """The version and the hash of these modules: what other code found is not taken for what this would find."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return __version__ + hashlib.sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Values for JSON: what is no finite number is None."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):  # NaN is not below infinity either
-        return value if abs(value) < float("inf") else None
-    return value
