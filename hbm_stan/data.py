@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from hbm_stan.cells import label
 from hbm_stan.errors import DataError, nearest
+from hbm_stan.reading import KEYS, Reading, make_reading
 from hbm_stan.resources import share
 from hbm_stan.table import Table, read_csv, refuse_repeated, shorten
 
@@ -39,7 +41,7 @@ class Dataset:
     """A table with its provenance.
 
     ``table`` holds the columns in file order, ``columns`` maps roles to column names, ``sha256`` is the
-    hash of the bytes that were read, ``notes`` says what reading had to decide (encoding, delimiter).
+    hash of the bytes that were read, ``reading`` says what the table cannot (the order of levels).
     """
 
     name: str
@@ -49,6 +51,7 @@ class Dataset:
     title: str = ""
     source: str = ""
     info: Mapping[str, ColumnInfo] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
 
     def __repr__(self) -> str:
         return f"<Dataset {self.name}: {self.table.n_rows} rows of {', '.join(self.table.names[:_LISTED])}>"
@@ -57,21 +60,21 @@ class Dataset:
     def from_frame(
         cls, frame: pd.DataFrame, columns: Mapping[str, Any] | None = None, *, name: str = "data", **roles: Any
     ) -> Dataset:
-        """A Dataset from a DataFrame; roles as a mapping or as keywords (``group="school"``).
+        """A Dataset from a DataFrame; roles as a mapping or as keywords (``group="school"``), the rest as ``load``.
 
-        Raises DataError for an empty frame, repeated column names, a MultiIndex as columns, or a categorical level
-        without rows.
+        Raises DataError for an empty frame, repeated column names, or a MultiIndex as columns.
         """
         table = _table_of(frame)
         digest = hashlib.sha256(frame.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
-        mapping = _mapping({**(columns or {}), **roles})
+        reading, named = _split(roles)
+        mapping = _mapping({**(columns or {}), **named})
         for role, column in ((r, c) for r in mapping for c in _as_tuple(mapping[r])):
             if column not in table.names and column in map(str, frame.index.names):
                 raise DataError(
                     f"the DataFrame: {column!r}, the column for the role {role!r}, is the index. Make it a column "
                     "with .reset_index()."
                 )
-        return cls(name, table, digest, MappingProxyType(mapping))
+        return cls(name, table, digest, MappingProxyType(mapping), reading=reading)
 
     def with_columns(self, columns: Columns) -> Dataset:
         """The same data with roles mapped to these columns; a column that is not there is an error.
@@ -86,6 +89,17 @@ class Dataset:
                     f"{listed(self.table, column)}"
                 )
         return replace(self, columns=MappingProxyType(dict(columns)))
+
+    def take(self, rows: Sequence[int]) -> Dataset:
+        """These rows (counted from 0) as data of their own, read in the same way; levels without a row go."""
+        import pandas as pd
+
+        frame = pd.DataFrame({name: [self.table.column(name)[i] for i in rows] for name in self.table.names})
+        made = Dataset.from_frame(frame, self.columns, name=self.name)
+        table = replace(made.table, decimal_comma=self.table.decimal_comma, categories=self.table.categories)
+        present = {name: {label(cell) for cell in table.column(name)} for name in self.reading.levels}
+        levels = {name: tuple(v for v in order if v in present[name]) for name, order in self.reading.levels.items()}
+        return replace(made, table=table, reading=replace(self.reading, levels=levels))
 
     def _split(self, named: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(named, str) and named not in self.table.names and "," in named:
@@ -113,13 +127,19 @@ def _as_tuple(columns: str | tuple[str, ...]) -> tuple[str, ...]:
     return (columns,) if isinstance(columns, str) else columns
 
 
+def _split(keywords: Mapping[str, Any]) -> tuple[Reading, dict[str, Any]]:
+    """How the table is to be read, and the roles."""
+    reading = make_reading(**{key: value for key, value in keywords.items() if key in KEYS})
+    return reading, {key: value for key, value in keywords.items() if key not in KEYS}
+
+
 def _mapping(columns: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
     """Role -> column, or columns where a list or tuple names several."""
     return {r: tuple(map(str, c)) if isinstance(c, list | tuple) else str(c) for r, c in columns.items()}
 
 
 def _table_of(frame: Any) -> Table:
-    """The table of a DataFrame; a categorical level without rows is an error."""
+    """The table of a DataFrame; a categorical column brings the order of its levels."""
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
@@ -130,21 +150,13 @@ def _table_of(frame: Any) -> Table:
     refuse_repeated(names, "the DataFrame")
     if not names or len(frame) == 0:
         raise DataError(f"The DataFrame has no {'rows' if names else 'columns'}.")
-    for name, cells in frame.items():
-        _refuse_empty_levels(str(name), cells)
-    return Table("the DataFrame", names, tuple(cells.tolist() for _, cells in frame.items()))
-
-
-def _refuse_empty_levels(name: str, cells: pd.Series) -> None:
-    if str(cells.dtype) != "category":
-        return
-    used = set(cells.dropna().unique())
-    empty = [str(level) for level in cells.cat.categories if level not in used]
-    if empty:
-        raise DataError(
-            f"The DataFrame: column {name!r} has {len(cells.cat.categories)} levels but rows for only {len(used)}; "
-            f"level {shorten(empty[0])!r} has no rows. Drop it with .cat.remove_unused_categories()."
-        )
+    cells = tuple(column.tolist() for _, column in frame.items())
+    categories = {
+        str(name): tuple(dict.fromkeys(label(level) for level in column.cat.categories))
+        for name, column in frame.items()
+        if isinstance(column.dtype, pd.CategoricalDtype)
+    }
+    return Table("the DataFrame", names, cells, categories=MappingProxyType(categories))
 
 
 def listed(table: Table, wanted: str = "") -> str:
@@ -161,7 +173,11 @@ def listed(table: Table, wanted: str = "") -> str:
 
 
 def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: Any) -> Dataset:
-    """A Dataset from a CSV file, a dataset folder (data.csv and source.toml), or a shipped dataset's name."""
+    """A Dataset from a CSV file, a dataset folder (data.csv and source.toml), or a shipped dataset's name.
+
+    ``roles`` are columns by role, and how to read them: ``reference={"arm": "placebo"}`` names the level to compare
+    with, ``levels={"arm": ["placebo", "drug"]}`` an order; levels that are not named follow.
+    """
     if not str(path):
         raise DataError("The data need a name: a CSV file, a dataset folder, or a data set that comes along.")
     place = Path(path)
@@ -174,7 +190,9 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
         hint = f" {near}" if near.startswith("Did you mean") else " Download it first." if "://" in str(path) else ""
         raise DataError(f"{path}: no such file or folder. Data sets that come along: {', '.join(shipped)}.{hint}")
     dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)
-    mapping = _mapping({**(columns or {}), **roles})
+    reading, named = _split(roles)
+    dataset = replace(dataset, reading=reading)
+    mapping = _mapping({**(columns or {}), **named})
     return dataset.with_columns(mapping) if mapping else dataset
 
 

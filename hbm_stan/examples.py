@@ -44,9 +44,5 @@ def few_rows(dataset: Dataset, family: Family, most: int = _MOST_ROWS, least_gro
     groups = pd.Series(dataset.table.labels(dataset.column(next(r.name for r in family.roles if r.kind == "label"))))
     sizes = groups.value_counts().sort_values(kind="stable")
     kept = sizes.index[: max(least_groups, int((sizes.cumsum() <= most).sum()))]
-    table = dataset.table
     inside = np.flatnonzero(groups.isin(kept))
-    if len(inside) == table.n_rows:
-        return dataset
-    frame = pd.DataFrame({name: [table.column(name)[int(i)] for i in inside] for name in table.names})
-    return Dataset.from_frame(frame, dataset.columns, name=dataset.name)
+    return dataset if len(inside) == dataset.table.n_rows else dataset.take([int(i) for i in inside])

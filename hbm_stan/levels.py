@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.cells import MISSING
 from hbm_stan.table import shorten
 from hbm_stan.verdicts import Verdict
 
@@ -15,8 +17,10 @@ from hbm_stan.verdicts import Verdict
 FEW_GROUPS = 5
 # From this share of groups with one row on, group effect and residual are hard to tell apart (item 5).
 MANY_SINGLES = 0.5
-# What programs write where a label is missing.
-_MISSING_WORDS = {"na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "missing"}
+# Words that may be a label and often stand for a missing one.
+_PERHAPS_MISSING = {"none", "missing"}
+# 00501 and 501, 7.0 and 7: what a spreadsheet makes of a number that is a name.
+_ZEROS = re.compile(r"^0+(?=\d+(\.0+)?$)|(?<=\d)\.0+$", re.ASCII)
 
 
 def index_levels(labels_of_rows: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
@@ -26,16 +30,24 @@ def index_levels(labels_of_rows: Sequence[str]) -> tuple[tuple[str, ...], npt.ND
     return tuple(position), group
 
 
-def check_levels(column: str, labels: Sequence[str]) -> list[Verdict]:
-    """What may be wrong with the labels of a column, as verdicts."""
+def check_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
+    """What may be wrong with the labels of groups, as verdicts."""
     return [
-        *_check_labels(column, labels),
-        *_check_missing_words(column, labels),
-        *_check_similar_labels(column, labels),
+        *_check_order(column, labels),
+        *_check_missing_words(column, labels, MISSING | _PERHAPS_MISSING, "group"),
+        *_check_similar_labels(column, labels, "groups"),
     ]
 
 
-def _check_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
+def check_levels(column: str, levels: Sequence[str]) -> list[Verdict]:
+    """What may be wrong with the levels of a category; words that stand for missing values are no levels."""
+    return [
+        *_check_missing_words(column, levels, {"missing"}, "level"),
+        *_check_similar_labels(column, levels, "levels"),
+    ]
+
+
+def _check_order(column: str, labels: Sequence[str]) -> list[Verdict]:
     """Numbers kept as text sort as 1, 10, 11, 2: an index made elsewhere from that order names the wrong groups."""
     if not all(label.isascii() and label.isdecimal() for label in labels):
         return []
@@ -50,24 +62,24 @@ def _check_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
     return [Verdict("group order", "warn", None, None, hint, column)]
 
 
-def _check_missing_words(column: str, labels: Sequence[str]) -> list[Verdict]:
+def _check_missing_words(column: str, labels: Sequence[str], missing: Collection[str], what: str) -> list[Verdict]:
     """A label such as NA may be Namibia, or a missing label that another program wrote."""
-    words = [label for label in labels if label.lower() in _MISSING_WORDS]
+    words = [label for label in labels if label.lower() in missing]
     if not words:
         return []
     hint = (
         f"{column!r} has the label {words[0]!r}, which often stands for a missing one. It is taken as the name of a "
-        "group; if it is not, give the label or take the row out."
+        f"{what}; if it is not, give the label or take the row out."
     )
     return [Verdict("missing labels", "warn", len(words), 0, hint, column)]
 
 
-def _check_similar_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
-    """Labels that differ in case, spaces or the encoding of their letters only look like one group."""
+def _check_similar_labels(column: str, labels: Sequence[str], what: str) -> list[Verdict]:
+    """Labels that differ in case, spaces, the encoding of their letters or leading zeros only look like one group."""
     seen: dict[str, str] = {}
     pairs = []
     for label in labels:
-        first = seen.setdefault(" ".join(unicodedata.normalize("NFKC", label).casefold().split()), label)
+        first = seen.setdefault(_folded(label), label)
         if first != label:
             pairs.append((first, label))
     if not pairs:
@@ -75,10 +87,16 @@ def _check_similar_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
     one, other = (repr(shorten(label)) for label in pairs[0])
     more = f" So do {len(pairs) - 1} more pairs." if len(pairs) > 1 else ""
     hint = (
-        f"The labels {one} and {other} in {column!r} differ only in case, spaces or encoding, and are taken as two "
-        f"groups. If they are one, give them one label.{more}"
+        f"The labels {one} and {other} in {column!r} differ only in case, spaces, encoding or leading zeros, and are "
+        f"taken as two {what}. If they are one, give them one label.{more}"
     )
     return [Verdict("similar labels", "warn", len(pairs), 0, hint, column)]
+
+
+def _folded(label: str) -> str:
+    """The label without what people do not mean when they write it: case, spaces, encoding, zeros before a number."""
+    text = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+    return _ZEROS.sub("", text)
 
 
 def check_group_count(n: int) -> list[Verdict]:

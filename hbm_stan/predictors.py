@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.categories import is_category, read_category
+from hbm_stan.cells import kind
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
-from hbm_stan.levels import index_levels
-from hbm_stan.table import FloatArray, number, shorten
+from hbm_stan.table import FloatArray, shorten
 from hbm_stan.verdicts import Verdict
 
 # sd(x)/sd(y) beyond which priors on slopes live on a scale that nobody meant (decision-rules 4, item 7).
@@ -19,8 +20,6 @@ UNSCALED = 100.0
 # |mean(x)|/sd(x) beyond which the intercept, that of x = 0, is far from all data: a convention of ours.
 UNCENTRED = 10.0
 INTERCEPT = "intercept"  # the name of a term that every regression has
-# More levels than this in a column of words are rather names, or a column of numbers with a slip in it.
-_MOST_LEVELS = 20
 # Columns whose part that the others do not explain is smaller than this share are collinear: rounding error.
 _COLLINEAR = 1e-8
 
@@ -29,12 +28,14 @@ _COLLINEAR = 1e-8
 class Predictors:
     """Names and values of predictors, one column each, shape (rows, K); K may be 0.
 
-    ``notes`` say of each category which level the others are compared with.
+    ``levels`` holds those of each category by column, first the one that the others are compared with, and ``notes``
+    say which that is.
     """
 
     names: tuple[str, ...]
     values: FloatArray
     notes: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def by_group(self, group: npt.NDArray[np.int64], n_groups: int) -> FloatArray:
         """The values of each group, shape (J, K), for predictors that are constant within groups."""
@@ -44,33 +45,38 @@ class Predictors:
 
 
 def read_predictors(dataset: Dataset, columns: Sequence[str]) -> Predictors:
-    """The predictors in these columns; a column without any number is taken as a category.
+    """The predictors in these columns: numbers as they are, categories as indicators of their levels but the first.
 
     A category of L levels becomes L - 1 indicators, named ``column=level``; its first level is the reference.
     """
     names: list[str] = []
     values: list[FloatArray] = []
     notes: list[str] = []
+    levels: dict[str, tuple[str, ...]] = {}
     for column in columns:
-        if any(np.isfinite(number(cell, dataset.table.decimal_comma)) for cell in dataset.table.column(column)):
+        if not is_category(dataset, column):
             names.append(column)
-            values.append(dataset.table.numbers(column))
+            values.append(_numbers(dataset, column))
             continue
-        labels, level = index_levels(dataset.table.labels(column))
-        if len(labels) > _MOST_LEVELS:
-            raise DataError(
-                f"{dataset.table.where}, column {column!r}: a category of {len(labels)} levels, the first "
-                f"{shorten(labels[0])!r}. Predictors are numbers, or categories of at most {_MOST_LEVELS} levels; "
-                "a column of names is a group."
-            )
-        notes.append(f"{column}: levels are compared with {labels[0]!r}, the first in the table.")
+        labels, level, why = read_category(dataset, column)
+        levels[column] = labels
+        notes.append(f"{column}: levels are compared with {labels[0]!r}, {why}.")
         names += [f"{column}={label}" for label in labels[1:]]
         values += [np.asarray(level == i, dtype=float) for i in range(1, len(labels))]
         if len(labels) == 1:
             names.append(column)
             values.append(np.zeros(len(level)))
     matrix = np.column_stack(values) if values else np.empty((dataset.table.n_rows, 0))
-    return Predictors(tuple(names), matrix, tuple(notes))
+    return Predictors(tuple(names), matrix, tuple(notes), levels)
+
+
+def _numbers(dataset: Dataset, column: str) -> FloatArray:
+    try:
+        return dataset.table.numbers(column)
+    except DataError as error:
+        if any(kind(cell) in {"text", "percent"} for cell in dataset.table.column(column)):
+            raise DataError(f"{error} If the column is a category, name its levels under [levels].") from error
+        raise
 
 
 def refuse_predictors(where: str, found: Sequence[Predictors]) -> None:

@@ -8,41 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError, nearest
-from hbm_stan.levels import check_group_count, check_levels, check_single_rows, index_levels
+from hbm_stan.levels import check_group_count, check_labels, check_levels, check_single_rows, index_levels
 from hbm_stan.predictors import Predictors, check_predictors, read_predictors, refuse_predictors, refuse_varying
 from hbm_stan.table import FloatArray, shorten
+from hbm_stan.values import LARGEST, LIST_KINDS, SMALLEST, Role, RoleKind, read_values, refuse_constant
 from hbm_stan.verdicts import Verdict
 
-RoleKind = Literal["label", "unit", "number", "positive", "count", "binary", "predictors", "group_predictors"]
-LIST_KINDS = ("predictors", "group_predictors")
-
-# Numbers beyond these cannot be squared and added up in double precision.
-LARGEST, SMALLEST = 1e100, 1e-100
-# Stan's integers end here.
-_LARGEST_COUNT = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Role:
-    """A part that a column plays for a family: its name, what values are allowed, what it means.
-
-    Kinds: ``label`` (the group), ``unit`` (labels of the middle level, within groups), ``number``, ``positive``,
-    ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), and two that take a list of columns: ``predictors`` and
-    ``group_predictors`` (one value in each group). ``at_most`` names the role whose value bounds this one.
-    """
-
-    name: str
-    kind: RoleKind
-    meaning: str
-    optional: bool = False
-    at_most: str = ""
+# What families import from here, wherever it is written.
+__all__ = ["LARGEST", "LIST_KINDS", "SMALLEST", "Prepared", "Role", "RoleKind", "Units", "check_mapping", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +36,8 @@ class Units:
 @dataclass(frozen=True)
 class Prepared:
     """Checked columns by role: ``labels`` of the groups in order of appearance, the 0-based ``group`` of each row,
-    ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, and ``units`` of the
-    middle level where there is one."""
+    ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the
+    middle level where there is one, and ``notes`` on what was decided (levels, words taken as 0 and 1)."""
 
     dataset: Dataset
     labels: tuple[str, ...]
@@ -67,6 +46,7 @@ class Prepared:
     verdicts: tuple[Verdict, ...]
     predictors: Mapping[str, Predictors] = field(default_factory=dict)
     units: Units | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def group_idx(self) -> npt.NDArray[np.int64]:
@@ -129,10 +109,9 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
     labels, group = index_levels(labels_of_rows)
     if one_row_per_group:
         _refuse_repeated_groups(dataset, label_role, labels_of_rows)
-    values = {r.name: _values(dataset, r) for r in given if r.kind not in {"label", "unit", *LIST_KINDS}}
-    _refuse_above(dataset, given, values)
+    values, notes = read_values(dataset, [r for r in given if r.kind not in {"label", "unit", *LIST_KINDS}])
     if not known_residual:
-        _refuse_constant(dataset, values)
+        refuse_constant(dataset, values)
     if len(labels) < 2:
         raise DataError(
             f"{dataset.table.where}: there is one group ({shorten(labels[0])!r}) only. Pooling needs at least "
@@ -141,12 +120,13 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)
     verdicts = [
-        *check_levels(dataset.column(label_role.name), labels),
+        *check_labels(dataset.column(label_role.name), labels),
         *check_group_count(len(labels)),
         *([] if known_residual else check_single_rows(group, len(labels))),
         *_check_predictors(dataset, roles, predictors, values, labels, group),
     ]
-    return Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units)
+    notes += [note for found in predictors.values() for note in found.notes]
+    return Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units, tuple(notes))
 
 
 def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> Dataset:
@@ -200,51 +180,6 @@ def _refuse_repeated_groups(dataset: Dataset, role: Role, labels: Sequence[str])
     )
 
 
-def _values(dataset: Dataset, role: Role) -> FloatArray:
-    try:
-        values = dataset.table.numbers(dataset.column(role.name))
-    except DataError as error:
-        raise DataError(f"{error} Write 1 for yes and 0 for no." if role.kind == "binary" else str(error)) from error
-    positive = role.kind == "positive"
-    if positive:
-        _refuse(dataset, role, values <= 0, "must be above zero; found", "")
-    if role.kind == "count":
-        _refuse(dataset, role, values < 0, "a count cannot be negative:", "")
-        _refuse(dataset, role, values != np.floor(values), "a count is a whole number; found", "")
-        _refuse(dataset, role, values > _LARGEST_COUNT, "larger than Stan's whole numbers:", " Change the unit.")
-    if role.kind == "binary":
-        _refuse(dataset, role, (values != 0) & (values != 1), "must be 0 or 1; found", "")
-    extreme = (np.abs(values) > LARGEST) | (positive & (values < SMALLEST))
-    _refuse(dataset, role, extreme, "out of the range that can be computed with;", " Change the unit.")
-    return values
-
-
-def _refuse_above(dataset: Dataset, roles: Sequence[Role], values: Mapping[str, FloatArray]) -> None:
-    """Raise DataError where a value is above the one that bounds it: more successes than trials."""
-    for role in roles:
-        if role.at_most and role.at_most in values:
-            limit = dataset.column(role.at_most)
-            bad = values[role.name] > values[role.at_most]
-            _refuse(dataset, role, bad, f"above {limit!r} of the same row:", f" It is at most {limit!r}.")
-
-
-def _refuse_constant(dataset: Dataset, values: Mapping[str, FloatArray]) -> None:
-    """Raise DataError for an outcome that has one value: there is nothing to explain, and no residual scale."""
-    outcome = values.get("outcome")
-    if outcome is not None and np.ptp(outcome) == 0:
-        raise DataError(
-            f"{dataset.table.where}, column {dataset.column('outcome')!r}: the outcome is {outcome[0]:g} in every row. "
-            "An outcome that does not vary cannot be modelled."
-        )
-
-
-def _refuse(dataset: Dataset, role: Role, bad: npt.NDArray[np.bool_], wrong: str, advice: str) -> None:
-    if bad.any():
-        column = dataset.column(role.name)
-        places = dataset.table.rows([int(i) for i in np.flatnonzero(bad)], column)
-        raise DataError(f"{dataset.table.where}, column {column!r} ({role.meaning}): {wrong} {places}.{advice}")
-
-
 def _check_predictors(
     dataset: Dataset,
     roles: Sequence[Role],
@@ -254,11 +189,23 @@ def _check_predictors(
     group: npt.NDArray[np.int64],
 ) -> list[Verdict]:
     kinds = {r.name: r.kind for r in roles}
+    _refuse_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
     refuse_predictors(dataset.table.where, list(predictors.values()))
     verdicts = []
     for role, found in predictors.items():
+        verdicts += [v for column, levels in found.levels.items() for v in check_levels(column, levels)]
         if kinds[role] == "group_predictors":
             refuse_varying(dataset.table.where, found, group, labels)
         else:
             verdicts += check_predictors(found, values.get("outcome"), group)
     return verdicts
+
+
+def _refuse_levels(dataset: Dataset, columns: Sequence[str]) -> None:
+    """Raise DataError where levels are named of a column that is no predictor."""
+    for column in dataset.reading.levels:
+        if column not in columns:
+            raise DataError(
+                f"{dataset.table.where}: levels are named of {shorten(column)!r}, which is no predictor here. "
+                f"{nearest(column, columns)}"
+            )

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.cells import number
 from hbm_stan.errors import ModelError, nearest
-from hbm_stan.table import FloatArray, number, shorten
+from hbm_stan.table import FloatArray, shorten
 
 
 @dataclass(frozen=True)

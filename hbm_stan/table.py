@@ -6,17 +6,17 @@ import codecs
 import csv
 import hashlib
 import io
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.cells import DECIMAL_COMMA, is_plain_number, is_text, kind, label, number
 from hbm_stan.errors import DataError
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,19 +31,17 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "UTF-16"), (codecs.BOM_UTF8, "UTF-8-sig"),
 )  # fmt: skip
 _UNMARKED = ("UTF-8", "cp1252")
-_MISSING = {"", "na", "n/a", "nan", "null", "none", "<na>", "nat", ".", "-", "?"}
-_PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?", re.ASCII)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u202f]\d{3})+([.,]\d+)?", re.ASCII)
 _SHOWN = 5  # how many bad rows a message names
 _WIDTH = 40  # how much of a cell it shows
+NOT_DROPPED = "Rows with missing values are not dropped silently: fill them in or take them out of the file."
 
 
 @dataclass(frozen=True)
 class Table:
     """Columns of equal length, in file order; cells are text (from a file) or Python values (from a frame).
 
-    ``where`` names the source in messages; ``lines`` holds the line in the file of each row, or None.
+    ``where`` names the source in messages; ``lines`` holds the line in the file of each row, or None. ``categories``
+    holds the levels, in their order, of the columns that a frame says are categories.
     """
 
     where: str
@@ -52,6 +50,7 @@ class Table:
     lines: Sequence[int] | None = None
     notes: tuple[str, ...] = ()
     decimal_comma: bool = False
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -73,12 +72,12 @@ class Table:
 
     def labels(self, name: str) -> list[str]:
         """The cells of a column as text labels; an empty or missing one is an error."""
-        labels = [_label(cell) for cell in self.column(name)]
+        labels = [label(cell) for cell in self.column(name)]
         place = f"{self.where}, column {name!r}"
-        missing = [i for i, label in enumerate(labels) if label == ""]
+        missing = [i for i, found in enumerate(labels) if found == ""]
         if missing:
             raise DataError(f"{place}: no label in {self.rows(missing)}. Every row needs one.")
-        odd = [i for i, label in enumerate(labels) if "\0" in label or not _is_text(label)]
+        odd = [i for i, found in enumerate(labels) if "\0" in found or not is_text(found)]
         if odd:
             raise DataError(f"{place}: a character that no text file can hold, in {self.rows(odd, name)}.")
         return labels
@@ -96,21 +95,21 @@ class Table:
         """The message on the first bad cell and those of its kind."""
         cells = self.column(name)
         place = f"{self.where}, column {name!r}"
-        kind = _kind(cells[bad[0]])
-        alike = [i for i in bad if _kind(cells[i]) == kind]
-        if kind == "missing":
-            return (
-                f"{place}: no value in {self.rows(alike)}. Rows with missing values are not dropped silently: "
-                "fill them in or take them out of the file."
-            )
-        if kind == "infinite":
+        kinds = {i: kind(cells[i], self.decimal_comma) for i in bad}
+        first = kinds[bad[0]]
+        alike = [i for i in bad if kinds[i] == first]
+        if first == "missing":
+            return f"{place}: no value in {self.rows(alike)}. {NOT_DROPPED}"
+        if first == "infinite":
             return f"{place}: not finite: {self.rows(alike, name)}. A finite number is needed."
         advice = {
             "grouped": "Write all numbers with a decimal point and without thousands separators.",
             "truth": "Write 1 and 0 if numbers are meant.",
+            "percent": "A number is needed: write 0.28 for 28 %, or 28 with the unit in the name of the column.",
+            "date": "A number is needed: turn dates into one, such as the days since the first of them.",
             "text": "A number is needed, such as 12, -3.5 or 1e-3, in digits 0 to 9.",
-        }[kind]
-        if self.decimal_comma and kind == "grouped":
+        }[first]
+        if self.decimal_comma and first == "grouped":
             advice = f"Other cells of the table have decimal commas. {advice}"
         return f"{place}: not a number: {self.rows(alike, name)}. {advice}"
 
@@ -119,48 +118,6 @@ def shorten(text: Any) -> str:
     """The text as a message shows it: cut where it is long."""
     plain = str(text).strip()
     return plain if len(plain) <= _WIDTH else plain[:_WIDTH] + "…"
-
-
-def _label(cell: Any) -> str:
-    if isinstance(cell, str):
-        return cell.strip()
-    if isinstance(cell, bytes):
-        return cell.decode("utf-8", errors="replace").strip()
-    if _kind(cell) == "missing":
-        return ""
-    # A column of whole numbers with a gap comes from pandas as 1.0, 2.0: the label is still "1".
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
-
-
-def _is_text(label: str) -> bool:
-    return label.isascii() or not any("\ud800" <= c <= "\udfff" for c in label)
-
-
-def number(cell: Any, decimal_comma: bool = False) -> float:
-    """The number in a cell, or NaN where there is none."""
-    if not isinstance(cell, str):
-        try:
-            return math.nan if isinstance(cell, bool | np.bool_) else float(cell)
-        except (TypeError, ValueError, OverflowError):
-            return math.nan
-    text = cell.strip().replace("\N{MINUS SIGN}", "-")
-    if decimal_comma:
-        return float(text.replace(",", ".")) if _DECIMAL_COMMA.fullmatch(text) else math.nan
-    return float(text) if _PLAIN_NUMBER.fullmatch(text) else math.nan
-
-
-def _kind(cell: Any) -> str:
-    """What a cell that is no finite number is instead: missing, infinite, grouped (1,234), truth or text."""
-    text = str(cell).strip().replace("\N{MINUS SIGN}", "-")
-    if text.lower() in _MISSING:
-        return "missing"
-    if isinstance(cell, bool | np.bool_):
-        return "truth"
-    if text.lstrip("+-").lower() in {"inf", "infinity"}:
-        return "infinite"
-    if _PLAIN_NUMBER.fullmatch(text):
-        return "infinite" if math.isinf(float(text)) else "grouped"
-    return "grouped" if _THOUSANDS.fullmatch(text) or _DECIMAL_COMMA.fullmatch(text) else "text"
 
 
 def read_csv(path: Path) -> tuple[Table, str]:
@@ -283,15 +240,15 @@ def _ragged(record: Sequence[str], header: Sequence[str], line: int, path: Path)
 def _has_decimal_commas(cells: Sequence[str]) -> bool:
     """Whether a column, mostly of numbers, holds a comma that cannot separate thousands."""
     commas = [cell.strip().replace("\N{MINUS SIGN}", "-") for cell in cells if "," in cell]
-    certain = any(_DECIMAL_COMMA.fullmatch(c) and not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", c) for c in commas)
-    return certain and 2 * sum(_kind(cell) in {"grouped", "missing"} for cell in cells) > len(cells)
+    certain = any(DECIMAL_COMMA.fullmatch(c) and not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", c) for c in commas)
+    return certain and 2 * sum(kind(cell, True) in {"number", "grouped", "missing"} for cell in cells) > len(cells)
 
 
 def refuse_repeated(names: Sequence[str], where: str) -> None:
     """Raise DataError where two columns have one name; columns without a name cannot be asked for."""
     repeated = [name for name, n in Counter(names).items() if name and n > 1]
     if repeated:
-        hint = " The first line must name the columns." if _PLAIN_NUMBER.fullmatch(repeated[0]) else ""
+        hint = " The first line must name the columns." if is_plain_number(repeated[0]) else ""
         raise DataError(
             f"{where}: the column {shorten(repeated[0])!r} appears more than once. Column names must be unique.{hint}"
         )

@@ -31,7 +31,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def new(data: object, to: Path, columns: dict[str, str] | None = None, **options: Any) -> Path:
-    return new_analysis(str(data), "normal_means", columns or ROLES, to, **options)
+    return new_analysis(str(data), "normal_means", columns or ROLES, to, **options).path
 
 
 def test_every_default_is_spelled_out(table: Path, tmp_path: Path) -> None:

@@ -317,7 +317,7 @@ def test_hbm_new_writes_an_analysis_with_the_place_of_the_family(place: Path, mo
     monkeypatch.chdir(place)
     columns = {"group": "trial", "estimate": "effect", "standard_error": "se"}
     for name in ("robust family", "./robust family", str(place / "robust family")):
-        written = new_analysis("trials/trials.csv", name, columns, place / "deep" / "new", force=True)
+        written = new_analysis("trials/trials.csv", name, columns, place / "deep" / "new", force=True).path
         assert 'family = "../../robust family"' in written.read_text()
         assert read_analysis(written.parent).family.title.startswith("Robust")
     done = hbm("new", "trials/trials.csv", "--family", "robust family", "--group", "trial", "--estimate", "effect",

@@ -30,15 +30,11 @@ def default_design(family: Family) -> tuple[Prepared, str]:
 
 def smaller(dataset: Dataset, family: Family, groups: int = GROUPS, rows: int = ROWS) -> Dataset:
     """At most ``groups`` groups, evenly spaced by size, and ``rows`` rows of each, evenly spaced."""
-    table = dataset.table
-    labels = pd.Series(table.labels(dataset.column(next(r.name for r in family.roles if r.kind == "label"))))
+    labels = pd.Series(dataset.table.labels(dataset.column(next(r.name for r in family.roles if r.kind == "label"))))
     by_size = labels.value_counts().sort_values(kind="stable").index
     chosen = by_size[np.unique(np.linspace(0, len(by_size) - 1, min(groups, len(by_size))).round().astype(int))]
     kept: list[int] = []
     for label in chosen:
         own = np.flatnonzero(labels == label)
         kept += [int(i) for i in own[np.unique(np.linspace(0, len(own) - 1, min(rows, len(own))).round().astype(int))]]
-    if len(kept) == table.n_rows:
-        return dataset
-    frame = pd.DataFrame({name: [table.column(name)[i] for i in sorted(kept)] for name in table.names})
-    return Dataset.from_frame(frame, dataset.columns, name=dataset.name)
+    return dataset if len(kept) == dataset.table.n_rows else dataset.take(sorted(kept))

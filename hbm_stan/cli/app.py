@@ -81,6 +81,9 @@ def new(
     to: Annotated[Path, typer.Option(help="The folder to write analysis.toml into.")],
     engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis.toml that is there.")] = False,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=LEVEL: the level that a category's others are compared with.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
@@ -88,15 +91,17 @@ def new(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
-        from hbm_stan.cli.roles import table_and_roles
+        from hbm_stan.cli.roles import references, table_and_roles
         from hbm_stan.report.new import new_analysis
 
         # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
         table, roles = table_and_roles([data, *context.args], family, options)
-        target = new_analysis(table, family, roles, to, force=force, seed=seed)
-        run.show(f"{target} is written. Next: hbm report {shlex.quote(str(to))}")
-        run.write_json({"analysis": str(target)})
+        made = new_analysis(table, family, roles, to, force=force, seed=seed, reference=references(reference or []))
+        run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings))
+        run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")
+        verdicts = [v.as_dict() for v in made.verdicts]
+        run.write_json({"analysis": str(made.path), "notes": list(made.notes), "verdicts": verdicts})
 
 
 new_command = app.registered_commands[-1]

@@ -49,3 +49,15 @@ def _only(tables: Sequence[str]) -> str:
             "A name with spaces stands in quotes."
         )
     return tables[0]
+
+
+def references(words: Iterable[str]) -> dict[str, str]:
+    """Column -> level from ``--reference arm=placebo``."""
+    found: dict[str, str] = {}
+    for word in words:
+        column, equals, level = (part.strip() for part in word.partition("="))
+        if not (column and equals and level):
+            raise ModelError(f"--reference {word}: name a column and a level of it, as in --reference arm=placebo.")
+        if found.setdefault(column, level) != level:
+            raise ModelError(f"--reference names two levels of {column}: {found[column]!r} and {level!r}.")
+    return found

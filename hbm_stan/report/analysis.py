@@ -18,6 +18,7 @@ from hbm_stan.model import Family
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
 from hbm_stan.prepare import LARGEST, LIST_KINDS, SMALLEST, check_mapping
 from hbm_stan.priors import parse_prior
+from hbm_stan.reading import KEYS, make_reading
 from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
 from hbm_stan.resources import share
@@ -138,6 +139,8 @@ def _dataset(file: Path, said: Mapping[str, Any], family: Family) -> Dataset:
             dataset = load(place)
     else:
         dataset = load(place)
+    with within(f"{file}"):
+        dataset = replace(dataset, reading=make_reading(**{key: said[key] for key in KEYS if key in said}))
     with within(f"{file}: [columns]"):
         return check_mapping(dataset.with_columns(columns), family.roles)
 

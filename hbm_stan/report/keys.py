@@ -17,7 +17,7 @@ _TEXT, _TEXTS, _TABLE = "a text", "a list of texts", "a table"
 _KEYS = {
     "title": _TEXT, "question": _TEXT, "family": _TEXT, "data": _TEXT, "variants": _TEXTS, "columns": _TABLE,
     "parameterisation": _TEXT, "priors": _TABLE, "reasons": _TABLE, "sampling": _TABLE, "comparison": _TABLE,
-    "prediction": _TABLE, "checks": _TABLE,
+    "prediction": _TABLE, "checks": _TABLE, "levels": _TABLE,
 }  # fmt: skip
 _REQUIRED = ("family", "data", "columns")
 SECTIONS: Mapping[str, tuple[str, ...]] = {

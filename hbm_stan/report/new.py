@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from hbm_stan.errors import ModelError
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
-from hbm_stan.prepare import LIST_KINDS, Role
+from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
 from hbm_stan.report.files import write_beside
+from hbm_stan.verdicts import Verdict
 
 _EXAMPLE = {"positive": "10.0", "number": "0.0", "table": "{ name = 0.0 }"}
 _SAMPLING_NOTES = {
@@ -30,10 +32,28 @@ _SAMPLING_NOTES = {
 }
 
 
+@dataclass(frozen=True)
+class New:
+    """A new analysis.toml, and what to know of the table: what was decided, and the warnings."""
+
+    path: Path
+    notes: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to look at before anything is fitted, in sentences."""
+        return [v.hint for v in self.verdicts if v.status != "pass"]
+
+
 def new_analysis(
-    data: str, family_name: str, columns: Mapping[str, Any], to: Path, *, force: bool = False, seed: int | None = None
-) -> Path:
-    """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once."""
+    data: str, family_name: str, columns: Mapping[str, Any], to: Path, *,
+    force: bool = False, seed: int | None = None, **reading: Any,
+) -> New:  # fmt: skip
+    """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once.
+
+    ``reading`` says how to read it, as for ``load``: ``reference={"arm": "placebo"}``.
+    """
     data, to = os.path.expanduser(data), Path(os.path.expanduser(to))
     target = to / "analysis.toml"
     if os.path.lexists(target) and not force:
@@ -42,16 +62,15 @@ def new_analysis(
         if os.path.isfile(above):
             raise ModelError(f"{above} is a file. Name a folder with --to; it is made where there is none.")
     family = find_family(family_name)
-    dataset = load(data, columns)
-    priors = family.priors(prepare_table(family, dataset))
+    table = prepare_table(family, load(data, columns, **reading))
     name = family.name if not family.source else _own_place(family_name, to)
-    text = _text(family, name, _place(data, to), dataset.title or Path(data).stem, dataset, priors, seed)
+    text = _text(family, name, _place(data, to), table.dataset.title or Path(data).stem, table, seed)
     try:
         content = text.encode()
     except UnicodeEncodeError as error:
         raise ModelError(f"{data!r}: a name that is not UTF-8 cannot be written down. Rename it.") from error
     write_beside(target, content)
-    return target
+    return New(target, (*table.dataset.table.notes, *table.notes), table.verdicts)
 
 
 def _own_place(given: str, to: Path) -> str:
@@ -72,9 +91,8 @@ def _place(data: str, to: Path) -> str:
         return path
 
 
-def _text(
-    family: Family, name: str, place: str, title: str, dataset: Dataset, priors: Mapping[str, Prior], seed: int | None
-) -> str:
+def _text(family: Family, name: str, place: str, title: str, table: Prepared, seed: int | None) -> str:
+    priors = family.priors(table)
     variants = f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]"
     lines = [
         "# An analysis for hbm_stan. `hbm report` on this folder fits, checks, compares and writes report.pdf.",
@@ -91,8 +109,9 @@ def _text(
         *(f"#   {v.name}: {v.assumption} Parameterisation: {v.parameterisation}." for v in family.variants),
         "",
         "[columns]  # role = column",
-        *(_column_line(r, dataset) for r in family.roles),
+        *(_column_line(r, table.dataset) for r in family.roles),
         "",
+        *_level_lines(table),
         "[priors]",
         *(line for row in family.prior_rows for line in _prior_lines(row, priors)),
         "",
@@ -139,6 +158,15 @@ def _column_line(role: Role, dataset: Dataset) -> str:
         return f"# {role.name} = {'[...]' if role.kind in LIST_KINDS else '...'}  # {role.meaning} (not used)"
     value = f"[{', '.join(map(_quoted, columns))}]" if role.kind in LIST_KINDS else _quoted(columns[0])
     return f"{role.name} = {value}  # {role.meaning}"
+
+
+def _level_lines(table: Prepared) -> list[str]:
+    """The levels of categories, where there are any."""
+    found = {column: levels for role in table.predictors.values() for column, levels in role.levels.items()}
+    if not found:
+        return []
+    head = "[levels]  # of categories, in order: the first is what the others are compared with"
+    return [head, *(f"{_key(c)} = [{', '.join(map(_quoted, levels))}]" for c, levels in found.items()), ""]
 
 
 def _sampling(seed: int | None) -> Sampling:

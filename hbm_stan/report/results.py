@@ -129,7 +129,7 @@ def _data(fit: Fit) -> dict[str, Any]:
         ],
         "unit": dataset.unit(outcome),
         "quantity_unit": quantity_unit(fit),
-        "notes": [*dataset.table.notes, *(n for p in table.predictors.values() for n in p.notes)],
+        "notes": [*dataset.table.notes, *table.notes],
         "verdicts": [v.as_dict() for v in table.verdicts],
         "rows": _rows(fit) if table.one_row_per_group else [],
         "groups": [] if table.one_row_per_group else _groups(fit),

@@ -1,0 +1,116 @@
+"""Columns of numbers, checked for what their role allows; 0 and 1 may be written as words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.cells import TRUTHS, kind, label, truth
+from hbm_stan.data import Dataset
+from hbm_stan.errors import DataError
+from hbm_stan.table import NOT_DROPPED, FloatArray
+
+RoleKind = Literal["label", "unit", "number", "positive", "count", "binary", "predictors", "group_predictors"]
+LIST_KINDS = ("predictors", "group_predictors")
+# Numbers beyond these cannot be squared and added up in double precision.
+LARGEST, SMALLEST = 1e100, 1e-100
+# Stan's integers end here.
+_LARGEST_COUNT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Role:
+    """A part that a column plays for a family: its name, what values are allowed, what it means.
+
+    Kinds: ``label`` (the group), ``unit`` (labels of the middle level, within groups), ``number``, ``positive``,
+    ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), and two that take a list of columns: ``predictors`` and
+    ``group_predictors`` (one value in each group). ``at_most`` names the role whose value bounds this one.
+    """
+
+    name: str
+    kind: RoleKind
+    meaning: str
+    optional: bool = False
+    at_most: str = ""
+
+
+def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:
+    """The numbers of these roles, shape (rows,), and what was decided on the way; raises DataError."""
+    notes: list[str] = []
+    values = {role.name: _values(dataset, role, notes) for role in roles}
+    _refuse_above(dataset, roles, values)
+    return values, notes
+
+
+def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
+    column = dataset.column(role.name)
+    if role.kind == "binary" and any(truth(cell) for cell in dataset.table.column(column)):
+        return _truths(dataset, role, notes)
+    try:
+        values = dataset.table.numbers(column)
+    except DataError as error:
+        raise DataError(f"{error} Write 1 for yes and 0 for no." if role.kind == "binary" else str(error)) from error
+    positive = role.kind == "positive"
+    if positive:
+        refuse_rows(dataset, role, values <= 0, "must be above zero; found", "")
+    if role.kind == "count":
+        refuse_rows(dataset, role, values < 0, "a count cannot be negative:", "")
+        refuse_rows(dataset, role, values != np.floor(values), "a count is a whole number; found", "")
+        refuse_rows(dataset, role, values > _LARGEST_COUNT, "larger than Stan's whole numbers:", " Change the unit.")
+    if role.kind == "binary":
+        refuse_rows(dataset, role, (values != 0) & (values != 1), "must be 0 or 1; found", "")
+    extreme = (np.abs(values) > LARGEST) | (positive & (values < SMALLEST))
+    refuse_rows(dataset, role, extreme, "out of the range that can be computed with;", " Change the unit.")
+    return values
+
+
+def _truths(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
+    """A column of TRUE and FALSE, or of yes and no, as 1 and 0; one pair of words in a column."""
+    table, column = dataset.table, dataset.column(role.name)
+    cells = table.column(column)
+    no, yes = next(pair for pair in map(truth, cells) if pair)
+    words = [label(cell).casefold() for cell in cells]
+    bad = [i for i, word in enumerate(words) if word not in (no, yes)]
+    missing = [i for i in bad if kind(cells[i]) == "missing"]
+    if missing:
+        raise DataError(f"{table.where}, column {column!r}: no value in {table.rows(missing)}. {NOT_DROPPED}")
+    if bad:
+        pairs = ", ".join(f"{no} and {yes}" for no, yes in TRUTHS[:2])
+        raise DataError(
+            f"{table.where}, column {column!r} ({role.meaning}): other rows say {no} or {yes}; found "
+            f"{table.rows(bad, column)}. An outcome of two values is 0 and 1, or one pair of words ({pairs})."
+        )
+    written = {word: label(cells[i]) for i, word in reversed(list(enumerate(words)))}
+    notes.append(f"{column}: {written.get(yes, yes)} is taken as 1, {written.get(no, no)} as 0.")
+    return np.array([word == yes for word in words], dtype=float)
+
+
+def _refuse_above(dataset: Dataset, roles: Sequence[Role], values: Mapping[str, FloatArray]) -> None:
+    """Raise DataError where a value is above the one that bounds it: more successes than trials."""
+    for role in roles:
+        if role.at_most and role.at_most in values:
+            limit = dataset.column(role.at_most)
+            bad = values[role.name] > values[role.at_most]
+            refuse_rows(dataset, role, bad, f"above {limit!r} of the same row:", f" It is at most {limit!r}.")
+
+
+def refuse_constant(dataset: Dataset, values: Mapping[str, FloatArray]) -> None:
+    """Raise DataError for an outcome that has one value: there is nothing to explain, and no residual scale."""
+    outcome = values.get("outcome")
+    if outcome is not None and np.ptp(outcome) == 0:
+        raise DataError(
+            f"{dataset.table.where}, column {dataset.column('outcome')!r}: the outcome is {outcome[0]:g} in every row. "
+            "An outcome that does not vary cannot be modelled."
+        )
+
+
+def refuse_rows(dataset: Dataset, role: Role, bad: npt.NDArray[np.bool_], wrong: str, advice: str) -> None:
+    """Raise DataError naming the rows that are wrong, with their cells in the column of the role."""
+    if bad.any():
+        column = dataset.column(role.name)
+        places = dataset.table.rows([int(i) for i in np.flatnonzero(bad)], column)
+        raise DataError(f"{dataset.table.where}, column {column!r} ({role.meaning}): {wrong} {places}.{advice}")
