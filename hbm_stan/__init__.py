@@ -3,12 +3,18 @@
 The public names are loaded when they are first used, so that importing the package costs next to nothing.
 """
 
-from __future__ import annotations
-
+import os
 import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+
+# For ``python -m hbm_stan`` Python looks into the current folder first, which holds data of anybody's, for json.py and
+# the like. It is left out unless we are in it; a __future__ import above would itself be looked for there.
+_AS_MODULE = sys.argv[:1] == ["-m"] and ["-m", "hbm_stan"] in (sys.orig_argv[i : i + 2] for i in range(1, 9))
+if _AS_MODULE and sys.path[0] != os.path.dirname(os.path.dirname(__file__)):
+    del sys.path[0]
+
+from importlib import import_module  # noqa: E402
+from types import ModuleType  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from hbm_stan.calibrate import calibrate as calibrate
@@ -77,8 +83,11 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+__all__ = sorted(_HOMES)  # noqa: PLE0605 (the names stand in one place)
+
+
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return list(__all__)
 
 
 sys.modules[__name__].__class__ = _Package

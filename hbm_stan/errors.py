@@ -32,6 +32,12 @@ class StorageError(HbmError):
     exit_code = 3
 
 
+class TypesettingError(HbmError):
+    """Typst, which sets the pages, failed."""
+
+    exit_code = 3
+
+
 class DiagnosticError(HbmError):
     """A conclusion was asked of draws that did not pass their checks."""
 
@@ -40,6 +46,11 @@ class DiagnosticError(HbmError):
 
 class ComparisonError(HbmError):
     """Fits that cannot be compared: other data, other rows, other outcome scale."""
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether a library written in Rust broke down: its bindings raise what is no Exception."""
+    return type(error).__name__ == "PanicException"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ ROOT = Path(hbm_stan.__file__).parent
 FLOW = (
     "errors", "verdicts", "resources", "cells", "table", "reading", "data", "levels", "categories", "predictors",
     "values", "prepare", "program", "priors", "model",
-    "families", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
+    "notation", "families", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
     "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair", "comparable", "compare",
     "predict", "replicate", "sensitivity", "certificate", "plots",
     "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
@@ -110,7 +110,10 @@ def test_every_public_name_is_what_it_says_even_after_its_module_is_imported() -
     for name in hbm_stan._HOMES:
         assert callable(getattr(hbm_stan, name)), name
     assert hbm_stan.fit.__name__ == "fit"
-    assert set(hbm_stan._HOMES) <= set(dir(hbm_stan))
+    assert set(hbm_stan._HOMES) == set(dir(hbm_stan)) == set(hbm_stan.__all__)
+    starred: dict[str, object] = {}
+    exec("from hbm_stan import *", starred)
+    assert set(hbm_stan._HOMES) == set(starred) - {"__builtins__"}
     with pytest.raises(AttributeError, match="nothing_here"):
         _ = hbm_stan.nothing_here
 

@@ -15,7 +15,7 @@ import pytest
 from example_results import example_results, example_svgs
 from pypdf import PdfReader
 
-from hbm_stan.errors import HbmError
+from hbm_stan.errors import HbmError, TypesettingError
 from hbm_stan.report import answer, digits, findings, front, own, terms, typeset, view
 from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
@@ -449,8 +449,8 @@ def test_a_template_error_is_a_message_and_keeps_the_old_file(tmp_path: Path) ->
     path = tmp_path / "report.pdf"
     path.write_bytes(b"before")
     results = example_results(variants=["complete_pooling"])
-    results["model"]["likelihood"] = ["#("]
-    with pytest.raises(HbmError, match="could not be typeset"):
+    results["model"]["likelihood"] = ["unheard(x"]
+    with pytest.raises(TypesettingError, match="could not be typeset"):
         write_pdf(results, {}, path)
     assert path.read_bytes() == b"before"
     assert [p.name for p in tmp_path.iterdir()] == ["report.pdf"]

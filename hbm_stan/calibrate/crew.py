@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +12,7 @@ from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.worker import CALL, can_travel, pack, reference
 from hbm_stan.engines import Engine
 from hbm_stan.engines.chains import Ended, Task, cores, how_it_ended, run_together
+from hbm_stan.engines.python import PYTHON, environment
 from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.workplace import storing, work_folder
 from hbm_stan.errors import EngineError, ModelError
@@ -80,9 +79,9 @@ def _side_by_side(
         job = folder / "job.pickle"
         with storing(job):
             job.write_bytes(pack(setup, engine, numbers))
-        command = (sys.executable, "-c", CALL, str(job))
-        environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        tasks = [Task(str(i), (*command, str(i), str(workers)), None, environment) for i in range(workers)]
+        command = (*PYTHON, "-c", CALL, str(job))
+        own = environment(**_ONE_THREAD)
+        tasks = [Task(str(i), (*command, str(i), str(workers)), None, own) for i in range(workers)]
         ended = run_together(tasks, listen, workers)
     if errors:
         raise (ModelError if errors[0]["kind"] != "EngineError" else EngineError)(errors[0]["error"])

@@ -1,6 +1,6 @@
 """A process of its own for replications: the embedded engine cannot sample in two threads of one process.
 
-``python -c CALL JOB NUMBER OF`` makes every OF-th replication of the job, a line of JSON each.
+``python -P -c CALL JOB NUMBER OF`` makes every OF-th replication of the job, a line of JSON each.
 """
 
 from __future__ import annotations

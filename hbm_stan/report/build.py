@@ -16,6 +16,7 @@ from hbm_stan.parameterise import Choice, choose_parameterisation, named_paramet
 from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.files import write_json
+from hbm_stan.report.typeset import check_mathematics
 from hbm_stan.sensitivity.run import kept_bytes
 from hbm_stan.sensitivity.run import sensitivity as try_other_priors
 
@@ -87,6 +88,8 @@ def report(
     read = (analysis if isinstance(analysis, Analysis) else read_analysis(analysis)).with_seed(seed)
     chosen = choose(engine) if isinstance(engine, str) else engine
     tell = say or (lambda _text: None)
+    if read.family.source:
+        check_mathematics(read.family)
     read = settled(read, parameterisation, tell)
     if sensitivity:
         try_other_priors(read, engine=chosen, say=tell, progress=progress)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hbm_stan.errors import HbmError
+from hbm_stan.errors import ModelError, TypesettingError, is_panic
+from hbm_stan.notation import refuse_code
+from hbm_stan.table import shorten
+
+if TYPE_CHECKING:
+    from hbm_stan.model import Family
 
 TEMPLATE = Path(__file__).with_name("template.typ")
 
+# A line of mathematics alone, as the template shows it.
+_TRIAL = b'#math.equation(eval(sys.inputs.line, mode: "math"))'
 # What the typst wheel's own fonts (Libertinus Serif, New Computer Modern, DejaVu Sans Mono) draw between them.
 _EMBEDDED = (
     (0x20, 0x024F), (0x0300, 0x036F), (0x0370, 0x03FF), (0x0400, 0x045F), (0x1E00, 0x1EFF), (0x2010, 0x2027),
@@ -77,18 +85,50 @@ def _fonts(text: str) -> Any:
 def compile_pdf(view: dict[str, Any], figures: dict[str, bytes], template: Path = TEMPLATE) -> bytes:
     """The PDF of a view: the same bytes for the same view, figures and fonts.
 
-    Raises HbmError with Typst's message and hints where the template cannot be set.
+    Raises TypesettingError with Typst's message and hints where the template cannot be set.
     """
+    clean = escaped(view)
+    refuse_code(_mathematics(clean), "The report")
+    data = json.dumps(clean, ensure_ascii=False, allow_nan=False)
+    inputs = {"view": data} | {f"figure-{name}": svg.decode("utf-8") for name, svg in figures.items()}
+    return _compiled(str(template), template.parent, inputs, _fonts(data))
+
+
+def _compiled(template: str | bytes, root: Path, inputs: dict[str, str], fonts: Any) -> bytes:
+    """What Typst makes of a template, a file's name or a text; its errors and its panics as TypesettingError."""
     import typst
 
-    data = json.dumps(escaped(view), ensure_ascii=False, allow_nan=False)
-    inputs = {"view": data} | {f"figure-{name}": svg.decode("utf-8") for name, svg in figures.items()}
     try:
-        return bytes(
-            typst.compile(
-                str(template), root=str(template.parent), format="pdf", sys_inputs=inputs, font_paths=_fonts(data)
-            )
-        )
+        return bytes(typst.compile(template, root=str(root), format="pdf", sys_inputs=inputs, font_paths=fonts))
     except typst.TypstError as error:
         hints = " ".join(getattr(error, "hints", []) or [])
-        raise HbmError(f"The report could not be typeset: {error.message} {hints}".strip()) from error
+        raise TypesettingError(f"The pages could not be typeset: {error.message} {hints}".strip()) from error
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise TypesettingError(
+            f"Typst, which sets the pages, broke down ({shorten(error)}). The draws are kept. Shorten the longest "
+            "labels and texts; please report it too."
+        ) from error
+
+
+def _mathematics(value: Any) -> Iterator[str]:
+    """Every text of a view that the template reads as mathematics."""
+    if isinstance(value, dict):
+        yield from [value["math"]] if "math" in value else value.get("lines", ())
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _mathematics(part)
+
+
+def check_mathematics(family: Family) -> None:
+    """Raise ModelError where a family of the user's own writes mathematics that Typst cannot set: before any work."""
+    import typst
+
+    places = {"likelihood": family.likelihood} | {f"the math of {v.name}": v.math for v in family.variants}
+    for place, lines in places.items():
+        refuse_code(lines, f"{family.folder}: {place}")
+        for line in lines:
+            try:
+                _compiled(_TRIAL, TEMPLATE.parent, {"line": line}, typst.Fonts(include_system_fonts=False))
+            except TypesettingError as error:
+                raise ModelError(f"{family.folder}: {place}: {shorten(line)!r}: {error}") from error

@@ -1,0 +1,182 @@
+"""Nothing runs that should not: modules of the current folder, markup of a family, programs that nobody named."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+import hbm_stan
+from hbm_stan.engines import install
+from hbm_stan.engines.python import PYTHON
+from hbm_stan.errors import ModelError
+from hbm_stan.families import families
+from hbm_stan.families.own import read_family
+from hbm_stan.notation import refuse_code
+from hbm_stan.report import typeset
+from hbm_stan.report.typeset import check_mathematics, compile_pdf
+
+PACKAGE = Path(hbm_stan.__file__).parent
+HBM = Path(sys.executable).with_name("hbm")
+# Modules of the standard library and of ours that a file of the same name in the current folder would hide.
+HIDDEN = ("json", "typing", "numpy", "pickle", "socket", "pip", "cmdstanpy", "copyreg", "stanli", "filelock")
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A folder whose Python files leave a mark when they are imported."""
+    for name in HIDDEN:
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name + ' '!r})\n")
+    return tmp_path
+
+
+def ran(folder: Path) -> str:
+    mark = folder / "ran"
+    return mark.read_text() if mark.exists() else ""
+
+
+def run_in(folder: Path, command: Sequence[str | Path], code: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_such_a_folder_is_seen_by_a_python_that_is_started_carelessly(hostile: Path) -> None:
+    run_in(hostile, [sys.executable, "-c", "import json"])
+    assert ran(hostile) == "json "
+
+
+def test_workers_of_a_calibration_take_nothing_from_the_current_folder(hostile: Path) -> None:
+    # As a user has it who works in a notebook: the first entry of sys.path is empty, and all is loaded before.
+    program = (
+        "import sys; sys.path.remove(''); from pathlib import Path; from hbm_stan.calibrate import calibrate; "
+        "from hbm_stan.engines import Sampling; few = Sampling(chains=1, warmup=150, draws=99); "
+        "import stanli, filelock; sys.path.insert(0, ''); "
+        "calibrate('normal_means', 'complete_pooling', replications=50, sampling=few, workers=2, folder=Path('kept'))"
+    )
+    run_in(hostile, [sys.executable, "-c", program])
+    assert ran(hostile) == ""
+
+
+@pytest.mark.parametrize("command", [[str(HBM)], [sys.executable, "-m", "hbm_stan"]], ids=["hbm", "python -m"])
+def test_a_command_takes_nothing_from_the_current_folder(hostile: Path, command: list[str]) -> None:
+    run_in(hostile, [*command, "doctor"])
+    assert ran(hostile) == ""
+
+
+def test_the_installer_asks_without_the_current_folder(hostile: Path) -> None:
+    # What it starts stands in a folder of its own; even that folder is not looked into.
+    program = f"import sys; exec({install._NEWEST!r}.split('socket.setdefaulttimeout')[0]); print(socket.__file__)"
+    done = run_in(hostile, [*PYTHON, "-c", program])
+    assert ran(hostile) == ""
+    assert str(hostile) not in done.stdout
+
+
+def careless(source: str) -> bool:
+    """Whether a module starts a Python by itself, without what engines/python.py has to say about it."""
+    return bool(re.search(r"sys\.executable,|\[sys\.executable\]|import multiprocessing|ProcessPoolExecutor", source))
+
+
+def test_a_python_is_started_in_one_way_only() -> None:
+    found = [p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py") if careless(p.read_text(encoding="utf-8"))]
+    assert found == [Path("engines/python.py")]
+    assert careless('subprocess.run([sys.executable, "-c", code])')
+
+
+# Mathematics of a family
+
+
+# Each reads a file, runs code, or would where Typst takes it for what it looks like to us.
+CODE = {
+    "hash": '#read("secret.txt")',
+    "hash in a text": '"#read"',
+    "hash behind a comment": '/* " */ #read("secret.txt") /* " */',
+    "hash escaped": r"\#read(x)",
+    "end of the mathematics": 'x $ #read("secret.txt") $ y',
+    "std": 'std.read("secret.txt")',
+    "std below a letter": 'x_std.read("secret.txt")',
+    "std behind a digit of its own": '²std.read("secret.txt")',
+    "std behind an escape": r'\\std.read("secret.txt")',
+    "std as an argument": 'mat(delim: std.read("secret.txt"), 1)',
+    "std behind a text": '"a"std.read("secret.txt")',
+    "std behind an escaped quote": r'\" std.read("secret.txt") \"',
+    "std with an invisible letter": 's\u200btd.read("secret.txt")',
+    "std with a control": 's\u0007td.read("secret.txt")',
+    "import": '#import "template.typ": *',
+    "include": '#include "template.typ"',
+    "image": '#image("secret.svg")',
+    "plugin": 'std.plugin("secret.wasm")',
+    "eval": 'std.eval("1 + 1")',
+    "a loop without end": "#while true {}",
+    "comment": "x // y",
+    "raw": "`x`",
+    "deep": "(" * 400 + "x" + ")" * 400,
+}
+PLAIN = (
+    'y_i tilde.op "Normal"(mu, sigma^2)', r"theta_j = mu + tau epsilon_j \ epsilon_j tilde 1", 'upright("std")',
+    r'"a \" std"', "cases(x &\"if\" y > 0, 0)", "mat(delim: \"[\", 1, 2; 3, 4)", "sum_(j=1)^J x_j / 2", r"\{ x \}",
+    "arrow.r.long", "x @ y", "“quoted”", "",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", CODE.values(), ids=CODE)
+def test_code_in_mathematics_is_refused(line: str) -> None:
+    with pytest.raises(ModelError, match=r"^family\.toml: likelihood: "):
+        refuse_code(["x", line], "family.toml: likelihood")
+
+
+def test_mathematics_is_taken() -> None:
+    refuse_code(PLAIN, "family.toml: likelihood")
+    for family in families().values():
+        refuse_code([*family.likelihood, *(line for v in family.variants for line in v.math)], family.name)
+
+
+@pytest.mark.parametrize("line", [CODE["hash"], CODE["std below a letter"], CODE["std behind a digit of its own"]])
+def test_such_a_line_would_read_a_file(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.txt").write_text("SECRETWORDS")
+    template = tmp_path / "t.typ"
+    template.write_text('#let view = json(bytes(sys.inputs.view))\n#math.equation(eval(view.math, mode: "math"))')
+    with pytest.raises(ModelError, match="The report: "):
+        compile_pdf({"math": line}, {}, template)
+    monkeypatch.setattr(typeset, "refuse_code", lambda lines, where: None)
+    pdf = compile_pdf({"math": line}, {}, template)
+    assert "SECRETWORDS" in PdfReader(io.BytesIO(pdf)).pages[0].extract_text()
+
+
+@pytest.mark.parametrize("kind", [{"kind": "equations", "lines": ["x", "#panic()"]}, {"lines": ["#panic()"]}])
+def test_every_way_of_mathematics_into_the_template_is_looked_at(kind: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="panic"):
+        compile_pdf({"body": [{"rows": [[[kind]]]}]}, {})
+
+
+@pytest.mark.parametrize("key", ["likelihood", "variants.complete.math"])
+def test_a_family_toml_with_code_is_refused_and_the_key_is_named(tmp_path: Path, key: str) -> None:
+    text = f"{key} = ['x', '#read(\"template.typ\")']\n" + SAMPLE_TOML
+    (tmp_path / "family.toml").write_text(text)
+    with pytest.raises(ModelError, match=rf"family\.toml: {re.escape(key)}: .*#read.*# is not allowed"):
+        read_family(tmp_path)
+
+
+def test_mathematics_that_typst_cannot_set_is_named_before_any_work() -> None:
+    wrong = replace(families()["gamma_poisson"], likelihood=("x", "nothing_known(y)"))
+    with pytest.raises(ModelError, match=r"likelihood: 'nothing_known\(y\)': .*unknown variable"):
+        check_mathematics(wrong)
+
+
+SAMPLE_TOML = """
+outcome = "estimate"
+roles.group = { kind = "label" }
+roles.estimate = { kind = "number" }
+variants.complete.pooling = "complete"
+data = { y = "role:estimate" }
+"""
