@@ -17,6 +17,8 @@ from types import ModuleType  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
+    from hbm_stan.attempts import fit as fit
+    from hbm_stan.attempts import fit_variants as fit_variants
     from hbm_stan.calibrate import calibrate as calibrate
     from hbm_stan.compare import Comparison as Comparison
     from hbm_stan.compare import compare as compare
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from hbm_stan.errors import HbmError as HbmError
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
-    from hbm_stan.fit import fit as fit
-    from hbm_stan.fit import fit_variants as fit_variants
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
     from hbm_stan.repair import Budget as Budget
@@ -55,8 +55,8 @@ _HOMES = {
     "check": "diagnose",
     "compare": "compare",
     "families": "families",
-    "fit": "fit",
-    "fit_variants": "fit",
+    "fit": "attempts",
+    "fit_variants": "attempts",
     "load": "data",
     "new_group": "predict",
     "read_analysis": "report.analysis",

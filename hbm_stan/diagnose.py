@@ -29,8 +29,9 @@ MIN_EBFMI = 0.3
 MIN_WARMUP = 150
 # MCSE of the mean in posterior sds; an ESS of 400 gives 1/sqrt(400).
 MAX_MCSE = 0.05
-# The adapt_delta of a second attempt, where a divergence is all that is wrong: the posterior is the same (ours).
-SMALLER_STEP = 0.99
+
+# From this adapt_delta on, a larger one is no advice any more (ours).
+_SMALL_STEP = 0.99
 
 CHECKS = (
     "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",
@@ -199,12 +200,13 @@ def _check_divergences(fit: Fit, diverging: np.ndarray[Any, Any]) -> Verdict:
         return _none("divergences")
     subject, sentence = where_divergences_sit(fit, diverging)
     better = fit.family.variant(fit.variant).better
-    advice = (
-        f"Use {better} instead."
-        if better
-        else "Raise adapt_delta, under [sampling], towards 0.99; if they stay, the posterior has a region that the "
-        "sampler cannot enter."
-    )
+    region = "the posterior has a region that the sampler cannot enter."
+    if better:
+        advice = f"Use {better} instead."
+    elif fit.sampling.adapt_delta < _SMALL_STEP:
+        advice = f"Raise adapt_delta, under [sampling], towards {_SMALL_STEP}; if they stay, {region}"
+    else:
+        advice = f"They stay with an adapt_delta of {fit.sampling.adapt_delta:g}: {region}"
     transitions = "transition" if count == 1 else "transitions"
     hint = f"{count} divergent {transitions} of {diverging.size}; {sentence} {advice}"
     return Verdict("divergences", "fail", count, 0, hint, subject)

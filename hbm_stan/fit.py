@@ -1,4 +1,4 @@
-"""A family, a variant, data and settings become a Fit: draws with names, kept by their content and used again."""
+"""A job and the Fit that it gives: draws with names, kept by their content and used again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, choose, plain_data
+from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, plain_data
 from hbm_stan.errors import DataError
-from hbm_stan.families import family as find_family
 from hbm_stan.model import Family, StanData, posterior_draws
 from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.priors import Prior
@@ -34,6 +33,15 @@ MAX_KEPT_BYTES = 4 * 2**30
 MANY_ROWS, MANY_GROUPS = 5000, 1000
 
 Reporter = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt at a fit that failed by its step alone: its adapt_delta, how it failed in words, its seconds."""
+
+    adapt_delta: float
+    failed: str
+    seconds: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,10 +62,17 @@ class Fit:
     seconds: float
     reused: bool
     reason: str
+    earlier: tuple[Attempt, ...] = ()  # attempts at a larger step that failed; ``sampling`` is that of the last
+    stopped: str = ""  # why no smaller step was tried, where one was called for
 
     def __repr__(self) -> str:
         made = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
         return f"<Fit {self.family.name}, {self.variant}: {len(self.table.labels)} groups, {made}>"
+
+    @property
+    def asked(self) -> Sampling:
+        """The settings that were asked for; ``sampling`` are those of the draws, whose step may be smaller."""
+        return replace(self.sampling, adapt_delta=self.earlier[0].adapt_delta) if self.earlier else self.sampling
 
     @property
     def n_draws(self) -> int:
@@ -139,55 +154,6 @@ def prepare_table(family: Family, dataset: Dataset) -> Prepared:
     )
 
 
-def fit(
-    family: Family | str,
-    dataset: Dataset,
-    variant: str = "partial_pooling",
-    *,
-    priors: Mapping[str, str] | None = None,
-    sampling: Sampling | None = None,
-    engine: Engine | str = "auto",
-    store: FitStore | None = None,
-    say: Reporter | None = None,
-    progress: Progress | None = None,
-) -> Fit:
-    """Fit one variant of a family to a dataset whose columns are mapped to roles.
-
-    ``priors`` replaces rows of the family's prior table (``{"tau": "half_cauchy(5)"}``). A fit whose program, data,
-    priors, settings, seed, engine and version are known already is read from ``store`` (the user's cache folder).
-    Raises DataError, ModelError or EngineError.
-    """
-    fits = fit_variants(
-        family, dataset, (variant,), priors=priors, sampling=sampling, engine=engine, store=store, say=say,
-        progress=None if progress is None else (lambda _variant: progress),
-    )  # fmt: skip
-    return fits[variant]
-
-
-def fit_variants(
-    family: Family | str,
-    dataset: Dataset,
-    variants: Sequence[str] | None = None,
-    *,
-    priors: Mapping[str, str] | None = None,
-    sampling: Sampling | None = None,
-    engine: Engine | str = "auto",
-    store: FitStore | None = None,
-    say: Reporter | None = None,
-    progress: Callable[[str], Progress | None] | None = None,
-) -> dict[str, Fit]:
-    """Fit several variants (by default complete, no and partial pooling) to the same data, priors and settings."""
-    model = find_family(family) if isinstance(family, str) else family
-    chosen = choose(engine) if isinstance(engine, str) else engine
-    jobs = jobs_of(model, dataset, variants or model.default_variants, priors, sampling or Sampling(), chosen)
-    kept = store or FitStore.for_user(model.name, dataset.name)
-    quiet = say or (lambda _text: None)
-    chosen.build([job.program for job in jobs if not kept.has(job.variant, job.key)], quiet)
-    return {
-        job.variant: run_job(job, kept, quiet, progress(job.variant) if progress is not None else None) for job in jobs
-    }
-
-
 def jobs_of(
     family: Family,
     dataset: Dataset,
@@ -232,28 +198,49 @@ def _is_large(family: Family, table: Prepared) -> bool:
     return many and family.draw_groups is not None and family.pointwise is not None and family.simulate is not None
 
 
-def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None) -> Fit:
-    """The fit of a job: read from the store where it is kept, else sampled and kept."""
-    kept = store.read(job.variant, job.key)
+def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:
+    """The fit of a job: read from the store where it is kept, else sampled and kept.
+
+    What is kept may be a later attempt, with a smaller step than the job asks for; ``first`` refuses one.
+    """
+    kept = _kept(job, store, first)
     if kept is None:
         with store.lock(job.variant, say):
-            kept = store.read(job.variant, job.key)  # another process may have made it while we waited
+            kept = _kept(job, store, first)  # another process may have made it while we waited
             if kept is None:
                 return _sample(job, store, say, progress)
     say(f"{job.variant}: draws kept from an earlier run are used again")
     return _fit(job, kept, reused=True, reason="nothing changed")
 
 
+def _kept(job: Job, store: FitStore, first: bool) -> Kept | None:
+    kept = store.read(job.variant, job.key)
+    return None if kept is not None and first and kept.earlier else kept
+
+
 def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
     reason = store.why(job.variant, job.key, job.parts)
     say(f"{job.variant}: sampling ({reason})")
-    started = time.perf_counter()
-    draws = job.engine.sample(job.program, job.data, job.sampling, progress)
-    seconds = time.perf_counter() - started
-    tree = draws_tree(job.family, job.table, job.data, draws, job.sampling.seed)
-    kept = Kept(tree, job.parts, job.key, seconds)
+    kept = _drawn(job, job.sampling, progress)
     store.write(job.variant, kept)
     return _fit(job, kept, reused=False, reason=reason)
+
+
+def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Sequence[Attempt] = ()) -> Kept:
+    started = time.perf_counter()
+    draws = job.engine.sample(job.program, job.data, sampling, progress)
+    seconds = time.perf_counter() - started
+    tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed)
+    return Kept(tree, job.parts, job.key, seconds, sampling.adapt_delta, tuple(asdict(a) for a in earlier))
+
+
+def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore, progress: Progress | None) -> Fit:
+    """The fit of a job sampled again with a smaller step, kept in the place of the last attempt, under its key."""
+    earlier = (*last.earlier, failed)
+    with store.lock(job.variant, lambda _text: None):
+        kept = _drawn(job, replace(job.sampling, adapt_delta=step), progress, earlier)
+        store.write(job.variant, kept)
+    return _fit(job, kept, reused=False, reason=last.reason)
 
 
 def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
@@ -263,9 +250,11 @@ def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
 
 
 def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
+    sampling = job.sampling if kept.adapt_delta is None else replace(job.sampling, adapt_delta=kept.adapt_delta)
+    earlier = tuple(Attempt(**a) for a in kept.earlier)
     return Fit(
-        job.family, job.variant, job.table, job.data, job.priors, job.sampling, job.engine.name, job.engine.version,
-        kept.tree, job.key, job.program.sha256, kept.seconds, reused, reason,
+        job.family, job.variant, job.table, job.data, job.priors, sampling, job.engine.name, job.engine.version,
+        kept.tree, job.key, job.program.sha256, kept.seconds, reused, reason, earlier,
     )  # fmt: skip
 
 

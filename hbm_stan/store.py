@@ -21,6 +21,7 @@ from hbm_stan.resources import cache_folder
 
 _KEEP = 4  # fits kept of one variant; those that were not used for longest go first
 _FORMAT = 2
+_ABOUT = ("key", "seconds", "parts", "adapt_delta", "earlier")
 # After the end of the NetCDF file, where its readers do not look: the hash of all that stands before.
 _SEAL = re.compile(rb"\nhbm_stan fit, format (\d+), sha256 ([0-9a-f]{64})\n\Z")
 _SEAL_BYTES = 120
@@ -28,12 +29,17 @@ _SEAL_BYTES = 120
 
 @dataclass(frozen=True)
 class Kept:
-    """A fit as it is kept: draws, what they depend on, the hash of that, and what sampling cost in seconds."""
+    """A fit as it is kept: draws, what was asked for, the hash of that, and what sampling cost in seconds.
+
+    The draws may be those of a later attempt: of another adapt_delta than was asked for, with the ``earlier`` ones.
+    """
 
     tree: xr.DataTree
     parts: Mapping[str, Any]
     key: str
     seconds: float
+    adapt_delta: float | None = None  # of these draws; None: as asked for
+    earlier: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ def _sealed(kept: Kept) -> io.BytesIO:
     Made in memory: HDF5 ends the whole process where it meets a full disk.
     """
     tree = kept.tree.copy()
-    tree.attrs["hbm_stan"] = json.dumps({"key": kept.key, "seconds": kept.seconds, "parts": kept.parts})
+    tree.attrs["hbm_stan"] = json.dumps({name: getattr(kept, name) for name in _ABOUT})
     buffer = io.BytesIO()
     tree.to_netcdf(buffer, engine="h5netcdf")
     with buffer.getbuffer() as netcdf:
@@ -187,7 +193,8 @@ def _read(path: Path) -> Kept:
     try:
         tree = xr.load_datatree(io.BytesIO(netcdf), engine="h5netcdf")
         about = json.loads(tree.attrs.pop("hbm_stan"))
-        return Kept(tree, about["parts"], about["key"], about["seconds"])
+        earlier = tuple(about.get("earlier", ()))  # files of before have none
+        return Kept(tree, about["parts"], about["key"], about["seconds"], about.get("adapt_delta"), earlier)
     except Exception as error:  # whole, as its hash says, yet not understood: whatever the libraries call it
         raise _UnusableError(f"{path.name} cannot be read by this version of xarray and h5netcdf ({error})") from error
 

@@ -21,11 +21,12 @@ import numpy as np
 import pandas as pd
 from left_out_truth import GROUPED, MEANS, grouped_dataset, grouped_table, means_dataset
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.densities import Unit, unit_labels
 from hbm_stan.engines import Sampling
 from hbm_stan.examples import analyses
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, logo, loo
 from hbm_stan.repair import Budget, repaired
 from hbm_stan.repair.bridge import Exact

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset, load
 from hbm_stan.engines import Sampling
 from hbm_stan.examples import analyses
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import MORE_DRAWS_HELP, mean_error
 from hbm_stan.model import posterior_draws
 from hbm_stan.psis import psis_loo

@@ -14,9 +14,10 @@ from grouped_quadrature import LogDensity, restricted, rows_of
 from scipy import stats
 from scipy.special import logsumexp
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 
 SEED = 20261121
 # Normal means, the last group far from the others: leaving it out moves the posterior of tau.

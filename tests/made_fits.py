@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import EngineDraws, Sampling
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 
 LABELS = ("A", "B", "C")
 COLUMNS = {"group": "school", "estimate": "effect", "standard_error": "se"}

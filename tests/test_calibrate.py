@@ -14,6 +14,7 @@ from arviz_stats.ecdf_utils import get_pointwise_confidence_band, simulate_confi
 from scipy.stats import binom, ks_2samp, norm
 from typer.testing import CliRunner
 
+from hbm_stan.attempts import fit
 from hbm_stan.calibrate import Calibration, calibrate, crew, posterior_calibration, run
 from hbm_stan.calibrate.crew import run_all
 from hbm_stan.calibrate.design import default_design
@@ -28,7 +29,6 @@ from hbm_stan.engines import Engine, EngineDraws, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import EngineError, ModelError, StorageError
 from hbm_stan.families import families, family
-from hbm_stan.fit import fit
 from hbm_stan.plots import figure_bytes, plot_calibration
 from hbm_stan.program import Program
 from hbm_stan.resources import share

@@ -15,12 +15,13 @@ from scipy import stats
 from scipy.special import logsumexp, softmax
 from test_truth import dataset, priors
 
+from hbm_stan.attempts import fit
 from hbm_stan.compare import Comparison, compare, score
 from hbm_stan.densities import log_lik_of
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ComparisonError, DiagnosticError
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, check_pareto_k, good_k, loo, standard_error
 from hbm_stan.psis import psis_loo
 from hbm_stan.scores import read_score

@@ -15,11 +15,12 @@ import pytest
 import xarray as xr
 from spy import Spy
 
+from hbm_stan.attempts import fit, fit_variants
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError, HbmError
 from hbm_stan.families.normal_means import FAMILY
-from hbm_stan.fit import Fit, Job, fit, fit_variants, jobs_of
+from hbm_stan.fit import Fit, Job, jobs_of
 from hbm_stan.model import Family
 from hbm_stan.store import FitStore
 

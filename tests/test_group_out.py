@@ -18,12 +18,13 @@ from left_out_truth import GROUPED, SEED, grouped_dataset, grouped_truth
 from scipy import stats
 from test_compare import made_loo
 
+from hbm_stan.attempts import fit
 from hbm_stan.comparable import notes_beside
 from hbm_stan.compare import NEW_GROUP, both_targets, compare, score, unit_of
 from hbm_stan.densities import GROUP_NEEDS_REFITS, log_lik_of
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ComparisonError
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, logo, loo
 from hbm_stan.psis import psis_loo
 from hbm_stan.repair import Budget, repaired

@@ -16,11 +16,12 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from test_truth import differences, moved
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
-from hbm_stan.fit import fit, prepare_table
+from hbm_stan.fit import prepare_table
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = Path(__file__).parent / "reference" / "other"

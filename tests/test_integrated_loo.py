@@ -15,13 +15,14 @@ from scipy import stats
 from scipy.integrate import quad, simpson
 from scipy.special import logsumexp
 
+from hbm_stan.attempts import fit
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset, load
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import family
 from hbm_stan.families.varying_terms import correlation_matrix
-from hbm_stan.fit import Fit, fit, prepare_table
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import LeftOut, loo
 from hbm_stan.model import Family
 from hbm_stan.psis import psis_loo

@@ -26,10 +26,11 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from hbm_stan.agreement import compare_with_reference
+from hbm_stan.attempts import fit
 from hbm_stan.diagnose import parameters
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families import families, family
-from hbm_stan.fit import fit, prepare_table
+from hbm_stan.fit import prepare_table
 from hbm_stan.priors import Prior
 from hbm_stan.reference import read_reference, shipped
 

@@ -18,7 +18,8 @@ FLOW = (
     "errors", "verdicts", "resources", "cells", "table", "reading", "data", "levels", "categories", "predictors",
     "values", "prepare", "program", "priors", "model",
     "notation", "families", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
-    "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair", "comparable", "compare",
+    "attempts", "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair", "comparable",
+    "compare",
     "predict", "replicate", "sensitivity", "certificate", "plots",
     "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip

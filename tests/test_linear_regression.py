@@ -15,6 +15,7 @@ from scipy import stats
 from test_truth import moved
 
 from hbm_stan.agreement import compare_draws
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset, load
 from hbm_stan.density import log_density_spread
 from hbm_stan.diagnose import parameters
@@ -24,7 +25,7 @@ from hbm_stan.errors import DataError, ModelError
 from hbm_stan.examples import example
 from hbm_stan.families import family
 from hbm_stan.families.varying_terms import draw_lkj
-from hbm_stan.fit import Fit, fit, prepare_table
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import LeftOut, loo
 from hbm_stan.model import Evidence
 from hbm_stan.prepare import Prepared

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from scipy.stats import binom, norm
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset, load
 from hbm_stan.density import SPREAD, log_density_spread
 from hbm_stan.diagnose import check
@@ -23,7 +24,7 @@ from hbm_stan.examples import example
 from hbm_stan.families import family
 from hbm_stan.families.logistic_regression import density, estimates
 from hbm_stan.families.logistic_regression.findings import findings
-from hbm_stan.fit import Fit, fit, prepare_table
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.model import Evidence
 from hbm_stan.prepare import Prepared
 

@@ -11,9 +11,10 @@ import pytest
 from scipy.stats import binom
 from test_truth import STATISTICS, differences, moved
 
+from hbm_stan.attempts import fit
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 from hbm_stan.predict import new_group, shrinkage_table
 from hbm_stan.report.analysis import Analysis, read_analysis
 

@@ -15,13 +15,14 @@ import pytest
 from pypdf import PdfReader
 from typer.testing import CliRunner
 
+from hbm_stan.attempts import fit_variants
 from hbm_stan.cli.app import app
 from hbm_stan.compare import compare
 from hbm_stan.diagnose import check
 from hbm_stan.errors import ComparisonError, HbmError, ModelError
 from hbm_stan.families import families, family
 from hbm_stan.families.own import read_family
-from hbm_stan.fit import fit_variants, jobs_of
+from hbm_stan.fit import jobs_of
 from hbm_stan.leave_one_out import loo
 from hbm_stan.predict import shrinkage_table
 from hbm_stan.program import Program

@@ -9,9 +9,10 @@ from made_fits import made_fit
 from scipy.stats import norm
 from test_truth import dataset, priors
 
+from hbm_stan.attempts import fit, fit_variants
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ModelError
-from hbm_stan.fit import Fit, fit, fit_variants
+from hbm_stan.fit import Fit
 from hbm_stan.predict import new_group, shrinkage_notes, shrinkage_table
 from hbm_stan.replicate import predictive_check
 

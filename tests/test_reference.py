@@ -13,11 +13,12 @@ import pytest
 from test_cli import hbm
 from test_truth import dataset
 
+from hbm_stan.attempts import fit
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.families import family
-from hbm_stan.fit import Fit, fit, jobs_of
+from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.reference import check_precision, matches, read_reference, regress, write_reference
 from hbm_stan.reference.files import FILE
 from hbm_stan.reference.long_run import joined, long_run, reference_of

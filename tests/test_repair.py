@@ -30,6 +30,7 @@ from left_out_truth import (
 from scipy import stats
 
 from hbm_stan import comparable, leave_one_out
+from hbm_stan.attempts import fit, fit_variants
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
@@ -38,7 +39,7 @@ from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.families import family
-from hbm_stan.fit import Fit, fit, fit_variants, prepare_table
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import LeftOut, loo
 from hbm_stan.prepare import Prepared
 from hbm_stan.psis import psis_loo

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from made_fits import made_fit
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.fit import fit
 from hbm_stan.replicate import by_group, check_priors, predictive_check, prior_check
 
 SAMPLING = Sampling(draws=1000, seed=20261121)

@@ -15,6 +15,7 @@ import xarray as xr
 from made_fits import made_fit
 from scipy.stats import norm
 
+from hbm_stan.attempts import fit, fit_variants
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import Diagnosis, check
@@ -22,7 +23,7 @@ from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family
-from hbm_stan.fit import Fit, fit, fit_variants
+from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
 from hbm_stan.repair import Budget, refit_without
 from hbm_stan.report.analysis import Analysis, read_analysis

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from test_reference import PRIORS, edited, saved, schools
 
+from hbm_stan.attempts import fit
 from hbm_stan.engines import Engine
 from hbm_stan.errors import DiagnosticError, ModelError
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 from hbm_stan.reference import read_reference
 from hbm_stan.testing import assert_calibrated, assert_matches_reference, assert_same_posterior
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.fit import fit
 from hbm_stan.leave_one_out import loo
 
 SAMPLING = Sampling(draws=1000, seed=20261121)

@@ -11,11 +11,12 @@ import pytest
 import quadrature
 from scipy.stats import norm
 
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families import family
-from hbm_stan.fit import Fit, fit
+from hbm_stan.fit import Fit
 
 REFERENCE = Path(__file__).parent / "reference"
 STATISTICS = ("mean", "sd", "q05", "q50", "q95")

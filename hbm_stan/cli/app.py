@@ -157,7 +157,7 @@ def check(
     """Print the verdicts on every fit. Exit code 1 if a check failed: usable as a gate."""
     run = Run(engine, json, quiet, seed)
     with guarded(run):
-        from hbm_stan.cli.show import show_verdicts, verdicts_as_dict
+        from hbm_stan.cli.show import show_attempts, show_verdicts, verdicts_as_dict
         from hbm_stan.diagnose import check as check_fit
 
         read = read_settled(run, analysis, parameterisation)
@@ -165,6 +165,7 @@ def check(
         diagnoses = {name: check_fit(f, read.waived) for name, f in fits.items()}
         data_verdicts = next(iter(fits.values())).table.verdicts
         show_verdicts(run, data_verdicts, diagnoses)
+        show_attempts(run, fits)
         run.write_json(verdicts_as_dict(data_verdicts, diagnoses))
         if any(d.status == "fail" for d in diagnoses.values()):
             raise typer.Exit(1)

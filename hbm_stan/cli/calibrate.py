@@ -98,9 +98,9 @@ def _is_analysis(target: str) -> bool:
 
 def _posterior(run: Run, read: Analysis, variant: str, shared: dict[str, Any]) -> Calibration:
     """Fit the observed data, with draws enough for the true values, and calibrate from there."""
+    from hbm_stan.attempts import fit
     from hbm_stan.calibrate import posterior_calibration
     from hbm_stan.calibrate.posterior import draws_for
-    from hbm_stan.fit import fit
 
     sampling = draws_for(read.sampling, shared["replications"])
     store = read.store if sampling == read.sampling else None

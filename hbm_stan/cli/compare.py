@@ -46,6 +46,7 @@ def compare(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
+        from hbm_stan.cli.show import show_attempts
         from hbm_stan.compare import both_targets, unit_of
         from hbm_stan.diagnose import check as check_fit
         from hbm_stan.errors import ComparisonError, DiagnosticError
@@ -67,6 +68,7 @@ def compare(
         except DiagnosticError as error:
             run.write_json({"withheld": True, "verdict": [str(error)], "scores": []})
             raise
+        show_attempts(run, fits)
         for comparison in made.values():
             show_comparison(run, comparison)
         run.write_json({unit: comparison.as_dict() for unit, comparison in made.items()})

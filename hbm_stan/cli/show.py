@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from math import floor
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def show_report(run: Run, made: Made) -> None:
         run.show(Text(sentence))
     if results["withheld"] or results["status"] != "pass":
         run.show(*(Text(notice) for notice in results["notices"]))
+    run.show(*(Text(fit["attempts"]) for fit in results["fits"].values() if fit.get("attempts")))
     run.show(Text("Checks: ") + status_text(results["status"]))
     engine = results["engine"]
     run.show(Text(f"Engine: {engine['name']} {engine['version']}"))
@@ -75,6 +77,14 @@ def show_fits(run: Run, analysis: Analysis, fits: Mapping[str, Fit]) -> None:
             str(row["divergences"]), Text(row["file"]),
         )  # fmt: skip
     run.show(table)
+    show_attempts(run, fits)
+
+
+def show_attempts(run: Run, fits: Mapping[str, Fit]) -> None:
+    """Which fits were sampled again with a smaller step, and why."""
+    from hbm_stan.attempts import attempts_in_words
+
+    run.show(*(Text(words) for words in map(attempts_in_words, fits.values()) if words))
 
 
 def _fit_row(analysis: Analysis, fit: Fit) -> dict[str, Any]:
@@ -84,6 +94,8 @@ def _fit_row(analysis: Analysis, fit: Fit) -> dict[str, Any]:
         "seconds": fit.seconds,
         "reused": fit.reused,
         "reason": fit.reason,
+        "adapt_delta": fit.sampling.adapt_delta,
+        "earlier": [asdict(attempt) for attempt in fit.earlier],
         "divergences": int(fit.tree["sample_stats"]["diverging"].sum()),
         "key": fit.key,
         "file": str(analysis.store.path(fit.variant, fit.key)),

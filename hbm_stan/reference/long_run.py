@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.diagnose import SMALLER_STEP, parameters, summarise
+from hbm_stan.attempts import smaller_step
+from hbm_stan.diagnose import parameters, summarise
 from hbm_stan.engines import EngineDraws, Progress
 from hbm_stan.engines.chains import cores
 from hbm_stan.errors import DiagnosticError, ModelError
@@ -53,8 +54,9 @@ def long_run(
     tell, delta = say or (lambda _text: None), max(job.sampling.adapt_delta, _ADAPT_DELTA)
     while True:
         run = _run(job, kept, thin, delta, progress)
-        if run.about["divergences"] and delta < SMALLER_STEP:
-            delta = SMALLER_STEP
+        step = smaller_step(["divergences"] if run.about["divergences"] else [], delta)
+        if step is not None:
+            delta = step
             tell(f"{job.variant}: divergent transitions; again with adapt_delta {delta}")
             continue
         if run.about["largest_autocorrelation"] < MAX_AUTOCORRELATION or thin * _LONGER > _MOST_THIN:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy.typing as npt
 
+from hbm_stan.attempts import run_attempts
 from hbm_stan.engines import Sampling, choose
-from hbm_stan.fit import Fit, Job, run_job
+from hbm_stan.fit import Fit, Job
 from hbm_stan.program import check_data
 from hbm_stan.store import FitStore
 
@@ -27,9 +28,12 @@ def job_without(fit: Fit, rows: npt.ArrayLike, sampling: Sampling | None = None)
     return Job(family, fit.variant, table, fit.priors, sampling or fit.sampling, choose(fit.engine), program, data)
 
 
-def with_more_draws(fit: Fit, draws: int, store: FitStore, say: Say) -> Fit:
-    """The same fit with that many draws in all chains together, at least; kept like any other."""
+def with_more_draws(fit: Fit, draws: int, store: FitStore, say: Say, minutes: float) -> Fit:
+    """The same fit with that many draws in all chains together, at least; kept like any other.
+
+    ``minutes`` bounds attempts at a smaller step.
+    """
     sampling = replace(fit.sampling, draws=math.ceil(draws / fit.sampling.chains))
     program = fit.family.program(fit.variant)
     job = Job(fit.family, fit.variant, fit.table, fit.priors, sampling, choose(fit.engine), program, fit.data)
-    return run_job(job, store, say)
+    return run_attempts(job, store, say, minutes=minutes)

@@ -70,7 +70,9 @@ class Ladder:
             return found
         self.say(f"{self.fit.variant}: sampling again with {ENOUGH_DRAWS:,} draws, for Pareto k")
         try:
-            longer = with_more_draws(self.fit, ENOUGH_DRAWS, self.store, self.say)
+            longer = with_more_draws(
+                self.fit, ENOUGH_DRAWS, self.store, self.say, max(self.budget.seconds_left, 0) / 60
+            )
             refuse_failed(longer, self.waive)
         except HbmError as error:
             self.reasons |= dict.fromkeys(self._high(found), f"more draws: {error}")

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.attempts import fit_anew
 from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, sum_by_group, unit_labels
-from hbm_stan.diagnose import SMALLER_STEP, check
+from hbm_stan.diagnose import check
 from hbm_stan.errors import ComparisonError, StorageError
-from hbm_stan.fit import Fit, Job, fit_of_draws
+from hbm_stan.fit import Fit, Job
 from hbm_stan.repair.bridge import Exact, bridged, score_of
 from hbm_stan.repair.jobs import Say, job_without
 from hbm_stan.store import FitStore
@@ -27,27 +28,17 @@ _PRECISE, _MORE = 0.05, 4
 def refit_without(fit: Fit, rows: npt.ArrayLike) -> Fit:
     """The same variant with the same priors, settings and engine, fitted without some rows (counted from 0).
 
-    A fit with a divergence is made again with a smaller step. Raises DataError where the other rows cannot be fitted.
+    What fails by its step alone is sampled again at a smaller one. Raises DataError where the other rows cannot be
+    fitted.
     """
-    return _sampled(job_without(fit, rows))[0]
+    return fit_anew(job_without(fit, rows))
 
 
 def passed(job: Job, waive: Collection[str]) -> Fit:
     """The fit of a job, as ``refit_without`` makes it; raises ComparisonError where it did not pass its checks."""
-    made, failed = _sampled(job)
-    _refuse(failed, waive)
+    made = fit_anew(job)
+    refuse_failed(made, waive)
     return made
-
-
-def _sampled(job: Job) -> tuple[Fit, list[str]]:
-    """The fit of a job, and the checks that it failed."""
-    settings = job.sampling
-    while True:
-        made = fit_of_draws(job, job.engine.sample(job.program, job.data, settings), settings)
-        failed = _failed(made)
-        if failed != ["divergences"] or settings.adapt_delta >= SMALLER_STEP:
-            return made, failed
-        settings = replace(settings, adapt_delta=SMALLER_STEP)
 
 
 def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say, waive: Collection[str] = ()) -> Exact:
@@ -104,16 +95,8 @@ def note_of(store: FitStore, name: str, key: str) -> dict[str, Any] | None:
 
 def refuse_failed(made: Fit, waive: Collection[str] = ()) -> None:
     """Raise ComparisonError where a refit did not pass its checks, those aside that were waived of the whole fit."""
-    _refuse(_failed(made), waive)
-
-
-def _failed(made: Fit) -> list[str]:
-    return [v.name for v in check(made).verdicts if v.status == "fail"]
-
-
-def _refuse(failed: Sequence[str], waive: Collection[str]) -> None:
-    if left := [name for name in failed if name not in waive]:
-        raise ComparisonError(f"a refit failed its checks ({', '.join(left)})")
+    if failed := [v.name for v in check(made, waive).verdicts if v.status == "fail" and not v.waived]:
+        raise ComparisonError(f"a refit failed its checks ({', '.join(failed)})")
 
 
 def _seen(fit: Fit, refit: Fit, unit: Unit, index: int) -> FloatArray | None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import hbm_stan
+from hbm_stan.attempts import fit_variants
 from hbm_stan.engines import Engine, Progress, choose
-from hbm_stan.fit import Fit, fit_variants, jobs_of
+from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
 from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.certified import certificate_bytes
@@ -45,6 +46,7 @@ def fit_analysis(
     return fit_variants(
         analysis.family, analysis.dataset, variants or analysis.variants, priors=analysis.priors,
         sampling=analysis.sampling, engine=engine, store=analysis.store, say=say, progress=progress,
+        minutes=analysis.minutes, waive=analysis.waived,
     )  # fmt: skip
 
 

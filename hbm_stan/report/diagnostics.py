@@ -119,7 +119,8 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         f"Each variant was run with {counted(s['chains'], 'chain')} of {s['warmup']} warm-up iterations and "
         f"{s['draws']} draws. R-hat, effective sample sizes and Monte Carlo errors are those of Vehtari et al. (2021)."
     )
-    blocks = [heading("Diagnostics"), prose(ran), _by_variant(results, titles)]
+    again = [fit["attempts"] for fit in results["fits"].values() if fit.get("attempts")]
+    blocks = [heading("Diagnostics"), prose(ran), *bullets(again), _by_variant(results, titles)]
     for fit in results["fits"].values():
         blocks += hints(fit["verdicts"])
     return [*blocks, *_parameters(results, titles), *_figures(figures)]

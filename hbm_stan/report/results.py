@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.attempts import attempts_in_words
 from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit, term_of
@@ -66,7 +67,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "notices": [*notices(found), *failed_proofs(proofs), *influential(found.sensitivity)],
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
-        "settings": main.sampling.as_dict(),
+        "settings": main.asked.as_dict(),
         "data": _data(main),
         "model": _model(analysis),
         "population": population_names(main),
@@ -235,6 +236,9 @@ def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, A
         "seconds": fit.seconds,
         "key": fit.key,
         "program_sha256": fit.program_sha256,
+        "adapt_delta": fit.sampling.adapt_delta,
+        "earlier": [asdict(attempt) for attempt in fit.earlier],
+        "attempts": attempts_in_words(fit),
         "divergences": int(fit.tree["sample_stats"]["diverging"].sum()),
         "verdicts": [v.as_dict() for v in verdicts],
         "parameters": {str(name): {k: row[k] for k in _PARAMETER} for name, row in diagnosis.summary.iterrows()},

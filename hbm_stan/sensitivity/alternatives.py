@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hbm_stan.attempts import fit_variants
 from hbm_stan.compare import Comparison, compare
 from hbm_stan.densities import has_log_lik
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import Engine, Progress
 from hbm_stan.errors import EngineError
-from hbm_stan.fit import Fit, fit_variants
+from hbm_stan.fit import Fit
 from hbm_stan.repair import Budget
 from hbm_stan.sensitivity.asked import Asked
 from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, changes, conclude, largest_move
@@ -91,6 +92,7 @@ class Bench:
             asked.family, asked.dataset, rival.variants, priors={**asked.priors, **rival.priors},
             sampling=asked.sampling, engine=self.engine,
             store=FitStore(asked.store.folder / "sensitivity" / rival.place), say=self.say, progress=self.progress,
+            minutes=asked.minutes, waive=asked.waived,
         )  # fmt: skip
         return {**self.fits, **made}
 

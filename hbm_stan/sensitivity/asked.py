@@ -51,5 +51,9 @@ class Asked(Protocol):
         """Checks whose failure does not withhold the conclusion."""
 
     @property
+    def minutes(self) -> float:
+        """What later attempts at a fit may take."""
+
+    @property
     def store(self) -> FitStore:
         """Where the draws are kept."""

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hbm_stan import __version__
+from hbm_stan.attempts import fit_variants
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.errors import ModelError
-from hbm_stan.fit import Fit, fit_variants
+from hbm_stan.fit import Fit
 from hbm_stan.repair.refits import keep_note
 from hbm_stan.sensitivity.alternatives import Alternatives, Bench, alternatives, failed_checks
 from hbm_stan.sensitivity.asked import Asked
@@ -77,7 +78,7 @@ def sensitivity(
     names = tuple(dict.fromkeys((analysis.main_variant, *analysis.compared)))
     fits = fit_variants(
         analysis.family, analysis.dataset, names, priors=analysis.priors, sampling=analysis.sampling, engine=chosen,
-        store=analysis.store, say=tell, progress=progress,
+        store=analysis.store, say=tell, progress=progress, minutes=analysis.minutes, waive=analysis.waived,
     )  # fmt: skip
     diagnoses = {name: check(fit, analysis.waived) for name, fit in fits.items()}
     weighs = analysis.family.group_log_lik is not None

@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hbm_stan.agreement import Agreement, compare_with_reference
+from hbm_stan.attempts import fit_anew
 from hbm_stan.certificate import Truth
 from hbm_stan.data import Dataset
-from hbm_stan.diagnose import SMALLER_STEP, check, parameters
+from hbm_stan.diagnose import check, parameters
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import HbmError
 from hbm_stan.examples import analyses
 from hbm_stan.families import family as find_family
-from hbm_stan.fit import Fit, fit_of_draws, jobs_of
+from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.model import Family
 from hbm_stan.reference import Posterior, Reference, check_precision, matches, read_reference, shipped
 from hbm_stan.reference.files import FILE
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.resources import share
-from hbm_stan.verdicts import Verdict
 
 # Four chains of 2,500: the error of a mean is about a hundredth of its sd. A smaller step than the default costs little
 # where posteriors are small, and a divergence would withhold the proof.
@@ -91,11 +91,9 @@ def compare_case(case: Case, engine: Engine, seed: int, n: int) -> Compared:
     try:
         check_precision(case.reference, case.posterior)
         settings = replace(case.sampling, seed=seed)
-        fit, failed = _checked(case, settings, engine)
+        fit = fit_once(case.family, case.dataset, case.variant, case.priors, settings, engine)
         matches(fit, case.reference)
-        if [v.name for v in failed] == ["divergences"] and settings.adapt_delta < SMALLER_STEP:
-            settings = replace(settings, adapt_delta=SMALLER_STEP)  # the posterior is the same with a smaller step
-            fit, failed = _checked(case, settings, engine)
+        failed = [v for v in check(fit).verdicts if v.status == "fail"]
         if failed:
             return Compared(case, None, f"the chains failed their checks ({failed[0].name}: {failed[0].hint})")
         return Compared(case, compare_with_reference(*parameters(fit), case.posterior.table, n))
@@ -103,18 +101,11 @@ def compare_case(case: Case, engine: Engine, seed: int, n: int) -> Compared:
         return Compared(case, None, str(error))
 
 
-def _checked(case: Case, settings: Sampling, engine: Engine) -> tuple[Fit, list[Verdict]]:
-    """A fit of a case, and the checks that it failed."""
-    fit = fit_once(case.family, case.dataset, case.variant, case.priors, settings, engine)
-    return fit, [v for v in check(fit).verdicts if v.status == "fail"]
-
-
 def fit_once(
     family: Family, dataset: Dataset, variant: str, priors: Mapping[str, str], sampling: Sampling, engine: Engine
 ) -> Fit:
     """A fit of its own, kept nowhere: a proof is made of fresh draws."""
-    job = jobs_of(family, dataset, (variant,), priors, sampling, engine)[0]
-    return fit_of_draws(job, engine.sample(job.program, job.data, sampling), sampling)
+    return fit_anew(jobs_of(family, dataset, (variant,), priors, sampling, engine)[0])
 
 
 def truths(compared: Sequence[Compared]) -> dict[tuple[str, str], list[Truth]]:
