@@ -42,11 +42,11 @@ def log_density_spread(program: Program, family: Family, variant: str, data: Sta
     differences, size = [], 0.0
     for _ in range(N_POINTS):
         point = random_point(program, family, data, rng)
-        q = model.unconstrain({k: np.asarray(v).tolist() for k, v in point.items()})
-        said, _ = model.log_prob_grad(q)
+        said, _ = model.log_prob_grad(_unconstrained(model, point))
         derived = family.transformed(point, data) if family.transformed is not None else {}
         ours = family.need("log_joint", "a test of the log density")(point | derived, data, variant)
-        differences.append(said - ours - log_jacobian(program, family, data, point))
+        jacobian = log_jacobian(program, family, data, point) + _log_multipliers(program, model, data, point)
+        differences.append(said - ours - jacobian)
         size = max(size, abs(ours))
     return float(np.ptp(differences)) / size
 
@@ -64,7 +64,10 @@ def random_point(program: Program, family: Family, data: StanData, rng: np.rando
 
 
 def log_jacobian(program: Program, family: Family, data: StanData, params: Mapping[str, Any]) -> float:
-    """log |d constrained / d unconstrained| of the declared parameters: Stan's own transforms, from its manual."""
+    """log |d constrained / d unconstrained| of the declared parameters: Stan's own transforms, from its manual.
+
+    Without multipliers: those that are arithmetic on data are constants, ``_log_multipliers`` has the others.
+    """
     total = 0.0
     for d in program.block("parameters"):
         x = np.asarray(params[d.name], dtype=float)
@@ -78,6 +81,28 @@ def log_jacobian(program: Program, family: Family, data: StanData, params: Mappi
             total += float(np.sum(np.log(high - x)))
         if np.isfinite(low) and np.isfinite(high):
             total -= x.size * float(np.log(high - low))
+    return total
+
+
+def _unconstrained(model: Any, point: Mapping[str, Any]) -> FloatArray:
+    """The coordinates of the engine at a constrained point, in the order of the declarations, (D,)."""
+    return np.asarray(model.unconstrain({k: np.asarray(v).tolist() for k, v in point.items()}), dtype=float)
+
+
+def _log_multipliers(program: Program, model: Any, data: StanData, point: Mapping[str, Any]) -> float:
+    """The logs of multipliers that are more than arithmetic on data, such as those that depend on other parameters.
+
+    Such a transform is affine: its multiplier is how far the parameter moves where its coordinate moves by one.
+    """
+    total, first = 0.0, 0
+    before = _unconstrained(model, point)
+    for d in program.block("parameters"):
+        shape = np.shape(point[d.name])
+        size = int(np.prod(shape)) if d.type in _PLAIN else int(np.prod(shape[:-2])) * shape[-1] * (shape[-1] - 1) // 2
+        if d.multiplier is not None and _evaluate(d.multiplier, data) is None:
+            after = _unconstrained(model, {**point, d.name: np.asarray(point[d.name]) + 1.0})
+            total -= float(np.sum(np.log((after - before)[first : first + size])))
+        first += size
     return total
 
 

@@ -16,6 +16,7 @@ from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.levels import check_group_count, check_labels, check_levels, check_single_rows, index_levels
 from hbm_stan.predictors import Predictors, check_predictors, read_predictors, refuse_predictors, refuse_varying
+from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.values import LARGEST, LIST_KINDS, SMALLEST, Role, RoleKind, read_values, refuse_constant
 from hbm_stan.verdicts import Verdict
@@ -123,10 +124,16 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
         *check_labels(dataset.column(label_role.name), labels),
         *check_group_count(len(labels)),
         *([] if known_residual else check_single_rows(group, len(labels))),
+        *_check_standard_errors(dataset, values, [labels[g] for g in group]),
         *_check_predictors(dataset, roles, predictors, values, labels, group),
     ]
     notes += [note for found in predictors.values() for note in found.notes]
     return Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units, tuple(notes))
+
+
+def _check_standard_errors(dataset: Dataset, values: Mapping[str, FloatArray], labels: Sequence[str]) -> list[Verdict]:
+    se = values.get("standard_error")
+    return [] if se is None else check_standard_errors(se, labels, dataset.column("standard_error"))
 
 
 def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> Dataset:

@@ -53,6 +53,8 @@ from hbm_stan.verdicts import Verdict
 
 ROW, LAST = 9, 7  # the row of grouped(), the group of surprised(), that lies far from the others
 NEAR = 4.5  # an outlier whose removal does not take tau to zero
+PROGRAMS = Path(__file__).parent / "programs"
+NEARLY = Sampling(adapt_delta=0.95, seed=SEED)
 
 
 @pytest.fixture
@@ -73,10 +75,11 @@ def matched(made: Fit, i: int) -> Exact:
 
 
 @cache
-def near() -> Fit:
+def near(folder: Path = PROGRAMS / "means") -> Fit:
+    """A fit to a group that surprises; by a program whose coordinates do not depend on the data, unless told."""
     y = np.array([*Y[:LAST], NEAR])
-    sampling = Sampling(adapt_delta=0.95, seed=SEED)
-    return fit("normal_means", means_dataset(y), priors=MEANS, sampling=sampling, engine="stanli")
+    model = replace(family("normal_means"), folder=folder)
+    return fit(model, means_dataset(y), "partial_pooling", priors=MEANS, sampling=NEARLY, engine="stanli")
 
 
 @cache
@@ -121,6 +124,15 @@ def test_a_density_that_is_not_the_programs_is_refused() -> None:
     shifted = [c[:, LAST] + 3 for c in columns(near())]
     found = moment_matched(Unconstrained(near()), [LAST], shifted, 0.7)
     assert found.elpd == pytest.approx(matched(near(), LAST).elpd + 3)
+
+
+def test_coordinates_that_change_with_the_data_leave_it_to_a_refit(store: FitStore) -> None:
+    made = near(family("normal_means").folder)
+    with pytest.raises(ComparisonError, match="without the unit the program has other coordinates"):
+        matched(made, LAST)
+    repair = repaired(made, loo(made), Budget(), store, silent).repairs[LAST]
+    assert repair.route == "refit"
+    assert abs(repair.elpd - means_truth((*Y[:LAST], NEAR))[LAST]) < 4 * repair.mcse
 
 
 def split_by(made: Fit, move: Move) -> Exact:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import norm
 
 from hbm_stan.families.normal_population import new_group
@@ -17,6 +18,7 @@ from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
 from hbm_stan.resources import share
+from hbm_stan.standard_errors import UNINFORMATIVE, informative
 from hbm_stan.table import FloatArray
 
 
@@ -34,18 +36,24 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 
 def _default_priors(table: Prepared) -> dict[str, Prior]:
-    """Weakly informative on the scale of the data: sd of the estimates, or their standard errors if larger."""
+    """Weakly informative on the scale of the data: sd of the estimates, or their standard errors if larger.
+
+    Of the estimates that are measured well enough: one of 30 with a standard error of 40 says nothing of how much
+    others differ that are known to a tenth.
+    """
     y, se = table["estimate"], table["standard_error"]
-    scale = two_digits(max(float(np.std(y, ddof=1)), float(np.median(se))))
+    known = informative(se)
+    scale = two_digits(max(float(np.std(y[known], ddof=1)), float(np.median(se[known]))))
     # To a hundredth of the scale: rounded by its own size, a centre of 1012.4 would become 1000.
     centre = round(float(np.average(y, weights=1 / se**2)), 2 - math.floor(math.log10(scale)))
-    said = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error)"
+    said = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error"
+    said += f"{_left_out(known)})"
     return {
         "mu": Prior(
             "mu",
             "normal",
             (centre, two_digits(2.5 * scale)),
-            f"centred on the pooled estimate, 2.5 times the {said}",
+            f"centred on the precision-weighted mean of the estimates, 2.5 times the {said}",
             True,
         ),
         "tau": Prior(
@@ -55,6 +63,16 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
             "theta", "normal", (centre, two_digits(5 * scale)), f"no pooling: fixed and wide, 5 times the {said}", True
         ),
     }
+
+
+def _left_out(known: npt.NDArray[np.bool_]) -> str:
+    """How many estimates the scale of the data is not taken from, and why; empty where it is taken from all."""
+    n = int(np.sum(~known))
+    if not n:
+        return ""
+    which = f"{n} of {len(known)} estimates that say" if n > 1 else f"1 of {len(known)} estimates that says"
+    limit = f"{UNINFORMATIVE:g} times the lower quartile of all"
+    return f"; without {which} nothing of it, the standard error being above {limit}"
 
 
 def _tau_prior(data: StanData) -> Prior:

@@ -4,7 +4,8 @@
 //
 // Pooling: groups share nothing; each has its own value and its own fixed prior.
 // Parameterisation: theta itself; the posterior is a product of normals, there is nothing to improve.
-// It is sampled on the scale of its prior, so that any unit of the outcome samples alike.
+// Given y each theta is normal with a known mean and sd, and is sampled on that scale: the sampler meets a standard
+// normal whatever the standard errors are, from 1e-9 to 1e6 in one table.
 // Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
 data {
   int<lower=1> J; // number of groups; each has one estimate
@@ -17,8 +18,17 @@ data {
   int<lower=0, upper=1> use_likelihood; // 0: prior only
   int<lower=0, upper=1> generate; // 0: theta, log_lik and y_rep are left to be drawn afterwards
 }
+transformed data {
+  vector[J] centre = rep_vector(prior_theta[1], J); // mean of theta given y: eq. 2.12 there
+  vector[J] spread = rep_vector(prior_theta[2], J); // its sd; both are the prior's, prior only (unit of the outcome)
+  if (use_likelihood) {
+    vector[J] variance = square(prior_theta[2]) + square(se); // of y (square of the unit of the outcome)
+    centre = (square(se) * prior_theta[1] + square(prior_theta[2]) * y) ./ variance;
+    spread = prior_theta[2] * se ./ sqrt(variance);
+  }
+}
 parameters {
-  vector<offset=prior_theta[1], multiplier=prior_theta[2]>[J] theta; // value of each group (unit of the outcome)
+  vector<offset=centre, multiplier=spread>[J] theta; // value of each group (unit of the outcome)
 }
 model {
   theta ~ normal(prior_theta[1], prior_theta[2]);
