@@ -41,7 +41,7 @@ class Dataset:
     """A table with its provenance.
 
     ``table`` holds the columns in file order, ``columns`` maps roles to column names, ``sha256`` is the
-    hash of the bytes that were read, ``reading`` says what the table cannot (the order of levels).
+    hash of the bytes that were read, ``reading`` says what the table cannot (the order of levels, ratios).
     """
 
     name: str
@@ -115,7 +115,9 @@ class Dataset:
         return next(iter(self.listed(role)), "")
 
     def unit(self, role: str) -> str:
-        """The unit of the column that has this role, or an empty text."""
+        """The unit of the column that has this role, or an empty text; ratios are analysed as their logs."""
+        if self.reading.log_scale and role == "estimate":
+            return f"log {self.column(role)}"
         return self.info.get(self.column(role), ColumnInfo()).unit
 
     def meaning(self, column: str) -> str:
@@ -176,7 +178,8 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
     """A Dataset from a CSV file, a dataset folder (data.csv and source.toml), or a shipped dataset's name.
 
     ``roles`` are columns by role, and how to read them: ``reference={"arm": "placebo"}`` names the level to compare
-    with, ``levels={"arm": ["placebo", "drug"]}`` an order; levels that are not named follow.
+    with, ``levels={"arm": ["placebo", "drug"]}`` an order; levels that are not named follow. Of estimates with limits,
+    ``level=0.9`` is that of the limits (0.95), and ``log_scale=True`` says that they are ratios.
     """
     if not str(path):
         raise DataError("The data need a name: a CSV file, a dataset folder, or a data set that comes along.")

@@ -19,6 +19,15 @@ FEW_GROUPS = 5
 MANY_SINGLES = 0.5
 # Words that may be a label and often stand for a missing one.
 _PERHAPS_MISSING = {"none", "missing"}
+# The last row of a table as reviews and spreadsheets write it: "All", "Total (95% CI)", "Pooled estimate".
+_TOTALS = {
+    "all", "sum", "mean", "average", "alle", "summe", "combined", "summary", "grand total", "all studies", "all groups",
+    "all sites", "all trials", "random effects model", "fixed effect model", "re model", "fe model", "somme", "suma",
+    "mittelwert", "durchschnitt", "ensemble", "sum total",
+}  # fmt: skip
+_BEGIN_TOTALS = {
+    "total", "totals", "overall", "pooled", "subtotal", "gesamt", "gesamtsumme", "insgesamt", "totale", "totaal",
+}  # fmt: skip
 # 00501 and 501, 7.0 and 7: what a spreadsheet makes of a number that is a name.
 _ZEROS = re.compile(r"^0+(?=\d+(\.0+)?$)|(?<=\d)\.0+$", re.ASCII)
 
@@ -97,6 +106,19 @@ def _folded(label: str) -> str:
     """The label without what people do not mean when they write it: case, spaces, encoding, zeros before a number."""
     text = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
     return _ZEROS.sub("", text)
+
+
+def check_total(column: str, labels_of_rows: Sequence[str]) -> list[Verdict]:
+    """A warning where the last row is called as one that sums the others up."""
+    label = labels_of_rows[-1]
+    words = re.findall(r"[^\W\d_]+", label.casefold())
+    if not words or not (" ".join(words) in _TOTALS or words[0] in _BEGIN_TOTALS):
+        return []
+    hint = (
+        f"The last row is called {shorten(label)!r}. If it sums up the others, their data count twice: take it out of "
+        "the file. If it is a group of its own, nothing need be done."
+    )
+    return [Verdict("total row", "warn", None, None, hint, column)]
 
 
 def check_group_count(n: int) -> list[Verdict]:

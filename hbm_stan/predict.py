@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,8 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
     for prob in (0.25, 0.75):
         table[f"q{round(100 * prob):02d}"] = [np.quantile(d, prob) for d in draws.values()]
     table["p_positive"] = [float(np.mean(d > 0)) for d in draws.values()]
+    for name, values in _as_ratios(fit, list(draws.values())).items():
+        table[name] = values
     table["meaning"] = [*(_meaning(fit, name) for name in list(draws)[:-1]), words]
     return NewGroup(table, draws, _NOTES[fit.pooling])
 
@@ -99,6 +101,19 @@ def _by_term(fit: Fit, theta: FloatArray) -> dict[str, FloatArray]:
     if theta.ndim == 1:
         return {name: theta}
     return {f"{name}[{term}]": theta[:, k] for k, term in enumerate(terms_of(fit))}
+
+
+def is_ratio(fit: Fit) -> bool:
+    """Whether the estimates are ratios, analysed as their logs."""
+    return fit.table.dataset.reading.log_scale
+
+
+def _as_ratios(fit: Fit, draws: Sequence[FloatArray] | FloatArray) -> dict[str, FloatArray]:
+    """Median and 90 % interval of each row of draws as ratios; nothing where estimates are none."""
+    if not is_ratio(fit):
+        return {}
+    levels = {"ratio": 0.5, "ratio_q05": 0.05, "ratio_q95": 0.95}
+    return {name: np.exp([float(np.quantile(row, p)) for row in draws]) for name, p in levels.items()}
 
 
 def _meaning(fit: Fit, name: str) -> str:
@@ -166,7 +181,7 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
     for prob in (0.05, 0.25, 0.75, 0.95):
         columns[f"q{round(100 * prob):02d}"] = np.quantile(theta, prob, axis=0).ravel()
     columns["factor"] = _factor(fit, size)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | _as_ratios(fit, theta.reshape(len(theta), -1).T))
 
 
 def _factor(fit: Fit, size: tuple[int, int]) -> FloatArray:

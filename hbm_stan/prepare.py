@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError, nearest
-from hbm_stan.levels import check_group_count, check_labels, check_levels, check_single_rows, index_levels
+from hbm_stan.estimates import refuse_ways, standard_errors
+from hbm_stan.levels import check_group_count, check_labels, check_levels, check_single_rows, check_total, index_levels
 from hbm_stan.predictors import Predictors, check_predictors, read_predictors, refuse_predictors, refuse_varying
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray, shorten
@@ -111,6 +112,10 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
     if one_row_per_group:
         _refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, notes = read_values(dataset, [r for r in given if r.kind not in {"label", "unit", *LIST_KINDS}])
+    found: list[Verdict] = []
+    if any(r.instead for r in roles):
+        values, said, found = standard_errors(dataset, values, {r.name: r for r in roles})
+        notes += said
     if not known_residual:
         refuse_constant(dataset, values)
     if len(labels) < 2:
@@ -122,6 +127,8 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
     units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)
     verdicts = [
         *check_labels(dataset.column(label_role.name), labels),
+        *check_total(dataset.column(label_role.name), labels_of_rows),
+        *found,
         *check_group_count(len(labels)),
         *([] if known_residual else check_single_rows(group, len(labels))),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
@@ -133,17 +140,21 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
 
 def _check_standard_errors(dataset: Dataset, values: Mapping[str, FloatArray], labels: Sequence[str]) -> list[Verdict]:
     se = values.get("standard_error")
-    return [] if se is None else check_standard_errors(se, labels, dataset.column("standard_error"))
+    column = next((c for role in ("standard_error", "variance", "upper") if (c := dataset.column(role))), "")
+    return [] if se is None else check_standard_errors(se, labels, column)
 
 
 def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> Dataset:
     """The dataset, if each role that is needed has columns of its own that are there; else raises DataError."""
     names = [r.name for r in roles]
+    _refuse_reading(dataset, roles)
     for role in dataset.columns:
         if role not in names:
             raise DataError(f"Columns: there is no role {role!r}. {nearest(role, names)}")
     for r in roles:
-        if r.name not in dataset.columns and not r.optional:
+        if r.instead:
+            refuse_ways(dataset, r)
+        elif r.name not in dataset.columns and not r.optional:
             raise DataError(
                 f"{dataset.table.where}: no column is named for the role {r.name!r} ({r.meaning}). "
                 f"{listed(dataset.table)}"
@@ -160,6 +171,17 @@ def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> Dataset:
                 "Each role needs a column of its own."
             )
     return dataset
+
+
+def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
+    """Raise DataError where the table is to be read in a way that its roles have no use for."""
+    limits = any(r.instead for r in roles) and {"lower", "upper"} & set(dataset.columns)
+    for key, asked in (("log_scale", dataset.reading.log_scale), ("level", dataset.reading.level is not None)):
+        if asked and not limits:
+            raise DataError(
+                f"{dataset.table.where}: {key} is for estimates with limits (roles lower and upper of normal_means). "
+                "Of ratios with a standard error, give the logs and the standard error of the log."
+            )
 
 
 def _units(dataset: Dataset, role: Role, labels: Sequence[str], group: npt.NDArray[np.int64]) -> Units:

@@ -1,4 +1,4 @@
-"""How a table is to be read where it cannot say so itself: the order of levels."""
+"""How a table is to be read where it cannot say so itself: order of levels, ratios and their limits."""
 
 from __future__ import annotations
 
@@ -10,20 +10,33 @@ from typing import Any
 from hbm_stan.errors import DataError
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
-KEYS = ("levels", "reference")
+KEYS = ("levels", "reference", "log_scale", "level")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """``levels``: of categories, by column; the first is what the others are compared with, those not named follow."""
+    """``levels``: of categories, by column; the first is what the others are compared with, those not named follow.
+
+    ``log_scale``: estimates are ratios, to be taken to logs. ``level``: of the limits of estimates, None for 95 %.
+    """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    log_scale: bool = False
+    level: float | None = None
 
 
-def make_reading(levels: Mapping[str, Any] | None = None, reference: Mapping[str, str] | None = None) -> Reading:
+def make_reading(
+    levels: Mapping[str, Any] | None = None,
+    reference: Mapping[str, str] | None = None,
+    log_scale: Any = False,
+    level: Any = None,
+) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
+    if not isinstance(log_scale, bool):
+        raise DataError(f"log_scale must be true or false, found {log_scale!r}.")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
-    return Reading(MappingProxyType({str(column): _order(str(column), order) for column, order in named.items()}))
+    orders = {str(column): _order(str(column), order) for column, order in named.items()}
+    return Reading(MappingProxyType(orders), log_scale, None if level is None else _share(level))
 
 
 def _mapping(key: str, value: Any) -> Mapping[Any, Any]:
@@ -40,3 +53,13 @@ def _order(column: str, order: Any) -> tuple[str, ...]:
         found = f"{repeated[0]!r} twice" if repeated else repr(order)
         raise DataError(f"levels of {column!r}: found {found}. Name each level once, the one to compare with first.")
     return named
+
+
+def _share(level: Any) -> float:
+    """The level of limits as a share: 95 and 0.95 are 95 %."""
+    known = isinstance(level, int | float) and not isinstance(level, bool)
+    share = (level / 100 if level > 1 else float(level)) if known else 0.0
+    # Nobody reports limits of half or less; 0.05 and 5 are the error, not the level.
+    if not 0.5 < share < 1:
+        raise DataError(f"level is {level!r}: the share that limits hold, such as 0.95 or 95, above 0.5 and below 1.")
+    return share

@@ -28,7 +28,8 @@ class Role:
 
     Kinds: ``label`` (the group), ``unit`` (labels of the middle level, within groups), ``number``, ``positive``,
     ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), and two that take a list of columns: ``predictors`` and
-    ``group_predictors`` (one value in each group). ``at_most`` names the role whose value bounds this one.
+    ``group_predictors`` (one value in each group). ``at_most`` names the role whose value bounds this one, ``instead``
+    roles that may stand in its place, one way or another: a variance, or two limits, for a standard error.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Role:
     meaning: str
     optional: bool = False
     at_most: str = ""
+    instead: tuple[tuple[str, ...], ...] = ()
 
 
 def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:

@@ -16,7 +16,7 @@ ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
     "errors", "verdicts", "resources", "cells", "table", "reading", "data", "levels", "standard_errors", "categories",
-    "predictors", "values", "prepare", "program", "priors", "model",
+    "predictors", "values", "estimates", "prepare", "program", "priors", "model",
     "notation", "families", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
     "attempts", "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair", "comparable",
     "compare",

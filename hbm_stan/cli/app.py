@@ -84,6 +84,10 @@ def new(
     reference: Annotated[
         list[str] | None, typer.Option(help="COLUMN=LEVEL: the level that a category's others are compared with.")
     ] = None,
+    log_scale: Annotated[
+        bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
+    ] = False,
+    level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
@@ -97,7 +101,10 @@ def new(
         # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
         table, roles = table_and_roles([data, *context.args], family, options)
-        made = new_analysis(table, family, roles, to, force=force, seed=seed, reference=references(reference or []))
+        made = new_analysis(
+            table, family, roles, to, force=force, seed=seed, reference=references(reference or []),
+            log_scale=log_scale, level=level,
+        )  # fmt: skip
         run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings))
         run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")
         verdicts = [v.as_dict() for v in made.verdicts]

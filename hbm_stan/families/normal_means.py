@@ -193,7 +193,13 @@ FAMILY = Family(
     roles=(
         Role("group", "label", "name of the group"),
         Role("estimate", "number", "estimate of the group's quantity"),
-        Role("standard_error", "positive", "standard error of the estimate, taken as known"),
+        Role(
+            "standard_error", "positive", "standard error of the estimate, taken as known", True,
+            instead=(("variance",), ("lower", "upper")),
+        ),
+        Role("variance", "positive", "variance of the estimate, instead of its standard error", True),
+        Role("lower", "number", "lower limit of the estimate, with upper instead of its standard error", True),
+        Role("upper", "number", "upper limit of the estimate", True),
     ),
     variants=(
         Variant(

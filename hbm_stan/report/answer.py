@@ -9,10 +9,11 @@ import pandas as pd
 
 from hbm_stan.diagnose import parameters
 from hbm_stan.fit import term_of
-from hbm_stan.predict import NewGroup, raw_spread
+from hbm_stan.predict import NewGroup, is_ratio, raw_spread
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
+from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
 from hbm_stan.scores import few_units, plain
 
@@ -46,10 +47,13 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         said.append(
             "Without pooling, each group is estimated by itself: there is no common answer, and none for a new group."
         )
+    elif is_ratio(main):
+        near = _near_zero(main, "tau", "", unit) if pooling == "partial" else ""
+        said += ratio_answer(main, summary, found.new_group, near)
     else:
         said += _averages(main, summary, unit) or _population(main, summary)
         said += _effects(main, summary)
-    if pooling == "partial":
+    if pooling == "partial" and not is_ratio(main):
         said += _spreads(main, summary, unit)
         said += [] if found.new_group is None else _new(main, found.new_group, summary, unit)
     both = found.comparison is not None and found.group_comparison is not None

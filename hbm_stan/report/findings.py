@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hbm_stan.report import own, sensitivity
+from hbm_stan.report import own, ratios, sensitivity
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -133,5 +133,5 @@ def _statistic(s: dict[str, Any]) -> list[str]:
 
 
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
-    shrinkage, population, new_group, own.section, predictive, comparison, sensitivity.section,
+    shrinkage, ratios.section, population, new_group, own.section, predictive, comparison, sensitivity.section,
 )  # fmt: skip

@@ -13,11 +13,12 @@ from hbm_stan.errors import HbmError, ModelError, nearest
 from hbm_stan.prepare import LARGEST
 from hbm_stan.table import shorten
 
-_TEXT, _TEXTS, _TABLE = "a text", "a list of texts", "a table"
+_TEXT, _TEXTS, _TABLE, _FLAG, _NUMBER = "a text", "a list of texts", "a table", "true or false", "a number"
 _KEYS = {
     "title": _TEXT, "question": _TEXT, "family": _TEXT, "data": _TEXT, "variants": _TEXTS, "columns": _TABLE,
     "parameterisation": _TEXT, "priors": _TABLE, "reasons": _TABLE, "sampling": _TABLE, "comparison": _TABLE,
     "prediction": _TABLE, "checks": _TABLE, "levels": _TABLE,
+    "log_scale": _FLAG, "level": _NUMBER,
 }  # fmt: skip
 _REQUIRED = ("family", "data", "columns")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -37,7 +38,9 @@ def within(where: str) -> Iterator[None]:
 
 def check_keys(file: Path, said: Mapping[str, Any]) -> None:
     """Raise ModelError for a key that there is not, a value of the wrong kind, or a key that is missing."""
-    kinds = {_TEXT: str, _TEXTS: list, _TABLE: dict}
+    kinds: dict[str, type | tuple[type, ...]] = {
+        _TEXT: str, _TEXTS: list, _TABLE: dict, _FLAG: bool, _NUMBER: (int, float),
+    }  # fmt: skip
     for key, value in said.items():
         if key not in _KEYS:
             raise ModelError(f"{file}: unknown key {shorten(key)!r}. {_home(key) or nearest(key, _KEYS)}")

@@ -13,6 +13,7 @@ from hbm_stan.data import Dataset, load
 from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
+from hbm_stan.estimates import USUAL_LEVEL
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
@@ -102,6 +103,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         'question = ""  # what you want to know, in words: it opens the report',
         f"family = {_quoted(name)}  # {family.title}",
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
+        *_reading_lines(table.dataset),
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
         variants,
@@ -158,6 +160,16 @@ def _column_line(role: Role, dataset: Dataset) -> str:
         return f"# {role.name} = {'[...]' if role.kind in LIST_KINDS else '...'}  # {role.meaning} (not used)"
     value = f"[{', '.join(map(_quoted, columns))}]" if role.kind in LIST_KINDS else _quoted(columns[0])
     return f"{role.name} = {value}  # {role.meaning}"
+
+
+def _reading_lines(dataset: Dataset) -> list[str]:
+    """What is said of estimates and their limits, where there are limits."""
+    reading = dataset.reading
+    if not reading.log_scale and reading.level is None:
+        return []
+    scale = ["log_scale = true  # estimates are ratios: their logs are analysed, answers are ratios"]
+    level = f"level = {reading.level or USUAL_LEVEL:g}  # what the limits of the estimates hold"
+    return [*(scale if reading.log_scale else []), level]
 
 
 def _level_lines(table: Prepared) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from hbm_stan.attempts import attempts_in_words
 from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
+from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
 from hbm_stan.fit import Fit, term_of
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
@@ -23,6 +24,7 @@ from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.found import Findings
+from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.terms import in_term, term_words
 from hbm_stan.verdicts import Verdict, for_json, worst
@@ -77,6 +79,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "group_comparison": found.group_comparison.as_dict() if found.group_comparison else None,
         "sensitivity": found.sensitivity,
         "new_group": _new_group(found.new_group, main),
+        "ratios": average_ratio(main, found.diagnoses[main.variant].summary),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage),
         "ppc": _ppc(found, main),
@@ -142,8 +145,14 @@ def _rows(fit: Fit) -> list[dict[str, Any]]:
     dataset = fit.table.dataset
     group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
     columns = {c: dataset.table.column(c) for r in fit.family.roles for c in dataset.listed(r.name) if c != group}
-    numbers = {r.name: fit.table[r.name] for r in fit.family.roles if r.name in fit.table}
-    values: dict[str, Any] = {**columns, **{dataset.column(role): v for role, v in numbers.items()}}
+    given = {r.name for r in fit.family.roles if r.name in fit.table} & set(dataset.columns)
+    numbers = {dataset.column(role): fit.table[role] for role in given}
+    if dataset.reading.log_scale:  # the column is shown as it stands, its logs beside it
+        ratio = dataset.column(ESTIMATE)
+        numbers |= {ratio: dataset.table.numbers(ratio), dataset.unit(ESTIMATE): fit.table[ESTIMATE]}
+    if STANDARD_ERROR in fit.table and STANDARD_ERROR not in given:
+        numbers[STANDARD_ERROR.replace("_", " ")] = fit.table[STANDARD_ERROR]
+    values: dict[str, Any] = {**columns, **numbers}
     shown = range(min(_ROWS_SHOWN, len(fit.table.group)))
     return [{group: fit.table.labels[fit.table.group[i]], **{c: v[i] for c, v in values.items()}} for i in shown]
 

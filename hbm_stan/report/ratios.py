@@ -1,0 +1,113 @@
+"""Where estimates are ratios, analysed as logs: the answers as ratios, in sentences and in a table of groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.estimates import ESTIMATE
+from hbm_stan.fit import Fit
+from hbm_stan.predict import NewGroup, is_ratio
+from hbm_stan.report.blocks import Block, column, heading, number, prose, table
+from hbm_stan.report.digits import format_count, format_data, format_estimate, format_probability
+
+_SHOWN_ROWS = 60
+_KEYS = ("q50", "q05", "q95")
+
+
+def ratio_name(fit: Fit) -> str:
+    """What the analyst calls the ratio: the meaning of its column, or the name."""
+    dataset = fit.table.dataset
+    return dataset.meaning(dataset.column(ESTIMATE))
+
+
+def average_ratio(fit: Fit, summary: pd.DataFrame) -> dict[str, Any] | None:
+    """The ratio at the mean of the logs (the geometric mean over groups), for JSON; None where there are no ratios."""
+    if not is_ratio(fit):
+        return None
+    if "mu" not in summary.index:
+        return {"name": ratio_name(fit), "average": None}
+    found: dict[str, Any] = {key: math.exp(summary.loc["mu", key]) for key in _KEYS}
+    found |= {f"mcse_{key}": found[key] * summary.loc["mu", f"mcse_{key}"] for key in _KEYS}
+    found["p_above_one"] = float(np.mean(fit.draws("mu")["mu"] > 0))
+    return {"name": ratio_name(fit), "average": found}
+
+
+def ratio_answer(fit: Fit, summary: pd.DataFrame, new: NewGroup | None, near: str) -> list[str]:
+    """Sentences of page one; ``near`` is what is said of a tau that may be next to none."""
+    name, found = ratio_name(fit), average_ratio(fit, summary)
+    mean = found["average"] if found else None
+    if mean is None:
+        return []
+    what = f"The average {name} over the population of groups (their geometric mean)"
+    if fit.pooling == "complete":
+        what = f"The {name} that all groups are assumed to share"
+    said = [f"{what} is about {_said(mean, 'posterior median; ')}{_above_one(mean['p_above_one'], fit.n_draws)}."]
+    if fit.pooling != "partial":
+        return said
+    tau = summary.loc["tau"]
+    factor = {key: math.exp(tau[key]) for key in _KEYS}
+    factor |= {f"mcse_{key}": factor[key] * tau[f"mcse_{key}"] for key in _KEYS}
+    logs = {key: tau[key] for key in (*_KEYS, *(f"mcse_{key}" for key in _KEYS))}
+    said.append(
+        f"Groups differ from that average by a factor of about {_said(factor)}: their logs have a standard "
+        f"deviation tau of about {_said(logs)}{near}."
+    )
+    if new is not None:
+        row = new.quantities.iloc[0]
+        ahead = {key: math.exp(row[key]) for key in _KEYS}
+        ahead |= {f"mcse_{key}": ahead[key] * row[f"mcse_{key}"] for key in _KEYS}
+        said.append(
+            f"For a new group of the same kind the predictive median of the {name} is {_said(ahead)}"
+            f"{_above_one(row['p_positive'], fit.n_draws)}."
+        )
+    return said
+
+
+def _above_one(probability: float, n_draws: int) -> str:
+    return f"; the probability that it is above 1 is {format_probability(probability, n_draws)}"
+
+
+def _said(values: Mapping[str, float], first: str = "") -> str:
+    """The median, and in brackets the 90 % interval, with the digits that all three have."""
+    error = max(values[f"mcse_{key}"] for key in _KEYS)
+    centre, low, high = (format_estimate(values[key], error) for key in _KEYS)
+    return f"{centre} ({first}90 % interval {low} to {high})"
+
+
+def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
+    """The estimates of the groups, of their average and of a new one as ratios."""
+    ratios = results["ratios"]
+    if not ratios:
+        return []
+    name, rows = ratios["name"], results["shrinkage"]
+    shown = [_group_row(r) for r in rows[:_SHOWN_ROWS] if r["partial_pooling"] is not None]
+    if ratios["average"]:
+        mean = ratios["average"]
+        shown.append(["average (geometric mean)", "", *(format_estimate(mean[k], mean[f"mcse_{k}"]) for k in _KEYS)])
+    if results["new_group"]:
+        new = results["new_group"]["quantities"][0]
+        keys = zip(("ratio", "ratio_q05", "ratio_q95"), _KEYS, strict=True)
+        shown.append(["a new group", "", *(format_estimate(new[r], new[r] * new[f"mcse_{k}"]) for r, k in keys)])
+    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} groups." if len(rows) > _SHOWN_ROWS else ""
+    heads = [column("Group", width="label"), number("Observed"), number("50 %"), number("5 %"), number("95 %")]
+    said = (
+        f"Everything else in this report is on the log scale, on which {name} was analysed. Medians and quantiles of a "
+        "ratio are those of its log, taken back; means are not, and are left out here."
+    )
+    return [
+        heading(f"As ratios: {name}"),
+        prose(said),
+        table([f"{name}: observed, and its posterior.{cut}"], heads, shown),
+    ]
+
+
+def _group_row(row: dict[str, Any]) -> list[str]:
+    mcse = row["mcse_mean"] or 0.0
+    errors = {"ratio": mcse, "ratio_q05": 2 * mcse, "ratio_q95": 2 * mcse}
+    observed = "" if row["raw"] is None else format_data(float(f"{math.exp(row['raw']):.6g}"))
+    return [str(row["group"]), observed, *(format_estimate(row[k], row[k] * e) for k, e in errors.items())]
