@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, plain_data
+from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling
 from hbm_stan.errors import DataError
+from hbm_stan.identity import data_in_order, is_prior, stan_values
 from hbm_stan.model import Family, StanData, posterior_draws
 from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.priors import Prior
@@ -115,14 +116,13 @@ class Job:
         The same programs run under every prior, so all priors are data; those that this program does not read, and
         that its variant does not name, are left out: they change nothing here.
         """
-        data = plain_data(self.data)
-        priors = {k for k in data if k.startswith("prior_")}
+        priors = {k: v for k, v in self.data.items() if is_prior(k) and _reads(self.program, k)}
         return {
             "program": self.program.sha256,
-            "data": {"groups": list(self.table.labels), **{k: v for k, v in data.items() if k not in priors}},
+            "data": data_in_order(self.family, self.table, self.data),
             "priors": self.family.prior_texts(self.variant, self.priors),
-            # Texts are rounded and may leave out what prepare() makes of them: the numbers decide.
-            "prior values": {k: v for k, v in data.items() if k in priors and _reads(self.program, k)},
+            # Texts may leave out what prepare() makes of priors.
+            "prior values": stan_values(priors),
             "settings": self.sampling.as_dict(),
             "engine": f"{self.engine.name} {self.engine.version}",
             **self._own(),

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, EngineDraws, Sampling, choose, plain_data
+from hbm_stan.engines import Engine, EngineDraws, Sampling, choose
 from hbm_stan.errors import EngineError, ModelError, nearest
 from hbm_stan.fit import prepare_table
+from hbm_stan.identity import stan_values
 from hbm_stan.model import Family, StanData, Variant
 from hbm_stan.store import FitStore
 
@@ -128,13 +129,13 @@ def _distinct(family: Family, data: Mapping[str, StanData]) -> dict[str, StanDat
     """Without forms that are another under a second name, the first of them kept."""
     found: dict[str, str] = {}
     for name, values in data.items():
-        found.setdefault(json.dumps([family.program(name).sha256, plain_data(values)], sort_keys=True), name)
+        found.setdefault(json.dumps([family.program(name).sha256, stan_values(values)], sort_keys=True), name)
     return {name: data[name] for name in found.values()}
 
 
 def _key(family: Family, data: Mapping[str, StanData], seed: int, engine: Engine) -> str:
     """The content of the pilots as a hash: what is kept is what would be found now."""
-    parts = {name: [family.program(name).sha256, plain_data(data[name])] for name in data}
+    parts = {name: [family.program(name).sha256, stan_values(data[name])] for name in data}
     how = [PILOT.as_dict(), _AGAIN, _CLOSE, _LOWEST, _MOST_DIVERGENCES, seed, f"{engine.name} {engine.version}"]
     return "parameterisation-" + hashlib.sha256(json.dumps([parts, how], sort_keys=True).encode()).hexdigest()[:16]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from hbm_stan.cells import number
 from hbm_stan.errors import ModelError, nearest
+from hbm_stan.rounding import nine_digits
 from hbm_stan.table import FloatArray, shorten
 
 
@@ -107,8 +108,9 @@ class Prior:
 
     @property
     def text(self) -> str:
-        """The prior as it is written in analysis.toml: ``normal(0, 5)``."""
-        return f"{self.distribution}({', '.join(_shortest(a) for a in self.arguments)})"
+        """The prior as it is written in analysis.toml: ``normal(0, 5)``; a default one, computed, to nine digits."""
+        arguments = map(nine_digits, self.arguments) if self.default else self.arguments
+        return f"{self.distribution}({', '.join(_shortest(a) for a in arguments)})"
 
     def _frozen(self) -> Any:
         from scipy import stats
@@ -149,7 +151,12 @@ class Prior:
 
 def two_digits(x: float) -> float:
     """A positive number to two significant digits: what default priors are rounded to, so that they can be read."""
-    return float(f"{x:.2g}")
+    return float(f"{nine_digits(x):.2g}")
+
+
+def to_decimals(x: float, decimals: int) -> float:
+    """A number to so many decimals, by its first nine digits: a half goes the same way on every machine."""
+    return round(nine_digits(x), decimals)
 
 
 def parse_prior(text: str, row: PriorRow, name: str = "") -> Prior:

@@ -25,6 +25,7 @@ from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.program import check_data
 from hbm_stan.reference import Reference, data_hash, read_reference, regress
+from hbm_stan.reference.match import same_prior
 from hbm_stan.verify.programs import data_block
 
 
@@ -163,9 +164,9 @@ def _refuse_others(fit: Fit, other: Fit) -> None:
     if data_hash(fit.family, fit.variant, fit.table, fit.data) != data_hash(
         other.family, other.variant, other.table, other.data
     ):
-        raise ModelError("The fits are of different data: values, labels or their order differ.")
+        raise ModelError("The fits are of different data: values, labels or columns differ.")
     ours, theirs = (f.family.prior_texts(f.variant, f.priors) for f in (fit, other))
-    changed = [f"{n} is {ours[n]} and {theirs[n]}" for n in ours if n in theirs and ours[n] != theirs[n]]
+    changed = [f"{n} is {ours[n]} and {theirs[n]}" for n in ours if n in theirs and not same_prior(ours[n], theirs[n])]
     if changed:
         raise ModelError(f"The fits have different priors: {'; '.join(changed)}.")
 

@@ -15,9 +15,9 @@ import hbm_stan
 ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
-    "errors", "verdicts", "resources", "cells", "table", "reading", "data", "levels", "standard_errors", "categories",
-    "predictors", "values", "estimates", "prepare", "program", "priors", "model",
-    "notation", "families", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
+    "errors", "verdicts", "resources", "rounding", "cells", "table", "reading", "data", "levels", "standard_errors",
+    "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model", "notation", "families",
+    "identity", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
     "attempts", "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair", "comparable",
     "compare",
     "predict", "replicate", "sensitivity", "certificate", "plots",

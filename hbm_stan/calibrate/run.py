@@ -19,10 +19,11 @@ from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration, verdicts_on
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.truths import refuse_incomplete
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, Sampling, choose, plain_data
+from hbm_stan.engines import Engine, Sampling, choose
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
+from hbm_stan.identity import stan_values
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior
@@ -148,7 +149,7 @@ def _refuse_numbers(replications: int, kept: int) -> None:
 
 def _parts(setup: Setup, engine: Engine) -> dict[str, Any]:
     """What the ranks depend on: programs, both those in Stan and those in NumPy, design, priors, settings, seed."""
-    data = plain_data(setup.design)
+    data = stan_values(setup.design)
     if setup.posterior is None:
         data.pop(setup.family.observed, None)
     parts: dict[str, Any] = {

@@ -17,7 +17,7 @@ from scipy.stats import beta, betabinom, binom
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.model import Draws, Evidence, Family, Finding, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -56,7 +56,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     pooled = (table["successes"].sum() + 1) / (table["trials"].sum() + 2)  # the rule of succession: never 0 or 1
     median = 4 / (pooled * (1 - pooled))
     kappa = Prior(
-        "kappa", "lognormal", (round(math.log(median), 1), 2.0),
+        "kappa", "lognormal", (to_decimals(math.log(median), 1), 2.0),
         f"log odds of groups with an sd of about 0.5 at the pooled rate {pooled:.3g}, 90 % of it between 0.1 and 2.6: "
         "from groups nearly alike to rates from near 0 to near 1", True,
     )  # fmt: skip

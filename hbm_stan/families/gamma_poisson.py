@@ -16,7 +16,7 @@ from scipy.stats import gamma, nbinom, poisson
 
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -51,7 +51,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     pooled = (table["count"].sum() + 0.5) / _exposure(table).sum()  # never 0
     half = two_digits(0.5 / pooled)
     beta = Prior(
-        "beta", "lognormal", (round(math.log(4 / pooled), 1), 2.0),
+        "beta", "lognormal", (to_decimals(math.log(4 / pooled), 1), 2.0),
         f"4 over the pooled rate {pooled:.3g}: with alpha, 90 % of the mean rate within a factor of 110 of it", True,
     )  # fmt: skip
     return {

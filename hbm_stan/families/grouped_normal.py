@@ -19,7 +19,7 @@ from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, log_rows, over_sd
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -49,7 +49,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     scale, within = float(np.std(y, ddof=1)), math.sqrt(ss / max(len(y) - n_groups, 1))
     scale = two_digits(scale if scale > _ROUNDING * largest else largest)
     within = within if within > _ROUNDING * largest else scale
-    centre = round(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
+    centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
     said = f"sd of all rows, {scale:g}"
     rows = (
         ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times the {said}"),
@@ -57,7 +57,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
         ("sigma", "half_normal", (scale,), f"the {said}: rows may differ as much within a group as over all"),
         ("sigma_spread", "half_normal", (0.5,), "sds of groups that differ twofold are usual, tenfold a surprise"),
         ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times the {said}"),
-        ("sigma_group", "lognormal", (round(math.log(within), 2), 1.0),
+        ("sigma_group", "lognormal", (to_decimals(math.log(within), 2), 1.0),
          f"no pooling: median {within:.3g}, the sd within groups; log-normal, as equal rows do not speak against 0"),
     )  # fmt: skip
     return {name: Prior(name, distribution, args, reason, True) for name, distribution, args, reason in rows}

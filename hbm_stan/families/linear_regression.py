@@ -37,7 +37,7 @@ from hbm_stan.families.varying_terms import (
 )
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -77,7 +77,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     # The intercept stands where predictors are 0, which may be far from the data.
     reach = math.sqrt(1 + float(np.sum((x[:, 1:].mean(axis=0) / sd) ** 2)))
     farther = math.sqrt(reach**2 + float(np.sum((u.mean(axis=0) / sd_above) ** 2)))
-    centre = round(float(np.mean(y)), 2 - math.floor(math.log10(s)))
+    centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(s)))
     found: dict[str, Prior] = {}
 
     def add(name: str, distribution: str, arguments: tuple[float, ...], reason: str) -> None:
@@ -98,7 +98,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     add("sigma", "half_normal", (s,), f"the sd of the outcome, {s:g}: predictors and groups may explain nothing")
     # A density that is not 0 at sigma_group = 0 would let groups that their own line fits exactly score without bound.
     reason = f"no pooling: median of half the sd of the outcome, {s:g}; log-normal, as few rows say little"
-    add("sigma_group", "lognormal", (round(math.log(s / 2), 2), 1.0), reason)
+    add("sigma_group", "lognormal", (to_decimals(math.log(s / 2), 2), 1.0), reason)
     return found
 
 

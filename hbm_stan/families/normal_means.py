@@ -16,7 +16,7 @@ from scipy.stats import norm
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.standard_errors import UNINFORMATIVE, informative
 from hbm_stan.table import FloatArray
@@ -45,7 +45,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     known = informative(se)
     scale = two_digits(max(float(np.std(y[known], ddof=1)), float(np.median(se[known]))))
     # To a hundredth of the scale: rounded by its own size, a centre of 1012.4 would become 1000.
-    centre = round(float(np.average(y, weights=1 / se**2)), 2 - math.floor(math.log10(scale)))
+    centre = to_decimals(float(np.average(y, weights=1 / se**2)), 2 - math.floor(math.log10(scale)))
     said = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error"
     said += f"{_left_out(known)})"
     return {

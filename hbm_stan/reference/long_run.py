@@ -15,8 +15,9 @@ from hbm_stan.engines import EngineDraws, Progress
 from hbm_stan.engines.chains import cores
 from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.fit import Fit, Job, fit_of_draws
+from hbm_stan.identity import data_hash
 from hbm_stan.reference.files import Posterior, Reference
-from hbm_stan.reference.match import data_hash
+from hbm_stan.reference.match import same_prior
 from hbm_stan.report.results import versions
 from hbm_stan.table import FloatArray
 
@@ -155,7 +156,7 @@ def joined(made: Reference, held: Reference) -> Reference:
     new = {v for p in made.posteriors for v in p.variants}
     kept = tuple(p for p in held.posteriors if not new & set(p.variants))
     same = held.kind == made.kind and held.family == made.family and held.data.get("sha256") == made.data["sha256"]
-    if kept and not (same and all(made.priors.get(n, text) == text for n, text in held.priors.items())):
+    if kept and not (same and all(same_prior(made.priors.get(n, text), text) for n, text in held.priors.items())):
         others = ", ".join(v for p in kept for v in p.variants)
         raise ModelError(
             f"{held.path} holds {others} of other data or priors. Save all variants together (without --variant), or "

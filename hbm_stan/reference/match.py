@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 
 from hbm_stan.diagnose import MAX_MCSE
-from hbm_stan.engines import plain_data
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, Job
-from hbm_stan.model import Family, StanData
-from hbm_stan.prepare import Prepared
+from hbm_stan.identity import data_hash
 from hbm_stan.reference.files import OWN, Posterior, Reference
+from hbm_stan.rounding import same_number
 
 _NEW = "Make a new one with `hbm reference ANALYSIS --save`, or go back to what it was made from."
-_SWITCHES = ("use_likelihood", "generate")
-
-
-def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> str:
-    """The hash of what all posteriors are conditional on: group labels and Stan data.
-
-    Priors, switches and what chooses a parameterisation are left out.
-    """
-    settings = {*_SWITCHES, *family.variant(variant).settings}
-    said = {k: v for k, v in plain_data(data).items() if not k.startswith("prior_") and k not in settings}
-    content = json.dumps({"groups": list(table.labels), **said}, sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def matches(fit: Fit | Job, reference: Reference) -> Posterior:
@@ -43,13 +28,11 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
         raise ModelError(f"{where}: data has no sha256: what it is a reference of cannot be told. {_NEW}")
     if known is not None and known != data_hash(fit.family, fit.variant, fit.table, fit.data):
         raise ModelError(
-            f"{where} is a reference of other data than {fit.table.dataset.name}: {reference.data.get('rows', '?')} "
-            f"rows then, {len(fit.table.group)} now; values, labels, their order or fixed numbers of the family "
-            f"differ. {_NEW}"
+            f"{where} is a reference of other data than {fit.table.dataset.name}: {_other(fit, reference)}"
         )
     now = fit.family.prior_texts(fit.variant, fit.priors)
     before = {name: reference.priors.get(name, reference.priors.get(name.partition("[")[0])) for name in now}
-    changed = [f"{n} was {b}, is {now[n]}" for n, b in before.items() if b is not None and not _same(b, now[n])]
+    changed = [f"{n} was {b}, is {now[n]}" for n, b in before.items() if b is not None and not same_prior(b, now[n])]
     if changed:
         raise ModelError(f"{where} was made with other priors: {'; '.join(changed)}. {_NEW}")
     unsaid = [name for name, text in before.items() if text is None]
@@ -58,13 +41,25 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
     return posterior
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two texts are one prior: the same name, and arguments that are equal as numbers (1e-5 and 1e-05)."""
+def _other(fit: Fit | Job, reference: Reference) -> str:
+    """How the data differ, as far as it is known."""
+    rows, now = reference.data.get("rows", "?"), len(fit.table.group)
+    if reference.data.get("file_sha256") == fit.table.dataset.sha256:
+        return (
+            "the file is the same, byte for byte, but it is read in another way: columns, roles or numbers that the "
+            f"family fixes. {_NEW}"
+        )
+    return f"{rows} rows then, {now} now; values, labels or numbers that the family fixes differ. {_NEW}"
+
+
+def same_prior(one: str, other: str) -> bool:
+    """Whether two texts are one prior: the same name, and arguments that are equal to nine digits (1e-5 and 1e-05)."""
     (name, *arguments), (other_name, *others) = (_parts(text) for text in (one, other))
     try:
-        return name == other_name and [float(a) for a in arguments] == [float(a) for a in others]
-    except ValueError:
+        pairs = list(zip(map(float, arguments), map(float, others), strict=True))
+    except ValueError:  # no numbers, or more of them
         return False
+    return name == other_name and all(same_number(a, b) for a, b in pairs)
 
 
 def _parts(text: str) -> list[str]:

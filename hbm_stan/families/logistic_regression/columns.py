@@ -13,7 +13,7 @@ from hbm_stan.families.logistic_regression.estimates import choose_centered
 from hbm_stan.families.varying_terms import design
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
-from hbm_stan.priors import Prior, encode_scale, two_digits
+from hbm_stan.priors import Prior, encode_scale, to_decimals, two_digits
 from hbm_stan.table import FloatArray
 
 
@@ -66,7 +66,7 @@ def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 def default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative in log odds: 1.5 for the intercept at the means of the predictors, 2.5 for an sd of one."""
     (y, trials), (terms, above, x, u) = _counts(table), design(table)
-    centre = round(float(logit((y.sum() + 0.5) / (trials.sum() + 1))), 2)
+    centre = to_decimals(float(logit((y.sum() + 0.5) / (trials.sum() + 1))), 2)
     means, sds = (np.concatenate([f(x[:, 1:], axis=0), f(u, axis=0)]) for f in (np.mean, np.std))
     off = (means / sds) ** 2  # what a slope's prior adds to the intercept's where its predictor is zero
     wide, spread = math.sqrt(1.5**2 + 2.5**2 * off.sum()), math.sqrt(1 + off[: len(terms) - 1].sum())

@@ -20,7 +20,7 @@ from hbm_stan.families.nested_normal.findings import findings
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -53,7 +53,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     y = table["outcome"]
     largest, sd = float(np.max(np.abs(y))) or 1.0, float(np.std(y, ddof=1))
     scale = two_digits(sd if sd > _ROUNDING * largest else largest)
-    centre = round(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
+    centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
     said = f"the sd of all rows, {scale:g}"
     rows = (
         ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times {said}"),

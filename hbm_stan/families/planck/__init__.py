@@ -21,7 +21,7 @@ from hbm_stan.families.planck.fits import index, raw, rule, shrinkage_factor
 from hbm_stan.families.planck.variants import variants
 from hbm_stan.model import Draws, Family, Option, StanData
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, two_digits
+from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -67,7 +67,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
                        "off zero, where they would differ by orders of magnitude", True),
         "beta": Prior("beta", "gamma", (2.0, two_digits(0.5 * typical)), f"alpha / beta is then about {said}", True),
         "sigma": Prior("sigma", "half_normal", (scale,), f"sd of the fluxes {scale:g}: more than the errors", True),
-        "T": Prior("T", "lognormal", (round(math.log(typical), 3), 1.0),
+        "T": Prior("T", "lognormal", (to_decimals(math.log(typical), 3), 1.0),
                    f"fixed and wide: median {said}, two thirds within a factor of 2.7 of it", True),
         "sigma_group": Prior("sigma_group", "gamma", (2.0, two_digits(4 / scale)), f"no pooling: fixed, mean half the "
                              f"sd of the fluxes ({scale:g}); off zero, for one point is fitted without error", True),

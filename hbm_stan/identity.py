@@ -1,0 +1,88 @@
+"""What a posterior is conditional on, so that two machines agree on it: the table as read, and what the user fixed.
+
+Cells count as they stand, to the last digit. Numbers that were computed from them (least-squares starts, logarithms,
+standard errors made of limits) differ in their last bits between processors and builds of NumPy: they count to nine
+digits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.cells import number
+from hbm_stan.model import Family, StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.rounding import to_nine_digits
+
+_SWITCHES = ("use_likelihood", "generate")
+
+
+def stan_values(data: StanData) -> dict[str, Any]:
+    """Stan data as plain numbers and lists, fractions to nine digits."""
+    return {name: to_nine_digits(value) for name, value in data.items()}
+
+
+def is_prior(name: str) -> bool:
+    """Whether Stan data of this name are a prior's."""
+    return name.startswith("prior_")
+
+
+def data_in_order(family: Family, table: Prepared, data: StanData) -> dict[str, Any]:
+    """What the draws of a fit are of, with its order of rows and groups: labels, and Stan data other than priors.
+
+    Where a column has more than nine digits, its cells stand beside.
+    """
+    units = {} if table.units is None else {"units": list(table.units.labels)}
+    values = stan_values({name: value for name, value in data.items() if not is_prior(name)})
+    longer = {f"{column} as read": cells for column, cells in _longer_cells(family, table).items()}
+    return {"groups": list(table.labels), **units, **values, **longer}
+
+
+def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> str:
+    """The hash of what all posteriors are conditional on; the same on every machine.
+
+    Of a family that comes along this is the table alone, its rows in any order: parameters bear labels, and Stan data
+    are made of nothing else. A user's own family may fix numbers in its code, and count its parameters: there Stan data
+    belong to it, without priors, switches and what chooses a parameterisation.
+    """
+    terms = {role: list(p.names) for role, p in table.predictors.items() if p.names}
+    cells = list(_longer_cells(family, table).values())
+    content: dict[str, Any] = {"terms": terms, "rows": _sorted(_prepared_columns(table)), "cells": _sorted(cells)}
+    if family.source:
+        out = {*_SWITCHES, *family.variant(variant).settings}
+        kept = {name: value for name, value in data.items() if not is_prior(name) and name not in out}
+        content |= {"groups": list(table.labels), "data": stan_values(kept)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _prepared_columns(table: Prepared) -> list[list[Any]]:
+    """The checked columns: group, unit, numbers by role and predictors; in the order of their names."""
+    columns = [[table.labels[j] for j in table.group]]
+    if table.units is not None:
+        columns.append([table.units.labels[u] for u in table.units.unit])
+    columns += [to_nine_digits(table.values[role]) for role in sorted(table.values)]
+    for role in sorted(table.predictors):
+        columns += [to_nine_digits(column) for column in np.asarray(table.predictors[role].values).T]
+    return columns
+
+
+def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float]]:
+    """The cells of columns of numbers that have more than nine digits."""
+    dataset, found = table.dataset, {}
+    labels = {role.name for role in family.roles if role.kind in {"label", "unit"}}
+    for column in (c for role in sorted(dataset.columns) if role not in labels for c in dataset.listed(role)):
+        cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
+        if all(map(math.isfinite, cells)) and to_nine_digits(cells) != cells:
+            found[column] = cells
+    return found
+
+
+def _sorted(columns: Sequence[Sequence[Any]]) -> list[str]:
+    """The rows of these columns, sorted."""
+    return sorted(json.dumps(row) for row in zip(*columns, strict=True))
