@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from hbm_stan.verdicts import Verdict
 # sd(x)/sd(y) beyond which priors on slopes live on a scale that nobody meant (decision-rules 4, item 7).
 UNSCALED = 100.0
 # |mean(x)|/sd(x) beyond which the intercept, that of x = 0, is far from all data: a convention of ours.
-UNCENTRED = 10.0
+UNCENTRED = 3.0
 INTERCEPT = "intercept"  # the name of a term that every regression has
 # Columns whose part that the others do not explain is smaller than this share are collinear: rounding error.
 _COLLINEAR = 1e-8
@@ -136,14 +137,35 @@ def check_predictors(predictors: Predictors, outcome: FloatArray | None, group: 
         if not 1 / UNSCALED <= ratio <= UNSCALED:
             hint = f"sd({name})/sd(outcome) = {ratio:.3g}: priors of slopes are on the raw scale. Change the unit."
             verdicts.append(Verdict("unscaled predictor", "warn", ratio, UNSCALED, hint, name))
-        off = abs(float(np.mean(x))) / float(np.std(x, ddof=1))
+    return verdicts + check_zero(predictors)
+
+
+def check_zero(predictors: Predictors) -> list[Verdict]:
+    """Warnings: a predictor whose values lie far from 0, all on one side of it, where the intercept is."""
+    verdicts = []
+    for name, x in zip(predictors.names, predictors.values.T, strict=True):
+        off = sds_from_zero(x)
         if off > UNCENTRED:
+            near = round_number_near_mean(x)
             hint = (
-                f"{name} lies {off:.0f} of its sds from 0: the intercept is that of {name} = 0, and the sampler may "
-                f"fail. Take a round number near its mean ({np.mean(x):.4g}) off it."
+                f"{name} lies {off:.0f} of its sds from 0: the intercept, and how much groups differ in it, are those "
+                f"at {name} = 0, where no data are, and the sampler may fail. Make a column of {name} "
+                f"{'-' if near > 0 else '+'} {abs(near):g} and name that: the intercept is then the one at "
+                f"{name} = {near:g}."
             )
             verdicts.append(Verdict("uncentred predictor", "warn", off, UNCENTRED, hint, name))
     return verdicts
+
+
+def sds_from_zero(x: FloatArray) -> float:
+    """How many of its sds the mean of a predictor lies from 0; 0 where 0 lies among its values."""
+    spread = float(np.std(x, ddof=1))
+    return abs(float(np.mean(x))) / spread if spread > 0 and np.min(x) * np.max(x) > 0 else 0.0
+
+
+def round_number_near_mean(x: FloatArray) -> float:
+    """The mean of a predictor to the digit that its sd begins with."""
+    return round(float(np.mean(x)), -math.floor(math.log10(float(np.std(x, ddof=1)))))
 
 
 def _constant_in_groups(x: FloatArray, group: npt.NDArray[np.int64]) -> bool:

@@ -16,7 +16,14 @@ from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
 from hbm_stan.levels import check_group_count, check_labels, check_levels, check_single_rows, check_total, index_levels
-from hbm_stan.predictors import Predictors, check_predictors, read_predictors, refuse_predictors, refuse_varying
+from hbm_stan.predictors import (
+    Predictors,
+    check_predictors,
+    check_zero,
+    read_predictors,
+    refuse_predictors,
+    refuse_varying,
+)
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.values import LARGEST, LIST_KINDS, SMALLEST, Role, RoleKind, read_values, refuse_constant
@@ -225,6 +232,7 @@ def _check_predictors(
         verdicts += [v for column, levels in found.levels.items() for v in check_levels(column, levels)]
         if kinds[role] == "group_predictors":
             refuse_varying(dataset.table.where, found, group, labels)
+            verdicts += check_zero(found)
         else:
             verdicts += check_predictors(found, values.get("outcome"), group)
     return verdicts

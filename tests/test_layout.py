@@ -17,7 +17,7 @@ ROOT = Path(hbm_stan.__file__).parent
 FLOW = (
     "errors", "verdicts", "resources", "rounding", "cells", "table", "reading", "data", "levels", "standard_errors",
     "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model", "notation", "families",
-    "identity", "engines", "store", "tree", "fit", "density", "parameterise", "rhat", "funnel", "diagnose",
+    "identity", "engines", "store", "tree", "fit", "between", "density", "parameterise", "rhat", "funnel", "diagnose",
     "attempts", "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair", "comparable",
     "compare",
     "predict", "replicate", "sensitivity", "certificate", "plots",

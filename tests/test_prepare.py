@@ -247,8 +247,34 @@ def test_an_outcome_that_does_not_vary_is_refused(outcome: float) -> None:
 def test_predictors_far_from_zero_are_named() -> None:
     far = verdict(with_predictors(floor=[2000.0 + i for i in range(12)]), "uncentred predictor")
     assert far is not None
-    assert "Take a round number near its mean (2006) off it" in far.hint
+    assert "floor lies 556 of its sds from 0" in far.hint
+    assert "Make a column of floor - 2006 and name that: the intercept is then the one at floor = 2006." in far.hint
     assert verdict(with_predictors(), "uncentred predictor") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ([10.0 + i for i in range(12)], True),  # its mean 4.3 sds from 0
+        ([-10.0 - i for i in range(12)], True),
+        ([6.0 + i for i in range(12)], True),  # 3.2 sds
+        ([4.0 + i for i in range(12)], False),  # 2.6 sds
+        ([0.0, *[1.0] * 11], False),  # 0 is one of its values, as that of an indicator is
+    ],
+)
+def test_a_predictor_is_far_from_zero_from_three_sds_on(values: list[float], warned: bool) -> None:
+    found = verdict(with_predictors(floor=values), "uncentred predictor")
+    assert (found is not None) == warned
+    if found is not None:
+        assert found.threshold == 3.0
+
+
+def test_a_group_predictor_far_from_zero_is_named() -> None:
+    frame = pd.DataFrame({"g": list("aabbcc"), "y": [1.0, 2, 4, 3, 5, 6], "height": [170.0, 170, 180, 180, 175, 175]})
+    found = prepare_table(
+        family("linear_regression"), Dataset.from_frame(frame, group="g", outcome="y", group_predictors="height")
+    )
+    assert "Make a column of height - 175" in next(v.hint for v in found.verdicts if v.name == "uncentred predictor")
 
 
 def test_a_predictor_may_not_have_the_name_of_a_term() -> None:

@@ -26,6 +26,7 @@ from hbm_stan.families.integrated_normal import (
 )
 from hbm_stan.families.varying_terms import (
     PREDICTION,
+    carried,
     coords,
     design,
     draw_lkj,
@@ -33,6 +34,7 @@ from hbm_stan.families.varying_terms import (
     lines,
     log_lkj,
     new_row,
+    not_carried,
     pairs_of,
 )
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
@@ -75,7 +77,9 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     sd = np.std(x[:, 1:], axis=0, ddof=1)
     sd_above = np.where(np.ptp(u, axis=0) > 0, np.std(u, axis=0, ddof=1), 1.0) if u.size else np.ones(len(above))
     # The intercept stands where predictors are 0, which may be far from the data.
-    reach = math.sqrt(1 + float(np.sum((x[:, 1:].mean(axis=0) / sd) ** 2)))
+    offsets = x[:, 1:].mean(axis=0) / sd
+    reach = math.sqrt(1 + float(np.sum(offsets**2)))
+    between = s * math.sqrt(1 + float(np.sum(carried(offsets))))
     farther = math.sqrt(reach**2 + float(np.sum((u.mean(axis=0) / sd_above) ** 2)))
     centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(s)))
     found: dict[str, Prior] = {}
@@ -88,7 +92,8 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
         said = f"sd(outcome) / sd({term})" if k else f"the sd of the outcome, {s:g}, carried to where predictors are 0"
         where, at = (0.0, "centred on no effect") if k else (centre, "centred on the mean of the outcome")
         add(f"mu[{term}]", "normal", (where, two_digits(2.5 * far)), f"{at}, 2.5 times {said}")
-        add(f"tau[{term}]", "half_normal", (two_digits(unit),), f"{said}: groups may differ that much")
+        scale, but = (unit, "") if k else (between, not_carried(terms[1:], offsets))
+        add(f"tau[{term}]", "half_normal", (two_digits(scale),), f"{said}{but}: groups may differ that much")
         add(f"theta[{term}]", "normal", (where, two_digits(5 * unit)), f"no pooling: fixed and wide, 5 times {said}")
     for name, spread in zip(above, sd_above, strict=True):
         reason = f"centred on no effect, 2.5 times sd(outcome) / sd({name})"

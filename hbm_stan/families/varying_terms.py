@@ -22,6 +22,10 @@ _PANELS = 12  # groups whose lines are drawn
 _GRID = 20  # points of a line
 _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
 
+# A prior of the intercept's sd is carried so many sds of a predictor from the data to its zero. Beyond, it would be
+# what nobody means: half_normal(660) for a yield of 16 to 25 by year (ours).
+CARRIED = 10.0
+
 PREDICTION = {
     "predictors": Option("values of the predictors in the new row, by name; the others at their means", "table"),
     "group_predictors": Option("values of the new group's predictors, by name; the others at their means", "table"),
@@ -33,6 +37,17 @@ def design(table: Prepared) -> tuple[tuple[str, ...], tuple[str, ...], FloatArra
     x, u = table.predictors["predictors"], table.predictors["group_predictors"]
     ones = np.ones((len(table.group), 1))
     return ("intercept", *x.names), u.names, np.hstack([ones, x.values]), u.by_group(table.group, len(table.labels))
+
+
+def carried(offsets: FloatArray) -> FloatArray:
+    """Squared offsets of the predictors from 0, in their sds, as far as the sd of the intercept is carried there."""
+    return np.asarray(np.where(np.abs(offsets) <= CARRIED, offsets, 0.0) ** 2)
+
+
+def not_carried(names: Sequence[str], offsets: FloatArray) -> str:
+    """What the prior of the intercept's sd does not allow for, in words; empty where it does."""
+    far = [f"{n} = 0" for n, off in zip(names, offsets, strict=True) if abs(off) > CARRIED]
+    return f"; not carried to {', '.join(far)}, which is more than {CARRIED:g} sds from all data" if far else ""
 
 
 def coords(table: Prepared) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hbm_stan.between import Differences, intercept_place, over_the_data
 from hbm_stan.diagnose import parameters
 from hbm_stan.fit import term_of
 from hbm_stan.predict import NewGroup, is_ratio, raw_spread
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from hbm_stan.report.analysis import Analysis
     from hbm_stan.report.found import Findings
 
-# A tau below this share of the sd of the estimates is as good as none (decision-rules, pitfall 17: ours) ...
-NEAR_ZERO = 0.1
-# ... and is mentioned where it has at least this probability.
+# That groups hardly differ is mentioned where it has at least this probability (ours).
 MENTIONED = 0.05
 # An outcome with a mean of so many of its sds is not asked on which side of zero it is (ours).
 FAR_FROM_ZERO = 3.0
@@ -113,7 +112,8 @@ def _of_terms(summary: pd.DataFrame, name: str) -> dict[str, str]:
 
 def _quantity(fit: Fit, term: str) -> str:
     if term:
-        return term_words(term)
+        place = intercept_place(fit) if term == INTERCEPT else ""
+        return f"{term_words(term)} ({place})" if place else term_words(term)
     return "" if fit.family.group_meaning in {"value", "mean"} else fit.family.group_meaning
 
 
@@ -195,14 +195,17 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
 
 
 def _near_zero(fit: Fit, row: str, term: str, unit: str) -> str:
+    """That groups may hardly differ; of an intercept by their lines over the data, for no data may be where it is."""
+    lines = over_the_data(fit) if term == INTERCEPT else None
     names, draws = parameters(fit)
-    small = NEAR_ZERO * raw_spread(fit).get(term, np.nan)
-    near = float(np.mean(draws[names.index(row)] < small)) if np.isfinite(small) else 0.0
-    if near < MENTIONED:
+    found = lines or Differences(draws[names.index(row)], raw_spread(fit).get(term, np.nan))
+    if found.near_zero < MENTIONED:
         return ""
-    limit = _with_unit(significant(small, 2), unit_of_term(term, unit))
-    probability = format_probability(near, fit.n_draws)
-    return f"; it is below {limit} with probability {probability}, so the groups may hardly differ at all"
+    limit = _with_unit(significant(found.limit, 2), unit_of_term(term, unit))
+    probability = format_probability(found.near_zero, fit.n_draws)
+    what = "over the data, the sd between the lines of groups" if lines else "it"
+    all_in_all = "in it" if term and not lines else "at all"
+    return f"; {what} is below {limit} with probability {probability}, so the groups may hardly differ {all_in_all}"
 
 
 def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str) -> list[str]:

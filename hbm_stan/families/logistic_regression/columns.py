@@ -10,7 +10,7 @@ from scipy.special import logit
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.logistic_regression.estimates import choose_centered
-from hbm_stan.families.varying_terms import design
+from hbm_stan.families.varying_terms import carried, design, not_carried
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, encode_scale, to_decimals, two_digits
@@ -68,8 +68,9 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     (y, trials), (terms, above, x, u) = _counts(table), design(table)
     centre = to_decimals(float(logit((y.sum() + 0.5) / (trials.sum() + 1))), 2)
     means, sds = (np.concatenate([f(x[:, 1:], axis=0), f(u, axis=0)]) for f in (np.mean, np.std))
+    offsets = (means / sds)[: len(terms) - 1]
     off = (means / sds) ** 2  # what a slope's prior adds to the intercept's where its predictor is zero
-    wide, spread = math.sqrt(1.5**2 + 2.5**2 * off.sum()), math.sqrt(1 + off[: len(terms) - 1].sum())
+    wide, spread = math.sqrt(1.5**2 + 2.5**2 * off.sum()), math.sqrt(1 + carried(offsets).sum())
     at_zero = "; widened, for it is the intercept at predictors of zero, not at their means" if wide > 1.6 else ""
     rows = [
         ("intercept", centre, two_digits(wide), spread),
@@ -82,7 +83,8 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
             f"centred on the pooled log odds{at_zero}" if k == 0 else f"2.5 in log odds{sd} either way: few are larger"
         )
         mu[f"mu[{name}]"] = _normal(f"mu[{name}]", location, scale, said)
-        said = f"1 in log odds{sd or at_zero}: shares of 27 % to 73 % about a half are ordinary, much more a surprise"
+        where = sd or (at_zero if spread > 1.1 else "") + not_carried(terms[1:], offsets)
+        said = f"1 in log odds{where}: shares of 27 % to 73 % about a half are ordinary, much more a surprise"
         tau[f"tau[{name}]"] = Prior(f"tau[{name}]", "half_normal", (two_digits(between),), said, True)
         theta[f"theta[{name}]"] = _normal(f"theta[{name}]", location, 2 * scale, "no pooling: fixed, twice that of mu")
     gamma = {
