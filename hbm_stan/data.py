@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hbm_stan.cells import label
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.reading import KEYS, Reading, make_reading
-from hbm_stan.resources import share
+from hbm_stan.resources import find_data
 from hbm_stan.table import Table, read_csv, refuse_repeated, shorten
 
 if TYPE_CHECKING:
@@ -181,17 +181,7 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
     with, ``levels={"arm": ["placebo", "drug"]}`` an order; levels that are not named follow. Of estimates with limits,
     ``level=0.9`` is that of the limits (0.95), and ``log_scale=True`` says that they are ratios.
     """
-    if not str(path):
-        raise DataError("The data need a name: a CSV file, a dataset folder, or a data set that comes along.")
-    place = Path(path)
-    # os.path, for Path raises on names that are too long or not permitted (before Python 3.14).
-    if not os.path.exists(place) and len(place.parts) == 1 and os.path.isdir(share("data") / place):
-        place = share("data") / place
-    if not os.path.exists(place):
-        shipped = sorted(p.name for p in share("data").iterdir() if p.is_dir())
-        near = nearest(str(path), shipped)
-        hint = f" {near}" if near.startswith("Did you mean") else " Download it first." if "://" in str(path) else ""
-        raise DataError(f"{path}: no such file or folder. Data sets that come along: {', '.join(shipped)}.{hint}")
+    place = find_data(path)
     dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)
     reading, named = _split(roles)
     dataset = replace(dataset, reading=reading)

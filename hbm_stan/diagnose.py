@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit, element_names
@@ -20,6 +19,11 @@ from hbm_stan.funnel import where_divergences_sit
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Status, Verdict, worst
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 # Vehtari et al. (2021) recommend four chains at least; R-hat of fewer misses more.
 MIN_CHAINS = 4

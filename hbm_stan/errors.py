@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+# The logger that names a program of the user's own (a family.py) before it is run.
+PROGRAMS = "hbm_stan.programs"
 
 
 class HbmError(Exception):
@@ -59,6 +61,8 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     if not names:
         return "There are none."
     folded = {n.casefold(): n for n in reversed(names)}
+    import difflib
+
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {folded[close[0]]!r}?"

@@ -10,10 +10,9 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling
@@ -26,6 +25,11 @@ from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import draws_tree
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    from hbm_stan.later import xr
 
 # Draws kept of one fit: beyond this the tree would not fit into the memory of a usual machine.
 MAX_KEPT_BYTES = 4 * 2**30

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom
 
 from hbm_stan.fit import Fit, element_names
+from hbm_stan.later import binom
 from hbm_stan.table import FloatArray
 
 _LOW = 0.05  # "its lowest 5 %"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from hbm_stan.errors import DataError, nearest
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -15,10 +18,24 @@ def share(kind: str) -> Path:
     return _PACKAGE.parent / ("tests/reference" if kind == "reference" else kind)
 
 
+def find_data(path: str | Path) -> Path:
+    """The file or folder of data that a path or a shipped dataset's name stands for; DataError where there is none."""
+    if not str(path):
+        raise DataError("The data need a name: a CSV file, a dataset folder, or a data set that comes along.")
+    place = Path(os.path.expanduser(path))
+    # os.path, for Path raises on names that are too long or not permitted (before Python 3.14).
+    if not os.path.exists(place) and len(place.parts) == 1 and os.path.isdir(share("data") / place):
+        place = share("data") / place
+    if not os.path.exists(place):
+        shipped = sorted(p.name for p in share("data").iterdir() if p.is_dir())
+        near = nearest(str(path), shipped)
+        hint = f" {near}" if near.startswith("Did you mean") else " Download it first." if "://" in str(path) else ""
+        raise DataError(f"{path}: no such file or folder. Data sets that come along: {', '.join(shipped)}.{hint}")
+    return place
+
+
 def cache_folder(kind: str) -> Path:
     """The user's cache folder for ``kind`` ("programs", "fits"); HBM_CACHE moves it."""
-    import os
-
     import platformdirs
 
     root = os.environ.get("HBM_CACHE")

@@ -13,12 +13,18 @@ effective sample size for that very reason.
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-from scipy.stats import chi2
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hbm_stan.later import chi2
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 # Vehtari et al. (2021), 10.1214/20-BA1221.
 GOOD_RHAT = 1.01

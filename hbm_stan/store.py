@@ -11,13 +11,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
-import xarray as xr
 
 from hbm_stan.errors import StorageError
 from hbm_stan.resources import cache_folder
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    from hbm_stan.later import xr
 
 _KEEP = 4  # fits kept of one variant; those that were not used for longest go first
 _FORMAT = 2

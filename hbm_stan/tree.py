@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from hbm_stan.engines import EngineDraws
 from hbm_stan.errors import ModelError
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    from hbm_stan.later import xr
 
 # Engines return floats; these are what ArviZ has them as.
 _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}

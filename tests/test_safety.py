@@ -14,16 +14,20 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
+from typer.testing import CliRunner
 
 import hbm_stan
+from hbm_stan.cli.app import app
 from hbm_stan.engines import install
 from hbm_stan.engines.python import PYTHON
-from hbm_stan.errors import ModelError
+from hbm_stan.errors import HbmError, ModelError
 from hbm_stan.families import families
+from hbm_stan.families import own as own_families
 from hbm_stan.families.own import read_family
 from hbm_stan.notation import refuse_code
 from hbm_stan.report import typeset
 from hbm_stan.report.typeset import check_mathematics, compile_pdf
+from hbm_stan.skeleton import new_family
 
 PACKAGE = Path(hbm_stan.__file__).parent
 HBM = Path(sys.executable).with_name("hbm")
@@ -180,3 +184,46 @@ roles.estimate = { kind = "number" }
 variants.complete.pooling = "complete"
 data = { y = "role:estimate" }
 """
+
+
+# Programs of the user's own
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A family of the user's own with an analysis, whose program leaves a mark when it is run."""
+    folder = new_family("mine", tmp_path)
+    script = folder / "family.py"
+    # The program looks whether it has been named by the time that it runs.
+    script.write_text(script.read_text() + "\nimport sys\nprint('RUNS', file=sys.stderr)\n")
+    return folder
+
+
+COMMANDS = {
+    "families": ["families", "{}"],
+    "new": ["new", "{}/data.csv", "--family", "{}", "--to", "{}/again"],
+    "report": ["report", "{}"], "fit": ["fit", "{}"], "check": ["check", "{}"], "compare": ["compare", "{}"],
+    "sensitivity": ["sensitivity", "{}"], "reference": ["reference", "{}"], "regress": ["regress", "{}"],
+    "verify": ["verify", "{}"], "calibrate": ["calibrate", "{}"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_a_program_is_named_before_it_is_run(words: list[str], own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class StoppedError(HbmError):
+        """In the place of what comes after the family was read."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise StoppedError("stopped behind the family")
+
+    monkeypatch.setattr(own_families, "_check_programs", stop)
+    said = CliRunner().invoke(app, [w.format(own) for w in words]).stderr
+    assert said.startswith(f"Running the program {own}/family.py\nRUNS\n")
+    quiet = CliRunner().invoke(app, [*(w.format(own) for w in words), "--quiet"]).stderr
+    assert quiet.startswith("RUNS\n")
+
+
+def test_python_logs_the_name_of_a_program(own: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="hbm_stan.programs"):
+        read_family(own)
+    assert caplog.messages == [f"Running the program {own}/family.py"]

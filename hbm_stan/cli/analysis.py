@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from hbm_stan.report.analysis import Analysis
 
 AnalysisArgument = Annotated[Path, typer.Argument(metavar="ANALYSIS", help="An analysis folder, or its analysis.toml.")]
+
+
+def mistyped(target: str) -> str | None:
+    """A word that can only be a path, and names nothing; None for any other, such as the name of a family."""
+    return target if os.sep in target and not os.path.exists(target) else None
 
 
 def read_settled(run: Run, path: Path, parameterisation: str | None) -> Analysis:

@@ -58,7 +58,7 @@ def report(
 ) -> None:  # fmt: skip
     """Fit, check, compare, predict, and write report.pdf and results.json. Exit code 1 if a check failed."""
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, analysis):
         from hbm_stan.cli.show import show_report
         from hbm_stan.report.build import report as make_report
 
@@ -95,10 +95,14 @@ def new(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
+        from hbm_stan.resources import find_data
+
+        # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
+        if not data.startswith("-"):
+            find_data(data)  # a mistyped path is said before the libraries are imported
         from hbm_stan.cli.roles import references, table_and_roles
         from hbm_stan.report.new import new_analysis
 
-        # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
         table, roles = table_and_roles([data, *context.args], family, options)
         made = new_analysis(
@@ -141,7 +145,7 @@ def fit(
 ) -> None:  # fmt: skip
     """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/."""
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, analysis):
         from hbm_stan.cli.show import fits_as_dict, show_fits
         from hbm_stan.parameterise import settle
 
@@ -163,7 +167,7 @@ def check(
 ) -> None:
     """Print the verdicts on every fit. Exit code 1 if a check failed: usable as a gate."""
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, analysis):
         from hbm_stan.cli.show import show_attempts, show_verdicts, verdicts_as_dict
         from hbm_stan.diagnose import check as check_fit
 
@@ -180,16 +184,28 @@ def check(
 
 @app.command()
 def families(
-    engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of them, or the folder of your own.", show_default=False)
+    ] = None,
+    engine: EngineOption = "auto",
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+    seed: SeedOption = None,
 ) -> None:
-    """List the model families, their variants and the roles that columns can play."""
+    """List the model families and the columns that they need; of one, its variants, priors and options too."""
     run = Run(engine, json, quiet, seed)
     with guarded(run):
-        from hbm_stan.cli.show import families_as_dict, show_families
+        from hbm_stan.cli.show_families import families_as_dict, show_families, show_family
         from hbm_stan.families import families as all_families
+        from hbm_stan.families import family as find_family
 
-        show_families(run, all_families())
-        run.write_json(families_as_dict(all_families()))
+        if name is None:
+            show_families(run, all_families())
+            run.write_json(families_as_dict(all_families()))
+        else:
+            found = find_family(name)
+            show_family(run, found)
+            run.write_json(families_as_dict({found.name: found}))
 
 
 @app.command()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hbm_stan.cli.run import ERR, HereOption, JsonOption, QuietOption, Run, SeedOption, guarded
+from hbm_stan.cli.analysis import mistyped
+from hbm_stan.cli.run import HereOption, JsonOption, QuietOption, Run, SeedOption, guarded
 
 if TYPE_CHECKING:
     from hbm_stan.calibrate import Calibration
@@ -41,7 +42,7 @@ def calibrate(
     Replications are kept: the same command, or one with more of them, goes on where the last one stopped.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, mistyped(target)):
         _check_plot(plot)
         with _bar(run) as progress:
             made = _calibration(run, target, variant, replications, posterior, progress)
@@ -133,11 +134,13 @@ def _draw(made: Calibration, plot: Path) -> None:
 
 @contextlib.contextmanager
 def _bar(run: Run) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar of the replications done, where somebody watches."""
+    """A bar of the replications done on a terminal, and in a log a line for each tenth of them."""
     if not run.live:
-        yield None
+        yield lambda done, total: run.say(f"replications: {done} of {total}") if done % -(-total // 10) == 0 else None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hbm_stan.cli.screen import ERR
 
     columns = (TextColumn("replications"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=ERR, transient=True) as bars:

@@ -6,7 +6,6 @@ from math import isnan
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
 from hbm_stan.cli.run import (
@@ -45,7 +44,7 @@ def compare(
     Exit code 1 where a failed check or a Pareto k that could not be repaired withholds it.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, analysis):
         from hbm_stan.cli.show import show_attempts
         from hbm_stan.compare import both_targets, unit_of
         from hbm_stan.diagnose import check as check_fit
@@ -81,6 +80,8 @@ _NUMBERS = ("elpd", "SE", "MCSE", "diff", "SE used", "p_loo", "weight", "k high"
 
 def show_comparison(run: Run, comparison: Comparison) -> None:
     """The scores, best first, the routes of repaired units, and the verdict in words."""
+    from rich.text import Text
+
     from hbm_stan.cli.show import plain_table
 
     table = plain_table("variant", *_NUMBERS, right=_NUMBERS)
@@ -109,6 +110,8 @@ def _fixed(value: float | None, digits: int = 1) -> str:
 
 
 def _repairs(rows: list[dict[str, Any]]) -> Any:
+    from rich.text import Text
+
     numbers = ("k", "k after", "elpd before", "elpd")
     from hbm_stan.cli.show import plain_table
 

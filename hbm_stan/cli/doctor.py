@@ -52,7 +52,7 @@ def install(run: Run) -> tuple[Path, str]:
         return path, cmdstan_version(path)
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from hbm_stan.cli.run import ERR
+    from hbm_stan.cli.screen import ERR
 
     columns = (TextColumn("CmdStan"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
     with Progress(*columns, console=ERR, transient=True) as bars:

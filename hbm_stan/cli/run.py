@@ -10,11 +10,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from hbm_stan.errors import HbmError, nearest
 
@@ -47,28 +45,6 @@ SeedOption = Annotated[
 ]
 
 
-class _Screen(Console):
-    """A console that goes on in silence where its reader went away (`| head`): files and exit codes still count."""
-
-    def on_broken_pipe(self) -> None:
-        """Print no more."""
-        self.quiet = True
-        _silence(self.file)
-
-
-# In a pipe or a file there is no edge to fold a table at.
-_WIDE = None if sys.stdout is not None and sys.stdout.isatty() else 500
-# A label such as :smile: is a label.
-OUT = _Screen(highlight=False, soft_wrap=True, emoji=False, width=_WIDE)
-ERR = _Screen(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-
-
-def _silence(stream: IO[str]) -> None:
-    """Send what a stream still holds to nowhere, so that Python does not fail on it when it ends."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 @dataclass
 class Run:
     """One call of a command: how it talks, and where its JSON goes."""
@@ -80,17 +56,22 @@ class Run:
     live: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        # Progress is for people: a pipe or a log gets results and errors only.
-        self.live = ERR.is_terminal and not self.quiet
+        self.live = not self.quiet and sys.stderr is not None and sys.stderr.isatty()
 
     def say(self, text: str) -> None:
-        """A line of progress, where somebody watches."""
+        """A line for each step on standard error, for a terminal and for a log; none where quiet."""
         if self.live:
+            from hbm_stan.cli.screen import ERR
+
             ERR.print(text, style="dim", markup=False)
+        elif not self.quiet:
+            on_error(text)
 
     def show(self, *things: Any) -> None:
         """Results on standard output, unless quiet."""
         if not self.quiet:
+            from hbm_stan.cli.screen import OUT
+
             for thing in things:
                 OUT.print(thing, markup=False)
 
@@ -103,11 +84,13 @@ class Run:
 
     @contextlib.contextmanager
     def sampling_progress(self) -> Iterator[Callable[[str], Progress | None]]:
-        """Progress bars, one for each variant; none where nobody watches."""
+        """Progress bars, one for each variant, on a terminal."""
         if not self.live:
             yield lambda _variant: None
             return
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from hbm_stan.cli.screen import ERR
 
         columns = (
             TextColumn("{task.description}"),
@@ -131,10 +114,14 @@ class Run:
 
     @contextlib.contextmanager
     def steps(self) -> Iterator[Callable[[str], None]]:
-        """A line that says what is being done, where somebody watches."""
+        """What is being done: a line that changes on a terminal, a line for each step in a log."""
         if not self.live:
-            yield lambda _text: None
+            yield self.say
             return
+        from rich.markup import escape
+
+        from hbm_stan.cli.screen import ERR
+
         with ERR.status("") as status:
             yield lambda text: status.update(f"[dim]{escape(text)}[/dim]")
 
@@ -143,11 +130,16 @@ Progress_ = Callable[[int, int, int], None]
 
 
 @contextlib.contextmanager
-def guarded(run: Run) -> Iterator[None]:
+def guarded(run: Run, analysis: Path | str | None = None) -> Iterator[None]:
     """Refuse what could not end well before the work; turn an error or Ctrl-C into a message and an exit code."""
     try:
         _check_options(run)
-        yield
+        if analysis is not None:
+            from hbm_stan.report.place import analysis_file
+
+            analysis_file(analysis)  # a mistyped path is said before the libraries are imported
+        with _programs_named(run):
+            yield
     except HbmError as error:
         raise typer.Exit(_said(str(error), error.exit_code)) from None
     except KeyboardInterrupt:
@@ -160,8 +152,36 @@ def guarded(run: Run) -> Iterator[None]:
         if isinstance(error, typer.Exit):
             raise
         # A defect of ours: never the exit code of a failed check.
-        ERR.print(traceback.format_exc(), markup=False)
+        on_error(traceback.format_exc())
         raise typer.Exit(_said("this is a defect of hbm_stan; please report it with the lines above.", 3)) from None
+
+
+@contextlib.contextmanager
+def _programs_named(run: Run) -> Iterator[None]:
+    """Say which program of the user's own, a family.py, is about to be run; each once."""
+    import logging
+
+    from hbm_stan.errors import PROGRAMS
+
+    class Teller(logging.Handler):
+        """Shows what the library logs before it runs a program."""
+
+        said: ClassVar[set[str]] = set()
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if (text := record.getMessage()) not in self.said:
+                self.said.add(text)
+                run.say(text)
+
+    log, teller = logging.getLogger(PROGRAMS), Teller()
+    before = log.level
+    log.addHandler(teller)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(teller)
+        log.setLevel(before)
 
 
 def _check_options(run: Run) -> None:
@@ -179,8 +199,14 @@ def _check_options(run: Run) -> None:
         refuse_place(run.json_path, "--json")
 
 
+def on_error(text: str) -> None:
+    """A line on standard error; one that nobody can read is no error."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def _said(text: str, code: int) -> int:
-    ERR.print(f"hbm: {text}", markup=False)
+    on_error(f"hbm: {text}")
     return code
 
 
@@ -197,5 +223,7 @@ def run_app(app: Callable[[], None]) -> None:
     try:
         app()
     except OSError as error:
-        _silence(sys.stdout)
+        from hbm_stan.cli.screen import silence
+
+        silence(sys.stdout)
         sys.exit(_said(_system(error), 3))

@@ -49,7 +49,7 @@ def sensitivity(
     Fits are kept; the report shows the result that was found last.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, analysis):
         from hbm_stan.sensitivity import sensitivity as look
 
         read = read_settled(run, analysis, parameterisation)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hbm_stan.cli.run import Run
     from hbm_stan.diagnose import Diagnosis
     from hbm_stan.fit import Fit
-    from hbm_stan.model import Family
     from hbm_stan.report.analysis import Analysis
     from hbm_stan.report.build import Made
 
@@ -131,26 +130,3 @@ def verdicts_as_dict(data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]
     """The verdicts for --json."""
     fits = {name: {"status": d.status, "verdicts": [v.as_dict() for v in d.verdicts]} for name, d in diagnoses.items()}
     return {"data": [v.as_dict() for v in data], "fits": fits}
-
-
-def show_families(run: Run, families: Mapping[str, Family]) -> None:
-    """Families with their roles, variants and priors."""
-    for family in families.values():
-        run.show(Text(f"{family.name}: {family.title}", style="bold"), Text(f"  {family.citation}"))
-        for kind, rows in families_as_dict({family.name: family})[family.name].items():
-            if isinstance(rows, dict):
-                run.show(Text(f"  {kind}"), *(Text(f"    {name:<30} {meaning}") for name, meaning in rows.items()))
-
-
-def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
-    """The families for --json."""
-    return {
-        f.name: {
-            "title": f.title,
-            "citation": f.citation,
-            "roles": {r.name: r.meaning + (" (optional)" if r.optional else "") for r in f.roles},
-            "variants": {v.name: f"{v.assumption} Parameterisation: {v.parameterisation}." for v in f.variants},
-            "priors": {p.name: f"{p.meaning} ({', '.join(p.distributions)})" for p in f.prior_rows},
-        }
-        for f in families.values()
-    }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from hbm_stan.certificate import KINDS
-from hbm_stan.cli.run import OUT
+from hbm_stan.cli.screen import OUT
 from hbm_stan.cli.show import plain_table, status_text
 
 if TYPE_CHECKING:

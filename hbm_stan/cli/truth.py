@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
+from hbm_stan.cli.analysis import AnalysisArgument, fits_of, mistyped, read_settled
 from hbm_stan.cli.run import (
     EngineOption,
     HereOption,
@@ -40,7 +40,7 @@ def reference(
     Exit code 1 where a long run does not meet the criteria of a reference; the file that was there is then kept.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, analysis):
         from hbm_stan.cli.show_truth import show_reference
         from hbm_stan.reference import read_reference
         from hbm_stan.reference.files import FILE
@@ -93,7 +93,7 @@ def regress(
     Exit code 1 where a posterior moved, or where chains failed their checks and cannot say whether it did.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, analysis):
         from hbm_stan.cli.show_truth import show_regression
         from hbm_stan.engines import choose
         from hbm_stan.fit import jobs_of
@@ -139,7 +139,7 @@ def verify(
     Exit code 1 where a proof failed. What cannot be proven, for want of a function of the family, is listed.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run):
+    with guarded(run, next(filter(None, map(mistyped, subject or [])), None)):
         from hbm_stan.certificate import FILE
         from hbm_stan.cli.show_truth import show_certificate
         from hbm_stan.report.certificate_pages import write_certificate

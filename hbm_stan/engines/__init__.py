@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hbm_stan.errors import EngineError, ModelError, nearest
-from hbm_stan.program import Program
-from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    from hbm_stan.program import Program
+    from hbm_stan.table import FloatArray
 
 ENGINES = ("auto", "cmdstan", "stanli")
 Progress = Callable[[int, int, int], None]  # chain (from 1), iterations done, iterations in all
@@ -94,6 +94,8 @@ _STATS = {
 
 def sample_stats(columns: Mapping[str, FloatArray], sampling: Sampling) -> dict[str, FloatArray]:
     """Stan's sampler columns, shape (chain, draw), under the names that ArviZ gives them."""
+    import numpy as np
+
     stats = {ours: np.ascontiguousarray(columns[theirs], dtype=float) for theirs, ours in _STATS.items()}
     stats["reached_max_treedepth"] = (stats["tree_depth"] >= sampling.max_treedepth).astype(float)
     return stats
@@ -101,6 +103,8 @@ def sample_stats(columns: Mapping[str, FloatArray], sampling: Sampling) -> dict[
 
 def plain_data(data: Mapping[str, Any]) -> dict[str, Any]:
     """Stan data as plain numbers and lists, for JSON."""
+    import numpy as np
+
     return {k: v.tolist() if isinstance(v, np.ndarray | np.generic) else v for k, v in data.items()}
 
 

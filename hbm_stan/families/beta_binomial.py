@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy.special import betaln, gammaln, xlog1py, xlogy
-from scipy.stats import beta, betabinom, binom
 
 from hbm_stan.errors import DataError, ModelError
+from hbm_stan.later import beta, betabinom, betaln, binom, gammaln, xlog1py, xlogy
 from hbm_stan.model import Draws, Evidence, Family, Finding, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals
@@ -220,6 +218,8 @@ def _findings(evidence: Evidence) -> list[Finding]:
     if ("mu" in evidence.draws and "kappa" not in evidence.draws) or not 2 <= len(labels) <= _MOST_RANKED:
         return []
     highest = theta.max(axis=1)
+    import pandas as pd
+
     table = pd.DataFrame({
         "group": labels,
         "rate": theta.mean(axis=0),

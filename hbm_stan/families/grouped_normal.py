@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, log_rows, over_sd
+from hbm_stan.later import norm
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import norm
 
 from hbm_stan.families.left_out import exact_rows, whole_groups
 from hbm_stan.families.varying_terms import correlation_matrix
+from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale
 from hbm_stan.table import FloatArray

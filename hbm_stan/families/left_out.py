@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_expit, logsumexp
-from scipy.stats import norm
 
+from hbm_stan.later import log_expit, logsumexp, norm
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray

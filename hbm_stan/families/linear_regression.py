@@ -9,8 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.stats import norm
 
 from hbm_stan.families.integrated_normal import (
     draw_groups,
@@ -37,6 +35,7 @@ from hbm_stan.families.varying_terms import (
     not_carried,
     pairs_of,
 )
+from hbm_stan.later import norm, solve_triangular
 from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.errors import HbmError, ModelError, nearest
+from hbm_stan.errors import PROGRAMS, HbmError, ModelError, nearest
 from hbm_stan.families.declared import read_declared
 from hbm_stan.model import Family
 from hbm_stan.program import Declaration
@@ -62,6 +63,7 @@ def _from_script(file: Path, text: str) -> Family:
     module = ModuleType(f"_hbm_family_{hashlib.sha256(place.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}")
     module.__file__ = place
     sys.modules[module.__name__] = module  # where dataclasses look for the types that they are made of
+    logging.getLogger(PROGRAMS).info("Running the program %s", file)
     try:
         exec(compile(text, str(file), "exec"), module.__dict__)
     except SyntaxError as error:

@@ -11,9 +11,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, wrightomega
-from scipy.stats import norm
 
+from hbm_stan.later import logsumexp, norm, wrightomega
 from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy.special import gammaln
 
 from hbm_stan.errors import ModelError, nearest
+from hbm_stan.later import gammaln
 from hbm_stan.model import Evidence, Finding, Option, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 _PANELS = 12  # groups whose lines are drawn
 _GRID = 20  # points of a line

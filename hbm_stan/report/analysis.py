@@ -21,6 +21,7 @@ from hbm_stan.priors import parse_prior
 from hbm_stan.reading import KEYS, make_reading
 from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
+from hbm_stan.report.place import analysis_file
 from hbm_stan.resources import share
 from hbm_stan.store import FitStore
 from hbm_stan.table import shorten
@@ -71,7 +72,7 @@ class Analysis:
 
 def read_analysis(path: str | Path) -> Analysis:
     """The analysis in a folder or in its analysis.toml; raises ModelError or DataError naming file and key."""
-    file = _file(path)
+    file = analysis_file(path)
     try:
         text = file.read_text(encoding="utf-8-sig")
         said = tomllib.loads(text)
@@ -85,24 +86,6 @@ def read_analysis(path: str | Path) -> Analysis:
         raise ModelError(f"{file} is not valid TOML: {error}.{hint}") from error
     check_keys(file, said)
     return _analysis(file, said)
-
-
-def _file(path: str | Path) -> Path:
-    """The analysis.toml that a path names. Results stand beside it, so that a folder holds one analysis."""
-    given = Path(path)
-    file = given / "analysis.toml" if os.path.isdir(given) else given
-    if not os.path.isfile(file):
-        raise ModelError(
-            f"{path}: there is no analysis here. Name a folder with an analysis.toml, or make one with `hbm new`."
-        )
-    if file.suffix.lower() in {".csv", ".tsv", ".txt"}:
-        raise ModelError(f"{path} is a table, not an analysis. Make an analysis of it with `hbm new {path}`.")
-    if file.name != "analysis.toml":
-        raise ModelError(
-            f"{path}: an analysis is a file analysis.toml in a folder of its own: the report is written beside it. "
-            "Move this file into a new folder under that name."
-        )
-    return file
 
 
 def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import logit
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.logistic_regression.estimates import choose_centered
 from hbm_stan.families.varying_terms import carried, design, not_carried
+from hbm_stan.later import logit
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, encode_scale, to_decimals, two_digits

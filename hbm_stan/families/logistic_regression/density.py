@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, gammaln, logsumexp
-from scipy.stats import norm
 
 from hbm_stan.families.logistic_regression.columns import of_row
 from hbm_stan.families.logistic_regression.estimates import cells
 from hbm_stan.families.varying_terms import correlation_matrix, draw_lkj, log_lkj
+from hbm_stan.later import expit, gammaln, logsumexp, norm
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
+from hbm_stan.later import expit
 from hbm_stan.model import StanData
 from hbm_stan.table import FloatArray
 

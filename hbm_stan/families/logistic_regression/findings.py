@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy.special import expit
 
 from hbm_stan.errors import ModelError
 from hbm_stan.families import varying_terms
 from hbm_stan.families.logistic_regression.density import factor_of, mean_of
+from hbm_stan.later import expit
 from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 _PANELS, _GRID = 12, 41  # of the curves: most groups, points of each
 _BINS = 6  # of the observed shares in a panel, where there are more values of the predictor

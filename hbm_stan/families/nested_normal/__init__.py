@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.left_out import nested_rows
 from hbm_stan.families.nested_normal.exact import exact_loo, whole_groups
 from hbm_stan.families.nested_normal.findings import findings
 from hbm_stan.families.normal_population import new_group
+from hbm_stan.later import norm
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits

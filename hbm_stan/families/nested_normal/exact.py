@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_expit, logsumexp
 
 from hbm_stan.families.left_out import nested_rows
+from hbm_stan.later import log_expit, logsumexp
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hbm_stan.model import Evidence, Finding
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 _SCALES = ("tau", "tau_unit", "sigma")
 _SHOWN = (0.05, 0.5, 0.95)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import gamma, norm
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.planck.curve import draw_flux, least_squares, log_mass, planck_curve
@@ -19,6 +18,7 @@ from hbm_stan.families.planck.evidence import finer_group_log_lik, group_log_lik
 from hbm_stan.families.planck.findings import findings
 from hbm_stan.families.planck.fits import index, raw, rule, shrinkage_factor
 from hbm_stan.families.planck.variants import variants
+from hbm_stan.later import gamma, norm
 from hbm_stan.model import Draws, Family, Option, StanData
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits

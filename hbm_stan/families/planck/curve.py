@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import BarycentricInterpolator
-from scipy.special import log_ndtr, ndtr, ndtri
 
+from hbm_stan.later import BarycentricInterpolator, log_ndtr, ndtr, ndtri
 from hbm_stan.model import StanData
 from hbm_stan.table import FloatArray
 

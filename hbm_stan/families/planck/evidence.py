@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import gammaln, log_expit, logsumexp
 
 from hbm_stan.families.planck.curve import STEP, nodes, on_nodes
 from hbm_stan.families.planck.fits import index
+from hbm_stan.later import gammaln, log_expit, logsumexp
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale
 from hbm_stan.table import FloatArray

@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from hbm_stan.families.planck.curve import planck_curve
 from hbm_stan.model import Evidence, Finding
 from hbm_stan.prepare import Prepared
 from hbm_stan.resources import share
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 # Draws that bands are made of.
 _CURVES = 1000

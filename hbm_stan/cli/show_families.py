@@ -1,0 +1,54 @@
+"""The families on one screen, or one of them with all that an analysis can say of it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from hbm_stan.cli.run import Run
+    from hbm_stan.model import Family
+
+_WIDTH = 80  # columns of the narrowest usual terminal
+_INDENT = 21
+
+
+def show_families(run: Run, families: Mapping[str, Family]) -> None:
+    """Each family with its title and its columns, optional ones in brackets."""
+    for family in families.values():
+        roles = ", ".join(f"[{r.name}]" if r.optional else r.name for r in family.roles)
+        run.show(Text(_lines(family.name, family.title)), Text(_lines("", f"columns: {roles}"), style="dim"))
+    run.show(Text("More of one: hbm families NAME. To begin: hbm new DATA --family NAME --to FOLDER"))
+
+
+def show_family(run: Run, family: Family) -> None:
+    """One family: citation, roles of columns, variants, priors, options of prediction."""
+    run.show(Text(f"{family.name}: {family.title}", style="bold"), Text(family.citation or "(no citation)"))
+    for kind, rows in families_as_dict({family.name: family})[family.name].items():
+        if isinstance(rows, dict) and rows:
+            run.show(Text(kind, style="bold"), *(Text(_lines(f"  {name}", words)) for name, words in rows.items()))
+
+
+def _lines(name: str, words: str) -> str:
+    """A name, and words beside it, folded; a long name has a line of its own."""
+    indent = " " * _INDENT
+    beside = textwrap.fill(words, _WIDTH - 1, initial_indent=indent, subsequent_indent=indent)
+    return f"{name:<{_INDENT}}{beside[_INDENT:]}" if len(name) < _INDENT else f"{name}\n{beside}"
+
+
+def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
+    """The families for --json."""
+    return {
+        f.name: {
+            "title": f.title,
+            "citation": f.citation,
+            "roles": {r.name: r.meaning + (" (optional)" if r.optional else "") for r in f.roles},
+            "variants": {v.name: f"{v.assumption} Parameterisation: {v.parameterisation}." for v in f.variants},
+            "prediction": {name: o.meaning for name, o in f.prediction.items()},
+            "priors": {p.name: f"{p.meaning} ({', '.join(p.distributions)})" for p in f.prior_rows},
+        }
+        for f in families.values()
+    }

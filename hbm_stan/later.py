@@ -1,0 +1,50 @@
+"""Names of libraries that take long to import: such a library is imported when a name of it is first used.
+
+``from hbm_stan.later import norm`` is ``from scipy.stats import norm`` for whoever calls ``norm.logpdf(x)``, but costs
+nothing where nobody does: listing families and checking a table need neither SciPy nor pandas nor xarray.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_MODULES = {"pd": "pandas", "xr": "xarray"}
+_SCIPY = {
+    "interpolate": ("BarycentricInterpolator",),
+    "linalg": ("solve_triangular",),
+    "special": (
+        "betaln", "expit", "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega",
+        "xlog1py", "xlogy",
+    ),
+    "stats": ("beta", "betabinom", "binom", "chi2", "gamma", "nbinom", "norm", "poisson"),
+}  # fmt: skip
+_HOMES = {name: f"scipy.{part}" for part, names in _SCIPY.items() for name in names}
+
+
+class _Later:
+    """Stands for a module, or for a function or distribution of one, until something is asked of it."""
+
+    def __init__(self, module: str, name: str = "") -> None:
+        self._module, self._name = module, name
+        self._found: Any = None
+
+    def _target(self) -> Any:
+        if self._found is None:
+            module = import_module(self._module)
+            self._found = getattr(module, self._name) if self._name else module
+        return self._found
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._target(), attribute)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self._target()(*arguments, **options)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return _Later(_MODULES[name])
+    if name in _HOMES:
+        return _Later(_HOMES[name], name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; list it there with its library")

@@ -1,0 +1,94 @@
+"""What a command costs before it works: libraries that it does not need are not imported, and a screen is a screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hbm_stan.cli.app import app
+from hbm_stan.cli.run import Run
+from hbm_stan.families import families
+
+LIBRARIES = {
+    "scipy", "pandas", "xarray", "arviz", "arviz_stats", "matplotlib", "plotnine", "stanli", "cmdstanpy", "typst",
+    "h5py",
+}  # fmt: skip
+TABLE = "school,effect,se\nA,28,15\nB,8,10\nC,-3,16\nD,7,11\nE,-1,9\n"
+NEW = [
+    "new",
+    "t.csv",
+    "--family",
+    "normal_means",
+    "--group",
+    "school",
+    "--estimate",
+    "effect",
+    "--standard-error",
+    "se",
+]
+COLUMNS, LINES = 80, 24  # of a terminal, unless it is made larger
+
+
+def loaded(words: list[str], folder: Path, watched: set[str], code: int) -> set[str]:
+    """Which of the watched libraries a command imports."""
+    program = (
+        f"import sys; sys.argv = ['hbm', *{words!r}]; from hbm_stan.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
+        f"print('LOADED', code or 0, *sorted(set(sys.modules) & {watched!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    _, ended, *found = done.stdout.splitlines()[-1].split()
+    assert int(ended) == code, done.stderr
+    return set(found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["report", "nowhere"], ["compare", "no/where"], ["regress", "nowhere"], ["calibrate", "no/where"],
+     ["verify", "no/where"], ["new", "nowhere.csv", "--family", "planck", "--to", "b"], ["fit", "t.csv"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_mistyped_path_is_said_before_anything_is_imported(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    assert loaded(words, tmp_path, {*LIBRARIES, "numpy"}, 2) == set()
+
+
+@pytest.mark.parametrize(
+    "words", [["families"], ["families", "planck"], [*NEW, "--to", "b"]], ids=["families", "families NAME", "new"]
+)
+def test_listing_families_and_checking_a_table_need_numpy_only(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    assert loaded(words, tmp_path, LIBRARIES, 0) == set()
+
+
+def test_the_families_fit_on_a_screen_and_each_says_more() -> None:
+    lines = CliRunner().invoke(app, ["families"]).stdout.rstrip("\n").split("\n")
+    assert len(lines) < LINES
+    assert max(map(len, lines)) <= COLUMNS
+    for name, family in families().items():
+        assert any(line.startswith(name) for line in lines)
+        more = CliRunner().invoke(app, ["families", name]).stdout
+        wanted = [family.citation, *(v.name for v in family.variants), *(r.name for r in family.roles)]
+        wanted += [*(p.name for p in family.prior_rows), *family.prediction]
+        assert all(word in more for word in wanted), name
+
+
+def test_a_mistyped_family_is_named() -> None:
+    done = CliRunner().invoke(app, ["families", "plank"])
+    assert done.exit_code == 2
+    assert "Did you mean 'planck'?" in done.stderr
+
+
+def test_in_a_log_each_step_is_a_line_and_quiet_says_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (False, True):
+        run = Run(quiet=quiet)
+        run.say("a: sampling")
+        with run.steps() as step, run.sampling_progress() as progress:
+            step("b: proving")
+            assert progress("c") is None
+        shown = capsys.readouterr()
+        assert (shown.out, shown.err) == ("", "" if quiet else "a: sampling\nb: proving\n")
