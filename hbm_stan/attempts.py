@@ -179,7 +179,7 @@ def fit_variants(
     """
     model = find_family(family) if isinstance(family, str) else family
     chosen = choose(engine) if isinstance(engine, str) else engine
-    jobs = jobs_of(model, dataset, variants or model.default_variants, priors, sampling or Sampling(), chosen)
+    jobs = jobs_of(model, dataset, variants, priors, sampling or Sampling(), chosen)
     kept = store or FitStore.for_user(model.name, dataset.name)
     quiet = say or (lambda _text: None)
     chosen.build([job.program for job in jobs if not kept.has(job.variant, job.key)], quiet)

@@ -152,21 +152,23 @@ def _reads(program: Program, name: str) -> bool:
 
 
 def prepare_table(family: Family, dataset: Dataset) -> Prepared:
-    """The dataset's columns, checked for what the family's roles ask."""
-    return prepare(
+    """The dataset's columns, checked for what the family's roles ask, and for what only the family can see."""
+    table = prepare(
         dataset, family.roles, one_row_per_group=family.one_row_per_group, known_residual=family.known_residual
     )
+    own = family.check_table(table) if family.check_table is not None else ()
+    return replace(table, verdicts=(*table.verdicts, *own), notes=(*table.notes, *family.left_out(table)))
 
 
 def jobs_of(
     family: Family,
     dataset: Dataset,
-    variants: Sequence[str],
+    variants: Sequence[str] | None,
     priors: Mapping[str, str] | None,
     sampling: Sampling,
     engine: Engine,
 ) -> list[Job]:
-    """The fits that these variants ask for, data and priors checked, nothing sampled yet."""
+    """The fits that these variants ask for (None: one of each pooling), data and priors checked, nothing sampled."""
     if not isinstance(dataset, Dataset):
         found = type(dataset).__name__
         raise DataError(
@@ -174,7 +176,10 @@ def jobs_of(
         )
     table = prepare_table(family, dataset)
     chosen = family.priors(table, priors)
-    return [_job(family, name, table, chosen, sampling, engine) for name in variants]
+    names = variants or family.variants_for(table)
+    for name in names:
+        family.refuse_unlearnable(table, name)
+    return [_job(family, name, table, chosen, sampling, engine) for name in names]
 
 
 def _job(

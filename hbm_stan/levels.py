@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.cells import MISSING
+from hbm_stan.errors import DataError
 from hbm_stan.table import shorten
 from hbm_stan.verdicts import Verdict
 
@@ -119,6 +120,25 @@ def check_total(column: str, labels_of_rows: Sequence[str]) -> list[Verdict]:
         "the file. If it is a group of its own, nothing need be done."
     )
     return [Verdict("total row", "warn", None, None, hint, column)]
+
+
+def refuse_recurring_units(place: str, units: Sequence[str], groups: Sequence[str]) -> None:
+    """Raise DataError where a unit stands in several groups: crossed, or labels that are used again."""
+    homes: dict[str, dict[str, None]] = {}
+    for unit, group in zip(units, groups, strict=True):
+        homes.setdefault(unit, {})[group] = None
+    recurring = [unit for unit, found in homes.items() if len(found) > 1]
+    if not recurring:
+        return
+    first = list(homes[recurring[0]])
+    shown = ", ".join(repr(shorten(group)) for group in first[:3]) + (", ..." if len(first) > 3 else "")
+    raise DataError(
+        f"{place}: the unit {shorten(recurring[0])!r} stands in {len(first)} groups ({shown}); of {len(homes)} labels "
+        f"{len(recurring)} recur like that. If equal labels in two groups are two units (cask a of each batch), say "
+        'unit_labels = "repeat" (hbm new --unit-labels repeat). If they are the same units in several groups, as items '
+        "that all subjects answer, units and groups are crossed, not nested: this family would be too certain, and has "
+        "no answer for such data."
+    )
 
 
 def check_group_count(n: int) -> list[Verdict]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hbm_stan.errors import ModelError, nearest
+from hbm_stan.errors import DataError, ModelError, nearest
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, PriorRow, parse_prior
 from hbm_stan.program import Program
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
+from hbm_stan.verdicts import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,6 +131,8 @@ class Family:
                                       not to (``generate`` = 0)
     rule(data)                        the variant of partial pooling that the data call for, and the reason
     findings(evidence)                sections of the report that only this family has
+    check_table(table)                verdicts on a table that only this family can give
+    unlearnable(table, variant)       why a Variant cannot be learnt from the rows, and which can; empty where it can
     ``calibration`` are priors as in analysis.toml under which outcomes drawn for the family's example look like data
     that people meet: default priors are so wide that most simulated data would be absurd.
     """
@@ -189,6 +192,8 @@ class Family:
     draw_groups: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     rule: Callable[[StanData], tuple[str, str]] | None = None
     findings: Callable[[Evidence], Sequence[Finding]] | None = None
+    check_table: Callable[[Prepared], Sequence[Verdict]] | None = None
+    unlearnable: Callable[[Prepared, Variant], str] | None = None
 
     def need(self, function: str, purpose: str) -> Callable[..., Any]:
         """The function of that name; a family without it (a user's own) cannot serve the purpose."""
@@ -211,6 +216,27 @@ class Family:
         for variant in self.variants:
             first.setdefault(variant.pooling, variant.name)
         return tuple(first.values())
+
+    def variants_for(self, table: Prepared) -> tuple[str, ...]:
+        """The default variants for a table: of each pooling the first that can be learnt from its rows."""
+        first: dict[str, str] = {}
+        for variant in self.variants:
+            if not self._unlearnable(table, variant):
+                first.setdefault(variant.pooling, variant.name)
+        return tuple(first.values())
+
+    def refuse_unlearnable(self, table: Prepared, name: str) -> None:
+        """Raise DataError for a variant that cannot be learnt from the rows, before anything is sampled."""
+        if reason := self._unlearnable(table, self.variant(name)):
+            raise DataError(f"{table.dataset.table.where}: {name} cannot be learnt from these rows: {reason}.")
+
+    def left_out(self, table: Prepared) -> list[str]:
+        """Notes on default variants that the rows cannot teach, with the reason."""
+        reasons = {name: self._unlearnable(table, self.variant(name)) for name in self.default_variants}
+        return [f"{name} cannot be learnt from these rows: {reason}." for name, reason in reasons.items() if reason]
+
+    def _unlearnable(self, table: Prepared, variant: Variant) -> str:
+        return self.unlearnable(table, variant) if self.unlearnable is not None else ""
 
     def program(self, variant: str) -> Program:
         """The Stan program of a variant, includes inlined."""

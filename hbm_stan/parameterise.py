@@ -110,6 +110,7 @@ def choose_parameterisation(
             DEFAULT, f"The default form of this family ({words}); it has no rival that is ever the better one."
         )
     table = prepare_table(family, dataset)
+    family.refuse_unlearnable(table, DEFAULT)
     chosen = family.priors(table, priors)
     by_rule, reason = family.rule(family.prepare(table, chosen)) if family.rule else (family.pilot[0], "")
     data = _distinct(family, {v: family.stan_data(table, chosen, v, generate=False) for v in (by_rule, *family.pilot)})

@@ -15,7 +15,15 @@ import numpy.typing as npt
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
-from hbm_stan.levels import check_group_count, check_labels, check_levels, check_single_rows, check_total, index_levels
+from hbm_stan.levels import (
+    check_group_count,
+    check_labels,
+    check_levels,
+    check_single_rows,
+    check_total,
+    index_levels,
+    refuse_recurring_units,
+)
 from hbm_stan.predictors import (
     Predictors,
     check_predictors,
@@ -24,6 +32,7 @@ from hbm_stan.predictors import (
     refuse_predictors,
     refuse_varying,
 )
+from hbm_stan.reading import REPEAT
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.values import LARGEST, LIST_KINDS, SMALLEST, Role, RoleKind, read_values, refuse_constant
@@ -189,15 +198,20 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
                 f"{dataset.table.where}: {key} is for estimates with limits (roles lower and upper of normal_means). "
                 "Of ratios with a standard error, give the logs and the standard error of the log."
             )
+    if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
+        raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
 
 
 def _units(dataset: Dataset, role: Role, labels: Sequence[str], group: npt.NDArray[np.int64]) -> Units:
-    """The units of the middle level; equal labels in two groups are two units."""
-    cells = dataset.table.labels(dataset.column(role.name))
+    """The units of the middle level; equal labels in two groups are two units, if the analyst says so."""
+    column = dataset.column(role.name)
+    cells = dataset.table.labels(column)
     pairs = [f"{labels[g]}: {cell}" for g, cell in zip(group, cells, strict=True)]
     names, unit = index_levels(pairs)
     above = np.zeros(len(names), dtype=np.int64)
     above[unit] = group
+    if dataset.reading.unit_labels != REPEAT:
+        refuse_recurring_units(f"{dataset.table.where}, column {column!r}", cells, [labels[g] for g in group])
     return Units(names, unit, above)
 
 

@@ -1,4 +1,4 @@
-"""How a table is to be read where it cannot say so itself: order of levels, ratios and their limits."""
+"""How a table is to be read where it cannot say so itself: order of levels, ratios and limits, labels of units."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from hbm_stan.errors import DataError
+from hbm_stan.errors import DataError, nearest
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
-KEYS = ("levels", "reference", "log_scale", "level")
+KEYS = ("levels", "reference", "log_scale", "level", "unit_labels")
+REPEAT = "repeat"
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class Reading:
     """``levels``: of categories, by column; the first is what the others are compared with, those not named follow.
 
     ``log_scale``: estimates are ratios, to be taken to logs. ``level``: of the limits of estimates, None for 95 %.
+    ``unit_labels``: "repeat" where equal labels of units in two groups are two units.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     log_scale: bool = False
     level: float | None = None
+    unit_labels: str = ""
 
 
 def make_reading(
@@ -30,13 +33,16 @@ def make_reading(
     reference: Mapping[str, str] | None = None,
     log_scale: Any = False,
     level: Any = None,
+    unit_labels: Any = "",
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     if not isinstance(log_scale, bool):
         raise DataError(f"log_scale must be true or false, found {log_scale!r}.")
+    if unit_labels not in ("", REPEAT):
+        raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
     orders = {str(column): _order(str(column), order) for column, order in named.items()}
-    return Reading(MappingProxyType(orders), log_scale, None if level is None else _share(level))
+    return Reading(MappingProxyType(orders), log_scale, None if level is None else _share(level), unit_labels)
 
 
 def _mapping(key: str, value: Any) -> Mapping[Any, Any]:

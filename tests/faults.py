@@ -120,7 +120,7 @@ def _units() -> Dataset:
     group, unit = np.repeat(np.arange(8), 9), np.repeat(np.arange(24), 3)
     y = rng.normal(rng.normal(1, 3, 8)[group] + rng.normal(0, 0.5, 24)[unit], 0.4)
     frame = pd.DataFrame({"g": [f"g{j}" for j in group], "u": [f"u{m % 3}" for m in unit], "y": y})
-    return Dataset.from_frame(frame, group="g", unit="u", outcome="y")
+    return Dataset.from_frame(frame, group="g", unit="u", outcome="y", unit_labels="repeat")
 
 
 def _lines() -> Dataset:

@@ -211,7 +211,7 @@ def test_counts_that_cannot_be_are_refused(columns: dict[str, Any], words: tuple
 def test_units_are_those_of_their_group() -> None:
     frame = pd.DataFrame({"line": list("aabb"), "mouse": ["1", "2", "1", "1"], "y": [1.0, 2, 3, 4]})
     roles = (Role("group", "label", "line"), Role("unit", "unit", "mouse"), Role("outcome", "number", "y"))
-    dataset = Dataset.from_frame(frame, group="line", unit="mouse", outcome="y")
+    dataset = Dataset.from_frame(frame, group="line", unit="mouse", outcome="y", unit_labels="repeat")
     units = prepare(dataset, roles, one_row_per_group=False, known_residual=False).units
     assert units is not None
     assert units.labels == ("a: 1", "a: 2", "b: 1")

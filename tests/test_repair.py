@@ -653,7 +653,10 @@ def nested() -> Prepared:
         "batch": ["a", "a", "b", "b", "b", "c"], "cask": ["1", "2", "1", "1", "2", "1"],
         "x": [0.0, 1, 2, 3, 4, 5], "y": [1.0, 2, 4, 8, 16, 32],
     })  # fmt: skip
-    return prepare_table(family("nested_normal"), Dataset.from_frame(frame, group="batch", unit="cask", outcome="y"))
+    return prepare_table(
+        family("nested_normal"),
+        Dataset.from_frame(frame, group="batch", unit="cask", outcome="y", unit_labels="repeat"),
+    )
 
 
 def test_a_table_without_nothing_is_the_same() -> None:

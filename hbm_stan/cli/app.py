@@ -88,6 +88,7 @@ def new(
         bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
     ] = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
+    unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
@@ -107,7 +108,7 @@ def new(
         table, roles = table_and_roles([data, *context.args], family, options)
         made = new_analysis(
             table, family, roles, to, force=force, seed=seed, reference=references(reference or []),
-            log_scale=log_scale, level=level,
+            log_scale=log_scale, level=level, unit_labels=unit_labels,
         )  # fmt: skip
         run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings))
         run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")

@@ -28,6 +28,7 @@ from hbm_stan.families.varying_terms import (
     coords,
     design,
     draw_lkj,
+    effects_beyond,
     explained,
     lines,
     log_lkj,
@@ -294,4 +295,5 @@ FAMILY = Family(
     simulate=_simulate, pointwise=_pointwise, group_log_lik=group_log_lik,
     prior_group_log_lik=prior_group_log_lik, raw=raw, draw_groups=draw_groups, shrinkage_factor=shrinkage_factor,
     exact_loo=exact_loo, loo_log_lik=loo_log_lik, rule=_rule, findings=_findings,
+    unlearnable=lambda table, variant: effects_beyond(table, variant, len(table.group)),
 )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.later import gammaln
-from hbm_stan.model import Evidence, Finding, Option, StanData
+from hbm_stan.model import Evidence, Finding, Option, StanData, Variant
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 else:
     from hbm_stan.later import pd
 
+INTERCEPT_ONLY = "partial_pooling_intercept"
 _PANELS = 12  # groups whose lines are drawn
 _GRID = 20  # points of a line
 _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
@@ -52,6 +53,29 @@ def not_carried(names: Sequence[str], offsets: FloatArray) -> str:
     """What the prior of the intercept's sd does not allow for, in words; empty where it does."""
     far = [f"{n} = 0" for n, off in zip(names, offsets, strict=True) if abs(off) > CARRIED]
     return f"; not carried to {', '.join(far)}, which is more than {CARRIED:g} sds from all data" if far else ""
+
+
+def effects_beyond(table: Prepared, variant: Variant, rows: int) -> str:
+    """Why slopes of groups cannot be learnt: as many varying effects as rows (of 0 and 1: trials); empty if they can.
+
+    Of a group's coefficients its rows can tell as many as their design has rank. Where that adds up to all rows, each
+    group is fitted exactly, and its slopes cannot be told from the residuals.
+    """
+    _, _, x, _ = design(table)
+    size = x.shape[1]
+    if variant.pooling != "partial" or variant.name == INTERCEPT_ONLY or size == 1:
+        return ""
+    if np.minimum(table.sizes, size).sum() < rows:
+        return ""
+    order = np.argsort(table.group, kind="stable")
+    blocks = np.split(x[order], np.cumsum(table.sizes)[:-1])
+    if sum(int(np.linalg.matrix_rank(block)) for block in blocks) < rows:
+        return ""
+    return (
+        f"with {size} coefficients for each of {len(table.labels):,} groups there are as many varying effects as rows "
+        f"({rows:,}), so that the slopes of a group cannot be told from the residuals of its rows. {INTERCEPT_ONLY} "
+        "works: intercepts vary between groups, slopes are the same in all"
+    )
 
 
 def coords(table: Prepared) -> dict[str, tuple[str, ...]]:

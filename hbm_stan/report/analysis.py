@@ -14,6 +14,7 @@ from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError, ModelError, nearest
 from hbm_stan.families import family as find_family
+from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
 from hbm_stan.prepare import LARGEST, LIST_KINDS, SMALLEST, check_mapping
@@ -92,7 +93,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
     with within(f"{file}"):
         family = find_family(said["family"], file.parent)
     dataset = _dataset(file, said, family)
-    variants = _variants(file, "variants", said.get("variants"), family) or family.default_variants
+    variants = _variants(file, "variants", said.get("variants"), family) or _usual(family, dataset)
     checks = section_of(file, said, "checks", SECTIONS["checks"])
     name = file.resolve().parent.name or "analysis"
     return Analysis(
@@ -112,6 +113,13 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         waived=_waived(file, checks.get("waive", [])),
         folder=file.parent,
     )
+
+
+def _usual(family: Family, dataset: Dataset) -> tuple[str, ...]:
+    """The variants where none are named; the table decides where the family cannot learn each of them from any rows."""
+    if family.unlearnable is None:
+        return family.default_variants
+    return family.variants_for(prepare_table(family, dataset))
 
 
 def _dataset(file: Path, said: Mapping[str, Any], family: Family) -> Dataset:

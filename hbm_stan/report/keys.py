@@ -18,7 +18,7 @@ _KEYS = {
     "title": _TEXT, "question": _TEXT, "family": _TEXT, "data": _TEXT, "variants": _TEXTS, "columns": _TABLE,
     "parameterisation": _TEXT, "priors": _TABLE, "reasons": _TABLE, "sampling": _TABLE, "comparison": _TABLE,
     "prediction": _TABLE, "checks": _TABLE, "levels": _TABLE,
-    "log_scale": _FLAG, "level": _NUMBER,
+    "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT,
 }  # fmt: skip
 _REQUIRED = ("family", "data", "columns")
 SECTIONS: Mapping[str, tuple[str, ...]] = {

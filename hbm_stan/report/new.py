@@ -94,7 +94,7 @@ def _place(data: str, to: Path) -> str:
 
 def _text(family: Family, name: str, place: str, title: str, table: Prepared, seed: int | None) -> str:
     priors = family.priors(table)
-    variants = f"variants = [{', '.join(_quoted(v) for v in family.default_variants)}]"
+    variants = f"variants = [{', '.join(_quoted(v) for v in family.variants_for(table))}]"
     lines = [
         "# An analysis for hbm_stan. `hbm report` on this folder fits, checks, compares and writes report.pdf.",
         "# Every key is optional but for family, data and columns; what stands here are the defaults for these data.",
@@ -106,6 +106,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         *_reading_lines(table.dataset),
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
+        *(f"# {note}" for note in family.left_out(table)),
         variants,
         'parameterisation = "auto"  # of partial_pooling: auto chooses from the data and a pilot; or a name, below',
         *(f"#   {v.name}: {v.assumption} Parameterisation: {v.parameterisation}." for v in family.variants),
@@ -163,13 +164,17 @@ def _column_line(role: Role, dataset: Dataset) -> str:
 
 
 def _reading_lines(dataset: Dataset) -> list[str]:
-    """What is said of estimates and their limits, where there are limits."""
-    reading = dataset.reading
-    if not reading.log_scale and reading.level is None:
-        return []
-    scale = ["log_scale = true  # estimates are ratios: their logs are analysed, answers are ratios"]
-    level = f"level = {reading.level or USUAL_LEVEL:g}  # what the limits of the estimates hold"
-    return [*(scale if reading.log_scale else []), level]
+    """How the table is read where it cannot say so itself, where there is anything to say."""
+    reading, lines = dataset.reading, []
+    if reading.log_scale:
+        lines.append("log_scale = true  # estimates are ratios: their logs are analysed, answers are ratios")
+    if reading.log_scale or reading.level is not None:
+        lines.append(f"level = {reading.level or USUAL_LEVEL:g}  # what the limits of the estimates hold")
+    if reading.unit_labels:
+        lines.append(
+            f"unit_labels = {_quoted(reading.unit_labels)}  # equal labels of units in two groups are two units"
+        )
+    return lines
 
 
 def _level_lines(table: Prepared) -> list[str]:

@@ -22,6 +22,7 @@ from hbm_stan.families.logistic_regression.density import (
 )  # fmt: skip
 from hbm_stan.families.logistic_regression.estimates import raw, rule
 from hbm_stan.families.logistic_regression.findings import findings, new_row
+from hbm_stan.families.logistic_regression.separation import separation, unlearnable
 from hbm_stan.families.varying_terms import PREDICTION, coords
 from hbm_stan.model import Family, Option, Variant
 from hbm_stan.prepare import Role
@@ -134,4 +135,5 @@ FAMILY = Family(
     transformed=transformed, prior_draws=prior_draws, new_group=new_group, simulate=simulate, pointwise=pointwise,
     group_log_lik=group_log_lik, finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik,
     new_row=new_row, raw=raw, exact_loo=exact_loo, rule=rule, findings=findings,
+    check_table=separation, unlearnable=unlearnable,
 )  # fmt: skip

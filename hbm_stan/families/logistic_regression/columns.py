@@ -17,7 +17,7 @@ from hbm_stan.priors import Prior, encode_scale, to_decimals, two_digits
 from hbm_stan.table import FloatArray
 
 
-def _counts(table: Prepared) -> tuple[FloatArray, FloatArray]:
+def counts(table: Prepared) -> tuple[FloatArray, FloatArray]:
     """Successes and trials of each row; raises DataError unless exactly one of the two forms is there."""
     where, found = table.dataset.table.where, [r for r in ("outcome", "successes", "trials") if r in table]
     if found == ["outcome"]:
@@ -44,7 +44,7 @@ def of_row(priors: Mapping[str, Prior], row: str) -> list[Prior]:
 
 def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """Stan data; rows of a group with equal predictors are one cell of the likelihood."""
-    (y, trials), (_, above, matrix, u) = _counts(table), design(table)
+    (y, trials), (_, above, matrix, u) = counts(table), design(table)
     _, row, cell = np.unique(np.column_stack([table.group, matrix]), axis=0, return_index=True, return_inverse=True)
     scales = [encode_scale(prior) for prior in of_row(priors, "tau")]
     data: StanData = {
@@ -65,7 +65,7 @@ def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative in log odds: 1.5 for the intercept at the means of the predictors, 2.5 for an sd of one."""
-    (y, trials), (terms, above, x, u) = _counts(table), design(table)
+    (y, trials), (terms, above, x, u) = counts(table), design(table)
     centre = to_decimals(float(logit((y.sum() + 0.5) / (trials.sum() + 1))), 2)
     means, sds = (np.concatenate([f(x[:, 1:], axis=0), f(u, axis=0)]) for f in (np.mean, np.std))
     offsets = (means / sds)[: len(terms) - 1]
