@@ -149,6 +149,30 @@ def test_what_a_long_run_lacks_is_no_agreement(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stanli")
+def test_what_a_foreign_reference_does_not_say_is_compared_and_said_not_to_be_checked(tmp_path: Path) -> None:
+    fits = {"partial_pooling": schools(tmp_path)}
+    held = replace(read_reference(saved(tmp_path)), kind="foreign")
+    assert regress(fits, held).unchecked == ()
+    assert regress(fits, held).as_dict()["not_checked"] == []
+    bare = replace(held, priors={}, data={"rows": 8})
+    (posterior,) = bare.posteriors
+    table = posterior.table.drop(index=["mu"]).drop(columns=["q05", "q50"])
+    bare = replace(bare, posteriors=(replace(posterior, table=table),))
+    found = regress(fits, bare)
+    assert not found.moved
+    assert found.unchecked == (
+        "Data not checked of partial_pooling: the reference, of 8 rows, does not say which data its figures are of.",
+        "Priors not checked of partial_pooling, for the reference does not say them: mu, tau.",
+        "Parameters not compared of partial_pooling, for the reference has no figures of them: mu.",
+        "Statistics not compared of partial_pooling, for the reference has none: q05, q50.",
+    )
+    assert found.as_dict()["not_checked"] == list(found.unchecked)
+    with pytest.raises(ModelError, match="of other data: of 9 rows; here are 8"):
+        regress(fits, replace(bare, data={"rows": 9}))
+    assert "Priors" not in str(regress(fits, replace(bare, priors=held.priors)).unchecked)
+
+
+@pytest.mark.usefixtures("stanli")
 def test_long_runs_of_other_variants_stay_in_the_file(tmp_path: Path) -> None:
     held = read_reference(saved(tmp_path))
     made = read_reference(saved(tmp_path, "complete_pooling"))

@@ -11,27 +11,34 @@ from hbm_stan.cli.screen import OUT
 from hbm_stan.cli.show import plain_table, status_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from hbm_stan.certificate import Certificate, ProgramProof
     from hbm_stan.cli.run import Run
     from hbm_stan.reference import Reference, Regression
 
 
-def show_reference(run: Run, held: Reference) -> None:
-    """What a reference file holds."""
+def show_reference(run: Run, held: Reference, notes: Sequence[str] = ()) -> None:
+    """What a reference file holds, and what was said when it was made."""
     run.show(Text(f"{held.title}\n{held.path}: {held.kind}, {held.source}. {held.method}."))
     right = ("parameters", "R-hat", "correlation", "divergences", "smallest ESS")
     table = plain_table("variant", *right, right=right)
     for posterior in held.posteriors:
         about = posterior.about
         figures = (
-            f"{about['largest_rhat']:.4f}", f"{about['largest_autocorrelation']:.3f}", str(about["divergences"]),
-            f"{about['smallest_ess']:,.0f}",
-        ) if about else ("",) * 4  # fmt: skip
+            _figure(about, "largest_rhat", ".4f"), _figure(about, "largest_autocorrelation", ".3f"),
+            _figure(about, "divergences", "d"), _figure(about, "smallest_ess", ",.0f"),
+        )  # fmt: skip
         table.add_row(", ".join(posterior.variants), str(len(posterior.table)), *figures)
-    run.show(table)
+    run.show(table, *(Text(note) for note in notes))
+
+
+def _figure(about: Mapping[str, Any], name: str, digits: str) -> str:
+    """A figure of a run, or nothing where it is not known."""
+    value = about.get(name)
+    return "" if value is None else format(value, digits)
 
 
 def show_regression(run: Run, made: Regression, without: Sequence[str]) -> None:
@@ -42,7 +49,7 @@ def show_regression(run: Run, made: Regression, without: Sequence[str]) -> None:
         status = status_text("pass" if agreement.agrees else "fail")
         figures = (f"{len(agreement.table):,}", f"{agreement.largest:.2f}", f"{agreement.threshold:.2f}")
         table.add_row(name, *figures, status)
-    run.show(table, *(Text(note) for note in made.notes))
+    run.show(table, *(Text(note) for note in (*made.notes, *made.unchecked)))
     for name, agreement in made.agreements.items():
         if not agreement.agrees:
             run.show(Text(f"{name}: {agreement.words}"))

@@ -21,6 +21,7 @@ from hbm_stan.cli.run import (
 
 if TYPE_CHECKING:
     from hbm_stan.reference import Reference
+    from hbm_stan.reference.imported import Imported
     from hbm_stan.report.analysis import Analysis
 
 VariantOption = Annotated[list[str] | None, typer.Option("--variant", help="This variant only; may be repeated.")]
@@ -34,24 +35,43 @@ def reference(
     seed: SeedOption = None, parameterisation: ParameterisationOption = None, variant: VariantOption = None,
     file: FileOption = None,
     save: Annotated[bool, typer.Option("--save", help="Make a long run, and keep it as the reference.")] = False,
+    imported: Annotated[
+        list[Path] | None,
+        typer.Option("--import", help="Draws or a summary that others made: JSON, CSV, NetCDF; repeat it for chains."),
+    ] = None,
+    renamed: Annotated[
+        list[str] | None, typer.Option("--map", help="With --import: THEIRS=OURS, a parameter's name; may be repeated.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --import: in place of the reference that is there.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Show the saved reference of an analysis; with --save, make one: 10 chains, 10,000 draws without dependence.
 
-    Exit code 1 where a long run does not meet the criteria of a reference; the file that was there is then kept.
+    With --import, one is made of what others computed. Exit code 1 where draws do not meet the criteria of a reference;
+    the file that was there is then kept.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
         from hbm_stan.cli.show_truth import show_reference
+        from hbm_stan.errors import ModelError
         from hbm_stan.reference import read_reference
         from hbm_stan.reference.files import FILE
 
         read = read_settled(run, analysis, parameterisation)
         path = file or read.folder / FILE
+        if save and imported:
+            raise ModelError("--save makes a run of your own, --import takes that of others: give one of them.")
+        if (renamed or replace) and not imported:
+            raise ModelError("--map and --replace belong to --import FILE.")
+        made = None
         if save:
             _save(run, read, tuple(variant or read.variants), path)
+        if imported:
+            made = _import(read, tuple(variant or [read.main_variant]), imported, path, renamed or [], replace)
         held = read_reference(path)
-        show_reference(run, held)
-        run.write_json(_reference_as_dict(held))
+        show_reference(run, held, () if made is None else made.notes)
+        run.write_json(_reference_as_dict(held) | ({} if made is None else {"import": made.as_dict()}))
 
 
 def _reference_as_dict(held: Reference) -> dict[str, Any]:
@@ -81,6 +101,31 @@ def _save(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) -> No
             runs.append(long_run(job, run.say, progress(job.variant)))
     made = reference_of(read.title or read.name, runs, path)
     write_reference(made if held is None else joined(made, held))
+
+
+def _import(
+    read: Analysis, variants: tuple[str, ...], files: list[Path], path: Path, renamed: list[str], replace: bool
+) -> Imported:
+    """Make the reference of what others computed, and write it; one that is there stays unless it is to be replaced."""
+    from hbm_stan.engines import choose
+    from hbm_stan.errors import ModelError
+    from hbm_stan.fit import jobs_of
+    from hbm_stan.reference import write_reference
+    from hbm_stan.reference.imported import import_reference
+    from hbm_stan.report.files import refuse_place
+
+    pairs = [text.partition("=") for text in renamed]
+    for text, (theirs, _, ours) in zip(renamed, pairs, strict=True):
+        if not theirs.strip() or not ours.strip():
+            raise ModelError(f"--map {text}: write THEIRS=OURS, such as --map b_Intercept=mu.")
+    refuse_place(path, "The reference")
+    if path.exists() and not replace:
+        raise ModelError(f"{path} is there already. --replace puts this one in its place, --file names another file.")
+    jobs = jobs_of(read.family, read.dataset, variants, read.priors, read.sampling, choose("stanli"))
+    mapped = {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
+    made = import_reference(files, jobs, read.title or read.name, path, mapped)
+    write_reference(made.reference)
+    return made
 
 
 def regress(

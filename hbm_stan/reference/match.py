@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from hbm_stan.diagnose import MAX_MCSE
+from hbm_stan.agreement import STATISTICS
+from hbm_stan.diagnose import MAX_MCSE, parameters
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, Job
 from hbm_stan.identity import data_hash
 from hbm_stan.reference.files import OWN, Posterior, Reference
 from hbm_stan.rounding import same_number
 
+_SHOWN = 8  # names that a sentence holds
 _NEW = "Make a new one with `hbm reference ANALYSIS --save`, or go back to what it was made from."
 
 
@@ -24,6 +27,11 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
         raise ModelError(f"{where} is a reference of the family {reference.family}; this fit is of {fit.family.name}.")
     posterior = reference.posterior(fit.variant)
     known = reference.data.get("sha256")
+    rows = reference.data.get("rows", len(fit.table.group))
+    if known is None and rows != len(fit.table.group):
+        raise ModelError(
+            f"{where} is a reference of other data: of {rows} rows; here are {len(fit.table.group)}. {_NEW}"
+        )
     if known is None and reference.kind == OWN:
         raise ModelError(f"{where}: data has no sha256: what it is a reference of cannot be told. {_NEW}")
     if known is not None and known != data_hash(fit.family, fit.variant, fit.table, fit.data):
@@ -50,6 +58,35 @@ def _other(fit: Fit | Job, reference: Reference) -> str:
             f"family fixes. {_NEW}"
         )
     return f"{rows} rows then, {now} now; values, labels or numbers that the family fixes differ. {_NEW}"
+
+
+def unchecked(fit: Fit, reference: Reference) -> list[str]:
+    """What could not be checked, for the reference does not say it, in sentences."""
+    who, notes = f"of {fit.variant}", []
+    if reference.about.get("imported"):
+        notes.append(
+            f"The figures {who} were imported from {reference.about['imported']}: that they are of this model, these "
+            "data and priors is the word of whoever imported them."
+        )
+    if reference.data.get("sha256") is None:
+        rows = f", of {reference.data['rows']} rows," if "rows" in reference.data else ""
+        notes.append(f"Data not checked {who}: the reference{rows} does not say which data its figures are of.")
+    names = fit.family.prior_texts(fit.variant, fit.priors)
+    unsaid = [name for name in names if not {name, name.partition("[")[0]} & set(reference.priors)]
+    if unsaid:
+        notes.append(f"Priors not checked {who}, for the reference does not say them: {_few(unsaid)}.")
+    table = reference.posterior(fit.variant).table
+    unknown = [name for name in parameters(fit)[0] if name not in table.index]
+    if unknown:
+        notes.append(f"Parameters not compared {who}, for the reference has no figures of them: {_few(unknown)}.")
+    unknown = [s for s in STATISTICS if s not in table or table[s].isna().all()]
+    if unknown:
+        notes.append(f"Statistics not compared {who}, for the reference has none: {', '.join(unknown)}.")
+    return notes
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def same_prior(one: str, other: str) -> bool:

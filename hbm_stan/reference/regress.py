@@ -13,16 +13,20 @@ from hbm_stan.diagnose import check, parameters
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.reference.files import OWN, Posterior, Reference
-from hbm_stan.reference.match import check_precision, matches
+from hbm_stan.reference.match import check_precision, matches, unchecked
 
 
 @dataclass(frozen=True)
 class Regression:
-    """How the fits agree with a reference, by variant; ``notes`` says what changed since the reference was made."""
+    """How the fits agree with a reference, by variant.
+
+    ``notes`` says what changed since the reference was made, ``unchecked`` what it does not say and was taken on trust.
+    """
 
     reference: Reference
     agreements: Mapping[str, Agreement]
     notes: tuple[str, ...]
+    unchecked: tuple[str, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -35,6 +39,7 @@ class Regression:
             "reference": str(self.reference.path),
             "status": "moved" if self.moved else "agrees",
             "notes": list(self.notes),
+            "not_checked": list(self.unchecked),
             "variants": {name: _as_dict(a) for name, a in self.agreements.items()},
         }
 
@@ -65,7 +70,8 @@ def regress(fits: Mapping[str, Fit], reference: Reference, waive: tuple[str, ...
     agreements = {
         name: compare_with_reference(*parameters(fit), posteriors[name].table, n) for name, fit in fits.items()
     }
-    return Regression(reference, agreements, tuple(_notes(fits, reference)))
+    trusted = dict.fromkeys(note for fit in fits.values() for note in unchecked(fit, reference))
+    return Regression(reference, agreements, tuple(_notes(fits, reference)), tuple(trusted))
 
 
 def _same_parameters(fit: Fit, posterior: Posterior, reference: Reference) -> None:
