@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from hbm_stan.attempts import fit as fit
     from hbm_stan.attempts import fit_variants as fit_variants
     from hbm_stan.calibrate import calibrate as calibrate
+    from hbm_stan.checks import check as check
     from hbm_stan.compare import Comparison as Comparison
     from hbm_stan.compare import compare as compare
     from hbm_stan.data import Dataset as Dataset
     from hbm_stan.data import load as load
     from hbm_stan.diagnose import Diagnosis as Diagnosis
-    from hbm_stan.diagnose import check as check
     from hbm_stan.engines import Sampling as Sampling
     from hbm_stan.errors import HbmError as HbmError
     from hbm_stan.families import families as families
@@ -52,7 +52,7 @@ _HOMES = {
     "HbmError": "errors",
     "Sampling": "engines",
     "calibrate": "calibrate",
-    "check": "diagnose",
+    "check": "checks",
     "compare": "compare",
     "families": "families",
     "fit": "attempts",

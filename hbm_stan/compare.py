@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.checks import check_fits
 from hbm_stan.comparable import notes_beside, refuse_different_data
 from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, unit_labels
-from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.diagnose import Diagnosis
 from hbm_stan.errors import ComparisonError, HbmError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
@@ -115,7 +116,8 @@ def compare(
     if not isinstance(fits, Mapping) or len(fits) < 2:
         raise ComparisonError("A comparison needs two fits at least, by name: what fit_variants gives.")
     refuse_different_data(list(fits.values()))
-    checked = {name: (diagnoses or {}).get(name) or check(fit) for name, fit in fits.items()}
+    given = {name: d for name, d in (diagnoses or {}).items() if name in fits}
+    checked = given if len(given) == len(fits) else check_fits(fits) | given
     for diagnosis in checked.values():
         diagnosis.require()
     waived = {name: [v.name for v in d.verdicts if v.waived] for name, d in checked.items()}
@@ -228,7 +230,6 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
     difference, n = own.elpd_i - best.elpd_i, own.elpd_i.size
     se, high = standard_error(difference), int(own.high.sum())
     few = n < FEW_UNITS
-    before = 0 if own.pareto_k is None else int((~(own.pareto_k < own.k_threshold)).sum())
     by_group = difference if group is None else np.bincount(group, weights=difference)
     return Score(
         variant=name,
@@ -243,7 +244,7 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
         pareto_k_max=None if own.pareto_k is None else float(np.max(own.pareto_k)),
         route=own.route,
         prior=own.prior,
-        reading=" ".join(s for s in (own.note, read_score(own.p_loo, own.n_parameters, n, before)) if s),
+        reading=" ".join(s for s in (own.note, read_score(own.p_loo, own.n_parameters, n, own.high_at_first)) if s),
         mcse=math.nan if high else own.mcse,
         mcse_diff=0.0 if own is best else math.nan if high else math.hypot(own.mcse, best.mcse),
         # Rows of a group err together: over few groups the bootstrap says more than the standard error over rows.

@@ -13,8 +13,9 @@ import numpy as np
 
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
-from hbm_stan.model import Draws, StanData, posterior_draws
+from hbm_stan.model import Draws, StanData
 from hbm_stan.table import FloatArray
+from hbm_stan.tree import posterior_draws
 
 Unit = Literal["observation", "group"]
 INTEGRATED = "group effects integrated out"

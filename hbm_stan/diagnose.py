@@ -16,6 +16,7 @@ import numpy as np
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit, element_names
 from hbm_stan.funnel import where_divergences_sit
+from hbm_stan.replicate import PREDICTIVE_CHECK, PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Status, Verdict, worst
@@ -37,19 +38,22 @@ MAX_MCSE = 0.05
 # From this adapt_delta on, a larger one is no advice any more (ours).
 _SMALL_STEP = 0.99
 
-CHECKS = (
+SAMPLING_CHECKS = (
     "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",
     "tree depth", "E-BFMI", "number of chains", "warm-up",
 )  # fmt: skip
+CHECKS = (*SAMPLING_CHECKS, PREDICTIVE_CHECK)
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The verdicts on one fit, and the summary table they were made from (one row for each parameter)."""
+    """The verdicts on one fit, and what they were made from: the summary table (one row for each parameter), and
+    replicated data, None where these were not asked for."""
 
     variant: str
     verdicts: tuple[Verdict, ...]
     summary: pd.DataFrame
+    ppc: PredictiveCheck | None = None
 
     @property
     def status(self) -> Status:
@@ -65,7 +69,7 @@ class Diagnosis:
 
 
 def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
-    """The verdicts on a fit. A check named in ``waive`` keeps its status and no longer withholds the conclusion."""
+    """The verdicts on the draws of a fit. A check named in ``waive`` keeps its status and withholds nothing."""
     if not isinstance(fit, Fit):
         raise ModelError(
             f"check takes one Fit, got {type(fit).__name__}: name one, as in check(fits['partial_pooling'])."

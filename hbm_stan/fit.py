@@ -8,6 +8,7 @@ import json
 import math
 import re
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,13 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling
 from hbm_stan.errors import DataError
 from hbm_stan.identity import data_in_order, is_prior, stan_values
-from hbm_stan.model import Family, StanData, posterior_draws
+from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_tree
+from hbm_stan.tree import draws_tree, posterior_draws
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,6 +89,10 @@ class Fit:
         """Posterior draws of these variables (those that the variant has), chains joined: (draw, ...)."""
         posterior = self.tree["posterior"].to_dataset()
         return posterior_draws(posterior, names or [str(name) for name in posterior.data_vars])
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A generator fixed by the seed, the variant and the purpose: the same report twice."""
+        return np.random.default_rng([self.sampling.seed, zlib.crc32(f"{self.variant} {purpose}".encode())])
 
     @property
     def pooling(self) -> str:

@@ -16,6 +16,7 @@ from scipy.special import logsumexp, softmax
 from hbm_stan.densities import GROUP_NEEDS_REFITS, INTEGRATED, Unit, density_of, log_lik_of, refuse_not_finite
 from hbm_stan.fit import Fit
 from hbm_stan.psis import psis_loo
+from hbm_stan.scores import badly_misspecified, read_score
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -82,6 +83,11 @@ class LeftOut:
     def rough(self) -> bool:
         """Whether integrals over groups are not accurate enough, or not known to be."""
         return self.quadrature is not None and not self.quadrature <= QUADRATURE_MATTERS
+
+    @property
+    def high_at_first(self) -> int:
+        """How many units had a Pareto k that is not good, those included that were repaired since."""
+        return 0 if self.pareto_k is None else int((~(self.pareto_k < self.k_threshold)).sum())
 
     @property
     def high(self) -> npt.NDArray[np.bool_]:
@@ -243,3 +249,14 @@ def check_pareto_k(found: LeftOut, labels: Sequence[str]) -> Verdict:
         f"scores are unreliable and no ranking is given.{why} {advice}"
     )
     return Verdict(name, "warn", value, found.k_threshold, hint, named[0])
+
+
+def check_p_loo(found: LeftOut) -> list[Verdict]:
+    """Whether p_loo, beside high Pareto k, says that the model is badly misspecified; nothing of an exact score."""
+    if found.pareto_k is None or found.prior:
+        return []
+    name = "p_loo" if found.unit == "observation" else "p_loo, groups"
+    if not badly_misspecified(found.p_loo, found.n_parameters, found.high_at_first):
+        return [Verdict(name, "pass", found.p_loo, found.n_parameters)]
+    hint = read_score(found.p_loo, found.n_parameters, found.elpd_i.size, found.high_at_first)
+    return [Verdict(name, "warn", found.p_loo, found.n_parameters, hint)]

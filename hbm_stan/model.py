@@ -112,6 +112,8 @@ class Family:
     latent(rng, draws, data, variant)  what lies between theta and the rows and has a distribution of its own (scales of
                                       groups, values of units), drawn given the rest, (S, J) or (S, M), by name
     simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
+    row_moments(draws, data)          mean and variance of each row's outcome given theta and parameters, (S, N) each:
+                                      counts and successes are checked for more or less spread than that
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
     finer_group_log_lik(draws, data)  the same with the nodes of its quadrature doubled: what the two differ by is the
@@ -180,6 +182,7 @@ class Family:
     new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
     latent: Callable[[np.random.Generator, Draws, StanData, str], dict[str, FloatArray]] | None = None
     simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
+    row_moments: Callable[[Draws, StanData], tuple[FloatArray, FloatArray]] | None = None
     pointwise: Callable[[Draws, StanData], FloatArray] | None = None
     group_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
     finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
@@ -286,13 +289,3 @@ class Family:
     def prior_texts(self, variant: str, priors: Mapping[str, Prior]) -> dict[str, str]:
         """The priors that a variant uses as texts, by name."""
         return {name: prior.text for name, prior in self.priors_of(variant, priors).items()}
-
-
-def posterior_draws(posterior: Any, names: Sequence[str]) -> dict[str, FloatArray]:
-    """The variables of an xarray posterior with chains joined: shape (draw, ...)."""
-    draws = {}
-    for name in names:
-        if name in posterior:
-            values = np.asarray(posterior[name].values, dtype=float)
-            draws[name] = values.reshape(-1, *values.shape[2:])
-    return draws

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,11 +34,6 @@ class NewGroup:
     note: str
 
 
-def rng_for(fit: Fit, purpose: str) -> np.random.Generator:
-    """A generator fixed by the seed, the variant and the purpose: the same report twice."""
-    return np.random.default_rng([fit.sampling.seed, zlib.crc32(f"{fit.variant} {purpose}".encode())])
-
-
 def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -> NewGroup:
     """Predict an unseen group from the population (without pooling: from the prior, which the note says).
 
@@ -49,7 +43,7 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
     check_options(fit, chosen)
     named = {**chosen, "coords": fit.family.coordinates(fit.table)}
     design, words = fit.family.need("new_row", "a prediction for a new group")(fit.data, named)
-    rng = rng_for(fit, "new group")
+    rng = fit.rng("new group")
     theta, y = _predicted(fit, design, rng)
     shape = (fit.sampling.chains, fit.sampling.draws)
     draws = {**_by_term(fit, theta), "y_new": y}
@@ -210,7 +204,7 @@ def findings(fit: Fit, options: Mapping[str, Any]) -> list[Finding]:
     """The sections of the report that only this family has."""
     if fit.family.findings is None:
         return []
-    evidence = Evidence(fit.variant, fit.draws(), fit.data, fit.table, options, rng_for(fit, "findings"))
+    evidence = Evidence(fit.variant, fit.draws(), fit.data, fit.table, options, fit.rng("findings"))
     return list(fit.family.findings(evidence))
 
 

@@ -1,31 +1,51 @@
-"""Data replicated from the prior and from the posterior, against the observed: would this model make such data?"""
+"""Data replicated from the posterior, against the observed: would this model make such data?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hbm_stan.fit import Fit, term_of
-from hbm_stan.levels import FEW_GROUPS
-from hbm_stan.model import posterior_draws
-from hbm_stan.predict import raw_spread, rng_for
+from hbm_stan.fit import Fit
+from hbm_stan.model import Draws
+from hbm_stan.rows import (
+    DISPERSION,
+    dispersions,
+    has_dispersion,
+    row_statistics,
+    rows_of,
+    spread_factor,
+    would_describe,
+)
 from hbm_stan.table import FloatArray
+from hbm_stan.tree import posterior_draws
 from hbm_stan.verdicts import Verdict
 
+PREDICTIVE_CHECK = "predictive check"
 INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
-# A statistic this far out in its replications is called a misfit: a convention of ours.
-EXTREME_P = 0.01
-# Data sets drawn from the prior: the ends of a 90 % interval are then known to about one part in a hundred.
-PRIOR_SETS = 1000
+# Two-sided p of a statistic in its replications: outside the middle 99 % is a warning, and of single rows of counts
+# or successes outside the middle 99.9 % is a failed check (ours).
+EXTREME_P, MISFIT_P = 0.01, 0.001
+# So many replications can tell a p below 0.001: with none beyond the observed, p is 2/(S + 1).
+_REPLICATIONS = 4000
+# Values worked on at once.
+_BLOCK = 2**22
+
+# Observed and replicated statistics by name, (1,) or (S,) and (S,).
+_Pairs = Mapping[str, tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True)
 class PredictiveCheck:
-    """Replicated data against the observed: statistics with their tail probability, and intervals by group."""
+    """Replicated data against the observed: statistics with their tail probability, and intervals by group.
+
+    ``p_value`` is the share of replications above the observed, ties counted half; ``p_two_sided`` counts the observed
+    data as one more replication, so that it is never 0. ``low`` and ``high`` hold the middle 99.9 % of replications.
+    """
 
     variant: str
     statistics: pd.DataFrame
@@ -45,65 +65,19 @@ _STATISTICS: Mapping[str, Callable[..., FloatArray]] = {
 
 def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
-    y_rep, note = _replicated(fit)
-    observed, replicated = by_group(fit, fit.y[None])[0], by_group(fit, y_rep)
-    statistics = _statistics(fit, y_rep)
+    parts = [(by_group(fit, y), _pairs(fit, draws, y)) for draws, y in _replications(fit)]
+    observed, replicated = by_group(fit, fit.y[None])[0], np.concatenate([means for means, _ in parts])
+    statistics = compared(_joined([pairs for _, pairs in parts]))
     groups = pd.DataFrame({"group": fit.table.labels, "observed": observed})
     for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
         groups[f"q{round(100 * prob):02d}"] = values
     outside = groups[(groups["observed"] < groups["q05"]) | (groups["observed"] > groups["q95"])]
     things = "observations" if fit.table.one_row_per_group else "group means"
-    note += (
-        f" {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
+    note = (
+        f"{_how(fit)} {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
         f"{0.1 * len(groups):.1f} would by chance."
     )
-    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(statistics, outside))
-
-
-def prior_check(fit: Fit) -> pd.DataFrame:
-    """What the priors alone expect of the data: the statistics of data sets drawn from them, beside the observed.
-
-    Empty where the family cannot draw from its priors. Columns as the statistics of the posterior predictive check.
-    """
-    family = fit.family
-    if family.prior_draws is None or family.new_group is None or family.simulate is None or fit.pooling != "partial":
-        return pd.DataFrame()
-    rng = rng_for(fit, "prior predictive check")
-    with np.errstate(over="ignore", invalid="ignore"):
-        priors = family.priors_of(fit.variant, fit.priors)
-        draws = family.prior_draws(rng, priors, fit.data, PRIOR_SETS)
-        theta = family.new_group(rng, draws, fit.data, fit.variant)
-        y = family.simulate(rng, {**draws, family.group_quantity: theta}, fit.data)
-    return _statistics(fit, y[np.isfinite(y).all(axis=1)])
-
-
-def check_priors(fit: Fit) -> list[Verdict]:
-    """Warnings on priors of how much groups differ: flat ones, and heavy-tailed ones with few groups.
-
-    Gelman (2006), Bayesian Analysis 1:515; decision-rules, pitfall 15. The share of the prior beyond the sd of the raw
-    estimates says how much it favours groups that differ by more than the data show at first sight.
-    """
-    spread = raw_spread(fit)
-    verdicts = []
-    for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
-        base = name.partition("[")[0]
-        sd = spread.get(term_of(name), np.nan) if base == fit.family.population_scale else np.nan
-        few = len(fit.table.labels) < FEW_GROUPS
-        if prior.distribution != "uniform" and not (prior.distribution == "half_cauchy" and few):
-            continue
-        beyond = float(1 - prior.cumulative(sd)) if np.isfinite(sd) else None
-        share = (
-            "" if beyond is None else f" {100 * beyond:.0f} % of it lies above {sd:.3g}, the sd of the raw estimates."
-        )
-        why = (
-            "a flat prior has an end that nobody believes in and favours large values"
-            if prior.distribution == "uniform"
-            else f"with {len(fit.table.labels)} groups its tail decides how large {name} may be"
-        )
-        advice = "A half-normal on the scale of the data is the usual choice."
-        hint = f"The prior of {name} is {prior.text}: {why}.{share} {advice}"
-        verdicts.append(Verdict("prior of a scale", "warn", beyond, None, hint, name))
-    return verdicts
+    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(fit, statistics, outside, len(replicated)))
 
 
 def by_group(fit: Fit, y: FloatArray) -> FloatArray:
@@ -124,58 +98,129 @@ def _sums(y: FloatArray, index: npt.NDArray[np.int64]) -> FloatArray:
     return np.asarray(np.add.reduceat(y[:, order], starts, axis=1))
 
 
-def _statistics(fit: Fit, y_rep: FloatArray) -> pd.DataFrame:
-    """Statistics of the rows (of the groups' rates, where rows are counts or 0/1), observed and replicated."""
-    y, rows = fit.y[None], []
-    grouped = (by_group(fit, y)[0], by_group(fit, y_rep))
+def statistics_of(fit: Fit, y: FloatArray) -> dict[str, FloatArray]:
+    """Statistics of data sets y (S, N), (S,) each: of rows, or of the groups' rates where rows are counts or 0/1."""
+    grouped = by_group(fit, y)
     of_groups = fit.table.one_row_per_group or fit.family.discrete or bool(fit.family.size)
-    one, many = grouped if of_groups else (y[0], y_rep)
+    values, found = grouped if of_groups else y, {}
     for name, statistic in _STATISTICS.items():
         said = name if fit.table.one_row_per_group or not of_groups or name == "mean" else f"{name} of the groups"
-        rows.append(_row(said, float(statistic(one)), statistic(many, axis=1)))
+        found[said] = statistic(values, axis=1)
     if not of_groups:
-        rows.append(_row("standard deviation of the group means", float(_sd(grouped[0])), _sd(grouped[1], axis=1)))
-    return pd.DataFrame(rows, columns=["name", "observed", "replicated_mean", "q05", "q95", "p_value"])
+        found["standard deviation of the group means"] = _sd(grouped, axis=1)
+    return found
 
 
-def _row(name: str, observed: float, replicated: FloatArray) -> tuple[str, float, float, float, float, float]:
-    low, high = np.quantile(replicated, [0.05, 0.95])
+def compared(pairs: _Pairs) -> pd.DataFrame:
+    """The table of statistics; one that is the same in the data and in all replications is left out."""
+    told = {name: (o, r) for name, (o, r) in pairs.items() if np.ptp(r) or np.any(o != r)}
+    return pd.DataFrame([_row(name, *pair) for name, pair in told.items()], columns=_COLUMNS)
+
+
+_COLUMNS = ["name", "observed", "replicated_mean", "q05", "q95", "p_value", "p_two_sided", "low", "high"]
+
+
+def _row(name: str, observed: FloatArray, replicated: FloatArray) -> tuple[str | float, ...]:
+    low, q05, q95, high = np.quantile(replicated, [MISFIT_P / 2, 0.05, 0.95, 1 - MISFIT_P / 2])
+    above, equal = np.mean(replicated > observed), np.mean(replicated == observed)
     # Ties count half: a discrete statistic that always equals the observed one is no misfit.
-    p = float(np.mean(replicated > observed) + 0.5 * np.mean(replicated == observed))
-    return name, observed, float(replicated.mean()), float(low), float(high), p
+    p = above + 0.5 * equal
+    beyond = min(above + equal, 1 - above)
+    two_sided = min(1.0, 2 * (1 + beyond * len(replicated)) / (1 + len(replicated)))
+    numbers = (np.mean(observed), np.mean(replicated), q05, q95, p, two_sided, low, high)
+    return name, *(float(v) for v in numbers)
 
 
-def _replicated(fit: Fit) -> tuple[FloatArray, str]:
-    """Replicated outcomes, shape (draw, observation), and how they were made.
+def _pairs(fit: Fit, draws: Draws, y: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Observed and replicated statistics of a block of replications."""
+    one, many = statistics_of(fit, fit.y[None]), statistics_of(fit, y)
+    rows = rows_of(fit)
+    if rows is not None:
+        one, many = one | row_statistics(rows, fit.y[None]), many | row_statistics(rows, y)
+        if has_dispersion(fit, rows):
+            one[DISPERSION], many[DISPERSION] = dispersions(fit, draws, y)
+    return {name: (one[name], many[name]) for name in one}
+
+
+def _joined(parts: list[dict[str, tuple[FloatArray, FloatArray]]]) -> _Pairs:
+    """The blocks put together; an observed statistic that depends on no draw is one number."""
+    joined = {}
+    for name, (observed, _) in parts[0].items():
+        of_draws = name == DISPERSION
+        first = np.concatenate([part[name][0] for part in parts]) if of_draws else observed
+        joined[name] = (first, np.concatenate([part[name][1] for part in parts]))
+    return joined
+
+
+def _of_new_groups(fit: Fit) -> bool:
+    """Whether replications draw new groups.
 
     With partial pooling and one row a group, a group's own theta has seen its only row and repeats it: new thetas are
     drawn from the population instead (Gelman, Meng & Stern 1996, section 2.3), so that a misfit can show.
     """
     family = fit.family
-    if fit.table.one_row_per_group and fit.pooling == "partial" and family.new_group and family.simulate:
-        rng = rng_for(fit, "predictive check")
-        draws = fit.draws()
-        theta = family.new_group(rng, draws, fit.data, fit.variant)
-        note = "Each replication draws new groups from the population, measured as the known ones are."
-        return family.simulate(rng, {**draws, family.group_quantity: theta}, fit.data), note
-    y_rep = posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"]
-    return y_rep, "Each replication keeps the value of each group and draws new errors."
+    able = family.new_group is not None and family.simulate is not None
+    return fit.table.one_row_per_group and fit.pooling == "partial" and able
 
 
-def _judge(statistics: pd.DataFrame, outside: pd.DataFrame) -> Verdict:
-    """A warning where a statistic of the data lies in the outermost hundredth of its replications."""
-    p = statistics["p_value"]
-    extreme = statistics[(p < EXTREME_P) | (p > 1 - EXTREME_P)]
-    value = float(np.minimum(p, 1 - p).min())
+def _how(fit: Fit) -> str:
+    if _of_new_groups(fit):
+        return "Each replication draws new groups from the population, measured as the known ones are."
+    return "Each replication keeps the value of each group and draws new errors."
+
+
+def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]]:
+    """Blocks of draws with their replicated outcomes (S, N); again from the same draws where these are too few."""
+    family, rng, draws = fit.family, fit.rng(PREDICTIVE_CHECK), fit.draws()
+    simulates = family.simulate is not None and rows_of(fit) is not None
+    step = max(1, _BLOCK // len(fit.table.group))
+    for again in range(math.ceil(_REPLICATIONS / fit.n_draws) if simulates else 1):
+        for start in range(0, fit.n_draws, step):
+            part = slice(start, start + step)
+            some = {name: values[part] for name, values in draws.items()}
+            if _of_new_groups(fit):
+                theta = family.need("new_group", "replicated groups")(rng, some, fit.data, fit.variant)
+                some[family.group_quantity] = theta
+            if again or _of_new_groups(fit):
+                yield some, family.need("simulate", "replicated data")(rng, some, fit.data)
+            else:
+                yield some, posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"][part]
+
+
+def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replications: int) -> Verdict:
+    """Failed where a statistic of single rows is far out, a warning where any lies in the outermost hundredth."""
+    p, rows = statistics["p_two_sided"], rows_of(fit)
+    value = float(p.min())
+    of_rows = statistics["name"].isin([DISPERSION, *(row_statistics(rows, fit.y[None]) if rows else ())])
+    far, extreme = statistics[of_rows & (p < MISFIT_P)], statistics[p < EXTREME_P]
     if extreme.empty:
-        return Verdict("predictive check", "pass", value, EXTREME_P)
-    named = " and ".join(extreme["name"])
-    verb, first = ("is" if len(extreme) == 1 else "are"), float(extreme["p_value"].iloc[0])
-    said = f"below {EXTREME_P}" if first < EXTREME_P else f"above {1 - EXTREME_P}"
+        return Verdict(PREDICTIVE_CHECK, "pass", value, EXTREME_P)
+    looked = f"of {len(p)} statistics in {replications:,} replications"
+    if rows is not None and len(far):
+        above, below = (list(far["name"][side]) for side in (far["p_value"] < 0.5, far["p_value"] > 0.5))
+        spread = spread_factor(fit, float(far["observed"][far["name"] == DISPERSION].max()))
+        hint = (
+            f"Single rows are not what the model expects (two-sided p below {MISFIT_P:g}; {looked}). {_expected(far)}. "
+            f"{would_describe(rows, above, below, spread)}"
+        )
+        return Verdict(PREDICTIVE_CHECK, "fail", value, MISFIT_P, hint, str(far["name"].iloc[0]))
     groups = ", ".join(str(g) for g in outside["group"].head(5))
     hint = (
-        f"The {named} of the data {verb} not what the model expects (p value {said}). "
+        f"The data are not quite what the model expects (smallest two-sided p {_p(value)}; {looked}). "
+        f"{_expected(extreme)}. "
         + (f"Groups outside their 90 % interval: {groups}. " if groups else "")
         + "Check units and the spread of the rows; the assumed population or residual may not describe these groups."
     )
-    return Verdict("predictive check", "warn", value, EXTREME_P, hint, str(extreme["name"].iloc[0]))
+    return Verdict(PREDICTIVE_CHECK, "warn", value, EXTREME_P, hint, str(extreme["name"].iloc[0]))
+
+
+def _expected(statistics: pd.DataFrame) -> str:
+    """Each statistic as observed, and the middle 99.9 % of its replications."""
+    said = [
+        f"{s['name']} {s['observed']:.3g} ({s['low']:.3g} to {s['high']:.3g})" for s in statistics.to_dict("records")
+    ]
+    return f"Observed, and 99.9 % of replications: {'; '.join(said)}"
+
+
+def _p(value: float) -> str:
+    return f"below {MISFIT_P:g}" if value < MISFIT_P else f"{value:.1g}"

@@ -154,11 +154,16 @@ def plain(variant: str) -> str:
     return variant.replace("_", " ")
 
 
+def badly_misspecified(p_loo: float, n_parameters: int, high: int) -> bool:
+    """Whether p_loo says so: above the number of parameters, where Pareto k is high (Vehtari et al. 2017)."""
+    return high > 0 and p_loo > n_parameters
+
+
 def read_score(p_loo: float, n_parameters: int, n: int, high: int) -> str:
     """What p_loo says where Pareto k is high (Vehtari et al. 2017, 10.1007/s11222-016-9696-4; loo's glossary)."""
     if not high or math.isnan(p_loo):
         return ""
-    if p_loo > n_parameters:
+    if badly_misspecified(p_loo, n_parameters, high):
         return f"p_loo is above the number of parameters ({n_parameters}): the model is badly misspecified."
     if n_parameters > n / 5:
         return "p_loo is below the number of parameters, which is large for the data: a flexible model or a weak prior."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +68,16 @@ def complete(
         made.setdefault(family.log_lik, []).append(family.need("pointwise", "log_lik after sampling")(draws, data))
         made.setdefault(family.y_rep, []).append(family.need("simulate", "replicated data")(rng, draws, data))
     return {name: np.stack(chains) for name, chains in made.items()}
+
+
+def posterior_draws(posterior: Any, names: Sequence[str]) -> dict[str, FloatArray]:
+    """The variables of an xarray posterior with chains joined: shape (draw, ...)."""
+    draws = {}
+    for name in names:
+        if name in posterior:
+            values = np.asarray(posterior[name].values, dtype=float)
+            draws[name] = values.reshape(-1, *values.shape[2:])
+    return draws
 
 
 def _check_shapes(

@@ -26,11 +26,11 @@ from hbm_stan.engines import Sampling
 from hbm_stan.examples import analyses
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import MORE_DRAWS_HELP, mean_error
-from hbm_stan.model import posterior_draws
 from hbm_stan.psis import psis_loo
 from hbm_stan.repair import refit_without
 from hbm_stan.repair.refits import Exact, score_of
 from hbm_stan.store import FitStore
+from hbm_stan.tree import posterior_draws
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "reports" / "comparison.md"

@@ -15,14 +15,13 @@ import hbm_stan
 ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
-    "errors", "verdicts", "resources", "later",
-    "rounding", "cells", "table", "reading", "data", "levels", "standard_errors",
-    "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model", "notation", "families",
-    "identity", "engines", "store", "tree", "fit", "between", "density", "parameterise", "rhat", "funnel", "diagnose",
-    "attempts", "agreement", "scores", "weights", "psis", "densities", "leave_one_out", "repair",
-    "comparable", "compare",
-    "predict", "replicate", "sensitivity", "certificate", "plots",
-    "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "errors", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
+    "standard_errors", "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model",
+    "notation", "families", "identity", "engines", "store", "tree", "fit", "between", "density", "parameterise",
+    "rhat", "funnel", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores", "weights", "psis",
+    "densities", "leave_one_out", "repair", "comparable", "compare", "predict", "prior_predictive", "sensitivity",
+    "certificate", "plots", "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin",
+    "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 

@@ -10,7 +10,8 @@ from made_fits import made_fit
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.replicate import by_group, check_priors, predictive_check, prior_check
+from hbm_stan.prior_predictive import check_priors, prior_check
+from hbm_stan.replicate import by_group, predictive_check
 
 SAMPLING = Sampling(draws=1000, seed=20261121)
 

@@ -169,12 +169,12 @@ def check(
     """Print the verdicts on every fit. Exit code 1 if a check failed: usable as a gate."""
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
+        from hbm_stan.checks import check_fits
         from hbm_stan.cli.show import show_attempts, show_verdicts, verdicts_as_dict
-        from hbm_stan.diagnose import check as check_fit
 
         read = read_settled(run, analysis, parameterisation)
         fits = fits_of(run, read, read.variants)
-        diagnoses = {name: check_fit(f, read.waived) for name, f in fits.items()}
+        diagnoses = check_fits(fits, read.waived)
         data_verdicts = next(iter(fits.values())).table.verdicts
         show_verdicts(run, data_verdicts, diagnoses)
         show_attempts(run, fits)

@@ -45,9 +45,9 @@ def compare(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
+        from hbm_stan.checks import check_fits
         from hbm_stan.cli.show import show_attempts
         from hbm_stan.compare import both_targets, unit_of
-        from hbm_stan.diagnose import check as check_fit
         from hbm_stan.errors import ComparisonError, DiagnosticError
         from hbm_stan.repair import Budget
 
@@ -56,7 +56,7 @@ def compare(
         if len(read.compared) < 2:
             raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
         fits = fits_of(run, read, read.compared)
-        diagnoses = {name: check_fit(f, read.waived) for name, f in fits.items()}
+        diagnoses = check_fits(fits, read.waived)
         # After sampling, which the minutes do not count.
         budget = Budget(
             read.max_refits if max_refits is None else max_refits, read.minutes if minutes is None else minutes

@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.errors import DataError, ModelError
+from hbm_stan.families.ranking import which_is_highest
+from hbm_stan.families.totals import row_index, totals
 from hbm_stan.later import beta, betabinom, betaln, binom, gammaln, xlog1py, xlogy
-from hbm_stan.model import Draws, Evidence, Family, Finding, Option, StanData, Variant
+from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
-
-# Beyond so many groups hardly any has a chance worth printing of being the best one.
-_MOST_RANKED = 200
-_RANKED_ROWS = 15  # of the table of the best
 
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
@@ -65,19 +63,6 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     }
 
 
-def _index(data: StanData) -> Any:
-    return np.asarray(data["group_idx"]) - 1
-
-
-def _sums(data: StanData) -> tuple[FloatArray, FloatArray]:
-    """Successes and trials of each group, its rows together."""
-    successes, trials = (
-        np.bincount(_index(data), weights=np.asarray(data[k], dtype=float), minlength=data["J"])
-        for k in ("y", "trials")
-    )
-    return successes, trials
-
-
 def _shapes(draws: Draws) -> tuple[Any, Any]:
     """The two shapes of the population's beta distribution."""
     return draws["mu"] * draws["kappa"], (1 - draws["mu"]) * draws["kappa"]
@@ -85,7 +70,7 @@ def _shapes(draws: Draws) -> tuple[Any, Any]:
 
 def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
-    use, row = data["use_likelihood"], _index(data)
+    use, row = data["use_likelihood"], row_index(data)
     y, trials = np.asarray(data["y"]), np.asarray(data["trials"])
     if variant == "no_pooling":
         total = beta.logpdf(params["theta"], *data["prior_theta"]).sum()
@@ -102,7 +87,7 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
-    y, theta = np.asarray(data["y"]), draws["theta"][:, _index(data)]
+    y, theta = np.asarray(data["y"]), draws["theta"][:, row_index(data)]
     return np.asarray(_log_choose(data) + xlogy(y, theta) + xlog1py(np.asarray(data["trials"]) - y, -theta))
 
 
@@ -114,8 +99,8 @@ def _log_choose(data: StanData) -> FloatArray:
 
 def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """BDA3 eq. 5.8, one factor a group: the binomials of its rows with theta integrated out; else at the shared mu."""
-    successes, trials = _sums(data)
-    choose = np.bincount(_index(data), weights=_log_choose(data), minlength=data["J"])
+    successes, trials = totals(data, "trials")
+    choose = np.bincount(row_index(data), weights=_log_choose(data), minlength=data["J"])
     if "kappa" not in draws:
         mu = draws["mu"][:, None]
         return np.asarray(choose + successes * np.log(mu) + (trials - successes) * np.log1p(-mu))
@@ -131,7 +116,13 @@ def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
 
 
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
-    return np.asarray(rng.binomial(np.asarray(design["trials"]), draws["theta"][:, _index(design)]), dtype=float)
+    return np.asarray(rng.binomial(np.asarray(design["trials"]), draws["theta"][:, row_index(design)]), dtype=float)
+
+
+def _row_moments(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """n p and n p (1 - p)."""
+    theta, trials = draws["theta"][:, row_index(data)], np.asarray(data["trials"])
+    return trials * theta, trials * theta * (1 - theta)
 
 
 def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
@@ -147,7 +138,7 @@ def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant
 
 def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
     """theta given mu, kappa and the counts: BDA3 eq. 5.7."""
-    successes, trials = (data["use_likelihood"] * s for s in _sums(data))
+    successes, trials = (data["use_likelihood"] * s for s in totals(data, "trials"))
     a, b = (s[:, None] for s in _shapes(draws))
     return np.asarray(rng.beta(a + successes, b + trials - successes))
 
@@ -176,7 +167,7 @@ def _prior_draws(
 
 def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     """Successes per trial with the binomial standard error, which has no use where the rate is 0 or 1."""
-    successes, trials = _sums(data)
+    successes, trials = totals(data, "trials")
     rate = successes / trials
     variance = rate * (1 - rate) / trials
     return rate, np.sqrt(np.where(variance > 0, variance, np.nan))
@@ -185,7 +176,7 @@ def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
 def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
     """kappa / (kappa + trials): the weight of mu in the conditional mean of theta_j (BDA3, section 2.4)."""
     kappa = draws["kappa"][:, None]
-    return np.asarray(kappa / (kappa + _sums(data)[1]))
+    return np.asarray(kappa / (kappa + totals(data, "trials")[1]))
 
 
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
@@ -195,7 +186,7 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     y, trials = np.asarray(data["y"]), np.asarray(data["trials"])
     shared = variant == "complete_pooling"
     a, b = data["prior_mu"] if shared else data["prior_theta"]
-    successes, total = (np.full(len(y), s.sum()) if shared else s[_index(data)] for s in _sums(data))
+    successes, total = (np.full(len(y), s.sum()) if shared else s[row_index(data)] for s in totals(data, "trials"))
     hits, misses = successes - y, (total - trials) - (successes - y)
     return np.asarray(betabinom.logpmf(y, trials, a + hits, b + misses))
 
@@ -210,37 +201,6 @@ def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
         return {}
     kappa = data["prior_kappa"][0] * params["kappa_raw"]
     return {"kappa": kappa, "tau": _tau(params["mu"], kappa)}
-
-
-def _findings(evidence: Evidence) -> list[Finding]:
-    """Which rate is highest: the probability of each group, and what choosing it loses on average."""
-    theta, labels = evidence.draws["theta"], evidence.table.labels
-    if ("mu" in evidence.draws and "kappa" not in evidence.draws) or not 2 <= len(labels) <= _MOST_RANKED:
-        return []
-    highest = theta.max(axis=1)
-    import pandas as pd
-
-    table = pd.DataFrame({
-        "group": labels,
-        "rate": theta.mean(axis=0),
-        "P(highest)": np.bincount(theta.argmax(axis=1), minlength=len(labels)) / len(theta),
-        "expected loss": (highest[:, None] - theta).mean(axis=0),
-    }).sort_values("expected loss", kind="stable").reset_index(drop=True)  # fmt: skip
-    best, likeliest = table.iloc[0], table.loc[table["P(highest)"].idxmax()]
-    loss, decimals = float(best["expected loss"]), 4
-    sentences = [
-        f"{best['group']} has the smallest expected loss: its rate is {best['rate']:.{decimals}f}, and on average it "
-        f"lies {loss:.{decimals}f} below the highest of the {len(labels)}. "
-        f"The probability that its rate is the highest is {best['P(highest)']:.2f}.",
-        "The expected loss counts by how much another group is better, the probability of the highest rate only "
-        "whether one is. Where a low rate is the good one, neither is what to choose by.",
-    ]
-    if likeliest["group"] != best["group"]:
-        likely = f"{likeliest['group']} has the highest rate with probability {likeliest['P(highest)']:.2f}."
-        sentences.insert(1, likely)
-    caption = f"The {min(_RANKED_ROWS, len(table))} groups with the smallest expected loss."
-    digits = {"rate": decimals, "P(highest)": 2, "expected loss": decimals}
-    return [Finding("Which rate is highest", tuple(sentences), table.head(_RANKED_ROWS), caption, digits)]
 
 
 _PARTIAL = (
@@ -294,7 +254,8 @@ FAMILY = Family(
     prediction={"trials": Option("of the observation in a new group, a whole number; by default the median")},
     calibration={"mu": "beta(3, 4)", "kappa": "lognormal(2.5, 1)", "theta": "beta(2, 3)"},
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
-    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
-    group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row, raw=_raw,
-    shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups, findings=_findings,
+    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, row_moments=_row_moments,
+    pointwise=_pointwise, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
+    raw=_raw,
+    shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups, findings=which_is_highest,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.families.totals import row_index, totals
 from hbm_stan.later import gamma, gammaln, nbinom, poisson, xlogy
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
 from hbm_stan.prepare import Prepared, Role
@@ -67,19 +68,6 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     }  # fmt: skip
 
 
-def _index(data: StanData) -> Any:
-    return np.asarray(data["group_idx"]) - 1
-
-
-def _sums(data: StanData) -> tuple[FloatArray, FloatArray]:
-    """Events and exposure of each group, its rows together."""
-    events, exposure = (
-        np.bincount(_index(data), weights=np.asarray(data[k], dtype=float), minlength=data["J"])
-        for k in ("y", "exposure")
-    )
-    return events, exposure
-
-
 def _moments(alpha: FloatArray, beta: FloatArray) -> dict[str, FloatArray]:
     """Mean and sd of the population's gamma distribution: Gelman et al. (2013), appendix A."""
     return {"mu": alpha / beta, "tau": np.sqrt(alpha) / beta}
@@ -107,7 +95,7 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
             one = {k: np.asarray([params[k]]) for k in ("alpha", "beta")}
             return float(total + use * _group_log_lik(one, data).sum())
         total = total + _gamma((params["alpha"], params["beta"])).logpdf(params["theta"]).sum()
-    return float(total + use * poisson.logpmf(y, params["theta"][_index(data)] * exposure).sum())
+    return float(total + use * poisson.logpmf(y, params["theta"][row_index(data)] * exposure).sum())
 
 
 def _gamma(shape_and_rate: Any) -> Any:
@@ -117,7 +105,7 @@ def _gamma(shape_and_rate: Any) -> Any:
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
-    y, rate = np.asarray(data["y"]), draws["theta"][:, _index(data)] * data["exposure"]
+    y, rate = np.asarray(data["y"]), draws["theta"][:, row_index(data)] * data["exposure"]
     return np.asarray(xlogy(y, rate) - rate - gammaln(y + 1))
 
 
@@ -127,8 +115,8 @@ def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     With one row it is negative binomial.
     """
     y, exposure = np.asarray(data["y"], dtype=float), np.asarray(data["exposure"], dtype=float)
-    own = np.bincount(_index(data), weights=y * np.log(exposure) - gammaln(y + 1), minlength=data["J"])
-    events, total = _sums(data)
+    own = np.bincount(row_index(data), weights=y * np.log(exposure) - gammaln(y + 1), minlength=data["J"])
+    events, total = totals(data, "exposure")
     if "alpha" not in draws:
         mu = draws["mu"][:, None]
         return np.asarray(own + events * np.log(mu) - total * mu)
@@ -144,8 +132,14 @@ def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
 
 
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
-    mean = draws["theta"][:, _index(design)] * np.asarray(design["exposure"])
+    mean = draws["theta"][:, row_index(design)] * np.asarray(design["exposure"])
     return np.asarray(rng.poisson(np.minimum(mean, _LARGEST_MEAN)), dtype=float)
+
+
+def _row_moments(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Of a Poisson count the variance is the mean."""
+    mean = draws["theta"][:, row_index(data)] * np.asarray(data["exposure"])
+    return mean, mean
 
 
 def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
@@ -161,7 +155,7 @@ def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant
 
 def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
     """theta given alpha, beta and the counts: gamma again, events added to the shape, exposure to the rate."""
-    events, total = (data["use_likelihood"] * s for s in _sums(data))
+    events, total = (data["use_likelihood"] * s for s in totals(data, "exposure"))
     return np.asarray(rng.gamma(draws["alpha"][:, None] + events, 1 / (draws["beta"][:, None] + total)))
 
 
@@ -182,14 +176,14 @@ def _prior_draws(
 
 def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     """Events per exposure with the Poisson standard error, which has no use where there was no event."""
-    events, total = _sums(data)
+    events, total = totals(data, "exposure")
     return events / total, np.sqrt(np.where(events > 0, events, np.nan)) / total
 
 
 def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
     """beta / (beta + exposure): the weight of mu in the conditional mean of theta_j (BDA3, section 2.6)."""
     beta = draws["beta"][:, None]
-    return np.asarray(beta / (beta + _sums(data)[1]))
+    return np.asarray(beta / (beta + totals(data, "exposure")[1]))
 
 
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
@@ -199,7 +193,7 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     y, exposure = np.asarray(data["y"]), np.asarray(data["exposure"])
     shared = variant == "complete_pooling"
     shape, rate = data["prior_mu"] if shared else data["prior_theta"]
-    events, total = (np.full(len(y), s.sum()) if shared else s[_index(data)] for s in _sums(data))
+    events, total = (np.full(len(y), s.sum()) if shared else s[row_index(data)] for s in totals(data, "exposure"))
     rate = rate + np.maximum(total - exposure, 0)
     return np.asarray(nbinom.logpmf(y, shape + events - y, rate / (rate + exposure)))
 
@@ -289,7 +283,8 @@ FAMILY = Family(
         "mu": "gamma(3, 6)", "alpha": "lognormal(0.5, 0.7)", "beta": "lognormal(1, 0.7)", "theta": "gamma(1.5, 3)",
     },
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
-    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, pointwise=_pointwise,
-    group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row, raw=_raw,
+    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, row_moments=_row_moments,
+    pointwise=_pointwise, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
+    raw=_raw,
     shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups,
 )  # fmt: skip

@@ -50,7 +50,9 @@ def _number(name: str, value: float | None) -> str:
         return DASH
     if name == "R-hat":
         return format_rhat(value)
-    if name in {"E-BFMI", "MCSE", "Pareto k", "predictive check"}:
+    if name == "predictive check":
+        return f"{value:.1g}"
+    if name in {"E-BFMI", "MCSE", "Pareto k"}:
         return fixed(value, 2)
     return format_count(value) if "ESS" in name or float(value).is_integer() else significant(value)
 

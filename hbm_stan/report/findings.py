@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hbm_stan.replicate import PREDICTIVE_CHECK
 from hbm_stan.report import own, ratios, sensitivity
 from hbm_stan.report.blocks import (
     Block,
@@ -31,16 +32,21 @@ from hbm_stan.report.shrinkage import shrinkage
 from hbm_stan.report.terms import new_quantities
 
 
-def withheld(results: dict[str, Any]) -> list[Block]:
-    """One section in the place of the findings: what is not shown, and why."""
-    kept = (
-        "Pooled estimates, the posterior of the population, the prediction for a new group, the predictive check and "
+def withheld(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """One section in the place of the findings: what is not shown, and why; replicated data, where these failed."""
+    misfit = any(
+        v["name"] == PREDICTIVE_CHECK and v["status"] == "fail" and not v["waived"]
+        for fit in results["fits"].values()
+        for v in fit["verdicts"]
     )
+    kept = "Pooled estimates, the posterior of the population, the prediction for a new group"
+    kept += " and " if misfit else ", the predictive check and "
     return [
         heading("Findings withheld"),
         prose(kept, "the comparison are left out of this report, because a check failed that was not waived."),
         *bullets(results["answer"]),
         prose("The data above and the diagnostics below hold whatever the checks say."),
+        *(predictive(results, figures) if misfit else []),
     ]
 
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import pandas as pd
 
+from hbm_stan.checks import check_fits
 from hbm_stan.compare import Comparison, both_targets
 from hbm_stan.densities import Unit, has_log_lik
-from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
-from hbm_stan.leave_one_out import check_pareto_k
+from hbm_stan.leave_one_out import check_p_loo, check_pareto_k
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
-from hbm_stan.replicate import PredictiveCheck, check_priors, predictive_check, prior_check
+from hbm_stan.prior_predictive import check_priors, prior_check
+from hbm_stan.replicate import PredictiveCheck, predictive_check
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.sensitivity.run import kept_result, quick_look
 from hbm_stan.verdicts import Verdict
@@ -39,19 +41,18 @@ class Findings:
 
     @property
     def verdicts(self) -> dict[str, list[Verdict]]:
-        """All verdicts on each fit: on its sampling, on its leave-one-out, and on its replicated data."""
+        """All verdicts on each fit: on its draws and replicated data, its priors, and its leave-one-out."""
         rows = {name: [*d.verdicts, *check_priors(self.fits[name])] for name, d in self.diagnoses.items()}
         for comparison in (self.comparison, self.group_comparison):
             for name, scored in comparison.pointwise.items() if comparison else ():
-                rows[name].append(check_pareto_k(scored, comparison.labels if comparison else ()))
-        if self.ppc is not None and not self.withheld:
-            rows[self.ppc.variant].append(self.ppc.verdict)
+                labels = comparison.labels if comparison else ()
+                rows[name] += [check_pareto_k(scored, labels), *check_p_loo(scored)]
         return rows
 
 
 def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None] | None = None) -> Findings:
     """Check, compare and predict; nothing is compared where a check failed and was not waived."""
-    diagnoses = {name: check(fit, analysis.waived) for name, fit in fits.items()}
+    diagnoses = check_fits(fits, analysis.waived)
     main = fits[analysis.main_variant]
     failed = any(d.status == "fail" for d in diagnoses.values())
     compared = {name: fits[name] for name in analysis.compared if name in fits and has_log_lik(fits[name])}
@@ -62,9 +63,15 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
         fits, diagnoses, comparisons.get("observation"), comparisons.get("group"),
         new_group(main, analysis.prediction) if predicts else None,
         shrinkage_table(fits, main.variant),
-        predictive_check(main) if "posterior_predictive" in main.tree else None,
+        _replicated(diagnoses, main),
         prior_check(main), tuple(findings(main, analysis.prediction)), failed, _sensitivity(analysis, fits, diagnoses),
     )  # fmt: skip
+
+
+def _replicated(diagnoses: Mapping[str, Diagnosis], main: Fit) -> PredictiveCheck | None:
+    """The replicated data that the verdict was made from; those of the main variant where there is no verdict."""
+    made = next((d.ppc for d in diagnoses.values() if d.ppc is not None), None)
+    return made or (predictive_check(main) if "posterior_predictive" in main.tree.children else None)
 
 
 def _sensitivity(

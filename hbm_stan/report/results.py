@@ -180,6 +180,7 @@ def _ppc(found: Findings, main: Fit) -> dict[str, Any] | None:
     if found.ppc is None:
         return None
     return {
+        "variant": found.ppc.variant,
         "statistics": found.ppc.statistics.to_dict("records"),
         "groups": found.ppc.groups.to_dict("records"),
         "note": found.ppc.note,

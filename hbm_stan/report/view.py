@@ -27,7 +27,7 @@ def short_title(title: str) -> str:
 def _body(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     blocks = [*setting.data(results), *setting.model(results)]
     if results["withheld"]:
-        blocks += findings.withheld(results)
+        blocks += findings.withheld(results, figures)
     else:
         for section in findings.SECTIONS:
             blocks += section(results, figures)

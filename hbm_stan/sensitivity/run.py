@@ -12,7 +12,8 @@ from typing import Any
 
 from hbm_stan import __version__
 from hbm_stan.attempts import fit_variants
-from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.checks import check_fits
+from hbm_stan.diagnose import Diagnosis
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
@@ -80,7 +81,7 @@ def sensitivity(
         analysis.family, analysis.dataset, names, priors=analysis.priors, sampling=analysis.sampling, engine=chosen,
         store=analysis.store, say=tell, progress=progress, minutes=analysis.minutes, waive=analysis.waived,
     )  # fmt: skip
-    diagnoses = {name: check(fit, analysis.waived) for name, fit in fits.items()}
+    diagnoses = check_fits(fits, analysis.waived)
     weighs = analysis.family.group_log_lik is not None
     allowed = (REFITS if weighs else 0) if refit_groups is None else refit_groups
     found = quick_look(analysis, fits, diagnoses, 0 if quick else allowed, tell)

@@ -58,6 +58,14 @@ def simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatA
     return np.asarray(rng.binomial(np.asarray(design["trials"]), expit(_eta(draws["theta"], design))), dtype=float)
 
 
+def row_moments(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """n p and n p (1 - p) of each row, (S, N) each."""
+    eta, trials = _eta(draws["theta"], data), np.asarray(data["trials"])
+    # 1 - p would be 0 where p is near 1.
+    mean = trials * expit(eta)
+    return mean, mean * expit(-eta)
+
+
 def mean_of(draws: Draws, data: StanData) -> FloatArray:
     """Mean of theta in the population, (S, J, K): group predictors move the intercept."""
     mean = np.repeat(draws["mu"][:, None, :], data["J"], axis=1)

@@ -1,0 +1,41 @@
+"""The verdicts on fits that gate what may be concluded: on the draws, and on what the model says of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from hbm_stan import diagnose
+from hbm_stan.diagnose import Diagnosis
+from hbm_stan.fit import Fit
+from hbm_stan.replicate import predictive_check
+
+
+def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> Diagnosis:
+    """The verdicts on a fit. A check named in ``waive`` keeps its status and no longer withholds the conclusion.
+
+    ``model`` says whether data replicated from the fit are held against the observed too; by default they are, but for
+    complete pooling: that groups differ is what a comparison is to show. Nothing is replicated from draws that failed
+    a check.
+    """
+    names = set(waive)
+    found = diagnose.check(fit, names)
+    asked = fit.pooling != "complete" if model is None else model
+    if not asked or found.status == "fail" or "posterior_predictive" not in fit.tree.children:
+        return found
+    ppc = predictive_check(fit)
+    verdict = replace(ppc.verdict, waived=ppc.verdict.status == "fail" and ppc.verdict.name in names)
+    return replace(found, verdicts=(*found.verdicts, verdict), ppc=ppc)
+
+
+def check_fits(fits: Mapping[str, Fit], waive: Iterable[str] = ()) -> dict[str, Diagnosis]:
+    """The verdicts on fits to be compared; data are replicated from one of them, that which assumes least of groups.
+
+    That is the first with partial pooling, else the first without pooling. The others are what it is compared with.
+    """
+    names = tuple(waive)
+    by_pooling: dict[str, str] = {}
+    for name, fit in fits.items():
+        by_pooling.setdefault(fit.pooling, name)
+    held = next((by_pooling[p] for p in ("partial", "no", "complete") if p in by_pooling), "")
+    return {name: check(fit, names, model=name == held) for name, fit in fits.items()}

@@ -1,0 +1,62 @@
+"""What priors alone expect: data sets drawn from them beside the observed one, and warnings on priors of scales."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.fit import Fit, term_of
+from hbm_stan.levels import FEW_GROUPS
+from hbm_stan.predict import raw_spread
+from hbm_stan.replicate import compared, statistics_of
+from hbm_stan.verdicts import Verdict
+
+# Data sets drawn from the prior: the ends of a 90 % interval are then known to about one part in a hundred.
+PRIOR_SETS = 1000
+
+
+def prior_check(fit: Fit) -> pd.DataFrame:
+    """What the priors alone expect of the data: the statistics of data sets drawn from them, beside the observed.
+
+    Empty where the family cannot draw from its priors. Columns as the statistics of the posterior predictive check.
+    """
+    family = fit.family
+    if family.prior_draws is None or family.new_group is None or family.simulate is None or fit.pooling != "partial":
+        return pd.DataFrame()
+    rng = fit.rng("prior predictive check")
+    with np.errstate(over="ignore", invalid="ignore"):
+        priors = family.priors_of(fit.variant, fit.priors)
+        draws = family.prior_draws(rng, priors, fit.data, PRIOR_SETS)
+        theta = family.new_group(rng, draws, fit.data, fit.variant)
+        y = family.simulate(rng, {**draws, family.group_quantity: theta}, fit.data)
+    one, many = statistics_of(fit, fit.y[None]), statistics_of(fit, y[np.isfinite(y).all(axis=1)])
+    return compared({name: (one[name], many[name]) for name in one})
+
+
+def check_priors(fit: Fit) -> list[Verdict]:
+    """Warnings on priors of how much groups differ: flat ones, and heavy-tailed ones with few groups.
+
+    Gelman (2006), Bayesian Analysis 1:515; decision-rules, pitfall 15. The share of the prior beyond the sd of the raw
+    estimates says how much it favours groups that differ by more than the data show at first sight.
+    """
+    spread = raw_spread(fit)
+    verdicts = []
+    for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
+        base = name.partition("[")[0]
+        sd = spread.get(term_of(name), np.nan) if base == fit.family.population_scale else np.nan
+        few = len(fit.table.labels) < FEW_GROUPS
+        if prior.distribution != "uniform" and not (prior.distribution == "half_cauchy" and few):
+            continue
+        beyond = float(1 - prior.cumulative(sd)) if np.isfinite(sd) else None
+        share = (
+            "" if beyond is None else f" {100 * beyond:.0f} % of it lies above {sd:.3g}, the sd of the raw estimates."
+        )
+        why = (
+            "a flat prior has an end that nobody believes in and favours large values"
+            if prior.distribution == "uniform"
+            else f"with {len(fit.table.labels)} groups its tail decides how large {name} may be"
+        )
+        advice = "A half-normal on the scale of the data is the usual choice."
+        hint = f"The prior of {name} is {prior.text}: {why}.{share} {advice}"
+        verdicts.append(Verdict("prior of a scale", "warn", beyond, None, hint, name))
+    return verdicts

@@ -1,0 +1,117 @@
+"""Single rows of counts and of successes, observed and replicated: zeros, largest, spread, Pearson dispersion.
+
+Rates of groups may be replicated well by a model whose rows spread far more than its likelihood allows. Each statistic
+is a number for each data set, whatever the order of its rows; in words, what would describe rows that lie far out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbm_stan.fit import Fit
+from hbm_stan.model import Draws
+from hbm_stan.table import FloatArray
+
+ZEROS, FULL = "rows of 0", "rows of successes only"
+LARGEST, SD, DISPERSION = "largest row", "standard deviation of the rows", "Pearson dispersion of the rows"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the rows of a fit are: counts, or successes of ``trials`` (N,). ``alone`` where each group has one row."""
+
+    trials: FloatArray | None
+    alone: bool
+
+
+def rows_of(fit: Fit) -> Rows | None:
+    """The rows as counts or successes; None for other outcomes, and for 0 and 1, which cannot spread more or less."""
+    outcome = fit.family.outcome(fit.table)
+    role = next((r for r in fit.family.roles if r.name == outcome), None)
+    if role is None or role.kind != "count":
+        return None
+    trials = fit.table.values.get(role.at_most)
+    if trials is not None and trials.max() <= 1:
+        return None
+    return Rows(trials, fit.table.one_row_per_group)
+
+
+def row_statistics(rows: Rows, y: FloatArray) -> dict[str, FloatArray]:
+    """Statistics of the rows of data sets y (S, N), by name, (S,) each.
+
+    Where each group has one row, the rows are the groups, whose rates have a largest value and an sd already.
+    """
+    found = {ZEROS: np.count_nonzero(y == 0, axis=1)}
+    if rows.trials is not None:
+        found[FULL] = np.count_nonzero(y == rows.trials, axis=1)
+    if not rows.alone:
+        if rows.trials is None:
+            found[LARGEST] = y.max(axis=1)
+        found[SD] = np.std(y if rows.trials is None else y / rows.trials, axis=1, ddof=1)
+    return {name: np.asarray(values, dtype=float) for name, values in found.items()}
+
+
+def pearson_dispersion(y: FloatArray, mean: FloatArray, variance: FloatArray) -> FloatArray:
+    """Mean of (y - mean)^2 / variance over the rows, (S,): about 1 where rows spread as the likelihood says.
+
+    A discrepancy of data and parameters (Gelman, Meng & Stern 1996, eq. 8): mean and variance are those of each draw.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = (y - mean) ** 2 / variance
+    # A row without spread that is as it must be adds nothing.
+    return np.asarray(np.where(y == mean, 0, terms).mean(axis=1))
+
+
+def has_dispersion(fit: Fit, rows: Rows) -> bool:
+    """Whether the rows' dispersion says something: a group's own value, seen in its only row, leaves none."""
+    return not rows.alone and fit.family.row_moments is not None and fit.family.group_quantity in fit.tree["posterior"]
+
+
+def dispersions(fit: Fit, draws: Draws, y_rep: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The Pearson dispersion of the observed and of the replicated rows under each of these draws, (S,) each."""
+    mean, variance = fit.family.need("row_moments", "the dispersion of rows")(draws, fit.data)
+    return pearson_dispersion(fit.y[None], mean, variance), pearson_dispersion(y_rep, mean, variance)
+
+
+def spread_factor(fit: Fit, dispersion: float) -> float:
+    """By how much the sd of rows about their group exceeds the likelihood's; nan where groups leave no rows for it.
+
+    Each coefficient of a group takes one row's worth of dispersion, in the estimate or in the spread of its draws.
+    """
+    if math.isnan(dispersion):
+        return math.nan
+    effects = np.asarray(fit.tree["posterior"][fit.family.group_quantity].values)[0, 0]  # (J[, K])
+    taken = effects[0].size if fit.pooling == "complete" else effects.size
+    left = fit.y.size - taken
+    return math.sqrt(max((dispersion * fit.y.size - taken) / left, 0)) if left > 0 else math.nan
+
+
+def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], spread: float) -> str:
+    """What would describe rows whose statistics of these names lie above, or below, what is expected.
+
+    ``spread`` is what ``spread_factor`` gives.
+    """
+    what = "Poisson counts" if rows.trials is None else "binomial counts"
+    said = []
+    if {DISPERSION, SD, LARGEST} & set(above):
+        model = "negative binomial" if rows.trials is None else "beta-binomial"
+        said.append(f"Rows spread more than {what} do (over-dispersion): {model} rows would describe them.")
+    elif {DISPERSION, SD, LARGEST} & set(below):
+        said.append(
+            f"Rows spread less than {what} do (under-dispersion): is a row a mean, rounded, capped, or a part of a "
+            "fixed total?"
+        )
+    if {ZEROS, FULL} & set(above):
+        where = " or ".join(word for name, word in ((ZEROS, "0"), (FULL, "successes only")) if name in above)
+        model = f"a zero-inflated likelihood would have more rows of {where}"
+        said.append(f"If that is not enough, {model}." if said else f"{model[0].upper()}{model[1:]}.")
+    if {ZEROS, FULL} & set(below):
+        said.append("Were rows of none, or of all, left out of the table?")
+    said.append("This version has no such rows; a family of your own may (hbm new-family).")
+    if spread > 1 and DISPERSION in above:
+        said.append(f"Intervals of groups are about {spread:.1f} times too narrow.")
+    return " ".join(said)
