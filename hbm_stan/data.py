@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hbm_stan.cells import label
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.reading import KEYS, Reading, make_reading
-from hbm_stan.resources import find_data
+from hbm_stan.resources import find_data, refuse_no_file
 from hbm_stan.table import Table, read_csv, refuse_repeated, shorten
 
 if TYPE_CHECKING:
@@ -220,6 +220,7 @@ def _load_folder(folder: Path) -> Dataset:
 
 
 def _read_source(path: Path) -> dict[str, Any]:
+    refuse_no_file(path)
     try:
         meta = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from hbm_stan.cells import number
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.rounding import nine_digits
 from hbm_stan.table import FloatArray, shorten
+from hbm_stan.values import LARGEST, SMALLEST
 
 
 @dataclass(frozen=True)
@@ -195,9 +196,22 @@ def _arguments(text: str, distribution: Distribution, where: str) -> tuple[float
         if not math.isfinite(value) or (positive and value <= 0):
             need = "a finite number" + (" above zero" if positive else "")
             raise ModelError(f"{where}: {name} of {distribution.name} must be {need}, found {shorten(piece)!r}.")
+        if fault := _beyond(value, positive, distribution.name == "lognormal" and name == "location"):
+            raise ModelError(
+                f"{where}: {name} of {distribution.name} is {shorten(piece)!r}, and no sampler can work with that: "
+                f"{fault}. Write the prior in the unit of the data."
+            )
     if distribution.name == "uniform" and values[0] != 0:
         raise ModelError(f"{where}: a uniform prior of a scale starts at 0, found {pieces[0]!r}.")
     return values
+
+
+def _beyond(value: float, positive: bool, log: bool) -> str:
+    """What an argument would have to be for products and squares of it to stay numbers; nothing where it is."""
+    largest = math.log(LARGEST) if log else LARGEST
+    if abs(value) > largest:
+        return f"it may be {largest:.4g} at most" + ", the logarithm of the quantity" * log
+    return f"it must be {SMALLEST:g} at least" if positive and value < SMALLEST else ""
 
 
 def _shortest(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hbm_stan.errors import DataError, nearest
+from hbm_stan.errors import DataError, StorageError, nearest
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -16,6 +16,14 @@ def share(kind: str) -> Path:
     if packed.is_dir():
         return packed
     return _PACKAGE.parent / ("tests/reference" if kind == "reference" else kind)
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise DataError for a pipe or a device: it may give nothing for ever, and gives nothing a second time."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(
+            f"{path} is no file (a pipe, a device or a folder). Save what it gives as a file, and name that."
+        )
 
 
 def find_data(path: str | Path) -> Path:
@@ -36,9 +44,18 @@ def find_data(path: str | Path) -> Path:
 
 def cache_folder(kind: str) -> Path:
     """The user's cache folder for ``kind`` ("programs", "fits"); HBM_CACHE moves it."""
+    import tempfile
+
     import platformdirs
 
     root = os.environ.get("HBM_CACHE")
     folder = (Path(root) if root else Path(platformdirs.user_cache_dir("hbm_stan"))) / kind
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: the cache cannot be written ({error.strerror or error}). Set HBM_CACHE to a folder that can be."
+        ) from error
     return folder

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from hbm_stan.cells import DECIMAL_COMMA, is_plain_number, is_text, kind, label, number
 from hbm_stan.errors import DataError
+from hbm_stan.resources import refuse_no_file
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -146,6 +147,7 @@ def read_csv(path: Path) -> tuple[Table, str]:
 
 
 def _bytes(path: Path) -> bytes:
+    refuse_no_file(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -201,6 +203,11 @@ def _numbered(text: str, delimiter: str, first: int, path: Path) -> Iterator[tup
                 yield start, record
             start = reader.line_num + first
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise DataError(
+                f"{path}, line {start}: a cell of more than {csv.field_size_limit():,} characters. Shorten it; or is a "
+                "quote opened before it that is not closed?"
+            ) from error
         raise DataError(
             f"{path}, line {start}: a quote is opened and not closed, or stands inside a cell ({error}). "
             "A quote inside quotes is written twice."

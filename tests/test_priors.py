@@ -24,7 +24,7 @@ from hbm_stan.priors import (
 )  # fmt: skip
 
 LOCATION, SCALE, _ = family("normal_means").prior_rows
-POSITIVE = st.floats(min_value=1e-300, max_value=1e300)
+POSITIVE = st.floats(min_value=1e-100, max_value=1e100)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,15 @@ def test_a_prior_is_read(text: str, row: PriorRow, distribution: str, arguments:
         ("normal(0, 1e400)", LOCATION, ("scale", "'1e400'", "finite")),
         ("normal(0, 0)", LOCATION, ("scale", "above zero", "'0'")),
         ("normal(0, 1e-400)", LOCATION, ("scale", "above zero", "'1e-400'")),
+        ("normal(0, 1e-320)", LOCATION, ("Prior of mu: scale of normal is '1e-320'", "no sampler", "1e-100 at least")),
+        ("normal(1e200, 1)", LOCATION, ("location of normal", "no sampler", "1e+100 at most")),
+        (
+            "half_normal(1e308)",
+            SCALE,
+            ("Prior of tau: scale of half_normal is '1e308'", "no sampler", "1e+100 at most"),
+        ),
+        ("lognormal(300, 1)", SCALE, ("location of lognormal", "no sampler", "230.3 at most, the logarithm")),
+        ("uniform(0, 1e150)", SCALE, ("upper of uniform", "no sampler")),
         ("half_cauchy(-5)", SCALE, ("scale", "above zero", "'-5'")),
         ("half_student_t(-1, 5)", SCALE, ("degrees_of_freedom", "above zero", "'-1'")),
         ("uniform(1, 5)", SCALE, ("starts at 0", "'1'")),

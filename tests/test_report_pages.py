@@ -256,12 +256,14 @@ def test_unusual_scripts_are_shown_or_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_empty_and_huge_texts_can_be_set() -> None:
-    results = example_results(3, ["", "word " * 900, "y" * 3000])
+    results = example_results(4, ["", "word " * 900, "y" * 3000, "y" * 1500 + "z" + "y" * 1499])
     results |= {"title": " ", "question": "", "answer": [], "notices": []}
     results["data"] |= {"title": "", "source": "", "notes": []}
     text = text_of(made(results))
     assert "eight_schools" in text
-    assert "y" * 3000 in text
+    assert "y" * 60 + "…[3,000letters," in text
+    assert "y" * 200 not in text
+    assert len(set(re.findall(r"3,000letters,([0-9a-f]{6})", text))) == 2, "two labels, alike at both ends"
     assert short_title("long word " * 30).endswith("…")
     assert len(short_title("x" * 500)) <= 71
 

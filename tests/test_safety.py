@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -13,20 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typst
 from pypdf import PdfReader
 from typer.testing import CliRunner
 
 import hbm_stan
 from hbm_stan.cli.app import app
+from hbm_stan.data import load
 from hbm_stan.engines import install
 from hbm_stan.engines.python import PYTHON
-from hbm_stan.errors import HbmError, ModelError
+from hbm_stan.errors import DataError, HbmError, ModelError, StorageError, TypesettingError
 from hbm_stan.families import families
 from hbm_stan.families import own as own_families
 from hbm_stan.families.own import read_family
 from hbm_stan.notation import refuse_code
-from hbm_stan.report import typeset
+from hbm_stan.reference import read_reference
+from hbm_stan.report import pages, typeset
+from hbm_stan.report.analysis import read_analysis
+from hbm_stan.report.files import refuse_place, write_beside
 from hbm_stan.report.typeset import check_mathematics, compile_pdf
+from hbm_stan.resources import cache_folder
 from hbm_stan.skeleton import new_family
 
 PACKAGE = Path(hbm_stan.__file__).parent
@@ -227,3 +234,84 @@ def test_python_logs_the_name_of_a_program(own: Path, caplog: pytest.LogCaptureF
     with caplog.at_level("INFO", logger="hbm_stan.programs"):
         read_family(own)
     assert caplog.messages == [f"Running the program {own}/family.py"]
+
+
+# What would hang, break down or fail late
+
+
+def test_a_pipe_is_no_data_no_analysis_and_no_place_for_results(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match="is no file"):
+        load(pipe)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "data.csv").write_text("a,b\n1,2\n")
+    os.mkfifo(folder / "source.toml")
+    with pytest.raises(DataError, match="is no file"):
+        load(folder)
+    os.mkfifo(tmp_path / "analysis.toml")
+    with pytest.raises(ModelError, match="is no file"):
+        read_analysis(tmp_path)
+    with pytest.raises(HbmError, match="is no file"):
+        read_reference(pipe)
+    with pytest.raises(HbmError, match="a pipe"):
+        refuse_place(pipe, "--json")
+    with pytest.raises(StorageError, match="a pipe"):
+        write_beside(pipe, b"{}")
+
+
+def test_a_cell_that_is_too_long_is_said_as_that(tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text(f"a,b\n1,2\n{'x' * 131_073},3\n")
+    with pytest.raises(DataError, match=r"line 3: a cell of more than 131,072 characters"):
+        load(tmp_path / "long.csv")
+
+
+def test_a_cache_that_cannot_be_written_names_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "cache", Path("/proc/nothing")):
+        monkeypatch.setenv("HBM_CACHE", str(place))
+        with pytest.raises(StorageError, match="Set HBM_CACHE to a folder"):
+            cache_folder("fits")
+
+
+def test_a_panic_of_a_library_is_exit_code_3_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class PanicException(BaseException):
+        """What bindings of Rust raise: no Exception."""
+
+    def panic(*_: Any, **__: Any) -> None:
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(typst, "compile", panic)
+    with pytest.raises(TypesettingError, match=r"broke down \(index out of bounds\)"):
+        compile_pdf({"title": "x"}, {})
+    monkeypatch.setattr("hbm_stan.resources.find_data", panic)
+    done = CliRunner().invoke(app, ["new", "t.csv", "--family", "planck", "--to", str(tmp_path)])
+    assert done.exit_code == 3
+    assert done.stderr == (
+        "hbm: a library broke down (index out of bounds). What was finished before is kept; please report it.\n"
+    )
+
+
+@pytest.mark.parametrize("module", ["hbm_stan.cli.app", "typer", "hbm_stan.resources"])
+def test_ctrl_c_while_modules_are_imported_leaves_no_traceback(module: str) -> None:
+    program = (
+        "import sys\nclass Press:\n    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Press()); sys.argv = ['hbm', 'new', 't.csv', '--family', 'planck', '--to', 'b']\n"
+        "from hbm_stan.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr.startswith("hbm: stopped.")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_hash_of_a_pdf_is_that_of_the_bytes_that_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_other(path: Path, content: bytes) -> None:
+        path.write_bytes(content + b"changed by another process")
+
+    monkeypatch.setattr(pages, "compile_pdf", lambda view, figures: b"%PDF")
+    monkeypatch.setattr(pages, "view_of", lambda results, figures: {"figures": []})
+    monkeypatch.setattr(pages, "write_beside", write_other)
+    assert pages.write_pdf({}, {}, tmp_path / "r.pdf") == hashlib.sha256(b"%PDF").hexdigest()

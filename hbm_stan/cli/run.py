@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from hbm_stan.errors import HbmError, nearest
+from hbm_stan.errors import HbmError, is_panic, nearest
 
 if TYPE_CHECKING:
     from hbm_stan.engines import Progress
@@ -148,8 +148,11 @@ def guarded(run: Run, analysis: Path | str | None = None) -> Iterator[None]:
         raise typer.Exit(_said("the memory of this machine is not enough. Ask for fewer draws.", 3)) from None
     except OSError as error:
         raise typer.Exit(_said(_system(error), 3)) from None
-    except Exception as error:
-        if isinstance(error, typer.Exit):
+    except BaseException as error:
+        if is_panic(error):
+            words = f"a library broke down ({error}). What was finished before is kept; please report it."
+            raise typer.Exit(_said(words, 3)) from None
+        if isinstance(error, typer.Exit) or not isinstance(error, Exception):
             raise
         # A defect of ours: never the exit code of a failed check.
         on_error(traceback.format_exc())
@@ -222,6 +225,8 @@ def run_app(app: Callable[[], None]) -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(_said("stopped.", 130))
     except OSError as error:
         from hbm_stan.cli.screen import silence
 

@@ -15,6 +15,7 @@ from hbm_stan.agreement import STATISTICS
 from hbm_stan.data import Dataset, load
 from hbm_stan.errors import ModelError
 from hbm_stan.report.files import write_json
+from hbm_stan.resources import refuse_no_file
 from hbm_stan.table import shorten
 
 FORMAT = 1
@@ -127,6 +128,7 @@ def _json(path: Path) -> Any:
     def refuse(word: str) -> None:
         raise ValueError(f"{word} is no number")
 
+    refuse_no_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     except FileNotFoundError as error:

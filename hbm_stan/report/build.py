@@ -120,9 +120,8 @@ def _make(
     tell("Drawing the figures")
     figures = draw_figures(found, made)
     tell("Setting the pages")
-    write_pdf(made, figures, pdf)
     # results.json is written last and names the PDF's hash: together they are whole, or made again.
-    made["report"] = {"inputs": inputs, "pdf_sha256": hashlib.sha256(pdf.read_bytes()).hexdigest()}
+    made["report"] = {"inputs": inputs, "pdf_sha256": write_pdf(made, figures, pdf)}
     write_json(results_file, made, indent=1)
     return made
 

@@ -24,6 +24,7 @@ def write_beside(path: Path, content: bytes) -> None:
     A link is written through. A pipe or a device, such as /dev/stdout, is written to: it cannot be replaced.
     """
     try:
+        _refuse_pipe(path)
         if _is_stream(path):
             with path.open("ab", buffering=0) as stream:
                 stream.write(content)
@@ -65,9 +66,10 @@ def refuse_place(path: Path, option: str) -> None:
     where = f"{option} {path}"
     if os.path.isdir(path):
         raise HbmError(f"{where} is a folder. Name a file.")
-    if _is_stream(path):
-        return
     try:
+        _refuse_pipe(path)
+        if _is_stream(path):
+            return
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             if file.read(1000).strip()[:1] not in {b"", b"{", b"["}:
                 raise HbmError(f"{where} is there already and is not JSON. It is kept; name another file.")
@@ -76,6 +78,12 @@ def refuse_place(path: Path, option: str) -> None:
             pass
     except OSError as error:
         raise HbmError(f"{where} cannot be written ({error.strerror or error}). Name another place.") from error
+
+
+def _refuse_pipe(path: Path) -> None:
+    """Raise OSError for a pipe with a name: to open one waits for a reader, for ever where none comes."""
+    if not path.is_relative_to("/dev") and path.is_fifo():
+        raise OSError(errno.EINVAL, "a pipe; a file is needed, or /dev/stdout")
 
 
 def _is_stream(path: Path) -> bool:

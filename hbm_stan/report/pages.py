@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +26,13 @@ def document_date(timestamp: int | None) -> list[int] | None:
     return list(datetime.fromtimestamp(timestamp, UTC).timetuple()[:6])
 
 
-def write_pdf(results: dict[str, Any], figures: dict[str, bytes], path: Path, *, timestamp: int | None = None) -> None:
-    """Write the report of a results dict with these figures (name -> SVG), whole or not at all.
+def write_pdf(results: dict[str, Any], figures: dict[str, bytes], path: Path, *, timestamp: int | None = None) -> str:
+    """Write the report of a results dict with these figures (name -> SVG), whole or not at all; its sha256.
 
     The file holds no clock time: its date is ``timestamp``, else SOURCE_DATE_EPOCH, else there is none.
     """
     view = view_of(results, figures) | {"date": document_date(timestamp)}
     pdf = compile_pdf(view, {name: figures[name] for name in view["figures"]})
     write_beside(path, pdf)
+    # Of the bytes that were made: another process may have written the file since.
+    return hashlib.sha256(pdf).hexdigest()

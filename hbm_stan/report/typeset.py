@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("template.typ")
 
+# Letters without a blank: longer than any hash, path or name that a reader needs whole (ours).
+_LONG_WORD = re.compile(r"\S{200,}")
+_KEPT = 60
 # A line of mathematics alone, as the template shows it.
 _TRIAL = b'#math.equation(eval(sys.inputs.line, mode: "math"))'
 # What the typst wheel's own fonts (Libertinus Serif, New Computer Modern, DejaVu Sans Mono) draw between them.
@@ -59,10 +64,27 @@ def _embedded(code: int) -> bool:
     return any(low <= code <= high for low, high in _EMBEDDED)
 
 
+def shortened(text: str) -> str:
+    """The text with very long words cut in their middle; what is cut leaves a mark, so that labels stay apart.
+
+    Typst breaks down over thousands of letters without a blank.
+    """
+    return _LONG_WORD.sub(lambda m: _cut(m[0]), text)
+
+
+def _cut(word: str) -> str:
+    mark = hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{word[:_KEPT]}…[{len(word):,} letters, {mark}]…{word[-_KEPT // 2 :]}"
+
+
 def escaped(value: Any, keep_lines: bool = False) -> Any:
     """A JSON value with every string in it escaped; programs (``text`` of a code block) keep their lines."""
     if isinstance(value, str):
-        return "\n".join(escape(line) for line in value.expandtabs(2).splitlines()) if keep_lines else escape(value)
+        return (
+            "\n".join(escape(line) for line in value.expandtabs(2).splitlines())
+            if keep_lines
+            else shortened(escape(value))
+        )
     if isinstance(value, dict):
         program = value.get("kind") == "code"
         return {k: escaped(v, program and k == "text") for k, v in value.items()}
