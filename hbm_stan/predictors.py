@@ -38,6 +38,11 @@ class Predictors:
     notes: tuple[str, ...] = ()
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def indicators(self) -> set[str]:
+        """The names of the columns that stand for levels of categories."""
+        return {f"{column}={level}" for column, levels in self.levels.items() for level in levels[1:]}
+
     def by_group(self, group: npt.NDArray[np.int64], n_groups: int) -> FloatArray:
         """The values of each group, shape (J, K), for predictors that are constant within groups."""
         first = np.full(n_groups, -1)
@@ -124,9 +129,13 @@ def refuse_varying(where: str, predictors: Predictors, group: npt.NDArray[np.int
 
 def check_predictors(predictors: Predictors, outcome: FloatArray | None, group: npt.NDArray[np.int64]) -> list[Verdict]:
     """Warnings: a predictor that does not vary within any group, and one on another scale than the outcome."""
-    verdicts = []
+    verdicts: list[Verdict] = []
     spread = float(np.std(outcome, ddof=1)) if outcome is not None else 0.0
+    verdicts += _constant_categories(predictors, group)
+    categories = predictors.indicators
     for name, x in zip(predictors.names, predictors.values.T, strict=True):
+        if name in categories:  # an indicator has no unit that could be changed
+            continue
         if _constant_in_groups(x, group):
             hint = (
                 f"{name} does not vary within any group: it is collinear with the group effects. "
@@ -138,6 +147,21 @@ def check_predictors(predictors: Predictors, outcome: FloatArray | None, group: 
             hint = f"sd({name})/sd(outcome) = {ratio:.3g}: priors of slopes are on the raw scale. Change the unit."
             verdicts.append(Verdict("unscaled predictor", "warn", ratio, UNSCALED, hint, name))
     return verdicts + check_zero(predictors)
+
+
+def _constant_categories(predictors: Predictors, group: npt.NDArray[np.int64]) -> list[Verdict]:
+    """A warning for each category whose levels do not vary within any group."""
+    values = dict(zip(predictors.names, predictors.values.T, strict=True))
+    return [
+        Verdict(
+            "collinear predictor", "warn", None, None,
+            f"{column} does not vary within any group: it is collinear with the group effects. "
+            "Name it as a group predictor.",
+            column,
+        )
+        for column, levels in predictors.levels.items()
+        if all(_constant_in_groups(values[f"{column}={level}"], group) for level in levels[1:])
+    ]  # fmt: skip
 
 
 def check_zero(predictors: Predictors) -> list[Verdict]:

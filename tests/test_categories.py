@@ -262,6 +262,17 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_category_has_no_unit_and_is_named_as_its_column() -> None:
+    """An indicator beside an outcome in milliseconds is no predictor on a wrong scale."""
+    cells = repeated("b", "a", "c", "a")
+    found = table(y=np.arange(18) * 1e4, arm=cells)
+    assert not [
+        v for v in found.verdicts if v.name in {"unscaled predictor", "uncentred predictor", "collinear predictor"}
+    ]
+    constant = table(arm=list("aabbcc") * 3)
+    assert [v.subject for v in constant.verdicts if v.name == "collinear predictor"] == ["arm"]
+
+
 # An outcome of two words
 
 
