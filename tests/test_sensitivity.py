@@ -33,8 +33,9 @@ from hbm_stan.sensitivity import alternatives as refits
 from hbm_stan.sensitivity import power as scaling
 from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, Interval, changes, interval
 from hbm_stan.sensitivity.influence import REFIT, UNRELIABLE, WEIGHTS, Without, influence
-from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scaling, prior_components, read
-from hbm_stan.sensitivity.quantities import watched
+from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scaling, prior_components
+from hbm_stan.sensitivity.quantities import means_of_groups, watched
+from hbm_stan.sensitivity.reading import disagrees, read, unexpected
 from hbm_stan.sensitivity.rivals import matched_scale, rescaled, rivals
 from hbm_stan.sensitivity.run import kept_result, quick_look
 from hbm_stan.store import FitStore
@@ -122,7 +123,9 @@ def test_power_scaling_equals_arviz(eight: Fit) -> None:
     found = power_scaling(eight)
     assert differences(eight, found.table) < SMOOTHING
     summary = arviz_stats.psense_summary(arviz_tree(eight), prior_var_names=["all_priors"], round_to=6)
-    words = {"conflict": "potential prior-data conflict", "strong prior": "potential strong prior / weak likelihood"}
+    # ArviZ knows no difference between a conflict and a prior that has a say beside the data.
+    both, strong = "potential prior-data conflict", "potential strong prior / weak likelihood"
+    words = {"conflict": both, "both": both, "strong prior": strong}
     for row in found.readings.to_dict("records"):
         assert summary.loc[row["quantity"], "diagnosis"] == words.get(row["reading"], "✓")
 
@@ -165,6 +168,75 @@ def test_a_prior_far_from_the_data_is_a_conflict(stanli: Engine) -> None:
     assert any("conflict: mu" in s and "prior of mu" in s for s in found.sentences)
 
 
+def test_a_default_prior_that_counts_is_no_conflict(stanli: Engine) -> None:
+    """Both sensitivities are above the limit, as with any ten groups; the data put tau where its prior expects it."""
+    effects = tuple(10 + 5 * norm.ppf((np.arange(10) + 0.5) / 10))
+    found = power_scaling(fitted(schools(effects, (2.0,) * 10), {}, stanli))
+    row = found.readings.set_index("quantity").loc["tau"]
+    assert min(row["prior_value"], row["likelihood"]) > scaling.THRESHOLD
+    assert row["reading"] == "both"
+    assert not any("conflict" in s for s in found.sentences)
+    assert any(s.startswith("Prior and data both count: tau (prior of tau") for s in found.sentences)
+
+
+@pytest.mark.parametrize(
+    ("priors", "quantity"),
+    [
+        ({"mu": "normal(100, 2)"}, "mu"),
+        ({"mu": "normal(100, 2)", "tau": "half_cauchy(50)"}, "mu"),  # mu stays at 100, and tau makes up for it
+        ({"tau": "half_normal(0.5)"}, "tau"),
+        ({"tau": "lognormal(-1, 0.3)"}, "tau"),
+    ],
+)
+def test_priors_that_the_data_contradict_are_conflicts(priors: dict[str, str], quantity: str, stanli: Engine) -> None:
+    effects = tuple(10 + 8 * norm.ppf((np.arange(8) + 0.5) / 8))
+    found = power_scaling(fitted(schools(effects, (2.0,) * 8), priors, stanli))
+    assert reading(found, quantity) == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("own", "groups", "found"),
+    [
+        (0.06, (10.0, 15.0), True),
+        (0.04, (10.0, 15.0), False),  # the prior does not pull
+        (0.06, (94.1, 2.3), False),  # 2.6 of the groups' sds away, but the prior has one too: sqrt(2^2 + 2.3^2)
+        (0.06, (93.9, 2.3), True),
+        (0.06, None, False),
+    ],
+)
+def test_groups_far_from_a_prior_of_their_mean_disagree_with_it(
+    own: float, groups: tuple[float, float] | None, found: bool
+) -> None:
+    stays = norm.ppf((np.arange(1000) + 0.5) / 1000, 99, 2)
+    assert disagrees(Prior("mu", "normal", (100.0, 2.0)), own, stays, groups) == found
+
+
+def test_the_mean_of_groups_is_that_of_their_draws(eight: Fit) -> None:
+    draws = eight.draws("theta", "tau")
+    expected = (draws["theta"].mean(), np.sqrt(np.mean(draws["tau"] ** 2) / 8))
+    assert means_of_groups(eight) == {"mu": pytest.approx(expected)}
+
+
+# Emergence of insects by treatment; with sucrose all of 11 emerged (Cross Validated, question 132677).
+EMERGED = {
+    "control": ("1:1 2:1 3:1 4:0 8:0 10:1 13:1 15:1 16:0 17:0 18:1"),
+    "protein": ("1:0 2:1 3:1 5:1 6:1 8:1 10:1 13:0 15:1 16:1 17:1 18:1 20:0 24:1"),
+    "sucrose": ("1:1 3:1 4:1 5:1 10:1 11:1 13:1 16:1 17:1 18:1 22:1"),
+    "no_injection": ("1:1 2:1 3:1 4:1 6:1 10:1 11:1 13:0 16:1 17:1 18:1 20:0 22:1 24:1"),
+}
+
+
+@pytest.mark.parametrize("variant", ["partial_pooling", "partial_pooling_intercept"])
+def test_a_separated_coefficient_is_a_conflict(variant: str, stanli: Engine) -> None:
+    rows = [(t, *cell.split(":")) for t, cells in EMERGED.items() for cell in cells.split()]
+    frame = pd.DataFrame(rows, columns=["treatment", "nest", "y"]).astype({"y": int})
+    data = Dataset.from_frame(frame, group="nest", outcome="y", predictors="treatment")
+    found = power_scaling(fit("logistic_regression", data, variant, sampling=SAMPLING, engine=stanli))
+    assert reading(found, "mu[treatment=sucrose]") == "conflict"
+    conflicts = found.readings["quantity"][found.readings["reading"] == "conflict"]
+    assert list(conflicts) == ["mu[treatment=sucrose]"]
+
+
 def test_a_tight_prior_on_weak_data_is_a_strong_prior(stanli: Engine) -> None:
     found = power_scaling(fitted(schools(), {"mu": "normal(0, 50)", "tau": "half_normal(0.1)"}, stanli))
     assert reading(found, "tau") == "strong prior"
@@ -184,11 +256,53 @@ def test_wide_priors_on_many_groups_are_harmless(stanli: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prior", "likelihood", "words"),
-    [(0.05, 0.05, "conflict"), (0.05, 0.049, "strong prior"), (0.049, 0.9, "none"), (0.9, np.nan, "unknown")],
+    ("prior", "likelihood", "disagree", "words"),
+    [
+        (0.05, 0.05, True, "conflict"),
+        (0.05, 0.049, True, "conflict"),
+        (0.05, 0.05, False, "both"),
+        (0.05, 0.049, False, "strong prior"),
+        (0.049, 0.9, True, "none"),
+        (0.9, np.nan, True, "unknown"),
+        (np.nan, 0.9, True, "unknown"),
+    ],
 )
-def test_two_sensitivities_are_read_together(prior: float, likelihood: float, words: str) -> None:
-    assert read(prior, likelihood) == words
+def test_two_sensitivities_are_read_together(prior: float, likelihood: float, disagree: bool, words: str) -> None:
+    assert read(prior, likelihood, disagree) == words
+
+
+@pytest.mark.parametrize(
+    ("distribution", "arguments", "centre", "spread", "found"),
+    [
+        ("normal", (0.0, 2.5), 1.0, 1.0, False),  # the interval of 1 +- 1.64 holds the prior's centre
+        ("normal", (0.0, 2.5), 2.0, 1.0, True),
+        ("normal", (0.0, 2.5), -2.0, 1.0, True),
+        ("half_normal", (1.0,), 1.9, 0.1, False),  # the upper 5 % of the prior begin at 1.96
+        ("half_normal", (1.0,), 2.1, 0.1, True),
+        ("half_normal", (1.0,), 0.01, 0.001, False),  # near 0, where the prior is highest
+        ("half_cauchy", (1.0,), 13.0, 0.1, True),  # begin at 12.7
+        ("half_student_t", (4.0, 1.0), 2.6, 0.1, False),  # at 2.78
+        ("half_student_t", (4.0, 1.0), 3.0, 0.1, True),
+        ("uniform", (0.0, 10.0), 9.6, 0.1, True),
+        ("exponential", (1.0,), 2.9, 0.1, False),  # at 3.0
+        ("exponential", (1.0,), 3.1, 0.1, True),
+        ("lognormal", (0.0, 1.0), 7.3, 0.1, True),  # its outer 5 % lie beyond 0.14 and 7.1
+        ("lognormal", (0.0, 1.0), 0.13, 0.001, True),
+        ("lognormal", (0.0, 1.0), 6.0, 0.1, False),
+        ("gamma", (2.0, 1.0), 0.2, 0.01, True),  # 0.24 and 5.6
+        ("beta", (1.0, 1.0), 0.5, 0.1, False),
+    ],
+)
+def test_what_a_prior_did_not_expect(
+    distribution: str, arguments: tuple[float, ...], centre: float, spread: float, found: bool
+) -> None:
+    draws = norm.ppf((np.arange(1000) + 0.5) / 1000, centre, spread)
+    prior = Prior("x", distribution, arguments)
+    assert unexpected(prior, draws) == found
+    for own, enough in ((0.2, True), (0.04, False)):
+        assert disagrees(prior, own, draws) == (found and enough)
+    # A location has to be pulled by a quarter of an sd, another quantity by half of that.
+    assert disagrees(prior, 0.07, draws) == (found and distribution != "normal")
 
 
 def test_a_high_pareto_k_of_the_weights_is_said(eight: Fit) -> None:

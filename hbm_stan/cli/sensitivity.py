@@ -88,7 +88,7 @@ def _power(power: Power) -> Table:
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table
-    from hbm_stan.sensitivity.power import WORDS
+    from hbm_stan.sensitivity.reading import WORDS
 
     numbers = ("its prior's", "all priors'", "likelihood's")
     table = plain_table("quantity", "strongest prior", *numbers, "reading", right=numbers)

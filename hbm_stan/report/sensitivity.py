@@ -21,7 +21,7 @@ from hbm_stan.report.blocks import (
 )  # fmt: skip
 from hbm_stan.report.digits import DASH, fixed
 from hbm_stan.sensitivity.conclusion import element, terms
-from hbm_stan.sensitivity.power import WORDS
+from hbm_stan.sensitivity.reading import WORDS
 
 # Half a page holds no more; results.json has all of them.
 _MOST_QUANTITIES, _MOST_PRIORS, _MOST_GROUPS, _MOST_COLUMNS = 5, 8, 3, 4

@@ -5,9 +5,9 @@ Kallioinen, Paananen, Buerkner & Vehtari (2024), Statistics and Computing 34:57,
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,25 +17,16 @@ from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.fit import Fit, element_names
 from hbm_stan.priors import Prior
 from hbm_stan.psis import smooth
-from hbm_stan.sensitivity.quantities import watched
+from hbm_stan.sensitivity.quantities import means_of_groups, watched
+from hbm_stan.sensitivity.reading import ADVICE, THRESHOLD, WORDS, disagrees, read
 from hbm_stan.table import FloatArray
 
-# Above this a quantity is sensitive: Kallioinen et al. (2024); the limit of priorsense and of ArviZ.
-THRESHOLD = 0.05
 # The powers between which the derivative at 1 is taken: the same source.
 ALPHAS = (0.99, 1.01)
 # priorsense warns of weights above this Pareto k: so near to power 1 it should be far below.
 MAX_K = 0.5
 ALL_PRIORS, LIKELIHOOD = "all priors", "likelihood"
 _NAMED = 6  # quantities that a sentence names
-
-Reading = Literal["conflict", "strong prior", "none", "unknown"]
-WORDS: Mapping[str, str] = {
-    "conflict": "potential prior-data conflict",
-    "strong prior": "strong prior or weak likelihood",
-    "none": "none",
-    "unknown": "not known: the prior or the likelihood could not be scaled",
-}
 
 
 @dataclass(frozen=True)
@@ -65,8 +56,9 @@ def power_scaling(fit: Fit, options: Mapping[str, Any] | None = None) -> Power:
     priors, missing = prior_components(fit)
     likelihood, words = likelihood_component(fit)
     components = priors | ({} if likelihood is None else {LIKELIHOOD: likelihood})
-    table = scaled(watched(fit, options or {}), components)
-    readings = _readings(table)
+    draws = watched(fit, options or {})
+    table = scaled(draws, components)
+    readings = _readings(table, _against_priors(fit, table, draws))
     return Power(table, readings, words, tuple(_sentences(table, readings, missing, words)))
 
 
@@ -149,8 +141,24 @@ def _sensitivity(values: FloatArray, density: FloatArray) -> tuple[FloatArray, f
     return np.asarray(found, dtype=float), max(float(k) for _, k in smoothed)
 
 
-def _readings(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each quantity: its strongest prior, all priors, the likelihood, and what the two say together."""
+def _against_priors(fit: Fit, table: pd.DataFrame, draws: Mapping[str, FloatArray]) -> set[str]:
+    """The quantities that their own prior pulls away from where the data put them."""
+    priors, groups = fit.family.priors_of(fit.variant, fit.priors), means_of_groups(fit)
+    values = {(r["quantity"], r["component"]): r["value"] for r in table.to_dict("records")}
+    own = {name: name if name in priors else name.partition("[")[0] for name in draws}
+    return {
+        name
+        for name, prior in own.items()
+        if np.isfinite(values.get((name, prior), np.nan))
+        and disagrees(priors[prior], values[name, prior], draws[name], groups.get(name))
+    }
+
+
+def _readings(table: pd.DataFrame, pulled: Collection[str] = ()) -> pd.DataFrame:
+    """One row for each quantity: its strongest prior, all priors, the likelihood, and what they say together.
+
+    ``pulled`` are those that their own prior pulls away from the data.
+    """
     rows = []
     for quantity, own in table.groupby("quantity", sort=False):
         values = dict(zip(own["component"], own["value"], strict=True))
@@ -161,33 +169,15 @@ def _readings(table: pd.DataFrame) -> pd.DataFrame:
         prior = max([*known.values(), *([together] if np.isfinite(together) else [])], default=np.nan)
         rows.append({
             "quantity": quantity, "prior": strongest, "prior_value": known.get(strongest, np.nan),
-            "all_priors": together, "likelihood": likelihood, "reading": read(prior, likelihood),
+            "all_priors": together, "likelihood": likelihood, "reading": read(prior, likelihood, quantity in pulled),
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def read(prior: float, likelihood: float) -> Reading:
-    """What a sensitivity to the prior and one to the likelihood say together (Kallioinen et al. 2024)."""
-    if np.isnan(prior):
-        return "unknown"
-    if prior < THRESHOLD:
-        return "none"
-    if not np.isfinite(likelihood):
-        return "unknown"
-    return "conflict" if likelihood >= THRESHOLD else "strong prior"
-
-
-_ADVICE: Mapping[str, str] = {
-    "conflict": "Prior and data both move it, and may pull in different directions: is the prior what was meant?",
-    "strong prior": "The data say little here, so that the answer rests on the prior: give a reason for it.",
-    "unknown": "Without both of them it cannot be said whether prior and data disagree.",
-}
 
 
 def _sentences(table: pd.DataFrame, readings: pd.DataFrame, missing: list[str], likelihood: str) -> list[str]:
     said = [
         _flagged(reading, [r for r in readings.to_dict("records") if r["reading"] == reading])
-        for reading in ("conflict", "strong prior", "unknown")
+        for reading in ("conflict", "strong prior", "both", "unknown")
         if len(readings) and (readings["reading"] == reading).any()
     ]
     priors = table[(table["component"] != LIKELIHOOD) & table["value"].notna()]
@@ -219,7 +209,7 @@ def _flagged(reading: str, rows: list[dict[Hashable, Any]]) -> str:
     words = WORDS[reading]
     return (
         f"{words[0].upper()}{words[1:]}: {', '.join(each)}{more}; power-scaling sensitivities, limit {THRESHOLD:g}. "
-        f"{_ADVICE[reading]}"
+        f"{ADVICE[reading]}"
     )
 
 

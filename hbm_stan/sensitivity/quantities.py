@@ -27,6 +27,29 @@ def population_draws(fit: Fit) -> dict[str, FloatArray]:
     return {name: draws for name, draws in found.items() if np.ptp(draws) > 0}
 
 
+def means_of_groups(fit: Fit) -> dict[str, tuple[float, float]]:
+    """Of each element of mu: the posterior mean of its groups' mean, and the sd that this has given mu, tau / sqrt(J).
+
+    Nothing where mu is not what groups are distributed about: in other families, and beside predictors of groups.
+    """
+    draws = fit.draws(LOCATION, fit.family.population_scale, fit.family.group_quantity)
+    if len(draws) < 3 or "gamma" in population_names(fit):
+        return {}
+    mu, tau, theta = draws.values()
+    if theta.shape[2:] != mu.shape[1:] or tau.shape != mu.shape:
+        return {}
+    groups = theta.shape[1]
+    means = theta.mean(axis=(0, 1)).reshape(-1)
+    sds = np.sqrt(np.mean(tau**2, axis=0) / groups).reshape(-1)
+    names = element_names(LOCATION, fit.tree["posterior"][LOCATION])
+    return {n: (float(m), float(s)) for n, m, s in zip(names, means, sds, strict=True)}
+
+
+def population_names(fit: Fit) -> set[str]:
+    """The population's parameters that have draws."""
+    return {name for name in fit.family.population if fit.draws(name).get(name, np.empty(0)).size}
+
+
 def new_group_draws(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArray]:
     """Draws of the value of a new group by term, (S,) each; none of a term that all groups share, or without words."""
     family = fit.family
