@@ -48,7 +48,8 @@ def log_density_spread(program: Program, family: Family, variant: str, data: Sta
         jacobian = log_jacobian(program, family, data, point) + _log_multipliers(program, model, data, point)
         differences.append(said - ours - jacobian)
         size = max(size, abs(ours))
-    return float(np.ptp(differences)) / size
+    # Relative; a log density below one, or 0 at every point as that of beta(1, 1), is compared as it is.
+    return float(np.ptp(differences)) / max(size, 1.0)
 
 
 def density_model(program: Program, data: StanData) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -16,6 +18,7 @@ from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.resources import share
 
 _MOST_ROWS, _LEAST_GROUPS = 200, 6
+_ORDER = 20261128  # the seed of the order of shuffled rows
 
 
 @cache
@@ -34,15 +37,56 @@ def smallest_analysis(family: str) -> Analysis:
 
 @cache
 def example(family: str) -> tuple[Family, Prepared]:
-    """A family with a small table: the smallest groups of the smallest shipped analysis."""
+    """A family with a small table: the smallest groups of the smallest shipped analysis, made irregular."""
     smallest = smallest_analysis(family)
-    return smallest.family, prepare_table(smallest.family, few_rows(smallest.dataset, smallest.family))
+    few = few_rows(smallest.dataset, smallest.family)
+    return smallest.family, prepare_table(smallest.family, irregular(few, smallest.family))
 
 
 def few_rows(dataset: Dataset, family: Family, most: int = _MOST_ROWS, least_groups: int = _LEAST_GROUPS) -> Dataset:
     """The smallest groups of a table, whole: up to ``most`` rows, but ``least_groups`` groups at least."""
-    groups = pd.Series(dataset.table.labels(dataset.column(next(r.name for r in family.roles if r.kind == "label"))))
+    groups = pd.Series(dataset.table.labels(_group_column(dataset, family)))
     sizes = groups.value_counts().sort_values(kind="stable")
     kept = sizes.index[: max(least_groups, int((sizes.cumsum() <= most).sum()))]
     inside = np.flatnonzero(groups.isin(kept))
     return dataset if len(inside) == dataset.table.n_rows else dataset.take([int(i) for i in inside])
+
+
+def irregular(dataset: Dataset, family: Family) -> Dataset:
+    """A table on which a program that confuses rows and groups shows it: rows shuffled, groups of unequal size.
+
+    Shipped tables are sorted by group, and many have one row, or equally many, for each: the index of the groups may
+    then be sorted, or the rows counted, without anything to be seen. Where groups have one row, and may have more, one
+    in three gets the values of another group as a second row; where they are equal, every other one loses a row.
+    """
+    made = shuffled(dataset)
+    if family.one_row_per_group:
+        return made
+    labels, fixed = made.table.labels(_group_column(made, family)), ("unit", "group_predictors")
+    n, places = len(labels), {label: [i for i, other in enumerate(labels) if other == label] for label in set(labels)}
+    sizes = {len(own) for own in places.values()}
+    if sizes == {1} and not any(r.kind in fixed and r.name in made.columns for r in family.roles):
+        second = np.arange(0, n, 3)
+        more = made.take([*range(n), *((second + 1) % n).tolist()])
+        return shuffled(_renamed(more, _group_column(made, family), [*labels, *(labels[i] for i in second)]))
+    if len(sizes) == 1 and sizes != {1}:
+        last = [places[label][-1] for label in dict.fromkeys(labels)][::2]
+        return made.take(np.delete(np.arange(n), last).tolist())
+    return made
+
+
+def shuffled(dataset: Dataset) -> Dataset:
+    """The same rows in another order, always the same one. The first row stays: its levels are those of reference."""
+    order = np.random.default_rng(_ORDER).permutation(dataset.table.n_rows - 1) + 1
+    return dataset.take([0, *order.tolist()])
+
+
+def _group_column(dataset: Dataset, family: Family) -> str:
+    return dataset.column(next(r.name for r in family.roles if r.kind == "label"))
+
+
+def _renamed(dataset: Dataset, column: str, labels: Sequence[str]) -> Dataset:
+    """The table with other cells in one column."""
+    table = dataset.table
+    cells = tuple(labels if name == column else table.column(name) for name in table.names)
+    return replace(dataset, table=replace(table, cells=cells))

@@ -48,10 +48,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Option:
-    """A key of ``[prediction]`` in analysis.toml: what it means, and whether it is a number above zero or a table."""
+    """A key of ``[prediction]`` in analysis.toml: what it means, and whether it is a number above zero or a table.
+
+    ``of_row`` says that ``new_row`` reads it: its row is then another one; else only ``findings`` do.
+    """
 
     meaning: str
     kind: Literal["positive", "number", "table"] = "positive"
+    of_row: bool = True
 
 
 @dataclass(frozen=True)

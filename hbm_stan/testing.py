@@ -26,6 +26,8 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.program import check_data
 from hbm_stan.reference import Reference, data_hash, read_reference, regress
 from hbm_stan.reference.match import same_prior
+from hbm_stan.verify.contract import contract_faults
+from hbm_stan.verify.names import Claim
 from hbm_stan.verify.programs import data_block
 
 
@@ -100,6 +102,21 @@ def assert_data(family: Family, data: Dataset | Prepared, variant: str) -> None:
     """Assert that ``prepare`` gives what the data block of the program asks for."""
     for stan_data in _stan_data(family, data, variant, None):
         check_data(family.program(variant), stan_data)
+
+
+def assert_contract(
+    family: Family, data: Dataset | Prepared, variant: str, priors: Mapping[str, str] | None = None
+) -> None:
+    """Assert that names exist in the programs, and that functions agree with them and with each other.
+
+    Names in ``population``, ``hidden``, ``dims`` and the variant's priors; ``rule``, ``transformed``, ``new_group``,
+    ``group_log_lik`` and its finer form, ``draw_groups``, ``shrinkage_factor``, ``raw`` and ``new_row``, where there.
+    """
+    table = prepare_table(family, data) if isinstance(data, Dataset) else data
+    settled = family.priors(table, priors)
+    made = family.stan_data(table, settled, variant)
+    found = contract_faults(Claim(family, table, variant, settled, made, short_run(family, variant, made)))
+    assert not found, f"{variant}: " + "; ".join(found)
 
 
 def assert_same_posterior(fit: Fit, other: Fit, parameters: Sequence[str] | None = None) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 from hbm_stan.density import short_run as run_shortly
 from hbm_stan.examples import example
 from hbm_stan.families import families
-from hbm_stan.model import StanData
+from hbm_stan.model import Family, StanData
+from hbm_stan.program import Program
+from hbm_stan.verify.names import Claim
 
 CASES = [(f.name, v.name) for f in families().values() for v in f.variants]
 IDS = [f"{f}-{v}" for f, v in CASES]
@@ -24,3 +26,21 @@ def short_run(name: str, variant: str, use_likelihood: int = 1) -> tuple[StanDat
     # these draws, wherever they are: nothing asks that the chains have converged.
     size = {"chains": 2, "draws": 150, "warmup": 100} if variant.endswith("_truncated") else {}
     return data, run_shortly(family, variant, data, **size)
+
+
+def claim(name: str, variant: str) -> Claim:
+    """A variant of the example with one in five of those draws."""
+    family, table = example(name)
+    data, draws = short_run(name, variant)
+    few = {k: v[::5] for k, v in draws.items()}
+    return Claim(family, table, variant, family.priors(table), data, few)
+
+
+def with_program(family: Family, variant: str, program: Program) -> Family:
+    """The family with another program in the place of that of a variant."""
+
+    class Broken(Family):
+        def program(self, asked: str) -> Program:
+            return program if asked == variant else super().program(asked)
+
+    return Broken(**{f: getattr(family, f) for f in family.__dataclass_fields__})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from contract import with_program
 from faults import FAULTS, SEED, Fault
 from scipy.stats import norm
 
@@ -19,6 +20,8 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import families
 from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
+from hbm_stan.verify.contract import contract_faults
+from hbm_stan.verify.names import Claim
 from hbm_stan.verify.programs import structure_faults
 
 SHORT = Sampling(chains=4, warmup=500, draws=500, adapt_delta=0.95, seed=SEED)
@@ -29,6 +32,8 @@ COSTLY = ("planck", "nested_normal", "linear_regression", "logistic_regression")
 NUMBERS = (50, 100, 150, 200, 300, 400, 500, 700, 1000)
 # log_lik and its NumPy counterpart may differ by rounding: the tolerance of the issue and of the contract.
 ROUNDING = 1e-9
+# One in so many draws of a short run is enough for the contract.
+_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,14 @@ def pointwise(fault: Fault, program: Program) -> Found:
     largest = float(np.abs(draws["log_lik"] - ours).max())
     close = np.allclose(draws["log_lik"], ours, rtol=ROUNDING, atol=ROUNDING)
     return Found(not close, f"off by {largest:.2g}")
+
+
+def contract(fault: Fault, program: Program) -> Found:
+    """Names and functions of the family with this program in the place of its own, at draws of a short run."""
+    family = with_program(families()[fault.family], fault.variant, program)
+    few = {name: values[::_EVERY] for name, values in flat(fault.file, program).items()}
+    said = contract_faults(Claim(family, fault.table, fault.variant, fault.settled, fault.data, few))
+    return Found(bool(said), said[0] if said else "")
 
 
 def replications(fault: Fault, program: Program) -> Found:

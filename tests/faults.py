@@ -16,17 +16,20 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.data import Dataset, load
+from hbm_stan.examples import shuffled
 from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Draws, Family, StanData
 from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior
 from hbm_stan.program import Program
 from hbm_stan.resources import share
 
+_SHUFFLED, _THREE = "shuffled", "three terms"
 BROKEN = Path(__file__).parent / "broken"
 SEED = 20261121
 CHECKS = (
-    "structure", "log density", "pointwise", "replications", "known posterior", "engines", "calibration",
+    "structure", "log density", "pointwise", "contract", "replications", "known posterior", "engines", "calibration",
 )  # fmt: skip
 
 
@@ -41,6 +44,7 @@ class Fault:
     caught_by: tuple[str, ...]
     priors: Mapping[str, str] = field(default_factory=dict)  # beside those of the family's example
     adapt: Callable[[Family], Family] = lambda family: family  # where its parameters are not those of the variant
+    on: str = ""  # what the table is that shows it, where it is not that of the family
 
     @property
     def program(self) -> Program:
@@ -55,7 +59,7 @@ class Fault:
     @property
     def table(self) -> Prepared:
         """The data that show it."""
-        return example(self.family)
+        return example(", ".join(filter(None, (self.family, self.on))))
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -63,10 +67,14 @@ class Fault:
         return {**PRIORS[self.family], **self.priors}
 
     @property
+    def settled(self) -> dict[str, Prior]:
+        """All priors, chosen and default."""
+        return families()[self.family].priors(self.table, self.chosen)
+
+    @property
     def data(self) -> StanData:
         """The Stan data that show it."""
-        family = families()[self.family]
-        return family.stan_data(self.table, family.priors(self.table, self.chosen), self.variant)
+        return families()[self.family].stan_data(self.table, self.settled, self.variant)
 
     @property
     def adapted(self) -> Family:
@@ -97,9 +105,11 @@ PRIORS: dict[str, dict[str, str]] = {
 
 
 @cache
-def example(family: str) -> Prepared:
-    """A small table of a family: eight schools, or made with a fixed seed."""
-    return prepare_table(families()[family], _DATA[family]())
+def example(name: str) -> Prepared:
+    """A small table of a family: eight schools, or made with a fixed seed; ``family, shuffled`` in another order."""
+    family, _, on = name.partition(", ")
+    made = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[name]()
+    return prepare_table(families()[family], made)
 
 
 def _schools() -> Dataset:
@@ -145,6 +155,33 @@ def _log_odds() -> Dataset:
     return Dataset.from_frame(frame, group="g", successes="y", trials="n", predictors=["x"])
 
 
+def _three_terms(n_groups: int = 16, size: int = 6) -> pd.DataFrame:
+    """Groups with two predictors; of their coefficients the first and third have correlation 0.8, the others -0.5, 0.
+
+    ``eta`` is the value on the line of the row.
+    """
+    rng = np.random.default_rng([SEED, 8])
+    group, x = np.repeat(np.arange(n_groups), size), rng.normal(size=(n_groups * size, 2))
+    theta = rng.multivariate_normal([0, 0.5, -0.5], [[1, 0, 0.8], [0, 1, -0.5], [0.8, -0.5, 1]], n_groups)
+    eta = theta[group, 0] + np.sum(theta[group, 1:] * x, axis=1)
+    return pd.DataFrame({"g": [f"g{j:02}" for j in group], "a": x[:, 0], "b": x[:, 1], "eta": eta})
+
+
+def _three_lines() -> Dataset:
+    """The outcome is the value on the line and a small error; a group predictor says nothing."""
+    frame, rng = _three_terms(), np.random.default_rng([SEED, 9])
+    frame["y"] = rng.normal(frame["eta"], 0.5)
+    frame["u"] = frame["g"].map(dict(zip(frame["g"].unique(), rng.normal(size=16), strict=True)))
+    return Dataset.from_frame(frame, group="g", outcome="y", predictors=["a", "b"], group_predictors=["u"])
+
+
+def _three_log_odds() -> Dataset:
+    """Successes of 25 trials, the value on the line their log odds."""
+    frame = _three_terms()
+    frame["y"] = np.random.default_rng([SEED, 10]).binomial(25, 1 / (1 + np.exp(-frame["eta"])))
+    return Dataset.from_frame(frame.assign(n=25), group="g", successes="y", trials="n", predictors=["a", "b"])
+
+
 def _rates() -> Dataset:
     """Twenty groups of 6 or 8 trials, so that equal counts are frequent."""
     rng = np.random.default_rng([SEED, 5])
@@ -175,6 +212,7 @@ def _spectra() -> Dataset:
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
+    f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
 
@@ -203,8 +241,9 @@ def _sampled_with_one_scale(family: Family) -> Family:
     return replace(family, transformed=shared)
 
 
-_DENSITY, _KNOWN, _SBC = "log density", "known posterior", "calibration"
+_DENSITY, _CONTRACT, _KNOWN, _SBC = "log density", "contract", "known posterior", "calibration"
 _ALL_THREE = (_DENSITY, _KNOWN, _SBC)
+_ALL_FOUR = (_DENSITY, _CONTRACT, _KNOWN, _SBC)
 _ALL = (
     Fault("sd_for_variance", "normal_means", "partial_pooling",
           "a variance stands where normal() takes an sd", _ALL_THREE),
@@ -212,7 +251,7 @@ _ALL = (
           "log tau is sampled, its Jacobian is missing", _ALL_THREE,
           {"tau": "lognormal(2, 1)"}, _sampled_as_log_tau),
     Fault("shifted_index", "normal_means", "partial_pooling_centered",
-          "an estimate is taken for that of the group before", _ALL_THREE, {"tau": "lognormal(2.5, 0.5)"}),
+          "an estimate is taken for that of the group before", _ALL_FOUR, {"tau": "lognormal(2.5, 0.5)"}),
     Fault("wrong_prior_scale", "normal_means", "partial_pooling",
           "the prior of tau is twice as wide as said", _ALL_THREE),
     Fault("missing_likelihood_term", "normal_means", "no_pooling",
@@ -220,19 +259,19 @@ _ALL = (
     Fault("log_lik_without_constant", "normal_means", "no_pooling",
           "log_lik lacks its constant and log(se)", ("pointwise", _SBC)),
     Fault("pools_a_subset", "normal_means", "complete_pooling",
-          "complete pooling pools two groups only", ("structure", *_ALL_THREE)),
+          "complete pooling pools two groups only", ("structure", *_ALL_FOUR)),
     Fault("shared_scale", "grouped_normal", "no_pooling",
-          "no pooling has one residual scale for all groups", ("structure", *_ALL_THREE), {}, _sampled_with_one_scale),
+          "no pooling has one residual scale for all groups", ("structure", *_ALL_FOUR), {}, _sampled_with_one_scale),
     Fault("half_normal_for_half_cauchy", "normal_means", "partial_pooling",
           "tau has a half-normal prior where half-Cauchy is said", _ALL_THREE, {"tau": "half_cauchy(5)"}),
     Fault("noncentered_without_mu", "normal_means", "partial_pooling_noncentered",
-          "non-centered theta without mu", _ALL_THREE),
+          "non-centered theta without mu", _ALL_FOUR),
     Fault("planck_truncated_without_normaliser", "planck", "partial_pooling_truncated",
           "a truncated likelihood without its normaliser", _ALL_THREE),
     Fault("tau_twice", "linear_regression", "partial_pooling",
           "correlated effects are multiplied by tau twice", _ALL_THREE),
     Fault("group_predictor_out_of_order", "linear_regression", "partial_pooling",
-          "group predictors are sorted, groups are not", _ALL_THREE),
+          "group predictors are sorted, groups are not", _ALL_FOUR),
     Fault("correlations_left_out", "logistic_regression", "partial_pooling",
           "correlations have a prior and no use in the likelihood", _ALL_THREE),
     Fault("missing_determinant", "nested_normal", "partial_pooling",
@@ -246,10 +285,26 @@ _ALL = (
     Fault("no_jacobian_of_beta", "gamma_poisson", "partial_pooling",
           "the Jacobian of beta = alpha / mu is missing", _ALL_THREE),
     Fault("theta_without_its_spread", "normal_means", "partial_pooling",
-          "theta is its conditional mean, not a draw", (_KNOWN, _SBC)),
+          "theta is its conditional mean, not a draw", (_CONTRACT, _KNOWN, _SBC)),
     Fault("y_rep_from_the_wrong_scale", "grouped_normal", "partial_pooling",
           "rows are replicated with tau in place of sigma", ("replications",)),
     Fault("one_residual_for_all_rows", "grouped_normal", "partial_pooling",
           "replicated rows share one residual", ("replications",)),
+    Fault("sorted_rows", "grouped_normal", "partial_pooling",
+          "rows are given the groups in sorted order", (_DENSITY, _KNOWN), on=_SHUFFLED),
+    Fault("sorted_cells", "logistic_regression", "partial_pooling",
+          "cells are given the groups of sorted rows", (_DENSITY, _KNOWN), on=_SHUFFLED),
+    Fault("sorted_rows_generated", "logistic_regression", "partial_pooling",
+          "rows are given the groups in sorted order after sampling", ("pointwise", "replications"), on=_SHUFFLED),
+    Fault("swapped_correlations", "linear_regression", "partial_pooling",
+          "of three correlations the second and the third are exchanged", (_CONTRACT, _KNOWN), on=_THREE),
+    Fault("swapped_correlations_of_log_odds", "logistic_regression", "partial_pooling",
+          "of three correlations the second and the third are exchanged", (_CONTRACT, _KNOWN), on=_THREE),
+    Fault("theta_spread_not_square_rooted", "grouped_normal", "partial_pooling",
+          "given its rows theta has the sd tau (1 - w)", (_CONTRACT, _KNOWN)),
+    Fault("unit_spread_not_square_rooted", "nested_normal", "partial_pooling",
+          "given its rows a unit has the sd tau_unit (1 - u)", (_KNOWN,)),
+    Fault("tau_of_kappa", "beta_binomial", "partial_pooling",
+          "the sd of the rates has kappa for kappa + 1", (_CONTRACT, _KNOWN)),
 )  # fmt: skip
 FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}

@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from fault_checks import Check, calibration, known_posterior, log_density, pointwise, replications, structure
+from fault_checks import Check, calibration, contract, known_posterior, log_density, pointwise, replications, structure
+from fault_table import PAGE, cells
 from faults import BROKEN, CHECKS, FAULTS
 
 from hbm_stan.families import families
 
-TABLE = Path(__file__).parents[1] / "reports" / "truth.md"
 QUICK: dict[str, Check] = {
     "structure": structure,
     "log density": log_density,
     "pointwise": pointwise,
+    "contract": contract,
     "replications": replications,
     "known posterior": known_posterior,
 }
@@ -56,7 +56,7 @@ def test_a_planted_fault_is_caught_by_its_check(name: str, check: str) -> None:
 
 
 # One fault stands for all that pretend to be the same variant with the same priors.
-SHIPPED = {(f.family, f.variant, tuple(f.priors.items())): f.file for f in FAULTS.values()}
+SHIPPED = {(f.family, f.variant, f.on, tuple(f.priors.items())): f.file for f in FAULTS.values()}
 
 
 @pytest.mark.parametrize("check", QUICK)
@@ -89,7 +89,7 @@ def test_a_truncated_likelihood_without_its_normaliser_is_right_where_nothing_is
 
 
 def test_the_table_names_every_fault_and_shows_each_caught() -> None:
-    rows = {r[0].strip("` "): r[1:] for r in map(cells, TABLE.read_text().splitlines()) if len(r) == 1 + len(CHECKS)}
+    rows = {r[0].strip("` "): r[1:] for r in map(cells, PAGE.read_text().splitlines()) if len(r) == 1 + len(CHECKS)}
     head = rows["fault"]
     assert tuple(head) == CHECKS
     for fault in FAULTS.values():
@@ -97,7 +97,3 @@ def test_the_table_names_every_fault_and_shows_each_caught() -> None:
         assert caught == set(fault.caught_by), fault.file
     by_calibration = [r for f, r in rows.items() if f in FAULTS and r[CHECKS.index("calibration")].startswith("**")]
     assert len(by_calibration) >= 9
-
-
-def cells(line: str) -> list[str]:
-    return [c.strip() for c in line.strip().strip("|").split("|")] if line.startswith("|") else []

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from contract import short_run, with_program
+from faults import FAULTS
 from nested_quadrature import exact
 from scipy import stats
 from scipy.optimize import minimize
@@ -16,6 +18,7 @@ from test_truth import differences, moved
 
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
+from hbm_stan.density import short_run as run_shortly
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
@@ -176,3 +179,27 @@ def test_a_value_written_into_every_row_of_its_unit_is_refused() -> None:
     frame = pd.DataFrame({"batch": list("aabb"), "sample": list("xxyy"), "strength": [0.1, 0.1, 0.3, 0.3]})
     with pytest.raises(DataError, match="rows of each unit are all equal"):
         data_of(dataset(frame))
+
+
+def standardised_units(draws: dict[str, Any], data: Any) -> np.ndarray:
+    """Values of units less their mean given theta and their rows, in the sd that they then have, (S, M).
+
+    Gelman & Hill (2007), section 12.5: precisions add up, and means are weighed by them.
+    """
+    unit, above = np.asarray(data["unit_idx"]) - 1, np.asarray(data["unit_group"]) - 1
+    n, total = np.bincount(unit), np.bincount(unit, weights=np.asarray(data["y"]))
+    tau_unit, sigma = draws["tau_unit"][:, None], draws["sigma"][:, None]
+    precision = 1 / tau_unit**2 + n / sigma**2
+    mean = (draws["theta"][:, above] / tau_unit**2 + total / sigma**2) / precision
+    return np.asarray((draws["theta_unit"] - mean) * np.sqrt(precision))
+
+
+def test_units_are_drawn_with_the_spread_that_their_rows_leave() -> None:
+    data, draws = short_run("nested_normal", "partial_pooling")
+    z = standardised_units(draws, data)
+    limit = 5 / np.sqrt(z.size)
+    assert abs(z.mean()) < limit
+    assert abs(np.mean(z**2) - 1) < limit * np.sqrt(2)
+    fault = FAULTS["unit_spread_not_square_rooted"]
+    wrong = run_shortly(with_program(FAMILY, fault.variant, fault.program), fault.variant, data, draws=100)
+    assert np.mean(standardised_units(wrong, data) ** 2) < 0.9

@@ -90,7 +90,7 @@ def pytest_on(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_its_own_tests_pass_and_they_fail_where_a_program_is_wrong(own: Path) -> None:
     good = pytest_on(own)
     assert good.returncode == 0, good.stdout
-    assert "17 passed" in good.stdout
+    assert "20 passed" in good.stdout
     edit(own / "partial_pooling.stan", "tau ~ normal(0, prior_tau)", "tau ~ normal(0, square(prior_tau))")
     edit(own / "analysis.toml", '# tau = "half_normal(1)"', 'tau = "half_normal(0.8)"')
     edit(own / "no_pooling.stan", "exponential_lpdf(y[n] | rate)", "-rate * y[n]")

@@ -14,9 +14,16 @@ from test_reference import PRIORS, edited, saved, schools
 from hbm_stan.attempts import fit
 from hbm_stan.engines import Engine
 from hbm_stan.errors import DiagnosticError, ModelError
+from hbm_stan.examples import example
 from hbm_stan.fit import Fit
 from hbm_stan.reference import read_reference
-from hbm_stan.testing import assert_calibrated, assert_matches_reference, assert_same_posterior
+from hbm_stan.testing import (
+    assert_calibrated,
+    assert_contract,
+    assert_log_density,
+    assert_matches_reference,
+    assert_same_posterior,
+)
 
 
 @pytest.mark.usefixtures("stanli")
@@ -87,6 +94,25 @@ def test_calibration_is_asserted() -> None:
     broken = with_program(family("normal_means"), "no_pooling", "missing_likelihood_term")
     with pytest.raises(AssertionError, match=r"no_pooling: not calibrated in 100 replications:\n  uniform ranks"):
         assert_calibrated(broken, "no_pooling", replications=100, workers=1)
+
+
+@pytest.mark.usefixtures("stanli")
+def test_a_log_density_of_zero_at_every_point_is_one_constant() -> None:
+    # beta(1, 1), prior only: the density is 1 everywhere.
+    model, table = example("beta_binomial")
+    assert_log_density(model, table, "complete_pooling", {"mu": "beta(1, 1)"})
+    right = model.need("log_joint", "a test")
+    wrong = replace(model, log_joint=lambda params, data, variant: right(params, data, variant) + params["mu"])
+    with pytest.raises(AssertionError, match="prior only: the log density of the program minus"):
+        assert_log_density(wrong, table, "complete_pooling", {"mu": "beta(1, 1)"})
+
+
+@pytest.mark.usefixtures("stanli")
+def test_the_contract_is_asserted_in_words() -> None:
+    model, table = example("normal_means")
+    assert_contract(model, table, "partial_pooling")
+    with pytest.raises(AssertionError, match="partial_pooling: population names 'tua', which no program declares"):
+        assert_contract(replace(model, population=("mu", "tua")), table, "partial_pooling")
 
 
 SUITE = """

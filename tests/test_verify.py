@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import contract
 import pytest
 from test_cli import ROOT, hbm
 from test_truth import dataset
@@ -31,12 +32,7 @@ ALL = [(f.name, v.name) for f in families().values() for v in f.variants]
 def with_program(family: Family, variant: str, name: str) -> Family:
     """The family with the program of a variant replaced by a broken one."""
     wrong = Program.read(ROOT / "tests" / "broken" / f"{name}.stan", (share("stan") / "lib",))
-
-    class Broken(Family):
-        def program(self, asked: str) -> Program:
-            return wrong if asked == variant else super().program(asked)
-
-    return Broken(**{f: getattr(family, f) for f in family.__dataclass_fields__})
+    return contract.with_program(family, variant, wrong)
 
 
 @pytest.mark.usefixtures("stanli")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hbm_stan.data import Dataset
 from hbm_stan.errors import ModelError
-from hbm_stan.examples import analyses, smallest_analysis
+from hbm_stan.examples import analyses, irregular, smallest_analysis
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
@@ -17,13 +17,16 @@ GROUPS, ROWS = 10, 12
 
 
 def default_design(family: Family) -> tuple[Prepared, str]:
-    """The table of a family's smallest shipped analysis, at most GROUPS groups of ROWS rows, and it in words."""
+    """The table of a family's smallest shipped analysis, at most GROUPS groups of ROWS rows, and it in words.
+
+    Made irregular: rows shuffled, groups of unequal size.
+    """
     if family.name not in {a.family.name for a in analyses().values()}:
         raise ModelError(
             f"{family.name}: no shipped analysis has a table for this family. Name an analysis of yours instead of the "
             "family, or give calibrate() a table."
         )
-    dataset = smaller(smallest_analysis(family.name).dataset, family)
+    dataset = irregular(smaller(smallest_analysis(family.name).dataset, family), family)
     table = prepare_table(family, dataset)
     return table, f"{len(table.labels)} groups, {len(table.group)} rows of the shipped data set {dataset.name}"
 

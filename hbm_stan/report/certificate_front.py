@@ -19,7 +19,7 @@ NOT_APPLICABLE = "n/a"
 _REASONED = (*REQUIRED, "engines", "calibration")
 MEANING = {
     "structure": "The program is what it is called: complete pooling has no group effects, no pooling shares nothing, "
-    "partial pooling has a population scale.",
+    "partial pooling has a population scale; names and functions of the family agree with it.",
     "log density": "At random points it is the log density of the same model in NumPy plus one constant, with and "
     "without the likelihood. Figure: relative spread of that constant.",
     "pointwise": "The log likelihood of each row, and its sum, are NumPy's. Figure: largest relative difference.",

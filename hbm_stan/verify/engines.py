@@ -11,7 +11,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check, parameters
 from hbm_stan.engines import Engine
 from hbm_stan.errors import HbmError
-from hbm_stan.examples import analyses, few_rows, smallest_analysis
+from hbm_stan.examples import analyses, few_rows, irregular, smallest_analysis
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
 from hbm_stan.report.analysis import Analysis
@@ -41,7 +41,7 @@ def shipped_pairs(families: Sequence[str]) -> list[Pair]:
         small = smallest_analysis(family)
         used = {p.variant for p in pairs if p.family.name == family}
         rest = [v.name for v in small.family.variants if v.name not in used]
-        dataset = few_rows(small.dataset, small.family)
+        dataset = irregular(few_rows(small.dataset, small.family), small.family)
         pairs += [Pair(f"{small.name}, a part", small.family, v, dataset, {}) for v in rest]
     return pairs
 

@@ -12,7 +12,7 @@ from hbm_stan.calibrate.result import FAMILY_ERROR
 from hbm_stan.certificate import KINDS, Certificate, ProgramProof, Truth
 from hbm_stan.engines import Engine, choose
 from hbm_stan.errors import ModelError, nearest
-from hbm_stan.examples import example, few_rows
+from hbm_stan.examples import example, few_rows, shuffled
 from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
@@ -21,11 +21,12 @@ from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.pages import document_date
 from hbm_stan.report.results import versions
 from hbm_stan.verify.calibration import Course, calibration
+from hbm_stan.verify.contract import contract
 from hbm_stan.verify.engines import Pair, analysis_pairs, sample_pairs, shipped_pairs
 from hbm_stan.verify.engines import truths as engine_truths
 from hbm_stan.verify.known import Case, analysis_cases, run_cases, shipped_cases
 from hbm_stan.verify.known import truths as known_truths
-from hbm_stan.verify.programs import log_density, pointwise, structure
+from hbm_stan.verify.programs import log_density, pointwise
 
 SEED = 20261121
 _POSTERIORS = ("closed form", "quadrature", "reference", "long run")
@@ -93,7 +94,7 @@ def verify(plan: Plan, tick: Tick | None = None) -> Certificate:
 def _subjects(plan: Plan) -> list[_Subject]:
     if plan.analysis is not None:
         family = plan.analysis.family
-        return [_Subject(family, prepare_table(family, few_rows(plan.analysis.dataset, family)))]
+        return [_Subject(family, prepare_table(family, shuffled(few_rows(plan.analysis.dataset, family))))]
     return [_Subject(*example(name)) for name in plan.families or tuple(families())]
 
 
@@ -112,7 +113,7 @@ def _programs(subjects: Sequence[_Subject], say: Tick) -> Found:
             family, table, name = subject.family, subject.table, variant.name
             say(f"{family.name}, {name}: log density and pointwise likelihood")
             found[family.name, name] = [
-                structure(family, name), log_density(family, table, name), pointwise(family, table, name),
+                contract(family, table, name), log_density(family, table, name), pointwise(family, table, name),
             ]  # fmt: skip
     return found
 

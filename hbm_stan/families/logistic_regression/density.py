@@ -11,7 +11,7 @@ import numpy as np
 
 from hbm_stan.families.logistic_regression.columns import of_row
 from hbm_stan.families.logistic_regression.estimates import cells
-from hbm_stan.families.varying_terms import correlation_matrix, draw_lkj, log_lkj
+from hbm_stan.families.varying_terms import correlation_matrix, draw_lkj, log_lkj, pairs_of
 from hbm_stan.later import expit, gammaln, logsumexp, norm
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale, raw_support
@@ -253,7 +253,7 @@ def support(data: StanData) -> dict[str, Any]:
 
 
 def transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    """tau and gamma from their raw values; a tau of zero for the terms that do not vary."""
+    """tau, gamma and rho from what is declared; a tau of zero for the terms that do not vary."""
     raw = params.get("tau_raw")
     if "tau_intercept_raw" in params:
         raw = np.append(params["tau_intercept_raw"], np.zeros(data["K"] - 1))
@@ -261,6 +261,9 @@ def transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
     if "gamma_raw" in params:
         location, scale = (np.asarray(data[f"prior_gamma_{name}"]) for name in ("location", "scale"))
         made["gamma"] = location + scale * params["gamma_raw"]
+    if "L_Omega" in params:
+        omega = np.asarray(params["L_Omega"]) @ np.asarray(params["L_Omega"]).T
+        made["rho"] = np.array([omega[pair] for pair in pairs_of(data["K"])])
     return made
 
 

@@ -13,6 +13,7 @@ import pytest
 from hbm_stan import read_analysis
 from hbm_stan.model import Draws, StanData
 from hbm_stan.testing import (
+    assert_contract,
     assert_data,
     assert_log_density,
     assert_one_data_block,
@@ -53,6 +54,12 @@ def test_replicated_rows_are_those_of_simulate(variant: str) -> None:
 def test_the_data_are_what_the_program_reads(variant: str) -> None:
     """prepare() and the data block agree in names, types, sizes and bounds."""
     assert_data(FAMILY, DATA, variant)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_names_and_functions_keep_the_contract(variant: str) -> None:
+    """Names exist in the programs; new_group, raw and the others agree with the programs and with each other."""
+    assert_contract(FAMILY, DATA, variant)
 
 
 def test_all_programs_have_one_data_block() -> None:

@@ -1,0 +1,46 @@
+"""The contract of a family: names, and functions that no density and no posterior shows; a part of its structure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hbm_stan.certificate import Truth
+from hbm_stan.density import short_run
+from hbm_stan.errors import HbmError
+from hbm_stan.model import Family
+from hbm_stan.prepare import Prepared
+from hbm_stan.verify import functions, names
+from hbm_stan.verify.names import Claim
+from hbm_stan.verify.programs import structure
+
+CHECKS = (
+    names.parameters_exist, names.dims_are_said, names.rule_decides, names.priors_are_named,
+    functions.derived_quantities, functions.new_groups, functions.group_integrals, functions.finer_integrals,
+    functions.shrinkage, functions.groups_given_rows, functions.raw_estimates, functions.new_rows,
+)  # fmt: skip
+_DRAWS, _WARMUP = 100, 200  # of each of four chains: functions are compared at the same draws, wherever they are
+_SHOWN = 3
+
+
+def contract_faults(claim: Claim) -> list[str]:
+    """What is wrong with the names and functions of a variant, one sentence each; none where nothing is."""
+    with np.errstate(all="ignore"):
+        return [said for check in CHECKS for said in check(claim)]
+
+
+def contract(family: Family, table: Prepared, variant: str) -> Truth:
+    """Whether a program is what its variant is called, names exist, and functions agree with it and with each other.
+
+    Functions are compared at the draws of a short run.
+    """
+    held = structure(family, variant)
+    priors = family.priors(table)
+    data = family.stan_data(table, priors, variant)
+    try:
+        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_WARMUP)
+        found = contract_faults(Claim(family, table, variant, priors, data, draws))
+    except HbmError as error:
+        found = [str(error)]
+    said = [*filter(None, [held.detail]), *found]
+    more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+    return Truth(held.kind, "fail" if said else "pass", detail="; ".join(said[:_SHOWN]) + more)

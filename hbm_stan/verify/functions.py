@@ -1,0 +1,289 @@
+"""Whether the functions of a family agree with each other and with its programs, where no density shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+from scipy.stats import norm
+
+from hbm_stan.density import short_run
+from hbm_stan.leave_one_out import QUADRATURE_MATTERS
+from hbm_stan.model import Draws, Option, StanData
+from hbm_stan.table import FloatArray
+from hbm_stan.verify.names import Claim
+
+# How often a check of chance may fail although all is right, over all its comparisons (ours).
+FAMILY_ERROR = 1e-4
+# New groups of one draw, draws at which densities are compared, new groups for an integral over one.
+_GROUPS, _POINTS, _NODES = 20_000, 3, 4000
+_ROUNDING = 1e-8
+# A Monte Carlo integral with a larger error, or fewer effective values, is not to be trusted; quadrature may be off by
+# a thousandth.
+_FINE, _EFFECTIVE, _QUADRATURE = 0.1, 200, 2e-3
+# Priors so many times wider are flat. A raw estimate is one of no pooling if it lies within one of its sds in the
+# middle group, and its standard error within a factor of 2 of that sd (ours).
+_WIDER, _NEAR, _FACTOR = 10.0, 1.0, 2.0
+# Draws of groups given one draw of the population, for their mean and variance.
+_AGAIN = 40
+
+
+def limit(n: int) -> float:
+    """The largest z that chance explains among n comparisons."""
+    return float(norm.isf(FAMILY_ERROR / (2 * n)))
+
+
+def repeated(draws: Draws, s: int, size: int) -> dict[str, FloatArray]:
+    """One draw, many times."""
+    return {name: np.repeat(values[s : s + 1], size, axis=0) for name, values in draws.items()}
+
+
+def derived_quantities(claim: Claim) -> list[str]:
+    """What ``transformed`` derives, against what the program has of that name, at the same draws."""
+    family, draws = claim.family, claim.draws
+    if family.transformed is None:
+        return []
+    declared = family.program(claim.variant).block("parameters")
+    empty = {d.name: np.zeros(0) for d in declared if d.name not in draws}
+    off: dict[str, float] = {}
+    for s in np.linspace(0, len(next(iter(draws.values()))) - 1, _POINTS).astype(int):
+        one = empty | {d.name: draws[d.name][s] for d in declared if d.name in draws}
+        for name, ours in family.transformed(one, claim.data).items():
+            theirs = draws[name][s] if name in draws else None
+            if theirs is not None and np.shape(theirs) == np.shape(ours):
+                far = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
+                off[name] = max(off.get(name, 0.0), float(np.max(far, initial=0.0)))
+    return [f"{n} of the program is not that of transformed()" for n, far in off.items() if not far < _ROUNDING]
+
+
+def new_groups(claim: Claim) -> list[str]:
+    """``new_group`` of each of two draws has the mean and the sd of the population of that draw."""
+    family, draws = claim.family, claim.draws
+    scale = family.population_scale
+    if (
+        claim.pooling != "partial"
+        or family.new_group is None
+        or family.new_row is None
+        or not {"mu", scale} <= {*draws}
+    ):
+        return []
+    design, _ = family.new_row(claim.data, {"coords": family.coordinates(claim.table)})
+    mu = draws["mu"].reshape(len(draws["mu"]), -1)[:, 0]
+    halves = [repeated(draws, int(s), _GROUPS // 2) for s in (np.argmin(mu), np.argmax(mu))]
+    both = {name: np.concatenate([half[name] for half in halves]) for name in draws}
+    if "gamma" in both and "gamma" in family.population:
+        both["gamma"] = np.zeros_like(both["gamma"])
+    theta = family.new_group(np.random.default_rng(5), both, design, claim.variant)[:, 0]
+    if theta.shape != both["mu"].shape:
+        return []
+    for half in np.split(np.arange(len(theta)), 2):
+        own, mean, sd = theta[half], both["mu"][half][0], both[scale][half][0]
+        squares = (own - mean) ** 2
+        floor = _ROUNDING * (1 + np.abs(mean))
+        error, second = (v / np.sqrt(len(half)) for v in (np.maximum(sd, own.std(axis=0)), squares.std(axis=0)))
+        z = limit(4 * own[0].size)
+        if np.any(np.abs(own.mean(axis=0) - mean) > z * error + floor):
+            return [f"the mean of new_group() is not the mu of its draw: {_shown(own.mean(axis=0))} for {_shown(mean)}"]
+        if np.any(np.abs(squares.mean(axis=0) - sd**2) > z * second + floor):
+            return [f"the sd of new_group() is not the {scale} of its draw: {_shown(own.std(axis=0))} for {_shown(sd)}"]
+    return []
+
+
+def _shown(values: Any) -> str:
+    return ", ".join(f"{v:.3g}" for v in np.ravel(values)[:4])
+
+
+def _others_by_group(claim: Claim) -> list[str]:
+    """Effects of groups or units beside the group quantity: values of units, residual scales of groups."""
+    family = claim.family
+    own = {family.group_quantity, family.log_lik, family.y_rep, *family.hidden}
+    names = [n for n in claim.draws if n not in own and not n.endswith("_raw")]
+    return [n for n in names if {"group", "unit"} & set(family.dims.get(n, ()))]
+
+
+def _given_new_groups(claim: Claim, s: int) -> tuple[FloatArray, FloatArray]:
+    """theta of many new groups at one draw, (nodes, J[, K]), and log p(rows of each group | theta), (nodes, J)."""
+    family = claim.family
+    one = repeated(claim.draws, s, _NODES)
+    theta = family.need("new_group", "a proof")(np.random.default_rng(s), one, claim.data, claim.variant)
+    rows = family.need("pointwise", "a proof")({**one, family.group_quantity: theta}, claim.data)
+    group, n_groups = claim.table.group, len(claim.table.labels)
+    return theta, np.stack([rows[:, group == j].sum(axis=1) for j in range(n_groups)], axis=1)
+
+
+def _can_integrate(claim: Claim) -> bool:
+    family = claim.family
+    needed = family.new_group is not None and family.pointwise is not None and family.population_scale in claim.draws
+    return claim.pooling == "partial" and needed and not _others_by_group(claim)
+
+
+def _spread_draws(claim: Claim) -> list[int]:
+    n = len(claim.draws[claim.family.population_scale])
+    return [0, 7 * n // 20, 7 * n // 10]
+
+
+def group_integrals(claim: Claim) -> list[str]:
+    """``group_log_lik`` is the integral of ``pointwise`` over ``new_group``, by Monte Carlo."""
+    family = claim.family
+    if family.group_log_lik is None or not _can_integrate(claim):
+        return []
+    for s in _spread_draws(claim):
+        _, by_group = _given_new_groups(claim, s)
+        ours = family.group_log_lik({k: v[s : s + 1] for k, v in claim.draws.items()}, claim.data)[0]
+        integral = logsumexp(by_group, axis=0) - np.log(_NODES)
+        error = np.exp(by_group - integral).std(axis=0) / np.sqrt(_NODES)
+        allowed = np.where(error < _FINE, limit(3 * len(ours)) * error + _QUADRATURE, np.inf)
+        far = np.flatnonzero(np.abs(ours - integral) > allowed)
+        if far.size:
+            j = int(far[0])
+            said = f"{ours[j]:.4g} where an integral over new_group() and pointwise() gives {integral[j]:.4g}"
+            return [f"group_log_lik() of {claim.table.labels[j]} is {said}"]
+    return []
+
+
+def finer_integrals(claim: Claim) -> list[str]:
+    """``finer_group_log_lik`` is near ``group_log_lik``: it takes the same integrals with more nodes."""
+    family = claim.family
+    if claim.pooling != "partial" or family.finer_group_log_lik is None or family.group_log_lik is None:
+        return []
+    few = {name: values[_spread_draws(claim)] for name, values in claim.draws.items()}
+    finer = family.finer_group_log_lik(few, claim.data)
+    if finer is None:
+        return []
+    far = np.abs(np.asarray(finer) - family.group_log_lik(few, claim.data))
+    worst = float(np.max(far, where=np.isfinite(far), initial=0.0))
+    if worst <= QUADRATURE_MATTERS:
+        return []
+    return [f"finer_group_log_lik() is {worst:.3g} from group_log_lik() (allowed: {QUADRATURE_MATTERS:g})"]
+
+
+def shrinkage(claim: Claim) -> list[str]:
+    """``shrinkage_factor`` is nearer the weight of the population in a group's mean given its rows than its opposite.
+
+    That mean is taken over new groups, weighed by the likelihood of the rows: raw + w (mu - raw) in conjugate models,
+    and near it in others. The opposite, 1 - w, is what an inverted factor is.
+    """
+    family = claim.family
+    given = family.shrinkage_factor is not None and family.raw is not None
+    if not given or not _can_integrate(claim) or claim.draws[family.population_scale].ndim > 1:
+        return []
+    raw, own, opposite = np.asarray(family.need("raw", "a proof")(claim.data)[0]), 0.0, 0.0
+    for s in _spread_draws(claim):
+        one = {name: values[s : s + 1] for name, values in claim.draws.items()}
+        factor = family.need("shrinkage_factor", "a proof")(one, claim.data)
+        if factor is None:
+            return []
+        theta, by_group = _given_new_groups(claim, s)
+        weights = softmax(by_group, axis=0)
+        centre, mean = theta.mean(axis=0), np.sum(weights * theta, axis=0)
+        used = np.isfinite(raw) & (1 / np.sum(weights**2, axis=0) > _EFFECTIVE)
+        for w, off in ((factor[0], 1), (1 - factor[0], 0)):
+            far = float(np.sum((mean - raw - w * (centre - raw))[used] ** 2))
+            own, opposite = own + off * far, opposite + (1 - off) * far
+    return [] if own <= opposite else ["shrinkage_factor() is not the population's weight: one less it fits better"]
+
+
+def groups_given_rows(claim: Claim) -> list[str]:
+    """The program's groups have the mean and the spread of ``draw_groups`` given the same population."""
+    family, theta = claim.family, claim.draws.get(claim.family.group_quantity)
+    if claim.pooling != "partial" or family.draw_groups is None or theta is None:
+        return []
+    rng, rest = np.random.default_rng(8), {k: v for k, v in claim.draws.items() if k != family.group_quantity}
+    again = np.stack([family.draw_groups(rng, rest, claim.data) for _ in range(_AGAIN)])
+    if again.shape[1:] != theta.shape:
+        return [f"draw_groups() gives shape {again.shape[1:]}; {family.group_quantity} has {theta.shape}"]
+    mean, variance, size = again.mean(axis=0), again.var(axis=0, ddof=1), len(theta)
+    off, wide = theta - mean, (theta - mean) ** 2 - variance * (1 + 1 / _AGAIN)
+    z = limit(2 * off[0].size)
+    for what, values in (("mean", off), ("spread", wide)):
+        error = values.std(axis=0, ddof=1) / np.sqrt(size)
+        # What the program does not let vary differs by rounding.
+        small = _ROUNDING * (1 + np.abs(mean).max(axis=0)) ** 2
+        if np.any(np.abs(values.mean(axis=0)) > z * error + small):
+            return [f"the {what} of the program's {family.group_quantity} is not that of draw_groups()"]
+    return []
+
+
+def raw_estimates(claim: Claim) -> list[str]:
+    """``raw`` is what no pooling says where its priors are flat, and its standard error the sd there."""
+    family = claim.family
+    if claim.pooling != "no" or family.raw is None or family.group_quantity not in claim.draws:
+        return []
+    draws = _flat_draws(claim)[family.group_quantity]
+    raw, se = (np.asarray(v, dtype=float) for v in family.raw(claim.data))
+    mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+    if raw.shape != mean.shape:
+        return [f"raw() gives shape {raw.shape}; {family.group_quantity} has {mean.shape}"]
+    said, z, ratio = [], np.abs(raw - mean) / sd, se / sd
+    known, sized = np.isfinite(z), np.isfinite(ratio)
+    if known.sum() > 1 and np.median(z[known]) > _NEAR:
+        at = np.unravel_index(int(np.nanargmax(z)), z.shape)
+        where = f"{raw[at]:.3g} for {claim.table.labels[at[0]]}, no pooling under flat priors {mean[at]:.3g}"
+        said.append(f"raw() is not the estimate without pooling: {where} with sd {sd[at]:.2g}")
+    middle = float(np.median(ratio[sized])) if sized.sum() > 1 else 1.0
+    if not 1 / _FACTOR <= middle <= _FACTOR:
+        said.append(f"the standard error of raw() is {middle:.2g} of the posterior sd without pooling, flat priors")
+    return said
+
+
+def _flat_draws(claim: Claim) -> Mapping[str, FloatArray]:
+    """Draws of no pooling where normal priors of the group quantity are far wider; as they are where there are none."""
+    family, priors = claim.family, claim.priors
+    wide = {
+        name: replace(prior, arguments=(prior.arguments[0], _WIDER * prior.arguments[1]))
+        for name, prior in family.priors_of(claim.variant, priors).items()
+        if name.partition("[")[0] == family.group_quantity and prior.distribution == "normal"
+    }
+    if not wide:
+        return claim.draws
+    data = family.stan_data(claim.table, {**priors, **wide}, claim.variant)
+    return short_run(family, claim.variant, data, draws=200, warmup=300, chains=2)
+
+
+def new_rows(claim: Claim) -> list[str]:
+    """``new_row`` honours each option of ``prediction``: its row has what a row of the table with that value has."""
+    family = claim.family
+    if family.new_row is None or claim.variant != family.variants[0].name:
+        return []
+    options = {name: option for name, option in family.prediction.items() if option.of_row}
+    return [said for name, option in options.items() for said in _honours(claim, name, option)]
+
+
+def _honours(claim: Claim, name: str, option: Option) -> list[str]:
+    table, said = claim.table, []
+    if option.kind == "table":
+        found = table.predictors.get(name)
+        values = {n: found.values[:, m] for m, n in enumerate(found.names)} if found is not None else {}
+        tries = [(f"{name}.{n}", column, n) for n, column in values.items()]
+    else:
+        tries = [(name, table[name] if name in table else np.array([7.0]), "")]
+    for label, column, key in tries:
+        first = float(column[0])
+        differs = column[column != first]
+        other = float(differs[0]) if differs.size else 2 * first or 1.0
+        one, two = (_design(claim, name, {key: v} if key else v) for v in (first, other))
+        changed = [k for k in one if not np.array_equal(one[k], two[k])]
+        if not changed:
+            said.append(f"new_row() does not honour {label}: its row is the same for {first:g} and {other:g}")
+        elif name in table or key:
+            said += [f"new_row() with {label} = {first:g}: {w}" for w in _unlike(claim, one, two, changed)]
+    return said
+
+
+def _design(claim: Claim, name: str, value: Any) -> StanData:
+    coords = claim.family.coordinates(claim.table)
+    return claim.family.need("new_row", "a proof")(claim.data, {name: value, "coords": coords})[0]  # type: ignore[no-any-return]
+
+
+def _unlike(claim: Claim, one: StanData, two: StanData, changed: list[str]) -> list[str]:
+    """Data of the new row that are not those of the first row of the table, which has the same value."""
+    said = []
+    for key in changed:
+        new, whole = np.asarray(one[key], dtype=float), np.asarray(claim.data[key], dtype=float)
+        at = ~np.isclose(new, np.asarray(two[key], dtype=float))
+        if new.shape == (1, *whole.shape[1:]) and not np.allclose(new[0][at[0]], whole[0][at[0]]):
+            said.append(f"{key} is {_shown(new[0][at[0]])}, and {_shown(whole[0][at[0]])} in a row of the table")
+    return said
