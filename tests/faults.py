@@ -291,7 +291,7 @@ _ALL = (
     Fault("one_residual_for_all_rows", "grouped_normal", "partial_pooling",
           "replicated rows share one residual", ("replications",)),
     Fault("sorted_rows", "grouped_normal", "partial_pooling",
-          "rows are given the groups in sorted order", (_DENSITY, _KNOWN), on=_SHUFFLED),
+          "rows are given the groups in sorted order", (_DENSITY, _CONTRACT, _KNOWN), on=_SHUFFLED),
     Fault("sorted_cells", "logistic_regression", "partial_pooling",
           "cells are given the groups of sorted rows", (_DENSITY, _KNOWN), on=_SHUFFLED),
     Fault("sorted_rows_generated", "logistic_regression", "partial_pooling",
