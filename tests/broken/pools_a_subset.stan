@@ -5,7 +5,8 @@
 //
 // Pooling: all groups share one value; the groups differ by measurement error only.
 // Parameterisation: mu itself; the posterior is normal, there is nothing to improve.
-// It is sampled on the scale of its prior, so that any unit of the outcome samples alike.
+// The data say of mu what their precision-weighted mean says. Given it mu is normal with a known mean and sd, and is
+// sampled on that scale, where the sampler meets a standard normal whatever the standard errors are.
 // Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
 data {
   int<lower=1> J; // number of groups; each has one estimate
@@ -18,8 +19,19 @@ data {
   int<lower=0, upper=1> use_likelihood; // 0: prior only
   int<lower=0, upper=1> generate; // 0: theta, log_lik and y_rep are left to be drawn afterwards
 }
+transformed data {
+  real y_bar = sum(y ./ square(se)) / sum(inv_square(se)); // precision-weighted mean (unit of the outcome)
+  real se_bar = inv_sqrt(sum(inv_square(se))); // its standard error (unit of the outcome)
+  real centre = prior_mu[1]; // mean of mu given y: eq. 2.12 there (unit of the outcome)
+  real spread = prior_mu[2]; // its sd; both are the prior's, prior only (unit of the outcome)
+  if (use_likelihood) {
+    real variance = square(prior_mu[2]) + square(se_bar); // of y_bar (square of the unit of the outcome)
+    centre = (square(se_bar) * prior_mu[1] + square(prior_mu[2]) * y_bar) / variance;
+    spread = prior_mu[2] * se_bar / sqrt(variance);
+  }
+}
 parameters {
-  real<offset=prior_mu[1], multiplier=prior_mu[2]> mu; // value shared by all groups (unit of the outcome)
+  real<offset=centre, multiplier=spread> mu; // value shared by all groups (unit of the outcome)
   vector<offset=prior_mu[1], multiplier=prior_mu[2]>[J - 2] theta_own; // FAULT: groups that are not pooled
 }
 transformed parameters {

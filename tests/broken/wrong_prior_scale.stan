@@ -6,11 +6,25 @@
 //
 // Pooling: groups are draws from one population, whose location mu and scale tau are learnt from all of them.
 // Parameterisation: marginal. With theta integrated out, y[j] ~ normal(mu, sqrt(se[j]^2 + tau^2)): two parameters
-// however many groups, and no funnel. theta is then drawn exactly, given mu and tau.
-// mu, tau and theta are sampled on the scale of their priors, so that any unit of the outcome samples alike.
+// however many groups. theta is then drawn exactly, given mu and tau.
+// tau is sampled on the scale of its prior, so that any unit of the outcome samples alike. mu given tau and y is normal
+// with a known mean and sd, and is sampled on that scale: no funnel, even where one group is known almost exactly.
 // Rubin (1981), Journal of Educational Statistics 6:377; Gelman et al. (2013), Bayesian Data Analysis, section 5.5.
 functions {
   #include scale_prior.stanfunctions
+  // Precisions of the groups' estimates given mu and tau, (J): 0 when the likelihood is off.
+  vector precisions(real tau, vector se, int use_likelihood) {
+    return use_likelihood * inv(square(se) + square(tau));
+  }
+  // Mean of mu given tau and y: Gelman et al., eq. 5.20, with the prior as one more estimate.
+  real mean_of_mu(real tau, vector y, vector se, array[] real prior_mu, int use_likelihood) {
+    vector[rows(y)] w = precisions(tau, se, use_likelihood);
+    return (prior_mu[1] + square(prior_mu[2]) * dot_product(w, y)) / (1 + square(prior_mu[2]) * sum(w));
+  }
+  // Its sd.
+  real sd_of_mu(real tau, vector se, array[] real prior_mu, int use_likelihood) {
+    return prior_mu[2] * inv_sqrt(1 + square(prior_mu[2]) * sum(precisions(tau, se, use_likelihood)));
+  }
 }
 data {
   int<lower=1> J; // number of groups; each has one estimate
@@ -27,8 +41,9 @@ transformed data {
   real tau_raw_max = prior_tau_family == 4 ? 1 : positive_infinity(); // only the uniform prior has an end
 }
 parameters {
-  real<offset=prior_mu[1], multiplier=prior_mu[2]> mu; // location of the population (unit of the outcome)
   real<lower=0, upper=tau_raw_max> tau_raw; // scale of the population in units of its prior's (no unit)
+  real<offset=mean_of_mu(prior_tau[1] * tau_raw, y, se, prior_mu, use_likelihood),
+       multiplier=sd_of_mu(prior_tau[1] * tau_raw, se, prior_mu, use_likelihood)> mu; // location (unit of the outcome)
 }
 transformed parameters {
   real tau = prior_tau[1] * tau_raw; // scale of the population (unit of the outcome)
