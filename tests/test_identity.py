@@ -126,6 +126,13 @@ def test_a_changed_cell_changes_every_identity(name: str) -> None:
         assert identity(there)[1] != identity(here)[1], column
 
 
+def test_cells_that_both_have_more_digits_are_told_apart() -> None:
+    family = example("normal_means")[0]
+    one, other = (identity(job(family, schools(SCHOOLS.replace(28.0, y)))) for y in (28.00000000001, 28.00000000002))
+    assert one[0] != other[0]
+    assert one[1] != other[1]
+
+
 def schools(frame: pd.DataFrame, **columns: str) -> Dataset:
     roles = {"group": "school", "estimate": "effect", "standard_error": "se"}
     return Dataset.from_frame(frame, {**roles, **columns})
