@@ -9,6 +9,10 @@ from hbm_stan import diagnose
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
 from hbm_stan.replicate import predictive_check
+from hbm_stan.verdicts import Verdict
+
+# Groups less different than in the lowest hundredth of tables without differences are said to be (ours).
+LESS_ALIKE_P = 0.01
 
 
 def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> Diagnosis:
@@ -25,7 +29,23 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
         return found
     ppc = predictive_check(fit)
     verdict = replace(ppc.verdict, waived=ppc.verdict.status == "fail" and ppc.verdict.name in names)
-    return replace(found, verdicts=(*found.verdicts, verdict), ppc=ppc)
+    return replace(found, verdicts=(*found.verdicts, verdict, *check_likeness(fit)), ppc=ppc)
+
+
+def check_likeness(fit: Fit) -> list[Verdict]:
+    """A warning where groups differ less than chance alone would make them, which partial pooling cannot say."""
+    test = fit.family.less_alike
+    told = test(fit.data) if test is not None and fit.pooling == "partial" else None
+    if told is None or told[1] >= LESS_ALIKE_P:
+        return []
+    ratio, p = told
+    hint = (
+        f"Groups differ less than chance alone would make them: the variance between them is {ratio:.2g} times what it "
+        f"would be if they did not differ at all (p {p:.1g}). Rows of a group are less alike than rows of different "
+        "groups (a negative intraclass correlation); an sd between groups cannot say that and piles up at 0. Were rows "
+        "matched, balanced or ranked within groups, are they parts of a fixed total, or are standard errors too large?"
+    )
+    return [Verdict("intraclass correlation", "warn", p, LESS_ALIKE_P, hint)]
 
 
 def check_fits(fits: Mapping[str, Fit], waive: Iterable[str] = ()) -> dict[str, Diagnosis]:

@@ -17,7 +17,7 @@ _SCIPY = {
         "betaln", "expit", "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega",
         "xlog1py", "xlogy",
     ),
-    "stats": ("beta", "betabinom", "binom", "chi2", "gamma", "nbinom", "norm", "poisson"),
+    "stats": ("beta", "betabinom", "binom", "chi2", "f", "gamma", "nbinom", "norm", "poisson"),
 }  # fmt: skip
 _HOMES = {name: f"scipy.{part}" for part, names in _SCIPY.items() for name in names}
 

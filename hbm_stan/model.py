@@ -136,6 +136,8 @@ class Family:
     draw_groups(rng, draws, data)     theta given the population exactly, (S, J), for marginal programs that were told
                                       not to (``generate`` = 0)
     rule(data)                        the variant of partial pooling that the data call for, and the reason
+    less_alike(data)                  the variance between groups as a ratio of that which chance alone leaves, and the
+                                      probability of one as small; None where it cannot be told
     findings(evidence)                sections of the report that only this family has
     check_table(table)                verdicts on a table that only this family can give
     unlearnable(table, variant)       why a Variant cannot be learnt from the rows, and which can; empty where it can
@@ -198,6 +200,7 @@ class Family:
     exact_loo: Callable[[StanData, str], FloatArray | None] | None = None
     draw_groups: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     rule: Callable[[StanData], tuple[str, str]] | None = None
+    less_alike: Callable[[StanData], tuple[float, float] | None] | None = None
     findings: Callable[[Evidence], Sequence[Finding]] | None = None
     check_table: Callable[[Prepared], Sequence[Verdict]] | None = None
     unlearnable: Callable[[Prepared, Variant], str] | None = None

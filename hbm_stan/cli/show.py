@@ -44,7 +44,7 @@ def _number(value: float | None, name: str = "") -> str:
     if value is None or not np.isfinite(value):
         return "–"
     # Two decimals of R-hat would hide 1.0149 beside a limit of 1.01.
-    if name == "predictive check":
+    if name in {"predictive check", "intraclass correlation"}:
         return f"{value:.1g}"
     return f"{value:.3f}" if name in {"R-hat", "E-BFMI", "MCSE"} else f"{floor(value):,}"
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.errors import DataError, ModelError
+from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.ranking import which_is_highest
 from hbm_stan.families.totals import row_index, totals
 from hbm_stan.later import beta, betabinom, betaln, binom, gammaln, xlog1py, xlogy
@@ -256,6 +257,6 @@ FAMILY = Family(
     prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
     prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, row_moments=_row_moments,
     pointwise=_pointwise, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
-    raw=_raw,
+    raw=_raw, less_alike=alike_rates,
     shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups, findings=which_is_highest,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.errors import DataError
+from hbm_stan.families.alike import alike_rows
 from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, log_rows, over_sd
@@ -273,6 +274,6 @@ FAMILY = Family(
     new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
     new_group=new_group, simulate=_simulate, pointwise=_pointwise,
     group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik, prior_group_log_lik=_prior_group_log_lik,
-    raw=_raw, shrinkage_factor=_shrinkage_factor,
+    raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
     exact_loo=_exact_loo, loo_log_lik=grouped_rows, draw_groups=_draw_groups, findings=_findings,
 )  # fmt: skip

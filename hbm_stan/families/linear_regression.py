@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hbm_stan.families.alike import alike_rows
 from hbm_stan.families.integrated_normal import (
     draw_groups,
     exact_loo,
@@ -294,6 +295,6 @@ FAMILY = Family(
     log_joint=_log_joint, transformed=_transformed, support=_support, prior_draws=_prior_draws, new_group=new_group,
     simulate=_simulate, pointwise=_pointwise, group_log_lik=group_log_lik,
     prior_group_log_lik=prior_group_log_lik, raw=raw, draw_groups=draw_groups, shrinkage_factor=shrinkage_factor,
-    exact_loo=exact_loo, loo_log_lik=loo_log_lik, rule=_rule, findings=_findings,
+    exact_loo=exact_loo, loo_log_lik=loo_log_lik, rule=_rule, findings=_findings, less_alike=alike_rows,
     unlearnable=lambda table, variant: effects_beyond(table, variant, len(table.group)),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.families.alike import alike_estimates
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.later import norm
 from hbm_stan.model import Draws, Family, Option, StanData, Variant
@@ -261,4 +262,5 @@ FAMILY = Family(
     prior_draws=_prior_draws,
     raw=_raw,
     draw_groups=_draw_groups,
+    less_alike=alike_estimates,
 )  # fmt: skip

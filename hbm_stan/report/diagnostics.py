@@ -41,7 +41,7 @@ _RULES = {  # check -> words before the limit
     "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
     "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
     "groups of one row": "at most ",
-    "Pareto k": "below ", "predictive check": "p at least ",
+    "Pareto k": "below ", "predictive check": "p at least ", "intraclass correlation": "p at least ",
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def _number(name: str, value: float | None) -> str:
         return DASH
     if name == "R-hat":
         return format_rhat(value)
-    if name == "predictive check":
+    if name in {"predictive check", "intraclass correlation"}:
         return f"{value:.1g}"
     if name in {"E-BFMI", "MCSE", "Pareto k"}:
         return fixed(value, 2)

@@ -6,6 +6,7 @@ from the Stan programs. Integrals over groups: adaptive Gauss-Hermite quadrature
 
 from __future__ import annotations
 
+from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.logistic_regression.columns import default_priors, prepare
 from hbm_stan.families.logistic_regression.density import (
     exact_loo,
@@ -134,7 +135,7 @@ FAMILY = Family(
     },
     prepare=prepare, default_priors=default_priors, coords=coords, log_joint=log_joint, support=support,
     transformed=transformed, prior_draws=prior_draws, new_group=new_group, simulate=simulate, row_moments=row_moments,
-    pointwise=pointwise,
+    pointwise=pointwise, less_alike=alike_rates,
     group_log_lik=group_log_lik, finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik,
     new_row=new_row, raw=raw, exact_loo=exact_loo, rule=rule, findings=findings,
     check_table=separation, unlearnable=unlearnable,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.errors import DataError
+from hbm_stan.families.alike import alike_units
 from hbm_stan.families.left_out import nested_rows
 from hbm_stan.families.nested_normal.exact import exact_loo, whole_groups
 from hbm_stan.families.nested_normal.findings import findings
@@ -291,7 +292,7 @@ FAMILY = Family(
     new_group=new_group, latent=lambda rng, draws, data, _: {"theta_unit": _draw_units(rng, draws, data, 0)},
     simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik,
     prior_group_log_lik=_prior_group_log_lik, new_row=_new_row, raw=_raw, exact_loo=_exact_loo,
-    loo_log_lik=_loo_log_lik, findings=findings,
+    loo_log_lik=_loo_log_lik, findings=findings, less_alike=alike_units,
     shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
     draw_groups=lambda rng, draws, data: _given_rows(
         draws, data, draws["mu"][:, None], draws["tau"][:, None], rng.normal(size=(len(draws["mu"]), data["J"]))
