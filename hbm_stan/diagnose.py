@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hbm_stan.constants import fixed_elements
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit, element_names
 from hbm_stan.funnel import where_divergences_sit
@@ -103,7 +104,10 @@ def _known_checks(waive: Iterable[str]) -> set[str]:
 
 
 def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
-    """Names, group parameters by label (``theta[A]``), and draws of all parameters, shape (parameter, chain, draw)."""
+    """Names, group parameters by label (``theta[A]``), and draws of all parameters, shape (parameter, chain, draw).
+
+    Quantities that are constant by construction are left out: no chain could move them.
+    """
     posterior = fit.tree["posterior"].data_vars
     # What is no parameter, or repeats one draw for draw, would be counted twice.
     skipped = {"lprior", *fit.family.hidden, *(f"{name}_raw" for name in posterior)}
@@ -117,6 +121,7 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
             elements = np.moveaxis(values.reshape(*values.shape[:2], -1), 2, 0)
             # A term that does not vary between groups, by the variant's assumption, has a tau of 0 and no correlation.
             kept = (elements != 0).any(axis=(1, 2)) if name in fit.family.population else np.full(len(elements), True)
+            kept &= ~fixed_elements(fit, str(name), values)
             names += [n for n, keep in zip(element_names(str(name), variable), kept, strict=True) if keep]
             columns.append(elements[kept])
     return names, np.concatenate(columns)
@@ -145,7 +150,8 @@ def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
 
 def _check_draws(names: list[str], draws: FloatArray) -> list[Verdict]:
     bad = ~np.isfinite(draws).all(axis=(1, 2))
-    stuck = np.isfinite(draws).all(axis=2) & (np.ptp(draws, axis=2) == 0)  # (parameter, chain)
+    with np.errstate(invalid="ignore"):  # of infinite draws
+        stuck = np.isfinite(draws).all(axis=2) & (np.ptp(draws, axis=2) == 0)  # (parameter, chain)
     verdicts = [_none("finite draws")]
     if bad.any():
         first = names[int(np.flatnonzero(bad)[0])]

@@ -23,20 +23,27 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
     draws = fit.draws(scale, quantity)
     if scale not in draws:
         return "", "they are spread over the posterior."
-    names = element_names(scale, fit.tree["posterior"][scale])
+    names = np.array(element_names(scale, fit.tree["posterior"][scale]))
     # The lowest 5 % of the draws of tau are the lowest 5 % of log tau; of several terms, the one with most of them.
     taus = draws[scale].reshape(len(flat), -1)
+    moving = np.flatnonzero(np.ptp(taus, axis=0) > 0)  # the tau of a term that does not vary has no neck
+    if not moving.size:
+        return "", "they are spread over the posterior."
+    taus, names = taus[:, moving], names[moving]
     low = taus <= np.quantile(taus, _LOW, axis=0)
     term = int((low & flat[:, None]).sum(axis=0).argmax())
     inside, count = int((low[:, term] & flat).sum()), int(flat.sum())
     # By chance 5 % of them would lie there.
     funnel = inside >= _FEW and binom.sf(inside - 1, count, _LOW) < _CHANCE
     if not inside:
-        return scale, "none of them in a funnel."
+        return str(names[0]) if len(names) == 1 else scale, "none of them in a funnel."
     sentence = f"{inside} of them with log {names[term]} in its lowest 5 %" + (": a funnel." if funnel else ".")
     theta = draws[quantity].reshape(len(flat), len(fit.table.labels), -1) if quantity in draws else None
-    groups = "" if theta is None else _groups(theta[..., min(term, theta.shape[2] - 1)], flat, fit.table.labels)
-    return names[term], sentence + (f" Groups whose values are squeezed together there: {groups}." if groups else "")
+    at = min(int(moving[term]), 0 if theta is None else theta.shape[2] - 1)
+    groups = "" if theta is None else _groups(theta[..., at], flat, fit.table.labels)
+    return str(names[term]), sentence + (
+        f" Groups whose values are squeezed together there: {groups}." if groups else ""
+    )
 
 
 def _groups(theta: FloatArray, diverging: np.ndarray[Any, Any], labels: tuple[str, ...]) -> str:

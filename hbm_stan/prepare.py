@@ -67,6 +67,11 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
     @property
+    def levels(self) -> dict[str, tuple[str, ...]]:
+        """The levels of each category among the predictors, by column, the reference first."""
+        return {column: levels for found in self.predictors.values() for column, levels in found.levels.items()}
+
+    @property
     def group_idx(self) -> npt.NDArray[np.int64]:
         """The group of each row as Stan counts: from 1, shape (rows,)."""
         return self.group + 1

@@ -31,6 +31,7 @@ _ARRAYS = _SQUARE | {
     "sum_to_zero_vector",
 }  # fmt: skip
 _LARGEST_INT = 2**31 - 1
+_GENERATED = r"generated\s+quantities"
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -68,16 +69,24 @@ class Program:
     @property
     def outputs(self) -> tuple[Declaration, ...]:
         """What the program gives back: the variables at the top level of its parameters and generated quantities."""
+        found = (self._declared(name) for name in ("parameters", r"transformed\s+parameters", _GENERATED))
+        return tuple(d for block in found for d in block)
+
+    @property
+    def generated(self) -> tuple[Declaration, ...]:
+        """The variables at the top level of the generated quantities."""
+        return tuple(self._declared(_GENERATED))
+
+    def _declared(self, name: str) -> list[Declaration]:
         code = _COMMENT.sub(lambda m: '""' if m[0].startswith('"') else " ", self.code)
         found: list[Declaration] = []
-        for name in ("parameters", r"transformed\s+parameters", r"generated\s+quantities"):
-            body, before = _block_body(code, name, self.name), ""
-            while body != before:  # loops and local blocks, from the inside
-                body, before = re.sub(r"\{[^{}]*\}", ";", body), body
-            for statement in body.split(";"):
-                with contextlib.suppress(ModelError):  # a statement that declares nothing
-                    found += [d for d in _declarations(" ".join(statement.split()), self.name) if d.type in _ARRAYS]
-        return tuple(found)
+        body, before = _block_body(code, name, self.name), ""
+        while body != before:  # loops and local blocks, from the inside
+            body, before = re.sub(r"\{[^{}]*\}", ";", body), body
+        for statement in body.split(";"):
+            with contextlib.suppress(ModelError):  # a statement that declares nothing
+                found += [d for d in _declarations(" ".join(statement.split()), self.name) if d.type in _ARRAYS]
+        return found
 
     @property
     def sha256(self) -> str:

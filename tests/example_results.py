@@ -174,6 +174,7 @@ def _quantity(name: str, meaning: str, x: np.ndarray) -> dict[str, Any]:
         "q25": float(q25),
         "q75": float(q75),
         "p_positive": float((x > 0).mean()),
+        "sign": True,
     } | row
 
 
@@ -227,7 +228,7 @@ def _data(table: pd.DataFrame) -> dict[str, Any]:
         "sha256": "23285fba0b49ea92941ba47bc30a67ba1bd5b3db971160973052f87130c5973a",
         "n_rows": len(table), "n_groups": len(table),
         "columns": [dict(zip(("role", "column", "meaning", "unit"), r, strict=True)) for r in roles],
-        "unit": "points", "quantity_unit": "points", "groups": [],
+        "unit": "points", "quantity_unit": "points", "observed": "outcome", "observed_unit": "points", "groups": [],
         "notes": ["One row a group: the standard errors are taken as known."],
         "verdicts": [_verdict("number of groups", len(table), 5), _verdict("groups of one row", len(table), 0)],
         "rows": table.head(60).rename(columns=dict(r[:2] for r in roles)).to_dict("records"),

@@ -20,10 +20,10 @@ def answer(analysis: Path, engine: Engine, variants: str) -> list[str]:
 
 def test_partial_pooling_answers_the_average_the_spread_and_a_new_group(analysis: Path, stanli: Engine) -> None:
     average, spread, new = answer(analysis, stanli, '["partial_pooling"]')
-    assert "average over the population of groups" in average
+    assert "average over the population of schools" in average
     assert "probability that it is above zero" in average
     assert "may hardly differ at all" in spread  # P(tau < 0.1 sd(y)) is about 0.2 on eight schools
-    assert "predictive median" in new
+    assert new.startswith("For a new school of the same kind the predictive median")
     for sentence in (average, spread, new):
         ends = re.search(r"90 % interval (\S+) to ([\d.]+)", sentence)
         assert ends is not None
@@ -33,9 +33,9 @@ def test_partial_pooling_answers_the_average_the_spread_and_a_new_group(analysis
 
 @pytest.mark.parametrize(
     ("variants", "words"),
-    [('["complete_pooling"]', "all groups are assumed to share"), ('["no_pooling"]', "there is no common answer")],
+    [('["complete_pooling"]', "all schools are assumed to share"), ('["no_pooling"]', "there is no common answer")],
 )
 def test_the_other_poolings_say_what_they_cannot(analysis: Path, stanli: Engine, variants: str, words: str) -> None:
     (only,) = answer(analysis, stanli, variants)
     assert words in only
-    assert "population of groups" not in only
+    assert "population of schools" not in only

@@ -18,7 +18,7 @@ FLOW = (
     "errors", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
     "standard_errors", "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model",
     "notation", "families", "identity", "engines", "store", "tree", "fit", "between", "density", "parameterise",
-    "rhat", "funnel", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores", "weights", "psis",
+    "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores", "weights", "psis",
     "densities", "leave_one_out", "repair", "comparable", "compare", "predict", "prior_predictive", "sensitivity",
     "certificate", "plots", "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin",
     "skeleton", "cli",

@@ -311,7 +311,8 @@ def test_a_new_row_stands_where_it_is_told_or_at_the_means() -> None:
     assert design["U"].tolist() == [[0.2]]
     assert "floor = 1, log_uranium = 0.2" in words
     design, _ = new_row(data, coords)
-    assert design["X"][0, 1] == pytest.approx(np.mean(data["X"][:, 1]))
+    assert design["X"][0, 1] == 0  # a column of 0 and 1 has no mean that a row could have
+    assert design["U"][0, 0] == pytest.approx(np.mean(data["U"]))
     with pytest.raises(ModelError, match=r"predictors has no 'flor'.*floor"):
         new_row(data, {"predictors": {"flor": 1}, **coords})
 

@@ -23,6 +23,7 @@ from hbm_stan.families.integrated_normal import (
     raw,
     shrinkage_factor,
 )
+from hbm_stan.families.usual_row import new_row
 from hbm_stan.families.varying_terms import (
     PREDICTION,
     carried,
@@ -33,7 +34,6 @@ from hbm_stan.families.varying_terms import (
     explained,
     lines,
     log_lkj,
-    new_row,
     not_carried,
     pairs_of,
 )

@@ -1,4 +1,4 @@
-"""What families with coefficients that vary between groups share: terms, their correlations, a new row, lines.
+"""What families with coefficients that vary between groups share: terms, their correlations, lines.
 
 A term is the intercept or a predictor; group predictors act on the intercept.
 """
@@ -6,14 +6,13 @@ A term is the intercept or a predictor; group predictors act on the intercept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan.errors import ModelError, nearest
 from hbm_stan.later import gammaln
-from hbm_stan.model import Evidence, Finding, Option, StanData, Variant
+from hbm_stan.model import Evidence, Finding, Option, Variant
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
 
@@ -32,8 +31,11 @@ _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
 CARRIED = 10.0
 
 PREDICTION = {
-    "predictors": Option("values of the predictors in the new row, by name; the others at their means", "table"),
-    "group_predictors": Option("values of the new group's predictors, by name; the others at their means", "table"),
+    "predictors": Option(
+        "values of the predictors in the new row; others: categories at their reference, numbers at their means",
+        "table",
+    ),
+    "group_predictors": Option("values of the new group's predictors, by name; the others likewise", "table"),
 }
 
 
@@ -122,31 +124,6 @@ def draw_lkj(rng: np.random.Generator, shape: float, size: int, k: int) -> Float
         factor[:, i, i] = np.sqrt(left)
     omega = factor @ np.swapaxes(factor, 1, 2)
     return np.stack([omega[:, i, j] for i, j in pairs_of(k)], axis=1) if k > 1 else np.zeros((size, 0))
-
-
-def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
-    """The design of one row in a new group, and what it is in words; values not named stand at the data's means.
-
-    ``options`` has the tables of ``[prediction]`` and, so that names are understood, the labels under ``coords``.
-    """
-    names = options.get("coords", {})
-    x, u = np.mean(data["X"], axis=0), np.mean(data["U"], axis=0)
-    said = [
-        *_put(x[1:], tuple(names.get("term", ()))[1:], options.get("predictors", {}), "predictors"),
-        *_put(u, tuple(names.get("group_predictor", ())), options.get("group_predictors", {}), "group_predictors"),
-    ]
-    one = {"N": 1, "J": 1, "group_idx": np.ones(1, dtype=int), "y": np.mean(data["y"], keepdims=True)}
-    rest = "predictors at their means" if x.size + u.size > 1 and not said else ", ".join(said)
-    return {**data, **one, "X": x[None], "U": u[None]}, f"a new row in a new group{': ' if rest else ''}{rest}"
-
-
-def _put(values: FloatArray, names: Sequence[str], chosen: Mapping[str, float], role: str) -> list[str]:
-    """Writes the chosen values in their places; what all values then are, in words."""
-    for name, value in chosen.items():
-        if name not in names:
-            raise ModelError(f"Prediction: {role} has no {name!r}. {nearest(name, list(names) or ['none'])}")
-        values[list(names).index(name)] = float(value)
-    return [f"{name} = {value:.3g}" for name, value in zip(names, values, strict=False)]
 
 
 def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what: str) -> list[Finding]:

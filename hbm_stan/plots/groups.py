@@ -39,13 +39,13 @@ def _numbers(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return table
 
 
-def _rows(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str], str]:
+def _rows(table: pd.DataFrame, by: str, many: str) -> tuple[pd.DataFrame, list[str], str]:
     """The rows to draw with their position ``y``, their labels, and a sentence if it is an excerpt."""
     chosen = table.iloc[excerpt(table[by].tolist())].reset_index(drop=True)
     chosen["y"] = [float(i) for i in range(1, len(chosen) + 1)]
     note = ""
     if len(chosen) < len(table):
-        note = f"{MAX_ROWS} of {len(table)} groups are drawn, evenly spaced in the order shown."
+        note = f"{MAX_ROWS} of {len(table)} {many} are drawn, evenly spaced in the order shown."
     return chosen, row_labels([str(g) for g in chosen["group"]]), note
 
 
@@ -118,16 +118,16 @@ def _complete(rows: pd.DataFrame, points: pd.DataFrame) -> list[Any]:
     ]
 
 
-def plot_shrinkage(table: pd.DataFrame, unit: str = "", what: str = "estimate") -> Any:
+def plot_shrinkage(table: pd.DataFrame, unit: str = "", what: str = "estimate", many: str = "groups") -> Any:
     """Raw, unpooled and partially pooled estimate of each group, and the completely pooled one as a line
-    (or a mark in each row, where predictors make it differ between groups); ``what`` names the axis.
+    (or a mark in each row, where predictors make it differ between groups); ``what`` and ``many`` name axis and groups.
 
     Columns: group, raw, raw_se, complete_pooling, no_pooling, partial_pooling, q05, q25, q75, q95.
     """
     estimates = [*_ESTIMATES, "raw_se", "q05", "q25", "q75", "q95"]
     table = _numbers(table, estimates)
     table["order"] = table["raw"].fillna(table["partial_pooling"]).fillna(table["no_pooling"])
-    rows, labels, note = _rows(table, "order")
+    rows, labels, note = _rows(table, "order", many)
     points = _points(rows)
     shown = [e for e in _ESTIMATES.values() if e[0] in list(points["kind"].cat.categories)]
     return (
@@ -143,14 +143,16 @@ def plot_shrinkage(table: pd.DataFrame, unit: str = "", what: str = "estimate") 
     )
 
 
-def plot_ppc(table: pd.DataFrame, unit: str = "", what: str = "outcome") -> Any:
+def plot_ppc(
+    table: pd.DataFrame, unit: str = "", what: str = "outcome", one: str = "group", many: str = "groups"
+) -> Any:
     """Observed outcome of each group (or mean, share, rate: ``what``) against the middle 50 % and 90 % of replications.
 
     Columns: group, observed, q05, q25, q50, q75, q95.
     """
-    axis = what if what == "outcome" else f"{what} of the group"
+    axis = what if what == "outcome" else f"{what} of the {one}"
     table = _numbers(table, ["observed", "q05", "q25", "q50", "q75", "q95"])
-    rows, labels, note = _rows(table, "observed")
+    rows, labels, note = _rows(table, "observed", many)
     names = ["observed", "replicated: median, 50 % and 90 % intervals"]
     points = pd.concat(
         [

@@ -22,6 +22,7 @@ from hbm_stan.priors import parse_prior
 from hbm_stan.reading import KEYS, make_reading
 from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
+from hbm_stan.report.nouns import Noun, noun_of
 from hbm_stan.report.place import analysis_file
 from hbm_stan.resources import share
 from hbm_stan.store import FitStore
@@ -38,6 +39,7 @@ class Analysis:
     variants: tuple[str, ...]
     title: str = ""
     question: str = ""
+    group_name: str = ""  # what the report calls a group: "child", or "child, children"
     priors: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)  # of the priors, for the report
     sampling: Sampling = field(default_factory=Sampling)
@@ -49,6 +51,11 @@ class Analysis:
     choice: Choice | None = None  # how partial_pooling was settled
     waived: tuple[str, ...] = ()
     folder: Path = Path()
+
+    @property
+    def noun(self) -> Noun:
+        """What the report calls a group."""
+        return noun_of(str(self.dataset.columns.get(label_role(self.family), "")), self.group_name)
 
     @property
     def store(self) -> FitStore:
@@ -69,6 +76,11 @@ class Analysis:
     def with_seed(self, seed: int | None) -> Analysis:
         """The same analysis with another seed."""
         return self if seed is None else replace(self, sampling=replace(self.sampling, seed=seed))
+
+
+def label_role(family: Family) -> str:
+    """The role of the groups' labels."""
+    return next((r.name for r in family.roles if r.kind == "label"), "")
 
 
 def read_analysis(path: str | Path) -> Analysis:
@@ -103,6 +115,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         variants=variants,
         title=said.get("title", "") or name,
         question=said.get("question", ""),
+        group_name=said.get("group_name", ""),
         priors=_priors(file, said, family),
         reasons=_prior_texts(file, "reasons", said, family),
         sampling=_sampling(file, said),

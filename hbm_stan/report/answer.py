@@ -12,10 +12,13 @@ from hbm_stan.diagnose import parameters
 from hbm_stan.fit import term_of
 from hbm_stan.predict import NewGroup, is_ratio, raw_spread
 from hbm_stan.predictors import INTERCEPT
+from hbm_stan.report.blocks import capital
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
+from hbm_stan.report.nouns import Noun
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
+from hbm_stan.report.units import quantity_unit, zero_matters
 from hbm_stan.scores import few_units, plain
 
 if TYPE_CHECKING:
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
 
 # That groups hardly differ is mentioned where it has at least this probability (ours).
 MENTIONED = 0.05
-# An outcome with a mean of so many of its sds is not asked on which side of zero it is (ours).
-FAR_FROM_ZERO = 3.0
 # Up to so many terms have a sentence each; more are listed in one, and so many of them.
 _SENTENCES, _LISTED = 3, 8
 
@@ -37,29 +38,30 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         failed = [name for name, d in found.diagnoses.items() if d.status == "fail"]
         named = ", ".join(plain(name) for name in failed)
         return [f"No conclusion is drawn: {named} did not pass {'their' if len(failed) > 1 else 'its'} checks."]
-    main = found.fits[analysis.main_variant]
+    main, noun = found.fits[analysis.main_variant], analysis.noun
     pooling = main.family.variant(main.variant).pooling
     unit = quantity_unit(main)
     summary = found.diagnoses[main.variant].summary
     said = []
     if pooling == "no":
         said.append(
-            "Without pooling, each group is estimated by itself: there is no common answer, and none for a new group."
+            f"Without pooling, each {noun.one} is estimated by itself: there is no common answer, and none for a new "
+            f"{noun.one}."
         )
     elif is_ratio(main):
         near = _near_zero(main, "tau", "", unit) if pooling == "partial" else ""
         said += ratio_answer(main, summary, found.new_group, near)
     else:
-        said += _averages(main, summary, unit) or _population(main, summary)
+        said += _averages(main, summary, unit, noun) or _population(main, summary)
         said += _effects(main, summary)
     if pooling == "partial" and not is_ratio(main):
-        said += _spreads(main, summary, unit)
-        said += [] if found.new_group is None else _new(main, found.new_group, summary, unit)
+        said += _spreads(main, summary, unit, noun)
+        said += [] if found.new_group is None else _new(main, found.new_group, summary, unit, noun)
     both = found.comparison is not None and found.group_comparison is not None
     for comparison in (found.comparison, found.group_comparison):
         if comparison is not None:
             target = (
-                f"To predict {'a known group' if comparison.unit == 'observation' else 'a new group'}: " if both else ""
+                f"To predict a {'known' if comparison.unit == 'observation' else 'new'} {noun.one}: " if both else ""
             )
             said += [target + s for s in comparison.verdict if s != few_units(comparison.n_units, comparison.unit)]
     return said
@@ -89,22 +91,6 @@ def _said(row: pd.Series[float], unit: str, posterior: bool = False) -> str:
     return f"{_with_unit(centre, unit)} ({'posterior median; ' * posterior}90 % interval {low} to {high})"
 
 
-def quantity_unit(fit: Fit) -> str:
-    """The unit of the group quantity: the outcome's, unless that is divided by trials or exposure or transformed."""
-    family = fit.family
-    other = family.size or family.discrete or not family.same_unit
-    return family.quantity_unit if other else fit.table.dataset.unit(family.outcome(fit.table))
-
-
-def ppc_quantity(fit: Fit) -> str:
-    """What is observed of a group: its outcome, or the mean, share or rate of its rows."""
-    if fit.family.discrete:
-        return "share"
-    if fit.family.size:
-        return "rate"
-    return "outcome" if fit.table.one_row_per_group else "mean"
-
-
 def _of_terms(summary: pd.DataFrame, name: str) -> dict[str, str]:
     """The rows of the summary that belong to a population parameter: term (empty for a single one) -> row."""
     return {term_of(str(row)): str(row) for row in summary.index if str(row).partition("[")[0] == name}
@@ -125,19 +111,23 @@ def _listed(said: str, terms: dict[str, pd.Series[float]]) -> str:
     return f"{said} (median and 90 % interval): {values}{more}."
 
 
-def _averages(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
+def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun) -> list[str]:
     rows = _of_terms(summary, "mu")
     complete = fit.pooling == "complete"
     if len(rows) > _SENTENCES:
-        what = "The coefficients that all groups are assumed to share"
-        what = what if complete else "The average coefficients over the population of groups"
+        what = f"The coefficients that all {noun.many} are assumed to share"
+        what = what if complete else f"The average coefficients over the population of {noun.many}"
         return [_listed(what, {term: summary.loc[row] for term, row in rows.items()})]
     said = []
     for term, row in rows.items():
-        what = f"The {' '.join(filter(None, ['average', _quantity(fit, term)]))} over the population of groups"
-        what += " (where predictors of groups are 0)" if term == INTERCEPT and "gamma" in fit.tree["posterior"] else ""
+        what = f"The {' '.join(filter(None, ['average', _quantity(fit, term)]))} over the population of {noun.many}"
+        what += (
+            f" (where predictors of {noun.many} are 0)"
+            if term == INTERCEPT and "gamma" in fit.tree["posterior"]
+            else ""
+        )
         if complete:
-            what = f"The {_quantity(fit, term) or 'value'} that all groups are assumed to share"
+            what = f"The {_quantity(fit, term) or 'value'} that all {noun.many} are assumed to share"
         sentence = f"{what} is about {_said(summary.loc[row], unit_of_term(term, unit), posterior=True)}"
         said.append(sentence + _above_zero(fit, row, term))
     return said
@@ -162,33 +152,28 @@ def _population(fit: Fit, summary: pd.DataFrame) -> list[str]:
     return [f"{row} is about {_said(summary.loc[row], '', posterior=True)}." for row in rows[:_SENTENCES]]
 
 
-def _zero_matters(fit: Fit, term: str) -> bool:
-    """Whether the side of zero says something: not of rates, of an intercept, of outcomes that are far from zero."""
-    y = np.asarray(fit.y, dtype=float)
-    far = not term and abs(float(np.mean(y))) > FAR_FROM_ZERO * float(np.std(y)) > 0
-    return fit.family.signed and term != INTERCEPT and not far
-
-
 def _above_zero(fit: Fit, row: str, term: str) -> str:
-    if not _zero_matters(fit, term):
+    if not zero_matters(fit, term):
         return "."
     names, draws = parameters(fit)
     positive = format_probability(float(np.mean(draws[names.index(row)] > 0)), fit.n_draws)
     return f"; the probability that it is above zero is {positive}."
 
 
-def _spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
+def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun) -> list[str]:
     """How much groups differ; an interval of a scale never holds 0, so what is near 0 is said in words."""
     said = []
     name = fit.family.population_scale
     rows = _of_terms(summary, name)
     if len(rows) > _SENTENCES:
-        return [_listed("Standard deviations between groups", {term: summary.loc[row] for term, row in rows.items()})]
+        return [
+            _listed(f"Standard deviations between {noun.many}", {term: summary.loc[row] for term, row in rows.items()})
+        ]
     for term, row in rows.items():
         quantity = _quantity(fit, term)
-        subject = f"The {quantity} varies" if quantity else "Group values vary"
+        subject = f"The {quantity} varies" if quantity else f"{capital(noun.many)} vary"
         deviation = "a standard deviation" + ("" if term else f" {name}")
-        around = "between groups" if term else "around that average"
+        around = f"between {noun.many}" if term else "around that average"
         sentence = f"{subject} {around} with {deviation} of about {_said(summary.loc[row], unit_of_term(term, unit))}"
         said.append(sentence + _near_zero(fit, row, term, unit) + ".")
     return said
@@ -208,7 +193,7 @@ def _near_zero(fit: Fit, row: str, term: str, unit: str) -> str:
     return f"; {what} is below {limit} with probability {probability}, so the groups may hardly differ {all_in_all}"
 
 
-def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str) -> list[str]:
+def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun: Noun) -> list[str]:
     """What a new group is expected to be; coefficients that all groups share were said before."""
     table = prediction.quantities.rename_axis("name").reset_index()
     found: list[dict[str, Any]] = [{str(k): v for k, v in q.items()} for q in table.to_dict("records")]
@@ -216,13 +201,15 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str) -> li
     shared = [summary.loc[row].to_dict() for term, row in _of_terms(summary, "mu").items() if term]
     rows = {term_of(str(q["name"])): pd.Series(q) for q in varying(found, shared)}
     if len(rows) > _SENTENCES:
-        return [_listed("For a new group of the same kind", rows)]
+        return [_listed(f"For a new {noun.one} of the same kind", rows)]
     said = []
     for term, row in rows.items():
         quantity = _quantity(fit, term)
-        what = "For a new group of the same kind the predictive median" + (f" of the {quantity}" if quantity else "")
+        what = f"For a new {noun.one} of the same kind the predictive median" + (
+            f" of the {quantity}" if quantity else ""
+        )
         sentence = f"{what} is {_said(row, unit_of_term(term, unit))}"
-        if _zero_matters(fit, term):
+        if zero_matters(fit, term):
             positive = format_probability(row["p_positive"], fit.n_draws)
             sentence += f"; the probability that {'it' if quantity else 'its value'} is above zero is {positive}"
         said.append(sentence + ".")

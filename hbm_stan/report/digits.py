@@ -16,6 +16,9 @@ DASH = "\N{EN DASH}"  # stands for "no number"
 MAX_DIGITS = 6  # significant digits: more are never shown, however small the error
 _GIVEN_DIGITS = 5  # of a number that was written, not computed
 _FREE_DIGITS = 3  # significant digits of a number whose error is not known
+# Numbers from 10 to this power up to (not including) that one are written out; others have a power of ten (ours).
+_PLAIN_FROM, _PLAIN_TO = -5, 7
+_COLUMN_DIGITS = 4  # of a computed column whose numbers have a power of ten
 
 
 def _finite(value: float | None) -> bool:
@@ -39,12 +42,20 @@ def fixed(value: float | None, decimals: int) -> str:
     return text.replace("-", MINUS)
 
 
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
+
+
 def format_estimate(value: float | None, mcse: float | None) -> str:
     """An estimate with the digits that its Monte Carlo standard error allows."""
     decimals = decimals_for(mcse)
     if decimals is None or value is None or not math.isfinite(value):
         return significant(value)
-    leading = math.floor(math.log10(abs(value))) if value else 0
+    if abs(value) < 0.5 * 10.0**-decimals:  # nothing of it is certain
+        return fixed(0.0, decimals) if decimals <= -_PLAIN_FROM else "0"
+    leading = _exponent(value)
+    if not _PLAIN_FROM <= leading < _PLAIN_TO:
+        return significant(value, min(max(leading + decimals + 1, 1), MAX_DIGITS))
     return fixed(value, min(decimals, MAX_DIGITS - 1 - leading))
 
 
@@ -61,8 +72,8 @@ def significant(value: float | None, digits: int = _FREE_DIGITS) -> str:
         return DASH
     if value == 0:
         return "0"
-    exponent = math.floor(math.log10(abs(value)))
-    if not -5 <= exponent < 7:
+    exponent = _exponent(value)
+    if not _PLAIN_FROM <= exponent < _PLAIN_TO:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa}e{int(power)}".replace("-", MINUS)
     return fixed(value, min(max(digits - 1 - exponent, 0), 8))
@@ -86,7 +97,10 @@ def format_column(values: Sequence[float | None], like: Sequence[float | None] =
     if all(sum(c.isdigit() for c in text.lstrip(f"{MINUS}0.")) <= _GIVEN_DIGITS for text in shown):
         return shown
     known = [float(v) for v in (like or values) if v is not None and math.isfinite(v)]
-    span = (max(known) - min(known)) or max(map(abs, known))
+    largest = max(map(abs, known))
+    if largest and not _PLAIN_FROM <= _exponent(largest) < _PLAIN_TO:
+        return [significant(v, _COLUMN_DIGITS) for v in values]
+    span = (max(known) - min(known)) or largest
     return [fixed(v, min(max(3 - math.floor(math.log10(span or 1.0)), 0), 8)) for v in values]
 
 

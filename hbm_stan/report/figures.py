@@ -15,6 +15,7 @@ from hbm_stan.fit import Fit, term_of
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
 from hbm_stan.report.found import Findings
+from hbm_stan.report.nouns import of_results
 from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray
@@ -32,8 +33,8 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
     """All figures that the results call for, as SVG by name."""
     from hbm_stan import plots
 
-    main = found.fits[results["main_variant"]]
-    unit, outcome_unit = results["data"]["quantity_unit"], results["data"]["unit"]
+    main, unit = found.fits[results["main_variant"]], results["data"]["quantity_unit"]
+    noun = of_results(results)
     diagnosis = found.diagnoses[main.variant]
     drawn: dict[str, Callable[[], Any]] = {
         "ranks": lambda: plots.plot_ranks(rank_table(main, diagnosis.summary)),
@@ -48,15 +49,15 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             )
             mixed = any("[" in name for name in results["population"])
             drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
-        shared = shared_terms(results["shrinkage"])
-        for k, (term, part) in enumerate(found.shrinkage.groupby("term", sort=False)):
-            if k < MOST_TERMS and term not in shared and not part["partial_pooling"].isna().all():
-                what = term_words(str(term)) if term else quantity_words(main)
-                drawn[shrinkage_name(k)] = partial(plots.plot_shrinkage, part, unit_of_term(str(term), unit), what)
+        drawn |= _shrinkage(found, results)
         if found.ppc is not None:
-            rates = main.family.size or main.family.discrete
             drawn["ppc"] = partial(
-                plots.plot_ppc, found.ppc.groups, unit if rates else outcome_unit, results["ppc"]["quantity"]
+                plots.plot_ppc,
+                found.ppc.groups,
+                results["data"]["observed_unit"],
+                results["ppc"]["quantity"],
+                noun.one,
+                noun.many,
             )
         if found.new_group is not None:
             drawn["new_group"] = partial(_new_group, found.new_group, results, same_scale(main))
@@ -68,6 +69,20 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
         if len(ranked) > 1:
             drawn[name] = partial(plots.plot_comparison, pd.DataFrame(ranked))
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}
+
+
+def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figures of the terms that differ between groups, the first of them."""
+    from hbm_stan import plots
+
+    main, unit, shared = found.fits[results["main_variant"]], results["data"]["quantity_unit"], results["shrinkage"]
+    drawn: dict[str, Callable[[], Any]] = {}
+    for k, (term, part) in enumerate(found.shrinkage.groupby("term", sort=False)):
+        if k < MOST_TERMS and term not in shared_terms(shared) and not part["partial_pooling"].isna().all():
+            what = term_words(str(term)) if term else quantity_words(main)
+            many = of_results(results).many
+            drawn[shrinkage_name(k)] = partial(plots.plot_shrinkage, part, unit_of_term(str(term), unit), what, many)
+    return drawn
 
 
 def ranked_scores(comparison: dict[str, Any] | None) -> list[dict[str, Any]]:

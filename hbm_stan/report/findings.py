@@ -23,11 +23,13 @@ from hbm_stan.report.blocks import (
 )  # fmt: skip
 from hbm_stan.report.comparison import comparison
 from hbm_stan.report.digits import (
+    DASH,
     format_count,
     format_estimate,
     format_probability,
 )  # fmt: skip
 from hbm_stan.report.front import SUMMARY_COLUMNS, caption_unit, meaning_of, summary_row, variant_title, with_unit
+from hbm_stan.report.nouns import of_results
 from hbm_stan.report.shrinkage import shrinkage
 from hbm_stan.report.terms import new_quantities
 
@@ -39,7 +41,8 @@ def withheld(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         for fit in results["fits"].values()
         for v in fit["verdicts"]
     )
-    kept = "Pooled estimates, the posterior of the population, the prediction for a new group"
+    kept = "Pooled estimates, the posterior of the population, the prediction for a new "
+    kept += of_results(results).one
     kept += " and " if misfit else ", the predictive check and "
     return [
         heading("Findings withheld"),
@@ -57,7 +60,7 @@ def population(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not rows:
         return []
     unit = caption_unit(results, results["population"])
-    about = f"{variant_title(results, results['main_variant'])}: parameters shared by the groups"
+    about = f"{variant_title(results, results['main_variant'])}: parameters shared by the {of_results(results).many}"
     caption = ["Posterior draws and prior density. The axes leave out the outermost 0.1 % of the draws at each end."]
     return [
         heading("The population"),
@@ -76,25 +79,32 @@ def new_group(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not new:
         return []
     rows = [[*summary_row(q["name"], q["meaning"], q)[:-1], *_positive(new, q)] for q in new_quantities(results)]
-    heads = [*SUMMARY_COLUMNS[:-1], *([number("P(> 0)")] if new["signed"] else [])]
+    heads = [*SUMMARY_COLUMNS[:-1], *([number("P(> 0)")] if _signed(new) else [])]
     caption = [
         "A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."
     ]
     where: list[Span] = [" (", ref("new_group"), ")"] if "new_group" in figures else []
-    unit = caption_unit(results, [q["name"] for q in new_quantities(results)])
-    made = f"Prediction for a new group, from {format_count(new['n_draws'])} draws"
+    unit, one = caption_unit(results, [q["name"] for q in new_quantities(results)]), of_results(results).one
+    made = f"Prediction for a new {one}, from {format_count(new['n_draws'])} draws"
     return [
-        heading("A new group"),
+        heading(f"A new {one}"),
         prose(*sentence(new["note"]), " What it is and one new observation of it are predicted together", *where, "."),
         *figure(
-            "new_group", figures, caption, "Quantile dotplots of the predicted value and observation of a new group."
+            "new_group", figures, caption, f"Quantile dotplots of the predicted value and observation of a new {one}."
         ),
         table([with_unit(made, unit) + "."], heads, rows),
     ]
 
 
+def _signed(new: dict[str, Any]) -> bool:
+    """Whether the side of zero says something of any of the quantities."""
+    return any(q["sign"] for q in new["quantities"])
+
+
 def _positive(new: dict[str, Any], quantity: dict[str, Any]) -> list[str]:
-    return [format_probability(quantity["p_positive"], new["n_draws"])] if new["signed"] else []
+    if not _signed(new):
+        return []
+    return [format_probability(quantity["p_positive"], new["n_draws"]) if quantity["sign"] else DASH]
 
 
 def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -103,8 +113,8 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not ppc:
         return []
     rows = [_statistic(s) for s in ppc["statistics"]]
-    what = ppc_words(results)
-    caption = [f"{capital(what)} of each group as observed, and the middle 50 % and 90 % of its replications."]
+    what, one = ppc_words(results), of_results(results).one
+    caption = [f"{capital(what)} of each {one} as observed, and the middle 50 % and 90 % of its replications."]
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
     asked = "Data replicated from the fitted model should look like the data that were observed"
     p = (
@@ -114,7 +124,7 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     return [
         heading("Posterior predictive check"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or "")),
-        *figure("ppc", figures, caption, f"Observed {what} against intervals of the replicated, by group."),
+        *figure("ppc", figures, caption, f"Observed {what} against intervals of the replicated, by {one}."),
         table(["Statistics of the observed and the replicated data."], _STATISTIC_HEADS, rows),
     ]
 

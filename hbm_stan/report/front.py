@@ -20,7 +20,8 @@ from hbm_stan.report.blocks import (
     status,
     table,
 )
-from hbm_stan.report.digits import counted, format_mcse, format_summary
+from hbm_stan.report.digits import counted, format_count, format_mcse, format_summary
+from hbm_stan.report.nouns import of_results
 from hbm_stan.report.terms import in_term, new_quantities, unit_of_terms
 
 _MOST_SCALARS, _MOST_NEW = 8, 4
@@ -83,8 +84,22 @@ def meaning_of(results: dict[str, Any], name: str) -> str:
 
 
 def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
-    """The unit that a table of these population parameters or new quantities names in its caption."""
-    return unit_of_terms(results["data"]["quantity_unit"], any(term_of(n) not in {"", INTERCEPT} for n in names))
+    """The units that a table of these population parameters or new quantities names in its caption."""
+    shown, data = list(names), results["data"]
+    unit = unit_of_terms(data["quantity_unit"], any(term_of(n) not in {"", INTERCEPT} for n in shown))
+    if not unit.strip():
+        return unit
+    if any(n.partition("[")[0] == "rho" for n in shown):
+        unit += "; correlations have no unit"
+    if "y_new" in shown and data["unit"] != data["quantity_unit"]:
+        unit += f"; the new observation in {data['unit']}" if data["unit"] else "; the new observation as it is counted"
+    return unit
+
+
+def _headline_names(results: dict[str, Any]) -> list[str]:
+    fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
+    named = [n for n in results["population"] if n in fitted][:_MOST_SCALARS]
+    return [*named, *(q["name"] for q in new_quantities(results)[:_MOST_NEW])]
 
 
 def _headline_rows(results: dict[str, Any]) -> list[list[Any]]:
@@ -122,7 +137,7 @@ def _headline(results: dict[str, Any]) -> list[Block]:
         return []
     about = f"{variant_title(results, results['main_variant'])}: posterior means, standard deviations and quantiles"
     caption = [
-        with_unit(about, caption_unit(results, results["population"]))
+        with_unit(about, caption_unit(results, _headline_names(results)))
         + ". MCSE is the Monte Carlo standard error of the mean."
     ]
     return [table(caption, SUMMARY_COLUMNS, rows)]
@@ -132,10 +147,16 @@ def _meta(results: dict[str, Any]) -> list[str]:
     data, settings, engine = results["data"], results["settings"], results["engine"]
     chains = counted(settings["chains"], "chain")
     return [
-        f"{data['title'] or data['name']}: {counted(data['n_rows'], 'row')} in {counted(data['n_groups'], 'group')}",
+        f"{data['title'] or data['name']}: {counted(data['n_rows'], 'row')} in {group_count(results)}",
         f"{engine['name']} {engine['version']}, {chains} of {settings['draws']} draws, seed {settings['seed']}",
         *_parameterisation(results),
     ]
+
+
+def group_count(results: dict[str, Any]) -> str:
+    """How many groups there are, by their noun."""
+    noun, count = of_results(results), results["data"]["n_groups"]
+    return f"{format_count(count)} {noun.one if count == 1 else noun.many}"
 
 
 def _parameterisation(results: dict[str, Any]) -> list[str]:

@@ -179,11 +179,10 @@ def _reading_lines(dataset: Dataset) -> list[str]:
 
 def _level_lines(table: Prepared) -> list[str]:
     """The levels of categories, where there are any."""
-    found = {column: levels for role in table.predictors.values() for column, levels in role.levels.items()}
-    if not found:
+    if not table.levels:
         return []
     head = "[levels]  # of categories, in order: the first is what the others are compared with"
-    return [head, *(f"{_key(c)} = [{', '.join(map(_quoted, levels))}]" for c, levels in found.items()), ""]
+    return [head, *(f"{_key(c)} = [{', '.join(map(_quoted, levels))}]" for c, levels in table.levels.items()), ""]
 
 
 def _sampling(seed: int | None) -> Sampling:

@@ -21,12 +21,21 @@ from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
-from hbm_stan.report.answer import answer, notices, ppc_quantity, quantity_unit
+from hbm_stan.report.answer import answer, notices
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.found import Findings
+from hbm_stan.report.nouns import Noun
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.terms import in_term, term_words
+from hbm_stan.report.units import (
+    far_from_zero,
+    observed_quantity,
+    observed_unit,
+    outcome_unit,
+    quantity_unit,
+    zero_matters,
+)
 from hbm_stan.verdicts import Verdict, for_json, worst
 
 SCHEMA = 2
@@ -70,7 +79,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.asked.as_dict(),
-        "data": _data(main),
+        "data": {**_data(main), "noun": analysis.noun.as_dict()},
         "model": _model(analysis),
         "population": population_names(main),
         "priors": _priors(analysis, main),
@@ -78,7 +87,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "comparison": found.comparison.as_dict() if found.comparison else None,
         "group_comparison": found.group_comparison.as_dict() if found.group_comparison else None,
         "sensitivity": found.sensitivity,
-        "new_group": _new_group(found.new_group, main),
+        "new_group": _new_group(found.new_group, main, analysis.noun),
         "ratios": average_ratio(main, found.diagnoses[main.variant].summary),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage),
@@ -113,7 +122,6 @@ def versions() -> dict[str, str]:
 
 def _data(fit: Fit) -> dict[str, Any]:
     table, dataset = fit.table, fit.table.dataset
-    outcome = fit.family.outcome(table)
     return {
         "name": dataset.name,
         "title": dataset.title,
@@ -131,8 +139,10 @@ def _data(fit: Fit) -> dict[str, Any]:
             for r in fit.family.roles
             for column in dataset.listed(r.name)
         ],
-        "unit": dataset.unit(outcome),
+        "unit": outcome_unit(fit),
         "quantity_unit": quantity_unit(fit),
+        "observed": observed_quantity(fit),
+        "observed_unit": observed_unit(fit),
         "notes": [*dataset.table.notes, *table.notes],
         "verdicts": [v.as_dict() for v in table.verdicts],
         "rows": _rows(fit) if table.one_row_per_group else [],
@@ -184,7 +194,7 @@ def _ppc(found: Findings, main: Fit) -> dict[str, Any] | None:
         "statistics": found.ppc.statistics.to_dict("records"),
         "groups": found.ppc.groups.to_dict("records"),
         "note": found.ppc.note,
-        "quantity": ppc_quantity(main),
+        "quantity": observed_quantity(main),
     }
 
 
@@ -255,13 +265,16 @@ def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, A
     }
 
 
-def _new_group(prediction: NewGroup | None, fit: Fit) -> dict[str, Any] | None:
+def _new_group(prediction: NewGroup | None, fit: Fit, noun: Noun) -> dict[str, Any] | None:
     if prediction is None:
         return None
     rows = [{"name": str(name), **row} for name, row in prediction.quantities.to_dict("index").items()]
     for row in rows:
-        if term := term_of(row["name"]):
-            row["meaning"] = f"{term_words(term)} of a new group"
+        term = term_of(row["name"])
+        if term:
+            row["meaning"] = f"{term_words(term)} of a new {noun.one}"
+        observed = row["name"].startswith("y_new")
+        row["sign"] = fit.family.signed and not far_from_zero(fit) if observed else zero_matters(fit, term)
     return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.signed}
 
 

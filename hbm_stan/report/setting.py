@@ -10,6 +10,7 @@ from hbm_stan.report.blocks import (
     Block,
     Span,
     bullets,
+    capital,
     column,
     equations,
     heading,
@@ -22,7 +23,8 @@ from hbm_stan.report.blocks import (
 )  # fmt: skip
 from hbm_stan.report.diagnostics import hints, verdict_table
 from hbm_stan.report.digits import DASH, counted, format_column, format_count, format_data, significant
-from hbm_stan.report.front import variant_title, with_unit
+from hbm_stan.report.front import group_count, variant_title, with_unit
+from hbm_stan.report.nouns import of_results
 
 _SHOWN_ROWS = 60
 # All arguments of these but the degrees of freedom are in the unit of the parameter.
@@ -34,7 +36,7 @@ _FOLD_CELLS, _FOLD_COLUMNS = 22, 4
 def data(results: dict[str, Any]) -> list[Block]:
     """Source, columns, rows, and the verdicts on the table."""
     d = results["data"]
-    size = f"{counted(d['n_rows'], 'row')}, {counted(d['n_groups'], 'group')}; SHA-256 of the file "
+    size = f"{counted(d['n_rows'], 'row')}, {group_count(results)}; SHA-256 of the file "
     source: list[Span] = (
         [f"{d['title'] or d['name']}. {d['source']} "] if d["source"] else [f"{d['title'] or d['name']}. "]
     )
@@ -42,7 +44,7 @@ def data(results: dict[str, Any]) -> list[Block]:
         heading("Data"),
         prose(*source, size, mono(d["sha256"]), "."),
         _columns(d),
-        *_rows(d),
+        *_rows(d, of_results(results).many),
         *bullets(d["notes"]),
         *_verdicts(d),
     ]
@@ -54,17 +56,17 @@ def _columns(d: dict[str, Any]) -> Block:
     return table(["Columns of the table."], heads, rows)
 
 
-def _rows(d: dict[str, Any]) -> list[Block]:
+def _rows(d: dict[str, Any], many: str) -> list[Block]:
     rows = d["rows"][:_SHOWN_ROWS]
     if not rows:
-        return _groups(d)
+        return _groups(d, many)
     names = list(rows[0])
     shown = [[_cell(row.get(name)) for name in names] for row in rows]
     numeric = [not isinstance(rows[0][name], str) for name in names]
     heads = [_head(d, name, isnumber, i == 0) for i, (name, isnumber) in enumerate(zip(names, numeric, strict=True))]
     caption = "The data."
     if d["n_groups"] > len(rows):
-        caption = f"The data: first {len(rows)} of {format_count(d['n_groups'])} groups."
+        caption = f"The data: first {len(rows)} of {format_count(d['n_groups'])} {many}."
     return [_folded(caption, heads, shown)]
 
 
@@ -74,20 +76,24 @@ def _head(d: dict[str, Any], name: str, isnumber: bool, first: bool) -> dict[str
     return number(text) if isnumber else column(text, width="label" if first else "auto")
 
 
-def _groups(d: dict[str, Any]) -> list[Block]:
+def _groups(d: dict[str, Any], many: str) -> list[Block]:
     """Where groups have several rows: how many each has, and their mean and standard deviation."""
     rows = d["groups"]
     if not rows:
         return []
     spread = any(row["sd"] is not None for row in rows)
-    heads = [column("Group", width="label"), number("Rows"), number("Mean")]
+    heads = [
+        column(capital(d.get("noun", {}).get("one", "group")), width="label"),
+        number("Rows"),
+        number(capital(d.get("observed", "mean"))),
+    ]
     heads += [number("SD")] if spread else []
     means = [row["mean"] for row in rows]
     columns = [[format_count(row["rows"]) for row in rows], format_column(means)]
     columns += [format_column([row["sd"] for row in rows], means)] if spread else []
     shown = [[str(row["group"]), *cells] for row, *cells in zip(rows, *columns, strict=True)]
-    more = f": first {len(rows)} of {format_count(d['n_groups'])} groups" if d["n_groups"] > len(rows) else ", by group"
-    return [_folded(f"{with_unit(f'The data{more}', d['quantity_unit'])}.", heads, shown)]
+    more = f": first {len(rows)} of {format_count(d['n_groups'])} {many}" if d["n_groups"] > len(rows) else ""
+    return [_folded(f"{with_unit(f'The data{more}', d['observed_unit'])}.", heads, shown)]
 
 
 def _cell(value: Any) -> str:
@@ -137,7 +143,8 @@ def model(results: dict[str, Any]) -> list[Block]:
         *([equations(m["likelihood"])] if shared else []),
         table(
             [
-                "The pooling variants. They differ in what ties the groups together, and in the prior of "
+                "The pooling variants. They differ in what ties the "
+                f"{of_results(results).many} together, and in the prior of "
                 "what is not tied."
             ],
             heads,

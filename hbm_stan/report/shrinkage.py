@@ -9,6 +9,7 @@ from hbm_stan.report.blocks import Block, Span, bullets, capital, column, figure
 from hbm_stan.report.digits import fixed, format_column, format_count, format_estimate
 from hbm_stan.report.figures import MOST_TERMS, shrinkage_name
 from hbm_stan.report.front import MU, variant_title, with_unit
+from hbm_stan.report.nouns import Noun, of_results
 from hbm_stan.report.terms import shared_terms, term_words, unit_of_term
 
 _SHOWN_ROWS = 60
@@ -21,7 +22,8 @@ def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         return []
     raw = any(r["raw"] is not None for r in rows)
     shared = shared_terms(rows)
-    said = "Each group's raw estimate is drawn towards the population" if raw else "Estimates of each group"
+    noun = of_results(results)
+    said = f"Each {noun.one}'s raw estimate is drawn towards the population" if raw else f"Estimates of each {noun.one}"
     intro: list[Span] = [said, *([" (", ref("shrinkage"), ")"] if "shrinkage" in figures else []), ". "]
     if any(r["factor"] is not None for r in rows):
         intro += [
@@ -29,36 +31,34 @@ def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
             "1 puts ", MU, " in its place.",
         ]  # fmt: skip
     if shared:
-        intro.append(f"{_shared(shared, variant_title(results, results['main_variant']))}")
-    blocks = [heading("Estimates of the groups"), prose(*intro)]
+        intro.append(f"{_shared(shared, variant_title(results, results['main_variant']), noun)}")
+    blocks = [heading(f"Estimates of the {noun.many}"), prose(*intro)]
     unit, main = results["data"]["quantity_unit"], variant_title(results, results["main_variant"])
     for k, term in enumerate(dict.fromkeys(r["term"] for r in rows)):
         own = [r for r in rows if r["term"] == term]
         if k < MOST_TERMS and term not in shared:
-            blocks += _shrinkage_figure(shrinkage_name(k), figures, own)
+            blocks += _shrinkage_figure(shrinkage_name(k), figures, own, noun)
             blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
-            blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, term))
+            blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, noun))
     return blocks
 
 
-def _shared(terms: list[str], main: str) -> str:
+def _shared(terms: list[str], main: str, noun: Noun) -> str:
     words = f"{', '.join(terms[:-1])} and {terms[-1]}" if len(terms) > 1 else terms[0]
     if len(terms) == 1:
-        return f"In {main.lower()} the {term_words(words)} is the same in all groups: see the population."
-    return f"In {main.lower()} the coefficients of {words} are the same in all groups: see the population."
+        return f"In {main.lower()} the {term_words(words)} is the same in all {noun.many}: see the population."
+    return f"In {main.lower()} the coefficients of {words} are the same in all {noun.many}: see the population."
 
 
-def _shrinkage_figure(name: str, figures: Iterable[str], rows: list[dict[str, Any]]) -> list[Block]:
+def _shrinkage_figure(name: str, figures: Iterable[str], rows: list[dict[str, Any]], noun: Noun) -> list[Block]:
     raw = any(r["raw"] is not None for r in rows)
-    caption = (
-        f"{_of_term(rows[0]['term'])} of each group, {'raw and ' * raw}pooled. Thick bars hold 50 %, thin blue bars "
-    )
-    caption += "90 % of the posterior"
+    caption = f"{_of_term(rows[0]['term'])} of each {noun.one}, {'raw and ' * raw}pooled. "
+    caption += "Thick bars hold 50 %, thin blue bars 90 % of the posterior"
     if any(r["raw_se"] is not None for r in rows):
         caption += "; grey bars are one standard error to each side of the raw estimate"
     parts = ["raw estimate with its standard error"] * raw
     parts += ["estimate without pooling"] * any(r["no_pooling"] is not None for r in rows)
-    alt = f"For each group: {', '.join([*parts, 'partially pooled estimate'])}."
+    alt = f"For each {noun.one}: {', '.join([*parts, 'partially pooled estimate'])}."
     return figure(name, figures, [f"{caption}."], alt)
 
 
@@ -66,16 +66,16 @@ def _of_term(term: str) -> str:
     return capital(term_words(term)) if term else "Estimates"
 
 
-def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, term: str) -> Block:
+def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Noun) -> Block:
     known = [k for k in ("complete_pooling", "no_pooling", "partial_pooling") if any(r[k] is not None for r in rows)]
     names = {"complete_pooling": "Complete", "no_pooling": "No", "partial_pooling": "Partial"}
     given = [k for k in ("raw", "raw_se") if any(r[k] is not None for r in rows)]
     factor = any(r["factor"] is not None for r in rows)
-    heads = [column("Group", width="label"), *(number({"raw": "Raw", "raw_se": "SE"}[k]) for k in given)]
+    heads = [column(capital(noun.one), width="label"), *(number({"raw": "Raw", "raw_se": "SE"}[k]) for k in given)]
     heads += [*(number(names[k]) for k in known), number("SD"), number("5 %"), number("95 %")]
     heads += [number("Factor")] if factor else []
-    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} groups." if len(rows) > _SHOWN_ROWS else ""
-    about = f"{_of_term(term)} by pooling, posterior means; SD and quantiles are those of {main.lower()}"
+    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} {noun.many}." if len(rows) > _SHOWN_ROWS else ""
+    about = f"{_of_term(rows[0]['term'])} by pooling, posterior means; SD and quantiles are those of {main.lower()}"
     raw = [r["raw"] for r in rows]
     columns = {k: format_column([r[k] for r in rows], raw) for k in given}
     cells = [

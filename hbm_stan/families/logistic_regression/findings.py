@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.errors import ModelError
-from hbm_stan.families import varying_terms
+from hbm_stan.families import usual_row, varying_terms
 from hbm_stan.families.logistic_regression.density import factor_of, mean_of
 from hbm_stan.later import expit
 from hbm_stan.model import Evidence, Finding, StanData
@@ -26,8 +26,8 @@ _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
 
 
 def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
-    """One row of a new group: predictors and trials of the options, else the means of the data and one trial."""
-    design, said = varying_terms.new_row(data, options)
+    """One row of a new group: predictors and trials of the options, else the usual row and one trial."""
+    design, said = usual_row.new_row(data, options)
     trials = float(options.get("trials", 1))
     if not 1 <= trials < 2**31 or trials != int(trials):
         raise ModelError(f"prediction.trials must be a whole number above zero, found {trials:g}.")
@@ -43,7 +43,8 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _probabilities(evidence: Evidence) -> Finding:
-    design, _ = new_row(evidence.data, {**evidence.options, "coords": varying_terms.coords(evidence.table)})
+    named = {"coords": varying_terms.coords(evidence.table), "levels": evidence.table.levels}
+    design, stands = usual_row.row_of(evidence.data, {**evidence.options, **named})
     mean = mean_of(evidence.draws, design)[:, 0] @ design["X"][0]
     sd = np.sqrt(((design["X"] @ factor_of(evidence.draws))[:, 0] ** 2).sum(axis=1))
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
@@ -58,9 +59,7 @@ def _probabilities(evidence: Evidence) -> Finding:
         "q05": [np.quantile(p, 0.05) for p in rows.values()], "q95": [np.quantile(p, 0.95) for p in rows.values()],
     })  # fmt: skip
     low, high = table.loc[2, ["q05", "q95"]]
-    terms, above, _, _ = varying_terms.design(evidence.table)
-    values = zip((*terms[1:], *above), (*design["X"][0, 1:], *design["U"][0]), strict=True)
-    at = ", ".join(f"{name} = {value:.3g}" for name, value in values)
+    at = ", ".join(stands)
     sentences = (
         f"{'At ' + at + ', a' if at else 'A'} group whose coefficients are the population's means has a success "
         f"probability of {table.loc[0, 'mean']:.3f}; averaged over the groups of the population it is "
