@@ -269,7 +269,7 @@ def test_the_report_answers_in_ratios(place: Path, stanli: Any) -> None:
         assert abs(average[key] - np.exp(quantile(mu, margin, p))) < 5 * average[f"mcse_{key}"]
     assert made["data"]["quantity_unit"] == made["data"]["unit"] == "log OR"
     said = made["answer"]
-    assert said[0].startswith("The average OR over the population of groups (their geometric mean) is about 0.")
+    assert said[0].startswith("The average OR over the population of studies (their geometric mean) is about 0.")
     assert "above 1" in said[0]
     assert "factor of about 1." in said[1]
     assert "predictive median of the OR" in said[2]

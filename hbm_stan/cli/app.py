@@ -73,6 +73,16 @@ def report(
             raise typer.Exit(1)
 
 
+GroupNameOption = Annotated[
+    str, typer.Option(help="What a group is: child, or child, children; else the column's name.")
+]
+UnitOption = Annotated[
+    str, typer.Option(help="The unit of the outcome; of a family with units in groups, their column.")
+]
+OutcomeUnitOption = Annotated[str, typer.Option(help="The unit of the outcome, of any family.")]
+QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
+
+
 @app.command()
 def new(
     context: typer.Context,
@@ -89,6 +99,8 @@ def new(
     ] = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
+    group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
+    question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
@@ -101,19 +113,21 @@ def new(
         # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
         if not data.startswith("-"):
             find_data(data)  # a mistyped path is said before the libraries are imported
-        from hbm_stan.cli.roles import references, table_and_roles
+        from hbm_stan.cli.roles import references, table_and_roles, unit_role
         from hbm_stan.report.new import new_analysis
+        from hbm_stan.report.told import Told
 
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
-        table, roles = table_and_roles([data, *context.args], family, options)
+        of_roles, unit = unit_role(family, unit, outcome_unit)
+        table, roles = table_and_roles([data, *context.args, *of_roles], family, options)
         made = new_analysis(
             table, family, roles, to, force=force, seed=seed, reference=references(reference or []),
             log_scale=log_scale, level=level, unit_labels=unit_labels,
+            told=Told(question, group_name, unit),
         )  # fmt: skip
-        run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings))
+        run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings), *made.missing)
         run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")
-        verdicts = [v.as_dict() for v in made.verdicts]
-        run.write_json({"analysis": str(made.path), "notes": list(made.notes), "verdicts": verdicts})
+        run.write_json(made.as_dict())
 
 
 new_command = app.registered_commands[-1]

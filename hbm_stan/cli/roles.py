@@ -34,6 +34,13 @@ def table_and_roles(arguments: Sequence[str], family: str, options: Iterable[str
     return _only(tables), columns
 
 
+def unit_role(family: str, unit: str, outcome_unit: str) -> tuple[list[str], str]:
+    """The words of the role called unit, where the family has one, and the unit of the outcome."""
+    if unit and any(r.name == "unit" for r in find_family(family).roles):
+        return [f"--unit={unit}"], outcome_unit
+    return [], outcome_unit or unit
+
+
 def _unknown(word: str, family: str, roles: Iterable[str], options: Iterable[str]) -> str:
     near = nearest(word.partition("=")[0], [*roles, *options])
     hint = f" {near}" if near.startswith("Did you mean") else ""

@@ -24,6 +24,7 @@ from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
 from hbm_stan.report.nouns import Noun, noun_of
 from hbm_stan.report.place import analysis_file
+from hbm_stan.report.told import label_column, with_unit
 from hbm_stan.resources import share
 from hbm_stan.store import FitStore
 from hbm_stan.table import shorten
@@ -55,7 +56,7 @@ class Analysis:
     @property
     def noun(self) -> Noun:
         """What the report calls a group."""
-        return noun_of(str(self.dataset.columns.get(label_role(self.family), "")), self.group_name)
+        return noun_of(label_column(self.family, self.dataset), self.group_name)
 
     @property
     def store(self) -> FitStore:
@@ -76,11 +77,6 @@ class Analysis:
     def with_seed(self, seed: int | None) -> Analysis:
         """The same analysis with another seed."""
         return self if seed is None else replace(self, sampling=replace(self.sampling, seed=seed))
-
-
-def label_role(family: Family) -> str:
-    """The role of the groups' labels."""
-    return next((r.name for r in family.roles if r.kind == "label"), "")
 
 
 def read_analysis(path: str | Path) -> Analysis:
@@ -146,7 +142,8 @@ def _dataset(file: Path, said: Mapping[str, Any], family: Family) -> Dataset:
     with within(f"{file}"):
         dataset = replace(dataset, reading=make_reading(**{key: said[key] for key in KEYS if key in said}))
     with within(f"{file}: [columns]"):
-        return check_mapping(dataset.with_columns(columns), family.roles)
+        mapped = check_mapping(dataset.with_columns(columns), family.roles)
+    return with_unit(mapped, family, said.get("unit", ""))
 
 
 def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Sequence[str]) -> tuple[str, ...]:

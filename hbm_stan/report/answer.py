@@ -50,7 +50,7 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         )
     elif is_ratio(main):
         near = _near_zero(main, "tau", "", unit) if pooling == "partial" else ""
-        said += ratio_answer(main, summary, found.new_group, near)
+        said += ratio_answer(main, summary, found.new_group, near, noun)
     else:
         said += _averages(main, summary, unit, noun) or _population(main, summary)
         said += _effects(main, summary)

@@ -135,7 +135,8 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
         str((analysis.max_refits, analysis.minutes)),
         str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
         str(sorted(analysis.reasons.items())),
-        str(sorted(analysis.dataset.columns.items())), analysis.family.source, _own_code(),
+        str(sorted(analysis.dataset.columns.items())), str(sorted(analysis.dataset.info.items())),
+        analysis.family.source, _own_code(),
         hashlib.sha256(certificate_bytes(analysis)).hexdigest(), hashlib.sha256(kept_bytes(analysis)).hexdigest(),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(said).encode()).hexdigest()

@@ -15,7 +15,7 @@ from hbm_stan.table import shorten
 
 _TEXT, _TEXTS, _TABLE, _FLAG, _NUMBER = "a text", "a list of texts", "a table", "true or false", "a number"
 _KEYS = {
-    "title": _TEXT, "question": _TEXT, "group_name": _TEXT, "family": _TEXT, "data": _TEXT,
+    "title": _TEXT, "question": _TEXT, "group_name": _TEXT, "unit": _TEXT, "family": _TEXT, "data": _TEXT,
     "variants": _TEXTS, "columns": _TABLE, "parameterisation": _TEXT, "priors": _TABLE, "reasons": _TABLE,
     "sampling": _TABLE, "comparison": _TABLE, "prediction": _TABLE, "checks": _TABLE, "levels": _TABLE,
     "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT,

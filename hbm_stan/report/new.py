@@ -20,6 +20,7 @@ from hbm_stan.model import Family
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
 from hbm_stan.report.files import write_beside
+from hbm_stan.report.told import Told, missing, with_unit
 from hbm_stan.verdicts import Verdict
 
 _EXAMPLE = {"positive": "10.0", "number": "0.0", "table": "{ name = 0.0 }"}
@@ -33,27 +34,38 @@ _SAMPLING_NOTES = {
 }
 
 
+_UNTOLD = Told()
+
+
 @dataclass(frozen=True)
 class New:
-    """A new analysis.toml, and what to know of the table: what was decided, and the warnings."""
+    """A new analysis.toml, and what to know of the table: what was decided, the warnings, what was not told."""
 
     path: Path
     notes: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
         """What to look at before anything is fitted, in sentences."""
         return [v.hint for v in self.verdicts if v.status != "pass"]
 
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        verdicts = [v.as_dict() for v in self.verdicts]
+        said = {"notes": list(self.notes), "verdicts": verdicts, "missing": list(self.missing)}
+        return {"analysis": str(self.path), **said}
+
 
 def new_analysis(
     data: str, family_name: str, columns: Mapping[str, Any], to: Path, *,
-    force: bool = False, seed: int | None = None, **reading: Any,
+    force: bool = False, seed: int | None = None, told: Told = _UNTOLD, **reading: Any,
 ) -> New:  # fmt: skip
     """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once.
 
-    ``reading`` says how to read it, as for ``load``: ``reference={"arm": "placebo"}``.
+    ``reading`` says how to read it, as for ``load``: ``reference={"arm": "placebo"}``; ``told``
+    is what the table cannot say.
     """
     data, to = os.path.expanduser(data), Path(os.path.expanduser(to))
     target = to / "analysis.toml"
@@ -63,15 +75,16 @@ def new_analysis(
         if os.path.isfile(above):
             raise ModelError(f"{above} is a file. Name a folder with --to; it is made where there is none.")
     family = find_family(family_name)
-    table = prepare_table(family, load(data, columns, **reading))
+    table = prepare_table(family, with_unit(load(data, columns, **reading), family, told.unit))
+    family.prepare(table, family.priors(table))  # refuses what no model could take, such as 0 trials
     name = family.name if not family.source else _own_place(family_name, to)
-    text = _text(family, name, _place(data, to), table.dataset.title or Path(data).stem, table, seed)
+    text = _text(family, name, _place(data, to), table.dataset.title or Path(data).stem, table, seed, told)
     try:
         content = text.encode()
     except UnicodeEncodeError as error:
         raise ModelError(f"{data!r}: a name that is not UTF-8 cannot be written down. Rename it.") from error
     write_beside(target, content)
-    return New(target, (*table.dataset.table.notes, *table.notes), table.verdicts)
+    return New(target, (*table.dataset.table.notes, *table.notes), table.verdicts, tuple(missing(table, family, told)))
 
 
 def _own_place(given: str, to: Path) -> str:
@@ -92,7 +105,7 @@ def _place(data: str, to: Path) -> str:
         return path
 
 
-def _text(family: Family, name: str, place: str, title: str, table: Prepared, seed: int | None) -> str:
+def _text(family: Family, name: str, place: str, title: str, table: Prepared, seed: int | None, told: Told) -> str:
     priors = family.priors(table)
     variants = f"variants = [{', '.join(_quoted(v) for v in family.variants_for(table))}]"
     lines = [
@@ -100,7 +113,9 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         "# Every key is optional but for family, data and columns; what stands here are the defaults for these data.",
         "",
         f"title = {_quoted(title)}",
-        'question = ""  # what you want to know, in words: it opens the report',
+        f"question = {_quoted(told.question)}  # what you want to know, in words: it opens the report",
+        _told_line("group_name", told.group_name, "what the report calls a group: child, or: child, children"),
+        _told_line("unit", told.unit, "of the outcome, where the dataset does not say it"),
         f"family = {_quoted(name)}  # {family.title}",
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
         *_reading_lines(table.dataset),
@@ -126,7 +141,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         "\n[comparison]",
         f"{variants}  # compared on leave-one-out and, where groups have several rows, leave-one-group-out",
         "max_refits = 10  # exact refits for each variant and target, where Pareto k stays high",
-        "minutes = 10  # what these repairs may take in all",
+        "minutes = 10  # what these repairs may take in all; and later attempts at a fit, with a smaller step",
         "\n[prediction]",
         *(f"# {name} = {_EXAMPLE[option.kind]}  # {option.meaning}" for name, option in family.prediction.items()),
         "\n[checks]",
@@ -136,6 +151,11 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         "",
     ]
     return "\n".join(lines)
+
+
+def _told_line(key: str, value: str, meaning: str) -> str:
+    """A key that may be left out: a comment where nothing was told."""
+    return f"{'' if value else '# '}{key} = {_quoted(value)}  # {meaning}"
 
 
 def _prior_lines(row: PriorRow, priors: Mapping[str, Prior]) -> list[str]:

@@ -12,8 +12,9 @@ import pandas as pd
 from hbm_stan.estimates import ESTIMATE
 from hbm_stan.fit import Fit
 from hbm_stan.predict import NewGroup, is_ratio
-from hbm_stan.report.blocks import Block, column, heading, number, prose, table
+from hbm_stan.report.blocks import Block, capital, column, heading, number, prose, table
 from hbm_stan.report.digits import format_count, format_data, format_estimate, format_probability
+from hbm_stan.report.nouns import Noun, of_results
 
 _SHOWN_ROWS = 60
 _KEYS = ("q50", "q05", "q95")
@@ -37,15 +38,15 @@ def average_ratio(fit: Fit, summary: pd.DataFrame) -> dict[str, Any] | None:
     return {"name": ratio_name(fit), "average": found}
 
 
-def ratio_answer(fit: Fit, summary: pd.DataFrame, new: NewGroup | None, near: str) -> list[str]:
+def ratio_answer(fit: Fit, summary: pd.DataFrame, new: NewGroup | None, near: str, noun: Noun) -> list[str]:
     """Sentences of page one; ``near`` is what is said of a tau that may be next to none."""
     name, found = ratio_name(fit), average_ratio(fit, summary)
     mean = found["average"] if found else None
     if mean is None:
         return []
-    what = f"The average {name} over the population of groups (their geometric mean)"
+    what = f"The average {name} over the population of {noun.many} (their geometric mean)"
     if fit.pooling == "complete":
-        what = f"The {name} that all groups are assumed to share"
+        what = f"The {name} that all {noun.many} are assumed to share"
     said = [f"{what} is about {_said(mean, 'posterior median; ')}{_above_one(mean['p_above_one'], fit.n_draws)}."]
     if fit.pooling != "partial":
         return said
@@ -54,15 +55,15 @@ def ratio_answer(fit: Fit, summary: pd.DataFrame, new: NewGroup | None, near: st
     factor |= {f"mcse_{key}": factor[key] * tau[f"mcse_{key}"] for key in _KEYS}
     logs = {key: tau[key] for key in (*_KEYS, *(f"mcse_{key}" for key in _KEYS))}
     said.append(
-        f"Groups differ from that average by a factor of about {_said(factor)}: their logs have a standard "
-        f"deviation tau of about {_said(logs)}{near}."
+        f"{capital(noun.many)} differ from that average by a factor of about {_said(factor)}: their logs have a "
+        f"standard deviation tau of about {_said(logs)}{near}."
     )
     if new is not None:
         row = new.quantities.iloc[0]
         ahead = {key: math.exp(row[key]) for key in _KEYS}
         ahead |= {f"mcse_{key}": ahead[key] * row[f"mcse_{key}"] for key in _KEYS}
         said.append(
-            f"For a new group of the same kind the predictive median of the {name} is {_said(ahead)}"
+            f"For a new {noun.one} of the same kind the predictive median of the {name} is {_said(ahead)}"
             f"{_above_one(row['p_positive'], fit.n_draws)}."
         )
     return said
@@ -84,7 +85,7 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     ratios = results["ratios"]
     if not ratios:
         return []
-    name, rows = ratios["name"], results["shrinkage"]
+    name, rows, noun = ratios["name"], results["shrinkage"], of_results(results)
     shown = [_group_row(r) for r in rows[:_SHOWN_ROWS] if r["partial_pooling"] is not None]
     if ratios["average"]:
         mean = ratios["average"]
@@ -92,9 +93,15 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     if results["new_group"]:
         new = results["new_group"]["quantities"][0]
         keys = zip(("ratio", "ratio_q05", "ratio_q95"), _KEYS, strict=True)
-        shown.append(["a new group", "", *(format_estimate(new[r], new[r] * new[f"mcse_{k}"]) for r, k in keys)])
-    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} groups." if len(rows) > _SHOWN_ROWS else ""
-    heads = [column("Group", width="label"), number("Observed"), number("50 %"), number("5 %"), number("95 %")]
+        shown.append([f"a new {noun.one}", "", *(format_estimate(new[r], new[r] * new[f"mcse_{k}"]) for r, k in keys)])
+    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} {noun.many}." if len(rows) > _SHOWN_ROWS else ""
+    heads = [
+        column(capital(noun.one), width="label"),
+        number("Observed"),
+        number("50 %"),
+        number("5 %"),
+        number("95 %"),
+    ]
     said = (
         f"Everything else in this report is on the log scale, on which {name} was analysed. Medians and quantiles of a "
         "ratio are those of its log, taken back; means are not, and are left out here."

@@ -28,6 +28,7 @@ from hbm_stan.report.nouns import Noun
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.terms import in_term, term_words
+from hbm_stan.report.told import missing_unit
 from hbm_stan.report.units import (
     far_from_zero,
     observed_quantity,
@@ -143,7 +144,7 @@ def _data(fit: Fit) -> dict[str, Any]:
         "quantity_unit": quantity_unit(fit),
         "observed": observed_quantity(fit),
         "observed_unit": observed_unit(fit),
-        "notes": [*dataset.table.notes, *table.notes],
+        "notes": [*dataset.table.notes, *table.notes, *missing_unit(table, fit.family)],
         "verdicts": [v.as_dict() for v in table.verdicts],
         "rows": _rows(fit) if table.one_row_per_group else [],
         "groups": [] if table.one_row_per_group else _groups(fit),

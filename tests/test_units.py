@@ -1,0 +1,121 @@
+"""Captions and axes state the unit of what is shown, and nobody is told on which side of zero a travel time is."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from example_results import example_results
+from made_fits import made_fit, small_dataset
+
+from hbm_stan.data import Dataset
+from hbm_stan.families import family
+from hbm_stan.fit import prepare_table
+from hbm_stan.report import findings, front, setting, units
+
+
+def fit_of(name: str, frame: pd.DataFrame, **roles: Any) -> Any:
+    """What these functions read of a fit."""
+    model = family(name)
+    table = prepare_table(model, Dataset.from_frame(frame, **roles))
+    data = model.prepare(table, model.priors(table))
+    return SimpleNamespace(family=model, table=table, data=data, y=data[model.observed])
+
+
+SHARES = pd.DataFrame({"district": list("aabbcc"), "y": [0, 1, 1, 1, 0, 1]})
+
+
+def logistic() -> Any:
+    return fit_of("logistic_regression", SHARES, group="district", outcome="y")
+
+
+def measured(values: list[float]) -> Any:
+    return fit_of("grouped_normal", pd.DataFrame({"g": list("aabbcc"), "y": values}), group="g", outcome="y")
+
+
+def test_a_share_has_no_unit_though_its_coefficients_are_log_odds() -> None:
+    found = logistic()
+    assert units.quantity_unit(found) == "log odds"
+    assert units.observed_unit(found) == ""
+    assert units.observed_quantity(found) == "share"
+
+
+def captions(blocks: Any) -> str:
+    return json.dumps(blocks, default=str)
+
+
+def test_the_table_of_shares_is_not_in_log_odds() -> None:
+    results = example_results()
+    rows = [{"group": g, "rows": 10, "mean": 0.4, "sd": None} for g in "abc"]
+    results["data"] |= {
+        "rows": [], "groups": rows, "unit": "", "quantity_unit": "log odds", "observed": "share", "observed_unit": "",
+        "noun": {"one": "district", "many": "districts"},
+    }  # fmt: skip
+    shown = captions(setting.data(results))
+    assert "log odds" not in shown
+    assert "Share" in shown
+    assert "District" in shown
+    assert "3 districts" not in shown  # three rows of eight groups
+    assert "first 3 of 8 districts" in shown
+
+
+def test_a_caption_names_the_units_of_all_that_it_holds() -> None:
+    results = example_results()
+    results["data"] |= {"unit": "", "quantity_unit": "log odds"}
+    names = ["mu[intercept]", "mu[age]", "rho[intercept, age]", "y_new"]
+    assert front.caption_unit(results, names) == (
+        "log odds; coefficients per unit of their predictor; correlations have no unit; the new observation as it is "
+        "counted"
+    )
+    assert front.caption_unit(results, ["mu[intercept]"]) == "log odds"
+    results["data"] |= {"unit": "ms", "quantity_unit": "ms"}
+    assert front.caption_unit(results, ["mu", "y_new"]) == "ms"
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        ([310.0, 250.0, 2900.0, 90.0, 40.0, 500.0], False),  # travel times: positive throughout
+        ([-5.0, -7.0, -1.0, -2.0, -9.0, -4.0], False),
+        ([-1.0, 99.0, 101.0, 102.0, 98.0, 100.0], True),
+        ([-1.0, 2.0, 3.0, -4.0, 5.0, 0.5], True),
+    ],
+)
+def test_the_side_of_zero_of_what_is_measured(values: list[float], asked: bool) -> None:
+    assert units.zero_matters(measured(values), "") is asked
+
+
+def test_an_effect_is_asked_about_even_where_all_estimates_are_positive() -> None:
+    assert units.zero_matters(made_fit(dataset=small_dataset(y=(3.0, 4.0, 5.0))), "")  # errors 2, 3, 4
+    assert not units.zero_matters(made_fit(dataset=small_dataset(y=(70.0, 71.0, 72.0))), "")
+    assert units.zero_matters(made_fit(dataset=small_dataset(y=(-70.0, 71.0, 72.0))), "")
+
+
+def test_coefficients_are_asked_about_and_intercepts_are_not() -> None:
+    assert units.zero_matters(logistic(), "age")
+    assert not units.zero_matters(logistic(), "intercept")
+    counts = pd.DataFrame({"g": list("abc"), "n": [3, 4, 5]})
+    assert not units.zero_matters(fit_of("gamma_poisson", counts, group="g", count="n"), "")
+
+
+def test_a_new_group_shows_a_probability_only_where_zero_matters() -> None:
+    results = example_results()
+    assert "P(> 0)" in captions(findings.new_group(results, []))
+    for quantity in results["new_group"]["quantities"]:
+        quantity["sign"] = quantity["name"] == "y_new"
+    assert "P(> 0)" in captions(findings.new_group(results, []))
+    results["new_group"]["quantities"][-1]["sign"] = False
+    assert "P(> 0)" not in captions(findings.new_group(results, []))
+
+
+def test_page_one_and_captions_use_the_noun() -> None:
+    results = example_results()
+    results["data"]["noun"] = {"one": "county", "many": "counties"}
+    shown = captions([findings.new_group(results, []), findings.shrinkage(results, []), setting.data(results)])
+    shown += captions(front.page(results)["meta"])
+    for words in ("A new county", "Prediction for a new county", "Estimates of the counties", "8 counties", "County"):
+        assert words in shown, words
+    assert "A new group" not in shown
