@@ -15,7 +15,7 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
-from hbm_stan.report.nouns import Noun
+from hbm_stan.report.nouns import GROUPS, Noun
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
 from hbm_stan.report.units import quantity_unit, zero_matters
@@ -49,7 +49,7 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
             f"{noun.one}."
         )
     elif is_ratio(main):
-        near = _near_zero(main, "tau", "", unit) if pooling == "partial" else ""
+        near = _near_zero(main, "tau", "", unit, noun) if pooling == "partial" else ""
         said += ratio_answer(main, summary, found.new_group, near, noun)
     else:
         said += _averages(main, summary, unit, noun) or _population(main, summary)
@@ -111,7 +111,7 @@ def _listed(said: str, terms: dict[str, pd.Series[float]]) -> str:
     return f"{said} (median and 90 % interval): {values}{more}."
 
 
-def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun) -> list[str]:
+def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
     rows = _of_terms(summary, "mu")
     complete = fit.pooling == "complete"
     if len(rows) > _SENTENCES:
@@ -160,7 +160,7 @@ def _above_zero(fit: Fit, row: str, term: str) -> str:
     return f"; the probability that it is above zero is {positive}."
 
 
-def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun) -> list[str]:
+def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
     """How much groups differ; an interval of a scale never holds 0, so what is near 0 is said in words."""
     said = []
     name = fit.family.population_scale
@@ -175,11 +175,11 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun) -> list[str
         deviation = "a standard deviation" + ("" if term else f" {name}")
         around = f"between {noun.many}" if term else "around that average"
         sentence = f"{subject} {around} with {deviation} of about {_said(summary.loc[row], unit_of_term(term, unit))}"
-        said.append(sentence + _near_zero(fit, row, term, unit) + ".")
+        said.append(sentence + _near_zero(fit, row, term, unit, noun) + ".")
     return said
 
 
-def _near_zero(fit: Fit, row: str, term: str, unit: str) -> str:
+def _near_zero(fit: Fit, row: str, term: str, unit: str, noun: Noun = GROUPS) -> str:
     """That groups may hardly differ; of an intercept by their lines over the data, for no data may be where it is."""
     lines = over_the_data(fit) if term == INTERCEPT else None
     names, draws = parameters(fit)
@@ -188,12 +188,14 @@ def _near_zero(fit: Fit, row: str, term: str, unit: str) -> str:
         return ""
     limit = _with_unit(significant(found.limit, 2), unit_of_term(term, unit))
     probability = format_probability(found.near_zero, fit.n_draws)
-    what = "over the data, the sd between the lines of groups" if lines else "it"
+    what = f"over the data, the sd between the lines of {noun.many}" if lines else "it"
     all_in_all = "in it" if term and not lines else "at all"
-    return f"; {what} is below {limit} with probability {probability}, so the groups may hardly differ {all_in_all}"
+    return (
+        f"; {what} is below {limit} with probability {probability}, so the {noun.many} may hardly differ {all_in_all}"
+    )
 
 
-def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun: Noun) -> list[str]:
+def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
     """What a new group is expected to be; coefficients that all groups share were said before."""
     table = prediction.quantities.rename_axis("name").reset_index()
     found: list[dict[str, Any]] = [{str(k): v for k, v in q.items()} for q in table.to_dict("records")]

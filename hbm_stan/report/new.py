@@ -113,9 +113,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         "# Every key is optional but for family, data and columns; what stands here are the defaults for these data.",
         "",
         f"title = {_quoted(title)}",
-        f"question = {_quoted(told.question)}  # what you want to know, in words: it opens the report",
-        _told_line("group_name", told.group_name, "what the report calls a group: child, or: child, children"),
-        _told_line("unit", told.unit, "of the outcome, where the dataset does not say it"),
+        *_told_lines(told),
         f"family = {_quoted(name)}  # {family.title}",
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
         *_reading_lines(table.dataset),
@@ -153,9 +151,16 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
     return "\n".join(lines)
 
 
-def _told_line(key: str, value: str, meaning: str) -> str:
-    """A key that may be left out: a comment where nothing was told."""
-    return f"{'' if value else '# '}{key} = {_quoted(value)}  # {meaning}"
+def _told_lines(told: Told) -> list[str]:
+    """What only the analyst can tell; a comment where a key may be left out and nothing was told."""
+    optional = {
+        "group_name": (told.group_name, "what the report calls a group: child, or: child, children"),
+        "unit": (told.unit, "of the outcome, where the dataset does not say it"),
+    }
+    return [
+        f"question = {_quoted(told.question)}  # what you want to know, in words: it opens the report",
+        *(f"{'' if text else '# '}{key} = {_quoted(text)}  # {what}" for key, (text, what) in optional.items()),
+    ]
 
 
 def _prior_lines(row: PriorRow, priors: Mapping[str, Prior]) -> list[str]:

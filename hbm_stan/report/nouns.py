@@ -28,6 +28,9 @@ class Noun:
         return asdict(self)
 
 
+GROUPS = Noun()
+
+
 def noun_of(column: str, given: str = "") -> Noun:
     """The noun that the analysis gives (``child`` or ``child, children``), else that of the column of the groups.
 
@@ -40,7 +43,7 @@ def noun_of(column: str, given: str = "") -> Noun:
     name = re.sub(r"[ _.-]+", " ", _BESIDE.sub("", name)).strip().lower()
     word = name.replace(" ", "").isalpha() and _SHORTEST <= len(name) <= _LONGEST
     if not word or name in _EMPTY:
-        return Noun()
+        return GROUPS
     return Noun(name, plural(name))
 
 
