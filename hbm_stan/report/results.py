@@ -272,8 +272,8 @@ def _new_group(prediction: NewGroup | None, fit: Fit, noun: Noun) -> dict[str, A
     rows = [{"name": str(name), **row} for name, row in prediction.quantities.to_dict("index").items()]
     for row in rows:
         term = term_of(row["name"])
-        if term:
-            row["meaning"] = f"{term_words(term)} of a new {noun.one}"
+        words = f"{term_words(term)} of a new group" if term else row["meaning"]
+        row["meaning"] = words.replace("a new group", f"a new {noun.one}")
         observed = row["name"].startswith("y_new")
         row["sign"] = fit.family.signed and not far_from_zero(fit) if observed else zero_matters(fit, term)
     return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.signed}
