@@ -27,7 +27,7 @@ SMALLER_STEPS = (0.99, 0.999)
 STEP_CHECKS = ("divergences", "tree depth", "E-BFMI")
 # Minutes that later attempts of one fit may take: as [comparison] minutes, which an analysis gives instead.
 MINUTES = 10.0
-# A smaller step takes so many times as long as the attempt before: measured 1.3 to 4 (ours).
+# A smaller step is expected to take so many times as long as the attempt before: a cautious guess (ours).
 _SLOWER = 4.0
 
 VariantProgress = Callable[[str], Progress | None]

@@ -21,13 +21,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hbm_stan.diagnose import check
+from hbm_stan.checks import check_fits
 from hbm_stan.examples import analyses
 from hbm_stan.fit import Fit
-from hbm_stan.replicate import check_priors, predictive_check
+from hbm_stan.prior_predictive import check_priors
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.build import fit_analysis, settled
-from hbm_stan.verdicts import Verdict
 
 SEEDS = 20
 # Asked for: a failed check in at most one report of 50.
@@ -43,8 +42,8 @@ def alarms(analysis: Analysis, seed: int) -> dict[str, Any]:
         started = time.perf_counter()
         fits = fit_analysis(asked, engine="stanli")
         seconds = time.perf_counter() - started
-        found: dict[str, list[Verdict]] = {n: [*check(f).verdicts, *check_priors(f)] for n, f in fits.items()}
-        found[asked.main_variant].append(predictive_check(fits[asked.main_variant]).verdict)
+        judged = check_fits(fits, asked.waived)
+        found = {n: [*judged[n].verdicts, *check_priors(f)] for n, f in fits.items()}
     return {
         "analysis": analysis.name, "seed": seed, "seconds": round(seconds, 1),
         "alarms": [[n, v.name, v.status, v.value, v.subject] for n, vs in found.items() for v in vs if v.status in BAD],
