@@ -19,6 +19,7 @@ from hbm_stan.families import family as find_family
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
 from hbm_stan.model import Family
 from hbm_stan.store import FitStore
+from hbm_stan.tree import kept_bytes
 from hbm_stan.verdicts import Verdict
 
 # The adapt_delta of the second attempt and of the third (Stan's warning on divergences: "increasing adapt_delta").
@@ -182,5 +183,8 @@ def fit_variants(
     jobs = jobs_of(model, dataset, variants, priors, sampling or Sampling(), chosen)
     kept = store or FitStore.for_user(model.name, dataset.name)
     quiet = say or (lambda _text: None)
-    chosen.build([job.program for job in jobs if not kept.has(job.variant, job.key)], quiet)
+    new = [job for job in jobs if not kept.has(job.variant, job.key)]
+    if new:
+        kept.refuse_unwritable(sum(kept_bytes(job.family, job.table, job.variant, job.sampling) for job in new))
+    chosen.build([job.program for job in new], quiet)
     return {job.variant: run_attempts(job, kept, quiet, progress, minutes=minutes, waive=waive) for job in jobs}

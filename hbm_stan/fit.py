@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 import re
 import time
 import zlib
@@ -25,15 +24,13 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_tree, posterior_draws
+from hbm_stan.tree import draws_tree, posterior_draws, refuse_too_large
 
 if TYPE_CHECKING:
     import xarray as xr
 else:
     from hbm_stan.later import xr
 
-# Draws kept of one fit: beyond this the tree would not fit into the memory of a usual machine.
-MAX_KEPT_BYTES = 4 * 2**30
 # From here on group effects, log_lik and y_rep are drawn in NumPy after sampling: a program draws them at every
 # iteration and writes them out as text, which takes longer than sampling does.
 MANY_ROWS, MANY_GROUPS = 5000, 1000
@@ -182,6 +179,7 @@ def jobs_of(
     table = prepare_table(family, dataset)
     chosen = family.priors(table, priors)
     names = variants or family.variants_for(table)
+    refuse_too_large(family, table, names, sampling)
     for name in names:
         family.refuse_unlearnable(table, name)
     return [_job(family, name, table, chosen, sampling, engine) for name in names]
@@ -193,16 +191,6 @@ def _job(
     program = family.program(variant)
     data = family.stan_data(table, priors, variant, generate=not _is_large(family, table))
     check_data(program, data)
-    lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
-    values = sum(math.prod(lengths.get(d, 1) for d in dims) for dims in family.dims.values())
-    size = sampling.chains * sampling.draws * 8 * values
-    if size > MAX_KEPT_BYTES:
-        raise DataError(
-            f"{table.dataset.table.where}: {len(table.labels):,} groups in {len(table.group):,} rows with "
-            f"{sampling.chains * sampling.draws:,} draws "
-            f"would need about {size / 2**30:,.0f} GiB of memory; the limit is {MAX_KEPT_BYTES / 2**30:.0f} GiB. "
-            "Ask for fewer draws, or combine groups."
-        )
     return Job(family, variant, table, priors, sampling, engine, program, data)
 
 

@@ -119,6 +119,7 @@ def choose_parameterisation(
     key = _key(family, data, seed, runs)
     pilots = _read(kept.read_note(key), data)
     if pilots is None:
+        kept.refuse_unwritable(0)
         pilots = _pilots(family, data, replace(PILOT, seed=seed), runs, say or (lambda _text: None))
         if pilots:  # where none can run there is nothing to keep
             kept.write_note(key, {"pilots": [asdict(p) for p in pilots]})

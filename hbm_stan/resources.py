@@ -42,18 +42,29 @@ def find_data(path: str | Path) -> Path:
     return place
 
 
-def cache_folder(kind: str) -> Path:
-    """The user's cache folder for ``kind`` ("programs", "fits"); HBM_CACHE moves it."""
+def try_to_write(folder: Path, size: int = 0) -> None:
+    """Make the folder and a file in it; raises OSError where that fails, or where ``size`` bytes are not free."""
+    import errno
+    import shutil
     import tempfile
 
+    folder.mkdir(parents=True, exist_ok=True)
+    # Rights alone do not say it: the file system may be read-only, and root has all rights.
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(errno.ENOSPC, f"{size / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free")
+
+
+def cache_folder(kind: str) -> Path:
+    """The user's cache folder for ``kind`` ("programs", "fits"); HBM_CACHE moves it."""
     import platformdirs
 
     root = os.environ.get("HBM_CACHE")
     folder = (Path(root) if root else Path(platformdirs.user_cache_dir("hbm_stan"))) / kind
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_to_write(folder)
     except OSError as error:
         raise StorageError(
             f"{folder}: the cache cannot be written ({error.strerror or error}). Set HBM_CACHE to a folder that can be."

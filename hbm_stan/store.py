@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from hbm_stan.errors import StorageError
-from hbm_stan.resources import cache_folder
+from hbm_stan.resources import cache_folder, try_to_write
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,6 +57,11 @@ class FitStore:
         """A store in the user's cache folder, for notebooks: one for each family and dataset."""
         with _storing(Path("fits")):
             return cls(cache_folder("fits").joinpath(*(re.sub(r"[^\w-]", "_", name) for name in names)))
+
+    def refuse_unwritable(self, size: int) -> None:
+        """Raise StorageError, before anything is sampled, where ``size`` bytes could not be kept."""
+        with _storing(self.folder):
+            try_to_write(self.folder, size)
 
     def path(self, variant: str, key: str) -> Path:
         """Where a fit is kept."""

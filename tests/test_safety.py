@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,22 +20,27 @@ from pypdf import PdfReader
 from typer.testing import CliRunner
 
 import hbm_stan
+from hbm_stan import tree
+from hbm_stan.attempts import fit_variants
 from hbm_stan.cli.app import app
-from hbm_stan.data import load
-from hbm_stan.engines import install
+from hbm_stan.data import Dataset, load
+from hbm_stan.engines import Sampling, install
 from hbm_stan.engines.python import PYTHON
+from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DataError, HbmError, ModelError, StorageError, TypesettingError
 from hbm_stan.families import families
 from hbm_stan.families import own as own_families
 from hbm_stan.families.own import read_family
+from hbm_stan.fit import prepare_table
 from hbm_stan.notation import refuse_code
 from hbm_stan.reference import read_reference
-from hbm_stan.report import pages, typeset
-from hbm_stan.report.analysis import read_analysis
+from hbm_stan.report import build, pages, typeset
+from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.files import refuse_place, write_beside
 from hbm_stan.report.typeset import check_mathematics, compile_pdf
 from hbm_stan.resources import cache_folder
 from hbm_stan.skeleton import new_family
+from hbm_stan.store import FitStore
 
 PACKAGE = Path(hbm_stan.__file__).parent
 HBM = Path(sys.executable).with_name("hbm")
@@ -315,3 +321,53 @@ def test_the_hash_of_a_pdf_is_that_of_the_bytes_that_were_made(tmp_path: Path, m
     monkeypatch.setattr(pages, "view_of", lambda results, figures: {"figures": []})
     monkeypatch.setattr(pages, "write_beside", write_other)
     assert pages.write_pdf({}, {}, tmp_path / "r.pdf") == hashlib.sha256(b"%PDF").hexdigest()
+
+
+def large(groups: int, path: Path) -> Dataset:
+    path.write_text("g,y,n\n" + "".join(f"g{i},{i % 3},{5}\n" for i in range(groups)))
+    return load(path, group="g", count="y", exposure="n")
+
+
+def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = large(300, tmp_path / "t.csv")
+    family = families()["gamma_poisson"]
+    table, sampling = prepare_table(family, data), Sampling()
+    # theta, log_lik and y_rep of each group; partial pooling may hold theta_raw too.
+    one = 4 * 1000 * 8 * 300
+    sizes = [tree.kept_bytes(family, table, v, sampling) for v in family.default_variants]
+    assert sizes == [3 * one, 3 * one, 4 * one]
+    # The peak: all fits, and once more the largest of them while it is made, written or read.
+    for variants, most in ((("partial_pooling",), 8.4 * one), (family.default_variants, 14.4 * one)):
+        monkeypatch.setattr(tree, "MAX_BYTES", int(most) + 2)
+        tree.refuse_too_large(family, table, variants, sampling)
+        monkeypatch.setattr(tree, "MAX_BYTES", int(most) - 2)
+        with pytest.raises(DataError) as refused:
+            tree.refuse_too_large(family, table, variants, sampling)
+    needed, limit = re.findall(r"([\d.]+) GiB", str(refused.value))
+    assert float(needed) > float(limit)
+    piloted = Analysis("a", replace(family, pilot=("partial_pooling",)), data, ("partial_pooling",), folder=tmp_path)
+    monkeypatch.setattr(build, "choose_parameterisation", lambda *_, **__: pytest.fail("a pilot was run"))
+    monkeypatch.setattr(tree, "MAX_BYTES", one)
+    with pytest.raises(DataError, match="GiB"):
+        build.settled(piloted)
+
+
+def test_a_place_that_takes_nothing_is_found_before_sampling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = large(5, tmp_path / "t.csv")
+
+    class NoEngine(StanliEngine):
+        """Samples nothing."""
+
+        def sample(self, *_: Any, **__: Any) -> Any:
+            pytest.fail("sampled before the place was tried")
+
+    def fit(store: FitStore) -> None:
+        fit_variants("gamma_poisson", data, ("complete_pooling",), engine=NoEngine(), store=store)
+
+    with pytest.raises(StorageError, match="/proc/nothing: draws cannot be kept there"):
+        fit(FitStore(Path("/proc/nothing")))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    with pytest.raises(StorageError, match=r"0\.5 MB are needed, 0\.0 MB are free"):
+        fit(FitStore(tmp_path / "fits"))

@@ -12,14 +12,17 @@ from typing import Any
 import hbm_stan
 from hbm_stan.attempts import fit_variants
 from hbm_stan.engines import Engine, Progress, choose
-from hbm_stan.fit import Fit, jobs_of
+from hbm_stan.errors import StorageError
+from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
 from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.files import write_json
 from hbm_stan.report.typeset import check_mathematics
+from hbm_stan.resources import try_to_write
 from hbm_stan.sensitivity.run import kept_bytes
 from hbm_stan.sensitivity.run import sensitivity as try_other_priors
+from hbm_stan.tree import refuse_too_large
 
 _VariantProgress = Callable[[str], Progress | None]
 
@@ -61,6 +64,8 @@ def settled(
     if named is not None:
         choice = Choice(named, f"Asked for by name: {name}.")
     else:
+        table = prepare_table(analysis.family, analysis.dataset)
+        refuse_too_large(analysis.family, table, analysis.variants, analysis.sampling)  # before a pilot
         choice = choose_parameterisation(
             analysis.family, analysis.dataset, priors=analysis.priors, seed=analysis.sampling.seed,
             store=analysis.store, say=say,
@@ -101,6 +106,10 @@ def report(
     if before is not None:
         tell("Nothing changed since the report was written.")
         return Made(pdf, results_file, before, fresh=False)
+    try:
+        try_to_write(read.folder)
+    except OSError as error:
+        raise StorageError(f"{read.folder}: no report can be written there ({error.strerror or error}).") from error
     fits = fit_analysis(read, engine=chosen, say=tell, progress=progress)
     made = _make(read, fits, inputs, tell, pdf, results_file)
     return Made(pdf, results_file, made, fresh=True)
