@@ -145,9 +145,10 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
     sizes = [kept_bytes(family, table, variant, sampling) for variant in variants]
     needed = sum(sizes) + MORE_TO_MAKE * max(sizes, default=0)
     if needed > MAX_BYTES:
-        gib = math.ceil(100 * needed / 2**30) / 100  # rounded up: what is refused is above the limit in print too
+        # Rounded up and down: what is refused is above the limit in print too.
+        gib, limit = math.ceil(100 * needed / 2**30) / 100, math.floor(100 * MAX_BYTES / 2**30) / 100
         raise DataError(
             f"{table.dataset.table.where}: {len(table.labels):,} groups in {len(table.group):,} rows with "
             f"{sampling.chains * sampling.draws:,} draws of {', '.join(variants)} would need about {gib:,.2f} GiB of "
-            f"memory; the limit is {MAX_BYTES / 2**30:.2f} GiB. Ask for fewer draws or variants, or combine groups."
+            f"memory; the limit is {limit:.2f} GiB. Ask for fewer draws or variants, or combine groups."
         )
