@@ -16,20 +16,15 @@ from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, unit_labels
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.errors import ComparisonError, HbmError, nearest
 from hbm_stan.fit import Fit
+from hbm_stan.judge import Pair, judge
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
 from hbm_stan.repair import Budget, repaired
 from hbm_stan.repair.folds import ROUTE as BY_FOLDS
 from hbm_stan.repair.folds import by_folds
-from hbm_stan.scores import (
-    FEW_UNITS,
-    FEW_WIDENING,
-    Score,
-    chance_in_words,
-    distinguishable,
-    read_score,
-    verdict_in_words,
-)  # fmt: skip
+from hbm_stan.scores import FEW_UNITS, FEW_WIDENING, Score, read_score
+from hbm_stan.sentences import Sentence, chance_in_words, sentences
 from hbm_stan.store import FitStore
+from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import for_json
 from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_weights, stacking_weights
 
@@ -44,16 +39,18 @@ LEFT_OUT_GROUP = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores, best first, and the verdict in words; ``withheld`` where it may not be read as a ranking.
+    """Scores, best first, and the verdict on pairs; ``withheld`` where it may not be read as a ranking.
 
-    ``unit`` is what is left out: an observation or a group; ``labels`` are the names of the units. ``notes`` are what
-    must be said beside the verdict.
+    ``pairs`` are the best ranked variant with each other one, then partial with complete pooling where neither is the
+    best; ``said`` is the verdict in sentences. ``unit`` is what is left out: an observation or a group; ``labels`` are
+    the names of the units. ``notes`` are what must be said beside the verdict.
     """
 
     target: str
     n_observations: int
     scores: tuple[Score, ...]
-    verdict: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    said: tuple[Sentence, ...]
     withheld: bool
     k_threshold: float
     pointwise: Mapping[str, LeftOut] = field(repr=False)
@@ -65,6 +62,15 @@ class Comparison:
     def n_units(self) -> int:
         """How many observations or groups are left out in turn."""
         return next(iter(self.pointwise.values())).elpd_i.size
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """The verdict in words."""
+        return tuple(s.text for s in self.said)
+
+    def pair(self, one: str, another: str) -> Pair | None:
+        """What is said of two variants, in whichever order; None where they were not set against each other."""
+        return next((p for p in self.pairs if {p.better, p.other} == {one, another}), None)
 
     @property
     def repairs(self) -> list[dict[str, Any]]:
@@ -88,6 +94,8 @@ class Comparison:
             "scores": [for_json(asdict(s)) | hidden | {"ranked": s.ranked and not self.withheld} for s in self.scores],
             "repairs": [for_json(row) for row in self.repairs],
             "verdict": list(self.verdict),
+            "pairs": [pair.as_dict() for pair in self.pairs],
+            "withheld_because": [s.text for s in self.said if s.kind == "withheld"],
             "notes": list(self.notes),
             "withheld": self.withheld,
             "k_threshold": self.k_threshold,
@@ -126,8 +134,7 @@ def compare(
     found = {name: _left_out(fit, unit) for name, fit in fits.items()}
     scored = {n: repaired(fits[n], f, allowed, kept, tell, waived[n]) for n, f in found.items() if f is not None}
     notes = notes_beside(fits, found | scored, unit)
-    words = NEW_GROUP if unit == "group" else KNOWN_GROUP
-    words = LEFT_OUT_GROUP if first.table.one_row_per_group else words
+    words = LEFT_OUT_GROUP if first.table.one_row_per_group else NEW_GROUP if unit == "group" else KNOWN_GROUP
     if unit == "observation" and any(f.high.sum() > allowed.max_refits > 0 and not f.prior for f in scored.values()):
         try:
             many = {n: f for n, f in scored.items() if not f.prior}
@@ -135,9 +142,10 @@ def compare(
             words = KNOWN_GROUP_FOLDS
         except HbmError as error:
             notes.append(f"Scores that could not be repaired stay: {str(error).rstrip('.')}.")
+    table, pooling = first.table, {name: fit.pooling for name, fit in fits.items()}
     return score(
-        scored, words, unit=unit, n_observations=len(first.table.group), labels=tuple(unit_labels(first, unit)),
-        group=None if unit == "group" else first.table.group, notes=notes,
+        scored, words, unit=unit, n_observations=len(table.group), labels=tuple(unit_labels(first, unit)), notes=notes,
+        group=None if unit == "group" else table.group, groups=table.labels, pooling=pooling,
     )  # fmt: skip
 
 
@@ -189,11 +197,13 @@ def score(
     n_observations: int | None = None,
     labels: tuple[str, ...] = (),
     group: npt.NDArray[np.int64] | None = None,
+    groups: Sequence[str] = (),
+    pooling: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> Comparison:
     """The comparison of scores that are known to belong to the same units.
 
-    ``group`` is the group of each observation, for the bootstrap over groups.
+    ``group`` is the group of each observation, ``groups`` are their names, ``pooling`` is that of each variant.
     """
     if not pointwise:
         raise ComparisonError("No variant has a score for this target. " + " ".join(notes))
@@ -204,22 +214,51 @@ def score(
     withheld = any(pointwise[name].high.any() for name in ranked_names) or rough
     # What may not be ranked stands in the order in which it was given.
     order = list(pointwise) if withheld else order
+    ranked_names = [name for name in order if not pointwise[name].prior]
     n = best.elpd_i.size
     names = labels or tuple(str(i + 1) for i in range(n))
+    kinds, group_names = pooling or {}, groups or (names if group is None else ())
+    pairs = [_pair(a, b, pointwise, group, group_names, kinds, withheld) for a, b in _set_against(ranked_names, kinds)]
     scores = [_score(name, pointwise[name], best, names, group) for name in order]
     ranked = [s for s in scores if s.ranked]
-    if len(ranked) > 1 and not withheld and all(distinguishable(s) for s in ranked[1:]):
+    if pairs and all(p.kind == "better" for p in pairs if p.better == ranked_names[0]):
         elpd_i = np.array([pointwise[s.variant].elpd_i for s in ranked])
-        pairs = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
-        weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in pairs}
+        weights = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
+        weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in weights}
         scores = [weighted.get(s.variant, s) for s in scores]
-    said = verdict_in_words(scores, n, unit, rough=rough)
+    said = sentences(scores, pairs, n, unit, rough=rough)
     if not withheld and best_by_chance(np.array([s.elpd for s in ranked])):
-        said.append(chance_in_words(len(ranked)))
+        said.append(Sentence("chance", chance_in_words(len(ranked))))
     return Comparison(
-        target, n_observations or n, tuple(scores), tuple(said), withheld,
+        target, n_observations or n, tuple(scores), tuple(pairs), tuple(said), withheld,
         min(p.k_threshold for p in pointwise.values()), dict(pointwise), unit, names, tuple(notes),
     )  # fmt: skip
+
+
+def _set_against(ranked: Sequence[str], pooling: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The pairs that are judged, the better first: the best with each other one, partial with complete pooling."""
+    found = [(one, other) for one in ranked[:1] for other in ranked[1:]]
+    for i, one in enumerate(ranked[1:], 1):
+        rest = [other for other in ranked[i + 1 :] if {pooling.get(one), pooling.get(other)} == {"partial", "complete"}]
+        found += [(one, other) for other in rest]
+    return found
+
+
+def _pair(
+    better: str, other: str, pointwise: Mapping[str, LeftOut], group: npt.NDArray[np.int64] | None,
+    groups: Sequence[str], pooling: Mapping[str, str], withheld: bool,
+) -> Pair:  # fmt: skip
+    if withheld:
+        return Pair(better, other, "withheld")
+    one, another = pointwise[better], pointwise[other]
+    lead, limit = one.elpd_i - another.elpd_i, (pooling.get(better), pooling.get(other)) == ("partial", "complete")
+    mcse = math.hypot(one.mcse, another.mcse)
+    return judge(better, other, lead, se=_se_used(lead), mcse=mcse, group=group, labels=groups, limit=limit)
+
+
+def _se_used(difference: FloatArray) -> float:
+    """The standard error of a difference, doubled where units are few."""
+    return standard_error(difference) * (FEW_WIDENING if difference.size < FEW_UNITS else 1)
 
 
 def _number(value: float) -> float:
@@ -228,16 +267,15 @@ def _number(value: float) -> float:
 
 def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group: npt.NDArray[np.int64] | None) -> Score:
     difference, n = own.elpd_i - best.elpd_i, own.elpd_i.size
-    se, high = standard_error(difference), int(own.high.sum())
-    few = n < FEW_UNITS
+    high = int(own.high.sum())
     by_group = difference if group is None else np.bincount(group, weights=difference)
     return Score(
         variant=name,
         elpd=own.elpd,
         se=own.se,
         elpd_diff=float(difference.sum()),
-        se_diff=se,
-        se_diff_used=se * FEW_WIDENING if few else se,
+        se_diff=standard_error(difference),
+        se_diff_used=_se_used(difference),
         p_loo=own.p_loo,
         weight=None,
         pareto_k_high=high,
@@ -247,8 +285,8 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
         reading=" ".join(s for s in (own.note, read_score(own.p_loo, own.n_parameters, n, own.high_at_first)) if s),
         mcse=math.nan if high else own.mcse,
         mcse_diff=0.0 if own is best else math.nan if high else math.hypot(own.mcse, best.mcse),
-        # Rows of a group err together: over few groups the bootstrap says more than the standard error over rows.
-        bootstrap=bootstrap_difference(by_group) if 1 < len(by_group) < FEW_UNITS and own is not best else None,
+        # Rows of a group err together: the bootstrap is over groups, the standard error over rows.
+        bootstrap=bootstrap_difference(by_group) if len(by_group) > 1 and own is not best else None,
         repaired=len(own.repairs),
         unrepaired=tuple(label for label, bad in zip(labels, own.high, strict=True) if bad),
     )

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hbm_stan.judge import Pair
+from hbm_stan.sentences import clause
+
 CHAINS, DRAWS = 4, 1000
 STAN = Path(__file__).resolve().parent.parent / "stan" / "normal_means"
 VARIANTS = ("complete_pooling", "no_pooling", "partial_pooling")
@@ -155,12 +158,14 @@ def _scores(variants: Sequence[str], n: int) -> list[dict[str, Any]]:
 def _comparison(variants: Sequence[str], n: int) -> dict[str, Any] | None:
     if len(variants) < 2:
         return None
-    verdict = [
-        "No pooling predicts worse than complete pooling (difference -9.1, standard error 2.1).",
-        "Partial pooling and complete pooling are not distinguishable (difference below 4); choose on purpose.",
-    ]
+    pairs = [
+        Pair("complete_pooling", "partial_pooling", "alike", "", 0.36, 0.42, 0.0, n, n, (0.1, 0.6, 0.03)),
+        Pair("complete_pooling", "no_pooling", "better_here", "few", 9.11, 2.12, 0.0, n, n, (7.6, 10.8, 0.0),
+             (("C", 0.3), ("A", 0.25))),
+    ]  # fmt: skip
     return {"target": "the estimate of a group that was not seen", "n_observations": n, "scores": _scores(variants, n),
-            "verdict": verdict, "withheld": False, "k_threshold": 0.7}  # fmt: skip
+            "verdict": [f"{clause(pair).capitalize()}." for pair in pairs], "pairs": [pair.as_dict() for pair in pairs],
+            "withheld": False, "withheld_because": [], "k_threshold": 0.7}  # fmt: skip
 
 
 def _quantity(name: str, meaning: str, x: np.ndarray) -> dict[str, Any]:

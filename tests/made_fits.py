@@ -13,6 +13,7 @@ from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import EngineDraws, Sampling
 from hbm_stan.fit import Fit
+from hbm_stan.leave_one_out import LeftOut
 
 LABELS = ("A", "B", "C")
 COLUMNS = {"group": "school", "estimate": "effect", "standard_error": "se"}
@@ -81,3 +82,9 @@ def made_fit(
 def with_variant(made: Fit, variant: str) -> Fit:
     """The same draws under another variant's name."""
     return replace(made, variant=variant)
+
+
+def made_loo(elpd_i: np.ndarray, k: np.ndarray | None = None) -> LeftOut:
+    """The score of a fit with these pointwise values."""
+    values = np.asarray(elpd_i, dtype=float)
+    return LeftOut(values, values + 0.1, np.zeros(len(values)) if k is None else k, 0.7, "PSIS", 3, mcse=0.0)

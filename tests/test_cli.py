@@ -31,7 +31,7 @@ def test_report_names_both_files_and_writes_them(analysis: Path, tmp_path: Path)
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[-2:] == [str(analysis / "report.pdf"), str(analysis / "results.json")]
     assert json.loads((tmp_path / "copy.json").read_text()) == json.loads((analysis / "results.json").read_text())
-    assert "not distinguishable" in done.output
+    assert "predict alike" in done.output
 
 
 def test_fit_keeps_draws_that_arviz_reads(analysis: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_the_report_says_what_a_reader_needs(analysis: Path, stanli: Engine) -> 
     for words in (
         "Rubin",
         "half_cauchy(5)",
-        "not distinguishable",
+        "predict alike",
         "stanli",
         "Stan programs",
         "hbm report",

@@ -147,7 +147,7 @@ def test_waived_and_warned_checks_are_named_on_page_one() -> None:
 
 # --- what it withholds --------------------------------------------------------------------------------------
 
-CONCLUSIONS = ["−9.1", "Leave-one-out scores", "Partial pooling and complete pooling are not distinguishable"]
+CONCLUSIONS = ["−9.1", "Leave-one-out scores", "Complete pooling and partial pooling predict alike"]
 
 
 def assert_withheld(results: dict[str, Any], figures: dict[str, bytes]) -> None:
@@ -175,8 +175,9 @@ def test_what_is_not_withheld_would_be_seen(figures: dict[str, bytes], monkeypat
 
 def test_high_pareto_k_withholds_the_ranking(figures: dict[str, bytes]) -> None:
     results = example_results()
-    results["comparison"] |= {"withheld": True, "verdict": ["The ranking is withheld: k is too high.", "a beats b."]}
-    results["answer"] += results["comparison"]["verdict"]
+    why = "The ranking is withheld: k is too high."
+    results["comparison"] |= {"withheld": True, "verdict": [why, "a beats b."], "withheld_because": [why]}
+    results["answer"].append(why)
     results["comparison"]["scores"][0] |= {"pareto_k_high": 3, "pareto_k_max": 0.91}
     shown = view_of(results, figures)
     text = text_of(made(results))
@@ -552,7 +553,7 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     wide = Interval(4.43, 3.31, -1.02, 4.47, 9.88)
     base = Conclusion(
         {"mu": wide, "tau": Interval(3.62, 3.2, 0.26, 2.7, 9.9), "theta_new": Interval(4.4, 6.1, -5.2, 4.5, 13.9)},
-        "not distinguishable from complete pooling", -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
+        "not told apart from complete pooling", -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
         columns=("mu", "tau", "theta_new"),
     )  # fmt: skip
     rows = [

@@ -554,8 +554,8 @@ def conclusion(
 def test_each_change_of_a_conclusion_is_said() -> None:
     base = conclusion(1, 3)
     assert changes(base, base) == []
-    assert changes(base, conclusion(1, 3, "not distinguishable from complete pooling")) == [
-        "the comparison: not distinguishable from complete pooling (before: better than complete pooling)"
+    assert changes(base, conclusion(1, 3, "not told apart from complete pooling")) == [
+        "the comparison: not told apart from complete pooling (before: better than complete pooling)"
     ]
     assert changes(base, conclusion(-1, 3, sign="on both sides of zero")) == [
         "the 90 % interval of mu lies on both sides of zero (before: above zero)"

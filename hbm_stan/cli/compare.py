@@ -101,7 +101,7 @@ def show_comparison(run: Run, comparison: Comparison) -> None:
     run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]))
     ranked = [s for s in comparison.scores if s.ranked]
     if len(ranked) > 1 and not comparison.withheld and any(s.weight is None for s in ranked):
-        run.show(Text("Stacking weights are not shown where a difference is not distinguishable."))
+        run.show(Text("Stacking weights are shown only where the best variant predicts better than each other one."))
     run.show(Text(""))
 
 

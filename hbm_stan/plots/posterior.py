@@ -192,7 +192,7 @@ def plot_comparison(scores: pd.DataFrame) -> Any:
         + geom_point(aes("elpd_diff", "y"), scores, color=PALETTE["partial"], fill="white", size=2.2, stroke=0.6)
         + row_scale(labels)
         + x_scale()
-        + labs(x=f"difference in elpd from the best variant; shaded: less than {small:g}, not distinguishable", y="")
+        + labs(x=f"difference in elpd from the best variant; shaded: less than {small:g}, predict alike", y="")
         + house_theme(rows_height(labels, 16.0))
         + theme(panel_grid_major_y=element_blank())
     )

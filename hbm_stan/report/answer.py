@@ -18,11 +18,16 @@ from hbm_stan.report.lacking import lacking
 from hbm_stan.report.nouns import GROUPS, Noun
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
+from hbm_stan.report.together import differ, joined, pairs_of, targeted
 from hbm_stan.report.units import quantity_unit, zero_matters
-from hbm_stan.scores import few_units, plain
+from hbm_stan.scores import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hbm_stan.compare import Comparison
     from hbm_stan.fit import Fit
+    from hbm_stan.judge import Pair
     from hbm_stan.report.analysis import Analysis
     from hbm_stan.report.found import Findings
 
@@ -42,6 +47,11 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
     pooling = main.family.variant(main.variant).pooling
     unit = quantity_unit(main)
     summary = found.diagnoses[main.variant].summary
+    comparisons = [c for c in (found.comparison, found.group_comparison) if c is not None]
+    complete = next((name for name, fit in found.fits.items() if fit.pooling == "complete"), "")
+    pairs = pairs_of(comparisons, main.variant, complete) if pooling == "partial" else []
+    # With one target it need not be named.
+    apart, named = differ(pairs, main.variant), noun.one if len(comparisons) > 1 else ""
     said = []
     if pooling == "no":
         said.append(
@@ -49,21 +59,28 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
             f"{noun.one}."
         )
     elif is_ratio(main):
-        near = _near_zero(main, "tau", "", unit, noun) if pooling == "partial" else ""
-        said += ratio_answer(main, summary, found.new_group, near, noun)
+        near = _near_zero(main, "tau", "", unit, noun) if pooling == "partial" and not apart else ""
+        average, *rest = ratio_answer(main, summary, found.new_group, near, noun)
+        said += [average, *joined(rest[:1], pairs, main.variant, noun=named), *rest[1:]]
     else:
         said += _averages(main, summary, unit, noun) or _population(main, summary)
         said += _effects(main, summary)
     if pooling == "partial" and not is_ratio(main):
-        said += _spreads(main, summary, unit, noun)
+        said += joined(_spreads(main, summary, unit, noun, differ=apart), pairs, main.variant, noun=named)
         said += [] if found.new_group is None else _new(main, found.new_group, summary, unit, noun)
-    both = found.comparison is not None and found.group_comparison is not None
-    for comparison in (found.comparison, found.group_comparison):
-        if comparison is not None:
-            target = (
-                f"To predict a {'known' if comparison.unit == 'observation' else 'new'} {noun.one}: " if both else ""
-            )
-            said += [target + s for s in comparison.verdict if s != few_units(comparison.n_units, comparison.unit)]
+    return said + comparison_sentences(comparisons, [pair for _, pair in pairs], noun=named)
+
+
+def comparison_sentences(comparisons: Sequence[Comparison], already: Sequence[Pair], *, noun: str) -> list[str]:
+    """What the scores say, but of pairs that were spoken of; of a ranking that is withheld, only that and why.
+
+    ``noun`` is what a group is called where the target has to be named.
+    """
+    said = []
+    for comparison in comparisons:
+        kinds = {"withheld"} if comparison.withheld else {"pair", "unranked", "chance"}
+        shown = [s.text for s in comparison.said if s.kind in kinds and s.pair not in already]
+        said += [targeted(text, comparison, noun=noun) for text in shown]
     return said
 
 
@@ -160,8 +177,11 @@ def _above_zero(fit: Fit, row: str, term: str) -> str:
     return f"; the probability that it is above zero is {positive}."
 
 
-def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
-    """How much groups differ; an interval of a scale never holds 0, so what is near 0 is said in words."""
+def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS, *, differ: bool) -> list[str]:
+    """How much groups differ; an interval of a scale never holds 0, so what is near 0 is said in words.
+
+    ``differ`` says that the scores show differences: then no more than some terms are near 0, and those stand first.
+    """
     said = []
     name = fit.family.population_scale
     rows = _of_terms(summary, name)
@@ -175,8 +195,11 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) ->
         deviation = "a standard deviation" + ("" if term else f" {name}")
         around = f"between {noun.many}" if term else "around that average"
         sentence = f"{subject} {around} with {deviation} of about {_said(summary.loc[row], unit_of_term(term, unit))}"
-        said.append(sentence + _near_zero(fit, row, term, unit, noun) + ".")
-    return said
+        said.append((sentence, _near_zero(fit, row, term, unit, noun)))
+    if differ and all(near for _, near in said):
+        said = [(sentence, "") for sentence, _ in said]
+    ordered = sorted(said, key=lambda pair: not pair[1]) if differ else said
+    return [f"{sentence}{near}." for sentence, near in ordered]
 
 
 def _near_zero(fit: Fit, row: str, term: str, unit: str, noun: Noun = GROUPS) -> str:
@@ -234,5 +257,5 @@ def notices(found: Findings) -> list[str]:
     said += lacking(found.fits)
     for comparison in (found.comparison, found.group_comparison):
         if comparison is not None:
-            said += [s for s in comparison.verdict if s == few_units(comparison.n_units, comparison.unit)]
+            said += [s.text for s in comparison.said if s.kind == "few"]
     return said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.judge import MANY_GROUPS
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -22,6 +23,7 @@ from hbm_stan.report.blocks import (
 )  # fmt: skip
 from hbm_stan.report.digits import DASH, counted, fixed, format_count, significant
 from hbm_stan.report.front import variant_title
+from hbm_stan.scores import SMALL_DIFFERENCE
 
 # Repaired units that a table lists; more are counted.
 _MOST_REPAIRS = 12
@@ -132,8 +134,10 @@ def _notes(made: list[dict[str, Any]]) -> list[Block]:
     said = "MCSE is the Monte Carlo error of elpd. "
     if any(s["weight"] is None for c in made for s in c["scores"]):
         said += (
-            f"{DASH}: no weight where a difference is not distinguishable or a variant is not ranked. Distinguishable "
-            "means an elpd difference of at least 4 and two standard errors, of one sign in a bootstrap over groups. "
+            f"{DASH}: no weight, unless the best variant predicts better than each other one, and none for a variant "
+            f"that is not ranked. Predict alike means an elpd difference below {SMALL_DIFFERENCE:g}. Predicts better "
+            f"means more, over {MANY_GROUPS} groups at least, and not by chance: by a bootstrap over groups and by a "
+            "standard error that is corrected for skewness. "
         )
     limit = fixed(made[0]["k_threshold"], 2)
     return [prose(f"{said}Pareto k is good below {limit}; r_eff is 1, as in R's loo.")]
@@ -147,7 +151,7 @@ def _ranking_withheld(results: dict[str, Any], c: dict[str, Any], target: str) -
         [variant_title(results, s["variant"]), format_count(s["pareto_k_high"]), _pareto(s), s["route"]] for s in scores
     ]
     heads = [column("Variant", width="label"), number("Too high"), number("Largest k"), column("Route")]
-    reason = [*(s for s in c["verdict"] if "withheld" in s), *c.get("notes", [])]
+    reason = [*c.get("withheld_because", []), *c.get("notes", [])]
     limit = f"Pareto k above {significant(c['k_threshold'])} makes a leave-one-out score unreliable"
     return [
         prose(f"{target}. The ranking is withheld. {limit}."),

@@ -61,13 +61,6 @@ def checks(results: dict[str, Any]) -> list[Block]:
     return [{"kind": "prose", "spans": head}, *bullets([_line(*p) for p in [*failed, *waived, *kinds["warn"]]])]
 
 
-def _answer(results: dict[str, Any]) -> list[str]:
-    """The sentences of the answer, without those of a comparison that withholds its ranking."""
-    made = [c for name in ("comparison", "group_comparison") if (c := results.get(name)) and c["withheld"]]
-    ranking = tuple(s for c in made for s in c["verdict"] if "withheld" not in s)
-    return [s for s in results["answer"] if not s.endswith(ranking)]
-
-
 def _new_notices(results: dict[str, Any]) -> list[str]:
     """The notices that do not repeat the hint of a check listed above them."""
     said = [v["hint"] for _, v in all_verdicts(results) if v["status"] != "pass" and v["hint"]]
@@ -177,7 +170,7 @@ def page(results: dict[str, Any]) -> dict[str, Any]:
         },
         "meta": _meta(results),
         "question": [" ".join(results["question"].split())] if results["question"].strip() else [],
-        "answer": [sentence(capital(s)) for s in _answer(results)],
+        "answer": [sentence(capital(s)) for s in results["answer"]],
         "checks": checks(results),
         "notices": bullets(_new_notices(results)),
         "headline": _headline(results),

@@ -10,7 +10,7 @@ import numpy as np
 
 from hbm_stan.compare import Comparison
 from hbm_stan.fit import Fit, term_of
-from hbm_stan.scores import distinguishable, plain
+from hbm_stan.scores import plain
 from hbm_stan.sensitivity.quantities import LOCATION, location_and_scale, side, watched
 from hbm_stan.table import FloatArray
 
@@ -105,10 +105,11 @@ def _decided(comparison: Comparison | None, main: str) -> tuple[str, float | Non
     # Differences are kept against the best: one of the two is the best of all.
     worse = other if ahead else own
     diff = -worse.elpd_diff if ahead else worse.elpd_diff
-    if not distinguishable(worse):
-        words = f"not distinguishable from {plain(other.variant)}"
-    else:
+    pair = comparison.pair(main, other.variant)
+    if pair is not None and pair.kind in {"better", "better_here"}:
         words = f"{'better' if ahead else 'worse'} than {plain(other.variant)}"
+    else:
+        words = f"not told apart from {plain(other.variant)}"
     return words, float(diff), float(worse.se_diff_used), other.variant
 
 
