@@ -87,6 +87,28 @@ def test_differences_are_held_against_the_raw_groups() -> None:
     assert Differences(np.zeros(4), np.nan).near_zero == 0
 
 
+def stand_in(order: np.ndarray) -> Any:
+    """A fit of three groups with raw lines, one of them unknown, and rows in this order."""
+    group, x = np.array([0, 0, 1, 1, 1, 2, 3, 3])[order], np.array([1.0, 3, 2, 4, 6, 5, 1, 2])[order]
+    raw = np.array([[1.0, 0.5], [2.0, -0.25], [np.nan, np.nan], [-1.0, 1.0]])
+    return SimpleNamespace(
+        draws=lambda *_: {"mu": np.array([[0.5, 0.1], [0.7, 0.3]]), "tau": np.ones((2, 2))},
+        data={"X": np.column_stack([np.ones(8), x]), "group_idx": group + 1},
+        family=SimpleNamespace(raw=lambda _: (raw, raw)),
+        table=SimpleNamespace(labels="abcd"),
+    )
+
+
+def test_raw_lines_are_compared_where_each_group_has_its_rows() -> None:
+    # At x = 2, 4 and 1.5 the raw lines are 2, 1 and 0.5; the average line 0.6 + 0.2 x is 1, 1.4 and 0.9.
+    expected = np.std([2 - 1, 1 - 1.4, 0.5 - 0.9], ddof=1)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(8)
+        found = over_the_data(stand_in(order))
+        assert found is not None
+        assert found.raw == pytest.approx(expected)
+
+
 def children(fan: float, shift: float, *, shuffled: bool = False) -> Dataset:
     """Fourteen children at four ages, whose lines fan out from one point at age 0, or are shifted, or neither."""
     rng = np.random.default_rng(SEED)
