@@ -35,7 +35,8 @@ def frame(**columns: Any) -> pd.DataFrame:
 
 def data_of(name: str, table: pd.DataFrame, variant: str = NO, chosen: Any = None, **roles: Any) -> Made:
     model = family(name)
-    made = prepare_table(model, Dataset.from_frame(table, {"group": "g", **roles}))
+    again = {"unit_labels": "repeat"} if "unit" in roles else {}
+    made = prepare_table(model, Dataset.from_frame(table, {"group": "g", **roles}, **again))
     priors = model.priors(made, chosen)
     return model, model.stan_data(made, priors, variant), priors
 

@@ -157,7 +157,10 @@ def test_the_best_design_is_the_textbook_s() -> None:
 
 def test_equal_names_of_units_in_two_groups_are_two_units() -> None:
     frame = FRAME.assign(sample=[label.split(":")[1] for label in FRAME["sample"]])
-    ours, plain = data_of(dataset(frame)), data_of(dataset())
+    with pytest.raises(DataError, match="stands in 10 groups"):
+        data_of(dataset(frame))
+    repeating = Dataset.from_frame(frame, group="batch", unit="sample", outcome="strength", unit_labels="repeat")
+    ours, plain = data_of(repeating), data_of(dataset())
     assert ours["M"] == plain["M"] == 30
     np.testing.assert_array_equal(ours["unit_idx"], plain["unit_idx"])
 
