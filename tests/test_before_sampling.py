@@ -83,6 +83,13 @@ def test_successes_of_trials_are_counted_in_trials() -> None:
     assert (subject, "arm = x: 10 of 10 are successes" in hint) == ("arm", True)
 
 
+@pytest.mark.parametrize(("s", "said"), [([0, 1, 2, 4], ""), ([0, 0, 2, 4], "from 3"), ([0, 0, 4, 4], "from 3")])
+def test_a_row_of_trials_may_lie_on_both_sides(s: list[int], said: str) -> None:
+    frame = pd.DataFrame({"g": list("ABAB"), "x": [1.0, 2.0, 3.0, 4.0], "s": s, "n": 4})
+    found = separated(frame, successes="s", trials="n", predictors=["x"])
+    assert [said in hint for _, hint in found] == [True] * bool(said)
+
+
 @pytest.mark.parametrize(
     ("y", "x", "said"),
     [
