@@ -234,7 +234,7 @@ def test_a_group_is_its_rows_one_after_the_other(name: str) -> None:
     """log p(rows) is the sum of log p(row | the rows before it), each by the exact score of the last row."""
     rng = np.random.default_rng(SEED)
     table = pd.DataFrame({
-        "g": ["a"] * 6 + ["b"] * 2, "y": rng.normal(3, 2, 8), "x": rng.normal(size=8), "unit": list("uuvvwwuv"),
+        "g": ["a"] * 6 + ["b"] * 2, "y": rng.normal(3, 2, 8), "x": rng.normal(size=8), "unit": list("uuvvwwxy"),
         "count": rng.poisson(3, 8), "size": rng.integers(9, 30, 8),
     })  # fmt: skip
     model, whole, _ = made = data_of(name, table, **CHAINS[name])

@@ -103,7 +103,7 @@ def test_the_factor_of_estimates_is_the_weight_of_the_mean_in_a_posterior_mean()
 def test_the_factor_of_nested_means_is_how_far_a_group_follows_the_population() -> None:
     units = ["a", "b", "a", "b", "a", "a", "a", "c", "b", "a", "b", "b"]
     frame = pd.DataFrame({"u": units, "y": RNG.normal(5, 2, len(GROUP))})
-    data = stan_data("nested_normal", frame, outcome="y", unit="u")
+    data = stan_data("nested_normal", frame, outcome="y", unit="u", unit_labels="repeat")
     tau, tau_unit, sigma = 1.5, 0.8, 0.6
     draws = {"mu": 0.0, "tau": tau, "tau_unit": tau_unit, "sigma": sigma}
     factor = need("nested_normal", "shrinkage_factor")({k: np.array([v]) for k, v in draws.items()}, data)[0]
@@ -140,7 +140,7 @@ def test_the_factors_of_coefficients_are_how_far_each_follows_its_own_mean() -> 
 def evidence(name: str, **draws: float) -> Evidence:
     """Draws that are all alike."""
     family = families()[name]
-    units = {"unit": "u"} if name == "nested_normal" else {}
+    units = {"unit": "u", "unit_labels": "repeat"} if name == "nested_normal" else {}
     frame = pd.DataFrame({"g": LABELS, "u": list("abababababab"), "y": RNG.normal(5, 2, len(GROUP))})
     table = prepare_table(family, Dataset.from_frame(frame, group="g", outcome="y", **units))
     data = family.stan_data(table, family.priors(table), "partial_pooling")
