@@ -119,7 +119,7 @@ def test_coefficients_and_scales_of_normal_groups_are_integrated_out(name: str, 
 
 
 def test_both_scales_of_nested_groups_are_integrated_out() -> None:
-    table = frame(y=[3.0, 5.5, 4.0, 2.0, 9.0, 6.5, 4.2], unit=["u", "u", "v", "u", "u", "v", "w"])
+    table = frame(y=[3.0, 5.5, 4.0, 2.0, 9.0, 6.5, 4.2], unit=["au", "bu", "bv", "cu", "cu", "cv", "cw"])
     chosen = {"tau_unit": "half_normal(2)", "sigma": "lognormal(0, 0.7)", "theta": "normal(4, 3)"}
     made = data_of("nested_normal", table, chosen=chosen, outcome="y", unit="unit")
     data, y, unit = made[1], np.asarray(made[1]["y"]) - 4, np.asarray(made[1]["unit_idx"])
