@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats as az
+from scipy.stats import chi2
 
 from hbm_stan.diagnose import summarise
-from hbm_stan.rhat import band, check_rhat, exceedance
+from hbm_stan.rhat import FAMILY_ERROR, band, check_rhat, exceedance
 
 
 def table(rhat: list[float], ess: list[float]) -> pd.DataFrame:
@@ -21,6 +22,15 @@ def test_band_equals_the_measured_limits() -> None:
     # 99.9 % points of 3000 converged AR(1) parameters, 4 chains, at five effective sample sizes.
     measured = np.array([1.035, 1.022, 1.016, 1.010, 1.006])
     np.testing.assert_allclose(band(np.array([400, 603, 823, 1339, 2161]), 4, 1), measured, atol=0.003)
+
+
+def test_the_band_has_one_degree_of_freedom_less_than_split_chains() -> None:
+    """4 chains, split: 8 means, 7 degrees of freedom; one more is less than the measured limits tell."""
+    ess = np.array([400.0, 2161.0])
+    tail = {df: chi2.sf(2 * ess * (band(ess, 4, 3000) - 1), df) for df in (6, 7, 8)}
+    np.testing.assert_allclose(tail[7], FAMILY_ERROR / (2 * 3000))
+    for other in (6, 8):
+        assert not np.allclose(tail[other], FAMILY_ERROR / (2 * 3000), rtol=0.2)
 
 
 def converged(phi: float, n: int, size: int) -> np.ndarray:
