@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -28,6 +29,7 @@ from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import for_json
 from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_weights, stacking_weights
 
+_ROWS = 12  # scores that a notebook shows (ours)
 TARGETS = ("observation", "group")
 KNOWN_GROUP = "a new observation in a known group (leave-one-out)"
 KNOWN_GROUP_FOLDS = f"a new observation in a known group ({BY_FOLDS})"
@@ -37,7 +39,7 @@ LEFT_OUT_GROUP = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Scores, best first, and the verdict on pairs; ``withheld`` where it may not be read as a ranking.
 
@@ -57,6 +59,17 @@ class Comparison:
     unit: Unit = "observation"
     labels: tuple[str, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        ranking = ", ranking withheld" if self.withheld else ""
+        head = f"<Comparison of {len(self.scores)} variants, {self.n_units:,} {self.unit}s left out{ranking}>"
+        words = textwrap.wrap(" ".join([*self.verdict, *self.notes]), 110, max_lines=6, placeholder=" …")
+        return "\n".join([head, *(self._line(s) for s in self.scores[:_ROWS]), *words])
+
+    def _line(self, score: Score) -> str:
+        hidden = self.withheld or not score.ranked
+        diff = "" if hidden else f", difference {score.elpd_diff:.1f} (SE {score.se_diff:.1f})"
+        return f"  {score.variant:<28} elpd {score.elpd:.1f} (SE {score.se:.1f}){diff}"
 
     @property
     def n_units(self) -> int:

@@ -20,7 +20,7 @@ from hbm_stan.funnel import where_divergences_sit
 from hbm_stan.replicate import PREDICTIVE_CHECK, PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
-from hbm_stan.verdicts import Status, Verdict, worst
+from hbm_stan.verdicts import Status, Verdict, on_a_screen, worst
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ SAMPLING_CHECKS = (
 CHECKS = (*SAMPLING_CHECKS, PREDICTIVE_CHECK)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """The verdicts on one fit, and what they were made from: the summary table (one row for each parameter), and
     replicated data, None where these were not asked for."""
@@ -55,6 +55,10 @@ class Diagnosis:
     verdicts: tuple[Verdict, ...]
     summary: pd.DataFrame
     ppc: PredictiveCheck | None = None
+
+    def __repr__(self) -> str:
+        head = f"<Diagnosis of {self.variant}: {self.status}; {len(self.summary):,} parameters in .summary>"
+        return "\n".join([head, *on_a_screen(self.verdicts)])
 
     @property
     def status(self) -> Status:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 Status = Literal["pass", "warn", "fail"]
+_LINES, _LETTERS = 16, 110  # of what is shown in a notebook (ours)
 _ORDER: dict[str, int] = {"pass": 0, "warn": 1, "fail": 2}
 
 
@@ -35,6 +36,14 @@ def worst(verdicts: Iterable[Verdict]) -> Status:
     """The worst status among verdicts that were not waived; "pass" where there is none."""
     live = [v.status for v in verdicts if not v.waived]
     return max(live, key=_ORDER.__getitem__, default="pass")
+
+
+def on_a_screen(verdicts: Iterable[Verdict]) -> list[str]:
+    """A line for each verdict, those that did not pass first and with what to do, cut to what a screen holds."""
+    ordered = sorted(verdicts, key=lambda v: -_ORDER[v.status])
+    lines = [f"  {v.status + ', waived' * v.waived:<5} {v.name:<17} {v.hint or v.subject}" for v in ordered]
+    more = [f"  ... and {len(lines) - _LINES} more in .verdicts"] if len(lines) > _LINES else []
+    return [line.rstrip() if len(line) <= _LETTERS else line[:_LETTERS] + "…" for line in [*lines[:_LINES], *more]]
 
 
 def for_json(value: Any) -> Any:

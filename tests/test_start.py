@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from hbm_stan.cli.app import app
 from hbm_stan.cli.run import Run
+from hbm_stan.compare import score
+from hbm_stan.diagnose import Diagnosis
 from hbm_stan.families import families
+from hbm_stan.leave_one_out import LeftOut
+from hbm_stan.verdicts import Verdict
 
 LIBRARIES = {
     "scipy", "pandas", "xarray", "arviz", "arviz_stats", "matplotlib", "plotnine", "stanli", "cmdstanpy", "typst",
@@ -92,3 +99,24 @@ def test_in_a_log_each_step_is_a_line_and_quiet_says_none(capsys: pytest.Capture
             assert progress("c") is None
         shown = capsys.readouterr()
         assert (shown.out, shown.err) == ("", "" if quiet else "a: sampling\nb: proving\n")
+
+
+def test_what_a_prompt_shows_is_a_screen() -> None:
+    long = "A sentence that says what to do. " * 30
+    verdicts = tuple(Verdict(f"check {i}", "fail" if i == 39 else "pass", 1.0, 2.0, long) for i in range(40))
+    shown = repr(Diagnosis("partial_pooling", verdicts, pd.DataFrame({"mean": range(3000)})))
+    assert shown.splitlines()[0] == "<Diagnosis of partial_pooling: fail; 3,000 parameters in .summary>"
+    assert shown.splitlines()[1].startswith("  fail  check 39          A sentence")
+    scores = {
+        f"variant_{i}": LeftOut(np.full(50, -1.0 - i / 10), np.zeros(50), None, 0.7, "exact", 2, mcse=0.0)
+        for i in range(30)
+    }
+    compared = repr(replace(score(scores), notes=(long,)))
+    assert compared.startswith("<Comparison of 30 variants, 50 observations left out>\n  variant_0 ")
+    assert "difference -5.0 (SE 0.0)" in compared
+    for text in (shown, compared):
+        assert len(text.splitlines()) < LINES
+        assert max(map(len, text.splitlines())) <= 111
+    withheld = repr(replace(score(scores), withheld=True, verdict=()))
+    assert ", ranking withheld>" in withheld
+    assert "difference" not in withheld
