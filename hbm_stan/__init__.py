@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from hbm_stan.attempts import fit_variants as fit_variants
     from hbm_stan.calibrate import calibrate as calibrate
     from hbm_stan.checks import check as check
-    from hbm_stan.compare import Comparison as Comparison
     from hbm_stan.compare import compare as compare
+    from hbm_stan.comparison import Comparison as Comparison
     from hbm_stan.data import Dataset as Dataset
     from hbm_stan.data import load as load
     from hbm_stan.diagnose import Diagnosis as Diagnosis
@@ -45,7 +45,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Analysis": "report.analysis",
     "Budget": "repair",
-    "Comparison": "compare",
+    "Comparison": "comparison",
     "Dataset": "data",
     "Diagnosis": "diagnose",
     "Fit": "fit",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.checks import check_fits
 from hbm_stan.comparable import notes_beside, refuse_different_data
+from hbm_stan.comparison import Comparison
 from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, unit_labels
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.errors import ComparisonError, HbmError, nearest
@@ -26,10 +25,8 @@ from hbm_stan.scores import FEW_UNITS, FEW_WIDENING, Score, read_score
 from hbm_stan.sentences import Sentence, chance_in_words, sentences
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
-from hbm_stan.verdicts import for_json
 from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_weights, stacking_weights
 
-_ROWS = 12  # scores that a notebook shows (ours)
 TARGETS = ("observation", "group")
 KNOWN_GROUP = "a new observation in a known group (leave-one-out)"
 KNOWN_GROUP_FOLDS = f"a new observation in a known group ({BY_FOLDS})"
@@ -37,82 +34,6 @@ NEW_GROUP = "a new group, all its rows together (leave-one-group-out, joint scor
 LEFT_OUT_GROUP = (
     "the estimate of a group that is left out: each group has one row, so leave-one-out leaves it out whole"
 )
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison:
-    """Scores, best first, and the verdict on pairs; ``withheld`` where it may not be read as a ranking.
-
-    ``pairs`` are the best ranked variant with each other one, then partial with complete pooling where neither is the
-    best; ``said`` is the verdict in sentences. ``unit`` is what is left out: an observation or a group; ``labels`` are
-    the names of the units. ``notes`` are what must be said beside the verdict.
-    """
-
-    target: str
-    n_observations: int
-    scores: tuple[Score, ...]
-    pairs: tuple[Pair, ...]
-    said: tuple[Sentence, ...]
-    withheld: bool
-    k_threshold: float
-    pointwise: Mapping[str, LeftOut] = field(repr=False)
-    unit: Unit = "observation"
-    labels: tuple[str, ...] = field(default=(), repr=False)
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        ranking = ", ranking withheld" if self.withheld else ""
-        head = f"<Comparison of {len(self.scores)} variants, {self.n_units:,} {self.unit}s left out{ranking}>"
-        words = textwrap.wrap(" ".join([*self.verdict, *self.notes]), 110, max_lines=6, placeholder=" …")
-        return "\n".join([head, *(self._line(s) for s in self.scores[:_ROWS]), *words])
-
-    def _line(self, score: Score) -> str:
-        hidden = self.withheld or not score.ranked
-        diff = "" if hidden else f", difference {score.elpd_diff:.1f} (SE {score.se_diff:.1f})"
-        return f"  {score.variant:<28} elpd {score.elpd:.1f} (SE {score.se:.1f}){diff}"
-
-    @property
-    def n_units(self) -> int:
-        """How many observations or groups are left out in turn."""
-        return next(iter(self.pointwise.values())).elpd_i.size
-
-    @property
-    def verdict(self) -> tuple[str, ...]:
-        """The verdict in words."""
-        return tuple(s.text for s in self.said)
-
-    def pair(self, one: str, another: str) -> Pair | None:
-        """What is said of two variants, in whichever order; None where they were not set against each other."""
-        return next((p for p in self.pairs if {p.better, p.other} == {one, another}), None)
-
-    @property
-    def repairs(self) -> list[dict[str, Any]]:
-        """One row for each repaired unit: by which route, and from what to what."""
-        return [
-            {"variant": name, "label": self.labels[i] if self.labels else str(i + 1), **asdict(repair)}
-            for name, found in self.pointwise.items()
-            for i, repair in found.repairs.items()
-        ]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The comparison for JSON; where the ranking is withheld, without the differences that would rank."""
-        hidden: dict[str, Any] = {}
-        if self.withheld:
-            hidden = dict.fromkeys(("elpd_diff", "se_diff", "se_diff_used", "mcse_diff", "bootstrap"))
-        return {
-            "unit": self.unit,
-            "target": self.target,
-            "n_observations": self.n_observations,
-            "n_units": self.n_units,
-            "scores": [for_json(asdict(s)) | hidden | {"ranked": s.ranked and not self.withheld} for s in self.scores],
-            "repairs": [for_json(row) for row in self.repairs],
-            "verdict": list(self.verdict),
-            "pairs": [pair.as_dict() for pair in self.pairs],
-            "withheld_because": [s.text for s in self.said if s.kind == "withheld"],
-            "notes": list(self.notes),
-            "withheld": self.withheld,
-            "k_threshold": self.k_threshold,
-        }
 
 
 def compare(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from made_fits import made_loo
 
-from hbm_stan.compare import Comparison, score
+from hbm_stan.compare import score
+from hbm_stan.comparison import Comparison
 from hbm_stan.engines import Engine
 from hbm_stan.report import together
 from hbm_stan.report.answer import comparison_sentences

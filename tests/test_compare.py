@@ -16,7 +16,8 @@ from scipy.special import logsumexp, softmax
 from test_truth import dataset, priors
 
 from hbm_stan.attempts import fit
-from hbm_stan.compare import Comparison, compare, score
+from hbm_stan.compare import compare, score
+from hbm_stan.comparison import Comparison
 from hbm_stan.densities import log_lik_of
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling

@@ -19,9 +19,9 @@ FLOW = (
     "standard_errors", "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model",
     "notation", "families", "identity", "engines", "store", "tree", "fit", "between", "density", "parameterise",
     "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",
-    "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "compare", "predict",
-    "prior_predictive", "sensitivity", "certificate", "plots", "report", "examples", "reference", "calibrate",
-    "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison",
+    "compare", "predict", "prior_predictive", "sensitivity", "certificate", "plots", "report", "examples", "reference",
+    "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 

@@ -168,7 +168,7 @@ def test_a_failed_check_withholds_the_conclusions(figures: dict[str, bytes]) -> 
 
 
 def test_what_is_not_withheld_would_be_seen(figures: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(findings, "withheld", lambda results: findings.comparison(results | {}, ["comparison"]))
+    monkeypatch.setattr(findings, "withheld", lambda results, _: findings.comparison(results | {}, ["comparison"]))
     with pytest.raises(AssertionError):
         assert_withheld(example_results(withheld=True), figures)
 

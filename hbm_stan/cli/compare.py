@@ -19,7 +19,7 @@ from hbm_stan.cli.run import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from hbm_stan.compare import Comparison
+    from hbm_stan.comparison import Comparison
 
 TargetOption = Annotated[
     str | None,

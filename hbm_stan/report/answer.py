@@ -25,7 +25,7 @@ from hbm_stan.scores import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hbm_stan.compare import Comparison
+    from hbm_stan.comparison import Comparison
     from hbm_stan.fit import Fit
     from hbm_stan.judge import Pair
     from hbm_stan.report.analysis import Analysis

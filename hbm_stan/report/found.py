@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from hbm_stan.checks import check_fits
-from hbm_stan.compare import Comparison, both_targets
+from hbm_stan.compare import both_targets
+from hbm_stan.comparison import Comparison
 from hbm_stan.densities import Unit, has_log_lik
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hbm_stan.sentences import clause
 
 if TYPE_CHECKING:
-    from hbm_stan.compare import Comparison
+    from hbm_stan.comparison import Comparison
     from hbm_stan.judge import Pair
 
     # What the scores say of partial and complete pooling, for each target.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hbm_stan.attempts import fit_variants
-from hbm_stan.compare import Comparison, compare
+from hbm_stan.compare import compare
+from hbm_stan.comparison import Comparison
 from hbm_stan.densities import has_log_lik
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import Engine, Progress

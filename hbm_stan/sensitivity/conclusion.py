@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.compare import Comparison
+from hbm_stan.comparison import Comparison
 from hbm_stan.fit import Fit, term_of
 from hbm_stan.scores import plain
 from hbm_stan.sensitivity.quantities import LOCATION, location_and_scale, side, watched
