@@ -391,7 +391,7 @@ def test_a_cache_that_cannot_be_written(
             Path, "mkdir", lambda *_a, **_k: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
         )
     monkeypatch.setenv("HBM_CACHE", str(place))
-    with pytest.raises(StorageError, match="HBM_CACHE names another folder"):
+    with pytest.raises(StorageError, match="Set HBM_CACHE to a folder that can be"):
         draw(cmdstan)
 
 
