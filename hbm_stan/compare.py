@@ -220,7 +220,13 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
         mcse=math.nan if high else own.mcse,
         mcse_diff=0.0 if own is best else math.nan if high else math.hypot(own.mcse, best.mcse),
         # Rows of a group err together: the bootstrap is over groups, the standard error over rows.
-        bootstrap=bootstrap_difference(by_group) if len(by_group) > 1 and own is not best else None,
+        bootstrap=_bootstrap(by_group) if len(by_group) > 1 and own is not best else None,
         repaired=len(own.repairs),
         unrepaired=tuple(label for label, bad in zip(labels, own.high, strict=True) if bad),
     )
+
+
+def _bootstrap(difference: FloatArray) -> tuple[float, float, float]:
+    """The bootstrap of a difference by group, with the ends of the lead that the verdict speaks of turned round."""
+    low, high, _ = bootstrap_difference(-difference)
+    return -high, -low, bootstrap_difference(difference)[2]

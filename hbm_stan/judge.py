@@ -96,7 +96,7 @@ def _kind(lead: FloatArray, n_groups: int, mcse: float, limit: bool) -> tuple[Ki
         return "not_told_apart", "draws"
     # Where groups do not differ, partial pooling hardly ever leads by 4: less has to speak against chance.
     sure = stands(lead, against=0) if limit else one_sided(lead)
-    if sure and n_groups >= MANY_GROUPS and total > lead.max() and corrected_z(lead) >= STANDARD_ERRORS:
+    if sure and n_groups >= MANY_GROUPS and corrected_z(lead) >= STANDARD_ERRORS:
         return "better", ""
     if sure:
         return "better_here", "few" if n_groups < MANY_GROUPS else "unequal"
