@@ -252,8 +252,11 @@ def check_pareto_k(found: LeftOut, labels: Sequence[str]) -> Verdict:
 
 
 def check_p_loo(found: LeftOut) -> list[Verdict]:
-    """Whether p_loo, beside high Pareto k, says that the model is badly misspecified; nothing of an exact score."""
-    if found.pareto_k is None or found.prior:
+    """Whether p_loo, beside high Pareto k, says that the model is badly misspecified; nothing of an exact score.
+
+    Where every k is low, p_loo says nothing of misfit, and there is nothing to check.
+    """
+    if found.pareto_k is None or found.prior or not found.high_at_first:
         return []
     name = "p_loo" if found.unit == "observation" else "p_loo, groups"
     if not badly_misspecified(found.p_loo, found.n_parameters, found.high_at_first):
