@@ -70,8 +70,10 @@ def irregular(dataset: Dataset, family: Family) -> Dataset:
         more = made.take([*range(n), *((second + 1) % n).tolist()])
         return shuffled(_renamed(more, _group_column(made, family), [*labels, *(labels[i] for i in second)]))
     if len(sizes) == 1 and sizes != {1}:
-        last = [places[label][-1] for label in dict.fromkeys(labels)][::2]
-        return made.take(np.delete(np.arange(n), last).tolist())
+        # The second row: without the last one, the units of a batch of the nested example would have equal rows only,
+        # and a scale of that batch alone would have no proper posterior.
+        lost = [places[label][1] for label in dict.fromkeys(labels)][::2]
+        return made.take(np.delete(np.arange(n), lost).tolist())
     return made
 
 

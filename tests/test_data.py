@@ -123,7 +123,7 @@ def test_a_shipped_dataset_is_known_by_its_name(tmp_path: Path, monkeypatch: pyt
 def test_a_data_csv_that_is_a_folder_is_named(folder: Path) -> None:
     (folder / "data.csv").unlink()
     (folder / "data.csv").mkdir()
-    with pytest.raises(DataError, match=r"data\.csv: cannot be read"):
+    with pytest.raises(DataError, match=r"data\.csv is no file \(a pipe, a device or a folder\)"):
         load(folder)
 
 
