@@ -373,7 +373,8 @@ def test_a_group_that_carries_the_answer_is_named_and_refitted(stanli: Engine) -
 
 
 def test_a_group_that_flips_the_sign_is_named(stanli: Engine) -> None:
-    one = schools((2.0, 3.0, 1.0, 2.5, 12.0), (2.5,) * 4 + (3.0,))
+    # Without E the 5 % quantile of mu is about -0.5, with it about 1: far from zero beside any Monte Carlo error.
+    one = schools((1.5, 2.5, 0.5, 2.0, 12.0), (2.5,) * 4 + (3.0,))
     made = fitted(one, {"mu": "normal(0, 10)", "tau": "half_normal(1)"}, stanli)
     rows = {r.group: r for r in influence(made).rows}
     assert rows["E"].flips == ("the 90 % interval of mu lies on both sides of zero (with it: above zero)",)
@@ -464,7 +465,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Sensitivi
 def test_rows_equal_direct_fits_with_that_prior(three: tuple[Analysis, Sensitivity], stanli: Engine) -> None:
     asked, found = three
     assert found.alternatives is not None
-    rows = {r.rival.text: r for r in found.alternatives.rows}
+    rows, ranked = {r.rival.text: r for r in found.alternatives.rows}, []
     for text in ("tau = half_cauchy(10)", "mu = normal(0, 10)"):
         name, _, prior = text.partition(" = ")
         direct = fit_variants(
@@ -475,11 +476,15 @@ def test_rows_equal_direct_fits_with_that_prior(three: tuple[Analysis, Sensitivi
         assert conclusion is not None
         main = direct["partial_pooling"]
         assert {n: interval(d) for n, d in watched(main, {}).items()} == dict(conclusion.intervals)
-        scores = {s.variant: s for s in compare(direct, budget=Budget(max_refits=0)).scores}
+        compared = compare(direct, budget=Budget(max_refits=0))
+        scores = {s.variant: s for s in compared.scores}
         gap = scores["partial_pooling"].elpd - scores["complete_pooling"].elpd
-        assert conclusion.elpd_diff == pytest.approx(gap)
+        # Of three groups one may have a high Pareto k: then there is no difference to be told in either.
+        assert conclusion.elpd_diff == (None if compared.withheld else pytest.approx(gap))
+        ranked.append(not compared.withheld)
         # The row of another prior is not this one.
         assert conclusion.intervals != found.alternatives.base.intervals
+    assert any(ranked)
 
 
 def test_a_wide_uniform_prior_on_three_groups_widens_tau_and_is_said(three: tuple[Analysis, Sensitivity]) -> None:
