@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from hbm_stan.fit import Fit
 from hbm_stan.model import Draws
@@ -24,6 +24,11 @@ from hbm_stan.rows import (
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import posterior_draws
 from hbm_stan.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 PREDICTIVE_CHECK = "predictive check"
 INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
