@@ -19,6 +19,7 @@ from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.predict import new_group, shrinkage_table
+from hbm_stan.priors import two_digits
 from hbm_stan.report.analysis import Analysis, read_analysis
 
 ROOT = Path(__file__).parents[1]
@@ -119,8 +120,8 @@ def test_default_priors_are_on_the_scale_of_the_estimates_that_say_something(
 ) -> None:
     given = defaults(y, se)
     assert given["tau"] == f"half_normal({scale:g})"
-    assert given["mu"].endswith(f", {2.5 * scale:.2g})")
-    assert given["theta"].endswith(f", {5 * scale:.2g})")
+    assert given["mu"].endswith(f", {two_digits(2.5 * scale):g})")
+    assert given["theta"].endswith(f", {two_digits(5 * scale):g})")
 
 
 @pytest.mark.parametrize(("y", "se", "left_out"), [(*PILOT, True), (*SCHOOLS, False)])
