@@ -1,0 +1,231 @@
+"""Factors, the terms whose coefficients vary between their levels, and common columns: a model's structure as data.
+
+Knows no likelihood and no formula. Columns are centred at their means, so that the intercept is the one in the middle
+of the data whatever the origin of a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.errors import DataError, nearest
+from hbm_stan.levels import index_levels
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.table import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+# Between the label of an outer level and that of an inner one.
+_WITHIN = ": "
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A grouping of the rows: ``labels`` of its levels in order of appearance, 0-based ``level`` of each row (N,)."""
+
+    name: str
+    labels: tuple[str, ...]
+    level: IntArray
+
+
+@dataclass(frozen=True)
+class Term:
+    """Coefficients that vary between the levels of a factor: those of ``columns`` (N, K), named ``names``.
+
+    ``correlated`` says whether their deviations have correlations; of one column they never do.
+    """
+
+    factor: Factor
+    names: tuple[str, ...]
+    columns: FloatArray
+    correlated: bool
+
+
+@dataclass(frozen=True)
+class Usual:
+    """The row of a design made of plain columns: each named value, else its mean; the intercept is 1."""
+
+    values: Mapping[str, float]
+
+    def __call__(self, named: Mapping[str, Any]) -> dict[str, float]:
+        """The value of each column, not centred, by name."""
+        for name in named:
+            if name not in self.values:
+                raise DataError(f"A new row: there is no column {name!r}. {nearest(name, self.values)}")
+        return {**self.values, **{name: float(value) for name, value in named.items()}}
+
+
+@dataclass(frozen=True)
+class Design:
+    """Common columns ``X`` (N, P) called ``names``, varying ``terms`` (those of the factor that is pooled first), and
+    ``offset`` (N,), a known part of the linear predictor.
+
+    ``means`` (P,) and ``term_means`` (sum K,) are what was taken off the columns of X and of the terms side by side.
+    ``encode`` gives the columns of a new row, not centred, by name.
+    """
+
+    names: tuple[str, ...]
+    X: FloatArray
+    means: FloatArray
+    terms: tuple[Term, ...]
+    term_means: FloatArray
+    offset: FloatArray
+    encode: Callable[[Mapping[str, Any]], Mapping[str, float]] = field(repr=False)
+
+    @property
+    def group(self) -> Factor:
+        """The factor whose pooling is asked."""
+        return self.terms[0].factor
+
+    @property
+    def n_group_terms(self) -> int:
+        """How many of the terms, the first ones, are of the factor that is pooled."""
+        return sum(term.factor.name == self.group.name for term in self.terms)
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """Each factor once, the one that is pooled first."""
+        return tuple({term.factor.name: term.factor for term in self.terms}.values())
+
+    @property
+    def Z(self) -> FloatArray:  # noqa: N802 (the field's letter, as X)
+        """The columns of all terms side by side, (N, sum K)."""
+        return np.hstack([term.columns for term in self.terms])
+
+    @property
+    def own(self) -> IntArray:
+        """Of each column of the terms, side by side, the 0-based column of X that it is; -1 where it is none."""
+        return np.array([self.names.index(n) if n in self.names else -1 for t in self.terms for n in t.names])
+
+    def row(self, values: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
+        """X (P,) and Z (sum K,) of a new row; what is not named is at its mean or its reference level."""
+        columns = self.encode(values)
+        x = np.array([columns[name] for name in self.names]) - self.means
+        z = np.array([columns[name] for term in self.terms for name in term.names]) - self.term_means
+        return x, z
+
+    def without(self, rows: npt.ArrayLike) -> Design:
+        """The same design without some rows (counted from 0): centred as before, levels without a row go."""
+        kept = np.delete(np.arange(len(self.X)), np.asarray(rows, dtype=np.int64))
+        factors = {factor.name: _take(factor, kept) for factor in self.factors}
+        terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[kept]) for t in self.terms)
+        return replace(self, X=self.X[kept], offset=self.offset[kept], terms=terms)
+
+    def inside(self, a: Factor | str, b: Factor | str) -> bool:
+        """Whether every level of factor a occurs in one level of factor b only."""
+        by_name = {factor.name: factor for factor in self.factors}
+        first, second = (by_name[f] if isinstance(f, str) else f for f in (a, b))
+        return is_inside(first, second)
+
+
+def make_factor(name: str, labels_of_rows: Sequence[str]) -> Factor:
+    """The factor with these labels, one for each row."""
+    return Factor(name, *index_levels(labels_of_rows))
+
+
+def nested(outer: Factor, inner: Factor) -> Factor:
+    """The levels of the inner factor within those of the outer one, called ``outer:inner`` and labelled ``a: b``.
+
+    Equal labels of the inner factor in two levels of the outer one are two levels.
+    """
+    pairs, level = np.unique(np.column_stack([outer.level, inner.level]), axis=0, return_inverse=True)
+    level = level.reshape(-1)
+    order = np.argsort(np.unique(level, return_index=True)[1])
+    named = [(outer.labels[pairs[i, 0]], inner.labels[pairs[i, 1]]) for i in order]
+    labels = tuple(_WITHIN.join(pair) for pair in named)
+    if len(set(labels)) < len(labels):  # "a: b" with "c" and "a" with "b: c"
+        labels = tuple(_WITHIN.join(map(repr, pair)) for pair in named)
+    return Factor(f"{outer.name}:{inner.name}", labels, np.argsort(order)[level])
+
+
+def is_inside(a: Factor, b: Factor) -> bool:
+    """Whether every level of factor a occurs in one level of factor b only."""
+    home = np.zeros(len(a.labels), dtype=np.int64)
+    home[a.level] = b.level
+    return bool(np.all(home[a.level] == b.level))
+
+
+def make_design(
+    common: Mapping[str, npt.ArrayLike],
+    terms: Sequence[Term],
+    *,
+    group: str = "",
+    offset: npt.ArrayLike | None = None,
+    centre: bool = True,
+    encode: Callable[[Mapping[str, Any]], Mapping[str, float]] | None = None,
+) -> Design:
+    """The design of these common columns, by name, and terms, whose columns are as they were read.
+
+    ``group`` names the factor that is pooled (the first term's by default): its terms are put first. A column of ones
+    called intercept is the intercept. With ``centre`` and an intercept every other column of X loses its mean; a column
+    of a term loses the same where it is one of X, else its own where its factor has a varying intercept.
+    """
+    if not terms:
+        raise DataError("A design needs a term: one factor at least, between whose levels a coefficient varies.")
+    n = len(terms[0].factor.level)
+    names = tuple(common)
+    raw = np.column_stack([np.asarray(c, dtype=float) for c in common.values()]) if names else np.empty((n, 0))
+    ordered = _group_first(terms, group)
+    _refuse_twice(ordered)
+    means = raw.mean(axis=0) * (np.array(names) != INTERCEPT) if centre and INTERCEPT in names else np.zeros(len(names))
+    taken = dict(zip(names, means, strict=True))
+    off = [_term_means(term, taken, _varying_intercepts(ordered), centre) for term in ordered]
+    made = tuple(
+        Term(t.factor, t.names, np.asarray(t.columns, dtype=float) - m, t.correlated and len(t.names) > 1)
+        for t, m in zip(ordered, off, strict=True)
+    )
+    known = np.zeros(n) if offset is None else np.array(offset, dtype=float)
+    return Design(
+        names=names, X=raw - means, means=means, terms=made, term_means=np.concatenate(off), offset=known,
+        encode=encode or Usual(_column_means(common, ordered)),
+    )  # fmt: skip
+
+
+def _take(factor: Factor, rows: IntArray) -> Factor:
+    present, level = np.unique(factor.level[rows], return_inverse=True)
+    return Factor(factor.name, tuple(factor.labels[j] for j in present), level)
+
+
+def _group_first(terms: Sequence[Term], group: str) -> list[Term]:
+    """The terms of the pooled factor, then the others, each in their order, those of one factor together."""
+    factors = list(dict.fromkeys(term.factor.name for term in terms))
+    pooled = group or factors[0]
+    if pooled not in factors:
+        raise DataError(f"There is no grouping factor {pooled!r}. {nearest(pooled, factors)}")
+    place = {name: i for i, name in enumerate([pooled, *(f for f in factors if f != pooled)])}
+    return sorted(terms, key=lambda term: place[term.factor.name])
+
+
+def _refuse_twice(terms: Sequence[Term]) -> None:
+    """Raise DataError where a coefficient varies twice between the levels of one factor."""
+    seen: set[tuple[str, str]] = set()
+    for term in terms:
+        for name in term.names:
+            if (term.factor.name, name) in seen:
+                raise DataError(f"{name!r} varies by {term.factor.name!r} in two terms. Name it in one of them.")
+            seen.add((term.factor.name, name))
+
+
+def _varying_intercepts(terms: Sequence[Term]) -> set[str]:
+    """The factors with a varying intercept."""
+    return {term.factor.name for term in terms if INTERCEPT in term.names}
+
+
+def _term_means(term: Term, taken: Mapping[str, float], with_intercept: set[str], centre: bool) -> FloatArray:
+    """What is taken off each column of a term, (K,)."""
+    own = np.asarray(term.columns, dtype=float).mean(axis=0)
+    alone = centre and term.factor.name in with_intercept
+    means = [
+        0.0 if name == INTERCEPT else taken[name] if name in taken else float(mean) if alone else 0.0
+        for name, mean in zip(term.names, own, strict=True)
+    ]
+    return np.array(means)
+
+
+def _column_means(common: Mapping[str, npt.ArrayLike], terms: Sequence[Term]) -> dict[str, float]:
+    means = {name: float(np.mean(column)) for t in terms for name, column in zip(t.names, t.columns.T, strict=True)}
+    return means | {name: float(np.mean(np.asarray(column))) for name, column in common.items()}
