@@ -1,0 +1,24 @@
+"""The likelihoods, found by themselves: every module here that holds a LIKELIHOOD."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from hbm_stan.errors import ModelError, nearest
+from hbm_stan.likelihoods.likelihood import Likelihood
+
+
+def likelihoods() -> dict[str, Likelihood]:
+    """All likelihoods, by name."""
+    modules = (importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__))
+    known = [module.LIKELIHOOD for module in modules if hasattr(module, "LIKELIHOOD")]
+    return {likelihood.name: likelihood for likelihood in known}
+
+
+def likelihood(name: str) -> Likelihood:
+    """The likelihood of that name; an unknown one is an error that names the nearest."""
+    known = likelihoods()
+    if name not in known:
+        raise ModelError(f"There is no likelihood {name!r}. {nearest(name, known)}")
+    return known[name]

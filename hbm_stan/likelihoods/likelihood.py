@@ -1,0 +1,57 @@
+"""How a row depends on its linear predictor eta: what the models of all formulas need of a distribution, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.prepare import Role
+from hbm_stan.priors import PriorRow
+from hbm_stan.table import FloatArray
+
+Rows = Mapping[str, Any]  # data by row: y, and trials, exposure or se, (N,)
+Own = Mapping[str, FloatArray]  # the likelihood's own parameters, in a shape that fits eta's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likelihood:
+    """A distribution of rows given eta. One file for each; the functions are written from ``citation``.
+
+    eta has any shape that ends with the rows, (..., N); own parameters come in a shape that fits it.
+
+    kernel(eta, rows, own)   log p(y | eta) but for what does not depend on eta nor on own parameters
+    constant(rows)           the rest, (N,): log p is the sum of the two
+    score(eta, rows, own)    first derivative of log p in eta
+    weight(eta, rows, own)   minus its second derivative; for a canonical link, what is expected of it too
+    simulate(rng, eta, rows, own)  outcomes
+    moments(eta, rows, own)  mean and variance of an outcome
+    precision(rows)          of a likelihood that is normal about eta: 1 / variance of each row, times sigma^2 where
+                             sigma is an own parameter. None for others: their integrals have no closed form
+    """
+
+    name: str
+    title: str
+    citation: str
+    math: tuple[str, ...]  # Typst mathematics
+    roles: tuple[Role, ...]  # of the left-hand side, the outcome first
+    kernel: Callable[[FloatArray, Rows, Own], FloatArray]
+    constant: Callable[[Rows], FloatArray]
+    score: Callable[[FloatArray, Rows, Own], FloatArray]
+    weight: Callable[[FloatArray, Rows, Own], FloatArray]
+    simulate: Callable[[np.random.Generator, FloatArray, Rows, Own], FloatArray]
+    moments: Callable[[FloatArray, Rows, Own], tuple[FloatArray, FloatArray]]
+    precision: Callable[[Rows], FloatArray] | None = None
+    inverse_link: Callable[[FloatArray], FloatArray]  # eta -> the mean of one trial or one unit of exposure
+    own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters, all of them scales
+    size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
+    eta_unit: str = ""  # log odds, log rate; empty: the unit of the outcome
+    mean_words: str = "mean"  # what the inverse link of eta is: probability, rate
+    ratio_words: str = ""  # what exp(coefficient) is: odds ratio, rate ratio; empty where it is nothing
+    discrete: bool = False
+
+    def log_p(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+        """log p(y_n | eta_n), the shape of eta."""
+        return np.asarray(self.kernel(eta, rows, own) + self.constant(rows))

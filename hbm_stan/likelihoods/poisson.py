@@ -1,0 +1,63 @@
+"""Counts with their exposure, with eta the log of the rate (McCullagh & Nelder 1989, chapter 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hbm_stan.later import gammaln, xlogy
+from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
+from hbm_stan.prepare import Role
+from hbm_stan.table import FloatArray
+
+# Stan's poisson_log_rng takes log means up to 30 log(2), expected counts of 2^30; only priors alone go beyond.
+_LARGEST_MEAN = 2.0**30
+
+
+def _y_e(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    return np.asarray(rows["y"], dtype=float), np.asarray(rows["exposure"], dtype=float)
+
+
+def _mean(eta: FloatArray, rows: Rows) -> FloatArray:
+    return np.asarray(_y_e(rows)[1] * np.exp(eta))
+
+
+def _kernel(eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
+    return np.asarray(_y_e(rows)[0] * eta - _mean(eta, rows))
+
+
+def _constant(rows: Rows) -> FloatArray:
+    y, exposure = _y_e(rows)
+    return np.asarray(xlogy(y, exposure) - gammaln(y + 1))
+
+
+def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
+    return np.asarray(rng.poisson(np.minimum(_mean(eta, rows), _LARGEST_MEAN)), dtype=float)
+
+
+def _moments(eta: FloatArray, rows: Rows, _own: Own) -> tuple[FloatArray, FloatArray]:
+    mean = _mean(eta, rows)
+    return mean, mean
+
+
+LIKELIHOOD = Likelihood(
+    name="poisson",
+    title="Poisson",
+    citation="McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 6",
+    math=('y_n tilde "Poisson"("exposure"_n exp(eta_n)), quad n = 1, dots, N',),
+    roles=(
+        Role("outcome", "count", "number of events"),
+        Role("exposure", "positive", "time, area or number that the count comes from; 1 if left out", optional=True),
+    ),
+    kernel=_kernel,
+    constant=_constant,
+    score=lambda eta, rows, _own: _y_e(rows)[0] - _mean(eta, rows),
+    weight=lambda eta, rows, _own: _mean(eta, rows),
+    simulate=_simulate,
+    moments=_moments,
+    inverse_link=np.exp,
+    size="exposure",
+    eta_unit="log rate",
+    mean_words="rate",
+    ratio_words="rate ratio",
+    discrete=True,
+)
