@@ -173,6 +173,7 @@ class Family:
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
     one_row_per_group: bool = False  # repeated groups are an error
     known_residual: bool = False  # no residual scale is estimated
+    terms: bool = False  # a formula gives its structure: Prepared.design, never None
     pilot: tuple[
         str, ...
     ] = ()  # variants of partial pooling that a pilot run decides between; empty: the default stands

@@ -41,7 +41,8 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
     """
     chosen = {**(options or {}), **keys}
     check_options(fit, chosen)
-    named = {**chosen, "coords": fit.family.coordinates(fit.table), "levels": fit.table.levels}
+    read = fit.table
+    named = {**chosen, "coords": fit.family.coordinates(read), "levels": read.levels, "design": read.design}
     design, words = fit.family.need("new_row", "a prediction for a new group")(fit.data, named)
     rng = fit.rng("new group")
     theta, y = _predicted(fit, design, rng)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.data import Dataset, listed
+from hbm_stan.design import Design
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
 from hbm_stan.levels import (
@@ -55,7 +56,8 @@ class Units:
 class Prepared:
     """Checked columns by role: ``labels`` of the groups in order of appearance, the 0-based ``group`` of each row,
     ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the
-    middle level where there is one, and ``notes`` on what was decided (levels, words taken as 0 and 1)."""
+    middle level where there is one, and ``notes`` on what was decided (levels, words taken as 0 and 1). ``design`` is
+    the structure that a formula gives, for families with terms; ``group`` and ``labels`` are its factor's."""
 
     dataset: Dataset
     labels: tuple[str, ...]
@@ -65,6 +67,7 @@ class Prepared:
     predictors: Mapping[str, Predictors] = field(default_factory=dict)
     units: Units | None = None
     notes: tuple[str, ...] = ()
+    design: Design | None = None
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -114,6 +117,7 @@ class Prepared:
             self, labels=tuple(self.labels[j] for j in present), group=group, units=units,
             values={role: values[kept] for role, values in self.values.items()},
             predictors={role: replace(p, values=p.values[kept]) for role, p in self.predictors.items()},
+            design=None if self.design is None else self.design.without(rows),
         )  # fmt: skip
 
     def __getitem__(self, role: str) -> FloatArray:
