@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = {"pd": "pandas", "xr": "xarray"}
+_MODULES = {"pd": "pandas", "sparse": "scipy.sparse", "xr": "xarray"}
 _SCIPY = {
     "interpolate": ("BarycentricInterpolator",),
     "linalg": ("solve_triangular",),

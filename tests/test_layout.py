@@ -17,7 +17,7 @@ ROOT = Path(hbm_stan.__file__).parent
 FLOW = (
     "errors", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
     "standard_errors", "categories", "predictors", "values", "estimates", "design", "formula", "prepare", "program",
-    "priors", "likelihoods", "model", "notation", "families", "identity", "engines", "store", "tree", "fit", "between",
+    "priors", "likelihoods", "integrate", "model", "notation", "families", "identity", "engines", "store", "tree", "fit", "between",
     "density",
     "parameterise",
     "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",

@@ -1,0 +1,44 @@
+"""A formula's model in NumPy: log density at a point, and what rows are given the coefficients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hbm_stan.families.terms.closed_form import log_marginal
+from hbm_stan.families.terms.effects import linear_predictor, simulated_predictor
+from hbm_stan.families.terms.population import log_prior, log_raw
+from hbm_stan.likelihoods.likelihood import Likelihood, Own
+from hbm_stan.model import Draws, StanData
+from hbm_stan.table import FloatArray
+
+
+def own_of(likelihood: Likelihood, draws: Draws) -> Own:
+    """The likelihood's own parameters in a shape that fits rows, (S, 1)."""
+    return {row.name: np.asarray(draws[row.name])[:, None] for row in likelihood.own}
+
+
+def log_joint(likelihood: Likelihood, params: Draws, data: StanData, _variant: str) -> float:
+    """Log prior plus log likelihood at one point, on the constrained scale; correlations as partial ones.
+
+    Of normal rows all varying coefficients are integrated out; of others the density is that of ``raw``.
+    """
+    one = {name: np.asarray(value, dtype=float)[None] for name, value in params.items()}
+    total, use = log_prior(likelihood, params, data), data["use_likelihood"]
+    if likelihood.precision is not None:
+        return total + (float(log_marginal(likelihood, one, data)[0]) if use else 0.0)
+    return total + log_raw(params, data) + (float(pointwise(likelihood, one, data).sum()) if use else 0.0)
+
+
+def pointwise(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray:
+    """log p(y_n | theta, effect), (S, N)."""
+    return likelihood.log_p(linear_predictor(draws, data), data, own_of(likelihood, draws))
+
+
+def simulate(likelihood: Likelihood, rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
+    """Outcomes of rows given theta, (S, N); levels of other factors that were never seen are drawn."""
+    return likelihood.simulate(rng, simulated_predictor(rng, draws, data), data, own_of(likelihood, draws))
+
+
+def row_moments(likelihood: Likelihood, draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance of each row given theta and effect, (S, N) each."""
+    return likelihood.moments(linear_predictor(draws, data), data, own_of(likelihood, draws))

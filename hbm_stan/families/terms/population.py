@@ -1,0 +1,164 @@
+"""Population parameters of a formula's model: their priors, what the programs derive from them, draws from priors.
+
+Correlations are sampled as canonical partial correlations, whose LKJ density is a product of beta densities
+(Lewandowski, Kurowicka & Joe 2009, Journal of Multivariate Analysis 100:1989, section 2.4).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.families.terms.effects import Term, factor_of, shared_columns, terms_of, theta_mean
+from hbm_stan.families.varying_terms import draw_lkj, pairs_of
+from hbm_stan.integrate.elimination import scaled
+from hbm_stan.later import betaln, norm
+from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.model import Draws, StanData
+from hbm_stan.priors import Prior, decode_scale, raw_support
+from hbm_stan.table import FloatArray
+
+_SCALES = {"tau": "tau_raw", "sd": "sd_raw"}
+_CORRELATIONS = {"rho": "partial", "rho_other": "partial_other"}
+
+
+def correlations(partial: FloatArray, size: int) -> FloatArray:
+    """Correlations (1, 2), (1, 3), (2, 3), ... from canonical partial correlations in the same order."""
+    factor = np.eye(size)
+    for (k, m), p in zip(pairs_of(size), partial, strict=True):
+        factor[k, m] = p * factor[k, k]
+        factor[k, k] *= math.sqrt(1 - p**2)
+    return np.array([factor[k] @ factor[m] for k, m in pairs_of(size)])
+
+
+def log_lkj_partial(partial: FloatArray, size: int, shape: float) -> float:
+    """Log density of the canonical partial correlations of an LKJ(shape) matrix, normalised."""
+    total = 0.0
+    for (_, m), p in zip(pairs_of(size), partial, strict=True):
+        b = shape + (size - 2 - m) / 2
+        total += (b - 1) * math.log1p(-(p**2)) - (2 * b - 1) * math.log(2) - float(betaln(b, b))
+    return total
+
+
+def scale_priors(data: StanData, name: str) -> list[Prior]:
+    """The priors of tau or sd, column by column."""
+    codes = np.asarray(data[f"prior_{name}_family"], dtype=np.int64).ravel()
+    rows = np.asarray(data[f"prior_{name}"], dtype=float).reshape(-1, 2)
+    return [decode_scale(name, int(code), row.tolist()) for code, row in zip(codes, rows, strict=True)]
+
+
+def _own_prior(data: StanData, name: str) -> Prior:
+    return decode_scale(name, int(data[f"prior_{name}_family"]), [float(x) for x in data[f"prior_{name}"]])
+
+
+def _varying(data: StanData, params: Draws) -> list[Term]:
+    """The terms whose sds are parameters: those of the group only with partial pooling."""
+    return [term for term in terms_of(data) if not term.pooled or "tau" in params]
+
+
+def log_prior(likelihood: Likelihood, params: Draws, data: StanData) -> float:
+    """The log density of all population parameters at one point."""
+    prior, total = np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2), 0.0
+    if "beta_shared" in params:
+        prior = prior[shared_columns(data)]
+    beta = np.ravel(params["beta_shared"] if "beta_shared" in params else params.get("beta", np.empty(0)))
+    if len(beta):
+        total += float(norm.logpdf(beta, prior[:, 0], prior[:, 1]).sum())
+    for name in _SCALES:
+        if name in params:
+            values = zip(scale_priors(data, name), np.ravel(params[name]), strict=True)
+            total += sum(float(p.log_density(x)) for p, x in values)
+    for term in _varying(data, params):
+        if term.n_pairs:
+            partial = np.asarray(params["partial" if term.pooled else "partial_other"])[term.pairs]
+            total += log_lkj_partial(partial, term.level.width, float(data["prior_rho"]))
+    return total + sum(float(_own_prior(data, row.name).log_density(params[row.name])) for row in likelihood.own)
+
+
+def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
+    """Ranges of raw scales: arrays by column only where a uniform prior ends some of them and not others."""
+    found: dict[str, Any] = {}
+    for name, raw in _SCALES.items():
+        ends = [raw_support(int(code)) for code in np.ravel(data[f"prior_{name}_family"])]
+        alike = len(set(ends)) <= 1
+        found[raw] = (ends[0] if ends else (0.0, math.inf)) if alike else tuple(np.array(ends).T)
+    for row in likelihood.own:
+        found[f"{row.name}_raw"] = raw_support(int(data[f"prior_{row.name}_family"]))
+    return found
+
+
+def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[str, FloatArray]:
+    """What programs derive at one point: scales, correlations and, from ``raw``, theta and effect."""
+    made: dict[str, FloatArray] = {}
+    for name, raw in _SCALES.items():
+        if raw in params:
+            made[name] = np.asarray(data[f"prior_{name}"], dtype=float).reshape(-1, 2)[:, 0] * params[raw]
+    for row in likelihood.own:
+        made[row.name] = np.asarray(data[f"prior_{row.name}"][0] * params[f"{row.name}_raw"])
+    for name, source in _CORRELATIONS.items():
+        if source in params:
+            own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
+            parts = [correlations(np.asarray(params[source])[t.pairs], t.level.width) for t in own]
+            made[name] = np.concatenate([np.empty(0), *parts])
+    if "raw" in params:
+        made |= _from_raw({**params, **made}, data)
+    return made
+
+
+def _raw_by_term(params: Draws, data: StanData) -> list[tuple[Term, bool, FloatArray]]:
+    """Each term that is sampled, whether it is centred, and its part of raw (1, L, K)."""
+    raw, start, parts = np.ravel(params["raw"]), 0, []
+    for term, centered in zip(terms_of(data), np.ravel(data["centered"]), strict=True):
+        if term.pooled and "tau" not in params and "beta" in params:
+            continue  # complete pooling
+        size = term.level.size * term.level.width
+        parts.append((term, bool(centered), raw[start : start + size].reshape(1, term.level.size, -1)))
+        start += size
+    return parts
+
+
+def _from_raw(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    """theta and effect: raw is the coefficient itself in a centred term, else its deviation in standard units."""
+    one = {name: np.asarray(value)[None] for name, value in params.items()}
+    theta, effects = np.repeat(theta_mean(one, data), data["J"], axis=0), []
+    for term, centered, raw in _raw_by_term(params, data):
+        value = raw if centered else scaled(factor_of(term, one, data), raw)
+        if term.pooled:
+            theta[:, term.at] = value[0] if centered else theta[:, term.at] + value[0]
+        else:
+            effects.append(value.ravel())
+    made = {"theta": theta}
+    return made | ({"effect": np.concatenate(effects)} if effects else {})
+
+
+def log_raw(params: Draws, data: StanData) -> float:
+    """The log density of ``raw`` given the population at one point."""
+    one, total = {name: np.asarray(value)[None] for name, value in params.items()}, 0.0
+    for term, centered, raw in _raw_by_term(params, data):
+        e = raw[0]
+        if centered:
+            factor = factor_of(term, one, data)[0]
+            e = np.linalg.solve(factor, (e - (theta_mean(one, data)[0, term.at] if term.pooled else 0.0)).T).T
+            total -= term.level.size * float(np.log(np.diagonal(factor)).sum())
+        total += float(norm.logpdf(e).sum())
+    return total
+
+
+def prior_draws(
+    likelihood: Likelihood, rng: np.random.Generator, _priors: Mapping[str, Prior], data: StanData, size: int
+) -> dict[str, FloatArray]:
+    """Population parameters of partial pooling from the priors that the data hold."""
+    beta = np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2)
+    draws = {"beta": rng.normal(beta[:, 0], beta[:, 1], size=(size, len(beta)))}
+    for name in _SCALES:
+        parts = [p.draw(rng, size)[:, None] for p in scale_priors(data, name)]
+        draws[name] = np.concatenate([np.empty((size, 0)), *parts], axis=1)
+    for name in _CORRELATIONS:
+        own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
+        parts = [draw_lkj(rng, float(data["prior_rho"]), size, t.level.width) for t in own]
+        draws[name] = np.concatenate([np.empty((size, 0)), *parts], axis=1)
+    own_draws = {row.name: _own_prior(data, row.name).draw(rng, size) for row in likelihood.own}
+    return {name: values for name, values in draws.items() if values.size} | own_draws

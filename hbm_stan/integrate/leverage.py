@@ -1,0 +1,68 @@
+"""What rows say about each other through coefficients that were eliminated: predicted residuals and leverages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hbm_stan.integrate.elimination import Eliminated, forward, turned_crossed
+from hbm_stan.integrate.structure import IntArray, Structure
+from hbm_stan.table import FloatArray
+
+_CHUNK = 4_000_000  # values at a time
+
+
+def predict_rows(found: Eliminated, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means and leverages of all rows, their columns times ``scale`` (N,), (S, N) each.
+
+    The mean of Z e given all rows, and its variance: Z P A^-1 P' Z' of the row, taken factor by factor.
+    """
+    draws, n = len(found.gain), len(scale)
+    mean, leverage = np.empty((draws, n)), np.empty((draws, n))
+    for rows in _pieces(found, n):
+        mean[:, rows], leverage[:, rows] = _predict(found, scale, rows)
+    return mean, leverage
+
+
+def _pieces(found: Eliminated, n: int) -> Iterator[IntArray]:
+    widths = [step.rest.shape[-1] * step.rest.shape[-2] for step in found.steps]
+    cost = len(found.gain) * max([*widths, 2 * found.structure.n_crossed, 1])
+    yield from np.array_split(np.arange(n), max(1, min(n, -(-n * cost // _CHUNK))))
+
+
+def _predict(found: Eliminated, scale: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+    s = found.structure
+    own = {f: np.asarray((level.columns * scale[:, None])[rows][None]) for f, level in enumerate(s.chain)}
+    crossed = _crossed_columns(s, scale, rows)[None]
+    mean, leverage = np.zeros((len(found.gain), len(rows))), np.zeros((len(found.gain), len(rows)))
+    for f, (level, step) in enumerate(zip(s.chain, found.steps, strict=True)):
+        at = level.level[rows]
+        turned = own[f] @ found.factors[f]
+        a = forward(step.root[:, at], turned[..., None])[..., 0]
+        rest = step.rest[:, at]
+        mean += (a * rest[..., -1]).sum(axis=-1)
+        leverage += (a**2).sum(axis=-1)
+        lost = (a[..., None, :] @ rest[..., :-1])[..., 0, :]
+        start = 0
+        for g in range(f + 1, len(s.chain)):
+            own[g] = own[g] - lost[..., start : start + s.chain[g].width]
+            start += s.chain[g].width
+        crossed = crossed - lost[..., start:]
+    if s.n_crossed:
+        spread = np.swapaxes(np.broadcast_to(crossed, (len(mean), *crossed.shape[1:])), 1, 2)
+        a = forward(found.crossed.root, turned_crossed(s, found.factors, spread))
+        mean += (a * found.crossed.rest).sum(axis=1)
+        leverage += (a**2).sum(axis=1)
+    return mean, leverage
+
+
+def _crossed_columns(s: Structure, scale: FloatArray, rows: IntArray) -> FloatArray:
+    """The columns of crossed coefficients in some rows, (rows, M)."""
+    made, start = np.zeros((len(rows), s.n_crossed)), 0
+    for level in s.crossed:
+        for k in range(level.width):
+            place = start + level.level[rows] * level.width + k
+            made[np.arange(len(rows)), place] = level.columns[rows, k] * scale[rows]
+        start += level.size * level.width
+    return made
