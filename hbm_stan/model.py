@@ -134,7 +134,7 @@ class Family:
     exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form (N,), else None; must be
                                       given without pooling where every group has one row
     draw_groups(rng, draws, data)     theta given the population exactly, (S, J), for marginal programs that were told
-                                      not to (``generate`` = 0)
+                                      not to (``generate`` = 0); or by name all that such a program leaves to be drawn
     rule(data)                        the variant of partial pooling that the data call for, and the reason
     less_alike(data)                  the variance between groups as a ratio of that which chance alone leaves, and the
                                       probability of one as small; None where it cannot be told
@@ -199,7 +199,7 @@ class Family:
     raw: Callable[[StanData], tuple[FloatArray, FloatArray]] | None = None
     shrinkage_factor: Callable[[Draws, StanData], FloatArray | None] | None = None
     exact_loo: Callable[[StanData, str], FloatArray | None] | None = None
-    draw_groups: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
+    draw_groups: Callable[[np.random.Generator, Draws, StanData], FloatArray | Draws] | None = None
     rule: Callable[[StanData], tuple[str, str]] | None = None
     less_alike: Callable[[StanData], tuple[float, float] | None] | None = None
     findings: Callable[[Evidence], Sequence[Finding]] | None = None

@@ -66,8 +66,11 @@ def complete(
     for chain in range(next(iter(variables.values())).shape[0]):
         draws = {name: values[chain] for name, values in variables.items()}
         if theta not in draws:
-            draws[theta] = family.need("draw_groups", "group effects after sampling")(rng, draws, data)
-            made.setdefault(theta, []).append(draws[theta])
+            drawn = family.need("draw_groups", "group effects after sampling")(rng, draws, data)
+            given = drawn if isinstance(drawn, Mapping) else {theta: drawn}
+            draws |= given
+            for name, values in given.items():
+                made.setdefault(name, []).append(values)
         if not rows:
             continue
         made.setdefault(family.log_lik, []).append(family.need("pointwise", "log_lik after sampling")(draws, data))

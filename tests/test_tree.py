@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,11 @@ from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
+from hbm_stan.families import family
+from hbm_stan.fit import prepare_table
 from hbm_stan.leave_one_out import loo
+from hbm_stan.model import Draws, StanData
+from hbm_stan.tree import complete
 
 SAMPLING = Sampling(draws=1000, seed=20261121)
 
@@ -50,3 +55,22 @@ def test_what_is_drawn_afterwards_is_what_the_program_draws(
         se = np.hypot(one.std(("chain", "draw")), other.std(("chain", "draw"))) / np.sqrt(300)
         assert float((np.abs(one.mean(("chain", "draw")) - other.mean(("chain", "draw"))) / (se + 1e-12)).max()) < 5
     assert loo(large).elpd == pytest.approx(loo(small).elpd, abs=1.0)
+
+
+def test_a_family_may_draw_more_than_group_effects_afterwards() -> None:
+    found = family("grouped_normal")
+    table = prepare_table(found, dataset().with_columns({"group": "g", "outcome": "y"}))
+    data = found.stan_data(table, found.priors(table), "partial_pooling", generate=False)
+    population = {name: np.full((2, 5), value) for name, value in (("mu", 1.0), ("tau", 2.0), ("sigma", 1.0))}
+
+    def both(rng: np.random.Generator, draws: Draws, given: StanData) -> dict[str, np.ndarray]:
+        return {
+            "theta": found.need("draw_groups", "")(rng, draws, given),
+            "effect": draws["mu"][:, None] + np.arange(3),
+        }
+
+    alone = complete(found, data, population, seed=3)
+    more = complete(replace(found, draw_groups=both), data, population, seed=3)
+    assert more["effect"].shape == (2, 5, 3)
+    for name, values in alone.items():
+        np.testing.assert_array_equal(values, more[name])

@@ -192,7 +192,8 @@ def groups_given_rows(claim: Claim) -> list[str]:
     if claim.pooling != "partial" or family.draw_groups is None or theta is None:
         return []
     rng, rest = np.random.default_rng(8), {k: v for k, v in claim.draws.items() if k != family.group_quantity}
-    again = np.stack([family.draw_groups(rng, rest, claim.data) for _ in range(_AGAIN)])
+    drawn = [family.draw_groups(rng, rest, claim.data) for _ in range(_AGAIN)]
+    again = np.stack([d[family.group_quantity] if isinstance(d, Mapping) else d for d in drawn])
     if again.shape[1:] != theta.shape:
         return [f"draw_groups() gives shape {again.shape[1:]}; {family.group_quantity} has {theta.shape}"]
     mean, variance, size = again.mean(axis=0), again.var(axis=0, ddof=1), len(theta)
