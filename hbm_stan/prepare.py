@@ -16,6 +16,7 @@ from hbm_stan.data import Dataset, listed
 from hbm_stan.design import Design
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
+from hbm_stan.formula import Structure, check_single_trials, read_structure, refuse_formula, with_formula
 from hbm_stan.levels import (
     check_group_count,
     check_labels,
@@ -57,7 +58,7 @@ class Prepared:
     """Checked columns by role: ``labels`` of the groups in order of appearance, the 0-based ``group`` of each row,
     ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the
     middle level where there is one, and ``notes`` on what was decided (levels, words taken as 0 and 1). ``design`` is
-    the structure that a formula gives, for families with terms; ``group`` and ``labels`` are its factor's."""
+    the structure that a formula gives, for families with terms, and ``categories`` the levels of its columns."""
 
     dataset: Dataset
     labels: tuple[str, ...]
@@ -68,11 +69,13 @@ class Prepared:
     units: Units | None = None
     notes: tuple[str, ...] = ()
     design: Design | None = None
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
         """The levels of each category among the predictors, by column, the reference first."""
-        return {column: levels for found in self.predictors.values() for column, levels in found.levels.items()}
+        of_roles = {column: levels for found in self.predictors.values() for column, levels in found.levels.items()}
+        return {**of_roles, **self.categories}
 
     @property
     def group_idx(self) -> npt.NDArray[np.int64]:
@@ -127,9 +130,16 @@ class Prepared:
         return role in self.values
 
 
-def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool, known_residual: bool) -> Prepared:
-    """The columns that the roles ask for, checked; raises DataError naming file, column, row or group."""
-    dataset = check_mapping(dataset, roles)
+def prepare(
+    dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool, known_residual: bool, terms: bool = False
+) -> Prepared:
+    """The columns that the roles ask for, checked; raises DataError naming file, column, row or group.
+
+    With ``terms`` the dataset's formula gives the structure; where it has none, the intercept varies between groups.
+    """
+    if not terms:
+        refuse_formula(dataset)
+    dataset = check_mapping(with_formula(dataset) if terms else dataset, roles)
     given = [r for r in roles if r.name in dataset.columns]
     label_role = next(r for r in given if r.kind == "label")
     labels_of_rows = dataset.table.labels(dataset.column(label_role.name))
@@ -148,6 +158,7 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
             f"{dataset.table.where}: there is one group ({shorten(labels[0])!r}) only. Pooling needs at least "
             "two groups, and says little with fewer than five."
         )
+    structure = read_structure(dataset, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)
     verdicts = [
@@ -160,7 +171,20 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
         *_check_predictors(dataset, roles, predictors, values, labels, group),
     ]
     notes += [note for found in predictors.values() for note in found.notes]
-    return Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units, tuple(notes))
+    made = Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units, tuple(notes))
+    return made if structure is None else _with_structure(made, structure, roles)
+
+
+def _with_structure(table: Prepared, structure: Structure, roles: Sequence[Role]) -> Prepared:
+    """The table with the structure of its formula; trials and exposure that have no column are 1 in each row."""
+    n = len(table.group)
+    ones = {r.name: np.ones(n) for r in roles if r.optional and r.kind in {"count", "positive"}}
+    values = {**ones, **table.values}
+    verdicts = check_single_trials(structure.design, values.get("outcome"), values.get("trials"))
+    return replace(
+        table, values=values, design=structure.design, categories=structure.levels,
+        notes=(*table.notes, *structure.notes), verdicts=(*table.verdicts, *structure.verdicts, *verdicts),
+    )  # fmt: skip
 
 
 def _check_standard_errors(dataset: Dataset, values: Mapping[str, FloatArray], labels: Sequence[str]) -> list[Verdict]:
@@ -248,7 +272,8 @@ def _check_predictors(
     group: npt.NDArray[np.int64],
 ) -> list[Verdict]:
     kinds = {r.name: r.kind for r in roles}
-    _refuse_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
+    if predictors or not dataset.reading.formula:
+        _refuse_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
     refuse_predictors(dataset.table.where, list(predictors.values()))
     verdicts = []
     for role, found in predictors.items():

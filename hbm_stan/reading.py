@@ -1,4 +1,4 @@
-"""How a table is to be read where it cannot say so itself: order of levels, ratios and limits, labels of units."""
+"""How a table is to be read where it cannot say so itself: order of levels, ratios, labels of units, a formula."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from hbm_stan.errors import DataError, nearest
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
-KEYS = ("levels", "reference", "log_scale", "level", "unit_labels")
+KEYS = ("levels", "reference", "log_scale", "level", "unit_labels", "formula", "centre")
 REPEAT = "repeat"
 
 
@@ -19,13 +19,16 @@ class Reading:
     """``levels``: of categories, by column; the first is what the others are compared with, those not named follow.
 
     ``log_scale``: estimates are ratios, to be taken to logs. ``level``: of the limits of estimates, None for 95 %.
-    ``unit_labels``: "repeat" where equal labels of units in two groups are two units.
+    ``unit_labels``: "repeat" where equal labels of units in two groups are two units. ``formula``: the outcome, what is
+    common and what varies, for families with terms; ``centre``: their columns are centred at their means.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     log_scale: bool = False
     level: float | None = None
     unit_labels: str = ""
+    formula: str = ""
+    centre: bool = True
 
 
 def make_reading(
@@ -34,15 +37,23 @@ def make_reading(
     log_scale: Any = False,
     level: Any = None,
     unit_labels: Any = "",
+    formula: Any = "",
+    centre: Any = True,
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
-    if not isinstance(log_scale, bool):
-        raise DataError(f"log_scale must be true or false, found {log_scale!r}.")
+    for key, flag in (("log_scale", log_scale), ("centre", centre)):
+        if not isinstance(flag, bool):
+            raise DataError(f"{key} must be true or false, found {flag!r}.")
+    if not isinstance(formula, str):
+        raise DataError(f"formula must be a text such as 'y ~ x + (1 | group)', found {formula!r}.")
     if unit_labels not in ("", REPEAT):
         raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
     orders = {str(column): _order(str(column), order) for column, order in named.items()}
-    return Reading(MappingProxyType(orders), log_scale, None if level is None else _share(level), unit_labels)
+    return Reading(
+        levels=MappingProxyType(orders), log_scale=log_scale, level=None if level is None else _share(level),
+        unit_labels=unit_labels, formula=formula.strip(), centre=centre,
+    )  # fmt: skip
 
 
 def _mapping(key: str, value: Any) -> Mapping[Any, Any]:

@@ -50,12 +50,14 @@ def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, Floa
 
 def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
     column = dataset.column(role.name)
-    if role.kind == "binary" and any(truth(cell) for cell in dataset.table.column(column)):
+    # Successes of trials that have no column: one trial in each row.
+    binary = role.kind == "binary" or (role.at_most != "" and role.at_most not in dataset.columns)
+    if binary and any(truth(cell) for cell in dataset.table.column(column)):
         return _truths(dataset, role, notes)
     try:
         values = dataset.table.numbers(column)
     except DataError as error:
-        raise DataError(f"{error} Write 1 for yes and 0 for no." if role.kind == "binary" else str(error)) from error
+        raise DataError(f"{error} Write 1 for yes and 0 for no." if binary else str(error)) from error
     positive = role.kind == "positive"
     if positive:
         refuse_rows(dataset, role, values <= 0, "must be above zero; found", "")
@@ -63,7 +65,7 @@ def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
         refuse_rows(dataset, role, values < 0, "a count cannot be negative:", "")
         refuse_rows(dataset, role, values != np.floor(values), "a count is a whole number; found", "")
         refuse_rows(dataset, role, values > _LARGEST_COUNT, "larger than Stan's whole numbers:", " Change the unit.")
-    if role.kind == "binary":
+    if binary:
         refuse_rows(dataset, role, (values != 0) & (values != 1), "must be 0 or 1; found", "")
     extreme = (np.abs(values) > LARGEST) | (positive & (values < SMALLEST))
     refuse_rows(dataset, role, extreme, "out of the range that can be computed with;", " Change the unit.")

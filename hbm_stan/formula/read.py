@@ -1,0 +1,153 @@
+"""A formula and a table become a design, with what was decided on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.data import Dataset
+from hbm_stan.design import Design, Factor, Term, make_design, make_factor, nested
+from hbm_stan.errors import DataError, nearest
+from hbm_stan.formula import checks
+from hbm_stan.formula.coding import Coded, Coding, Levels, NewRow, code, learn_of, numbers_of, refuse_unknown
+from hbm_stan.formula.expression import Node, columns_of
+from hbm_stan.formula.parse import Bar, Formula, Sum, parse
+from hbm_stan.formula.scopes import scopes_of
+from hbm_stan.levels import check_levels
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.table import FloatArray
+from hbm_stan.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a formula makes of a table: the design, the levels of its categories, notes and warnings."""
+
+    formula: Formula
+    design: Design
+    levels: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+def read_structure(dataset: Dataset, *, known_residual: bool) -> Structure:
+    """The structure that the formula of a dataset gives its table; raises ModelError or DataError before sampling."""
+    formula = parse(dataset.reading.formula)
+    where, n = dataset.table.where, dataset.table.n_rows
+    factors = {name: read_factor(dataset, name, formula) for name in formula.factors}
+    group = dataset.column("group") or formula.factors[0]
+    for factor in factors.values():
+        checks.refuse_levels(where, factor, known_residual)
+    checks.refuse_same_factors(where, list(factors.values()))
+    values: dict[str, npt.NDArray[Any]] = {}
+    common = _coding(dataset, formula.common, values)
+    checks.refuse_empty_cells(where, common.atoms, common.scopes, values)
+    columns = common.columns(values, n)
+    checks.refuse_columns(where, columns, n)
+    apart = INTERCEPT in columns
+    codings = [_coding(dataset, bar.columns, values, bar=bar, apart=apart) for bar in formula.bars]
+    offsets = [_offset(dataset, node, values) for node in formula.offsets]
+    terms = [
+        term
+        for bar, coding in zip(formula.bars, codings, strict=True)
+        for term in _terms(dataset, bar, coding, factors, values)
+    ]
+    categories = {atom.column: atom for c in (common, *codings) for atom in c.atoms if isinstance(atom, Levels)}
+    levels = {column: found.levels for column, found in categories.items()}
+    refuse_named_levels(dataset, levels)
+    encode = NewRow((common, *codings), tuple(node for node, _ in offsets), levels, _means(values))
+    design = make_design(
+        columns, terms, group=group, offset=np.sum([x for _, x in offsets], axis=0) if offsets else None,
+        centre=dataset.reading.centre, encode=encode,
+    )  # fmt: skip
+    return Structure(
+        formula, design, levels,
+        tuple(f"{c}: levels are compared with {found.levels[0]!r}, {found.why}." for c, found in categories.items())
+        + tuple(checks.relations(list(factors.values()))),
+        tuple(_verdicts((common, *codings), design, values, factors, levels)),
+    )  # fmt: skip
+
+
+def read_factor(dataset: Dataset, name: str, formula: Formula) -> Factor:
+    """The factor of that name: a column of labels, or ``a:b`` within each other."""
+    parts = next(parts for bar in formula.bars for parts in bar.factors if ":".join(parts) == name)
+    for column in parts:
+        refuse_unknown(dataset, column)
+    factor = make_factor(parts[0], dataset.table.labels(parts[0]))
+    for column in parts[1:]:
+        factor = nested(factor, make_factor(column, dataset.table.labels(column)))
+    return factor
+
+
+def left_values(dataset: Dataset, node: Node) -> FloatArray:
+    """The numbers of an expression of the left side (N,)."""
+    values = {column: numbers_of(dataset, column) for column in columns_of(node)}
+    return np.asarray(learn_of(dataset, node, values).values(values), dtype=float)
+
+
+def refuse_named_levels(dataset: Dataset, levels: Mapping[str, Any]) -> None:
+    """Raise DataError where levels are named of a column that is no category of the formula."""
+    for column in dataset.reading.levels:
+        if column not in levels:
+            raise DataError(
+                f"{dataset.table.where}: levels are named of {column!r}, which is no category of the formula. "
+                f"{nearest(column, levels)}"
+            )
+
+
+def _coding(
+    dataset: Dataset, terms: Sum, values: dict[str, npt.NDArray[Any]], *, bar: Bar | None = None, apart: bool = False
+) -> Coding:
+    atoms = tuple(code(dataset, atom, values) for atom in terms.atoms)
+    scopes = scopes_of(terms, [isinstance(atom, Levels) for atom in atoms])
+    if bar is not None and not scopes:
+        raise DataError(f"Formula: nothing varies in {bar.text}. For an intercept that varies write (1 | group).")
+    return Coding(atoms, tuple(scopes), apart)
+
+
+def _terms(
+    dataset: Dataset, bar: Bar, coding: Coding, factors: Mapping[str, Factor], values: Mapping[str, npt.NDArray[Any]]
+) -> list[Term]:
+    """The terms of a bar: one for each of its factors or, without correlations, one for each column too."""
+    where = dataset.table.where
+    checks.refuse_empty_cells(where, coding.atoms, coding.scopes, values)
+    columns = coding.columns(values, dataset.table.n_rows)
+    together = [tuple(columns)] if bar.correlated else [(name,) for name in columns]
+    terms = [
+        Term(factors[":".join(parts)], names, np.column_stack([columns[name] for name in names]), bar.correlated)
+        for parts in bar.factors
+        for names in together
+    ]
+    for term in terms:
+        checks.refuse_empty_columns(where, term)
+    return terms
+
+
+def _offset(dataset: Dataset, node: Node, values: dict[str, npt.NDArray[Any]]) -> tuple[Node, FloatArray]:
+    for column in columns_of(node):
+        values.setdefault(column, numbers_of(dataset, column))
+    learnt = learn_of(dataset, node, values)
+    return learnt, np.asarray(learnt.values(values), dtype=float)
+
+
+def _means(values: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
+    return {column: float(np.mean(x)) for column, x in values.items() if x.dtype.kind == "f"}
+
+
+def _verdicts(
+    codings: Sequence[Coding],
+    design: Design,
+    values: Mapping[str, npt.NDArray[Any]],
+    factors: Mapping[str, Factor],
+    levels: Mapping[str, tuple[str, ...]],
+) -> list[Verdict]:
+    atoms: list[Coded] = [atom for coding in codings for atom in coding.atoms]
+    return [
+        *(v for column, named in levels.items() for v in check_levels(column, named)),
+        *checks.check_few_values(atoms, values, list(factors)),
+        *checks.check_slopes(design),
+    ]

@@ -1,0 +1,86 @@
+"""A table of a family with terms: its design, labels of the pooled factor, trials without a column, rows left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hbm_stan.data import Dataset
+from hbm_stan.errors import DataError
+from hbm_stan.prepare import Prepared, Role, prepare
+
+GROUP = Role("group", "label", "labels of the pooled factor")
+OUTCOME = Role("outcome", "number", "the outcome")
+SUCCESSES = Role("outcome", "count", "successes", at_most="trials")
+TRIALS = Role("trials", "count", "trials of each row", optional=True)
+FRAME = pd.DataFrame({
+    "y": [1.0, 2.5, 3.0, 4.5, 2.0, 0.5, 1.5, 3.5],
+    "x": [0.0, 1, 2, 3, 4, 5, 6, 8],
+    "use": ["yes", "no", "no", "yes", "no", "yes", "yes", "no"],
+    "arm": ["b", "a", "b", "a", "b", "a", "b", "a"],
+    "school": ["s2", "s2", "s2", "s2", "s1", "s1", "s1", "s1"],
+    "class": ["1", "1", "2", "2", "1", "1", "2", "2"],
+})  # fmt: skip
+
+
+def made(formula: str, roles: tuple[Role, ...] = (GROUP, OUTCOME), known: bool = False, **keys: Any) -> Prepared:
+    dataset = Dataset.from_frame(FRAME, formula=formula, **keys)
+    return prepare(dataset, roles, one_row_per_group=False, known_residual=known, terms=True)
+
+
+def test_the_table_has_the_labels_of_the_pooled_factor_and_the_levels_of_categories() -> None:
+    table = made("y ~ x + arm + (1 | school/class)")
+    assert table.design is not None
+    assert table.labels == table.design.group.labels == ("s2", "s1")
+    np.testing.assert_array_equal(table.group, table.design.group.level)
+    assert table.levels == {"arm": ("b", "a")}
+    assert any("arm: levels are compared with 'b'" in note for note in table.notes)
+    inner = made("y ~ x + (1 | school/class)", group="school:class")
+    assert inner.labels == ("s2: 1", "s2: 2", "s1: 1", "s1: 2")
+
+
+def test_rows_left_out_leave_table_and_design_alike() -> None:
+    left = made("y ~ x + (1 + x | school/class)", group="school:class").without([0, 1, 7])
+    assert left.design is not None
+    assert left.labels == left.design.group.labels == ("s2: 2", "s1: 1", "s1: 2")
+    np.testing.assert_array_equal(left.group, left.design.group.level)
+    np.testing.assert_array_equal(left.design.X[:, 1] + left.design.means[1], FRAME["x"][[2, 3, 4, 5, 6]])
+
+
+def test_words_are_successes_where_trials_have_no_column() -> None:
+    table = made("use ~ x + (1 | school)", (GROUP, SUCCESSES, TRIALS), known=True)
+    assert table["outcome"].tolist() == [1, 0, 0, 1, 0, 1, 1, 0]
+    assert table["trials"].tolist() == [1] * 8
+    assert "use: yes is taken as 1, no as 0." in table.notes
+    with pytest.raises(DataError, match="must be 0 or 1"):
+        made("x ~ 1 + (1 | school)", (GROUP, SUCCESSES, TRIALS), known=True)
+
+
+def test_one_row_of_0_or_1_a_level_is_said() -> None:
+    frame = FRAME.assign(row=[f"r{i}" for i in range(8)])
+    dataset = Dataset.from_frame(frame, formula="use ~ x + (1 | school) + (1 | row)")
+    table = prepare(dataset, (GROUP, SUCCESSES, TRIALS), one_row_per_group=False, known_residual=True, terms=True)
+    assert "row has one row of 0 or 1 a level" in " ".join(v.hint for v in table.verdicts)
+
+
+def test_a_family_without_terms_takes_no_formula() -> None:
+    dataset = Dataset.from_frame(FRAME, formula="y ~ x + (1 | school)", group="school", outcome="y")
+    with pytest.raises(DataError, match="this family takes no formula"):
+        prepare(dataset, (GROUP, OUTCOME), one_row_per_group=False, known_residual=False)
+
+
+def test_columns_alone_make_a_varying_intercept() -> None:
+    table = prepare(
+        Dataset.from_frame(FRAME, outcome="y", group="school"), (GROUP, OUTCOME),
+        one_row_per_group=False, known_residual=False, terms=True,
+    )  # fmt: skip
+    assert table.design is not None
+    assert table.design.names == ("intercept",)
+    with pytest.raises(DataError, match="no column is named for the role 'outcome'"):
+        prepare(
+            Dataset.from_frame(FRAME, group="school"), (GROUP, OUTCOME),
+            one_row_per_group=False, known_residual=False, terms=True,
+        )  # fmt: skip
