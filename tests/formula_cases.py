@@ -43,7 +43,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "one factor": _of(lambda: [_t("g", intercept=1)]),
     "correlated slopes": _of(lambda: [_t("g", intercept=1, x=C["x"], w=C["w"])]),
     "uncorrelated slopes": _of(lambda: [_t("g", intercept=1), _t("g", x=C["x"])]),
-    "a slope that is no common one": _of(lambda: [_t("g", intercept=1, v=C["x"] ** 2)]),
+    "a slope that is no common one": _of(lambda: [_t("g", intercept=1, v=C["x"] ** 2 / 4)]),
     "crossed": _of(lambda: [_t("g", intercept=1), _t("h", intercept=1)]),
     "crossed slopes": _of(lambda: [_t("g", intercept=1, x=C["x"]), _t("h", intercept=1, w=C["w"])]),
     "nested": _of(lambda: [_t("g", intercept=1), _t("unit", intercept=1)]),

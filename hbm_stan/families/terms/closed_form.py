@@ -189,18 +189,22 @@ def _group_by_group(
     return found
 
 
-def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
-    """log p(y_n | all other rows, population), (S, N), all varying coefficients integrated out.
+def row_log_densities(found: Eliminated, residual: FloatArray, sigma: FloatArray, precision: FloatArray) -> FloatArray:
+    """log p(y_n | all other rows), (S, N), all that was eliminated integrated out.
 
     Rasmussen & Williams (2006), eq. 5.12: in units of sigma 1 / [V^-1]_nn, the variance, is 1 / (1 - h) with h the
     leverage of the row, and y_n less its mean is (r_n - its fitted residual) / (1 - h).
     """
-    problem, pieces = whole(likelihood, data, draws), []
-    scale = np.sqrt(problem.precision)
-    for part in problem.parts(draws):
-        sigma = part.sigma[:, None]
-        fitted, leverage = predict_rows(part.found, scale)
-        left = np.maximum(1 - leverage, np.finfo(float).tiny)
-        off = (part.residual * scale / sigma - fitted) / left
-        pieces.append(norm.logpdf(off, 0, 1 / np.sqrt(left)) + np.log(scale / sigma))
-    return np.concatenate(pieces)
+    scale, sd = np.sqrt(precision), sigma[:, None]
+    fitted, leverage = predict_rows(found, scale)
+    left = np.maximum(1 - leverage, np.finfo(float).tiny)
+    off = (residual * scale / sd - fitted) / left
+    return np.asarray(norm.logpdf(off, 0, 1 / np.sqrt(left)) + np.log(scale / sd))
+
+
+def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    """log p(y_n | all other rows, population), (S, N), all varying coefficients integrated out."""
+    problem = whole(likelihood, data, draws)
+    return np.concatenate([
+        row_log_densities(part.found, part.residual, part.sigma, problem.precision) for part in problem.parts(draws)
+    ])  # fmt: skip

@@ -50,7 +50,8 @@ def scale_priors(data: StanData, name: str) -> list[Prior]:
     return [decode_scale(name, int(code), row.tolist()) for code, row in zip(codes, rows, strict=True)]
 
 
-def _own_prior(data: StanData, name: str) -> Prior:
+def own_prior(data: StanData, name: str) -> Prior:
+    """The prior of a likelihood's own parameter."""
     return decode_scale(name, int(data[f"prior_{name}_family"]), [float(x) for x in data[f"prior_{name}"]])
 
 
@@ -75,7 +76,7 @@ def log_prior(likelihood: Likelihood, params: Draws, data: StanData) -> float:
         if term.n_pairs:
             partial = np.asarray(params["partial" if term.pooled else "partial_other"])[term.pairs]
             total += log_lkj_partial(partial, term.level.width, float(data["prior_rho"]))
-    return total + sum(float(_own_prior(data, row.name).log_density(params[row.name])) for row in likelihood.own)
+    return total + sum(float(own_prior(data, row.name).log_density(params[row.name])) for row in likelihood.own)
 
 
 def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
@@ -160,5 +161,5 @@ def prior_draws(
         own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
         parts = [draw_lkj(rng, float(data["prior_rho"]), size, t.level.width) for t in own]
         draws[name] = np.concatenate([np.empty((size, 0)), *parts], axis=1)
-    own_draws = {row.name: _own_prior(data, row.name).draw(rng, size) for row in likelihood.own}
+    own_draws = {row.name: own_prior(data, row.name).draw(rng, size) for row in likelihood.own}
     return {name: values for name, values in draws.items() if values.size} | own_draws

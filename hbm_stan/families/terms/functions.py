@@ -1,0 +1,36 @@
+"""The functions of a Family for a likelihood: what a formula's model needs, derived once from likelihood and terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hbm_stan.families.terms import closed_form, density, effects, integrals, left_out, population, raw
+from hbm_stan.likelihoods.likelihood import Likelihood
+
+
+def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
+    """By the name of the Family's field.
+
+    Normal rows have their coefficients drawn afterwards, and rows left out with all coefficients integrated out.
+    """
+    shared: dict[str, Callable[..., Any]] = {
+        "log_joint": density.log_joint,
+        "transformed": population.transformed,
+        "support": population.support,
+        "prior_draws": population.prior_draws,
+        "pointwise": density.pointwise,
+        "simulate": density.simulate,
+        "row_moments": density.row_moments,
+        "group_log_lik": integrals.group_log_lik,
+        "finer_group_log_lik": integrals.finer_group_log_lik,
+        "prior_group_log_lik": integrals.prior_group_log_lik,
+        "exact_loo": left_out.exact_loo,
+        "raw": raw.raw,
+        "shrinkage_factor": raw.shrinkage_factor,
+    }
+    if likelihood.precision is not None:
+        shared |= {"draw_groups": closed_form.draw_groups, "loo_log_lik": closed_form.loo_log_lik}
+    made: dict[str, Callable[..., Any]] = {name: partial(function, likelihood) for name, function in shared.items()}
+    return made | {"new_group": effects.new_group, "latent": effects.latent}

@@ -1,0 +1,115 @@
+"""Estimates that need no draws: those of each group by itself, and how far the population draws them to its mean."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hbm_stan.families.terms.density import own_of
+from hbm_stan.families.terms.effects import groups_of, linear_predictor, n_draws, pooling_of, shared_columns, terms_of
+from hbm_stan.families.terms.factors import groupings, in_order, inside_group
+from hbm_stan.integrate.elimination import backward, eliminate, forward
+from hbm_stan.integrate.structure import IntArray, structure
+from hbm_stan.likelihoods.likelihood import Likelihood, Own
+from hbm_stan.model import Draws, StanData
+from hbm_stan.table import FloatArray
+
+# Newton's method: its longest step in eta, most steps, and the step at which it has arrived.
+_STEP, _STEPS, _ROUNDING = 2.0, 60, 1e-9
+_DIFFERENCE = 1e-4  # of eta, in the derivative of a weight
+_RANK = 1e-9  # a share of the largest eigenvalue that is rounding error
+_CHUNK = 4_000_000  # values at a time
+
+
+def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of each group from its own rows and their standard errors, (J, KG) each; nan where not determined.
+
+    Common columns that are not the group's have one coefficient in all groups; effects of other factors are left out.
+    Maximum likelihood with Jeffreys' prior (Firth 1993, Biometrika 80:27), which is finite where outcomes are
+    separated and adds half a success and half a failure, or half an event, where a group has an intercept only.
+    """
+    group, z = groups_of(data), np.asarray(data["Z"], dtype=float)[:, : data["KG"]]
+    x = np.asarray(data["X"], dtype=float).reshape(data["N"], -1)[:, shared_columns(data)]
+    offset, y = np.asarray(data["offset"], dtype=float), np.asarray(data["y"], dtype=float)
+    own: Own = {row.name: np.ones(1) for row in likelihood.own}
+    eta, theta = offset.copy(), np.zeros((data["J"], data["KG"]))
+    for _ in range(_STEPS):
+        weight = np.asarray(likelihood.weight(eta, data, own))
+        inverse, known = _inverse(z, weight, group, data["J"])
+        working = eta - offset + (likelihood.score(eta, data, own) + _jeffreys(likelihood, data, own, eta, z, inverse,
+                                                                               group)) / weight  # fmt: skip
+        theta, fitted = _least_squares(x, z, working, weight, group, inverse)
+        step = offset + fitted - eta
+        length = float(np.abs(step).max())
+        eta = eta + step / max(1.0, length / _STEP)
+        if length < _ROUNDING * (1 + float(np.abs(eta).max())):
+            break
+    error = np.sqrt(np.diagonal(inverse, axis1=1, axis2=2))
+    if likelihood.own:
+        freedom = len(y) - x.shape[1] - round(float(known.sum()))
+        error = error * (math.sqrt(float(((y - eta) ** 2).sum()) / freedom) if freedom > 0 else math.nan)
+    determined = known > 1 - 1e-6
+    return np.where(determined, theta, np.nan), np.where(determined, error, np.nan)
+
+
+def _inverse(z: FloatArray, weight: FloatArray, group: IntArray, size: int) -> tuple[FloatArray, FloatArray]:
+    """(Z' W Z)^-1 of each group (J, K, K), a pseudo-inverse, and to what part each coefficient is determined (J, K)."""
+    information = np.zeros((size, z.shape[1], z.shape[1]))
+    np.add.at(information, group, z[:, :, None] * z[:, None, :] * weight[:, None, None])
+    inverse = np.linalg.pinv(information, rcond=_RANK, hermitian=True)
+    return inverse, np.diagonal(inverse @ information, axis1=1, axis2=2)
+
+
+def _jeffreys(
+    likelihood: Likelihood, data: StanData, own: Own, eta: FloatArray, z: FloatArray, inverse: FloatArray,
+    group: IntArray,
+) -> FloatArray:  # fmt: skip
+    """What Jeffreys' prior adds to the score of each row: half its leverage times d log weight / d eta."""
+    up, down = (likelihood.weight(eta + d, data, own) for d in (_DIFFERENCE, -_DIFFERENCE))
+    leverage_per_weight = np.einsum("nk,nkl,nl->n", z, inverse[group], z)
+    return np.asarray(leverage_per_weight * (up - down) / (4 * _DIFFERENCE))
+
+
+def _least_squares(
+    x: FloatArray, z: FloatArray, y: FloatArray, weight: FloatArray, group: IntArray, inverse: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of groups and fitted values of a weighted regression with common columns (Frisch & Waugh 1933)."""
+
+    def by_group(columns: FloatArray) -> FloatArray:
+        products = np.zeros((len(inverse), z.shape[1], columns.shape[1]))
+        np.add.at(products, group, z[:, :, None] * (weight[:, None] * columns)[:, None, :])
+        return np.asarray(inverse @ products)
+
+    def fitted(coefficients: FloatArray) -> FloatArray:
+        return np.asarray((z[:, :, None] * coefficients[group]).sum(axis=1))
+
+    both = np.column_stack([x, y])
+    coefficients = by_group(both)
+    rest = (both - fitted(coefficients)) * np.sqrt(weight)[:, None]
+    common = np.linalg.lstsq(rest[:, :-1], rest[:, -1], rcond=None)[0]
+    theta = coefficients[..., -1] - coefficients[..., :-1] @ common
+    return theta, x @ common + fitted(theta[..., None])[:, 0]
+
+
+def shrinkage_factor(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray | None:
+    """The weight of the population's mean in each coefficient of a group, (S, J, KG); None without a population.
+
+    Given the effects of crossed factors, with factors inside the group integrated out. Of rows that are not normal it
+    is that of their normal approximation at the draw.
+    """
+    if pooling_of(draws) != "partial":
+        return None
+    chain = in_order(inside_group(groupings(terms_of(data)), groups_of(data))[0])[0]
+    s = structure([g.level for g in chain], (), groups_of(data), data["J"])
+    pieces = []
+    for part in np.array_split(np.arange(n_draws(draws)), max(1, math.ceil(n_draws(draws) * s.cost / _CHUNK))):
+        some = {name: values[part] for name, values in draws.items()}
+        own = own_of(likelihood, some)
+        eta = np.zeros((len(part), data["N"])) if likelihood.precision else linear_predictor(some, data)
+        factors = [g.factor(some, data) for g in chain]
+        found = eliminate(s, factors, np.asarray(likelihood.weight(eta, data, own)), np.zeros_like(eta))
+        root, factor = found.steps[-1].root, factors[-1][:, None]
+        inverse = backward(root, forward(root, np.eye(root.shape[-1])))
+        pieces.append(np.diagonal(factor @ inverse @ np.linalg.inv(factor), axis1=2, axis2=3))
+    return np.concatenate(pieces)
