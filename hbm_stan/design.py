@@ -6,9 +6,9 @@ of the data whatever the origin of a column.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.table import FloatArray
 
 IntArray = npt.NDArray[np.int64]
+OFFSET = "offset()"  # among the columns of a new row
 # Between the label of an outer level and that of an inner one.
 _WITHIN = ": "
 
@@ -45,6 +46,16 @@ class Term:
     correlated: bool
 
 
+class Encode(Protocol):
+    """Makes the columns of a new row of what is named of it."""
+
+    def __call__(self, named: Mapping[str, Any], /) -> Mapping[str, float]:
+        """The value of each column, not centred, by name."""
+
+    def words(self, named: Mapping[str, Any], /) -> list[str]:
+        """Where the row stands, a phrase for each column of the table."""
+
+
 @dataclass(frozen=True)
 class Usual:
     """The row of a design made of plain columns: each named value, else its mean; the intercept is 1."""
@@ -57,6 +68,11 @@ class Usual:
             if name not in self.values:
                 raise DataError(f"A new row: there is no column {name!r}. {nearest(name, self.values)}")
         return {**self.values, **{name: float(value) for name, value in named.items()}}
+
+    def words(self, named: Mapping[str, Any]) -> list[str]:
+        """Where the row stands: ``days = 4.5 (the mean)``."""
+        rest = {name: f"{value:.3g} (the mean)" for name, value in self.values.items() if name != INTERCEPT}
+        return [f"{name} = {value}" for name, value in {**rest, **named}.items()]
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ class Design:
     terms: tuple[Term, ...]
     term_means: FloatArray
     offset: FloatArray
-    encode: Callable[[Mapping[str, Any]], Mapping[str, float]] = field(repr=False)
+    encode: Encode = field(repr=False)
 
     @property
     def group(self) -> Factor:
@@ -107,6 +123,10 @@ class Design:
         x = np.array([columns[name] for name in self.names]) - self.means
         z = np.array([columns[name] for term in self.terms for name in term.names]) - self.term_means
         return x, z
+
+    def new_offset(self, values: Mapping[str, Any]) -> float:
+        """The offset of a new row, 0 where there is none."""
+        return self.encode(values).get(OFFSET, 0.0)
 
     def without(self, rows: npt.ArrayLike) -> Design:
         """The same design without some rows (counted from 0): centred as before, levels without a row go."""
@@ -156,7 +176,7 @@ def make_design(
     group: str = "",
     offset: npt.ArrayLike | None = None,
     centre: bool = True,
-    encode: Callable[[Mapping[str, Any]], Mapping[str, float]] | None = None,
+    encode: Encode | None = None,
 ) -> Design:
     """The design of these common columns, by name, and terms, whose columns are as they were read.
 

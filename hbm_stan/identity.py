@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.cells import number
+from hbm_stan.design import Design
+from hbm_stan.formula import columns_read, computed
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.rounding import to_nine_digits
@@ -41,7 +43,8 @@ def data_in_order(family: Family, table: Prepared, data: StanData) -> dict[str, 
     units = {} if table.units is None else {"units": list(table.units.labels)}
     values = stan_values({name: value for name, value in data.items() if not is_prior(name)})
     longer = {f"{column} as read": cells for column, cells in _longer_cells(family, table).items()}
-    return {"groups": list(table.labels), **units, **values, **longer}
+    terms = {} if table.design is None else {"terms": _terms_of(table.design), "levels": _levels_of(table.design)}
+    return {"groups": list(table.labels), **units, **terms, **values, **longer}
 
 
 def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> str:
@@ -53,7 +56,11 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
     """
     terms = {role: list(p.names) for role, p in table.predictors.items() if p.names}
     cells = list(_longer_cells(family, table).values())
-    content: dict[str, Any] = {"terms": terms, "rows": _sorted(_prepared_columns(table)), "cells": _sorted(cells)}
+    columns = [*_prepared_columns(table), *_columns_of_formula(table)]
+    content: dict[str, Any] = {"terms": terms, "rows": _sorted(columns), "cells": _sorted(cells)}
+    if table.design is not None:
+        reference = {column: levels[0] for column, levels in table.categories.items()}
+        content |= {"design": _terms_of(table.design), "reference": reference, "centre": table.dataset.reading.centre}
     if family.source:
         out = {*_SWITCHES, *family.variant(variant).settings}
         kept = {name: value for name, value in data.items() if not is_prior(name) and name not in out}
@@ -72,11 +79,48 @@ def _prepared_columns(table: Prepared) -> list[list[Any]]:
     return columns
 
 
+def _terms_of(design: Design) -> dict[str, Any]:
+    """The names of common columns, and the factor, the columns and the correlations of each term."""
+    terms = [[t.factor.name, list(t.names), t.correlated] for t in design.terms]
+    return {"common": list(design.names), "varying": terms}
+
+
+def _levels_of(design: Design) -> dict[str, list[str]]:
+    return {factor.name: list(factor.labels) for factor in design.factors}
+
+
+def _columns_of_formula(table: Prepared) -> list[list[Any]]:
+    """What a formula reads of each row: the offset, levels of factors and of categories, and numbers as they stand.
+
+    Columns that are made of these bear names that say how; numbers that were computed would differ in last bits.
+    """
+    design = table.design
+    if design is None:
+        return []
+    columns = [to_nine_digits(design.offset), *([f.labels[j] for j in f.level] for f in design.factors)]
+    for column in columns_read(table.dataset):
+        if column in table.categories:
+            columns.append(table.dataset.table.labels(column))
+        else:
+            columns.append(to_nine_digits(table.dataset.table.numbers(column)))
+    return columns
+
+
+def _columns_as_read(family: Family, table: Prepared) -> list[str]:
+    """The columns of numbers in the table as it was read: those of roles and, of a formula, those it is made of."""
+    dataset = table.dataset
+    labels = {role.name for role in family.roles if role.kind in {"label", "unit"}}
+    columns = [c for role in sorted(dataset.columns) if role not in labels for c in dataset.listed(role)]
+    if table.design is None:
+        return columns
+    read = [c for c in columns_read(dataset, left=True) if c not in table.categories]
+    return [*(c for c in columns if c not in computed(dataset)), *read]
+
+
 def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float]]:
     """The cells of columns of numbers that have more than nine digits."""
     dataset, found = table.dataset, {}
-    labels = {role.name for role in family.roles if role.kind in {"label", "unit"}}
-    for column in (c for role in sorted(dataset.columns) if role not in labels for c in dataset.listed(role)):
+    for column in dict.fromkeys(_columns_as_read(family, table)):
         cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
         if all(map(math.isfinite, cells)) and to_nine_digits(cells) != cells:
             found[column] = cells

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
+from hbm_stan.families import families
+from hbm_stan.fit import prepare_table
+from hbm_stan.identity import data_hash
 from hbm_stan.prepare import Prepared, Role, prepare
 
 GROUP = Role("group", "label", "labels of the pooled factor")
@@ -84,3 +88,43 @@ def test_columns_alone_make_a_varying_intercept() -> None:
             Dataset.from_frame(FRAME, group="school"), (GROUP, OUTCOME),
             one_row_per_group=False, known_residual=False, terms=True,
         )  # fmt: skip
+
+
+def hashed(formula: str, frame: pd.DataFrame = FRAME, **keys: Any) -> str:
+    family = replace(
+        families()["linear_regression"], roles=(GROUP, OUTCOME), terms=True, check_table=None, unlearnable=None
+    )
+    table = prepare_table(family, Dataset.from_frame(frame, formula=formula, **keys))
+    return data_hash(family, "partial_pooling", table, {})
+
+
+def test_what_a_posterior_is_of_sees_the_table_and_the_formula() -> None:
+    formula = "log(y) ~ x + arm + offset(log(x + 1)) + (1 | school/class)"
+    same = hashed(formula)
+    # Its first row has the same arm: the reference is another one otherwise.
+    assert hashed(formula, FRAME.iloc[[4, 1, 7, 0, 6, 5, 3, 2]]) == same
+    assert hashed("log( y )~x+arm+offset(log(x+1)) + (1|school/class)") == same
+    assert hashed(formula, FRAME.assign(unread=1)) == same
+    others = [
+        hashed(formula, centre=False),
+        hashed(formula, reference={"arm": "a"}),
+        hashed(formula, group="school:class"),
+        hashed(formula.replace("x + arm", "x * arm")),
+        hashed(formula.replace("(1 |", "(1 + x |")),
+        hashed(formula.replace("(1 |", "(1 + x ||")),
+        hashed(formula.replace("log(x + 1)", "log(x + 2)")),
+        hashed(formula, FRAME.assign(x=FRAME["x"] + ([0.0] * 7 + [1e-12]))),
+        hashed(formula, FRAME.assign(y=FRAME["y"] + ([0.0] * 7 + [1e-12]))),
+        hashed(formula, FRAME.assign(arm=FRAME["arm"][::-1].tolist())),
+        hashed(formula, FRAME.assign(**{"class": ["1", "2"] * 4})),
+    ]
+    assert len({same, *others}) == len(others) + 1
+
+
+def test_a_logarithm_that_is_a_last_bit_off_is_the_same_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hbm_stan.formula import expression
+
+    formula = "log(y) ~ log(x + 1) + (1 | school)"
+    here = hashed(formula)
+    monkeypatch.setattr(expression, "ELEMENTWISE", {"log": lambda x: np.nextafter(np.log(x), np.inf)})
+    assert hashed(formula) == here

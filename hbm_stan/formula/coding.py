@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hbm_stan.categories import is_category, read_category
 from hbm_stan.cells import kind, label, number
 from hbm_stan.data import Dataset, listed
+from hbm_stan.design import OFFSET
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.formula.expression import Column, Node, columns_of, learn
 from hbm_stan.formula.parse import Atom, Category
@@ -38,7 +39,6 @@ class Numbers:
     node: Node
 
 
-OFFSET = "offset()"  # of a new row, beside its columns
 Coded = Levels | Numbers
 # Column -> its numbers, or the 0-based levels of its rows where it is a category.
 Values = Mapping[str, npt.NDArray[Any]]
@@ -196,6 +196,12 @@ class NewRow:
         if bad:
             raise DataError(f"A new row: {bad[0]} is no finite number.")
         return columns | {OFFSET: sum(float(np.asarray(node.values(values))[0]) for node in self.offsets)}
+
+    def words(self, named: Mapping[str, Any]) -> list[str]:
+        """Where the row stands: ``arm = placebo (the reference)``, ``days = 4.5 (the mean)``."""
+        levels = [f"{c} = {named.get(c, f'{own[0]} (the reference)')}" for c, own in self.levels.items()]
+        rest = [f"{c} = {mean:.3g}{' (the mean)' * (mean != 0)}" for c, mean in self.means.items() if c not in named]
+        return [*levels, *(f"{c} = {float(named[c]):.3g}" for c in self.means if c in named), *rest]
 
     def _level(self, column: str, named: Any) -> int:
         levels, found = self.levels[column], label(named)

@@ -14,7 +14,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError, nearest
 from hbm_stan.formula.coding import refuse_unknown
 from hbm_stan.formula.expression import Column, Node, columns_of
-from hbm_stan.formula.parse import ADDITIONS, Formula, parse
+from hbm_stan.formula.parse import ADDITIONS, Atom, Category, Formula, parse
 from hbm_stan.formula.read import left_values, read_factor
 
 LIKELIHOODS = ("normal", "estimates", "binomial", "poisson")
@@ -62,6 +62,21 @@ def _of_columns(dataset: Dataset) -> Dataset:
     outcome = f"`{dataset.column('outcome')}`" + (f" | {beside}" if beside else "")
     formula = f"{outcome} ~ 1 + (1 | `{dataset.column('group')}`)"
     return with_formula(replace(dataset, reading=replace(dataset.reading, formula=formula)))
+
+
+def columns_read(dataset: Dataset, left: bool = False) -> tuple[str, ...]:
+    """The columns of the table that the right side of the formula reads, factors aside; with ``left`` those of both."""
+    formula = parse(dataset.reading.formula)
+    atoms = [atom for terms in (formula.common, *(bar.columns for bar in formula.bars)) for atom in terms.atoms]
+    nodes: list[Atom] = [*atoms, *formula.offsets, *([formula.outcome, *formula.additions.values()] if left else [])]
+    names = [(atom.name,) if isinstance(atom, Category) else columns_of(atom) for atom in nodes]
+    return tuple(dict.fromkeys(name for columns in names for name in columns))
+
+
+def computed(dataset: Dataset) -> set[str]:
+    """The names of columns that the left side of the formula was computed to: log(y)."""
+    formula = parse(dataset.reading.formula)
+    return {str(node) for node in (formula.outcome, *formula.additions.values()) if not isinstance(node, Column)}
 
 
 def refuse_formula(dataset: Dataset) -> None:

@@ -135,7 +135,9 @@ def _offset(dataset: Dataset, node: Node, values: dict[str, npt.NDArray[Any]]) -
 
 
 def _means(values: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
-    return {column: float(np.mean(x)) for column, x in values.items() if x.dtype.kind == "f"}
+    """Where a new row stands: at the mean of each number, and at 0 of one that is 0 or 1 (nobody is half a machine)."""
+    numbers = {column: x for column, x in values.items() if x.dtype.kind == "f"}
+    return {column: 0.0 if np.isin(x, (0, 1)).all() else float(np.mean(x)) for column, x in numbers.items()}
 
 
 def _verdicts(
