@@ -54,7 +54,7 @@ def test_the_integral_over_a_group_is_that_of_a_grid(case: str, name: str, pooli
     draws = with_coefficients(rng, data, population(rng, data, 2, pooling))
     ours = integrals.group_log_lik(likelihood(name), draws, data)
     finer = integrals.finer_group_log_lik(likelihood(name), draws, data)
-    many = integrals._by_quadrature(likelihood(name), draws, data, lambda _: 50)
+    many = integrals.by_quadrature(likelihood(name), draws, data, lambda _: 50)
     assert finer is not None
     others = list(range(data["G"], data["T"]))
     terms = [t for t in effects.terms_of(data) if t.pooled]

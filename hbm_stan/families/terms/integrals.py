@@ -47,7 +47,7 @@ def group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> Float
     """log p(rows of each group | population, effects of crossed factors), (S, J)."""
     if likelihood.precision is not None:
         return closed_form.group_log_lik(likelihood, draws, data)
-    return _by_quadrature(likelihood, draws, data, usual_nodes)
+    return by_quadrature(likelihood, draws, data, usual_nodes)
 
 
 def finer_group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray | None:
@@ -60,7 +60,7 @@ def finer_group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) ->
         return None
     if crossed or max(grouping.level.width for grouping in chain) > MOST_FINER:
         return np.full((n_draws(draws), data["J"]), np.nan)
-    return _by_quadrature(likelihood, draws, data, finer_nodes)
+    return by_quadrature(likelihood, draws, data, finer_nodes)
 
 
 def _inner(draws: Draws, data: StanData) -> tuple[list[Grouping], list[Grouping]]:
@@ -69,7 +69,8 @@ def _inner(draws: Draws, data: StanData) -> tuple[list[Grouping], list[Grouping]
     return inside_group(groupings(varying), groups_of(data))
 
 
-def _by_quadrature(likelihood: Likelihood, draws: Draws, data: StanData, nodes: Callable[[int], int]) -> FloatArray:
+def by_quadrature(likelihood: Likelihood, draws: Draws, data: StanData, nodes: Callable[[int], int]) -> FloatArray:
+    """The same by so many nodes in each direction of a level's coefficients, one for Laplace's method."""
     inner, outer = _inner(draws, data)
     chain, crossed = in_order(inner)
     eta = middle(draws, data) + rows_of([term for grouping in outer for term in grouping.terms], draws)
@@ -116,7 +117,7 @@ def prior_group_log_lik(likelihood: Likelihood, data: StanData, variant: str) ->
     if counts is None:
         return None
     found, coarser = (
-        np.asarray(_by_quadrature(likelihood, draws, data, partial(_always, n))[0])
+        np.asarray(by_quadrature(likelihood, draws, data, partial(_always, n))[0])
         for n in (counts, math.ceil(counts / 2))
     )
     return found if float(np.abs(found - coarser).max()) <= _CLOSE else None
