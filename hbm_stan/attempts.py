@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,10 +18,14 @@ from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Progress, Sampling, choose
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
+from hbm_stan.formula import of_formula
 from hbm_stan.model import Family
 from hbm_stan.store import FitStore
 from hbm_stan.tree import kept_bytes
 from hbm_stan.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The adapt_delta of the second attempt and of the third (Stan's warning on divergences: "increasing adapt_delta").
 SMALLER_STEPS = (0.99, 0.999)
@@ -133,7 +138,7 @@ def attempts_in_words(fit: Fit) -> str:
 
 def fit(
     family: Family | str,
-    dataset: Dataset,
+    dataset: Dataset | pd.DataFrame,
     variant: str = "partial_pooling",
     *,
     priors: Mapping[str, str] | None = None,
@@ -144,9 +149,11 @@ def fit(
     progress: Progress | None = None,
     minutes: float = MINUTES,
     waive: Collection[str] = (),
+    **formula: Any,
 ) -> Fit:
-    """Fit one variant of a family to a dataset whose columns are mapped to roles.
+    """Fit one variant of a family to a dataset whose columns are mapped to roles, or of a formula to a DataFrame.
 
+    ``fit("y ~ x + (1 | g)", frame)`` takes ``likelihood``, ``group``, ``centre``, ``levels`` and ``reference`` too.
     ``priors`` replaces rows of the family's prior table (``{"tau": "half_cauchy(5)"}``). A fit whose program, data,
     priors, settings, seed, engine and version are known already is read from ``store`` (the user's cache folder).
     A fit with divergent transitions and no other failed check is sampled again at a smaller step, where that is
@@ -155,14 +162,14 @@ def fit(
     """
     fits = fit_variants(
         family, dataset, (variant,), priors=priors, sampling=sampling, engine=engine, store=store, say=say,
-        progress=None if progress is None else (lambda _variant: progress), minutes=minutes, waive=waive,
+        progress=None if progress is None else (lambda _variant: progress), minutes=minutes, waive=waive, **formula,
     )  # fmt: skip
     return fits[variant]
 
 
 def fit_variants(
     family: Family | str,
-    dataset: Dataset,
+    dataset: Dataset | pd.DataFrame,
     variants: Sequence[str] | None = None,
     *,
     priors: Mapping[str, str] | None = None,
@@ -173,11 +180,18 @@ def fit_variants(
     progress: VariantProgress | None = None,
     minutes: float = MINUTES,
     waive: Collection[str] = (),
+    **formula: Any,
 ) -> dict[str, Fit]:
     """Fit several variants (by default complete, no and partial pooling) to the same data, priors and settings.
 
-    ``minutes`` bounds the second attempts of each variant, as in ``fit``.
+    ``minutes`` bounds the second attempts of each variant, as in ``fit``. A formula in the place of the family goes
+    with a DataFrame or a Dataset, and with ``likelihood`` (by default as the outcome is), ``group`` (the factor that
+    is pooled; by default the first), ``centre``, ``levels`` and ``reference``.
     """
+    if isinstance(family, str) and "~" in family:
+        family, dataset = of_formula(family, dataset, **formula)
+    elif formula:
+        raise TypeError(f"{next(iter(formula))} goes with a formula such as 'y ~ x + (1 | group)'.")
     model = find_family(family) if isinstance(family, str) else family
     chosen = choose(engine) if isinstance(engine, str) else engine
     jobs = jobs_of(model, dataset, variants, priors, sampling or Sampling(), chosen)

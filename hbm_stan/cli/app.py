@@ -80,20 +80,28 @@ UnitOption = Annotated[
     str, typer.Option(help="The unit of the outcome; of a family with units in groups, their column.")
 ]
 OutcomeUnitOption = Annotated[str, typer.Option(help="The unit of the outcome, of any family.")]
+FamilyOption = Annotated[str, typer.Option(help="Without a formula: the model family; `hbm families` lists them.")]
+LikelihoodOption = Annotated[
+    str, typer.Option(help="With a formula: normal, estimates, binomial, poisson; by default as the outcome is.")
+]
+NoCentreOption = Annotated[
+    bool, typer.Option("--no-centre", help="With a formula: columns as they are, not centred at their means.")
+]
+ReferenceOption = Annotated[
+    list[str] | None, typer.Option(help="COLUMN=LEVEL: the level that a category's others are compared with.")
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
 @app.command()
 def new(
     context: typer.Context,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV file or a dataset folder.")],
-    family: Annotated[str, typer.Option(help="The model family; `hbm families` lists them.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV or a dataset folder; then a formula, in quotes.")],
     to: Annotated[Path, typer.Option(help="The folder to write analysis.toml into.")],
+    family: FamilyOption = "", likelihood: LikelihoodOption = "", no_centre: NoCentreOption = False,
     engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis.toml that is there.")] = False,
-    reference: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=LEVEL: the level that a category's others are compared with.")
-    ] = None,
+    reference: ReferenceOption = None,
     log_scale: Annotated[
         bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
     ] = False,
@@ -104,25 +112,28 @@ def new(
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
-    Name the column of each role of the family as an option: --group school --estimate effect --standard-error se.
+    With a formula: hbm new data.csv "y ~ x + (1 + x | subject)" --to folder; --group names the factor that is pooled.
+    With --family, name the column of each role as an option: --group school --estimate effect --standard-error se.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
         from hbm_stan.resources import find_data
 
         # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
-        if not data.startswith("-"):
+        if not data.startswith("-") and ("~" not in data or data.startswith("~/")):
             find_data(data)  # a mistyped path is said before the libraries are imported
-        from hbm_stan.cli.roles import references, table_and_roles, unit_role
+        from hbm_stan.cli.roles import formula_among, references, table_and_roles, unit_role
         from hbm_stan.report.new import new_analysis
         from hbm_stan.report.told import Told
 
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
+        formula, words = formula_among([data, *context.args], family, likelihood)
         of_roles, unit = unit_role(family, unit, outcome_unit)
-        table, roles = table_and_roles([data, *context.args, *of_roles], family, options)
+        table, roles = table_and_roles([*words, *of_roles], family, options)
+        centre = {"centre": False} if no_centre else {}
         made = new_analysis(
-            table, family, roles, to, force=force, seed=seed, reference=references(reference or []),
-            log_scale=log_scale, level=level, unit_labels=unit_labels,
+            table, family or likelihood, roles, to, formula=formula, **centre, force=force, seed=seed,
+            reference=references(reference or []), log_scale=log_scale, level=level, unit_labels=unit_labels,
             told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings), *made.missing)

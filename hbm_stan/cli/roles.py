@@ -11,9 +11,11 @@ from hbm_stan.families import family as find_family
 def table_and_roles(arguments: Sequence[str], family: str, options: Iterable[str] = ()) -> tuple[str, dict[str, str]]:
     """The table, and role -> column from ``--standard-error se`` or ``--standard-error=se``, in any order.
 
-    ``arguments`` are the words that the command did not understand itself, ``options`` those that it did.
+    ``arguments`` are the words that the command did not understand itself, ``options`` those that it did. Without a
+    family there is a formula, and the only role is the group.
     """
-    roles = {f"--{r.name.replace('_', '-')}": r.name for r in find_family(family).roles}
+    names = [r.name for r in find_family(family).roles] if family else ["group"]
+    roles = {f"--{name.replace('_', '-')}": name for name in names}
     tables: list[str] = []
     columns: dict[str, str] = {}
     rest = list(arguments)
@@ -34,9 +36,24 @@ def table_and_roles(arguments: Sequence[str], family: str, options: Iterable[str
     return _only(tables), columns
 
 
+def formula_among(arguments: Sequence[str], family: str, likelihood: str) -> tuple[str, list[str]]:
+    """The formula among the words after `hbm new`, empty where there is none, and the other words."""
+    formulas = [word for word in arguments if "~" in word and not word.startswith(("-", "~/"))]
+    if not formulas and not family:
+        example = 'hbm new data.csv "y ~ x + (1 | group)" --to folder'
+        raise ModelError(f"Neither a formula nor --family: write {example}, or name a family (hbm families).")
+    if formulas and family:
+        raise ModelError("With a formula leave --family out; --likelihood names the distribution of the outcome.")
+    if likelihood and not formulas:
+        raise ModelError("--likelihood goes with a formula, and there is none.")
+    if len(formulas) > 1:
+        raise ModelError(f"{formulas[1]!r} is a second formula. Write one, in quotes.")
+    return next(iter(formulas), ""), [word for word in arguments if word not in formulas]
+
+
 def unit_role(family: str, unit: str, outcome_unit: str) -> tuple[list[str], str]:
     """The words of the role called unit, where the family has one, and the unit of the outcome."""
-    if unit and any(r.name == "unit" for r in find_family(family).roles):
+    if unit and family and any(r.name == "unit" for r in find_family(family).roles):
         return [f"--unit={unit}"], outcome_unit
     return [], outcome_unit or unit
 
@@ -44,7 +61,7 @@ def unit_role(family: str, unit: str, outcome_unit: str) -> tuple[list[str], str
 def _unknown(word: str, family: str, roles: Iterable[str], options: Iterable[str]) -> str:
     near = nearest(word.partition("=")[0], [*roles, *options])
     hint = f" {near}" if near.startswith("Did you mean") else ""
-    return f"{word!r} is no option of hbm new.{hint} The roles of {family} are {', '.join(roles)}."
+    return f"{word!r} is no option of hbm new.{hint} The roles of {family or 'a formula'} are {', '.join(roles)}."
 
 
 def _only(tables: Sequence[str]) -> str:

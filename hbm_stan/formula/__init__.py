@@ -1,10 +1,28 @@
 """Formulas: text becomes a checked structure. Nothing in a formula is ever run; see ``parse``."""
 
 from hbm_stan.formula.checks import check_single_trials
-from hbm_stan.formula.left import LIKELIHOODS, choose_likelihood, columns_read, computed, refuse_formula, with_formula
+from hbm_stan.formula.left import (
+    LIKELIHOODS,
+    choose_likelihood,
+    columns_read,
+    computed,
+    of_formula,
+    refuse_formula,
+    with_formula,
+)
 from hbm_stan.formula.read import Structure, read_structure
+from hbm_stan.formula.words import model_in_words
 
 __all__ = [
-    "LIKELIHOODS", "Structure", "check_single_trials", "choose_likelihood", "columns_read", "computed",
-    "read_structure", "refuse_formula", "with_formula",
+    "LIKELIHOODS",
+    "Structure",
+    "check_single_trials",
+    "choose_likelihood",
+    "columns_read",
+    "computed",
+    "model_in_words",
+    "of_formula",
+    "read_structure",
+    "refuse_formula",
+    "with_formula",
 ]  # fmt: skip

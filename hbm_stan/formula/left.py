@@ -16,6 +16,7 @@ from hbm_stan.formula.coding import refuse_unknown
 from hbm_stan.formula.expression import Column, Node, columns_of
 from hbm_stan.formula.parse import ADDITIONS, Atom, Category, Formula, parse
 from hbm_stan.formula.read import left_values, read_factor
+from hbm_stan.reading import make_reading
 
 LIKELIHOODS = ("normal", "estimates", "binomial", "poisson")
 # The role beside the outcome that a likelihood has.
@@ -77,6 +78,21 @@ def computed(dataset: Dataset) -> set[str]:
     """The names of columns that the left side of the formula was computed to: log(y)."""
     formula = parse(dataset.reading.formula)
     return {str(node) for node in (formula.outcome, *formula.additions.values()) if not isinstance(node, Column)}
+
+
+def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", **reading: Any) -> tuple[str, Dataset]:
+    """The likelihood and the dataset of a formula and a DataFrame, or a Dataset whose reading it joins.
+
+    ``reading`` says how to read the table: ``centre``, ``levels``, ``reference``.
+    """
+    if not isinstance(data, Dataset):
+        data = Dataset.from_frame(data, formula=formula, **reading)
+    else:
+        own = make_reading(formula=formula, **reading)
+        levels = {**data.reading.levels, **own.levels}
+        data = replace(data, reading=replace(data.reading, formula=own.formula, centre=own.centre, levels=levels))
+    dataset = with_formula(data, group)
+    return choose_likelihood(dataset, likelihood)[0], dataset
 
 
 def refuse_formula(dataset: Dataset) -> None:

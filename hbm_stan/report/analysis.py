@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hbm_stan.data import Dataset, load
+from hbm_stan.data import Dataset
 from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
-from hbm_stan.errors import DataError, ModelError, nearest
-from hbm_stan.families import family as find_family
+from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
-from hbm_stan.prepare import LARGEST, LIST_KINDS, SMALLEST, check_mapping
+from hbm_stan.prepare import LARGEST, SMALLEST
 from hbm_stan.priors import parse_prior
-from hbm_stan.reading import KEYS, make_reading
 from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
 from hbm_stan.report.nouns import Noun, noun_of
 from hbm_stan.report.place import analysis_file
-from hbm_stan.report.told import label_column, with_unit
-from hbm_stan.resources import share
+from hbm_stan.report.source import family_and_dataset
+from hbm_stan.report.told import label_column
 from hbm_stan.store import FitStore
 from hbm_stan.table import shorten
 
@@ -98,9 +95,7 @@ def read_analysis(path: str | Path) -> Analysis:
 
 
 def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
-    with within(f"{file}"):
-        family = find_family(said["family"], file.parent)
-    dataset = _dataset(file, said, family)
+    family, dataset = family_and_dataset(file, said)
     variants = _variants(file, "variants", said.get("variants"), family) or _usual(family, dataset)
     checks = section_of(file, said, "checks", SECTIONS["checks"])
     name = file.resolve().parent.name or "analysis"
@@ -131,21 +126,6 @@ def _usual(family: Family, dataset: Dataset) -> tuple[str, ...]:
     return family.variants_for(prepare_table(family, dataset))
 
 
-def _dataset(file: Path, said: Mapping[str, Any], family: Family) -> Dataset:
-    columns = _columns(file, said["columns"], family)
-    place = _data_path(file, said["data"])
-    if not os.path.isfile(place):
-        with within(f"{file}: data"):
-            dataset = load(place)
-    else:
-        dataset = load(place)
-    with within(f"{file}"):
-        dataset = replace(dataset, reading=make_reading(**{key: said[key] for key in KEYS if key in said}))
-    with within(f"{file}: [columns]"):
-        mapped = check_mapping(dataset.with_columns(columns), family.roles)
-    return with_unit(mapped, family, said.get("unit", ""))
-
-
 def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Sequence[str]) -> tuple[str, ...]:
     value = section_of(file, said, "comparison", SECTIONS["comparison"]).get("variants")
     if value is None:
@@ -169,16 +149,6 @@ def _budget(file: Path, said: Mapping[str, Any]) -> dict[str, Any]:
     with within(f"{file}: [comparison]"):
         Budget(**given)
     return given
-
-
-def _columns(file: Path, section: Mapping[str, Any], family: Family) -> dict[str, str | tuple[str, ...]]:
-    """Role -> column; a role that takes several has a list of them, or a text with commas."""
-    lists = {r.name for r in family.roles if r.kind in LIST_KINDS}
-    words = {k: v for k, v in section.items() if not (k in lists and isinstance(v, list))}
-    columns: dict[str, str | tuple[str, ...]] = {**texts(file, "columns", words, [r.name for r in family.roles])}
-    for role in section.keys() - words.keys():
-        columns[role] = tuple(list_of_texts(file, f"[columns] {role}", section[role]))
-    return columns
 
 
 def _prior_texts(file: Path, section: str, said: Mapping[str, Any], family: Family) -> dict[str, str]:
@@ -205,7 +175,8 @@ def _prediction(file: Path, said: Mapping[str, Any], family: Family) -> dict[str
         if kind == "table":
             if not isinstance(value, dict):
                 raise ModelError(f"{file}: {where} must be a table such as {{x = 1.0}}, found {shorten(repr(value))}.")
-            options[name] = {key: number_of(file, f"{where}.{key}", number) for key, number in value.items()}
+            named = {key: v for key, v in value.items() if family.terms and isinstance(v, str)}  # levels of categories
+            options[name] = {k: named.get(k) or number_of(file, f"{where}.{k}", v) for k, v in value.items()}
         else:
             options[name] = number_of(file, where, value, SMALLEST if kind == "positive" else -LARGEST)
     return options
@@ -233,21 +204,6 @@ def _one_of_each(family: Family, variants: Sequence[str]) -> tuple[str, ...]:
         variant = family.variant(name)
         first.setdefault((variant.pooling, variant.math), name)
     return tuple(first.values())
-
-
-def _data_path(file: Path, data: str) -> Path:
-    """A path seen from the file's folder, never from where the command is given; else a shipped dataset's name."""
-    if not data.strip():
-        raise DataError(f"{file}: data is empty. Name a CSV file or a dataset folder, as seen from this file.")
-    if "://" in data:
-        raise DataError(f"{file}: data is {data!r}. Download the file, and name it as seen from this file.")
-    beside = file.parent / os.path.expanduser(data)
-    if os.path.exists(beside):
-        return beside
-    if "\\" in data and os.path.exists(file.parent / data.replace("\\", "/")):
-        return file.parent / data.replace("\\", "/")
-    shipped = share("data") / data
-    return shipped if len(Path(data).parts) == 1 and os.path.isdir(shipped) else beside
 
 
 def _variants(file: Path, name: str, value: Any, family: Family) -> tuple[str, ...]:

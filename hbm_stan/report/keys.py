@@ -18,9 +18,11 @@ _KEYS = {
     "title": _TEXT, "question": _TEXT, "group_name": _TEXT, "unit": _TEXT, "family": _TEXT, "data": _TEXT,
     "variants": _TEXTS, "columns": _TABLE, "parameterisation": _TEXT, "priors": _TABLE, "reasons": _TABLE,
     "sampling": _TABLE, "comparison": _TABLE, "prediction": _TABLE, "checks": _TABLE, "levels": _TABLE,
-    "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT,
+    "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT, "formula": _TEXT, "likelihood": _TEXT, "group": _TEXT,
+    "centre": _FLAG,
 }  # fmt: skip
-_REQUIRED = ("family", "data", "columns")
+_REQUIRED, _REQUIRED_WITH_FORMULA = ("family", "data", "columns"), ("data",)
+_WITH_FORMULA = ("likelihood", "group", "centre")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "sampling": tuple(f.name for f in fields(Sampling)),
     "comparison": ("variants", "max_refits", "minutes"), "checks": ("waive",),
@@ -46,9 +48,14 @@ def check_keys(file: Path, said: Mapping[str, Any]) -> None:
             raise ModelError(f"{file}: unknown key {shorten(key)!r}. {_home(key) or nearest(key, _KEYS)}")
         if not isinstance(value, kinds[_KEYS[key]]):
             raise ModelError(f"{file}: {key} must be {_KEYS[key]}, found {shorten(repr(value))}.")
-    for key in _REQUIRED:
+    for key in _REQUIRED_WITH_FORMULA if "formula" in said else _REQUIRED:
         if key not in said:
             raise ModelError(f"{file}: the key {key!r} is missing. A commented example is written by `hbm new`.")
+    for key in () if "formula" in said else _WITH_FORMULA:
+        if key in said:
+            raise ModelError(f"{file}: {key} goes with a formula, and there is none.")
+    if "formula" in said and "family" in said:
+        raise ModelError(f"{file}: with a formula leave family out; likelihood names the distribution of the outcome.")
 
 
 def _home(key: str) -> str:

@@ -16,6 +16,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.estimates import USUAL_LEVEL
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
+from hbm_stan.formula import choose_likelihood, model_in_words, with_formula
 from hbm_stan.model import Family
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
@@ -65,7 +66,7 @@ def new_analysis(
     """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once.
 
     ``reading`` says how to read it, as for ``load``: ``reference={"arm": "placebo"}``; ``told``
-    is what the table cannot say.
+    is what the table cannot say. With a ``formula`` among the former ``family_name`` is a likelihood, or empty.
     """
     data, to = os.path.expanduser(data), Path(os.path.expanduser(to))
     target = to / "analysis.toml"
@@ -74,8 +75,9 @@ def new_analysis(
     for above in (to, *to.parents):
         if os.path.isfile(above):
             raise ModelError(f"{above} is a file. Name a folder with --to; it is made where there is none.")
-    family = find_family(family_name)
-    table = prepare_table(family, with_unit(load(data, columns, **reading), family, told.unit))
+    dataset, likelihood, why = _read(data, family_name, columns, reading)
+    family = find_family(likelihood)
+    table = prepare_table(family, with_unit(dataset, family, told.unit))
     family.prepare(table, family.priors(table))  # refuses what no model could take, such as 0 trials
     name = family.name if not family.source else _own_place(family_name, to)
     text = _text(family, name, _place(data, to), table.dataset.title or Path(data).stem, table, seed, told)
@@ -84,7 +86,17 @@ def new_analysis(
     except UnicodeEncodeError as error:
         raise ModelError(f"{data!r}: a name that is not UTF-8 cannot be written down. Rename it.") from error
     write_beside(target, content)
-    return New(target, (*table.dataset.table.notes, *table.notes), table.verdicts, tuple(missing(table, family, told)))
+    model = [] if table.design is None else model_in_words(table.dataset, table.design, family.name, why)
+    notes = (*table.dataset.table.notes, *model, *table.notes)
+    return New(target, notes, table.verdicts, tuple(missing(table, family, told)))
+
+
+def _read(data: str, family: str, columns: Mapping[str, Any], reading: Mapping[str, Any]) -> tuple[Dataset, str, str]:
+    """The dataset, and its family and why it is that one: of a formula the likelihood that its outcome calls for."""
+    if not reading.get("formula"):
+        return load(data, columns, **reading), family, "as asked"
+    dataset = with_formula(load(data, **reading), str(columns.get("group", "")))
+    return dataset, *choose_likelihood(dataset, family)
 
 
 def _own_place(given: str, to: Path) -> str:
@@ -110,11 +122,11 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
     variants = f"variants = [{', '.join(_quoted(v) for v in family.variants_for(table))}]"
     lines = [
         "# An analysis for hbm_stan. `hbm report` on this folder fits, checks, compares and writes report.pdf.",
-        "# Every key is optional but for family, data and columns; what stands here are the defaults for these data.",
+        f"# Every key is optional but for {_needed(table)}; what stands here are the defaults for these data.",
         "",
         f"title = {_quoted(title)}",
         *_told_lines(told),
-        f"family = {_quoted(name)}  # {family.title}",
+        *_model_lines(family, name, table),
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
         *_reading_lines(table.dataset),
         "",
@@ -124,9 +136,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         'parameterisation = "auto"  # of partial_pooling: auto chooses from the data and a pilot; or a name, below',
         *(f"#   {v.name}: {v.assumption} Parameterisation: {v.parameterisation}." for v in family.variants),
         "",
-        "[columns]  # role = column",
-        *(_column_line(r, table.dataset) for r in family.roles),
-        "",
+        *_columns_section(family, table),
         *_level_lines(table),
         "[priors]",
         *(line for row in family.prior_rows for line in _prior_lines(row, priors)),
@@ -149,6 +159,23 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         "",
     ]
     return "\n".join(lines)
+
+
+def _needed(table: Prepared) -> str:
+    return "formula and data" if table.design else "family, data and columns"
+
+
+def _model_lines(family: Family, name: str, table: Prepared) -> list[str]:
+    """The family or, of one with terms, the formula and what belongs to it."""
+    if table.design is None:
+        return [f"family = {_quoted(name)}  # {family.title}"]
+    reading = table.dataset.reading
+    return [
+        f"formula = {_quoted(reading.formula)}",
+        f"likelihood = {_quoted(name)}  # {family.title}",
+        f"group = {_quoted(table.design.group.name)}  # the factor whose pooling is asked",
+        f"centre = {str(reading.centre).lower()}  # columns are centred at their means; false takes them as they are",
+    ]
 
 
 def _told_lines(told: Told) -> list[str]:
@@ -178,6 +205,13 @@ def _prior_lines(row: PriorRow, priors: Mapping[str, Prior]) -> list[str]:
 def _key(name: str) -> str:
     """A key of TOML: a name with a term in brackets stands in quotes."""
     return name if name.isidentifier() and name.isascii() else _quoted(name)
+
+
+def _columns_section(family: Family, table: Prepared) -> list[str]:
+    """Columns by role; a formula names them itself."""
+    if table.design is not None:
+        return []
+    return ["[columns]  # role = column", *(_column_line(r, table.dataset) for r in family.roles), ""]
 
 
 def _column_line(role: Role, dataset: Dataset) -> str:

@@ -1,0 +1,60 @@
+"""The model of a formula in words: what is common, what varies by what, and where columns are zero."""
+
+from __future__ import annotations
+
+from hbm_stan.data import Dataset
+from hbm_stan.design import Design, Term
+from hbm_stan.formula.parse import parse
+from hbm_stan.predictors import INTERCEPT
+
+_MANY = 12  # names that a sentence lists
+
+
+def model_in_words(dataset: Dataset, design: Design, likelihood: str, why: str) -> list[str]:
+    """Sentences on the model, before anything is sampled."""
+    formula = parse(dataset.reading.formula)
+    offsets = "".join(f" {node} is added as it is (offset)." for node in formula.offsets)
+    said = [
+        f"Model: {formula.outcome}, likelihood {likelihood} ({why}).",
+        f"Common to all rows: {listed(design.names) or 'nothing'}.{offsets}{_centred(design)}",
+        *(_varies(design, term) for term in design.terms),
+    ]
+    return said + _uncorrelated(design)
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Names with commas; many are cut off."""
+    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    return ", ".join(names[:_MANY]) + more
+
+
+def _varies(design: Design, term: Term) -> str:
+    pooled = "; the factor that is pooled" if term.factor.name == design.group.name else ""
+    together = ", with correlations" if term.correlated else ""
+    return f"Varies by {term.factor.name} ({len(term.factor.labels):,} levels{pooled}): {listed(term.names)}{together}."
+
+
+def _centred(design: Design) -> str:
+    """Where the intercept is."""
+    at = [
+        f"{name} {mean:.4g}" for name, mean in zip(design.names, design.means, strict=True) if mean and "=" not in name
+    ]
+    if not design.means.any():
+        return ""
+    where = f" ({', '.join(at[:_MANY])})" if at else ""
+    return f" Columns are centred at their means{where}: the intercept is the one there."
+
+
+def _uncorrelated(design: Design) -> list[str]:
+    """A sentence where a model without correlations depends on where its columns are zero, and they are centred."""
+    apart: dict[str, list[str]] = {}
+    means = iter(design.term_means)
+    for term in design.terms:
+        for name in term.names:
+            if next(means) and not (term.correlated and INTERCEPT in term.names):
+                apart.setdefault(term.factor.name, []).append(name)
+    return [
+        f"What varies by {factor} has no correlations with its intercept, or no intercept: such a model depends on "
+        f"where {listed(tuple(names))} is 0, here at the mean. centre = false takes columns as they are."
+        for factor, names in apart.items()
+    ]
