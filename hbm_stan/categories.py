@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.cells import MISSING, kind, label, truth
+from hbm_stan.cells import MISSING, kinds, label, truth
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.levels import index_levels
@@ -26,11 +26,11 @@ def is_category(dataset: Dataset, column: str) -> bool:
     if _declared(dataset, column):
         return True
     table = dataset.table
-    if any(kind(cell, table.decimal_comma) in _OF_NUMBERS for cell in table.column(column)):
+    if any(found in _OF_NUMBERS for found in kinds(table.column(column), table.decimal_comma)):
         return False
-    kinds = [kind(cell) for cell in table.column(column)]
-    dates = [i for i, found in enumerate(kinds) if found == "date"]
-    if 2 * len(dates) > len(kinds) - kinds.count("missing"):
+    found = list(kinds(table.column(column)))
+    dates = [i for i, one in enumerate(found) if one == "date"]
+    if 2 * len(dates) > len(found) - found.count("missing"):
         raise DataError(
             f"{table.where}, column {column!r}: dates are no predictor as they are ({table.rows(dates, column)}). Turn "
             "them into a number, such as the days since the first of them, or into a category, such as the month."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -82,6 +83,18 @@ def kind(cell: Any, decimal_comma: bool = False) -> Kind:
     if isinstance(cell, datetime.date | datetime.timedelta) or _DATE.fullmatch(text):
         return "date"
     return _kind_of_text(text)
+
+
+def kinds(cells: Iterable[Any], decimal_comma: bool = False) -> Iterator[Kind]:
+    """The kind of each cell; a text that recurs, as the levels of a category do, is looked at once."""
+    known: dict[str, Kind] = {}
+    for cell in cells:
+        if not isinstance(cell, str):
+            yield kind(cell, decimal_comma)
+            continue
+        if cell not in known:
+            known[cell] = kind(cell, decimal_comma)
+        yield known[cell]
 
 
 def _kind_of_text(text: str) -> Kind:

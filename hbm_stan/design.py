@@ -152,10 +152,10 @@ def nested(outer: Factor, inner: Factor) -> Factor:
 
     Equal labels of the inner factor in two levels of the outer one are two levels.
     """
-    pairs, level = np.unique(np.column_stack([outer.level, inner.level]), axis=0, return_inverse=True)
-    level = level.reshape(-1)
-    order = np.argsort(np.unique(level, return_index=True)[1])
-    named = [(outer.labels[pairs[i, 0]], inner.labels[pairs[i, 1]]) for i in order]
+    width = len(inner.labels)
+    pairs, first, level = np.unique(outer.level * width + inner.level, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    named = [(outer.labels[pair // width], inner.labels[pair % width]) for pair in pairs[order]]
     labels = tuple(_WITHIN.join(pair) for pair in named)
     if len(set(labels)) < len(labels):  # "a: b" with "c" and "a" with "b: c"
         labels = tuple(_WITHIN.join(map(repr, pair)) for pair in named)

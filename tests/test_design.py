@@ -37,6 +37,15 @@ def test_equal_inner_labels_of_two_outer_levels_are_two_levels() -> None:
     assert not is_inside(room, school)
 
 
+def test_each_row_keeps_its_own_labels_in_any_order_of_rows() -> None:
+    rng = np.random.default_rng(8)
+    schools, rooms = rng.choice(list("ABCDE"), 60), rng.choice(list("123"), 60)
+    inner = nested(make_factor("school", schools.tolist()), make_factor("class", rooms.tolist()))
+    expected = [f"{school}: {room}" for school, room in zip(schools, rooms, strict=True)]
+    assert [inner.labels[j] for j in inner.level] == expected
+    assert inner.labels == tuple(dict.fromkeys(expected))
+
+
 def test_labels_with_colons_do_not_merge() -> None:
     inner = nested(make_factor("a", ["p: q", "p", "p"]), make_factor("b", ["r", "q: r", "r"]))
     assert len(set(inner.labels)) == 3

@@ -185,8 +185,8 @@ def _if_reused(inner: Factor, outer: Factor) -> str:
 
 def _homes(a: Factor, b: Factor) -> npt.NDArray[np.int64]:
     """In how many levels of b each level of a occurs."""
-    pairs = np.unique(np.column_stack([a.level, b.level]), axis=0)
-    return np.bincount(pairs[:, 0], minlength=len(a.labels))
+    pairs = np.unique(a.level * len(b.labels) + b.level)
+    return np.bincount(pairs // len(b.labels), minlength=len(a.labels))
 
 
 def refuse_empty_columns(where: str, term: Term) -> None:

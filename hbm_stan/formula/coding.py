@@ -79,7 +79,8 @@ def code(dataset: Dataset, atom: Atom, values: dict[str, npt.NDArray[Any]]) -> C
         return Levels(atom.name, levels, why)
     for column in columns_of(atom):
         _refuse_two_readings(dataset, column, values, category=False)
-        values.setdefault(column, numbers_of(dataset, column))
+        if column not in values:
+            values[column] = numbers_of(dataset, column)
     return Numbers(str(atom), learn_of(dataset, atom, values))
 
 

@@ -44,12 +44,13 @@ def read_structure(dataset: Dataset, *, known_residual: bool) -> Structure:
         checks.refuse_levels(where, factor, known_residual)
     checks.refuse_same_factors(where, list(factors.values()))
     values: dict[str, npt.NDArray[Any]] = {}
-    common = _coding(dataset, formula.common, values)
+    coded: dict[tuple[type, str], Coded] = {}
+    common = _coding(dataset, formula.common, values, coded)
     checks.refuse_empty_cells(where, common.atoms, common.scopes, values)
     columns = common.columns(values, n)
     checks.refuse_columns(where, columns, n)
     apart = INTERCEPT in columns
-    codings = [_coding(dataset, bar.columns, values, bar=bar, apart=apart) for bar in formula.bars]
+    codings = [_coding(dataset, bar.columns, values, coded, bar=bar, apart=apart) for bar in formula.bars]
     offsets = [_offset(dataset, node, values) for node in formula.offsets]
     terms = [
         term
@@ -100,9 +101,19 @@ def refuse_named_levels(dataset: Dataset, levels: Mapping[str, Any]) -> None:
 
 
 def _coding(
-    dataset: Dataset, terms: Sum, values: dict[str, npt.NDArray[Any]], *, bar: Bar | None = None, apart: bool = False
+    dataset: Dataset,
+    terms: Sum,
+    values: dict[str, npt.NDArray[Any]],
+    coded: dict[tuple[type, str], Coded],
+    *,
+    bar: Bar | None = None,
+    apart: bool = False,
 ) -> Coding:
-    atoms = tuple(code(dataset, atom, values) for atom in terms.atoms)
+    """How a sum becomes columns; what it reads is added to ``values``, its atoms to ``coded``: each is read once."""
+    for atom in terms.atoms:
+        if (type(atom), str(atom)) not in coded:
+            coded[type(atom), str(atom)] = code(dataset, atom, values)
+    atoms = tuple(coded[type(atom), str(atom)] for atom in terms.atoms)
     scopes = scopes_of(terms, [isinstance(atom, Levels) for atom in atoms])
     if bar is not None and not scopes:
         raise DataError(f"Formula: nothing varies in {bar.text}. For an intercept that varies write (1 | group).")
@@ -129,7 +140,8 @@ def _terms(
 
 def _offset(dataset: Dataset, node: Node, values: dict[str, npt.NDArray[Any]]) -> tuple[Node, FloatArray]:
     for column in columns_of(node):
-        values.setdefault(column, numbers_of(dataset, column))
+        if column not in values:
+            values[column] = numbers_of(dataset, column)
     learnt = learn_of(dataset, node, values)
     return learnt, np.asarray(learnt.values(values), dtype=float)
 
