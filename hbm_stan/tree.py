@@ -37,7 +37,7 @@ def draws_tree(
     variables = {name: values for name, values in drawn.variables.items() if values.size}
     if not rows:
         variables = {name: values for name, values in variables.items() if name not in {family.y_rep, family.log_lik}}
-    if data.get("generate", 1) == 0:
+    if family.terms or data.get("generate", 1) == 0:
         variables |= complete(family, data, variables, seed, rows=rows)
     groups: dict[str, dict[str, Any]] = {"posterior": {}, "posterior_predictive": {}, "log_likelihood": {}}
     special = {family.y_rep: "posterior_predictive", family.log_lik: "log_likelihood"}

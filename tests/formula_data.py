@@ -31,7 +31,7 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
     n_own, n_other = sum(widths[:group]), sum(widths[group:])
     p = design.X.shape[1]
     return {
-        "N": len(design.X), "P": p, "X": design.X, "offset": design.offset, "y": np.asarray(y),
+        "N": len(design.X), "P": p, "X": design.X, "offset_": design.offset, "y": np.asarray(y),
         "T": len(terms), "G": group, "J": len(design.group.labels), "K": np.array(widths),
         "L": np.array([len(t.factor.labels) for t in terms]), "Z": design.Z,
         "level": np.stack([t.factor.level for t in terms]) + 1, "KG": n_own,
@@ -105,12 +105,12 @@ def dense_covariance(data: Rows, draws: Rows, s: int, terms: Sequence[int] | Non
 def dense_mean(data: Rows, draws: Rows, s: int) -> np.ndarray:
     """eta where no coefficient deviates from its population, (N,)."""
     if "beta" in draws:
-        return np.asarray(data["offset"] + data["X"] @ draws["beta"][s])
+        return np.asarray(data["offset_"] + data["X"] @ draws["beta"][s])
     own = np.asarray(data["own"])
     shared = [p for p in range(data["P"]) if p + 1 not in own]
     beta = draws["beta_shared"][s] if shared else np.empty(0)
     return np.asarray(
-        data["offset"] + data["X"][:, shared] @ beta + data["Z"][:, : data["KG"]] @ data["prior_theta"][:, 0]
+        data["offset_"] + data["X"][:, shared] @ beta + data["Z"][:, : data["KG"]] @ data["prior_theta"][:, 0]
     )
 
 
@@ -128,7 +128,7 @@ def with_coefficients(rng: np.random.Generator, data: Rows, draws: Rows) -> Rows
 
 def eta_row_by_row(data: Rows, draws: Rows, s: int, terms: Sequence[int] | None = None) -> np.ndarray:
     """eta at draw s from theta and effect by loops; only ``terms`` of other factors are counted, where given."""
-    own, found = np.asarray(data["own"]), np.array(data["offset"], dtype=float)
+    own, found = np.asarray(data["own"]), np.array(data["offset_"], dtype=float)
     shared = [p for p in range(data["P"]) if p + 1 not in own]
     beta = draws["beta_shared"][s] if "beta_shared" in draws else draws["beta"][s][shared] if shared else []
     for n in range(data["N"]):

@@ -140,7 +140,7 @@ def test_rows_are_left_out_exactly_with_the_residual_sd_integrated(pooling: str,
     data |= {"prior_sigma_family": 1 if prior == "half_normal" else 4, "prior_sigma": [3.0, 1.0]}
     data["prior_beta"] = np.column_stack([[0.5, -1.0, 0.0], [3.0, 2.0, 1.0]])
     ours = left_out.exact_loo(likelihood("normal"), data, f"{pooling}_pooling")
-    x, coefficients, y = data["X"], data["prior_beta"], data["y"] - data["offset"]
+    x, coefficients, y = data["X"], data["prior_beta"], data["y"] - data["offset_"]
     if pooling == "no":
         group = data["level"][0] - 1
         x = np.hstack([data["Z"] * (group == j)[:, None] for j in range(data["J"])])
@@ -159,7 +159,7 @@ def test_estimates_are_left_out_exactly(pooling: str) -> None:
         group = data["level"][0] - 1
         z = np.hstack([data["Z"] * (group == j)[:, None] for j in range(data["J"])])
         design = [(data["X"][:, 1:], data["prior_beta"][1:]), (z, np.tile(data["prior_theta"], (data["J"], 1)))]
-    mean = data["offset"] + sum(x @ prior[:, 0] for x, prior in design)
+    mean = data["offset_"] + sum(x @ prior[:, 0] for x, prior in design)
     covariance = np.diag(data["se"] ** 2) + sum((x * prior[:, 1] ** 2) @ x.T for x, prior in design)
     inverse = np.linalg.inv(covariance)
     variance = 1 / np.diagonal(inverse)
@@ -188,7 +188,7 @@ def test_a_group_under_its_fixed_prior_alone(name: str) -> None:
     assert ours is not None
     for j in range(data["J"]):
         rows = np.flatnonzero(data["level"][0] == j + 1)
-        z, mean = data["Z"][rows], data["offset"] + data["Z"] @ [0.5, -0.2]
+        z, mean = data["Z"][rows], data["offset_"] + data["Z"] @ [0.5, -0.2]
         if name == "estimates":
             covariance = (z * [4.0, 1.0]) @ z.T + np.diag(data["se"][rows] ** 2)
             exact = multivariate_normal.logpdf(data["y"][rows], mean[rows], covariance)
@@ -206,7 +206,7 @@ def test_raw_estimates_of_lines_are_least_squares_of_each_group() -> None:
     rss = 0.0
     for j in range(data["J"]):
         rows = np.flatnonzero(data["level"][0] == j + 1)
-        fit = np.linalg.lstsq(data["Z"][rows], data["y"][rows] - data["offset"][rows], rcond=None)
+        fit = np.linalg.lstsq(data["Z"][rows], data["y"][rows] - data["offset_"][rows], rcond=None)
         np.testing.assert_allclose(estimate[j], fit[0], rtol=1e-8)
         rss += float(fit[1][0])
     own = data["Z"][data["level"][0] == 1]
@@ -218,7 +218,7 @@ def test_raw_estimates_have_one_common_slope_in_all_groups() -> None:
     data = CASES["one factor"]()
     estimate, _ = raw.raw(likelihood("normal"), data)
     dummies = (data["level"][0][:, None] == np.arange(1, data["J"] + 1)).astype(float)
-    fit = np.linalg.lstsq(np.hstack([dummies, data["X"][:, 1:]]), data["y"] - data["offset"], rcond=None)[0]
+    fit = np.linalg.lstsq(np.hstack([dummies, data["X"][:, 1:]]), data["y"] - data["offset_"], rcond=None)[0]
     np.testing.assert_allclose(estimate[:, 0], fit[: data["J"]], rtol=1e-7)
 
 

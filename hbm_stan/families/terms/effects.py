@@ -62,7 +62,7 @@ def terms_of(data: StanData) -> tuple[Term, ...]:
 
 def take_rows(data: StanData, rows: IntArray) -> StanData:
     """The data of some rows only, levels and groups counted as before."""
-    by_row = ("y", "trials", "exposure", "se", "offset", "X", "Z")
+    by_row = ("y", "trials", "exposure", "se", "offset_", "X", "Z")
     some = {name: np.asarray(data[name])[rows] for name in by_row if name in data}
     return {**data, **some, "level": np.asarray(data["level"]).reshape(data["T"], -1)[:, rows], "N": len(rows)}
 
@@ -104,8 +104,8 @@ def factor_of(term: Term, draws: Draws, data: StanData) -> FloatArray:
 def _common(draws: Draws, data: StanData) -> FloatArray:
     """offset + X beta of the columns that are not the group's own, (S, N)."""
     shared = shared_columns(data)
-    x = np.asarray(data["X"], dtype=float).reshape(-1, data["P"])[:, shared]
-    known = np.asarray(data["offset"], dtype=float) + np.zeros((n_draws(draws), 1))
+    x = np.asarray(data["X"], dtype=float).reshape(data["N"], data["P"])[:, shared]
+    known = np.asarray(data["offset_"], dtype=float) + np.zeros((n_draws(draws), 1))
     if not len(shared):
         return np.asarray(known)
     beta = draws["beta_shared"] if "beta_shared" in draws else np.asarray(draws["beta"])[:, shared]

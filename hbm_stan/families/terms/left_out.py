@@ -45,7 +45,7 @@ def _given_sigma(
     if likelihood.precision is None:
         raise TypeError(f"{likelihood.name} is not normal")
     x, prior = np.asarray(data["X"], dtype=float).reshape(data["N"], -1), np.asarray(data["prior_beta"], dtype=float)
-    mean, chain, factors = np.asarray(data["offset"], dtype=float), [], []
+    mean, chain, factors = np.asarray(data["offset_"], dtype=float), [], []
     if variant == "no_pooling":
         shared, theta = shared_columns(data), np.asarray(data["prior_theta"], dtype=float)
         x, prior, z = x[:, shared], prior.reshape(-1, 2)[shared], np.asarray(data["Z"], dtype=float)[:, : data["KG"]]

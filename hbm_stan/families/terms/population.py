@@ -94,6 +94,10 @@ def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
 def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[str, FloatArray]:
     """What programs derive at one point: scales, correlations and, from ``raw``, theta and effect."""
     made: dict[str, FloatArray] = {}
+    prior = np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2)
+    for name, columns in (("beta", np.arange(data["P"])), ("beta_shared", shared_columns(data))):
+        if f"{name}_raw" in params:
+            made[name] = prior[columns, 0] + prior[columns, 1] * np.asarray(params[f"{name}_raw"])
     for name, raw in _SCALES.items():
         if raw in params:
             made[name] = np.asarray(data[f"prior_{name}"], dtype=float).reshape(-1, 2)[:, 0] * params[raw]

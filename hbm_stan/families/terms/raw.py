@@ -31,7 +31,7 @@ def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]
     """
     group, z = groups_of(data), np.asarray(data["Z"], dtype=float)[:, : data["KG"]]
     x = np.asarray(data["X"], dtype=float).reshape(data["N"], -1)[:, shared_columns(data)]
-    offset, y = np.asarray(data["offset"], dtype=float), np.asarray(data["y"], dtype=float)
+    offset, y = np.asarray(data["offset_"], dtype=float), np.asarray(data["y"], dtype=float)
     own: Own = {row.name: np.ones(1) for row in likelihood.own}
     eta, theta = offset.copy(), np.zeros((data["J"], data["KG"]))
     for _ in range(_STEPS):

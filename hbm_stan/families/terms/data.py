@@ -1,0 +1,166 @@
+"""Columns, factors and terms of a formula become Stan data; the four likelihoods differ in what a row's outcome is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbm_stan.design import Design, Term
+from hbm_stan.errors import DataError, ModelError
+from hbm_stan.families.terms.blocks import blocks_of
+from hbm_stan.model import StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior, encode_scale
+from hbm_stan.table import FloatArray
+
+
+@dataclass(frozen=True)
+class Names:
+    """The labels of a design's parameters: ``beta`` by column, ``tau`` by column of the group's terms, ``sd`` by those
+    of the others (``word: intercept``), ``shared`` the common columns that are none of the group's; pairs of columns
+    of correlated terms in ``rho`` and ``rho_other``, and every coefficient of other terms in ``effect``."""
+
+    beta: tuple[str, ...]
+    tau: tuple[str, ...]
+    sd: tuple[str, ...]
+    shared: tuple[str, ...]
+    rho: tuple[str, ...]
+    rho_other: tuple[str, ...]
+    effect: tuple[str, ...]
+
+
+def design_of(table: Prepared) -> Design:
+    """The design of a table that was prepared for a formula."""
+    if table.design is None:
+        raise ModelError(f"{table.dataset.table.where}: this family needs a formula: y ~ x + (1 | group).")
+    return table.design
+
+
+def names_of(design: Design) -> Names:
+    """The labels of the parameters, in the order of the programs."""
+    group, others = _split(design)
+    own = {name for term in group for name in term.names}
+    return Names(
+        beta=design.names,
+        tau=tuple(name for term in group for name in term.names),
+        sd=tuple(f"{term.factor.name}: {name}" for term in others for name in term.names),
+        shared=tuple(name for name in design.names if name not in own),
+        rho=_pairs(group, of_factor=False),
+        rho_other=_pairs(others, of_factor=True),
+        effect=tuple(
+            f"{term.factor.name}: {label}, {name}"
+            for term in others for label in term.factor.labels for name in term.names
+        ),
+    )  # fmt: skip
+
+
+def _split(design: Design) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    """The terms of the group, and the others."""
+    n = design.n_group_terms
+    return design.terms[:n], design.terms[n:]
+
+
+def _pairs(terms: Sequence[Term], of_factor: bool) -> tuple[str, ...]:
+    return tuple(
+        f"{f'{term.factor.name}: ' if of_factor else ''}{term.names[m]}, {term.names[k]}"
+        for term in terms if term.correlated for k in range(len(term.names)) for m in range(k)
+    )  # fmt: skip
+
+
+def structure(design: Design) -> StanData:
+    """Columns, terms and levels, as every program of a formula reads them."""
+    names, terms = names_of(design), design.terms
+    n_tau = len(names.tau)
+    return {
+        "N": len(design.X), "P": len(names.beta), "T": len(terms), "G": design.n_group_terms,
+        "J": len(design.group.labels), "KG": n_tau, "KO": len(names.sd), "R": len(names.rho),
+        "RO": len(names.rho_other), "PS": len(names.shared), "offset_": design.offset, "X": design.X, "Z": design.Z,
+        "K": np.array([len(term.names) for term in terms]),
+        "L": np.array([len(term.factor.labels) for term in terms]),
+        "level": np.array([term.factor.level + 1 for term in terms]),
+        "correlated": np.array([int(term.correlated) for term in terms]),
+        "own": design.own[:n_tau] + 1,
+        "shared": np.array([design.names.index(name) + 1 for name in names.shared], dtype=np.int64),
+    }  # fmt: skip
+
+
+def prior_data(design: Design, priors: Mapping[str, Prior]) -> StanData:
+    """The priors of the structure, by column."""
+    names = names_of(design)
+    data: StanData = {"prior_rho": priors["rho"].arguments[0] if "rho" in priors else 1.0}
+    for row, columns in (("beta", names.beta), ("theta", names.tau)):
+        arguments = [priors[f"{row}[{column}]"].arguments for column in columns]
+        data[f"prior_{row}"] = np.array(arguments, dtype=float).reshape(len(columns), 2)
+    for row, columns in (("tau", names.tau), ("sd", names.sd)):
+        encoded = [encode_scale(priors[f"{row}[{column}]"]) for column in columns]
+        data[f"prior_{row}_family"] = np.array([code for code, _ in encoded], dtype=np.int64)
+        data[f"prior_{row}"] = np.array([scale for _, scale in encoded], dtype=float).reshape(len(columns), 2)
+    return data
+
+
+def prepare_normal(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    """Stan data of normal outcomes."""
+    y = np.asarray(table["outcome"], dtype=float)
+    data = _marginal(table, priors, y, np.ones(len(y)))
+    data["prior_sigma_family"], data["prior_sigma"] = encode_scale(priors["sigma"])
+    return data
+
+
+def prepare_estimates(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    """Stan data of estimates with known standard errors."""
+    se = np.asarray(table["standard_error"], dtype=float)
+    return {**_marginal(table, priors, np.asarray(table["outcome"], dtype=float), se), "se": se}
+
+
+def _marginal(table: Prepared, priors: Mapping[str, Prior], y: FloatArray, se: FloatArray) -> StanData:
+    """What programs need that integrate coefficients out; rows weigh as their standard errors say."""
+    design = design_of(table)
+    blocks = blocks_of(design, table.dataset.table.where)
+    start = np.linalg.lstsq(design.X / se[:, None], (y - design.offset) / se, rcond=None)[0]
+    return {
+        **structure(design), **prior_data(design, priors), "y": y, "start": start,
+        "B": blocks.local_term.shape[0], "V": blocks.local_term.shape[1], "C": blocks.n_crossed,
+        "block_idx": blocks.block + 1, "crossed": blocks.crossed, "place": blocks.place + 1,
+        "local_term": blocks.local_term + 1,
+    }  # fmt: skip
+
+
+def prepare_binomial(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    """Stan data of successes out of trials; raises DataError where a row has none."""
+    trials = np.asarray(table["trials"], dtype=float)
+    if (trials == 0).any():
+        row = table.row_names[int(np.flatnonzero(trials == 0)[0])]
+        raise DataError(
+            f"{table.dataset.table.where}, column {table.dataset.column('trials')!r}: {row} has 0 trials, which say "
+            "nothing about a probability. Take the row out."
+        )
+    data = _sampled(table, priors, "trials", trials)
+    return {**data, "trials": trials.astype(np.int64)}
+
+
+def prepare_poisson(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    """Stan data of counts and their exposure."""
+    exposure = np.asarray(table["exposure"], dtype=float)
+    return {**_sampled(table, priors, "exposure", exposure), "exposure": exposure}
+
+
+def _sampled(table: Prepared, priors: Mapping[str, Prior], size: str, sizes: FloatArray) -> StanData:
+    """What programs need that sample coefficients; rows with equal columns and levels are one cell."""
+    design, y = design_of(table), np.asarray(table["outcome"], dtype=float)
+    levels = [term.factor.level for term in design.terms]
+    same = np.column_stack([*levels, design.X, design.Z, design.offset])
+    _, row, cell = np.unique(same, axis=0, return_index=True, return_inverse=True)
+    effects = [len(t.names) * len(t.factor.labels) for t in design.terms[design.n_group_terms :]]
+    return {
+        **structure(design), **prior_data(design, priors), "y": y.astype(np.int64), "M": sum(effects),
+        "centered": np.zeros(len(design.terms), dtype=np.int64), "NC": len(row), "cell_row": row + 1,
+        "cell_y": np.bincount(cell.ravel(), weights=y), f"cell_{size}": np.bincount(cell.ravel(), weights=sizes),
+    }  # fmt: skip
+
+
+PREPARE: Mapping[str, Callable[[Prepared, Mapping[str, Prior]], StanData]] = {
+    "normal": prepare_normal, "estimates": prepare_estimates, "binomial": prepare_binomial,
+    "poisson": prepare_poisson,
+}  # fmt: skip

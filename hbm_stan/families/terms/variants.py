@@ -1,0 +1,63 @@
+"""The variants of a formula's model and its prior table: the same for all likelihoods but for what is sampled."""
+
+from __future__ import annotations
+
+from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.model import Variant
+from hbm_stan.priors import SCALES, PriorRow
+
+_LKJ = "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989"
+_GELMAN = "Gelman (2006), Bayesian Analysis 1:515"
+_ETA = "eta_n = x_n^T beta + sum_t z_(n t)^T u_(t, l_t (n))"
+_OTHERS = 'u_(t l) tilde "MVN"(0, Sigma_t) " for the terms of other factors"'
+_MARGINAL = "marginal: varying coefficients integrated out, drawn afterwards"
+_NONCENTERED = "non-centered: deviations in standard units"
+
+POPULATION = ("beta", "tau", "rho", "sd", "rho_other")
+_SHARED = ("sd", "rho")  # what terms of other factors have, whatever the pooling
+
+
+def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
+    """Complete, no and partial pooling; where coefficients are sampled, centered ones too."""
+    own = tuple(row.name for row in likelihood.own)
+    marginal = likelihood.precision is not None
+    how = _MARGINAL if marginal else _NONCENTERED
+    math = (_ETA, 'u_(j) tilde "MVN"(0, "diag"(tau) Omega "diag"(tau)) " for the terms of the group"', _OTHERS,
+            'beta tilde p(beta), quad tau tilde p(tau), quad Omega tilde "LKJ"(eta)')  # fmt: skip
+    assumption = "Coefficients of groups are draws from one population, whose means, sds and correlations are learnt."
+    priors = ("beta", "tau", *_SHARED, *own)
+    pooled = (
+        Variant("complete_pooling", "Complete pooling", "complete", how,
+                "All groups share one regression. Terms of other factors, if there are any, stay.",
+                (_ETA, 'u_j = 0 " for the terms of the group"', _OTHERS, "beta tilde p(beta)"),
+                ("beta", *_SHARED, *own)),
+        Variant("no_pooling", "No pooling", "no", how,
+                "Groups share nothing: each has coefficients of its own with fixed, wide priors. Terms of other "
+                "factors, and the coefficients of columns that do not vary between groups, stay.",
+                (_ETA, "theta_(j k) = beta_k + u_(j k) tilde p(theta_k)", _OTHERS), ("beta", "theta", *_SHARED, *own)),
+        Variant("partial_pooling", "Partial pooling", "partial", how, assumption, math, priors),
+    )  # fmt: skip
+    if marginal:
+        return pooled
+    return (
+        *pooled,
+        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered: coefficients themselves",
+                assumption, math, priors, better="partial_pooling (non-centered)", program="partial_pooling",
+                settings={"centered": 1}),
+        Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+                f"{_NONCENTERED}; the default under its full name", assumption, math, priors,
+                program="partial_pooling", settings={"centered": 0}),
+    )  # fmt: skip
+
+
+def prior_rows_of(likelihood: Likelihood) -> tuple[PriorRow, ...]:
+    """The rows of the prior table. What has the unit of eta has the outcome's where eta has none of its own."""
+    role, unit = ("", f", {likelihood.eta_unit}") if likelihood.eta_unit else ("outcome", "")
+    return (
+        PriorRow("beta", ("normal",), f"common coefficient, of a centred column{unit}", "Gelman & Hill (2007)", role),
+        PriorRow("tau", SCALES, f"sd of the coefficient between groups{unit}", _GELMAN, role),
+        PriorRow("sd", SCALES, f"sd of the coefficient between levels of another factor{unit}", _GELMAN, role),
+        PriorRow("rho", ("lkj",), "correlations of the coefficients of a term", _LKJ),
+        *likelihood.own,
+        PriorRow("theta", ("normal",), f"coefficient of each group without pooling{unit}", "fixed and wide", role),
+    )

@@ -1,0 +1,159 @@
+"""Programs of formulas: their log density is that of the model in NumPy, whatever the structure; faults are seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hbm_stan.data import Dataset
+from hbm_stan.density import SPREAD, log_density_spread
+from hbm_stan.errors import DataError
+from hbm_stan.families.terms import blocks
+from hbm_stan.families.terms.family import family_of
+from hbm_stan.fit import prepare_table
+from hbm_stan.model import Family, StanData
+from hbm_stan.program import Program
+
+LEFT = {"normal": "y", "estimates": "y | se(s)", "binomial": "k | trials(m)", "poisson": "k | rate(e)"}
+POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
+# One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
+RIGHT = {
+    "one factor": "x + (1 | g)",
+    "correlated": "x + (1 + x | g)",
+    "uncorrelated": "x + (1 + x || g)",
+    "three columns, categories, an interaction": "x * w + c + (1 + x + w | g)",
+    "no common column": "0 + (1 | g)",
+    "only the common columns of groups": "1 + (1 | g)",
+    "no intercept": "0 + x + (0 + x | g) + (1 | h)",
+    "crossed": "x + (1 | g) + (1 | h)",
+    "crossed slopes": "x + w + (1 + x | g) + (1 + w | h)",
+    "nested": "x + (1 | g/u)",
+    "three crossed": "x + w + (1 + x | g) + (1 + x + w | h) + (1 | i)",
+    "nested in a crossed one": "x + (1 + z | g) + (1 | u) + (1 | h) + offset(w)",
+}  # fmt: skip
+# Priors under which counts at random points stay numbers, of several distributions.
+CHOSEN = {"beta": "normal(0.1, 0.3)", "theta": "normal(0.2, 0.4)", "tau": "half_cauchy(0.2)"}
+
+
+@cache
+def frame() -> pd.DataFrame:
+    """Rows in no order, groups of unlike size."""
+    rng = np.random.default_rng(5)
+    n = 48
+    g, h = rng.permutation(np.append(np.arange(6), rng.integers(0, 6, n - 6))), rng.integers(0, 5, n)
+    return pd.DataFrame({
+        "g": [f"g{i}" for i in g], "h": [f"h{i}" for i in h], "i": [f"i{k}" for k in rng.integers(0, 4, n)],
+        "u": [f"u{a}{b}" for a, b in zip(g, rng.integers(0, 3, n), strict=True)], "x": rng.normal(2, 1, n),
+        "w": rng.normal(size=n), "z": rng.normal(size=n), "c": [f"c{k}" for k in rng.integers(0, 3, n)],
+        "y": rng.normal(10, 2, n), "s": rng.uniform(0.5, 1, n), "k": rng.integers(0, 4, n),
+        "m": rng.integers(4, 9, n), "e": rng.uniform(1, 3, n),
+    })  # fmt: skip
+
+
+@cache
+def data_of(name: str, case: str, variant: str) -> tuple[Family, StanData]:
+    family = family_of(name)
+    table = prepare_table(family, Dataset.from_frame(frame(), formula=f"{LEFT[name]} ~ {RIGHT[case]}"))
+    chosen = {key: text for key, text in CHOSEN.items() if any(p.startswith(key) for p in family.priors(table))}
+    return family, family.stan_data(table, family.priors(table, chosen), variant)
+
+
+def spread(name: str, case: str, variant: str, code: str = "", **changed: object) -> float:
+    family, data = data_of(name, case, variant)
+    program = family.program(variant)
+    return log_density_spread(replace(program, code=code or program.code), family, variant, {**data, **changed})
+
+
+# Likelihoods share all functions of structure, and poolings all but what they leave out.
+FEW = ("no common column", "three crossed", "nested in a crossed one")
+CASES = [
+    (name, variant, case) for name in LEFT for variant in POOLINGS for case in RIGHT
+    if case in FEW or (variant == "partial_pooling" and name in {"normal", "binomial"})
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "variant", "case"), CASES)
+def test_log_density_is_that_of_the_model_in_numpy(name: str, variant: str, case: str) -> None:
+    assert spread(name, case, variant) < SPREAD
+
+
+@pytest.mark.parametrize("variant", POOLINGS)
+def test_centered_terms_have_the_same_model(variant: str) -> None:
+    terms = np.arange(len(data_of("binomial", "three crossed", variant)[1]["centered"]))
+    for some in (terms >= 0, terms % 2 == 0, terms % 2 == 1):
+        assert spread("binomial", "three crossed", variant, centered=some.astype(int)) < SPREAD
+
+
+@pytest.mark.parametrize("factor", ["g", "h", "i"])
+def test_it_does_not_matter_which_factor_s_levels_are_the_blocks(factor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_cost", lambda made: float(made.factor.name != factor))
+    family = family_of("normal")
+    dataset = Dataset.from_frame(frame(), formula=f"y ~ {RIGHT['three crossed']}")
+    table = prepare_table(family, dataset)
+    data = family.stan_data(table, family.priors(table), "partial_pooling")
+    assert data["B"] == len(set(frame()[factor]))
+    assert log_density_spread(family.program("partial_pooling"), family, "partial_pooling", data) < SPREAD
+
+
+def test_products_that_are_too_many_to_hold_are_made_each_time() -> None:
+    for case in ("crossed", "crossed slopes"):
+        code = data_of("normal", case, "partial_pooling")[0].program("partial_pooling").code
+        assert "20000000" in code
+        assert spread("normal", case, "partial_pooling", code.replace("20000000", "1")) < SPREAD
+
+
+# A planted fault in a program: the likelihood, what stands there, what stands there instead.
+FAULTS = {
+    "Schur's term dropped": ("normal", "square_sum -= dot_self(mdivide_left_tri_low(chol, Q' * m / sigma));", ""),
+    "determinant of crossed columns dropped": (
+        "normal", "    log_det += 2 * sum(log(diagonal(chol)));\n    square_sum", "    square_sum",
+    ),
+    "order of correlations swapped": (
+        "normal", "C[t, k, l] = partial[pair] * left", "C[t, l, k] = partial[pair] * left",
+    ),
+    "column of the vine counted from 0": ("normal", "0.5 * (K[t] - 1 - l)", "0.5 * (K[t] - l)"),
+    "offset forgotten": ("normal", "y - offset_ - X * start", "y - X * start"),
+    "offset of counts forgotten": ("poisson", "eta = offset_[cell_row] + X_cell", "eta = X_cell"),
+    "levels of the second factor shifted": (
+        "poisson", "(level[t, n] - 1) * K[t] + k", "(t > 1 ? level[t, n] % L[t] : level[t, n] - 1) * K[t] + k",
+    ),
+    "crossed levels of the row before": (
+        "normal", "beside_local(Z[n], place[ : , n]", "beside_local(Z[n], place[ : , n > 1 ? n - 1 : 1]",
+    ),
+    "rows not weighted by their errors": ("estimates", "matrix[N, KG + KO] W = diag_pre_multiply(inv(se), Z)",
+                                          "matrix[N, KG + KO] W = Z"),
+    "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_seen(fault: str) -> None:
+    name, right, wrong = FAULTS[fault]
+    case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
+    code = data_of(name, case, "partial_pooling")[0].program("partial_pooling").code
+    assert code.count(right) >= 1
+    assert not spread(name, case, "partial_pooling", code.replace(right, wrong)) < SPREAD  # nan is no agreement either
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_data_blocks_are_equal(name: str) -> None:
+    family = family_of(name)
+
+    def block(program: Program) -> str:
+        return program.code.partition("\ndata {")[2].partition("\n}")[0]
+
+    assert len({block(family.program(variant)) for variant in POOLINGS}) == 1
+
+
+def test_too_many_crossed_levels_are_refused_with_words() -> None:
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"s": rng.integers(0, 400, 2000).astype(str), "d": rng.integers(0, 350, 2000).astype(str),
+                         "y": rng.normal(size=2000)})  # fmt: skip
+    family = family_of("normal")
+    table = prepare_table(family, Dataset.from_frame(rows, formula="y ~ 1 + (1 | s) + (1 | d)"))
+    with pytest.raises(DataError, match=r"s \(39\d levels\), d \(3\d\d levels\) are crossed.* takes 300 at most"):
+        family.prepare(table, family.priors(table))
