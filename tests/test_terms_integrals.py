@@ -282,3 +282,45 @@ def test_draws_in_pieces_are_draws_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(closed_form.group_log_lik(likelihood("normal"), draws, data), whole[1], rtol=1e-9)
     np.testing.assert_allclose(integrals.group_log_lik(likelihood("poisson"), some, counts), quadrature, rtol=1e-9)
     assert usual_nodes(2) == 9
+
+
+@pytest.mark.parametrize("pooling", ["no", "partial"])
+@pytest.mark.parametrize("name", ["binomial", "poisson"])
+@pytest.mark.parametrize("case", ["crossed slopes", "nested"])
+def test_a_row_is_left_out_of_its_group(case: str, name: str, pooling: str) -> None:
+    data, rng = discrete(case, name), np.random.default_rng(28)
+    data["prior_theta"] = np.tile([0.0, 1.0], (data["KG"], 1))
+    # The second group keeps one row: without it there is nothing but the population.
+    keep = np.flatnonzero((data["level"][0] != 2) | (np.cumsum(data["level"][0] == 2) == 1))
+    data = effects.take_rows(data, keep)
+    draws = with_coefficients(rng, data, population(rng, data, 2, pooling))
+    ours = integrals.loo_log_lik(likelihood(name), draws, data, "")
+    terms = [t for t in effects.terms_of(data) if t.pooled]
+    others = list(range(data["G"], data["T"]))
+    for s in range(2):
+        eta = (
+            effects.middle(draws, data)[s] + eta_row_by_row(data, draws, s, others) - eta_row_by_row(data, draws, s, [])
+        )
+        for n in (0, 5, int(np.flatnonzero(data["level"][0] == 2)[0])):
+            rows = np.flatnonzero(data["level"][0] == data["level"][0][n])
+            whole, rest = (
+                sum_over_grid(
+                    name, data, eta, r, [(t.level.columns[r], effects.factor_of(t, draws, data)[s]) for t in terms]
+                )
+                for r in (rows, rows[rows != n])
+            )
+            assert ours[s, n] == pytest.approx(whole - rest, abs=2 * CLOSE[data["KG"]])
+
+
+def test_a_decisive_row_has_an_integral_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, rng = discrete("one factor", "poisson"), np.random.default_rng(29)
+    data["exposure"] = np.where(np.arange(N) == 3, 400.0, data["exposure"])
+    data["y"] = np.where(np.arange(N) == 3, 900, data["y"])
+    draws = population(rng, data, 2)
+    ours = integrals.loo_log_lik(likelihood("poisson"), draws, data, "")
+    monkeypatch.setattr("hbm_stan.integrate.rows._DECISIVE", 1e-9)
+    exact = integrals.loo_log_lik(likelihood("poisson"), draws, data, "")
+    monkeypatch.setattr("hbm_stan.integrate.rows._DECISIVE", 1.0)
+    rough = integrals.loo_log_lik(likelihood("poisson"), draws, data, "")
+    np.testing.assert_allclose(ours, exact, atol=1e-6)
+    assert abs(rough[:, 3] - exact[:, 3]).max() > 0.1  # what nodes about the mode with the row would say

@@ -141,13 +141,14 @@ def log_integral(
     ``nodes`` is their number in each direction, by the number of directions. No factor at all gives rows.
     """
     pieces = []
-    for part in _parts(len(given.eta), given.eta.shape[1]):
+    for part in parts(len(given.eta), given.eta.shape[1]):
         own = [f[part] for f in factors]
         pieces.append(_by_level(nested, len(nested.chain), own, given.at(given.eta[part], part), nodes))
     return np.concatenate(pieces)
 
 
-def _parts(draws: int, cost: int) -> Iterator[IntArray]:
+def parts(draws: int, cost: int) -> Iterator[IntArray]:
+    """Draws, or nodes, so many at a time that what each costs fits."""
     yield from np.array_split(np.arange(draws), max(1, min(draws, math.ceil(draws * cost / _CHUNK))))
 
 
@@ -162,7 +163,7 @@ def _by_level(
     inner = s.parents[depth - 2][depth - 1] if depth > 1 else outer.level
     points, log_weights = grid(nodes(factor.shape[2]), factor.shape[2])
     draws, found = len(given.eta), []
-    for part in _parts(len(points), given.eta.size):
+    for part in parts(len(points), given.eta.size):
         at = centre[None] + backward(root[None], points[part][:, None, None, :, None])[..., 0]
         flat = at.reshape(-1, *centre.shape[1:])
         draw = np.tile(np.arange(draws), len(part))

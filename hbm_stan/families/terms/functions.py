@@ -13,7 +13,8 @@ from hbm_stan.likelihoods.likelihood import Likelihood
 def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
     """By the name of the Family's field.
 
-    Normal rows have their coefficients drawn afterwards, and rows left out with all coefficients integrated out.
+    Normal rows have their coefficients drawn afterwards, and are left out with all coefficients integrated out; other
+    rows with those of their group.
     """
     shared: dict[str, Callable[..., Any]] = {
         "log_joint": density.log_joint,
@@ -32,5 +33,7 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
     }
     if likelihood.precision is not None:
         shared |= {"draw_groups": closed_form.draw_groups, "loo_log_lik": closed_form.loo_log_lik}
+    else:
+        shared["loo_log_lik"] = integrals.loo_log_lik
     made: dict[str, Callable[..., Any]] = {name: partial(function, likelihood) for name, function in shared.items()}
     return made | {"new_group": effects.new_group, "latent": effects.latent}

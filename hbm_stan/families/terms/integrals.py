@@ -33,6 +33,7 @@ from hbm_stan.integrate import (
     log_laplace,
     usual_nodes,
 )
+from hbm_stan.integrate.rows import log_rows_given_others
 from hbm_stan.integrate.structure import structure, sum_by
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws, StanData
@@ -99,6 +100,19 @@ def _laplace_by_group(given: Integrand, draws: Draws, data: StanData, inner: lis
         own = Integrand(given.likelihood, take_rows(data, rows), given.own, given.eta[:, rows])
         found[:, j] = log_laplace(made, factors, own)[:, 0]
     return found
+
+
+def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    """log p(y_n | the other rows of its group, population), (S, N), the group's coefficients integrated out.
+
+    The effects of all other factors are those of the draws.
+    """
+    terms = terms_of(data)
+    (own,) = groupings([term for term in terms if term.pooled])
+    eta = middle(draws, data) + rows_of([term for term in terms if not term.pooled], draws)
+    given = Integrand(likelihood, data, own_of(likelihood, draws), eta)
+    rows = log_rows_given_others(own.level, own.factor(draws, data), given, usual_nodes)
+    return np.asarray(rows + likelihood.constant(data))
 
 
 def prior_group_log_lik(likelihood: Likelihood, data: StanData, variant: str) -> FloatArray | None:

@@ -1,0 +1,69 @@
+"""The density of a row given the other rows of its level, by quadrature over the level's coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hbm_stan.integrate import Integrand, Mode, Nested, find_mode, grid, log_integral, parts
+from hbm_stan.integrate.elimination import backward, scaled
+from hbm_stan.integrate.leverage import predict_rows
+from hbm_stan.integrate.structure import IntArray, Level, structure, sum_by
+from hbm_stan.table import FloatArray
+
+# Leverage up to which nodes about the maximum with the row serve for the integral without it (ours): with leverage h
+# the error of n nodes is about (h / (1 - h))^n. Other rows, few in any level as leverages add up to its number of
+# coefficients, have an integral of their own.
+_DECISIVE = 0.2
+
+
+def log_rows_given_others(
+    level: Level, factor: FloatArray, given: Integrand, nodes: Callable[[int], int]
+) -> FloatArray:
+    """log p(y_n | the other rows of its level), (S, N), without rows' constants; ``factor`` (S, K, V)."""
+    pieces = []
+    s = structure([level], (), level.level, level.size)
+    for part in parts(len(given.eta), given.eta.shape[1]):
+        some, own = given.at(given.eta[part], part), factor[part]
+        mode = find_mode(s, [own], some)
+        weight = given.likelihood.weight(mode.eta, given.rows, some.own)
+        leverage = weight * predict_rows(mode.eliminated, np.ones(len(level.level)))[1]
+        found, total = _about_the_mode(level, own, some, mode, nodes)
+        decisive = np.flatnonzero(leverage.max(axis=0) > _DECISIVE)
+        if len(decisive):
+            found[:, decisive] = total[:, level.level[decisive]] - _without(level, own, some, decisive, nodes)
+        pieces.append(found)
+    return np.concatenate(pieces)
+
+
+def _about_the_mode(
+    level: Level, factor: FloatArray, given: Integrand, mode: Mode, nodes: Callable[[int], int]
+) -> tuple[FloatArray, FloatArray]:
+    """log p(y_n | the other rows), (S, N), and log p(rows of a level), (S, L), with the same nodes for both."""
+    root, centre = mode.eliminated.steps[-1].root, mode.coefficients[-1]
+    points, log_weights = grid(nodes(factor.shape[2]), factor.shape[2])
+    total, without = np.full((len(centre), level.size), -np.inf), np.full(given.eta.shape, -np.inf)
+    draws = np.arange(len(centre))
+    for point, log_weight in zip(points, log_weights, strict=True):
+        at = centre + backward(root, np.broadcast_to(point[:, None], (*centre.shape, 1)))[..., 0]
+        rows = given.at(given.eta + level.rows(scaled(factor, at)), draws).log_p()
+        both = sum_by(rows, level.level, level.size) - (at**2).sum(axis=2) / 2 + log_weight
+        total = np.logaddexp(total, both)
+        without = np.logaddexp(without, both[:, level.level] - rows)
+    log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+    return total[:, level.level] - without, total - log_root
+
+
+def _without(
+    level: Level, factor: FloatArray, given: Integrand, rows: IntArray, nodes: Callable[[int], int]
+) -> FloatArray:
+    """log p(the other rows of its level) for some rows, (S, rows): each has a level of its own that lacks it."""
+    others = [np.setdiff1d(np.flatnonzero(level.level == level.level[n]), n) for n in rows]
+    taken = np.concatenate(others)
+    alone = Level(level.columns[taken], np.repeat(np.arange(len(rows)), [len(o) for o in others]), len(rows))
+    data = {
+        name: np.asarray(given.rows[name])[taken] for name in ("y", "trials", "exposure", "se") if name in given.rows
+    }
+    some = Integrand(given.likelihood, data, given.own, given.eta[:, taken])
+    return log_integral(Nested.of([alone]), [factor], some, nodes)
