@@ -11,10 +11,10 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad, simpson
 
+from hbm_stan import integrate
 from hbm_stan.data import Dataset
 from hbm_stan.examples import analyses, example
 from hbm_stan.families import families, family, own_scale
-from hbm_stan.families.logistic_regression import density as logistic
 from hbm_stan.families.planck import curve as planck_curve
 from hbm_stan.families.planck import evidence as planck
 from hbm_stan.fit import prepare_table
@@ -284,7 +284,7 @@ def test_twice_the_nodes_change_nothing_that_is_shown(analysis: str, variant: st
 
 
 def test_too_few_nodes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(logistic._NODES, 2, 2)
+    monkeypatch.setitem(integrate.NODES, 2, 2)
     assert change("city_prices", "partial_pooling") > 1e-3
     monkeypatch.setattr(planck, "STEP", 1.0)
     assert change("planck", "partial_pooling") > 1e-3

@@ -20,7 +20,7 @@ from hbm_stan.table import FloatArray
 # Nodes in each direction of a level's integral, by its dimension; one node, in more dimensions, is Laplace's method.
 NODES = {1: 21, 2: 9, 3: 5}
 MOST_FINER = 7  # directions that three nodes each are taken in: 2,187 in all
-_CHUNK = 200_000  # values at a time
+_CHUNK = 60_000  # values at a time
 # Newton's method: its longest step in eta, most steps, and the step at which it has arrived.
 _STEP, _STEPS, _ROUNDING = 2.0, 60, 1e-6
 

@@ -42,8 +42,10 @@ class Level:
 
     def rows(self, coefficients: FloatArray) -> FloatArray:
         """Their part of each row's linear predictor, (S, N), from coefficients (S, size, K)."""
-        parts = (coefficients[:, self.level, k] * self.columns[:, k] for k in range(self.width))
-        return np.asarray(sum(parts, np.zeros((len(coefficients), len(self.level)))))
+        total = np.zeros((len(coefficients), len(self.level)))
+        for k in range(self.width):
+            total += np.take(coefficients[:, :, k], self.level, axis=1) * self.columns[:, k]
+        return total
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,14 @@ def _y_n(rows: Rows) -> tuple[FloatArray, FloatArray]:
 
 def _kernel(eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
     y, n = _y_n(rows)
-    # log(1 + exp(eta)), three times as quick as np.logaddexp and as exact.
-    return np.asarray(y * eta - n * (np.maximum(eta, 0) + np.log1p(np.exp(-np.abs(eta)))))
+    # log(1 + exp(eta)), three times as quick as np.logaddexp and as exact; in place, for eta may be large.
+    softplus = np.abs(eta)
+    np.negative(softplus, out=softplus)
+    np.exp(softplus, out=softplus)
+    np.log1p(softplus, out=softplus)
+    softplus += np.maximum(eta, 0)
+    softplus *= n
+    return np.asarray(y * eta - softplus)
 
 
 def _constant(rows: Rows) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,19 @@ import numpy as np
 from hbm_stan.families.logistic_regression.columns import of_row
 from hbm_stan.families.logistic_regression.estimates import cells
 from hbm_stan.families.varying_terms import correlation_matrix, draw_lkj, log_lkj, pairs_of
-from hbm_stan.later import expit, gammaln, logsumexp, norm
+from hbm_stan.integrate import MOST_FINER, Integrand, Nested, finer_nodes, log_integral, usual_nodes
+from hbm_stan.integrate.structure import Level
+from hbm_stan.later import expit, norm
+from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray
 
-# Nodes in each direction of a group's integral, by its dimension; one node, in more dimensions, is Laplace's method.
-_NODES = {1: 21, 2: 9, 3: 5}
-_MOST_FINER = 7  # directions that three nodes each are taken in: 2,187 in all
 # The same where the population is the prior of no pooling, wide, which is integrated over once and not for each draw.
 _NODES_OF_PRIOR = {1: 161, 2: 61, 3: 25, 4: 13, 5: 9}
 _CLOSE = 0.05  # by how much half as many may differ: the error falls to a fourth or less with twice the nodes
 _RANK = 1e-9  # a share of the largest singular value that is rounding error
-_CHUNK = 20_000  # values at a time
-# Newton's method: its longest step in log odds, most steps, and the step at which it has arrived.
-_STEP, _STEPS, _ROUNDING = 2.0, 60, 1e-6
+_BINOMIAL = likelihood("binomial")
 
 
 def _eta(theta: FloatArray, data: StanData) -> FloatArray:
@@ -35,22 +34,9 @@ def _eta(theta: FloatArray, data: StanData) -> FloatArray:
     return np.asarray(sum(theta[:, row, k] * x[:, k] for k in range(x.shape[1])))
 
 
-def _log_choose(data: StanData) -> FloatArray:
-    y, trials = np.asarray(data["y"], dtype=float), np.asarray(data["trials"], dtype=float)
-    return np.asarray(gammaln(trials + 1) - gammaln(y + 1) - gammaln(trials - y + 1))
-
-
-def _log_binomial(eta: FloatArray, y: FloatArray, trials: FloatArray) -> FloatArray:
-    """log of p^y (1 - p)^(trials - y) where eta is the log odds of p."""
-    # log(1 + exp(eta)), three times as quick as np.logaddexp and as exact.
-    return np.asarray(y * eta - trials * (np.maximum(eta, 0) + np.log1p(np.exp(-np.abs(eta)))))
-
-
 def pointwise(draws: Draws, data: StanData) -> FloatArray:
     """log p(y_n | theta), (S, N)."""
-    return _log_choose(data) + _log_binomial(
-        _eta(draws["theta"], data), np.asarray(data["y"]), np.asarray(data["trials"])
-    )
+    return _BINOMIAL.log_p(_eta(draws["theta"], data), data, {})
 
 
 def simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
@@ -96,7 +82,7 @@ def new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant:
 
 def group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """log of the integral of a group's binomials over theta given the population, (S, J)."""
-    return _over_groups(draws, data, lambda size: _NODES.get(size, 1))
+    return _over_groups(draws, data, usual_nodes)
 
 
 def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
@@ -105,77 +91,24 @@ def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
     nan in more directions than three nodes each can be taken in: the error is not known there.
     """
     size = factor_of(draws).shape[2]
-    if size > _MOST_FINER:
+    if size > MOST_FINER:
         return np.full((len(draws["mu"]), data["J"]), np.nan)
-    return _over_groups(draws, data, lambda size: 2 * _NODES[size] if size in _NODES else 3) if size else None
+    return _over_groups(draws, data, finer_nodes) if size else None
 
 
 def _over_groups(draws: Draws, data: StanData, nodes: Callable[[int], int]) -> FloatArray:
     """log p(y_group | population), (S, J), by so many nodes in each of the directions that vary."""
     x, group, y, trials = cells(data)
-    mean, factor = mean_of(draws, data), factor_of(draws)
-    count, total = nodes(factor.shape[2]), np.tile(_log_choose_of_groups(data), (len(mean), 1))
-    for j in range(data["J"]):
-        own = group == j
-        total[:, j] += _log_integral(mean[:, j] @ x[own].T, x[own] @ factor, y[own], trials[own], count)
-    return total
+    mean = mean_of(draws, data)
+    eta = np.asarray(sum(mean[:, group, k] * x[:, k] for k in range(x.shape[1])))
+    given = Integrand(_BINOMIAL, {"y": y, "trials": trials}, {}, eta)
+    found = log_integral(Nested.of([Level(x, group, data["J"])]), [factor_of(draws)], given, nodes)
+    return _log_choose_of_groups(data) + found
 
 
 def _log_choose_of_groups(data: StanData) -> FloatArray:
-    found = np.bincount(np.asarray(data["group_idx"]) - 1, weights=_log_choose(data), minlength=data["J"])
+    found = np.bincount(np.asarray(data["group_idx"]) - 1, weights=_BINOMIAL.constant(data), minlength=data["J"])
     return np.asarray(found)
-
-
-def _log_integral(offset: FloatArray, slope: FloatArray, y: FloatArray, trials: FloatArray, count: int) -> FloatArray:
-    """log of the integral of the binomials at log odds offset + slope z over standard normal z, (S,).
-
-    ``offset`` has the shape (S, C) for C cells, ``slope`` (S, C, V). ``count`` nodes in each direction are placed about
-    the maximum of the integrand by its curvature there (Pinheiro & Bates 1995, section 2.4).
-    """
-    size = slope.shape[2]
-    z = np.zeros((len(offset), size))
-    for _ in range(_STEPS if size else 0):
-        curvature, score = _curvature(offset, slope, z, y, trials)
-        step = np.linalg.solve(curvature, score[:, :, None])[:, :, 0]
-        length = np.abs(_along(slope, step)).max(axis=1)
-        z += step / np.maximum(1, length / _STEP)[:, None]
-        if length.max() < _ROUNDING:
-            break
-    root = np.linalg.cholesky(_curvature(offset, slope, z, y, trials)[0])
-    spread = np.linalg.inv(root).transpose(0, 2, 1)  # spread spread' is the inverse of the curvature
-    nodes, log_weights = _grid(count, size)
-    terms = []
-    pieces = min(len(nodes), math.ceil(len(nodes) * offset.size / _CHUNK))
-    for part in np.array_split(np.arange(len(nodes)), pieces):
-        at = z[:, None] + np.swapaxes(spread @ nodes[part].T, 1, 2)
-        log_weight = log_weights[part] - (at**2).sum(axis=2) / 2
-        eta = offset[:, None] + _along(slope[:, None], at)
-        terms.append(log_weight + _log_binomial(eta, y, trials).sum(axis=2))
-    found = logsumexp(np.hstack(terms), axis=1)
-    return np.asarray(found - np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1))
-
-
-def _grid(count: int, size: int) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Hermite nodes in every direction (P, V), and the logarithms of weights over standard normal densities."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
-    log_weights = np.log(weights) - math.log(2 * math.pi) / 2 + nodes**2 / 2
-    each = [np.array(list(itertools.product(a, repeat=size))).reshape(count**size, size) for a in (nodes, log_weights)]
-    return each[0], each[1].sum(axis=1)
-
-
-def _along(slope: FloatArray, z: FloatArray) -> Any:
-    """slope z, (..., C): a sum of products, far quicker than many products of small matrices."""
-    return sum(slope[..., v] * z[..., v, None] for v in range(slope.shape[-1]))
-
-
-def _curvature(
-    offset: FloatArray, slope: FloatArray, z: FloatArray, y: FloatArray, trials: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Minus the second derivatives (S, V, V), and the first (S, V), of the log integrand at z."""
-    p = expit(offset + _along(slope, z))
-    weight, residual = trials * p * (1 - p), y - trials * p
-    curvature = np.eye(slope.shape[2]) + np.einsum("sc,scv,scw->svw", weight, slope, slope)
-    return curvature, np.einsum("sc,scv->sv", residual, slope) - z
 
 
 def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
@@ -192,12 +125,20 @@ def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
         slope = (u * s)[:, s > _RANK * s[0]]
         # Wide priors and outcomes that a term separates make integrands with an edge, which Laplace's method misses.
         count = _NODES_OF_PRIOR.get(slope.shape[1], 1)
-        given = (offset[None], slope[None], y[own], trials[own])
-        found, coarser = (_log_integral(*given, n)[0] for n in (count, math.ceil(count / 2)))
+        level = Nested.of([Level(slope, np.zeros(len(slope), dtype=np.int64), 1)])
+        given = Integrand(_BINOMIAL, {"y": y[own], "trials": trials[own]}, {}, offset[None])
+        found, coarser = (
+            float(log_integral(level, [np.eye(slope.shape[1])[None]], given, partial(_always, n))[0, 0])
+            for n in (count, math.ceil(count / 2))
+        )
         if count == 1 or abs(found - coarser) > _CLOSE:
             return None
         total[j] += found
     return np.asarray(total)
+
+
+def _always(count: int, _size: int) -> int:
+    return count
 
 
 def exact_loo(data: StanData, variant: str) -> FloatArray | None:
