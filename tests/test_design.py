@@ -65,6 +65,9 @@ def test_nesting_is_found_from_rows() -> None:
     unique = make_factor("room", ["r1", "r1", "r2", "r3", "r3", "r3"])
     assert design.inside(unique, SUBJECT)
     assert not design.inside(SUBJECT, unique)
+    one = make_factor("one", ["u", "u", "u"])
+    for outer in (["p", "q", "p"], ["p", "p", "q"], ["q", "p", "p"]):
+        assert not is_inside(one, make_factor("outer", outer))
 
 
 def test_terms_of_the_pooled_factor_come_first() -> None:
