@@ -83,8 +83,8 @@ def test_shifting_a_column_changes_no_centred_design() -> None:
 
 def test_functions_of_the_closed_list() -> None:
     x = FRAME["x"].to_numpy()
-    columns = raw(structure("y ~ log(x) + sqrt(x) + exp(z - 100) + I((x - 5)^2/10) + scale(x) + center(z) + (1 | g)"))
-    expected = [np.log(x), np.sqrt(x), np.exp(FRAME["z"] - 100), (x - 5) ** 2 / 10, (x - x.mean()) / x.std(ddof=1)]
+    columns = raw(structure("y ~ log(x) + sqrt(x) + exp(-x) + I((x - 5)^2/10) + scale(x) + center(z) + (1 | g)"))
+    expected = [np.log(x), np.sqrt(x), np.exp(-x), (x - 5) ** 2 / 10, (x - x.mean()) / x.std(ddof=1)]
     for (name, column), wanted in zip(list(columns.items())[1:], expected, strict=False):
         np.testing.assert_allclose(column, wanted, atol=1e-12, err_msg=name)
     np.testing.assert_allclose(columns["center(z)"], FRAME["z"] - FRAME["z"].mean(), atol=1e-12)
@@ -116,6 +116,8 @@ def test_levels_are_read_as_the_product_reads_them() -> None:
     assert "arm: levels are compared with 'drug', as asked." in asked.notes
     in_formula = structure("y ~ C(arm, ref = 'drug') + (1 | g)")
     assert in_formula.design.names == asked.design.names
+    for found in (asked, in_formula):
+        np.testing.assert_allclose(raw(found)["arm=placebo"], (FRAME["arm"] == "placebo").astype(float), atol=1e-12)
     frame = FRAME.assign(arm=pd.Categorical(FRAME["arm"], ["dose two", "drug", "placebo"]))
     assert structure("y ~ arm + (1 | g)", frame).levels["arm"] == ("dose two", "drug", "placebo")
     assert structure("y ~ C(rating) + (1 | g)").design.names[1:] == ("rating=2", "rating=3", "rating=4")
@@ -134,6 +136,9 @@ def test_levels_that_vary_without_an_intercept_are_no_differences_from_a_referen
     assert design.terms[0].names == ("arm(placebo)", "arm(drug)", "arm(dose two)")
     assert design.own.tolist() == [-1, -1, -1]
     np.testing.assert_array_equal(design.Z.sum(axis=1), 1)
+    beside = structure("y ~ arm * x + (1 + arm | item)").design
+    assert beside.own.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(beside.Z, beside.X[:, :3])
     means = structure("y ~ 0 + arm + (0 + arm | item)").design
     assert means.own.tolist() == [0, 1, 2]
 

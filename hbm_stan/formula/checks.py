@@ -152,8 +152,8 @@ def check_single_trials(design: Design, outcome: FloatArray | None, trials: Floa
 
 
 def relations(factors: Sequence[Factor]) -> list[str]:
-    """Sentences on how each two factors lie: one inside the other, or crossed; labels that recur are named."""
-    return [_relation(a, b) for a, b in itertools.combinations(factors, 2)]
+    """Sentences on how each two factors lie, but for a and a:b: one inside the other, or crossed; labels that recur."""
+    return [_relation(a, b) for a, b in itertools.combinations(factors, 2) if not b.name.startswith(f"{a.name}:")]
 
 
 def _relation(a: Factor, b: Factor) -> str:

@@ -23,7 +23,7 @@ _DIMS: Mapping[str, tuple[str, ...]] = {
     "beta": ("column",), "beta_raw": ("column",), "beta_shared": ("shared",), "beta_shared_raw": ("shared",),
     "tau": ("term",), "tau_raw": ("term",), "sd": ("other_term",), "sd_raw": ("other_term",),
     "rho": ("pair",), "partial": ("pair",), "rho_other": ("other_pair",), "partial_other": ("other_pair",),
-    "theta": ("group", "term"), "effect": ("effect",), "y_rep": ("observation",), "log_lik": ("observation",),
+    "theta": ("group", "term"), "effect": ("other_effect",), "y_rep": ("observation",), "log_lik": ("observation",),
 }  # fmt: skip
 _HIDDEN = ("partial", "partial_other", "raw", "all_rho", "beta_shared")
 _PRIORS: Mapping[str, Callable[[Prepared], dict[str, Prior]]] = {
@@ -39,7 +39,7 @@ def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
     names = names_of(design_of(table))
     return {
         "column": names.beta, "shared": names.shared, "term": names.tau, "other_term": names.sd, "pair": names.rho,
-        "other_pair": names.rho_other, "effect": names.effect,
+        "other_pair": names.rho_other, "other_effect": names.effect,
     }  # fmt: skip
 
 
