@@ -236,9 +236,10 @@ EMPTY = FRAME.assign(arm=np.where((FRAME["arm"] == "drug") & (FRAME["sex"] == "m
         ("y ~ one + (1 | g)", FRAME, "a category with one level \\('a'\\)"),
         ("y ~ x + (1 | row)", FRAME, "'row' has as many levels as there are rows \\(24\\)"),
         ("y ~ constant + (1 | g)", FRAME, "'constant' has the same value \\(3\\) in every row"),
-        ("y ~ x + z + I(2*x - z) + (1 | g)", FRAME, "'I\\(2 \\* x - z\\)' is collinear: x, z before it"),
+        ("y ~ x + z + I(2*x - z + 7) + (1 | g)", FRAME, "'I\\(2 \\* x - z \\+ 7\\)' is collinear: x, z before it"),
         ("y ~ arm + C(arm, ref = 'drug') + (1 | g)", FRAME, "two coefficients called 'arm=dose two'"),
         ("y ~ poly(x, 12) + poly(z, 12) + (1 | g)", FRAME, "25 common coefficients and 24 rows"),
+        ("y ~ poly(x, 12) + poly(z, 11) + (1 | g)", FRAME, "24 common coefficients and 24 rows"),
         ("y ~ arm * sex + (1 | g)", EMPTY, "arm:sex has cells without a row: arm=drug and sex=m"),
         ("y ~ arm:sex:x + (1 | g)", EMPTY, "arm=drug and sex=m"),
         ("y ~ x + (arm:sex | item)", EMPTY, "arm=drug and sex=m"),
@@ -299,6 +300,7 @@ def test_a_slope_without_a_common_coefficient_is_said() -> None:
 def test_nesting_and_crossing_are_found_and_said() -> None:
     frame = FRAME.assign(inner=FRAME["g"] + FRAME["room"])
     assert any("inner lies inside g" in note for note in structure("y ~ x + (1 | g) + (1 | inner)", frame).notes)
+    assert any("inner lies inside g" in note for note in structure("y ~ x + (1 | inner) + (1 | g)", frame).notes)
     partly = FRAME.assign(h=["a", "b", "c"] * 4 + ["d"] * 12)
     notes = " ".join(structure("y ~ x + (1 | g) + (1 | h)", partly).notes)
     assert "levels of h occur in several levels of g: crossed" in notes
