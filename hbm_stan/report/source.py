@@ -33,7 +33,8 @@ def family_and_dataset(file: Path, said: Mapping[str, Any]) -> tuple[Family, Dat
         dataset = _read(file, said)
     columns = _columns(file, said.get("columns", {}), family)
     with within(f"{file}: [columns]"):
-        mapped = check_mapping(dataset.with_columns({**dataset.columns, **columns}), family.roles)
+        mapped = dataset.with_columns({**dataset.columns, **columns})
+        mapped = check_mapping(with_formula(mapped) if family.terms else mapped, family.roles)
     return family, with_unit(mapped, family, said.get("unit", ""))
 
 
