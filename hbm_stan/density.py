@@ -18,6 +18,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.model import Family, StanData
 from hbm_stan.program import Declaration, Program, _evaluate
 from hbm_stan.table import FloatArray
+from hbm_stan.tree import complete
 
 # Relative spread of (engine's log density - log_joint): rounding error is near 1e-14; a wrong prior scale gave 0.2.
 SPREAD = 1e-9
@@ -32,7 +33,10 @@ def short_run(
     """Draws of one variant by the embedded engine, chains joined, shape (draw, ...)."""
     sampling = Sampling(chains=chains, warmup=warmup, draws=draws, adapt_delta=0.95, seed=SHORT_RUN_SEED)
     drawn = StanliEngine().sample(family.program(variant), data, sampling)
-    return {name: v.reshape(-1, *v.shape[2:]) for name, v in drawn.variables.items() if v.size}
+    variables = {name: values for name, values in drawn.variables.items() if values.size}
+    if family.terms:  # whose programs leave out what can be drawn afterwards
+        variables |= complete(family, data, variables, SHORT_RUN_SEED)
+    return {name: v.reshape(-1, *v.shape[2:]) for name, v in variables.items()}
 
 
 def log_density_spread(program: Program, family: Family, variant: str, data: StanData) -> float:

@@ -70,7 +70,7 @@ def new_groups(claim: Claim) -> list[str]:
         or not {"mu", scale} <= {*draws}
     ):
         return []
-    design, _ = family.new_row(claim.data, {"coords": family.coordinates(claim.table)})
+    design, _ = family.new_row(claim.data, _read(claim))
     mu = draws["mu"].reshape(len(draws["mu"]), -1)[:, 0]
     halves = [repeated(draws, int(s), _GROUPS // 2) for s in (np.argmin(mu), np.argmax(mu))]
     both = {name: np.concatenate([half[name] for half in halves]) for name in draws}
@@ -213,6 +213,8 @@ def raw_estimates(claim: Claim) -> list[str]:
     family = claim.family
     if claim.pooling != "no" or family.raw is None or family.group_quantity not in claim.draws:
         return []
+    if claim.table.design is not None and len(claim.table.design.factors) > 1:
+        return []  # raw estimates leave the levels of other factors out, no pooling does not
     draws = _flat_draws(claim)[family.group_quantity]
     raw, se = (np.asarray(v, dtype=float) for v in family.raw(claim.data))
     mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
@@ -275,8 +277,12 @@ def _honours(claim: Claim, name: str, option: Option) -> list[str]:
 
 
 def _design(claim: Claim, name: str, value: Any) -> StanData:
-    coords = claim.family.coordinates(claim.table)
-    return claim.family.need("new_row", "a proof")(claim.data, {name: value, "coords": coords})[0]  # type: ignore[no-any-return]
+    return claim.family.need("new_row", "a proof")(claim.data, {**_read(claim), name: value})[0]  # type: ignore[no-any-return]
+
+
+def _read(claim: Claim) -> dict[str, Any]:
+    """What ``new_row`` is given of the table."""
+    return {"coords": claim.family.coordinates(claim.table), "design": claim.table.design}
 
 
 def _unlike(claim: Claim, one: StanData, two: StanData, changed: list[str]) -> list[str]:

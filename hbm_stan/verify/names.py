@@ -49,9 +49,19 @@ def parameters_exist(claim: Claim) -> list[str]:
         base = name.partition("[")[0]
         if base not in rows:
             said.append(f"priors name {name!r}, which is no row of the prior table. {nearest(base, sorted(rows))}")
-        elif not {base, f"{base}_group"} & here and not _is_shared(claim, base):
+        elif not _names_of(claim, base) & here and not _is_shared(claim, base):
             said.append(f"priors name {name!r}, which the program does not declare. {nearest(base, sorted(here))}")
     return said
+
+
+def _names_of(claim: Claim, base: str) -> set[str]:
+    """The variables of which a row of the prior table may be the prior; with terms, those of other factors too.
+
+    Coefficients of groups that have a fixed prior may be integrated out: they are drawn after the residual sd.
+    """
+    of_terms = {"beta": {"beta_shared"}, "rho": {"rho_other"}}.get(base, set()) if claim.family.terms else set()
+    drawn = base == claim.family.group_quantity and claim.family.terms and claim.family.draw_groups is not None
+    return {base, f"{base}_group", *of_terms, *(("lprior",) if drawn else ())}
 
 
 def _is_shared(claim: Claim, base: str) -> bool:
@@ -97,7 +107,7 @@ def rule_decides(claim: Claim) -> list[str]:
 def priors_are_named(claim: Claim) -> list[str]:
     """The prior that makes the program's ``lprior`` another number than the priors of the variant add up to."""
     family, total = claim.family, claim.draws.get("lprior")
-    if total is None:
+    if total is None or family.terms:  # with terms one row may be of several matrices: tests/test_terms_programs.py
         return []
     every = claim.priors
     used = family.priors_of(claim.variant, every)

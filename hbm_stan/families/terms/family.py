@@ -10,6 +10,7 @@ from typing import Any
 from hbm_stan.families.terms import priors
 from hbm_stan.families.terms.data import PREPARE, design_of, names_of
 from hbm_stan.families.terms.functions import functions_of
+from hbm_stan.families.terms.rule import rule
 from hbm_stan.families.terms.usual import new_row, prediction_of
 from hbm_stan.families.terms.variants import POPULATION, prior_rows_of, variants_of
 from hbm_stan.likelihoods import likelihood
@@ -25,7 +26,7 @@ _DIMS: Mapping[str, tuple[str, ...]] = {
     "rho": ("pair",), "partial": ("pair",), "rho_other": ("other_pair",), "partial_other": ("other_pair",),
     "theta": ("group", "term"), "effect": ("other_effect",), "y_rep": ("observation",), "log_lik": ("observation",),
 }  # fmt: skip
-_HIDDEN = ("partial", "partial_other", "raw", "all_rho", "beta_shared")
+_HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared")
 _PRIORS: Mapping[str, Callable[[Prepared], dict[str, Prior]]] = {
     "normal": priors.normal_priors,
     "estimates": partial(priors.default_priors, priors.scale_of_estimates),
@@ -57,7 +58,7 @@ def family_of(name: str) -> Family:
         likelihood=given.math,
         population=(*POPULATION, *(row.name for row in given.own)),
         folder=share("stan") / name,
-        hidden=_HIDDEN,
+        hidden=_HIDDEN if given.precision else (*_HIDDEN, "raw"),
         group_meaning="coefficient",
         quantity_unit=given.eta_unit,
         same_unit=not given.eta_unit,
@@ -72,5 +73,7 @@ def family_of(name: str) -> Family:
         coords=coords,
         new_row=partial(new_row, given),
     )
-    functions: Mapping[str, Any] = functions_of(given)
+    functions: dict[str, Any] = functions_of(given)
+    if made.pilot:
+        functions["rule"] = partial(rule, given)
     return replace(made, **functions)
