@@ -38,10 +38,18 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     """The density of an observation given the others of its group, or of the rows of a group together."""
     family, partial = fit.family, fit.pooling == "partial"
     if unit == "group":
-        found = family.group_log_lik
+        found = family.group_loo_log_lik or family.group_log_lik
         route = f"PSIS, {INTEGRATED}" if partial else "PSIS"
         # Complete pooling has no group effects: the rows of a group are independent given what all share.
         return Density(_summed(fit) if found is None and not partial else found, route, False)
+    if (
+        family.terms
+        and family.loo_log_lik is not None
+        and (fit.pooling != "complete" or family.draw_groups is not None)
+    ):
+        # With complete pooling too: marginal programs have the coefficients of other factors integrated out.
+        rows, variant = family.loo_log_lik, fit.variant
+        return Density(lambda draws, data: rows(draws, data, variant), f"PSIS, {INTEGRATED}", False)
     if partial and fit.table.one_row_per_group and family.group_log_lik is not None:
         log_lik, group = family.group_log_lik, fit.table.group
         # One row a group, in any order: to the order of the rows.

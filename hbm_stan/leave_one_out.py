@@ -139,17 +139,19 @@ def logo(fit: Fit) -> LeftOut | None:
     """Leave-one-group-out of a fit: log p(y_group | the other groups), jointly over the rows of the group.
 
     Group effects are integrated out: PSIS on the sum of a group's conditional log_lik fails (its Pareto k is nearly
-    always high, and elpd too high). Without pooling a group that is left out has nothing but its prior; None where the
-    family does not give the density of that.
+    always high, and elpd too high). Without pooling a group that is left out has nothing but its prior, and what a
+    formula's model shares beside it; None where the family does not give the density of that.
     """
     threshold, groups = good_k(fit.n_draws), len(fit.table.labels)
     if fit.pooling == "no":
         alone = fit.family.prior_group_log_lik
         found = None if alone is None else alone(fit.data, fit.variant)
-        if found is None:
+        if found is not None:
+            own = np.full(groups, math.nan)
+            return LeftOut(found, own, None, threshold, "its prior alone", 0, priors_of(fit), "", "group", 0.0)
+        if not fit.family.terms:
             return None
-        own = np.full(groups, math.nan)
-        return LeftOut(found, own, None, threshold, "its prior alone", 0, priors_of(fit), "", "group", 0.0)
+        # Of a formula's model more than the prior is left: common columns, other factors, the residual sd.
     density, size = density_of(fit, "group"), _n_parameters(fit, groups_too=False)
     if density.own or density.of is None:
         none, bad = np.full(groups, math.nan), np.full(groups, math.inf)

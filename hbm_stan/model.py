@@ -116,12 +116,12 @@ class Family:
     latent(rng, draws, data, variant)  what lies between theta and the rows and has a distribution of its own (scales of
                                       groups, values of units), drawn given the rest, (S, J) or (S, M), by name
     simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
-    row_moments(draws, data)          mean and variance of each row's outcome given theta and parameters, (S, N) each:
-                                      counts and successes are checked for more or less spread than that
+    row_moments(draws, data)          mean and variance of each row given theta and parameters, (S, N) each
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
-    finer_group_log_lik(draws, data)  the same with the nodes of its quadrature doubled: what the two differ by is the
-                                      error of the former; None where it is a closed form, nan where it is too much work
+    group_loo_log_lik(draws, data)    log p(y_group | other groups, population), crossed effects integrated out, (S, J)
+    finer_group_log_lik(draws, data)  group_log_lik with twice the nodes, from which its error is seen; None where it is
+                                      a closed form, nan where it is too much work
     prior_group_log_lik(data, variant)  log p(y_group) under the fixed prior of a group alone, all rows of a group
                                       together, (J,): what no pooling says of a group never seen; None where groups are
                                       pooled or it cannot be computed well
@@ -192,6 +192,7 @@ class Family:
     row_moments: Callable[[Draws, StanData], tuple[FloatArray, FloatArray]] | None = None
     pointwise: Callable[[Draws, StanData], FloatArray] | None = None
     group_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
+    group_loo_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
     finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
     prior_group_log_lik: Callable[[StanData, str], FloatArray | None] | None = None
     loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None

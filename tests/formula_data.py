@@ -122,7 +122,11 @@ def n_effects(data: Rows) -> int:
 def with_coefficients(rng: np.random.Generator, data: Rows, draws: Rows) -> Rows:
     """The draws with random theta and effect."""
     size = len(next(iter(draws.values())))
-    made = {**draws, "theta": rng.normal(size=(size, data["J"], data["KG"]))}
+    theta = rng.normal(size=(size, data["J"], data["KG"]))
+    if not {"tau", "beta_shared"} & set(draws) and "beta" in draws:  # complete pooling: all groups are alike
+        own = np.hstack([np.zeros((size, 1)), draws["beta"]])[:, np.asarray(data["own"])]
+        theta = np.repeat(own[:, None], data["J"], axis=1)
+    made = {**draws, "theta": theta}
     return made | ({"effect": rng.normal(size=(size, n_effects(data)))} if n_effects(data) else {})
 
 

@@ -10,7 +10,7 @@ from formula_cases import CASES
 from formula_data import dense_covariance, dense_mean, eta_row_by_row, population, with_coefficients
 from scipy.stats import multivariate_normal
 
-from hbm_stan.families.terms import closed_form
+from hbm_stan.families.terms import closed_form, groups_left_out
 from hbm_stan.likelihoods import likelihood
 
 SIZE = 2
@@ -120,3 +120,23 @@ def test_a_row_is_left_out_with_all_coefficients_integrated(case: str, name: str
             rest = all_rows[all_rows != n]
             others = multivariate_normal.logpdf(data["y"][rest], mean[rest], covariance[np.ix_(rest, rest)])
             assert ours[s, n] == pytest.approx(whole - others, rel=1e-8)
+
+
+@pytest.mark.parametrize(("name", "pooling"), KINDS)
+@pytest.mark.parametrize("case", CASES)
+def test_a_group_is_left_out_with_all_coefficients_integrated(case: str, name: str, pooling: str) -> None:
+    data = CASES[case]()
+    rng = np.random.default_rng(7)
+    draws = with_coefficients(rng, data, population(rng, data, SIZE, pooling))
+    ours = groups_left_out.group_loo_log_lik(likelihood(name), draws, data)
+    if "two crossed inside" in case:  # given the effects of the crossed factor
+        np.testing.assert_array_equal(ours, closed_form.group_log_lik(likelihood(name), draws, data))
+        return
+    for s in range(SIZE):
+        covariance = dense_covariance(data, draws, s) + rows_covariance(name, data, draws, s)
+        mean = dense_mean(data, draws, s)
+        whole = multivariate_normal.logpdf(data["y"], mean, covariance)
+        for j in range(data["J"]):
+            rest = np.flatnonzero(data["level"][0] != j + 1)
+            others = multivariate_normal.logpdf(data["y"][rest], mean[rest], covariance[np.ix_(rest, rest)])
+            assert ours[s, j] == pytest.approx(whole - others, rel=1e-8)

@@ -34,7 +34,7 @@ def _pieces(found: Eliminated, n: int) -> Iterator[IntArray]:
 def _predict(found: Eliminated, scale: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
     s = found.structure
     own = {f: np.asarray((level.columns * scale[:, None])[rows][None]) for f, level in enumerate(s.chain)}
-    crossed = _crossed_columns(s, scale, rows)[None]
+    crossed = crossed_columns(s, scale, rows)[None]
     mean, leverage = np.zeros((len(found.gain), len(rows))), np.zeros((len(found.gain), len(rows)))
     for f, (level, step) in enumerate(zip(s.chain, found.steps, strict=True)):
         at = level.level[rows]
@@ -57,7 +57,7 @@ def _predict(found: Eliminated, scale: FloatArray, rows: IntArray) -> tuple[Floa
     return mean, leverage
 
 
-def _crossed_columns(s: Structure, scale: FloatArray, rows: IntArray) -> FloatArray:
+def crossed_columns(s: Structure, scale: FloatArray, rows: IntArray) -> FloatArray:
     """The columns of crossed coefficients in some rows, (rows, M)."""
     made, start = np.zeros((len(rows), s.n_crossed)), 0
     for level in s.crossed:

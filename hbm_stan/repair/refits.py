@@ -115,7 +115,7 @@ def held_out(fit: Fit, refit: Fit, unit: Unit, indices: Sequence[int], *, apart:
     ``apart`` asks for rows given the parameters alone: where other rows of the group are left out too, a density that
     takes them as known would know too much.
     """
-    density, draws = density_of(fit, unit), refit.draws()
+    density, draws = density_of(fit, unit), with_effects(fit, refit)
     if unit == "group":
         return (density.of(draws, fit.data) if density.of is not None else _new_groups(fit, draws))[:, list(indices)]
     there = np.isin(np.asarray(fit.table.labels)[fit.table.group[list(indices)]], refit.table.labels)
@@ -155,9 +155,27 @@ def _new_groups(fit: Fit, draws: Any) -> FloatArray:
     return sum_by_group(fit, rows)
 
 
+def with_effects(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
+    """The draws of a refit with the effects of all levels of other factors, at their places in the whole table.
+
+    Those of levels that it has not seen are drawn from their population.
+    """
+    draws = refit.draws()
+    if not fit.family.terms or fit.family.latent is None or "effect" not in draws:
+        return draws
+    (dim,) = fit.family.dims["effect"]
+    labels, seen = (f.family.coordinates(f.table)[dim] for f in (fit, refit))
+    if list(labels) == list(seen):
+        return draws
+    whole = fit.family.latent(np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant)["effect"]
+    place = {label: i for i, label in enumerate(labels)}
+    whole[:, [place[label] for label in seen]] = draws["effect"]
+    return {**draws, "effect": whole}
+
+
 def expanded(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
     """The draws of a refit with a place for every group of the whole table: nan for those that it has not seen."""
-    draws, dims = refit.draws(), fit.family.dims
+    draws, dims = with_effects(fit, refit), fit.family.dims
     if refit.table.labels == fit.table.labels:
         return draws
     at = [fit.table.labels.index(label) for label in refit.table.labels]

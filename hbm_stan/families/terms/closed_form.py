@@ -80,14 +80,14 @@ class Problem:
         return self.likelihood.precision(self.data)
 
 
-def _integrated(data: StanData, draws: Draws) -> list[Term]:
+def integrated_terms(data: StanData, draws: Draws) -> list[Term]:
     """The terms whose coefficients vary: with complete pooling none of the group."""
     return [t for t in terms_of(data) if not t.pooled or pooling_of(draws) != "complete"]
 
 
 def whole(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
     """All coefficients of all factors integrated out, over all rows together."""
-    chain, crossed = in_order(groupings(_integrated(data, draws)))
+    chain, crossed = in_order(groupings(integrated_terms(data, draws)))
     root = np.zeros(len(data["y"]), dtype=np.int64)
     made = structure([g.level for g in chain], [g.level for g in crossed], root, 1)
     return Problem(likelihood, data, (*chain, *crossed), (), made)
@@ -165,7 +165,7 @@ def group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> Float
     Coefficients of the group and of factors inside it are integrated out.
     """
     group = groups_of(data)
-    inner, outer = inside_group(groupings(_integrated(data, draws)), group)
+    inner, outer = inside_group(groupings(integrated_terms(data, draws)), group)
     chain, crossed = in_order(inner)
     given = tuple(term for grouping in outer for term in grouping.terms)
     if crossed:

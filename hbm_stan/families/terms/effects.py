@@ -73,10 +73,15 @@ def shared_columns(data: StanData) -> IntArray:
 
 
 def pooling_of(draws: Draws) -> Pooling:
-    """The pooling that draws are of: only partial pooling has tau, and without pooling beta is not drawn itself."""
+    """The pooling that draws are of: only partial pooling has tau, and with complete pooling all groups are alike.
+
+    Before theta is drawn: without pooling beta is not drawn itself.
+    """
     if "tau" in draws:
         return "partial"
-    return "complete" if "beta" in draws and "beta_shared" not in draws else "no"
+    if "beta" not in draws or "beta_shared" in draws:
+        return "no"
+    return "no" if "theta" in draws and np.ptp(np.asarray(draws["theta"])[0], axis=0).any() else "complete"
 
 
 def n_draws(draws: Draws) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hbm_stan.families.terms import closed_form, density, effects, integrals, left_out, population, raw
+from hbm_stan.families.terms import closed_form, density, effects, groups_left_out, integrals, left_out, population, raw
 from hbm_stan.likelihoods.likelihood import Likelihood
 
 
@@ -32,7 +32,11 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
         "shrinkage_factor": raw.shrinkage_factor,
     }
     if likelihood.precision is not None:
-        shared |= {"draw_groups": closed_form.draw_groups, "loo_log_lik": closed_form.loo_log_lik}
+        shared |= {
+            "draw_groups": closed_form.draw_groups,
+            "loo_log_lik": closed_form.loo_log_lik,
+            "group_loo_log_lik": groups_left_out.group_loo_log_lik,
+        }
     else:
         shared["loo_log_lik"] = integrals.loo_log_lik
     made: dict[str, Callable[..., Any]] = {name: partial(function, likelihood) for name, function in shared.items()}
