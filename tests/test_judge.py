@@ -169,9 +169,10 @@ def test_the_corrected_standard_error_in_closed_cases() -> None:
 def test_the_bootstrap_counts_the_worst_group_again_and_the_best_one_not_alone() -> None:
     assert one_sided(np.r_[np.full(20, 1.0), -1.0])
     assert not one_sided(np.r_[np.full(20, 1.0), -4.0])
-    # Six times more: a loss of 1.4 stands it, one of 1.6 stands five times only.
-    assert [one_sided(np.r_[np.full(20, 1.0), -loss]) for loss in (1.4, 1.6)] == [True, False]
-    assert stands(np.r_[np.full(20, 1.0), -1.6], against=5)
+    # Nine times more: a loss of 1.1 stands that, and not ten times; one of 1.2 stands seven times only.
+    assert [one_sided(np.r_[np.full(20, 1.0), -loss]) for loss in (1.1, 1.2)] == [True, False]
+    assert stands(np.r_[np.full(20, 1.0), -1.2], against=7)
+    assert not stands(np.r_[np.full(20, 1.0), -1.1], against=10)
     assert one_sided(np.r_[np.full(20, 1.0), 80.0])
     assert not one_sided(np.r_[np.full(20, -1.0), 80.0])
     assert not one_sided(np.r_[np.full(20, 1.0), np.inf])
