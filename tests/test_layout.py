@@ -17,7 +17,8 @@ ROOT = Path(hbm_stan.__file__).parent
 FLOW = (
     "errors", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
     "standard_errors", "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model",
-    "notation", "families", "identity", "engines", "store", "tree", "fit", "between", "density", "parameterise",
+    "notation", "families", "identity", "engines", "sealed", "store", "tree", "fit", "between", "density",
+    "parameterise",
     "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",
     "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison",
     "compare", "predict", "prior_predictive", "sensitivity", "certificate", "plots", "report", "examples", "reference",

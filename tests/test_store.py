@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import threading
@@ -15,6 +16,7 @@ import pytest
 import xarray as xr
 from processes import Child, until
 
+from hbm_stan import sealed
 from hbm_stan.errors import StorageError
 from hbm_stan.report.files import write_beside
 from hbm_stan.store import FitStore, Kept
@@ -216,7 +218,7 @@ def test_a_foreign_file_is_not_read(store: FitStore, tmp_path: Path) -> None:
 
 
 def test_an_older_format_is_not_read(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hbm_stan.store._FORMAT", 3)
+    monkeypatch.setattr("hbm_stan.sealed._FORMAT", 3)
     assert refused(store) == f"{the_file(store).name} was written by another version of hbm_stan, in another format"
     write(store, kept())
     assert store.read("partial", KEY) is not None
@@ -411,6 +413,56 @@ assert names(store.folder) == ["ballast", store.path("partial", KEY).name]
     assert (code, err) == (0, "")
     assert len(out.splitlines()) == 6
     assert all("draws cannot be kept there (No space left on device)" in line for line in out.splitlines())
+
+
+def test_a_disk_that_fills_up_while_a_fit_is_written_is_said_wherever_it_ends(tiny_disk: Path) -> None:
+    code = """
+import sys
+from test_store import *
+store = FitStore(Path(sys.argv[1]))
+write(store, kept())
+size, ends = the_file(store).stat().st_size, 0
+for left in range(0, size, 4096):
+    with (store.folder / "ballast").open("wb") as file:
+        file.write(bytes(max(0, 65536 - size - left - 12288)))
+    while True:
+        try:
+            with (store.folder / "more").open("ab", buffering=0) as file:
+                if os.statvfs(store.folder).f_bavail * 4096 <= left:
+                    break
+                file.write(bytes(4096))
+        except OSError:
+            break
+    try:
+        write(store, kept("f" * 64, 2))
+    except StorageError as error:
+        assert "No space left on device" in str(error)
+        ends += 1
+    (store.folder / "more").unlink()
+    assert store.read("partial", "f" * 64) is None
+    assert not (store.folder / ".partial.writing").exists()
+    assert store.read("partial", KEY).tree.identical(tree())
+print(ends, len(range(0, size, 4096)))
+"""
+    code, out, err = Child(["-c", code, str(tiny_disk)]).end()
+    assert (code, err) == (0, "")
+    ends, tried = map(int, out.split())
+    assert ends == tried > 3
+
+
+def test_ctrl_c_while_hdf5_writes_ends_the_write_and_not_the_process(
+    store: FitStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pressed(io.FileIO):
+        """Ctrl-C is pressed in every write."""
+
+        def write(self, _content: Any) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sealed, "_Draft", type("Draft", (sealed._Draft, Pressed), {}))
+    with pytest.raises(KeyboardInterrupt):
+        write(store, kept("f" * 64, 2))
+    assert names(store.folder) == [the_file(store).name]
 
 
 @pytest.fixture
