@@ -7,7 +7,8 @@ import io
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,33 @@ def test_large_data_are_kept(tmp_path: Path) -> None:
     back = store.read("partial", KEY)
     assert back is not None
     assert back.parts["data"]["y"] == values
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """The largest number of bytes that work holds beyond what is there."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_second_copy_of_the_draws_is_made_by_writing_and_reading(tmp_path: Path) -> None:
+    size = 8 * 10**6
+    variables = {name: (("chain", "draw"), np.ones((4, size // 32))) for name in "abcdef"}
+    large = Kept(xr.DataTree.from_dict({"posterior": xr.Dataset(variables)}), PARTS, KEY, 1.0)
+    store = FitStore(tmp_path)
+    # At most one variable at a time while it is written; what is read, and one variable.
+    assert peak_of(lambda: write(store, large)) < 1.5 * size
+    assert peak_of(lambda: store.read("partial", KEY)) < 7.5 * size
+
+    def in_memory(tree: xr.DataTree, path: Path) -> None:
+        buffer = io.BytesIO()
+        tree.to_netcdf(buffer, engine="h5netcdf")
+
+    # The fault: the file is made in memory.
+    assert peak_of(lambda: in_memory(large.tree, tmp_path)) > 5 * size
 
 
 def test_writing_and_reading_say_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,9 @@ from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
+from hbm_stan.families import families
 from hbm_stan.leave_one_out import loo
+from hbm_stan.tree import complete
 
 SAMPLING = Sampling(draws=1000, seed=20261121)
 
@@ -50,3 +54,21 @@ def test_what_is_drawn_afterwards_is_what_the_program_draws(
         se = np.hypot(one.std(("chain", "draw")), other.std(("chain", "draw"))) / np.sqrt(300)
         assert float((np.abs(one.mean(("chain", "draw")) - other.mean(("chain", "draw"))) / (se + 1e-12)).max()) < 5
     assert loo(large).elpd == pytest.approx(loo(small).elpd, abs=1.0)
+
+
+def test_what_is_drawn_afterwards_is_held_once() -> None:
+    """Chains that are put together at the end would be held twice."""
+    shape, size = (50, 1000), 8 * 4 * 50 * 1000
+    family = replace(
+        families()["grouped_normal"],
+        draw_groups=lambda _rng, _draws, _data: np.ones(shape),
+        pointwise=lambda _draws, _data: np.ones(shape),
+        simulate=lambda _rng, _draws, _data: np.ones(shape),
+    )
+    tracemalloc.start()
+    made = complete(family, {}, {"mu": np.zeros((4, 50))}, seed=1)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert {name: v.shape for name, v in made.items()} == dict.fromkeys(("theta", "log_lik", "y_rep"), (4, *shape))
+    assert held >= 3 * size
+    assert peak < held + size
