@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Pooling = Literal["complete", "no", "partial"]
 StanData = dict[str, Any]
+_Parameters = dict[str, FloatArray]
 Draws = Mapping[str, FloatArray]  # parameter -> draws, first dimension the draw
 
 
@@ -30,8 +31,8 @@ class Variant:
     """One pooling assumption in one parameterisation: its Stan program, and what to use where it fails.
 
     ``program`` names the Stan file (by default that of the variant's name). ``settings`` are Stan data that this
-    variant fixes, each broadcast to the shape of what ``prepare`` gives (``{"centered": 1}``): one program may hold
-    several parameterisations.
+    variant fixes, each broadcast to the shape of what ``prepare`` gives (``{"centered": 1}``). Texts leave places for
+    the noun of the groups, here and elsewhere in a family: "sd between {groups}" (``Noun.fill``).
     """
 
     name: str
@@ -44,6 +45,11 @@ class Variant:
     better: str = ""  # the variant to use where this one meets divergences
     program: str = ""
     settings: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """What it assumes, and its parameterisation."""
+        return f"{self.assumption} Parameterisation: {self.parameterisation}."
 
 
 @dataclass(frozen=True)
@@ -173,18 +179,14 @@ class Family:
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
     one_row_per_group: bool = False  # repeated groups are an error
     known_residual: bool = False  # no residual scale is estimated
-    pilot: tuple[
-        str, ...
-    ] = ()  # variants of partial pooling that a pilot run decides between; empty: the default stands
+    pilot: tuple[str, ...] = ()  # forms of partial pooling that a pilot decides between; empty: the default stands
     prediction: Mapping[str, Option] = field(default_factory=dict)
     calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`
     coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = _no_coords
     log_joint: Callable[[Draws, StanData, str], float] | None = None
     support: Callable[[StanData], dict[str, tuple[float, float]]] | None = None
     transformed: Callable[[Draws, StanData], dict[str, FloatArray]] | None = None
-    prior_draws: Callable[[np.random.Generator, Mapping[str, Prior], StanData, int], dict[str, FloatArray]] | None = (
-        None
-    )
+    prior_draws: Callable[[np.random.Generator, Mapping[str, Prior], StanData, int], _Parameters] | None = None
     new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
     latent: Callable[[np.random.Generator, Draws, StanData, str], dict[str, FloatArray]] | None = None
     simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
@@ -279,7 +281,7 @@ class Family:
         ``mu`` is chosen for all terms of ``mu``, ``mu[floor]`` for one; the latter counts where both are.
         """
         rows = {r.name: r for r in self.prior_rows}
-        priors = self.default_priors(table)
+        priors = {n: replace(p, reason=table.noun.fill(p.reason)) for n, p in self.default_priors(table).items()}
         for name, text in sorted((chosen or {}).items(), key=lambda item: "[" in item[0]):
             named = [p for p in priors if p == name or p.partition("[")[0] == name]
             if not named:

@@ -24,6 +24,7 @@ from hbm_stan.levels import (
     index_levels,
     refuse_recurring_units,
 )
+from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.predictors import (
     Predictors,
     check_predictors,
@@ -55,7 +56,8 @@ class Units:
 class Prepared:
     """Checked columns by role: ``labels`` of the groups in order of appearance, the 0-based ``group`` of each row,
     ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the
-    middle level where there is one, and ``notes`` on what was decided (levels, words taken as 0 and 1)."""
+    middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
+    that sentences call a group by."""
 
     dataset: Dataset
     labels: tuple[str, ...]
@@ -65,6 +67,7 @@ class Prepared:
     predictors: Mapping[str, Predictors] = field(default_factory=dict)
     units: Units | None = None
     notes: tuple[str, ...] = ()
+    noun: Noun = GROUPS
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -146,17 +149,18 @@ def prepare(dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool,
         )
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)
+    noun = noun_of(dataset.column(label_role.name), dataset.reading.group_name)
     verdicts = [
-        *check_labels(dataset.column(label_role.name), labels),
-        *check_total(dataset.column(label_role.name), labels_of_rows),
+        *check_labels(dataset.column(label_role.name), labels, noun),
+        *check_total(dataset.column(label_role.name), labels_of_rows, noun),
         *found,
-        *check_group_count(len(labels)),
-        *([] if known_residual else check_single_rows(group, len(labels))),
+        *check_group_count(len(labels), noun),
+        *([] if known_residual else check_single_rows(group, len(labels), noun)),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
-        *_check_predictors(dataset, roles, predictors, values, labels, group),
+        *_check_predictors(dataset, roles, predictors, values, labels, group, noun),
     ]
     notes += [note for found in predictors.values() for note in found.notes]
-    return Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units, tuple(notes))
+    return Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units, tuple(notes), noun)
 
 
 def _check_standard_errors(dataset: Dataset, values: Mapping[str, FloatArray], labels: Sequence[str]) -> list[Verdict]:
@@ -242,6 +246,7 @@ def _check_predictors(
     values: Mapping[str, FloatArray],
     labels: Sequence[str],
     group: npt.NDArray[np.int64],
+    noun: Noun,
 ) -> list[Verdict]:
     kinds = {r.name: r.kind for r in roles}
     _refuse_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
@@ -251,9 +256,9 @@ def _check_predictors(
         verdicts += [v for column, levels in found.levels.items() for v in check_levels(column, levels)]
         if kinds[role] == "group_predictors":
             refuse_varying(dataset.table.where, found, group, labels)
-            verdicts += check_zero(found)
+            verdicts += check_zero(found, noun)
         else:
-            verdicts += check_predictors(found, values.get("outcome"), group)
+            verdicts += check_predictors(found, values.get("outcome"), group, noun)
     return verdicts
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from hbm_stan.errors import DataError, nearest
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
-KEYS = ("levels", "reference", "log_scale", "level", "unit_labels")
+KEYS = ("levels", "reference", "log_scale", "level", "unit_labels", "group_name")
 REPEAT = "repeat"
 
 
@@ -19,13 +19,15 @@ class Reading:
     """``levels``: of categories, by column; the first is what the others are compared with, those not named follow.
 
     ``log_scale``: estimates are ratios, to be taken to logs. ``level``: of the limits of estimates, None for 95 %.
-    ``unit_labels``: "repeat" where equal labels of units in two groups are two units.
+    ``unit_labels``: "repeat" where equal labels of units in two groups are two units. ``group_name``: what a group is,
+    where the name of its column does not say it.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     log_scale: bool = False
     level: float | None = None
     unit_labels: str = ""
+    group_name: str = ""
 
 
 def make_reading(
@@ -34,15 +36,19 @@ def make_reading(
     log_scale: Any = False,
     level: Any = None,
     unit_labels: Any = "",
+    group_name: Any = "",
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     if not isinstance(log_scale, bool):
         raise DataError(f"log_scale must be true or false, found {log_scale!r}.")
     if unit_labels not in ("", REPEAT):
         raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
+    if not isinstance(group_name, str):
+        raise DataError(f"group_name must be a text, such as 'child, children', found {group_name!r}.")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
     orders = {str(column): _order(str(column), order) for column, order in named.items()}
-    return Reading(MappingProxyType(orders), log_scale, None if level is None else _share(level), unit_labels)
+    share = None if level is None else _share(level)
+    return Reading(MappingProxyType(orders), log_scale, share, unit_labels, group_name)
 
 
 def _mapping(key: str, value: Any) -> Mapping[Any, Any]:

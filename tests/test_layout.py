@@ -15,7 +15,7 @@ import hbm_stan
 ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
-    "errors", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
+    "errors", "nouns", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
     "standard_errors", "categories", "predictors", "values", "estimates", "prepare", "program", "priors", "model",
     "notation", "families", "identity", "engines", "sealed", "store", "tree", "fit", "between", "density",
     "parameterise",

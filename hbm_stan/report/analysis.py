@@ -12,20 +12,19 @@ from typing import Any
 from hbm_stan.data import Dataset, load
 from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
-from hbm_stan.errors import DataError, ModelError, nearest
+from hbm_stan.errors import ModelError, nearest
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
+from hbm_stan.nouns import Noun, noun_of
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
 from hbm_stan.prepare import LARGEST, LIST_KINDS, SMALLEST, check_mapping
 from hbm_stan.priors import parse_prior
 from hbm_stan.reading import KEYS, make_reading
 from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
-from hbm_stan.report.nouns import Noun, noun_of
-from hbm_stan.report.place import analysis_file
+from hbm_stan.report.place import analysis_file, data_path
 from hbm_stan.report.told import label_column, with_unit
-from hbm_stan.resources import share
 from hbm_stan.store import FitStore
 from hbm_stan.table import shorten
 
@@ -40,7 +39,6 @@ class Analysis:
     variants: tuple[str, ...]
     title: str = ""
     question: str = ""
-    group_name: str = ""  # what the report calls a group: "child", or "child, children"
     priors: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)  # of the priors, for the report
     sampling: Sampling = field(default_factory=Sampling)
@@ -56,7 +54,7 @@ class Analysis:
     @property
     def noun(self) -> Noun:
         """What the report calls a group."""
-        return noun_of(label_column(self.family, self.dataset), self.group_name)
+        return noun_of(label_column(self.family, self.dataset), self.dataset.reading.group_name)
 
     @property
     def store(self) -> FitStore:
@@ -111,7 +109,6 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         variants=variants,
         title=said.get("title", "") or name,
         question=said.get("question", ""),
-        group_name=said.get("group_name", ""),
         priors=_priors(file, said, family),
         reasons=_prior_texts(file, "reasons", said, family),
         sampling=_sampling(file, said),
@@ -133,7 +130,7 @@ def _usual(family: Family, dataset: Dataset) -> tuple[str, ...]:
 
 def _dataset(file: Path, said: Mapping[str, Any], family: Family) -> Dataset:
     columns = _columns(file, said["columns"], family)
-    place = _data_path(file, said["data"])
+    place = data_path(file, said["data"])
     if not os.path.isfile(place):
         with within(f"{file}: data"):
             dataset = load(place)
@@ -233,21 +230,6 @@ def _one_of_each(family: Family, variants: Sequence[str]) -> tuple[str, ...]:
         variant = family.variant(name)
         first.setdefault((variant.pooling, variant.math), name)
     return tuple(first.values())
-
-
-def _data_path(file: Path, data: str) -> Path:
-    """A path seen from the file's folder, never from where the command is given; else a shipped dataset's name."""
-    if not data.strip():
-        raise DataError(f"{file}: data is empty. Name a CSV file or a dataset folder, as seen from this file.")
-    if "://" in data:
-        raise DataError(f"{file}: data is {data!r}. Download the file, and name it as seen from this file.")
-    beside = file.parent / os.path.expanduser(data)
-    if os.path.exists(beside):
-        return beside
-    if "\\" in data and os.path.exists(file.parent / data.replace("\\", "/")):
-        return file.parent / data.replace("\\", "/")
-    shipped = share("data") / data
-    return shipped if len(Path(data).parts) == 1 and os.path.isdir(shipped) else beside
 
 
 def _variants(file: Path, name: str, value: Any, family: Family) -> tuple[str, ...]:
