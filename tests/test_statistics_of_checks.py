@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hbm_stan.report.nouns import Noun
 from made_fits import made_fit, small_dataset
 from scipy.special import logsumexp
 from scipy.stats import norm
@@ -32,7 +33,6 @@ from hbm_stan.fit import Fit
 from hbm_stan.psis import smooth
 from hbm_stan.repair import moments
 from hbm_stan.report import digits, ratios
-from hbm_stan.report.nouns import Noun
 from hbm_stan.sensitivity import conclusion, influence
 
 # Groups that are in no order, each unlike the others.
