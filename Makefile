@@ -67,8 +67,9 @@ endif
 report: setup
 	@$(BIN)/hbm report $(ANALYSIS) $(if $(ENGINE),--engine $(ENGINE))
 
+# One thread of linear algebra each: on small matrices more of them only wait for one another.
 test: setup
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Some 40 programs are compiled for CmdStan, every data set is sampled on both engines, and every family calibrated.
 certify: setup

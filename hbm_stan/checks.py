@@ -38,12 +38,13 @@ def check_likeness(fit: Fit) -> list[Verdict]:
     told = test(fit.data) if test is not None and fit.pooling == "partial" else None
     if told is None or told[1] >= LESS_ALIKE_P:
         return []
-    ratio, p = told
+    (ratio, p), noun = told, fit.table.noun
     hint = (
-        f"Groups differ less than chance alone would make them: the variance between them is {ratio:.2g} times what it "
-        f"would be if they did not differ at all (p {p:.1g}). Rows of a group are less alike than rows of different "
-        "groups (a negative intraclass correlation); an sd between groups cannot say that and piles up at 0. Were rows "
-        "matched, balanced or ranked within groups, are they parts of a fixed total, or are standard errors too large?"
+        f"{noun.fill('{Groups}')} differ less than chance alone would make them: the variance between them is "
+        f"{ratio:.2g} times what it would be if they did not differ at all (p {p:.1g}). Rows of one {noun.one} are "
+        f"less alike than rows of different {noun.many} (a negative intraclass correlation); an sd between {noun.many} "
+        f"cannot say that and piles up at 0. Were rows matched, balanced or ranked within {noun.many}, are they parts "
+        "of a fixed total, or are standard errors too large?"
     )
     return [Verdict("intraclass correlation", "warn", p, LESS_ALIKE_P, hint)]
 

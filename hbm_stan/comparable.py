@@ -22,21 +22,21 @@ def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], u
     """What must be said beside the verdict."""
     said = []
     for name, fit in fits.items():
-        own, groups = found[name], len(fit.table.labels)
+        own, noun = found[name], fit.table.noun
         if own is None:
             said.append(
-                f"{plain(name).capitalize()} has no score for a new group: it says nothing of one but its prior, "
+                f"{plain(name).capitalize()} has no score for a new {noun.one}: it says nothing of one but its prior, "
                 "and the family gives no prior_group_log_lik, or cannot compute it well under these priors."
             )
         elif own.route == GROUP_NEEDS_REFITS:
             said.append(
-                f"{plain(name).capitalize()}: a group can only be left out by fitting again without it, for the family "
-                f"gives no group_log_lik{_offer(fit, groups)}"
+                f"{plain(name).capitalize()}: one of the {noun.many} can only be left out by fitting again without it, "
+                f"for the family gives no group_log_lik{_offer(fit)}"
             )
         said += [] if own is None else _doubtful(name, fit, own)
         if own is not None and own.quadrature is not None and own.rough:
-            known = f"twice the nodes of the integrals over groups move elpd by {own.quadrature:.2f}"
-            words = "the error of the integrals over groups is not known" if math.isnan(own.quadrature) else known
+            known = f"twice the nodes of the integrals over {noun.many} move elpd by {own.quadrature:.2f}"
+            words = f"the error of the integrals over {noun.many} is not known" if math.isnan(own.quadrature) else known
             said.append(f"{plain(name).capitalize()}: {words}; above {QUADRATURE_MATTERS} it would matter.")
     draws = sorted({fit.n_draws for fit in fits.values()})
     if len(draws) > 1:
@@ -69,11 +69,13 @@ def _doubtful(name: str, fit: Fit, own: LeftOut) -> list[str]:
     return [f"{plain(name).capitalize()}: the refit's own Pareto k is high without {each}: its error may be larger."]
 
 
-def _offer(fit: Fit, groups: int) -> str:
+def _offer(fit: Fit) -> str:
     """What scores of new groups by refits would cost, where the family could give them."""
     missing = [name for name in ("new_group", "pointwise") if getattr(fit.family, name) is None]
     if missing:
-        return f"; nor can it score a fit that has not seen the group, having no {' and no '.join(missing)}."
+        unseen = f"a fit that has not seen the {fit.table.noun.one}"
+        return f"; nor can it score {unseen}, having no {' and no '.join(missing)}."
+    groups = len(fit.table.labels)
     return f": {groups} fits of about {fit.seconds:.1f} s. Ask for them with --target group --max-refits {groups}."
 
 

@@ -18,6 +18,7 @@ from hbm_stan.errors import ComparisonError, HbmError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.judge import Pair, judge
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
+from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.repair import Budget, repaired
 from hbm_stan.repair.folds import ROUTE as BY_FOLDS
 from hbm_stan.repair.folds import by_folds
@@ -28,12 +29,11 @@ from hbm_stan.table import FloatArray
 from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_weights, stacking_weights
 
 TARGETS = ("observation", "group")
-KNOWN_GROUP = "a new observation in a known group (leave-one-out)"
-KNOWN_GROUP_FOLDS = f"a new observation in a known group ({BY_FOLDS})"
-NEW_GROUP = "a new group, all its rows together (leave-one-group-out, joint score)"
-LEFT_OUT_GROUP = (
-    "the estimate of a group that is left out: each group has one row, so leave-one-out leaves it out whole"
-)
+# What is predicted; sentences have the noun of the groups in its place.
+KNOWN_GROUP = "a new observation in a known {group} (leave-one-out)"
+KNOWN_GROUP_FOLDS = f"a new observation in a known {{group}} ({BY_FOLDS})"
+NEW_GROUP = "a new {group}, all its rows together (leave-one-group-out, joint score)"
+LEFT_OUT_GROUP = "the estimate of a left-out {group}: each {group} has one row, so leave-one-out leaves it out whole"
 
 
 def compare(
@@ -79,7 +79,7 @@ def compare(
     table, pooling = first.table, {name: fit.pooling for name, fit in fits.items()}
     return score(
         scored, words, unit=unit, n_observations=len(table.group), labels=tuple(unit_labels(first, unit)), notes=notes,
-        group=None if unit == "group" else table.group, groups=table.labels, pooling=pooling,
+        group=None if unit == "group" else table.group, groups=table.labels, pooling=pooling, noun=table.noun,
     )  # fmt: skip
 
 
@@ -134,10 +134,12 @@ def score(
     groups: Sequence[str] = (),
     pooling: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    noun: Noun = GROUPS,
 ) -> Comparison:
     """The comparison of scores that are known to belong to the same units.
 
-    ``group`` is the group of each observation, ``groups`` are their names, ``pooling`` is that of each variant.
+    ``group`` is the group of each observation, ``groups`` are their names, ``pooling`` is that of each variant,
+    ``noun`` what a group is called.
     """
     if not pointwise:
         raise ComparisonError("No variant has a score for this target. " + " ".join(notes))
@@ -149,8 +151,7 @@ def score(
     # What may not be ranked stands in the order in which it was given.
     order = list(pointwise) if withheld else order
     ranked_names = [name for name in order if not pointwise[name].prior]
-    n = best.elpd_i.size
-    names = labels or tuple(str(i + 1) for i in range(n))
+    names = labels or tuple(str(i + 1) for i in range(best.elpd_i.size))
     kinds, group_names = pooling or {}, groups or (names if group is None else ())
     pairs = [_pair(a, b, pointwise, group, group_names, kinds, withheld) for a, b in _set_against(ranked_names, kinds)]
     scores = [_score(name, pointwise[name], best, names, group) for name in order]
@@ -160,12 +161,12 @@ def score(
         weights = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
         weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in weights}
         scores = [weighted.get(s.variant, s) for s in scores]
-    said = sentences(scores, pairs, n, unit, rough=rough)
+    said = sentences(scores, pairs, len(names), unit, noun=noun, rough=rough)
     if not withheld and best_by_chance(np.array([s.elpd for s in ranked])):
         said.append(Sentence("chance", chance_in_words(len(ranked))))
     return Comparison(
-        target, n_observations or n, tuple(scores), tuple(pairs), tuple(said), withheld,
-        min(p.k_threshold for p in pointwise.values()), dict(pointwise), unit, names, tuple(notes),
+        noun.fill(target), n_observations or len(names), tuple(scores), tuple(pairs), tuple(said), withheld,
+        min(p.k_threshold for p in pointwise.values()), dict(pointwise), unit, names, tuple(notes), noun,
     )  # fmt: skip
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from hbm_stan.densities import Unit
 from hbm_stan.judge import Pair
 from hbm_stan.leave_one_out import LeftOut
+from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.scores import Score
-from hbm_stan.sentences import Sentence
+from hbm_stan.sentences import Sentence, units_of
 from hbm_stan.verdicts import for_json
 
 _ROWS = 12  # scores that a notebook shows (ours)
@@ -23,7 +24,7 @@ class Comparison:
 
     ``pairs`` are the best ranked variant with each other one, then partial with complete pooling where neither is the
     best; ``said`` is the verdict in sentences. ``unit`` is what is left out: an observation or a group; ``labels`` are
-    the names of the units. ``notes`` are what must be said beside the verdict.
+    the names of the units. ``notes`` are what must be said beside the verdict; ``noun`` is what a group is called.
     """
 
     target: str
@@ -37,10 +38,11 @@ class Comparison:
     unit: Unit = "observation"
     labels: tuple[str, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+    noun: Noun = GROUPS
 
     def __repr__(self) -> str:
         ranking = ", ranking withheld" if self.withheld else ""
-        head = f"<Comparison of {len(self.scores)} variants, {self.n_units:,} {self.unit}s left out{ranking}>"
+        head = f"<Comparison of {len(self.scores)} variants, {self.n_units:,} {self.units} left out{ranking}>"
         words = textwrap.wrap(" ".join([*self.verdict, *self.notes]), 110, max_lines=6, placeholder=" …")
         return "\n".join([head, *(self._line(s) for s in self.scores[:_ROWS]), *words])
 
@@ -48,6 +50,11 @@ class Comparison:
         hidden = self.withheld or not score.ranked
         diff = "" if hidden else f", difference {score.elpd_diff:.1f} (SE {score.se_diff:.1f})"
         return f"  {score.variant:<28} elpd {score.elpd:.1f} (SE {score.se:.1f}){diff}"
+
+    @property
+    def units(self) -> str:
+        """What is left out, in words: observations, or the groups by their noun."""
+        return units_of(self.unit, self.noun)
 
     @property
     def n_units(self) -> int:

@@ -180,7 +180,8 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
     ``roles`` are columns by role, and how to read them: ``reference={"arm": "placebo"}`` names the level to compare
     with, ``levels={"arm": ["placebo", "drug"]}`` an order; levels that are not named follow. Of estimates with limits,
     ``level=0.9`` is that of the limits (0.95), and ``log_scale=True`` says that they are ratios.
-    ``unit_labels="repeat"`` says that equal labels of units in two groups are two units.
+    ``unit_labels="repeat"`` says that equal labels of units in two groups are two units;
+    ``group_name="child, children"`` what messages call a group.
     """
     place = find_data(path)
     dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)

@@ -220,7 +220,7 @@ def _check_divergences(fit: Fit, diverging: np.ndarray[Any, Any]) -> Verdict:
     better = fit.family.variant(fit.variant).better
     region = "the posterior has a region that the sampler cannot enter."
     if better:
-        advice = f"Use {better} instead."
+        advice = f"Use {fit.table.noun.fill(better)} instead."
     elif fit.sampling.adapt_delta < _SMALL_STEP:
         advice = f"Raise adapt_delta, under [sampling], towards {_SMALL_STEP}; if they stay, {region}"
     else:

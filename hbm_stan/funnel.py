@@ -42,7 +42,7 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
     at = min(int(moving[term]), 0 if theta is None else theta.shape[2] - 1)
     groups = "" if theta is None else _groups(theta[..., at], flat, fit.table.labels)
     return str(names[term]), sentence + (
-        f" Groups whose values are squeezed together there: {groups}." if groups else ""
+        f" {fit.table.noun.fill('{Groups}')} whose values are squeezed together there: {groups}." if groups else ""
     )
 
 

@@ -15,6 +15,7 @@ from scipy.special import logsumexp, softmax
 
 from hbm_stan.densities import GROUP_NEEDS_REFITS, INTEGRATED, Unit, density_of, log_lik_of, refuse_not_finite
 from hbm_stan.fit import Fit
+from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.psis import psis_loo
 from hbm_stan.scores import badly_misspecified, read_score
 from hbm_stan.table import FloatArray
@@ -214,10 +215,10 @@ def _rows_alone(fit: Fit, elpd_i: FloatArray) -> str:
     alone = fit.table.alone
     if fit.pooling != "no" or not alone.any():
         return ""
-    one, share = alone.sum() == 1, f"({elpd_i[alone].sum():.1f} of {elpd_i.sum():.1f})"
+    one, share, noun = alone.sum() == 1, f"({elpd_i[alone].sum():.1f} of {elpd_i.sum():.1f})", fit.table.noun
     rows = "1 row is the only one of its" if one else f"{alone.sum()} rows are the only one of their"
     return (
-        f"{rows} group: without pooling {'its' if one else 'their'} score {share} is that of the prior alone, "
+        f"{rows} {noun.one}: without pooling {'its' if one else 'their'} score {share} is that of the prior alone, "
         f"{priors_of(fit)}, and would change with that choice."
     )
 
@@ -231,7 +232,7 @@ def _n_parameters(fit: Fit, *, groups_too: bool = True) -> int:
     return sum(math.prod(posterior[n].shape[2:]) for n in names)
 
 
-def check_pareto_k(found: LeftOut, labels: Sequence[str]) -> Verdict:
+def check_pareto_k(found: LeftOut, labels: Sequence[str], noun: Noun = GROUPS) -> Verdict:
     """Whether the score of every unit can be believed: PSIS was good, or what was not is repaired."""
     name = "Pareto k" if found.unit == "observation" else "Pareto k, groups"
     if found.pareto_k is None or found.prior:
@@ -241,7 +242,7 @@ def check_pareto_k(found: LeftOut, labels: Sequence[str]) -> Verdict:
         return Verdict(name, "pass", value, found.k_threshold)
     named = [label for label, high in zip(labels, found.high, strict=True) if high]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
-    what = "observations" if found.unit == "observation" else "groups"
+    what = "observations" if found.unit == "observation" else noun.many
     # More draws raise the threshold up to 0.7; beyond it they do not help (Vehtari et al. 2024).
     advice = "Draw more." if value < MORE_DRAWS_HELP else f"These {what} surprise the model: look at them."
     reasons = sorted(set(found.reasons.values()))

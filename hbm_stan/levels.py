@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hbm_stan.cells import MISSING
 from hbm_stan.errors import DataError
+from hbm_stan.nouns import Noun
 from hbm_stan.table import shorten
 from hbm_stan.verdicts import Verdict
 
@@ -40,24 +41,24 @@ def index_levels(labels_of_rows: Sequence[str]) -> tuple[tuple[str, ...], npt.ND
     return tuple(position), group
 
 
-def check_labels(column: str, labels: Sequence[str]) -> list[Verdict]:
+def check_labels(column: str, labels: Sequence[str], noun: Noun) -> list[Verdict]:
     """What may be wrong with the labels of groups, as verdicts."""
     return [
-        *_check_order(column, labels),
-        *_check_missing_words(column, labels, MISSING | _PERHAPS_MISSING, "group"),
-        *_check_similar_labels(column, labels, "groups"),
+        *_check_order(column, labels, noun),
+        *_check_missing_words(column, labels, MISSING | _PERHAPS_MISSING, noun.many),
+        *_check_similar_labels(column, labels, noun.many),
     ]
 
 
 def check_levels(column: str, levels: Sequence[str]) -> list[Verdict]:
     """What may be wrong with the levels of a category; words that stand for missing values are no levels."""
     return [
-        *_check_missing_words(column, levels, {"missing"}, "level"),
+        *_check_missing_words(column, levels, {"missing"}, "levels"),
         *_check_similar_labels(column, levels, "levels"),
     ]
 
 
-def _check_order(column: str, labels: Sequence[str]) -> list[Verdict]:
+def _check_order(column: str, labels: Sequence[str], noun: Noun) -> list[Verdict]:
     """Numbers kept as text sort as 1, 10, 11, 2: an index made elsewhere from that order names the wrong groups."""
     if not all(label.isascii() and label.isdecimal() for label in labels):
         return []
@@ -67,7 +68,7 @@ def _check_order(column: str, labels: Sequence[str]) -> list[Verdict]:
     shown = ", ".join(shorten(label) for label in labels[:4])
     hint = (
         f"{column!r} looks numeric but is in text order: {shown}, ... Results here keep their labels; "
-        "an index counted elsewhere from 1 to J would name other groups."
+        f"an index counted elsewhere from 1 to J would name other {noun.many}."
     )
     return [Verdict("group order", "warn", None, None, hint, column)]
 
@@ -78,8 +79,8 @@ def _check_missing_words(column: str, labels: Sequence[str], missing: Collection
     if not words:
         return []
     hint = (
-        f"{column!r} has the label {words[0]!r}, which often stands for a missing one. It is taken as the name of a "
-        f"{what}; if it is not, give the label or take the row out."
+        f"{column!r} has the label {words[0]!r}, which often stands for a missing one. It is taken as the name of one "
+        f"of the {what}; if it is not, give the label or take the row out."
     )
     return [Verdict("missing labels", "warn", len(words), 0, hint, column)]
 
@@ -109,7 +110,7 @@ def _folded(label: str) -> str:
     return _ZEROS.sub("", text)
 
 
-def check_total(column: str, labels_of_rows: Sequence[str]) -> list[Verdict]:
+def check_total(column: str, labels_of_rows: Sequence[str], noun: Noun) -> list[Verdict]:
     """A warning where the last row is called as one that sums the others up."""
     label = labels_of_rows[-1]
     words = re.findall(r"[^\W\d_]+", label.casefold())
@@ -117,7 +118,7 @@ def check_total(column: str, labels_of_rows: Sequence[str]) -> list[Verdict]:
         return []
     hint = (
         f"The last row is called {shorten(label)!r}. If it sums up the others, their data count twice: take it out of "
-        "the file. If it is a group of its own, nothing need be done."
+        f"the file. If it is one of the {noun.many}, nothing need be done."
     )
     return [Verdict("total row", "warn", None, None, hint, column)]
 
@@ -141,22 +142,22 @@ def refuse_recurring_units(place: str, units: Sequence[str], groups: Sequence[st
     )
 
 
-def check_group_count(n: int) -> list[Verdict]:
+def check_group_count(n: int, noun: Noun) -> list[Verdict]:
     """A warning where the population scale has too few groups to be learnt from."""
     hint = (
-        f"tau is informed by {n} groups only: its prior decides much of it. Compare several priors of tau, "
+        f"tau is informed by {n} {noun.many} only: its prior decides much of it. Compare several priors of tau, "
         "and consider no pooling with a common prior."
     )
     few = n < FEW_GROUPS
     return [Verdict("number of groups", "warn" if few else "pass", n, FEW_GROUPS, hint if few else "")]
 
 
-def check_single_rows(group: npt.NDArray[np.int64], n_groups: int) -> list[Verdict]:
+def check_single_rows(group: npt.NDArray[np.int64], n_groups: int, noun: Noun) -> list[Verdict]:
     """A warning where many groups have one row."""
     single = int(np.sum(np.bincount(group, minlength=n_groups) == 1))
     many = single >= MANY_SINGLES * n_groups
     hint = (
-        f"{single} of {n_groups} groups have one observation: group effect and residual are confounded there; "
+        f"{single} of {n_groups} {noun.many} have one observation: group effect and residual are confounded there; "
         "sigma and tau are separated only by the priors and by normality."
     )
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Pooling = Literal["complete", "no", "partial"]
 StanData = dict[str, Any]
+_Parameters = dict[str, FloatArray]
 Draws = Mapping[str, FloatArray]  # parameter -> draws, first dimension the draw
 
 
@@ -30,8 +31,8 @@ class Variant:
     """One pooling assumption in one parameterisation: its Stan program, and what to use where it fails.
 
     ``program`` names the Stan file (by default that of the variant's name). ``settings`` are Stan data that this
-    variant fixes, each broadcast to the shape of what ``prepare`` gives (``{"centered": 1}``): one program may hold
-    several parameterisations.
+    variant fixes, each broadcast to the shape of what ``prepare`` gives (``{"centered": 1}``). Texts leave places for
+    the noun of the groups, here and elsewhere in a family: "sd between {groups}" (``Noun.fill``).
     """
 
     name: str
@@ -44,6 +45,11 @@ class Variant:
     better: str = ""  # the variant to use where this one meets divergences
     program: str = ""
     settings: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """What it assumes, and its parameterisation."""
+        return f"{self.assumption} Parameterisation: {self.parameterisation}."
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,7 @@ class Family:
     support(data)                     bounded scalar or vector parameters of the programs -> (lower, upper)
     transformed(params, data)         parameters that the programs derive from those declared (tau from tau_raw ...),
                                       at one point
-    prior_draws(rng, priors, data, size)  population parameters drawn from the priors, as the partial pooling programs
-                                      have them
+    prior_draws(rng, priors, data, size)  population parameters from the priors, as partial pooling programs have them
     new_group(rng, draws, design, variant)  theta of ``design["J"]`` unseen groups, (S, J[, K]); without pooling from
                                       the prior; draws hold all parameters of the variant
     latent(rng, draws, data, variant)  what lies between theta and the rows and has a distribution of its own (scales of
@@ -120,8 +125,8 @@ class Family:
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
     group_loo_log_lik(draws, data)    log p(y_group | other groups, population), crossed effects integrated out, (S, J)
-    finer_group_log_lik(draws, data)  group_log_lik with twice the nodes, from which its error is seen; None where it is
-                                      a closed form, nan where it is too much work
+    finer_group_log_lik(draws, data)  group_log_lik with twice the nodes, which shows its error; None where it is exact,
+                                      nan where it is too much work
     prior_group_log_lik(data, variant)  log p(y_group) under the fixed prior of a group alone, all rows of a group
                                       together, (J,): what no pooling says of a group never seen; None where groups are
                                       pooled or it cannot be computed well
@@ -138,8 +143,7 @@ class Family:
     rule(data)                        the variant of partial pooling that the data call for, and the reason
     less_alike(data)                  the variance between groups as a ratio of that which chance alone leaves, and the
                                       probability of one as small; None where it cannot be told
-    findings(evidence)                sections of the report that only this family has
-    check_table(table)                verdicts on a table that only this family can give
+    findings(evidence), check_table(table)  sections of the report, and verdicts on a table, that only this family has
     unlearnable(table, variant)       why a Variant cannot be learnt from the rows, and which can; empty where it can
     ``calibration`` are priors as in analysis.toml under which outcomes drawn for the family's example look like data
     that people meet: default priors are so wide that most simulated data would be absurd.
@@ -174,18 +178,14 @@ class Family:
     one_row_per_group: bool = False  # repeated groups are an error
     known_residual: bool = False  # no residual scale is estimated
     terms: bool = False  # a formula gives its structure: Prepared.design, never None
-    pilot: tuple[
-        str, ...
-    ] = ()  # variants of partial pooling that a pilot run decides between; empty: the default stands
+    pilot: tuple[str, ...] = ()  # forms of partial pooling that a pilot decides between; empty: the default stands
     prediction: Mapping[str, Option] = field(default_factory=dict)
     calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`
     coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = _no_coords
     log_joint: Callable[[Draws, StanData, str], float] | None = None
     support: Callable[[StanData], dict[str, tuple[float, float]]] | None = None
     transformed: Callable[[Draws, StanData], dict[str, FloatArray]] | None = None
-    prior_draws: Callable[[np.random.Generator, Mapping[str, Prior], StanData, int], dict[str, FloatArray]] | None = (
-        None
-    )
+    prior_draws: Callable[[np.random.Generator, Mapping[str, Prior], StanData, int], _Parameters] | None = None
     new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
     latent: Callable[[np.random.Generator, Draws, StanData, str], dict[str, FloatArray]] | None = None
     simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
@@ -281,7 +281,7 @@ class Family:
         ``mu`` is chosen for all terms of ``mu``, ``mu[floor]`` for one; the latter counts where both are.
         """
         rows = {r.name: r for r in self.prior_rows}
-        priors = self.default_priors(table)
+        priors = {n: replace(p, reason=table.noun.fill(p.reason)) for n, p in self.default_priors(table).items()}
         for name, text in sorted((chosen or {}).items(), key=lambda item: "[" in item[0]):
             named = [p for p in priors if p == name or p.partition("[")[0] == name]
             if not named:

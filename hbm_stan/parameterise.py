@@ -124,7 +124,7 @@ def choose_parameterisation(
         if pilots:  # where none can run there is nothing to keep
             kept.write_note(key, {"pilots": [asdict(p) for p in pilots]})
     best = _best(pilots, by_rule)
-    return Choice(best, _in_words(family, reason, by_rule, best, pilots), tuple(pilots))
+    return Choice(best, _in_words(family, table.noun.fill(reason), by_rule, best, pilots), tuple(pilots))
 
 
 def _distinct(family: Family, data: Mapping[str, StanData]) -> dict[str, StanData]:

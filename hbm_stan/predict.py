@@ -13,12 +13,13 @@ from hbm_stan.diagnose import summarise
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, element_names, term_of
 from hbm_stan.model import Evidence, Finding, StanData
+from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.table import FloatArray
 
 _NOTES = {
-    "partial": "The new group is drawn from the population that the known groups come from.",
-    "complete": "Complete pooling gives a new group the shared value: it denies that groups differ.",
-    "no": "Without pooling the known groups say nothing about a new one: this is the prior.",
+    "partial": "The new {group} is drawn from the population that the known {groups} come from.",
+    "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
+    "no": "Without pooling the known {groups} say nothing about a new one: this is the prior.",
 }
 
 
@@ -54,8 +55,8 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
     table["p_positive"] = [float(np.mean(d > 0)) for d in draws.values()]
     for name, values in _as_ratios(fit, list(draws.values())).items():
         table[name] = values
-    table["meaning"] = [*(_meaning(fit, name) for name in list(draws)[:-1]), words]
-    return NewGroup(table, draws, _NOTES[fit.pooling])
+    table["meaning"] = [*(_meaning(fit, name) for name in list(draws)[:-1]), fit.table.noun.fill(words)]
+    return NewGroup(table, draws, fit.table.noun.fill(_NOTES[fit.pooling]))
 
 
 def _predicted(fit: Fit, design: StanData, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -112,8 +113,7 @@ def _as_ratios(fit: Fit, draws: Sequence[FloatArray] | FloatArray) -> dict[str, 
 
 
 def _meaning(fit: Fit, name: str) -> str:
-    term = term_of(name)
-    return f"{term} of a new group" if term else f"{fit.family.group_meaning} of a new group"
+    return f"{term_of(name) or fit.family.group_meaning} of a new {fit.table.noun.one}"
 
 
 def terms_of(fit: Fit) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ def _factor(fit: Fit, size: tuple[int, int]) -> FloatArray:
     return np.full(size, np.nan).ravel() if factor is None else factor.mean(axis=0).reshape(size).ravel()
 
 
-def shrinkage_notes(table: pd.DataFrame) -> list[str]:
+def shrinkage_notes(table: pd.DataFrame, noun: Noun = GROUPS) -> list[str]:
     """Groups that moved by more than one posterior sd, so that nobody reads ranks off the raw estimates."""
     moved = table[(table["raw"] - table["partial_pooling"]).abs() > table["sd"]]
     if moved.empty:
@@ -196,8 +196,8 @@ def shrinkage_notes(table: pd.DataFrame) -> list[str]:
     named = ", ".join(names[:8])
     named += f" and {len(names) - 8} more (of {table['group'].nunique()})" if len(names) > 8 else ""
     return [
-        f"Moved by more than one posterior sd from the raw estimate: {named}. How far a group moves depends on how "
-        "well it is measured and on how far it lies from the others, not on its size alone."
+        f"Moved by more than one posterior sd from the raw estimate: {named}. How far one of the {noun.many} moves "
+        "depends on how well it is measured and on how far it lies from the others, not on its size alone."
     ]
 
 

@@ -13,6 +13,7 @@ from hbm_stan.categories import is_category, read_category
 from hbm_stan.cells import kind
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
+from hbm_stan.nouns import Noun
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.verdicts import Verdict
 
@@ -127,18 +128,20 @@ def refuse_varying(where: str, predictors: Predictors, group: npt.NDArray[np.int
             )
 
 
-def check_predictors(predictors: Predictors, outcome: FloatArray | None, group: npt.NDArray[np.int64]) -> list[Verdict]:
+def check_predictors(
+    predictors: Predictors, outcome: FloatArray | None, group: npt.NDArray[np.int64], noun: Noun
+) -> list[Verdict]:
     """Warnings: a predictor that does not vary within any group, and one on another scale than the outcome."""
     verdicts: list[Verdict] = []
     spread = float(np.std(outcome, ddof=1)) if outcome is not None else 0.0
-    verdicts += _constant_categories(predictors, group)
+    verdicts += _constant_categories(predictors, group, noun)
     categories = predictors.indicators
     for name, x in zip(predictors.names, predictors.values.T, strict=True):
         if name in categories:  # an indicator has no unit that could be changed
             continue
         if _constant_in_groups(x, group):
             hint = (
-                f"{name} does not vary within any group: it is collinear with the group effects. "
+                f"{name} does not vary within any {noun.one}: it is collinear with the group effects. "
                 "Name it as a group predictor."
             )
             verdicts.append(Verdict("collinear predictor", "warn", None, None, hint, name))
@@ -146,16 +149,16 @@ def check_predictors(predictors: Predictors, outcome: FloatArray | None, group: 
         if not 1 / UNSCALED <= ratio <= UNSCALED:
             hint = f"sd({name})/sd(outcome) = {ratio:.3g}: priors of slopes are on the raw scale. Change the unit."
             verdicts.append(Verdict("unscaled predictor", "warn", ratio, UNSCALED, hint, name))
-    return verdicts + check_zero(predictors)
+    return verdicts + check_zero(predictors, noun)
 
 
-def _constant_categories(predictors: Predictors, group: npt.NDArray[np.int64]) -> list[Verdict]:
+def _constant_categories(predictors: Predictors, group: npt.NDArray[np.int64], noun: Noun) -> list[Verdict]:
     """A warning for each category whose levels do not vary within any group."""
     values = dict(zip(predictors.names, predictors.values.T, strict=True))
     return [
         Verdict(
             "collinear predictor", "warn", None, None,
-            f"{column} does not vary within any group: it is collinear with the group effects. "
+            f"{column} does not vary within any {noun.one}: it is collinear with the group effects. "
             "Name it as a group predictor.",
             column,
         )
@@ -164,7 +167,7 @@ def _constant_categories(predictors: Predictors, group: npt.NDArray[np.int64]) -
     ]  # fmt: skip
 
 
-def check_zero(predictors: Predictors) -> list[Verdict]:
+def check_zero(predictors: Predictors, noun: Noun) -> list[Verdict]:
     """Warnings: a predictor whose values lie far from 0, all on one side of it, where the intercept is."""
     verdicts = []
     for name, x in zip(predictors.names, predictors.values.T, strict=True):
@@ -172,8 +175,8 @@ def check_zero(predictors: Predictors) -> list[Verdict]:
         if off > UNCENTRED:
             near = round_number_near_mean(x)
             hint = (
-                f"{name} lies {off:.0f} of its sds from 0: the intercept, and how much groups differ in it, are those "
-                f"at {name} = 0, where no data are, and the sampler may fail. Make a column of {name} "
+                f"{name} lies {off:.0f} of its sds from 0: the intercept, and how much {noun.many} differ in it, are "
+                f"those at {name} = 0, where no data are, and the sampler may fail. Make a column of {name} "
                 f"{'-' if near > 0 else '+'} {abs(near):g} and name that: the intercept is then the one at "
                 f"{name} = {near:g}."
             )

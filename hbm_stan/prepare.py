@@ -26,6 +26,7 @@ from hbm_stan.levels import (
     index_levels,
     refuse_recurring_units,
 )
+from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.predictors import (
     Predictors,
     check_predictors,
@@ -37,7 +38,16 @@ from hbm_stan.predictors import (
 from hbm_stan.reading import REPEAT
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray, shorten
-from hbm_stan.values import LARGEST, LIST_KINDS, SMALLEST, Role, RoleKind, read_values, refuse_constant
+from hbm_stan.values import (
+    LARGEST,
+    LIST_KINDS,
+    SMALLEST,
+    Role,
+    RoleKind,
+    read_values,
+    refuse_constant,
+    refuse_repeated_groups,
+)
 from hbm_stan.verdicts import Verdict
 
 # What families import from here, wherever it is written.
@@ -57,8 +67,9 @@ class Units:
 class Prepared:
     """Checked columns by role: ``labels`` of the groups in order of appearance, the 0-based ``group`` of each row,
     ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the
-    middle level where there is one, and ``notes`` on what was decided (levels, words taken as 0 and 1). ``design`` is
-    the structure that a formula gives, for families with terms, and ``categories`` the levels of its columns."""
+    middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
+    that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
+    ``categories`` the levels of its columns."""
 
     dataset: Dataset
     labels: tuple[str, ...]
@@ -68,6 +79,7 @@ class Prepared:
     predictors: Mapping[str, Predictors] = field(default_factory=dict)
     units: Units | None = None
     notes: tuple[str, ...] = ()
+    noun: Noun = GROUPS
     design: Design | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -145,7 +157,7 @@ def prepare(
     labels_of_rows = dataset.table.labels(dataset.column(label_role.name))
     labels, group = index_levels(labels_of_rows)
     if one_row_per_group:
-        _refuse_repeated_groups(dataset, label_role, labels_of_rows)
+        refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, notes = read_values(dataset, [r for r in given if r.kind not in {"label", "unit", *LIST_KINDS}])
     found: list[Verdict] = []
     if any(r.instead for r in roles):
@@ -161,17 +173,21 @@ def prepare(
     structure = read_structure(dataset, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)
+    noun = noun_of(dataset.column(label_role.name), dataset.reading.group_name)
     verdicts = [
-        *check_labels(dataset.column(label_role.name), labels),
-        *check_total(dataset.column(label_role.name), labels_of_rows),
+        *check_labels(dataset.column(label_role.name), labels, noun),
+        *check_total(dataset.column(label_role.name), labels_of_rows, noun),
         *found,
-        *check_group_count(len(labels)),
-        *([] if known_residual else check_single_rows(group, len(labels))),
+        *check_group_count(len(labels), noun),
+        *([] if known_residual else check_single_rows(group, len(labels), noun)),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
-        *_check_predictors(dataset, roles, predictors, values, labels, group),
+        *_check_predictors(dataset, roles, predictors, values, labels, group, noun),
     ]
     notes += [note for found in predictors.values() for note in found.notes]
-    made = Prepared(dataset, labels, group, values, tuple(verdicts), predictors, units, tuple(notes))
+    made = Prepared(
+        dataset=dataset, labels=labels, group=group, values=values, verdicts=tuple(verdicts), predictors=predictors,
+        units=units, notes=tuple(notes), noun=noun,
+    )  # fmt: skip
     return made if structure is None else _with_structure(made, structure, roles)
 
 
@@ -248,21 +264,6 @@ def _units(dataset: Dataset, role: Role, labels: Sequence[str], group: npt.NDArr
     return Units(names, unit, above)
 
 
-def _refuse_repeated_groups(dataset: Dataset, role: Role, labels: Sequence[str]) -> None:
-    counts = Counter(labels)
-    repeated = [label for label, n in counts.items() if n > 1]
-    if not repeated:
-        return
-    label = repeated[0]
-    rows = [i for i, other in enumerate(labels) if other == label]
-    more = f" {len(repeated) - 1:,} more groups are repeated too." if len(repeated) > 1 else ""
-    raise DataError(
-        f"{dataset.table.where}, column {dataset.column(role.name)!r}: the group {shorten(label)!r} stands in "
-        f"{len(rows):,} rows ({dataset.table.rows(rows)}). This family takes one estimate for each group: "
-        f"combine them into one row, or give them different labels.{more}"
-    )
-
-
 def _check_predictors(
     dataset: Dataset,
     roles: Sequence[Role],
@@ -270,6 +271,7 @@ def _check_predictors(
     values: Mapping[str, FloatArray],
     labels: Sequence[str],
     group: npt.NDArray[np.int64],
+    noun: Noun,
 ) -> list[Verdict]:
     kinds = {r.name: r.kind for r in roles}
     if predictors or not dataset.reading.formula:
@@ -280,9 +282,9 @@ def _check_predictors(
         verdicts += [v for column, levels in found.levels.items() for v in check_levels(column, levels)]
         if kinds[role] == "group_predictors":
             refuse_varying(dataset.table.where, found, group, labels)
-            verdicts += check_zero(found)
+            verdicts += check_zero(found, noun)
         else:
-            verdicts += check_predictors(found, values.get("outcome"), group)
+            verdicts += check_predictors(found, values.get("outcome"), group, noun)
     return verdicts
 
 

@@ -54,7 +54,7 @@ def check_priors(fit: Fit) -> list[Verdict]:
         why = (
             "a flat prior has an end that nobody believes in and favours large values"
             if prior.distribution == "uniform"
-            else f"with {len(fit.table.labels)} groups its tail decides how large {name} may be"
+            else f"with {len(fit.table.labels)} {fit.table.noun.many} its tail decides how large {name} may be"
         )
         advice = "A half-normal on the scale of the data is the usual choice."
         hint = f"The prior of {name} is {prior.text}: {why}.{share} {advice}"

@@ -9,6 +9,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Program:
         return tuple(self._declared(_GENERATED))
 
     def _declared(self, name: str) -> list[Declaration]:
-        code = _COMMENT.sub(lambda m: '""' if m[0].startswith('"') else " ", self.code)
+        code = _without_comments(self.code)
         found: list[Declaration] = []
         body, before = _block_body(code, name, self.name), ""
         while body != before:  # loops and local blocks, from the inside
@@ -95,9 +96,18 @@ class Program:
 
     def block(self, name: str) -> tuple[Declaration, ...]:
         """The declarations of a block (``data``, ``parameters``), in order; empty where there is no such block."""
-        code = _COMMENT.sub(lambda m: '""' if m[0].startswith('"') else " ", self.code)
-        body = _block_body(code, name, self.name)
-        return tuple(d for s in body.split(";") if s.strip() for d in _declarations(" ".join(s.split()), self.name))
+        return _declared_in(self.code, name, self.name)
+
+
+# Proofs ask for the same blocks at every random point.
+@lru_cache(maxsize=256)
+def _declared_in(code: str, name: str, program: str) -> tuple[Declaration, ...]:
+    body = _block_body(_without_comments(code), name, program)
+    return tuple(d for s in body.split(";") if s.strip() for d in _declarations(" ".join(s.split()), program))
+
+
+def _without_comments(code: str) -> str:
+    return _COMMENT.sub(lambda m: '""' if m[0].startswith('"') else " ", code)
 
 
 def _inline(path: Path, dirs: tuple[Path, ...], above: tuple[Path, ...]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from hbm_stan.errors import DataError, nearest
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
-KEYS = ("levels", "reference", "log_scale", "level", "unit_labels", "formula", "centre")
+KEYS = ("levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre")
 REPEAT = "repeat"
 
 
@@ -19,14 +19,16 @@ class Reading:
     """``levels``: of categories, by column; the first is what the others are compared with, those not named follow.
 
     ``log_scale``: estimates are ratios, to be taken to logs. ``level``: of the limits of estimates, None for 95 %.
-    ``unit_labels``: "repeat" where equal labels of units in two groups are two units. ``formula``: the outcome, what is
-    common and what varies, for families with terms; ``centre``: their columns are centred at their means.
+    ``unit_labels``: "repeat" where equal labels of units in two groups are two units. ``group_name``: what a group is,
+    where the name of its column does not say it. ``formula``: the outcome, what is common and what varies, for families
+    with terms; ``centre``: their columns are centred at their means.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     log_scale: bool = False
     level: float | None = None
     unit_labels: str = ""
+    group_name: str = ""
     formula: str = ""
     centre: bool = True
 
@@ -37,6 +39,7 @@ def make_reading(
     log_scale: Any = False,
     level: Any = None,
     unit_labels: Any = "",
+    group_name: Any = "",
     formula: Any = "",
     centre: Any = True,
 ) -> Reading:
@@ -48,11 +51,13 @@ def make_reading(
         raise DataError(f"formula must be a text such as 'y ~ x + (1 | group)', found {formula!r}.")
     if unit_labels not in ("", REPEAT):
         raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
+    if not isinstance(group_name, str):
+        raise DataError(f"group_name must be a text, such as 'child, children', found {group_name!r}.")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
     orders = {str(column): _order(str(column), order) for column, order in named.items()}
     return Reading(
         levels=MappingProxyType(orders), log_scale=log_scale, level=None if level is None else _share(level),
-        unit_labels=unit_labels, formula=formula.strip(), centre=centre,
+        unit_labels=unit_labels, group_name=group_name, formula=formula.strip(), centre=centre,
     )  # fmt: skip
 
 

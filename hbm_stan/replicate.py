@@ -77,7 +77,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
         groups[f"q{round(100 * prob):02d}"] = values
     outside = groups[(groups["observed"] < groups["q05"]) | (groups["observed"] > groups["q95"])]
-    things = "observations" if fit.table.one_row_per_group else "group means"
+    things = "observations" if fit.table.one_row_per_group else f"{fit.table.noun.one} means"
     note = (
         f"{_how(fit)} {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
         f"{0.1 * len(groups):.1f} would by chance."
@@ -107,12 +107,12 @@ def statistics_of(fit: Fit, y: FloatArray) -> dict[str, FloatArray]:
     """Statistics of data sets y (S, N), (S,) each: of rows, or of the groups' rates where rows are counts or 0/1."""
     grouped = by_group(fit, y)
     of_groups = fit.table.one_row_per_group or fit.family.discrete or bool(fit.family.size)
-    values, found = grouped if of_groups else y, {}
+    values, found, noun = grouped if of_groups else y, {}, fit.table.noun
     for name, statistic in _STATISTICS.items():
-        said = name if fit.table.one_row_per_group or not of_groups or name == "mean" else f"{name} of the groups"
+        said = name if fit.table.one_row_per_group or not of_groups or name == "mean" else f"{name} of the {noun.many}"
         found[said] = statistic(values, axis=1)
     if not of_groups:
-        found["standard deviation of the group means"] = _sd(grouped, axis=1)
+        found[f"standard deviation of the {noun.one} means"] = _sd(grouped, axis=1)
     return found
 
 
@@ -170,8 +170,8 @@ def _of_new_groups(fit: Fit) -> bool:
 
 def _how(fit: Fit) -> str:
     if _of_new_groups(fit):
-        return "Each replication draws new groups from the population, measured as the known ones are."
-    return "Each replication keeps the value of each group and draws new errors."
+        return f"Each replication draws new {fit.table.noun.many} from the population, measured as the known ones are."
+    return f"Each replication keeps the value of each {fit.table.noun.one} and draws new errors."
 
 
 def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]]:
@@ -206,15 +206,17 @@ def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replicatio
         spread = spread_factor(fit, float(far["observed"][far["name"] == DISPERSION].max()))
         hint = (
             f"Single rows are not what the model expects (two-sided p below {MISFIT_P:g}; {looked}). {_expected(far)}. "
-            f"{would_describe(rows, above, below, spread)}"
+            f"{would_describe(rows, above, below, spread, fit.table.noun)}"
         )
         return Verdict(PREDICTIVE_CHECK, "fail", value, MISFIT_P, hint, str(far["name"].iloc[0]))
-    groups = ", ".join(str(g) for g in outside["group"].head(5))
+    outer = ", ".join(str(g) for g in outside["group"].head(5))
+    noun = fit.table.noun
     hint = (
         f"The data are not quite what the model expects (smallest two-sided p {_p(value)}; {looked}). "
         f"{_expected(extreme)}. "
-        + (f"Groups outside their 90 % interval: {groups}. " if groups else "")
-        + "Check units and the spread of the rows; the assumed population or residual may not describe these groups."
+        + (f"{noun.fill('{Groups}')} outside their 90 % interval: {outer}. " if outer else "")
+        + "Check units and the spread of the rows; the assumed population or residual may not describe these "
+        f"{noun.many}."
     )
     return Verdict(PREDICTIVE_CHECK, "warn", value, EXTREME_P, hint, str(extreme["name"].iloc[0]))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from hbm_stan.fit import Fit
 from hbm_stan.model import Draws
+from hbm_stan.nouns import Noun
 from hbm_stan.table import FloatArray
 
 ZEROS, FULL = "rows of 0", "rows of successes only"
@@ -90,7 +91,7 @@ def spread_factor(fit: Fit, dispersion: float) -> float:
     return math.sqrt(max((dispersion * fit.y.size - taken) / left, 0)) if left > 0 else math.nan
 
 
-def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], spread: float) -> str:
+def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], spread: float, noun: Noun) -> str:
     """What would describe rows whose statistics of these names lie above, or below, what is expected.
 
     ``spread`` is what ``spread_factor`` gives.
@@ -113,5 +114,5 @@ def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], sprea
         said.append("Were rows of none, or of all, left out of the table?")
     said.append("This version has no such rows; a family of your own may (hbm new-family).")
     if spread > 1 and DISPERSION in above:
-        said.append(f"Intervals of groups are about {spread:.1f} times too narrow.")
+        said.append(f"Intervals of {noun.many} are about {spread:.1f} times too narrow.")
     return " ".join(said)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import json
 import os
 import re
@@ -17,18 +15,13 @@ import filelock
 
 from hbm_stan.errors import StorageError
 from hbm_stan.resources import cache_folder, try_to_write
+from hbm_stan.sealed import UnusableError, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     import xarray as xr
-else:
-    from hbm_stan.later import xr
 
 _KEEP = 4  # fits kept of one variant; those that were not used for longest go first
-_FORMAT = 2
 _ABOUT = ("key", "seconds", "parts", "adapt_delta", "earlier")
-# After the end of the NetCDF file, where its readers do not look: the hash of all that stands before.
-_SEAL = re.compile(rb"\nhbm_stan fit, format (\d+), sha256 ([0-9a-f]{64})\n\Z")
-_SEAL_BYTES = 120
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ class FitStore:
         path = self.path(variant, key)
         try:
             kept = _read(path)
-        except _UnusableError:
+        except UnusableError:
             return None
         if kept.key != key:
             return None
@@ -100,13 +93,9 @@ class FitStore:
         """Keep a fit; call it with the lock held. Written beside, then renamed: no reader sees half a file."""
         path = self.path(variant, kept.key)
         beside = self.folder / f".{variant}.writing"  # the holder's of the lock; what a killed one left is overwritten
-        content = _sealed(kept)
         with _storing(path):
             try:
-                with beside.open("wb") as file, content.getbuffer() as view:
-                    file.write(view)
-                    file.flush()
-                    os.fsync(file.fileno())
+                _write(kept, beside)
                 os.replace(beside, path)
             finally:
                 beside.unlink(missing_ok=True)
@@ -141,7 +130,7 @@ class FitStore:
             return "no earlier draws"
         try:
             before = _read(candidates[0])
-        except _UnusableError as reason:
+        except UnusableError as reason:
             return str(reason)
         return "; ".join(_differences(before.parts, parts)) or f"{candidates[0].name} holds another fit"
 
@@ -165,47 +154,22 @@ def acquired(path: Path, say: Callable[[str], None], waiting: str) -> filelock.B
     return lock
 
 
-class _UnusableError(Exception):
-    """A file does not give a fit; says why."""
-
-
-def _sealed(kept: Kept) -> io.BytesIO:
-    """The file of a fit: NetCDF and its seal.
-
-    Made in memory: HDF5 ends the whole process where it meets a full disk.
-    """
+def _write(kept: Kept, path: Path) -> None:
+    """Write a fit to a file, and have it on the disk."""
     tree = kept.tree.copy()
     tree.attrs["hbm_stan"] = json.dumps({name: getattr(kept, name) for name in _ABOUT})
-    buffer = io.BytesIO()
-    tree.to_netcdf(buffer, engine="h5netcdf")
-    with buffer.getbuffer() as netcdf:
-        digest = hashlib.sha256(netcdf).hexdigest()
-    buffer.seek(0, io.SEEK_END)
-    buffer.write(f"\nhbm_stan fit, format {_FORMAT}, sha256 {digest}\n".encode())
-    return buffer
+    write_sealed(tree, path)
 
 
 def _read(path: Path) -> Kept:
-    """The fit in a file; its hash is compared before HDF5 looks at it, for damage could make HDF5 crash or hang."""
+    """The fit in a file; raises UnusableError where it gives none."""
+    tree = read_sealed(path)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _UnusableError(f"{path.name} cannot be read ({error.strerror or error})") from error
-    seal = _SEAL.search(content, max(0, len(content) - _SEAL_BYTES))
-    if seal is None:
-        raise _UnusableError(f"{path.name} is damaged or was not written by hbm_stan")
-    if int(seal[1]) != _FORMAT:
-        raise _UnusableError(f"{path.name} was written by another version of hbm_stan, in another format")
-    netcdf = memoryview(content)[: seal.start()]
-    if hashlib.sha256(netcdf).hexdigest().encode() != seal[2]:
-        raise _UnusableError(f"{path.name} is damaged")
-    try:
-        tree = xr.load_datatree(io.BytesIO(netcdf), engine="h5netcdf")
         about = json.loads(tree.attrs.pop("hbm_stan"))
         earlier = tuple(about.get("earlier", ()))  # files of before have none
         return Kept(tree, about["parts"], about["key"], about["seconds"], about.get("adapt_delta"), earlier)
-    except Exception as error:  # whole, as its hash says, yet not understood: whatever the libraries call it
-        raise _UnusableError(f"{path.name} cannot be read by this version of xarray and h5netcdf ({error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnusableError(f"{path.name} does not say whose draws it holds ({error})") from error
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from hbm_stan.cells import TRUTHS, kind, label, truth
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
-from hbm_stan.table import NOT_DROPPED, FloatArray
+from hbm_stan.table import NOT_DROPPED, FloatArray, shorten
 
 RoleKind = Literal["label", "unit", "number", "positive", "count", "binary", "predictors", "group_predictors"]
 LIST_KINDS = ("predictors", "group_predictors")
@@ -118,3 +119,19 @@ def refuse_rows(dataset: Dataset, role: Role, bad: npt.NDArray[np.bool_], wrong:
         column = dataset.column(role.name)
         places = dataset.table.rows([int(i) for i in np.flatnonzero(bad)], column)
         raise DataError(f"{dataset.table.where}, column {column!r} ({role.meaning}): {wrong} {places}.{advice}")
+
+
+def refuse_repeated_groups(dataset: Dataset, role: Role, labels: Sequence[str]) -> None:
+    """Raise DataError where a group stands in several rows, for families that take one estimate of each."""
+    counts = Counter(labels)
+    repeated = [label for label, n in counts.items() if n > 1]
+    if not repeated:
+        return
+    label = repeated[0]
+    rows = [i for i, other in enumerate(labels) if other == label]
+    more = f" {len(repeated) - 1:,} more groups are repeated too." if len(repeated) > 1 else ""
+    raise DataError(
+        f"{dataset.table.where}, column {dataset.column(role.name)!r}: the group {shorten(label)!r} stands in "
+        f"{len(rows):,} rows ({dataset.table.rows(rows)}). This family takes one estimate for each group: "
+        f"combine them into one row, or give them different labels.{more}"
+    )

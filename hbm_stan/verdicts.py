@@ -9,9 +9,22 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hbm_stan.nouns import Noun
+
 Status = Literal["pass", "warn", "fail"]
 _LINES, _LETTERS = 16, 110  # of what is shown in a notebook (ours)
 _ORDER: dict[str, int] = {"pass": 0, "warn": 1, "fail": 2}
+
+# How a report calls checks of groups; a verdict's own name is the same whatever they are called.
+_TITLES = {
+    "number of groups": "number of {groups}", "groups of one row": "{groups} of one row",
+    "group order": "order of {groups}", "Pareto k, groups": "Pareto k, {groups}", "p_loo, groups": "p_loo, {groups}",
+}  # fmt: skip
+
+
+def check_title(name: str, noun: Noun) -> str:
+    """What a check is called where the groups have this noun."""
+    return noun.fill(_TITLES.get(name, name))
 
 
 @dataclass(frozen=True)

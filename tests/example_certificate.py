@@ -31,7 +31,7 @@ def _truth(kind: str, family: str, variant: str) -> Truth:
     share = _share(kind, family, variant)
     always = {
         "structure": Truth(kind, "pass"),
-        "log density": Truth(kind, "pass", 4e-14 * share, 1e-9, "6 sets of priors and switches, 25 points each"),
+        "log density": Truth(kind, "pass", 4e-14 * share, 1e-9, "6 sets of priors and switches, 10 points each"),
         "pointwise": Truth(kind, "pass", 9e-15 * share, 1e-9, "4,000 values, and their sums"),
     }
     if kind in always:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.judge import Pair
+from hbm_stan.nouns import GROUPS
 from hbm_stan.sentences import clause
 
 CHAINS, DRAWS = 4, 1000
@@ -164,7 +165,8 @@ def _comparison(variants: Sequence[str], n: int) -> dict[str, Any] | None:
              (("C", 0.3), ("A", 0.25))),
     ]  # fmt: skip
     return {"target": "the estimate of a group that was not seen", "n_observations": n, "scores": _scores(variants, n),
-            "verdict": [f"{clause(pair).capitalize()}." for pair in pairs], "pairs": [pair.as_dict() for pair in pairs],
+            "verdict": [f"{clause(pair, GROUPS).capitalize()}." for pair in pairs],
+            "pairs": [pair.as_dict() for pair in pairs],
             "withheld": False, "withheld_because": [], "k_threshold": 0.7}  # fmt: skip
 
 

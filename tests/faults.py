@@ -301,10 +301,10 @@ _ALL = (
     Fault("swapped_correlations_of_log_odds", "logistic_regression", "partial_pooling",
           "of three correlations the second and the third are exchanged", (_CONTRACT, _KNOWN), on=_THREE),
     Fault("theta_spread_not_square_rooted", "grouped_normal", "partial_pooling",
-          "given its rows theta has the sd tau (1 - w)", (_CONTRACT, _KNOWN)),
+          "given its rows theta has the sd tau (1 - w)", (_CONTRACT, _KNOWN, _SBC)),
     Fault("unit_spread_not_square_rooted", "nested_normal", "partial_pooling",
           "given its rows a unit has the sd tau_unit (1 - u)", (_KNOWN,)),
     Fault("tau_of_kappa", "beta_binomial", "partial_pooling",
-          "the sd of the rates has kappa for kappa + 1", (_CONTRACT, _KNOWN)),
+          "the sd of the rates has kappa for kappa + 1", (_CONTRACT, _KNOWN, _SBC)),
 )  # fmt: skip
 FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}

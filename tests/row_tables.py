@@ -7,6 +7,12 @@ import pandas as pd
 
 from hbm_stan.data import Dataset
 
+
+def eight_groups(rows: int, **columns: object) -> pd.DataFrame:
+    """A table of eight groups, a to h, of so many rows each."""
+    return pd.DataFrame({"g": np.repeat(list("abcdefgh"), rows), **columns})
+
+
 # Fish caught by visitors of eight camps: 200 counts, 70 % of them 0, variance ten times the mean. Made in the likeness
 # of the data of the zero-inflated models in brms issue 102 and pscl issue 5.
 _FISH = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
+from row_tables import eight_groups
 from scipy import stats
 
 from hbm_stan.attempts import fit
@@ -125,9 +125,8 @@ def test_what_cannot_be_told_is_not() -> None:
 def test_balanced_rows_are_a_warning_in_words(stanli: Engine) -> None:
     rng = np.random.default_rng(1)
     sampling = Sampling(seed=2)
-    balanced = pd.DataFrame({
-        "g": np.repeat(list("abcdefgh"), 4), "y": np.tile([-3.0, -1, 1, 3], 8) + rng.normal(0, 0.3, 32) + 20,
-    }).sample(frac=1, random_state=3)  # fmt: skip
+    near = np.tile([-3.0, -1, 1, 3], 8) + rng.normal(0, 0.3, 32) + 20
+    balanced = eight_groups(4, y=near).sample(frac=1, random_state=3)
     found = check(
         fit("grouped_normal", Dataset.from_frame(balanced, group="g", outcome="y"), sampling=sampling, engine=stanli)
     )

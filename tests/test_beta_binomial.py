@@ -303,7 +303,7 @@ def test_trials_of_the_new_observation_are_a_whole_number(trials: float) -> None
     with pytest.raises(ModelError, match=r"prediction\.trials must be a whole number"):
         MODEL.need("new_row", "")(data, {"trials": trials})
     design, words = MODEL.need("new_row", "")(data, {"trials": 1200.0})
-    assert (design["trials"].tolist(), words) == ([1200], "successes out of 1,200 trials in a new group")
+    assert (design["trials"].tolist(), words) == ([1200], "successes out of 1,200 trials in a new {group}")
 
 
 @pytest.mark.parametrize("successes", [0, 7])

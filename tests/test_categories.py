@@ -89,7 +89,7 @@ def test_words_that_are_levels_stay_levels(cells: list[str], names: tuple[str, .
 def test_a_level_called_missing_is_asked_about() -> None:
     warned = [v for v in table(smoke=repeated("yes", "no", "missing")).verdicts if v.name == "missing labels"]
     assert [(v.status, v.subject) for v in warned] == [("warn", "smoke")]
-    assert "name of a level" in warned[0].hint
+    assert "name of one of the levels" in warned[0].hint
 
 
 @pytest.mark.parametrize("pair", [("Yes", "yes"), ("low dose", "low  dose"), ("Straße", "STRASSE"), ("seven", "7x")])

@@ -26,6 +26,7 @@ from hbm_stan.engines import Sampling
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, logo, loo
+from hbm_stan.nouns import GROUPS
 from hbm_stan.psis import psis_loo
 from hbm_stan.repair import Budget, repaired
 from hbm_stan.store import FitStore
@@ -168,7 +169,7 @@ def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
     assert found.route == GROUP_NEEDS_REFITS
     assert found.high.all()
     [said] = notes_beside({"partial_pooling": made}, {"partial_pooling": found}, "group")
-    assert "a group can only be left out by fitting again without it" in said
+    assert "one of the groups can only be left out by fitting again without it" in said
     assert f"6 fits of about {made.seconds:.1f} s" in said
     assert said.endswith("Ask for them with --target group --max-refits 6.")
     unable = with_family(made, new_group=None, pointwise=None)
@@ -231,8 +232,8 @@ def test_a_target_that_there_is_not_says_what_to_do() -> None:
 
 
 def test_the_comparison_names_its_target_and_its_units() -> None:
-    found = compare(fits(), target="group").as_dict()
-    assert (found["unit"], found["target"], found["n_units"], found["n_observations"]) == ("group", NEW_GROUP, 6, 30)
+    found, words = compare(fits(), target="group").as_dict(), GROUPS.fill(NEW_GROUP)
+    assert (found["unit"], found["target"], found["n_units"], found["n_observations"]) == ("group", words, 6, 30)
     rows = compare(fits()).as_dict()
     assert (rows["unit"], rows["n_units"], rows["n_observations"]) == ("observation", 30, 30)
     assert rows["target"] != found["target"]

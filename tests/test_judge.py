@@ -17,6 +17,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.judge import MANY_GROUPS, Pair, corrected_z, judge, one_sided, stands
 from hbm_stan.leave_one_out import standard_error
+from hbm_stan.nouns import GROUPS
 from hbm_stan.sentences import clause
 
 POOLING = {"partial_pooling": "partial", "complete_pooling": "complete"}
@@ -50,14 +51,14 @@ def spread(n: int, total: float, noise: float = 0.0) -> np.ndarray:
 def test_each_answer_has_its_sentence(lead: np.ndarray, kind: str, reason: str, words: str) -> None:
     found = judged(lead)
     assert (found.kind, found.reason) == (kind, reason)
-    assert words in clause(found)
+    assert words in clause(found, GROUPS)
     assert bool(found.rests_on) == (kind == "better_here")
 
 
 def test_a_monte_carlo_error_asks_for_more_draws() -> None:
     found = judged(spread(40, 5.0), mcse=0.6)
     assert (found.kind, found.reason) == ("not_told_apart", "draws")
-    assert "Monte Carlo error of 0.6: not told apart with these draws; draw more" in clause(found)
+    assert "Monte Carlo error of 0.6: not told apart with these draws; draw more" in clause(found, GROUPS)
     assert judged(spread(40, 5.0), mcse=0.5).kind == "better"
 
 
@@ -65,9 +66,9 @@ def test_the_groups_that_make_half_of_the_lead_are_named_the_largest_first() -> 
     lead = np.array([1.0, 8, 3, 20, 2, -1, 12])
     found = judged(lead, labels=list("ABCDEFG"))
     assert found.rests_on == (("D", pytest.approx(20 / 45)), ("G", pytest.approx(12 / 45)))
-    assert clause(found).endswith("it rests on 7 groups, 71 % of it on D and G")
+    assert clause(found, GROUPS).endswith("it rests on 7 groups, 71 % of it on D and G")
     many = judged(np.full(12, 3.0), labels=list("ABCDEFGHIJKL"))
-    assert clause(many).endswith("it rests on 12 groups, 50 % of it on A, B, C and 3 more")
+    assert clause(many, GROUPS).endswith("it rests on 12 groups, 50 % of it on A, B, C and 3 more")
 
 
 def test_the_order_of_groups_and_of_rows_changes_nothing() -> None:
@@ -147,7 +148,7 @@ def test_partial_and_complete_pooling_are_set_against_each_other_behind_another_
     ]  # fmt: skip
     assert found.pair("complete_pooling", "partial_pooling") is found.pairs[2]
     assert [s.text for s in found.said if s.pair is found.pairs[2]] == [
-        f"Partial pooling predicts better than complete pooling ({clause(found.pairs[2]).partition(' (')[2]}."
+        f"Partial pooling predicts better than complete pooling ({clause(found.pairs[2], GROUPS).partition(' (')[2]}."
     ]
     rows = found.as_dict()["pairs"]
     assert [row["kind"] for row in rows] == ["better"] * 3
@@ -169,9 +170,10 @@ def test_the_corrected_standard_error_in_closed_cases() -> None:
 def test_the_bootstrap_counts_the_worst_group_again_and_the_best_one_not_alone() -> None:
     assert one_sided(np.r_[np.full(20, 1.0), -1.0])
     assert not one_sided(np.r_[np.full(20, 1.0), -4.0])
-    # Six times more: a loss of 1.4 stands it, one of 1.6 stands five times only.
-    assert [one_sided(np.r_[np.full(20, 1.0), -loss]) for loss in (1.4, 1.6)] == [True, False]
-    assert stands(np.r_[np.full(20, 1.0), -1.6], against=5)
+    # Nine times more: a loss of 1.1 stands that, and not ten times; one of 1.2 stands seven times only.
+    assert [one_sided(np.r_[np.full(20, 1.0), -loss]) for loss in (1.1, 1.2)] == [True, False]
+    assert stands(np.r_[np.full(20, 1.0), -1.2], against=7)
+    assert not stands(np.r_[np.full(20, 1.0), -1.1], against=10)
     assert one_sided(np.r_[np.full(20, 1.0), 80.0])
     assert not one_sided(np.r_[np.full(20, -1.0), 80.0])
     assert not one_sided(np.r_[np.full(20, 1.0), np.inf])
@@ -222,7 +224,7 @@ def test_a_meta_analysis_that_one_trial_decides_names_it() -> None:
     pair, _ = pair_of_trials(y, variance)
     assert (pair.better, pair.kind) == ("partial_pooling", "better_here")
     assert pair.elpd_diff == pytest.approx(109, abs=1)
-    assert "it rests on 9 groups, 77 % of it on trial 3" in clause(pair)
+    assert "it rests on 9 groups, 77 % of it on trial 3" in clause(pair, GROUPS)
 
 
 # Deaths and person-years (exposure) of children by age and birth cohort in Colombia: an example of a public thread on

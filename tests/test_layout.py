@@ -15,10 +15,10 @@ import hbm_stan
 ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
-    "errors", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
+    "errors", "nouns", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
     "standard_errors", "categories", "predictors", "values", "estimates", "design", "formula", "prepare", "program",
-    "priors", "likelihoods", "integrate", "model", "notation", "families", "identity", "engines", "store", "tree",
-    "fit", "between", "density", "parameterise",
+    "priors", "likelihoods", "integrate", "model", "notation", "families", "identity", "engines", "sealed", "store",
+    "tree", "fit", "between", "density", "parameterise",
     "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",
     "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison",
     "compare", "predict", "prior_predictive", "sensitivity", "certificate", "plots", "report", "examples", "reference",

@@ -128,9 +128,9 @@ def test_its_report_is_made_with_everything_in_it(own: Path) -> None:
 @pytest.mark.parametrize(
     ("functions", "lost"),
     [
-        (("new_row",), "a prediction for a new group (needs new_row())"),
+        (("new_row",), "a prediction for a new counter (needs new_row())"),
         (("prior_draws",), "a prior predictive check (needs prior_draws())"),
-        (("raw", "log_joint", "pointwise"), "raw estimates of the groups (needs raw())"),
+        (("raw", "log_joint", "pointwise"), "raw estimates of the counters (needs raw())"),
     ],
 )
 def test_functions_marked_optional_may_be_left_out_and_the_report_says_so(

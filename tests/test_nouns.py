@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hbm_stan.report.nouns import Noun, noun_of, plural
+from hbm_stan.nouns import GROUPS, Noun, noun_of, plural, singular
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,12 @@ from hbm_stan.report.nouns import Noun, noun_of, plural
         ("age_group", "age group", "age groups"), ("countyCode", "county", "counties"),
         ("spectrum", "spectrum", "spectra"),
         ("child", "child", "children"), ("day", "day", "days"), ("box", "box", "boxes"),
-        ("species", "species", "species"),
+        ("species", "species", "species"), ("schools", "school", "schools"), ("Counties", "county", "counties"),
+        ("batches", "batch", "batches"), ("children", "child", "children"), ("mice", "mouse", "mice"),
+        ("bus", "bus", "buses"), ("class", "class", "classes"), ("analysis", "analysis", "analyses"),
+        ("grandchild", "grandchild", "grandchildren"), ("salesperson", "salesperson", "salespeople"),
+        ("human", "human", "humans"), ("postman", "postman", "postmen"), ("groups", "group", "groups"),
+        ("areas", "area", "areas"), ("campus", "campus", "campuses"), ("hypothesis", "hypothesis", "hypotheses"),
         ("g", "group", "groups"), ("id", "group", "groups"), ("group", "group", "groups"), ("x1", "group", "groups"),
         ("Q17: which of these schools did you attend", "group", "groups"), ("", "group", "groups"),
         ("école", "école", "écoles"),
@@ -38,3 +43,14 @@ def test_a_name_that_was_given_counts_more(given: str, expected: Noun) -> None:
 
 def test_a_plural_is_that_of_the_last_word() -> None:
     assert plural("control city") == "control cities"
+
+
+@pytest.mark.parametrize("many", ["schools", "counties", "batches", "boxes", "people", "women", "sites", "houses"])
+def test_the_singular_of_a_plural_has_that_plural(many: str) -> None:
+    assert plural(singular(many)) == many
+
+
+def test_a_text_has_the_noun_where_it_leaves_a_place_for_one() -> None:
+    text = "{Groups} share {groups}; a new {group}; {other}; {}"
+    assert Noun("child", "children").fill(text) == "Children share children; a new child; {other}; {}"
+    assert GROUPS.fill("{Group} predictor") == "Group predictor"

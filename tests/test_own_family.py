@@ -235,7 +235,7 @@ def test_groups_that_the_programs_do_not_give_are_named(place: Path) -> None:
         edit(own / "family.toml", line, "")
     results = report(place / "trials", engine="stanli").results
     assert results["shrinkage"] == []
-    assert "estimates of the groups (needs theta in partial.stan)" in " ".join(results["notices"])
+    assert "estimates of the trials (needs theta in partial.stan)" in " ".join(results["notices"])
 
 
 @pytest.mark.usefixtures("stanli")

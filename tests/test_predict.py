@@ -49,7 +49,7 @@ def test_a_new_group_has_one_draw_for_each_posterior_draw(fits: dict[str, Fit]) 
 def test_new_groups_without_partial_pooling_say_what_they_are(fits: dict[str, Fit]) -> None:
     complete, no = new_group(fits["complete_pooling"]), new_group(fits["no_pooling"])
     np.testing.assert_array_equal(complete.draws["theta_new"], fits["complete_pooling"].draws("mu")["mu"])
-    assert "denies that groups differ" in complete.note
+    assert "denies that schools differ" in complete.note
     assert no.quantities.loc["theta_new", "sd"] == pytest.approx(50, rel=0.03)
     assert "this is the prior" in no.note
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract import short_run
-from row_tables import colombia, fish, many_zeros, poisson, spread_trials
+from row_tables import colombia, eight_groups, fish, many_zeros, poisson, spread_trials
 
 from hbm_stan import replicate, rows
 from hbm_stan.attempts import fit, fit_variants
@@ -252,15 +252,13 @@ def test_few_draws_are_replicated_again_and_blocks_do_not_matter(
 
 
 def test_rows_of_0_and_1_and_groups_of_one_row_are_not_asked_how_they_spread(stanli: Engine) -> None:
-    import pandas as pd
-
     rng = np.random.default_rng(2)
-    binary = pd.DataFrame({"g": np.repeat(list("abcdefgh"), 12), "y": rng.integers(0, 2, 96), "n": 1})
+    binary = eight_groups(12, y=rng.integers(0, 2, 96), n=1)
     one = made("logistic_regression", Dataset.from_frame(binary, group="g", outcome="y"), stanli)
     two = made("beta_binomial", Dataset.from_frame(binary, group="g", successes="y", trials="n"), stanli)
     assert rows.rows_of(one) is None
     assert rows.rows_of(two) is None
-    single = pd.DataFrame({"g": list("abcdefgh"), "y": rng.poisson(2, 8)})
+    single = eight_groups(1, y=rng.poisson(2, 8))
     three = predictive_check(made("gamma_poisson", Dataset.from_frame(single, group="g", count="y"), stanli))
     assert {DISPERSION, SD, LARGEST}.isdisjoint(three.statistics["name"])
 

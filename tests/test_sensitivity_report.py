@@ -33,7 +33,7 @@ def test_the_report_shows_other_priors_once_they_were_tried(analysis: Path, tmp_
     assert done.exit_code == 0, done.output
     for said in ("mu = normal(0, 2.5)", "tau = uniform(0, 100)", "not told apart from complete pooling",
                  "prior and data both count", "No conclusion changes under any of 7 other priors.",
-                 "No group alone moves the population"):  # fmt: skip
+                 "No school alone moves the population"):  # fmt: skip
         assert said in done.output, said
     found = json.loads((tmp_path / "found.json").read_text())
     assert len(found["alternatives"]["rows"]) == 7

@@ -64,6 +64,14 @@ def test_a_mistyped_path_is_said_before_anything_is_imported(words: list[str], t
     assert loaded(words, tmp_path, {*LIBRARIES, "numpy"}, 2) == set()
 
 
+@pytest.mark.parametrize("command", ["report", "fit", "check", "compare", "sensitivity"])
+def test_mistyped_data_of_an_analysis_are_said_before_anything_is_imported(command: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    text = 'family = "normal_means"\ndata = "nowhere.csv"\n[columns]\ngroup = "g"\n'
+    (tmp_path / "a" / "analysis.toml").write_text(text)
+    assert loaded([command, "a"], tmp_path, {*LIBRARIES, "numpy"}, 2) == set()
+
+
 @pytest.mark.parametrize(
     "words", [["families"], ["families", "planck"], [*NEW, "--to", "b"]], ids=["families", "families NAME", "new"]
 )

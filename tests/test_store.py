@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import xarray as xr
 from processes import Child, until
 
+from hbm_stan import sealed
 from hbm_stan.errors import StorageError
 from hbm_stan.report.files import write_beside
 from hbm_stan.store import FitStore, Kept
@@ -123,6 +126,33 @@ def test_large_data_are_kept(tmp_path: Path) -> None:
     assert back.parts["data"]["y"] == values
 
 
+def peak_of(work: Callable[[], object]) -> int:
+    """The largest number of bytes that work holds beyond what is there."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_second_copy_of_the_draws_is_made_by_writing_and_reading(tmp_path: Path) -> None:
+    size = 8 * 10**6
+    variables = {name: (("chain", "draw"), np.ones((4, size // 32))) for name in "abcdef"}
+    large = Kept(xr.DataTree.from_dict({"posterior": xr.Dataset(variables)}), PARTS, KEY, 1.0)
+    store = FitStore(tmp_path)
+    # At most one variable at a time while it is written; what is read, and one variable.
+    assert peak_of(lambda: write(store, large)) < 1.5 * size
+    assert peak_of(lambda: store.read("partial", KEY)) < 7.5 * size
+
+    def in_memory(tree: xr.DataTree, path: Path) -> None:
+        buffer = io.BytesIO()
+        tree.to_netcdf(buffer, engine="h5netcdf")
+
+    # The fault: the file is made in memory.
+    assert peak_of(lambda: in_memory(large.tree, tmp_path)) > 5 * size
+
+
 def test_writing_and_reading_say_nothing(tmp_path: Path) -> None:
     code = """
 import sys
@@ -216,7 +246,7 @@ def test_a_foreign_file_is_not_read(store: FitStore, tmp_path: Path) -> None:
 
 
 def test_an_older_format_is_not_read(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hbm_stan.store._FORMAT", 3)
+    monkeypatch.setattr("hbm_stan.sealed._FORMAT", 3)
     assert refused(store) == f"{the_file(store).name} was written by another version of hbm_stan, in another format"
     write(store, kept())
     assert store.read("partial", KEY) is not None
@@ -411,6 +441,56 @@ assert names(store.folder) == ["ballast", store.path("partial", KEY).name]
     assert (code, err) == (0, "")
     assert len(out.splitlines()) == 6
     assert all("draws cannot be kept there (No space left on device)" in line for line in out.splitlines())
+
+
+def test_a_disk_that_fills_up_while_a_fit_is_written_is_said_wherever_it_ends(tiny_disk: Path) -> None:
+    code = """
+import sys
+from test_store import *
+store = FitStore(Path(sys.argv[1]))
+write(store, kept())
+size, ends = the_file(store).stat().st_size, 0
+for left in range(0, size, 4096):
+    with (store.folder / "ballast").open("wb") as file:
+        file.write(bytes(max(0, 65536 - size - left - 12288)))
+    while True:
+        try:
+            with (store.folder / "more").open("ab", buffering=0) as file:
+                if os.statvfs(store.folder).f_bavail * 4096 <= left:
+                    break
+                file.write(bytes(4096))
+        except OSError:
+            break
+    try:
+        write(store, kept("f" * 64, 2))
+    except StorageError as error:
+        assert "No space left on device" in str(error)
+        ends += 1
+    (store.folder / "more").unlink()
+    assert store.read("partial", "f" * 64) is None
+    assert not (store.folder / ".partial.writing").exists()
+    assert store.read("partial", KEY).tree.identical(tree())
+print(ends, len(range(0, size, 4096)))
+"""
+    code, out, err = Child(["-c", code, str(tiny_disk)]).end()
+    assert (code, err) == (0, "")
+    ends, tried = map(int, out.split())
+    assert ends == tried > 3
+
+
+def test_ctrl_c_while_hdf5_writes_ends_the_write_and_not_the_process(
+    store: FitStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pressed(io.FileIO):
+        """Ctrl-C is pressed in every write."""
+
+        def write(self, _content: Any) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sealed, "_Draft", type("Draft", (sealed._Draft, Pressed), {}))
+    with pytest.raises(KeyboardInterrupt):
+        write(store, kept("f" * 64, 2))
+    assert names(store.folder) == [the_file(store).name]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.families import family
+from hbm_stan.families import families, family
 from hbm_stan.fit import prepare_table
 from hbm_stan.leave_one_out import loo
 from hbm_stan.model import Draws, StanData
@@ -74,3 +75,21 @@ def test_a_family_may_draw_more_than_group_effects_afterwards() -> None:
     assert more["effect"].shape == (2, 5, 3)
     for name, values in alone.items():
         np.testing.assert_array_equal(values, more[name])
+
+
+def test_what_is_drawn_afterwards_is_held_once() -> None:
+    """Chains that are put together at the end would be held twice."""
+    shape, size = (50, 1000), 8 * 4 * 50 * 1000
+    family = replace(
+        families()["grouped_normal"],
+        draw_groups=lambda _rng, _draws, _data: np.ones(shape),
+        pointwise=lambda _draws, _data: np.ones(shape),
+        simulate=lambda _rng, _draws, _data: np.ones(shape),
+    )
+    tracemalloc.start()
+    made = complete(family, {}, {"mu": np.zeros((4, 50))}, seed=1)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert {name: v.shape for name, v in made.items()} == dict.fromkeys(("theta", "log_lik", "y_rep"), (4, *shape))
+    assert held >= 3 * size
+    assert peak < held + size

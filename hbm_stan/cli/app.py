@@ -200,10 +200,10 @@ def check(
         read = read_settled(run, analysis, parameterisation)
         fits = fits_of(run, read, read.variants)
         diagnoses = check_fits(fits, read.waived)
-        data_verdicts = next(iter(fits.values())).table.verdicts
-        show_verdicts(run, data_verdicts, diagnoses)
+        table = next(iter(fits.values())).table
+        show_verdicts(run, table.verdicts, diagnoses, table.noun)
         show_attempts(run, fits)
-        run.write_json(verdicts_as_dict(data_verdicts, diagnoses))
+        run.write_json(verdicts_as_dict(table.verdicts, diagnoses))
         if any(d.status == "fail" for d in diagnoses.values()):
             raise typer.Exit(1)
 

@@ -90,7 +90,7 @@ def show_comparison(run: Run, comparison: Comparison) -> None:
         sure = "?" if s.pareto_k_high else ""
         numbers = (_fixed(s.elpd) + sure, _fixed(s.se), _fixed(s.mcse, 2), *gap, _fixed(s.p_loo), _fixed(s.weight, 2))
         table.add_row(s.variant, *numbers, str(s.pareto_k_high), str(s.repaired))
-    of = f"{comparison.n_units:,} {comparison.unit}s"
+    of = f"{comparison.n_units:,} {comparison.units}"
     run.show(Text(f"Target: {comparison.target}; {of}.", style="bold"))
     run.show(Text(f"Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."), table)
     run.show(*(Text(f"{s.variant}: {s.route}.") for s in comparison.scores if s.route != "PSIS"))

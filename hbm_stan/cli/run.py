@@ -135,9 +135,9 @@ def guarded(run: Run, analysis: Path | str | None = None) -> Iterator[None]:
     try:
         _check_options(run)
         if analysis is not None:
-            from hbm_stan.report.place import analysis_file
+            from hbm_stan.report.place import analysis_file, refuse_no_data
 
-            analysis_file(analysis)  # a mistyped path is said before the libraries are imported
+            refuse_no_data(analysis_file(analysis))  # a mistyped path is said before the libraries are imported
         with _programs_named(run):
             yield
     except HbmError as error:

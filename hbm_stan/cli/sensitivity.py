@@ -77,8 +77,9 @@ def _show(run: Run, found: Sensitivity) -> None:
     if found.alternatives is not None:
         parts.append((_OTHERS, _alternatives(found.alternatives), found.alternatives.sentences))
     if found.influence is not None:
+        left_out = found.influence.noun.fill("{Groups}")
         rows = _influence(found.influence) if found.influence.rows else None
-        parts.append(("Groups left out, those that move the population most", rows, found.influence.sentences))
+        parts.append((f"{left_out} left out, those that move the population most", rows, found.influence.sentences))
     run.show(Text("Medians, with 90 % intervals in brackets; (!) marks a conclusion that changes."))
     for title, table, sentences in parts:
         run.show(Text(title, style="bold"), *([] if table is None else [table]), *(Text(s) for s in sentences), "")

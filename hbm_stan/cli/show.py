@@ -11,12 +11,13 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from hbm_stan.verdicts import Verdict
+from hbm_stan.verdicts import Verdict, check_title
 
 if TYPE_CHECKING:
     from hbm_stan.cli.run import Run
     from hbm_stan.diagnose import Diagnosis
     from hbm_stan.fit import Fit
+    from hbm_stan.nouns import Noun
     from hbm_stan.report.analysis import Analysis
     from hbm_stan.report.build import Made
 
@@ -108,7 +109,7 @@ def fits_as_dict(analysis: Analysis, fits: Mapping[str, Fit]) -> dict[str, Any]:
     return {name: _fit_row(analysis, fit) for name, fit in fits.items()}
 
 
-def show_verdicts(run: Run, data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]) -> None:
+def show_verdicts(run: Run, data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis], noun: Noun) -> None:
     """A table of verdicts for each variant, with what to do under it."""
     rows = [("data", v) for v in data]
     rows += [(name, v) for name, d in diagnoses.items() for v in d.verdicts]
@@ -116,7 +117,7 @@ def show_verdicts(run: Run, data: Iterable[Verdict], diagnoses: Mapping[str, Dia
     for name, v in rows:
         table.add_row(
             name,
-            v.name,
+            check_title(v.name, noun),
             status_text(v.status, v.waived),
             _number(v.value, v.name),
             _number(v.threshold, v.name),
@@ -125,7 +126,7 @@ def show_verdicts(run: Run, data: Iterable[Verdict], diagnoses: Mapping[str, Dia
     run.show(table)
     for name, v in rows:
         if v.hint:
-            run.show(Text(f"{name}, {v.name}: {v.hint}"))
+            run.show(Text(f"{name}, {check_title(v.name, noun)}: {v.hint}"))
 
 
 def verdicts_as_dict(data: Iterable[Verdict], diagnoses: Mapping[str, Diagnosis]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from hbm_stan.nouns import GROUPS
+
 if TYPE_CHECKING:
     from hbm_stan.cli.run import Run
     from hbm_stan.model import Family
@@ -17,10 +19,10 @@ _INDENT = 21
 
 
 def show_families(run: Run, families: Mapping[str, Family]) -> None:
-    """Each family with its title and its columns, optional ones in brackets."""
-    for family in families.values():
+    """Each family with its title and its columns, optional ones in brackets; those of a formula name none."""
+    for family in sorted(families.values(), key=lambda f: f.terms):
         roles = ", ".join(f"[{r.name}]" if r.optional else r.name for r in family.roles)
-        run.show(Text(_lines(family.name, family.title)), Text(_lines("", f"columns: {roles}"), style="dim"))
+        run.show(Text(_lines(family.name, family.title if family.terms else f"{family.title} ({roles})")))
     run.show(Text("More of one: hbm families NAME. To begin: hbm new DATA --family NAME --to FOLDER"))
 
 
@@ -46,9 +48,9 @@ def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
             "title": f.title,
             "citation": f.citation,
             "roles": {r.name: r.meaning + (" (optional)" if r.optional else "") for r in f.roles},
-            "variants": {v.name: f"{v.assumption} Parameterisation: {v.parameterisation}." for v in f.variants},
+            "variants": {v.name: GROUPS.fill(v.in_words) for v in f.variants},
             "prediction": {name: o.meaning for name, o in f.prediction.items()},
-            "priors": {p.name: f"{p.meaning} ({', '.join(p.distributions)})" for p in f.prior_rows},
+            "priors": {p.name: f"{GROUPS.fill(p.meaning)} ({', '.join(p.distributions)})" for p in f.prior_rows},
         }
         for f in families.values()
     }

@@ -54,8 +54,8 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     median = 4 / (pooled * (1 - pooled))
     kappa = Prior(
         "kappa", "lognormal", (to_decimals(math.log(median), 1), 2.0),
-        f"log odds of groups with an sd of about 0.5 at the pooled rate {pooled:.3g}, 90 % of it between 0.1 and 2.6: "
-        "from groups nearly alike to rates from near 0 to near 1", True,
+        f"log odds of {{groups}} with an sd of about 0.5 at the pooled rate {pooled:.3g}, 90 % of it between 0.1 and "
+        "2.6: from {groups} nearly alike to rates from near 0 to near 1", True,
     )  # fmt: skip
     return {
         "mu": Prior("mu", "beta", (1.0, 1.0), "uniform: no mean rate is preferred; worth two trials", True),
@@ -151,7 +151,7 @@ def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]
         raise ModelError(f"prediction.trials must be a whole number above zero, found {trials:g}.")
     one = np.ones(1, dtype=np.int64)
     design = {**data, "N": 1, "J": 1, "group_idx": one, "y": 0 * one, "trials": int(trials) * one}
-    return design, f"successes out of {int(trials):,} trials in a new group"
+    return design, f"successes out of {int(trials):,} trials in a new {{group}}"
 
 
 def _tau(mu: FloatArray, kappa: FloatArray) -> FloatArray:
@@ -209,7 +209,9 @@ _PARTIAL = (
     "mu tilde p(mu), quad kappa tilde p(kappa)",
     "tau = sqrt(mu (1 - mu) \\/ (kappa + 1))",
 )
-_PARTIAL_ASSUMPTION = "Groups are draws from one population, whose mean and concentration are learnt from all of them."
+_PARTIAL_ASSUMPTION = (
+    "{Groups} are draws from one population, whose mean and concentration are learnt from all of them."
+)
 
 FAMILY = Family(
     name="beta_binomial",
@@ -223,10 +225,10 @@ FAMILY = Family(
     variants=(
         Variant(
             "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All groups share one rate; they differ by chance only.", ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+            "All {groups} share one rate; they differ by chance only.", ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
         ),
         Variant(
-            "no_pooling", "No pooling", "no", "theta itself", "Groups share nothing; each has its own fixed prior.",
+            "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
             ("theta_j tilde p(theta)",), ("theta",),
         ),
         Variant(
@@ -245,7 +247,7 @@ FAMILY = Family(
             "kappa", SCALES, "concentration of the population: it weighs as much as so many trials",
             "Gelman et al. (2013), section 5.3",
         ),
-        PriorRow("theta", ("beta",), "rate of each group without pooling", "fixed"),
+        PriorRow("theta", ("beta",), "rate of each {group} without pooling", "fixed"),
     ),
     dims={"theta": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
     likelihood=('y_n tilde "binomial"("trials"_n, theta_(j[n])), quad n = 1, dots, N',),

@@ -31,9 +31,9 @@ _VARIANT: _Kinds = {
 }  # fmt: skip
 _ROLE_KINDS = tuple(k for k in get_args(RoleKind) if k != "unit")
 _ASSUMPTIONS = {
-    "complete": "All groups share one value.",
-    "no": "Groups share nothing.",
-    "partial": "Groups are draws from one population.",
+    "complete": "All {groups} share one value.",
+    "no": "{Groups} share nothing.",
+    "partial": "{Groups} are draws from one population.",
 }
 _SIZES: Mapping[str, Callable[[Prepared], Any]] = {
     "N": lambda table: len(table.group),

@@ -165,7 +165,7 @@ def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]
     exposure = float(options.get("exposure", np.median(data["exposure"])))
     one = np.ones(1, dtype=np.int64)
     design = {**data, "N": 1, "J": 1, "group_idx": one, "y": 0 * one, "exposure": exposure * np.ones(1)}
-    return design, f"count in a new group, with exposure {exposure:g}"
+    return design, f"count in a new {{group}}, with exposure {exposure:g}"
 
 
 def _prior_draws(
@@ -229,7 +229,7 @@ _PARTIAL = (
     "alpha tilde p(alpha), quad beta tilde p(beta)",
     "mu = alpha \\/ beta, quad tau = sqrt(alpha) \\/ beta",
 )
-_PARTIAL_ASSUMPTION = "Groups are draws from one population, whose shape and rate are learnt from all of them."
+_PARTIAL_ASSUMPTION = "{Groups} are draws from one population, whose shape and rate are learnt from all of them."
 _SOURCE = "George, Makov and Smith (1993)"
 
 FAMILY = Family(
@@ -245,11 +245,11 @@ FAMILY = Family(
     variants=(
         Variant(
             "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All groups share one rate; they differ by chance only.",
+            "All {groups} share one rate; they differ by chance only.",
             ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
         ),
         Variant(
-            "no_pooling", "No pooling", "no", "theta itself", "Groups share nothing; each has its own fixed prior.",
+            "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
             ("theta_j tilde p(theta)",), ("theta",),
         ),
         Variant(
@@ -263,10 +263,10 @@ FAMILY = Family(
         ),
     ),
     prior_rows=(
-        PriorRow("mu", ("gamma",), "rate shared by all groups with complete pooling", "Gelman et al. (2013), sec. 2.6"),
+        PriorRow("mu", ("gamma",), "rate that all {groups} share with complete pooling", "Gelman et al. (2013), 2.6"),
         PriorRow("alpha", SCALES, "shape of the population: 1/sqrt(alpha) is its coefficient of variation", _SOURCE),
         PriorRow("beta", _ENDLESS, "inverse scale of the population: exposure that it is worth", _SOURCE, "exposure"),
-        PriorRow("theta", ("gamma",), "rate of each group without pooling", "fixed"),
+        PriorRow("theta", ("gamma",), "rate of each {group} without pooling", "fixed"),
     ),
     dims={
         "theta": ("group",), "theta_raw": ("group",), "y_rep": ("observation",), "log_lik": ("observation",),

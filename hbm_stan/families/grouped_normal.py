@@ -54,12 +54,12 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     said = f"sd of all rows, {scale:g}"
     rows = (
         ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times the {said}"),
-        ("tau", "half_normal", (scale,), f"the {said}: groups may differ as much as the rows do"),
-        ("sigma", "half_normal", (scale,), f"the {said}: rows may differ as much within a group as over all"),
-        ("sigma_spread", "half_normal", (0.5,), "sds of groups that differ twofold are usual, tenfold a surprise"),
+        ("tau", "half_normal", (scale,), f"the {said}: {{groups}} may differ as much as the rows do"),
+        ("sigma", "half_normal", (scale,), f"the {said}: rows may differ as much within one {{group}} as over all"),
+        ("sigma_spread", "half_normal", (0.5,), "sds of {groups} that differ twofold are usual, tenfold a surprise"),
         ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times the {said}"),
         ("sigma_group", "lognormal", (to_decimals(math.log(within), 2), 1.0),
-         f"no pooling: median {within:.3g}, the sd within groups; log-normal, as equal rows do not speak against 0"),
+         f"no pooling: median {within:.3g}, the sd within {{groups}}; log-normal: equal rows do not speak against 0"),
     )  # fmt: skip
     return {name: Prior(name, distribution, args, reason, True) for name, distribution, args, reason in rows}
 
@@ -215,16 +215,17 @@ def _findings(evidence: Evidence) -> Sequence[Finding]:
         return ()
     within = np.mean(_sd(draws, 1) ** 2, axis=1)
     low, mid, high = np.quantile(100 * draws["tau"] ** 2 / (draws["tau"] ** 2 + within), (0.05, 0.5, 0.95))
-    said = f"Groups account for {mid:.0f} % of the variance of a row (90 % interval {low:.0f} to {high:.0f} %)."
-    return (Finding("Variation between and within groups", (said,)),)
+    fill = evidence.table.noun.fill
+    said = f"account for {mid:.0f} % of the variance of a row (90 % interval {low:.0f} to {high:.0f} %)."
+    return (Finding(fill("Variation between and within {groups}"), (f"{fill('{Groups}')} {said}",)),)
 
 
 _POPULATION = ("mu", "tau", "sigma", "sigma_spread")
-_NEW_ROW = "a new row in a new group"
-_ASSUMPTION = "Groups are draws from one population, whose location and scale are learnt from all of them."
+_NEW_ROW = "a new row in a new {group}"
+_ASSUMPTION = "{Groups} are draws from one population, whose location and scale are learnt from all of them."
 _PARTIAL = ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma)',
             "mu tilde p(mu), quad tau tilde p(tau), quad sigma tilde p(sigma)")  # fmt: skip
-_MARGINAL = "partial_pooling (group values integrated out)"
+_MARGINAL = "partial_pooling ({group} values integrated out)"
 FAMILY = Family(
     name="grouped_normal",
     title="Grouped normal data: rows of a measurement in groups",
@@ -232,32 +233,32 @@ FAMILY = Family(
     roles=(Role("group", "label", "name of the group"), Role("outcome", "number", "measured value of the row")),
     variants=(
         Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
-                "All rows share one location and one scale, whatever their group.",
+                "All rows share one location and one scale, whatever their {group}.",
                 ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
         Variant("no_pooling", "No pooling", "no", "theta standardised given the data, sigma_group itself",
-                "Groups share nothing; each has its own location and scale, with fixed priors.",
+                "{Groups} share nothing; each has its own location and scale, with fixed priors.",
                 ('y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
                  "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
         Variant("partial_pooling", "Partial pooling", "partial",
-                "marginal: group values integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION[:3]),
+                "marginal: {group} values integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION[:3]),
         Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
                 _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=f"{_MARGINAL} or partial_pooling_noncentered"),
         Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
                 "non-centered: theta = mu + tau * theta_raw", _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=_MARGINAL),
         Variant("partial_pooling_sigma_by_group", "Partial pooling, a scale for each group", "partial",
-                "marginal in theta; log scales standardised by their population and their group's rows",
-                "Groups are draws from one population of locations and one of scales, learnt from all of them.",
+                "marginal in theta; log scales standardised by their population and their own rows",
+                "{Groups} are draws from one population of locations and one of scales, learnt from all of them.",
                 ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
                  'log sigma_j tilde "normal"(log sigma, s), quad s = sigma_"spread" tilde p(s)', _PARTIAL[1]),
-                _POPULATION, better="partial_pooling (one scale for all groups)"),
+                _POPULATION, better="partial_pooling (one scale for all {groups})"),
     ),
     prior_rows=(
         PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
-        PriorRow("tau", SCALES, "scale of the population: how much groups differ", "Gelman (2006)", "outcome"),
-        PriorRow("sigma", SCALES, "sd within groups, or the median of the groups' own sds", "weak", "outcome"),
-        PriorRow("sigma_spread", SCALES, "sd of the logarithm of the groups' sds: how much they differ", "weak"),
-        PriorRow("theta", ("normal",), "value of each group without pooling", "fixed and wide", "outcome"),
-        PriorRow("sigma_group", SCALES, "sd of rows of each group without pooling", "fixed and wide", "outcome"),
+        PriorRow("tau", SCALES, "scale of the population: how much {groups} differ", "Gelman (2006)", "outcome"),
+        PriorRow("sigma", SCALES, "sd within {groups}, or the median of their own sds", "weak", "outcome"),
+        PriorRow("sigma_spread", SCALES, "sd of the logarithm of the sds of {groups}: how much they differ", "weak"),
+        PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "outcome"),
+        PriorRow("sigma_group", SCALES, "sd of rows of each {group} without pooling", "fixed and wide", "outcome"),
     ),
     dims={**dict.fromkeys(("theta", "theta_raw", "sigma_group", "sigma_group_raw", "log_sigma_raw"), ("group",)),
           "y_rep": ("observation",), "log_lik": ("observation",)},

@@ -94,14 +94,14 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
         where, at = (0.0, "centred on no effect") if k else (centre, "centred on the mean of the outcome")
         add(f"mu[{term}]", "normal", (where, two_digits(2.5 * far)), f"{at}, 2.5 times {said}")
         scale, but = (unit, "") if k else (between, not_carried(terms[1:], offsets))
-        add(f"tau[{term}]", "half_normal", (two_digits(scale),), f"{said}{but}: groups may differ that much")
+        add(f"tau[{term}]", "half_normal", (two_digits(scale),), f"{said}{but}: {{groups}} may differ that much")
         add(f"theta[{term}]", "normal", (where, two_digits(5 * unit)), f"no pooling: fixed and wide, 5 times {said}")
     for name, spread in zip(above, sd_above, strict=True):
         reason = f"centred on no effect, 2.5 times sd(outcome) / sd({name})"
         add(f"gamma[{name}]", "normal", (0.0, two_digits(2.5 * s / float(spread))), reason)
     if len(terms) > 1:
         add("rho", "lkj", (2.0,), "weak: correlations near -1 and 1 are a little less likely than others")
-    add("sigma", "half_normal", (s,), f"the sd of the outcome, {s:g}: predictors and groups may explain nothing")
+    add("sigma", "half_normal", (s,), f"the sd of the outcome, {s:g}: predictors and {{groups}} may explain nothing")
     # A density that is not 0 at sigma_group = 0 would let groups that their own line fits exactly score without bound.
     reason = f"no pooling: median of half the sd of the outcome, {s:g}; log-normal, as few rows say little"
     add("sigma_group", "lognormal", (to_decimals(math.log(s / 2), 2), 1.0), reason)
@@ -207,7 +207,7 @@ def _prior_draws(
 
 
 def _rule(_data: StanData) -> tuple[str, str]:
-    return "partial_pooling", "the outcome is normal, so that coefficients of groups are integrated out exactly"
+    return "partial_pooling", "the outcome is normal, so that coefficients of {groups} are integrated out exactly"
 
 
 def _findings(evidence: Evidence) -> Sequence[Finding]:
@@ -242,35 +242,35 @@ FAMILY = Family(
     ),
     variants=(
         Variant("complete_pooling", "Complete pooling", "complete", "mu itself",
-                "All groups share one regression; group predictors are predictors like the others.",
+                "All {groups} share one regression; group predictors are predictors like the others.",
                 ('y_i tilde "normal"(x_i^T mu + u_(j[i])^T gamma, sigma)',
                  "mu tilde p(mu), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"), ("mu", "gamma", "sigma")),
         Variant("no_pooling", "No pooling", "no", "marginal: coefficients integrated out, drawn afterwards",
-                "Groups share nothing; each has its own regression and residual scale, with fixed, wide priors.",
+                "{Groups} share nothing; each has its own regression and residual scale, with fixed, wide priors.",
                 ('y_i tilde "normal"(x_i^T theta_(j[i]), sigma_(j[i]))',
                  "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
         Variant("partial_pooling", "Partial pooling", "partial",
                 "marginal: coefficients integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION),
         Variant("partial_pooling_intercept", "Partial pooling of the intercept", "partial",
                 "marginal: intercepts integrated out, drawn afterwards",
-                "Intercepts are draws from one population, whose mean and sd are learnt; all groups share the slopes.",
+                "Intercepts are draws from one population, whose mean and sd are learnt; {groups} share the slopes.",
                 ('theta_(j 1) tilde "normal"(mu_1 + u_j^T gamma, tau_1), quad theta_(j k) = mu_k "for" k > 1',
                  "mu tilde p(mu), quad tau_1 tilde p(tau), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"),
                 ("mu", "tau[intercept]", "gamma", "sigma")),
         _by_term("partial_pooling_centered", "centered", "centered: theta itself", {"centered": 1}),
         _by_term("partial_pooling_noncentered", "non-centered", "non-centered: standardised deviations, each given the "
                  "terms before it", {"centered": 0}),
-        _by_term("partial_pooling_by_term", "by term", "each term centered where groups know most of it, else "
+        _by_term("partial_pooling_by_term", "by term", "each term centered where {groups} know most of it, else "
                  "non-centered", {}),
     ),
     prior_rows=(
         PriorRow("mu", ("normal",), "mean of the coefficient in the population", "Gelman & Hill (2007)", "outcome"),
-        PriorRow("tau", SCALES, "sd of the coefficient between groups", "Gelman (2006)", "outcome"),
+        PriorRow("tau", SCALES, "sd of the coefficient between {groups}", "Gelman (2006)", "outcome"),
         PriorRow("rho", ("lkj",), "correlations of the coefficients", "Lewandowski, Kurowicka & Joe (2009)"),
         PriorRow("gamma", ("normal",), "effect of the group predictor on the intercept", "weak", "outcome"),
-        PriorRow("sigma", SCALES, "residual sd of rows about their group's line", "weak", "outcome"),
-        PriorRow("theta", ("normal",), "coefficient of each group without pooling", "fixed and wide", "outcome"),
-        PriorRow("sigma_group", SCALES, "sd of rows about the line of each group without pooling", "fixed and wide",
+        PriorRow("sigma", SCALES, "residual sd of rows about their {group}'s line", "weak", "outcome"),
+        PriorRow("theta", ("normal",), "coefficient of each {group} without pooling", "fixed and wide", "outcome"),
+        PriorRow("sigma_group", SCALES, "sd of rows about the line of each {group} without pooling", "fixed and wide",
                  "outcome"),
     ),
     dims={

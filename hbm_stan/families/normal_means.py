@@ -58,7 +58,11 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
             True,
         ),
         "tau": Prior(
-            "tau", "half_normal", (scale,), f"the {said}; allows groups to differ as much as the raw estimates do", True
+            "tau",
+            "half_normal",
+            (scale,),
+            f"the {said}; allows {{groups}} to differ as much as the raw estimates do",
+            True,
         ),
         "theta": Prior(
             "theta", "normal", (centre, two_digits(5 * scale)), f"no pooling: fixed and wide, 5 times the {said}", True
@@ -123,7 +127,7 @@ def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]
     """One estimate in a new group, measured with the standard error of the options or the median of the data."""
     se = float(options.get("standard_error", np.median(data["se"])))
     design = {**data, "J": 1, "y": np.zeros(1), "se": np.array([se])}
-    return design, f"estimate in a new group, measured with standard error {se:g}"
+    return design, f"estimate in a new {{group}}, measured with standard error {se:g}"
 
 
 def _prior_draws(
@@ -185,7 +189,7 @@ _PARTIAL = (
     'theta_j tilde "normal"(mu, tau)',
     "mu tilde p(mu), quad tau tilde p(tau)",
 )
-_PARTIAL_ASSUMPTION = "Groups are draws from one population, whose location and scale are learnt from all of them."
+_PARTIAL_ASSUMPTION = "{Groups} are draws from one population, whose location and scale are learnt from all of them."
 
 FAMILY = Family(
     name="normal_means",
@@ -205,37 +209,37 @@ FAMILY = Family(
     variants=(
         Variant(
             "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All groups share one value; they differ by measurement error only.",
+            "All {groups} share one value; they differ by measurement error only.",
             ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
         ),
         Variant(
             "no_pooling", "No pooling", "no", "theta itself",
-            "Groups share nothing; each has its own fixed, wide prior.",
+            "{Groups} share nothing; each has its own fixed, wide prior.",
             ("theta_j tilde p(theta)",), ("theta",),
         ),
         Variant(
-            "partial_pooling", "Partial pooling", "partial", "marginal: group values integrated out, drawn afterwards",
-            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
+            "partial_pooling", "Partial pooling", "partial",
+            "marginal: {group} values integrated out, drawn afterwards", _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
         ),
         Variant(
             "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
             _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-            better="partial_pooling (group values integrated out) or partial_pooling_noncentered",
+            better="partial_pooling ({group} values integrated out) or partial_pooling_noncentered",
         ),
         Variant(
             "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
             "non-centered: theta = mu + tau * theta_raw",
             _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-            better="partial_pooling (group values integrated out)",
+            better="partial_pooling ({group} values integrated out)",
         ),
     ),
     prior_rows=(
         PriorRow("mu", ("normal",), "location of the population", "Gelman et al. (2013), section 5.5", "estimate"),
         PriorRow(
-            "tau", SCALES, "scale of the population: how much groups differ",
+            "tau", SCALES, "scale of the population: how much {groups} differ",
             "Gelman (2006), Bayesian Analysis 1:515", "estimate",
         ),
-        PriorRow("theta", ("normal",), "value of each group without pooling", "fixed and wide", "estimate"),
+        PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "estimate"),
     ),
     dims={"theta": ("group",), "theta_raw": ("group",), "y_rep": ("group",), "log_lik": ("group",)},
     likelihood=('y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',),

@@ -13,7 +13,7 @@ _RANKED_ROWS = 15  # of the table of the best
 
 def which_is_highest(evidence: Evidence) -> list[Finding]:
     """Which rate is highest: the probability of each group, and what choosing it loses on average."""
-    theta, labels = evidence.draws["theta"], evidence.table.labels
+    theta, labels, noun = evidence.draws["theta"], evidence.table.labels, evidence.table.noun
     if ("mu" in evidence.draws and "kappa" not in evidence.draws) or not 2 <= len(labels) <= _MOST_RANKED:
         return []
     highest = theta.max(axis=1)
@@ -31,12 +31,13 @@ def which_is_highest(evidence: Evidence) -> list[Finding]:
         f"{best['group']} has the smallest expected loss: its rate is {best['rate']:.{decimals}f}, and on average it "
         f"lies {loss:.{decimals}f} below the highest of the {len(labels)}. "
         f"The probability that its rate is the highest is {best['P(highest)']:.2f}.",
-        "The expected loss counts by how much another group is better, the probability of the highest rate only "
+        f"The expected loss counts by how much another {noun.one} is better, the probability of the highest rate only "
         "whether one is. Where a low rate is the good one, neither is what to choose by.",
     ]
     if likeliest["group"] != best["group"]:
         likely = f"{likeliest['group']} has the highest rate with probability {likeliest['P(highest)']:.2f}."
         sentences.insert(1, likely)
-    caption = f"The {min(_RANKED_ROWS, len(table))} groups with the smallest expected loss."
+    caption = f"The {min(_RANKED_ROWS, len(table))} {noun.many} with the smallest expected loss."
+    shown = table.head(_RANKED_ROWS).rename(columns={"group": noun.one})
     digits = {"rate": decimals, "P(highest)": 2, "expected loss": decimals}
-    return [Finding("Which rate is highest", tuple(sentences), table.head(_RANKED_ROWS), caption, digits)]
+    return [Finding("Which rate is highest", tuple(sentences), shown, caption, digits)]

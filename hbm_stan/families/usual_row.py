@@ -21,7 +21,7 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     design, said = row_of(data, options)
     unnamed = "predictors at their means, those of 0 and 1 at 0" if design["X"].size + design["U"].size > 1 else ""
     rest = ", ".join(said) or unnamed
-    return design, f"a new row in a new group{': ' if rest else ''}{rest}"
+    return design, f"a new row in a new {{group}}{': ' if rest else ''}{rest}"
 
 
 def row_of(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, list[str]]:

@@ -74,9 +74,9 @@ def effects_beyond(table: Prepared, variant: Variant, rows: int) -> str:
     if sum(int(np.linalg.matrix_rank(block)) for block in blocks) < rows:
         return ""
     return (
-        f"with {size} coefficients for each of {len(table.labels):,} groups there are as many varying effects as rows "
-        f"({rows:,}), so that the slopes of a group cannot be told from the residuals of its rows. {INTERCEPT_ONLY} "
-        "works: intercepts vary between groups, slopes are the same in all"
+        f"with {size} coefficients for each of {len(table.labels):,} {table.noun.many} there are as many varying "
+        f"effects as rows ({rows:,}), so that slopes cannot be told from the residuals of rows. {INTERCEPT_ONLY} "
+        f"works: intercepts vary between {table.noun.many}, slopes are the same in all"
     )
 
 
@@ -149,14 +149,15 @@ def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what:
         curves.append(pd.DataFrame({"panel": panel, "x": grid, **dict(zip(_QUANTILES, found, strict=True))}))
         values = np.asarray(evidence.data["y"], dtype=float)[own]
         points.append(pd.DataFrame({"panel": panel, "x": x[own, 1], "y": values, "kind": "observed"}))
-    some = f"{len(chosen)} of {len(order)} groups, evenly spaced by size"
-    which = "All groups" if len(chosen) == len(order) else some
+    some = f"{len(chosen)} of {len(order)} {table.noun.many}, evenly spaced by size"
+    which = f"All {table.noun.many}" if len(chosen) == len(order) else some
     said = f"{which}: posterior median of {what} over {terms[1]}, with 50 % and 80 % bands and the observed rows."
-    said += " Other predictors stand at their means in the group." if len(terms) > 2 else ""
+    said += " Other predictors stand at their means in each panel." if len(terms) > 2 else ""
     column = table.dataset.column("outcome")
     return [
         Finding(
-            "Regression lines of the groups", (said,), caption=f"Regression lines over {terms[1]}, by group.",
+            f"Regression lines of the {table.noun.many}", (said,),
+            caption=f"Regression lines over {terms[1]}, by {table.noun.one}.",
             curves=pd.concat(curves, ignore_index=True), points=pd.concat(points, ignore_index=True),
             x_label=terms[1], y_label=column,
         )
@@ -174,6 +175,7 @@ def explained(evidence: Evidence) -> list[Finding]:
     named = " and ".join(design(evidence.table)[1])
     said = (
         f"{named} explain{'s' if evidence.data['L'] == 1 else ''} {middle:.0f} % of the variance of the intercept "
-        f"between groups (90 % interval {low:.0f} to {high:.0f} %); the rest has the standard deviation tau[intercept]."
+        f"between {evidence.table.noun.many} (90 % interval {low:.0f} to {high:.0f} %); the rest has the standard "
+        "deviation tau[intercept]."
     )
     return [Finding("What the group predictors explain", (said,))]

@@ -14,12 +14,12 @@ from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
+from hbm_stan.nouns import Noun, noun_of
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
 from hbm_stan.prepare import LARGEST, SMALLEST
 from hbm_stan.priors import parse_prior
 from hbm_stan.repair import Budget
 from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
-from hbm_stan.report.nouns import Noun, noun_of
 from hbm_stan.report.place import analysis_file
 from hbm_stan.report.source import family_and_dataset
 from hbm_stan.report.told import label_column
@@ -37,7 +37,6 @@ class Analysis:
     variants: tuple[str, ...]
     title: str = ""
     question: str = ""
-    group_name: str = ""  # what the report calls a group: "child", or "child, children"
     priors: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)  # of the priors, for the report
     sampling: Sampling = field(default_factory=Sampling)
@@ -53,7 +52,7 @@ class Analysis:
     @property
     def noun(self) -> Noun:
         """What the report calls a group."""
-        return noun_of(label_column(self.family, self.dataset), self.group_name)
+        return noun_of(label_column(self.family, self.dataset), self.dataset.reading.group_name)
 
     @property
     def store(self) -> FitStore:
@@ -106,7 +105,6 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         variants=variants,
         title=said.get("title", "") or name,
         question=said.get("question", ""),
-        group_name=said.get("group_name", ""),
         priors=_priors(file, said, family),
         reasons=_prior_texts(file, "reasons", said, family),
         sampling=_sampling(file, said),

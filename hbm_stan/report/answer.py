@@ -10,17 +10,18 @@ import pandas as pd
 from hbm_stan.between import Differences, intercept_place, over_the_data
 from hbm_stan.diagnose import parameters
 from hbm_stan.fit import term_of
+from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.predict import NewGroup, is_ratio, raw_spread
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.digits import format_estimate, format_probability, significant
 from hbm_stan.report.lacking import lacking
-from hbm_stan.report.nouns import GROUPS, Noun
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
 from hbm_stan.report.together import differ, joined, pairs_of, targeted
 from hbm_stan.report.units import quantity_unit, zero_matters
 from hbm_stan.scores import plain
+from hbm_stan.verdicts import check_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,7 +153,7 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -
 
 def _effects(fit: Fit, summary: pd.DataFrame) -> list[str]:
     """Population parameters with a label of their own, such as the effects of predictors of groups."""
-    meanings = {row.name: row.meaning for row in fit.family.prior_rows}
+    meanings = {row.name: fit.table.noun.fill(row.meaning) for row in fit.family.prior_rows}
     usual = {"mu", fit.family.population_scale}
     names = [n for n in fit.family.population if n in meanings and n not in usual]
     rows = [(n, term, row) for n in names for term, row in _of_terms(summary, n).items() if term and "," not in term]
@@ -243,7 +244,7 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun:
 
 def notices(found: Findings) -> list[str]:
     """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
-    said = []
+    said, table = [], next(iter(found.fits.values())).table
     for name, verdicts in found.verdicts.items():
         for v in verdicts:
             if v.waived:
@@ -251,8 +252,7 @@ def notices(found: Findings) -> list[str]:
                     f"{plain(name).capitalize()}: the failed check “{v.name}” was waived by the analyst. {v.hint}"
                 )
             elif v.status != "pass":
-                said.append(f"{plain(name).capitalize()}, {v.name}: {v.hint}")
-    table = next(iter(found.fits.values())).table
+                said.append(f"{plain(name).capitalize()}, {check_title(v.name, table.noun)}: {v.hint}")
     said += [v.hint for v in table.verdicts if v.status != "pass"]
     said += lacking(found.fits)
     for comparison in (found.comparison, found.group_comparison):

@@ -140,7 +140,7 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
     jobs = jobs_of(analysis.family, analysis.dataset, analysis.variants, analysis.priors, analysis.sampling, engine)
     said = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
-        analysis.name, analysis.title, analysis.question, analysis.group_name, str(analysis.compared),
+        analysis.name, analysis.title, analysis.question, str(analysis.noun), str(analysis.compared),
         str((analysis.max_refits, analysis.minutes)),
         str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
         str(sorted(analysis.reasons.items())),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.judge import MANY_GROUPS
+from hbm_stan.nouns import Noun, of_results
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -22,7 +23,7 @@ from hbm_stan.report.blocks import (
     table,
 )  # fmt: skip
 from hbm_stan.report.digits import DASH, counted, fixed, format_count, significant
-from hbm_stan.report.front import variant_title
+from hbm_stan.report.front import group_count, variant_title
 from hbm_stan.scores import SMALL_DIFFERENCE
 
 # Repaired units that a table lists; more are counted.
@@ -35,22 +36,22 @@ def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     made = [(results[name], name) for name in ("comparison", "group_comparison") if results.get(name)]
     if not made:
         return []
-    blocks = [heading("Comparison of the variants")]
+    blocks, noun = [heading("Comparison of the variants")], of_results(results)
     if len(made) > 1:
         blocks.append(
             prose(
-                "Two questions, which may have different answers: how well a variant predicts another row of a group "
-                "that it knows, and how well all rows of a group that it has not seen."
+                "Two questions, which may have different answers: how well a variant predicts another row of a known "
+                f"{noun.one}, and how well all rows of a new {noun.one}."
             )
         )
     for c, name in made:
         blocks += _target(results, c, name, figures)
-    return [*blocks, *_notes([c for c, _ in made])]
+    return [*blocks, *_notes([c for c, _ in made], noun)]
 
 
 def _target(results: dict[str, Any], c: dict[str, Any], name: str, figures: Iterable[str]) -> list[Block]:
     unit = c.get("unit", "observation")
-    size = counted(c.get("n_units", c["n_observations"]), unit)
+    size = counted(c.get("n_units", c["n_observations"]), "observation") if unit != "group" else group_count(results)
     target = f"The variants are compared by how well they predict {c['target']}, over {size}"
     if c["withheld"]:
         return [*_ranking_withheld(results, c, target), *_repairs(results, c)]
@@ -127,7 +128,7 @@ def _pareto(score: dict[str, Any]) -> str:
     return fixed(score["pareto_k_max"], 2)
 
 
-def _notes(made: list[dict[str, Any]]) -> list[Block]:
+def _notes(made: list[dict[str, Any]], noun: Noun) -> list[Block]:
     """What the columns mean, once for both tables."""
     if all(c["withheld"] for c in made):
         return []
@@ -136,8 +137,8 @@ def _notes(made: list[dict[str, Any]]) -> list[Block]:
         said += (
             f"{DASH}: no weight, unless the best variant predicts better than each other one, and none for a variant "
             f"that is not ranked. Predict alike means an elpd difference below {SMALL_DIFFERENCE:g}. Predicts better "
-            f"means more, over {MANY_GROUPS} groups at least, and not by chance: by a bootstrap over groups and by a "
-            "standard error that is corrected for skewness. "
+            f"means more, over {MANY_GROUPS} {noun.many} at least, and not by chance: by a bootstrap over {noun.many} "
+            "and by a standard error that is corrected for skewness. "
         )
     limit = fixed(made[0]["k_threshold"], 2)
     return [prose(f"{said}Pareto k is good below {limit}; r_eff is 1, as in R's loo.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.nouns import Noun, of_results
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import shorten
 from hbm_stan.report.blocks import (
@@ -34,6 +35,7 @@ from hbm_stan.report.digits import (
     format_summary,
     significant,
 )
+from hbm_stan.verdicts import check_title
 
 _MOST_PARAMETERS = 60
 _MATRIX_CELLS = 20  # a label in the table of all variants; the parameter table has it in full
@@ -69,12 +71,12 @@ def _where(verdict: dict[str, Any], room: int = 40) -> list[Span]:
     return [mono(shorten(drawable(subject), room))] if bracket else [shorten(subject, room)]
 
 
-def verdict_table(caption: str, verdicts: list[dict[str, Any]]) -> Block:
+def verdict_table(caption: str, verdicts: list[dict[str, Any]], noun: Noun) -> Block:
     """Verdicts one below the other: name, what it is about, value, limit, result."""
     rows: list[list[Any]] = []
     for v in verdicts:
         found, limit = _number(v["name"], v["value"]), _limit(v["name"], v["threshold"])
-        rows.append([v["name"], _where(v), found, limit, [status(v["status"], v["waived"])]])
+        rows.append([check_title(v["name"], noun), _where(v), found, limit, [status(v["status"], v["waived"])]])
     heads = [column("Check", width="label"), column("About"), number("Found"), column("Limit"), column("Result")]
     if not any(v["subject"] for v in verdicts):
         heads, rows = [h for i, h in enumerate(heads) if i != 1], [[*r[:1], *r[2:]] for r in rows]
@@ -92,7 +94,7 @@ def _by_variant(results: dict[str, Any], titles: dict[str, str]) -> Block:
     for name, by_variant in found.items():
         first = next(iter(by_variant.values()))[0]
         cells = [_results(name, by_variant.get(variant, [])) for variant in fits]
-        rows.append([name, _limit(name, first["threshold"]), *cells])
+        rows.append([check_title(name, of_results(results)), _limit(name, first["threshold"]), *cells])
     heads = [column("Check"), column("Limit"), *(column(titles.get(v, v), width="1fr") for v in fits)]
     caption = "Checks of each fit: the worst value found, the parameter or chain it belongs to, the result."
     return table([caption], heads, rows)
@@ -107,10 +109,10 @@ def _results(name: str, verdicts: list[dict[str, Any]]) -> list[Span]:
     return spans or [DASH]
 
 
-def hints(verdicts: Iterable[dict[str, Any]]) -> list[Block]:
+def hints(verdicts: Iterable[dict[str, Any]], noun: Noun) -> list[Block]:
     """What to do about the verdicts that did not pass."""
     open_ones = [v for v in verdicts if v["status"] != "pass" and v["hint"]]
-    return bullets([[{"strong": f"{v['name']}. "}, *sentence(v["hint"])] for v in open_ones])
+    return bullets([[{"strong": f"{check_title(v['name'], noun)}. "}, *sentence(v["hint"])] for v in open_ones])
 
 
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -124,7 +126,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     again = [fit["attempts"] for fit in results["fits"].values() if fit.get("attempts")]
     blocks = [heading("Diagnostics"), prose(ran), *bullets(again), _by_variant(results, titles)]
     for fit in results["fits"].values():
-        blocks += hints(fit["verdicts"])
+        blocks += hints(fit["verdicts"], of_results(results))
     return [*blocks, *_parameters(results, titles), *_figures(figures)]
 
 

@@ -12,10 +12,10 @@ from scipy.stats import binom, rankdata
 
 from hbm_stan.diagnose import parameters
 from hbm_stan.fit import Fit, term_of
+from hbm_stan.nouns import of_results
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
 from hbm_stan.report.found import Findings
-from hbm_stan.report.nouns import of_results
 from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hbm_stan.nouns import of_results
 from hbm_stan.replicate import PREDICTIVE_CHECK
 from hbm_stan.report import own, ratios, sensitivity
 from hbm_stan.report.blocks import (
@@ -29,7 +30,6 @@ from hbm_stan.report.digits import (
     format_probability,
 )  # fmt: skip
 from hbm_stan.report.front import SUMMARY_COLUMNS, caption_unit, meaning_of, summary_row, variant_title, with_unit
-from hbm_stan.report.nouns import of_results
 from hbm_stan.report.shrinkage import shrinkage
 from hbm_stan.report.terms import new_quantities
 

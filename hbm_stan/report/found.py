@@ -44,10 +44,11 @@ class Findings:
     def verdicts(self) -> dict[str, list[Verdict]]:
         """All verdicts on each fit: on its draws and replicated data, its priors, and its leave-one-out."""
         rows = {name: [*d.verdicts, *check_priors(self.fits[name])] for name, d in self.diagnoses.items()}
+        noun = next(iter(self.fits.values())).table.noun
         for comparison in (self.comparison, self.group_comparison):
             for name, scored in comparison.pointwise.items() if comparison else ():
                 labels = comparison.labels if comparison else ()
-                rows[name] += [check_pareto_k(scored, labels), *check_p_loo(scored)]
+                rows[name] += [check_pareto_k(scored, labels, noun), *check_p_loo(scored)]
         return rows
 
 

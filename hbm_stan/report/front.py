@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.fit import term_of
+from hbm_stan.nouns import Noun, of_results
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import (
     Block,
@@ -21,8 +22,8 @@ from hbm_stan.report.blocks import (
     table,
 )
 from hbm_stan.report.digits import counted, format_count, format_mcse, format_summary
-from hbm_stan.report.nouns import of_results
 from hbm_stan.report.terms import in_term, new_quantities, unit_of_terms
+from hbm_stan.verdicts import check_title
 
 _MOST_SCALARS, _MOST_NEW = 8, 4
 MU = math("mu")
@@ -42,9 +43,9 @@ def all_verdicts(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return pairs
 
 
-def _line(about: str, verdict: dict[str, Any]) -> Spans:
+def _line(about: str, verdict: dict[str, Any], noun: Noun) -> Spans:
     hint = sentence(verdict["hint"]) if verdict["hint"] else ["no details."]
-    return [status(verdict["status"], verdict["waived"]), f"  {about}, {verdict['name']}: ", *hint]
+    return [status(verdict["status"], verdict["waived"]), f"  {about}, {check_title(verdict['name'], noun)}: ", *hint]
 
 
 def checks(results: dict[str, Any]) -> list[Block]:
@@ -58,7 +59,10 @@ def checks(results: dict[str, Any]) -> list[Block]:
     rest = ", ".join(f"{count} {what}" for count, what in parts if count)
     worst = "fail" if failed else "warn" if waived or kinds["warn"] else "pass"
     head: Spans = [status(worst), f"  {said}" + (f"; {rest}." if rest else ".")]
-    return [{"kind": "prose", "spans": head}, *bullets([_line(*p) for p in [*failed, *waived, *kinds["warn"]]])]
+    return [
+        {"kind": "prose", "spans": head},
+        *bullets([_line(*p, of_results(results)) for p in [*failed, *waived, *kinds["warn"]]]),
+    ]
 
 
 def _new_notices(results: dict[str, Any]) -> list[str]:

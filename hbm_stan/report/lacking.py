@@ -11,15 +11,16 @@ from hbm_stan.model import Family
 
 def lacking(fits: Mapping[str, Fit]) -> list[str]:
     """One sentence on what could not be done and what each needs; none for the families that come along."""
-    family = next(iter(fits.values())).family
+    first = next(iter(fits.values()))
+    family, one, many = first.family, first.table.noun.one, first.table.noun.many
     if not family.source:
         return []
     by_refits = None not in (family.new_group, family.pointwise)  # dear, and offered by `hbm compare`
     said = [
-        *_by_functions(family, "a prediction for a new group", ("new_row", "new_group", "simulate")),
+        *_by_functions(family, f"a prediction for a new {one}", ("new_row", "new_group", "simulate")),
         *_by_functions(family, "a prior predictive check", ("prior_draws", "new_group", "simulate")),
-        *_by_functions(family, "raw estimates of the groups", ("raw",)),
-        *_by_functions(family, "a comparison on new groups", () if by_refits else ("group_log_lik",)),
+        *_by_functions(family, f"raw estimates of the {many}", ("raw",)),
+        *_by_functions(family, f"a comparison on new {many}", () if by_refits else ("group_log_lik",)),
         *_by_functions(family, "a proof that the programs have the density that is meant", ("log_joint",)),
         *_by_variable(fits, "a comparison", family.log_lik, [n for n, f in fits.items() if not has_log_lik(f)]),
         *_by_variable(
@@ -27,7 +28,7 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
             [n for n, f in fits.items() if "posterior_predictive" not in f.tree.children],
         ),
         *_by_variable(
-            fits, "estimates of the groups", family.group_quantity,
+            fits, f"estimates of the {many}", family.group_quantity,
             [
                 name for name, fit in fits.items()
                 if fit.pooling != "complete" and family.group_quantity not in fit.tree["posterior"]

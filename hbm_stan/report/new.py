@@ -18,6 +18,7 @@ from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
 from hbm_stan.formula import choose_likelihood, model_in_words, with_formula
 from hbm_stan.model import Family
+from hbm_stan.nouns import Noun
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
 from hbm_stan.report.files import write_beside
@@ -75,6 +76,7 @@ def new_analysis(
     for above in (to, *to.parents):
         if os.path.isfile(above):
             raise ModelError(f"{above} is a file. Name a folder with --to; it is made where there is none.")
+    reading = {**reading, "group_name": told.group_name}
     dataset, likelihood, why = _read(data, family_name, columns, reading)
     family = find_family(likelihood)
     table = prepare_table(family, with_unit(dataset, family, told.unit))
@@ -134,12 +136,12 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         *(f"# {note}" for note in family.left_out(table)),
         variants,
         'parameterisation = "auto"  # of partial_pooling: auto chooses from the data and a pilot; or a name, below',
-        *(f"#   {v.name}: {v.assumption} Parameterisation: {v.parameterisation}." for v in family.variants),
+        *(f"#   {v.name}: {table.noun.fill(v.in_words)}" for v in family.variants),
         "",
         *_columns_section(family, table),
         *_level_lines(table),
         "[priors]",
-        *(line for row in family.prior_rows for line in _prior_lines(row, priors)),
+        *(line for row in family.prior_rows for line in _prior_lines(row, priors, table.noun)),
         "",
         "[reasons]  # why each prior; the report prints them. Change them with the priors.",
         *(f"{_key(n)} = {_quoted(f'Computed from these data: {p.reason}')}" for n, p in priors.items()),
@@ -190,13 +192,13 @@ def _told_lines(told: Told) -> list[str]:
     ]
 
 
-def _prior_lines(row: PriorRow, priors: Mapping[str, Prior]) -> list[str]:
+def _prior_lines(row: PriorRow, priors: Mapping[str, Prior], noun: Noun) -> list[str]:
     offered = ", ".join(f"{d}({', '.join(DISTRIBUTIONS[d].arguments)})" for d in row.distributions)
     own = [name for name in priors if name.partition("[")[0] == row.name]
     if not own:
         return []
     return [
-        f"# {row.meaning}.",
+        f"# {noun.fill(row.meaning)}.",
         f"# Offered: {offered}. Source: {row.source}.",
         *(f"{_key(name)} = {_quoted(priors[name].text)}" for name in own),
     ]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.nouns import of_results
 from hbm_stan.report.blocks import Block, capital, column, figure, heading, number, prose, ref, sentence, table
 from hbm_stan.report.digits import DASH, fixed, format_data
 
@@ -13,6 +14,7 @@ from hbm_stan.report.digits import DASH, fixed, format_data
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """The sections that only this family has."""
     blocks: list[Block] = []
+    one = of_results(results).one
     for k, finding in enumerate(results["findings"]):
         said = [sentence(s) for s in finding["sentences"]]
         if f"own_{k}" in figures and said:
@@ -22,7 +24,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
             caption = f"{finding['title']}. Lines: posterior median with its 50 % and 80 % bands; points: the data."
             if any(p["kind"] == "truth" for p in finding["points"] or []):
                 caption += " Dashed: the true curves."
-            blocks += figure(f"own_{k}", figures, [caption], f"{finding['title']}: small multiples by group.")
+            blocks += figure(f"own_{k}", figures, [caption], f"{finding['title']}: small multiples by {one}.")
         if finding["table"]:
             blocks.append(_own_table(finding))
     return blocks

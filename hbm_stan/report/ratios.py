@@ -11,10 +11,10 @@ import pandas as pd
 
 from hbm_stan.estimates import ESTIMATE
 from hbm_stan.fit import Fit
+from hbm_stan.nouns import Noun, of_results
 from hbm_stan.predict import NewGroup, is_ratio
 from hbm_stan.report.blocks import Block, capital, column, heading, number, prose, table
 from hbm_stan.report.digits import format_count, format_data, format_estimate, format_probability
-from hbm_stan.report.nouns import Noun, of_results
 
 _SHOWN_ROWS = 60
 _KEYS = ("q50", "q05", "q95")

@@ -24,7 +24,6 @@ from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.found import Findings
-from hbm_stan.report.nouns import Noun
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.terms import in_term, term_words
@@ -41,6 +40,8 @@ from hbm_stan.verdicts import Verdict, for_json, worst
 
 SCHEMA = 2
 _ROWS_SHOWN = 60
+# Texts of a variant that speak of groups.
+_WORDS = ("parameterisation", "assumption")
 _PACKAGES = (
     "hbm-stan",
     "arviz",
@@ -80,7 +81,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.asked.as_dict(),
-        "data": {**_data(main), "noun": analysis.noun.as_dict()},
+        "data": {**_data(main), "noun": main.table.noun.as_dict()},
         "model": _model(analysis),
         "population": population_names(main),
         "priors": _priors(analysis, main),
@@ -88,10 +89,10 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "comparison": found.comparison.as_dict() if found.comparison else None,
         "group_comparison": found.group_comparison.as_dict() if found.group_comparison else None,
         "sensitivity": found.sensitivity,
-        "new_group": _new_group(found.new_group, main, analysis.noun),
+        "new_group": _new_group(found.new_group, main),
         "ratios": average_ratio(main, found.diagnoses[main.variant].summary),
         "shrinkage": found.shrinkage.to_dict("records"),
-        "shrinkage_notes": shrinkage_notes(found.shrinkage),
+        "shrinkage_notes": shrinkage_notes(found.shrinkage, main.table.noun),
         "ppc": _ppc(found, main),
         "prior_check": found.prior_check.to_dict("records"),
         "parameterisation": None if analysis.choice is None else asdict(analysis.choice),
@@ -209,15 +210,16 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _model(analysis: Analysis) -> dict[str, Any]:
     family = analysis.family
+    fill = analysis.noun.fill
     variants = [asdict(family.variant(name)) for name in analysis.variants]
-    keys = ("name", "title", "pooling", "parameterisation", "assumption", "math")
+    keys = ("name", "title", "pooling", "math")
     return {
         "title": family.title,
         "citation": family.citation,
         "likelihood": list(family.likelihood),
         "quantity": family.group_meaning,
         "meanings": _meanings(analysis),
-        "variants": [{k: v[k] for k in keys} for v in variants],
+        "variants": [{k: v[k] for k in keys} | {k: fill(v[k]) for k in _WORDS} for v in variants],
     }
 
 
@@ -227,7 +229,10 @@ def _meanings(analysis: Analysis) -> dict[str, str]:
     partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
     given = {name.partition("[")[0] for variant in partial for name in variant.priors}
     what = family.group_meaning
-    derived = {"mu": f"mean {what} in the population", family.population_scale: f"sd of the {what} between groups"}
+    derived = {
+        "mu": f"mean {what} in the population",
+        family.population_scale: f"sd of the {what} between {analysis.noun.many}",
+    }
     return {name: text for name, text in derived.items() if partial and name not in given}
 
 
@@ -240,7 +245,8 @@ def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
         used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
         if used:
             term = term_of(name)
-            meaning = in_term(row.meaning, term) if term else row.meaning
+            meaning = fit.table.noun.fill(row.meaning)
+            meaning = in_term(meaning, term) if term else meaning
             reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
             unit = fit.table.dataset.unit(row.role) if term in {"", INTERCEPT} else ""
             rows.append({
@@ -266,14 +272,13 @@ def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, A
     }
 
 
-def _new_group(prediction: NewGroup | None, fit: Fit, noun: Noun) -> dict[str, Any] | None:
+def _new_group(prediction: NewGroup | None, fit: Fit) -> dict[str, Any] | None:
     if prediction is None:
         return None
     rows = [{"name": str(name), **row} for name, row in prediction.quantities.to_dict("index").items()]
     for row in rows:
         term = term_of(row["name"])
-        words = f"{term_words(term)} of a new group" if term else row["meaning"]
-        row["meaning"] = words.replace("a new group", f"a new {noun.one}")
+        row["meaning"] = f"{term_words(term)} of a new {fit.table.noun.one}" if term else row["meaning"]
         observed = row["name"].startswith("y_new")
         row["sign"] = fit.family.signed and not far_from_zero(fit) if observed else zero_matters(fit, term)
     return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.signed}

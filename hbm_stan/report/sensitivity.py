@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from hbm_stan.nouns import Noun, of_results
 from hbm_stan.report.blocks import (
     Block,
     Spans,
@@ -36,16 +38,25 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     if not found or found["withheld"]:
         return []
     power, tried, groups = found["power"], found["alternatives"], found["influence"]
-    new = _new_names(power)
+    noun = of_results(results)
+    new = _New(_new_names(power), noun)
     return [
         heading("What would have changed the answer"),
         *bullets(_said(s, new) for s in power["sentences"]),
-        *_power(power),
+        *_power(power, noun),
         *bullets([_said(s, new) for s in tried["sentences"]] if tried else [[_NOT_TRIED]]),
-        *(_alternatives(tried) if tried else []),
+        *(_alternatives(tried, noun) if tried else []),
         *bullets(_said(s, new) for s in groups["sentences"]),
-        *_influence(groups),
+        *_influence(groups, noun),
     ]
+
+
+@dataclass(frozen=True)
+class _New:
+    """The names of a new group's value, and the noun that says what it is of."""
+
+    names: re.Pattern[str]
+    noun: Noun
 
 
 def _new_names(power: dict[str, Any]) -> re.Pattern[str]:
@@ -55,19 +66,20 @@ def _new_names(power: dict[str, Any]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(called)})(?!\w)(?:\[([^\]]*)\])?")
 
 
-def _said(text: str, new: re.Pattern[str]) -> Spans:
+def _said(text: str, new: _New) -> Spans:
     """A sentence, with words for the name of a new group's value."""
-    return sentence(new.sub(lambda m: f"a new group's value ({m[1]})" if m[1] else "a new group's value", text))
+    what = f"a new {new.noun.one}'s value"
+    return sentence(new.names.sub(lambda m: f"{what} ({m[1]})" if m[1] else what, text))
 
 
-def _name(name: str) -> Spans:
+def _name(name: str, noun: Noun) -> Spans:
     base, _, term = name.partition("[")
     if not base.endswith("_new"):
         return parameter(name)
-    return [f"new group ({term[:-1]})" if term else "new group"]
+    return [f"new {noun.one} ({term[:-1]})" if term else f"new {noun.one}"]
 
 
-def _power(power: dict[str, Any]) -> list[Block]:
+def _power(power: dict[str, Any], noun: Noun) -> list[Block]:
     """The quantities that depend on a prior."""
     flagged = [r for r in power["readings"] if r["reading"] != "none"]
     rows = flagged[:_MOST_QUANTITIES]
@@ -79,7 +91,7 @@ def _power(power: dict[str, Any]) -> list[Block]:
     ]  # fmt: skip
     cells = [
         [
-            _name(r["quantity"]), parameter(r["prior"]) if r["prior"] else DASH,
+            _name(r["quantity"], noun), parameter(r["prior"]) if r["prior"] else DASH,
             *(fixed(r[k], 2) for k in ("prior_value", "all_priors", "likelihood")), WORDS[r["reading"]],
         ]
         for r in rows
@@ -92,7 +104,7 @@ def _power(power: dict[str, Any]) -> list[Block]:
     return [table([about + cut], heads, cells)]
 
 
-def _alternatives(tried: dict[str, Any]) -> list[Block]:
+def _alternatives(tried: dict[str, Any], noun: Noun) -> list[Block]:
     """The conclusion as it stands, and under the priors that move it most, in the order that they were tried."""
     base = tried["base"]
     names = base["columns"]
@@ -102,7 +114,7 @@ def _alternatives(tried: dict[str, Any]) -> list[Block]:
     by_move = sorted(tried["rows"], key=lambda r: (not r["changes"], not r["failed"], -abs(r["moved"] or 0)))
     shown = [r for r in tried["rows"] if r in by_move[:_MOST_PRIORS]]
     heads = [
-        column("Prior", width="label"), *(column(_name(n), "right") for n in names), number("elpd diff."),
+        column("Prior", width="label"), *(column(_name(n, noun), "right") for n in names), number("elpd diff."),
         number("SE"), column("Conclusion"),
     ]  # fmt: skip
     cells: list[list[Any]] = [
@@ -142,12 +154,16 @@ def _outcome(row: dict[str, Any]) -> str:
     return "none: checks failed" if row["failed"] else "changes" if row["changes"] else "stands"
 
 
-def _influence(groups: dict[str, Any]) -> list[Block]:
+def _influence(groups: dict[str, Any], noun: Noun) -> list[Block]:
     """The groups that move the population most."""
     names = groups["columns"][:_MOST_COLUMNS]
     if not groups["rows"]:
         return []
-    heads = [column("Without", width="label"), *(column(_name(n), "right") for n in names), column("Moves most, sd")]
+    heads = [
+        column("Without", width="label"),
+        *(column(_name(n, noun), "right") for n in names),
+        column("Moves most, sd"),
+    ]
     heads += [number("Pareto k"), column("From")]
     cells: list[list[Any]] = [["nobody", *(_interval(groups["base"][n]) for n in names), "", "", ""]]
     cells += [
@@ -158,7 +174,7 @@ def _influence(groups: dict[str, Any]) -> list[Block]:
         ]
         for r in groups["rows"][:_MOST_GROUPS]
     ]  # fmt: skip
-    about = "The population without one group, the largest moves first: medians with 90 % intervals."
+    about = f"The population without one {noun.one}, the largest moves first: medians with 90 % intervals."
     return [dense(table([about], heads, cells))]
 
 
@@ -173,6 +189,4 @@ def _interval(found: dict[str, float] | None) -> str:
 
 def influential(found: dict[str, Any] | None) -> list[str]:
     """What page one must say of single groups: those that move the population alone, and those not judged."""
-    influence = (found or {}).get("influence") or {}
-    said = [s for s in influence.get("sentences", []) if " alone moves " in s or s.startswith("Not judged")]
-    return [s for s in said if not s.startswith(("No group", "None of"))]
+    return list(((found or {}).get("influence") or {}).get("page_one", []))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from hbm_stan.nouns import Noun, of_results
 from hbm_stan.plots.labels import cells
 from hbm_stan.report.blocks import (
     Block,
@@ -24,7 +25,6 @@ from hbm_stan.report.blocks import (
 from hbm_stan.report.diagnostics import hints, verdict_table
 from hbm_stan.report.digits import DASH, counted, format_column, format_count, format_data, significant
 from hbm_stan.report.front import group_count, variant_title, with_unit
-from hbm_stan.report.nouns import of_results
 
 _SHOWN_ROWS = 60
 # All arguments of these but the degrees of freedom are in the unit of the parameter.
@@ -46,7 +46,7 @@ def data(results: dict[str, Any]) -> list[Block]:
         _columns(d),
         *_rows(d, of_results(results).many),
         *bullets(d["notes"]),
-        *_verdicts(d),
+        *_verdicts(d, of_results(results)),
     ]
 
 
@@ -111,10 +111,10 @@ def _folded(caption: str, heads: list[dict[str, Any]], rows: list[list[str]]) ->
     return table([caption], [*heads, gap, *heads], [[*a, "", *b] for a, b in zip(rows[:half], right, strict=True)])
 
 
-def _verdicts(d: dict[str, Any]) -> list[Block]:
+def _verdicts(d: dict[str, Any], noun: Noun) -> list[Block]:
     if not d["verdicts"]:
         return []
-    return [verdict_table("Checks of the data.", d["verdicts"]), *hints(d["verdicts"])]
+    return [verdict_table("Checks of the data.", d["verdicts"], noun), *hints(d["verdicts"], noun)]
 
 
 def model(results: dict[str, Any]) -> list[Block]:
@@ -129,7 +129,11 @@ def model(results: dict[str, Any]) -> list[Block]:
         ]
         for v in m["variants"]
     ]
-    heads = [column("Variant", width="2fr"), column("Groups", width="3fr"), column("What it assumes", width="4fr")]
+    heads = [
+        column("Variant", width="2fr"),
+        column(capital(of_results(results).many), width="3fr"),
+        column("What it assumes", width="4fr"),
+    ]
     return [
         heading("Model"),
         prose(

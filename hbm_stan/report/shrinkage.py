@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.nouns import Noun, of_results
 from hbm_stan.report.blocks import Block, Span, bullets, capital, column, figure, heading, number, prose, ref, table
 from hbm_stan.report.digits import fixed, format_column, format_count, format_estimate
 from hbm_stan.report.figures import MOST_TERMS, shrinkage_name
 from hbm_stan.report.front import MU, variant_title, with_unit
-from hbm_stan.report.nouns import Noun, of_results
 from hbm_stan.report.terms import shared_terms, term_words, unit_of_term
 
 _SHOWN_ROWS = 60

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from hbm_stan.data import Dataset, load
-from hbm_stan.errors import DataError
 from hbm_stan.families import family as find_family
 from hbm_stan.formula import choose_likelihood, with_formula
 from hbm_stan.model import Family
 from hbm_stan.prepare import LIST_KINDS, check_mapping
 from hbm_stan.reading import KEYS, make_reading
 from hbm_stan.report.keys import list_of_texts, texts, within
+from hbm_stan.report.place import data_path
 from hbm_stan.report.told import with_unit
-from hbm_stan.resources import share
 
 
 def family_and_dataset(file: Path, said: Mapping[str, Any]) -> tuple[Family, Dataset]:
@@ -40,7 +39,7 @@ def family_and_dataset(file: Path, said: Mapping[str, Any]) -> tuple[Family, Dat
 
 def _read(file: Path, said: Mapping[str, Any]) -> Dataset:
     """The table that an analysis names, and how it is to be read."""
-    place = _data_path(file, said["data"])
+    place = data_path(file, said["data"])
     if not os.path.isfile(place):
         with within(f"{file}: data"):
             dataset = load(place)
@@ -58,18 +57,3 @@ def _columns(file: Path, section: Mapping[str, Any], family: Family) -> dict[str
     for role in section.keys() - words.keys():
         columns[role] = tuple(list_of_texts(file, f"[columns] {role}", section[role]))
     return columns
-
-
-def _data_path(file: Path, data: str) -> Path:
-    """A path seen from the file's folder, never from where the command is given; else a shipped dataset's name."""
-    if not data.strip():
-        raise DataError(f"{file}: data is empty. Name a CSV file or a dataset folder, as seen from this file.")
-    if "://" in data:
-        raise DataError(f"{file}: data is {data!r}. Download the file, and name it as seen from this file.")
-    beside = file.parent / os.path.expanduser(data)
-    if os.path.exists(beside):
-        return beside
-    if "\\" in data and os.path.exists(file.parent / data.replace("\\", "/")):
-        return file.parent / data.replace("\\", "/")
-    shipped = share("data") / data
-    return shipped if len(Path(data).parts) == 1 and os.path.isdir(shipped) else beside

@@ -35,7 +35,8 @@ def joined(spreads: Sequence[str], pairs: Pairs, partial: str, *, noun: str) -> 
     """
     if not spreads or not pairs:
         return list(spreads)
-    said = [f"to predict {_TARGETS[c.unit]} {noun}, {clause(pair)}" if noun else clause(pair) for c, pair in pairs]
+    told = [(comparison, clause(pair, comparison.noun)) for comparison, pair in pairs]
+    said = [f"to predict {_TARGETS[c.unit]} {noun}, {text}" if noun else text for c, text in told]
     return [*spreads[:-1], f"{spreads[-1].removesuffix('.')}{_link(pairs, partial)} {'; '.join(said)}."]
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from hbm_stan.data import ColumnInfo, Dataset
 from hbm_stan.model import Family
+from hbm_stan.nouns import GROUPS, noun_of
 from hbm_stan.prepare import Prepared
-from hbm_stan.report.nouns import Noun, noun_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def missing(table: Prepared, family: Family, told: Told) -> list[str]:
     """What page one would need and was not told, each with how to say it."""
     column = label_column(family, table.dataset)
     said = [*missing_unit(table, family)]
-    if noun_of(column, told.group_name) == Noun():
+    if noun_of(column, told.group_name) == GROUPS:
         said.append(
             f"The report calls a row of {column!r} a group: say what it is with --group-name, or group_name in "
             "analysis.toml."

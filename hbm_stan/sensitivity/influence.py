@@ -12,6 +12,7 @@ from hbm_stan.diagnose import check
 from hbm_stan.errors import DataError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
+from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.psis import smooth
 from hbm_stan.repair import refit_without
 from hbm_stan.sensitivity.conclusion import Interval, interval, varying
@@ -64,12 +65,15 @@ class Influence:
     k_threshold: float
     sentences: tuple[str, ...]
     columns: tuple[str, ...] = ()  # parameters for a table: those of terms that differ between groups
+    page_one: tuple[str, ...] = ()  # the sentences that page one must have: who moves it alone, who was not judged
+    noun: Noun = GROUPS  # what a group is called
 
     def as_dict(self) -> dict[str, Any]:
         """The table for JSON."""
         return {
             "base": {n: asdict(i) for n, i in self.base.items()}, "rows": [r.as_dict() for r in self.rows],
             "k_threshold": self.k_threshold, "sentences": list(self.sentences), "columns": list(self.columns),
+            "page_one": list(self.page_one),
         }  # fmt: skip
 
 
@@ -84,14 +88,14 @@ def influence(
     tell = say or (lambda _text: None)
     draws, labels = location_and_scale(fit), fit.table.labels
     base = {name: interval(values) for name, values in draws.items()}
-    threshold, n_groups = good_k(fit.n_draws), len(labels)
+    threshold, n_groups, noun = good_k(fit.n_draws), len(labels), fit.table.noun
     if fit.family.group_log_lik is None and max_refits < n_groups:
-        said = (
-            f"How mu and {fit.family.population_scale} move without each group was not looked at: {fit.family.name} "
-            f"has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
+        unseen = (
+            f"How mu and {fit.family.population_scale} move without each {noun.one} was not looked at: "
+            f"{fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
             f"`hbm sensitivity` with --refit-groups {n_groups}."
         )
-        return Influence(base, (), threshold, (said,))
+        return Influence(base, (), threshold, (unseen,), noun=noun)
     if fit.family.group_log_lik is not None:
         rows = _weighted(fit, draws, base, threshold)
     else:
@@ -102,7 +106,8 @@ def influence(
         rows[j] = _refitted(fit, j, base, rows[j].pareto_k, waive)
     rows.sort(key=lambda row: -abs(row.moved))
     columns = tuple(varying(base, fit.family.population_scale))
-    return Influence(base, tuple(rows), threshold, tuple(_sentences(rows, threshold)), columns)
+    said, first = _sentences(rows, threshold, noun)
+    return Influence(base, tuple(rows), threshold, tuple(said), columns, tuple(first), noun)
 
 
 def _weighted(
@@ -160,30 +165,34 @@ def _without(
     return Without(label, route, k, now, moves, tuple(flips))
 
 
-def _sentences(rows: list[Without], threshold: float) -> list[str]:
-    """Which groups carry the population alone, and which could not be judged."""
+def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[str], list[str]]:
+    """Which groups carry the population alone, and which could not be judged; then those of page one."""
     sure = [r for r in rows if r.reliable]
     large = [r for r in sure if abs(r.moved) > LARGE_MOVE]
-    said = [
+    alone = [
         f"{r.group} alone moves {r.largest} by {abs(r.moved):.1f} posterior sds: without it, its mean is "
         f"{r.intervals[r.largest].mean:.3g}."
         for r in large[:_NAMED]
     ]
-    said += [f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]
+    said = [*alone, *[f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
     if not said and sure:
+        some = (
+            f"None of the {len(sure)} {noun.many} that could be judged" if len(sure) < len(rows) else f"No {noun.one}"
+        )
         said = [
-            f"{f'None of the {len(sure)} groups that could be judged' if len(sure) < len(rows) else 'No group'} "
-            f"alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
+            f"{some} alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
             f"({sure[0].largest}, {abs(sure[0].moved):.2f} sds)."
         ]
     unsure = [r.group for r in rows if r.route == UNRELIABLE]
+    unjudged = []
     if unsure:
         more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
-        said.append(
+        unjudged.append(
             f"Not judged without a refit, for the Pareto k of their weights is above {threshold:.2f}: "
             f"{', '.join(unsure[:_NAMED])}{more}."
         )
+    said += unjudged
     lost = [r.group for r in rows if r.route == UNKNOWN]
     if lost:
         said.append(f"Refits could not be made, or did not pass their checks, without {', '.join(lost)}.")
-    return said
+    return said, [*alone, *unjudged]

@@ -108,7 +108,7 @@ def likelihood_component(fit: Fit) -> tuple[FloatArray | None, str]:
         return np.asarray(density), "of the data given the population, group effects integrated out"
     if has_log_lik(fit):
         rows = np.asarray(fit.tree["log_likelihood"]["y"].values, dtype=float)
-        return rows.reshape(fit.n_draws, -1).sum(axis=1), "of the rows given their groups"
+        return rows.reshape(fit.n_draws, -1).sum(axis=1), f"of the rows given their {fit.table.noun.many}"
     return None, ""
 
 

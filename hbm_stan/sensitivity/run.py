@@ -138,6 +138,7 @@ def _key(analysis: Asked, fits: Mapping[str, Fit]) -> str:
     said = [
         _own_code(), analysis.main_variant, [fits[n].key for n in names], sorted(analysis.compared),
         sorted(analysis.waived), sorted(map(str, analysis.prediction.items())),
+        str(fits[analysis.main_variant].table.noun),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hbm_stan.certificate import Truth
-from hbm_stan.density import SPREAD, log_density_spread, short_run
+from hbm_stan.density import N_POINTS, SPREAD, log_density_spread, short_run
 from hbm_stan.errors import HbmError
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
@@ -106,7 +106,7 @@ def log_density(family: Family, table: Prepared, variant: str) -> Truth:
     except HbmError as error:
         return Truth(kind, "fail", detail=str(error))
     fine = worst < SPREAD
-    said = f"{count} sets of priors and switches, 25 points each" + ("" if fine else f"; worst: {at}")
+    said = f"{count} sets of priors and switches, {N_POINTS} points each" + ("" if fine else f"; worst: {at}")
     return Truth(kind, "pass" if fine else "fail", worst, SPREAD, said)
 
 

@@ -37,7 +37,7 @@ _PARTIAL = (
     'mu tilde p(mu), quad gamma tilde p(gamma), quad tau tilde p(tau), quad Omega tilde "LKJ"(rho)',
 )
 _ASSUMPTION = (
-    "Intercepts and slopes of groups are draws from one population, whose means, sds and correlations are learnt."
+    "Intercepts and slopes of {groups} are draws from one population, whose means, sds and correlations are learnt."
 )
 _GELMAN_HILL = "Gelman & Hill (2007), chapter 14"
 
@@ -56,12 +56,12 @@ FAMILY = Family(
     variants=(
         Variant(
             "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All groups share one regression; group predictors are predictors like the others.",
+            "All {groups} share one regression; group predictors are predictors like the others.",
             ("theta_j = mu + (U_j gamma, 0, dots)", "mu tilde p(mu), quad gamma tilde p(gamma)"), ("mu", "gamma"),
         ),
         Variant(
             "no_pooling", "No pooling", "no", "theta itself",
-            "Groups share nothing; each has a regression of its own with fixed, wide priors.",
+            "{Groups} share nothing; each has a regression of its own with fixed, wide priors.",
             ("theta_j tilde p(theta)",), ("theta",),
         ),
         Variant(
@@ -80,13 +80,13 @@ FAMILY = Family(
         ),
         Variant(
             "partial_pooling_by_term", "Partial pooling, parameterised by term", "partial",
-            "by term: centered where the data of most groups say much about it, else non-centered",
+            "by term: centered where the data of most {groups} say much about it, else non-centered",
             _ASSUMPTION, _PARTIAL, _POPULATION, better="partial_pooling (non-centered)", program="partial_pooling",
         ),
         Variant(
             "partial_pooling_intercept", "Partial pooling of the intercepts", "partial",
             "non-centered: deviations in units of tau",
-            "Intercepts of groups are draws from one population; slopes are the same in all groups.",
+            "Intercepts of {groups} are draws from one population; slopes are the same in all {groups}.",
             (
                 'theta_(j 1) tilde "normal"(mu_1 + U_j gamma, tau_1), quad theta_(j k) = mu_k " for " k > 1',
                 "mu tilde p(mu), quad gamma tilde p(gamma), quad tau_1 tilde p(tau_1)",
@@ -96,16 +96,16 @@ FAMILY = Family(
     ),
     prior_rows=(
         PriorRow("mu", ("normal",), "mean of the term's coefficient in the population, log odds", _GELMAN_HILL),
-        PriorRow("gamma", ("normal",), "effect of the group predictor on a group's intercept, log odds", _GELMAN_HILL),
+        PriorRow("gamma", ("normal",), "effect of the group predictor on intercepts, log odds", _GELMAN_HILL),
         PriorRow(
-            "tau", SCALES, "sd of the term's coefficient between groups, log odds",
+            "tau", SCALES, "sd of the term's coefficient between {groups}, log odds",
             "Gelman (2006), Bayesian Analysis 1:515",
         ),
         PriorRow(
-            "rho", ("lkj",), "correlations of a group's coefficients",
+            "rho", ("lkj",), "correlations of the coefficients of {groups}",
             "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989",
         ),
-        PriorRow("theta", ("normal",), "coefficient of each group without pooling, log odds", "fixed and wide"),
+        PriorRow("theta", ("normal",), "coefficient of each {group} without pooling, log odds", "fixed and wide"),
     ),
     dims={
         "mu": ("term",), "tau": ("term",), "tau_raw": ("term",), "gamma": ("group_predictor",),

@@ -91,7 +91,7 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
         f"gamma[{n}]": _normal(f"gamma[{n}]", 0.0, 2.5 / s, f"2.5 in log odds for one sd of {n} ({s:.3g}) either way")
         for n, s in zip(above, sds[len(terms) - 1 :], strict=True)
     }
-    said = "weakly against correlations near -1 and 1, which few groups cannot rule out"
+    said = "weakly against correlations near -1 and 1, which few {groups} cannot rule out"
     rho = {"rho": Prior("rho", "lkj", (2.0,), said, True)} if len(terms) > 1 else {}
     return {**mu, **gamma, **tau, **rho, **theta}
 

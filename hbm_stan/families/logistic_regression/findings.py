@@ -49,10 +49,11 @@ def _probabilities(evidence: Evidence) -> Finding:
     sd = np.sqrt(((design["X"] @ factor_of(evidence.draws))[:, 0] ** 2).sum(axis=1))
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     over = expit(mean[:, None] + sd[:, None] * nodes) @ (weights / weights.sum())
+    noun = evidence.table.noun
     rows = {
-        "average group": expit(mean),
-        "averaged over groups": over,
-        "a new group": expit(mean + sd * evidence.rng.normal(size=len(sd))),
+        f"average {noun.one}": expit(mean),
+        f"averaged over {noun.many}": over,
+        f"a new {noun.one}": expit(mean + sd * evidence.rng.normal(size=len(sd))),
     }
     table = pd.DataFrame({
         "probability of": list(rows), "mean": [p.mean() for p in rows.values()],
@@ -61,17 +62,18 @@ def _probabilities(evidence: Evidence) -> Finding:
     low, high = table.loc[2, ["q05", "q95"]]
     at = ", ".join(stands)
     sentences = (
-        f"{'At ' + at + ', a' if at else 'A'} group whose coefficients are the population's means has a success "
-        f"probability of {table.loc[0, 'mean']:.3f}; averaged over the groups of the population it is "
-        f"{table.loc[1, 'mean']:.3f}. The two differ because the curve from log odds to probability is bent: the first "
-        "describes one group in the middle, the second what to expect over many groups.",
-        f"A single new group has a success probability between {low:.3f} and {high:.3f} with probability 0.9.",
+        f"{'At ' + at + ', the' if at else 'The'} average {noun.one}, whose coefficients are the population's means, "
+        f"has a success probability of {table.loc[0, 'mean']:.3f}; averaged over the {noun.many} of the population it "
+        f"is {table.loc[1, 'mean']:.3f}. The two differ because the curve from log odds to probability is bent: the "
+        f"first describes one {noun.one} in the middle, the second what to expect over many {noun.many}.",
+        f"A single new {noun.one} has a success probability between {low:.3f} and {high:.3f} with probability 0.9.",
     )
     caption = "Success probability at the chosen predictors: posterior mean and 90 % interval."
     digits = {"mean": 3, "q05": 3, "q95": 3}
     return Finding(
-        "Success probability: an average group and the average over groups", sentences, table, caption, digits
-    )
+        f"Success probability: the average {noun.one}, and the average over {noun.many}", sentences, table, caption,
+        digits,
+    )  # fmt: skip
 
 
 def _curves(evidence: Evidence) -> Finding:
@@ -92,11 +94,11 @@ def _curves(evidence: Evidence) -> Finding:
         curves.append(pd.DataFrame({"panel": table.labels[j], "x": grid, **dict(zip(_QUANTILES, bands, strict=True))}))
         shares = _shares(x[own, 1], np.asarray(data["y"])[own], trials[own])
         points.append(shares.assign(panel=table.labels[j], kind="observed"))
-    some = f" Shown are the {len(shown)} groups with the most trials." if len(shown) < data["J"] else ""
-    others = ", the other predictors at the group's means; the observed shares are as they are" if data["K"] > 2 else ""
+    some = f" Shown are the {len(shown)} {table.noun.many} with the most trials." if len(shown) < data["J"] else ""
+    others = ", the other predictors at its means; the observed shares are as they are" if data["K"] > 2 else ""
     sentence = (
-        f"Success probability against {name} in each group{others}. Bands are 50 % and 80 % intervals. Observed shares "
-        f"are taken together in at most {_BINS} ranges of {name}.{some}"
+        f"Success probability against {name} in each {table.noun.one}{others}. Bands are 50 % and 80 % intervals. "
+        f"Observed shares are taken together in at most {_BINS} ranges of {name}.{some}"
     )
     return Finding(
         f"Success probability against {name}", (sentence,), curves=pd.concat(curves, ignore_index=True),

@@ -58,8 +58,8 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     said = f"the sd of all rows, {scale:g}"
     rows = (
         ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times {said}"),
-        ("tau", "half_normal", (scale,), f"{said}: groups may differ as much as the rows do"),
-        ("tau_unit", "half_normal", (scale,), f"{said}: units may differ as much within a group as rows over all"),
+        ("tau", "half_normal", (scale,), f"{said}: {{groups}} may differ as much as the rows do"),
+        ("tau_unit", "half_normal", (scale,), f"{said}: units of {{groups}} may differ as much as rows over all"),
         ("sigma", "half_normal", (scale,), f"{said}: rows may differ as much within a unit as over all"),
         ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times {said}"),
     )
@@ -198,7 +198,7 @@ def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> Float
 
 def _new_row(data: StanData, _options: Mapping[str, Any]) -> tuple[StanData, str]:
     one = dict.fromkeys(("unit_idx", "unit_group", "group_idx"), np.ones(1, dtype=int))
-    return {**data, **one, "N": 1, "M": 1, "J": 1, "y": np.zeros(1)}, "a row of a new unit in a new group"
+    return {**data, **one, "N": 1, "M": 1, "J": 1, "y": np.zeros(1)}, "a row of a new unit in a new {group}"
 
 
 def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
@@ -234,10 +234,10 @@ def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
 
 
 _POPULATION = ("mu", "tau", "tau_unit", "sigma")
-_ASSUMPTION = "Groups are draws from one population, units from their group; all scales are learnt from all groups."
+_ASSUMPTION = "{Groups} are draws from one population, units from their {group}; scales are learnt from all of them."
 _ROW = 'y_i tilde "normal"(phi_(u[i]), sigma), quad phi_u tilde "normal"(theta_(j[u]), tau_"unit")'
 _PARTIAL = (_ROW, 'theta_j tilde "normal"(mu, tau), quad mu tilde p(mu), quad tau, tau_"unit", sigma tilde p(dot)')
-_MARGINAL = "partial_pooling (units and groups integrated out)"
+_MARGINAL = "partial_pooling (units and {groups} integrated out)"
 
 FAMILY = Family(
     name="nested_normal",
@@ -250,14 +250,14 @@ FAMILY = Family(
     ),
     variants=(
         Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
-                "All rows share one location and one scale, whatever their unit and group.",
+                "All rows share one location and one scale, whatever their unit and {group}.",
                 ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
         Variant("no_pooling", "No pooling", "no", "units integrated out; theta standardised given scales and data",
-                "Groups share nothing; each has its own location, scale of units and scale of rows, with fixed priors.",
+                "{Groups} share nothing; each has a location, a scale of units and a scale of rows, with fixed priors.",
                 (_ROW.replace("sigma", "sigma_j").replace('tau_"unit"', 'tau_("unit", j)'),
                  'theta_j tilde p(theta), quad tau_("unit", j), sigma_j tilde p(dot)'), ("theta", "tau_unit", "sigma")),
         Variant("partial_pooling", "Partial pooling", "partial",
-                "marginal: units and groups integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION),
+                "marginal: units and {groups} integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION),
         Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered at both levels",
                 _ASSUMPTION, _PARTIAL, _POPULATION, better=f"{_MARGINAL} or partial_pooling_noncentered"),
         Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
@@ -265,10 +265,10 @@ FAMILY = Family(
     ),
     prior_rows=(
         PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
-        PriorRow("tau", SCALES, "sd of groups in the population", "Gelman (2006), Bayesian Analysis 1:515", "outcome"),
-        PriorRow("tau_unit", SCALES, "sd of units within a group", "weak on the scale of the data", "outcome"),
+        PriorRow("tau", SCALES, "sd of {groups} in the population", "Gelman (2006), Bayesian Analysis 1", "outcome"),
+        PriorRow("tau_unit", SCALES, "sd of units within {groups}", "weak on the scale of the data", "outcome"),
         PriorRow("sigma", SCALES, "sd of rows within a unit", "weak on the scale of the data", "outcome"),
-        PriorRow("theta", ("normal",), "value of each group without pooling", "fixed and wide", "outcome"),
+        PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "outcome"),
     ),
     dims={**dict.fromkeys(("theta", "theta_raw", "precision", "centre", "w", "tau_unit_group", "tau_unit_group_raw",
                            "sigma_group", "sigma_group_raw"), ("group",)),

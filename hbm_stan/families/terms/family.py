@@ -49,7 +49,7 @@ def family_of(name: str) -> Family:
     given = likelihood(name)
     made = Family(
         name=name,
-        title=f"{given.title}: common and varying coefficients of a formula",
+        title=f"{given.title}: terms of a formula",
         citation=given.citation,
         roles=(_GROUP, *given.roles),
         variants=variants_of(given),

@@ -27,6 +27,6 @@ def rule(likelihood: Likelihood, data: StanData) -> tuple[str, str]:
     weakest = min(strength)
     chosen = "partial_pooling_centered" if weakest > _STRONG else "partial_pooling"
     return chosen, (
-        f"In the middle group the data weigh {weakest:.2g} times as much as the population for the coefficient of "
+        f"In the middle {{group}} the data weigh {weakest:.2g} times as much as the population for the coefficient of "
         f"which they say least; above {_STRONG:g} times coefficients are centered, else non-centered"
     )

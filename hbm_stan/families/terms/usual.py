@@ -53,7 +53,7 @@ def new_row(likelihood: Likelihood, data: StanData, options: Mapping[str, Any]) 
     }  # fmt: skip
     size, words = _size(likelihood, data, options)
     stands = ", ".join(_in_words(design, asked))
-    where = f"a new row in a new group{': ' if stands else ''}{stands}"
+    where = f"a new row in a new {{group}}{': ' if stands else ''}{stands}"
     return {**made, **size}, f"{words} of {where}" if words else where
 
 

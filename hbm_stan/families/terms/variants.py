@@ -24,16 +24,16 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     how = _MARGINAL if marginal else _NONCENTERED
     math = (_ETA, 'u_(j) tilde "MVN"(0, "diag"(tau) Omega "diag"(tau)) " for the terms of the group"', _OTHERS,
             'beta tilde p(beta), quad tau tilde p(tau), quad Omega tilde "LKJ"(eta)')  # fmt: skip
-    assumption = "Coefficients of groups are draws from one population, whose means, sds and correlations are learnt."
+    assumption = "Coefficients of {groups} are draws from one population, whose means, sds and correlations are learnt."
     priors = ("beta", "tau", *_SHARED, *own)
     pooled = (
         Variant("complete_pooling", "Complete pooling", "complete", how,
-                "All groups share one regression. Terms of other factors, if there are any, stay.",
+                "All {groups} share one regression. Terms of other factors, if there are any, stay.",
                 (_ETA, 'u_j = 0 " for the terms of the group"', _OTHERS, "beta tilde p(beta)"),
                 ("beta", *_SHARED, *own)),
         Variant("no_pooling", "No pooling", "no", how,
-                "Groups share nothing: each has coefficients of its own with fixed, wide priors. Terms of other "
-                "factors, and the coefficients of columns that do not vary between groups, stay.",
+                "{Groups} share nothing: each has coefficients of its own with fixed, wide priors. Terms of other "
+                "factors, and the coefficients of columns that do not vary between {groups}, stay.",
                 (_ETA, "theta_(j k) = beta_k + u_(j k) tilde p(theta_k)", _OTHERS), ("beta", "theta", *_SHARED, *own)),
         Variant("partial_pooling", "Partial pooling", "partial", how, assumption, math, priors),
     )  # fmt: skip
@@ -55,9 +55,9 @@ def prior_rows_of(likelihood: Likelihood) -> tuple[PriorRow, ...]:
     role, unit = ("", f", {likelihood.eta_unit}") if likelihood.eta_unit else ("outcome", "")
     return (
         PriorRow("beta", ("normal",), f"common coefficient, of a centred column{unit}", "Gelman & Hill (2007)", role),
-        PriorRow("tau", SCALES, f"sd of the coefficient between groups{unit}", _GELMAN, role),
+        PriorRow("tau", SCALES, f"sd of the coefficient between {{groups}}{unit}", _GELMAN, role),
         PriorRow("sd", SCALES, f"sd of the coefficient between levels of another factor{unit}", _GELMAN, role),
         PriorRow("rho", ("lkj",), "correlations of the coefficients of a term", _LKJ),
         *likelihood.own,
-        PriorRow("theta", ("normal",), f"coefficient of each group without pooling{unit}", "fixed and wide", role),
+        PriorRow("theta", ("normal",), f"coefficient of each {{group}} without pooling{unit}", "fixed and wide", role),
     )

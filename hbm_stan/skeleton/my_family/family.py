@@ -32,8 +32,8 @@ ROLES = (
 # What may be written under [priors] in analysis.toml: name, distributions, meaning, source, role with the same unit.
 PRIOR_ROWS = (
     PriorRow("mu", ("normal",), "log of the mean waiting time, location of the population", "weakly informative"),
-    PriorRow("tau", ("half_normal",), "how much the groups' logs differ", "weakly informative"),
-    PriorRow("theta", ("normal",), "log of the mean waiting time of each group without pooling", "fixed and wide"),
+    PriorRow("tau", ("half_normal",), "how much the logs of {groups} differ", "weakly informative"),
+    PriorRow("theta", ("normal",), "log of the mean waiting time of each {group} without pooling", "fixed and wide"),
 )
 
 
@@ -56,7 +56,7 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     said = f"centred on the log of the mean waiting time, {centre:g}"
     return {
         "mu": Prior("mu", "normal", (centre, 1.5), f"{said}; within a factor of 20 either way", True),
-        "tau": Prior("tau", "half_normal", (1.0,), "groups may differ by factors of up to about 7", True),
+        "tau": Prior("tau", "half_normal", (1.0,), "{groups} may differ by factors of up to about 7", True),
         "theta": Prior("theta", "normal", (centre, 2.5), f"{said}; within a factor of 150 either way", True),
     }
 
@@ -109,7 +109,7 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
 
     options are the keys of [prediction] in analysis.toml; this family has none (see PREDICTION).
     """
-    return {**data, "N": 1, "J": 1, "group_idx": np.array([1]), "y": np.ones(1)}, "one waiting time in a new group"
+    return {**data, "N": 1, "J": 1, "group_idx": np.array([1]), "y": np.ones(1)}, "one waiting time in a new {group}"
 
 
 PREDICTION: dict[str, Option] = {}  # such as {"dose": Option("of the new row")}
@@ -139,7 +139,7 @@ VARIANTS = (
         title="Complete pooling",
         pooling="complete",
         parameterisation="mu itself",
-        assumption="All groups have the same mean waiting time.",
+        assumption="All {groups} have the same mean waiting time.",
         math=("theta_j = mu", "mu tilde p(mu)"),
         priors=("mu",),  # the rows of PRIOR_ROWS that the program reads
     ),
@@ -148,7 +148,7 @@ VARIANTS = (
         title="No pooling",
         pooling="no",
         parameterisation="theta itself",
-        assumption="Groups share nothing; each has its own fixed, wide prior.",
+        assumption="{Groups} share nothing; each has its own fixed, wide prior.",
         math=("theta_j tilde p(theta)",),
         priors=("theta",),
     ),
@@ -157,7 +157,7 @@ VARIANTS = (
         title="Partial pooling",
         pooling="partial",
         parameterisation="non-centered: theta = mu + tau * theta_raw",
-        assumption="Groups are draws from one population, whose location and scale are learnt from all of them.",
+        assumption="{Groups} are draws from one population, whose location and scale are learnt from all of them.",
         math=('theta_j tilde "normal"(mu, tau)', "mu tilde p(mu), quad tau tilde p(tau)"),
         priors=("mu", "tau"),
     ),
