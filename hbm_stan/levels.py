@@ -123,6 +123,15 @@ def check_total(column: str, labels_of_rows: Sequence[str], noun: Noun) -> list[
     return [Verdict("total row", "warn", None, None, hint, column)]
 
 
+def refuse_one_group(where: str, labels: Sequence[str]) -> None:
+    """Raise DataError where there is one group: nothing can be pooled."""
+    if len(labels) < 2:
+        raise DataError(
+            f"{where}: there is one group ({shorten(labels[0])!r}) only. Pooling needs at least two groups, and says "
+            "little with fewer than five."
+        )
+
+
 def refuse_recurring_units(place: str, units: Sequence[str], groups: Sequence[str]) -> None:
     """Raise DataError where a unit stands in several groups: crossed, or labels that are used again."""
     homes: dict[str, dict[str, None]] = {}

@@ -24,6 +24,7 @@ from hbm_stan.levels import (
     check_single_rows,
     check_total,
     index_levels,
+    refuse_one_group,
     refuse_recurring_units,
 )
 from hbm_stan.nouns import GROUPS, Noun, noun_of
@@ -165,11 +166,7 @@ def prepare(
         notes += said
     if not known_residual:
         refuse_constant(dataset, values)
-    if len(labels) < 2:
-        raise DataError(
-            f"{dataset.table.where}: there is one group ({shorten(labels[0])!r}) only. Pooling needs at least "
-            "two groups, and says little with fewer than five."
-        )
+    refuse_one_group(dataset.table.where, labels)
     structure = read_structure(dataset, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)

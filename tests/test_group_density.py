@@ -214,7 +214,8 @@ def one_row_each(name: str) -> Made:
     return model, model.stan_data(made, priors, NO), priors
 
 
-@pytest.mark.parametrize("name", sorted(families()))
+# Normal rows of a formula share their residual sd without pooling too, so that none of their groups stands alone.
+@pytest.mark.parametrize("name", sorted(families().keys() - {"normal"}))
 def test_a_group_of_one_row_is_the_row_left_out_without_pooling(name: str) -> None:
     model, data, _ = made = one_row_each(name)
     rows = model.need("exact_loo", "a test")(data, NO)
@@ -298,12 +299,15 @@ def test_the_finer_integral_over_scales_sees_too_few_nodes(monkeypatch: pytest.M
 
 def test_closed_forms_have_no_finer_integral() -> None:
     finer = {name: model for name, model in families().items() if model.finer_group_log_lik is not None}
-    assert set(finer) == {"grouped_normal", "logistic_regression", "planck"}
+    assert set(finer) == {"binomial", "grouped_normal", "logistic_regression", "planck", "poisson"}
     for name, model in finer.items():
         _, table = example(name)
         data = model.stan_data(table, model.priors(table), "complete_pooling")
-        mu = np.ones((3, data["K"])) if "K" in data else np.ones(3)
-        draws = {"mu": mu, "sigma": np.ones(3), "gamma": np.zeros((3, data.get("L", 0)))}
+        if model.terms:
+            draws = {"beta": np.ones((3, data["P"])), **{n: np.ones((3, 99)) for n in ("sd", "rho_other", "effect")}}
+        else:
+            mu = np.ones((3, data["K"])) if "K" in data else np.ones(3)
+            draws = {"mu": mu, "sigma": np.ones(3), "gamma": np.zeros((3, data.get("L", 0)))}
         assert model.need("finer_group_log_lik", "a test")(draws, data) is None
 
 

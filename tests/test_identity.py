@@ -21,6 +21,7 @@ from hbm_stan.examples import example, few_rows, smallest_analysis
 from hbm_stan.families import families
 from hbm_stan.families.own import read_family
 from hbm_stan.fit import Fit, Job, jobs_of
+from hbm_stan.formula import columns_read
 from hbm_stan.identity import data_hash
 from hbm_stan.model import Family
 from hbm_stan.parameterise import _key as pilots_key
@@ -43,6 +44,11 @@ def job(family: Family, dataset: Dataset, variant: str = "", **changed: Any) -> 
 def small(name: str) -> tuple[Family, Dataset]:
     """A family and the small table that its programs are checked with."""
     return example(name)[0], few_rows(smallest_analysis(name).dataset, example(name)[0])
+
+
+def again(frame: pd.DataFrame, dataset: Dataset) -> Dataset:
+    """Another table that is read as the dataset is: with its roles, and its formula where it has one."""
+    return replace(Dataset.from_frame(frame, dataset.columns), reading=dataset.reading)
 
 
 def moved(value: Any, way: float) -> Any:
@@ -103,25 +109,28 @@ def test_a_changed_cell_changes_every_identity(name: str) -> None:
     family, dataset = small(name)
     here, table = job(family, dataset), dataset.table
     columns = [c for role in family.roles if role.kind not in {"label", "unit"} for c in dataset.listed(role.name)]
+    if family.terms:
+        columns += [c for c in columns_read(here.table.dataset) if c not in columns]
     numbers = [c for c in columns if not any(re.search("[A-Za-z]", str(x)) for x in table.column(c))]
     assert numbers
     for column in numbers:
         cells = list(map(str, table.column(column)))
-        role = next(r for r in family.roles if column in dataset.listed(r.name))
-        whole = role.kind in {"count", "binary"}
-        step = (1 - float(cells[0]) if role.kind == "binary" else 1) if whole else 1e-12
+        role = next((r for r in family.roles if column in dataset.listed(r.name)), None)
+        whole = role is not None and role.kind in {"count", "binary"}
+        binary = set(cells) <= {"0", "1"}
+        step = (1 - 2 * float(cells[0]) if binary else 1) if whole else 1e-12
         other = {n: list(map(str, table.column(n))) for n in table.names}
-        if role.kind == "group_predictors":  # of the whole first group
+        if role is not None and role.kind == "group_predictors":  # of the whole first group
             labels = table.labels(dataset.column("group"))
             other[column] = [
                 repr(float(c) + step) if label == labels[0] else c for c, label in zip(cells, labels, strict=True)
             ]
         else:
             other[column][0] = repr(float(cells[0]) + step)
-            if role.at_most:
+            if role is not None and role.at_most and dataset.column(role.at_most):
                 limit = dataset.column(role.at_most)
                 other[limit][0] = repr(float(other[limit][0]) + 1)
-        there = job(family, Dataset.from_frame(pd.DataFrame(other), dataset.columns))
+        there = job(family, again(pd.DataFrame(other), dataset))
         assert identity(there)[0] != identity(here)[0], column
         assert identity(there)[1] != identity(here)[1], column
 
@@ -162,10 +171,13 @@ def test_a_label_a_column_and_a_row_change_every_identity() -> None:
 @pytest.mark.parametrize("name", families())
 def test_the_order_of_rows_counts_for_draws_but_not_for_a_posterior_whose_parameters_bear_labels(name: str) -> None:
     family, dataset = small(name)
+    if family.terms:  # unsaid, the level of the first row is the one that others are compared with
+        levels = job(family, dataset).table.categories
+        dataset = replace(dataset, reading=replace(dataset.reading, levels=levels))
     table = dataset.table
     order = np.random.default_rng(1).permutation(table.n_rows)
     frame = pd.DataFrame({n: [table.column(n)[int(i)] for i in order] for n in table.names})
-    here, there = (identity(job(family, d)) for d in (dataset, Dataset.from_frame(frame, dataset.columns)))
+    here, there = (identity(job(family, d)) for d in (dataset, again(frame, dataset)))
     assert there[0] == here[0]
     assert there[1] != here[1]
 

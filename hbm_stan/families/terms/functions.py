@@ -25,7 +25,6 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
         "simulate": density.simulate,
         "row_moments": density.row_moments,
         "group_log_lik": integrals.group_log_lik,
-        "finer_group_log_lik": integrals.finer_group_log_lik,
         "prior_group_log_lik": integrals.prior_group_log_lik,
         "exact_loo": left_out.exact_loo,
         "raw": raw.raw,
@@ -38,6 +37,6 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
             "group_loo_log_lik": groups_left_out.group_loo_log_lik,
         }
     else:
-        shared["loo_log_lik"] = integrals.loo_log_lik
+        shared |= {"loo_log_lik": integrals.loo_log_lik, "finer_group_log_lik": integrals.finer_group_log_lik}
     made: dict[str, Callable[..., Any]] = {name: partial(function, likelihood) for name, function in shared.items()}
     return made | {"new_group": effects.new_group, "latent": effects.latent}
