@@ -51,8 +51,10 @@ def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, Floa
 
 def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
     column = dataset.column(role.name)
-    # Successes of trials that have no column: one trial in each row.
-    binary = role.kind == "binary" or (role.at_most != "" and role.at_most not in dataset.columns)
+    # Successes of trials that have no column: one trial in each row. Where they may be left out themselves, as one of
+    # two ways to give an outcome, the family says that trials are missing.
+    alone = role.at_most != "" and role.at_most not in dataset.columns and not role.optional
+    binary = role.kind == "binary" or alone
     if binary and any(truth(cell) for cell in dataset.table.column(column)):
         return _truths(dataset, role, notes)
     try:

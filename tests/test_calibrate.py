@@ -32,6 +32,7 @@ from hbm_stan.families import families, family
 from hbm_stan.plots import figure_bytes, plot_calibration
 from hbm_stan.program import Program
 from hbm_stan.resources import share
+from hbm_stan.tree import complete
 
 BROKEN = Path(__file__).parent / "broken"
 SEED = 20261121
@@ -218,6 +219,8 @@ def test_truths_have_the_distribution_that_the_program_gives_without_the_data(na
     truths = draw_truths(rng, setup.family, same.name, setup.priors, setup.design, 4000)
     sampling = replace(SAMPLING, draws=4000, seed=3)
     drawn = StanliEngine().sample(setup.program, setup.design | {"use_likelihood": 0}, sampling).variables
+    if model.terms:
+        drawn |= complete(model, setup.design | {"use_likelihood": 0}, drawn, seed=4, rows=False)
     compared = {
         key: (values.reshape(4000, -1), drawn[key].reshape(4000, -1))
         for key, values in truths.items()

@@ -16,6 +16,7 @@ from hbm_stan.errors import DataError, EngineError
 from hbm_stan.model import Draws, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
+from hbm_stan.tree import complete
 
 LOG_LIK, NEW_GROUP = "log likelihood", "new group"
 # Draws are thinned to one in k. An AR(1) chain whose ESS is twice the number kept has a correlation of exp(-4) = 0.02
@@ -57,7 +58,7 @@ def quantities(setup: Setup, truth: Draws) -> list[Quantity]:
     for name in dict.fromkeys([*family.population, family.group_quantity, *truth]):
         dims = family.dims.get(name, ())
         own = bool(dims) and dims[0] in {"group", "unit"}
-        known = name in truth and name in declared
+        known = name in truth and (name in declared or family.terms)  # what is left out is drawn afterwards
         if not known or (own and complete) or not (own or name in family.population):
             continue
         for element in _elements(truth[name].shape[1:], first=own):
@@ -122,7 +123,15 @@ def _draw(
         "draws": sampling.chains * sampling.draws, "ess": round(ess, 1),
         "correlated": bool(ess < _ESS_PER_KEPT * setup.kept),
     }  # fmt: skip
-    return _thinned(drawn, sampling, setup.kept), record
+    return _completed(setup, data, _thinned(drawn, sampling, setup.kept), seed), record
+
+
+def _completed(setup: Setup, data: StanData, draws: dict[str, FloatArray], seed: int) -> dict[str, FloatArray]:
+    """The draws with what the programs of a formula leave out: coefficients, and the log density of each row."""
+    if not setup.family.terms:
+        return draws
+    made = complete(setup.family, data, {name: values[None] for name, values in draws.items()}, seed)
+    return draws | {name: values[0] for name, values in made.items()}
 
 
 def _thinned(drawn: EngineDraws, sampling: Sampling, kept: int) -> dict[str, FloatArray]:
@@ -135,7 +144,7 @@ def _least_ess(setup: Setup, drawn: EngineDraws, named: list[Quantity]) -> float
     """The smallest bulk ESS of what is ranked (Vehtari et al. 2021); a constant has none."""
     from arviz_stats.base import array_stats
 
-    series = [element_of(drawn.variables[q.variable], 2, q.element) for q in named]
+    series = [element_of(drawn.variables[q.variable], 2, q.element) for q in named if q.variable in drawn.variables]
     if setup.family.log_lik in drawn.variables:
         series.append(np.asarray(drawn.variables[setup.family.log_lik]).sum(axis=-1))
     found = []

@@ -172,7 +172,9 @@ def _sources(family: Family) -> str:
         return family.source
     names = ("prior_draws", "new_group", "latent", "simulate", "pointwise", "prepare")
     functions = [f for f in (getattr(family, name) for name in names) if f is not None]
-    modules = sorted({f.__module__ for f in functions if f.__module__ in sys.modules})
+    # A function for a likelihood is a partial one: what it is made of counts, not functools.
+    made_in = {getattr(f, "func", f).__module__ for f in functions}
+    modules = sorted(module for module in made_in if module in sys.modules)
     text = "".join(inspect.getsource(sys.modules[module]) for module in modules)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -20,11 +20,13 @@ def draw_truths(
 ) -> dict[str, FloatArray]:
     """``size`` draws of every parameter that a variant has, from its priors and populations; first dimension the draw.
 
-    Population parameters by the family's ``prior_draws`` (partial pooling) or row by row of the prior table, group
-    effects by ``new_group``, scales and units of groups by ``latent``.
+    Population parameters by the family's ``prior_draws`` (partial pooling, formulas) or row by row of the prior table,
+    group effects by ``new_group``, scales and units of groups by ``latent``.
     """
     pooling = family.variant(variant).pooling
-    if pooling == "partial":
+    if family.terms:
+        draws = _of_formula(rng, family, variant, priors, design, size)
+    elif pooling == "partial":
         draws = _population(rng, family, variant, priors, design, size)
     elif pooling == "complete":
         draws = {_named(family, row): values for row, values in _rows(rng, family, variant, priors, size).items()}
@@ -35,6 +37,25 @@ def draw_truths(
     if family.latent is not None:
         draws |= family.latent(rng, draws, design, variant)
     return draws
+
+
+def _of_formula(
+    rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], design: StanData, size: int
+) -> dict[str, FloatArray]:
+    """The population of a formula's model: coefficients of shared columns and other factors are in every pooling.
+
+    The group's own sds and correlations are with partial pooling only; without pooling its columns have no common
+    coefficient of their own.
+    """
+    pooling = family.variant(variant).pooling
+    drawn: dict[str, FloatArray] = family.need("prior_draws", "simulation-based calibration")(rng, priors, design, size)
+    if pooling == "partial":
+        return drawn
+    kept = {name: values for name, values in drawn.items() if name not in {"tau", "rho"}}
+    if pooling == "no":
+        beta = kept.pop("beta", np.empty((size, 0)))
+        kept["beta_shared"] = beta[:, np.asarray(design["shared"], dtype=np.int64) - 1]
+    return kept
 
 
 def _population(
@@ -95,7 +116,7 @@ def _by_group(
 def missing_functions(family: Family, variant: str) -> list[str]:
     """The functions that the family lacks for the calibration of a variant."""
     needed = ["simulate", "new_group"]
-    if family.variant(variant).pooling == "partial":
+    if family.variant(variant).pooling == "partial" or family.terms:
         needed.append("prior_draws")
     return [name for name in needed if getattr(family, name) is None]
 

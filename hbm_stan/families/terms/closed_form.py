@@ -13,6 +13,7 @@ import numpy as np
 
 from hbm_stan.families.terms.effects import (
     Term,
+    beta_of_groups,
     groups_of,
     latent,
     middle,
@@ -20,7 +21,6 @@ from hbm_stan.families.terms.effects import (
     new_group,
     pooling_of,
     rows_of,
-    shared_columns,
     take_rows,
     terms_of,
     theta_mean,
@@ -118,14 +118,14 @@ def draw_groups(
     """theta and effect given the rows and the population, exactly; without pooling beta too, the mean of groups'."""
     if data.get("use_likelihood", 1) == 0:
         made = {"theta": new_group(rng, draws, data, ""), **latent(rng, draws, data)}
-        return made | _beta_of_groups(draws, data, made["theta"])
+        return made | beta_of_groups(draws, data, made["theta"])
     problem, pieces = whole(likelihood, data, draws), []
     for part in problem.parts(draws):
         e = part.found.coefficients(part.found.noise(rng))
         values = [scaled(f, x) * part.sigma[:, None, None] for f, x in zip(part.found.factors, e, strict=True)]
         pieces.append(_as_draws(problem.order, values, part.draws, data))
     made = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    return made | _beta_of_groups(draws, data, made["theta"])
+    return made | beta_of_groups(draws, data, made["theta"])
 
 
 def _as_draws(
@@ -145,18 +145,6 @@ def _as_draws(
             else:
                 effect[:, term.effects] = part.reshape(len(part), -1)
     return {"theta": theta} | ({"effect": effect} if size else {})
-
-
-def _beta_of_groups(draws: Draws, data: StanData, theta: FloatArray) -> dict[str, FloatArray]:
-    """Without pooling, beta: of the group's own columns the mean over groups, of the others what was sampled."""
-    if pooling_of(draws) != "no" or not data["P"]:
-        return {}
-    beta, own = np.empty((len(theta), data["P"])), np.asarray(data["own"], dtype=np.int64)
-    shared = shared_columns(data)
-    if len(shared):
-        beta[:, shared] = draws["beta_shared"]
-    beta[:, own[own > 0] - 1] = theta.mean(axis=1)[:, own > 0]
-    return {"beta": beta}
 
 
 def group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray:

@@ -181,10 +181,26 @@ def new_group(rng: np.random.Generator, draws: Draws, data: StanData, _variant: 
 
 
 def latent(rng: np.random.Generator, draws: Draws, data: StanData, _variant: str = "") -> dict[str, FloatArray]:
-    """effect of all levels of other factors, drawn from their populations, (S, M); nothing where there are none."""
+    """effect of all levels of other factors, drawn from their populations, (S, M); nothing where there are none.
+
+    Without pooling beta too, once theta is there.
+    """
     others = [term for term in terms_of(data) if not term.pooled]
     parts = [draw_level(rng, t, draws, data, t.level.size).reshape(n_draws(draws), -1) for t in others]
-    return {"effect": np.concatenate(parts, axis=1)} if parts else {}
+    made = {"effect": np.concatenate(parts, axis=1)} if parts else {}
+    return made | (beta_of_groups(draws, data, np.asarray(draws["theta"])) if "theta" in draws else {})
+
+
+def beta_of_groups(draws: Draws, data: StanData, theta: FloatArray) -> dict[str, FloatArray]:
+    """Without pooling, beta: of the group's own columns the mean over groups, of the others what was sampled."""
+    if pooling_of(draws) != "no" or not data["P"]:
+        return {}
+    beta, own = np.empty((len(theta), data["P"])), np.asarray(data["own"], dtype=np.int64)
+    shared = shared_columns(data)
+    if len(shared):
+        beta[:, shared] = draws["beta_shared"]
+    beta[:, own[own > 0] - 1] = theta.mean(axis=1)[:, own > 0]
+    return {"beta": beta}
 
 
 def simulated_predictor(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:

@@ -33,6 +33,25 @@ _PRIORS: Mapping[str, Callable[[Prepared], dict[str, Prior]]] = {
     "binomial": partial(priors.default_priors, priors.scale_of_binomial),
     "poisson": partial(priors.default_priors, priors.scale_of_poisson),
 }
+# Priors for the shipped example of each likelihood, on the scale of what is measured there.
+_CALIBRATION: Mapping[str, Mapping[str, str]] = {
+    "normal": {
+        "beta[intercept]": "normal(23, 3)", "tau": "half_normal(1)", "sd": "half_normal(2)", "sigma": "gamma(4, 6)",
+        "theta": "normal(23, 3)",
+    },
+    "estimates": {
+        "beta[intercept]": "normal(-0.7, 0.7)", "beta[latitude]": "normal(-0.03, 0.03)", "tau": "half_normal(0.5)",
+        "theta": "normal(-0.7, 1)",
+    },
+    "binomial": {
+        "beta": "normal(0, 0.7)", "beta[anger]": "normal(0.05, 0.1)", "tau": "half_normal(1)", "sd": "half_normal(1)",
+        "theta": "normal(0, 1.5)",
+    },
+    "poisson": {
+        "beta[intercept]": "normal(0.4, 0.7)", "beta[x]": "normal(0, 0.4)", "tau": "half_normal(0.5)",
+        "sd": "half_normal(0.5)", "theta": "normal(0.4, 0.8)",
+    },
+}  # fmt: skip
 
 
 def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
@@ -67,6 +86,7 @@ def family_of(name: str) -> Family:
         known_residual=not given.own,
         pilot=() if given.precision else ("partial_pooling", "partial_pooling_centered"),
         prediction=prediction_of(given),
+        calibration=_CALIBRATION[name],
         terms=True,
         prepare=PREPARE[name],
         default_priors=_PRIORS[name],
