@@ -46,22 +46,23 @@ def place_of(dataset: str) -> Path:
     return REFERENCE / "data" / dataset if dataset.endswith(".csv") else ROOT / "data" / dataset / "data.csv"
 
 
-def data_of(dataset: str, columns: dict[str, Any]) -> dict[str, Any]:
-    """What a file says of its data: where they are, the columns of the roles, how many rows and which bytes."""
+def data_of(dataset: str, columns: dict[str, Any], **reading: Any) -> dict[str, Any]:
+    """What a file says of its data: where they are, the columns of the roles, a formula, how many rows, which bytes."""
     content = place_of(dataset).read_bytes()
     place = {"file": f"data/{dataset}"} if dataset.endswith(".csv") else {"dataset": dataset}
     known = {"rows": len(content.splitlines()) - 1, "csv_sha256": hashlib.sha256(content).hexdigest()}
-    return place | {"columns": columns} | known
+    return place | {"columns": columns} | reading | known
 
 
 def reference(
     title: str, kind: str, method: str, family: str, dataset: str, columns: dict[str, Any], priors: dict[str, str],
     posteriors: Sequence[tuple[Sequence[str], Rows]], source: str = OURS, sampling: dict[str, Any] | None = None,
+    **reading: Any,
 ) -> Reference:  # fmt: skip
     extra = {"sampling": sampling} if sampling else {}
     return {
         "format": 1, "title": title, "kind": kind, "source": source, "method": method, "exact": True, "family": family,
-        "data": data_of(dataset, columns), "priors": priors,
+        "data": data_of(dataset, columns, **reading), "priors": priors,
         "posteriors": [{"variants": list(v), **extra, "parameters": p} for v, p in posteriors],
     }  # fmt: skip
 

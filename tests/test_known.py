@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gaussian_quadrature as gaussian
+import known_formulas
 import known_posteriors
 import known_quadratures
 import known_regressions
@@ -32,6 +33,7 @@ from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families import families, family
 from hbm_stan.fit import prepare_table
 from hbm_stan.priors import Prior
+from hbm_stan.reading import KEYS
 from hbm_stan.reference import read_reference, shipped
 
 STATISTICS = ("mean", "sd", "q05", "q50", "q95")
@@ -42,7 +44,8 @@ FAMILY_ERROR = 1e-3
 FAST = (
     "eight_schools-conjugate", "eight_schools-known_tau", "eight_schools-lognormal", "eight_schools-gamma",
     "eight_schools_precise", "baseball-conjugate", "clinics-beta_8_12", "pumps-conjugate", "dyestuff-known_scales",
-    "dyestuff_near-half_normal", "pastes-known_scales", "sleepstudy-not_partial",
+    "dyestuff_near-half_normal", "pastes-known_scales", "sleepstudy-not_partial", "penicillin-crossed_known_scales",
+    "bcg-latitude_known_scale",
 )  # fmt: skip
 
 
@@ -103,7 +106,8 @@ def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
     reference = said(name)
     model, table, priors = table_of(name)
     data = reference["data"]
-    assert data == data_of(data.get("dataset") or Path(data["file"]).name, data["columns"])
+    reading = {key: data[key] for key in KEYS if key in data}
+    assert data == data_of(data.get("dataset") or Path(data["file"]).name, data["columns"], **reading)
     assert len(table.group) == data["rows"]
     labels = {label for values in model.coordinates(table).values() for label in map(str, values)}
     for posterior in reference["posteriors"]:
@@ -146,7 +150,8 @@ def test_a_reference_is_what_the_maker_makes(name: str) -> None:
 
 
 def test_all_files_but_the_foreign_ones_have_a_maker() -> None:
-    assert known_regressions.__name__  # which registers some
+    assert known_regressions.__name__  # which register some
+    assert known_formulas.__name__
     assert set(BUILDERS) == {name for name in NAMES if said(name)["kind"] != "foreign"}
 
 

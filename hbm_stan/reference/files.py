@@ -14,6 +14,7 @@ import pandas as pd
 from hbm_stan.agreement import STATISTICS
 from hbm_stan.data import Dataset, load
 from hbm_stan.errors import ModelError
+from hbm_stan.reading import KEYS
 from hbm_stan.report.files import write_json
 from hbm_stan.resources import refuse_no_file
 from hbm_stan.table import shorten
@@ -56,7 +57,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference file. ``data`` names a dataset (or a CSV beside the file) with its columns, or is a hash only."""
+    """A reference file. ``data`` names a dataset (or a CSV beside the file), its columns and formula, or is a hash."""
 
     path: Path
     title: str
@@ -88,10 +89,11 @@ class Reference:
 
     def dataset(self) -> Dataset:
         """The data that the posterior is of; ModelError where the file only knows their hash."""
+        reading = {key: self.data[key] for key in KEYS if key in self.data}
         if "dataset" in self.data:
-            return load(str(self.data["dataset"])).with_columns(self.data["columns"])
+            return load(str(self.data["dataset"]), **reading).with_columns(self.data["columns"])
         if "file" in self.data:
-            return load(self.path.parent / str(self.data["file"])).with_columns(self.data["columns"])
+            return load(self.path.parent / str(self.data["file"]), **reading).with_columns(self.data["columns"])
         raise ModelError(f"{self.path} names no data: only a fit that is made already can be compared with it.")
 
 
