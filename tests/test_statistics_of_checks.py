@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hbm_stan.report.nouns import Noun
 from made_fits import made_fit, small_dataset
 from scipy.special import logsumexp
 from scipy.stats import norm
@@ -30,6 +29,7 @@ from hbm_stan.calibrate import posterior, replication, result
 from hbm_stan.calibrate.result import Calibration
 from hbm_stan.engines import EngineDraws, Sampling
 from hbm_stan.fit import Fit
+from hbm_stan.nouns import Noun
 from hbm_stan.psis import smooth
 from hbm_stan.repair import moments
 from hbm_stan.report import digits, ratios
