@@ -87,12 +87,10 @@ def write_sealed(tree: xr.DataTree, path: Path) -> None:
     with held_back(), path.open("w+b", buffering=0) as file:
         draft = _Draft(file)
         tree.to_netcdf(draft, engine="h5netcdf")
+        digest = _digest(file, file.seek(0, io.SEEK_END))
+        draft.write(f"\nhbm_stan fit, format {_FORMAT}, sha256 {digest}\n".encode())
         if draft.refused is not None:
             raise draft.refused
-        digest = _digest(file, file.seek(0, io.SEEK_END))
-        seal = memoryview(f"\nhbm_stan fit, format {_FORMAT}, sha256 {digest}\n".encode())
-        while seal:
-            seal = seal[file.write(seal) :]
         os.fsync(file.fileno())
 
 
