@@ -44,7 +44,7 @@ class Noun:
 
         Families write their texts so: "sd between {groups}".
         """
-        words = {"group": self.one, "groups": self.many, "Group": _capital(self.one), "Groups": _capital(self.many)}
+        words = {"group": self.one, "groups": self.many, "Group": capital(self.one), "Groups": capital(self.many)}
         return _SLOT.sub(lambda slot: words[slot[1]], text)
 
 
@@ -118,5 +118,6 @@ def _end(word: str, ends: Iterable[str]) -> str:
     return next((end for end in ends if word.endswith(end)), "")
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """The text with a capital first letter, the rest as it is."""
     return text[:1].upper() + text[1:]

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hbm_stan.engines.stopping import held_back
+
 if TYPE_CHECKING:
     import xarray as xr
 else:
@@ -25,42 +27,71 @@ class UnusableError(Exception):
     """A file does not give a tree; says why."""
 
 
-class _Draft(io.FileIO):
+class _Draft(io.RawIOBase):
     """A file whose writes never seem to fail: HDF5 ends the whole process where one does.
 
-    ``refused`` is the first error of the disk, or Ctrl-C.
+    ``refused`` is the first error of the disk. From there on the file goes on in memory: HDF5 reads again what it has
+    written, and what it does not find makes it crash.
     """
 
-    refused: OSError | KeyboardInterrupt | None = None
+    def __init__(self, file: io.FileIO) -> None:
+        self._at: io.FileIO | io.BytesIO = file
+        self.refused: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """Write everything, or keep the error."""
-        left = memoryview(content).cast("B")
-        size = len(left)
+        """Write everything, if not to the disk, then to memory."""
+        whole = memoryview(content).cast("B")
+        start, left = self._at.tell(), whole
         try:
             while left:
-                left = left[super().write(left) or 0 :]
-        except (OSError, KeyboardInterrupt) as error:
-            self.refused = self.refused or error
-        return size
+                left = left[self._at.write(left) or 0 :]
+        except OSError as error:
+            self.refused = error
+            self._at.seek(0)
+            self._at = io.BytesIO(self._at.read())
+            self._at.seek(start)
+            self._at.write(whole)
+        return len(whole)
 
-    def raise_refused(self) -> None:
-        """Raise what was kept."""
-        if self.refused is not None:
-            raise self.refused
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer from where the file stands."""
+        return self._at.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        return self._at.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where the file stands."""
+        return self._at.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """Cut or lengthen the file."""
+        return self._at.truncate(size)
+
+    def readable(self) -> bool:
+        """HDF5 reads what it has written."""
+        return True
+
+    def writable(self) -> bool:
+        """It is written."""
+        return True
+
+    def seekable(self) -> bool:
+        """HDF5 goes to and fro."""
+        return True
 
 
 def write_sealed(tree: xr.DataTree, path: Path) -> None:
     """Write a tree and its seal, and have them on the disk; raises OSError where this takes no more."""
-    with _Draft(path, "w+") as draft:
-        try:
-            tree.to_netcdf(draft, engine="h5netcdf")
-        finally:
-            draft.raise_refused()  # what HDF5 says of a file that lacks a part is no news
-        digest = _digest(draft, draft.seek(0, io.SEEK_END))
+    with held_back(), path.open("w+b", buffering=0) as file:
+        draft = _Draft(file)
+        tree.to_netcdf(draft, engine="h5netcdf")
+        digest = _digest(file, file.seek(0, io.SEEK_END))
         draft.write(f"\nhbm_stan fit, format {_FORMAT}, sha256 {digest}\n".encode())
-        draft.raise_refused()
-        os.fsync(draft.fileno())
+        if draft.refused is not None:
+            raise draft.refused
+        os.fsync(file.fileno())
 
 
 def read_sealed(path: Path) -> xr.DataTree:

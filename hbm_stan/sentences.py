@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hbm_stan.judge import Pair
-from hbm_stan.nouns import GROUPS, Noun
+from hbm_stan.nouns import GROUPS, Noun, capital
 from hbm_stan.scores import FEW_UNITS, Score, plain
 
 # Groups that a sentence names; more are counted (ours).
@@ -35,7 +35,7 @@ def sentences(
     """
     ranked = [s for s in scores if s.ranked]
     why = _withheld(ranked, units_of(unit, noun), noun, rough)
-    said = [Sentence("withheld", why)] if why else [Sentence("pair", _capital(clause(p, noun)) + ".", p) for p in pairs]
+    said = [Sentence("withheld", why)] if why else [Sentence("pair", capital(clause(p, noun)) + ".", p) for p in pairs]
     if not why and n < FEW_UNITS and len(ranked) > 1:
         said.append(Sentence("few", few_units(n, units_of(unit, noun))))
     return said + [Sentence("unranked", _unranked(s, unit, noun)) for s in scores if not s.ranked]
@@ -102,10 +102,6 @@ def _rests(pair: Pair, noun: Noun) -> str:
 def _listed(names: Sequence[str]) -> str:
     shown = [*names[:_MOST_NAMED], *([f"{len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else [])]
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _unranked(score: Score, unit: str, noun: Noun) -> str:

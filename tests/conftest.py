@@ -31,6 +31,15 @@ def compiled_programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
     return Path(cache.mkdir("programs")) if cache is not None else tmp_path_factory.mktemp("programs")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A folder of this session for draws that several workers look at; contract.py keeps them there."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "runs"
+    folder.mkdir(exist_ok=True)
+    os.environ["HBM_TEST_RUNS"] = str(folder)
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, compiled_programs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty HBM_CACHE of this test's own, but for the compiled programs, which all tests share."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
+import filelock
 import numpy as np
 
 from hbm_stan.density import short_run as run_shortly
@@ -25,7 +29,17 @@ def short_run(name: str, variant: str, use_likelihood: int = 1) -> tuple[StanDat
     # The embedded engine needs milliseconds for a gradient of truncated fluxes. The programs are compared with NumPy at
     # these draws, wherever they are: nothing asks that the chains have converged.
     size = {"chains": 2, "draws": 150, "warmup": 100} if variant.endswith("_truncated") else {}
-    return data, run_shortly(family, variant, data, **size)
+    return data, _once(f"{name}-{variant}-{use_likelihood}", lambda: run_shortly(family, variant, data, **size))
+
+
+def _once(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Draws that one worker of pytest-xdist makes and the others read, in the folder that conftest.py gives them."""
+    file = Path(os.environ["HBM_TEST_RUNS"]) / f"{name}.npz"
+    with filelock.FileLock(f"{file}.lock"):
+        if not file.exists():
+            np.savez(file, **make())  # type: ignore[arg-type]
+        with np.load(file) as kept:
+            return dict(kept)
 
 
 def claim(name: str, variant: str) -> Claim:

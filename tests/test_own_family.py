@@ -173,7 +173,7 @@ def test_a_toml_and_programs_are_enough_for_checks_comparison_and_report(place: 
     [said] = [n for n in results["notices"] if "the analyst's own family" in n]
     for word in ("new_row(), new_group() and simulate()", "raw()", "log_joint()", "y_rep in the Stan programs"):
         assert word in said
-    assert "a comparison on new groups (needs group_log_lik())" in said
+    assert "a comparison on new trials (needs group_log_lik())" in said
     assert "a comparison (" not in said
     text = " ".join(page.extract_text() for page in PdfReader(made.pdf).pages)
     assert "own family" in text

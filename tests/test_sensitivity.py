@@ -495,7 +495,7 @@ def test_a_wide_uniform_prior_on_three_groups_widens_tau_and_is_said(three: tupl
     assert row.rival.text == "tau = uniform(0, 100)"
     assert row.conclusion is not None
     assert row.conclusion.intervals["tau"].q95 > 1.5 * found.alternatives.base.intervals["tau"].q95
-    assert any("is the warning example" in s and "3 groups do not bound it" in s for s in found.sentences)
+    assert any("is the warning example" in s and "3 schools do not bound it" in s for s in found.sentences)
 
 
 def test_refits_evict_no_fit_of_the_analysis_and_are_kept(three: tuple[Analysis, Sensitivity]) -> None:
@@ -601,4 +601,4 @@ def test_what_a_family_of_ones_own_lacks_is_said(eight: Fit) -> None:
     assert any("the posterior holds no draws of them: the priors of tau" in s for s in found.sentences)
     assert any("neither log_lik nor group_log_lik()" in s for s in found.sentences)
     rows = power_scaling(replace(eight, family=bare))
-    assert rows.likelihood == "of the rows given their groups"
+    assert rows.likelihood == "of the rows given their schools"

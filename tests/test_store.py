@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import subprocess
 import threading
 import tracemalloc
@@ -478,19 +479,21 @@ print(ends, len(range(0, size, 4096)))
     assert ends == tried > 3
 
 
-def test_ctrl_c_while_hdf5_writes_ends_the_write_and_not_the_process(
+def test_ctrl_c_while_hdf5_writes_comes_when_the_file_is_whole(
     store: FitStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Pressed(io.FileIO):
+    class Pressed(sealed._Draft):
         """Ctrl-C is pressed in every write."""
 
-        def write(self, _content: Any) -> int:
-            raise KeyboardInterrupt
+        def write(self, content: Any) -> int:
+            signal.raise_signal(signal.SIGINT)
+            return super().write(content)
 
-    monkeypatch.setattr(sealed, "_Draft", type("Draft", (sealed._Draft, Pressed), {}))
+    monkeypatch.setattr(sealed, "_Draft", Pressed)
     with pytest.raises(KeyboardInterrupt):
         write(store, kept("f" * 64, 2))
     assert names(store.folder) == [the_file(store).name]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.fixture
