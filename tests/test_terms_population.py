@@ -10,7 +10,7 @@ from formula_cases import CASES
 from formula_data import dense_covariance, eta_row_by_row, population, with_coefficients
 from scipy.stats import halfnorm, multivariate_normal, norm
 
-from hbm_stan.families.terms import density, effects
+from hbm_stan.families.terms import density, effects, sampled
 from hbm_stan.families.terms import population as terms_population
 from hbm_stan.families.varying_terms import correlation_matrix, log_lkj
 from hbm_stan.likelihoods import likelihood, likelihoods
@@ -49,8 +49,23 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
             params[key] = rng.uniform(-0.7, 0.7, pairs)
     if name in {"binomial", "poisson"}:
         taken = slice(data["G"] if pooling == "complete" else 0, None)
-        params["raw"] = rng.normal(size=int(np.sum(data["K"][taken] * data["L"][taken])))
+        params["sampled"] = rng.normal(size=int(np.sum(data["K"][taken] * data["L"][taken])))
     return params | terms_population.transformed(likelihood(name), params, data)
+
+
+def log_coefficients(params: dict[str, Any], data: dict[str, Any], pooling: str) -> tuple[float, float]:
+    """Log density of theta and effect given the population, and log volume of a unit of their deviations."""
+    one = {name: np.asarray(value)[None] for name, value in params.items()}
+    found, log_volume = 0.0, 0.0
+    mean = effects.theta_mean(one, data)[0]
+    for each in effects.terms_of(data):
+        if each.pooled and pooling == "complete":
+            continue
+        factor = effects.factor_of(each, one, data)[0]
+        values = params["theta"][:, each.at] - mean[each.at] if each.pooled else effects.effects_of(each, one)[0]
+        found += float(np.sum(multivariate_normal.logpdf(values, None, factor @ factor.T)))
+        log_volume += each.level.size * float(np.linalg.slogdet(factor)[1])
+    return found, log_volume
 
 
 @pytest.mark.parametrize("centered", [0, 1])
@@ -59,20 +74,60 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
 def test_sampled_coefficients_have_the_density_of_their_population(case: str, pooling: str, centered: int) -> None:
     data = {**CASES[case](), "centered": np.full(4, centered)[: CASES[case]()["T"]]}
     params = point(np.random.default_rng(8), data, "poisson", pooling)
-    one = {name: np.asarray(value)[None] for name, value in params.items()}
-    found, log_volume = 0.0, 0.0
-    mean = effects.theta_mean(one, data)[0]
-    for term in effects.terms_of(data):
-        if term.pooled and pooling == "complete":
-            continue
-        factor = effects.factor_of(term, one, data)[0]
-        values = params["theta"][:, term.at] - mean[term.at] if term.pooled else effects.effects_of(term, one)[0]
-        found += float(np.sum(multivariate_normal.logpdf(values, None, factor @ factor.T)))
-        log_volume += term.level.size * float(np.linalg.slogdet(factor)[1])
+    found, log_volume = log_coefficients(params, data, pooling)
     found += 0.0 if centered else log_volume
-    assert terms_population.log_raw(params, data) == pytest.approx(found, rel=1e-10)
+    assert sampled.log_sampled(params, data) == pytest.approx(found, rel=1e-10)
     if pooling == "complete":
-        np.testing.assert_array_equal(params["theta"], np.tile(mean, (data["J"], 1)))
+        one = {name: np.asarray(value)[None] for name, value in params.items()}
+        np.testing.assert_array_equal(params["theta"], np.tile(effects.theta_mean(one, data)[0], (data["J"], 1)))
+
+
+@pytest.mark.parametrize("centered", [0, 1])
+@pytest.mark.parametrize("pooling", ["complete", "no", "partial"])
+@pytest.mark.parametrize("case", ["nested and crossed", "crossed slopes", "three crossed"])
+def test_what_is_sampled_fills_the_space_of_the_coefficients_evenly(case: str, pooling: str, centered: int) -> None:
+    # The change to sums, contrasts and means has no Jacobian but that of the scales, by differences.
+    data = {**CASES[case](), "centered": np.full(4, centered)[: CASES[case]()["T"]]}
+    data["prior_theta"] = np.column_stack([np.zeros(data["KG"]), np.linspace(1.5, 2.5, data["KG"])])
+    params = point(np.random.default_rng(8), data, "poisson", pooling)
+    name = "beta_shared" if pooling == "no" else "beta"
+    fixed = {key: value for key, value in params.items() if key not in {"theta", "effect", "shift", name}}
+    wide = len(params[name])
+
+    def coefficients(x: np.ndarray) -> np.ndarray:
+        made = terms_population.transformed(
+            likelihood("poisson"), {**fixed, f"{name}_raw": x[:wide], "sampled": x[wide:]}, data
+        )
+        theta = [] if pooling == "complete" else made["theta"].ravel()
+        return np.concatenate([made[name], theta, made["effect"]])
+
+    start = np.concatenate([np.linspace(-1, 1, wide), params["sampled"]])
+    jacobian = np.array([coefficients(start + step) - coefficients(start - step) for step in np.eye(len(start))]) / 2
+    columns = effects.shared_columns(data) if pooling == "no" else slice(None)
+    volume = float(np.log(data["prior_beta"][columns, 1]).sum())
+    volume += 0.0 if centered else log_coefficients(params, data, pooling)[1]
+    assert np.linalg.slogdet(jacobian)[1] == pytest.approx(volume, rel=1e-9)
+
+
+@pytest.mark.parametrize("pooling", ["complete", "no", "partial"])
+def test_the_sum_of_a_common_coefficient_and_of_means_over_levels_is_sampled(pooling: str) -> None:
+    data = CASES["nested and crossed"]()
+    params = point(np.random.default_rng(8), data, "poisson", pooling)
+    means = np.zeros(data["P"])
+    start = 0
+    for k, size, columns in ((1, data["L"][1], ["intercept"]), (2, data["L"][2], ["intercept", "x"])):
+        found = params["effect"][start : start + k * size].reshape(size, k).mean(axis=0)
+        means[[["intercept", "x"].index(c) for c in columns]] += found
+        start += k * size
+    np.testing.assert_allclose(params["shift"], means, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_contrasts_are_an_orthonormal_basis_with_the_mean_last(size: int) -> None:
+    basis = sampled.from_contrasts(np.eye(size)[:, :, None].reshape(size, size))
+    np.testing.assert_allclose(basis @ basis.T, np.eye(size), atol=1e-14)
+    np.testing.assert_allclose(basis[:, -1], 1 / np.sqrt(size))
+    np.testing.assert_allclose(basis[:, :-1].sum(axis=0), 0, atol=1e-14)
 
 
 @pytest.mark.parametrize("pooling", ["complete", "no", "partial"])
@@ -91,10 +146,10 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     # LKJ(2) of a 2 x 2 matrix: 3 (1 - rho^2) / 4.
     for key in ("partial", "partial_other"):
         exact += float(np.sum(np.log(0.75 * (1 - params[key] ** 2)))) if key in params else 0.0
-    exact += norm.logpdf(params["raw"]).sum() if "raw" in params else 0.0
+    exact += sum(log_coefficients(params, data, pooling)) if "sampled" in params else 0.0
     assert unused == pytest.approx(exact, rel=1e-11)
     one = {key: np.asarray(value)[None] for key, value in params.items()}
-    if "raw" in params:
+    if "sampled" in params:
         eta = eta_row_by_row(data, one, 0)
         rows = likelihood(name).log_p(eta, data, {})
         assert used - unused == pytest.approx(float(rows.sum()), rel=1e-10)

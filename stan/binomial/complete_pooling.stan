@@ -7,6 +7,7 @@
 // Pooling: all groups share one regression: the terms of the group are left out. Terms of other factors stay.
 // Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
 // centered: the coefficients themselves, good where they say much. Rows with equal columns and levels are one cell.
+// What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
 // Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapter 14.
 functions {
   #include scale_prior.stanfunctions
@@ -35,6 +36,7 @@ data {
   array[T] int<lower=0, upper=1> correlated; // whether the coefficients of a level are correlated
   array[KG] int<lower=0, upper=P> own; // the common column that a column of the group's terms is; 0: none
   array[PS] int<lower=1, upper=P> shared; // the common columns that are none
+  array[KO] int<lower=0, upper=P> other_own; // the common column that a column of the other terms is; 0: none
   int<lower=0> M; // number of coefficients of the other terms
   array[T] int<lower=0, upper=1> centered; // by term, 1: coefficients themselves are sampled, 0: their deviations
   int<lower=1> NC; // number of cells: rows with equal columns and levels, added up
@@ -60,11 +62,13 @@ parameters {
   vector[P] beta_raw; // common coefficients in units of their priors (no unit)
   vector<lower=0, upper=raw_ends(prior_sd_family)>[KO] sd_raw; // sds of the other terms over their priors' scales
   vector<lower=-1, upper=1>[RO] partial_other; // those of the other terms (no unit)
-  vector[M] raw; // coefficients of centered terms, deviations of the others, term by term
+  vector[M] sampled; // coefficients of centered terms, deviations of the others; sampled_terms says how
 }
 transformed parameters {
-  vector[P] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw; // common coefficients (log odds per column)
   vector[KO] sd = to_vector(prior_sd[ : , 1]) .* sd_raw; // sds between levels of other factors (units as beta)
+  vector[P] shift = shift_of_common(sampled, cholesky_factors(append_row(rep_vector(0, KG), sd), partial_other, K,
+                                                              other_correlated), K, L, centered, G, G, other_own, P);
+  vector[P] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw - shift; // common coefficients (log odds)
   real lprior = normal_priors_lpdf(beta | prior_beta)
                 + scale_priors_lpdf(sd | prior_sd_family, prior_sd)
                 + lkj_partial_lpdf(partial_other | prior_rho, K, other_correlated); // log prior of the top level
@@ -72,6 +76,7 @@ transformed parameters {
 model {
   array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
     = cholesky_factors(append_row(rep_vector(0, KG), sd), partial_other, K, other_correlated);
+  vector[M] raw = raw_of_sampled(sampled, shift, own, rep_vector(0, KG), K, L, G, G); // as sampled_terms says
   target += lprior + raw_lpdf(raw | rep_vector(0, KO), C, K, L, centered, G);
   if (use_likelihood) {
     vector[NC] eta = offset_[cell_row] + X_cell * beta // linear predictor of each cell (log odds)
@@ -86,6 +91,7 @@ generated quantities {
   {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(rep_vector(0, KG), sd), partial_other, K, other_correlated);
-    effect = coefficients(raw, rep_vector(0, KO), C, K, L, centered, G);
+    effect = coefficients(raw_of_sampled(sampled, shift, own, rep_vector(0, KG), K, L, G, G),
+                          rep_vector(0, KO), C, K, L, centered, G);
   }
 }

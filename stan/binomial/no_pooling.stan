@@ -8,6 +8,7 @@
 // Pooling: coefficients of groups have fixed, wide priors and share nothing. Terms of other factors stay.
 // Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
 // centered: the coefficients themselves, good where they say much. Rows with equal columns and levels are one cell.
+// What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
 // Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapter 14.
 functions {
   #include scale_prior.stanfunctions
@@ -36,6 +37,7 @@ data {
   array[T] int<lower=0, upper=1> correlated; // whether the coefficients of a level are correlated
   array[KG] int<lower=0, upper=P> own; // the common column that a column of the group's terms is; 0: none
   array[PS] int<lower=1, upper=P> shared; // the common columns that are none
+  array[KO] int<lower=0, upper=P> other_own; // the common column that a column of the other terms is; 0: none
   int<lower=0> M; // number of coefficients of the other terms
   array[T] int<lower=0, upper=1> centered; // by term, 1: coefficients themselves are sampled, 0: their deviations
   int<lower=1> NC; // number of cells: rows with equal columns and levels, added up
@@ -56,17 +58,21 @@ transformed data {
   matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
   array[KG + KO, NC] int place = places(level[ : , cell_row], K, L, 0); // of the coefficients of each cell
   array[T] int other_correlated = of_other_terms(correlated, G); // as correlated, but no for the group's terms
+  vector[KG] rate = rates(K, G, centered, 1 ./ prior_theta[ : , 2]); // of deviations from the prior's mean (1 / unit)
   vector[KG + KO] middle = append_row(prior_theta[ : , 1], rep_vector(0, KO)); // of the coefficients (units as beta)
 }
 parameters {
   vector[PS] beta_shared_raw; // shared coefficients in units of their priors (no unit)
   vector<lower=0, upper=raw_ends(prior_sd_family)>[KO] sd_raw; // sds of the other terms over their priors' scales
   vector<lower=-1, upper=1>[RO] partial_other; // those of the other terms (no unit)
-  vector[J * KG + M] raw; // coefficients of centered terms, deviations of the others, term by term
+  vector[J * KG + M] sampled; // coefficients of centered terms, deviations of the others; sampled_terms says how
 }
 transformed parameters {
-  vector[PS] beta_shared = prior_beta[shared, 1] + prior_beta[shared, 2] .* beta_shared_raw; // (log odds per column)
   vector[KO] sd = to_vector(prior_sd[ : , 1]) .* sd_raw; // sds between levels of other factors (units as beta)
+  vector[P] shift = shift_of_common(sampled, cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K,
+                                                              other_correlated), K, L, centered, 0, G, other_own, P);
+  vector[PS] beta_shared // coefficients of shared columns (log odds per column)
+    = prior_beta[shared, 1] + prior_beta[shared, 2] .* beta_shared_raw - shift[shared];
   real lprior = normal_priors_lpdf(beta_shared | prior_beta[shared])
                 + scale_priors_lpdf(sd | prior_sd_family, prior_sd)
                 + lkj_partial_lpdf(partial_other | prior_rho, K, other_correlated); // log prior of the top level
@@ -74,6 +80,7 @@ transformed parameters {
 model {
   array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
     = cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K, other_correlated);
+  vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, K, L, 0, G); // as sampled_terms says
   target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
   if (use_likelihood) {
     vector[NC] eta = offset_[cell_row] + X_cell * beta_shared // linear predictor of each cell (log odds)
@@ -89,7 +96,8 @@ generated quantities {
   {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K, other_correlated);
-    vector[J * KG + M] coefficient = coefficients(raw, middle, C, K, L, centered, 0);
+    vector[J * KG + M] coefficient // of all levels, as raw (units as beta)
+      = coefficients(raw_of_sampled(sampled, shift, own, rate, K, L, 0, G), middle, C, K, L, centered, 0);
     theta = by_group(coefficient, K, G, J, KG);
     effect = tail(coefficient, M);
   }

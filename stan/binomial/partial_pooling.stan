@@ -7,6 +7,7 @@
 // Pooling: coefficients of groups are draws from one population, whose sds and correlations are learnt.
 // Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
 // centered: the coefficients themselves, good where they say much. Rows with equal columns and levels are one cell.
+// What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
 // Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapter 14.
 functions {
   #include scale_prior.stanfunctions
@@ -35,6 +36,7 @@ data {
   array[T] int<lower=0, upper=1> correlated; // whether the coefficients of a level are correlated
   array[KG] int<lower=0, upper=P> own; // the common column that a column of the group's terms is; 0: none
   array[PS] int<lower=1, upper=P> shared; // the common columns that are none
+  array[KO] int<lower=0, upper=P> other_own; // the common column that a column of the other terms is; 0: none
   int<lower=0> M; // number of coefficients of the other terms
   array[T] int<lower=0, upper=1> centered; // by term, 1: coefficients themselves are sampled, 0: their deviations
   int<lower=1> NC; // number of cells: rows with equal columns and levels, added up
@@ -54,6 +56,7 @@ transformed data {
   matrix[NC, PS] X_cell = X[cell_row, shared]; // shared columns of each cell (their units)
   matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
   array[KG + KO, NC] int place = places(level[ : , cell_row], K, L, 0); // of the coefficients of each cell
+  vector[KG] rate = rates(K, G, centered, rep_vector(0, KG)); // deviations from beta need no shift (no unit)
 }
 parameters {
   vector[P] beta_raw; // common coefficients in units of their priors (no unit)
@@ -61,12 +64,14 @@ parameters {
   vector<lower=0, upper=raw_ends(prior_sd_family)>[KO] sd_raw; // sds of the other terms over their priors' scales
   vector<lower=-1, upper=1>[R] partial; // canonical partial correlations of the group's terms (no unit)
   vector<lower=-1, upper=1>[RO] partial_other; // those of the other terms (no unit)
-  vector[J * KG + M] raw; // coefficients of centered terms, deviations of the others, term by term
+  vector[J * KG + M] sampled; // coefficients of centered terms, deviations of the others; sampled_terms says how
 }
 transformed parameters {
-  vector[P] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw; // common coefficients (log odds per column)
   vector[KG] tau = to_vector(prior_tau[ : , 1]) .* tau_raw; // sds between groups (units as beta)
   vector[KO] sd = to_vector(prior_sd[ : , 1]) .* sd_raw; // sds between levels of other factors (units as beta)
+  vector[P] shift = shift_of_common(sampled, cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K,
+                                                              correlated), K, L, centered, 0, G, other_own, P);
+  vector[P] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw - shift; // common coefficients (log odds)
   real lprior = normal_priors_lpdf(beta | prior_beta)
                 + scale_priors_lpdf(tau | prior_tau_family, prior_tau)
                 + scale_priors_lpdf(sd | prior_sd_family, prior_sd)
@@ -76,6 +81,7 @@ model {
   array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
     = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
   vector[KG + KO] middle = means_of_columns(beta, own, KO); // of the coefficients (units as beta)
+  vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, K, L, 0, G); // as sampled_terms says
   target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
   if (use_likelihood) {
     vector[NC] eta = offset_[cell_row] + X_cell * beta[shared] // linear predictor of each cell (log odds)
@@ -92,7 +98,9 @@ generated quantities {
   {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
-    vector[J * KG + M] coefficient = coefficients(raw, means_of_columns(beta, own, KO), C, K, L, centered, 0);
+    vector[J * KG + M] coefficient // of all levels, as raw (units as beta)
+      = coefficients(raw_of_sampled(sampled, shift, own, rate, K, L, 0, G), means_of_columns(beta, own, KO), C, K, L,
+                     centered, 0);
     theta = by_group(coefficient, K, G, J, KG);
     effect = tail(coefficient, M);
   }

@@ -155,6 +155,7 @@ def _sampled(table: Prepared, priors: Mapping[str, Prior], size: str, sizes: Flo
     effects = [len(t.names) * len(t.factor.labels) for t in design.terms[design.n_group_terms :]]
     return {
         **structure(design), **prior_data(design, priors), "y": y.astype(np.int64), "M": sum(effects),
+        "other_own": design.own[len(names_of(design).tau) :] + 1,
         "centered": np.zeros(len(design.terms), dtype=np.int64), "NC": len(row), "cell_row": row + 1,
         "cell_y": np.bincount(cell.ravel(), weights=y), f"cell_{size}": np.bincount(cell.ravel(), weights=sizes),
     }  # fmt: skip

@@ -6,7 +6,8 @@ import numpy as np
 
 from hbm_stan.families.terms.closed_form import log_marginal
 from hbm_stan.families.terms.effects import linear_predictor, simulated_predictor
-from hbm_stan.families.terms.population import log_prior, log_raw
+from hbm_stan.families.terms.population import log_prior
+from hbm_stan.families.terms.sampled import log_sampled
 from hbm_stan.likelihoods.likelihood import Likelihood, Own
 from hbm_stan.model import Draws, StanData
 from hbm_stan.table import FloatArray
@@ -20,13 +21,13 @@ def own_of(likelihood: Likelihood, draws: Draws) -> Own:
 def log_joint(likelihood: Likelihood, params: Draws, data: StanData, _variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale; correlations as partial ones.
 
-    Of normal rows all varying coefficients are integrated out; of others the density is that of ``raw``.
+    Of normal rows all varying coefficients are integrated out; of others the density is that of ``sampled``.
     """
     one = {name: np.asarray(value, dtype=float)[None] for name, value in params.items()}
     total, use = log_prior(likelihood, params, data), data["use_likelihood"]
     if likelihood.precision is not None:
         return total + (float(log_marginal(likelihood, one, data)[0]) if use else 0.0)
-    return total + log_raw(params, data) + (float(pointwise(likelihood, one, data).sum()) if use else 0.0)
+    return total + log_sampled(params, data) + (float(pointwise(likelihood, one, data).sum()) if use else 0.0)
 
 
 def pointwise(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray:

@@ -27,6 +27,7 @@ _DIMS: Mapping[str, tuple[str, ...]] = {
     "theta": ("group", "term"), "effect": ("other_effect",), "y_rep": ("observation",), "log_lik": ("observation",),
 }  # fmt: skip
 _HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared")
+_HIDDEN_SAMPLED = (*_HIDDEN, "sampled", "shift")
 _PRIORS: Mapping[str, Callable[[Prepared], dict[str, Prior]]] = {
     "normal": priors.normal_priors,
     "estimates": partial(priors.default_priors, priors.scale_of_estimates),
@@ -77,7 +78,7 @@ def family_of(name: str) -> Family:
         likelihood=given.math,
         population=(*POPULATION, *(row.name for row in given.own)),
         folder=share("stan") / name,
-        hidden=_HIDDEN if given.precision else (*_HIDDEN, "raw"),
+        hidden=_HIDDEN if given.precision else _HIDDEN_SAMPLED,
         group_meaning="coefficient",
         quantity_unit=given.eta_unit,
         same_unit=not given.eta_unit,

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.families.terms.effects import Term, factor_of, shared_columns, terms_of, theta_mean
+from hbm_stan.families.terms.effects import Term, shared_columns, terms_of
+from hbm_stan.families.terms.sampled import coefficients, shift_of_common
 from hbm_stan.families.varying_terms import draw_lkj, pairs_of
-from hbm_stan.integrate.elimination import scaled
 from hbm_stan.later import betaln, norm
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws, StanData
@@ -92,7 +92,7 @@ def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
 
 
 def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[str, FloatArray]:
-    """What programs derive at one point: scales, correlations and, from ``raw``, theta and effect."""
+    """What programs derive at one point: scales, correlations and, from ``sampled``, theta and effect."""
     made: dict[str, FloatArray] = {}
     prior = np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2)
     for name, columns in (("beta", np.arange(data["P"])), ("beta_shared", shared_columns(data))):
@@ -108,48 +108,17 @@ def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[s
             own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
             parts = [correlations(np.asarray(params[source])[t.pairs], t.level.width) for t in own]
             made[name] = np.concatenate([np.empty(0), *parts])
-    if "raw" in params:
-        made |= _from_raw({**params, **made}, data)
-    return made
+    return made | (_of_sampled({**params, **made}, data) if "sampled" in params else {})
 
 
-def _raw_by_term(params: Draws, data: StanData) -> list[tuple[Term, bool, FloatArray]]:
-    """Each term that is sampled, whether it is centred, and its part of raw (1, L, K)."""
-    raw, start, parts = np.ravel(params["raw"]), 0, []
-    for term, centered in zip(terms_of(data), np.ravel(data["centered"]), strict=True):
-        if term.pooled and "tau" not in params and "beta" in params:
-            continue  # complete pooling
-        size = term.level.size * term.level.width
-        parts.append((term, bool(centered), raw[start : start + size].reshape(1, term.level.size, -1)))
-        start += size
-    return parts
-
-
-def _from_raw(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    """theta and effect: raw is the coefficient itself in a centred term, else its deviation in standard units."""
-    one = {name: np.asarray(value)[None] for name, value in params.items()}
-    theta, effects = np.repeat(theta_mean(one, data), data["J"], axis=0), []
-    for term, centered, raw in _raw_by_term(params, data):
-        value = raw if centered else scaled(factor_of(term, one, data), raw)
-        if term.pooled:
-            theta[:, term.at] = value[0] if centered else theta[:, term.at] + value[0]
-        else:
-            effects.append(value.ravel())
-    made = {"theta": theta}
-    return made | ({"effect": np.concatenate(effects)} if effects else {})
-
-
-def log_raw(params: Draws, data: StanData) -> float:
-    """The log density of ``raw`` given the population at one point."""
-    one, total = {name: np.asarray(value)[None] for name, value in params.items()}, 0.0
-    for term, centered, raw in _raw_by_term(params, data):
-        e = raw[0]
-        if centered:
-            factor = factor_of(term, one, data)[0]
-            e = np.linalg.solve(factor, (e - (theta_mean(one, data)[0, term.at] if term.pooled else 0.0)).T).T
-            total -= term.level.size * float(np.log(np.diagonal(factor)).sum())
-        total += float(norm.logpdf(e).sum())
-    return total
+def _of_sampled(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    """shift, the common coefficients without it, theta and effect."""
+    shift = shift_of_common(params, data)
+    made = {"shift": shift}
+    for name, columns in (("beta", slice(None)), ("beta_shared", shared_columns(data))):
+        if f"{name}_raw" in params:
+            made[name] = np.asarray(params[name]) - shift[columns]
+    return made | coefficients({**params, **made}, data)
 
 
 def prior_draws(

@@ -1,0 +1,121 @@
+"""Coefficients that programs sample, in the basis in which they are sampled, and back.
+
+The mean over the levels of another factor and the common coefficient of the same column trade places: rows know their
+sum only. So what is sampled is that sum, beta + shift, and, in ``sampled``, contrasts between levels and, last, sqrt(L)
+times their mean. The change of basis is orthonormal and the rest a shear: no density needs a Jacobian for it. Without
+it the two walk against each other (Ogle & Barber 2020, Ecological Applications 30:e02159, on such identifiability).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbm_stan.families.terms.effects import Term, factor_of, terms_of, theta_mean
+from hbm_stan.integrate.elimination import scaled
+from hbm_stan.later import norm
+from hbm_stan.model import Draws, StanData
+from hbm_stan.table import FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A term that is sampled, whether it is centred, and its part of ``sampled``, (L, K)."""
+
+    term: Term
+    centered: bool
+    values: FloatArray
+
+
+def from_contrasts(contrast: FloatArray) -> FloatArray:
+    """Values of levels, (L, K), from contrasts between them and, last, sqrt(L) times their mean: orthonormal."""
+    size = len(contrast)
+    value = np.tile(contrast[-1] / np.sqrt(size), (size, 1))
+    n = np.arange(1, size)[:, None]
+    step = contrast[:-1] / np.sqrt(n * (n + 1))  # of level n and those before, from the next one
+    value[:-1] += np.cumsum(step[::-1], axis=0)[::-1]
+    value[1:] -= n * step
+    return np.asarray(value)
+
+
+def _parts(params: Draws, data: StanData) -> list[_Part]:
+    """The terms that are sampled: with complete pooling those of other factors only."""
+    sampled, start, parts = np.ravel(params["sampled"]), 0, []
+    complete = "beta" in params and not {"tau", "beta_shared"} & set(params)
+    for term, centered in zip(terms_of(data), np.ravel(data["centered"]), strict=True):
+        if term.pooled and complete:
+            continue
+        size = term.level.size * term.level.width
+        values = sampled[start : start + size].reshape(term.level.size, -1)
+        parts.append(_Part(term=term, centered=bool(centered), values=values))
+        start += size
+    return parts
+
+
+def shift_of_common(params: Draws, data: StanData) -> FloatArray:
+    """The sum of the means over levels of all terms of other factors, by common column, (P,)."""
+    one, shift = _one(params), np.zeros(data["P"] + 1)
+    column = 0
+    for part in _parts(params, data):
+        if part.term.pooled:
+            continue
+        mean = part.values[-1] / np.sqrt(part.term.level.size)
+        mean = mean if part.centered else factor_of(part.term, one, data)[0] @ mean
+        own = np.asarray(data["other_own"], dtype=np.int64)[column : column + len(mean)]
+        np.add.at(shift, own, mean)
+        column += len(mean)
+    return shift[1:]
+
+
+def _raw(params: Draws, data: StanData) -> list[_Part]:
+    """The same by level: coefficients of centred terms, deviations in standard units of the others.
+
+    Those of groups lose what belongs to other terms, where they do not follow beta.
+    """
+    shift, own = np.concatenate([[0.0], params["shift"]]), np.asarray(data["own"], dtype=np.int64)
+    unit = np.asarray(data["prior_theta"], dtype=float).reshape(-1, 2)[:, 1]
+    parts = []
+    for part in _parts(params, data):
+        if not part.term.pooled:
+            values = from_contrasts(part.values)
+        elif part.centered:
+            values = part.values - shift[own[part.term.at]]
+        else:
+            fixed = "tau" not in params  # without pooling
+            values = part.values - shift[own[part.term.at]] / unit[part.term.at] * fixed
+        parts.append(_Part(term=part.term, centered=part.centered, values=values))
+    return parts
+
+
+def _one(params: Draws) -> Draws:
+    """A point as one draw."""
+    return {name: np.asarray(value)[None] for name, value in params.items()}
+
+
+def coefficients(params: Draws, data: StanData) -> dict[str, FloatArray]:
+    """theta and effect at one point, from what is sampled."""
+    one = _one(params)
+    theta, effects = np.repeat(theta_mean(one, data), data["J"], axis=0), []
+    for part in _raw(params, data):
+        value = part.values if part.centered else scaled(factor_of(part.term, one, data), part.values[None])[0]
+        if part.term.pooled:
+            theta[:, part.term.at] = value if part.centered else theta[:, part.term.at] + value
+        else:
+            effects.append(value.ravel())
+    made = {"theta": theta}
+    return made | ({"effect": np.concatenate(effects)} if effects else {})
+
+
+def log_sampled(params: Draws, data: StanData) -> float:
+    """The log density of what is sampled given the population, at one point."""
+    one, total = _one(params), 0.0
+    for part in _raw(params, data):
+        e = part.values
+        if part.centered:
+            factor = factor_of(part.term, one, data)[0]
+            mean = theta_mean(one, data)[0, part.term.at] if part.term.pooled else 0.0
+            e = np.linalg.solve(factor, (e - mean).T).T
+            total -= part.term.level.size * float(np.log(np.diagonal(factor)).sum())
+        total += float(norm.logpdf(e).sum())
+    return total
