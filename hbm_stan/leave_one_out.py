@@ -224,9 +224,9 @@ def _rows_alone(fit: Fit, elpd_i: FloatArray) -> str:
 
 
 def _n_parameters(fit: Fit, *, groups_too: bool = True) -> int:
-    """Parameters of the model: the population's, and those of each group unless pooling is complete."""
+    """Parameters: the population's, effects of other factors, and those of groups unless pooling is complete."""
     posterior = fit.tree["posterior"]
-    names = [n for n in fit.family.population if n in posterior]
+    names = [n for n in (*fit.family.population, *(("effect",) if fit.family.terms else ())) if n in posterior]
     if groups_too and fit.pooling != "complete" and fit.family.group_quantity in posterior:
         names.append(fit.family.group_quantity)
     return sum(math.prod(posterior[n].shape[2:]) for n in names)

@@ -128,9 +128,11 @@ FAULTS = {
                                           "matrix[N, KG + KO] W = Z"),
     "means of other levels stay in the common coefficient": ("poisson", "beta_raw - shift;", "beta_raw;"),
     "the root of a contrast forgotten": ("poisson", "./ sqrt(n .* (n + 1))", "./ (n .* (n + 1))"),
-    "a mean over levels, not over its root": ("poisson", "rep_vector(contrast[L] / sqrt(L), L)", "rep_vector(contrast[L] / L, L)"),
+    "a mean over levels, not over its root": ("poisson", "contrast[L] / sqrt(L), L", "contrast[L] / L, L"),
     "contrasts in the order of levels": ("poisson", "reverse(cumulative_sum(reverse(step)))", "cumulative_sum(step)"),
-    "the mean in standard units": ("poisson", "if (centered[t] == 0) {\n        level_mean", "if (centered[t] > 1) {\n        level_mean"),
+    "the mean in standard units": (
+        "poisson", "if (centered[t] == 0) {\n        level_mean", "if (centered[t] > 1) {\n        level_mean",
+    ),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 

@@ -101,6 +101,13 @@ def test_rows_and_groups_left_out_are_the_exact_ones(name: str, stanli: Engine) 
         assert found.elpd == pytest.approx(sum(truth), abs=4 * found.mcse)
 
 
+def test_effects_of_other_factors_count_as_parameters(stanli: Engine) -> None:
+    # beta, tau, sd, sigma, 24 plates and 6 samples; a plate that is left out takes its own with it.
+    made = embedded("penicillin-crossed")
+    groups = logo(made)
+    assert (loo(made).n_parameters, groups.n_parameters if groups else 0) == (34, 10)
+
+
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling"])
 @pytest.mark.parametrize("name", ["normal", "poisson"])
 def test_lprior_is_the_sum_of_all_priors_of_the_top_level(name: str, variant: str) -> None:
