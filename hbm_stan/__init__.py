@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hbm_stan.diagnose import Diagnosis as Diagnosis
     from hbm_stan.engines import Sampling as Sampling
     from hbm_stan.errors import HbmError as HbmError
+    from hbm_stan.factors import compare_factors as compare_factors
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
     from hbm_stan.predict import new_group as new_group
@@ -54,6 +55,7 @@ _HOMES = {
     "calibrate": "calibrate",
     "check": "checks",
     "compare": "compare",
+    "compare_factors": "factors",
     "families": "families",
     "fit": "attempts",
     "fit_variants": "attempts",

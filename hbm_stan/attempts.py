@@ -188,11 +188,7 @@ def fit_variants(
     with a DataFrame or a Dataset, and with ``likelihood`` (by default as the outcome is), ``group`` (the factor that
     is pooled; by default the first), ``centre``, ``levels`` and ``reference``.
     """
-    if isinstance(family, str) and "~" in family:
-        family, dataset = of_formula(family, dataset, **formula)
-    elif formula:
-        raise TypeError(f"{next(iter(formula))} goes with a formula such as 'y ~ x + (1 | group)'.")
-    model = find_family(family) if isinstance(family, str) else family
+    model, dataset = family_and_data(family, dataset, **formula)
     chosen = choose(engine) if isinstance(engine, str) else engine
     jobs = jobs_of(model, dataset, variants, priors, sampling or Sampling(), chosen)
     kept = store or FitStore.for_user(model.name, dataset.name)
@@ -202,3 +198,12 @@ def fit_variants(
         kept.refuse_unwritable(sum(kept_bytes(job.family, job.table, job.variant, job.sampling) for job in new))
     chosen.build([job.program for job in new], quiet)
     return {job.variant: run_attempts(job, kept, quiet, progress, minutes=minutes, waive=waive) for job in jobs}
+
+
+def family_and_data(family: Family | str, dataset: Dataset | pd.DataFrame, **formula: Any) -> tuple[Family, Dataset]:
+    """The family of that name and the dataset as it is, or those of a formula and a DataFrame or Dataset."""
+    if isinstance(family, str) and "~" in family:
+        family, dataset = of_formula(family, dataset, **formula)
+    elif formula:
+        raise TypeError(f"{next(iter(formula))} goes with a formula such as 'y ~ x + (1 | group)'.")
+    return find_family(family) if isinstance(family, str) else family, dataset

@@ -19,7 +19,12 @@ from hbm_stan.cli.run import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hbm_stan.comparison import Comparison
+    from hbm_stan.densities import Unit
+    from hbm_stan.repair import Budget
+    from hbm_stan.report.analysis import Analysis
 
 TargetOption = Annotated[
     str | None,
@@ -31,55 +36,123 @@ RefitsOption = Annotated[
     int | None,
     typer.Option("--max-refits", help="Exact refits for each variant and target; 0 repairs no Pareto k.", min=0),
 ]
+FactorsOption = Annotated[
+    bool,
+    typer.Option("--factors", help="Compare a formula's model with those that lack one of its grouping factors."),
+]
 MinutesOption = Annotated[float | None, typer.Option("--minutes", help="What repairs may take in all.", min=0)]
 
 
 def compare(
     analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
     seed: SeedOption = None, parameterisation: ParameterisationOption = None, target: TargetOption = None,
-    max_refits: RefitsOption = None, minutes: MinutesOption = None,
+    max_refits: RefitsOption = None, minutes: MinutesOption = None, factors: FactorsOption = False,
 ) -> None:  # fmt: skip
     """Compare the variants by leaving each row, and each group, out; a high Pareto k is repaired.
 
-    Exit code 1 where a failed check or a Pareto k that could not be repaired withholds it.
+    With --factors the model with partial pooling is compared with those that lack one of its grouping factors. Exit
+    code 1 where a failed check or a Pareto k that could not be repaired withholds it.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
-        from hbm_stan.checks import check_fits
-        from hbm_stan.cli.show import show_attempts
-        from hbm_stan.compare import both_targets, unit_of
-        from hbm_stan.errors import ComparisonError, DiagnosticError
-        from hbm_stan.repair import Budget
+        from hbm_stan.compare import unit_of
+        from hbm_stan.errors import DiagnosticError
 
         only = None if target is None else unit_of(target)
-        read = read_settled(run, analysis, parameterisation)
-        if len(read.compared) < 2:
-            raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
-        fits = fits_of(run, read, read.compared)
-        diagnoses = check_fits(fits, read.waived)
-        # After sampling, which the minutes do not count.
-        budget = Budget(
-            read.max_refits if max_refits is None else max_refits, read.minutes if minutes is None else minutes
-        )
+        compared = _compare_factors if factors else _compare_variants
         try:
-            with run.steps() as tick:
-                made = both_targets(fits, diagnoses, only, budget, read.store, tick)
+            withheld = compared(run, analysis, parameterisation, only, max_refits, minutes)
         except DiagnosticError as error:
             run.write_json({"withheld": True, "verdict": [str(error)], "scores": []})
             raise
-        show_attempts(run, fits)
-        for comparison in made.values():
-            show_comparison(run, comparison)
-        run.write_json({unit: comparison.as_dict() for unit, comparison in made.items()})
-        if any(comparison.withheld for comparison in made.values()):
+        if withheld:
             raise typer.Exit(1)
+
+
+def _compare_variants(
+    run: Run, analysis: Path, parameterisation: str | None, only: Unit | None, max_refits: int | None,
+    minutes: float | None,
+) -> bool:  # fmt: skip
+    """Show and write the comparison of the variants; whether it is withheld."""
+    from hbm_stan.checks import check_fits
+    from hbm_stan.cli.show import show_attempts
+    from hbm_stan.compare import both_targets
+    from hbm_stan.errors import ComparisonError
+
+    read = read_settled(run, analysis, parameterisation)
+    if len(read.compared) < 2:
+        raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
+    fits = fits_of(run, read, read.compared)
+    diagnoses = check_fits(fits, read.waived)
+    with run.steps() as tick:
+        made = both_targets(fits, diagnoses, only, _budget(read, max_refits, minutes), read.store, tick)
+    show_attempts(run, fits)
+    for comparison in made.values():
+        show_comparison(run, comparison)
+    run.write_json({unit: comparison.as_dict() for unit, comparison in made.items()})
+    return any(comparison.withheld for comparison in made.values())
+
+
+def _compare_factors(
+    run: Run, analysis: Path, parameterisation: str | None, only: Unit | None, max_refits: int | None,
+    minutes: float | None,
+) -> bool:  # fmt: skip
+    """Show and write the comparison of the grouping factors; whether it is withheld."""
+    from dataclasses import replace
+
+    from rich.text import Text
+
+    from hbm_stan.cli.show import show_attempts
+    from hbm_stan.factors import fit_models, judge_factors, reduced_models
+    from hbm_stan.report.analysis import read_analysis
+    from hbm_stan.report.build import settled
+
+    read = read_analysis(analysis).with_seed(run.seed)
+    main = read.main_variant if read.family.variant(read.main_variant).pooling == "partial" else "partial_pooling"
+    reduced_models(read.family, read.dataset, main)  # refused before a pilot
+    read = settled(replace(read, variants=(main,), compared=(main,)), parameterisation, run.say)
+    models = reduced_models(read.family, read.dataset, read.main_variant)
+    with run.sampling_progress() as progress:
+        fits = fit_models(
+            models, priors=read.priors, sampling=read.sampling, engine=run.engine, store=read.store, say=run.say,
+            progress=progress, minutes=read.minutes, waive=read.waived,
+        )  # fmt: skip
+    with run.steps() as tick:
+        made = judge_factors(
+            models, fits, only, waive=read.waived, budget=_budget(read, max_refits, minutes), store=read.store, say=tick
+        )
+    show_attempts(run, fits)
+    for comparison in made.comparisons.values():
+        show_scores(run, comparison)
+        run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]), Text(""))
+    run.write_json(made.as_dict())
+    return made.withheld
+
+
+def _budget(read: Analysis, max_refits: int | None, minutes: float | None) -> Budget:
+    """What repairs may cost; made after sampling, which the minutes do not count."""
+    from hbm_stan.repair import Budget
+
+    return Budget(read.max_refits if max_refits is None else max_refits, read.minutes if minutes is None else minutes)
 
 
 _NUMBERS = ("elpd", "SE", "MCSE", "diff", "SE used", "p_loo", "weight", "k high", "repaired")
 
 
 def show_comparison(run: Run, comparison: Comparison) -> None:
-    """The scores, best first, the routes of repaired units, and the verdict in words."""
+    """The scores and the verdict in words."""
+    from rich.text import Text
+
+    show_scores(run, comparison)
+    run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]))
+    ranked = [s for s in comparison.scores if s.ranked]
+    if len(ranked) > 1 and not comparison.withheld and any(s.weight is None for s in ranked):
+        run.show(Text("Stacking weights are shown only where the best variant predicts better than each other one."))
+    run.show(Text(""))
+
+
+def show_scores(run: Run, comparison: Comparison) -> None:
+    """The scores, best first, the routes of repaired units, and what is to be said of each."""
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table
@@ -98,11 +171,6 @@ def show_comparison(run: Run, comparison: Comparison) -> None:
         run.show(_repairs(comparison.repairs))
     run.show(*(Text(f"{s.variant}: {words}") for s in comparison.scores for words in _unrepaired(comparison, s)))
     run.show(*(Text(f"{s.variant}: {s.reading}") for s in comparison.scores if s.reading))
-    run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]))
-    ranked = [s for s in comparison.scores if s.ranked]
-    if len(ranked) > 1 and not comparison.withheld and any(s.weight is None for s in ranked):
-        run.show(Text("Stacking weights are shown only where the best variant predicts better than each other one."))
-    run.show(Text(""))
 
 
 def _fixed(value: float | None, digits: int = 1) -> str:

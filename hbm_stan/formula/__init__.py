@@ -11,6 +11,7 @@ from hbm_stan.formula.left import (
     with_formula,
 )
 from hbm_stan.formula.read import Structure, read_structure
+from hbm_stan.formula.reduce import dataset_without_factor, without_factor
 from hbm_stan.formula.words import model_in_words
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "choose_likelihood",
     "columns_read",
     "computed",
+    "dataset_without_factor",
     "model_in_words",
     "of_formula",
     "read_structure",
     "refuse_formula",
     "with_formula",
+    "without_factor",
 ]  # fmt: skip
