@@ -250,6 +250,7 @@ def _model(variants: Sequence[str]) -> dict[str, Any]:
                      "parameterisation": "marginal" if name == "partial_pooling" else "the parameters themselves",
                      "assumption": assumption, "math": lines})  # fmt: skip
     return {"title": "Normal means: one estimate with a known standard error for each group",
+            "formula": "", "words": [],
             "citation": "Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 5.5; Rubin (1981).",
             "likelihood": ['y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J'], "variants": rows}  # fmt: skip
 
@@ -309,7 +310,7 @@ def example_results(
         "comparison": _comparison(variants, n_groups),
         "population": ["mu", "tau"] if partial else ["mu"],
         "new_group": {"quantities": new, "note": note, "n_draws": CHAINS * DRAWS, "signed": True} if partial else None,
-        "ratios": None,
+        "ratios": None, "coefficients": None, "variance_shares": None,
         "shrinkage": _shrinkage(table, draws, variants) if partial else None,
         "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
         "ppc": _ppc(table, draws), "findings": [],

@@ -16,7 +16,7 @@ from example_results import example_results, example_svgs
 from pypdf import PdfReader
 
 from hbm_stan.errors import HbmError, TypesettingError
-from hbm_stan.report import answer, digits, findings, front, own, terms, typeset, view
+from hbm_stan.report import digits, findings, front, intervals, own, terms, typeset, view
 from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
@@ -411,10 +411,10 @@ def test_terms_in_words() -> None:
 
 def test_the_answer_gives_a_median_and_its_ends_alike_and_no_zero() -> None:
     row = pd.Series({"q50": 1.468, "q05": 1.191, "q95": 1.763, "mcse_q50": 0.003, "mcse_q05": 0.01, "mcse_q95": 0.008})
-    assert answer._numbers(row) == ("1.47", "1.19", "1.76")
+    assert intervals.numbers(row) == ("1.47", "1.19", "1.76")
     rate = dict(row) | {"q50": 0.46, "q05": 0.0053, "q95": 3.6, "mcse_q95": 0.12, "mcse_q05": 0.001}
-    assert answer._numbers(pd.Series(rate)) == ("0.460", "0.005", "3.6")
-    many = answer._listed("Coefficients", {f"x{i}": row for i in range(10)})
+    assert intervals.numbers(pd.Series(rate)) == ("0.460", "0.005", "3.6")
+    many = intervals.listed("Coefficients", {f"x{i}": row for i in range(10)})
     assert many.startswith("Coefficients (median and 90 % interval): x0 1.47 (1.19 to 1.76); x1 ")
     assert many.endswith("; and 2 more.")
 

@@ -12,7 +12,7 @@ from hbm_stan.formula.left import (
 )
 from hbm_stan.formula.read import Structure, read_structure
 from hbm_stan.formula.reduce import dataset_without_factor, without_factor
-from hbm_stan.formula.words import model_in_words
+from hbm_stan.formula.words import model_in_words, structure_in_words
 
 __all__ = [
     "LIKELIHOODS",
@@ -26,6 +26,7 @@ __all__ = [
     "of_formula",
     "read_structure",
     "refuse_formula",
+    "structure_in_words",
     "with_formula",
     "without_factor",
 ]  # fmt: skip

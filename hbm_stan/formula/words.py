@@ -12,10 +12,14 @@ _MANY = 12  # names that a sentence lists
 
 def model_in_words(dataset: Dataset, design: Design, likelihood: str, why: str) -> list[str]:
     """Sentences on the model, before anything is sampled."""
-    formula = parse(dataset.reading.formula)
-    offsets = "".join(f" {node} is added as it is (offset)." for node in formula.offsets)
+    outcome = parse(dataset.reading.formula).outcome
+    return [f"Model: {outcome}, likelihood {likelihood} ({why}).", *structure_in_words(dataset, design)]
+
+
+def structure_in_words(dataset: Dataset, design: Design) -> list[str]:
+    """Sentences on what is common to all rows and what varies by which factor."""
+    offsets = "".join(f" {node} is added as it is (offset)." for node in parse(dataset.reading.formula).offsets)
     said = [
-        f"Model: {formula.outcome}, likelihood {likelihood} ({why}).",
         f"Common to all rows: {listed(design.names) or 'nothing'}.{offsets}{_centred(design)}",
         *(_varies(design, term) for term in design.terms),
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hbm_stan.later import expit, gammaln
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
+from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 
@@ -61,6 +63,12 @@ LIKELIHOOD = Likelihood(
     simulate=_simulate,
     moments=lambda eta, rows, own: (_y_n(rows)[1] * expit(eta), _weight(eta, rows, own)),
     inverse_link=lambda eta: np.asarray(expit(eta)),
+    residual=Residual(
+        name="a single trial",
+        note="On the scale of log odds a single trial has the variance of the logistic distribution, pi²/3 "
+        "(Nakagawa, Johnson & Schielzeth 2017).",
+        variance=lambda _rows, _own: np.asarray(math.pi**2 / 3),
+    ),
     size="trials",
     eta_unit="log odds",
     mean_words="probability",

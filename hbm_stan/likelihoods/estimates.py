@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
+from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 
@@ -29,6 +29,22 @@ def _precision(rows: Rows) -> FloatArray:
     return np.asarray(np.asarray(rows["se"], dtype=float) ** -2)
 
 
+def typical_variance(columns: FloatArray, se: FloatArray) -> FloatArray:
+    """(k - p) / trace(P), where P = W - W X (X' W X)^-1 X' W.
+
+    Higgins & Thompson (2002), Statistics in Medicine 21:1539, equation 9, for the intercept alone; Viechtbauer (2010),
+    Journal of Statistical Software 36(3), for more columns.
+
+    Without more rows than columns the mean of the squared standard errors, weighted by 1 / se^2.
+    """
+    x, w = np.asarray(columns, dtype=float) / np.asarray(se)[:, None], np.asarray(se, dtype=float) ** -2
+    spare = len(w) - x.shape[1]
+    if spare <= 0:
+        return np.asarray(len(w) / w.sum())
+    leverage = np.einsum("nk,kn->n", x, np.linalg.pinv(x)) if x.shape[1] else np.zeros(len(w))
+    return np.asarray(spare / float(np.sum(w * (1 - leverage))))
+
+
 LIKELIHOOD = Likelihood(
     name="estimates",
     title="Estimates with known standard errors",
@@ -46,5 +62,11 @@ LIKELIHOOD = Likelihood(
     moments=lambda eta, rows, _own: (eta, np.broadcast_to(1 / _precision(rows), eta.shape)),
     precision=_precision,
     inverse_link=lambda eta: eta,
+    residual=Residual(
+        name="the standard errors",
+        note="The variance of the standard errors is the typical sampling variance of the estimates (Higgins & "
+        "Thompson 2002; beside common columns, Viechtbauer 2010): all other shares together are I².",
+        variance=lambda rows, _own: typical_variance(rows["X"], rows["se"]),
+    ),
     mean_words="true value",
 )

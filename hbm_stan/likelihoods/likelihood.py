@@ -17,6 +17,18 @@ Own = Mapping[str, FloatArray]  # the likelihood's own parameters, in a shape th
 
 
 @dataclass(frozen=True, kw_only=True)
+class Residual:
+    """What factors leave of the variance of a row, on the scale of eta: what a share of variance is a share of.
+
+    ``variance(rows, own)`` is a number or (S,), ``name`` its row in a table, ``note`` how it is known.
+    """
+
+    name: str
+    note: str
+    variance: Callable[[Rows, Own], FloatArray]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Likelihood:
     """A distribution of rows given eta. One file for each; the functions are written from ``citation``.
 
@@ -45,6 +57,7 @@ class Likelihood:
     moments: Callable[[FloatArray, Rows, Own], tuple[FloatArray, FloatArray]]
     precision: Callable[[Rows], FloatArray] | None = None
     inverse_link: Callable[[FloatArray], FloatArray]  # eta -> the mean of one trial or one unit of exposure
+    residual: Residual
     own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters, all of them scales
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
     eta_unit: str = ""  # log odds, log rate; empty: the unit of the outcome

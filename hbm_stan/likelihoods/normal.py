@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
+from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
 from hbm_stan.table import FloatArray
@@ -38,5 +38,10 @@ LIKELIHOOD = Likelihood(
     moments=_moments,
     precision=lambda rows: np.ones(len(rows["y"])),
     inverse_link=lambda eta: eta,
+    residual=Residual(
+        name="the residual",
+        note="The variance of the residual is sigma squared.",
+        variance=lambda _rows, own: own["sigma"] ** 2,
+    ),
     own=(PriorRow("sigma", SCALES, "residual sd of a row", "Gelman (2006), Bayesian Analysis 1:515", "outcome"),),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hbm_stan.later import gammaln, xlogy
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
+from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 
@@ -39,6 +39,11 @@ def _moments(eta: FloatArray, rows: Rows, _own: Own) -> tuple[FloatArray, FloatA
     return mean, mean
 
 
+def _residual(rows: Rows, _own: Own) -> FloatArray:
+    y = _y_e(rows)[0]
+    return np.asarray(np.log1p(len(y) / (y.sum() + 0.5)))  # half a count more: all may be 0
+
+
 LIKELIHOOD = Likelihood(
     name="poisson",
     title="Poisson",
@@ -55,6 +60,12 @@ LIKELIHOOD = Likelihood(
     simulate=_simulate,
     moments=_moments,
     inverse_link=np.exp,
+    residual=Residual(
+        name="a single count",
+        note="On the scale of log rates a single count has the variance log(1 + 1/m), m being the mean of the counts "
+        "(the lognormal approximation of Nakagawa, Johnson & Schielzeth 2017).",
+        variance=_residual,
+    ),
     size="exposure",
     eta_unit="log rate",
     mean_words="rate",

@@ -47,7 +47,7 @@ def greek(name: str) -> str:
     return GREEK.get(word, word) + under + below + bracket + rest
 
 
-def _signed(values: Iterable[float]) -> list[str]:
+def signed(values: Iterable[float]) -> list[str]:
     """Axis numbers with a minus sign instead of a hyphen."""
     return [format(v, ".10g" if 1e-4 <= abs(v) < 1e7 or v == 0 else ".3g").replace("-", "−") for v in values]
 
@@ -56,7 +56,7 @@ def x_scale(**settings: Any) -> Any:
     """The horizontal axis of numbers."""
     from plotnine import scale_x_continuous
 
-    return scale_x_continuous(labels=_signed, **settings)
+    return scale_x_continuous(labels=signed, **settings)
 
 
 def house_theme(height_mm: float, width_mm: float = WIDTH_MM) -> Any:

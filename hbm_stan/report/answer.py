@@ -8,15 +8,21 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.between import Differences, intercept_place, over_the_data
+from hbm_stan.coefficients import intercept_place as formula_place
+from hbm_stan.coefficients import spread_place
 from hbm_stan.diagnose import parameters
 from hbm_stan.fit import term_of
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.predict import NewGroup, is_ratio, raw_spread
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
-from hbm_stan.report.digits import format_estimate, format_probability, significant
+from hbm_stan.report.coefficients import coefficients_of
+from hbm_stan.report.digits import format_probability, significant
+from hbm_stan.report.formula_answer import coefficient_sentences, other_spreads, share_sentence
+from hbm_stan.report.intervals import estimate, in_unit, listed
 from hbm_stan.report.lacking import lacking
 from hbm_stan.report.ratios import ratio_answer
+from hbm_stan.report.shares import shares_of
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
 from hbm_stan.report.together import differ, joined, pairs_of, targeted
 from hbm_stan.report.units import quantity_unit, zero_matters
@@ -34,8 +40,8 @@ if TYPE_CHECKING:
 
 # That groups hardly differ is mentioned where it has at least this probability (ours).
 MENTIONED = 0.05
-# Up to so many terms have a sentence each; more are listed in one, and so many of them.
-_SENTENCES, _LISTED = 3, 8
+# Up to so many terms have a sentence each; more are listed in one (ours).
+_SENTENCES = 3
 
 
 def answer(analysis: Analysis, found: Findings) -> list[str]:
@@ -53,7 +59,9 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
     pairs = pairs_of(comparisons, main.variant, complete) if pooling == "partial" else []
     # With one target it need not be named.
     apart, named = differ(pairs, main.variant), noun.one if len(comparisons) > 1 else ""
-    said = []
+    said: list[str] = []
+    coefficients, shares = coefficients_of(main), shares_of(main)
+    of_formula = coefficient_sentences(main, coefficients, unit) if coefficients else []
     if pooling == "no":
         said.append(
             f"Without pooling, each {noun.one} is estimated by itself: there is no common answer, and none for a new "
@@ -64,10 +72,11 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         average, *rest = ratio_answer(main, summary, found.new_group, near, noun)
         said += [average, *joined(rest[:1], pairs, main.variant, noun=named), *rest[1:]]
     else:
-        said += _averages(main, summary, unit, noun) or _population(main, summary)
-        said += _effects(main, summary)
+        said += of_formula or _averages(main, summary, unit, noun) or _population(main, summary)
+        said += [] if of_formula else _effects(main, summary)
     if pooling == "partial" and not is_ratio(main):
         said += joined(_spreads(main, summary, unit, noun, differ=apart), pairs, main.variant, noun=named)
+        said += other_spreads(main, summary, unit) + (share_sentence(shares) if shares else [])
         said += [] if found.new_group is None else _new(main, found.new_group, summary, unit, noun)
     return said + comparison_sentences(comparisons, [pair for _, pair in pairs], noun=named)
 
@@ -85,48 +94,19 @@ def comparison_sentences(comparisons: Sequence[Comparison], already: Sequence[Pa
     return said
 
 
-def _with_unit(text: str, unit: str) -> str:
-    return f"{text} {unit}".strip()
-
-
-def _numbers(row: pd.Series[float]) -> tuple[str, str, str]:
-    """Median and both ends of the interval with the digits that the least certain allows.
-
-    None of them is rounded to 0 and the median keeps two digits, as far as its own error allows.
-    """
-    mcse = max(row["mcse_q05"], row["mcse_q50"], row["mcse_q95"])
-    shown = []
-    for q, least in (("q50", 2), ("q05", 1), ("q95", 1)):
-        text = format_estimate(row[q], mcse)
-        digits = len(text.replace(".", "").lstrip("0\N{MINUS SIGN}"))
-        shown.append(format_estimate(row[q], row[f"mcse_{q}"]) if digits < least else text)
-    return shown[0], shown[1], shown[2]
-
-
-def _said(row: pd.Series[float], unit: str, posterior: bool = False) -> str:
-    """The median with its unit, and in brackets the interval."""
-    centre, low, high = _numbers(row)
-    return f"{_with_unit(centre, unit)} ({'posterior median; ' * posterior}90 % interval {low} to {high})"
-
-
 def _of_terms(summary: pd.DataFrame, name: str) -> dict[str, str]:
     """The rows of the summary that belong to a population parameter: term (empty for a single one) -> row."""
     return {term_of(str(row)): str(row) for row in summary.index if str(row).partition("[")[0] == name}
 
 
-def _quantity(fit: Fit, term: str) -> str:
+def _quantity(fit: Fit, term: str, *, spread: bool = False) -> str:
+    """A group's coefficient in words; of an intercept where it stands, and of its ``spread`` where that matters."""
     if term:
         place = intercept_place(fit) if term == INTERCEPT else ""
+        if fit.table.design is not None and term == INTERCEPT:
+            place = spread_place(fit.table.design) if spread else formula_place(fit.table.design)
         return f"{term_words(term)} ({place})" if place else term_words(term)
     return "" if fit.family.group_meaning in {"value", "mean"} else fit.family.group_meaning
-
-
-def _listed(said: str, terms: dict[str, pd.Series[float]]) -> str:
-    """One sentence for many terms: each with its median and its interval."""
-    shown = [(term, *_numbers(row)) for term, row in list(terms.items())[:_LISTED]]
-    values = "; ".join(f"{term} {centre} ({low} to {high})" for term, centre, low, high in shown)
-    more = f"; and {len(terms) - len(shown)} more" if len(terms) > len(shown) else ""
-    return f"{said} (median and 90 % interval): {values}{more}."
 
 
 def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
@@ -135,7 +115,7 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -
     if len(rows) > _SENTENCES:
         what = f"The coefficients that all {noun.many} are assumed to share"
         what = what if complete else f"The average coefficients over the population of {noun.many}"
-        return [_listed(what, {term: summary.loc[row] for term, row in rows.items()})]
+        return [listed(what, {term: summary.loc[row] for term, row in rows.items()})]
     said = []
     for term, row in rows.items():
         what = f"The {' '.join(filter(None, ['average', _quantity(fit, term)]))} over the population of {noun.many}"
@@ -146,7 +126,7 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -
         )
         if complete:
             what = f"The {_quantity(fit, term) or 'value'} that all {noun.many} are assumed to share"
-        sentence = f"{what} is about {_said(summary.loc[row], unit_of_term(term, unit), posterior=True)}"
+        sentence = f"{what} is about {estimate(summary.loc[row], unit_of_term(term, unit), posterior=True)}"
         said.append(sentence + _above_zero(fit, row, term))
     return said
 
@@ -158,7 +138,7 @@ def _effects(fit: Fit, summary: pd.DataFrame) -> list[str]:
     names = [n for n in fit.family.population if n in meanings and n not in usual]
     rows = [(n, term, row) for n in names for term, row in _of_terms(summary, n).items() if term and "," not in term]
     return [
-        f"The {in_term(meanings[n], term)} is about {_said(summary.loc[row], '', posterior=True)}"
+        f"The {in_term(meanings[n], term)} is about {estimate(summary.loc[row], '', posterior=True)}"
         + _above_zero(fit, row, term)
         for n, term, row in rows[:_SENTENCES]
     ]
@@ -167,7 +147,7 @@ def _effects(fit: Fit, summary: pd.DataFrame) -> list[str]:
 def _population(fit: Fit, summary: pd.DataFrame) -> list[str]:
     """Of a family without mu (a user's own): its first population parameters by their names."""
     rows = [row for name in fit.family.population for row in _of_terms(summary, name).values()]
-    return [f"{row} is about {_said(summary.loc[row], '', posterior=True)}." for row in rows[:_SENTENCES]]
+    return [f"{row} is about {estimate(summary.loc[row], '', posterior=True)}." for row in rows[:_SENTENCES]]
 
 
 def _above_zero(fit: Fit, row: str, term: str) -> str:
@@ -188,14 +168,16 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS, *,
     rows = _of_terms(summary, name)
     if len(rows) > _SENTENCES:
         return [
-            _listed(f"Standard deviations between {noun.many}", {term: summary.loc[row] for term, row in rows.items()})
+            listed(f"Standard deviations between {noun.many}", {term: summary.loc[row] for term, row in rows.items()})
         ]
     for term, row in rows.items():
-        quantity = _quantity(fit, term)
+        quantity = _quantity(fit, term, spread=True)
         subject = f"The {quantity} varies" if quantity else f"{capital(noun.many)} vary"
         deviation = "a standard deviation" + ("" if term else f" {name}")
         around = f"between {noun.many}" if term else "around that average"
-        sentence = f"{subject} {around} with {deviation} of about {_said(summary.loc[row], unit_of_term(term, unit))}"
+        sentence = (
+            f"{subject} {around} with {deviation} of about {estimate(summary.loc[row], unit_of_term(term, unit))}"
+        )
         said.append((sentence, _near_zero(fit, row, term, unit, noun)))
     if differ and all(near for _, near in said):
         said = [(sentence, "") for sentence, _ in said]
@@ -210,7 +192,7 @@ def _near_zero(fit: Fit, row: str, term: str, unit: str, noun: Noun = GROUPS) ->
     found = lines or Differences(draws[names.index(row)], raw_spread(fit).get(term, np.nan))
     if found.near_zero < MENTIONED:
         return ""
-    limit = _with_unit(significant(found.limit, 2), unit_of_term(term, unit))
+    limit = in_unit(significant(found.limit, 2), unit_of_term(term, unit))
     probability = format_probability(found.near_zero, fit.n_draws)
     what = f"over the data, the sd between the lines of {noun.many}" if lines else "it"
     all_in_all = "in it" if term and not lines else "at all"
@@ -227,14 +209,14 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun:
     shared = [summary.loc[row].to_dict() for term, row in _of_terms(summary, "mu").items() if term]
     rows = {term_of(str(q["name"])): pd.Series(q) for q in varying(found, shared)}
     if len(rows) > _SENTENCES:
-        return [_listed(f"For a new {noun.one} of the same kind", rows)]
+        return [listed(f"For a new {noun.one} of the same kind", rows)]
     said = []
     for term, row in rows.items():
         quantity = _quantity(fit, term)
         what = f"For a new {noun.one} of the same kind the predictive median" + (
             f" of the {quantity}" if quantity else ""
         )
-        sentence = f"{what} is {_said(row, unit_of_term(term, unit))}"
+        sentence = f"{what} is {estimate(row, unit_of_term(term, unit))}"
         if zero_matters(fit, term):
             positive = format_probability(row["p_positive"], fit.n_draws)
             sentence += f"; the probability that {'it' if quantity else 'its value'} is above zero is {positive}"

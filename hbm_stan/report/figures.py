@@ -15,6 +15,7 @@ from hbm_stan.fit import Fit, term_of
 from hbm_stan.nouns import of_results
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
+from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
 from hbm_stan.report.found import Findings
 from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
@@ -49,6 +50,7 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             )
             mixed = any("[" in name for name in results["population"])
             drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
+        drawn |= _forest(results)
         drawn |= _shrinkage(found, results)
         if found.ppc is not None:
             drawn["ppc"] = partial(
@@ -69,6 +71,18 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
         if len(ranked) > 1:
             drawn[name] = partial(plots.plot_comparison, pd.DataFrame(ranked))
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}
+
+
+def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figure of the common coefficients of a formula, where there are some beside the intercept."""
+    from hbm_stan import plots
+
+    slopes = slopes_of(results)
+    if not slopes:
+        return {}
+    ratio, unit = results["coefficients"]["ratio"], results["data"]["quantity_unit"]
+    what = (ratio or "coefficient") + " for one sd of the column" * per_sd(slopes)
+    return {"coefficients": partial(plots.plot_forest, forest_table(results), what, "" if ratio else unit, bool(ratio))}
 
 
 def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:

@@ -10,23 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hbm_stan.attempts import attempts_in_words
 from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
 from hbm_stan.fit import Fit, term_of
+from hbm_stan.formula import columns_read, structure_in_words
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
-from hbm_stan.predictors import INTERCEPT
 from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices
 from hbm_stan.report.certified import certified, failed_proofs
+from hbm_stan.report.coefficients import coefficients_of
 from hbm_stan.report.found import Findings
+from hbm_stan.report.meanings import parameter_meanings, prior_rows
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
-from hbm_stan.report.terms import in_term, term_words
+from hbm_stan.report.shares import shares_of
+from hbm_stan.report.terms import term_words
 from hbm_stan.report.told import missing_unit
 from hbm_stan.report.units import (
     far_from_zero,
@@ -82,15 +86,15 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.asked.as_dict(),
         "data": {**_data(main), "noun": main.table.noun.as_dict()},
-        "model": _model(analysis),
+        "model": _model(analysis, main),
         "population": population_names(main),
-        "priors": _priors(analysis, main),
+        "priors": prior_rows(analysis, main),
         "fits": {name: _fit(fit, found.diagnoses[name], verdicts[name]) for name, fit in found.fits.items()},
         "comparison": found.comparison.as_dict() if found.comparison else None,
         "group_comparison": found.group_comparison.as_dict() if found.group_comparison else None,
         "sensitivity": found.sensitivity,
         "new_group": _new_group(found.new_group, main),
-        "ratios": average_ratio(main, found.diagnoses[main.variant].summary),
+        **_as_read(main, found.diagnoses[main.variant].summary),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage, main.table.noun),
         "ppc": _ppc(found, main),
@@ -106,6 +110,15 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     }
     said: dict[str, Any] = for_json(made)
     return said
+
+
+def _as_read(fit: Fit, summary: pd.DataFrame) -> dict[str, Any]:
+    """Answers as a reader wants them: as ratios; of a formula its coefficients, and where the variance lies."""
+    return {
+        "ratios": average_ratio(fit, summary),
+        "coefficients": coefficients_of(fit),
+        "variance_shares": shares_of(fit),
+    }
 
 
 @cache
@@ -133,13 +146,12 @@ def _data(fit: Fit) -> dict[str, Any]:
         "n_groups": len(table.labels),
         "columns": [
             {
-                "role": r.name,
+                "role": role,
                 "column": column,
                 "meaning": dataset.meaning(column),
                 "unit": dataset.info.get(column, ColumnInfo()).unit,
             }
-            for r in fit.family.roles
-            for column in dataset.listed(r.name)
+            for role, column in _columns(fit)
         ],
         "unit": outcome_unit(fit),
         "quantity_unit": quantity_unit(fit),
@@ -152,13 +164,28 @@ def _data(fit: Fit) -> dict[str, Any]:
     }
 
 
+def _columns(fit: Fit) -> list[tuple[str, str]]:
+    """The role and the name of each column that is read; beside roles a formula has factors and columns."""
+    dataset, design = fit.table.dataset, fit.table.design
+    named = [(role.name, column) for role in fit.family.roles for column in dataset.listed(role.name)]
+    if design is None:
+        return named
+    factors = [name for factor in design.factors for name in (factor.name, *factor.name.split(":"))]
+    more = [*(("factor", name) for name in factors), *(("column", name) for name in columns_read(dataset))]
+    for role, name in more:
+        if name in dataset.table.names and name not in [column for _, column in named]:
+            named.append((role, name))
+    return named
+
+
 def _rows(fit: Fit) -> list[dict[str, Any]]:
     """The first rows of the table, by column."""
     dataset = fit.table.dataset
     group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
-    columns = {c: dataset.table.column(c) for r in fit.family.roles for c in dataset.listed(r.name) if c != group}
+    columns = {c: dataset.table.column(c) for _, c in _columns(fit) if c != group}
     given = {r.name for r in fit.family.roles if r.name in fit.table} & set(dataset.columns)
     numbers = {dataset.column(role): fit.table[role] for role in given}
+    numbers |= {c: dataset.table.numbers(c) for c in _numbers_of_formula(fit)}
     if dataset.reading.log_scale:  # the column is shown as it stands, its logs beside it
         ratio = dataset.column(ESTIMATE)
         numbers |= {ratio: dataset.table.numbers(ratio), dataset.unit(ESTIMATE): fit.table[ESTIMATE]}
@@ -167,6 +194,14 @@ def _rows(fit: Fit) -> list[dict[str, Any]]:
     values: dict[str, Any] = {**columns, **numbers}
     shown = range(min(_ROWS_SHOWN, len(fit.table.group)))
     return [{group: fit.table.labels[fit.table.group[i]], **{c: v[i] for c, v in values.items()}} for i in shown]
+
+
+def _numbers_of_formula(fit: Fit) -> list[str]:
+    """The columns that a formula reads as numbers."""
+    design = fit.table.design
+    return (
+        [] if design is None else [c for c in getattr(design.encode, "means", {}) if c in fit.table.dataset.table.names]
+    )
 
 
 def _groups(fit: Fit) -> list[dict[str, Any]]:
@@ -208,7 +243,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {**words, **kept, "sentences": list(finding.sentences), "digits": dict(finding.digits)}
 
 
-def _model(analysis: Analysis) -> dict[str, Any]:
+def _model(analysis: Analysis, fit: Fit) -> dict[str, Any]:
     family = analysis.family
     fill = analysis.noun.fill
     variants = [asdict(family.variant(name)) for name in analysis.variants]
@@ -217,44 +252,12 @@ def _model(analysis: Analysis) -> dict[str, Any]:
         "title": family.title,
         "citation": family.citation,
         "likelihood": list(family.likelihood),
+        "formula": fit.table.dataset.reading.formula,
+        "words": structure_in_words(fit.table.dataset, fit.table.design) if fit.table.design is not None else [],
         "quantity": family.group_meaning,
-        "meanings": _meanings(analysis),
+        "meanings": parameter_meanings(analysis, fit),
         "variants": [{k: v[k] for k in keys} | {k: fill(v[k]) for k in _WORDS} for v in variants],
     }
-
-
-def _meanings(analysis: Analysis) -> dict[str, str]:
-    """What mu and tau mean where partial pooling derives them from others, so that no prior of theirs says it."""
-    family = analysis.family
-    partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
-    given = {name.partition("[")[0] for variant in partial for name in variant.priors}
-    what = family.group_meaning
-    derived = {
-        "mu": f"mean {what} in the population",
-        family.population_scale: f"sd of the {what} between {analysis.noun.many}",
-    }
-    return {name: text for name, text in derived.items() if partial and name not in given}
-
-
-def _priors(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
-    rows = []
-    by_name = {row.name: row for row in analysis.family.prior_rows}
-    for name, prior in fit.priors.items():
-        base = name.partition("[")[0]
-        row = by_name[base]
-        used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
-        if used:
-            term = term_of(name)
-            meaning = fit.table.noun.fill(row.meaning)
-            meaning = in_term(meaning, term) if term else meaning
-            reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
-            unit = fit.table.dataset.unit(row.role) if term in {"", INTERCEPT} else ""
-            rows.append({
-                "name": name, "distribution": prior.distribution, "arguments": list(prior.arguments),
-                "text": prior.text, "meaning": meaning, "unit": unit,
-                "reason": reason, "default": prior.default, "variants": used,
-            })  # fmt: skip
-    return rows
 
 
 def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, Any]:

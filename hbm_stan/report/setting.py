@@ -120,7 +120,6 @@ def _verdicts(d: dict[str, Any], noun: Noun) -> list[Block]:
 def model(results: dict[str, Any]) -> list[Block]:
     """Likelihood, pooling variants and what each assumes, priors with their reasons."""
     m = results["model"]
-    shared = bool(m["likelihood"])
     rows = [
         [
             [{"strong": v["title"]}],
@@ -136,15 +135,8 @@ def model(results: dict[str, Any]) -> list[Block]:
     ]
     return [
         heading("Model"),
-        prose(
-            " ".join(
-                filter(
-                    None,
-                    [f"{m['title']}.", m["citation"], "The likelihood, where the table below has no other:" * shared],
-                )
-            )
-        ),
-        *([equations(m["likelihood"])] if shared else []),
+        *_likelihood(m),
+        *_formula(m),
         table(
             [
                 "The pooling variants. They differ in what ties the "
@@ -158,6 +150,22 @@ def model(results: dict[str, Any]) -> list[Block]:
         *_priors(results),
         *_prior_check(results),
     ]
+
+
+def _likelihood(m: dict[str, Any]) -> list[Block]:
+    """The family, where it comes from, and the likelihood that its variants share."""
+    said = [f"{m['title']}.", _sentence(m["citation"])]
+    if not m["likelihood"]:
+        return [prose(" ".join(filter(None, said)))]
+    said.append("The likelihood, where the table below has no other:")
+    return [prose(" ".join(filter(None, said))), equations(m["likelihood"])]
+
+
+def _formula(m: dict[str, Any]) -> list[Block]:
+    """The formula, and what it says in words."""
+    if not m["formula"]:
+        return []
+    return [prose("The formula is ", mono(m["formula"]), ", which says:"), *bullets(m["words"])]
 
 
 def _parameterisation(results: dict[str, Any]) -> list[Block]:

@@ -28,7 +28,8 @@ def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if any(r["factor"] is not None for r in rows):
         intro += [
             "The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, "
-            "1 puts ", MU, " in its place.",
+            "1 puts ",
+            "the population's mean" if results["coefficients"] else MU, " in its place.",
         ]  # fmt: skip
     if shared:
         intro.append(f"{_shared(shared, variant_title(results, results['main_variant']), noun)}")

@@ -9,7 +9,8 @@ from hbm_stan.priors import SCALES, PriorRow
 _LKJ = "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989"
 _GELMAN = "Gelman (2006), Bayesian Analysis 1:515"
 _ETA = "eta_n = x_n^T beta + sum_t z_(n t)^T u_(t, l_t (n))"
-_OTHERS = 'u_(t l) tilde "MVN"(0, Sigma_t) " for the terms of other factors"'
+_OTHERS = 'u_(t l) tilde "MVN"(0, Sigma_t), quad t in "others"'
+_GROUP = 't in "group"'  # a term of the factor that is pooled
 _MARGINAL = "marginal: varying coefficients integrated out, drawn afterwards"
 _NONCENTERED = "non-centered: deviations in standard units"
 
@@ -22,14 +23,14 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     own = tuple(row.name for row in likelihood.own)
     marginal = likelihood.precision is not None
     how = _MARGINAL if marginal else _NONCENTERED
-    math = (_ETA, 'u_(j) tilde "MVN"(0, "diag"(tau) Omega "diag"(tau)) " for the terms of the group"', _OTHERS,
-            'beta tilde p(beta), quad tau tilde p(tau), quad Omega tilde "LKJ"(eta)')  # fmt: skip
+    math = (_ETA, f'u_(t j) tilde "MVN"(0, Sigma_t), quad {_GROUP}', 'Sigma_t = "diag"(tau_t) Omega_t "diag"(tau_t)',
+            _OTHERS, "beta tilde p(beta), quad tau tilde p(tau)", 'Omega_t tilde "LKJ"(p(rho))')  # fmt: skip
     assumption = "Coefficients of {groups} are draws from one population, whose means, sds and correlations are learnt."
     priors = ("beta", "tau", *_SHARED, *own)
     pooled = (
         Variant("complete_pooling", "Complete pooling", "complete", how,
                 "All {groups} share one regression. Terms of other factors, if there are any, stay.",
-                (_ETA, 'u_j = 0 " for the terms of the group"', _OTHERS, "beta tilde p(beta)"),
+                (_ETA, f"u_(t j) = 0, quad {_GROUP}", _OTHERS, "beta tilde p(beta)"),
                 ("beta", *_SHARED, *own)),
         Variant("no_pooling", "No pooling", "no", how,
                 "{Groups} share nothing: each has coefficients of its own with fixed, wide priors. Terms of other "
@@ -54,7 +55,13 @@ def prior_rows_of(likelihood: Likelihood) -> tuple[PriorRow, ...]:
     """The rows of the prior table. What has the unit of eta has the outcome's where eta has none of its own."""
     role, unit = ("", f", {likelihood.eta_unit}") if likelihood.eta_unit else ("outcome", "")
     return (
-        PriorRow("beta", ("normal",), f"common coefficient, of a centred column{unit}", "Gelman & Hill (2007)", role),
+        PriorRow(
+            "beta",
+            ("normal",),
+            f"common coefficient; an intercept's at the means of the columns{unit}",
+            "Gelman & Hill (2007)",
+            role,
+        ),
         PriorRow("tau", SCALES, f"sd of the coefficient between {{groups}}{unit}", _GELMAN, role),
         PriorRow("sd", SCALES, f"sd of the coefficient between levels of another factor{unit}", _GELMAN, role),
         PriorRow("rho", ("lkj",), "correlations of the coefficients of a term", _LKJ),

@@ -1,0 +1,155 @@
+"""The section on the common coefficients of a formula's model: a forest, a table, and where the intercept stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from hbm_stan.coefficients import coefficient_table, sd_table
+from hbm_stan.fit import Fit
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.nouns import of_results
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.report.blocks import Block, Span, column, figure, heading, mono, number, prose, ref, table
+from hbm_stan.report.digits import DASH, format_count, format_estimate, format_probability
+from hbm_stan.report.front import variant_title, with_unit
+from hbm_stan.report.meanings import levels_words
+from hbm_stan.report.terms import unit_of_terms
+
+_SHOWN_ROWS = 60
+_KEYS = ("q50", "q05", "q95")
+# Intervals of which one is so many times as wide as another are drawn for one sd of each column (ours).
+_ALIKE = 8.0
+
+
+def coefficients_of(fit: Fit) -> dict[str, Any] | None:
+    """The common coefficients for JSON; None where a family has no formula, or the formula no columns."""
+    rows = coefficient_table(fit)
+    design = fit.table.design
+    if rows.empty or design is None:
+        return None
+    sds = sd_table(fit).to_dict("records")
+    return {
+        "rows": rows.to_dict("records"),
+        "ratio": likelihood(fit.family.name).ratio_words,
+        "sds": [row | {"many": levels_words(str(row["factor"]), design, fit.table.noun)} for row in sds],
+        "references": {name: own[0] for name, own in getattr(design.encode, "levels", {}).items()},
+        "offset": bool(design.offset.any()),
+        "n_draws": fit.n_draws,
+    }
+
+
+def for_one_more(name: str) -> str:
+    """What a ratio belongs to: an indicator of a level, or one unit more of a column."""
+    return f"of {name}" if "=" in name else f"for one unit more of {name}"
+
+
+def of_ratio(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Median, interval and their errors of the ratio in a row."""
+    return {key.removeprefix("ratio_"): value for key, value in row.items() if key.startswith("ratio_")}
+
+
+def slopes_of(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The coefficients that a forest shows: all but the intercept."""
+    made = results["coefficients"]
+    return [row for row in made["rows"] if row["name"] != INTERCEPT] if made else []
+
+
+def per_sd(rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a forest is of coefficients for one sd of their columns: as they are, some would be too short to see."""
+    widths = [row["q95"] - row["q05"] for row in rows]
+    return bool(max(widths) > _ALIKE * min(widths))
+
+
+def forest_table(results: Mapping[str, Any]) -> pd.DataFrame:
+    """What the forest draws: name, q05, q25, q50, q75, q95, as they are or for one sd of the column."""
+    rows = slopes_of(results)
+    scaled = per_sd(rows)
+    return pd.DataFrame([
+        {"name": row["name"]}
+        | {key: row[key] * (row["column_sd"] if scaled else 1.0) for key in ("q05", "q25", "q50", "q75", "q95")}
+        for row in rows
+    ])  # fmt: skip
+
+
+def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """What all rows share: each coefficient with its interval, as a ratio too where there is one."""
+    made = results["coefficients"]
+    if not made:
+        return []
+    return [
+        heading("Common coefficients"),
+        prose(*_intro(results, figures)),
+        *_forest(results, figures),
+        _table(results),
+        *_sds(results),
+    ]
+
+
+def _intro(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
+    made = results["coefficients"]
+    where: list[Span] = [" (", ref("coefficients"), ")"] if "coefficients" in figures else []
+    said: list[Span] = []
+    if slopes_of(results):
+        said += ["What one unit more of a column adds, the other columns as they are", *where, ". "]
+    if made["ratio"]:
+        said.append(f"Its exponential is the {made['ratio']}, by which one unit more multiplies. ")
+    for name, level in made["references"].items():
+        said += ["Levels of ", mono(name), " are compared with ", mono(level), ". "]
+    places = [row["place"] for row in made["rows"] if row["name"] == INTERCEPT]
+    if len(places) > 1:
+        said.append(
+            "Columns are centred at their means, where the intercept of the model stands; where all columns are 0 it "
+            "follows from that and the coefficients. "
+        )
+    if made["offset"]:
+        said.append("The offset is not part of the intercept. ")
+    return said or ["The formula has no column but the intercept."]
+
+
+def _forest(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    made, slopes = results["coefficients"], slopes_of(results)
+    if "coefficients" not in figures:
+        return []
+    what = f"{made['ratio']}s, on a log axis" if made["ratio"] else "coefficients"
+    scale = ", each for one sd of its column, for they differ much in size" if per_sd(slopes) else ""
+    caption = f"Common {what}{scale}: medians, and bars that hold 50 % and 90 % of the posterior."
+    return figure("coefficients", figures, [caption], f"A forest of the common {what} with their intervals.")
+
+
+def _table(results: dict[str, Any]) -> Block:
+    made = results["coefficients"]
+    heads = [column("Column", width="label"), number("50 %"), number("5 %"), number("95 %"), number("P(> 0)")]
+    if made["ratio"]:
+        heads += [number(made["ratio"].capitalize()), number("5 %"), number("95 %")]
+    rows = made["rows"]
+    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} coefficients." if len(rows) > _SHOWN_ROWS else ""
+    unit = unit_of_terms(results["data"]["quantity_unit"], bool(slopes_of(results)))
+    about = f"{variant_title(results, results['main_variant'])}: common coefficients, medians and quantiles"
+    return table([f"{with_unit(about, unit)}.{cut}"], heads, [_row(row, made) for row in rows[:_SHOWN_ROWS]])
+
+
+def _row(row: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+    intercept = row["name"] == INTERCEPT
+    label = ", ".join(filter(None, [row["name"], row["place"]]))
+    cells = [label, *_cells(row), DASH if intercept else format_probability(row["p_positive"], made["n_draws"])]
+    if made["ratio"]:
+        cells += [DASH] * 3 if intercept else _cells(of_ratio(row))
+    return cells
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [format_estimate(row[key], row[f"mcse_{key}"]) for key in _KEYS]
+
+
+def _sds(results: dict[str, Any]) -> list[Block]:
+    rows = results["coefficients"]["sds"]
+    if not rows:
+        return []
+    heads = [column("SD of the intercept", width="label"), number("50 %"), number("5 %"), number("95 %")]
+    shown = [[f"between {row['many']}, {row['place']}", *_cells(row)] for row in rows]
+    caption = with_unit("How much intercepts differ depends on where they stand", results["data"]["quantity_unit"])
+    said = f"Where slopes vary too, {of_results(results).many} and levels of other factors differ more in one place"
+    return [prose(f"{said} than in another."), table([f"{caption}."], heads, shown)]

@@ -1,0 +1,103 @@
+"""The answer of a formula's model in words: common coefficients, other factors, and where the variance lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hbm_stan.fit import term_of
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.report.blocks import capital
+from hbm_stan.report.coefficients import for_one_more, of_ratio
+from hbm_stan.report.digits import format_probability
+from hbm_stan.report.intervals import estimate, listed, numbers
+from hbm_stan.report.meanings import meanings
+from hbm_stan.report.terms import unit_of_term
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hbm_stan.fit import Fit
+
+# Up to so many coefficients have a sentence each; more are listed in one (ours).
+_SENTENCES = 3
+
+
+def coefficient_sentences(fit: Fit, made: Mapping[str, Any], unit: str) -> list[str]:
+    """What the common coefficients are, as ratios where there are some, and the intercept in the middle of the data."""
+    slopes = [row for row in made["rows"] if row["name"] != INTERCEPT]
+    ratio = made["ratio"]
+    if len(slopes) > _SENTENCES:
+        what = f"{capital(ratio)}s" if ratio else "Common coefficients"
+        said = [listed(f"{what} for one unit more of a column", {r["name"]: _shown(r, ratio) for r in slopes})]
+    else:
+        said = [_slope(fit, row, ratio, unit) for row in slopes]
+    return [*said, *(_intercept(fit, row, unit) for row in made["rows"][:1] if row["name"] == INTERCEPT)]
+
+
+def _shown(row: Mapping[str, Any], ratio: str) -> Mapping[str, Any]:
+    return of_ratio(row) if ratio else row
+
+
+def _slope(fit: Fit, row: Mapping[str, Any], ratio: str, unit: str) -> str:
+    positive = format_probability(row["p_positive"], fit.n_draws)
+    if ratio:
+        what, against = f"The {ratio} {for_one_more(row['name'])}", "1"
+        value = estimate(of_ratio(row), posterior=True)
+    else:
+        what, against = f"The common coefficient of {row['name']}", "zero"
+        value = estimate(row, unit_of_term(row["name"], unit), posterior=True)
+    return f"{what} is about {value}; the probability that it is above {against} is {positive}."
+
+
+def _intercept(fit: Fit, row: Mapping[str, Any], unit: str) -> str:
+    what = f"The common intercept, {row['place']}," if row["place"] else "The common intercept"
+    said = f"{capital(what)} is about {estimate(row, unit, posterior=True)}"
+    given = likelihood(fit.family.name)
+    if not given.ratio_words:
+        return f"{said}."
+    centre, low, high = numbers(_as_mean(fit, row))
+    return f"{said}, which is a {given.mean_words} of {centre} ({low} to {high})."
+
+
+def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:
+    """The quantiles of the intercept as means of a trial or a unit of exposure, with their errors."""
+    link = likelihood(fit.family.name).inverse_link
+    made: dict[str, float] = {}
+    for key in ("q05", "q50", "q95"):
+        ends = link(np.array([row[key], row[key] - row[f"mcse_{key}"] / 2, row[key] + row[f"mcse_{key}"] / 2]))
+        made |= {key: float(ends[0]), f"mcse_{key}": float(ends[2] - ends[1])}
+    return made
+
+
+def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
+    """How much the levels of factors that are not the group differ."""
+    design = fit.table.design
+    rows = [str(name) for name in summary.index if str(name).startswith("sd[")] if design else []
+    if len(rows) > _SENTENCES:
+        return [listed("Standard deviations between levels of other factors", {
+            term_of(name): summary.loc[name].to_dict() for name in rows
+        })]  # fmt: skip
+    said, words = [], meanings(design, fit.table.noun) if design else {}
+    for name in rows:
+        _, _, column = term_of(name).rpartition(": ")
+        value = estimate(summary.loc[name].to_dict(), unit_of_term(column, unit))
+        said.append(f"The {words[name]} is about {value}.")
+    return said
+
+
+def share_sentence(made: Mapping[str, Any]) -> list[str]:
+    """Where the variance lies that common columns leave."""
+    *factors, residual = made["rows"]
+    parts = [f"{_percent(row)} {'' if k else 'lies '}between {row['many']}" for k, row in enumerate(factors)]
+    parts.append(f"{_percent(residual)} is left to {residual['name']}")
+    said = f"{', '.join(parts[:-1])}, and {parts[-1]}"
+    return [f"Of {made['whole']}, {said} (medians and 90 % intervals)."]
+
+
+def _percent(row: Mapping[str, Any]) -> str:
+    centre, low, high = numbers({key: 100 * row[key] for key in row if key.startswith(("q", "mcse"))})
+    return f"{centre} % ({low} to {high})"

@@ -1,0 +1,99 @@
+"""What each parameter means, in words: of its prior, of what partial pooling derives, or of a formula's model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hbm_stan.coefficients import intercept_place, spread_place
+from hbm_stan.design import Design, Term
+from hbm_stan.fit import Fit, term_of
+from hbm_stan.nouns import GROUPS, Noun, noun_of
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.priors import PriorRow
+from hbm_stan.report.analysis import Analysis
+from hbm_stan.report.terms import in_term, term_words
+
+
+def levels_words(factor: str, design: Design, noun: Noun) -> str:
+    """What several levels of a factor are called: ``noun.many`` of the group, else the plural of its name."""
+    if factor == design.group.name:
+        return noun.many
+    own = noun_of(factor)
+    return f"levels of {factor}" if own == GROUPS else own.many
+
+
+def meanings(design: Design, noun: Noun) -> dict[str, str]:
+    """The meaning of each population parameter, and of the fixed priors of no pooling, by name."""
+    place = intercept_place(design)
+    at = f", {place}" if place else ""
+    found = {f"beta[{name}]": f"common {term_words(name)}{at * (name == INTERCEPT)}" for name in design.names}
+    for k, term in enumerate(design.terms):
+        pooled, many = k < design.n_group_terms, levels_words(term.factor.name, design, noun)
+        label = "" if pooled else f"{term.factor.name}: "
+        for name in term.names:
+            where = spread_place(design, term.factor.name) if name == INTERCEPT else ""
+            words = f"sd of the {term_words(name)} between {many}" + (f", {where}" if where else "")
+            found[f"{'tau' if pooled else 'sd'}[{label}{name}]"] = words
+            if pooled:
+                found[f"theta[{name}]"] = (
+                    f"{term_words(name)} of each {noun.one} without pooling{at * (name == INTERCEPT)}"
+                )
+        found |= {f"{'rho' if pooled else 'rho_other'}[{label}{pair}]": words for pair, words in _pairs(term, many)}
+    return found
+
+
+def _pairs(term: Term, many: str) -> list[tuple[str, str]]:
+    """The label and the meaning of each correlation of a term."""
+    if not term.correlated:
+        return []
+    pairs = [(term.names[m], term.names[k]) for k in range(len(term.names)) for m in range(k)]
+    return [
+        (f"{a}, {b}", f"correlation of the {term_words(a)} with the {term_words(b)} between {many}") for a, b in pairs
+    ]
+
+
+def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
+    """What parameters of a formula mean; else mu and tau where partial pooling derives them, and no prior says it."""
+    family = analysis.family
+    if fit.table.design is not None:
+        return meanings(fit.table.design, fit.table.noun)
+    partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
+    given = {name.partition("[")[0] for variant in partial for name in variant.priors}
+    what = family.group_meaning
+    derived = {
+        "mu": f"mean {what} in the population",
+        family.population_scale: f"sd of the {what} between {analysis.noun.many}",
+    }
+    return {name: text for name, text in derived.items() if partial and name not in given}
+
+
+def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
+    """The prior table for JSON: each prior that a variant uses, with its meaning, unit and reason."""
+    rows = []
+    by_name = {row.name: row for row in analysis.family.prior_rows}
+    of_formula = parameter_meanings(analysis, fit) if fit.table.design is not None else {}
+    for name, prior in fit.priors.items():
+        base = name.partition("[")[0]
+        row = by_name[base]
+        used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
+        if used:
+            term = term_of(name)
+            meaning = fit.table.noun.fill(row.meaning)
+            meaning = of_formula.get(name) or (in_term(meaning, term) if term else meaning)
+            reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
+            unit = _unit(fit, row, name)
+            rows.append({
+                "name": name, "distribution": prior.distribution, "arguments": list(prior.arguments),
+                "text": prior.text, "meaning": meaning, "unit": unit,
+                "reason": reason, "default": prior.default, "variants": used,
+            })  # fmt: skip
+    return rows
+
+
+def _unit(fit: Fit, row: PriorRow, name: str) -> str:
+    """The unit of a parameter: that of its column of the table, or that of the linear predictor; none of a slope's."""
+    column = term_of(name).rpartition(": ")[2] if fit.family.terms else term_of(name)
+    if column not in {"", INTERCEPT}:
+        return ""
+    of_predictor = fit.family.terms and not fit.family.same_unit and row.name != "rho"
+    return fit.family.quantity_unit if of_predictor else fit.table.dataset.unit(row.role)

@@ -1,0 +1,59 @@
+"""The section on where the variance lies: its share by factor, with the interval of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hbm_stan.fit import Fit
+from hbm_stan.report.blocks import Block, column, heading, number, prose, table
+from hbm_stan.report.digits import DASH, format_count, format_estimate, significant
+from hbm_stan.report.front import variant_title, with_unit
+from hbm_stan.report.meanings import levels_words
+from hbm_stan.shares import variance_shares
+
+_KEYS = ("q50", "q05", "q95")
+
+
+def shares_of(fit: Fit) -> dict[str, Any] | None:
+    """The shares of variance for JSON; None where there are none."""
+    found, design = variance_shares(fit), fit.table.design
+    if found is None or design is None:
+        return None
+    names = [str(name) for name in found.table.index]
+    rows = [{"name": name, **row} for name, row in zip(names, found.table.to_dict("records"), strict=True)]
+    for row in rows[:-1]:
+        row["many"] = levels_words(row["name"], design, fit.table.noun)
+    unit = fit.family.quantity_unit
+    whole = "the variance" + (" that common columns leave" if len(design.names) > 1 else "")
+    return {"rows": rows, "note": found.note, "whole": whole + (f" on the scale of {_plural(unit)}" if unit else "")}
+
+
+def _plural(unit: str) -> str:
+    return unit if unit.endswith("s") else f"{unit}s"
+
+
+def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
+    """Of what common columns leave, how much lies between the levels of each factor."""
+    made = results["variance_shares"]
+    if not made:
+        return []
+    said = (
+        f"The share of {made['whole']} that lies between the levels of each factor: the intraclass correlation, where "
+        "there is one factor. Where slopes vary, the variance is the mean of those at all rows."
+    )
+    heads = [
+        column("Variance", width="label"), number("Levels"), number("SD"), number("Share"), number("5 %"),
+        number("95 %"),
+    ]  # fmt: skip
+    rows = [
+        [
+            f"between {row['many']}" if row["levels"] else row["name"],
+            format_count(row["levels"]) if row["levels"] else DASH,
+            significant(row["sd_q50"]), *(format_estimate(row[key], row[f"mcse_{key}"]) for key in _KEYS),
+        ]
+        for row in made["rows"]
+    ]  # fmt: skip
+    about = f"{variant_title(results, results['main_variant'])}: shares of variance, medians and quantiles; SD"
+    caption = with_unit(about, results["data"]["quantity_unit"])
+    return [heading("Where the variance lies"), prose(f"{said} {made['note']}"), table([f"{caption}."], heads, rows)]

@@ -1,0 +1,175 @@
+"""What the report of a formula's model says: coefficients and ratios, shares of variance, words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pypdf import PdfReader
+
+from hbm_stan.coefficients import AT_MEANS, AT_ZERO
+from hbm_stan.engines import Engine
+from hbm_stan.formula import of_formula, read_structure
+from hbm_stan.nouns import Noun
+from hbm_stan.report.analysis import read_analysis
+from hbm_stan.report.build import Made, fit_analysis, report, settled
+from hbm_stan.report.coefficients import forest_table, per_sd
+from hbm_stan.report.meanings import meanings
+
+FORMULA = "won | trials(played) ~ age * sex + (1 + age | pupil) + (1 | item)"
+PARTIAL = "partial_pooling_noncentered"
+SLOPES = ["age", "sex=m", "age:sex=m"]
+
+
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    pupil, item = (a.ravel() for a in np.meshgrid(np.arange(15), np.arange(8)))
+    age, male = rng.uniform(6, 12, 120).round(1), pupil % 2 == 1
+    eta = -2 + 0.3 * age - 0.5 * male + rng.normal(0, 0.7, 15)[pupil] + rng.normal(0, 0.5, 8)[item]
+    return pd.DataFrame({
+        "pupil": [f"p{k:02d}" for k in pupil], "item": [f"i{k}" for k in item], "age": age,
+        "sex": np.where(male, "m", "f"), "played": 12, "won": rng.binomial(12, 1 / (1 + np.exp(-eta))),
+    })  # fmt: skip
+
+
+def write(folder: Path, table: pd.DataFrame, formula: str, variant: str = PARTIAL) -> Path:
+    folder.mkdir()
+    table.to_csv(folder / "data.csv", index=False)
+    (folder / "analysis.toml").write_text(
+        f'formula = "{formula}"\ndata = "data.csv"\nvariants = ["{variant}"]\n[sampling]\nseed = 7\n'
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("formula") / "won", frame(), FORMULA)
+
+
+@pytest.fixture
+def made(folder: Path, stanli: Engine) -> Made:
+    return report(folder, engine=stanli)  # made once: the second time nothing has changed
+
+
+@pytest.fixture
+def draws(folder: Path, stanli: Engine) -> dict[str, np.ndarray]:
+    return fit_analysis(settled(read_analysis(folder)), engine=stanli)[PARTIAL].draws()
+
+
+def text_of(pdf: Path) -> str:
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
+
+
+def test_each_coefficient_has_a_row_and_its_odds_ratio(made: Made, draws: dict[str, np.ndarray]) -> None:
+    found = made.results["coefficients"]
+    assert [row["name"] for row in found["rows"]] == ["intercept", "intercept", *SLOPES]
+    assert [row["place"] for row in found["rows"]] == [AT_MEANS, AT_ZERO, "", "", ""]
+    assert found["ratio"] == "odds ratio"
+    assert found["references"] == {"sex": "f"}
+    for k, row in enumerate(found["rows"][2:], start=1):
+        beta = draws["beta"][:, k]
+        for key, prob in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
+            assert row[key] == pytest.approx(np.quantile(beta, prob))
+            assert row[f"ratio_{key}"] == pytest.approx(np.quantile(np.exp(beta), prob))
+        assert row["p_positive"] == pytest.approx(float(np.mean(beta > 0)))
+    assert all(row["ratio_q50"] is None for row in found["rows"][:2])
+
+
+def test_the_intercept_where_columns_are_0_is_of_columns_as_they_stand_in_the_file(
+    made: Made, draws: dict[str, np.ndarray]
+) -> None:
+    table = frame()
+    male = (table["sex"] == "m").to_numpy(dtype=float)
+    columns = np.column_stack([table["age"], male, table["age"] * male])
+    at_zero = draws["beta"][:, 0] - draws["beta"][:, 1:] @ columns.mean(axis=0)
+    row = made.results["coefficients"]["rows"][1]
+    assert row["q50"] == pytest.approx(np.median(at_zero))
+    assert row["sd"] == pytest.approx(at_zero.std(ddof=1))
+    there = made.results["coefficients"]["sds"][1]
+    mean, (u, v), rho = table["age"].mean(), draws["tau"].T, draws["rho"][:, 0]
+    assert there["q50"] == pytest.approx(np.median(np.sqrt(u**2 - 2 * mean * rho * u * v + (mean * v) ** 2)))
+    assert there["place"] == AT_ZERO
+
+
+def test_shares_of_variance_are_those_of_the_draws(made: Made, draws: dict[str, np.ndarray]) -> None:
+    age = (frame()["age"] - frame()["age"].mean()).to_numpy()
+    (u, v), rho = draws["tau"].T, draws["rho"][:, 0]
+    pupil = u**2 + 2 * rho * u * v * age.mean() + v**2 * np.mean(age**2)
+    item, trial = draws["sd"][:, 0] ** 2, np.pi**2 / 3
+    rows = made.results["variance_shares"]["rows"]
+    assert [row["name"] for row in rows] == ["pupil", "item", "a single trial"]
+    assert [row["levels"] for row in rows] == [15, 8, 0]
+    for row, variance in zip(rows, (pupil, item, trial), strict=True):
+        assert row["q95"] == pytest.approx(np.quantile(variance / (pupil + item + trial), 0.95))
+        assert row["sd_q50"] == pytest.approx(float(np.median(np.sqrt(variance))))
+    assert sum(row["mean"] for row in rows) == pytest.approx(1)
+
+
+def test_page_one_speaks_of_ratios_and_of_where_the_variance_lies(made: Made) -> None:
+    said = made.results["answer"]
+    assert said[0].startswith("The odds ratio for one unit more of age is about ")
+    assert said[1].startswith("The odds ratio of sex=m is about ")
+    assert "The common intercept, at the means of the columns, is about " in said[3]
+    assert "which is a probability of 0." in said[3]
+    assert any(s.startswith("The intercept (at the means of the columns) varies between pupils") for s in said)
+    assert any(s.startswith("The sd of the intercept between items is about ") for s in said)
+    assert any("lies between pupils, " in s and "is left to a single trial" in s for s in said)
+    assert not any("beta[" in s or "tau[" in s.lower() or "centred column" in s for s in said)
+
+
+def test_the_pages_show_the_formula_its_columns_and_the_sections(made: Made) -> None:
+    text = text_of(made.pdf)
+    for words in (
+        "Common coefficients", "Where the variance lies", "Common odds ratios", "intercept, where all columns are 0",
+        "between pupils, at the means of the columns", "Levels of sex are compared with f", "a single trial",
+        "common coefficient of age", "The formula is won | trials(played)", "Varies by item (8 levels): intercept",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_without_other_columns_there_is_no_forest_and_no_place(tmp_path: Path, stanli: Engine) -> None:
+    table = frame().assign(score=lambda f: f["won"] + np.sin(np.arange(120)))
+    made = report(write(tmp_path / "plain", table, "score ~ 1 + (1 | pupil)", "partial_pooling"), engine=stanli)
+    (row,) = made.results["coefficients"]["rows"]
+    assert row["place"] == ""
+    assert made.results["coefficients"]["ratio"] == ""
+    assert made.results["coefficients"]["sds"] == []
+    text = text_of(made.pdf)
+    assert "The formula has no column but the intercept." in text
+    assert "A forest" not in text
+    assert "Of the variance, " in " ".join(made.results["answer"])
+
+
+def design_of_words(formula: str, **reading: Any) -> Any:
+    _, dataset = of_formula(formula, frame(), "normal", "", **reading)
+    return read_structure(dataset, known_residual=False).design
+
+
+def test_each_parameter_has_a_meaning() -> None:
+    found = meanings(design_of_words("won ~ age + (1 + age | pupil) + (1 + age | item)"), Noun("child", "children"))
+    assert found["beta[intercept]"] == "common intercept, at the means of the columns"
+    assert found["beta[age]"] == "common coefficient of age"
+    assert found["tau[intercept]"] == "sd of the intercept between children, at the means of the columns"
+    assert found["tau[age]"] == "sd of the coefficient of age between children"
+    assert found["sd[item: age]"] == "sd of the coefficient of age between items"
+    assert found["theta[age]"] == "coefficient of age of each child without pooling"
+    assert found["rho[intercept, age]"] == "correlation of the intercept with the coefficient of age between children"
+    assert found["rho_other[item: intercept, age]"].endswith("between items")
+    as_written = meanings(design_of_words("won ~ age + (1 | pupil)", centre=False), Noun())
+    assert as_written["beta[intercept]"] == "common intercept, where all columns are 0"
+    assert as_written["tau[intercept]"] == "sd of the intercept between groups"
+
+
+def test_a_forest_of_coefficients_of_unlike_size_is_for_one_sd_of_each_column() -> None:
+    def row(name: str, width: float, sd: float) -> dict[str, Any]:
+        ends = {"q05": -width, "q25": -width / 2, "q50": 0.0, "q75": width / 2, "q95": width}
+        return {"name": name, "column_sd": sd, **ends}
+
+    far, near = [row("a", 1, 2), row("b", 0.01, 150)], [row("a", 1, 2), row("b", 0.5, 3)]
+    assert per_sd(far)
+    assert not per_sd(near)
+    assert list(forest_table({"coefficients": {"rows": far}})["q95"]) == [2.0, 1.5]
+    assert list(forest_table({"coefficients": {"rows": near}})["q95"]) == [1.0, 0.5]
