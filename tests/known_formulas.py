@@ -1,10 +1,15 @@
-"""Posteriors of formulas in closed form: with known scales all coefficients are normal, crossed factors too."""
+"""Posteriors of formulas: in closed form with known scales, crossed factors too, and by quadrature for one factor."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gaussian_quadrature as gaussian
+import grid_quadrature
 import numpy as np
 from known_posteriors import KNOWN, Reference, builds, frame, indicators, known, reference
+from scipy.special import expit
+from scipy.stats import binom, norm, poisson
 
 
 @builds("penicillin-crossed_known_scales")
@@ -68,4 +73,72 @@ def _() -> Reference:
          "tau": known(tau)},
         [(["complete_pooling"], complete), (["no_pooling"], no), (["partial_pooling"], partial)],
         formula="log_risk_ratio | se(standard_error) ~ latitude + (1 | trial_name)", centre=False,
+    )  # fmt: skip
+
+
+TAU = (-0.4, 0.5)  # log-normal: no mass at scales that are not far above the step of theta
+FORMS = ["partial_pooling", "partial_pooling_centered", "partial_pooling_noncentered"]
+
+
+def one_factor(
+    title: str, family: str, dataset: str, group: str, formula: str, log_rows: Callable[[np.ndarray], np.ndarray]
+) -> Reference:
+    """An intercept that varies by one factor: log_rows gives log p(rows of each group | theta), (J, number of theta).
+
+    Partial pooling: a grid over beta and log tau, each group's integral by the trapezoidal rule over theta.
+    """
+    theta = np.linspace(-12, 8, 1001)
+    step, labels = theta[1] - theta[0], list(frame(dataset)[group])
+    log_p = log_rows(theta)
+    p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
+
+    def integrals(beta: np.ndarray, tau: np.ndarray) -> np.ndarray:  # (J, M)
+        return p @ norm.pdf(theta[:, None], beta, tau) * step
+
+    def log_density(points: np.ndarray) -> np.ndarray:
+        beta, log_tau = points
+        prior = norm.logpdf(beta, 0, 2.5) + norm.logpdf(log_tau, *TAU)
+        with np.errstate(divide="ignore"):  # the far end of the grid
+            return np.asarray(prior + np.log(integrals(beta, np.exp(log_tau))).sum(axis=0))
+
+    beta, tau = grid_quadrature.summaries(log_density, (0.0, -0.5), (lambda x: x, np.exp), 161, 13)
+    made = grid_quadrature.grid(log_density, (0.0, -0.5), 0, 121, 13)
+    kept = made.weight > 1e-14 * made.weight.max()
+    at, sd = made.points[0, kept], np.exp(made.points[1, kept])
+    share = norm.pdf(theta[:, None], at, sd) @ (made.weight[kept] / integrals(at, sd)).T  # p(theta | the other groups)
+    alone = p * norm.pdf(theta, 0, 3)
+    pooled = np.exp(log_p.sum(axis=0) - log_p.sum(axis=0).max()) * norm.pdf(theta, 0, 2.5)
+
+    def of(weight: np.ndarray) -> dict[str, float]:
+        return grid_quadrature.of_axis(theta, weight / weight.sum(), lambda x: x)
+
+    def of_groups(weight: np.ndarray) -> dict[str, dict[str, float]]:
+        return {f"theta[{label}, intercept]": of(row) for label, row in zip(labels, weight, strict=True)}
+
+    return reference(
+        title, "quadrature", "trapezoidal rule over beta, log tau and the intercept of each group", family, dataset, {},
+        {"beta": "normal(0, 2.5)", "theta": "normal(0, 3)", "tau": f"lognormal({TAU[0]:g}, {TAU[1]:g})"},
+        [(["complete_pooling"], {"beta[intercept]": of(pooled)}), (["no_pooling"], of_groups(alone)),
+         (FORMS, {"beta[intercept]": beta, "tau[intercept]": tau, **of_groups(p * share.T)})],
+        formula=formula,
+    )  # fmt: skip
+
+
+@builds("clinics-one_factor")
+def _() -> Reference:
+    given = frame("clinics")
+    y, n = (given[name].to_numpy()[:, None] for name in ("adherent", "patients"))
+    return one_factor(
+        "Clinics, log odds of one population", "binomial", "clinics", "clinic",
+        "adherent | trials(patients) ~ 1 + (1 | clinic)", lambda theta: binom.logpmf(y, n, expit(theta)),
+    )  # fmt: skip
+
+
+@builds("pumps-one_factor")
+def _() -> Reference:
+    given = frame("pumps")
+    y, time = given["failures"].to_numpy()[:, None], given["time_1000h"].to_numpy(float)[:, None]
+    return one_factor(
+        "Pumps, log rates of one population", "poisson", "pumps", "pump",
+        "failures | rate(time_1000h) ~ 1 + (1 | pump)", lambda theta: poisson.logpmf(y, time * np.exp(theta)),
     )  # fmt: skip

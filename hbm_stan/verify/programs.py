@@ -35,7 +35,8 @@ def structure(family: Family, variant: str) -> Truth:
     program = family.program(variant)
     # A family of the user's has names of its own for the population and for sizes.
     scales = family.population if family.source else ("tau",)
-    faults = structure_faults(family.variant(variant).pooling, program, scales)
+    pooling = family.variant(variant).pooling
+    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, scales)
     if data_block(program) != data_block(family.program(family.variants[0].name)) and not family.source:
         faults.append(f"its data block is not that of {family.variants[0].name}")
     return Truth("structure", "fail" if faults else "pass", detail="; ".join(faults))
@@ -59,6 +60,22 @@ def structure_faults(pooling: str, program: Program, scales: Sequence[str] = ("t
     if pooling == "partial" and scales and not declared:
         return [f"partial pooling declares none of {', '.join(scales)}"]
     return []
+
+
+def terms_faults(pooling: str, program: Program) -> list[str]:
+    """Whether a program of formulas is what it is called: pooling asks about the group's terms, others stay.
+
+    Complete pooling has no coefficients of groups, and only partial pooling learns how far they spread.
+    """
+    parameters = program.block("parameters")
+    names = {d.name for d in parameters}
+    if pooling == "complete" and (by_group := [d.name for d in parameters if any("J" in size for size in d.dims)]):
+        return [f"complete pooling has group effects: {by_group}"]
+    if pooling != "partial" and (learnt := sorted(names & {"tau_raw", "partial"})):
+        return [f"{pooling} pooling learns {learnt} of the groups"]
+    if pooling == "no" and "beta_raw" in names:
+        return ["no pooling shares ['beta_raw'] between groups"]
+    return [] if pooling != "partial" or "tau_raw" in names else ["partial pooling declares none of tau"]
 
 
 def data_block(program: Program) -> str:
@@ -147,6 +164,8 @@ def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping
     if family.log_joint is None or family.pointwise is None or "use_likelihood" not in data:
         return None
     program = family.program(variant)
+    if family.terms and family.draw_groups is not None:
+        return None
     if family.variant(variant).pooling != "complete" and _integrates(family, program, set(draws)):
         return None
     empty = {d.name: np.zeros(0) for d in program.block("parameters") if d.name not in draws}

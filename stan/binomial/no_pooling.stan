@@ -58,7 +58,7 @@ transformed data {
   matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
   array[KG + KO, NC] int place = places(level[ : , cell_row], K, L, 0); // of the coefficients of each cell
   array[T] int other_correlated = of_other_terms(correlated, G); // as correlated, but no for the group's terms
-  vector[KG] rate = rates(K, G, centered, 1 ./ prior_theta[ : , 2]); // of deviations from the prior's mean (1 / unit)
+  vector[KG] rate = rates(K, G, centered, 1 ./ prior_theta[ : , 2]); // of deviations in standard units (1 / unit)
   vector[KG + KO] middle = append_row(prior_theta[ : , 1], rep_vector(0, KO)); // of the coefficients (units as beta)
 }
 parameters {
@@ -69,8 +69,10 @@ parameters {
 }
 transformed parameters {
   vector[KO] sd = to_vector(prior_sd[ : , 1]) .* sd_raw; // sds between levels of other factors (units as beta)
-  vector[P] shift = shift_of_common(sampled, cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K,
-                                                              other_correlated), K, L, centered, 0, G, other_own, P);
+  vector[P] shift // means over levels of other factors, by common column (units as beta)
+    = shift_of_common(sampled,
+                      cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K, other_correlated),
+                      K, L, centered, 0, G, other_own, P);
   vector[PS] beta_shared // coefficients of shared columns (log odds per column)
     = prior_beta[shared, 1] + prior_beta[shared, 2] .* beta_shared_raw - shift[shared];
   real lprior = normal_priors_lpdf(beta_shared | prior_beta[shared])
