@@ -310,7 +310,7 @@ def example_results(
         "comparison": _comparison(variants, n_groups),
         "population": ["mu", "tau"] if partial else ["mu"],
         "new_group": {"quantities": new, "note": note, "n_draws": CHAINS * DRAWS, "signed": True} if partial else None,
-        "ratios": None, "coefficients": None, "variance_shares": None,
+        "ratios": None, "coefficients": None, "variance_shares": None, "caterpillars": [],
         "shrinkage": _shrinkage(table, draws, variants) if partial else None,
         "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
         "ppc": _ppc(table, draws), "findings": [],

@@ -12,6 +12,7 @@ from pypdf import PdfReader
 
 from hbm_stan.coefficients import AT_MEANS, AT_ZERO
 from hbm_stan.engines import Engine
+from hbm_stan.errors import ModelError
 from hbm_stan.formula import of_formula, read_structure
 from hbm_stan.nouns import Noun
 from hbm_stan.report.analysis import read_analysis
@@ -21,6 +22,7 @@ from hbm_stan.report.meanings import meanings
 
 FORMULA = "won | trials(played) ~ age * sex + (1 + age | pupil) + (1 | item)"
 PARTIAL = "partial_pooling_noncentered"
+CATERPILLARS = '[report]\ncaterpillars = ["item"]\n'
 SLOPES = ["age", "sex=m", "age:sex=m"]
 
 
@@ -35,18 +37,18 @@ def frame() -> pd.DataFrame:
     })  # fmt: skip
 
 
-def write(folder: Path, table: pd.DataFrame, formula: str, variant: str = PARTIAL) -> Path:
+def write(folder: Path, table: pd.DataFrame, formula: str, variant: str = PARTIAL, more: str = "") -> Path:
     folder.mkdir()
     table.to_csv(folder / "data.csv", index=False)
     (folder / "analysis.toml").write_text(
-        f'formula = "{formula}"\ndata = "data.csv"\nvariants = ["{variant}"]\n[sampling]\nseed = 7\n'
+        f'formula = "{formula}"\ndata = "data.csv"\nvariants = ["{variant}"]\n{more}[sampling]\nseed = 7\n'
     )
     return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("formula") / "won", frame(), FORMULA)
+    return write(tmp_path_factory.mktemp("formula") / "won", frame(), FORMULA, more=CATERPILLARS)
 
 
 @pytest.fixture
@@ -106,6 +108,26 @@ def test_shares_of_variance_are_those_of_the_draws(made: Made, draws: dict[str, 
         assert row["q95"] == pytest.approx(np.quantile(variance / (pupil + item + trial), 0.95))
         assert row["sd_q50"] == pytest.approx(float(np.median(np.sqrt(variance))))
     assert sum(row["mean"] for row in rows) == pytest.approx(1)
+
+
+def test_a_factor_that_is_asked_for_has_a_caterpillar(made: Made, draws: dict[str, np.ndarray]) -> None:
+    (entry,) = made.results["caterpillars"]
+    assert (entry["factor"], entry["column"], entry["many"]) == ("item", "intercept", "items")
+    assert [row["group"] for row in entry["rows"]] == [f"i{k}" for k in range(8)]
+    for level, row in enumerate(entry["rows"]):
+        assert row["q25"] == pytest.approx(np.quantile(draws["effect"][:, level], 0.25))
+    assert "Intercept: deviations of the 8 items" in text_of(made.pdf)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [('["itme"]', "no factor beside the group. Did you mean 'item'"), ('["pupil"]', "no factor beside the group"),
+     ('"item"', "must be a list of texts")],
+)  # fmt: skip
+def test_a_caterpillar_of_no_factor_is_refused(tmp_path: Path, names: str, words: str) -> None:
+    more = f"[report]\ncaterpillars = {names}\n"
+    with pytest.raises(ModelError, match=words):
+        read_analysis(write(tmp_path / "a", frame(), FORMULA, more=more))
 
 
 def test_page_one_speaks_of_ratios_and_of_where_the_variance_lies(made: Made) -> None:
@@ -173,3 +195,10 @@ def test_a_forest_of_coefficients_of_unlike_size_is_for_one_sd_of_each_column() 
     assert not per_sd(near)
     assert list(forest_table({"coefficients": {"rows": far}})["q95"]) == [2.0, 1.5]
     assert list(forest_table({"coefficients": {"rows": near}})["q95"]) == [1.0, 0.5]
+
+
+def test_without_common_columns_no_coefficient_is_spoken_of(tmp_path: Path, stanli: Engine) -> None:
+    table = frame().assign(score=lambda f: f["won"] - 6 + np.sin(np.arange(120)))
+    made = report(write(tmp_path / "none", table, "score ~ 0 + (1 | pupil)", "partial_pooling"), engine=stanli)
+    assert made.results["coefficients"] is None
+    assert made.results["answer"][0].startswith("The intercept varies between pupils")

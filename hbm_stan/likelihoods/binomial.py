@@ -65,7 +65,7 @@ LIKELIHOOD = Likelihood(
     inverse_link=lambda eta: np.asarray(expit(eta)),
     residual=Residual(
         name="a single trial",
-        note="On the scale of log odds a single trial has the variance of the logistic distribution, pi²/3 "
+        note="On the scale of log odds a single trial has the variance of the logistic distribution, π²/3 "
         "(Nakagawa, Johnson & Schielzeth 2017).",
         variance=lambda _rows, _own: np.asarray(math.pi**2 / 3),
     ),

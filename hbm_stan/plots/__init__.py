@@ -4,7 +4,7 @@ from hbm_stan.plots.calibration import plot_calibration
 from hbm_stan.plots.checks import plot_energy, plot_ess, plot_ranks
 from hbm_stan.plots.curves import plot_curves
 from hbm_stan.plots.forest import plot_forest
-from hbm_stan.plots.groups import plot_ppc, plot_shrinkage
+from hbm_stan.plots.groups import plot_caterpillar, plot_ppc, plot_shrinkage
 from hbm_stan.plots.posterior import plot_comparison, plot_new_group, plot_population
 from hbm_stan.plots.save import figure_bytes, save_svg
 from hbm_stan.plots.style import PALETTE
@@ -13,6 +13,7 @@ __all__ = [
     "PALETTE",
     "figure_bytes",
     "plot_calibration",
+    "plot_caterpillar",
     "plot_comparison",
     "plot_curves",
     "plot_energy",

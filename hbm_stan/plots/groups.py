@@ -170,3 +170,20 @@ def plot_ppc(
         + labs(x=with_unit(axis, unit), y="", caption=note)
         + _layout(labels, note)
     )
+
+
+def plot_caterpillar(table: pd.DataFrame, what: str = "deviation", unit: str = "", many: str = "levels") -> Any:
+    """The deviation of each level of a factor, in rising order of the medians, with a line at none.
+
+    Columns: group, q05, q25, q50, q75, q95.
+    """
+    table = _numbers(table, ["q05", "q25", "q50", "q75", "q95"])
+    rows, labels, note = _rows(table, "q50", many)
+    return (
+        ggplot()
+        + geom_vline(xintercept=0.0, color=PALETTE["muted"], size=0.5)
+        + _intervals(rows, PALETTE["partial"])
+        + geom_point(aes("q50", "y"), rows, color=PALETTE["partial"], fill="white", size=1.5, stroke=0.5)
+        + labs(x=with_unit(what, unit), y="", caption=note)
+        + _layout(labels, note)
+    )

@@ -13,6 +13,7 @@ from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import prepare_table
+from hbm_stan.formula.parse import parse
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun, noun_of
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
@@ -47,6 +48,7 @@ class Analysis:
     parameterisation: str = AUTO
     choice: Choice | None = None  # how partial_pooling was settled
     waived: tuple[str, ...] = ()
+    caterpillars: tuple[str, ...] = ()  # factors of a formula, beside the group, whose levels are drawn
     folder: Path = Path()
 
     @property
@@ -113,6 +115,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         prediction=_prediction(file, said, family),
         parameterisation=_parameterisation(file, said, family),
         waived=_waived(file, checks.get("waive", [])),
+        caterpillars=_caterpillars(file, said, dataset),
         folder=file.parent,
     )
 
@@ -193,6 +196,20 @@ def _waived(file: Path, value: Any) -> tuple[str, ...]:
         if name not in CHECKS:
             raise ModelError(f"{file}: checks.waive: there is no check {name!r}. {nearest(name, CHECKS)}")
     return tuple(names)
+
+
+def _caterpillars(file: Path, said: Mapping[str, Any], dataset: Dataset) -> tuple[str, ...]:
+    """The factors of ``report.caterpillars``; raises ModelError for one that the formula has not, or the group."""
+    section = section_of(file, said, "report", SECTIONS["report"])
+    names = list_of_texts(file, "report.caterpillars", section.get("caterpillars", []))
+    if names and not dataset.reading.formula:
+        raise ModelError(f"{file}: report.caterpillars goes with a formula, and there is none.")
+    others = [f for f in parse(dataset.reading.formula).factors if f != dataset.column("group")] if names else []
+    for name in names:
+        if name not in others:
+            known = nearest(name, others) if others else "The formula has no factor beside the group."
+            raise ModelError(f"{file}: report.caterpillars: {name!r} is no factor beside the group. {known}")
+    return tuple(dict.fromkeys(names))
 
 
 def _one_of_each(family: Family, variants: Sequence[str]) -> tuple[str, ...]:

@@ -61,7 +61,6 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
     apart, named = differ(pairs, main.variant), noun.one if len(comparisons) > 1 else ""
     said: list[str] = []
     coefficients, shares = coefficients_of(main), shares_of(main)
-    of_formula = coefficient_sentences(main, coefficients, unit) if coefficients else []
     if pooling == "no":
         said.append(
             f"Without pooling, each {noun.one} is estimated by itself: there is no common answer, and none for a new "
@@ -71,9 +70,11 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         near = _near_zero(main, "tau", "", unit, noun) if pooling == "partial" and not apart else ""
         average, *rest = ratio_answer(main, summary, found.new_group, near, noun)
         said += [average, *joined(rest[:1], pairs, main.variant, noun=named), *rest[1:]]
+    elif main.table.design is not None:
+        said += coefficient_sentences(main, coefficients, unit) if coefficients else []
     else:
-        said += of_formula or _averages(main, summary, unit, noun) or _population(main, summary)
-        said += [] if of_formula else _effects(main, summary)
+        said += _averages(main, summary, unit, noun) or _population(main, summary)
+        said += _effects(main, summary)
     if pooling == "partial" and not is_ratio(main):
         said += joined(_spreads(main, summary, unit, noun, differ=apart), pairs, main.variant, noun=named)
         said += other_spreads(main, summary, unit) + (share_sentence(shares) if shares else [])

@@ -141,7 +141,7 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
     said = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
         analysis.name, analysis.title, analysis.question, str(analysis.noun), str(analysis.compared),
-        str((analysis.max_refits, analysis.minutes)),
+        str((analysis.max_refits, analysis.minutes)), str(analysis.caterpillars),
         str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
         str(sorted(analysis.reasons.items())),
         str(sorted(analysis.dataset.columns.items())), str(sorted(analysis.dataset.info.items())),

@@ -15,6 +15,7 @@ from hbm_stan.fit import Fit, term_of
 from hbm_stan.nouns import of_results
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
+from hbm_stan.report.caterpillars import axis_of, figure_name
 from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
 from hbm_stan.report.found import Findings
 from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
@@ -52,6 +53,7 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
         drawn |= _forest(results)
         drawn |= _shrinkage(found, results)
+        drawn |= _caterpillars(results)
         if found.ppc is not None:
             drawn["ppc"] = partial(
                 plots.plot_ppc,
@@ -83,6 +85,17 @@ def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     ratio, unit = results["coefficients"]["ratio"], results["data"]["quantity_unit"]
     what = (ratio or "coefficient") + " for one sd of the column" * per_sd(slopes)
     return {"coefficients": partial(plots.plot_forest, forest_table(results), what, "" if ratio else unit, bool(ratio))}
+
+
+def _caterpillars(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figures of the levels of other factors that the analysis asks for."""
+    from hbm_stan import plots
+
+    drawn: dict[str, Callable[[], Any]] = {}
+    for k, entry in enumerate(results["caterpillars"]):
+        what, unit = axis_of(entry, results["data"]["quantity_unit"])
+        drawn[figure_name(k)] = partial(plots.plot_caterpillar, pd.DataFrame(entry["rows"]), what, unit, entry["many"])
+    return drawn
 
 
 def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:

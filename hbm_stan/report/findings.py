@@ -7,7 +7,7 @@ from typing import Any
 
 from hbm_stan.nouns import of_results
 from hbm_stan.replicate import PREDICTIVE_CHECK
-from hbm_stan.report import coefficients, own, ratios, sensitivity, shares
+from hbm_stan.report import caterpillars, coefficients, own, ratios, sensitivity, shares
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -149,6 +149,6 @@ def _statistic(s: dict[str, Any]) -> list[str]:
 
 
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
-    coefficients.section, shares.section, shrinkage, ratios.section, population, new_group, own.section, predictive,
-    comparison, sensitivity.section,
+    coefficients.section, shares.section, shrinkage, caterpillars.section, ratios.section, population, new_group,
+    own.section, predictive, comparison, sensitivity.section,
 )  # fmt: skip

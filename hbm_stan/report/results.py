@@ -17,14 +17,16 @@ from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
 from hbm_stan.fit import Fit, term_of
-from hbm_stan.formula import columns_read, structure_in_words
+from hbm_stan.formula import structure_in_words
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
 from hbm_stan.replicate import by_group
 from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices
+from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.coefficients import coefficients_of
+from hbm_stan.report.columns import columns_of, numbers_of_formula
 from hbm_stan.report.found import Findings
 from hbm_stan.report.meanings import parameter_meanings, prior_rows
 from hbm_stan.report.ratios import average_ratio
@@ -94,7 +96,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "group_comparison": found.group_comparison.as_dict() if found.group_comparison else None,
         "sensitivity": found.sensitivity,
         "new_group": _new_group(found.new_group, main),
-        **_as_read(main, found.diagnoses[main.variant].summary),
+        **_as_read(analysis, main, found.diagnoses[main.variant].summary),
         "shrinkage": found.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(found.shrinkage, main.table.noun),
         "ppc": _ppc(found, main),
@@ -112,12 +114,13 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     return said
 
 
-def _as_read(fit: Fit, summary: pd.DataFrame) -> dict[str, Any]:
+def _as_read(analysis: Analysis, fit: Fit, summary: pd.DataFrame) -> dict[str, Any]:
     """Answers as a reader wants them: as ratios; of a formula its coefficients, and where the variance lies."""
     return {
         "ratios": average_ratio(fit, summary),
         "coefficients": coefficients_of(fit),
         "variance_shares": shares_of(fit),
+        "caterpillars": caterpillars_of(fit, analysis.caterpillars),
     }
 
 
@@ -151,7 +154,7 @@ def _data(fit: Fit) -> dict[str, Any]:
                 "meaning": dataset.meaning(column),
                 "unit": dataset.info.get(column, ColumnInfo()).unit,
             }
-            for role, column in _columns(fit)
+            for role, column in columns_of(fit)
         ],
         "unit": outcome_unit(fit),
         "quantity_unit": quantity_unit(fit),
@@ -164,28 +167,14 @@ def _data(fit: Fit) -> dict[str, Any]:
     }
 
 
-def _columns(fit: Fit) -> list[tuple[str, str]]:
-    """The role and the name of each column that is read; beside roles a formula has factors and columns."""
-    dataset, design = fit.table.dataset, fit.table.design
-    named = [(role.name, column) for role in fit.family.roles for column in dataset.listed(role.name)]
-    if design is None:
-        return named
-    factors = [name for factor in design.factors for name in (factor.name, *factor.name.split(":"))]
-    more = [*(("factor", name) for name in factors), *(("column", name) for name in columns_read(dataset))]
-    for role, name in more:
-        if name in dataset.table.names and name not in [column for _, column in named]:
-            named.append((role, name))
-    return named
-
-
 def _rows(fit: Fit) -> list[dict[str, Any]]:
     """The first rows of the table, by column."""
     dataset = fit.table.dataset
     group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
-    columns = {c: dataset.table.column(c) for _, c in _columns(fit) if c != group}
+    columns = {c: dataset.table.column(c) for _, c in columns_of(fit) if c != group}
     given = {r.name for r in fit.family.roles if r.name in fit.table} & set(dataset.columns)
     numbers = {dataset.column(role): fit.table[role] for role in given}
-    numbers |= {c: dataset.table.numbers(c) for c in _numbers_of_formula(fit)}
+    numbers |= {c: dataset.table.numbers(c) for c in numbers_of_formula(fit)}
     if dataset.reading.log_scale:  # the column is shown as it stands, its logs beside it
         ratio = dataset.column(ESTIMATE)
         numbers |= {ratio: dataset.table.numbers(ratio), dataset.unit(ESTIMATE): fit.table[ESTIMATE]}
@@ -194,14 +183,6 @@ def _rows(fit: Fit) -> list[dict[str, Any]]:
     values: dict[str, Any] = {**columns, **numbers}
     shown = range(min(_ROWS_SHOWN, len(fit.table.group)))
     return [{group: fit.table.labels[fit.table.group[i]], **{c: v[i] for c, v in values.items()}} for i in shown]
-
-
-def _numbers_of_formula(fit: Fit) -> list[str]:
-    """The columns that a formula reads as numbers."""
-    design = fit.table.design
-    return (
-        [] if design is None else [c for c in getattr(design.encode, "means", {}) if c in fit.table.dataset.table.names]
-    )
 
 
 def _groups(fit: Fit) -> list[dict[str, Any]]:
