@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from hbm_stan.cli.app import app
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ComparisonError
-from hbm_stan.factors import WHOLE, FactorComparison, compare_factors, fit_models, reduced_models
+from hbm_stan.factors import WHOLE, FactorComparison, compare_factors, fit_models, judge_factors, reduced_models
 from hbm_stan.fit import jobs_of
 from hbm_stan.formula import without_factor
 from hbm_stan.formula.parse import parse
+from hbm_stan.judge import judge
 from hbm_stan.report.new import new_analysis
 from hbm_stan.store import FitStore
 
@@ -101,6 +103,25 @@ def test_a_lead_is_the_difference_of_the_two_scores(found: FactorComparison) -> 
             if pair is not None:
                 assert pair.elpd_diff == pytest.approx(elpd[pair.better] - elpd[pair.other])
                 assert {pair.better, pair.other} == {WHOLE, model.name}
+
+
+def test_without_a_factor_is_a_limit_of_the_whole_model(
+    found: FactorComparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A lead of 10 over 24 subjects, one of whom speaks against it: enough against complete pooling of that factor.
+    models = reduced_models(*family_and_data(FORMULA, crossed()), "partial_pooling")
+    table, together = found.fits[WHOLE].table, found.comparisons["observation"]
+    lead = np.full(24, 11.5 / 23)
+    lead[3] = -1.5
+    worse = together.pointwise[WHOLE].elpd_i - lead[table.group] / 8
+    name = "the model without subject"
+    pointwise = {**together.pointwise, name: replace(together.pointwise[WHOLE], elpd_i=worse)}
+    monkeypatch.setattr("hbm_stan.factors.compare", lambda *_a, **_k: replace(together, pointwise=pointwise))
+    pair = judge_factors(models, found.fits, "observation").pair("subject")
+    assert pair is not None
+    assert (pair.better, pair.kind, round(pair.elpd_diff, 6)) == (WHOLE, "better_here", 10.0)
+    plain = judge(WHOLE, name, together.pointwise[WHOLE].elpd_i - worse, se=1, group=table.group, limit=False)
+    assert plain.kind == "not_told_apart"
 
 
 def test_inner_levels_stay_where_their_outer_factor_goes(tmp_path: Path) -> None:
