@@ -135,6 +135,12 @@ class Design:
         terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[kept]) for t in self.terms)
         return replace(self, X=self.X[kept], offset=self.offset[kept], terms=terms)
 
+    def twice(self) -> Design:
+        """The same design with every row again, of the same levels: centred as before."""
+        again = {factor.name: replace(factor, level=np.tile(factor.level, 2)) for factor in self.factors}
+        terms = tuple(replace(t, factor=again[t.factor.name], columns=np.tile(t.columns, (2, 1))) for t in self.terms)
+        return replace(self, X=np.tile(self.X, (2, 1)), offset=np.tile(self.offset, 2), terms=terms)
+
     def inside(self, a: Factor | str, b: Factor | str) -> bool:
         """Whether every level of factor a occurs in one level of factor b only."""
         by_name = {factor.name: factor for factor in self.factors}

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from arviz_stats.ecdf_utils import get_pointwise_confidence_band, simulate_confidence_bands
 from scipy.stats import binom, ks_2samp, norm
 from typer.testing import CliRunner
 
-from hbm_stan.attempts import fit
+from hbm_stan.attempts import family_and_data, fit
 from hbm_stan.calibrate import Calibration, calibrate, crew, posterior_calibration, run
 from hbm_stan.calibrate.crew import run_all
 from hbm_stan.calibrate.design import default_design
@@ -25,10 +26,13 @@ from hbm_stan.calibrate.run import SAMPLING
 from hbm_stan.calibrate.scenario import Setup, groups_again, rows_again
 from hbm_stan.calibrate.truths import draw_truths
 from hbm_stan.cli.app import app
+from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, EngineDraws, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import EngineError, ModelError, StorageError
 from hbm_stan.families import families, family
+from hbm_stan.fit import prepare_table
+from hbm_stan.model import Family
 from hbm_stan.plots import figure_bytes, plot_calibration
 from hbm_stan.program import Program
 from hbm_stan.resources import share
@@ -383,6 +387,36 @@ def test_posterior_calibration_with_new_groups(tmp_path: Path) -> None:
     assert wrong.status == "fail"
     with pytest.raises(ModelError, match="independent draws of the posterior are needed"):
         posterior_calibration(made, replications=5000, folder=tmp_path)
+
+
+def small_crossed(formula: str) -> tuple[Family, Dataset]:
+    rng = np.random.default_rng(SEED)
+    g, h = np.repeat(np.arange(6), 5), np.tile(np.arange(5), 6)
+    y = 3 * rng.normal(size=5)[h] + 2 * rng.normal(size=6)[g] + rng.normal(size=30)
+    frame = pd.DataFrame({"g": [f"g{i}" for i in g], "h": [f"h{i}" for i in h], "x": rng.normal(size=30), "y": y})
+    return family_and_data(formula, frame)
+
+
+def test_a_design_holds_every_row_twice() -> None:
+    table = prepare_table(*small_crossed("y ~ x + (1 + x || g) + (1 | h) + offset(2 * x)"))
+    one, two = table.design, rows_again(table).design
+    assert one is not None
+    assert two is not None
+    for name in ("X", "Z", "offset"):
+        np.testing.assert_array_equal(getattr(two, name), np.concatenate([getattr(one, name)] * 2), err_msg=name)
+    for a, b in zip(one.terms, two.terms, strict=True):
+        assert (b.factor.labels, b.names, b.correlated) == (a.factor.labels, a.names, a.correlated)
+        np.testing.assert_array_equal(b.factor.level, np.tile(a.factor.level, 2))
+    np.testing.assert_array_equal(two.without(range(30)).X, one.X)  # centred as before
+
+
+def test_posterior_calibration_of_crossed_factors(tmp_path: Path) -> None:
+    model, dataset = small_crossed("y ~ 1 + (1 | g) + (1 | h)")
+    made = fit(model, dataset, "partial_pooling", engine="stanli", sampling=Sampling(draws=500, seed=SEED))
+    result = posterior_calibration(made, replications=50, kept=19, folder=tmp_path, sampling=FEW)
+    assert "the same groups again" in result.design
+    assert result.status == "pass", result.table
+    assert {"sd[h: intercept]", "tau[intercept]", "sigma"} <= set(result.ranks)
 
 
 def test_joined_tables_hold_every_row_twice() -> None:

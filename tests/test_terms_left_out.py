@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from oracle_fits import ORACLE
 from oracle_posteriors import POSTERIORS
+from scipy.stats import norm
 
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
@@ -17,9 +19,11 @@ from hbm_stan.families.terms import integrals
 from hbm_stan.families.terms.effects import pooling_of
 from hbm_stan.families.terms.family import family_of
 from hbm_stan.fit import Fit
-from hbm_stan.leave_one_out import logo, loo
+from hbm_stan.leave_one_out import logo, loo, mean_error
 from hbm_stan.likelihoods import likelihood
-from hbm_stan.repair.refits import with_effects
+from hbm_stan.repair.refits import refit_without, with_effects
+from hbm_stan.sensitivity.influence import Without, influence
+from hbm_stan.sensitivity.quantities import location_and_scale
 
 SAMPLING = Sampling(draws=1000, seed=20261128)
 PRIORS = {
@@ -84,3 +88,47 @@ def test_effects_of_a_refit_stand_where_the_whole_table_has_them(stanli: Engine)
     new = draws["effect"][:, 1] / refit.draws()["sd"][:, 0]
     assert abs(new.mean()) < 4 / np.sqrt(len(new))
     assert abs(new.std() - 1) < 4 / np.sqrt(2 * len(new))
+
+
+def errors_of_a_refit(made: Fit, refit: Fit, group: str, row: Without) -> list[float]:
+    """How far means by weights are from those of a refit without the group, in Monte Carlo errors of both."""
+    j = made.table.labels.index(group)
+    density = np.asarray(made.family.group_loo_log_lik(made.draws(), made.data))[:, j]  # type: ignore[misc]
+    weights = np.exp(density.min() - density)
+    weights /= weights.sum()
+    draws, without = location_and_scale(made), location_and_scale(refit)
+    found = []
+    for name, now in row.intervals.items():
+        deviations = made.n_draws * weights * (draws[name] - now.mean)  # their mean is 0, its error that of the ratio
+        error = np.hypot(mean_error(deviations, SAMPLING.chains), mean_error(without[name], SAMPLING.chains))
+        found.append(abs(now.mean - without[name].mean()) / error)
+    return found
+
+
+@pytest.mark.parametrize(("group", "label"), [("sample", "D"), ("plate", "m")])
+def test_influence_of_a_group_of_a_crossed_factor_equals_a_refit(stanli: Engine, group: str, label: str) -> None:
+    made = penicillin(group)
+    found = influence(made)
+    refit = refit_without(made, np.flatnonzero(made.table.group == made.table.labels.index(label)))
+    rows = {row.group: row for row in found.rows}
+    assert set(found.base) == {"beta[intercept]", "tau[intercept]"}
+    limit = norm.isf(1e-3 / (2 * 2))
+    assert max(errors_of_a_refit(made, refit, label, rows[label])) < limit
+    # Planted faults: weights of another group, and of the density upside down.
+    other = next(
+        name for name in made.table.labels if name != label and abs(rows[name].moved - rows[label].moved) > 0.1
+    )
+    assert max(errors_of_a_refit(made, refit, label, rows[other])) > limit
+    density = made.family.group_loo_log_lik
+    assert density is not None
+    turned = replace(made, family=replace(made.family, group_loo_log_lik=lambda d, data: -density(d, data)))
+    wrong = next(row for row in influence(turned).rows if row.group == label)
+    assert max(errors_of_a_refit(made, refit, label, wrong)) > limit
+
+
+def test_crossed_effects_integrated_out_leave_few_groups_unjudged(stanli: Engine) -> None:
+    made = penicillin("sample")
+    given = replace(made, family=replace(made.family, group_loo_log_lik=None))  # effects of plates as drawn
+    unjudged, rough = ({row.group for row in influence(f).rows if not row.reliable} for f in (made, given))
+    assert unjudged <= {"F"}  # far from the other five
+    assert len(rough) > len(unjudged)

@@ -107,10 +107,12 @@ def _joined(
 
 
 def rows_again(table: Prepared) -> Prepared:
-    """The table with every row twice: the second time, a new row of the same group and unit."""
-    units = table.units
+    """The table with every row twice: the second time, a new row of the same group and unit, or levels of factors."""
+    units, design = table.units, table.design
     twice = None if units is None else replace(units, unit=np.tile(units.unit, 2))
-    return replace(_doubled(table), group=np.tile(table.group, 2), units=twice)
+    return replace(
+        _doubled(table), group=np.tile(table.group, 2), units=twice, design=None if design is None else design.twice()
+    )
 
 
 def groups_again(table: Prepared) -> Prepared:

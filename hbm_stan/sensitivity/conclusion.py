@@ -11,7 +11,7 @@ import numpy as np
 from hbm_stan.comparison import Comparison
 from hbm_stan.fit import Fit, term_of
 from hbm_stan.scores import plain
-from hbm_stan.sensitivity.quantities import LOCATION, location_and_scale, side, watched
+from hbm_stan.sensitivity.quantities import location_and_scale, location_of, side, watched
 from hbm_stan.table import FloatArray
 
 WITHHELD = "the ranking is withheld"
@@ -79,12 +79,12 @@ def interval(draws: FloatArray) -> Interval:
 def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any]) -> Conclusion:
     """What these fits conclude: of the main variant, and of its comparison with the others where there is one."""
     intervals = {name: interval(draws) for name, draws in watched(main, options).items()}
-    kept = location_and_scale(main)
-    locations = tuple(n for n in kept if n.partition("[")[0] == LOCATION)
+    kept, location = location_and_scale(main), location_of(main.family)
+    locations = tuple(n for n in kept if n.partition("[")[0] == location)
     scales = tuple(n for n in kept if n not in locations)
     signs = {n: side(intervals[n].q05, intervals[n].q95) for n in locations} if main.family.signed else {}
     verdict, diff, se, other = _decided(comparison, main.variant)
-    names = (LOCATION, main.family.population_scale, f"{main.family.group_quantity}_new")
+    names = (location, main.family.population_scale, f"{main.family.group_quantity}_new")
     there = {n.partition("[")[0] for n in intervals}
     columns = tuple(n for n in names if n in there)
     return Conclusion(intervals, verdict, diff, se, other, locations, scales, signs, columns)

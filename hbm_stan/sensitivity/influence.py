@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.densities import density_of
 from hbm_stan.diagnose import check
 from hbm_stan.errors import DataError
 from hbm_stan.fit import Fit
@@ -16,7 +17,7 @@ from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.psis import smooth
 from hbm_stan.repair import refit_without
 from hbm_stan.sensitivity.conclusion import Interval, interval, varying
-from hbm_stan.sensitivity.quantities import LOCATION, location_and_scale, side
+from hbm_stan.sensitivity.quantities import location_and_scale, location_of, side
 from hbm_stan.table import FloatArray
 
 # A group that moves a parameter by more posterior sds than this is said to carry it.
@@ -80,7 +81,7 @@ class Influence:
 def influence(
     fit: Fit, max_refits: int = 0, say: Callable[[str], None] | None = None, waive: Collection[str] = ()
 ) -> Influence:
-    """How mu and tau move without each group; groups with a Pareto k that is not good are refitted, up to a number.
+    """How location and scale move without each group; those with a Pareto k that is not good are refitted, to a number.
 
     Where the family cannot integrate its groups out, every group needs a refit: ``max_refits`` must allow them all.
     Checks in ``waive`` need not be passed by refits either.
@@ -89,15 +90,16 @@ def influence(
     draws, labels = location_and_scale(fit), fit.table.labels
     base = {name: interval(values) for name, values in draws.items()}
     threshold, n_groups, noun = good_k(fit.n_draws), len(labels), fit.table.noun
-    if fit.family.group_log_lik is None and max_refits < n_groups:
+    density = density_of(fit, "group").of
+    if density is None and max_refits < n_groups:
         unseen = (
-            f"How mu and {fit.family.population_scale} move without each {noun.one} was not looked at: "
-            f"{fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
+            f"How {location_of(fit.family)} and {fit.family.population_scale} move without each {noun.one} was not "
+            f"looked at: {fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
             f"`hbm sensitivity` with --refit-groups {n_groups}."
         )
         return Influence(base, (), threshold, (unseen,), noun=noun)
-    if fit.family.group_log_lik is not None:
-        rows = _weighted(fit, draws, base, threshold)
+    if density is not None:
+        rows = _weighted(fit, np.asarray(density(fit.draws(), fit.data)), draws, base, threshold)
     else:
         rows = [Without(label, UNRELIABLE, None, {}, {}, ()) for label in labels]
     asked = [j for j, row in enumerate(rows) if not row.reliable][:max_refits]
@@ -111,11 +113,14 @@ def influence(
 
 
 def _weighted(
-    fit: Fit, draws: Mapping[str, FloatArray], base: Mapping[str, Interval], threshold: float
+    fit: Fit, density: FloatArray, draws: Mapping[str, FloatArray], base: Mapping[str, Interval], threshold: float
 ) -> list[Without]:
-    """From weights 1 / p(y_group | population), smoothed: leaving a group out is to leave out this factor."""
-    density = fit.family.need("group_log_lik", "the influence of a group")(fit.draws(), fit.data)
-    log_weights, k = smooth(-np.asarray(density))
+    """From weights 1 / p(y_group | population), smoothed: leaving a group out is to leave out this factor.
+
+    ``density`` (S, J) is the log density that a comparison leaves groups out by. With crossed factors it is given the
+    other groups' rows, where the family can: given effects of the draws the weights would be right too, and rougher.
+    """
+    log_weights, k = smooth(-density)
     weights = np.exp(log_weights)
     found = {name: weighted_intervals(values, weights) for name, values in draws.items()}
     rows = []
@@ -160,7 +165,7 @@ def _without(
     flips = []
     for name in now:
         before, after = (side(i.q05, i.q95) for i in (base[name], now[name]))
-        if fit.family.signed and name.partition("[")[0] == LOCATION and before != after:
+        if fit.family.signed and name.partition("[")[0] == location_of(fit.family) and before != after:
             flips.append(f"the 90 % interval of {name} lies {after} (with it: {before})")
     return Without(label, route, k, now, moves, tuple(flips))
 

@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.fit import Fit, element_names
+from hbm_stan.model import Family
 from hbm_stan.predict import new_group
 from hbm_stan.table import FloatArray
 
-# The parameter that families call the location of the population.
-LOCATION = "mu"
+# The parameter that families call the location of the population, and what it is in a formula's models.
+LOCATION, OF_FORMULA = "mu", "beta"
+
+
+def location_of(family: Family) -> str:
+    """The name of the population's location: of a formula's models the common coefficients."""
+    return OF_FORMULA if family.terms else LOCATION
 
 
 def population_draws(fit: Fit) -> dict[str, FloatArray]:
@@ -66,9 +72,10 @@ def watched(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArray]:
 
 
 def location_and_scale(fit: Fit) -> dict[str, FloatArray]:
-    """Draws of mu and tau by element, (S,) each; of all population parameters where a family has neither name."""
+    """Draws of location and scale by element, (S,) each; of the whole population where a family has neither name."""
     draws = population_draws(fit)
-    kept = {n: d for n, d in draws.items() if n.partition("[")[0] in {LOCATION, fit.family.population_scale}}
+    names = {location_of(fit.family), fit.family.population_scale}
+    kept = {n: d for n, d in draws.items() if n.partition("[")[0] in names}
     return kept or draws
 
 
