@@ -113,7 +113,7 @@ def _draw(
     while True:
         sampling = replace(setup.sampling, draws=setup.sampling.draws * factor, seed=seed)
         drawn = engine.sample(setup.program, data, sampling)
-        ess = _least_ess(setup, drawn, named)
+        ess = _least_ess(setup, drawn, sampling, named)
         if ess >= _ESS_PER_KEPT * setup.kept or factor >= _LONGEST:
             break
         factor *= 2
@@ -140,20 +140,26 @@ def _thinned(drawn: EngineDraws, sampling: Sampling, kept: int) -> dict[str, Flo
     return {name: v.reshape(total, *v.shape[2:])[which] for name, v in drawn.variables.items() if v.size}
 
 
-def _least_ess(setup: Setup, drawn: EngineDraws, named: list[Quantity]) -> float:
-    """The smallest bulk ESS of what is ranked (Vehtari et al. 2021); a constant has none."""
+def _least_ess(setup: Setup, drawn: EngineDraws, sampling: Sampling, named: list[Quantity]) -> float:
+    """The smallest bulk ESS of what is ranked (Vehtari et al. 2021); a constant has none.
+
+    Where nothing that is ranked was sampled, all of it is drawn afterwards, each draw by itself.
+    """
     from arviz_stats.base import array_stats
 
     series = [element_of(drawn.variables[q.variable], 2, q.element) for q in named if q.variable in drawn.variables]
     if setup.family.log_lik in drawn.variables:
         series.append(np.asarray(drawn.variables[setup.family.log_lik]).sum(axis=-1))
+    # Without pooling a formula's common coefficients are made afterwards of those that were sampled.
+    shared = np.asarray(drawn.variables.get("beta_shared", np.empty((1, 1, 0))))
+    series += list(np.moveaxis(shared, -1, 0))
     found = []
     for values in series:
         if not np.isfinite(values).all():
             raise EngineError("the program gave draws that are not finite")
         if np.ptp(values) > 0:
             found.append(float(array_stats.ess(values, method="bulk")))
-    return min(found, default=float("inf"))
+    return min(found, default=float(sampling.chains * sampling.draws))
 
 
 def _ranks(
