@@ -235,7 +235,9 @@ def judge_factors(
     say: Callable[[str], None] | None = None,
 ) -> FactorComparison:
     """The comparison of the fits of ``fit_models``; of both targets, or ``unit`` only."""
-    diagnoses, group = check_fits(fits, waive), models.design.group.name
+    # A failed check names the model: several are of one variant.
+    diagnoses = {name: replace(found, variant=name) for name, found in check_fits(fits, waive).items()}
+    group = models.design.group.name
     same = fits[WHOLE].table.one_row_per_group
     units: tuple[Unit, ...] = (unit,) if unit else ("observation",) if same else ("observation", "group")
     made: dict[Unit, Comparison] = {}

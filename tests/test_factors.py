@@ -187,6 +187,7 @@ def test_nothing_is_concluded_from_chains_that_did_not_converge(tmp_path: Path, 
     done = CliRunner().invoke(app, ["compare", str(folder), "--factors", "--engine", "stanli", "--json", str(out)])
     assert done.exit_code == 1
     assert json.loads(out.read_text())["withheld"]
+    assert "the whole model did not pass its checks" in done.output
     assert "predicts better" not in done.output
 
 
