@@ -21,6 +21,7 @@ from hbm_stan.formula import dataset_without_factor, with_formula, without_facto
 from hbm_stan.judge import Pair
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital, noun_of
+from hbm_stan.parameterise import choose_parameterisation
 from hbm_stan.repair import Budget
 from hbm_stan.sentences import Sentence
 from hbm_stan.store import FitStore
@@ -96,7 +97,9 @@ class FactorComparison:
         return {
             "formula": self.formula,
             "pooled": self.group,
-            "factors": [asdict(model) | {"note": model.note} for model in self.models],
+            "factors": [
+                asdict(model) | {"variant": self.fits[model.name].variant, "note": model.note} for model in self.models
+            ],
             **{unit: comparison.as_dict() for unit, comparison in self.comparisons.items()},
         }
 
@@ -187,12 +190,14 @@ def fit_models(
     store: FitStore | None = None,
     progress: VariantProgress | None = None,
     say: Callable[[str], None] | None = None,
+    forms: bool = False,
     **settings: Any,
 ) -> dict[str, Fit]:
     """The fits by name, the whole model first, with the settings of ``fit_variants``.
 
     The model without the group's terms is the variant complete_pooling; each other one has its own formula, and the
-    fit that an analysis of that formula would have.
+    fit that an analysis of that formula would have. With ``forms`` the parameterisation of each of these is chosen for
+    itself: what suits the whole model may mix badly without a factor.
     """
     family, chosen = models.family, choose(engine) if isinstance(engine, str) else engine
     bars, tell = progress or (lambda _name: None), say or (lambda _text: None)
@@ -207,13 +212,16 @@ def fit_models(
     given = priors or {}
     fits = {WHOLE: fitted(WHOLE, models.dataset, models.variant, kept, given)}
     for model in models.reduced:
-        data, place, own = models.dataset, kept, given
+        data, place, own, variant = models.dataset, kept, given, model.variant
         if model.variant != _COMPLETE:
             data = dataset_without_factor(models.dataset, model.factor)
             # In folders of their own: a store keeps few fits of a variant.
             place = FitStore(kept.folder / "factors" / re.sub(r"[^\w-]", "_", model.factor))
             own = _priors_left(family, data, given)
-        fits[model.name] = fitted(model.name, data, model.variant, place, own)
+            if forms:
+                seed = fits[WHOLE].sampling.seed
+                variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=tell).variant
+        fits[model.name] = fitted(model.name, data, variant, place, own)
     return fits
 
 

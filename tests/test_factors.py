@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from hbm_stan.attempts import family_and_data
 from hbm_stan.cli.app import app
+from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ComparisonError
@@ -21,6 +22,8 @@ from hbm_stan.fit import jobs_of
 from hbm_stan.formula import without_factor
 from hbm_stan.formula.parse import parse
 from hbm_stan.judge import judge
+from hbm_stan.model import Family
+from hbm_stan.parameterise import Choice
 from hbm_stan.report.new import new_analysis
 from hbm_stan.store import FitStore
 
@@ -152,6 +155,21 @@ def test_levels_of_a_category_go_with_the_only_bar_that_reads_it() -> None:
     fits = fit_models(reduced_models(family, data, "partial_pooling"), engine=StanliEngine(),
                       sampling=Sampling(chains=1, warmup=5, draws=10))  # fmt: skip
     assert fits["the model without item"].data["T"] == 1
+
+
+def test_the_form_of_each_reduced_model_may_be_chosen_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def choice(_family: Family, dataset: Dataset, **_: object) -> Choice:
+        read.append(dataset.reading.formula)
+        return Choice("partial_pooling_centered", "")
+
+    monkeypatch.setattr("hbm_stan.factors.choose_parameterisation", choice)
+    frame = crossed().assign(y=np.arange(192) % 5)
+    models = reduced_models(*family_and_data(FORMULA, frame, likelihood="poisson"), "partial_pooling")
+    fits = fit_models(models, engine=StanliEngine(), sampling=Sampling(chains=1, warmup=5, draws=10), forms=True)
+    assert [fit.variant for fit in fits.values()] == ["partial_pooling", "complete_pooling", "partial_pooling_centered"]
+    assert read == ["y ~ 1 + (1 | subject)"]
 
 
 def analysis_of(folder: Path, formula: str, frame: pd.DataFrame, more: str = "") -> Path:

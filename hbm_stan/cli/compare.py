@@ -104,18 +104,20 @@ def _compare_factors(
 
     from hbm_stan.cli.show import show_attempts
     from hbm_stan.factors import fit_models, judge_factors, reduced_models
+    from hbm_stan.parameterise import DEFAULT, named_parameterisation
     from hbm_stan.report.analysis import read_analysis
     from hbm_stan.report.build import settled
 
     read = read_analysis(analysis).with_seed(run.seed)
     main = read.main_variant if read.family.variant(read.main_variant).pooling == "partial" else "partial_pooling"
     reduced_models(read.family, read.dataset, main)  # refused before a pilot
+    forms = main == DEFAULT and named_parameterisation(read.family, parameterisation or read.parameterisation) is None
     read = settled(replace(read, variants=(main,), compared=(main,)), parameterisation, run.say)
     models = reduced_models(read.family, read.dataset, read.main_variant)
     with run.sampling_progress() as progress:
         fits = fit_models(
             models, priors=read.priors, sampling=read.sampling, engine=run.engine, store=read.store, say=run.say,
-            progress=progress, minutes=read.minutes, waive=read.waived,
+            progress=progress, minutes=read.minutes, waive=read.waived, forms=forms,
         )  # fmt: skip
     with run.steps() as tick:
         made = judge_factors(
