@@ -87,6 +87,9 @@ def _least_squares(
     both = np.column_stack([x, y])
     coefficients = by_group(both)
     rest = (both - fitted(coefficients)) * np.sqrt(weight)[:, None]
+    # A column that a group's own columns make (one of the group, constant in it) is rounding error here, and 0.
+    size = np.linalg.norm(both * np.sqrt(weight)[:, None], axis=0)
+    rest[:, np.linalg.norm(rest, axis=0) <= _RANK * size] = 0.0
     common = np.linalg.lstsq(rest[:, :-1], rest[:, -1], rcond=None)[0]
     theta = coefficients[..., -1] - coefficients[..., :-1] @ common
     return theta, x @ common + fitted(theta[..., None])[:, 0]
