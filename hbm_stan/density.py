@@ -25,14 +25,21 @@ SPREAD = 1e-9
 # A term that is wrong differs between any two points; ten leave no chance that it does not.
 N_POINTS = 10
 SHORT_RUN_SEED = 20261121
+SHORT_TRAJECTORIES = 4  # the max_treedepth of runs whose draws are only points at which functions are compared
 _PLAIN = {"real", "vector", "row_vector", "matrix"}
 
 
 def short_run(
-    family: Family, variant: str, data: StanData, draws: int = 500, warmup: int = 500, chains: int = 4
-) -> dict[str, FloatArray]:
-    """Draws of one variant by the embedded engine, chains joined, shape (draw, ...)."""
-    sampling = Sampling(chains=chains, warmup=warmup, draws=draws, adapt_delta=0.95, seed=SHORT_RUN_SEED)
+    family: Family, variant: str, data: StanData, draws: int = 500, warmup: int = 500, chains: int = 4,
+    max_treedepth: int = 10,
+) -> dict[str, FloatArray]:  # fmt: skip
+    """Draws of one variant by the embedded engine, chains joined, shape (draw, ...).
+
+    Where any points will do, a small ``max_treedepth`` keeps chains that have not adapted from long trajectories.
+    """
+    sampling = Sampling(
+        chains=chains, warmup=warmup, draws=draws, adapt_delta=0.95, max_treedepth=max_treedepth, seed=SHORT_RUN_SEED
+    )
     drawn = StanliEngine().sample(family.program(variant), data, sampling)
     variables = {name: values for name, values in drawn.variables.items() if values.size}
     if family.terms:  # whose programs leave out what can be drawn afterwards

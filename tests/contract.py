@@ -10,6 +10,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 
+from hbm_stan.density import SHORT_TRAJECTORIES
 from hbm_stan.density import short_run as run_shortly
 from hbm_stan.examples import example
 from hbm_stan.families import families
@@ -28,7 +29,8 @@ def short_run(name: str, variant: str, use_likelihood: int = 1) -> tuple[StanDat
     data = family.stan_data(table, family.priors(table), variant) | {"use_likelihood": use_likelihood}
     # The embedded engine needs milliseconds for a gradient of truncated fluxes. The programs are compared with NumPy at
     # these draws, wherever they are: nothing asks that the chains have converged.
-    size = {"chains": 2, "draws": 150, "warmup": 100} if variant.endswith("_truncated") else {}
+    few = {"chains": 2, "draws": 150, "warmup": 100, "max_treedepth": SHORT_TRAJECTORIES}
+    size = few if variant.endswith("_truncated") else {}
     return data, _once(f"{name}-{variant}-{use_likelihood}", lambda: run_shortly(family, variant, data, **size))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.reference import check_precision, matches, read_reference, regress, write_reference
+from hbm_stan.reference import long_run as long_run_module
 from hbm_stan.reference.files import FILE
 from hbm_stan.reference.long_run import joined, long_run, reference_of
 from hbm_stan.store import FitStore
@@ -88,7 +90,8 @@ def test_a_moved_posterior_is_named_with_its_parameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stanli")
-def test_a_run_that_diverges_makes_no_reference(tmp_path: Path) -> None:
+def test_a_run_that_diverges_makes_no_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_run_module, "WARMUP", 200)  # enough to diverge
     job = jobs_of(
         family("normal_means"), dataset(), ["partial_pooling_centered"], PRIORS, SAMPLING, StanliEngine()
     )[0]  # fmt: skip
@@ -238,7 +241,7 @@ def test_what_is_no_file_and_no_json_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stanli")
-def test_the_commands_save_compare_and_refuse(analysis: Path, tmp_path: Path) -> None:
+def test_the_commands_save_compare_and_refuse(analysis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hbm("regress", analysis, "--engine", "stanli").exit_code == 2
     done = hbm("reference", analysis, "--engine", "stanli", "--save", "--variant", "partial_pooling")
     assert done.exit_code == 0, done.output
@@ -247,7 +250,9 @@ def test_the_commands_save_compare_and_refuse(analysis: Path, tmp_path: Path) ->
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "out.json").read_text())["status"] == "agrees"
     before = (analysis / FILE).read_text()
-    # A run that meets no criteria leaves the file as it was.
+    # A run that meets no criteria leaves the file as it was; a short one shows it.
+    monkeypatch.setattr(long_run_module, "long_run", partial(long_run, kept=50))
+    monkeypatch.setattr(long_run_module, "WARMUP", 200)
     done = hbm("reference", analysis, "--engine", "stanli", "--save", "--variant", "partial_pooling_centered")
     assert done.exit_code == 1
     assert "divergent" in done.output

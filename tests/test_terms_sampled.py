@@ -77,8 +77,9 @@ def test_crossed_and_nested_models_have_their_exact_posterior(name: str, stanli:
     assert moved(z, 4 * len(z)) == {}
 
 
-@pytest.mark.parametrize("name", ["penicillin-crossed", "konstantopoulos2011-three-level"])
-def test_cmdstan_draws_from_the_same_posterior(name: str, cmdstan: Engine) -> None:
+# One program, for it takes CmdStan a minute to compile; `hbm verify --agree` compares the engines on all of them.
+def test_cmdstan_draws_from_the_same_posterior(cmdstan: Engine) -> None:
+    name = "penicillin-crossed"
     z = z_of(fitted(name, cmdstan), name)
     assert moved(z, 4 * len(z)) == {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hbm_stan.certificate import Truth
-from hbm_stan.density import short_run
+from hbm_stan.density import SHORT_TRAJECTORIES, short_run
 from hbm_stan.errors import HbmError
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
@@ -37,7 +37,7 @@ def contract(family: Family, table: Prepared, variant: str) -> Truth:
     priors = family.priors(table)
     data = family.stan_data(table, priors, variant)
     try:
-        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_WARMUP)
+        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_WARMUP, max_treedepth=SHORT_TRAJECTORIES)
         found = contract_faults(Claim(family, table, variant, priors, data, draws))
     except HbmError as error:
         found = [str(error)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hbm_stan.certificate import Truth
-from hbm_stan.density import N_POINTS, SPREAD, log_density_spread, short_run
+from hbm_stan.density import N_POINTS, SHORT_TRAJECTORIES, SPREAD, log_density_spread, short_run
 from hbm_stan.errors import HbmError
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
@@ -138,7 +138,7 @@ def pointwise(family: Family, table: Prepared, variant: str) -> Truth:
         return Truth(kind, "not applicable", detail="the family has no pointwise()")
     data = family.stan_data(table, family.priors(table), variant)
     try:
-        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS)
+        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS, max_treedepth=SHORT_TRAJECTORIES)
     except HbmError as error:
         return Truth(kind, "fail", detail=str(error))
     ours, found = family.pointwise(draws, data), draws.get(family.log_lik)
