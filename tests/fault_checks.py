@@ -20,9 +20,10 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import families
 from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
+from hbm_stan.tree import complete
 from hbm_stan.verify.contract import contract_faults
 from hbm_stan.verify.names import Claim
-from hbm_stan.verify.programs import structure_faults
+from hbm_stan.verify.programs import structure_faults, terms_faults
 
 SHORT = Sampling(chains=4, warmup=500, draws=500, adapt_delta=0.95, seed=SEED)
 LONG = Sampling(chains=4, warmup=1000, draws=2000, adapt_delta=0.95, seed=SEED)
@@ -49,7 +50,9 @@ Check = Callable[[Fault, Program], Found]
 
 def structure(fault: Fault, program: Program) -> Found:
     """Whether the parameters are those of complete, no or partial pooling."""
-    said = structure_faults(families()[fault.family].variant(fault.variant).pooling, program)
+    family = families()[fault.family]
+    pooling = family.variant(fault.variant).pooling
+    said = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program)
     return Found(bool(said), said[0] if said else "")
 
 
@@ -164,5 +167,8 @@ def _fails(found: Calibration, number: int) -> bool:
 @cache
 def flat(fault_file: str, program: Program) -> dict[str, FloatArray]:
     """Draws of a short run, chains joined."""
-    drawn = StanliEngine().sample(program, FAULTS[fault_file].data, SHORT).variables
-    return {name: v.reshape(-1, *v.shape[2:]) for name, v in drawn.items() if v.size}
+    fault = FAULTS[fault_file]
+    drawn = {n: v for n, v in StanliEngine().sample(program, fault.data, SHORT).variables.items() if v.size}
+    if (family := families()[fault.family]).terms:  # whose programs leave out what can be drawn afterwards
+        drawn |= complete(family, fault.data, drawn, SEED)
+    return {name: v.reshape(-1, *v.shape[2:]) for name, v in drawn.items()}

@@ -101,6 +101,10 @@ PRIORS: dict[str, dict[str, str]] = {
     "beta_binomial": {"mu": "beta(2, 4)", "kappa": "lognormal(2, 0.8)"},
     "gamma_poisson": {"alpha": "gamma(4, 2)", "beta": "gamma(4, 1)"},
     "planck": {"alpha": "gamma(16, 2.67)", "beta": "gamma(16, 5.33)", "sigma": "gamma(9, 18)"},
+    "normal": {"beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)"},
+    "estimates": {"beta": "normal(0, 3)", "tau": "half_normal(1.5)", "sd": "half_normal(3)"},
+    "binomial": {"beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)"},
+    "poisson": {"beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)"},
 }  # fmt: skip
 
 
@@ -209,9 +213,30 @@ def _spectra() -> Dataset:
     return Dataset.from_frame(frame, group="spectrum", frequency="nu", flux="flux")
 
 
+def _crossed(left: str) -> Callable[[], Dataset]:
+    """Twelve groups crossed with five items, rows of unlike groups beside each other, one predictor, a known offset."""
+
+    def made() -> Dataset:
+        rng = np.random.default_rng([SEED, 11])
+        group, item = rng.permutation(np.arange(72) % 12), rng.integers(0, 5, 72)
+        x, o, e, n = rng.normal(size=72), rng.normal(0, 0.7, 72), rng.uniform(0.5, 3, 72), rng.integers(5, 20, 72)
+        eta = rng.normal(0.5, 0.8, 12)[group] + rng.normal(0, 0.8, 5)[item] + 0.4 * x + o
+        outcomes = {
+            "y": rng.normal(eta, 0.5), "m": rng.normal(eta, e), "k": rng.binomial(n, 1 / (1 + np.exp(-eta))),
+            "c": rng.poisson(e * np.exp(eta)),
+        }  # fmt: skip
+        labels = {"g": [f"g{j:02}" for j in group], "i": [f"i{j}" for j in item]}
+        frame = pd.DataFrame({**labels, "x": x, "o": o, "e": e, "n": n, **outcomes})
+        return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + (1 | g) + (1 | i)")
+
+    return made
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
+    "normal": _crossed("y"), "estimates": _crossed("m | se(e)"), "binomial": _crossed("k | trials(n)"),
+    "poisson": _crossed("c | rate(e)"),
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -306,5 +331,12 @@ _ALL = (
           "given its rows a unit has the sd tau_unit (1 - u)", (_KNOWN,)),
     Fault("tau_of_kappa", "beta_binomial", "partial_pooling",
           "the sd of the rates has kappa for kappa + 1", (_CONTRACT, _KNOWN, _SBC)),
+    Fault("prior_of_the_other_factor", "normal", "partial_pooling",
+          "sds of another factor have the prior of the group's", (_DENSITY, _KNOWN)),
+    Fault("estimates_not_weighted", "estimates", "partial_pooling",
+          "varying coefficients are not weighted by standard errors", (_DENSITY, _KNOWN)),
+    Fault("levels_of_sorted_cells", "binomial", "partial_pooling",
+          "cells are given the levels of sorted rows", (_DENSITY, _KNOWN)),
+    Fault("offset_forgotten", "poisson", "partial_pooling", "the offset is forgotten", (_DENSITY, _KNOWN)),
 )  # fmt: skip
 FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}

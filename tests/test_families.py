@@ -80,7 +80,9 @@ def test_every_variable_has_dims_and_every_row_and_prior_words(name: str) -> Non
     family, table = example(name)
     for v in family.variants:
         data, draws = short_run(name, v.name)
-        lacking = [n for n, values in draws.items() if values.ndim > 1 and n not in {"y_rep", *family.dims}]
+        lacking = [
+            n for n, values in draws.items() if values.ndim > 1 and n not in {"y_rep", *family.dims, *family.hidden}
+        ]
         assert lacking == []
         assert family.group_quantity in draws
         if v.pooling == "partial":

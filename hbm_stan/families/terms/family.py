@@ -24,7 +24,7 @@ _DIMS: Mapping[str, tuple[str, ...]] = {
     "beta": ("column",), "beta_raw": ("column",), "beta_shared": ("shared",), "beta_shared_raw": ("shared",),
     "tau": ("term",), "tau_raw": ("term",), "sd": ("other_term",), "sd_raw": ("other_term",),
     "rho": ("pair",), "partial": ("pair",), "rho_other": ("other_pair",), "partial_other": ("other_pair",),
-    "theta": ("group", "term"), "effect": ("other_effect",), "shift": ("column",), "sampled": ("coefficient",),
+    "theta": ("group", "term"), "effect": ("other_effect",), "shift": ("column",),
     "y_rep": ("observation",), "log_lik": ("observation",),
 }  # fmt: skip
 _HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared")
