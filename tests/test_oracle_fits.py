@@ -97,7 +97,7 @@ FAULTS: dict[str, tuple[str, Callable[[Published, pytest.MonkeyPatch], Published
     "Schur's term of a nested factor dropped": ("pastes-nested-REML", _no_schur),
     "Schur's term dropped in Laplace's method": ("guimmun-nested-laplace", _no_schur),
     "columns of a correlation swapped": ("sleepstudy-correlated-ML", _transposed),
-    "offset forgotten": ("mmmec-poisson-offset-laplace", data_changed(offset=np.zeros_like)),
+    "offset forgotten": ("mmmec-poisson-offset-laplace", data_changed(offset_=np.zeros_like)),
     "exposure forgotten": ("mmmec-poisson-region-agq25", data_changed(exposure=np.ones_like)),
     "variance for sd": ("bacteria-agq25", _variance_for_sd),
     "standard error for variance": ("bcg-ablat-ML", _sigma_for_variance),

@@ -23,7 +23,6 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
         "prior_draws": population.prior_draws,
         "pointwise": density.pointwise,
         "simulate": density.simulate,
-        "row_moments": density.row_moments,
         "group_log_lik": integrals.group_log_lik,
         "prior_group_log_lik": integrals.prior_group_log_lik,
         "exact_loo": left_out.exact_loo,
@@ -38,5 +37,7 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
         }
     else:
         shared |= {"loo_log_lik": integrals.loo_log_lik, "finer_group_log_lik": integrals.finer_group_log_lik}
+    if likelihood.discrete:  # whose spread follows from their mean
+        shared["row_moments"] = density.row_moments
     made: dict[str, Callable[..., Any]] = {name: partial(function, likelihood) for name, function in shared.items()}
     return made | {"new_group": effects.new_group, "latent": effects.latent}
