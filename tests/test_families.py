@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from contract import CASES, IDS, claim, short_run
+from contract import CASES, DOUBLES, IDS, claim, short_run
 from scipy.special import logsumexp
 
 from hbm_stan.density import short_run as run_shortly
@@ -66,6 +66,16 @@ def test_programs_are_short_commented_and_what_they_are_called(name: str, varian
         if re.match(r"\s+(int|real|vector|array|matrix)\b[^(]*;", line):
             assert "//" in line, f"{path.name}: no meaning and unit at {line.strip()!r}"
     assert structure(family, variant).detail == ""
+
+
+@pytest.mark.parametrize(("name", "variant"), DOUBLES)
+def test_a_second_name_has_the_program_and_the_data_of_the_first(name: str, variant: str) -> None:
+    family, table = example(name)
+    first = DOUBLES[name, variant]
+    assert family.program(variant) == family.program(first)
+    same, other = (family.stan_data(table, family.priors(table), v) for v in (variant, first))
+    assert set(same) == set(other)
+    assert all(np.array_equal(same[key], other[key]) for key in same)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
