@@ -56,6 +56,7 @@ transformed data {
   matrix[NC, P] X_cell = X[cell_row]; // common columns of each cell (their units)
   matrix[NC, KO] Z_cell = columns_after(Z, KG)[cell_row]; // columns of other terms
   array[sum(K), NC] int place = places(level[ : , cell_row], K, L, G); // of the coefficients of each cell
+  vector[KG] none = rep_vector(0, KG); // the group has no coefficients (no unit)
   array[T] int other_correlated = of_other_terms(correlated, G); // as correlated, but no for the group's terms
 }
 parameters {
@@ -77,7 +78,7 @@ transformed parameters {
 model {
   array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
     = cholesky_factors(append_row(rep_vector(0, KG), sd), partial_other, K, other_correlated);
-  vector[M] raw = raw_of_sampled(sampled, shift, own, rep_vector(0, KG), K, L, G, G); // as sampled_terms says
+  vector[M] raw = raw_of_sampled(sampled, shift, own, none, none, K, L, G, G); // as sampled_terms says
   target += lprior + raw_lpdf(raw | rep_vector(0, KO), C, K, L, centered, G);
   if (use_likelihood) {
     vector[NC] eta = offset_[cell_row] + X_cell * beta // linear predictor of each cell (log odds)
@@ -92,7 +93,7 @@ generated quantities {
   {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(rep_vector(0, KG), sd), partial_other, K, other_correlated);
-    effect = coefficients(raw_of_sampled(sampled, shift, own, rep_vector(0, KG), K, L, G, G),
+    effect = coefficients(raw_of_sampled(sampled, shift, own, none, none, K, L, G, G),
                           rep_vector(0, KO), C, K, L, centered, G);
   }
 }

@@ -59,6 +59,7 @@ transformed data {
   array[KG + KO, NC] int place = places(level[ : , cell_row], K, L, 0); // of the coefficients of each cell
   array[T] int other_correlated = of_other_terms(correlated, G); // as correlated, but no for the group's terms
   vector[KG] rate = rates(K, G, centered, 1 ./ prior_theta[ : , 2]); // of deviations in standard units (1 / unit)
+  vector[KG] origin = origins(K, G, centered, prior_theta[ : , 1]); // of centered coefficients (units as beta)
   vector[KG + KO] middle = append_row(prior_theta[ : , 1], rep_vector(0, KO)); // of the coefficients (units as beta)
 }
 parameters {
@@ -82,7 +83,7 @@ transformed parameters {
 model {
   array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
     = cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K, other_correlated);
-  vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, K, L, 0, G); // as sampled_terms says
+  vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G); // as sampled_terms says
   target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
   if (use_likelihood) {
     vector[NC] eta = offset_[cell_row] + X_cell * beta_shared // linear predictor of each cell (log odds)
@@ -99,7 +100,7 @@ generated quantities {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K, other_correlated);
     vector[J * KG + M] coefficient // of all levels, as raw (units as beta)
-      = coefficients(raw_of_sampled(sampled, shift, own, rate, K, L, 0, G), middle, C, K, L, centered, 0);
+      = coefficients(raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G), middle, C, K, L, centered, 0);
     theta = by_group(coefficient, K, G, J, KG);
     effect = tail(coefficient, M);
   }

@@ -58,6 +58,8 @@ transformed data {
   matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
   array[KG + KO, NC] int place = places(level[ : , sort_asc(cell_row)], K, L, 0); // FAULT: of sorted rows
   vector[KG] rate = rates(K, G, centered, rep_vector(0, KG)); // deviations from beta need no shift (no unit)
+  vector[KG] origin // prior means of centered coefficients (units as beta)
+    = origins(K, G, centered, head(means_of_columns(prior_beta[ : , 1], own, KO), KG));
 }
 parameters {
   vector[P] beta_raw; // common coefficients in units of their priors (no unit)
@@ -83,7 +85,7 @@ model {
   array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
     = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
   vector[KG + KO] middle = means_of_columns(beta, own, KO); // of the coefficients (units as beta)
-  vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, K, L, 0, G); // as sampled_terms says
+  vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G); // as sampled_terms says
   target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
   if (use_likelihood) {
     vector[NC] eta = offset_[cell_row] + X_cell * beta[shared] // linear predictor of each cell (log odds)
@@ -100,9 +102,9 @@ generated quantities {
   {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
+    vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G); // as in the model
     vector[J * KG + M] coefficient // of all levels, as raw (units as beta)
-      = coefficients(raw_of_sampled(sampled, shift, own, rate, K, L, 0, G), means_of_columns(beta, own, KO), C, K, L,
-                     centered, 0);
+      = coefficients(raw, means_of_columns(beta, own, KO), C, K, L, centered, 0);
     theta = by_group(coefficient, K, G, J, KG);
     effect = tail(coefficient, M);
   }

@@ -71,19 +71,22 @@ def shift_of_common(params: Draws, data: StanData) -> FloatArray:
 def _raw(params: Draws, data: StanData) -> list[_Part]:
     """The same by level: coefficients of centred terms, deviations in standard units of the others.
 
-    Those of groups lose what belongs to other terms, where they do not follow beta.
+    Those of groups lose what belongs to other terms, where they do not follow beta. Centred ones are sampled from their
+    prior means on, for chains begin near 0.
     """
     shift, own = np.concatenate([[0.0], params["shift"]]), np.asarray(data["own"], dtype=np.int64)
-    unit = np.asarray(data["prior_theta"], dtype=float).reshape(-1, 2)[:, 1]
+    fixed, unit = np.asarray(data["prior_theta"], dtype=float).reshape(-1, 2).T
+    beta = np.concatenate([[0.0], np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2)[:, 0]])
+    partial = "tau" in params
+    origin = beta[own] if partial else fixed
     parts = []
     for part in _parts(params, data):
         if not part.term.pooled:
             values = from_contrasts(part.values)
         elif part.centered:
-            values = part.values - shift[own[part.term.at]]
+            values = part.values + origin[part.term.at] - shift[own[part.term.at]]
         else:
-            fixed = "tau" not in params  # without pooling
-            values = part.values - shift[own[part.term.at]] / unit[part.term.at] * fixed
+            values = part.values - shift[own[part.term.at]] / unit[part.term.at] * (not partial)
         parts.append(_Part(term=part.term, centered=part.centered, values=values))
     return parts
 
