@@ -122,6 +122,16 @@ def test_the_sum_of_a_common_coefficient_and_of_means_over_levels_is_sampled(poo
     np.testing.assert_allclose(params["shift"], means, atol=1e-12)
 
 
+def test_centred_coefficients_of_groups_begin_at_their_prior_means() -> None:
+    # Chains begin near 0: a log rate per head of -8 would be far, and warm-up long.
+    data = {**CASES["correlated slopes"](), "centered": np.ones(1, dtype=int)}
+    data["prior_beta"] = np.array([[-8.0, 2.5], [3.0, 1.0], [0.5, 1.0]])
+    params = point(np.random.default_rng(8), data, "poisson", "partial")
+    params["sampled"] = np.zeros_like(params["sampled"])
+    made = terms_population.transformed(likelihood("poisson"), params, data)
+    np.testing.assert_array_equal(made["theta"], np.tile([-8.0, 3.0, 0.5], (data["J"], 1)))
+
+
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_contrasts_are_an_orthonormal_basis_with_the_mean_last(size: int) -> None:
     basis = sampled.from_contrasts(np.eye(size)[:, :, None].reshape(size, size))
