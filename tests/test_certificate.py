@@ -51,8 +51,13 @@ def pages() -> list[str]:
     return pages_of(example_certificate())
 
 
+def front_and_rest(pages: list[str]) -> tuple[str, str]:
+    """Page one, and the pages of the table of programs."""
+    return pages[0], "".join(pages[1:])
+
+
 def test_all_shipped_programs_take_few_pages_and_are_all_there(pages: list[str]) -> None:
-    first, second = pages[0], "".join(pages[1:])
+    first, second = front_and_rest(pages)
     assert len(pages) <= 3
     made = example_certificate()
     assert len(made.programs) == sum(len(f.variants) for f in families().values())
@@ -92,7 +97,7 @@ def test_a_program_s_row_has_its_figures(pages: list[str]) -> None:
 
 def test_what_failed_stands_on_both_pages_in_words() -> None:
     made = with_truth(example_certificate(), "planck", "partial_pooling", FAILED)
-    first, second = (made_pages := pages_of(made))[0], "".join(made_pages[1:])
+    first, second = front_and_rest(pages_of(made))
     n = len(made.programs)
     assert squeezed(f"{n - 1} of {n} programs are certified") in first
     assert squeezed("FAIL planck, partial_pooling, quadrature: 7.91, allowed 5.21. tau: mean 7.91 errors") in first

@@ -11,7 +11,6 @@ from plotnine import (
     element_blank,
     element_text,
     geom_point,
-    geom_segment,
     geom_vline,
     ggplot,
     labs,
@@ -19,6 +18,7 @@ from plotnine import (
     theme,
 )
 
+from hbm_stan.plots.groups import intervals
 from hbm_stan.plots.labels import MAX_ROWS, row_labels, row_scale, rows_height
 from hbm_stan.plots.style import PALETTE, TEXT_PT, house_theme, signed, with_unit, x_scale
 
@@ -41,8 +41,7 @@ def plot_forest(table: pd.DataFrame, what: str = "coefficient", unit: str = "", 
     return (
         ggplot()
         + geom_vline(xintercept=1.0 if ratio else 0.0, color=PALETTE["muted"], size=0.5)
-        + geom_segment(aes("q05", "y", xend="q95", yend="y"), rows, color=PALETTE["partial"], size=0.45)
-        + geom_segment(aes("q25", "y", xend="q75", yend="y"), rows, color=PALETTE["partial"], size=1.5)
+        + intervals(rows, PALETTE["partial"])
         + geom_point(aes("q50", "y"), rows, color=PALETTE["partial"], fill="white", size=2.0, stroke=0.6)
         + row_scale(labels)
         + (scale_x_log10(labels=signed) if ratio else x_scale())

@@ -62,7 +62,8 @@ def _layout(labels: list[str], note: str, above: float = 0.0) -> list[Any]:
     ]
 
 
-def _intervals(rows: pd.DataFrame, colour: str) -> list[Any]:
+def intervals(rows: pd.DataFrame, colour: str) -> list[Any]:
+    """The bars of each row: thin from q05 to q95, thick from q25 to q75."""
     wide = rows.dropna(subset=["q05", "q95"])
     narrow = rows.dropna(subset=["q25", "q75"])
     return [
@@ -134,7 +135,7 @@ def plot_shrinkage(table: pd.DataFrame, unit: str = "", what: str = "estimate", 
         ggplot()
         + _complete(rows, points)
         + _moves(rows)
-        + _intervals(rows.dropna(subset=["partial_pooling"]), PALETTE["partial"])
+        + intervals(rows.dropna(subset=["partial_pooling"]), PALETTE["partial"])
         + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.5, fill="white", stroke=0.5)
         + scale_color_manual(values=[e[1] for e in shown])
         + scale_shape_manual(values=[e[2] for e in shown])
@@ -163,7 +164,7 @@ def plot_ppc(
     points["kind"] = pd.Categorical(points["kind"], names)
     return (
         ggplot()
-        + _intervals(rows, PALETTE["partial"])
+        + intervals(rows, PALETTE["partial"])
         + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.8, fill="white", stroke=0.5)
         + scale_color_manual(values=[PALETTE["ink"], PALETTE["partial"]])
         + scale_shape_manual(values=["D", "o"])
@@ -182,7 +183,7 @@ def plot_caterpillar(table: pd.DataFrame, what: str = "deviation", unit: str = "
     return (
         ggplot()
         + geom_vline(xintercept=0.0, color=PALETTE["muted"], size=0.5)
-        + _intervals(rows, PALETTE["partial"])
+        + intervals(rows, PALETTE["partial"])
         + geom_point(aes("q50", "y"), rows, color=PALETTE["partial"], fill="white", size=1.5, stroke=0.5)
         + labs(x=with_unit(what, unit), y="", caption=note)
         + _layout(labels, note)

@@ -13,13 +13,13 @@ from hbm_stan.likelihoods import likelihood
 from hbm_stan.nouns import of_results
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import Block, Span, column, figure, heading, mono, number, prose, ref, table
-from hbm_stan.report.digits import DASH, format_count, format_estimate, format_probability
+from hbm_stan.report.digits import DASH, format_count, format_probability
 from hbm_stan.report.front import variant_title, with_unit
+from hbm_stan.report.intervals import cells
 from hbm_stan.report.meanings import levels_words
 from hbm_stan.report.terms import unit_of_terms
 
 _SHOWN_ROWS = 60
-_KEYS = ("q50", "q05", "q95")
 # Intervals of which one is so many times as wide as another are drawn for one sd of each column (ours).
 _ALIKE = 8.0
 
@@ -51,9 +51,8 @@ def of_ratio(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("ratio_"): value for key, value in row.items() if key.startswith("ratio_")}
 
 
-def slopes_of(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The coefficients that a forest shows: all but the intercept."""
-    made = results["coefficients"]
+def slopes_of(made: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The coefficients that a forest shows: all but the intercept; none where there are no coefficients."""
     return [row for row in made["rows"] if row["name"] != INTERCEPT] if made else []
 
 
@@ -65,7 +64,7 @@ def per_sd(rows: Iterable[Mapping[str, Any]]) -> bool:
 
 def forest_table(results: Mapping[str, Any]) -> pd.DataFrame:
     """What the forest draws: name, q05, q25, q50, q75, q95, as they are or for one sd of the column."""
-    rows = slopes_of(results)
+    rows = slopes_of(results["coefficients"])
     scaled = per_sd(rows)
     return pd.DataFrame([
         {"name": row["name"]}
@@ -92,7 +91,7 @@ def _intro(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
     made = results["coefficients"]
     where: list[Span] = [" (", ref("coefficients"), ")"] if "coefficients" in figures else []
     said: list[Span] = []
-    if slopes_of(results):
+    if slopes_of(made):
         said += ["What one unit more of a column adds, the other columns as they are", *where, ". "]
     if made["ratio"]:
         said.append(f"Its exponential is the {made['ratio']}, by which one unit more multiplies. ")
@@ -110,11 +109,11 @@ def _intro(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
 
 
 def _forest(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    made, slopes = results["coefficients"], slopes_of(results)
+    made = results["coefficients"]
     if "coefficients" not in figures:
         return []
     what = f"{made['ratio']}s, on a log axis" if made["ratio"] else "coefficients"
-    scale = ", each for one sd of its column, for they differ much in size" if per_sd(slopes) else ""
+    scale = ", each for one sd of its column, for they differ much in size" if per_sd(slopes_of(made)) else ""
     caption = f"Common {what}{scale}: medians, and bars that hold 50 % and 90 % of the posterior."
     return figure("coefficients", figures, [caption], f"A forest of the common {what} with their intervals.")
 
@@ -126,7 +125,7 @@ def _table(results: dict[str, Any]) -> Block:
         heads += [number(made["ratio"].capitalize()), number("5 %"), number("95 %")]
     rows = made["rows"]
     cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} coefficients." if len(rows) > _SHOWN_ROWS else ""
-    unit = unit_of_terms(results["data"]["quantity_unit"], bool(slopes_of(results)))
+    unit = unit_of_terms(results["data"]["quantity_unit"], bool(slopes_of(made)))
     about = f"{variant_title(results, results['main_variant'])}: common coefficients, medians and quantiles"
     return table([f"{with_unit(about, unit)}.{cut}"], heads, [_row(row, made) for row in rows[:_SHOWN_ROWS]])
 
@@ -134,14 +133,10 @@ def _table(results: dict[str, Any]) -> Block:
 def _row(row: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     intercept = row["name"] == INTERCEPT
     label = ", ".join(filter(None, [row["name"], row["place"]]))
-    cells = [label, *_cells(row), DASH if intercept else format_probability(row["p_positive"], made["n_draws"])]
+    shown = [label, *cells(row), DASH if intercept else format_probability(row["p_positive"], made["n_draws"])]
     if made["ratio"]:
-        cells += [DASH] * 3 if intercept else _cells(of_ratio(row))
-    return cells
-
-
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [format_estimate(row[key], row[f"mcse_{key}"]) for key in _KEYS]
+        shown += [DASH] * 3 if intercept else cells(of_ratio(row))
+    return shown
 
 
 def _sds(results: dict[str, Any]) -> list[Block]:
@@ -149,7 +144,7 @@ def _sds(results: dict[str, Any]) -> list[Block]:
     if not rows:
         return []
     heads = [column("SD of the intercept", width="label"), number("50 %"), number("5 %"), number("95 %")]
-    shown = [[f"between {row['many']}, {row['place']}", *_cells(row)] for row in rows]
+    shown = [[f"between {row['many']}, {row['place']}", *cells(row)] for row in rows]
     caption = with_unit("How much intercepts differ depends on where they stand", results["data"]["quantity_unit"])
     said = f"Where slopes vary too, {of_results(results).many} and levels of other factors differ more in one place"
     return [prose(f"{said} than in another."), table([f"{caption}."], heads, shown)]

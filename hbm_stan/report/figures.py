@@ -79,7 +79,7 @@ def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """The figure of the common coefficients of a formula, where there are some beside the intercept."""
     from hbm_stan import plots
 
-    slopes = slopes_of(results)
+    slopes = slopes_of(results["coefficients"])
     if not slopes:
         return {}
     ratio, unit = results["coefficients"]["ratio"], results["data"]["quantity_unit"]

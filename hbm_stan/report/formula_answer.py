@@ -11,7 +11,7 @@ from hbm_stan.fit import term_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
-from hbm_stan.report.coefficients import for_one_more, of_ratio
+from hbm_stan.report.coefficients import for_one_more, of_ratio, slopes_of
 from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, listed, numbers
 from hbm_stan.report.meanings import meanings
@@ -28,7 +28,7 @@ _SENTENCES = 3
 
 def coefficient_sentences(fit: Fit, made: Mapping[str, Any], unit: str) -> list[str]:
     """What the common coefficients are, as ratios where there are some, and the intercept in the middle of the data."""
-    slopes = [row for row in made["rows"] if row["name"] != INTERCEPT]
+    slopes = slopes_of(made)
     ratio = made["ratio"]
     if len(slopes) > _SENTENCES:
         what = f"{capital(ratio)}s" if ratio else "Common coefficients"

@@ -1,4 +1,4 @@
-"""An estimate and its interval in a sentence, with the digits that its Monte Carlo error allows."""
+"""An estimate and its interval in a sentence or in cells, with the digits that its Monte Carlo error allows."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def estimate(row: Mapping[str, Any], unit: str = "", *, posterior: bool = False)
     """The median with its unit, and in brackets the interval."""
     centre, low, high = numbers(row)
     return f"{in_unit(centre, unit)} ({'posterior median; ' * posterior}90 % interval {low} to {high})"
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """Median and both ends of the interval for a table, each with the digits of its own error."""
+    return [format_estimate(row[key], row[f"mcse_{key}"]) for key in ("q50", "q05", "q95")]
 
 
 def listed(said: str, terms: Mapping[str, Mapping[str, Any]]) -> str:

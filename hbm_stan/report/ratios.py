@@ -15,6 +15,7 @@ from hbm_stan.nouns import Noun, of_results
 from hbm_stan.predict import NewGroup, is_ratio
 from hbm_stan.report.blocks import Block, capital, column, heading, number, prose, table
 from hbm_stan.report.digits import format_count, format_data, format_estimate, format_probability
+from hbm_stan.report.intervals import cells
 
 _SHOWN_ROWS = 60
 _KEYS = ("q50", "q05", "q95")
@@ -89,7 +90,7 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     shown = [_group_row(r) for r in rows[:_SHOWN_ROWS] if r["partial_pooling"] is not None]
     if ratios["average"]:
         mean = ratios["average"]
-        shown.append(["average (geometric mean)", "", *(format_estimate(mean[k], mean[f"mcse_{k}"]) for k in _KEYS)])
+        shown.append(["average (geometric mean)", "", *cells(mean)])
     if results["new_group"]:
         new = results["new_group"]["quantities"][0]
         keys = zip(("ratio", "ratio_q05", "ratio_q95"), _KEYS, strict=True)

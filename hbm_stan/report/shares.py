@@ -7,12 +7,11 @@ from typing import Any
 
 from hbm_stan.fit import Fit
 from hbm_stan.report.blocks import Block, column, heading, number, prose, table
-from hbm_stan.report.digits import DASH, format_count, format_estimate, significant
+from hbm_stan.report.digits import DASH, format_count, significant
 from hbm_stan.report.front import variant_title, with_unit
+from hbm_stan.report.intervals import cells
 from hbm_stan.report.meanings import levels_words
 from hbm_stan.shares import variance_shares
-
-_KEYS = ("q50", "q05", "q95")
 
 
 def shares_of(fit: Fit) -> dict[str, Any] | None:
@@ -50,7 +49,7 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
         [
             f"between {row['many']}" if row["levels"] else row["name"],
             format_count(row["levels"]) if row["levels"] else DASH,
-            significant(row["sd_q50"]), *(format_estimate(row[key], row[f"mcse_{key}"]) for key in _KEYS),
+            significant(row["sd_q50"]), *cells(row),
         ]
         for row in made["rows"]
     ]  # fmt: skip

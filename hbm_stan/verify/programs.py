@@ -164,6 +164,7 @@ def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping
     if family.log_joint is None or family.pointwise is None or "use_likelihood" not in data:
         return None
     program = family.program(variant)
+    # Of a formula complete pooling has effects too, those of other factors.
     if family.terms and family.draw_groups is not None:
         return None
     if family.variant(variant).pooling != "complete" and _integrates(family, program, set(draws)):
