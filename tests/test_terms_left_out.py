@@ -15,9 +15,9 @@ from scipy.stats import norm
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
+from hbm_stan.families import families
 from hbm_stan.families.terms import integrals
 from hbm_stan.families.terms.effects import pooling_of
-from hbm_stan.families.terms.family import family_of
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import logo, loo, mean_error
 from hbm_stan.likelihoods import likelihood
@@ -46,7 +46,7 @@ def penicillin(group: str, variant: str = "partial_pooling", without: str = "") 
     frame = rows()[rows()["sample"] != without] if without else rows()
     dataset = Dataset.from_frame(frame, formula="diameter_mm ~ 1 + (1 | plate) + (1 | sample)", group=group)
     chosen = PRIORS if variant == "partial_pooling" else {}
-    return fit(family_of("normal"), dataset, variant, priors=chosen, sampling=SAMPLING, engine="stanli")
+    return fit(families()["normal"], dataset, variant, priors=chosen, sampling=SAMPLING, engine="stanli")
 
 
 @pytest.mark.parametrize("group", ["plate", "sample"])

@@ -12,8 +12,8 @@ import pytest
 from hbm_stan.data import Dataset
 from hbm_stan.density import SPREAD, log_density_spread
 from hbm_stan.errors import DataError
+from hbm_stan.families import families
 from hbm_stan.families.terms import blocks
-from hbm_stan.families.terms.family import family_of
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family, StanData
 from hbm_stan.program import Program
@@ -56,7 +56,7 @@ def frame() -> pd.DataFrame:
 
 @cache
 def data_of(name: str, case: str, variant: str) -> tuple[Family, StanData]:
-    family = family_of(name)
+    family = families()[name]
     table = prepare_table(family, Dataset.from_frame(frame(), formula=f"{LEFT[name]} ~ {RIGHT[case]}"))
     chosen = {key: text for key, text in CHOSEN.items() if any(p.startswith(key) for p in family.priors(table))}
     return family, family.stan_data(table, family.priors(table, chosen), variant)
@@ -91,7 +91,7 @@ def test_centered_terms_have_the_same_model(variant: str) -> None:
 @pytest.mark.parametrize("factor", ["g", "h", "i"])
 def test_it_does_not_matter_which_factor_s_levels_are_the_blocks(factor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_cost", lambda made: float(made.factor.name != factor))
-    family = family_of("normal")
+    family = families()["normal"]
     dataset = Dataset.from_frame(frame(), formula=f"y ~ {RIGHT['three crossed']}")
     table = prepare_table(family, dataset)
     data = family.stan_data(table, family.priors(table), "partial_pooling")
@@ -152,7 +152,7 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
 
 @pytest.mark.parametrize("name", LEFT)
 def test_data_blocks_are_equal(name: str) -> None:
-    family = family_of(name)
+    family = families()[name]
 
     def block(program: Program) -> str:
         return program.code.partition("\ndata {")[2].partition("\n}")[0]
@@ -164,7 +164,7 @@ def test_too_many_crossed_levels_are_refused_with_words() -> None:
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"s": rng.integers(0, 400, 2000).astype(str), "d": rng.integers(0, 350, 2000).astype(str),
                          "y": rng.normal(size=2000)})  # fmt: skip
-    family = family_of("normal")
+    family = families()["normal"]
     table = prepare_table(family, Dataset.from_frame(rows, formula="y ~ 1 + (1 | s) + (1 | d)"))
     with pytest.raises(DataError, match=r"s \(39\d levels\), d \(3\d\d levels\) are crossed.* takes 300 at most"):
         family.prepare(table, family.priors(table))

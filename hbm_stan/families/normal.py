@@ -1,7 +1,48 @@
-"""Normal outcomes with the common and varying coefficients of a formula."""
+"""Normal rows with the common and varying coefficients of a formula."""
 
 from __future__ import annotations
 
-from hbm_stan.families.terms.family import family_of
+from collections.abc import Mapping
 
-FAMILY = family_of("normal")
+import numpy as np
+
+from hbm_stan.design import Design
+from hbm_stan.families.terms.data import marginal_data
+from hbm_stan.families.terms.family import Parts, family_of
+from hbm_stan.families.terms.priors import Scale, of_outcome
+from hbm_stan.likelihoods.normal import LIKELIHOOD
+from hbm_stan.model import StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior, two_digits
+
+
+def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    y = np.asarray(table["outcome"], dtype=float)
+    return marginal_data(table, priors, y, np.ones(len(y)))
+
+
+def _scale(table: Prepared, design: Design) -> Scale:
+    """The sd of the outcome, beside its known part."""
+    y = table["outcome"] - design.offset
+    s = two_digits(float(np.std(y, ddof=1)) or float(np.abs(y).max()) or 1.0)
+    return of_outcome(float(y.mean()), s, f"the sd of the outcome, {s:g}", "centred on the mean of the outcome")
+
+
+def _own_priors(_table: Prepared, scale: Scale) -> dict[str, Prior]:
+    s = scale.between
+    said = f"the sd of the outcome, {s:g}: columns and levels may explain nothing"
+    return {"sigma": Prior("sigma", "half_normal", (s,), said, True)}
+
+
+FAMILY = family_of(
+    LIKELIHOOD,
+    Parts(
+        outcome=_outcome,
+        scale=_scale,
+        own_priors=_own_priors,
+        calibration={
+            "beta[intercept]": "normal(23, 3)", "tau": "half_normal(1)", "sd": "half_normal(2)",
+            "sigma": "gamma(4, 6)", "theta": "normal(23, 3)",
+        },
+    ),
+)  # fmt: skip

@@ -40,6 +40,8 @@ class Likelihood:
     weight(eta, rows, own)   minus its second derivative; for a canonical link, what is expected of it too
     simulate(rng, eta, rows, own)  outcomes
     moments(eta, rows, own)  mean and variance of an outcome
+    own_about(eta, rows, freedom)  own parameters that fit rows about eta (N,) with so many degrees of freedom, (1,)
+                             each; nan where rows do not tell
     precision(rows)          of a likelihood that is normal about eta: 1 / variance of each row, times sigma^2 where
                              sigma is an own parameter. None for others: their integrals have no closed form
     """
@@ -59,6 +61,8 @@ class Likelihood:
     inverse_link: Callable[[FloatArray], FloatArray]  # eta -> the mean of one trial or one unit of exposure
     residual: Residual
     own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters, all of them scales
+    own_about: Callable[[FloatArray, Rows, float], Own] = lambda _eta, _rows, _freedom: {}
+    known_residual: bool = True  # no residual scale: a row says something by itself
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
     eta_unit: str = ""  # log odds, log rate; empty: the unit of the outcome
     mean_words: str = "mean"  # what the inverse link of eta is: probability, rate

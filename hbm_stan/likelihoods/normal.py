@@ -11,6 +11,8 @@ from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
 from hbm_stan.table import FloatArray
 
+_LEAST = 1e-9  # of the largest outcome: a residual sd that is rounding error
+
 
 def _y(rows: Rows) -> FloatArray:
     return np.asarray(rows["y"], dtype=float)
@@ -22,6 +24,13 @@ def _kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
 
 def _moments(eta: FloatArray, _rows: Rows, own: Own) -> tuple[FloatArray, FloatArray]:
     return eta, np.broadcast_to(own["sigma"] ** 2, eta.shape)
+
+
+def _own_about(eta: FloatArray, rows: Rows, freedom: float) -> Own:
+    squares = float(((_y(rows) - eta) ** 2).sum())
+    # Rows that agree to the last digit would have infinite weight.
+    least = _LEAST * float(np.abs(_y(rows)).max(initial=0)) or _LEAST
+    return {"sigma": np.array([max(math.sqrt(squares / freedom), least) if freedom > 0 else math.nan])}
 
 
 LIKELIHOOD = Likelihood(
@@ -44,4 +53,6 @@ LIKELIHOOD = Likelihood(
         variance=lambda _rows, own: own["sigma"] ** 2,
     ),
     own=(PriorRow("sigma", SCALES, "residual sd of a row", "Gelman (2006), Bayesian Analysis 1:515", "outcome"),),
+    own_about=_own_about,
+    known_residual=False,
 )

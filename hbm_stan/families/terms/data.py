@@ -1,18 +1,19 @@
-"""Columns, factors and terms of a formula become Stan data; the four likelihoods differ in what a row's outcome is."""
+"""Columns, factors and terms of a formula become Stan data; likelihoods differ in what a row's outcome is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hbm_stan.design import Design, Term
-from hbm_stan.errors import DataError, ModelError
+from hbm_stan.errors import ModelError
 from hbm_stan.families.terms.blocks import blocks_of
+from hbm_stan.integrate.structure import IntArray
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
-from hbm_stan.priors import Prior, encode_scale
+from hbm_stan.priors import Prior, PriorRow, encode_scale
 from hbm_stan.table import FloatArray
 
 
@@ -100,21 +101,7 @@ def prior_data(design: Design, priors: Mapping[str, Prior]) -> StanData:
     return data
 
 
-def prepare_normal(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    """Stan data of normal outcomes."""
-    y = np.asarray(table["outcome"], dtype=float)
-    data = _marginal(table, priors, y, np.ones(len(y)))
-    data["prior_sigma_family"], data["prior_sigma"] = encode_scale(priors["sigma"])
-    return data
-
-
-def prepare_estimates(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    """Stan data of estimates with known standard errors."""
-    se = np.asarray(table["standard_error"], dtype=float)
-    return {**_marginal(table, priors, np.asarray(table["outcome"], dtype=float), se), "se": se}
-
-
-def _marginal(table: Prepared, priors: Mapping[str, Prior], y: FloatArray, se: FloatArray) -> StanData:
+def marginal_data(table: Prepared, priors: Mapping[str, Prior], y: FloatArray, se: FloatArray) -> StanData:
     """What programs need that integrate coefficients out; rows weigh as their standard errors say."""
     design = design_of(table)
     blocks = blocks_of(design, table.dataset.table.where)
@@ -127,41 +114,39 @@ def _marginal(table: Prepared, priors: Mapping[str, Prior], y: FloatArray, se: F
     }  # fmt: skip
 
 
-def prepare_binomial(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    """Stan data of successes out of trials; raises DataError where a row has none."""
-    trials = np.asarray(table["trials"], dtype=float)
-    if (trials == 0).any():
-        row = table.row_names[int(np.flatnonzero(trials == 0)[0])]
-        raise DataError(
-            f"{table.dataset.table.where}, column {table.dataset.column('trials')!r}: {row} has 0 trials, which say "
-            "nothing about a probability. Take the row out."
-        )
-    data = _sampled(table, priors, "trials", trials)
-    return {**data, "trials": trials.astype(np.int64)}
+def summed_cells(table: Prepared, priors: Mapping[str, Prior], size: str) -> StanData:
+    """What programs need that sample coefficients, where a likelihood knows only sums over rows with equal columns and
+    levels, a cell: of outcomes, and of ``size``, the role and the datum of what they come from."""
+    sizes = np.asarray(table[size], dtype=float)
+    data, cell = _sampled(table, priors, [])
+    sums = {f"cell_{name}": np.bincount(cell, weights=v) for name, v in (("y", table["outcome"]), (size, sizes))}
+    return {**data, **sums}
 
 
-def prepare_poisson(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    """Stan data of counts and their exposure."""
-    exposure = np.asarray(table["exposure"], dtype=float)
-    return {**_sampled(table, priors, "exposure", exposure), "exposure": exposure}
+def equal_cells(table: Prepared, priors: Mapping[str, Prior], *columns: FloatArray) -> StanData:
+    """The same where rows of a cell have equal outcomes and other columns (N,) too; ``cell_rows`` counts them."""
+    data, cell = _sampled(table, priors, [table["outcome"], *columns])
+    return {**data, "cell_rows": np.bincount(cell).astype(float)}
 
 
-def _sampled(table: Prepared, priors: Mapping[str, Prior], size: str, sizes: FloatArray) -> StanData:
-    """What programs need that sample coefficients; rows with equal columns and levels are one cell."""
-    design, y = design_of(table), np.asarray(table["outcome"], dtype=float)
+def _sampled(table: Prepared, priors: Mapping[str, Prior], equal: Sequence[FloatArray]) -> tuple[StanData, IntArray]:
+    """What is the same for all of them, and the cell of each row."""
+    design = design_of(table)
     levels = [term.factor.level for term in design.terms]
-    same = np.column_stack([*levels, design.X, design.Z, design.offset])
+    same = np.column_stack([*levels, design.X, design.Z, design.offset, *equal])
     _, row, cell = np.unique(same, axis=0, return_index=True, return_inverse=True)
     effects = [len(t.names) * len(t.factor.labels) for t in design.terms[design.n_group_terms :]]
-    return {
-        **structure(design), **prior_data(design, priors), "y": y.astype(np.int64), "M": sum(effects),
+    data: StanData = {
+        **structure(design), **prior_data(design, priors), "M": sum(effects),
         "other_own": design.own[len(names_of(design).tau) :] + 1,
         "centered": np.zeros(len(design.terms), dtype=np.int64), "NC": len(row), "cell_row": row + 1,
-        "cell_y": np.bincount(cell.ravel(), weights=y), f"cell_{size}": np.bincount(cell.ravel(), weights=sizes),
     }  # fmt: skip
+    return data, cell.ravel()
 
 
-PREPARE: Mapping[str, Callable[[Prepared, Mapping[str, Prior]], StanData]] = {
-    "normal": prepare_normal, "estimates": prepare_estimates, "binomial": prepare_binomial,
-    "poisson": prepare_poisson,
-}  # fmt: skip
+def own_prior_data(rows: Sequence[PriorRow], priors: Mapping[str, Prior]) -> StanData:
+    """The priors of a likelihood's own parameters."""
+    data: StanData = {}
+    for row in rows:
+        data[f"prior_{row.name}_family"], data[f"prior_{row.name}"] = encode_scale(priors[row.name])
+    return data

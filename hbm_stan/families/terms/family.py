@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from hbm_stan.families.terms import priors
-from hbm_stan.families.terms.data import PREPARE, design_of, names_of
+from hbm_stan.design import Design
+from hbm_stan.families.terms.data import design_of, names_of, own_prior_data
 from hbm_stan.families.terms.functions import functions_of
+from hbm_stan.families.terms.priors import Scale, default_priors
 from hbm_stan.families.terms.rule import rule
 from hbm_stan.families.terms.usual import new_row, prediction_of
 from hbm_stan.families.terms.variants import POPULATION, prior_rows_of, variants_of
-from hbm_stan.likelihoods import likelihood
-from hbm_stan.model import Family
+from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior
 from hbm_stan.resources import share
@@ -29,31 +30,22 @@ _DIMS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared")
 _HIDDEN_SAMPLED = (*_HIDDEN, "sampled", "shift")
-_PRIORS: Mapping[str, Callable[[Prepared], dict[str, Prior]]] = {
-    "normal": priors.normal_priors,
-    "estimates": partial(priors.default_priors, priors.scale_of_estimates),
-    "binomial": partial(priors.default_priors, priors.scale_of_binomial),
-    "poisson": partial(priors.default_priors, priors.scale_of_poisson),
-}
-# Priors for the shipped example of each likelihood, on the scale of what is measured there.
-_CALIBRATION: Mapping[str, Mapping[str, str]] = {
-    "normal": {
-        "beta[intercept]": "normal(23, 3)", "tau": "half_normal(1)", "sd": "half_normal(2)", "sigma": "gamma(4, 6)",
-        "theta": "normal(23, 3)",
-    },
-    "estimates": {
-        "beta[intercept]": "normal(-0.7, 0.7)", "beta[latitude]": "normal(-0.03, 0.03)", "tau": "half_normal(0.5)",
-        "theta": "normal(-0.7, 1)",
-    },
-    "binomial": {
-        "beta": "normal(0, 0.7)", "beta[anger]": "normal(0.05, 0.1)", "tau": "half_normal(1)", "sd": "half_normal(1)",
-        "theta": "normal(0, 1.5)",
-    },
-    "poisson": {
-        "beta[intercept]": "normal(0.4, 0.7)", "beta[x]": "normal(0, 0.4)", "tau": "half_normal(0.5)",
-        "sd": "half_normal(0.5)", "theta": "normal(0.4, 0.8)",
-    },
-}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a likelihood's family has of its own: how its outcome becomes Stan data, its priors.
+
+    outcome(table, priors)  the Stan data but for the priors of the likelihood's own parameters
+    scale(table, design)    the scale that default priors of coefficients have
+    own_priors(table, scale)  default priors of the likelihood's own parameters
+    calibration             priors for its shipped example, on the scale of what is measured there
+    """
+
+    outcome: Callable[[Prepared, Mapping[str, Prior]], StanData]
+    scale: Callable[[Prepared, Design], Scale]
+    own_priors: Callable[[Prepared, Scale], dict[str, Prior]] = lambda _table, _scale: {}
+    calibration: Mapping[str, str]
 
 
 def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
@@ -65,11 +57,20 @@ def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
     }  # fmt: skip
 
 
-def family_of(name: str) -> Family:
-    """The family of that likelihood."""
-    given = likelihood(name)
+def _prepare(given: Likelihood, parts: Parts, table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    return {**parts.outcome(table, priors), **own_prior_data(given.own, priors)}
+
+
+def _default_priors(parts: Parts, table: Prepared) -> dict[str, Prior]:
+    design = design_of(table)
+    scale = parts.scale(table, design)
+    return default_priors(design, scale) | parts.own_priors(table, scale)
+
+
+def family_of(given: Likelihood, parts: Parts) -> Family:
+    """The family of a likelihood."""
     made = Family(
-        name=name,
+        name=given.name,
         title=f"{given.title}: terms of a formula",
         citation=given.citation,
         roles=(_GROUP, *given.roles),
@@ -78,20 +79,20 @@ def family_of(name: str) -> Family:
         dims=_DIMS,
         likelihood=given.math,
         population=(*POPULATION, *(row.name for row in given.own)),
-        folder=share("stan") / name,
+        folder=share("stan") / given.name,
         hidden=_HIDDEN if given.precision else _HIDDEN_SAMPLED,
         group_meaning="coefficient",
         quantity_unit=given.eta_unit,
         same_unit=not given.eta_unit,
         discrete=given.size == "trials",
         size=given.size,
-        known_residual=not given.own,
+        known_residual=given.known_residual,
         pilot=() if given.precision else ("partial_pooling", "partial_pooling_centered"),
         prediction=prediction_of(given),
-        calibration=_CALIBRATION[name],
+        calibration=parts.calibration,
         terms=True,
-        prepare=PREPARE[name],
-        default_priors=_PRIORS[name],
+        prepare=partial(_prepare, given, parts),
+        default_priors=partial(_default_priors, parts),
         coords=coords,
         new_row=partial(new_row, given),
     )

@@ -7,19 +7,18 @@ false``, or no intercept) has its zero elsewhere, and what stands there has a wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from hbm_stan.design import Design, Term
-from hbm_stan.families.terms.data import design_of, names_of
+from hbm_stan.families.terms.data import names_of
 from hbm_stan.families.varying_terms import carried
 from hbm_stan.later import logit
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, to_decimals, two_digits
-from hbm_stan.standard_errors import informative
 from hbm_stan.table import FloatArray
 
 # Without pooling a coefficient has the prior of the common one, so many times as wide (ours).
@@ -38,10 +37,9 @@ class Scale:
     words: Mapping[str, str]  # of centre, wide, between, slope
 
 
-def default_priors(scale_of: Callable[[Prepared, Design], Scale], table: Prepared) -> dict[str, Prior]:
+def default_priors(design: Design, scale: Scale) -> dict[str, Prior]:
     """A Prior for each coefficient and sd, by name; the likelihood's own parameters have theirs elsewhere."""
-    design = design_of(table)
-    scale, names = scale_of(table, design), names_of(design)
+    names = names_of(design)
     found = _common(design, scale)
     for row, terms, labels in (
         ("tau", design.terms[: design.n_group_terms], names.tau),
@@ -120,7 +118,7 @@ def _centre(value: float, scale: float) -> float:
     return to_decimals(value, 2 - math.floor(math.log10(scale)))
 
 
-def _of_outcome(centre: float, s: float, words: str, centre_words: str) -> Scale:
+def of_outcome(centre: float, s: float, words: str, centre_words: str) -> Scale:
     """In units of the outcome, whose scale is s."""
     return Scale(
         centre=_centre(centre, s), wide=2.5 * s, between=s, slope=2.5 * s,
@@ -129,35 +127,11 @@ def _of_outcome(centre: float, s: float, words: str, centre_words: str) -> Scale
     )  # fmt: skip
 
 
-def scale_of_normal(table: Prepared, design: Design) -> Scale:
-    """The sd of the outcome, beside its known part."""
-    y = table["outcome"] - design.offset
-    s = two_digits(float(np.std(y, ddof=1)) or float(np.abs(y).max()) or 1.0)
-    return _of_outcome(float(y.mean()), s, f"the sd of the outcome, {s:g}", "centred on the mean of the outcome")
-
-
-def normal_priors(table: Prepared) -> dict[str, Prior]:
-    """Those of the coefficients and of the residual sd."""
-    s = scale_of_normal(table, design_of(table)).between
-    said = f"the sd of the outcome, {s:g}: columns and levels may explain nothing"
-    return {**default_priors(scale_of_normal, table), "sigma": Prior("sigma", "half_normal", (s,), said, True)}
-
-
-def scale_of_estimates(table: Prepared, design: Design) -> Scale:
-    """The larger of the sd of the estimates that are measured well enough and their median standard error."""
-    y, se = table["outcome"] - design.offset, table["standard_error"]
-    known = informative(se)
-    s = two_digits(max(float(np.std(y[known], ddof=1)), float(np.median(se[known]))))
-    words = f"the scale of the data, {s:g} (the larger of the sd of the estimates and their median standard error)"
-    centre = float(np.average(y, weights=1 / se**2))
-    return _of_outcome(centre, s, words, "centred on the precision-weighted mean of the estimates")
-
-
 def _of_logs(centre: float, wide: float, words: Mapping[str, str]) -> Scale:
     return Scale(centre=to_decimals(centre, 2), wide=wide, between=1.0, slope=2.5, words=words)
 
 
-def scale_of_binomial(table: Prepared, design: Design) -> Scale:
+def scale_of_successes(table: Prepared, design: Design) -> Scale:
     """Log odds: 1.5 about the pooled ones, 2.5 for an sd of a column, 1 between levels."""
     y, trials = table["outcome"], table["trials"]
     centre = float(logit((y.sum() + 0.5) / (trials.sum() + 1))) - float(np.average(design.offset, weights=trials))
@@ -168,7 +142,7 @@ def scale_of_binomial(table: Prepared, design: Design) -> Scale:
     })  # fmt: skip
 
 
-def scale_of_poisson(table: Prepared, design: Design) -> Scale:
+def scale_of_counts(table: Prepared, design: Design) -> Scale:
     """Log rates: 2.5 about the pooled one and for an sd of a column, 1 between levels."""
     expected = table["exposure"] * np.exp(design.offset)
     centre = math.log((float(table["outcome"].sum()) + 0.5) / float(expected.sum()))

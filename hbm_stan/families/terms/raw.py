@@ -31,7 +31,7 @@ def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]
     """
     group, z = groups_of(data), np.asarray(data["Z"], dtype=float)[:, : data["KG"]]
     x = np.asarray(data["X"], dtype=float).reshape(data["N"], -1)[:, shared_columns(data)]
-    offset, y = np.asarray(data["offset_"], dtype=float), np.asarray(data["y"], dtype=float)
+    offset = np.asarray(data["offset_"], dtype=float)
     own: Own = {row.name: np.ones(1) for row in likelihood.own}
     eta, theta = offset.copy(), np.zeros((data["J"], data["KG"]))
     for _ in range(_STEPS):
@@ -43,12 +43,13 @@ def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]
         step = offset + fitted - eta
         length = float(np.abs(step).max())
         eta = eta + step / max(1.0, length / _STEP)
+        about = likelihood.own_about(eta, data, data["N"] - x.shape[1] - round(float(known.sum())))
+        told = all(np.isfinite(value).all() for value in about.values())
+        own = about if told else own
         if length < _ROUNDING * (1 + float(np.abs(eta).max())):
             break
-    error = np.sqrt(np.diagonal(inverse, axis1=1, axis2=2))
-    if likelihood.own:
-        freedom = len(y) - x.shape[1] - round(float(known.sum()))
-        error = error * (math.sqrt(float(((y - eta) ** 2).sum()) / freedom) if freedom > 0 else math.nan)
+    inverse, known = _inverse(z, np.asarray(likelihood.weight(eta, data, own)), group, data["J"])
+    error = np.sqrt(np.diagonal(inverse, axis1=1, axis2=2)) if told else np.full(theta.shape, np.nan)
     determined = known > 1 - 1e-6
     return np.where(determined, theta, np.nan), np.where(determined, error, np.nan)
 

@@ -17,23 +17,23 @@ _PREDICTORS = Option(
     "values of the formula's columns in the new row; others: categories at their reference, numbers at their means",
     "table",
 )
-# What a row has beside its linear predictor, by likelihood: the datum, and its meaning.
+# What a row may have beside its linear predictor, by role: the datum, and its meaning.
 _SIZES: Mapping[str, tuple[str, Option]] = {
-    "binomial": ("trials", Option("of the row in a new group, a whole number; by default 1")),
-    "poisson": ("exposure", Option("of the observation in a new group; by default the median")),
-    "estimates": ("se", Option("of the estimate in a new group; by default the median of the data")),
+    "trials": ("trials", Option("of the row in a new group, a whole number; by default 1")),
+    "exposure": ("exposure", Option("of the observation in a new group; by default the median")),
+    "standard_error": ("se", Option("of the estimate in a new group; by default the median of the data")),
 }
-_OPTION_OF = {"se": "standard_error"}  # where the option is not called as the datum
 _OFFSET = "offset()"  # what the formula's offsets add up to, in what encodes a row
 
 
 def prediction_of(likelihood: Likelihood) -> dict[str, Option]:
     """The keys of ``[prediction]``."""
-    options = {"predictors": _PREDICTORS}
-    if likelihood.name in _SIZES:
-        datum, option = _SIZES[likelihood.name]
-        options[_OPTION_OF.get(datum, datum)] = option
-    return options
+    return {"predictors": _PREDICTORS} | {name: _SIZES[name][1] for name in _sizes(likelihood)}
+
+
+def _sizes(likelihood: Likelihood) -> list[str]:
+    """The role of what a row has beside its linear predictor, if it has one."""
+    return [role.name for role in likelihood.roles if role.name in _SIZES]
 
 
 def new_row(likelihood: Likelihood, data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
@@ -64,10 +64,10 @@ def _offset(design: Design, asked: Mapping[str, Any]) -> float:
 
 def _size(likelihood: Likelihood, data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     """Trials, exposure or standard error of the new row, and what its outcome is."""
-    if likelihood.name not in _SIZES:
+    if not _sizes(likelihood):
         return {}, ""
-    datum, _ = _SIZES[likelihood.name]
-    name = _OPTION_OF.get(datum, datum)
+    (name,) = _sizes(likelihood)
+    datum, _ = _SIZES[name]
     usual = 1.0 if datum == "trials" else float(np.median(data[datum]))
     value = float(options.get(name, usual))
     if datum == "trials":

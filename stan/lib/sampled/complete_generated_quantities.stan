@@ -1,0 +1,9 @@
+  vector[RO] rho_other = correlations(partial_other, K, other_correlated); // of the other terms
+  matrix[J, KG] theta = rep_matrix(means_of_columns(beta, own, 0), J)'; // coefficients of groups (units as beta)
+  vector[M] effect; // deviations of the levels of the other terms, as raw (units as beta)
+  {
+    array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
+      = cholesky_factors(append_row(rep_vector(0, KG), sd), partial_other, K, other_correlated);
+    effect = coefficients(raw_of_sampled(sampled, shift, own, none, none, K, L, G, G),
+                          rep_vector(0, KO), C, K, L, centered, G);
+  }
