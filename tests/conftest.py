@@ -2,7 +2,8 @@
 
 ``cmdstan`` and ``stanli`` are engines; ``engine`` runs a test on both. Without a CmdStan they skip, and fail
 where HBM_REQUIRE_ENGINE=1. Programs that CmdStan compiled stay in pytest's own cache folder by the hash of
-their text: nothing compiles twice, and ``pytest --cache-clear`` (or ``make clean``) forgets them. ``tiny_disk`` is a
+their text: nothing compiles twice, and ``pytest --cache-clear`` (or ``make clean``) forgets them. ``reported`` is the
+sample analysis with its report; ``undrawn`` is for reports of which the figures do not matter. ``tiny_disk`` is a
 folder that is soon full.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from hbm_stan.engines import Engine
 from hbm_stan.engines.cmdstan import CmdStanEngine
@@ -108,3 +110,29 @@ def analysis(tmp_path: Path) -> Path:
     text = (ROOT / "reports" / "eight_schools" / "analysis.toml").read_text()
     (folder / "analysis.toml").write_text(text.replace("../../data/eight_schools", "data.csv"))
     return folder
+
+
+@pytest.fixture
+def reported(analysis: Path, stanli: StanliEngine) -> Path:
+    """That copy with its report by the embedded engine, which one worker makes for all tests that look at it."""
+    from hbm_stan.report.build import report
+
+    shared = Path(os.environ["HBM_TEST_RUNS"]) / analysis.name
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            shutil.copytree(analysis, shared)
+        report(shared, engine=stanli)  # the second time nothing has changed
+    shutil.copytree(shared, analysis, dirs_exist_ok=True)
+    return analysis
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports show a rectangle where a figure would be: most of a report's time goes into rendering its figures.
+
+    Their tables are computed and their layers are put together all the same. Not beside ``reported``.
+    """
+    from hbm_stan import plots
+
+    empty = b'<svg xmlns="http://www.w3.org/2000/svg" width="460" height="230"><rect width="9" height="9"/></svg>'
+    monkeypatch.setattr(plots, "save_svg", lambda _figure: empty)

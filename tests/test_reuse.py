@@ -66,15 +66,16 @@ def hbm(*arguments: str | Path, **environment: str) -> Child:
 # Again
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_second_report_samples_nothing_and_writes_nothing(folder: Path) -> None:
     spy = Spy()
     first = report(folder, engine=spy)
     assert spy.sampled == VARIANTS
-    before = {p: p.stat().st_mtime_ns for p in (first.pdf, first.json)}
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (first.pdf, first.json)}
     second = report(folder, engine=spy)
     assert spy.sampled == VARIANTS
     assert (first.fresh, second.fresh) == (True, False)
-    assert {p: p.stat().st_mtime_ns for p in (first.pdf, first.json)} == before
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (first.pdf, first.json)} == before
     # A question in other words is a new report on the same draws; so is one that is forced.
     change(folder / "analysis.toml", "\nfamily", '\nquestion = "Why?"\nfamily')
     assert report(folder, engine=spy).fresh
@@ -92,6 +93,8 @@ CHANGES = [
      "the prior of theta changed from normal(0, 50) to normal(0, 60)"),
     ("analysis.toml", "seed = 5", "seed = 6", VARIANTS, "seed changed from 5 to 6"),
     ("analysis.toml", "draws = 400", "draws = 500", VARIANTS, "draws changed from 400 to 500"),
+    ("analysis.toml", "seed = 6", "seed = 6\nadapt_delta = 0.95", VARIANTS,
+     "adapt_delta changed from 0.9 to 0.95"),
 ]  # fmt: skip
 
 
