@@ -17,8 +17,8 @@ from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
 from hbm_stan.engines import Engine, Progress, Sampling, choose
 from hbm_stan.families import family as find_family
+from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
-from hbm_stan.formula import of_formula
 from hbm_stan.model import Family
 from hbm_stan.store import FitStore
 from hbm_stan.tree import kept_bytes

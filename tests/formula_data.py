@@ -42,7 +42,9 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
         "prior_tau_family": np.ones(n_own, dtype=int), "prior_tau": np.tile([sd, 1.0], (n_own, 1)),
         "prior_sd_family": np.ones(n_other, dtype=int), "prior_sd": np.tile([sd, 1.0], (n_other, 1)),
         "prior_rho": shape, "prior_theta": np.tile([0.0, 5 * sd], (n_own, 1)),
-        "prior_sigma_family": 1, "prior_sigma": [sd, 1.0], "use_likelihood": 1, "generate": 0, **rows,
+        "prior_sigma_family": 1, "prior_sigma": [sd, 1.0],
+        "prior_overdispersion_family": 1, "prior_overdispersion": [1.0, 1.0],
+        "use_likelihood": 1, "generate": 0, **rows,
     }  # fmt: skip
 
 
@@ -63,7 +65,7 @@ def population(rng: np.random.Generator, data: Rows, size: int, pooling: str = "
         draws = {"beta_shared": rng.normal(size=(size, shared))}
     draws["sd"] = np.exp(rng.normal(-0.5, 0.5, (size, n_other)))
     draws["rho_other"] = _correlations(rng, size, data["K"][other], data["correlated"][other])
-    draws["sigma"] = np.exp(rng.normal(-0.5, 0.3, size))
+    draws["sigma"], draws["overdispersion"] = np.exp(rng.normal(-0.5, 0.3, (2, size)))
     assert draws["rho_other"].shape[1] == pairs(other)
     return {name: values for name, values in draws.items() if np.size(values)}
 

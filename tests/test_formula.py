@@ -11,14 +11,16 @@ import pytest
 
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, HbmError
-from hbm_stan.formula import Structure, choose_likelihood, read_structure, with_formula
+from hbm_stan.families.choose import choose_likelihood
+from hbm_stan.formula import Structure, read_structure, with_formula
 
 RNG = np.random.default_rng(5)
 N = 24
+RATES = np.linspace(2, 9.7, N) ** 1.2
 FRAME = pd.DataFrame(
     {
         "y": RNG.normal(size=N),
-        "x": np.linspace(2, 9.7, N) ** 1.2,
+        "x": RATES,
         "z": RNG.normal(size=N) + 100,
         "arm": ["placebo", "drug", "dose two"] * 8,
         "sex": ["f", "f", "f", "m", "m", "m"] * 4,
@@ -313,12 +315,14 @@ def test_nesting_and_crossing_are_found_and_said() -> None:
         ("o ~ x + (1 | g)", [0, 1] * 12, "binomial"),
         ("o ~ x + (1 | g)", [True, False] * 12, "binomial"),
         ("o ~ x + (1 | g)", ["yes", "no"] * 12, "binomial"),
-        ("o ~ x + (1 | g)", [0, 3, 7] * 8, "poisson"),
+        ("o ~ x + (1 | g)", [0, 3, 2] * 8, "poisson"),
+        ("o ~ x + (1 | g)", [0, 3, 9] * 8, "negative_binomial"),
+        ("o | rate(x) ~ 1 + (1 | g)", [0, 31, 402] * 8, "negative_binomial"),
         ("o ~ x + (1 | g)", [250, 301, 188, 420] * 6, "normal"),
         ("o ~ x + (1 | g)", [-1, 0, 1] * 8, "normal"),
         ("log(o) ~ x + (1 | g)", [2, 3, 7] * 8, "normal"),
         ("o | trials(e) ~ x + (1 | g)", [0, 1, 2] * 8, "binomial"),
-        ("o | rate(e) ~ x + (1 | g)", [20, 31, 42] * 8, "poisson"),
+        ("o | rate(x) ~ 1 + (1 | g)", np.round(7 * RATES + 2), "poisson"),
         ("o | se(e) ~ x + (1 | g)", [20, 31, 42] * 8, "estimates"),
     ],
 )
@@ -330,7 +334,7 @@ def test_the_likelihood_is_chosen_from_the_outcome(formula: str, outcome: list[A
 
 
 def test_a_likelihood_that_the_left_side_contradicts_is_refused() -> None:
-    with pytest.raises(HbmError, match="goes with the likelihood binomial, not normal"):
+    with pytest.raises(HbmError, match=r"goes with the likelihood binomial.*, not normal"):
         choose_likelihood(Dataset.from_frame(FRAME, formula="y | trials(e) ~ (1 | g)"), "normal")
     with pytest.raises(HbmError, match=r"no likelihood 'poison'. Did you mean 'poisson'"):
         choose_likelihood(Dataset.from_frame(FRAME, formula="y ~ (1 | g)"), "poison")

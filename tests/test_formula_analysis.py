@@ -13,8 +13,8 @@ from spy import Spy
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import HbmError, ModelError
 from hbm_stan.families import family
+from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import jobs_of, prepare_table
-from hbm_stan.formula import of_formula
 from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.new import new_analysis
 

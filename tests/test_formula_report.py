@@ -13,7 +13,8 @@ from pypdf import PdfReader
 from hbm_stan.coefficients import AT_MEANS, AT_ZERO
 from hbm_stan.engines import Engine
 from hbm_stan.errors import ModelError
-from hbm_stan.formula import of_formula, read_structure
+from hbm_stan.families.choose import of_formula
+from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
 from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.build import Made, fit_analysis, report, settled

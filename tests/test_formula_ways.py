@@ -13,7 +13,8 @@ import hbm_stan
 from hbm_stan.cli.roles import formula_among, table_and_roles
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError
-from hbm_stan.formula import model_in_words, of_formula, read_structure
+from hbm_stan.families.choose import of_formula
+from hbm_stan.formula import model_in_words, read_structure
 from hbm_stan.report.keys import check_keys
 
 FRAME = pd.DataFrame({

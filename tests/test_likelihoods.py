@@ -18,7 +18,7 @@ ROWS: dict[str, Any] = {
     "y": np.array([0, 2, 5, 1]), "trials": np.array([1, 2, 9, 1]), "exposure": np.array([0.5, 1.0, 4.0, 2.0]),
     "se": np.array([0.5, 1.0, 0.2, 3.0]),
 }  # fmt: skip
-OWN = {"sigma": np.array([[0.7], [1.3], [2.0]])}
+OWN = {"sigma": np.array([[0.7], [1.3], [2.0]]), "overdispersion": np.array([[0.3], [1.1], [0.02]])}
 ETA = np.array([[0.3, -1.0, 2.0, 0.1], [-0.4, 0.2, 1.0, 3.0], [0.4, 0.5, -2.0, -0.2]])
 DRAWS = 4_000
 # Of 24 means and 24 variances the largest z is above this once in a thousand tries.
@@ -27,12 +27,13 @@ MOST = 4.3
 
 def scipy_of(name: str) -> Any:
     """SciPy's distribution of the rows at ETA."""
-    p = 1 / (1 + np.exp(-ETA))
+    p, phi = 1 / (1 + np.exp(-ETA)), OWN["overdispersion"] ** -2
     return {
         "normal": stats.norm(ETA, OWN["sigma"]),
         "estimates": stats.norm(ETA, ROWS["se"]),
         "binomial": stats.binom(ROWS["trials"], p),
         "poisson": stats.poisson(ROWS["exposure"] * np.exp(ETA)),
+        "negative_binomial": stats.nbinom(phi, phi / (phi + ROWS["exposure"] * np.exp(ETA))),
     }[name]
 
 
@@ -91,6 +92,14 @@ def _of(function: str, made: Callable[..., Any]) -> Callable[[Likelihood], Likel
     )
 
 
+def _with_own(function: str, change: Callable[[Any], Any]) -> Callable[[Likelihood], Likelihood]:
+    """The likelihood with one of its functions given other own parameters, which come last."""
+    return lambda found: replace(
+        found,
+        **{function: lambda *given: getattr(found, function)(*given[:-1], change(given[-1]))},  # type: ignore[arg-type]
+    )
+
+
 FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
     "exposure forgotten": ("poisson", "log density", _of("kernel", lambda made, eta, rows, _: (
         made + (rows["exposure"] - 1) * np.exp(eta)))),
@@ -99,6 +108,14 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
     "weight of one trial": ("binomial", "derivatives", _of("weight", lambda made, _, rows, __: made / rows["trials"])),
     "square of the standard error": ("estimates", "draws", lambda f: replace(
         f, simulate=lambda rng, eta, rows, own: f.simulate(rng, eta, {**rows, "se": rows["se"] ** 2}, own))),
+    "dispersion upside down": ("negative_binomial", "log density", _with_own(
+        "kernel", lambda own: {"overdispersion": 1 / own["overdispersion"]})),
+    "variance for sd of the rates": ("negative_binomial", "moments", _with_own(
+        "moments", lambda own: {"overdispersion": own["overdispersion"] ** 2})),
+    "rates of draws without their spread": ("negative_binomial", "draws", _with_own(
+        "simulate", lambda own: {"overdispersion": 0.01 * own["overdispersion"]})),
+    "what y says of dispersion forgotten": ("negative_binomial", "log density", _of(
+        "kernel", lambda made, eta, rows, own: made - np.log1p(own["overdispersion"] ** 2) * (rows["y"] > 1))),
     "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
 }  # fmt: skip
 

@@ -41,13 +41,13 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
     """Declared and derived parameters at one point."""
     drawn = {key: value[0] for key, value in population(rng, data, 1, pooling).items() if "rho" not in key}
     raw = {f"{key}_raw": value for key, value in drawn.items() if key in {"tau", "sd"}}
-    raw |= {"sigma_raw": drawn["sigma"]} if name == "normal" else {}
+    raw |= {f"{row.name}_raw": drawn[row.name] for row in likelihood(name).own}
     params = {key: value for key, value in drawn.items() if key.startswith("beta")} | raw
     for key, terms in (("partial", slice(0, data["G"])), ("partial_other", slice(data["G"], None))):
         pairs = sum(k * (k - 1) // 2 * c for k, c in zip(data["K"][terms], data["correlated"][terms], strict=True))
         if pairs and (key != "partial" or pooling == "partial"):
             params[key] = rng.uniform(-0.7, 0.7, pairs)
-    if name in {"binomial", "poisson"}:
+    if likelihood(name).precision is None:
         taken = slice(data["G"] if pooling == "complete" else 0, None)
         params["sampled"] = rng.normal(size=int(np.sum(data["K"][taken] * data["L"][taken])))
     return params | terms_population.transformed(likelihood(name), params, data)
@@ -152,7 +152,7 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     beta = params.get("beta", params.get("beta_shared"))
     exact = norm.logpdf(beta, 0, 10).sum() + halfnorm.logpdf(params["sd"]).sum()
     exact += halfnorm.logpdf(params["tau"]).sum() if pooling == "partial" else 0.0
-    exact += halfnorm.logpdf(params["sigma"]) if name == "normal" else 0.0
+    exact += sum(float(halfnorm.logpdf(params[row.name])) for row in likelihood(name).own)
     # LKJ(2) of a 2 x 2 matrix: 3 (1 - rho^2) / 4.
     for key in ("partial", "partial_other"):
         exact += float(np.sum(np.log(0.75 * (1 - params[key] ** 2)))) if key in params else 0.0
@@ -161,7 +161,7 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     one = {key: np.asarray(value)[None] for key, value in params.items()}
     if "sampled" in params:
         eta = eta_row_by_row(data, one, 0)
-        rows = likelihood(name).log_p(eta, data, {})
+        rows = likelihood(name).log_p(eta, data, {row.name: params[row.name] for row in likelihood(name).own})
         assert used - unused == pytest.approx(float(rows.sum()), rel=1e-10)
     else:
         variance = data["se"] ** 2 if name == "estimates" else np.full(data["N"], params["sigma"] ** 2)

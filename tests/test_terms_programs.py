@@ -18,7 +18,13 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family, StanData
 from hbm_stan.program import Program
 
-LEFT = {"normal": "y", "estimates": "y | se(s)", "binomial": "k | trials(m)", "poisson": "k | rate(e)"}
+LEFT = {
+    "normal": "y",
+    "estimates": "y | se(s)",
+    "binomial": "k | trials(m)",
+    "poisson": "k | rate(e)",
+    "negative_binomial": "k | rate(e)",
+}
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
 # One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
 RIGHT = {
@@ -50,7 +56,7 @@ def frame() -> pd.DataFrame:
         "u": [f"u{a}{b}" for a, b in zip(g, rng.integers(0, 3, n), strict=True)], "x": rng.normal(2, 1, n),
         "w": rng.normal(size=n), "z": rng.normal(size=n), "c": [f"c{k}" for k in rng.integers(0, 3, n)],
         "y": rng.normal(10, 2, n), "s": rng.uniform(0.5, 1, n), "k": rng.integers(0, 4, n),
-        "m": rng.integers(4, 9, n), "e": rng.uniform(1, 3, n),
+        "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
     })  # fmt: skip
 
 
@@ -133,6 +139,16 @@ FAULTS = {
     "the mean in standard units": (
         "poisson", "if (centered[t] == 0) {\n        level_mean", "if (centered[t] > 1) {\n        level_mean",
     ),
+    "dispersion upside down": (
+        "negative_binomial", "cell_rows, overdispersion, counts", "cell_rows, inv(overdispersion), counts",
+    ),
+    "variance of rates for their sd": (
+        "negative_binomial", "cell_rows, overdispersion, counts", "cell_rows, sqrt(overdispersion), counts",
+    ),
+    "equal rows counted once": ("negative_binomial", "{1, 3}", "{1, 2}"),
+    "the prior of dispersion forgotten": (
+        "negative_binomial", "lprior += scale_prior_lpdf(overdispersion | prior_overdispersion_family,", "//",
+    ),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 
@@ -141,6 +157,7 @@ FAULTS = {
 def test_a_planted_fault_is_seen(fault: str) -> None:
     name, right, wrong = FAULTS[fault]
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
+    case = "only the common columns of groups" if "equal rows" in fault else case
     code = data_of(name, case, "partial_pooling")[0].program("partial_pooling").code
     assert code.count(right) >= 1
     try:

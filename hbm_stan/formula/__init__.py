@@ -2,11 +2,8 @@
 
 from hbm_stan.formula.checks import check_single_trials
 from hbm_stan.formula.left import (
-    LIKELIHOODS,
-    choose_likelihood,
     columns_read,
     computed,
-    of_formula,
     refuse_formula,
     with_formula,
 )
@@ -15,15 +12,12 @@ from hbm_stan.formula.reduce import dataset_without_factor, without_factor
 from hbm_stan.formula.words import model_in_words, structure_in_words
 
 __all__ = [
-    "LIKELIHOODS",
     "Structure",
     "check_single_trials",
-    "choose_likelihood",
     "columns_read",
     "computed",
     "dataset_without_factor",
     "model_in_words",
-    "of_formula",
     "read_structure",
     "refuse_formula",
     "structure_in_words",

@@ -1,4 +1,4 @@
-"""The left side of a formula: columns for the roles of a likelihood, and the likelihood that the outcome calls for."""
+"""The left side of a formula: columns for the roles of a likelihood."""
 
 from __future__ import annotations
 
@@ -7,21 +7,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from hbm_stan.cells import number, truth
 from hbm_stan.data import Dataset
-from hbm_stan.errors import DataError, ModelError, nearest
+from hbm_stan.errors import DataError, nearest
 from hbm_stan.formula.coding import refuse_unknown
 from hbm_stan.formula.expression import Column, Node, columns_of
-from hbm_stan.formula.parse import ADDITIONS, Atom, Category, Formula, parse
+from hbm_stan.formula.parse import ADDITIONS, Atom, Category, parse
 from hbm_stan.formula.read import left_values, read_factor
-from hbm_stan.reading import make_reading
-
-LIKELIHOODS = ("normal", "estimates", "binomial", "poisson")
-# The role beside the outcome that a likelihood has.
-_BESIDE = {"trials": "binomial", "exposure": "poisson", "standard_error": "estimates"}
-_AS_WRITTEN = {"trials": "| trials(n)", "exposure": "| rate(exposure)", "standard_error": "| se(s)"}
 
 
 def with_formula(dataset: Dataset, group: str = "") -> Dataset:
@@ -80,81 +71,13 @@ def computed(dataset: Dataset) -> set[str]:
     return {str(node) for node in (formula.outcome, *formula.additions.values()) if not isinstance(node, Column)}
 
 
-def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", **reading: Any) -> tuple[str, Dataset]:
-    """The likelihood and the dataset of a formula and a DataFrame, or a Dataset whose reading it joins.
-
-    ``reading`` says how to read the table: ``centre``, ``levels``, ``reference``.
-    """
-    if not isinstance(data, Dataset):
-        data = Dataset.from_frame(data, formula=formula, **reading)
-    else:
-        own = make_reading(formula=formula, **reading)
-        levels = {**data.reading.levels, **own.levels}
-        data = replace(data, reading=replace(data.reading, formula=own.formula, centre=own.centre, levels=levels))
-    dataset = with_formula(data, group)
-    return choose_likelihood(dataset, likelihood)[0], dataset
-
-
 def refuse_formula(dataset: Dataset) -> None:
     """Raise DataError for a formula, where the family takes none."""
     if dataset.reading.formula:
         raise DataError(
             f"{dataset.table.where}: this family takes no formula; its structure is fixed, and columns are named by "
-            f"role. A formula goes with a likelihood: {', '.join(LIKELIHOODS)}."
+            "role. A formula goes with a likelihood: hbm families lists them."
         )
-
-
-def choose_likelihood(dataset: Dataset, named: str = "") -> tuple[str, str]:
-    """The likelihood of a formula's outcome, and why: as named, or as the left side and the outcome's values say."""
-    formula = parse(dataset.reading.formula)
-    if named and named not in LIKELIHOODS:
-        raise ModelError(f"There is no likelihood {named!r}. {nearest(named, LIKELIHOODS)}")
-    beside = next(iter(formula.additions), "")
-    if len(formula.additions) > 1:
-        both = " and ".join(_AS_WRITTEN[role] for role in formula.additions)
-        raise ModelError(f"The left side of the formula has {both}, which no likelihood has together.")
-    if beside and named and _BESIDE[beside] != named:
-        raise ModelError(
-            f"{_AS_WRITTEN[beside]} on the left side of the formula goes with the likelihood {_BESIDE[beside]}, not "
-            f"{named}."
-        )
-    if named == "estimates" and not beside:
-        raise ModelError("The likelihood estimates needs standard errors: write y | se(s) ~ ..., with their column.")
-    if named:
-        return named, "as asked"
-    if beside:
-        return _BESIDE[beside], f"the formula has {_AS_WRITTEN[beside]}"
-    return _of_values(dataset, formula)
-
-
-def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
-    """The likelihood that the values of the outcome call for."""
-    if not isinstance(formula.outcome, Column):
-        return "normal", f"{formula.outcome} is a number on a scale"
-    name = formula.outcome.name
-    refuse_unknown(dataset, name)
-    cells = dataset.table.column(name)
-    if any(truth(cell) for cell in cells):
-        return "binomial", f"{name} has two words, each row one trial (Bernoulli)"
-    values = np.array([number(cell, dataset.table.decimal_comma) for cell in cells])
-    if not np.all(np.isfinite(values)):
-        return "normal", f"{name} is a number"
-    if set(np.unique(values)) <= {0.0, 1.0}:
-        return "binomial", f"{name} is 0 or 1, each row one trial (Bernoulli)"
-    if looks_like_counts(values):
-        return "poisson", (
-            f"{name} has whole numbers from {values.min():g} on that look like counts; this is a choice: "
-            "--likelihood normal, or likelihood in analysis.toml, if they are a score or a measurement"
-        )
-    return "normal", f"{name} is a number on a scale"
-
-
-def looks_like_counts(values: Any) -> bool:
-    """Whether numbers look like counts: whole, none below 0, and 0 or 1 among them.
-
-    Scores and measurements that are rounded to whole numbers (blood pressure, milliseconds) lie far from 0.
-    """
-    return bool(np.all(values == np.floor(values)) and values.min() >= 0 and values.min() <= 1)
 
 
 def _with_number(dataset: Dataset, role: str, node: Node) -> Dataset:

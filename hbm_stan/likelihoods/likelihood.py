@@ -15,6 +15,9 @@ from hbm_stan.table import FloatArray
 Rows = Mapping[str, Any]  # data by row: y, and trials, exposure or se, (N,)
 Own = Mapping[str, FloatArray]  # the likelihood's own parameters, in a shape that fits eta's
 
+# Stan's poisson_log_rng takes log means up to 30 log(2), expected counts of 2^30; only priors alone go beyond.
+LARGEST_MEAN = 2.0**30
+
 
 @dataclass(frozen=True, kw_only=True)
 class Residual:

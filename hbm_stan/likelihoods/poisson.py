@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from hbm_stan.later import gammaln, xlogy
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, Likelihood, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
-
-# Stan's poisson_log_rng takes log means up to 30 log(2), expected counts of 2^30; only priors alone go beyond.
-_LARGEST_MEAN = 2.0**30
 
 
 def _y_e(rows: Rows) -> tuple[FloatArray, FloatArray]:
@@ -31,7 +28,7 @@ def _constant(rows: Rows) -> FloatArray:
 
 
 def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
-    return np.asarray(rng.poisson(np.minimum(_mean(eta, rows), _LARGEST_MEAN)), dtype=float)
+    return np.asarray(rng.poisson(np.minimum(_mean(eta, rows), LARGEST_MEAN)), dtype=float)
 
 
 def _moments(eta: FloatArray, rows: Rows, _own: Own) -> tuple[FloatArray, FloatArray]:

@@ -15,8 +15,9 @@ from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.estimates import USUAL_LEVEL
 from hbm_stan.families import family as find_family
+from hbm_stan.families.choose import choose_likelihood
 from hbm_stan.fit import prepare_table
-from hbm_stan.formula import choose_likelihood, model_in_words, with_formula
+from hbm_stan.formula import model_in_words, with_formula
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role

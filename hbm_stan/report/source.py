@@ -10,7 +10,8 @@ from typing import Any
 
 from hbm_stan.data import Dataset, load
 from hbm_stan.families import family as find_family
-from hbm_stan.formula import choose_likelihood, with_formula
+from hbm_stan.families.choose import choose_likelihood
+from hbm_stan.formula import with_formula
 from hbm_stan.model import Family
 from hbm_stan.prepare import LIST_KINDS, check_mapping
 from hbm_stan.reading import KEYS, make_reading

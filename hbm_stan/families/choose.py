@@ -1,0 +1,127 @@
+"""The likelihood that the outcome of a formula calls for, and why: what ``hbm new`` proposes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.cells import number, truth
+from hbm_stan.data import Dataset
+from hbm_stan.errors import ModelError
+from hbm_stan.families import families
+from hbm_stan.families.terms.dispersion import pearson
+from hbm_stan.formula import with_formula
+from hbm_stan.formula.coding import refuse_unknown
+from hbm_stan.formula.expression import Column
+from hbm_stan.formula.parse import Formula, parse
+from hbm_stan.likelihoods import likelihood, likelihoods
+from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.prepare import prepare
+from hbm_stan.reading import make_reading
+
+_AS_WRITTEN = {"trials": "| trials(n)", "exposure": "| rate(exposure)", "standard_error": "| se(s)"}
+# Counts are over-dispersed beyond chance: the probability of so large a Pearson chi-squared, and the least dispersion
+# that changes intervals by more than a tenth (ours).
+_BEYOND_CHANCE, _LEAST_DISPERSION = 0.001, 1.25
+
+
+def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", **reading: Any) -> tuple[str, Dataset]:
+    """The likelihood and the dataset of a formula and a DataFrame, or a Dataset whose reading it joins.
+
+    ``reading`` says how to read the table: ``centre``, ``levels``, ``reference``.
+    """
+    if not isinstance(data, Dataset):
+        data = Dataset.from_frame(data, formula=formula, **reading)
+    else:
+        own = make_reading(formula=formula, **reading)
+        levels = {**data.reading.levels, **own.levels}
+        data = replace(data, reading=replace(data.reading, formula=own.formula, centre=own.centre, levels=levels))
+    dataset = with_formula(data, group)
+    return choose_likelihood(dataset, likelihood)[0], dataset
+
+
+def choose_likelihood(dataset: Dataset, named: str = "") -> tuple[str, str]:
+    """The likelihood of a formula's outcome, and why: as named, or as the left side and the outcome's values say."""
+    formula = parse(dataset.reading.formula)
+    beside = next(iter(formula.additions), "")
+    if len(formula.additions) > 1:
+        both = " and ".join(_AS_WRITTEN[role] for role in formula.additions)
+        raise ModelError(f"The left side of the formula has {both}, which no likelihood has together.")
+    if named:
+        _refuse_other_sides(likelihood(named), beside)
+        return named, "as asked"
+    if beside:
+        plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own)
+        return _if_dispersed(dataset, plain, f"the formula has {_AS_WRITTEN[beside]}")
+    return _if_dispersed(dataset, *_of_values(dataset, formula))
+
+
+def _beside(known: Likelihood) -> dict[str, bool]:
+    """The roles beside the outcome on the left side, and whether they may be left out."""
+    return {role.name: role.optional for role in known.roles if role.name in _AS_WRITTEN}
+
+
+def _refuse_other_sides(known: Likelihood, beside: str) -> None:
+    """Raise ModelError where the left side has what the likelihood does not take, or lacks what it needs."""
+    if beside and beside not in _beside(known):
+        takers = " or ".join(name for name, other in likelihoods().items() if beside in _beside(other))
+        raise ModelError(
+            f"{_AS_WRITTEN[beside]} on the left side of the formula goes with the likelihood {takers}, not "
+            f"{known.name}."
+        )
+    for role, optional in _beside(known).items():
+        if not optional and beside != role:
+            raise ModelError(
+                f"The likelihood {known.name} needs {role.replace('_', ' ')}s: write y {_AS_WRITTEN[role]} ~ ..., with "
+                "their column."
+            )
+
+
+def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
+    """The likelihood that the values of the outcome call for."""
+    if not isinstance(formula.outcome, Column):
+        return "normal", f"{formula.outcome} is a number on a scale"
+    name = formula.outcome.name
+    refuse_unknown(dataset, name)
+    cells = dataset.table.column(name)
+    if any(truth(cell) for cell in cells):
+        return "binomial", f"{name} has two words, each row one trial (Bernoulli)"
+    values = np.array([number(cell, dataset.table.decimal_comma) for cell in cells])
+    if not np.all(np.isfinite(values)):
+        return "normal", f"{name} is a number"
+    if set(np.unique(values)) <= {0.0, 1.0}:
+        return "binomial", f"{name} is 0 or 1, each row one trial (Bernoulli)"
+    if looks_like_counts(values):
+        return "poisson", (
+            f"{name} has whole numbers from {values.min():g} on that look like counts; this is a choice: "
+            "--likelihood normal, or likelihood in analysis.toml, if they are a score or a measurement"
+        )
+    return "normal", f"{name} is a number on a scale"
+
+
+def _if_dispersed(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
+    """Negative binomial in the place of Poisson where counts spread beyond chance about what Poisson expects of them."""
+    from scipy.stats import chi2
+
+    if name != "poisson":
+        return name, why
+    family = families()[name]
+    table = prepare(dataset, family.roles, one_row_per_group=False, known_residual=family.known_residual, terms=True)
+    squares, freedom = pearson(likelihood(name), family.stan_data(table, family.priors(table), "partial_pooling"))
+    dispersion = squares / freedom if freedom > 0 else 0.0
+    if not dispersion > _LEAST_DISPERSION or chi2.sf(squares, freedom) > _BEYOND_CHANCE:
+        return name, why
+    return "negative_binomial", (
+        f"{why}; the counts spread {dispersion:.3g} times as much as Poisson counts do about what columns and "
+        f"factors explain, beyond chance; --likelihood poisson takes them as Poisson counts"
+    )
+
+
+def looks_like_counts(values: Any) -> bool:
+    """Whether numbers look like counts: whole, none below 0, and 0 or 1 among them.
+
+    Scores and measurements that are rounded to whole numbers (blood pressure, milliseconds) lie far from 0.
+    """
+    return bool(np.all(values == np.floor(values)) and values.min() >= 0 and values.min() <= 1)

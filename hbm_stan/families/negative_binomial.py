@@ -1,0 +1,39 @@
+"""Counts that spread more than Poisson counts, with the common and varying coefficients of a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hbm_stan.families.terms.data import equal_cells
+from hbm_stan.families.terms.family import Parts, family_of
+from hbm_stan.families.terms.priors import Scale, scale_of_counts
+from hbm_stan.likelihoods.negative_binomial import LIKELIHOOD
+from hbm_stan.model import StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior
+
+
+def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    exposure = np.asarray(table["exposure"], dtype=float)
+    return {**equal_cells(table, priors, exposure), "y": table["outcome"].astype(np.int64), "exposure": exposure}
+
+
+def _own_priors(_table: Prepared, _scale: Scale) -> dict[str, Prior]:
+    said = "weak: 0 is Poisson; rates of rows that differ by a factor of 2 or 3 are ordinary, tenfold a surprise"
+    return {"overdispersion": Prior("overdispersion", "exponential", (1.0,), said, True)}
+
+
+FAMILY = family_of(
+    LIKELIHOOD,
+    Parts(
+        outcome=_outcome,
+        scale=scale_of_counts,
+        own_priors=_own_priors,
+        calibration={
+            "beta[intercept]": "normal(0.4, 0.7)", "beta[x]": "normal(0, 0.4)", "tau": "half_normal(0.5)",
+            "sd": "half_normal(0.5)", "overdispersion": "gamma(4, 6)", "theta": "normal(0.4, 0.8)",
+        },
+    ),
+)  # fmt: skip

@@ -1,0 +1,127 @@
+"""Counts that spread more than Poisson counts, with eta the log of the rate.
+
+The rate of each row is a gamma draw about exp(eta), whose sd over its mean is ``overdispersion``: the variance is mean
++ (overdispersion mean)^2, and overdispersion = 1 / sqrt(phi) for the phi of most programs. At 0 counts are Poisson.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hbm_stan.later import gammaln, xlogy
+from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, Likelihood, Own, Residual, Rows
+from hbm_stan.prepare import Role
+from hbm_stan.priors import SCALES, PriorRow
+from hbm_stan.table import FloatArray
+
+# From so large a phi on, Stirling's series is exact to 1e-14 and two log Gammas cancel to noise (Abramowitz & Stegun
+# 1964, equation 6.1.41).
+_SERIES = 1e4
+_LEAST = 1e-4  # overdispersion of rows that spread no more than Poisson counts
+
+
+def _y_e(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    return np.asarray(rows["y"], dtype=float), np.asarray(rows["exposure"], dtype=float)
+
+
+def _log_rising(phi: FloatArray, y: FloatArray) -> FloatArray:
+    """log of prod_(i < y) (1 + i / phi), for y (N,) and phi of a shape that fits it; equal y are evaluated once."""
+    count, place = np.unique(y, return_inverse=True)
+    small = np.minimum(phi, _SERIES)
+    exact = gammaln(small + count) - gammaln(small) - count * np.log(small)
+    large = np.maximum(phi, _SERIES)
+    series = (large + count - 0.5) * np.log1p(count / large) - count + 1 / (12 * (large + count)) - 1 / (12 * large)
+    return np.asarray(np.where(phi < _SERIES, exact, series)[..., place])
+
+
+def _kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+    y, exposure = _y_e(rows)
+    square = own["overdispersion"] ** 2
+    return np.asarray(
+        _log_rising(1 / square, y) + y * eta - (y + 1 / square) * np.log1p(square * exposure * np.exp(eta))
+    )
+
+
+def _constant(rows: Rows) -> FloatArray:
+    y, exposure = _y_e(rows)
+    return np.asarray(xlogy(y, exposure) - gammaln(y + 1))
+
+
+def _score(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+    y, exposure = _y_e(rows)
+    mean = exposure * np.exp(eta)
+    return np.asarray((y - mean) / (1 + own["overdispersion"] ** 2 * mean))
+
+
+def _weight(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+    y, exposure = _y_e(rows)
+    mean, square = exposure * np.exp(eta), own["overdispersion"] ** 2
+    return np.asarray(mean * (1 + square * y) / (1 + square * mean) ** 2)
+
+
+def _moments(eta: FloatArray, rows: Rows, own: Own) -> tuple[FloatArray, FloatArray]:
+    mean = _y_e(rows)[1] * np.exp(eta)
+    return mean, mean + (own["overdispersion"] * mean) ** 2
+
+
+def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+    mean, square = _y_e(rows)[1] * np.exp(eta), np.broadcast_to(own["overdispersion"] ** 2, eta.shape)
+    rate = mean * rng.gamma(1 / square, square)
+    return np.asarray(rng.poisson(np.minimum(rate, LARGEST_MEAN)), dtype=float)
+
+
+def _own_about(eta: FloatArray, rows: Rows, freedom: float) -> Own:
+    """By moments: what the squares are beyond the means."""
+    y, exposure = _y_e(rows)
+    mean = exposure * np.exp(eta)
+    if freedom <= 0:
+        return {"overdispersion": np.array([math.nan])}
+    beyond = float((((y - mean) ** 2) * len(y) / freedom - mean).sum()) / float((mean**2).sum())
+    return {"overdispersion": np.array([max(math.sqrt(max(beyond, 0.0)), _LEAST)])}
+
+
+def _residual(rows: Rows, own: Own) -> FloatArray:
+    y = _y_e(rows)[0]
+    return np.asarray(np.log1p(len(y) / (y.sum() + 0.5) + own["overdispersion"] ** 2))
+
+
+LIKELIHOOD = Likelihood(
+    name="negative_binomial",
+    title="Negative binomial",
+    citation="Cameron & Trivedi (2013), Regression Analysis of Count Data, 2nd ed., section 3.3",
+    math=(
+        'y_n tilde "negative binomial"("mean" = mu_n, "variance" = mu_n + (alpha mu_n)^2), quad n = 1, dots, N',
+        'mu_n = "exposure"_n exp(eta_n), quad alpha = "overdispersion" = 1 / sqrt(phi)',
+    ),
+    roles=(
+        Role("outcome", "count", "number of events"),
+        Role("exposure", "positive", "time, area or number that the count comes from; 1 if left out", optional=True),
+    ),
+    kernel=_kernel,
+    constant=_constant,
+    score=_score,
+    weight=_weight,
+    simulate=_simulate,
+    moments=_moments,
+    inverse_link=np.exp,
+    residual=Residual(
+        name="a single count",
+        note="On the scale of log rates a single count has the variance log(1 + 1/m + overdispersion²), m being the "
+        "mean of the counts (Nakagawa, Johnson & Schielzeth 2017).",
+        variance=_residual,
+    ),
+    own=(
+        PriorRow(
+            "overdispersion", SCALES, "sd of the rates of rows over their mean, beyond Poisson: 1 / sqrt(phi)",
+            "Simpson et al. (2017), Statistical Science 32:1",
+        ),
+    ),
+    own_about=_own_about,
+    size="exposure",
+    eta_unit="log rate",
+    mean_words="rate",
+    ratio_words="rate ratio",
+    discrete=True,
+)  # fmt: skip
