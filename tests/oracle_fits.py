@@ -84,11 +84,13 @@ class Published:
 
     @property
     def scales(self) -> np.ndarray:
-        """Logs of the sds, term by term, correlations as atanh, the log of the residual sd."""
+        """Logs of the sds, term by term, correlations as atanh, the log of the likelihood's own scale."""
         sds = [sd for term in self.fit["terms"] for sd in term["sd"]]
         rhos = [term["rho"] for term in self.fit["terms"] if term["rho"] is not None]
-        residual = [self.fit["residual_sd"]] if self.fit["family"] == "normal" else []
-        return np.concatenate([np.log(np.maximum(sds, 1e-12)), np.arctanh(rhos), np.log(residual)])
+        own = {"normal": self.fit["residual_sd"], "negative_binomial": self.fit.get("phi", 1.0) ** -0.5}
+        return np.concatenate(
+            [np.log(np.maximum(sds, 1e-12)), np.arctanh(rhos), np.log([own[f] for f in own if f == self.fit["family"]])]
+        )
 
     def draws(self, beta: np.ndarray, scales: np.ndarray) -> dict[str, Any]:
         """Draws of a program from coefficients (S, P) and scales (S, d)."""
@@ -99,7 +101,7 @@ class Published:
             count = sum(term.n_pairs for term in terms if term.pooled == pooled)
             made[name] = np.tanh(scales[:, pair : pair + count])
             pair += count
-        made["sigma"] = np.exp(scales[:, -1])
+        made |= {row.name: np.exp(scales[:, -1]) for row in likelihood(self.fit["family"]).own}
         return {name: values for name, values in made.items() if values.size}
 
     def log_likelihood(self, beta: np.ndarray, scales: np.ndarray) -> np.ndarray:
@@ -234,7 +236,7 @@ def _profile(given: Published, scales: np.ndarray) -> float:
 
 def complaints(given: Published) -> set[str]:
     """What of a published maximum is none of ours: coefficients, scales, log likelihood."""
-    move, mixed = newton_move(given), given.fit["family"] in {"binomial", "poisson"}
+    move, mixed = newton_move(given), likelihood(given.fit["family"]).precision is None
     published_only = slice(-len(given.fit["fixed"]), None)
     allowed = np.maximum(DIGITS * np.abs(given.coefficients), (MIXED_ERRORS if mixed else 0.0) * given.errors)
     found = set()
