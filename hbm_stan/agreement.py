@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hbm_stan.diagnose import summarise
+from hbm_stan.diagnose import estimates
 from hbm_stan.errors import ModelError
 from hbm_stan.table import FloatArray
 
@@ -99,7 +99,7 @@ def compare_with_reference(
     _all_there(reference.index, names, "the draws")
     index = [list(names).index(name) for name in reference.index]
     chosen = np.asarray(draws)[index]
-    summary = summarise(list(reference.index), chosen)
+    summary = estimates(list(reference.index), chosen)
     rows = []
     for statistic in [s for s in STATISTICS if s in reference]:
         target = reference[statistic].to_numpy(dtype=float)
@@ -121,7 +121,7 @@ def compare_draws(names: Sequence[str], draws: FloatArray, other: FloatArray, n:
 
     Quantiles are compared by the shares of either below the quantile of both together.
     """
-    ours, theirs = (summarise(list(names), np.asarray(d)) for d in (draws, other))
+    ours, theirs = (estimates(list(names), np.asarray(d)) for d in (draws, other))
     both = np.concatenate([np.reshape(d, (len(names), -1)) for d in (draws, other)], axis=1)
     rows = []
     for statistic in STATISTICS:

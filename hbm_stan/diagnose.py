@@ -135,6 +135,19 @@ def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
     """Mean, sd, quantiles, their MCSE, ESS and R-hat of each parameter; draws (parameter, chain, draw)."""
     from arviz_stats.base import array_stats as az
 
+    table = estimates(names, draws)
+    with np.errstate(all="ignore"):
+        table["ess_bulk"] = az.ess(draws, method="bulk")
+        table["ess_tail"] = az.ess(draws, method="tail", prob=(0.05, 0.95))
+        # One chain cannot be told from a stuck one: no R-hat, though ArviZ would split it in two.
+        table["rhat"] = az.rhat(draws) if draws.shape[1] > 1 else np.nan
+    return table
+
+
+def estimates(names: list[str], draws: FloatArray) -> pd.DataFrame:
+    """Mean, sd and quantiles of each parameter with their MCSE; draws (parameter, chain, draw)."""
+    from arviz_stats.base import array_stats as az
+
     with np.errstate(all="ignore"):
         columns: dict[str, Any] = {
             "mean": draws.mean(axis=(1, 2)),
@@ -145,10 +158,6 @@ def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
         for label, prob in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
             columns[label] = np.quantile(draws, prob, axis=(1, 2))
             columns[f"mcse_{label}"] = az.mcse(draws, method="quantile", prob=prob)
-        columns["ess_bulk"] = az.ess(draws, method="bulk")
-        columns["ess_tail"] = az.ess(draws, method="tail", prob=(0.05, 0.95))
-        # One chain cannot be told from a stuck one: no R-hat, though ArviZ would split it in two.
-        columns["rhat"] = az.rhat(draws) if draws.shape[1] > 1 else np.nan
     return pd.DataFrame(columns, index=pd.Index(names, name="parameter"))
 
 

@@ -12,7 +12,7 @@ from scipy.stats import binom, norm
 from test_truth import PRIORS, dataset, priors
 
 from hbm_stan.agreement import FAMILY_ERROR, STATISTICS, compare_draws, compare_with_reference, threshold
-from hbm_stan.diagnose import summarise
+from hbm_stan.diagnose import estimates
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ModelError
@@ -55,14 +55,14 @@ def test_a_right_program_is_refused_as_seldom_as_it_is_said() -> None:
 @pytest.mark.usefixtures("stanli")
 def test_a_shift_of_a_tenth_of_an_sd_is_caught_as_often_as_the_effective_sample_size_implies() -> None:
     draws, truth = suites()
-    moved = truth.copy()
+    moved = truth.loc[["mu"]]
     shift = 0.1 * truth.loc["mu", "sd"]
-    moved.loc["mu", ["mean", "q05", "q50", "q95"]] += shift
+    moved[["mean", "q05", "q50", "q95"]] += shift
     caught, implied = 0, 0.0
     for d in draws:
-        found = compare_with_reference(NAMES, d, moved)
+        found = compare_with_reference(NAMES, d, moved, n=50)  # a part of the suite, for it alone is moved
         caught += "mean" in set(found.moved.query("parameter == 'mu'")["statistic"])
-        implied += float(norm.cdf(shift / summarise(["mu"], d[:1])["mcse_mean"].iloc[0] - found.threshold))
+        implied += float(norm.cdf(shift / estimates(["mu"], d[:1])["mcse_mean"].iloc[0] - found.threshold))
     low, high = binom.ppf([0.001, 0.999], SEEDS, implied / SEEDS)
     assert low <= caught <= high
     assert 0.1 < implied / SEEDS < 0.9
@@ -97,7 +97,7 @@ def test_draws_agree_with_themselves_and_the_order_does_not_matter() -> None:
 
 def test_the_error_of_the_reference_counts() -> None:
     draws = normal_draws(3, (1, 4, 1000))
-    rough = summarise(["x"], normal_draws(4, (1, 4, 100)))
+    rough = estimates(["x"], normal_draws(4, (1, 4, 100)))
     rough["mean"] += 0.1
     assert compare_with_reference(["x"], draws, rough).agrees
     sharp = rough.assign(**{f"mcse_{s}": 0.0 for s in STATISTICS})
@@ -107,7 +107,7 @@ def test_the_error_of_the_reference_counts() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_draws_that_are_not_finite_are_never_in_agreement(value: float) -> None:
     draws = normal_draws(7, (1, 4, 500))
-    reference = summarise(["x"], normal_draws(8, (1, 4, 500)))
+    reference = estimates(["x"], normal_draws(8, (1, 4, 500)))
     draws[0, 0, 0] = value
     assert not compare_with_reference(["x"], draws, reference).agrees
     assert not compare_draws(["x"], draws, normal_draws(8, (1, 4, 500))).agrees
@@ -121,7 +121,7 @@ def test_statistics_that_a_reference_does_not_know_are_not_compared() -> None:
 
 
 def test_a_parameter_that_the_draws_lack_is_named() -> None:
-    reference = summarise(["gamma"], normal_draws(9, (1, 4, 500)))
+    reference = estimates(["gamma"], normal_draws(9, (1, 4, 500)))
     with pytest.raises(ModelError, match="gamma"):
         compare_with_reference(["x"], normal_draws(9, (1, 4, 500)), reference)
 
