@@ -114,6 +114,26 @@ def test_the_engines_agree_on_the_posterior(cmdstan: CmdStanEngine, stanli: Stan
         assert abs(mu.std() - 0.5) < 5 * 0.5 / np.sqrt(2 * 10_000 / 3)
 
 
+def test_a_program_is_translated_once_for_all_data_and_draws_are_those_of_its_text(
+    stanli: StanliEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import stanli as package
+
+    texts: list[str] = []
+    translate = package.stan_to_mir
+    monkeypatch.setattr(package, "stan_to_mir", lambda code: texts.append(code) or translate(code))
+    same, other = (replace(SHAPES, code=SHAPES.code + f"// {comment}") for comment in ("one", "another"))
+    data = {**DATA, "y": np.array([2.0, 2.5, 9.0])}
+    drawn = [stanli.sample(program, d, SHORT).variables["mu"] for program in (same, other) for d in (DATA, data)]
+    assert texts == [same.code, other.code]
+    plain = {key: np.asarray(value).tolist() for key, value in data.items()}
+    model = package.Model(stan_code=SHAPES.code, data=plain)
+    direct = model.sample(chains=3, seed=SHORT.seed, warmup=SHORT.warmup, samples=SHORT.draws, delta=SHORT.adapt_delta)
+    for mu in (drawn[1], drawn[3]):
+        np.testing.assert_array_equal(mu, direct.draws("mu"))
+    assert not np.array_equal(drawn[0], drawn[1])
+
+
 def test_values_survive_the_way_through_text(cmdstan: CmdStanEngine) -> None:
     mu = draw(cmdstan).variables["mu"]
     # Seventeen digits, so hardly any value is one of few digits.
