@@ -102,7 +102,7 @@ def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
 
 
 def _if_dispersed(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
-    """Negative binomial in the place of Poisson where counts spread beyond chance about what Poisson expects of them."""
+    """Negative binomial in place of Poisson where counts spread beyond chance about what Poisson expects of them."""
     from scipy.stats import chi2
 
     if name != "poisson":
