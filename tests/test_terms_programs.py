@@ -140,12 +140,13 @@ FAULTS = {
         "poisson", "if (centered[t] == 0) {\n        level_mean", "if (centered[t] > 1) {\n        level_mean",
     ),
     "dispersion upside down": (
-        "negative_binomial", "cell_rows, overdispersion, counts", "cell_rows, inv(overdispersion), counts",
+        "negative_binomial", "spread = square(overdispersion)", "spread = inv_square(overdispersion)",
     ),
     "variance of rates for their sd": (
-        "negative_binomial", "cell_rows, overdispersion, counts", "cell_rows, sqrt(overdispersion), counts",
+        "negative_binomial", "spread = square(overdispersion)", "spread = overdispersion",
     ),
-    "equal rows counted once": ("negative_binomial", "{1, 3}", "{1, 2}"),
+    "equal rows counted once": ("negative_binomial", "n_rows / spread", "inv(spread)"),
+    "equal counts counted once": ("negative_binomial", "found[k, 2] += 1;", "found[k, 2] = 1;"),
     "the prior of dispersion forgotten": (
         "negative_binomial", "lprior += scale_prior_lpdf(overdispersion | prior_overdispersion_family,", "//",
     ),

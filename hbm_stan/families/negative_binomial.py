@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hbm_stan.families.terms.data import equal_cells
+from hbm_stan.families.terms.data import cells, sum_of_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.priors import Scale, scale_of_counts
 from hbm_stan.likelihoods.negative_binomial import LIKELIHOOD
@@ -16,8 +16,12 @@ from hbm_stan.priors import Prior
 
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    exposure = np.asarray(table["exposure"], dtype=float)
-    return {**equal_cells(table, priors, exposure), "y": table["outcome"].astype(np.int64), "exposure": exposure}
+    y, exposure = table["outcome"], np.asarray(table["exposure"], dtype=float)
+    data, cell = cells(table, priors, exposure)
+    return {
+        **data, "y": y.astype(np.int64), "exposure": exposure, "cell_y": sum_of_cells(y, cell),
+        "cell_rows": sum_of_cells(np.ones(len(y)), cell),
+    }  # fmt: skip
 
 
 def _own_priors(_table: Prepared, _scale: Scale) -> dict[str, Prior]:

@@ -6,7 +6,7 @@
 //
 // Pooling: all groups share one regression: the terms of the group are left out. Terms of other factors stay.
 // Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
-// centered: the coefficients themselves, good where they say much. Equal rows are one cell.
+// centered: the coefficients themselves, good where they say much. Rows with equal columns, levels and exposure are one cell.
 // What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
 // Cameron & Trivedi (2013), Regression Analysis of Count Data, 2nd ed., section 3.3.
 functions {
@@ -15,21 +15,22 @@ functions {
   #include sampled_terms.stanfunctions
   #include log_rising.stanfunctions
   #include tally.stanfunctions
-  #include negative_binomial.stanfunctions
+  #include mixed_counts.stanfunctions
 }
 data {
   #include sampled/data.stan
   array[N] int<lower=0> y; // events of each row
   vector<lower=0>[N] exposure; // time, area or number that they come from
+  vector<lower=0>[NC] cell_y; // events of each cell
   vector<lower=1>[NC] cell_rows; // rows of each cell
   int<lower=1, upper=7> prior_overdispersion_family; // prior of overdispersion, as scale_prior counts
   array[2] real<lower=0> prior_overdispersion; // its scale (no unit), its second argument
 }
 transformed data {
   #include sampled/complete_transformed_data.stan
-  vector[NC] cell_y = to_vector(y[cell_row]); // events of a row of each cell
-  matrix[rows(tally(cell_y, cell_rows)), 2] counts // distinct counts; rows that have them
-    = tally(cell_y, cell_rows)[ : , {1, 3}];
+  vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
+  matrix[rows(tally(to_vector(y), ones_vector(N))), 3] counts // distinct counts; rows that have them
+    = tally(to_vector(y), ones_vector(N));
 }
 parameters {
   #include sampled/complete_parameters.stan
@@ -43,7 +44,8 @@ transformed parameters {
 model {
   #include sampled/complete_model.stan
   if (use_likelihood) {
-    target += log_negative_binomial(cell_y, eta, exposure[cell_row], cell_rows, overdispersion, counts);
+    target += log_rising(inv_square(overdispersion), counts)
+              + log_mixed_counts(cell_y, eta, cell_exposure, cell_rows, overdispersion); // but for constants
   }
 }
 generated quantities {

@@ -117,20 +117,17 @@ def marginal_data(table: Prepared, priors: Mapping[str, Prior], y: FloatArray, s
 def summed_cells(table: Prepared, priors: Mapping[str, Prior], size: str) -> StanData:
     """What programs need that sample coefficients, where a likelihood knows only sums over rows with equal columns and
     levels, a cell: of outcomes, and of ``size``, the role and the datum of what they come from."""
-    sizes = np.asarray(table[size], dtype=float)
-    data, cell = _sampled(table, priors, [])
-    sums = {f"cell_{name}": np.bincount(cell, weights=v) for name, v in (("y", table["outcome"]), (size, sizes))}
-    return {**data, **sums}
+    data, cell = cells(table, priors)
+    return {**data, "cell_y": sum_of_cells(table["outcome"], cell), f"cell_{size}": sum_of_cells(table[size], cell)}
 
 
-def equal_cells(table: Prepared, priors: Mapping[str, Prior], *columns: FloatArray) -> StanData:
-    """The same where rows of a cell have equal outcomes and other columns (N,) too; ``cell_rows`` counts them."""
-    data, cell = _sampled(table, priors, [table["outcome"], *columns])
-    return {**data, "cell_rows": np.bincount(cell).astype(float)}
+def sum_of_cells(values: FloatArray, cell: IntArray) -> FloatArray:
+    """Sums of values (N,) by cell, (NC,)."""
+    return np.bincount(cell, weights=np.asarray(values, dtype=float))
 
 
-def _sampled(table: Prepared, priors: Mapping[str, Prior], equal: Sequence[FloatArray]) -> tuple[StanData, IntArray]:
-    """What is the same for all of them, and the cell of each row."""
+def cells(table: Prepared, priors: Mapping[str, Prior], *equal: FloatArray) -> tuple[StanData, IntArray]:
+    """The structure with its cells, rows alike in columns, levels and ``equal`` (N,); and the cell of each row."""
     design = design_of(table)
     levels = [term.factor.level for term in design.terms]
     same = np.column_stack([*levels, design.X, design.Z, design.offset, *equal])
