@@ -15,6 +15,7 @@ from hbm_stan.families import families
 from hbm_stan.model import Draws, Family, StanData, Variant
 from hbm_stan.verify import functions, names
 from hbm_stan.verify.names import Claim
+from hbm_stan.verify.raw import raw_estimates
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,13 @@ _ALL = (
                   with_fields(rule=lambda _: ("partial_pooling", "")), "gives no reason"),
     FunctionFault("pilot without pooling", "planck", _PARTIAL, names.rule_decides,
                   with_fields(pilot=("partial_pooling", "no_pooling")), "'no_pooling', which is no partial pooling"),
-    FunctionFault("raw of the other sign", "normal_means", _NO, functions.raw_estimates,
+    FunctionFault("raw of the other sign", "normal_means", _NO, raw_estimates,
                   with_function("raw", _sign), "raw() is not the estimate"),
-    FunctionFault("raw of failures", "beta_binomial", _NO, functions.raw_estimates,
+    FunctionFault("raw of failures", "beta_binomial", _NO, raw_estimates,
                   with_function("raw", lambda made, _: (1 - made[0], made[1])), "raw() is not the estimate"),
-    FunctionFault("raw of log odds with the other sign", "logistic_regression", _NO, functions.raw_estimates,
+    FunctionFault("raw of log odds with the other sign", "logistic_regression", _NO, raw_estimates,
                   with_function("raw", _sign), "raw() is not the estimate"),
-    FunctionFault("standard error without its root of n", "grouped_normal", _NO, functions.raw_estimates,
+    FunctionFault("standard error without its root of n", "grouped_normal", _NO, raw_estimates,
                   with_function("raw", _per_row), "the standard error of raw() is"),
     FunctionFault("finer integral is nothing", "logistic_regression", _PARTIAL, functions.finer_integrals,
                   with_function("finer_group_log_lik", _nothing), "finer_group_log_lik() is"),

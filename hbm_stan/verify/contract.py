@@ -12,11 +12,12 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.verify import functions, names
 from hbm_stan.verify.names import Claim
 from hbm_stan.verify.programs import structure
+from hbm_stan.verify.raw import raw_estimates
 
 CHECKS = (
     names.parameters_exist, names.dims_are_said, names.rule_decides, names.priors_are_named,
     functions.derived_quantities, functions.new_groups, functions.group_integrals, functions.finer_integrals,
-    functions.shrinkage, functions.groups_given_rows, functions.raw_estimates, functions.new_rows,
+    functions.shrinkage, functions.groups_given_rows, raw_estimates, functions.new_rows,
 )  # fmt: skip
 _DRAWS, _WARMUP = 100, 200  # of each of four chains: functions are compared at the same draws, wherever they are
 _SHOWN = 3

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 
-from hbm_stan.density import short_run
 from hbm_stan.leave_one_out import QUADRATURE_MATTERS
 from hbm_stan.model import Draws, Option, StanData
 from hbm_stan.table import FloatArray
@@ -24,9 +22,6 @@ _ROUNDING = 1e-8
 # A Monte Carlo integral with a larger error, or fewer effective values, is not to be trusted; quadrature may be off by
 # a thousandth.
 _FINE, _EFFECTIVE, _QUADRATURE = 0.1, 200, 2e-3
-# Priors so many times wider are flat. A raw estimate is one of no pooling if it lies within one of its sds in the
-# middle group, and its standard error within a factor of 2 of that sd (ours).
-_WIDER, _NEAR, _FACTOR = 10.0, 1.0, 2.0
 # Draws of groups given one draw of the population, for their mean and variance.
 _AGAIN = 40
 
@@ -206,44 +201,6 @@ def groups_given_rows(claim: Claim) -> list[str]:
         if np.any(np.abs(values.mean(axis=0)) > z * error + small):
             return [f"the {what} of the program's {family.group_quantity} is not that of draw_groups()"]
     return []
-
-
-def raw_estimates(claim: Claim) -> list[str]:
-    """``raw`` is what no pooling says where its priors are flat, and its standard error the sd there."""
-    family = claim.family
-    if claim.pooling != "no" or family.raw is None or family.group_quantity not in claim.draws:
-        return []
-    if claim.table.design is not None and len(claim.table.design.factors) > 1:
-        return []  # raw estimates leave the levels of other factors out, no pooling does not
-    draws = _flat_draws(claim)[family.group_quantity]
-    raw, se = (np.asarray(v, dtype=float) for v in family.raw(claim.data))
-    mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
-    if raw.shape != mean.shape:
-        return [f"raw() gives shape {raw.shape}; {family.group_quantity} has {mean.shape}"]
-    said, z, ratio = [], np.abs(raw - mean) / sd, se / sd
-    known, sized = np.isfinite(z), np.isfinite(ratio)
-    if known.sum() > 1 and np.median(z[known]) > _NEAR:
-        at = np.unravel_index(int(np.nanargmax(z)), z.shape)
-        where = f"{raw[at]:.3g} for {claim.table.labels[at[0]]}, no pooling under flat priors {mean[at]:.3g}"
-        said.append(f"raw() is not the estimate without pooling: {where} with sd {sd[at]:.2g}")
-    middle = float(np.median(ratio[sized])) if sized.sum() > 1 else 1.0
-    if not 1 / _FACTOR <= middle <= _FACTOR:
-        said.append(f"the standard error of raw() is {middle:.2g} of the posterior sd without pooling, flat priors")
-    return said
-
-
-def _flat_draws(claim: Claim) -> Mapping[str, FloatArray]:
-    """Draws of no pooling where normal priors of the group quantity are far wider; as they are where there are none."""
-    family, priors = claim.family, claim.priors
-    wide = {
-        name: replace(prior, arguments=(prior.arguments[0], _WIDER * prior.arguments[1]))
-        for name, prior in family.priors_of(claim.variant, priors).items()
-        if name.partition("[")[0] == family.group_quantity and prior.distribution == "normal"
-    }
-    if not wide:
-        return claim.draws
-    data = family.stan_data(claim.table, {**priors, **wide}, claim.variant)
-    return short_run(family, claim.variant, data, draws=200, warmup=300, chains=2)
 
 
 def new_rows(claim: Claim) -> list[str]:
