@@ -34,7 +34,7 @@ transformed data {
 }
 parameters {
   #include sampled/partial_parameters.stan
-  real<lower=0, upper=raw_ends({prior_overdispersion_family})[1]> overdispersion_raw; // in units of its prior's scale
+  real<lower=0, upper=raw_ends({prior_overdispersion_family})[1]> overdispersion_raw; // over its scale (no unit)
 }
 transformed parameters {
   real overdispersion = prior_overdispersion[1] * overdispersion_raw; // sd of rates of rows over their mean (no unit)
