@@ -6,7 +6,8 @@
 //
 // Pooling: coefficients of groups are draws from one population, whose sds and correlations are learnt.
 // Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
-// centered: the coefficients themselves, good where they say much. Rows with equal columns, levels and exposure are one cell.
+// centered: the coefficients themselves, good where they say much.
+// Rows with equal columns, levels and exposure are one cell.
 // What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
 // Cameron & Trivedi (2013), Regression Analysis of Count Data, 2nd ed., section 3.3.
 functions {
@@ -34,10 +35,10 @@ transformed data {
 }
 parameters {
   #include sampled/partial_parameters.stan
-  real<lower=0, upper=raw_ends({prior_overdispersion_family})[1]> overdispersion_raw; // over its scale (no unit)
+  real<lower=0, upper=raw_ends({prior_overdispersion_family})[1]> overdispersion_raw; // over its scale
 }
 transformed parameters {
-  real overdispersion = prior_overdispersion[1] * overdispersion_raw; // sd of rates of rows over their mean (no unit)
+  real overdispersion = prior_overdispersion[1] * overdispersion_raw; // sd of rates over their mean (no unit)
   #include sampled/partial_transformed_parameters.stan
   lprior += scale_prior_lpdf(overdispersion | prior_overdispersion_family, prior_overdispersion);
 }
