@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hbm_stan.factors import compare_factors as compare_factors
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
+    from hbm_stan.ladder import compare_likelihoods as compare_likelihoods
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
     from hbm_stan.repair import Budget as Budget
@@ -56,6 +57,7 @@ _HOMES = {
     "check": "checks",
     "compare": "compare",
     "compare_factors": "factors",
+    "compare_likelihoods": "ladder",
     "families": "families",
     "fit": "attempts",
     "fit_variants": "attempts",

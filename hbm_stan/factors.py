@@ -217,7 +217,7 @@ def fit_models(
             data = dataset_without_factor(models.dataset, model.factor)
             # In folders of their own: a store keeps few fits of a variant.
             place = FitStore(kept.folder / "factors" / re.sub(r"[^\w-]", "_", model.factor))
-            own = _priors_left(family, data, given)
+            own = priors_left(family, data, given)
             if forms:
                 seed = fits[WHOLE].sampling.seed
                 variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=tell).variant
@@ -225,8 +225,8 @@ def fit_models(
     return fits
 
 
-def _priors_left(family: Family, dataset: Dataset, priors: Mapping[str, str]) -> dict[str, str]:
-    """The chosen priors of what the reduced model still has."""
+def priors_left(family: Family, dataset: Dataset, priors: Mapping[str, str]) -> dict[str, str]:
+    """The chosen priors of what another model of the same data still has."""
     names = family.default_priors(prepare_table(family, dataset))
     there = {*names, *(name.partition("[")[0] for name in names)}
     return {name: text for name, text in priors.items() if name in there}

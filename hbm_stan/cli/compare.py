@@ -19,6 +19,7 @@ from hbm_stan.cli.run import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from hbm_stan.comparison import Comparison
@@ -40,6 +41,10 @@ FactorsOption = Annotated[
     bool,
     typer.Option("--factors", help="Compare a formula's model with those that lack one of its grouping factors."),
 ]
+LikelihoodsOption = Annotated[
+    bool,
+    typer.Option("--likelihoods", help="Compare the likelihoods that the outcome of a formula can have."),
+]
 MinutesOption = Annotated[float | None, typer.Option("--minutes", help="What repairs may take in all.", min=0)]
 
 
@@ -47,19 +52,23 @@ def compare(
     analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
     seed: SeedOption = None, parameterisation: ParameterisationOption = None, target: TargetOption = None,
     max_refits: RefitsOption = None, minutes: MinutesOption = None, factors: FactorsOption = False,
+    likelihoods: LikelihoodsOption = False,
 ) -> None:  # fmt: skip
     """Compare the variants by leaving each row, and each group, out; a high Pareto k is repaired.
 
-    With --factors the model with partial pooling is compared with those that lack one of its grouping factors. Exit
-    code 1 where a failed check or a Pareto k that could not be repaired withholds it.
+    With --factors the model with partial pooling is compared with those that lack one of its grouping factors, with
+    --likelihoods with those of other likelihoods. Exit code 1 where a failed check or a Pareto k that could not be
+    repaired withholds it.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
         from hbm_stan.compare import unit_of
-        from hbm_stan.errors import DiagnosticError
+        from hbm_stan.errors import ComparisonError, DiagnosticError
 
+        if factors and likelihoods:
+            raise ComparisonError("--factors and --likelihoods are two questions: ask one at a time.")
         only = None if target is None else unit_of(target)
-        compared = _compare_factors if factors else _compare_variants
+        compared = _compare_factors if factors else _compare_likelihoods if likelihoods else _compare_variants
         try:
             withheld = compared(run, analysis, parameterisation, only, max_refits, minutes)
         except DiagnosticError as error:
@@ -100,8 +109,6 @@ def _compare_factors(
     """Show and write the comparison of the grouping factors; whether it is withheld."""
     from dataclasses import replace
 
-    from rich.text import Text
-
     from hbm_stan.cli.show import show_attempts
     from hbm_stan.factors import fit_models, judge_factors, reduced_models
     from hbm_stan.parameterise import DEFAULT, named_parameterisation
@@ -124,11 +131,50 @@ def _compare_factors(
             models, fits, only, waive=read.waived, budget=_budget(read, max_refits, minutes), store=read.store, say=tick
         )
     show_attempts(run, fits)
-    for comparison in made.comparisons.values():
-        show_scores(run, comparison)
-        run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]), Text(""))
+    _show_each(run, made.comparisons)
     run.write_json(made.as_dict())
     return made.withheld
+
+
+def _compare_likelihoods(
+    run: Run, analysis: Path, parameterisation: str | None, only: Unit | None, max_refits: int | None,
+    minutes: float | None,
+) -> bool:  # fmt: skip
+    """Show and write the comparison of the likelihoods; whether it is withheld."""
+    from rich.text import Text
+
+    from hbm_stan.cli.show import show_attempts
+    from hbm_stan.errors import ComparisonError
+    from hbm_stan.ladder import fit_ladder, judge_ladder, ladder_of
+    from hbm_stan.report.analysis import read_analysis
+
+    if parameterisation:
+        raise ComparisonError("--parameterisation: each likelihood's own pilots choose it; leave it out.")
+    read = read_analysis(analysis).with_seed(run.seed)
+    ladder = ladder_of(read.family, read.dataset)
+    with run.sampling_progress() as progress:
+        fits = fit_ladder(
+            ladder, priors=read.priors, sampling=read.sampling, engine=run.engine, store=read.store, say=run.say,
+            progress=progress, minutes=read.minutes, waive=read.waived,
+        )  # fmt: skip
+    with run.steps() as tick:
+        made = judge_ladder(
+            ladder, fits, only, waive=read.waived, budget=_budget(read, max_refits, minutes), store=read.store, say=tick
+        )
+    show_attempts(run, fits)
+    run.show(*(Text(words) for words in (*made.rows, *ladder.left_out)), Text(""))
+    _show_each(run, made.comparisons)
+    run.write_json(made.as_dict())
+    return made.withheld
+
+
+def _show_each(run: Run, comparisons: Mapping[Unit, Comparison]) -> None:
+    """The scores and the sentences of each target."""
+    from rich.text import Text
+
+    for comparison in comparisons.values():
+        show_scores(run, comparison)
+        run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]), Text(""))
 
 
 def _budget(read: Analysis, max_refits: int | None, minutes: float | None) -> Budget:

@@ -74,4 +74,6 @@ LIKELIHOOD = Likelihood(
     mean_words="probability",
     ratio_words="odds ratio",
     discrete=True,
+    rows_words="binomial successes",
+    ladder="trials",
 )

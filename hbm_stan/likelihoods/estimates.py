@@ -69,4 +69,6 @@ LIKELIHOOD = Likelihood(
         variance=lambda rows, _own: typical_variance(rows["X"], rows["se"]),
     ),
     mean_words="true value",
+    rows_words="normal estimates",
+    ladder="estimates",
 )

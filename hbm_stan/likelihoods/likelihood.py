@@ -71,6 +71,9 @@ class Likelihood:
     mean_words: str = "mean"  # what the inverse link of eta is: probability, rate
     ratio_words: str = ""  # what exp(coefficient) is: odds ratio, rate ratio; empty where it is nothing
     discrete: bool = False
+    rows_words: str  # what rows are: Poisson counts
+    ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows
+    wider: str = ""  # the likelihood whose rows spread more
 
     def log_p(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
         """log p(y_n | eta_n), the shape of eta."""

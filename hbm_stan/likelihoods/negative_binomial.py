@@ -124,4 +124,6 @@ LIKELIHOOD = Likelihood(
     mean_words="rate",
     ratio_words="rate ratio",
     discrete=True,
+    rows_words="negative binomial counts",
+    ladder="counts",
 )  # fmt: skip

@@ -55,4 +55,6 @@ LIKELIHOOD = Likelihood(
     own=(PriorRow("sigma", SCALES, "residual sd of a row", "Gelman (2006), Bayesian Analysis 1:515", "outcome"),),
     own_about=_own_about,
     known_residual=False,
+    rows_words="normal rows",
+    ladder="numbers",
 )

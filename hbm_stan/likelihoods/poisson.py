@@ -68,4 +68,7 @@ LIKELIHOOD = Likelihood(
     mean_words="rate",
     ratio_words="rate ratio",
     discrete=True,
+    rows_words="Poisson counts",
+    ladder="counts",
+    wider="negative_binomial",
 )

@@ -1,0 +1,207 @@
+"""Which likelihood do the rows call for? One formula with each likelihood that its outcome can have, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from hbm_stan.attempts import MINUTES, VariantProgress, family_and_data, fit_variants
+from hbm_stan.checks import check
+from hbm_stan.compare import compare, unit_of
+from hbm_stan.comparison import Comparison
+from hbm_stan.data import Dataset
+from hbm_stan.densities import Unit
+from hbm_stan.diagnose import Diagnosis
+from hbm_stan.engines import Engine, Sampling, choose
+from hbm_stan.errors import ComparisonError, DataError
+from hbm_stan.factors import priors_left
+from hbm_stan.families import families
+from hbm_stan.fit import Fit, prepare_table
+from hbm_stan.likelihoods import likelihoods
+from hbm_stan.model import Family
+from hbm_stan.nouns import capital
+from hbm_stan.parameterise import DEFAULT, choose_parameterisation
+from hbm_stan.repair import Budget
+from hbm_stan.replicate import PREDICTIVE_CHECK
+from hbm_stan.store import FitStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """A likelihood of the outcome: its name, its name in comparisons, and its family."""
+
+    likelihood: str
+    name: str
+    family: Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """The likelihoods that an outcome can have, and why others of its kind are left out."""
+
+    dataset: Dataset
+    rungs: tuple[Rung, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class LikelihoodComparison:
+    """The comparisons by target, and what each likelihood's replicated rows say of it."""
+
+    formula: str
+    ladder: Ladder
+    comparisons: Mapping[Unit, Comparison]
+    diagnoses: Mapping[str, Diagnosis] = field(repr=False)
+    fits: Mapping[str, Fit] = field(repr=False)
+
+    def __repr__(self) -> str:
+        head = f"<LikelihoodComparison of {self.formula}: {', '.join(r.likelihood for r in self.ladder.rungs)}>"
+        return "\n".join([head, *self.verdict])
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What replicated rows say of each likelihood."""
+        said = []
+        for name, diagnosis in self.diagnoses.items():
+            found = next((v for v in diagnosis.verdicts if v.name == PREDICTIVE_CHECK), None)
+            if found is not None:
+                words = "its rows are what it expects" if found.status == "pass" else found.hint
+                said.append(f"{capital(name)}: {words.rstrip('.')}.")
+        return tuple(said)
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """What rows say of each likelihood, then a sentence for each target, after the target in words."""
+        said = [*self.rows, *self.ladder.left_out]
+        for comparison in self.comparisons.values():
+            said += [f"Target: {comparison.target}.", *comparison.verdict, *comparison.notes]
+        return tuple(said)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether nothing may be said of a likelihood, for a high Pareto k or a rough integral."""
+        return any(comparison.withheld for comparison in self.comparisons.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison for JSON: the likelihoods, what their rows say, then the comparison of each target."""
+        return {
+            "formula": self.formula,
+            "likelihoods": [
+                {"likelihood": r.likelihood, "name": r.name, "variant": self.fits[r.name].variant}
+                for r in self.ladder.rungs
+            ],
+            "rows": list(self.rows),
+            "left_out": list(self.ladder.left_out),
+            **{unit: comparison.as_dict() for unit, comparison in self.comparisons.items()},
+        }
+
+
+def compare_likelihoods(
+    family: Family | str,
+    dataset: Dataset | pd.DataFrame,
+    *,
+    target: str | None = None,
+    priors: Mapping[str, str] | None = None,
+    sampling: Sampling | None = None,
+    engine: Engine | str = "auto",
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
+    progress: VariantProgress | None = None,
+    minutes: float = MINUTES,
+    waive: Collection[str] = (),
+    budget: Budget | None = None,
+    **formula: Any,
+) -> LikelihoodComparison:
+    """Fit a formula with partial pooling and each likelihood of its outcome, and compare them.
+
+    Both targets, or ``target`` alone. The other arguments are those of ``fit_variants`` and ``compare``. That rows are
+    not what a likelihood expects withholds nothing here: it is what is asked, and it is said. Raises ComparisonError
+    where there is no formula or one likelihood only, and DiagnosticError where a fit did not pass its other checks.
+    """
+    unit = None if target is None else unit_of(target)
+    ladder = ladder_of(*family_and_data(family, dataset, **formula))
+    fits = fit_ladder(
+        ladder, priors=priors, sampling=sampling, engine=engine, store=store, say=say, progress=progress,
+        minutes=minutes, waive=waive,
+    )  # fmt: skip
+    return judge_ladder(ladder, fits, unit, waive=waive, budget=budget, store=store, say=say)
+
+
+def ladder_of(family: Family, dataset: Dataset) -> Ladder:
+    """The likelihoods that the outcome of a formula can have; raises ComparisonError where there is one only."""
+    where = dataset.table.where
+    if not family.terms:
+        raise ComparisonError(
+            f"{where}: likelihoods are compared of a formula, and the family {family.name} takes none. Write the model "
+            "as a formula, such as y ~ x + (1 | group)."
+        )
+    known, every = likelihoods(), families()
+    kind = known[family.name].ladder
+    rungs, left_out = [], []
+    for name, likelihood in known.items():
+        if likelihood.ladder != kind:
+            continue
+        rung = Rung(likelihood=name, name=f"the model of {likelihood.rows_words}", family=every[name])
+        try:
+            prepare_table(rung.family, dataset)
+        except DataError as error:
+            left_out.append(f"{capital(rung.name)} is left out: {error}")
+            continue
+        rungs.append(rung)
+    if len(rungs) < 2:
+        raise ComparisonError(f"{where}: this outcome can have one likelihood only ({family.name}). {left_out}")
+    return Ladder(dataset=dataset, rungs=tuple(rungs), left_out=tuple(left_out))
+
+
+def fit_ladder(
+    ladder: Ladder,
+    *,
+    priors: Mapping[str, str] | None = None,
+    engine: Engine | str = "auto",
+    store: FitStore | None = None,
+    progress: VariantProgress | None = None,
+    say: Callable[[str], None] | None = None,
+    sampling: Sampling | None = None,
+    **settings: Any,
+) -> dict[str, Fit]:
+    """The fits by name, each in the parameterisation that its pilots choose, with the settings of ``fit_variants``."""
+    chosen = choose(engine) if isinstance(engine, str) else engine
+    bars, tell = progress or (lambda _name: None), say or (lambda _text: None)
+    fits = {}
+    for rung in ladder.rungs:
+        family, data = rung.family, ladder.dataset
+        place = store or FitStore.for_user(family.name, data.name)
+        own, seed = priors_left(family, data, priors or {}), (sampling or Sampling()).seed
+        variant = DEFAULT
+        if family.pilot:
+            variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=tell).variant
+        fits[rung.name] = fit_variants(
+            family, data, (variant,), priors=own, sampling=sampling, engine=chosen,
+            store=FitStore(place.folder / "likelihoods" / rung.likelihood),
+            progress=lambda _variant, name=rung.name: bars(name),  # type: ignore[misc]
+            say=lambda text, name=rung.name: tell(f"{capital(name)}: {text}"), **settings,  # type: ignore[misc]
+        )[variant]  # fmt: skip
+    return fits
+
+
+def judge_ladder(
+    ladder: Ladder,
+    fits: Mapping[str, Fit],
+    unit: Unit | None = None,
+    *,
+    waive: Collection[str] = (),
+    budget: Budget | None = None,
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
+) -> LikelihoodComparison:
+    """The comparison of the fits of ``fit_ladder``; of both targets, or ``unit`` only."""
+    allowed = {*waive, PREDICTIVE_CHECK}
+    diagnoses = {name: replace(check(fit, allowed, model=True), variant=name) for name, fit in fits.items()}
+    same = next(iter(fits.values())).table.one_row_per_group
+    units: tuple[Unit, ...] = (unit,) if unit else ("observation",) if same else ("observation", "group")
+    made = {each: compare(fits, diagnoses, each, budget=budget, store=store, say=say) for each in units}
+    return LikelihoodComparison(ladder.dataset.reading.formula, ladder, made, diagnoses, fits)
