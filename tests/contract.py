@@ -10,12 +10,12 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from hbm_stan.density import SHORT_TRAJECTORIES
 from hbm_stan.density import short_run as run_shortly
 from hbm_stan.examples import example
 from hbm_stan.families import families
 from hbm_stan.model import Family, StanData
 from hbm_stan.program import Program
+from hbm_stan.verify.contract import trajectories
 from hbm_stan.verify.names import Claim
 
 # Variants that are another one, with the same program and data, on the example of their family: a second name.
@@ -31,15 +31,20 @@ CASES = [case for case in EVERY if case not in DOUBLES]
 IDS = [f"{f}-{v}" for f, v in CASES]
 
 
+# The embedded engine needs milliseconds for a gradient of truncated fluxes. Functions are compared at the same draws,
+# wherever they are.
+_SIZES = {"truncated": {"chains": 2, "draws": 150, "warmup": 100, "max_treedepth": 2}}
+
+
 @cache
 def short_run(name: str, variant: str, use_likelihood: int = 1) -> tuple[StanData, dict[str, np.ndarray]]:
     """Data of the example and draws of one variant, chains joined; cached for the tests that look at them."""
     family, table = example(name)
     data = family.stan_data(table, family.priors(table), variant) | {"use_likelihood": use_likelihood}
-    # The embedded engine needs milliseconds for a gradient of truncated fluxes. The programs are compared with NumPy at
-    # these draws, wherever they are: nothing asks that the chains have converged.
-    few = {"chains": 2, "draws": 150, "warmup": 100, "max_treedepth": SHORT_TRAJECTORIES}
-    size = few if variant.endswith("_truncated") else {}
+    # Draws of the priors must be these, and raw estimates are compared with no pooling.
+    size: dict[str, int] = _SIZES.get(variant.rpartition("_")[2], {})
+    if use_likelihood and not size and not variant.startswith("no_"):
+        size = {"warmup": 200, "max_treedepth": trajectories(family, variant)}
     return data, _once(f"{name}-{variant}-{use_likelihood}", lambda: run_shortly(family, variant, data, **size))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from hbm_stan.certificate import Truth
 from hbm_stan.density import SHORT_TRAJECTORIES, short_run
+from hbm_stan.engines import Sampling
 from hbm_stan.errors import HbmError
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
@@ -19,7 +20,7 @@ CHECKS = (
     functions.derived_quantities, functions.new_groups, functions.group_integrals, functions.finer_integrals,
     functions.shrinkage, functions.groups_given_rows, raw_estimates, functions.new_rows,
 )  # fmt: skip
-_DRAWS, _WARMUP = 100, 200  # of each of four chains: functions are compared at the same draws, wherever they are
+_DRAWS, _WARMUP = 100, 200  # of each of four chains
 _SHOWN = 3
 
 
@@ -29,16 +30,28 @@ def contract_faults(claim: Claim) -> list[str]:
         return [said for check in CHECKS for said in check(claim)]
 
 
+def trajectories(family: Family, variant: str) -> int:
+    """The max_treedepth of a run for these checks.
+
+    Groups that are sampled, not drawn afterwards, are those of ``draw_groups`` in the posterior only: such chains must
+    have got there. For all else any points will do.
+    """
+    program = family.program(variant)
+    sampled = {d.name for d in program.outputs} - {d.name for d in program.generated}
+    return Sampling().max_treedepth if family.draw_groups and family.group_quantity in sampled else SHORT_TRAJECTORIES
+
+
 def contract(family: Family, table: Prepared, variant: str) -> Truth:
     """Whether a program is what its variant is called, names exist, and functions agree with it and with each other.
 
-    Functions are compared at the draws of a short run.
+    Functions are compared at the same draws of a short run.
     """
     held = structure(family, variant)
     priors = family.priors(table)
     data = family.stan_data(table, priors, variant)
     try:
-        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_WARMUP, max_treedepth=SHORT_TRAJECTORIES)
+        depth = trajectories(family, variant)
+        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_WARMUP, max_treedepth=depth)
         found = contract_faults(Claim(family, table, variant, priors, data, draws))
     except HbmError as error:
         found = [str(error)]

@@ -10,7 +10,7 @@ import numpy as np
 from hbm_stan.certificate import Truth
 from hbm_stan.density import N_POINTS, SHORT_TRAJECTORIES, SPREAD, log_density_spread, short_run
 from hbm_stan.errors import HbmError
-from hbm_stan.model import Family, StanData
+from hbm_stan.model import Draws, Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, parse_prior
 from hbm_stan.program import Program
@@ -127,18 +127,19 @@ def log_density(family: Family, table: Prepared, variant: str) -> Truth:
     return Truth(kind, "pass" if fine else "fail", worst, SPREAD, said)
 
 
-def pointwise(family: Family, table: Prepared, variant: str) -> Truth:
+def pointwise(family: Family, table: Prepared, variant: str, draws: Draws | None = None) -> Truth:
     """``log_lik`` of the program against ``pointwise`` of the same draws, and the likelihood against its sum.
 
     The likelihood is that in ``log_joint``, which the log density is compared with. Where a program integrates group
-    effects out, it is no sum of rows given these, and only the first comparison is made.
+    effects out, it is no sum of rows given these, and only the first comparison is made. Without ``draws`` a short run
+    makes some.
     """
     kind = "pointwise"
     if family.pointwise is None:
         return Truth(kind, "not applicable", detail="the family has no pointwise()")
     data = family.stan_data(table, family.priors(table), variant)
     try:
-        draws = short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS, max_treedepth=SHORT_TRAJECTORIES)
+        draws = draws or short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS, max_treedepth=SHORT_TRAJECTORIES)
     except HbmError as error:
         return Truth(kind, "fail", detail=str(error))
     ours, found = family.pointwise(draws, data), draws.get(family.log_lik)
