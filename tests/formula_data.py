@@ -37,7 +37,7 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
         "level": np.stack([t.factor.level for t in terms]) + 1, "KG": n_own,
         "correlated": np.array([int(t.correlated) for t in terms]), "own": design.own[:n_own] + 1,
         "other_own": design.own[n_own:] + 1,
-        "centered": np.zeros(len(terms), dtype=int),
+        "centered": np.zeros(len(terms), dtype=int), "inside": inside_groups(design),
         "prior_beta": np.tile([0.0, 10 * sd], (p, 1)),
         "prior_tau_family": np.ones(n_own, dtype=int), "prior_tau": np.tile([sd, 1.0], (n_own, 1)),
         "prior_sd_family": np.ones(n_other, dtype=int), "prior_sd": np.tile([sd, 1.0], (n_other, 1)),
@@ -46,6 +46,22 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
         "prior_overdispersion_family": 1, "prior_overdispersion": [1.0, 1.0],
         "use_likelihood": 1, "generate": 0, **rows,
     }  # fmt: skip
+
+
+def inside_groups(design: Design) -> np.ndarray:
+    """What common columns that are not the group's are of the group's own columns, group by group: (KG J, PS)."""
+    own = sum(len(t.names) for t in design.terms[: design.n_group_terms])
+    shared = [p for p in range(design.X.shape[1]) if p not in design.own[:own]]
+    made = np.zeros((own, len(design.group.labels), len(shared)))
+    for i, p in enumerate(shared):
+        fits = [
+            (np.linalg.lstsq(z, x, rcond=None)[0], z, x)
+            for z, x in ((design.Z[rows, :own], design.X[rows, p])
+                         for rows in (design.group.level == j for j in range(made.shape[1])))
+        ]  # fmt: skip
+        if all(np.allclose(z @ w, x, atol=1e-10) for w, z, x in fits):
+            made[:, :, i] = np.array([w for w, _, _ in fits]).T
+    return made.reshape(own * made.shape[1], len(shared))
 
 
 def population(rng: np.random.Generator, data: Rows, size: int, pooling: str = "partial") -> Rows:

@@ -40,6 +40,7 @@ RIGHT = {
     "nested": "x + (1 | g/u)",
     "three crossed": "x + w + (1 + x | g) + (1 + x + w | h) + (1 | i)",
     "nested in a crossed one": "x + (1 + z | g) + (1 | u) + (1 | h) + offset(w)",
+    "columns of groups": "x + v + v:x + (1 + x | g) + (1 + v | h)",
 }  # fmt: skip
 # Priors under which counts at random points stay numbers, of several distributions.
 CHOSEN = {"beta": "normal(0.1, 0.3)", "theta": "normal(0.2, 0.4)", "tau": "half_cauchy(0.2)"}
@@ -54,7 +55,8 @@ def frame() -> pd.DataFrame:
     return pd.DataFrame({
         "g": [f"g{i}" for i in g], "h": [f"h{i}" for i in h], "i": [f"i{k}" for k in rng.integers(0, 4, n)],
         "u": [f"u{a}{b}" for a, b in zip(g, rng.integers(0, 3, n), strict=True)], "x": rng.normal(2, 1, n),
-        "w": rng.normal(size=n), "z": rng.normal(size=n), "c": [f"c{k}" for k in rng.integers(0, 3, n)],
+        "w": rng.normal(size=n), "z": rng.normal(size=n), "v": rng.normal(size=6)[g],
+        "c": [f"c{k}" for k in rng.integers(0, 3, n)],
         "y": rng.normal(10, 2, n), "s": rng.uniform(0.5, 1, n), "k": rng.integers(0, 4, n),
         "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
     })  # fmt: skip
@@ -75,7 +77,7 @@ def spread(name: str, case: str, variant: str, code: str = "", **changed: object
 
 
 # Likelihoods share all functions of structure, and poolings all but what they leave out.
-FEW = ("no common column", "three crossed", "nested in a crossed one")
+FEW = ("no common column", "three crossed", "nested in a crossed one", "columns of groups")
 CASES = [
     (name, variant, case) for name in LEFT for variant in POOLINGS for case in RIGHT
     if case in FEW or (variant == "partial_pooling" and name in {"normal", "binomial"})
@@ -87,11 +89,22 @@ def test_log_density_is_that_of_the_model_in_numpy(name: str, variant: str, case
     assert spread(name, case, variant) < SPREAD
 
 
+@pytest.mark.parametrize("case", ["three crossed", "columns of groups"])
 @pytest.mark.parametrize("variant", POOLINGS)
-def test_centered_terms_have_the_same_model(variant: str) -> None:
-    terms = np.arange(len(data_of("binomial", "three crossed", variant)[1]["centered"]))
+def test_centered_terms_have_the_same_model(variant: str, case: str) -> None:
+    terms = np.arange(len(data_of("binomial", case, variant)[1]["centered"]))
     for some in (terms >= 0, terms % 2 == 0, terms % 2 == 1):
-        assert spread("binomial", "three crossed", variant, centered=some.astype(int)) < SPREAD
+        assert spread("binomial", case, variant, centered=some.astype(int)) < SPREAD
+
+
+def test_columns_of_groups_are_found_and_no_others() -> None:
+    _, data = data_of("binomial", "columns of groups", "partial_pooling")
+    (v, interaction), group = data["inside"].reshape(2, 6, 2).transpose(2, 0, 1), data["level"][0] - 1
+    z = data["Z"][:, :2]
+    shared = data["X"][:, data["shared"] - 1]
+    for weights, column in ((v, shared[:, 0]), (interaction, shared[:, 1])):
+        np.testing.assert_allclose((z * weights.T[group]).sum(axis=1), column, atol=1e-12)
+    assert not data_of("binomial", "nested in a crossed one", "partial_pooling")[1]["inside"].any()
 
 
 @pytest.mark.parametrize("factor", ["g", "h", "i"])
@@ -150,6 +163,12 @@ FAULTS = {
     "the prior of dispersion forgotten": (
         "negative_binomial", "lprior += scale_prior_lpdf(overdispersion | prior_overdispersion_family,", "//",
     ),
+    "columns of groups carried by other groups": (
+        "poisson", "segment(carried, (column - 1) * L[t] + 1, L[t])'", "reverse(segment(carried, 1, L[t]))'",
+    ),
+    "what groups carry without what other levels share": (
+        "poisson", "carry * (beta + shift)[shared]", "carry * beta[shared]",
+    ),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 
@@ -159,10 +178,13 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     name, right, wrong = FAULTS[fault]
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
     case = "only the common columns of groups" if "equal rows" in fault else case
+    changed = {}
+    if "carr" in fault:  # by centered terms only
+        case, changed = "columns of groups", {"centered": np.ones(2, dtype=int)}
     code = data_of(name, case, "partial_pooling")[0].program("partial_pooling").code
     assert code.count(right) >= 1
     try:
-        found = spread(name, case, "partial_pooling", code.replace(right, wrong))
+        found = spread(name, case, "partial_pooling", code.replace(right, wrong), **changed)
     except RuntimeError:  # what is no covariance matrix has no density at all
         found = np.inf
     assert not found < SPREAD  # nan is no agreement either

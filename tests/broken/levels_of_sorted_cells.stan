@@ -16,96 +16,33 @@ functions {
   #include sampled_terms.stanfunctions
 }
 data {
-  int<lower=1> N; // number of rows
-  int<lower=0> P; // number of common columns
-  int<lower=1> T; // number of terms: coefficients that vary between the levels of a factor
-  int<lower=1, upper=T> G; // number of terms of the factor that is pooled, the group; they come first
-  int<lower=1> J; // number of groups
-  int<lower=1> KG; // number of columns of the group's terms
-  int<lower=0> KO; // number of columns of the other terms
-  int<lower=0> R; // number of correlations of the group's terms
-  int<lower=0> RO; // number of correlations of the other terms
-  int<lower=0, upper=P> PS; // number of common columns that are no columns of the group's terms
+  #include sampled/data.stan
   array[N] int<lower=0> y; // successes of each row
   array[N] int<lower=1> trials; // their trials
-  vector[N] offset_; // known part of the linear predictor (log odds)
-  matrix[N, P] X; // common columns, centred (their units)
-  matrix[N, KG + KO] Z; // columns of the terms, side by side (their units)
-  array[T] int<lower=1> K; // columns of each term
-  array[T] int<lower=1> L; // levels of the factor of each term
-  array[T, N] int<lower=1> level; // level of each row
-  array[T] int<lower=0, upper=1> correlated; // whether the coefficients of a level are correlated
-  array[KG] int<lower=0, upper=P> own; // the common column that a column of the group's terms is; 0: none
-  array[PS] int<lower=1, upper=P> shared; // the common columns that are none
-  array[KO] int<lower=0, upper=P> other_own; // the common column that a column of the other terms is; 0: none
-  int<lower=0> M; // number of coefficients of the other terms
-  array[T] int<lower=0, upper=1> centered; // by term, 1: coefficients themselves are sampled, 0: their deviations
-  int<lower=1> NC; // number of cells: rows with equal columns and levels, added up
-  array[NC] int<lower=1, upper=N> cell_row; // a row of each cell
   vector<lower=0>[NC] cell_y; // successes of each cell
   vector<lower=0>[NC] cell_trials; // trials of each cell
-  matrix[P, 2] prior_beta; // normal(location, scale) of beta by column (log odds per unit of the column)
-  array[KG] int<lower=1, upper=7> prior_tau_family; // prior of the sds of the group's terms, as scale_prior counts
-  array[KG, 2] real<lower=0> prior_tau; // its scale (units as beta), its second argument
-  array[KO] int<lower=1, upper=7> prior_sd_family; // the same of the other terms
-  array[KO, 2] real<lower=0> prior_sd; // its scale (units as beta), its second argument
-  real<lower=0> prior_rho; // shape of the LKJ prior of all correlation matrices (no unit)
-  matrix[KG, 2] prior_theta; // normal(location, scale) of coefficients of groups without pooling (units as beta)
-  int<lower=0, upper=1> use_likelihood; // 0: prior only
 }
 transformed data {
   matrix[NC, PS] X_cell = X[cell_row, shared]; // shared columns of each cell (their units)
   matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
   array[KG + KO, NC] int place = places(level[ : , sort_asc(cell_row)], K, L, 0); // FAULT: of sorted rows
+  matrix[KG * J, PS] carry = carried_by_centered(inside, K, L, G, centered); // as inside, 0 where not centered
   vector[KG] rate = rates(K, G, centered, rep_vector(0, KG)); // deviations from beta need no shift (no unit)
   vector[KG] origin // prior means of centered coefficients (units as beta)
     = origins(K, G, centered, head(means_of_columns(prior_beta[ : , 1], own, KO), KG));
 }
 parameters {
-  vector[P] beta_raw; // common coefficients in units of their priors (no unit)
-  vector<lower=0, upper=raw_ends(prior_tau_family)>[KG] tau_raw; // sds of the group's terms in prior scales
-  vector<lower=0, upper=raw_ends(prior_sd_family)>[KO] sd_raw; // sds of the other terms over their priors' scales
-  vector<lower=-1, upper=1>[R] partial; // canonical partial correlations of the group's terms (no unit)
-  vector<lower=-1, upper=1>[RO] partial_other; // those of the other terms (no unit)
-  vector[J * KG + M] sampled; // coefficients of centered terms, deviations of the others; sampled_terms says how
+  #include sampled/partial_parameters.stan
 }
 transformed parameters {
-  vector[KG] tau = to_vector(prior_tau[ : , 1]) .* tau_raw; // sds between groups (units as beta)
-  vector[KO] sd = to_vector(prior_sd[ : , 1]) .* sd_raw; // sds between levels of other factors (units as beta)
-  vector[P] shift // means over levels of other factors, by common column (units as beta)
-    = shift_of_common(sampled, cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated),
-                      K, L, centered, 0, G, other_own, P);
-  vector[P] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw - shift; // common coefficients (log odds)
-  real lprior = normal_priors_lpdf(beta | prior_beta)
-                + scale_priors_lpdf(tau | prior_tau_family, prior_tau)
-                + scale_priors_lpdf(sd | prior_sd_family, prior_sd)
-                + lkj_partial_lpdf(append_row(partial, partial_other) | prior_rho, K, correlated); // log prior
+  #include sampled/partial_transformed_parameters.stan
 }
 model {
-  array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
-    = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
-  vector[KG + KO] middle = means_of_columns(beta, own, KO); // of the coefficients (units as beta)
-  vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G); // as sampled_terms says
-  target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
+  #include sampled/partial_model.stan
   if (use_likelihood) {
-    vector[NC] eta = offset_[cell_row] + X_cell * beta[shared] // linear predictor of each cell (log odds)
-                     + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), place);
     target += dot_product(cell_y, eta) - dot_product(cell_trials, log1p_exp(eta)); // but for constants
   }
 }
 generated quantities {
-  vector[R + RO] all_rho = correlations(append_row(partial, partial_other), K, correlated); // of all terms
-  vector[R] rho = head(all_rho, R); // of the group's terms, in the order (1, 2), (1, 3), (2, 3), ...
-  vector[RO] rho_other = tail(all_rho, RO); // of the other terms
-  matrix[J, KG] theta; // coefficients of groups (units as beta)
-  vector[M] effect; // deviations of the levels of the other terms, as raw (units as beta)
-  {
-    array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
-      = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
-    vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G); // as in the model
-    vector[J * KG + M] coefficient // of all levels, as raw (units as beta)
-      = coefficients(raw, means_of_columns(beta, own, KO), C, K, L, centered, 0);
-    theta = by_group(coefficient, K, G, J, KG);
-    effect = tail(coefficient, M);
-  }
+  #include sampled/partial_generated_quantities.stan
 }

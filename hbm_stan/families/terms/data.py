@@ -16,6 +16,8 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, PriorRow, encode_scale
 from hbm_stan.table import FloatArray
 
+_ROUNDING = 1e-9  # a share of the largest value that is rounding error
+
 
 @dataclass(frozen=True)
 class Names:
@@ -87,6 +89,23 @@ def structure(design: Design) -> StanData:
     }  # fmt: skip
 
 
+def inside_groups(design: Design) -> FloatArray:
+    """What the shared columns are in terms of the columns of the group's terms, by column of these and group,
+    (KG J, PS): their weights where in every group the one is a sum of the others (a column of the groups is a multiple
+    of the intercept), else 0."""
+    names, group = names_of(design), design.group.level
+    x = design.X[:, [design.names.index(name) for name in names.shared]]
+    z = design.Z[:, : len(names.tau)]
+    sizes = (len(design.group.labels), z.shape[1])
+    products, sums = np.zeros((*sizes, z.shape[1])), np.zeros((*sizes, x.shape[1]))
+    np.add.at(products, group, z[:, :, None] * z[:, None, :])
+    np.add.at(sums, group, z[:, :, None] * x[:, None, :])
+    weights = np.linalg.pinv(products, rcond=_ROUNDING, hermitian=True) @ sums
+    rest = np.abs(x - np.einsum("nk,nkp->np", z, weights[group])).max(axis=0)
+    weights[:, :, rest > _ROUNDING * np.abs(x).max(axis=0)] = 0.0
+    return np.swapaxes(weights, 0, 1).reshape(sizes[0] * sizes[1], x.shape[1])
+
+
 def prior_data(design: Design, priors: Mapping[str, Prior]) -> StanData:
     """The priors of the structure, by column."""
     names = names_of(design)
@@ -135,7 +154,7 @@ def cells(table: Prepared, priors: Mapping[str, Prior], *equal: FloatArray) -> t
     effects = [len(t.names) * len(t.factor.labels) for t in design.terms[design.n_group_terms :]]
     data: StanData = {
         **structure(design), **prior_data(design, priors), "M": sum(effects),
-        "other_own": design.own[len(names_of(design).tau) :] + 1,
+        "other_own": design.own[len(names_of(design).tau) :] + 1, "inside": inside_groups(design),
         "centered": np.zeros(len(design.terms), dtype=np.int64), "NC": len(row), "cell_row": row + 1,
     }  # fmt: skip
     return data, cell.ravel()

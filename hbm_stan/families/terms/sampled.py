@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hbm_stan.families.terms.effects import Term, factor_of, terms_of, theta_mean
+from hbm_stan.families.terms.effects import Term, factor_of, shared_columns, terms_of, theta_mean
 from hbm_stan.integrate.elimination import scaled
 from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
@@ -72,23 +72,34 @@ def _raw(params: Draws, data: StanData) -> list[_Part]:
     """The same by level: coefficients of centred terms, deviations in standard units of the others.
 
     Those of groups lose what belongs to other terms, where they do not follow beta. Centred ones are sampled from their
-    prior means on, for chains begin near 0.
+    prior means on, for chains begin near 0, and hold what shared columns are constant in a group.
     """
     shift, own = np.concatenate([[0.0], params["shift"]]), np.asarray(data["own"], dtype=np.int64)
     fixed, unit = np.asarray(data["prior_theta"], dtype=float).reshape(-1, 2).T
     beta = np.concatenate([[0.0], np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2)[:, 0]])
     partial = "tau" in params
     origin = beta[own] if partial else fixed
+    carried = _carried(params, data)
     parts = []
     for part in _parts(params, data):
         if not part.term.pooled:
             values = from_contrasts(part.values)
         elif part.centered:
-            values = part.values + origin[part.term.at] - shift[own[part.term.at]]
+            values = part.values + origin[part.term.at] - shift[own[part.term.at]] - carried[:, part.term.at]
         else:
             values = part.values - shift[own[part.term.at]] / unit[part.term.at] * (not partial)
         parts.append(_Part(term=part.term, centered=part.centered, values=values))
     return parts
+
+
+def _carried(params: Draws, data: StanData) -> FloatArray:
+    """What shared columns add in each group to the coefficients of its own columns, (J, KG)."""
+    columns = shared_columns(data)
+    if not len(columns):
+        return np.zeros((data["J"], data["KG"]))
+    inside = np.asarray(data["inside"], dtype=float).reshape(data["KG"], data["J"], len(columns))
+    beta = params["beta_shared"] if "beta_shared" in params else np.asarray(params["beta"])[columns]
+    return np.asarray((inside @ (np.ravel(beta) + np.asarray(params["shift"])[columns])).T)
 
 
 def _one(params: Draws) -> Draws:

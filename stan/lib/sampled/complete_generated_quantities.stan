@@ -4,6 +4,6 @@
   {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(rep_vector(0, KG), sd), partial_other, K, other_correlated);
-    effect = coefficients(raw_of_sampled(sampled, shift, own, none, none, K, L, G, G),
+    effect = coefficients(raw_of_sampled(sampled, shift, own, none, none, none, K, L, G, G),
                           rep_vector(0, KO), C, K, L, centered, G);
   }

@@ -17,6 +17,7 @@
   array[T] int<lower=0, upper=1> correlated; // whether the coefficients of a level are correlated
   array[KG] int<lower=0, upper=P> own; // the common column that a column of the group's terms is; 0: none
   array[PS] int<lower=1, upper=P> shared; // the common columns that are none
+  matrix[KG * J, PS] inside; // by column of the group's terms and group: what shared columns are of them, if constant
   array[KO] int<lower=0, upper=P> other_own; // the common column that a column of the other terms is; 0: none
   int<lower=0> M; // number of coefficients of the other terms
   array[T] int<lower=0, upper=1> centered; // by term, 1: coefficients themselves are sampled, 0: their deviations

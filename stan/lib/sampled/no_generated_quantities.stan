@@ -6,7 +6,8 @@
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(prior_theta[ : , 2], sd), partial_other, K, other_correlated);
     vector[J * KG + M] coefficient // of all levels, as raw (units as beta)
-      = coefficients(raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G), middle, C, K, L, centered, 0);
+      = coefficients(raw_of_sampled(sampled, shift, own, rate, origin, carry * (beta_shared + shift[shared]), K, L, 0,
+                                    G), middle, C, K, L, centered, 0);
     theta = by_group(coefficient, K, G, J, KG);
     effect = tail(coefficient, M);
   }

@@ -6,7 +6,8 @@
   {
     array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
       = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
-    vector[J * KG + M] raw = raw_of_sampled(sampled, shift, own, rate, origin, K, L, 0, G); // as in the model
+    vector[J * KG + M] raw // as in the model
+      = raw_of_sampled(sampled, shift, own, rate, origin, carry * (beta + shift)[shared], K, L, 0, G);
     vector[J * KG + M] coefficient // of all levels, as raw (units as beta)
       = coefficients(raw, means_of_columns(beta, own, KO), C, K, L, centered, 0);
     theta = by_group(coefficient, K, G, J, KG);
