@@ -119,3 +119,12 @@ def test_page_one_and_captions_use_the_noun() -> None:
     for words in ("A new county", "Prediction for a new county", "Estimates of the counties", "8 counties", "County"):
         assert words in shown, words
     assert "A new group" not in shown
+
+
+def test_nobody_is_told_on_which_side_of_zero_counts_per_head_are() -> None:
+    frame = pd.DataFrame({"county": list("aaabbbccc"), "cases": [116, 45, 90, 60, 75, 81, 40, 52, 66], "people": 70_000})
+    for name in ("poisson", "negative_binomial"):
+        fit = fit_of(name, frame, formula="cases | rate(people) ~ 1 + (1 | county)")
+        assert units.far_from_zero(fit)
+    estimates = frame.assign(y=frame["cases"] / 10, se=0.5, x=range(9))
+    assert units.far_from_zero(fit_of("estimates", estimates, formula="y | se(se) ~ x + (1 + x || county)")) is False

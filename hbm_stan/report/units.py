@@ -57,13 +57,16 @@ def zero_matters(fit: Fit, term: str) -> bool:
 def far_from_zero(fit: Fit) -> bool:
     """Whether nobody would ask on which side of zero the outcome is: travel times, weights, scores of tests.
 
-    Measured: all on one side, or a mean of three sds. Estimates with their errors are asked unless each is clear of it.
+    Counts and shares are never below it. Measured: all on one side, or a mean of three sds. Estimates with their errors
+    are asked unless each is clear of it.
     """
+    if of_rates(fit):
+        return True
     y = np.asarray(fit.y, dtype=float)
     if fit.family.known_residual and fit.family.raw is not None:
         estimate, error = fit.family.raw(fit.data)
         with np.errstate(divide="ignore", invalid="ignore"):
             clear = np.abs(estimate) > FAR_IN_ERRORS * error
-        return bool(clear.all() and len(set(np.sign(estimate))) == 1)
+        return bool(clear.all() and np.ptp(np.sign(estimate)) == 0)
     one_side = bool((y > 0).all() or (y < 0).all())
     return one_side or abs(float(np.mean(y))) > FAR_FROM_ZERO * float(np.std(y)) > 0
