@@ -14,8 +14,8 @@ _SCIPY = {
     "interpolate": ("BarycentricInterpolator",),
     "linalg": ("solve_triangular",),
     "special": (
-        "betaln", "expit", "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega",
-        "xlog1py", "xlogy",
+        "betaln", "digamma", "expit", "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri",
+        "wrightomega", "xlog1py", "xlogy",
     ),
     "stats": ("beta", "betabinom", "binom", "chi2", "f", "gamma", "nbinom", "norm", "poisson"),
 }  # fmt: skip

@@ -13,20 +13,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from hbm_stan.fit import Fit
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws
 from hbm_stan.nouns import Noun
 from hbm_stan.table import FloatArray
 
 ZEROS, FULL = "rows of 0", "rows of successes only"
+_NO_ZEROS = "a zero-inflated likelihood"
 LARGEST, SD, DISPERSION = "largest row", "standard deviation of the rows", "Pearson dispersion of the rows"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What the rows of a fit are: counts, or successes of ``trials`` (N,). ``alone`` where each group has one row."""
+    """What the rows of a fit are: counts, or successes of ``trials`` (N,). ``alone`` where each group has one row.
+
+    ``likelihood`` is the one that describes them; ``formula`` says whether the model is of a formula, which can have
+    another.
+    """
 
     trials: FloatArray | None
     alone: bool
+    likelihood: Likelihood
+    formula: bool
 
 
 def rows_of(fit: Fit) -> Rows | None:
@@ -38,7 +47,9 @@ def rows_of(fit: Fit) -> Rows | None:
     trials = fit.table.values.get(role.at_most)
     if trials is not None and trials.max() <= 1:
         return None
-    return Rows(trials, fit.table.one_row_per_group)
+    plain = "poisson" if trials is None else "binomial"
+    own = likelihood(fit.family.name if fit.family.terms else plain)
+    return Rows(trials, fit.table.one_row_per_group, own, fit.family.terms)
 
 
 def row_statistics(rows: Rows, y: FloatArray) -> dict[str, FloatArray]:
@@ -91,16 +102,24 @@ def spread_factor(fit: Fit, dispersion: float) -> float:
     return math.sqrt(max((dispersion * fit.y.size - taken) / left, 0)) if left > 0 else math.nan
 
 
+def _mended(rows: Rows, wider: str) -> str:
+    """The likelihood that describes rows which spread more, and how to have it; empty where there is none."""
+    if not wider:
+        return ""
+    words = likelihood(wider).rows_words
+    if rows.formula:
+        return f': {words} would describe them, likelihood = "{wider}" in analysis.toml or --likelihood {wider}'
+    return f": {words} would describe them, as in hbm new FILE 'y ~ 1 + (1 | group)' --likelihood {wider}"
+
+
 def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], spread: float, noun: Noun) -> str:
     """What would describe rows whose statistics of these names lie above, or below, what is expected.
 
     ``spread`` is what ``spread_factor`` gives.
     """
-    what = "Poisson counts" if rows.trials is None else "binomial counts"
-    said = []
+    what, said, wider = rows.likelihood.rows_words, [], rows.likelihood.wider
     if {DISPERSION, SD, LARGEST} & set(above):
-        model = "negative binomial" if rows.trials is None else "beta-binomial"
-        said.append(f"Rows spread more than {what} do (over-dispersion): {model} rows would describe them.")
+        said.append(f"Rows spread more than {what} do (over-dispersion){_mended(rows, wider)}.")
     elif {DISPERSION, SD, LARGEST} & set(below):
         said.append(
             f"Rows spread less than {what} do (under-dispersion): is a row a mean, rounded, capped, or a part of a "
@@ -108,11 +127,10 @@ def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], sprea
         )
     if {ZEROS, FULL} & set(above):
         where = " or ".join(word for name, word in ((ZEROS, "0"), (FULL, "successes only")) if name in above)
-        model = f"a zero-inflated likelihood would have more rows of {where}"
-        said.append(f"If that is not enough, {model}." if said else f"{model[0].upper()}{model[1:]}.")
+        first = f"If that is not enough, {_NO_ZEROS}" if said else _NO_ZEROS.capitalize()
+        said.append(f"{first} would have more rows of {where}; this version has none (hbm new-family begins your own).")
     if {ZEROS, FULL} & set(below):
         said.append("Were rows of none, or of all, left out of the table?")
-    said.append("This version has no such rows; a family of your own may (hbm new-family).")
     if spread > 1 and DISPERSION in above:
         said.append(f"Intervals of {noun.many} are about {spread:.1f} times too narrow.")
     return " ".join(said)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import polygamma
 
 from hbm_stan.errors import ModelError
 from hbm_stan.likelihoods import likelihood, likelihoods
 from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.likelihoods.rising import trigamma
 
 ROWS: dict[str, Any] = {
     "y": np.array([0, 2, 5, 1]), "trials": np.array([1, 2, 9, 1]), "exposure": np.array([0.5, 1.0, 4.0, 2.0]),
@@ -33,6 +35,7 @@ def scipy_of(name: str) -> Any:
         "estimates": stats.norm(ETA, ROWS["se"]),
         "binomial": stats.binom(ROWS["trials"], p),
         "poisson": stats.poisson(ROWS["exposure"] * np.exp(ETA)),
+        "beta_binomial_rows": stats.betabinom(ROWS["trials"], p * phi, (1 - p) * phi),
         "negative_binomial": stats.nbinom(phi, phi / (phi + ROWS["exposure"] * np.exp(ETA))),
     }[name]
 
@@ -44,9 +47,10 @@ def log_p_error(found: Likelihood) -> float:
 
 
 def derivative_error(found: Likelihood) -> float:
+    """Differences of the log density against the score, and of the score against the weight."""
     h = 1e-4
-    up, at, down = (found.kernel(ETA + d, ROWS, OWN) for d in (h, 0, -h))
-    first, second = (up - down) / (2 * h), (up - 2 * at + down) / h**2
+    first = (found.kernel(ETA + h, ROWS, OWN) - found.kernel(ETA - h, ROWS, OWN)) / (2 * h)
+    second = (found.score(ETA + h, ROWS, OWN) - found.score(ETA - h, ROWS, OWN)) / (2 * h)
     return float(
         np.abs(found.score(ETA, ROWS, OWN) - first).max() + np.abs(found.weight(ETA, ROWS, OWN) + second).max()
     )
@@ -116,6 +120,12 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
         "simulate", lambda own: {"overdispersion": 0.01 * own["overdispersion"]})),
     "what y says of dispersion forgotten": ("negative_binomial", "log density", _of(
         "kernel", lambda made, eta, rows, own: made - np.log1p(own["overdispersion"] ** 2) * (rows["y"] > 1))),
+    "concentration for its inverse root": ("beta_binomial_rows", "log density", _with_own(
+        "kernel", lambda own: {"overdispersion": own["overdispersion"] ** 2})),
+    "failures of the wrong end": ("beta_binomial_rows", "derivatives", _of("score", lambda made, eta, rows, own: (
+        likelihood("beta_binomial_rows").score(-eta, rows, own)))),
+    "intraclass correlation without its rest": ("beta_binomial_rows", "moments", _of("moments", lambda made, *_: (
+        made[0], made[1] * 1.01))),
     "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
 }  # fmt: skip
 
@@ -138,3 +148,22 @@ def test_large_counts_and_certain_outcomes_stay_numbers() -> None:
     found = likelihood("binomial")
     for made in (found.log_p(eta, rows, {}), found.score(eta, rows, {}), found.weight(eta, rows, {})):
         assert np.isfinite(made).all()
+
+
+def test_the_derivative_of_the_digamma_is_scipy_s() -> None:
+    x = np.geomspace(1e-6, 1e9, 400)
+    np.testing.assert_allclose(trigamma(x), polygamma(1, x), rtol=1e-11)
+
+
+def test_dispersion_goes_to_none() -> None:
+    # Counts of a million and overdispersions down to none: Poisson and binomial log densities to nine digits.
+    eta, y = np.array([[13.8, 2.0, -3.0]]), np.array([1_000_000, 7, 0])
+    rows = {"y": y, "exposure": np.ones(3), "trials": np.maximum(2 * y, 1)}
+    for wide, plain in (("negative_binomial", "poisson"), ("beta_binomial_rows", "binomial")):
+        at = np.minimum(eta, 0.1) if plain == "binomial" else eta
+        limit = likelihood(plain).log_p(at, rows, {})
+        for small in (1e-8, 1e-12):
+            own = {"overdispersion": np.array([[small]])}
+            np.testing.assert_allclose(likelihood(wide).log_p(at, rows, own), limit, rtol=1e-9, atol=1e-7)
+            scores = (likelihood(name).score(at, rows, own) for name in (wide, plain))
+            np.testing.assert_allclose(next(scores), next(scores), rtol=1e-5, atol=1e-3)

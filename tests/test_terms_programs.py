@@ -24,6 +24,7 @@ LEFT = {
     "binomial": "k | trials(m)",
     "poisson": "k | rate(e)",
     "negative_binomial": "k | rate(e)",
+    "beta_binomial_rows": "k | trials(m)",
 }
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
 # One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
@@ -159,6 +160,13 @@ FAULTS = {
         "negative_binomial", "spread = square(overdispersion)", "spread = overdispersion",
     ),
     "equal rows counted once": ("negative_binomial", "n_rows / spread", "inv(spread)"),
+    "equal successes counted once": (
+        "beta_binomial_rows", "dot_product(n_rows, log_risings(size * inv_logit(eta), y))",
+        "sum(log_risings(size * inv_logit(eta), y))",
+    ),
+    "failures with the probability of successes": (
+        "beta_binomial_rows", "size * inv_logit(-eta), trials", "size * inv_logit(eta), trials",
+    ),
     "equal counts counted once": ("negative_binomial", "found[k, 2] += 1;", "found[k, 2] = 1;"),
     "the prior of dispersion forgotten": (
         "negative_binomial", "lprior += scale_prior_lpdf(overdispersion | prior_overdispersion_family,", "//",
@@ -177,7 +185,11 @@ FAULTS = {
 def test_a_planted_fault_is_seen(fault: str) -> None:
     name, right, wrong = FAULTS[fault]
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
-    case = "only the common columns of groups" if "equal rows" in fault else case
+    case = (
+        "only the common columns of groups"
+        if fault in {"equal rows counted once", "equal successes counted once"}
+        else case
+    )
     changed = {}
     if "carr" in fault:  # by centered terms only
         case, changed = "columns of groups", {"centered": np.ones(2, dtype=int)}

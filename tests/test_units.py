@@ -122,7 +122,8 @@ def test_page_one_and_captions_use_the_noun() -> None:
 
 
 def test_nobody_is_told_on_which_side_of_zero_counts_per_head_are() -> None:
-    frame = pd.DataFrame({"county": list("aaabbbccc"), "cases": [116, 45, 90, 60, 75, 81, 40, 52, 66], "people": 70_000})
+    cases = [116, 45, 90, 60, 75, 81, 40, 52, 66]
+    frame = pd.DataFrame({"county": list("aaabbbccc"), "cases": cases, "people": 70_000})
     for name in ("poisson", "negative_binomial"):
         fit = fit_of(name, frame, formula="cases | rate(people) ~ 1 + (1 | county)")
         assert units.far_from_zero(fit)

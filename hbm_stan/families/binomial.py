@@ -16,16 +16,22 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior
 
 
-def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    """Raises DataError where a row has no trials."""
-    trials = table["trials"].astype(np.int64)
-    if (trials == 0).any():
-        row = table.row_names[int(np.flatnonzero(trials == 0)[0])]
+def refuse_no_trials(table: Prepared) -> None:
+    """Raise DataError where a row has no trials."""
+    none = np.flatnonzero(table["trials"] == 0)
+    if len(none):
+        row = table.row_names[int(none[0])]
         raise DataError(
             f"{table.dataset.table.where}, column {table.dataset.column('trials')!r}: {row} has 0 trials, which say "
             "nothing about a probability. Take the row out."
         )
-    return {**summed_cells(table, priors, "trials"), "y": table["outcome"].astype(np.int64), "trials": trials}
+
+
+def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    """Raises DataError where a row has no trials."""
+    refuse_no_trials(table)
+    rows = {"y": table["outcome"].astype(np.int64), "trials": table["trials"].astype(np.int64)}
+    return {**summed_cells(table, priors, "trials"), **rows}
 
 
 FAMILY = family_of(

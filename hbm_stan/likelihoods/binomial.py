@@ -76,4 +76,5 @@ LIKELIHOOD = Likelihood(
     discrete=True,
     rows_words="binomial successes",
     ladder="trials",
+    wider="beta_binomial_rows",
 )

@@ -12,13 +12,11 @@ import numpy as np
 
 from hbm_stan.later import gammaln, xlogy
 from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.rising import log_rising
 from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
 from hbm_stan.table import FloatArray
 
-# From so large a phi on, Stirling's series is exact to 1e-14 and two log Gammas cancel to noise (Abramowitz & Stegun
-# 1964, equation 6.1.41).
-_SERIES = 1e4
 _LEAST = 1e-4  # overdispersion of rows that spread no more than Poisson counts
 
 
@@ -27,13 +25,9 @@ def _y_e(rows: Rows) -> tuple[FloatArray, FloatArray]:
 
 
 def _log_rising(phi: FloatArray, y: FloatArray) -> FloatArray:
-    """log of prod_(i < y) (1 + i / phi), for y (N,) and phi of a shape that fits it; equal y are evaluated once."""
+    """``log_rising`` for y (N,) and phi of a shape that fits it; equal y are evaluated once."""
     count, place = np.unique(y, return_inverse=True)
-    small = np.minimum(phi, _SERIES)
-    exact = gammaln(small + count) - gammaln(small) - count * np.log(small)
-    large = np.maximum(phi, _SERIES)
-    series = (large + count - 0.5) * np.log1p(count / large) - count + 1 / (12 * (large + count)) - 1 / (12 * large)
-    return np.asarray(np.where(phi < _SERIES, exact, series)[..., place])
+    return np.asarray(log_rising(phi, count)[..., place])
 
 
 def _kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:

@@ -1,0 +1,44 @@
+"""Successes of trials that spread more than binomial ones, with the common and varying coefficients of a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hbm_stan.families.binomial import refuse_no_trials
+from hbm_stan.families.terms.data import cells, sum_of_cells
+from hbm_stan.families.terms.family import Parts, family_of
+from hbm_stan.families.terms.priors import Scale, scale_of_successes
+from hbm_stan.likelihoods.beta_binomial_rows import LIKELIHOOD
+from hbm_stan.model import StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior
+
+
+def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    """Raises DataError where a row has no trials."""
+    refuse_no_trials(table)
+    y, trials = table["outcome"], table["trials"]
+    data, cell = cells(table, priors, y, trials)
+    rows = {"y": y.astype(np.int64), "trials": trials.astype(np.int64)}
+    return {**data, **rows, "cell_rows": sum_of_cells(np.ones(len(y)), cell)}
+
+
+def _own_priors(_table: Prepared, _scale: Scale) -> dict[str, Prior]:
+    said = "weak: 0 is binomial; at 0.5 rows about a half have probabilities from 0.19 to 0.81, 90 % of them"
+    return {"overdispersion": Prior("overdispersion", "half_normal", (0.5,), said, True)}
+
+
+FAMILY = family_of(
+    LIKELIHOOD,
+    Parts(
+        outcome=_outcome,
+        scale=scale_of_successes,
+        own_priors=_own_priors,
+        calibration={
+            "beta": "normal(0, 0.7)", "tau": "half_normal(0.7)", "sd": "half_normal(0.7)",
+            "overdispersion": "gamma(4, 8)", "theta": "normal(0, 1.5)",
+        },
+    ),
+)  # fmt: skip
