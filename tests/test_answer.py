@@ -24,6 +24,7 @@ def answer(analysis: Path, engine: Engine, variants: str) -> list[str]:
     return sentences
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_partial_pooling_answers_the_average_the_spread_and_a_new_group(analysis: Path, stanli: Engine) -> None:
     average, spread, new = answer(analysis, stanli, '["partial_pooling"]')
     assert "average over the population of schools" in average
@@ -37,6 +38,7 @@ def test_partial_pooling_answers_the_average_the_spread_and_a_new_group(analysis
         assert low == high, sentence
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("variants", "words"),
     [('["complete_pooling"]', "all schools are assumed to share"), ('["no_pooling"]', "there is no common answer")],

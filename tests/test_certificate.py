@@ -349,6 +349,7 @@ def test_the_analysis_s_own_certificate_comes_first_then_its_family_s(
     assert certified(own, [])["date"] == certified(read, [])["date"] == "2026-01-03"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_new_certificate_makes_a_new_report_whose_last_page_has_it(
     analysis: Path, shipped: Path, stanli: Engine
 ) -> None:

@@ -26,6 +26,7 @@ def made_json(tmp_path: Path, *words: object) -> Any:
     return json.loads(path.read_text())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_names_both_files_and_writes_them(analysis: Path, tmp_path: Path) -> None:
     done = hbm("report", analysis, "--engine", "stanli", "--json", tmp_path / "copy.json")
     assert done.exit_code == 0, done.output
@@ -43,6 +44,7 @@ def test_fit_keeps_draws_that_arviz_reads(analysis: Path, tmp_path: Path) -> Non
         assert list(tree["posterior"]["group"].values) == list("ABCDEFGH")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_check_is_a_gate(analysis: Path, tmp_path: Path) -> None:
     written = made_json(tmp_path, "check", analysis)
     assert {f["status"] for f in written["fits"].values()} == {"pass"}
@@ -64,6 +66,7 @@ def test_compare_states_its_target(analysis: Path, tmp_path: Path) -> None:
     assert "leave-one-out" in hbm("compare", analysis, "--engine", "stanli").output
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_seed_gives_other_draws(analysis: Path, tmp_path: Path) -> None:
     one = made_json(tmp_path, "report", analysis)
     two = made_json(tmp_path, "report", analysis, "--seed", "7")
@@ -72,6 +75,7 @@ def test_another_seed_gives_other_draws(analysis: Path, tmp_path: Path) -> None:
     assert means[0] != means[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_new_then_report(tmp_path: Path) -> None:
     csv = tmp_path / "my data.csv"
     csv.write_text("clinic;rate;error\nNorth;1,5;0,4\nSouth;0,2;0,5\nEast;0,9;0,3\nWest;-0,1;0,6\nCity;0,7;0,2\n")

@@ -184,6 +184,7 @@ def test_a_place_for_json_that_will_not_do_is_refused_before_the_work(place: Pat
     assert (place / "schools.csv").read_text() == TABLE
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_json_goes_into_a_new_folder_and_quiet_prints_nothing(place: Path) -> None:
     done = hbm("check", "a", "--engine", "stanli", "--quiet", "--json", "x/y/z.json")
     assert (done.exit_code, done.output) == (0, "")
@@ -218,6 +219,7 @@ def test_bad_data_end_every_command_with_two(place: Path, old: str, new: str, sa
     assert [p.name for p in (place / "a").iterdir()] == ["analysis.toml"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_failing_run_leaves_the_earlier_report_whole(place: Path) -> None:
     assert hbm("report", "a", "--engine", "stanli").exit_code in {0, 1}
     before = {p.name: p.read_bytes() for p in (place / "a").iterdir() if p.is_file()}

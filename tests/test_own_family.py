@@ -201,7 +201,7 @@ def test_both_forms_give_the_same_fits(place: Path) -> None:
     assert list(shrinkage_table(again, "partial")["raw"]) == [1.2, 0.4, 2.1, -0.3, 1.6, 0.9, 2.8, 0.1, 1.1, 14.0]
 
 
-@pytest.mark.usefixtures("stanli")
+@pytest.mark.usefixtures("stanli", "undrawn")
 def test_without_a_log_lik_nothing_is_compared_and_that_is_said(place: Path) -> None:
     own = place / "robust family"
     edit(own / "family.toml", 'log_lik = "ll"\n', "")
@@ -272,7 +272,7 @@ def test_the_example_of_the_readme_is_a_family(place: Path) -> None:
 # What depends on the family is made again
 
 
-@pytest.mark.usefixtures("stanli")
+@pytest.mark.usefixtures("stanli", "undrawn")
 def test_an_edit_of_the_family_makes_the_report_again_but_not_the_draws(place: Path) -> None:
     own = as_python(place)
     assert report(place / "trials", engine="stanli").fresh
@@ -495,7 +495,7 @@ def test_the_outputs_of_a_program_are_its_declarations_at_the_top_level() -> Non
 # Functions of the user's own that go wrong while they are used
 
 
-@pytest.mark.usefixtures("stanli")
+@pytest.mark.usefixtures("stanli", "undrawn")
 def test_a_function_that_fails_or_gives_another_shape_is_named_with_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

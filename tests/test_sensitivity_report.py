@@ -26,6 +26,7 @@ def edit(analysis: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_shows_other_priors_once_they_were_tried(analysis: Path, tmp_path: Path) -> None:
     assert hbm("report", analysis).exit_code == 0
     assert "Otherpriorswerenottried" in pages(analysis)

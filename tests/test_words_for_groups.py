@@ -100,7 +100,7 @@ def test_the_name_of_a_group_is_a_text() -> None:
         Dataset.from_frame(frame, group="g", outcome="y", group_name=3)
 
 
-@pytest.mark.usefixtures("stanli")
+@pytest.mark.usefixtures("stanli", "undrawn")
 def test_a_whole_analysis_says_group_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import json
 
