@@ -46,6 +46,7 @@ class Ladder:
     dataset: Dataset
     rungs: tuple[Rung, ...]
     left_out: tuple[str, ...]
+    unit: str = ""  # of the linear predictor of the likelihood that the analysis has, on whose scale its priors are
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,7 +155,7 @@ def ladder_of(family: Family, dataset: Dataset) -> Ladder:
         rungs.append(rung)
     if len(rungs) < 2:
         raise ComparisonError(f"{where}: this outcome can have one likelihood only ({family.name}). {left_out}")
-    return Ladder(dataset=dataset, rungs=tuple(rungs), left_out=tuple(left_out))
+    return Ladder(dataset=dataset, rungs=tuple(rungs), left_out=tuple(left_out), unit=known[family.name].eta_unit)
 
 
 def fit_ladder(
@@ -175,7 +176,10 @@ def fit_ladder(
     for rung in ladder.rungs:
         family, data = rung.family, ladder.dataset
         place = store or FitStore.for_user(family.name, data.name)
-        own, seed = priors_left(family, data, priors or {}), (sampling or Sampling()).seed
+        same_scale = likelihoods()[rung.likelihood].eta_unit == ladder.unit
+        if priors and not same_scale:
+            tell(f"{capital(rung.name)}: its default priors, for coefficients are on another scale")
+        own, seed = priors_left(family, data, (priors or {}) if same_scale else {}), (sampling or Sampling()).seed
         variant = DEFAULT
         if family.pilot:
             variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=tell).variant

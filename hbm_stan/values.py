@@ -15,12 +15,23 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
 from hbm_stan.table import NOT_DROPPED, FloatArray, shorten
 
-RoleKind = Literal["label", "unit", "number", "positive", "count", "binary", "predictors", "group_predictors"]
+RoleKind = Literal["label", "unit", "number", "positive", "share", "count", "binary", "predictors", "group_predictors"]
 LIST_KINDS = ("predictors", "group_predictors")
 # Numbers beyond these cannot be squared and added up in double precision.
 LARGEST, SMALLEST = 1e100, 1e-100
 # Stan's integers end here.
 _LARGEST_COUNT = 2**31 - 1
+# What to do about a value that a likelihood of amounts, or of shares, does not take.
+ZERO_AMOUNT = (
+    "Amounts of 0 are another process: take two steps, whether there is an amount at all (0 or 1) and how much where "
+    "there is one; or another likelihood, normal if amounts lie far from 0. What is below 0 is no amount."
+)
+_END_OF_SHARES = (
+    "Shares of 0 or 1 are another process: where a share is a count out of trials, write successes | trials(n) ~ ...; "
+    "else model in a step of their own which rows are 0 or 1. To move them a little inside is a choice that changes "
+    "the answer: if it is yours, make it in the table."
+)
+_PERCENT = " Percent are shares times 100: divide by 100, as in I(y / 100) ~ ..."
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,10 @@ class Role:
     """A part that a column plays for a family: its name, what values are allowed, what it means.
 
     Kinds: ``label`` (the group), ``unit`` (labels of the middle level, within groups), ``number``, ``positive``,
-    ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), and two that take a list of columns: ``predictors`` and
-    ``group_predictors`` (one value in each group). ``at_most`` names the role whose value bounds this one, ``instead``
-    roles that may stand in its place, one way or another: a variance, or two limits, for a standard error.
+    ``share`` (strictly between 0 and 1), ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), and two that take a list of
+    columns: ``predictors`` and ``group_predictors`` (one value in each group). ``at_most`` names the role whose value
+    bounds this one, ``instead`` roles that may stand in its place, one way or another: a variance, or two limits, for a
+    standard error. ``advice`` says what to do about a value that is not positive.
     """
 
     name: str
@@ -39,6 +51,7 @@ class Role:
     optional: bool = False
     at_most: str = ""
     instead: tuple[tuple[str, ...], ...] = ()
+    advice: str = ""
 
 
 def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:
@@ -63,7 +76,9 @@ def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
         raise DataError(f"{error} Write 1 for yes and 0 for no." if binary else str(error)) from error
     positive = role.kind == "positive"
     if positive:
-        refuse_rows(dataset, role, values <= 0, "must be above zero; found", "")
+        refuse_rows(dataset, role, values <= 0, "must be above zero; found", f" {role.advice}" if role.advice else "")
+    if role.kind == "share":
+        _refuse_no_shares(dataset, role, values)
     if role.kind == "count":
         refuse_rows(dataset, role, values < 0, "a count cannot be negative:", "")
         refuse_rows(dataset, role, values != np.floor(values), "a count is a whole number; found", "")
@@ -73,6 +88,15 @@ def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
     extreme = (np.abs(values) > LARGEST) | (positive & (values < SMALLEST))
     refuse_rows(dataset, role, extreme, "out of the range that can be computed with;", " Change the unit.")
     return values
+
+
+def _refuse_no_shares(dataset: Dataset, role: Role, values: FloatArray) -> None:
+    """Raise DataError for values that do not lie strictly between 0 and 1; percent are named as such."""
+    outside = (values < 0) | (values > 1)
+    percent = bool((values >= 0).all() and (values <= 100).all())
+    refuse_rows(dataset, role, outside, "a share lies between 0 and 1; found", _PERCENT if percent else "")
+    ends = (values == 0) | (values == 1)
+    refuse_rows(dataset, role, ends, "a share lies strictly between 0 and 1; found", f" {_END_OF_SHARES}")
 
 
 def _truths(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:

@@ -9,7 +9,7 @@ import grid_quadrature
 import numpy as np
 from known_posteriors import KNOWN, Reference, builds, frame, indicators, known, reference
 from scipy.special import expit
-from scipy.stats import binom, norm, poisson
+from scipy.stats import binom, gamma, norm, poisson
 
 
 @builds("penicillin-crossed_known_scales")
@@ -77,18 +77,21 @@ def _() -> Reference:
 
 
 TAU = (-0.4, 0.5)  # log-normal: no mass at scales that are not far above the step of theta
+THETA = np.linspace(-12, 8, 1001)
 FORMS = ["partial_pooling", "partial_pooling_centered", "partial_pooling_noncentered"]
 
 
 def one_factor(
-    title: str, family: str, dataset: str, group: str, formula: str, log_rows: Callable[[np.ndarray], np.ndarray]
-) -> Reference:
+    title: str, family: str, dataset: str, group: str, formula: str, log_rows: Callable[[np.ndarray], np.ndarray],
+    theta: np.ndarray = THETA, **own: float,
+) -> Reference:  # fmt: skip
     """An intercept that varies by one factor: log_rows gives log p(rows of each group | theta), (J, number of theta).
+
+    ``theta`` are the points of the rule, ``own`` the likelihood's own parameters, known.
 
     Partial pooling: a grid over beta and log tau, each group's integral by the trapezoidal rule over theta.
     """
-    theta = np.linspace(-12, 8, 1001)
-    step, labels = theta[1] - theta[0], list(frame(dataset)[group])
+    step, labels = theta[1] - theta[0], list(dict.fromkeys(frame(dataset)[group]))
     log_p = log_rows(theta)
     p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
 
@@ -117,7 +120,8 @@ def one_factor(
 
     return reference(
         title, "quadrature", "trapezoidal rule over beta, log tau and the intercept of each group", family, dataset, {},
-        {"beta": "normal(0, 2.5)", "theta": "normal(0, 3)", "tau": f"lognormal({TAU[0]:g}, {TAU[1]:g})"},
+        {"beta": "normal(0, 2.5)", "theta": "normal(0, 3)", "tau": f"lognormal({TAU[0]:g}, {TAU[1]:g})",
+         **{name: known(value) for name, value in own.items()}},
         [(["complete_pooling"], {"beta[intercept]": of(pooled)}), (["no_pooling"], of_groups(alone)),
          (FORMS, {"beta[intercept]": beta, "tau[intercept]": tau, **of_groups(p * share.T)})],
         formula=formula,
@@ -141,4 +145,24 @@ def _() -> Reference:
     return one_factor(
         "Pumps, log rates of one population", "poisson", "pumps", "pump",
         "failures | rate(time_1000h) ~ 1 + (1 | pump)", lambda theta: poisson.logpmf(y, time * np.exp(theta)),
+    )  # fmt: skip
+
+
+def by_group(dataset: str, group: str, outcome: str, log_row: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """log p(rows of each group | theta), (J, number of theta), from that of rows with outcomes (N, 1)."""
+    given = frame(dataset)
+    rows = log_row(given[outcome].to_numpy(float)[:, None])
+    return np.stack([rows[given[group] == label].sum(axis=0) for label in dict.fromkeys(given[group])])
+
+
+@builds("repair_costs-one_factor")
+def _() -> Reference:
+    variation = 0.8
+    shape = variation**-2
+    return one_factor(
+        "Repair costs, log means of one population", "gamma", "repair_costs", "garage", "cost ~ 1 + (1 | garage)",
+        lambda theta: by_group(
+            "repair_costs", "garage", "cost", lambda y: gamma.logpdf(y, shape, scale=np.exp(theta) / shape)
+        ),
+        np.linspace(2, 10, 1001), variation=variation,
     )  # fmt: skip

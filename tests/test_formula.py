@@ -11,7 +11,9 @@ import pytest
 
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, HbmError
+from hbm_stan.families import families
 from hbm_stan.families.choose import choose_likelihood
+from hbm_stan.fit import prepare_table
 from hbm_stan.formula import Structure, read_structure, with_formula
 
 RNG = np.random.default_rng(5)
@@ -331,6 +333,30 @@ def test_the_likelihood_is_chosen_from_the_outcome(formula: str, outcome: list[A
     found, why = choose_likelihood(dataset)
     assert found == likelihood
     assert why
+
+
+AMOUNTS = pd.DataFrame({"g": np.repeat(list("abcdef"), 15), "o": np.random.default_rng(4).gamma(2, 300, 90)})
+
+
+def why(outcome: Any, formula: str = "o ~ 1 + (1 | g)") -> str:
+    return choose_likelihood(Dataset.from_frame(AMOUNTS.assign(o=outcome), formula=formula))[1]
+
+
+def test_skewed_amounts_may_be_taken_as_such() -> None:
+    amounts = AMOUNTS["o"]
+    assert "--likelihood gamma" in why(amounts)
+    for others in (amounts - 900, -amounts, 2000 - amounts, np.random.default_rng(4).normal(500, 90, 90)):
+        assert "--likelihood" not in why(others)
+    assert "--likelihood" not in why(100 * (AMOUNTS["g"] == "a") + amounts**0.01)  # groups are skewed, rows hardly
+
+
+@pytest.mark.parametrize("share", [0.02, 0.95])
+def test_amounts_of_0_are_refused_with_what_to_do(share: float) -> None:
+    family, outcome = families()["gamma"], np.where(np.arange(90) < 90 * share, AMOUNTS["o"], 0.0)
+    with pytest.raises(
+        DataError, match=r"column 'o' \(amount of the row\): must be above zero; found .*take two steps"
+    ):
+        prepare_table(family, Dataset.from_frame(AMOUNTS.assign(o=outcome), formula="o ~ 1 + (1 | g)"))
 
 
 def test_a_likelihood_that_the_left_side_contradicts_is_refused() -> None:

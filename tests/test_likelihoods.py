@@ -20,11 +20,20 @@ ROWS: dict[str, Any] = {
     "y": np.array([0, 2, 5, 1]), "trials": np.array([1, 2, 9, 1]), "exposure": np.array([0.5, 1.0, 4.0, 2.0]),
     "se": np.array([0.5, 1.0, 0.2, 3.0]),
 }  # fmt: skip
-OWN = {"sigma": np.array([[0.7], [1.3], [2.0]]), "overdispersion": np.array([[0.3], [1.1], [0.02]])}
+OWN = {
+    "sigma": np.array([[0.7], [1.3], [2.0]]), "overdispersion": np.array([[0.3], [1.1], [0.02]]),
+    "variation": np.array([[0.5], [1.4], [0.2]]),
+}  # fmt: skip
 ETA = np.array([[0.3, -1.0, 2.0, 0.1], [-0.4, 0.2, 1.0, 3.0], [0.4, 0.5, -2.0, -0.2]])
 DRAWS = 4_000
 # Of 24 means and 24 variances the largest z is above this once in a thousand tries.
 MOST = 4.3
+
+
+def rows_of(found: Likelihood) -> dict[str, Any]:
+    """Rows with outcomes of the kind that the likelihood takes."""
+    y = {"positive": ROWS["y"] + 0.3, "share": (ROWS["y"] + 0.5) / 8}.get(found.roles[0].kind, ROWS["y"])
+    return {**ROWS, "y": y}
 
 
 def scipy_of(name: str) -> Any:
@@ -37,27 +46,29 @@ def scipy_of(name: str) -> Any:
         "poisson": stats.poisson(ROWS["exposure"] * np.exp(ETA)),
         "beta_binomial_rows": stats.betabinom(ROWS["trials"], p * phi, (1 - p) * phi),
         "negative_binomial": stats.nbinom(phi, phi / (phi + ROWS["exposure"] * np.exp(ETA))),
+        "gamma": stats.gamma(OWN["variation"] ** -2, scale=OWN["variation"] ** 2 * np.exp(ETA)),
     }[name]
 
 
 def log_p_error(found: Likelihood) -> float:
-    exact = scipy_of(found.name)
-    logs = exact.logpmf(ROWS["y"]) if found.discrete else exact.logpdf(ROWS["y"])
-    return float(np.abs(found.log_p(ETA, ROWS, OWN) - logs).max())
+    exact, rows = scipy_of(found.name), rows_of(found)
+    logs = exact.logpmf(rows["y"]) if found.discrete else exact.logpdf(rows["y"])
+    return float(np.abs(found.log_p(ETA, rows, OWN) - logs).max())
 
 
 def derivative_error(found: Likelihood) -> float:
     """Differences of the log density against the score, and of the score against the weight."""
-    h = 1e-4
-    first = (found.kernel(ETA + h, ROWS, OWN) - found.kernel(ETA - h, ROWS, OWN)) / (2 * h)
-    second = (found.score(ETA + h, ROWS, OWN) - found.score(ETA - h, ROWS, OWN)) / (2 * h)
-    return float(
-        np.abs(found.score(ETA, ROWS, OWN) - first).max() + np.abs(found.weight(ETA, ROWS, OWN) + second).max()
-    )
+    h, rows = 1e-4, rows_of(found)
+    first = (found.kernel(ETA + h, rows, OWN) - found.kernel(ETA - h, rows, OWN)) / (2 * h)
+    second = (found.score(ETA + h, rows, OWN) - found.score(ETA - h, rows, OWN)) / (2 * h)
+    error = float(np.abs(found.score(ETA, rows, OWN) - first).max())
+    if found.expected is found.weight:  # minus the second derivative may be below 0
+        return error
+    return error + float(np.abs(found.weight(ETA, rows, OWN) + second).max())
 
 
 def moments_error(found: Likelihood) -> float:
-    mean, variance = found.moments(ETA, ROWS, OWN)
+    mean, variance = found.moments(ETA, rows_of(found), OWN)
     exact = scipy_of(found.name)
     return float(np.abs(mean - exact.mean()).max() + np.abs(variance - exact.var()).max())
 
@@ -65,11 +76,26 @@ def moments_error(found: Likelihood) -> float:
 def simulation_error(found: Likelihood) -> float:
     """The largest z of means and variances of draws."""
     rng = np.random.default_rng(20261128)
-    y = np.stack([found.simulate(rng, ETA, ROWS, OWN) for _ in range(DRAWS)])
-    mean, variance = found.moments(ETA, ROWS, OWN)
+    rows = rows_of(found)
+    y = np.stack([found.simulate(rng, ETA, rows, OWN) for _ in range(DRAWS)])
+    mean, variance = found.moments(ETA, rows, OWN)
     squares = (y - mean) ** 2
     z = np.abs(y.mean(axis=0) - mean) / np.sqrt(variance / DRAWS)
     z2 = np.abs(squares.mean(axis=0) - variance) / (squares.std(axis=0) / np.sqrt(DRAWS))
+    return float(max(z.max(), z2.max()))
+
+
+def information_error(found: Likelihood) -> float:
+    """The largest z of the mean and of the variance of the score over draws: 0, and the Fisher information."""
+    rng, rows = np.random.default_rng(20261128), rows_of(found)
+    seen, other = (found.weight(ETA, {**rows, "y": y}, OWN) for y in (rows["y"], rows["y"][[3, 0, 1, 2]]))
+    if found.expected is None and not np.array_equal(seen, other):  # what is expected has no closed form
+        return 0.0
+    score = np.stack([
+        found.score(ETA, {**rows, "y": y}, OWN) for y in (found.simulate(rng, ETA, rows, OWN) for _ in range(DRAWS))
+    ])  # fmt: skip
+    z = np.abs(score.mean(axis=0)) / (score.std(axis=0) / np.sqrt(DRAWS))
+    z2 = np.abs((score**2).mean(axis=0) - found.information(ETA, rows, OWN)) / ((score**2).std(axis=0) / np.sqrt(DRAWS))
     return float(max(z.max(), z2.max()))
 
 
@@ -78,6 +104,7 @@ CHECKS: dict[str, tuple[Callable[[Likelihood], float], float]] = {
     "derivatives": (derivative_error, 1e-4),
     "moments": (moments_error, 1e-10),
     "draws": (simulation_error, MOST),
+    "information": (information_error, MOST),
 }
 
 
@@ -126,6 +153,19 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
         likelihood("beta_binomial_rows").score(-eta, rows, own)))),
     "intraclass correlation without its rest": ("beta_binomial_rows", "moments", _of("moments", lambda made, *_: (
         made[0], made[1] * 1.01))),
+    "variance for variation": ("gamma", "log density", _with_own(
+        "kernel", lambda own: {"variation": own["variation"] ** 2})),
+    "amounts as logs": ("gamma", "log density", _of("constant", lambda made, *_: 0 * made)),
+    "sd of the same size everywhere": ("gamma", "moments", _of(
+        "moments", lambda made, eta, _, own: (made[0], own["variation"] ** 2 + 0 * eta))),
+    "draws of the shape's inverse": ("gamma", "draws", _with_own(
+        "simulate", lambda own: {"variation": 1 / own["variation"]})),
+    "what is expected for what is seen": ("gamma", "derivatives", _of(
+        "weight", lambda made, eta, rows, own: own["variation"] ** -2 + 0 * eta)),
+    "information of amounts as seen, not as expected": (
+        "gamma", "information", lambda f: replace(f, expected=f.weight)),
+    "information of counts as seen, not as expected": (
+        "negative_binomial", "information", lambda f: replace(f, expected=f.weight)),
     "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
 }  # fmt: skip
 
@@ -167,3 +207,12 @@ def test_dispersion_goes_to_none() -> None:
             np.testing.assert_allclose(likelihood(wide).log_p(at, rows, own), limit, rtol=1e-9, atol=1e-7)
             scores = (likelihood(name).score(at, rows, own) for name in (wide, plain))
             np.testing.assert_allclose(next(scores), next(scores), rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("variation", [1e-2, 1e-4, 1e-6])
+def test_amounts_that_hardly_vary_keep_their_digits(variation: float) -> None:
+    """Against the normal distribution that a gamma of so large a shape is, one term of the Edgeworth series further."""
+    found, z = likelihood("gamma"), np.array([-2.0, -0.5, 0.0, 1.0, 3.0])
+    rows, own = {"y": 700.0 * (1 + variation * z)}, {"variation": np.array([variation])}
+    exact = stats.norm.logpdf(z) - np.log(700.0 * variation) + np.log1p(variation / 3 * (z**3 - 3 * z))
+    assert np.abs(found.log_p(np.log(700.0) + np.zeros(5), rows, own) - exact).max() < 20 * variation**2 + 1e-8

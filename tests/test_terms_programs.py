@@ -25,6 +25,7 @@ LEFT = {
     "poisson": "k | rate(e)",
     "negative_binomial": "k | rate(e)",
     "beta_binomial_rows": "k | trials(m)",
+    "gamma": "a",
 }
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
 # One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
@@ -43,8 +44,11 @@ RIGHT = {
     "nested in a crossed one": "x + (1 + z | g) + (1 | u) + (1 | h) + offset(w)",
     "columns of groups": "x + v + v:x + (1 + x | g) + (1 + v | h)",
 }  # fmt: skip
-# Priors under which counts at random points stay numbers, of several distributions.
-CHOSEN = {"beta": "normal(0.1, 0.3)", "theta": "normal(0.2, 0.4)", "tau": "half_cauchy(0.2)"}
+# Priors under which counts and amounts at random points stay numbers, of several distributions.
+CHOSEN = {
+    "beta": "normal(0.1, 0.3)", "theta": "normal(0.2, 0.4)", "tau": "half_cauchy(0.2)", "sd": "half_normal(0.3)",
+    "variation": "half_student_t(4, 3)",
+}  # fmt: skip
 
 
 @cache
@@ -60,6 +64,7 @@ def frame() -> pd.DataFrame:
         "c": [f"c{k}" for k in rng.integers(0, 3, n)],
         "y": rng.normal(10, 2, n), "s": rng.uniform(0.5, 1, n), "k": rng.integers(0, 4, n),
         "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
+        "a": rng.gamma(2, 0.6, n),
     })  # fmt: skip
 
 
@@ -177,6 +182,12 @@ FAULTS = {
     "what groups carry without what other levels share": (
         "poisson", "carry * (beta + shift)[shared]", "carry * beta[shared]",
     ),
+    "variance for variation": ("gamma", "shape = inv_square(variation)", "shape = inv(variation)"),
+    "what amounts differ inside equal rows": ("gamma", " - shortfall)", ")"),
+    "equal amounts counted once": ("gamma", "dot_product(n_rows, above - expm1(above))", "sum(above - expm1(above))"),
+    "the prior of variation forgotten": (
+        "gamma", "lprior += scale_prior_lpdf(variation | prior_variation_family,", "//",
+    ),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 
@@ -185,11 +196,9 @@ FAULTS = {
 def test_a_planted_fault_is_seen(fault: str) -> None:
     name, right, wrong = FAULTS[fault]
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
-    case = (
-        "only the common columns of groups"
-        if fault in {"equal rows counted once", "equal successes counted once"}
-        else case
-    )
+    once = {"equal rows counted once", "equal successes counted once", "equal amounts counted once"}
+    inside = {*once, "what amounts differ inside equal rows"}
+    case = "only the common columns of groups" if fault in inside else case
     changed = {}
     if "carr" in fault:  # by centered terms only
         case, changed = "columns of groups", {"centered": np.ones(2, dtype=int)}

@@ -40,7 +40,10 @@ class Likelihood:
     kernel(eta, rows, own)   log p(y | eta) but for what does not depend on eta nor on own parameters
     constant(rows)           the rest, (N,): log p is the sum of the two
     score(eta, rows, own)    first derivative of log p in eta
-    weight(eta, rows, own)   minus its second derivative; for a canonical link, what is expected of it too
+    weight(eta, rows, own)   minus its second derivative, above 0; where that can be below 0, what is expected of it
+    expected(eta, rows, own)  what is expected of minus the second derivative, the Fisher information of eta, where that
+                             is not minus the second derivative itself, as it is of canonical links; None too where
+                             it has no closed form, and what is seen stands for it
     simulate(rng, eta, rows, own)  outcomes
     moments(eta, rows, own)  mean and variance of an outcome
     own_about(eta, rows, freedom)  own parameters that fit rows about eta (N,) with so many degrees of freedom, (1,)
@@ -58,6 +61,7 @@ class Likelihood:
     constant: Callable[[Rows], FloatArray]
     score: Callable[[FloatArray, Rows, Own], FloatArray]
     weight: Callable[[FloatArray, Rows, Own], FloatArray]
+    expected: Callable[[FloatArray, Rows, Own], FloatArray] | None = None
     simulate: Callable[[np.random.Generator, FloatArray, Rows, Own], FloatArray]
     moments: Callable[[FloatArray, Rows, Own], tuple[FloatArray, FloatArray]]
     precision: Callable[[Rows], FloatArray] | None = None
@@ -74,6 +78,10 @@ class Likelihood:
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows
     wider: str = ""  # the likelihood whose rows spread more
+
+    def information(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+        """The Fisher information of eta, the shape of eta."""
+        return np.asarray((self.expected or self.weight)(eta, rows, own))
 
     def log_p(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
         """log p(y_n | eta_n), the shape of eta."""

@@ -55,6 +55,11 @@ def _weight(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
     return np.asarray(mean * (1 + square * y) / (1 + square * mean) ** 2)
 
 
+def _expected(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+    mean = _y_e(rows)[1] * np.exp(eta)
+    return np.asarray(mean / (1 + own["overdispersion"] ** 2 * mean))
+
+
 def _moments(eta: FloatArray, rows: Rows, own: Own) -> tuple[FloatArray, FloatArray]:
     mean = _y_e(rows)[1] * np.exp(eta)
     return mean, mean + (own["overdispersion"] * mean) ** 2
@@ -97,6 +102,7 @@ LIKELIHOOD = Likelihood(
     constant=_constant,
     score=_score,
     weight=_weight,
+    expected=_expected,
     simulate=_simulate,
     moments=_moments,
     inverse_link=np.exp,

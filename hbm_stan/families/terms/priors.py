@@ -151,3 +151,13 @@ def scale_of_counts(table: Prepared, design: Design) -> Scale:
         "slope": "2.5 in log rate, a factor of 12, either way: few are larger",
         "between": "1 in log rate: rates that differ by a factor of 2.7 are ordinary, much more a surprise",
     })  # fmt: skip
+
+
+def scale_of_amounts(table: Prepared, design: Design) -> Scale:
+    """Log means: 2.5 about that of all rows and for an sd of a column, 1 between levels."""
+    centre = float(np.log(np.mean(table["outcome"] * np.exp(-design.offset))))
+    return _of_logs(centre, 2.5, {
+        "centre": "centred on the log of the mean", "wide": "2.5 in logs, a factor of 12, either way",
+        "slope": "2.5 in logs, a factor of 12, either way: few are larger",
+        "between": "1 in logs: means that differ by a factor of 2.7 are ordinary, much more a surprise",
+    })  # fmt: skip

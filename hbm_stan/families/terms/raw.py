@@ -17,7 +17,7 @@ from hbm_stan.table import FloatArray
 
 # Newton's method: its longest step in eta, most steps, and the step at which it has arrived.
 _STEP, _STEPS, _ROUNDING = 2.0, 60, 1e-9
-_DIFFERENCE = 1e-4  # of eta, in the derivative of a weight
+_DIFFERENCE = 1e-4  # of eta, in the derivative of the information
 _RANK = 1e-9  # a share of the largest eigenvalue that is rounding error
 _CHUNK = 4_000_000  # values at a time
 
@@ -35,7 +35,7 @@ def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]
     own: Own = {row.name: np.ones(1) for row in likelihood.own}
     eta, theta = offset.copy(), np.zeros((data["J"], data["KG"]))
     for _ in range(_STEPS):
-        weight = np.asarray(likelihood.weight(eta, data, own))
+        weight = likelihood.information(eta, data, own)
         inverse, known = _inverse(z, weight, group, data["J"])
         working = eta - offset + (likelihood.score(eta, data, own) + _jeffreys(likelihood, data, own, eta, z, inverse,
                                                                                group)) / weight  # fmt: skip
@@ -48,7 +48,7 @@ def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]
         own = about if told else own
         if length < _ROUNDING * (1 + float(np.abs(eta).max())):
             break
-    inverse, known = _inverse(z, np.asarray(likelihood.weight(eta, data, own)), group, data["J"])
+    inverse, known = _inverse(z, likelihood.information(eta, data, own), group, data["J"])
     error = np.sqrt(np.diagonal(inverse, axis1=1, axis2=2)) if told else np.full(theta.shape, np.nan)
     determined = known > 1 - 1e-6
     return np.where(determined, theta, np.nan), np.where(determined, error, np.nan)
@@ -66,8 +66,8 @@ def _jeffreys(
     likelihood: Likelihood, data: StanData, own: Own, eta: FloatArray, z: FloatArray, inverse: FloatArray,
     group: IntArray,
 ) -> FloatArray:  # fmt: skip
-    """What Jeffreys' prior adds to the score of each row: half its leverage times d log weight / d eta."""
-    up, down = (likelihood.weight(eta + d, data, own) for d in (_DIFFERENCE, -_DIFFERENCE))
+    """What Jeffreys' prior adds to the score of each row: half its leverage times d log information / d eta."""
+    up, down = (likelihood.information(eta + d, data, own) for d in (_DIFFERENCE, -_DIFFERENCE))
     leverage_per_weight = np.einsum("nk,nkl,nl->n", z, inverse[group], z)
     return np.asarray(leverage_per_weight * (up - down) / (4 * _DIFFERENCE))
 
