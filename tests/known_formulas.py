@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gaussian_quadrature as gaussian
 import grid_quadrature
 import numpy as np
 from known_posteriors import KNOWN, Reference, builds, frame, indicators, known, reference
 from scipy.special import expit
-from scipy.stats import binom, gamma, norm, poisson
+from scipy.stats import binom, gamma, lognorm, norm, poisson
 
 
 @builds("penicillin-crossed_known_scales")
@@ -83,11 +83,12 @@ FORMS = ["partial_pooling", "partial_pooling_centered", "partial_pooling_noncent
 
 def one_factor(
     title: str, family: str, dataset: str, group: str, formula: str, log_rows: Callable[[np.ndarray], np.ndarray],
-    theta: np.ndarray = THETA, **own: float,
+    theta: np.ndarray = THETA, forms: Sequence[str] = FORMS, **own: float,
 ) -> Reference:  # fmt: skip
     """An intercept that varies by one factor: log_rows gives log p(rows of each group | theta), (J, number of theta).
 
-    ``theta`` are the points of the rule, ``own`` the likelihood's own parameters, known.
+    ``theta`` are the points of the rule, ``forms`` those of partial pooling, ``own`` the likelihood's own parameters,
+    known.
 
     Partial pooling: a grid over beta and log tau, each group's integral by the trapezoidal rule over theta.
     """
@@ -123,7 +124,7 @@ def one_factor(
         {"beta": "normal(0, 2.5)", "theta": "normal(0, 3)", "tau": f"lognormal({TAU[0]:g}, {TAU[1]:g})",
          **{name: known(value) for name, value in own.items()}},
         [(["complete_pooling"], {"beta[intercept]": of(pooled)}), (["no_pooling"], of_groups(alone)),
-         (FORMS, {"beta[intercept]": beta, "tau[intercept]": tau, **of_groups(p * share.T)})],
+         (list(forms), {"beta[intercept]": beta, "tau[intercept]": tau, **of_groups(p * share.T)})],
         formula=formula,
     )  # fmt: skip
 
@@ -165,4 +166,17 @@ def _() -> Reference:
             "repair_costs", "garage", "cost", lambda y: gamma.logpdf(y, shape, scale=np.exp(theta) / shape)
         ),
         np.linspace(2, 10, 1001), variation=variation,
+    )  # fmt: skip
+
+
+@builds("repair_costs-lognormal_one_factor")
+def _() -> Reference:
+    sigma = 0.9
+    return one_factor(
+        "Repair costs, log medians of one population", "lognormal", "repair_costs", "garage",
+        "cost ~ 1 + (1 | garage)",
+        lambda theta: by_group(
+            "repair_costs", "garage", "cost", lambda y: lognorm.logpdf(y, sigma, scale=np.exp(theta))
+        ),
+        np.linspace(2, 10, 1001), ["partial_pooling"], sigma=sigma,
     )  # fmt: skip

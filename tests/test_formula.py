@@ -345,14 +345,16 @@ def why(outcome: Any, formula: str = "o ~ 1 + (1 | g)") -> str:
 def test_skewed_amounts_may_be_taken_as_such() -> None:
     amounts = AMOUNTS["o"]
     assert "--likelihood gamma" in why(amounts)
+    assert "--likelihood lognormal" in why(amounts)
     for others in (amounts - 900, -amounts, 2000 - amounts, np.random.default_rng(4).normal(500, 90, 90)):
         assert "--likelihood" not in why(others)
     assert "--likelihood" not in why(100 * (AMOUNTS["g"] == "a") + amounts**0.01)  # groups are skewed, rows hardly
 
 
+@pytest.mark.parametrize("name", ["gamma", "lognormal"])
 @pytest.mark.parametrize("share", [0.02, 0.95])
-def test_amounts_of_0_are_refused_with_what_to_do(share: float) -> None:
-    family, outcome = families()["gamma"], np.where(np.arange(90) < 90 * share, AMOUNTS["o"], 0.0)
+def test_amounts_of_0_are_refused_with_what_to_do(name: str, share: float) -> None:
+    family, outcome = families()[name], np.where(np.arange(90) < 90 * share, AMOUNTS["o"], 0.0)
     with pytest.raises(
         DataError, match=r"column 'o' \(amount of the row\): must be above zero; found .*take two steps"
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from hbm_stan.families.left_out import exact_rows
-from hbm_stan.families.terms import closed_form, effects, integrals, left_out, raw
+from hbm_stan.families.terms import closed_form, density, effects, groups_left_out, integrals, left_out, raw
 from hbm_stan.integrate import usual_nodes
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.priors import decode_scale
@@ -324,3 +325,29 @@ def test_a_decisive_row_has_an_integral_of_its_own(monkeypatch: pytest.MonkeyPat
     rough = integrals.loo_log_lik(likelihood("poisson"), draws, data, "")
     np.testing.assert_allclose(ours, exact, atol=1e-6)
     assert abs(rough[:, 3] - exact[:, 3]).max() > 0.1  # what nodes about the mode with the row would say
+
+
+@pytest.mark.parametrize("pooling", ["complete", "no", "partial"])
+def test_amounts_are_their_logs_with_the_jacobian(pooling: str) -> None:
+    """Every density of lognormal rows is that of normal logs, less the log of each row's amount."""
+    data, of_logs, amounts = CASES["crossed"](), likelihood("normal"), likelihood("lognormal")
+    own = {**data, "y": np.exp(data["y"])}
+    rng = np.random.default_rng(31)
+    draws = with_coefficients(rng, data, population(rng, data, 3, pooling))
+    by_group = np.bincount(data["level"][0] - 1, weights=data["y"])
+    for function, jacobian in (
+        (density.pointwise, data["y"]),
+        (partial(closed_form.loo_log_lik, _variant=""), data["y"]),
+        (integrals.group_log_lik, by_group),
+        (groups_left_out.group_loo_log_lik, by_group),
+        (closed_form.log_marginal, data["y"].sum()),
+    ):
+        expected = function(of_logs, draws, data) - jacobian
+        np.testing.assert_allclose(function(amounts, draws, own), expected, rtol=1e-9)
+    if pooling != "partial":
+        alone = CASES["one factor"]()
+        exact = left_out.exact_loo(of_logs, alone, f"{pooling}_pooling")
+        found = left_out.exact_loo(amounts, {**alone, "y": np.exp(alone["y"])}, f"{pooling}_pooling")
+        assert exact is not None
+        assert found is not None
+        np.testing.assert_allclose(found, exact - alone["y"], rtol=1e-7)

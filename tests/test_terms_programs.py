@@ -26,6 +26,7 @@ LEFT = {
     "negative_binomial": "k | rate(e)",
     "beta_binomial_rows": "k | trials(m)",
     "gamma": "a",
+    "lognormal": "a",
 }
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
 # One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
@@ -188,6 +189,7 @@ FAULTS = {
     "the prior of variation forgotten": (
         "gamma", "lprior += scale_prior_lpdf(variation | prior_variation_family,", "//",
     ),
+    "amounts for their logs": ("lognormal", "log(y) - offset_", "y - offset_"),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 

@@ -114,7 +114,7 @@ def _with_others(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
     if y.min() > 0 and is_skewed(y, table.group):
         return name, (
             f"{why}; above 0 in every row and skewed to the right about its groups, beyond chance: --likelihood gamma "
-            "takes it as amounts whose sd grows with their mean"
+            "takes it as amounts whose sd grows with their mean, --likelihood lognormal as amounts whose log is normal"
         )
     return name, why
 

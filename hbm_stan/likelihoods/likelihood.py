@@ -50,6 +50,7 @@ class Likelihood:
                              each; nan where rows do not tell
     precision(rows)          of a likelihood that is normal about eta: 1 / variance of each row, times sigma^2 where
                              sigma is an own parameter. None for others: their integrals have no closed form
+    logs                     of such a likelihood, whether what is normal is the log of the outcome
     """
 
     name: str
@@ -65,6 +66,7 @@ class Likelihood:
     simulate: Callable[[np.random.Generator, FloatArray, Rows, Own], FloatArray]
     moments: Callable[[FloatArray, Rows, Own], tuple[FloatArray, FloatArray]]
     precision: Callable[[Rows], FloatArray] | None = None
+    logs: bool = False
     inverse_link: Callable[[FloatArray], FloatArray]  # eta -> the mean of one trial or one unit of exposure
     residual: Residual
     own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters, all of them scales
@@ -82,6 +84,17 @@ class Likelihood:
     def information(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
         """The Fisher information of eta, the shape of eta."""
         return np.asarray((self.expected or self.weight)(eta, rows, own))
+
+    def normal_outcome(self, rows: Rows) -> FloatArray:
+        """What is normal about eta, (N,): the outcome or its log."""
+        y = np.asarray(rows["y"], dtype=float)
+        return np.log(y) if self.logs else y
+
+    def log_scale(self, rows: Rows) -> FloatArray:
+        """log of 1 / sd of each row, times sigma where it is an own parameter, and of the Jacobian of logs, (N,)."""
+        if self.precision is None:
+            raise TypeError(f"{self.name} is not normal: its integrals have no closed form")
+        return np.asarray(np.log(self.precision(rows)) / 2 - (self.normal_outcome(rows) if self.logs else 0.0))
 
     def log_p(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
         """log p(y_n | eta_n), the shape of eta."""

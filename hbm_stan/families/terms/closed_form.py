@@ -62,7 +62,7 @@ class Problem:
         precision = self.precision
         for part in np.array_split(np.arange(n_draws(draws)), self.pieces(n_draws(draws))):
             some = {name: values[part] for name, values in draws.items()}
-            residual = np.asarray(self.data["y"], dtype=float) - middle(some, self.data) - rows_of(self.given, some)
+            residual = self.likelihood.normal_outcome(self.data) - middle(some, self.data) - rows_of(self.given, some)
             sigma = np.asarray(some["sigma"]) if self.likelihood.own else np.ones(len(part))
             factors = [g.factor(some, self.data) / sigma[:, None, None] for g in self.order]
             gradient = precision * residual / sigma[:, None]
@@ -101,9 +101,9 @@ def _log_density(problem: Problem, draws: Draws) -> FloatArray:
 def _of_part(problem: Problem, part: Part) -> FloatArray:
     s, precision = problem.structure, problem.precision
     one = np.ones((1, len(precision)))
-    rows, log_w = (sum_by(v, s.root, s.n_roots)[0] for v in (one, np.log(precision)[None]))
+    rows, log_scale = (sum_by(v, s.root, s.n_roots)[0] for v in (one, problem.likelihood.log_scale(problem.data)[None]))
     squares = sum_by(precision * part.residual**2, s.root, s.n_roots) / part.sigma[:, None] ** 2
-    constant = log_w - rows * math.log(2 * math.pi) - 2 * rows * np.log(part.sigma)[:, None]
+    constant = 2 * log_scale - rows * math.log(2 * math.pi) - 2 * rows * np.log(part.sigma)[:, None]
     return np.asarray((constant - part.found.log_det - squares + part.found.gain) / 2)
 
 
@@ -177,22 +177,26 @@ def _group_by_group(
     return found
 
 
-def row_log_densities(found: Eliminated, residual: FloatArray, sigma: FloatArray, precision: FloatArray) -> FloatArray:
+def row_log_densities(
+    likelihood: Likelihood, data: StanData, found: Eliminated, residual: FloatArray, sigma: FloatArray
+) -> FloatArray:
     """log p(y_n | all other rows), (S, N), all that was eliminated integrated out.
 
     Rasmussen & Williams (2006), eq. 5.12: in units of sigma 1 / [V^-1]_nn, the variance, is 1 / (1 - h) with h the
     leverage of the row, and y_n less its mean is (r_n - its fitted residual) / (1 - h).
     """
-    scale, sd = np.sqrt(precision), sigma[:, None]
+    if likelihood.precision is None:
+        raise TypeError(f"{likelihood.name} is not normal")
+    scale, sd = np.sqrt(likelihood.precision(data)), sigma[:, None]
     fitted, leverage = predict_rows(found, scale)
     left = np.maximum(1 - leverage, np.finfo(float).tiny)
     off = (residual * scale / sd - fitted) / left
-    return np.asarray(norm.logpdf(off, 0, 1 / np.sqrt(left)) + np.log(scale / sd))
+    return np.asarray(norm.logpdf(off, 0, 1 / np.sqrt(left)) + likelihood.log_scale(data) - np.log(sd))
 
 
 def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
     """log p(y_n | all other rows, population), (S, N), all varying coefficients integrated out."""
     problem = whole(likelihood, data, draws)
     return np.concatenate([
-        row_log_densities(part.found, part.residual, part.sigma, problem.precision) for part in problem.parts(draws)
+        row_log_densities(likelihood, data, part.found, part.residual, part.sigma) for part in problem.parts(draws)
     ])  # fmt: skip

@@ -81,11 +81,11 @@ def _of_part(problem: Problem, part: Part) -> FloatArray:
     for share in shares:
         precision, information = precision + share.precision, information + share.information
     all_det, all_gain = _crossed(problem, part, precision, information)
-    found = np.empty((len(part.sigma), len(members)))
+    found, log_scale = np.empty((len(part.sigma), len(members))), problem.likelihood.log_scale(problem.data)
     for j, rows in enumerate(members):
         own = _share(problem, part, rows)
         det, gain = _crossed(problem, part, precision - own.precision, information - own.information)
-        constant = len(rows) * (math.log(2 * math.pi) + 2 * np.log(part.sigma)) - np.log(problem.precision[rows]).sum()
+        constant = len(rows) * (math.log(2 * math.pi) + 2 * np.log(part.sigma)) - 2 * log_scale[rows].sum()
         quadratic = own.squares - own.gain - all_gain + gain
         found[:, j] = -(constant + own.log_det + all_det - det + quadratic) / 2
     return found

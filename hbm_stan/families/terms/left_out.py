@@ -53,16 +53,16 @@ def _given_sigma(
     none = np.zeros(data["N"], dtype=np.int64)
     crossed = [Level(x, none, 1)] if x.shape[1] else []
     factors += [np.diag(prior[:, 1])] if crossed else []
-    residual = np.asarray(data["y"], dtype=float) - mean - (x @ prior[:, 0] if crossed else 0.0)
+    residual = likelihood.normal_outcome(data) - mean - (x @ prior[:, 0] if crossed else 0.0)
     precision = likelihood.precision(data)
     found = eliminate(
         structure(chain, crossed, none, 1), [f / sigma[:, None, None] for f in factors], precision[None],
         precision * residual / sigma[:, None],
     )  # fmt: skip
     squares = (precision * residual**2).sum() / sigma**2
-    constant = np.log(precision).sum() - data["N"] * (math.log(2 * math.pi) + 2 * np.log(sigma))
+    constant = 2 * likelihood.log_scale(data).sum() - data["N"] * (math.log(2 * math.pi) + 2 * np.log(sigma))
     whole = (constant - found.log_det[:, 0] - squares + found.gain[:, 0]) / 2
-    return whole, row_log_densities(found, residual, sigma, precision)
+    return whole, row_log_densities(likelihood, data, found, residual, sigma)
 
 
 def _over_sigma(likelihood: Likelihood, data: StanData, variant: str) -> FloatArray:

@@ -1,0 +1,3 @@
+  vector[R + RO] all_rho = correlations(append_row(partial, partial_other), K, correlated); // of all terms
+  vector[R] rho = head(all_rho, R); // of the group's terms, in the order (1, 2), (1, 3), (2, 3), ...
+  vector[RO] rho_other = tail(all_rho, RO); // of the other terms
