@@ -362,7 +362,7 @@ def test_amounts_of_0_are_refused_with_what_to_do(name: str, share: float) -> No
 
 
 def test_a_likelihood_that_the_left_side_contradicts_is_refused() -> None:
-    with pytest.raises(HbmError, match=r"goes with the likelihood binomial.*, not normal"):
+    with pytest.raises(HbmError, match=r"goes with the likelihood beta_binomial_rows or binomial, not normal"):
         choose_likelihood(Dataset.from_frame(FRAME, formula="y | trials(e) ~ (1 | g)"), "normal")
     with pytest.raises(HbmError, match=r"no likelihood 'poison'. Did you mean 'poisson'"):
         choose_likelihood(Dataset.from_frame(FRAME, formula="y ~ (1 | g)"), "poison")
