@@ -22,11 +22,13 @@ from hbm_stan.errors import DiagnosticError
 from hbm_stan.families import families, family
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, check_p_loo
+from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family
 from hbm_stan.replicate import PREDICTIVE_CHECK, compared, predictive_check
 from hbm_stan.rows import DISPERSION, FULL, LARGEST, SD, ZEROS, Rows, pearson_dispersion, row_statistics
 
 SAMPLING = Sampling(draws=1000, seed=20261128)
+POISSON, BINOMIAL = likelihood("poisson"), likelihood("binomial")
 DISCRETE = [name for name, f in families().items() if f.row_moments is not None]
 Misfit = Callable[..., Dataset]
 
@@ -41,14 +43,14 @@ def made(name: str, data: Dataset, engine: Engine, sampling: Sampling = SAMPLING
 def assert_statistics_of_rows() -> None:
     y = np.array([[0.0, 7, 2, 0, 5], [5, 2, 7, 0, 0]])
     trials = np.array([4.0, 7, 4, 4, 5])
-    counts = row_statistics(Rows(None, False), y)
+    counts = row_statistics(Rows(None, False, POISSON, False), y)
     assert {name: list(v) for name, v in counts.items()} == {
         ZEROS: [2, 2], LARGEST: [7, 7], SD: pytest.approx([np.sqrt(38.8 / 4)] * 2),
     }  # fmt: skip
-    shares = row_statistics(Rows(trials, False), y[:1])
+    shares = row_statistics(Rows(trials, False, BINOMIAL, False), y[:1])
     assert (shares[ZEROS][0], shares[FULL][0]) == (2, 2)
     assert shares[SD][0] == pytest.approx(np.std([0, 1, 0.5, 0, 1], ddof=1))
-    assert set(row_statistics(Rows(trials, True), y)) == {ZEROS, FULL}
+    assert set(row_statistics(Rows(trials, True, BINOMIAL, False), y)) == {ZEROS, FULL}
 
 
 def assert_dispersion() -> None:
@@ -84,6 +86,8 @@ def assert_moments(model: Family) -> None:
     draws = {name: np.repeat(values[:1], 4000, axis=0) for name, values in drawn.items()}
     if "trials" in data:  # rows of one trial cannot tell n p (1 - p) from p (1 - p)
         data = {**data, "trials": np.asarray(data["trials"]) + 6}
+    if "exposure" in data:  # nor those of one unit of exposure
+        data = {**data, "exposure": 3 * np.asarray(data["exposure"])}
     y = model.need("simulate", "a test")(np.random.default_rng(5), draws, data)
     mean, variance = (m[0] for m in model.need("row_moments", "a test")({k: v[:1] for k, v in drawn.items()}, data))
     limit = 5  # standard errors, of some thousands of rows
@@ -142,7 +146,7 @@ def _sd_for_variance(y: Any, mean: Any, variance: Any) -> Any:
 
 def _without_trials(kind: Rows, y: Any) -> Any:
     found = rows.row_statistics(kind, y)
-    return found if kind.trials is None else found | rows.row_statistics(Rows(None, False), y)
+    return found if kind.trials is None else found | rows.row_statistics(Rows(None, False, POISSON, False), y)
 
 
 @pytest.mark.parametrize(
@@ -191,9 +195,10 @@ def test_rows_that_the_likelihood_does_not_make_fail(name: str, data: Misfit, fi
     verdict = predictive_check(made(name, data(), stanli)).verdict
     assert (verdict.name, verdict.status) == (PREDICTIVE_CHECK, "fail"), verdict
     assert verdict.value == pytest.approx(2 / 4001)  # none of 4,000
-    words = "negative binomial" if name == "gamma_poisson" else "beta-binomial rows"
+    words = "negative binomial counts" if name == "gamma_poisson" else "beta-binomial successes"
     assert all(said in verdict.hint for said in (words, DISPERSION, "two-sided p below 0.001", "4,000 replications"))
-    assert "This version has no such rows" in verdict.hint
+    likelihood = "negative_binomial" if name == "gamma_poisson" else "beta_binomial_rows"
+    assert f"hbm new FILE 'y ~ 1 + (1 | group)' --likelihood {likelihood}" in verdict.hint or data is fish
     if data is fish:
         assert "rows of 0 141 (" in verdict.hint
         assert "zero-inflated" in verdict.hint
