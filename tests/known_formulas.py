@@ -9,7 +9,7 @@ import grid_quadrature
 import numpy as np
 from known_posteriors import KNOWN, Reference, builds, frame, indicators, known, reference
 from scipy.special import expit
-from scipy.stats import binom, gamma, lognorm, norm, poisson
+from scipy.stats import betabinom, binom, gamma, lognorm, nbinom, norm, poisson
 
 
 @builds("penicillin-crossed_known_scales")
@@ -179,4 +179,32 @@ def _() -> Reference:
             "repair_costs", "garage", "cost", lambda y: lognorm.logpdf(y, sigma, scale=np.exp(theta))
         ),
         np.linspace(2, 10, 1001), ["partial_pooling"], sigma=sigma,
+    )  # fmt: skip
+
+
+@builds("pumps-known_overdispersion")
+def _() -> Reference:
+    given, overdispersion = frame("pumps"), 0.6
+    y, time = given["failures"].to_numpy()[:, None], given["time_1000h"].to_numpy(float)[:, None]
+    phi = overdispersion**-2
+    return one_factor(
+        "Pumps, log rates of one population, overdispersed", "negative_binomial", "pumps", "pump",
+        "failures | rate(time_1000h) ~ 1 + (1 | pump)",
+        lambda theta: nbinom.logpmf(y, phi, phi / (phi + time * np.exp(theta))), overdispersion=overdispersion,
+    )  # fmt: skip
+
+
+@builds("cbpp-known_overdispersion")
+def _() -> Reference:
+    given, overdispersion = frame("cbpp"), 0.5
+    size, n = overdispersion**-2, given["size"].to_numpy()[:, None]
+
+    def log_row(y: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        return np.asarray(betabinom.logpmf(y, n, size * expit(theta), size * expit(-theta)))
+
+    return one_factor(
+        "Cattle pneumonia, log odds of one population, overdispersed", "beta_binomial_rows", "cbpp", "herd",
+        "incidence | trials(size) ~ 1 + (1 | herd)",
+        lambda theta: by_group("cbpp", "herd", "incidence", lambda y: log_row(y, theta)),
+        overdispersion=overdispersion,
     )  # fmt: skip
