@@ -9,6 +9,7 @@ import grid_quadrature
 import numpy as np
 from known_posteriors import KNOWN, Reference, builds, frame, indicators, known, reference
 from scipy.special import expit
+from scipy.stats import beta as beta_distribution
 from scipy.stats import betabinom, binom, gamma, lognorm, nbinom, norm, poisson
 
 
@@ -207,4 +208,17 @@ def _() -> Reference:
         "incidence | trials(size) ~ 1 + (1 | herd)",
         lambda theta: by_group("cbpp", "herd", "incidence", lambda y: log_row(y, theta)),
         overdispersion=overdispersion,
+    )  # fmt: skip
+
+
+@builds("petrol-one_factor")
+def _() -> Reference:
+    spread = 0.3
+
+    def log_row(y: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        return np.asarray(beta_distribution.logpdf(y, expit(theta) / spread**2, expit(-theta) / spread**2))
+
+    return one_factor(
+        "Petrol, log odds of one population", "beta", "petrol", "crude", "share ~ 1 + (1 | crude)",
+        lambda theta: by_group("petrol", "crude", "share", lambda y: log_row(y, theta)), spread=spread,
     )  # fmt: skip

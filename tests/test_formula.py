@@ -361,6 +361,29 @@ def test_amounts_of_0_are_refused_with_what_to_do(name: str, share: float) -> No
         prepare_table(family, Dataset.from_frame(AMOUNTS.assign(o=outcome), formula="o ~ 1 + (1 | g)"))
 
 
+def test_shares_may_be_taken_as_such() -> None:
+    shares = AMOUNTS["o"] / (AMOUNTS["o"] + 300)
+    assert "--likelihood beta" in why(shares)
+    assert "--likelihood beta" in why(100 * shares, "I(o / 100) ~ 1 + (1 | g)")
+    for others in (shares.where(shares != shares.max(), 1.0), 100 * shares):
+        assert "--likelihood beta" not in why(others)
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (0.0, r"strictly between 0 and 1; found .*row 90: '0\.0'.*another process.*successes \| trials\(n\)"),
+        (1.0, r"strictly between 0 and 1; found .*row 90: '1\.0'.*make it in the table"),
+        (45.0, r"lies between 0 and 1; found .*row 90: '45\.0'.*divide by 100, as in I\(y / 100\)"),
+        (-0.2, r"lies between 0 and 1; found .*row 90: '-0\.2'\.$"),
+    ],
+)
+def test_what_is_no_share_is_refused_with_what_to_do(last: float, words: str) -> None:
+    outcome = np.append(np.linspace(0.1, 0.9, 89), last)
+    with pytest.raises(DataError, match=words):
+        prepare_table(families()["beta"], Dataset.from_frame(AMOUNTS.assign(o=outcome), formula="o ~ 1 + (1 | g)"))
+
+
 def test_a_likelihood_that_the_left_side_contradicts_is_refused() -> None:
     with pytest.raises(HbmError, match=r"goes with the likelihood beta_binomial_rows or binomial, not normal"):
         choose_likelihood(Dataset.from_frame(FRAME, formula="y | trials(e) ~ (1 | g)"), "normal")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import polygamma
@@ -15,6 +16,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.likelihoods import likelihood, likelihoods
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.likelihoods.rising import trigamma
+from hbm_stan.resources import share
 
 ROWS: dict[str, Any] = {
     "y": np.array([0, 2, 5, 1]), "trials": np.array([1, 2, 9, 1]), "exposure": np.array([0.5, 1.0, 4.0, 2.0]),
@@ -22,7 +24,7 @@ ROWS: dict[str, Any] = {
 }  # fmt: skip
 OWN = {
     "sigma": np.array([[0.7], [1.3], [2.0]]), "overdispersion": np.array([[0.3], [1.1], [0.02]]),
-    "variation": np.array([[0.5], [1.4], [0.2]]),
+    "variation": np.array([[0.5], [1.4], [0.2]]), "spread": np.array([[0.7], [0.3], [0.1]]),
 }  # fmt: skip
 ETA = np.array([[0.3, -1.0, 2.0, 0.1], [-0.4, 0.2, 1.0, 3.0], [0.4, 0.5, -2.0, -0.2]])
 DRAWS = 4_000
@@ -46,6 +48,7 @@ def scipy_of(name: str) -> Any:
         "poisson": stats.poisson(ROWS["exposure"] * np.exp(ETA)),
         "beta_binomial_rows": stats.betabinom(ROWS["trials"], p * phi, (1 - p) * phi),
         "negative_binomial": stats.nbinom(phi, phi / (phi + ROWS["exposure"] * np.exp(ETA))),
+        "beta": stats.beta(p / OWN["spread"] ** 2, (1 - p) / OWN["spread"] ** 2),
         "lognormal": stats.lognorm(OWN["sigma"], scale=np.exp(ETA)),
         "gamma": stats.gamma(OWN["variation"] ** -2, scale=OWN["variation"] ** 2 * np.exp(ETA)),
     }[name]
@@ -157,6 +160,16 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
         made[0], made[1] * 1.01))),
     "variance for variation": ("gamma", "log density", _with_own(
         "kernel", lambda own: {"variation": own["variation"] ** 2})),
+    "spread for its square": ("beta", "log density", _with_own(
+        "kernel", lambda own: {"spread": own["spread"] ** 2})),
+    "the other end of shares": ("beta", "derivatives", _of("score", lambda made, *_: -made)),
+    "density of the logit": ("beta", "log density", _of("constant", lambda made, *_: 0 * made)),
+    "variance without the 1": ("beta", "moments", _of("moments", lambda made, eta, _, own: (
+        made[0], made[0] * (1 - made[0]) * own["spread"] ** 2))),
+    "draws of twice the concentration": ("beta", "draws", _with_own(
+        "simulate", lambda own: {"spread": own["spread"] / np.sqrt(2)})),
+    "information of a trial": ("beta", "information", lambda f: replace(
+        f, expected=lambda eta, rows, own: f.moments(eta, rows, own)[0] * (1 - f.moments(eta, rows, own)[0]))),
     "the Jacobian of logs forgotten": ("lognormal", "log density", lambda f: replace(
         f, constant=likelihood("normal").constant)),
     "median for mean": ("lognormal", "moments", _of("moments", lambda made, eta, *_: (np.exp(eta), made[1]))),
@@ -222,3 +235,31 @@ def test_amounts_that_hardly_vary_keep_their_digits(variation: float) -> None:
     rows, own = {"y": 700.0 * (1 + variation * z)}, {"variation": np.array([variation])}
     exact = stats.norm.logpdf(z) - np.log(700.0 * variation) + np.log1p(variation / 3 * (z**3 - 3 * z))
     assert np.abs(found.log_p(np.log(700.0) + np.zeros(5), rows, own) - exact).max() < 20 * variation**2 + 1e-8
+
+
+@pytest.mark.parametrize(
+    ("spread", "eta"), [(1e-2, 0.4), (1e-4, -9.0), (1e-4, 0.4), (1e-4, 9.0), (1e-6, -9.0), (1e-6, 0.4), (1e-6, 9.0)]
+)
+def test_shares_that_hardly_spread_keep_their_digits(spread: float, eta: float) -> None:
+    """Against the normal distribution that a beta of so large a concentration is about its mean."""
+    found, z, mean = likelihood("beta"), np.array([-2.0, -0.5, 0.0, 1.0, 3.0]), 1 / (1 + np.exp(-eta))
+    sd = spread / np.sqrt(1 + spread**2) * np.exp(eta / 2) / (1 + np.exp(eta))
+    skewness = (1 - 2 * mean) * sd / (mean * (1 - mean)) * 2
+    rows, own = {"y": mean + sd * z}, {"spread": np.array([spread])}
+    exact = stats.norm.logpdf(z) - np.log(sd) + np.log1p(skewness / 6 * (z**3 - 3 * z))
+    error = np.abs(found.log_p(eta + np.zeros(5), rows, own) - exact).max()
+    assert error < 20 * (skewness**2 + spread**2) + 1e-15 / sd * 20
+
+
+def test_the_published_maximum_of_a_beta_regression() -> None:
+    """Cribari-Neto & Zeileis (2010), Journal of Statistical Software 34(2), section 4: petrol by crude and end."""
+    table = pd.read_csv(share("data") / "petrol" / "data.csv")
+    crude = [1.72773, 1.32260, 1.57231, 1.05971, 1.13375, 1.04016, 0.54369, 0.49590, 0.38579, 0.0]
+    eta = -6.15957 + 0.0109669 * table["end_point"] + table["crude"].map(dict(zip("ABCDEFGHIJ", crude, strict=True)))
+    rows, own = {"y": table["share"].to_numpy()}, {"spread": np.array([1 / np.sqrt(440.28)])}
+    found = likelihood("beta")
+    assert float(found.log_p(eta.to_numpy(), rows, own).sum()) == pytest.approx(84.80, abs=0.005)
+    gradient = found.score(eta.to_numpy(), rows, own)
+    information = found.information(eta.to_numpy(), rows, own)
+    for of_crude in (table["crude"] == name for name in "ABCDEFGHI"):
+        assert abs(gradient[of_crude].sum()) < 0.01 * np.sqrt(information[of_crude].sum())

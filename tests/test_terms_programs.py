@@ -27,6 +27,7 @@ LEFT = {
     "beta_binomial_rows": "k | trials(m)",
     "gamma": "a",
     "lognormal": "a",
+    "beta": "b",
 }
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
 # One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
@@ -48,7 +49,7 @@ RIGHT = {
 # Priors under which counts and amounts at random points stay numbers, of several distributions.
 CHOSEN = {
     "beta": "normal(0.1, 0.3)", "theta": "normal(0.2, 0.4)", "tau": "half_cauchy(0.2)", "sd": "half_normal(0.3)",
-    "variation": "half_student_t(4, 3)",
+    "variation": "half_student_t(4, 3)", "spread": "half_cauchy(1)",
 }  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def frame() -> pd.DataFrame:
         "c": [f"c{k}" for k in rng.integers(0, 3, n)],
         "y": rng.normal(10, 2, n), "s": rng.uniform(0.5, 1, n), "k": rng.integers(0, 4, n),
         "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
-        "a": rng.gamma(2, 0.6, n),
+        "a": rng.gamma(2, 0.6, n), "b": rng.beta(2, 1.5, n),
     })  # fmt: skip
 
 
@@ -189,6 +190,12 @@ FAULTS = {
     "the prior of variation forgotten": (
         "gamma", "lprior += scale_prior_lpdf(variation | prior_variation_family,", "//",
     ),
+    "spread for its square": ("beta", "concentration = inv_square(spread)", "concentration = inv(spread)"),
+    "what shares differ inside equal rows": ("beta", " + shortfall)", ")"),
+    "shares of the other end": ("beta", "binet(log(concentration) + log_rest)", "binet(log(concentration) + log_mean)"),
+    "slope of the mean forgotten": ("beta", "(log_mean + log_rest)", "(log_rest)"),
+    "divergence from the other end": ("beta", "if (eta[n] > 0)", "if (eta[n] > 9)"),
+    "the prior of spread forgotten": ("beta", "lprior += scale_prior_lpdf(spread | prior_spread_family,", "//"),
     "amounts for their logs": ("lognormal", "log(y) - offset_", "y - offset_"),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
@@ -199,7 +206,7 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     name, right, wrong = FAULTS[fault]
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
     once = {"equal rows counted once", "equal successes counted once", "equal amounts counted once"}
-    inside = {*once, "what amounts differ inside equal rows"}
+    inside = {*once, "what amounts differ inside equal rows", "what shares differ inside equal rows"}
     case = "only the common columns of groups" if fault in inside else case
     changed = {}
     if "carr" in fault:  # by centered terms only

@@ -105,12 +105,17 @@ def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
 
 
 def _with_others(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
-    """The likelihood, and with the reason what else rows that are skewed amounts may be taken as."""
+    """The likelihood, and with the reason what else rows that are shares, or skewed amounts, may be taken as."""
     if name != "normal":
         return name, why
     family = families()[name]
     table = prepare(dataset, family.roles, one_row_per_group=False, known_residual=family.known_residual, terms=True)
     y = table["outcome"]
+    if y.min() > 0 and y.max() < 1:
+        return (
+            name,
+            f"{why}; strictly between 0 and 1 in every row: if it is a share, --likelihood beta takes it as one",
+        )
     if y.min() > 0 and is_skewed(y, table.group):
         return name, (
             f"{why}; above 0 in every row and skewed to the right about its groups, beyond chance: --likelihood gamma "

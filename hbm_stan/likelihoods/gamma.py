@@ -27,7 +27,7 @@ def _logs(rows: Rows) -> FloatArray:
 def _kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
     # log(y / mean) - y / mean + 1, which is 0 at the mean, without the loss of digits there.
     above, shape = _logs(rows) - eta, own["variation"] ** -2
-    scale = 0.5 * np.log(shape / (2 * math.pi)) - binet(shape)
+    scale = 0.5 * np.log(shape / (2 * math.pi)) - binet(np.log(shape))
     return np.asarray(scale + shape * (above - np.expm1(above)))
 
 

@@ -131,15 +131,24 @@ def _of_logs(centre: float, wide: float, words: Mapping[str, str]) -> Scale:
     return Scale(centre=to_decimals(centre, 2), wide=wide, between=1.0, slope=2.5, words=words)
 
 
+_IN_LOG_ODDS = {
+    "wide": "1.5 in log odds either way",
+    "slope": "2.5 in log odds either way: few are larger",
+    "between": "1 in log odds: shares of 27 % to 73 % about a half are ordinary, much more a surprise",
+}
+
+
 def scale_of_successes(table: Prepared, design: Design) -> Scale:
     """Log odds: 1.5 about the pooled ones, 2.5 for an sd of a column, 1 between levels."""
     y, trials = table["outcome"], table["trials"]
     centre = float(logit((y.sum() + 0.5) / (trials.sum() + 1))) - float(np.average(design.offset, weights=trials))
-    return _of_logs(centre, 1.5, {
-        "centre": "centred on the pooled log odds", "wide": "1.5 in log odds either way",
-        "slope": "2.5 in log odds either way: few are larger",
-        "between": "1 in log odds: shares of 27 % to 73 % about a half are ordinary, much more a surprise",
-    })  # fmt: skip
+    return _of_logs(centre, 1.5, {"centre": "centred on the pooled log odds", **_IN_LOG_ODDS})
+
+
+def scale_of_shares(table: Prepared, design: Design) -> Scale:
+    """Log odds, as of successes, about those of the mean share."""
+    centre = float(logit(np.mean(table["outcome"]))) - float(design.offset.mean())
+    return _of_logs(centre, 1.5, {"centre": "centred on the log odds of the mean share", **_IN_LOG_ODDS})
 
 
 def scale_of_counts(table: Prepared, design: Design) -> Scale:
