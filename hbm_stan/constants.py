@@ -4,7 +4,8 @@ One value in all draws of all chains is no stuck chain, for chains start in diff
 
 * other elements of the same vector or matrix move (the zeros of a Cholesky factor, a reference level), or
 * the element stands on the diagonal of a square matrix that holds ones only (a correlation matrix), or
-* the program computes the variable as a generated quantity: a stuck chain would show in its parameters.
+* the program computes the variable as a generated quantity: a stuck chain would show in its parameters, or
+* the analysis gives the parameter its value: its prior is ``fixed``.
 
 A single parameter whose draws are all equal is still a chain that is stuck.
 """
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.fit import Fit
+from hbm_stan.priors import FIXED
 from hbm_stan.table import FloatArray
 
 # A diagonal that is a sum of squares is 1 but for rounding (ours).
@@ -26,6 +28,8 @@ def fixed_elements(fit: Fit, name: str, draws: FloatArray) -> npt.NDArray[np.boo
     flat = draws.reshape(-1, *draws.shape[2:])
     constant = np.asarray(np.isfinite(flat).all(axis=0) & (flat == flat[0]).all(axis=0), dtype=bool).ravel()
     ones = _diagonal_of_ones(flat)
+    if name in fit.priors and fit.priors[name].distribution == FIXED:
+        return constant
     if not constant.all() or (draws.shape[0] > 1 and _computed(fit, name)):
         return constant | ones
     return ones

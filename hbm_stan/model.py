@@ -113,25 +113,24 @@ class Family:
     log_joint(params, data, variant)  at one point (no draw dimension): log prior plus, where ``use_likelihood`` is 1,
                                       log likelihood, on the constrained scale, no Jacobian
     support(data)                     bounded scalar or vector parameters of the programs -> (lower, upper)
-    transformed(params, data)         parameters that the programs derive from those declared (tau from tau_raw ...),
-                                      at one point
+    transformed(params, data)         what the programs derive from those declared, at one point: tau from tau_raw ...
     prior_draws(rng, priors, data, size)  population parameters from the priors, as partial pooling programs have them
     new_group(rng, draws, design, variant)  theta of ``design["J"]`` unseen groups, (S, J[, K]); without pooling from
                                       the prior; draws hold all parameters of the variant
-    latent(rng, draws, data, variant)  what lies between theta and the rows and has a distribution of its own (scales of
-                                      groups, values of units), drawn given the rest, (S, J) or (S, M), by name
+    latent(rng, draws, data, variant)  what lies between theta and the rows with a distribution of its own, drawn given
+                                      the rest, (S, J) or (S, M), by name
     simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
     row_moments(draws, data)          mean and variance of each row given theta and parameters, (S, N) each
+    row_weights(draws, data)          how much each row says, 1 at its mean, the mean over draws, (N,); None: all alike
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
     group_loo_log_lik(draws, data)    log p(y_group | other groups, population), crossed effects integrated out, (S, J)
     finer_group_log_lik(draws, data)  group_log_lik with twice the nodes, which shows its error; None where it is exact,
                                       nan where it is too much work
-    prior_group_log_lik(data, variant)  log p(y_group) under the fixed prior of a group alone, all rows of a group
-                                      together, (J,): what no pooling says of a group never seen; None where groups are
-                                      pooled or it cannot be computed well
-    loo_log_lik(draws, data, variant)  log p(y_n | the other rows of its group, population), group effects integrated
-                                      out, (S, N): leave-one-out of rows then weighs the population only
+    prior_group_log_lik(data, variant)  log p(y_group) under the fixed prior of a group alone, (J,): what no pooling
+                                      says of a new group; None where groups are pooled or it cannot be computed well
+    loo_log_lik(draws, data, variant)  log p(y_n | other rows of its group, population), group effects integrated out,
+                                      (S, N): leave-one-out of rows then weighs the population only
     new_row(data, options)            the design (data of J = 1 group, N = 1 row) of a new observation in a new group,
                                       and what it is in words; options["coords"] holds the labels of every dim
     raw(data)                         raw estimate of each group and its standard error, (J[, K]) each; nan where none
@@ -190,6 +189,7 @@ class Family:
     latent: Callable[[np.random.Generator, Draws, StanData, str], dict[str, FloatArray]] | None = None
     simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     row_moments: Callable[[Draws, StanData], tuple[FloatArray, FloatArray]] | None = None
+    row_weights: Callable[[Draws, StanData], FloatArray | None] | None = None
     pointwise: Callable[[Draws, StanData], FloatArray] | None = None
     group_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
     group_loo_log_lik: Callable[[Draws, StanData], FloatArray] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
         Distribution("lognormal", ("location", "scale"), ("scale",)),
         Distribution("beta", ("a", "b"), ("a", "b")),
         Distribution("lkj", ("shape",), ("shape",)),
+        Distribution("fixed", ("value",), ("value",)),
     )
 }
 
@@ -47,14 +48,21 @@ SCALE_CODES: Mapping[str, int] = {
     "half_normal": 1, "half_cauchy": 2, "half_student_t": 3, "uniform": 4, "exponential": 5, "gamma": 6, "lognormal": 7,
 }  # fmt: skip
 SCALES = tuple(SCALE_CODES)
+# A positive quantity that is known and not sampled; only rows that name it offer it, and only some programs take it.
+FIXED = "fixed"
+_CODES = {**SCALE_CODES, FIXED: 1 + len(SCALE_CODES)}
+_JUST_BELOW = 1 - 1e-12  # a draw at a lower end may be below it by rounding
+# Of a prior that a lower end cuts, the least that must lie above it: with less the prior is hardly meant (ours).
+_LEAST_ABOVE = 1e-6
 _LARGEST_LOG = 700.0  # of a double
 
 
 def encode_scale(prior: Prior) -> tuple[int, list[float]]:
     """The prior of a positive quantity as Stan data: its code, and [scale in the quantity's unit, second argument].
 
-    The first is the scale, the upper end, the mean (exponential, gamma) or the median (lognormal): programs sample the
-    quantity divided by it. The second is the degrees of freedom, the shape, or the scale of the logarithm; else 1.
+    The first is the scale, the upper end, the mean (exponential, gamma), the median (lognormal) or the value of what is
+    fixed: programs sample the quantity divided by it. The second is the degrees of freedom, the shape, or the scale of
+    the logarithm; else 1.
     """
     a, last = prior.arguments[0], prior.arguments[-1]
     encoded = {
@@ -64,12 +72,12 @@ def encode_scale(prior: Prior) -> tuple[int, list[float]]:
         "gamma": [a / last, a],
         "lognormal": [math.exp(min(a, _LARGEST_LOG)), last],
     }
-    return SCALE_CODES[prior.distribution], encoded.get(prior.distribution, [a, 1.0])
+    return _CODES[prior.distribution], encoded.get(prior.distribution, [a, 1.0])
 
 
-def decode_scale(name: str, code: int, encoded: Sequence[float]) -> Prior:
-    """The prior that ``encode_scale`` turned into data."""
-    distribution = next(k for k, v in SCALE_CODES.items() if v == code)
+def decode_scale(name: str, code: int, encoded: Sequence[float], lower: float = 0.0) -> Prior:
+    """The prior that ``encode_scale`` turned into data, of a quantity that begins at ``lower``."""
+    distribution = next(k for k, v in _CODES.items() if v == code)
     scale, second = encoded
     arguments = {
         "half_student_t": (second, scale),
@@ -78,12 +86,12 @@ def decode_scale(name: str, code: int, encoded: Sequence[float]) -> Prior:
         "gamma": (second, second / scale),
         "lognormal": (math.log(scale), second),
     }
-    return Prior(name, distribution, arguments.get(distribution, (scale,)))
+    return Prior(name, distribution, arguments.get(distribution, (scale,)), lower=lower)
 
 
-def raw_support(code: int) -> tuple[float, float]:
-    """The range of a positive quantity in units of its prior's scale: a uniform prior ends at 1."""
-    return (0.0, 1.0 if code == SCALE_CODES["uniform"] else math.inf)
+def raw_support(code: int, lower: float = 0.0) -> tuple[float, float]:
+    """The range of a positive quantity in units of its prior's scale, ``lower`` too: a uniform prior ends at 1."""
+    return (lower, 1.0 if code == SCALE_CODES["uniform"] else math.inf)
 
 
 @dataclass(frozen=True)
@@ -95,17 +103,27 @@ class PriorRow:
     meaning: str
     source: str
     role: str = ""  # the column role whose unit the parameter has; empty: no unit
+    lower: float = 0.0  # of a positive quantity: where its range begins; its prior is what it is above that, normalised
+
+    @property
+    def may_be_fixed(self) -> bool:
+        """Whether a value may be given in place of a prior."""
+        return FIXED in self.distributions
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A chosen prior: distribution and arguments, the reason, and whether it is the family's default."""
+    """A chosen prior: distribution and arguments, the reason, and whether it is the family's default.
+
+    Above ``lower`` the distribution is cut and normalised; 0 cuts nothing.
+    """
 
     name: str
     distribution: str
     arguments: tuple[float, ...]
     reason: str = ""
     default: bool = False
+    lower: float = 0.0
 
     @property
     def text(self) -> str:
@@ -132,20 +150,44 @@ class Prior:
         }[self.distribution]()
 
     def log_density(self, x: FloatArray | float) -> FloatArray:
-        """The normalised log density at ``x``, same shape; minus infinity outside the support."""
+        """The normalised log density at ``x``, same shape; minus infinity outside the support.
+
+        Of what is fixed, the log probability: 0 at its value.
+        """
         value = np.asarray(x, dtype=float)
+        if self.distribution == FIXED:
+            return np.where(value == self.arguments[0], 0.0, -np.inf)
         log_density = np.asarray(self._frozen().logpdf(value))
         if self.distribution == "half_student_t":
-            return np.where(value < 0, -np.inf, math.log(2) + log_density)
+            log_density = np.where(value < 0, -np.inf, math.log(2) + log_density)
+        if self.lower:
+            return np.where(value < _JUST_BELOW * self.lower, -np.inf, log_density - math.log(self.above))
         return log_density
+
+    @property
+    def above(self) -> float:
+        """The probability above ``lower`` of the distribution that is not cut there."""
+        if self.distribution == FIXED or not self.lower:
+            return 1.0
+        return float(self._frozen().sf(self.lower)) * (2 if self.distribution == "half_student_t" else 1)
 
     def cumulative(self, x: float) -> float:
         """The probability of a value up to ``x``."""
+        if self.distribution == FIXED:
+            return float(x >= self.arguments[0])
+        if self.lower:
+            whole = replace(self, lower=0.0)
+            return max(whole.cumulative(x) - whole.cumulative(self.lower), 0.0) / self.above
         below = float(self._frozen().cdf(x))
         return max(2 * below - 1, 0.0) if self.distribution == "half_student_t" else below
 
     def draw(self, rng: np.random.Generator, size: int) -> FloatArray:
         """``size`` independent draws."""
+        if self.distribution == FIXED:
+            return np.full(size, self.arguments[0])
+        if self.lower:  # by the inverse of what the distribution has above
+            half = 2 if self.distribution == "half_student_t" else 1
+            return np.asarray(self._frozen().isf(rng.uniform(0, self.above, size) / half), dtype=float)
         draws = np.asarray(self._frozen().rvs(size=size, random_state=rng), dtype=float)
         return np.abs(draws) if self.distribution == "half_student_t" else draws
 
@@ -178,7 +220,20 @@ def parse_prior(text: str, row: PriorRow, name: str = "") -> Prior:
             f"Offered: {'; '.join(allowed)}."
         )
     arguments = _arguments(match[2], DISTRIBUTIONS[name], where)
-    return Prior(parameter, name, arguments, "chosen in the analysis")
+    found = Prior(parameter, name, arguments, "chosen in the analysis", lower=row.lower)
+    _refuse_below(found, where)
+    return found
+
+
+def _refuse_below(prior: Prior, where: str) -> None:
+    """Raise ModelError for a prior that has nothing, or nearly nothing, where its quantity may be."""
+    if prior.distribution == FIXED and prior.arguments[0] < prior.lower:
+        raise ModelError(f"{where}: {prior.text} is below {prior.lower:g}, the least that it may be.")
+    if prior.above < _LEAST_ABOVE:
+        raise ModelError(
+            f"{where}: {prior.text} has next to nothing above {prior.lower:g}, the least that {prior.name} may be. "
+            "Choose one that reaches further."
+        )
 
 
 def _arguments(text: str, distribution: Distribution, where: str) -> tuple[float, ...]:

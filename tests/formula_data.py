@@ -46,6 +46,7 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
         "prior_overdispersion_family": 1, "prior_overdispersion": [1.0, 1.0],
         "prior_variation_family": 1, "prior_variation": [1.0, 1.0],
         "prior_spread_family": 1, "prior_spread": [1.0, 1.0],
+        "prior_nu_family": 6, "prior_nu": [20.0, 2.0], "nu_free": 1,
         "use_likelihood": 1, "generate": 0, **rows,
     }  # fmt: skip
 
@@ -85,6 +86,7 @@ def population(rng: np.random.Generator, data: Rows, size: int, pooling: str = "
     draws["rho_other"] = _correlations(rng, size, data["K"][other], data["correlated"][other])
     for name in ("sigma", "overdispersion", "variation", "spread"):
         draws[name] = np.exp(rng.normal(-0.5, 0.3, size))
+    draws["nu"] = 2 + np.exp(np.random.default_rng(size).normal(0.5, 0.5, size))
     assert draws["rho_other"].shape[1] == pairs(other)
     return {name: values for name, values in draws.items() if np.size(values)}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import gaussian_quadrature as gaussian
 import grid_quadrature
@@ -10,7 +11,7 @@ import numpy as np
 from known_posteriors import KNOWN, Reference, builds, frame, indicators, known, reference
 from scipy.special import expit
 from scipy.stats import beta as beta_distribution
-from scipy.stats import betabinom, binom, gamma, lognorm, nbinom, norm, poisson
+from scipy.stats import betabinom, binom, gamma, lognorm, nbinom, norm, poisson, t
 
 
 @builds("penicillin-crossed_known_scales")
@@ -84,12 +85,13 @@ FORMS = ["partial_pooling", "partial_pooling_centered", "partial_pooling_noncent
 
 def one_factor(
     title: str, family: str, dataset: str, group: str, formula: str, log_rows: Callable[[np.ndarray], np.ndarray],
-    theta: np.ndarray = THETA, forms: Sequence[str] = FORMS, **own: float,
+    theta: np.ndarray = THETA, forms: Sequence[str] = FORMS, centre: float = 0.0,
+    given: Mapping[str, str] = MappingProxyType({}), **own: float,
 ) -> Reference:  # fmt: skip
     """An intercept that varies by one factor: log_rows gives log p(rows of each group | theta), (J, number of theta).
 
-    ``theta`` are the points of the rule, ``forms`` those of partial pooling, ``own`` the likelihood's own parameters,
-    known.
+    ``theta`` are the points of the rule, ``forms`` those of partial pooling, ``centre`` the intercept's prior mean,
+    ``own`` the likelihood's own parameters, known, ``given`` further priors.
 
     Partial pooling: a grid over beta and log tau, each group's integral by the trapezoidal rule over theta.
     """
@@ -102,17 +104,17 @@ def one_factor(
 
     def log_density(points: np.ndarray) -> np.ndarray:
         beta, log_tau = points
-        prior = norm.logpdf(beta, 0, 2.5) + norm.logpdf(log_tau, *TAU)
+        prior = norm.logpdf(beta, centre, 2.5) + norm.logpdf(log_tau, *TAU)
         with np.errstate(divide="ignore"):  # the far end of the grid
             return np.asarray(prior + np.log(integrals(beta, np.exp(log_tau))).sum(axis=0))
 
-    beta, tau = grid_quadrature.summaries(log_density, (0.0, -0.5), (lambda x: x, np.exp), 161, 13)
-    made = grid_quadrature.grid(log_density, (0.0, -0.5), 0, 121, 13)
+    beta, tau = grid_quadrature.summaries(log_density, (centre, -0.5), (lambda x: x, np.exp), 161, 13)
+    made = grid_quadrature.grid(log_density, (centre, -0.5), 0, 121, 13)
     kept = made.weight > 1e-14 * made.weight.max()
     at, sd = made.points[0, kept], np.exp(made.points[1, kept])
     share = norm.pdf(theta[:, None], at, sd) @ (made.weight[kept] / integrals(at, sd)).T  # p(theta | the other groups)
-    alone = p * norm.pdf(theta, 0, 3)
-    pooled = np.exp(log_p.sum(axis=0) - log_p.sum(axis=0).max()) * norm.pdf(theta, 0, 2.5)
+    alone = p * norm.pdf(theta, centre, 3)
+    pooled = np.exp(log_p.sum(axis=0) - log_p.sum(axis=0).max()) * norm.pdf(theta, centre, 2.5)
 
     def of(weight: np.ndarray) -> dict[str, float]:
         return grid_quadrature.of_axis(theta, weight / weight.sum(), lambda x: x)
@@ -122,8 +124,8 @@ def one_factor(
 
     return reference(
         title, "quadrature", "trapezoidal rule over beta, log tau and the intercept of each group", family, dataset, {},
-        {"beta": "normal(0, 2.5)", "theta": "normal(0, 3)", "tau": f"lognormal({TAU[0]:g}, {TAU[1]:g})",
-         **{name: known(value) for name, value in own.items()}},
+        {"beta": f"normal({centre:g}, 2.5)", "theta": f"normal({centre:g}, 3)",
+         "tau": f"lognormal({TAU[0]:g}, {TAU[1]:g})", **{name: known(value) for name, value in own.items()}, **given},
         [(["complete_pooling"], {"beta[intercept]": of(pooled)}), (["no_pooling"], of_groups(alone)),
          (list(forms), {"beta[intercept]": beta, "tau[intercept]": tau, **of_groups(p * share.T)})],
         formula=formula,
@@ -221,4 +223,16 @@ def _() -> Reference:
     return one_factor(
         "Petrol, log odds of one population", "beta", "petrol", "crude", "share ~ 1 + (1 | crude)",
         lambda theta: by_group("petrol", "crude", "share", lambda y: log_row(y, theta)), spread=spread,
+    )  # fmt: skip
+
+
+@builds("penicillin-student_t")
+def _() -> Reference:
+    given, (sigma, nu) = frame("penicillin"), (0.8, 4.0)
+    y, (samples, own) = given["diameter_mm"].to_numpy(float), indicators(given["sample"])
+    assert list(samples) == list(dict.fromkeys(given["sample"]))
+    return one_factor(
+        "Penicillin samples with gross errors, known scale and degrees of freedom", "student_t", "penicillin", "sample",
+        "diameter_mm ~ 1 + (1 | sample)", lambda theta: own.T @ t.logpdf(y[:, None], nu, theta, sigma),
+        23.0 + THETA, FORMS, 23.0, {"nu": f"fixed({nu:g})"}, sigma=sigma,
     )  # fmt: skip

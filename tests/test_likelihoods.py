@@ -25,6 +25,7 @@ ROWS: dict[str, Any] = {
 OWN = {
     "sigma": np.array([[0.7], [1.3], [2.0]]), "overdispersion": np.array([[0.3], [1.1], [0.02]]),
     "variation": np.array([[0.5], [1.4], [0.2]]), "spread": np.array([[0.7], [0.3], [0.1]]),
+    "nu": np.array([[9.5], [12.0], [400.0]]),  # with so many the fourth power of a row has a variance
 }  # fmt: skip
 ETA = np.array([[0.3, -1.0, 2.0, 0.1], [-0.4, 0.2, 1.0, 3.0], [0.4, 0.5, -2.0, -0.2]])
 DRAWS = 4_000
@@ -51,6 +52,7 @@ def scipy_of(name: str) -> Any:
         "beta": stats.beta(p / OWN["spread"] ** 2, (1 - p) / OWN["spread"] ** 2),
         "lognormal": stats.lognorm(OWN["sigma"], scale=np.exp(ETA)),
         "gamma": stats.gamma(OWN["variation"] ** -2, scale=OWN["variation"] ** 2 * np.exp(ETA)),
+        "student_t": stats.t(OWN["nu"], ETA, OWN["sigma"]),
     }[name]
 
 
@@ -66,9 +68,40 @@ def derivative_error(found: Likelihood) -> float:
     first = (found.kernel(ETA + h, rows, OWN) - found.kernel(ETA - h, rows, OWN)) / (2 * h)
     second = (found.score(ETA + h, rows, OWN) - found.score(ETA - h, rows, OWN)) / (2 * h)
     error = float(np.abs(found.score(ETA, rows, OWN) - first).max())
-    if found.expected is found.weight:  # minus the second derivative may be below 0
+    if found.majorant is not None:  # not log-concave: the weight is what is expected of minus the second derivative
+        second = expected_second(found)
+    elif found.expected is found.weight:  # minus the second derivative may be below 0
         return error
     return error + float(np.abs(found.weight(ETA, rows, OWN) + second).max())
+
+
+def expected_second(found: Likelihood) -> np.ndarray:
+    """The second derivative of log p averaged over outcomes y ~ p, by the trapezoidal rule."""
+    h, grid = 1e-3, np.sinh(np.linspace(-12, 12, 4_001))
+    total = np.zeros(ETA.shape)
+    for y, step in zip(grid, np.gradient(grid), strict=True):
+        rows = {**ROWS, "y": ETA + y}
+        up, at, down = (found.kernel(ETA + d, rows, OWN) for d in (h, 0, -h))
+        total += step * np.exp(at + found.constant(ROWS)) * (up - 2 * at + down) / h**2
+    return total
+
+
+def majorant_error(found: Likelihood) -> float:
+    """How far the parabola that touches log p at ETA with the majorant's weight rises above log p anywhere."""
+    if found.majorant is None:
+        return 0.0
+    at, slope, weight = (f(ETA, ROWS, OWN) for f in (found.kernel, found.score, found.majorant))
+    steps = np.linspace(-30, 30, 601)[:, None, None]
+    return float((at + slope * steps - weight * steps**2 / 2 - found.kernel(ETA + steps, ROWS, OWN)).max())
+
+
+def row_weights_error(found: Likelihood) -> float:
+    """Of a likelihood that weighs rows: the slope of log p over that of one whose slope goes on as it begins."""
+    if found.row_weights is None:
+        return 0.0
+    near = {**ROWS, "y": ETA + 1e-6}
+    straight = found.score(ETA, near, OWN) / 1e-6 * (ROWS["y"] - ETA)
+    return float(np.abs(found.row_weights(ETA, ROWS, OWN) - found.score(ETA, ROWS, OWN) / straight).max())
 
 
 def moments_error(found: Likelihood) -> float:
@@ -108,6 +141,8 @@ CHECKS: dict[str, tuple[Callable[[Likelihood], float], float]] = {
     "log density": (log_p_error, 1e-10),
     "derivatives": (derivative_error, 1e-4),
     "moments": (moments_error, 1e-10),
+    "parabolas below": (majorant_error, 1e-12),
+    "weights of rows": (row_weights_error, 1e-8),
     "draws": (simulation_error, MOST),
     "information": (information_error, MOST),
 }
@@ -185,6 +220,18 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
         "gamma", "information", lambda f: replace(f, expected=f.weight)),
     "information of counts as seen, not as expected": (
         "negative_binomial", "information", lambda f: replace(f, expected=f.weight)),
+    "scale squared": ("student_t", "log density", _with_own("kernel", lambda own: {**own, "sigma": own["sigma"] ** 2})),
+    "normalisation that forgets nu": ("student_t", "log density", _of(
+        "kernel", lambda made, eta, rows, own: made + np.log(own["nu"]) / 2)),
+    "sigma for the sd of rows": ("student_t", "moments", _with_own(
+        "moments", lambda own: {**own, "nu": 1e9 + 0 * own["nu"]})),
+    "normal information": ("student_t", "derivatives", _of(
+        "weight", lambda made, _, __, own: 0 * made + own["sigma"] ** -2)),
+    "draws with too many degrees of freedom": ("student_t", "draws", _with_own(
+        "simulate", lambda own: {**own, "nu": 2 * own["nu"]})),
+    "the curvature for a parabola below": ("student_t", "parabolas below", lambda f: replace(f, majorant=f.weight)),
+    "weights of rows that go on from sigma squared": ("student_t", "weights of rows", _with_own(
+        "row_weights", lambda own: {**own, "sigma": own["sigma"] ** 2})),
     "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
 }  # fmt: skip
 
@@ -263,3 +310,32 @@ def test_the_published_maximum_of_a_beta_regression() -> None:
     information = found.information(eta.to_numpy(), rows, own)
     for of_crude in (table["crude"] == name for name in "ABCDEFGHI"):
         assert abs(gradient[of_crude].sum()) < 0.01 * np.sqrt(information[of_crude].sum())
+
+
+def test_a_row_far_away_weighs_little_and_one_at_its_mean_all() -> None:
+    found, own = likelihood("student_t"), {"sigma": np.array([[2.0]]), "nu": np.array([[4.0]])}
+    weights = found.row_weights(np.zeros((1, 4)), {"y": np.array([0.0, 4.0, -4.0, 2e6])}, own)  # type: ignore[misc]
+    np.testing.assert_allclose(weights[0, :3], [1.0, 0.5, 0.5], rtol=1e-12)
+    assert 0 < weights[0, 3] < 1e-11
+
+
+def test_two_degrees_of_freedom_are_an_infinite_variance_and_so_many_are_a_normal_row() -> None:
+    found, rows, eta = likelihood("student_t"), {"y": np.array([3.0])}, np.array([[1.0]])
+    own = {"sigma": np.array([[1.5]]), "nu": np.array([[2.0]])}
+    assert np.isinf(found.moments(eta, rows, own)[1]).all()
+    assert np.isfinite(found.residual.variance(rows, own)).all()
+    normal = stats.norm(1, 1.5).logpdf(3.0)
+    for nu in (1e8, 1e12, 1e16):
+        far = found.log_p(eta, rows, {**own, "nu": np.array([[nu]])})
+        assert far[0, 0] == pytest.approx(normal, abs=1e-7)
+
+
+def test_rows_tell_scale_and_degrees_of_freedom_but_for_what_is_fixed() -> None:
+    found, rng = likelihood("student_t"), np.random.default_rng(20261129)
+    rows = {"y": 10 + 2 * rng.standard_t(4, 20_000)}
+    about = found.own_about(np.full(20_000, 10.0), rows, 20_000, {})
+    assert about["nu"] == [4.0]
+    # The sd of the logarithm of the scale's estimate is sqrt((nu + 3) / (2 nu n)).
+    assert abs(np.log(about["sigma"][0] / 2)) < 4 * np.sqrt(7 / 8 / 20_000)
+    assert found.own_about(np.full(20_000, 10.0), rows, 20_000, {"nu": np.array([3.0])})["nu"] == [3.0]
+    assert np.isnan(found.own_about(np.zeros(2), {"y": np.arange(2.0)}, 0, {})["sigma"]).all()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,7 +122,7 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("distribution", sorted(set(DISTRIBUTIONS) - {"normal", "lkj"}))
+@pytest.mark.parametrize("distribution", sorted(set(DISTRIBUTIONS) - {"normal", "lkj", "fixed"}))
 def test_a_density_integrates_to_one_and_has_the_draws_it_says(distribution: str) -> None:
     prior = Prior("tau", distribution, ARGUMENTS.get(distribution, (2.0,)))
     upper = {"uniform": 2.0, "beta": 1.0}.get(distribution, math.inf)
@@ -153,3 +155,54 @@ def test_one_text_may_be_the_prior_of_all_terms_or_of_one() -> None:
     assert parse_prior("normal(0, 2)", row, "mu[floor]").name == "mu[floor]"
     with pytest.raises(ModelError, match=r"Prior of mu\[floor\]"):
         parse_prior("normal(0, -2)", row, "mu[floor]")
+
+
+NU = PriorRow("nu", (*SCALES, "fixed"), "degrees of freedom", "none", lower=2.0)
+
+
+@pytest.mark.parametrize("distribution", SCALES)
+def test_a_prior_that_begins_at_an_end_is_cut_and_normalised_there(distribution: str) -> None:
+    arguments = {"uniform": (0.0, 7.0), "gamma": (2.0, 0.1)}.get(distribution, ARGUMENTS.get(distribution, (1.5,)))
+    prior = Prior("nu", distribution, arguments, lower=2.0)
+    whole = replace(prior, lower=0.0)
+    mass = 1 - integrate.quad(lambda x: float(np.exp(whole.log_density(x))), 0, 2, limit=200)[0]
+    points = np.array([2.0, 2.5, 6.0])
+    np.testing.assert_allclose(prior.log_density(points), whole.log_density(points) - math.log(mass), rtol=1e-8)
+    assert prior.log_density(1.99) == -np.inf
+    draws = prior.draw(np.random.default_rng(1), 40_000)
+    assert draws.min() >= 2
+    below = integrate.quad(lambda x: float(np.exp(prior.log_density(x))), 2, 3)[0]
+    assert np.mean(draws <= 3) == pytest.approx(below, abs=5 * math.sqrt(below * (1 - below) / 40_000))
+    assert prior.cumulative(3.0) == pytest.approx(below, abs=1e-6)
+    assert prior.cumulative(1.0) == 0
+    code, encoded = encode_scale(prior)
+    assert decode_scale("nu", code, encoded, 2.0).log_density(3.0) == pytest.approx(prior.log_density(3.0))
+    assert raw_support(code, 2.0 / encoded[0])[0] * encoded[0] == pytest.approx(2)
+
+
+def test_a_value_may_be_given_in_place_of_a_prior_where_the_row_says_so() -> None:
+    known = parse_prior("fixed(4)", NU)
+    assert known.text == "fixed(4)"
+    assert [float(known.log_density(x)) for x in (3.0, 4.0)] == [-np.inf, 0.0]
+    assert [known.cumulative(x) for x in (3.9, 4.0)] == [0.0, 1.0]
+    assert known.draw(np.random.default_rng(1), 3).tolist() == [4.0] * 3
+    code, encoded = encode_scale(known)
+    assert decode_scale("nu", code, encoded, 2.0).arguments == (4.0,)
+    assert encode_scale(Prior("nu", "lognormal", (1.0, 1.0)))[0] < code
+    with pytest.raises(ModelError, match="'fixed' is not offered"):
+        parse_prior("fixed(4)", LOCATION)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("fixed(1.5)", "fixed(1.5) is below 2, the least"),
+        ("uniform(0, 1.9)", "next to nothing above 2"),
+        ("half_normal(0.2)", "next to nothing above 2"),
+        ("fixed(4, 5)", "takes 1 argument"),
+        ("fixed(-4)", "must be a finite number above zero"),
+    ],
+)
+def test_a_prior_that_has_nothing_above_the_least_value_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(said)):
+        parse_prior(text, NU)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from formula_cases import CASES
 from formula_data import dense_covariance, eta_row_by_row, population, with_coefficients
-from scipy.stats import halfnorm, multivariate_normal, norm
+from scipy.stats import gamma, halfnorm, multivariate_normal, norm
 
 from hbm_stan.families.terms import density, effects, sampled
 from hbm_stan.families.terms import population as terms_population
@@ -144,15 +144,16 @@ def test_contrasts_are_an_orthonormal_basis_with_the_mean_last(size: int) -> Non
 @pytest.mark.parametrize("name", likelihoods())
 def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     data = CASES["nested and crossed"]()
-    data["y"] = (
-        data["y"] if name in {"normal", "estimates"} else np.minimum(np.abs(np.round(data["y"])), data["trials"])
-    )
+    whole = np.minimum(np.abs(np.round(data["y"])), data["trials"])
+    data["y"] = data["y"] if name in {"normal", "estimates", "student_t"} else whole
     params = point(np.random.default_rng(9), data, name, pooling)
     used, unused = (density.log_joint(likelihood(name), params, {**data, "use_likelihood": u}, "") for u in (1, 0))
     beta = params.get("beta", params.get("beta_shared"))
     exact = norm.logpdf(beta, 0, 10).sum() + halfnorm.logpdf(params["sd"]).sum()
     exact += halfnorm.logpdf(params["tau"]).sum() if pooling == "partial" else 0.0
-    exact += sum(float(halfnorm.logpdf(params[row.name])) for row in likelihood(name).own)
+    exact += sum(float(halfnorm.logpdf(params[row.name])) for row in likelihood(name).own if not row.lower)
+    if name == "student_t":  # gamma(2, 0.1) above 2, of which it has (1 + 0.2) exp(-0.2)
+        exact += float(gamma(2, scale=10).logpdf(params["nu"])) - np.log1p(0.2) + 0.2
     # LKJ(2) of a 2 x 2 matrix: 3 (1 - rho^2) / 4.
     for key in ("partial", "partial_other"):
         exact += float(np.sum(np.log(0.75 * (1 - params[key] ** 2)))) if key in params else 0.0
@@ -168,6 +169,31 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
         mean = effects.middle(one, data)[0]
         rows = multivariate_normal.logpdf(data["y"], mean, dense_covariance(data, one, 0) + np.diag(variance))
         assert used - unused == pytest.approx(float(rows), rel=1e-10)
+
+
+def test_what_is_fixed_is_neither_sampled_nor_has_a_density() -> None:
+    found, data = (
+        likelihood("student_t"),
+        {**CASES["one factor"](), "prior_nu_family": 8, "prior_nu": [4.0, 1.0], "nu_free": 0},
+    )
+    params = {
+        "beta_raw": np.zeros(3),
+        "tau_raw": np.ones(1),
+        "sigma_raw": 1.0,
+        "nu_raw": np.empty(0),
+        "sampled": np.ones(6),
+    }
+    made = params | terms_population.transformed(found, params, data)
+    assert made["nu"] == 4.0
+    free = {**data, "prior_nu_family": 6, "prior_nu": [20.0, 2.0], "nu_free": 1}
+    gone = terms_population.log_prior(found, made, free) - terms_population.log_prior(found, made, data)
+    assert gone == pytest.approx(float(gamma(2, scale=10).logpdf(4)) - np.log1p(0.2) + 0.2, rel=1e-10)
+    drawn = terms_population.prior_draws(found, np.random.default_rng(1), {}, data, 5)
+    assert drawn["nu"].tolist() == [4.0] * 5
+    assert terms_population.prior_draws(found, np.random.default_rng(1), {}, free, 500)["nu"].min() >= 2
+    assert terms_population.support(found, free)["nu_raw"] == (0.1, np.inf)
+    assert terms_population.fixed_own(found, data)["nu"] == [4.0]
+    assert terms_population.fixed_own(found, free) == {}
 
 
 @pytest.mark.parametrize("pooling", ["complete", "no", "partial"])

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from hbm_stan.data import Dataset
-from hbm_stan.density import SPREAD, log_density_spread
+from hbm_stan.density import SPREAD, log_density_spread, random_point, short_run
 from hbm_stan.errors import DataError
 from hbm_stan.families import families
 from hbm_stan.families.terms import blocks
+from hbm_stan.families.terms.sampled import log_sampled
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family, StanData
 from hbm_stan.program import Program
@@ -28,6 +29,7 @@ LEFT = {
     "gamma": "a",
     "lognormal": "a",
     "beta": "b",
+    "student_t": "whole",
 }
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
 # One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
@@ -51,6 +53,10 @@ CHOSEN = {
     "beta": "normal(0.1, 0.3)", "theta": "normal(0.2, 0.4)", "tau": "half_cauchy(0.2)", "sd": "half_normal(0.3)",
     "variation": "half_student_t(4, 3)", "spread": "half_cauchy(1)",
 }  # fmt: skip
+NU_PRIORS = {
+    "gamma": "2, 0.1", "half_normal": "9", "half_cauchy": "3", "half_student_t": "3, 4", "uniform": "0, 30",
+    "exponential": "0.1", "lognormal": "2, 1",
+}  # fmt: skip
 
 
 @cache
@@ -59,7 +65,7 @@ def frame() -> pd.DataFrame:
     rng = np.random.default_rng(5)
     n = 48
     g, h = rng.permutation(np.append(np.arange(6), rng.integers(0, 6, n - 6))), rng.integers(0, 5, n)
-    return pd.DataFrame({
+    made = pd.DataFrame({
         "g": [f"g{i}" for i in g], "h": [f"h{i}" for i in h], "i": [f"i{k}" for k in rng.integers(0, 4, n)],
         "u": [f"u{a}{b}" for a, b in zip(g, rng.integers(0, 3, n), strict=True)], "x": rng.normal(2, 1, n),
         "w": rng.normal(size=n), "z": rng.normal(size=n), "v": rng.normal(size=6)[g],
@@ -68,6 +74,7 @@ def frame() -> pd.DataFrame:
         "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
         "a": rng.gamma(2, 0.6, n), "b": rng.beta(2, 1.5, n),
     })  # fmt: skip
+    return made.assign(whole=made["y"].round())  # of which some rows of a group are alike
 
 
 @cache
@@ -198,6 +205,12 @@ FAULTS = {
     "large deviations below cut": ("beta", "log1p_exp(eta + fmin(deviation, -1))", "log1p_exp(eta - 1)"),
     "the prior of spread forgotten": ("beta", "lprior += scale_prior_lpdf(spread | prior_spread_family,", "//"),
     "amounts for their logs": ("lognormal", "log(y) - offset_", "y - offset_"),
+    "sigma counted once": ("student_t", "-n * (lbeta(", "-1 * (lbeta("),
+    "degrees of freedom outside": ("student_t", "/ sigma) / nu)", "/ sigma))"),
+    "equal rows of one outcome counted once": (
+        "student_t", "0.5 * (nu + 1) * dot_product(n_rows, log1p", "0.5 * (nu + 1) * dot_product(n_rows .^ 0, log1p",
+    ),
+    "variance for scale": ("student_t", "log(sigma)", "log(square(sigma))"),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 
@@ -219,6 +232,42 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     except RuntimeError:  # what is no covariance matrix has no density at all
         found = np.inf
     assert not found < SPREAD  # nan is no agreement either
+
+
+def with_nu(text: str) -> tuple[Family, StanData]:
+    family = families()["student_t"]
+    table = prepare_table(family, Dataset.from_frame(frame(), formula=f"whole ~ {RIGHT['crossed']}"))
+    return family, family.stan_data(table, family.priors(table, {"nu": text}), "partial_pooling")
+
+
+@pytest.mark.parametrize("text", ["fixed(2)", "fixed(7)", *(f"{d}({a})" for d, a in NU_PRIORS.items())])
+def test_a_parameter_of_rows_that_begins_at_two_or_is_known(text: str) -> None:
+    family, data = with_nu(text)
+    program = family.program("partial_pooling")
+    assert log_density_spread(program, family, "partial_pooling", data) < SPREAD
+    # lprior is normalised above 2: at any point it is the log density of the priors in NumPy.
+    point = random_point(program, family, data, np.random.default_rng(3))
+    assert np.size(point["nu_raw"]) == data["nu_free"]
+    drawn = short_run(family, "partial_pooling", data, draws=10, warmup=10, chains=1)
+    likelihood = families()["student_t"].log_joint
+    assert likelihood is not None
+    prior_only = {**data, "use_likelihood": 0}
+    for s in range(10):
+        at = {name: values[s] for name, values in drawn.items()} | {"nu_raw": drawn.get("nu_raw", np.empty((10, 0)))[s]}
+        exact = likelihood(at, prior_only, "partial_pooling") - log_sampled(at, data)
+        assert drawn["lprior"][s] == pytest.approx(exact, rel=1e-9)
+
+
+def test_a_prior_that_is_not_normalised_above_its_end_is_seen() -> None:
+    family, data = with_nu("gamma(2, 0.1)")
+    code = family.program("partial_pooling").code
+    assert code.count(" - log_above;") == 1
+    assert "log_scale_prior_above(2, prior_nu_family, prior_nu)" in code
+    drawn = short_run(family, "partial_pooling", data, draws=10, warmup=10, chains=1)
+    at = {name: values[0] for name, values in drawn.items()}
+    assert family.log_joint is not None
+    exact = family.log_joint(at, {**data, "use_likelihood": 0}, "partial_pooling") - log_sampled(at, data)
+    assert abs(drawn["lprior"][0] - exact) < 1e-9 < abs(drawn["lprior"][0] + np.log(1.2) - 0.2 - exact)
 
 
 @pytest.mark.parametrize("name", LEFT)

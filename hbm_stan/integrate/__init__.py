@@ -8,21 +8,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from hbm_stan.integrate.elimination import Eliminated, backward, eliminate, scaled
+from hbm_stan.integrate.elimination import backward, scaled
+from hbm_stan.integrate.mode import Integrand, Mode, find_mode, find_modes, log_share
 from hbm_stan.integrate.structure import IntArray, Level, Structure, structure, sum_by
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
 from hbm_stan.table import FloatArray
+
+__all__ = ["Integrand", "Mode", "find_mode"]
 
 # Nodes in each direction of a level's integral, by its dimension; one node, in more dimensions, is Laplace's method.
 NODES = {1: 21, 2: 9, 3: 5}
 MOST_FINER = 7  # directions that three nodes each are taken in: 2,187 in all
 _CHUNK = 60_000  # values at a time
-# Newton's method: its longest step in eta, most steps, and the step at which it has arrived.
-_STEP, _STEPS, _ROUNDING = 2.0, 60, 1e-6
 
 
 def usual_nodes(size: int) -> int:
@@ -33,76 +33,6 @@ def usual_nodes(size: int) -> int:
 def finer_nodes(size: int) -> int:
     """Twice as many, three for Laplace's one."""
     return 2 * NODES[size] if size in NODES else 3
-
-
-@dataclass(frozen=True)
-class Integrand:
-    """Rows of a likelihood given coefficients: eta without these, (S, N), and the likelihood's own parameters."""
-
-    likelihood: Likelihood
-    rows: Rows
-    own: Own
-    eta: FloatArray
-
-    def log_p(self) -> FloatArray:
-        """The log density of each row but for its constant, (S, N)."""
-        return self.likelihood.kernel(self.eta, self.rows, self.own)
-
-    def at(self, eta: FloatArray, draws: IntArray) -> Integrand:
-        """The same at other eta, whose draws are ``draws`` of these."""
-        return replace(self, eta=eta, own={name: values[draws] for name, values in self.own.items()})
-
-
-@dataclass(frozen=True)
-class Mode:
-    """Where the joint density of rows and coefficients is greatest: e of each factor, eta, the elimination there."""
-
-    coefficients: list[FloatArray]
-    eta: FloatArray
-    eliminated: Eliminated
-
-
-def find_mode(s: Structure, factors: Sequence[FloatArray], given: Integrand) -> Mode:
-    """The maximum over standard normal e, by Newton's method in all coefficients together, each root with its step."""
-    levels = (*s.chain, *s.crossed)
-    draws = len(given.eta)
-    e = [np.zeros((draws, lv.size, f.shape[2])) for lv, f in zip(levels, factors, strict=True)]
-    eta = given.eta
-    for _ in range(_STEPS):
-        new = _expand(s, factors, given, eta).coefficients()
-        steps = [a - b for a, b in zip(new, e, strict=True)]
-        along = _along(levels, factors, steps)
-        length = _largest(np.abs(along), s.root, s.n_roots)
-        share = 1 / np.maximum(1, length / _STEP)
-        for i, step in enumerate(steps):
-            home = s.roots[i] if i < len(s.chain) else np.zeros(levels[i].size, dtype=np.int64)
-            e[i] = e[i] + share[:, home, None] * step
-        eta = eta + share[:, s.root] * along
-        if length.max(initial=0.0) < _ROUNDING:
-            break
-    return Mode(e, eta, _expand(s, factors, given, eta))
-
-
-def _expand(s: Structure, factors: Sequence[FloatArray], given: Integrand, eta: FloatArray) -> Eliminated:
-    """The normal approximation about eta: rows with their weights, and residuals from the score."""
-    weight = given.likelihood.weight(eta, given.rows, given.own)
-    return eliminate(
-        s, factors, weight, given.likelihood.score(eta, given.rows, given.own) + weight * (eta - given.eta)
-    )
-
-
-def _along(levels: Sequence[Level], factors: Sequence[FloatArray], e: Sequence[FloatArray]) -> FloatArray:
-    """Z P e, (S, N)."""
-    return np.asarray(sum(lv.rows(scaled(f, x)) for lv, f, x in zip(levels, factors, e, strict=True)))
-
-
-def _largest(values: FloatArray, index: IntArray, size: int) -> FloatArray:
-    """The largest of values (S, N) by index, (S, size)."""
-    found = np.zeros((len(values), size))
-    order = np.argsort(index, kind="stable")
-    present, starts = np.unique(index[order], return_index=True)
-    found[:, present] = np.maximum.reduceat(values[:, order], starts, axis=1)
-    return found
 
 
 def log_laplace(s: Structure, factors: Sequence[FloatArray], given: Integrand) -> FloatArray:
@@ -138,6 +68,7 @@ def log_integral(
 
     Without rows' constants. Nodes are placed about the maximum by the curvature there (Pinheiro & Bates 1995, Journal
     of Computational and Graphical Statistics 4:12, section 2.4); those of the factors inside anew for each of them.
+    Where there may be several maxima, about each of them for its share.
     ``nodes`` is their number in each direction, by the number of directions. No factor at all gives rows.
     """
     pieces = []
@@ -157,9 +88,19 @@ def _by_level(
 ) -> FloatArray:
     if not depth:
         return given.log_p()
+    modes = find_modes(nested.structures[depth - 1], factors[:depth], given, finer=nodes(1) > usual_nodes(1))
+    about = [_about(nested, depth, factors, given, nodes, modes, m) for m in range(len(modes))]
+    top = np.max(about, axis=0)
+    return np.asarray(top + np.log(np.exp(np.array(about) - top).sum(axis=0)))
+
+
+def _about(
+    nested: Nested, depth: int, factors: Sequence[FloatArray], given: Integrand, nodes: Callable[[int], int],
+    modes: Sequence[Mode], m: int,
+) -> FloatArray:  # fmt: skip
+    """log of the share of a level's integral that one of its modes has, by nodes about that, (S, levels)."""
     s, outer, factor = nested.structures[depth - 1], nested.chain[depth - 1], factors[depth - 1]
-    mode = find_mode(s, factors[:depth], given)
-    root, centre = mode.eliminated.steps[-1].root, mode.coefficients[-1]
+    root, centre = modes[m].eliminated.steps[-1].root, modes[m].coefficients[-1]
     inner = s.parents[depth - 2][depth - 1] if depth > 1 else outer.level
     points, log_weights = grid(nodes(factor.shape[2]), factor.shape[2])
     draws, found = len(given.eta), []
@@ -170,7 +111,8 @@ def _by_level(
         eta = given.eta[draw] + outer.rows(scaled(factor[draw], flat))
         values = _by_level(nested, depth - 1, [f[draw] for f in factors], given.at(eta, draw), nodes)
         values = sum_by(values, inner, outer.size) - (flat**2).sum(axis=2) / 2
-        found.append(values.reshape(len(part), draws, outer.size) + log_weights[part, None, None])
+        values = values.reshape(len(part), draws, outer.size) + log_share(modes, m, at)
+        found.append(values + log_weights[part, None, None])
     terms = np.concatenate(found)
     top = terms.max(axis=0)
     log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)

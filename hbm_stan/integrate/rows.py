@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hbm_stan.integrate import Integrand, Mode, Nested, find_mode, grid, log_integral, parts
+from hbm_stan.integrate import Nested, grid, log_integral, parts
 from hbm_stan.integrate.elimination import backward, scaled
 from hbm_stan.integrate.leverage import predict_rows
+from hbm_stan.integrate.mode import Integrand, Mode, find_modes, log_share
 from hbm_stan.integrate.structure import IntArray, Level, structure, sum_by
 from hbm_stan.table import FloatArray
 
@@ -26,10 +27,9 @@ def log_rows_given_others(
     s = structure([level], (), level.level, level.size)
     for part in parts(len(given.eta), given.eta.shape[1]):
         some, own = given.at(given.eta[part], part), factor[part]
-        mode = find_mode(s, [own], some)
-        weight = given.likelihood.weight(mode.eta, given.rows, some.own)
-        leverage = weight * predict_rows(mode.eliminated, np.ones(len(level.level)))[1]
-        found, total = _about_the_mode(level, own, some, mode, nodes)
+        modes = find_modes(s, [own], some, finer=False)
+        leverage = np.max([_leverage(level, some, mode) for mode in modes], axis=0)
+        found, total = _about_the_modes(level, own, some, modes, nodes)
         decisive = np.flatnonzero(leverage.max(axis=0) > _DECISIVE)
         if len(decisive):
             found[:, decisive] = total[:, level.level[decisive]] - _without(level, own, some, decisive, nodes)
@@ -37,22 +37,31 @@ def log_rows_given_others(
     return np.concatenate(pieces)
 
 
-def _about_the_mode(
-    level: Level, factor: FloatArray, given: Integrand, mode: Mode, nodes: Callable[[int], int]
+def _leverage(level: Level, given: Integrand, mode: Mode) -> FloatArray:
+    """The leverage of each row at a mode, (S, N)."""
+    weight = given.likelihood.weight(mode.eta, given.rows, given.own)
+    return np.asarray(weight * predict_rows(mode.eliminated, np.ones(len(level.level)))[1])
+
+
+def _about_the_modes(
+    level: Level, factor: FloatArray, given: Integrand, modes: Sequence[Mode], nodes: Callable[[int], int]
 ) -> tuple[FloatArray, FloatArray]:
     """log p(y_n | the other rows), (S, N), and log p(rows of a level), (S, L), with the same nodes for both."""
-    root, centre = mode.eliminated.steps[-1].root, mode.coefficients[-1]
     points, log_weights = grid(nodes(factor.shape[2]), factor.shape[2])
-    total, without = np.full((len(centre), level.size), -np.inf), np.full(given.eta.shape, -np.inf)
-    draws = np.arange(len(centre))
-    for point, log_weight in zip(points, log_weights, strict=True):
-        at = centre + backward(root, np.broadcast_to(point[:, None], (*centre.shape, 1)))[..., 0]
-        rows = given.at(given.eta + level.rows(scaled(factor, at)), draws).log_p()
-        both = sum_by(rows, level.level, level.size) - (at**2).sum(axis=2) / 2 + log_weight
-        total = np.logaddexp(total, both)
-        without = np.logaddexp(without, both[:, level.level] - rows)
-    log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
-    return total[:, level.level] - without, total - log_root
+    shape = (len(given.eta), level.size)
+    total, without = np.full(shape, -np.inf), np.full(given.eta.shape, -np.inf)
+    draws = np.arange(len(given.eta))
+    for m, mode in enumerate(modes):
+        root, centre = mode.eliminated.steps[-1].root, mode.coefficients[-1]
+        log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+        for point, log_weight in zip(points, log_weights, strict=True):
+            at = centre + backward(root, np.broadcast_to(point[:, None], (*centre.shape, 1)))[..., 0]
+            rows = given.at(given.eta + level.rows(scaled(factor, at)), draws).log_p()
+            both = sum_by(rows, level.level, level.size) - (at**2).sum(axis=2) / 2 + log_weight - log_root
+            both = both + log_share(modes, m, at)
+            total = np.logaddexp(total, both)
+            without = np.logaddexp(without, both[:, level.level] - rows)
+    return total[:, level.level] - without, total
 
 
 def _without(

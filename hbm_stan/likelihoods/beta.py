@@ -74,7 +74,7 @@ def _simulate(rng: np.random.Generator, eta: FloatArray, _rows: Rows, own: Own) 
     return np.asarray(np.clip(rng.beta(*_shapes(eta, own)), SMALLEST, 1 - np.finfo(float).epsneg))
 
 
-def _own_about(eta: FloatArray, rows: Rows, freedom: float) -> Own:
+def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
     """By moments: squares of the deviations over the largest variance that a share of its mean can have."""
     if freedom <= 0:
         return {"spread": np.array([math.nan])}

@@ -76,7 +76,7 @@ def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, own: Own) -
     return np.asarray(rng.binomial(np.asarray(rows["trials"], dtype=np.int64), p), dtype=float)
 
 
-def _own_about(eta: FloatArray, rows: Rows, freedom: float) -> Own:
+def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
     """By moments: what the squares are beyond those of binomial rows."""
     (y, n), p = _y_n(rows), expit(eta)
     if freedom <= 0 or n.max() < 2:

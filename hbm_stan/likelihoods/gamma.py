@@ -45,7 +45,7 @@ def _simulate(rng: np.random.Generator, eta: FloatArray, _rows: Rows, own: Own) 
     return np.asarray(np.maximum(np.exp(eta) * rng.gamma(1 / square, square), SMALLEST))
 
 
-def _own_about(eta: FloatArray, rows: Rows, freedom: float) -> Own:
+def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
     """By moments: the squares of the deviations over the means."""
     if freedom <= 0:
         return {"variation": np.array([math.nan])}

@@ -44,10 +44,16 @@ class Likelihood:
     expected(eta, rows, own)  what is expected of minus the second derivative, the Fisher information of eta, where that
                              is not minus the second derivative itself, as it is of canonical links; None too where
                              it has no closed form, and what is seen stands for it
+    majorant(eta, rows, own)  of a likelihood that is not log-concave: the weights of parabolas that touch log p at eta
+                             and lie below it everywhere: steps to their maximum never go down (Lange, Hunter & Yang
+                             2000, Journal of Computational and Graphical Statistics 9:1). None where weight serves
+    peak(rows)               of a likelihood that is not log-concave: the eta with the greatest log p of each row, (N,)
+    row_weights(eta, rows, own)  how much a row says of eta as a share of what one at its mean would, 0 to 1; None where
+                             all say the same, whatever their outcome
     simulate(rng, eta, rows, own)  outcomes
     moments(eta, rows, own)  mean and variance of an outcome
-    own_about(eta, rows, freedom)  own parameters that fit rows about eta (N,) with so many degrees of freedom, (1,)
-                             each; nan where rows do not tell
+    own_about(eta, rows, freedom, fixed)  own parameters that fit rows about eta (N,) with so many degrees of freedom,
+                             (1,) each, those in ``fixed`` being known; nan where rows do not tell
     precision(rows)          of a likelihood that is normal about eta: 1 / variance of each row, times sigma^2 where
                              sigma is an own parameter. None for others: their integrals have no closed form
     logs                     of such a likelihood, whether what is normal is the log of the outcome
@@ -67,10 +73,13 @@ class Likelihood:
     moments: Callable[[FloatArray, Rows, Own], tuple[FloatArray, FloatArray]]
     precision: Callable[[Rows], FloatArray] | None = None
     logs: bool = False
+    majorant: Callable[[FloatArray, Rows, Own], FloatArray] | None = None
+    peak: Callable[[Rows], FloatArray] | None = None
+    row_weights: Callable[[FloatArray, Rows, Own], FloatArray] | None = None
     inverse_link: Callable[[FloatArray], FloatArray]  # eta -> the mean of one trial or one unit of exposure
     residual: Residual
-    own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters, all of them scales
-    own_about: Callable[[FloatArray, Rows, float], Own] = lambda _eta, _rows, _freedom: {}
+    own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters, all of them positive
+    own_about: Callable[[FloatArray, Rows, float, Own], Own] = lambda _eta, _rows, _freedom, _fixed: {}
     known_residual: bool = True  # no residual scale: a row says something by itself
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
     eta_unit: str = ""  # log odds, log rate; empty: the unit of the outcome
@@ -99,3 +108,12 @@ class Likelihood:
     def log_p(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
         """log p(y_n | eta_n), the shape of eta."""
         return np.asarray(self.kernel(eta, rows, own) + self.constant(rows))
+
+    @property
+    def full_steps(self) -> bool:
+        """Whether a full step never goes down: log p is a parabola in eta, or the step is that of one below it."""
+        return self.precision is not None or self.majorant is not None
+
+    def step_weight(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
+        """The weights of rows in a step towards the maximum over eta: Newton's, or those of parabolas below log p."""
+        return (self.majorant or self.weight)(eta, rows, own)

@@ -48,7 +48,7 @@ LIKELIHOOD: Likelihood = replace(
     logs=True,
     inverse_link=np.exp,
     own=tuple(replace(row, meaning="residual sd of the log of a row", role="") for row in _OF_LOGS.own),
-    own_about=lambda eta, rows, freedom: _OF_LOGS.own_about(eta, _logs(rows), freedom),
+    own_about=lambda eta, rows, freedom, fixed: _OF_LOGS.own_about(eta, _logs(rows), freedom, fixed),
     eta_unit="log median",
     mean_words="median",
     ratio_words="ratio of medians",

@@ -71,7 +71,7 @@ def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, own: Own) -
     return np.asarray(rng.poisson(np.minimum(rate, LARGEST_MEAN)), dtype=float)
 
 
-def _own_about(eta: FloatArray, rows: Rows, freedom: float) -> Own:
+def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
     """By moments: what the squares are beyond the means."""
     y, exposure = _y_e(rows)
     mean = exposure * np.exp(eta)

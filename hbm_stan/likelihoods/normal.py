@@ -26,7 +26,7 @@ def _moments(eta: FloatArray, _rows: Rows, own: Own) -> tuple[FloatArray, FloatA
     return eta, np.broadcast_to(own["sigma"] ** 2, eta.shape)
 
 
-def _own_about(eta: FloatArray, rows: Rows, freedom: float) -> Own:
+def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
     squares = float(((_y(rows) - eta) ** 2).sum())
     # Rows that agree to the last digit would have infinite weight.
     least = _LEAST * float(np.abs(_y(rows)).max(initial=0)) or _LEAST

@@ -126,7 +126,7 @@ def _rescaled(base: str, priors: Mapping[str, Prior]) -> list[Rival]:
 
 
 def rescaled(prior: Prior, factor: float) -> Prior | None:
-    """The prior with ``factor`` times its scale; None where it has none (beta, lkj)."""
+    """The prior with ``factor`` times its scale; None where it has none (beta, lkj, a fixed value)."""
     a = prior.arguments
     arguments: dict[str, tuple[float, ...]] = {
         "normal": (a[0], factor * a[-1]),
@@ -140,7 +140,8 @@ def rescaled(prior: Prior, factor: float) -> Prior | None:
     }
     if prior.distribution not in arguments:
         return None
-    return replace(prior, arguments=arguments[prior.distribution])
+    other = replace(prior, arguments=arguments[prior.distribution])
+    return other if other.above > 0 else None  # a uniform prior that would end below the lower end
 
 
 def _users(main: Fit, rival: Rival, variants: Sequence[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hbm_stan.families.terms.blocks import blocks_of
 from hbm_stan.integrate.structure import IntArray
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
-from hbm_stan.priors import Prior, PriorRow, encode_scale
+from hbm_stan.priors import FIXED, Prior, PriorRow, encode_scale
 from hbm_stan.table import FloatArray
 
 _ROUNDING = 1e-9  # a share of the largest value that is rounding error
@@ -165,4 +165,6 @@ def own_prior_data(rows: Sequence[PriorRow], priors: Mapping[str, Prior]) -> Sta
     data: StanData = {}
     for row in rows:
         data[f"prior_{row.name}_family"], data[f"prior_{row.name}"] = encode_scale(priors[row.name])
+        if row.may_be_fixed:
+            data[f"{row.name}_free"] = int(priors[row.name].distribution != FIXED)
     return data

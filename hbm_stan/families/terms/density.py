@@ -35,6 +35,14 @@ def pointwise(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArra
     return likelihood.log_p(linear_predictor(draws, data), data, own_of(likelihood, draws))
 
 
+def row_weights(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray | None:
+    """How much each row says as a share of what one at its mean would, the posterior mean, (N,); None where all do."""
+    if likelihood.row_weights is None:
+        return None
+    shares = likelihood.row_weights(linear_predictor(draws, data), data, own_of(likelihood, draws))
+    return np.asarray(shares.mean(axis=0))
+
+
 def simulate(likelihood: Likelihood, rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
     """Outcomes of rows given theta, (S, N); levels of other factors that were never seen are drawn."""
     return likelihood.simulate(rng, simulated_predictor(rng, draws, data), data, own_of(likelihood, draws))

@@ -52,6 +52,7 @@ def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
     """Labels of columns, terms, pairs and effects."""
     names = names_of(design_of(table))
     return {
+        "free": ("free",),
         "column": names.beta, "shared": names.shared, "term": names.tau, "other_term": names.sd, "pair": names.rho,
         "other_pair": names.rho_other, "other_effect": names.effect,
     }  # fmt: skip
@@ -76,7 +77,7 @@ def family_of(given: Likelihood, parts: Parts) -> Family:
         roles=(_GROUP, *given.roles),
         variants=variants_of(given),
         prior_rows=prior_rows_of(given),
-        dims=_DIMS,
+        dims={**_DIMS, **{f"{row.name}_raw": ("free",) for row in given.own if row.may_be_fixed}},
         likelihood=given.math,
         population=(*POPULATION, *(row.name for row in given.own)),
         folder=share("stan") / given.name,

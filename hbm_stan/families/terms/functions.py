@@ -23,6 +23,7 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
         "prior_draws": population.prior_draws,
         "pointwise": density.pointwise,
         "simulate": density.simulate,
+        "row_weights": density.row_weights,
         "group_log_lik": integrals.group_log_lik,
         "prior_group_log_lik": integrals.prior_group_log_lik,
         "exact_loo": left_out.exact_loo,

@@ -71,7 +71,7 @@ def _over_sigma(likelihood: Likelihood, data: StanData, variant: str) -> FloatAr
     p(the other rows | sigma) is p(all rows | sigma) / p(y_n | the others, sigma). The integrand vanishes at both ends:
     a uniform prior ends, and logit(sigma / scale) stands for log(sigma) there.
     """
-    prior, scale = own_prior(data, "sigma"), float(data["prior_sigma"][0])
+    prior, scale = own_prior(data, likelihood.own[0]), float(data["prior_sigma"][0])
     ends = prior.distribution == "uniform"
 
     def evidence(v: FloatArray) -> tuple[FloatArray, FloatArray]:

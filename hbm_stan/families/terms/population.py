@@ -18,7 +18,7 @@ from hbm_stan.families.varying_terms import draw_lkj, pairs_of
 from hbm_stan.later import betaln, norm
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws, StanData
-from hbm_stan.priors import Prior, decode_scale, raw_support
+from hbm_stan.priors import FIXED, Prior, PriorRow, decode_scale, raw_support
 from hbm_stan.table import FloatArray
 
 _SCALES = {"tau": "tau_raw", "sd": "sd_raw"}
@@ -50,9 +50,16 @@ def scale_priors(data: StanData, name: str) -> list[Prior]:
     return [decode_scale(name, int(code), row.tolist()) for code, row in zip(codes, rows, strict=True)]
 
 
-def own_prior(data: StanData, name: str) -> Prior:
+def own_prior(data: StanData, row: PriorRow) -> Prior:
     """The prior of a likelihood's own parameter."""
-    return decode_scale(name, int(data[f"prior_{name}_family"]), [float(x) for x in data[f"prior_{name}"]])
+    code, encoded = int(data[f"prior_{row.name}_family"]), [float(x) for x in data[f"prior_{row.name}"]]
+    return decode_scale(row.name, code, encoded, row.lower)
+
+
+def fixed_own(likelihood: Likelihood, data: StanData) -> dict[str, FloatArray]:
+    """The likelihood's own parameters that are given and not learnt, (1,) each."""
+    priors = (own_prior(data, row) for row in likelihood.own if row.may_be_fixed)
+    return {prior.name: np.array(prior.arguments) for prior in priors if prior.distribution == FIXED}
 
 
 def _varying(data: StanData, params: Draws) -> list[Term]:
@@ -76,7 +83,7 @@ def log_prior(likelihood: Likelihood, params: Draws, data: StanData) -> float:
         if term.n_pairs:
             partial = np.asarray(params["partial" if term.pooled else "partial_other"])[term.pairs]
             total += log_lkj_partial(partial, term.level.width, float(data["prior_rho"]))
-    return total + sum(float(own_prior(data, row.name).log_density(params[row.name])) for row in likelihood.own)
+    return total + sum(float(own_prior(data, row).log_density(params[row.name])) for row in likelihood.own)
 
 
 def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
@@ -87,7 +94,9 @@ def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
         alike = len(set(ends)) <= 1
         found[raw] = (ends[0] if ends else (0.0, math.inf)) if alike else tuple(np.array(ends).T)
     for row in likelihood.own:
-        found[f"{row.name}_raw"] = raw_support(int(data[f"prior_{row.name}_family"]))
+        found[f"{row.name}_raw"] = raw_support(
+            int(data[f"prior_{row.name}_family"]), row.lower / float(data[f"prior_{row.name}"][0])
+        )
     return found
 
 
@@ -101,8 +110,10 @@ def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[s
     for name, raw in _SCALES.items():
         if raw in params:
             made[name] = np.asarray(data[f"prior_{name}"], dtype=float).reshape(-1, 2)[:, 0] * params[raw]
+    fixed = fixed_own(likelihood, data)
     for row in likelihood.own:
-        made[row.name] = np.asarray(data[f"prior_{row.name}"][0] * params[f"{row.name}_raw"])
+        raw_value = 1.0 if row.name in fixed else np.sum(params[f"{row.name}_raw"])  # a number, or an array of one
+        made[row.name] = np.asarray(data[f"prior_{row.name}"][0] * raw_value)
     for name, source in _CORRELATIONS.items():
         if source in params:
             own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
@@ -134,5 +145,5 @@ def prior_draws(
         own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
         parts = [draw_lkj(rng, float(data["prior_rho"]), size, t.level.width) for t in own]
         draws[name] = np.concatenate([np.empty((size, 0)), *parts], axis=1)
-    own_draws = {row.name: own_prior(data, row.name).draw(rng, size) for row in likelihood.own}
+    own_draws = {row.name: own_prior(data, row).draw(rng, size) for row in likelihood.own}
     return {name: values for name, values in draws.items() if values.size} | own_draws

@@ -9,6 +9,7 @@ import numpy as np
 from hbm_stan.families.terms.density import own_of
 from hbm_stan.families.terms.effects import groups_of, linear_predictor, n_draws, pooling_of, shared_columns, terms_of
 from hbm_stan.families.terms.factors import groupings, in_order, inside_group
+from hbm_stan.families.terms.population import fixed_own
 from hbm_stan.integrate.elimination import backward, eliminate, forward
 from hbm_stan.integrate.structure import IntArray, structure
 from hbm_stan.likelihoods.likelihood import Likelihood, Own
@@ -32,18 +33,21 @@ def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]
     group, z = groups_of(data), np.asarray(data["Z"], dtype=float)[:, : data["KG"]]
     x = np.asarray(data["X"], dtype=float).reshape(data["N"], -1)[:, shared_columns(data)]
     offset = np.asarray(data["offset_"], dtype=float)
-    own: Own = {row.name: np.ones(1) for row in likelihood.own}
+    fixed = fixed_own(likelihood, data)
+    own: Own = {row.name: np.full(1, max(1.0, row.lower)) for row in likelihood.own} | fixed
     eta, theta = offset.copy(), np.zeros((data["J"], data["KG"]))
     for _ in range(_STEPS):
-        weight = likelihood.information(eta, data, own)
+        weight = np.asarray((likelihood.majorant or likelihood.information)(eta, data, own))
         inverse, known = _inverse(z, weight, group, data["J"])
-        working = eta - offset + (likelihood.score(eta, data, own) + _jeffreys(likelihood, data, own, eta, z, inverse,
-                                                                               group)) / weight  # fmt: skip
+        score = likelihood.score(eta, data, own)
+        if likelihood.majorant is None:  # else the weight is the same at any eta, and so is Jeffreys' prior
+            score = score + _jeffreys(likelihood, data, own, eta, z, inverse, group)
+        working = eta - offset + score / weight
         theta, fitted = _least_squares(x, z, working, weight, group, inverse)
         step = offset + fitted - eta
         length = float(np.abs(step).max())
-        eta = eta + step / max(1.0, length / _STEP)
-        about = likelihood.own_about(eta, data, data["N"] - x.shape[1] - round(float(known.sum())))
+        eta = eta + step / (1.0 if likelihood.full_steps else max(1.0, length / _STEP))
+        about = likelihood.own_about(eta, data, data["N"] - x.shape[1] - round(float(known.sum())), fixed)
         told = all(np.isfinite(value).all() for value in about.values())
         own = about if told else own
         if length < _ROUNDING * (1 + float(np.abs(eta).max())):
