@@ -154,7 +154,8 @@ def ladder_of(family: Family, dataset: Dataset) -> Ladder:
             continue
         rungs.append(rung)
     if len(rungs) < 2:
-        raise ComparisonError(f"{where}: this outcome can have one likelihood only ({family.name}). {left_out}")
+        why = "".join(f" {said}" for said in left_out)
+        raise ComparisonError(f"{where}: this outcome can have one likelihood only ({family.name}).{why}")
     return Ladder(dataset=dataset, rungs=tuple(rungs), left_out=tuple(left_out), unit=known[family.name].eta_unit)
 
 

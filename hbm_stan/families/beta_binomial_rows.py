@@ -37,8 +37,8 @@ FAMILY = family_of(
         scale=scale_of_successes,
         own_priors=_own_priors,
         calibration={
-            "beta": "normal(0, 0.7)", "tau": "half_normal(0.7)", "sd": "half_normal(0.7)",
-            "overdispersion": "gamma(4, 8)", "theta": "normal(0, 1.5)",
+            "beta": "normal(0, 0.7)", "beta[intercept]": "normal(-2, 0.7)", "tau": "half_normal(0.7)",
+            "overdispersion": "gamma(4, 8)", "theta": "normal(-2, 1)",
         },
     ),
 )  # fmt: skip

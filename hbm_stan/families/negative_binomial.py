@@ -36,8 +36,8 @@ FAMILY = family_of(
         scale=scale_of_counts,
         own_priors=_own_priors,
         calibration={
-            "beta[intercept]": "normal(0.4, 0.7)", "beta[x]": "normal(0, 0.4)", "tau": "half_normal(0.5)",
-            "sd": "half_normal(0.5)", "overdispersion": "gamma(4, 6)", "theta": "normal(0.4, 0.8)",
+            "beta": "normal(0, 0.5)", "beta[intercept]": "normal(-0.3, 0.5)", "tau": "half_normal(0.5)",
+            "overdispersion": "gamma(4, 6)", "theta": "normal(-0.3, 0.8)",
         },
     ),
 )  # fmt: skip

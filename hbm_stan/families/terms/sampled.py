@@ -87,7 +87,8 @@ def _raw(params: Draws, data: StanData) -> list[_Part]:
         elif part.centered:
             values = part.values + origin[part.term.at] - shift[own[part.term.at]] - carried[:, part.term.at]
         else:
-            values = part.values - shift[own[part.term.at]] / unit[part.term.at] * (not partial)
+            held = shift[own[part.term.at]] + carried[:, part.term.at]
+            values = part.values - held / unit[part.term.at] * (not partial)
         parts.append(_Part(term=part.term, centered=part.centered, values=values))
     return parts
 

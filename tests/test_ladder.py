@@ -1,0 +1,115 @@
+"""Which likelihood the rows call for: the same formula with each that its outcome can have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from hbm_stan.attempts import family_and_data
+from hbm_stan.cli.app import app
+from hbm_stan.engines import Sampling
+from hbm_stan.engines.stanli import StanliEngine
+from hbm_stan.errors import ComparisonError
+from hbm_stan.ladder import LikelihoodComparison, compare_likelihoods, ladder_of
+from hbm_stan.report.new import new_analysis
+from hbm_stan.store import FitStore
+
+SAMPLING = Sampling(warmup=300, draws=500, seed=20261128)
+FORMULA = "calls ~ x + (1 | site)"
+WIDE, PLAIN = "the model of negative binomial counts", "the model of Poisson counts"
+
+
+def counts(overdispersion: float) -> pd.DataFrame:
+    """300 counts of 24 sites of unlike size, rows in no order."""
+    rng = np.random.default_rng(20261128)
+    site, x = rng.integers(0, 24, 300), rng.normal(size=300)
+    mean = np.exp(1 + 0.6 * rng.normal(size=24)[site] + 0.3 * x)
+    square = max(overdispersion**2, 1e-9)
+    y = rng.poisson(mean * rng.gamma(1 / square, square, 300))
+    return pd.DataFrame({"site": [f"s{k:02}" for k in site], "x": x, "calls": y})
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory: pytest.TempPathFactory) -> LikelihoodComparison:
+    store = FitStore(tmp_path_factory.mktemp("fits"))
+    return compare_likelihoods(FORMULA, counts(0.9), sampling=SAMPLING, engine=StanliEngine(), store=store)
+
+
+def test_counts_that_spread_are_better_described_by_what_lets_them(spread: LikelihoodComparison) -> None:
+    pair = spread.comparisons["observation"].pair(WIDE, PLAIN)
+    assert pair is not None
+    assert (pair.better, pair.kind) == (WIDE, "better")
+    assert pair.elpd_diff > 50
+    said = spread.rows
+    assert said[0] == "The model of negative binomial counts: its rows are what it expects."
+    assert "Rows spread more than Poisson counts do (over-dispersion): negative binomial counts" in said[1]
+    assert 'likelihood = "negative_binomial" in analysis.toml' in said[1]
+    # That Poisson rows do not fit is the question here: it withholds nothing.
+    assert not spread.withheld
+    assert set(spread.comparisons) == {"observation", "group"}
+
+
+def test_poisson_counts_are_not_worse_described_by_poisson(tmp_path: Path) -> None:
+    made = compare_likelihoods(
+        FORMULA, counts(0), target="observation", sampling=SAMPLING, engine=StanliEngine(), store=FitStore(tmp_path)
+    )
+    pair = made.comparisons["observation"].pair(WIDE, PLAIN)
+    assert pair is not None
+    assert pair.kind == "alike"
+    assert all(said.endswith("its rows are what it expects.") for said in made.rows)
+
+
+def test_the_comparison_as_json_names_likelihoods_and_forms(spread: LikelihoodComparison) -> None:
+    found = json.loads(json.dumps(spread.as_dict()))
+    assert [row["likelihood"] for row in found["likelihoods"]] == ["negative_binomial", "poisson"]
+    assert all(row["variant"].startswith("partial_pooling") for row in found["likelihoods"])
+    assert set(found["rows"]) == set(spread.rows)
+    assert found["observation"]["scores"][0]["variant"] == WIDE
+
+
+def test_what_an_outcome_cannot_be_is_left_out_with_its_reason() -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"g": list("abcdef") * 8, "y": rng.normal(10, 1, 48)})
+    above = ladder_of(*family_and_data("y ~ 1 + (1 | g)", frame))
+    assert {"normal", "gamma", "lognormal"} <= {rung.likelihood for rung in above.rungs}
+    assert [said[:29] for said in above.left_out] == ["The model of beta shares is left out"[:29]]
+    frame.loc[5, "y"] = -0.5
+    below = ladder_of(*family_and_data("y ~ 1 + (1 | g)", frame))
+    assert not {"gamma", "lognormal"} & {rung.likelihood for rung in below.rungs}
+    assert any("must be above zero" in said and "-0.5" in said for said in below.left_out)
+
+
+def test_one_likelihood_and_no_formula_are_refused() -> None:
+    frame = pd.DataFrame({"g": list("abcd") * 2, "y": range(8), "s": 1.0})
+    with pytest.raises(ComparisonError, match="can have one likelihood only"):
+        ladder_of(*family_and_data("y | se(s) ~ 1 + (1 | g)", frame))
+    _, data = family_and_data("y | se(s) ~ 1 + (1 | g)", frame)
+    with pytest.raises(ComparisonError, match=r"takes none. Write the model as a formula"):
+        ladder_of(family_and_data("grouped_normal", data)[0], data)
+
+
+def test_the_command_says_what_python_says(spread: LikelihoodComparison, tmp_path: Path) -> None:
+    counts(0.9).to_csv(tmp_path / "calls.csv", index=False)
+    new_analysis(str(tmp_path / "calls.csv"), "", {}, tmp_path / "calls", formula=FORMULA)
+    file = tmp_path / "calls" / "analysis.toml"
+    text = file.read_text()
+    assert 'likelihood = "negative_binomial"' in text
+    for old, new in (("warmup = 1000", "warmup = 300"), ("draws = 1000", "draws = 500")):
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text)
+    made = CliRunner().invoke(
+        app, ["compare", str(file.parent), "--likelihoods", "--engine", "stanli", "--json", str(tmp_path / "out.json")]
+    )
+    assert made.exit_code == 0, made.output
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [row["name"] for row in found["likelihoods"]] == [WIDE, PLAIN]
+    assert found["observation"]["scores"][0]["variant"] == WIDE
+    both = CliRunner().invoke(app, ["compare", str(file.parent), "--likelihoods", "--factors"])
+    assert both.exit_code == 2
+    assert "two questions" in both.output
