@@ -18,7 +18,13 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.coefficients import coefficients_of
 from hbm_stan.report.digits import format_probability, significant
-from hbm_stan.report.formula_answer import coefficient_sentences, other_spreads, own_sentences, share_sentence
+from hbm_stan.report.formula_answer import (
+    coefficient_sentences,
+    other_spreads,
+    own_sentences,
+    share_sentence,
+    weight_sentences,
+)
 from hbm_stan.report.intervals import estimate, in_unit, listed
 from hbm_stan.report.lacking import lacking
 from hbm_stan.report.ratios import ratio_answer
@@ -77,7 +83,7 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         said += _effects(main, summary)
     if pooling == "partial" and not is_ratio(main):
         said += joined(_spreads(main, summary, unit, noun, differ=apart), pairs, main.variant, noun=named)
-        said += other_spreads(main, summary, unit) + own_sentences(main, summary)
+        said += other_spreads(main, summary, unit) + own_sentences(main, summary) + weight_sentences(main)
         said += share_sentence(shares) if shares else []
         said += [] if found.new_group is None else _new(main, found.new_group, summary, unit, noun)
     return said + comparison_sentences(comparisons, [pair for _, pair in pairs], noun=named)

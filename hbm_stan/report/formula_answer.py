@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Up to so many coefficients have a sentence each; more are listed in one (ours).
 _SENTENCES = 3
+# Rows that say less than this share of what one at its mean would are told, so many by name, from so many draws (ours).
+_LITTLE, _LISTED, _DRAWS = 0.2, 5, 500
 
 
 def coefficient_sentences(fit: Fit, made: Mapping[str, Any], unit: str) -> list[str]:
@@ -95,6 +97,24 @@ def own_sentences(fit: Fit, summary: pd.DataFrame) -> list[str]:
     rows = [row for row in given.own if not row.role and row.name in summary.index]
     values = [estimate(summary.loc[row.name].to_dict()) for row in rows]
     return [f"{capital(r.name)} ({r.meaning}) is about {value}." for r, value in zip(rows, values, strict=True)]
+
+
+def weight_sentences(fit: Fit) -> list[str]:
+    """Which rows say less than a fifth of what a row at its mean would; nothing where all rows say the same."""
+    family = fit.family
+    step = max(1, fit.n_draws // _DRAWS)
+    draws = {name: values[::step] for name, values in fit.draws().items()}
+    weights = family.row_weights(draws, fit.data) if family.row_weights is not None else None
+    if weights is None:
+        return []
+    low = [int(i) for i in np.argsort(weights) if weights[i] < _LITTLE]
+    if not low:
+        return ["Every row says at least a fifth of what a row at its mean would: there are no gross errors."]
+    names = fit.table.row_names
+    shown = ", ".join(f"{names[i]} {weights[i]:.2f}" for i in low[:_LISTED])
+    more = f" and {len(low) - _LISTED} more" if len(low) > _LISTED else ""
+    rows = "row says" if len(low) == 1 else "rows say"
+    return [f"{len(low)} of {len(weights):,} {rows} less than a fifth of what a row at its mean would: {shown}{more}."]
 
 
 def share_sentence(made: Mapping[str, Any]) -> list[str]:
