@@ -17,7 +17,7 @@ from hbm_stan.table import FloatArray
 
 # Sd of a coefficient, times that of its column, on the scale of a log: as wide as the default priors of slopes.
 _WIDE = 2.5
-_MOST_CROSSED = 1_000  # coefficients whose square is held: beyond, nothing is said (ours)
+_MOST_CROSSED = 200  # coefficients that are solved for together: beyond, it takes too long to say anything (ours)
 
 
 def pearson(likelihood: Likelihood, data: StanData) -> tuple[float, float]:
