@@ -38,11 +38,12 @@ def is_prior(name: str) -> bool:
 def data_in_order(family: Family, table: Prepared, data: StanData) -> dict[str, Any]:
     """What the draws of a fit are of, with its order of rows and groups: labels, and Stan data other than priors.
 
-    Where a column has more than nine digits, its cells stand beside.
+    Where a column has more than nine digits, or others are made of it by a formula, its cells stand beside.
     """
     units = {} if table.units is None else {"units": list(table.units.labels)}
     values = stan_values({name: value for name, value in data.items() if not is_prior(name)})
-    longer = {f"{column} as read": cells for column, cells in _longer_cells(family, table).items()}
+    beside = _longer_cells(family, table) if table.design is None else _cells_as_read(family, table)
+    longer = {f"{column} as read": cells for column, cells in beside.items()}
     terms = {} if table.design is None else {"terms": _terms_of(table.design), "levels": _levels_of(table.design)}
     return {"groups": list(table.labels), **units, **terms, **values, **longer}
 
@@ -117,14 +118,20 @@ def _columns_as_read(family: Family, table: Prepared) -> list[str]:
     return [*(c for c in columns if c not in computed(dataset)), *read]
 
 
-def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float]]:
-    """The cells of columns of numbers that have more than nine digits."""
+def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float]]:
+    """The cells of columns of numbers."""
     dataset, found = table.dataset, {}
     for column in dict.fromkeys(_columns_as_read(family, table)):
         cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
-        if all(map(math.isfinite, cells)) and to_nine_digits(cells) != cells:
+        if all(map(math.isfinite, cells)):
             found[column] = cells
     return found
+
+
+def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float]]:
+    """The cells of those that have more than nine digits."""
+    read = _cells_as_read(family, table)
+    return {column: cells for column, cells in read.items() if to_nine_digits(cells) != cells}
 
 
 def _sorted(columns: Sequence[Sequence[Any]]) -> list[str]:

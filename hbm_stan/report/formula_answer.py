@@ -93,8 +93,8 @@ def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
 
 def own_sentences(fit: Fit, summary: pd.DataFrame) -> list[str]:
     """What the likelihood's own parameters without a unit are: how much rows spread beyond the plainest likelihood."""
-    given = likelihood(fit.family.name)
-    rows = [row for row in given.own if not row.role and row.name in summary.index]
+    own = likelihood(fit.family.name).own if fit.family.terms else ()
+    rows = [row for row in own if not row.role and row.name in summary.index]
     values = [estimate(summary.loc[row.name].to_dict()) for row in rows]
     return [f"{capital(r.name)} ({r.meaning}) is about {value}." for r, value in zip(rows, values, strict=True)]
 

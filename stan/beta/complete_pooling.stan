@@ -19,7 +19,7 @@ functions {
 data {
   #include sampled/data.stan
   vector<lower=0, upper=1>[N] y; // share of each row (no unit)
-  vector<lower=1>[NC] cell_rows; // rows of each cell
+  vector<lower=0>[NC] cell_rows; // rows of each cell
   vector[NC] cell_logit; // mean of the logits of each cell
   real<lower=0> shortfall; // divergences of rows from the mean logit of their cell, over all rows
   int<lower=1, upper=7> prior_spread_family; // prior of spread, as scale_prior counts

@@ -22,7 +22,7 @@ data {
   #include sampled/data.stan
   array[N] int<lower=0> y; // successes of each row
   array[N] int<lower=1> trials; // their trials
-  vector<lower=1>[NC] cell_rows; // rows of each cell
+  vector<lower=0>[NC] cell_rows; // rows of each cell
   int<lower=1, upper=7> prior_overdispersion_family; // prior of overdispersion, as scale_prior counts
   array[2] real<lower=0> prior_overdispersion; // its scale (no unit), its second argument
 }

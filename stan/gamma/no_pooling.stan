@@ -20,7 +20,7 @@ functions {
 data {
   #include sampled/data.stan
   vector<lower=0>[N] y; // amount of each row (its unit)
-  vector<lower=1>[NC] cell_rows; // rows of each cell
+  vector<lower=0>[NC] cell_rows; // rows of each cell
   vector[NC] cell_log; // log of the mean amount of each cell
   real<lower=0> shortfall; // log of a cell's mean less the mean of its logs, over all rows
   int<lower=1, upper=7> prior_variation_family; // prior of variation, as scale_prior counts

@@ -23,7 +23,7 @@ data {
   array[N] int<lower=0> y; // events of each row
   vector<lower=0>[N] exposure; // time, area or number that they come from
   vector<lower=0>[NC] cell_y; // events of each cell
-  vector<lower=1>[NC] cell_rows; // rows of each cell
+  vector<lower=0>[NC] cell_rows; // rows of each cell
   int<lower=1, upper=7> prior_overdispersion_family; // prior of overdispersion, as scale_prior counts
   array[2] real<lower=0> prior_overdispersion; // its scale (no unit), its second argument
 }

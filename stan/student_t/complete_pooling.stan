@@ -20,7 +20,7 @@ functions {
 data {
   #include sampled/data.stan
   vector[N] y; // outcome (its unit)
-  vector<lower=1>[NC] cell_rows; // rows of each cell
+  vector<lower=0>[NC] cell_rows; // rows of each cell
   int<lower=1, upper=7> prior_sigma_family; // prior of sigma, as scale_prior counts
   array[2] real<lower=0> prior_sigma; // its scale (unit of the outcome), its second argument
   int<lower=1, upper=8> prior_nu_family; // prior of nu, as scale_prior counts; 8: it is known
