@@ -173,3 +173,9 @@ def test_a_row_left_out_of_no_pooling_has_an_exact_score_where_groups_have_one_r
 
 def test_every_analysis_names_a_family_that_is_there() -> None:
     assert {a.family.name for a in analyses().values()} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", families())
+def test_priors_of_the_calibration_are_those_of_the_shipped_example(name: str) -> None:
+    model, table = example(name)
+    assert model.priors(table, model.calibration)

@@ -53,8 +53,9 @@ FAMILY = family_of(
         scale=_scale,
         own_priors=_own_priors,
         calibration={
-            "beta[intercept]": "normal(23, 3)", "tau": "half_normal(1)", "sd": "half_normal(2)",
-            "sigma": "gamma(4, 6)", "nu": "gamma(4, 0.5)", "theta": "normal(23, 3)",
+            "beta[intercept]": "normal(300, 20)", "beta[days]": "normal(10, 3)", "theta[intercept]": "normal(300, 60)",
+            "theta[days]": "normal(10, 10)", "tau[intercept]": "half_normal(40)", "tau[days]": "half_normal(8)",
+            "rho": "lkj(2)", "sigma": "gamma(4, 0.2)", "nu": "gamma(4, 0.5)",
         },
     ),
 )  # fmt: skip
