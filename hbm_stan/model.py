@@ -285,8 +285,7 @@ class Family:
         for name, text in sorted((chosen or {}).items(), key=lambda item: "[" in item[0]):
             named = [p for p in priors if p == name or p.partition("[")[0] == name]
             if not named:
-                others = {*rows, *priors} - {name}
-                raise ModelError(f"Priors: no prior is named {name!r} here. {nearest(name, sorted(others))}")
+                raise ModelError(f"Priors: none is named {name!r} here. {nearest(name, {*rows, *priors} - {name})}")
             for parameter in named:
                 priors[parameter] = parse_prior(text, rows[parameter.partition("[")[0]], parameter)
         return priors
