@@ -98,7 +98,7 @@ def test_a_short_analysis_is_enough(table: Path, tmp_path: Path) -> None:
 def test_the_likelihood_may_be_named(table: Path, tmp_path: Path) -> None:
     new = new_analysis(str(table), "normal", {}, tmp_path / "n", formula="calls ~ days + (1 | subject)")
     assert new.notes[0] == "Model: calls, likelihood normal (as asked)."
-    with pytest.raises(ModelError, match="goes with the likelihood poisson, not normal"):
+    with pytest.raises(ModelError, match="goes with the likelihood negative_binomial or poisson, not normal"):
         new_analysis(str(table), "normal", {}, tmp_path / "m", formula="calls | rate(hours) ~ (1 | subject)")
 
 

@@ -18,6 +18,7 @@ from hbm_stan.families import families, family, own_scale
 from hbm_stan.families.planck import curve as planck_curve
 from hbm_stan.families.planck import evidence as planck
 from hbm_stan.fit import prepare_table
+from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family, StanData
 from hbm_stan.priors import Prior
 
@@ -214,8 +215,8 @@ def one_row_each(name: str) -> Made:
     return model, model.stan_data(made, priors, NO), priors
 
 
-# Normal rows of a formula share their residual sd without pooling too, so that none of their groups stands alone.
-@pytest.mark.parametrize("name", sorted(families().keys() - {"normal"}))
+# Rows of a formula share own parameters of their likelihood without pooling too: none of their groups stands alone.
+@pytest.mark.parametrize("name", sorted(families().keys() - {n for n, known in likelihoods().items() if known.own}))
 def test_a_group_of_one_row_is_the_row_left_out_without_pooling(name: str) -> None:
     model, data, _ = made = one_row_each(name)
     rows = model.need("exact_loo", "a test")(data, NO)
@@ -299,7 +300,8 @@ def test_the_finer_integral_over_scales_sees_too_few_nodes(monkeypatch: pytest.M
 
 def test_closed_forms_have_no_finer_integral() -> None:
     finer = {name: model for name, model in families().items() if model.finer_group_log_lik is not None}
-    assert set(finer) == {"binomial", "grouped_normal", "logistic_regression", "planck", "poisson"}
+    sampled = {name for name, known in likelihoods().items() if known.precision is None}
+    assert set(finer) == {"grouped_normal", "logistic_regression", "planck"} | sampled
     for name, model in finer.items():
         _, table = example(name)
         data = model.stan_data(table, model.priors(table), "complete_pooling")

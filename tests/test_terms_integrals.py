@@ -319,9 +319,9 @@ def test_a_decisive_row_has_an_integral_of_its_own(monkeypatch: pytest.MonkeyPat
     data["y"] = np.where(np.arange(N) == 3, 900, data["y"])
     draws = population(rng, data, 2)
     ours = integrals.loo_log_lik(likelihood("poisson"), draws, data, "")
-    monkeypatch.setattr("hbm_stan.integrate.rows._DECISIVE", 1e-9)
+    monkeypatch.setattr("hbm_stan.integrate.rows._decisive", lambda _count: 1e-9)
     exact = integrals.loo_log_lik(likelihood("poisson"), draws, data, "")
-    monkeypatch.setattr("hbm_stan.integrate.rows._DECISIVE", 1.0)
+    monkeypatch.setattr("hbm_stan.integrate.rows._decisive", lambda _count: 1.0)
     rough = integrals.loo_log_lik(likelihood("poisson"), draws, data, "")
     np.testing.assert_allclose(ours, exact, atol=1e-6)
     assert abs(rough[:, 3] - exact[:, 3]).max() > 0.1  # what nodes about the mode with the row would say
