@@ -19,10 +19,9 @@ _INDENT = 21
 
 
 def show_families(run: Run, families: Mapping[str, Family]) -> None:
-    """Each family with its title and its columns, optional ones in brackets; those of a formula name none."""
+    """Each family with its title, then the likelihoods of formulas."""
     for family in sorted(families.values(), key=lambda f: f.terms):
-        roles = ", ".join(f"[{r.name}]" if r.optional else r.name for r in family.roles)
-        run.show(Text(_lines(family.name, family.title if family.terms else f"{family.title} ({roles})")))
+        run.show(Text(_lines(family.name, family.title)))
     run.show(Text("More of one: hbm families NAME. To begin: hbm new DATA --family NAME --to FOLDER"))
 
 
