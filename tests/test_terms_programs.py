@@ -175,8 +175,8 @@ FAULTS = {
     ),
     "equal rows counted once": ("negative_binomial", "n_rows / spread", "inv(spread)"),
     "equal successes counted once": (
-        "beta_binomial_rows", "dot_product(n_rows, log_risings(size * inv_logit(eta), y))",
-        "sum(log_risings(size * inv_logit(eta), y))",
+        "beta_binomial_rows", "dot_product(n_rows, log_risings(size * inv_logit(eta), y, large))",
+        "sum(log_risings(size * inv_logit(eta), y, large))",
     ),
     "failures with the probability of successes": (
         "beta_binomial_rows", "size * inv_logit(-eta), trials", "size * inv_logit(eta), trials",
