@@ -125,8 +125,7 @@ def _overview_cell(truths: Sequence[Truth]) -> Spans:
     spans: Spans = [_together(f"{count['pass']} of {applies}")]
     spans += [f", {figure_text(worst.value)}"] if worst is not None else []
     spans += [" ", status("fail", text=_together(f"{count['fail']} FAIL"))] if count["fail"] else []
-    spans += [" ", not_run(f"{count['not run']} ")] if count["not run"] else []
-    return spans
+    return spans  # those that were not run are named below the table
 
 
 def _together(text: str) -> str:
@@ -134,9 +133,9 @@ def _together(text: str) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def not_run(before: str = "") -> Span:
-    """The words of a truth that was not looked at, after a count if there is one."""
-    return status("warn", text=_together(f"{before}not run"))
+def not_run() -> Span:
+    """The words of a truth that was not looked at."""
+    return status("warn", text=_together("not run"))
 
 
 def _worst(truths: Sequence[Truth]) -> Truth | None:
