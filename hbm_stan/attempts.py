@@ -20,6 +20,7 @@ from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
 from hbm_stan.model import Family
+from hbm_stan.nouns import capital
 from hbm_stan.store import FitStore
 from hbm_stan.tree import kept_bytes
 from hbm_stan.verdicts import Verdict
@@ -198,6 +199,18 @@ def fit_variants(
         kept.refuse_unwritable(sum(kept_bytes(job.family, job.table, job.variant, job.sampling) for job in new))
     chosen.build([job.program for job in new], quiet)
     return {job.variant: run_attempts(job, kept, quiet, progress, minutes=minutes, waive=waive) for job in jobs}
+
+
+def fit_named(
+    name: str, family: Family, dataset: Dataset, variant: str, *, say: Reporter | None = None,
+    progress: VariantProgress | None = None, **settings: Any,
+) -> Fit:  # fmt: skip
+    """The fit of one variant as ``fit_variants`` makes it, spoken of as ``name`` by ``say`` and ``progress``."""
+    bars, tell = progress or (lambda _name: None), say or (lambda _text: None)
+    return fit_variants(
+        family, dataset, (variant,), progress=lambda _variant: bars(name),
+        say=lambda text: tell(f"{capital(name)}: {text}"), **settings,
+    )[variant]  # fmt: skip
 
 
 def family_and_data(family: Family | str, dataset: Dataset | pd.DataFrame, **formula: Any) -> tuple[Family, Dataset]:

@@ -95,6 +95,11 @@ def unit_of(target: str) -> Unit:
     return "group" if target == "group" else "observation"
 
 
+def units_of(fit: Fit, only: Unit | None = None) -> tuple[Unit, ...]:
+    """What is left out: both, or ``only`` one; with one row for each group they are the same."""
+    return (only,) if only else ("observation",) if fit.table.one_row_per_group else ("observation", "group")
+
+
 def both_targets(
     fits: Mapping[str, Fit],
     diagnoses: Mapping[str, Diagnosis] | None = None,
@@ -107,8 +112,7 @@ def both_targets(
 
     A new group that only refits could score is left out where it was not asked for by name; a note says so.
     """
-    same = next(iter(fits.values())).table.one_row_per_group
-    units: tuple[Unit, ...] = (only,) if only else ("observation",) if same else ("observation", "group")
+    units = units_of(next(iter(fits.values())), only)
     made = {unit: compare(fits, diagnoses, unit, budget=budget, store=store, say=say) for unit in units}
     if only is None and any(s.route == GROUP_NEEDS_REFITS for c in made.values() for s in c.scores):
         rows, unscored = made["observation"], made.pop("group")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hbm_stan.attempts import MINUTES, VariantProgress, family_and_data, fit_variants
+from hbm_stan.attempts import MINUTES, VariantProgress, family_and_data, fit_named
 from hbm_stan.checks import check_fits
-from hbm_stan.compare import compare, score, unit_of
+from hbm_stan.compare import compare, score, unit_of, units_of
 from hbm_stan.comparison import Comparison
 from hbm_stan.data import Dataset
 from hbm_stan.densities import Unit
@@ -20,7 +20,7 @@ from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.formula import dataset_without_factor, with_formula, without_factor
 from hbm_stan.judge import Pair
 from hbm_stan.model import Family
-from hbm_stan.nouns import capital, noun_of
+from hbm_stan.nouns import noun_of
 from hbm_stan.parameterise import choose_parameterisation
 from hbm_stan.repair import Budget
 from hbm_stan.sentences import Sentence
@@ -200,14 +200,12 @@ def fit_models(
     itself: what suits the whole model may mix badly without a factor.
     """
     family, chosen = models.family, choose(engine) if isinstance(engine, str) else engine
-    bars, tell = progress or (lambda _name: None), say or (lambda _text: None)
     kept = store or FitStore.for_user(family.name, models.dataset.name)
 
     def fitted(name: str, data: Dataset, variant: str, place: FitStore, own: Mapping[str, str]) -> Fit:
-        return fit_variants(
-            family, data, (variant,), priors=own, engine=chosen, store=place, progress=lambda _variant: bars(name),
-            say=lambda text: tell(f"{capital(name)}: {text}"), **settings,
-        )[variant]  # fmt: skip
+        return fit_named(
+            name, family, data, variant, say=say, progress=progress, priors=own, engine=chosen, store=place, **settings
+        )
 
     given = priors or {}
     fits = {WHOLE: fitted(WHOLE, models.dataset, models.variant, kept, given)}
@@ -220,7 +218,7 @@ def fit_models(
             own = priors_left(family, data, given)
             if forms:
                 seed = fits[WHOLE].sampling.seed
-                variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=tell).variant
+                variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=say).variant
         fits[model.name] = fitted(model.name, data, variant, place, own)
     return fits
 
@@ -246,10 +244,8 @@ def judge_factors(
     # A failed check names the model: several are of one variant.
     diagnoses = {name: replace(found, variant=name) for name, found in check_fits(fits, waive).items()}
     group = models.design.group.name
-    same = fits[WHOLE].table.one_row_per_group
-    units: tuple[Unit, ...] = (unit,) if unit else ("observation",) if same else ("observation", "group")
     made: dict[Unit, Comparison] = {}
-    for each in units:
+    for each in units_of(fits[WHOLE], unit):
         of = [model for model in models.reduced if each == "observation" or model.factor == group]
         chosen = {name: fits[name] for name in (WHOLE, *(model.name for model in of))}
         together = compare(chosen, diagnoses, each, budget=budget, store=store, say=say)

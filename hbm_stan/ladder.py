@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hbm_stan.attempts import MINUTES, VariantProgress, family_and_data, fit_variants
+from hbm_stan.attempts import MINUTES, VariantProgress, family_and_data, fit_named
 from hbm_stan.checks import check
-from hbm_stan.compare import compare, unit_of
+from hbm_stan.compare import both_targets, unit_of
 from hbm_stan.comparison import Comparison
 from hbm_stan.data import Dataset
 from hbm_stan.densities import Unit
@@ -172,7 +172,7 @@ def fit_ladder(
 ) -> dict[str, Fit]:
     """The fits by name, each in the parameterisation that its pilots choose, with the settings of ``fit_variants``."""
     chosen = choose(engine) if isinstance(engine, str) else engine
-    bars, tell = progress or (lambda _name: None), say or (lambda _text: None)
+    tell = say or (lambda _text: None)
     fits = {}
     for rung in ladder.rungs:
         family, data = rung.family, ladder.dataset
@@ -184,12 +184,10 @@ def fit_ladder(
         variant = DEFAULT
         if family.pilot:
             variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=tell).variant
-        fits[rung.name] = fit_variants(
-            family, data, (variant,), priors=own, sampling=sampling, engine=chosen,
-            store=FitStore(place.folder / "likelihoods" / rung.likelihood),
-            progress=lambda _variant, name=rung.name: bars(name),  # type: ignore[misc]
-            say=lambda text, name=rung.name: tell(f"{capital(name)}: {text}"), **settings,  # type: ignore[misc]
-        )[variant]  # fmt: skip
+        fits[rung.name] = fit_named(
+            rung.name, family, data, variant, say=say, progress=progress, priors=own, sampling=sampling,
+            engine=chosen, store=FitStore(place.folder / "likelihoods" / rung.likelihood), **settings,
+        )  # fmt: skip
     return fits
 
 
@@ -206,7 +204,5 @@ def judge_ladder(
     """The comparison of the fits of ``fit_ladder``; of both targets, or ``unit`` only."""
     allowed = {*waive, PREDICTIVE_CHECK}
     diagnoses = {name: replace(check(fit, allowed, model=True), variant=name) for name, fit in fits.items()}
-    same = next(iter(fits.values())).table.one_row_per_group
-    units: tuple[Unit, ...] = (unit,) if unit else ("observation",) if same else ("observation", "group")
-    made = {each: compare(fits, diagnoses, each, budget=budget, store=store, say=say) for each in units}
+    made = both_targets(fits, diagnoses, unit, budget, store, say)
     return LikelihoodComparison(ladder.dataset.reading.formula, ladder, made, diagnoses, fits)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hbm_stan.families.terms.data import cells, sum_of_cells
+from hbm_stan.families.terms.data import counted_cells, sum_of_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.priors import Scale, scale_of_shares
 from hbm_stan.later import logit
@@ -18,16 +18,15 @@ from hbm_stan.priors import Prior
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y = np.asarray(table["outcome"], dtype=float)
-    data, cell = cells(table, priors)
-    rows = sum_of_cells(np.ones(len(y)), cell)
-    middle = sum_of_cells(logit(y), cell) / rows
+    data, cell = counted_cells(table, priors)
+    middle = sum_of_cells(logit(y), cell) / data["cell_rows"]
     return {
-        **data, "y": y, "cell_rows": rows, "cell_logit": middle,
+        **data, "y": y, "cell_logit": middle,
         "shortfall": max(float(divergence(middle[cell], logit(y)).sum()), 0.0),
     }  # fmt: skip
 
 
-def _own_priors(_table: Prepared, _scale: Scale) -> dict[str, Prior]:
+def _own_priors(_scale: Scale) -> dict[str, Prior]:
     said = "weak: 0 is no spread; 0.7 is a uniform share at a mean of one half, above 1 most shares lie near 0 and 1"
     return {"spread": Prior("spread", "exponential", (2.0,), said, True)}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hbm_stan.families.binomial import refuse_no_trials
-from hbm_stan.families.terms.data import cells, sum_of_cells
+from hbm_stan.families.terms.data import counted_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.priors import Scale, scale_of_successes
 from hbm_stan.likelihoods.beta_binomial_rows import LIKELIHOOD
@@ -20,12 +20,11 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """Raises DataError where a row has no trials."""
     refuse_no_trials(table)
     y, trials = table["outcome"], table["trials"]
-    data, cell = cells(table, priors, y, trials)
-    rows = {"y": y.astype(np.int64), "trials": trials.astype(np.int64)}
-    return {**data, **rows, "cell_rows": sum_of_cells(np.ones(len(y)), cell)}
+    data, _ = counted_cells(table, priors, y, trials)
+    return {**data, "y": y.astype(np.int64), "trials": trials.astype(np.int64)}
 
 
-def _own_priors(_table: Prepared, _scale: Scale) -> dict[str, Prior]:
+def _own_priors(_scale: Scale) -> dict[str, Prior]:
     said = "weak: 0 is binomial; at 0.5 rows about a half have probabilities from 0.19 to 0.81, 90 % of them"
     return {"overdispersion": Prior("overdispersion", "half_normal", (0.5,), said, True)}
 

@@ -18,7 +18,8 @@ from hbm_stan.formula.expression import Column
 from hbm_stan.formula.parse import Formula, parse
 from hbm_stan.likelihoods import likelihood, likelihoods
 from hbm_stan.likelihoods.likelihood import Likelihood
-from hbm_stan.prepare import prepare
+from hbm_stan.model import Family
+from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.reading import make_reading
 from hbm_stan.table import FloatArray
 
@@ -42,10 +43,16 @@ def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", *
         levels = {**data.reading.levels, **own.levels}
         data = replace(data, reading=replace(data.reading, formula=own.formula, centre=own.centre, levels=levels))
     dataset = with_formula(data, group)
-    return choose_likelihood(dataset, likelihood)[0], dataset
+    return likelihood_of(dataset, likelihood)[0], dataset
 
 
 def choose_likelihood(dataset: Dataset, named: str = "") -> tuple[str, str]:
+    """``likelihood_of``, and with the reason what else rows that are shares, or skewed amounts, may be taken as."""
+    name, why = likelihood_of(dataset, named)
+    return name, why if named or name != "normal" else f"{why}{_or_else(dataset)}"
+
+
+def likelihood_of(dataset: Dataset, named: str = "") -> tuple[str, str]:
     """The likelihood of a formula's outcome, and why: as named, or as the left side and the outcome's values say."""
     formula = parse(dataset.reading.formula)
     beside = next(iter(formula.additions), "")
@@ -58,7 +65,7 @@ def choose_likelihood(dataset: Dataset, named: str = "") -> tuple[str, str]:
     if beside:
         plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own)
         return _if_dispersed(dataset, plain, f"the formula has {_AS_WRITTEN[beside]}")
-    return _if_dispersed(dataset, *_with_others(dataset, *_of_values(dataset, formula)))
+    return _if_dispersed(dataset, *_of_values(dataset, formula))
 
 
 def _beside(known: Likelihood) -> dict[str, bool]:
@@ -104,24 +111,22 @@ def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
     return "normal", f"{name} is a number on a scale"
 
 
-def _with_others(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
-    """The likelihood, and with the reason what else rows that are shares, or skewed amounts, may be taken as."""
-    if name != "normal":
-        return name, why
-    family = families()[name]
-    table = prepare(dataset, family.roles, one_row_per_group=False, known_residual=family.known_residual, terms=True)
+def _prepared(dataset: Dataset, family: Family) -> Prepared:
+    return prepare(dataset, family.roles, one_row_per_group=False, known_residual=family.known_residual, terms=True)
+
+
+def _or_else(dataset: Dataset) -> str:
+    """What else normal rows may be taken as, to follow the reason; empty where nothing suggests it."""
+    table = _prepared(dataset, families()["normal"])
     y = table["outcome"]
     if y.min() > 0 and y.max() < 1:
-        return (
-            name,
-            f"{why}; strictly between 0 and 1 in every row: if it is a share, --likelihood beta takes it as one",
-        )
+        return "; strictly between 0 and 1 in every row: if it is a share, --likelihood beta takes it as one"
     if y.min() > 0 and is_skewed(y, table.group):
-        return name, (
-            f"{why}; above 0 in every row and skewed to the right about its groups, beyond chance: --likelihood gamma "
+        return (
+            "; above 0 in every row and skewed to the right about its groups, beyond chance: --likelihood gamma "
             "takes it as amounts whose sd grows with their mean, --likelihood lognormal as amounts whose log is normal"
         )
-    return name, why
+    return ""
 
 
 def is_skewed(y: FloatArray, group: Any) -> bool:
@@ -142,7 +147,7 @@ def _if_dispersed(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
     if name != "poisson":
         return name, why
     family = families()[name]
-    table = prepare(dataset, family.roles, one_row_per_group=False, known_residual=family.known_residual, terms=True)
+    table = _prepared(dataset, family)
     squares, freedom = pearson(likelihood(name), family.stan_data(table, family.priors(table), "partial_pooling"))
     dispersion = squares / freedom if freedom > 0 else 0.0
     if not dispersion > _LEAST_DISPERSION or chi2.sf(squares, freedom) > _BEYOND_CHANCE:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hbm_stan.families.terms.data import cells, sum_of_cells
+from hbm_stan.families.terms.data import counted_cells, sum_of_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.priors import Scale, scale_of_amounts
 from hbm_stan.likelihoods.gamma import LIKELIHOOD
@@ -17,16 +17,15 @@ from hbm_stan.priors import Prior
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y = np.asarray(table["outcome"], dtype=float)
-    data, cell = cells(table, priors)
-    rows = sum_of_cells(np.ones(len(y)), cell)
-    mean = sum_of_cells(y, cell) / rows
+    data, cell = counted_cells(table, priors)
+    mean = sum_of_cells(y, cell) / data["cell_rows"]
     above = y / mean[cell] - 1
     # log(mean) less the mean of the logs, by row, to which deviations from the mean add up to nothing.
     shortfall = float(np.sum(above - np.log1p(above)))
-    return {**data, "y": y, "cell_rows": rows, "cell_log": np.log(mean), "shortfall": max(shortfall, 0.0)}
+    return {**data, "y": y, "cell_log": np.log(mean), "shortfall": max(shortfall, 0.0)}
 
 
-def _own_priors(_table: Prepared, _scale: Scale) -> dict[str, Prior]:
+def _own_priors(_scale: Scale) -> dict[str, Prior]:
     said = "weak: 0 is no variation; an sd of a half or the whole of the mean is ordinary, three times it a surprise"
     return {"variation": Prior("variation", "exponential", (1.0,), said, True)}
 

@@ -9,7 +9,7 @@ import numpy as np
 from hbm_stan.design import Design
 from hbm_stan.families.terms.data import marginal_data
 from hbm_stan.families.terms.family import Parts, family_of
-from hbm_stan.families.terms.priors import Scale, of_outcome
+from hbm_stan.families.terms.priors import Scale, of_outcome, residual_prior
 from hbm_stan.likelihoods.lognormal import LIKELIHOOD
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
@@ -28,18 +28,12 @@ def _scale(table: Prepared, design: Design) -> Scale:
     return of_outcome(float(logs.mean()), s, f"the sd of the logs, {s:g}", "centred on the mean of the logs")
 
 
-def _own_priors(_table: Prepared, scale: Scale) -> dict[str, Prior]:
-    s = scale.between
-    said = f"the sd of the logs, {s:g}: columns and levels may explain nothing"
-    return {"sigma": Prior("sigma", "half_normal", (s,), said, True)}
-
-
 FAMILY = family_of(
     LIKELIHOOD,
     Parts(
         outcome=_outcome,
         scale=_scale,
-        own_priors=_own_priors,
+        own_priors=residual_prior,
         calibration={
             "beta[intercept]": "normal(5.5, 0.7)", "beta[age]": "normal(0, 0.1)", "tau": "half_normal(0.5)",
             "sigma": "gamma(6, 8)", "theta": "normal(5.5, 0.8)",

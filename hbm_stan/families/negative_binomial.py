@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hbm_stan.families.terms.data import cells, sum_of_cells
+from hbm_stan.families.terms.data import counted_cells, sum_of_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.priors import Scale, scale_of_counts
 from hbm_stan.likelihoods.negative_binomial import LIKELIHOOD
@@ -17,14 +17,13 @@ from hbm_stan.priors import Prior
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y, exposure = table["outcome"], np.asarray(table["exposure"], dtype=float)
-    data, cell = cells(table, priors, exposure)
+    data, cell = counted_cells(table, priors, exposure)
     return {
         **data, "y": y.astype(np.int64), "exposure": exposure, "cell_y": sum_of_cells(y, cell),
-        "cell_rows": sum_of_cells(np.ones(len(y)), cell),
     }  # fmt: skip
 
 
-def _own_priors(_table: Prepared, _scale: Scale) -> dict[str, Prior]:
+def _own_priors(_scale: Scale) -> dict[str, Prior]:
     said = "weak: 0 is Poisson; rates of rows that differ by a factor of 2 or 3 are ordinary, tenfold a surprise"
     return {"overdispersion": Prior("overdispersion", "exponential", (1.0,), said, True)}
 

@@ -9,7 +9,7 @@ import numpy as np
 from hbm_stan.design import Design
 from hbm_stan.families.terms.data import marginal_data
 from hbm_stan.families.terms.family import Parts, family_of
-from hbm_stan.families.terms.priors import Scale, of_outcome
+from hbm_stan.families.terms.priors import Scale, of_outcome, residual_prior
 from hbm_stan.likelihoods.normal import LIKELIHOOD
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
@@ -28,18 +28,12 @@ def _scale(table: Prepared, design: Design) -> Scale:
     return of_outcome(float(y.mean()), s, f"the sd of the outcome, {s:g}", "centred on the mean of the outcome")
 
 
-def _own_priors(_table: Prepared, scale: Scale) -> dict[str, Prior]:
-    s = scale.between
-    said = f"the sd of the outcome, {s:g}: columns and levels may explain nothing"
-    return {"sigma": Prior("sigma", "half_normal", (s,), said, True)}
-
-
 FAMILY = family_of(
     LIKELIHOOD,
     Parts(
         outcome=_outcome,
         scale=_scale,
-        own_priors=_own_priors,
+        own_priors=residual_prior,
         calibration={
             "beta[intercept]": "normal(23, 3)", "tau": "half_normal(1)", "sd": "half_normal(2)",
             "sigma": "gamma(4, 6)", "theta": "normal(23, 3)",

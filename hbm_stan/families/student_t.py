@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from hbm_stan.design import Design
-from hbm_stan.families.terms.data import cells, sum_of_cells
+from hbm_stan.families.terms.data import counted_cells
 from hbm_stan.families.terms.family import Parts, family_of
-from hbm_stan.families.terms.priors import Scale, of_outcome
+from hbm_stan.families.terms.priors import Scale, of_outcome, residual_prior
 from hbm_stan.likelihoods.student_t import LEAST_NU, LIKELIHOOD
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
@@ -20,8 +20,7 @@ _QUARTILES = 1.349  # between those of a standard normal distribution
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y = np.asarray(table["outcome"], dtype=float)
-    data, cell = cells(table, priors, y)
-    return {**data, "y": y, "cell_rows": sum_of_cells(np.ones(len(y)), cell)}
+    return {**counted_cells(table, priors, y)[0], "y": y}
 
 
 def _scale(table: Prepared, design: Design) -> Scale:
@@ -33,17 +32,9 @@ def _scale(table: Prepared, design: Design) -> Scale:
     return of_outcome(float(np.median(y)), s, words, "centred on the median of the outcome")
 
 
-def _own_priors(_table: Prepared, scale: Scale) -> dict[str, Prior]:
-    s = scale.between
-    words = scale.words["between"].partition(":")[0]
-    return {
-        "sigma": Prior("sigma", "half_normal", (s,), f"{words}: columns and levels may explain nothing", True),
-        "nu": Prior(
-            "nu", "gamma", (2.0, 0.1),
-            "weak: from gross errors in every tenth row (below 4) to rows that are all but normal (above 30)", True,
-            LEAST_NU,
-        ),
-    }  # fmt: skip
+def _own_priors(scale: Scale) -> dict[str, Prior]:
+    said = "weak: from gross errors in every tenth row (below 4) to rows that are all but normal (above 30)"
+    return {**residual_prior(scale), "nu": Prior("nu", "gamma", (2.0, 0.1), said, True, LEAST_NU)}
 
 
 FAMILY = family_of(

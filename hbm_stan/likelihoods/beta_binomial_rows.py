@@ -10,8 +10,10 @@ import math
 
 import numpy as np
 
-from hbm_stan.later import expit, gammaln
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
+from hbm_stan.later import expit
+from hbm_stan.likelihoods.binomial import LIKELIHOOD as BINOMIAL
+from hbm_stan.likelihoods.binomial import successes_and_trials
+from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
 from hbm_stan.likelihoods.rising import digamma_rise, log_rising, trigamma_rise
 from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
@@ -22,30 +24,21 @@ _BINOMIAL = 1e14  # a concentration whose beta draws are their mean to seven dig
 _TINY = 1e-300  # a probability above 0, for logarithms
 
 
-def _y_n(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    return np.asarray(rows["y"], dtype=float), np.asarray(rows["trials"], dtype=float)
-
-
 def _rho(own: Own) -> FloatArray:
     return np.asarray(own["overdispersion"] ** 2 / (1 + own["overdispersion"] ** 2))
 
 
 def _kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-    (y, n), size = _y_n(rows), own["overdispersion"] ** -2.0
+    (y, n), size = successes_and_trials(rows), own["overdispersion"] ** -2.0
     p, q = np.maximum(expit(eta), _TINY), np.maximum(expit(-eta), _TINY)
     return np.asarray(
         log_rising(p * size, y) + log_rising(q * size, n - y) - log_rising(size, n) + y * eta - n * np.logaddexp(0, eta)
     )
 
 
-def _constant(rows: Rows) -> FloatArray:
-    y, n = _y_n(rows)
-    return np.asarray(gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1))
-
-
 def _digammas(eta: FloatArray, rows: Rows, own: Own) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """p, size p q, and the first and second derivative of log p(y) in p over the size."""
-    (y, n), size = _y_n(rows), own["overdispersion"] ** -2.0
+    (y, n), size = successes_and_trials(rows), own["overdispersion"] ** -2.0
     p, q = np.maximum(expit(eta), _TINY), np.maximum(expit(-eta), _TINY)
     first = digamma_rise(p * size, y) - digamma_rise(q * size, n - y)
     second = trigamma_rise(p * size, y) + trigamma_rise(q * size, n - y)
@@ -61,12 +54,12 @@ def _weight(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
     """Where the log density is not concave, 1 / variance on the scale of eta instead."""
     p, slope, first, second = _digammas(eta, rows, own)
     exact = -(slope * (1 - 2 * p) * first + slope**2 * second)
-    n = _y_n(rows)[1]
+    n = successes_and_trials(rows)[1]
     return np.asarray(np.where(exact > 0, exact, n * p * (1 - p) / (1 + (n - 1) * _rho(own))))
 
 
 def _moments(eta: FloatArray, rows: Rows, own: Own) -> tuple[FloatArray, FloatArray]:
-    (_, n), p = _y_n(rows), expit(eta)
+    (_, n), p = successes_and_trials(rows), expit(eta)
     return np.asarray(n * p), np.asarray(n * p * expit(-eta) * (1 + (n - 1) * _rho(own)))
 
 
@@ -78,7 +71,7 @@ def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, own: Own) -
 
 def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
     """By moments: what the squares are beyond those of binomial rows."""
-    (y, n), p = _y_n(rows), expit(eta)
+    (y, n), p = successes_and_trials(rows), expit(eta)
     if freedom <= 0 or n.max() < 2:
         return {"overdispersion": np.array([math.nan])}
     plain = n * p * expit(-eta)
@@ -100,18 +93,13 @@ LIKELIHOOD = Likelihood(
         Role("trials", "count", "number of trials that the successes are out of"),
     ),
     kernel=_kernel,
-    constant=_constant,
+    constant=BINOMIAL.constant,
     score=_score,
     weight=_weight,
     simulate=_simulate,
     moments=_moments,
-    inverse_link=lambda eta: np.asarray(expit(eta)),
-    residual=Residual(
-        name="a single trial",
-        note="On the scale of log odds a single trial has the variance of the logistic distribution, π²/3 "
-        "(Nakagawa, Johnson & Schielzeth 2017).",
-        variance=lambda _rows, _own: np.asarray(math.pi**2 / 3),
-    ),
+    inverse_link=BINOMIAL.inverse_link,
+    residual=BINOMIAL.residual,
     own=(
         PriorRow(
             "overdispersion", SCALES, "1 / sqrt(concentration) of the probabilities of rows about their mean",

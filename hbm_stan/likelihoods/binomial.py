@@ -12,12 +12,13 @@ from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 
 
-def _y_n(rows: Rows) -> tuple[FloatArray, FloatArray]:
+def successes_and_trials(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """Both by row, (N,)."""
     return np.asarray(rows["y"], dtype=float), np.asarray(rows["trials"], dtype=float)
 
 
 def _kernel(eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
-    y, n = _y_n(rows)
+    y, n = successes_and_trials(rows)
     # log(1 + exp(eta)), three times as quick as np.logaddexp and as exact; in place, for eta may be large.
     softplus = np.abs(eta)
     np.negative(softplus, out=softplus)
@@ -29,18 +30,18 @@ def _kernel(eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
 
 
 def _constant(rows: Rows) -> FloatArray:
-    y, n = _y_n(rows)
+    y, n = successes_and_trials(rows)
     return np.asarray(gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1))
 
 
 def _score(eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
-    y, n = _y_n(rows)
+    y, n = successes_and_trials(rows)
     return np.asarray(y - n * expit(eta))
 
 
 def _weight(eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
     # 1 - p would be 0 where p is near 1.
-    return np.asarray(_y_n(rows)[1] * expit(eta) * expit(-eta))
+    return np.asarray(successes_and_trials(rows)[1] * expit(eta) * expit(-eta))
 
 
 def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
@@ -61,7 +62,7 @@ LIKELIHOOD = Likelihood(
     score=_score,
     weight=_weight,
     simulate=_simulate,
-    moments=lambda eta, rows, own: (_y_n(rows)[1] * expit(eta), _weight(eta, rows, own)),
+    moments=lambda eta, rows, own: (successes_and_trials(rows)[1] * expit(eta), _weight(eta, rows, own)),
     inverse_link=lambda eta: np.asarray(expit(eta)),
     residual=Residual(
         name="a single trial",

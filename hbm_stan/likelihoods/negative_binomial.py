@@ -10,18 +10,18 @@ import math
 
 import numpy as np
 
-from hbm_stan.later import gammaln, xlogy
 from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.poisson import LIKELIHOOD as POISSON
+from hbm_stan.likelihoods.poisson import mean_counts
 from hbm_stan.likelihoods.rising import log_rising
-from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
 from hbm_stan.table import FloatArray
 
 _LEAST = 1e-4  # overdispersion of rows that spread no more than Poisson counts
 
 
-def _y_e(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    return np.asarray(rows["y"], dtype=float), np.asarray(rows["exposure"], dtype=float)
+def _y(rows: Rows) -> FloatArray:
+    return np.asarray(rows["y"], dtype=float)
 
 
 def _log_rising(phi: FloatArray, y: FloatArray) -> FloatArray:
@@ -31,50 +31,45 @@ def _log_rising(phi: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-    y, exposure = _y_e(rows)
+    y = _y(rows)
     square = own["overdispersion"] ** 2
     return np.asarray(
-        _log_rising(1 / square, y) + y * eta - (y + 1 / square) * np.log1p(square * exposure * np.exp(eta))
+        _log_rising(1 / square, y) + y * eta - (y + 1 / square) * np.log1p(square * mean_counts(eta, rows))
     )
 
 
-def _constant(rows: Rows) -> FloatArray:
-    y, exposure = _y_e(rows)
-    return np.asarray(xlogy(y, exposure) - gammaln(y + 1))
-
-
 def _score(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-    y, exposure = _y_e(rows)
-    mean = exposure * np.exp(eta)
+    y = _y(rows)
+    mean = mean_counts(eta, rows)
     return np.asarray((y - mean) / (1 + own["overdispersion"] ** 2 * mean))
 
 
 def _weight(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-    y, exposure = _y_e(rows)
-    mean, square = exposure * np.exp(eta), own["overdispersion"] ** 2
+    y = _y(rows)
+    mean, square = mean_counts(eta, rows), own["overdispersion"] ** 2
     return np.asarray(mean * (1 + square * y) / (1 + square * mean) ** 2)
 
 
 def _expected(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-    mean = _y_e(rows)[1] * np.exp(eta)
+    mean = mean_counts(eta, rows)
     return np.asarray(mean / (1 + own["overdispersion"] ** 2 * mean))
 
 
 def _moments(eta: FloatArray, rows: Rows, own: Own) -> tuple[FloatArray, FloatArray]:
-    mean = _y_e(rows)[1] * np.exp(eta)
+    mean = mean_counts(eta, rows)
     return mean, mean + (own["overdispersion"] * mean) ** 2
 
 
 def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-    mean, square = _y_e(rows)[1] * np.exp(eta), np.broadcast_to(own["overdispersion"] ** 2, eta.shape)
+    mean, square = mean_counts(eta, rows), np.broadcast_to(own["overdispersion"] ** 2, eta.shape)
     rate = mean * rng.gamma(1 / square, square)
     return np.asarray(rng.poisson(np.minimum(rate, LARGEST_MEAN)), dtype=float)
 
 
 def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
     """By moments: what the squares are beyond the means."""
-    y, exposure = _y_e(rows)
-    mean = exposure * np.exp(eta)
+    y = _y(rows)
+    mean = mean_counts(eta, rows)
     if freedom <= 0:
         return {"overdispersion": np.array([math.nan])}
     beyond = float((((y - mean) ** 2) * len(y) / freedom - mean).sum()) / float((mean**2).sum())
@@ -82,7 +77,7 @@ def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
 
 
 def _residual(rows: Rows, own: Own) -> FloatArray:
-    y = _y_e(rows)[0]
+    y = _y(rows)
     return np.asarray(np.log1p(len(y) / (y.sum() + 0.5) + own["overdispersion"] ** 2))
 
 
@@ -94,12 +89,9 @@ LIKELIHOOD = Likelihood(
         'y_n tilde "negative binomial"("mean" = mu_n, "variance" = mu_n + (alpha mu_n)^2), quad n = 1, dots, N',
         'mu_n = "exposure"_n exp(eta_n), quad alpha = "overdispersion" = 1 / sqrt(phi)',
     ),
-    roles=(
-        Role("outcome", "count", "number of events"),
-        Role("exposure", "positive", "time, area or number that the count comes from; 1 if left out", optional=True),
-    ),
+    roles=POISSON.roles,
     kernel=_kernel,
-    constant=_constant,
+    constant=POISSON.constant,
     score=_score,
     weight=_weight,
     expected=_expected,

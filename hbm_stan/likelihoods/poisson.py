@@ -14,12 +14,13 @@ def _y_e(rows: Rows) -> tuple[FloatArray, FloatArray]:
     return np.asarray(rows["y"], dtype=float), np.asarray(rows["exposure"], dtype=float)
 
 
-def _mean(eta: FloatArray, rows: Rows) -> FloatArray:
+def mean_counts(eta: FloatArray, rows: Rows) -> FloatArray:
+    """The expected count of each row, the shape of eta."""
     return np.asarray(_y_e(rows)[1] * np.exp(eta))
 
 
 def _kernel(eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
-    return np.asarray(_y_e(rows)[0] * eta - _mean(eta, rows))
+    return np.asarray(_y_e(rows)[0] * eta - mean_counts(eta, rows))
 
 
 def _constant(rows: Rows) -> FloatArray:
@@ -28,11 +29,11 @@ def _constant(rows: Rows) -> FloatArray:
 
 
 def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, _own: Own) -> FloatArray:
-    return np.asarray(rng.poisson(np.minimum(_mean(eta, rows), LARGEST_MEAN)), dtype=float)
+    return np.asarray(rng.poisson(np.minimum(mean_counts(eta, rows), LARGEST_MEAN)), dtype=float)
 
 
 def _moments(eta: FloatArray, rows: Rows, _own: Own) -> tuple[FloatArray, FloatArray]:
-    mean = _mean(eta, rows)
+    mean = mean_counts(eta, rows)
     return mean, mean
 
 
@@ -52,8 +53,8 @@ LIKELIHOOD = Likelihood(
     ),
     kernel=_kernel,
     constant=_constant,
-    score=lambda eta, rows, _own: _y_e(rows)[0] - _mean(eta, rows),
-    weight=lambda eta, rows, _own: _mean(eta, rows),
+    score=lambda eta, rows, _own: _y_e(rows)[0] - mean_counts(eta, rows),
+    weight=lambda eta, rows, _own: mean_counts(eta, rows),
     simulate=_simulate,
     moments=_moments,
     inverse_link=np.exp,

@@ -10,7 +10,7 @@ from typing import Any
 
 from hbm_stan.data import Dataset, load
 from hbm_stan.families import family as find_family
-from hbm_stan.families.choose import choose_likelihood
+from hbm_stan.families.choose import likelihood_of
 from hbm_stan.formula import with_formula
 from hbm_stan.model import Family
 from hbm_stan.prepare import LIST_KINDS, check_mapping
@@ -26,7 +26,7 @@ def family_and_dataset(file: Path, said: Mapping[str, Any]) -> tuple[Family, Dat
         dataset = _read(file, said)
         with within(f"{file}"):
             dataset = with_formula(dataset, said.get("group", ""))
-            family = find_family(choose_likelihood(dataset, said.get("likelihood", ""))[0])
+            family = find_family(likelihood_of(dataset, said.get("likelihood", ""))[0])
     else:
         with within(f"{file}"):
             family = find_family(said["family"], file.parent)

@@ -9,11 +9,10 @@ import numpy as np
 
 from hbm_stan.density import short_run
 from hbm_stan.design import Design
-from hbm_stan.predictors import INTERCEPT
+from hbm_stan.families.terms.data import inside_groups
 from hbm_stan.table import FloatArray
 from hbm_stan.verify.names import Claim
 
-_ROUNDING = 1e-8
 # Priors so many times wider are flat. A raw estimate is one of no pooling if it lies within one of its sds in the
 # middle group, and its standard error within a factor of 2 of that sd (ours).
 _WIDER, _NEAR, _FACTOR = 10.0, 1.0, 2.0
@@ -23,14 +22,9 @@ def _raw_is_no_pooling(design: Design) -> bool:
     """Whether raw estimates are those without pooling.
 
     They leave out the levels of other factors, and columns of the groups, which nothing tells from the groups' own
-    intercepts where all priors are flat.
+    coefficients where all priors are flat.
     """
-    group = design.group.level
-    sizes = np.bincount(group)
-    means = np.stack([np.bincount(group, weights=column) / sizes for column in design.X.T])
-    inside = np.abs(design.X - means.T[group]).max(axis=0)
-    of_groups = [n for n, spread in zip(design.names, inside, strict=True) if n != INTERCEPT and spread < _ROUNDING]
-    return len(design.factors) == 1 and not of_groups
+    return len(design.factors) == 1 and not inside_groups(design).any()
 
 
 def raw_estimates(claim: Claim) -> list[str]:

@@ -140,6 +140,12 @@ def summed_cells(table: Prepared, priors: Mapping[str, Prior], size: str) -> Sta
     return {**data, "cell_y": sum_of_cells(table["outcome"], cell), f"cell_{size}": sum_of_cells(table[size], cell)}
 
 
+def counted_cells(table: Prepared, priors: Mapping[str, Prior], *equal: FloatArray) -> tuple[StanData, IntArray]:
+    """``cells``, with how many rows each of them stands for."""
+    data, cell = cells(table, priors, *equal)
+    return {**data, "cell_rows": np.bincount(cell).astype(float)}, cell
+
+
 def sum_of_cells(values: FloatArray, cell: IntArray) -> FloatArray:
     """Sums of values (N,) by cell, (NC,)."""
     return np.bincount(cell, weights=np.asarray(values, dtype=float))

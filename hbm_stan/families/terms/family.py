@@ -38,13 +38,13 @@ class Parts:
 
     outcome(table, priors)  the Stan data but for the priors of the likelihood's own parameters
     scale(table, design)    the scale that default priors of coefficients have
-    own_priors(table, scale)  default priors of the likelihood's own parameters
+    own_priors(scale)       default priors of the likelihood's own parameters
     calibration             priors for its shipped example, on the scale of what is measured there
     """
 
     outcome: Callable[[Prepared, Mapping[str, Prior]], StanData]
     scale: Callable[[Prepared, Design], Scale]
-    own_priors: Callable[[Prepared, Scale], dict[str, Prior]] = lambda _table, _scale: {}
+    own_priors: Callable[[Scale], dict[str, Prior]] = lambda _scale: {}
     calibration: Mapping[str, str]
 
 
@@ -65,7 +65,7 @@ def _prepare(given: Likelihood, parts: Parts, table: Prepared, priors: Mapping[s
 def _default_priors(parts: Parts, table: Prepared) -> dict[str, Prior]:
     design = design_of(table)
     scale = parts.scale(table, design)
-    return default_priors(design, scale) | parts.own_priors(table, scale)
+    return default_priors(design, scale) | parts.own_priors(scale)
 
 
 def family_of(given: Likelihood, parts: Parts) -> Family:

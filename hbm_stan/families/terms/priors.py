@@ -34,7 +34,7 @@ class Scale:
     wide: float
     between: float
     slope: float
-    words: Mapping[str, str]  # of centre, wide, between, slope
+    words: Mapping[str, str]  # of centre, wide, between, slope; in units of the outcome, of its scale too
 
 
 def default_priors(design: Design, scale: Scale) -> dict[str, Prior]:
@@ -122,9 +122,15 @@ def of_outcome(centre: float, s: float, words: str, centre_words: str) -> Scale:
     """In units of the outcome, whose scale is s."""
     return Scale(
         centre=_centre(centre, s), wide=2.5 * s, between=s, slope=2.5 * s,
-        words={"centre": centre_words, "wide": f"2.5 times {words}", "slope": f"2.5 times {words} either way",
-               "between": f"{words}: levels may differ that much"},
+        words={"scale": words, "centre": centre_words, "wide": f"2.5 times {words}",
+               "slope": f"2.5 times {words} either way", "between": f"{words}: levels may differ that much"},
     )  # fmt: skip
+
+
+def residual_prior(scale: Scale) -> dict[str, Prior]:
+    """That of the residual scale of outcomes whose own scale is that of ``of_outcome``."""
+    said = f"{scale.words['scale']}: columns and levels may explain nothing"
+    return {"sigma": Prior("sigma", "half_normal", (scale.between,), said, True)}
 
 
 def _of_logs(centre: float, wide: float, words: Mapping[str, str]) -> Scale:
