@@ -57,7 +57,7 @@ def is_panic(error: BaseException) -> bool:
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """A sentence that names the nearest allowed name, or all of them where none is near."""
-    names = list(allowed)
+    names = [other for other in allowed if other != name]  # what was asked and refused is no advice
     if not names:
         return "There are none."
     folded = {n.casefold(): n for n in reversed(names)}

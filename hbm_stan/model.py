@@ -285,7 +285,7 @@ class Family:
         for name, text in sorted((chosen or {}).items(), key=lambda item: "[" in item[0]):
             named = [p for p in priors if p == name or p.partition("[")[0] == name]
             if not named:
-                raise ModelError(f"Priors: none is named {name!r} here. {nearest(name, {*rows, *priors} - {name})}")
+                raise ModelError(f"Priors: {self.name} has no prior named {name!r}. {nearest(name, [*rows, *priors])}")
             for parameter in named:
                 priors[parameter] = parse_prior(text, rows[parameter.partition("[")[0]], parameter)
         return priors

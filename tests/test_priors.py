@@ -7,13 +7,16 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
 
+from hbm_stan.data import Dataset
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family
+from hbm_stan.fit import prepare_table
 from hbm_stan.priors import (
     DISTRIBUTIONS,
     SCALES,
@@ -206,3 +209,13 @@ def test_a_value_may_be_given_in_place_of_a_prior_where_the_row_says_so() -> Non
 def test_a_prior_that_has_nothing_above_the_least_value_is_refused(text: str, said: str) -> None:
     with pytest.raises(ModelError, match=re.escape(said)):
         parse_prior(text, NU)
+
+
+def test_a_row_of_priors_that_this_model_lacks_is_not_its_own_advice() -> None:
+    # Of one factor only there is no sd of another factor's levels, though the prior table of formulas has the row.
+    frame = pd.DataFrame({"g": list("abcd") * 3, "y": range(12)})
+    model = family("normal")
+    table = prepare_table(model, Dataset.from_frame(frame, formula="y ~ 1 + (1 | g)"))
+    with pytest.raises(ModelError, match="no prior named 'sd'") as caught:
+        model.priors(table, {"sd": "half_normal(1)"})
+    assert "Did you mean 'sd'" not in str(caught.value)
