@@ -1,6 +1,7 @@
 """Planted faults: wrong programs of broken/, each with one fault, the priors and data that show it, what must catch it.
 
-Each file is the shipped program of a variant with one fault, named at its place by a comment ``// FAULT: ...``.
+Each file is the shipped program of a variant with one fault, named at its place by a comment ``// FAULT: ...``; where
+that place is in an included file, the lines of that file stand in it.
 fault_checks.py runs the checks on them, test_faults.py asserts what is said here, fault_table.py prints it all.
 """
 
@@ -105,6 +106,25 @@ PRIORS: dict[str, dict[str, str]] = {
     "estimates": {"beta": "normal(0, 3)", "tau": "half_normal(1.5)", "sd": "half_normal(3)"},
     "binomial": {"beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)"},
     "poisson": {"beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)"},
+    "negative_binomial": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)",
+        "overdispersion": "half_normal(0.7)",
+    },
+    "beta_binomial_rows": {
+        "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)",
+        "overdispersion": "half_normal(0.7)",
+    },
+    "gamma": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "variation": "half_normal(0.7)",
+    },
+    "lognormal": {"beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)"},
+    "beta": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "spread": "half_normal(0.7)",
+    },
+    "student_t": {
+        "beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)",
+        "nu": "gamma(2, 0.5)",
+    },
 }  # fmt: skip
 
 
@@ -225,6 +245,12 @@ def _crossed(left: str) -> Callable[[], Dataset]:
             "y": rng.normal(eta, 0.5), "m": rng.normal(eta, e), "k": rng.binomial(n, 1 / (1 + np.exp(-eta))),
             "c": rng.poisson(e * np.exp(eta)),
         }  # fmt: skip
+        p = 1 / (1 + np.exp(-eta))
+        outcomes |= {
+            "c2": rng.poisson(e * np.exp(eta) * rng.gamma(4, 1 / 4, 72)),
+            "k2": rng.binomial(n, rng.beta(4 * p, 4 - 4 * p)), "v": rng.gamma(4, np.exp(eta) / 4),
+            "w": rng.lognormal(eta, 0.5), "t": eta + 0.5 * rng.standard_t(3, 72), "s": rng.beta(6 * p, 6 - 6 * p),
+        }  # fmt: skip
         labels = {"g": [f"g{j:02}" for j in group], "i": [f"i{j}" for j in item]}
         frame = pd.DataFrame({**labels, "x": x, "o": o, "e": e, "n": n, **outcomes})
         return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + (1 | g) + (1 | i)")
@@ -236,7 +262,9 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
     "normal": _crossed("y"), "estimates": _crossed("m | se(e)"), "binomial": _crossed("k | trials(n)"),
-    "poisson": _crossed("c | rate(e)"),
+    "poisson": _crossed("c | rate(e)"), "negative_binomial": _crossed("c2 | rate(e)"),
+    "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
+    "beta": _crossed("s"), "student_t": _crossed("t"),
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -338,5 +366,15 @@ _ALL = (
     Fault("levels_of_sorted_cells", "binomial", "partial_pooling",
           "cells are given the levels of sorted rows", (_DENSITY, _KNOWN)),
     Fault("offset_forgotten", "poisson", "partial_pooling", "the offset is forgotten", (_DENSITY, _KNOWN)),
+    Fault("overdispersion_not_squared", "negative_binomial", "partial_pooling",
+          "overdispersion stands in one place where its square does", (_DENSITY, _KNOWN)),
+    Fault("sizes_of_trials_forgotten", "beta_binomial_rows", "partial_pooling",
+          "what trials and overdispersion have in common is forgotten", (_DENSITY, _KNOWN)),
+    Fault("variance_for_variation", "gamma", "partial_pooling",
+          "variation is taken for the variance over the squared mean", (_DENSITY, _KNOWN)),
+    Fault("offset_before_the_log", "lognormal", "partial_pooling",
+          "the offset is taken off the amount in place of its log", (_DENSITY, _KNOWN)),
+    Fault("shares_of_the_rest", "beta", "partial_pooling", "a share is taken for what it leaves", (_DENSITY, _KNOWN)),
+    Fault("sd_for_scale", "student_t", "partial_pooling", "sigma is taken for the sd of rows", (_DENSITY, _KNOWN)),
 )  # fmt: skip
 FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}

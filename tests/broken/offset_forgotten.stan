@@ -38,8 +38,7 @@ model {
   vector[J * KG + M] raw // as sampled_terms says
     = raw_of_sampled(sampled, shift, own, rate, origin, carry * (beta + shift)[shared], K, L, 0, G);
   target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
-  // FAULT: the offset is not in the linear predictor.
-  vector[NC] eta = X_cell * beta[shared] // linear predictor of each cell (unit of eta)
+  vector[NC] eta = X_cell * beta[shared] // FAULT: the offset is not in the linear predictor.
                    + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), place);
   if (use_likelihood) {
     target += dot_product(cell_y, eta) - dot_product(cell_exposure, exp(eta)); // but for constants

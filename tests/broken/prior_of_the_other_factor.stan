@@ -15,59 +15,16 @@ functions {
   #include integrated_terms.stanfunctions
 }
 data {
-  int<lower=1> N; // number of rows
-  int<lower=0> P; // number of common columns
-  int<lower=1> T; // number of terms: coefficients that vary between the levels of a factor
-  int<lower=1, upper=T> G; // number of terms of the factor that is pooled, the group; they come first
-  int<lower=1> J; // number of groups
-  int<lower=1> KG; // number of columns of the group's terms
-  int<lower=0> KO; // number of columns of the other terms
-  int<lower=0> R; // number of correlations of the group's terms
-  int<lower=0> RO; // number of correlations of the other terms
-  int<lower=0, upper=P> PS; // number of common columns that are no columns of the group's terms
+  #include normal/structure.stan
   vector[N] y; // outcome (its unit)
-  vector[N] offset_; // known part of the mean (unit of the outcome)
-  matrix[N, P] X; // common columns, centred (their units)
-  matrix[N, KG + KO] Z; // columns of the terms, side by side (their units)
-  array[T] int<lower=1> K; // columns of each term
-  array[T] int<lower=1> L; // levels of the factor of each term
-  array[T, N] int<lower=1> level; // level of each row
-  array[T] int<lower=0, upper=1> correlated; // whether the coefficients of a level are correlated
-  array[KG] int<lower=0, upper=P> own; // the common column that a column of the group's terms is; 0: none
-  array[PS] int<lower=1, upper=P> shared; // the common columns that are none
-  int<lower=1> B; // number of blocks: levels of a factor whose coefficients are integrated out first
-  int<lower=1> V; // most local coefficients of a block: its own and those of the levels inside it
-  int<lower=0> C; // number of crossed coefficients: all others
-  array[N] int<lower=1, upper=B> block_idx; // block of each row
-  array[T] int<lower=0, upper=1> crossed; // whether the coefficients of a term are crossed with the blocks
-  array[T, N] int<lower=1> place; // where those of a row begin among the local ones of its block or the crossed ones
-  array[B, V] int<lower=0, upper=T> local_term; // term of each local coefficient; 0 from the first that is none
-  vector[P] start; // least-squares coefficients, taken off the outcome for precision (units as beta)
-  matrix[P, 2] prior_beta; // normal(location, scale) of beta by column (outcome per unit of the column)
-  array[KG] int<lower=1, upper=7> prior_tau_family; // prior of the sds of the group's terms, as scale_prior counts
-  array[KG, 2] real<lower=0> prior_tau; // its scale (units as beta), its second argument
-  array[KO] int<lower=1, upper=7> prior_sd_family; // the same of the other terms
-  array[KO, 2] real<lower=0> prior_sd; // its scale (units as beta), its second argument
-  real<lower=0> prior_rho; // shape of the LKJ prior of all correlation matrices (no unit)
-  matrix[KG, 2] prior_theta; // normal(location, scale) of coefficients of groups without pooling (units as beta)
-  int<lower=1, upper=7> prior_sigma_family; // prior of the residual sd, as scale_prior counts
-  array[2] real<lower=0> prior_sigma; // its scale (unit of the outcome), its second argument
-  int<lower=0, upper=1> use_likelihood; // 0: prior only
+  #include normal/rows.stan
 }
 transformed data {
   matrix[N, P + 1] others = append_col(X, y - offset_ - X * start); // common columns, outcome
-  array[V] matrix[B, V + C + P + 1] S = local_products(Z, others, block_idx, place, crossed, K, B, V, C); // by block
-  matrix[C + P + 1, C + P + 1] U = crossed_products(Z, others, place, crossed, K, C); // over all rows
-  int H = n_held(B, V, C); // columns of E
-  matrix[H > 0 ? C * C : 0, H] E = squared_products(S, C, H); // products of crossed columns, by block
+  #include normal/partial_transformed_data.stan
 }
 parameters {
-  vector[P] beta_raw; // common coefficients in units of their priors (no unit)
-  vector<lower=0, upper=raw_ends(prior_tau_family)>[KG] tau_raw; // sds of the group's terms in prior scales
-  vector<lower=0, upper=raw_ends(prior_sd_family)>[KO] sd_raw; // sds of the other terms over their priors' scales
-  vector<lower=-1, upper=1>[R] partial; // canonical partial correlations of the group's terms (no unit)
-  vector<lower=-1, upper=1>[RO] partial_other; // those of the other terms (no unit)
-  real<lower=0, upper=raw_ends({prior_sigma_family})[1]> sigma_raw; // residual sd over its prior's scale (no unit)
+  #include normal/partial_parameters.stan
 }
 transformed parameters {
   vector[P] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw; // common coefficients (outcome per column)
@@ -81,15 +38,8 @@ transformed parameters {
                 + lkj_partial_lpdf(append_row(partial, partial_other) | prior_rho, K, correlated); // log prior
 }
 model {
-  target += lprior; // scales are constant multiples of their raw values: no Jacobian is due
-  if (use_likelihood) {
-    target += integrated_terms(S, U, E, append_row(start - beta, 1),
-                               cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated),
-                               local_term, crossed, K, L, sigma, N);
-  }
+  #include normal/partial_model.stan
 }
 generated quantities {
-  vector[R + RO] all_rho = correlations(append_row(partial, partial_other), K, correlated); // of all terms
-  vector[R] rho = head(all_rho, R); // of the group's terms, in the order (1, 2), (1, 3), (2, 3), ...
-  vector[RO] rho_other = tail(all_rho, RO); // of the other terms
+  #include normal/partial_generated_quantities.stan
 }
