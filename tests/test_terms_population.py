@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from scipy.stats import gamma, halfnorm, multivariate_normal, norm
 
 from hbm_stan.families.terms import density, effects, sampled
 from hbm_stan.families.terms import population as terms_population
+from hbm_stan.families.terms.variants import variants_of
 from hbm_stan.families.varying_terms import correlation_matrix, log_lkj
 from hbm_stan.likelihoods import likelihood, likelihoods
+from hbm_stan.likelihoods.likelihood import OwnVector
+from hbm_stan.priors import PriorRow
 
 LOWER = {2: [(1, 0)], 3: [(1, 0), (2, 0), (2, 1)], 4: [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]}
 
@@ -199,6 +203,26 @@ def test_what_is_fixed_is_neither_sampled_nor_has_a_density() -> None:
     assert terms_population.support(found, free)["nu_raw"] == (0.1, np.inf)
     assert terms_population.fixed_own(found, data)["nu"] == [4.0]
     assert terms_population.fixed_own(found, free) == {}
+
+
+def test_an_own_parameter_may_be_a_vector() -> None:
+    vector = OwnVector(
+        row=PriorRow("share", ("normal",), "of two parts", "none"), dim="part", start=lambda data: np.zeros((1, 2)),
+        log_prior=lambda value, data: float(norm.logpdf(value, data["prior_share"]).sum()),
+        draw=lambda rng, data, size: rng.normal(data["prior_share"], size=(size, 2)),
+        from_raw=lambda raw, data: data["prior_share"] + raw,
+    )  # fmt: skip
+    found, data = likelihood("poisson"), {**CASES["one factor"](), "prior_share": [1.0, 5.0]}
+    wide = replace(found, vectors=(vector,))
+    params = {"beta_raw": np.zeros(3), "tau_raw": np.ones(1), "share_raw": np.array([0.5, -1.0])}
+    made = params | terms_population.transformed(wide, params, data)
+    assert made["share"].tolist() == [1.5, 4.0]
+    added = terms_population.log_prior(wide, made, data) - terms_population.log_prior(found, made, data)
+    assert added == pytest.approx(norm.logpdf([0.5, -1.0]).sum(), rel=1e-10)
+    drawn = terms_population.prior_draws(wide, np.random.default_rng(1), {}, data, 400)
+    assert np.abs(drawn["share"].mean(axis=0) - [1, 5]).max() < 4 / np.sqrt(400)
+    assert density.own_of(wide, drawn)["share"].shape == (400, 1, 2)
+    assert "share" in {row.name for row in wide.own_rows} & set(variants_of(wide)[0].priors)
 
 
 @pytest.mark.parametrize("pooling", ["complete", "no", "partial"])

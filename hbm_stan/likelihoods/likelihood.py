@@ -13,7 +13,8 @@ from hbm_stan.priors import PriorRow
 from hbm_stan.table import FloatArray
 
 Rows = Mapping[str, Any]  # data by row: y, and trials, exposure or se, (N,)
-Own = Mapping[str, FloatArray]  # the likelihood's own parameters, in a shape that fits eta's
+# The likelihood's own parameters, in a shape that fits eta's; a vector has its elements beyond the axis of rows.
+Own = Mapping[str, FloatArray]
 
 # Stan's poisson_log_rng takes log means up to 30 log(2), expected counts of 2^30; only priors alone go beyond.
 LARGEST_MEAN = 2.0**30
@@ -29,6 +30,25 @@ class Residual:
     name: str
     note: str
     variance: Callable[[Rows, Own], FloatArray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnVector:
+    """An own parameter that is a vector of real numbers, as ``Likelihood.own`` has those that are positive scales.
+
+    log_prior(value, data)   the log density of its prior at one point (size,)
+    draw(rng, data, size)    draws from its prior, (size, elements)
+    from_raw(raw, data)      the vector at one point from what programs sample, called ``<name>_raw``; None where
+                             they sample the vector itself
+    start(data)              a value that no fit was needed for, (1, elements)
+    """
+
+    row: PriorRow
+    dim: str  # what its elements are called in a family's dims; their labels are among the family's coords
+    log_prior: Callable[[FloatArray, Rows], float]
+    draw: Callable[[np.random.Generator, Rows, int], FloatArray]
+    from_raw: Callable[[FloatArray, Rows], FloatArray] | None = None
+    start: Callable[[Rows], FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +73,8 @@ class Likelihood:
     simulate(rng, eta, rows, own)  outcomes
     moments(eta, rows, own)  mean and variance of an outcome
     own_about(eta, rows, freedom, fixed)  own parameters that fit rows about eta (N,) with so many degrees of freedom,
-                             (1,) each, those in ``fixed`` being known; nan where rows do not tell
+                             (1,) each (of vectors (1, elements)), those in ``fixed`` being known; nan where rows do
+                             not tell
     precision(rows)          of a likelihood that is normal about eta: 1 / variance of each row, times sigma^2 where
                              sigma is an own parameter. None for others: their integrals have no closed form
     logs                     of such a likelihood, whether what is normal is the log of the outcome
@@ -78,7 +99,8 @@ class Likelihood:
     row_weights: Callable[[FloatArray, Rows, Own], FloatArray] | None = None
     inverse_link: Callable[[FloatArray], FloatArray]  # eta -> the mean of one trial or one unit of exposure
     residual: Residual
-    own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters, all of them positive
+    own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters that are positive numbers
+    vectors: tuple[OwnVector, ...] = ()  # own parameters that are vectors of real numbers
     own_about: Callable[[FloatArray, Rows, float, Own], Own] = lambda _eta, _rows, _freedom, _fixed: {}
     known_residual: bool = True  # no residual scale: a row says something by itself
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
@@ -89,6 +111,11 @@ class Likelihood:
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows
     wider: str = ""  # the likelihood whose rows spread more
+
+    @property
+    def own_rows(self) -> tuple[PriorRow, ...]:
+        """The rows of the prior table for all own parameters, vectors last."""
+        return (*self.own, *(vector.row for vector in self.vectors))
 
     def information(self, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
         """The Fisher information of eta, the shape of eta."""

@@ -14,8 +14,8 @@ from hbm_stan.table import FloatArray
 
 
 def own_of(likelihood: Likelihood, draws: Draws) -> Own:
-    """The likelihood's own parameters in a shape that fits rows, (S, 1)."""
-    return {row.name: np.asarray(draws[row.name])[:, None] for row in likelihood.own}
+    """The likelihood's own parameters in a shape that fits rows, (S, 1); vectors (S, 1, elements)."""
+    return {row.name: np.asarray(draws[row.name])[:, None] for row in likelihood.own_rows}
 
 
 def log_joint(likelihood: Likelihood, params: Draws, data: StanData, _variant: str) -> float:

@@ -40,21 +40,30 @@ class Parts:
     scale(table, design)    the scale that default priors of coefficients have
     own_priors(scale)       default priors of the likelihood's own parameters
     calibration             priors for its shipped example, on the scale of what is measured there
+    coords(table)           labels of the elements of own parameters that are vectors, by dim
     """
 
     outcome: Callable[[Prepared, Mapping[str, Prior]], StanData]
     scale: Callable[[Prepared, Design], Scale]
     own_priors: Callable[[Scale], dict[str, Prior]] = lambda _scale: {}
     calibration: Mapping[str, str]
+    coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = lambda _table: {}
 
 
-def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
-    """Labels of columns, terms, pairs and effects."""
+def _own_dims(given: Likelihood) -> dict[str, tuple[str, ...]]:
+    """The dims of the likelihood's own parameters that have some."""
+    free: dict[str, tuple[str, ...]] = {f"{row.name}_raw": ("free",) for row in given.own if row.may_be_fixed}
+    raw = {f"{v.row.name}_raw": (v.dim,) for v in given.vectors if v.from_raw is not None}
+    return free | {v.row.name: (v.dim,) for v in given.vectors} | raw
+
+
+def coords(parts: Parts, table: Prepared) -> dict[str, tuple[str, ...]]:
+    """Labels of columns, terms, pairs and effects, and of what the likelihood has of its own."""
     names = names_of(design_of(table))
     return {
         "free": ("free",),
         "column": names.beta, "shared": names.shared, "term": names.tau, "other_term": names.sd, "pair": names.rho,
-        "other_pair": names.rho_other, "other_effect": names.effect,
+        "other_pair": names.rho_other, "other_effect": names.effect, **parts.coords(table),
     }  # fmt: skip
 
 
@@ -77,9 +86,9 @@ def family_of(given: Likelihood, parts: Parts) -> Family:
         roles=(_GROUP, *given.roles),
         variants=variants_of(given),
         prior_rows=prior_rows_of(given),
-        dims={**_DIMS, **{f"{row.name}_raw": ("free",) for row in given.own if row.may_be_fixed}},
+        dims={**_DIMS, **_own_dims(given)},
         likelihood=given.math,
-        population=(*POPULATION, *(row.name for row in given.own)),
+        population=(*POPULATION, *(row.name for row in given.own_rows)),
         folder=share("stan") / given.name,
         hidden=_HIDDEN if given.precision else _HIDDEN_SAMPLED,
         group_meaning="coefficient",
@@ -94,7 +103,7 @@ def family_of(given: Likelihood, parts: Parts) -> Family:
         terms=True,
         prepare=partial(_prepare, given, parts),
         default_priors=partial(_default_priors, parts),
-        coords=coords,
+        coords=partial(coords, parts),
         new_row=partial(new_row, given),
     )
     functions: dict[str, Any] = functions_of(given)

@@ -83,7 +83,8 @@ def log_prior(likelihood: Likelihood, params: Draws, data: StanData) -> float:
         if term.n_pairs:
             partial = np.asarray(params["partial" if term.pooled else "partial_other"])[term.pairs]
             total += log_lkj_partial(partial, term.level.width, float(data["prior_rho"]))
-    return total + sum(float(own_prior(data, row).log_density(params[row.name])) for row in likelihood.own)
+    total += sum(float(own_prior(data, row).log_density(params[row.name])) for row in likelihood.own)
+    return total + sum(vector.log_prior(np.ravel(params[vector.row.name]), data) for vector in likelihood.vectors)
 
 
 def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
@@ -114,6 +115,9 @@ def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[s
     for row in likelihood.own:
         raw_value = 1.0 if row.name in fixed else np.sum(params[f"{row.name}_raw"])  # a number, or an array of one
         made[row.name] = np.asarray(data[f"prior_{row.name}"][0] * raw_value)
+    for vector in likelihood.vectors:
+        if vector.from_raw is not None:
+            made[vector.row.name] = vector.from_raw(np.asarray(params[f"{vector.row.name}_raw"]), data)
     for name, source in _CORRELATIONS.items():
         if source in params:
             own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
@@ -146,4 +150,5 @@ def prior_draws(
         parts = [draw_lkj(rng, float(data["prior_rho"]), size, t.level.width) for t in own]
         draws[name] = np.concatenate([np.empty((size, 0)), *parts], axis=1)
     own_draws = {row.name: own_prior(data, row).draw(rng, size) for row in likelihood.own}
+    own_draws |= {vector.row.name: vector.draw(rng, data, size) for vector in likelihood.vectors}
     return {name: values for name, values in draws.items() if values.size} | own_draws

@@ -34,7 +34,8 @@ def raw(likelihood: Likelihood, data: StanData) -> tuple[FloatArray, FloatArray]
     x = np.asarray(data["X"], dtype=float).reshape(data["N"], -1)[:, shared_columns(data)]
     offset = np.asarray(data["offset_"], dtype=float)
     fixed = fixed_own(likelihood, data)
-    own: Own = {row.name: np.full(1, max(1.0, row.lower)) for row in likelihood.own} | fixed
+    vectors = {vector.row.name: vector.start(data) for vector in likelihood.vectors}
+    own: Own = {row.name: np.full(1, max(1.0, row.lower)) for row in likelihood.own} | fixed | vectors
     eta, theta = offset.copy(), np.zeros((data["J"], data["KG"]))
     for _ in range(_STEPS):
         weight = np.asarray((likelihood.majorant or likelihood.information)(eta, data, own))

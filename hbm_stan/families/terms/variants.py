@@ -20,7 +20,7 @@ _SHARED = ("sd", "rho")  # what terms of other factors have, whatever the poolin
 
 def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     """Complete, no and partial pooling; where coefficients are sampled, centered ones too."""
-    own = tuple(row.name for row in likelihood.own)
+    own = tuple(row.name for row in likelihood.own_rows)
     marginal = likelihood.precision is not None
     how = _MARGINAL if marginal else _NONCENTERED
     math = (_ETA, f'u_(t j) tilde "MVN"(0, Sigma_t), quad {_GROUP}', 'Sigma_t = "diag"(tau_t) Omega_t "diag"(tau_t)',
@@ -65,6 +65,6 @@ def prior_rows_of(likelihood: Likelihood) -> tuple[PriorRow, ...]:
         PriorRow("tau", SCALES, f"sd of the coefficient between {{groups}}{unit}", _GELMAN, role),
         PriorRow("sd", SCALES, f"sd of the coefficient between levels of another factor{unit}", _GELMAN, role),
         PriorRow("rho", ("lkj",), "correlations of the coefficients of a term", _LKJ),
-        *likelihood.own,
+        *likelihood.own_rows,
         PriorRow("theta", ("normal",), f"coefficient of each {{group}} without pooling{unit}", "fixed and wide", role),
     )
