@@ -154,7 +154,8 @@ def fit(
 ) -> Fit:
     """Fit one variant of a family to a dataset whose columns are mapped to roles, or of a formula to a DataFrame.
 
-    ``fit("y ~ x + (1 | g)", frame)`` takes ``likelihood``, ``group``, ``centre``, ``levels`` and ``reference`` too.
+    ``fit("y ~ x + (1 | g)", frame)`` takes ``likelihood``, ``group``, ``centre``, ``levels``, ``reference`` and
+    ``weights`` (the column that says how often a row counts) too.
     ``priors`` replaces rows of the family's prior table (``{"tau": "half_cauchy(5)"}``). A fit whose program, data,
     priors, settings, seed, engine and version are known already is read from ``store`` (the user's cache folder).
     A fit with divergent transitions and no other failed check is sampled again at a smaller step, where that is
@@ -187,7 +188,7 @@ def fit_variants(
 
     ``minutes`` bounds the second attempts of each variant, as in ``fit``. A formula in the place of the family goes
     with a DataFrame or a Dataset, and with ``likelihood`` (by default as the outcome is), ``group`` (the factor that
-    is pooled; by default the first), ``centre``, ``levels`` and ``reference``.
+    is pooled; by default the first), ``centre``, ``levels``, ``reference`` and ``weights``.
     """
     model, dataset = family_and_data(family, dataset, **formula)
     chosen = choose(engine) if isinstance(engine, str) else engine

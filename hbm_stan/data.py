@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hbm_stan.cells import label
 from hbm_stan.errors import DataError, nearest
+from hbm_stan.frequencies import counted
 from hbm_stan.reading import KEYS, Reading, make_reading
 from hbm_stan.resources import find_data, refuse_no_file
 from hbm_stan.table import Table, read_csv, refuse_repeated, shorten
@@ -74,7 +75,19 @@ class Dataset:
                     f"the DataFrame: {column!r}, the column for the role {role!r}, is the index. Make it a column "
                     "with .reset_index()."
                 )
-        return cls(name, table, digest, MappingProxyType(mapping), reading=reading)
+        return cls(name, table, digest, MappingProxyType(mapping)).read_as(reading)
+
+    def read_as(self, reading: Reading) -> Dataset:
+        """The same data, to be read in this way; where it names weights, each row is repeated as often as it counts."""
+        table = self.table
+        if reading.weights and reading.weights != self.reading.weights:
+            if self.reading.weights:
+                raise DataError(f"{table.where}: rows are counted by {self.reading.weights!r} already.")
+            if reading.weights not in table.names:
+                found = listed(table, reading.weights)
+                raise DataError(f"{table.where}: there is no column {shorten(reading.weights)!r} of weights. {found}")
+            table = counted(table, reading.weights)
+        return replace(self, table=table, reading=reading)
 
     def with_columns(self, columns: Columns) -> Dataset:
         """The same data with roles mapped to these columns; a column that is not there is an error.
@@ -181,12 +194,13 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
     with, ``levels={"arm": ["placebo", "drug"]}`` an order; levels that are not named follow. Of estimates with limits,
     ``level=0.9`` is that of the limits (0.95), and ``log_scale=True`` says that they are ratios.
     ``unit_labels="repeat"`` says that equal labels of units in two groups are two units;
-    ``group_name="child, children"`` what messages call a group.
+    ``group_name="child, children"`` what messages call a group; ``weights="n"`` that a row counts as often as the
+    column n says.
     """
     place = find_data(path)
     dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)
     reading, named = _split(roles)
-    dataset = replace(dataset, reading=reading)
+    dataset = dataset.read_as(reading)
     mapping = _mapping({**(columns or {}), **named})
     return dataset.with_columns(mapping) if mapping else dataset
 

@@ -16,7 +16,15 @@ from hbm_stan.data import Dataset, listed
 from hbm_stan.design import Design
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
-from hbm_stan.formula import Structure, check_single_trials, read_structure, refuse_formula, with_formula
+from hbm_stan.formula import (
+    Structure,
+    check_single_trials,
+    columns_read,
+    read_structure,
+    refuse_formula,
+    with_formula,
+)
+from hbm_stan.frequencies import refuse_weights
 from hbm_stan.levels import (
     check_group_count,
     check_labels,
@@ -25,7 +33,6 @@ from hbm_stan.levels import (
     check_total,
     index_levels,
     refuse_one_group,
-    refuse_recurring_units,
 )
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.predictors import (
@@ -36,9 +43,9 @@ from hbm_stan.predictors import (
     refuse_predictors,
     refuse_varying,
 )
-from hbm_stan.reading import REPEAT
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray, shorten
+from hbm_stan.units import Units, read_units
 from hbm_stan.values import (
     LARGEST,
     LIST_KINDS,
@@ -53,15 +60,6 @@ from hbm_stan.verdicts import Verdict
 
 # What families import from here, wherever it is written.
 __all__ = ["LARGEST", "LIST_KINDS", "SMALLEST", "Prepared", "Role", "RoleKind", "Units", "check_mapping", "prepare"]
-
-
-@dataclass(frozen=True)
-class Units:
-    """The middle level: labels of the units (``group: unit``), the 0-based unit of each row, the group of each unit."""
-
-    labels: tuple[str, ...]
-    unit: npt.NDArray[np.int64]
-    group: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,7 @@ def prepare(
     refuse_one_group(dataset.table.where, labels)
     structure = read_structure(dataset, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
-    units = next((_units(dataset, r, labels, group) for r in given if r.kind == "unit"), None)
+    units = next((read_units(dataset, dataset.column(r.name), labels, group) for r in given if r.kind == "unit"), None)
     noun = noun_of(dataset.column(label_role.name), dataset.reading.group_name)
     verdicts = [
         *check_labels(dataset.column(label_role.name), labels, noun),
@@ -244,21 +242,12 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
                 f"{dataset.table.where}: {key} is for estimates with limits (roles lower and upper of normal_means). "
                 "Of ratios with a standard error, give the logs and the standard error of the log."
             )
+    if dataset.reading.weights:
+        used = {column for role in dataset.columns for column in dataset.listed(role)}
+        used |= set(columns_read(dataset) if dataset.reading.formula else ())
+        refuse_weights(dataset.table.where, dataset.reading.weights, used, {r.name for r in roles})
     if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
         raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
-
-
-def _units(dataset: Dataset, role: Role, labels: Sequence[str], group: npt.NDArray[np.int64]) -> Units:
-    """The units of the middle level; equal labels in two groups are two units, if the analyst says so."""
-    column = dataset.column(role.name)
-    cells = dataset.table.labels(column)
-    pairs = [f"{labels[g]}: {cell}" for g, cell in zip(group, cells, strict=True)]
-    names, unit = index_levels(pairs)
-    above = np.zeros(len(names), dtype=np.int64)
-    above[unit] = group
-    if dataset.reading.unit_labels != REPEAT:
-        refuse_recurring_units(f"{dataset.table.where}, column {column!r}", cells, [labels[g] for g in group])
-    return Units(names, unit, above)
 
 
 def _check_predictors(

@@ -10,7 +10,7 @@ from typing import Any
 from hbm_stan.errors import DataError, nearest
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
-KEYS = ("levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre")
+KEYS = ("levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights")
 REPEAT = "repeat"
 
 
@@ -21,7 +21,8 @@ class Reading:
     ``log_scale``: estimates are ratios, to be taken to logs. ``level``: of the limits of estimates, None for 95 %.
     ``unit_labels``: "repeat" where equal labels of units in two groups are two units. ``group_name``: what a group is,
     where the name of its column does not say it. ``formula``: the outcome, what is common and what varies, for families
-    with terms; ``centre``: their columns are centred at their means.
+    with terms; ``centre``: their columns are centred at their means. ``weights``: the column that says how many times a
+    row counts, by which rows are repeated.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Reading:
     group_name: str = ""
     formula: str = ""
     centre: bool = True
+    weights: str = ""
 
 
 def make_reading(
@@ -42,6 +44,7 @@ def make_reading(
     group_name: Any = "",
     formula: Any = "",
     centre: Any = True,
+    weights: Any = "",
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
@@ -51,6 +54,8 @@ def make_reading(
         raise DataError(f"formula must be a text such as 'y ~ x + (1 | group)', found {formula!r}.")
     if unit_labels not in ("", REPEAT):
         raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
+    if not isinstance(weights, str):
+        raise DataError(f"weights must name the column that says how many times a row counts, found {weights!r}.")
     if not isinstance(group_name, str):
         raise DataError(f"group_name must be a text, such as 'child, children', found {group_name!r}.")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
@@ -58,6 +63,7 @@ def make_reading(
     return Reading(
         levels=MappingProxyType(orders), log_scale=log_scale, level=None if level is None else _share(level),
         unit_labels=unit_labels, group_name=group_name, formula=formula.strip(), centre=centre,
+        weights=weights,
     )  # fmt: skip
 
 

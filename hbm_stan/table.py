@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ class Table:
     """Columns of equal length, in file order; cells are text (from a file) or Python values (from a frame).
 
     ``where`` names the source in messages; ``lines`` holds the line in the file of each row, or None. ``categories``
-    holds the levels, in their order, of the columns that a frame says are categories.
+    holds the levels, in their order, of the columns that a frame says are categories. ``origin`` holds, where rows are
+    repeated because they count several times, the number of the row that each was.
     """
 
     where: str
@@ -52,6 +54,7 @@ class Table:
     notes: tuple[str, ...] = ()
     decimal_comma: bool = False
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    origin: Sequence[int] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -64,12 +67,16 @@ class Table:
 
     def row(self, i: int) -> str:
         """How a message names row ``i`` (counted from 0): by its line in the file, or by its number."""
-        return f"line {self.lines[i]}" if self.lines is not None else f"row {i + 1}"
+        if self.lines is not None:
+            return f"line {self.lines[i]}"
+        return f"row {(i if self.origin is None else self.origin[i]) + 1}"
 
     def rows(self, rows: Sequence[int], name: str = "") -> str:
         """How a message names several rows, with their cells in the column ``name`` if there is one."""
-        shown = [self.row(i) + (f": {shorten(self.column(name)[i])!r}" if name else "") for i in rows[:_SHOWN]]
-        return ", ".join(shown) + (f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else "")
+        named = {self.row(i): i for i in rows}  # one that counts several times is named once
+        cells = self.column(name) if name else ()
+        shown = [row + (f": {shorten(cells[i])!r}" if name else "") for row, i in islice(named.items(), _SHOWN)]
+        return ", ".join(shown) + (f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else "")
 
     def labels(self, name: str) -> list[str]:
         """The cells of a column as text labels; an empty or missing one is an error."""

@@ -15,8 +15,9 @@ import hbm_stan
 ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
-    "errors", "nouns", "verdicts", "resources", "later", "rounding", "cells", "table", "reading", "data", "levels",
-    "standard_errors", "categories", "predictors", "values", "estimates", "design", "formula", "prepare", "program",
+    "errors", "nouns", "verdicts", "resources", "later", "rounding", "cells", "table", "frequencies", "reading", "data",
+    "levels", "standard_errors", "categories", "predictors", "units", "values", "estimates", "design", "formula",
+    "prepare", "program",
     "priors", "likelihoods", "integrate", "model", "notation", "families", "identity", "engines", "sealed", "store",
     "tree", "fit", "between", "density", "parameterise",
     "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",

@@ -90,6 +90,7 @@ NoCentreOption = Annotated[
 ReferenceOption = Annotated[
     list[str] | None, typer.Option(help="COLUMN=LEVEL: the level that a category's others are compared with.")
 ]
+WeightsOption = Annotated[str, typer.Option(help="The column that says how many times each row counts.")]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -107,8 +108,8 @@ def new(
     ] = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
-    question: QuestionOption = "",
+    weights: WeightsOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
+    outcome_unit: OutcomeUnitOption = "", question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
@@ -134,7 +135,7 @@ def new(
         made = new_analysis(
             table, family or likelihood, roles, to, formula=formula, **centre, force=force, seed=seed,
             reference=references(reference or []), log_scale=log_scale, level=level, unit_labels=unit_labels,
-            told=Told(question, group_name, unit),
+            weights=weights, told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings), *made.missing)
         run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")

@@ -34,14 +34,15 @@ _FEWEST_SKEWED = 20
 def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", **reading: Any) -> tuple[str, Dataset]:
     """The likelihood and the dataset of a formula and a DataFrame, or a Dataset whose reading it joins.
 
-    ``reading`` says how to read the table: ``centre``, ``levels``, ``reference``.
+    ``reading`` says how to read the table: ``centre``, ``levels``, ``reference``, ``weights``.
     """
     if not isinstance(data, Dataset):
         data = Dataset.from_frame(data, formula=formula, **reading)
     else:
         own = make_reading(formula=formula, **reading)
         levels = {**data.reading.levels, **own.levels}
-        data = replace(data, reading=replace(data.reading, formula=own.formula, centre=own.centre, levels=levels))
+        joined = replace(data.reading, formula=own.formula, centre=own.centre, levels=levels)
+        data = data.read_as(replace(joined, weights=own.weights or joined.weights))
     dataset = with_formula(data, group)
     return likelihood_of(dataset, likelihood)[0], dataset
 

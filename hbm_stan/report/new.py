@@ -232,6 +232,8 @@ def _reading_lines(dataset: Dataset) -> list[str]:
         lines.append("log_scale = true  # estimates are ratios: their logs are analysed, answers are ratios")
     if reading.log_scale or reading.level is not None:
         lines.append(f"level = {reading.level or USUAL_LEVEL:g}  # what the limits of the estimates hold")
+    if reading.weights:
+        lines.append(f"weights = {_quoted(reading.weights)}  # how many times each row counts")
     if reading.unit_labels:
         lines.append(
             f"unit_labels = {_quoted(reading.unit_labels)}  # equal labels of units in two groups are two units"

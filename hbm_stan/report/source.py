@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def _read(file: Path, said: Mapping[str, Any]) -> Dataset:
     else:
         dataset = load(place)
     with within(f"{file}"):
-        return replace(dataset, reading=make_reading(**{key: said[key] for key in KEYS if key in said}))
+        return dataset.read_as(make_reading(**{key: said[key] for key in KEYS if key in said}))
 
 
 def _columns(file: Path, section: Mapping[str, Any], family: Family) -> dict[str, str | tuple[str, ...]]:
