@@ -76,12 +76,36 @@ class Usual:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Columns ``X`` (N, Q) called ``names``, centred by ``means`` (Q,)."""
+
+    names: tuple[str, ...]
+    X: FloatArray
+    means: FloatArray
+
+    @classmethod
+    def of(cls, columns: Mapping[str, npt.ArrayLike], centre: bool) -> Columns:
+        """These columns by name; with ``centre`` and an intercept every other one loses its mean."""
+        names = tuple(columns)
+        raw = np.column_stack([np.asarray(column, dtype=float) for column in columns.values()])
+        means = (
+            raw.mean(axis=0) * (np.array(names) != INTERCEPT) if centre and INTERCEPT in names else np.zeros(len(names))
+        )
+        return cls(names, raw - means, means)
+
+    def of_rows(self, rows: IntArray) -> Columns:
+        """The same of some rows, centred as before."""
+        return replace(self, X=self.X[rows])
+
+
+@dataclass(frozen=True)
 class Design:
     """Common columns ``X`` (N, P) called ``names``, varying ``terms`` (those of the factor that is pooled first), and
     ``offset`` (N,), a known part of the linear predictor.
 
     ``means`` (P,) and ``term_means`` (sum K,) are what was taken off the columns of X and of the terms side by side.
-    ``encode`` gives the columns of a new row, not centred, by name.
+    ``encode`` gives the columns of a new row, not centred, by name. ``beside`` has the columns of a likelihood's own
+    parameters, by parameter.
     """
 
     names: tuple[str, ...]
@@ -91,6 +115,7 @@ class Design:
     term_means: FloatArray
     offset: FloatArray
     encode: Encode = field(repr=False)
+    beside: Mapping[str, Columns] = field(default_factory=dict)
 
     @property
     def group(self) -> Factor:
@@ -124,6 +149,11 @@ class Design:
         z = np.array([columns[name] for term in self.terms for name in term.names]) - self.term_means
         return x, z
 
+    def beside_row(self, values: Mapping[str, Any]) -> dict[str, FloatArray]:
+        """The columns of own parameters of a new row, (Q,) each, by parameter."""
+        columns = self.encode(values)
+        return {name: np.array([columns[n] for n in own.names]) - own.means for name, own in self.beside.items()}
+
     def new_offset(self, values: Mapping[str, Any]) -> float:
         """The offset of a new row, 0 where there is none."""
         return self.encode(values).get(OFFSET, 0.0)
@@ -133,13 +163,17 @@ class Design:
         kept = np.delete(np.arange(len(self.X)), np.asarray(rows, dtype=np.int64))
         factors = {factor.name: _take(factor, kept) for factor in self.factors}
         terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[kept]) for t in self.terms)
-        return replace(self, X=self.X[kept], offset=self.offset[kept], terms=terms)
+        return replace(self, X=self.X[kept], offset=self.offset[kept], terms=terms, beside=self._beside_of(kept))
 
     def twice(self) -> Design:
         """The same design with every row again, of the same levels: centred as before."""
         again = {factor.name: replace(factor, level=np.tile(factor.level, 2)) for factor in self.factors}
         terms = tuple(replace(t, factor=again[t.factor.name], columns=np.tile(t.columns, (2, 1))) for t in self.terms)
-        return replace(self, X=np.tile(self.X, (2, 1)), offset=np.tile(self.offset, 2), terms=terms)
+        beside = self._beside_of(np.tile(np.arange(len(self.X)), 2))
+        return replace(self, X=np.tile(self.X, (2, 1)), offset=np.tile(self.offset, 2), terms=terms, beside=beside)
+
+    def _beside_of(self, rows: IntArray) -> dict[str, Columns]:
+        return {name: own.of_rows(rows) for name, own in self.beside.items()}
 
     def inside(self, a: Factor | str, b: Factor | str) -> bool:
         """Whether every level of factor a occurs in one level of factor b only."""

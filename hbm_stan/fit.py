@@ -157,7 +157,7 @@ def prepare_table(family: Family, dataset: Dataset) -> Prepared:
     """The dataset's columns, checked for what the family's roles ask, and for what only the family can see."""
     table = prepare(
         dataset, family.roles, one_row_per_group=family.one_row_per_group, known_residual=family.known_residual,
-        terms=family.terms,
+        terms=family.terms, own_formulas=family.own_formulas,
     )  # fmt: skip
     own = family.check_table(table) if family.check_table is not None else ()
     return replace(table, verdicts=(*table.verdicts, *own), notes=(*table.notes, *family.left_out(table)))

@@ -83,7 +83,8 @@ def _prepared_columns(table: Prepared) -> list[list[Any]]:
 def _terms_of(design: Design) -> dict[str, Any]:
     """The names of common columns, and the factor, the columns and the correlations of each term."""
     terms = [[t.factor.name, list(t.names), t.correlated] for t in design.terms]
-    return {"common": list(design.names), "varying": terms}
+    beside = {name: list(own.names) for name, own in design.beside.items()}
+    return {"common": list(design.names), "varying": terms} | ({"beside": beside} if beside else {})
 
 
 def _levels_of(design: Design) -> dict[str, list[str]]:

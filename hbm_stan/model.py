@@ -95,10 +95,6 @@ class Finding:
     y_label: str = ""
 
 
-def _no_coords(_table: Prepared) -> dict[str, tuple[str, ...]]:
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family. The functions are written from the citation, not from the Stan programs.
@@ -177,10 +173,11 @@ class Family:
     one_row_per_group: bool = False  # repeated groups are an error
     known_residual: bool = False  # no residual scale is estimated
     terms: bool = False  # a formula gives its structure: Prepared.design, never None
+    own_formulas: tuple[str, ...] = ()  # a likelihood's own parameters with a formula of their own, such as zi
     pilot: tuple[str, ...] = ()  # forms of partial pooling that a pilot decides between; empty: the default stands
     prediction: Mapping[str, Option] = field(default_factory=dict)
     calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`
-    coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = _no_coords
+    coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = lambda _table: {}
     log_joint: Callable[[Draws, StanData, str], float] | None = None
     support: Callable[[StanData], dict[str, tuple[float, float]]] | None = None
     transformed: Callable[[Draws, StanData], dict[str, FloatArray]] | None = None

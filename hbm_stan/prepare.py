@@ -142,11 +142,13 @@ class Prepared:
 
 
 def prepare(
-    dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool, known_residual: bool, terms: bool = False
-) -> Prepared:
+    dataset: Dataset, roles: Sequence[Role], *, one_row_per_group: bool, known_residual: bool, terms: bool = False,
+    own_formulas: Sequence[str] = (),
+) -> Prepared:  # fmt: skip
     """The columns that the roles ask for, checked; raises DataError naming file, column, row or group.
 
     With ``terms`` the dataset's formula gives the structure; where it has none, the intercept varies between groups.
+    ``own_formulas`` are parameters of a likelihood that have a formula of their own.
     """
     if not terms:
         refuse_formula(dataset)
@@ -165,7 +167,7 @@ def prepare(
     if not known_residual:
         refuse_constant(dataset, values)
     refuse_one_group(dataset.table.where, labels)
-    structure = read_structure(dataset, known_residual=known_residual) if terms else None
+    structure = read_structure(dataset, known_residual=known_residual, own=own_formulas) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((read_units(dataset, dataset.column(r.name), labels, group) for r in given if r.kind == "unit"), None)
     noun = noun_of(dataset.column(label_role.name), dataset.reading.group_name)

@@ -10,7 +10,9 @@ from typing import Any
 from hbm_stan.errors import DataError, nearest
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
-KEYS = ("levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights")
+KEYS = (
+    "levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights", "zi",
+)  # fmt: skip
 REPEAT = "repeat"
 
 
@@ -22,7 +24,8 @@ class Reading:
     ``unit_labels``: "repeat" where equal labels of units in two groups are two units. ``group_name``: what a group is,
     where the name of its column does not say it. ``formula``: the outcome, what is common and what varies, for families
     with terms; ``centre``: their columns are centred at their means. ``weights``: the column that says how many times a
-    row counts, by which rows are repeated.
+    row counts, by which rows are repeated. ``zi``: what the share of extra zeros depends on, where
+    the likelihood has some: ``~ x``.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -33,6 +36,12 @@ class Reading:
     formula: str = ""
     centre: bool = True
     weights: str = ""
+    zi: str = ""
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """The formulas that own parameters of a likelihood are given, by parameter."""
+        return {"zi": self.zi} if self.zi else {}
 
 
 def make_reading(
@@ -45,6 +54,7 @@ def make_reading(
     formula: Any = "",
     centre: Any = True,
     weights: Any = "",
+    zi: Any = "",
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
@@ -52,6 +62,10 @@ def make_reading(
             raise DataError(f"{key} must be true or false, found {flag!r}.")
     if not isinstance(formula, str):
         raise DataError(f"formula must be a text such as 'y ~ x + (1 | group)', found {formula!r}.")
+    if not isinstance(zi, str):
+        raise DataError(f"zi must be a text such as '~ x', found {zi!r}.")
+    if zi and not formula:
+        raise DataError("zi goes with a formula, and there is none.")
     if unit_labels not in ("", REPEAT):
         raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
     if not isinstance(weights, str):
@@ -63,7 +77,7 @@ def make_reading(
     return Reading(
         levels=MappingProxyType(orders), log_scale=log_scale, level=None if level is None else _share(level),
         unit_labels=unit_labels, group_name=group_name, formula=formula.strip(), centre=centre,
-        weights=weights,
+        weights=weights, zi=zi.strip(),
     )  # fmt: skip
 
 

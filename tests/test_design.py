@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hbm_stan.design import Design, Term, is_inside, make_design, make_factor, nested
+from hbm_stan.design import Columns, Design, Term, is_inside, make_design, make_factor, nested
 from hbm_stan.errors import DataError
 from hbm_stan.predictors import INTERCEPT
 
@@ -148,3 +150,16 @@ def test_a_new_row_stands_at_the_means_unless_it_is_named() -> None:
 def test_a_design_without_terms_is_refused() -> None:
     with pytest.raises(DataError, match="needs a term"):
         make_design({INTERCEPT: ONES}, [])
+
+
+def test_columns_of_own_parameters_are_centred_and_follow_the_rows() -> None:
+    design = make_design({INTERCEPT: ONES, "x": X}, [Term(SUBJECT, (INTERCEPT,), ONES[:, None], False)])
+    own = Columns.of({INTERCEPT: ONES, "x": X}, centre=True)
+    assert own.means.tolist() == [0.0, X.mean()]
+    np.testing.assert_array_equal(own.X, np.column_stack([ONES, X - X.mean()]))
+    assert not Columns.of({"x": X}, centre=True).means.any()  # no intercept: as they are
+    assert not Columns.of({INTERCEPT: ONES, "x": X}, centre=False).means.any()
+    with_own = replace(design, beside={"zi": own})
+    np.testing.assert_array_equal(with_own.without([0]).beside["zi"].X, own.X[1:])
+    np.testing.assert_array_equal(with_own.twice().beside["zi"].X, np.tile(own.X, (2, 1)))
+    np.testing.assert_allclose(with_own.beside_row({"x": 9.0})["zi"], [1.0, 9.0 - X.mean()])

@@ -42,7 +42,8 @@ def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", *
         own = make_reading(formula=formula, **reading)
         levels = {**data.reading.levels, **own.levels}
         joined = replace(data.reading, formula=own.formula, centre=own.centre, levels=levels)
-        data = data.read_as(replace(joined, weights=own.weights or joined.weights))
+        weights, zi = own.weights or joined.weights, own.zi or joined.zi
+        data = data.read_as(replace(joined, weights=weights, zi=zi))
     dataset = with_formula(data, group)
     return likelihood_of(dataset, likelihood)[0], dataset
 
@@ -113,7 +114,14 @@ def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
 
 
 def _prepared(dataset: Dataset, family: Family) -> Prepared:
-    return prepare(dataset, family.roles, one_row_per_group=False, known_residual=family.known_residual, terms=True)
+    return prepare(
+        dataset,
+        family.roles,
+        one_row_per_group=False,
+        known_residual=family.known_residual,
+        terms=True,
+        own_formulas=family.own_formulas,
+    )
 
 
 def _or_else(dataset: Dataset) -> str:

@@ -40,6 +40,16 @@ def refuse_levels(where: str, factor: Factor, known_residual: bool) -> None:
         )
 
 
+def refuse_beside(where: str, beside: Mapping[str, str], own: Sequence[str]) -> None:
+    """Raise DataError for the formula of a parameter that the likelihood does not have."""
+    for name, text in beside.items():
+        if name not in own:
+            raise DataError(
+                f"{where}: {name} = {text!r} goes with a likelihood that has {name}, and this one has "
+                f"none. Name such a likelihood, or leave {name} out."
+            )
+
+
 def refuse_same_factors(where: str, factors: Sequence[Factor]) -> None:
     """Raise DataError for two factors that group the rows alike."""
     for a, b in itertools.combinations(factors, 2):

@@ -11,7 +11,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.formula.coding import refuse_unknown
 from hbm_stan.formula.expression import Column, Node, columns_of
-from hbm_stan.formula.parse import ADDITIONS, Atom, Category, parse
+from hbm_stan.formula.parse import ADDITIONS, Atom, Category, parse, parse_columns
 from hbm_stan.formula.read import left_values, read_factor
 
 
@@ -57,9 +57,12 @@ def _of_columns(dataset: Dataset) -> Dataset:
 
 
 def columns_read(dataset: Dataset, left: bool = False) -> tuple[str, ...]:
-    """The columns of the table that the right side of the formula reads, factors aside; with ``left`` those of both."""
+    """The columns of the table that the right side of the formula reads, factors aside, and the formulas of own
+    parameters; with ``left`` those of both sides."""
     formula = parse(dataset.reading.formula)
-    atoms = [atom for terms in (formula.common, *(bar.columns for bar in formula.bars)) for atom in terms.atoms]
+    beside = map(parse_columns, dataset.reading.beside.values())
+    sums = (formula.common, *(bar.columns for bar in formula.bars), *beside)
+    atoms = [atom for terms in sums for atom in terms.atoms]
     nodes: list[Atom] = [*atoms, *formula.offsets, *([formula.outcome, *formula.additions.values()] if left else [])]
     names = [(atom.name,) if isinstance(atom, Category) else columns_of(atom) for atom in nodes]
     return tuple(dict.fromkeys(name for columns in names for name in columns))

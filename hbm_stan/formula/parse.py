@@ -80,6 +80,19 @@ def parse(text: str) -> Formula:
     return Formula(formula, outcome, additions, common, bars, offsets)
 
 
+def parse_columns(text: str) -> Sum:
+    """The common terms of ``~ x + z``, the formula of a likelihood's own parameter, which has nothing else."""
+    formula = text.strip()
+    sides = split_at(tokenize(formula), "~")
+    if len(sides) != 2 or sides[0][1] or not sides[1][1]:
+        raise refuse(formula, "it needs one ~ and columns after it, with nothing before, as in ~ x + z.")
+    common, bars, offsets = _right(formula, sides[1][1])
+    if bars or offsets:
+        what = bars[0].text if bars else f"offset({offsets[0]})"
+        raise refuse(formula, f"{what} has no place here: only columns that all rows share, as in ~ x + z.")
+    return common
+
+
 def _left(formula: str, tokens: Sequence[Token]) -> tuple[Node, dict[str, Node]]:
     """The outcome, and what its likelihood needs beside it."""
     if tokens[0].text == "cbind":

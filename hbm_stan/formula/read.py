@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.data import Dataset
-from hbm_stan.design import Design, Factor, Term, make_design, make_factor, nested
+from hbm_stan.design import Columns, Design, Factor, Term, make_design, make_factor, nested
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.formula import checks
 from hbm_stan.formula.coding import Coded, Coding, Levels, NewRow, code, learn_of, numbers_of, refuse_unknown
 from hbm_stan.formula.expression import Node, columns_of
-from hbm_stan.formula.parse import Bar, Formula, Sum, parse
+from hbm_stan.formula.parse import Bar, Formula, Sum, parse, parse_columns
 from hbm_stan.formula.scopes import scopes_of
 from hbm_stan.levels import check_levels
 from hbm_stan.predictors import INTERCEPT
@@ -34,10 +34,14 @@ class Structure:
     verdicts: tuple[Verdict, ...]
 
 
-def read_structure(dataset: Dataset, *, known_residual: bool) -> Structure:
-    """The structure that the formula of a dataset gives its table; raises ModelError or DataError before sampling."""
+def read_structure(dataset: Dataset, *, known_residual: bool, own: Sequence[str] = ()) -> Structure:
+    """The structure that the formula of a dataset gives its table; raises ModelError or DataError before sampling.
+
+    ``own`` are parameters of the likelihood with a formula of their own: a constant where none is given.
+    """
     formula = parse(dataset.reading.formula)
     where, n = dataset.table.where, dataset.table.n_rows
+    checks.refuse_beside(where, dataset.reading.beside, own)
     factors = {name: read_factor(dataset, name, formula) for name in formula.factors}
     group = dataset.column("group") or formula.factors[0]
     for factor in factors.values():
@@ -51,25 +55,29 @@ def read_structure(dataset: Dataset, *, known_residual: bool) -> Structure:
     checks.refuse_columns(where, columns, n)
     apart = INTERCEPT in columns
     codings = [_coding(dataset, bar.columns, values, coded, bar=bar, apart=apart) for bar in formula.bars]
+    beside = {p: _coding(dataset, parse_columns(dataset.reading.beside.get(p, "~ 1")), values, coded) for p in own}
     offsets = [_offset(dataset, node, values) for node in formula.offsets]
     terms = [
         term
         for bar, coding in zip(formula.bars, codings, strict=True)
         for term in _terms(dataset, bar, coding, factors, values)
     ]
-    categories = {atom.column: atom for c in (common, *codings) for atom in c.atoms if isinstance(atom, Levels)}
+    every = (common, *codings, *beside.values())
+    categories = {atom.column: atom for c in every for atom in c.atoms if isinstance(atom, Levels)}
     levels = {column: found.levels for column, found in categories.items()}
     refuse_named_levels(dataset, levels)
-    encode = NewRow((common, *codings), tuple(node for node, _ in offsets), levels, _means(values))
+    encode = NewRow(every, tuple(node for node, _ in offsets), levels, _means(values))
     design = make_design(
         columns, terms, group=group, offset=np.sum([x for _, x in offsets], axis=0) if offsets else None,
         centre=dataset.reading.centre, encode=encode,
     )  # fmt: skip
+    own_columns = {p: _own_columns(where, coding, values, n) for p, coding in beside.items()}
+    design = replace(design, beside={p: Columns.of(c, dataset.reading.centre) for p, c in own_columns.items()})
     return Structure(
         formula, design, levels,
         tuple(f"{c}: levels are compared with {found.levels[0]!r}, {found.why}." for c, found in categories.items())
         + tuple(checks.relations(list(factors.values()))),
-        tuple(_verdicts((common, *codings), design, values, factors, levels)),
+        tuple(_verdicts(every, design, values, factors, levels)),
     )  # fmt: skip
 
 
@@ -118,6 +126,14 @@ def _coding(
     if bar is not None and not scopes:
         raise DataError(f"Formula: nothing varies in {bar.text}. For an intercept that varies write (1 | group).")
     return Coding(atoms, tuple(scopes), apart)
+
+
+def _own_columns(where: str, coding: Coding, values: Mapping[str, npt.NDArray[Any]], n: int) -> dict[str, FloatArray]:
+    """The columns of an own parameter of the likelihood, refused as those of the formula are."""
+    checks.refuse_empty_cells(where, coding.atoms, coding.scopes, values)
+    columns = coding.columns(values, n)
+    checks.refuse_columns(where, columns, n)
+    return columns
 
 
 def _terms(

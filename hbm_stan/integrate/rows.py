@@ -11,6 +11,7 @@ from hbm_stan.integrate.elimination import backward, scaled
 from hbm_stan.integrate.leverage import predict_rows
 from hbm_stan.integrate.mode import Integrand, Mode, find_modes, log_share
 from hbm_stan.integrate.structure import IntArray, Level, structure, sum_by
+from hbm_stan.likelihoods.likelihood import some_rows
 from hbm_stan.table import FloatArray
 
 # Leverage up to which nodes about the maximum with the row serve for the integral without it: with leverage h the error
@@ -78,8 +79,5 @@ def _without(
     others = [np.setdiff1d(np.flatnonzero(level.level == level.level[n]), n) for n in rows]
     taken = np.concatenate(others)
     alone = Level(level.columns[taken], np.repeat(np.arange(len(rows)), [len(o) for o in others]), len(rows))
-    data = {
-        name: np.asarray(given.rows[name])[taken] for name in ("y", "trials", "exposure", "se") if name in given.rows
-    }
-    some = Integrand(given.likelihood, data, given.own, given.eta[:, taken])
+    some = Integrand(given.likelihood, some_rows(given.rows, taken), given.own, given.eta[:, taken])
     return log_integral(Nested.of([alone]), [factor], some, nodes)

@@ -16,8 +16,17 @@ Rows = Mapping[str, Any]  # data by row: y, and trials, exposure or se, (N,)
 # The likelihood's own parameters, in a shape that fits eta's; a vector has its elements beyond the axis of rows.
 Own = Mapping[str, FloatArray]
 
+# What data hold by row: the outcome, what it comes from, and columns of own parameters, X_ and the parameter's name.
+_BY_ROW, OWN_COLUMNS = ("y", "trials", "exposure", "se"), "X_"
+
 # Stan's poisson_log_rng takes log means up to 30 log(2), expected counts of 2^30; only priors alone go beyond.
 LARGEST_MEAN = 2.0**30
+
+
+def some_rows(rows: Rows, taken: Any) -> dict[str, Any]:
+    """The data of rows, of some of them only."""
+    by_row = (name for name in rows if name in _BY_ROW or name.startswith(OWN_COLUMNS))
+    return {name: np.asarray(rows[name])[taken] for name in by_row}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,7 @@ class OwnVector:
     draw: Callable[[np.random.Generator, Rows, int], FloatArray]
     from_raw: Callable[[FloatArray, Rows], FloatArray] | None = None
     start: Callable[[Rows], FloatArray]
+    by_formula: bool = False  # coefficients of columns that a formula of its own gives, ``X_<name>`` (N, elements)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +121,11 @@ class Likelihood:
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows
     wider: str = ""  # the likelihood whose rows spread more
+
+    @property
+    def own_formulas(self) -> tuple[str, ...]:
+        """The own parameters that are coefficients of columns by a formula of their own."""
+        return tuple(vector.row.name for vector in self.vectors if vector.by_formula)
 
     @property
     def own_rows(self) -> tuple[PriorRow, ...]:

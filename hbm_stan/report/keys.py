@@ -19,10 +19,10 @@ _KEYS = {
     "variants": _TEXTS, "columns": _TABLE, "parameterisation": _TEXT, "priors": _TABLE, "reasons": _TABLE,
     "sampling": _TABLE, "comparison": _TABLE, "prediction": _TABLE, "checks": _TABLE, "levels": _TABLE,
     "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT, "formula": _TEXT, "likelihood": _TEXT, "group": _TEXT,
-    "centre": _FLAG, "report": _TABLE, "weights": _TEXT,
+    "centre": _FLAG, "zi": _TEXT, "report": _TABLE, "weights": _TEXT,
 }  # fmt: skip
 _REQUIRED, _REQUIRED_WITH_FORMULA = ("family", "data", "columns"), ("data",)
-_WITH_FORMULA = ("likelihood", "group", "centre")
+_WITH_FORMULA = ("likelihood", "group", "centre", "zi")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "sampling": tuple(f.name for f in fields(Sampling)),
     "comparison": ("variants", "max_refits", "minutes"), "checks": ("waive",),

@@ -15,6 +15,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.integrate.elimination import scaled
 from hbm_stan.integrate.structure import IntArray, Level
+from hbm_stan.likelihoods.likelihood import some_rows
 from hbm_stan.model import Draws, Pooling, StanData
 from hbm_stan.table import FloatArray
 
@@ -62,8 +63,7 @@ def terms_of(data: StanData) -> tuple[Term, ...]:
 
 def take_rows(data: StanData, rows: IntArray) -> StanData:
     """The data of some rows only, levels and groups counted as before."""
-    by_row = ("y", "trials", "exposure", "se", "offset_", "X", "Z")
-    some = {name: np.asarray(data[name])[rows] for name in by_row if name in data}
+    some = {name: np.asarray(data[name])[rows] for name in ("offset_", "X", "Z")} | some_rows(data, rows)
     return {**data, **some, "level": np.asarray(data["level"]).reshape(data["T"], -1)[:, rows], "N": len(rows)}
 
 

@@ -39,6 +39,7 @@ class Parts:
     outcome(table, priors)  the Stan data but for the priors of the likelihood's own parameters
     scale(table, design)    the scale that default priors of coefficients have
     own_priors(scale)       default priors of the likelihood's own parameters
+    column_priors(design)   those of own parameters that are coefficients of columns
     calibration             priors for its shipped example, on the scale of what is measured there
     coords(table)           labels of the elements of own parameters that are vectors, by dim
     """
@@ -46,6 +47,7 @@ class Parts:
     outcome: Callable[[Prepared, Mapping[str, Prior]], StanData]
     scale: Callable[[Prepared, Design], Scale]
     own_priors: Callable[[Scale], dict[str, Prior]] = lambda _scale: {}
+    column_priors: Callable[[Design], dict[str, Prior]] = lambda _design: {}
     calibration: Mapping[str, str]
     coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = lambda _table: {}
 
@@ -74,7 +76,7 @@ def _prepare(given: Likelihood, parts: Parts, table: Prepared, priors: Mapping[s
 def _default_priors(parts: Parts, table: Prepared) -> dict[str, Prior]:
     design = design_of(table)
     scale = parts.scale(table, design)
-    return default_priors(design, scale) | parts.own_priors(scale)
+    return default_priors(design, scale) | parts.own_priors(scale) | parts.column_priors(design)
 
 
 def family_of(given: Likelihood, parts: Parts) -> Family:
@@ -97,6 +99,7 @@ def family_of(given: Likelihood, parts: Parts) -> Family:
         discrete=given.size == "trials",
         size=given.size,
         known_residual=given.known_residual,
+        own_formulas=given.own_formulas,
         pilot=() if given.precision else ("partial_pooling", "partial_pooling_centered"),
         prediction=prediction_of(given),
         calibration=parts.calibration,

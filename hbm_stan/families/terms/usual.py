@@ -9,7 +9,7 @@ import numpy as np
 
 from hbm_stan.design import Design
 from hbm_stan.errors import ModelError
-from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.likelihoods.likelihood import OWN_COLUMNS, Likelihood
 from hbm_stan.model import Option, StanData
 from hbm_stan.predictors import INTERCEPT
 
@@ -54,6 +54,7 @@ def new_row(likelihood: Likelihood, data: StanData, options: Mapping[str, Any]) 
     size, words = _size(likelihood, data, options)
     stands = ", ".join(_in_words(design, asked))
     where = f"a new row in a new {{group}}{': ' if stands else ''}{stands}"
+    made |= {f"{OWN_COLUMNS}{name}": row[None] for name, row in design.beside_row(asked).items()}
     return {**made, **size}, f"{words} of {where}" if words else where
 
 
