@@ -4,6 +4,8 @@
 beside it, from Debian's packages of R: lme4 Arabidopsis, cake, VerbAgg; MASS bacteria; nlme Oats, Oxide, Pixel,
 ergoStool; mlmRev Chem97, guImmun, Hsb82, Mmmec, ScotsSec, Contraception; metadat dat.bcg, dat.konstantopoulos2011,
 dat.nielweise2007, dat.raudenbush1985; glmmTMB Salamanders; lme4 Dyestuff, Dyestuff2, Pastes, Penicillin, sleepstudy.
+``oracle/fits_of_likelihoods.R`` made those of gamma, beta and beta-binomial rows, of R's Indometh, CO2, ChickWeight,
+state.x77, UCBAdmissions, nlme Gasoline, MASS OME and lme4 cbpp.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from hbm_stan.formula import read_structure
 from hbm_stan.integrate import Integrand, log_laplace
 from hbm_stan.integrate.structure import structure
 from hbm_stan.likelihoods import likelihood
+from hbm_stan.likelihoods.likelihood import Likelihood
 
 ORACLE = Path(__file__).parent / "oracle"
 FITS: dict[str, dict[str, Any]] = {fit["id"]: fit for fit in json.loads((ORACLE / "fits.json").read_text())}
@@ -38,6 +41,7 @@ STEP, LOG_STEP = 0.02, 0.005
 # 0.004 standard errors apart. Log likelihoods of closed forms and by quadrature agree to eight digits, those by the
 # method of Laplace, whose modes lme4 finds to about 1e-7, to six.
 DIGITS, MIXED_ERRORS, EXACT, LAPLACE = 5e-4, 0.004, 1e-8, 1e-6
+CURVE = 1e-5  # a step of differences in eta
 ZERO = 1e-4  # a scale below so much of the residual one is at its bound
 
 
@@ -87,13 +91,8 @@ class Published:
         """Logs of the sds, term by term, correlations as atanh, the log of the likelihood's own scale."""
         sds = [sd for term in self.fit["terms"] for sd in term["sd"]]
         rhos = [term["rho"] for term in self.fit["terms"] if term["rho"] is not None]
-        own = {
-            "normal": self.fit["residual_sd"], "negative_binomial": self.fit.get("phi", 1.0) ** -0.5,
-            "student_t": self.fit.get("sigma"),
-        }  # fmt: skip
-        return np.concatenate(
-            [np.log(np.maximum(sds, 1e-12)), np.arctanh(rhos), np.log([own[f] for f in own if f == self.fit["family"]])]
-        )
+        own = self.fit.get("own") or ({"sigma": self.fit["residual_sd"]} if self.fit["family"] == "normal" else {})
+        return np.concatenate([np.log(np.maximum(sds, 1e-12)), np.arctanh(rhos), np.log(list(own.values()))])
 
     def draws(self, beta: np.ndarray, scales: np.ndarray) -> dict[str, Any]:
         """Draws of a program from coefficients (S, P) and scales (S, d)."""
@@ -123,16 +122,15 @@ class Published:
         root = np.zeros(self.data["N"], dtype=int)
         made = structure([g.level for g in chain], [g.level for g in crossed], root, 1)
         factors = [g.factor(draws, self.data) for g in (*chain, *crossed)]
-        if found.majorant is not None:
-            found = replace(found, weight=_curvature)
+        found = replace(found, weight=partial(_curvature, found))
         given = Integrand(found, self.data, own_of(found, draws), middle(draws, self.data))
         return log_laplace(made, factors, given)[:, 0] + found.constant(self.data).sum()
 
 
-def _curvature(eta: np.ndarray, rows: Any, own: Any) -> np.ndarray:
-    """Minus the second derivative of a Student-t row, which is below 0 far from eta: what glmmTMB's Laplace takes."""
-    square, width = (rows["y"] - eta) ** 2, own["nu"] * own["sigma"] ** 2
-    return np.asarray((own["nu"] + 1) * (width - square) / (width + square) ** 2)
+def _curvature(found: Likelihood, eta: np.ndarray, rows: Any, own: Any) -> np.ndarray:
+    """Minus the second derivative of a row, also where it is below 0: what programs take for the method of Laplace."""
+    up, down = (found.score(eta + step, rows, own) for step in (CURVE, -CURVE))
+    return np.asarray((down - up) / (2 * CURVE))
 
 
 def _always(count: int, _size: int) -> int:
