@@ -1,13 +1,13 @@
-"""How often is the predictive check wrong about counts and successes? ``nice python tests/row_misfit.py``.
+"""How often is the predictive check wrong about rows of each likelihood? ``nice python tests/row_misfit.py``.
 
 Data sets are simulated from known values, fitted with partial pooling and default priors on stanli (one chain of 500
 draws), and checked. On data of the right model a failed check, or a warning, is a false alarm; on data of a wrong one,
-a failed check is what is wanted: rows with 2 and 5 times the variance (negative binomial, beta-binomial), and a fifth
-of the rows set to 0. Printed are the shares of data sets, in per cent.
+a failed check is what is wanted: rows with 2, 3 and 5 times the variance (negative binomial, beta-binomial), and a
+fifth of the rows set to 0. Printed are the shares of data sets, in per cent.
 
-``python tests/row_misfit.py counts trials`` takes the kinds of rows whose names hold one of these words;
-``HBM_ROW_SETS=20`` data sets a line (200 unless told, a quarter as many of wrong models). The seed was fixed before the
-first run.
+``python tests/row_misfit.py counts trials`` takes the kinds of rows whose names hold one of these words; ``--formulas``
+those of formulas alone. ``HBM_ROW_SETS=20`` data sets a line (200 unless told, a quarter as many of wrong models). The
+seed was fixed before the first run.
 """
 
 from __future__ import annotations
@@ -42,14 +42,17 @@ _Frame = pd.DataFrame
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of rows: family, variant, roles of columns, and a simulator of (rng, times the variance, share of 0)."""
+    """A kind of rows: family, variant, roles of columns, and a simulator of (rng, times the variance, share of 0).
+
+    ``wrong`` are the names of the faults that can be simulated in it.
+    """
 
     name: str
     family: str
     variant: str
     roles: dict[str, str | list[str]]
     simulate: Callable[[_Rng, float, float], _Frame]
-    wrong: bool = True  # whether rows can spread more than the likelihood allows
+    wrong: tuple[str, ...] = ("2 times the variance", "5 times the variance", "20 % zeros")
 
 
 def groups(rng: _Rng, single: bool) -> np.ndarray:
@@ -72,6 +75,57 @@ def counts(rng: _Rng, times: float, zeros: float, *, exposed: bool = False, sing
     rate = mean if times == 1 else rng.gamma(mean / (times - 1), times - 1)
     y = rng.poisson(rate) * (rng.uniform(size=group.size) >= zeros)
     return pd.DataFrame({"g": labels(group), "y": y, "e": exposure})
+
+
+def many_counts(rng: _Rng, times: float, _zeros: float) -> _Frame:
+    """Two hundred counts about 1 to 10 in 10 groups, with a predictor; with ``times`` the variance."""
+    group, x = rng.permutation(np.repeat(np.arange(10), 20)), rng.normal(size=200)
+    mean = np.exp(rng.uniform(np.log(1), np.log(10)) + SPREAD * rng.normal(size=10)[group] + 0.3 * x)
+    rate = mean if times == 1 else rng.gamma(mean / (times - 1), times - 1)
+    return pd.DataFrame({"g": labels(group), "y": rng.poisson(rate), "x": x})
+
+
+def of_formula(draw: Callable[[_Rng, np.ndarray], dict[str, np.ndarray]]) -> Callable[[_Rng, float, float], _Frame]:
+    """Rows of a likelihood: ``draw`` makes the outcome from the linear predictor, a predictor and groups crossed."""
+
+    def simulate(rng: _Rng, _times: float, _zeros: float) -> _Frame:
+        group = groups(rng, False)
+        item, x = rng.integers(0, 5, group.size), rng.normal(size=group.size)
+        eta = rng.uniform(0, 1.5) + SPREAD * rng.normal(size=group.max() + 1)[group] + 0.3 * rng.normal(size=5)[item]
+        made = draw(rng, eta + 0.3 * x)
+        return pd.DataFrame({"g": labels(group), "i": [f"i{k}" for k in item], "x": x, **made})
+
+    return simulate
+
+
+def _share(eta: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-(eta - 0.75))))
+
+
+def _of_trials(rng: _Rng, eta: np.ndarray, concentration: float) -> dict[str, np.ndarray]:
+    n, p = rng.integers(5, 30, eta.size, endpoint=True), _share(eta)
+    if np.isfinite(concentration):
+        p = rng.beta(p * concentration, (1 - p) * concentration)
+    return {"y": rng.binomial(n, p), "n": n}
+
+
+def _with_errors(rng: _Rng, eta: np.ndarray) -> dict[str, np.ndarray]:
+    se = rng.uniform(0.2, 1.0, eta.size)
+    return {"y": rng.normal(eta, se), "s": se}
+
+
+DRAWS: dict[str, tuple[str, Callable[[_Rng, np.ndarray], dict[str, np.ndarray]]]] = {
+    "normal": ("y", lambda rng, eta: {"y": rng.normal(eta, 0.5)}),
+    "estimates": ("y | se(s)", _with_errors),
+    "binomial": ("y | trials(n)", lambda rng, eta: _of_trials(rng, eta, np.inf)),
+    "poisson": ("y", lambda rng, eta: {"y": rng.poisson(np.exp(eta))}),
+    "negative_binomial": ("y", lambda rng, eta: {"y": rng.poisson(np.exp(eta) * rng.gamma(2, 1 / 2, eta.size))}),
+    "beta_binomial_rows": ("y | trials(n)", lambda rng, eta: _of_trials(rng, eta, 10.0)),
+    "gamma": ("y", lambda rng, eta: {"y": rng.gamma(6, np.exp(eta) / 6)}),
+    "lognormal": ("y", lambda rng, eta: {"y": rng.lognormal(eta, 0.5)}),
+    "beta": ("y", lambda rng, eta: {"y": rng.beta(10 * _share(eta), 10 * (1 - _share(eta)))}),
+    "student_t": ("y", lambda rng, eta: {"y": eta + 0.5 * rng.standard_t(4, eta.size)}),
+}
 
 
 def successes(
@@ -102,19 +156,33 @@ KINDS = (
     Kind("counts with exposure", *_POISSON, _EXPOSED, lambda *a: counts(*a, exposed=True)),
     Kind(
         "counts with exposure, one row a group", *_POISSON, _EXPOSED,
-        lambda *a: counts(*a, exposed=True, single=True), wrong=False,
+        lambda *a: counts(*a, exposed=True, single=True), wrong=(),
     ),
     Kind("trials", *_BETA, _TRIALS, successes),
-    Kind("trials, one row a group", *_BETA, _TRIALS, lambda *a: successes(*a, single=True), wrong=False),
-    Kind("0/1", *_BETA, _TRIALS, lambda *a: successes(*a, most=1), wrong=False),
+    Kind("trials, one row a group", *_BETA, _TRIALS, lambda *a: successes(*a, single=True), wrong=()),
+    Kind("0/1", *_BETA, _TRIALS, lambda *a: successes(*a, most=1), wrong=()),
     Kind("trials", *_LOGISTIC, _TRIALS, successes),
     Kind("trials with a predictor", *_LOGISTIC, _TRIALS | _X, lambda *a: successes(*a, slope=0.8)),
     Kind(
         "0/1 with a predictor", *_LOGISTIC, {"group": "g", "outcome": "y"} | _X,
-        lambda *a: successes(*a, most=1, slope=0.8), wrong=False,
+        lambda *a: successes(*a, most=1, slope=0.8), wrong=(),
+    ),
+    Kind(
+        "200 counts with a predictor", "poisson", "partial_pooling", {"formula": "y ~ x + (1 | g)"}, many_counts,
+        wrong=("3 times the variance",),
+    ),
+    *(
+        Kind(
+            "two crossed factors", name, "partial_pooling", {"formula": f"{left} ~ x + (1 | g) + (1 | i)"},
+            of_formula(draw), wrong=(),
+        )
+        for name, (left, draw) in DRAWS.items()
     ),
 )  # fmt: skip
-FAULTS = {"2 times the variance": (2.0, 0.0), "5 times the variance": (5.0, 0.0), "20 % zeros": (1.0, INFLATED)}
+FAULTS = {
+    "2 times the variance": (2.0, 0.0), "3 times the variance": (3.0, 0.0), "5 times the variance": (5.0, 0.0),
+    "20 % zeros": (1.0, INFLATED),
+}  # fmt: skip
 
 
 class _Nowhere(FitStore):
@@ -145,10 +213,12 @@ def share(found: Sequence[str], status: str) -> str:
 def main() -> None:
     """Print the table, a line at a time."""
     sets = int(os.environ.get("HBM_ROW_SETS", "200"))
-    asked = [kind for kind in KINDS if not sys.argv[1:] or any(word in kind.name for word in sys.argv[1:])]
+    words = [word for word in sys.argv[1:] if word != "--formulas"]
+    asked = [kind for kind in KINDS if not words or any(word in f"{kind.name}, {kind.family}" for word in words)]
+    asked = [kind for kind in asked if "--formulas" not in sys.argv or "formula" in kind.roles]
     print("| rows | family | data | sets | failed | warning |\n|---|---|---|---|---|---|", flush=True)
     lines = [(kind, "right", (1.0, 0.0)) for kind in asked]
-    lines += [(kind, what, fault) for kind in asked if kind.wrong for what, fault in FAULTS.items()]
+    lines += [(kind, what, fault) for kind in asked for what, fault in FAULTS.items() if what in kind.wrong]
     for kind, what, (times, zeros) in lines:
         found = statuses(kind, times, zeros, sets if what == "right" else max(sets // 4, 1))
         line = (kind.name, kind.family, what, str(len(found)), share(found, "fail"), share(found, "warn"))
