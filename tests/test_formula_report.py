@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,18 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
+from hbm_stan.attempts import fit
 from hbm_stan.coefficients import AT_MEANS, AT_ZERO
-from hbm_stan.engines import Engine
+from hbm_stan.data import ColumnInfo
+from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.families.choose import of_formula
 from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
 from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.build import Made, fit_analysis, report, settled
-from hbm_stan.report.coefficients import forest_table, per_sd
+from hbm_stan.report.coefficients import coefficients_of, forest_table, per_sd
+from hbm_stan.report.formula_answer import coefficient_sentences
 from hbm_stan.report.meanings import meanings
 
 FORMULA = "won | trials(played) ~ age * sex + (1 + age | pupil) + (1 | item)"
@@ -203,3 +208,17 @@ def test_without_common_columns_no_coefficient_is_spoken_of(tmp_path: Path, stan
     made = report(write(tmp_path / "none", table, "score ~ 0 + (1 | pupil)", "partial_pooling"), engine=stanli)
     assert made.results["coefficients"] is None
     assert made.results["answer"][0].startswith("The intercept varies between pupils")
+
+
+@pytest.mark.parametrize(
+    ("formula", "likelihood", "said"),
+    [("cost ~ 1 + (1 | pupil)", "gamma", "EUR ("), ("won ~ 1 + (1 | pupil)", "poisson", " (")],
+)
+def test_the_mean_of_amounts_has_their_unit(stanli: Engine, formula: str, likelihood: str, said: str) -> None:
+    table = frame().assign(cost=lambda f: np.exp(5 + np.sin(np.arange(len(f)))))
+    name, dataset = of_formula(formula, table, likelihood)
+    info = {column: ColumnInfo(unit="EUR") for column in ("cost", "won")}
+    sampling = Sampling(chains=1, warmup=50, draws=50)
+    fitted = fit(name, replace(dataset, info=info), sampling=sampling, engine=stanli)
+    (sentence,) = coefficient_sentences(fitted, coefficients_of(fitted), "")
+    assert re.search(rf"which is a \w+ of [\d.]+ ?{re.escape(said)}", sentence)

@@ -13,7 +13,7 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.coefficients import for_one_more, of_ratio, slopes_of
 from hbm_stan.report.digits import format_probability
-from hbm_stan.report.intervals import estimate, listed, numbers
+from hbm_stan.report.intervals import estimate, in_unit, listed, numbers
 from hbm_stan.report.meanings import meanings
 from hbm_stan.report.terms import unit_of_term
 
@@ -62,7 +62,9 @@ def _intercept(fit: Fit, row: Mapping[str, Any], unit: str) -> str:
     if not given.ratio_words:
         return f"{said}."
     centre, low, high = numbers(_as_mean(fit, row))
-    return f"{said}, which is a {given.mean_words} of {centre} ({low} to {high})."
+    # Of successes and counts the mean is one of a trial or of a unit of exposure.
+    measured = "" if given.size else fit.table.dataset.unit(fit.family.outcome(fit.table))
+    return f"{said}, which is a {given.mean_words} of {in_unit(centre, measured)} ({low} to {high})."
 
 
 def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:
