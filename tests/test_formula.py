@@ -351,6 +351,18 @@ def test_skewed_amounts_may_be_taken_as_such() -> None:
     assert "--likelihood" not in why(100 * (AMOUNTS["g"] == "a") + amounts**0.01)  # groups are skewed, rows hardly
 
 
+def test_a_row_that_may_be_a_gross_error_is_named() -> None:
+    rows = np.random.default_rng(4).normal(-50, 9, 90) + 100 * (AMOUNTS["g"] == "c")
+    assert "--likelihood" not in why(rows)
+    for wrong in (rows.where(AMOUNTS.index != 37, 400), rows.where(AMOUNTS.index != 37, -400)):
+        said = why(wrong)
+        assert "row 38 lies " in said
+        assert "--likelihood student_t" in said
+    assert "row 38 lies " in why((rows + 300).where(AMOUNTS.index != 37, 3))  # amounts too
+    few = AMOUNTS.iloc[::8].assign(o=np.r_[np.arange(11.0), 900.0])  # twelve rows do not tell
+    assert "student_t" not in choose_likelihood(Dataset.from_frame(few, formula="o ~ 1 + (1 | g)"))[1]
+
+
 @pytest.mark.parametrize("name", ["gamma", "lognormal"])
 @pytest.mark.parametrize("share", [0.02, 0.95])
 def test_amounts_of_0_are_refused_with_what_to_do(name: str, share: float) -> None:
