@@ -12,6 +12,7 @@ from hbm_stan.design import Design
 from hbm_stan.diagnose import summarise
 from hbm_stan.families.terms.effects import factor_of, terms_of
 from hbm_stan.fit import Fit
+from hbm_stan.later import expit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws, StanData
 from hbm_stan.predictors import INTERCEPT
@@ -94,6 +95,27 @@ def coefficient_table(fit: Fit) -> pd.DataFrame:
             ratios = _summary(fit, names, [np.exp(d) for d in draws])
         for key in (*_QUANTILES, *(f"mcse_{q}" for q in _QUANTILES)):
             table[f"ratio_{key}"] = np.where(table["name"] == INTERCEPT, np.nan, ratios[key])
+    return table
+
+
+def share_table(fit: Fit, name: str) -> pd.DataFrame:
+    """The coefficients of an own parameter of the likelihood that add up to log odds, a row for each column.
+
+    A summary as of parameters, with ``name``, ``p_positive`` and odds ratios as in ``coefficient_table``; of the
+    intercept these columns are the share itself, where the other columns are at their means.
+    """
+    design = fit.table.design
+    if design is None:
+        return pd.DataFrame()
+    names, draws = design.beside[name].names, list(fit.draws(name)[name].T)
+    table = _summary(fit, names, draws)
+    table.insert(0, "name", names)
+    table["p_positive"] = [float(np.mean(d > 0)) for d in draws]
+    with np.errstate(over="ignore"):
+        values = [expit(d) if n == INTERCEPT else np.exp(d) for n, d in zip(names, draws, strict=True)]
+    ratios = _summary(fit, names, values)
+    for key in (*_QUANTILES, *(f"mcse_{q}" for q in _QUANTILES)):
+        table[f"ratio_{key}"] = ratios[key]
     return table
 
 

@@ -18,6 +18,7 @@ from hbm_stan.errors import ComparisonError, DataError
 from hbm_stan.factors import priors_left
 from hbm_stan.families import families
 from hbm_stan.fit import Fit, prepare_table
+from hbm_stan.formula import columns_read
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
@@ -37,6 +38,7 @@ class Rung:
     likelihood: str
     name: str
     family: Family
+    dataset: Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +148,10 @@ def ladder_of(family: Family, dataset: Dataset) -> Ladder:
     for name, likelihood in known.items():
         if likelihood.ladder != kind:
             continue
-        rung = Rung(likelihood=name, name=f"the model of {likelihood.rows_words}", family=every[name])
+        data = _read_for(every[name], dataset)
+        rung = Rung(likelihood=name, name=f"the model of {likelihood.rows_words}", family=every[name], dataset=data)
         try:
-            prepare_table(rung.family, dataset)
+            prepare_table(rung.family, rung.dataset)
         except DataError as error:
             left_out.append(f"{capital(rung.name)} is left out: {error}")
             continue
@@ -157,6 +160,16 @@ def ladder_of(family: Family, dataset: Dataset) -> Ladder:
         why = "".join(f" {said}" for said in left_out)
         raise ComparisonError(f"{where}: this outcome can have one likelihood only ({family.name}).{why}")
     return Ladder(dataset=dataset, rungs=tuple(rungs), left_out=tuple(left_out), unit=known[family.name].eta_unit)
+
+
+def _read_for(family: Family, dataset: Dataset) -> Dataset:
+    """The dataset without the formulas of parameters that this family has not, and the levels that only they read."""
+    made = replace(dataset, reading=dataset.reading.only_beside(family.own_formulas))
+    if made.reading == dataset.reading:
+        return dataset
+    read = columns_read(made)
+    levels = {column: order for column, order in made.reading.levels.items() if column in read}
+    return replace(made, reading=replace(made.reading, levels=levels))
 
 
 def fit_ladder(
@@ -175,7 +188,7 @@ def fit_ladder(
     tell = say or (lambda _text: None)
     fits = {}
     for rung in ladder.rungs:
-        family, data = rung.family, ladder.dataset
+        family, data = rung.family, rung.dataset
         place = store or FitStore.for_user(family.name, data.name)
         same_scale = likelihoods()[rung.likelihood].eta_unit == ladder.unit
         if priors and not same_scale:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -42,6 +42,10 @@ class Reading:
     def beside(self) -> dict[str, str]:
         """The formulas that own parameters of a likelihood are given, by parameter."""
         return {"zi": self.zi} if self.zi else {}
+
+    def only_beside(self, names: Collection[str]) -> Reading:
+        """The same with no other such formulas than those of these parameters."""
+        return replace(self, zi=self.zi if "zi" in names else "")
 
 
 def make_reading(

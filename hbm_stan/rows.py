@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hbm_stan.fit import Fit
-from hbm_stan.likelihoods import likelihood
+from hbm_stan.likelihoods import likelihood, with_extra_zeros
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws
-from hbm_stan.nouns import Noun
+from hbm_stan.nouns import Noun, capital
 from hbm_stan.table import FloatArray
 
 ZEROS, FULL = "rows of 0", "rows of successes only"
-_NO_ZEROS = "a zero-inflated likelihood"
 LARGEST, SD, DISPERSION = "largest row", "standard deviation of the rows", "Pearson dispersion of the rows"
 
 
@@ -104,12 +103,26 @@ def spread_factor(fit: Fit, dispersion: float) -> float:
 
 def _mended(rows: Rows, wider: str) -> str:
     """The likelihood that describes rows which spread more, and how to have it; empty where there is none."""
-    if not wider:
-        return ""
-    words = likelihood(wider).rows_words
+    return f": {likelihood(wider).rows_words} would describe them, {_how(rows, wider)}" if wider else ""
+
+
+def _how(rows: Rows, name: str) -> str:
+    """How to have another likelihood."""
     if rows.formula:
-        return f': {words} would describe them, likelihood = "{wider}" in analysis.toml or --likelihood {wider}'
-    return f": {words} would describe them, as in hbm new FILE 'y ~ 1 + (1 | group)' --likelihood {wider}"
+        return f'likelihood = "{name}" in analysis.toml or --likelihood {name}'
+    return f"as in hbm new FILE 'y ~ 1 + (1 | group)' --likelihood {name}"
+
+
+def _more_zeros(rows: Rows, where: str, first: bool) -> str:
+    """What would have more rows of 0 (``where``); ``first`` where nothing else was said that would."""
+    if rows.likelihood.counts is not None:
+        return 'Let the share of extra zeros depend on what may explain it: zi = "~ x" in analysis.toml or --zi "~ x".'
+    inflated = with_extra_zeros(rows.likelihood)
+    if inflated is None:
+        what = "A zero-inflated likelihood" if first else "If that is not enough, a zero-inflated likelihood"
+        return f"{what} would have more rows of {where}; this version has none (hbm new-family begins your own)."
+    what = capital(inflated.rows_words) if first else f"If that is not enough, {inflated.rows_words}"
+    return f"{what} would have more rows of {where}, {_how(rows, inflated.name)}."
 
 
 def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], spread: float, noun: Noun) -> str:
@@ -127,8 +140,7 @@ def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], sprea
         )
     if {ZEROS, FULL} & set(above):
         where = " or ".join(word for name, word in ((ZEROS, "0"), (FULL, "successes only")) if name in above)
-        first = f"If that is not enough, {_NO_ZEROS}" if said else _NO_ZEROS.capitalize()
-        said.append(f"{first} would have more rows of {where}; this version has none (hbm new-family begins your own).")
+        said.append(_more_zeros(rows, where, first=not said))
     if {ZEROS, FULL} & set(below):
         said.append("Were rows of none, or of all, left out of the table?")
     if spread > 1 and DISPERSION in above:

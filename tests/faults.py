@@ -125,6 +125,9 @@ PRIORS: dict[str, dict[str, str]] = {
         "beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)",
         "nu": "gamma(2, 0.5)",
     },
+    "zero_inflated_poisson": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "zi": "normal(-1, 0.7)",
+    },
 }  # fmt: skip
 
 
@@ -251,6 +254,7 @@ def _crossed(left: str) -> Callable[[], Dataset]:
             "k2": rng.binomial(n, rng.beta(4 * p, 4 - 4 * p)), "v": rng.gamma(4, np.exp(eta) / 4),
             "w": rng.lognormal(eta, 0.5), "t": eta + 0.5 * rng.standard_t(3, 72), "s": rng.beta(6 * p, 6 - 6 * p),
         }  # fmt: skip
+        outcomes["z"] = rng.poisson(e * np.exp(eta)) * (rng.uniform(size=72) > 0.3)
         labels = {"g": [f"g{j:02}" for j in group], "i": [f"i{j}" for j in item]}
         frame = pd.DataFrame({**labels, "x": x, "o": o, "e": e, "n": n, **outcomes})
         return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + (1 | g) + (1 | i)")
@@ -264,7 +268,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "normal": _crossed("y"), "estimates": _crossed("m | se(e)"), "binomial": _crossed("k | trials(n)"),
     "poisson": _crossed("c | rate(e)"), "negative_binomial": _crossed("c2 | rate(e)"),
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
-    "beta": _crossed("s"), "student_t": _crossed("t"),
+    "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -375,6 +379,8 @@ _ALL = (
     Fault("offset_before_the_log", "lognormal", "partial_pooling",
           "the offset is taken off the amount in place of its log", (_DENSITY, _KNOWN)),
     Fault("shares_of_the_rest", "beta", "partial_pooling", "a share is taken for what it leaves", (_DENSITY, _KNOWN)),
+    Fault("zeros_counted_twice", "zero_inflated_poisson", "partial_pooling",
+          "rows of 0 are counted as extra zeros and as counts", (_DENSITY, _KNOWN)),
     Fault("sd_for_scale", "student_t", "partial_pooling", "sigma is taken for the sd of rows", (_DENSITY, _KNOWN)),
 )  # fmt: skip
 FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}

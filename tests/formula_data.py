@@ -46,6 +46,8 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
         "prior_overdispersion_family": 1, "prior_overdispersion": [1.0, 1.0],
         "prior_variation_family": 1, "prior_variation": [1.0, 1.0],
         "prior_spread_family": 1, "prior_spread": [1.0, 1.0],
+        "P_zi": 2, "prior_zi": np.array([[-1.0, 1.5], [0.0, 2.0]]),
+        "X_zi": np.column_stack([np.ones(len(design.X)), np.cos(np.arange(len(design.X)))]),
         "prior_nu_family": 6, "prior_nu": [20.0, 2.0], "nu_free": 1,
         "use_likelihood": 1, "generate": 0, **rows,
     }  # fmt: skip
@@ -86,6 +88,7 @@ def population(rng: np.random.Generator, data: Rows, size: int, pooling: str = "
     draws["rho_other"] = _correlations(rng, size, data["K"][other], data["correlated"][other])
     for name in ("sigma", "overdispersion", "variation", "spread"):
         draws[name] = np.exp(rng.normal(-0.5, 0.3, size))
+    draws["zi"] = np.random.default_rng([size, 1]).normal(-0.5, 0.5, (size, 2))
     draws["nu"] = 2 + np.exp(np.random.default_rng(size).normal(0.5, 0.5, size))
     assert draws["rho_other"].shape[1] == pairs(other)
     return {name: values for name, values in draws.items() if np.size(values)}

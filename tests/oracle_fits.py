@@ -55,11 +55,18 @@ class Published:
 
     @property
     def coefficients(self) -> np.ndarray:
-        """Common coefficients at the means of the columns; where only the last one is published, the best with it."""
+        """Common coefficients at the means of the columns; where only the last one is published, the best with it.
+
+        Coefficients of the likelihood's own columns follow them.
+        """
         beta = np.array([value for value, _ in self.fit["fixed"].values()])
         if len(beta) < self.data["P"]:
             return self._with_others(beta[-1])
         beta[0] += self.design.means @ beta
+        for own in self.design.beside.values():
+            zi = np.array([value for value, _ in self.fit["zi"].values()])
+            zi[0] += own.means @ zi
+            beta = np.append(beta, zi)
         return beta
 
     def _with_others(self, last: float) -> np.ndarray:
@@ -84,7 +91,8 @@ class Published:
     def errors(self) -> np.ndarray:
         """Their standard errors, those of the last one for all where only that is published."""
         found = np.array([se for _, se in self.fit["fixed"].values()])
-        return np.resize(found, self.data["P"])
+        own = [se for _, se in self.fit.get("zi", {}).values()]
+        return np.append(np.resize(found, self.data["P"]), own)
 
     @property
     def scales(self) -> np.ndarray:
@@ -98,7 +106,8 @@ class Published:
         """Draws of a program from coefficients (S, P) and scales (S, d)."""
         terms, sds = terms_of(self.data), int(sum(self.data["K"]))
         sd, own, pair = np.exp(scales[:, :sds]), self.data["KG"], sds
-        made = {"beta": beta, "tau": sd[:, :own], "sd": sd[:, own:]}
+        p = self.data["P"]
+        made = {"beta": beta[:, :p], "zi": beta[:, p:], "tau": sd[:, :own], "sd": sd[:, own:]}
         for name, pooled in (("rho", True), ("rho_other", False)):
             count = sum(term.n_pairs for term in terms if term.pooled == pooled)
             made[name] = np.tanh(scales[:, pair : pair + count])
@@ -146,12 +155,14 @@ def published(name: str) -> Published:
         frame = frame[frame.groupby("study")["events"].transform("sum") > 0].reset_index(drop=True)
     # Sds of varying intercepts are published where columns are 0; without slopes they are the same everywhere.
     slopes = any(len(term["sd"]) > 1 for term in fit["terms"]) or "||" in fit["formula"] or "0 +" in fit["formula"]
-    dataset = Dataset.from_frame(frame, formula=fit["formula"], levels=fit["levels"], centre=not slopes)
+    dataset = Dataset.from_frame(frame, formula=fit["formula"], levels=fit["levels"], centre=not slopes,
+                                 zi=fit.get("zi_formula", ""))  # fmt: skip
     known = fit["family"] != "normal"
-    design = read_structure(dataset, known_residual=known).design
+    design = read_structure(dataset, known_residual=known, own=likelihood(fit["family"]).own_formulas).design
     outcome, beside = re.match(r"(\w+)(?: \| \w+\((\w+)\))?", fit["formula"]).groups()  # type: ignore[union-attr]
     given = frame[beside].to_numpy(dtype=float) if beside else np.ones(len(frame))
     rows = dict.fromkeys(("se", "trials", "exposure"), given)
+    rows |= {f"X_{name}": own.X for name, own in design.beside.items()}
     return Published(design, data_of(design, frame[outcome].to_numpy(dtype=float), **rows), fit)
 
 
@@ -249,7 +260,7 @@ def _profile(given: Published, scales: np.ndarray) -> float:
 def complaints(given: Published) -> set[str]:
     """What of a published maximum is none of ours: coefficients, scales, log likelihood."""
     move, mixed = newton_move(given), likelihood(given.fit["family"]).precision is None
-    published_only = slice(-len(given.fit["fixed"]), None)
+    published_only = slice(-len(given.fit["fixed"]) - len(given.fit.get("zi", {})), None)
     allowed = np.maximum(DIGITS * np.abs(given.coefficients), (MIXED_ERRORS if mixed else 0.0) * given.errors)
     found = set()
     if not (np.abs(move.coefficients) <= allowed)[published_only].all():

@@ -11,7 +11,7 @@ import pytest
 from spy import Spy
 
 from hbm_stan.engines import Sampling
-from hbm_stan.errors import HbmError, ModelError
+from hbm_stan.errors import DataError, HbmError, ModelError
 from hbm_stan.families import family
 from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import jobs_of, prepare_table
@@ -98,7 +98,7 @@ def test_a_short_analysis_is_enough(table: Path, tmp_path: Path) -> None:
 def test_the_likelihood_may_be_named(table: Path, tmp_path: Path) -> None:
     new = new_analysis(str(table), "normal", {}, tmp_path / "n", formula="calls ~ days + (1 | subject)")
     assert new.notes[0] == "Model: calls, likelihood normal (as asked)."
-    with pytest.raises(ModelError, match="goes with the likelihood negative_binomial or poisson, not normal"):
+    with pytest.raises(ModelError, match=r"goes with the likelihood negative_binomial or poisson or .*, not normal"):
         new_analysis(str(table), "normal", {}, tmp_path / "m", formula="calls | rate(hours) ~ (1 | subject)")
 
 
@@ -119,3 +119,37 @@ def test_rows_left_out_keep_their_centre_in_refits(table: Path) -> None:
     np.testing.assert_array_equal(part["X"], data["X"][8:])
     np.testing.assert_array_equal(part["Z"], data["Z"][8:])
     assert part["J"] == data["J"] - 1
+
+
+def zeros_frame(seed: int = 4) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    g, x = np.repeat(np.arange(8), 12), rng.normal(size=96)
+    y = rng.poisson(np.exp(1.0 + rng.normal(0, 0.4, 8)[g])) * (rng.uniform(size=96) > 0.35)
+    return pd.DataFrame({"g": [f"g{j}" for j in g], "x": x, "y": y, "none": 0, "some": y + 1})
+
+
+def test_the_share_of_extra_zeros_has_a_formula_of_its_own(tmp_path: Path) -> None:
+    table = tmp_path / "zeros.csv"
+    zeros_frame().to_csv(table, index=False)
+    formula, name = "y ~ x + (1 | g)", "zero_inflated_poisson"
+    new = new_analysis(str(table), name, {}, tmp_path / "a", formula=formula, zi="~ x")
+    text = new.path.read_text()
+    assert 'zi = "~ x"  # log odds of an extra zero' in text
+    assert '"zi[intercept]" = "normal(-1, 1.5)"' in text
+    assert "an extra zero has probability 0.02 to 0.87" in text
+    assert any("zi depends on: intercept, x" in note for note in new.notes)
+    read = read_analysis(tmp_path / "a")
+    assert read.dataset.reading.zi == "~ x"
+    constant = new_analysis(str(table), name, {}, tmp_path / "b", formula=formula)
+    assert 'zi = "~ 1"' in constant.path.read_text()
+    assert any("The same for all rows: zi" in note for note in constant.notes)
+    with pytest.raises(ModelError, match=r"zi = '~ x' goes with the likelihood .*zero_inflated_poisson, not poisson"):
+        new_analysis(str(table), "poisson", {}, tmp_path / "c", formula=formula, zi="~ x")
+
+
+@pytest.mark.parametrize(("outcome", "words"), [("none", "every count is 0"), ("some", "no count is 0")])
+def test_a_share_that_nothing_tells_is_refused(outcome: str, words: str, tmp_path: Path) -> None:
+    table = tmp_path / "zeros.csv"
+    zeros_frame().to_csv(table, index=False)
+    with pytest.raises(DataError, match=words):
+        new_analysis(str(table), "zero_inflated_poisson", {}, tmp_path / "a", formula=f"{outcome} ~ x + (1 | g)")

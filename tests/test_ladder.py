@@ -20,8 +20,10 @@ from hbm_stan.report.new import new_analysis
 from hbm_stan.store import FitStore
 
 SAMPLING = Sampling(warmup=300, draws=500, seed=20261128)
+COUNTS = ["negative_binomial", "poisson", "zero_inflated_poisson"]
 FORMULA = "calls ~ x + (1 | site)"
 WIDE, PLAIN = "the model of negative binomial counts", "the model of Poisson counts"
+ZEROS = "the model of zero-inflated Poisson counts"
 
 
 def counts(overdispersion: float) -> pd.DataFrame:
@@ -66,7 +68,7 @@ def test_poisson_counts_are_not_worse_described_by_poisson(tmp_path: Path) -> No
 
 def test_the_comparison_as_json_names_likelihoods_and_forms(spread: LikelihoodComparison) -> None:
     found = json.loads(json.dumps(spread.as_dict()))
-    assert [row["likelihood"] for row in found["likelihoods"]] == ["negative_binomial", "poisson"]
+    assert [row["likelihood"] for row in found["likelihoods"]] == COUNTS
     assert all(row["variant"].startswith("partial_pooling") for row in found["likelihoods"])
     assert set(found["rows"]) == set(spread.rows)
     assert found["observation"]["scores"][0]["variant"] == WIDE
@@ -82,6 +84,19 @@ def test_what_an_outcome_cannot_be_is_left_out_with_its_reason() -> None:
     below = ladder_of(*family_and_data("y ~ 1 + (1 | g)", frame))
     assert not {"gamma", "lognormal"} & {rung.likelihood for rung in below.rungs}
     assert any("must be above zero" in said and "-0.5" in said for said in below.left_out)
+
+
+def test_a_formula_of_extra_zeros_is_read_by_the_likelihoods_that_have_some() -> None:
+    frame = counts(0.9).assign(arm=["a", "b", "c"] * 100)
+    made = family_and_data(
+        FORMULA, frame, likelihood="zero_inflated_poisson", zi="~ arm", levels={"arm": ["b", "a", "c"]}
+    )
+    read = {rung.likelihood: rung.dataset.reading for rung in ladder_of(*made).rungs}
+    assert {name for name, reading in read.items() if reading.zi == "~ arm"} == {n for n in COUNTS if "zero" in n}
+    assert all((reading.levels == {}) == (not reading.zi) for reading in read.values())
+    full = ladder_of(*family_and_data(FORMULA, frame.assign(calls=frame["calls"] + 1)))
+    assert [rung.likelihood for rung in full.rungs] == ["negative_binomial", "poisson"]
+    assert all("no count is 0" in said for said in full.left_out)
 
 
 def test_one_likelihood_and_no_formula_are_refused() -> None:
@@ -108,7 +123,7 @@ def test_the_command_says_what_python_says(spread: LikelihoodComparison, tmp_pat
     )
     assert made.exit_code == 0, made.output
     found = json.loads((tmp_path / "out.json").read_text())
-    assert [row["name"] for row in found["likelihoods"]] == [WIDE, PLAIN]
+    assert [row["name"] for row in found["likelihoods"]] == [WIDE, PLAIN, ZEROS]
     assert found["observation"]["scores"][0]["variant"] == WIDE
     both = CliRunner().invoke(app, ["compare", str(file.parent), "--likelihoods", "--factors"])
     assert both.exit_code == 2

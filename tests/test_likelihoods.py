@@ -14,18 +14,21 @@ from scipy.special import polygamma
 
 from hbm_stan.errors import ModelError
 from hbm_stan.likelihoods import likelihood, likelihoods
+from hbm_stan.likelihoods.coefficients import combined
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.likelihoods.rising import trigamma
-from hbm_stan.resources import share
+from hbm_stan.resources import share as place_of
 
 ROWS: dict[str, Any] = {
     "y": np.array([0, 2, 5, 1]), "trials": np.array([1, 2, 9, 1]), "exposure": np.array([0.5, 1.0, 4.0, 2.0]),
     "se": np.array([0.5, 1.0, 0.2, 3.0]),
+    "X_zi": np.array([[1.0, 0.2], [1.0, -1.1], [1.0, 0.5], [1.0, 1.4]]),
 }  # fmt: skip
 OWN = {
     "sigma": np.array([[0.7], [1.3], [2.0]]), "overdispersion": np.array([[0.3], [1.1], [0.02]]),
     "variation": np.array([[0.5], [1.4], [0.2]]), "spread": np.array([[0.7], [0.3], [0.1]]),
     "nu": np.array([[9.5], [12.0], [400.0]]),  # with so many the fourth power of a row has a variance
+    "zi": np.array([[[-0.4, 0.3]], [[0.5, -0.2]], [[-1.5, 0.8]]]),
 }  # fmt: skip
 ETA = np.array([[0.3, -1.0, 2.0, 0.1], [-0.4, 0.2, 1.0, 3.0], [0.4, 0.5, -2.0, -0.2]])
 DRAWS = 4_000
@@ -39,8 +42,29 @@ def rows_of(found: Likelihood) -> dict[str, Any]:
     return {**ROWS, "y": y}
 
 
+class ExtraZeros:
+    """SciPy's distribution ``counts`` with extra zeros, whose log odds are what OWN's coefficients add up to."""
+
+    def __init__(self, counts: Any) -> None:
+        log_odds = np.array([[sum(b * x for b, x in zip(zi[0], row, strict=True)) for row in ROWS["X_zi"]]
+                             for zi in OWN["zi"]])  # fmt: skip
+        self.counts, self.zi = counts, 1 / (1 + np.exp(-log_odds))
+
+    def logpmf(self, y: np.ndarray) -> np.ndarray:
+        return np.log(self.zi * (y == 0) + (1 - self.zi) * self.counts.pmf(y))
+
+    def mean(self) -> np.ndarray:
+        return np.asarray((1 - self.zi) * self.counts.mean())
+
+    def var(self) -> np.ndarray:
+        squares = self.counts.var() + self.counts.mean() ** 2
+        return np.asarray((1 - self.zi) * squares - self.mean() ** 2)
+
+
 def scipy_of(name: str) -> Any:
     """SciPy's distribution of the rows at ETA."""
+    if (counts := likelihood(name).counts) is not None:
+        return ExtraZeros(scipy_of(counts.name))
     p, phi = 1 / (1 + np.exp(-ETA)), OWN["overdispersion"] ** -2
     return {
         "normal": stats.norm(ETA, OWN["sigma"]),
@@ -70,6 +94,8 @@ def derivative_error(found: Likelihood) -> float:
     error = float(np.abs(found.score(ETA, rows, OWN) - first).max())
     if found.majorant is not None:  # not log-concave: the weight is what is expected of minus the second derivative
         second = expected_second(found)
+    elif found.counts is not None:
+        second = weight_of_counts(found, second)
     elif found.expected is found.weight:  # minus the second derivative may be below 0
         return error
     return error + float(np.abs(found.weight(ETA, rows, OWN) + second).max())
@@ -84,6 +110,19 @@ def expected_second(found: Likelihood) -> np.ndarray:
         up, at, down = (found.kernel(ETA + d, rows, OWN) for d in (h, 0, -h))
         total += step * np.exp(at + found.constant(ROWS)) * (up - 2 * at + down) / h**2
     return total
+
+
+def weight_of_counts(found: Likelihood, second: np.ndarray) -> np.ndarray:
+    """Minus the weight of a row that may be an extra zero: that of a count times the probability that it is one.
+
+    It is never below minus the second derivative of log p, which it is where the row is known to be a count.
+    """
+    mixed, y = scipy_of(found.name), ROWS["y"]
+    probability = (1 - mixed.zi) * mixed.counts.pmf(y) / np.exp(mixed.logpmf(y))
+    assert found.counts is not None
+    of_counts = -probability * found.counts.weight(ETA, ROWS, OWN)
+    wrong = (of_counts > second + 1e-6) | ((y > 0) & (np.abs(of_counts - second) > 1e-5))
+    return np.where(wrong, np.inf, of_counts)
 
 
 def majorant_error(found: Likelihood) -> float:
@@ -232,6 +271,24 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
     "the curvature for a parabola below": ("student_t", "parabolas below", lambda f: replace(f, majorant=f.weight)),
     "weights of rows that go on from sigma squared": ("student_t", "weights of rows", _with_own(
         "row_weights", lambda own: {**own, "sigma": own["sigma"] ** 2})),
+    "extra zeros without their complement": ("zero_inflated_poisson", "log density", _of(
+        "kernel", lambda made, _, rows, own: made + (rows["y"] > 0) * np.logaddexp(0, combined("zi", rows, own)))),
+    "the sign of zi": ("zero_inflated_poisson", "log density", _with_own(
+        "kernel", lambda own: {**own, "zi": -own["zi"]})),
+    "columns of zi sorted": ("zero_inflated_poisson", "log density", _of("kernel", lambda made, eta, rows, own: (
+        likelihood("zero_inflated_poisson").kernel(eta, {**rows, "X_zi": rows["X_zi"][:, ::-1]}, own)))),
+    "zeros counted in both": ("zero_inflated_poisson", "log density", _of("kernel", lambda made, eta, rows, own: (
+        made + (rows["y"] == 0) * likelihood("poisson").kernel(eta, rows, own)))),
+    "a row of 0 that says what a count of 0 would": ("zero_inflated_poisson", "derivatives", lambda f: replace(
+        f, score=likelihood("poisson").score)),
+    "a row of 0 that weighs what a count of 0 would": ("zero_inflated_poisson", "derivatives", lambda f: replace(
+        f, weight=likelihood("poisson").weight)),
+    "variance of the counts alone": ("zero_inflated_poisson", "moments", lambda f: replace(
+        f, moments=lambda eta, rows, own: (f.moments(eta, rows, own)[0], f.moments(eta, rows, own)[0]))),
+    "draws of another share": ("zero_inflated_poisson", "draws", _with_own(
+        "simulate", lambda own: {**own, "zi": own["zi"] + 0.1})),
+    "information of counts without extra zeros": ("zero_inflated_poisson", "information", lambda f: replace(
+        f, expected=likelihood("poisson").weight)),
     "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
 }  # fmt: skip
 
@@ -275,6 +332,63 @@ def test_dispersion_goes_to_none() -> None:
             np.testing.assert_allclose(next(scores), next(scores), rtol=1e-5, atol=1e-3)
 
 
+EXTRA = [name for name, found in likelihoods().items() if found.counts is not None]
+
+
+def share(log_odds: float, n: int) -> dict[str, Any]:
+    """The data and the parameter of a constant share of extra zeros."""
+    return {"X_zi": np.ones((n, 1)), "zi": np.array([[[log_odds]]])}
+
+
+@pytest.mark.parametrize("name", EXTRA)
+def test_no_extra_zeros_are_the_counts_alone(name: str) -> None:
+    found, y, own = likelihood(name), np.array([1_000_000, 7, 0, 0]), {"overdispersion": np.array([[0.4]])}
+    rows = {"y": y, "exposure": np.array([1.0, 2.0, 1e-9, 3.0])}
+    eta = np.array([[13.8, 2.0, -3.0, 0.5]])
+    assert found.counts is not None
+    for log_odds in (-40.0, -300.0, -5_000.0):
+        none = share(log_odds, 4)
+        own_of, rows_of = own | {"zi": none["zi"]}, rows | {"X_zi": none["X_zi"]}
+        for function in ("log_p", "score", "weight", "information"):
+            made, plain = (
+                getattr(found, function)(eta, rows_of, own_of),
+                getattr(found.counts, function)(eta, rows, own),
+            )
+            np.testing.assert_allclose(made, plain, rtol=1e-12, atol=1e-15, err_msg=function)
+
+
+@pytest.mark.parametrize("name", EXTRA)
+def test_far_shares_and_rates_stay_numbers(name: str) -> None:
+    found, own = likelihood(name), {"overdispersion": np.array([[0.4]])}
+    rows = {"y": np.array([0, 0, 3, 0]), "exposure": np.array([1e-12, 1.0, 1.0, 1e6]), **share(0, 4)}
+    for log_odds in (-700.0, 0.0, 700.0):
+        for eta in (-300.0, 0.0, 9.0):
+            at, given = np.full((1, 4), eta), {**own, "zi": share(log_odds, 4)["zi"]}
+            for function in (found.log_p, found.score, found.weight):
+                assert np.isfinite(function(at, rows, given)).all()
+            assert (found.weight(at, rows, given) > 0).all()
+    # All but certainly an extra zero: a row of 0 says nothing of the rate, and its log probability is 0.
+    certain = {**own, "zi": share(700.0, 4)["zi"]}
+    assert found.log_p(np.zeros((1, 4)), rows, certain)[0, 1] == pytest.approx(0, abs=1e-12)
+    # So many counts, or so few exposures, that only an extra zero, or any row, is 0.
+    half = {**own, "zi": share(0.0, 4)["zi"]}
+    assert found.log_p(np.zeros((1, 4)), rows, half)[0, [0, 3]] == pytest.approx([0, np.log(0.5)], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", EXTRA)
+def test_rows_tell_the_share_and_what_counts_have_of_their_own(name: str) -> None:
+    found, rng, n = likelihood(name), np.random.default_rng(20261129), 20_000
+    x, eta = np.column_stack([np.ones(n), rng.normal(size=n)]), rng.normal(0.6, 0.5, n)
+    true = {"overdispersion": np.array([[0.6]]), "zi": np.array([[[-0.5, 0.7]]])}
+    rows = {"y": np.zeros(n), "exposure": rng.choice([1.0, 3.0], n), "X_zi": x}
+    rows["y"] = found.simulate(rng, eta[None], rows, true)[0]
+    about = found.own_about(eta, rows, n, {})
+    # The share of a row that is no extra zero is known but for its zeros: sds of these estimates are below 0.04.
+    np.testing.assert_allclose(about["zi"], true["zi"][0], atol=0.15)
+    if found.own:
+        assert about["overdispersion"][0] == pytest.approx(0.6, abs=0.1)
+
+
 @pytest.mark.parametrize("variation", [1e-2, 1e-4, 1e-6])
 def test_amounts_that_hardly_vary_keep_their_digits(variation: float) -> None:
     """Against the normal distribution that a gamma of so large a shape is, one term of the Edgeworth series further."""
@@ -300,7 +414,7 @@ def test_shares_that_hardly_spread_keep_their_digits(spread: float, eta: float) 
 
 def test_the_published_maximum_of_a_beta_regression() -> None:
     """Cribari-Neto & Zeileis (2010), Journal of Statistical Software 34(2), section 4: petrol by crude and end."""
-    table = pd.read_csv(share("data") / "petrol" / "data.csv")
+    table = pd.read_csv(place_of("data") / "petrol" / "data.csv")
     crude = [1.72773, 1.32260, 1.57231, 1.05971, 1.13375, 1.04016, 0.54369, 0.49590, 0.38579, 0.0]
     eta = -6.15957 + 0.0109669 * table["end_point"] + table["crude"].map(dict(zip("ABCDEFGHIJ", crude, strict=True)))
     rows, own = {"y": table["share"].to_numpy()}, {"spread": np.array([1 / np.sqrt(440.28)])}

@@ -45,7 +45,7 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
     """Declared and derived parameters at one point."""
     drawn = {key: value[0] for key, value in population(rng, data, 1, pooling).items() if "rho" not in key}
     raw = {f"{key}_raw": value for key, value in drawn.items() if key in {"tau", "sd"}}
-    raw |= {f"{row.name}_raw": drawn[row.name] for row in likelihood(name).own}
+    raw |= {f"{row.name}_raw": drawn[row.name] for row in likelihood(name).own_rows}
     params = {key: value for key, value in drawn.items() if key.startswith("beta")} | raw
     for key, terms in (("partial", slice(0, data["G"])), ("partial_other", slice(data["G"], None))):
         pairs = sum(k * (k - 1) // 2 * c for k, c in zip(data["K"][terms], data["correlated"][terms], strict=True))
@@ -162,6 +162,8 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     exact += sum(float(halfnorm.logpdf(params[row.name])) for row in likelihood(name).own if not row.lower)
     if name == "student_t":  # gamma(2, 0.1) above 2, of which it has (1 + 0.2) exp(-0.2)
         exact += float(gamma(2, scale=10).logpdf(params["nu"])) - np.log1p(0.2) + 0.2
+    if likelihood(name).own_formulas:
+        exact += float(norm.logpdf(params["zi"], [-1, 0], [1.5, 2]).sum())
     # LKJ(2) of a 2 x 2 matrix: 3 (1 - rho^2) / 4.
     for key in ("partial", "partial_other"):
         exact += float(np.sum(np.log(0.75 * (1 - params[key] ** 2)))) if key in params else 0.0
@@ -170,7 +172,7 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     one = {key: np.asarray(value)[None] for key, value in params.items()}
     if "sampled" in params:
         eta = eta_row_by_row(data, one, 0)
-        rows = likelihood(name).log_p(eta, data, {row.name: params[row.name] for row in likelihood(name).own})
+        rows = likelihood(name).log_p(eta, data, density.own_of(likelihood(name), one)).ravel()
         assert used - unused == pytest.approx(float(rows.sum()), rel=1e-10)
     else:
         variance = data["se"] ** 2 if name == "estimates" else np.full(data["N"], params["sigma"] ** 2)

@@ -30,7 +30,9 @@ LEFT = {
     "lognormal": "a",
     "beta": "b",
     "student_t": "whole",
+    "zero_inflated_poisson": "k | rate(e)",
 }
+ZI = "~ c"  # of likelihoods with extra zeros
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
 # One, two and three factors; one to three columns; correlated and not; columns of groups that are no common ones.
 RIGHT = {
@@ -80,7 +82,8 @@ def frame() -> pd.DataFrame:
 @cache
 def data_of(name: str, case: str, variant: str) -> tuple[Family, StanData]:
     family = families()[name]
-    table = prepare_table(family, Dataset.from_frame(frame(), formula=f"{LEFT[name]} ~ {RIGHT[case]}"))
+    beside = dict.fromkeys(family.own_formulas, ZI)
+    table = prepare_table(family, Dataset.from_frame(frame(), formula=f"{LEFT[name]} ~ {RIGHT[case]}", **beside))
     chosen = {key: text for key, text in CHOSEN.items() if any(p.startswith(key) for p in family.priors(table))}
     return family, family.stan_data(table, family.priors(table, chosen), variant)
 
@@ -211,6 +214,23 @@ FAULTS = {
         "student_t", "0.5 * (nu + 1) * dot_product(n_rows, log1p", "0.5 * (nu + 1) * dot_product(n_rows .^ 0, log1p",
     ),
     "variance for scale": ("student_t", "log(sigma)", "log(square(sigma))"),
+    "extra zeros without their complement": (
+        "zero_inflated_poisson", "dot_product(zeros + others, log1p_exp", "dot_product(zeros, log1p_exp",
+    ),
+    "equal rows of 0 counted once": (
+        "zero_inflated_poisson", "dot_product(zeros, log_odds", "dot_product(fmin(zeros, 1), log_odds",
+    ),
+    "equal rows of extra zeros and others counted once": (
+        "zero_inflated_poisson", "dot_product(zeros + others,", "dot_product(fmin(zeros + others, 1),",
+    ),
+    "the sign of zi": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "-X_zi_cell * zi, -mean"),
+    "columns of zi sorted": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "X_zi_cell * reverse(zi), -mean"),
+    "columns of zi of sorted cells": ("zero_inflated_poisson", "X_zi[cell_row]", "X_zi[sort_asc(cell_row)]"),
+    "zeros counted in both": (
+        "zero_inflated_poisson", "dot_product(cell_others, mean_count)",
+        "dot_product(cell_others + cell_zeros, mean_count)",
+    ),
+    "the prior of zi forgotten": ("zero_inflated_poisson", "lprior += normal_priors_lpdf(zi | prior_zi);", ""),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 

@@ -91,6 +91,7 @@ ReferenceOption = Annotated[
     list[str] | None, typer.Option(help="COLUMN=LEVEL: the level that a category's others are compared with.")
 ]
 WeightsOption = Annotated[str, typer.Option(help="The column that says how many times each row counts.")]
+ZiOption = Annotated[str, typer.Option(help='With extra zeros: what their share depends on, "~ x"; else a constant.')]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -108,7 +109,7 @@ def new(
     ] = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    weights: WeightsOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
+    weights: WeightsOption = "", zi: ZiOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
     outcome_unit: OutcomeUnitOption = "", question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
@@ -135,7 +136,7 @@ def new(
         made = new_analysis(
             table, family or likelihood, roles, to, formula=formula, **centre, force=force, seed=seed,
             reference=references(reference or []), log_scale=log_scale, level=level, unit_labels=unit_labels,
-            weights=weights, told=Told(question, group_name, unit),
+            weights=weights, zi=zi, told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings), *made.missing)
         run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")

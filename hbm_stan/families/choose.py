@@ -16,7 +16,7 @@ from hbm_stan.formula import with_formula
 from hbm_stan.formula.coding import refuse_unknown
 from hbm_stan.formula.expression import Column
 from hbm_stan.formula.parse import Formula, parse
-from hbm_stan.likelihoods import likelihood, likelihoods
+from hbm_stan.likelihoods import likelihood, likelihoods, with_extra_zeros
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared, prepare
@@ -67,11 +67,31 @@ def likelihood_of(dataset: Dataset, named: str = "") -> tuple[str, str]:
         raise ModelError(f"The left side of the formula has {both}, which no likelihood has together.")
     if named:
         _refuse_other_sides(likelihood(named), beside)
+        _refuse_own_formulas(dataset, likelihood(named))
         return named, "as asked"
     if beside:
-        plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own)
-        return _if_dispersed(dataset, plain, f"the formula has {_AS_WRITTEN[beside]}")
-    return _if_dispersed(dataset, *_of_values(dataset, formula))
+        plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own_rows)
+        found = _if_dispersed(dataset, plain, f"the formula has {_AS_WRITTEN[beside]}")
+    else:
+        found = _if_dispersed(dataset, *_of_values(dataset, formula))
+    return _if_extra_zeros(dataset, *found)
+
+
+def _refuse_own_formulas(dataset: Dataset, known: Likelihood) -> None:
+    """Raise ModelError for the formula of a parameter that the likelihood does not have, naming those that do."""
+    for name, text in dataset.reading.beside.items():
+        if name not in known.own_formulas:
+            takers = " or ".join(n for n, other in likelihoods().items() if name in other.own_formulas)
+            raise ModelError(f"{name} = {text!r} goes with the likelihood {takers}, not {known.name}.")
+
+
+def _if_extra_zeros(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
+    """The likelihood with extra zeros of that one, where their share is given a formula."""
+    if not dataset.reading.beside:
+        return name, why
+    inflated = with_extra_zeros(likelihood(name))
+    _refuse_own_formulas(dataset, inflated or likelihood(name))
+    return (inflated or likelihood(name)).name, f"{why}; the share of extra zeros has a formula"
 
 
 def _beside(known: Likelihood) -> dict[str, bool]:
@@ -181,6 +201,7 @@ def _if_dispersed(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
 
     if name != "poisson":
         return name, why
+    dataset = replace(dataset, reading=dataset.reading.only_beside(()))
     family = families()[name]
     table = _prepared(dataset, family)
     squares, freedom = pearson(likelihood(name), family.stan_data(table, family.priors(table), "partial_pooling"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hbm_stan.data import Dataset
-from hbm_stan.design import Design, Term
+from hbm_stan.design import Columns, Design, Term
 from hbm_stan.formula.parse import parse
 from hbm_stan.predictors import INTERCEPT
 
@@ -22,6 +22,7 @@ def structure_in_words(dataset: Dataset, design: Design) -> list[str]:
     said = [
         f"Common to all rows: {listed(design.names) or 'nothing'}.{offsets}{_centred(design)}",
         *(_varies(design, term) for term in design.terms),
+        *(_of_own(name, own) for name, own in design.beside.items()),
     ]
     return said + _uncorrelated(design)
 
@@ -36,6 +37,13 @@ def _varies(design: Design, term: Term) -> str:
     pooled = "; the factor that is pooled" if term.factor.name == design.group.name else ""
     together = ", with correlations" if term.correlated else ""
     return f"Varies by {term.factor.name} ({len(term.factor.labels):,} levels{pooled}): {listed(term.names)}{together}."
+
+
+def _of_own(name: str, own: Columns) -> str:
+    """What an own parameter of the likelihood depends on."""
+    if own.names == (INTERCEPT,):
+        return f"The same for all rows: {name}."
+    return f"{name} depends on: {listed(own.names)}{', centred at their means' if own.means.any() else ''}."
 
 
 def _centred(design: Design) -> str:

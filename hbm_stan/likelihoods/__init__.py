@@ -22,3 +22,8 @@ def likelihood(name: str) -> Likelihood:
     if name not in known:
         raise ModelError(f"There is no likelihood {name!r}. {nearest(name, known)}")
     return known[name]
+
+
+def with_extra_zeros(counts: Likelihood) -> Likelihood | None:
+    """The likelihood of these counts with extra zeros; None where there is none."""
+    return next((known for known in likelihoods().values() if known.counts is counts), None)

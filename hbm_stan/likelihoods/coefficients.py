@@ -10,8 +10,11 @@ from hbm_stan.priors import PriorRow
 from hbm_stan.table import FloatArray
 
 
-def coefficients(row: PriorRow) -> OwnVector:
-    """The vector of a row of the prior table: programs sample it in units of the priors in ``prior_<name>`` (Q, 2)."""
+def coefficients(row: PriorRow, share: str = "") -> OwnVector:
+    """The vector of a row of the prior table: programs sample it in units of the priors in ``prior_<name>`` (Q, 2).
+
+    ``share`` is what has the odds whose logs they add up to.
+    """
 
     def prior(data: Rows) -> FloatArray:
         """Locations and scales, (2, Q)."""
@@ -29,6 +32,7 @@ def coefficients(row: PriorRow) -> OwnVector:
         from_raw=from_raw,
         start=lambda data: np.zeros((1, prior(data).shape[1])),
         by_formula=True,
+        share=share,
     )
 
 

@@ -59,6 +59,7 @@ class OwnVector:
     from_raw: Callable[[FloatArray, Rows], FloatArray] | None = None
     start: Callable[[Rows], FloatArray]
     by_formula: bool = False  # coefficients of columns that a formula of its own gives, ``X_<name>`` (N, elements)
+    share: str = ""  # where they add up to log odds: what has these odds, such as extra zeros
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +71,18 @@ class Likelihood:
     kernel(eta, rows, own)   log p(y | eta) but for what does not depend on eta nor on own parameters
     constant(rows)           the rest, (N,): log p is the sum of the two
     score(eta, rows, own)    first derivative of log p in eta
-    weight(eta, rows, own)   minus its second derivative, above 0; where that can be below 0, what is expected of it
+    weight(eta, rows, own)   minus its second derivative, above 0; where that can be below 0, what is expected of it, of
+                             rows that may be extra zeros given their outcome (``counts``)
     expected(eta, rows, own)  what is expected of minus the second derivative, the Fisher information of eta, where that
                              is not minus the second derivative itself, as it is of canonical links; None too where
                              it has no closed form, and what is seen stands for it
     majorant(eta, rows, own)  of a likelihood that is not log-concave: the weights of parabolas that touch log p at eta
                              and lie below it everywhere: steps to their maximum never go down (Lange, Hunter & Yang
                              2000, Journal of Computational and Graphical Statistics 9:1). None where weight serves
-    peak(rows)               of a likelihood that is not log-concave: the eta with the greatest log p of each row, (N,)
+    peak(rows)               of a likelihood that is not log-concave: the eta with the greatest log p of each row, or
+                             all but that, (N,)
+    counts                   of a likelihood with extra zeros: that of the rows that are none; its weight times the
+                             probability of one is the weight
     row_weights(eta, rows, own)  how much a row says of eta as a share of what one at its mean would, 0 to 1; None where
                              all say the same, whatever their outcome
     simulate(rng, eta, rows, own)  outcomes
@@ -109,6 +114,7 @@ class Likelihood:
     row_weights: Callable[[FloatArray, Rows, Own], FloatArray] | None = None
     inverse_link: Callable[[FloatArray], FloatArray]  # eta -> the mean of one trial or one unit of exposure
     residual: Residual
+    counts: Likelihood | None = None
     own: tuple[PriorRow, ...] = ()  # rows of the prior table for own parameters that are positive numbers
     vectors: tuple[OwnVector, ...] = ()  # own parameters that are vectors of real numbers
     own_about: Callable[[FloatArray, Rows, float, Own], Own] = lambda _eta, _rows, _freedom, _fixed: {}
@@ -126,6 +132,11 @@ class Likelihood:
     def own_formulas(self) -> tuple[str, ...]:
         """The own parameters that are coefficients of columns by a formula of their own."""
         return tuple(vector.row.name for vector in self.vectors if vector.by_formula)
+
+    @property
+    def shares(self) -> dict[str, str]:
+        """The own parameters that add up to the log odds of a share, and what it is the share of."""
+        return {vector.row.name: vector.share for vector in self.vectors if vector.share}
 
     @property
     def own_rows(self) -> tuple[PriorRow, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from hbm_stan.coefficients import coefficient_table, sd_table
+from hbm_stan.coefficients import coefficient_table, sd_table, share_table
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.nouns import of_results
@@ -15,7 +15,7 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import Block, Span, column, figure, heading, mono, number, prose, ref, table
 from hbm_stan.report.digits import DASH, format_count, format_probability
 from hbm_stan.report.front import variant_title, with_unit
-from hbm_stan.report.intervals import cells
+from hbm_stan.report.intervals import cells, estimate
 from hbm_stan.report.meanings import levels_words
 from hbm_stan.report.terms import unit_of_terms
 
@@ -37,8 +37,18 @@ def coefficients_of(fit: Fit) -> dict[str, Any] | None:
         "sds": [row | {"many": levels_words(str(row["factor"]), design, fit.table.noun)} for row in sds],
         "references": {name: own[0] for name, own in getattr(design.encode, "levels", {}).items()},
         "offset": bool(design.offset.any()),
+        "shares": shares_of_rows(fit),
         "n_draws": fit.n_draws,
     }
+
+
+def shares_of_rows(fit: Fit) -> list[dict[str, Any]]:
+    """Of each share that the likelihood has (of extra zeros): its name, what it is, and its coefficients."""
+    given = likelihood(fit.family.name)
+    return [
+        {"name": name, "what": what, "rows": share_table(fit, name).to_dict("records")}
+        for name, what in given.shares.items()
+    ]
 
 
 def for_one_more(name: str) -> str:
@@ -84,6 +94,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         *_forest(results, figures),
         _table(results),
         *_sds(results),
+        *(block for share in made["shares"] for block in _share(results, share)),
     ]
 
 
@@ -137,6 +148,30 @@ def _row(row: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     if made["ratio"]:
         shown += [DASH] * 3 if intercept else cells(of_ratio(row))
     return shown
+
+
+def _share(results: dict[str, Any], made: Mapping[str, Any]) -> list[Block]:
+    """The coefficients of a share, as odds ratios too, and the share itself."""
+    heads = [column("Column", width="label"), number("50 %"), number("5 %"), number("95 %"), number("P(> 0)"),
+             number("Odds ratio"), number("5 %"), number("95 %")]  # fmt: skip
+    n_draws = results["coefficients"]["n_draws"]
+    rows = [
+        [row["name"], *cells(row), format_probability(row["p_positive"], n_draws)]
+        + ([DASH] * 3 if row["name"] == INTERCEPT else cells(of_ratio(row)))
+        for row in made["rows"]
+    ]
+    caption = f"Share of {made['what']}, {made['name']}: coefficients of its log odds, medians and quantiles."
+    return [prose(how_large(made)), table([caption], heads, rows)]
+
+
+def how_large(made: Mapping[str, Any]) -> str:
+    """How large a share is where its columns are at their means; what it depends on where there is no intercept."""
+    columns = [row["name"] for row in made["rows"]]
+    where = ", at the means of its columns," if len(columns) > 1 else ""
+    for row in made["rows"]:
+        if row["name"] == INTERCEPT:
+            return f"The share of {made['what']}{where} is about {estimate(of_ratio(row))}."
+    return f"The share of {made['what']} depends on {', '.join(columns)}."
 
 
 def _sds(results: dict[str, Any]) -> list[Block]:

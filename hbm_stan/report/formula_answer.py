@@ -11,7 +11,7 @@ from hbm_stan.fit import term_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
-from hbm_stan.report.coefficients import for_one_more, of_ratio, slopes_of
+from hbm_stan.report.coefficients import for_one_more, how_large, of_ratio, shares_of_rows, slopes_of
 from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, in_unit, listed, numbers
 from hbm_stan.report.meanings import meanings
@@ -98,7 +98,19 @@ def own_sentences(fit: Fit, summary: pd.DataFrame) -> list[str]:
     own = likelihood(fit.family.name).own if fit.family.terms else ()
     rows = [row for row in own if not row.role and row.name in summary.index]
     values = [estimate(summary.loc[row.name].to_dict()) for row in rows]
-    return [f"{capital(r.name)} ({r.meaning}) is about {value}." for r, value in zip(rows, values, strict=True)]
+    said = [f"{capital(r.name)} ({r.meaning}) is about {value}." for r, value in zip(rows, values, strict=True)]
+    return said + [s for share in (shares_of_rows(fit) if fit.family.terms else []) for s in _of_share(fit, share)]
+
+
+def _of_share(fit: Fit, share: Mapping[str, Any]) -> list[str]:
+    """How large a share of the rows is, and what multiplies its odds."""
+    slopes = [row for row in share["rows"] if row["name"] != INTERCEPT][:_SENTENCES]
+    said = [
+        f"The odds ratio of {share['what']} {for_one_more(row['name'])} is about {estimate(of_ratio(row))}; the "
+        f"probability that it is above 1 is {format_probability(row['p_positive'], fit.n_draws)}."
+        for row in slopes
+    ]
+    return [how_large(share), *said]
 
 
 def weight_sentences(fit: Fit) -> list[str]:

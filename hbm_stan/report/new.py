@@ -176,6 +176,11 @@ def _model_lines(family: Family, name: str, table: Prepared) -> list[str]:
     return [
         f"formula = {_quoted(reading.formula)}",
         f"likelihood = {_quoted(name)}  # {family.title}",
+        *(
+            f"{row.name} = {_quoted(reading.beside.get(row.name, '~ 1'))}  # {row.meaning}"
+            for row in family.prior_rows
+            if row.name in family.own_formulas
+        ),
         f"group = {_quoted(table.design.group.name)}  # the factor whose pooling is asked",
         f"centre = {str(reading.centre).lower()}  # columns are centred at their means; false takes them as they are",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior
 from hbm_stan.resources import share
+from hbm_stan.verdicts import Verdict
 
 _GROUP = Role("group", "label", "factor whose pooling is asked; by default the first of the formula")
 _DIMS: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +43,7 @@ class Parts:
     column_priors(design)   those of own parameters that are coefficients of columns
     calibration             priors for its shipped example, on the scale of what is measured there
     coords(table)           labels of the elements of own parameters that are vectors, by dim
+    check_table(table)      verdicts that only this likelihood has; raises DataError for what it cannot learn
     """
 
     outcome: Callable[[Prepared, Mapping[str, Prior]], StanData]
@@ -50,6 +52,7 @@ class Parts:
     column_priors: Callable[[Design], dict[str, Prior]] = lambda _design: {}
     calibration: Mapping[str, str]
     coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = lambda _table: {}
+    check_table: Callable[[Prepared], Sequence[Verdict]] = lambda _table: ()
 
 
 def _own_dims(given: Likelihood) -> dict[str, tuple[str, ...]]:
@@ -108,6 +111,7 @@ def family_of(given: Likelihood, parts: Parts) -> Family:
         default_priors=partial(_default_priors, parts),
         coords=partial(coords, parts),
         new_row=partial(new_row, given),
+        check_table=parts.check_table,
     )
     functions: dict[str, Any] = functions_of(given)
     if made.pilot:

@@ -121,7 +121,7 @@ def prior_group_log_lik(likelihood: Likelihood, data: StanData, variant: str) ->
     None where groups are pooled, where something that other groups teach stands beside it (common columns that are
     not the group's, other factors, a residual sd), or where the integral is not close enough.
     """
-    alone = not len(shared_columns(data)) and data["T"] == data["G"] and not likelihood.own
+    alone = not len(shared_columns(data)) and data["T"] == data["G"] and not likelihood.own_rows
     if variant != "no_pooling" or not alone:
         return None
     draws = {"beta_shared": np.empty((1, 0))}

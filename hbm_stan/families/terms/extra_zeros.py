@@ -1,0 +1,71 @@
+"""What families of counts with extra zeros share: cells of rows of 0 and of others, priors of the share, what a table
+must have for it to be learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hbm_stan.design import Design
+from hbm_stan.errors import DataError
+from hbm_stan.families.terms.data import cells, design_of, sum_of_cells
+from hbm_stan.families.terms.own_columns import column_data
+from hbm_stan.likelihoods.zero_inflated import ZI
+from hbm_stan.model import StanData
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior, two_digits
+from hbm_stan.verdicts import Verdict
+
+# Priors of log odds: of the intercept, and for one sd of a column (ours).
+_MIDDLE, _WIDE, _SLOPE = -1.0, 1.5, 1.5
+
+
+def zero_cells(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
+    """The Stan data of counts: rows alike in exposure and columns of the share too are one cell, in which rows of 0 and
+    others are counted apart."""
+    y, exposure = table["outcome"], np.asarray(table["exposure"], dtype=float)
+    columns = design_of(table).beside[ZI].X
+    data, cell = cells(table, priors, exposure, *columns.T)
+    return {
+        **data, **column_data(table, priors), "y": y.astype(np.int64), "exposure": exposure,
+        "cell_y": sum_of_cells(y, cell), "cell_zeros": np.bincount(cell, weights=y == 0),
+        "cell_others": np.bincount(cell, weights=y > 0),
+    }  # fmt: skip
+
+
+def zi_priors(design: Design) -> dict[str, Prior]:
+    """Of the intercept's and of each column's log odds of an extra zero."""
+    columns, found = design.beside[ZI], {}
+    for name, column in zip(columns.names, columns.X.T, strict=True):
+        label = f"{ZI}[{name}]"
+        if name == INTERCEPT:
+            said = (
+                "weak: an extra zero has probability 0.02 to 0.87 (95 %), 0.27 in the middle, at the means of columns"
+            )
+            found[label] = Prior(label, "normal", (_MIDDLE, _WIDE), said, True)
+            continue
+        sd = float(np.std(column)) or float(np.abs(column).max()) or 1.0
+        said = (
+            f"centred on no effect; odds that differ by a factor of 4.5 are ordinary, for one sd of {name} ({sd:.3g})"
+        )
+        found[label] = Prior(label, "normal", (0.0, two_digits(_SLOPE / sd)), said, True)
+    return found
+
+
+def check_zeros(table: Prepared) -> Sequence[Verdict]:
+    """Raise DataError for counts from which a share of extra zeros cannot be learnt."""
+    y, where = table["outcome"], table.dataset.table.where
+    column = table.dataset.column("outcome")
+    if not y.any():
+        raise DataError(
+            f"{where}, column {column!r}: every count is 0, so that nothing tells an extra zero from a count of 0. "
+            "Take likelihood poisson, which says how low the rate must be."
+        )
+    if y.all():
+        raise DataError(
+            f"{where}, column {column!r}: no count is 0 (the least is {y.min():g}), so that a share of extra zeros "
+            "cannot be learnt. Take likelihood poisson or negative_binomial; were rows of 0 left out of the table?"
+        )
+    return ()

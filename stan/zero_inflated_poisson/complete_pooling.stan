@@ -1,0 +1,54 @@
+// Zero-inflated Poisson counts, complete pooling.
+//
+//   y[n] = 0 with probability inv_logit(X_zi[n] zi), else y[n] ~ poisson(exposure[n] exp(eta[n]))
+//   eta[n] = offset_[n] + X[n] beta + sum over terms t of Z_t[n] u_t[level[t, n]]
+//   u_t[l] = 0 for terms of the group, else multi_normal(0, diag(sd_t) Omega_t diag(sd_t))
+//
+// Pooling: all groups share one regression: the terms of the group are left out. Terms of other factors stay.
+// Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
+// centered: the coefficients themselves, good where they say much.
+// Rows with equal columns, levels and exposure are one cell.
+// What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
+// Lambert (1992), Technometrics 34:1.
+functions {
+  #include scale_prior.stanfunctions
+  #include terms.stanfunctions
+  #include sampled_terms.stanfunctions
+  #include zero_inflated.stanfunctions
+}
+data {
+  #include sampled/data.stan
+  array[N] int<lower=0> y; // events of each row
+  vector<lower=0>[N] exposure; // time, area or number that they come from
+  int<lower=1> P_zi; // number of columns of the log odds of an extra zero
+  matrix[N, P_zi] X_zi; // these columns, centred (their units)
+  matrix[P_zi, 2] prior_zi; // normal(location, scale) of zi by column (log odds per unit of the column)
+  vector<lower=0>[NC] cell_y; // events of each cell
+  vector<lower=0>[NC] cell_zeros; // rows of 0 of each cell
+  vector<lower=0>[NC] cell_others; // its other rows
+}
+transformed data {
+  #include sampled/complete_transformed_data.stan
+  vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
+  matrix[NC, P_zi] X_zi_cell = X_zi[cell_row]; // columns of the log odds of a row of each cell
+}
+parameters {
+  #include sampled/complete_parameters.stan
+  vector[P_zi] zi_raw; // coefficients of the log odds of an extra zero, in units of their priors
+}
+transformed parameters {
+  vector[P_zi] zi = prior_zi[ : , 1] + prior_zi[ : , 2] .* zi_raw; // these coefficients (log odds)
+  #include sampled/complete_transformed_parameters.stan
+  lprior += normal_priors_lpdf(zi | prior_zi);
+}
+model {
+  #include sampled/complete_model.stan
+  if (use_likelihood) {
+    vector[NC] mean_count = cell_exposure .* exp(eta); // of a row of each cell that is no extra zero
+    target += dot_product(cell_y, eta) - dot_product(cell_others, mean_count)
+              + log_zero_inflated(cell_zeros, cell_others, X_zi_cell * zi, -mean_count); // but for constants
+  }
+}
+generated quantities {
+  #include sampled/complete_generated_quantities.stan
+}
