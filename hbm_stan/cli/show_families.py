@@ -34,7 +34,9 @@ def show_family(run: Run, family: Family) -> None:
 
 
 def _lines(name: str, words: str) -> str:
-    """A name, and words beside it, folded; a long name has a line of its own."""
+    """A name, and words beside it, folded; a long name has a line of its own where words do not fit beside it."""
+    if len(name) >= _INDENT and len(whole := f"{name}  {words}") < _WIDTH:
+        return whole
     indent = " " * _INDENT
     beside = textwrap.fill(words, _WIDTH - 1, initial_indent=indent, subsequent_indent=indent)
     return f"{name:<{_INDENT}}{beside[_INDENT:]}" if len(name) < _INDENT else f"{name}\n{beside}"
