@@ -84,13 +84,12 @@ class Columns:
     means: FloatArray
 
     @classmethod
-    def of(cls, columns: Mapping[str, npt.ArrayLike], centre: bool) -> Columns:
-        """These columns by name; with ``centre`` and an intercept every other one loses its mean."""
+    def of(cls, columns: Mapping[str, npt.ArrayLike], n: int, centre: bool) -> Columns:
+        """These columns of n rows by name; with ``centre`` and an intercept every other one loses its mean."""
         names = tuple(columns)
-        raw = np.column_stack([np.asarray(column, dtype=float) for column in columns.values()])
-        means = (
-            raw.mean(axis=0) * (np.array(names) != INTERCEPT) if centre and INTERCEPT in names else np.zeros(len(names))
-        )
+        raw = np.column_stack([np.empty((n, 0)), *(np.asarray(c, dtype=float) for c in columns.values())])
+        centred = centre and INTERCEPT in names
+        means = raw.mean(axis=0) * (np.array(names) != INTERCEPT) if centred else np.zeros(len(names))
         return cls(names, raw - means, means)
 
     def of_rows(self, rows: IntArray) -> Columns:
@@ -227,12 +226,10 @@ def make_design(
     if not terms:
         raise DataError("A design needs a term: one factor at least, between whose levels a coefficient varies.")
     n = len(terms[0].factor.level)
-    names = tuple(common)
-    raw = np.column_stack([np.asarray(c, dtype=float) for c in common.values()]) if names else np.empty((n, 0))
+    columns = Columns.of(common, n, centre)
     ordered = _group_first(terms, group)
     _refuse_twice(ordered)
-    means = raw.mean(axis=0) * (np.array(names) != INTERCEPT) if centre and INTERCEPT in names else np.zeros(len(names))
-    taken = dict(zip(names, means, strict=True))
+    taken = dict(zip(columns.names, columns.means, strict=True))
     off = [_term_means(term, taken, _varying_intercepts(ordered), centre) for term in ordered]
     made = tuple(
         Term(t.factor, t.names, np.asarray(t.columns, dtype=float) - m, t.correlated and len(t.names) > 1)
@@ -240,8 +237,8 @@ def make_design(
     )
     known = np.zeros(n) if offset is None else np.array(offset, dtype=float)
     return Design(
-        names=names, X=raw - means, means=means, terms=made, term_means=np.concatenate(off), offset=known,
-        encode=encode or Usual(_column_means(common, ordered)),
+        names=columns.names, X=columns.X, means=columns.means, terms=made, term_means=np.concatenate(off),
+        offset=known, encode=encode or Usual(_column_means(common, ordered)),
     )  # fmt: skip
 
 

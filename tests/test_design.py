@@ -154,11 +154,11 @@ def test_a_design_without_terms_is_refused() -> None:
 
 def test_columns_of_own_parameters_are_centred_and_follow_the_rows() -> None:
     design = make_design({INTERCEPT: ONES, "x": X}, [Term(SUBJECT, (INTERCEPT,), ONES[:, None], False)])
-    own = Columns.of({INTERCEPT: ONES, "x": X}, centre=True)
+    own = Columns.of({INTERCEPT: ONES, "x": X}, len(ONES), centre=True)
     assert own.means.tolist() == [0.0, X.mean()]
     np.testing.assert_array_equal(own.X, np.column_stack([ONES, X - X.mean()]))
-    assert not Columns.of({"x": X}, centre=True).means.any()  # no intercept: as they are
-    assert not Columns.of({INTERCEPT: ONES, "x": X}, centre=False).means.any()
+    assert not Columns.of({"x": X}, len(X), centre=True).means.any()  # no intercept: as they are
+    assert not Columns.of({INTERCEPT: ONES, "x": X}, len(X), centre=False).means.any()
     with_own = replace(design, beside={"zi": own})
     np.testing.assert_array_equal(with_own.without([0]).beside["zi"].X, own.X[1:])
     np.testing.assert_array_equal(with_own.twice().beside["zi"].X, np.tile(own.X, (2, 1)))

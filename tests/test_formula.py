@@ -12,7 +12,7 @@ import pytest
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, HbmError
 from hbm_stan.families import families
-from hbm_stan.families.choose import choose_likelihood
+from hbm_stan.families.choose import GROSS, choose_likelihood, farthest
 from hbm_stan.fit import prepare_table
 from hbm_stan.formula import Structure, read_structure, with_formula
 
@@ -361,6 +361,19 @@ def test_a_row_that_may_be_a_gross_error_is_named() -> None:
     assert "row 38 lies " in why((rows + 300).where(AMOUNTS.index != 37, 3))  # amounts too
     few = AMOUNTS.iloc[::8].assign(o=np.r_[np.arange(11.0), 900.0])  # twelve rows do not tell
     assert "student_t" not in choose_likelihood(Dataset.from_frame(few, formula="o ~ 1 + (1 | g)"))[1]
+
+
+def test_normal_rows_have_no_gross_error_and_most_tables_with_some_are_seen() -> None:
+    rng = np.random.default_rng(20261129)
+    seen = {0.0: 0, 0.03: 0}
+    for share in seen:
+        for _ in range(200):
+            group = np.repeat(np.arange(25), rng.integers(1, 20, 25))
+            rows = rng.normal(size=25)[group] + rng.normal(size=group.size)
+            wrong = rng.uniform(size=group.size) < share
+            seen[share] += farthest(np.where(wrong, 10 * rows, rows), group)[1] > GROSS
+    assert seen[0.0] == 0
+    assert seen[0.03] >= 160
 
 
 @pytest.mark.parametrize("name", ["gamma", "lognormal"])

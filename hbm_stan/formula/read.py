@@ -72,7 +72,7 @@ def read_structure(dataset: Dataset, *, known_residual: bool, own: Sequence[str]
         centre=dataset.reading.centre, encode=encode,
     )  # fmt: skip
     own_columns = {p: _own_columns(where, coding, values, n) for p, coding in beside.items()}
-    design = replace(design, beside={p: Columns.of(c, dataset.reading.centre) for p, c in own_columns.items()})
+    design = replace(design, beside={p: Columns.of(c, n, dataset.reading.centre) for p, c in own_columns.items()})
     return Structure(
         formula, design, levels,
         tuple(f"{c}: levels are compared with {found.levels[0]!r}, {found.why}." for c, found in categories.items())

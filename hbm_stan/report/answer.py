@@ -83,7 +83,7 @@ def answer(analysis: Analysis, found: Findings) -> list[str]:
         said += _effects(main, summary)
     if pooling == "partial" and not is_ratio(main):
         said += joined(_spreads(main, summary, unit, noun, differ=apart), pairs, main.variant, noun=named)
-        said += other_spreads(main, summary, unit) + own_sentences(main, summary) + weight_sentences(main)
+        said += other_spreads(main, summary, unit) + own_sentences(main, summary, coefficients) + weight_sentences(main)
         said += share_sentence(shares) if shares else []
         said += [] if found.new_group is None else _new(main, found.new_group, summary, unit, noun)
     return said + comparison_sentences(comparisons, [pair for _, pair in pairs], noun=named)

@@ -11,7 +11,7 @@ from hbm_stan.fit import term_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
-from hbm_stan.report.coefficients import for_one_more, how_large, of_ratio, shares_of_rows, slopes_of
+from hbm_stan.report.coefficients import for_one_more, how_large, of_ratio, slopes_of
 from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, in_unit, listed, numbers
 from hbm_stan.report.meanings import meanings
@@ -93,13 +93,13 @@ def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
     return said
 
 
-def own_sentences(fit: Fit, summary: pd.DataFrame) -> list[str]:
+def own_sentences(fit: Fit, summary: pd.DataFrame, made: Mapping[str, Any] | None) -> list[str]:
     """What the likelihood's own parameters without a unit are: how much rows spread beyond the plainest likelihood."""
     own = likelihood(fit.family.name).own if fit.family.terms else ()
     rows = [row for row in own if not row.role and row.name in summary.index]
     values = [estimate(summary.loc[row.name].to_dict()) for row in rows]
     said = [f"{capital(r.name)} ({r.meaning}) is about {value}." for r, value in zip(rows, values, strict=True)]
-    return said + [s for share in (shares_of_rows(fit) if fit.family.terms else []) for s in _of_share(fit, share)]
+    return said + [sentence for share in (made["shares"] if made else []) for sentence in _of_share(fit, share)]
 
 
 def _of_share(fit: Fit, share: Mapping[str, Any]) -> list[str]:
