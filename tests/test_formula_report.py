@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hbm_stan.coefficients import AT_MEANS, AT_ZERO
 from hbm_stan.data import ColumnInfo
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ModelError
+from hbm_stan.families import families
 from hbm_stan.families.choose import of_formula
 from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
@@ -24,7 +26,7 @@ from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.build import Made, fit_analysis, report, settled
 from hbm_stan.report.coefficients import coefficients_of, forest_table, per_sd
 from hbm_stan.report.formula_answer import coefficient_sentences
-from hbm_stan.report.meanings import meanings
+from hbm_stan.report.meanings import _unit, meanings
 
 FORMULA = "won | trials(played) ~ age * sex + (1 + age | pupil) + (1 | item)"
 PARTIAL = "partial_pooling_noncentered"
@@ -222,3 +224,19 @@ def test_the_mean_of_amounts_has_their_unit(stanli: Engine, formula: str, likeli
     fitted = fit(name, replace(dataset, info=info), sampling=sampling, engine=stanli)
     (sentence,) = coefficient_sentences(fitted, coefficients_of(fitted), "")
     assert re.search(rf"which is a \w+ of [\d.]+ ?{re.escape(said)}", sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "unit"),
+    [("beta_binomial_rows", "overdispersion", ""), ("gamma", "variation", ""), ("lognormal", "sigma", ""),
+     ("zero_inflated_poisson", "zi[intercept]", ""), ("normal", "sigma", "EUR")],
+)  # fmt: skip
+def test_what_a_likelihood_has_of_its_own_has_no_unit_of_the_predictor(name: str, own: str, unit: str) -> None:
+    family = families()[name]
+    formula = "won | trials(played) ~ 1 + (1 | pupil)" if "binomial" in name else "won ~ 1 + (1 | pupil)"
+    _, dataset = of_formula(formula, frame().assign(won=lambda f: np.maximum(f["won"], 1)), name)
+    told = replace(dataset, info={"won": ColumnInfo(unit="EUR")})
+    given = SimpleNamespace(family=family, table=SimpleNamespace(dataset=told))
+    rows = {row.name: row for row in family.prior_rows}
+    assert _unit(given, rows[own.partition("[")[0]], own) == unit  # type: ignore[arg-type]
+    assert _unit(given, rows["beta"], "beta[intercept]") == (family.quantity_unit or "EUR")  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, in_unit, listed, numbers
 from hbm_stan.report.meanings import meanings
 from hbm_stan.report.terms import unit_of_term
+from hbm_stan.report.units import observed_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,9 +63,7 @@ def _intercept(fit: Fit, row: Mapping[str, Any], unit: str) -> str:
     if not given.ratio_words:
         return f"{said}."
     centre, low, high = numbers(_as_mean(fit, row))
-    # Of successes and counts the mean is one of a trial or of a unit of exposure.
-    measured = "" if given.size else fit.table.dataset.unit(fit.family.outcome(fit.table))
-    return f"{said}, which is a {given.mean_words} of {in_unit(centre, measured)} ({low} to {high})."
+    return f"{said}, which is a {given.mean_words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
 
 
 def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 from hbm_stan.coefficients import intercept_place, spread_place
 from hbm_stan.design import Design, Term
 from hbm_stan.fit import Fit, term_of
+from hbm_stan.likelihoods import likelihood
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.priors import PriorRow
@@ -91,9 +92,13 @@ def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
 
 
 def _unit(fit: Fit, row: PriorRow, name: str) -> str:
-    """The unit of a parameter: that of its column of the table, or that of the linear predictor; none of a slope's."""
+    """The unit of a parameter: that of its column of the table, or that of the linear predictor; none of a slope's.
+
+    What a likelihood has of its own beside the linear predictor has no unit of that.
+    """
     column = term_of(name).rpartition(": ")[2] if fit.family.terms else term_of(name)
     if column not in {"", INTERCEPT}:
         return ""
-    of_predictor = fit.family.terms and not fit.family.same_unit and row.name != "rho"
+    own = likelihood(fit.family.name).own_rows if fit.family.terms else ()
+    of_predictor = fit.family.terms and not fit.family.same_unit and row.name != "rho" and row not in own
     return fit.family.quantity_unit if of_predictor else fit.table.dataset.unit(row.role)
