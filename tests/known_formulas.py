@@ -213,6 +213,22 @@ def _() -> Reference:
     )  # fmt: skip
 
 
+@builds("cbpp-known_extra_zeros_and_overdispersion")
+def _() -> Reference:
+    log_odds, phi, size = -0.4, 0.6**-2, frame("cbpp")["size"].to_numpy(float)[:, None]
+
+    def log_row(y: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        count = nbinom.logpmf(y, phi, phi / (phi + size * np.exp(theta))) + np.log(expit(-log_odds))
+        return np.asarray(np.where(y == 0, np.logaddexp(np.log(expit(log_odds)), count), count))
+
+    return one_factor(
+        "Cattle pneumonia, log rates of one overdispersed population with extra zeros",
+        "zero_inflated_negative_binomial", "cbpp", "herd", "incidence | rate(size) ~ 1 + (1 | herd)",
+        lambda theta: by_group("cbpp", "herd", "incidence", lambda y: log_row(y, theta)),
+        given={"zi": f"normal({log_odds:g}, 0.000001)"}, overdispersion=phi**-0.5,
+    )  # fmt: skip
+
+
 @builds("cbpp-known_overdispersion")
 def _() -> Reference:
     given, overdispersion = frame("cbpp"), 0.5

@@ -4,8 +4,10 @@
 beside it, from Debian's packages of R: lme4 Arabidopsis, cake, VerbAgg; MASS bacteria; nlme Oats, Oxide, Pixel,
 ergoStool; mlmRev Chem97, guImmun, Hsb82, Mmmec, ScotsSec, Contraception; metadat dat.bcg, dat.konstantopoulos2011,
 dat.nielweise2007, dat.raudenbush1985; glmmTMB Salamanders; lme4 Dyestuff, Dyestuff2, Pastes, Penicillin, sleepstudy.
-``oracle/fits_of_likelihoods.R`` made those of gamma, beta and beta-binomial rows, of R's Indometh, CO2, ChickWeight,
-state.x77, UCBAdmissions, nlme Gasoline, MASS OME and lme4 cbpp.
+``oracle/fits_of_likelihoods.R`` made those of gamma, beta and beta-binomial rows and of counts with extra zeros, of R's
+Indometh, CO2, ChickWeight, state.x77, UCBAdmissions, nlme Gasoline, MASS OME, lme4 cbpp and glmmTMB Owls (Roulin &
+Bersier 2007, Animal Behaviour 74:1099; Zuur, Ieno, Walker, Saveliev & Smith 2009, Mixed Effects Models and Extensions
+in Ecology with R).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from hbm_stan.report.new import new_analysis
 from hbm_stan.store import FitStore
 
 SAMPLING = Sampling(warmup=300, draws=500, seed=20261128)
-COUNTS = ["negative_binomial", "poisson", "zero_inflated_poisson"]
+COUNTS = ["negative_binomial", "poisson", "zero_inflated_negative_binomial", "zero_inflated_poisson"]
 FORMULA = "calls ~ x + (1 | site)"
 WIDE, PLAIN = "the model of negative binomial counts", "the model of Poisson counts"
 ZEROS = "the model of zero-inflated Poisson counts"

@@ -289,6 +289,19 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
         "simulate", lambda own: {**own, "zi": own["zi"] + 0.1})),
     "information of counts without extra zeros": ("zero_inflated_poisson", "information", lambda f: replace(
         f, expected=likelihood("poisson").weight)),
+    "extra zeros of counts that do not spread": ("zero_inflated_negative_binomial", "log density", _of(
+        "kernel", lambda made, eta, rows, own: np.where(
+            rows["y"] == 0, likelihood("zero_inflated_poisson").kernel(eta, rows, own), made))),
+    "overdispersion upside down beside extra zeros": ("zero_inflated_negative_binomial", "log density", _with_own(
+        "kernel", lambda own: {**own, "overdispersion": 1 / own["overdispersion"]})),
+    "a row of 0 that says what a Poisson one would": ("zero_inflated_negative_binomial", "derivatives", lambda f: (
+        replace(f, score=likelihood("zero_inflated_poisson").score))),
+    "variance of Poisson counts and extra zeros": ("zero_inflated_negative_binomial", "moments", lambda f: replace(
+        f, moments=likelihood("zero_inflated_poisson").moments)),
+    "draws of Poisson counts and extra zeros": ("zero_inflated_negative_binomial", "draws", lambda f: replace(
+        f, simulate=likelihood("zero_inflated_poisson").simulate)),
+    "information of spread counts without extra zeros": ("zero_inflated_negative_binomial", "information", lambda f: (
+        replace(f, expected=likelihood("negative_binomial").expected))),
     "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
 }  # fmt: skip
 

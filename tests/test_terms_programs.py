@@ -31,6 +31,7 @@ LEFT = {
     "beta": "b",
     "student_t": "whole",
     "zero_inflated_poisson": "k | rate(e)",
+    "zero_inflated_negative_binomial": "k | rate(e)",
 }
 ZI = "~ c"  # of likelihoods with extra zeros
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
@@ -231,6 +232,22 @@ FAULTS = {
         "dot_product(cell_others + cell_zeros, mean_count)",
     ),
     "the prior of zi forgotten": ("zero_inflated_poisson", "lprior += normal_priors_lpdf(zi | prior_zi);", ""),
+    "extra zeros among what counts spread": (
+        "zero_inflated_negative_binomial",
+        "spread * cell_y + cell_others,", "spread * cell_y + cell_others + cell_zeros,",
+    ),
+    "spread of counts of 0 forgotten": (
+        "zero_inflated_negative_binomial", "zi, log_p0)", "zi, -cell_exposure .* exp(eta))",
+    ),
+    "what counts say of the spread forgotten": (
+        "zero_inflated_negative_binomial", "dot_product(spread * cell_y + cell_others,", "dot_product(cell_others,",
+    ),
+    "overdispersion for its square": (
+        "zero_inflated_negative_binomial", "spread = square(overdispersion)", "spread = overdispersion",
+    ),
+    "the prior of zi beside overdispersion forgotten": (
+        "zero_inflated_negative_binomial", "+ normal_priors_lpdf(zi | prior_zi);", ";",
+    ),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 

@@ -19,9 +19,12 @@ _INDENT = 21
 
 
 def show_families(run: Run, families: Mapping[str, Family]) -> None:
-    """Each family with its title, then the likelihoods of formulas."""
-    for family in sorted(families.values(), key=lambda f: f.terms):
-        run.show(Text(_lines(family.name, family.title)))
+    """Each family with its title, then the names of the likelihoods of formulas."""
+    for family in families.values():
+        if not family.terms:
+            run.show(Text(_lines(family.name, family.title)))
+    named = ", ".join(family.name for family in families.values() if family.terms)
+    run.show(Text(_lines("(a formula)", f"y ~ x + (1 | group), with a likelihood for its rows: {named}")))
     run.show(Text("More of one: hbm families NAME. To begin: hbm new DATA --family NAME --to FOLDER"))
 
 

@@ -23,7 +23,8 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     }  # fmt: skip
 
 
-def _own_priors(_scale: Scale) -> dict[str, Prior]:
+def overdispersion_prior(_scale: Scale) -> dict[str, Prior]:
+    """The default prior of the sd of rates of rows over their mean, beyond Poisson."""
     said = "weak: 0 is Poisson; rates of rows that differ by a factor of 2 or 3 are ordinary, tenfold a surprise"
     return {"overdispersion": Prior("overdispersion", "exponential", (1.0,), said, True)}
 
@@ -33,7 +34,7 @@ FAMILY = family_of(
     Parts(
         outcome=_outcome,
         scale=scale_of_counts,
-        own_priors=_own_priors,
+        own_priors=overdispersion_prior,
         calibration={
             "beta": "normal(0, 0.5)", "beta[intercept]": "normal(-0.3, 0.5)", "tau": "half_normal(0.5)",
             "overdispersion": "gamma(4, 6)", "theta": "normal(-0.3, 0.8)",

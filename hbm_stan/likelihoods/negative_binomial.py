@@ -66,14 +66,18 @@ def _simulate(rng: np.random.Generator, eta: FloatArray, rows: Rows, own: Own) -
     return np.asarray(rng.poisson(np.minimum(rate, LARGEST_MEAN)), dtype=float)
 
 
-def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
-    """By moments: what the squares are beyond the means."""
+def overdispersion_about(eta: FloatArray, rows: Rows, counted: FloatArray, freedom: float) -> Own:
+    """By moments: what the squares are beyond the means, each row counted so often (N,)."""
     y = _y(rows)
     mean = mean_counts(eta, rows)
     if freedom <= 0:
         return {"overdispersion": np.array([math.nan])}
-    beyond = float((((y - mean) ** 2) * len(y) / freedom - mean).sum()) / float((mean**2).sum())
+    beyond = float((counted * ((y - mean) ** 2 * len(y) / freedom - mean)).sum()) / float((counted * mean**2).sum())
     return {"overdispersion": np.array([max(math.sqrt(max(beyond, 0.0)), _LEAST)])}
+
+
+def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
+    return overdispersion_about(eta, rows, np.ones(len(_y(rows))), freedom)
 
 
 def _residual(rows: Rows, own: Own) -> FloatArray:

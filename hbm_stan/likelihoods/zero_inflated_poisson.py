@@ -14,5 +14,5 @@ LIKELIHOOD = zero_inflated(
         'y_n = 0 "with probability" pi_n, "else" y_n tilde "Poisson"("exposure"_n exp(eta_n)), quad n = 1, dots, N',
         'log(pi_n / (1 - pi_n)) = w_n^T "zi"',
     ),
-    wider="negative_binomial",
+    wider="zero_inflated_negative_binomial",
 )

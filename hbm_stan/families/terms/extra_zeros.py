@@ -1,18 +1,21 @@
-"""What families of counts with extra zeros share: cells of rows of 0 and of others, priors of the share, what a table
-must have for it to be learnt."""
+"""Families of counts with extra zeros: cells of rows of 0 and of others, priors of the share, what a table must have for
+it to be learnt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from hbm_stan.design import Design
 from hbm_stan.errors import DataError
 from hbm_stan.families.terms.data import cells, design_of, sum_of_cells
-from hbm_stan.families.terms.own_columns import column_data
+from hbm_stan.families.terms.family import Parts, family_of
+from hbm_stan.families.terms.own_columns import column_coords, column_data
+from hbm_stan.families.terms.priors import Scale, scale_of_counts
+from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.likelihoods.zero_inflated import ZI
-from hbm_stan.model import StanData
+from hbm_stan.model import Family, StanData
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, two_digits
@@ -20,6 +23,27 @@ from hbm_stan.verdicts import Verdict
 
 # Priors of log odds: of the intercept, and for one sd of a column (ours).
 _MIDDLE, _WIDE, _SLOPE = -1.0, 1.5, 1.5
+# Priors for the shipped examples, on the scale of what is measured there.
+_CALIBRATION = {
+    "beta": "normal(0, 0.5)", "beta[intercept]": "normal(0.5, 0.5)", "tau": "half_normal(0.5)",
+    "zi": "normal(-0.5, 0.7)", "theta": "normal(0.5, 0.8)",
+}  # fmt: skip
+
+
+def family_with_zeros(
+    given: Likelihood, own_priors: Callable[[Scale], dict[str, Prior]] = lambda _scale: {}, **calibration: str
+) -> Family:
+    """The family of a likelihood with extra zeros; its counts may have parameters of their own, with priors."""
+    parts = Parts(
+        outcome=zero_cells,
+        scale=scale_of_counts,
+        own_priors=own_priors,
+        column_priors=zi_priors,
+        coords=column_coords,
+        check_table=check_zeros,
+        calibration={**_CALIBRATION, **calibration},
+    )
+    return family_of(given, parts)
 
 
 def zero_cells(table: Prepared, priors: Mapping[str, Prior]) -> StanData:

@@ -1,0 +1,68 @@
+// Zero-inflated negative binomial counts, no pooling.
+//
+//   y[n] = 0 with probability inv_logit(X_zi[n] zi), else
+//   y[n] ~ neg_binomial_2(exposure[n] exp(eta[n]), 1 / overdispersion^2)
+//   eta[n] = offset_[n] + X[n] beta + sum over terms t of Z_t[n] u_t[level[t, n]]
+//   u_t[l] ~ multi_normal(0, diag(sd_t) Omega_t diag(sd_t)) for other terms than the group's; of these every
+//   coefficient, with the common one if it has one, is normal(prior_theta)
+//
+// Pooling: coefficients of groups have fixed, wide priors and share nothing. Terms of other factors stay.
+// Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
+// centered: the coefficients themselves, good where they say much.
+// Rows with equal columns, levels and exposure are one cell.
+// What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
+// Lambert (1992), Technometrics 34:1.
+// Cameron & Trivedi (2013), Regression Analysis of Count Data, 2nd ed., section 3.3.
+functions {
+  #include scale_prior.stanfunctions
+  #include terms.stanfunctions
+  #include sampled_terms.stanfunctions
+  #include log_rising.stanfunctions
+  #include tally.stanfunctions
+  #include zero_inflated.stanfunctions
+}
+data {
+  #include sampled/data.stan
+  array[N] int<lower=0> y; // events of each row
+  vector<lower=0>[N] exposure; // time, area or number that they come from
+  int<lower=1> P_zi; // number of columns of the log odds of an extra zero
+  matrix[N, P_zi] X_zi; // these columns, centred (their units)
+  matrix[P_zi, 2] prior_zi; // normal(location, scale) of zi by column (log odds per unit of the column)
+  vector<lower=0>[NC] cell_y; // events of each cell
+  vector<lower=0>[NC] cell_zeros; // rows of 0 of each cell
+  vector<lower=0>[NC] cell_others; // its other rows
+  int<lower=1, upper=7> prior_overdispersion_family; // prior of overdispersion, as scale_prior counts
+  array[2] real<lower=0> prior_overdispersion; // its scale (no unit), its second argument
+}
+transformed data {
+  #include sampled/no_transformed_data.stan
+  vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
+  matrix[NC, P_zi] X_zi_cell = X_zi[cell_row]; // columns of the log odds of a row of each cell
+  matrix[rows(tally(to_vector(y), ones_vector(N))), 3] counts // distinct counts; rows that have them
+    = tally(to_vector(y), ones_vector(N));
+}
+parameters {
+  #include sampled/no_parameters.stan
+  real<lower=0, upper=raw_ends({prior_overdispersion_family})[1]> overdispersion_raw; // over its scale
+  vector[P_zi] zi_raw; // coefficients of the log odds of an extra zero, in units of their priors
+}
+transformed parameters {
+  real overdispersion = prior_overdispersion[1] * overdispersion_raw; // sd of rates over their mean (no unit)
+  vector[P_zi] zi = prior_zi[ : , 1] + prior_zi[ : , 2] .* zi_raw; // these coefficients (log odds)
+  #include sampled/no_transformed_parameters.stan
+  lprior += scale_prior_lpdf(overdispersion | prior_overdispersion_family, prior_overdispersion)
+            + normal_priors_lpdf(zi | prior_zi);
+}
+model {
+  #include sampled/no_model.stan
+  if (use_likelihood) {
+    real spread = square(overdispersion); // variance of rates over their squared mean
+    vector[NC] log_p0 = -log1p(spread * cell_exposure .* exp(eta)) / spread; // of 0, in a row that is no extra zero
+    target += log_rising(inv(spread), counts) + dot_product(cell_y, eta)
+              + dot_product(spread * cell_y + cell_others, log_p0)
+              + log_zero_inflated(cell_zeros, cell_others, X_zi_cell * zi, log_p0); // but for constants
+  }
+}
+generated quantities {
+  #include sampled/no_generated_quantities.stan
+}
