@@ -123,7 +123,7 @@ def test_the_command_says_what_python_says(spread: LikelihoodComparison, tmp_pat
     )
     assert made.exit_code == 0, made.output
     found = json.loads((tmp_path / "out.json").read_text())
-    assert [row["name"] for row in found["likelihoods"]] == [WIDE, PLAIN, ZEROS]
+    assert [row["name"] for row in found["likelihoods"]] == [rung.name for rung in spread.ladder.rungs]
     assert found["observation"]["scores"][0]["variant"] == WIDE
     both = CliRunner().invoke(app, ["compare", str(file.parent), "--likelihoods", "--factors"])
     assert both.exit_code == 2

@@ -1,5 +1,5 @@
-"""Families of counts with extra zeros: cells of rows of 0 and of others, priors of the share, what a table must have for
-it to be learnt."""
+"""Families of counts with extra zeros: cells of rows of 0 and of others, priors of the share, what a table must have
+for the share to be learnt."""
 
 from __future__ import annotations
 
