@@ -24,7 +24,7 @@ _QUANTILES = ("q50", "q05", "q95")
 
 def intercept_place(design: Design) -> str:
     """Where the intercept of a design stands; an empty text where there are no columns that could be elsewhere."""
-    if len(design.names) == 1 and not design.term_means.any():
+    if len(design.names) <= 1 and not design.means.any() and not design.term_means.any():
         return ""
     return AT_MEANS if design.means.any() else AT_ZERO
 
@@ -80,7 +80,7 @@ def coefficient_table(fit: Fit) -> pd.DataFrame:
     beta = fit.draws("beta")["beta"]
     place = {INTERCEPT: intercept_place(design)}
     rows = [(name, place.get(name, ""), b) for name, b in zip(design.names, beta.T, strict=True)]
-    if design.means.any():
+    if design.means.any() and INTERCEPT in design.names:
         rows.insert(design.names.index(INTERCEPT) + 1, (INTERCEPT, AT_ZERO, intercept_at_zero(beta, design)))
     names, places, draws = zip(*rows, strict=True)
     table = _summary(fit, names, draws)

@@ -104,14 +104,23 @@ class Dataset:
         return replace(self, columns=MappingProxyType(dict(columns)))
 
     def take(self, rows: Sequence[int]) -> Dataset:
-        """These rows (counted from 0) as data of their own, read in the same way; levels without a row go."""
+        """These rows (counted from 0) as data of their own, read in the same way; levels without a row go.
+
+        But for those of an ordered outcome, whose order is a scale.
+        """
         import pandas as pd
 
         frame = pd.DataFrame({name: [self.table.column(name)[i] for i in rows] for name in self.table.names})
         made = Dataset.from_frame(frame, self.columns, name=self.name)
-        table = replace(made.table, decimal_comma=self.table.decimal_comma, categories=self.table.categories)
+        table = replace(
+            made.table, decimal_comma=self.table.decimal_comma, categories=self.table.categories,
+            ordered=self.table.ordered,
+        )  # fmt: skip
         present = {name: {label(cell) for cell in table.column(name)} for name in self.reading.levels}
-        levels = {name: tuple(v for v in order if v in present[name]) for name, order in self.reading.levels.items()}
+        levels = {
+            name: tuple(v for v in order if v in present[name] or name == self.column("outcome"))
+            for name, order in self.reading.levels.items()
+        }
         return replace(made, table=table, reading=replace(self.reading, levels=levels))
 
     def _split(self, named: str | tuple[str, ...]) -> str | tuple[str, ...]:
@@ -171,7 +180,8 @@ def _table_of(frame: Any) -> Table:
         for name, column in frame.items()
         if isinstance(column.dtype, pd.CategoricalDtype)
     }
-    return Table("the DataFrame", names, cells, categories=MappingProxyType(categories))
+    ordered = frozenset(name for name in categories if frame[name].cat.ordered)
+    return Table("the DataFrame", names, cells, categories=MappingProxyType(categories), ordered=ordered)
 
 
 def listed(table: Table, wanted: str = "") -> str:

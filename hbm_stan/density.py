@@ -87,6 +87,9 @@ def log_jacobian(program: Program, family: Family, data: StanData, params: Mappi
         if d.type == "cholesky_factor_corr":
             total += sum(_log_jacobian_cholesky(factor) for factor in x.reshape(-1, *x.shape[-2:]))
             continue
+        if d.type == "ordered":  # the first as it is, then the logs of what each is above the one before
+            total += float(np.log(np.diff(x, axis=-1)).sum())
+            continue
         low, high = _bounds(d, family, data)
         if np.isfinite(low):
             total += float(np.sum(np.log(x - low)))
@@ -111,7 +114,8 @@ def _log_multipliers(program: Program, model: Any, data: StanData, point: Mappin
     before = _unconstrained(model, point)
     for d in program.block("parameters"):
         shape = np.shape(point[d.name])
-        size = int(np.prod(shape)) if d.type in _PLAIN else int(np.prod(shape[:-2])) * shape[-1] * (shape[-1] - 1) // 2
+        plain = d.type in {*_PLAIN, "ordered"}
+        size = int(np.prod(shape)) if plain else int(np.prod(shape[:-2])) * shape[-1] * (shape[-1] - 1) // 2
         if d.multiplier is not None and _evaluate(d.multiplier, data) is None:
             after = _unconstrained(model, {**point, d.name: np.asarray(point[d.name]) + 1.0})
             total -= float(np.sum(np.log((after - before)[first : first + size])))
@@ -142,6 +146,8 @@ def _random_value(d: Declaration, data: StanData, bounds: tuple[float, float], r
         a = rng.normal(size=shape) + 2 * np.eye(shape[-1])
         rows = np.linalg.cholesky(a @ np.swapaxes(a, -1, -2))
         return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    if d.type == "ordered":
+        return rng.normal() + np.cumsum(np.exp(rng.normal(-0.5, 1, shape)), axis=-1)
     if d.type not in _PLAIN:
         raise ModelError(
             f"{d.name}: no random {d.type} is made here. Declare it through real numbers, or test it apart."

@@ -141,6 +141,12 @@ class Design:
         """Of each column of the terms, side by side, the 0-based column of X that it is; -1 where it is none."""
         return np.array([self.names.index(n) if n in self.names else -1 for t in self.terms for n in t.names])
 
+    def without_intercept(self) -> Design:
+        """The same columns, centred as they are, without a common intercept: something else stands in its place."""
+        kept = [k for k, name in enumerate(self.names) if name != INTERCEPT]
+        names = tuple(self.names[k] for k in kept)
+        return replace(self, names=names, X=self.X[:, kept], means=self.means[kept])
+
     def row(self, values: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
         """X (P,) and Z (sum K,) of a new row; what is not named is at its mean or its reference level."""
         columns = self.encode(values)

@@ -62,6 +62,8 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
     if table.design is not None:
         reference = {column: levels[0] for column, levels in table.categories.items()}
         content |= {"design": _terms_of(table.design), "reference": reference, "centre": table.dataset.reading.centre}
+    if table.ordered:
+        content |= {"ordered": {column: list(names) for column, names in table.ordered.items()}}
     if family.source:
         out = {*_SWITCHES, *family.variant(variant).settings}
         kept = {name: value for name, value in data.items() if not is_prior(name) and name not in out}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hbm_stan.categories import is_category, read_category
 from hbm_stan.cells import kind
 from hbm_stan.data import Dataset
-from hbm_stan.errors import DataError
+from hbm_stan.errors import DataError, nearest
 from hbm_stan.nouns import Noun
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.verdicts import Verdict
@@ -199,3 +199,13 @@ def _constant_in_groups(x: FloatArray, group: npt.NDArray[np.int64]) -> bool:
     sizes = np.bincount(group)
     means = np.bincount(group, weights=x) / sizes
     return bool(np.any(sizes > 1) and np.allclose(x, means[group]))
+
+
+def refuse_levels(dataset: Dataset, columns: Sequence[str]) -> None:
+    """Raise DataError where levels are named of a column that is no predictor."""
+    for column in dataset.reading.levels:
+        if column not in columns:
+            raise DataError(
+                f"{dataset.table.where}: levels are named of {shorten(column)!r}, which is no predictor here. "
+                f"{nearest(column, columns)}"
+            )

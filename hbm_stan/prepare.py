@@ -35,16 +35,18 @@ from hbm_stan.levels import (
     refuse_one_group,
 )
 from hbm_stan.nouns import GROUPS, Noun, noun_of
+from hbm_stan.ordered import read_ordered
 from hbm_stan.predictors import (
     Predictors,
     check_predictors,
     check_zero,
     read_predictors,
+    refuse_levels,
     refuse_predictors,
     refuse_varying,
 )
 from hbm_stan.standard_errors import check_standard_errors
-from hbm_stan.table import FloatArray, shorten
+from hbm_stan.table import FloatArray
 from hbm_stan.units import Units, read_units
 from hbm_stan.values import (
     LARGEST,
@@ -68,7 +70,8 @@ class Prepared:
     ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the
     middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
     that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
-    ``categories`` the levels of its columns."""
+    ``categories`` the levels of its columns. ``ordered`` are the categories of an ordered outcome, the lowest first, by
+    column: its values count them from 1."""
 
     dataset: Dataset
     labels: tuple[str, ...]
@@ -81,6 +84,7 @@ class Prepared:
     noun: Noun = GROUPS
     design: Design | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ordered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -159,7 +163,7 @@ def prepare(
     labels, group = index_levels(labels_of_rows)
     if one_row_per_group:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
-    values, notes = read_values(dataset, [r for r in given if r.kind not in {"label", "unit", *LIST_KINDS}])
+    values, ordered, notes = _values(dataset, given)
     found: list[Verdict] = []
     if any(r.instead for r in roles):
         values, said, found = standard_errors(dataset, values, {r.name: r for r in roles})
@@ -167,7 +171,7 @@ def prepare(
     if not known_residual:
         refuse_constant(dataset, values)
     refuse_one_group(dataset.table.where, labels)
-    structure = read_structure(dataset, known_residual=known_residual, own=own_formulas) if terms else None
+    structure = read_structure(dataset, own_formulas, ordered, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((read_units(dataset, dataset.column(r.name), labels, group) for r in given if r.kind == "unit"), None)
     noun = noun_of(dataset.column(label_role.name), dataset.reading.group_name)
@@ -183,9 +187,20 @@ def prepare(
     notes += [note for found in predictors.values() for note in found.notes]
     made = Prepared(
         dataset=dataset, labels=labels, group=group, values=values, verdicts=tuple(verdicts), predictors=predictors,
-        units=units, notes=tuple(notes), noun=noun,
+        units=units, notes=tuple(notes), noun=noun, ordered=ordered,
     )  # fmt: skip
     return made if structure is None else _with_structure(made, structure, roles)
+
+
+def _values(
+    dataset: Dataset, roles: Sequence[Role]
+) -> tuple[dict[str, FloatArray], dict[str, tuple[str, ...]], list[str]]:
+    """The values of roles that have one in each row, the categories of those that are ordered by column, and notes."""
+    values, notes = read_values(dataset, [r for r in roles if r.kind not in {"label", "unit", "ordered", *LIST_KINDS}])
+    in_order = {r.name: read_ordered(dataset, dataset.column(r.name)) for r in roles if r.kind == "ordered"}
+    values |= {role: outcome.values for role, outcome in in_order.items()}
+    categories = {outcome.column: outcome.categories for outcome in in_order.values()}
+    return values, categories, [*notes, *(note for outcome in in_order.values() for note in outcome.notes)]
 
 
 def _with_structure(table: Prepared, structure: Structure, roles: Sequence[Role]) -> Prepared:
@@ -263,7 +278,7 @@ def _check_predictors(
 ) -> list[Verdict]:
     kinds = {r.name: r.kind for r in roles}
     if predictors or not dataset.reading.formula:
-        _refuse_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
+        refuse_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
     refuse_predictors(dataset.table.where, list(predictors.values()))
     verdicts = []
     for role, found in predictors.items():
@@ -274,13 +289,3 @@ def _check_predictors(
         else:
             verdicts += check_predictors(found, values.get("outcome"), group, noun)
     return verdicts
-
-
-def _refuse_levels(dataset: Dataset, columns: Sequence[str]) -> None:
-    """Raise DataError where levels are named of a column that is no predictor."""
-    for column in dataset.reading.levels:
-        if column not in columns:
-            raise DataError(
-                f"{dataset.table.where}: levels are named of {shorten(column)!r}, which is no predictor here. "
-                f"{nearest(column, columns)}"
-            )

@@ -14,6 +14,7 @@ from hbm_stan.cells import number
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.rounding import nine_digits
 from hbm_stan.table import FloatArray, shorten
+from hbm_stan.thresholds import log_induced_dirichlet
 from hbm_stan.values import LARGEST, SMALLEST
 
 
@@ -39,6 +40,7 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
         Distribution("lognormal", ("location", "scale"), ("scale",)),
         Distribution("beta", ("a", "b"), ("a", "b")),
         Distribution("lkj", ("shape",), ("shape",)),
+        Distribution("dirichlet", ("concentration",), ("concentration",)),
         Distribution("fixed", ("value",), ("value",)),
     )
 }
@@ -131,6 +133,11 @@ class Prior:
         arguments = map(nine_digits, self.arguments) if self.default else self.arguments
         return f"{self.distribution}({', '.join(_shortest(a) for a in arguments)})"
 
+    @property
+    def of_all(self) -> bool:
+        """Whether it is of all elements of a vector together, the thresholds between categories: none has its own."""
+        return self.distribution == "dirichlet"
+
     def _frozen(self) -> Any:
         from scipy import stats
 
@@ -152,9 +159,11 @@ class Prior:
     def log_density(self, x: FloatArray | float) -> FloatArray:
         """The normalised log density at ``x``, same shape; minus infinity outside the support.
 
-        Of what is fixed, the log probability: 0 at its value.
+        Of what is fixed, the log probability: 0 at its value. Where it is ``of_all`` elements, the last axis has one.
         """
         value = np.asarray(x, dtype=float)
+        if self.of_all:
+            return log_induced_dirichlet(value, self.arguments[0])[..., None]
         if self.distribution == FIXED:
             return np.where(value == self.arguments[0], 0.0, -np.inf)
         log_density = np.asarray(self._frozen().logpdf(value))

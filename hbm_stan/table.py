@@ -43,8 +43,9 @@ class Table:
     """Columns of equal length, in file order; cells are text (from a file) or Python values (from a frame).
 
     ``where`` names the source in messages; ``lines`` holds the line in the file of each row, or None. ``categories``
-    holds the levels, in their order, of the columns that a frame says are categories. ``origin`` holds, where rows are
-    repeated because they count several times, the number of the row that each was.
+    holds the levels, in their order, of the columns that a frame says are categories, ``ordered`` those of them whose
+    order it says means something. ``origin`` holds, where rows are repeated because they count several times, the
+    number of the row that each was.
     """
 
     where: str
@@ -54,6 +55,7 @@ class Table:
     notes: tuple[str, ...] = ()
     decimal_comma: bool = False
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ordered: frozenset[str] = frozenset()
     origin: Sequence[int] | None = None
 
     @property

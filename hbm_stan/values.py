@@ -15,7 +15,9 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
 from hbm_stan.table import NOT_DROPPED, FloatArray, shorten
 
-RoleKind = Literal["label", "unit", "number", "positive", "share", "count", "binary", "predictors", "group_predictors"]
+RoleKind = Literal[
+    "label", "unit", "number", "positive", "share", "count", "binary", "ordered", "predictors", "group_predictors"
+]
 LIST_KINDS = ("predictors", "group_predictors")
 # Numbers beyond these cannot be squared and added up in double precision.
 LARGEST, SMALLEST = 1e100, 1e-100
@@ -39,10 +41,11 @@ class Role:
     """A part that a column plays for a family: its name, what values are allowed, what it means.
 
     Kinds: ``label`` (the group), ``unit`` (labels of the middle level, within groups), ``number``, ``positive``,
-    ``share`` (strictly between 0 and 1), ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), and two that take a list of
-    columns: ``predictors`` and ``group_predictors`` (one value in each group). ``at_most`` names the role whose value
-    bounds this one, ``instead`` roles that may stand in its place, one way or another: a variance, or two limits, for a
-    standard error. ``advice`` says what to do about a value that is not positive.
+    ``share`` (strictly between 0 and 1), ``count`` (0, 1, 2, ...), ``binary`` (0 or 1), ``ordered`` (categories in
+    order), and two that take a list of columns: ``predictors`` and ``group_predictors`` (one value in each group).
+    ``at_most`` names the role whose value bounds this one, ``instead`` roles that may stand in its place, one way or
+    another: a variance, or two limits, for a standard error. ``advice`` says what to do about a value that is not
+    positive.
     """
 
     name: str

@@ -132,6 +132,9 @@ PRIORS: dict[str, dict[str, str]] = {
         "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "zi": "normal(-1, 0.7)",
         "overdispersion": "half_normal(0.7)",
     },
+    "cumulative": {
+        "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
+    },
 }  # fmt: skip
 
 
@@ -260,6 +263,7 @@ def _crossed(left: str) -> Callable[[], Dataset]:
         }  # fmt: skip
         outcomes["z"] = rng.poisson(e * np.exp(eta)) * (rng.uniform(size=72) > 0.3)
         outcomes["z2"] = outcomes["c2"] * (rng.uniform(size=72) > 0.3)
+        outcomes["r"] = 1 + np.digitize(rng.logistic(eta), [-1, 0.5, 2])
         labels = {"g": [f"g{j:02}" for j in group], "i": [f"i{j}" for j in item]}
         frame = pd.DataFrame({**labels, "x": x, "o": o, "e": e, "n": n, **outcomes})
         return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + (1 | g) + (1 | i)")
@@ -275,6 +279,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
+    "cumulative": _crossed("r"),
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -389,6 +394,8 @@ _ALL = (
           "rows of 0 are counted as extra zeros and as counts", (_DENSITY, _KNOWN)),
     Fault("zeros_of_phi_one", "zero_inflated_negative_binomial", "partial_pooling",
           "overdispersion is left out of the exponent of the probability of 0", (_DENSITY, _KNOWN)),
+    Fault("thresholds_without_jacobian", "cumulative", "partial_pooling",
+          "the prior of shares is one of thresholds without its Jacobian", (_DENSITY, _KNOWN)),
     Fault("sd_for_scale", "student_t", "partial_pooling", "sigma is taken for the sd of rows", (_DENSITY, _KNOWN)),
 )  # fmt: skip
 FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}

@@ -49,6 +49,7 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
         "P_zi": 2, "prior_zi": np.array([[-1.0, 1.5], [0.0, 2.0]]),
         "X_zi": np.column_stack([np.ones(len(design.X)), np.cos(np.arange(len(design.X)))]),
         "prior_nu_family": 6, "prior_nu": [20.0, 2.0], "nu_free": 1,
+        "categories": 4, "prior_threshold": 2.0,
         "use_likelihood": 1, "generate": 0, **rows,
     }  # fmt: skip
 
@@ -90,6 +91,7 @@ def population(rng: np.random.Generator, data: Rows, size: int, pooling: str = "
         draws[name] = np.exp(rng.normal(-0.5, 0.3, size))
     draws["zi"] = np.random.default_rng([size, 1]).normal(-0.5, 0.5, (size, 2))
     draws["nu"] = 2 + np.exp(np.random.default_rng(size).normal(0.5, 0.5, size))
+    draws["threshold"] = np.sort(np.random.default_rng(size).normal(size=(size, 3)), axis=1)
     assert draws["rho_other"].shape[1] == pairs(other)
     return {name: values for name, values in draws.items() if np.size(values)}
 

@@ -21,7 +21,7 @@ from hbm_stan.resources import share as place_of
 
 ROWS: dict[str, Any] = {
     "y": np.array([0, 2, 5, 1]), "trials": np.array([1, 2, 9, 1]), "exposure": np.array([0.5, 1.0, 4.0, 2.0]),
-    "se": np.array([0.5, 1.0, 0.2, 3.0]),
+    "se": np.array([0.5, 1.0, 0.2, 3.0]), "categories": 6, "offset_": np.zeros(4),
     "X_zi": np.array([[1.0, 0.2], [1.0, -1.1], [1.0, 0.5], [1.0, 1.4]]),
 }  # fmt: skip
 OWN = {
@@ -29,6 +29,7 @@ OWN = {
     "variation": np.array([[0.5], [1.4], [0.2]]), "spread": np.array([[0.7], [0.3], [0.1]]),
     "nu": np.array([[9.5], [12.0], [400.0]]),  # with so many the fourth power of a row has a variance
     "zi": np.array([[[-0.4, 0.3]], [[0.5, -0.2]], [[-1.5, 0.8]]]),
+    "threshold": np.array([[-1.5, -0.7, 0.2, 0.9, 2.5], [-3, -1, 0, 1, 3], [0.1, 0.2, 1, 1.5, 2]])[:, None],
 }  # fmt: skip
 ETA = np.array([[0.3, -1.0, 2.0, 0.1], [-0.4, 0.2, 1.0, 3.0], [0.4, 0.5, -2.0, -0.2]])
 DRAWS = 4_000
@@ -38,7 +39,8 @@ MOST = 4.3
 
 def rows_of(found: Likelihood) -> dict[str, Any]:
     """Rows with outcomes of the kind that the likelihood takes."""
-    y = {"positive": ROWS["y"] + 0.3, "share": (ROWS["y"] + 0.5) / 8}.get(found.roles[0].kind, ROWS["y"])
+    of_kind = {"positive": ROWS["y"] + 0.3, "share": (ROWS["y"] + 0.5) / 8, "ordered": ROWS["y"] + 1}
+    y = of_kind.get(found.roles[0].kind, ROWS["y"])
     return {**ROWS, "y": y}
 
 
@@ -61,10 +63,30 @@ class ExtraZeros:
         return np.asarray((1 - self.zi) * squares - self.mean() ** 2)
 
 
+class Cut:
+    """SciPy's logistic distribution about ETA, cut at thresholds: its categories count from 1."""
+
+    def __init__(self) -> None:
+        cuts = np.broadcast_to(OWN["threshold"], (3, 4, 5))
+        below = stats.logistic(ETA[..., None]).cdf(np.concatenate([cuts, np.full((3, 4, 1), np.inf)], axis=2))
+        self.shares, self.number = np.diff(below, axis=2, prepend=0.0), np.arange(1, 7)
+
+    def logpmf(self, y: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(self.shares[:, np.arange(4), y - 1]))
+
+    def mean(self) -> np.ndarray:
+        return np.asarray(self.shares @ self.number)
+
+    def var(self) -> np.ndarray:
+        return np.asarray(self.shares @ self.number**2 - self.mean() ** 2)
+
+
 def scipy_of(name: str) -> Any:
     """SciPy's distribution of the rows at ETA."""
     if (counts := likelihood(name).counts) is not None:
         return ExtraZeros(scipy_of(counts.name))
+    if name == "cumulative":
+        return Cut()
     p, phi = 1 / (1 + np.exp(-ETA)), OWN["overdispersion"] ** -2
     return {
         "normal": stats.norm(ETA, OWN["sigma"]),
@@ -302,6 +324,19 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
         f, simulate=likelihood("zero_inflated_poisson").simulate)),
     "information of spread counts without extra zeros": ("zero_inflated_negative_binomial", "information", lambda f: (
         replace(f, expected=likelihood("negative_binomial").expected))),
+    "thresholds shifted by one": ("cumulative", "log density", _of("kernel", lambda made, eta, rows, own: (
+        likelihood("cumulative").kernel(eta, {**rows, "y": np.maximum(rows["y"] - 1, 1)}, own)))),
+    "eta of the other sign": ("cumulative", "log density", lambda f: replace(
+        f, kernel=lambda eta, rows, own: f.kernel(-eta, rows, own))),
+    "the score of the upper threshold alone": ("cumulative", "derivatives", _of("score", lambda made, eta, rows, own: (
+        made - 1 / (1 + np.exp(eta - own["threshold"][:, 0, 0, None]))))),
+    "the weight of one threshold": ("cumulative", "derivatives", _of("weight", lambda made, *_: made / 2)),
+    "categories from 0": ("cumulative", "moments", _of("moments", lambda made, *_: (made[0] - 1, made[1]))),
+    "draws of a normal variable": ("cumulative", "draws", lambda f: replace(
+        f, simulate=lambda rng, eta, rows, own: f.simulate(rng, eta / 1.7, rows, {
+            "threshold": own["threshold"] / 1.7}))),
+    "information of categories as seen, not as expected": (
+        "cumulative", "information", lambda f: replace(f, expected=f.weight)),
     "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
 }  # fmt: skip
 

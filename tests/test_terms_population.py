@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from formula_cases import CASES
 from formula_data import dense_covariance, eta_row_by_row, population, with_coefficients
-from scipy.stats import gamma, halfnorm, multivariate_normal, norm
+from scipy.stats import dirichlet, gamma, halfnorm, multivariate_normal, norm
 
 from hbm_stan.families.terms import density, effects, sampled
 from hbm_stan.families.terms import population as terms_population
@@ -45,7 +45,8 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
     """Declared and derived parameters at one point."""
     drawn = {key: value[0] for key, value in population(rng, data, 1, pooling).items() if "rho" not in key}
     raw = {f"{key}_raw": value for key, value in drawn.items() if key in {"tau", "sd"}}
-    raw |= {f"{row.name}_raw": drawn[row.name] for row in likelihood(name).own_rows}
+    raw |= {f"{row.name}_raw": drawn[row.name] for row in likelihood(name).own}
+    raw |= {f"{v.row.name}{'_raw' * (v.from_raw is not None)}": drawn[v.row.name] for v in likelihood(name).vectors}
     params = {key: value for key, value in drawn.items() if key.startswith("beta")} | raw
     for key, terms in (("partial", slice(0, data["G"])), ("partial_other", slice(data["G"], None))):
         pairs = sum(k * (k - 1) // 2 * c for k, c in zip(data["K"][terms], data["correlated"][terms], strict=True))
@@ -153,6 +154,7 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
         "count": lambda y: np.minimum(np.abs(np.round(y)), data["trials"]),
         "positive": np.exp,
         "share": lambda y: 1 / (1 + np.exp(-y)),
+        "ordered": lambda y: 1 + np.digitize(y, [-1, 0, 1]),
     }[likelihood(name).roles[0].kind](data["y"])
     params = point(np.random.default_rng(9), data, name, pooling)
     used, unused = (density.log_joint(likelihood(name), params, {**data, "use_likelihood": u}, "") for u in (1, 0))
@@ -160,6 +162,9 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     exact = norm.logpdf(beta, 0, 10).sum() + halfnorm.logpdf(params["sd"]).sum()
     exact += halfnorm.logpdf(params["tau"]).sum() if pooling == "partial" else 0.0
     exact += sum(float(halfnorm.logpdf(params[row.name])) for row in likelihood(name).own if not row.lower)
+    if name == "cumulative":  # dirichlet(2, 2, 2, 2) of the shares where eta is 0, and the slopes of these
+        below = 1 / (1 + np.exp(-params["threshold"]))
+        exact += dirichlet([2] * 4).logpdf(np.diff(below, prepend=0, append=1)) + np.log(below * (1 - below)).sum()
     if name == "student_t":  # gamma(2, 0.1) above 2, of which it has (1 + 0.2) exp(-0.2)
         exact += float(gamma(2, scale=10).logpdf(params["nu"])) - np.log1p(0.2) + 0.2
     if likelihood(name).own_formulas:

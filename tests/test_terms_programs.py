@@ -32,6 +32,7 @@ LEFT = {
     "student_t": "whole",
     "zero_inflated_poisson": "k | rate(e)",
     "zero_inflated_negative_binomial": "k | rate(e)",
+    "cumulative": "o",
 }
 ZI = "~ c"  # of likelihoods with extra zeros
 POOLINGS = ("complete_pooling", "no_pooling", "partial_pooling")
@@ -54,7 +55,7 @@ RIGHT = {
 # Priors under which counts and amounts at random points stay numbers, of several distributions.
 CHOSEN = {
     "beta": "normal(0.1, 0.3)", "theta": "normal(0.2, 0.4)", "tau": "half_cauchy(0.2)", "sd": "half_normal(0.3)",
-    "variation": "half_student_t(4, 3)", "spread": "half_cauchy(1)",
+    "variation": "half_student_t(4, 3)", "spread": "half_cauchy(1)", "threshold": "dirichlet(1.7)",
 }  # fmt: skip
 NU_PRIORS = {
     "gamma": "2, 0.1", "half_normal": "9", "half_cauchy": "3", "half_student_t": "3, 4", "uniform": "0, 30",
@@ -75,7 +76,7 @@ def frame() -> pd.DataFrame:
         "c": [f"c{k}" for k in rng.integers(0, 3, n)],
         "y": rng.normal(10, 2, n), "s": rng.uniform(0.5, 1, n), "k": rng.integers(0, 4, n),
         "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
-        "a": rng.gamma(2, 0.6, n), "b": rng.beta(2, 1.5, n),
+        "a": rng.gamma(2, 0.6, n), "b": rng.beta(2, 1.5, n), "o": rng.choice([3, 4, 5, 7], n),
     })  # fmt: skip
     return made.assign(whole=made["y"].round())  # of which some rows of a group are alike
 

@@ -82,7 +82,7 @@ UnitOption = Annotated[
 OutcomeUnitOption = Annotated[str, typer.Option(help="The unit of the outcome, of any family.")]
 FamilyOption = Annotated[str, typer.Option(help="Without a formula: the model family; `hbm families` lists them.")]
 LikelihoodOption = Annotated[
-    str, typer.Option(help="With a formula: normal, estimates, binomial, poisson; by default as the outcome is.")
+    str, typer.Option(help="With a formula: normal, binomial, poisson, cumulative ...; by default as the outcome is.")
 ]
 NoCentreOption = Annotated[
     bool, typer.Option("--no-centre", help="With a formula: columns as they are, not centred at their means.")
@@ -92,6 +92,10 @@ ReferenceOption = Annotated[
 ]
 WeightsOption = Annotated[str, typer.Option(help="The column that says how many times each row counts.")]
 ZiOption = Annotated[str, typer.Option(help='With extra zeros: what their share depends on, "~ x"; else a constant.')]
+LevelsOption = Annotated[
+    list[str] | None,
+    typer.Option(help="COLUMN=LEVEL,LEVEL,...: the order of a category's levels; of an outcome, the lowest first."),
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -103,7 +107,7 @@ def new(
     family: FamilyOption = "", likelihood: LikelihoodOption = "", no_centre: NoCentreOption = False,
     engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis.toml that is there.")] = False,
-    reference: ReferenceOption = None,
+    reference: ReferenceOption = None, levels: LevelsOption = None,
     log_scale: Annotated[
         bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
     ] = False,
@@ -124,7 +128,7 @@ def new(
         # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
         if not data.startswith("-") and ("~" not in data or data.startswith("~/")):
             find_data(data)  # a mistyped path is said before the libraries are imported
-        from hbm_stan.cli.roles import formula_among, references, table_and_roles, unit_role
+        from hbm_stan.cli.roles import formula_among, orders, references, table_and_roles, unit_role
         from hbm_stan.report.new import new_analysis
         from hbm_stan.report.told import Told
 
@@ -135,8 +139,8 @@ def new(
         centre = {"centre": False} if no_centre else {}
         made = new_analysis(
             table, family or likelihood, roles, to, formula=formula, **centre, force=force, seed=seed,
-            reference=references(reference or []), log_scale=log_scale, level=level, unit_labels=unit_labels,
-            weights=weights, zi=zi, told=Told(question, group_name, unit),
+            reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
+            unit_labels=unit_labels, weights=weights, zi=zi, told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings), *made.missing)
         run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")

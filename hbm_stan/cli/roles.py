@@ -75,6 +75,21 @@ def _only(tables: Sequence[str]) -> str:
     return tables[0]
 
 
+def orders(words: Iterable[str]) -> dict[str, list[str]]:
+    """Column -> levels in order from ``--levels rating=poor,fair,good``."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        column, equals, levels = (part.strip() for part in word.partition("="))
+        named = [level.strip() for level in levels.split(",")]
+        if not (column and equals and len(named) > 1):
+            raise ModelError(
+                f"--levels {word}: name a column and its levels in order, as in --levels rating=poor,fair,good."
+            )
+        if found.setdefault(column, named) != named:
+            raise ModelError(f"--levels names two orders of {column}: {', '.join(found[column])} and {levels}.")
+    return found
+
+
 def references(words: Iterable[str]) -> dict[str, str]:
     """Column -> level from ``--reference arm=placebo``."""
     found: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.cells import number, truth
+from hbm_stan.cells import kind, number, truth
 from hbm_stan.data import Dataset
 from hbm_stan.errors import ModelError
 from hbm_stan.families import families
@@ -19,6 +19,7 @@ from hbm_stan.formula.parse import Formula, parse
 from hbm_stan.likelihoods import likelihood, likelihoods, with_extra_zeros
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Family
+from hbm_stan.ordered import MOST_CATEGORIES, is_ordered
 from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.reading import make_reading
 from hbm_stan.table import FloatArray
@@ -27,6 +28,8 @@ _AS_WRITTEN = {"trials": "| trials(n)", "exposure": "| rate(exposure)", "standar
 # Counts are over-dispersed beyond chance: the probability of so large a Pearson chi-squared, and the least dispersion
 # that changes intervals by more than a tenth (ours).
 _BEYOND_CHANCE, _LEAST_DISPERSION = 0.001, 1.25
+# Whole numbers from 1 up to these may be grades (ours).
+_GRADES = (3, 10)
 # Rows from which on the test of skewness is one (D'Agostino 1970, Biometrika 57:679, says 8; ours, for groups).
 _FEWEST_SKEWED = 20
 # A row so many sds from its group is none of normal rows (ours). In 1,497 simulated tables of 4 to 39 groups of 1 to 19
@@ -122,10 +125,18 @@ def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
         return "normal", f"{formula.outcome} is a number on a scale"
     name = formula.outcome.name
     refuse_unknown(dataset, name)
+    if is_ordered(dataset, name):
+        return "cumulative", f"{name} has categories in a stated order"
     cells = dataset.table.column(name)
     if any(truth(cell) for cell in cells):
         return "binomial", f"{name} has two words, each row one trial (Bernoulli)"
-    values = np.array([number(cell, dataset.table.decimal_comma) for cell in cells])
+    if all(kind(cell) == "text" for cell in cells) and len(set(cells)) <= MOST_CATEGORIES:
+        return "cumulative", f"{name} has words"
+    return _of_numbers(name, np.array([number(cell, dataset.table.decimal_comma) for cell in cells]))
+
+
+def _of_numbers(name: str, values: FloatArray) -> tuple[str, str]:
+    """The likelihood that numbers call for, (N,)."""
     if not np.all(np.isfinite(values)):
         return "normal", f"{name} is a number"
     if set(np.unique(values)) <= {0.0, 1.0}:
@@ -134,8 +145,17 @@ def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
         return "poisson", (
             f"{name} has whole numbers from {values.min():g} on that look like counts; this is a choice: "
             "--likelihood normal, or likelihood in analysis.toml, if they are a score or a measurement"
+            f"{_scores(values)}"
         )
-    return "normal", f"{name} is a number on a scale"
+    return "normal", f"{name} is a number on a scale{_scores(values)}"
+
+
+def _scores(values: FloatArray) -> str:
+    """What to do where whole numbers may be grades; empty where they cannot be."""
+    low, high = values.min(), values.max()
+    if not np.all(values == np.floor(values)) or low < 1 or not _GRADES[0] <= high <= _GRADES[1]:
+        return ""
+    return "; --likelihood cumulative takes them as ordered categories (grades, answers from 1 to 5)"
 
 
 def _prepared(dataset: Dataset, family: Family) -> Prepared:

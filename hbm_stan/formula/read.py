@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,22 +34,21 @@ class Structure:
     verdicts: tuple[Verdict, ...]
 
 
-def read_structure(dataset: Dataset, *, known_residual: bool, own: Sequence[str] = ()) -> Structure:
+def read_structure(
+    dataset: Dataset, own: Sequence[str] = (), ordered: Collection[str] = (), *, known_residual: bool
+) -> Structure:
     """The structure that the formula of a dataset gives its table; raises ModelError or DataError before sampling.
 
-    ``own`` are parameters of the likelihood with a formula of their own: a constant where none is given.
+    ``own`` are parameters of the likelihood with a formula of their own: a constant where none is given. ``ordered``
+    are columns of outcomes of ordered categories: thresholds between these stand in the intercept's place.
     """
     formula = parse(dataset.reading.formula)
     where, n = dataset.table.where, dataset.table.n_rows
     checks.refuse_beside(where, dataset.reading.beside, own)
-    factors = {name: read_factor(dataset, name, formula) for name in formula.factors}
-    group = dataset.column("group") or formula.factors[0]
-    for factor in factors.values():
-        checks.refuse_levels(where, factor, known_residual)
-    checks.refuse_same_factors(where, list(factors.values()))
+    factors = _factors(dataset, formula, known_residual)
     values: dict[str, npt.NDArray[Any]] = {}
     coded: dict[tuple[type, str], Coded] = {}
-    common = _coding(dataset, formula.common, values, coded)
+    common = _coding(dataset, with_intercept(formula.common) if ordered else formula.common, values, coded)
     checks.refuse_empty_cells(where, common.atoms, common.scopes, values)
     columns = common.columns(values, n)
     checks.refuse_columns(where, columns, n)
@@ -65,20 +64,35 @@ def read_structure(dataset: Dataset, *, known_residual: bool, own: Sequence[str]
     every = (common, *codings, *beside.values())
     categories = {atom.column: atom for c in every for atom in c.atoms if isinstance(atom, Levels)}
     levels = {column: found.levels for column, found in categories.items()}
-    refuse_named_levels(dataset, levels)
+    refuse_named_levels(dataset, [*levels, *ordered])
     encode = NewRow(every, tuple(node for node, _ in offsets), levels, _means(values))
     design = make_design(
-        columns, terms, group=group, offset=np.sum([x for _, x in offsets], axis=0) if offsets else None,
-        centre=dataset.reading.centre, encode=encode,
+        columns, terms, group=dataset.column("group") or formula.factors[0], centre=dataset.reading.centre,
+        encode=encode, offset=np.sum([x for _, x in offsets], axis=0) if offsets else None,
     )  # fmt: skip
     own_columns = {p: _own_columns(where, coding, values, n) for p, coding in beside.items()}
-    design = replace(design, beside={p: Columns.of(c, n, dataset.reading.centre) for p, c in own_columns.items()})
+    centred = {p: Columns.of(c, n, dataset.reading.centre) for p, c in own_columns.items()}
+    design = replace(design.without_intercept() if ordered else design, beside=centred)
     return Structure(
         formula, design, levels,
         tuple(f"{c}: levels are compared with {found.levels[0]!r}, {found.why}." for c, found in categories.items())
         + tuple(checks.relations(list(factors.values()))),
         tuple(_verdicts(every, design, values, factors, levels)),
     )  # fmt: skip
+
+
+def _factors(dataset: Dataset, formula: Formula, known_residual: bool) -> dict[str, Factor]:
+    """The grouping factors by name; raises DataError for those that cannot be told from rows or from each other."""
+    factors = {name: read_factor(dataset, name, formula) for name in formula.factors}
+    for factor in factors.values():
+        checks.refuse_levels(dataset.table.where, factor, known_residual)
+    checks.refuse_same_factors(dataset.table.where, list(factors.values()))
+    return factors
+
+
+def with_intercept(terms: Sum) -> Sum:
+    """The same sum with an intercept, whether it says 0 + or not."""
+    return replace(terms, text=f"{terms.text} + 1" if terms.text else "1")
 
 
 def read_factor(dataset: Dataset, name: str, formula: Formula) -> Factor:
@@ -98,7 +112,7 @@ def left_values(dataset: Dataset, node: Node) -> FloatArray:
     return np.asarray(learn_of(dataset, node, values).values(values), dtype=float)
 
 
-def refuse_named_levels(dataset: Dataset, levels: Mapping[str, Any]) -> None:
+def refuse_named_levels(dataset: Dataset, levels: Sequence[str]) -> None:
     """Raise DataError where levels are named of a column that is no category of the formula."""
     for column in dataset.reading.levels:
         if column not in levels:

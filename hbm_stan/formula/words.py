@@ -47,14 +47,15 @@ def _of_own(name: str, own: Columns) -> str:
 
 
 def _centred(design: Design) -> str:
-    """Where the intercept is."""
+    """Where the intercept is, or the thresholds that stand in its place."""
     at = [
         f"{name} {mean:.4g}" for name, mean in zip(design.names, design.means, strict=True) if mean and "=" not in name
     ]
     if not design.means.any():
         return ""
     where = f" ({', '.join(at[:_MANY])})" if at else ""
-    return f" Columns are centred at their means{where}: the intercept is the one there."
+    what = "the intercept is the one" if INTERCEPT in design.names else "the thresholds are those"
+    return f" Columns are centred at their means{where}: {what} there."
 
 
 def _uncorrelated(design: Design) -> list[str]:

@@ -122,6 +122,7 @@ class Likelihood:
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
     eta_unit: str = ""  # log odds, log rate; empty: the unit of the outcome
     mean_words: str = "mean"  # what the inverse link of eta is: probability, rate
+    shared_words: str = ""  # what groups share without pooling too, which none could learn alone
     ratio_words: str = ""  # what exp(coefficient) is: odds ratio, rate ratio; empty where it is nothing
     discrete: bool = False
     rows_words: str  # what rows are: Poisson counts

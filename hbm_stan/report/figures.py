@@ -166,7 +166,8 @@ def population_table(fit: Fit) -> pd.DataFrame:
 
 
 def prior_table(prior: Prior | None, name: str, population: pd.DataFrame) -> pd.DataFrame:
-    """The density of a prior where the posterior is: columns parameter, x, density; no rows for what is derived."""
+    """The density of a prior where the posterior is: columns parameter, x, density; no rows where it has none alone."""
+    prior = None if prior is None or prior.of_all else prior
     values = population.loc[population["parameter"] == name, "value"]
     x = np.linspace(values.min(), values.max(), _PRIOR_POINTS if prior is not None else 0)
     density = np.exp(prior.log_density(x)) if prior is not None else x

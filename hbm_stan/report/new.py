@@ -247,11 +247,15 @@ def _reading_lines(dataset: Dataset) -> list[str]:
 
 
 def _level_lines(table: Prepared) -> list[str]:
-    """The levels of categories, where there are any."""
-    if not table.levels:
+    """The levels of categories, where there are any, and the categories of an ordered outcome."""
+    every = {**table.ordered, **table.levels}
+    if not every:
         return []
     head = "[levels]  # of categories, in order: the first is what the others are compared with"
-    return [head, *(f"{_key(c)} = [{', '.join(map(_quoted, levels))}]" for c, levels in table.levels.items()), ""]
+    said = dict.fromkeys(table.ordered, "  # the outcome, the lowest first")
+    return [
+        head, *(f"{_key(c)} = [{', '.join(map(_quoted, own))}]{said.get(c, '')}" for c, own in every.items()), "",
+    ]  # fmt: skip
 
 
 def _sampling(seed: int | None) -> Sampling:

@@ -47,11 +47,13 @@ def unexpected(prior: Prior, draws: FloatArray) -> bool:
     """Whether the posterior of a quantity, (S,), lies where its own prior did not expect it.
 
     A location: its 90 % interval excludes the prior's centre. A scale: its median is in the prior's upper tail. Another
-    quantity: its median is in either tail.
+    quantity: its median is in either tail; never one whose prior is of several together.
     """
     low, middle, high = np.quantile(draws, (0.05, 0.5, 0.95))
     if prior.distribution == "normal":
         return not low <= prior.arguments[0] <= high
+    if prior.of_all:  # of an element alone it says nothing
+        return False
     below = prior.cumulative(float(middle))
     if prior.distribution in _FROM_ZERO:
         return 1 - below < TAIL

@@ -26,7 +26,7 @@ _POINTS = 5  # draws at which the likelihood is compared with the sum of its row
 _ARGUMENTS = {
     "normal": "0.7, 3", "half_normal": "1.7", "half_cauchy": "1.3", "half_student_t": "4, 1.6", "uniform": "0, 40",
     "exponential": "0.8", "gamma": "2.5, 1.4", "lognormal": "0.3, 0.9", "beta": "2.5, 3.5", "lkj": "1.8",
-    "fixed": "4.5",
+    "fixed": "4.5", "dirichlet": "1.7",
 }  # fmt: skip
 _DATA_BLOCK = re.compile(r"^data\s*\{.*?^\}", re.S | re.M)
 

@@ -119,7 +119,7 @@ def prior_group_log_lik(likelihood: Likelihood, data: StanData, variant: str) ->
     """log p(rows of a group) under the fixed prior of its coefficients alone, (J,).
 
     None where groups are pooled, where something that other groups teach stands beside it (common columns that are
-    not the group's, other factors, a residual sd), or where the integral is not close enough.
+    not the group's, other factors, own parameters of the likelihood), or where the integral is not close enough.
     """
     alone = not len(shared_columns(data)) and data["T"] == data["G"] and not likelihood.own_rows
     if variant != "no_pooling" or not alone:

@@ -28,13 +28,15 @@ _WIDER = 2.0
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """The middle of the outcome on the scale of the linear predictor; the sd of the intercept's prior there, and how
-    much levels may differ; what a column of sd one may do at most; all in ``words``."""
+    much levels may differ; what a column of sd one may do at most; all in ``words``. ``thresholds`` says that these
+    stand in the place of a common intercept."""
 
     centre: float
     wide: float
     between: float
     slope: float
     words: Mapping[str, str]  # of centre, wide, between, slope; in units of the outcome, of its scale too
+    thresholds: bool = False
 
 
 def default_priors(design: Design, scale: Scale) -> dict[str, Prior]:
@@ -64,7 +66,7 @@ def _sd(column: FloatArray) -> float:
 def _common(design: Design, scale: Scale) -> dict[str, Prior]:
     """The priors of the common coefficients."""
     found: dict[str, Prior] = {}
-    has_intercept = INTERCEPT in design.names
+    has_intercept = INTERCEPT in design.names or scale.thresholds
     slopes = [k for k, name in enumerate(design.names) if name != INTERCEPT]
     offsets = np.array([design.X[:, k].mean() / _sd(design.X[:, k]) for k in slopes])
     for k, name in enumerate(design.names):
@@ -102,6 +104,9 @@ def _between(label: str, term: Term, k: int, scale: Scale) -> Prior:
 def _of_group(name: str, found: Mapping[str, Prior], column: FloatArray, scale: Scale) -> Prior:
     """The fixed prior of a coefficient of each group without pooling."""
     common = found.get(f"beta[{name}]")
+    if scale.thresholds and name == INTERCEPT:
+        said = f"no pooling: fixed and wide, {_WIDER:g} times {scale.words['wide']}, about thresholds that are shared"
+        return _normal(f"theta[{name}]", 0.0, _WIDER * scale.wide, said)
     where, wide = common.arguments if common else (0.0, scale.slope / _sd(column))
     said = f"no pooling: fixed and wide, {_WIDER:g} times that of " + (
         f"beta[{name}]" if common else "a common coefficient"
@@ -155,6 +160,12 @@ def scale_of_shares(table: Prepared, design: Design) -> Scale:
     """Log odds, as of successes, about those of the mean share."""
     centre = float(logit(np.mean(table["outcome"]))) - float(design.offset.mean())
     return _of_logs(centre, 1.5, {"centre": "centred on the log odds of the mean share", **_IN_LOG_ODDS})
+
+
+def scale_of_categories(_table: Prepared, _design: Design) -> Scale:
+    """Log odds of a higher category, as of successes, about thresholds."""
+    words = {"centre": "centred on the thresholds", **_IN_LOG_ODDS}
+    return Scale(centre=0.0, wide=1.5, between=1.0, slope=2.5, words=words, thresholds=True)
 
 
 def scale_of_counts(table: Prepared, design: Design) -> Scale:

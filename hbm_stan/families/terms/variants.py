@@ -34,7 +34,8 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
                 ("beta", *_SHARED, *own)),
         Variant("no_pooling", "No pooling", "no", how,
                 "{Groups} share nothing: each has coefficients of its own with fixed, wide priors. Terms of other "
-                "factors, and the coefficients of columns that do not vary between {groups}, stay.",
+                "factors, and the coefficients of columns that do not vary between {groups}, stay."
+                + f" {likelihood.shared_words}" * bool(likelihood.shared_words),
                 (_ETA, "theta_(j k) = beta_k + u_(j k) tilde p(theta_k)", _OTHERS), ("beta", "theta", *_SHARED, *own)),
         Variant("partial_pooling", "Partial pooling", "partial", how, assumption, math, priors),
     )  # fmt: skip
