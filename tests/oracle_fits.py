@@ -4,10 +4,10 @@
 beside it, from Debian's packages of R: lme4 Arabidopsis, cake, VerbAgg; MASS bacteria; nlme Oats, Oxide, Pixel,
 ergoStool; mlmRev Chem97, guImmun, Hsb82, Mmmec, ScotsSec, Contraception; metadat dat.bcg, dat.konstantopoulos2011,
 dat.nielweise2007, dat.raudenbush1985; glmmTMB Salamanders; lme4 Dyestuff, Dyestuff2, Pastes, Penicillin, sleepstudy.
-``oracle/fits_of_likelihoods.R`` made those of gamma, beta and beta-binomial rows and of counts with extra zeros, of R's
-Indometh, CO2, ChickWeight, state.x77, UCBAdmissions, nlme Gasoline, MASS OME, lme4 cbpp and glmmTMB Owls (Roulin &
-Bersier 2007, Animal Behaviour 74:1099; Zuur, Ieno, Walker, Saveliev & Smith 2009, Mixed Effects Models and Extensions
-in Ecology with R).
+``oracle/fits_of_likelihoods.R`` made those of gamma, beta and beta-binomial rows, of counts with extra zeros and of
+ordered categories, of R's Indometh, CO2, ChickWeight, state.x77, UCBAdmissions, nlme Gasoline, MASS OME, lme4 cbpp and
+VerbAgg (100 persons), ordinal wine and soup, and glmmTMB Owls (Roulin & Bersier 2007, Animal Behaviour 74:1099; Zuur,
+Ieno, Walker, Saveliev & Smith 2009, Mixed Effects Models and Extensions in Ecology with R).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from hbm_stan.integrate import Integrand, log_laplace
 from hbm_stan.integrate.structure import structure
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.ordered import read_ordered
 
 ORACLE = Path(__file__).parent / "oracle"
 FITS: dict[str, dict[str, Any]] = {fit["id"]: fit for fit in json.loads((ORACLE / "fits.json").read_text())}
@@ -59,11 +60,14 @@ class Published:
     def coefficients(self) -> np.ndarray:
         """Common coefficients at the means of the columns; where only the last one is published, the best with it.
 
-        Coefficients of the likelihood's own columns follow them.
+        Coefficients of the likelihood's own columns follow them, or thresholds, which move as an intercept would.
         """
         beta = np.array([value for value, _ in self.fit["fixed"].values()])
         if len(beta) < self.data["P"]:
             return self._with_others(beta[-1])
+        if "threshold" in self.fit:
+            thresholds = np.array([value for value, _ in self.fit["threshold"].values()])
+            return np.append(beta, thresholds - self.design.means @ beta)
         beta[0] += self.design.means @ beta
         for own in self.design.beside.values():
             zi = np.array([value for value, _ in self.fit["zi"].values()])
@@ -93,8 +97,13 @@ class Published:
     def errors(self) -> np.ndarray:
         """Their standard errors, those of the last one for all where only that is published."""
         found = np.array([se for _, se in self.fit["fixed"].values()])
-        own = [se for _, se in self.fit.get("zi", {}).values()]
+        own = [se for _, se in self.own_vector.values()]
         return np.append(np.resize(found, self.data["P"]), own)
+
+    @property
+    def own_vector(self) -> dict[str, tuple[float, float]]:
+        """What is published of an own parameter that is a vector, with standard errors; empty where there is none."""
+        return next((self.fit[v.row.name] for v in likelihood(self.fit["family"]).vectors), {})
 
     @property
     def scales(self) -> np.ndarray:
@@ -109,7 +118,8 @@ class Published:
         terms, sds = terms_of(self.data), int(sum(self.data["K"]))
         sd, own, pair = np.exp(scales[:, :sds]), self.data["KG"], sds
         p = self.data["P"]
-        made = {"beta": beta[:, :p], "zi": beta[:, p:], "tau": sd[:, :own], "sd": sd[:, own:]}
+        made = {"beta": beta[:, :p], "tau": sd[:, :own], "sd": sd[:, own:]}
+        made |= {vector.row.name: beta[:, p:] for vector in likelihood(self.fit["family"]).vectors}
         for name, pooled in (("rho", True), ("rho_other", False)):
             count = sum(term.n_pairs for term in terms if term.pooled == pooled)
             made[name] = np.tanh(scales[:, pair : pair + count])
@@ -159,12 +169,18 @@ def published(name: str) -> Published:
     slopes = any(len(term["sd"]) > 1 for term in fit["terms"]) or "||" in fit["formula"] or "0 +" in fit["formula"]
     dataset = Dataset.from_frame(frame, formula=fit["formula"], levels=fit["levels"], centre=not slopes,
                                  zi=fit.get("zi_formula", ""))  # fmt: skip
-    known = fit["family"] != "normal"
-    design = read_structure(dataset, known_residual=known, own=likelihood(fit["family"]).own_formulas).design
+    known, found = fit["family"] != "normal", likelihood(fit["family"])
     outcome, beside = re.match(r"(\w+)(?: \| \w+\((\w+)\))?", fit["formula"]).groups()  # type: ignore[union-attr]
+    ordered = [outcome] if found.roles[0].kind == "ordered" else []
+    design = read_structure(dataset, found.own_formulas, ordered, known_residual=known).design
     given = frame[beside].to_numpy(dtype=float) if beside else np.ones(len(frame))
     rows = dict.fromkeys(("se", "trials", "exposure"), given)
     rows |= {f"X_{name}": own.X for name, own in design.beside.items()}
+    if ordered:
+        categories = read_ordered(dataset, outcome)
+        return Published(
+            design, data_of(design, categories.values, **rows, categories=len(categories.categories)), fit
+        )  # fmt: skip
     return Published(design, data_of(design, frame[outcome].to_numpy(dtype=float), **rows), fit)
 
 
@@ -262,7 +278,7 @@ def _profile(given: Published, scales: np.ndarray) -> float:
 def complaints(given: Published) -> set[str]:
     """What of a published maximum is none of ours: coefficients, scales, log likelihood."""
     move, mixed = newton_move(given), likelihood(given.fit["family"]).precision is None
-    published_only = slice(-len(given.fit["fixed"]) - len(given.fit.get("zi", {})), None)
+    published_only = slice(-len(given.fit["fixed"]) - len(given.own_vector), None)
     allowed = np.maximum(DIGITS * np.abs(given.coefficients), (MIXED_ERRORS if mixed else 0.0) * given.errors)
     found = set()
     if not (np.abs(move.coefficients) <= allowed)[published_only].all():

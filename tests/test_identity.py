@@ -119,6 +119,8 @@ def test_a_changed_cell_changes_every_identity(name: str) -> None:
         whole = role is not None and role.kind in {"count", "binary"}
         binary = set(cells) <= {"0", "1"}
         step = (1 - 2 * float(cells[0]) if binary else 1) if whole else 1e-12
+        if role is not None and role.kind == "ordered":  # another category
+            step = next(float(cell) for cell in cells if cell != cells[0]) - float(cells[0])
         other = {n: list(map(str, table.column(n))) for n in table.names}
         if role is not None and role.kind == "group_predictors":  # of the whole first group
             labels = table.labels(dataset.column("group"))
