@@ -190,9 +190,13 @@ def information_error(found: Likelihood) -> float:
     seen, other = (found.weight(ETA, {**rows, "y": y}, OWN) for y in (rows["y"], rows["y"][[3, 0, 1, 2]]))
     if found.expected is None and not np.array_equal(seen, other):  # what is expected has no closed form
         return 0.0
-    score = np.stack([
-        found.score(ETA, {**rows, "y": y}, OWN) for y in (found.simulate(rng, ETA, rows, OWN) for _ in range(DRAWS))
-    ])  # fmt: skip
+    many = {name: np.concatenate([values] * DRAWS) for name, values in rows.items()}
+    scores = []
+    for s, at in enumerate(ETA):
+        eta, own = np.tile(at, DRAWS)[None], {name: values[s : s + 1] for name, values in OWN.items()}
+        y = found.simulate(rng, eta, many, own)[0]
+        scores.append(found.score(eta, {**many, "y": y}, own).reshape(DRAWS, len(at)))
+    score = np.stack(scores, axis=1)
     z = np.abs(score.mean(axis=0)) / (score.std(axis=0) / np.sqrt(DRAWS))
     z2 = np.abs((score**2).mean(axis=0) - found.information(ETA, rows, OWN)) / ((score**2).std(axis=0) / np.sqrt(DRAWS))
     return float(max(z.max(), z2.max()))

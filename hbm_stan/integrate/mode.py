@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,32 +110,33 @@ def find_mode(s: Structure, factors: Sequence[FloatArray], given: Integrand, mas
         weight = mask * given.likelihood.step_weight(peak, given.rows, given.own)
         e = eliminate(s, factors, weight, weight * (peak - eta)).coefficients()
         eta = eta + _along(levels, factors, e)
+    weigh = given.likelihood.step_weight
+    weight = weigh(eta, given.rows, given.own)
     for _ in range(_STEPS):
-        new = _expand(s, factors, given, eta, given.likelihood.step_weight).coefficients()
+        new = _expand(s, factors, given, eta, weight).coefficients()
         steps = [a - b for a, b in zip(new, e, strict=True)]
         along = _along(levels, factors, steps)
-        if given.likelihood.full_steps:
-            e, eta = new, eta + along
-            sds = np.abs(along) * np.sqrt(given.likelihood.step_weight(eta, given.rows, given.own))
-            if sds.max(initial=0.0) < (_ARRIVED if mask is None else _NEAR):
-                break
-            continue
         length = _largest(np.abs(along), s.root, s.n_roots)
-        share = 1 / np.maximum(1, length / _STEP)
+        share = np.ones(length.shape) if given.likelihood.full_steps else 1 / np.maximum(1, length / _STEP)
         for i, step in enumerate(steps):
             home = s.roots[i] if i < len(s.chain) else np.zeros(levels[i].size, dtype=np.int64)
             e[i] = e[i] + share[:, home, None] * step
-        eta = eta + share[:, s.root] * along
-        if length.max(initial=0.0) < _ROUNDING:
+        along = share[:, s.root] * along
+        eta = eta + along
+        weight = weigh(eta, given.rows, given.own)
+        if mask is None and not given.likelihood.full_steps:
+            arrived = length.max(initial=0.0) < _ROUNDING
+        else:
+            arrived = (np.abs(along) * np.sqrt(weight)).max(initial=0.0) < (_ARRIVED if mask is None else _NEAR)
+        if arrived:
             break
-    return Mode(e, eta, _expand(s, factors, given, eta, given.likelihood.weight))
+    return Mode(e, eta, _expand(s, factors, given, eta, given.likelihood.weight(eta, given.rows, given.own)))
 
 
 def _expand(
-    s: Structure, factors: Sequence[FloatArray], given: Integrand, eta: FloatArray, weights: Callable[..., FloatArray]
+    s: Structure, factors: Sequence[FloatArray], given: Integrand, eta: FloatArray, weight: FloatArray
 ) -> Eliminated:
-    """The normal approximation about eta: rows with their weights, and residuals from the score."""
-    weight = weights(eta, given.rows, given.own)
+    """The normal approximation about eta: rows with these weights, and residuals from the score."""
     return eliminate(
         s, factors, weight, given.likelihood.score(eta, given.rows, given.own) + weight * (eta - given.eta)
     )

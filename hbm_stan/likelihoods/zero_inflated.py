@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.later import expit
 from hbm_stan.likelihoods.coefficients import coefficients, combined
-from hbm_stan.likelihoods.likelihood import OWN_COLUMNS, Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import OWN_COLUMNS, Likelihood, Own, Residual, Rows, some_rows
 from hbm_stan.priors import PriorRow
 from hbm_stan.table import FloatArray
 
@@ -39,20 +40,24 @@ def shares(rows: Rows, own: Own) -> FloatArray:
 
 def count_shares(plain: Likelihood, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
     """The probability that a row is a count and no extra zero, given its outcome, the shape of eta."""
-    odds = expit(plain.kernel(eta, rows, own) - combined(ZI, rows, own))
-    return np.asarray(np.where(_is_zero(rows), np.maximum(odds, _NEVER), 1.0))
+    found, zero = np.ones(eta.shape), _rows_of_zero(rows)
+    some = some_rows(rows, zero)
+    odds = expit(plain.kernel(eta[..., zero], some, own) - combined(ZI, some, own))
+    found[..., zero] = np.maximum(odds, _NEVER)
+    return found
 
 
-def _is_zero(rows: Rows) -> FloatArray:
-    return np.asarray(np.equal(rows["y"], 0))
+def _rows_of_zero(rows: Rows) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(np.equal(rows["y"], 0))
 
 
 def zero_inflated(plain: Likelihood, name: str, title: str, about: About, **changed: Any) -> Likelihood:
     """The likelihood with extra zeros of one of counts, whose kernel is the whole log probability of 0."""
 
     def kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-        log_odds, count = combined(ZI, rows, own), plain.kernel(eta, rows, own)
-        return np.asarray(np.where(_is_zero(rows), np.logaddexp(log_odds, count), count) - np.logaddexp(0, log_odds))
+        log_odds, found, zero = combined(ZI, rows, own), plain.kernel(eta, rows, own), _rows_of_zero(rows)
+        found[..., zero] = np.logaddexp(log_odds[..., zero], found[..., zero])
+        return np.asarray(found - np.logaddexp(0, log_odds))
 
     def of_counts(function: Callable[..., FloatArray]) -> Callable[[FloatArray, Rows, Own], FloatArray]:
         """What a row says times the probability that it is a count: the score, and what is expected of minus the second
