@@ -75,6 +75,16 @@ def test_a_caption_names_the_units_of_all_that_it_holds() -> None:
     assert front.caption_unit(results, ["mu", "y_new"]) == "ms"
 
 
+def test_a_caption_says_that_a_share_of_extra_zeros_is_not_in_the_unit_of_the_rest() -> None:
+    results = example_results()
+    results["data"] |= {"unit": "", "quantity_unit": "log rate"}
+    results["priors"] = [{"name": "overdispersion", "unit": ""}, {"name": "tau[intercept]", "unit": "log rate"}]
+    results["coefficients"] = {"shares": [{"name": "zi", "what": "extra zeros"}]}
+    names = ["beta[intercept]", "tau[intercept]", "overdispersion", "zi[intercept]"]
+    assert front.caption_unit(results, names) == ("log rate; zi in log odds of extra zeros; overdispersion has no unit")
+    assert front.caption_unit(results, names[:2]) == "log rate"
+
+
 @pytest.mark.parametrize(
     ("values", "asked"),
     [

@@ -88,9 +88,20 @@ def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
         return unit
     if any(n.partition("[")[0] == "rho" for n in shown):
         unit += "; correlations have no unit"
+    unit += "".join(f"; {said}" for said in _of_its_own(results, shown))
     if "y_new" in shown and data["unit"] != data["quantity_unit"]:
         unit += f"; the new observation in {data['unit']}" if data["unit"] else "; the new observation as it is counted"
     return unit
+
+
+def _of_its_own(results: dict[str, Any], shown: list[str]) -> list[str]:
+    """What a likelihood of a formula has beside the linear predictor, and on which scale that is."""
+    made = results["coefficients"]
+    if not made:
+        return []
+    names, units = {n.partition("[")[0] for n in shown}, {p["name"]: p["unit"] for p in results["priors"]}
+    shares = [f"{s['name']} in log odds of {s['what']}" for s in made["shares"] if s["name"] in names]
+    return [*shares, *(f"{name} has no unit" for name in shown if units.get(name) == "" and not term_of(name))]
 
 
 def _headline_names(results: dict[str, Any]) -> list[str]:
