@@ -143,7 +143,7 @@ def test_the_share_of_extra_zeros_has_a_formula_of_its_own(tmp_path: Path) -> No
     constant = new_analysis(str(table), name, {}, tmp_path / "b", formula=formula)
     assert 'zi = "~ 1"' in constant.path.read_text()
     assert any("The same for all rows: zi" in note for note in constant.notes)
-    with pytest.raises(ModelError, match=r"zi = '~ x' goes with the likelihood .*zero_inflated_poisson, not poisson"):
+    with pytest.raises(DataError, match=r"zi = '~ x' goes with the likelihood .*zero_inflated_poisson, not poisson"):
         new_analysis(str(table), "poisson", {}, tmp_path / "c", formula=formula, zi="~ x")
 
 

@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_refused_in_words(case: str) -> None:
 
 def test_a_likelihood_without_extra_zeros_takes_no_formula_of_them() -> None:
     data = Dataset.from_frame(FRAME, formula="k ~ x + (1 | g)", zi="~ x")
-    with pytest.raises(DataError, match=r"zi = '~ x' goes with a likelihood that has zi.*this one has none"):
+    with pytest.raises(DataError, match=r"zi = '~ x' goes with a likelihood that has zi, not this one"):
         prepare_table(families()["poisson"], data)
     with pytest.raises(DataError, match="zi must be a text such as '~ x', found 3"):
         Dataset.from_frame(FRAME, formula="k ~ x + (1 | g)", zi=3)

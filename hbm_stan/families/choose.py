@@ -12,11 +12,14 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import ModelError
 from hbm_stan.families import families
 from hbm_stan.families.terms.dispersion import pearson
-from hbm_stan.formula import with_formula
+from hbm_stan.families.terms.effects import take_rows
+from hbm_stan.formula import columns_read, with_formula
+from hbm_stan.formula.checks import refuse_beside
 from hbm_stan.formula.coding import refuse_unknown
 from hbm_stan.formula.expression import Column
 from hbm_stan.formula.parse import Formula, parse
 from hbm_stan.likelihoods import likelihood, likelihoods, with_extra_zeros
+from hbm_stan.likelihoods.above_zero import ABOVE_ZERO
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Family
 from hbm_stan.ordered import MOST_CATEGORIES, is_ordered
@@ -68,34 +71,44 @@ def likelihood_of(dataset: Dataset, named: str = "") -> tuple[str, str]:
     if len(formula.additions) > 1:
         both = " and ".join(_AS_WRITTEN[role] for role in formula.additions)
         raise ModelError(f"The left side of the formula has {both}, which no likelihood has together.")
+    if dataset.reading.beside:
+        for column in columns_read(dataset):
+            refuse_unknown(dataset, column)
     if named:
         _refuse_other_sides(likelihood(named), beside)
         _refuse_own_formulas(dataset, likelihood(named))
         return named, "as asked"
     if beside:
         plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own_rows)
-        found = _if_dispersed(dataset, plain, f"the formula has {_AS_WRITTEN[beside]}")
+        found = plain, f"the formula has {_AS_WRITTEN[beside]}"
     else:
-        found = _if_dispersed(dataset, *_of_values(dataset, formula))
-    return _if_extra_zeros(dataset, *found)
+        found = _of_values(dataset, formula)
+    return _with_extra_zeros(dataset, *found) if dataset.reading.beside else _if_dispersed(dataset, *found)
 
 
 def _refuse_own_formulas(dataset: Dataset, known: Likelihood) -> None:
-    """Raise ModelError for the formula of a parameter that the likelihood does not have, naming those that do."""
-    for name, text in dataset.reading.beside.items():
-        if name not in known.own_formulas:
-            takers = " or ".join(n for n, other in likelihoods().items() if name in other.own_formulas)
-            raise ModelError(f"{name} = {text!r} goes with the likelihood {takers}, not {known.name}.")
+    """Raise DataError for the formula of a parameter that the likelihood does not have, naming those that do."""
+    beside, every = dataset.reading.beside, likelihoods()
+    takers = {name: " or ".join(n for n, other in every.items() if name in other.own_formulas) for name in beside}
+    refuse_beside(dataset.table.where, beside, known.own_formulas, known.name, takers)
 
 
-def _if_extra_zeros(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
-    """The likelihood with extra zeros of that one, where their share is given a formula."""
-    if not dataset.reading.beside:
-        return name, why
-    known = likelihood(name)
-    known = with_extra_zeros(known) or known
-    _refuse_own_formulas(dataset, known)
-    return known.name, f"{why}; the share of extra zeros has a formula"
+def _with_extra_zeros(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
+    """The likelihood with extra zeros of that one, whose share is given a formula.
+
+    Extra zeros spread counts: whether these spread more than Poisson counts is asked of the rows above 0.
+    """
+    plain = likelihood(name)
+    found = with_extra_zeros(plain) or plain
+    _refuse_own_formulas(dataset, found)
+    why = f"{why}; the share of extra zeros has a formula"
+    dispersion = _dispersion(dataset, above_zero=True)
+    if not dispersion:
+        return found.name, why
+    return found.wider, (
+        f"{why}; the counts above 0 spread {dispersion:.3g} times as much as those of Poisson counts do about what "
+        f"columns and factors explain, beyond chance; --likelihood {found.name} takes them as Poisson counts"
+    )
 
 
 def _beside(known: Likelihood) -> dict[str, bool]:
@@ -218,21 +231,29 @@ def is_skewed(y: FloatArray, group: Any) -> bool:
 
 def _if_dispersed(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
     """Negative binomial in place of Poisson where counts spread beyond chance about what Poisson expects of them."""
-    from scipy.stats import chi2
-
-    if name != "poisson":
-        return name, why
-    dataset = replace(dataset, reading=dataset.reading.only_beside(()))
-    family = families()[name]
-    table = _prepared(dataset, family)
-    squares, freedom = pearson(likelihood(name), family.stan_data(table, family.priors(table), "partial_pooling"))
-    dispersion = squares / freedom if freedom > 0 else 0.0
-    if not dispersion > _LEAST_DISPERSION or chi2.sf(squares, freedom) > _BEYOND_CHANCE:
+    dispersion = _dispersion(dataset) if name == "poisson" else 0.0
+    if not dispersion:
         return name, why
     return "negative_binomial", (
         f"{why}; the counts spread {dispersion:.3g} times as much as Poisson counts do about what columns and "
         f"factors explain, beyond chance; --likelihood poisson takes them as Poisson counts"
     )
+
+
+def _dispersion(dataset: Dataset, *, above_zero: bool = False) -> float:
+    """How much counts, or those above 0, spread as a multiple of what Poisson ones do; 0.0 where it may be chance."""
+    from scipy.stats import chi2
+
+    dataset = replace(dataset, reading=dataset.reading.only_beside(()))
+    family, counts = families()["poisson"], likelihood("poisson")
+    table = _prepared(dataset, family)
+    data = family.stan_data(table, family.priors(table), "partial_pooling")
+    if above_zero:
+        counts, data = ABOVE_ZERO, take_rows(data, np.flatnonzero(data["y"]))
+    squares, freedom = pearson(counts, data) if data["N"] else (0.0, 0.0)
+    dispersion = squares / freedom if freedom > 0 else 0.0
+    beyond = dispersion > _LEAST_DISPERSION and chi2.sf(squares, freedom) <= _BEYOND_CHANCE
+    return dispersion if beyond else 0.0
 
 
 def looks_like_counts(values: Any) -> bool:

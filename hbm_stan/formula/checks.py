@@ -40,13 +40,16 @@ def refuse_levels(where: str, factor: Factor, known_residual: bool) -> None:
         )
 
 
-def refuse_beside(where: str, beside: Mapping[str, str], own: Sequence[str]) -> None:
-    """Raise DataError for the formula of a parameter that the likelihood does not have."""
+def refuse_beside(
+    where: str, beside: Mapping[str, str], own: Sequence[str], this: str = "this one", takers: Mapping[str, str] = {}
+) -> None:
+    """Raise DataError for the formula of a parameter that the likelihood ``this`` does not have; ``takers`` have it."""
     for name, text in beside.items():
         if name not in own:
+            those = f"the likelihood {takers[name]}" if name in takers else f"a likelihood that has {name}"
             raise DataError(
-                f"{where}: {name} = {text!r} goes with a likelihood that has {name}, and this one has "
-                f"none. Name such a likelihood, or leave {name} out."
+                f"{where}: {name} = {text!r} goes with {those}, not {this}. Name such a likelihood, or leave {name} "
+                "out."
             )
 
 
