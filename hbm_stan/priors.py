@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -138,24 +139,6 @@ class Prior:
         """Whether it is of all elements of a vector together, the thresholds between categories: none has its own."""
         return self.distribution == "dirichlet"
 
-    def _frozen(self) -> Any:
-        from scipy import stats
-
-        a = self.arguments
-        return {
-            "normal": lambda: stats.norm(*a),
-            "half_normal": lambda: stats.halfnorm(0, *a),
-            "half_cauchy": lambda: stats.halfcauchy(0, *a),
-            "half_student_t": lambda: stats.t(a[0], 0, a[-1]),
-            "uniform": lambda: stats.uniform(a[0], a[-1] - a[0]),
-            "exponential": lambda: stats.expon(0, 1 / a[0]),
-            "gamma": lambda: stats.gamma(a[0], 0, 1 / a[-1]),
-            "lognormal": lambda: stats.lognorm(a[-1], 0, math.exp(a[0])),
-            "beta": lambda: stats.beta(*a),
-            # Of one correlation in a 2 x 2 matrix; marginally so in larger ones only near enough for a picture.
-            "lkj": lambda: stats.beta(a[0], a[0], -1, 2),
-        }[self.distribution]()
-
     def log_density(self, x: FloatArray | float) -> FloatArray:
         """The normalised log density at ``x``, same shape; minus infinity outside the support.
 
@@ -166,7 +149,7 @@ class Prior:
             return log_induced_dirichlet(value, self.arguments[0])[..., None]
         if self.distribution == FIXED:
             return np.where(value == self.arguments[0], 0.0, -np.inf)
-        log_density = np.asarray(self._frozen().logpdf(value))
+        log_density = np.asarray(_kept(self.distribution, self.arguments).logpdf(value))
         if self.distribution == "half_student_t":
             log_density = np.where(value < 0, -np.inf, math.log(2) + log_density)
         if self.lower:
@@ -178,7 +161,8 @@ class Prior:
         """The probability above ``lower`` of the distribution that is not cut there."""
         if self.distribution == FIXED or not self.lower:
             return 1.0
-        return float(self._frozen().sf(self.lower)) * (2 if self.distribution == "half_student_t" else 1)
+        half = 2 if self.distribution == "half_student_t" else 1
+        return half * float(_kept(self.distribution, self.arguments).sf(self.lower))
 
     def cumulative(self, x: float) -> float:
         """The probability of a value up to ``x``."""
@@ -187,7 +171,7 @@ class Prior:
         if self.lower:
             whole = replace(self, lower=0.0)
             return max(whole.cumulative(x) - whole.cumulative(self.lower), 0.0) / self.above
-        below = float(self._frozen().cdf(x))
+        below = float(_kept(self.distribution, self.arguments).cdf(x))
         return max(2 * below - 1, 0.0) if self.distribution == "half_student_t" else below
 
     def draw(self, rng: np.random.Generator, size: int) -> FloatArray:
@@ -196,9 +180,33 @@ class Prior:
             return np.full(size, self.arguments[0])
         if self.lower:  # by the inverse of what the distribution has above
             half = 2 if self.distribution == "half_student_t" else 1
-            return np.asarray(self._frozen().isf(rng.uniform(0, self.above, size) / half), dtype=float)
-        draws = np.asarray(self._frozen().rvs(size=size, random_state=rng), dtype=float)
+            shares = rng.uniform(0, self.above, size) / half
+            return np.asarray(_kept(self.distribution, self.arguments).isf(shares), dtype=float)
+        # One of its own: SciPy lends it the generator meanwhile, so threads must not share it.
+        draws = np.asarray(_frozen(self.distribution, self.arguments).rvs(size=size, random_state=rng), dtype=float)
         return np.abs(draws) if self.distribution == "half_student_t" else draws
+
+
+def _frozen(distribution: str, a: tuple[float, ...]) -> Any:
+    from scipy import stats
+
+    return {
+        "normal": lambda: stats.norm(*a),
+        "half_normal": lambda: stats.halfnorm(0, *a),
+        "half_cauchy": lambda: stats.halfcauchy(0, *a),
+        "half_student_t": lambda: stats.t(a[0], 0, a[-1]),
+        "uniform": lambda: stats.uniform(a[0], a[-1] - a[0]),
+        "exponential": lambda: stats.expon(0, 1 / a[0]),
+        "gamma": lambda: stats.gamma(a[0], 0, 1 / a[-1]),
+        "lognormal": lambda: stats.lognorm(a[-1], 0, math.exp(a[0])),
+        "beta": lambda: stats.beta(*a),
+        # Of one correlation in a 2 x 2 matrix; marginally so in larger ones only near enough for a picture.
+        "lkj": lambda: stats.beta(a[0], a[0], -1, 2),
+    }[distribution]()
+
+
+# SciPy takes a millisecond to make one; a proof asks for the same densities at thousands of points.
+_kept = lru_cache(256)(_frozen)
 
 
 def two_digits(x: float) -> float:

@@ -17,6 +17,7 @@ from processes import Child, until
 from hbm_stan.engines import Engine, EngineDraws, Sampling, choose
 from hbm_stan.engines.cmdstan import CmdStanEngine
 from hbm_stan.engines.stanli import StanliEngine
+from hbm_stan.engines.translated import translated
 from hbm_stan.errors import EngineError, HbmError, ModelError, StorageError
 from hbm_stan.program import Program
 
@@ -114,14 +115,24 @@ def test_the_engines_agree_on_the_posterior(cmdstan: CmdStanEngine, stanli: Stan
         assert abs(mu.std() - 0.5) < 5 * 0.5 / np.sqrt(2 * 10_000 / 3)
 
 
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The programs that stanli is asked to translate, from an empty cache on."""
+    import stanli as package
+
+    asked: list[str] = []
+    translate = package.stan_to_mir
+    monkeypatch.setattr(package, "stan_to_mir", lambda code: asked.append(code) or translate(code))
+    monkeypatch.setenv("HBM_CACHE", str(tmp_path / "own"))
+    translated.cache_clear()
+    return asked
+
+
 def test_a_program_is_translated_once_for_all_data_and_draws_are_those_of_its_text(
-    stanli: StanliEngine, monkeypatch: pytest.MonkeyPatch
+    stanli: StanliEngine, texts: list[str]
 ) -> None:
     import stanli as package
 
-    texts: list[str] = []
-    translate = package.stan_to_mir
-    monkeypatch.setattr(package, "stan_to_mir", lambda code: texts.append(code) or translate(code))
     same, other = (replace(SHAPES, code=SHAPES.code + f"// {comment}") for comment in ("one", "another"))
     data = {**DATA, "y": np.array([2.0, 2.5, 9.0])}
     drawn = [stanli.sample(program, d, SHORT).variables["mu"] for program in (same, other) for d in (DATA, data)]
@@ -132,6 +143,28 @@ def test_a_program_is_translated_once_for_all_data_and_draws_are_those_of_its_te
     for mu in (drawn[1], drawn[3]):
         np.testing.assert_array_equal(mu, direct.draws("mu"))
     assert not np.array_equal(drawn[0], drawn[1])
+
+
+def test_the_next_command_finds_the_translation_and_a_damaged_one_is_made_again(
+    stanli: StanliEngine, texts: list[str], tmp_path: Path
+) -> None:
+    first = stanli.sample(SHAPES, DATA, SHORT).variables["mu"]
+    [kept] = tmp_path.glob("own/programs/stanli-*/*")
+    whole = kept.read_bytes()
+    for content, times in ((whole, 1), (whole[:-9], 2), (b"\xff" + whole, 3), (whole.replace(b"STANLI", b"STANLO"), 4)):
+        kept.write_bytes(content)
+        translated.cache_clear()  # as another process has it
+        np.testing.assert_array_equal(stanli.sample(SHAPES, DATA, SHORT).variables["mu"], first)
+        assert len(texts) == times
+        assert [f.read_bytes() for f in kept.parent.iterdir()] == [whole]
+
+
+def test_where_nothing_can_be_kept_a_program_is_translated_all_the_same(
+    stanli: StanliEngine, texts: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text("no folder")
+    assert stanli.sample(SHAPES, DATA, SHORT).variables["mu"].shape == (3, 60)
+    assert len(texts) == 1
 
 
 def test_values_survive_the_way_through_text(cmdstan: CmdStanEngine) -> None:

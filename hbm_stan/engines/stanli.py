@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import metadata
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from hbm_stan.engines import EngineDraws, Progress, Sampling, plain_data, sample_stats
 from hbm_stan.engines.chains import cores
 from hbm_stan.engines.stopping import orderly_stop
+from hbm_stan.engines.translated import translated
 from hbm_stan.engines.words import in_program
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
@@ -23,7 +24,6 @@ from hbm_stan.table import FloatArray
 
 _PROGRESS = re.compile(r"Chain \[(\d+)\] Iteration:\s*(\d+) / (\d+)")
 _UPDATES = 50  # progress reports of a chain
-_PROGRAMS = 64  # kept in stanli's form, 0.3 MB each at most; an analysis has three or four
 
 
 class StanliEngine:
@@ -44,7 +44,7 @@ class StanliEngine:
         import stanli
 
         try:
-            return stanli.Model(mir=_translated(program.code), data=plain_data(data))
+            return stanli.Model(mir=translated(program.code), data=plain_data(data))
         except (RuntimeError, ValueError) as error:
             raise EngineError(_refusal(program, str(error).strip())) from error
 
@@ -74,18 +74,6 @@ class StanliEngine:
         variables = {name: _array(fit.draws(name)) for name in fit.variables}
         messages = tuple(str(note.message) for note in notes)
         return EngineDraws(variables, sample_stats(_columns(fit), sampling), messages)
-
-
-@lru_cache(_PROGRAMS)
-def _translated(code: str) -> str:
-    """A Stan program in stanli's own form, in which it meets its data.
-
-    Of what a model takes to be made, this is nine tenths and more; refits, pilots and calibrations change data alone.
-    """
-    import stanli
-
-    translated: str = stanli.stan_to_mir(code)
-    return translated
 
 
 def _refusal(program: Program, said: str) -> str:

@@ -1,0 +1,66 @@
+"""Stan programs in stanli's own form: most of what a model takes to be made, kept on disk for the next command."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from hbm_stan.errors import StorageError
+from hbm_stan.resources import cache_folder
+
+_PROGRAMS = 64  # kept in memory, 0.3 MB each at most; an analysis has three or four
+
+
+@lru_cache(_PROGRAMS)
+def translated(code: str) -> str:
+    """A Stan program in stanli's own form, in which it meets its data.
+
+    Of what a model takes to be made, this is nine tenths and more; refits, pilots and calibrations change data alone,
+    and another command asks for the same programs. What is damaged on disk is translated again. Raises what
+    ``stanli.stan_to_mir`` raises where the program is wrong.
+    """
+    import stanli
+
+    kept = _place(code)
+    if kept is not None and (form := _read(kept)) is not None:
+        return form
+    form = str(stanli.stan_to_mir(code))
+    if kept is not None:
+        _write(kept, form)
+    return form
+
+
+def _place(code: str) -> Path | None:
+    """Where the translation is kept; None where the cache cannot be written, which is no reason not to run."""
+    with contextlib.suppress(StorageError):
+        folder = cache_folder("programs") / f"stanli-{metadata.version('stanli')}"
+        return folder / f"{hashlib.sha256(code.encode()).hexdigest()[:32]}.mir"
+    return None
+
+
+def _read(path: Path) -> str | None:
+    """The translation, or None where there is none whole: the first line is the hash of the rest."""
+    try:
+        seal, _, form = path.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return form if seal == _seal(form) else None
+
+
+def _write(path: Path, form: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    with contextlib.suppress(OSError):  # a full disk costs the next command a second, and this one nothing
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_text(f"{_seal(form)}\n{form}", encoding="utf-8")
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _seal(form: str) -> str:
+    return hashlib.sha256(form.encode()).hexdigest()
