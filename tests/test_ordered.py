@@ -20,10 +20,13 @@ from hbm_stan.cli.roles import orders
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families import family
+from hbm_stan.families.cumulative import findings, shares_at_means
 from hbm_stan.families.terms.density import pointwise
+from hbm_stan.families.terms.effects import theta_mean
 from hbm_stan.fit import prepare_table
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.cumulative import THRESHOLD
+from hbm_stan.model import Evidence
 from hbm_stan.ordered import read_ordered
 from hbm_stan.prepare import Prepared
 from hbm_stan.report.new import new_analysis
@@ -263,3 +266,46 @@ def test_two_categories_have_the_integrals_of_bernoulli_rows(fault: bool) -> Non
         for known, made, draws in ((CUMULATIVE, prepared(table), of_ordered), (bernoulli, plain, of_binary))
     ]
     assert np.allclose(found[0], found[1], rtol=1e-10) != fault
+
+
+# What the report says of categories.
+
+
+@pytest.mark.parametrize("formula", ["rating ~ x + (1 | g)", "rating ~ x + (1 + x | g)", "rating ~ 1 + (1 | g)"])
+def test_shares_of_categories_are_those_at_the_means_whether_columns_are_centred_or_not(formula: str) -> None:
+    slope, cuts = np.array([[0.7], [-1.2]]), np.array([[-0.5, 1.0], [0.0, 0.2]])
+    found = []
+    for centre in (True, False):
+        table = prepared(frame(x=frame()["x"] + 3), formula, centre=centre)
+        data = CUMULATIVE.stan_data(table, CUMULATIVE.priors(table), "partial_pooling")
+        beta = slope[:, : data["P"]]
+        mean = 0.0 if centre else beta.sum(axis=1, keepdims=True) * frame()["x"].add(3).mean()
+        draws = {"beta": beta, "tau": np.full((2, data["KG"]), 0.5), "threshold": cuts + mean}
+        found.append(shares_at_means(draws, data, theta_mean(draws, data)))
+    below = expit(cuts)
+    np.testing.assert_allclose(found[0], np.diff(below, prepend=0, append=1), rtol=1e-12)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
+def test_shares_are_told_of_an_average_and_a_new_group_and_thresholds_in_words() -> None:
+    table = prepared(frame(), "words ~ x + (1 | g)", levels={"words": [*ORDER, "best"]})
+    data = CUMULATIVE.stan_data(table, CUMULATIVE.priors(table), "partial_pooling")
+    draws = {"beta": np.full((400, 1), 0.7), "tau": np.full((400, 1), 1.5),
+             "threshold": np.tile([-1.0, 0.5, 2.0], (400, 1))}  # fmt: skip
+    (finding,) = findings(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
+    assert finding.table is not None
+    rows = finding.table.set_index(["in", "category"])
+    average, new = rows.loc["average group"], rows.loc["new group"]
+    np.testing.assert_allclose(average["mean"], np.diff(expit([-1.0, 0.5, 2.0]), prepend=0, append=1), rtol=1e-12)
+    assert list(average["share of rows"]) == [4 / 12, 4 / 12, 4 / 12, 0]
+    assert new["mean"].sum() == pytest.approx(1)
+    assert (new["q95"] - new["q05"] > 0.1).all()
+    # A wide spread of groups moves shares to the ends.
+    assert new["mean"]["poor"] > average["mean"]["poor"] + 0.02
+    assert "between poor and fair is about -1.00, which makes poor 26.9 % of such rows" in finding.sentences[0]
+    assert "at the means of the columns" in finding.sentences[0]
+    complete = {name: values for name, values in draws.items() if name != "tau"}
+    complete["theta"] = np.zeros((400, 4, 1))
+    (alone,) = findings(Evidence("complete_pooling", complete, data, table, {}, np.random.default_rng(1)))
+    assert alone.table is not None
+    assert set(alone.table["in"]) == {"average group"}

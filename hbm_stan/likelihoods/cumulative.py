@@ -97,7 +97,7 @@ def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
 THRESHOLD = OwnVector(
     row=PriorRow(
         "threshold", ("dirichlet",),
-        "thresholds between categories, at the means of the columns, log odds",
+        "threshold between categories, log odds",
         "Betancourt (2019), Ordinal regression, section 2.2",
     ),
     dim="cut",
@@ -136,6 +136,7 @@ LIKELIHOOD = Likelihood(
     eta_unit="log odds",
     shared_words="The thresholds, which no {group} alone could teach, are shared.",
     ratio_words="odds ratio",
+    ratio_note="odds of a higher category",
     discrete=True,
     rows_words="ordered categories",
     ladder="ordered",

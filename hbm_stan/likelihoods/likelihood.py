@@ -124,6 +124,7 @@ class Likelihood:
     mean_words: str = "mean"  # what the inverse link of eta is: probability, rate
     shared_words: str = ""  # what groups share without pooling too, which none could learn alone
     ratio_words: str = ""  # what exp(coefficient) is: odds ratio, rate ratio; empty where it is nothing
+    ratio_note: str = ""  # what it is a ratio of, where the outcome does not say: odds of a higher category
     discrete: bool = False
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows

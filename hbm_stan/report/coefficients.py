@@ -34,6 +34,7 @@ def coefficients_of(fit: Fit) -> dict[str, Any] | None:
     return {
         "rows": rows.to_dict("records"),
         "ratio": likelihood(fit.family.name).ratio_words,
+        "ratio_note": likelihood(fit.family.name).ratio_note,
         "sds": [row | {"many": levels_words(str(row["factor"]), design, fit.table.noun)} for row in sds],
         "references": {name: own[0] for name, own in getattr(design.encode, "levels", {}).items()},
         "offset": bool(design.offset.any()),
@@ -105,7 +106,8 @@ def _intro(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
     if slopes_of(made):
         said += ["What one unit more of a column adds, the other columns as they are", *where, ". "]
     if made["ratio"]:
-        said.append(f"Its exponential is the {made['ratio']}, by which one unit more multiplies. ")
+        of_what = f" ({made['ratio_note']})" * bool(made["ratio_note"])
+        said.append(f"Its exponential is the {made['ratio']}{of_what}, by which one unit more multiplies. ")
     for name, level in made["references"].items():
         said += ["Levels of ", mono(name), " are compared with ", mono(level), ". "]
     places = [row["place"] for row in made["rows"] if row["name"] == INTERCEPT]

@@ -32,12 +32,12 @@ _LITTLE, _LISTED, _DRAWS = 0.2, 5, 500
 def coefficient_sentences(fit: Fit, made: Mapping[str, Any], unit: str) -> list[str]:
     """What the common coefficients are, as ratios where there are some, and the intercept in the middle of the data."""
     slopes = slopes_of(made)
-    ratio = made["ratio"]
+    ratio, of_what = made["ratio"], f" ({made['ratio_note']})" * bool(made["ratio_note"])
     if len(slopes) > _SENTENCES:
-        what = f"{capital(ratio)}s" if ratio else "Common coefficients"
+        what = f"{capital(ratio)}s{of_what}" if ratio else "Common coefficients"
         said = [listed(f"{what} for one unit more of a column", {r["name"]: _shown(r, ratio) for r in slopes})]
     else:
-        said = [_slope(fit, row, ratio, unit) for row in slopes]
+        said = [_slope(fit, row, ratio, of_what, unit) for row in slopes]
     return [*said, *(_intercept(fit, row, unit) for row in made["rows"][:1] if row["name"] == INTERCEPT)]
 
 
@@ -45,10 +45,10 @@ def _shown(row: Mapping[str, Any], ratio: str) -> Mapping[str, Any]:
     return of_ratio(row) if ratio else row
 
 
-def _slope(fit: Fit, row: Mapping[str, Any], ratio: str, unit: str) -> str:
+def _slope(fit: Fit, row: Mapping[str, Any], ratio: str, of_what: str, unit: str) -> str:
     positive = format_probability(row["p_positive"], fit.n_draws)
     if ratio:
-        what, against = f"The {ratio} {for_one_more(row['name'])}", "1"
+        what, against = f"The {ratio} {for_one_more(row['name'])}{of_what}", "1"
         value = estimate(of_ratio(row), posterior=True)
     else:
         what, against = f"The common coefficient of {row['name']}", "zero"

@@ -15,7 +15,7 @@ from hbm_stan.families.terms.rule import rule
 from hbm_stan.families.terms.usual import new_row, prediction_of
 from hbm_stan.families.terms.variants import POPULATION, prior_rows_of, variants_of
 from hbm_stan.likelihoods.likelihood import Likelihood
-from hbm_stan.model import Family, StanData
+from hbm_stan.model import Evidence, Family, Finding, StanData
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior
 from hbm_stan.resources import share
@@ -43,6 +43,7 @@ class Parts:
     column_priors(design)   those of own parameters that are coefficients of columns
     calibration             priors for its shipped example, on the scale of what is measured there
     coords(table)           labels of the elements of own parameters that are vectors, by dim
+    findings(evidence)      sections of the report that only this likelihood has
     check_table(table)      verdicts that only this likelihood has; raises DataError for what it cannot learn
     """
 
@@ -52,6 +53,7 @@ class Parts:
     column_priors: Callable[[Design], dict[str, Prior]] = lambda _design: {}
     calibration: Mapping[str, str]
     coords: Callable[[Prepared], dict[str, tuple[str, ...]]] = lambda _table: {}
+    findings: Callable[[Evidence], Sequence[Finding]] | None = None
     check_table: Callable[[Prepared], Sequence[Verdict]] = lambda _table: ()
 
 
@@ -111,6 +113,7 @@ def family_of(given: Likelihood, parts: Parts) -> Family:
         default_priors=partial(_default_priors, parts),
         coords=partial(coords, parts),
         new_row=partial(new_row, given),
+        findings=parts.findings,
         check_table=parts.check_table,
     )
     functions: dict[str, Any] = functions_of(given)
