@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.fit import Fit
+from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import Block, column, heading, number, prose, table
 from hbm_stan.report.digits import DASH, format_count, significant
 from hbm_stan.report.front import variant_title, with_unit
@@ -24,7 +25,7 @@ def shares_of(fit: Fit) -> dict[str, Any] | None:
     for row in rows[:-1]:
         row["many"] = levels_words(row["name"], design, fit.table.noun)
     unit = fit.family.quantity_unit
-    whole = "the variance" + (" that common columns leave" if len(design.names) > 1 else "")
+    whole = "the variance" + (" that common columns leave" if set(design.names) - {INTERCEPT} else "")
     return {"rows": rows, "note": found.note, "whole": whole + (f" on the scale of {_plural(unit)}" if unit else "")}
 
 
