@@ -19,6 +19,7 @@ from hbm_stan.factors import priors_left
 from hbm_stan.families import families
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.formula import columns_read
+from hbm_stan.judge import Pair
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
@@ -77,12 +78,25 @@ class LikelihoodComparison:
         return tuple(said)
 
     @property
+    def extra_zeros(self) -> tuple[str, ...]:
+        """Whether a share of extra zeros is needed: the best likelihood without one against the best that has one.
+
+        Of rows that are left out where those are compared; nothing where no ranking may be read.
+        """
+        known, comparison = likelihoods(), self.comparisons.get("observation") or next(iter(self.comparisons.values()))
+        having = {rung.name: known[rung.likelihood].counts is not None for rung in self.ladder.rungs}
+        ranked = [] if comparison.withheld else [score.variant for score in comparison.scores if score.ranked]
+        best = {has: next((name for name in ranked if having[name] == has), "") for has in (False, True)}
+        pair = comparison.pair(best[False], best[True])
+        return () if pair is None else (_of_extra_zeros(pair, without=best[False]),)
+
+    @property
     def verdict(self) -> tuple[str, ...]:
         """What rows say of each likelihood, then a sentence for each target, after the target in words."""
         said = [*self.rows, *self.ladder.left_out]
         for comparison in self.comparisons.values():
             said += [f"Target: {comparison.target}.", *comparison.verdict, *comparison.notes]
-        return tuple(said)
+        return (*said, *self.extra_zeros)
 
     @property
     def withheld(self) -> bool:
@@ -98,9 +112,22 @@ class LikelihoodComparison:
                 for r in self.ladder.rungs
             ],
             "rows": list(self.rows),
+            "extra_zeros": list(self.extra_zeros),
             "left_out": list(self.ladder.left_out),
             **{unit: comparison.as_dict() for unit, comparison in self.comparisons.items()},
         }
+
+
+def _of_extra_zeros(pair: Pair, *, without: str) -> str:
+    """What the best likelihood without extra zeros and the best with them say together."""
+    numbers = f"elpd difference {pair.elpd_diff:.1f}"
+    if pair.kind == "alike":
+        other = pair.other if pair.better == without else pair.better
+        return f"A share of extra zeros is not needed: {without} predicts as well as {other} ({numbers})."
+    if pair.kind == "not_told_apart":
+        return f"These data do not tell whether a share of extra zeros is needed ({numbers})."
+    needed = "not needed" if pair.better == without else "needed"
+    return f"A share of extra zeros is {needed}: {pair.better} predicts better than {pair.other} ({numbers})."
 
 
 def compare_likelihoods(

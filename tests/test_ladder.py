@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,15 @@ from hbm_stan.cli.app import app
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ComparisonError
-from hbm_stan.ladder import LikelihoodComparison, compare_likelihoods, ladder_of
+from hbm_stan.judge import Kind, Pair
+from hbm_stan.ladder import (
+    LikelihoodComparison,
+    _of_extra_zeros,
+    compare_likelihoods,
+    fit_ladder,
+    judge_ladder,
+    ladder_of,
+)
 from hbm_stan.report.new import new_analysis
 from hbm_stan.store import FitStore
 
@@ -24,6 +33,7 @@ COUNTS = ["negative_binomial", "poisson", "zero_inflated_negative_binomial", "ze
 FORMULA = "calls ~ x + (1 | site)"
 WIDE, PLAIN = "the model of negative binomial counts", "the model of Poisson counts"
 ZEROS = "the model of zero-inflated Poisson counts"
+WIDE_ZEROS = "the model of zero-inflated negative binomial counts"
 
 
 def counts(overdispersion: float) -> pd.DataFrame:
@@ -51,6 +61,9 @@ def test_counts_that_spread_are_better_described_by_what_lets_them(spread: Likel
     assert said[0] == "The model of negative binomial counts: its rows are what it expects."
     assert "Rows spread more than Poisson counts do (over-dispersion): negative binomial counts" in said[1]
     assert 'likelihood = "negative_binomial" in analysis.toml' in said[1]
+    words = f"A share of extra zeros is not needed: {WIDE} predicts as well as {WIDE_ZEROS} (elpd difference "
+    assert spread.extra_zeros[0].startswith(words)
+    assert spread.verdict[-1] == spread.extra_zeros[0]
     # That Poisson rows do not fit is the question here: it withholds nothing.
     assert not spread.withheld
     assert set(spread.comparisons) == {"observation", "group"}
@@ -63,7 +76,38 @@ def test_poisson_counts_are_not_worse_described_by_poisson(tmp_path: Path) -> No
     pair = made.comparisons["observation"].pair(WIDE, PLAIN)
     assert pair is not None
     assert pair.kind == "alike"
+    assert "not needed" in made.extra_zeros[0]
     assert all(said.endswith("its rows are what it expects.") for said in made.rows)
+
+
+def test_extra_zeros_are_needed_where_there_are_some(tmp_path: Path) -> None:
+    rng = np.random.default_rng(20261130)
+    site = np.repeat(np.arange(24), 6)
+    y = rng.poisson(np.exp(1.8 + 0.3 * rng.normal(size=24)[site])) * (rng.uniform(size=144) > 0.35)
+    frame = pd.DataFrame({"site": [f"s{k:02}" for k in site], "y": y})
+    ladder = ladder_of(*family_and_data("y ~ 1 + (1 | site)", frame))
+    some = tuple(rung for rung in ladder.rungs if rung.name in {WIDE, ZEROS})
+    ladder = replace(ladder, rungs=some)
+    fits = fit_ladder(ladder, sampling=SAMPLING, engine=StanliEngine(), store=FitStore(tmp_path))
+    made = judge_ladder(ladder, fits, "observation")
+    (said,) = made.extra_zeros
+    assert said.startswith(f"A share of extra zeros is needed: {ZEROS} predicts better than {WIDE} (elpd difference ")
+    assert made.as_dict()["extra_zeros"] == [said]
+
+
+@pytest.mark.parametrize(
+    ("better", "kind", "words"),
+    [(WIDE, "alike", f"not needed: {WIDE} predicts as well as {ZEROS}"),
+     (ZEROS, "alike", f"not needed: {WIDE} predicts as well as {ZEROS}"),
+     (WIDE, "better_here", f"not needed: {WIDE} predicts better than {ZEROS}"),
+     (ZEROS, "better", f"is needed: {ZEROS} predicts better than {WIDE}"),
+     (ZEROS, "not_told_apart", "do not tell whether"), (WIDE, "not_told_apart", "do not tell whether")],
+)  # fmt: skip
+def test_what_is_said_of_extra_zeros_is_what_the_pair_says(better: str, kind: Kind, words: str) -> None:
+    pair = Pair(better, ZEROS if better == WIDE else WIDE, kind, elpd_diff=3.21)
+    said = _of_extra_zeros(pair, without=WIDE)
+    assert words in said
+    assert "(elpd difference 3.2)" in said
 
 
 def test_the_comparison_as_json_names_likelihoods_and_forms(spread: LikelihoodComparison) -> None:
@@ -119,9 +163,21 @@ def test_the_command_says_what_python_says(spread: LikelihoodComparison, tmp_pat
         text = text.replace(old, new)
     file.write_text(text)
     made = CliRunner().invoke(
-        app, ["compare", str(file.parent), "--likelihoods", "--engine", "stanli", "--json", str(tmp_path / "out.json")]
+        app,
+        [
+            "compare",
+            str(file.parent),
+            "--likelihoods",
+            "--engine",
+            "stanli",
+            "--target",
+            "observation",
+            "--json",
+            str(tmp_path / "out.json"),
+        ],
     )
     assert made.exit_code == 0, made.output
+    assert "A share of extra zeros is not needed" in " ".join(made.output.split())
     found = json.loads((tmp_path / "out.json").read_text())
     assert [row["name"] for row in found["likelihoods"]] == [rung.name for rung in spread.ladder.rungs]
     assert found["observation"]["scores"][0]["variant"] == WIDE

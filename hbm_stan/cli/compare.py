@@ -164,6 +164,7 @@ def _compare_likelihoods(
     show_attempts(run, fits)
     run.show(*(Text(words) for words in (*made.rows, *ladder.left_out)), Text(""))
     _show_each(run, made.comparisons)
+    run.show(*map(Text, made.extra_zeros))
     run.write_json(made.as_dict())
     return made.withheld
 
