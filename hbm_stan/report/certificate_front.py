@@ -110,7 +110,7 @@ def kind_column(kind: str) -> dict[str, Any]:
 
 def _overview_row(name: str, proofs: Sequence[ProgramProof]) -> list[Any]:
     good = sum(p.certified for p in proofs)
-    certified = status("pass" if good == len(proofs) else "fail", text=_together(f"{good} of {len(proofs)}"))
+    certified = status("pass" if good == len(proofs) else "fail", text=f"{good}/{len(proofs)}")
     return [name, [certified], *(_overview_cell([p.truth(kind) for p in proofs]) for kind in KINDS)]
 
 
@@ -122,7 +122,7 @@ def _overview_cell(truths: Sequence[Truth]) -> Spans:
     if count["not run"] == applies:
         return [not_run()]
     worst = _worst(truths)
-    spans: Spans = [_together(f"{count['pass']} of {applies}")]
+    spans: Spans = [f"{count['pass']}/{applies}"]
     spans += [f", {figure_text(worst.value)}"] if worst is not None else []
     spans += [" ", status("fail", text=_together(f"{count['fail']} FAIL"))] if count["fail"] else []
     return spans  # those that were not run are named below the table
