@@ -3,8 +3,9 @@
     python tests/calibrate_families.py [--replications 300] [--every] [--crossed] [FAMILY ...]
 
 Without ``--every`` the default programs, partial_pooling, alone. ``--crossed`` calibrates formulas on a table of two
-crossed factors and a predictor, in place of the shipped ones: 48 rows, groups of unlike size. Replications are kept in the user's cache folder: the
-same call, or one that asks for more, goes on. The exit code is 1 where a program is not calibrated.
+crossed factors and a predictor, in place of the shipped ones: 48 rows, groups of unlike size. Replications are kept in
+the user's cache folder: the same call, or one that asks for more, goes on. The exit code is 1 where a program is not
+calibrated.
 """
 
 from __future__ import annotations
