@@ -190,7 +190,7 @@ def information_error(found: Likelihood) -> float:
     seen, other = (found.weight(ETA, {**rows, "y": y}, OWN) for y in (rows["y"], rows["y"][[3, 0, 1, 2]]))
     if found.expected is None and not np.array_equal(seen, other):  # what is expected has no closed form
         return 0.0
-    many = {name: np.concatenate([values] * DRAWS) for name, values in rows.items()}
+    many = {name: np.concatenate([values] * DRAWS) if np.ndim(values) else values for name, values in rows.items()}
     scores = []
     for s, at in enumerate(ETA):
         eta, own = np.tile(at, DRAWS)[None], {name: values[s : s + 1] for name, values in OWN.items()}
