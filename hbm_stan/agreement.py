@@ -20,6 +20,7 @@ import pandas as pd
 
 from hbm_stan.diagnose import estimates
 from hbm_stan.errors import ModelError
+from hbm_stan.mixing import ess_mean
 from hbm_stan.table import FloatArray
 
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
@@ -146,14 +147,11 @@ def _shares(draws: FloatArray, quantile: FloatArray, prob: float) -> tuple[Float
 
     z is positive where the draws lie above the reference's. A draw that equals the value counts half.
     """
-    from arviz_stats.base import array_stats as az
-
     at = np.asarray(quantile)[:, None, None]
     below = (draws < at) + 0.5 * (draws == at)
     share = below.mean(axis=(1, 2))
     size = draws[0].size
-    with np.errstate(all="ignore"):
-        ess = np.asarray(az.ess(below, method="mean"), dtype=float)
+    ess = ess_mean(below)
     # Where all draws lie on one side their dependence cannot be seen; the share is far off whatever it is.
     ess = np.where(np.isfinite(ess), ess, size)
     error = np.sqrt(prob * (1 - prob) / ess)

@@ -1,13 +1,13 @@
 """Did the chains converge? Summaries of the draws, and verdicts as data.
 
-R-hat, effective sample sizes and Monte Carlo standard errors are ArviZ's (Vehtari et al. 2021, 10.1214/20-BA1221);
-which values may pass is decided here.
+R-hat, effective sample sizes and Monte Carlo standard errors (mixing.py) are those of Vehtari et al. (2021,
+10.1214/20-BA1221); which values may pass is decided here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from hbm_stan.constants import fixed_elements
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit, element_names
 from hbm_stan.funnel import where_divergences_sit
+from hbm_stan.mixing import summarised
 from hbm_stan.replicate import PREDICTIVE_CHECK, PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
@@ -133,31 +134,15 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
 
 def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
     """Mean, sd, quantiles, their MCSE, ESS and R-hat of each parameter; draws (parameter, chain, draw)."""
-    from arviz_stats.base import array_stats as az
-
-    table = estimates(names, draws)
-    with np.errstate(all="ignore"):
-        table["ess_bulk"] = az.ess(draws, method="bulk")
-        table["ess_tail"] = az.ess(draws, method="tail", prob=(0.05, 0.95))
-        # One chain cannot be told from a stuck one: no R-hat, though ArviZ would split it in two.
-        table["rhat"] = az.rhat(draws) if draws.shape[1] > 1 else np.nan
-    return table
+    return _table(names, summarised(draws))
 
 
 def estimates(names: list[str], draws: FloatArray) -> pd.DataFrame:
     """Mean, sd and quantiles of each parameter with their MCSE; draws (parameter, chain, draw)."""
-    from arviz_stats.base import array_stats as az
+    return _table(names, summarised(draws, diagnostics=False))
 
-    with np.errstate(all="ignore"):
-        columns: dict[str, Any] = {
-            "mean": draws.mean(axis=(1, 2)),
-            "sd": draws.std(axis=(1, 2), ddof=1),
-            "mcse_mean": az.mcse(draws, method="mean"),
-            "mcse_sd": az.mcse(draws, method="sd"),
-        }
-        for label, prob in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
-            columns[label] = np.quantile(draws, prob, axis=(1, 2))
-            columns[f"mcse_{label}"] = az.mcse(draws, method="quantile", prob=prob)
+
+def _table(names: list[str], columns: Mapping[str, FloatArray]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(names, name="parameter"))
 
 

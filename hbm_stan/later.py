@@ -9,15 +9,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = {"pd": "pandas", "sparse": "scipy.sparse", "xr": "xarray"}
+_MODULES = {"pd": "pandas", "fft": "scipy.fft", "sparse": "scipy.sparse", "xr": "xarray"}
 _SCIPY = {
     "interpolate": ("BarycentricInterpolator",),
     "linalg": ("solve_triangular",),
     "special": (
-        "betaln", "digamma", "expit", "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri",
-        "wrightomega", "xlog1py", "xlogy",
+        "betaincinv", "betaln", "digamma", "expit", "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr",
+        "ndtri", "wrightomega", "xlog1py", "xlogy",
     ),
-    "stats": ("beta", "betabinom", "binom", "chi2", "f", "gamma", "nbinom", "norm", "poisson"),
+    "stats": ("beta", "betabinom", "binom", "chi2", "f", "gamma", "nbinom", "norm", "poisson", "rankdata"),
 }  # fmt: skip
 _HOMES = {name: f"scipy.{part}" for part, names in _SCIPY.items() for name in names}
 

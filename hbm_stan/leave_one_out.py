@@ -15,6 +15,7 @@ from scipy.special import logsumexp, softmax
 
 from hbm_stan.densities import GROUP_NEEDS_REFITS, INTEGRATED, Unit, density_of, log_lik_of, refuse_not_finite
 from hbm_stan.fit import Fit
+from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.psis import psis_loo
 from hbm_stan.scores import badly_misspecified, read_score
@@ -177,11 +178,7 @@ def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: str, size:
 
 def mean_error(series: FloatArray, chains: int) -> float:
     """The Monte Carlo standard error of the mean of a series of draws, chains joined, shape (S,)."""
-    from arviz_stats.base import array_stats as az
-
-    if np.ptp(series) == 0:
-        return 0.0
-    return float(az.mcse(series.reshape(chains, -1), chain_axis=0, draw_axis=1, method="mean"))
+    return 0.0 if np.ptp(series) == 0 else float(mcse_mean(series.reshape(1, chains, -1))[0])
 
 
 def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None:

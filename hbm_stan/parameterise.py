@@ -19,6 +19,7 @@ from hbm_stan.engines import Engine, EngineDraws, Sampling, choose
 from hbm_stan.errors import EngineError, ModelError, nearest
 from hbm_stan.fit import prepare_table
 from hbm_stan.identity import stan_values
+from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Family, StanData, Variant
 from hbm_stan.store import FitStore
 
@@ -192,8 +193,6 @@ def _judge(family: Family, name: str, drawn: Sequence[EngineDraws]) -> Pilot:
 
 def _effective(family: Family, drawn: EngineDraws) -> float:
     """Effective draws (bulk) of the worst parameters: the geometric mean of the lowest."""
-    from arviz_stats.base import array_stats as az
-
     names = [n for n in (*family.population, family.group_quantity) if drawn.variables.get(n, np.empty(0)).size]
     shape = drawn.sample_stats["diverging"].shape
     draws = np.concatenate([np.moveaxis(drawn.variables[n].reshape(*shape, -1), 2, 0) for n in names])
@@ -201,9 +200,8 @@ def _effective(family: Family, drawn: EngineDraws) -> float:
     draws = draws[moves.min(axis=1) < moves.max(axis=1)]  # tau of a term that does not vary is 0 in all draws
     if not len(draws):
         return 0.0
-    with np.errstate(all="ignore"):
-        ess = np.nan_to_num(np.asarray(az.ess(draws, method="bulk")))
-    return float(np.exp(np.log(np.maximum(np.sort(ess.ravel())[:_LOWEST], 1e-9)).mean()))
+    ess = np.nan_to_num(ess_bulk(draws))
+    return float(np.exp(np.log(np.maximum(np.sort(ess)[:_LOWEST], 1e-9)).mean()))
 
 
 def _fine(pilots: Sequence[Pilot]) -> list[Pilot]:

@@ -12,6 +12,7 @@ import pandas as pd
 from hbm_stan.diagnose import summarise
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, element_names, term_of
+from hbm_stan.mixing import mcse_mean
 from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.table import FloatArray
@@ -169,10 +170,8 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
         other = by_pooling.get(pooling)
         columns[f"{pooling}_pooling"] = group_draws(other).mean(axis=0).ravel() if other else np.nan
     chains = theta.reshape(fit.sampling.chains, fit.sampling.draws, -1).transpose(2, 0, 1)
-    from arviz_stats.base import array_stats as az
-
     columns["sd"] = theta.std(axis=0, ddof=1).ravel()
-    columns["mcse_mean"] = az.mcse(chains, method="mean")
+    columns["mcse_mean"] = mcse_mean(chains)
     for prob in (0.05, 0.25, 0.75, 0.95):
         columns[f"q{round(100 * prob):02d}"] = np.quantile(theta, prob, axis=0).ravel()
     columns["factor"] = _factor(fit, size)

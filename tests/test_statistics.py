@@ -13,7 +13,7 @@ import pytest
 from arviz_stats.base import array_stats as az
 from made_fits import made_fit
 
-from hbm_stan import predict, priors, replicate
+from hbm_stan import mixing, predict, priors, replicate
 from hbm_stan.diagnose import check, summarise
 from hbm_stan.priors import Prior, encode_scale
 from hbm_stan.verdicts import Verdict
@@ -119,20 +119,8 @@ def test_what_programs_divide_a_scale_by_lies_where_its_prior_says(prior: Prior,
     assert prior.cumulative(scale) == pytest.approx(below)
 
 
-def _patched(name: str, wrong: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setattr(az, name, wrong)
-
-
-_RHAT, _ESS, _MCSE = az.rhat, az.ess, az.mcse
-
-
-def _quartiles(draws: Any, **options: Any) -> Any:
-    prob = {"prob": (0.25, 0.75)} if options.get("method") == "tail" else {}
-    return _ESS(draws, **{**options, **prob})
-
-
-def _of_the_median(draws: Any, **options: Any) -> Any:
-    return _MCSE(draws, **{**options, **({"prob": 0.5} if options.get("method") == "quantile" else {})})
+def _patched(module: Any, name: str, wrong: Any) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(module, name, wrong)
 
 
 def _pooled(energy: Any) -> Any:
@@ -171,23 +159,23 @@ def _by_rows(patch: pytest.MonkeyPatch) -> None:
 
 PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[], None]]] = {
     "R-hat without folding": (
-        _patched("rhat", lambda draws: _RHAT(draws, method="split")),
+        _patched(mixing, "_rhat", lambda halves, _scores: mixing._plain_rhat(halves)),
         test_a_chain_that_is_wider_than_the_others_has_a_high_rhat,
     ),
     "tail ESS at the quartiles": (
-        _patched("ess", _quartiles),
+        _patched(mixing, "QUANTILES", {"q05": 0.25, "q50": 0.5, "q95": 0.75}),
         test_the_tail_ess_is_that_of_the_ends_of_the_interval,
     ),
     "the error of every quantile is that of the median": (
-        _patched("mcse", _of_the_median),
+        _patched(mixing, "_mcse_quantile", lambda flat, ess, _prob, right=mixing._mcse_quantile: right(flat, ess, 0.5)),
         test_the_error_of_a_quantile_is_that_of_its_own_place,
     ),
     "E-BFMI over the variance of all chains": (
-        _patched("bfmi", _pooled),
+        _patched(az, "bfmi", _pooled),
         test_e_bfmi_is_of_each_chain_by_itself,
     ),
     "E-BFMI over the sd": (
-        _patched("bfmi", lambda e: np.mean(np.diff(e, axis=1) ** 2, axis=1) / (3 * np.std(e, axis=1))),
+        _patched(az, "bfmi", lambda e: np.mean(np.diff(e, axis=1) ** 2, axis=1) / (3 * np.std(e, axis=1))),
         test_e_bfmi_is_of_each_chain_by_itself,
     ),
     "q25 and q75 exchanged": (

@@ -14,6 +14,7 @@ from hbm_stan.calibrate.truths import refuse_incomplete
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
+from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Draws
 from hbm_stan.program import Program
 
@@ -72,15 +73,13 @@ def draws_for(sampling: Sampling, replications: int) -> Sampling:
 
 def spaced_draws(fit: Fit, number: int) -> Draws:
     """``number`` draws of a fit, evenly spaced over its chains; raises ModelError where it holds fewer."""
-    from arviz_stats.base import array_stats
-
     posterior = fit.tree["posterior"].to_dataset()
     least = np.inf
     for name in (*fit.family.population, fit.family.group_quantity):
         if name in posterior:
             values = np.asarray(posterior[name].values, dtype=float).reshape(*posterior[name].shape[:2], -1)
-            own = [values[..., i] for i in range(values.shape[-1]) if np.ptp(values[..., i]) > 0]
-            least = min([least, *(float(array_stats.ess(v, method="bulk")) for v in own)])
+            own = np.moveaxis(values, -1, 0)[np.ptp(values, axis=(0, 1)) > 0]
+            least = min([least, *map(float, ess_bulk(own))])
     if fit.n_draws < number or least < number:
         needed = int(np.ceil(fit.sampling.draws * number / min(least, fit.n_draws) * 1.2 / 100) * 100)
         raise ModelError(

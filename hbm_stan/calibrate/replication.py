@@ -13,6 +13,7 @@ import numpy as np
 from hbm_stan.calibrate.scenario import Setup, scenario
 from hbm_stan.engines import Engine, EngineDraws, Sampling
 from hbm_stan.errors import DataError, EngineError
+from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Draws, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
@@ -145,21 +146,16 @@ def _least_ess(setup: Setup, drawn: EngineDraws, sampling: Sampling, named: list
 
     Where nothing that is ranked was sampled, all of it is drawn afterwards, each draw by itself.
     """
-    from arviz_stats.base import array_stats
-
     series = [element_of(drawn.variables[q.variable], 2, q.element) for q in named if q.variable in drawn.variables]
     if setup.family.log_lik in drawn.variables:
         series.append(np.asarray(drawn.variables[setup.family.log_lik]).sum(axis=-1))
     # Without pooling a formula's common coefficients are made afterwards of those that were sampled.
     shared = np.asarray(drawn.variables.get("beta_shared", np.empty((1, 1, 0))))
     series += list(np.moveaxis(shared, -1, 0))
-    found = []
-    for values in series:
-        if not np.isfinite(values).all():
-            raise EngineError("the program gave draws that are not finite")
-        if np.ptp(values) > 0:
-            found.append(float(array_stats.ess(values, method="bulk")))
-    return min(found, default=float(sampling.chains * sampling.draws))
+    if not all(np.isfinite(values).all() for values in series):
+        raise EngineError("the program gave draws that are not finite")
+    moving = [values for values in series if np.ptp(values) > 0]
+    return float(ess_bulk(np.stack(moving)).min()) if moving else float(sampling.chains * sampling.draws)
 
 
 def _ranks(

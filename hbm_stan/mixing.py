@@ -1,0 +1,184 @@
+"""How well chains mix: R-hat, effective sample sizes and Monte Carlo errors, of thousands of parameters at once.
+
+Rank-normalised split R-hat, bulk and tail effective sample size and Monte Carlo standard errors of Vehtari et al.
+(2021, 10.1214/20-BA1221), the numbers that ArviZ gives for each parameter by itself. Draws have shape (parameter,
+chain, draw) throughout, results (parameter,); what cannot be computed is nan: of fewer than four draws, of draws that
+are nan, and R-hat of one chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.later import betaincinv, fft, ndtri, rankdata
+from hbm_stan.table import FloatArray
+
+# Quantiles that summaries report; tail ESS is the smaller of the two at the ends.
+QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
+# Fewer draws of a chain have no split halves to compare.
+_LEAST_DRAWS = 4
+# Numbers of draws that are worked on together: 16 MB an array, whatever the number of parameters.
+_BLOCK = 2_000_000
+# Blom (1958): ranks become normal scores through (rank - 3/8) / (n + 1/4).
+_BLOM = 3 / 8
+# Draws that differ by less are one constant, to ArviZ: its chains have all their draws.
+_CONSTANT = 1e-15
+# One standard deviation to either side of a normal mean.
+_ONE_SD = (0.1586553, 0.8413447)
+# Pairs of lags that are looked at before all are: more than most chains need.
+_FEW_PAIRS = 6
+
+
+def summarised(draws: FloatArray, diagnostics: bool = True) -> dict[str, FloatArray]:
+    """Mean, sd and quantiles with their Monte Carlo errors, and where asked bulk and tail ESS and R-hat."""
+    with np.errstate(all="ignore"):
+        return _in_blocks(lambda block: _summary(block, diagnostics), draws)
+
+
+def ess_mean(draws: FloatArray) -> FloatArray:
+    """Effective sample size of the mean."""
+    return _alone(draws, lambda block: _ess(_split(block)))
+
+
+def ess_bulk(draws: FloatArray) -> FloatArray:
+    """Effective sample size of rank-normalised draws."""
+    return _alone(draws, lambda block: _ess(_normal_scores(_split(block))))
+
+
+def mcse_mean(draws: FloatArray) -> FloatArray:
+    """The Monte Carlo standard error of the mean."""
+    return _alone(draws, lambda block: block.std(axis=(1, 2), ddof=1) / np.sqrt(_ess(_split(block))))
+
+
+def _alone(draws: FloatArray, figure: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return _in_blocks(lambda block: {"": figure(block)}, np.asarray(draws, dtype=float))[""]
+
+
+def _in_blocks(figures: Callable[[FloatArray], dict[str, FloatArray]], draws: FloatArray) -> dict[str, FloatArray]:
+    step = max(1, _BLOCK // draws[0].size)
+    parts = [figures(draws[first : first + step]) for first in range(0, len(draws), step)]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    unknown = np.isnan(draws).any(axis=(1, 2)) | (draws.shape[2] < _LEAST_DRAWS)
+    plain = {"mean", "sd", *QUANTILES}  # what draws have without being chains
+    return {name: v if name in plain else np.where(unknown, np.nan, v) for name, v in joined.items()}
+
+
+def _summary(draws: FloatArray, diagnostics: bool) -> dict[str, FloatArray]:
+    halves, flat = _split(draws), np.sort(draws.reshape(len(draws), -1), axis=1)
+    mean, sd = draws.mean(axis=(1, 2)), draws.std(axis=(1, 2), ddof=1)
+    found = {"mean": mean, "sd": sd, "mcse_mean": sd / np.sqrt(_ess(halves)), "mcse_sd": _mcse_sd(draws, mean)}
+    ess = {}
+    quantiles = np.quantile(flat, list(QUANTILES.values()), axis=1)
+    for (name, prob), quantile in zip(QUANTILES.items(), quantiles, strict=True):
+        ess[name] = _ess(_split((draws <= quantile[:, None, None]).astype(float)))
+        found |= {name: quantile, f"mcse_{name}": _mcse_quantile(flat, ess[name], prob)}
+    if diagnostics:
+        scores = _normal_scores(halves)
+        found["ess_bulk"] = _ess(scores)
+        found["ess_tail"] = np.where(ess["q95"] < ess["q05"], ess["q95"], ess["q05"])
+        found["rhat"] = _rhat(halves, scores) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
+    return found
+
+
+def _split(draws: FloatArray) -> FloatArray:
+    """Each chain as its first and its second half; of an odd number the draw in the middle is left out."""
+    half = draws.shape[2] // 2
+    return np.concatenate([draws[:, :, :half], draws[:, :, draws.shape[2] - half :]], axis=1)
+
+
+def _normal_scores(draws: FloatArray) -> FloatArray:
+    flat = draws.reshape(len(draws), -1)
+    size = flat.shape[1]
+    # Ranks of ties are means: whole or half numbers, whose scores are worked out once for all parameters.
+    halves = np.arange(2, 2 * size + 1) / 2
+    scores = np.asarray(ndtri((halves - _BLOM) / (size - 2 * _BLOM + 1)))
+    twice = np.nan_to_num(2 * rankdata(flat, axis=1), nan=2)  # of draws that are nan no figure is kept
+    return np.asarray(scores[twice.astype(int) - 2]).reshape(draws.shape)
+
+
+def _rhat(halves: FloatArray, scores: FloatArray) -> FloatArray:
+    """The larger one of rank-normalised draws, and of their distances from the median."""
+    folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
+    bulk, tail = _plain_rhat(scores), _plain_rhat(_normal_scores(folded))
+    return np.where(tail > bulk, tail, bulk)
+
+
+def _plain_rhat(chains: FloatArray) -> FloatArray:
+    n = chains.shape[2]
+    between = n * chains.mean(axis=2).var(axis=1, ddof=1)
+    within = chains.var(axis=2, ddof=1).mean(axis=1)
+    return np.asarray(np.sqrt((between / within + n - 1) / n))
+
+
+def _ess(chains: FloatArray) -> FloatArray:
+    """Effective sample size by Geyer's initial monotone sequence of sums of neighbouring autocorrelations."""
+    n_chains, n = chains.shape[1:]
+    if n < _LEAST_DRAWS // 2:
+        return np.full(len(chains), np.nan)
+    means = chains.mean(axis=2, keepdims=True)
+    centred = chains - means
+    between = means[:, :, 0].var(axis=1, ddof=1) if n_chains > 1 else np.zeros(len(chains))
+    pairs = max(1, (n - 1) // 2)  # the last lag is that of the pair before the end, as in ArviZ
+    few = min(pairs, _FEW_PAIRS)
+    tau, ended = _time(_first_autocovariances(centred, 2 * few), between, n)
+    slow = ~ended
+    if slow.any() and few < pairs:
+        tau[slow] = _time(_autocovariances(centred[slow])[:, : 2 * pairs], between[slow], n)[0]
+    size = n_chains * n
+    ess = size / np.maximum(tau, 1 / np.log10(size))
+    constant = chains.max(axis=(1, 2)) - chains.min(axis=(1, 2)) < _CONSTANT
+    return np.asarray(np.where(constant, size, ess))
+
+
+def _time(covariance: FloatArray, between: FloatArray, n: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """The autocorrelation time from the first lags, and whether the sequence ended within these."""
+    variance = covariance[:, 0] * n / (n - 1)
+    total = variance * (n - 1) / n + between
+    correlation = 1 - (variance[:, None] - covariance) / total[:, None]
+    correlation[:, 0] = 1
+    even, sums = correlation[:, ::2], correlation[:, ::2] + correlation[:, 1::2]
+    negative = ~(sums > 0)
+    ended = negative.any(axis=1)
+    last = np.where(ended, negative.argmax(axis=1), sums.shape[1] - 1)[:, None]
+    before = np.arange(sums.shape[1]) < last
+    tau = -1 + 2 * np.where(before, np.minimum.accumulate(sums, axis=1), 0).sum(axis=1)
+    own, at_last = (np.take_along_axis(values, last, axis=1)[:, 0] for values in (even, sums))
+    tau += np.where((own > 0) | (at_last >= 0), own, 0)
+    return np.where(np.isnan(sums[:, 0]), np.nan, tau), ended  # infinite draws have no covariance
+
+
+def _first_autocovariances(centred: FloatArray, lags: int) -> FloatArray:
+    """Of the first lags, the mean over chains, (parameter, lag): most chains need no others."""
+    n_chains, n = centred.shape[1:]
+    sums = [np.einsum("pcn,pcn->p", centred[:, :, lag:], centred[:, :, : n - lag]) for lag in range(lags)]
+    return np.asarray(np.stack(sums, axis=1) / (n_chains * n))
+
+
+def _autocovariances(centred: FloatArray) -> FloatArray:
+    """Of each lag, the mean over chains, (parameter, lag)."""
+    n = centred.shape[2]
+    length = fft.next_fast_len(2 * n, real=True)
+    waves = fft.rfft(centred, n=length, axis=2)
+    power = (waves.real**2 + waves.imag**2).mean(axis=1)
+    return np.asarray(fft.irfft(power, n=length, axis=1)[:, :n] / n)
+
+
+def _mcse_sd(draws: FloatArray, mean: FloatArray) -> FloatArray:
+    square = (draws - mean[:, None, None]) ** 2
+    variance = square.mean(axis=(1, 2))
+    of_variance = ((square**2).mean(axis=(1, 2)) - variance**2) / _ess(_split(square))
+    return np.asarray(np.sqrt(of_variance / variance / 4))
+
+
+def _mcse_quantile(flat: FloatArray, ess: FloatArray, prob: float) -> FloatArray:
+    """Half the distance of the order statistics that one standard error of the share below leads to."""
+    size = flat.shape[1]
+    low, high = (betaincinv(ess * prob + 1, ess * (1 - prob) + 1, p) * size - 1 for p in _ONE_SD)
+    first = np.floor(np.fmax(low, 0)).astype(int)
+    second = np.ceil(np.fmin(high, size - 1)).astype(int)
+    below, above = (np.take_along_axis(flat, place[:, None], axis=1)[:, 0] for place in (first, second))
+    return (above - below) / 2
