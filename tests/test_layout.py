@@ -18,9 +18,9 @@ FLOW = (
     "errors", "nouns", "verdicts", "resources", "later", "rounding", "cells", "table", "frequencies", "reading",
     "data", "levels", "standard_errors", "categories", "ordered", "predictors", "units", "values", "estimates",
     "design", "formula", "prepare", "program", "thresholds", "priors", "likelihoods", "integrate", "model", "notation",
-    "families", "identity", "engines", "sealed", "store", "tree", "fit", "between", "density", "mixing", "parameterise", "rhat",
-    "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores", "weights",
-    "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison", "compare",
+    "families", "identity", "engines", "sealed", "store", "tree", "fit", "between", "density", "mixing", "parameterise",
+    "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",
+    "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison", "compare",
     "factors", "ladder", "predict", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate",
     "plots", "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip

@@ -106,7 +106,7 @@ def _of_draws(where: str, found: Draws, names: Named) -> tuple[pd.DataFrame, dic
     about = {"draws": chains * kept, "chains": chains, "largest_autocorrelation": correlation, "smallest_ess": ess}
     about |= {"largest_rhat": rhat} if np.isfinite(rhat) else {}
     notes = [f"Left out, for they never vary: {few(constant)}."] if constant else []
-    method = f"{chains * kept:,} draws of {chains} chain{'s' if chains > 1 else ''}; errors by ArviZ from these draws"
+    method = f"{chains * kept:,} draws of {chains} chain{'s' if chains > 1 else ''}; errors from these draws"
     return table, about, method, [*notes, _judged(chains, kept, rhat, correlation, ess)]
 
 
