@@ -20,10 +20,9 @@ import pandas as pd
 
 from hbm_stan.diagnose import estimates
 from hbm_stan.errors import ModelError
-from hbm_stan.mixing import ess_mean
+from hbm_stan.mixing import QUANTILES, ess_mean
 from hbm_stan.table import FloatArray
 
-QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 STATISTICS = ("mean", "sd", *QUANTILES)
 # How often a right posterior may be refused, over all comparisons of a suite.
 FAMILY_ERROR = 1e-3

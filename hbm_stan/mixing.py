@@ -54,6 +54,8 @@ def mcse_mean(draws: FloatArray) -> FloatArray:
 
 
 def _alone(draws: FloatArray, figure: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    if not len(draws):
+        return np.empty(0)
     with np.errstate(all="ignore"):
         return _in_blocks(lambda block: {"": figure(block)}, np.asarray(draws, dtype=float))[""]
 

@@ -17,12 +17,13 @@ from scipy.stats import binom, norm
 from test_agreement import NAMES, exact
 from test_truth import PRIORS, dataset, priors
 
-from hbm_stan.agreement import QUANTILES, STATISTICS, compare_with_reference, threshold
+from hbm_stan.agreement import STATISTICS, compare_with_reference, threshold
 from hbm_stan.diagnose import summarise
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import family
 from hbm_stan.fit import jobs_of
+from hbm_stan.mixing import QUANTILES
 from hbm_stan.plots.save import figure_bytes
 from hbm_stan.plots.style import CHAIN_COLOURS
 

@@ -20,9 +20,9 @@ FLOW = (
     "design", "formula", "prepare", "program", "thresholds", "priors", "likelihoods", "integrate", "model", "notation",
     "families", "identity", "engines", "sealed", "store", "tree", "fit", "between", "density", "mixing", "parameterise",
     "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",
-    "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison", "compare",
-    "factors", "ladder", "predict", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate",
-    "plots", "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison",
+    "compare", "factors", "ladder", "predict", "coefficients", "shares", "prior_predictive", "sensitivity",
+    "certificate", "plots", "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 

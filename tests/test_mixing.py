@@ -96,6 +96,7 @@ def test_each_figure_by_itself_is_that_of_the_summary_whatever_the_blocks(monkey
     np.testing.assert_array_equal(mcse_mean(draws), whole["mcse_mean"])
     np.testing.assert_array_equal(ess_mean(draws[:1]), ess_mean(draws)[:1])
     assert "rhat" not in summarised(draws, diagnostics=False)
+    assert ess_bulk(draws[:0]).shape == (0,)
 
 
 FAULTS = {

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from hbm_stan.agreement import QUANTILES, STATISTICS
+from hbm_stan.agreement import STATISTICS
 from hbm_stan.errors import ModelError
+from hbm_stan.mixing import QUANTILES
 
 # What the statistics are called elsewhere, in lower case and without blanks, dots and underscores.
 _NAMES = {
