@@ -22,7 +22,8 @@ FLOW = (
     "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "checks", "agreement", "scores",
     "weights", "judge", "sentences", "psis", "densities", "leave_one_out", "repair", "comparable", "comparison",
     "compare", "factors", "ladder", "predict", "coefficients", "shares", "prior_predictive", "sensitivity",
-    "certificate", "plots", "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "certificate", "plots", "report", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin",
+    "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 
