@@ -14,11 +14,12 @@ PARTS := pyproject.toml .ci/constraints.txt
 # CmdStan's own make runs below this one and must not take over its flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-.PHONY: help setup report test certify lint bench clean
+.PHONY: help setup report test test-long certify lint bench clean
 help:
 	@echo "make report   set up, then fit, check and compare $(ANALYSIS) and write its report.pdf"
 	@echo "              (ENGINE=stanli or ENGINE=cmdstan chooses the engine, ANALYSIS=folder another analysis)"
 	@echo "make test     set up, then run the tests"
+	@echo "make test-long   run those that only compile large programs for CmdStan, for minutes"
 	@echo "make certify  prove every program on both engines and write stan/certificate.json and .pdf (20 minutes)"
 	@echo "make setup    virtual environment in $(VENV) and CmdStan in ~/.cmdstan (PYTHON=... chooses the Python)"
 	@echo "make lint     ruff and mypy"
@@ -69,7 +70,11 @@ report: setup
 
 # One thread of linear algebra each: on small matrices more of them only wait for one another.
 test: setup
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long"
+
+# What `make certify` shows too, for all programs.
+test-long: setup
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m long
 
 # Some 40 programs are compiled for CmdStan, every data set is sampled on both engines, and every family calibrated.
 certify: setup

@@ -181,6 +181,7 @@ def test_lme4_s_estimates_lie_in_the_middle_of_the_posterior(
     assert off == {}
 
 
+@pytest.mark.long
 def test_centered_terms_run_on_both_engines(stanli: Engine, cmdstan: Engine) -> None:
     # Stan 2.27 refuses an empty range of columns, which the embedded engine takes. This program has a second name,
     # partial_pooling_by_term: see DOUBLES in contract.py.

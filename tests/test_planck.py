@@ -181,6 +181,7 @@ def test_far_tails_of_the_normal_have_value_and_gradient(stanli: StanliEngine, t
         assert gradient[0] == pytest.approx(exact, rel=1e-9 if z < -30 else 1e-4), z
 
 
+@pytest.mark.long
 def test_both_engines_sample_truncated_fluxes_alike(stanli: StanliEngine, cmdstan: Engine) -> None:
     # Stan 2.27's own gradient of the far tail held 5 of 12 chains where they began, without a divergence.
     from faults import FAULTS
