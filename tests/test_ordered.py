@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from hbm_stan.likelihoods.cumulative import THRESHOLD
 from hbm_stan.model import Evidence
 from hbm_stan.ordered import read_ordered
 from hbm_stan.prepare import Prepared
+from hbm_stan.report.answer import _quantity
 from hbm_stan.report.new import new_analysis
 
 CUMULATIVE, FORMULA = family("cumulative"), "rating ~ x + (1 | g)"
@@ -309,3 +311,15 @@ def test_shares_are_told_of_an_average_and_a_new_group_and_thresholds_in_words()
     (alone,) = findings(Evidence("complete_pooling", complete, data, table, {}, np.random.default_rng(1)))
     assert alone.table is not None
     assert set(alone.table["in"]) == {"average group"}
+
+
+@pytest.mark.parametrize(("formula", "words"), [
+    ("y ~ x + (1 | g)", "intercept (at the means of the columns)"),
+    ("y ~ 0 + x + (1 | g)", "intercept's deviation from the average"),
+])  # fmt: skip
+def test_an_intercept_without_an_average_is_called_a_deviation(formula: str, words: str) -> None:
+    frame = pd.DataFrame({"g": list("aabbcc"), "x": [1.0, 2, 3, 4, 5, 7], "y": [1.0, 3, 2, 4, 3, 5]})
+    model, dataset = family_and_data(formula, frame)
+    fit: Any = SimpleNamespace(table=prepare_table(model, dataset), family=model)
+    assert _quantity(fit, "intercept") == words
+    assert "deviation" not in _quantity(fit, "intercept", spread=True)

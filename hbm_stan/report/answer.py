@@ -112,6 +112,8 @@ def _quantity(fit: Fit, term: str, *, spread: bool = False) -> str:
     if term:
         place = intercept_place(fit) if term == INTERCEPT else ""
         if fit.table.design is not None and term == INTERCEPT:
+            if not spread and INTERCEPT not in fit.table.design.names:
+                return "intercept's deviation from the average"  # thresholds, or nothing, stand in an average's place
             place = spread_place(fit.table.design) if spread else formula_place(fit.table.design)
         return f"{term_words(term)} ({place})" if place else term_words(term)
     return "" if fit.family.group_meaning in {"value", "mean"} else fit.family.group_meaning
