@@ -57,7 +57,7 @@ def _alone(draws: FloatArray, figure: Callable[[FloatArray], FloatArray]) -> Flo
     if not len(draws):
         return np.empty(0)
     with np.errstate(all="ignore"):
-        return _in_blocks(lambda block: {"": figure(block)}, np.asarray(draws, dtype=float))[""]
+        return _in_blocks(lambda block: {"figure": figure(block)}, np.asarray(draws, dtype=float))["figure"]
 
 
 def _in_blocks(figures: Callable[[FloatArray], dict[str, FloatArray]], draws: FloatArray) -> dict[str, FloatArray]:

@@ -201,11 +201,11 @@ def _constant_in_groups(x: FloatArray, group: npt.NDArray[np.int64]) -> bool:
     return bool(np.any(sizes > 1) and np.allclose(x, means[group]))
 
 
-def refuse_levels(dataset: Dataset, columns: Sequence[str]) -> None:
-    """Raise DataError where levels are named of a column that is no predictor."""
+def refuse_named_levels(dataset: Dataset, columns: Sequence[str], what: str = "predictor here") -> None:
+    """Raise DataError where levels are named of a column that is not among ``columns``, each of them a ``what``."""
     for column in dataset.reading.levels:
         if column not in columns:
             raise DataError(
-                f"{dataset.table.where}: levels are named of {shorten(column)!r}, which is no predictor here. "
+                f"{dataset.table.where}: levels are named of {shorten(column)!r}, which is no {what}. "
                 f"{nearest(column, columns)}"
             )

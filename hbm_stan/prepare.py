@@ -41,7 +41,7 @@ from hbm_stan.predictors import (
     check_predictors,
     check_zero,
     read_predictors,
-    refuse_levels,
+    refuse_named_levels,
     refuse_predictors,
     refuse_varying,
 )
@@ -278,7 +278,7 @@ def _check_predictors(
 ) -> list[Verdict]:
     kinds = {r.name: r.kind for r in roles}
     if predictors or not dataset.reading.formula:
-        refuse_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
+        refuse_named_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
     refuse_predictors(dataset.table.where, list(predictors.values()))
     verdicts = []
     for role, found in predictors.items():

@@ -139,6 +139,10 @@ class Prior:
         """Whether it is of all elements of a vector together, the thresholds between categories: none has its own."""
         return self.distribution == "dirichlet"
 
+    @property
+    def _frozen(self) -> Any:
+        return _kept(self.distribution, self.arguments)
+
     def log_density(self, x: FloatArray | float) -> FloatArray:
         """The normalised log density at ``x``, same shape; minus infinity outside the support.
 
@@ -149,7 +153,7 @@ class Prior:
             return log_induced_dirichlet(value, self.arguments[0])[..., None]
         if self.distribution == FIXED:
             return np.where(value == self.arguments[0], 0.0, -np.inf)
-        log_density = np.asarray(_kept(self.distribution, self.arguments).logpdf(value))
+        log_density = np.asarray(self._frozen.logpdf(value))
         if self.distribution == "half_student_t":
             log_density = np.where(value < 0, -np.inf, math.log(2) + log_density)
         if self.lower:
@@ -162,7 +166,7 @@ class Prior:
         if self.distribution == FIXED or not self.lower:
             return 1.0
         half = 2 if self.distribution == "half_student_t" else 1
-        return half * float(_kept(self.distribution, self.arguments).sf(self.lower))
+        return half * float(self._frozen.sf(self.lower))
 
     def cumulative(self, x: float) -> float:
         """The probability of a value up to ``x``."""
@@ -171,7 +175,7 @@ class Prior:
         if self.lower:
             whole = replace(self, lower=0.0)
             return max(whole.cumulative(x) - whole.cumulative(self.lower), 0.0) / self.above
-        below = float(_kept(self.distribution, self.arguments).cdf(x))
+        below = float(self._frozen.cdf(x))
         return max(2 * below - 1, 0.0) if self.distribution == "half_student_t" else below
 
     def draw(self, rng: np.random.Generator, size: int) -> FloatArray:
@@ -181,13 +185,13 @@ class Prior:
         if self.lower:  # by the inverse of what the distribution has above
             half = 2 if self.distribution == "half_student_t" else 1
             shares = rng.uniform(0, self.above, size) / half
-            return np.asarray(_kept(self.distribution, self.arguments).isf(shares), dtype=float)
+            return np.asarray(self._frozen.isf(shares), dtype=float)
         # One of its own: SciPy lends it the generator meanwhile, so threads must not share it.
-        draws = np.asarray(_frozen(self.distribution, self.arguments).rvs(size=size, random_state=rng), dtype=float)
+        draws = np.asarray(_made(self.distribution, self.arguments).rvs(size=size, random_state=rng), dtype=float)
         return np.abs(draws) if self.distribution == "half_student_t" else draws
 
 
-def _frozen(distribution: str, a: tuple[float, ...]) -> Any:
+def _made(distribution: str, a: tuple[float, ...]) -> Any:
     from scipy import stats
 
     return {
@@ -206,7 +210,7 @@ def _frozen(distribution: str, a: tuple[float, ...]) -> Any:
 
 
 # SciPy takes a millisecond to make one; a proof asks for the same densities at thousands of points.
-_kept = lru_cache(256)(_frozen)
+_kept = lru_cache(256)(_made)
 
 
 def two_digits(x: float) -> float:

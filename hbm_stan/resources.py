@@ -57,6 +57,17 @@ def try_to_write(folder: Path, size: int = 0) -> None:
         raise OSError(errno.ENOSPC, f"{size / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free")
 
 
+def write_text_whole(path: Path, text: str) -> None:
+    """Write a text beside and rename it, so that no reader sees half of it; raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def cache_folder(kind: str) -> Path:
     """The user's cache folder for ``kind`` ("programs", "fits"); HBM_CACHE moves it."""
     import platformdirs

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from hbm_stan.errors import StorageError
-from hbm_stan.resources import cache_folder, try_to_write
+from hbm_stan.resources import cache_folder, try_to_write, write_text_whole
 from hbm_stan.sealed import UnusableError, read_sealed, write_sealed
 
 if TYPE_CHECKING:
@@ -114,14 +114,8 @@ class FitStore:
     def write_note(self, name: str, note: Mapping[str, Any]) -> None:
         """Keep a small result beside the fits; written beside, then renamed."""
         path = self.folder / f"{name}.json"
-        beside = self.folder / f".{name}.{os.getpid()}.writing"
         with _storing(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                beside.write_text(json.dumps(note), encoding="utf-8")
-                os.replace(beside, path)
-            finally:
-                beside.unlink(missing_ok=True)
+            write_text_whole(path, json.dumps(note))
 
     def why(self, variant: str, key: str, parts: Mapping[str, Any]) -> str:
         """Why a fit has to be made: its file is damaged, or what differs from the one that was used last."""

@@ -11,6 +11,9 @@ import numpy as np
 from hbm_stan.later import expit, gammaln, log_expit
 from hbm_stan.table import FloatArray
 
+# Of the search for thresholds: the bracket is halved at worst, from a width of hundreds to rounding.
+_STEPS, _CLOSE = 100, 1e-10
+
 
 def with_ends(thresholds: FloatArray) -> FloatArray:
     """The thresholds (..., K - 1) with those below the first and above the last category, (..., K + 1)."""
@@ -70,6 +73,3 @@ def fitting(eta: FloatArray, below: FloatArray) -> FloatArray:
             return np.asarray(new)
         found = new
     return np.asarray(found)
-
-
-_STEPS, _CLOSE = 100, 1e-10  # the bracket is halved at worst, from a width of hundreds to rounding

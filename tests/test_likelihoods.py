@@ -44,6 +44,10 @@ def rows_of(found: Likelihood) -> dict[str, Any]:
     return {**ROWS, "y": y}
 
 
+def is_discrete(found: Likelihood) -> bool:
+    return found.roles[0].kind in {"count", "ordered"}
+
+
 class ExtraZeros:
     """SciPy's distribution ``counts`` with extra zeros, whose log odds are what OWN's coefficients add up to."""
 
@@ -104,7 +108,7 @@ def scipy_of(name: str) -> Any:
 
 def log_p_error(found: Likelihood) -> float:
     exact, rows = scipy_of(found.name), rows_of(found)
-    logs = exact.logpmf(rows["y"]) if found.discrete else exact.logpdf(rows["y"])
+    logs = exact.logpmf(rows["y"]) if is_discrete(found) else exact.logpdf(rows["y"])
     return float(np.abs(found.log_p(ETA, rows, OWN) - logs).max())
 
 
@@ -176,7 +180,7 @@ def simulation_error(found: Likelihood) -> float:
     rng, rows = np.random.default_rng(20261128), rows_of(found)
     y = np.stack([found.simulate(rng, ETA, rows, OWN) for _ in range(DRAWS)])
     mean, variance = found.moments(ETA, rows, OWN)
-    if not found.discrete:  # few draws of a long tail decide its variance
+    if not is_discrete(found):  # few draws of a long tail decide its variance
         y, mean, variance = scipy_of(found.name).cdf(y), 0.5 + 0 * ETA, 1 / 12 + 0 * ETA
     squares = (y - mean) ** 2
     z = np.abs(y.mean(axis=0) - mean) / np.sqrt(variance / DRAWS)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
 from hbm_stan.errors import StorageError
-from hbm_stan.resources import cache_folder
+from hbm_stan.resources import cache_folder, write_text_whole
 
 _PROGRAMS = 64  # kept in memory, 0.3 MB each at most; an analysis has three or four
 
@@ -30,7 +29,8 @@ def translated(code: str) -> str:
         return form
     form = str(stanli.stan_to_mir(code))
     if kept is not None:
-        _write(kept, form)
+        with contextlib.suppress(OSError):  # a full disk costs the next command a second, and this one nothing
+            write_text_whole(kept, f"{_seal(form)}\n{form}")
     return form
 
 
@@ -49,17 +49,6 @@ def _read(path: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return form if seal == _seal(form) else None
-
-
-def _write(path: Path, form: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.writing")
-    with contextlib.suppress(OSError):  # a full disk costs the next command a second, and this one nothing
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_text(f"{_seal(form)}\n{form}", encoding="utf-8")
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def _seal(form: str) -> str:

@@ -71,9 +71,8 @@ def likelihood_of(dataset: Dataset, named: str = "") -> tuple[str, str]:
     if len(formula.additions) > 1:
         both = " and ".join(_AS_WRITTEN[role] for role in formula.additions)
         raise ModelError(f"The left side of the formula has {both}, which no likelihood has together.")
-    if dataset.reading.beside:
-        for column in columns_read(dataset):
-            refuse_unknown(dataset, column)
+    for column in columns_read(dataset):
+        refuse_unknown(dataset, column)
     if named:
         _refuse_other_sides(likelihood(named), beside)
         _refuse_own_formulas(dataset, likelihood(named))

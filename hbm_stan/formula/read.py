@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from hbm_stan.data import Dataset
 from hbm_stan.design import Columns, Design, Factor, Term, make_design, make_factor, nested
-from hbm_stan.errors import DataError, nearest
+from hbm_stan.errors import DataError
 from hbm_stan.formula import checks
 from hbm_stan.formula.coding import Coded, Coding, Levels, NewRow, code, learn_of, numbers_of, refuse_unknown
 from hbm_stan.formula.expression import Node, columns_of
 from hbm_stan.formula.parse import Bar, Formula, Sum, parse, parse_columns
 from hbm_stan.formula.scopes import scopes_of
 from hbm_stan.levels import check_levels
-from hbm_stan.predictors import INTERCEPT
+from hbm_stan.predictors import INTERCEPT, refuse_named_levels
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -64,7 +64,7 @@ def read_structure(
     every = (common, *codings, *beside.values())
     categories = {atom.column: atom for c in every for atom in c.atoms if isinstance(atom, Levels)}
     levels = {column: found.levels for column, found in categories.items()}
-    refuse_named_levels(dataset, [*levels, *ordered])
+    refuse_named_levels(dataset, [*levels, *ordered], "category of the formula")
     encode = NewRow(every, tuple(node for node, _ in offsets), levels, _means(values))
     design = make_design(
         columns, terms, group=dataset.column("group") or formula.factors[0], centre=dataset.reading.centre,
@@ -110,16 +110,6 @@ def left_values(dataset: Dataset, node: Node) -> FloatArray:
     """The numbers of an expression of the left side (N,)."""
     values = {column: numbers_of(dataset, column) for column in columns_of(node)}
     return np.asarray(learn_of(dataset, node, values).values(values), dtype=float)
-
-
-def refuse_named_levels(dataset: Dataset, levels: Sequence[str]) -> None:
-    """Raise DataError where levels are named of a column that is no category of the formula."""
-    for column in dataset.reading.levels:
-        if column not in levels:
-            raise DataError(
-                f"{dataset.table.where}: levels are named of {column!r}, which is no category of the formula. "
-                f"{nearest(column, levels)}"
-            )
 
 
 def _coding(

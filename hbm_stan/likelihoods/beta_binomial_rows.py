@@ -111,7 +111,6 @@ LIKELIHOOD = Likelihood(
     eta_unit="log odds",
     mean_words="probability",
     ratio_words="odds ratio",
-    discrete=True,
     rows_words="beta-binomial successes",
     ladder="trials",
 )  # fmt: skip

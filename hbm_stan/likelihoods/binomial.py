@@ -74,7 +74,6 @@ LIKELIHOOD = Likelihood(
     eta_unit="log odds",
     mean_words="probability",
     ratio_words="odds ratio",
-    discrete=True,
     rows_words="binomial successes",
     ladder="trials",
     wider="beta_binomial_rows",

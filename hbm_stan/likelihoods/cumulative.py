@@ -137,7 +137,6 @@ LIKELIHOOD = Likelihood(
     shared_words="The thresholds, which no {group} alone could teach, are shared.",
     ratio_words="odds ratio",
     ratio_note="odds of a higher category",
-    discrete=True,
     rows_words="ordered categories",
     ladder="ordered",
 )  # fmt: skip

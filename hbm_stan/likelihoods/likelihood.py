@@ -125,7 +125,6 @@ class Likelihood:
     shared_words: str = ""  # what groups share without pooling too, which none could learn alone
     ratio_words: str = ""  # what exp(coefficient) is: odds ratio, rate ratio; empty where it is nothing
     ratio_note: str = ""  # what it is a ratio of, where the outcome does not say: odds of a higher category
-    discrete: bool = False
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows
     wider: str = ""  # the likelihood whose rows spread more

@@ -119,7 +119,6 @@ LIKELIHOOD = Likelihood(
     eta_unit="log rate",
     mean_words="rate",
     ratio_words="rate ratio",
-    discrete=True,
     rows_words="negative binomial counts",
     ladder="counts",
 )  # fmt: skip

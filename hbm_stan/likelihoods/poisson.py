@@ -68,7 +68,6 @@ LIKELIHOOD = Likelihood(
     eta_unit="log rate",
     mean_words="rate",
     ratio_words="rate ratio",
-    discrete=True,
     rows_words="Poisson counts",
     ladder="counts",
     wider="negative_binomial",
