@@ -275,7 +275,7 @@ def no_matching(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def count_samples(monkeypatch: pytest.MonkeyPatch, fail_at: int = 0) -> list[Any]:
-    surprised()  # is sampled once, by whichever test comes first: not to be counted
+    """The data of every sampling from here on; fits that tests share are to be made before, whichever comes first."""
     calls: list[Any] = []
     sample = StanliEngine.sample
 
@@ -306,8 +306,9 @@ def test_what_moment_matching_cannot_do_a_refit_does(store: FitStore) -> None:
 
 
 def test_a_sure_score_of_moment_matching_needs_no_refit(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = grouped(outlier=6)
     samples = count_samples(monkeypatch)
-    found = repaired(grouped(outlier=6), loo(grouped(outlier=6)), Budget(), store, silent)
+    found = repaired(made, loo(made), Budget(), store, silent)
     assert found.repairs[ROW].route == "moment matching"
     assert samples == []
 
@@ -372,8 +373,9 @@ def test_more_than_the_refits_allowed_are_named_with_the_reason(
     store: FitStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_matching(monkeypatch)
+    before = with_k(surprised(), i2=0.9, i5=1.2)
     samples = count_samples(monkeypatch)
-    found = repaired(surprised(), with_k(surprised(), i2=0.9, i5=1.2), Budget(max_refits=1), store, silent)
+    found = repaired(surprised(), before, Budget(max_refits=1), store, silent)
     words = "2 are left, more than the 1 refit allowed (--max-refits)"
     assert found.reasons == {2: words, 5: words}
     assert list(np.flatnonzero(found.high)) == [2, 5]
@@ -384,8 +386,9 @@ def test_more_than_the_refits_allowed_are_named_with_the_reason(
 
 
 def test_without_minutes_left_nothing_starts(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = with_k(surprised(), i2=0.9)
     samples = count_samples(monkeypatch)
-    found = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(minutes=0), store, silent)
+    found = repaired(surprised(), before, Budget(minutes=0), store, silent)
     assert found.reasons == {2: "0 minutes are over (--minutes)"}
     assert samples == []
 
@@ -488,7 +491,8 @@ def test_parameters_that_leave_with_their_group_go_on_to_a_refit(
 def test_a_refit_is_made_once_and_again_for_other_data_or_priors(
     store: FitStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    samples, made = count_samples(monkeypatch), surprised()
+    made = surprised()
+    samples = count_samples(monkeypatch)
     first = exact_score(made, "observation", 2, store, silent)
     assert exact_score(made, "observation", 2, store, silent) == first
     assert len(samples) == 1
