@@ -17,8 +17,11 @@ from types import ModuleType  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
+    from hbm_stan.analysis.read import Analysis as Analysis
+    from hbm_stan.analysis.read import read_analysis as read_analysis
     from hbm_stan.attempts import fit as fit
     from hbm_stan.attempts import fit_variants as fit_variants
+    from hbm_stan.budget import Budget as Budget
     from hbm_stan.calibrate import calibrate as calibrate
     from hbm_stan.checks import check as check
     from hbm_stan.compare import compare as compare
@@ -34,9 +37,6 @@ if TYPE_CHECKING:
     from hbm_stan.ladder import compare_likelihoods as compare_likelihoods
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
-    from hbm_stan.repair import Budget as Budget
-    from hbm_stan.report.analysis import Analysis as Analysis
-    from hbm_stan.report.analysis import read_analysis as read_analysis
     from hbm_stan.report.build import report as report
     from hbm_stan.sensitivity import sensitivity as sensitivity
     from hbm_stan.verify import verify as verify
@@ -45,8 +45,8 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it.
 _HOMES = {
-    "Analysis": "report.analysis",
-    "Budget": "repair",
+    "Analysis": "analysis.read",
+    "Budget": "budget",
     "Comparison": "comparison",
     "Dataset": "data",
     "Diagnosis": "diagnose",
@@ -63,7 +63,7 @@ _HOMES = {
     "fit_variants": "attempts",
     "load": "data",
     "new_group": "predict",
-    "read_analysis": "report.analysis",
+    "read_analysis": "analysis.read",
     "report": "report.build",
     "sensitivity": "sensitivity",
     "shrinkage_table": "predict",

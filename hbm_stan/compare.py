@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.budget import Budget
 from hbm_stan.checks import check_fits
 from hbm_stan.comparable import notes_beside, refuse_different_data
 from hbm_stan.comparison import Comparison
@@ -19,7 +20,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.judge import Pair, judge
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.repair import Budget, repaired
+from hbm_stan.repair import repaired
 from hbm_stan.repair.folds import ROUTE as BY_FOLDS
 from hbm_stan.repair.folds import by_folds
 from hbm_stan.scores import FEW_UNITS, FEW_WIDENING, Score, read_score

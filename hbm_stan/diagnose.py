@@ -18,10 +18,10 @@ from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit, element_names
 from hbm_stan.funnel import where_divergences_sit
 from hbm_stan.mixing import summarised
-from hbm_stan.replicate import PREDICTIVE_CHECK, PredictiveCheck
+from hbm_stan.replicate import PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
-from hbm_stan.verdicts import Status, Verdict, on_a_screen, worst
+from hbm_stan.verdicts import CHECKS, Status, Verdict, on_a_screen, worst
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +39,6 @@ MAX_MCSE = 0.05
 
 # From this adapt_delta on, a larger one is no advice any more (ours).
 _SMALL_STEP = 0.99
-
-SAMPLING_CHECKS = (
-    "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",
-    "tree depth", "E-BFMI", "number of chains", "warm-up",
-)  # fmt: skip
-CHECKS = (*SAMPLING_CHECKS, PREDICTIVE_CHECK)
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,12 +9,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.data import Dataset
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
-from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.resources import share
 
 _MOST_ROWS, _LEAST_GROUPS = 200, 6

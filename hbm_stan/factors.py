@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hbm_stan.attempts import MINUTES, VariantProgress, family_and_data, fit_named
+from hbm_stan.budget import Budget
 from hbm_stan.checks import check_fits
 from hbm_stan.compare import compare, score, unit_of, units_of
 from hbm_stan.comparison import Comparison
@@ -22,7 +23,6 @@ from hbm_stan.judge import Pair
 from hbm_stan.model import Family
 from hbm_stan.nouns import noun_of
 from hbm_stan.parameterise import choose_parameterisation
-from hbm_stan.repair import Budget
 from hbm_stan.sentences import Sentence
 from hbm_stan.store import FitStore
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hbm_stan.attempts import MINUTES, VariantProgress, family_and_data, fit_named
+from hbm_stan.budget import Budget
 from hbm_stan.checks import check
 from hbm_stan.compare import both_targets, unit_of
 from hbm_stan.comparison import Comparison
@@ -24,9 +25,8 @@ from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
 from hbm_stan.parameterise import DEFAULT, choose_parameterisation
-from hbm_stan.repair import Budget
-from hbm_stan.replicate import PREDICTIVE_CHECK
 from hbm_stan.store import FitStore
+from hbm_stan.verdicts import PREDICTIVE_CHECK
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,14 +23,13 @@ from hbm_stan.rows import (
 )
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import posterior_draws
-from hbm_stan.verdicts import Verdict
+from hbm_stan.verdicts import PREDICTIVE_CHECK, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 else:
     from hbm_stan.later import pd
 
-PREDICTIVE_CHECK = "predictive check"
 INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Two-sided p of a statistic in its replications: outside the middle 99 % is a warning, and of single rows of counts
 # or successes outside the middle 99.9 % is a failed check (ours).

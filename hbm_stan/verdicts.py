@@ -15,6 +15,14 @@ Status = Literal["pass", "warn", "fail"]
 _LINES, _LETTERS = 16, 110  # of what is shown in a notebook (ours)
 _ORDER: dict[str, int] = {"pass": 0, "warn": 1, "fail": 2}
 
+# The checks that a report may waive, by name: of draws, and of data replicated from the model.
+SAMPLING_CHECKS = (
+    "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",
+    "tree depth", "E-BFMI", "number of chains", "warm-up",
+)  # fmt: skip
+PREDICTIVE_CHECK = "predictive check"
+CHECKS = (*SAMPLING_CHECKS, PREDICTIVE_CHECK)
+
 # How a report calls checks of groups; a verdict's own name is the same whatever they are called.
 _TITLES = {
     "number of groups": "number of {groups}", "groups of one row": "{groups} of one row",

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling
 from hbm_stan.fit import Fit
-from hbm_stan.report.analysis import read_analysis
 from hbm_stan.store import FitStore
 
 REPORTS = Path(__file__).parents[1] / "reports"

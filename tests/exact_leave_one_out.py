@@ -22,13 +22,14 @@ import pandas as pd
 from left_out_truth import GROUPED, MEANS, grouped_dataset, grouped_table, means_dataset
 
 from hbm_stan.attempts import fit
+from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
 from hbm_stan.densities import Unit, unit_labels
 from hbm_stan.engines import Sampling
 from hbm_stan.examples import analyses
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, logo, loo
-from hbm_stan.repair import Budget, repaired
+from hbm_stan.repair import repaired
 from hbm_stan.repair.bridge import Exact
 from hbm_stan.repair.refits import exact_score
 from hbm_stan.store import FitStore

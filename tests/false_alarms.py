@@ -21,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.checks import check_fits
 from hbm_stan.examples import analyses
 from hbm_stan.fit import Fit
 from hbm_stan.prior_predictive import check_priors
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.build import fit_analysis, settled
 
 SEEDS = 20

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from hbm_stan.analysis.read import Analysis, _one_of_each, read_analysis
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import HbmError, ModelError
 from hbm_stan.families import family
-from hbm_stan.report.analysis import Analysis, _one_of_each, read_analysis
 from hbm_stan.report.build import fit_analysis, report
 
 TABLE = "school,effect,se\nA,28,15\nB,8,10\nC,-3,16\nD,7,11\nE,-1,9\n"

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling
@@ -23,7 +24,6 @@ from hbm_stan.examples import analyses
 from hbm_stan.families import family
 from hbm_stan.fit import jobs_of, prepare_table
 from hbm_stan.parameterise import choose_parameterisation
-from hbm_stan.report.analysis import read_analysis
 
 SAMPLING = Sampling()
 DEFAULT = ("complete_pooling", "no_pooling", "partial_pooling")

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset, load
 from hbm_stan.errors import DataError, HbmError
 from hbm_stan.families import family
 from hbm_stan.fit import prepare_table
 from hbm_stan.prepare import Prepared
-from hbm_stan.report.analysis import read_analysis
 
 ARMS = ["none", "low", "high"] * 6
 

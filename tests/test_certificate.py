@@ -13,12 +13,12 @@ import pytest
 from example_certificate import example_certificate, with_truth
 from pypdf import PdfReader
 
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.certificate import FILE, KINDS, REQUIRED, Certificate, ProgramProof, Truth, read_certificate
 from hbm_stan.engines import Engine
 from hbm_stan.errors import HbmError, ModelError
 from hbm_stan.families import families
 from hbm_stan.report import certified as certified_module
-from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.build import report
 from hbm_stan.report.certificate_front import MEANING
 from hbm_stan.report.certificate_pages import (

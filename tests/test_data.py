@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.attempts import fit_variants
 from hbm_stan.data import ColumnInfo, Dataset, load
 from hbm_stan.engines import Sampling
@@ -24,7 +25,6 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, prepare_table
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.found import find
 from hbm_stan.report.results import results
 from hbm_stan.store import FitStore, Kept

@@ -9,10 +9,10 @@ from made_fits import made_fit, with_variant
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import load
-from hbm_stan.diagnose import CHECKS, Diagnosis
+from hbm_stan.diagnose import Diagnosis
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DiagnosticError, ModelError
-from hbm_stan.verdicts import Verdict, worst
+from hbm_stan.verdicts import CHECKS, Verdict, worst
 
 
 def verdict(diagnosis: Diagnosis, name: str) -> Verdict:

@@ -16,13 +16,13 @@ import pytest
 from scipy.stats import halfnorm, norm
 from typer.testing import CliRunner
 
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
 from hbm_stan.fit import prepare_table
 from hbm_stan.prepare import Prepared
-from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.build import fit_analysis
 from hbm_stan.report.found import find
 from hbm_stan.report.results import results

@@ -16,13 +16,13 @@ from oracle_posteriors import POSTERIORS
 from scipy.stats import norm
 
 from hbm_stan.attempts import family_and_data, fit_variants
+from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.comparison import Comparison
 from hbm_stan.densities import Unit, density_of
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import mean_error
-from hbm_stan.repair import Budget
 from hbm_stan.scores import Score
 
 SAMPLING = Sampling(draws=600, seed=20261128)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from hbm_stan.analysis.new import new_analysis
 from hbm_stan.attempts import family_and_data
 from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset
@@ -24,7 +25,6 @@ from hbm_stan.formula.parse import parse
 from hbm_stan.judge import judge
 from hbm_stan.model import Family
 from hbm_stan.parameterise import Choice
-from hbm_stan.report.new import new_analysis
 from hbm_stan.store import FitStore
 
 ROOT = Path(__file__).parent.parent

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from spy import Spy
 
+from hbm_stan.analysis.new import new_analysis
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError, HbmError, ModelError
 from hbm_stan.families import family
 from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import jobs_of, prepare_table
-from hbm_stan.report.analysis import read_analysis
-from hbm_stan.report.new import new_analysis
 
 RNG = np.random.default_rng(3)
 N = 48

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import fit
 from hbm_stan.coefficients import AT_MEANS, AT_ZERO
 from hbm_stan.data import ColumnInfo
@@ -22,7 +23,6 @@ from hbm_stan.families import families
 from hbm_stan.families.choose import of_formula
 from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
-from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.build import Made, fit_analysis, report, settled
 from hbm_stan.report.coefficients import coefficients_of, forest_table, per_sd
 from hbm_stan.report.formula_answer import coefficient_sentences

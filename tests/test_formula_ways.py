@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 import hbm_stan
+from hbm_stan.analysis.keys import check_keys
 from hbm_stan.cli.roles import formula_among, table_and_roles
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families.choose import of_formula
 from hbm_stan.formula import model_in_words, read_structure
-from hbm_stan.report.keys import check_keys
 
 FRAME = pd.DataFrame({
     "rt": np.exp(np.linspace(5, 7, 24)) + np.arange(24) % 5,

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hbm_stan as hbm
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset, load
 from hbm_stan.engines import Sampling
@@ -17,7 +18,6 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DataError
 from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
-from hbm_stan.report.analysis import read_analysis
 
 FORMULAS = {
     "normal": "m ~ x + (1 | g) + (1 | h)",

@@ -19,6 +19,7 @@ from made_fits import made_loo
 from scipy import stats
 
 from hbm_stan.attempts import fit
+from hbm_stan.budget import Budget
 from hbm_stan.comparable import notes_beside
 from hbm_stan.compare import NEW_GROUP, both_targets, compare, score, unit_of
 from hbm_stan.densities import GROUP_NEEDS_REFITS, log_lik_of
@@ -28,7 +29,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, logo, loo
 from hbm_stan.nouns import GROUPS
 from hbm_stan.psis import psis_loo
-from hbm_stan.repair import Budget, repaired
+from hbm_stan.repair import repaired
 from hbm_stan.store import FitStore
 
 ROOT = Path(__file__).parents[1]

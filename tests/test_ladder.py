@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from hbm_stan.analysis.new import new_analysis
 from hbm_stan.attempts import family_and_data
 from hbm_stan.cli.app import app
 from hbm_stan.engines import Sampling
@@ -25,7 +26,6 @@ from hbm_stan.ladder import (
     judge_ladder,
     ladder_of,
 )
-from hbm_stan.report.new import new_analysis
 from hbm_stan.store import FitStore
 
 SAMPLING = Sampling(warmup=300, draws=500, seed=20261128)

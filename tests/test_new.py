@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from hbm_stan.analysis.new import new_analysis
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.data import load
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import HbmError, ModelError, StorageError
 from hbm_stan.families import family
+from hbm_stan.files import refuse_place, write_beside
 from hbm_stan.fit import jobs_of, prepare_table
-from hbm_stan.report.analysis import read_analysis
-from hbm_stan.report.files import refuse_place, write_beside
-from hbm_stan.report.new import new_analysis
 
 TABLE = "school,effect,se\nA,28,15\nB,8,10\nC,-3,16\nD,7,11\nE,-1,9\n"
 ROLES = {"group": "school", "estimate": "effect", "standard_error": "se"}

@@ -15,10 +15,10 @@ from pypdf import PdfReader
 from typer.testing import CliRunner
 
 from hbm_stan import testing
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.cli.app import app
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import prepare_table
-from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.build import report
 from hbm_stan.skeleton import _FILES, new_family
 

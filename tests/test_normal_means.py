@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import binom, halfnorm, norm
 from test_truth import STATISTICS, differences, moved
 
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
@@ -20,7 +21,6 @@ from hbm_stan.families import family
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.predict import new_group, shrinkage_table
 from hbm_stan.priors import two_digits
-from hbm_stan.report.analysis import Analysis, read_analysis
 
 ROOT = Path(__file__).parents[1]
 BCG = json.loads((ROOT / "tests" / "reference" / "bcg.json").read_text())

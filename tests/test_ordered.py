@@ -16,6 +16,7 @@ from scipy import stats
 from scipy.special import expit
 
 from hbm_stan import thresholds
+from hbm_stan.analysis.new import new_analysis
 from hbm_stan.attempts import family_and_data
 from hbm_stan.cli.roles import orders
 from hbm_stan.data import Dataset
@@ -31,7 +32,6 @@ from hbm_stan.model import Evidence
 from hbm_stan.ordered import read_ordered
 from hbm_stan.prepare import Prepared
 from hbm_stan.report.answer import _quantity
-from hbm_stan.report.new import new_analysis
 
 CUMULATIVE, FORMULA = family("cumulative"), "rating ~ x + (1 | g)"
 ORDER = ["poor", "fair", "good"]  # sorted as words it would be fair, good, poor

@@ -15,6 +15,8 @@ import pytest
 from pypdf import PdfReader
 from typer.testing import CliRunner
 
+from hbm_stan.analysis.new import new_analysis
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import fit_variants
 from hbm_stan.cli.app import app
 from hbm_stan.compare import compare
@@ -26,9 +28,7 @@ from hbm_stan.fit import jobs_of
 from hbm_stan.leave_one_out import loo
 from hbm_stan.predict import shrinkage_table
 from hbm_stan.program import Program
-from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.build import report
-from hbm_stan.report.new import new_analysis
 from hbm_stan.skeleton import new_family
 
 PROGRAMS = Path(__file__).parent / "programs" / "robust"

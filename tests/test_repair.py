@@ -31,6 +31,7 @@ from scipy import stats
 
 from hbm_stan import comparable, leave_one_out
 from hbm_stan.attempts import fit, fit_variants
+from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
@@ -43,7 +44,7 @@ from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import LeftOut, loo
 from hbm_stan.prepare import Prepared
 from hbm_stan.psis import psis_loo
-from hbm_stan.repair import Budget, ladder, moments, refit_without, refits, repaired
+from hbm_stan.repair import ladder, moments, refit_without, refits, repaired
 from hbm_stan.repair.bridge import Exact, bridged, score_of
 from hbm_stan.repair.folds import ROUTE, by_folds, folds_of
 from hbm_stan.repair.moments import Move, Unconstrained, moment_matched

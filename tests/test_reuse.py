@@ -12,9 +12,9 @@ import xarray as xr
 from processes import Child, until
 from spy import Spy
 
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.engines.cmdstan import CmdStanEngine
 from hbm_stan.fit import Fit
-from hbm_stan.report.analysis import read_analysis
 from hbm_stan.report.build import fit_analysis, report
 
 ANALYSIS = """
@@ -177,7 +177,7 @@ SPY = """
 import sys
 from pathlib import Path
 from spy import Spy
-from hbm_stan.report.analysis import read_analysis
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.report.build import fit_analysis
 folder, log, seconds = sys.argv[1:]
 fits = fit_analysis(read_analysis(folder), engine=Spy(log=Path(log), seconds=float(seconds)), say=print)

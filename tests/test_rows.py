@@ -16,7 +16,6 @@ from hbm_stan.attempts import fit, fit_variants
 from hbm_stan.checks import check, check_fits
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
-from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DiagnosticError
 from hbm_stan.families import families, family
@@ -24,8 +23,9 @@ from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, check_p_loo
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family
-from hbm_stan.replicate import PREDICTIVE_CHECK, compared, predictive_check
+from hbm_stan.replicate import compared, predictive_check
 from hbm_stan.rows import DISPERSION, FULL, LARGEST, SD, ZEROS, Rows, pearson_dispersion, row_statistics
+from hbm_stan.verdicts import CHECKS, PREDICTIVE_CHECK
 
 SAMPLING = Sampling(draws=1000, seed=20261128)
 POISSON, BINOMIAL = likelihood("poisson"), likelihood("binomial")

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 import hbm_stan
 from hbm_stan import tree
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit_variants
 from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset, load
@@ -31,12 +32,11 @@ from hbm_stan.errors import DataError, HbmError, ModelError, StorageError, Types
 from hbm_stan.families import families
 from hbm_stan.families import own as own_families
 from hbm_stan.families.own import read_family
+from hbm_stan.files import refuse_place, write_beside
 from hbm_stan.fit import prepare_table
 from hbm_stan.notation import refuse_code
 from hbm_stan.reference import read_reference
 from hbm_stan.report import build, pages, typeset
-from hbm_stan.report.analysis import Analysis, read_analysis
-from hbm_stan.report.files import refuse_place, write_beside
 from hbm_stan.report.typeset import check_mathematics, compile_pdf
 from hbm_stan.resources import cache_folder
 from hbm_stan.skeleton import new_family

@@ -15,7 +15,9 @@ import xarray as xr
 from made_fits import made_fit
 from scipy.stats import norm
 
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit, fit_variants
+from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import Diagnosis, check
@@ -25,8 +27,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
-from hbm_stan.repair import Budget, refit_without
-from hbm_stan.report.analysis import Analysis, read_analysis
+from hbm_stan.repair import refit_without
 from hbm_stan.report.found import find
 from hbm_stan.sensitivity import Sensitivity, sensitivity
 from hbm_stan.sensitivity import alternatives as refits

@@ -20,7 +20,7 @@ from processes import Child, until
 
 from hbm_stan import sealed
 from hbm_stan.errors import StorageError
-from hbm_stan.report.files import write_beside
+from hbm_stan.files import write_beside
 from hbm_stan.store import FitStore, Kept
 
 LABELS = [
@@ -572,7 +572,7 @@ def test_what_a_killed_report_left_is_cleaned_later(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from hbm_stan.report.files import write_beside
+from hbm_stan.files import write_beside
 os.replace = lambda *_: os.kill(os.getpid(), 9)
 write_beside(Path(sys.argv[1]), b"half")
 """

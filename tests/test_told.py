@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from hbm_stan.analysis.read import read_analysis
+from hbm_stan.analysis.told import missing_unit
 from hbm_stan.cli.app import app
-from hbm_stan.report.analysis import read_analysis
-from hbm_stan.report.told import missing_unit
 
 TABLE = "site,y,ward\na,3,a1\na,4,a2\nb,5,b1\nb,7,b2\nc,2,c1\nc,1,c2\nd,4,d1\nd,6,d2\na,2,a1\n"
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from hbm_stan.analysis.read import Analysis
     from hbm_stan.cli.run import Run
     from hbm_stan.fit import Fit
-    from hbm_stan.report.analysis import Analysis
 
 AnalysisArgument = Annotated[Path, typer.Argument(metavar="ANALYSIS", help="An analysis folder, or its analysis.toml.")]
 
@@ -23,7 +23,7 @@ def mistyped(target: str) -> str | None:
 
 def read_settled(run: Run, path: Path, parameterisation: str | None) -> Analysis:
     """The analysis with its seed, and with partial pooling in the form that the data call for."""
-    from hbm_stan.report.analysis import read_analysis
+    from hbm_stan.analysis.read import read_analysis
     from hbm_stan.report.build import settled
 
     return settled(read_analysis(path).with_seed(run.seed), parameterisation, run.say)

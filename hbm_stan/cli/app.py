@@ -128,9 +128,9 @@ def new(
         # Of words that it does not know, the parser takes the first for DATA: it may be an option of a role.
         if not data.startswith("-") and ("~" not in data or data.startswith("~/")):
             find_data(data)  # a mistyped path is said before the libraries are imported
+        from hbm_stan.analysis.new import new_analysis
+        from hbm_stan.analysis.told import Told
         from hbm_stan.cli.roles import formula_among, orders, references, table_and_roles, unit_role
-        from hbm_stan.report.new import new_analysis
-        from hbm_stan.report.told import Told
 
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
         formula, words = formula_among([data, *context.args], family, likelihood)

@@ -14,9 +14,9 @@ from hbm_stan.cli.analysis import mistyped
 from hbm_stan.cli.run import HereOption, JsonOption, QuietOption, Run, SeedOption, guarded
 
 if TYPE_CHECKING:
+    from hbm_stan.analysis.read import Analysis
     from hbm_stan.calibrate import Calibration
     from hbm_stan.model import Family
-    from hbm_stan.report.analysis import Analysis
 
 _KINDS = ("png", "svg", "pdf")
 
@@ -58,11 +58,11 @@ def _calibration(
     run: Run, target: str, variant: str | None, replications: int, posterior: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Calibration:  # fmt: skip
+    from hbm_stan.analysis.read import read_analysis
     from hbm_stan.calibrate import calibrate as calibrate_program
     from hbm_stan.calibrate.run import SEED
     from hbm_stan.errors import ModelError
     from hbm_stan.families import family as find_family
-    from hbm_stan.report.analysis import read_analysis
 
     shared: dict[str, Any] = {
         "replications": replications, "engine": run.engine, "say": run.say, "progress": progress,
@@ -125,8 +125,8 @@ def _check_plot(plot: Path | None) -> None:
 
 
 def _draw(made: Calibration, plot: Path) -> None:
+    from hbm_stan.files import write_beside
     from hbm_stan.plots import figure_bytes, plot_calibration
-    from hbm_stan.report.files import write_beside
 
     statuses = dict(zip(made.table["quantity"], made.table["status"], strict=True))
     write_beside(plot, figure_bytes(plot_calibration(made.curves, statuses), plot.suffix.lower().removeprefix(".")))

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from hbm_stan.analysis.read import Analysis
+    from hbm_stan.budget import Budget
     from hbm_stan.comparison import Comparison
     from hbm_stan.densities import Unit
-    from hbm_stan.repair import Budget
-    from hbm_stan.report.analysis import Analysis
 
 TargetOption = Annotated[
     str | None,
@@ -109,10 +109,10 @@ def _compare_factors(
     """Show and write the comparison of the grouping factors; whether it is withheld."""
     from dataclasses import replace
 
+    from hbm_stan.analysis.read import read_analysis
     from hbm_stan.cli.show import show_attempts
     from hbm_stan.factors import fit_models, judge_factors, reduced_models
     from hbm_stan.parameterise import DEFAULT, named_parameterisation
-    from hbm_stan.report.analysis import read_analysis
     from hbm_stan.report.build import settled
 
     read = read_analysis(analysis).with_seed(run.seed)
@@ -143,10 +143,10 @@ def _compare_likelihoods(
     """Show and write the comparison of the likelihoods; whether it is withheld."""
     from rich.text import Text
 
+    from hbm_stan.analysis.read import read_analysis
     from hbm_stan.cli.show import show_attempts
     from hbm_stan.errors import ComparisonError
     from hbm_stan.ladder import fit_ladder, judge_ladder, ladder_of
-    from hbm_stan.report.analysis import read_analysis
 
     if parameterisation:
         raise ComparisonError("--parameterisation: each likelihood's own pilots choose it; leave it out.")
@@ -180,7 +180,7 @@ def _show_each(run: Run, comparisons: Mapping[Unit, Comparison]) -> None:
 
 def _budget(read: Analysis, max_refits: int | None, minutes: float | None) -> Budget:
     """What repairs may cost; made after sampling, which the minutes do not count."""
-    from hbm_stan.repair import Budget
+    from hbm_stan.budget import Budget
 
     return Budget(read.max_refits if max_refits is None else max_refits, read.minutes if minutes is None else minutes)
 

@@ -78,7 +78,7 @@ class Run:
     def write_json(self, value: Any) -> None:
         """The result as JSON, where it was asked for."""
         if self.json_path is not None:
-            from hbm_stan.report.files import write_json
+            from hbm_stan.files import write_json
 
             write_json(self.json_path, value, indent=2)
 
@@ -135,7 +135,7 @@ def guarded(run: Run, analysis: Path | str | None = None) -> Iterator[None]:
     try:
         _check_options(run)
         if analysis is not None:
-            from hbm_stan.report.place import analysis_file, refuse_no_data
+            from hbm_stan.analysis.place import analysis_file, refuse_no_data
 
             refuse_no_data(analysis_file(analysis))  # a mistyped path is said before the libraries are imported
         with _programs_named(run):
@@ -197,7 +197,7 @@ def _check_options(run: Run) -> None:
         # Some libraries read it when they are imported, and fail in their own way.
         raise HbmError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, got {said!r}.")
     if run.json_path is not None:
-        from hbm_stan.report.files import refuse_place
+        from hbm_stan.files import refuse_place
 
         refuse_place(run.json_path, "--json")
 

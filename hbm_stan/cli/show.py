@@ -14,11 +14,11 @@ from rich.text import Text
 from hbm_stan.verdicts import Verdict, check_title
 
 if TYPE_CHECKING:
+    from hbm_stan.analysis.read import Analysis
     from hbm_stan.cli.run import Run
     from hbm_stan.diagnose import Diagnosis
     from hbm_stan.fit import Fit
     from hbm_stan.nouns import Noun
-    from hbm_stan.report.analysis import Analysis
     from hbm_stan.report.build import Made
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}

@@ -20,9 +20,9 @@ from hbm_stan.cli.run import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from hbm_stan.analysis.read import Analysis
     from hbm_stan.reference import Reference
     from hbm_stan.reference.imported import Imported
-    from hbm_stan.report.analysis import Analysis
 
 VariantOption = Annotated[list[str] | None, typer.Option("--variant", help="This variant only; may be repeated.")]
 FileOption = Annotated[
@@ -84,10 +84,10 @@ def _reference_as_dict(held: Reference) -> dict[str, Any]:
 def _save(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) -> None:
     """Make long runs of these variants and write them; those of others, of the same data and priors, stay."""
     from hbm_stan.engines import choose
+    from hbm_stan.files import refuse_place
     from hbm_stan.fit import jobs_of
     from hbm_stan.reference import read_reference, write_reference
     from hbm_stan.reference.long_run import joined, long_run, reference_of
-    from hbm_stan.report.files import refuse_place
 
     refuse_place(path, "The reference")
     held = read_reference(path) if path.exists() else None
@@ -109,10 +109,10 @@ def _import(
     """Make the reference of what others computed, and write it; one that is there stays unless it is to be replaced."""
     from hbm_stan.engines import choose
     from hbm_stan.errors import ModelError
+    from hbm_stan.files import refuse_place
     from hbm_stan.fit import jobs_of
     from hbm_stan.reference import write_reference
     from hbm_stan.reference.imported import import_reference
-    from hbm_stan.report.files import refuse_place
 
     pairs = [text.partition("=") for text in renamed]
     for text, (theirs, _, ours) in zip(renamed, pairs, strict=True):
@@ -187,8 +187,8 @@ def verify(
     with guarded(run, next(filter(None, map(mistyped, subject or [])), None)):
         from hbm_stan.certificate import FILE
         from hbm_stan.cli.show_truth import show_certificate
+        from hbm_stan.files import refuse_place
         from hbm_stan.report.certificate_pages import write_certificate
-        from hbm_stan.report.files import refuse_place
         from hbm_stan.verify import SEED, Plan
         from hbm_stan.verify import verify as prove
         from hbm_stan.verify.run import subjects_named

@@ -14,8 +14,8 @@ import pandas as pd
 from hbm_stan.agreement import STATISTICS
 from hbm_stan.data import Dataset, load
 from hbm_stan.errors import ModelError
+from hbm_stan.files import write_json
 from hbm_stan.reading import KEYS
-from hbm_stan.report.files import write_json
 from hbm_stan.resources import refuse_no_file
 from hbm_stan.table import shorten
 

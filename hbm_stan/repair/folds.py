@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
+from hbm_stan.budget import Budget
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, mean_error
 from hbm_stan.repair.bridge import tail_of
-from hbm_stan.repair.budget import Budget
 from hbm_stan.repair.jobs import Say, job_without
 from hbm_stan.repair.refits import held_out, keep_note, note_of, passed
 from hbm_stan.store import FitStore

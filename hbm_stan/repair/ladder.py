@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from hbm_stan.budget import Budget
 from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, density_of, log_lik_of, rows_of, unit_labels
 from hbm_stan.errors import HbmError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import MORE_DRAWS_HELP, LeftOut, Repair, logo, loo
 from hbm_stan.repair.bridge import Exact
-from hbm_stan.repair.budget import Budget
 from hbm_stan.repair.jobs import Say, with_more_draws
 from hbm_stan.repair.moments import Unconstrained, moment_matched
 from hbm_stan.repair.refits import exact_score, refuse_failed

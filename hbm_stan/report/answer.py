@@ -38,10 +38,10 @@ from hbm_stan.verdicts import check_title
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hbm_stan.analysis.read import Analysis
     from hbm_stan.comparison import Comparison
     from hbm_stan.fit import Fit
     from hbm_stan.judge import Pair
-    from hbm_stan.report.analysis import Analysis
     from hbm_stan.report.found import Findings
 
 # That groups hardly differ is mentioned where it has at least this probability (ours).

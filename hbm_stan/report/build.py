@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import hbm_stan
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit_variants
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.errors import StorageError
+from hbm_stan.files import write_json
 from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
-from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.certified import certificate_bytes
-from hbm_stan.report.files import write_json
 from hbm_stan.report.typeset import check_mathematics
 from hbm_stan.resources import try_to_write
 from hbm_stan.sensitivity.run import kept_bytes

@@ -8,6 +8,7 @@ from typing import Any
 
 from hbm_stan import __version__
 from hbm_stan.certificate import FILE, KINDS, Certificate, ProgramProof, Truth
+from hbm_stan.files import write_beside, write_json
 from hbm_stan.plots.style import PALETTE
 from hbm_stan.report.blocks import (
     Block,
@@ -31,7 +32,6 @@ from hbm_stan.report.certificate_front import (
     not_run,
 )  # fmt: skip
 from hbm_stan.report.digits import counted
-from hbm_stan.report.files import write_beside, write_json
 from hbm_stan.report.pages import document_date
 from hbm_stan.report.typeset import compile_pdf
 from hbm_stan.verdicts import for_json

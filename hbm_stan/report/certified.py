@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.certificate import (
     FILE,
     KINDS,
@@ -18,7 +19,6 @@ from hbm_stan.certificate import (
     shipped_certificate,
 )
 from hbm_stan.errors import ModelError
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.digits import significant
 
 _DAMAGED = (

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hbm_stan.nouns import of_results
-from hbm_stan.replicate import PREDICTIVE_CHECK
 from hbm_stan.report import caterpillars, coefficients, own, ratios, sensitivity, shares
 from hbm_stan.report.blocks import (
     Block,
@@ -32,6 +31,7 @@ from hbm_stan.report.digits import (
 from hbm_stan.report.front import SUMMARY_COLUMNS, caption_unit, meaning_of, summary_row, variant_title, with_unit
 from hbm_stan.report.shrinkage import shrinkage
 from hbm_stan.report.terms import new_quantities
+from hbm_stan.verdicts import PREDICTIVE_CHECK
 
 
 def withheld(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:

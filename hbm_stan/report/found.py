@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.checks import check_fits
 from hbm_stan.compare import both_targets
 from hbm_stan.comparison import Comparison
@@ -19,7 +20,6 @@ from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
 from hbm_stan.prior_predictive import check_priors, prior_check
 from hbm_stan.replicate import PredictiveCheck, predictive_check
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.sensitivity.run import kept_result, quick_look
 from hbm_stan.verdicts import Verdict
 

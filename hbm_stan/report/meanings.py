@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.coefficients import intercept_place, spread_place
 from hbm_stan.design import Design, Term
 from hbm_stan.fit import Fit, term_of
@@ -11,7 +12,6 @@ from hbm_stan.likelihoods import likelihood
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.priors import PriorRow
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.terms import in_term, term_words
 
 

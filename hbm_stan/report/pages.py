@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hbm_stan.errors import HbmError
-from hbm_stan.report.files import write_beside
+from hbm_stan.files import write_beside
 from hbm_stan.report.typeset import compile_pdf
 from hbm_stan.report.view import view_of
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hbm_stan.analysis.read import Analysis
+from hbm_stan.analysis.told import missing_unit
 from hbm_stan.attempts import attempts_in_words
 from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
@@ -21,7 +23,6 @@ from hbm_stan.formula import structure_in_words
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
 from hbm_stan.replicate import by_group
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.report.answer import answer, notices
 from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
@@ -33,7 +34,6 @@ from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.shares import shares_of
 from hbm_stan.report.terms import term_words
-from hbm_stan.report.told import missing_unit
 from hbm_stan.report.units import (
     far_from_zero,
     observed_quantity,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hbm_stan.attempts import fit_variants
+from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.comparison import Comparison
 from hbm_stan.densities import has_log_lik
@@ -14,7 +15,6 @@ from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import Engine, Progress
 from hbm_stan.errors import EngineError
 from hbm_stan.fit import Fit
-from hbm_stan.repair import Budget
 from hbm_stan.sensitivity.asked import Asked
 from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, changes, conclude, largest_move
 from hbm_stan.sensitivity.rivals import Rival, matched_scale, rivals

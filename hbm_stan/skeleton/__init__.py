@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hbm_stan.errors import ModelError
 from hbm_stan.families import families
-from hbm_stan.report.files import write_beside
+from hbm_stan.files import write_beside
 
 _NAME = "my_family"  # the example's own name, which the new one replaces
 _FILES = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.calibrate import calibrate
 from hbm_stan.certificate import Truth
 from hbm_stan.engines import Engine
 from hbm_stan.errors import HbmError
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
-from hbm_stan.report.analysis import Analysis
 
 _LEAST_P = 1e-300  # smaller ones are zero in double precision
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hbm_stan.agreement import Agreement, compare_draws
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.certificate import Truth
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check, parameters
@@ -14,7 +15,6 @@ from hbm_stan.errors import HbmError
 from hbm_stan.examples import analyses, few_rows, irregular, smallest_analysis
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.verify.known import SAMPLING, fit_once
 
 _DRAWS = 1000  # of each of four chains: CmdStan writes every one of them, with all rows, as text

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hbm_stan.agreement import Agreement, compare_with_reference
+from hbm_stan.analysis.read import Analysis
 from hbm_stan.attempts import fit_anew
 from hbm_stan.certificate import Truth
 from hbm_stan.data import Dataset
@@ -18,7 +19,6 @@ from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.model import Family
 from hbm_stan.reference import Posterior, Reference, check_precision, matches, read_reference, shipped
 from hbm_stan.reference.files import FILE
-from hbm_stan.report.analysis import Analysis
 from hbm_stan.resources import share
 
 # Four chains of 2,500: the error of a mean is about a hundredth of its sd. A smaller step than the default costs little

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hbm_stan.agreement import threshold
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.calibrate.result import FAMILY_ERROR
 from hbm_stan.certificate import KINDS, Certificate, ProgramProof, Truth
 from hbm_stan.engines import Engine, choose
@@ -17,7 +18,6 @@ from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
-from hbm_stan.report.analysis import Analysis, read_analysis
 from hbm_stan.report.pages import document_date
 from hbm_stan.report.results import versions
 from hbm_stan.verify.calibration import Course, calibration

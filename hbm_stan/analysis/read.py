@@ -8,8 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
+from hbm_stan.analysis.place import analysis_file
+from hbm_stan.analysis.source import family_and_dataset
+from hbm_stan.analysis.told import label_column
+from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
-from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import prepare_table
@@ -19,13 +23,9 @@ from hbm_stan.nouns import Noun, noun_of
 from hbm_stan.parameterise import AUTO, Choice, named_parameterisation
 from hbm_stan.prepare import LARGEST, SMALLEST
 from hbm_stan.priors import parse_prior
-from hbm_stan.repair import Budget
-from hbm_stan.report.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
-from hbm_stan.report.place import analysis_file
-from hbm_stan.report.source import family_and_dataset
-from hbm_stan.report.told import label_column
 from hbm_stan.store import FitStore
 from hbm_stan.table import shorten
+from hbm_stan.verdicts import CHECKS
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
-from hbm_stan.diagnose import CHECKS
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.estimates import USUAL_LEVEL
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import choose_likelihood
+from hbm_stan.files import write_beside
 from hbm_stan.fit import prepare_table
 from hbm_stan.formula import model_in_words, with_formula
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
-from hbm_stan.report.files import write_beside
-from hbm_stan.report.told import Told, missing, with_unit
-from hbm_stan.verdicts import Verdict
+from hbm_stan.verdicts import CHECKS, Verdict
 
 _EXAMPLE = {"positive": "10.0", "number": "0.0", "table": "{ name = 0.0 }"}
 _SAMPLING_NOTES = {

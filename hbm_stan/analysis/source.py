@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.keys import list_of_texts, texts, within
+from hbm_stan.analysis.place import data_path
+from hbm_stan.analysis.told import with_unit
 from hbm_stan.data import Dataset, load
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import likelihood_of
@@ -14,9 +17,6 @@ from hbm_stan.formula import with_formula
 from hbm_stan.model import Family
 from hbm_stan.prepare import LIST_KINDS, check_mapping
 from hbm_stan.reading import KEYS, make_reading
-from hbm_stan.report.keys import list_of_texts, texts, within
-from hbm_stan.report.place import data_path
-from hbm_stan.report.told import with_unit
 
 
 def family_and_dataset(file: Path, said: Mapping[str, Any]) -> tuple[Family, Dataset]:
