@@ -175,3 +175,18 @@ def eta_row_by_row(data: Rows, draws: Rows, s: int, terms: Sequence[int] | None 
                 found[n] += data["Z"][n, column : column + k] @ draws["effect"][s, first : first + k]
             start, column = start + data["L"][t] * k, column + k
     return found
+
+
+class UnitNoise:
+    """Stands for a generator: its standard normal numbers are 0 in the first draw, in draw m all 0 but the m-th."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def normal(self, size: tuple[int, ...]) -> np.ndarray:
+        values = np.zeros((size[0], int(np.prod(size[1:]))))
+        for m in range(values.shape[1]):
+            if self.taken + m + 1 < size[0]:
+                values[self.taken + m + 1, m] = 1.0
+        self.taken += values.shape[1]
+        return values.reshape(size)

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from formula_cases import CASES
-from formula_data import dense_covariance, dense_mean, eta_row_by_row, population, with_coefficients
+from formula_data import (
+    UnitNoise,
+    dense_covariance,
+    dense_mean,
+    eta_row_by_row,
+    population,
+    with_coefficients,
+)
 from scipy.stats import multivariate_normal
 
 from hbm_stan.families.terms import closed_form, groups_left_out
@@ -34,21 +41,6 @@ def test_the_marginal_density_is_that_of_a_dense_normal(case: str, name: str, po
         assert ours[s] == pytest.approx(exact, rel=1e-11)
 
 
-class Unit:
-    """Stands for a generator: its standard normal numbers are 0 in the first draw, in draw m all 0 but the m-th."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-
-    def normal(self, size: tuple[int, ...]) -> np.ndarray:
-        values = np.zeros((size[0], int(np.prod(size[1:]))))
-        for m in range(values.shape[1]):
-            if self.taken + m + 1 < size[0]:
-                values[self.taken + m + 1, m] = 1.0
-        self.taken += values.shape[1]
-        return values.reshape(size)
-
-
 def given_rows(name: str, data: dict[str, Any], draws: dict[str, Any], s: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of eta given y, by dense matrices."""
     k = dense_covariance(data, draws, s)
@@ -64,7 +56,7 @@ def test_coefficients_are_drawn_from_their_distribution_given_the_rows(case: str
     draws = population(np.random.default_rng(4), data, 1, pooling)
     size = 1 + sum(k * count for k, count in zip(data["K"], data["L"], strict=True))
     many = {key: np.repeat(values, size, axis=0) for key, values in draws.items()}
-    drawn = closed_form.draw_groups(likelihood(name), Unit(), many, data)  # type: ignore[arg-type]
+    drawn = closed_form.draw_groups(likelihood(name), UnitNoise(), many, data)  # type: ignore[arg-type]
     eta = np.array([eta_row_by_row(data, {**many, **drawn}, s) for s in range(size)])
     mean, covariance = given_rows(name, data, draws, 0)
     np.testing.assert_allclose(eta[0], mean, rtol=1e-8, atol=1e-9)
