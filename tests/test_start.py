@@ -23,7 +23,7 @@ from hbm_stan.verdicts import Verdict
 
 LIBRARIES = {
     "scipy", "pandas", "xarray", "arviz", "arviz_stats", "matplotlib", "plotnine", "stanli", "cmdstanpy", "typst",
-    "h5py",
+    "h5py", "pydantic",
 }  # fmt: skip
 TABLE = "school,effect,se\nA,28,15\nB,8,10\nC,-3,16\nD,7,11\nE,-1,9\n"
 NEW = [
