@@ -22,8 +22,7 @@ from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 
-
-# In place of those of CHOSEN. With a spread of 2 and more many simulated shares are nearer to 1 than numbers tell, so that
+# In place of those of CHOSEN: with a spread of 2 and more, many simulated shares are nearer to 1 than numbers tell, and
 # what is written down, the last number before 1, is not from the model.
 FEASIBLE = {"spread": "half_normal(0.3)"}
 
@@ -33,7 +32,8 @@ def crossed(family: Family, variant: str, replications: int) -> Calibration:
     beside = dict.fromkeys(family.own_formulas, ZI)
     formula = f"{LEFT[family.name]} ~ {RIGHT['crossed']}"
     table = prepare_table(family, Dataset.from_frame(frame(), formula=formula, **beside))
-    priors = {k: text for k, text in (CHOSEN | FEASIBLE).items() if any(p.partition("[")[0] == k for p in family.priors(table))}
+    rows = {name.partition("[")[0] for name in family.priors(table)}
+    priors = {row: text for row, text in (CHOSEN | FEASIBLE).items() if row in rows}
     return calibrate(family, variant, table=table, priors=priors, replications=replications)
 
 

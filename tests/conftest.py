@@ -26,11 +26,6 @@ from hbm_stan.engines.stanli import StanliEngine
 ROOT = Path(__file__).parent.parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: at the end one worker would do it while the others wait."""
-    items.sort(key=lambda item: item.get_closest_marker("first") is None)
-
-
 @pytest.fixture(scope="session")
 def compiled_programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where compiled CmdStan programs are kept for all tests."""

@@ -17,7 +17,8 @@ from made_fits import MadeEngine, small_dataset
 from hbm_stan.attempts import SMALLER_STEPS, attempts_in_words, fit, fit_anew, fit_variants, smaller_step
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check, summarise
-from hbm_stan.engines import Engine, EngineDraws, Sampling
+from hbm_stan.engines import EngineDraws, Sampling
+from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.repair import refit_without
@@ -240,11 +241,11 @@ def test_refits_and_fits_of_proofs_go_by_the_same_rule(store: FitStore, monkeypa
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_all_zero_and_its_mirror_image_pass_with_the_right_answer(mirrored: bool, engine: Engine) -> None:
+def test_all_zero_and_its_mirror_image_pass_with_the_right_answer(mirrored: bool, stanli: StanliEngine) -> None:
     n = np.array(list(SITES.values()))
     frame = pd.DataFrame({"site": list(SITES), "events": n if mirrored else 0 * n, "n": n})
     sites = Dataset.from_frame(frame, group="site", successes="events", trials="n")
-    found = fit("beta_binomial", sites, sampling=Sampling(seed=1), engine=engine)
+    found = fit("beta_binomial", sites, sampling=Sampling(seed=1), engine=stanli)
     diagnosis = check(found)
     assert diagnosis.status == "pass", [v for v in diagnosis.verdicts if v.status != "pass"]
     mu = found.tree["posterior"]["mu"].values

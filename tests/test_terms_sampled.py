@@ -78,7 +78,7 @@ def test_crossed_and_nested_models_have_their_exact_posterior(name: str, stanli:
 
 
 # One program, for it takes CmdStan a minute to compile; `hbm verify --agree` compares the engines on all of them.
-@pytest.mark.first
+@pytest.mark.long
 def test_cmdstan_draws_from_the_same_posterior(cmdstan: Engine) -> None:
     name = "penicillin-crossed"
     z = z_of(fitted(name, cmdstan), name)
