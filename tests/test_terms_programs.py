@@ -157,9 +157,7 @@ FAULTS = {
     "column of the vine counted from 0": ("normal", "0.5 * (K[t] - 1 - l)", "0.5 * (K[t] - l)"),
     "offset forgotten": ("normal", "y - offset_ - X * start", "y - X * start"),
     "offset of counts forgotten": ("poisson", "eta = offset_[cell_row] + X_cell", "eta = X_cell"),
-    "levels of the second factor shifted": (
-        "poisson", "(level[t, n] - 1) * K[t] + k", "(t > 1 ? level[t, n] % L[t] : level[t, n] - 1) * K[t] + k",
-    ),
+    "levels of the factor before": ("poisson", "coefficient[place[k]]", "coefficient[place[max(k - 1, 1)]]"),
     "crossed levels of the row before": (
         "normal", "beside_local(Z[n], place[ : , n]", "beside_local(Z[n], place[ : , n > 1 ? n - 1 : 1]",
     ),
@@ -270,6 +268,14 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     except RuntimeError:  # what is no covariance matrix has no density at all
         found = np.inf
     assert not found < SPREAD  # nan is no agreement either
+
+
+@pytest.mark.parametrize("variant", POOLINGS)
+def test_levels_of_the_last_factor_that_are_shifted_are_seen(variant: str) -> None:
+    _, data = data_of("poisson", "three crossed", variant)
+    place = data["place"].copy()
+    place[-1] = place[-1].min() + (place[-1] - place[-1].min() + 1) % data["L"][-1]
+    assert not spread("poisson", "three crossed", variant, place=place) < SPREAD
 
 
 def with_nu(text: str) -> tuple[Family, StanData]:

@@ -23,13 +23,8 @@ data {
   vector<lower=0>[NC] cell_trials; // trials of each cell
 }
 transformed data {
-  matrix[NC, PS] X_cell = X[cell_row, shared]; // shared columns of each cell (their units)
-  matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
-  array[KG + KO, NC] int place = places(level[ : , sort_asc(cell_row)], K, L, 0); // FAULT: of sorted rows
-  vector[KG] rate = rates(K, G, centered, rep_vector(0, KG)); // deviations from beta need no shift (no unit)
-  matrix[KG * J, PS] carry = carried(inside, rate, J); // as inside, times rate
-  vector[KG] origin // prior means of centered coefficients (units as beta)
-    = origins(K, G, centered, head(means_of_columns(prior_beta[ : , 1], own, KO), KG));
+  #include sampled/partial_transformed_data.stan
+  array[KG + KO, NC] int wrong = place[ : , sort_indices_asc(cell_row)]; // FAULT: of sorted rows
 }
 parameters {
   #include sampled/partial_parameters.stan
@@ -38,7 +33,14 @@ transformed parameters {
   #include sampled/partial_transformed_parameters.stan
 }
 model {
-  #include sampled/partial_model.stan
+  array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
+    = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
+  vector[KG + KO] middle = means_of_columns(beta, own, KO); // of the coefficients (units as beta)
+  vector[J * KG + M] raw // as sampled_terms says
+    = raw_of_sampled(sampled, shift, own, rate, origin, carry * (beta + shift)[shared], K, L, 0, G);
+  target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
+  vector[NC] eta = offset_[cell_row] + X_cell * beta[shared] // linear predictor of each cell (unit of eta)
+                   + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), wrong, 0);
   if (use_likelihood) {
     target += dot_product(cell_y, eta) - dot_product(cell_trials, log1p_exp(eta)); // but for constants
   }

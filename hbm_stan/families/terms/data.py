@@ -162,8 +162,20 @@ def cells(table: Prepared, priors: Mapping[str, Prior], *equal: FloatArray) -> t
         **structure(design), **prior_data(design, priors), "M": sum(effects),
         "other_own": design.own[len(names_of(design).tau) :] + 1, "inside": inside_groups(design),
         "centered": np.zeros(len(design.terms), dtype=np.int64), "NC": len(row), "cell_row": row + 1,
+        "place": _places(design, row) + 1,
     }  # fmt: skip
     return data, cell.ravel()
+
+
+def _places(design: Design, rows: IntArray) -> IntArray:
+    """Where coefficients stand among those of all terms, term by term, level by level, column fastest: by column of the
+    terms and row, (KG + KO, rows)."""
+    places, first = [], 0
+    for term in design.terms:
+        width = len(term.names)
+        places.append(first + width * term.factor.level[rows] + np.arange(width)[:, None])
+        first += width * len(term.factor.labels)
+    return np.concatenate(places)
 
 
 def own_prior_data(rows: Sequence[PriorRow], priors: Mapping[str, Prior]) -> StanData:

@@ -23,6 +23,7 @@
   array[T] int<lower=0, upper=1> centered; // by term, 1: coefficients themselves are sampled, 0: their deviations
   int<lower=1> NC; // number of cells: rows with equal columns and levels, added up
   array[NC] int<lower=1, upper=N> cell_row; // a row of each cell
+  array[KG + KO, NC] int<lower=1, upper=J * KG + M> place; // of its coefficients, by column, among those of all terms
   matrix[P, 2] prior_beta; // normal(location, scale) of beta by column (unit of eta per unit of the column)
   array[KG] int<lower=1, upper=7> prior_tau_family; // prior of the sds of the group's terms, as scale_prior counts
   array[KG, 2] real<lower=0> prior_tau; // its scale (units as beta), its second argument

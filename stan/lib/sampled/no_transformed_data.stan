@@ -1,6 +1,5 @@
   matrix[NC, PS] X_cell = X[cell_row, shared]; // shared columns of each cell (their units)
   matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
-  array[KG + KO, NC] int place = places(level[ : , cell_row], K, L, 0); // of the coefficients of each cell
   array[T] int other_correlated = of_other_terms(correlated, G); // as correlated, but no for the group's terms
   vector[KG] rate = rates(K, G, centered, 1 ./ prior_theta[ : , 2]); // of deviations in standard units (1 / unit)
   matrix[KG * J, PS] carry = carried(inside, rate, J); // as inside, times rate

@@ -5,4 +5,4 @@
     = raw_of_sampled(sampled, shift, own, rate, origin, carry * (beta + shift)[shared], K, L, 0, G);
   target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
   vector[NC] eta = offset_[cell_row] + X_cell * beta[shared] // linear predictor of each cell (unit of eta)
-                   + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), place);
+                   + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), place, 0);

@@ -1,6 +1,5 @@
   matrix[NC, PS] X_cell = X[cell_row, shared]; // shared columns of each cell (their units)
   matrix[NC, KG + KO] Z_cell = Z[cell_row]; // columns of the terms (their units)
-  array[KG + KO, NC] int place = places(level[ : , cell_row], K, L, 0); // of the coefficients of each cell
   vector[KG] rate = rates(K, G, centered, rep_vector(0, KG)); // deviations from beta need no shift (no unit)
   matrix[KG * J, PS] carry = carried(inside, rate, J); // as inside, times rate
   vector[KG] origin // prior means of centered coefficients (units as beta)
