@@ -77,7 +77,6 @@ def one_paragraph(done: Result, *words: str, code: int = 2) -> None:
         (["report", "a", "--seed", "-1"], "--seed"),
         (["report", "a", "--seed", str(2**31)], "--seed"),
         (["report", "a", "--seed"], "--seed"),
-        (["new", "schools.csv", *ROLES, "--to", "b"], "--family"),
         (["new", "schools.csv", *ROLES, "--family", "normal_means"], "--to"),
     ],
 )

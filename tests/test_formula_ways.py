@@ -34,14 +34,14 @@ def words(formula: str, likelihood: str = "", group: str = "", **reading: Any) -
 def test_a_formula_among_the_words_of_new() -> None:
     formula, rest = formula_among(["data.csv", "y ~ x + (1 | g)", "--group", "g"], "", "")
     assert formula == "y ~ x + (1 | g)"
-    assert table_and_roles(rest, "") == ("data.csv", {"group": "g"})
-    with pytest.raises(ModelError, match="roles of a formula are --group"):
-        table_and_roles(["data.csv", "--outcome", "y"], "")
+    assert table_and_roles(rest, "", formula=True) == ("data.csv", {"group": "g"})
+    with pytest.raises(ModelError, match="--outcome does not go with a formula, whose columns stand in it"):
+        table_and_roles(["data.csv", "--outcome", "y"], "", formula=True)
     with pytest.raises(ModelError, match="Neither a formula nor --family"):
         formula_among(["data.csv"], "", "")
     with pytest.raises(ModelError, match="leave --family out"):
         formula_among(["data.csv", "y ~ (1 | g)"], "normal_means", "")
-    with pytest.raises(ModelError, match="--likelihood goes with a formula"):
+    with pytest.raises(ModelError, match="--likelihood goes with a formula, or with columns alone"):
         formula_among(["data.csv"], "normal_means", "poisson")
     assert formula_among(["~/data.csv"], "normal_means", "")[0] == ""
 

@@ -19,10 +19,13 @@ from hbm_stan.families.choose import choose_likelihood
 from hbm_stan.files import write_beside
 from hbm_stan.fit import prepare_table
 from hbm_stan.formula import model_in_words, with_formula
+from hbm_stan.formula.roles import COUNT, read_columns
+from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
+from hbm_stan.reading import make_reading
 from hbm_stan.verdicts import CHECKS, Verdict
 
 _EXAMPLE = {"positive": "10.0", "number": "0.0", "table": "{ name = 0.0 }"}
@@ -67,7 +70,8 @@ def new_analysis(
     """Write ``to``/analysis.toml for a table; the table is read and checked first, so that the file works at once.
 
     ``reading`` says how to read it, as for ``load``: ``reference={"arm": "placebo"}``; ``told``
-    is what the table cannot say. With a ``formula`` among the former ``family_name`` is a likelihood, or empty.
+    is what the table cannot say. With a ``formula`` among the former ``family_name`` is a likelihood, or empty;
+    without both, the columns by role say the formula: outcome, predictors, varying.
     """
     data, to = os.path.expanduser(data), Path(os.path.expanduser(to))
     target = to / "analysis.toml"
@@ -89,16 +93,25 @@ def new_analysis(
         raise ModelError(f"{data!r}: a name that is not UTF-8 cannot be written down. Rename it.") from error
     write_beside(target, content)
     model = [] if table.design is None else model_in_words(table.dataset, table.design, family.name, why)
+    if table.design is not None and not reading.get("formula"):
+        model.insert(0, f"These columns say the formula {table.dataset.reading.formula}")
     notes = (*table.dataset.table.notes, *model, *table.notes)
     return New(target, notes, table.verdicts, tuple(missing(table, family, told)))
 
 
 def _read(data: str, family: str, columns: Mapping[str, Any], reading: Mapping[str, Any]) -> tuple[Dataset, str, str]:
-    """The dataset, and its family and why it is that one: of a formula the likelihood that its outcome calls for."""
-    if not reading.get("formula"):
+    """The dataset, and its family and why it is that one: of a formula the likelihood that its outcome calls for.
+
+    Columns by role without a family, or with a likelihood, say a formula.
+    """
+    if family and not reading.get("formula") and family not in likelihoods():
         return load(data, columns, **reading), family, "as asked"
-    dataset = with_formula(load(data, **reading), str(columns.get("group", "")))
-    return dataset, *choose_likelihood(dataset, family)
+    if reading.get("formula"):
+        dataset = with_formula(load(data, **reading), str(columns.get("group", "")))
+        return dataset, *choose_likelihood(dataset, family)
+    dataset = read_columns(load(data, columns))
+    dataset = with_formula(dataset.read_as(make_reading(**{**reading, "formula": dataset.reading.formula})))
+    return dataset, *choose_likelihood(dataset, family, counts=COUNT in columns)
 
 
 def _own_place(given: str, to: Path) -> str:

@@ -119,7 +119,7 @@ def new(
     """Write an analysis.toml with every default spelled out.
 
     With a formula: hbm new data.csv "y ~ x + (1 + x | subject)" --to folder; --group names the factor that is pooled.
-    With --family, name the column of each role as an option: --group school --estimate effect --standard-error se.
+    Else name columns by role: --group subject --outcome y --predictors x --varying x; or those of a --family.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
@@ -135,7 +135,7 @@ def new(
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
         formula, words = formula_among([data, *context.args], family, likelihood)
         of_roles, unit = unit_role(family, unit, outcome_unit)
-        table, roles = table_and_roles([*words, *of_roles], family, options)
+        table, roles = table_and_roles([*words, *of_roles], family, options, formula=bool(formula))
         centre = {"centre": False} if no_centre else {}
         made = new_analysis(
             table, family or likelihood, roles, to, formula=formula, **centre, force=force, seed=seed,

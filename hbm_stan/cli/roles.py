@@ -6,16 +6,20 @@ from collections.abc import Iterable, Sequence
 
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.families import family as find_family
+from hbm_stan.formula.roles import GROUP, ROLES, option_of
+from hbm_stan.likelihoods import likelihoods
 
 
-def table_and_roles(arguments: Sequence[str], family: str, options: Iterable[str] = ()) -> tuple[str, dict[str, str]]:
+def table_and_roles(
+    arguments: Sequence[str], family: str, options: Iterable[str] = (), *, formula: bool = False
+) -> tuple[str, dict[str, str]]:
     """The table, and role -> column from ``--standard-error se`` or ``--standard-error=se``, in any order.
 
-    ``arguments`` are the words that the command did not understand itself, ``options`` those that it did. Without a
-    family there is a formula, and the only role is the group.
+    ``arguments`` are the words that the command did not understand itself, ``options`` those that it did. With a
+    ``formula`` the only role is the group; without one and without a family, or with a likelihood, roles say one.
     """
-    names = [r.name for r in find_family(family).roles] if family else ["group"]
-    roles = {f"--{name.replace('_', '-')}": name for name in names}
+    names = _role_names(family, formula)
+    roles = {option_of(name): name for name in names}
     tables: list[str] = []
     columns: dict[str, str] = {}
     rest = list(arguments)
@@ -27,7 +31,7 @@ def table_and_roles(arguments: Sequence[str], family: str, options: Iterable[str
         option, equals, value = word.partition("=")
         option = option.replace("_", "-")
         if option not in roles:
-            raise ModelError(_unknown(word, family, roles, options))
+            raise ModelError(_unknown(word, family, roles, options, formula=formula))
         if not equals and (not rest or rest[0].startswith("--")):
             raise ModelError(f"{option} needs the name of a column (of one that begins with --: {option}=--name).")
         column = value if equals else rest.pop(0)
@@ -39,16 +43,32 @@ def table_and_roles(arguments: Sequence[str], family: str, options: Iterable[str
 def formula_among(arguments: Sequence[str], family: str, likelihood: str) -> tuple[str, list[str]]:
     """The formula among the words after `hbm new`, empty where there is none, and the other words."""
     formulas = [word for word in arguments if "~" in word and not word.startswith(("-", "~/"))]
-    if not formulas and not family:
+    if not formulas and not family and not _names_columns(arguments):
         example = 'hbm new data.csv "y ~ x + (1 | group)" --to folder'
-        raise ModelError(f"Neither a formula nor --family: write {example}, or name a family (hbm families).")
+        raise ModelError(
+            f"Neither a formula nor --family: write {example}, name columns (--group g --outcome y --predictors x), or "
+            "name a family (hbm families)."
+        )
     if formulas and family:
         raise ModelError("With a formula leave --family out; --likelihood names the distribution of the outcome.")
-    if likelihood and not formulas:
-        raise ModelError("--likelihood goes with a formula, and there is none.")
+    if likelihood and family:
+        raise ModelError("--likelihood goes with a formula, or with columns alone: leave --family out.")
     if len(formulas) > 1:
         raise ModelError(f"{formulas[1]!r} is a second formula. Write one, in quotes.")
     return next(iter(formulas), ""), [word for word in arguments if word not in formulas]
+
+
+def _role_names(family: str, formula: bool) -> tuple[str, ...]:
+    """The roles that columns may be named for."""
+    if formula:
+        return (GROUP,)
+    return ROLES if not family or family in likelihoods() else tuple(r.name for r in find_family(family).roles)
+
+
+def _names_columns(arguments: Sequence[str]) -> bool:
+    """Whether some word is an option that names a column."""
+    options = set(map(option_of, ROLES))
+    return any(word.partition("=")[0].replace("_", "-") in options for word in arguments)
 
 
 def unit_role(family: str, unit: str, outcome_unit: str) -> tuple[list[str], str]:
@@ -58,8 +78,16 @@ def unit_role(family: str, unit: str, outcome_unit: str) -> tuple[list[str], str
     return [], outcome_unit or unit
 
 
-def _unknown(word: str, family: str, roles: Iterable[str], options: Iterable[str]) -> str:
-    near = nearest(word.partition("=")[0], [*roles, *options])
+def _unknown(word: str, family: str, roles: Iterable[str], options: Iterable[str], *, formula: bool) -> str:
+    option = word.partition("=")[0].replace("_", "-")
+    if formula and _names_columns([option]):
+        return f"{option} does not go with a formula, whose columns stand in it. Name with --group what is pooled."
+    if family and option == "--varying":
+        return (
+            f"--varying is no option of the family {family}, whose variants fix what varies. Leave --family out: the "
+            "columns then say a formula, in which the slopes that --varying names vary between groups."
+        )
+    near = nearest(option, [*roles, *options])
     hint = f" {near}" if near.startswith("Did you mean") else ""
     return f"{word!r} is no option of hbm new.{hint} The roles of {family or 'a formula'} are {', '.join(roles)}."
 

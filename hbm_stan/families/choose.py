@@ -58,14 +58,17 @@ def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", *
     return likelihood_of(dataset, likelihood)[0], dataset
 
 
-def choose_likelihood(dataset: Dataset, named: str = "") -> tuple[str, str]:
+def choose_likelihood(dataset: Dataset, named: str = "", *, counts: bool = False) -> tuple[str, str]:
     """``likelihood_of``, and with the reason what else rows that are shares, or skewed amounts, may be taken as."""
-    name, why = likelihood_of(dataset, named)
+    name, why = likelihood_of(dataset, named, counts=counts)
     return name, why if named or name != "normal" else f"{why}{_or_else(dataset)}"
 
 
-def likelihood_of(dataset: Dataset, named: str = "") -> tuple[str, str]:
-    """The likelihood of a formula's outcome, and why: as named, or as the left side and the outcome's values say."""
+def likelihood_of(dataset: Dataset, named: str = "", *, counts: bool = False) -> tuple[str, str]:
+    """The likelihood of a formula's outcome, and why: as named, or as the left side and the outcome's values say.
+
+    ``counts``: the outcome was named as a number of events.
+    """
     formula = parse(dataset.reading.formula)
     beside = next(iter(formula.additions), "")
     if len(formula.additions) > 1:
@@ -80,6 +83,8 @@ def likelihood_of(dataset: Dataset, named: str = "") -> tuple[str, str]:
     if beside:
         plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own_rows)
         found = plain, f"the formula has {_AS_WRITTEN[beside]}"
+    elif counts:
+        found = "poisson", f"{formula.outcome} is named as a count"
     else:
         found = _of_values(dataset, formula)
     return _with_extra_zeros(dataset, *found) if dataset.reading.beside else _if_dispersed(dataset, *found)

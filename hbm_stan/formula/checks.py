@@ -12,6 +12,7 @@ from hbm_stan.design import Design, Factor, Term, is_inside
 from hbm_stan.errors import DataError
 from hbm_stan.formula.coding import Coded, Levels, Numbers, Values
 from hbm_stan.formula.expression import Column
+from hbm_stan.formula.tokens import written
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.verdicts import Verdict
@@ -118,14 +119,16 @@ def check_few_values(atoms: Sequence[Coded], values: Values, factors: Sequence[s
     found = []
     for column in dict.fromkeys(a.node.name for a in atoms if isinstance(a, Numbers) and isinstance(a.node, Column)):
         distinct = np.unique(values[column])
-        written = column if column.isidentifier() else f"`{column}`"
         if column in factors:
-            hint = f"{column} is a grouping factor and, among the columns, a number. For its levels write C({written})."
+            hint = (
+                f"{column} is a grouping factor and, among the columns, a number. For its levels write "
+                f"C({written(column)})."
+            )
         elif _FEW_VALUES[0] <= len(distinct) <= _FEW_VALUES[1] and np.all(distinct == np.floor(distinct)):
             shown = ", ".join(f"{value:g}" for value in distinct)
             hint = (
                 f"{column} has the values {shown} only and is read as a number: one slope from each to the next. If "
-                f"they are codes of categories, write C({written})."
+                f"they are codes of categories, write C({written(column)})."
             )
         else:
             continue
@@ -142,7 +145,8 @@ def check_slopes(design: Design) -> list[Verdict]:
             if next(own) < 0 and name != INTERCEPT and "(" not in name.partition(":")[0]:
                 hint = (
                     f"{name} varies by {term.factor.name} and has no common coefficient: its mean over the levels is "
-                    f"held at 0. To learn it, add {name.partition('=')[0]} to the formula outside the brackets."
+                    f"held at 0. To learn it, add {name.partition('=')[0]} to the formula outside the brackets, "
+                    "or to the predictors."
                 )
                 found.append(Verdict("slope without a mean", "warn", None, None, hint, name))
     return found

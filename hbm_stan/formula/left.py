@@ -11,19 +11,21 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.formula.coding import refuse_unknown
 from hbm_stan.formula.expression import Column, Node, columns_of
-from hbm_stan.formula.parse import ADDITIONS, Atom, Category, parse, parse_columns
+from hbm_stan.formula.parse import Atom, Category, Formula, parse, parse_columns
 from hbm_stan.formula.read import left_values, read_factor
+from hbm_stan.formula.roles import read_columns
 
 
 def with_formula(dataset: Dataset, group: str = "") -> Dataset:
     """The dataset with columns for the roles that its formula names; log(y) and a:b become columns of that name.
 
     ``group`` is the factor that is pooled; by default the one that the columns name, or the first of the formula.
-    Without a formula the columns give one: the outcome's mean varies between groups.
+    Without a formula the columns by role say one.
     """
     if not dataset.reading.formula:
-        return _of_columns(dataset)
+        dataset = read_columns(dataset)
     formula = parse(dataset.reading.formula)
+    _refuse_outcome_on_the_right(dataset, formula)
     for role, node in {"outcome": formula.outcome, **formula.additions}.items():
         dataset = _with_number(dataset, role, node)
     pooled = group or dataset.column("group") or formula.factors[0]
@@ -45,15 +47,14 @@ def with_formula(dataset: Dataset, group: str = "") -> Dataset:
     return replace(dataset, columns=MappingProxyType({**dataset.columns, **named, "group": pooled}))
 
 
-def _of_columns(dataset: Dataset) -> Dataset:
-    """The dataset with the formula that its columns stand for; as it is where outcome or group have no column."""
-    if not (dataset.column("outcome") and dataset.column("group")):
-        return dataset
-    words = {role: word for word, role in ADDITIONS.items()}
-    beside = " + ".join(f"{words[r]}(`{dataset.column(r)}`)" for r in words if dataset.column(r))
-    outcome = f"`{dataset.column('outcome')}`" + (f" | {beside}" if beside else "")
-    formula = f"{outcome} ~ 1 + (1 | `{dataset.column('group')}`)"
-    return with_formula(replace(dataset, reading=replace(dataset.reading, formula=formula)))
+def _refuse_outcome_on_the_right(dataset: Dataset, formula: Formula) -> None:
+    """Raise DataError where the outcome is to explain itself, as a column or as a grouping factor."""
+    factors = [column for bar in formula.bars for parts in bar.factors for column in parts]
+    if isinstance(formula.outcome, Column) and formula.outcome.name in {*columns_read(dataset), *factors}:
+        raise DataError(
+            f"{dataset.table.where}: {formula.outcome.name!r} is the outcome, and stands on the right side of the "
+            "formula too, as a predictor or a group. Leave it out there."
+        )
 
 
 def columns_read(dataset: Dataset, left: bool = False) -> tuple[str, ...]:

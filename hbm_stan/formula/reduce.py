@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from hbm_stan.data import Dataset
 from hbm_stan.formula.left import columns_read
 from hbm_stan.formula.parse import Bar, parse
-from hbm_stan.formula.tokens import Token, split_at, tokenize, without_brackets
-
-_WORD = re.compile(r"[^\W\d][\w.]*")
+from hbm_stan.formula.tokens import Token, split_at, tokenize, without_brackets, written
 
 
 def without_factor(text: str, factor: str) -> str:
@@ -44,7 +41,7 @@ def _of_factors(text: str, piece: list[Token], bar: Bar, factors: list[tuple[str
     """The bar with these factors only."""
     inside = without_brackets(piece)
     factor = split_at(inside, "|", "||")[1][1][0]
-    names = [":".join(name if _WORD.fullmatch(name) else f"`{name}`" for name in parts) for parts in factors]
+    names = [":".join(map(written, parts)) for parts in factors]
     return f"({text[inside[0].at : factor.at]}{' + '.join(names)})"
 
 

@@ -13,11 +13,12 @@ from hbm_stan.table import shorten
 TokenKind = Literal["name", "number", "quoted", "operator"]
 # Longer, or with brackets deeper than this, nobody writes a formula (ours).
 _LONGEST, _DEEPEST = 5000, 40
+_WORD = re.compile(r"[^\W\d][\w.]*")
 _PATTERN = re.compile(
     r"(?P<space>\s+)"
     r"|`(?P<ticked>[^`]*)`"
     r"|(?P<number>(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)(?![\w.])"
-    r"|(?P<name>[^\W\d][\w.]*)"
+    rf"|(?P<name>{_WORD.pattern})"
     r"""|(?P<quoted>"[^"]*"|'[^']*')"""
     r"|(?P<operator>\|\||\*\*|[-~+*/:^()|,=])"
 )
@@ -34,6 +35,11 @@ class Token:
     def is_(self, *operators: str) -> bool:
         """Whether the token is one of these operators."""
         return self.kind == "operator" and self.text in operators
+
+
+def written(name: str) -> str:
+    """The name of a column as a formula writes it: in backticks where it is no word."""
+    return name if _WORD.fullmatch(name) else f"`{name}`"
 
 
 def refuse(formula: str, wrong: str) -> ModelError:
