@@ -8,7 +8,7 @@ from dataclasses import replace
 from hbm_stan import diagnose
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
-from hbm_stan.replicate import predictive_check
+from hbm_stan.replicate import can_replicate, predictive_check
 from hbm_stan.verdicts import Verdict
 
 # Groups less different than in the lowest hundredth of tables without differences are said to be (ours).
@@ -25,7 +25,7 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     names = set(waive)
     found = diagnose.check(fit, names)
     asked = fit.pooling != "complete" if model is None else model
-    if not asked or found.status == "fail" or "posterior_predictive" not in fit.tree.children:
+    if not asked or found.status == "fail" or not can_replicate(fit):
         return found
     ppc = predictive_check(fit)
     verdict = replace(ppc.verdict, waived=ppc.verdict.status == "fail" and ppc.verdict.name in names)

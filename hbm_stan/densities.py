@@ -5,20 +5,26 @@ One function serves PSIS, which evaluates it at the draws of the whole fit, and 
 
 from __future__ import annotations
 
+import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from hbm_stan.errors import ComparisonError
+from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.fit import Fit
 from hbm_stan.model import Draws, StanData
+from hbm_stan.resources import try_to_write
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import posterior_draws
 
 Unit = Literal["observation", "group"]
 INTEGRATED = "group effects integrated out"
+# Log densities held in memory: 1 GiB of them (ours). More are held on the disk.
+_IN_MEMORY = 2**27
 GROUP_NEEDS_REFITS = "needs refits: the family gives no group_log_lik"
 
 
@@ -71,9 +77,40 @@ def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
     return np.stack([rows[:, own].sum(axis=1) for own in members], axis=1)
 
 
+def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
+    """A log density of units at the draws of a fit, (S, U).
+
+    More than _IN_MEMORY of it is worked out a block of draws at a time, and held in a file without a name, which goes
+    when nobody holds the array any more.
+    """
+    if fit.n_draws * len(fit.table.group) <= _IN_MEMORY:
+        return of(fit.draws(), fit.data)
+    values: FloatArray | None = None
+    for part, draws in fit.blocks(len(fit.table.group)):
+        found = of(draws, fit.data)
+        values = _room((fit.n_draws, found.shape[1])) if values is None else values
+        values[part] = found
+    assert values is not None
+    return values
+
+
+def _room(shape: tuple[int, int]) -> FloatArray:
+    """An array on the disk; raises StorageError where that is too full."""
+    place, size = Path(tempfile.gettempdir()), 8 * math.prod(shape)
+    try:
+        try_to_write(place, size)
+        with tempfile.TemporaryFile() as file:
+            return np.memmap(file, dtype=float, mode="w+", shape=shape)
+    except OSError as error:
+        raise StorageError(
+            f"{place}: no room for the log densities of {shape[1]:,} units ({error.strerror or error}). Name a folder "
+            "with more room in the environment variable TMPDIR, or ask for fewer draws."
+        ) from error
+
+
 def has_log_lik(fit: Fit) -> bool:
-    """Whether the program gave the log density of each row; a user's own may not."""
-    return "log_likelihood" in fit.tree.children
+    """Whether there is a log density of each row, from the program or on request; a user's own may lack it."""
+    return "log_likelihood" in fit.tree.children or fit.rows_on_request
 
 
 def log_lik_of(fit: Fit) -> FloatArray:
@@ -86,7 +123,10 @@ def log_lik_of(fit: Fit) -> FloatArray:
             f"{fit.variant}: {fit.family.name} gives no {fit.family.log_lik}: it cannot be compared. Give the log "
             "density of each row in generated quantities, or say in the family what the program calls it."
         )
-    values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
+    if "log_likelihood" in fit.tree.children:
+        values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
+    else:
+        values = evaluated(fit, fit.family.need("pointwise", "the log density of rows"))
     refuse_not_finite(fit, values, "observation")
     return values
 

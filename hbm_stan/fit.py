@@ -8,7 +8,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +24,15 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_tree, posterior_draws, refuse_too_large
+from hbm_stan.tree import draws_tree, is_large, posterior_draws, refuse_too_large, with_effects
 
 if TYPE_CHECKING:
     import xarray as xr
 else:
     from hbm_stan.later import xr
 
-# From here on group effects, log_lik and y_rep are drawn in NumPy after sampling: a program draws them at every
-# iteration and writes them out as text, which takes longer than sampling does.
-MANY_ROWS, MANY_GROUPS = 5000, 1000
+# Numbers worked on at once (ours): a fraction of the memory, and much more than what it takes to begin.
+_BLOCK = 2**22
 
 Reporter = Callable[[str], None]
 
@@ -90,6 +89,18 @@ class Fit:
     def rng(self, purpose: str) -> np.random.Generator:
         """A generator fixed by the seed, the variant and the purpose: the same report twice."""
         return np.random.default_rng([self.sampling.seed, zlib.crc32(f"{self.variant} {purpose}".encode())])
+
+    @property
+    def rows_on_request(self) -> bool:
+        """Whether log densities and replications of rows are worked out when asked for, as the table is large."""
+        return is_large(self.family, self.table)
+
+    def blocks(self, values: int) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
+        """The draws block by block, with their places: as many as make at most 2^22 numbers of ``values`` a draw."""
+        draws, step = self.draws(), max(1, _BLOCK // values)
+        for start in range(0, self.n_draws, step):
+            part = slice(start, start + step)
+            yield part, {name: some[part] for name, some in draws.items()}
 
     @property
     def pooling(self) -> str:
@@ -190,15 +201,9 @@ def _job(
     family: Family, variant: str, table: Prepared, priors: Mapping[str, Prior], sampling: Sampling, engine: Engine
 ) -> Job:
     program = family.program(variant)
-    data = family.stan_data(table, priors, variant, generate=not _is_large(family, table))
+    data = family.stan_data(table, priors, variant, generate=not is_large(family, table))
     check_data(program, data)
     return Job(family, variant, table, priors, sampling, engine, program, data)
-
-
-def _is_large(family: Family, table: Prepared) -> bool:
-    """Whether group effects, log_lik and y_rep are drawn after sampling; the family must know how."""
-    many = len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS
-    return many and family.draw_groups is not None and family.pointwise is not None and family.simulate is not None
 
 
 def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:
@@ -233,7 +238,8 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     started = time.perf_counter()
     draws = job.engine.sample(job.program, job.data, sampling, progress)
     seconds = time.perf_counter() - started
-    tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed)
+    whole = not is_large(job.family, job.table)
+    tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
     return Kept(tree, job.parts, job.key, seconds, sampling.adapt_delta, tuple(asdict(a) for a in earlier))
 
 
@@ -255,9 +261,12 @@ def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
 def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
     sampling = job.sampling if kept.adapt_delta is None else replace(job.sampling, adapt_delta=kept.adapt_delta)
     earlier = tuple(Attempt(**a) for a in kept.earlier)
+    tree = kept.tree
+    if is_large(job.family, job.table):
+        tree = with_effects(job.family, job.table, job.data, tree, sampling.seed)
     return Fit(
         job.family, job.variant, job.table, job.data, job.priors, sampling, job.engine.name, job.engine.version,
-        kept.tree, job.key, job.program.sha256, kept.seconds, reused, reason, earlier,
+        tree, job.key, job.program.sha256, kept.seconds, reused, reason, earlier,
     )  # fmt: skip
 
 

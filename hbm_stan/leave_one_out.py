@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, softmax
 
-from hbm_stan.densities import GROUP_NEEDS_REFITS, INTEGRATED, Unit, density_of, log_lik_of, refuse_not_finite
+from hbm_stan.densities import (
+    GROUP_NEEDS_REFITS,
+    INTEGRATED,
+    Unit,
+    density_of,
+    evaluated,
+    log_lik_of,
+    refuse_not_finite,
+)
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
@@ -27,6 +35,8 @@ MORE_DRAWS_HELP = 0.7
 # Draws that the accuracy of an integral over groups is checked on, and the change of an elpd that matters (ours: the
 # error that a repaired score of one observation may have).
 _CHECKED_DRAWS, QUADRATURE_MATTERS = 50, 0.1
+# Log densities that are averaged at once (ours).
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,7 @@ def loo(fit: Fit) -> LeftOut:
     """
     conditional = log_lik_of(fit)
     lppd_i, size = _mean_density(conditional), _n_parameters(fit)
-    threshold, one_row = good_k(conditional.shape[0]), fit.table.one_row_per_group
+    threshold, one_row = good_k(fit.n_draws), fit.table.one_row_per_group
     exact = fit.family.exact_loo(fit.data, fit.variant) if fit.family.exact_loo is not None else None
     if exact is not None:
         alone = one_row and fit.pooling == "no"
@@ -129,7 +139,7 @@ def loo(fit: Fit) -> LeftOut:
         prior, note = (priors_of(fit), "") if alone else ("", _rows_alone(fit, exact))
         return LeftOut(exact, lppd_i, None, threshold, route, size, prior, note, mcse=0.0)
     density = density_of(fit, "observation")
-    log_lik = conditional if density.own or density.of is None else density.of(fit.draws(), fit.data)
+    log_lik = conditional if density.own or density.of is None else evaluated(fit, density.of)
     if one_row and fit.pooling == "no":
         scored = psis_loo(log_lik)
         route = "PSIS, biased here: needs exact_loo()"
@@ -159,7 +169,7 @@ def logo(fit: Fit) -> LeftOut | None:
         none, bad = np.full(groups, math.nan), np.full(groups, math.inf)
         # Nothing of the sum comes from these draws: its error is that of the refits.
         return LeftOut(none, none, bad, threshold, GROUP_NEEDS_REFITS, size, unit="group", mcse=0.0)
-    log_lik = density.of(fit.draws(), fit.data)
+    log_lik = evaluated(fit, density.of)
     return _scored(fit, log_lik, _mean_density(log_lik), density.route, size, "group")
 
 
@@ -199,7 +209,10 @@ def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None
 
 
 def _mean_density(log_density: FloatArray) -> FloatArray:
-    return np.asarray(logsumexp(log_density, axis=0)) - math.log(log_density.shape[0])
+    n_draws, units = log_density.shape
+    width = max(1, _BLOCK // n_draws)
+    sums = [logsumexp(log_density[:, i : i + width], axis=0) for i in range(0, units, width)]
+    return np.concatenate(sums) - math.log(n_draws)
 
 
 def priors_of(fit: Fit) -> str:

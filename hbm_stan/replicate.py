@@ -36,8 +36,8 @@ INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
 EXTREME_P, MISFIT_P = 0.01, 0.001
 # So many replications can tell a p below 0.001: with none beyond the observed, p is 2/(S + 1).
 _REPLICATIONS = 4000
-# Values worked on at once.
-_BLOCK = 2**22
+# Means of groups in replications that are held at once (ours).
+_MEANS = 10**7
 
 # Observed and replicated statistics by name, (1,) or (S,) and (S,).
 _Pairs = Mapping[str, tuple[FloatArray, FloatArray]]
@@ -67,10 +67,18 @@ _STATISTICS: Mapping[str, Callable[..., FloatArray]] = {
 }  # fmt: skip
 
 
+def can_replicate(fit: Fit) -> bool:
+    """Whether rows can be replicated: the program gave them, or they are drawn when asked for."""
+    return "posterior_predictive" in fit.tree.children or fit.rows_on_request
+
+
 def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
-    parts = [(by_group(fit, y), _pairs(fit, draws, y)) for draws, y in _replications(fit)]
+    # Of many groups not every replication is held: for their intervals hundreds are enough.
+    every = max(1, fit.n_draws * len(fit.table.labels) // _MEANS)
+    parts = [(by_group(fit, y[::every]), _pairs(fit, draws, y)) for draws, y in _replications(fit)]
     observed, replicated = by_group(fit, fit.y[None])[0], np.concatenate([means for means, _ in parts])
+    replications = sum(len(next(iter(pairs.values()))[1]) for _, pairs in parts)
     statistics = compared(_joined([pairs for _, pairs in parts]))
     groups = pd.DataFrame({"group": fit.table.labels, "observed": observed})
     for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
@@ -81,7 +89,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
         f"{_how(fit)} {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
         f"{0.1 * len(groups):.1f} would by chance."
     )
-    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(fit, statistics, outside, len(replicated)))
+    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(fit, statistics, outside, replications))
 
 
 def by_group(fit: Fit, y: FloatArray) -> FloatArray:
@@ -175,17 +183,14 @@ def _how(fit: Fit) -> str:
 
 def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]]:
     """Blocks of draws with their replicated outcomes (S, N); again from the same draws where these are too few."""
-    family, rng, draws = fit.family, fit.rng(PREDICTIVE_CHECK), fit.draws()
+    family, rng = fit.family, fit.rng(PREDICTIVE_CHECK)
     simulates = family.simulate is not None and rows_of(fit) is not None
-    step = max(1, _BLOCK // len(fit.table.group))
     for again in range(math.ceil(_REPLICATIONS / fit.n_draws) if simulates else 1):
-        for start in range(0, fit.n_draws, step):
-            part = slice(start, start + step)
-            some = {name: values[part] for name, values in draws.items()}
+        for part, some in fit.blocks(len(fit.table.group)):
             if _of_new_groups(fit):
                 theta = family.need("new_group", "replicated groups")(rng, some, fit.data, fit.variant)
                 some[family.group_quantity] = theta
-            if again or _of_new_groups(fit):
+            if again or _of_new_groups(fit) or fit.rows_on_request:
                 yield some, family.need("simulate", "replicated data")(rng, some, fit.data)
             else:
                 yield some, posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"][part]

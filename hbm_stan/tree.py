@@ -23,21 +23,41 @@ else:
 MAX_BYTES = 4 * 2**30
 # What making, writing or reading needs beyond the draws, as a share of one fit: measured 0.32 with 10,000 groups.
 MORE_TO_MAKE = 0.4
+# From here on what a program would draw of groups and rows at every iteration, and write out as text, is drawn in NumPy
+# afterwards: writing it takes longer than sampling does (ours).
+MANY_ROWS, MANY_GROUPS = 5000, 1000
 # Engines return floats; these are what ArviZ has them as.
 _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
 
 
+def is_large(family: Family, table: Prepared) -> bool:
+    """Whether group effects are drawn after sampling, and log_lik and y_rep when they are asked for.
+
+    The family must know how. Neither is kept: from the draws and the seed they are the same again.
+    """
+    many = len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS
+    return many and family.draw_groups is not None and family.pointwise is not None and family.simulate is not None
+
+
 def draws_tree(
-    family: Family, table: Prepared, data: StanData, drawn: EngineDraws, seed: int, *, rows: bool = True
+    family: Family,
+    table: Prepared,
+    data: StanData,
+    drawn: EngineDraws,
+    seed: int,
+    *,
+    rows: bool = True,
+    effects: bool = True,
 ) -> xr.DataTree:
     """The draws as ArviZ wants them: posterior, posterior_predictive, log_likelihood, sample_stats, data.
 
-    Without ``rows``, log_likelihood and posterior_predictive are left out.
+    Without ``rows``, log_likelihood and posterior_predictive are left out; without ``effects``, so is what the program
+    left to be drawn: ``with_effects`` draws it.
     """
     variables = {name: values for name, values in drawn.variables.items() if values.size}
     if not rows:
         variables = {name: values for name, values in variables.items() if name not in {family.y_rep, family.log_lik}}
-    if family.terms or data.get("generate", 1) == 0:
+    if effects and (family.terms or data.get("generate", 1) == 0):
         variables |= complete(family, data, variables, seed, rows=rows)
     groups: dict[str, dict[str, Any]] = {"posterior": {}, "posterior_predictive": {}, "log_likelihood": {}}
     special = {family.y_rep: "posterior_predictive", family.log_lik: "log_likelihood"}
@@ -54,6 +74,16 @@ def draws_tree(
     sets["observed_data"] = xr.Dataset({"y": (dims["y"], np.asarray(data[family.observed]))}, _used(coords, dims["y"]))
     sets["constant_data"] = _constant_data(data, family.observed, coords, len(table.group))
     return xr.DataTree.from_dict(sets)
+
+
+def with_effects(family: Family, table: Prepared, data: StanData, tree: xr.DataTree, seed: int) -> xr.DataTree:
+    """The tree with what its program left to be drawn of groups: from the same draws and seed always the same."""
+    given = {str(name): np.asarray(values.values) for name, values in tree["posterior"].data_vars.items()}
+    made = complete(family, data, given, seed, rows=False)
+    coords = family.coordinates(table)
+    _check_shapes(family, "posterior", made, family.dims, coords)
+    posterior = tree["posterior"].to_dataset().merge(_dataset(made, family.dims, coords)) if made else None
+    return tree if posterior is None else tree.assign(posterior=xr.DataTree(posterior))
 
 
 def complete(
@@ -141,17 +171,36 @@ def _used(coords: Mapping[str, Any], dims: Any) -> dict[str, Any]:
     return {d: list(c) for d, c in coords.items() if d in dims}
 
 
+def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
+    """The bytes of all draws of one fit in memory: what its program gives, and what is drawn after it."""
+    rows = set() if is_large(family, table) else {family.log_lik, family.y_rep}
+    return _bytes(family, table, sampling, _sampled(family, table, variant) | {family.group_quantity, "effect"} | rows)
+
+
 def kept_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
-    """The bytes of all draws of one fit: what its program gives, and what is drawn after it."""
+    """The bytes of one fit as it is kept: of a large table what was sampled, else all that is held in memory."""
+    if not is_large(family, table):
+        return held_bytes(family, table, variant, sampling)
+    return _bytes(family, table, sampling, _sampled(family, table, variant))
+
+
+def _sampled(family: Family, table: Prepared, variant: str) -> set[str]:
+    """What the program of a variant gives: of a large table it generates nothing."""
+    program = family.program(variant)
+    generated = {d.name for d in program.generated} if is_large(family, table) else set()
+    return {d.name for d in program.outputs} - generated
+
+
+def _bytes(family: Family, table: Prepared, sampling: Sampling, given: set[str]) -> int:
+    """The bytes of draws of these variables; those without dims are a number each, and do not count."""
     lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
-    given = {d.name for d in family.program(variant).outputs} | {family.group_quantity, family.log_lik, family.y_rep}
     values = sum(math.prod(lengths.get(d, 1) for d in dims) for name, dims in family.dims.items() if name in given)
     return sampling.chains * sampling.draws * 8 * values
 
 
 def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
     """Raise DataError where the fits of these variants would need more memory than there may be."""
-    sizes = [kept_bytes(family, table, variant, sampling) for variant in variants]
+    sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
     needed = sum(sizes) + MORE_TO_MAKE * max(sizes, default=0)
     if needed > MAX_BYTES:
         # Rounded up and down: what is refused is above the limit in print too.

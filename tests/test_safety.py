@@ -336,7 +336,7 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
     table, sampling = prepare_table(family, data), Sampling()
     # theta, log_lik and y_rep of each group; without pooling theta_raw too.
     one = 4 * 1000 * 8 * 300
-    sizes = [tree.kept_bytes(family, table, v, sampling) for v in family.default_variants]
+    sizes = [tree.held_bytes(family, table, v, sampling) for v in family.default_variants]
     assert sizes == [3 * one, 4 * one, 3 * one]
     # The peak: all fits, and two fifths of the largest of them while it is made, written or read.
     for variants, most in ((("partial_pooling",), 4.2 * one), (family.default_variants, 11.6 * one)):

@@ -5,20 +5,26 @@ from __future__ import annotations
 import sys
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from hbm_stan.attempts import fit
+from hbm_stan.checks import check
 from hbm_stan.data import Dataset
-from hbm_stan.diagnose import check
+from hbm_stan.densities import log_lik_of
 from hbm_stan.engines import Engine, Sampling
+from hbm_stan.errors import StorageError
 from hbm_stan.families import families, family
 from hbm_stan.fit import prepare_table
 from hbm_stan.leave_one_out import loo
 from hbm_stan.model import Draws, StanData
+from hbm_stan.store import FitStore
 from hbm_stan.tree import complete
+from hbm_stan.verdicts import PREDICTIVE_CHECK
 
 SAMPLING = Sampling(draws=1000, seed=20261121)
 
@@ -46,16 +52,59 @@ def test_what_is_drawn_afterwards_is_what_the_program_draws(
     stanli: Engine, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
     small = fit("grouped_normal", dataset().with_columns({"group": "g", "outcome": "y"}), variant, engine=stanli)
-    monkeypatch.setattr(sys.modules["hbm_stan.fit"], "MANY_ROWS", 10)
+    monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
     large = fit("grouped_normal", dataset().with_columns({"group": "g", "outcome": "y"}), variant, engine=stanli)
     assert (small.data["generate"], large.data["generate"]) == (1, 0)
     assert small.key != large.key
-    for group, name in (("posterior", "theta"), ("posterior_predictive", "y"), ("log_likelihood", "y")):
-        one, other = small.tree[group][name], large.tree[group][name]
-        assert one.dims == other.dims
-        se = np.hypot(one.std(("chain", "draw")), other.std(("chain", "draw"))) / np.sqrt(300)
-        assert float((np.abs(one.mean(("chain", "draw")) - other.mean(("chain", "draw"))) / (se + 1e-12)).max()) < 5
+    one, other = small.tree["posterior"]["theta"], large.tree["posterior"]["theta"]
+    assert one.dims == other.dims
+    effects = [np.asarray(theta).reshape(4000, -1) for theta in (one, other)]
+    for mine, theirs in (effects, [log_lik_of(small), log_lik_of(large)]):
+        se = np.hypot(mine.std(axis=0), theirs.std(axis=0)) / np.sqrt(300)
+        assert (np.abs(mine.mean(axis=0) - theirs.mean(axis=0)) / (se + 1e-12)).max() < 5
     assert loo(large).elpd == pytest.approx(loo(small).elpd, abs=1.0)
+    if variant != "complete_pooling":
+        verdicts = [next(v for v in check(made).verdicts if v.name == PREDICTIVE_CHECK) for made in (small, large)]
+        assert [v.status for v in verdicts] == ["pass", "pass"]
+        assert verdicts[0].value == pytest.approx(verdicts[1].value, abs=0.1)
+
+
+def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_again(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
+    monkeypatch.setattr(sys.modules["hbm_stan.fit"], "_BLOCK", 4000)  # 66 draws of 60 rows at once
+    store = FitStore(tmp_path)
+    asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli, "store": store}
+    first, again = (fit("linear_regression", dataset(), **asked) for _ in range(2))
+    assert (first.reused, again.reused) == (False, True)
+    for name, values in first.draws().items():
+        np.testing.assert_array_equal(values, again.draws(name)[name])
+    kept = store.read("partial_pooling", first.key)
+    assert kept is not None
+    assert set(kept.tree.children) == {"posterior", "sample_stats", "observed_data", "constant_data"}
+    assert "theta" not in kept.tree["posterior"]
+    assert "theta" in first.tree["posterior"]
+    # Blocks or not, in memory or on the disk: the same log densities, of these draws.
+    direct = first.family.need("pointwise", "")(first.draws(), first.data)
+    np.testing.assert_array_equal(log_lik_of(again), direct)
+    monkeypatch.setattr("hbm_stan.densities._IN_MEMORY", 1000)
+    on_disk = log_lik_of(again)
+    assert isinstance(on_disk, np.memmap)
+    np.testing.assert_array_equal(on_disk, direct)
+
+
+def test_a_disk_without_room_for_log_densities_is_said(stanli: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
+    made = fit("linear_regression", dataset(), sampling=SAMPLING, engine=stanli)
+    monkeypatch.setattr("hbm_stan.densities._IN_MEMORY", 1000)
+
+    def full(_folder: Path, _size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hbm_stan.densities.try_to_write", full)
+    with pytest.raises(StorageError, match=r"60 units \(No space left on device.*TMPDIR"):
+        loo(made)
 
 
 def test_a_family_may_draw_more_than_group_effects_afterwards() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hbm_stan.budget import Budget
-from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, density_of, log_lik_of, rows_of, unit_labels
+from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, density_of, evaluated, log_lik_of, rows_of, unit_labels
 from hbm_stan.errors import HbmError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import MORE_DRAWS_HELP, LeftOut, Repair, logo, loo
@@ -163,7 +163,7 @@ class Ladder:
     def _columns(self, unit: Unit) -> list[FloatArray]:
         """Log densities of the units at the draws, each in the forms that the program may hold."""
         density = density_of(self.fit, unit)
-        known = [] if density.of is None else [density.of(self.fit.draws(), self.fit.data)]
+        known = [] if density.of is None else [evaluated(self.fit, density.of)]
         return known if unit == "group" else [*known, log_lik_of(self.fit)]
 
     def _repaired(self, before: LeftOut, found: LeftOut) -> LeftOut:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.attempts import fit_anew
-from hbm_stan.densities import Unit, density_of, log_lik_of, rows_of, sum_by_group, unit_labels
+from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, rows_of, sum_by_group, unit_labels
 from hbm_stan.diagnose import check
 from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.fit import Fit, Job
@@ -103,7 +103,7 @@ def _seen(fit: Fit, refit: Fit, unit: Unit, index: int) -> FloatArray | None:
     """The density of the same unit at the draws that have seen it, (S,); None where it takes what the refit lacks."""
     density = density_of(fit, unit)
     if density.of is not None and not density.own:
-        return density.of(fit.draws(), fit.data)[:, index]
+        return evaluated(fit, density.of)[:, index]
     if unit == "group" or fit.table.labels[fit.table.group[index]] not in refit.table.labels:
         return None
     return log_lik_of(fit)[:, index]

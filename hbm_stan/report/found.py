@@ -19,7 +19,7 @@ from hbm_stan.leave_one_out import check_p_loo, check_pareto_k
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
 from hbm_stan.prior_predictive import check_priors, prior_check
-from hbm_stan.replicate import PredictiveCheck, predictive_check
+from hbm_stan.replicate import PredictiveCheck, can_replicate, predictive_check
 from hbm_stan.sensitivity.run import kept_result, quick_look
 from hbm_stan.verdicts import Verdict
 
@@ -73,7 +73,7 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
 def _replicated(diagnoses: Mapping[str, Diagnosis], main: Fit) -> PredictiveCheck | None:
     """The replicated data that the verdict was made from; those of the main variant where there is no verdict."""
     made = next((d.ppc for d in diagnoses.values() if d.ppc is not None), None)
-    return made or (predictive_check(main) if "posterior_predictive" in main.tree.children else None)
+    return made or (predictive_check(main) if can_replicate(main) else None)
 
 
 def _sensitivity(

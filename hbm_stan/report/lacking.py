@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hbm_stan.densities import has_log_lik
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
+from hbm_stan.replicate import can_replicate
 
 
 def lacking(fits: Mapping[str, Fit]) -> list[str]:
@@ -25,7 +26,7 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
         *_by_variable(fits, "a comparison", family.log_lik, [n for n, f in fits.items() if not has_log_lik(f)]),
         *_by_variable(
             fits, "a posterior predictive check", family.y_rep,
-            [n for n, f in fits.items() if "posterior_predictive" not in f.tree.children],
+            [n for n, f in fits.items() if not can_replicate(f)],
         ),
         *_by_variable(
             fits, f"estimates of the {many}", family.group_quantity,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.densities import density_of
+from hbm_stan.densities import density_of, evaluated
 from hbm_stan.diagnose import check
 from hbm_stan.errors import DataError
 from hbm_stan.fit import Fit
@@ -99,7 +99,7 @@ def influence(
         )
         return Influence(base, (), threshold, (unseen,), noun=noun)
     if density is not None:
-        rows = _weighted(fit, np.asarray(density(fit.draws(), fit.data)), draws, base, threshold)
+        rows = _weighted(fit, evaluated(fit, density), draws, base, threshold)
     else:
         rows = [Without(label, UNRELIABLE, None, {}, {}, ()) for label in labels]
     asked = [j for j, row in enumerate(rows) if not row.reliable][:max_refits]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hbm_stan.densities import has_log_lik
+from hbm_stan.densities import evaluated, has_log_lik, log_lik_of
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.fit import Fit, element_names
 from hbm_stan.priors import Prior
@@ -104,11 +104,10 @@ def likelihood_component(fit: Fit) -> tuple[FloatArray | None, str]:
     Given the population where the family can integrate its groups out: all forms of one model then agree.
     """
     if fit.family.group_log_lik is not None:
-        density = fit.family.group_log_lik(fit.draws(), fit.data).sum(axis=1)
+        density = evaluated(fit, fit.family.group_log_lik).sum(axis=1)
         return np.asarray(density), "of the data given the population, group effects integrated out"
     if has_log_lik(fit):
-        rows = np.asarray(fit.tree["log_likelihood"]["y"].values, dtype=float)
-        return rows.reshape(fit.n_draws, -1).sum(axis=1), f"of the rows given their {fit.table.noun.many}"
+        return log_lik_of(fit).sum(axis=1), f"of the rows given their {fit.table.noun.many}"
     return None, ""
 
 
