@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
     from hbm_stan.ladder import compare_likelihoods as compare_likelihoods
+    from hbm_stan.new_rows import Prediction as Prediction
+    from hbm_stan.new_rows import predict as predict
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
     from hbm_stan.report.build import report as report
@@ -52,6 +54,7 @@ _HOMES = {
     "Diagnosis": "diagnose",
     "Fit": "fit",
     "HbmError": "errors",
+    "Prediction": "new_rows",
     "Sampling": "engines",
     "calibrate": "calibrate",
     "check": "checks",
@@ -63,6 +66,7 @@ _HOMES = {
     "fit_variants": "attempts",
     "load": "data",
     "new_group": "predict",
+    "predict": "new_rows",
     "read_analysis": "analysis.read",
     "report": "report.build",
     "sensitivity": "sensitivity",

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.encoding import OFFSET, Encode, IntArray, NewRows, Usual, side_by_side
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.levels import index_levels
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.table import FloatArray
 
-IntArray = npt.NDArray[np.int64]
-OFFSET = "offset()"  # among the columns of a new row
 # Between the label of an outer level and that of an inner one.
 _WITHIN = ": "
 
@@ -46,35 +45,6 @@ class Term:
     correlated: bool
 
 
-class Encode(Protocol):
-    """Makes the columns of a new row of what is named of it."""
-
-    def __call__(self, named: Mapping[str, Any], /) -> Mapping[str, float]:
-        """The value of each column, not centred, by name."""
-
-    def words(self, named: Mapping[str, Any], /) -> list[str]:
-        """Where the row stands, a phrase for each column of the table."""
-
-
-@dataclass(frozen=True)
-class Usual:
-    """The row of a design made of plain columns: each named value, else its mean; the intercept is 1."""
-
-    values: Mapping[str, float]
-
-    def __call__(self, named: Mapping[str, Any]) -> dict[str, float]:
-        """The value of each column, not centred, by name."""
-        for name in named:
-            if name not in self.values:
-                raise DataError(f"A new row: there is no column {name!r}. {nearest(name, self.values)}")
-        return {**self.values, **{name: float(value) for name, value in named.items()}}
-
-    def words(self, named: Mapping[str, Any]) -> list[str]:
-        """Where the row stands: ``days = 4.5 (the mean)``."""
-        rest = {name: f"{value:.3g} (the mean)" for name, value in self.values.items() if name != INTERCEPT}
-        return [f"{name} = {value}" for name, value in {**rest, **named}.items()]
-
-
 @dataclass(frozen=True)
 class Columns:
     """Columns ``X`` (N, Q) called ``names``, centred by ``means`` (Q,)."""
@@ -87,7 +57,7 @@ class Columns:
     def of(cls, columns: Mapping[str, npt.ArrayLike], n: int, centre: bool) -> Columns:
         """These columns of n rows by name; with ``centre`` and an intercept every other one loses its mean."""
         names = tuple(columns)
-        raw = np.column_stack([np.empty((n, 0)), *(np.asarray(c, dtype=float) for c in columns.values())])
+        raw = side_by_side(list(columns.values()), n)
         centred = centre and INTERCEPT in names
         means = raw.mean(axis=0) * (np.array(names) != INTERCEPT) if centred else np.zeros(len(names))
         return cls(names, raw - means, means)
@@ -153,6 +123,17 @@ class Design:
         x = np.array([columns[name] for name in self.names]) - self.means
         z = np.array([columns[name] for term in self.terms for name in term.names]) - self.term_means
         return x, z
+
+    def rows(self, values: Mapping[str, npt.NDArray[Any]], n: int) -> NewRows:
+        """What n new rows are, centred as the rows of the design; ``values`` as ``encode.rows`` takes them."""
+        columns = self.encode.rows(values, n)
+        z = [columns[name] for term in self.terms for name in term.names]
+        return NewRows(
+            X=side_by_side([columns[name] for name in self.names], n) - self.means,
+            Z=side_by_side(z, n) - self.term_means,
+            offset=np.asarray(columns.get(OFFSET, np.zeros(n)), dtype=float),
+            beside={p: side_by_side([columns[c] for c in own.names], n) - own.means for p, own in self.beside.items()},
+        )
 
     def beside_row(self, values: Mapping[str, Any]) -> dict[str, FloatArray]:
         """The columns of own parameters of a new row, (Q,) each, by parameter."""

@@ -17,13 +17,13 @@ ROOT = Path(hbm_stan.__file__).parent
 FLOW = (
     "errors", "budget", "nouns", "verdicts", "resources", "files", "later", "rounding", "cells", "table",
     "frequencies", "reading", "data", "levels", "standard_errors", "categories", "ordered", "predictors", "units",
-    "values", "estimates", "design", "formula", "prepare", "program", "thresholds", "priors", "likelihoods",
+    "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds", "priors", "likelihoods",
     "integrate", "model", "notation", "families", "identity", "engines", "sealed", "store", "tree", "fit", "between",
     "density", "mixing", "parameterise", "analysis", "rhat", "funnel", "constants", "rows", "replicate", "diagnose",
     "attempts", "checks", "agreement", "scores", "weights", "judge", "sentences", "psis", "densities",
-    "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict", "coefficients",
-    "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report", "examples", "reference",
-    "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict", "new_rows",
+    "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report", "examples",
+    "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hbm_stan.categories import is_category, read_category
 from hbm_stan.cells import kind, label, number
 from hbm_stan.data import Dataset, listed
-from hbm_stan.design import OFFSET
+from hbm_stan.encoding import OFFSET
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.formula.expression import Column, Node, columns_of, learn
 from hbm_stan.formula.parse import Atom, Category
@@ -192,11 +192,17 @@ class NewRow:
                 raise DataError(f"A new row: the formula has no column {name!r}. {nearest(name, known)}")
         values = {c: np.array([_number(c, named[c]) if c in named else mean]) for c, mean in self.means.items()}
         values |= {c: np.array([self._level(c, named[c]) if c in named else 0]) for c in self.levels}
-        columns = {n: float(x[0]) for coding in self.codings for n, x in coding.columns(values, 1).items()}
-        bad = [name for name, value in columns.items() if not np.isfinite(value)]
+        columns = self.rows(values, 1)
+        bad = [name for name, value in columns.items() if not np.isfinite(value[0])]
         if bad:
             raise DataError(f"A new row: {bad[0]} is no finite number.")
-        return columns | {OFFSET: sum(float(np.asarray(node.values(values))[0]) for node in self.offsets)}
+        return {name: float(value[0]) for name, value in columns.items()}
+
+    def rows(self, values: Values, n: int) -> dict[str, FloatArray]:
+        """The columns of n rows, not centred; functions know what they learnt from the table, not from these rows."""
+        columns = {name: x for coding in self.codings for name, x in coding.columns(values, n).items()}
+        offset = sum((np.asarray(node.values(values), dtype=float) for node in self.offsets), np.zeros(n))
+        return columns | {OFFSET: offset}
 
     def words(self, named: Mapping[str, Any]) -> list[str]:
         """Where the row stands: ``arm = placebo (the reference)``, ``days = 4.5 (the mean)``."""

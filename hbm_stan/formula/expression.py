@@ -165,7 +165,8 @@ def _basis(node: Function, x: Any, state: dict[str, Any]) -> FloatArray:
         if node.name == "poly":
             made = poly(x, **node.settings, _state=state)
         elif node.name == "bs":
-            made = basis_spline(x, **node.settings, _state=state)
+            # Beyond the range of the table the outer pieces go on, as R's do; within it nothing is changed.
+            made = basis_spline(x, **node.settings, extrapolation="extend", _state=state)
         else:
             made = natural_cubic_spline(x, **node.settings, constraints="center", _state=state)
     except ValueError as error:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hbm_stan.design import Design, Factor, IntArray, Term, is_inside
+from hbm_stan.design import Design, Factor, Term, is_inside
+from hbm_stan.encoding import IntArray
 from hbm_stan.errors import DataError
 
 # Crossed coefficients that a program takes: their covariance is factorised at each gradient, 300^3 / 3 products (ours).

@@ -1,0 +1,4 @@
+"""Prediction for rows: of known levels, of levels never seen, of the middle of a population; and contrasts."""
+
+from hbm_stan.new_rows.predict import Prediction as Prediction
+from hbm_stan.new_rows.predict import predict as predict

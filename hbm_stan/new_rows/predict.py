@@ -1,0 +1,224 @@
+"""Rows that nobody has observed: the expected value of each, and a new observation, from the draws of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hbm_stan.errors import DataError, ModelError
+from hbm_stan.fit import Fit
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.model import Draws
+from hbm_stan.new_rows.asked import Asked, of_grid, of_table, settings_of, table_of
+from hbm_stan.new_rows.expected import expected, is_linear, observed
+from hbm_stan.new_rows.needs import Needs, needs_of
+from hbm_stan.new_rows.places import AVERAGE, CENTRE
+from hbm_stan.new_rows.read import Rows, read_rows
+from hbm_stan.new_rows.terms import encode, predictor
+from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+else:
+    from hbm_stan.later import pd, xr
+
+# Numbers of a slice of rows that are worked out at once: 32 MB for each array of draws (ours).
+_AT_ONCE = 4_000_000
+# Draws beyond this are not kept: 800 MB for each of the two (ours).
+MOST_KEPT = 100_000_000
+QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+# Draws that rows are not predicted from.
+_NOT_READ = ("lprior", "shift", "sampled")
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """A line for each row in ``table``: what was asked, then mean, sd and quantiles of the expected value and of a new
+    observation. ``draws`` has ``expected`` (chain, draw, row), of ordered categories with their shares (..., category),
+    and ``new`` (chain, draw, row); None where they were not asked for."""
+
+    table: pd.DataFrame
+    draws: xr.Dataset | None
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Prediction of {len(self.table):,} rows; .table, .draws, .notes>"
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Draws of some rows: the expected value (S, n[, K]) and a new observation (S, n)."""
+
+    expected: FloatArray
+    new: FloatArray
+
+
+def predict(
+    fit: Fit,
+    rows: Any = None,
+    *,
+    grid: str | Mapping[str, Any] | None = None,
+    group: str | Sequence[str] = "",
+    groups: Mapping[str, Any] | None = None,
+    at: str | Mapping[str, Any] | None = None,
+    prediction: Mapping[str, Any] | None = None,
+    draws: bool = True,
+) -> Prediction:
+    """The expected value and a new observation of each row of a CSV file, a DataFrame or a grid.
+
+    ``group`` says of the factor that is pooled, and ``groups`` of any factor by its column, what its labels are:
+    "known" (the default), "new" (all of them), a list of those that are new, "population" (no coefficient deviates) or
+    "averaged" (the mean over levels drawn from the population). ``at`` are columns that all rows share, ``prediction``
+    where a grid's other columns stand, as under [prediction]. Raises DataError or ModelError naming column and row.
+    """
+    if not isinstance(fit, Fit):
+        raise ModelError(f"predict takes one Fit, got {type(fit).__name__}: name one, as in fits['partial_pooling'].")
+    needs = needs_of(fit, prediction)
+    return predict_rows(fit, needs, ask(fit, needs, rows, grid, _groups(fit, group, groups), at), keep=draws)
+
+
+def _groups(fit: Fit, group: str | Sequence[str], groups: Mapping[str, Any] | None) -> dict[str, Any]:
+    pooled = fit.table.dataset.column("group")
+    if group and pooled in (groups or {}):
+        raise ModelError(f"group= and groups= both say what the levels of {pooled!r} are. Leave one out.")
+    return {**(groups or {}), **({pooled: group} if group else {})}
+
+
+def ask(
+    fit: Fit, needs: Needs, rows: Any, grid: str | Mapping[str, Any] | None, groups: Mapping[str, Any],
+    at: str | Mapping[str, Any] | None,
+) -> Asked:  # fmt: skip
+    """The rows of a file, a frame or a grid as one table."""
+    settings = settings_of(at, "--at")
+    if (rows is None) == (grid is None):
+        raise ModelError("Name the rows to predict: a CSV file or a DataFrame, or else a grid, such as days = 0:9.")
+    if grid is None:
+        return of_table(needs, table_of(rows), groups, settings)
+    named = settings_of(grid, "--grid")
+    both = [name for name in (*settings, *groups) if name in named]
+    if both:
+        raise ModelError(f"{both[0]!r} stands in the grid and beside it. Leave one out.")
+    said = {
+        **named,
+        **settings,
+        **{name: " ".join([state] if isinstance(state, str) else state) for name, state in groups.items()},
+    }
+    return of_grid(needs, said)
+
+
+def predict_rows(fit: Fit, needs: Needs, asked: Asked, *, keep: bool = True) -> Prediction:
+    """The prediction of these rows; with ``keep`` the draws too."""
+    rows = read_rows(needs, asked)
+    refuse_without_population(fit, rows)
+    if keep and fit.n_draws * rows.n > MOST_KEPT:
+        raise DataError(
+            f"{rows.table.where}: {rows.n:,} rows with {fit.n_draws:,} draws each are too many to keep. Predict fewer "
+            "rows, or without draws (in Python: draws=False)."
+        )
+    kept, parts = list[_Slice](), list[pd.DataFrame]()
+    for some in slices(fit, rows):
+        parts.append(_summary(fit, some))
+        if keep:
+            kept.append(some)
+    table = pd.concat([shown(rows), pd.concat(parts, ignore_index=True)], axis=1)
+    twice = [str(name) for name in table.columns[table.columns.duplicated()]]
+    if twice:
+        raise DataError(f"{rows.table.where}: the column {twice[0]!r} has the name of a result. Rename it.")
+    return Prediction(table, _as_xarray(fit, kept) if keep else None, (*rows.notes, *_notes(fit, rows)))
+
+
+def refuse_without_population(fit: Fit, rows: Rows) -> None:
+    """Raise ModelError where the middle of a population is asked for and none was learnt."""
+    pooled = fit.table.dataset.column("group")
+    level = rows.places[pooled].level
+    if fit.pooling == "no" and bool(np.isin(level, (CENTRE, AVERAGE)).any()):
+        raise ModelError(
+            f"{fit.variant} learns no population of {fit.table.noun.many}: predict known ones, or new ones (which is "
+            "its prior), or take a variant with partial pooling."
+        )
+
+
+def slices(fit: Fit, rows: Rows) -> Iterator[_Slice]:
+    """The draws of the rows, some at a time."""
+    given, draws, columns = likelihood(fit.family.name), _draws(fit), encode(fit, rows)
+    size = max(1, _AT_ONCE // fit.n_draws)
+    rng = fit.rng("new observations")
+    for start in range(0, rows.n, size):
+        found = predictor(fit, draws, columns, rows, slice(start, start + size))
+        yield _Slice(expected(given, draws, found), observed(given, rng, draws, found))
+
+
+def _draws(fit: Fit) -> Draws:
+    return {name: values for name, values in fit.draws().items() if name not in _NOT_READ}
+
+
+def _summary(fit: Fit, some: _Slice) -> pd.DataFrame:
+    """Mean, sd and quantiles of both, by row."""
+    categories = _categories(fit)
+    if not categories:
+        return pd.DataFrame({**summarise("expected", some.expected), **summarise("new", some.new)})
+    made: dict[str, Any] = {}
+    for k, category in enumerate(categories):
+        made |= summarise(f"share[{category}]", some.expected[:, :, k])
+    number = np.quantile(some.new, list(QUANTILES.values()), axis=0, method="inverted_cdf").astype(int)
+    named = np.array(categories, dtype=object)[number - 1]
+    return pd.DataFrame({**made, **{f"new_{q}": own for q, own in zip(QUANTILES, named, strict=True)}})
+
+
+def summarise(name: str, draws: FloatArray) -> dict[str, FloatArray]:
+    """Mean, sd and quantiles of draws (S, n), by name."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = {f"{name}_mean": draws.mean(axis=0), f"{name}_sd": draws.std(axis=0, ddof=1)}
+        quantiles = np.quantile(draws, list(QUANTILES.values()), axis=0)
+    return made | {f"{name}_{q}": own for q, own in zip(QUANTILES, quantiles, strict=True)}
+
+
+def _categories(fit: Fit) -> tuple[str, ...]:
+    """The categories of an ordered outcome; none for others."""
+    return next(iter(fit.table.ordered.values()), ())
+
+
+def shown(rows: Rows) -> pd.DataFrame:
+    """What was asked, column by column."""
+    return pd.DataFrame({name: cells for name, cells in zip(rows.table.names, rows.table.cells, strict=True) if name})
+
+
+def _as_xarray(fit: Fit, kept: Sequence[_Slice]) -> xr.Dataset:
+    shape, categories = (fit.sampling.chains, fit.sampling.draws), _categories(fit)
+    expected_ = np.concatenate([some.expected for some in kept], axis=1)
+    new = np.concatenate([some.new for some in kept], axis=1)
+    dims = ("chain", "draw", "row")
+    coords: dict[str, Any] = {"category": list(categories)} if categories else {}
+    coords |= {dim: np.arange(n) for dim, n in zip(dims, (*shape, new.shape[1]), strict=True)}
+    arrays = {
+        "expected": ((*dims, "category") if categories else dims, expected_.reshape(*shape, *expected_.shape[1:])),
+        "new": (dims, new.reshape(*shape, *new.shape[1:])),
+    }
+    return xr.Dataset(arrays, coords)
+
+
+def _notes(fit: Fit, rows: Rows) -> list[str]:
+    """What has to be said of the variant, and of the two middles of a population."""
+    level, noun = rows.places[fit.table.dataset.column("group")].level, fit.table.noun
+    notes = []
+    new = level >= rows.places[fit.table.dataset.column("group")].n_known
+    if new.any() and fit.pooling != "partial":
+        words = {
+            "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
+            "no": "Without pooling the known {groups} say nothing about a new one: this is the prior.",
+        }[fit.pooling]
+        notes.append(noun.fill(words))
+    states = {code for place in rows.places.values() for code in np.unique(place.level) if code < 0}
+    if states and not is_linear(likelihood(fit.family.name)):
+        notes.append(
+            "population is the expected value where no coefficient deviates, averaged the mean of the expected value "
+            "over levels drawn from the population: they differ, as the link is not linear."
+        )
+    outcome = fit.table.dataset.column("outcome")
+    if outcome not in fit.table.dataset.table.names or "(" in outcome:
+        notes.append(f"The outcome is {outcome}.")
+    return notes
