@@ -127,8 +127,10 @@ def in_words(fit: Fit, failed: Verdict) -> str:
 
 
 def attempts_in_words(fit: Fit) -> str:
-    """What became of a fit that called for a smaller step, in a sentence or two; empty where none was called for."""
+    """How a fit was made that the sampler did not make at the first attempt, in a sentence or two; else empty."""
     said = []
+    if fit.independent:
+        said.append(f"{fit.variant}: its posterior is known; the draws are independent ones of it, without a sampler.")
     if fit.earlier:
         before = "; ".join(f"with adapt_delta {a.adapt_delta:g} it had {a.failed}" for a in fit.earlier)
         said.append(

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.constants import fixed_elements
+from hbm_stan.elements import element_names
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
-from hbm_stan.fit import Fit, element_names
+from hbm_stan.fit import Fit
 from hbm_stan.funnel import where_divergences_sit
 from hbm_stan.mixing import summarised
 from hbm_stan.replicate import PredictiveCheck

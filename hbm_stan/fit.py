@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +18,20 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling
 from hbm_stan.errors import DataError
 from hbm_stan.identity import data_in_order, is_prior, stan_values
+from hbm_stan.independent import without_sampler
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_tree, is_large, posterior_draws, refuse_too_large, with_effects
+from hbm_stan.tree import (
+    draws_tree,
+    is_large,
+    posterior_draws,
+    refuse_too_large,
+    with_effects,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,6 +98,11 @@ class Fit:
         return np.random.default_rng([self.sampling.seed, zlib.crc32(f"{self.variant} {purpose}".encode())])
 
     @property
+    def independent(self) -> bool:
+        """Whether the draws are independent ones of a posterior that is known: no sampler took a step."""
+        return not np.asarray(self.tree["sample_stats"]["n_steps"].values).any()
+
+    @property
     def rows_on_request(self) -> bool:
         """Whether log densities and replications of rows are worked out when asked for, as the table is large."""
         return is_large(self.family, self.table)
@@ -126,7 +138,7 @@ class Job:
     program: Program
     data: StanData
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, Any]:
         """What the key is made of, in words that a message can use.
 
@@ -153,7 +165,7 @@ class Job:
         names = {"dims": {k: list(v) for k, v in family.dims.items()}, "log_lik": family.log_lik, "y_rep": family.y_rep}
         return {"names": names, "family": family.source if self.data.get("generate") == 0 else ""}
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The content of the job as a hash."""
         return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
@@ -236,9 +248,10 @@ def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None)
 
 def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Sequence[Attempt] = ()) -> Kept:
     started = time.perf_counter()
-    draws = job.engine.sample(job.program, job.data, sampling, progress)
-    seconds = time.perf_counter() - started
     whole = not is_large(job.family, job.table)
+    known = None if whole else without_sampler(job.family, job.data, job.variant, sampling)
+    draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
+    seconds = time.perf_counter() - started
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
     return Kept(tree, job.parts, job.key, seconds, sampling.adapt_delta, tuple(asdict(a) for a in earlier))
 
@@ -263,27 +276,8 @@ def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
     earlier = tuple(Attempt(**a) for a in kept.earlier)
     tree = kept.tree
     if is_large(job.family, job.table):
-        tree = with_effects(job.family, job.table, job.data, tree, sampling.seed)
+        tree = with_effects(job.family, job.table, job.data, tree, sampling.seed, job.variant)
     return Fit(
         job.family, job.variant, job.table, job.data, job.priors, sampling, job.engine.name, job.engine.version,
         tree, job.key, job.program.sha256, kept.seconds, reused, reason, earlier,
     )  # fmt: skip
-
-
-def term_of(name: str) -> str:
-    """The label in a name's brackets: ``mu[floor]`` -> ``floor``; empty where there is none."""
-    return name.partition("[")[2].removesuffix("]")
-
-
-def element_names(name: str, variable: Any) -> list[str]:
-    """The name of each element of a variable in C order: ``mu``, ``theta[A]``, ``theta[A, floor]``."""
-    labels = [_labels(variable, dim) for dim in variable.dims[2:]]
-    return [f"{name}[{', '.join(element)}]" if element else name for element in itertools.product(*labels)]
-
-
-def _labels(variable: Any, dim: str) -> list[str]:
-    return (
-        [str(c) for c in variable.coords[dim].values]
-        if dim in variable.coords
-        else list(map(str, range(1, variable.sizes[dim] + 1)))
-    )

@@ -135,6 +135,8 @@ class Family:
                                       given without pooling where every group has one row
     draw_groups(rng, draws, data)     theta given the population exactly, (S, J), for marginal programs that were told
                                       not to (``generate`` = 0); or by name all that such a program leaves to be drawn
+    independent(rng, data, variant, size)  all that a variant's program declares, ``size`` independent draws where the
+                                      posterior is a known distribution, by name; None where it is not
     rule(data)                        the variant of partial pooling that the data call for, and the reason
     less_alike(data)                  the variance between groups as a ratio of that which chance alone leaves, and the
                                       probability of one as small; None where it cannot be told
@@ -198,6 +200,7 @@ class Family:
     shrinkage_factor: Callable[[Draws, StanData], FloatArray | None] | None = None
     exact_loo: Callable[[StanData, str], FloatArray | None] | None = None
     draw_groups: Callable[[np.random.Generator, Draws, StanData], FloatArray | Draws] | None = None
+    independent: Callable[[np.random.Generator, StanData, str, int], Draws | None] | None = None
     rule: Callable[[StanData], tuple[str, str]] | None = None
     less_alike: Callable[[StanData], tuple[float, float] | None] | None = None
     findings: Callable[[Evidence], Sequence[Finding]] | None = None

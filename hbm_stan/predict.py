@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.diagnose import summarise
+from hbm_stan.elements import element_names, term_of
 from hbm_stan.errors import ModelError
-from hbm_stan.fit import Fit, element_names, term_of
+from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.nouns import GROUPS, Noun

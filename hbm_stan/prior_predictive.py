@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from hbm_stan.fit import Fit, term_of
+from hbm_stan.elements import term_of
+from hbm_stan.fit import Fit
 from hbm_stan.levels import FEW_GROUPS
 from hbm_stan.predict import raw_spread
 from hbm_stan.replicate import compared, statistics_of

@@ -10,6 +10,7 @@ import numpy as np
 
 from hbm_stan.engines import EngineDraws, Sampling
 from hbm_stan.errors import DataError, ModelError
+from hbm_stan.independent import independent_draws
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
@@ -76,14 +77,24 @@ def draws_tree(
     return xr.DataTree.from_dict(sets)
 
 
-def with_effects(family: Family, table: Prepared, data: StanData, tree: xr.DataTree, seed: int) -> xr.DataTree:
-    """The tree with what its program left to be drawn of groups: from the same draws and seed always the same."""
-    given = {str(name): np.asarray(values.values) for name, values in tree["posterior"].data_vars.items()}
-    made = complete(family, data, given, seed, rows=False)
+def with_effects(
+    family: Family, table: Prepared, data: StanData, tree: xr.DataTree, seed: int, variant: str
+) -> xr.DataTree:
+    """The tree with what its program left to be drawn of groups: from the same draws and seed always the same.
+
+    Where the posterior is known, nothing was sampled, and all of it is drawn here.
+    """
+    posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
+    shape = tuple(tree["sample_stats"].sizes[dim] for dim in ("chain", "draw"))
+    made = independent_draws(family, data, variant, shape, seed)
+    if made is None:
+        given = {str(name): np.asarray(values.values) for name, values in posterior.data_vars.items()}
+        made = complete(family, data, given, seed, rows=False)
+    if not made:
+        return tree
     coords = family.coordinates(table)
     _check_shapes(family, "posterior", made, family.dims, coords)
-    posterior = tree["posterior"].to_dataset().merge(_dataset(made, family.dims, coords)) if made else None
-    return tree if posterior is None else tree.assign(posterior=xr.DataTree(posterior))
+    return tree.assign(posterior=xr.DataTree(posterior.merge(_dataset(made, family.dims, coords))))
 
 
 def complete(

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hbm_stan.attempts import fit
+from hbm_stan.attempts import attempts_in_words, fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
 from hbm_stan.densities import log_lik_of
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import StorageError
 from hbm_stan.families import families, family
-from hbm_stan.fit import prepare_table
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import loo
 from hbm_stan.model import Draws, StanData
 from hbm_stan.store import FitStore
@@ -142,3 +142,45 @@ def test_what_is_drawn_afterwards_is_held_once() -> None:
     assert {name: v.shape for name, v in made.items()} == dict.fromkeys(("theta", "log_lik", "y_rep"), (4, *shape))
     assert held >= 3 * size
     assert peak < held + size
+
+
+def estimates_of_groups(groups: int = 40) -> Dataset:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"g": [f"g{i}" for i in range(groups)], "y": rng.normal(3, 2, groups)})
+    frame["se"] = rng.uniform(0.3, 3.0, groups)
+    frame = frame.sample(frac=1, random_state=1)
+    return Dataset.from_frame(frame, group="g", estimate="y", standard_error="se")
+
+
+def moved_from(made: Fit, other: Fit) -> float:
+    """The largest difference of means and of sds of two fits, in Monte Carlo errors of 4,000 draws."""
+    one, two = (fit.draws("theta")["theta"] for fit in (made, other))
+    means = np.abs(one.mean(axis=0) - two.mean(axis=0)) / np.hypot(one.std(axis=0), two.std(axis=0))
+    sds = np.abs(np.log(one.std(axis=0) / two.std(axis=0)))
+    return float(np.maximum(means, sds).max() * np.sqrt(4000))
+
+
+def test_what_has_a_known_posterior_needs_no_sampler_where_a_table_is_large(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = estimates_of_groups()
+    asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli, "priors": {"theta": "normal(0, 1)"}}
+    small = fit("normal_means", data, "no_pooling", **asked)
+    monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
+    asked["store"] = FitStore(tmp_path)
+    large, again = (fit("normal_means", data, "no_pooling", **asked) for _ in range(2))
+    assert (small.independent, large.independent, again.reused) == (False, True, True)
+    np.testing.assert_array_equal(large.draws("theta")["theta"], again.draws("theta")["theta"])
+    # 80 comparisons of chains that are all but independent: the largest of so many normal ones.
+    assert moved_from(large, small) < 5
+    assert [v for v in check(large, model=False).verdicts if v.status != "pass"] == []
+    assert attempts_in_words(large) == (
+        "no_pooling: its posterior is known; the draws are independent ones of it, without a sampler."
+    )
+    assert attempts_in_words(small) == ""
+    # Partial pooling is sampled, at any size.
+    assert not fit("normal_means", data, "partial_pooling", **asked).independent
+    # Planted fault: the prior is forgotten.
+    own = large.family
+    flat = replace(own, independent=lambda rng, d, v, n: own.independent(rng, {**d, "prior_theta": [0.0, 1e6]}, v, n))  # type: ignore[misc]
+    assert moved_from(fit(flat, data, "no_pooling", **asked | {"store": FitStore(tmp_path / "f")}), small) > 5

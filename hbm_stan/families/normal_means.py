@@ -147,6 +147,17 @@ def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> Floa
     return np.asarray(rng.normal(centre, draws["tau"][:, None] * np.sqrt(1 - weight)))
 
 
+def _independent(rng: np.random.Generator, data: StanData, variant: str, size: int) -> Draws | None:
+    """theta given y where each has a fixed normal prior: BDA3 eq. 2.9."""
+    if variant != "no_pooling":
+        return None
+    location, scale = data["prior_theta"]
+    precision = data["use_likelihood"] / np.asarray(data["se"]) ** 2
+    variance = 1 / (1 / scale**2 + precision)
+    mean = variance * (location / scale**2 + precision * np.asarray(data["y"]))
+    return {"theta": rng.normal(mean, np.sqrt(variance), size=(size, len(mean)))}
+
+
 def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
     """se^2 / (se^2 + tau^2): BDA3 eq. 5.17, the weight of mu in the conditional mean of theta_j."""
     variance = np.asarray(data["se"]) ** 2
@@ -266,5 +277,6 @@ FAMILY = Family(
     prior_draws=_prior_draws,
     raw=_raw,
     draw_groups=_draw_groups,
+    independent=_independent,
     less_alike=alike_estimates,
 )  # fmt: skip

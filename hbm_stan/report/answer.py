@@ -11,7 +11,7 @@ from hbm_stan.between import Differences, intercept_place, over_the_data
 from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.coefficients import spread_place
 from hbm_stan.diagnose import parameters
-from hbm_stan.fit import term_of
+from hbm_stan.elements import term_of
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.predict import NewGroup, is_ratio, raw_spread
 from hbm_stan.predictors import INTERCEPT

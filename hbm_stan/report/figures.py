@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.stats import binom, rankdata
 
 from hbm_stan.diagnose import parameters
-from hbm_stan.fit import Fit, term_of
+from hbm_stan.elements import term_of
+from hbm_stan.fit import Fit
 from hbm_stan.nouns import of_results
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_stan.fit import term_of
+from hbm_stan.elements import term_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hbm_stan.fit import term_of
+from hbm_stan.elements import term_of
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import (

@@ -7,7 +7,8 @@ from typing import Any
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.coefficients import intercept_place, spread_place
 from hbm_stan.design import Design, Term
-from hbm_stan.fit import Fit, term_of
+from hbm_stan.elements import term_of
+from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.predictors import INTERCEPT

@@ -17,8 +17,9 @@ from hbm_stan.analysis.told import missing_unit
 from hbm_stan.attempts import attempts_in_words
 from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
+from hbm_stan.elements import term_of
 from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
-from hbm_stan.fit import Fit, term_of
+from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hbm_stan.fit import term_of
+from hbm_stan.elements import term_of
 from hbm_stan.predictors import INTERCEPT
 
 _SAME = 1e-9  # relative: two summaries of the same draws

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.comparison import Comparison
-from hbm_stan.fit import Fit, term_of
+from hbm_stan.elements import term_of
+from hbm_stan.fit import Fit
 from hbm_stan.scores import plain
 from hbm_stan.sensitivity.quantities import location_and_scale, location_of, side, watched
 from hbm_stan.table import FloatArray

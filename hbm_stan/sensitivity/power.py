@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.densities import evaluated, has_log_lik, log_lik_of
+from hbm_stan.elements import element_names
 from hbm_stan.families.varying_terms import correlation_matrix
-from hbm_stan.fit import Fit, element_names
+from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
 from hbm_stan.psis import smooth
 from hbm_stan.sensitivity.quantities import means_of_groups, watched

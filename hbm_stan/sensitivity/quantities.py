@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.fit import Fit, element_names
+from hbm_stan.elements import element_names
+from hbm_stan.fit import Fit
 from hbm_stan.model import Family
 from hbm_stan.predict import new_group
 from hbm_stan.table import FloatArray
