@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hbm_stan.errors import HbmError, StorageError
 
 # A file is written in seconds: what bears such a name and is older was left by a process that was killed.
 _LEFT_SECONDS = 3600
+_HEAD = 20_000  # bytes of a file by which it is known: the names of a table's columns are among them
 
 
 def write_beside(path: Path, content: bytes) -> None:
@@ -61,8 +63,22 @@ def _replace(path: Path, content: bytes) -> None:
             os.unlink(name)
 
 
-def refuse_place(path: Path, option: str) -> None:
-    """Raise HbmError where a result that ``option`` asks for could not be written, or would overwrite another thing."""
+def is_json(head: bytes) -> bool:
+    """Whether a file that begins so is JSON, or empty."""
+    return head.strip()[:1] in {b"", b"{", b"["}
+
+
+def refuse_missing_folder(path: Path, option: str) -> None:
+    """Raise HbmError where the folder of a result that ``option`` asks for is not there."""
+    if not os.path.isdir(path.parent):
+        raise HbmError(f"{option} {path}: there is no folder {path.parent}. Make it, or name another place.")
+
+
+def refuse_place(path: Path, option: str, what: str = "JSON", mine: Callable[[bytes], bool] = is_json) -> None:
+    """Raise HbmError where a result that ``option`` asks for could not be written, or would overwrite another thing.
+
+    ``mine`` says of the beginning of a file that is there whether it is ``what`` is to be written.
+    """
     where = f"{option} {path}"
     if os.path.isdir(path):
         raise HbmError(f"{where} is a folder. Name a file.")
@@ -71,8 +87,8 @@ def refuse_place(path: Path, option: str) -> None:
         if _is_stream(path):
             return
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            if file.read(1000).strip()[:1] not in {b"", b"{", b"["}:
-                raise HbmError(f"{where} is there already and is not JSON. It is kept; name another file.")
+            if not mine(file.read(_HEAD)):
+                raise HbmError(f"{where} is there already and is not {what}. It is kept; name another file.")
         folder = next(p for p in Path(os.path.realpath(path)).parents if os.path.exists(p))
         with tempfile.TemporaryFile(dir=folder):
             pass

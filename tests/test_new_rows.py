@@ -146,6 +146,18 @@ def test_rows_of_one_new_level_are_correlated_as_the_model_says_and_of_others_no
     assert truth[0, 1] > 0 == truth[0, 2]
 
 
+def test_terms_and_factors_of_one_new_label_are_drawn_apart() -> None:
+    size = 10_000
+    fit_ = made("normal", "x + (1 + x || g) + (1 | h)", size=size, alike=True)
+    rows = pd.DataFrame({"g": "z", "h": ["z", "z", "u"], "x": [7.0, 13.0, 13.0]})
+    found = expected_of(predict(fit_, rows, groups={"g": "new", "h": "new"}))
+    x, draws = rows["x"].to_numpy() - frame()["x"].mean(), fit_.draws()
+    (intercept, slope), sd = draws["tau"][0], draws["sd"][0, 0]
+    truth = intercept**2 + slope**2 * np.outer(x, x) + sd**2 * (rows["h"].to_numpy()[:, None] == rows["h"].to_numpy())
+    se = np.sqrt((np.outer(np.diag(truth), np.diag(truth)) + truth**2) / (2 * size))
+    assert (np.abs(np.cov(found.T) - truth) < MCSES * se).all()
+
+
 def test_a_new_level_follows_each_draws_own_population() -> None:
     fit_ = made("normal", "1 + (1 | g)", size=10_000)
     draws = fit_.draws()

@@ -10,10 +10,11 @@ import numpy as np
 
 from hbm_stan.encoding import IntArray
 from hbm_stan.errors import ModelError
-from hbm_stan.fit import Fit
 from hbm_stan.formula.expression import Column, Node, columns_of
 from hbm_stan.formula.parse import parse
+from hbm_stan.model import Family
 from hbm_stan.predictors import INTERCEPT
+from hbm_stan.prepare import Prepared
 
 # What a row may have beside its columns, by role -> the name of the datum.
 SIZES = {"trials": "trials", "exposure": "exposure", "standard_error": "se"}
@@ -68,41 +69,41 @@ class Needs:
         return tuple(dict.fromkeys(every))
 
 
-def needs_of(fit: Fit, prediction: Mapping[str, Any] | None = None) -> Needs:
-    """What a row of this fit's formula needs; ``prediction`` are options as under [prediction]: where it usually is."""
-    if not fit.family.terms or fit.table.design is None:
+def needs_of(family: Family, read: Prepared, prediction: Mapping[str, Any] | None = None) -> Needs:
+    """What a row of a formula needs; ``prediction`` are options as under [prediction]: where a row usually is."""
+    if not family.terms or read.design is None:
         raise ModelError(
-            f"{fit.family.name}: rows are predicted for models of a formula. The same model as a formula: hbm families "
+            f"{family.name}: rows are predicted for models of a formula. The same model as a formula: hbm families "
             "lists the likelihoods; hbm report predicts a new group."
         )
     asked = dict(prediction or {})
-    encode: Any = fit.table.design.encode
+    encode: Any = read.design.encode
     numbers = {name: mean for name, mean in encode.means.items() if name != INTERCEPT}
     usual = {**{name: own[0] for name, own in encode.levels.items()}, **numbers, **asked.get("predictors", {})}
-    table = fit.table.dataset.table
+    table = read.dataset.table
     ranges = {name: _range(table.numbers(name)) for name in numbers}
-    return Needs(tuple(numbers), dict(encode.levels), ranges, usual, _sizes(fit, asked), groupings_of(fit))
+    return Needs(tuple(numbers), dict(encode.levels), ranges, usual, _sizes(family, read, asked), groupings_of(read))
 
 
 def _range(values: Any) -> tuple[float, float]:
     return float(np.min(values)), float(np.max(values))
 
 
-def _sizes(fit: Fit, asked: Mapping[str, Any]) -> tuple[Size, ...]:
+def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Size, ...]:
     """The sizes that have a column; where there is none, every row is of one trial or one unit of exposure."""
-    additions = parse(fit.table.dataset.reading.formula).additions
+    additions = parse(read.dataset.reading.formula).additions
     made = []
     for role, datum in SIZES.items():
-        column = fit.table.dataset.column(role)
-        if column and any(role == own.name for own in fit.family.roles):
-            usual = 1.0 if role == "trials" else float(np.median(fit.data[datum]))
+        column = read.dataset.column(role)
+        if column and any(role == own.name for own in family.roles):
+            usual = 1.0 if role == "trials" else float(np.median(read[role]))
             made.append(Size(role, datum, additions.get(role, Column(column)), float(asked.get(role, usual))))
     return tuple(made)
 
 
-def groupings_of(fit: Fit) -> dict[str, Grouping]:
+def groupings_of(read: Prepared) -> dict[str, Grouping]:
     """The factors of a formula by name, with the labels of their levels."""
-    formula, design, table = parse(fit.table.dataset.reading.formula), fit.table.design, fit.table.dataset.table
+    formula, design, table = parse(read.dataset.reading.formula), read.design, read.dataset.table
     parts = {":".join(columns): columns for bar in formula.bars for columns in bar.factors}
     if design is None:
         return {}

@@ -77,8 +77,8 @@ def predict(
     """
     if not isinstance(fit, Fit):
         raise ModelError(f"predict takes one Fit, got {type(fit).__name__}: name one, as in fits['partial_pooling'].")
-    needs = needs_of(fit, prediction)
-    return predict_rows(fit, needs, ask(fit, needs, rows, grid, _groups(fit, group, groups), at), keep=draws)
+    needs = needs_of(fit.family, fit.table, prediction)
+    return predict_rows(fit, read_rows(needs, ask(needs, rows, grid, _groups(fit, group, groups), at)), keep=draws)
 
 
 def _groups(fit: Fit, group: str | Sequence[str], groups: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _groups(fit: Fit, group: str | Sequence[str], groups: Mapping[str, Any] | No
 
 
 def ask(
-    fit: Fit, needs: Needs, rows: Any, grid: str | Mapping[str, Any] | None, groups: Mapping[str, Any],
+    needs: Needs, rows: Any, grid: str | Mapping[str, Any] | None, groups: Mapping[str, Any],
     at: str | Mapping[str, Any] | None,
 ) -> Asked:  # fmt: skip
     """The rows of a file, a frame or a grid as one table."""
@@ -110,9 +110,8 @@ def ask(
     return of_grid(needs, said)
 
 
-def predict_rows(fit: Fit, needs: Needs, asked: Asked, *, keep: bool = True) -> Prediction:
+def predict_rows(fit: Fit, rows: Rows, *, keep: bool = True) -> Prediction:
     """The prediction of these rows; with ``keep`` the draws too."""
-    rows = read_rows(needs, asked)
     refuse_without_population(fit, rows)
     if keep and fit.n_draws * rows.n > MOST_KEPT:
         raise DataError(

@@ -1,0 +1,188 @@
+"""The command ``hbm predict``: rows that nobody has observed, of a file or of a grid."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hbm_stan.cli.analysis import AnalysisArgument, fits_of
+from hbm_stan.cli.run import (
+    EngineOption,
+    JsonOption,
+    ParameterisationOption,
+    QuietOption,
+    Run,
+    SeedOption,
+    guarded,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hbm_stan.analysis.read import Analysis
+    from hbm_stan.fit import Fit
+    from hbm_stan.new_rows.needs import Needs
+    from hbm_stan.new_rows.predict import Prediction
+
+RowsArgument = Annotated[
+    str, typer.Argument(metavar="[ROWS]", help="A CSV with the columns of the model, a line for each row.")
+]
+GridOption = Annotated[
+    str,
+    typer.Option(help='Instead of rows: "days = 0:9, subject = known"; factors are known, new, population, averaged.'),
+]
+AtOption = Annotated[
+    list[str] | None, typer.Option("--at", help='"age = 40, county = new": where all rows stand; may be repeated.')
+]
+NewOption = Annotated[
+    list[str] | None,
+    typer.Option("--new", help="COLUMN, or COLUMN=LABEL,LABEL: labels of ROWS that are new; may be repeated."),
+]
+VariantOption = Annotated[str, typer.Option(help="The variant; by default the one with partial pooling.")]
+ToOption = Annotated[Path | None, typer.Option(help="The CSV to write, a line for each row.")]
+DrawsOption = Annotated[Path | None, typer.Option(help="The NetCDF to write the draws into.")]
+_SHOWN = 20  # lines on the terminal
+
+
+def predict(
+    analysis: AnalysisArgument, rows: RowsArgument = "", engine: EngineOption = "auto", json: JsonOption = None,
+    quiet: QuietOption = False, seed: SeedOption = None, parameterisation: ParameterisationOption = None,
+    grid: GridOption = "", at: AtOption = None, new: NewOption = None, variant: VariantOption = "",
+    to: ToOption = None, draws: DrawsOption = None,
+) -> None:  # fmt: skip
+    """The expected value and a new observation of each row, of known levels, new ones or the middle of a population.
+
+    Mean, sd, median, 50 % and 90 % interval of both. Draws that are kept are used, others are sampled first. Exit code
+    1 where a failed check withholds it.
+    """
+    run = Run(engine, json, quiet, seed)
+    with guarded(run, analysis):
+        _refuse_places(to, draws, rows)
+        from hbm_stan.new_rows.predict import ask, predict_rows
+        from hbm_stan.new_rows.read import read_rows
+
+        read, needs = read_needs(analysis, seed)
+        asked = ask(needs, rows or None, grid or None, _new(new or [], grid), ", ".join(at) if at else None)
+        checked = read_rows(needs, asked)
+        fit = passed_fit(run, read, variant, parameterisation)
+        made = predict_rows(fit, checked, keep=draws is not None)
+        if to is not None:
+            from hbm_stan.files import write_beside
+
+            write_beside(to, made.table.to_csv(index=False, float_format="%.10g").encode())
+        if draws is not None:
+            _write_draws(made, draws)
+        _show(run, made, needs)
+        run.show(*(f"{path} is written." for path in (to, draws) if path is not None))
+        run.write_json({"variant": fit.variant, "notes": list(made.notes), "rows": records(made.table)})
+
+
+def _refuse_places(to: Path | None, draws: Path | None, rows: str) -> None:
+    """Refuse outputs that could not be written, or would overwrite what is none of ours."""
+    from hbm_stan.errors import HbmError
+    from hbm_stan.files import refuse_missing_folder, refuse_place
+
+    for path, option, what, mine in (
+        (to, "--to", "a table of predictions", lambda head: not head.strip() or b"_q05" in head),
+        (draws, "--draws", "NetCDF", lambda head: not head or head.startswith((b"\x89HDF", b"CDF"))),
+    ):
+        if path is not None:
+            refuse_missing_folder(path, option)
+            refuse_place(path, option, what, mine)
+    if to is not None and rows and to.exists() and Path(rows).exists() and to.samefile(rows):
+        raise HbmError(f"--to {to} is the file of the rows. Name another file.")
+
+
+def _new(said: list[str], grid: str) -> dict[str, Any]:
+    """Which labels are new, by column."""
+    from hbm_stan.errors import HbmError
+
+    if said and grid:
+        raise HbmError("--new is for the labels of rows; in a grid write, for example, county = new.")
+    made: dict[str, Any] = {}
+    for one in said:
+        column, sign, labels = one.partition("=")
+        if sign and not labels.strip():
+            raise HbmError(f"--new {one}: name the labels, --new {column}=A,B, or the column alone: all are new.")
+        named = [label.strip() for label in next(csv.reader(io.StringIO(labels), skipinitialspace=True), [])]
+        made[column.strip()] = [*made.get(column.strip(), []), *named] if sign else "new"
+    return made
+
+
+def read_needs(path: Path, seed: int | None) -> tuple[Analysis, Needs]:
+    """The analysis, and what a row of its model needs: mistakes in rows are said before anything is sampled."""
+    from hbm_stan.analysis.read import read_analysis
+    from hbm_stan.fit import prepare_table
+    from hbm_stan.new_rows.needs import needs_of
+
+    read = read_analysis(path).with_seed(seed)
+    return read, needs_of(read.family, prepare_table(read.family, read.dataset), read.prediction)
+
+
+def passed_fit(run: Run, read: Analysis, variant: str, parameterisation: str | None) -> Fit:
+    """The fit of a variant, by default that with partial pooling; raises DiagnosticError where it failed a check."""
+    from dataclasses import replace
+
+    from hbm_stan.checks import check
+    from hbm_stan.cli.show import show_attempts
+    from hbm_stan.errors import DiagnosticError
+    from hbm_stan.report.build import settled
+
+    name = read.family.variant(variant or read.main_variant).name
+    read = settled(replace(read, variants=(name,), compared=()), parameterisation, run.say)
+    (fit,) = fits_of(run, read, read.variants).values()
+    show_attempts(run, {fit.variant: fit})
+    try:
+        check(fit, read.waived).require()
+    except DiagnosticError as error:
+        run.write_json({"withheld": True, "variant": fit.variant, "notes": [str(error)]})
+        raise
+    return fit
+
+
+def _write_draws(made: Prediction, path: Path) -> None:
+    from hbm_stan.files import write_beside
+
+    buffer = io.BytesIO()
+    assert made.draws is not None  # kept, as a file was named
+    made.draws.to_netcdf(buffer, engine="h5netcdf")
+    write_beside(path, buffer.getvalue())
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The lines of a table as plain values; numbers that are not finite are null."""
+    from math import isfinite
+
+    return [
+        {str(k): None if isinstance(v, float) and not isfinite(v) else v for k, v in line.items()}
+        for line in table.to_dict("records")
+    ]
+
+
+def _show(run: Run, made: Prediction, needs: Needs) -> None:
+    """The first lines: what the model reads, then mean or shares with 90 % intervals."""
+    from rich.text import Text
+
+    from hbm_stan.cli.show import plain_table
+
+    own = [name for name in made.table.columns if name in needs.columns]
+    found = [
+        c.removesuffix("_mean") for c in made.table.columns if c.endswith("_mean") and f"{c[:-5]}_q05" in made.table
+    ]
+    titles = [*own, *(name if name != "new" else "new observation" for name in found)]
+    table = plain_table(*titles, right=titles[len(own) :])
+    for line in made.table.head(_SHOWN).to_dict("records"):
+        cells = (f"{line[f'{f}_mean']:.4g} ({line[f'{f}_q05']:.4g}, {line[f'{f}_q95']:.4g})" for f in found)
+        table.add_row(*(Text(_cell(line[name])) for name in own), *cells)
+    run.show(Text("Means, with 90 % intervals in brackets."), table)
+    if len(made.table) > _SHOWN:
+        run.show(f"and {len(made.table) - _SHOWN:,} more: --to FILE writes all.")
+    run.show(*(Text(note) for note in made.notes))
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
