@@ -80,7 +80,7 @@ def test_a_mistyped_column_of_extra_zeros_is_named_first(named: str) -> None:
 def test_extra_zeros_of_what_is_no_count_are_refused_with_those_that_take_them() -> None:
     given = frame(1, 1.0).assign(y=lambda f: f["y"] + 0.5)
     takers = "zero_inflated_negative_binomial or zero_inflated_poisson"
-    with pytest.raises(DataError, match=rf"zi = '~ x' goes with the likelihood {takers}, not normal"):
+    with pytest.raises(DataError, match=rf"zi = '~ x' is for extra zeros.* normal has none.*--likelihood {takers}\."):
         of_formula("y ~ x + (1 | g)", given, zi="~ x")
 
 

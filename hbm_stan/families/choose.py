@@ -9,8 +9,9 @@ import numpy as np
 
 from hbm_stan.cells import kind, number, truth
 from hbm_stan.data import Dataset
-from hbm_stan.errors import ModelError
+from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families import families
+from hbm_stan.families.ratings import are_ratings, is_scale
 from hbm_stan.families.terms.dispersion import pearson
 from hbm_stan.families.terms.effects import take_rows
 from hbm_stan.formula import columns_read, with_formula
@@ -31,8 +32,6 @@ _AS_WRITTEN = {"trials": "| trials(n)", "exposure": "| rate(exposure)", "standar
 # Counts are over-dispersed beyond chance: the probability of so large a Pearson chi-squared, and the least dispersion
 # that changes intervals by more than a tenth (ours).
 _BEYOND_CHANCE, _LEAST_DISPERSION = 0.001, 1.25
-# Whole numbers from 1 up to these may be grades (ours).
-_GRADES = (3, 10)
 # Rows from which on the test of skewness is one (D'Agostino 1970, Biometrika 57:679, says 8; ours, for groups).
 _FEWEST_SKEWED = 20
 # A row so many sds from its group is none of normal rows (ours). In 1,497 simulated tables of 4 to 39 groups of 1 to 19
@@ -103,8 +102,9 @@ def _with_extra_zeros(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
     Extra zeros spread counts: whether these spread more than Poisson counts is asked of the rows above 0.
     """
     plain = likelihood(name)
-    found = with_extra_zeros(plain) or plain
-    _refuse_own_formulas(dataset, found)
+    found = with_extra_zeros(plain)
+    if found is None:
+        raise _no_extra_zeros(dataset, name, why)
     why = f"{why}; the share of extra zeros has a formula"
     dispersion = _dispersion(dataset, above_zero=True)
     if not dispersion:
@@ -112,6 +112,24 @@ def _with_extra_zeros(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
     return found.wider, (
         f"{why}; the counts above 0 spread {dispersion:.3g} times as much as those of Poisson counts do about what "
         f"columns and factors explain, beyond chance; --likelihood {found.name} takes them as Poisson counts"
+    )
+
+
+def _no_extra_zeros(dataset: Dataset, name: str, why: str) -> DataError:
+    """The error of a formula for the share of extra zeros where the outcome is chosen to have none."""
+    formula = parse(dataset.reading.formula)
+    takers = " or ".join(taker for taker, known in likelihoods().items() if "zi" in known.own_formulas)
+    advice = f"Leave zi out, or, if {formula.outcome} counts something, name --likelihood {takers}."
+    if name == "binomial":
+        advice = (
+            "Leave zi out: an extra 0 cannot be told from a trial without success. Columns that make a 0 likelier go "
+            "into the formula."
+        )
+    elif formula.additions:
+        advice = "Leave zi out."
+    return DataError(
+        f"{dataset.table.where}: zi = {dataset.reading.zi!r} is for extra zeros of counts, and {why}: the likelihood "
+        f"{name} has none. {advice}"
     )
 
 
@@ -149,30 +167,37 @@ def _of_values(dataset: Dataset, formula: Formula) -> tuple[str, str]:
         return "binomial", f"{name} has two words, each row one trial (Bernoulli)"
     if all(kind(cell) == "text" for cell in cells) and len(set(cells)) <= MOST_CATEGORIES:
         return "cumulative", f"{name} has words"
-    return _of_numbers(name, np.array([number(cell, dataset.table.decimal_comma) for cell in cells]))
+    values = np.array([number(cell, dataset.table.decimal_comma) for cell in cells])
+    return _of_numbers(name, values, counted=bool(formula.offsets or dataset.reading.beside))
 
 
-def _of_numbers(name: str, values: FloatArray) -> tuple[str, str]:
-    """The likelihood that numbers call for, (N,)."""
+def _of_numbers(name: str, values: FloatArray, *, counted: bool) -> tuple[str, str]:
+    """The likelihood that numbers call for, (N,); ``counted``: the formula has what goes with counts only."""
     if not np.all(np.isfinite(values)):
         return "normal", f"{name} is a number"
     if set(np.unique(values)) <= {0.0, 1.0}:
         return "binomial", f"{name} is 0 or 1, each row one trial (Bernoulli)"
+    if values.min() >= 1 and are_ratings(values) and not counted:
+        return "cumulative", (
+            f"{name} has the whole numbers from {values.min():g} to {values.max():g} and no others, in shares that "
+            "counts hardly have: ratings, ordered categories; this is a choice: --likelihood poisson, or likelihood in "
+            "analysis.toml, if they are counts, normal if they are a score or a measurement"
+        )
     if looks_like_counts(values):
         return "poisson", (
             f"{name} has whole numbers from {values.min():g} on that look like counts; this is a choice: "
             "--likelihood normal, or likelihood in analysis.toml, if they are a score or a measurement"
-            f"{_scores(values)}"
+            f"{_or_ratings(values)}"
         )
-    return "normal", f"{name} is a number on a scale{_scores(values)}"
+    return "normal", f"{name} is a number on a scale{_or_ratings(values)}"
 
 
-def _scores(values: FloatArray) -> str:
-    """What to do where whole numbers may be grades; empty where they cannot be."""
-    low, high = values.min(), values.max()
-    if not np.all(values == np.floor(values)) or low < 1 or not _GRADES[0] <= high <= _GRADES[1]:
+def _or_ratings(values: FloatArray) -> str:
+    """What to do where whole numbers may be ratings; empty where they cannot be, or look like counts from 0 on."""
+    if not (are_ratings(values) if values.min() < 1 else is_scale(values)):
         return ""
-    return "; --likelihood cumulative takes them as ordered categories (grades, answers from 1 to 5)"
+    asked = f"is it a scale from {values.min():g} to {values.max():g} (grades, answers)?"
+    return f"; {asked} --likelihood cumulative takes its steps as ordered categories"
 
 
 def _prepared(dataset: Dataset, family: Family) -> Prepared:
