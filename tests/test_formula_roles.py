@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from hbm_stan.analysis.new import New, new_analysis
 from hbm_stan.attempts import family_and_data
+from hbm_stan.cli.app import app
 from hbm_stan.cli.roles import formula_among, table_and_roles
 from hbm_stan.data import Dataset, load
 from hbm_stan.errors import DataError, ModelError
@@ -64,6 +66,18 @@ def test_columns_say_what_a_formula_says(case: str, tmp_path: Path) -> None:
     assert made.notes[1].partition(" (")[0] == same.notes[0].partition(" (")[0]  # a count is said to be named as one
     assert made.notes[2:] == same.notes[1:]
     assert made.verdicts == same.verdicts
+
+
+def test_the_command_says_and_writes_the_formula(tmp_path: Path) -> None:
+    words = ["new", "sleepstudy", "--group=subject", "--outcome", "reaction_ms", "--predictors", "days"]
+    to = ["--to", str(tmp_path / "a"), "--unit", "ms"]
+    done = CliRunner().invoke(app, [*words, "--varying", "days", *to])
+    assert done.exit_code == 0, done.output
+    assert "These columns say the formula reaction_ms ~ days + (1 + days | subject)" in done.stdout
+    assert 'formula = "reaction_ms ~ days + (1 + days | subject)"' in (tmp_path / "a" / "analysis.toml").read_text()
+    refused = CliRunner().invoke(app, [*words, "--varying", "days", "--family", "linear_regression", *to, "--force"])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--varying is no option of the family linear_regression" in refused.stderr
 
 
 def test_every_way_of_reading_goes_with_columns(tmp_path: Path) -> None:
