@@ -23,8 +23,8 @@ from hbm_stan.tree import posterior_draws
 
 Unit = Literal["observation", "group"]
 INTEGRATED = "group effects integrated out"
-# Log densities held in memory: 1 GiB of them (ours). More are held on the disk.
-_IN_MEMORY = 2**27
+# Log densities held in memory: half a GiB of them (ours). More are held on the disk.
+_IN_MEMORY = 2**26
 GROUP_NEEDS_REFITS = "needs refits: the family gives no group_log_lik"
 
 
@@ -80,10 +80,10 @@ def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
 def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
     """A log density of units at the draws of a fit, (S, U).
 
-    More than _IN_MEMORY of it is worked out a block of draws at a time, and held in a file without a name, which goes
-    when nobody holds the array any more.
+    Of a large table it is worked out a block of draws at a time. More than _IN_MEMORY of it is held in a file without a
+    name, which goes when nobody holds the array any more.
     """
-    if fit.n_draws * len(fit.table.group) <= _IN_MEMORY:
+    if not fit.rows_on_request:
         return of(fit.draws(), fit.data)
     values: FloatArray | None = None
     for part, draws in fit.blocks(len(fit.table.group)):
@@ -95,7 +95,9 @@ def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArr
 
 
 def _room(shape: tuple[int, int]) -> FloatArray:
-    """An array on the disk; raises StorageError where that is too full."""
+    """An array in memory, or on the disk; raises StorageError where that is too full."""
+    if math.prod(shape) <= _IN_MEMORY:
+        return np.empty(shape)
     place, size = Path(tempfile.gettempdir()), 8 * math.prod(shape)
     try:
         try_to_write(place, size)

@@ -123,7 +123,7 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
             kept = (elements != 0).any(axis=(1, 2)) if name in fit.family.population else np.full(len(elements), True)
             kept &= ~fixed_elements(fit, str(name), values)
             names += [n for n, keep in zip(element_names(str(name), variable), kept, strict=True) if keep]
-            columns.append(elements[kept])
+            columns.append(elements if kept.all() else elements[kept])
     return names, np.concatenate(columns)
 
 

@@ -18,6 +18,8 @@ from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.table import FloatArray
 
+_SHOWN = (0.05, 0.25, 0.75, 0.95)  # quantiles of each group in the table
+_BLOCK = 2**22  # draws that are sorted at once (ours)
 _NOTES = {
     "partial": "The new {group} is drawn from the population that the known {groups} come from.",
     "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
@@ -173,10 +175,17 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
     chains = theta.reshape(fit.sampling.chains, fit.sampling.draws, -1).transpose(2, 0, 1)
     columns["sd"] = theta.std(axis=0, ddof=1).ravel()
     columns["mcse_mean"] = mcse_mean(chains)
-    for prob in (0.05, 0.25, 0.75, 0.95):
-        columns[f"q{round(100 * prob):02d}"] = np.quantile(theta, prob, axis=0).ravel()
+    quantiles = _quantiles(theta.reshape(len(theta), -1))
+    columns |= {f"q{round(100 * prob):02d}": values for prob, values in zip(_SHOWN, quantiles, strict=True)}
     columns["factor"] = _factor(fit, size)
     return pd.DataFrame(columns | _as_ratios(fit, theta.reshape(len(theta), -1).T))
+
+
+def _quantiles(values: FloatArray) -> FloatArray:
+    """The shown quantiles of each column, (4, columns); some columns at a time, for they are copied to be sorted."""
+    width = max(1, _BLOCK // len(values))
+    parts = [np.quantile(values[:, i : i + width], _SHOWN, axis=0) for i in range(0, values.shape[1], width)]
+    return np.concatenate(parts, axis=1)
 
 
 def _factor(fit: Fit, size: tuple[int, int]) -> FloatArray:

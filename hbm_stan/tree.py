@@ -24,6 +24,8 @@ else:
 MAX_BYTES = 4 * 2**30
 # What making, writing or reading needs beyond the draws, as a share of one fit: measured 0.32 with 10,000 groups.
 MORE_TO_MAKE = 0.4
+# And of a large table, whose rows are not among its draws: their log densities, and effects that are being summarised.
+MORE_OF_LARGE = 2.0
 # From here on what a program would draw of groups and rows at every iteration, and write out as text, is drawn in NumPy
 # afterwards: writing it takes longer than sampling does (ours).
 MANY_ROWS, MANY_GROUPS = 5000, 1000
@@ -212,7 +214,7 @@ def _bytes(family: Family, table: Prepared, sampling: Sampling, given: set[str])
 def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
     """Raise DataError where the fits of these variants would need more memory than there may be."""
     sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
-    needed = sum(sizes) + MORE_TO_MAKE * max(sizes, default=0)
+    needed = sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
     if needed > MAX_BYTES:
         # Rounded up and down: what is refused is above the limit in print too.
         gib, limit = math.ceil(100 * needed / 2**30) / 100, math.floor(100 * MAX_BYTES / 2**30) / 100

@@ -23,6 +23,7 @@ from hbm_stan.table import FloatArray
 # A group that moves a parameter by more posterior sds than this is said to carry it.
 LARGE_MOVE = 1.0
 WEIGHTS, REFIT, UNRELIABLE, UNKNOWN = "weights", "refit", "weights, not reliable", "no refit that can be used"
+_BLOCK = 2**22  # log weights worked on at once (ours)
 _NAMED = 5  # groups that a sentence names
 
 
@@ -120,14 +121,15 @@ def _weighted(
     ``density`` (S, J) is the log density that a comparison leaves groups out by. With crossed factors it is given the
     other groups' rows, where the family can: given effects of the draws the weights would be right too, and rougher.
     """
-    log_weights, k = smooth(-density)
-    weights = np.exp(log_weights)
-    found = {name: weighted_intervals(values, weights) for name, values in draws.items()}
-    rows = []
-    for j, label in enumerate(fit.table.labels):
-        now = {name: intervals[j] for name, intervals in found.items()}
-        route = WEIGHTS if k[j] < threshold else UNRELIABLE
-        rows.append(_without(fit, label, route, float(k[j]), now, base))
+    rows, labels = [], fit.table.labels
+    for start in range(0, len(labels), width := max(1, _BLOCK // fit.n_draws)):
+        log_weights, k = smooth(-density[:, start : start + width])
+        weights = np.exp(log_weights)
+        found = {name: weighted_intervals(values, weights) for name, values in draws.items()}
+        for j, label in enumerate(labels[start : start + width]):
+            now = {name: intervals[j] for name, intervals in found.items()}
+            route = WEIGHTS if k[j] < threshold else UNRELIABLE
+            rows.append(_without(fit, label, route, float(k[j]), now, base))
     return rows
 
 
