@@ -26,6 +26,8 @@ MAX_BYTES = 4 * 2**30
 MORE_TO_MAKE = 0.4
 # And of a large table, whose rows are not among its draws: their log densities, and effects that are being summarised.
 MORE_OF_LARGE = 2.0
+# The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
+MAX_ROW_BYTES = 16 * 2**30
 # From here on what a program would draw of groups and rows at every iteration, and write out as text, is drawn in NumPy
 # afterwards: writing it takes longer than sampling does (ours).
 MANY_ROWS, MANY_GROUPS = 5000, 1000
@@ -212,14 +214,25 @@ def _bytes(family: Family, table: Prepared, sampling: Sampling, given: set[str])
 
 
 def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
-    """Raise DataError where the fits of these variants would need more memory than there may be."""
+    """Raise DataError where the fits of these variants would need more memory, or more of the disk, than they may."""
+    n_draws = sampling.chains * sampling.draws
     sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
     needed = sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
+    what = f"{len(table.labels):,} groups in {len(table.group):,} rows with {n_draws:,} draws"
+    where = f"{table.dataset.table.where}: {what} of {', '.join(variants)}"
     if needed > MAX_BYTES:
-        # Rounded up and down: what is refused is above the limit in print too.
-        gib, limit = math.ceil(100 * needed / 2**30) / 100, math.floor(100 * MAX_BYTES / 2**30) / 100
         raise DataError(
-            f"{table.dataset.table.where}: {len(table.labels):,} groups in {len(table.group):,} rows with "
-            f"{sampling.chains * sampling.draws:,} draws of {', '.join(variants)} would need about {gib:,.2f} GiB of "
-            f"memory; the limit is {limit:.2f} GiB. Ask for fewer draws or variants, or combine groups."
+            f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants, or "
+            "combine groups."
         )
+    if (rows := 8 * n_draws * len(table.group)) > MAX_ROW_BYTES:
+        raise DataError(
+            f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
+            "fewer draws."
+        )
+
+
+def _against(needed: float, most: int, what: str) -> str:
+    """Rounded up and down: what is refused is above the limit in print too."""
+    gib, limit = math.ceil(100 * needed / 2**30) / 100, math.floor(100 * most / 2**30) / 100
+    return f"about {gib:,.2f} GiB {what}; the limit is {limit:.2f} GiB"

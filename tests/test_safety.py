@@ -347,6 +347,19 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
             tree.refuse_too_large(family, table, variants, sampling)
     needed, limit = re.findall(r"([\d.]+) GiB", str(refused.value))
     assert float(needed) > float(limit)
+    monkeypatch.setattr(tree, "MAX_BYTES", 100 * one)
+    tree.refuse_too_large(family, table, family.default_variants, sampling)
+    monkeypatch.setattr(tree, "MAX_ROW_BYTES", one - 1)
+    with pytest.raises(DataError, match=r"GiB of the disk for log densities of rows; .* Ask for fewer draws\."):
+        tree.refuse_too_large(family, table, family.default_variants, sampling)
+    # Rows of a large table are not among its draws, but what is made of them takes memory.
+    monkeypatch.setattr(tree, "MANY_GROUPS", 10)
+    assert [tree.held_bytes(family, table, v, sampling) for v in family.default_variants] == [one, 2 * one, one]
+    assert [tree.kept_bytes(family, table, v, sampling) for v in family.default_variants] == [0, 2 * one, 0]
+    monkeypatch.setattr(tree, "MAX_ROW_BYTES", one)
+    monkeypatch.setattr(tree, "MAX_BYTES", 8 * one - 1)
+    with pytest.raises(DataError, match="of memory"):
+        tree.refuse_too_large(family, table, family.default_variants, sampling)
     piloted = Analysis("a", replace(family, pilot=("partial_pooling",)), data, ("partial_pooling",), folder=tmp_path)
     monkeypatch.setattr(build, "choose_parameterisation", lambda *_, **__: pytest.fail("a pilot was run"))
     monkeypatch.setattr(tree, "MAX_BYTES", one)
