@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
     from hbm_stan.ladder import compare_likelihoods as compare_likelihoods
+    from hbm_stan.new_rows import Contrast as Contrast
     from hbm_stan.new_rows import Prediction as Prediction
+    from hbm_stan.new_rows import contrast as contrast
     from hbm_stan.new_rows import predict as predict
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
@@ -50,6 +52,7 @@ _HOMES = {
     "Analysis": "analysis.read",
     "Budget": "budget",
     "Comparison": "comparison",
+    "Contrast": "new_rows",
     "Dataset": "data",
     "Diagnosis": "diagnose",
     "Fit": "fit",
@@ -61,6 +64,7 @@ _HOMES = {
     "compare": "compare",
     "compare_factors": "factors",
     "compare_likelihoods": "ladder",
+    "contrast": "new_rows",
     "families": "families",
     "fit": "attempts",
     "fit_variants": "attempts",

@@ -1,4 +1,4 @@
-"""``hbm predict`` as a user gives them: files, JSON and exit codes."""
+"""``hbm predict`` and ``hbm contrast`` as a user gives them: files, JSON and exit codes."""
 
 from __future__ import annotations
 
@@ -88,6 +88,21 @@ def test_a_grid_is_shown_and_cut_off(trial: Path) -> None:
     assert "denies that clinics differ" in other.output
 
 
+def test_a_contrast_is_said_and_written(trial: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o.json"
+    words = ("arm = drug - arm = placebo", "--at", "age = 40", "--at", "clinic = A averaged", "--region", "-1", "2.5")
+    done = run(trial, "contrast", *words, "--json", out)
+    assert "Difference of expected values: arm = drug - arm = placebo" in done.output
+    assert "above 0: > 0.99" in done.output.replace("\u200a", " ")
+    written = json.loads(out.read_text())
+    assert [line["clinic"] for line in written["lines"]] == ["A", "averaged"]
+    assert written["lines"][0]["mean"] == pytest.approx(2, abs=0.5)
+    assert 0 < written["lines"][0]["p_region"] <= 1
+    for wrong in ("arm = drug", "arm = drugs - arm = placebo", "arms = drug - arms = placebo"):
+        assert "hbm: " in run(trial, "contrast", wrong, code=2).output
+    assert run(trial, "contrast", "age = 50 - age = 40", "--quiet").output == ""
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -128,7 +143,7 @@ def test_a_failed_check_withholds_a_prediction(tmp_path: Path) -> None:
     text = (tmp_path / "few" / "analysis.toml").read_text()
     (tmp_path / "few" / "analysis.toml").write_text(_with_draws(text, 20))
     to, out = tmp_path / "p.csv", tmp_path / "o.json"
-    for command in (("predict", "--grid", "age = 40", "--to", to),):
+    for command in (("predict", "--grid", "age = 40", "--to", to), ("contrast", "arm = drug - arm = placebo")):
         done = run(tmp_path / "few", command[0], *command[1:], "--json", out, code=1)
         assert "did not pass its checks" in done.output
         assert not to.exists()

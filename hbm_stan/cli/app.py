@@ -12,6 +12,7 @@ import hbm_stan
 from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
 from hbm_stan.cli.calibrate import calibrate
 from hbm_stan.cli.compare import compare
+from hbm_stan.cli.contrast import contrast
 from hbm_stan.cli.predict import predict
 from hbm_stan.cli.run import (
     EngineOption,
@@ -269,7 +270,7 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-for command in (compare, predict, sensitivity, reference, regress, verify, calibrate):
+for command in (compare, predict, contrast, sensitivity, reference, regress, verify, calibrate):
     app.command()(command)
 
 __all__: list[Any] = ["app", "main"]

@@ -105,10 +105,10 @@ def _states(needs: Needs, table: Table, name: str, said: Any) -> tuple[str, ...]
     return tuple(NEW if found in new else KNOWN for found in labels)
 
 
-def of_grid(needs: Needs, settings: Mapping[str, str], option: str = "--grid") -> Asked:
+def of_grid(needs: Needs, settings: Mapping[str, str], option: str = "--grid", rest: str = POPULATION) -> Asked:
     """Every combination of the values that are named; other columns stand where a row usually does.
 
-    Factors of which nothing is said have no deviation (``population``).
+    ``rest`` is the state of factors of which nothing is said: ``population`` or ``averaged``.
     """
     _refuse_unknown(needs, settings, option)
     whole = {name: _state_in(needs, name, values) for name, values in settings.items() if name not in needs.columns}
@@ -121,7 +121,7 @@ def of_grid(needs: Needs, settings: Mapping[str, str], option: str = "--grid") -
     cells = {column: [row[k][0] for row in rows] for k, column in enumerate(columns)}
     states: dict[str, Sequence[str]] = {name: (state,) * n for name, state in whole.items()}
     states |= {c: [row[k][1] for row in rows] for k, c in enumerate(columns) if c in needs.factor_columns}
-    return _with_usual(needs, cells, states, n, option)
+    return _with_usual(needs, cells, states, n, option, rest)
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ def _cells(needs: Needs, name: str, values: str, option: str) -> list[Any]:
 
 
 def _with_usual(
-    needs: Needs, cells: dict[str, list[Any]], states: dict[str, Sequence[str]], n: int, option: str
-) -> Asked:
+    needs: Needs, cells: dict[str, list[Any]], states: dict[str, Sequence[str]], n: int, option: str, rest: str
+) -> Asked:  # fmt: skip
     """The rows with every other column where it usually stands, and notes on it."""
     sizes: dict[str, float] = {}
     for size in needs.sizes:
@@ -217,24 +217,24 @@ def _with_usual(
             sizes[size.role] = size.usual
     cells |= {name: [value] * n for name, value in needs.usual.items() if name not in cells}
     unsaid = [g for g in needs.groupings.values() if g.name not in states and not set(g.parts) <= set(states)]
-    states |= {g.name: _unsaid(g, states, n) for g in unsaid}
-    centre = [g for g in unsaid if POPULATION in states[g.name]]
+    states |= {g.name: _unsaid(g, states, n, rest) for g in unsaid}
+    free = [g for g in unsaid if rest in states[g.name]]
     notes = [
         f"{g.name}: no coefficient deviates from its population ({POPULATION}), as nothing is said of it; known, new "
         "and averaged ask for something else."
-        for g in centre
+        for g in free
+        if rest == POPULATION
     ]
-    columns = [part for g in centre for part in g.parts if part not in cells]
-    cells |= {part: [POPULATION] * n for part in columns}
+    cells |= {part: [rest] * n for g in free for part in g.parts if part not in cells}
     table = Table(f"the rows of {option}", tuple(cells), tuple(cells.values()))
     return Asked(table, n, states, sizes, tuple(notes))
 
 
-def _unsaid(grouping: Grouping, states: States, n: int) -> tuple[str, ...]:
-    """The state of each row in a factor of which not all is said: that of its columns, else no deviation."""
+def _unsaid(grouping: Grouping, states: States, n: int, rest: str) -> tuple[str, ...]:
+    """The state of each row in a factor of which not all is said: that of its columns, else ``rest``."""
     parts = [states[part] for part in grouping.parts if part in states]
     said = [[part[i] for part in parts if part[i] != KNOWN] for i in range(n)]
-    return tuple(own[-1] if own else POPULATION for own in said)
+    return tuple(own[-1] if own else rest for own in said)
 
 
 def settings_of(said: str | Mapping[str, Any] | None, option: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from hbm_stan.new_rows.expected import expected, is_linear, observed
 from hbm_stan.new_rows.needs import Needs, needs_of
 from hbm_stan.new_rows.places import AVERAGE, CENTRE
 from hbm_stan.new_rows.read import Rows, read_rows
-from hbm_stan.new_rows.terms import encode, predictor
+from hbm_stan.new_rows.terms import Predictor, encode, predictor
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -143,21 +143,28 @@ def refuse_without_population(fit: Fit, rows: Rows) -> None:
 
 def slices(fit: Fit, rows: Rows) -> Iterator[_Slice]:
     """The draws of the rows, some at a time."""
-    given, draws, columns = likelihood(fit.family.name), _draws(fit), encode(fit, rows)
-    size = max(1, _AT_ONCE // fit.n_draws)
+    given, draws = likelihood(fit.family.name), read_draws(fit)
     rng = fit.rng("new observations")
-    for start in range(0, rows.n, size):
-        found = predictor(fit, draws, columns, rows, slice(start, start + size))
+    for found in predictors(fit, draws, rows):
         yield _Slice(expected(given, draws, found), observed(given, rng, draws, found))
 
 
-def _draws(fit: Fit) -> Draws:
+def predictors(fit: Fit, draws: Draws, rows: Rows) -> Iterator[Predictor]:
+    """The linear predictors of the rows, some at a time."""
+    columns = encode(fit, rows)
+    size = max(1, _AT_ONCE // fit.n_draws)
+    for start in range(0, rows.n, size):
+        yield predictor(fit, draws, columns, rows, slice(start, start + size))
+
+
+def read_draws(fit: Fit) -> Draws:
+    """The draws that rows are predicted from."""
     return {name: values for name, values in fit.draws().items() if name not in _NOT_READ}
 
 
 def _summary(fit: Fit, some: _Slice) -> pd.DataFrame:
     """Mean, sd and quantiles of both, by row."""
-    categories = _categories(fit)
+    categories = categories_of(fit)
     if not categories:
         return pd.DataFrame({**summarise("expected", some.expected), **summarise("new", some.new)})
     made: dict[str, Any] = {}
@@ -176,7 +183,7 @@ def summarise(name: str, draws: FloatArray) -> dict[str, FloatArray]:
     return made | {f"{name}_{q}": own for q, own in zip(QUANTILES, quantiles, strict=True)}
 
 
-def _categories(fit: Fit) -> tuple[str, ...]:
+def categories_of(fit: Fit) -> tuple[str, ...]:
     """The categories of an ordered outcome; none for others."""
     return next(iter(fit.table.ordered.values()), ())
 
@@ -187,7 +194,7 @@ def shown(rows: Rows) -> pd.DataFrame:
 
 
 def _as_xarray(fit: Fit, kept: Sequence[_Slice]) -> xr.Dataset:
-    shape, categories = (fit.sampling.chains, fit.sampling.draws), _categories(fit)
+    shape, categories = (fit.sampling.chains, fit.sampling.draws), categories_of(fit)
     expected_ = np.concatenate([some.expected for some in kept], axis=1)
     new = np.concatenate([some.new for some in kept], axis=1)
     dims = ("chain", "draw", "row")

@@ -1,0 +1,85 @@
+"""The command ``hbm contrast``: one setting against another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hbm_stan.cli.analysis import AnalysisArgument
+from hbm_stan.cli.predict import AtOption, VariantOption, passed_fit, read_needs, records
+from hbm_stan.cli.run import (
+    EngineOption,
+    JsonOption,
+    ParameterisationOption,
+    QuietOption,
+    Run,
+    SeedOption,
+    guarded,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from hbm_stan.new_rows.contrast import Contrast
+
+SettingsArgument = Annotated[
+    str, typer.Argument(metavar="CONTRAST", help='"arm = drug - arm = placebo", with blanks around the minus.')
+]
+ScaleOption = Annotated[
+    str, typer.Option(help="difference or ratio of expected values, or link: difference of linear predictors.")
+]
+RegionOption = Annotated[
+    tuple[float, float] | None, typer.Option(metavar="LOW HIGH", help="Say the probability of lying between the two.")
+]
+_WORDS = {
+    "difference": "Difference of expected values", "ratio": "Ratio of expected values",
+    "link": "Difference of linear predictors",
+}  # fmt: skip
+
+
+def contrast(
+    analysis: AnalysisArgument, settings: SettingsArgument, engine: EngineOption = "auto", json: JsonOption = None,
+    quiet: QuietOption = False, seed: SeedOption = None, parameterisation: ParameterisationOption = None,
+    at: AtOption = None, scale: ScaleOption = "difference", region: RegionOption = None, variant: VariantOption = "",
+) -> None:  # fmt: skip
+    """How far the expected values of two settings lie apart, with intervals and the probability of the direction.
+
+    All else stands at the usual row, or where --at says; grouping factors too. Exit code 1 where a failed check
+    withholds it.
+    """
+    run = Run(engine, json, quiet, seed)
+    with guarded(run, analysis):
+        from hbm_stan.new_rows.contrast import contrast_pairs, has_average, read_pairs, refuse_region
+
+        read, needs = read_needs(analysis, seed)
+        refuse_region(region)
+        pairs = read_pairs(
+            needs, settings, ", ".join(at) if at else None, averaged=has_average(read.family.name, scale)
+        )  # fmt: skip
+        fit = passed_fit(run, read, variant, parameterisation)
+        made = contrast_pairs(fit, pairs, settings.strip(), scale, region)
+        _show(run, made, fit.n_draws)
+        run.write_json({
+            "contrast": made.title, "scale": made.scale, "variant": fit.variant, "notes": list(made.notes),
+            "region": region, "lines": records(made.table),
+        })  # fmt: skip
+
+
+def _show(run: Run, made: Contrast, n_draws: int) -> None:
+    """A line for each contrast."""
+    from rich.text import Text
+
+    from hbm_stan.cli.show import plain_table
+    from hbm_stan.new_rows.contrast import SCALES
+    from hbm_stan.report.digits import format_probability
+
+    own = list(made.table.columns[: list(made.table.columns).index("mean")])
+    none = f"{SCALES[made.scale]:g}"
+    numbers = ["mean", "median", "50 %", "90 %", "direction", *(["in region"] if "p_region" in made.table else [])]
+    table = plain_table(*own, *numbers, right=numbers)
+    for line in made.table.to_dict("records"):
+        cells = [f"{line['mean']:.4g}", f"{line['q50']:.4g}"]
+        cells += [f"{line[low]:.4g} to {line[high]:.4g}" for low, high in (("q25", "q75"), ("q05", "q95"))]
+        cells.append(f"{line['direction']} {none}: {format_probability(line['p_direction'], n_draws)}")
+        cells += [format_probability(line["p_region"], n_draws)] if "p_region" in line else []
+        table.add_row(*(Text(str(line[name])) for name in own), *cells)
+    run.show(Text(f"{_WORDS[made.scale]}: {made.title}", style="bold"), table, *(Text(note) for note in made.notes))
