@@ -18,6 +18,7 @@ from hbm_stan.engines import Engine, Sampling, choose
 from hbm_stan.errors import ComparisonError, DataError
 from hbm_stan.factors import priors_left
 from hbm_stan.families import families
+from hbm_stan.families.choose import of_size
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.formula import columns_read
 from hbm_stan.judge import Pair
@@ -173,10 +174,11 @@ def ladder_of(family: Family, dataset: Dataset) -> Ladder:
     kind = known[family.name].ladder
     rungs, left_out = [], []
     for name, likelihood in known.items():
-        if likelihood.ladder != kind:
+        if likelihood.ladder != kind or likelihood.sampled:  # the same one in the other form
             continue
         data = _read_for(every[name], dataset)
-        rung = Rung(likelihood=name, name=f"the model of {likelihood.rows_words}", family=every[name], dataset=data)
+        form = of_size(data, name)[0]
+        rung = Rung(likelihood=form, name=f"the model of {likelihood.rows_words}", family=every[form], dataset=data)
         try:
             prepare_table(rung.family, rung.dataset)
         except DataError as error:

@@ -22,7 +22,7 @@ from hbm_stan.verify.names import Claim
 # Rows of these likelihoods say little of a group, so the automatic form of the example is non-centred.
 _SAID_LITTLE = (
     "beta", "beta_binomial_rows", "binomial", "cumulative", "gamma", "logistic_regression", "negative_binomial",
-    "poisson", "student_t", "zero_inflated_negative_binomial", "zero_inflated_poisson",
+    "normal_sampled", "poisson", "student_t", "zero_inflated_negative_binomial", "zero_inflated_poisson",
 )  # fmt: skip
 DOUBLES = {
     **{(name, "partial_pooling_noncentered"): "partial_pooling" for name in _SAID_LITTLE},

@@ -103,6 +103,9 @@ PRIORS: dict[str, dict[str, str]] = {
     "gamma_poisson": {"alpha": "gamma(4, 2)", "beta": "gamma(4, 1)"},
     "planck": {"alpha": "gamma(16, 2.67)", "beta": "gamma(16, 5.33)", "sigma": "gamma(9, 18)"},
     "normal": {"beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)"},
+    "normal_sampled": {
+        "beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)",
+    },
     "estimates": {"beta": "normal(0, 3)", "tau": "half_normal(1.5)", "sd": "half_normal(3)"},
     "binomial": {"beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)"},
     "poisson": {"beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)"},
@@ -274,7 +277,8 @@ def _crossed(left: str) -> Callable[[], Dataset]:
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
-    "normal": _crossed("y"), "estimates": _crossed("m | se(e)"), "binomial": _crossed("k | trials(n)"),
+    "normal": _crossed("y"), "normal_sampled": _crossed("y"), "estimates": _crossed("m | se(e)"),
+    "binomial": _crossed("k | trials(n)"),
     "poisson": _crossed("c | rate(e)"), "negative_binomial": _crossed("c2 | rate(e)"),
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
@@ -387,6 +391,8 @@ _ALL = (
           "what trials and overdispersion have in common is forgotten", (_DENSITY, _KNOWN)),
     Fault("variance_for_variation", "gamma", "partial_pooling",
           "variation is taken for the variance over the squared mean", (_DENSITY, _KNOWN)),
+    Fault("variance_of_sampled_rows", "normal_sampled", "partial_pooling",
+          "sigma is taken for the variance of rows", (_DENSITY, _KNOWN)),
     Fault("offset_before_the_log", "lognormal", "partial_pooling",
           "the offset is taken off the amount in place of its log", (_DENSITY, _KNOWN)),
     Fault("shares_of_the_rest", "beta", "partial_pooling", "a share is taken for what it leaves", (_DENSITY, _KNOWN)),

@@ -13,9 +13,11 @@ from scipy.special import expit
 from scipy.stats import beta as beta_distribution
 from scipy.stats import betabinom, binom, gamma, lognorm, nbinom, norm, poisson, t
 
+FORMS = ["partial_pooling", "partial_pooling_centered", "partial_pooling_noncentered"]
 
-@builds("penicillin-crossed_known_scales")
-def _() -> Reference:
+
+def crossed(title: str, family: str, forms: Sequence[str]) -> Reference:
+    """Penicillin with known scales, the programs of partial pooling in these ``forms``."""
     given, (sigma, tau, sd) = frame("penicillin"), (0.55, 0.85, 2.0)
     y, se = given["diameter_mm"].to_numpy(float), np.full(len(given), sigma)
     plates, own = indicators(given["plate"])
@@ -41,11 +43,21 @@ def _() -> Reference:
     )  # fmt: skip
     priors = {"beta": "normal(20, 10)", "theta": "normal(20, 20)", "tau": known(tau), "sd": known(sd)}
     return reference(
-        "Penicillin, plates crossed with samples, known scales", "closed form", f"all is normal given scales. {KNOWN}",
-        "normal", "penicillin", {}, {**priors, "sigma": known(sigma)},
-        [(["complete_pooling"], complete), (["no_pooling"], no), (["partial_pooling"], partial)],
+        title, "closed form", f"all is normal given scales. {KNOWN}", family, "penicillin", {},
+        {**priors, "sigma": known(sigma)},
+        [(["complete_pooling"], complete), (["no_pooling"], no), (list(forms), partial)],
         formula="diameter_mm ~ 1 + (1 | plate) + (1 | sample)",
     )  # fmt: skip
+
+
+@builds("penicillin-crossed_known_scales")
+def _() -> Reference:
+    return crossed("Penicillin, plates crossed with samples, known scales", "normal", ["partial_pooling"])
+
+
+@builds("penicillin-crossed_sampled")
+def _() -> Reference:
+    return crossed("Penicillin, plates crossed with samples, known scales, sampled", "normal_sampled", FORMS)
 
 
 @builds("bcg-latitude_known_scale")
@@ -80,7 +92,6 @@ def _() -> Reference:
 
 TAU = (-0.4, 0.5)  # log-normal: no mass at scales that are not far above the step of theta
 THETA = np.linspace(-12, 8, 1001)
-FORMS = ["partial_pooling", "partial_pooling_centered", "partial_pooling_noncentered"]
 
 
 def one_factor(

@@ -46,6 +46,7 @@ FAST = (
     "eight_schools-conjugate", "eight_schools-known_tau", "eight_schools-lognormal", "eight_schools-gamma",
     "eight_schools_precise", "baseball-conjugate", "clinics-beta_8_12", "pumps-conjugate", "dyestuff-known_scales",
     "dyestuff_near-half_normal", "pastes-known_scales", "sleepstudy-not_partial", "penicillin-crossed_known_scales",
+    "penicillin-crossed_sampled",
     "bcg-latitude_known_scale",
 )  # fmt: skip
 

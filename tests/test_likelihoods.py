@@ -94,6 +94,7 @@ def scipy_of(name: str) -> Any:
     p, phi = 1 / (1 + np.exp(-ETA)), OWN["overdispersion"] ** -2
     return {
         "normal": stats.norm(ETA, OWN["sigma"]),
+        "normal_sampled": stats.norm(ETA, OWN["sigma"]),
         "estimates": stats.norm(ETA, ROWS["se"]),
         "binomial": stats.binom(ROWS["trials"], p),
         "poisson": stats.poisson(ROWS["exposure"] * np.exp(ETA)),

@@ -114,6 +114,29 @@ def test_a_row_is_left_out_with_all_coefficients_integrated(case: str, name: str
             assert ours[s, n] == pytest.approx(whole - others, rel=1e-8)
 
 
+@pytest.mark.parametrize("pooling", ["no", "partial", "complete"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_row_of_a_group_is_left_out_given_what_crosses_it(case: str, pooling: str) -> None:
+    data = CASES[case]()
+    rng = np.random.default_rng(8)
+    draws = with_coefficients(rng, data, population(rng, data, SIZE, pooling))
+    ours = closed_form.row_in_group_log_lik(likelihood("normal_sampled"), draws, data, "")
+    own, others = inside(data, pooling)
+    if "two crossed inside" in case:  # of which the larger one is integrated out
+        own, others = own[:-1], sorted([*others, own[-1]])
+    for s in range(SIZE):
+        mean = eta_row_by_row(data, draws, s, others) - eta_row_by_row(data, draws, s, []) + dense_mean(data, draws, s)
+        covariance = dense_covariance(data, draws, s, own) + rows_covariance("normal", data, draws, s)
+        for n in (0, 17, 41):
+            all_rows = np.flatnonzero(data["level"][0] == data["level"][0][n])
+            rest = all_rows[all_rows != n]
+            whole, without = (
+                multivariate_normal.logpdf(data["y"][rows], mean[rows], covariance[np.ix_(rows, rows)])
+                for rows in (all_rows, rest)
+            )
+            assert ours[s, n] == pytest.approx(whole - without, rel=1e-8)
+
+
 @pytest.mark.parametrize(("name", "pooling"), KINDS)
 @pytest.mark.parametrize("case", CASES)
 def test_a_group_is_left_out_with_all_coefficients_integrated(case: str, name: str, pooling: str) -> None:

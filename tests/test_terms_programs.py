@@ -11,7 +11,6 @@ import pytest
 
 from hbm_stan.data import Dataset
 from hbm_stan.density import SPREAD, log_density_spread, random_point, short_run
-from hbm_stan.errors import DataError
 from hbm_stan.families import families
 from hbm_stan.families.terms import blocks
 from hbm_stan.families.terms.sampled import log_sampled
@@ -30,6 +29,7 @@ LEFT = {
     "lognormal": "a",
     "beta": "b",
     "student_t": "whole",
+    "normal_sampled": "r",
     "zero_inflated_poisson": "k | rate(e)",
     "zero_inflated_negative_binomial": "k | rate(e)",
     "cumulative": "o",
@@ -78,7 +78,8 @@ def frame() -> pd.DataFrame:
         "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
         "a": rng.gamma(2, 0.6, n), "b": rng.beta(2, 1.5, n), "o": rng.choice([3, 4, 5, 7], n),
     })  # fmt: skip
-    return made.assign(whole=made["y"].round())  # of which some rows of a group are alike
+    whole = made["y"].round()  # of which some rows of a group are alike
+    return made.assign(whole=whole, r=whole + rng.normal(0, 0.3, n))
 
 
 @cache
@@ -208,6 +209,13 @@ FAULTS = {
     "large deviations below cut": ("beta", "log1p_exp(eta + fmin(deviation, -1))", "log1p_exp(eta - 1)"),
     "the prior of spread forgotten": ("beta", "lprior += scale_prior_lpdf(spread | prior_spread_family,", "//"),
     "amounts for their logs": ("lognormal", "log(y) - offset_", "y - offset_"),
+    "rows of a cell counted once": ("normal_sampled", "-sum(n_rows) * log(sigma)", "-rows(n_rows) * log(sigma)"),
+    "equal rows of one mean counted once": (
+        "normal_sampled", "dot_product(n_rows, square(mean_y - eta))", "dot_self(mean_y - eta)",
+    ),
+    "what outcomes differ inside equal rows": ("normal_sampled", "(squares + dot_product", "(dot_product"),
+    "variance for sd of sampled rows": ("normal_sampled", "/ square(sigma)", "/ sigma"),
+    "the prior of sigma forgotten": ("normal_sampled", "lprior += scale_prior_lpdf(sigma |", "//"),
     "sigma counted once": ("student_t", "-n * (lbeta(", "-1 * (lbeta("),
     "degrees of freedom outside": ("student_t", "/ sigma) / nu)", "/ sigma))"),
     "equal rows of one outcome counted once": (
@@ -256,6 +264,7 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     name, right, wrong = FAULTS[fault]
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
     once = {fault for fault in FAULTS if fault.startswith("equal ")} - {"equal counts counted once"}
+    once |= {"rows of a cell counted once", "what outcomes differ inside equal rows"}
     inside = {*once, "what amounts differ inside equal rows", "what shares differ inside equal rows"}
     case = "only the common columns of groups" if fault in inside else case
     changed = {}
@@ -322,13 +331,3 @@ def test_data_blocks_are_equal(name: str) -> None:
         return program.code.partition("\ndata {")[2].partition("\n}")[0]
 
     assert len({block(family.program(variant)) for variant in POOLINGS}) == 1
-
-
-def test_too_many_crossed_levels_are_refused_with_words() -> None:
-    rng = np.random.default_rng(1)
-    rows = pd.DataFrame({"s": rng.integers(0, 400, 2000).astype(str), "d": rng.integers(0, 350, 2000).astype(str),
-                         "y": rng.normal(size=2000)})  # fmt: skip
-    family = families()["normal"]
-    table = prepare_table(family, Dataset.from_frame(rows, formula="y ~ 1 + (1 | s) + (1 | d)"))
-    with pytest.raises(DataError, match=r"s \(39\d levels\), d \(3\d\d levels\) are crossed.* takes 300 at most"):
-        family.prepare(table, family.priors(table))

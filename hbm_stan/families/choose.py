@@ -12,6 +12,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families import families
 from hbm_stan.families.ratings import are_ratings, is_scale
+from hbm_stan.families.terms.blocks import MOST_CROSSED, too_many
 from hbm_stan.families.terms.dispersion import pearson
 from hbm_stan.families.terms.effects import take_rows
 from hbm_stan.formula import columns_read, with_formula
@@ -60,7 +61,7 @@ def of_formula(formula: str, data: Any, likelihood: str = "", group: str = "", *
 def choose_likelihood(dataset: Dataset, named: str = "", *, counts: bool = False) -> tuple[str, str]:
     """``likelihood_of``, and with the reason what else rows that are shares, or skewed amounts, may be taken as."""
     name, why = likelihood_of(dataset, named, counts=counts)
-    return name, why if named or name != "normal" else f"{why}{_or_else(dataset)}"
+    return name, why if named or name not in {"normal", "normal_sampled"} else f"{why}{_or_else(dataset)}"
 
 
 def likelihood_of(dataset: Dataset, named: str = "", *, counts: bool = False) -> tuple[str, str]:
@@ -78,7 +79,7 @@ def likelihood_of(dataset: Dataset, named: str = "", *, counts: bool = False) ->
     if named:
         _refuse_other_sides(likelihood(named), beside)
         _refuse_own_formulas(dataset, likelihood(named))
-        return named, "as asked"
+        return of_size(dataset, named, "as asked")
     if beside:
         plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own_rows)
         found = plain, f"the formula has {_AS_WRITTEN[beside]}"
@@ -86,7 +87,19 @@ def likelihood_of(dataset: Dataset, named: str = "", *, counts: bool = False) ->
         found = "poisson", f"{formula.outcome} is named as a count"
     else:
         found = _of_values(dataset, formula)
-    return _with_extra_zeros(dataset, *found) if dataset.reading.beside else _if_dispersed(dataset, *found)
+    found = _with_extra_zeros(dataset, *found) if dataset.reading.beside else _if_dispersed(dataset, *found)
+    return of_size(dataset, *found)
+
+
+def of_size(dataset: Dataset, name: str, why: str = "") -> tuple[str, str]:
+    """The likelihood, or the same one with coefficients sampled where too many are crossed to be integrated out."""
+    sampled = likelihood(name).many_crossed
+    few = len(parse(dataset.reading.formula).bars) < 2 or dataset.table.n_rows <= MOST_CROSSED
+    if not sampled or few:
+        return name, why
+    design = _prepared(dataset, families()[name]).design
+    reason = too_many(design) if design is not None else ""
+    return (sampled, f"{why}; coefficients are sampled: {reason}") if reason else (name, why)
 
 
 def _refuse_own_formulas(dataset: Dataset, known: Likelihood) -> None:

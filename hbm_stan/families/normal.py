@@ -15,13 +15,18 @@ from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, two_digits
 
+CALIBRATION: Mapping[str, str] = {
+    "beta[intercept]": "normal(23, 3)", "tau": "half_normal(1)", "sd": "half_normal(2)", "sigma": "gamma(4, 6)",
+    "theta": "normal(23, 3)",
+}  # fmt: skip
+
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y = np.asarray(table["outcome"], dtype=float)
     return marginal_data(table, priors, y, np.ones(len(y)))
 
 
-def _scale(table: Prepared, design: Design) -> Scale:
+def scale(table: Prepared, design: Design) -> Scale:
     """The sd of the outcome, beside its known part."""
     y = table["outcome"] - design.offset
     s = two_digits(float(np.std(y, ddof=1)) or float(np.abs(y).max()) or 1.0)
@@ -32,11 +37,8 @@ FAMILY = family_of(
     LIKELIHOOD,
     Parts(
         outcome=_outcome,
-        scale=_scale,
+        scale=scale,
         own_priors=residual_prior,
-        calibration={
-            "beta[intercept]": "normal(23, 3)", "tau": "half_normal(1)", "sd": "half_normal(2)",
-            "sigma": "gamma(4, 6)", "theta": "normal(23, 3)",
-        },
+        calibration=CALIBRATION,
     ),
-)  # fmt: skip
+)

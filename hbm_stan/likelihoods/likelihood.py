@@ -128,6 +128,13 @@ class Likelihood:
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows
     wider: str = ""  # the likelihood whose rows spread more
+    sampled: bool = False  # varying coefficients are sampled, although their integral has a closed form
+    many_crossed: str = ""  # the same likelihood with that, for more crossed coefficients than can be integrated out
+
+    @property
+    def integrated(self) -> bool:
+        """Whether programs have varying coefficients integrated out, in closed form."""
+        return self.precision is not None and not self.sampled
 
     @property
     def own_formulas(self) -> tuple[str, ...]:

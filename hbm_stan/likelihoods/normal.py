@@ -57,4 +57,5 @@ LIKELIHOOD = Likelihood(
     known_residual=False,
     rows_words="normal rows",
     ladder="numbers",
+    many_crossed="normal_sampled",
 )

@@ -40,18 +40,27 @@ class Blocks:
 
 def blocks_of(design: Design, where: str) -> Blocks:
     """The blocks with the quickest density; raises DataError where every factor leaves too many coefficients."""
-    sizes = {factor.name: n_crossed(design, factor) for factor in design.factors}
-    possible = [factor for factor in design.factors if sizes[factor.name] <= MOST_CROSSED]
+    possible = [factor for factor in design.factors if n_crossed(design, factor) <= MOST_CROSSED]
     if not possible:
-        levels = ", ".join(f"{factor.name} ({len(factor.labels):,} levels)" for factor in design.factors)
         raise DataError(
-            f"{where}: {levels} are crossed. With one of them integrated out, {min(sizes.values()):,} coefficients of "
-            f"the others are left, and this program takes {MOST_CROSSED} at most. Leave a factor out, or combine "
-            "levels that have few rows."
+            f"{where}: {too_many(design)}. Leave a factor out, combine levels that have few rows, or take a likelihood "
+            "whose coefficients are sampled: normal of any size, gamma of amounts."
         )
     made = min((_blocks(design, factor) for factor in possible), key=_cost)
     _refuse_too_much(design, made, where)
     return made
+
+
+def too_many(design: Design) -> str:
+    """That too many coefficients are left to be integrated out all together, in words; empty where they are not."""
+    least = min((n_crossed(design, factor) for factor in design.factors), default=0)
+    if least <= MOST_CROSSED:
+        return ""
+    levels = ", ".join(f"{factor.name} ({len(factor.labels):,} levels)" for factor in design.factors)
+    return (
+        f"{levels} are crossed, so that with one of them integrated out {least:,} coefficients of the others are left, "
+        f"and {MOST_CROSSED} can be integrated out together at most"
+    )
 
 
 def n_crossed(design: Design, blocks: Factor) -> int:

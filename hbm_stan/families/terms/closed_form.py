@@ -162,6 +162,19 @@ def group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> Float
     return _log_density(Problem(likelihood, data, tuple(chain), given, made), draws)
 
 
+def row_in_group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    """log p(y_n | the other rows of its group, population, effects of crossed factors), (S, N).
+
+    Coefficients of the group and of factors inside it are integrated out, but for those that are crossed inside it.
+    """
+    group = groups_of(data)
+    inner, outer = inside_group(groupings(integrated_terms(data, draws)), group)
+    chain, crossed = in_order(inner)
+    given = tuple(term for grouping in (*crossed, *outer) for term in grouping.terms)
+    made = structure([g.level for g in chain], (), group, data["J"])
+    return _row_densities(Problem(likelihood, data, tuple(chain), given, made), draws)
+
+
 def _group_by_group(
     likelihood: Likelihood, draws: Draws, data: StanData, inner: Sequence[Grouping], given: Sequence[Term]
 ) -> FloatArray:
@@ -196,7 +209,12 @@ def row_log_densities(
 
 def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
     """log p(y_n | all other rows, population), (S, N), all varying coefficients integrated out."""
-    problem = whole(likelihood, data, draws)
+    return _row_densities(whole(likelihood, data, draws), draws)
+
+
+def _row_densities(problem: Problem, draws: Draws) -> FloatArray:
+    """log p(y_n | all other rows, what is given), (S, N)."""
     return np.concatenate([
-        row_log_densities(likelihood, data, part.found, part.residual, part.sigma) for part in problem.parts(draws)
+        row_log_densities(problem.likelihood, problem.data, part.found, part.residual, part.sigma)
+        for part in problem.parts(draws)
     ])  # fmt: skip

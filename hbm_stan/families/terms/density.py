@@ -21,11 +21,11 @@ def own_of(likelihood: Likelihood, draws: Draws) -> Own:
 def log_joint(likelihood: Likelihood, params: Draws, data: StanData, _variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale; correlations as partial ones.
 
-    Of normal rows all varying coefficients are integrated out; of others the density is that of ``sampled``.
+    All varying coefficients are integrated out of normal rows; where they are not the density is that of ``sampled``.
     """
     one = {name: np.asarray(value, dtype=float)[None] for name, value in params.items()}
     total, use = log_prior(likelihood, params, data), data["use_likelihood"]
-    if likelihood.precision is not None:
+    if likelihood.integrated:
         return total + (float(log_marginal(likelihood, one, data)[0]) if use else 0.0)
     return total + log_sampled(params, data) + (float(pointwise(likelihood, one, data).sum()) if use else 0.0)
 

@@ -13,8 +13,8 @@ from hbm_stan.likelihoods.likelihood import Likelihood
 def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
     """By the name of the Family's field.
 
-    Normal rows have their coefficients drawn afterwards, and are left out with all coefficients integrated out; other
-    rows with those of their group.
+    Where coefficients are integrated out they are drawn afterwards, and rows are left out with all of them integrated
+    out; else with those of their group.
     """
     shared: dict[str, Callable[..., Any]] = {
         "log_joint": density.log_joint,
@@ -30,12 +30,14 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
         "raw": raw.raw,
         "shrinkage_factor": raw.shrinkage_factor,
     }
-    if likelihood.precision is not None:
+    if likelihood.integrated:
         shared |= {
             "draw_groups": closed_form.draw_groups,
             "loo_log_lik": closed_form.loo_log_lik,
             "group_loo_log_lik": groups_left_out.group_loo_log_lik,
         }
+    elif likelihood.precision is not None:
+        shared["loo_log_lik"] = closed_form.row_in_group_log_lik
     else:
         shared |= {"loo_log_lik": integrals.loo_log_lik, "finer_group_log_lik": integrals.finer_group_log_lik}
     if likelihood.roles[0].kind == "count":  # whose spread follows from their mean

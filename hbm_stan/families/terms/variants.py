@@ -21,7 +21,7 @@ _SHARED = ("sd", "rho")  # what terms of other factors have, whatever the poolin
 def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     """Complete, no and partial pooling; where coefficients are sampled, centered ones too."""
     own = tuple(row.name for row in likelihood.own_rows)
-    marginal = likelihood.precision is not None
+    marginal = likelihood.integrated
     how = _MARGINAL if marginal else _NONCENTERED
     math = (_ETA, f'u_(t j) tilde "MVN"(0, Sigma_t), quad {_GROUP}', 'Sigma_t = "diag"(tau_t) Omega_t "diag"(tau_t)',
             _OTHERS, "beta tilde p(beta), quad tau tilde p(tau)", 'Omega_t tilde "LKJ"(p(rho))')  # fmt: skip

@@ -1,0 +1,149 @@
+"""Normal rows with more crossed coefficients than can be integrated out: sampled, with the same posterior."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracle_fits import ORACLE
+from oracle_posteriors import POSTERIORS
+
+from hbm_stan.agreement import compare_draws
+from hbm_stan.analysis.new import new_analysis
+from hbm_stan.analysis.read import read_analysis
+from hbm_stan.attempts import family_and_data, fit
+from hbm_stan.checks import check
+from hbm_stan.data import Dataset
+from hbm_stan.diagnose import parameters as parameters_of
+from hbm_stan.engines import Engine, Sampling
+from hbm_stan.errors import DataError
+from hbm_stan.families import families
+from hbm_stan.families.choose import choose_likelihood, of_formula
+from hbm_stan.families.terms.blocks import MOST_CROSSED
+from hbm_stan.fit import Fit, prepare_table
+from hbm_stan.ladder import ladder_of
+from hbm_stan.leave_one_out import logo, loo
+
+FORMULA = "y ~ x + (1 | s) + (1 | d)"
+PLATES = "diameter_mm ~ 1 + (1 | plate) + (1 | sample)"
+PRIORS = {"beta": "normal(20, 10)", "tau": "half_normal(3)", "sd": "half_normal(3)", "sigma": "half_normal(3)"}
+# Two elpds, each a sum over units, are so many of their Monte Carlo errors apart once in ten thousand tries.
+MOST = 4.0
+
+
+@cache
+def rows(students: int, lecturers: int, n: int) -> pd.DataFrame:
+    """Ratings of lecturers by students, every one of them with a row at least."""
+    rng = np.random.default_rng([students, lecturers, n])
+    s = rng.permutation(np.append(np.arange(students), rng.integers(0, students, n - students)))
+    d = rng.permutation(np.append(np.arange(lecturers), rng.integers(0, lecturers, n - lecturers)))
+    x = rng.normal(size=n)
+    y = 3 + 0.3 * x + rng.normal(0, 0.6, students)[s] + rng.normal(0, 0.5, lecturers)[d] + rng.normal(0, 1, n)
+    return pd.DataFrame({"s": [f"s{k}" for k in s], "d": [f"d{k}" for k in d], "x": x, "y": y, "se": 1.0})
+
+
+def test_coefficients_are_sampled_where_too_many_are_crossed() -> None:
+    many = Dataset.from_frame(rows(400, 350, 2000), formula=FORMULA)
+    name, why = choose_likelihood(many)
+    assert name == "normal_sampled"
+    assert "s (400 levels), d (350 levels) are crossed" in why
+    assert "350 coefficients of the others are left, and 300 can be integrated out" in why
+    assert choose_likelihood(many, "normal")[0] == "normal_sampled"
+    assert of_formula(FORMULA, rows(400, 350, 2000))[0] == "normal_sampled"
+    assert family_and_data(FORMULA, rows(400, 350, 2000), likelihood="student_t")[0].name == "student_t"
+
+
+@pytest.mark.parametrize(("students", "lecturers"), [(400, MOST_CROSSED), (MOST_CROSSED, 350), (30, 20)])
+def test_as_many_as_can_be_are_integrated_out(students: int, lecturers: int) -> None:
+    assert choose_likelihood(Dataset.from_frame(rows(students, lecturers, 2000), formula=FORMULA))[0] == "normal"
+
+
+def test_a_slope_counts_as_many_coefficients_as_levels() -> None:
+    formula = "y ~ x + (1 + x | s) + (1 + x | d)"
+    assert choose_likelihood(Dataset.from_frame(rows(200, 160, 2000), formula=formula))[0] == "normal_sampled"
+    assert choose_likelihood(Dataset.from_frame(rows(200, 140, 2000), formula=formula))[0] == "normal"
+
+
+def test_an_analysis_says_so_and_reads_it_again(tmp_path: Path) -> None:
+    rows(400, 350, 2000).to_csv(tmp_path / "ratings.csv", index=False)
+    made = new_analysis(str(tmp_path / "ratings.csv"), "", {}, tmp_path / "made", formula=FORMULA)
+    assert "coefficients are sampled: s (400 levels), d (350 levels) are crossed" in " ".join(made.notes)
+    text = made.path.read_text()
+    assert 'likelihood = "normal_sampled"' in text
+    assert read_analysis(made.path.parent).family.name == "normal_sampled"
+    made.path.write_text(text.replace('"normal_sampled"', '"normal"'))
+    assert read_analysis(made.path.parent).family.name == "normal_sampled"
+
+
+@pytest.mark.parametrize("name", ["estimates", "lognormal"])
+def test_others_are_refused_with_what_to_do(name: str) -> None:
+    given = rows(400, 350, 2000).assign(y=lambda f: np.exp(f["y"]))
+    left = "y | se(se)" if name == "estimates" else "y"
+    family, dataset = family_and_data(f"{left} ~ 1 + (1 | s) + (1 | d)", given, likelihood=name)
+    assert family.name == name
+    table = prepare_table(family, dataset)
+    with pytest.raises(DataError, match=r"350 coefficients.* 300 can be .* Leave a factor out, combine"):
+        family.prepare(table, family.priors(table))
+
+
+def test_likelihoods_are_compared_in_the_form_that_the_table_calls_for() -> None:
+    for frame, form in ((rows(400, 350, 2000), "normal_sampled"), (rows(30, 20, 200), "normal")):
+        dataset = Dataset.from_frame(frame, formula=FORMULA)
+        for name in ("normal", "normal_sampled"):
+            ladder = ladder_of(families()[name], dataset)
+            assert [rung.likelihood for rung in ladder.rungs] == [form, "student_t"]
+            assert ladder.rungs[0].name == "the model of normal rows"
+
+
+@cache
+def plates(name: str, group: str, variant: str = "partial_pooling", **settings: Any) -> Fit:
+    dataset = Dataset.from_frame(pd.read_csv(ORACLE / "penicillin.csv"), formula=PLATES, group=group)
+    sampling = Sampling(draws=1000, seed=20261129)
+    return fit(families()[name], dataset, variant, priors=PRIORS, sampling=sampling, **settings)
+
+
+@pytest.mark.parametrize("variant", ["partial_pooling_centered", "partial_pooling_noncentered"])
+def test_the_posterior_is_that_of_coefficients_integrated_out(stanli: Engine, variant: str) -> None:
+    sampled, integrated = (
+        plates("normal_sampled", "plate", variant, engine=stanli),
+        plates("normal", "plate", engine=stanli),
+    )
+    (names, draws), (others, other) = parameters_of(sampled), parameters_of(integrated)
+    assert {"beta[intercept]", "tau[intercept]", "sd[sample: intercept]", "sigma"} < set(names)
+    assert set(names) == set(others)
+    found = compare_draws(names, draws, other[[others.index(name) for name in names]])
+    assert found.agrees, found.words
+
+
+@pytest.mark.parametrize("group", ["plate", "sample"])
+def test_a_level_of_a_crossed_factor_is_left_out_as_exactly(stanli: Engine, group: str) -> None:
+    found = logo(plates("normal_sampled", group, engine=stanli))
+    exact = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
+    assert found is not None
+    values = np.array([exact[label] for label in plates("normal_sampled", group, engine=stanli).table.labels])
+    # mcse is that of units whose Pareto k is low: of six samples each tells the plates, which are given, a sixth part.
+    good = ~found.high
+    assert good.sum() >= 20 if group == "plate" else good.sum() >= 3
+    assert found.elpd_i[good].sum() == pytest.approx(values[good].sum(), abs=MOST * found.mcse)
+
+
+def test_rows_are_left_out_as_exactly(stanli: Engine) -> None:
+    found = loo(plates("normal_sampled", "plate", engine=stanli))
+    exact = np.array(POSTERIORS["penicillin-crossed"]["loo"]["pointwise"])
+    assert not found.high.any()
+    assert found.elpd == pytest.approx(exact.sum(), abs=MOST * found.mcse)
+
+
+def test_three_crossed_factors_do_not_trade_places(stanli: Engine) -> None:
+    rng, frame = np.random.default_rng(20261129), rows(60, 50, 1500)
+    third = rng.integers(0, 40, len(frame))
+    frame = frame.assign(t=[f"t{k}" for k in third], y=frame["y"] + rng.normal(0, 0.8, 40)[third])
+    made = fit(
+        f"{FORMULA} + (1 | t)", frame, "partial_pooling_centered", likelihood="normal_sampled", engine=stanli,
+        sampling=Sampling(seed=20261129),
+    )  # fmt: skip
+    check(made).require()  # R-hat and effective sample sizes of all coefficients, and of what they have in common
