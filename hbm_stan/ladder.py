@@ -18,7 +18,7 @@ from hbm_stan.engines import Engine, Sampling, choose
 from hbm_stan.errors import ComparisonError, DataError
 from hbm_stan.factors import priors_left
 from hbm_stan.families import families
-from hbm_stan.families.choose import of_size
+from hbm_stan.families.crossed import of_size
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.formula import columns_read
 from hbm_stan.judge import Pair

@@ -210,14 +210,21 @@ def _bytes(family: Family, table: Prepared, sampling: Sampling, given: set[str])
     """The bytes of draws of these variables; those without dims are a number each, and do not count."""
     lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
     values = sum(math.prod(lengths.get(d, 1) for d in dims) for name, dims in family.dims.items() if name in given)
+    if "sampled" in given:  # what a program has in the place of the coefficients of a formula, and is kept beside them
+        values += lengths["group"] * lengths["term"] + lengths["other_effect"]
     return sampling.chains * sampling.draws * 8 * values
+
+
+def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> float:
+    """The bytes that the draws of all these variants take in memory, with what making one of them takes beside."""
+    sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
+    return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
 
 
 def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
     """Raise DataError where the fits of these variants would need more memory, or more of the disk, than they may."""
     n_draws = sampling.chains * sampling.draws
-    sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
-    needed = sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
+    needed = bytes_needed(family, table, variants, sampling)
     what = f"{len(table.labels):,} groups in {len(table.group):,} rows with {n_draws:,} draws"
     where = f"{table.dataset.table.where}: {what} of {', '.join(variants)}"
     if needed > MAX_BYTES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from hbm_stan.families.terms.blocks import MOST_CROSSED
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.ladder import ladder_of
 from hbm_stan.leave_one_out import logo, loo
+from hbm_stan.outlook import outlook
+from hbm_stan.tree import kept_bytes, refuse_too_large
 
 FORMULA = "y ~ x + (1 | s) + (1 | d)"
 PLATES = "diameter_mm ~ 1 + (1 | plate) + (1 | sample)"
@@ -77,6 +81,45 @@ def test_an_analysis_says_so_and_reads_it_again(tmp_path: Path) -> None:
     assert read_analysis(made.path.parent).family.name == "normal_sampled"
     made.path.write_text(text.replace('"normal_sampled"', '"normal"'))
     assert read_analysis(made.path.parent).family.name == "normal_sampled"
+
+
+def said(frame: pd.DataFrame, name: str, sampling: Sampling) -> str:
+    family = families()[name]
+    table = prepare_table(family, Dataset.from_frame(frame, formula=FORMULA))
+    return " ".join(outlook(family, table, family.default_variants, sampling))
+
+
+def test_what_a_large_table_takes_is_said_before_anything_is_sampled() -> None:
+    many = rows(700, 400, 3000)
+    words = said(many, "normal_sampled", Sampling())
+    assert words.startswith("1,100 coefficients are sampled. 4 chains of 1,000 draws of 3 variants need ")
+    assert "the limit is 4.0 GiB. Sampling takes about " in words
+    assert said(many, "normal", Sampling()).startswith("1,100 coefficients are integrated out, and drawn afterwards. 4")
+    assert not said(rows(400, 350, 2000), "normal_sampled", Sampling())
+
+
+def test_the_draws_that_fit_are_those_that_are_not_refused() -> None:
+    many, family = rows(700, 400, 3000), families()["normal_sampled"]
+    table = prepare_table(family, Dataset.from_frame(many, formula=FORMULA))
+    asked = Sampling(draws=20_000)
+    found = re.search(r"so that this is refused: ([\d,]+) draws a chain fit, or ([\d,]+) of partial_pooling alone",
+                      said(many, "normal_sampled", asked))  # fmt: skip
+    assert found is not None
+    for text, variants in zip(found.groups(), (family.default_variants, ("partial_pooling",)), strict=True):
+        draws = int(text.replace(",", ""))
+        refuse_too_large(family, table, variants, replace(asked, draws=draws))
+        with pytest.raises(DataError, match="would need about"):
+            refuse_too_large(family, table, variants, replace(asked, draws=draws + 2))
+
+
+def test_the_memory_of_a_fit_is_what_its_draws_take(stanli: Engine) -> None:
+    dataset, family = Dataset.from_frame(rows(60, 50, 300), formula=FORMULA), families()["normal_sampled"]
+    sampling = Sampling(chains=1, warmup=20, draws=20)
+    made = fit(family, dataset, "partial_pooling", sampling=sampling, engine=stanli)
+    kept = sum(
+        int(made.tree[group].to_dataset().nbytes) for group in ("posterior", "log_likelihood", "posterior_predictive")
+    )
+    assert kept_bytes(family, made.table, "partial_pooling", sampling) == pytest.approx(kept, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["estimates", "lognormal"])

@@ -23,6 +23,7 @@ from hbm_stan.formula.roles import COUNT, read_columns
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
+from hbm_stan.outlook import outlook
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
 from hbm_stan.reading import make_reading
@@ -95,7 +96,8 @@ def new_analysis(
     model = [] if table.design is None else model_in_words(table.dataset, table.design, family.name, why)
     if table.design is not None and not reading.get("formula"):
         model.insert(0, f"These columns say the formula {table.dataset.reading.formula}")
-    notes = (*table.dataset.table.notes, *model, *table.notes)
+    size = outlook(family, table, family.variants_for(table), _sampling(seed))
+    notes = (*table.dataset.table.notes, *model, *size, *table.notes)
     return New(target, notes, table.verdicts, tuple(missing(table, family, told)))
 
 

@@ -11,8 +11,8 @@ from hbm_stan.cells import kind, number, truth
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families import families
+from hbm_stan.families.crossed import of_size, prepared_for
 from hbm_stan.families.ratings import are_ratings, is_scale
-from hbm_stan.families.terms.blocks import MOST_CROSSED, too_many
 from hbm_stan.families.terms.dispersion import pearson
 from hbm_stan.families.terms.effects import take_rows
 from hbm_stan.formula import columns_read, with_formula
@@ -23,9 +23,7 @@ from hbm_stan.formula.parse import Formula, parse
 from hbm_stan.likelihoods import likelihood, likelihoods, with_extra_zeros
 from hbm_stan.likelihoods.above_zero import ABOVE_ZERO
 from hbm_stan.likelihoods.likelihood import Likelihood
-from hbm_stan.model import Family
 from hbm_stan.ordered import MOST_CATEGORIES, is_ordered
-from hbm_stan.prepare import Prepared, prepare
 from hbm_stan.reading import make_reading
 from hbm_stan.table import FloatArray
 
@@ -89,17 +87,6 @@ def likelihood_of(dataset: Dataset, named: str = "", *, counts: bool = False) ->
         found = _of_values(dataset, formula)
     found = _with_extra_zeros(dataset, *found) if dataset.reading.beside else _if_dispersed(dataset, *found)
     return of_size(dataset, *found)
-
-
-def of_size(dataset: Dataset, name: str, why: str = "") -> tuple[str, str]:
-    """The likelihood, or the same one with coefficients sampled where too many are crossed to be integrated out."""
-    sampled = likelihood(name).many_crossed
-    few = len(parse(dataset.reading.formula).bars) < 2 or dataset.table.n_rows <= MOST_CROSSED
-    if not sampled or few:
-        return name, why
-    design = _prepared(dataset, families()[name]).design
-    reason = too_many(design) if design is not None else ""
-    return (sampled, f"{why}; coefficients are sampled: {reason}") if reason else (name, why)
 
 
 def _refuse_own_formulas(dataset: Dataset, known: Likelihood) -> None:
@@ -213,20 +200,9 @@ def _or_ratings(values: FloatArray) -> str:
     return f"; {asked} --likelihood cumulative takes its steps as ordered categories"
 
 
-def _prepared(dataset: Dataset, family: Family) -> Prepared:
-    return prepare(
-        dataset,
-        family.roles,
-        one_row_per_group=False,
-        known_residual=family.known_residual,
-        terms=True,
-        own_formulas=family.own_formulas,
-    )
-
-
 def _or_else(dataset: Dataset) -> str:
     """What else normal rows may be taken as, to follow the reason; empty where nothing suggests it."""
-    table = _prepared(dataset, families()["normal"])
+    table = prepared_for(dataset, families()["normal"])
     y = table["outcome"]
     if y.min() > 0 and y.max() < 1:
         return "; strictly between 0 and 1 in every row: if it is a share, --likelihood beta takes it as one"
@@ -288,7 +264,7 @@ def _dispersion(dataset: Dataset, *, above_zero: bool = False) -> float:
 
     dataset = replace(dataset, reading=dataset.reading.only_beside(()))
     family, counts = families()["poisson"], likelihood("poisson")
-    table = _prepared(dataset, family)
+    table = prepared_for(dataset, family)
     data = family.stan_data(table, family.priors(table), "partial_pooling")
     if above_zero:
         counts, data = ABOVE_ZERO, take_rows(data, np.flatnonzero(data["y"]))

@@ -1,0 +1,34 @@
+"""Whether a likelihood integrates a table's coefficients out, or samples them: too many may be crossed."""
+
+from __future__ import annotations
+
+from hbm_stan.data import Dataset
+from hbm_stan.families import families
+from hbm_stan.families.terms.blocks import MOST_CROSSED, too_many
+from hbm_stan.formula.parse import parse
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.model import Family
+from hbm_stan.prepare import Prepared, prepare
+
+
+def prepared_for(dataset: Dataset, family: Family) -> Prepared:
+    """The columns of a formula, checked for what the family asks."""
+    return prepare(
+        dataset,
+        family.roles,
+        one_row_per_group=False,
+        known_residual=family.known_residual,
+        terms=True,
+        own_formulas=family.own_formulas,
+    )
+
+
+def of_size(dataset: Dataset, name: str, why: str = "") -> tuple[str, str]:
+    """The likelihood, or the same one with coefficients sampled where too many are crossed to be integrated out."""
+    sampled = likelihood(name).many_crossed
+    few = len(parse(dataset.reading.formula).bars) < 2 or dataset.table.n_rows <= MOST_CROSSED
+    if not sampled or few:
+        return name, why
+    design = prepared_for(dataset, families()[name]).design
+    reason = too_many(design) if design is not None else ""
+    return (sampled, f"{why}; coefficients are sampled: {reason}") if reason else (name, why)

@@ -1,0 +1,63 @@
+"""What sampling a table will take, in words, before anything is sampled: coefficients, memory, time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hbm_stan.engines import Sampling
+from hbm_stan.engines.chains import cores
+from hbm_stan.model import Family
+from hbm_stan.prepare import Prepared
+from hbm_stan.tree import MAX_BYTES, bytes_needed
+
+# From so many sampled coefficients on a fit may take minutes, and what it takes is said (ours).
+MANY_COEFFICIENTS = 1000
+# Seconds of a gradient for each row and column of a term and the common ones, on the embedded engine: 4 ms with 73,421
+# rows, three terms and a common column (measured); and gradients of an iteration, warm-up included (measured there).
+_SECONDS, _GRADIENTS = 1.2e-8, 63
+_FEWEST_DRAWS = 10
+
+
+def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> tuple[str, ...]:
+    """Sentences on a large model of a formula; none where it is small."""
+    if table.design is None:
+        return ()
+    coefficients = sum(len(term.names) * len(term.factor.labels) for term in table.design.terms)
+    if coefficients < MANY_COEFFICIENTS:
+        return ()
+    how = "sampled" if family.pilot else "integrated out, and drawn afterwards"
+    took = [f"{coefficients:,} coefficients are {how}.", _memory(family, table, variants, sampling)]
+    return (*took, _time(table, variants, sampling)) if family.pilot else tuple(took)
+
+
+def _memory(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:
+    """What draws, log densities and replications take, and how many fit where all do not."""
+    needed = bytes_needed(family, table, variants, sampling)
+    said = (
+        f"{sampling.chains} chains of {sampling.draws:,} draws of {len(variants)} variants need {_gib(needed)} of "
+        f"memory for coefficients, and log densities and replications of {len(table.group):,} rows; the limit is "
+        f"{_gib(MAX_BYTES)}"
+    )
+    if needed <= MAX_BYTES:
+        return f"{said}."
+    main = variants[-1:]
+    fits = [int(sampling.draws * MAX_BYTES / bytes_needed(family, table, some, sampling)) for some in (variants, main)]
+    if fits[1] < _FEWEST_DRAWS:
+        return f"{said}: these are too many rows and levels. Leave a factor out, or combine levels that have few rows."
+    return (
+        f"{said}, so that this is refused: {fits[0]:,} draws a chain fit, or {fits[1]:,} of {main[0]} alone (draws and "
+        "variants in analysis.toml)."
+    )
+
+
+def _time(table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:
+    """About how long sampling takes on this machine."""
+    design = table.design
+    columns = 0 if design is None else design.Z.shape[1] + design.X.shape[1]
+    iterations = (sampling.warmup + sampling.draws) * -(-sampling.chains // min(sampling.chains, cores()))
+    minutes = len(variants) * iterations * _GRADIENTS * _SECONDS * len(table.group) * columns / 60
+    return f"Sampling takes about {minutes:.0f} minutes here." if minutes >= 1 else "Sampling takes a minute at most."
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"
