@@ -295,6 +295,17 @@ def test_few_whole_numbers_may_be_a_category() -> None:
     assert "grouping factor and" in warnings(structure("y ~ n + (1 | n)", FRAME.assign(n=FRAME.index % 8)))
 
 
+@pytest.mark.parametrize("formula", ["y ~ arm + (1 | arm)", "y ~ C(n) + (1 + x | n)", "y ~ x * arm + (1 | arm/item)"])
+def test_a_group_among_the_common_categories_is_said(formula: str) -> None:
+    frame = FRAME.assign(n=FRAME.index % 4)
+    assert "is a category among the columns, and its intercept varies" in warnings(structure(formula, frame))
+
+
+@pytest.mark.parametrize("formula", ["y ~ arm + (1 | g)", "y ~ arm + (0 + x | arm)", "y ~ x + (arm | g)"])
+def test_a_category_is_no_group_among_the_columns(formula: str) -> None:
+    assert "is a category among the columns" not in warnings(structure(formula))
+
+
 def test_a_slope_without_a_common_coefficient_is_said() -> None:
     assert "x varies by g and has no common coefficient" in warnings(structure("y ~ z + (x | g)"))
     assert warnings(structure("y ~ x + (x | g) + (1 | item)")) == ""

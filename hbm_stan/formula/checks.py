@@ -152,6 +152,22 @@ def check_slopes(design: Design) -> list[Verdict]:
     return found
 
 
+def check_common_groups(common: Sequence[Coded], design: Design) -> list[Verdict]:
+    """A warning for each factor whose intercept varies and whose levels have common coefficients too."""
+    categories = {atom.column for atom in common if isinstance(atom, Levels)}
+    varying = dict.fromkeys(term.factor.name for term in design.terms if INTERCEPT in term.names)
+    return [
+        Verdict(
+            "group among the columns", "warn", None, None,
+            f"{name} is a category among the columns, and its intercept varies: the data cannot tell the common "
+            f"coefficients of its levels from what varies between them; priors decide. Leave one of the two out.",
+            name,
+        )
+        for name in varying
+        if name in categories
+    ]  # fmt: skip
+
+
 def check_single_trials(design: Design, outcome: FloatArray | None, trials: FloatArray | None) -> list[Verdict]:
     """A warning where outcomes are 0 and 1 and a factor has one row a level: only the prior holds its sd."""
     if outcome is None or trials is None or np.max(trials) > 1:

@@ -184,4 +184,5 @@ def _verdicts(
         *(v for column, named in levels.items() for v in check_levels(column, named)),
         *checks.check_few_values(atoms, values, list(factors)),
         *checks.check_slopes(design),
+        *checks.check_common_groups(codings[0].atoms, design),
     ]
