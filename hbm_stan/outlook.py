@@ -8,7 +8,7 @@ from hbm_stan.engines import Sampling
 from hbm_stan.engines.chains import cores
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
-from hbm_stan.tree import MAX_BYTES, bytes_needed
+from hbm_stan.tree import MAX_BYTES, bytes_needed, is_large
 
 # From so many sampled coefficients on a fit may take minutes, and what it takes is said (ours).
 MANY_COEFFICIENTS = 1000
@@ -31,12 +31,12 @@ def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: 
 
 
 def _memory(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:
-    """What draws, log densities and replications take, and how many fit where all do not."""
+    """What draws take, and how many fit where all do not."""
     needed = bytes_needed(family, table, variants, sampling)
+    rows = "" if is_large(family, table) else f", and log densities and replications of {len(table.group):,} rows"
     said = (
         f"{sampling.chains} chains of {sampling.draws:,} draws of {len(variants)} variants need {_gib(needed)} of "
-        f"memory for coefficients, and log densities and replications of {len(table.group):,} rows; the limit is "
-        f"{_gib(MAX_BYTES)}"
+        f"memory for coefficients{rows}; the limit is {_gib(MAX_BYTES)}"
     )
     if needed <= MAX_BYTES:
         return f"{said}."

@@ -38,10 +38,12 @@ _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": 
 def is_large(family: Family, table: Prepared) -> bool:
     """Whether group effects are drawn after sampling, and log_lik and y_rep when they are asked for.
 
-    The family must know how. Neither is kept: from the draws and the seed they are the same again.
+    The family must know how, or have programs that sample the effects of groups, as those of formulas do. Neither is
+    kept: from the draws and the seed they are the same again.
     """
     many = len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS
-    return many and family.draw_groups is not None and family.pointwise is not None and family.simulate is not None
+    given = family.draw_groups is not None or family.terms
+    return many and given and family.pointwise is not None and family.simulate is not None
 
 
 def draws_tree(
@@ -200,9 +202,10 @@ def kept_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling
 
 
 def _sampled(family: Family, table: Prepared, variant: str) -> set[str]:
-    """What the program of a variant gives: of a large table it generates nothing."""
+    """What the program of a variant gives: of a large table one with that switch generates nothing."""
     program = family.program(variant)
-    generated = {d.name for d in program.generated} if is_large(family, table) else set()
+    switched = is_large(family, table) and "generate" in {d.name for d in program.block("data")}
+    generated = {d.name for d in program.generated} if switched else set()
     return {d.name for d in program.outputs} - generated
 
 

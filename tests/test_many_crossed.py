@@ -20,6 +20,7 @@ from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import family_and_data, fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
+from hbm_stan.densities import log_lik_of
 from hbm_stan.diagnose import parameters as parameters_of
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError
@@ -30,7 +31,8 @@ from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.ladder import ladder_of
 from hbm_stan.leave_one_out import logo, loo
 from hbm_stan.outlook import outlook
-from hbm_stan.tree import kept_bytes, refuse_too_large
+from hbm_stan.store import FitStore
+from hbm_stan.tree import held_bytes, kept_bytes, refuse_too_large
 
 FORMULA = "y ~ x + (1 | s) + (1 | d)"
 PLATES = "diameter_mm ~ 1 + (1 | plate) + (1 | sample)"
@@ -179,6 +181,27 @@ def test_rows_are_left_out_as_exactly(stanli: Engine) -> None:
     exact = np.array(POSTERIORS["penicillin-crossed"]["loo"]["pointwise"])
     assert not found.high.any()
     assert found.elpd == pytest.approx(exact.sum(), abs=MOST * found.mcse)
+
+
+@pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling"])
+def test_rows_of_a_large_table_are_not_kept_and_are_scored_alike(
+    stanli: Engine, variant: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dataset, family = Dataset.from_frame(rows(12, 10, 80), formula=FORMULA), families()["normal_sampled"]
+    asked: dict[str, Any] = {"sampling": Sampling(chains=2, warmup=200, draws=100), "engine": stanli}
+    small = fit(family, dataset, variant, store=FitStore(tmp_path / "small"), **asked)
+    monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
+    large, again = (fit(family, dataset, variant, store=FitStore(tmp_path / "large"), **asked) for _ in range(2))
+    assert again.reused
+    assert "log_likelihood" not in large.tree.children
+    for name, values in small.draws().items():
+        np.testing.assert_array_equal(values, large.draws(name)[name])
+        np.testing.assert_array_equal(values, again.draws(name)[name])
+    np.testing.assert_allclose(log_lik_of(small), log_lik_of(large), rtol=1e-12)
+    np.testing.assert_allclose(loo(small).elpd_i, loo(large).elpd_i, rtol=1e-9)
+    assert held_bytes(family, large.table, variant, asked["sampling"]) == pytest.approx(
+        large.tree["posterior"].to_dataset().nbytes, rel=0.2
+    )
 
 
 def test_three_crossed_factors_do_not_trade_places(stanli: Engine) -> None:
