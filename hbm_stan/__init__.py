@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
     from hbm_stan.report.build import report as report
-    from hbm_stan.sensitivity import sensitivity as sensitivity
+    from hbm_stan.sensitivity.run import sensitivity as sensitivity
     from hbm_stan.verify import verify as verify
 
 __version__ = "0.1.0"
@@ -73,7 +73,7 @@ _HOMES = {
     "predict": "new_rows",
     "read_analysis": "analysis.read",
     "report": "report.build",
-    "sensitivity": "sensitivity",
+    "sensitivity": "sensitivity.run",
     "shrinkage_table": "predict",
     "verify": "verify",
 }

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hbm_stan import mixing
 from hbm_stan.constants import fixed_elements
 from hbm_stan.elements import element_names
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.funnel import where_divergences_sit
-from hbm_stan.mixing import summarised
 from hbm_stan.replicate import PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
@@ -129,12 +129,12 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
 
 def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
     """Mean, sd, quantiles, their MCSE, ESS and R-hat of each parameter; draws (parameter, chain, draw)."""
-    return _table(names, summarised(draws))
+    return _table(names, mixing.summarised(draws))
 
 
 def estimates(names: list[str], draws: FloatArray) -> pd.DataFrame:
     """Mean, sd and quantiles of each parameter with their MCSE; draws (parameter, chain, draw)."""
-    return _table(names, summarised(draws, diagnostics=False))
+    return _table(names, mixing.summarised(draws, diagnostics=False))
 
 
 def _table(names: list[str], columns: Mapping[str, FloatArray]) -> pd.DataFrame:
@@ -232,10 +232,8 @@ def _check_treedepth(reached: np.ndarray[Any, Any], limit: int) -> Verdict:
 
 
 def _check_ebfmi(energy: FloatArray, scale: str) -> Verdict:
-    """E-BFMI of each chain: mean squared energy change over energy variance, Betancourt (2016) eq. 15."""
-    from arviz_stats.base import array_stats as az
-
-    values = np.asarray(az.bfmi(energy), dtype=float)
+    """E-BFMI of each chain, which must not be small (Betancourt 2016)."""
+    values = mixing.ebfmi(energy)
     if not np.isfinite(values).all():
         return Verdict("E-BFMI", "fail", None, MIN_EBFMI, "E-BFMI cannot be computed: the energy does not move.")
     lowest = int(values.argmin())

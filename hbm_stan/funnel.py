@@ -8,7 +8,7 @@ import numpy as np
 
 from hbm_stan.elements import element_names
 from hbm_stan.fit import Fit
-from hbm_stan.later import binom
+from hbm_stan.later import bdtrc
 from hbm_stan.table import FloatArray
 
 _LOW = 0.05  # "its lowest 5 %"
@@ -35,7 +35,7 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
     term = int((low & flat[:, None]).sum(axis=0).argmax())
     inside, count = int((low[:, term] & flat).sum()), int(flat.sum())
     # By chance 5 % of them would lie there.
-    funnel = inside >= _FEW and binom.sf(inside - 1, count, _LOW) < _CHANCE
+    funnel = inside >= _FEW and bdtrc(inside - 1, count, _LOW) < _CHANCE
     if not inside:
         return str(names[0]) if len(names) == 1 else scale, "none of them in a funnel."
     sentence = f"{inside} of them with log {names[term]} in its lowest 5 %" + (": a funnel." if funnel else ".")

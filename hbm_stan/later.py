@@ -14,10 +14,10 @@ _SCIPY = {
     "interpolate": ("BarycentricInterpolator",),
     "linalg": ("solve_triangular",),
     "special": (
-        "betaincinv", "betaln", "digamma", "expit", "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr",
-        "ndtri", "wrightomega", "xlog1py", "xlogy",
+        "bdtrc", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma", "expit", "fdtr", "gammaln",
+        "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega", "xlog1py", "xlogy",
     ),
-    "stats": ("beta", "betabinom", "binom", "chi2", "f", "gamma", "nbinom", "norm", "poisson", "rankdata"),
+    "stats": ("beta", "betabinom", "binom", "gamma", "nbinom", "norm", "poisson", "rankdata"),
 }  # fmt: skip
 _HOMES = {name: f"scipy.{part}" for part, names in _SCIPY.items() for name in names}
 

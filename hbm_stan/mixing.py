@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.later import betaincinv, fft, ndtri, rankdata
+from hbm_stan.later import betaincinv, fft, ndtri
 from hbm_stan.table import FloatArray
 
 # Quantiles that summaries report; tail ESS is the smaller of the two at the ends.
@@ -46,6 +46,16 @@ def ess_mean(draws: FloatArray) -> FloatArray:
 def ess_bulk(draws: FloatArray) -> FloatArray:
     """Effective sample size of rank-normalised draws."""
     return _alone(draws, lambda block: _ess(_normal_scores(_split(block))))
+
+
+def ebfmi(energy: FloatArray) -> FloatArray:
+    """The energy Bayesian fraction of missing information of each chain, (chain,); energy (chain, draw).
+
+    The mean squared change of the energy over its variance: Betancourt (2016), arXiv:1604.00695, eq. 15. It is not
+    finite where the energy does not move.
+    """
+    with np.errstate(all="ignore"):
+        return np.asarray(np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.var(energy, axis=1, ddof=1))
 
 
 def mcse_mean(draws: FloatArray) -> FloatArray:
@@ -98,8 +108,18 @@ def _normal_scores(draws: FloatArray) -> FloatArray:
     # Ranks of ties are means: whole or half numbers, whose scores are worked out once for all parameters.
     halves = np.arange(2, 2 * size + 1) / 2
     scores = np.asarray(ndtri((halves - _BLOM) / (size - 2 * _BLOM + 1)))
-    twice = np.nan_to_num(2 * rankdata(flat, axis=1), nan=2)  # of draws that are nan no figure is kept
-    return np.asarray(scores[twice.astype(int) - 2]).reshape(draws.shape)
+    order = np.argsort(flat, axis=1)
+    ordered = np.take_along_axis(flat, order, axis=1)
+    first = np.full(flat.shape, True)  # of equal draws
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    twice = np.tile(np.arange(2, 2 * size + 1, 2), (len(flat), 1))
+    for row in np.flatnonzero(~first.all(axis=1)):
+        begin = np.flatnonzero(first[row])
+        end = np.append(begin[1:], size)
+        twice[row] = np.repeat(begin + 1 + end, end - begin)
+    found = np.empty(flat.shape)
+    np.put_along_axis(found, order, scores[twice - 2], axis=1)
+    return found.reshape(draws.shape)
 
 
 def _rhat(halves: FloatArray, scores: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan.later import chi2
+from hbm_stan.later import chdtrc, chdtri
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -40,14 +40,14 @@ _TESTS = 1.4
 
 def exceedance(rhat: float, ess: FloatArray, chains: int) -> FloatArray:
     """P(R-hat > ``rhat``) by chance, given convergence, for each effective sample size."""
-    single = chi2.sf(2 * np.asarray(ess) * (rhat - 1), 2 * chains - 1)
+    single = chdtrc(2 * chains - 1, 2 * np.asarray(ess) * (rhat - 1))
     return np.asarray(1 - (1 - single) ** _TESTS)
 
 
 def band(ess: FloatArray, chains: int, n_parameters: int) -> FloatArray:
     """The R-hat that ``n_parameters`` converged parameters stay below with probability 0.999."""
     tail = FAMILY_ERROR / (2 * n_parameters)
-    return np.asarray(1 + chi2.isf(tail, 2 * chains - 1) / (2 * np.asarray(ess)))
+    return np.asarray(1 + chdtri(2 * chains - 1, tail) / (2 * np.asarray(ess)))
 
 
 def check_rhat(summary: pd.DataFrame, chains: int) -> Verdict:

@@ -25,7 +25,7 @@ MAX_BYTES = 4 * 2**30
 # What making, writing or reading needs beyond the draws, as a share of one fit: measured 0.32 with 10,000 groups.
 MORE_TO_MAKE = 0.4
 # And of a large table, whose rows are not among its draws: their log densities, and effects that are being summarised.
-MORE_OF_LARGE = 2.0
+MORE_OF_LARGE = 2.5
 # The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
 MAX_ROW_BYTES = 16 * 2**30
 # From here on what a program would draw of groups and rows at every iteration, and write out as text, is drawn in NumPy

@@ -21,12 +21,12 @@ from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
-from hbm_stan.sensitivity import Sensitivity
 from hbm_stan.sensitivity.alternatives import Alternatives, Row
 from hbm_stan.sensitivity.conclusion import Conclusion, Interval
 from hbm_stan.sensitivity.influence import UNRELIABLE, WEIGHTS, Influence, Without
 from hbm_stan.sensitivity.power import Power
 from hbm_stan.sensitivity.rivals import Rival
+from hbm_stan.sensitivity.run import Sensitivity
 from hbm_stan.verdicts import for_json
 
 HOSTILE = [

@@ -357,7 +357,7 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
     assert [tree.held_bytes(family, table, v, sampling) for v in family.default_variants] == [one, 2 * one, one]
     assert [tree.kept_bytes(family, table, v, sampling) for v in family.default_variants] == [0, 2 * one, 0]
     monkeypatch.setattr(tree, "MAX_ROW_BYTES", one)
-    monkeypatch.setattr(tree, "MAX_BYTES", 8 * one - 1)
+    monkeypatch.setattr(tree, "MAX_BYTES", 9 * one - 1)
     with pytest.raises(DataError, match="of memory"):
         tree.refuse_too_large(family, table, family.default_variants, sampling)
     piloted = Analysis("a", replace(family, pilot=("partial_pooling",)), data, ("partial_pooling",), folder=tmp_path)

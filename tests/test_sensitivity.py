@@ -29,7 +29,6 @@ from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
 from hbm_stan.repair import refit_without
 from hbm_stan.report.found import find
-from hbm_stan.sensitivity import Sensitivity, sensitivity
 from hbm_stan.sensitivity import alternatives as refits
 from hbm_stan.sensitivity import power as scaling
 from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, Interval, changes, interval
@@ -38,7 +37,7 @@ from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scal
 from hbm_stan.sensitivity.quantities import means_of_groups, watched
 from hbm_stan.sensitivity.reading import disagrees, read, unexpected
 from hbm_stan.sensitivity.rivals import matched_scale, rescaled, rivals
-from hbm_stan.sensitivity.run import kept_result, quick_look
+from hbm_stan.sensitivity.run import Sensitivity, kept_result, quick_look, sensitivity
 from hbm_stan.store import FitStore
 
 ROOT = Path(__file__).parent.parent

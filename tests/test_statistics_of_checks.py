@@ -13,6 +13,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +24,7 @@ from made_fits import made_fit, small_dataset
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from hbm_stan import leave_one_out, predict
+from hbm_stan import leave_one_out
 from hbm_stan.calibrate import envelope as bands
 from hbm_stan.calibrate import posterior, replication, result
 from hbm_stan.calibrate.result import Calibration
@@ -36,6 +37,7 @@ from hbm_stan.report import digits, ratios
 from hbm_stan.sensitivity import conclusion, influence
 
 # Groups that are in no order, each unlike the others.
+predict = import_module("hbm_stan.predict")  # hbm_stan.predict is the function
 UNSORTED = small_dataset(labels=("C", "A", "B"))
 
 
@@ -320,7 +322,7 @@ PLANTED = {
     "a band for all quantities where one is drawn": Planted(
         Calibration, "curves", "self.draws, self.error", "self.draws, self.error / 5", _CURVE),
     "influence under sorted labels": Planted(
-        influence, "_weighted", "enumerate(fit.table.labels)", "enumerate(sorted(fit.table.labels))", _INFLUENCE),
+        influence, "_weighted", "[], fit.table.labels", "[], sorted(fit.table.labels)", _INFLUENCE),
     "influence in sds without the group": Planted(influence, "_without", "base[n].sd", "now[n].sd", _INFLUENCE),
     "influence with the limit of one chain": Planted(
         influence, "influence", "good_k(fit.n_draws)", "good_k(fit.sampling.draws)", _INFLUENCE),

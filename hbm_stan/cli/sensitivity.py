@@ -22,11 +22,11 @@ from hbm_stan.cli.run import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hbm_stan.sensitivity import Sensitivity
     from hbm_stan.sensitivity.alternatives import Alternatives
     from hbm_stan.sensitivity.conclusion import Conclusion, Interval
     from hbm_stan.sensitivity.influence import Influence
     from hbm_stan.sensitivity.power import Power
+    from hbm_stan.sensitivity.run import Sensitivity
 
 _MOST_GROUPS = 10
 _OTHERS = "Other priors, by refits; elpd (of new rows) less that of the best other variant, and the SE used"
@@ -50,7 +50,7 @@ def sensitivity(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
-        from hbm_stan.sensitivity import sensitivity as look
+        from hbm_stan.sensitivity.run import sensitivity as look
 
         read = read_settled(run, analysis, parameterisation)
         with run.sampling_progress() as progress:

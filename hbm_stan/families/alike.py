@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.families.totals import row_index, totals
-from hbm_stan.later import chi2, f
+from hbm_stan.later import chdtr, fdtr
 from hbm_stan.model import StanData
 from hbm_stan.table import FloatArray
 
@@ -71,7 +71,7 @@ def _f(between: float, groups: int, within: float, left: int, total: float) -> t
     if groups < 1 or left < 1 or within <= _ROUNDING * total:
         return None
     ratio = max(between, 0.0) / groups / (within / left)
-    return ratio, float(f.cdf(ratio, groups, left))
+    return ratio, float(fdtr(groups, left, ratio))
 
 
 def _residual(x: FloatArray, y: FloatArray) -> tuple[float, int]:
@@ -87,7 +87,7 @@ def alike_estimates(data: StanData) -> tuple[float, float] | None:
     if len(y) < 2:
         return None
     q = float(np.sum(weight * (y - np.sum(weight * y) / np.sum(weight)) ** 2))
-    return q / (len(y) - 1), float(chi2.cdf(q, len(y) - 1))
+    return q / (len(y) - 1), float(chdtr(len(y) - 1, q))
 
 
 def alike_rates(data: StanData) -> tuple[float, float] | None:
@@ -102,4 +102,4 @@ def alike_rates(data: StanData) -> tuple[float, float] | None:
     if len(events) < 2 or least.min() < _LEAST_EXPECTED:
         return None
     q = float(np.sum((events - expected) ** 2 / (expected * (1 - rate if trials else 1))))
-    return q / (len(events) - 1), float(chi2.cdf(q, len(events) - 1))
+    return q / (len(events) - 1), float(chdtr(len(events) - 1, q))

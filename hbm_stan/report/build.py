@@ -20,8 +20,7 @@ from hbm_stan.parameterise import Choice, choose_parameterisation, named_paramet
 from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.typeset import check_mathematics
 from hbm_stan.resources import try_to_write
-from hbm_stan.sensitivity.run import kept_bytes
-from hbm_stan.sensitivity.run import sensitivity as try_other_priors
+from hbm_stan.sensitivity.asked import kept_bytes
 from hbm_stan.tree import refuse_too_large
 
 _VariantProgress = Callable[[str], Progress | None]
@@ -99,6 +98,8 @@ def report(
         check_mathematics(read.family)
     read = settled(read, parameterisation, tell)
     if sensitivity:
+        from hbm_stan.sensitivity.run import sensitivity as try_other_priors
+
         try_other_priors(read, engine=chosen, say=tell, progress=progress)
     pdf, results_file = read.folder / "report.pdf", read.folder / "results.json"
     inputs = _inputs(read, chosen)

@@ -1,7 +1,8 @@
-"""What a sensitivity reads of an analysis, which is read from its file further on in the flow."""
+"""What a sensitivity reads of an analysis and keeps beside its fits."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -9,6 +10,8 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling
 from hbm_stan.model import Family
 from hbm_stan.store import FitStore
+
+NOTE = "sensitivity"  # the result that is kept beside the fits, for the report
 
 
 class Asked(Protocol):
@@ -57,3 +60,9 @@ class Asked(Protocol):
     @property
     def store(self) -> FitStore:
         """Where the draws are kept."""
+
+
+def kept_bytes(analysis: Asked) -> bytes:
+    """What is kept, whatever it is of: a report must be made again where it changed."""
+    note = analysis.store.read_note(NOTE)
+    return b"" if note is None else json.dumps(note, sort_keys=True).encode()

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy.stats import norm
-
 from hbm_stan.fit import Fit
+from hbm_stan.later import ndtri
 from hbm_stan.model import Family
 from hbm_stan.priors import SCALES, Prior, PriorRow, two_digits
 
@@ -88,7 +87,7 @@ def matched_scale(prior: Prior) -> float:
     while high - low > 1e-6 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if prior.cumulative(middle) < 0.5 else (low, middle)
-    return two_digits(high / float(norm.ppf(0.75)))
+    return two_digits(high / float(ndtri(0.75)))
 
 
 def _named(priors: Mapping[str, Prior], row: PriorRow) -> list[Rival]:

@@ -19,14 +19,13 @@ from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.repair.refits import keep_note
 from hbm_stan.sensitivity.alternatives import Alternatives, Bench, alternatives, failed_checks
-from hbm_stan.sensitivity.asked import Asked
+from hbm_stan.sensitivity.asked import NOTE, Asked
 from hbm_stan.sensitivity.influence import Influence, influence
 from hbm_stan.sensitivity.power import Power, power_scaling
 from hbm_stan.verdicts import for_json
 
 # Groups that are refitted at most, where the weights that leave them out fail.
 REFITS = 10
-_NOTE = "sensitivity"  # kept beside the fits, for the report
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def sensitivity(
         return found
     tried = alternatives(Bench(analysis, chosen, fits, diagnoses, tell, progress))
     whole = Sensitivity(found.variant, found.power, tried, found.influence)
-    keep_note(analysis.store, _NOTE, {"key": _key(analysis, fits), "result": whole.as_dict()}, tell)
+    keep_note(analysis.store, NOTE, {"key": _key(analysis, fits), "result": whole.as_dict()}, tell)
     return whole
 
 
@@ -120,17 +119,11 @@ def require_partial(analysis: Asked) -> None:
 
 def kept_result(analysis: Asked, fits: Mapping[str, Fit]) -> dict[str, Any] | None:
     """The whole result that an earlier run kept of the same fits, as plain values; None where there is none."""
-    note = analysis.store.read_note(_NOTE)
+    note = analysis.store.read_note(NOTE)
     if note is None or note.get("key") != _key(analysis, fits):
         return None
     result: dict[str, Any] = note["result"]
     return result
-
-
-def kept_bytes(analysis: Asked) -> bytes:
-    """What is kept, whatever it is of: a report must be made again where it changed."""
-    note = analysis.store.read_note(_NOTE)
-    return b"" if note is None else json.dumps(note, sort_keys=True).encode()
 
 
 def _key(analysis: Asked, fits: Mapping[str, Fit]) -> str:
