@@ -113,10 +113,9 @@ class Family:
     prior_draws(rng, priors, data, size)  population parameters from the priors, as partial pooling programs have them
     new_group(rng, draws, design, variant)  theta of ``design["J"]`` unseen groups, (S, J[, K]); without pooling from
                                       the prior; draws hold all parameters of the variant
-    latent(rng, draws, data, variant)  what lies between theta and the rows with a distribution of its own, drawn given
-                                      the rest, (S, J) or (S, M), by name
+    latent(rng, draws, data, variant)  what lies between theta and the rows, given the rest, (S, J) or (S, M), by name
     simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
-    row_moments(draws, data)          mean and variance of each row given theta and parameters, (S, N) each
+    row_moments(draws, data)          mean and variance of each row, (S, N) each; mean_of_rows is the mean alone
     row_weights(draws, data)          how much each row says, 1 at its mean, the mean over draws, (N,); None: all alike
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
@@ -187,6 +186,7 @@ class Family:
     new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
     latent: Callable[[np.random.Generator, Draws, StanData, str], dict[str, FloatArray]] | None = None
     simulate: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
+    mean_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
     row_moments: Callable[[Draws, StanData], tuple[FloatArray, FloatArray]] | None = None
     row_weights: Callable[[Draws, StanData], FloatArray | None] | None = None
     pointwise: Callable[[Draws, StanData], FloatArray] | None = None

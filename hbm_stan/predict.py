@@ -67,15 +67,15 @@ def _predicted(fit: Fit, design: StanData, rng: np.random.Generator) -> tuple[Fl
     """theta (S[, K]) and one observation (S,) of the new group that the design describes."""
     draws = fit.draws()
     theta = fit.family.need("new_group", "a prediction for a new group")(rng, draws, design, fit.variant)
-    parameters = {**draws, **_of_new_groups(fit, draws, design, rng), fit.family.group_quantity: theta}
+    parameters = {**draws, **of_new_groups(fit, draws, design, rng), fit.family.group_quantity: theta}
     y = fit.family.need("simulate", "a prediction for a new group")(rng, parameters, design)
     return theta[:, 0], y[:, 0]
 
 
-def _of_new_groups(
+def of_new_groups(
     fit: Fit, draws: Mapping[str, FloatArray], design: StanData, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
-    """Other parameters of each group (a residual scale without pooling): those of groups drawn at random."""
+    """Other parameters of each new group (a residual scale without pooling): those of groups drawn at random."""
     dims = fit.family.dims
     names = [n for n in draws if dims.get(n, ())[:1] == ("group",) and n != fit.family.group_quantity]
     if not names:

@@ -214,9 +214,17 @@ def test_trials_are_whole_numbers_and_categories_have_their_labels() -> None:
     np.testing.assert_allclose(wine.table[columns].sum(axis=1), 1)
     assert set(wine.table["new_q50"]) <= {"bad", "poor", "fair", "good"}
     assert wine.draws is not None
+    rank = {label: k for k, label in enumerate(("bad", "poor", "fair", "good"), 1)}
+    numbers = np.quantile(wine.draws["new"].values.reshape(-1, 2), [0.25, 0.75], axis=0, method="inverted_cdf")
+    assert [[rank[c] for c in wine.table[f"new_{q}"]] for q in ("q25", "q75")] == numbers.tolist()
     assert list(wine.draws["category"].values) == ["bad", "poor", "fair", "good"]
 
 
-def test_other_families_are_refused_until_they_can_be_predicted() -> None:
-    with pytest.raises(ModelError, match="normal_means"):
-        predict(made_fit(), grid="x = 1")
+def test_a_grid_of_a_family_without_predictors_names_groups() -> None:
+    fit_ = made_fit()
+    found = predict(fit_, grid="school = known new population, se = 2")
+    theta = fit_.draws("theta")["theta"].mean(axis=0)
+    np.testing.assert_allclose(found.table["expected_mean"][:3], theta)
+    assert found.table["expected_mean"][4] == pytest.approx(fit_.draws("mu")["mu"].mean())
+    with pytest.raises(ModelError, match="no column 'x'"):
+        predict(fit_, grid="x = 1")

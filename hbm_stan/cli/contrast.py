@@ -53,7 +53,7 @@ def contrast(
         read, needs = read_needs(analysis, seed)
         refuse_region(region)
         pairs = read_pairs(
-            needs, settings, ", ".join(at) if at else None, averaged=has_average(read.family.name, scale)
+            needs, settings, ", ".join(at) if at else None, averaged=has_average(read.family, scale)
         )  # fmt: skip
         fit = passed_fit(run, read, variant, parameterisation)
         made = contrast_pairs(fit, pairs, settings.strip(), scale, region)

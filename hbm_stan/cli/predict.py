@@ -117,7 +117,7 @@ def read_needs(path: Path, seed: int | None) -> tuple[Analysis, Needs]:
     """The analysis, and what a row of its model needs: mistakes in rows are said before anything is sampled."""
     from hbm_stan.analysis.read import read_analysis
     from hbm_stan.fit import prepare_table
-    from hbm_stan.new_rows.needs import needs_of
+    from hbm_stan.new_rows.predict import needs_of
 
     read = read_analysis(path).with_seed(seed)
     return read, needs_of(read.family, prepare_table(read.family, read.dataset), read.prediction)

@@ -143,6 +143,10 @@ def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> Float
     return np.asarray(rng.normal(draws["theta"][:, group], sd[:, group]), dtype=float)
 
 
+def _mean_of_rows(draws: Draws, data: StanData) -> FloatArray:
+    return np.asarray(draws["theta"][:, np.asarray(data["group_idx"]) - 1])
+
+
 def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
     spread = draws["sigma_spread"][:, None] * rng.normal(size=(len(draws["sigma"]), data["J"]))
     return np.asarray(draws["sigma"][:, None] * np.exp(spread))
@@ -273,7 +277,7 @@ FAMILY = Family(
     support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
     prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
     new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
-    new_group=new_group, simulate=_simulate, pointwise=_pointwise,
+    new_group=new_group, simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows,
     group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik, prior_group_log_lik=_prior_group_log_lik,
     raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
     exact_loo=_exact_loo, loo_log_lik=grouped_rows, draw_groups=_draw_groups, findings=_findings,

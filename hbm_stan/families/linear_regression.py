@@ -293,7 +293,7 @@ FAMILY = Family(
     },
     prediction=PREDICTION, coords=coords, new_row=new_row, prepare=_prepare, default_priors=_default_priors,
     log_joint=_log_joint, transformed=_transformed, support=_support, prior_draws=_prior_draws, new_group=new_group,
-    simulate=_simulate, pointwise=_pointwise, group_log_lik=group_log_lik,
+    simulate=_simulate, pointwise=_pointwise, group_log_lik=group_log_lik, mean_of_rows=lambda d, x: _rows(d, x)[0],
     prior_group_log_lik=prior_group_log_lik, raw=raw, draw_groups=draw_groups, shrinkage_factor=shrinkage_factor,
     exact_loo=exact_loo, loo_log_lik=loo_log_lik, rule=_rule, findings=_findings, less_alike=alike_rows,
     unlearnable=lambda table, variant: effects_beyond(table, variant, len(table.group)),

@@ -264,6 +264,7 @@ FAMILY = Family(
     prepare=_prepare,
     default_priors=_default_priors,
     simulate=_simulate,
+    mean_of_rows=lambda draws, _data: draws["theta"],
     log_joint=_log_joint,
     pointwise=_pointwise,
     group_log_lik=_group_log_lik,

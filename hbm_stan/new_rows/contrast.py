@@ -12,18 +12,23 @@ import numpy as np
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
+from hbm_stan.model import Family
 from hbm_stan.new_rows.asked import of_grid, settings_of
-from hbm_stan.new_rows.expected import expected, is_linear
-from hbm_stan.new_rows.needs import Needs, needs_of
+from hbm_stan.new_rows.expected import expected
+from hbm_stan.new_rows.needs import Needs
 from hbm_stan.new_rows.predict import (
+    averages_differ,
     categories_of,
+    needs_of,
     predictors,
     read_draws,
     refuse_without_population,
+    slices,
     summarise,
 )  # fmt: skip
 from hbm_stan.new_rows.read import Rows, read_rows
 from hbm_stan.new_rows.settings import AVERAGED, POPULATION
+from hbm_stan.new_rows.whole import link_of
 from hbm_stan.table import FloatArray, shorten
 
 if TYPE_CHECKING:
@@ -80,15 +85,15 @@ def contrast(
     if not isinstance(fit, Fit):
         raise ModelError(f"contrast takes one Fit, got {type(fit).__name__}: name one, as in fits['partial_pooling'].")
     needs = needs_of(fit.family, fit.table, prediction)
-    pairs = read_pairs(needs, settings, at, averaged=has_average(fit.family.name, scale))
+    pairs = read_pairs(needs, settings, at, averaged=has_average(fit.family, scale))
     return contrast_pairs(fit, pairs, title_of(settings), scale, region)
 
 
-def has_average(family: str, scale: str) -> bool:
+def has_average(family: Family, scale: str) -> bool:
     """Whether an average over levels is another number than the level in the middle."""
     if scale not in SCALES:
         raise ModelError(f"There is no scale {scale!r}. {nearest(scale, SCALES)}")
-    return scale != "link" and not is_linear(likelihood(family))
+    return scale != "link" and averages_differ(family)
 
 
 def title_of(settings: str | tuple[Mapping[str, Any], Mapping[str, Any]]) -> str:
@@ -189,7 +194,11 @@ def _compared(fit: Fit, pair: Pair, scale: str) -> FloatArray:
 
 def _values(fit: Fit, rows: Rows, scale: str) -> FloatArray:
     """The expected value of the rows, or their linear predictor, (S, n[, K])."""
-    given, draws = likelihood(fit.family.name), read_draws(fit)
+    draws = read_draws(fit)
+    if not fit.family.terms:
+        mean = np.concatenate([some.expected for some in slices(fit, rows)], axis=1)
+        return link_of(fit, rows, mean) if scale == "link" else mean
+    given = likelihood(fit.family.name)
     found = predictors(fit, draws, rows)
     return np.concatenate([f.eta if scale == "link" else expected(given, draws, f) for f in found], axis=1)
 
@@ -214,7 +223,6 @@ def _as_xarray(fit: Fit, draws: FloatArray) -> xr.Dataset:
 
 def _notes(fit: Fit, pairs: Sequence[Pair], scale: str) -> list[str]:
     """What has to be said: numbers outside the data, factors without deviation, what a link's difference is."""
-    given = likelihood(fit.family.name)
     both = [note for pair in pairs[:1] for rows in (pair.first, pair.second) for note in rows.notes]
     notes = [note for note in dict.fromkeys(both) if len(pairs) == 1 or f"({POPULATION})" not in note]
     if len(pairs) > 1:
@@ -225,7 +233,7 @@ def _notes(fit: Fit, pairs: Sequence[Pair], scale: str) -> list[str]:
     usual = [f"{name} = {v:.4g}" if isinstance(v, float) else f"{name} = {v}" for name, v in pairs[0].usual.items()]
     if usual:
         notes.append(f"Both settings stand at {', '.join(usual)}.")
-    if scale == "link" and given.eta_unit:
-        ratio = f"; exp of it is a {given.ratio_words}" if given.ratio_words else ""
-        notes.append(f"The difference is one of {given.eta_unit}{ratio}.")
+    if scale == "link" and averages_differ(fit.family):
+        words = likelihood(fit.family.name).ratio_words if fit.family.terms else "odds ratio"
+        notes.append(f"The difference is one of {fit.family.quantity_unit}; exp of it is a {words}.")
     return notes

@@ -69,13 +69,10 @@ class Needs:
         return tuple(dict.fromkeys(every))
 
 
-def needs_of(family: Family, read: Prepared, prediction: Mapping[str, Any] | None = None) -> Needs:
+def needs_of_formula(family: Family, read: Prepared, prediction: Mapping[str, Any] | None = None) -> Needs:
     """What a row of a formula needs; ``prediction`` are options as under [prediction]: where a row usually is."""
-    if not family.terms or read.design is None:
-        raise ModelError(
-            f"{family.name}: rows are predicted for models of a formula. The same model as a formula: hbm families "
-            "lists the likelihoods; hbm report predicts a new group."
-        )
+    if read.design is None:
+        raise ModelError(f"{family.name}: this table was not read for a formula.")
     asked = dict(prediction or {})
     encode: Any = read.design.encode
     numbers = {name: mean for name, mean in encode.means.items() if name != INTERCEPT}

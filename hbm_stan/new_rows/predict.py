@@ -11,13 +11,15 @@ import numpy as np
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
-from hbm_stan.model import Draws
+from hbm_stan.model import Draws, Family
 from hbm_stan.new_rows.asked import Asked, of_grid, of_table, settings_of, table_of
 from hbm_stan.new_rows.expected import expected, is_linear, observed
-from hbm_stan.new_rows.needs import Needs, needs_of
+from hbm_stan.new_rows.needs import Needs, needs_of_formula
 from hbm_stan.new_rows.places import AVERAGE, CENTRE
 from hbm_stan.new_rows.read import Rows, read_rows
 from hbm_stan.new_rows.terms import Predictor, encode, predictor
+from hbm_stan.new_rows.whole import Found, found_rows, needs_of_family
+from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -49,14 +51,6 @@ class Prediction:
         return f"<Prediction of {len(self.table):,} rows; .table, .draws, .notes>"
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """Draws of some rows: the expected value (S, n[, K]) and a new observation (S, n)."""
-
-    expected: FloatArray
-    new: FloatArray
-
-
 def predict(
     fit: Fit,
     rows: Any = None,
@@ -79,6 +73,16 @@ def predict(
         raise ModelError(f"predict takes one Fit, got {type(fit).__name__}: name one, as in fits['partial_pooling'].")
     needs = needs_of(fit.family, fit.table, prediction)
     return predict_rows(fit, read_rows(needs, ask(needs, rows, grid, _groups(fit, group, groups), at)), keep=draws)
+
+
+def needs_of(family: Family, read: Prepared, prediction: Mapping[str, Any] | None = None) -> Needs:
+    """What a row of a model needs; ``prediction`` are options as under [prediction]: where a row usually is."""
+    return (needs_of_formula if family.terms else needs_of_family)(family, read, dict(prediction or {}))
+
+
+def averages_differ(family: Family) -> bool:
+    """Whether an average over groups is another number than the group in the middle: the link is not linear."""
+    return not is_linear(likelihood(family.name)) if family.terms else bool(family.quantity_unit)
 
 
 def _groups(fit: Fit, group: str | Sequence[str], groups: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -118,7 +122,7 @@ def predict_rows(fit: Fit, rows: Rows, *, keep: bool = True) -> Prediction:
             f"{rows.table.where}: {rows.n:,} rows with {fit.n_draws:,} draws each are too many to keep. Predict fewer "
             "rows, or without draws (in Python: draws=False)."
         )
-    kept, parts = list[_Slice](), list[pd.DataFrame]()
+    kept, parts = list[Found](), list[pd.DataFrame]()
     for some in slices(fit, rows):
         parts.append(_summary(fit, some))
         if keep:
@@ -141,12 +145,15 @@ def refuse_without_population(fit: Fit, rows: Rows) -> None:
         )
 
 
-def slices(fit: Fit, rows: Rows) -> Iterator[_Slice]:
+def slices(fit: Fit, rows: Rows) -> Iterator[Found]:
     """The draws of the rows, some at a time."""
-    given, draws = likelihood(fit.family.name), read_draws(fit)
-    rng = fit.rng("new observations")
+    draws = read_draws(fit)
+    if not fit.family.terms:
+        yield from found_rows(fit, draws, rows, max(1, _AT_ONCE // fit.n_draws))
+        return
+    given, rng = likelihood(fit.family.name), fit.rng("new observations")
     for found in predictors(fit, draws, rows):
-        yield _Slice(expected(given, draws, found), observed(given, rng, draws, found))
+        yield Found(expected(given, draws, found), observed(given, rng, draws, found))
 
 
 def predictors(fit: Fit, draws: Draws, rows: Rows) -> Iterator[Predictor]:
@@ -162,7 +169,7 @@ def read_draws(fit: Fit) -> Draws:
     return {name: values for name, values in fit.draws().items() if name not in _NOT_READ}
 
 
-def _summary(fit: Fit, some: _Slice) -> pd.DataFrame:
+def _summary(fit: Fit, some: Found) -> pd.DataFrame:
     """Mean, sd and quantiles of both, by row."""
     categories = categories_of(fit)
     if not categories:
@@ -193,7 +200,7 @@ def shown(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame({name: cells for name, cells in zip(rows.table.names, rows.table.cells, strict=True) if name})
 
 
-def _as_xarray(fit: Fit, kept: Sequence[_Slice]) -> xr.Dataset:
+def _as_xarray(fit: Fit, kept: Sequence[Found]) -> xr.Dataset:
     shape, categories = (fit.sampling.chains, fit.sampling.draws), categories_of(fit)
     expected_ = np.concatenate([some.expected for some in kept], axis=1)
     new = np.concatenate([some.new for some in kept], axis=1)
@@ -219,7 +226,7 @@ def _notes(fit: Fit, rows: Rows) -> list[str]:
         }[fit.pooling]
         notes.append(noun.fill(words))
     states = {code for place in rows.places.values() for code in np.unique(place.level) if code < 0}
-    if states and not is_linear(likelihood(fit.family.name)):
+    if states and averages_differ(fit.family):
         notes.append(
             "population is the expected value where no coefficient deviates, averaged the mean of the expected value "
             "over levels drawn from the population: they differ, as the link is not linear."

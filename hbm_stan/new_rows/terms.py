@@ -87,7 +87,7 @@ def _deviations(fit: Fit, t: int, term: Term, place: Place, draws: Draws, data: 
         factor = factor_of(term, draws, data)
         for j in np.unique(level[new]):
             rows = np.flatnonzero(level == j)
-            rng = _rng(fit, t, place.new[j - place.n_known])
+            rng = rng_of_level(fit, t, place.new[j - place.n_known])
             deviation = scaled(factor, rng.normal(size=(len(factor), 1, term.level.width)))[:, 0]
             made[:, rows] = deviation @ z[rows].T
     return made
@@ -100,7 +100,7 @@ def _known(term: Term, draws: Draws, data: StanData, level: IntArray) -> FloatAr
     return np.asarray(draws["theta"])[:, level][:, :, term.at] - theta_mean(draws, data)[:, None, term.at]
 
 
-def _rng(fit: Fit, term: int, label: str) -> np.random.Generator:
+def rng_of_level(fit: Fit, term: int | str, label: str) -> np.random.Generator:
     """A generator of a new level's own: its draws are the same whatever rows stand beside it, and in which order."""
     digest = hashlib.sha256(f"{fit.variant} new level {term} {label}".encode("utf-8", "surrogatepass")).digest()
     return np.random.default_rng([fit.sampling.seed, int.from_bytes(digest[:8], "big")])

@@ -1,0 +1,211 @@
+"""Rows of families that are no formula: what they need, and expected values and observations by the family itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hbm_stan.encoding import IntArray
+from hbm_stan.errors import DataError, ModelError
+from hbm_stan.families.usual_row import usual
+from hbm_stan.fit import Fit
+from hbm_stan.formula.expression import Column
+from hbm_stan.later import logit
+from hbm_stan.model import Draws, Family, StanData
+from hbm_stan.new_rows.needs import SIZES, Grouping, Needs, Size
+from hbm_stan.new_rows.places import AVERAGE, CENTRE
+from hbm_stan.new_rows.read import Rows
+from hbm_stan.new_rows.terms import rng_of_level
+from hbm_stan.predict import of_new_groups
+from hbm_stan.prepare import Prepared
+from hbm_stan.table import FloatArray
+
+_ROLES = ("predictors", "group_predictors")
+# Groups drawn from the population for each draw, over which an expected value that is not linear is averaged (ours).
+_GROUPS = 100
+
+
+def needs_of_family(family: Family, read: Prepared, asked: Mapping[str, Any]) -> Needs:
+    """What a row needs; raises ModelError for a family whose rows cannot be predicted."""
+    if mean_of_rows(family) is None:
+        raise ModelError(
+            f"{family.name}: rows cannot be predicted one by one. Where a formula says the same model, as y ~ 1 + (1 | "
+            "group/unit) does of units in groups, take that; hbm report predicts a new group."
+        )
+    known = read.levels
+    columns = [c for role in _ROLES if role in read.predictors for c in read.dataset.listed(role)]
+    numbers = {c: read.dataset.table.numbers(c) for c in columns if c not in known}
+    middle = {c: float(usual(x[:, None])[0]) for c, x in numbers.items()}
+    column, labels = read.dataset.column("group"), read.labels
+    grouping = Grouping(column, (column,), {(label,): j for j, label in enumerate(labels)}, len(labels))
+    return Needs(
+        tuple(numbers), known, {c: (float(x.min()), float(x.max())) for c, x in numbers.items()},
+        {**{c: own[0] for c, own in known.items()}, **middle, **_named(asked, known)}, _sizes(family, read, asked),
+        {column: grouping},
+    )  # fmt: skip
+
+
+def _named(asked: Mapping[str, Any], levels: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Where columns stand by [prediction], whose names are those of coefficients: ``arm=drug``."""
+    indicators = {f"{column}={level}": (column, level) for column, own in levels.items() for level in own}
+    named = {name: value for role in _ROLES for name, value in asked.get(role, {}).items()}
+    chosen = dict(indicators[name] for name, value in named.items() if name in indicators and value == 1)
+    return {**{name: value for name, value in named.items() if name not in indicators}, **chosen}
+
+
+def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Size, ...]:
+    """The sizes that the data have; a standard error that was made of limits has its role's name."""
+    made = []
+    for role, datum in SIZES.items():
+        given = read.dataset.column(role)
+        if role in read.values and (given or role == "standard_error"):
+            middle = 1.0 if role == "trials" and family.quantity_unit else float(np.median(read[role]))
+            middle = float(round(middle)) if role == "trials" else middle
+            made.append(Size(role, datum, Column(given or role), float(asked.get(role, middle))))
+    return tuple(made)
+
+
+def mean_of_rows(family: Family) -> Callable[[Draws, StanData], FloatArray] | None:
+    """What gives the expected value of rows; None where the family has nothing that does."""
+    moments = family.row_moments
+    return family.mean_of_rows or (None if moments is None else lambda draws, data: moments(draws, data)[0])
+
+
+def _mean(fit: Fit, draws: Draws, data: StanData) -> FloatArray:
+    """The expected value of rows, (S, N)."""
+    mean = mean_of_rows(fit.family)
+    assert mean is not None  # needs_of_family refused others
+    return np.array(mean(draws, data))
+
+
+@dataclass(frozen=True)
+class Found:
+    """Draws of some rows: the expected value and a new observation, (S, n) each."""
+
+    expected: FloatArray
+    new: FloatArray
+
+
+class _Means:
+    """Stands for a generator: what it gives is the mean of the distribution that is asked for."""
+
+    def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> FloatArray:
+        return np.broadcast_to(loc, np.broadcast_shapes(np.shape(loc), np.shape(scale)) if size is None else size)
+
+    def beta(self, a: Any, b: Any, size: Any = None) -> FloatArray:
+        return np.broadcast_to(np.asarray(a) / (np.asarray(a) + b), np.shape(a) if size is None else size)
+
+    def gamma(self, shape: Any, scale: Any, size: Any = None) -> FloatArray:
+        return np.broadcast_to(np.asarray(shape) * scale, np.shape(shape) if size is None else size)
+
+
+def found_rows(fit: Fit, draws: Draws, rows: Rows, at_once: int) -> Iterator[Found]:
+    """Expected values and observations, some rows at a time: each row is a group of its own with its theta."""
+    rng = fit.rng("new observations")
+    for start in range(0, rows.n, at_once):
+        yield _found(fit, draws, rows, np.arange(start, min(start + at_once, rows.n)), rng)
+
+
+def _found(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.random.Generator) -> Found:
+    (place,) = rows.places.values()
+    level, data = place.level[some], _data(fit, rows, some)
+    own = _by_row(fit, draws, data, level, rows, some)
+    mean = _mean(fit, own, data)
+    averaged = np.flatnonzero(level == AVERAGE)
+    if averaged.size:
+        part = _take(data, averaged)
+        of_part = {**own, **{name: own[name][:, averaged] for name in _of_groups(fit, own)}}
+        if fit.family.quantity_unit:
+            mean[:, averaged] = _average(fit, draws, of_part, part, rng)
+        own[fit.family.group_quantity][:, averaged] = _new(fit, rng, draws, part)
+    return Found(mean, fit.family.need("simulate", "a prediction of rows")(rng, own, data))
+
+
+def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
+    """The rows as data of the family, each a group of its own."""
+    n = len(some)
+    made: StanData = {**fit.data, "N": n, "J": n, "group_idx": np.arange(1, n + 1), "y": np.zeros(n)}
+    made |= {datum: np.ones(n, dtype=np.int64) for datum in ("trials", "exposure") if datum in fit.data}
+    for role, datum in (("predictors", "X"), ("group_predictors", "U")):
+        if datum in fit.data:
+            made[datum] = _columns(fit.table, role, rows, some)
+    if "X" in made:
+        made["X"] = np.column_stack([np.ones(n), made["X"]])
+    return {
+        **made,
+        **{datum: size[some].astype(np.int64 if datum == "trials" else float) for datum, size in rows.sizes.items()},
+    }
+
+
+def _columns(read: Prepared, role: str, rows: Rows, some: IntArray) -> FloatArray:
+    """The columns of a role: numbers, and indicators of all levels but the first."""
+    made = [np.empty((len(some), 0))]
+    for column in read.dataset.listed(role):
+        value: npt.NDArray[Any] = rows.values[column][some]
+        levels = read.levels.get(column)
+        made += [value] if levels is None else [np.equal(value, k).astype(float) for k in range(1, max(2, len(levels)))]
+    return np.column_stack(made)
+
+
+def _take(data: StanData, rows: IntArray) -> StanData:
+    """Some of the rows."""
+    n = len(rows)
+    cut: StanData = {k: np.asarray(data[k])[rows] for k in ("y", "trials", "exposure", "se", "X", "U") if k in data}
+    return {**data, **cut, "N": n, "J": n, "group_idx": np.arange(1, n + 1)}
+
+
+def _of_groups(fit: Fit, draws: Draws) -> list[str]:
+    """The draws that each group has of its own."""
+    return [name for name in draws if fit.family.dims.get(name, ())[:1] == ("group",)]
+
+
+def _by_row(
+    fit: Fit, draws: Draws, data: StanData, level: IntArray, rows: Rows, some: IntArray
+) -> dict[str, FloatArray]:  # fmt: skip
+    """The draws with what groups have of their own row by row."""
+    (place,) = rows.places.values()
+    known = (level >= 0) & (level < place.n_known)
+    safe = np.where(known, level, 0)
+    own = {**draws, **{name: np.array(draws[name][:, safe]) for name in _of_groups(fit, draws)}}
+    theta = fit.family.group_quantity
+    centre = np.flatnonzero((level == CENTRE) | (level == AVERAGE))
+    if centre.size:
+        own[theta][:, centre] = _new(fit, _Means(), draws, _take(data, centre))
+    for j in np.unique(level[level >= place.n_known]):
+        mine = np.flatnonzero(level == j)
+        part = _take(data, mine)
+        if "U" in part and np.ptp(part["U"], axis=0).any():
+            raise DataError(
+                f"{rows.table.where}: group predictors differ between rows of the new {fit.table.noun.one} "
+                f"{place.new[j - place.n_known]!r}. They belong to the group: give its rows one value."
+            )
+        rng = rng_of_level(fit, fit.family.group_quantity, place.new[j - place.n_known])
+        own[theta][:, mine] = _new(fit, rng, draws, _take(part, np.zeros(1, dtype=np.int64)))
+        for name, values in of_new_groups(fit, draws, {"J": 1}, rng).items():
+            own[name][:, mine] = values
+    return own
+
+
+def _new(fit: Fit, rng: Any, draws: Draws, data: StanData) -> FloatArray:
+    """theta of groups never seen, (S, J[, K])."""
+    made: FloatArray = fit.family.need("new_group", "a prediction of rows")(rng, draws, data, fit.variant)
+    return made
+
+
+def _average(fit: Fit, draws: Draws, own: Draws, data: StanData, rng: np.random.Generator) -> FloatArray:
+    """The mean of the expected value over groups drawn from the population, (S, n)."""
+    total = np.zeros((fit.n_draws, data["N"]))
+    for _ in range(_GROUPS):
+        total += _mean(fit, {**own, fit.family.group_quantity: _new(fit, rng, draws, data)}, data)
+    return total / _GROUPS
+
+
+def link_of(fit: Fit, rows: Rows, mean: FloatArray) -> FloatArray:
+    """The expected value on the scale of the coefficients: log odds where these are, else as it is."""
+    if not fit.family.quantity_unit:
+        return mean
+    return np.asarray(logit(mean / rows.sizes.get("trials", np.ones(rows.n))))
