@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
     from hbm_stan.ladder import compare_likelihoods as compare_likelihoods
-    from hbm_stan.new_rows import Contrast as Contrast
-    from hbm_stan.new_rows import Prediction as Prediction
-    from hbm_stan.new_rows import contrast as contrast
-    from hbm_stan.new_rows import predict as predict
+    from hbm_stan.new_rows.contrast import Contrast as Contrast
+    from hbm_stan.new_rows.contrast import contrast as contrast
+    from hbm_stan.new_rows.predict import Prediction as Prediction
+    from hbm_stan.new_rows.predict import predict as predict
     from hbm_stan.predict import new_group as new_group
     from hbm_stan.predict import shrinkage_table as shrinkage_table
     from hbm_stan.report.build import report as report
@@ -52,25 +52,25 @@ _HOMES = {
     "Analysis": "analysis.read",
     "Budget": "budget",
     "Comparison": "comparison",
-    "Contrast": "new_rows",
+    "Contrast": "new_rows.contrast",
     "Dataset": "data",
     "Diagnosis": "diagnose",
     "Fit": "fit",
     "HbmError": "errors",
-    "Prediction": "new_rows",
+    "Prediction": "new_rows.predict",
     "Sampling": "engines",
     "calibrate": "calibrate",
     "check": "checks",
     "compare": "compare",
     "compare_factors": "factors",
     "compare_likelihoods": "ladder",
-    "contrast": "new_rows",
+    "contrast": "new_rows.contrast",
     "families": "families",
     "fit": "attempts",
     "fit_variants": "attempts",
     "load": "data",
     "new_group": "predict",
-    "predict": "new_rows",
+    "predict": "new_rows.predict",
     "read_analysis": "analysis.read",
     "report": "report.build",
     "sensitivity": "sensitivity.run",

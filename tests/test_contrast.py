@@ -10,8 +10,8 @@ from row_fits import frame, made
 from scipy.special import expit
 
 from hbm_stan.errors import HbmError
-from hbm_stan.new_rows import contrast, predict
-from hbm_stan.new_rows.contrast import split_contrast
+from hbm_stan.new_rows.contrast import contrast, split_contrast
+from hbm_stan.new_rows.predict import predict
 
 ARM = {"levels": {"arm": ["placebo", "drug", "both"]}}
 RIGHT = "x + arm + (1 + x | g) + (1 | h)"

@@ -20,7 +20,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families.terms.effects import terms_of
 from hbm_stan.fit import Fit
-from hbm_stan.new_rows import predict
+from hbm_stan.new_rows.predict import predict
 from hbm_stan.reading import make_reading
 
 ARM = {"levels": {"arm": ["placebo", "drug", "both"]}}
@@ -37,6 +37,7 @@ def shares(eta: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 # The expected value of rows at one draw, from the definition of each likelihood: (eta, data, draw).
 EXPECTED: dict[str, Callable[[np.ndarray, Any, Any], np.ndarray]] = {
     "normal": lambda eta, _d, _p: eta,
+    "normal_sampled": lambda eta, _d, _p: eta,
     "student_t": lambda eta, _d, _p: eta,
     "estimates": lambda eta, _d, _p: eta,
     "lognormal": lambda eta, _d, p: np.exp(eta + p["sigma"] ** 2 / 2),
@@ -190,6 +191,21 @@ def test_units_inside_a_new_group_are_new_and_share_its_draw() -> None:
     spare = found[:, 3] - draws["theta"][:, known, 0]
     assert spare.std() == pytest.approx(sd, rel=0.05)
     assert abs(np.corrcoef(spare, found[:, 0])[0, 1]) < 0.05
+
+
+def test_the_innermost_state_counts() -> None:
+    fit_ = made("normal", "1 + (1 | g) + (1 | g:unit)", size=10_000, alike=True)
+    rows = pd.DataFrame({"g": ["z"], "unit": [1]})
+    found = expected_of(predict(fit_, rows, groups={"g": "new", "unit": "population"}))[:, 0]
+    assert found.std() == pytest.approx(fit_.draws()["tau"][0, 0], rel=MCSES / np.sqrt(2 * len(found)))
+
+
+def test_many_rows_are_predicted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit_, data = made("poisson", size=10, **ARM), frame()
+    whole = predict(fit_, data)
+    monkeypatch.setattr("hbm_stan.new_rows.predict._AT_ONCE", 7 * fit_.n_draws)
+    np.testing.assert_allclose(expected_of(predict(fit_, data)), expected_of(whole), rtol=1e-12)
+    assert len(predict(fit_, data, draws=False).table) == N
 
 
 @pytest.mark.parametrize("name", ["binomial", "poisson", "zero_inflated_poisson", "lognormal", "cumulative", "normal"])

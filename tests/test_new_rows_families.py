@@ -15,7 +15,8 @@ from hbm_stan.data import Dataset, load
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.fit import Fit
-from hbm_stan.new_rows import contrast, predict
+from hbm_stan.new_rows.contrast import contrast
+from hbm_stan.new_rows.predict import predict
 from hbm_stan.predict import new_group
 
 SAMPLING = Sampling(warmup=300, draws=500, seed=11)

@@ -13,7 +13,7 @@ from row_fits import frame, made
 
 from hbm_stan.errors import DataError, HbmError, ModelError
 from hbm_stan.fit import Fit
-from hbm_stan.new_rows import predict
+from hbm_stan.new_rows.predict import predict
 from hbm_stan.new_rows.settings import numbers_in, read_settings
 
 
