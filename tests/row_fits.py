@@ -54,6 +54,7 @@ def made(
     size: int = 40,
     alike: bool = False,
     seed: int = 1,
+    left: str = "",
     **reading: Any,
 ) -> Fit:
     """A fit with random draws; with ``alike`` the population's parameters are the same in all of them."""
@@ -61,7 +62,7 @@ def made(
         reading = {"zi": "~ w", **reading}
     if likelihood == "cumulative":
         reading["levels"] = {"rating": ["bad", "poor", "fair", "good"], **reading.get("levels", {})}
-    text = f"{LEFT[likelihood]} ~ {right}"
+    text = f"{left or LEFT[likelihood]} ~ {right}"
     dataset = Dataset.from_frame(frame() if data is None else data).read_as(make_reading(formula=text, **reading))
     model, sampling = family(likelihood), Sampling(chains=2, draws=size, seed=seed)
     engine: Any = MadeEngine()

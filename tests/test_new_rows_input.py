@@ -77,6 +77,14 @@ def test_a_number_outside_the_data_is_a_note(counts: Fit, rows: pd.DataFrame) ->
     assert "x: outside the data" in note
     assert "row 3: '1000'" in note
     assert predict(counts, rows).notes == ()
+    (low,) = predict(counts, rows.assign(x=[10, 0.5, 10, 10])).notes
+    assert "row 2: '0.5'" in low
+
+
+def test_an_outcome_that_is_computed_is_named() -> None:
+    fit_ = made("normal", "x + (1 | g)", frame().assign(y=np.exp(frame()["y"])), size=10, left="log(y)")
+    assert "The outcome is log(y)." in predict(fit_, grid="x = 10").notes
+    assert predict(made_fit(), grid="school = A").notes == ()
 
 
 def test_draws_are_left_out_on_request(counts: Fit, rows: pd.DataFrame) -> None:

@@ -85,8 +85,9 @@ def _wrong(grouping: Grouping, table: Table, i: int, own: tuple[str, ...], state
         )
     return (
         f"{where}: {shorten(found)!r} is none of the {grouping.n_levels:,} known levels of {grouping.name}. "
-        f"{_near(found, [_WITHIN.join(known) for known in grouping.known])} If it is a level never seen, say so: "
-        f"--new {column}={shorten(own[-1])} (in Python: groups={{{column!r}: [{shorten(own[-1])!r}]}})."
+        f"{_near(found, [_WITHIN.join(known) for known in grouping.known])} If it is a level never seen: --new "
+        f"{column}={shorten(own[-1])} beside a file of rows, {column} = new in a grid (in Python: "
+        f"groups={{{column!r}: [{shorten(own[-1])!r}]}})."
     )
 
 

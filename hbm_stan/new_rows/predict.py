@@ -10,6 +10,7 @@ import numpy as np
 
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.fit import Fit
+from hbm_stan.formula.left import computed
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws, Family
 from hbm_stan.new_rows.asked import Asked, of_grid, of_table, settings_of, table_of
@@ -232,6 +233,6 @@ def _notes(fit: Fit, rows: Rows) -> list[str]:
             "over levels drawn from the population: they differ, as the link is not linear."
         )
     outcome = fit.table.dataset.column("outcome")
-    if outcome not in fit.table.dataset.table.names or "(" in outcome:
+    if fit.family.terms and outcome in computed(fit.table.dataset):
         notes.append(f"The outcome is {outcome}.")
     return notes
