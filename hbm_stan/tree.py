@@ -91,10 +91,10 @@ def with_effects(
     Where the posterior is known, nothing was sampled, and all of it is drawn here.
     """
     posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
+    given = {str(name): np.asarray(values.values) for name, values in posterior.data_vars.items()}
     shape = tuple(tree["sample_stats"].sizes[dim] for dim in ("chain", "draw"))
-    made = independent_draws(family, data, variant, shape, seed)
+    made = None if given else independent_draws(family, data, variant, shape, seed)
     if made is None:
-        given = {str(name): np.asarray(values.values) for name, values in posterior.data_vars.items()}
         made = complete(family, data, given, seed, rows=False)
     if not made:
         return tree

@@ -16,10 +16,10 @@ from hbm_stan.attempts import attempts_in_words, fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
 from hbm_stan.densities import log_lik_of
-from hbm_stan.engines import Engine, Sampling
+from hbm_stan.engines import Engine, EngineDraws, Sampling
 from hbm_stan.errors import StorageError
 from hbm_stan.families import families, family
-from hbm_stan.fit import Fit, prepare_table
+from hbm_stan.fit import Fit, fit_of_draws, jobs_of, prepare_table
 from hbm_stan.leave_one_out import loo
 from hbm_stan.model import Draws, StanData
 from hbm_stan.store import FitStore
@@ -178,6 +178,11 @@ def test_what_has_a_known_posterior_needs_no_sampler_where_a_table_is_large(
         "no_pooling: its posterior is known; the draws are independent ones of it, without a sampler."
     )
     assert attempts_in_words(small) == ""
+    # Draws of a sampler, as a long run or an earlier version has them, are left as they are.
+    job = jobs_of(large.family, data, ["no_pooling"], asked["priors"], SAMPLING, stanli)[0]
+    theta = np.zeros((4, 1000, 40))
+    stats = {name: values.values for name, values in small.tree["sample_stats"].data_vars.items()}
+    np.testing.assert_array_equal(fit_of_draws(job, EngineDraws({"theta": theta}, stats), SAMPLING).draws()["theta"], 0)
     # Partial pooling is sampled, at any size.
     assert not fit("normal_means", data, "partial_pooling", **asked).independent
     # Planted fault: the prior is forgotten.
