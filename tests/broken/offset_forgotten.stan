@@ -39,7 +39,7 @@ model {
     = raw_of_sampled(sampled, shift, own, rate, origin, carry * (beta + shift)[shared], K, L, 0, G);
   target += lprior + raw_lpdf(raw | middle, C, K, L, centered, 0);
   vector[NC] eta = X_cell * beta[shared] // FAULT: the offset is not in the linear predictor.
-                   + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), place);
+                   + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), place, 0);
   if (use_likelihood) {
     target += dot_product(cell_y, eta) - dot_product(cell_exposure, exp(eta)); // but for constants
   }
