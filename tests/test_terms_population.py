@@ -52,7 +52,7 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
         pairs = sum(k * (k - 1) // 2 * c for k, c in zip(data["K"][terms], data["correlated"][terms], strict=True))
         if pairs and (key != "partial" or pooling == "partial"):
             params[key] = rng.uniform(-0.7, 0.7, pairs)
-    if likelihood(name).precision is None:
+    if not likelihood(name).integrated:
         taken = slice(data["G"] if pooling == "complete" else 0, None)
         params["sampled"] = rng.normal(size=int(np.sum(data["K"][taken] * data["L"][taken])))
     return params | terms_population.transformed(likelihood(name), params, data)
