@@ -114,8 +114,9 @@ def test_the_draws_that_fit_are_those_that_are_not_refused() -> None:
             refuse_too_large(family, table, variants, replace(asked, draws=draws + 2))
 
 
-def test_the_memory_of_a_fit_is_what_its_draws_take(stanli: Engine) -> None:
-    dataset, family = Dataset.from_frame(rows(60, 50, 300), formula=FORMULA), families()["normal_sampled"]
+@pytest.mark.parametrize("formula", [FORMULA, "y ~ x + (1 + x | s) + (1 | d)"])
+def test_the_memory_of_a_fit_is_what_its_draws_take(formula: str, stanli: Engine) -> None:
+    dataset, family = Dataset.from_frame(rows(60, 50, 300), formula=formula), families()["normal_sampled"]
     sampling = Sampling(chains=1, warmup=20, draws=20)
     made = fit(family, dataset, "partial_pooling", sampling=sampling, engine=stanli)
     kept = sum(

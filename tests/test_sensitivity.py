@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,14 @@ def errors_of_a_refit(made: Fit, row: Without) -> list[float]:
         width = (now.q95 - now.q05) / 2
         found.append((now.q50 - exact.loc[name, "q50"]) / np.hypot(below * width, exact.loc[name, "mcse_q50"]))
     return [abs(z) for z in found]
+
+
+def test_groups_are_left_out_some_at_a_time(monkeypatch: pytest.MonkeyPatch, eight: Fit) -> None:
+    whole = influence(eight).rows
+    monkeypatch.setattr(import_module("hbm_stan.sensitivity.influence"), "_BLOCK", 3 * eight.n_draws)  # 3, 3 and 2
+    for one, other in zip(whole, influence(eight).rows, strict=True):
+        assert (one.group, one.route) == (other.group, other.route)
+        assert one.moves == pytest.approx(other.moves, rel=1e-9)
 
 
 def test_influence_of_an_outlier_equals_a_refit(stanli: Engine) -> None:
