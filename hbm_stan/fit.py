@@ -20,7 +20,9 @@ from hbm_stan.errors import DataError
 from hbm_stan.identity import data_in_order, is_prior, stan_values
 from hbm_stan.independent import without_sampler
 from hbm_stan.model import Family, StanData
-from hbm_stan.prepare import Prepared, prepare
+from hbm_stan.portions import portions
+from hbm_stan.prepare import Prepared
+from hbm_stan.prepared import prepared_for
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
@@ -37,9 +39,6 @@ if TYPE_CHECKING:
     import xarray as xr
 else:
     from hbm_stan.later import xr
-
-# Numbers worked on at once (ours): a fraction of the memory, and much more than what it takes to begin.
-_BLOCK = 2**22
 
 Reporter = Callable[[str], None]
 
@@ -109,9 +108,8 @@ class Fit:
 
     def blocks(self, values: int) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
         """The draws block by block, with their places: as many as make at most 2^22 numbers of ``values`` a draw."""
-        draws, step = self.draws(), max(1, _BLOCK // values)
-        for start in range(0, self.n_draws, step):
-            part = slice(start, start + step)
+        draws = self.draws()
+        for part in portions(self.n_draws, values):
             yield part, {name: some[part] for name, some in draws.items()}
 
     @property
@@ -178,10 +176,7 @@ def _reads(program: Program, name: str) -> bool:
 
 def prepare_table(family: Family, dataset: Dataset) -> Prepared:
     """The dataset's columns, checked for what the family's roles ask, and for what only the family can see."""
-    table = prepare(
-        dataset, family.roles, one_row_per_group=family.one_row_per_group, known_residual=family.known_residual,
-        terms=family.terms, own_formulas=family.own_formulas,
-    )  # fmt: skip
+    table = prepared_for(dataset, family)
     own = family.check_table(table) if family.check_table is not None else ()
     return replace(table, verdicts=(*table.verdicts, *own), notes=(*table.notes, *family.left_out(table)))
 

@@ -25,6 +25,7 @@ from hbm_stan.densities import (
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
+from hbm_stan.portions import portions
 from hbm_stan.psis import psis_loo
 from hbm_stan.scores import badly_misspecified, read_score
 from hbm_stan.table import FloatArray
@@ -36,7 +37,7 @@ MORE_DRAWS_HELP = 0.7
 # error that a repaired score of one observation may have).
 _CHECKED_DRAWS, QUADRATURE_MATTERS = 50, 0.1
 # Log densities that are averaged at once (ours).
-_BLOCK = 2**20
+_AVERAGED = 2**20
 
 
 @dataclass(frozen=True)
@@ -210,8 +211,7 @@ def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None
 
 def _mean_density(log_density: FloatArray) -> FloatArray:
     n_draws, units = log_density.shape
-    width = max(1, _BLOCK // n_draws)
-    sums = [logsumexp(log_density[:, i : i + width], axis=0) for i in range(0, units, width)]
+    sums = [logsumexp(log_density[:, some], axis=0) for some in portions(units, n_draws, _AVERAGED)]
     return np.concatenate(sums) - math.log(n_draws)
 
 

@@ -16,11 +16,11 @@ from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.nouns import GROUPS, Noun
+from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
 
 _SHOWN = (0.05, 0.25, 0.75, 0.95)  # quantiles of each group in the table
-_BLOCK = 2**22  # draws that are sorted at once (ours)
-_NOTES = {
+NOTES = {
     "partial": "The new {group} is drawn from the population that the known {groups} come from.",
     "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
     "no": "Without pooling the known {groups} say nothing about a new one: this is the prior.",
@@ -60,7 +60,7 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
     for name, values in _as_ratios(fit, list(draws.values())).items():
         table[name] = values
     table["meaning"] = [*(_meaning(fit, name) for name in list(draws)[:-1]), fit.table.noun.fill(words)]
-    return NewGroup(table, draws, fit.table.noun.fill(_NOTES[fit.pooling]))
+    return NewGroup(table, draws, fit.table.noun.fill(NOTES[fit.pooling]))
 
 
 def _predicted(fit: Fit, design: StanData, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -183,8 +183,7 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
 
 def _quantiles(values: FloatArray) -> FloatArray:
     """The shown quantiles of each column, (4, columns); some columns at a time, for they are copied to be sorted."""
-    width = max(1, _BLOCK // len(values))
-    parts = [np.quantile(values[:, i : i + width], _SHOWN, axis=0) for i in range(0, values.shape[1], width)]
+    parts = [np.quantile(values[:, some], _SHOWN, axis=0) for some in portions(values.shape[1], len(values))]
     return np.concatenate(parts, axis=1)
 
 

@@ -78,8 +78,8 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     every = max(1, fit.n_draws * len(fit.table.labels) // _MEANS)
     parts = [(by_group(fit, y[::every]), _pairs(fit, draws, y)) for draws, y in _replications(fit)]
     observed, replicated = by_group(fit, fit.y[None])[0], np.concatenate([means for means, _ in parts])
-    replications = sum(len(next(iter(pairs.values()))[1]) for _, pairs in parts)
-    statistics = compared(_joined([pairs for _, pairs in parts]))
+    pairs = _joined([some for _, some in parts])
+    statistics, replications = compared(pairs), len(next(iter(pairs.values()))[1])
     groups = pd.DataFrame({"group": fit.table.labels, "observed": observed})
     for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
         groups[f"q{round(100 * prob):02d}"] = values

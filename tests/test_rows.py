@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -252,7 +251,7 @@ def test_few_draws_are_replicated_again_and_blocks_do_not_matter(
     assert found.verdict.value == pytest.approx(2 / 4201)
     whole = made("gamma_poisson", fish(), stanli)
     one = predictive_check(whole).statistics
-    monkeypatch.setattr(sys.modules["hbm_stan.fit"], "_BLOCK", 200 * 333)
+    monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 200 * 333)
     two = predictive_check(whole).statistics
     np.testing.assert_allclose(one.iloc[:, 1:].to_numpy(float), two.iloc[:, 1:].to_numpy(float))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -341,7 +340,7 @@ def errors_of_a_refit(made: Fit, row: Without) -> list[float]:
 
 def test_groups_are_left_out_some_at_a_time(monkeypatch: pytest.MonkeyPatch, eight: Fit) -> None:
     whole = influence(eight).rows
-    monkeypatch.setattr(import_module("hbm_stan.sensitivity.influence"), "_BLOCK", 3 * eight.n_draws)  # 3, 3 and 2
+    monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 3 * eight.n_draws)  # 3, 3 and 2
     for one, other in zip(whole, influence(eight).rows, strict=True):
         assert (one.group, one.route) == (other.group, other.route)
         assert one.moves == pytest.approx(other.moves, rel=1e-9)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +72,7 @@ def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_agai
     stanli: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
-    monkeypatch.setattr(sys.modules["hbm_stan.fit"], "_BLOCK", 4000)  # 66 draws of 60 rows at once
+    monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 4000)  # 66 draws of 60 rows at once
     store = FitStore(tmp_path)
     asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli, "store": store}
     first, again = (fit("linear_regression", dataset(), **asked) for _ in range(2))

@@ -11,7 +11,7 @@ from hbm_stan.cells import kind, number, truth
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families import families
-from hbm_stan.families.crossed import of_size, prepared_for
+from hbm_stan.families.crossed import of_size
 from hbm_stan.families.ratings import are_ratings, is_scale
 from hbm_stan.families.terms.dispersion import pearson
 from hbm_stan.families.terms.effects import take_rows
@@ -24,6 +24,7 @@ from hbm_stan.likelihoods import likelihood, likelihoods, with_extra_zeros
 from hbm_stan.likelihoods.above_zero import ABOVE_ZERO
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.ordered import MOST_CATEGORIES, is_ordered
+from hbm_stan.prepared import prepared_for
 from hbm_stan.reading import make_reading
 from hbm_stan.table import FloatArray
 

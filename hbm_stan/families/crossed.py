@@ -7,20 +7,7 @@ from hbm_stan.families import families
 from hbm_stan.families.terms.blocks import MOST_CROSSED, too_many
 from hbm_stan.formula.parse import parse
 from hbm_stan.likelihoods import likelihood
-from hbm_stan.model import Family
-from hbm_stan.prepare import Prepared, prepare
-
-
-def prepared_for(dataset: Dataset, family: Family) -> Prepared:
-    """The columns of a formula, checked for what the family asks."""
-    return prepare(
-        dataset,
-        family.roles,
-        one_row_per_group=False,
-        known_residual=family.known_residual,
-        terms=True,
-        own_formulas=family.own_formulas,
-    )
+from hbm_stan.prepared import prepared_for
 
 
 def of_size(dataset: Dataset, name: str, why: str = "") -> tuple[str, str]:

@@ -20,6 +20,8 @@ from hbm_stan.new_rows.places import AVERAGE, CENTRE
 from hbm_stan.new_rows.read import Rows, read_rows
 from hbm_stan.new_rows.terms import Predictor, encode, predictor
 from hbm_stan.new_rows.whole import Found, found_rows, needs_of_family
+from hbm_stan.portions import portions
+from hbm_stan.predict import NOTES
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
 
@@ -150,7 +152,7 @@ def slices(fit: Fit, rows: Rows) -> Iterator[Found]:
     """The draws of the rows, some at a time."""
     draws = read_draws(fit)
     if not fit.family.terms:
-        yield from found_rows(fit, draws, rows, max(1, _AT_ONCE // fit.n_draws))
+        yield from found_rows(fit, draws, rows, portions(rows.n, fit.n_draws, _AT_ONCE))
         return
     given, rng = likelihood(fit.family.name), fit.rng("new observations")
     for found in predictors(fit, draws, rows):
@@ -160,9 +162,8 @@ def slices(fit: Fit, rows: Rows) -> Iterator[Found]:
 def predictors(fit: Fit, draws: Draws, rows: Rows) -> Iterator[Predictor]:
     """The linear predictors of the rows, some at a time."""
     columns = encode(fit, rows)
-    size = max(1, _AT_ONCE // fit.n_draws)
-    for start in range(0, rows.n, size):
-        yield predictor(fit, draws, columns, rows, slice(start, start + size))
+    for some in portions(rows.n, fit.n_draws, _AT_ONCE):
+        yield predictor(fit, draws, columns, rows, some)
 
 
 def read_draws(fit: Fit) -> Draws:
@@ -221,11 +222,7 @@ def _notes(fit: Fit, rows: Rows) -> list[str]:
     notes = []
     new = level >= rows.places[fit.table.dataset.column("group")].n_known
     if new.any() and fit.pooling != "partial":
-        words = {
-            "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
-            "no": "Without pooling the known {groups} say nothing about a new one: this is the prior.",
-        }[fit.pooling]
-        notes.append(noun.fill(words))
+        notes.append(noun.fill(NOTES[fit.pooling]))
     states = {code for place in rows.places.values() for code in np.unique(place.level) if code < 0}
     if states and averages_differ(fit.family):
         notes.append(

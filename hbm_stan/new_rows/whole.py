@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,11 +103,11 @@ class _Means:
         return np.broadcast_to(np.asarray(shape) * scale, np.shape(shape) if size is None else size)
 
 
-def found_rows(fit: Fit, draws: Draws, rows: Rows, at_once: int) -> Iterator[Found]:
+def found_rows(fit: Fit, draws: Draws, rows: Rows, portions: Iterable[slice]) -> Iterator[Found]:
     """Expected values and observations, some rows at a time: each row is a group of its own with its theta."""
     rng = fit.rng("new observations")
-    for start in range(0, rows.n, at_once):
-        yield _found(fit, draws, rows, np.arange(start, min(start + at_once, rows.n)), rng)
+    for some in portions:
+        yield _found(fit, draws, rows, np.arange(some.start, some.stop), rng)
 
 
 def _found(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.random.Generator) -> Found:

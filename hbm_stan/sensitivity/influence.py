@@ -14,6 +14,7 @@ from hbm_stan.errors import DataError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
 from hbm_stan.nouns import GROUPS, Noun
+from hbm_stan.portions import portions
 from hbm_stan.psis import smooth
 from hbm_stan.repair import refit_without
 from hbm_stan.sensitivity.conclusion import Interval, interval, varying
@@ -23,7 +24,6 @@ from hbm_stan.table import FloatArray
 # A group that moves a parameter by more posterior sds than this is said to carry it.
 LARGE_MOVE = 1.0
 WEIGHTS, REFIT, UNRELIABLE, UNKNOWN = "weights", "refit", "weights, not reliable", "no refit that can be used"
-_BLOCK = 2**22  # log weights worked on at once (ours)
 _NAMED = 5  # groups that a sentence names
 
 
@@ -122,11 +122,11 @@ def _weighted(
     other groups' rows, where the family can: given effects of the draws the weights would be right too, and rougher.
     """
     rows, labels = [], fit.table.labels
-    for start in range(0, len(labels), width := max(1, _BLOCK // fit.n_draws)):
-        log_weights, k = smooth(-density[:, start : start + width])
+    for some in portions(len(labels), fit.n_draws):
+        log_weights, k = smooth(-density[:, some])
         weights = np.exp(log_weights)
         found = {name: weighted_intervals(values, weights) for name, values in draws.items()}
-        for j, label in enumerate(labels[start : start + width]):
+        for j, label in enumerate(labels[some]):
             now = {name: intervals[j] for name, intervals in found.items()}
             route = WEIGHTS if k[j] < threshold else UNRELIABLE
             rows.append(_without(fit, label, route, float(k[j]), now, base))

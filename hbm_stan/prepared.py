@@ -1,0 +1,15 @@
+"""The columns of a dataset as a family asks for them."""
+
+from __future__ import annotations
+
+from hbm_stan.data import Dataset
+from hbm_stan.model import Family
+from hbm_stan.prepare import Prepared, prepare
+
+
+def prepared_for(dataset: Dataset, family: Family) -> Prepared:
+    """The columns, checked for what the family's roles ask; what only the family can see is not looked at."""
+    return prepare(
+        dataset, family.roles, one_row_per_group=family.one_row_per_group, known_residual=family.known_residual,
+        terms=family.terms, own_formulas=family.own_formulas,
+    )  # fmt: skip
