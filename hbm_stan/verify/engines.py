@@ -9,13 +9,14 @@ from hbm_stan.agreement import Agreement, compare_draws
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.certificate import Truth
 from hbm_stan.data import Dataset
-from hbm_stan.diagnose import check, parameters
+from hbm_stan.diagnose import parameters
 from hbm_stan.engines import Engine
 from hbm_stan.errors import HbmError
 from hbm_stan.examples import analyses, few_rows, irregular, smallest_analysis
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
-from hbm_stan.verify.known import SAMPLING, fit_once
+from hbm_stan.verdicts import Verdict
+from hbm_stan.verify.known import SAMPLING, fit_checked
 
 _DRAWS = 1000  # of each of four chains: CmdStan writes every one of them, with all rows, as text
 
@@ -77,13 +78,15 @@ def sample_pairs(
 
 def _sample(pair: Pair, engines: tuple[Engine, Engine], seed: int) -> Sampled:
     fits: list[Fit] = []
+    failed: list[tuple[str, Verdict]] = []
     for i, engine in enumerate(engines):
         settings = replace(SAMPLING, draws=_DRAWS, seed=(seed + 100 + i) % 2**31)
         try:
-            fits.append(fit_once(pair.family, pair.dataset, pair.variant, pair.priors, settings, engine))
+            fit, bad = fit_checked(pair.family, pair.dataset, pair.variant, pair.priors, settings, engine)
         except HbmError as error:
             return Sampled(pair, failed=f"{pair.title}: {engine.name}: {error}")
-    failed = [(f.engine, v) for f in fits for v in check(f).verdicts if v.status == "fail"]
+        fits.append(fit)
+        failed += [(fit.engine, verdict) for verdict in bad]
     if failed:
         name, verdict = failed[0]
         return Sampled(pair, problem=f"{pair.title}: {verdict.name} fails on {name}, so nothing is compared")
