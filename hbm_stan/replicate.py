@@ -14,11 +14,16 @@ from hbm_stan.fit import Fit
 from hbm_stan.model import Draws
 from hbm_stan.rows import (
     DISPERSION,
+    UNLIKE,
+    Rows,
     dispersions,
     has_dispersion,
+    is_ordered,
     row_statistics,
     rows_of,
     spread_factor,
+    unlike_in_words,
+    unlike_spreads,
     would_describe,
 )
 from hbm_stan.table import FloatArray
@@ -151,6 +156,9 @@ def _pairs(fit: Fit, draws: Draws, y: FloatArray) -> dict[str, tuple[FloatArray,
         one, many = one | row_statistics(rows, fit.y[None]), many | row_statistics(rows, y)
         if has_dispersion(fit, rows):
             one[DISPERSION], many[DISPERSION] = dispersions(fit, draws, y)
+    if is_ordered(fit):
+        name = fit.table.noun.fill(UNLIKE)
+        one[name], many[name] = (unlike_spreads(some, fit.table.group) for some in (fit.y[None], y))
     return {name: (one[name], many[name]) for name in one}
 
 
@@ -200,21 +208,19 @@ def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replicatio
     """Failed where a statistic of single rows is far out, a warning where any lies in the outermost hundredth."""
     p, rows = statistics["p_two_sided"], rows_of(fit)
     value = float(p.min())
-    of_rows = statistics["name"].isin([DISPERSION, *(row_statistics(rows, fit.y[None]) if rows else ())])
-    far, extreme = statistics[of_rows & (p < MISFIT_P)], statistics[p < EXTREME_P]
+    noun = fit.table.noun
+    of_rows = [DISPERSION, noun.fill(UNLIKE), *(row_statistics(rows, fit.y[None]) if rows else ())]
+    far, extreme = statistics[statistics["name"].isin(of_rows) & (p < MISFIT_P)], statistics[p < EXTREME_P]
     if extreme.empty:
         return Verdict(PREDICTIVE_CHECK, "pass", value, EXTREME_P)
     looked = f"of {len(p)} statistics in {replications:,} replications"
-    if rows is not None and len(far):
-        above, below = (list(far["name"][side]) for side in (far["p_value"] < 0.5, far["p_value"] > 0.5))
-        spread = spread_factor(fit, float(far["observed"][far["name"] == DISPERSION].max()))
+    if len(far):
         hint = (
             f"Single rows are not what the model expects (two-sided p below {MISFIT_P:g}; {looked}). {_expected(far)}. "
-            f"{would_describe(rows, above, below, spread, fit.table.noun)}"
+            f"{_mends(fit, rows, far)}"
         )
         return Verdict(PREDICTIVE_CHECK, "fail", value, MISFIT_P, hint, str(far["name"].iloc[0]))
     outer = ", ".join(str(g) for g in outside["group"].head(5))
-    noun = fit.table.noun
     hint = (
         f"The data are not quite what the model expects (smallest two-sided p {_p(value)}; {looked}). "
         f"{_expected(extreme)}. "
@@ -223,6 +229,15 @@ def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replicatio
         f"{noun.many}."
     )
     return Verdict(PREDICTIVE_CHECK, "warn", value, EXTREME_P, hint, str(extreme["name"].iloc[0]))
+
+
+def _mends(fit: Fit, rows: Rows | None, far: pd.DataFrame) -> str:
+    """What the statistics of rows that lie far out say of the model, and what would describe such rows."""
+    above, below = (list(far["name"][side]) for side in (far["p_value"] < 0.5, far["p_value"] > 0.5))
+    if rows is None:
+        return unlike_in_words(bool(above), fit.table.noun)
+    spread = spread_factor(fit, float(far["observed"][far["name"] == DISPERSION].max()))
+    return would_describe(rows, above, below, spread, fit.table.noun)
 
 
 def _expected(statistics: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood, with_extra_zeros
@@ -21,6 +22,8 @@ from hbm_stan.table import FloatArray
 
 ZEROS, FULL = "rows of 0", "rows of successes only"
 LARGEST, SD, DISPERSION = "largest row", "standard deviation of the rows", "Pearson dispersion of the rows"
+UNLIKE = "how unlike the spreads within {groups} are"
+_LEAST_ROWS = 3  # of a group whose spread is looked at
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,24 @@ def rows_of(fit: Fit) -> Rows | None:
     plain = "poisson" if trials is None else "binomial"
     own = likelihood(fit.family.name if fit.family.terms else plain)
     return Rows(trials, fit.table.one_row_per_group, own, fit.family.terms)
+
+
+def is_ordered(fit: Fit) -> bool:
+    """Whether rows are ordered categories, in groups of which two or more have rows enough to show their spread."""
+    of_group = np.bincount(fit.table.group)
+    ordered = any(r.name == fit.family.outcome(fit.table) and r.kind == "ordered" for r in fit.family.roles)
+    return ordered and int(np.count_nonzero(of_group >= _LEAST_ROWS)) > 1
+
+
+def unlike_spreads(y: FloatArray, group: npt.NDArray[np.int64]) -> FloatArray:
+    """The sd over groups of the sd of their categories, numbered 1, 2, ..., for data sets y (S, N): (S,).
+
+    Thresholds give categories their shares whatever these are, and groups their means; that all groups spread alike
+    about their means is what the model claims beyond that.
+    """
+    of_group = np.bincount(group)
+    spreads = [y[:, group == j].std(axis=1, ddof=1) for j in np.flatnonzero(of_group >= _LEAST_ROWS)]
+    return np.asarray(np.std(spreads, axis=0, ddof=1))
 
 
 def row_statistics(rows: Rows, y: FloatArray) -> dict[str, FloatArray]:
@@ -123,6 +144,18 @@ def _more_zeros(rows: Rows, where: str, first: bool) -> str:
         return f"{what} would have more rows of {where}; this version has none (hbm new-family begins your own)."
     what = capital(inflated.rows_words) if first else f"If that is not enough, {inflated.rows_words}"
     return f"{what} would have more rows of {where}, {_how(rows, inflated.name)}."
+
+
+def unlike_in_words(above: bool, noun: Noun) -> str:
+    """What it means that groups differ in their spreads more (``above``), or less, than ordered categories do."""
+    if not above:
+        return (
+            f"{noun.fill('{Groups}')} spread more alike than the model expects: are categories parts of a fixed total?"
+        )
+    return (
+        f"Some {noun.many} use the middle categories and others the ends, or they do not share thresholds. One set "
+        f"of thresholds cannot describe that: an odds ratio is a mean over unlike {noun.many}."
+    )
 
 
 def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], spread: float, noun: Noun) -> str:

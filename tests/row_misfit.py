@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from row_tables import answers
 
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
@@ -109,6 +110,11 @@ def _of_trials(rng: _Rng, eta: np.ndarray, concentration: float) -> dict[str, np
     return {"y": rng.binomial(n, p), "n": n}
 
 
+def _with_zeros(y: np.ndarray, rng: _Rng) -> dict[str, np.ndarray]:
+    """A fifth of the rows are extra zeros."""
+    return {"y": y * (rng.uniform(size=y.size) >= INFLATED)}
+
+
 def _with_errors(rng: _Rng, eta: np.ndarray) -> dict[str, np.ndarray]:
     se = rng.uniform(0.2, 1.0, eta.size)
     return {"y": rng.normal(eta, se), "s": se}
@@ -125,7 +131,21 @@ DRAWS: dict[str, tuple[str, Callable[[_Rng, np.ndarray], dict[str, np.ndarray]]]
     "lognormal": ("y", lambda rng, eta: {"y": rng.lognormal(eta, 0.5)}),
     "beta": ("y", lambda rng, eta: {"y": rng.beta(10 * _share(eta), 10 * (1 - _share(eta)))}),
     "student_t": ("y", lambda rng, eta: {"y": eta + 0.5 * rng.standard_t(4, eta.size)}),
+    "cumulative": (
+        "y",
+        lambda rng, eta: {"y": 1 + np.searchsorted([-1, 0.2, 1.2, 2.4], eta + rng.logistic(size=eta.size))},
+    ),
+    "zero_inflated_poisson": ("y", lambda rng, eta: _with_zeros(rng.poisson(np.exp(eta)), rng)),
+    "zero_inflated_negative_binomial": (
+        "y",
+        lambda rng, eta: _with_zeros(rng.poisson(np.exp(eta) * rng.gamma(2, 1 / 2, eta.size)), rng),
+    ),
 }
+
+
+def unlike_answers(rng: _Rng, times: float, _zeros: float) -> _Frame:
+    """Ratings from 1 to 5 of 12 raters; those of every other one have 2 times the latent sd, the others half of it."""
+    return answers(rng, (1, 1) if times == 1 else (times**-0.5, times**0.5))
 
 
 def successes(
@@ -171,6 +191,10 @@ KINDS = (
         "200 counts with a predictor", "poisson", "partial_pooling", {"formula": "y ~ x + (1 | g)"}, many_counts,
         wrong=("3 times the variance",),
     ),
+    Kind(
+        "ratings by 12 raters", "cumulative", "partial_pooling", {"formula": "y ~ 1 + (1 | rater)"}, unlike_answers,
+        wrong=("4 times the variance in every other rater",),
+    ),
     *(
         Kind(
             "two crossed factors", name, "partial_pooling", {"formula": f"{left} ~ x + (1 | g) + (1 | i)"},
@@ -181,7 +205,7 @@ KINDS = (
 )  # fmt: skip
 FAULTS = {
     "2 times the variance": (2.0, 0.0), "3 times the variance": (3.0, 0.0), "5 times the variance": (5.0, 0.0),
-    "20 % zeros": (1.0, INFLATED),
+    "20 % zeros": (1.0, INFLATED), "4 times the variance in every other rater": (2.0, 0.0),
 }  # fmt: skip
 
 

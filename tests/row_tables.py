@@ -80,3 +80,10 @@ def spread_trials(*, times: float = 4.0, seed: int = 20261128) -> Dataset:
         p = rng.beta(p * size, (1 - p) * size)
     frame = pd.DataFrame({"g": [f"g{j}" for j in group], "s": rng.binomial(20, p), "n": 20})
     return Dataset.from_frame(frame, group="g", successes="s", trials="n")
+
+
+def answers(rng: np.random.Generator, scales: tuple[float, float] = (1.0, 1.0)) -> pd.DataFrame:
+    """Ratings from 1 to 5 by 12 raters of 10 to 30 rows, in no order; the latent sd of every other rater is another."""
+    rater = rng.permutation(np.repeat(np.arange(12), rng.integers(10, 30, 12, endpoint=True)))
+    latent = rng.normal(0, 0.7, 12)[rater] + np.array(scales)[rater % 2] * rng.logistic(size=rater.size)
+    return pd.DataFrame({"rater": [f"r{j:02d}" for j in rater], "y": 1 + np.searchsorted([-2, -0.7, 0.7, 2], latent)})

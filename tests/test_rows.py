@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract import short_run
-from row_tables import colombia, eight_groups, fish, many_zeros, poisson, spread_trials
+from row_tables import answers, colombia, eight_groups, fish, many_zeros, poisson, spread_trials
 
 from hbm_stan import replicate, rows
 from hbm_stan.attempts import fit, fit_variants
@@ -24,7 +24,17 @@ from hbm_stan.leave_one_out import LeftOut, check_p_loo
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family
 from hbm_stan.replicate import compared, predictive_check
-from hbm_stan.rows import DISPERSION, FULL, LARGEST, SD, ZEROS, Rows, pearson_dispersion, row_statistics
+from hbm_stan.rows import (
+    DISPERSION,
+    FULL,
+    LARGEST,
+    SD,
+    ZEROS,
+    Rows,
+    pearson_dispersion,
+    row_statistics,
+    unlike_spreads,
+)
 from hbm_stan.verdicts import CHECKS, PREDICTIVE_CHECK
 
 SAMPLING = Sampling(draws=1000, seed=20261128)
@@ -266,6 +276,28 @@ def test_rows_of_0_and_1_and_groups_of_one_row_are_not_asked_how_they_spread(sta
     single = eight_groups(1, y=rng.poisson(2, 8))
     three = predictive_check(made("gamma_poisson", Dataset.from_frame(single, group="g", count="y"), stanli))
     assert {DISPERSION, SD, LARGEST}.isdisjoint(three.statistics["name"])
+
+
+def test_how_unlike_the_spreads_of_groups_are_by_hand() -> None:
+    # Groups of 3, 4 and 2 rows in no order: sds 1, sqrt(4/3), and one that is too small to be looked at.
+    y = np.array([[1.0, 5, 2, 3, 3, 1, 5, 1, 3]])
+    group = np.array([0, 2, 0, 1, 0, 1, 2, 1, 1])
+    assert unlike_spreads(y, group) == pytest.approx([np.std([1, np.sqrt(4 / 3)], ddof=1)])
+
+
+def answered(scales: tuple[float, float], engine: Engine, k: int = 0) -> replicate.PredictiveCheck:
+    frame = answers(np.random.default_rng([20261128, k]), scales)
+    made = fit("y ~ 1 + (1 | rater)", frame, likelihood="cumulative", engine=engine, sampling=Sampling(draws=500))
+    return predictive_check(made)
+
+
+def test_raters_who_use_the_categories_unlike_each_other_are_seen(stanli: Engine) -> None:
+    right = answered((1, 1), stanli)
+    assert "how unlike the spreads within raters are" in set(right.statistics["name"])
+    assert right.verdict.status != "fail"
+    wrong = answered((0.4, 2.5), stanli).verdict
+    assert (wrong.status, wrong.subject) == ("fail", "how unlike the spreads within raters are")
+    assert "Some raters use the middle categories and others the ends" in wrong.hint
 
 
 def test_a_misfit_gates_the_comparison_and_is_waived_by_name(stanli: Engine) -> None:
