@@ -19,7 +19,7 @@ from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
 
-_SHOWN = (0.05, 0.25, 0.75, 0.95)  # quantiles of each group in the table
+_SHOWN = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of each group in the table
 NOTES = {
     "partial": "The new {group} is drawn from the population that the known {groups} come from.",
     "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
@@ -182,7 +182,7 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
 
 
 def _quantiles(values: FloatArray) -> FloatArray:
-    """The shown quantiles of each column, (4, columns); some columns at a time, for they are copied to be sorted."""
+    """The shown quantiles of each column, (5, columns); some columns at a time, for they are copied to be sorted."""
     parts = [np.quantile(values[:, some], _SHOWN, axis=0) for some in portions(values.shape[1], len(values))]
     return np.concatenate(parts, axis=1)
 

@@ -66,7 +66,10 @@ def read_score(p_loo: float, n_parameters: int, n: int, high: int) -> str:
     if not high or math.isnan(p_loo):
         return ""
     if badly_misspecified(p_loo, n_parameters, high):
-        return f"p_loo is above the number of parameters ({n_parameters}): the model is badly misspecified."
+        return (
+            f"the effective number of parameters (p_loo) is above the number of parameters ({n_parameters}): the model "
+            "is badly misspecified."
+        )
     if n_parameters > n / 5:
         return "p_loo is below the number of parameters, which is large for the data: a flexible model or a weak prior."
     if p_loo < _WELL_BELOW * n_parameters:

@@ -61,6 +61,24 @@ def _withheld(ranked: Sequence[Score], units: str, noun: Noun, rough: bool) -> s
     return ""
 
 
+def short(pair: Pair) -> str:
+    """What the scores say of a pair, without numbers, to stand in a sentence."""
+    a, b = plain(pair.better), plain(pair.other)
+    return {
+        "alike": f"{a} and {b} predict alike, and these data do not decide between them",
+        "better": f"{a} predicts better than {b}",
+        "better_here": f"{a} predicts better than {b} here, but by how much is uncertain",
+        "not_told_apart": f"{a} and {b} are not told apart",
+        "withheld": f"nothing is said of {a} and {b}",
+    }[pair.kind]
+
+
+def in_numbers(pair: Pair) -> str:
+    """The difference of the scores and its standard error."""
+    error = "doubled standard error" if pair.n_units < FEW_UNITS else "standard error"
+    return f"{pair.elpd_diff:.1f}, {error} {pair.se_diff_used:.1f}"
+
+
 def clause(pair: Pair, noun: Noun) -> str:
     """What the scores say of a pair, to stand in a sentence."""
     a, b, numbers = plain(pair.better), plain(pair.other), _numbers(pair, noun)
@@ -80,8 +98,7 @@ def clause(pair: Pair, noun: Noun) -> str:
 
 
 def _numbers(pair: Pair, noun: Noun) -> str:
-    error = "doubled standard error" if pair.n_units < FEW_UNITS else "standard error"
-    said = f"elpd difference {pair.elpd_diff:.1f}, {error} {pair.se_diff_used:.1f}"
+    said = f"elpd difference {in_numbers(pair)}"
     if pair.bootstrap is None or not all(map(math.isfinite, pair.bootstrap)):
         return said
     low, high, _ = pair.bootstrap

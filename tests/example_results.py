@@ -189,14 +189,14 @@ def _shrinkage(table: pd.DataFrame, draws: dict[str, np.ndarray], variants: Sequ
     rows = []
     for j, row in enumerate(table.itertuples()):
         partial = _summary(draws["theta"][:, j])
-        q25, q75 = np.quantile(draws["theta"][:, j], (0.25, 0.75))
+        q25, q50, q75 = np.quantile(draws["theta"][:, j], (0.25, 0.5, 0.75))
         complete, no = float(draws["mu_complete"].mean()), float(draws["theta_no"][:, j].mean())
         rows.append({
             "group": row.group, "term": "", "raw": row.estimate, "raw_se": row.standard_error,
             "complete_pooling": complete if "complete_pooling" in variants else None,
             "no_pooling": no if "no_pooling" in variants else None,
             "partial_pooling": partial["mean"], "sd": partial["sd"], "mcse_mean": partial["mcse_mean"],
-            "q05": partial["q05"], "q25": float(q25), "q75": float(q75), "q95": partial["q95"],
+            "q05": partial["q05"], "q25": float(q25), "q50": float(q50), "q75": float(q75), "q95": partial["q95"],
             "factor": float(draws["factor"][j]),
         })  # fmt: skip
     return rows
@@ -300,6 +300,8 @@ def example_results(
     return {
         "schema": 2, "analysis": "eight_schools", "family": "normal_means", "title": _TITLE, "question": _QUESTION,
         "status": "fail" if withheld else "pass", "withheld": withheld, "answer": _WITHHELD if withheld else answer,
+        "page_one": {"said": [] if withheld else answer, "numbers": [], "panels": _panels(draws) if partial else [],
+                     "comparison": [] if withheld or len(variants) < 2 else ["Both predict alike."]},
         "notices": ["With 8 groups, tau is learnt from few values: its prior matters."],
         "main_variant": "partial_pooling" if partial else variants[0],
         "engine": {"name": "stanli", "version": "0.24.0"},
@@ -325,6 +327,14 @@ def example_results(
             for v in variants]},
         "command": "hbm report reports/eight_schools",
     }  # fmt: skip
+
+
+def _panels(draws: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    def row(x: np.ndarray) -> dict[str, float]:
+        return {f"q{round(100 * p):02d}": float(np.quantile(x, p)) for p in (0.05, 0.25, 0.5, 0.75, 0.95)}
+
+    return [{"term": "", "words": "effect", "unit": "points", "place": "", "average": row(draws["mu"]),
+             "new": row(draws["theta_new"])}]  # fmt: skip
 
 
 def _rank_table(draws: dict[str, np.ndarray], group: str) -> pd.DataFrame:
@@ -374,11 +384,13 @@ def example_tables(n_groups: int = 8, labels: Sequence[str] | None = None) -> di
 
 
 def example_figures(n_groups: int = 8, labels: Sequence[str] | None = None) -> dict[str, Any]:
-    """All eight figures, by name."""
+    """All figures, by name."""
     from hbm_stan import plots
 
     t = example_tables(n_groups, labels)
+    rows = t["shrinkage"].assign(raw_low=lambda r: r["raw"] - r["raw_se"], raw_high=lambda r: r["raw"] + r["raw_se"])
     return {
+        "answer": plots.plot_answer([example_results(n_groups, labels)["page_one"]["panels"][0] | {"groups": rows}]),
         "shrinkage": plots.plot_shrinkage(t["shrinkage"], "points"),
         "population": plots.plot_population(t["population"], t["population_priors"], "points"),
         "new_group": plots.plot_new_group(t["new_group"], t["new_group_quantities"], "points"),

@@ -51,7 +51,7 @@ def drawn(figure: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "name", ["shrinkage", "population", "new_group", "ppc", "comparison", "ranks", "energy", "ess"]
+    "name", ["answer", "shrinkage", "population", "new_group", "ppc", "comparison", "ranks", "energy", "ess"]
 )
 def test_same_bytes_twice_and_only_vectors(figures: dict[str, Any], name: str) -> None:
     first, second = example_svgs()[name], save_svg(figures[name])
@@ -290,7 +290,7 @@ def test_many_parameters_are_thinned_to_the_worst() -> None:
 
 def test_figures_fit_a_page() -> None:
     for figure in example_figures(60).values():
-        width, height = figure.theme.getp("figure_size")
+        width, height = drawn(figure).get_size_inches()
         assert width * MM_PER_INCH == pytest.approx(WIDTH_MM)
         assert height * MM_PER_INCH <= MAX_HEIGHT_MM + 1e-6
 

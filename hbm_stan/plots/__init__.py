@@ -1,5 +1,6 @@
 """Figures: ``plot_x(table)`` draws a table and computes nothing statistical; ``save_svg`` writes vectors."""
 
+from hbm_stan.plots.answer import plot_answer
 from hbm_stan.plots.calibration import plot_calibration
 from hbm_stan.plots.checks import plot_energy, plot_ess, plot_ranks
 from hbm_stan.plots.curves import plot_curves
@@ -12,6 +13,7 @@ from hbm_stan.plots.style import PALETTE
 __all__ = [
     "PALETTE",
     "figure_bytes",
+    "plot_answer",
     "plot_calibration",
     "plot_caterpillar",
     "plot_comparison",

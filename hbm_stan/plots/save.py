@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.plots.drawing import Drawing
 from hbm_stan.plots.fonts import families_for
 from hbm_stan.plots.style import MM_PER_INCH
 
@@ -34,6 +36,8 @@ def _set_fonts(drawn: Any) -> None:
 
 
 def _resized(figure: Any, width_mm: float | None, height_mm: float | None) -> Any:
+    if isinstance(figure, Drawing):
+        return replace(figure, width_mm=width_mm or figure.width_mm, height_mm=height_mm or figure.height_mm)
     from plotnine import theme
 
     figure = copy.deepcopy(figure)

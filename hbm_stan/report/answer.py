@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hbm_stan.between import Differences, intercept_place, over_the_data
+from hbm_stan.between import intercept_place
 from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.coefficients import spread_place
 from hbm_stan.diagnose import parameters
 from hbm_stan.elements import term_of
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.predict import NewGroup, is_ratio, raw_spread
+from hbm_stan.predict import NewGroup, is_ratio
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.coefficients import coefficients_of
@@ -29,6 +29,7 @@ from hbm_stan.report.intervals import estimate, in_unit, listed
 from hbm_stan.report.lacking import lacking
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.shares import shares_of
+from hbm_stan.report.spreads import differences
 from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
 from hbm_stan.report.together import differ, joined, pairs_of, targeted
 from hbm_stan.report.units import quantity_unit, zero_matters
@@ -197,9 +198,7 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS, *,
 
 def _near_zero(fit: Fit, row: str, term: str, unit: str, noun: Noun = GROUPS) -> str:
     """That groups may hardly differ; of an intercept by their lines over the data, for no data may be where it is."""
-    lines = over_the_data(fit) if term == INTERCEPT else None
-    names, draws = parameters(fit)
-    found = lines or Differences(draws[names.index(row)], raw_spread(fit).get(term, np.nan))
+    found, lines = differences(fit, row, term)
     if found.near_zero < MENTIONED:
         return ""
     limit = in_unit(significant(found.limit, 2), unit_of_term(term, unit))

@@ -46,7 +46,6 @@ def front(certificate: Certificate) -> dict[str, Any]:
         "answer": [[sentence] for sentence in _proven(certificate)],
         "checks": [_overview(certificate), _meanings(certificate)],
         "notices": _notices(certificate),
-        "headline": [],
     }
 
 

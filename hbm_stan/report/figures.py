@@ -19,6 +19,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.report.caterpillars import axis_of, figure_name
 from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
 from hbm_stan.report.found import Findings
+from hbm_stan.report.scales import scale_of
 from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray
@@ -52,6 +53,7 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             )
             mixed = any("[" in name for name in results["population"])
             drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
+        drawn |= _answer(found, results)
         drawn |= _forest(results)
         drawn |= _shrinkage(found, results)
         drawn |= _caterpillars(results)
@@ -74,6 +76,22 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
         if len(ranked) > 1:
             drawn[name] = partial(plots.plot_comparison, pd.DataFrame(ranked))
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}
+
+
+def _answer(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figure of page one, where the groups have a quantity of their own."""
+    from hbm_stan import plots
+
+    main, noun = found.fits[results["main_variant"]], of_results(results)
+    panels = []
+    for panel in results["page_one"]["panels"]:
+        back = scale_of(main, panel["term"]).back
+        own = found.shrinkage[found.shrinkage["term"] == panel["term"]]
+        ends = {"raw": own["raw"], "raw_low": own["raw"] - own["raw_se"], "raw_high": own["raw"] + own["raw_se"]}
+        ends |= {key: own[key] for key in ("q05", "q25", "q50", "q75", "q95")}
+        table = pd.DataFrame({"group": own["group"]} | {key: back(values.to_numpy()) for key, values in ends.items()})
+        panels.append({**panel, "groups": table, "words": " ".join(filter(None, [panel["words"], panel["place"]]))})
+    return {"answer": partial(plots.plot_answer, panels, noun.one, noun.many)} if panels else {}
 
 
 def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:

@@ -14,18 +14,17 @@ from hbm_stan.report.blocks import (
     bullets,
     capital,
     column,
+    figure,
     math,
     number,
     parameter,
     sentence,
     status,
-    table,
 )
 from hbm_stan.report.digits import counted, format_count, format_mcse, format_summary
-from hbm_stan.report.terms import in_term, new_quantities, unit_of_terms
+from hbm_stan.report.terms import in_term, unit_of_terms
 from hbm_stan.verdicts import check_title
 
-_MOST_SCALARS, _MOST_NEW = 8, 4
 MU = math("mu")
 
 
@@ -45,11 +44,11 @@ def all_verdicts(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def _line(about: str, verdict: dict[str, Any], noun: Noun) -> Spans:
     hint = sentence(verdict["hint"]) if verdict["hint"] else ["no details."]
-    return [status(verdict["status"], verdict["waived"]), f"  {about}, {check_title(verdict['name'], noun)}: ", *hint]
+    return [status(verdict["status"], verdict["waived"]), f"  {about}, {_in_words(verdict['name'], noun)}: ", *hint]
 
 
 def checks(results: dict[str, Any]) -> list[Block]:
-    """How many checks were made and passed, and each that did not pass, in words."""
+    """How many checks were made and passed; in words each that failed, was waived, or warns of the main variant."""
     pairs = all_verdicts(results)
     kinds = {word: [p for p in pairs if p[1]["status"] == word] for word in ("pass", "warn", "fail")}
     failed = [p for p in kinds["fail"] if not p[1]["waived"]]
@@ -58,17 +57,36 @@ def checks(results: dict[str, Any]) -> list[Block]:
     parts = [(len(failed), "failed"), (len(waived), "failed and waived"), (len(kinds["warn"]), "with a warning")]
     rest = ", ".join(f"{count} {what}" for count, what in parts if count)
     worst = "fail" if failed else "warn" if waived or kinds["warn"] else "pass"
-    head: Spans = [status(worst), f"  {said}" + (f"; {rest}." if rest else ".")]
+    own = {"Data", variant_title(results, results["main_variant"])}
+    aside = [p for p in kinds["warn"] if p[0] not in own]
+    head: Spans = [{"strong": "Checks. "}, status(worst), f"  {said}" + (f"; {rest}." if rest else ".")]
+    noun = of_results(results)
     return [
-        {"kind": "prose", "spans": head},
-        *bullets([_line(*p, of_results(results)) for p in [*failed, *waived, *kinds["warn"]]]),
+        {"kind": "prose", "spans": [*head, *_beside(aside, noun)]},
+        *bullets([_line(*p, noun) for p in [*failed, *waived, *(p for p in kinds["warn"] if p not in aside)]]),
     ]
 
 
+def _beside(pairs: list[tuple[str, dict[str, Any]]], noun: Noun) -> list[str]:
+    """Warnings of variants that the answer does not rest on, by name: the diagnostics say what is to be done."""
+    if not pairs:
+        return []
+    named = "; ".join(f"{about.lower()}, {_in_words(verdict['name'], noun)}" for about, verdict in pairs)
+    return [f" Warnings that the answer does not rest on (see the diagnostics): {named}."]
+
+
+def _in_words(name: str, noun: Noun) -> str:
+    """A check as a reader of page one knows it: no symbol without its word."""
+    return check_title(name, noun).replace("p_loo", "effective number of parameters")
+
+
 def _new_notices(results: dict[str, Any]) -> list[str]:
-    """The notices that do not repeat the hint of a check listed above them."""
+    """The notices that repeat neither the hint of a check nor what the section on the comparison says of its errors."""
     said = [v["hint"] for _, v in all_verdicts(results) if v["status"] != "pass" and v["hint"]]
-    return [n for n in results["notices"] if not any(hint in n for hint in said)]
+    compared = [
+        text for name in ("comparison", "group_comparison") if results.get(name) for text in results[name]["verdict"]
+    ]
+    return [n for n in results["notices"] if n not in compared and not any(hint in n for hint in said)]
 
 
 def meaning_of(results: dict[str, Any], name: str) -> str:
@@ -104,20 +122,6 @@ def _of_its_own(results: dict[str, Any], shown: list[str]) -> list[str]:
     return [*shares, *(f"{name} has no unit" for name in shown if units.get(name) == "" and not term_of(name))]
 
 
-def _headline_names(results: dict[str, Any]) -> list[str]:
-    fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
-    named = [n for n in results["population"] if n in fitted][:_MOST_SCALARS]
-    return [*named, *(q["name"] for q in new_quantities(results)[:_MOST_NEW])]
-
-
-def _headline_rows(results: dict[str, Any]) -> list[list[Any]]:
-    fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
-    named = [n for n in results["population"] if n in fitted][:_MOST_SCALARS]
-    scalars = [(n, meaning_of(results, n), fitted[n]) for n in named]
-    new = new_quantities(results)[:_MOST_NEW]
-    return [summary_row(n, m, p) for n, m, p in [*scalars, *((q["name"], q["meaning"], q) for q in new)]]
-
-
 def summary_row(name: str, meaning: str, values: dict[str, Any]) -> list[Any]:
     """Symbol, meaning, mean, sd, 5 %, 50 %, 95 % and Monte Carlo error of a quantity, with honest digits."""
     return [
@@ -139,26 +143,10 @@ def with_unit(text: str, unit: str) -> str:
     return f"{text}, in {unit}" if unit.strip() else text
 
 
-def _headline(results: dict[str, Any]) -> list[Block]:
-    rows = _headline_rows(results)
-    if results["withheld"] or not rows:
-        return []
-    about = f"{variant_title(results, results['main_variant'])}: posterior means, standard deviations and quantiles"
-    caption = [
-        with_unit(about, caption_unit(results, _headline_names(results)))
-        + ". MCSE is the Monte Carlo standard error of the mean."
-    ]
-    return [table(caption, SUMMARY_COLUMNS, rows)]
-
-
 def _meta(results: dict[str, Any]) -> list[str]:
-    data, settings, engine = results["data"], results["settings"], results["engine"]
-    chains = counted(settings["chains"], "chain")
-    return [
-        f"{data['title'] or data['name']}: {counted(data['n_rows'], 'row')} in {group_count(results)}",
-        f"{engine['name']} {engine['version']}, {chains} of {settings['draws']} draws, seed {settings['seed']}",
-        *_parameterisation(results),
-    ]
+    data, engine = results["data"], results["engine"]
+    size = f"{counted(data['n_rows'], 'row')} in {group_count(results)}"
+    return [f"{data['title'] or data['name']}: {size}. Drawn with {engine['name']} {engine['version']}."]
 
 
 def group_count(results: dict[str, Any]) -> str:
@@ -167,26 +155,48 @@ def group_count(results: dict[str, Any]) -> str:
     return f"{format_count(count)} {noun.one if count == 1 else noun.many}"
 
 
-def _parameterisation(results: dict[str, Any]) -> list[str]:
-    """The form in which the main variant was sampled; the section on the model says why."""
-    main = next((v for v in results["model"]["variants"] if v["name"] == results["main_variant"]), None)
-    if main is None or main["pooling"] != "partial" or not main["parameterisation"]:
+def _figure(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+    """The groups, their population and a new group in one figure."""
+    noun, panels = of_results(results), results["page_one"]["panels"]
+    if results["withheld"] or not panels:
         return []
-    return [f"Parameterisation: {main['parameterisation'].replace(': ', '; ')}"]
+    what = " and ".join(panel["words"] for panel in panels)
+    caption = f"{capital(noun.many)}: {what}. Blue bars hold 50 % and 90 % of what is likely of each {noun.one}"
+    parts = [f"the average {noun.one}"] * any(p["average"] for p in panels) + [f"a new {noun.one}"] * any(
+        p["new"] for p in panels
+    )
+    caption += f", black ones of {' and of '.join(parts)}." if parts else "."
+    if any(p["average"] for p in panels):
+        caption += " Dashed: the average."
+    alt = f"Each {noun.one} by itself and as estimated from all {noun.many}, with intervals; {', '.join(parts)}."
+    return [block | {"floating": False} for block in figure("answer", figures, [caption], alt)]
 
 
-def page(results: dict[str, Any]) -> dict[str, Any]:
+def _answer(results: dict[str, Any]) -> list[Spans]:
+    """The sentences of the answer; in their place what failed, and what to do about it."""
+    if not results["withheld"]:
+        return [sentence(capital(s)) for s in results["page_one"]["said"]]
+    failed = [p for p in all_verdicts(results) if p[1]["status"] == "fail" and not p[1]["waived"]]
+    return [*(sentence(capital(s)) for s in results["answer"]), *(_line(*p, of_results(results)) for p in failed)]
+
+
+def _comparison(results: dict[str, Any]) -> list[Block]:
+    said = results["page_one"]["comparison"]
+    return [{"kind": "prose", "spans": [{"strong": "Comparison. "}, " ".join(said)]}] if said else []
+
+
+def page(results: dict[str, Any], figures: Iterable[str] = ()) -> dict[str, Any]:
     """The parts of page one."""
     return {
         "headings": {
             "answer": "The conclusion is withheld" if results["withheld"] else "Answer",
-            "checks": "Checks",
             "notices": "Before reading the numbers",
         },
         "meta": _meta(results),
         "question": [" ".join(results["question"].split())] if results["question"].strip() else [],
-        "answer": [sentence(capital(s)) for s in results["answer"]],
+        "answer": _answer(results),
+        "figure": _figure(results, figures),
         "checks": checks(results),
+        "comparison": _comparison(results),
         "notices": bullets(_new_notices(results)),
-        "headline": _headline(results),
     }

@@ -25,6 +25,7 @@ from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
 from hbm_stan.replicate import by_group
 from hbm_stan.report.answer import answer, notices
+from hbm_stan.report.brief import page_one
 from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.coefficients import coefficients_of
@@ -111,7 +112,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
             f"hbm report {shlex.quote(_place(analysis.folder))} --engine {main.engine} --seed {main.sampling.seed}"
         ),
     }
-    said: dict[str, Any] = for_json(made)
+    said: dict[str, Any] = for_json(made | {"page_one": page_one(analysis, found, for_json(made))})
     return said
 
 

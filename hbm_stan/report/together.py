@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hbm_stan.sentences import clause
+from hbm_stan.nouns import Noun, capital
+from hbm_stan.sentences import clause, in_numbers, short
 
 if TYPE_CHECKING:
     from hbm_stan.comparison import Comparison
@@ -47,6 +48,30 @@ def _link(pairs: Pairs, partial: str) -> str:
     if kinds == {"not_told_apart"}:
         return "; whether that matters for prediction is not settled:"
     return ", and" if differ(pairs, partial) else "; yet"
+
+
+def compared(comparisons: Sequence[Comparison | None], main: str, noun: Noun) -> list[str]:
+    """The line of page one on the comparison: for each target what the scores say of the main variant, or why nothing.
+
+    The pair is that with complete pooling where there is one, else the first that the main variant is in. Targets of
+    which the same is said share a sentence.
+    """
+    made = [c for c in comparisons if c is not None]
+    told: dict[str, list[tuple[str, str]]] = {}
+    for comparison in made:
+        withheld = [s.text.removesuffix(".") for s in comparison.said if s.kind == "withheld"]
+        pairs = [pair for pair in comparison.pairs if main in (pair.better, pair.other)]
+        pair = next((p for p in pairs if "complete_pooling" in (p.better, p.other)), pairs[0] if pairs else None)
+        if withheld or pair is not None:
+            text, score = (withheld[0], "") if withheld or pair is None else (short(pair), in_numbers(pair))
+            told.setdefault(text, []).append((f"{_TARGETS[comparison.unit]} {noun.one}", score))
+    said = []
+    for text, targets in told.items():
+        where = f"To predict {' and '.join(name for name, _ in targets)}: " if len(made) > 1 else ""
+        scores = " and ".join(filter(None, (score for _, score in targets)))
+        of_what = f" (difference in log predictive density, elpd: {scores})" if scores else ""
+        said.append(f"{where}{text if where else capital(text)}{of_what}.")
+    return said
 
 
 def targeted(text: str, comparison: Comparison, *, noun: str) -> str:

@@ -37,7 +37,7 @@ def _body(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
 def view_of(results: dict[str, Any], figures: Iterable[str]) -> dict[str, Any]:
     """What the template lays out. ``figures`` are the names of the figures that were drawn."""
     names = sorted(figures)
-    blocks = _body(results, names)
+    first, blocks = front.page(results, names), _body(results, names)
     title = results["title"].strip() or results["analysis"]
     return {
         "title": title,
@@ -45,8 +45,8 @@ def view_of(results: dict[str, Any], figures: Iterable[str]) -> dict[str, Any]:
         "author": f"hbm_stan {__version__}",
         "withheld": results["withheld"],
         "colours": PALETTE,
-        "front": front.page(results),
+        "front": first,
         "body": blocks,
         "appendix": appendix.section(results),
-        "figures": [b["name"] for b in blocks if b["kind"] == "figure"],
+        "figures": [b["name"] for b in [*first["figure"], *blocks] if b["kind"] == "figure"],
     }

@@ -1,0 +1,113 @@
+"""What columns do, in one or two sentences of page one: common coefficients, slopes of the population, of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.predict import terms_of
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.report.blocks import capital
+from hbm_stan.report.digits import format_probability
+from hbm_stan.report.intervals import estimate, in_unit, numbers
+from hbm_stan.report.quantities import Quantity, average_draws, summary_of
+from hbm_stan.report.scales import Scale, outcome_words, per, scale_of
+from hbm_stan.report.units import quantity_unit
+
+if TYPE_CHECKING:
+    from hbm_stan.fit import Fit
+    from hbm_stan.table import FloatArray
+
+_LISTED = 5  # effects that a sentence lists; more are counted (ours)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The sentences, and the quantities in them."""
+
+    said: list[str]
+    numbers: list[Quantity]
+
+
+def effect_sentences(fit: Fit, made: Mapping[str, Any] | None) -> Effects:
+    """What one unit more of each column adds to the outcome, or multiplies; nothing where there are no columns."""
+    slopes = _slopes(fit)
+    factor = scale_of(fit, slopes[0][0]).factor if slopes else ""
+    against = references(fit, made)
+    found = []
+    for name, draws in slopes:
+        row = summary_of(fit, np.exp(draws) if factor else draws, 1.0 if factor else 0.0)
+        unit = "" if factor else per(name, quantity_unit(fit))
+        found.append(Quantity(f"effect[{name}]", name, Scale(f"effect of {name}", unit, factor=factor), row))
+    shown = found[:_LISTED]
+    if not shown:
+        return Effects([], [])
+    said = _one(fit, shown[0], against) if len(found) == 1 else _several(fit, shown, against, len(found))
+    return Effects([said], shown)
+
+
+def _slopes(fit: Fit) -> list[tuple[str, FloatArray]]:
+    """The coefficients of columns, common or averaged over groups, then those of predictors of groups."""
+    design = fit.table.design
+    names = design.names if design is not None else terms_of(fit) if "mu" in fit.tree["posterior"] else ()
+    found = [(name, average_draws(fit, name)) for name in names if name not in {"", INTERCEPT}]
+    kept = [(name, draws) for name, draws in found if draws is not None]
+    if "gamma" in fit.family.dims and "gamma" in fit.tree["posterior"]:
+        gamma = fit.draws("gamma")["gamma"]
+        labels = fit.family.coordinates(fit.table)[fit.family.dims["gamma"][0]]
+        kept += [(str(label), gamma[:, k]) for k, label in enumerate(labels)]
+    return kept
+
+
+def references(fit: Fit, made: Mapping[str, Any] | None) -> dict[str, str]:
+    """The level that the others of a category are compared with, by column."""
+    if made:
+        return {name: str(level) for name, level in made["references"].items()}
+    found = fit.table.predictors.values()
+    return {column: str(levels[0]) for predictors in found for column, levels in predictors.levels.items()}
+
+
+def _one(fit: Fit, q: Quantity, against: Mapping[str, str]) -> str:
+    probability, where = format_probability(q.row["p_above"], fit.n_draws), _where(q.term, against)
+    if q.scale.factor:
+        said = f"{_multiplied(fit, q.scale.factor)} {estimate(q.row)} {where}"
+        return f"{said}; the probability that this is above 1 is {probability}."
+    value = estimate(q.row, quantity_unit(fit))
+    said = f"{capital(where)}, the {outcome_words(fit)} changes by about {value}"
+    return f"{said}; this is above zero with probability {probability}."
+
+
+def _multiplied(fit: Fit, factor: str) -> str:
+    """What is multiplied: the odds of infection, the mean cost."""
+    outcome = outcome_words(fit)
+    if fit.table.design is not None and likelihood(fit.family.name).ladder == "ordered":
+        outcome = f"a higher {outcome}"
+    what = f"The {factor} {outcome}" if factor in {"mean", "median"} else f"The {factor} of {outcome}"
+    return f"{what} {'are' if factor == 'odds' else 'is'} multiplied by about"
+
+
+def _where(name: str, against: Mapping[str, str]) -> str:
+    """For what an effect is: one unit more of a column, or a level instead of the one compared with."""
+    column, equals, level = name.partition("=")
+    if ":" in name and all("=" in part for part in name.split(":")):
+        return f"more where {' and '.join(part.replace('=', ' = ') for part in name.split(':'))} meet"
+    if not equals or ":" in name:
+        return f"for one unit more of {name}"
+    return f"with {column} = {level}" + (f" instead of {against[column]}" if column in against else "")
+
+
+def _several(fit: Fit, shown: Sequence[Quantity], against: Mapping[str, str], count: int) -> str:
+    """The effects of several columns in one sentence."""
+    factor, unit = shown[0].scale.factor, quantity_unit(fit)
+    parts = []
+    for k, q in enumerate(shown):
+        centre, low, high = numbers(q.row)
+        value = centre if factor else in_unit(centre, unit)
+        parts.append(f"{value} ({'90 % interval ' * (k == 0)}{low} to {high}) {_where(q.term, against)}")
+    more = f", and there are {count - len(shown)} effects more" if count > len(shown) else ""
+    what = _multiplied(fit, factor) if factor else f"The {outcome_words(fit)} changes by about"
+    return f"{what} {', '.join(parts[:-1])} and {parts[-1]}{more}."

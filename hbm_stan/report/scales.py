@@ -1,0 +1,100 @@
+"""On which scale a reader thinks of a group's coefficient, and what it is called: the words and units of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbm_stan.between import intercept_place
+from hbm_stan.coefficients import intercept_place as formula_place
+from hbm_stan.fit import Fit
+from hbm_stan.later import expit
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.nouns import singular
+from hbm_stan.predict import is_ratio
+from hbm_stan.predictors import INTERCEPT
+from hbm_stan.report.ratios import ratio_name
+from hbm_stan.report.units import observed_unit, quantity_unit
+from hbm_stan.table import FloatArray
+
+# What a mean of the outcome is called before its name, not "of" it.
+_BEFORE = {"mean", "median", "true value"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a term is called, its unit, and the rising function from the scale of the model to that of the reader.
+
+    ``factor`` says that a difference on the model's scale is a factor on the reader's: of what, in a word.
+    """
+
+    words: str
+    unit: str
+    back: Callable[[FloatArray], FloatArray] = np.asarray
+    factor: str = ""
+    place: str = ""  # where an intercept stands: at floor = 0
+
+
+def outcome_words(fit: Fit) -> str:
+    """The column of the outcome as words, without its unit at the end: reaction_ms -> reaction."""
+    dataset = fit.table.dataset
+    column, unit = dataset.column(fit.family.outcome(fit.table)), dataset.unit(fit.family.outcome(fit.table))
+    words = column.replace("_", " ").strip()
+    shorter = words.removesuffix(f" {unit}") if unit else words
+    return shorter or column
+
+
+def scale_of(fit: Fit, term: str = "") -> Scale:
+    """The scale of a term of the group quantity; the empty term is a group's only quantity."""
+    if is_ratio(fit):
+        return Scale(ratio_name(fit), "", np.exp, "ratio")
+    if term and term != INTERCEPT:
+        return Scale(f"effect of {term}", per(term, quantity_unit(fit)), factor=_factor(fit))
+    if term == INTERCEPT:
+        return _intercept(fit)
+    meaning = fit.family.group_meaning
+    outcome = outcome_words(fit)
+    return Scale(outcome if meaning in {"value", "mean"} else f"{meaning} of {outcome}", quantity_unit(fit))
+
+
+def per(term: str, unit: str) -> str:
+    """The unit of a coefficient: ms per day, log pCi/L per floor; of a level of a category that of the outcome."""
+    if not unit or "=" in term:
+        return unit
+    return f"{unit} per {singular(term) if term.isalpha() else f'unit of {term}'}"
+
+
+def _factor(fit: Fit) -> str:
+    """What is multiplied by the exponential of a coefficient: the odds, the rate, the mean; empty where nothing is."""
+    if fit.family.name == "logistic_regression":
+        return "odds"
+    words = likelihood(fit.family.name).ratio_words if fit.table.design is not None else ""
+    return words.removesuffix(" ratio").removeprefix("ratio of ").removesuffix("s") if words != "odds ratio" else "odds"
+
+
+def _intercept(fit: Fit) -> Scale:
+    """An intercept as the mean of a row where a link can be taken back."""
+    design, outcome = fit.table.design, outcome_words(fit)
+    if design is None:
+        link = fit.family.name == "logistic_regression"
+        words = f"probability of {outcome}" if link else outcome
+        unit = "" if link else quantity_unit(fit)
+        return Scale(words, unit, expit if link else np.asarray, _factor(fit), intercept_place(fit))
+    given = likelihood(fit.family.name)
+    if INTERCEPT not in design.names:  # thresholds, or nothing, stand in an average's place
+        return Scale("deviation from the average", quantity_unit(fit), factor=_factor(fit))
+    place = formula_place(design)
+    if not given.ratio_words:
+        return Scale(outcome, quantity_unit(fit), place=place)
+    return Scale(_mean_words(given.mean_words, outcome), observed_unit(fit), given.inverse_link, _factor(fit), place)
+
+
+def _mean_words(words: str, outcome: str) -> str:
+    """What the mean of a row is called: probability of infection, mean cost, rate of calls (extra zeros apart)."""
+    head, _, rest = words.partition(",")
+    beside = f" ({rest.strip(' ,')})" if rest.strip(" ,") else ""
+    if outcome in head.split():
+        return head + beside
+    return (f"{head} {outcome}" if head in _BEFORE else f"{head} of {outcome}") + beside
