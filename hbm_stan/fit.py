@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling
+from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, writes_text
 from hbm_stan.errors import DataError
 from hbm_stan.identity import data_in_order, is_prior, stan_values
 from hbm_stan.independent import without_sampler
@@ -28,6 +28,7 @@ from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import (
+    draws_the_rest,
     draws_tree,
     is_large,
     posterior_draws,
@@ -208,7 +209,10 @@ def _job(
     family: Family, variant: str, table: Prepared, priors: Mapping[str, Prior], sampling: Sampling, engine: Engine
 ) -> Job:
     program = family.program(variant)
-    data = family.stan_data(table, priors, variant, generate=not is_large(family, table))
+    # CmdStan writes every number as text, which takes several times as long as the sampling of small programs.
+    # A family of the user's gives what its programs generate: its own Python is used where it must be.
+    later = is_large(family, table) or (writes_text(engine) and draws_the_rest(family) and not family.source)
+    data = family.stan_data(table, priors, variant, generate=not later)
     check_data(program, data)
     return Job(family, variant, table, priors, sampling, engine, program, data)
 

@@ -28,8 +28,8 @@ MORE_TO_MAKE = 0.4
 MORE_OF_LARGE = 2.5
 # The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
 MAX_ROW_BYTES = 16 * 2**30
-# From here on what a program would draw of groups and rows at every iteration, and write out as text, is drawn in NumPy
-# afterwards: writing it takes longer than sampling does (ours).
+# From here on what a program would draw of groups and rows at every iteration is drawn in NumPy afterwards: it takes
+# longer than sampling does (ours).
 MANY_ROWS, MANY_GROUPS = 5000, 1000
 # Engines return floats; these are what ArviZ has them as.
 _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
@@ -41,9 +41,13 @@ def is_large(family: Family, table: Prepared) -> bool:
     The family must know how, or have programs that sample the effects of groups, as those of formulas do. Neither is
     kept: from the draws and the seed they are the same again.
     """
-    many = len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS
+    return (len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS) and draws_the_rest(family)
+
+
+def draws_the_rest(family: Family) -> bool:
+    """Whether a family can draw in NumPy, exactly, all that its programs generate: group effects, log_lik, y_rep."""
     given = family.draw_groups is not None or family.terms
-    return many and given and family.pointwise is not None and family.simulate is not None
+    return given and family.pointwise is not None and family.simulate is not None
 
 
 def draws_tree(

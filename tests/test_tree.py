@@ -16,6 +16,7 @@ from hbm_stan.checks import check
 from hbm_stan.data import Dataset
 from hbm_stan.densities import log_lik_of
 from hbm_stan.engines import Engine, EngineDraws, Sampling
+from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import StorageError
 from hbm_stan.families import families, family
 from hbm_stan.fit import Fit, fit_of_draws, jobs_of, prepare_table
@@ -66,6 +67,37 @@ def test_what_is_drawn_afterwards_is_what_the_program_draws(
         verdicts = [next(v for v in check(made).verdicts if v.name == PREDICTIVE_CHECK) for made in (small, large)]
         assert [v.status for v in verdicts] == ["pass", "pass"]
         assert verdicts[0].value == pytest.approx(verdicts[1].value, abs=0.1)
+
+
+class Textual(StanliEngine):
+    """An engine that, as CmdStan does, writes what a program generates as text."""
+
+    name = "cmdstan"
+
+
+@pytest.mark.usefixtures("stanli")
+def test_what_would_be_written_as_text_is_drawn_afterwards_and_kept(tmp_path: Path) -> None:
+    data, store = dataset().with_columns({"group": "g", "outcome": "y"}), FitStore(tmp_path)
+    made = fit("grouped_normal", data, engine=Textual(), store=store)
+    assert made.data["generate"] == 0
+    assert not made.rows_on_request
+    kept = store.read("partial_pooling", made.key)
+    assert kept is not None
+    assert {"posterior_predictive", "log_likelihood"} <= set(kept.tree.children)
+    assert "theta" in kept.tree["posterior"]
+    np.testing.assert_allclose(log_lik_of(made), made.family.need("pointwise", "")(made.draws(), made.data))
+    # As many draws of groups as of the population, in their order: each about its own.
+    draws = made.draws("mu", "tau", "theta", "sigma")
+    around = (draws["theta"] - draws["mu"][:, None]).mean(axis=1)
+    expected = (made.y.mean() - draws["mu"]) * draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2 / 10)
+    assert np.corrcoef(around, expected)[0, 1] > 0.5
+
+
+def test_programs_of_the_user_give_what_they_generate_on_every_engine() -> None:
+    own = replace(family("grouped_normal"), source="somewhere")
+    data = dataset().with_columns({"group": "g", "outcome": "y"})
+    (job,) = jobs_of(own, data, ("partial_pooling",), None, SAMPLING, Textual())
+    assert job.data["generate"] == 1
 
 
 def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_again(
