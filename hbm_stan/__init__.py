@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis as Analysis
     from hbm_stan.analysis.read import read_analysis as read_analysis
-    from hbm_stan.attempts import fit as fit
-    from hbm_stan.attempts import fit_variants as fit_variants
+    from hbm_stan.automatic import fit as fit
+    from hbm_stan.automatic import fit_variants as fit_variants
     from hbm_stan.budget import Budget as Budget
     from hbm_stan.calibrate import calibrate as calibrate
     from hbm_stan.checks import check as check
@@ -66,8 +66,8 @@ _HOMES = {
     "compare_likelihoods": "ladder",
     "contrast": "new_rows.contrast",
     "families": "families",
-    "fit": "attempts",
-    "fit_variants": "attempts",
+    "fit": "automatic",
+    "fit_variants": "automatic",
     "load": "data",
     "new_group": "predict",
     "predict": "new_rows.predict",

@@ -182,6 +182,15 @@ def prepare_table(family: Family, dataset: Dataset) -> Prepared:
     return replace(table, verdicts=(*table.verdicts, *own), notes=(*table.notes, *family.left_out(table)))
 
 
+def refuse_what_is_no_dataset(given: object) -> None:
+    """Raise DataError unless it is a Dataset."""
+    if not isinstance(given, Dataset):
+        found = type(given).__name__
+        raise DataError(
+            f"A Dataset is needed, got {found}: use hbm_stan.load(path, ...) or Dataset.from_frame(frame, ...)."
+        )
+
+
 def jobs_of(
     family: Family,
     dataset: Dataset,
@@ -191,11 +200,7 @@ def jobs_of(
     engine: Engine,
 ) -> list[Job]:
     """The fits that these variants ask for (None: one of each pooling), data and priors checked, nothing sampled."""
-    if not isinstance(dataset, Dataset):
-        found = type(dataset).__name__
-        raise DataError(
-            f"A Dataset is needed, got {found}: use hbm_stan.load(path, ...) or Dataset.from_frame(frame, ...)."
-        )
+    refuse_what_is_no_dataset(dataset)
     table = prepare_table(family, dataset)
     chosen = family.priors(table, priors)
     names = variants or family.variants_for(table)

@@ -1,0 +1,108 @@
+"""What Python users call to fit: partial pooling comes in the form that the data call for, as in a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hbm_stan.attempts import VariantProgress, family_and_data
+from hbm_stan.attempts import fit_variants as fit_as_named
+from hbm_stan.data import Dataset
+from hbm_stan.engines import Engine, Progress, Sampling, choose
+from hbm_stan.fit import Fit, prepare_table, refuse_what_is_no_dataset
+from hbm_stan.model import Family
+from hbm_stan.parameterise import AUTO, DEFAULT, choose_parameterisation, named_parameterisation
+from hbm_stan.store import FitStore
+from hbm_stan.tree import refuse_too_large
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# How a fit is made, beside what it is of; all other keywords of ``fit`` belong to a formula.
+_HOW = ("progress", "minutes", "waive")
+
+
+def fit(
+    family: Family | str,
+    dataset: Dataset | pd.DataFrame,
+    variant: str = DEFAULT,
+    *,
+    parameterisation: str = AUTO,
+    priors: Mapping[str, str] | None = None,
+    sampling: Sampling | None = None,
+    engine: Engine | str = "auto",
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+    **more: Any,
+) -> Fit:
+    """Fit one variant of a family to a dataset whose columns are mapped to roles, or of a formula to a DataFrame.
+
+    ``fit("y ~ x + (1 | g)", frame)`` takes ``likelihood``, ``group``, ``centre``, ``levels``, ``reference`` and
+    ``weights`` (the column that says how often a row counts) too.
+    ``partial_pooling`` is fitted in the form that a rule and short pilots find best for the data, or in the one that
+    ``parameterisation`` names (``"centered"``); ``Fit.variant`` is its name. Other variants are fitted as named.
+    ``priors`` replaces rows of the family's prior table (``{"tau": "half_cauchy(5)"}``). A fit whose program, data,
+    priors, settings, seed, engine and version are known already is read from ``store`` (the user's cache folder).
+    A fit with divergent transitions and no other failed check is sampled again at a smaller step, where that is
+    expected to take less than ``minutes`` (0: never); ``Fit.earlier`` says so. Checks in ``waive`` need not be passed.
+    Raises DataError, ModelError or EngineError.
+    """
+    bars: VariantProgress | None = None if progress is None else (lambda _variant: progress)
+    fits = fit_variants(
+        family, dataset, (variant,), parameterisation=parameterisation, priors=priors, sampling=sampling,
+        engine=engine, store=store, say=say, progress=bars, **more,
+    )  # fmt: skip
+    return fits[variant]
+
+
+def fit_variants(
+    family: Family | str,
+    dataset: Dataset | pd.DataFrame,
+    variants: Sequence[str] | None = None,
+    *,
+    parameterisation: str = AUTO,
+    priors: Mapping[str, str] | None = None,
+    sampling: Sampling | None = None,
+    engine: Engine | str = "auto",
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
+    **more: Any,
+) -> dict[str, Fit]:
+    """Fit several variants (by default complete, no and partial pooling) to the same data, priors and settings.
+
+    The fits have the names that were asked for: ``fits["partial_pooling"]`` is in the form that ``fit`` would choose.
+    ``minutes`` bounds the second attempts of each variant, as in ``fit``. A formula in the place of the family goes
+    with a DataFrame or a Dataset, and with ``likelihood`` (by default as the outcome is), ``group`` (the factor that
+    is pooled; by default the first), ``centre``, ``levels``, ``reference`` and ``weights``.
+    """
+    how = {name: more.pop(name) for name in _HOW if name in more}
+    model, data = family_and_data(family, dataset, **more)
+    refuse_what_is_no_dataset(data)
+    runs, settings = choose(engine) if isinstance(engine, str) else engine, sampling or Sampling()
+    kept = store or FitStore.for_user(model.name, data.name)
+    asked = tuple(variants or model.variants_for(prepare_table(model, data)))
+    form = DEFAULT
+    if DEFAULT in asked:
+        form = _form(model, data, asked, parameterisation, priors, settings, kept, say)
+    named = [form if name == DEFAULT else name for name in asked]
+    fits = fit_as_named(
+        model, data, tuple(dict.fromkeys(named)), priors=priors, sampling=settings, engine=runs, store=kept, say=say,
+        **how,
+    )  # fmt: skip
+    return {name: fits[own] for name, own in zip(asked, named, strict=True)}
+
+
+def _form(
+    model: Family, data: Dataset, asked: tuple[str, ...], parameterisation: str,
+    priors: Mapping[str, str] | None, sampling: Sampling, store: FitStore, say: Callable[[str], None] | None,
+) -> str:  # fmt: skip
+    """The variant that stands for ``partial_pooling``: named, or by a rule and pilots, which are kept."""
+    named = named_parameterisation(model, parameterisation)
+    if named is not None or not model.pilot:
+        return named or DEFAULT
+    refuse_too_large(model, prepare_table(model, data), asked, sampling)  # before a pilot
+    choice = choose_parameterisation(model, data, priors=priors, seed=sampling.seed, store=store, say=say)
+    if say is not None:
+        say(choice.reason)
+    return choice.variant
