@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 import hbm_stan
-from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
+from hbm_stan.cli.analysis import AnalysisArgument
 from hbm_stan.cli.calibrate import calibrate
 from hbm_stan.cli.compare import compare
 from hbm_stan.cli.contrast import contrast
+from hbm_stan.cli.fit import check, fit
 from hbm_stan.cli.predict import predict
 from hbm_stan.cli.run import (
     EngineOption,
@@ -171,52 +172,6 @@ def new_family(
 
 
 @app.command()
-def fit(
-    analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
-    seed: SeedOption = None,
-    parameterisation: ParameterisationOption = None,
-    variant: Annotated[list[str] | None, typer.Option(help="Fit this variant only; may be repeated.")] = None,
-) -> None:  # fmt: skip
-    """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/."""
-    run = Run(engine, json, quiet, seed)
-    with guarded(run, analysis):
-        from hbm_stan.cli.show import fits_as_dict, show_fits
-        from hbm_stan.parameterise import settle
-
-        read = read_settled(run, analysis, parameterisation)
-        named = tuple(variant or read.variants)
-        fits = fits_of(run, read, settle(named, read.choice.variant) if read.choice else named)
-        show_fits(run, read, fits)
-        run.write_json(fits_as_dict(read, fits))
-
-
-@app.command()
-def check(
-    analysis: AnalysisArgument,
-    engine: EngineOption = "auto",
-    json: JsonOption = None,
-    quiet: QuietOption = False,
-    seed: SeedOption = None,
-    parameterisation: ParameterisationOption = None,
-) -> None:
-    """Print the verdicts on every fit. Exit code 1 if a check failed: usable as a gate."""
-    run = Run(engine, json, quiet, seed)
-    with guarded(run, analysis):
-        from hbm_stan.checks import check_fits
-        from hbm_stan.cli.show import show_attempts, show_verdicts, verdicts_as_dict
-
-        read = read_settled(run, analysis, parameterisation)
-        fits = fits_of(run, read, read.variants)
-        diagnoses = check_fits(fits, read.waived)
-        table = next(iter(fits.values())).table
-        show_verdicts(run, table.verdicts, diagnoses, table.noun)
-        show_attempts(run, fits)
-        run.write_json(verdicts_as_dict(table.verdicts, diagnoses))
-        if any(d.status == "fail" for d in diagnoses.values()):
-            raise typer.Exit(1)
-
-
-@app.command()
 def families(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="One of them, or the folder of your own.", show_default=False)
@@ -270,7 +225,7 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-for command in (compare, predict, contrast, sensitivity, reference, regress, verify, calibrate):
+for command in (fit, check, compare, predict, contrast, sensitivity, reference, regress, verify, calibrate):
     app.command()(command)
 
 __all__: list[Any] = ["app", "main"]
