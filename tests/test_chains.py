@@ -30,8 +30,11 @@ def quiet(_task: Task, _line: str) -> None:
 
 
 def test_what_ended_is_given_in_the_order_of_ending(tmp_path: Path) -> None:
-    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.01; done"
-    ended = run_together([shell("1", wait), shell("2", f"echo two; touch {tmp_path}/go")], quiet, at_once=2)
+    # The first ends when the second is gone: a process that has ended, but was not seen to, still takes signal 0.
+    two = tmp_path / "two"
+    wait = f"while [ ! -e {two} ] || kill -0 $(cat {two}) 2> /dev/null; do sleep 0.01; done"
+    told = f"echo $$ > {two}.new; mv {two}.new {two}; echo two"
+    ended = run_together([shell("1", wait), shell("2", told)], quiet, at_once=2)
     assert [(e.task.name, e.code, e.lines) for e in ended] == [("2", 0, ("two",)), ("1", 0, ())]
 
 
