@@ -131,6 +131,13 @@ def attempts_in_words(fit: Fit) -> str:
     said = []
     if fit.independent:
         said.append(f"{fit.variant}: its posterior is known; the draws are independent ones of it, without a sampler.")
+    if fit.direct:
+        said.append(
+            f"{fit.variant}: direct draws, by importance weights on the program's density (Pareto k "
+            f"{fit.pareto_k:.2f}), without the steps of a sampler."
+        )
+    if fit.not_direct:
+        said.append(f"{fit.variant}: direct draws cannot be had ({fit.not_direct}); the embedded engine sampled it.")
     if fit.earlier:
         before = "; ".join(f"with adapt_delta {a.adapt_delta:g} it had {a.failed}" for a in fit.earlier)
         said.append(

@@ -15,6 +15,7 @@ import numpy as np
 
 from hbm_stan import mixing
 from hbm_stan.constants import fixed_elements
+from hbm_stan.direct import MAX_K
 from hbm_stan.elements import element_names
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit
@@ -78,18 +79,15 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
     waived = _known_checks(waive)
     names, draws = parameters(fit)
     summary = summarise(names, draws)
-    stats = {name: np.asarray(v.values) for name, v in fit.tree["sample_stats"].data_vars.items()}
     verdicts = [
         *_check_draws(names, draws),
         check_rhat(summary, fit.sampling.chains),
         _check_ess(summary, "bulk", fit.sampling.chains),
         _check_ess(summary, "tail", fit.sampling.chains),
         _check_mcse(summary),
-        _check_divergences(fit, stats["diverging"]),
-        _check_treedepth(stats["reached_max_treedepth"], fit.sampling.max_treedepth),
-        _check_ebfmi(stats["energy"], fit.family.population_scale),
+        *([] if fit.direct else _check_steps(fit)),
         _check_chains(fit.sampling.chains),
-        _check_warmup(fit.sampling.warmup),
+        _check_weights(fit) if fit.direct else _check_warmup(fit.sampling.warmup),
     ]
     marked = (replace(v, waived=v.status == "fail" and v.name in waived) for v in verdicts)
     return Diagnosis(fit.variant, tuple(marked), summary)
@@ -199,6 +197,26 @@ def _check_mcse(summary: pd.DataFrame) -> Verdict:
     return Verdict(
         "MCSE", "warn" if value > MAX_MCSE else "pass", value, MAX_MCSE, hint if value > MAX_MCSE else "", subject
     )
+
+
+def _check_weights(fit: Fit) -> Verdict:
+    """The Pareto k of the importance weights that direct draws are made by (Vehtari et al. 2024)."""
+    good = fit.pareto_k < MAX_K
+    hint = (
+        f"The importance weights of the draws have a Pareto k of {fit.pareto_k:.2f}: a part of the posterior may be "
+        "missing. Sample it with another engine (--engine stanli)."
+    )
+    return Verdict("importance weights", "pass" if good else "fail", fit.pareto_k, MAX_K, "" if good else hint)
+
+
+def _check_steps(fit: Fit) -> list[Verdict]:
+    """Of a sampler's steps: divergences, tree depth, energy."""
+    stats = {name: np.asarray(v.values) for name, v in fit.tree["sample_stats"].data_vars.items()}
+    return [
+        _check_divergences(fit, stats["diverging"]),
+        _check_treedepth(stats["reached_max_treedepth"], fit.sampling.max_treedepth),
+        _check_ebfmi(stats["energy"], fit.family.population_scale),
+    ]
 
 
 def _check_divergences(fit: Fit, diverging: np.ndarray[Any, Any]) -> Verdict:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling, writes_text
+from hbm_stan.engines import NOT_DIRECT, PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
 from hbm_stan.errors import DataError
 from hbm_stan.identity import data_in_order, is_prior, stan_values
 from hbm_stan.independent import without_sampler
@@ -100,7 +100,23 @@ class Fit:
     @property
     def independent(self) -> bool:
         """Whether the draws are independent ones of a posterior that is known: no sampler took a step."""
-        return not np.asarray(self.tree["sample_stats"]["n_steps"].values).any()
+        return not self.direct and not np.asarray(self.tree["sample_stats"]["n_steps"].values).any()
+
+    @property
+    def direct(self) -> bool:
+        """Whether the draws are direct ones, by importance weights: no sampler took a step."""
+        return PARETO_K in self.tree["sample_stats"].attrs
+
+    @property
+    def pareto_k(self) -> float:
+        """Of direct draws the larger Pareto k, of their importance weights or of these times squares; else nan."""
+        said = self.tree["sample_stats"].attrs
+        return max(float(said[name]) for name in (PARETO_K, PARETO_K_SQUARES)) if self.direct else np.nan
+
+    @property
+    def not_direct(self) -> str:
+        """Why draws that were to be direct are a sampler's; empty where they are direct, or were not to be."""
+        return str(self.tree["sample_stats"].attrs.get(NOT_DIRECT, ""))
 
     @property
     def rows_on_request(self) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hbm_stan.engines import Sampling
-from hbm_stan.engines.chains import cores
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
+from hbm_stan.resources import cores
 from hbm_stan.tree import MAX_BYTES, bytes_needed, is_large
 
 # From so many sampled coefficients on a fit may take minutes, and what it takes is said (ours).

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from hbm_stan.engines.chains import cores
+from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
 # Zhang & Stephens (2009): points of the grid beyond sqrt(n), and how far the grid reaches in first quartiles.

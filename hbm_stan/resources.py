@@ -18,6 +18,11 @@ def share(kind: str) -> Path:
     return _PACKAGE.parent / ("tests/reference" if kind == "reference" else kind)
 
 
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def refuse_no_file(path: Path) -> None:
     """Raise DataError for a pipe or a device: it may give nothing for ever, and gives nothing a second time."""
     if os.path.exists(path) and not os.path.isfile(path):

@@ -81,7 +81,7 @@ def draws_tree(
         _check_shapes(family, group, made, dims, coords)
     sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
     stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in drawn.sample_stats.items()}
-    sets["sample_stats"] = _dataset(stats, {}, {})
+    sets["sample_stats"] = _dataset(stats, {}, {}).assign_attrs(drawn.about)
     sets["observed_data"] = xr.Dataset({"y": (dims["y"], np.asarray(data[family.observed]))}, _used(coords, dims["y"]))
     sets["constant_data"] = _constant_data(data, family.observed, coords, len(table.group))
     return xr.DataTree.from_dict(sets)

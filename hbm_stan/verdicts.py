@@ -18,7 +18,7 @@ _ORDER: dict[str, int] = {"pass": 0, "warn": 1, "fail": 2}
 # The checks that a report may waive, by name: of draws, and of data replicated from the model.
 SAMPLING_CHECKS = (
     "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences",
-    "tree depth", "E-BFMI", "number of chains", "warm-up",
+    "tree depth", "E-BFMI", "number of chains", "warm-up", "importance weights",
 )  # fmt: skip
 PREDICTIVE_CHECK = "predictive check"
 CHECKS = (*SAMPLING_CHECKS, PREDICTIVE_CHECK)

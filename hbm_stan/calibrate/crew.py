@@ -11,11 +11,12 @@ from hbm_stan.calibrate.replication import replicate
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.worker import CALL, can_travel, pack, reference
 from hbm_stan.engines import Engine
-from hbm_stan.engines.chains import Ended, Task, cores, how_it_ended, run_together
+from hbm_stan.engines.chains import Ended, Task, how_it_ended, run_together
 from hbm_stan.engines.python import PYTHON, environment
 from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.workplace import storing, work_folder
 from hbm_stan.errors import EngineError, ModelError
+from hbm_stan.resources import cores
 
 Record = dict[str, Any]
 # Seconds: a process takes two of them to begin, so that less work than this is sooner done in this one.

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 EngineOption = Annotated[
     str,
     typer.Option(
-        "--engine", help="auto, cmdstan or stanli; auto takes CmdStan where it is installed.", envvar="HBM_ENGINE"
+        "--engine",
+        help="auto, cmdstan, stanli or direct; auto takes CmdStan where it is installed.",
+        envvar="HBM_ENGINE",
     ),
 ]
 # As the option of every command, but for what auto means.
 HereOption = Annotated[
     str,
-    typer.Option("--engine", help="auto, cmdstan or stanli; auto is the embedded stanli here.", envvar="HBM_ENGINE"),
+    typer.Option(
+        "--engine", help="auto, cmdstan, stanli or direct; auto is the embedded stanli here.", envvar="HBM_ENGINE"
+    ),
 ]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON too.", metavar="PATH")

@@ -47,7 +47,7 @@ def _number(value: float | None, name: str = "") -> str:
     # Two decimals of R-hat would hide 1.0149 beside a limit of 1.01.
     if name in {"predictive check", "intraclass correlation"}:
         return f"{value:.1g}"
-    return f"{value:.3f}" if name in {"R-hat", "E-BFMI", "MCSE"} else f"{floor(value):,}"
+    return f"{value:.3f}" if name in {"R-hat", "E-BFMI", "MCSE", "importance weights"} else f"{floor(value):,}"
 
 
 def show_report(run: Run, made: Made) -> None:

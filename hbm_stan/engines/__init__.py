@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from hbm_stan.program import Program
     from hbm_stan.table import FloatArray
 
-ENGINES = ("auto", "cmdstan", "stanli")
+ENGINES = ("auto", "cmdstan", "stanli", "direct")
+# What draws say of themselves: the Pareto k of their importance weights, or why they are a sampler's after all.
+PARETO_K, PARETO_K_SQUARES, NOT_DIRECT = "pareto_k", "pareto_k_squares", "not_direct"
 Progress = Callable[[int, int, int], None]  # chain (from 1), iterations done, iterations in all
 
 
@@ -49,11 +51,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class EngineDraws:
-    """What an engine returns: ``variables`` and ``sample_stats`` by name, shape (chain, draw, ...)."""
+    """What an engine returns: ``variables`` and ``sample_stats`` by name, shape (chain, draw, ...).
+
+    ``about`` holds numbers and words on all draws together, kept with them: of direct draws what their importance
+    weights say.
+    """
 
     variables: Mapping[str, FloatArray]
     sample_stats: Mapping[str, FloatArray]
     messages: tuple[str, ...] = field(default=())
+    about: Mapping[str, float | str] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -61,7 +68,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the engine: cmdstan or stanli."""
+        """The name of the engine: cmdstan, stanli or direct."""
         ...
 
     @property
@@ -121,6 +128,10 @@ def choose(name: str = "auto") -> Engine:
         raise ModelError(f"There is no engine {name!r}. {nearest(name, ENGINES)}")
     if name == "stanli":
         return _stanli()
+    if name == "direct":
+        from hbm_stan.engines.direct import DirectEngine
+
+        return DirectEngine()
     path = find_cmdstan()
     missing = toolchain_missing()
     if path is not None and not missing:

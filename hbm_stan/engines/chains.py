@@ -19,6 +19,7 @@ from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.words import in_program, last_words
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
+from hbm_stan.resources import cores
 
 _LINES = 200  # the last lines of a command's output, kept for messages
 # Seconds: a signal that comes just as the main thread goes to sleep, or to another thread, does not wake it.
@@ -46,11 +47,6 @@ class Ended:
 
 
 Listener = Callable[[Task, str], None]
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_together(tasks: Sequence[Task], listen: Listener, at_once: int | None = None) -> list[Ended]:

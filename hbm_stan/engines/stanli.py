@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.engines import EngineDraws, Progress, Sampling, plain_data, sample_stats
-from hbm_stan.engines.chains import cores
 from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.translated import translated
 from hbm_stan.engines.words import in_program
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
+from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
 _PROGRESS = re.compile(r"Chain \[(\d+)\] Iteration:\s*(\d+) / (\d+)")

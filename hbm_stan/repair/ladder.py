@@ -31,7 +31,7 @@ SURE = 1 / 3
 # A score with a larger Monte Carlo error is none: half of the difference below which nothing is told apart (ours). The
 # error of a smaller one counts in that of the difference; a refit's own high Pareto k is told beside it.
 _IMPRECISE = SMALL_DIFFERENCE / 2
-_ENGINES = ("cmdstan", "stanli")
+_ENGINES = ("cmdstan", "stanli", "direct")
 
 
 @dataclass

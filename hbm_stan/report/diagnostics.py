@@ -43,7 +43,8 @@ _RULES = {  # check -> words before the limit
     "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
     "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
     "groups of one row": "at most ",
-    "Pareto k": "below ", "predictive check": "p at least ", "intraclass correlation": "p at least ",
+    "Pareto k": "below ", "importance weights": "below ", "predictive check": "p at least ",
+    "intraclass correlation": "p at least ",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def _number(name: str, value: float | None) -> str:
         return format_rhat(value)
     if name in {"predictive check", "intraclass correlation"}:
         return f"{value:.1g}"
-    if name in {"E-BFMI", "MCSE", "Pareto k"}:
+    if name in {"E-BFMI", "MCSE", "Pareto k", "importance weights"}:
         return fixed(value, 2)
     return format_count(value) if "ESS" in name or float(value).is_integer() else significant(value)
 

@@ -1,0 +1,184 @@
+"""Streams of draws from a log density, each an independence chain over proposals of its own; and whether to trust them.
+
+Tierney (1994), Annals of Statistics 22:1701: a proposal takes the place of the last draw with the probability
+min(1, w' / w) of their weights, density over proposal. Draws repeat where a weight is large, so that effective sample
+sizes and Monte Carlo errors are those of any chain, and R-hat compares streams that share nothing but the mixture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hbm_stan.direct import MAX_K
+from hbm_stan.direct.adapt import adapted, effective_share
+from hbm_stan.direct.mixture import Mixture
+from hbm_stan.direct.mode import Density, Mode, find_modes
+from hbm_stan.psis import tail_k
+from hbm_stan.table import FloatArray
+
+# With more coordinates the sampler's own steps cost less than the points that a mixture needs (measured).
+MAX_DIMENSION = 8
+# The least effective number of proposals over their number (ours): below it draws repeat too often.
+MIN_SHARE = 0.25
+# No mean of a coordinate, or of its square, in one stream lies farther from that of the others, in standard errors: of
+# 64 such distances (four streams, eight coordinates) one lies beyond with a probability of 1e-4.
+MAX_APART = 4.8
+# Starts of the search for modes: every second from where Stan's chains begin, the others from a box so much wider.
+_STARTS, _BOX, _WIDER = 8, 2.0, 3.0
+# Modes with less than e^-12 of the largest mass are no matter; two are apart where the density between them falls by
+# e^-4, at one of so many points.
+_NO_MASS, _VALLEY, _BETWEEN = 12.0, 4.0, 9
+_BEFORE = 100  # proposals before the first draw of a stream
+_HEAVIEST = 4  # proposals with the largest weights, from which modes are searched once more
+# A first attempt, and one with so many times the points and twice the proposals for each draw.
+_EFFORTS = ((1, 1), (3, 2))
+_ALIKE = 0.9999  # weights so nearly equal have no tail that a k could be of
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Draws (stream, draw, d), their log densities (stream, draw), and what the weights of all proposals say.
+
+    ``pareto_k`` is that of the weights, ``pareto_k_squares`` the largest of weights times squared distances from the
+    mean in a coordinate, ``share`` the effective number of proposals over their number. ``trouble`` says in words why
+    the draws are not to be trusted; empty where they are.
+    """
+
+    points: FloatArray
+    log_density: FloatArray
+    pareto_k: float = np.nan
+    pareto_k_squares: float = np.nan
+    share: float = 0.0
+    evaluations: int = 0
+    trouble: str = ""
+
+
+class _Counted:
+    """A density that counts its points, and is minus infinity where it is not a number."""
+
+    def __init__(self, density: Density) -> None:
+        self._density, self.count = density, 0
+
+    def __call__(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        values, gradients = self._density(points)
+        self.count += len(points)
+        return np.where(np.isnan(values), -np.inf, values), gradients
+
+
+def draw_streams(density: Density, dimension: int, streams: int, draws: int, seed: int) -> Streams:
+    """Streams of draws from a density on ``dimension`` unconstrained coordinates; the same for the same ``seed``.
+
+    ``density`` takes points (n, d) and gives log densities (n,) up to one constant, and gradients (n, d). Where the
+    weights are no good the mixture is adapted once more, with more points.
+    """
+    counted = _Counted(density)
+    found = Streams(np.empty((streams, draws, dimension)), np.empty((streams, draws)))
+    if not 0 < dimension <= MAX_DIMENSION:
+        return replace(found, trouble=f"{dimension} unconstrained parameters, where 1 to {MAX_DIMENSION} can be")
+    rng = np.random.default_rng([seed, 3])
+    wide = np.where(np.arange(_STARTS) % 2, _WIDER, 1.0)[:, None]
+    modes = _of_mass(find_modes(counted, _BOX * wide * rng.uniform(-1, 1, (_STARTS, dimension))))
+    for effort, thin in _EFFORTS:
+        trouble = _no_use(counted, modes)
+        if trouble:
+            return replace(found, trouble=trouble, evaluations=counted.count)
+        mixture = adapted(counted, modes, rng, effort)
+        found, heaviest = _from_mixture(counted, mixture, streams, draws, thin, [seed, 4, effort])
+        more = _of_mass(find_modes(counted, heaviest), modes)
+        if len(more) > len(modes):
+            found, modes = replace(found, trouble="a mode that the mixture did not hold"), more
+        if not found.trouble:
+            break
+    return replace(found, evaluations=counted.count)
+
+
+def _of_mass(new: list[Mode], known: list[Mode] | None = None) -> list[Mode]:
+    """The known modes and the new ones that differ from them, without those of no mass; the largest first."""
+    modes = list(known or [])
+    modes += [mode for mode in new if not any(mode.is_same(other) for other in modes)]
+    modes.sort(key=lambda mode: -mode.log_mass)
+    return [mode for mode in modes if mode.log_mass > modes[0].log_mass - _NO_MASS]
+
+
+def _no_use(density: Density, modes: list[Mode]) -> str:
+    """Why a mixture cannot be built on these modes: there is none, or a valley between two."""
+    if not modes:
+        return "no mode was found"
+    steps = np.linspace(0, 1, _BETWEEN + 2)[1:-1, None]
+    for other in modes[1:]:
+        between = density(modes[0].point + steps * (other.point - modes[0].point))[0]
+        if between.min() < min(modes[0].log_density, other.log_density) - _VALLEY:
+            return f"{len(modes)} modes with a valley between them"
+    return ""
+
+
+def _from_mixture(
+    density: Density, mixture: Mixture, streams: int, draws: int, thin: int, seed: list[int]
+) -> tuple[Streams, FloatArray]:
+    """The streams that proposals of a mixture make, and the proposals that weigh most (n, d)."""
+    chains, proposed, scores, weights = [], [], [], []
+    for stream in range(streams):
+        rng = np.random.default_rng([*seed, stream])
+        points = mixture.draw(rng, _BEFORE + draws * thin)
+        values = density(points)[0]
+        log_weights = values - mixture.log_density(points)
+        chains.append(_chain(log_weights, -rng.exponential(size=len(points)))[_BEFORE + thin - 1 :: thin])
+        proposed.append(points)
+        scores.append(values)
+        weights.append(log_weights)
+    rows = range(streams)
+    everything, log_weights = np.concatenate(proposed), np.concatenate(weights)
+    k, k_squares, trouble = _gate(np.stack(proposed), np.stack(weights))
+    made = Streams(
+        np.stack([proposed[i][chains[i]] for i in rows]), np.stack([scores[i][chains[i]] for i in rows]),
+        k, k_squares, effective_share(log_weights), 0, trouble,
+    )  # fmt: skip
+    return made, everything[np.argsort(log_weights)[-_HEAVIEST:]]
+
+
+def _chain(log_weights: FloatArray, thresholds: FloatArray) -> list[int]:
+    """The place of the proposal that a chain stands at, after each; thresholds are logs of uniform numbers."""
+    at, here, places = 0, -np.inf, []
+    for i, (weight, threshold) in enumerate(zip(log_weights.tolist(), thresholds.tolist(), strict=True)):
+        if weight - here >= threshold or here == -np.inf:
+            at, here = i, weight
+        places.append(at)
+    return places
+
+
+def _gate(points: FloatArray, log_weights: FloatArray) -> tuple[float, float, str]:
+    """Pareto k of weights (stream, n) and of weights times squares, and why these are not to be trusted, if so."""
+    flat, every = log_weights.ravel(), points.reshape(-1, points.shape[2])
+    if not np.isfinite(flat).any():
+        return np.nan, np.nan, "no proposal has a density"
+    weights = np.exp(flat - flat.max())
+    weights /= weights.sum()
+    mean = weights @ every
+    squares = (every - mean) ** 2
+    squares /= weights @ squares
+    k = tail_k(flat)
+    k_squares = max(tail_k(flat + np.log(column)) for column in squares.T)
+    share = effective_share(flat)
+    apart = _apart(np.concatenate([every - mean, squares - 1], axis=1).reshape(*log_weights.shape, -1), log_weights)
+    for name, value in (("weights", k), ("weights times squares", k_squares)):
+        if not value < MAX_K and share < _ALIKE:
+            return k, k_squares, f"the Pareto k of {name} is {value:.2f}, and {MAX_K} is the limit"
+    if share < MIN_SHARE:
+        return k, k_squares, f"its proposals count for {100 * share:.0f} % of their number only"
+    if apart > MAX_APART:
+        return k, k_squares, f"streams differ by {apart:.1f} standard errors"
+    return k, k_squares, ""
+
+
+def _apart(quantities: FloatArray, log_weights: FloatArray) -> float:
+    """The largest distance of a stream's weighted mean from 0, that of all streams, in standard errors.
+
+    ``quantities`` (stream, n, q) have the mean 0 under all weights; the error is that of a ratio estimate.
+    """
+    weights = np.exp(log_weights - log_weights.max())
+    total = weights.sum(axis=1)
+    means = np.einsum("sn,snq->sq", weights, quantities) / total[:, None]
+    errors = np.sqrt(np.einsum("sn,snq->sq", weights**2, quantities**2)) / total[:, None]
+    return float(np.abs(means / errors).max()) if len(weights) > 1 else 0.0

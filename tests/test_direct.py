@@ -1,0 +1,245 @@
+"""Draws by importance weights: mixtures against SciPy, modes, and streams against distributions that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from hbm_stan.agreement import compare_with_reference, threshold
+from hbm_stan.direct import adapt, streams
+from hbm_stan.direct.mixture import Mixture, fitted, lattice
+from hbm_stan.direct.mode import Density, find_modes
+from hbm_stan.direct.streams import MAX_DIMENSION, Streams, draw_streams
+
+Log = Callable[[np.ndarray], np.ndarray]
+TWO = Mixture(
+    np.array([0.7, 0.3]), np.array([[0.0, 1.0], [2.0, -1.0]]),
+    np.array([[[1.0, 0.0], [0.5, 0.8]], [[0.6, 0.0], [-0.4, 1.2]]]), np.array([4.0, 30.0]),
+)  # fmt: skip
+
+
+def with_differences(log: Log, step: float = 1e-5) -> Density:
+    """A density whose gradient is taken by differences of its log (n, d) -> (n,)."""
+
+    def density(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shifts = step * np.eye(points.shape[1])
+        with np.errstate(all="ignore"):  # where a point has no density
+            slopes = [(log(points + s) - log(points - s)) / (2 * step) for s in shifts]
+            return log(points), np.stack(slopes, axis=1)
+
+    return density
+
+
+def normal(mean: np.ndarray, cov: np.ndarray) -> Density:
+    return with_differences(lambda x: -0.5 * np.einsum("ni,ij,nj->n", x - mean, np.linalg.inv(cov), x - mean))
+
+
+def summary(distribution: object) -> dict[str, float]:
+    found = {"mean": distribution.mean(), "sd": distribution.std()}  # type: ignore[attr-defined]
+    return found | {q: distribution.ppf(p) for q, p in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95))}  # type: ignore[attr-defined]
+
+
+def distances(found: Streams, known: dict[str, object], columns: np.ndarray | None = None) -> np.ndarray:
+    """How far draws of coordinates lie from known distributions in Monte Carlo errors, all statistics together."""
+    table = pd.DataFrame({name: summary(d) for name, d in known.items()}).T
+    table = table.assign(**{f"mcse_{c}": 0.0 for c in table.columns})
+    draws = np.moveaxis(found.points if columns is None else columns, 2, 0)
+    with np.errstate(invalid="ignore"):  # a stream that stands still has no error
+        z = compare_with_reference(list(known), draws, table).table["z"]
+    return np.nan_to_num(np.asarray(z), nan=np.inf)
+
+
+def agrees(z: np.ndarray) -> bool:
+    return bool(np.abs(z).max() < threshold(z.size))
+
+
+def log_gamma(shape: float) -> Density:
+    """The log of a gamma variable and a normal one: a tail that falls off as exp(-|x|) to the left, and a short one."""
+    return with_differences(lambda x: shape * x[:, 0] - np.exp(x[:, 0]) - x[:, 1] ** 2 / 2)
+
+
+def test_a_mixture_has_the_density_that_scipy_gives() -> None:
+    points = np.random.default_rng(1).normal(size=(50, 2)) * 3
+    parts = [
+        w * stats.multivariate_t(m, f @ f.T, nu).pdf(points)
+        for w, m, f, nu in zip(TWO.weights, TWO.locations, TWO.factors, TWO.degrees, strict=True)
+    ]
+    assert TWO.log_density(points) == pytest.approx(np.log(sum(parts)), abs=1e-12)
+
+
+def test_points_of_a_mixture_are_its_draws() -> None:
+    points = TWO.draw(np.random.default_rng(2), 20_000)
+    expected = TWO.weights @ TWO.locations
+    assert points.mean(axis=0) == pytest.approx(expected, abs=0.02)
+    # Of each component by itself the first coordinate is Student's t.
+    share = np.mean(points[:, 0] < 1.0)
+    by_part = stats.t(TWO.degrees, TWO.locations[:, 0], TWO.factors[:, 0, 0]).cdf(1.0)
+    assert share == pytest.approx(TWO.weights @ by_part, abs=0.01)
+
+
+def test_a_lattice_is_uniform_in_random_order() -> None:
+    u = lattice(np.random.default_rng(3), 4000, 3)
+    assert u.min() > 0
+    assert u.max() < 1
+    for column in u.T:
+        assert stats.kstest(column, "uniform").statistic < 0.002  # far more even than chance: 0.02
+        assert abs(np.corrcoef(column[1:], column[:-1])[0, 1]) < 0.06
+
+
+def test_a_fit_finds_the_mixture_that_points_are_of_and_weights_count() -> None:
+    rng = np.random.default_rng(4)
+    points = rng.normal(size=(20_000, 2)) * 3
+    target = TWO.log_density(points)
+    weights = np.exp(target - stats.norm(scale=3).logpdf(points).sum(axis=1))
+    weights /= weights.sum()
+    begin = replace(TWO, locations=TWO.locations + 0.7, weights=np.array([0.5, 0.5]), factors=1.5 * TWO.factors)
+    found = fitted(begin, points, weights, 100)
+    assert found.weights == pytest.approx(TWO.weights, abs=0.1)
+    assert found.locations == pytest.approx(TWO.locations, abs=0.25)
+    assert weights @ found.log_density(points) > weights @ begin.log_density(points)
+
+
+def test_starts_lead_to_the_modes_that_there_are() -> None:
+    def two(x: np.ndarray) -> np.ndarray:
+        return np.logaddexp(-0.5 * ((x - 3) ** 2).sum(axis=1), -2 * ((x + 3) ** 2).sum(axis=1) + 1)
+
+    starts = np.random.default_rng(5).uniform(-6, 6, (12, 2))
+    found = find_modes(with_differences(two), starts)
+    assert sorted(m.point.round(3).tolist() for m in found) == [[-3, -3], [3, 3]]
+    # mass: exp(1) * (2 pi / 4) against 2 pi
+    assert found[0].log_mass - found[1].log_mass == pytest.approx(np.log(4) - 1, abs=1e-3)
+    assert find_modes(with_differences(lambda x: x[:, 0]), starts) == []
+    assert find_modes(with_differences(lambda x: np.full(len(x), -np.inf)), starts) == []
+
+
+@pytest.mark.parametrize("dimension", [1, 2, MAX_DIMENSION])
+def test_streams_of_a_normal_distribution_have_its_moments_and_quantiles(dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    root = rng.normal(size=(dimension, dimension)) + 2 * np.eye(dimension)
+    mean, cov = rng.normal(size=dimension) * 50, root @ root.T
+    found = draw_streams(normal(mean, cov), dimension, 4, 1000, 1)
+    assert found.trouble == ""
+    assert found.points.shape == (4, 1000, dimension)
+    known = {f"x{i}": stats.norm(m, s) for i, (m, s) in enumerate(zip(mean, np.sqrt(np.diag(cov)), strict=True))}
+    assert agrees(distances(found, known))
+    around = found.points - mean
+    assert found.log_density == pytest.approx(-0.5 * np.einsum("cni,ij,cnj->cn", around, np.linalg.inv(cov), around))
+
+
+@pytest.mark.parametrize("shape", [0.7, 1.0, 3.0])
+def test_streams_follow_a_tail_that_is_long_on_one_side(shape: float) -> None:
+    found = draw_streams(log_gamma(shape), 2, 4, 1000, 2)
+    assert found.trouble == ""
+    assert agrees(distances(found, {"u": stats.loggamma(shape), "z": stats.norm()}))
+    assert agrees(distances(found, {"x": stats.gamma(shape)}, np.exp(found.points[:, :, :1])))
+
+
+def test_streams_repeat_for_a_seed_differ_among_themselves_and_have_any_number_of_draws() -> None:
+    density = log_gamma(2.0)
+    one, again, other = (draw_streams(density, 2, 3, 500, seed) for seed in (7, 7, 8))
+    assert np.array_equal(one.points, again.points)
+    assert not np.array_equal(one.points, other.points)
+    assert one.points.shape == (3, 500, 2)
+    assert not np.isclose(one.points[0], one.points[1]).any()
+    assert draw_streams(density, 2, 1, 10, 1).points.shape == (1, 10, 2)
+
+
+def test_errors_are_those_that_are_stated() -> None:
+    # Quasi-random points can only make them smaller.
+    known = {"u": stats.loggamma(1.5), "z": stats.norm()}
+    z = np.array([distances(draw_streams(log_gamma(1.5), 2, 4, 250, seed), known) for seed in range(40)])
+    spread = np.sqrt((z**2).mean(axis=0))
+    assert (spread < 1.1 * np.sqrt(stats.chi2(40).ppf(0.999) / 40)).all()
+    assert np.sqrt((z**2).mean()) < 1.1
+
+
+def two_modes(apart: float) -> Density:
+    return with_differences(
+        lambda x: np.logaddexp(-0.5 * (x[:, 0] - apart) ** 2, -0.5 * (x[:, 0] + apart) ** 2) - x[:, 1] ** 2 / 2
+    )
+
+
+def test_two_modes_with_a_valley_between_them_are_refused_and_close_ones_are_drawn() -> None:
+    assert "2 modes with a valley" in draw_streams(two_modes(4), 2, 4, 200, 1).trouble
+    found = draw_streams(two_modes(2), 2, 4, 1000, 1)
+    assert found.trouble == ""
+    x = found.points[:, :, 0]
+    assert x.mean() == pytest.approx(0, abs=0.15)
+    assert np.mean(x**2) == pytest.approx(5, abs=0.3)
+
+
+def funnel(dimension: int) -> Density:
+    """Neal (2003): v ~ normal(0, 3), the others normal(0, exp(v / 2))."""
+
+    def log(x: np.ndarray) -> np.ndarray:
+        v = x[:, 0]
+        return -(v**2) / 18 - (dimension - 1) * v / 2 - 0.5 * np.exp(-v) * (x[:, 1:] ** 2).sum(axis=1)
+
+    return with_differences(log)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 6])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_funnel_is_refused_or_drawn_right(dimension: int, seed: int) -> None:
+    found = draw_streams(funnel(dimension), dimension, 4, 1000, seed)
+    assert found.trouble or agrees(distances(found, {"v": stats.norm(0, 3)}, found.points[:, :, :1]))
+
+
+def test_tails_that_no_mixture_bounds_are_refused() -> None:
+    # The density of log|x| falls off as 1 / |x|^0.5: no moments, and nothing that a Student-t distribution covers.
+    found = draw_streams(with_differences(lambda x: -1.02 * np.log1p(np.abs(x[:, 0]) ** 1.0)), 1, 4, 1000, 1)
+    assert found.trouble
+
+
+def test_what_cannot_be_drawn_is_said() -> None:
+    flat = with_differences(lambda x: np.zeros(len(x)))
+    assert "9 unconstrained parameters" in draw_streams(flat, MAX_DIMENSION + 1, 4, 100, 1).trouble
+    assert "0 unconstrained parameters" in draw_streams(flat, 0, 4, 100, 1).trouble
+    assert "no mode" in draw_streams(with_differences(lambda x: x[:, 0]), 2, 4, 100, 1).trouble
+    assert "no mode" in draw_streams(with_differences(lambda x: np.full(len(x), np.nan)), 2, 4, 100, 1).trouble
+
+
+def test_points_without_a_density_are_no_draws() -> None:
+    half = with_differences(lambda x: np.where(x[:, 0] > 0, -(x[:, 0] ** 2) / 2 + np.log(np.abs(x[:, 0])), np.nan))
+    found = draw_streams(half, 1, 4, 1000, 1)
+    assert found.trouble == ""
+    assert agrees(distances(found, {"x": stats.rayleigh()}))
+
+
+def test_streams_that_differ_are_refused() -> None:
+    rng = np.random.default_rng(1)
+    points, weights = rng.normal(size=(4, 1000, 2)), np.zeros((4, 1000))
+    assert streams._gate(points, weights)[2] == ""
+    points[2, :, 1] += 0.3
+    assert "streams differ" in streams._gate(points, weights)[2]
+
+
+def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    density, known = log_gamma(1.0), {"u": stats.loggamma(1.0), "z": stats.norm()}
+
+    def wrong() -> bool:
+        found = draw_streams(density, 2, 4, 1000, 3)
+        return bool(found.trouble) or not agrees(distances(found, known))
+
+    assert not wrong()
+    right = Mixture.log_density
+    with monkeypatch.context() as patch:  # a proposal with another density than is said
+        patch.setattr(Mixture, "log_density", lambda m, x: right(m, x) + 0.3 * x[:, 0])
+        assert wrong()
+    with monkeypatch.context() as patch:  # draws without their weights
+        patch.setattr(streams, "_chain", lambda w, _t: list(range(len(w))))
+        assert wrong()
+    with monkeypatch.context() as patch:  # the proposal that was left, not the one that was taken
+        chain = streams._chain
+        patch.setattr(streams, "_chain", lambda w, t: chain(-w, t))
+        assert wrong()
+    with monkeypatch.context() as patch:  # no second mixture for the tails
+        patch.setattr(adapt, "_WIDE_SHARE", 1e-12)
+        patch.setattr(adapt, "_FIRST", ((0.5, 1.0),))
+        patch.setattr(adapt, "_MOST_ROUNDS", 1)
+        assert wrong()
