@@ -103,20 +103,25 @@ class Fit:
         return not self.direct and not np.asarray(self.tree["sample_stats"]["n_steps"].values).any()
 
     @property
+    def about(self) -> dict[str, float | str]:
+        """What the engine says of all draws together: of direct ones, what their importance weights say."""
+        said = self.tree["sample_stats"].attrs
+        return {str(name): value if isinstance(value, str) else float(value) for name, value in said.items()}
+
+    @property
     def direct(self) -> bool:
         """Whether the draws are direct ones, by importance weights: no sampler took a step."""
-        return PARETO_K in self.tree["sample_stats"].attrs
+        return PARETO_K in self.about
 
     @property
     def pareto_k(self) -> float:
-        """Of direct draws the larger Pareto k, of their importance weights or of these times squares; else nan."""
-        said = self.tree["sample_stats"].attrs
-        return max(float(said[name]) for name in (PARETO_K, PARETO_K_SQUARES)) if self.direct else np.nan
+        """The Pareto k of the importance weights of direct draws; nan of a sampler's."""
+        return float(self.about.get(PARETO_K, np.nan))
 
     @property
     def not_direct(self) -> str:
         """Why draws that were to be direct are a sampler's; empty where they are direct, or were not to be."""
-        return str(self.tree["sample_stats"].attrs.get(NOT_DIRECT, ""))
+        return str(self.about.get(NOT_DIRECT, ""))
 
     @property
     def rows_on_request(self) -> bool:

@@ -103,6 +103,22 @@ def tail_k(log_values: FloatArray) -> float:
         return float(_smoothed(ordered[:, 1:], np.exp(ordered))[1][0])
 
 
+def tail_beyond(log_values: FloatArray) -> tuple[float, float]:
+    """The Pareto k of the right tail of positive values, given by their logs, and how much of their sum may be missing.
+
+    The second is what the fitted distribution has beyond the largest value, where one more of n values is expected
+    with the probability 1 / n, as a share of the sum; infinite from a k of 1 on, for then there is no mean.
+    """
+    with np.errstate(all="ignore"):
+        values = np.sort(np.exp(log_values - np.max(log_values)))
+        largest, base = values[-1], values[len(values) - tail_length(len(values)) - 1]
+        k, sigma = (float(found[0]) for found in gpd_fit((values[-tail_length(len(values)) :] - base)[None]))
+        if not k < 1:
+            return k, math.inf
+        further = (sigma + k * (largest - base)) / (1 - k)  # mean excess over the largest: Coles (2001), eq. 4.9
+        return k, (largest + max(further, 0.0)) / float(values.sum())
+
+
 def tail_length(n_draws: int, r_eff: float = 1.0) -> int:
     """How many of the largest weights are smoothed: Vehtari et al. (2024); rounded down, as ArviZ does."""
     return int(3 * math.sqrt(n_draws / r_eff)) if n_draws * r_eff > 225 else n_draws // 5

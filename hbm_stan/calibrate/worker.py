@@ -19,6 +19,7 @@ from hbm_stan.calibrate.replication import replicate
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.engines import Engine, choose
 from hbm_stan.engines.cmdstan import CmdStanEngine
+from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import HbmError, ModelError
 from hbm_stan.families import families
@@ -38,7 +39,7 @@ def reference(family: Family) -> str | None:
 
 def can_travel(engine: Engine) -> bool:
     """Whether another process can make the same engine."""
-    return isinstance(engine, StanliEngine | CmdStanEngine)
+    return isinstance(engine, StanliEngine | CmdStanEngine | DirectEngine)
 
 
 def _read_only(items: dict[Any, Any]) -> MappingProxyType[Any, Any]:

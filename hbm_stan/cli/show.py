@@ -76,7 +76,7 @@ def show_fits(run: Run, analysis: Analysis, fits: Mapping[str, Fit]) -> None:
                 f"{fit.engine} "
                 f"{fit.engine_version}"
             ), f"{row['draws']:,}", f"{fit.seconds:.2f}" + (" (reused)" if fit.reused else ""),
-            str(row["divergences"]), Text(row["file"]),
+            "–" if row["divergences"] is None else str(row["divergences"]), Text(row["file"]),
         )  # fmt: skip
     run.show(table)
     show_attempts(run, fits)
@@ -98,7 +98,9 @@ def _fit_row(analysis: Analysis, fit: Fit) -> dict[str, Any]:
         "reason": fit.reason,
         "adapt_delta": fit.sampling.adapt_delta,
         "earlier": [asdict(attempt) for attempt in fit.earlier],
-        "divergences": int(fit.tree["sample_stats"]["diverging"].sum()),
+        "divergences": None if fit.direct else int(fit.tree["sample_stats"]["diverging"].sum()),
+        "direct": fit.about if fit.direct else None,
+        "not_direct": fit.not_direct,
         "key": fit.key,
         "file": str(analysis.store.path(fit.variant, fit.key)),
     }

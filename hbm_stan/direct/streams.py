@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hbm_stan.direct import MAX_K
+from hbm_stan.direct import MAX_K, MAX_K_SQUARES, MAX_MISSING, MAX_MISSING_SQUARES
 from hbm_stan.direct.adapt import adapted, effective_share
 from hbm_stan.direct.mixture import Mixture
 from hbm_stan.direct.mode import Density, Mode, find_modes
-from hbm_stan.psis import tail_k
+from hbm_stan.psis import tail_beyond
 from hbm_stan.table import FloatArray
 
 # With more coordinates the sampler's own steps cost less than the points that a mixture needs (measured).
@@ -34,7 +34,7 @@ _BEFORE = 100  # proposals before the first draw of a stream
 _HEAVIEST = 4  # proposals with the largest weights, from which modes are searched once more
 # A first attempt, and one with so many times the points and twice the proposals for each draw.
 _EFFORTS = ((1, 1), (3, 2))
-_ALIKE = 0.9999  # weights so nearly equal have no tail that a k could be of
+_AGAIN = 6  # with more coordinates the second attempt takes longer than the sampler, and fails as often (measured)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def draw_streams(density: Density, dimension: int, streams: int, draws: int, see
         more = _of_mass(find_modes(counted, heaviest), modes)
         if len(more) > len(modes):
             found, modes = replace(found, trouble="a mode that the mixture did not hold"), more
-        if not found.trouble:
+        if not found.trouble or dimension > _AGAIN:
             break
     return replace(found, evaluations=counted.count)
 
@@ -155,21 +155,31 @@ def _gate(points: FloatArray, log_weights: FloatArray) -> tuple[float, float, st
         return np.nan, np.nan, "no proposal has a density"
     weights = np.exp(flat - flat.max())
     weights /= weights.sum()
-    mean = weights @ every
-    squares = (every - mean) ** 2
-    squares /= weights @ squares
-    k = tail_k(flat)
-    k_squares = max(tail_k(flat + np.log(column)) for column in squares.T)
+    around = every - weights @ every
+    squares = around**2 / (weights @ around**2)
     share = effective_share(flat)
-    apart = _apart(np.concatenate([every - mean, squares - 1], axis=1).reshape(*log_weights.shape, -1), log_weights)
-    for name, value in (("weights", k), ("weights times squares", k_squares)):
-        if not value < MAX_K and share < _ALIKE:
-            return k, k_squares, f"the Pareto k of {name} is {value:.2f}, and {MAX_K} is the limit"
-    if share < MIN_SHARE:
-        return k, k_squares, f"its proposals count for {100 * share:.0f} % of their number only"
+    apart = _apart(np.concatenate([around, squares - 1], axis=1).reshape(*log_weights.shape, -1), log_weights)
+    k, k_squares, trouble = _tails(flat, squares)
     if apart > MAX_APART:
-        return k, k_squares, f"streams differ by {apart:.1f} standard errors"
-    return k, k_squares, ""
+        trouble = f"streams differ by {apart:.1f} standard errors, and {MAX_APART} is the limit"
+    elif share < MIN_SHARE:
+        trouble = f"its proposals count for {100 * share:.0f} % of their number only"
+    return k, k_squares, trouble
+
+
+def _tails(log_weights: FloatArray, squares: FloatArray) -> tuple[float, float, str]:
+    """Pareto k of weights (n,) and the largest of weights times squares (n, d); what is wrong, if anything."""
+    k, missing = tail_beyond(log_weights)
+    columns = [tail_beyond(log_weights + np.log(column)) for column in squares.T]
+    k_squares, missing_squares = (max(column[i] for column in columns) for i in range(2))
+    limits = (
+        (k, MAX_K, "the Pareto k of weights is {:.2f}"),
+        (k_squares, MAX_K_SQUARES, "the Pareto k of weights times squares is {:.2f}"),
+        (missing, MAX_MISSING, "a share of {:.3f} of the posterior may be missing"),
+        (missing_squares, MAX_MISSING_SQUARES, "a share of {:.2f} of a mean square may be missing"),
+    )
+    found = (f"{said.format(value)}, and {limit} is the limit" for value, limit, said in limits if not value < limit)
+    return k, k_squares, next(found, "")
 
 
 def _apart(quantities: FloatArray, log_weights: FloatArray) -> float:

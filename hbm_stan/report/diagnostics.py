@@ -120,9 +120,15 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """Everything that the verdict on page one rests on."""
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
     s = results["settings"]
+    direct = [fit for fit in results["fits"].values() if fit.get("direct")]
+    chains = f"{counted(s['chains'], 'chain')} of {s['warmup']} warm-up iterations and {s['draws']} draws"
+    if len(direct) == len(results["fits"]):
+        chains = f"{counted(s['chains'], 'independent stream')} of {s['draws']} direct draws, which stand for chains"
+    elif direct:
+        chains += " where it was sampled, and with as many streams of direct draws where it was not"
     ran = (
-        f"Each variant was run with {counted(s['chains'], 'chain')} of {s['warmup']} warm-up iterations and "
-        f"{s['draws']} draws. R-hat, effective sample sizes and Monte Carlo errors are those of Vehtari et al. (2021)."
+        f"Each variant was run with {chains}. R-hat, effective sample sizes and Monte Carlo errors are those of "
+        "Vehtari et al. (2021)."
     )
     again = [fit["attempts"] for fit in results["fits"].values() if fit.get("attempts")]
     blocks = [heading("Diagnostics"), prose(ran), *bullets(again), _by_variant(results, titles)]

@@ -42,7 +42,7 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
     diagnosis = found.diagnoses[main.variant]
     drawn: dict[str, Callable[[], Any]] = {
         "ranks": lambda: plots.plot_ranks(rank_table(main, diagnosis.summary)),
-        "energy": lambda: plots.plot_energy(energy_table(main)),
+        **({} if main.direct else {"energy": lambda: plots.plot_energy(energy_table(main))}),
         "ess": lambda: plots.plot_ess(ess_table(diagnosis.summary), MIN_ESS_PER_CHAIN * main.sampling.chains),
     }
     if not found.withheld:

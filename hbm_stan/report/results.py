@@ -252,7 +252,9 @@ def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, A
         "adapt_delta": fit.sampling.adapt_delta,
         "earlier": [asdict(attempt) for attempt in fit.earlier],
         "attempts": attempts_in_words(fit),
-        "divergences": int(fit.tree["sample_stats"]["diverging"].sum()),
+        "divergences": None if fit.direct else int(fit.tree["sample_stats"]["diverging"].sum()),
+        "direct": fit.about if fit.direct else None,
+        "not_direct": fit.not_direct,
         "verdicts": [v.as_dict() for v in verdicts],
         "parameters": {str(name): {k: row[k] for k in _PARAMETER} for name, row in diagnosis.summary.iterrows()},
     }
