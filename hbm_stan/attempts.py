@@ -15,7 +15,7 @@ import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
-from hbm_stan.engines import Engine, Progress, Sampling, choose
+from hbm_stan.engines import NOT_DIRECT, PARETO_K, Engine, Progress, Sampling, choose
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
@@ -134,10 +134,10 @@ def attempts_in_words(fit: Fit) -> str:
     if fit.direct:
         said.append(
             f"{fit.variant}: direct draws, by importance weights on the program's density (Pareto k "
-            f"{fit.pareto_k:.2f}), without the steps of a sampler."
+            f"{fit.about[PARETO_K]:.2f}), without the steps of a sampler."
         )
-    if fit.not_direct:
-        said.append(f"{fit.variant}: direct draws cannot be had ({fit.not_direct}); the embedded engine sampled it.")
+    if reason := fit.about.get(NOT_DIRECT):
+        said.append(f"{fit.variant}: direct draws cannot be had ({reason}); the embedded engine sampled it.")
     if fit.earlier:
         before = "; ".join(f"with adapt_delta {a.adapt_delta:g} it had {a.failed}" for a in fit.earlier)
         said.append(

@@ -17,6 +17,7 @@ from hbm_stan import mixing
 from hbm_stan.constants import fixed_elements
 from hbm_stan.direct import MAX_K
 from hbm_stan.elements import element_names
+from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.funnel import where_divergences_sit
@@ -201,12 +202,13 @@ def _check_mcse(summary: pd.DataFrame) -> Verdict:
 
 def _check_weights(fit: Fit) -> Verdict:
     """The Pareto k of the importance weights that direct draws are made by (Vehtari et al. 2024)."""
-    good = fit.pareto_k < MAX_K
+    k = float(fit.about[PARETO_K])
+    good = k < MAX_K
     hint = (
-        f"The importance weights of the draws have a Pareto k of {fit.pareto_k:.2f}: a part of the posterior may be "
+        f"The importance weights of the draws have a Pareto k of {k:.2f}: a part of the posterior may be "
         "missing. Sample it with another engine (--engine stanli)."
     )
-    return Verdict("importance weights", "pass" if good else "fail", fit.pareto_k, MAX_K, "" if good else hint)
+    return Verdict("importance weights", "pass" if good else "fail", k, MAX_K, "" if good else hint)
 
 
 def _check_steps(fit: Fit) -> list[Verdict]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import NOT_DIRECT, PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
+from hbm_stan.engines import PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
 from hbm_stan.errors import DataError
 from hbm_stan.identity import data_in_order, is_prior, stan_values
 from hbm_stan.independent import without_sampler
@@ -104,24 +104,13 @@ class Fit:
 
     @property
     def about(self) -> dict[str, float | str]:
-        """What the engine says of all draws together: of direct ones, what their importance weights say."""
-        said = self.tree["sample_stats"].attrs
-        return {str(name): value if isinstance(value, str) else float(value) for name, value in said.items()}
+        """What importance weights say of direct draws, or why draws that were to be direct are a sampler's."""
+        return dict(self.tree["sample_stats"].attrs)
 
     @property
     def direct(self) -> bool:
         """Whether the draws are direct ones, by importance weights: no sampler took a step."""
         return PARETO_K in self.about
-
-    @property
-    def pareto_k(self) -> float:
-        """The Pareto k of the importance weights of direct draws; nan of a sampler's."""
-        return float(self.about.get(PARETO_K, np.nan))
-
-    @property
-    def not_direct(self) -> str:
-        """Why draws that were to be direct are a sampler's; empty where they are direct, or were not to be."""
-        return str(self.about.get(NOT_DIRECT, ""))
 
     @property
     def rows_on_request(self) -> bool:

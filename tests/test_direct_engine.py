@@ -187,9 +187,10 @@ def test_a_fit_says_how_it_was_drawn_and_is_checked_by_its_weights(tmp_path: Pat
     first = fit("normal_means", of, engine="direct", store=store)
     again = fit("normal_means", of, engine="direct", store=store)
     for made in (first, again):
-        assert (made.direct, made.independent, made.not_direct, made.engine) == (True, False, "", "direct")
-        assert made.pareto_k == first.tree["sample_stats"].attrs[PARETO_K] < 0.7
-        assert f"Pareto k {made.pareto_k:.2f}" in attempts_in_words(made)
+        assert (made.direct, made.independent, made.engine) == (True, False, "direct")
+        assert made.about == first.about
+        assert made.about[PARETO_K] < 0.7
+        assert f"Pareto k {made.about[PARETO_K]:.2f}" in attempts_in_words(made)
     assert again.reused
     names = [v.name for v in check(first).verdicts]
     assert "importance weights" in names
@@ -218,8 +219,8 @@ def test_what_cannot_be_drawn_directly_is_sampled_and_says_why(monkeypatch: pyte
         patch.setattr(streams, "MAX_K", -5.0)
         made = fit("normal_means", of, sampling=short, engine="direct")
     assert not made.direct
-    assert "the Pareto k of weights is" in made.not_direct
-    assert made.not_direct in attempts_in_words(made)
+    assert "the Pareto k of weights is" in made.about[NOT_DIRECT]
+    assert made.about[NOT_DIRECT] in attempts_in_words(made)
     assert "divergences" in [v.name for v in check(made).verdicts]
     sampled = fit("normal_means", of, sampling=short, engine="stanli")
     assert (made.draws("mu")["mu"] == sampled.draws("mu")["mu"]).all()
@@ -228,7 +229,7 @@ def test_what_cannot_be_drawn_directly_is_sampled_and_says_why(monkeypatch: pyte
 def test_many_parameters_are_left_to_the_sampler() -> None:
     made = jobs_of(family("normal_means"), read_analysis("reports/store_satisfaction").dataset, ("no_pooling",), None,
                    Sampling(warmup=150, draws=50), DIRECT)[0]  # fmt: skip
-    assert "50 unconstrained parameters" in fit_anew(made).not_direct
+    assert "50 unconstrained parameters" in fit_anew(made).about[NOT_DIRECT]
 
 
 def test_a_report_of_direct_draws(analysis: Path, undrawn: None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from hbm_stan.engines import NOT_DIRECT
 from hbm_stan.verdicts import Verdict, check_title
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _fit_row(analysis: Analysis, fit: Fit) -> dict[str, Any]:
         "earlier": [asdict(attempt) for attempt in fit.earlier],
         "divergences": None if fit.direct else int(fit.tree["sample_stats"]["diverging"].sum()),
         "direct": fit.about if fit.direct else None,
-        "not_direct": fit.not_direct,
+        "not_direct": fit.about.get(NOT_DIRECT, ""),
         "key": fit.key,
         "file": str(analysis.store.path(fit.variant, fit.key)),
     }

@@ -18,6 +18,7 @@ from hbm_stan.attempts import attempts_in_words
 from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.elements import term_of
+from hbm_stan.engines import NOT_DIRECT
 from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
 from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
@@ -254,7 +255,7 @@ def _fit(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> dict[str, A
         "attempts": attempts_in_words(fit),
         "divergences": None if fit.direct else int(fit.tree["sample_stats"]["diverging"].sum()),
         "direct": fit.about if fit.direct else None,
-        "not_direct": fit.not_direct,
+        "not_direct": fit.about.get(NOT_DIRECT, ""),
         "verdicts": [v.as_dict() for v in verdicts],
         "parameters": {str(name): {k: row[k] for k in _PARAMETER} for name, row in diagnosis.summary.iterrows()},
     }
