@@ -325,6 +325,7 @@ def example_results(
             {"variant": v, "sha256": _sha(_code(v)), "certified": True, "failed": False,
              "words": "certified: log density (spread 3e-14), pointwise, quadrature on 2026-11-20 with stanli 0.24.0"}
             for v in variants]},
+        "appendix": "short",
         "command": "hbm report reports/eight_schools",
     }  # fmt: skip
 
@@ -395,7 +396,6 @@ def example_figures(n_groups: int = 8, labels: Sequence[str] | None = None) -> d
         "population": plots.plot_population(t["population"], t["population_priors"], "points"),
         "new_group": plots.plot_new_group(t["new_group"], t["new_group_quantities"], "points"),
         "ppc": plots.plot_ppc(t["ppc"], "points"),
-        "comparison": plots.plot_comparison(t["comparison"]),
         "ranks": plots.plot_ranks(t["ranks"]),
         "energy": plots.plot_energy(t["energy"]),
         "ess": plots.plot_ess(t["ess"], 400),

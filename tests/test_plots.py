@@ -50,9 +50,7 @@ def drawn(figure: Any) -> Any:
     return made
 
 
-@pytest.mark.parametrize(
-    "name", ["answer", "shrinkage", "population", "new_group", "ppc", "comparison", "ranks", "energy", "ess"]
-)
+@pytest.mark.parametrize("name", ["answer", "shrinkage", "population", "new_group", "ppc", "ranks", "energy", "ess"])
 def test_same_bytes_twice_and_only_vectors(figures: dict[str, Any], name: str) -> None:
     first, second = example_svgs()[name], save_svg(figures[name])
     assert first == second
@@ -65,7 +63,7 @@ def test_same_bytes_twice_and_only_vectors(figures: dict[str, Any], name: str) -
 
 def test_a_size_and_a_path_can_be_given(figures: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "figure.svg"
-    made = save_svg(figures["comparison"], path, width_mm=80, height_mm=40)
+    made = save_svg(figures["ppc"], path, width_mm=80, height_mm=40)
     assert path.read_bytes() == made
     assert b'width="226.7' in made
     assert list(tmp_path.iterdir()) == [path]
@@ -74,8 +72,8 @@ def test_a_size_and_a_path_can_be_given(figures: dict[str, Any], tmp_path: Path)
 def test_no_display_is_needed() -> None:
     code = (
         "import pandas as pd; from hbm_stan import plots;"
-        "t = pd.DataFrame({'variant': ['a', 'b'], 'elpd_diff': [0.0, -1.0], 'se_diff_used': [0.0, 1.0]});"
-        "print(len(plots.save_svg(plots.plot_comparison(t))));"
+        "t = pd.DataFrame({'name': ['a'], 'q05': [0.0], 'q25': [1.0], 'q50': [2.0], 'q75': [3.0], 'q95': [4.0]});"
+        "print(len(plots.save_svg(plots.plot_forest(t))));"
         "import matplotlib; print(matplotlib.get_backend())"
     )
     root = Path(__file__).resolve().parent.parent
@@ -162,16 +160,6 @@ def test_missing_estimates_leave_out_their_marks() -> None:
     text = {t.get_text() for t in drawn(plots.plot_shrinkage(table)).findobj(lambda a: hasattr(a, "get_text"))}
     assert "no pooling" not in text
     assert not any("complete pooling" in t for t in text)
-
-
-def test_the_band_of_the_comparison_is_the_verdicts_rule() -> None:
-    from hbm_stan.scores import SMALL_DIFFERENCE
-
-    scores = pd.DataFrame({"variant": ["a", "b"], "elpd_diff": [0.0, -9.0], "se_diff_used": [0.0, 2.0]})
-    made = drawn(plots.plot_comparison(scores))
-    assert f"{SMALL_DIFFERENCE:g}" in made.axes[0].get_xlabel() or any(
-        f"less than {SMALL_DIFFERENCE:g}" in t.get_text() for t in made.findobj(lambda a: hasattr(a, "get_text"))
-    )
 
 
 def test_heavy_tails_do_not_flatten_the_dots() -> None:

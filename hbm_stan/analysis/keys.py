@@ -21,12 +21,14 @@ _KEYS = {
     "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT, "formula": _TEXT, "likelihood": _TEXT, "group": _TEXT,
     "centre": _FLAG, "zi": _TEXT, "report": _TABLE, "weights": _TEXT,
 }  # fmt: skip
+# How much of the Stan programs a report prints (report.appendix); the second where nothing is said.
+APPENDICES = ("full", "short", "none")
 _REQUIRED, _REQUIRED_WITH_FORMULA = ("family", "data", "columns"), ("data",)
 _WITH_FORMULA = ("likelihood", "group", "centre", "zi")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "sampling": tuple(f.name for f in fields(Sampling)),
     "comparison": ("variants", "max_refits", "minutes"), "checks": ("waive",),
-    "report": ("caterpillars",),
+    "report": ("caterpillars", "appendix"),
 }  # fmt: skip
 
 

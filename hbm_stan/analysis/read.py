@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hbm_stan.analysis.keys import SECTIONS, check_keys, list_of_texts, number_of, section_of, texts, within
+from hbm_stan.analysis.keys import (
+    APPENDICES,
+    SECTIONS,
+    check_keys,
+    list_of_texts,
+    number_of,
+    section_of,
+    texts,
+    within,
+)
 from hbm_stan.analysis.place import analysis_file
 from hbm_stan.analysis.source import family_and_dataset
 from hbm_stan.analysis.told import label_column
@@ -48,6 +57,7 @@ class Analysis:
     parameterisation: str = AUTO
     choice: Choice | None = None  # how partial_pooling was settled
     waived: tuple[str, ...] = ()
+    appendix: str = APPENDICES[1]  # of the report: one of APPENDICES
     caterpillars: tuple[str, ...] = ()  # factors of a formula, beside the group, whose levels are drawn
     folder: Path = Path()
 
@@ -116,6 +126,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         parameterisation=_parameterisation(file, said, family),
         waived=_waived(file, checks.get("waive", [])),
         caterpillars=_caterpillars(file, said, dataset),
+        appendix=_appendix(file, said),
         folder=file.parent,
     )
 
@@ -210,6 +221,15 @@ def _caterpillars(file: Path, said: Mapping[str, Any], dataset: Dataset) -> tupl
             known = nearest(name, others) if others else "The formula has no factor beside the group."
             raise ModelError(f"{file}: report.caterpillars: {name!r} is no factor beside the group. {known}")
     return tuple(dict.fromkeys(names))
+
+
+def _appendix(file: Path, said: Mapping[str, Any]) -> str:
+    """``report.appendix``: how much of the programs the report prints; raises ModelError for another word."""
+    word = section_of(file, said, "report", SECTIONS["report"]).get("appendix", APPENDICES[1])
+    if word not in APPENDICES:
+        allowed = ", ".join(f'"{name}"' for name in APPENDICES)
+        raise ModelError(f"{file}: report.appendix must be one of {allowed}, found {shorten(repr(word))}.")
+    return str(word)
 
 
 def _one_of_each(family: Family, variants: Sequence[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ else:
     from hbm_stan.later import pd
 
 INTERCEPT_ONLY = "partial_pooling_intercept"
-_PANELS = 12  # groups whose lines are drawn
+_PANELS = 8  # groups whose lines are drawn
 _GRID = 20  # points of a line
 _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
 

@@ -6,8 +6,9 @@ from hbm_stan.plots.checks import plot_energy, plot_ess, plot_ranks
 from hbm_stan.plots.curves import plot_curves
 from hbm_stan.plots.forest import plot_forest
 from hbm_stan.plots.groups import plot_caterpillar, plot_ppc, plot_shrinkage
-from hbm_stan.plots.posterior import plot_comparison, plot_new_group, plot_population
+from hbm_stan.plots.posterior import plot_new_group, plot_population
 from hbm_stan.plots.save import figure_bytes, save_svg
+from hbm_stan.plots.strips import plot_replicated, plot_strips
 from hbm_stan.plots.style import PALETTE
 
 __all__ = [
@@ -16,7 +17,6 @@ __all__ = [
     "plot_answer",
     "plot_calibration",
     "plot_caterpillar",
-    "plot_comparison",
     "plot_curves",
     "plot_energy",
     "plot_ess",
@@ -25,6 +25,8 @@ __all__ = [
     "plot_population",
     "plot_ppc",
     "plot_ranks",
+    "plot_replicated",
     "plot_shrinkage",
+    "plot_strips",
     "save_svg",
 ]

@@ -11,30 +11,33 @@ import pandas as pd
 from hbm_stan.plots.drawing import Drawing, number_axis
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import cells, shorten
-from hbm_stan.plots.style import PALETTE, TEXT_PT, WIDTH_MM, with_unit
+from hbm_stan.plots.style import LABEL_PT, MAX_HEIGHT_MM, PALETTE, TEXT_PT, WIDTH_MM, with_unit
 
 MOST_ROWS = 20  # of more groups the ends are drawn, and how all of them are spread (ours)
 _ENDS = 6  # groups at either end
-_ROW_MM, _TOP_MM, _BOTTOM_MM = 3.5, 6.0, 9.5
+_ROW_MM, _LEAST_ROW_MM, _TOP_MM, _BOTTOM_MM = 3.9, 2.9, 6.0, 9.5
 _SPREAD_ROWS = 4.0  # height of the density of all groups
 _LABEL_CELLS = 26  # letters of 7.5 pt to the left of the rows
-_LABEL_PT = 7.5
 _CELL_MM = 1.45  # of one of them
 _BINS = 30
 _QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 
 
-def plot_answer(panels: Sequence[Mapping[str, Any]], one: str = "group", many: str = "groups") -> Drawing:
-    """Panels side by side over the same rows, ordered by the first.
+def plot_answer(
+    panels: Sequence[Mapping[str, Any]], one: str = "group", many: str = "groups", room_mm: float = MAX_HEIGHT_MM
+) -> Drawing:
+    """Panels side by side over the same rows, ordered by the first, at most ``room_mm`` high where labels allow.
 
     A panel is {"groups": table, "average": row or None, "new": row or None, "words", "unit"}; the table has columns
     group, raw, raw_low, raw_high, q05, q25, q50, q75, q95, and a row those of the quantiles.
     """
     order = panels[0]["groups"]["q50"].astype(float).to_numpy().argsort(kind="stable")[::-1]
-    shown = [order] if len(order) <= MOST_ROWS else [order[:_ENDS], order[-_ENDS:]]
+    fits = _TOP_MM + _BOTTOM_MM + _LEAST_ROW_MM * (len(order) + 4) <= room_mm
+    shown = [order] if len(order) <= MOST_ROWS and fits else [order[:_ENDS], order[-_ENDS:]]
     heights, labels = _places(panels, shown, one, many)
     rows = max(heights.values()) + 0.9
-    height = _TOP_MM + _BOTTOM_MM + _ROW_MM * rows
+    row = min(max((room_mm - _TOP_MM - _BOTTOM_MM) / rows, _LEAST_ROW_MM), _ROW_MM)
+    height = _TOP_MM + _BOTTOM_MM + row * rows
 
     def paint(figure: Any) -> None:
         left = (max((cells(text) for _, text in labels), default=0) * _CELL_MM + 3.0) / WIDTH_MM
@@ -46,7 +49,7 @@ def plot_answer(panels: Sequence[Mapping[str, Any]], one: str = "group", many: s
             _panel(axes, panel, shown, heights)
             axes.set_ylim(rows, 0.0)
             axes.set_yticks([at for at, _ in labels], [text for _, text in labels] if k == 0 else [""] * len(labels))
-            axes.tick_params(axis="y", labelsize=_LABEL_PT)
+            axes.tick_params(axis="y", labelsize=LABEL_PT)
             number_axis(axes, drawable(with_unit(str(panel["words"]), str(panel["unit"]))), log=bool(panel.get("log")))
         _legend(figure, panels)
 

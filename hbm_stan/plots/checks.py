@@ -30,7 +30,7 @@ from plotnine import (
 
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import row_labels, row_scale, rows_height, shorten
-from hbm_stan.plots.style import CHAIN_COLOURS, CHAIN_LINES, PALETTE, TEXT_PT, greek, house_theme, x_scale
+from hbm_stan.plots.style import CHAIN_COLOURS, CHAIN_LINES, LABEL_PT, PALETTE, greek, house_theme, x_scale
 
 _ENERGY_BINS = 30
 _ESS_ROWS = 20  # with ranks and energy they fill one page
@@ -158,5 +158,5 @@ def plot_ess(table: pd.DataFrame, threshold: float) -> Any:
         + row_scale(labels)
         + labs(x="effective sample size; dashed: the least that is asked for", y="", caption=note)
         + house_theme(rows_height(labels, 22.0, 4.2))
-        + theme(panel_grid_major_y=element_blank(), axis_text_y=element_text(size=TEXT_PT - 1, ha="right"))
+        + theme(panel_grid_major_y=element_blank(), axis_text_y=element_text(size=LABEL_PT, ha="right"))
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from plotnine import (
     aes,
+    element_text,
     facet_wrap,
     geom_line,
     geom_point,
@@ -23,7 +24,7 @@ from plotnine import (
 
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import shorten
-from hbm_stan.plots.style import MAX_HEIGHT_MM, PALETTE, TEXT_PT, house_theme, x_scale
+from hbm_stan.plots.style import LABEL_PT, MAX_HEIGHT_MM, PALETTE, house_theme, x_scale
 
 _COLUMNS = 4
 _MOST_PANELS = 24
@@ -64,8 +65,8 @@ def plot_curves(curves: pd.DataFrame, points: pd.DataFrame | None, x_label: str 
         + x_scale(**_breaks(observed))
         + scale_y_continuous(labels=lambda values: [f"{v:g}".replace("-", "−") for v in values])
         + labs(x=x_label, y=y_label)
-        + house_theme(min(16.0 + 36.0 * rows, MAX_HEIGHT_MM))
-        + theme(axis_text=_small())
+        + house_theme(min(15.0 + 25.0 * rows, MAX_HEIGHT_MM))
+        + theme(axis_text=element_text(size=LABEL_PT))
     )
 
 
@@ -73,12 +74,6 @@ def _breaks(observed: pd.DataFrame) -> dict[str, Any]:
     """A predictor of few values (0 and 1) has its ticks there."""
     values = sorted(set(observed["x"])) if len(observed) else []
     return {"breaks": values} if 0 < len(values) <= _FEW_VALUES else {}
-
-
-def _small() -> Any:
-    from plotnine import element_text
-
-    return element_text(size=TEXT_PT - 1.5)
 
 
 def _of(table: pd.DataFrame | None, panels: list[Any], kind: str = "") -> pd.DataFrame:

@@ -41,8 +41,8 @@ class Drawing:
         return made
 
 
-def number_axis(axes: Any, title: str, *, log: bool = False) -> None:
-    """The horizontal axis of numbers: few ticks, written as everywhere, and its title."""
+def number_axis(axes: Any, title: str, *, log: bool = False, ticks: int = 6) -> None:
+    """The horizontal axis of numbers: so many ticks at most, written as everywhere, and its title."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     if log:
@@ -50,6 +50,15 @@ def number_axis(axes: Any, title: str, *, log: bool = False) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: signed([value])[0]))
     axes.set_xlabel(title, loc="left")
+
+
+def value_axis(axes: Any, title: str) -> None:
+    """The vertical axis of numbers: few ticks, written as everywhere, and its title, which stands above the panel."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: signed([value])[0]))
+    axes.set_title(title, loc="left", pad=3)

@@ -21,7 +21,7 @@ from plotnine import (
 )
 
 from hbm_stan.plots.labels import MAX_ROWS, excerpt, row_labels, row_scale, rows_height
-from hbm_stan.plots.style import PALETTE, TEXT_PT, house_theme, with_unit, x_scale
+from hbm_stan.plots.style import LABEL_PT, PALETTE, house_theme, with_unit, x_scale
 
 _ESTIMATES = {  # column -> name in the legend, colour, shape
     "raw": ("raw ± SE", PALETTE["ink"], "o"),
@@ -57,7 +57,7 @@ def _layout(labels: list[str], note: str, above: float = 0.0) -> list[Any]:
         house_theme(rows_height(labels, 29.0 if note else 24.0)),
         theme(
             panel_grid_major_y=element_blank(),
-            axis_text_y=element_text(size=TEXT_PT - 1, linespacing=1.05, ha="right"),
+            axis_text_y=element_text(size=LABEL_PT, linespacing=1.05, ha="right"),
         ),
     ]
 
@@ -112,7 +112,7 @@ def _complete(rows: pd.DataFrame, points: pd.DataFrame) -> list[Any]:
     at, top = float(values.iloc[0]), len(rows) + 0.85
     right = at > points["x"].mean()
     name = "complete pooling " if right else " complete pooling"
-    style = {"ha": "right" if right else "left", "va": "center", "size": TEXT_PT - 1, "color": PALETTE["muted"]}
+    style = {"ha": "right" if right else "left", "va": "center", "size": LABEL_PT, "color": PALETTE["muted"]}
     return [
         geom_vline(xintercept=at, linetype="dashed", color=PALETTE["muted"], size=0.5),
         annotate("text", x=at, y=top, label=name, **style),

@@ -1,4 +1,4 @@
-"""Figures of one quantity at a time: the population against its prior, a new group, the comparison."""
+"""Figures of one quantity at a time: the population against its prior, a new group."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ import numpy as np
 import pandas as pd
 from plotnine import (
     aes,
-    annotate,
     element_blank,
-    element_text,
     facet_wrap,
-    geom_line,
     geom_point,
-    geom_rect,
     geom_segment,
     geom_vline,
     ggplot,
     labs,
-    scale_color_manual,
-    scale_fill_manual,
     scale_y_continuous,
     theme,
 )
 
+from hbm_stan.plots.drawing import Drawing, number_axis
 from hbm_stan.plots.fonts import drawable
-from hbm_stan.plots.labels import row_labels, row_scale, rows_height, shorten
+from hbm_stan.plots.labels import shorten
 from hbm_stan.plots.style import MAX_HEIGHT_MM, PALETTE, greek, house_theme, with_unit, x_scale
-from hbm_stan.scores import SMALL_DIFFERENCE
 
 _BINS = 40
 _SHOWN = (0.001, 0.999)  # the axis ends at these quantiles; the report's caption says so
+_ACROSS = 6  # panels of parameters side by side
+_SMALL_MM, _BELOW_MM, _ABOVE_MM, _LEGEND_MM = 16.0, 9.5, 5.0, 5.0  # of one of them
+_LETTERS = 96  # of 8 pt across the page
 _DOTS = 100
 _DOT_COLUMNS = 60
 _DOT_MM = 2.4  # one column, and so one dot, of the width that the axis has
@@ -65,7 +62,7 @@ def _prior_lines(priors: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def plot_population(draws: pd.DataFrame, priors: pd.DataFrame, unit: str = "") -> Any:
+def plot_population(draws: pd.DataFrame, priors: pd.DataFrame, unit: str = "") -> Drawing:
     """Posterior histogram of each population parameter with its prior density drawn over it.
 
     Columns of draws: parameter, value. Columns of priors: parameter, x, density (x rising).
@@ -73,25 +70,39 @@ def plot_population(draws: pd.DataFrame, priors: pd.DataFrame, unit: str = "") -
     names = list(dict.fromkeys(draws["parameter"]))
     bars = pd.concat([_bars(n, draws.loc[draws["parameter"] == n, "value"]) for n in names], ignore_index=True)
     lines = _prior_lines(priors, bars)
-    for table in (bars, lines):
-        table["panel"] = pd.Categorical([greek(n) for n in table["parameter"]], [greek(n) for n in names])
-    return (
-        ggplot()
-        + geom_rect(aes(xmin="low", xmax="high", ymin=0, ymax="density", fill="what"), bars, color="white", size=0.1)
-        + geom_line(aes("x", "density", color="what", group="run"), lines, size=0.8, linetype="dashed")
-        + facet_wrap("panel", scales="free", nrow=-(-len(names) // 2), ncol=min(len(names), 2))
-        + scale_fill_manual(values=[PALETTE["fill"]])
-        + scale_color_manual(values=[PALETTE["prior"]])
-        + x_scale()
-        + scale_y_continuous(expand=(0, 0, 0.05, 0))
-        + labs(x=with_unit("value", unit), y="")
-        + house_theme(20.0 + 42.0 * -(-len(names) // 2))
-        + theme(
-            axis_text_y=element_blank(),
-            panel_grid_major_y=element_blank(),
-            strip_text=element_text(size=9),
-        )
-    )
+    rows, across = -(-len(names) // _ACROSS), min(max(len(names), 2), _ACROSS)
+    height = _LEGEND_MM + (_SMALL_MM + _BELOW_MM + _ABOVE_MM) * rows
+
+    def paint(figure: Any) -> None:
+        grid = figure.add_gridspec(
+            rows, across, left=0.01, right=0.99, top=1 - (_LEGEND_MM + _ABOVE_MM) / height, bottom=_BELOW_MM / height,
+            hspace=(_BELOW_MM + _ABOVE_MM) / _SMALL_MM, wspace=0.12,
+        )  # fmt: skip
+        for k, name in enumerate(names):
+            axes = figure.add_subplot(grid[k // across, k % across])
+            _posterior(axes, bars[bars["parameter"] == name], lines[lines["parameter"] == name])
+            axes.set_title(shorten(drawable(greek(name)), _LETTERS // across), loc="left", pad=3)
+            number_axis(axes, unit if k == 0 and unit.strip() else "", ticks=_LETTERS // across // 8)
+        _population_legend(figure)
+
+    return Drawing(paint, height)
+
+
+def _posterior(axes: Any, bars: pd.DataFrame, lines: pd.DataFrame) -> None:
+    edges = np.append(bars["low"].to_numpy(), bars["high"].to_numpy()[-1])
+    axes.stairs(bars["density"].to_numpy(), edges, fill=True, color=PALETTE["fill"])
+    for _, run in lines.groupby("run", sort=False):
+        axes.plot(run["x"], run["density"], color=PALETTE["prior"], linewidth=1.1, linestyle=(0, (4, 2)))
+    axes.set_yticks([])
+    axes.set_ylim(bottom=0)
+
+
+def _population_legend(figure: Any) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    marks = [Patch(color=PALETTE["fill"]), Line2D([], [], color=PALETTE["prior"], linewidth=1.1, linestyle=(0, (4, 2)))]
+    figure.legend(marks, ["posterior", "prior"], loc="upper left", ncols=2, borderpad=0, borderaxespad=0.1)
 
 
 def _frame(values: Iterable[Any]) -> tuple[float, float]:
@@ -165,34 +176,4 @@ def plot_new_group(draws: pd.DataFrame, quantities: pd.DataFrame, unit: str = ""
         + labs(x=with_unit("predicted value", unit), y="", caption=note)
         + house_theme(height)
         + theme(axis_text_y=element_blank(), panel_grid_major_y=element_blank())
-    )
-
-
-def plot_comparison(scores: pd.DataFrame) -> Any:
-    """Each variant's elpd minus the best one's, with the standard error that the verdict used.
-
-    Columns: variant, elpd_diff, se_diff_used; best first.
-    """
-    scores = scores.iloc[::-1].reset_index(drop=True).copy()
-    scores["elpd_diff"] = scores["elpd_diff"].astype(float)
-    scores["se"] = pd.to_numeric(scores["se_diff_used"], errors="coerce").astype(float).fillna(0.0)
-    scores["y"] = [float(i) for i in range(1, len(scores) + 1)]
-    for times in (1, 2):
-        scores[f"low{times}"] = scores["elpd_diff"] - times * scores["se"]
-        scores[f"high{times}"] = scores["elpd_diff"] + times * scores["se"]
-    labels = row_labels([str(v).replace("_", " ") for v in scores["variant"]])
-    others = scores[scores["se"] > 0]
-    small = SMALL_DIFFERENCE
-    return (
-        ggplot()
-        + annotate("rect", xmin=-small, xmax=small, ymin=0.4, ymax=len(scores) + 0.8, fill=PALETTE["shade"])
-        + geom_vline(xintercept=0, color=PALETTE["muted"], size=0.5)
-        + geom_segment(aes("low2", "y", xend="high2", yend="y"), others, color=PALETTE["partial"], size=0.45)
-        + geom_segment(aes("low1", "y", xend="high1", yend="y"), others, color=PALETTE["partial"], size=1.5)
-        + geom_point(aes("elpd_diff", "y"), scores, color=PALETTE["partial"], fill="white", size=2.2, stroke=0.6)
-        + row_scale(labels)
-        + x_scale()
-        + labs(x=f"difference in elpd from the best variant; shaded: less than {small:g}, predict alike", y="")
-        + house_theme(rows_height(labels, 16.0))
-        + theme(panel_grid_major_y=element_blank())
     )

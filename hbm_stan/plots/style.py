@@ -27,6 +27,7 @@ CHAIN_LINES = ("solid", "dashed", "dotted", "dashdot")
 WIDTH_MM = 160.0  # text width of the A4 page: a figure is set at its natural size, so 8 pt stays 8 pt
 MAX_HEIGHT_MM = 205.0  # what a page has room for beside a caption of four lines
 TEXT_PT = 8
+LABEL_PT = 7.5  # of the labels of rows and of notes: nothing on a page is smaller
 MM_PER_INCH = 25.4
 
 GREEK = {
@@ -80,7 +81,7 @@ def house_theme(height_mm: float, width_mm: float = WIDTH_MM) -> Any:
         axis_line_x=element_line(color=PALETTE["rule"], size=0.5),
         axis_ticks_major_x=element_line(color=PALETTE["rule"], size=0.5),
         plot_background=element_rect(fill="white", color="none"),
-        plot_caption=element_text(color=muted, size=TEXT_PT - 1, ha="left"),
+        plot_caption=element_text(color=muted, size=LABEL_PT, ha="left"),
         plot_margin=0.005,
         legend_position="top",
         legend_justification="left",

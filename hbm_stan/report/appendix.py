@@ -1,15 +1,24 @@
-"""The appendix: how to make the report again, the complete Stan programs, and whether they are certified."""
+"""The appendix: how to make the report again, the Stan programs, and whether they are certified."""
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from hbm_stan.report.blocks import Block, capital, code, column, heading, mono, prose, status, table
+from hbm_stan.report.digits import format_count
 from hbm_stan.report.front import variant_title
+
+# Lines of programs that the short appendix has room for, so that it stays within four pages, and those up to which the
+# main one is printed with its includes (ours).
+MOST_LINES, MOST_WHOLE = 200, 130
 
 
 def section(results: dict[str, Any]) -> list[Block]:
     """Command, settings, versions, hashes, programs, certificate: last, so that it is found on the last page."""
+    kind = results["appendix"]
+    if kind == "none":
+        return []
     return [
         heading("How to make this report again"),
         prose(
@@ -18,37 +27,32 @@ def section(results: dict[str, Any]) -> list[Block]:
             ". Another machine gives the same numbers within their Monte Carlo errors.",
         ),
         _settings(results),
-        _versions(results),
         _hashes(results),
         heading("Stan programs"),
-        *_programs(results),
+        *(_whole(results) if kind == "full" else _short(results)),
         heading("Certificate"),
         *_certificate(results),
     ]
 
 
-def _pairs(caption: str, heads: tuple[str, str], pairs: list[tuple[str, Any]]) -> Block:
-    """Pairs of a name and a value, two pairs a row."""
-    half = -(-len(pairs) // 2)
-    right = [*pairs[half:], *([("", "")] * (2 * half - len(pairs)))]
-    rows = [[a, _value(b), "", c, _value(d)] for (a, b), (c, d) in zip(pairs[:half], right, strict=True)]
-    one = [column(heads[0], width="1fr"), column(heads[1], width="1fr")]
-    return table([caption], [*one, column("", width="18pt"), *one], rows)
+def _settings(results: dict[str, Any]) -> Block:
+    """Settings, and the versions of all that a number went through, side by side."""
+    engine = results["engine"]
+    pairs = [(k.replace("_", " "), v) for k, v in results["settings"].items()]
+    pairs += [("engine", f"{engine['name']} {engine['version']}"), ("main variant", results["main_variant"])]
+    pairs += list(results["versions"].items())
+    third = -(-len(pairs) // 3)
+    columns = [
+        [*part, *[("", "")] * (third - len(part))]
+        for part in (pairs[:third], pairs[third : 2 * third], pairs[2 * third :])
+    ]
+    rows = [[cell for name, value in row for cell in (name, _value(value))] for row in zip(*columns, strict=True)]
+    heads = [column("Setting or package"), column("Value", width="1fr")] * 3
+    return table(["Settings and versions."], heads, rows)
 
 
 def _value(value: Any) -> Any:
     return "" if value == "" else [mono(str(value))]
-
-
-def _settings(results: dict[str, Any]) -> Block:
-    pairs = [(k.replace("_", " "), v) for k, v in results["settings"].items()]
-    engine = results["engine"]
-    pairs += [("engine", f"{engine['name']} {engine['version']}"), ("main variant", results["main_variant"])]
-    return _pairs("Settings.", ("Setting", "Value"), pairs)
-
-
-def _versions(results: dict[str, Any]) -> Block:
-    return _pairs("Versions.", ("Package or tool", "Version"), list(results["versions"].items()))
 
 
 def _hashes(results: dict[str, Any]) -> Block:
@@ -59,11 +63,56 @@ def _hashes(results: dict[str, Any]) -> Block:
     return table(["What the report was made from."], heads, rows)
 
 
-def _programs(results: dict[str, Any]) -> list[Block]:
-    return [
-        code([{"strong": variant_title(results, p["variant"])}, "  ", mono(p["file"])], p["code"])
-        for p in results["programs"]
-    ]
+def _whole(results: dict[str, Any]) -> list[Block]:
+    """Every program with what it includes."""
+    return [code(_title(results, p), p["code"]) for p in results["programs"]]
+
+
+def _title(results: dict[str, Any], program: dict[str, str]) -> list[Any]:
+    return [{"strong": variant_title(results, program["variant"])}, "  ", mono(program["file"])]
+
+
+def _short(results: dict[str, Any]) -> list[Block]:
+    """The main program, and of the others what differs, as long as there is room."""
+    main = next((p for p in results["programs"] if p["variant"] == results["main_variant"]), results["programs"][0])
+    text = main["code"] if len(main["code"].splitlines()) <= MOST_WHOLE else main.get("source", main["code"])
+    blocks = [code(_title(results, main), text)]
+    left, unprinted = MOST_LINES - len(text.splitlines()), []
+    for program in results["programs"]:
+        if program is main:
+            continue
+        own, lines = program["code"].splitlines(), _differing(main["code"], program["code"])
+        whole = len(own) <= len(lines)
+        if min(len(own), len(lines)) > left:
+            unprinted.append(program["file"])
+            continue
+        left -= min(len(own), len(lines))
+        what: list[Any] = [f": what differs from {main['file']}, comments apart (", mono("-"), " there, ", mono("+")]
+        what = [] if whole else [*what, " here)"]
+        blocks.append(code([*_title(results, program), *what], "\n".join(own if whole else lines)))
+    return [prose(*_how(main, text, unprinted)), *blocks]
+
+
+def _how(main: dict[str, str], text: str, unprinted: list[str]) -> list[Any]:
+    """What is printed, and where the rest is."""
+    said: list[Any] = ["The program of the answer, and what the others have in the place of its lines. "]
+    if text != main["code"]:
+        lines = format_count(len(main["code"].splitlines()))
+        said += ["Lines that begin with ", mono("#include"), f" stand for functions; with them it has {lines} lines. "]
+    if unprinted:
+        said.append(f"Of {' and '.join(unprinted)} too much differs to be printed. ")
+    where = ["results.json holds all programs whole, and ", mono('appendix = "full"'), " under ", mono("[report]")]
+    return [*said, *where, " prints them."]
+
+
+def _differing(main: str, other: str) -> list[str]:
+    """The lines of two programs that differ, without comments: "-" those of the first, "+" those of the other."""
+    one, two = (
+        [line for line in (raw.partition("//")[0].rstrip() for raw in text.splitlines()) if line.strip()]
+        for text in (main, other)
+    )
+    lines = list(difflib.unified_diff(one, two, n=0, lineterm=""))[2:]
+    return ["…" if line.startswith("@@") else line for line in lines]
 
 
 def _certificate(results: dict[str, Any]) -> list[Block]:

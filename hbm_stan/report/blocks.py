@@ -29,6 +29,7 @@ _NAME = re.compile(r"([A-Za-z]+)(?:_([A-Za-z0-9_]+))?(\[.*\])?", re.DOTALL)
 _LINE_CELLS = 100  # letters of 9 pt beside each other on the page
 _NUMBER_CELLS = 8  # what a column of numbers needs of them
 _MANY_NUMBERS = 4
+MOST_ROWS = 20  # rows of groups that a page shows; of more those at both ends (ours)
 _WHOLE_LINES = 14  # a table of up to so many lines is kept on one page
 
 STATUS_WORDS = {"pass": "passed", "warn": "warning", "fail": "failed"}
@@ -105,7 +106,7 @@ def figure(name: str, figures: Iterable[str], caption: Sequence[Span], alt: str)
     """A figure with its caption and its text for screen readers, or nothing where it was not drawn."""
     if name not in figures:
         return []
-    return [{"kind": "figure", "name": name, "caption": list(caption), "alt": alt, "floating": True}]
+    return [{"kind": "figure", "name": name, "caption": list(caption), "alt": alt}]
 
 
 def code(title: Sequence[Span], text: str) -> Block:
@@ -144,6 +145,14 @@ def table(caption: Sequence[Span], columns: Sequence[dict[str, Any]], rows: Sequ
         "kind": "table", "caption": list(caption), "columns": columns, "rows": cells, "narrow": narrow,
         "whole": sum(map(_lines, cells)) <= _WHOLE_LINES,
     }  # fmt: skip
+
+
+def excerpt(rows: Sequence[Sequence[Any]], at_either_end: int = 4) -> list[Sequence[Any]]:
+    """The rows at both ends of a table, with a row between them that says how many are left out."""
+    left_out = len(rows) - 2 * at_either_end
+    if left_out < 2:
+        return list(rows)
+    return [*rows[:at_either_end], [f"… {left_out} between them"], *rows[-at_either_end:]]
 
 
 def _lines(row: list[Spans]) -> int:

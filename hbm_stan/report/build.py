@@ -123,6 +123,7 @@ def _make(
     from hbm_stan.report.found import find
     from hbm_stan.report.pages import write_pdf
     from hbm_stan.report.results import results
+    from hbm_stan.report.tables import write_tables
 
     tell("Checking, comparing, predicting")
     found = find(analysis, fits, tell)
@@ -130,8 +131,9 @@ def _make(
     tell("Drawing the figures")
     figures = draw_figures(found, made)
     tell("Setting the pages")
+    tables = write_tables(made, analysis.folder)
     # results.json is written last and names the PDF's hash: together they are whole, or made again.
-    made["report"] = {"inputs": inputs, "pdf_sha256": write_pdf(made, figures, pdf)}
+    made["report"] = {"inputs": inputs, "pdf_sha256": write_pdf(made, figures, pdf), "tables": tables}
     write_json(results_file, made, indent=1)
     return made
 
@@ -142,7 +144,7 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
     said = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
         analysis.name, analysis.title, analysis.question, str(analysis.noun), str(analysis.compared),
-        str((analysis.max_refits, analysis.minutes)), str(analysis.caterpillars),
+        str((analysis.max_refits, analysis.minutes)), str(analysis.caterpillars), analysis.appendix,
         str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
         str(sorted(analysis.reasons.items())),
         str(sorted(analysis.dataset.columns.items())), str(sorted(analysis.dataset.info.items())),
@@ -165,6 +167,7 @@ def _up_to_date(pdf: Path, results_file: Path, inputs: str) -> dict[str, Any] | 
         before: dict[str, Any] = json.loads(results_file.read_text(encoding="utf-8"))
         kept = before["report"]
         same = kept["inputs"] == inputs and kept["pdf_sha256"] == hashlib.sha256(pdf.read_bytes()).hexdigest()
+        same = same and all((pdf.parent / name).exists() for name in kept.get("tables", []))
     except (OSError, ValueError, KeyError, TypeError):
         # Absent, damaged, or of another make: written anew.
         return None

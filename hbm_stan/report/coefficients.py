@@ -19,7 +19,7 @@ from hbm_stan.report.intervals import cells, estimate
 from hbm_stan.report.meanings import levels_words
 from hbm_stan.report.terms import unit_of_terms
 
-_SHOWN_ROWS = 60
+_SHOWN_ROWS = 20
 # Intervals of which one is so many times as wide as another are drawn for one sd of each column (ours).
 _ALIKE = 8.0
 
@@ -137,7 +137,11 @@ def _table(results: dict[str, Any]) -> Block:
     if made["ratio"]:
         heads += [number(made["ratio"].capitalize()), number("5 %"), number("95 %")]
     rows = made["rows"]
-    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} coefficients." if len(rows) > _SHOWN_ROWS else ""
+    cut = (
+        f" First {_SHOWN_ROWS} of {format_count(len(rows))} coefficients; results.json has all."
+        if len(rows) > _SHOWN_ROWS
+        else ""
+    )
     unit = unit_of_terms(results["data"]["quantity_unit"], bool(slopes_of(made)))
     about = f"{variant_title(results, results['main_variant'])}: common coefficients, medians and quantiles"
     return table([f"{with_unit(about, unit)}.{cut}"], heads, [_row(row, made) for row in rows[:_SHOWN_ROWS]])

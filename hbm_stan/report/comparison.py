@@ -9,112 +9,102 @@ from hbm_stan.judge import MANY_GROUPS
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.report.blocks import (
     Block,
-    Span,
     bullets,
     capital,
     column,
     dense,
-    figure,
     heading,
     math,
     number,
     prose,
-    ref,
     table,
 )  # fmt: skip
 from hbm_stan.report.digits import DASH, counted, fixed, format_count, significant
 from hbm_stan.report.front import group_count, variant_title
 from hbm_stan.scores import SMALL_DIFFERENCE
 
-# Repaired units that a table lists; more are counted.
-_MOST_REPAIRS = 12
-_ALT = "Differences in elpd from the best variant with their standard errors; the band below 4 is shaded."
+# Repaired units that are named; more are counted.
+_MOST_REPAIRS = 3
 
 
-def comparison(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
+def comparison(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     """Expected log predictive density of the variants for each target, and what may be concluded from it."""
     made = [(results[name], name) for name in ("comparison", "group_comparison") if results.get(name)]
     if not made:
         return []
     blocks, noun = [heading("Comparison of the variants")], of_results(results)
-    if len(made) > 1:
-        blocks.append(
-            prose(
-                "Two questions, which may have different answers: how well a variant predicts another row of a known "
-                f"{noun.one}, and how well all rows of a new {noun.one}."
-            )
-        )
-    for c, name in made:
-        blocks += _target(results, c, name, figures)
-    return [*blocks, *_notes([c for c, _ in made], noun)]
+    for c, _ in made:
+        blocks += _target(results, c)
+    ranked = [c for c, _ in made if not c["withheld"]]
+    return [
+        *blocks,
+        *_scores(results, ranked),
+        *_repairs([c for c, _ in made]),
+        *_notes(ranked, noun),
+    ]
 
 
-def _target(results: dict[str, Any], c: dict[str, Any], name: str, figures: Iterable[str]) -> list[Block]:
+def _target(results: dict[str, Any], c: dict[str, Any]) -> list[Block]:
     unit = c.get("unit", "observation")
     size = counted(c.get("n_units", c["n_observations"]), "observation") if unit != "group" else group_count(results)
     target = f"The variants are compared by how well they predict {c['target']}, over {size}"
     if c["withheld"]:
-        return [*_ranking_withheld(results, c, target), *_repairs(results, c)]
-    caption = [
-        f"Difference in expected log predictive density of the ranked variants, over {size}. Bars are one and two of "
-        "the standard errors used."
-    ]
-    where: list[Span] = [" (", ref(name), ")"] if name in figures else []
-    return [
-        prose(target, *where, "."),
-        *bullets(capital(s) for s in [*c["verdict"], *c.get("notes", [])]),
-        *figure(name, figures, caption, _ALT),
-        _scores(results, c, unit),
-        *_routes(results, c),
-        *_repairs(results, c),
-        *bullets([f"{variant_title(results, s['variant'])}: {s['reading']}" for s in c["scores"] if s["reading"]]),
-    ]
+        return _ranking_withheld(results, c, target)
+    readings = [f"{variant_title(results, s['variant'])}: {s['reading']}" for s in c["scores"] if s["reading"]]
+    return [prose(f"{target}."), *bullets(capital(s) for s in [*c["verdict"], *c.get("notes", []), *readings])]
 
 
-def _scores(results: dict[str, Any], c: dict[str, Any], unit: str) -> Block:
+_WORDS = {"observation": "Leave-one-out scores", "group": "Leave-one-group-out scores"}
+
+
+def _scores(results: dict[str, Any], made: list[dict[str, Any]]) -> list[Block]:
+    """The scores for all targets, one below the other, best first."""
+    if not made:
+        return []
     heads = [
         column("Variant", width="label"), number("elpd"), number("SE"), number("MCSE"), number("Diff."),
         number("SE used"), number([math("p_\"loo\"")]), number("Weight"), number("Largest k"), number("Repaired"),
     ]  # fmt: skip
-    rows = [
-        [
-            variant_title(results, s["variant"]),
-            *(fixed(s[k], 1) for k in ("elpd", "se")),
-            fixed(s.get("mcse"), 2),
-            *(fixed(s[k], 1) for k in ("elpd_diff", "se_diff_used", "p_loo")),
-            fixed(s["weight"], 2),
-            _pareto(s),
-            format_count(s.get("repaired", 0)),
-        ]
-        for s in c["scores"]
+    rows: list[Any] = []
+    for c in made:
+        rows += [[[{"strong": _WORDS[c.get("unit", "observation")]}]]] if len(made) > 1 else []
+        rows += [_score(results, s) for s in c["scores"]]
+    what = "Scores of predictions" if len(made) > 1 else _WORDS[made[0].get("unit", "observation")]
+    return [dense(table([f"{what}, best first. {_routes(results, made)}"], heads, rows))]
+
+
+def _score(results: dict[str, Any], s: dict[str, Any]) -> list[str]:
+    return [
+        variant_title(results, s["variant"]),
+        *(fixed(s[k], 1) for k in ("elpd", "se")),
+        fixed(s.get("mcse"), 2),
+        *(fixed(s[k], 1) for k in ("elpd_diff", "se_diff_used", "p_loo")),
+        fixed(s["weight"], 2),
+        _pareto(s),
+        format_count(s.get("repaired", 0)),
     ]
-    words = {"observation": "Leave-one-out", "group": "Leave-one-group-out"}[unit]
-    return dense(table([f"{words} scores, best first."], heads, rows))
 
 
-def _routes(results: dict[str, Any], c: dict[str, Any]) -> list[Block]:
-    said = "; ".join(f"{variant_title(results, s['variant'])}: {s['route']}" for s in c["scores"])
-    return [prose(f"How each score was found. {said}.")]
+def _routes(results: dict[str, Any], made: list[dict[str, Any]]) -> str:
+    """How each score was found: routes with the variants that took them."""
+    found: dict[str, list[str]] = {}
+    for c in made:
+        for s in c["scores"]:
+            found.setdefault(s["route"], []).append(variant_title(results, s["variant"]))
+    parts = [f"{', '.join(dict.fromkeys(names))}: {route}" for route, names in found.items()]
+    return f"How they were found. {'; '.join(parts)}."
 
 
-def _repairs(results: dict[str, Any], c: dict[str, Any]) -> list[Block]:
-    """Each repaired unit: from which Pareto k by which route to which."""
-    rows = c.get("repairs", [])
+def _repairs(made: list[dict[str, Any]]) -> list[Block]:
+    """How many scores had a high Pareto k and were repaired, by which routes; the first of them by name."""
+    rows = [r for c in made for r in c.get("repairs", [])]
     if not rows:
         return []
-    heads = [
-        column("Variant", width="label"), column("Repaired", width="label"), number("k"), number("k after"),
-        number("elpd"), number("elpd after"), column("Route"),
-    ]  # fmt: skip
-    shown = [
-        [
-            variant_title(results, r["variant"]), r["label"], _k(r["pareto_k"]), _k(r["pareto_k_after"]),
-            fixed(r["elpd_before"], 2), fixed(r["elpd"], 2), r["route"],
-        ]
-        for r in rows[:_MOST_REPAIRS]
-    ]  # fmt: skip
-    more = f" {len(rows) - _MOST_REPAIRS} more are in results.json." if len(rows) > _MOST_REPAIRS else ""
-    return [dense(table([f"Scores with a high Pareto k, and how they were repaired.{more}"], heads, shown))]
+    shown = [f"{r['label']} of {r['variant'].replace('_', ' ')}, k {_k(r['pareto_k'])} to {_k(r['pareto_k_after'])} by "
+             f"{r['route']}" for r in rows[:_MOST_REPAIRS]]  # fmt: skip
+    more = f" and {len(rows) - _MOST_REPAIRS} more" if len(rows) > _MOST_REPAIRS else ""
+    said = f"{counted(len(rows), 'score')} with a high Pareto k {'was' if len(rows) == 1 else 'were'} repaired"
+    return [prose(f"{said}: {'; '.join(shown)}{more}. results.json has the scores before and after.")]
 
 
 def _k(value: float | None) -> str:
@@ -130,15 +120,14 @@ def _pareto(score: dict[str, Any]) -> str:
 
 def _notes(made: list[dict[str, Any]], noun: Noun) -> list[Block]:
     """What the columns mean, once for both tables."""
-    if all(c["withheld"] for c in made):
+    if not made:
         return []
     said = "MCSE is the Monte Carlo error of elpd. "
     if any(s["weight"] is None for c in made for s in c["scores"]):
         said += (
-            f"{DASH}: no weight, unless the best variant predicts better than each other one, and none for a variant "
-            f"that is not ranked. Predict alike means an elpd difference below {SMALL_DIFFERENCE:g}. Predicts better "
-            f"means more, over {MANY_GROUPS} {noun.many} at least, and not by chance: by a bootstrap over {noun.many} "
-            "and by a standard error that is corrected for skewness. "
+            f"{DASH}: no weight, unless the best variant predicts better than each other one. Predict alike: a "
+            f"difference below {SMALL_DIFFERENCE:g}. Predicts better: more, over {MANY_GROUPS} {noun.many} at least, "
+            f"and not by chance (a bootstrap over {noun.many}, a standard error corrected for skewness). "
         )
     limit = fixed(made[0]["k_threshold"], 2)
     return [prose(f"{said}Pareto k is good below {limit}; r_eff is 1, as in R's loo.")]

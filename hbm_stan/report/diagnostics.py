@@ -14,6 +14,7 @@ from hbm_stan.report.blocks import (
     Span,
     bullets,
     column,
+    dense,
     figure,
     heading,
     mono,
@@ -35,9 +36,12 @@ from hbm_stan.report.digits import (
     format_summary,
     significant,
 )
-from hbm_stan.verdicts import check_title
+from hbm_stan.report.tables import CHECKS, PARAMETERS
+from hbm_stan.verdicts import SAMPLING_CHECKS, check_title
 
 _MOST_PARAMETERS = 60
+# The checks of the draws that a short table shows.
+_SHORT = ("R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences", "tree depth", "E-BFMI")
 _MATRIX_CELLS = 20  # a label in the table of all variants; the parameter table has it in full
 _RULES = {  # check -> words before the limit
     "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
@@ -116,8 +120,14 @@ def hints(verdicts: Iterable[dict[str, Any]], noun: Noun) -> list[Block]:
     return bullets([[{"strong": f"{check_title(v['name'], noun)}. "}, *sentence(v["hint"])] for v in open_ones])
 
 
+def chains_passed(results: dict[str, Any]) -> bool:
+    """Whether all checks of the draws themselves passed: then they need a line and a table, else everything."""
+    checks = (v for fit in results["fits"].values() for v in fit["verdicts"] if v["name"] in SAMPLING_CHECKS)
+    return all(v["status"] == "pass" for v in checks)
+
+
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """Everything that the verdict on page one rests on."""
+    """Everything that the verdict on page one rests on: short where the chains passed, long where they did not."""
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
     s = results["settings"]
     direct = [fit for fit in results["fits"].values() if fit.get("direct")]
@@ -128,13 +138,44 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         chains += " where it was sampled, and with as many streams of direct draws where it was not"
     ran = (
         f"Each variant was run with {chains}. R-hat, effective sample sizes and Monte Carlo errors are those of "
-        "Vehtari et al. (2021)."
+        "Vehtari et al. (2021). "
     )
     again = [fit["attempts"] for fit in results["fits"].values() if fit.get("attempts")]
+    told = _told(results, titles)
+    if chains_passed(results):
+        ran += "The chains of every variant passed their checks; all parameters and all checks are in "
+        files: list[Span] = [mono(PARAMETERS), " and ", mono(CHECKS), "."]
+        return [heading("Diagnostics"), prose(ran, *files), *bullets(again), _worst(results, titles), *told]
     blocks = [heading("Diagnostics"), prose(ran), *bullets(again), _by_variant(results, titles)]
-    for fit in results["fits"].values():
-        blocks += hints(fit["verdicts"], of_results(results))
-    return [*blocks, *_parameters(results, titles), *_figures(figures)]
+    return [*blocks, *told, *_parameters(results, titles), *_figures(figures)]
+
+
+def _told(results: dict[str, Any], titles: dict[str, str]) -> list[Block]:
+    """What to do about checks that did not pass, by variant; the comparison has said what it finds of its own."""
+    read = {s["reading"] for c in (results["comparison"], results.get("group_comparison")) if c for s in c["scores"]}
+    blocks = []
+    for variant, fit in results["fits"].items():
+        open_ones = [v for v in fit["verdicts"] if v["status"] != "pass" and v["hint"] and v["hint"] not in read]
+        title = titles.get(variant, variant)
+        blocks += bullets([
+            [{"strong": f"{title}, {check_title(v['name'], of_results(results))}. "}, *sentence(v["hint"])]
+            for v in open_ones
+        ])  # fmt: skip
+    return blocks
+
+
+def _worst(results: dict[str, Any], titles: dict[str, str]) -> Block:
+    """The worst value of each kind, a row for each variant."""
+    shown = [n for n in _SHORT if any(v["name"] == n for fit in results["fits"].values() for v in fit["verdicts"])]
+    rows = []
+    for variant, fit in results["fits"].items():
+        found = {v["name"]: v for v in fit["verdicts"]}
+        cells = [_number(n, found[n]["value"]) if n in found else DASH for n in shown]
+        rows.append([titles.get(variant, variant), *cells])
+    limits = {v["name"]: v["threshold"] for fit in results["fits"].values() for v in fit["verdicts"]}
+    heads = [column("Variant", width="label"), *(number(check_title(n, of_results(results))) for n in shown)]
+    allowed = "; ".join(f"{check_title(n, of_results(results))} {_limit(n, limits[n])}" for n in shown)
+    return dense(table([f"The worst value of each check. Allowed: {allowed}."], heads, rows))
 
 
 def _figures(figures: Iterable[str]) -> list[Block]:
@@ -162,7 +203,6 @@ def _figures(figures: Iterable[str]) -> list[Block]:
     )  # fmt: skip
     shown: list[Span] = []
     for index, block in enumerate(blocks):
-        block["floating"] = False
         between = "" if index == 0 else " and " if index == len(blocks) - 1 else ", "
         shown += [between, ref(block["name"])]
     return [prose("The chains of the main variant are shown in ", *shown, "."), *blocks] if shown else []

@@ -16,9 +16,12 @@ from hbm_stan.fit import Fit
 from hbm_stan.nouns import of_results
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
+from hbm_stan.report.blocks import MOST_ROWS
 from hbm_stan.report.caterpillars import axis_of, figure_name
 from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
+from hbm_stan.report.diagnostics import chains_passed
 from hbm_stan.report.found import Findings
+from hbm_stan.report.front import figure_room
 from hbm_stan.report.scales import scale_of
 from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
@@ -30,6 +33,7 @@ _PRIOR_POINTS = 400
 # What a page has room for: terms of a regression, parameters of the population, rank histograms, new quantities.
 MOST_TERMS, _MOST_POPULATION, _MOST_RANKS, _MOST_NEW = 3, 8, 5, 3
 MOST_DISCRETE = 2
+_NAMED_ROWS = 8  # of the predictive check: more groups stand side by side
 ALIKE = 8.0  # intervals that differ by more are not drawn on one axis (ours)
 
 
@@ -38,13 +42,14 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
     from hbm_stan import plots
 
     main, unit = found.fits[results["main_variant"]], results["data"]["quantity_unit"]
-    noun = of_results(results)
     diagnosis = found.diagnoses[main.variant]
-    drawn: dict[str, Callable[[], Any]] = {
-        "ranks": lambda: plots.plot_ranks(rank_table(main, diagnosis.summary)),
-        **({} if main.direct else {"energy": lambda: plots.plot_energy(energy_table(main))}),
-        "ess": lambda: plots.plot_ess(ess_table(diagnosis.summary), MIN_ESS_PER_CHAIN * main.sampling.chains),
-    }
+    drawn: dict[str, Callable[[], Any]] = {}
+    if not chains_passed(results):
+        drawn = {
+            "ranks": lambda: plots.plot_ranks(rank_table(main, diagnosis.summary)),
+            **({} if main.direct else {"energy": lambda: plots.plot_energy(energy_table(main))}),
+            "ess": lambda: plots.plot_ess(ess_table(diagnosis.summary), MIN_ESS_PER_CHAIN * main.sampling.chains),
+        }
     if not found.withheld:
         population = population_table(main)
         if len(population):
@@ -57,24 +62,12 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
         drawn |= _forest(results)
         drawn |= _shrinkage(found, results)
         drawn |= _caterpillars(results)
-        if found.ppc is not None:
-            drawn["ppc"] = partial(
-                plots.plot_ppc,
-                found.ppc.groups,
-                results["data"]["observed_unit"],
-                results["ppc"]["quantity"],
-                noun.one,
-                noun.many,
-            )
-        if found.new_group is not None:
+        drawn |= _replicated(found, results)
+        if found.new_group is not None and not any(p["new"] for p in results["page_one"]["panels"]):
             drawn["new_group"] = partial(_new_group, found.new_group, results, same_scale(main))
         for k, own in enumerate(found.own):
             if own.curves is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
-    for name in ("comparison", "group_comparison"):
-        ranked = ranked_scores(results[name])
-        if len(ranked) > 1:
-            drawn[name] = partial(plots.plot_comparison, pd.DataFrame(ranked))
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}
 
 
@@ -91,7 +84,7 @@ def _answer(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], 
         ends |= {key: own[key] for key in ("q05", "q25", "q50", "q75", "q95")}
         table = pd.DataFrame({"group": own["group"]} | {key: back(values.to_numpy()) for key, values in ends.items()})
         panels.append({**panel, "groups": table, "words": " ".join(filter(None, [panel["words"], panel["place"]]))})
-    return {"answer": partial(plots.plot_answer, panels, noun.one, noun.many)} if panels else {}
+    return {"answer": partial(plots.plot_answer, panels, noun.one, noun.many, figure_room(results))} if panels else {}
 
 
 def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -117,25 +110,50 @@ def _caterpillars(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     return drawn
 
 
-def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """The figures of the terms that differ between groups, the first of them."""
+def _replicated(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figure of the predictive check, where data were replicated."""
     from hbm_stan import plots
 
-    main, unit, shared = found.fits[results["main_variant"]], results["data"]["quantity_unit"], results["shrinkage"]
-    drawn: dict[str, Callable[[], Any]] = {}
-    for k, (term, part) in enumerate(found.shrinkage.groupby("term", sort=False)):
-        if k < MOST_TERMS and term not in shared_terms(shared) and not part["partial_pooling"].isna().all():
-            what = term_words(str(term)) if term else quantity_words(main)
-            many = of_results(results).many
-            drawn[shrinkage_name(k)] = partial(plots.plot_shrinkage, part, unit_of_term(str(term), unit), what, many)
-    return drawn
+    if found.ppc is None:
+        return {}
+    groups, noun = found.ppc.groups, of_results(results)
+    unit, what = results["data"]["observed_unit"], results["ppc"]["quantity"]
+    if len(groups) > _NAMED_ROWS:
+        return {"ppc": partial(plots.plot_replicated, groups, unit, what, noun.many)}
+    return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many)}
 
 
-def ranked_scores(comparison: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The scores that may be ranked against each other, best first; none where the ranking is withheld."""
-    if comparison is None or comparison["withheld"]:
-        return []
-    return [s for s in comparison["scores"] if s["ranked"]]
+def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The terms that differ between groups: of many groups all of them in one figure, else those not on page one."""
+    from hbm_stan import plots
+
+    main, noun, unit = found.fits[results["main_variant"]], of_results(results), results["data"]["quantity_unit"]
+    shared, on_page_one = shared_terms(results["shrinkage"]), {p["term"] for p in results["page_one"]["panels"]}
+    parts = {str(term): part for term, part in found.shrinkage.groupby("term", sort=False)}
+    shown = [
+        t
+        for k, t in enumerate(parts)
+        if k < MOST_TERMS and t not in shared and parts[t]["partial_pooling"].notna().any()
+    ]
+    if main.table.sizes.size > MOST_ROWS:
+        rows = pd.Series(main.table.sizes, index=list(main.table.labels))
+        panels = [
+            {"groups": parts[t].assign(rows=rows.loc[list(parts[t]["group"])].to_numpy()),
+             "words": term_words(t) if t else quantity_words(main), "unit": unit_of_term(t, unit)}
+            for t in shown
+        ]  # fmt: skip
+        return {"shrinkage": partial(plots.plot_strips, panels, noun.one, noun.many)} if panels else {}
+    return {
+        shrinkage_name(list(parts).index(t)): partial(
+            plots.plot_shrinkage,
+            parts[t],
+            unit_of_term(t, unit),
+            term_words(t) if t else quantity_words(main),
+            noun.many,
+        )
+        for t in shown
+        if t not in on_page_one
+    }
 
 
 def shrinkage_name(k: int) -> str:

@@ -24,9 +24,9 @@ from hbm_stan.report.blocks import (
 from hbm_stan.report.comparison import comparison
 from hbm_stan.report.digits import (
     DASH,
-    format_count,
     format_estimate,
     format_probability,
+    significant,
 )  # fmt: skip
 from hbm_stan.report.front import SUMMARY_COLUMNS, caption_unit, meaning_of, summary_row, variant_title, with_unit
 from hbm_stan.report.shrinkage import shrinkage
@@ -49,70 +49,53 @@ def withheld(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         prose(kept, "the comparison are left out of this report, because a check failed that was not waived."),
         *bullets(results["answer"]),
         prose("The data above and the diagnostics below hold whatever the checks say."),
-        *(predictive(results, figures) if misfit else []),
+        *(predictive(results, figures) if misfit else prior_alone(results)),
     ]
 
 
 def population(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """Posterior of the parameters that all groups share, beside their priors."""
+    """Posterior of the parameters that all groups share, and what to expect of a group that was not seen."""
     fitted = results["fits"][results["main_variant"]]["parameters"]
-    rows = [summary_row(n, meaning_of(results, n), fitted[n]) for n in results["population"] if n in fitted]
+    noun, new = of_results(results), new_quantities(results)
+    shared = [n for n in results["population"] if n in fitted]
+    rows = [summary_row(n, meaning_of(results, n), fitted[n]) for n in shared]
+    rows += [summary_row(q["name"], q["meaning"], q) for q in new]
     if not rows:
         return []
-    unit = caption_unit(results, results["population"])
-    about = f"{variant_title(results, results['main_variant'])}: parameters shared by the {of_results(results).many}"
-    caption = ["Posterior draws and prior density. The axes leave out the outermost 0.1 % of the draws at each end."]
+    what = [f"the {noun.many} share"] * bool(shared) + [f"a new {noun.one}"] * bool(new)
+    about = f"{variant_title(results, results['main_variant'])}: what {', and '.join(what)}"
+    unit = caption_unit(results, [*results["population"], *(q["name"] for q in new)])
+    title = f"The population and a new {noun.one}" if new else "The population"
     return [
-        heading("The population"),
-        prose(
-            "Where a posterior looks like its prior, the data have said little about it",
-            *([" (", ref("population"), ")."] if "population" in figures else ["."]),
+        heading(title),
+        *(prose(*_of_new(results, figures)) for _ in new[:1]),
+        *figure("new_group", figures, [_DOTS], f"Quantile dotplots of a new {noun.one}."),
+        table(
+            [with_unit(about, unit) + ". MCSE is the Monte Carlo standard error of the mean."], SUMMARY_COLUMNS, rows
         ),
-        *figure("population", figures, caption, "Posterior histograms of the population parameters with their priors."),
-        table([with_unit(about, unit) + "."], SUMMARY_COLUMNS, rows),
     ]
 
 
-def new_group(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """What to expect of a group that was not seen."""
+_DOTS = "A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."
+
+
+def _of_new(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
+    """Where a new group comes from, where it is drawn, and on which side of zero it lies how surely."""
     new = results["new_group"]
-    if not new:
-        return []
-    rows = [[*summary_row(q["name"], q["meaning"], q)[:-1], *_positive(new, q)] for q in new_quantities(results)]
-    heads = [*SUMMARY_COLUMNS[:-1], *([number("P(> 0)")] if _signed(new) else [])]
-    caption = [
-        "A hundred equally likely values of each quantity: one dot is one in a hundred. Bars hold 50 % and 90 %."
-    ]
-    where: list[Span] = [" (", ref("new_group"), ")"] if "new_group" in figures else []
-    unit, one = caption_unit(results, [q["name"] for q in new_quantities(results)]), of_results(results).one
-    made = f"Prediction for a new {one}, from {format_count(new['n_draws'])} draws"
-    return [
-        heading(f"A new {one}"),
-        prose(*sentence(new["note"]), " What it is and one new observation of it are predicted together", *where, "."),
-        *figure(
-            "new_group", figures, caption, f"Quantile dotplots of the predicted value and observation of a new {one}."
-        ),
-        table([with_unit(made, unit) + "."], heads, rows),
-    ]
-
-
-def _signed(new: dict[str, Any]) -> bool:
-    """Whether the side of zero says something of any of the quantities."""
-    return any(q["sign"] for q in new["quantities"])
-
-
-def _positive(new: dict[str, Any], quantity: dict[str, Any]) -> list[str]:
-    if not _signed(new):
-        return []
-    return [format_probability(quantity["p_positive"], new["n_draws"]) if quantity["sign"] else DASH]
+    where = next((name for name in ("new_group", "answer") if name in figures), None)
+    said = [*sentence(new["note"]), *([" It is drawn in ", ref(where), "."] if where else [])]
+    signs = [q for q in new_quantities(results) if q["sign"]]
+    if signs:
+        parts = [f"{format_probability(q['p_positive'], new['n_draws'])} that of the {q['meaning']}" for q in signs]
+        said.append(f" The probability of a value above zero: {', '.join(parts)}.")
+    return said
 
 
 def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """Replicated data against the observed."""
+    """Replicated data against the observed, beside what the priors alone expect."""
     ppc = results["ppc"]
     if not ppc:
-        return []
-    rows = [_statistic(s) for s in ppc["statistics"]]
+        return prior_alone(results)
     what, one = ppc_words(results), of_results(results).one
     caption = [f"{capital(what)} of each {one} as observed, and the middle 50 % and 90 % of its replications."]
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
@@ -121,12 +104,34 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         "The p value is the share of replications with a statistic at least as large as the observed one: "
         "near 0 or 1 is a misfit."
     )
+    priors = {r["name"]: r for r in results["prior_check"]}
+    prior = " Data from the priors alone should hold what was observed, and little that is absurd." if priors else ""
+    heads = [*_STATISTIC_HEADS, *([number("Priors 5 %"), number("95 %")] if priors else [])]
+    rows = [[*_statistic(s), *(_prior(priors.get(s["name"])) if priors else [])] for s in ppc["statistics"]]
     return [
-        heading("Posterior predictive check"),
-        prose(asked, *where, f". {p} ", *sentence(ppc["note"] or "")),
+        heading("Fit"),
+        prose(asked, *where, f". {p} ", *sentence(ppc["note"] or ""), prior),
         *figure("ppc", figures, caption, f"Observed {what} against intervals of the replicated, by {one}."),
-        table(["Statistics of the observed and the replicated data."], _STATISTIC_HEADS, rows),
+        table(["Statistics of the observed data, of replicated data, and of data from the priors alone."], heads, rows),
     ]
+
+
+def _prior(row: dict[str, Any] | None) -> list[str]:
+    return [DASH if row is None else significant(row[k]) for k in ("q05", "q95")]
+
+
+def prior_alone(results: dict[str, Any]) -> list[Block]:
+    """What the priors alone expect of such data, where no data are replicated."""
+    rows = results["prior_check"]
+    if not rows:
+        return []
+    said = (
+        "Data drawn from the priors alone should hold what was observed, and little that is absurd: the observed "
+        "statistic is set beside its 5 % and 95 % quantiles in data sets drawn from the priors."
+    )
+    shown = [[r["name"], significant(r["observed"]), *_prior(r)] for r in rows]
+    heads = [column("Statistic", width="label"), number("Observed"), number("5 %"), number("95 %")]
+    return [heading("Prior predictive check"), prose(said), table(["What the priors expect."], heads, shown)]
 
 
 def ppc_words(results: dict[str, Any]) -> str:
@@ -149,6 +154,6 @@ def _statistic(s: dict[str, Any]) -> list[str]:
 
 
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
-    coefficients.section, shares.section, shrinkage, caterpillars.section, ratios.section, population, new_group,
-    own.section, predictive, comparison, sensitivity.section,
+    coefficients.section, shrinkage, caterpillars.section, ratios.section, population, shares.section, own.section,
+    predictive, comparison, sensitivity.section,
 )  # fmt: skip

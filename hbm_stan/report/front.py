@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.elements import term_of
 from hbm_stan.nouns import Noun, of_results
+from hbm_stan.plots.labels import cells
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import (
     Block,
@@ -15,17 +17,20 @@ from hbm_stan.report.blocks import (
     capital,
     column,
     figure,
-    math,
+    length,
     number,
     parameter,
     sentence,
     status,
 )
+from hbm_stan.report.blocks import (
+    math as mathematics,
+)
 from hbm_stan.report.digits import counted, format_count, format_mcse, format_summary
 from hbm_stan.report.terms import in_term, unit_of_terms
 from hbm_stan.verdicts import check_title
 
-MU = math("mu")
+MU = mathematics("mu")
 
 
 def variant_title(results: dict[str, Any], name: str) -> str:
@@ -169,7 +174,27 @@ def _figure(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if any(p["average"] for p in panels):
         caption += " Dashed: the average."
     alt = f"Each {noun.one} by itself and as estimated from all {noun.many}, with intervals; {', '.join(parts)}."
-    return [block | {"floating": False} for block in figure("answer", figures, [caption], alt)]
+    return figure("answer", figures, [caption], alt)
+
+
+# Millimetres of page one: what a page holds, heads and gaps, a line of 10 pt, a gap; letters of a line, of the title.
+_PAGE_MM, _HEADS_MM, _LINE_MM, _GAP_MM, _LINE_CELLS, _TITLE_CELLS, _TITLE_MM = 255.0, 47.0, 4.1, 1.6, 96, 44, 8.5
+
+
+def figure_room(results: dict[str, Any]) -> float:
+    """About how many millimetres the figure may be high, so that page one holds everything beside it."""
+    said = [results["question"], *results["page_one"]["said"], " ".join(results["page_one"]["comparison"])]
+    shown = [length(b["spans"]) for b in checks(results) if b["kind"] == "prose"]
+    shown += [
+        length(item)
+        for b in [*checks(results), *bullets(_new_notices(results))]
+        if b["kind"] == "bullets"
+        for item in b["items"]
+    ]
+    texts = [*(cells(text) for text in said), *shown]
+    lines = sum(_LINE_MM * max(1, math.ceil(n / _LINE_CELLS)) + _GAP_MM for n in texts)
+    title = _TITLE_MM * math.ceil(cells(results["title"]) / _TITLE_CELLS)
+    return _PAGE_MM - _HEADS_MM - title - lines
 
 
 def _answer(results: dict[str, Any]) -> list[Spans]:

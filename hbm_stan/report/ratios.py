@@ -13,11 +13,11 @@ from hbm_stan.estimates import ESTIMATE
 from hbm_stan.fit import Fit
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.predict import NewGroup, is_ratio
-from hbm_stan.report.blocks import Block, capital, column, heading, number, prose, table
-from hbm_stan.report.digits import format_count, format_data, format_estimate, format_probability
+from hbm_stan.report.blocks import MOST_ROWS, Block, capital, column, excerpt, heading, number, prose, table
+from hbm_stan.report.digits import format_data, format_estimate, format_probability
 from hbm_stan.report.intervals import cells
+from hbm_stan.report.tables import GROUPS
 
-_SHOWN_ROWS = 60
 _KEYS = ("q50", "q05", "q95")
 
 
@@ -87,7 +87,10 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     if not ratios:
         return []
     name, rows, noun = ratios["name"], results["shrinkage"], of_results(results)
-    shown = [_group_row(r) for r in rows[:_SHOWN_ROWS] if r["partial_pooling"] is not None]
+    known = [r for r in rows if r["partial_pooling"] is not None]
+    known = sorted(known, key=lambda r: float(r["q50"])) if len(known) > MOST_ROWS else known
+    shown: list[Any] = [_group_row(r) for r in known]
+    shown = excerpt(shown) if len(shown) > MOST_ROWS else shown
     if ratios["average"]:
         mean = ratios["average"]
         shown.append(["average (geometric mean)", "", *cells(mean)])
@@ -95,7 +98,7 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
         new = results["new_group"]["quantities"][0]
         keys = zip(("ratio", "ratio_q05", "ratio_q95"), _KEYS, strict=True)
         shown.append([f"a new {noun.one}", "", *(format_estimate(new[r], new[r] * new[f"mcse_{k}"]) for r, k in keys)])
-    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} {noun.many}." if len(rows) > _SHOWN_ROWS else ""
+    cut = [f" The lowest and the highest; all are in {GROUPS}."] if len(known) > MOST_ROWS else []
     heads = [
         column(capital(noun.one), width="label"),
         number("Observed"),
@@ -110,7 +113,7 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     return [
         heading(f"As ratios: {name}"),
         prose(said),
-        table([f"{name}: observed, and its posterior.{cut}"], heads, shown),
+        table([f"{name}: observed, and its posterior.", *cut], heads, shown),
     ]
 
 

@@ -109,6 +109,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "versions": versions(),
         "programs": programs,
         "certificate": proofs,
+        "appendix": analysis.appendix,
         "command": (
             f"hbm report {shlex.quote(_place(analysis.folder))} --engine {main.engine} --seed {main.sampling.seed}"
         ),
@@ -150,6 +151,11 @@ def _data(fit: Fit) -> dict[str, Any]:
         "sha256": dataset.sha256,
         "n_rows": len(table.group),
         "n_groups": len(table.labels),
+        "rows_per_group": {
+            "least": int(table.sizes.min()),
+            "median": float(np.median(table.sizes)),
+            "most": int(table.sizes.max()),
+        },
         "columns": [
             {
                 "role": role,
@@ -283,4 +289,5 @@ def _place(folder: Path) -> str:
 
 def _program(fit: Fit) -> dict[str, str]:
     program = fit.family.program(fit.variant)
-    return {"variant": fit.variant, "file": program.path.name, "sha256": program.sha256, "code": program.code}
+    said = {"variant": fit.variant, "file": program.path.name, "sha256": program.sha256, "code": program.code}
+    return said | {"source": program.path.read_text(encoding="utf-8")}

@@ -3,51 +3,63 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.plots.labels import cells
 from hbm_stan.report.blocks import (
+    MOST_ROWS,
     Block,
-    Span,
     bullets,
     capital,
     column,
     equations,
+    figure,
     heading,
     mono,
     number,
     parameter,
     prose,
+    ref,
     sentence,
     table,
 )  # fmt: skip
 from hbm_stan.report.diagnostics import hints, verdict_table
-from hbm_stan.report.digits import DASH, counted, format_column, format_count, format_data, significant
-from hbm_stan.report.front import group_count, variant_title, with_unit
+from hbm_stan.report.digits import DASH, counted, format_column, format_count, format_data
+from hbm_stan.report.front import group_count, with_unit
 
-_SHOWN_ROWS = 60
+_SHOWN_ROWS, _FEW_GROUPS = MOST_ROWS, 10
 # All arguments of these but the degrees of freedom are in the unit of the parameter.
 _IN_UNITS = {"normal", "half_normal", "half_cauchy", "half_student_t", "uniform"}
-_FOLD_ROWS = 15  # longer tables of narrow columns stand two beside each other
+_FOLD_ROWS = 5  # longer tables of narrow columns stand two beside each other
 _FOLD_CELLS, _FOLD_COLUMNS = 22, 4
 
 
 def data(results: dict[str, Any]) -> list[Block]:
     """Source, columns, rows, and the verdicts on the table."""
     d = results["data"]
-    size = f"{counted(d['n_rows'], 'row')}, {group_count(results)}; SHA-256 of the file "
-    source: list[Span] = (
-        [f"{d['title'] or d['name']}. {d['source']} "] if d["source"] else [f"{d['title'] or d['name']}. "]
-    )
+    size = f"{counted(d['n_rows'], 'row')}, {group_count(results)}{_sizes(results)}."
+    source = f"{d['title'] or d['name']}. {d['source']} " if d["source"] else f"{d['title'] or d['name']}. "
     return [
         heading("Data"),
-        prose(*source, size, mono(d["sha256"]), "."),
+        prose(source, size),
         _columns(d),
         *_rows(d, of_results(results).many),
         *bullets(d["notes"]),
         *_verdicts(d, of_results(results)),
     ]
+
+
+def _sizes(results: dict[str, Any]) -> str:
+    """How many rows groups have, where they have several."""
+    sizes = results["data"].get("rows_per_group")
+    if not sizes or sizes["most"] == 1:
+        return ""
+    if sizes["least"] == sizes["most"]:
+        return f" of {format_count(sizes['least'])} rows each"
+    least, median, most = (format_count(sizes[k]) for k in ("least", "median", "most"))
+    return f" of {least} to {most} rows, {median} in the middle"
 
 
 def _columns(d: dict[str, Any]) -> Block:
@@ -59,7 +71,7 @@ def _columns(d: dict[str, Any]) -> Block:
 def _rows(d: dict[str, Any], many: str) -> list[Block]:
     rows = d["rows"][:_SHOWN_ROWS]
     if not rows:
-        return _groups(d, many)
+        return _groups(d)
     names = list(rows[0])
     shown = [[_cell(row.get(name)) for name in names] for row in rows]
     numeric = [not isinstance(rows[0][name], str) for name in names]
@@ -76,11 +88,11 @@ def _head(d: dict[str, Any], name: str, isnumber: bool, first: bool) -> dict[str
     return number(text) if isnumber else column(text, width="label" if first else "auto")
 
 
-def _groups(d: dict[str, Any], many: str) -> list[Block]:
+def _groups(d: dict[str, Any]) -> list[Block]:
     """Where groups have several rows: how many each has, and their mean and standard deviation."""
     rows = d["groups"]
-    if not rows:
-        return []
+    if not rows or d["n_groups"] > _FEW_GROUPS:
+        return []  # tables/groups.csv has them
     spread = any(row["sd"] is not None for row in rows)
     heads = [
         column(capital(d.get("noun", {}).get("one", "group")), width="label"),
@@ -92,8 +104,7 @@ def _groups(d: dict[str, Any], many: str) -> list[Block]:
     columns = [[format_count(row["rows"]) for row in rows], format_column(means)]
     columns += [format_column([row["sd"] for row in rows], means)] if spread else []
     shown = [[str(row["group"]), *cells] for row, *cells in zip(rows, *columns, strict=True)]
-    more = f": first {len(rows)} of {format_count(d['n_groups'])} {many}" if d["n_groups"] > len(rows) else ""
-    return [_folded(f"{with_unit(f'The data{more}', d['observed_unit'])}.", heads, shown)]
+    return [_folded(f"{with_unit('The data', d['observed_unit'])}.", heads, shown)]
 
 
 def _cell(value: Any) -> str:
@@ -112,19 +123,19 @@ def _folded(caption: str, heads: list[dict[str, Any]], rows: list[list[str]]) ->
 
 
 def _verdicts(d: dict[str, Any], noun: Noun) -> list[Block]:
-    if not d["verdicts"]:
-        return []
+    if all(v["status"] == "pass" for v in d["verdicts"]):
+        return []  # page one counts them, tables/checks.csv has them
     return [verdict_table("Checks of the data.", d["verdicts"], noun), *hints(d["verdicts"], noun)]
 
 
-def model(results: dict[str, Any]) -> list[Block]:
+def model(results: dict[str, Any], figures: Iterable[str] = ()) -> list[Block]:
     """Likelihood, pooling variants and what each assumes, priors with their reasons."""
     m = results["model"]
     rows = [
         [
             [{"strong": v["title"]}],
             [{"lines": v["math"]}] if v["math"] else DASH,
-            sentence(f"{v['assumption']} Parameterisation: {v['parameterisation']}."),
+            sentence(v["assumption"]),
         ]
         for v in m["variants"]
     ]
@@ -147,8 +158,7 @@ def model(results: dict[str, Any]) -> list[Block]:
             rows,
         ),
         *_parameterisation(results),
-        *_priors(results),
-        *_prior_check(results),
+        *_priors(results, figures),
     ]
 
 
@@ -173,38 +183,32 @@ def _parameterisation(results: dict[str, Any]) -> list[Block]:
     choice = results["parameterisation"]
     if choice is None:
         return []
-    title = variant_title(results, choice["variant"])
-    return [prose({"strong": "Parameterisation. "}, f"{title}: ", *sentence(choice["reason"]))]
+    own = next((v for v in results["model"]["variants"] if v["name"] == choice["variant"]), None)
+    form = f"{own['title']} is sampled in this form: {own['parameterisation']}. " if own else ""
+    return [prose({"strong": "Parameterisation. "}, form, *sentence(choice["reason"]))]
 
 
-def _prior_check(results: dict[str, Any]) -> list[Block]:
-    """What the priors alone expect of such data, beside what was observed."""
-    rows = results["prior_check"]
-    if not rows:
-        return []
-    said = (
-        "Data drawn from the priors alone should hold what was observed, and little that is absurd: the observed "
-        "statistic is set beside its 5 % and 95 % quantiles in data sets drawn from the priors."
-    )
-    shown = [
-        [r["name"], *(DASH if r[k] is None else significant(r[k]) for k in ("observed", "q05", "q95"))] for r in rows
-    ]
-    heads = [column("Statistic", width="label"), number("Observed"), number("5 %"), number("95 %")]
-    return [heading("Prior predictive check", 2), prose(said), table(["What the priors expect."], heads, shown)]
-
-
-def _priors(results: dict[str, Any]) -> list[Block]:
+def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
     rows = []
     for p in results["priors"]:
         text = p["text"] + (f" {p['unit']}" if p["unit"] and p["distribution"] in _IN_UNITS else "")
-        used = ", ".join(titles.get(v, v).lower() for v in p["variants"])
+        used = ", ".join(titles.get(v, v).lower().replace(" pooling", "") for v in p["variants"])
         reason = sentence(f"{_sentence(p['meaning'])} {_sentence(p['reason'])}")
         rows.append([parameter(p["name"]), text, [*reason, " Default." if p["default"] else ""], used])
     if not rows:
         return [prose("The priors are those that the Stan programs in the appendix hold.")]
-    heads = [column(""), column("Prior"), column("Meaning and reason", width="3fr"), column("Used by", width="2fr")]
-    return [table(["Priors."], heads, rows)]
+    heads = [column(""), column("Prior"), column("Meaning and reason", width="1fr"), column("Pooling")]
+    if "population" not in figures:
+        return [table(["Priors."], heads, rows)]
+    said = "Where a posterior looks like its prior, the data have said little about it"
+    caption = "Posterior draws of the main variant and prior densities, without the outermost 0.1 % at each end."
+    alt = "Posterior histograms of the population parameters with their priors."
+    return [
+        prose(said, " (", ref("population"), ")."),
+        *figure("population", figures, [caption], alt),
+        table(["Priors."], heads, rows),
+    ]
 
 
 def _sentence(text: str) -> str:

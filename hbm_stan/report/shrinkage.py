@@ -6,13 +6,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.nouns import Noun, of_results
-from hbm_stan.report.blocks import Block, Span, bullets, capital, column, figure, heading, number, prose, ref, table
+from hbm_stan.report.blocks import (
+    MOST_ROWS,
+    Block,
+    Span,
+    bullets,
+    capital,
+    column,
+    excerpt,
+    figure,
+    heading,
+    mono,
+    number,
+    prose,
+    ref,
+    table,
+)
 from hbm_stan.report.digits import fixed, format_column, format_count, format_estimate
 from hbm_stan.report.figures import MOST_TERMS, shrinkage_name
 from hbm_stan.report.front import MU, variant_title, with_unit
+from hbm_stan.report.tables import GROUPS
 from hbm_stan.report.terms import shared_terms, term_words, unit_of_term
 
-_SHOWN_ROWS = 60
+_ENDS = 3  # groups at either end of a table that does not show all of them
 
 
 def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -24,7 +40,9 @@ def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     shared = shared_terms(rows)
     noun = of_results(results)
     said = f"Each {noun.one}'s raw estimate is drawn towards the population" if raw else f"Estimates of each {noun.one}"
-    intro: list[Span] = [said, *([" (", ref("shrinkage"), ")"] if "shrinkage" in figures else []), ". "]
+    drawn = [name for name in ("answer", "shrinkage") if name in figures]
+    places = [span for k, name in enumerate(drawn) for span in (", " if k else " (", ref(name))]
+    intro: list[Span] = [said, *places, ")" * bool(drawn), ". "]
     if any(r["factor"] is not None for r in rows):
         intro += [
             "The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, "
@@ -35,12 +53,14 @@ def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         intro.append(f"{_shared(shared, variant_title(results, results['main_variant']), noun)}")
     blocks = [heading(f"Estimates of the {noun.many}"), prose(*intro)]
     unit, main = results["data"]["quantity_unit"], variant_title(results, results["main_variant"])
+    shown = [t for t in dict.fromkeys(r["term"] for r in rows) if t not in shared]
     for k, term in enumerate(dict.fromkeys(r["term"] for r in rows)):
         own = [r for r in rows if r["term"] == term]
         if k < MOST_TERMS and term not in shared:
             blocks += _shrinkage_figure(shrinkage_name(k), figures, own, noun)
             blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
-            blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, noun))
+            few = len(shown) == 1 and len(own) <= MOST_ROWS
+            blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, noun, whole=few))
     return blocks
 
 
@@ -53,6 +73,10 @@ def _shared(terms: list[str], main: str, noun: Noun) -> str:
 
 def _shrinkage_figure(name: str, figures: Iterable[str], rows: list[dict[str, Any]], noun: Noun) -> list[Block]:
     raw = any(r["raw"] is not None for r in rows)
+    if len(rows) > MOST_ROWS:
+        caption = f"All {noun.many} in order, and each by its number of rows. Bars hold 50 % and 90 % of the posterior"
+        beside = ", circles are raw estimates" * raw
+        return figure(name, figures, [f"{caption}{beside}."], f"All {noun.many} with their intervals, in order.")
     caption = f"{_of_term(rows[0]['term'])} of each {noun.one}, {'raw and ' * raw}pooled. "
     caption += "Thick bars hold 50 %, thin blue bars 90 % of the posterior"
     if any(r["raw_se"] is not None for r in rows):
@@ -67,7 +91,7 @@ def _of_term(term: str) -> str:
     return capital(term_words(term)) if term else "Estimates"
 
 
-def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Noun) -> Block:
+def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Noun, *, whole: bool) -> Block:
     known = [k for k in ("complete_pooling", "no_pooling", "partial_pooling") if any(r[k] is not None for r in rows)]
     names = {"complete_pooling": "Complete", "no_pooling": "No", "partial_pooling": "Partial"}
     given = [k for k in ("raw", "raw_se") if any(r[k] is not None for r in rows)]
@@ -75,7 +99,10 @@ def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Nou
     heads = [column(capital(noun.one), width="label"), *(number({"raw": "Raw", "raw_se": "SE"}[k]) for k in given)]
     heads += [*(number(names[k]) for k in known), number("SD"), number("5 %"), number("95 %")]
     heads += [number("Factor")] if factor else []
-    cut = f" First {_SHOWN_ROWS} of {format_count(len(rows))} {noun.many}." if len(rows) > _SHOWN_ROWS else ""
+    rows = rows if whole else sorted(rows, key=_place)
+    cut: list[Span] = []
+    if not whole:
+        cut = [f" The lowest and the highest; all {format_count(len(rows))} {noun.many} are in ", mono(GROUPS), "."]
     about = f"{_of_term(rows[0]['term'])} by pooling, posterior means; SD and quantiles are those of {main.lower()}"
     raw = [r["raw"] for r in rows]
     columns = {k: format_column([r[k] for r in rows], raw) for k in given}
@@ -86,9 +113,14 @@ def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Nou
             *_pooled(r, known),
             *([fixed(r["factor"], 2)] if factor else []),
         ]
-        for i, r in enumerate(rows[:_SHOWN_ROWS])
+        for i, r in enumerate(rows)
     ]
-    return table([f"{with_unit(about, unit)}.{cut}"], heads, cells)
+    return table([f"{with_unit(about, unit)}.", *cut], heads, cells if whole else excerpt(cells, at_either_end=_ENDS))
+
+
+def _place(row: dict[str, Any]) -> float:
+    """Where a group stands in the order of the figure: by its median."""
+    return float("inf") if row["q50"] is None else float(row["q50"])
 
 
 def _pooled(row: dict[str, Any], known: list[str]) -> list[Any]:

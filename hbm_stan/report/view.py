@@ -25,7 +25,7 @@ def short_title(title: str) -> str:
 
 
 def _body(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    blocks = [*setting.data(results), *setting.model(results)]
+    blocks = [*setting.data(results), *setting.model(results, () if results["withheld"] else figures)]
     if results["withheld"]:
         blocks += findings.withheld(results, figures)
     else:

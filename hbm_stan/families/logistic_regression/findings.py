@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     from hbm_stan.later import pd
 
-_PANELS, _GRID = 12, 41  # of the curves: most groups, points of each
+_PANELS, _GRID = 8, 41  # of the curves: most groups, points of each
 _BINS = 6  # of the observed shares in a panel, where there are more values of the predictor
 _NODES = 41  # of the average over groups, one integral for each draw
 _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}

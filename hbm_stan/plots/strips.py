@@ -1,0 +1,107 @@
+"""Figures of many groups, too many to be named: each is a bar in its place, or a point at its number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.plots.drawing import Drawing, number_axis, value_axis
+from hbm_stan.plots.fonts import drawable
+from hbm_stan.plots.labels import cells, shorten
+from hbm_stan.plots.style import LABEL_PT, PALETTE, with_unit
+
+_PANEL_MM, _TOP_MM, _BOTTOM_MM = 32.0, 6.0, 15.0
+_MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
+_NUMBERS = ("raw", "q05", "q25", "q50", "q75", "q95", "rows")
+
+
+def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: str = "groups") -> Drawing:
+    """All groups in rising order with their intervals; beside that, how far each is drawn from its raw estimate.
+
+    A panel is {"groups": table, "words", "unit"}; columns group, raw, rows (of the group), q05, q25, q50, q75, q95.
+    """
+    height = _TOP_MM + (_PANEL_MM + _BOTTOM_MM) * len(panels) - 5.0
+
+    def paint(figure: Any) -> None:
+        grid = figure.add_gridspec(
+            len(panels), 2, left=0.07, right=0.985, top=1 - _TOP_MM / height, bottom=10.0 / height,
+            hspace=_BOTTOM_MM / _PANEL_MM, wspace=0.12,
+        )  # fmt: skip
+        for k, panel in enumerate(panels):
+            table = panel["groups"].reset_index(drop=True)
+            table = table.assign(**{name: table[name].astype(float) for name in _NUMBERS})
+            left = figure.add_subplot(grid[k, 0])
+            value_axis(left, drawable(with_unit(str(panel["words"]), str(panel["unit"]))))
+            _in_order(left, table, many)
+            _by_rows(figure.add_subplot(grid[k, 1], sharey=left), table, one)
+        _legend(figure, any(panel["groups"]["raw"].notna().any() for panel in panels))
+
+    return Drawing(paint, height)
+
+
+def _in_order(axes: Any, table: pd.DataFrame, many: str) -> None:
+    rows = table.sort_values("q50", kind="stable")
+    at = np.arange(1, len(rows) + 1)
+    width = max(0.3, min(2.4, 150 / len(rows)))
+    blue = PALETTE["partial"]
+    axes.vlines(at, rows["q05"], rows["q95"], color=blue, linewidth=0.35 * width, zorder=3)
+    axes.vlines(at, rows["q25"], rows["q75"], color=blue, linewidth=width, zorder=3)
+    axes.plot(at, rows["q50"], ".", color=PALETTE["ink"], markersize=max(1.0, width), zorder=4)
+    axes.grid(visible=False, axis="x")
+    number_axis(axes, drawable(f"{many} in rising order"))
+
+
+def _by_rows(axes: Any, table: pd.DataFrame, one: str) -> None:
+    """From the raw to the pooled estimate of each group, against its number of rows."""
+    grey, blue = PALETTE["muted"], PALETTE["partial"]
+    moved = table.dropna(subset=["raw"])
+    axes.vlines(moved["rows"], moved["raw"], moved["q50"], color=PALETTE["rule"], linewidth=0.5, zorder=2)
+    axes.plot(
+        moved["rows"], moved["raw"], "o", color="white", markeredgecolor=grey, markersize=2.6, markeredgewidth=0.6
+    )
+    axes.plot(table["rows"], table["q50"], "o", color=blue, markersize=2.0, zorder=3)
+    axes.tick_params(labelleft=False)
+    number_axis(axes, drawable(f"rows of the {one}"), log=bool(table["rows"].max() > 8 * table["rows"].min()))
+
+
+def _legend(figure: Any, raw: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    def dot(**style: Any) -> Any:
+        return Line2D([], [], color="none", marker="o", **style)
+
+    entries = [(dot(markerfacecolor="white", markeredgecolor=PALETTE["muted"], markersize=2.8), "by itself")] * raw
+    entries.append((dot(markerfacecolor=PALETTE["partial"], markeredgecolor="none", markersize=3), "estimate"))
+    figure.legend(
+        *zip(*entries, strict=True), loc="upper right", ncols=2, borderpad=0, borderaxespad=0.1, handlelength=1.2,
+        columnspacing=1.6,
+    )  # fmt: skip
+
+
+def plot_replicated(table: pd.DataFrame, unit: str = "", what: str = "outcome", many: str = "groups") -> Drawing:
+    """What was observed of many groups, in rising order, against the middle 50 % and 90 % of its replications.
+
+    Columns: group, observed, q05, q25, q50, q75, q95. Up to some forty groups are named.
+    """
+    rows = table.astype(dict.fromkeys(("observed", "q05", "q25", "q75", "q95"), float)).sort_values("observed")
+    names = [shorten(drawable(str(g)), _NAME_CELLS) for g in rows["group"]] if len(rows) <= _MOST_NAMED else []
+    below = max((cells(name) for name in names), default=0) * 1.55 + 10.0
+    height = _PANEL_MM + below + _TOP_MM
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_axes((0.07, below / height, 0.915, _PANEL_MM / height))
+        at = np.arange(1, len(rows) + 1)
+        width = max(0.4, min(2.4, 300 / len(rows)))
+        axes.vlines(at, rows["q05"], rows["q95"], color=PALETTE["fill"], linewidth=0.6 * width, zorder=2)
+        axes.vlines(at, rows["q25"], rows["q75"], color=PALETTE["partial"], linewidth=width, zorder=3)
+        axes.plot(at, rows["observed"], "D", color=PALETTE["ink"], markersize=1.8, zorder=4)
+        axes.grid(visible=False, axis="x")
+        value_axis(axes, drawable(with_unit(what, unit)))
+        number_axis(axes, drawable(f"{many} in the order of what was observed"))
+        if names:
+            axes.set_xticks(at, names, rotation=90, fontsize=LABEL_PT)
+
+    return Drawing(paint, height)

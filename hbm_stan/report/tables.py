@@ -1,0 +1,42 @@
+"""The long tables that stand beside the report: every group, every parameter, every check, as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hbm_stan.files import write_beside
+
+FOLDER = "tables"
+GROUPS, PARAMETERS, CHECKS = (f"{FOLDER}/{name}.csv" for name in ("groups", "parameters", "checks"))
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """The tables by their place beside the report; none of what a failed check withholds."""
+    made = {CHECKS: pd.DataFrame(_checks(results))}
+    if not results["withheld"]:
+        fits = results["fits"].items()
+        made[PARAMETERS] = pd.DataFrame(
+            [{"variant": v, "parameter": name, **row} for v, fit in fits for name, row in fit["parameters"].items()]
+        )
+        if results["shrinkage"]:
+            made[GROUPS] = pd.DataFrame(results["shrinkage"])
+    return made
+
+
+def _checks(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [{"of": "data", **verdict} for verdict in results["data"]["verdicts"]]
+    return rows + [{"of": v, **verdict} for v, fit in results["fits"].items() for verdict in fit["verdicts"]]
+
+
+def write_tables(results: Mapping[str, Any], folder: Path) -> list[str]:
+    """Write the tables into the folder of the report; their places. What is withheld now leaves no table of before."""
+    made = tables_of(results)
+    for name, table in made.items():
+        write_beside(folder / name, table.to_csv(index=False).encode("utf-8", "backslashreplace"))
+    for name in {GROUPS, PARAMETERS} - made.keys():
+        (folder / name).unlink(missing_ok=True)
+    return sorted(made)
