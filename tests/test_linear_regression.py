@@ -298,7 +298,7 @@ def test_findings_show_lines_of_groups_and_what_group_predictors_explain(stanli:
     evidence = Evidence(made.variant, made.draws(), made.data, made.table, {}, np.random.default_rng(1))
     explained, lines = MODEL.need("findings", "a test")(evidence)
     assert "log_uranium explains" in explained.sentences[0]
-    assert lines.curves["panel"].nunique() == 12
+    assert lines.curves["panel"].nunique() == 8
     assert list(lines.curves.columns) == ["panel", "x", "q10", "q25", "q50", "q75", "q90"]
     assert set(lines.points["panel"]) == set(lines.curves["panel"])
     assert sorted(lines.curves["x"].unique()) == [0, 1]

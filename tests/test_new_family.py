@@ -121,7 +121,7 @@ def test_its_report_is_made_with_everything_in_it(own: Path) -> None:
     assert not results["comparison"]["withheld"]
     assert all(row["raw"] is not None for row in results["shrinkage"])
     assert made.pdf.stat().st_size > 20_000
-    assert "A new counter" in "".join(page.extract_text() for page in PdfReader(made.pdf).pages)
+    assert "a new counter" in "".join(page.extract_text() for page in PdfReader(made.pdf).pages)
 
 
 @pytest.mark.usefixtures("stanli")

@@ -128,14 +128,14 @@ def test_page_one_and_captions_use_the_noun() -> None:
     shown = captions([findings.population(results, []), findings.shrinkage(results, []), setting.data(results)])
     shown += captions(front.page(results)["meta"])
     for words in (
-        "a new county",
-        "what the counties share, a new county",
+        "The population and a new county",
+        "what the counties share, and a new county",
         "Estimates of the counties",
         "8 counties",
         "County",
     ):
         assert words in shown, words
-    assert "new group" not in shown
+    assert "The population and a new group" not in shown
 
 
 def test_nobody_is_told_on_which_side_of_zero_counts_per_head_are() -> None:

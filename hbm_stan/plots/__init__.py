@@ -4,6 +4,7 @@ from hbm_stan.plots.answer import plot_answer
 from hbm_stan.plots.calibration import plot_calibration
 from hbm_stan.plots.checks import plot_energy, plot_ess, plot_ranks
 from hbm_stan.plots.curves import plot_curves
+from hbm_stan.plots.effects import plot_effects
 from hbm_stan.plots.forest import plot_forest
 from hbm_stan.plots.groups import plot_caterpillar, plot_ppc, plot_shrinkage
 from hbm_stan.plots.posterior import plot_new_group, plot_population
@@ -18,6 +19,7 @@ __all__ = [
     "plot_calibration",
     "plot_caterpillar",
     "plot_curves",
+    "plot_effects",
     "plot_energy",
     "plot_ess",
     "plot_forest",

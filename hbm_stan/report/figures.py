@@ -19,11 +19,13 @@ from hbm_stan.priors import Prior
 from hbm_stan.report.blocks import MOST_ROWS
 from hbm_stan.report.caterpillars import axis_of, figure_name
 from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
+from hbm_stan.report.conditional import axis_words, observed_rows
 from hbm_stan.report.diagnostics import chains_passed
 from hbm_stan.report.found import Findings
 from hbm_stan.report.front import figure_room
 from hbm_stan.report.scales import scale_of
 from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
+from hbm_stan.report.units import of_rates
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray
 
@@ -60,6 +62,7 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
         drawn |= _answer(found, results)
         drawn |= _forest(results)
+        drawn |= _effects(main, results)
         drawn |= _shrinkage(found, results)
         drawn |= _caterpillars(results)
         drawn |= _replicated(found, results)
@@ -97,6 +100,19 @@ def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     ratio, unit = results["coefficients"]["ratio"], results["data"]["quantity_unit"]
     what = (ratio or "coefficient") + " for one sd of the column" * per_sd(slopes)
     return {"coefficients": partial(plots.plot_forest, forest_table(results), what, "" if ratio else unit, bool(ratio))}
+
+
+def _effects(fit: Fit, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figure of the conditional effects; new observations of 0 or 1 or of counts would hide them."""
+    from hbm_stan import plots
+
+    panels = []
+    for effect in results["conditional_effects"]:
+        rows = pd.DataFrame(effect["rows"])
+        if of_rates(fit):
+            rows[["new_q05", "new_q95"]] = np.nan
+        panels.append({**effect, "rows": rows, "points": observed_rows(fit, effect["column"], effect["levels"])})
+    return {"conditional": partial(plots.plot_effects, panels, *axis_words(fit))} if panels else {}
 
 
 def _caterpillars(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:

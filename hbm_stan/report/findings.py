@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hbm_stan.nouns import of_results
-from hbm_stan.report import caterpillars, coefficients, own, ratios, sensitivity, shares
+from hbm_stan.report import caterpillars, coefficients, conditional, own, ratios, sensitivity, shares
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -154,6 +154,6 @@ def _statistic(s: dict[str, Any]) -> list[str]:
 
 
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
-    coefficients.section, shrinkage, caterpillars.section, ratios.section, population, shares.section, own.section,
-    predictive, comparison, sensitivity.section,
+    coefficients.section, conditional.section, shrinkage, caterpillars.section, ratios.section, population,
+    shares.section, own.section, predictive, comparison, sensitivity.section,
 )  # fmt: skip

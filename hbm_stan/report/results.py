@@ -31,8 +31,10 @@ from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.coefficients import coefficients_of
 from hbm_stan.report.columns import columns_of, numbers_of_formula
+from hbm_stan.report.conditional import conditional_effects
 from hbm_stan.report.found import Findings
 from hbm_stan.report.meanings import parameter_meanings, prior_rows
+from hbm_stan.report.r_squared import r_squared
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.shares import shares_of
@@ -124,6 +126,8 @@ def _as_read(analysis: Analysis, fit: Fit, summary: pd.DataFrame) -> dict[str, A
         "ratios": average_ratio(fit, summary),
         "coefficients": coefficients_of(fit),
         "variance_shares": shares_of(fit),
+        "r_squared": r_squared(fit),
+        "conditional_effects": conditional_effects(fit, analysis.prediction),
         "caterpillars": caterpillars_of(fit, analysis.caterpillars),
     }
 

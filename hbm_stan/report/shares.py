@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from hbm_stan.fit import Fit
+from hbm_stan.nouns import of_results
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import Block, column, heading, number, prose, table
-from hbm_stan.report.digits import DASH, format_count, significant
+from hbm_stan.report.digits import DASH, fixed, format_count, significant
 from hbm_stan.report.front import variant_title, with_unit
 from hbm_stan.report.intervals import cells
 from hbm_stan.report.meanings import levels_words
@@ -34,10 +35,10 @@ def _plural(unit: str) -> str:
 
 
 def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
-    """Of what common columns leave, how much lies between the levels of each factor."""
-    made = results["variance_shares"]
+    """Of what common columns leave, how much lies between the levels of each factor; and how much all explains."""
+    made, explained = results["variance_shares"], _explained(results)
     if not made:
-        return []
+        return [heading("How much is explained"), *explained] if explained else []
     said = (
         f"The share of {made['whole']} that lies between the levels of each factor: the intraclass correlation, where "
         "there is one factor. Where slopes vary, the variance is the mean of those at all rows."
@@ -56,4 +57,23 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     ]  # fmt: skip
     about = f"{variant_title(results, results['main_variant'])}: shares of variance, medians and quantiles; SD"
     caption = with_unit(about, results["data"]["quantity_unit"])
-    return [heading("Where the variance lies"), prose(f"{said} {made['note']}"), table([f"{caption}."], heads, rows)]
+    shown = table([f"{caption}."], heads, rows)
+    return [heading("Where the variance lies"), prose(f"{said} {made['note']}"), shown, *explained]
+
+
+def _explained(results: dict[str, Any]) -> list[Block]:
+    """R-squared of known and of new groups, in a sentence."""
+    found = results["r_squared"]
+    if not found:
+        return []
+    many = of_results(results).many
+    known, new = (
+        f"{fixed(found[k]['q50'], 2)} (90 % interval {fixed(found[k]['q05'], 2)} to {fixed(found[k]['q95'], 2)})"
+        for k in ("known", "new")
+    )
+    return [
+        prose(
+            f"R-squared, the share of the variance of rows that is explained, is {known} for rows of known {many} and "
+            f"{new} for rows of new {many}, of which only the columns are known (Gelman et al. 2019)."
+        )
+    ]

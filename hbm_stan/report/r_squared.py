@@ -1,0 +1,85 @@
+"""Bayesian R-squared of known and of new groups.
+
+Gelman, Goodrich, Gabry & Vehtari (2019), American Statistician 73:307.
+
+Of a draw it is the variance of the rows' expected values over that variance plus the mean variance of a row about its
+expected value (eq. 3). Of new groups the expected value is the mean over groups drawn from the population, and what
+these differ by is a part of the variance about it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.families.terms.density import row_moments
+from hbm_stan.fit import Fit
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.model import Draws
+from hbm_stan.table import FloatArray
+
+# Draws that are taken, evenly spaced, and populations of groups that are drawn for each (ours): the Monte Carlo error
+# of the mean over populations is taken off the variance of expected values.
+_DRAWS, _POPULATIONS = 200, 40
+_QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
+
+
+def r_squared(fit: Fit) -> dict[str, Any] | None:
+    """Quantiles for rows of ``known`` groups and of ``new`` ones, for JSON; None where a row's moments are not known.
+
+    Groups of one row have none: what the row is, its group is.
+    """
+    family = fit.family
+    one_each = fit.table.one_row_per_group or family.group_quantity not in fit.tree["posterior"]
+    if one_each or family.new_group is None or fit.pooling != "partial":
+        return None
+    step = max(1, fit.n_draws // _DRAWS)
+    draws = {name: values[::step] for name, values in fit.draws().items()}
+    found = _moments(fit, draws)
+    if found is None or not np.isfinite(found[1]).all():
+        return None
+    mean_new, between = _of_new_groups(fit, draws)
+    known, new = share(*found), share(mean_new, found[1] + between, between / _POPULATIONS)
+    return {
+        "known": {key: float(np.quantile(known, p)) for key, p in _QUANTILES.items()},
+        "new": {key: float(np.quantile(new, p)) for key, p in _QUANTILES.items()},
+        "n_draws": len(known),
+    }
+
+
+def share(mean: FloatArray, variance: FloatArray, error: FloatArray | float = 0.0) -> FloatArray:
+    """The R-squared of each draw, (S,), from the means and variances of rows, (S, N).
+
+    ``error`` is the variance of the means that is Monte Carlo error.
+    """
+    explained = np.maximum(np.var(mean, axis=1) - np.mean(np.broadcast_to(error, mean.shape), axis=1), 0.0)
+    return np.asarray(explained / (explained + variance.mean(axis=1)))
+
+
+def _moments(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray] | None:
+    """Mean and variance of rows, (S, N), of a trial or a unit of exposure where rows have several; None if unknown."""
+    family = fit.family
+    if family.terms:
+        mean, variance = row_moments(likelihood(family.name), draws, fit.data)
+    elif family.row_moments is not None:
+        mean, variance = family.row_moments(draws, fit.data)
+    elif family.mean_of_rows is not None and "sigma" in draws and "sigma_spread" not in draws:
+        mean, variance = family.mean_of_rows(draws, fit.data), np.square(draws["sigma"])[:, None]
+    else:
+        return None
+    size = np.asarray(fit.data[family.size], dtype=float) if family.size else np.ones(1)
+    return np.asarray(mean / size), np.broadcast_to(variance / np.square(size), np.shape(mean))
+
+
+def _of_new_groups(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray]:
+    """The mean of rows over groups drawn from the population, and the variance of that between groups, (S, N) each."""
+    rng, name = fit.rng("new groups of R-squared"), fit.family.group_quantity
+    total = squares = np.zeros(1)
+    for _ in range(_POPULATIONS):
+        theta = fit.family.need("new_group", "R-squared")(rng, draws, fit.data, fit.variant)
+        made = _moments(fit, {**draws, name: theta})
+        if made is not None:
+            total, squares = total + made[0], squares + made[0] ** 2
+    mean = total / _POPULATIONS
+    return mean, np.asarray((squares - _POPULATIONS * mean**2) / (_POPULATIONS - 1))
