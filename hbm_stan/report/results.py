@@ -9,29 +9,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hbm_stan.analysis.read import Analysis
-from hbm_stan.analysis.told import missing_unit
 from hbm_stan.attempts import attempts_in_words
-from hbm_stan.data import ColumnInfo
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.elements import term_of
 from hbm_stan.engines import NOT_DIRECT
-from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
 from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
-from hbm_stan.replicate import by_group
 from hbm_stan.report.answer import answer, notices
 from hbm_stan.report.brief import page_one
 from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.coefficients import coefficients_of
-from hbm_stan.report.columns import columns_of, numbers_of_formula
 from hbm_stan.report.conditional import conditional_effects
+from hbm_stan.report.data_shown import data_of
 from hbm_stan.report.found import Findings
 from hbm_stan.report.meanings import parameter_meanings, prior_rows
 from hbm_stan.report.r_squared import r_squared
@@ -42,15 +37,11 @@ from hbm_stan.report.terms import term_words
 from hbm_stan.report.units import (
     far_from_zero,
     observed_quantity,
-    observed_unit,
-    outcome_unit,
-    quantity_unit,
     zero_matters,
 )
 from hbm_stan.verdicts import Verdict, for_json, worst
 
 SCHEMA = 2
-_ROWS_SHOWN = 60
 # Texts of a variant that speak of groups.
 _WORDS = ("parameterisation", "assumption")
 _PACKAGES = (
@@ -92,7 +83,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.asked.as_dict(),
-        "data": {**_data(main), "noun": main.table.noun.as_dict()},
+        "data": {**data_of(main), "noun": main.table.noun.as_dict()},
         "model": _model(analysis, main),
         "population": population_names(main),
         "priors": prior_rows(analysis, main),
@@ -108,6 +99,17 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "prior_check": found.prior_check.to_dict("records"),
         "parameterisation": None if analysis.choice is None else asdict(analysis.choice),
         "findings": [_finding(f) for f in found.own],
+        **_made_again(analysis, main, programs, proofs),
+    }
+    said: dict[str, Any] = for_json(made)
+    return said | {"page_one": for_json(page_one(analysis, found, said))}
+
+
+def _made_again(
+    analysis: Analysis, main: Fit, programs: list[dict[str, str]], proofs: dict[str, Any]
+) -> dict[str, Any]:
+    """What the appendix prints, and how much of it."""
+    return {
         "versions": versions(),
         "programs": programs,
         "certificate": proofs,
@@ -116,8 +118,6 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
             f"hbm report {shlex.quote(_place(analysis.folder))} --engine {main.engine} --seed {main.sampling.seed}"
         ),
     }
-    said: dict[str, Any] = for_json(made | {"page_one": page_one(analysis, found, for_json(made))})
-    return said
 
 
 def _as_read(analysis: Analysis, fit: Fit, summary: pd.DataFrame) -> dict[str, Any]:
@@ -144,77 +144,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed as a package"
     return found
-
-
-def _data(fit: Fit) -> dict[str, Any]:
-    table, dataset = fit.table, fit.table.dataset
-    return {
-        "name": dataset.name,
-        "title": dataset.title,
-        "source": dataset.source,
-        "sha256": dataset.sha256,
-        "n_rows": len(table.group),
-        "n_groups": len(table.labels),
-        "rows_per_group": {
-            "least": int(table.sizes.min()),
-            "median": float(np.median(table.sizes)),
-            "most": int(table.sizes.max()),
-        },
-        "columns": [
-            {
-                "role": role,
-                "column": column,
-                "meaning": dataset.meaning(column),
-                "unit": dataset.info.get(column, ColumnInfo()).unit,
-            }
-            for role, column in columns_of(fit)
-        ],
-        "unit": outcome_unit(fit),
-        "quantity_unit": quantity_unit(fit),
-        "observed": observed_quantity(fit),
-        "observed_unit": observed_unit(fit),
-        "notes": [*dataset.table.notes, *table.notes, *missing_unit(table, fit.family)],
-        "verdicts": [v.as_dict() for v in table.verdicts],
-        "rows": _rows(fit) if table.one_row_per_group else [],
-        "groups": [] if table.one_row_per_group else _groups(fit),
-    }
-
-
-def _rows(fit: Fit) -> list[dict[str, Any]]:
-    """The first rows of the table, by column."""
-    dataset = fit.table.dataset
-    group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
-    columns = {c: dataset.table.column(c) for _, c in columns_of(fit) if c != group}
-    given = {r.name for r in fit.family.roles if r.name in fit.table} & set(dataset.columns)
-    numbers = {dataset.column(role): fit.table[role] for role in given}
-    numbers |= {c: dataset.table.numbers(c) for c in numbers_of_formula(fit)}
-    if dataset.reading.log_scale:  # the column is shown as it stands, its logs beside it
-        ratio = dataset.column(ESTIMATE)
-        numbers |= {ratio: dataset.table.numbers(ratio), dataset.unit(ESTIMATE): fit.table[ESTIMATE]}
-    if STANDARD_ERROR in fit.table and STANDARD_ERROR not in given:
-        numbers[STANDARD_ERROR.replace("_", " ")] = fit.table[STANDARD_ERROR]
-    values: dict[str, Any] = {**columns, **numbers}
-    shown = range(min(_ROWS_SHOWN, len(fit.table.group)))
-    return [{group: fit.table.labels[fit.table.group[i]], **{c: v[i] for c, v in values.items()}} for i in shown]
-
-
-def _groups(fit: Fit) -> list[dict[str, Any]]:
-    """The first groups: how many rows, and the mean of the outcome (its rate, where there are trials or exposure)."""
-    means, sizes = by_group(fit, fit.y[None])[0], fit.table.sizes
-    sds = _within_sd(fit)
-    shown = range(min(_ROWS_SHOWN, len(fit.table.labels)))
-    return [{"group": fit.table.labels[j], "rows": sizes[j], "mean": means[j], "sd": sds[j]} for j in shown]
-
-
-def _within_sd(fit: Fit) -> Any:
-    """The sd of each group's rows, nan where it says nothing: one row, or counts and 0/1 values."""
-    sizes = fit.table.sizes
-    if fit.family.discrete or fit.family.size:
-        return np.full(len(sizes), np.nan)
-    centred = fit.y - by_group(fit, fit.y[None])[0][fit.table.group]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sd = np.sqrt(np.bincount(fit.table.group, weights=centred**2) / (sizes - 1))
-    return np.where(sizes > 1, sd, np.nan)
 
 
 def _ppc(found: Findings, main: Fit) -> dict[str, Any] | None:

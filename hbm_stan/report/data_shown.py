@@ -1,0 +1,89 @@
+"""What results.json holds of the table: its columns, its first rows, or its groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hbm_stan.analysis.told import missing_unit
+from hbm_stan.data import ColumnInfo
+from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
+from hbm_stan.fit import Fit
+from hbm_stan.replicate import by_group
+from hbm_stan.report.columns import columns_of, numbers_of_formula
+from hbm_stan.report.units import observed_quantity, observed_unit, outcome_unit, quantity_unit
+
+_ROWS_SHOWN = 60
+
+
+def data_of(fit: Fit) -> dict[str, Any]:
+    """The table of a fit for JSON."""
+    table, dataset = fit.table, fit.table.dataset
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "source": dataset.source,
+        "sha256": dataset.sha256,
+        "n_rows": len(table.group),
+        "n_groups": len(table.labels),
+        "rows_per_group": {
+            "least": int(table.sizes.min()),
+            "median": float(np.median(table.sizes)),
+            "most": int(table.sizes.max()),
+        },
+        "columns": [
+            {
+                "role": role,
+                "column": column,
+                "meaning": dataset.meaning(column),
+                "unit": dataset.info.get(column, ColumnInfo()).unit,
+            }
+            for role, column in columns_of(fit)
+        ],
+        "unit": outcome_unit(fit),
+        "quantity_unit": quantity_unit(fit),
+        "observed": observed_quantity(fit),
+        "observed_unit": observed_unit(fit),
+        "notes": [*dataset.table.notes, *table.notes, *missing_unit(table, fit.family)],
+        "verdicts": [v.as_dict() for v in table.verdicts],
+        "rows": _rows(fit) if table.one_row_per_group else [],
+        "groups": [] if table.one_row_per_group else _groups(fit),
+    }
+
+
+def _rows(fit: Fit) -> list[dict[str, Any]]:
+    """The first rows of the table, by column."""
+    dataset = fit.table.dataset
+    group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
+    columns = {c: dataset.table.column(c) for _, c in columns_of(fit) if c != group}
+    given = {r.name for r in fit.family.roles if r.name in fit.table} & set(dataset.columns)
+    numbers = {dataset.column(role): fit.table[role] for role in given}
+    numbers |= {c: dataset.table.numbers(c) for c in numbers_of_formula(fit)}
+    if dataset.reading.log_scale:  # the column is shown as it stands, its logs beside it
+        ratio = dataset.column(ESTIMATE)
+        numbers |= {ratio: dataset.table.numbers(ratio), dataset.unit(ESTIMATE): fit.table[ESTIMATE]}
+    if STANDARD_ERROR in fit.table and STANDARD_ERROR not in given:
+        numbers[STANDARD_ERROR.replace("_", " ")] = fit.table[STANDARD_ERROR]
+    values: dict[str, Any] = {**columns, **numbers}
+    shown = range(min(_ROWS_SHOWN, len(fit.table.group)))
+    return [{group: fit.table.labels[fit.table.group[i]], **{c: v[i] for c, v in values.items()}} for i in shown]
+
+
+def _groups(fit: Fit) -> list[dict[str, Any]]:
+    """The first groups: how many rows, and the mean of the outcome (its rate, where there are trials or exposure)."""
+    means, sizes = by_group(fit, fit.y[None])[0], fit.table.sizes
+    sds = _within_sd(fit)
+    shown = range(min(_ROWS_SHOWN, len(fit.table.labels)))
+    return [{"group": fit.table.labels[j], "rows": sizes[j], "mean": means[j], "sd": sds[j]} for j in shown]
+
+
+def _within_sd(fit: Fit) -> Any:
+    """The sd of each group's rows, nan where it says nothing: one row, or counts and 0/1 values."""
+    sizes = fit.table.sizes
+    if fit.family.discrete or fit.family.size:
+        return np.full(len(sizes), np.nan)
+    centred = fit.y - by_group(fit, fit.y[None])[0][fit.table.group]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sd = np.sqrt(np.bincount(fit.table.group, weights=centred**2) / (sizes - 1))
+    return np.where(sizes > 1, sd, np.nan)
