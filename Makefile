@@ -92,5 +92,5 @@ bench: setup
 BUILT := $(filter-out reports/sample/,$(wildcard reports/*/))
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf $(foreach folder,$(BUILT),$(folder)report.pdf $(folder)results.json $(folder)tables $(folder)fits)
+	rm -rf $(foreach folder,$(BUILT),$(folder)report.pdf $(folder)report.html $(folder)results.json $(folder)tables $(folder)fits)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -101,18 +101,28 @@ def test_a_damaged_results_file_is_written_anew_with_the_same_bytes_from_the_sam
     assert (again.pdf.read_bytes(), again.json.read_bytes()) == before
 
 
-@pytest.mark.parametrize("what", ["whole", "pdf missing", "pdf altered", "results missing", "other inputs"])
+@pytest.mark.parametrize(
+    "what", ["whole", "pdf missing", "pdf altered", "html missing", "html altered", "results missing", "other inputs"]
+)
 def test_only_a_whole_report_of_the_same_inputs_is_up_to_date(tmp_path: Path, what: str) -> None:
-    pdf, results = tmp_path / "report.pdf", tmp_path / "results.json"
-    pdf.write_bytes(b"%PDF")
-    kept = {"report": {"inputs": "a", "pdf_sha256": hashlib.sha256(b"%PDF").hexdigest()}}
+    pages = {name: tmp_path / f"report.{name}" for name in ("pdf", "html")}
+    results = tmp_path / "results.json"
+    hashes = {}
+    for name, path in pages.items():
+        path.write_bytes(name.encode())
+        hashes[f"{name}_sha256"] = hashlib.sha256(name.encode()).hexdigest()
+    kept = {"report": {"inputs": "a", **hashes}}
     results.write_text(json.dumps(kept))
-    if what == "pdf altered":
-        pdf.write_bytes(b"%PDF ")
-    elif what.endswith("missing"):
-        (pdf if what == "pdf missing" else results).unlink()
-    found = _up_to_date(pdf, results, "b" if what == "other inputs" else "a")
+    which, _, change = what.partition(" ")
+    target = pages.get(which, results)
+    if change == "altered":
+        target.write_bytes(b"%PDF ")
+    elif change == "missing":
+        target.unlink()
+    found = _up_to_date(pages, results, "b" if what == "other inputs" else "a")
     assert found == (kept if what == "whole" else None)
+    if which == "html":  # which was not asked for
+        assert _up_to_date({"pdf": pages["pdf"]}, results, "a") == kept
 
 
 # test_reuse.py has the other changes, without the pages.

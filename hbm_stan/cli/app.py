@@ -58,6 +58,9 @@ def report(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Fit under other priors first, as `hbm sensitivity` does.")
     ] = False,
+    formats: Annotated[
+        str, typer.Option("--format", help="pdf, or pdf,html: report.html too, one file that needs no other.")
+    ] = "pdf",
 ) -> None:  # fmt: skip
     """Fit, check, compare, predict, and write report.pdf and results.json. Exit code 1 if a check failed."""
     run = Run(engine, json, quiet, seed)
@@ -68,7 +71,8 @@ def report(
         with run.sampling_progress() as progress:
             made = make_report(
                 analysis, engine=engine, seed=seed, force=force, sensitivity=sensitivity,
-                parameterisation=parameterisation, say=run.say, progress=progress,
+                parameterisation=parameterisation, formats=[f.strip() for f in formats.split(",")], say=run.say,
+                progress=progress,
             )  # fmt: skip
         show_report(run, made)
         run.write_json(made.results)

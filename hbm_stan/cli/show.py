@@ -62,7 +62,7 @@ def show_report(run: Run, made: Made) -> None:
     run.show(Text("Checks: ") + status_text(results["status"]))
     engine = results["engine"]
     run.show(Text(f"Engine: {engine['name']} {engine['version']}"))
-    run.show(Text(f"{made.pdf}\n{made.json}"))
+    run.show(Text("\n".join(str(path) for path in (made.pdf, made.html, made.json) if path is not None)))
 
 
 def show_fits(run: Run, analysis: Analysis, fits: Mapping[str, Fit]) -> None:

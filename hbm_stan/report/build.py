@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import hbm_stan
 from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit_variants
 from hbm_stan.engines import Engine, Progress, choose
-from hbm_stan.errors import StorageError
+from hbm_stan.errors import ModelError, StorageError, nearest
 from hbm_stan.files import write_json
 from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
@@ -23,17 +23,19 @@ from hbm_stan.resources import try_to_write
 from hbm_stan.sensitivity.asked import kept_bytes
 from hbm_stan.tree import refuse_too_large
 
+FORMATS = ("pdf", "html")
 _VariantProgress = Callable[[str], Progress | None]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a report run left: the two files, the results, and whether anything had to be made."""
+    """What a report run left: the files, the results, and whether anything had to be made."""
 
     pdf: Path
     json: Path
     results: dict[str, Any]
     fresh: bool
+    html: Path | None = None
 
 
 def fit_analysis(
@@ -83,13 +85,15 @@ def report(
     force: bool = False,
     sensitivity: bool = False,
     parameterisation: str | None = None,
+    formats: Sequence[str] = ("pdf",),
     say: Callable[[str], None] | None = None,
     progress: _VariantProgress | None = None,
 ) -> Made:
-    """Write report.pdf and results.json of an analysis into its folder.
+    """Write report.pdf and results.json of an analysis into its folder, with ``("pdf", "html")`` report.html too.
 
-    Where both are there already and were made from the same data, priors, settings, engine and program code,
-    nothing is done. ``sensitivity`` fits the analysis under other priors first. Raises HbmError.
+    Where they are there already and were made from the same data, priors, settings, engine and program code, nothing
+    is done; an HTML file that is there is kept in step. ``sensitivity`` fits the analysis under other priors first.
+    Raises HbmError.
     """
     read = (analysis if isinstance(analysis, Analysis) else read_analysis(analysis)).with_seed(seed)
     chosen = choose(engine) if isinstance(engine, str) else engine
@@ -102,26 +106,37 @@ def report(
 
         try_other_priors(read, engine=chosen, say=tell, progress=progress)
     pdf, results_file = read.folder / "report.pdf", read.folder / "results.json"
+    html = pdf.with_suffix(".html")
+    pages = {"pdf": pdf} | ({"html": html} if "html" in refuse_unknown(formats) or html.exists() else {})
     inputs = _inputs(read, chosen)
-    before = None if force else _up_to_date(pdf, results_file, inputs)
+    before = None if force else _up_to_date(pages, results_file, inputs)
     if before is not None:
         tell("Nothing changed since the report was written.")
-        return Made(pdf, results_file, before, fresh=False)
+        return Made(pdf, results_file, before, fresh=False, html=pages.get("html"))
     try:
         try_to_write(read.folder)
     except OSError as error:
         raise StorageError(f"{read.folder}: no report can be written there ({error.strerror or error}).") from error
     fits = fit_analysis(read, engine=chosen, say=tell, progress=progress)
-    made = _make(read, fits, inputs, tell, pdf, results_file)
-    return Made(pdf, results_file, made, fresh=True)
+    made = _make(read, fits, inputs, tell, pages, results_file)
+    return Made(pdf, results_file, made, fresh=True, html=pages.get("html"))
+
+
+def refuse_unknown(formats: Sequence[str]) -> Sequence[str]:
+    """The formats as they are; raises ModelError for one that there is not."""
+    for name in formats:
+        if name not in FORMATS:
+            raise ModelError(f"There is no format {name!r} of a report. {nearest(name, FORMATS)}")
+    return formats
 
 
 def _make(
-    analysis: Analysis, fits: Mapping[str, Fit], inputs: str, tell: Callable[[str], None], pdf: Path, results_file: Path
-) -> dict[str, Any]:
+    analysis: Analysis, fits: Mapping[str, Fit], inputs: str, tell: Callable[[str], None],
+    pages: Mapping[str, Path], results_file: Path,
+) -> dict[str, Any]:  # fmt: skip
     from hbm_stan.report.figures import draw_figures
     from hbm_stan.report.found import find
-    from hbm_stan.report.pages import write_pdf
+    from hbm_stan.report.pages import write_html, write_pdf
     from hbm_stan.report.results import results
     from hbm_stan.report.tables import write_tables
 
@@ -132,8 +147,10 @@ def _make(
     figures = draw_figures(found, made)
     tell("Setting the pages")
     tables = write_tables(made, analysis.folder)
-    # results.json is written last and names the PDF's hash: together they are whole, or made again.
-    made["report"] = {"inputs": inputs, "pdf_sha256": write_pdf(made, figures, pdf), "tables": tables}
+    # results.json is written last and names the hashes of the pages: together they are whole, or made again.
+    write = {"pdf": write_pdf, "html": write_html}
+    hashes = {f"{name}_sha256": write[name](made, figures, path) for name, path in pages.items()}
+    made["report"] = {"inputs": inputs, **hashes, "tables": tables}
     write_json(results_file, made, indent=1)
     return made
 
@@ -157,17 +174,19 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
 def _own_code() -> str:
     """The hash of this package's files: a report of yesterday's code is not up to date."""
     folder = Path(hbm_stan.__file__).parent
-    files = sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".typ"})
+    files = sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".typ", ".html"})
     return hashlib.sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
 
 
-def _up_to_date(pdf: Path, results_file: Path, inputs: str) -> dict[str, Any] | None:
-    """The results that are there, if they were made from these inputs and the PDF is the one made with them."""
+def _up_to_date(pages: Mapping[str, Path], results_file: Path, inputs: str) -> dict[str, Any] | None:
+    """The results that are there, if they were made from these inputs and the pages are those made with them."""
     try:
         before: dict[str, Any] = json.loads(results_file.read_text(encoding="utf-8"))
         kept = before["report"]
-        same = kept["inputs"] == inputs and kept["pdf_sha256"] == hashlib.sha256(pdf.read_bytes()).hexdigest()
-        same = same and all((pdf.parent / name).exists() for name in kept.get("tables", []))
+        same = kept["inputs"] == inputs and all(
+            kept[f"{name}_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest() for name, path in pages.items()
+        )
+        same = same and all((results_file.parent / name).exists() for name in kept.get("tables", []))
     except (OSError, ValueError, KeyError, TypeError):
         # Absent, damaged, or of another make: written anew.
         return None

@@ -26,6 +26,16 @@ def document_date(timestamp: int | None) -> list[int] | None:
     return list(datetime.fromtimestamp(timestamp, UTC).timetuple()[:6])
 
 
+def write_html(results: dict[str, Any], figures: dict[str, bytes], path: Path) -> str:
+    """Write the same report as one HTML file, whole or not at all; its sha256."""
+    from hbm_stan.report.web import compile_html
+
+    view = view_of(results, figures)
+    html = compile_html(view, {name: figures[name] for name in view["figures"]})
+    write_beside(path, html)
+    return hashlib.sha256(html).hexdigest()
+
+
 def write_pdf(results: dict[str, Any], figures: dict[str, bytes], path: Path, *, timestamp: int | None = None) -> str:
     """Write the report of a results dict with these figures (name -> SVG), whole or not at all; its sha256.
 

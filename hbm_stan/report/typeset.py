@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hbm_stan.errors import ModelError, TypesettingError, is_panic
 from hbm_stan.notation import refuse_code
@@ -110,18 +110,20 @@ def compile_pdf(view: dict[str, Any], figures: dict[str, bytes], template: Path 
     Raises TypesettingError with Typst's message and hints where the template cannot be set.
     """
     clean = escaped(view)
-    refuse_code(_mathematics(clean), "The report")
+    refuse_code(mathematics(clean), "The report")
     data = json.dumps(clean, ensure_ascii=False, allow_nan=False)
     inputs = {"view": data} | {f"figure-{name}": svg.decode("utf-8") for name, svg in figures.items()}
-    return _compiled(str(template), template.parent, inputs, _fonts(data))
+    return compiled(str(template), template.parent, inputs, _fonts(data))
 
 
-def _compiled(template: str | bytes, root: Path, inputs: dict[str, str], fonts: Any) -> bytes:
+def compiled(
+    template: str | bytes, root: Path, inputs: dict[str, str], fonts: Any, format: Literal["pdf", "html"] = "pdf"
+) -> bytes:
     """What Typst makes of a template, a file's name or a text; its errors and its panics as TypesettingError."""
     import typst
 
     try:
-        return bytes(typst.compile(template, root=str(root), format="pdf", sys_inputs=inputs, font_paths=fonts))
+        return bytes(typst.compile(template, root=str(root), format=format, sys_inputs=inputs, font_paths=fonts))
     except typst.TypstError as error:
         hints = " ".join(getattr(error, "hints", []) or [])
         raise TypesettingError(f"The pages could not be typeset: {error.message} {hints}".strip()) from error
@@ -134,12 +136,12 @@ def _compiled(template: str | bytes, root: Path, inputs: dict[str, str], fonts: 
         ) from error
 
 
-def _mathematics(value: Any) -> Iterator[str]:
+def mathematics(value: Any) -> Iterator[str]:
     """Every text of a view that the template reads as mathematics."""
     if isinstance(value, dict):
         yield from [value["math"]] if "math" in value else value.get("lines", ())
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _mathematics(part)
+        yield from mathematics(part)
 
 
 def check_mathematics(family: Family) -> None:
@@ -151,6 +153,6 @@ def check_mathematics(family: Family) -> None:
         refuse_code(lines, f"{family.folder}: {place}")
         for line in lines:
             try:
-                _compiled(_TRIAL, TEMPLATE.parent, {"line": line}, typst.Fonts(include_system_fonts=False))
+                compiled(_TRIAL, TEMPLATE.parent, {"line": line}, typst.Fonts(include_system_fonts=False))
             except TypesettingError as error:
                 raise ModelError(f"{family.folder}: {place}: {shorten(line)!r}: {error}") from error

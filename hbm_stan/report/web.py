@@ -1,0 +1,97 @@
+"""The view of a report as one HTML file that needs nothing beside it: figures, styles and mathematics are in it.
+
+Jinja2 fills the template and escapes every text; nothing of the user's is read as markup. Typst turns its own
+mathematics into MathML, as it sets them on the pages of the PDF: two renderings of one source.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hbm_stan.notation import refuse_code
+from hbm_stan.report.typeset import compiled, escaped, mathematics
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+TEMPLATE = Path(__file__).with_name("page.html")
+# Each formula in a section of its own, in the order that they are given in.
+_FORMULAS = b"""#for source in json(bytes(sys.inputs.sources)) {
+  html.elem("section", math.equation(eval(source, mode: "math"), block: true))
+}"""
+_SECTION = re.compile(r"<section>(.*?)</section>", re.DOTALL)
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def compile_html(view: dict[str, Any], figures: dict[str, bytes]) -> bytes:
+    """The HTML of a view: the same bytes for the same view and figures.
+
+    Raises TypesettingError where Typst cannot set a formula.
+    """
+    import jinja2
+
+    clean = escaped(view)
+    refuse_code(mathematics(clean), "The report")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    text = template.render(
+        view=_numbered(clean), formulas=_mathml(sorted(set(mathematics(clean)))),
+        images={name: base64.b64encode(svg).decode("ascii") for name, svg in figures.items()},
+    )  # fmt: skip
+    return text.encode("utf-8")
+
+
+def _mathml(sources: list[str]) -> dict[str, dict[str, Markup]]:
+    """Every formula as MathML, by its source: on a line of its own (``block``) and in a line of text (``inline``)."""
+    import typst
+    from markupsafe import Markup
+
+    inputs = {"sources": json.dumps(sources)}
+    page = compiled(_FORMULAS, TEMPLATE.parent, inputs, typst.Fonts(include_system_fonts=False), "html")
+    found = _SECTION.findall(page.decode("utf-8"))
+    blocks = dict(zip(sources, found, strict=True))
+    return {
+        source: {"block": Markup(text), "inline": Markup(text.replace(' display="block"', "", 1))}
+        for source, text in blocks.items()
+    }
+
+
+def _numbered(view: dict[str, Any]) -> dict[str, Any]:
+    """The view with numbers of sections, figures and tables, which Typst counts by itself, and a list of contents."""
+    counts = {"figure": 0, "table": 0}
+    front = view["front"]
+    parts = ("figure", "checks", "comparison", "notices")
+    made = {name: [_captioned(b, counts) for b in front.get(name, [])] for name in parts}
+    body = [_captioned(b, counts) for b in _headed(view["body"], (str(i) for i in range(1, 100)), "")]
+    appendix = [_captioned(b, counts) for b in _headed(view["appendix"], iter(_LETTERS), "Appendix ")]
+    every = [b for blocks in (*made.values(), body, appendix) for b in blocks]
+    places = {b["name"]: b["number"] for b in every if b["kind"] == "figure"}
+    contents = [b for b in every if b["kind"] == "heading" and b["level"] == 1]
+    return view | {"front": front | made, "body": body, "appendix": appendix, "places": places, "contents": contents}
+
+
+def _headed(blocks: list[dict[str, Any]], numbers: Iterator[str], word: str) -> Iterator[dict[str, Any]]:
+    for block in blocks:
+        if block["kind"] == "heading" and block["level"] == 1:
+            number = next(numbers)
+            yield block | {"number": number, "name": f"section-{number}", "word": word}
+        else:
+            yield block
+
+
+def _captioned(block: dict[str, Any], counts: dict[str, int]) -> dict[str, Any]:
+    if block["kind"] not in counts:
+        return block
+    counts[block["kind"]] += 1
+    made = block | {"number": counts[block["kind"]]}
+    if block["kind"] == "table":
+        # A row of one cell is the head of a part, which its rows must not leave.
+        made["sortable"] = all(len(row) == len(block["columns"]) for row in block["rows"])
+    return made
