@@ -24,6 +24,8 @@ from hbm_stan.report.typeset import compile_pdf
 from hbm_stan.report.view import view_of
 from hbm_stan.report.web import TEMPLATE, compile_html
 
+# Text of one does not go on in the next.
+APART = {"p", "li", "td", "th", "tr", "div", "h1", "h2", "h3", "h4", "figcaption", "summary", "pre", "br"}
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -41,6 +43,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self.text += " " * (tag in APART)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
         self.ids += [value or "" for name, value in attrs if name == "id"]
         if tag not in VOID:
