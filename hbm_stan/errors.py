@@ -28,6 +28,10 @@ class EngineError(HbmError):
     exit_code = 3
 
 
+class NotDirectError(EngineError):
+    """Direct draws cannot be had of a posterior, or cannot be trusted."""
+
+
 class StorageError(HbmError):
     """A result could not be written: the disk is full, or the folder may not be written to."""
 

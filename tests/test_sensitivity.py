@@ -21,11 +21,12 @@ from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.directly import directly_in_words
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
-from hbm_stan.errors import ModelError
+from hbm_stan.errors import ModelError, NotDirectError
 from hbm_stan.families import family
-from hbm_stan.fit import Fit
+from hbm_stan.fit import Fit, Job
 from hbm_stan.priors import Prior
 from hbm_stan.repair import refit_without
 from hbm_stan.report.found import find
@@ -471,7 +472,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Sensitivi
     return asked, sensitivity(asked, engine=StanliEngine())
 
 
-def test_rows_equal_direct_fits_with_that_prior(three: tuple[Analysis, Sensitivity], stanli: Engine) -> None:
+def test_rows_equal_fits_by_direct_draws_with_that_prior(three: tuple[Analysis, Sensitivity]) -> None:
     asked, found = three
     assert found.alternatives is not None
     rows, ranked = {r.rival.text: r for r in found.alternatives.rows}, []
@@ -479,7 +480,7 @@ def test_rows_equal_direct_fits_with_that_prior(three: tuple[Analysis, Sensitivi
         name, _, prior = text.partition(" = ")
         direct = fit_variants(
             "normal_means", asked.dataset, asked.variants, priors={**asked.priors, name: prior},
-            sampling=asked.sampling, engine=stanli,
+            sampling=asked.sampling, engine="direct",
         )  # fmt: skip
         conclusion = rows[text].conclusion
         assert conclusion is not None
@@ -506,7 +507,9 @@ def test_a_wide_uniform_prior_on_three_groups_widens_tau_and_is_said(three: tupl
     assert any("is the warning example" in s and "3 schools do not bound it" in s for s in found.sentences)
 
 
-def test_refits_evict_no_fit_of_the_analysis_and_are_kept(three: tuple[Analysis, Sensitivity]) -> None:
+def test_refits_by_direct_draws_evict_no_fit_of_the_analysis_and_are_kept_nowhere(
+    three: tuple[Analysis, Sensitivity],
+) -> None:
     asked, _ = three
     kept = sorted(p.name.partition("-")[0] for p in asked.store.folder.glob("*.nc"))
     assert kept == sorted(asked.variants)
@@ -515,9 +518,28 @@ def test_refits_evict_no_fit_of_the_analysis_and_are_kept(three: tuple[Analysis,
         engine=StanliEngine(), store=asked.store,
     )  # fmt: skip
     assert all(f.reused for f in again.values())
-    refitted = list((asked.store.folder / "sensitivity").glob("*/*.nc"))
+    assert not list((asked.store.folder / "sensitivity").glob("*/*.nc"))
+
+
+def test_how_refits_were_made_is_said(three: tuple[Analysis, Sensitivity]) -> None:
+    _, found = three
+    assert found.alternatives is not None
+    rows = found.alternatives.rows
+    ks = [k for r in rows for k in r.direct.values()]
     # mu is a prior of two variants, tau of one.
-    assert len(refitted) == 2 * 2 + 5
+    assert len(ks) + sum(len(r.sampled) for r in rows) == 2 * 2 + 5
+    said = f"Fits under other priors are direct draws, by importance weights (their largest Pareto k is {max(ks):.2f})"
+    assert any(s.startswith(said) for s in found.sentences)
+    assert [r["direct"] for r in found.as_dict()["alternatives"]["rows"]] == [dict(r.direct) for r in rows]
+    assert directly_in_words("Refits", [0.2, 0.5], ["no mode was found"]) == [
+        "Refits are direct draws, by importance weights (their largest Pareto k is 0.50); 1 of 3 were sampled (no mode "
+        "was found)."
+    ]
+    assert directly_in_words("Refits", [], ["no mode was found"]) == []
+
+
+def never_directly(_job: Job, _waive: Any = ()) -> Any:
+    raise NotDirectError("planted")
 
 
 def test_the_report_takes_what_was_found_of_the_same_fits(three: tuple[Analysis, Sensitivity], stanli: Engine) -> None:
@@ -547,6 +569,7 @@ def test_a_refit_that_failed_its_checks_concludes_nothing(
         return replace(found, verdicts=(replace(found.verdicts[0], name="R-hat", status="fail", hint="."),))
 
     monkeypatch.setattr(refits, "check", failing)
+    monkeypatch.setattr(refits, "fit_directly", never_directly)
     asked = analysis_of(schools(), tmp_path, variants=("partial_pooling",))
     found = sensitivity(asked, engine=StanliEngine()).alternatives
     assert found is not None
@@ -556,6 +579,9 @@ def test_a_refit_that_failed_its_checks_concludes_nothing(
     assert "partial_pooling did not pass its checks (R-hat)" in row.failed
     assert any("so that nothing is concluded from it" in s for s in found.sentences)
     assert found.sentences[0] == "No conclusion changes under any of 6 other priors."
+    # What was sampled is kept, each prior in a folder of its own, and says why it is no direct draw.
+    assert len(list((asked.store.folder / "sensitivity").glob("*/*.nc"))) == 7
+    assert {*(r.sampled["partial_pooling"] for r in found.rows)} == {"planted"}
 
 
 def conclusion(

@@ -19,6 +19,7 @@ from hbm_stan.engines import NOT_DIRECT, PARETO_K, PARETO_K_SQUARES, EngineDraws
 from hbm_stan.engines.points import Points
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.engines.stopping import orderly_stop
+from hbm_stan.errors import NotDirectError
 from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
 
@@ -27,12 +28,15 @@ _METHOD = 1
 
 
 class DirectEngine:
-    """Draws by importance weights where these can be trusted; else by the embedded engine's sampler, which is said."""
+    """Draws by importance weights where these can be trusted; else by the embedded engine's sampler, which is said.
+
+    ``alone`` has NotDirectError raised in the place of the sampler's draws.
+    """
 
     name = "direct"
 
-    def __init__(self) -> None:
-        self._sampler = StanliEngine()
+    def __init__(self, *, alone: bool = False) -> None:
+        self._sampler, self._alone = StanliEngine(), alone
 
     @cached_property
     def version(self) -> str:
@@ -55,6 +59,8 @@ class DirectEngine:
                 if all(np.isfinite(values).all() for values in variables.values()):
                     return EngineDraws(variables, _stats(drawn), about=_about(drawn))
                 drawn = replace(drawn, trouble="what the program generates is not finite at some draws")
+        if self._alone:
+            raise NotDirectError(drawn.trouble)
         return replace(self._sampler.sample(program, data, sampling, progress), about={NOT_DIRECT: drawn.trouble})
 
 

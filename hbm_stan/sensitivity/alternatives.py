@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hbm_stan.attempts import fit_variants
@@ -12,9 +12,10 @@ from hbm_stan.compare import compare
 from hbm_stan.comparison import Comparison
 from hbm_stan.densities import has_log_lik
 from hbm_stan.diagnose import Diagnosis, check
-from hbm_stan.engines import Engine, Progress
-from hbm_stan.errors import EngineError
-from hbm_stan.fit import Fit
+from hbm_stan.directly import directly_in_words, fit_directly
+from hbm_stan.engines import PARETO_K, Engine, Progress, choose
+from hbm_stan.errors import EngineError, NotDirectError
+from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.sensitivity.asked import Asked
 from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, changes, conclude, largest_move
 from hbm_stan.sensitivity.rivals import Rival, matched_scale, rivals
@@ -28,7 +29,10 @@ _WIDENED = 1.5
 
 @dataclass(frozen=True)
 class Row:
-    """One rival: its conclusion and what it changes; ``failed`` says why nothing is concluded, where checks failed."""
+    """One rival: its conclusion and what it changes; ``failed`` says why nothing is concluded, where checks failed.
+
+    ``direct`` has the Pareto k of the variants whose fits are direct draws, ``sampled`` why others are none.
+    """
 
     rival: Rival
     conclusion: Conclusion | None
@@ -36,6 +40,8 @@ class Row:
     largest: str
     moved: float | None
     failed: str = ""
+    direct: Mapping[str, float] = field(default_factory=dict)
+    sampled: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The row for JSON."""
@@ -43,7 +49,8 @@ class Row:
             "label": self.rival.label, "shown": self.rival.shown,
             "priors": dict(self.rival.priors), "refitted": list(self.rival.variants),
             "warning_example": self.rival.warning, "failed": self.failed, "changes": list(self.changes),
-            "largest_move": self.largest, "moved": self.moved,
+            "largest_move": self.largest, "moved": self.moved, "direct": dict(self.direct),
+            "sampled": dict(self.sampled),
             "conclusion": None if self.conclusion is None else self.conclusion.as_dict(),
         }  # fmt: skip
 
@@ -61,6 +68,20 @@ class Alternatives:
         return {
             "base": self.base.as_dict(), "rows": [r.as_dict() for r in self.rows], "sentences": list(self.sentences),
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Refits:
+    """Fits under other priors by variant, the verdicts on them, and why those are no direct draws that are not."""
+
+    fits: Mapping[str, Fit]
+    diagnoses: Mapping[str, Diagnosis]
+    reasons: Mapping[str, str]
+
+    @property
+    def direct(self) -> dict[str, float]:
+        """The Pareto k of the fits that are direct draws, by variant."""
+        return {name: float(fit.about[PARETO_K]) for name, fit in self.fits.items() if fit.direct}
 
 
 @dataclass(frozen=True)
@@ -86,16 +107,25 @@ class Bench:
             return None
         return compare({n: fits[n] for n in names}, diagnoses, budget=_NO_REPAIRS)
 
-    def refit(self, rival: Rival) -> dict[str, Fit]:
-        """The fits under a rival, those that do not use the prior as they stand; kept in a folder of its own."""
+    def refit(self, rival: Rival) -> Refits:
+        """The fits of the variants of a rival: by direct draws, else by the engine and kept in a folder of its own."""
         asked = self.asked
-        made = fit_variants(
-            asked.family, asked.dataset, rival.variants, priors={**asked.priors, **rival.priors},
-            sampling=asked.sampling, engine=self.engine,
-            store=FitStore(asked.store.folder / "sensitivity" / rival.place), say=self.say, progress=self.progress,
-            minutes=asked.minutes, waive=asked.waived,
-        )  # fmt: skip
-        return {**self.fits, **made}
+        priors = {**asked.priors, **rival.priors}
+        engine = choose(self.engine) if isinstance(self.engine, str) else self.engine
+        made, verdicts, reasons = {}, {}, {}
+        for job in jobs_of(asked.family, asked.dataset, rival.variants, priors, asked.sampling, engine):
+            try:
+                made[job.variant], verdicts[job.variant] = fit_directly(job, asked.waived)
+            except NotDirectError as reason:
+                reasons[job.variant] = str(reason)
+        if reasons:
+            made |= fit_variants(
+                asked.family, asked.dataset, tuple(reasons), priors=priors, sampling=asked.sampling, engine=engine,
+                store=FitStore(asked.store.folder / "sensitivity" / rival.place), say=self.say,
+                progress=self.progress, minutes=asked.minutes, waive=asked.waived,
+            )  # fmt: skip
+            verdicts |= {name: check(made[name], asked.waived) for name in reasons}
+        return Refits(made, verdicts, reasons)
 
 
 def alternatives(bench: Bench) -> Alternatives:
@@ -104,7 +134,7 @@ def alternatives(bench: Bench) -> Alternatives:
     names = tuple(dict.fromkeys((asked.main_variant, *(n for n in asked.compared if n in bench.fits))))
     found, kept = rivals(bench.main, names)
     count = sum(len(r.variants) for r in found)
-    bench.say(f"{len(found)} other priors, {count} refits from compiled programs: those that are kept are used again")
+    bench.say(f"{len(found)} other priors, {count} refits")
     base = conclude(bench.main, bench.compared(bench.fits, bench.diagnoses), asked.prediction)
     rows = []
     for i, rival in enumerate(found, 1):
@@ -115,16 +145,16 @@ def alternatives(bench: Bench) -> Alternatives:
 
 def _row(bench: Bench, rival: Rival, base: Conclusion) -> Row:
     try:
-        fits = bench.refit(rival)
+        made = bench.refit(rival)
     except EngineError as error:
         return Row(rival, None, (), "", None, f"the engine failed ({error})")
-    diagnoses = {**bench.diagnoses, **{n: check(fits[n], bench.asked.waived) for n in rival.variants}}
+    fits, diagnoses = {**bench.fits, **made.fits}, {**bench.diagnoses, **made.diagnoses}
     if any(diagnoses[n].status == "fail" for n in rival.variants):
         failed = "; ".join(failed_checks(diagnoses[n]) for n in rival.variants if diagnoses[n].status == "fail")
-        return Row(rival, None, (), "", None, failed)
+        return Row(rival, None, (), "", None, failed, made.direct, made.reasons)
     now = conclude(fits[bench.main.variant], bench.compared(fits, diagnoses), bench.asked.prediction)
     largest, moved = largest_move(base, now)
-    return Row(rival, now, tuple(changes(base, now)), largest, moved)
+    return Row(rival, now, tuple(changes(base, now)), largest, moved, "", made.direct, made.reasons)
 
 
 def failed_checks(diagnosis: Diagnosis) -> str:
@@ -158,6 +188,8 @@ def _sentences(main: Fit, base: Conclusion, rows: list[Row], kept: list[str]) ->
     said += [f"{r.rival.shown}: {r.failed}, so that nothing is concluded from it." for r in rows if r.failed]
     said += [words for r in held if r.rival.warning and (words := _widened(main, base, r))]
     said += _scales(main, rows)
+    ks, reasons = ([v for r in rows for v in getattr(r, name).values()] for name in ("direct", "sampled"))
+    said += directly_in_words("Fits under other priors", ks, reasons)
     if base.verdict == WITHHELD:
         said.append(
             "The comparison is withheld here, for a Pareto k is too high and nothing is repaired under other priors; "

@@ -10,13 +10,15 @@ import numpy as np
 
 from hbm_stan.densities import density_of, evaluated
 from hbm_stan.diagnose import check
-from hbm_stan.errors import DataError
+from hbm_stan.directly import fit_directly
+from hbm_stan.errors import DataError, NotDirectError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import portions
 from hbm_stan.psis import smooth
 from hbm_stan.repair import refit_without
+from hbm_stan.repair.jobs import job_without
 from hbm_stan.sensitivity.conclusion import Interval, interval, varying
 from hbm_stan.sensitivity.quantities import location_and_scale, location_of, side
 from hbm_stan.table import FloatArray
@@ -150,11 +152,15 @@ def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]
 
 def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, waive: Collection[str]) -> Without:
     label = fit.table.labels[j]
+    rows = np.flatnonzero(fit.table.group == j)
     try:
-        made = refit_without(fit, np.flatnonzero(fit.table.group == j))
+        made, diagnosis = fit_directly(job_without(fit, rows), waive)
+    except NotDirectError:
+        made = refit_without(fit, rows)
+        diagnosis = check(made, waive)
     except DataError:  # the others are too few, or all alike
         return Without(label, UNKNOWN, k, {}, {}, ())
-    if check(made, waive).status == "fail":
+    if diagnosis.status == "fail":
         return Without(label, UNKNOWN, k, {}, {}, ())
     now = {name: interval(values) for name, values in location_and_scale(made).items() if name in base}
     return _without(fit, label, REFIT, k, now, base)

@@ -1,0 +1,42 @@
+"""Fits of which many are asked for and none is shown by itself: direct draws, kept nowhere, for they are soon made.
+
+Where direct draws cannot be had, or do not pass their checks, the caller fits as it would without them, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.engines import ENGINES
+from hbm_stan.engines.direct import DirectEngine
+from hbm_stan.errors import NotDirectError
+from hbm_stan.fit import Fit, Job, _drawn, _fit
+
+
+def fit_directly(job: Job, waive: Collection[str] = ()) -> tuple[Fit, Diagnosis]:
+    """The fit of a job by direct draws, whatever engine it names, and the verdicts on it, of which none failed.
+
+    Raises NotDirectError where direct draws cannot be had or failed a check that was not waived, and where the job's
+    engine is none of ours: what that draws is what is wanted.
+    """
+    if job.engine.name not in ENGINES:
+        raise NotDirectError(f"the engine {job.engine.name} was asked for")
+    direct = replace(job, engine=DirectEngine(alone=True))
+    made = _fit(direct, _drawn(direct, job.sampling, None), reused=False, reason="not kept")
+    diagnosis = check(made, waive)
+    if diagnosis.status == "fail":
+        failed = [v.name for v in diagnosis.verdicts if v.status == "fail" and not v.waived]
+        raise NotDirectError(f"direct draws did not pass their checks: {', '.join(failed)}")
+    return made, diagnosis
+
+
+def directly_in_words(what: str, pareto_k: Sequence[float], reasons: Sequence[str]) -> list[str]:
+    """How refits were made, in a sentence: direct draws with their largest Pareto k, and how many were sampled, why."""
+    if not pareto_k:
+        return []
+    said = f"{what} are direct draws, by importance weights (their largest Pareto k is {max(pareto_k):.2f})"
+    if reasons:
+        said += f"; {len(reasons)} of {len(pareto_k) + len(reasons)} were sampled ({reasons[0]})"
+    return [f"{said}."]
