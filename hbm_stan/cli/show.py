@@ -52,10 +52,11 @@ def _number(value: float | None, name: str = "") -> str:
 
 
 def show_report(run: Run, made: Made) -> None:
-    """The answer, the verdict of the checks, and where the files are."""
+    """What page one says: the answer, how sure the comparison is, the verdict of the checks; and where the files are."""
     results = made.results
-    for sentence in results["answer"]:
-        run.show(Text(sentence))
+    first = results["page_one"]
+    said = results["answer"] if results["withheld"] else [*first["said"], " ".join(first["comparison"])]
+    run.show(*(Text(sentence) for sentence in said if sentence))
     if results["withheld"] or results["status"] != "pass":
         run.show(*(Text(notice) for notice in results["notices"]))
     run.show(*(Text(fit["attempts"]) for fit in results["fits"].values() if fit.get("attempts")))
