@@ -52,7 +52,7 @@ def _number(value: float | None, name: str = "") -> str:
 
 
 def show_report(run: Run, made: Made) -> None:
-    """What page one says: the answer, how sure the comparison is, the verdict of the checks; and where the files are."""
+    """What page one says: the answer, how sure the comparison is, what the checks say; and where the files are."""
     results = made.results
     first = results["page_one"]
     said = results["answer"] if results["withheld"] else [*first["said"], " ".join(first["comparison"])]
