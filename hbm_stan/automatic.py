@@ -9,9 +9,10 @@ from hbm_stan.attempts import VariantProgress, family_and_data
 from hbm_stan.attempts import fit_variants as fit_as_named
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Progress, Sampling, choose
-from hbm_stan.fit import Fit, prepare_table, refuse_what_is_no_dataset
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.model import Family
 from hbm_stan.parameterise import AUTO, DEFAULT, choose_parameterisation, named_parameterisation
+from hbm_stan.prepared import refuse_what_is_no_dataset
 from hbm_stan.store import FitStore
 from hbm_stan.tree import refuse_too_large
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 from hbm_stan.densities import Unit
 from hbm_stan.judge import Pair
 from hbm_stan.leave_one_out import LeftOut
+from hbm_stan.notebook import card, table_of
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.scores import Score
 from hbm_stan.sentences import Sentence, units_of
@@ -46,9 +48,22 @@ class Comparison:
         words = textwrap.wrap(" ".join([*self.verdict, *self.notes]), 110, max_lines=6, placeholder=" …")
         return "\n".join([head, *(self._line(s) for s in self.scores[:_ROWS]), *words])
 
+    def _repr_html_(self) -> str:
+        hidden = (math.nan, math.nan)
+        rows = [
+            (s.variant, s.elpd, s.se, s.p_loo, *((s.elpd_diff, s.se_diff_used) if self._told(s) else hidden))
+            for s in self.scores
+        ]
+        head = f"{len(self.scores)} variants, {self.n_units:,} {self.units} left out"
+        columns = ("variant", "elpd", "SE", "p_loo", "difference", "its SE")
+        return card(head, [*self.verdict, *self.notes], table_of(columns, rows))
+
+    def _told(self, score: Score) -> bool:
+        """Whether the score's difference may be shown."""
+        return not self.withheld and score.ranked
+
     def _line(self, score: Score) -> str:
-        hidden = self.withheld or not score.ranked
-        diff = "" if hidden else f", difference {score.elpd_diff:.1f} (SE {score.se_diff:.1f})"
+        diff = "" if not self._told(score) else f", difference {score.elpd_diff:.1f} (SE {score.se_diff:.1f})"
         return f"  {score.variant:<28} elpd {score.elpd:.1f} (SE {score.se:.1f}){diff}"
 
     @property

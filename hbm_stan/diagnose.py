@@ -21,6 +21,7 @@ from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.funnel import where_divergences_sit
+from hbm_stan.notebook import card, verdict_table
 from hbm_stan.replicate import PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.table import FloatArray
@@ -57,6 +58,10 @@ class Diagnosis:
     def __repr__(self) -> str:
         head = f"<Diagnosis of {self.variant}: {self.status}; {len(self.summary):,} parameters in .summary>"
         return "\n".join([head, *on_a_screen(self.verdicts)])
+
+    def _repr_html_(self) -> str:
+        head = f"{self.variant}: {self.status}; {len(self.summary):,} parameters in .summary"
+        return card(head, table=verdict_table(self.verdicts))
 
     @property
     def status(self) -> Status:

@@ -21,6 +21,7 @@ from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.formula import dataset_without_factor, with_formula, without_factor
 from hbm_stan.judge import Pair
 from hbm_stan.model import Family
+from hbm_stan.notebook import card
 from hbm_stan.nouns import noun_of
 from hbm_stan.parameterise import choose_parameterisation
 from hbm_stan.sentences import Sentence
@@ -73,6 +74,10 @@ class FactorComparison:
     def __repr__(self) -> str:
         head = f"<FactorComparison of {self.formula}: {', '.join(model.factor for model in self.models)}>"
         return "\n".join([head, *self.verdict])
+
+    def _repr_html_(self) -> str:
+        head, *said = repr(self).splitlines()
+        return card(head[1:-1], said)
 
     @property
     def verdict(self) -> tuple[str, ...]:

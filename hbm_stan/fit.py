@@ -16,13 +16,13 @@ import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.engines import PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
-from hbm_stan.errors import DataError
 from hbm_stan.identity import data_in_order, is_prior, stan_values
 from hbm_stan.independent import without_sampler
 from hbm_stan.model import Family, StanData
+from hbm_stan.notebook import card, summary_of
 from hbm_stan.portions import portions
 from hbm_stan.prepare import Prepared
-from hbm_stan.prepared import prepared_for
+from hbm_stan.prepared import prepared_for, refuse_what_is_no_dataset
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitStore, Kept
@@ -77,6 +77,10 @@ class Fit:
     def __repr__(self) -> str:
         made = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
         return f"<Fit {self.family.name}, {self.variant}: {len(self.table.labels)} groups, {made}>"
+
+    def _repr_html_(self) -> str:
+        said = "Of the population. hbm.check(fit) says whether these draws can be trusted."
+        return card(repr(self)[1:-1], [said], summary_of(self.draws(*self.family.population)))
 
     @property
     def asked(self) -> Sampling:
@@ -190,15 +194,6 @@ def prepare_table(family: Family, dataset: Dataset) -> Prepared:
     table = prepared_for(dataset, family)
     own = family.check_table(table) if family.check_table is not None else ()
     return replace(table, verdicts=(*table.verdicts, *own), notes=(*table.notes, *family.left_out(table)))
-
-
-def refuse_what_is_no_dataset(given: object) -> None:
-    """Raise DataError unless it is a Dataset."""
-    if not isinstance(given, Dataset):
-        found = type(given).__name__
-        raise DataError(
-            f"A Dataset is needed, got {found}: use hbm_stan.load(path, ...) or Dataset.from_frame(frame, ...)."
-        )
 
 
 def jobs_of(

@@ -24,6 +24,7 @@ from hbm_stan.formula import columns_read
 from hbm_stan.judge import Pair
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
+from hbm_stan.notebook import card
 from hbm_stan.nouns import capital
 from hbm_stan.parameterise import DEFAULT, choose_parameterisation
 from hbm_stan.store import FitStore
@@ -66,6 +67,10 @@ class LikelihoodComparison:
     def __repr__(self) -> str:
         head = f"<LikelihoodComparison of {self.formula}: {', '.join(r.likelihood for r in self.ladder.rungs)}>"
         return "\n".join([head, *self.verdict])
+
+    def _repr_html_(self) -> str:
+        head, *said = repr(self).splitlines()
+        return card(head[1:-1], said)
 
     @property
     def rows(self) -> tuple[str, ...]:

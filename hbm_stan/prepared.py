@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hbm_stan.data import Dataset
+from hbm_stan.errors import DataError
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared, prepare
 
@@ -13,3 +14,12 @@ def prepared_for(dataset: Dataset, family: Family) -> Prepared:
         dataset, family.roles, one_row_per_group=family.one_row_per_group, known_residual=family.known_residual,
         terms=family.terms, own_formulas=family.own_formulas,
     )  # fmt: skip
+
+
+def refuse_what_is_no_dataset(given: object) -> None:
+    """Raise DataError unless it is a Dataset."""
+    if not isinstance(given, Dataset):
+        found = type(given).__name__
+        raise DataError(
+            f"A Dataset is needed, got {found}: use hbm_stan.load(path, ...) or Dataset.from_frame(frame, ...)."
+        )

@@ -15,9 +15,9 @@ import hbm_stan
 ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
-    "errors", "budget", "nouns", "verdicts", "resources", "files", "later", "rounding", "portions", "cells", "table",
-    "frequencies", "reading", "data", "levels", "standard_errors", "categories", "ordered", "predictors", "units",
-    "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds", "priors",
+    "errors", "budget", "nouns", "verdicts", "resources", "files", "later", "rounding", "portions", "notebook", "cells",
+    "table", "frequencies", "reading", "data", "levels", "standard_errors", "categories", "ordered", "predictors",
+    "units", "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds", "priors",
     "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
     "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
     "parameterise", "analysis", "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "attempts", "directly",

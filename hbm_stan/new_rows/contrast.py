@@ -29,6 +29,7 @@ from hbm_stan.new_rows.predict import (
 from hbm_stan.new_rows.read import Rows, read_rows
 from hbm_stan.new_rows.settings import AVERAGED, POPULATION
 from hbm_stan.new_rows.whole import link_of
+from hbm_stan.notebook import card
 from hbm_stan.table import FloatArray, shorten
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Contrast:
 
     def __repr__(self) -> str:
         return f"<Contrast {self.title} ({self.scale}): {len(self.table):,} lines; .table, .draws, .notes>"
+
+    def _repr_html_(self) -> str:
+        return card(f"{self.title} ({self.scale})", self.notes, self.table)
 
 
 def contrast(

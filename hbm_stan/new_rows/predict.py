@@ -20,6 +20,7 @@ from hbm_stan.new_rows.places import AVERAGE, CENTRE
 from hbm_stan.new_rows.read import Rows, read_rows
 from hbm_stan.new_rows.terms import Predictor, encode, predictor
 from hbm_stan.new_rows.whole import Found, found_rows, needs_of_family
+from hbm_stan.notebook import card
 from hbm_stan.portions import portions
 from hbm_stan.predict import NOTES
 from hbm_stan.prepare import Prepared
@@ -52,6 +53,9 @@ class Prediction:
 
     def __repr__(self) -> str:
         return f"<Prediction of {len(self.table):,} rows; .table, .draws, .notes>"
+
+    def _repr_html_(self) -> str:
+        return card(f"Prediction of {len(self.table):,} rows", self.notes, self.table)
 
 
 def predict(

@@ -17,6 +17,7 @@ from hbm_stan.diagnose import Diagnosis
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
+from hbm_stan.notebook import card
 from hbm_stan.repair.refits import keep_note
 from hbm_stan.sensitivity.alternatives import Alternatives, Bench, alternatives, failed_checks
 from hbm_stan.sensitivity.asked import NOTE, Asked
@@ -37,6 +38,12 @@ class Sensitivity:
     alternatives: Alternatives | None = None
     influence: Influence | None = None
     withheld: str = ""
+
+    def __repr__(self) -> str:
+        return "\n".join([f"<Sensitivity of {self.variant}>", *self.sentences])
+
+    def _repr_html_(self) -> str:
+        return card(f"Sensitivity of {self.variant}", self.sentences)
 
     @property
     def sentences(self) -> tuple[str, ...]:
