@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,10 @@ from hbm_stan.cli.run import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    pass
+    from hbm_stan.analysis.read import Analysis
+    from hbm_stan.engines import Sampling
+    from hbm_stan.fit import Fit
+    from hbm_stan.precision import Reached
 
 MCSE_HELP = "Draw until the Monte Carlo error of every mean is at most this share of its sd, such as 0.02."
 
@@ -31,6 +35,9 @@ def fit(
     variant: Annotated[list[str] | None, typer.Option(help="Fit this variant only; may be repeated.")] = None,
     mcse: Annotated[float | None, typer.Option(help=MCSE_HELP, metavar="SHARE", show_default=False)] = None,
     minutes: Annotated[float, typer.Option(help="With --mcse: minutes of sampling that are allowed in all.")] = 10,
+    draws: Annotated[
+        Path | None, typer.Option(help="Write the draws as a table too: .csv, .csv.gz or .parquet.", metavar="PATH")
+    ] = None,
 ) -> None:  # fmt: skip
     """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/.
 
@@ -39,31 +46,38 @@ def fit(
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
         from hbm_stan.cli.show import fits_as_dict, show_fits
+        from hbm_stan.export import check_draws_file, write_draws
         from hbm_stan.parameterise import settle
-        from hbm_stan.precision import check_target, until_precise
 
-        if mcse is not None:
-            check_target(mcse)
+        if draws is not None:
+            check_draws_file(draws)
         read = read_settled(run, analysis, parameterisation)
         named = tuple(variant or read.variants)
         settled = settle(named, read.choice.variant) if read.choice else named
-        if mcse is None:
-            fits = fits_of(run, read, settled)
-            show_fits(run, read, fits)
-            run.write_json(fits_as_dict(read, fits))
+        reached = None if mcse is None else _until_precise(run, read, settled, mcse, minutes)
+        fits = fits_of(run, read, settled) if reached is None else reached.fits
+        show_fits(run, read, fits)
+        said = fits_as_dict(read, fits)
+        if draws is not None:
+            write_draws(fits, draws)
+            run.show(str(draws))
+        if reached is None:
+            run.write_json(said)
             return
-        reached = until_precise(
-            lambda sampling: fits_of(run, replace(read, sampling=sampling), settled),
-            read.sampling,
-            mcse,
-            minutes,
-            run.say,
-        )
-        show_fits(run, read, reached.fits)
         run.show(reached.words)
-        run.write_json({**fits_as_dict(read, reached.fits), "mcse": reached.as_dict()})
+        run.write_json({**said, "mcse": reached.as_dict()})
         if reached.stopped:
             raise typer.Exit(1)
+
+
+def _until_precise(run: Run, read: Analysis, variants: tuple[str, ...], mcse: float, minutes: float) -> Reached:
+    """The fits with as many draws as every mean needs."""
+    from hbm_stan.precision import until_precise
+
+    def fit_with(sampling: Sampling) -> dict[str, Fit]:
+        return fits_of(run, replace(read, sampling=sampling), variants)
+
+    return until_precise(fit_with, read.sampling, mcse, minutes, run.say)
 
 
 def check(

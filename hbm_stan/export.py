@@ -1,0 +1,63 @@
+"""Posterior draws as a table for other programs: a line for each draw, a column for each parameter."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hbm_stan.diagnose import parameters
+from hbm_stan.errors import ModelError
+from hbm_stan.files import write_beside
+from hbm_stan.fit import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
+
+FORMATS = (".csv", ".csv.gz", ".parquet")
+
+
+def check_draws_file(path: Path) -> str:
+    """The format that a file's name asks for; raises ModelError for another, or one that cannot be written here."""
+    ending = next((e for e in FORMATS if path.name.lower().endswith(e)), None)
+    if ending is None:
+        raise ModelError(f"{path}: draws are written as {', '.join(FORMATS)}; the name of the file says which.")
+    if ending == ".parquet" and find_spec("pyarrow") is None and find_spec("fastparquet") is None:
+        raise ModelError(f"{path}: Parquet needs the package pyarrow (pip install pyarrow). CSV needs none: .csv.gz")
+    return ending
+
+
+def draws_table(fits: Mapping[str, Fit]) -> pd.DataFrame:
+    """Chain and draw, both from 1, and every parameter by the name that tables of checks have (``theta[A]``).
+
+    With several variants the first column names them, and what a variant does not have is empty. What is constant by
+    construction is left out.
+    """
+    made = []
+    for variant, fit in fits.items():
+        names, draws = parameters(fit)
+        chains, size = draws.shape[1:]
+        place = {"chain": np.repeat(np.arange(1, chains + 1), size), "draw": np.tile(np.arange(1, size + 1), chains)}
+        own = pd.DataFrame(draws.reshape(len(names), -1).T, columns=names)
+        head = {"variant": variant, **place} if len(fits) > 1 else place
+        made.append(pd.concat([pd.DataFrame(head, index=own.index), own], axis=1))
+    return pd.concat(made, ignore_index=True)
+
+
+def write_draws(fits: Mapping[str, Fit], path: Path) -> None:
+    """Write the draws of these fits, whole or not at all; numbers are those that were drawn, to the last bit."""
+    ending, table, out = check_draws_file(path), draws_table(fits), io.BytesIO()
+    if ending == ".parquet":
+        table.to_parquet(out, index=False)
+        write_beside(path, out.getvalue())
+        return
+    text = table.to_csv(index=False).encode("utf-8", "surrogatepass")
+    # Without a time, so that the same draws are the same bytes.
+    write_beside(path, gzip.compress(text, mtime=0) if ending == ".csv.gz" else text)
