@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from oracle_fits import ORACLE
 from oracle_posteriors import POSTERIORS
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 from hbm_stan.attempts import fit
@@ -17,8 +19,8 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families import families
 from hbm_stan.families.terms import integrals
-from hbm_stan.families.terms.effects import pooling_of
-from hbm_stan.fit import Fit
+from hbm_stan.families.terms.effects import groups_of, pooling_of, shared_columns
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import logo, loo, mean_error
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.repair.refits import refit_without, with_effects
@@ -132,3 +134,59 @@ def test_crossed_effects_integrated_out_leave_few_groups_unjudged(stanli: Engine
     unjudged, rough = ({row.group for row in influence(f).rows if not row.reliable} for f in (made, given))
     assert unjudged <= {"F"}  # far from the other five
     assert len(rough) > len(unjudged)
+
+
+def wards(slope: bool) -> pd.DataFrame:
+    """Rows of wards of unequal size in no order, of which one has a single row; the arm is that of the ward."""
+    rng = np.random.default_rng(20261129)
+    ward = rng.permutation(np.repeat(np.arange(6), [1, 3, 4, 5, 6, 7]))
+    arm, age = np.where(ward % 2 == 0, "a", "b"), rng.normal(50, 9, ward.size)
+    y = 10 + 2 * (arm == "b") + rng.normal(0, 1, 6)[ward] + 0.1 * (age - 50) + rng.normal(0, 1, ward.size)
+    return pd.DataFrame({"ward": [f"w{k}" for k in ward], "arm": arm, "age": age, "y": y + 0.02 * slope * ward * age})
+
+
+def by_refits(data: dict[str, Any], prior: Any, log: bool) -> np.ndarray:
+    """log p(y_n | the other rows) of normal rows without pooling, by dense normal densities over a grid of sigma."""
+    n, own, columns = data["N"], data["KG"], np.asarray(data["X"], dtype=float).reshape(data["N"], -1)
+    y = np.log(data["y"]) if log else np.asarray(data["y"], dtype=float)
+    group, z = groups_of(data), np.asarray(data["Z"], dtype=float)[:, :own]
+    theta, shared = np.asarray(data["prior_theta"], dtype=float), shared_columns(data)
+    beta = np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2)[shared]
+    x = columns[:, shared]
+    mean = z @ theta[:, 0] + x @ beta[:, 0]
+    same = group[:, None] == group
+    covariance = same * ((z * theta[:, 1] ** 2) @ z.T) + (x * beta[:, 1] ** 2) @ x.T
+    grid = np.linspace(np.log(0.001), np.log(60), 4000)
+    densities = np.empty((len(grid), n + 1))
+    for k, v in enumerate(grid):
+        inverse = np.linalg.inv(covariance + np.exp(2 * v) * np.eye(n))
+        residual = inverse @ (y - mean)
+        whole = -0.5 * ((y - mean) @ residual - np.linalg.slogdet(inverse)[1] + n * np.log(2 * np.pi))
+        rows = -0.5 * (residual**2 / np.diag(inverse) - np.log(np.diag(inverse)) + np.log(2 * np.pi))
+        weight = prior.log_density(np.exp(v)) + v
+        densities[k] = np.append(whole - rows, whole) + weight
+    evidence = logsumexp(densities, axis=0)
+    return np.asarray(evidence[-1] - evidence[:-1] - (y if log else 0))
+
+
+@pytest.mark.parametrize("name", ["normal", "lognormal"])
+@pytest.mark.parametrize("formula", ["y ~ arm + age + (1 | ward)", "y ~ arm + age + (1 + age | ward)"])
+def test_columns_that_are_constant_within_groups_leave_rows_out_as_exactly(name: str, formula: str) -> None:
+    """Beside a tiny sigma, groups leave a direction of their coefficients open that rounding drowns."""
+    model = families()[name]
+    dataset = Dataset.from_frame(wards("+ age |" in formula), formula=formula, group="ward")
+    table = prepare_table(model, dataset)
+    for sigma in ("half_normal(3)", "uniform(0, 40)"):
+        priors = model.priors(table, {"sigma": sigma})
+        data = model.stan_data(table, priors, "no_pooling")
+        found = model.need("exact_loo", "a test")(data, "no_pooling")
+        np.testing.assert_allclose(found, by_refits(data, priors["sigma"], name == "lognormal"), atol=2e-6)
+
+
+def test_rows_that_are_fitted_exactly_have_no_exact_score() -> None:
+    frame = wards(False)
+    frame["y"] = 3.0 * (frame["arm"] == "b") + frame["ward"].map({f"w{k}": k / 8 for k in range(6)})
+    model = families()["normal"]
+    table = prepare_table(model, Dataset.from_frame(frame, formula="y ~ arm + age + (1 | ward)", group="ward"))
+    data = model.stan_data(table, model.priors(table, {"sigma": "half_normal(3)"}), "no_pooling")
+    assert model.need("exact_loo", "a test")(data, "no_pooling") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -65,11 +66,30 @@ def _given_sigma(
     return whole, row_log_densities(likelihood, data, found, residual, sigma)
 
 
-def _over_sigma(likelihood: Likelihood, data: StanData, variant: str) -> FloatArray:
+def _where_exact(of: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """The points of the coarse grid from the first at which, and above which, ``of`` can be worked out; its values.
+
+    A column that is constant within a group leaves a direction of the group's coefficients open: beside what a tiny
+    sigma makes of the others, rounding drowns the 1 that its prior adds.
+    """
+    try:
+        return _COARSE, of(_COARSE)
+    except np.linalg.LinAlgError:
+        values: list[FloatArray] = []
+        for v in _COARSE[::-1]:
+            try:
+                values.append(of(np.array([v]))[0])
+            except np.linalg.LinAlgError:
+                break
+        return _COARSE[len(_COARSE) - len(values) :], np.array(values[::-1])
+
+
+def _over_sigma(likelihood: Likelihood, data: StanData, variant: str) -> FloatArray | None:
     """log p(y_n | the other rows) with sigma integrated out, by the trapezoidal rule in log(sigma).
 
     p(the other rows | sigma) is p(all rows | sigma) / p(y_n | the others, sigma). The integrand vanishes at both ends:
-    a uniform prior ends, and logit(sigma / scale) stands for log(sigma) there.
+    a uniform prior ends, and logit(sigma / scale) stands for log(sigma) there. None where it does not vanish before
+    sigma is so small that rounding drowns what groups leave open: rows that are fitted exactly.
     """
     prior, scale = own_prior(data, likelihood.own[0]), float(data["prior_sigma"][0])
     ends = prior.distribution == "uniform"
@@ -80,9 +100,11 @@ def _over_sigma(likelihood: Likelihood, data: StanData, variant: str) -> FloatAr
         whole = whole + prior.log_density(sigma) + np.log(sigma) + (log_expit(-v) if ends else 0.0)
         return whole, whole[:, None] - rows
 
-    rough = evidence(_COARSE)[1]
+    coarse, rough = _where_exact(lambda v: evidence(v)[1])
     inside = np.flatnonzero((rough > rough.max(axis=0) - _TAIL).any(axis=1))
-    low, high = _COARSE[max(inside[0] - 1, 0)], _COARSE[min(inside[-1] + 1, len(_COARSE) - 1)]
+    if inside[0] == 0 and len(coarse) < len(_COARSE):
+        return None
+    low, high = coarse[max(inside[0] - 1, 0)], coarse[min(inside[-1] + 1, len(coarse) - 1)]
     steps, found = 2 * math.ceil((high - low) * math.sqrt(2 * data["N"] + 1) / 2), np.full(data["N"], np.inf)
     for _ in range(_HALVINGS):
         whole, others = evidence(np.linspace(low, high, steps + 1))
