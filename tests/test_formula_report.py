@@ -155,7 +155,7 @@ def test_the_pages_show_the_formula_its_columns_and_the_sections(made: Made) -> 
     for words in (
         "Common coefficients", "Where the variance lies", "Common odds ratios", "intercept, where all columns are 0",
         "between pupils, at the means of the columns", "Levels of sex are compared with f", "a single trial",
-        "common coefficient of age", "The formula is won | trials(played)", "Varies by item (8 levels): intercept",
+        "Common coefficient of age", "The formula is won | trials(played)", "Varies by item (8 levels): intercept",
     ):  # fmt: skip
         assert words in text, words
 

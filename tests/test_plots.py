@@ -115,6 +115,27 @@ def test_legend_texts_end_inside_the_figure() -> None:
         assert max(ends) <= width + 1
 
 
+@pytest.mark.parametrize("n_groups", [1, 8, 20, 85])
+def test_rows_of_page_one_stay_in_the_figure_and_apart(n_groups: int) -> None:
+    panel = example_figures(n_groups, HOSTILE[: min(n_groups, len(HOSTILE))])["answer"]
+    made = drawn(panel)
+    boxes = [t.get_window_extent() for t in made.axes[0].get_yticklabels() if t.get_text().strip()]
+    width, height = made.canvas.get_width_height()
+    assert all(b.x0 >= 0 and b.y0 >= 0 and b.y1 <= height for b in boxes)
+    ordered = sorted(boxes, key=lambda b: b.y0)
+    assert all(low.y1 <= high.y0 + 1.0 for low, high in itertools.pairwise(ordered))
+    assert made.legends[0].get_window_extent().x1 <= width
+
+
+def test_the_figure_of_page_one_fits_the_room_that_it_is_given() -> None:
+    tables = example_tables(18)["shrinkage"].assign(raw_low=lambda t: t["raw"], raw_high=lambda t: t["raw"])
+    panel = {"groups": tables, "average": None, "new": None, "words": "effect", "unit": "", "term": ""}
+    high, low = (plots.plot_answer([panel], room_mm=mm).height_mm for mm in (205.0, 80.0))
+    assert low <= 80.0 < high
+    few = plots.plot_answer([panel], room_mm=40.0)
+    assert any("all 18" in t.get_text() for t in few.draw().axes[0].get_yticklabels())
+
+
 def test_beyond_sixty_groups_the_figure_is_an_excerpt_and_says_so() -> None:
     figure = plots.plot_shrinkage(example_tables(200)["shrinkage"], "points")
     assert "60 of 200 groups" in figure.labels.caption
@@ -125,7 +146,7 @@ def test_beyond_sixty_groups_the_figure_is_an_excerpt_and_says_so() -> None:
 
 def test_equal_labels_stay_two_rows() -> None:
     table = example_tables(3, ["twin", "twin", "other"])["ppc"]
-    texts = [t.get_text() for t in drawn(plots.plot_ppc(table)).axes[0].get_yticklabels()]
+    texts = [t.get_text() for t in drawn(plots.plot_ppc(table)).axes[0].get_xticklabels()]
     assert sorted(texts) == ["other", "twin", "twin"]
 
 
@@ -230,8 +251,10 @@ def test_complete_pooling_that_differs_between_groups_is_no_line() -> None:
 def test_axes_say_what_they_show() -> None:
     tables = example_tables(3)
     assert plots.plot_shrinkage(tables["shrinkage"], "ms", "intercept").labels.x == "intercept (ms)"
-    assert plots.plot_ppc(tables["ppc"], "ms", "mean").labels.x == "mean of the group (ms)"
-    assert plots.plot_ppc(tables["ppc"]).labels.x == "outcome"
+    above = plots.plot_ppc(tables["ppc"], "ms", "mean").draw().axes[0]
+    assert above.get_title("left") == "mean of the group (ms)"
+    assert above.get_xlabel() == "groups in the order of what was observed"
+    assert plots.plot_ppc(tables["ppc"]).draw().axes[0].get_title("left") == "outcome"
 
 
 def test_a_predictor_of_two_values_has_two_ticks() -> None:

@@ -199,7 +199,7 @@ def assert_literal(template: Path = TEMPLATE) -> None:
     results["answer"] = results["page_one"]["said"] = ["The answer for #emph[a] is [b]."]
     results["data"]["unit"] = results["data"]["columns"][1]["unit"] = "µg/m³ #[x]"
     results["priors"][0]["reason"] = "because $x$ @nobody"
-    results["programs"][0]["code"] += "\n// ``` #panic() $ \\\n"
+    results["programs"][-1]["code"] += "\n// ``` #panic() $ \\\n"  # the main one, with its comments
     text = text_of(made(results, template=template))
     said = [
         *HOSTILE,

@@ -31,8 +31,10 @@ from hbm_stan.priors import Prior
 from hbm_stan.repair import refit_without
 from hbm_stan.report.found import find
 from hbm_stan.sensitivity import alternatives as refits
+from hbm_stan.sensitivity import distance as distances
 from hbm_stan.sensitivity import power as scaling
 from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, Interval, changes, interval
+from hbm_stan.sensitivity.distance import sensitivity as sensitivity_of
 from hbm_stan.sensitivity.influence import REFIT, UNRELIABLE, WEIGHTS, Without, influence
 from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scaling, prior_components
 from hbm_stan.sensitivity.quantities import means_of_groups, watched
@@ -129,6 +131,32 @@ def test_power_scaling_equals_arviz(eight: Fit) -> None:
     words = {"conflict": both, "both": both, "strong prior": strong}
     for row in found.readings.to_dict("records"):
         assert summary.loc[row["quantity"], "diagnosis"] == words.get(row["reading"], "✓")
+
+
+def unlike_arviz() -> float:
+    """The largest difference of the distance from ArviZ's over draws of several shapes, ties among them."""
+    from arviz_stats.base import array_stats as az
+
+    rng = np.random.default_rng(6)
+    draws = np.stack([rng.normal(3, 2, 500), rng.gamma(0.3, 5, 500), rng.integers(0, 4, 500).astype(float)])
+    lower, upper = (np.exp(p * rng.normal(0, 2, 500)) for p in (-0.01, 0.01))
+    own = sensitivity_of(draws, lower, upper, scaling.ALPHAS)
+    both = (np.broadcast_to(w, draws.shape)[:, None] for w in (lower, upper))
+    return float(np.abs(own - az.power_scale_sense(draws[:, None], *both, *scaling.ALPHAS)).max())
+
+
+def test_the_distance_is_that_of_arviz() -> None:
+    assert unlike_arviz() < 1e-10
+
+
+@pytest.mark.parametrize("fault", ["natural logs", "one side alone"])
+def test_faults_in_the_distance_are_seen(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    if fault == "natural logs":
+        monkeypatch.setattr(distances, "_log2", np.log)
+    else:
+        right = distances._from_below
+        monkeypatch.setattr(distances, "distance", lambda v, w: right(np.diff(np.sort(v)), w[np.argsort(v)]))
+    assert unlike_arviz() > 1e-6
 
 
 def test_power_scaling_catches_planted_faults(eight: Fit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ _ENDS = 6  # groups at either end
 _ROW_MM, _LEAST_ROW_MM, _TOP_MM, _BOTTOM_MM = 3.9, 2.9, 6.0, 9.5
 _SPREAD_ROWS = 4.0  # height of the density of all groups
 _LABEL_CELLS = 26  # letters of 7.5 pt to the left of the rows
-_CELL_MM = 1.45  # of one of them
+_CELL_MM = 1.7  # of one of them
 _BINS = 30
 _QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 

@@ -13,7 +13,7 @@ from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import shorten
 from hbm_stan.plots.style import LABEL_PT, PALETTE, with_unit
 
-_PANEL_MM, _TOP_MM, _BOTTOM_MM, _LEFT = 36.0, 6.0, 10.5, 0.07
+_PANEL_MM, _TOP_MM, _BOTTOM_MM, _LEFT = 31.0, 4.5, 10.0, 0.07
 _CELLS_ACROSS = 100  # letters of 7.5 pt across the figure
 _HALF = 0.3  # of a level's width: its bars, and how far its points are spread
 _NUMBERS = ("q05", "q25", "q50", "q75", "q95", "new_q05", "new_q95")

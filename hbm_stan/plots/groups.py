@@ -1,4 +1,4 @@
-"""Figures with one row a group: shrinkage, and observed against replicated outcomes."""
+"""Figures with one row a group: shrinkage, and the levels of another factor."""
 
 from __future__ import annotations
 
@@ -141,35 +141,6 @@ def plot_shrinkage(table: pd.DataFrame, unit: str = "", what: str = "estimate", 
         + scale_shape_manual(values=[e[2] for e in shown])
         + labs(x=with_unit(what, unit), y="", caption=note)
         + _layout(labels, note, above=0.5)
-    )
-
-
-def plot_ppc(
-    table: pd.DataFrame, unit: str = "", what: str = "outcome", one: str = "group", many: str = "groups"
-) -> Any:
-    """Observed outcome of each group (or mean, share, rate: ``what``) against the middle 50 % and 90 % of replications.
-
-    Columns: group, observed, q05, q25, q50, q75, q95.
-    """
-    axis = what if what == "outcome" else f"{what} of the {one}"
-    table = _numbers(table, ["observed", "q05", "q25", "q50", "q75", "q95"])
-    rows, labels, note = _rows(table, "observed", many)
-    names = ["observed", "replicated: median, 50 % and 90 % intervals"]
-    points = pd.concat(
-        [
-            pd.DataFrame({"x": rows["q50"], "y": rows["y"], "kind": names[1]}),
-            pd.DataFrame({"x": rows["observed"], "y": rows["y"], "kind": names[0]}),
-        ]
-    ).dropna(subset=["x"])
-    points["kind"] = pd.Categorical(points["kind"], names)
-    return (
-        ggplot()
-        + intervals(rows, PALETTE["partial"])
-        + geom_point(aes("x", "y", color="kind", shape="kind"), points, size=1.8, fill="white", stroke=0.5)
-        + scale_color_manual(values=[PALETTE["ink"], PALETTE["partial"]])
-        + scale_shape_manual(values=["D", "o"])
-        + labs(x=with_unit(axis, unit), y="", caption=note)
-        + _layout(labels, note)
     )
 
 

@@ -13,7 +13,7 @@ from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import cells, shorten
 from hbm_stan.plots.style import LABEL_PT, PALETTE, with_unit
 
-_PANEL_MM, _TOP_MM, _BOTTOM_MM = 32.0, 6.0, 15.0
+_PANEL_MM, _TOP_MM, _BOTTOM_MM = 28.0, 4.5, 14.5
 _MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
 _NUMBERS = ("raw", "q05", "q25", "q50", "q75", "q95", "rows")
 
@@ -81,8 +81,12 @@ def _legend(figure: Any, raw: bool) -> None:
     )  # fmt: skip
 
 
-def plot_replicated(table: pd.DataFrame, unit: str = "", what: str = "outcome", many: str = "groups") -> Drawing:
-    """What was observed of many groups, in rising order, against the middle 50 % and 90 % of its replications.
+def plot_ppc(
+    table: pd.DataFrame, unit: str = "", what: str = "outcome", one: str = "group", many: str = "groups"
+) -> Drawing:
+    """What was observed of each group (an outcome, or a mean, share or rate: ``what``) against its replications.
+
+    Groups stand in rising order, bars hold the middle 50 % and 90 % of replications.
 
     Columns: group, observed, q05, q25, q50, q75, q95. Up to some forty groups are named.
     """
@@ -99,7 +103,8 @@ def plot_replicated(table: pd.DataFrame, unit: str = "", what: str = "outcome", 
         axes.vlines(at, rows["q25"], rows["q75"], color=PALETTE["partial"], linewidth=width, zorder=3)
         axes.plot(at, rows["observed"], "D", color=PALETTE["ink"], markersize=1.8, zorder=4)
         axes.grid(visible=False, axis="x")
-        value_axis(axes, drawable(with_unit(what, unit)))
+        axis = what if what == "outcome" else f"{what} of the {one}"
+        value_axis(axes, drawable(with_unit(axis, unit)))
         number_axis(axes, drawable(f"{many} in the order of what was observed"))
         if names:
             axes.set_xticks(at, names, rotation=90, fontsize=LABEL_PT)

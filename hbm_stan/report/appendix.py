@@ -11,7 +11,7 @@ from hbm_stan.report.front import variant_title
 
 # Lines of programs that the short appendix has room for, so that it stays within four pages, and those up to which the
 # main one is printed with its includes (ours).
-MOST_LINES, MOST_WHOLE = 200, 130
+MOST_LINES, MOST_WHOLE = 180, 130
 
 
 def section(results: dict[str, Any]) -> list[Block]:
@@ -81,14 +81,14 @@ def _short(results: dict[str, Any]) -> list[Block]:
     for program in results["programs"]:
         if program is main:
             continue
-        own, lines = program["code"].splitlines(), _differing(main["code"], program["code"])
+        own, lines = _statements(program["code"]), _differing(main["code"], program["code"])
         whole = len(own) <= len(lines)
         if min(len(own), len(lines)) > left:
             unprinted.append(program["file"])
             continue
         left -= min(len(own), len(lines))
         what: list[Any] = [f": what differs from {main['file']}, comments apart (", mono("-"), " there, ", mono("+")]
-        what = [] if whole else [*what, " here)"]
+        what = [", comments apart"] if whole else [*what, " here)"]
         blocks.append(code([*_title(results, program), *what], "\n".join(own if whole else lines)))
     return [prose(*_how(main, text, unprinted)), *blocks]
 
@@ -107,12 +107,15 @@ def _how(main: dict[str, str], text: str, unprinted: list[str]) -> list[Any]:
 
 def _differing(main: str, other: str) -> list[str]:
     """The lines of two programs that differ, without comments: "-" those of the first, "+" those of the other."""
-    one, two = (
-        [line for line in (raw.partition("//")[0].rstrip() for raw in text.splitlines()) if line.strip()]
-        for text in (main, other)
-    )
+    one, two = _statements(main), _statements(other)
     lines = list(difflib.unified_diff(one, two, n=0, lineterm=""))[2:]
     return ["…" if line.startswith("@@") else line for line in lines]
+
+
+def _statements(text: str) -> list[str]:
+    """The lines of a program without comments, and without those that have nothing else."""
+    lines = (line.partition("//")[0].rstrip() for line in text.splitlines())
+    return [line for line in lines if line]
 
 
 def _certificate(results: dict[str, Any]) -> list[Block]:

@@ -30,7 +30,7 @@ _LINE_CELLS = 100  # letters of 9 pt beside each other on the page
 _NUMBER_CELLS = 8  # what a column of numbers needs of them
 _MANY_NUMBERS = 4
 MOST_ROWS = 20  # rows of groups that a page shows; of more those at both ends (ours)
-_WHOLE_LINES = 14  # a table of up to so many lines is kept on one page
+_WHOLE_LINES = 8  # a table of up to so many lines is kept on one page
 
 STATUS_WORDS = {"pass": "passed", "warn": "warning", "fail": "failed"}
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, rankdata
 
 from hbm_stan.diagnose import parameters
 from hbm_stan.elements import term_of
 from hbm_stan.fit import Fit
+from hbm_stan.later import binom, rankdata
 from hbm_stan.nouns import of_results
 from hbm_stan.predict import NewGroup, population_names
 from hbm_stan.priors import Prior
@@ -35,7 +35,6 @@ _PRIOR_POINTS = 400
 # What a page has room for: terms of a regression, parameters of the population, rank histograms, new quantities.
 MOST_TERMS, _MOST_POPULATION, _MOST_RANKS, _MOST_NEW = 3, 8, 5, 3
 MOST_DISCRETE = 2
-_NAMED_ROWS = 8  # of the predictive check: more groups stand side by side
 ALIKE = 8.0  # intervals that differ by more are not drawn on one axis (ours)
 
 
@@ -134,8 +133,6 @@ def _replicated(found: Findings, results: dict[str, Any]) -> dict[str, Callable[
         return {}
     groups, noun = found.ppc.groups, of_results(results)
     unit, what = results["data"]["observed_unit"], results["ppc"]["quantity"]
-    if len(groups) > _NAMED_ROWS:
-        return {"ppc": partial(plots.plot_replicated, groups, unit, what, noun.many)}
     return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many)}
 
 

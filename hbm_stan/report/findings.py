@@ -57,14 +57,16 @@ def population(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """Posterior of the parameters that all groups share, and what to expect of a group that was not seen."""
     fitted = results["fits"][results["main_variant"]]["parameters"]
     noun, new = of_results(results), new_quantities(results)
-    shared = [n for n in results["population"] if n in fitted]
+    # The common coefficients of a formula have a table of their own.
+    own = "beta[" if results["coefficients"] else None
+    shared = [n for n in results["population"] if n in fitted and not (own and n.startswith(own))]
     rows = [summary_row(n, meaning_of(results, n), fitted[n]) for n in shared]
     rows += [summary_row(q["name"], q["meaning"], q) for q in new]
     if not rows:
         return []
     what = [f"the {noun.many} share"] * bool(shared) + [f"a new {noun.one}"] * bool(new)
     about = f"{variant_title(results, results['main_variant'])}: what {', and '.join(what)}"
-    unit = caption_unit(results, [*results["population"], *(q["name"] for q in new)])
+    unit = caption_unit(results, [*shared, *(q["name"] for q in new)])
     title = f"The population and a new {noun.one}" if new else "The population"
     return [
         heading(title),

@@ -20,6 +20,7 @@ from hbm_stan.report.blocks import (
     length,
     number,
     parameter,
+    ref,
     sentence,
     status,
 )
@@ -197,10 +198,13 @@ def figure_room(results: dict[str, Any]) -> float:
     return _PAGE_MM - _HEADS_MM - title - lines
 
 
-def _answer(results: dict[str, Any]) -> list[Spans]:
+def _answer(results: dict[str, Any], figures: Iterable[str]) -> list[Spans]:
     """The sentences of the answer; in their place what failed, and what to do about it."""
     if not results["withheld"]:
-        return [sentence(capital(s)) for s in results["page_one"]["said"]]
+        said = [sentence(capital(s)) for s in results["page_one"]["said"]]
+        if said and "answer" in figures and results["page_one"]["panels"]:
+            said[-1] = [*said[-1], " ", ref("answer"), " shows them with their intervals."]
+        return said
     failed = [p for p in all_verdicts(results) if p[1]["status"] == "fail" and not p[1]["waived"]]
     return [*(sentence(capital(s)) for s in results["answer"]), *(_line(*p, of_results(results)) for p in failed)]
 
@@ -219,7 +223,7 @@ def page(results: dict[str, Any], figures: Iterable[str] = ()) -> dict[str, Any]
         },
         "meta": _meta(results),
         "question": [" ".join(results["question"].split())] if results["question"].strip() else [],
-        "answer": _answer(results),
+        "answer": _answer(results, figures),
         "figure": _figure(results, figures),
         "checks": checks(results),
         "comparison": _comparison(results),

@@ -193,7 +193,8 @@ def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     rows = []
     for p in results["priors"]:
         text = p["text"] + (f" {p['unit']}" if p["unit"] and p["distribution"] in _IN_UNITS else "")
-        used = ", ".join(titles.get(v, v).lower().replace(" pooling", "") for v in p["variants"])
+        every = len(p["variants"]) == len(titles) > 1
+        used = "all" if every else ", ".join(titles.get(v, v).lower().replace(" pooling", "") for v in p["variants"])
         reason = sentence(f"{_sentence(p['meaning'])} {_sentence(p['reason'])}")
         rows.append([parameter(p["name"]), text, [*reason, " Default." if p["default"] else ""], used])
     if not rows:

@@ -10,6 +10,7 @@ from hbm_stan.nouns import of_results
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import Block, column, heading, number, prose, table
 from hbm_stan.report.digits import DASH, fixed, format_count, significant
+from hbm_stan.report.formula_answer import share_sentence
 from hbm_stan.report.front import variant_title, with_unit
 from hbm_stan.report.intervals import cells
 from hbm_stan.report.meanings import levels_words
@@ -38,11 +39,13 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     """Of what common columns leave, how much lies between the levels of each factor; and how much all explains."""
     made, explained = results["variance_shares"], _explained(results)
     if not made:
-        return [heading("How much is explained"), *explained] if explained else []
+        return explained
     said = (
         f"The share of {made['whole']} that lies between the levels of each factor: the intraclass correlation, where "
         "there is one factor. Where slopes vary, the variance is the mean of those at all rows."
     )
+    if len(made["rows"]) == 2:  # one factor: a sentence does
+        return [heading("Where the variance lies"), prose(f"{share_sentence(made)[0]} {made['note']}"), *explained]
     heads = [
         column("Variance", width="label"), number("Levels"), number("SD"), number("Share"), number("5 %"),
         number("95 %"),

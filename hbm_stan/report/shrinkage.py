@@ -28,7 +28,7 @@ from hbm_stan.report.front import MU, variant_title, with_unit
 from hbm_stan.report.tables import GROUPS
 from hbm_stan.report.terms import shared_terms, term_words, unit_of_term
 
-_ENDS = 3  # groups at either end of a table that does not show all of them
+_WHOLE, _ENDS = 12, 3  # groups of a table that shows all, and at either end of one that does not
 
 
 def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -59,7 +59,7 @@ def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         if k < MOST_TERMS and term not in shared:
             blocks += _shrinkage_figure(shrinkage_name(k), figures, own, noun)
             blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
-            few = len(shown) == 1 and len(own) <= MOST_ROWS
+            few = len(shown) == 1 and len(own) <= _WHOLE
             blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, noun, whole=few))
     return blocks
 

@@ -18,6 +18,7 @@ from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
 from hbm_stan.psis import smooth
+from hbm_stan.sensitivity.distance import sensitivity
 from hbm_stan.sensitivity.quantities import means_of_groups, watched
 from hbm_stan.sensitivity.reading import ADVICE, THRESHOLD, WORDS, disagrees, read
 from hbm_stan.table import FloatArray
@@ -133,12 +134,9 @@ def _sensitivity(values: FloatArray, density: FloatArray) -> tuple[FloatArray, f
         return np.full(len(values), np.nan), None
     if np.ptp(density) <= 1e-12 * max(1.0, float(np.abs(density).max())):
         return np.zeros(len(values)), None  # flat, such as a uniform prior: raised to a power it stays what it was
-    from arviz_stats.base import array_stats as az
-
     smoothed = [smooth((alpha - 1) * density) for alpha in ALPHAS]
-    lower, upper = (np.broadcast_to(np.exp(log_weights), values.shape)[:, None] for log_weights, _ in smoothed)
-    found = az.power_scale_sense(values[:, None], lower, upper, *ALPHAS)
-    return np.asarray(found, dtype=float), max(float(k) for _, k in smoothed)
+    lower, upper = (np.exp(log_weights) for log_weights, _ in smoothed)
+    return sensitivity(values, lower, upper, ALPHAS), max(float(k) for _, k in smoothed)
 
 
 def _against_priors(fit: Fit, table: pd.DataFrame, draws: Mapping[str, FloatArray]) -> set[str]:
