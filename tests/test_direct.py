@@ -204,6 +204,17 @@ def test_what_cannot_be_drawn_is_said() -> None:
     assert "no mode" in draw_streams(with_differences(lambda x: np.full(len(x), np.nan)), 2, 4, 100, 1).trouble
 
 
+def test_a_pole_and_a_mixture_that_degenerates_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pole = with_differences(lambda x: -1.5 * np.log(np.abs(x[:, 0])) - np.abs(x[:, 0]))
+    assert draw_streams(pole, 1, 4, 500, 1).trouble
+
+    def degenerate(*_: object) -> Mixture:
+        raise np.linalg.LinAlgError("planted")
+
+    monkeypatch.setattr(streams, "adapted", degenerate)
+    assert "no mixture" in draw_streams(log_gamma(1.0), 2, 4, 500, 1).trouble
+
+
 def test_points_without_a_density_are_no_draws() -> None:
     half = with_differences(lambda x: np.where(x[:, 0] > 0, -(x[:, 0] ** 2) / 2 + np.log(np.abs(x[:, 0])), np.nan))
     found = draw_streams(half, 1, 4, 1000, 1)

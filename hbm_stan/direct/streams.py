@@ -56,7 +56,7 @@ class Streams:
 
 
 class _Counted:
-    """A density that counts its points, and is minus infinity where it is not a number."""
+    """A density that counts its points, and is minus infinity where it is not a number, or plus infinity: a pole."""
 
     def __init__(self, density: Density) -> None:
         self._density, self.count = density, 0
@@ -64,7 +64,7 @@ class _Counted:
     def __call__(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         values, gradients = self._density(points)
         self.count += len(points)
-        return np.where(np.isnan(values), -np.inf, values), gradients
+        return np.where(values < np.inf, values, -np.inf), gradients
 
 
 def draw_streams(density: Density, dimension: int, streams: int, draws: int, seed: int) -> Streams:
@@ -84,7 +84,11 @@ def draw_streams(density: Density, dimension: int, streams: int, draws: int, see
         trouble = _no_use(counted, modes)
         if trouble:
             return replace(found, trouble=trouble, evaluations=counted.count)
-        mixture = adapted(counted, modes, rng, effort)
+        try:
+            with np.errstate(all="ignore"):  # what is not finite shows in the weights
+                mixture = adapted(counted, modes, rng, effort)
+        except np.linalg.LinAlgError:  # nearly all weight on one point
+            return replace(found, trouble="no mixture could be fitted to it", evaluations=counted.count)
         found, heaviest = _from_mixture(counted, mixture, streams, draws, thin, [seed, 4, effort])
         more = _of_mass(find_modes(counted, heaviest), modes)
         if len(more) > len(modes):
