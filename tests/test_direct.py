@@ -114,6 +114,10 @@ def test_starts_lead_to_the_modes_that_there_are() -> None:
     # mass: exp(1) * (2 pi / 4) against 2 pi
     assert found[0].log_mass - found[1].log_mass == pytest.approx(np.log(4) - 1, abs=1e-3)
     assert find_modes(with_differences(lambda x: x[:, 0]), starts) == []
+    # Densities so large that rounding hides the last of their rise.
+    large = find_modes(with_differences(lambda x: -1e9 - (x**2).sum(axis=1), 1e-2), starts)
+    assert len(large) == 1
+    assert large[0].point == pytest.approx([0, 0], abs=0.01)
     assert find_modes(with_differences(lambda x: np.full(len(x), -np.inf)), starts) == []
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.table import FloatArray
 
+BoolArray = npt.NDArray[np.bool_]
 # points (n, d) -> log density (n,), minus infinity where there is none, and its gradient (n, d)
 Density = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
@@ -17,7 +19,7 @@ _DIFFERENCE = 1e-4
 # Lengths that are tried of each step.
 _LENGTHS = 2.0 ** np.arange(1, -12, -1)
 # Squared gradient in the metric of the Hessian: half of it is what a step would still gain, in nats.
-_CLOSE = 1e-8
+_CLOSE, _NEAR = 1e-8, 1e-3
 # Curvatures below it are taken for it: a direction in which the density is almost flat, or bends upwards.
 _FLAT = 1e-3
 # Modes closer than so many sds are one.
@@ -53,13 +55,15 @@ def find_modes(density: Density, starts: FloatArray) -> list[Mode]:
         if not len(points):
             break
         precisions, directions, left = _newton(density, points, gradients)
-        done = left < _CLOSE
+        after, higher_values, higher_gradients, higher = _moved(density, points, values, directions)
+        # Where rounding keeps the density from rising, a small gradient is all that can be had.
+        done = (left < _CLOSE) | (~higher & (left < _NEAR))
         for i in np.flatnonzero(done):
             mode = Mode(points[i], float(values[i]), precisions[i])
             if not any(mode.is_same(other) for other in found):
                 found.append(mode)
-        points, values, gradients = points[~done], values[~done], gradients[~done]
-        points, values, gradients = _moved(density, points, values, gradients, directions[~done])
+        on = higher & ~done
+        points, values, gradients = after[on], higher_values[on], higher_gradients[on]
     return sorted(found, key=lambda m: -m.log_mass)
 
 
@@ -79,17 +83,13 @@ def _newton(density: Density, points: FloatArray, gradients: FloatArray) -> tupl
 
 
 def _moved(
-    density: Density, points: FloatArray, values: FloatArray, gradients: FloatArray, directions: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Each point after the best length of its step; points that no length raises are dropped."""
+    density: Density, points: FloatArray, values: FloatArray, directions: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
+    """Each point after the best length of its step, with density and gradient, and whether that raised its density."""
     m, d = points.shape
-    if not m:
-        return points, values, gradients
     tried = points[:, None, :] + _LENGTHS[:, None] * directions[:, None, :]
     scores, slopes = density(tried.reshape(-1, d))
     scores, slopes = scores.reshape(m, -1), slopes.reshape(m, -1, d)
     scores = np.where(np.isnan(scores), -np.inf, scores)
-    best = scores.argmax(axis=1)
-    rows = np.arange(m)
-    higher = scores[rows, best] > values
-    return tried[rows, best][higher], scores[rows, best][higher], slopes[rows, best][higher]
+    best, rows = scores.argmax(axis=1), np.arange(m)
+    return tried[rows, best], scores[rows, best], slopes[rows, best], scores[rows, best] > values
