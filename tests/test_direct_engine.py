@@ -17,6 +17,7 @@ from scipy import stats
 from hbm_stan.agreement import compare_with_reference
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import attempts_in_words, fit, fit_anew
+from hbm_stan.calibrate import calibrate
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
 from hbm_stan.direct import streams
@@ -230,6 +231,12 @@ def test_many_parameters_are_left_to_the_sampler() -> None:
     made = jobs_of(family("normal_means"), read_analysis("reports/store_satisfaction").dataset, ("no_pooling",), None,
                    Sampling(warmup=150, draws=50), DIRECT)[0]  # fmt: skip
     assert "50 unconstrained parameters" in fit_anew(made).about[NOT_DIRECT]
+
+
+def test_ranks_of_truths_among_direct_draws_are_uniform(tmp_path: Path) -> None:
+    made = calibrate("normal_means", replications=60, engine="direct", workers=1, folder=tmp_path)
+    assert made.engine == "direct"
+    assert {v.status for v in made.verdicts} == {"pass"}
 
 
 def test_a_report_of_direct_draws(analysis: Path, undrawn: None) -> None:
