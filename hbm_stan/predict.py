@@ -12,6 +12,7 @@ import pandas as pd
 from hbm_stan.diagnose import summarise
 from hbm_stan.elements import element_names, term_of
 from hbm_stan.errors import ModelError
+from hbm_stan.families.terms.raw import made_by_groups
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.model import Evidence, Finding, StanData
@@ -155,7 +156,9 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
     """Raw, pooled and partially pooled estimate of each group, with the factor by which it is shrunken.
 
     The factor is the posterior mean of the population's weight in the group's estimate: 0 keeps the raw estimate,
-    1 replaces it by the population's location. One row for each group and term; columns as in results-schema.md.
+    1 replaces it by the population's location. A raw estimate of a formula is that of the group's own rows, given the
+    coefficients of columns that do not differ within groups, of which these rows say nothing. One row for each group
+    and term; columns as in results-schema.md.
     """
     fit = fits[main]
     if not _has_groups(fit):
@@ -164,9 +167,7 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
     by_pooling[fit.pooling] = fit
     theta, terms, labels = group_draws(fit), terms_of(fit), fit.table.labels
     size = (len(labels), len(terms))
-    raw, raw_se = (np.asarray(v).reshape(size) for v in fit.family.raw(fit.data)) if fit.family.raw else (
-        np.full(size, np.nan), np.full(size, np.nan),
-    )  # fmt: skip
+    raw, raw_se = _raw(fit, size)
     columns: dict[str, Any] = {"group": np.repeat(labels, len(terms)), "term": terms * len(labels)}
     columns |= {"raw": raw.ravel(), "raw_se": raw_se.ravel()}
     for pooling in ("complete", "no", "partial"):
@@ -179,6 +180,17 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
     columns |= {f"q{round(100 * prob):02d}": values for prob, values in zip(_SHOWN, quantiles, strict=True)}
     columns["factor"] = _factor(fit, size)
     return pd.DataFrame(columns | _as_ratios(fit, theta.reshape(len(theta), -1).T))
+
+
+def _raw(fit: Fit, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """The estimates of groups by themselves and their standard errors, on the scale of the fit's own; nan without any.
+
+    Of a formula: given the common coefficients of columns that do not differ within groups.
+    """
+    if fit.family.raw is None:
+        return np.full(size, np.nan), np.full(size, np.nan)
+    raw, error = (np.asarray(v).reshape(size) for v in fit.family.raw(fit.data))
+    return raw - made_by_groups(fit.draws(), fit.data) if fit.family.terms else raw, error
 
 
 def _quantiles(values: FloatArray) -> FloatArray:

@@ -101,6 +101,27 @@ def _least_squares(
     return theta, x @ common + fitted(theta[..., None])[:, 0]
 
 
+def made_by_groups(draws: Draws, data: StanData) -> FloatArray:
+    """What columns that a group's own columns make (an arm that is the ward's) add to its coefficients, (J, KG).
+
+    Their coefficients are the posterior means: the rows of a group alone say nothing of them, so that ``raw`` leaves
+    them in. Without them it lies where the coefficients of the model do.
+    """
+    group, z = groups_of(data), np.asarray(data["Z"], dtype=float)[:, : data["KG"]]
+    shared = shared_columns(data)
+    if not len(shared):
+        return np.zeros((data["J"], z.shape[1]))
+    x = np.asarray(data["X"], dtype=float).reshape(data["N"], -1)[:, shared]
+    beta = draws["beta_shared"] if "beta_shared" in draws else np.asarray(draws["beta"])[:, shared]
+    inverse, _ = _inverse(z, np.ones(data["N"]), group, data["J"])
+    products = np.zeros((data["J"], z.shape[1], x.shape[1]))
+    np.add.at(products, group, z[:, :, None] * x[:, None, :])
+    made = inverse @ products  # (J, KG, columns): of each column by the group's own
+    rest = x - (z[:, :, None] * made[group]).sum(axis=1)
+    own = np.linalg.norm(rest, axis=0) <= _RANK * np.linalg.norm(x, axis=0)
+    return np.asarray(made[..., own] @ np.asarray(beta).mean(axis=0)[own])
+
+
 def shrinkage_factor(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray | None:
     """The weight of the population's mean in each coefficient of a group, (S, J, KG); None without a population.
 
