@@ -22,6 +22,8 @@ from hbm_stan.weights import bootstrap_difference
 Kind = Literal["alike", "better", "better_here", "not_told_apart", "withheld"]
 # Why a lead is uncertain in size ("few", "unequal"), or not told apart ("draws", "too_few", "both_sides").
 Reason = Literal["", "few", "unequal", "draws", "too_few", "both_sides"]
+# How one unit decides what units on both sides leave open: the lead is its own, or does not stand beside more like it.
+Side = Literal["", "for", "against"]
 # The share of the bootstrap that may lie below 0, how often more the group that speaks most against the lead counts in
 # it (its like may be among the groups that were not seen), and the corrected standard errors that a lead needs. Ours:
 # together they call one of two equals better in at most 4 of 100 simulated sets, and find tau = 3 in 99 of 100. More
@@ -40,7 +42,8 @@ class Pair:
     """What the scores say of two variants. ``elpd_diff`` is the lead of ``better``, not below 0.
 
     ``bootstrap`` are the 5 % and 95 % points of the lead under a Bayesian bootstrap over groups and the share below
-    zero. ``rests_on`` are the groups that make half of the lead and their shares of it, the largest first.
+    zero. ``rests_on`` are the groups that make half of the lead and their shares of it, the largest first. Of units on
+    both sides ``n_for`` speak for the lead; ``decides`` is the one that decides, ``side`` how ("" where none does).
     """
 
     better: str
@@ -54,6 +57,9 @@ class Pair:
     n_groups: int = 0
     bootstrap: tuple[float, float, float] | None = None
     rests_on: tuple[tuple[str, float], ...] = ()
+    n_for: int = 0
+    decides: str = ""
+    side: Side = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The pair for JSON; numbers are null where the ranking is withheld."""
@@ -80,11 +86,14 @@ def judge(
     lead_j = lead_i if group is None else np.bincount(group, weights=lead_i)
     few_groups = group is not None and lead_j.size < LEAST_UNITS
     # Of fewer than five known groups, rows are the units that a statement on these groups rests on.
-    kind, reason = _kind(lead_i if few_groups else lead_j, lead_j.size, mcse, limit)
+    lead = lead_i if few_groups else lead_j
+    kind, reason = _kind(lead, lead_j.size, mcse, limit)
+    side, at = _decided(lead) if reason == "both_sides" else ("", 0)
     return Pair(
         better, other, kind, reason, float(lead_i.sum()), se, mcse, lead_i.size, lead_j.size,
         bootstrap_difference(lead_j) if lead_j.size > 1 else None,
         _rests_on(lead_j, labels) if kind == "better_here" else (),
+        int(np.count_nonzero(lead > 0)), labels[at] if side and labels and not few_groups else "", side,
     )  # fmt: skip
 
 
@@ -102,6 +111,13 @@ def _kind(lead: FloatArray, n_groups: int, mcse: float, limit: bool) -> tuple[Ki
     if sure:
         return "better_here", "few" if n_groups < MANY_GROUPS else "unequal"
     return "not_told_apart", "too_few" if lead.size < LEAST_UNITS else "both_sides"
+
+
+def _decided(lead: FloatArray) -> tuple[Side, int]:
+    """How a single unit, shape (unit,), decides that a lead is not told apart, and which; none where many do."""
+    if not stands(lead, against=0):
+        return "", 0
+    return ("for", int(lead.argmax())) if lead.sum() <= lead.max() else ("against", int(lead.argmin()))
 
 
 def one_sided(lead: FloatArray) -> bool:

@@ -104,7 +104,7 @@ def choose_parameterisation(
     They run on the embedded engine, which compiles nothing: how well a form mixes does not depend on the engine.
     """
     if not family.pilot:
-        words = family.variant(DEFAULT).parameterisation
+        words = prepare_table(family, dataset).noun.fill(family.variant(DEFAULT).parameterisation)
         if family.source:
             return Choice(DEFAULT, f"As the family has it ({words}).")
         return Choice(

@@ -92,9 +92,20 @@ def clause(pair: Pair, noun: Noun) -> str:
         "draws": f"the difference has a Monte Carlo error of {pair.mcse_diff:.1f}: not told apart with these draws; "
         "draw more",
         "too_few": f"{pair.n_groups} {noun.many} are too few to tell them apart",
-        "both_sides": f"single {noun.many} decide it: not told apart on these data",
+        "both_sides": f"{_undecided(pair, noun)}: not told apart on these data",
     }
     return f"{a} scores better than {b} ({numbers}), but {why[pair.reason]}"
+
+
+def _undecided(pair: Pair, noun: Noun) -> str:
+    """Why a lead with units on both sides does not stand."""
+    units = noun.many if pair.decides or pair.n_units == pair.n_groups else "observations"
+    one = pair.decides or ("one observation" if units == "observations" else f"one {noun.one}")
+    if pair.side == "for":
+        return f"{one} alone makes it"
+    if pair.side == "against":
+        return f"{one} speaks against it, and some more {units} like it would undo it"
+    return f"{noun.many} speak for either"
 
 
 def _numbers(pair: Pair, noun: Noun) -> str:

@@ -127,7 +127,7 @@ def verdict_of(n: int, gap: float, noise: float, k: np.ndarray | None = None) ->
     [
         (200, 3.9, 0.01, "Partial pooling and no pooling predict alike", False),
         (200, 40.0, 0.1, "Partial pooling predicts better than no pooling", True),
-        (200, 6.0, 2.0, "but single groups decide it: not told apart on these data", False),
+        (200, 6.0, 2.0, "but groups speak for either: not told apart on these data", False),
         (20, 40.0, 0.1, "With 20 observations", True),
         (8, 40.0, 0.1, "here, but by how much is uncertain", False),
     ],
@@ -147,7 +147,7 @@ def test_a_difference_over_rows_that_groups_do_not_bear_out_is_not_told_apart() 
     pointwise = {"a": made_loo(-2 * np.ones(200)), "b": made_loo(-2 + gap)}
     assert score(pointwise).verdict[0].startswith("A predicts better than b")
     found = score(pointwise, group=group)
-    assert "but single groups decide it: not told apart on these data" in found.verdict[0]
+    assert "but groups speak for either: not told apart on these data" in found.verdict[0]
     assert found.scores[1].weight is None
 
 

@@ -38,14 +38,14 @@ def spread(n: int, total: float, noise: float = 0.0) -> np.ndarray:
         (spread(40, 3.9), "alike", "", "a and b predict alike (elpd difference 3.9"),
         (spread(40, 4.1), "better", "", "a predicts better than b (elpd difference 4.1"),
         (spread(40, 40.0, 1.5), "better", "", "a predicts better than b (elpd difference 40.0"),
-        (spread(40, 6.0, 3.0), "not_told_apart", "both_sides", "but single groups decide it: not told apart"),
+        (spread(40, 6.0, 3.0), "not_told_apart", "both_sides", "but groups speak for either: not told apart"),
         (spread(MANY_GROUPS - 1, 40.0), "better_here", "few", "here, but by how much is uncertain"),
         (spread(MANY_GROUPS, 40.0), "better", "", "a predicts better than b"),
         (spread(4, 400.0), "not_told_apart", "too_few", "4 groups are too few to tell them apart"),
         (spread(5, 400.0), "better_here", "few", "it rests on 5 groups"),
         # One group has nearly all of the lead; without it the others lean to the same side, and do not.
         (np.r_[500.0, spread(30, 3.0, 0.5)], "better_here", "unequal", "99 % of it rests on 1 of 31 groups, 1"),
-        (np.r_[500.0, spread(30, -3.0, 0.5)], "not_told_apart", "both_sides", "single groups decide it"),
+        (np.r_[500.0, spread(30, -3.0, 0.5)], "not_told_apart", "both_sides", "one group alone makes it: not told"),
     ],
 )  # fmt: skip
 def test_each_answer_has_its_sentence(lead: np.ndarray, kind: str, reason: str, words: str) -> None:
@@ -53,6 +53,20 @@ def test_each_answer_has_its_sentence(lead: np.ndarray, kind: str, reason: str, 
     assert (found.kind, found.reason) == (kind, reason)
     assert words in clause(found, GROUPS)
     assert bool(found.rests_on) == (kind == "better_here")
+
+
+def test_a_group_that_decides_alone_is_named() -> None:
+    against = judged(np.r_[np.linspace(1.2, 2.6, 19), -2.2], labels=[f"g{k}" for k in range(20)])
+    assert (against.kind, against.reason, against.n_for) == ("not_told_apart", "both_sides", 19)
+    words = clause(against, GROUPS)
+    assert "but g19 speaks against it, and some more groups like it would undo it: not told apart" in words
+    own = judged(np.r_[np.linspace(-0.3, 0.2, 19), 30.0], labels=[f"g{k}" for k in range(20)])
+    assert "but g19 alone makes it: not told apart on these data" in clause(own, GROUPS)
+    # Rows decide where groups are few: they have no names.
+    group = np.arange(60) % 3
+    rows = judged(np.r_[np.full(59, 0.7), -4.0], group=group, labels=list("ABC"))
+    assert (rows.kind, rows.decides, rows.side) == ("not_told_apart", "", "against")
+    assert "one observation speaks against it, and some more observations like it" in clause(rows, GROUPS)
 
 
 def test_a_monte_carlo_error_asks_for_more_draws() -> None:

@@ -183,7 +183,7 @@ def _sentences(table: pd.DataFrame, readings: pd.DataFrame, missing: list[str], 
         most = priors.loc[priors["value"].idxmax()]
         said = [
             f"No prior matters much: no power-scaling sensitivity to a prior reaches {THRESHOLD:g} (the largest is "
-            f"{most['value']:.2f}, of {most['quantity']} to {_named(str(most['component']))})."
+            f"{most['value']:.3f}, of {most['quantity']} to {_named(str(most['component']))})."
         ]
     high = table[table["pareto_k"].astype(float) > MAX_K]
     for component, own in high.groupby("component", sort=False):
