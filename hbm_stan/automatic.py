@@ -10,8 +10,9 @@ from hbm_stan.attempts import fit_variants as fit_as_named
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Progress, Sampling, choose
 from hbm_stan.fit import Fit, prepare_table
+from hbm_stan.forms import passing_form
 from hbm_stan.model import Family
-from hbm_stan.parameterise import AUTO, DEFAULT, choose_parameterisation, named_parameterisation
+from hbm_stan.parameterise import AUTO, DEFAULT, Choice, choose_parameterisation, named_parameterisation
 from hbm_stan.prepared import refuse_what_is_no_dataset
 from hbm_stan.store import FitStore
 from hbm_stan.tree import refuse_too_large
@@ -83,27 +84,32 @@ def fit_variants(
     runs, settings = choose(engine) if isinstance(engine, str) else engine, sampling or Sampling()
     kept = store or FitStore.for_user(model.name, data.name)
     asked = tuple(variants or model.variants_for(prepare_table(model, data)))
+
+    def fits_of(*named: str) -> dict[str, Fit]:
+        return fit_as_named(
+            model, data, named, priors=priors, sampling=settings, engine=runs, store=kept, say=say, **how
+        )
+
     form = DEFAULT
     if DEFAULT in asked:
-        form = _form(model, data, asked, parameterisation, priors, settings, kept, say)
+        choice = _choice(model, data, asked, parameterisation, priors, settings, kept, say)
+        tell = say or (lambda _text: None)
+        form = passing_form(model, choice, lambda name: fits_of(name)[name], how.get("waive", ()), tell).variant
     named = [form if name == DEFAULT else name for name in asked]
-    fits = fit_as_named(
-        model, data, tuple(dict.fromkeys(named)), priors=priors, sampling=settings, engine=runs, store=kept, say=say,
-        **how,
-    )  # fmt: skip
+    fits = fits_of(*dict.fromkeys(named))
     return {name: fits[own] for name, own in zip(asked, named, strict=True)}
 
 
-def _form(
+def _choice(
     model: Family, data: Dataset, asked: tuple[str, ...], parameterisation: str,
     priors: Mapping[str, str] | None, sampling: Sampling, store: FitStore, say: Callable[[str], None] | None,
-) -> str:  # fmt: skip
+) -> Choice:  # fmt: skip
     """The variant that stands for ``partial_pooling``: named, or by a rule and pilots, which are kept."""
     named = named_parameterisation(model, parameterisation)
     if named is not None or not model.pilot:
-        return named or DEFAULT
+        return Choice(named or DEFAULT, "")
     refuse_too_large(model, prepare_table(model, data), asked, sampling)  # before a pilot
     choice = choose_parameterisation(model, data, priors=priors, seed=sampling.seed, store=store, say=say)
     if say is not None:
         say(choice.reason)
-    return choice.variant
+    return choice

@@ -213,10 +213,15 @@ def _best(pilots: Sequence[Pilot], by_rule: str) -> str:
     fine = _fine(pilots)
     if not fine:
         return min(pilots, key=lambda p: p.divergences).variant if pilots else by_rule
-    top = max(fine, key=lambda p: p.ess_per_gradient)
+    top = max(fine, key=worth)
     own = next((p for p in fine if p.variant == by_rule), None)
-    keep = own is not None and own.ess_per_gradient * _BETTER >= top.ess_per_gradient
+    keep = own is not None and worth(own) * _BETTER >= worth(top)
     return by_rule if keep else top.variant
+
+
+def worth(pilot: Pilot) -> float:
+    """Effective draws per gradient; a divergence of a pilot's 200 draws means some twenty in a fit, and costs half."""
+    return pilot.ess_per_gradient / (_CLOSE if pilot.divergences > 0 else 1.0)
 
 
 def _in_words(family: Family, reason: str, by_rule: str, best: str, pilots: Sequence[Pilot]) -> str:
@@ -240,6 +245,11 @@ def _in_words(family: Family, reason: str, by_rule: str, best: str, pilots: Sequ
 
 def _form(variant: Variant) -> str:
     return variant.parameterisation.partition(":")[0]
+
+
+def form_in_words(family: Family, name: str) -> str:
+    """The form of a variant in a word: centered, non-centered."""
+    return _form(family.variant(name))
 
 
 def settle(variants: tuple[str, ...], choice: str) -> tuple[str, ...]:

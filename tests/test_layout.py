@@ -21,10 +21,10 @@ FLOW = (
     "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
     "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
     "parameterise", "analysis", "rhat", "funnel", "constants", "rows", "replicate", "diagnose", "export", "attempts",
-    "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences", "densities",
-    "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict", "new_rows",
-    "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report", "examples",
-    "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "forms", "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences",
+    "densities", "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict",
+    "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report",
+    "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 

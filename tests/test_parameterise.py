@@ -100,6 +100,13 @@ def test_divergences_count_before_speed(store: FitStore, rule: str) -> None:
     assert "5.0 % divergent" in choice.reason
 
 
+@pytest.mark.parametrize(("slower", "taken"), [(0.2, 1), (0.9, 0)])
+def test_a_single_divergence_costs_half_of_the_speed(store: FitStore, slower: float, taken: int) -> None:
+    # One of 200 draws means some twenty in a fit: a form a little faster is not worth them, one five times as fast is.
+    choice = choose(PilotEngine({FORMS[0]: 0.005}, {FORMS[1]: slower}), store, FORMS[0])
+    assert choice.variant == FORMS[taken]
+
+
 def test_where_all_forms_diverge_the_one_with_fewest_is_taken(store: FitStore) -> None:
     assert choose(PilotEngine({FORMS[0]: 0.02, FORMS[1]: 0.2}, {}), store).variant == FORMS[0]
 

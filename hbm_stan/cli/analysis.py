@@ -26,7 +26,9 @@ def read_settled(run: Run, path: Path, parameterisation: str | None) -> Analysis
     from hbm_stan.analysis.read import read_analysis
     from hbm_stan.report.build import settled
 
-    return settled(read_analysis(path).with_seed(run.seed), parameterisation, run.say)
+    read = read_analysis(path).with_seed(run.seed)
+    with run.sampling_progress() as progress:
+        return settled(read, parameterisation, run.say, engine=run.engine, progress=progress)
 
 
 def fits_of(run: Run, analysis: Analysis, variants: tuple[str, ...]) -> dict[str, Fit]:

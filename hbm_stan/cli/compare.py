@@ -119,7 +119,7 @@ def _compare_factors(
     main = read.main_variant if read.family.variant(read.main_variant).pooling == "partial" else "partial_pooling"
     reduced_models(read.family, read.dataset, main)  # refused before a pilot
     forms = main == DEFAULT and named_parameterisation(read.family, parameterisation or read.parameterisation) is None
-    read = settled(replace(read, variants=(main,), compared=(main,)), parameterisation, run.say)
+    read = settled(replace(read, variants=(main,), compared=(main,)), parameterisation, run.say, engine=run.engine)
     models = reduced_models(read.family, read.dataset, read.main_variant)
     with run.sampling_progress() as progress:
         fits = fit_models(

@@ -133,7 +133,7 @@ def passed_fit(run: Run, read: Analysis, variant: str, parameterisation: str | N
     from hbm_stan.report.build import settled
 
     name = read.family.variant(variant or read.main_variant).name
-    read = settled(replace(read, variants=(name,), compared=()), parameterisation, run.say)
+    read = settled(replace(read, variants=(name,), compared=()), parameterisation, run.say, engine=run.engine)
     (fit,) = fits_of(run, read, read.variants).values()
     show_attempts(run, {fit.variant: fit})
     try:

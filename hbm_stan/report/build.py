@@ -16,6 +16,7 @@ from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.errors import ModelError, StorageError, nearest
 from hbm_stan.files import write_json
 from hbm_stan.fit import Fit, jobs_of, prepare_table
+from hbm_stan.forms import passing_form
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
 from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.typeset import check_mathematics
@@ -55,9 +56,17 @@ def fit_analysis(
 
 
 def settled(
-    analysis: Analysis, parameterisation: str | None = None, say: Callable[[str], None] | None = None
+    analysis: Analysis,
+    parameterisation: str | None = None,
+    say: Callable[[str], None] | None = None,
+    *,
+    engine: Engine | str | None = None,
+    progress: _VariantProgress | None = None,
 ) -> Analysis:
-    """The analysis with ``partial_pooling`` in the form that the parameterisation names, or that the data call for."""
+    """The analysis with ``partial_pooling`` in the form that the parameterisation names, or that the data call for.
+
+    With an ``engine``, a form that pilots chose is fitted too, and kept: one that fails gives way to another form.
+    """
     name = parameterisation or analysis.parameterisation
     named = named_parameterisation(analysis.family, name)
     if "partial_pooling" not in (*analysis.variants, *analysis.compared):
@@ -71,6 +80,12 @@ def settled(
             analysis.family, analysis.dataset, priors=analysis.priors, seed=analysis.sampling.seed,
             store=analysis.store, say=say,
         )  # fmt: skip
+
+        def fit_with(name: str) -> Fit:
+            return fit_analysis(analysis, (name,), engine=engine or "auto", say=say, progress=progress)[name]
+
+        if engine is not None:
+            choice = passing_form(analysis.family, choice, fit_with, analysis.waived, say or (lambda _text: None))
     return replace(
         analysis, variants=settle(analysis.variants, choice.variant),
         compared=settle(analysis.compared, choice.variant), choice=choice,
@@ -100,7 +115,7 @@ def report(
     tell = say or (lambda _text: None)
     if read.family.source:
         check_mathematics(read.family)
-    read = settled(read, parameterisation, tell)
+    read = settled(read, parameterisation, tell, engine=chosen, progress=progress)
     if sensitivity:
         from hbm_stan.sensitivity.run import sensitivity as try_other_priors
 
