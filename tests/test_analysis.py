@@ -37,6 +37,7 @@ tau = "half_cauchy(5)"
 tau = "as in the book"
 
 [sampling]
+engine = "direct"
 draws = 500
 seed = 3
 
@@ -96,6 +97,7 @@ def test_every_key_is_read(folder: Path) -> None:
         ("tail ESS",),
         "partial_pooling",
     )
+    assert (read.engine, read.engine_for("auto"), read.engine_for("stanli")) == ("direct", "direct", "stanli")
     assert read.with_seed(0).sampling.seed == 0
     assert read.with_seed(None) is read
 
@@ -104,7 +106,7 @@ def test_what_is_not_said_has_a_default(folder: Path) -> None:
     read = analysis(folder, LEAST)
     assert (read.title, read.question, read.sampling) == ("coaching", "", Sampling())
     assert read.compared == read.variants == ("complete_pooling", "no_pooling", "partial_pooling")
-    assert (read.prediction, read.waived, read.parameterisation) == ({}, (), "auto")
+    assert (read.prediction, read.waived, read.parameterisation, read.engine) == ({}, (), "auto", "auto")
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,8 @@ def test_what_is_not_said_has_a_default(folder: Path) -> None:
         ("tau =", "tua =", ("unknown key 'tua' in [priors]", "Did you mean 'tau'?")),
         ('tau = "as', 'ta = "as', ("unknown key 'ta' in [reasons]", "Did you mean 'tau'?")),
         ('"as in the book"', "3", ("[reasons] tau must be a text, found 3",)),
+        ('"direct"', '"dirct"', ("sampling.engine: there is no engine 'dirct'", "Did you mean 'direct'?")),
+        ('"direct"', "3", ("sampling.engine: there is no engine 3", "'stanli'")),
         ("draws =", "iter =", ("unknown key 'iter' in [sampling]", "'warmup'")),
         ("[comparison]\nvariants", "[comparison]\nvariant", ("'variant' in [comparison]", "'variants'")),
         ("standard_error = 12", "se = 12", ("unknown key 'se' in [prediction]", "'standard_error'")),

@@ -240,7 +240,9 @@ def test_ranks_of_truths_among_direct_draws_are_uniform(tmp_path: Path) -> None:
 
 
 def test_a_report_of_direct_draws(analysis: Path, undrawn: None) -> None:
-    made = report(analysis, engine="direct")
+    file = analysis / "analysis.toml"
+    file.write_text(file.read_text().replace("[sampling]", '[sampling]\nengine = "direct"'))
+    made = report(analysis)
     said = json.loads(made.json.read_text())
     assert said["engine"]["name"] == "direct"
     for one in said["fits"].values():

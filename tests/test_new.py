@@ -43,7 +43,7 @@ def test_every_default_is_spelled_out(table: Path, tmp_path: Path) -> None:
     assert said["columns"] == ROLES
     assert said["priors"] == {name: prior.text for name, prior in defaults.items()}
     assert set(said["reasons"]) == set(defaults)
-    assert said["sampling"] == Sampling().as_dict()
+    assert said["sampling"] == {**Sampling().as_dict(), "engine": "auto"}
     assert (said["title"], said["question"], said["checks"]) == ("schools", "", {"waive": []})
 
 

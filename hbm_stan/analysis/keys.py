@@ -26,7 +26,7 @@ APPENDICES = ("full", "short", "none")
 _REQUIRED, _REQUIRED_WITH_FORMULA = ("family", "data", "columns"), ("data",)
 _WITH_FORMULA = ("likelihood", "group", "centre", "zi")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "sampling": tuple(f.name for f in fields(Sampling)),
+    "sampling": (*(f.name for f in fields(Sampling)), "engine"),
     "comparison": ("variants", "max_refits", "minutes"), "checks": ("waive",),
     "report": ("caterpillars", "appendix"),
 }  # fmt: skip

@@ -163,6 +163,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         "",
         "[sampling]",
         *(f"{name} = {value}  # {_SAMPLING_NOTES[name]}" for name, value in _sampling(seed).as_dict().items()),
+        'engine = "auto"  # or cmdstan, stanli, direct; auto takes CmdStan where it is installed, --engine another',
         "\n[comparison]",
         f"{variants}  # compared on leave-one-out and, where groups have several rows, leave-one-group-out",
         "max_refits = 10  # exact refits for each variant and target, where Pareto k stays high",

@@ -23,7 +23,7 @@ from hbm_stan.analysis.source import family_and_dataset
 from hbm_stan.analysis.told import label_column
 from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Sampling
+from hbm_stan.engines import ENGINES, Sampling
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import prepare_table
 from hbm_stan.formula.parse import parse
@@ -50,6 +50,7 @@ class Analysis:
     priors: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)  # of the priors, for the report
     sampling: Sampling = field(default_factory=Sampling)
+    engine: str = "auto"  # that is used where a command names none
     compared: tuple[str, ...] = ()
     max_refits: int = 10  # what the repair of a high Pareto k may cost, and ...
     minutes: float = 10.0
@@ -81,6 +82,10 @@ class Analysis:
         """The variant that predictions and shrinkage are taken from: the first with partial pooling, else the first."""
         partial = [v for v in self.variants if self.family.variant(v).pooling == "partial"]
         return partial[0] if partial else self.variants[0]
+
+    def engine_for(self, asked: str) -> str:
+        """The engine that a command asks for, or that of the analysis where it asks for ``auto``."""
+        return self.engine if asked == ENGINES[0] else asked
 
     def with_seed(self, seed: int | None) -> Analysis:
         """The same analysis with another seed."""
@@ -120,6 +125,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
         priors=_priors(file, said, family),
         reasons=_prior_texts(file, "reasons", said, family),
         sampling=_sampling(file, said),
+        engine=_engine(file, said),
         compared=_compared(file, said, family, variants),
         **_budget(file, said),
         prediction=_prediction(file, said, family),
@@ -258,4 +264,12 @@ def _variants(file: Path, name: str, value: Any, family: Family) -> tuple[str, .
 def _sampling(file: Path, said: Mapping[str, Any]) -> Sampling:
     section = section_of(file, said, "sampling", SECTIONS["sampling"])
     with within(f"{file}"):
-        return Sampling(**section)
+        return Sampling(**{name: value for name, value in section.items() if name != "engine"})
+
+
+def _engine(file: Path, said: Mapping[str, Any]) -> str:
+    """``sampling.engine``; raises ModelError for one that is not known."""
+    name = section_of(file, said, "sampling", SECTIONS["sampling"]).get("engine", ENGINES[0])
+    if name not in ENGINES:
+        raise ModelError(f"{file}: sampling.engine: there is no engine {name!r}. {nearest(str(name), ENGINES)}")
+    return str(name)

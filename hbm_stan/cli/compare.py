@@ -123,8 +123,8 @@ def _compare_factors(
     models = reduced_models(read.family, read.dataset, read.main_variant)
     with run.sampling_progress() as progress:
         fits = fit_models(
-            models, priors=read.priors, sampling=read.sampling, engine=run.engine, store=read.store, say=run.say,
-            progress=progress, minutes=read.minutes, waive=read.waived, forms=forms,
+            models, priors=read.priors, sampling=read.sampling, engine=read.engine_for(run.engine),
+            store=read.store, say=run.say, progress=progress, minutes=read.minutes, waive=read.waived, forms=forms,
         )  # fmt: skip
     with run.steps() as tick:
         made = judge_factors(
@@ -154,8 +154,8 @@ def _compare_likelihoods(
     ladder = ladder_of(read.family, read.dataset)
     with run.sampling_progress() as progress:
         fits = fit_ladder(
-            ladder, priors=read.priors, sampling=read.sampling, engine=run.engine, store=read.store, say=run.say,
-            progress=progress, minutes=read.minutes, waive=read.waived,
+            ladder, priors=read.priors, sampling=read.sampling, engine=read.engine_for(run.engine),
+            store=read.store, say=run.say, progress=progress, minutes=read.minutes, waive=read.waived,
         )  # fmt: skip
     with run.steps() as tick:
         made = judge_ladder(

@@ -55,7 +55,8 @@ def sensitivity(
         read = read_settled(run, analysis, parameterisation)
         with run.sampling_progress() as progress:
             found = look(
-                read, engine=engine, quick=quick, refit_groups=refit_groups, say=run.say, progress=progress
+                read, engine=read.engine_for(engine), quick=quick, refit_groups=refit_groups, say=run.say,
+                progress=progress,
             )  # fmt: skip
         _show(run, found)
         run.write_json(found.as_dict())

@@ -91,7 +91,7 @@ def _save(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) -> No
 
     refuse_place(path, "The reference")
     held = read_reference(path) if path.exists() else None
-    engine = choose(run.engine)
+    engine = choose(read.engine_for(run.engine))
     jobs = jobs_of(read.family, read.dataset, variants, read.priors, read.sampling, engine)
     engine.build([job.program for job in jobs], run.say)
     runs = []
@@ -151,7 +151,8 @@ def regress(
         known = {v for p in held.posteriors for v in p.variants}
         named = tuple(variant or [v for v in read.variants if v in known] or read.variants)
         # Before anything is sampled: is it a reference of these fits at all?
-        for job in jobs_of(read.family, read.dataset, named, read.priors, read.sampling, choose(run.engine)):
+        runs = choose(read.engine_for(run.engine))
+        for job in jobs_of(read.family, read.dataset, named, read.priors, read.sampling, runs):
             matches(job, held)
         made = compare(fits_of(run, read, named), held, read.waived)
         without = [v for v in read.variants if v not in known]

@@ -111,7 +111,7 @@ def report(
     Raises HbmError.
     """
     read = (analysis if isinstance(analysis, Analysis) else read_analysis(analysis)).with_seed(seed)
-    chosen = choose(engine) if isinstance(engine, str) else engine
+    chosen = choose(read.engine_for(engine)) if isinstance(engine, str) else engine
     tell = say or (lambda _text: None)
     if read.family.source:
         check_mathematics(read.family)
