@@ -52,7 +52,7 @@ def test_the_table_of_shares_is_not_in_log_odds() -> None:
     rows = [{"group": g, "rows": 10, "mean": 0.4, "sd": None} for g in "abc"]
     results["data"] |= {
         "rows": [], "groups": rows, "unit": "", "quantity_unit": "log odds", "observed": "share", "observed_unit": "",
-        "noun": {"one": "district", "many": "districts"},
+        "noun": {"one": "district", "many": "districts"}, "n_groups": 3,
     }  # fmt: skip
     shown = captions(setting.data(results))
     assert "log odds" not in shown

@@ -15,7 +15,7 @@ from hbm_stan.plots.style import LABEL_PT, MAX_HEIGHT_MM, PALETTE, TEXT_PT, WIDT
 
 MOST_ROWS = 20  # of more groups the ends are drawn, and how all of them are spread (ours)
 _ENDS = 6  # groups at either end
-_ROW_MM, _LEAST_ROW_MM, _TOP_MM, _BOTTOM_MM = 3.9, 2.9, 6.0, 9.5
+_ROW_MM, _LEAST_ROW_MM, _TOP_MM, _BOTTOM_MM = 5.0, 2.9, 6.0, 9.5
 _SPREAD_ROWS = 4.0  # height of the density of all groups
 _LABEL_CELLS = 26  # letters of 7.5 pt to the left of the rows
 _CELL_MM = 1.7  # of one of them

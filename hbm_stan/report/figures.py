@@ -33,8 +33,9 @@ _RANK_BINS = 20
 _RANK_BAND = 0.99  # of a bin's count where ranks are uniform
 _PRIOR_POINTS = 400
 # What a page has room for: terms of a regression, parameters of the population, rank histograms, new quantities.
-MOST_TERMS, _MOST_POPULATION, _MOST_RANKS, _MOST_NEW = 3, 8, 5, 3
+MOST_TERMS, _MOST_POPULATION, _MOST_RANKS, _MOST_NEW = 3, 6, 5, 3
 MOST_DISCRETE = 2
+_FOREST = 2  # coefficients that a forest is of: one alone stands in its table
 ALIKE = 8.0  # intervals that differ by more are not drawn on one axis (ours)
 
 
@@ -94,7 +95,7 @@ def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     from hbm_stan import plots
 
     slopes = slopes_of(results["coefficients"])
-    if not slopes:
+    if len(slopes) < _FOREST:
         return {}
     ratio, unit = results["coefficients"]["ratio"], results["data"]["quantity_unit"]
     what = (ratio or "coefficient") + " for one sd of the column" * per_sd(slopes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,9 +30,10 @@ from hbm_stan.report.diagnostics import hints, verdict_table
 from hbm_stan.report.digits import DASH, counted, format_column, format_count, format_data
 from hbm_stan.report.front import group_count, with_unit
 
-_SHOWN_ROWS, _FEW_GROUPS = MOST_ROWS, 10
+_SHOWN_ROWS, _FEW_GROUPS = MOST_ROWS, 6
 # All arguments of these but the degrees of freedom are in the unit of the parameter.
 _IN_UNITS = {"normal", "half_normal", "half_cauchy", "half_student_t", "uniform"}
+_LIKE = 4  # priors of one parameter that the table shows: intercept, coefficients
 _FOLD_ROWS = 5  # longer tables of narrow columns stand two beside each other
 _FOLD_CELLS, _FOLD_COLUMNS = 22, 4
 
@@ -190,8 +192,12 @@ def _parameterisation(results: dict[str, Any]) -> list[Block]:
 
 def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
-    rows = []
+    rows, of_base = [], Counter[str]()
     for p in results["priors"]:
+        base = p["name"].partition("[")[0]
+        of_base[base] += 1
+        if of_base[base] > _LIKE:
+            continue
         text = p["text"] + (f" {p['unit']}" if p["unit"] and p["distribution"] in _IN_UNITS else "")
         every = len(p["variants"]) == len(titles) > 1
         used = "all" if every else ", ".join(titles.get(v, v).lower().replace(" pooling", "") for v in p["variants"])
@@ -199,16 +205,19 @@ def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         rows.append([parameter(p["name"]), text, [*reason, " Default." if p["default"] else ""], used])
     if not rows:
         return [prose("The priors are those that the Stan programs in the appendix hold.")]
+    more = [f"{n - _LIKE} more of {base}" for base, n in of_base.items() if n > _LIKE]
+    title = f"Priors; {', '.join(more)}, made as the last of it, are in results.json." if more else "Priors."
     heads = [column(""), column("Prior"), column("Meaning and reason", width="1fr"), column("Pooling")]
     if "population" not in figures:
-        return [table(["Priors."], heads, rows)]
+        return [table([title], heads, rows)]
     said = "Where a posterior looks like its prior, the data have said little about it"
     caption = "Posterior draws of the main variant and prior densities, without the outermost 0.1 % at each end."
     alt = "Posterior histograms of the population parameters with their priors."
     return [
         prose(said, " (", ref("population"), ")."),
-        *figure("population", figures, [caption], alt),
-        table(["Priors."], heads, rows),
+        # The table after it fills what is left of a page that the figure has no room on.
+        *(block | {"floating": True} for block in figure("population", figures, [caption], alt)),
+        table([title], heads, rows),
     ]
 
 
