@@ -12,11 +12,13 @@ from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import ENGINES
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.errors import NotDirectError
-from hbm_stan.fit import Fit, Job, _drawn, _fit
+from hbm_stan.fit import Fit, Job, _drawn, _fit, fit_of_draws
 
 
-def fit_directly(job: Job, waive: Collection[str] = ()) -> tuple[Fit, Diagnosis]:
+def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) -> tuple[Fit, Diagnosis]:
     """The fit of a job by direct draws, whatever engine it names, and the verdicts on it, of which none failed.
+
+    Without ``rows`` it has parameters alone, as ``fit_anew`` makes it.
 
     Raises NotDirectError where direct draws cannot be had or failed a check that was not waived, and where the job's
     engine is none of ours: what that draws is what is wanted.
@@ -24,7 +26,11 @@ def fit_directly(job: Job, waive: Collection[str] = ()) -> tuple[Fit, Diagnosis]
     if job.engine.name not in ENGINES:
         raise NotDirectError(f"the engine {job.engine.name} was asked for")
     direct = replace(job, engine=DirectEngine(alone=True))
-    made = _fit(direct, _drawn(direct, job.sampling, None), reused=False, reason="not kept")
+    if rows:
+        made = _fit(direct, _drawn(direct, job.sampling, None), reused=False, reason="not kept")
+    else:
+        drawn = direct.engine.sample(job.program, job.data, job.sampling)
+        made = fit_of_draws(direct, drawn, job.sampling)
     diagnosis = check(made, waive)
     if diagnosis.status == "fail":
         failed = [v.name for v in diagnosis.verdicts if v.status == "fail" and not v.waived]

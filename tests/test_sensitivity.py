@@ -407,6 +407,8 @@ def test_a_group_that_carries_the_answer_is_named_and_refitted(stanli: Engine) -
     assert any("refitting without F" in s for s in said)
     assert exact.rows[0].group == "F"
     assert exact.rows[0].route == REFIT
+    assert exact.rows[0].direct is not None
+    assert any(t.startswith("Refits without a school are direct draws, by importance weights") for t in exact.sentences)
     assert any(s.startswith("F alone moves tau by") for s in exact.sentences)
 
 

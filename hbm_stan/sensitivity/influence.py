@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hbm_stan.densities import density_of, evaluated
 from hbm_stan.diagnose import check
-from hbm_stan.directly import fit_directly
+from hbm_stan.directly import directly_in_words, fit_directly
+from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import DataError, NotDirectError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
@@ -31,7 +32,10 @@ _NAMED = 5  # groups that a sentence names
 
 @dataclass(frozen=True)
 class Without:
-    """The population without one group: intervals by parameter, and how far each mean moves, in posterior sds."""
+    """The population without one group: intervals by parameter, and how far each mean moves, in posterior sds.
+
+    Of a refit by direct draws ``direct`` is the Pareto k of their weights; of another, ``sampled`` says why it is none.
+    """
 
     group: str
     route: str
@@ -39,6 +43,8 @@ class Without:
     intervals: Mapping[str, Interval]
     moves: Mapping[str, float]
     flips: tuple[str, ...]
+    direct: float | None = None
+    sampled: str = ""
 
     @property
     def reliable(self) -> bool:
@@ -112,6 +118,8 @@ def influence(
     rows.sort(key=lambda row: -abs(row.moved))
     columns = tuple(varying(base, fit.family.population_scale))
     said, first = _sentences(rows, threshold, noun)
+    ks, reasons = [row.direct for row in rows if row.direct is not None], [row.sampled for row in rows if row.sampled]
+    said += directly_in_words(f"Refits without a {noun.one}", ks, reasons)
     return Influence(base, tuple(rows), threshold, tuple(said), columns, tuple(first), noun)
 
 
@@ -152,18 +160,19 @@ def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]
 
 def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, waive: Collection[str]) -> Without:
     label = fit.table.labels[j]
-    rows = np.flatnonzero(fit.table.group == j)
+    rows, sampled = np.flatnonzero(fit.table.group == j), ""
     try:
-        made, diagnosis = fit_directly(job_without(fit, rows), waive)
-    except NotDirectError:
-        made = refit_without(fit, rows)
+        made, diagnosis = fit_directly(job_without(fit, rows), waive, rows=False)
+    except NotDirectError as reason:
+        made, sampled = refit_without(fit, rows), str(reason)
         diagnosis = check(made, waive)
     except DataError:  # the others are too few, or all alike
         return Without(label, UNKNOWN, k, {}, {}, ())
     if diagnosis.status == "fail":
         return Without(label, UNKNOWN, k, {}, {}, ())
     now = {name: interval(values) for name, values in location_and_scale(made).items() if name in base}
-    return _without(fit, label, REFIT, k, now, base)
+    found = _without(fit, label, REFIT, k, now, base)
+    return replace(found, direct=float(made.about[PARETO_K]) if made.direct else None, sampled=sampled)
 
 
 def _without(
