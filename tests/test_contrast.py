@@ -50,8 +50,10 @@ def test_ratio_and_link_of_counts() -> None:
     np.testing.assert_allclose(draws_of(link)[:, 0], beta, rtol=1e-9, atol=1e-12)
     assert any("exp of it is a rate ratio" in note for note in link.notes)
     ratio = contrast(fit_, "arm = drug - arm = placebo", scale="ratio")
-    assert list(ratio.table["g"]) == ["population", "averaged"]
-    np.testing.assert_allclose(draws_of(ratio), np.exp(beta)[:, None] * [1, 1], rtol=1e-7)
+    assert list(ratio.table["g"]) == ["population"]
+    assert "Averaged over levels drawn from the population it is the same number." in ratio.notes
+    assert not any("They differ" in note for note in ratio.notes)
+    np.testing.assert_allclose(draws_of(ratio), np.exp(beta)[:, None], rtol=1e-7)
     above = (beta > 0).mean()
     assert ratio.table["p_direction"][0] == pytest.approx(max(above, 1 - above))
     assert ratio.table["direction"][0] == ("above" if above > 0.5 else "below")
@@ -121,6 +123,7 @@ def test_the_minus_is_found_whatever_labels_hold() -> None:
         ("arm = drug-arm = placebo", {}, "with blanks around the minus"),
         ("arm = drug - age = 3", {}, "is not one setting less another"),
         ("arm = drug - x = 3", {}, "names 'arm' on one side only"),
+        ("amr = drug - arm = placebo", {}, "names 'amr', and there is no such column. Did you mean 'arm'"),
         ("arm = drug both - arm = placebo", {}, "names 2 settings on one side"),
         ("arm = drog - arm = placebo", {}, "Did you mean 'drug'"),
         ("arm = drug - arm = placebo", {"at": "arm = both"}, "stands in the contrast and in --at"),

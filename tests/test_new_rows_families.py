@@ -133,6 +133,25 @@ def test_the_middle_of_a_population_is_its_mean(family: str, stanli: Engine) -> 
     np.testing.assert_allclose(found[:, 0], mu * (1 if size is None else np.median(fit_.data[size])), rtol=1e-6)
 
 
+def test_predictions_of_logs_of_ratios_say_so(stanli: Engine) -> None:
+    frame = pd.DataFrame({"trial": list("abcdef"), "or_": [0.7, 0.9, 0.5, 1.2, 0.8, 0.6]})
+    frame["low"], frame["high"] = frame["or_"] / 1.5, frame["or_"] * 1.5
+    roles = {"group": "trial", "estimate": "or_", "lower": "low", "upper": "high"}
+    made_ = fit("normal_means", Dataset.from_frame(frame, roles, log_scale=True), sampling=SAMPLING, engine=stanli)
+    said = "Values are logs of or_: their exponentials are ratios."
+    assert said in predict(made_, grid="trial = new").notes
+    assert said in contrast(made_, "trial = a - trial = b").notes
+
+
+def test_the_note_on_middles_names_what_was_asked(stanli: Engine) -> None:
+    fit_ = made("logistic_regression", stanli)
+    (averaged,) = [n for n in predict(fit_, grid="district = averaged").notes if "link" in n]
+    assert averaged.startswith("averaged is the mean")
+    assert "population is the expected value" not in averaged
+    (both,) = [n for n in predict(fit_, grid="district = population averaged").notes if "link" in n]
+    assert "they differ, as the link is not linear" in both
+
+
 def test_what_cannot_be_predicted_is_said(stanli: Engine) -> None:
     fit_ = made("linear_regression", stanli, "complete_pooling")
     data = frame_of(fit_).iloc[:2].assign(county="Atlantis", log_uranium=[0.0, 1.0])

@@ -23,6 +23,7 @@ from hbm_stan.new_rows.predict import (
     predictors,
     read_draws,
     refuse_without_population,
+    scale_notes,
     slices,
     summarise,
 )  # fmt: skip
@@ -41,6 +42,7 @@ else:
 Scale = Literal["difference", "ratio", "link"]
 # What no difference is on each scale.
 SCALES: Mapping[str, float] = {"difference": 0.0, "ratio": 1.0, "link": 0.0}
+_SAME = 1e-9  # averaged over the population or in its middle: closer is the same number
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,11 @@ def read_pairs(
     both = split_contrast(settings, columns) if isinstance(settings, str) else settings
     first, second = (settings_of(side, "the contrast") for side in both)
     shared = settings_of(at, "--at")
+    for name in (*first, *second):
+        if name not in columns:
+            raise ModelError(
+                f"The contrast names {name!r}, and there is no such column. {nearest(name, list(columns))}"
+            )
     if set(first) != set(second):
         name = min(set(first) ^ set(second))
         raise ModelError(f"The contrast names {name!r} on one side only. Name it on both, or for both with --at.")
@@ -175,6 +182,10 @@ def contrast_pairs(
     for pair in pairs:
         refuse_without_population(fit, pair.first)
         parts.append(_compared(fit, pair, scale))
+    # A ratio of means of a log link, where no slope varies: one line says both.
+    same = len(parts) > 1 and np.allclose(parts[1], parts[0], rtol=_SAME, atol=0)
+    if same:
+        pairs, parts = pairs[:1], parts[:1]
     categories = categories_of(fit) if parts[0].ndim == 3 else ()
     lines = pd.concat([pd.DataFrame(pair.shared, index=range(pair.first.n)) for pair in pairs], ignore_index=True)
     found = np.concatenate(parts, axis=1)
@@ -183,7 +194,8 @@ def contrast_pairs(
         lines["category"] = list(categories) * sum(pair.first.n for pair in pairs)
         found = found.reshape(len(found), -1)
     table = pd.concat([lines, pd.DataFrame(_statistics(found, SCALES[scale], region))], axis=1)
-    return Contrast(title, scale, table, _as_xarray(fit, found), tuple(_notes(fit, pairs, scale)))
+    notes = ["Averaged over levels drawn from the population it is the same number."] * same
+    return Contrast(title, scale, table, _as_xarray(fit, found), (*_notes(fit, pairs, scale), *notes))
 
 
 def _compared(fit: Fit, pair: Pair, scale: str) -> FloatArray:
@@ -237,6 +249,7 @@ def _notes(fit: Fit, pairs: Sequence[Pair], scale: str) -> list[str]:
     usual = [f"{name} = {v:.4g}" if isinstance(v, float) else f"{name} = {v}" for name, v in pairs[0].usual.items()]
     if usual:
         notes.append(f"Both settings stand at {', '.join(usual)}.")
+    notes += scale_notes(fit)
     if scale == "link" and averages_differ(fit.family):
         words = likelihood(fit.family.name).ratio_words if fit.family.terms else "odds ratio"
         notes.append(f"The difference is one of {fit.family.quantity_unit}; exp of it is a {words}.")

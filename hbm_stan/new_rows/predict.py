@@ -87,6 +87,14 @@ def needs_of(family: Family, read: Prepared, prediction: Mapping[str, Any] | Non
     return (needs_of_formula if family.terms else needs_of_family)(family, read, dict(prediction or {}))
 
 
+_MIDDLES = {
+    CENTRE: "population is the expected value where no coefficient deviates",
+    AVERAGE: "averaged is the mean of the expected value over levels drawn from the population",
+}
+_DIFFER = "they differ, as the link is not linear."
+_OTHER = "the other middle, of the two, has another value, as the link is not linear."
+
+
 def averages_differ(family: Family) -> bool:
     """Whether an average over groups is another number than the group in the middle: the link is not linear."""
     return not is_linear(likelihood(family.name)) if family.terms else bool(family.quantity_unit)
@@ -229,11 +237,16 @@ def _notes(fit: Fit, rows: Rows) -> list[str]:
         notes.append(noun.fill(NOTES[fit.pooling]))
     states = {code for place in rows.places.values() for code in np.unique(place.level) if code < 0}
     if states and averages_differ(fit.family):
-        notes.append(
-            "population is the expected value where no coefficient deviates, averaged the mean of the expected value "
-            "over levels drawn from the population: they differ, as the link is not linear."
-        )
-    outcome = fit.table.dataset.column("outcome")
-    if fit.family.terms and outcome in computed(fit.table.dataset):
-        notes.append(f"The outcome is {outcome}.")
+        said = [words for code, words in _MIDDLES.items() if code in states]
+        notes.append(f"{', '.join(said)}: {_DIFFER if len(said) > 1 else _OTHER}")
+    return [*notes, *scale_notes(fit)]
+
+
+def scale_notes(fit: Fit) -> list[str]:
+    """What values are on, where that is not the column of the table: a function of it, or the logs of ratios."""
+    dataset = fit.table.dataset
+    outcome = dataset.column("outcome")
+    notes = [f"The outcome is {outcome}."] if fit.family.terms and outcome in computed(dataset) else []
+    if dataset.reading.log_scale:
+        notes.append(f"Values are logs of {dataset.column('estimate')}: their exponentials are ratios.")
     return notes
