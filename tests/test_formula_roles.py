@@ -136,6 +136,10 @@ MISTAKES = {
     "no trials": ("--group subject --successes days", "successes needs its trials.*--trials;"),
     "no errors": ("--group subject --estimate days", "estimate needs its standard error.*--standard-error, or --vari"),
     "limits": ("--group subject --estimate days --lower days --upper days", "limits of estimates.*--family normal_me"),
+    "limits beside a predictor": (
+        "--group subject --estimate days --lower days --upper reaction_ms --predictors days",
+        r"'days \| se\(\(reaction_ms - days\) / 3.92\) ~ days \+ \(1 \| subject\)'",
+    ),
     "both beside": ("--group subject --outcome reaction_ms --trials days --exposure days", "no likelihood has them"),
     "itself": ("--group subject --outcome days --predictors days", "'days' is the outcome, and stands on the right"),
     "itself a group": ("--group subject --outcome subject", "'subject' is the outcome, and stands on the right"),
@@ -170,3 +174,21 @@ def test_a_name_with_a_backtick_is_refused() -> None:
     frame = pd.DataFrame({"g`s": list("aabbcc"), "y": np.arange(6.0)})
     with pytest.raises(DataError, match=r"has a backtick, with which a formula quotes names. Rename it"):
         read_columns(Dataset.from_frame(frame, group="g`s", outcome="y"))
+
+
+def test_limits_and_nothing_else_are_estimates_and_with_predictors_the_formula_is_said(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"study": list("abcdef"), "or": [0.8, 1.2, 0.9, 1.5, 0.7, 1.1], "year": range(1990, 1996)})
+    frame.assign(lo=frame["or"] / 1.5, hi=frame["or"] * 1.5).to_csv(tmp_path / "meta.csv", index=False)
+    run = CliRunner()
+    words = f"new {tmp_path / 'meta.csv'} --group study --estimate or --lower lo --upper hi --log-scale".split()
+    alone = run.invoke(app, [*words, "--to", str(tmp_path / "a")])
+    assert alone.exit_code == 0, alone.output
+    assert 'family = "normal_means"' in (tmp_path / "a" / "analysis.toml").read_text()
+    with_year = run.invoke(app, [*words, "--predictors", "year", "--level", "0.9", "--to", str(tmp_path / "b")])
+    assert with_year.exit_code == 2
+    said = " ".join(with_year.output.split())
+    formula = "log(or) | se((log(hi) - log(lo)) / 3.29) ~ year + (1 | study)"
+    assert f"'{formula}'" in said
+    assert not (tmp_path / "b").exists()
+    written = run.invoke(app, ["new", str(tmp_path / "meta.csv"), formula, "--to", str(tmp_path / "b")])
+    assert written.exit_code == 0, written.output

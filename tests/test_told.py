@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from hbm_stan.analysis.new import new_analysis
 from hbm_stan.analysis.read import read_analysis
-from hbm_stan.analysis.told import missing_unit
+from hbm_stan.analysis.told import Told, missing_unit
 from hbm_stan.cli.app import app
+from hbm_stan.errors import DataError
 
 TABLE = "site,y,ward\na,3,a1\na,4,a2\nb,5,b1\nb,7,b2\nc,2,c1\nc,1,c2\nd,4,d1\nd,6,d2\na,2,a1\n"
 
@@ -94,3 +96,16 @@ def test_a_report_names_the_missing_unit(place: Path) -> None:
     assert missing_unit(prepare_table(read.family, read.dataset), read.family) == [
         "No unit of 'y' is given: say it with --unit of hbm new, or unit in analysis.toml."
     ]
+
+
+def test_a_unit_that_is_a_column_of_labels_is_refused(place: Path) -> None:
+    # Else the nesting of classes in schools would be lost without a word.
+    (place / "pupils.csv").write_text(
+        "school,class,score,kg\n" + "".join(f"s{k % 4},c{k % 3},{k},{k}\n" for k in range(24))
+    )
+    columns = {"group": "school", "outcome": "score"}
+    with pytest.raises(DataError, match=r"'class' is a column of labels.*\(1 \| school/class\).*--unit class"):
+        new_analysis(str(place / "pupils.csv"), "", columns, place / "a", told=Told(unit="class"))
+    assert not (place / "a").exists()
+    # A column of numbers may well be called what it is measured in.
+    new_analysis(str(place / "pupils.csv"), "", {**columns, "outcome": "kg"}, place / "b", told=Told(unit="kg"))

@@ -111,7 +111,8 @@ def _read(data: str, family: str, columns: Mapping[str, Any], reading: Mapping[s
     if reading.get("formula"):
         dataset = with_formula(load(data, **reading), str(columns.get("group", "")))
         return dataset, *choose_likelihood(dataset, family)
-    dataset = read_columns(load(data, columns))
+    of_limits = {key: reading[key] for key in ("log_scale", "level") if key in reading}
+    dataset = read_columns(load(data, columns, **of_limits))
     dataset = with_formula(dataset.read_as(make_reading(**{**reading, "formula": dataset.reading.formula})))
     return dataset, *choose_likelihood(dataset, family, counts=COUNT in columns)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
+from hbm_stan.cells import number
 from hbm_stan.data import ColumnInfo, Dataset
+from hbm_stan.errors import DataError
 from hbm_stan.model import Family
 from hbm_stan.nouns import GROUPS, noun_of
 from hbm_stan.prepare import Prepared
@@ -30,9 +33,22 @@ def with_unit(dataset: Dataset, family: Family, unit: str) -> Dataset:
     roles = [r for r in (*family.outcomes, "standard_error", "lower", "upper") if r in dataset.columns]
     if not unit.strip():
         return dataset
+    _refuse_labels(dataset, unit.strip())
     columns = {str(dataset.columns[r]) for r in roles}
     told = {c: replace(dataset.info.get(c, ColumnInfo()), unit=unit.strip()) for c in columns}
     return replace(dataset, info={**dataset.info, **told})
+
+
+def _refuse_labels(dataset: Dataset, unit: str) -> None:
+    """Raise DataError for a unit that is a column of labels: what is meant is what lies in a group."""
+    cells = dataset.table.column(unit) if unit in dataset.table.names else ()
+    if any(not math.isfinite(number(cell, dataset.table.decimal_comma)) for cell in cells):
+        group = dataset.columns.get("group", "group")
+        raise DataError(
+            f"{dataset.table.where}: unit is what the outcome is measured in, such as kg, and {unit!r} is a column of "
+            f"labels. Units within groups are said by a formula, y ~ ... + (1 | {group}/{unit}), or by --family "
+            f"nested_normal --unit {unit}."
+        )
 
 
 def missing(table: Prepared, family: Family, told: Told) -> list[str]:

@@ -137,21 +137,25 @@ def new(
             find_data(data)  # a mistyped path is said before the libraries are imported
         from hbm_stan.analysis.new import new_analysis
         from hbm_stan.analysis.told import Told
-        from hbm_stan.cli.roles import formula_among, orders, references, table_and_roles, unit_role
+        from hbm_stan.cli.roles import family_of_limits, formula_among, orders, references, table_and_roles, unit_role
 
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
         formula, words = formula_among([data, *context.args], family, likelihood)
         of_roles, unit = unit_role(family, unit, outcome_unit)
         table, roles = table_and_roles([*words, *of_roles], family, options, formula=bool(formula))
-        centre = {"centre": False} if no_centre else {}
+        family = family or family_of_limits(roles, formula, likelihood)
         made = new_analysis(
-            table, family or likelihood, roles, to, formula=formula, **centre, force=force, seed=seed,
+            table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
             unit_labels=unit_labels, weights=weights, zi=zi, told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings), *made.missing)
         run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")
         run.write_json(made.as_dict())
+
+
+def _centre(no_centre: bool) -> dict[str, bool]:
+    return {"centre": False} if no_centre else {}
 
 
 new_command = app.registered_commands[-1]

@@ -71,6 +71,13 @@ def _names_columns(arguments: Sequence[str]) -> bool:
     return any(word.partition("=")[0].replace("_", "-") in options for word in arguments)
 
 
+def family_of_limits(roles: Iterable[str], formula: str, likelihood: str) -> str:
+    """The family that estimates with limits and nothing else call for; empty for other columns."""
+    named = set(roles)
+    alone = {"lower", "upper"} <= named and not named - {"group", "estimate", "lower", "upper"}
+    return "normal_means" if alone and not formula and not likelihood else ""
+
+
 def unit_role(family: str, unit: str, outcome_unit: str) -> tuple[list[str], str]:
     """The words of the role called unit, where the family has one, and the unit of the outcome."""
     if unit and family and any(r.name == "unit" for r in find_family(family).roles):

@@ -7,8 +7,11 @@ from types import MappingProxyType
 
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError
+from hbm_stan.estimates import USUAL_LEVEL
 from hbm_stan.formula.parse import ADDITIONS
 from hbm_stan.formula.tokens import written
+from hbm_stan.later import norm
+from hbm_stan.reading import Reading
 
 GROUP, COUNT = "group", "count"
 # The roles that an outcome may be named by, and what has to stand beside it.
@@ -73,11 +76,26 @@ def _missing_beside(role: str, needed: str) -> str:
 
 def _refuse_limits(dataset: Dataset) -> None:
     limits = [role for role in _LIMITS if role in dataset.columns]
-    if limits:
+    if not limits:
+        return
+    said = f"{dataset.table.where}: limits of estimates ({', '.join(limits)}) are read by the family normal_means"
+    if len(limits) == len(_LIMITS) and (common := _names(dataset, *_COMMON)):
+        estimate, low, high = (_one(dataset, role, "") for role in ("estimate", *_LIMITS))
+        left = _with_limits(estimate, low, high, dataset.reading)
+        group = _one(dataset, GROUP, "what groups the rows")
         raise DataError(
-            f"{dataset.table.where}: limits of estimates ({', '.join(limits)}) are read by the family normal_means: "
-            "add --family normal_means. A formula, which takes predictors too, needs a column of standard errors."
+            f"{said}, which has no predictors. A formula has them; its standard errors are made of the limits: "
+            f"'{left} ~ {' + '.join(common)} + (1 | {group})'."
         )
+    raise DataError(f"{said}: add --family normal_means. A formula needs a column of standard errors.")
+
+
+def _with_limits(estimate: str, low: str, high: str, reading: Reading) -> str:
+    """The left side of estimates with limits: half their distance in standard errors of a normal distribution."""
+    apart = f"{2 * norm.isf((1 - (reading.level or USUAL_LEVEL)) / 2):.4g}"
+    if reading.log_scale:
+        return f"log({estimate}) | se((log({high}) - log({low})) / {apart})"
+    return f"{estimate} | se(({high} - {low}) / {apart})"
 
 
 def _one(dataset: Dataset, role: str, meaning: str) -> str:
