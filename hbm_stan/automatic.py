@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from hbm_stan.attempts import VariantProgress, family_and_data
 from hbm_stan.attempts import fit_variants as fit_as_named
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Progress, Sampling, choose
+from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.forms import passing_form
 from hbm_stan.model import Family
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 # How a fit is made, beside what it is of; all other keywords of ``fit`` belong to a formula.
 _HOW = ("progress", "minutes", "waive")
+_SETTINGS = {field.name for field in fields(Sampling)}
 
 
 def fit(
@@ -79,6 +82,8 @@ def fit_variants(
     is pooled; by default the first), ``centre``, ``levels``, ``reference`` and ``weights``.
     """
     how = {name: more.pop(name) for name in _HOW if name in more}
+    for name in _SETTINGS & set(more):
+        raise ModelError(f"{name} is a setting of the sampler: write sampling=hbm.Sampling({name}={more[name]!r}).")
     model, data = family_and_data(family, dataset, **more)
     refuse_what_is_no_dataset(data)
     runs, settings = choose(engine) if isinstance(engine, str) else engine, sampling or Sampling()

@@ -69,6 +69,10 @@ def test_what_is_wrong_is_said_before_a_pilot(monkeypatch: pytest.MonkeyPatch) -
         hbm.fit(FORMULA, frame, likelihood="poisson", engine="stan")
     with pytest.raises(ModelError, match=r"there is no parameterisation 'centred'.*centered"):
         hbm.fit(FORMULA, frame, likelihood="poisson", engine="stanli", parameterisation="centred")
+    with pytest.raises(
+        ModelError, match=r"draws is a setting of the sampler: write sampling=hbm.Sampling\(draws=200\)"
+    ):
+        hbm.fit(FORMULA, frame, likelihood="poisson", draws=200)
     with pytest.raises(DataError, match="A Dataset is needed, got str"):
         hbm.fit("logistic_regression", "my.csv")
     with pytest.raises(TypeError, match="likelihood goes with a formula"):
