@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.fit import Fit
+from hbm_stan.histograms import counted, edges_of, table_of
 from hbm_stan.model import Draws
 from hbm_stan.rows import (
     DISPERSION,
@@ -43,6 +44,8 @@ EXTREME_P, MISFIT_P = 0.01, 0.001
 _REPLICATIONS = 4000
 # Means of groups in replications that are held at once (ours).
 _MEANS = 10**7
+# Replications whose rows are counted in bins: for intervals hundreds are enough (ours).
+_HISTOGRAMS = 400
 
 # Observed and replicated statistics by name, (1,) or (S,) and (S,).
 _Pairs = Mapping[str, tuple[FloatArray, FloatArray]]
@@ -61,6 +64,7 @@ class PredictiveCheck:
     groups: pd.DataFrame
     note: str
     verdict: Verdict
+    rows: pd.DataFrame | None = None
 
 
 def _sd(y: FloatArray, axis: int | None = None) -> FloatArray:
@@ -81,9 +85,15 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
     # Of many groups not every replication is held: for their intervals hundreds are enough.
     every = max(1, fit.n_draws * len(fit.table.labels) // _MEANS)
-    parts = [(by_group(fit, y[::every]), _pairs(fit, draws, y)) for draws, y in _replications(fit)]
-    observed, replicated = by_group(fit, fit.y[None])[0], np.concatenate([means for means, _ in parts])
-    pairs = _joined([some for _, some in parts])
+    edges, seldom = edges_of(_of_rows(fit, fit.y)), max(1, fit.n_draws // _HISTOGRAMS)
+    parts = [
+        (by_group(fit, y[::every]), _pairs(fit, draws, y), _bins(fit, y[::seldom], edges))
+        for draws, y in _replications(fit)
+    ]
+    observed, replicated = by_group(fit, fit.y[None])[0], np.concatenate([means for means, _, _ in parts])
+    pairs = _joined([some for _, some, _ in parts])
+    in_bins = None if edges is None else np.concatenate([part for _, _, part in parts if part is not None])
+    rows = None if edges is None or in_bins is None else table_of(_of_rows(fit, fit.y), edges, in_bins)
     statistics, replications = compared(pairs), len(next(iter(pairs.values()))[1])
     groups = pd.DataFrame({"group": fit.table.labels, "observed": observed})
     for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
@@ -94,7 +104,17 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
         f"{_how(fit)} {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
         f"{0.1 * len(groups):.1f} would by chance."
     )
-    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(fit, statistics, outside, replications))
+    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(fit, statistics, outside, replications), rows)
+
+
+def _of_rows(fit: Fit, y: FloatArray) -> FloatArray:
+    """Outcomes of rows, (..., N): the share of its trials where rows have some."""
+    return np.asarray(y / fit.data["trials"] if fit.family.discrete and fit.family.size else y, dtype=float)
+
+
+def _bins(fit: Fit, y: FloatArray, edges: FloatArray | None) -> FloatArray | None:
+    """How many rows of replications (S, N) lie in each bin, where there are bins."""
+    return None if edges is None else counted(_of_rows(fit, y), edges)
 
 
 def by_group(fit: Fit, y: FloatArray) -> FloatArray:

@@ -82,31 +82,53 @@ def _legend(figure: Any, raw: bool) -> None:
 
 
 def plot_ppc(
-    table: pd.DataFrame, unit: str = "", what: str = "outcome", one: str = "group", many: str = "groups"
-) -> Drawing:
+    table: pd.DataFrame, unit: str = "", what: str = "outcome", one: str = "group", many: str = "groups",
+    rows: pd.DataFrame | None = None, whole: bool = False,
+) -> Drawing:  # fmt: skip
     """What was observed of each group (an outcome, or a mean, share or rate: ``what``) against its replications.
 
-    Groups stand in rising order, bars hold the middle 50 % and 90 % of replications.
-
-    Columns: group, observed, q05, q25, q50, q75, q95. Up to some forty groups are named.
+    Groups stand in rising order, bars hold the middle 50 % and 90 % of replications. Columns: group, observed, q05,
+    q25, q50, q75, q95. Up to some forty groups are named. ``rows`` are counts of rows in bins (columns low, high,
+    observed, q05, q25, q75, q95), drawn beside them; of ``whole`` numbers by their square roots, as a rootogram.
     """
-    rows = table.astype(dict.fromkeys(("observed", "q05", "q25", "q75", "q95"), float)).sort_values("observed")
-    names = [shorten(drawable(str(g)), _NAME_CELLS) for g in rows["group"]] if len(rows) <= _MOST_NAMED else []
-    below = max((cells(name) for name in names), default=0) * 1.55 + 10.0
+    ordered = table.astype(dict.fromkeys(("observed", "q05", "q25", "q75", "q95"), float)).sort_values("observed")
+    names = [shorten(drawable(str(g)), _NAME_CELLS) for g in ordered["group"]] if len(ordered) <= _MOST_NAMED else []
+    below = max((cells(name) for name in names), default=0) * 1.4 + 9.0
     height = _PANEL_MM + below + _TOP_MM
 
     def paint(figure: Any) -> None:
-        axes = figure.add_axes((0.07, below / height, 0.915, _PANEL_MM / height))
-        at = np.arange(1, len(rows) + 1)
-        width = max(0.4, min(2.4, 300 / len(rows)))
-        axes.vlines(at, rows["q05"], rows["q95"], color=PALETTE["fill"], linewidth=0.6 * width, zorder=2)
-        axes.vlines(at, rows["q25"], rows["q75"], color=PALETTE["partial"], linewidth=width, zorder=3)
-        axes.plot(at, rows["observed"], "D", color=PALETTE["ink"], markersize=1.8, zorder=4)
-        axes.grid(visible=False, axis="x")
+        left = 0.07 if rows is None else 0.44
+        axes = figure.add_axes((left, below / height, 0.985 - left, _PANEL_MM / height))
+        _groups(axes, ordered, names)
         axis = what if what == "outcome" else f"{what} of the {one}"
         value_axis(axes, drawable(with_unit(axis, unit)))
         number_axis(axes, drawable(f"{many} in the order of what was observed"))
         if names:
-            axes.set_xticks(at, names, rotation=90, fontsize=LABEL_PT)
+            axes.set_xticks(np.arange(1, len(names) + 1), names, rotation=90, fontsize=LABEL_PT)
+        if rows is not None:
+            beside = figure.add_axes((0.07, below / height, 0.29, _PANEL_MM / height))
+            _in_bins(beside, rows, whole)
+            number_axis(beside, drawable(with_unit("outcome of a row", unit)), ticks=5)
 
     return Drawing(paint, height)
+
+
+def _groups(axes: Any, ordered: pd.DataFrame, names: list[str]) -> None:
+    at = np.arange(1, len(ordered) + 1)
+    width = max(0.4, min(2.4, 300 / len(ordered)))
+    axes.vlines(at, ordered["q05"], ordered["q95"], color=PALETTE["fill"], linewidth=0.6 * width, zorder=2)
+    axes.vlines(at, ordered["q25"], ordered["q75"], color=PALETTE["partial"], linewidth=width, zorder=3)
+    axes.plot(at, ordered["observed"], "D", color=PALETTE["ink"], markersize=1.8, zorder=4)
+    axes.grid(visible=False, axis="x")
+
+
+def _in_bins(axes: Any, rows: pd.DataFrame, whole: bool) -> None:
+    """Bands of the replicated counts in each bin, and the observed ones as steps."""
+    edges = np.append(rows["low"].to_numpy(), rows["high"].to_numpy()[-1])
+    for low, high, alpha in (("q05", "q95", 0.25), ("q25", "q75", 0.45)):
+        axes.stairs(rows[high], edges, baseline=rows[low], fill=True, color=PALETTE["partial"], alpha=alpha)
+    axes.stairs(rows["observed"], edges, color=PALETTE["ink"], linewidth=0.9)
+    value_axis(axes, "rows" + ", square roots" * whole)
+    if whole:
+        axes.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0)), np.square))
+    axes.set_ylim(bottom=0)

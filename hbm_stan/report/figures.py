@@ -12,6 +12,7 @@ import pandas as pd
 from hbm_stan.diagnose import parameters
 from hbm_stan.elements import term_of
 from hbm_stan.fit import Fit
+from hbm_stan.histograms import is_whole
 from hbm_stan.later import binom, rankdata
 from hbm_stan.nouns import of_results
 from hbm_stan.predict import NewGroup, population_names
@@ -132,9 +133,11 @@ def _replicated(found: Findings, results: dict[str, Any]) -> dict[str, Callable[
 
     if found.ppc is None:
         return {}
-    groups, noun = found.ppc.groups, of_results(results)
+    main, groups, noun = found.fits[results["main_variant"]], found.ppc.groups, of_results(results)
     unit, what = results["data"]["observed_unit"], results["ppc"]["quantity"]
-    return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many)}
+    rows = found.ppc.rows
+    whole = rows is not None and is_whole(main.y) and results["data"]["observed"] != "share"
+    return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many, rows, whole)}
 
 
 def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:

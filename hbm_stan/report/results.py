@@ -153,6 +153,7 @@ def _ppc(found: Findings, main: Fit) -> dict[str, Any] | None:
         "variant": found.ppc.variant,
         "statistics": found.ppc.statistics.to_dict("records"),
         "groups": found.ppc.groups.to_dict("records"),
+        "rows": [] if found.ppc.rows is None else found.ppc.rows.to_dict("records"),
         "note": found.ppc.note,
         "quantity": observed_quantity(main),
     }
