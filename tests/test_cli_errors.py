@@ -16,7 +16,18 @@ from hbm_stan.cli.app import app
 
 ROLES = ("--group", "school", "--estimate", "effect", "--standard-error", "se")
 TABLE = "school,effect,se\nA,28,15\nB,8,10\nC,-3,16\nD,7,11\nE,-1,9\n"
-COMMANDS = ("report", "fit", "check", "compare", "new", "families", "new-family", "doctor", "install-cmdstan")
+COMMANDS = (
+    "report",
+    "fit",
+    "check",
+    "summary",
+    "compare",
+    "new",
+    "families",
+    "new-family",
+    "doctor",
+    "install-cmdstan",
+)
 HEAVY = {"numpy", "pandas", "xarray", "scipy", "arviz", "arviz_stats", "matplotlib", "plotnine", "stanli", "cmdstanpy"}
 
 

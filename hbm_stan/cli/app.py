@@ -26,6 +26,7 @@ from hbm_stan.cli.run import (
     run_app,
 )  # fmt: skip
 from hbm_stan.cli.sensitivity import sensitivity
+from hbm_stan.cli.summary import summary
 from hbm_stan.cli.truth import reference, regress, verify
 
 app = typer.Typer(
@@ -233,7 +234,7 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-for command in (fit, check, compare, predict, contrast, sensitivity, reference, regress, verify, calibrate):
+for command in (fit, check, summary, compare, predict, contrast, sensitivity, reference, regress, verify, calibrate):
     app.command()(command)
 
 __all__: list[Any] = ["app", "main"]
