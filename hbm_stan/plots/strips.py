@@ -93,7 +93,7 @@ def plot_ppc(
     """
     ordered = table.astype(dict.fromkeys(("observed", "q05", "q25", "q75", "q95"), float)).sort_values("observed")
     names = [shorten(drawable(str(g)), _NAME_CELLS) for g in ordered["group"]] if len(ordered) <= _MOST_NAMED else []
-    below = max((cells(name) for name in names), default=0) * 1.4 + 9.0
+    below = max((cells(name) for name in names), default=0) * 1.75 + 10.0
     height = _PANEL_MM + below + _TOP_MM
 
     def paint(figure: Any) -> None:
