@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.calibrate.scenario import Setup, scenario
-from hbm_stan.engines import Engine, EngineDraws, Sampling
+from hbm_stan.engines import NOT_DIRECT, Engine, EngineDraws, Sampling
 from hbm_stan.errors import DataError, EngineError
 from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Draws, StanData
@@ -122,7 +122,7 @@ def _draw(
     record = {
         "divergences": int(stats["diverging"].sum()), "deepest": int(stats["reached_max_treedepth"].sum()),
         "draws": sampling.chains * sampling.draws, "ess": round(ess, 1),
-        "correlated": bool(ess < _ESS_PER_KEPT * setup.kept),
+        "correlated": bool(ess < _ESS_PER_KEPT * setup.kept), NOT_DIRECT: str(drawn.about.get(NOT_DIRECT, "")),
     }  # fmt: skip
     return _completed(setup, data, _thinned(drawn, sampling, setup.kept), seed), record
 

@@ -50,6 +50,7 @@ class Calibration:
     program: str
     program_sha256: str
     family_error: float = FAMILY_ERROR
+    not_direct: int = 0  # replications that were to be drawn directly, and were sampled
 
     def __repr__(self) -> str:
         return f"<Calibration {self.family}, {self.variant}: {len(self.ranks)} replications, {self.status}>"
@@ -117,6 +118,7 @@ class Calibration:
         same = (
             "family", "variant", "kind", "draws", "replications", "divergent", "divergences", "deepest", "correlated",
             "design", "left_out", "seed", "engine", "engine_version", "program", "program_sha256", "family_error",
+            "not_direct",
         )  # fmt: skip
         return {
             "status": self.status,

@@ -19,7 +19,7 @@ from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration, verdicts_on
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.truths import refuse_incomplete
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Engine, Sampling, choose
+from hbm_stan.engines import NOT_DIRECT, Engine, Sampling, choose
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
@@ -201,6 +201,8 @@ def _calibration(
         left_out=_left_out(setup, ranks), priors=setup.family.prior_texts(setup.variant, setup.priors), seed=setup.seed,
         engine=engine.name, engine_version=engine.version, program=setup.program.name,
         program_sha256=setup.program.sha256, family_error=family_error,
+        # Records of before direct draws have no such key.
+        not_direct=sum(bool(r.get(NOT_DIRECT)) for r in good),
     )  # fmt: skip
 
 

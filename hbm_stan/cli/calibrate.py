@@ -165,4 +165,6 @@ def _show(run: Run, made: Calibration) -> None:
         if v.status != "pass":
             count = f" ({v.value:.0f} of {made.replications})" if not v.subject else ""
             run.show(Text(f"{v.subject or v.name}: ") + status_text(v.status) + Text(f"{count}. {v.hint.rstrip('.')}."))
+    if made.not_direct:
+        run.show(Text(f"{made.not_direct} of {made.replications} were sampled: direct draws could not be had."))
     run.show(Text(f"Engine: {made.engine} {made.engine_version}; {made.seconds:.0f} seconds of computing in all"))
