@@ -27,7 +27,7 @@ from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import portions
 from hbm_stan.psis import psis_loo
-from hbm_stan.scores import badly_misspecified, read_score
+from hbm_stan.scores import badly_misspecified, most_p_loo, read_score
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -273,6 +273,6 @@ def check_p_loo(found: LeftOut) -> list[Verdict]:
         return []
     name = "p_loo" if found.unit == "observation" else "p_loo, groups"
     if not badly_misspecified(found.p_loo, found.n_parameters, found.high_at_first):
-        return [Verdict(name, "pass", found.p_loo, found.n_parameters)]
+        return [Verdict(name, "pass", found.p_loo, most_p_loo(found.n_parameters))]
     hint = read_score(found.p_loo, found.n_parameters, found.elpd_i.size, found.high_at_first)
-    return [Verdict(name, "warn", found.p_loo, found.n_parameters, hint)]
+    return [Verdict(name, "warn", found.p_loo, most_p_loo(found.n_parameters), hint)]

@@ -56,9 +56,18 @@ def plain(variant: str) -> str:
     return variant.replace("_", " ")
 
 
+def most_p_loo(n_parameters: int) -> float:
+    """The p_loo beyond which a model is badly misspecified: above the number of parameters (Vehtari et al. 2017).
+
+    Of a right model p_loo is about half the sum of squares of as many standard normal scores, and that of the rows
+    left out, so that it spreads about its mean p with an sd of sqrt(2 p): two of them are no misfit yet (ours).
+    """
+    return n_parameters + 2 * math.sqrt(2 * n_parameters)
+
+
 def badly_misspecified(p_loo: float, n_parameters: int, high: int) -> bool:
-    """Whether p_loo says so: above the number of parameters, where Pareto k is high (Vehtari et al. 2017)."""
-    return high > 0 and p_loo > n_parameters
+    """Whether p_loo says so, where Pareto k is high (Vehtari et al. 2017)."""
+    return high > 0 and p_loo > most_p_loo(n_parameters)
 
 
 def read_score(p_loo: float, n_parameters: int, n: int, high: int) -> str:
@@ -67,9 +76,11 @@ def read_score(p_loo: float, n_parameters: int, n: int, high: int) -> str:
         return ""
     if badly_misspecified(p_loo, n_parameters, high):
         return (
-            f"the effective number of parameters (p_loo) is above the number of parameters ({n_parameters}): the model "
-            "is badly misspecified."
+            f"the effective number of parameters (p_loo) is well above the number of parameters ({n_parameters}): the "
+            "model is badly misspecified."
         )
+    if p_loo > n_parameters:
+        return ""
     if n_parameters > n / 5:
         return "p_loo is below the number of parameters, which is large for the data: a flexible model or a weak prior."
     if p_loo < _WELL_BELOW * n_parameters:

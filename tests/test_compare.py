@@ -199,6 +199,8 @@ def test_pareto_k_is_a_verdict_that_names_its_groups() -> None:
 def test_p_loo_is_read_against_the_number_of_parameters(p_loo: float, parameters: int, words: str) -> None:
     assert words in read_score(p_loo, parameters, 20, high=2)
     assert read_score(p_loo, parameters, 20, high=0) == ""
+    # A p_loo that chance puts above the number of parameters is no word on the model.
+    assert read_score(parameters + 1.5 * np.sqrt(2 * parameters), parameters, 200, high=2) == ""
 
 
 def test_few_observations_widen_the_standard_error_up_to_the_limit() -> None:
