@@ -347,3 +347,15 @@ def test_a_family_without_group_predictors_has_a_log_density_every_time() -> Non
     data = family.stan_data(table, family.priors(table), "complete_pooling")
     program = family.program("complete_pooling")
     assert all(log_density_spread(program, family, "complete_pooling", data) < SPREAD for _ in range(60))
+
+
+def test_the_density_of_a_group_where_nothing_varies_is_that_of_its_rows(stanli: Engine) -> None:
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame({"g": np.repeat(list("abcdef"), 12), "x": rng.normal(0, 1, 72), "y": rng.integers(0, 2, 72)})
+    data = Dataset.from_frame(frame, group="g", outcome="y", predictors=["x"])
+    made = fit("logistic_regression", data, "complete_pooling", sampling=Sampling(warmup=150, draws=50), engine=stanli)
+    mu = made.draws("mu")["mu"]
+    eta = mu[:, [0]] + mu[:, [1]] * frame["x"].to_numpy()
+    rows = np.where(frame["y"] == 1, np.log(expit(eta)), np.log(expit(-eta)))
+    by_group = rows.reshape(len(mu), 6, 12).sum(axis=2)
+    assert density.group_log_lik(made.draws(), made.data) == pytest.approx(by_group, abs=1e-9)

@@ -268,3 +268,18 @@ def test_a_ranking_that_is_withheld_says_why_and_one_target_is_not_named() -> No
     assert line.startswith("The ranking is withheld")
     (line,) = together.compared([compared(-40.0), None], "partial_pooling", SCHOOLS)
     assert line.startswith("Complete pooling predicts better than partial pooling (")
+
+
+def test_what_only_a_family_answers_is_said_on_page_one(tmp_path: Path, stanli: Engine) -> None:
+    table = pd.DataFrame({"page": list("abcdef"), "sold": [3, 9, 4, 5, 2, 6], "seen": 40})
+    folder = written(
+        tmp_path / "c", table,
+        'family = "beta_binomial"\nvariants = ["partial_pooling"]\ncolumns.group = "page"\ncolumns.successes = "sold"\n'
+        'columns.trials = "seen"\n',
+    )  # fmt: skip
+    made = report(folder, engine=stanli)
+    said = made.results["page_one"]["said"]
+    assert said[0].startswith("b has the smallest expected loss: its rate is 0.1")
+    assert said[0].count(". ") == 0
+    assert said[1].startswith("The average rate of sold over pages is about 0.1")
+    assert unexplained(said[0], made.results) == []

@@ -175,7 +175,7 @@ def explained(evidence: Evidence) -> list[Finding]:
     named = " and ".join(design(evidence.table)[1])
     said = (
         f"{named} explain{'s' if evidence.data['L'] == 1 else ''} {middle:.0f} % of the variance of the intercept "
-        f"between {evidence.table.noun.many} (90 % interval {low:.0f} to {high:.0f} %); the rest has the standard "
-        "deviation tau[intercept]."
+        f"between {evidence.table.noun.many} (90 % interval {low:.0f} to {high:.0f} %)."
     )
-    return [Finding("What the group predictors explain", (said,))]
+    rest = "The rest has the standard deviation tau[intercept]."
+    return [Finding("What the group predictors explain", (said, rest))]

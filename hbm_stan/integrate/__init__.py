@@ -106,7 +106,8 @@ def _about(
     draws, found = len(given.eta), []
     for part in parts(len(points), given.eta.size):
         at = centre[None] + backward(root[None], points[part][:, None, None, :, None])[..., 0]
-        flat = at.reshape(-1, *centre.shape[1:])
+        # Not -1: where nothing varies, as with complete pooling, coefficients have no elements to count by.
+        flat = at.reshape(len(part) * draws, *centre.shape[1:])
         draw = np.tile(np.arange(draws), len(part))
         eta = given.eta[draw] + outer.rows(scaled(factor[draw], flat))
         values = _by_level(nested, depth - 1, [f[draw] for f in factors], given.at(eta, draw), nodes)

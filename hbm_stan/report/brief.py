@@ -52,7 +52,7 @@ def page_one(analysis: Analysis, found: Findings, made: Mapping[str, Any]) -> di
     new = of_new_group(fit, found.new_group, [q.term for q in middle])
     spreads = _spreads(fit, terms[: MOST_TERMS + 1])
     effects = effect_sentences(fit, made["coefficients"])
-    said = _sentences(fit, noun, effects.said, middle, spreads, groups, new, made)
+    said = _sentences(fit, noun, [*effects.said, *_of_family(found)], middle, spreads, groups, new, made)
     quantities = [*effects.numbers, *middle, *(q for q, _ in spreads), *groups, *new]
     panels = [
         {"term": t, "average": _row_of(middle, t), "new": _row_of(new, t), "words": scale_of(fit, t).words,
@@ -124,6 +124,17 @@ def _sentences(
     said += [] if fit.pooling == "complete" else _new(fit, noun, new)
     extremes = _lowest_and_highest(noun, groups)
     return [*said, *extremes][:MOST_SENTENCES]
+
+
+def _of_family(found: Findings) -> list[str]:
+    """What only this family answers (which rate is highest, where the variance lies), its first sentence.
+
+    Curves have no answer in a sentence, and those of formulas are of their parameters.
+    """
+    own = [
+        f for f in found.own if f.curves is None and f.sentences and not next(iter(found.fits.values())).family.terms
+    ]
+    return [f"{f.sentences[0].partition('. ')[0].removesuffix('.')}." for f in own[:1]]
 
 
 def _averages(fit: Fit, noun: Noun, middle: Sequence[Quantity]) -> list[str]:
