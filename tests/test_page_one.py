@@ -271,15 +271,17 @@ def test_a_ranking_that_is_withheld_says_why_and_one_target_is_not_named() -> No
 
 
 def test_what_only_a_family_answers_is_said_on_page_one(tmp_path: Path, stanli: Engine) -> None:
-    table = pd.DataFrame({"page": list("abcdef"), "sold": [3, 9, 4, 5, 2, 6], "seen": 40})
+    table = pd.DataFrame({"page": list("abcdefgh"), "sold": [13, 29, 14, 15, 12, 16, 10, 15], "seen": 100})
     folder = written(
         tmp_path / "c", table,
         'family = "beta_binomial"\nvariants = ["partial_pooling"]\ncolumns.group = "page"\ncolumns.successes = "sold"\n'
         'columns.trials = "seen"\n',
     )  # fmt: skip
+    text = (folder / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("draws = 300", "draws = 1000"))
     made = report(folder, engine=stanli)
     said = made.results["page_one"]["said"]
-    assert said[0].startswith("b has the smallest expected loss: its rate is 0.1")
+    assert said[0].startswith("b has the smallest expected loss: its rate is 0.2")
     assert said[0].count(". ") == 0
     assert said[1].startswith("The average rate of sold over pages is about 0.1")
     assert unexplained(said[0], made.results) == []

@@ -17,6 +17,7 @@ MOST_ROWS = 20  # of more groups the ends are drawn, and how all of them are spr
 _ENDS = 6  # groups at either end
 _ROW_MM, _LEAST_ROW_MM, _TOP_MM, _BOTTOM_MM = 5.0, 2.9, 6.0, 9.5
 _SPREAD_ROWS = 4.0  # height of the density of all groups
+_TITLE_CELLS = 96  # letters of 8 pt below all panels
 _LABEL_CELLS = 26  # letters of 7.5 pt to the left of the rows
 _CELL_MM = 1.7  # of one of them
 _BINS = 30
@@ -50,7 +51,8 @@ def plot_answer(
             axes.set_ylim(rows, 0.0)
             axes.set_yticks([at for at, _ in labels], [text for _, text in labels] if k == 0 else [""] * len(labels))
             axes.tick_params(axis="y", labelsize=LABEL_PT)
-            number_axis(axes, drawable(with_unit(str(panel["words"]), str(panel["unit"]))), log=bool(panel.get("log")))
+            title = with_unit(str(panel["words"]), str(panel["unit"]))
+            number_axis(axes, shorten(drawable(title), _TITLE_CELLS // len(panels)))
         _legend(figure, panels)
 
     return Drawing(paint, height)

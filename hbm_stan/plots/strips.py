@@ -15,6 +15,7 @@ from hbm_stan.plots.style import LABEL_PT, PALETTE, with_unit
 
 _PANEL_MM, _TOP_MM, _BOTTOM_MM = 28.0, 4.5, 14.5
 _MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
+_TITLE_CELLS = 46  # letters of 8 pt above half a figure
 _NUMBERS = ("raw", "q05", "q25", "q50", "q75", "q95", "rows")
 
 
@@ -34,7 +35,7 @@ def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: s
             table = panel["groups"].reset_index(drop=True)
             table = table.assign(**{name: table[name].astype(float) for name in _NUMBERS})
             left = figure.add_subplot(grid[k, 0])
-            value_axis(left, drawable(with_unit(str(panel["words"]), str(panel["unit"]))))
+            value_axis(left, shorten(drawable(with_unit(str(panel["words"]), str(panel["unit"]))), _TITLE_CELLS))
             _in_order(left, table, many)
             _by_rows(figure.add_subplot(grid[k, 1], sharey=left), table, one)
         _legend(figure, any(panel["groups"]["raw"].notna().any() for panel in panels))
