@@ -182,6 +182,7 @@ def test_a_failed_check_takes_the_place_of_the_answer_with_what_to_do(analysis: 
     answer, _, rest = shown.partition("Checks.")
     assert "partial_pooling_noncentered" in answer
     assert "failed" in rest
+    assert "partial_pooling_noncentered" not in rest  # it is said once
     assert "Figure 1" not in shown
 
 

@@ -54,7 +54,10 @@ def _line(about: str, verdict: dict[str, Any], noun: Noun) -> Spans:
 
 
 def checks(results: dict[str, Any]) -> list[Block]:
-    """How many checks were made and passed; in words each that failed, was waived, or warns of the main variant."""
+    """How many checks were made and passed; in words each that was waived, or warns of the main variant.
+
+    Those that failed stand in the answer's place, with what to do.
+    """
     pairs = all_verdicts(results)
     kinds = {word: [p for p in pairs if p[1]["status"] == word] for word in ("pass", "warn", "fail")}
     failed = [p for p in kinds["fail"] if not p[1]["waived"]]
@@ -67,9 +70,10 @@ def checks(results: dict[str, Any]) -> list[Block]:
     aside = [p for p in kinds["warn"] if p[0] not in own]
     head: Spans = [{"strong": "Checks. "}, status(worst), f"  {said}" + (f"; {rest}." if rest else ".")]
     noun = of_results(results)
+    told = [] if results["withheld"] else failed
     return [
         {"kind": "prose", "spans": [*head, *_beside(aside, noun)]},
-        *bullets([_line(*p, noun) for p in [*failed, *waived, *(p for p in kinds["warn"] if p not in aside)]]),
+        *bullets([_line(*p, noun) for p in [*told, *waived, *(p for p in kinds["warn"] if p not in aside)]]),
     ]
 
 
