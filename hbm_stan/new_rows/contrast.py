@@ -252,5 +252,6 @@ def _notes(fit: Fit, pairs: Sequence[Pair], scale: str) -> list[str]:
     notes += scale_notes(fit)
     if scale == "link" and averages_differ(fit.family):
         words = likelihood(fit.family.name).ratio_words if fit.family.terms else "odds ratio"
-        notes.append(f"The difference is one of {fit.family.quantity_unit}; exp of it is a {words}.")
+        article = "an" if words[:1] in set("aeiou") else "a"
+        notes.append(f"The difference is one of {fit.family.quantity_unit}; exp of it is {article} {words}.")
     return notes

@@ -210,7 +210,8 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
     if unsure:
         more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
         unjudged.append(
-            f"Not judged without a refit, for the Pareto k of their weights is above {threshold:.2f}: "
+            f"What leaving them out would change is not judged without a refit (Pareto k of their weights above "
+            f"{threshold:.2f}): "
             f"{', '.join(unsure[:_NAMED])}{more}."
         )
     said += unjudged
