@@ -192,3 +192,23 @@ def test_limits_and_nothing_else_are_estimates_and_with_predictors_the_formula_i
     assert not (tmp_path / "b").exists()
     written = run.invoke(app, ["new", str(tmp_path / "meta.csv"), formula, "--to", str(tmp_path / "b")])
     assert written.exit_code == 0, written.output
+
+
+def test_a_count_divided_by_another_is_said_to_be_successes_of_trials(tmp_path: Path) -> None:
+    rng = np.random.default_rng(20261129)
+    patients = rng.integers(20, 60, 32)
+    frame = pd.DataFrame(
+        {"clinic": [f"c{k % 8}" for k in range(32)], "patients": patients, "dose": rng.normal(size=32)}
+    )
+    frame["cured"], frame["weight"] = rng.binomial(patients, 0.4), rng.uniform(20, 30, 32)
+    frame.to_csv(tmp_path / "clinics.csv", index=False)
+    said = {
+        left: " ".join(
+            new_analysis(
+                str(tmp_path / "clinics.csv"), "", {}, tmp_path / f"a{k}", formula=f"{left} ~ dose + (1 | clinic)"
+            ).notes
+        )
+        for k, left in enumerate(["cured/patients", "weight/patients", "patients/cured", "cured*patients"])
+    }
+    assert "write cured | trials(patients) ~ ..." in said.pop("cured/patients")
+    assert not any("trials(" in text for text in said.values())

@@ -12,6 +12,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families import families
 from hbm_stan.families.crossed import of_size
+from hbm_stan.families.divided import successes_of_trials
 from hbm_stan.families.ratings import are_ratings, is_scale
 from hbm_stan.families.terms.dispersion import pearson
 from hbm_stan.families.terms.effects import take_rows
@@ -203,6 +204,8 @@ def _or_ratings(values: FloatArray) -> str:
 
 def _or_else(dataset: Dataset) -> str:
     """What else normal rows may be taken as, to follow the reason; empty where nothing suggests it."""
+    if shares := successes_of_trials(dataset):
+        return shares
     table = prepared_for(dataset, families()["normal"])
     y = table["outcome"]
     if y.min() > 0 and y.max() < 1:
