@@ -39,7 +39,10 @@ def _settings(results: dict[str, Any]) -> Block:
     """Settings, and the versions of all that a number went through, side by side."""
     engine = results["engine"]
     pairs = [(k.replace("_", " "), v) for k, v in results["settings"].items()]
-    pairs += [("engine", f"{engine['name']} {engine['version']}"), ("main variant", results["main_variant"])]
+    pairs += [
+        ("engine", f"{engine['name']} {engine['version']}"),
+        ("main variant", results["main_variant"].replace("_", " ")),
+    ]
     pairs += list(results["versions"].items())
     third = -(-len(pairs) // 3)
     columns = [

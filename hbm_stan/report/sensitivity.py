@@ -26,7 +26,7 @@ from hbm_stan.sensitivity.conclusion import element, terms
 from hbm_stan.sensitivity.reading import WORDS
 
 # Half a page holds no more; results.json has all of them.
-_MOST_QUANTITIES, _MOST_PRIORS, _MOST_GROUPS, _MOST_COLUMNS = 5, 8, 3, 4
+_MOST_QUANTITIES, _MOST_PRIORS, _MOST_GROUPS, _MOST_COLUMNS = 5, 8, 3, 3
 _NOT_TRIED = (
     "Other priors were not tried: `hbm sensitivity`, or `hbm report` with --sensitivity, fits the analysis under them."
 )

@@ -191,7 +191,7 @@ def _parameterisation(results: dict[str, Any]) -> list[Block]:
 
 
 def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
+    kinds = {v["name"]: v["pooling"] for v in results["model"]["variants"]}
     rows, of_base = [], Counter[str]()
     for p in results["priors"]:
         base = p["name"].partition("[")[0]
@@ -199,8 +199,8 @@ def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         if of_base[base] > _LIKE:
             continue
         text = p["text"] + (f" {p['unit']}" if p["unit"] and p["distribution"] in _IN_UNITS else "")
-        every = len(p["variants"]) == len(titles) > 1
-        used = "all" if every else ", ".join(titles.get(v, v).lower().replace(" pooling", "") for v in p["variants"])
+        every = len(p["variants"]) == len(kinds) > 1
+        used = "all" if every else ", ".join(dict.fromkeys(kinds.get(v, v) for v in p["variants"]))
         reason = sentence(f"{_sentence(p['meaning'])} {_sentence(p['reason'])}")
         rows.append([parameter(p["name"]), text, [*reason, " Default." if p["default"] else ""], used])
     if not rows:
