@@ -29,6 +29,7 @@ from hbm_stan.calibrate import envelope as bands
 from hbm_stan.calibrate import posterior, replication, result
 from hbm_stan.calibrate.result import Calibration
 from hbm_stan.engines import EngineDraws, Sampling
+from hbm_stan.errors import NotDirectError
 from hbm_stan.fit import Fit
 from hbm_stan.nouns import Noun
 from hbm_stan.psis import smooth
@@ -125,6 +126,11 @@ def test_a_refit_is_named_after_the_group_that_it_lacks(monkeypatch: pytest.Monk
         lacking.append(fit.table.labels[int(rows[0])])
         return made_fit(mu=lambda x: x + len(lacking))
 
+    def none(*_given: object, **_how: object) -> None:
+        raise NotDirectError("its engine is made by hand")
+
+    monkeypatch.setattr(influence, "job_without", lambda _fit, rows: rows)
+    monkeypatch.setattr(influence, "fit_directly", none)
     monkeypatch.setattr(influence, "refit_without", without)
     moves = {r.group: r.moves["mu"] for r in influence.influence(bare, max_refits=3).rows}
     assert sorted(moves, key=lambda label: moves[label]) == lacking == ["C", "A", "B"]
