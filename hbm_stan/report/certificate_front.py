@@ -163,7 +163,9 @@ def _meanings(certificate: Certificate) -> Block:
     limits, rows = limits_of(certificate), []
     for kind in KINDS:
         against = {source for p in certificate.programs for source in p.truth(kind).against}
-        rows.append([kind, MEANING[kind], ", ".join(limits[kind]) or DASH, str(len(against) or DASH)])
+        # They grow with how many numbers were compared at once.
+        ends = list(dict.fromkeys((limits[kind][0], limits[kind][-1]))) if limits[kind] else [DASH]
+        rows.append([kind, MEANING[kind], " to ".join(ends), str(len(against) or DASH)])
     heads = [
         column("Kind"), column("What it means", width="1fr"), column("Allowed", "right"), column("Truths", "right"),
     ]  # fmt: skip
