@@ -78,7 +78,7 @@ def test_the_model_is_said_in_words() -> None:
     assert said[0] == "Model: log(rt), likelihood normal (as asked)."
     assert said[1].startswith("Common to all rows: intercept, days, arm=drug, arm=dose, days:arm=drug, days:arm=dose.")
     assert "log(days) is added as it is (offset)." in said[1]
-    assert "centred at their means (days 4.5)" in said[1]
+    assert "centred at their means (days 4.5, arm=drug 0.33, arm=dose 0.33): the intercept" in said[1]
     assert said[2:] == [
         "Varies by subject (6 levels; the factor that is pooled): intercept, days, with correlations.",
         "Varies by word (4 levels): intercept.",

@@ -48,11 +48,11 @@ def _of_own(name: str, own: Columns) -> str:
 
 def _centred(design: Design) -> str:
     """Where the intercept is, or the thresholds that stand in its place."""
-    # The mean of the indicator of a level is the share of its rows.
+    # The mean of the indicator of a level is the share of its rows; of products what they are made of is said.
     at = [
         f"{name} {mean:.4g}" if "=" not in name else f"{name} {mean:.2f}"
         for name, mean in zip(design.names, design.means, strict=True)
-        if mean
+        if mean and ":" not in name
     ]
     if not design.means.any():
         return ""
