@@ -86,6 +86,7 @@ def ours(case: Case) -> dict[str, float]:
     from hbm_stan.attempts import fit
     from hbm_stan.data import Dataset
     from hbm_stan.engines import Sampling
+    from hbm_stan.store import FitStore
 
     (m, s), scale = case["beta"], f"half_normal({case['scale']})"
     priors = {"beta": f"normal({m}, {s})", "tau": scale}
@@ -96,9 +97,10 @@ def ours(case: Case) -> dict[str, float]:
     dataset = Dataset.from_frame(case["frame"], formula=formula(case), centre=False)
     found = {}
     for variant in ("partial_pooling", *(("partial_pooling_centered",) if case["family"] != "normal" else ())):
-        with timed() as spent:
+        # A store of its own, so that nothing is read that another round has drawn.
+        with tempfile.TemporaryDirectory() as folder, timed() as spent:
             made = fit(case["family"], dataset, variant, priors=priors, engine="stanli",
-                       sampling=Sampling(draws=DRAWS, seed=SEED))  # fmt: skip
+                       sampling=Sampling(draws=DRAWS, seed=SEED), store=FitStore(Path(folder)))  # fmt: skip
         posterior = made.tree["posterior"]
         draws = [np.asarray(posterior[name]) for name in ("beta", "tau", "sd", "theta", "effect") if name in posterior]
         draws = [x for x in draws if x.size]
