@@ -68,7 +68,7 @@ def failed_checks(fit: Fit, waive: Collection[str] = ()) -> list[Verdict]:
     trouble = any(np.asarray(stats[name].values).any() for name in ("diverging", "reached_max_treedepth"))
     if not trouble and (np.ptp(energy, axis=1) > 0).all():
         return []
-    return [v for v in check(fit, waive).verdicts if v.status == "fail" and not v.waived]
+    return check(fit, waive).failed
 
 
 def run_attempts(

@@ -68,11 +68,15 @@ class Diagnosis:
         """The worst verdict that was not waived."""
         return worst(self.verdicts)
 
+    @property
+    def failed(self) -> list[Verdict]:
+        """The checks that failed and were not waived."""
+        return [v for v in self.verdicts if v.status == "fail" and not v.waived]
+
     def require(self) -> None:
         """Raise DiagnosticError if a check failed and was not waived."""
-        failed = [v for v in self.verdicts if v.status == "fail" and not v.waived]
-        if failed:
-            said = " ".join(f"{v.name}: {v.hint}" for v in failed)
+        if self.failed:
+            said = " ".join(f"{v.name}: {v.hint}" for v in self.failed)
             raise DiagnosticError(f"{self.variant} did not pass its checks. {said}")
 
 

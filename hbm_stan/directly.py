@@ -32,8 +32,7 @@ def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) ->
         drawn = direct.engine.sample(job.program, job.data, job.sampling)
         made = fit_of_draws(direct, drawn, job.sampling)
     diagnosis = check(made, waive)
-    if diagnosis.status == "fail":
-        failed = [v.name for v in diagnosis.verdicts if v.status == "fail" and not v.waived]
+    if failed := [v.name for v in diagnosis.failed]:
         raise NotDirectError(f"direct draws did not pass their checks: {', '.join(failed)}")
     return made, diagnosis
 

@@ -40,4 +40,4 @@ def passing_form(
 
 def _failed(fit: Fit, waive: Collection[str]) -> str:
     """The names of the checks that a fit failed; empty where it passed."""
-    return ", ".join(v.name for v in check(fit, waive).verdicts if v.status == "fail" and not v.waived)
+    return ", ".join(v.name for v in check(fit, waive).failed)

@@ -36,6 +36,7 @@ from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
 from hbm_stan.density import density_model
+from hbm_stan.diagnose import Diagnosis
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ComparisonError, StorageError
@@ -397,8 +398,9 @@ def test_without_minutes_left_nothing_starts(store: FitStore, monkeypatch: pytes
 def test_a_refit_that_fails_its_checks_is_no_repair(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     no_matching(monkeypatch)
 
-    def failed(_fit: Fit, waive: Any = ()) -> SimpleNamespace:
-        return SimpleNamespace(verdicts=(Verdict("R-hat", "fail", 1.5, 1.01, waived="R-hat" in waive),))
+    def failed(made: Fit, waive: Any = ()) -> Diagnosis:
+        verdict = Verdict("R-hat", "fail", 1.5, 1.01, waived="R-hat" in waive)
+        return Diagnosis(made.variant, (verdict,), pd.DataFrame())
 
     monkeypatch.setattr(refits, "check", failed)
     found = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(), store, silent)

@@ -89,5 +89,4 @@ def _show(run: Run, read: Analysis, fit: Fit, rows: dict[str, dict[str, Any]]) -
 
 def _failed(diagnosis: Diagnosis) -> list[str]:
     """What failed, and what to do about it."""
-    failed = [v for v in diagnosis.verdicts if v.status == "fail" and not v.waived]
-    return [f"These numbers are not to be trusted. {v.name}: {v.hint}" for v in failed]
+    return [f"These numbers are not to be trusted. {v.name}: {v.hint}" for v in diagnosis.failed]

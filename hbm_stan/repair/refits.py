@@ -95,7 +95,7 @@ def note_of(store: FitStore, name: str, key: str) -> dict[str, Any] | None:
 
 def refuse_failed(made: Fit, waive: Collection[str] = ()) -> None:
     """Raise ComparisonError where a refit did not pass its checks, those aside that were waived of the whole fit."""
-    if failed := [v.name for v in check(made, waive).verdicts if v.status == "fail" and not v.waived]:
+    if failed := [v.name for v in check(made, waive).failed]:
         raise ComparisonError(f"a refit failed its checks ({', '.join(failed)})")
 
 

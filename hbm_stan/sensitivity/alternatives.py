@@ -159,8 +159,8 @@ def _row(bench: Bench, rival: Rival, base: Conclusion) -> Row:
 
 def failed_checks(diagnosis: Diagnosis) -> str:
     """Which checks a fit did not pass, in words."""
-    names = [v.name for v in diagnosis.verdicts if v.status == "fail" and not v.waived]
-    return f"{diagnosis.variant} did not pass its checks ({', '.join(dict.fromkeys(names))})"
+    names = dict.fromkeys(v.name for v in diagnosis.failed)
+    return f"{diagnosis.variant} did not pass its checks ({', '.join(names)})"
 
 
 def _sentences(main: Fit, base: Conclusion, rows: list[Row], kept: list[str]) -> list[str]:

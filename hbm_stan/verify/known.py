@@ -115,16 +115,12 @@ def fit_checked(
 ) -> tuple[Fit, list[Verdict]]:
     """A fit and the checks that it failed; four times as long where the first failed by its length alone."""
     fit = fit_once(family, dataset, variant, priors, sampling, engine)
-    failed = _failed(fit)
+    failed = check(fit).failed
     if failed and {v.name for v in failed} <= set(_LENGTH_CHECKS):
         longer = replace(sampling, warmup=_LONGER * sampling.warmup, draws=_LONGER * sampling.draws)
         fit = fit_once(family, dataset, variant, priors, longer, engine)
-        failed = _failed(fit)
+        failed = check(fit).failed
     return fit, failed
-
-
-def _failed(fit: Fit) -> list[Verdict]:
-    return [v for v in check(fit).verdicts if v.status == "fail"]
 
 
 def fit_once(
