@@ -333,6 +333,12 @@ def test_draws_are_kept_beside_the_file(folder: Path) -> None:
     assert len(list((folder / "fits").glob("complete_pooling-*.nc"))) == 1
 
 
+def test_the_engine_of_the_analysis_fits_where_none_is_asked_for(folder: Path) -> None:
+    read = analysis(folder)
+    assert fit_analysis(read, ("complete_pooling",))["complete_pooling"].engine == "direct"
+    assert fit_analysis(read, ("complete_pooling",), engine="stanli")["complete_pooling"].engine == "stanli"
+
+
 def test_models_are_compared_and_parameterisations_are_not() -> None:
     model = family("linear_regression")
     names = ("partial_pooling_intercept", "partial_pooling", "partial_pooling_centered", "no_pooling")

@@ -29,6 +29,7 @@ from hbm_stan.families import family
 from hbm_stan.fit import Fit, Job
 from hbm_stan.priors import Prior
 from hbm_stan.repair import refit_without
+from hbm_stan.report.build import fit_analysis
 from hbm_stan.report.found import find
 from hbm_stan.sensitivity import alternatives as refits
 from hbm_stan.sensitivity import distance as distances
@@ -485,6 +486,12 @@ def test_a_rescaled_prior_is_that_of_the_scaled_quantity(prior: Prior) -> None:
     centre = prior.arguments[0] if prior.distribution == "normal" else 0.0
     for x in (0.3, 1.0, 1.9):
         assert other.cumulative(centre + 2 * x) == pytest.approx(prior.cumulative(centre + x), abs=5e-4)
+
+
+def test_the_engine_of_the_analysis_fits_where_none_is_asked_for(tmp_path: Path) -> None:
+    asked = analysis_of(schools((15.0, 8.0, 1.0), (8.0, 8.0, 8.0)), tmp_path)
+    assert sensitivity(replace(asked, engine="direct"), quick=True).influence is not None
+    assert all(fit.reused for fit in fit_analysis(asked, engine="direct").values())
 
 
 def test_a_prior_without_a_scale_is_not_varied() -> None:

@@ -83,8 +83,8 @@ class Analysis:
         partial = [v for v in self.variants if self.family.variant(v).pooling == "partial"]
         return partial[0] if partial else self.variants[0]
 
-    def engine_for(self, asked: str) -> str:
-        """The engine that a command asks for, or that of the analysis where it asks for ``auto``."""
+    def engine_for[E](self, asked: E) -> E | str:
+        """The engine that is asked for, or that of the analysis where that is ``auto``."""
         return self.engine if asked == ENGINES[0] else asked
 
     def with_seed(self, seed: int | None) -> Analysis:

@@ -36,5 +36,4 @@ def fits_of(run: Run, analysis: Analysis, variants: tuple[str, ...]) -> dict[str
     from hbm_stan.report.build import fit_analysis
 
     with run.sampling_progress() as progress:
-        engine = analysis.engine_for(run.engine)
-        return fit_analysis(analysis, variants, engine=engine, say=run.say, progress=progress)
+        return fit_analysis(analysis, variants, engine=run.engine, say=run.say, progress=progress)

@@ -54,10 +54,7 @@ def sensitivity(
 
         read = read_settled(run, analysis, parameterisation)
         with run.sampling_progress() as progress:
-            found = look(
-                read, engine=read.engine_for(engine), quick=quick, refit_groups=refit_groups, say=run.say,
-                progress=progress,
-            )  # fmt: skip
+            found = look(read, engine=engine, quick=quick, refit_groups=refit_groups, say=run.say, progress=progress)
         _show(run, found)
         run.write_json(found.as_dict())
         if found.withheld:

@@ -47,11 +47,11 @@ def fit_analysis(
     say: Callable[[str], None] | None = None,
     progress: _VariantProgress | None = None,
 ) -> dict[str, Fit]:
-    """The fits of an analysis; draws are kept in its folder ``fits/``."""
+    """The fits of an analysis, by its own engine where ``auto`` is asked for; draws are kept in ``fits/``."""
     return fit_variants(
         analysis.family, analysis.dataset, variants or analysis.variants, priors=analysis.priors,
-        sampling=analysis.sampling, engine=engine, store=analysis.store, say=say, progress=progress,
-        minutes=analysis.minutes, waive=analysis.waived,
+        sampling=analysis.sampling, engine=analysis.engine_for(engine), store=analysis.store, say=say,
+        progress=progress, minutes=analysis.minutes, waive=analysis.waived,
     )  # fmt: skip
 
 

@@ -53,6 +53,9 @@ class Asked(Protocol):
     def waived(self) -> tuple[str, ...]:
         """Checks whose failure does not withhold the conclusion."""
 
+    def engine_for(self, asked: str) -> str:
+        """The engine that is asked for, or that of the analysis where that is ``auto``."""
+
     @property
     def minutes(self) -> float:
         """What later attempts at a fit may take."""

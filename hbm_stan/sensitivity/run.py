@@ -81,7 +81,8 @@ def sensitivity(
     says so.
     """
     require_partial(analysis)
-    tell, chosen = say or (lambda _text: None), choose(engine) if isinstance(engine, str) else engine
+    tell = say or (lambda _text: None)
+    chosen = choose(analysis.engine_for(engine)) if isinstance(engine, str) else engine
     names = tuple(dict.fromkeys((analysis.main_variant, *analysis.compared)))
     fits = fit_variants(
         analysis.family, analysis.dataset, names, priors=analysis.priors, sampling=analysis.sampling, engine=chosen,
