@@ -10,6 +10,7 @@ import numpy as np
 
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError
+from hbm_stan.reading import Reading
 from hbm_stan.table import FloatArray
 from hbm_stan.values import Role, refuse_rows
 from hbm_stan.verdicts import Verdict
@@ -70,8 +71,7 @@ def standard_errors(
         found[STANDARD_ERROR] = np.sqrt(values[VARIANCE])
         return found, [f"Standard errors are the square roots of {columns[VARIANCE]}."], verdicts
     _refuse_limits(dataset, values, roles)
-    level = dataset.reading.level or USUAL_LEVEL
-    width = 2 * NormalDist().inv_cdf(0.5 + level / 2)
+    level, width = level_of(dataset.reading), width_of(dataset.reading)
     lower, upper = values[LOWER], values[UPPER]
     named = [columns[name] for name in (UPPER, LOWER)]
     if dataset.reading.log_scale:
@@ -85,6 +85,16 @@ def standard_errors(
             f"{columns[ESTIMATE]} is a ratio. Its logs are analysed, and answers are ratios; standard errors are {of}."
         )
     return found, [said], [*verdicts, *_check_evenness(dataset, values)]
+
+
+def level_of(reading: Reading) -> float:
+    """The level of limits, as the reading says or as is usual."""
+    return reading.level or USUAL_LEVEL
+
+
+def width_of(reading: Reading) -> float:
+    """The distance of limits of that level in standard errors of a normal distribution: 3.92 for 95 %."""
+    return 2 * NormalDist().inv_cdf(0.5 + level_of(reading) / 2)
 
 
 def _refuse_limits(dataset: Dataset, values: Mapping[str, FloatArray], roles: Mapping[str, Role]) -> None:

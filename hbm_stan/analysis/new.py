@@ -13,7 +13,7 @@ from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
-from hbm_stan.estimates import USUAL_LEVEL
+from hbm_stan.estimates import level_of
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import choose_likelihood
 from hbm_stan.files import write_beside
@@ -252,7 +252,7 @@ def _reading_lines(dataset: Dataset) -> list[str]:
     if reading.log_scale:
         lines.append("log_scale = true  # estimates are ratios: their logs are analysed, answers are ratios")
     if reading.log_scale or reading.level is not None:
-        lines.append(f"level = {reading.level or USUAL_LEVEL:g}  # what the limits of the estimates hold")
+        lines.append(f"level = {level_of(reading):g}  # what the limits of the estimates hold")
     if reading.weights:
         lines.append(f"weights = {_quoted(reading.weights)}  # how many times each row counts")
     if reading.unit_labels:

@@ -7,10 +7,9 @@ from types import MappingProxyType
 
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError
-from hbm_stan.estimates import USUAL_LEVEL
+from hbm_stan.estimates import width_of
 from hbm_stan.formula.parse import ADDITIONS
 from hbm_stan.formula.tokens import written
-from hbm_stan.later import norm
 from hbm_stan.reading import Reading
 
 GROUP, COUNT = "group", "count"
@@ -92,7 +91,7 @@ def _refuse_limits(dataset: Dataset) -> None:
 
 def _with_limits(estimate: str, low: str, high: str, reading: Reading) -> str:
     """The left side of estimates with limits: half their distance in standard errors of a normal distribution."""
-    apart = f"{2 * norm.isf((1 - (reading.level or USUAL_LEVEL)) / 2):.4g}"
+    apart = f"{width_of(reading):.4g}"
     if reading.log_scale:
         return f"log({estimate}) | se((log({high}) - log({low})) / {apart})"
     return f"{estimate} | se(({high} - {low}) / {apart})"
