@@ -20,7 +20,7 @@ from hbm_stan.errors import EngineError, ModelError, nearest
 from hbm_stan.fit import prepare_table
 from hbm_stan.identity import stan_values
 from hbm_stan.mixing import ess_bulk
-from hbm_stan.model import Family, StanData, Variant
+from hbm_stan.model import Family, StanData
 from hbm_stan.store import FitStore
 
 AUTO = "auto"
@@ -228,28 +228,24 @@ def _in_words(family: Family, reason: str, by_rule: str, best: str, pilots: Sequ
     """The rule's reason, what the pilots say to it, and their figures."""
     said = f"{reason.rstrip('.')}. " if reason else ""
     if not pilots:
-        return f"{said}No pilot could be run with these data: {_form(family.variant(by_rule))} is unconfirmed."
+        return f"{said}No pilot could be run with these data: {form_in_words(family, by_rule)} is unconfirmed."
     shown = "; ".join(
-        f"{_form(family.variant(p.variant))}: {1000 * p.ess_per_gradient:.2g} effective draws per 1,000 gradients, "
+        f"{form_in_words(family, p.variant)}: {1000 * p.ess_per_gradient:.2g} effective draws per 1,000 gradients, "
         f"{100 * p.divergences:.1f} % divergent"
         for p in pilots
     )
-    used = _form(family.variant(best))
+    used = form_in_words(family, best)
     verdict = (
         f"finds {used} best" if not reason else "confirms it" if best == by_rule else f"overrules it: {used} is used"
     )
     if len(pilots) == 1:
-        verdict = f"could be run of {_form(family.variant(pilots[0].variant))} only"
+        verdict = f"could be run of {form_in_words(family, pilots[0].variant)} only"
     return f"{said}A short pilot {verdict} ({shown})."
-
-
-def _form(variant: Variant) -> str:
-    return variant.parameterisation.partition(":")[0]
 
 
 def form_in_words(family: Family, name: str) -> str:
     """The form of a variant in a word: centered, non-centered."""
-    return _form(family.variant(name))
+    return family.variant(name).parameterisation.partition(":")[0]
 
 
 def settle(variants: tuple[str, ...], choice: str) -> tuple[str, ...]:
