@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.diagnose import check
+from hbm_stan.diagnose import parameters, summarise
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.fit import Fit
@@ -83,7 +83,7 @@ def precision_of(fits: Mapping[str, Fit]) -> Precision:
     """The least precise mean of all parameters of all fits."""
     worst = Precision(math.nan, "", "")
     for name, fit in fits.items():
-        summary = check(fit).summary
+        summary = summarise(*parameters(fit))
         shares = (summary["mcse_mean"] / summary["sd"]).to_numpy(float)
         # A mean whose error is not known is no precise one.
         shares = np.where(np.isfinite(shares), shares, np.inf)
@@ -106,15 +106,16 @@ def until_precise(
     already cost none. Raises ModelError for a target that cannot be meant.
     """
     check_target(target)
-    spent, stopped = 0.0, ""
+    spent, stopped, rounds = 0.0, "", 0
     fits = fit_with(sampling)
-    for _ in range(_ROUNDS):
-        found = precision_of(fits)
-        if found.share <= target:
-            return Reached(fits, target, found, sampling)
+    found = precision_of(fits)
+    while not found.share <= target:  # a share that is not known is no small one
         spent += sum(fit.seconds for fit in fits.values() if not fit.reused)
         needed = _needed(sampling, found, target)
-        stopped = _no_further(fits, sampling, found, needed, spent, minutes)
+        if rounds == _ROUNDS:
+            stopped = f"{_so_far(found, sampling)} {_ROUNDS} rounds were made."
+        else:
+            stopped = _no_further(fits, sampling, found, needed, spent, minutes)
         if stopped:
             break
         say(f"The MCSE of {found.of} is {found.share:.3g} of its sd: {needed:,} draws a chain")
@@ -123,10 +124,8 @@ def until_precise(
         except DataError as error:
             stopped = f"{_so_far(found, sampling)} {needed:,} draws a chain cannot be had: {error}"
             break
-    found = precision_of(fits)
-    if found.share <= target:
-        return Reached(fits, target, found, sampling)
-    return Reached(fits, target, found, sampling, stopped or f"{_so_far(found, sampling)} {_ROUNDS} rounds were made.")
+        found, rounds = precision_of(fits), rounds + 1
+    return Reached(fits, target, found, sampling, stopped)
 
 
 def _needed(sampling: Sampling, found: Precision, target: float) -> int:

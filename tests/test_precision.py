@@ -85,6 +85,20 @@ def test_what_cannot_be_reached_says_how_far_it_came() -> None:
     assert large.as_dict()["reached"] is False
 
 
+def test_draws_that_do_not_help_are_asked_for_four_times_more() -> None:
+    asked = []
+
+    def no_better(sampling: Sampling) -> Mapping[str, Fit]:
+        asked.append(sampling.draws)
+        return Fits()(FEW)
+
+    found = until_precise(no_better, FEW, 0.9 * precision_of(Fits()(FEW)).share, 10, quiet)
+    assert "4 rounds were made." in found.words
+    assert asked == sorted(set(asked))
+    assert len(asked) == 5
+    assert found.sampling.draws == asked[-1]
+
+
 def test_means_without_a_known_error_ask_for_no_more_draws() -> None:
     stuck = made_fit(sampling=FEW, mu=lambda mu: np.where(mu > mu.mean(), np.nan, mu))
     found = until_precise(lambda _sampling: {"partial_pooling": stuck}, FEW, 0.02, 10, quiet)
