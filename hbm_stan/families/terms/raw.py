@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.families.terms.density import own_of
 from hbm_stan.families.terms.effects import groups_of, linear_predictor, n_draws, pooling_of, shared_columns, terms_of
@@ -81,24 +82,32 @@ def _least_squares(
     x: FloatArray, z: FloatArray, y: FloatArray, weight: FloatArray, group: IntArray, inverse: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Coefficients of groups and fitted values of a weighted regression with common columns (Frisch & Waugh 1933)."""
-
-    def by_group(columns: FloatArray) -> FloatArray:
-        products = np.zeros((len(inverse), z.shape[1], columns.shape[1]))
-        np.add.at(products, group, z[:, :, None] * (weight[:, None] * columns)[:, None, :])
-        return np.asarray(inverse @ products)
-
-    def fitted(coefficients: FloatArray) -> FloatArray:
-        return np.asarray((z[:, :, None] * coefficients[group]).sum(axis=1))
-
-    both = np.column_stack([x, y])
-    coefficients = by_group(both)
-    rest = (both - fitted(coefficients)) * np.sqrt(weight)[:, None]
-    # A column that a group's own columns make (one of the group, constant in it) is rounding error here, and 0.
-    size = np.linalg.norm(both * np.sqrt(weight)[:, None], axis=0)
-    rest[:, np.linalg.norm(rest, axis=0) <= _RANK * size] = 0.0
+    coefficients, rest, made = _by_groups(np.column_stack([x, y]), z, weight, group, inverse)
+    rest[:, made] = 0.0
     common = np.linalg.lstsq(rest[:, :-1], rest[:, -1], rcond=None)[0]
     theta = coefficients[..., -1] - coefficients[..., :-1] @ common
-    return theta, x @ common + fitted(theta[..., None])[:, 0]
+    return theta, x @ common + _fitted(z, theta[..., None], group)[:, 0]
+
+
+def _by_groups(
+    columns: FloatArray, z: FloatArray, weight: FloatArray, group: IntArray, inverse: FloatArray
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+    """Columns explained by each group's own: coefficients (J, KG, columns), weighted rests (N, columns), and which are.
+
+    A column that a group's own columns make (one of the group, constant in it) has a rest that is rounding error.
+    """
+    products = np.zeros((len(inverse), z.shape[1], columns.shape[1]))
+    np.add.at(products, group, z[:, :, None] * (weight[:, None] * columns)[:, None, :])
+    coefficients = np.asarray(inverse @ products)
+    root = np.sqrt(weight)[:, None]
+    rest = (columns - _fitted(z, coefficients, group)) * root
+    made = np.linalg.norm(rest, axis=0) <= _RANK * np.linalg.norm(columns * root, axis=0)
+    return coefficients, rest, np.asarray(made)
+
+
+def _fitted(z: FloatArray, coefficients: FloatArray, group: IntArray) -> FloatArray:
+    """What coefficients of groups (J, KG, columns) say of each row, (N, columns)."""
+    return np.asarray((z[:, :, None] * coefficients[group]).sum(axis=1))
 
 
 def made_by_groups(draws: Draws, data: StanData) -> FloatArray:
@@ -113,13 +122,10 @@ def made_by_groups(draws: Draws, data: StanData) -> FloatArray:
         return np.zeros((data["J"], z.shape[1]))
     x = np.asarray(data["X"], dtype=float).reshape(data["N"], -1)[:, shared]
     beta = draws["beta_shared"] if "beta_shared" in draws else np.asarray(draws["beta"])[:, shared]
-    inverse, _ = _inverse(z, np.ones(data["N"]), group, data["J"])
-    products = np.zeros((data["J"], z.shape[1], x.shape[1]))
-    np.add.at(products, group, z[:, :, None] * x[:, None, :])
-    made = inverse @ products  # (J, KG, columns): of each column by the group's own
-    rest = x - (z[:, :, None] * made[group]).sum(axis=1)
-    own = np.linalg.norm(rest, axis=0) <= _RANK * np.linalg.norm(x, axis=0)
-    return np.asarray(made[..., own] @ np.asarray(beta).mean(axis=0)[own])
+    weight = np.ones(data["N"])
+    inverse, _ = _inverse(z, weight, group, data["J"])
+    coefficients, _, made = _by_groups(x, z, weight, group, inverse)
+    return np.asarray(coefficients[..., made] @ np.asarray(beta).mean(axis=0)[made])
 
 
 def shrinkage_factor(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray | None:
