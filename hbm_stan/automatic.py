@@ -89,11 +89,14 @@ def fit_variants(
     runs, settings = choose(engine) if isinstance(engine, str) else engine, sampling or Sampling()
     kept = store or FitStore.for_user(model.name, data.name)
     asked = tuple(variants or model.variants_for(prepare_table(model, data)))
+    made: dict[str, Fit] = {}
 
     def fits_of(*named: str) -> dict[str, Fit]:
-        return fit_as_named(
-            model, data, named, priors=priors, sampling=settings, engine=runs, store=kept, say=say, **how
-        )
+        if new := [name for name in named if name not in made]:
+            made.update(fit_as_named(
+                model, data, new, priors=priors, sampling=settings, engine=runs, store=kept, say=say, **how
+            ))  # fmt: skip
+        return made
 
     form = DEFAULT
     if DEFAULT in asked:

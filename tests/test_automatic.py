@@ -38,6 +38,8 @@ def test_partial_pooling_is_in_the_form_that_a_report_would_take(stanli: Engine,
     expected = choose_parameterisation(model, data, seed=SAMPLING.seed, store=store).variant
     assert fits["partial_pooling"].variant == expected == "partial_pooling_centered"
     assert any("A short pilot" in text for text in said)
+    # The form was fitted to see whether it passes: nobody is told that its draws are those of an earlier run.
+    assert not any(fit.reused for fit in fits.values())
     one = hbm.fit(FORMULA, frame, **how)
     assert (one.key, one.reused) == (fits["partial_pooling"].key, True)
     other = hbm.fit(FORMULA, frame, parameterisation="noncentered", **how)
