@@ -135,6 +135,13 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
     return names, np.concatenate(columns)
 
 
+def draws_of(fit: Fit, name: str) -> FloatArray:
+    """The draws of one of ``parameters`` by its name, (chain, draw), without those of all others."""
+    variable = fit.tree["posterior"][name.partition("[")[0]]
+    values = np.asarray(variable.values, dtype=float)
+    return values.reshape(*values.shape[:2], -1)[..., element_names(str(variable.name), variable).index(name)]
+
+
 def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
     """Mean, sd, quantiles, their MCSE, ESS and R-hat of each parameter; draws (parameter, chain, draw)."""
     return _table(names, mixing.summarised(draws))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_fits import made_fit, with_variant
 
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import load
-from hbm_stan.diagnose import Diagnosis
+from hbm_stan.diagnose import Diagnosis, draws_of, parameters
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.verdicts import CHECKS, Verdict, worst
@@ -158,3 +159,15 @@ def test_worst_ignores_what_was_waived() -> None:
 
 def test_a_verdict_for_json_has_no_nan() -> None:
     assert Verdict("a", "fail", float("nan"), 1.0).as_dict()["value"] is None
+
+
+def test_draws_of_one_parameter_are_those_among_all(stanli: Engine) -> None:
+    rng = np.random.default_rng(20261129)
+    group = rng.permutation(np.repeat(["a[1]", "b, c", "d"], [4, 7, 9]))
+    frame = pd.DataFrame({"g": group, "x": rng.normal(size=20), "z": rng.normal(size=20), "y": rng.normal(size=20)})
+    settings = Sampling(warmup=50, draws=20, seed=1)
+    made = fit("y ~ x + z + (x | g)", frame, "partial_pooling", sampling=settings, engine=stanli)
+    names, draws = parameters(made)
+    assert {"sigma", "tau[x]", "theta[a[1], x]", "theta[b, c, intercept]"} <= set(names)
+    for name, values in zip(names, draws, strict=True):
+        np.testing.assert_array_equal(draws_of(made, name), values)

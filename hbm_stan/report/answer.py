@@ -10,7 +10,7 @@ import pandas as pd
 from hbm_stan.between import intercept_place
 from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.coefficients import spread_place
-from hbm_stan.diagnose import parameters
+from hbm_stan.diagnose import draws_of
 from hbm_stan.elements import term_of
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.predict import NewGroup, is_ratio
@@ -164,8 +164,7 @@ def _population(fit: Fit, summary: pd.DataFrame) -> list[str]:
 def _above_zero(fit: Fit, row: str, term: str) -> str:
     if not zero_matters(fit, term):
         return "."
-    names, draws = parameters(fit)
-    positive = format_probability(float(np.mean(draws[names.index(row)] > 0)), fit.n_draws)
+    positive = format_probability(float(np.mean(draws_of(fit, row) > 0)), fit.n_draws)
     return f"; the probability that it is above zero is {positive}."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hbm_stan.between import Differences, over_the_data
-from hbm_stan.diagnose import parameters
+from hbm_stan.diagnose import draws_of
 from hbm_stan.fit import Fit
 from hbm_stan.predict import raw_spread
 from hbm_stan.predictors import INTERCEPT
@@ -20,5 +20,4 @@ def differences(fit: Fit, row: str, term: str) -> tuple[Differences, bool]:
     lines = over_the_data(fit) if term == INTERCEPT else None
     if lines is not None:
         return lines, True
-    names, draws = parameters(fit)
-    return Differences(draws[names.index(row)], raw_spread(fit).get(term, np.nan)), False
+    return Differences(draws_of(fit, row), raw_spread(fit).get(term, np.nan)), False
