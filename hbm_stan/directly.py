@@ -12,7 +12,7 @@ from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import ENGINES
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.errors import NotDirectError
-from hbm_stan.fit import Fit, Job, _drawn, _fit, fit_of_draws
+from hbm_stan.fit import Fit, Job, fit_of_draws, fit_unkept
 
 
 def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) -> tuple[Fit, Diagnosis]:
@@ -27,7 +27,7 @@ def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) ->
         raise NotDirectError(f"the engine {job.engine.name} was asked for")
     direct = replace(job, engine=DirectEngine(alone=True))
     if rows:
-        made = _fit(direct, _drawn(direct, job.sampling, None), reused=False, reason="not kept")
+        made = fit_unkept(direct)
     else:
         drawn = direct.engine.sample(job.program, job.data, job.sampling)
         made = fit_of_draws(direct, drawn, job.sampling)

@@ -274,6 +274,11 @@ def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore
     return _fit(job, kept, reused=False, reason=last.reason)
 
 
+def fit_unkept(job: Job) -> Fit:
+    """The fit of a job with its rows, sampled now and kept nowhere."""
+    return _fit(job, _drawn(job, job.sampling, None), reused=False, reason="not kept")
+
+
 def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
     """A Fit of parameters alone, kept nowhere: for proofs and long runs, which need no log_lik and no y_rep."""
     tree = draws_tree(job.family, job.table, job.data, drawn, sampling.seed, rows=False)
