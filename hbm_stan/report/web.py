@@ -36,13 +36,14 @@ def compile_html(view: dict[str, Any], figures: dict[str, bytes]) -> bytes:
     import jinja2
 
     clean = escaped(view)
-    refuse_code(mathematics(clean), "The report")
+    formulas = sorted(set(mathematics(clean)))
+    refuse_code(formulas, "The report")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = template.render(
-        view=_numbered(clean), formulas=_mathml(sorted(set(mathematics(clean)))),
+        view=_numbered(clean), formulas=_mathml(formulas),
         images={name: base64.b64encode(svg).decode("ascii") for name, svg in figures.items()},
     )  # fmt: skip
     return text.encode("utf-8")
