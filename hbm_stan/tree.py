@@ -218,7 +218,8 @@ def _bytes(family: Family, table: Prepared, sampling: Sampling, given: set[str])
     lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
     values = sum(math.prod(lengths.get(d, 1) for d in dims) for name, dims in family.dims.items() if name in given)
     if "sampled" in given:  # what a program has in the place of the coefficients of a formula, and is kept beside them
-        values += lengths["group"] * lengths["term"] + lengths["other_effect"]
+        of_groups = 0 if family.draw_groups is not None else lengths["group"] * lengths["term"]
+        values += of_groups + lengths["other_effect"]
     return sampling.chains * sampling.draws * 8 * values
 
 

@@ -36,7 +36,7 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
         "L": np.array([len(t.factor.labels) for t in terms]), "Z": design.Z,
         "level": np.stack([t.factor.level for t in terms]) + 1, "KG": n_own,
         "correlated": np.array([int(t.correlated) for t in terms]), "own": design.own[:n_own] + 1,
-        "other_own": design.own[n_own:] + 1,
+        "other_own": design.own[n_own:] + 1, "M": sum(len(t.names) * len(t.factor.labels) for t in terms[group:]),
         "centered": np.zeros(len(terms), dtype=int), "inside": inside_groups(design),
         "prior_beta": np.tile([0.0, 10 * sd], (p, 1)),
         "prior_tau_family": np.ones(n_own, dtype=int), "prior_tau": np.tile([sd, 1.0], (n_own, 1)),

@@ -53,7 +53,8 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
         if pairs and (key != "partial" or pooling == "partial"):
             params[key] = rng.uniform(-0.7, 0.7, pairs)
     if not likelihood(name).integrated:
-        taken = slice(data["G"] if pooling == "complete" else 0, None)
+        others = pooling == "complete" or likelihood(name).precision is not None
+        taken = slice(data["G"] if others else 0, None)
         params["sampled"] = rng.normal(size=int(np.sum(data["K"][taken] * data["L"][taken])))
     return params | terms_population.transformed(likelihood(name), params, data)
 
@@ -64,7 +65,7 @@ def log_coefficients(params: dict[str, Any], data: dict[str, Any], pooling: str)
     found, log_volume = 0.0, 0.0
     mean = effects.theta_mean(one, data)[0]
     for each in effects.terms_of(data):
-        if each.pooled and pooling == "complete":
+        if each.pooled and len(np.ravel(params["sampled"])) == data["M"]:  # left out, or integrated out
             continue
         factor = effects.factor_of(each, one, data)[0]
         values = params["theta"][:, each.at] - mean[each.at] if each.pooled else effects.effects_of(each, one)[0]
@@ -91,7 +92,7 @@ def test_sampled_coefficients_have_the_density_of_their_population(case: str, po
 @pytest.mark.parametrize("pooling", ["complete", "no", "partial"])
 @pytest.mark.parametrize("case", ["nested and crossed", "crossed slopes", "three crossed"])
 def test_what_is_sampled_fills_the_space_of_the_coefficients_evenly(case: str, pooling: str, centered: int) -> None:
-    # The change to sums, contrasts and means has no Jacobian but that of the scales, by differences.
+    # The change to sums, reflected levels and means has no Jacobian but that of the scales, by differences.
     data = {**CASES[case](), "centered": np.full(4, centered)[: CASES[case]()["T"]]}
     data["prior_theta"] = np.column_stack([np.zeros(data["KG"]), np.linspace(1.5, 2.5, data["KG"])])
     params = point(np.random.default_rng(8), data, "poisson", pooling)
@@ -138,8 +139,8 @@ def test_centred_coefficients_of_groups_begin_at_their_prior_means() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
-def test_contrasts_are_an_orthonormal_basis_with_the_mean_last(size: int) -> None:
-    basis = sampled.from_contrasts(np.eye(size)[:, :, None].reshape(size, size))
+def test_reflected_levels_are_an_orthonormal_basis_with_the_mean_last(size: int) -> None:
+    basis = sampled.reflected(np.eye(size))
     np.testing.assert_allclose(basis @ basis.T, np.eye(size), atol=1e-14)
     np.testing.assert_allclose(basis[:, -1], 1 / np.sqrt(size))
     np.testing.assert_allclose(basis[:, :-1].sum(axis=0), 0, atol=1e-14)
@@ -175,16 +176,19 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
     exact += sum(log_coefficients(params, data, pooling)) if "sampled" in params else 0.0
     assert unused == pytest.approx(exact, rel=1e-11)
     one = {key: np.asarray(value)[None] for key, value in params.items()}
-    if "sampled" in params:
+    if likelihood(name).precision is None:
         eta = eta_row_by_row(data, one, 0)
         rows = likelihood(name).log_p(eta, data, density.own_of(likelihood(name), one)).ravel()
         assert used - unused == pytest.approx(float(rows.sum()), rel=1e-10)
-    else:
-        variance = data["se"] ** 2 if name == "estimates" else np.full(data["N"], params["sigma"] ** 2)
-        mean = effects.middle(one, data)[0]
-        y, jacobian = (np.log(data["y"]), np.log(data["y"]).sum()) if name == "lognormal" else (data["y"], 0.0)
-        rows = multivariate_normal.logpdf(y, mean, dense_covariance(data, one, 0) + np.diag(variance)) - jacobian
-        assert used - unused == pytest.approx(float(rows), rel=1e-10)
+        return
+    variance = data["se"] ** 2 if name.startswith("estimates") else np.full(data["N"], params["sigma"] ** 2)
+    integrated = None if likelihood(name).integrated else range(data["G"])
+    theta = np.tile(effects.theta_mean(one, data)[0], (1, data["J"], 1))
+    mean = effects.middle(one, data)[0] if integrated is None else eta_row_by_row(data, {**one, "theta": theta}, 0)
+    logs = name.startswith("lognormal")
+    y, jacobian = (np.log(data["y"]), np.log(data["y"]).sum()) if logs else (data["y"], 0.0)
+    covariance = dense_covariance(data, one, 0, integrated) + np.diag(variance)
+    assert used - unused == pytest.approx(float(multivariate_normal.logpdf(y, mean, covariance)) - jacobian, rel=1e-10)
 
 
 def test_what_is_fixed_is_neither_sampled_nor_has_a_density() -> None:

@@ -30,6 +30,8 @@ LEFT = {
     "beta": "b",
     "student_t": "whole",
     "normal_sampled": "r",
+    "lognormal_sampled": "a",
+    "estimates_sampled": "r | se(s)",
     "zero_inflated_poisson": "k | rate(e)",
     "zero_inflated_negative_binomial": "k | rate(e)",
     "cumulative": "o",
@@ -101,7 +103,7 @@ def spread(name: str, case: str, variant: str, code: str = "", **changed: object
 FEW = ("no common column", "three crossed", "nested in a crossed one", "columns of groups")
 CASES = [
     (name, variant, case) for name in LEFT for variant in POOLINGS for case in RIGHT
-    if case in FEW or (variant == "partial_pooling" and name in {"normal", "binomial"})
+    if case in FEW or (variant == "partial_pooling" and name in {"normal", "binomial", "normal_sampled"})
 ]  # fmt: skip
 
 
@@ -165,9 +167,9 @@ FAULTS = {
     "rows not weighted by their errors": ("estimates", "matrix[N, KG + KO] W = diag_pre_multiply(inv(se), Z)",
                                           "matrix[N, KG + KO] W = Z"),
     "means of other levels stay in the common coefficient": ("poisson", "beta_raw - shift;", "beta_raw;"),
-    "the root of a contrast forgotten": ("poisson", "./ sqrt(n .* (n + 1))", "./ (n .* (n + 1))"),
-    "a mean over levels, not over its root": ("poisson", "contrast[L] / sqrt(L), L", "contrast[L] / L, L"),
-    "contrasts in the order of levels": ("poisson", "reverse(cumulative_sum(reverse(step)))", "cumulative_sum(step)"),
+    "the mirror too short": ("poisson", "/ (sqrt(L) - 1)", "/ sqrt(L)"),
+    "a sum over levels, not over its root": ("poisson", "(x[L] - sum(x) / sqrt(L))", "(x[L] - sum(x) / L)"),
+    "the last level not reflected": ("poisson", "value[L] -= sqrt(L) * along;", ""),
     "the mean in standard units": (
         "poisson", "if (centered[t] == 0) {\n        level_mean", "if (centered[t] > 1) {\n        level_mean",
     ),
@@ -209,12 +211,20 @@ FAULTS = {
     "large deviations below cut": ("beta", "log1p_exp(eta + fmin(deviation, -1))", "log1p_exp(eta - 1)"),
     "the prior of spread forgotten": ("beta", "lprior += scale_prior_lpdf(spread | prior_spread_family,", "//"),
     "amounts for their logs": ("lognormal", "log(y) - offset_", "y - offset_"),
-    "rows of a cell counted once": ("normal_sampled", "-sum(n_rows) * log(sigma)", "-rows(n_rows) * log(sigma)"),
+    "rows counted as cells": ("normal_sampled", "-n * log(sigma) - 0.5 * (log_det", "-J * log(sigma) - 0.5 * (log_det"),
     "equal rows of one mean counted once": (
-        "normal_sampled", "dot_product(n_rows, square(mean_y - eta))", "dot_self(mean_y - eta)",
+        "normal_sampled", "dot_product(weight, square(off))) / square(sigma)", "dot_self(off)) / square(sigma)",
     ),
-    "what outcomes differ inside equal rows": ("normal_sampled", "(squares + dot_product", "(dot_product"),
-    "variance for sd of sampled rows": ("normal_sampled", "/ square(sigma)", "/ sigma"),
+    "what outcomes differ inside equal rows": ("normal_sampled", "fitted + (squares +", "fitted + (0 +"),
+    "variance for sd of sampled rows": ("normal_sampled", "square(off))) / square(sigma)", "square(off))) / sigma"),
+    "sums of the next group": ("normal_sampled", "first = last[j] + 1;", "first = last[j] + 2;"),
+    "the determinant of one coefficient": (
+        "normal_sampled", "log_det = sum(log(det));\n    fitted = p *", "log_det = 0;\n    fitted = p *",
+    ),
+    "standard errors for variances": (
+        "estimates_sampled", "dot_product(weight, square(off))", "dot_product(sqrt(weight), square(off))",
+    ),
+    "the group's other columns unweighted": ("estimates_sampled", "W[k] = weight .* Z[ : , k];", "W[k] = Z[ : , k];"),
     "the prior of sigma forgotten": ("normal_sampled", "lprior += scale_prior_lpdf(sigma |", "//"),
     "sigma counted once": ("student_t", "-n * (lbeta(", "-1 * (lbeta("),
     "degrees of freedom outside": ("student_t", "/ sigma) / nu)", "/ sigma))"),
@@ -264,8 +274,9 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     name, right, wrong = FAULTS[fault]
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
     once = {fault for fault in FAULTS if fault.startswith("equal ")} - {"equal counts counted once"}
-    once |= {"rows of a cell counted once", "what outcomes differ inside equal rows"}
-    inside = {*once, "what amounts differ inside equal rows", "what shares differ inside equal rows"}
+    once |= {"rows counted as cells", "what outcomes differ inside equal rows"}
+    inside = {*once, "what amounts differ inside equal rows", "what shares differ inside equal rows",
+              "the determinant of one coefficient"}  # fmt: skip
     case = "only the common columns of groups" if fault in inside else case
     changed = {}
     if "carr" in fault:  # by centered terms only

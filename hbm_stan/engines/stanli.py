@@ -16,6 +16,7 @@ import numpy as np
 from hbm_stan.engines import EngineDraws, Progress, Sampling, plain_data, sample_stats
 from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.translated import translated
+from hbm_stan.engines.warm_start import warm_start
 from hbm_stan.engines.words import in_program
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
@@ -56,6 +57,8 @@ class StanliEngine:
         with orderly_stop(), warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
             model = self.model(program, data)
+            start = warm_start(model, [d.name for d in program.block("parameters")], sampling)
+            notes.clear()  # of what was only tried
             try:
                 with _listen(progress):
                     fit = model.sample(
@@ -67,6 +70,7 @@ class StanliEngine:
                         max_depth=sampling.max_treedepth,
                         parallel_chains=min(sampling.chains, cores()),
                         refresh=max(1, total // _UPDATES) if progress else 0,
+                        **start,
                     )
             except (RuntimeError, ValueError) as error:
                 words = in_program(str(error), program)

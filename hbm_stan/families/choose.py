@@ -81,7 +81,11 @@ def likelihood_of(dataset: Dataset, named: str = "", *, counts: bool = False) ->
         _refuse_own_formulas(dataset, likelihood(named))
         return of_size(dataset, named, "as asked")
     if beside:
-        plain = next(name for name, known in likelihoods().items() if beside in _beside(known) and not known.own_rows)
+        plain = next(
+            name
+            for name, known in likelihoods().items()
+            if beside in _beside(known) and not (known.own_rows or known.sampled)
+        )
         found = plain, f"the formula has {_AS_WRITTEN[beside]}"
     elif counts:
         found = "poisson", f"{formula.outcome} is named as a count"

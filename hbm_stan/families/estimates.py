@@ -16,13 +16,18 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, two_digits
 from hbm_stan.standard_errors import informative
 
+CALIBRATION: Mapping[str, str] = {
+    "beta[intercept]": "normal(-0.7, 0.7)", "beta[latitude]": "normal(-0.03, 0.03)",
+    "tau": "half_normal(0.5)", "theta": "normal(-0.7, 1)",
+}  # fmt: skip
+
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     se = np.asarray(table["standard_error"], dtype=float)
     return {**marginal_data(table, priors, np.asarray(table["outcome"], dtype=float), se), "se": se}
 
 
-def _scale(table: Prepared, design: Design) -> Scale:
+def scale(table: Prepared, design: Design) -> Scale:
     """The larger of the sd of the estimates that are measured well enough and their median standard error."""
     y, se = table["outcome"] - design.offset, table["standard_error"]
     known = informative(se)
@@ -36,10 +41,7 @@ FAMILY = family_of(
     LIKELIHOOD,
     Parts(
         outcome=_outcome,
-        scale=_scale,
-        calibration={
-            "beta[intercept]": "normal(-0.7, 0.7)", "beta[latitude]": "normal(-0.03, 0.03)",
-            "tau": "half_normal(0.5)", "theta": "normal(-0.7, 1)",
-        },
+        scale=scale,
+        calibration=CALIBRATION,
     ),
-)  # fmt: skip
+)

@@ -15,13 +15,18 @@ from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, two_digits
 
+CALIBRATION: Mapping[str, str] = {
+    "beta[intercept]": "normal(5.5, 0.7)", "beta[age]": "normal(0, 0.1)", "tau": "half_normal(0.5)",
+    "sigma": "gamma(6, 8)", "theta": "normal(5.5, 0.8)",
+}  # fmt: skip
+
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y = np.asarray(table["outcome"], dtype=float)
     return {**marginal_data(table, priors, np.log(y), np.ones(len(y))), "y": y}
 
 
-def _scale(table: Prepared, design: Design) -> Scale:
+def scale(table: Prepared, design: Design) -> Scale:
     """The sd of the logs, beside their known part: as for log(y) ~ ..."""
     logs = np.log(table["outcome"]) - design.offset
     s = two_digits(float(np.std(logs, ddof=1)) or 1.0)
@@ -32,11 +37,8 @@ FAMILY = family_of(
     LIKELIHOOD,
     Parts(
         outcome=_outcome,
-        scale=_scale,
+        scale=scale,
         own_priors=residual_prior,
-        calibration={
-            "beta[intercept]": "normal(5.5, 0.7)", "beta[age]": "normal(0, 0.1)", "tau": "half_normal(0.5)",
-            "sigma": "gamma(6, 8)", "theta": "normal(5.5, 0.8)",
-        },
+        calibration=CALIBRATION,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Normal rows with more crossed coefficients than can be integrated out: they are sampled."""
+"""Normal rows with more crossed coefficients than can be integrated out: those of other factors are sampled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hbm_stan.families.normal import CALIBRATION, scale
-from hbm_stan.families.terms.data import counted_cells, sum_of_cells
+from hbm_stan.families.terms.data import weighted_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.priors import residual_prior
 from hbm_stan.likelihoods.normal_sampled import LIKELIHOOD
@@ -18,9 +18,7 @@ from hbm_stan.priors import Prior
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y = np.asarray(table["outcome"], dtype=float)
-    data, cell = counted_cells(table, priors)
-    mean = sum_of_cells(y, cell) / data["cell_rows"]
-    return {**data, "y": y, "cell_mean": mean, "squares": float(np.sum((y - mean[cell]) ** 2))}
+    return {**weighted_cells(table, priors, y, np.ones(len(y))), "y": y}
 
 
 FAMILY = family_of(LIKELIHOOD, Parts(outcome=_outcome, scale=scale, own_priors=residual_prior, calibration=CALIBRATION))

@@ -71,4 +71,5 @@ LIKELIHOOD = Likelihood(
     mean_words="true value",
     rows_words="normal estimates",
     ladder="estimates",
+    many_crossed="estimates_sampled",
 )

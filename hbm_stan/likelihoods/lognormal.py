@@ -53,5 +53,5 @@ LIKELIHOOD: Likelihood = replace(
     mean_words="median",
     ratio_words="ratio of medians",
     rows_words="lognormal amounts",
-    many_crossed="",
+    many_crossed="lognormal_sampled",
 )

@@ -1,4 +1,4 @@
-"""Normal rows whose varying coefficients are sampled: more are crossed than can be integrated out."""
+"""Normal rows, coefficients of other factors sampled: too many to be integrated out."""
 
 from __future__ import annotations
 

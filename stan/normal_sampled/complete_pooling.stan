@@ -1,4 +1,5 @@
-// Normal outcomes, complete pooling, varying coefficients sampled: for more crossed ones than can be integrated out.
+// Normal outcomes, complete pooling; coefficients of other factors are sampled, for too many are crossed to be
+// integrated out.
 //
 //   y[n] ~ normal(eta[n], sigma)
 //   eta[n] = offset_[n] + X[n] beta + sum over terms t of Z_t[n] u_t[level[t, n]]
@@ -7,21 +8,19 @@
 // Pooling: all groups share one regression: the terms of the group are left out. Terms of other factors stay.
 // Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
 // centered: the coefficients themselves, good where they say much.
-// Rows with equal columns and levels are one cell: their number, their mean and the squares about it are all they say.
+// Rows with equal columns and levels are one cell: their weights, their mean and the squares about it are all they say.
 // What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
 // Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapter 12.
 functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
   #include sampled_terms.stanfunctions
-  #include normal_rows.stanfunctions
+  #include normal_cells.stanfunctions
 }
 data {
   #include sampled/data.stan
   vector[N] y; // outcome (its unit)
-  vector<lower=0>[NC] cell_rows; // rows of each cell
-  vector[NC] cell_mean; // their mean outcome (its unit)
-  real<lower=0> squares; // of outcomes about the means of their cells, added up over all rows (its unit, squared)
+  #include group_integrated/data.stan
   int<lower=1, upper=7> prior_sigma_family; // prior of the residual sd, as scale_prior counts
   array[2] real<lower=0> prior_sigma; // its scale (unit of the outcome), its second argument
 }
@@ -40,7 +39,7 @@ transformed parameters {
 model {
   #include sampled/complete_model.stan
   if (use_likelihood) {
-    target += log_normal_rows(cell_mean, cell_rows, squares, eta, sigma); // but for constants
+    target += log_normal_cells(cell_mean, cell_weight, squares, eta, sigma, N); // but for constants
   }
 }
 generated quantities {

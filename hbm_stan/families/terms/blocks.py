@@ -43,8 +43,8 @@ def blocks_of(design: Design, where: str) -> Blocks:
     possible = [factor for factor in design.factors if n_crossed(design, factor) <= MOST_CROSSED]
     if not possible:
         raise DataError(
-            f"{where}: {too_many(design)}. Leave a factor out, combine levels that have few rows, or take a likelihood "
-            "whose coefficients are sampled: normal of any size, gamma of amounts."
+            f"{where}: {too_many(design)}. Leave a factor out, combine levels that have few rows, or take the "
+            "likelihood whose name ends in _sampled."
         )
     made = min((_blocks(design, factor) for factor in possible), key=_cost)
     _refuse_too_much(design, made, where)

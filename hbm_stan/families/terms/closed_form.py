@@ -93,6 +93,20 @@ def whole(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
     return Problem(likelihood, data, (*chain, *crossed), (), made)
 
 
+def given_others(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
+    """The group's coefficients integrated out, a group at a time, given the effects of all other factors."""
+    varying = groupings(integrated_terms(data, draws))
+    own = [grouping for grouping in varying if grouping.pooled]
+    given = tuple(term for grouping in varying if not grouping.pooled for term in grouping.terms)
+    made = structure([grouping.level for grouping in own], (), groups_of(data), data["J"])
+    return Problem(likelihood, data, tuple(own), given, made)
+
+
+def _problem(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
+    """What programs integrate out: all coefficients, or the group's given those of other factors, which they sample."""
+    return (whole if likelihood.integrated else given_others)(likelihood, data, draws)
+
+
 def _log_density(problem: Problem, draws: Draws) -> FloatArray:
     """log p(rows of each root), (S, roots)."""
     return np.concatenate([_of_part(problem, part) for part in problem.parts(draws)])
@@ -108,18 +122,20 @@ def _of_part(problem: Problem, part: Part) -> FloatArray:
 
 
 def log_marginal(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray:
-    """log p(all rows | population), (S,), all varying coefficients integrated out."""
-    return _log_density(whole(likelihood, data, draws), draws)[:, 0]
+    """log p(all rows | population), (S,), all that programs integrate out being integrated out."""
+    return np.asarray(_log_density(_problem(likelihood, data, draws), draws).sum(axis=1))
 
 
 def draw_groups(
     likelihood: Likelihood, rng: np.random.Generator, draws: Draws, data: StanData
 ) -> dict[str, FloatArray]:
-    """theta and effect given the rows and the population, exactly; without pooling beta too, the mean of groups'."""
+    """theta given the rows and the population, exactly, and effect where it is not sampled; without pooling beta too,
+    the mean of groups'."""
     if data.get("use_likelihood", 1) == 0:
-        made = {"theta": new_group(rng, draws, data, ""), **latent(rng, draws, data)}
+        others = latent(rng, draws, data) if likelihood.integrated else {}
+        made = {"theta": new_group(rng, draws, data, ""), **others}
         return made | beta_of_groups(draws, data, made["theta"])
-    problem, pieces = whole(likelihood, data, draws), []
+    problem, pieces = _problem(likelihood, data, draws), []
     for part in problem.parts(draws):
         e = part.found.coefficients(part.found.noise(rng))
         values = [scaled(f, x) * part.sigma[:, None, None] for f, x in zip(part.found.factors, e, strict=True)]
@@ -131,9 +147,9 @@ def draw_groups(
 def _as_draws(
     order: Sequence[Grouping], values: Sequence[FloatArray], draws: Draws, data: StanData
 ) -> dict[str, FloatArray]:
-    """theta and effect from the deviations of each factor's levels."""
+    """theta and effect from the deviations of each factor's levels; effect that draws have is not made again."""
     theta = np.repeat(theta_mean(draws, data)[:, None, :], data["J"], axis=1)
-    size = max(term.effects.stop for term in terms_of(data))
+    size = 0 if "effect" in draws else max(term.effects.stop for term in terms_of(data))
     effect = np.empty((len(theta), size))
     for grouping, value in zip(order, values, strict=True):
         start = 0

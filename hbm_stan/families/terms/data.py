@@ -140,6 +140,19 @@ def summed_cells(table: Prepared, priors: Mapping[str, Prior], size: str) -> Sta
     return {**data, "cell_y": sum_of_cells(table["outcome"], cell), f"cell_{size}": sum_of_cells(table[size], cell)}
 
 
+def weighted_cells(table: Prepared, priors: Mapping[str, Prior], y: FloatArray, weight: FloatArray) -> StanData:
+    """What programs of normal rows need that sample the coefficients of other factors than the group: of each cell the
+    weights of its rows and the weighted mean of y, squares about these, and the last cell of each group."""
+    data, cell = cells(table, priors)
+    total = sum_of_cells(weight, cell)
+    mean = sum_of_cells(weight * y, cell) / total
+    group = design_of(table).group.level[data["cell_row"] - 1]  # cells are sorted by it first
+    return {
+        **data, "cell_weight": total, "cell_mean": mean, "squares": float(np.sum(weight * (y - mean[cell]) ** 2)),
+        "last_cell": np.cumsum(np.bincount(group)),
+    }  # fmt: skip
+
+
 def counted_cells(table: Prepared, priors: Mapping[str, Prior], *equal: FloatArray) -> tuple[StanData, IntArray]:
     """``cells``, with how many rows each of them stands for."""
     data, cell = cells(table, priors, *equal)

@@ -21,13 +21,17 @@ def own_of(likelihood: Likelihood, draws: Draws) -> Own:
 def log_joint(likelihood: Likelihood, params: Draws, data: StanData, _variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale; correlations as partial ones.
 
-    All varying coefficients are integrated out of normal rows; where they are not the density is that of ``sampled``.
+    All varying coefficients are integrated out of normal rows, or those of the group; of coefficients that are sampled
+    the density is that of ``sampled``.
     """
     one = {name: np.asarray(value, dtype=float)[None] for name, value in params.items()}
     total, use = log_prior(likelihood, params, data), data["use_likelihood"]
-    if likelihood.integrated:
-        return total + (float(log_marginal(likelihood, one, data)[0]) if use else 0.0)
-    return total + log_sampled(params, data) + (float(pointwise(likelihood, one, data).sum()) if use else 0.0)
+    if not likelihood.integrated:
+        total += log_sampled(params, data)
+    if not use:
+        return total
+    rows = log_marginal if likelihood.precision is not None else pointwise
+    return total + float(rows(likelihood, one, data).sum())
 
 
 def pointwise(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray:

@@ -13,8 +13,8 @@ from hbm_stan.likelihoods.likelihood import Likelihood
 def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
     """By the name of the Family's field.
 
-    Where coefficients are integrated out they are drawn afterwards, and rows are left out with all of them integrated
-    out; else with those of their group.
+    Where coefficients are integrated out they are drawn afterwards. Rows are left out with all of them integrated out
+    where programs do that; else with those of their group.
     """
     shared: dict[str, Callable[..., Any]] = {
         "log_joint": density.log_joint,
@@ -37,7 +37,7 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
             "group_loo_log_lik": groups_left_out.group_loo_log_lik,
         }
     elif likelihood.precision is not None:
-        shared["loo_log_lik"] = closed_form.row_in_group_log_lik
+        shared |= {"draw_groups": closed_form.draw_groups, "loo_log_lik": closed_form.row_in_group_log_lik}
     else:
         shared |= {"loo_log_lik": integrals.loo_log_lik, "finer_group_log_lik": integrals.finer_group_log_lik}
     if likelihood.roles[0].kind == "count":  # whose spread follows from their mean

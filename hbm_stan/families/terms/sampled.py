@@ -1,9 +1,10 @@
 """Coefficients that programs sample, in the basis in which they are sampled, and back.
 
 The mean over the levels of another factor and the common coefficient of the same column trade places: rows know their
-sum only. So what is sampled is that sum, beta + shift, and, in ``sampled``, contrasts between levels and, last, sqrt(L)
-times their mean. The change of basis is orthonormal and the rest a shear: no density needs a Jacobian for it. Without
-it the two walk against each other (Ogle & Barber 2020, Ecological Applications 30:e02159, on such identifiability).
+sum only. So what is sampled is that sum, beta + shift, and, in ``sampled``, the values of levels reflected so that the
+last of them is sqrt(L) times their mean. The change of basis is orthonormal and the rest a shear: no density needs a
+Jacobian for it. Without it the two walk against each other (Ogle & Barber 2020, Ecological Applications 30:e02159, on
+such identifiability).
 """
 
 from __future__ import annotations
@@ -28,23 +29,24 @@ class _Part:
     values: FloatArray
 
 
-def from_contrasts(contrast: FloatArray) -> FloatArray:
-    """Values of levels, (L, K), from contrasts between them and, last, sqrt(L) times their mean: orthonormal."""
-    size = len(contrast)
-    value = np.tile(contrast[-1] / np.sqrt(size), (size, 1))
-    n = np.arange(1, size)[:, None]
-    step = contrast[:-1] / np.sqrt(n * (n + 1))  # of level n and those before, from the next one
-    value[:-1] += np.cumsum(step[::-1], axis=0)[::-1]
-    value[1:] -= n * step
-    return np.asarray(value)
+def reflected(x: FloatArray) -> FloatArray:
+    """Values of levels, (L, K), from reflected ones, the last of which is sqrt(L) times their mean.
+
+    The reflection takes the last unit vector to the mean's, and is its own inverse (Householder 1958, Journal of the
+    ACM 5:339).
+    """
+    size = len(x)
+    mirror = np.full(size, -1 / np.sqrt(size))
+    mirror[-1] += 1
+    length = mirror @ mirror
+    return np.asarray(x if size == 1 else x - 2 * np.outer(mirror, mirror @ x) / length)
 
 
 def _parts(params: Draws, data: StanData) -> list[_Part]:
-    """The terms that are sampled: with complete pooling those of other factors only."""
+    """The terms that are sampled; with complete pooling, or the group's integrated out, those of other factors only."""
     sampled, start, parts = np.ravel(params["sampled"]), 0, []
-    complete = "beta" in params and not {"tau", "beta_shared"} & set(params)
     for term, centered in zip(terms_of(data), np.ravel(data["centered"]), strict=True):
-        if term.pooled and complete:
+        if term.pooled and len(sampled) == data["M"]:
             continue
         size = term.level.size * term.level.width
         values = sampled[start : start + size].reshape(term.level.size, -1)
@@ -83,7 +85,7 @@ def _raw(params: Draws, data: StanData) -> list[_Part]:
     parts = []
     for part in _parts(params, data):
         if not part.term.pooled:
-            values = from_contrasts(part.values)
+            values = reflected(part.values)
         elif part.centered:
             values = part.values + origin[part.term.at] - shift[own[part.term.at]] - carried[:, part.term.at]
         else:
@@ -109,8 +111,8 @@ def _one(params: Draws) -> Draws:
 
 
 def coefficients(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    """theta and effect at one point, from what is sampled."""
-    one = _one(params)
+    """theta and effect at one point, from what is sampled; no theta where it is integrated out."""
+    one, complete = _one(params), not {"tau", "beta_shared"} & set(params)
     theta, effects = np.repeat(theta_mean(one, data), data["J"], axis=0), []
     for part in _raw(params, data):
         value = part.values if part.centered else scaled(factor_of(part.term, one, data), part.values[None])[0]
@@ -118,7 +120,7 @@ def coefficients(params: Draws, data: StanData) -> dict[str, FloatArray]:
             theta[:, part.term.at] = value if part.centered else theta[:, part.term.at] + value
         else:
             effects.append(value.ravel())
-    made = {"theta": theta}
+    made = {"theta": theta} if complete or len(np.ravel(params["sampled"])) > data["M"] else {}
     return made | ({"effect": np.concatenate(effects)} if effects else {})
 
 

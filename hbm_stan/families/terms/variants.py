@@ -12,7 +12,8 @@ _ETA = "eta_n = x_n^T beta + sum_t z_(n t)^T u_(t, l_t (n))"
 _OTHERS = 'u_(t l) tilde "MVN"(0, Sigma_t), quad t in "others"'
 _GROUP = 't in "group"'  # a term of the factor that is pooled
 _MARGINAL = "marginal: varying coefficients integrated out, drawn afterwards"
-_NONCENTERED = "non-centered: deviations in standard units"
+_NONCENTERED, _CENTERED = "non-centered: deviations in standard units", "centered: coefficients themselves"
+_INTEGRATED = " of other factors; those of {groups} are integrated out, and drawn afterwards"
 
 POPULATION = ("beta", "tau", "rho", "sd", "rho_other")
 _SHARED = ("sd", "rho")  # what terms of other factors have, whatever the pooling
@@ -22,7 +23,8 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     """Complete, no and partial pooling; where coefficients are sampled, centered ones too."""
     own = tuple(row.name for row in likelihood.own_rows)
     marginal = likelihood.integrated
-    how = _MARGINAL if marginal else _NONCENTERED
+    of_others = "" if likelihood.precision is None else _INTEGRATED
+    how = _MARGINAL if marginal else f"{_NONCENTERED}{of_others}"
     math = (_ETA, f'u_(t j) tilde "MVN"(0, Sigma_t), quad {_GROUP}', 'Sigma_t = "diag"(tau_t) Omega_t "diag"(tau_t)',
             _OTHERS, "beta tilde p(beta), quad tau tilde p(tau)", 'Omega_t tilde "LKJ"(p(rho))')  # fmt: skip
     assumption = "Coefficients of {groups} are draws from one population, whose means, sds and correlations are learnt."
@@ -43,11 +45,11 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
         return pooled
     return (
         *pooled,
-        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered: coefficients themselves",
+        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", f"{_CENTERED}{of_others}",
                 assumption, math, priors, better="partial_pooling (non-centered)", program="partial_pooling",
                 settings={"centered": 1}),
         Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-                f"{_NONCENTERED}; the default under its full name", assumption, math, priors,
+                f"{_NONCENTERED}{of_others}; the default under its full name", assumption, math, priors,
                 program="partial_pooling", settings={"centered": 0}),
     )  # fmt: skip
 

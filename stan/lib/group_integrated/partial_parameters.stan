@@ -1,0 +1,6 @@
+  vector[P] beta_raw; // common coefficients in units of their priors (no unit)
+  vector<lower=0, upper=raw_ends(prior_tau_family)>[KG] tau_raw; // sds of the group's terms in prior scales
+  vector<lower=0, upper=raw_ends(prior_sd_family)>[KO] sd_raw; // sds of the other terms over their priors' scales
+  vector<lower=-1, upper=1>[R] partial; // canonical partial correlations of the group's terms (no unit)
+  vector<lower=-1, upper=1>[RO] partial_other; // those of the other terms (no unit)
+  vector[M] sampled; // coefficients of centered terms, deviations of the others; sampled_terms says how
