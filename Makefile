@@ -87,7 +87,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: setup
-	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/benches/bench.py
 
 BUILT := $(filter-out reports/sample/,$(wildcard reports/*/))
 clean:

@@ -1,6 +1,6 @@
 """Which of two variants predicts better, and how surely: one of four answers, from the differences group by group.
 
-The rule is calibrated by ``tests/verdict_table.py``; its error rates are in reports/comparison.md.
+The rule is calibrated by ``tests/tools/verdict_table.py``; its error rates are in reports/comparison.md.
 """
 
 from __future__ import annotations

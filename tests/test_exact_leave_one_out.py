@@ -1,7 +1,7 @@
 """Rows and groups left out of our own fits, by the way of `hbm compare`, against exact values of published posteriors.
 
-The exact values (``oracle/posteriors.json``) were computed apart from this project, without sampling. Ours must be
-within the Monte Carlo error that the comparison itself states, repairs included.
+The exact values (``oracles/fits/posteriors.json``) were computed apart from this project, without sampling. Ours must
+be within the Monte Carlo error that the comparison itself states, repairs included.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ STATISTICS = ("mean", "sd", "q05", "q50", "q95")
 NAMES = sorted(path.stem for path in REFERENCE.glob("*.json"))
 KINDS = {"closed form", "quadrature", "foreign"}
 FAMILY_ERROR = 1e-3
-# Made anew here; the others take from ten seconds to a minute each (``python tests/make_references.py`` makes all).
+# Made anew here; the others take from ten seconds to a minute each (``tests/tools/make_references.py`` makes all).
 FAST = (
     "eight_schools-conjugate", "eight_schools-known_tau", "eight_schools-lognormal", "eight_schools-gamma",
     "eight_schools_precise", "baseball-conjugate", "clinics-beta_8_12", "pumps-conjugate", "dyestuff-known_scales",

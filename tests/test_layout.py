@@ -1,4 +1,7 @@
-"""The house: imports go one way, modules and functions stay small, nothing names a machine or a registry."""
+"""The house: imports go one way, modules and functions stay small, nothing names a machine or a registry.
+
+The house of the tests too: beside them stand folders of oracles, tools and benches, each with a README that names all.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,10 @@ FLOW = (
     "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
+TESTS = Path(__file__).parent
+BESIDE = ("oracles", "tools", "benches")
+# Before it imports an oracle or a test, a tool says where they are: tests/tools/README.md.
+WAY = 'sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in (".", "oracles"))'
 
 
 def room(path: Path) -> str:
@@ -133,3 +140,71 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
         path = top / name
         if path.suffix != ".pdf" and path.is_file():
             assert not pattern.search(path.read_text(encoding="utf-8", errors="ignore")), name
+
+
+def strays(tests: Path) -> set[str]:
+    """Modules among the tests that are none."""
+    return {p.name for p in tests.glob("*.py") if p.name != "conftest.py" and not p.name.startswith("test_")}
+
+
+def unlike_its_readme(folder: Path) -> set[str]:
+    """What lies in a folder and is not named in its README, and modules named there that do not lie in it."""
+    names = {p.name + "/" * p.is_dir() for p in folder.iterdir() if p.name[0] != "." and p.name != "__pycache__"}
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    named = {found[1] for line in lines if (found := re.match(r"\* `([^`]+)`: ", line))}
+    return (names - {"README.md"}) ^ named
+
+
+def imported(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+    return names | {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+
+
+def lost_imports(tests: Path) -> set[str]:
+    """Modules beside the tests that import what Python does not find, or what is none of theirs."""
+    at = {p.stem: folder for folder in BESIDE for p in (tests / folder).glob("*.py")}
+    at |= {p.stem: "." for p in tests.glob("*.py")}
+    found = set()
+    for name, folder in at.items():
+        if folder != ".":
+            path = tests / folder / f"{name}.py"
+            others = {at[n] for n in imported(path) if n in at} - {folder}
+            told = WAY in path.read_text(encoding="utf-8").splitlines()
+            allowed = {".", "oracles"} if folder == "tools" and told else set()
+            found |= {f"{folder}/{name}.py"} if others - allowed else set()
+    return found
+
+
+def test_beside_the_tests_all_has_its_folder_and_its_line() -> None:
+    assert strays(TESTS) == set()
+    assert {folder: unlike_its_readme(TESTS / folder) for folder in BESIDE} == {folder: set() for folder in BESIDE}
+    assert lost_imports(TESTS) == set()
+    modules = [p.stem for folder in (".", *BESIDE) for p in (TESTS / folder).glob("*.py")]
+    assert len(modules) == len(set(modules)), "two modules of one name"
+
+
+def test_the_rules_for_tests_catch_a_stray_file(tmp_path: Path) -> None:
+    for folder in BESIDE:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text("# Here\n\n* `gone.py`: no more. `told.py` is only mentioned.\n")
+    for name in ("conftest.py", "test_it.py", "sweep.py", "tools/told.py", "oracles/truth.py"):
+        (tmp_path / name).write_text("import numpy\n")
+    assert strays(tmp_path) == {"sweep.py"}
+    assert unlike_its_readme(tmp_path / "tools") == {"gone.py", "told.py"}
+    assert lost_imports(tmp_path) == set()
+    (tmp_path / "oracles" / "truth.py").write_text("import told\n")
+    (tmp_path / "benches" / "slow.py").write_text("def main():\n    from truth import exact\n")
+    (tmp_path / "tools" / "told.py").write_text("from test_it import NAMES\n")
+    assert lost_imports(tmp_path) == {"oracles/truth.py", "benches/slow.py", "tools/told.py"}
+    (tmp_path / "tools" / "told.py").write_text(f"import sys\n\n{WAY}\nfrom test_it import NAMES\n")
+    assert lost_imports(tmp_path) == {"oracles/truth.py", "benches/slow.py"}
+
+
+def test_every_module_of_the_tests_that_a_file_names_is_there() -> None:
+    top = ROOT.parent
+    if not (top / ".git").exists():
+        pytest.skip("not a checkout")
+    command = ["git", "grep", "-ohIE", r"\btests/[a-z_/]+\.py\b"]
+    named = set(subprocess.run(command, cwd=top, capture_output=True, text=True, check=True).stdout.split())
+    assert {name for name in named if not (top / name).is_file()} == set()

@@ -36,7 +36,7 @@ MAXIMA = {
 
 
 def roaches() -> pd.DataFrame:
-    frame = pd.read_csv(Path(__file__).parent / "oracle" / "roaches.csv")
+    frame = pd.read_csv(Path(__file__).parent / "oracles" / "fits" / "roaches.csv")
     # Groups that mean nothing: rows are dealt out to them in turn.
     blocks = [f"block {k:02}" for k in np.arange(len(frame)) % 20]
     return frame.assign(roach100=frame["roach1"] / 100, block=blocks)

@@ -68,7 +68,7 @@ def test_shares_lie_between_0_and_1_and_add_up_whatever_the_scales() -> None:
 
 
 def bcg() -> dict[str, np.ndarray]:
-    with (Path(__file__).parent / "oracle" / "bcg.csv").open() as file:
+    with (Path(__file__).parent / "oracles" / "fits" / "bcg.csv").open() as file:
         rows = list(csv.DictReader(file))
     made = {name: np.array([float(row[name]) for row in rows]) for name in ("ablat", "se")}
     return made | {a: np.array([float(row["alloc"] == a) for row in rows]) for a in ("alternate", "systematic")}

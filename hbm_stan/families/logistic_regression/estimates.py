@@ -17,7 +17,7 @@ _STEP, _STEPS, _ROUNDING = 2.0, 60, 1e-9
 _SEPARATED = 15.0
 # From so many times the information in the population on, a group's data make the centered form the better one. Were
 # the population's sd known, it would be 1 (Papaspiliopoulos, Roberts & Skold 2007, section 3); it is not, and where it
-# may be near zero the centered form has a funnel. In tests/sweep.py forms change places between 1.5 and 1.9.
+# may be near zero the centered form has a funnel. In tests/tools/sweep.py forms change places between 1.5 and 1.9.
 _STRONG = 1.75
 
 

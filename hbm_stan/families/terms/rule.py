@@ -9,7 +9,8 @@ from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import StanData
 
 # From so many times the information in the population on, the centered form is the better one: where the sd of the
-# population is not known. As for logistic regression, whose forms change places between 1.5 and 1.9 (tests/sweep.py).
+# population is not known. As for logistic regression, whose forms change places between 1.5 and 1.9
+# (tests/tools/sweep.py).
 _STRONG = 1.75
 
 

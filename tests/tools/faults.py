@@ -1,0 +1,407 @@
+"""Planted faults: wrong programs of broken/, each with one fault, the priors and data that show it, what must catch it.
+
+Each file is the shipped program of a variant with one fault, named at its place by a comment ``// FAULT: ...``; where
+that place is in an included file, the lines of that file stand in it.
+fault_checks.py runs the checks on them, test_faults.py asserts what is said here, fault_table.py prints it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hbm_stan.data import Dataset, load
+from hbm_stan.examples import shuffled
+from hbm_stan.families import families
+from hbm_stan.fit import prepare_table
+from hbm_stan.model import Draws, Family, StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior
+from hbm_stan.program import Program
+from hbm_stan.resources import share
+
+_SHUFFLED, _THREE = "shuffled", "three terms"
+BROKEN = Path(__file__).parents[1] / "broken"
+SEED = 20261121
+CHECKS = (
+    "structure", "log density", "pointwise", "contract", "replications", "known posterior", "engines", "calibration",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong program: the family and variant that it pretends to be, and which checks must catch it."""
+
+    file: str
+    family: str
+    variant: str
+    wrong: str
+    caught_by: tuple[str, ...]
+    priors: Mapping[str, str] = field(default_factory=dict)  # beside those of the family's example
+    adapt: Callable[[Family], Family] = lambda family: family  # where its parameters are not those of the variant
+    on: str = ""  # what the table is that shows it, where it is not that of the family
+
+    @property
+    def program(self) -> Program:
+        """The wrong program."""
+        return Program.read(BROKEN / f"{self.file}.stan", (share("stan") / "lib",))
+
+    @property
+    def shipped(self) -> Program:
+        """The right one."""
+        return families()[self.family].program(self.variant)
+
+    @property
+    def table(self) -> Prepared:
+        """The data that show it."""
+        return example(", ".join(filter(None, (self.family, self.on))))
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """All priors that are not the defaults."""
+        return {**PRIORS[self.family], **self.priors}
+
+    @property
+    def settled(self) -> dict[str, Prior]:
+        """All priors, chosen and default."""
+        return families()[self.family].priors(self.table, self.chosen)
+
+    @property
+    def data(self) -> StanData:
+        """The Stan data that show it."""
+        return families()[self.family].stan_data(self.table, self.settled, self.variant)
+
+    @property
+    def adapted(self) -> Family:
+        """The family with the parameters of the wrong program, for the check of the log density."""
+        return self.adapt(families()[self.family])
+
+
+# Priors that say something, so that data simulated from them are data that one could meet. Scales are not 1: a fault
+# in their power would not show.
+PRIORS: dict[str, dict[str, str]] = {
+    "normal_means": {"mu": "normal(0, 10)", "tau": "half_normal(10)", "theta": "normal(0, 20)"},
+    "grouped_normal": {
+        "mu": "normal(0, 5)", "tau": "half_normal(3)", "sigma": "half_normal(2)", "theta": "normal(0, 5)",
+        "sigma_group": "lognormal(0.5, 0.7)",
+    },
+    "nested_normal": {
+        "mu": "normal(0, 5)", "tau": "half_normal(3)", "tau_unit": "half_normal(0.5)", "sigma": "half_normal(0.5)",
+    },
+    "linear_regression": {
+        "mu": "normal(0, 3)", "tau": "half_normal(3)", "gamma": "normal(0, 3)", "sigma": "half_normal(2)",
+        "rho": "lkj(2)",
+    },
+    "logistic_regression": {"mu": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "lkj(1)"},
+    "beta_binomial": {"mu": "beta(2, 4)", "kappa": "lognormal(2, 0.8)"},
+    "gamma_poisson": {"alpha": "gamma(4, 2)", "beta": "gamma(4, 1)"},
+    "planck": {"alpha": "gamma(16, 2.67)", "beta": "gamma(16, 5.33)", "sigma": "gamma(9, 18)"},
+    "normal": {"beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)"},
+    "normal_sampled": {
+        "beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)",
+    },
+    "estimates": {"beta": "normal(0, 3)", "tau": "half_normal(1.5)", "sd": "half_normal(3)"},
+    "binomial": {"beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)"},
+    "poisson": {"beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)"},
+    "negative_binomial": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)",
+        "overdispersion": "half_normal(0.7)",
+    },
+    "beta_binomial_rows": {
+        "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)",
+        "overdispersion": "half_normal(0.7)",
+    },
+    "gamma": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "variation": "half_normal(0.7)",
+    },
+    "lognormal": {"beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)"},
+    "beta": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "spread": "half_normal(0.7)",
+    },
+    "student_t": {
+        "beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)",
+        "nu": "gamma(2, 0.5)",
+    },
+    "zero_inflated_poisson": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "zi": "normal(-1, 0.7)",
+    },
+    "zero_inflated_negative_binomial": {
+        "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "zi": "normal(-1, 0.7)",
+        "overdispersion": "half_normal(0.7)",
+    },
+    "cumulative": {
+        "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
+    },
+}  # fmt: skip
+
+
+@cache
+def example(name: str) -> Prepared:
+    """A small table of a family: eight schools, or made with a fixed seed; ``family, shuffled`` in another order."""
+    family, _, on = name.partition(", ")
+    made = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[name]()
+    return prepare_table(families()[family], made)
+
+
+def _schools() -> Dataset:
+    return load("eight_schools", {"group": "school", "estimate": "effect", "standard_error": "se"})
+
+
+def _normal_rows() -> Dataset:
+    """Nine groups of 2 to 6 rows."""
+    rng = np.random.default_rng([SEED, 1])
+    group = np.repeat(np.arange(9), [2, 3, 4, 5, 6, 2, 3, 4, 6])
+    y = rng.normal(rng.normal(2, 3, 9)[group], 1.5)
+    return Dataset.from_frame(pd.DataFrame({"g": [f"g{j}" for j in group], "y": y}), group="g", outcome="y")
+
+
+def _units() -> Dataset:
+    """Eight groups, three units each, three rows each."""
+    rng = np.random.default_rng([SEED, 2])
+    group, unit = np.repeat(np.arange(8), 9), np.repeat(np.arange(24), 3)
+    y = rng.normal(rng.normal(1, 3, 8)[group] + rng.normal(0, 0.5, 24)[unit], 0.4)
+    frame = pd.DataFrame({"g": [f"g{j}" for j in group], "u": [f"u{m % 3}" for m in unit], "y": y})
+    return Dataset.from_frame(frame, group="g", unit="u", outcome="y", unit_labels="repeat")
+
+
+def _lines() -> Dataset:
+    """Twelve groups of 4 rows, one predictor, one group predictor that is not sorted."""
+    rng = np.random.default_rng([SEED, 3])
+    group = np.repeat(np.arange(12), 4)
+    x, u = rng.normal(size=48), rng.normal(size=12)
+    theta = rng.normal([1, -1], [2, 1.5], (12, 2))
+    y = rng.normal(theta[group, 0] + 3 * u[group] + theta[group, 1] * x, 1.0)
+    frame = pd.DataFrame({"g": [f"g{j:02}" for j in group], "x": x, "u": u[group], "y": y})
+    return Dataset.from_frame(frame, group="g", outcome="y", predictors=["x"], group_predictors=["u"])
+
+
+def _log_odds() -> Dataset:
+    """Sixteen groups of 4 rows of 25 trials, one predictor; the coefficients of a group have correlation 0.8."""
+    rng = np.random.default_rng([SEED, 4])
+    group = np.repeat(np.arange(16), 4)
+    x = np.tile([-1.5, -0.5, 0.5, 1.5], 16)
+    theta = rng.multivariate_normal([0, 0.5], [[1, 0.8], [0.8, 1]], 16)
+    y = rng.binomial(25, 1 / (1 + np.exp(-theta[group, 0] - theta[group, 1] * x)))
+    frame = pd.DataFrame({"g": [f"g{j:02}" for j in group], "x": x, "y": y, "n": 25})
+    return Dataset.from_frame(frame, group="g", successes="y", trials="n", predictors=["x"])
+
+
+def _three_terms(n_groups: int = 16, size: int = 6) -> pd.DataFrame:
+    """Groups with two predictors; of their coefficients the first and third have correlation 0.8, the others -0.5, 0.
+
+    ``eta`` is the value on the line of the row.
+    """
+    rng = np.random.default_rng([SEED, 8])
+    group, x = np.repeat(np.arange(n_groups), size), rng.normal(size=(n_groups * size, 2))
+    theta = rng.multivariate_normal([0, 0.5, -0.5], [[1, 0, 0.8], [0, 1, -0.5], [0.8, -0.5, 1]], n_groups)
+    eta = theta[group, 0] + np.sum(theta[group, 1:] * x, axis=1)
+    return pd.DataFrame({"g": [f"g{j:02}" for j in group], "a": x[:, 0], "b": x[:, 1], "eta": eta})
+
+
+def _three_lines() -> Dataset:
+    """The outcome is the value on the line and a small error; a group predictor says nothing."""
+    frame, rng = _three_terms(), np.random.default_rng([SEED, 9])
+    frame["y"] = rng.normal(frame["eta"], 0.5)
+    frame["u"] = frame["g"].map(dict(zip(frame["g"].unique(), rng.normal(size=16), strict=True)))
+    return Dataset.from_frame(frame, group="g", outcome="y", predictors=["a", "b"], group_predictors=["u"])
+
+
+def _three_log_odds() -> Dataset:
+    """Successes of 25 trials, the value on the line their log odds."""
+    frame = _three_terms()
+    frame["y"] = np.random.default_rng([SEED, 10]).binomial(25, 1 / (1 + np.exp(-frame["eta"])))
+    return Dataset.from_frame(frame.assign(n=25), group="g", successes="y", trials="n", predictors=["a", "b"])
+
+
+def _rates() -> Dataset:
+    """Twenty groups of 6 or 8 trials, so that equal counts are frequent."""
+    rng = np.random.default_rng([SEED, 5])
+    n = np.tile([6, 8], 10)
+    frame = pd.DataFrame({"g": [f"g{j:02}" for j in range(20)], "y": rng.binomial(n, rng.beta(2, 5, 20)), "n": n})
+    return Dataset.from_frame(frame, group="g", successes="y", trials="n")
+
+
+def _counts() -> Dataset:
+    """Ten groups of unlike exposure."""
+    rng = np.random.default_rng([SEED, 6])
+    exposure = np.round(rng.uniform(1, 20, 10), 1)
+    y = rng.poisson(rng.gamma(2, 1 / 4, 10) * exposure)
+    frame = pd.DataFrame({"g": [f"g{j}" for j in range(10)], "y": y, "e": exposure})
+    return Dataset.from_frame(frame, group="g", count="y", exposure="e")
+
+
+def _spectra() -> Dataset:
+    """Six spectra of 5 fluxes between 0 and 50, most near to an end of that range."""
+    rng = np.random.default_rng([SEED, 7])
+    group = np.repeat(np.arange(6), 5)
+    nu, temperature = rng.uniform(0.3, 9, 30), rng.gamma(6, 1 / 2, 6)[group]
+    flux = np.clip(nu**3 / np.expm1(nu / temperature) + rng.normal(0, 0.5, 30), 0.1, 49.9)
+    frame = pd.DataFrame({"spectrum": [f"s{j}" for j in group], "nu": nu, "flux": flux})
+    return Dataset.from_frame(frame, group="spectrum", frequency="nu", flux="flux")
+
+
+def _crossed(left: str) -> Callable[[], Dataset]:
+    """Twelve groups crossed with five items, rows of unlike groups beside each other, one predictor, a known offset."""
+
+    def made() -> Dataset:
+        rng = np.random.default_rng([SEED, 11])
+        group, item = rng.permutation(np.arange(72) % 12), rng.integers(0, 5, 72)
+        x, o, e, n = rng.normal(size=72), rng.normal(0, 0.7, 72), rng.uniform(0.5, 3, 72), rng.integers(5, 20, 72)
+        eta = rng.normal(0.5, 0.8, 12)[group] + rng.normal(0, 0.8, 5)[item] + 0.4 * x + o
+        outcomes = {
+            "y": rng.normal(eta, 0.5), "m": rng.normal(eta, e), "k": rng.binomial(n, 1 / (1 + np.exp(-eta))),
+            "c": rng.poisson(e * np.exp(eta)),
+        }  # fmt: skip
+        p = 1 / (1 + np.exp(-eta))
+        outcomes |= {
+            "c2": rng.poisson(e * np.exp(eta) * rng.gamma(4, 1 / 4, 72)),
+            "k2": rng.binomial(n, rng.beta(4 * p, 4 - 4 * p)), "v": rng.gamma(4, np.exp(eta) / 4),
+            "w": rng.lognormal(eta, 0.5), "t": eta + 0.5 * rng.standard_t(3, 72), "s": rng.beta(6 * p, 6 - 6 * p),
+        }  # fmt: skip
+        outcomes["z"] = rng.poisson(e * np.exp(eta)) * (rng.uniform(size=72) > 0.3)
+        outcomes["z2"] = outcomes["c2"] * (rng.uniform(size=72) > 0.3)
+        outcomes["r"] = 1 + np.digitize(rng.logistic(eta), [-1, 0.5, 2])
+        labels = {"g": [f"g{j:02}" for j in group], "i": [f"i{j}" for j in item]}
+        frame = pd.DataFrame({**labels, "x": x, "o": o, "e": e, "n": n, **outcomes})
+        return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + (1 | g) + (1 | i)")
+
+    return made
+
+
+_DATA: dict[str, Callable[[], Dataset]] = {
+    "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
+    "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
+    "normal": _crossed("y"), "normal_sampled": _crossed("y"), "estimates": _crossed("m | se(e)"),
+    "binomial": _crossed("k | trials(n)"),
+    "poisson": _crossed("c | rate(e)"), "negative_binomial": _crossed("c2 | rate(e)"),
+    "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
+    "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
+    "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
+    "cumulative": _crossed("r"),
+    f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
+}  # fmt: skip
+
+
+def _sampled_as_log_tau(family: Family) -> Family:
+    """normal_means where log_tau is declared; its density is that of tau, times tau."""
+    joint = family.need("log_joint", "a test")
+
+    def transformed(params: Draws, data: StanData) -> dict[str, Any]:
+        tau = np.exp(params["log_tau"])
+        return {"tau": tau, "tau_raw": tau / data["prior_tau"][0]}
+
+    def log_joint(params: Draws, data: StanData, variant: str) -> float:
+        return float(joint(params, data, variant) + params["log_tau"])
+
+    return replace(family, transformed=transformed, log_joint=log_joint)
+
+
+def _sampled_with_one_scale(family: Family) -> Family:
+    """grouped_normal without pooling where one residual scale is declared for all groups."""
+    transformed = family.need("transformed", "a test")
+
+    def shared(params: Draws, data: StanData) -> dict[str, Any]:
+        scales = np.full(data["J"], params["sigma_group_raw"])
+        return {"sigma_group_raw": scales, **transformed({**params, "sigma_group_raw": scales}, data)}
+
+    return replace(family, transformed=shared)
+
+
+_DENSITY, _CONTRACT, _KNOWN, _SBC = "log density", "contract", "known posterior", "calibration"
+_ALL_THREE = (_DENSITY, _KNOWN, _SBC)
+_ALL_FOUR = (_DENSITY, _CONTRACT, _KNOWN, _SBC)
+_ALL = (
+    Fault("sd_for_variance", "normal_means", "partial_pooling",
+          "a variance stands where normal() takes an sd", _ALL_THREE),
+    Fault("missing_jacobian", "normal_means", "partial_pooling_noncentered",
+          "log tau is sampled, its Jacobian is missing", _ALL_THREE,
+          {"tau": "lognormal(2, 1)"}, _sampled_as_log_tau),
+    Fault("shifted_index", "normal_means", "partial_pooling_centered",
+          "an estimate is taken for that of the group before", _ALL_FOUR, {"tau": "lognormal(2.5, 0.5)"}),
+    Fault("wrong_prior_scale", "normal_means", "partial_pooling",
+          "the prior of tau is twice as wide as said", _ALL_THREE),
+    Fault("missing_likelihood_term", "normal_means", "no_pooling",
+          "the first estimate is not in the likelihood", _ALL_THREE),
+    Fault("log_lik_without_constant", "normal_means", "no_pooling",
+          "log_lik lacks its constant and log(se)", ("pointwise", _SBC)),
+    Fault("pools_a_subset", "normal_means", "complete_pooling",
+          "complete pooling pools two groups only", ("structure", *_ALL_FOUR)),
+    Fault("shared_scale", "grouped_normal", "no_pooling",
+          "no pooling has one residual scale for all groups", ("structure", *_ALL_FOUR), {}, _sampled_with_one_scale),
+    Fault("half_normal_for_half_cauchy", "normal_means", "partial_pooling",
+          "tau has a half-normal prior where half-Cauchy is said", _ALL_THREE, {"tau": "half_cauchy(5)"}),
+    Fault("noncentered_without_mu", "normal_means", "partial_pooling_noncentered",
+          "non-centered theta without mu", _ALL_FOUR),
+    Fault("planck_truncated_without_normaliser", "planck", "partial_pooling_truncated",
+          "a truncated likelihood without its normaliser", _ALL_THREE),
+    Fault("tau_twice", "linear_regression", "partial_pooling",
+          "correlated effects are multiplied by tau twice", _ALL_THREE),
+    Fault("group_predictor_out_of_order", "linear_regression", "partial_pooling",
+          "group predictors are sorted, groups are not", _ALL_FOUR),
+    Fault("correlations_left_out", "logistic_regression", "partial_pooling",
+          "correlations have a prior and no use in the likelihood", _ALL_THREE),
+    Fault("missing_determinant", "nested_normal", "partial_pooling",
+          "units are integrated out without the determinant that this leaves", _ALL_THREE),
+    Fault("sd_of_a_row_for_that_of_a_mean", "grouped_normal", "partial_pooling",
+          "the mean of a group is taken to vary as one row", _ALL_THREE),
+    Fault("equal_counts_once", "beta_binomial", "partial_pooling",
+          "of groups with equally many successes one counts only", _ALL_THREE),
+    Fault("scale_for_rate", "gamma_poisson", "partial_pooling",
+          "beta is taken for the scale of the gamma distribution", _ALL_THREE),
+    Fault("no_jacobian_of_beta", "gamma_poisson", "partial_pooling",
+          "the Jacobian of beta = alpha / mu is missing", _ALL_THREE),
+    Fault("theta_without_its_spread", "normal_means", "partial_pooling",
+          "theta is its conditional mean, not a draw", (_CONTRACT, _KNOWN, _SBC)),
+    Fault("y_rep_from_the_wrong_scale", "grouped_normal", "partial_pooling",
+          "rows are replicated with tau in place of sigma", ("replications",)),
+    Fault("one_residual_for_all_rows", "grouped_normal", "partial_pooling",
+          "replicated rows share one residual", ("replications",)),
+    Fault("sorted_rows", "grouped_normal", "partial_pooling",
+          "rows are given the groups in sorted order", (_DENSITY, _CONTRACT, _KNOWN), on=_SHUFFLED),
+    Fault("sorted_cells", "logistic_regression", "partial_pooling",
+          "cells are given the groups of sorted rows", (_DENSITY, _KNOWN), on=_SHUFFLED),
+    Fault("sorted_rows_generated", "logistic_regression", "partial_pooling",
+          "rows are given the groups in sorted order after sampling", ("pointwise", "replications"), on=_SHUFFLED),
+    Fault("swapped_correlations", "linear_regression", "partial_pooling",
+          "of three correlations the second and the third are exchanged", (_CONTRACT, _KNOWN), on=_THREE),
+    Fault("swapped_correlations_of_log_odds", "logistic_regression", "partial_pooling",
+          "of three correlations the second and the third are exchanged", (_CONTRACT, _KNOWN), on=_THREE),
+    Fault("theta_spread_not_square_rooted", "grouped_normal", "partial_pooling",
+          "given its rows theta has the sd tau (1 - w)", (_CONTRACT, _KNOWN, _SBC)),
+    Fault("unit_spread_not_square_rooted", "nested_normal", "partial_pooling",
+          "given its rows a unit has the sd tau_unit (1 - u)", (_KNOWN,)),
+    Fault("tau_of_kappa", "beta_binomial", "partial_pooling",
+          "the sd of the rates has kappa for kappa + 1", (_CONTRACT, _KNOWN, _SBC)),
+    Fault("prior_of_the_other_factor", "normal", "partial_pooling",
+          "sds of another factor have the prior of the group's", (_DENSITY, _KNOWN)),
+    Fault("estimates_not_weighted", "estimates", "partial_pooling",
+          "varying coefficients are not weighted by standard errors", (_DENSITY, _KNOWN)),
+    Fault("levels_of_sorted_cells", "binomial", "partial_pooling",
+          "cells are given the levels of sorted rows", (_DENSITY, _KNOWN)),
+    Fault("offset_forgotten", "poisson", "partial_pooling", "the offset is forgotten", (_DENSITY, _KNOWN)),
+    Fault("overdispersion_not_squared", "negative_binomial", "partial_pooling",
+          "overdispersion stands in one place where its square does", (_DENSITY, _KNOWN)),
+    Fault("sizes_of_trials_forgotten", "beta_binomial_rows", "partial_pooling",
+          "what trials and overdispersion have in common is forgotten", (_DENSITY, _KNOWN)),
+    Fault("variance_for_variation", "gamma", "partial_pooling",
+          "variation is taken for the variance over the squared mean", (_DENSITY, _KNOWN)),
+    Fault("variance_of_sampled_rows", "normal_sampled", "partial_pooling",
+          "sigma is taken for the variance of rows", (_DENSITY, _KNOWN)),
+    Fault("offset_before_the_log", "lognormal", "partial_pooling",
+          "the offset is taken off the amount in place of its log", (_DENSITY, _KNOWN)),
+    Fault("shares_of_the_rest", "beta", "partial_pooling", "a share is taken for what it leaves", (_DENSITY, _KNOWN)),
+    Fault("zeros_counted_twice", "zero_inflated_poisson", "partial_pooling",
+          "rows of 0 are counted as extra zeros and as counts", (_DENSITY, _KNOWN)),
+    Fault("zeros_of_phi_one", "zero_inflated_negative_binomial", "partial_pooling",
+          "overdispersion is left out of the exponent of the probability of 0", (_DENSITY, _KNOWN)),
+    Fault("thresholds_without_jacobian", "cumulative", "partial_pooling",
+          "the prior of shares is one of thresholds without its Jacobian", (_DENSITY, _KNOWN)),
+    Fault("sd_for_scale", "student_t", "partial_pooling", "sigma is taken for the sd of rows", (_DENSITY, _KNOWN)),
+)  # fmt: skip
+FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}
