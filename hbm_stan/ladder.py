@@ -181,15 +181,14 @@ def ladder_of(family: Family, dataset: Dataset) -> Ladder:
     for name, likelihood in known.items():
         if likelihood.ladder != kind or likelihood.sampled:  # the same one in the other form
             continue
-        data = _read_for(every[name], dataset)
-        form = of_size(data, name)[0]
-        rung = Rung(likelihood=form, name=f"the model of {likelihood.rows_words}", family=every[form], dataset=data)
+        data, model = _read_for(every[name], dataset), f"the model of {likelihood.rows_words}"
         try:
-            prepare_table(rung.family, rung.dataset)
+            form = of_size(data, name)[0]
+            prepare_table(every[form], data)
         except DataError as error:
-            left_out.append(f"{capital(rung.name)} is left out: {error}")
+            left_out.append(f"{capital(model)} is left out: {error}")
             continue
-        rungs.append(rung)
+        rungs.append(Rung(likelihood=form, name=model, family=every[form], dataset=data))
     if len(rungs) < 2:
         why = "".join(f" {said}" for said in left_out)
         raise ComparisonError(f"{where}: this outcome can have one likelihood only ({family.name}).{why}")

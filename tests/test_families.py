@@ -160,7 +160,8 @@ def test_draws_from_the_priors_are_those_of_the_program_without_likelihood(name:
 def test_a_row_left_out_of_no_pooling_has_an_exact_score_where_groups_have_one_row(name: str) -> None:
     smallest = smallest_analysis(name)
     family, table = smallest.family, prepare_table(smallest.family, few_rows(smallest.dataset, smallest.family))
-    if not table.one_row_per_group:
+    beside = table.design is not None and len(table.design.factors) > 1  # whose sds would have to be integrated over
+    if not table.one_row_per_group or beside:
         return
     data = family.stan_data(table, family.priors(table), "no_pooling")
     draws = run_shortly(family, "no_pooling", data)

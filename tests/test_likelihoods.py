@@ -95,6 +95,8 @@ def scipy_of(name: str) -> Any:
     return {
         "normal": stats.norm(ETA, OWN["sigma"]),
         "normal_sampled": stats.norm(ETA, OWN["sigma"]),
+        "lognormal_sampled": stats.lognorm(OWN["sigma"], scale=np.exp(ETA)),
+        "estimates_sampled": stats.norm(ETA, ROWS["se"]),
         "estimates": stats.norm(ETA, ROWS["se"]),
         "binomial": stats.binom(ROWS["trials"], p),
         "poisson": stats.poisson(ROWS["exposure"] * np.exp(ETA)),

@@ -1,4 +1,4 @@
-"""Normal rows with more crossed coefficients than can be integrated out: sampled, with the same posterior."""
+"""Normal rows with more crossed coefficients than can be integrated out: those of other factors are sampled."""
 
 from __future__ import annotations
 
@@ -126,14 +126,16 @@ def test_the_memory_of_a_fit_is_what_its_draws_take(formula: str, stanli: Engine
 
 
 @pytest.mark.parametrize("name", ["estimates", "lognormal"])
-def test_others_are_refused_with_what_to_do(name: str) -> None:
+def test_other_normal_rows_are_sampled_too_and_refused_else(name: str) -> None:
     given = rows(400, 350, 2000).assign(y=lambda f: np.exp(f["y"]))
     left = "y | se(se)" if name == "estimates" else "y"
     family, dataset = family_and_data(f"{left} ~ 1 + (1 | s) + (1 | d)", given, likelihood=name)
-    assert family.name == name
+    assert family.name == f"{name}_sampled"
     table = prepare_table(family, dataset)
+    assert family.prepare(table, family.priors(table))["M"] == 350
+    integrated = families()[name]
     with pytest.raises(DataError, match=r"350 coefficients.* 300 can be .* Leave a factor out, combine"):
-        family.prepare(table, family.priors(table))
+        integrated.prepare(table, integrated.priors(table))
 
 
 def test_likelihoods_are_compared_in_the_form_that_the_table_calls_for() -> None:
@@ -171,9 +173,10 @@ def test_a_level_of_a_crossed_factor_is_left_out_as_exactly(stanli: Engine, grou
     exact = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
     assert found is not None
     values = np.array([exact[label] for label in plates("normal_sampled", group, engine=stanli).table.labels])
-    # mcse is that of units whose Pareto k is low: of six samples each tells the plates, which are given, a sixth part.
+    # mcse is that of units whose Pareto k is low. Of six samples each tells the plates, which are given, a sixth part:
+    # their Pareto k lie about the limit, on either side by chance (0.4 to 1.0 in two runs of 4,000 draws).
     good = ~found.high
-    assert good.sum() >= 20 if group == "plate" else good.sum() >= 3
+    assert good.all() if group == "plate" else good.any()
     assert found.elpd_i[good].sum() == pytest.approx(values[good].sum(), abs=MOST * found.mcse)
 
 
@@ -196,9 +199,12 @@ def test_rows_of_a_large_table_are_not_kept_and_are_scored_alike(
     assert again.reused
     assert "log_likelihood" not in large.tree.children
     for name, values in small.draws().items():
-        np.testing.assert_array_equal(values, large.draws(name)[name])
-        np.testing.assert_array_equal(values, again.draws(name)[name])
-    np.testing.assert_allclose(log_lik_of(small), log_lik_of(large), rtol=1e-12)
+        drawn = large.draws(name)[name]
+        np.testing.assert_array_equal(drawn, again.draws(name)[name])
+        # theta is drawn after sampling, with the same random numbers as replications of rows where these are kept.
+        if variant == "complete_pooling" or name not in {"theta", "beta"}:
+            np.testing.assert_array_equal(values, drawn)
+    np.testing.assert_array_equal(log_lik_of(large), log_lik_of(again))
     np.testing.assert_allclose(loo(small).elpd_i, loo(large).elpd_i, rtol=1e-9)
     assert held_bytes(family, large.table, variant, asked["sampling"]) == pytest.approx(
         large.tree["posterior"].to_dataset().nbytes, rel=0.2

@@ -39,6 +39,8 @@ EXPECTED: dict[str, Callable[[np.ndarray, Any, Any], np.ndarray]] = {
     "normal": lambda eta, _d, _p: eta,
     "normal_sampled": lambda eta, _d, _p: eta,
     "student_t": lambda eta, _d, _p: eta,
+    "estimates_sampled": lambda eta, _d, _p: eta,
+    "lognormal_sampled": lambda eta, _d, p: np.exp(eta + p["sigma"] ** 2 / 2),
     "estimates": lambda eta, _d, _p: eta,
     "lognormal": lambda eta, _d, p: np.exp(eta + p["sigma"] ** 2 / 2),
     "gamma": lambda eta, _d, _p: np.exp(eta),

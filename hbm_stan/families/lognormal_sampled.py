@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hbm_stan.families.lognormal import CALIBRATION, scale
+from hbm_stan.families.lognormal import scale
 from hbm_stan.families.terms.data import weighted_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.priors import residual_prior
@@ -14,6 +14,11 @@ from hbm_stan.likelihoods.lognormal_sampled import LIKELIHOOD
 from hbm_stan.model import StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior
+
+CALIBRATION: Mapping[str, str] = {
+    "beta[intercept]": "normal(3.1, 0.2)", "tau": "half_normal(0.05)", "sd": "half_normal(0.1)",
+    "sigma": "gamma(4, 100)", "theta": "normal(3.1, 0.2)",
+}  # fmt: skip
 
 
 def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:

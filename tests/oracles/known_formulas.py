@@ -16,37 +16,48 @@ from scipy.stats import betabinom, binom, gamma, lognorm, nbinom, norm, poisson,
 FORMS = ["partial_pooling", "partial_pooling_centered", "partial_pooling_noncentered"]
 
 
-def crossed(title: str, family: str, forms: Sequence[str]) -> Reference:
-    """Penicillin with known scales, the programs of partial pooling in these ``forms``."""
-    given, (sigma, tau, sd) = frame("penicillin"), (0.55, 0.85, 2.0)
-    y, se = given["diameter_mm"].to_numpy(float), np.full(len(given), sigma)
-    plates, own = indicators(given["plate"])
-    samples, other = indicators(given["sample"])
+def crossed(
+    title: str, family: str, forms: Sequence[str], *, left: str = "diameter_mm", outcome: str = "diameter_mm",
+    dataset: str = "penicillin", factors: tuple[str, str] = ("plate", "sample"), errors: str = "",
+    scales: tuple[float, float, float] = (0.55, 0.85, 2.0), middle: float = 20.0,
+    of: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> Reference:  # fmt: skip
+    """A table with two factors and known scales, the programs of partial pooling in these ``forms``.
+
+    ``of`` the outcome is normal; ``errors`` is the column of standard errors, where rows have some. ``middle`` is the
+    mean of priors, half of it their sd, all of it that of groups without pooling.
+    """
+    given, (sigma, tau, sd) = frame(dataset), scales
+    y = of(given[outcome].to_numpy(float))
+    se = given[errors].to_numpy(float) if errors else np.full(len(given), sigma)
+    plates, own = indicators(given[factors[0]])
+    samples, other = indicators(given[factors[1]])
     n, m, one = len(plates), len(samples), np.ones((len(y), 1))
     unit = np.eye(1 + n + m)
-    effect = {f"effect[sample: {s}, intercept]": unit[1 + n + k] for k, s in enumerate(samples)}
+    effect = {f"effect[{factors[1]}: {s}, intercept]": unit[1 + n + k] for k, s in enumerate(samples)}
     theta = {f"theta[{p}, intercept]": unit[0] + unit[1 + j] for j, p in enumerate(plates)}
     partial = gaussian.given_scales(
-        np.hstack([one, own, other]), y, se, np.array([20.0] + [0.0] * (n + m)),
-        np.array([10.0] + [tau] * n + [sd] * m), {"beta[intercept]": unit[0], **theta, **effect},
+        np.hstack([one, own, other]), y, se, np.array([middle] + [0.0] * (n + m)),
+        np.array([middle / 2] + [tau] * n + [sd] * m), {"beta[intercept]": unit[0], **theta, **effect},
     )  # fmt: skip
     kept = np.r_[0, 1 + n : 1 + n + m]
     complete = gaussian.given_scales(
-        np.hstack([one, other]), y, se, np.array([20.0] + [0.0] * m), np.array([10.0] + [sd] * m),
+        np.hstack([one, other]), y, se, np.array([middle] + [0.0] * m), np.array([middle / 2] + [sd] * m),
         {"beta[intercept]": unit[0][kept], **{name: row[kept] for name, row in effect.items()}},
     )  # fmt: skip
     alone = {f"theta[{p}, intercept]": unit[1 + j][1:] for j, p in enumerate(plates)}
     mean = np.r_[np.full(n, 1 / n), np.zeros(m)]
     no = gaussian.given_scales(
-        np.hstack([own, other]), y, se, np.array([20.0] * n + [0.0] * m), np.array([20.0] * n + [sd] * m),
+        np.hstack([own, other]), y, se, np.array([middle] * n + [0.0] * m), np.array([middle] * n + [sd] * m),
         {"beta[intercept]": mean, **alone, **{name: row[1:] for name, row in effect.items()}},
     )  # fmt: skip
-    priors = {"beta": "normal(20, 10)", "theta": "normal(20, 20)", "tau": known(tau), "sd": known(sd)}
+    half = f"{middle:g}, {middle / 2:g}"
+    priors = {"beta": f"normal({half})", "theta": f"normal({middle:g}, {middle:g})", "tau": known(tau), "sd": known(sd)}
     return reference(
-        title, "closed form", f"all is normal given scales. {KNOWN}", family, "penicillin", {},
-        {**priors, "sigma": known(sigma)},
+        title, "closed form", f"all is normal given scales. {KNOWN}", family, dataset, {},
+        priors if errors else {**priors, "sigma": known(sigma)},
         [(["complete_pooling"], complete), (["no_pooling"], no), (list(forms), partial)],
-        formula="diameter_mm ~ 1 + (1 | plate) + (1 | sample)",
+        formula=f"{left} ~ 1 + (1 | {factors[0]}) + (1 | {factors[1]})",
     )  # fmt: skip
 
 
@@ -58,6 +69,21 @@ def _() -> Reference:
 @builds("penicillin-crossed_sampled")
 def _() -> Reference:
     return crossed("Penicillin, plates crossed with samples, known scales, sampled", "normal_sampled", FORMS)
+
+
+@builds("penicillin-crossed_lognormal_sampled")
+def _() -> Reference:
+    title = "Penicillin, logs, plates crossed with samples, known scales, sampled"
+    return crossed(title, "lognormal_sampled", FORMS, of=np.log, scales=(0.03, 0.04, 0.1), middle=3.0)
+
+
+@builds("school_calendar-sampled")
+def _() -> Reference:
+    return crossed(
+        "A modified school calendar, schools in districts, known scales, sampled", "estimates_sampled", FORMS,
+        left="effect | se(standard_error)", outcome="effect", dataset="school_calendar", factors=("school", "district"),
+        errors="standard_error", scales=(0.0, 0.18, 0.25), middle=0.5,
+    )  # fmt: skip
 
 
 @builds("bcg-latitude_known_scale")

@@ -107,6 +107,7 @@ PRIORS: dict[str, dict[str, str]] = {
         "beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)",
     },
     "estimates": {"beta": "normal(0, 3)", "tau": "half_normal(1.5)", "sd": "half_normal(3)"},
+    "estimates_sampled": {"beta": "normal(0, 3)", "tau": "half_normal(1.5)", "sd": "half_normal(3)"},
     "binomial": {"beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)"},
     "poisson": {"beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)"},
     "negative_binomial": {
@@ -121,6 +122,9 @@ PRIORS: dict[str, dict[str, str]] = {
         "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "variation": "half_normal(0.7)",
     },
     "lognormal": {"beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)"},
+    "lognormal_sampled": {
+        "beta": "normal(0, 3)", "tau": "half_normal(0.7)", "sd": "half_normal(3)", "sigma": "half_normal(2)",
+    },
     "beta": {
         "beta": "normal(0, 1)", "tau": "half_normal(0.7)", "sd": "half_normal(1.5)", "spread": "half_normal(0.7)",
     },
@@ -278,6 +282,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
     "normal": _crossed("y"), "normal_sampled": _crossed("y"), "estimates": _crossed("m | se(e)"),
+    "estimates_sampled": _crossed("m | se(e)"), "lognormal_sampled": _crossed("w"),
     "binomial": _crossed("k | trials(n)"),
     "poisson": _crossed("c | rate(e)"), "negative_binomial": _crossed("c2 | rate(e)"),
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
@@ -393,6 +398,10 @@ _ALL = (
           "variation is taken for the variance over the squared mean", (_DENSITY, _KNOWN)),
     Fault("variance_of_sampled_rows", "normal_sampled", "partial_pooling",
           "sigma is taken for the variance of rows", (_DENSITY, _KNOWN)),
+    Fault("errors_for_weights", "estimates_sampled", "partial_pooling",
+          "cells are weighted by roots of their weights", (_DENSITY, _KNOWN)),
+    Fault("groups_with_sds_of_others", "lognormal_sampled", "partial_pooling",
+          "the sd of another factor is taken for the group's", (_DENSITY, _KNOWN)),
     Fault("offset_before_the_log", "lognormal", "partial_pooling",
           "the offset is taken off the amount in place of its log", (_DENSITY, _KNOWN)),
     Fault("shares_of_the_rest", "beta", "partial_pooling", "a share is taken for what it leaves", (_DENSITY, _KNOWN)),

@@ -23,8 +23,8 @@ N = 60
 # Three columns that vary between g, units inside g (labels recur), a factor across, a category, an offset.
 STRUCTURE = "x * arm + poly(w, 2) + offset(o) + (1 + x + w | g) + (1 | g:unit) + (0 + x | h)"
 LEFT = {
-    "normal": "y", "normal_sampled": "y", "student_t": "y",
-    "estimates": "y | se(s)", "lognormal": "amount", "gamma": "amount",
+    "normal": "y", "normal_sampled": "y", "student_t": "y", "estimates_sampled": "y | se(s)",
+    "estimates": "y | se(s)", "lognormal": "amount", "lognormal_sampled": "amount", "gamma": "amount",
     "binomial": "hits | trials(n)", "beta_binomial_rows": "hits | trials(n)", "poisson": "count | rate(hours)",
     "negative_binomial": "count | rate(hours)", "zero_inflated_poisson": "count | rate(hours)",
     "zero_inflated_negative_binomial": "count | rate(hours)", "cumulative": "rating", "beta": "share",

@@ -147,9 +147,10 @@ def draw_groups(
 def _as_draws(
     order: Sequence[Grouping], values: Sequence[FloatArray], draws: Draws, data: StanData
 ) -> dict[str, FloatArray]:
-    """theta and effect from the deviations of each factor's levels; effect that draws have is not made again."""
+    """theta, and effect where other factors are among these, from the deviations of each factor's levels."""
     theta = np.repeat(theta_mean(draws, data)[:, None, :], data["J"], axis=1)
-    size = 0 if "effect" in draws else max(term.effects.stop for term in terms_of(data))
+    others = not all(grouping.pooled for grouping in order)
+    size = max(term.effects.stop for term in terms_of(data)) if others else 0
     effect = np.empty((len(theta), size))
     for grouping, value in zip(order, values, strict=True):
         start = 0

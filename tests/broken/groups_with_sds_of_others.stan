@@ -1,0 +1,58 @@
+// Planted fault: the sd of another factor is taken for the group's; otherwise partial_pooling.
+// Amounts above 0 whose logs are normal, partial pooling; coefficients of other factors are sampled, for too many are
+// crossed to be integrated out.
+//
+//   log(y[n]) ~ normal(eta[n], sigma)
+//   eta[n] = offset_[n] + X[n] beta + sum over terms t of Z_t[n] u_t[level[t, n]]
+//   u_t[l] ~ multi_normal(0, diag(s_t) Omega_t diag(s_t)), s_t from tau (terms of the group) or sd (other terms)
+//
+// Pooling: coefficients of groups are draws from one population, whose sds and correlations are learnt.
+// Coefficients of the group are integrated out, and drawn afterwards.
+// Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
+// centered: the coefficients themselves, good where they say much.
+// Rows with equal columns and levels are one cell: their weights, their mean and the squares about it are all they say.
+// What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
+// Units are those of log(y); its Jacobian, -sum(log(y)), is a constant.
+// Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapters 4.4 and 12.
+functions {
+  #include scale_prior.stanfunctions
+  #include terms.stanfunctions
+  #include sampled_terms.stanfunctions
+  #include normal_cells.stanfunctions
+}
+data {
+  #include sampled/data.stan
+  vector<lower=0>[N] y; // amount of each row (its unit)
+  #include group_integrated/data.stan
+  int<lower=1, upper=7> prior_sigma_family; // prior of the residual sd, as scale_prior counts
+  array[2] real<lower=0> prior_sigma; // its scale (unit of the log), its second argument
+}
+transformed data {
+  #include group_integrated/partial_transformed_data.stan
+}
+parameters {
+  #include group_integrated/partial_parameters.stan
+  real<lower=0, upper=raw_ends({prior_sigma_family})[1]> sigma_raw; // residual sd over its prior's scale (no unit)
+}
+transformed parameters {
+  real sigma = prior_sigma[1] * sigma_raw; // residual sd (unit of the log)
+  #include group_integrated/partial_transformed_parameters.stan
+  lprior += scale_prior_lpdf(sigma | prior_sigma_family, prior_sigma);
+}
+model {
+  array[T] matrix[max(K), max(K)] C // Cholesky factors of the covariances of the terms
+    = cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated);
+  vector[M] raw = raw_of_sampled(sampled, shift, own, none, none, none, K, L, G, G); // as sampled_terms says
+  target += lprior + raw_lpdf(raw | rep_vector(0, KO), C, K, L, centered, G);
+  if (use_likelihood) {
+    vector[NC] off = cell_mean - offset_[cell_row] - X_cell * beta // of each cell, from what is not the group's
+                     - terms_of_rows(Z_cell, append_row(rep_vector(0, J * KG), // the group's are left out
+                                                        coefficients(raw, rep_vector(0, KO), C, K, L, centered, G)),
+                                     place, KG);
+    target += integrated_group(off, cell_weight, squares, W, S, last_cell, factor_of_group(C[T : T], K, G, KG), sigma,
+                               N); // FAULT: sd of another factor
+  }
+}
+generated quantities {
+  #include group_integrated/partial_generated_quantities.stan
+}
