@@ -71,7 +71,7 @@ def _doubtful(name: str, fit: Fit, own: LeftOut) -> list[str]:
 
 def _offer(fit: Fit) -> str:
     """What scores of new groups by refits would cost, where the family could give them."""
-    missing = [name for name in ("new_group", "pointwise") if getattr(fit.family, name) is None]
+    missing = fit.family.missing(("new_group", "pointwise"))
     if missing:
         unseen = f"a fit that has not seen the {fit.table.noun.one}"
         return f"; nor can it score {unseen}, having no {' and no '.join(missing)}."

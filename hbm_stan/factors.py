@@ -230,7 +230,7 @@ def fit_models(
 
 def priors_left(family: Family, dataset: Dataset, priors: Mapping[str, str]) -> dict[str, str]:
     """The chosen priors of what another model of the same data still has."""
-    names = family.default_priors(prepare_table(family, dataset))
+    names = family.programs.default_priors(prepare_table(family, dataset))
     there = {*names, *(name.partition("[")[0] for name in names)}
     return {name: text for name, text in priors.items() if name in there}
 

@@ -20,7 +20,7 @@ _SHOWN = 3  # groups named
 def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[str, str]:
     """The parameter to look at and a sentence: ``71 of them with log tau in its lowest 5 %: a funnel.``"""
     flat = diverging.reshape(-1).astype(bool)
-    scale, quantity = fit.family.population_scale, fit.family.group_quantity
+    scale, quantity = fit.family.groups.population_scale, fit.family.groups.group_quantity
     draws = fit.draws(scale, quantity)
     if scale not in draws:
         return "", "they are spread over the posterior."

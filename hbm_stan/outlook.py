@@ -25,9 +25,9 @@ def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: 
     coefficients = sum(len(term.names) * len(term.factor.labels) for term in table.design.terms)
     if coefficients < MANY_COEFFICIENTS:
         return ()
-    how = "sampled" if family.pilot else "integrated out, and drawn afterwards"
+    how = "sampled" if family.programs.pilot else "integrated out, and drawn afterwards"
     took = [f"{coefficients:,} coefficients are {how}.", _memory(family, table, variants, sampling)]
-    return (*took, _time(table, variants, sampling)) if family.pilot else tuple(took)
+    return (*took, _time(table, variants, sampling)) if family.programs.pilot else tuple(took)
 
 
 def _memory(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:

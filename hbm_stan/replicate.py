@@ -199,7 +199,7 @@ def _of_new_groups(fit: Fit) -> bool:
     drawn from the population instead (Gelman, Meng & Stern 1996, section 2.3), so that a misfit can show.
     """
     family = fit.family
-    able = family.new_group is not None and family.simulate is not None
+    able = family.groups.new_group is not None and family.twin.simulate is not None
     return fit.table.one_row_per_group and fit.pooling == "partial" and able
 
 
@@ -212,12 +212,12 @@ def _how(fit: Fit) -> str:
 def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]]:
     """Blocks of draws with their replicated outcomes (S, N); again from the same draws where these are too few."""
     family, rng = fit.family, fit.rng(PREDICTIVE_CHECK)
-    simulates = family.simulate is not None and rows_of(fit) is not None
+    simulates = family.twin.simulate is not None and rows_of(fit) is not None
     for again in range(math.ceil(_REPLICATIONS / fit.n_draws) if simulates else 1):
         for part, some in fit.blocks(len(fit.table.group)):
             if _of_new_groups(fit):
                 theta = family.need("new_group", "replicated groups")(rng, some, fit.data, fit.variant)
-                some[family.group_quantity] = theta
+                some[family.groups.group_quantity] = theta
             if again or _of_new_groups(fit) or fit.rows_on_request:
                 yield some, family.need("simulate", "replicated data")(rng, some, fit.data)
             else:

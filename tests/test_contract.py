@@ -44,8 +44,8 @@ def test_groups_that_are_sampled_are_compared_in_the_posterior(name: str) -> Non
 
 def test_an_option_that_only_findings_read_is_not_asked_of_a_new_row() -> None:
     family = families()["nested_normal"]
-    assert {name for name, option in family.prediction.items() if not option.of_row} == {"cost_unit", "cost_row"}
-    asked = replace(family, prediction={n: replace(o, of_row=True) for n, o in family.prediction.items()})
+    assert {name for name, option in family.groups.prediction.items() if not option.of_row} == {"cost_unit", "cost_row"}
+    asked = family.with_fields(prediction={n: replace(o, of_row=True) for n, o in family.groups.prediction.items()})
     found = contract_faults(replace(claim("nested_normal", "complete_pooling"), family=asked))
     assert [said.split(":")[0] for said in found] == [
         "new_row() does not honour cost_unit", "new_row() does not honour cost_row",

@@ -77,7 +77,7 @@ def truth(pooled: bool = False) -> np.ndarray:
 
 def with_family(made: Fit, **changes: Any) -> Fit:
     """The same draws of a family that lacks something or has something else."""
-    return replace(made, family=replace(made.family, **changes))
+    return replace(made, family=made.family.with_fields(**changes))
 
 
 def group_out(made: Fit) -> LeftOut:

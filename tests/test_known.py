@@ -74,7 +74,7 @@ def test_every_family_has_a_reference_that_needs_no_sampler() -> None:
     exact = {
         (said(n)["family"], v) for n in NAMES if said(n)["exact"] for p in said(n)["posteriors"] for v in p["variants"]
     }
-    missing = {(f.name, v.name) for f in families().values() for v in f.variants} - exact
+    missing = {(f.name, v.name) for f in families().values() for v in f.programs.variants} - exact
     # Truncated fluxes are checked by their density, their calibration and both engines; so is the non-centered form of
     # Planck curves, which does not mix on these spectra (R-hat says so).
     truncated = {("planck", f"{p}_pooling_truncated") for p in ("complete", "no", "partial")}
@@ -120,7 +120,7 @@ def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
             assert written == set(used), variant
         for parameter in posterior["parameters"]:
             base, _, label = parameter.removesuffix("]").partition("[")
-            assert base in {*model.population, *model.dims, model.group_quantity}, parameter
+            assert base in {*model.programs.population, *model.programs.dims, model.groups.group_quantity}, parameter
             assert not label or label in labels or all(part in labels for part in label.split(", ")), parameter
 
 
@@ -194,7 +194,7 @@ def moved(z: dict[str, float]) -> dict[str, float]:
 def regression(name: str, without_priors: bool = False) -> dict[str, dict[str, float]]:
     """Complete pooling of a linear regression by quadrature, from the data and priors that its file names."""
     model, table, priors = table_of(name)
-    terms = model.coords(table)["term"]
+    terms = model.programs.coords(table)["term"]
     x = np.column_stack([np.ones(len(table.group)), table.predictors["predictors"].values])
     location, scale = np.array([priors[f"mu[{term}]"].arguments for term in terms]).T
     sigma: Prior = priors["sigma"]

@@ -196,7 +196,7 @@ def priors_of(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name.startswith("prior_")}
 
 
-@pytest.mark.parametrize("variant", [v.name for v in FAMILY.variants])
+@pytest.mark.parametrize("variant", [v.name for v in FAMILY.programs.variants])
 def test_log_density_with_many_terms_and_with_group_predictors(variant: str) -> None:
     # Seven terms; two terms and two group predictors, next to the two terms alone of the contract's example.
     frame = pd.DataFrame({"g": list("aabbccdd"), "y": [0, 1, 1, 0, 1, 1, 0, 1], "x": [0.3, -1, 2, 1, 0.5, -2, 3, 1.5]})
@@ -301,7 +301,7 @@ def test_raw_estimates_are_the_empirical_log_odds_or_nothing() -> None:
 
 def evidence(dataset: Dataset, draws: dict[str, Any], **options: Any) -> tuple[Evidence, Prepared]:
     table = prepare_table(FAMILY, dataset)
-    data = FAMILY.prepare(table, FAMILY.priors(table))
+    data = FAMILY.programs.prepare(table, FAMILY.priors(table))
     return Evidence("partial_pooling", draws, data, table, options, np.random.default_rng(20261121)), table
 
 
@@ -330,7 +330,7 @@ def test_an_average_group_is_not_the_average_over_groups() -> None:
 
 def test_prediction_names_unknown_predictors_and_wrong_trials() -> None:
     table = prepare_table(FAMILY, small())
-    data = FAMILY.prepare(table, FAMILY.priors(table))
+    data = FAMILY.programs.prepare(table, FAMILY.priors(table))
     new_row = FAMILY.need("new_row", "a test")
     with pytest.raises(ModelError, match="predictors has no 'z'"):
         new_row(data, {"predictors": {"z": 1.0}, "coords": FAMILY.coordinates(table)})

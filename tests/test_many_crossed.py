@@ -133,7 +133,7 @@ def test_others_are_refused_with_what_to_do(name: str) -> None:
     assert family.name == name
     table = prepare_table(family, dataset)
     with pytest.raises(DataError, match=r"350 coefficients.* 300 can be .* Leave a factor out, combine"):
-        family.prepare(table, family.priors(table))
+        family.programs.prepare(table, family.priors(table))
 
 
 def test_likelihoods_are_compared_in_the_form_that_the_table_calls_for() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,8 +90,8 @@ def test_columns_alone_make_a_varying_intercept() -> None:
 
 
 def hashed(formula: str, frame: pd.DataFrame = FRAME, **keys: Any) -> str:
-    family = replace(
-        families()["linear_regression"], roles=(GROUP, OUTCOME), terms=True, check_table=None, unlearnable=None
+    family = families()["linear_regression"].with_fields(
+        roles=(GROUP, OUTCOME), terms=True, check_table=None, unlearnable=None
     )
     table = prepare_table(family, Dataset.from_frame(frame, formula=formula, **keys))
     return data_hash(family, "partial_pooling", table, {})

@@ -80,7 +80,7 @@ def matched(made: Fit, i: int) -> Exact:
 def near(folder: Path = PROGRAMS / "means") -> Fit:
     """A fit to a group that surprises; by a program whose coordinates do not depend on the data, unless told."""
     y = np.array([*Y[:LAST], NEAR])
-    model = replace(family("normal_means"), folder=folder)
+    model = family("normal_means").with_fields(folder=folder)
     return fit(model, means_dataset(y), "partial_pooling", priors=MEANS, sampling=NEARLY, engine="stanli")
 
 
@@ -129,7 +129,7 @@ def test_a_density_that_is_not_the_programs_is_refused() -> None:
 
 
 def test_coordinates_that_change_with_the_data_leave_it_to_a_refit(store: FitStore) -> None:
-    made = near(family("normal_means").folder)
+    made = near(family("normal_means").programs.folder)
     with pytest.raises(ComparisonError, match="without the unit the program has other coordinates"):
         matched(made, LAST)
     repair = repaired(made, loo(made), Budget(), store, silent).repairs[LAST]
@@ -595,7 +595,7 @@ def test_folds_of_another_outcome_are_made_again(store: FitStore, monkeypatch: p
 def test_folds_that_cannot_be_made_leave_a_comparison(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hbm_stan.repair.ladder.Ladder._match_moments", lambda *_: None)
     fits = {name: grouped(name) for name in ("complete_pooling", "partial_pooling")}
-    made = {n: replace(f, family=replace(f.family, pointwise=None)) for n, f in fits.items()}
+    made = {n: replace(f, family=f.family.with_fields(pointwise=None)) for n, f in fits.items()}
     monkeypatch.setattr(leave_one_out, "psis_loo", lambda x: replace(psis_loo(x), pareto_k=np.full(x.shape[1], 0.9)))
     found = compare(made, budget=Budget(max_refits=1), store=store)
     assert found.withheld

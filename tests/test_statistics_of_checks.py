@@ -87,8 +87,8 @@ def test_the_curve_of_ranks_is_their_ecdf_and_leaves_its_band_where_the_p_value_
 
 def weights_without(made: Fit, j: int) -> np.ndarray:
     """The smoothed weights of the draws without a group."""
-    assert made.family.group_log_lik is not None
-    density = np.asarray(made.family.group_log_lik(made.draws(), made.data))[:, j]
+    assert made.family.groups.group_log_lik is not None
+    density = np.asarray(made.family.groups.group_log_lik(made.draws(), made.data))[:, j]
     return np.asarray(np.exp(smooth(-density)[0]))
 
 
@@ -119,7 +119,7 @@ def test_an_interval_of_weighted_draws_holds_nine_tenths_of_the_weight() -> None
 
 def test_a_refit_is_named_after_the_group_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     made = made_fit(dataset=UNSORTED)
-    bare = replace(made, family=replace(made.family, group_log_lik=None))
+    bare = replace(made, family=made.family.with_fields(group_log_lik=None))
     lacking: list[str] = []
 
     def without(fit: Fit, rows: Any) -> Fit:
@@ -215,8 +215,8 @@ def test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired() -> 
     made = made_fit(dataset=far, mu=lambda x: 3 + (x - 3) / 10, tau=lambda x: x / 10)
     found = leave_one_out.loo(made)
     assert found.high.tolist() == [False, False, True]
-    assert made.family.group_log_lik is not None
-    density = np.asarray(made.family.group_log_lik(made.draws(), made.data))[:, :2]
+    assert made.family.groups.group_log_lik is not None
+    density = np.asarray(made.family.groups.group_log_lik(made.draws(), made.data))[:, :2]
     raw = np.exp(-density - logsumexp(-density, axis=0)) * made.n_draws
     assert found.mcse == pytest.approx(raw.sum(axis=1).std(ddof=1) / math.sqrt(made.n_draws), rel=0.15)
 

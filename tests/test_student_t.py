@@ -122,8 +122,8 @@ def test_chains_begin_where_they_mix(made: dict[str, Fit]) -> None:
 
 def test_rows_far_from_their_line_say_little(made: dict[str, Fit]) -> None:
     found = made["gamma(2, 0.1)"]
-    assert STUDENT.row_weights is not None
-    weights = STUDENT.row_weights(found.draws(), found.data)
+    assert STUDENT.twin.row_weights is not None
+    weights = STUDENT.twin.row_weights(found.draws(), found.data)
     assert weights is not None
     draws = found.draws()
     z = (found.data["y"] - eta_of(found)) / draws["sigma"][:, None]
@@ -135,8 +135,8 @@ def test_rows_far_from_their_line_say_little(made: dict[str, Fit]) -> None:
     assert ("332", 6) in set(zip(lowest["subject"], lowest["days"], strict=True))
     assert lowest["weight"].max() < 0.2 < np.median(weights)
     normal = family("normal")
-    assert normal.row_weights is not None
-    assert normal.row_weights(draws, found.data) is None
+    assert normal.twin.row_weights is not None
+    assert normal.twin.row_weights(draws, found.data) is None
 
 
 def eta_of(found: Fit) -> np.ndarray:

@@ -95,7 +95,7 @@ def test_effects_of_a_refit_stand_where_the_whole_table_has_them(stanli: Engine)
 def errors_of_a_refit(made: Fit, refit: Fit, group: str, row: Without) -> list[float]:
     """How far means by weights are from those of a refit without the group, in Monte Carlo errors of both."""
     j = made.table.labels.index(group)
-    density = np.asarray(made.family.group_loo_log_lik(made.draws(), made.data))[:, j]  # type: ignore[misc]
+    density = np.asarray(made.family.groups.group_loo_log_lik(made.draws(), made.data))[:, j]  # type: ignore[misc]
     weights = np.exp(density.min() - density)
     weights /= weights.sum()
     draws, without = location_and_scale(made), location_and_scale(refit)
@@ -121,16 +121,16 @@ def test_influence_of_a_group_of_a_crossed_factor_equals_a_refit(stanli: Engine,
         name for name in made.table.labels if name != label and abs(rows[name].moved - rows[label].moved) > 0.1
     )
     assert max(errors_of_a_refit(made, refit, label, rows[other])) > limit
-    density = made.family.group_loo_log_lik
+    density = made.family.groups.group_loo_log_lik
     assert density is not None
-    turned = replace(made, family=replace(made.family, group_loo_log_lik=lambda d, data: -density(d, data)))
+    turned = replace(made, family=made.family.with_fields(group_loo_log_lik=lambda d, data: -density(d, data)))
     wrong = next(row for row in influence(turned).rows if row.group == label)
     assert max(errors_of_a_refit(made, refit, label, wrong)) > limit
 
 
 def test_crossed_effects_integrated_out_leave_few_groups_unjudged(stanli: Engine) -> None:
     made = penicillin("sample")
-    given = replace(made, family=replace(made.family, group_loo_log_lik=None))  # effects of plates as drawn
+    given = replace(made, family=made.family.with_fields(group_loo_log_lik=None))  # effects of plates as drawn
     unjudged, rough = ({row.group for row in influence(f).rows if not row.reliable} for f in (made, given))
     assert unjudged <= {"F"}  # far from the other five
     assert len(rough) > len(unjudged)

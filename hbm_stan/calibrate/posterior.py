@@ -75,7 +75,7 @@ def spaced_draws(fit: Fit, number: int) -> Draws:
     """``number`` draws of a fit, evenly spaced over its chains; raises ModelError where it holds fewer."""
     posterior = fit.tree["posterior"].to_dataset()
     least = np.inf
-    for name in (*fit.family.population, fit.family.group_quantity):
+    for name in (*fit.family.programs.population, fit.family.groups.group_quantity):
         if name in posterior:
             values = np.asarray(posterior[name].values, dtype=float).reshape(*posterior[name].shape[:2], -1)
             own = np.moveaxis(values, -1, 0)[np.ptp(values, axis=(0, 1)) > 0]

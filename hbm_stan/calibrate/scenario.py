@@ -69,7 +69,7 @@ def _simulated(setup: Setup, rng: np.random.Generator, truth: Draws) -> FloatArr
 def _data(setup: Setup, table: Prepared, y: FloatArray) -> StanData:
     """The program's data for this outcome. What a family derives from the outcome is derived again."""
     family, role = setup.family, setup.family.outcome(setup.table)
-    before = np.asarray(setup.design[family.observed])
+    before = np.asarray(setup.design[family.programs.observed])
     whole = np.issubdtype(before.dtype, np.integer)
     if whole and (np.abs(y) > _LARGEST_COUNT).any():
         raise DataError("a simulated count is larger than Stan's whole numbers")
@@ -77,12 +77,12 @@ def _data(setup: Setup, table: Prepared, y: FloatArray) -> StanData:
     if role in setup.table and np.array_equal(setup.table[role], before):
         made = replace(table, values={**table.values, role: y.astype(float)})
         data = family.stan_data(made, setup.priors, setup.variant)
-        if not np.array_equal(data[family.observed], y):
+        if not np.array_equal(data[family.programs.observed], y):
             raise ModelError(
                 f"{family.name}: prepare() changes the outcome, so that no simulated one can be given to it."
             )
     else:
-        data = {**family.stan_data(table, setup.priors, setup.variant), family.observed: y}
+        data = {**family.stan_data(table, setup.priors, setup.variant), family.programs.observed: y}
     check_data(setup.program, data)
     return data
 
@@ -91,16 +91,17 @@ def _joined(
     setup: Setup, rng: np.random.Generator, truth: dict[str, FloatArray]
 ) -> tuple[Prepared, FloatArray, dict[str, FloatArray]]:
     """The observed rows and as many drawn from the truth: of the same groups, or of new ones (see ``new_groups``)."""
-    family, observed = setup.family, np.asarray(setup.design[setup.family.observed], dtype=float)
+    family, observed = setup.family, np.asarray(setup.design[setup.family.programs.observed], dtype=float)
     if not family.one_row_per_group:
         return rows_again(setup.table), np.concatenate([observed, _simulated(setup, rng, truth)]), truth
     new_group = family.need("new_group", "posterior calibration")
-    others = {**truth, family.group_quantity: np.asarray(new_group(rng, truth, setup.design, setup.variant))}
-    if family.latent is not None:
-        others |= family.latent(rng, others, setup.design, setup.variant)
+    others = {**truth, family.groups.group_quantity: np.asarray(new_group(rng, truth, setup.design, setup.variant))}
+    if family.twin.latent is not None:
+        others |= family.twin.latent(rng, others, setup.design, setup.variant)
     y = np.concatenate([observed, _simulated(setup, rng, others)])
+    by_group = {name for name, dims in family.programs.dims.items() if dims[:1] == ("group",)}
     both = {
-        name: np.concatenate([values, others[name]], axis=1) if family.dims.get(name, ("",))[0] == "group" else values
+        name: np.concatenate([values, others[name]], axis=1) if name in by_group else values
         for name, values in truth.items()
     }
     return groups_again(setup.table), y, both

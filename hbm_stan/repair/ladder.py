@@ -92,7 +92,7 @@ class Ladder:
     def _take_priors(self, found: LeftOut) -> None:
         """Without pooling, what is the only row of its group leaves a prior behind, whose density needs no refit."""
         alone = self.fit.table.alone
-        density = self.fit.family.prior_group_log_lik
+        density = self.fit.family.groups.prior_group_log_lik
         if self.fit.pooling != "no" or density is None or found.unit == "group":
             return
         priors = density(self.fit.data, self.fit.variant) if alone[self._high(found)].any() else None

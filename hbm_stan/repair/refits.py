@@ -150,7 +150,7 @@ def _new_groups(fit: Fit, draws: Any) -> FloatArray:
         np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant
     )
     rows = family.need("pointwise", "a score of a group that was left out")(
-        {**draws, family.group_quantity: drawn}, fit.data
+        {**draws, family.groups.group_quantity: drawn}, fit.data
     )
     return sum_by_group(fit, rows)
 
@@ -161,13 +161,13 @@ def with_effects(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
     Those of levels that it has not seen are drawn from their population.
     """
     draws = refit.draws()
-    if not fit.family.terms or fit.family.latent is None or "effect" not in draws:
+    if not fit.family.terms or fit.family.twin.latent is None or "effect" not in draws:
         return draws
-    (dim,) = fit.family.dims["effect"]
+    (dim,) = fit.family.programs.dims["effect"]
     labels, seen = (f.family.coordinates(f.table)[dim] for f in (fit, refit))
     if list(labels) == list(seen):
         return draws
-    whole = fit.family.latent(np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant)["effect"]
+    whole = fit.family.twin.latent(np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant)["effect"]
     place = {label: i for i, label in enumerate(labels)}
     whole[:, [place[label] for label in seen]] = draws["effect"]
     return {**draws, "effect": whole}
@@ -175,7 +175,7 @@ def with_effects(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
 
 def expanded(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
     """The draws of a refit with a place for every group of the whole table: nan for those that it has not seen."""
-    draws, dims = with_effects(fit, refit), fit.family.dims
+    draws, dims = with_effects(fit, refit), fit.family.programs.dims
     if refit.table.labels == fit.table.labels:
         return draws
     at = [fit.table.labels.index(label) for label in refit.table.labels]

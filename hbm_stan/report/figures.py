@@ -180,12 +180,12 @@ def shrinkage_name(k: int) -> str:
 
 def same_scale(fit: Fit) -> bool:
     """Whether an outcome lies on the scale of the group quantity."""
-    return fit.family.same_unit and not (fit.family.size or fit.family.discrete)
+    return fit.family.words.same_unit and not (fit.family.size or fit.family.discrete)
 
 
 def quantity_words(fit: Fit) -> str:
     """What an axis calls the group quantity."""
-    return "estimate" if fit.family.group_meaning == "value" else fit.family.group_meaning
+    return "estimate" if fit.family.words.group_meaning == "value" else fit.family.words.group_meaning
 
 
 def _new_group(prediction: NewGroup, results: dict[str, Any], same_scale: bool) -> Any:

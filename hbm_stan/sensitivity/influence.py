@@ -101,9 +101,10 @@ def influence(
     threshold, n_groups, noun = good_k(fit.n_draws), len(labels), fit.table.noun
     density = density_of(fit, "group").of
     if density is None and max_refits < n_groups:
+        scale = fit.family.groups.population_scale
         unseen = (
-            f"How {location_of(fit.family)} and {fit.family.population_scale} move without each {noun.one} was not "
-            f"looked at: {fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
+            f"How {location_of(fit.family)} and {scale} move without each {noun.one} was not looked at: "
+            f"{fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
             f"`hbm sensitivity` with --refit-groups {n_groups}."
         )
         return Influence(base, (), threshold, (unseen,), noun=noun)
@@ -116,7 +117,7 @@ def influence(
         tell(f"{i} of {len(asked)}: refitting without {labels[j]}")
         rows[j] = _refitted(fit, j, base, rows[j].pareto_k, waive)
     rows.sort(key=lambda row: -abs(row.moved))
-    columns = tuple(varying(base, fit.family.population_scale))
+    columns = tuple(varying(base, fit.family.groups.population_scale))
     said, first = _sentences(rows, threshold, noun)
     ks, reasons = [row.direct for row in rows if row.direct is not None], [row.sampled for row in rows if row.sampled]
     said += directly_in_words(f"Refits without a {noun.one}", ks, reasons)
@@ -182,7 +183,7 @@ def _without(
     flips = []
     for name in now:
         before, after = (side(i.q05, i.q95) for i in (base[name], now[name]))
-        if fit.family.signed and name.partition("[")[0] == location_of(fit.family) and before != after:
+        if fit.family.words.signed and name.partition("[")[0] == location_of(fit.family) and before != after:
             flips.append(f"the 90 % interval of {name} lies {after} (with it: {before})")
     return Without(label, route, k, now, moves, tuple(flips))
 
