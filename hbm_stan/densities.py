@@ -57,7 +57,7 @@ def density_of(fit: Fit, unit: Unit) -> Density:
         rows, variant = family.groups.loo_log_lik, fit.variant
         return Density(lambda draws, data: rows(draws, data, variant), f"PSIS, {INTEGRATED}", False)
     if partial and fit.table.one_row_per_group and family.groups.group_log_lik is not None:
-        log_lik, group = family.groups.group_log_lik, fit.table.group
+        log_lik, group = family.groups.group_log_lik, fit.table.pooled.level
         # One row a group, in any order: to the order of the rows.
         return Density(lambda draws, data: log_lik(draws, data)[:, group], f"PSIS, {INTEGRATED}", False)
     if fit.pooling != "complete" and family.groups.loo_log_lik is not None:
@@ -73,7 +73,7 @@ def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:
 
 def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
     """The log densities of rows, (S, N), added up in each group, (S, J)."""
-    members = [fit.table.group == j for j in range(len(fit.table.labels))]
+    members = [fit.table.pooled.level == j for j in range(fit.table.n_groups)]
     return np.stack([rows[:, own].sum(axis=1) for own in members], axis=1)
 
 
@@ -86,7 +86,7 @@ def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArr
     if not fit.rows_on_request:
         return of(fit.draws(), fit.data)
     values: FloatArray | None = None
-    for part, draws in fit.blocks(len(fit.table.group)):
+    for part, draws in fit.blocks(fit.table.n_rows):
         found = of(draws, fit.data)
         values = _room((fit.n_draws, found.shape[1])) if values is None else values
         values[part] = found
@@ -150,9 +150,9 @@ def refuse_not_finite(fit: Fit, log_density: FloatArray, unit: Unit) -> None:
 
 def unit_labels(fit: Fit, unit: Unit) -> list[str]:
     """What messages and tables call each unit."""
-    return fit.table.row_names if unit == "observation" else list(fit.table.labels)
+    return fit.table.row_names if unit == "observation" else list(fit.table.pooled.labels)
 
 
 def rows_of(fit: Fit, unit: Unit, index: int) -> list[int]:
     """The rows that a unit consists of, counted from 0."""
-    return [index] if unit == "observation" else [int(i) for i in np.flatnonzero(fit.table.group == index)]
+    return [index] if unit == "observation" else [int(i) for i in np.flatnonzero(fit.table.pooled.level == index)]

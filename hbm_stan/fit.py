@@ -76,7 +76,7 @@ class Fit:
 
     def __repr__(self) -> str:
         made = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
-        return f"<Fit {self.family.name}, {self.variant}: {len(self.table.labels)} groups, {made}>"
+        return f"<Fit {self.family.name}, {self.variant}: {self.table.n_groups} groups, {made}>"
 
     def _repr_html_(self) -> str:
         said = "Of the population. hbm.check(fit) says whether these draws can be trusted."

@@ -155,7 +155,7 @@ def logo(fit: Fit) -> LeftOut | None:
     always high, and elpd too high). Without pooling a group that is left out has nothing but its prior, and what a
     formula's model shares beside it; None where the family does not give the density of that.
     """
-    threshold, groups = good_k(fit.n_draws), len(fit.table.labels)
+    threshold, groups = good_k(fit.n_draws), fit.table.n_groups
     if fit.pooling == "no":
         alone = fit.family.groups.prior_group_log_lik
         found = None if alone is None else alone(fit.data, fit.variant)
@@ -204,7 +204,7 @@ def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None
     exact = finer({name: values[taken] for name, values in fit.draws().items()}, fit.data)
     if exact is None:
         return None
-    exact = exact if unit == "group" else exact[:, fit.table.group]
+    exact = exact if unit == "group" else exact[:, fit.table.pooled.level]
     change = softmax(-log_lik[taken], axis=0) * (exact - log_lik[taken])
     return float(np.abs(change.sum(axis=0)).sum())
 

@@ -82,7 +82,7 @@ def of_new_groups(
     if not names:
         return {}
     size = (len(draws[names[0]]), design["J"])
-    chosen = rng.integers(len(fit.table.labels), size=size)
+    chosen = rng.integers(fit.table.n_groups, size=size)
     return {n: draws[n][np.arange(size[0])[:, None], chosen] for n in names}
 
 
@@ -142,7 +142,7 @@ def raw_spread(fit: Fit) -> dict[str, float]:
     """The standard deviation of the raw group estimates, by term; nan where there are too few of them."""
     if fit.family.groups.raw is None:
         return {}
-    raw = np.asarray(fit.family.groups.raw(fit.data)[0]).reshape(len(fit.table.labels), -1)
+    raw = np.asarray(fit.family.groups.raw(fit.data)[0]).reshape(fit.table.n_groups, -1)
     finite = [column[np.isfinite(column)] for column in raw.T]
     return {t: float(np.std(c, ddof=1)) if len(c) > 1 else np.nan for t, c in zip(terms_of(fit), finite, strict=True)}
 
@@ -165,7 +165,7 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
         return pd.DataFrame(columns=["group", "term", "raw", "partial_pooling", "sd"])
     by_pooling = {f.pooling: f for name, f in fits.items() if name != main and _has_groups(f)}
     by_pooling[fit.pooling] = fit
-    theta, terms, labels = group_draws(fit), terms_of(fit), fit.table.labels
+    theta, terms, labels = group_draws(fit), terms_of(fit), fit.table.pooled.labels
     size = (len(labels), len(terms))
     raw, raw_se = _raw(fit, size)
     columns: dict[str, Any] = {"group": np.repeat(labels, len(terms)), "term": terms * len(labels)}

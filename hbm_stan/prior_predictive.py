@@ -46,7 +46,7 @@ def check_priors(fit: Fit) -> list[Verdict]:
     for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
         base = name.partition("[")[0]
         sd = spread.get(term_of(name), np.nan) if base == fit.family.groups.population_scale else np.nan
-        few = len(fit.table.labels) < FEW_GROUPS
+        few = fit.table.n_groups < FEW_GROUPS
         if prior.distribution != "uniform" and not (prior.distribution == "half_cauchy" and few):
             continue
         beyond = float(1 - prior.cumulative(sd)) if np.isfinite(sd) else None
@@ -56,7 +56,7 @@ def check_priors(fit: Fit) -> list[Verdict]:
         why = (
             "a flat prior has an end that nobody believes in and favours large values"
             if prior.distribution == "uniform"
-            else f"with {len(fit.table.labels)} {fit.table.noun.many} its tail decides how large {name} may be"
+            else f"with {fit.table.n_groups} {fit.table.noun.many} its tail decides how large {name} may be"
         )
         advice = "A half-normal on the scale of the data is the usual choice."
         hint = f"The prior of {name} is {prior.text}: {why}.{share} {advice}"

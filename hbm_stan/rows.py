@@ -56,7 +56,7 @@ def rows_of(fit: Fit) -> Rows | None:
 
 def is_ordered(fit: Fit) -> bool:
     """Whether rows are ordered categories, in groups of which two or more have rows enough to show their spread."""
-    of_group = np.bincount(fit.table.group)
+    of_group = np.bincount(fit.table.pooled.level)
     ordered = any(r.name == fit.family.outcome(fit.table) and r.kind == "ordered" for r in fit.family.roles)
     return ordered and int(np.count_nonzero(of_group >= _LEAST_ROWS)) > 1
 

@@ -41,7 +41,7 @@ def is_large(family: Family, table: Prepared) -> bool:
     The family must know how, or have programs that sample the effects of groups, as those of formulas do. Neither is
     kept: from the draws and the seed they are the same again.
     """
-    return (len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS) and draws_the_rest(family)
+    return (table.n_rows > MANY_ROWS or table.n_groups > MANY_GROUPS) and draws_the_rest(family)
 
 
 def draws_the_rest(family: Family) -> bool:
@@ -85,7 +85,7 @@ def draws_tree(
     sets["sample_stats"] = _dataset(stats, {}, {}).assign_attrs(drawn.about)
     y = np.asarray(data[programs.observed])
     sets["observed_data"] = xr.Dataset({"y": (dims["y"], y)}, _used(coords, dims["y"]))
-    sets["constant_data"] = _constant_data(data, programs.observed, coords, len(table.group))
+    sets["constant_data"] = _constant_data(data, programs.observed, coords, table.n_rows)
     return xr.DataTree.from_dict(sets)
 
 
@@ -236,14 +236,14 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
     """Raise DataError where the fits of these variants would need more memory, or more of the disk, than they may."""
     n_draws = sampling.chains * sampling.draws
     needed = bytes_needed(family, table, variants, sampling)
-    what = f"{len(table.labels):,} groups in {len(table.group):,} rows with {n_draws:,} draws"
+    what = f"{table.n_groups:,} groups in {table.n_rows:,} rows with {n_draws:,} draws"
     where = f"{table.dataset.table.where}: {what} of {', '.join(variants)}"
     if needed > MAX_BYTES:
         raise DataError(
             f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants, or "
             "combine groups."
         )
-    if (rows := 8 * n_draws * len(table.group)) > MAX_ROW_BYTES:
+    if (rows := 8 * n_draws * table.n_rows) > MAX_ROW_BYTES:
         raise DataError(
             f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
             "fewer draws."

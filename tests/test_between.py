@@ -95,7 +95,7 @@ def stand_in(order: np.ndarray) -> Any:
         draws=lambda *_: {"mu": np.array([[0.5, 0.1], [0.7, 0.3]]), "tau": np.ones((2, 2))},
         data={"X": np.column_stack([np.ones(8), x]), "group_idx": group + 1},
         family=SimpleNamespace(groups=SimpleNamespace(raw=lambda _: (raw, raw))),
-        table=SimpleNamespace(labels="abcd"),
+        table=SimpleNamespace(n_groups=4),
     )
 
 

@@ -426,14 +426,14 @@ def test_joined_tables_hold_every_row_twice() -> None:
     rows, groups = rows_again(table), groups_again(table)
     assert rows.units is not None
     assert groups.units is not None
-    assert (len(rows.group), len(rows.labels), len(rows.units.labels)) == (
-        2 * len(table.group),
+    assert (rows.n_rows, rows.n_groups, len(rows.units.labels)) == (
+        2 * table.n_rows,
         10,
         len(table.units.labels),
     )  # type: ignore[union-attr]
-    assert (len(groups.labels), int(groups.group.max()) + 1) == (20, 20)
-    assert len(set(groups.labels)) == 20
-    np.testing.assert_array_equal(groups.units.group[groups.units.unit], groups.group)
+    assert (groups.n_groups, int(groups.pooled.level.max()) + 1) == (20, 20)
+    assert len(set(groups.pooled.labels)) == 20
+    np.testing.assert_array_equal(groups.units.group[groups.units.unit], groups.pooled.level)
 
 
 # Bad input and the command line.

@@ -97,7 +97,7 @@ def test_every_variable_has_dims_and_every_row_and_prior_words(name: str) -> Non
         assert family.groups.group_quantity in draws
         if v.pooling == "partial":
             assert {"beta" if family.terms else "mu", family.groups.population_scale} <= set(draws)
-        assert data["y"].shape == (len(table.group),)
+        assert data["y"].shape == (table.n_rows,)
     for prior in family.priors(table).values():
         assert prior.reason
         assert prior.default
@@ -165,7 +165,7 @@ def test_a_row_left_out_of_no_pooling_has_an_exact_score_where_groups_have_one_r
     data = family.stan_data(table, family.priors(table), "no_pooling")
     draws = run_shortly(family, "no_pooling", data)
     exact = family.need("exact_loo", "a test")(data, "no_pooling")
-    assert exact.shape == (len(table.group),)
+    assert exact.shape == (table.n_rows,)
     # Leaving the only row out leaves the prior: the identity E_posterior[1 / p(y | theta)] = 1 / p(y).
     inverse = logsumexp(-draws["log_lik"], axis=0) - np.log(len(draws["log_lik"]))
     assert np.all(-inverse > exact - 5)

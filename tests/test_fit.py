@@ -251,7 +251,7 @@ def real(engine: Engine, tmp_path: Path) -> Callable[[str], Fit]:
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling"])
 def test_the_tree_has_arvizs_groups_dims_and_labels(real: Callable[[str], Fit], variant: str) -> None:
     made = real(variant)
-    tree, labels = made.tree, list(made.table.labels)
+    tree, labels = made.tree, list(made.table.pooled.labels)
     assert set(tree.children) == {
         "posterior", "posterior_predictive", "log_likelihood", "sample_stats", "observed_data", "constant_data",
     }  # fmt: skip

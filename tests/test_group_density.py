@@ -207,7 +207,7 @@ def one_row_each(name: str) -> Made:
     """The example of a family with one row of each group, the first, the second ... in turn."""
     model, table = example(name)
     dataset = table.dataset
-    members = [np.flatnonzero(table.group == j) for j in range(len(table.labels))]
+    members = [np.flatnonzero(table.pooled.level == j) for j in range(table.n_groups)]
     kept = [int(own[j % len(own)]) for j, own in enumerate(members)]
     columns = {c: [dataset.table.column(c)[i] for i in kept] for c in dataset.table.names}
     made = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns))

@@ -211,7 +211,7 @@ def own(tmp_path: Path) -> Path:
         program.write_text(text.replace("{ // the same", "{\n  real fixed;\n  array[6] real about; // the same", 1))
     file = folder / "family.py"
     computed = '"fixed": 2.5, "about": table["waiting_time"] - np.mean(table["waiting_time"]),'
-    file.write_text(file.read_text().replace('"N": len(table.group),', f'"N": len(table.group), {computed}'))
+    file.write_text(file.read_text().replace('"N": table.n_rows,', f'"N": table.n_rows, {computed}'))
     return folder
 
 

@@ -110,7 +110,7 @@ def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
     data = reference["data"]
     reading = {key: data[key] for key in KEYS if key in data}
     assert data == data_of(data.get("dataset") or Path(data["file"]).name, data["columns"], **reading)
-    assert len(table.group) == data["rows"]
+    assert table.n_rows == data["rows"]
     labels = {label for values in model.coordinates(table).values() for label in map(str, values)}
     for posterior in reference["posteriors"]:
         for variant in posterior["variants"]:
@@ -195,7 +195,7 @@ def regression(name: str, without_priors: bool = False) -> dict[str, dict[str, f
     """Complete pooling of a linear regression by quadrature, from the data and priors that its file names."""
     model, table, priors = table_of(name)
     terms = model.programs.coords(table)["term"]
-    x = np.column_stack([np.ones(len(table.group)), table.predictors["predictors"].values])
+    x = np.column_stack([np.ones(table.n_rows), table.predictors["predictors"].values])
     location, scale = np.array([priors[f"mu[{term}]"].arguments for term in terms]).T
     sigma: Prior = priors["sigma"]
     if without_priors:

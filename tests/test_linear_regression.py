@@ -127,14 +127,14 @@ def radon_county_intercept() -> tuple[Prepared, dict[str, np.ndarray]]:
     """The table and the draws of a program of the tests alone: intercepts without pooling, slope and sd shared."""
     table = prepare_table(MODEL, load("radon", SHIFTED))
     x = table.predictors["predictors"].values[:, 0]
-    data = {"N": len(x), "J": len(table.labels), "group_idx": table.group_idx, "x": x, "y": table["outcome"]}
+    data = {"N": len(x), "J": table.n_groups, "group_idx": table.group_idx, "x": x, "y": table["outcome"]}
     program = Program.read(TESTS / "programs" / "radon_county_intercept.stan")
     return table, dict(StanliEngine().sample(program, data, SAMPLING).variables)
 
 
 def test_radon_without_pooling_of_the_intercept_equals_the_exact_posterior() -> None:
     table, drawn = radon_county_intercept()
-    names = ["sigma", "mu[floor]", *(f"theta[{county}, intercept]" for county in table.labels)]
+    names = ["sigma", "mu[floor]", *(f"theta[{county}, intercept]" for county in table.pooled.labels)]
     columns = [drawn["sigma"], drawn["beta"], *np.moveaxis(drawn["alpha"], 2, 0)]
     z = differences(names, np.array(columns), reference("radon-county_intercept")["posteriors"][0]["parameters"])
     assert moved(z, 4 * len(z)) == {}
@@ -260,13 +260,13 @@ def test_raw_estimates_are_left_out_where_a_group_does_not_determine_them() -> N
     table = prepare_table(MODEL, dataset)
     raw, se = MODEL.need("raw", "a test")(MODEL.programs.prepare(table, MODEL.priors(table)))
     floor = table.predictors["predictors"].values[:, 0]
-    for j in range(len(table.labels)):
-        own = floor[table.group == j]
+    for j in range(table.n_groups):
+        own = floor[table.pooled.level == j]
         assert np.isnan(raw[j, 1]) == (np.ptp(own) == 0)
         assert np.isnan(raw[j, 0]) == bool(np.all(own == 1))
     assert np.array_equal(np.isnan(raw), np.isnan(se))
-    j = list(table.labels).index("HENNEPIN")
-    rows = table.group == j
+    j = list(table.pooled.labels).index("HENNEPIN")
+    rows = table.pooled.level == j
     slope, intercept = np.polyfit(floor[rows], table["outcome"][rows], 1)
     assert raw[j] == pytest.approx([intercept, slope])
 
@@ -277,7 +277,7 @@ def test_shrinkage_is_the_weight_of_the_population_with_one_term() -> None:
     data = MODEL.programs.prepare(table, MODEL.priors(table))
     draws = {"mu": np.array([[1.3]]), "tau": np.array([[0.3]]), "sigma": np.array([0.8])}
     factor = MODEL.need("shrinkage_factor", "a test")(draws, data)
-    assert factor[0, :, 0] == pytest.approx((0.8**2 / table.sizes) / (0.8**2 / table.sizes + 0.3**2))
+    assert factor[0, :, 0] == pytest.approx((0.8**2 / table.pooled.sizes) / (0.8**2 / table.pooled.sizes + 0.3**2))
 
 
 def test_a_row_alone_in_its_group_has_its_prior_predictive_density() -> None:
@@ -336,7 +336,7 @@ def test_default_priors_stay_proper_where_outcomes_hardly_differ() -> None:
 
 def test_the_unit_of_the_outcome_changes_nothing_but_the_unit() -> None:
     _, table = example("linear_regression")
-    frame = pd.DataFrame({"g": [table.labels[g] for g in table.group], "y": 1000 * table["outcome"]})
+    frame = pd.DataFrame({"g": table.pooled.row_labels, "y": 1000 * table["outcome"]})
     frame["days"] = table.predictors["predictors"].values[:, 0]
     scaled = prepare_table(MODEL, Dataset.from_frame(frame, group="g", outcome="y", predictors=["days"]))
     for name, prior in with_prior(MODEL, table).items():

@@ -108,7 +108,7 @@ def test_baseball_has_the_published_medians_and_intervals(stanli: Engine) -> Non
     theta = expit(made.draws("theta")["theta"][:, :, 0])
     limit = norm.isf(FAMILY_ERROR / (2 * 12))
     for player, printed in published.items():
-        own = theta[:, made.table.labels.index(player)]
+        own = theta[:, made.table.pooled.labels.index(player)]
         for prob, value in zip((0.1, 0.5, 0.9), printed, strict=True):
             error = az.mcse(own.reshape(SAMPLING.chains, -1), method="quantile", prob=prob)
             theirs = error * np.sqrt(len(own) / 4000)
@@ -324,7 +324,7 @@ def test_an_average_group_is_not_the_average_over_groups() -> None:
         assert abs(below - prob) < 5 * np.sqrt(prob * (1 - prob) / size)
     assert curves.curves is not None
     assert curves.points is not None
-    assert set(curves.curves["panel"]) == set(table.labels) == set(curves.points["panel"])
+    assert set(curves.curves["panel"]) == set(table.pooled.labels) == set(curves.points["panel"])
     assert (curves.curves[["q10", "q25", "q50", "q75", "q90"]].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
 
 

@@ -170,7 +170,7 @@ def test_a_level_of_a_crossed_factor_is_left_out_as_exactly(stanli: Engine, grou
     found = logo(plates("normal_sampled", group, engine=stanli))
     exact = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
     assert found is not None
-    values = np.array([exact[label] for label in plates("normal_sampled", group, engine=stanli).table.labels])
+    values = np.array([exact[label] for label in plates("normal_sampled", group, engine=stanli).table.pooled.labels])
     # mcse is that of units whose Pareto k is low: of six samples each tells the plates, which are given, a sixth part.
     good = ~found.high
     assert good.sum() >= 20 if group == "plate" else good.sum() >= 3

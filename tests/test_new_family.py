@@ -176,7 +176,7 @@ def test_the_log_density_check_catches_faults_and_takes_bounds_as_declared(
 
 
 def test_data_that_a_program_does_not_take_are_caught(own: Path) -> None:
-    edit(own / "family.py", '"group_idx": table.group_idx,', '"group_idx": table.group,')
+    edit(own / "family.py", '"group_idx": table.group_idx,', '"group_idx": table.pooled.level,')
     analysis = read(own)
     with pytest.raises(Exception, match=r"group_idx.*must be at least 1"):
         testing.assert_data(analysis.family, analysis.dataset, "no_pooling")

@@ -90,7 +90,7 @@ from hbm_stan.prepare import Role
 
 def prepare(table, priors):
     return {
-        "J": len(table.labels), "effect": table["estimate"], "error": table["standard_error"], "nu": 4,
+        "J": table.n_groups, "effect": table["estimate"], "error": table["standard_error"], "nu": 4,
     }
 
 
@@ -363,6 +363,7 @@ PYTHON_MISTAKES = {
     "no such argument": (('name="robust",', 'name="robust", nane="r",'), ["family.py, line ", "nane"]),
     "another kind of part": (("words=Words(", "words=dict("), ["FAMILY: words is a dict", "a Words of hbm_stan.model"]),
     "exit": (("import numpy as np", "raise SystemExit(3)"), ["family.py, line 4: SystemExit"]),
+    "old name of a table": (("table.n_groups", "len(table.labels)"), ["prepare() failed", "is table.pooled.labels"]),
     "function fails": (('table["estimate"]', 'table["estimat"]'), ["family.py, line 12: prepare() failed", "estimat"]),
     "not a dict": (("    return {\n", "    return None\n    {\n"), ["prepare() must return a dict"]),
     "no outcome": (('observed="effect", ', ""), ["prepare() gives no 'y'"]),

@@ -36,6 +36,7 @@ from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
 from hbm_stan.density import density_model
+from hbm_stan.design import Factor
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
@@ -254,7 +255,7 @@ def test_a_refit_has_the_priors_and_settings_of_the_fit() -> None:
     other = refit_without(made, [ROW])
     assert other.priors is made.priors
     assert (other.variant, other.engine, other.sampling) == (made.variant, made.engine, made.sampling)
-    assert len(other.table.group) == len(made.table.group) - 1
+    assert other.table.n_rows == made.table.n_rows - 1
 
 
 # ---- the ladder -------------------------------------------------------------------------------------------------
@@ -540,7 +541,7 @@ def test_an_interrupted_ladder_goes_on_where_it_was(store: FitStore, monkeypatch
 @given(st.lists(st.integers(1, 45), min_size=2, max_size=6), st.integers(0, 100))
 def test_every_fold_holds_a_tenth_of_each_group(sizes: list[int], seed: int) -> None:
     group = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    made: Any = SimpleNamespace(table=SimpleNamespace(group=group))
+    made: Any = SimpleNamespace(table=SimpleNamespace(pooled=Factor("g", (), group), n_rows=len(group)))
     fold = folds_of(made)
     for j in range(len(sizes)):
         of_group = np.bincount(fold[group == j], minlength=10)
@@ -669,8 +670,9 @@ def nested() -> Prepared:
 def test_a_table_without_nothing_is_the_same() -> None:
     whole = nested()
     same = whole.without([])
-    assert (same.labels, same.units and same.units.labels) == (whole.labels, whole.units and whole.units.labels)
-    np.testing.assert_array_equal(same.group, whole.group)
+    assert same.pooled.labels == whole.pooled.labels
+    assert (same.units and same.units.labels) == (whole.units and whole.units.labels)
+    np.testing.assert_array_equal(same.pooled.level, whole.pooled.level)
     np.testing.assert_array_equal(same["outcome"], whole["outcome"])
 
 
@@ -678,8 +680,8 @@ def test_a_table_without_rows_keeps_what_is_left_in_place() -> None:
     whole = nested()
     found = whole.without([2, 3])
     assert found.units is not None
-    assert found.labels == ("a", "b", "c")
-    assert found.group.tolist() == [0, 0, 1, 2]
+    assert found.pooled.labels == ("a", "b", "c")
+    assert found.pooled.level.tolist() == [0, 0, 1, 2]
     assert found["outcome"].tolist() == [1, 2, 16, 32]
     assert found.units.labels == ("a: 1", "a: 2", "b: 2", "c: 1")
     assert found.units.unit.tolist() == [0, 1, 2, 3]
@@ -689,11 +691,11 @@ def test_a_table_without_rows_keeps_what_is_left_in_place() -> None:
 def test_a_table_without_a_group_has_its_label_no_more() -> None:
     found = nested().without([0, 1])
     assert found.units is not None
-    assert (found.labels, found.units.labels) == (("b", "c"), ("b: 1", "b: 2", "c: 1"))
-    assert found.group.tolist() == [0, 0, 0, 1]
+    assert (found.pooled.labels, found.units.labels) == (("b", "c"), ("b: 1", "b: 2", "c: 1"))
+    assert found.pooled.level.tolist() == [0, 0, 0, 1]
     assert found.units.unit.tolist() == [0, 0, 1, 2]
     assert found.units.group.tolist() == [0, 0, 1]
-    assert nested().labels == ("a", "b", "c")
+    assert nested().pooled.labels == ("a", "b", "c")
 
 
 def test_predictors_of_rows_and_groups_leave_with_their_rows() -> None:
@@ -704,7 +706,7 @@ def test_predictors_of_rows_and_groups_leave_with_their_rows() -> None:
     model = family("linear_regression")
     whole = prepare_table(model, dataset)
     found = whole.without([1, 4])
-    assert found.labels == ("a", "c")
+    assert found.pooled.labels == ("a", "c")
     for role, own in whole.predictors.items():
         np.testing.assert_array_equal(found.predictors[role].values, own.values[[0, 2, 3]])
     data = model.stan_data(found, model.priors(whole), "partial_pooling")

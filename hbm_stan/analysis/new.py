@@ -197,7 +197,7 @@ def _model_lines(family: Family, name: str, table: Prepared) -> list[str]:
             for row in family.programs.prior_rows
             if row.name in family.own_formulas
         ),
-        f"group = {_quoted(table.design.group.name)}  # the factor whose pooling is asked",
+        f"group = {_quoted(table.design.pooled.name)}  # the factor whose pooling is asked",
         f"centre = {str(reading.centre).lower()}  # columns are centred at their means; false takes them as they are",
     ]
 

@@ -56,7 +56,7 @@ def posterior_calibration(
     setup = Setup(family, fit.variant, fit.table, fit.priors, own, design, sampling, kept, seed, posterior=truths)
     what = "as many new groups" if family.one_row_per_group else "the same groups again"
     words = (
-        f"true values from the posterior of {fit.table.dataset.name}; its {len(fit.table.group)} rows and as many "
+        f"true values from the posterior of {fit.table.dataset.name}; its {fit.table.n_rows} rows and as many "
         f"drawn of {what}"
     )
     return run_setup(

@@ -87,7 +87,7 @@ def _design(
         prepared, words = default_design(family)
         return prepared, family.priors(prepared, {**family.twin.calibration, **priors}), words
     prepared = prepare_table(family, table) if isinstance(table, Dataset) else table
-    words = f"{len(prepared.labels)} groups, {len(prepared.group)} rows of {prepared.dataset.name}"
+    words = f"{prepared.n_groups} groups, {prepared.n_rows} rows of {prepared.dataset.name}"
     return prepared, family.priors(prepared, priors), words
 
 
@@ -154,7 +154,7 @@ def _parts(setup: Setup, engine: Engine) -> dict[str, Any]:
         data.pop(setup.family.programs.observed, None)
     parts: dict[str, Any] = {
         "family": setup.family.name, "variant": setup.variant, "program": setup.program.sha256,
-        "numpy": _sources(setup.family), "data": {"groups": list(setup.table.labels), **data},
+        "numpy": _sources(setup.family), "data": {"groups": list(setup.table.pooled.labels), **data},
         "priors": setup.family.prior_texts(setup.variant, setup.priors), "settings": setup.sampling.as_dict(),
         "kept": setup.kept, "seed": setup.seed, "engine": f"{engine.name} {engine.version}",
     }  # fmt: skip

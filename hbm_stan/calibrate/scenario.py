@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hbm_stan.calibrate.truths import draw_truths
+from hbm_stan.design import Factor
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.model import Draws, Family, StanData
@@ -109,23 +110,23 @@ def _joined(
 
 def rows_again(table: Prepared) -> Prepared:
     """The table with every row twice: the second time, a new row of the same group and unit, or levels of factors."""
-    units, design = table.units, table.design
+    units, design = table.units, None if table.design is None else table.design.twice()
     twice = None if units is None else replace(units, unit=np.tile(units.unit, 2))
-    return replace(
-        _doubled(table), group=np.tile(table.group, 2), units=twice, design=None if design is None else design.twice()
-    )
+    pooled = table.pooled.twice() if design is None else design.pooled
+    return replace(_doubled(table), pooled=pooled, units=twice, design=design)
 
 
 def groups_again(table: Prepared) -> Prepared:
     """The table with every row twice: the second time, of a new group with the same design."""
-    more = len(table.labels)
-    labels = (*table.labels, *(f"{label}{_AGAIN}" for label in table.labels))
+    name, labels, level = table.pooled.name, table.pooled.labels, table.pooled.level
+    more = len(labels)
+    pooled = Factor(name, (*labels, *(f"{label}{_AGAIN}" for label in labels)), np.concatenate([level, level + more]))
     units = table.units
     if units is not None:
         unit = np.concatenate([units.unit, units.unit + len(units.labels)])
         names = (*units.labels, *(f"{label}{_AGAIN}" for label in units.labels))
         units = Units(names, unit, np.concatenate([units.group, units.group + more]))
-    return replace(_doubled(table), labels=labels, group=np.concatenate([table.group, table.group + more]), units=units)
+    return replace(_doubled(table), pooled=pooled, units=units)
 
 
 def _doubled(table: Prepared) -> Prepared:

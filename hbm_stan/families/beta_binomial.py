@@ -34,7 +34,7 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     kappa_family, kappa = encode_scale(priors["kappa"])
     return {
         "N": len(trials),
-        "J": len(table.labels),
+        "J": table.n_groups,
         "group_idx": table.group_idx,
         "y": table["successes"].astype(np.int64),
         "trials": trials.astype(np.int64),

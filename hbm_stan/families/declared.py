@@ -38,8 +38,8 @@ _ASSUMPTIONS = {
     "partial": "{Groups} are draws from one population.",
 }
 _SIZES: Mapping[str, Callable[[Prepared], Any]] = {
-    "N": lambda table: len(table.group),
-    "J": lambda table: len(table.labels),
+    "N": lambda table: table.n_rows,
+    "J": lambda table: table.n_groups,
     "group_idx": lambda table: table.group_idx,
 }
 # Stan data that every program may have: this package fills them in.
@@ -163,7 +163,7 @@ def _column(role: Role, form: str) -> _Source:
     if role.kind == "predictors":
         return lambda table: table.predictors[role.name].values
     if role.kind == "group_predictors":
-        return lambda table: table.predictors[role.name].by_group(table.group, len(table.labels))
+        return lambda table: table.predictors[role.name].by_group(table.pooled.level, table.n_groups)
     if role.kind in {"count", "binary"}:
         return lambda table: table[role.name].astype(np.int64)
     return lambda table: table[role.name]

@@ -29,13 +29,13 @@ _LARGEST_MEAN = 1e9
 
 def _exposure(table: Prepared) -> FloatArray:
     """The exposure of each row: 1 where no column is named for it."""
-    return table["exposure"] if "exposure" in table else np.ones(len(table.group))
+    return table["exposure"] if "exposure" in table else np.ones(table.n_rows)
 
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     data: StanData = {
-        "N": len(table.group),
-        "J": len(table.labels),
+        "N": table.n_rows,
+        "J": table.n_groups,
         "group_idx": table.group_idx,
         "y": table["count"].astype(np.int64),
         "exposure": _exposure(table),

@@ -29,7 +29,7 @@ _CHUNK, _ROUNDING = 5000, 1e-12  # rows at a time; an sd below this share of the
 
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    y, group, n_groups = table["outcome"], table.group_idx, len(table.labels)
+    y, group, n_groups = table["outcome"], table.group_idx, table.n_groups
     data: StanData = {"N": len(y), "J": n_groups, "group_idx": group, "y": y}
     if len(y) > n_groups and len(set(zip(group, y, strict=True))) == n_groups:
         raise DataError(
@@ -44,7 +44,7 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def _default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative on the scale of the data: the sd of all rows, and for single groups that within groups."""
-    y, n_groups = table["outcome"], len(table.labels)
+    y, n_groups = table["outcome"], table.n_groups
     largest = float(np.max(np.abs(y))) or 1.0
     ss = _statistics({"y": y, "group_idx": table.group_idx, "J": n_groups})[2].sum()
     scale, within = float(np.std(y, ddof=1)), math.sqrt(ss / max(len(y) - n_groups, 1))

@@ -26,7 +26,7 @@ from hbm_stan.table import FloatArray
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     tau_family, tau_arguments = encode_scale(priors["tau"])
     return {
-        "J": len(table.labels),
+        "J": table.n_groups,
         "y": table["estimate"],
         "se": table["standard_error"],
         "prior_mu": list(priors["mu"].arguments),

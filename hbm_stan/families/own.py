@@ -20,6 +20,7 @@ import numpy as np
 from hbm_stan.errors import PROGRAMS, HbmError, ModelError, nearest
 from hbm_stan.families.declared import read_declared
 from hbm_stan.model import PARTS, Family, place_of
+from hbm_stan.prepare import Prepared
 from hbm_stan.program import Declaration
 
 _EXAMPLE = "`hbm new-family NAME` writes an example."
@@ -28,6 +29,8 @@ _DRAWS_AT = {
     "simulate": 1, "new_group": 1, "pointwise": 0, "group_log_lik": 0, "finer_group_log_lik": 0, "loo_log_lik": 0,
     "draw_groups": 1,
 }  # fmt: skip
+# What a table once had of its groups, and its factor has.
+_OF_FACTOR = {"labels": "pooled.labels", "group": "pooled.level", "sizes": "pooled.sizes"}
 _MAY_BE_NONE = {"finer_group_log_lik", "prior_group_log_lik"}
 
 
@@ -90,6 +93,8 @@ def _line(file: Path, error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, AttributeError) and isinstance(error.obj, Prepared) and error.name in _OF_FACTOR:
+        return f"AttributeError: table.{error.name} is table.{_OF_FACTOR[error.name]}."
     return str(error) if isinstance(error, HbmError) else f"{type(error).__name__}: {error}."
 
 

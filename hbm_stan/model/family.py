@@ -137,8 +137,8 @@ class Family:
 
     def coordinates(self, table: Prepared) -> dict[str, Sequence[Any]]:
         """The labels of every dim: groups, rows (counted from 1), and what the family adds."""
-        rows = list(range(1, len(table.group) + 1))
-        return {"group": list(table.labels), "observation": rows, **self.programs.coords(table)}
+        rows = list(range(1, table.n_rows + 1))
+        return {"group": list(table.pooled.labels), "observation": rows, **self.programs.coords(table)}
 
     def priors(self, table: Prepared, chosen: Mapping[str, str] | None = None) -> dict[str, Prior]:
         """The prior table for these data: the defaults, with those that the analysis chose instead.

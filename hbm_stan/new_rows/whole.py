@@ -40,7 +40,7 @@ def needs_of_family(family: Family, read: Prepared, asked: Mapping[str, Any]) ->
     columns = [c for role in _ROLES if role in read.predictors for c in read.dataset.listed(role)]
     numbers = {c: read.dataset.table.numbers(c) for c in columns if c not in known}
     middle = {c: float(usual(x[:, None])[0]) for c, x in numbers.items()}
-    column, labels = read.dataset.column("group"), read.labels
+    column, labels = read.dataset.column("group"), read.pooled.labels
     grouping = Grouping(column, (column,), {(label,): j for j, label in enumerate(labels)}, len(labels))
     return Needs(
         tuple(numbers), known, {c: (float(x.min()), float(x.max())) for c, x in numbers.items()},

@@ -100,7 +100,7 @@ class Ladder:
             return
         for i in self._high(found):
             if alone[i]:
-                value = float(priors[self.fit.table.group[i]])
+                value = float(priors[self.fit.table.pooled.level[i]])
                 self._try(found, i, "exact: its prior alone", lambda value=value: Exact(value, 0.0, 0.0))  # type: ignore[misc]
 
     def _match_moments(self, found: LeftOut) -> None:

@@ -152,8 +152,8 @@ def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[
         for k, t in enumerate(parts)
         if k < MOST_TERMS and t not in shared and parts[t]["partial_pooling"].notna().any()
     ]
-    if main.table.sizes.size > MOST_ROWS:
-        rows = pd.Series(main.table.sizes, index=list(main.table.labels))
+    if main.table.pooled.sizes.size > MOST_ROWS:
+        rows = pd.Series(main.table.pooled.sizes, index=list(main.table.pooled.labels))
         panels = [
             {"groups": parts[t].assign(rows=rows.loc[list(parts[t]["group"])].to_numpy()),
              "words": term_words(t) if t else quantity_words(main), "unit": unit_of_term(t, unit)}

@@ -18,7 +18,7 @@ from hbm_stan.report.terms import in_term, term_words
 
 def levels_words(factor: str, design: Design, noun: Noun) -> str:
     """What several levels of a factor are called: ``noun.many`` of the group, else the plural of its name."""
-    if factor == design.group.name:
+    if factor == design.pooled.name:
         return noun.many
     own = noun_of(factor)
     return f"levels of {factor}" if own == GROUPS else own.many

@@ -73,7 +73,7 @@ def of_new_group(fit: Fit, new: NewGroup | None, terms: Sequence[str]) -> list[Q
 
 def of_group(fit: Fit, label: str, term: str) -> Quantity:
     """A term of a known group."""
-    draws = group_draws(fit)[:, list(fit.table.labels).index(label), terms_of(fit).index(term)]
+    draws = group_draws(fit)[:, list(fit.table.pooled.labels).index(label), terms_of(fit).index(term)]
     return quantity(fit, f"{_named('group', term)}: {label}", term, draws)
 
 

@@ -96,7 +96,7 @@ def influence(
     Checks in ``waive`` need not be passed by refits either.
     """
     tell = say or (lambda _text: None)
-    draws, labels = location_and_scale(fit), fit.table.labels
+    draws, labels = location_and_scale(fit), fit.table.pooled.labels
     base = {name: interval(values) for name, values in draws.items()}
     threshold, n_groups, noun = good_k(fit.n_draws), len(labels), fit.table.noun
     density = density_of(fit, "group").of
@@ -132,7 +132,7 @@ def _weighted(
     ``density`` (S, J) is the log density that a comparison leaves groups out by. With crossed factors it is given the
     other groups' rows, where the family can: given effects of the draws the weights would be right too, and rougher.
     """
-    rows, labels = [], fit.table.labels
+    rows, labels = [], fit.table.pooled.labels
     for some in portions(len(labels), fit.n_draws):
         log_weights, k = smooth(-density[:, some])
         weights = np.exp(log_weights)
@@ -160,8 +160,8 @@ def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]
 
 
 def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, waive: Collection[str]) -> Without:
-    label = fit.table.labels[j]
-    rows, sampled = np.flatnonzero(fit.table.group == j), ""
+    label = fit.table.pooled.labels[j]
+    rows, sampled = np.flatnonzero(fit.table.pooled.level == j), ""
     try:
         made, diagnosis = fit_directly(job_without(fit, rows), waive, rows=False)
     except NotDirectError as reason:

@@ -105,7 +105,7 @@ def _given_new_groups(claim: Claim, s: int) -> tuple[FloatArray, FloatArray]:
     one = repeated(claim.draws, s, _NODES)
     theta = family.need("new_group", "a proof")(np.random.default_rng(s), one, claim.data, claim.variant)
     rows = family.need("pointwise", "a proof")({**one, family.groups.group_quantity: theta}, claim.data)
-    group, n_groups = claim.table.group, len(claim.table.labels)
+    group, n_groups = claim.table.pooled.level, claim.table.n_groups
     return theta, np.stack([rows[:, group == j].sum(axis=1) for j in range(n_groups)], axis=1)
 
 
@@ -135,7 +135,7 @@ def group_integrals(claim: Claim) -> list[str]:
         if far.size:
             j = int(far[0])
             said = f"{ours[j]:.4g} where an integral over new_group() and pointwise() gives {integral[j]:.4g}"
-            return [f"group_log_lik() of {claim.table.labels[j]} is {said}"]
+            return [f"group_log_lik() of {claim.table.pooled.labels[j]} is {said}"]
     return []
 
 

@@ -43,7 +43,7 @@ def raw_estimates(claim: Claim) -> list[str]:
     known, sized = np.isfinite(z), np.isfinite(ratio)
     if known.sum() > 1 and np.median(z[known]) > _NEAR:
         at = np.unravel_index(int(np.nanargmax(z)), z.shape)
-        where = f"{raw[at]:.3g} for {claim.table.labels[at[0]]}, no pooling under flat priors {mean[at]:.3g}"
+        where = f"{raw[at]:.3g} for {claim.table.pooled.labels[at[0]]}, no pooling under flat priors {mean[at]:.3g}"
         said.append(f"raw() is not the estimate without pooling: {where} with sd {sd[at]:.2g}")
     middle = float(np.median(ratio[sized])) if sized.sum() > 1 else 1.0
     if not 1 / _FACTOR <= middle <= _FACTOR:

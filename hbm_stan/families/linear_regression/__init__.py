@@ -236,7 +236,7 @@ FAMILY = Family(
         population=POPULATION, hidden=("L_Omega", "C", "z", "m", "tau_intercept_raw"),
         folder=share("stan") / "linear_regression", coords=coords, prepare=_prepare, default_priors=_default_priors,
         draw_groups=draw_groups, rule=_rule,
-        unlearnable=lambda table, variant: effects_beyond(table, variant, len(table.group)),
+        unlearnable=lambda table, variant: effects_beyond(table, variant, table.n_rows),
     ),
     twin=Twin(
         calibration={

@@ -41,7 +41,7 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
             "equal, so nothing is known of the scale within units. Was one value written into every row of its unit?"
         )
     data: StanData = {
-        "N": len(y), "M": len(units.labels), "J": len(table.labels), "unit_idx": unit, "unit_group": units.group + 1,
+        "N": len(y), "M": len(units.labels), "J": table.n_groups, "unit_idx": unit, "unit_group": units.group + 1,
         "group_idx": table.group_idx, "y": y,
     }  # fmt: skip
     data |= {f"prior_{name}": list(priors[name].arguments) for name in ("mu", "theta")}

@@ -43,9 +43,9 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
             f"smallest and largest that can be recorded there, {low[i]:g} and {high[i]:g}. "
             "Correct the columns of lower and upper."
         )
-    u, information = least_squares(nu, y, table.group, len(table.labels))
+    u, information = least_squares(nu, y, table.pooled.level, table.n_groups)
     data: StanData = {
-        "N": len(y), "J": len(table.labels), "group_idx": table.group_idx, "nu": nu, "y": y,
+        "N": len(y), "J": table.n_groups, "group_idx": table.group_idx, "nu": nu, "y": y,
         "T_fit": np.exp(np.nan_to_num(u)), "T_information": np.nan_to_num(information),
         "truncated": 0, "y_lower": low, "y_upper": high,
     }  # fmt: skip

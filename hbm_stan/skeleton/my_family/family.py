@@ -40,9 +40,9 @@ PRIOR_ROWS = (
 def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """Everything that the data blocks ask for, but use_likelihood; y is the outcome, one value for each row."""
     return {
-        "N": len(table.group),
-        "J": len(table.labels),
-        "group_idx": table.group_idx,  # counted from 1, as Stan does; table.group counts from 0
+        "N": table.n_rows,
+        "J": table.n_groups,
+        "group_idx": table.group_idx,  # counted from 1, as Stan does; table.pooled.level counts from 0
         "y": table["waiting_time"],
         "prior_mu": list(priors["mu"].arguments),
         "prior_tau": priors["tau"].arguments[0],
