@@ -114,7 +114,7 @@ def _choice(
 ) -> Choice:  # fmt: skip
     """The variant that stands for ``partial_pooling``: named, or by a rule and pilots, which are kept."""
     named = named_parameterisation(model, parameterisation)
-    if named is not None or not model.pilot:
+    if named is not None or not model.programs.pilot:
         return Choice(named or DEFAULT, "")
     refuse_too_large(model, prepare_table(model, data), asked, sampling)  # before a pilot
     choice = choose_parameterisation(model, data, priors=priors, seed=sampling.seed, store=store, say=say)

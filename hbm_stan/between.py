@@ -68,9 +68,9 @@ def _of_all_terms(fit: Fit, tau: FloatArray) -> FloatArray:
 
 def _raw_spread(fit: Fit, x: FloatArray, average: FloatArray) -> float:
     """The sd of the raw lines about the average line, each at the mean of its group's rows; nan below two of them."""
-    if fit.family.raw is None:
+    if fit.family.groups.raw is None:
         return np.nan
-    raw = np.asarray(fit.family.raw(fit.data)[0]).reshape(len(fit.table.labels), -1)
+    raw = np.asarray(fit.family.groups.raw(fit.data)[0]).reshape(fit.table.n_groups, -1)
     group = np.asarray(fit.data["group_idx"]) - 1
     means = np.stack([np.bincount(group, weights=column, minlength=len(raw)) for column in x.T], axis=1)
     means /= np.bincount(group, minlength=len(raw))[:, None]

@@ -34,7 +34,7 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
 
 def check_likeness(fit: Fit) -> list[Verdict]:
     """A warning where groups differ less than chance alone would make them, which partial pooling cannot say."""
-    test = fit.family.less_alike
+    test = fit.family.groups.less_alike
     told = test(fit.data) if test is not None and fit.pooling == "partial" else None
     if told is None or told[1] >= LESS_ALIKE_P:
         return []

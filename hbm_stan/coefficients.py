@@ -31,7 +31,7 @@ def intercept_place(design: Design) -> str:
 
 def spread_place(design: Design, factor: str = "") -> str:
     """Where the sd of the intercept between levels of a factor (the group) is that sd; empty where it is everywhere."""
-    name = factor or design.group.name
+    name = factor or design.pooled.name
     varying = {column for term in design.terms if term.factor.name == name for column in term.names}
     return intercept_place(design) if varying - {INTERCEPT} else ""
 
@@ -127,7 +127,7 @@ def sd_table(fit: Fit) -> pd.DataFrame:
     design = fit.table.design
     found = {} if design is None else sds_at_zero(fit.draws(), fit.data, design)
     if design is not None and fit.pooling != "partial":
-        found.pop(design.group.name, None)
+        found.pop(design.pooled.name, None)
     rows = [(n, place, sd) for n, sds in found.items() for place, sd in zip((AT_MEANS, AT_ZERO), sds, strict=True)]
     if not rows:
         return pd.DataFrame()

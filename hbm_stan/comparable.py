@@ -71,11 +71,11 @@ def _doubtful(name: str, fit: Fit, own: LeftOut) -> list[str]:
 
 def _offer(fit: Fit) -> str:
     """What scores of new groups by refits would cost, where the family could give them."""
-    missing = [name for name in ("new_group", "pointwise") if getattr(fit.family, name) is None]
+    missing = fit.family.missing(("new_group", "pointwise"))
     if missing:
         unseen = f"a fit that has not seen the {fit.table.noun.one}"
         return f"; nor can it score {unseen}, having no {' and no '.join(missing)}."
-    groups = len(fit.table.labels)
+    groups = fit.table.n_groups
     return f": {groups} fits of about {fit.seconds:.1f} s. Ask for them with --target group --max-refits {groups}."
 
 
@@ -89,11 +89,11 @@ def refuse_different_data(fits: Sequence[Fit]) -> None:
 
 
 def _groups_differ(a: Fit, b: Fit) -> str:
-    if [a.table.labels[g] for g in a.table.group] == [b.table.labels[g] for g in b.table.group]:
+    if a.table.pooled.row_labels == b.table.pooled.row_labels:
         return ""
-    if sorted(a.table.labels) == sorted(b.table.labels):
+    if sorted(a.table.pooled.labels) == sorted(b.table.pooled.labels):
         return "row order: the same groups stand in another order. Fit both to the same table."
-    return f"data: {len(a.table.labels)} and {len(b.table.labels)} groups, not the same ones."
+    return f"data: {a.table.n_groups} and {b.table.n_groups} groups, not the same ones."
 
 
 def _outcomes_differ(a: Fit, b: Fit) -> str:
@@ -112,7 +112,7 @@ def _values_differ(a: Fit, b: Fit) -> str:
             continue
         i = next(iter(np.flatnonzero(values != b.table.values[role])), None)
         if i is not None:
-            label = a.table.labels[int(a.table.group[i])]
+            label = a.table.pooled.labels[int(a.table.pooled.level[i])]
             return (
                 f"data: the {role.replace('_', ' ')} of group {label!r} is {values[i]:g} in one "
                 f"and {b.table.values[role][i]:g} in the other."

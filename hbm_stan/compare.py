@@ -77,10 +77,10 @@ def compare(
             words = KNOWN_GROUP_FOLDS
         except HbmError as error:
             notes.append(f"Scores that could not be repaired stay: {str(error).rstrip('.')}.")
-    table, pooling = first.table, {name: fit.pooling for name, fit in fits.items()}
+    pooled, pooling = first.table.pooled, {name: fit.pooling for name, fit in fits.items()}
     return score(
-        scored, words, unit=unit, n_observations=len(table.group), labels=tuple(unit_labels(first, unit)), notes=notes,
-        group=None if unit == "group" else table.group, groups=table.labels, pooling=pooling, noun=table.noun,
+        scored, words, unit=unit, n_observations=len(pooled.level), labels=tuple(unit_labels(first, unit)), notes=notes,
+        group=None if unit == "group" else pooled.level, groups=pooled.labels, pooling=pooling, noun=first.table.noun,
     )  # fmt: skip
 
 

@@ -44,36 +44,36 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     """The density of an observation given the others of its group, or of the rows of a group together."""
     family, partial = fit.family, fit.pooling == "partial"
     if unit == "group":
-        found = family.group_loo_log_lik or family.group_log_lik
+        found = family.groups.group_loo_log_lik or family.groups.group_log_lik
         route = f"PSIS, {INTEGRATED}" if partial else "PSIS"
         # Complete pooling has no group effects: the rows of a group are independent given what all share.
         return Density(_summed(fit) if found is None and not partial else found, route, False)
     if (
         family.terms
-        and family.loo_log_lik is not None
-        and (fit.pooling != "complete" or family.draw_groups is not None)
+        and family.groups.loo_log_lik is not None
+        and (fit.pooling != "complete" or family.programs.draw_groups is not None)
     ):
         # With complete pooling too: marginal programs have the coefficients of other factors integrated out.
-        rows, variant = family.loo_log_lik, fit.variant
+        rows, variant = family.groups.loo_log_lik, fit.variant
         return Density(lambda draws, data: rows(draws, data, variant), f"PSIS, {INTEGRATED}", False)
-    if partial and fit.table.one_row_per_group and family.group_log_lik is not None:
-        log_lik, group = family.group_log_lik, fit.table.group
+    if partial and fit.table.one_row_per_group and family.groups.group_log_lik is not None:
+        log_lik, group = family.groups.group_log_lik, fit.table.pooled.level
         # One row a group, in any order: to the order of the rows.
         return Density(lambda draws, data: log_lik(draws, data)[:, group], f"PSIS, {INTEGRATED}", False)
-    if fit.pooling != "complete" and family.loo_log_lik is not None:
-        rows, variant = family.loo_log_lik, fit.variant
+    if fit.pooling != "complete" and family.groups.loo_log_lik is not None:
+        rows, variant = family.groups.loo_log_lik, fit.variant
         return Density(lambda draws, data: rows(draws, data, variant), f"PSIS, {INTEGRATED}", False)
-    return Density(family.pointwise, "PSIS", True)
+    return Density(family.twin.pointwise, "PSIS", True)
 
 
 def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:
-    pointwise = fit.family.pointwise
+    pointwise = fit.family.twin.pointwise
     return None if pointwise is None else lambda draws, data: sum_by_group(fit, pointwise(draws, data))
 
 
 def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
     """The log densities of rows, (S, N), added up in each group, (S, J)."""
-    members = [fit.table.group == j for j in range(len(fit.table.labels))]
+    members = [fit.table.pooled.level == j for j in range(fit.table.n_groups)]
     return np.stack([rows[:, own].sum(axis=1) for own in members], axis=1)
 
 
@@ -86,7 +86,7 @@ def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArr
     if not fit.rows_on_request:
         return of(fit.draws(), fit.data)
     values: FloatArray | None = None
-    for part, draws in fit.blocks(len(fit.table.group)):
+    for part, draws in fit.blocks(fit.table.n_rows):
         found = of(draws, fit.data)
         values = _room((fit.n_draws, found.shape[1])) if values is None else values
         values[part] = found
@@ -122,8 +122,8 @@ def log_lik_of(fit: Fit) -> FloatArray:
     """
     if not has_log_lik(fit):
         raise ComparisonError(
-            f"{fit.variant}: {fit.family.name} gives no {fit.family.log_lik}: it cannot be compared. Give the log "
-            "density of each row in generated quantities, or say in the family what the program calls it."
+            f"{fit.variant}: {fit.family.name} gives no {fit.family.programs.log_lik}: it cannot be compared. Give the "
+            "log density of each row in generated quantities, or say in the family what the program calls it."
         )
     if "log_likelihood" in fit.tree.children:
         values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
@@ -150,9 +150,9 @@ def refuse_not_finite(fit: Fit, log_density: FloatArray, unit: Unit) -> None:
 
 def unit_labels(fit: Fit, unit: Unit) -> list[str]:
     """What messages and tables call each unit."""
-    return fit.table.row_names if unit == "observation" else list(fit.table.labels)
+    return fit.table.row_names if unit == "observation" else list(fit.table.pooled.labels)
 
 
 def rows_of(fit: Fit, unit: Unit, index: int) -> list[int]:
     """The rows that a unit consists of, counted from 0."""
-    return [index] if unit == "observation" else [int(i) for i in np.flatnonzero(fit.table.group == index)]
+    return [index] if unit == "observation" else [int(i) for i in np.flatnonzero(fit.table.pooled.level == index)]

@@ -55,7 +55,7 @@ def log_density_spread(program: Program, family: Family, variant: str, data: Sta
     for _ in range(N_POINTS):
         point = random_point(program, family, data, rng)
         said, _ = model.log_prob_grad(_unconstrained(model, point))
-        derived = family.transformed(point, data) if family.transformed is not None else {}
+        derived = family.twin.transformed(point, data) if family.twin.transformed is not None else {}
         ours = family.need("log_joint", "a test of the log density")(point | derived, data, variant)
         jacobian = log_jacobian(program, family, data, point) + _log_multipliers(program, model, data, point)
         differences.append(said - ours - jacobian)
@@ -125,7 +125,7 @@ def _log_multipliers(program: Program, model: Any, data: StanData, point: Mappin
 
 def _bounds(d: Declaration, family: Family, data: StanData) -> tuple[float, float]:
     """The bounds of a parameter: those that ``support`` gives, else those declared."""
-    support = family.support(data) if family.support is not None else {}
+    support = family.twin.support(data) if family.twin.support is not None else {}
     if d.name in support:
         return support[d.name]
     bounds = []

@@ -31,6 +31,25 @@ class Factor:
     labels: tuple[str, ...]
     level: IntArray
 
+    @property
+    def sizes(self) -> IntArray:
+        """How many rows each level has, shape (levels,)."""
+        return np.bincount(self.level, minlength=len(self.labels))
+
+    @property
+    def row_labels(self) -> list[str]:
+        """The label of each row's level."""
+        return [self.labels[j] for j in self.level]
+
+    def of_rows(self, rows: IntArray) -> Factor:
+        """The same factor of some rows: levels without a row go, the others keep their order."""
+        present, level = np.unique(self.level[rows], return_inverse=True)
+        return Factor(self.name, tuple(self.labels[j] for j in present), level)
+
+    def twice(self) -> Factor:
+        """The same factor with every row again, of the same levels."""
+        return replace(self, level=np.tile(self.level, 2))
+
 
 @dataclass(frozen=True)
 class Term:
@@ -87,14 +106,14 @@ class Design:
     beside: Mapping[str, Columns] = field(default_factory=dict)
 
     @property
-    def group(self) -> Factor:
+    def pooled(self) -> Factor:
         """The factor whose pooling is asked."""
         return self.terms[0].factor
 
     @property
     def n_group_terms(self) -> int:
         """How many of the terms, the first ones, are of the factor that is pooled."""
-        return sum(term.factor.name == self.group.name for term in self.terms)
+        return sum(term.factor.name == self.pooled.name for term in self.terms)
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -147,13 +166,13 @@ class Design:
     def without(self, rows: npt.ArrayLike) -> Design:
         """The same design without some rows (counted from 0): centred as before, levels without a row go."""
         kept = np.delete(np.arange(len(self.X)), np.asarray(rows, dtype=np.int64))
-        factors = {factor.name: _take(factor, kept) for factor in self.factors}
+        factors = {factor.name: factor.of_rows(kept) for factor in self.factors}
         terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[kept]) for t in self.terms)
         return replace(self, X=self.X[kept], offset=self.offset[kept], terms=terms, beside=self._beside_of(kept))
 
     def twice(self) -> Design:
         """The same design with every row again, of the same levels: centred as before."""
-        again = {factor.name: replace(factor, level=np.tile(factor.level, 2)) for factor in self.factors}
+        again = {factor.name: factor.twice() for factor in self.factors}
         terms = tuple(replace(t, factor=again[t.factor.name], columns=np.tile(t.columns, (2, 1))) for t in self.terms)
         beside = self._beside_of(np.tile(np.arange(len(self.X)), 2))
         return replace(self, X=np.tile(self.X, (2, 1)), offset=np.tile(self.offset, 2), terms=terms, beside=beside)
@@ -227,11 +246,6 @@ def make_design(
         names=columns.names, X=columns.X, means=columns.means, terms=made, term_means=np.concatenate(off),
         offset=known, encode=encode or Usual(_column_means(common, ordered)),
     )  # fmt: skip
-
-
-def _take(factor: Factor, rows: IntArray) -> Factor:
-    present, level = np.unique(factor.level[rows], return_inverse=True)
-    return Factor(factor.name, tuple(factor.labels[j] for j in present), level)
 
 
 def _group_first(terms: Sequence[Term], group: str) -> list[Term]:

@@ -118,9 +118,10 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
     """
     posterior = fit.tree["posterior"].data_vars
     # What is no parameter, or repeats one draw for draw, would be counted twice.
-    skipped = {"lprior", *fit.family.hidden, *(f"{name}_raw" for name in posterior)}
+    population, hidden = fit.family.programs.population, fit.family.programs.hidden
+    skipped = {"lprior", *hidden, *(f"{name}_raw" for name in posterior)}
     if fit.pooling == "complete":
-        skipped.add(fit.family.group_quantity)
+        skipped.add(fit.family.groups.group_quantity)
     names: list[str] = []
     columns: list[FloatArray] = []
     for name, variable in posterior.items():
@@ -128,7 +129,7 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
             values = np.asarray(variable.values, dtype=float)
             elements = np.moveaxis(values.reshape(*values.shape[:2], -1), 2, 0)
             # A term that does not vary between groups, by the variant's assumption, has a tau of 0 and no correlation.
-            kept = (elements != 0).any(axis=(1, 2)) if name in fit.family.population else np.full(len(elements), True)
+            kept = (elements != 0).any(axis=(1, 2)) if name in population else np.full(len(elements), True)
             kept &= ~fixed_elements(fit, str(name), values)
             names += [n for n, keep in zip(element_names(str(name), variable), kept, strict=True) if keep]
             columns.append(elements if kept.all() else elements[kept])
@@ -233,7 +234,7 @@ def _check_steps(fit: Fit) -> list[Verdict]:
     return [
         _check_divergences(fit, stats["diverging"]),
         _check_treedepth(stats["reached_max_treedepth"], fit.sampling.max_treedepth),
-        _check_ebfmi(stats["energy"], fit.family.population_scale),
+        _check_ebfmi(stats["energy"], fit.family.groups.population_scale),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +170,7 @@ def reduced_models(family: Family, dataset: Dataset, variant: str) -> Models:
     data = with_formula(dataset)
     design = prepare_table(family, data).design
     if design is None or len(design.factors) < 2:
-        named = "" if design is None else f" ({design.group.name})"
+        named = "" if design is None else f" ({design.pooled.name})"
         raise ComparisonError(
             f"{where}: the formula has one grouping factor only{named}. Whether it matters is what complete and "
             "partial pooling are compared for: hbm compare without --factors."
@@ -183,7 +183,7 @@ def _reduced(dataset: Dataset, design: Design, factor: Factor, variant: str) -> 
     return Reduced(
         factor=factor.name, levels=len(factor.labels), name=f"the model without {factor.name}",
         formula=without_factor(dataset.reading.formula, factor.name),
-        variant=_COMPLETE if factor.name == design.group.name else variant, stays=inside,
+        variant=_COMPLETE if factor.name == design.pooled.name else variant, stays=inside,
     )  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def fit_models(
 
 def priors_left(family: Family, dataset: Dataset, priors: Mapping[str, str]) -> dict[str, str]:
     """The chosen priors of what another model of the same data still has."""
-    names = family.default_priors(prepare_table(family, dataset))
+    names = family.programs.default_priors(prepare_table(family, dataset))
     there = {*names, *(name.partition("[")[0] for name in names)}
     return {name: text for name, text in priors.items() if name in there}
 
@@ -248,7 +248,7 @@ def judge_factors(
     """The comparison of the fits of ``fit_models``; of both targets, or ``unit`` only."""
     # A failed check names the model: several are of one variant.
     diagnoses = {name: replace(found, variant=name) for name, found in check_fits(fits, waive).items()}
-    group = models.design.group.name
+    group = models.design.pooled.name
     made: dict[Unit, Comparison] = {}
     for each in units_of(fits[WHOLE], unit):
         of = [model for model in models.reduced if each == "observation" or model.factor == group]
@@ -264,28 +264,29 @@ def _by_factor(together: Comparison, whole: Fit, design: Design, models: list[Re
     Without its terms a factor is pooled completely: the rule of partial against complete pooling decides, with levels
     of that factor as the groups that a lead has to rest on.
     """
-    factors = {factor.name: factor for factor in design.factors}
+    table = whole.table
     pairs: list[Pair] = []
     said: list[Sentence] = []
     few: list[Sentence] = []
     for model in models:
-        factor, own = factors[model.factor], model.factor == design.group.name
+        factor, own = table.factor(model.factor), model.factor == table.pooled.name
         made = score(
             {name: together.pointwise[name] for name in (WHOLE, model.name)}, together.target, unit=together.unit,
             n_observations=together.n_observations, labels=together.labels,
             group=None if together.unit == "group" else factor.level, groups=factor.labels,
             pooling={WHOLE: "partial", model.name: "complete"},
-            noun=whole.table.noun if own else noun_of(model.factor.split(":")[-1]),
+            noun=table.noun if own else noun_of(model.factor.split(":")[-1]),
         )  # fmt: skip
         pairs += made.pairs
         said += [sentence for sentence in made.said if sentence.kind in {"pair", "withheld"}]
         few = [sentence for sentence in made.said if sentence.kind == "few"]
     scores = tuple(replace(s, weight=None, weight_bma=None) for s in together.scores)
-    notes = (*together.notes, *(model.note for model in models if model.note), *_elsewhere(together, models, factors))
+    elsewhere = _elsewhere(together, models, [factor.name for factor in design.factors])
+    notes = (*together.notes, *(model.note for model in models if model.note), *elsewhere)
     return replace(together, scores=scores, pairs=tuple(pairs), said=(*said, *few), notes=notes)
 
 
-def _elsewhere(together: Comparison, models: list[Reduced], factors: Mapping[str, Factor]) -> list[str]:
+def _elsewhere(together: Comparison, models: list[Reduced], factors: Sequence[str]) -> list[str]:
     """How to ask for new levels of the factors that are not the group."""
     others = [name for name in factors if name not in {model.factor for model in models}]
     if together.unit != "group" or not others:

@@ -76,11 +76,11 @@ class Fit:
 
     def __repr__(self) -> str:
         made = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
-        return f"<Fit {self.family.name}, {self.variant}: {len(self.table.labels)} groups, {made}>"
+        return f"<Fit {self.family.name}, {self.variant}: {self.table.n_groups} groups, {made}>"
 
     def _repr_html_(self) -> str:
         said = "Of the population. hbm.check(fit) says whether these draws can be trusted."
-        return card(repr(self)[1:-1], [said], summary_of(self.draws(*self.family.population)))
+        return card(repr(self)[1:-1], [said], summary_of(self.draws(*self.family.programs.population)))
 
     @property
     def asked(self) -> Sampling:
@@ -135,7 +135,7 @@ class Fit:
     @property
     def y(self) -> FloatArray:
         """The observed outcome, shape (rows,)."""
-        return np.asarray(self.data[self.family.observed], dtype=float)
+        return np.asarray(self.data[self.family.programs.observed], dtype=float)
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,11 @@ class Job:
 
     def _own(self) -> dict[str, Any]:
         """Of a user's own family: how the draws are named, and its code where that draws what the program left out."""
-        family = self.family
-        if not family.source:
+        own, source = self.family.programs, self.family.source
+        if not source:
             return {}
-        names = {"dims": {k: list(v) for k, v in family.dims.items()}, "log_lik": family.log_lik, "y_rep": family.y_rep}
-        return {"names": names, "family": family.source if self.data.get("generate") == 0 else ""}
+        names = {"dims": {k: list(v) for k, v in own.dims.items()}, "log_lik": own.log_lik, "y_rep": own.y_rep}
+        return {"names": names, "family": source if self.data.get("generate") == 0 else ""}
 
     @cached_property
     def key(self) -> str:

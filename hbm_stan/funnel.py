@@ -20,7 +20,7 @@ _SHOWN = 3  # groups named
 def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[str, str]:
     """The parameter to look at and a sentence: ``71 of them with log tau in its lowest 5 %: a funnel.``"""
     flat = diverging.reshape(-1).astype(bool)
-    scale, quantity = fit.family.population_scale, fit.family.group_quantity
+    scale, quantity = fit.family.groups.population_scale, fit.family.groups.group_quantity
     draws = fit.draws(scale, quantity)
     if scale not in draws:
         return "", "they are spread over the posterior."
@@ -39,9 +39,9 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
     if not inside:
         return str(names[0]) if len(names) == 1 else scale, "none of them in a funnel."
     sentence = f"{inside} of them with log {names[term]} in its lowest 5 %" + (": a funnel." if funnel else ".")
-    theta = draws[quantity].reshape(len(flat), len(fit.table.labels), -1) if quantity in draws else None
+    theta = draws[quantity].reshape(len(flat), fit.table.n_groups, -1) if quantity in draws else None
     at = min(int(moving[term]), 0 if theta is None else theta.shape[2] - 1)
-    groups = "" if theta is None else _groups(theta[..., at], flat, fit.table.labels)
+    groups = "" if theta is None else _groups(theta[..., at], flat, fit.table.pooled.labels)
     return str(names[term]), sentence + (
         f" {fit.table.noun.fill('{Groups}')} whose values are squeezed together there: {groups}." if groups else ""
     )

@@ -45,7 +45,7 @@ def data_in_order(family: Family, table: Prepared, data: StanData) -> dict[str, 
     beside = _longer_cells(family, table) if table.design is None else _cells_as_read(family, table)
     longer = {f"{column} as read": cells for column, cells in beside.items()}
     terms = {} if table.design is None else {"terms": _terms_of(table.design), "levels": _levels_of(table.design)}
-    return {"groups": list(table.labels), **units, **terms, **values, **longer}
+    return {"groups": list(table.pooled.labels), **units, **terms, **values, **longer}
 
 
 def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> str:
@@ -67,13 +67,13 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
     if family.source:
         out = {*_SWITCHES, *family.variant(variant).settings}
         kept = {name: value for name, value in data.items() if not is_prior(name) and name not in out}
-        content |= {"groups": list(table.labels), "data": stan_values(kept)}
+        content |= {"groups": list(table.pooled.labels), "data": stan_values(kept)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _prepared_columns(table: Prepared) -> list[list[Any]]:
     """The checked columns: group, unit, numbers by role and predictors; in the order of their names."""
-    columns = [[table.labels[j] for j in table.group]]
+    columns = [table.pooled.row_labels]
     if table.units is not None:
         columns.append([table.units.labels[u] for u in table.units.unit])
     columns += [to_nine_digits(table.values[role]) for role in sorted(table.values)]
@@ -101,7 +101,7 @@ def _columns_of_formula(table: Prepared) -> list[list[Any]]:
     design = table.design
     if design is None:
         return []
-    columns = [to_nine_digits(design.offset), *([f.labels[j] for j in f.level] for f in design.factors)]
+    columns = [to_nine_digits(design.offset), *(f.row_labels for f in design.factors)]
     for column in columns_read(table.dataset):
         if column in table.categories:
             columns.append(table.dataset.table.labels(column))

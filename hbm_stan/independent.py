@@ -16,9 +16,9 @@ def independent_draws(
     family: Family, data: StanData, variant: str, shape: tuple[int, ...], seed: int
 ) -> dict[str, FloatArray] | None:
     """All that a program declares, (chain, draw, ...), where its posterior is a known distribution; else None."""
-    if family.independent is None:
+    if family.programs.independent is None:
         return None
-    drawn = family.independent(np.random.default_rng([seed, 2]), data, variant, math.prod(shape))
+    drawn = family.programs.independent(np.random.default_rng([seed, 2]), data, variant, math.prod(shape))
     return None if drawn is None else {name: some.reshape(*shape, *some.shape[1:]) for name, some in drawn.items()}
 
 

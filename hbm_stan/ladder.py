@@ -228,7 +228,7 @@ def fit_ladder(
             tell(f"{capital(rung.name)}: its default priors, for coefficients are on another scale")
         own, seed = priors_left(family, data, (priors or {}) if same_scale else {}), (sampling or Sampling()).seed
         variant = DEFAULT
-        if family.pilot:
+        if family.programs.pilot:
             variant = choose_parameterisation(family, data, priors=own, seed=seed, store=place, say=tell).variant
         fits[rung.name] = fit_named(
             rung.name, family, data, variant, say=say, progress=progress, priors=own, sampling=sampling,

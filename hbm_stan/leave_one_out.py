@@ -133,7 +133,7 @@ def loo(fit: Fit) -> LeftOut:
     conditional = log_lik_of(fit)
     lppd_i, size = _mean_density(conditional), _n_parameters(fit)
     threshold, one_row = good_k(fit.n_draws), fit.table.one_row_per_group
-    exact = fit.family.exact_loo(fit.data, fit.variant) if fit.family.exact_loo is not None else None
+    exact = fit.family.groups.exact_loo(fit.data, fit.variant) if fit.family.groups.exact_loo is not None else None
     if exact is not None:
         alone = one_row and fit.pooling == "no"
         route = "exact: its prior alone" if alone else "exact: closed form or quadrature"
@@ -155,9 +155,9 @@ def logo(fit: Fit) -> LeftOut | None:
     always high, and elpd too high). Without pooling a group that is left out has nothing but its prior, and what a
     formula's model shares beside it; None where the family does not give the density of that.
     """
-    threshold, groups = good_k(fit.n_draws), len(fit.table.labels)
+    threshold, groups = good_k(fit.n_draws), fit.table.n_groups
     if fit.pooling == "no":
-        alone = fit.family.prior_group_log_lik
+        alone = fit.family.groups.prior_group_log_lik
         found = None if alone is None else alone(fit.data, fit.variant)
         if found is not None:
             own = np.full(groups, math.nan)
@@ -197,14 +197,14 @@ def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None
 
     To first order: the mean change of a log density over the draws without the unit.
     """
-    finer = fit.family.finer_group_log_lik
+    finer = fit.family.groups.finer_group_log_lik
     if finer is None or (unit == "observation" and not fit.table.one_row_per_group):
         return None
     taken = np.linspace(0, fit.n_draws - 1, min(_CHECKED_DRAWS, fit.n_draws)).astype(int)
     exact = finer({name: values[taken] for name, values in fit.draws().items()}, fit.data)
     if exact is None:
         return None
-    exact = exact if unit == "group" else exact[:, fit.table.group]
+    exact = exact if unit == "group" else exact[:, fit.table.pooled.level]
     change = softmax(-log_lik[taken], axis=0) * (exact - log_lik[taken])
     return float(np.abs(change.sum(axis=0)).sum())
 
@@ -236,9 +236,9 @@ def _rows_alone(fit: Fit, elpd_i: FloatArray) -> str:
 def _n_parameters(fit: Fit, *, groups_too: bool = True) -> int:
     """Parameters: the population's, effects of other factors, and those of groups unless pooling is complete."""
     posterior = fit.tree["posterior"]
-    names = [n for n in (*fit.family.population, *(("effect",) if fit.family.terms else ())) if n in posterior]
-    if groups_too and fit.pooling != "complete" and fit.family.group_quantity in posterior:
-        names.append(fit.family.group_quantity)
+    names = [n for n in (*fit.family.programs.population, *(("effect",) if fit.family.terms else ())) if n in posterior]
+    if groups_too and fit.pooling != "complete" and fit.family.groups.group_quantity in posterior:
+        names.append(fit.family.groups.group_quantity)
     return sum(math.prod(posterior[n].shape[2:]) for n in names)
 
 

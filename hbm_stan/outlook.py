@@ -25,15 +25,15 @@ def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: 
     coefficients = sum(len(term.names) * len(term.factor.labels) for term in table.design.terms)
     if coefficients < MANY_COEFFICIENTS:
         return ()
-    how = "sampled" if family.pilot else "integrated out, and drawn afterwards"
+    how = "sampled" if family.programs.pilot else "integrated out, and drawn afterwards"
     took = [f"{coefficients:,} coefficients are {how}.", _memory(family, table, variants, sampling)]
-    return (*took, _time(table, variants, sampling)) if family.pilot else tuple(took)
+    return (*took, _time(table, variants, sampling)) if family.programs.pilot else tuple(took)
 
 
 def _memory(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:
     """What draws take, and how many fit where all do not."""
     needed = bytes_needed(family, table, variants, sampling)
-    rows = "" if is_large(family, table) else f", and log densities and replications of {len(table.group):,} rows"
+    rows = "" if is_large(family, table) else f", and log densities and replications of {table.n_rows:,} rows"
     said = (
         f"{sampling.chains} chains of {sampling.draws:,} draws of {len(variants)} variants need {_gib(needed)} of "
         f"memory for coefficients{rows}; the limit is {_gib(MAX_BYTES)}"
@@ -55,7 +55,7 @@ def _time(table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:
     design = table.design
     columns = 0 if design is None else design.Z.shape[1] + design.X.shape[1]
     iterations = (sampling.warmup + sampling.draws) * -(-sampling.chains // min(sampling.chains, cores()))
-    minutes = len(variants) * iterations * _GRADIENTS * _SECONDS * len(table.group) * columns / 60
+    minutes = len(variants) * iterations * _GRADIENTS * _SECONDS * table.n_rows * columns / 60
     return f"Sampling takes about {minutes:.0f} minutes here." if minutes >= 1 else "Sampling takes a minute at most."
 
 

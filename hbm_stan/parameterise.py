@@ -84,7 +84,7 @@ def named_parameterisation(family: Family, name: str) -> str | None:
 
 def _forms(family: Family) -> tuple[str, ...]:
     """The variants that are ``partial_pooling`` in one form or another: the same model, not merely partial pooling."""
-    partial = {v.name: v for v in family.variants if v.pooling == "partial"}
+    partial = {v.name: v for v in family.programs.variants if v.pooling == "partial"}
     math = partial[DEFAULT].math if DEFAULT in partial and not family.source else None
     return tuple(name for name, v in partial.items() if math is None or v.math == math)
 
@@ -103,7 +103,8 @@ def choose_parameterisation(
 
     They run on the embedded engine, which compiles nothing: how well a form mixes does not depend on the engine.
     """
-    if not family.pilot:
+    programs = family.programs
+    if not programs.pilot:
         words = prepare_table(family, dataset).noun.fill(family.variant(DEFAULT).parameterisation)
         if family.source:
             return Choice(DEFAULT, f"As the family has it ({words}).")
@@ -113,8 +114,10 @@ def choose_parameterisation(
     table = prepare_table(family, dataset)
     family.refuse_unlearnable(table, DEFAULT)
     chosen = family.priors(table, priors)
-    by_rule, reason = family.rule(family.prepare(table, chosen)) if family.rule else (family.pilot[0], "")
-    data = _distinct(family, {v: family.stan_data(table, chosen, v, generate=False) for v in (by_rule, *family.pilot)})
+    by_rule, reason = programs.rule(programs.prepare(table, chosen)) if programs.rule else (programs.pilot[0], "")
+    data = _distinct(
+        family, {v: family.stan_data(table, chosen, v, generate=False) for v in (by_rule, *programs.pilot)}
+    )
     kept = store or FitStore.for_user(family.name, dataset.name)
     runs = engine or choose("stanli")
     key = _key(family, data, seed, runs)
@@ -193,7 +196,8 @@ def _judge(family: Family, name: str, drawn: Sequence[EngineDraws]) -> Pilot:
 
 def _effective(family: Family, drawn: EngineDraws) -> float:
     """Effective draws (bulk) of the worst parameters: the geometric mean of the lowest."""
-    names = [n for n in (*family.population, family.group_quantity) if drawn.variables.get(n, np.empty(0)).size]
+    known = (*family.programs.population, family.groups.group_quantity)
+    names = [n for n in known if drawn.variables.get(n, np.empty(0)).size]
     shape = drawn.sample_stats["diverging"].shape
     draws = np.concatenate([np.moveaxis(drawn.variables[n].reshape(*shape, -1), 2, 0) for n in names])
     moves = draws.reshape(len(draws), -1)

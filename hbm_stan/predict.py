@@ -68,7 +68,7 @@ def _predicted(fit: Fit, design: StanData, rng: np.random.Generator) -> tuple[Fl
     """theta (S[, K]) and one observation (S,) of the new group that the design describes."""
     draws = fit.draws()
     theta = fit.family.need("new_group", "a prediction for a new group")(rng, draws, design, fit.variant)
-    parameters = {**draws, **of_new_groups(fit, draws, design, rng), fit.family.group_quantity: theta}
+    parameters = {**draws, **of_new_groups(fit, draws, design, rng), fit.family.groups.group_quantity: theta}
     y = fit.family.need("simulate", "a prediction for a new group")(rng, parameters, design)
     return theta[:, 0], y[:, 0]
 
@@ -77,28 +77,28 @@ def of_new_groups(
     fit: Fit, draws: Mapping[str, FloatArray], design: StanData, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
     """Other parameters of each new group (a residual scale without pooling): those of groups drawn at random."""
-    dims = fit.family.dims
-    names = [n for n in draws if dims.get(n, ())[:1] == ("group",) and n != fit.family.group_quantity]
+    dims = fit.family.programs.dims
+    names = [n for n in draws if dims.get(n, ())[:1] == ("group",) and n != fit.family.groups.group_quantity]
     if not names:
         return {}
     size = (len(draws[names[0]]), design["J"])
-    chosen = rng.integers(len(fit.table.labels), size=size)
+    chosen = rng.integers(fit.table.n_groups, size=size)
     return {n: draws[n][np.arange(size[0])[:, None], chosen] for n in names}
 
 
 def check_options(fit: Fit, options: Mapping[str, Any]) -> None:
     """Raise ModelError for an option of ``[prediction]`` that the family lacks, or a number that must be positive."""
     for name, value in options.items():
-        if name not in fit.family.prediction:
-            known = ", ".join(fit.family.prediction) or "none"
+        if name not in fit.family.groups.prediction:
+            known = ", ".join(fit.family.groups.prediction) or "none"
             raise ModelError(f"Prediction: {fit.family.name} has no option {name!r}. Its options: {known}.")
-        if fit.family.prediction[name].kind == "positive" and not value > 0:
+        if fit.family.groups.prediction[name].kind == "positive" and not value > 0:
             raise ModelError(f"Prediction: {name} must be above zero, got {value!r}.")
 
 
 def _by_term(fit: Fit, theta: FloatArray) -> dict[str, FloatArray]:
     """Draws of a group's quantity by name: ``theta_new``, or ``theta_new[floor]`` for each term."""
-    name = f"{fit.family.group_quantity}_new"
+    name = f"{fit.family.groups.group_quantity}_new"
     if theta.ndim == 1:
         return {name: theta}
     return {f"{name}[{term}]": theta[:, k] for k, term in enumerate(terms_of(fit))}
@@ -118,13 +118,13 @@ def _as_ratios(fit: Fit, draws: Sequence[FloatArray] | FloatArray) -> dict[str, 
 
 
 def _meaning(fit: Fit, name: str) -> str:
-    return f"{term_of(name) or fit.family.group_meaning} of a new {fit.table.noun.one}"
+    return f"{term_of(name) or fit.family.words.group_meaning} of a new {fit.table.noun.one}"
 
 
 def terms_of(fit: Fit) -> tuple[str, ...]:
     """The terms of the group quantity: one empty name where it is a single number."""
-    name = fit.family.group_quantity
-    dims = fit.family.dims.get(name, ())
+    name = fit.family.groups.group_quantity
+    dims = fit.family.programs.dims.get(name, ())
     if len(dims) < 2:
         return ("",)
     size = fit.tree["posterior"][name].sizes[dims[1]]
@@ -133,23 +133,23 @@ def terms_of(fit: Fit) -> tuple[str, ...]:
 
 def group_draws(fit: Fit) -> FloatArray:
     """Draws of the group quantity with its terms, shape (S, J, K); K is 1 where it is a single number."""
-    name = fit.family.group_quantity
+    name = fit.family.groups.group_quantity
     theta = fit.draws(name)[name]
     return theta.reshape(*theta.shape[:2], -1)
 
 
 def raw_spread(fit: Fit) -> dict[str, float]:
     """The standard deviation of the raw group estimates, by term; nan where there are too few of them."""
-    if fit.family.raw is None:
+    if fit.family.groups.raw is None:
         return {}
-    raw = np.asarray(fit.family.raw(fit.data)[0]).reshape(len(fit.table.labels), -1)
+    raw = np.asarray(fit.family.groups.raw(fit.data)[0]).reshape(fit.table.n_groups, -1)
     finite = [column[np.isfinite(column)] for column in raw.T]
     return {t: float(np.std(c, ddof=1)) if len(c) > 1 else np.nan for t, c in zip(terms_of(fit), finite, strict=True)}
 
 
 def _has_groups(fit: Fit) -> bool:
     """Whether the draws hold the group quantity; those of a user's own family may not."""
-    return fit.family.group_quantity in fit.tree["posterior"]
+    return fit.family.groups.group_quantity in fit.tree["posterior"]
 
 
 def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> pd.DataFrame:
@@ -165,7 +165,7 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
         return pd.DataFrame(columns=["group", "term", "raw", "partial_pooling", "sd"])
     by_pooling = {f.pooling: f for name, f in fits.items() if name != main and _has_groups(f)}
     by_pooling[fit.pooling] = fit
-    theta, terms, labels = group_draws(fit), terms_of(fit), fit.table.labels
+    theta, terms, labels = group_draws(fit), terms_of(fit), fit.table.pooled.labels
     size = (len(labels), len(terms))
     raw, raw_se = _raw(fit, size)
     columns: dict[str, Any] = {"group": np.repeat(labels, len(terms)), "term": terms * len(labels)}
@@ -187,9 +187,9 @@ def _raw(fit: Fit, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
 
     Of a formula: given the common coefficients of columns that do not differ within groups.
     """
-    if fit.family.raw is None:
+    if fit.family.groups.raw is None:
         return np.full(size, np.nan), np.full(size, np.nan)
-    raw, error = (np.asarray(v).reshape(size) for v in fit.family.raw(fit.data))
+    raw, error = (np.asarray(v).reshape(size) for v in fit.family.groups.raw(fit.data))
     return raw - made_by_groups(fit.draws(), fit.data) if fit.family.terms else raw, error
 
 
@@ -202,8 +202,8 @@ def _quantiles(values: FloatArray) -> FloatArray:
 def _factor(fit: Fit, size: tuple[int, int]) -> FloatArray:
     """The posterior mean of the population's weight, one for each group and term; nan where there is none."""
     factor = None
-    if fit.pooling == "partial" and fit.family.shrinkage_factor is not None:
-        factor = fit.family.shrinkage_factor(fit.draws(), fit.data)
+    if fit.pooling == "partial" and fit.family.groups.shrinkage_factor is not None:
+        factor = fit.family.groups.shrinkage_factor(fit.draws(), fit.data)
     return np.full(size, np.nan).ravel() if factor is None else factor.mean(axis=0).reshape(size).ravel()
 
 
@@ -223,13 +223,13 @@ def shrinkage_notes(table: pd.DataFrame, noun: Noun = GROUPS) -> list[str]:
 
 def findings(fit: Fit, options: Mapping[str, Any]) -> list[Finding]:
     """The sections of the report that only this family has."""
-    if fit.family.findings is None:
+    if fit.family.words.findings is None:
         return []
     evidence = Evidence(fit.variant, fit.draws(), fit.data, fit.table, options, fit.rng("findings"))
-    return list(fit.family.findings(evidence))
+    return list(fit.family.words.findings(evidence))
 
 
 def population_names(fit: Fit) -> list[str]:
     """The names of the population's parameters that the variant has, element by element."""
     posterior = fit.tree["posterior"]
-    return [e for n in fit.family.population if n in posterior for e in element_names(n, posterior[n])]
+    return [e for n in fit.family.programs.population if n in posterior for e in element_names(n, posterior[n])]

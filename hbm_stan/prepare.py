@@ -13,17 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.data import Dataset, listed
-from hbm_stan.design import Design
+from hbm_stan.design import Design, Factor
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
-from hbm_stan.formula import (
-    Structure,
-    check_single_trials,
-    columns_read,
-    read_structure,
-    refuse_formula,
-    with_formula,
-)
+from hbm_stan.formula import Structure, check_single_trials, columns_read, read_structure, refuse_formula, with_formula
 from hbm_stan.frequencies import refuse_weights
 from hbm_stan.levels import (
     check_group_count,
@@ -66,7 +59,7 @@ __all__ = ["LARGEST", "LIST_KINDS", "SMALLEST", "Prepared", "Role", "RoleKind", 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Checked columns by role: ``labels`` of the groups in order of appearance, the 0-based ``group`` of each row,
+    """Checked columns by role: the ``pooled`` factor, whose levels are the groups (of the design, where there is one),
     ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the
     middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
     that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
@@ -74,8 +67,7 @@ class Prepared:
     column: its values count them from 1."""
 
     dataset: Dataset
-    labels: tuple[str, ...]
-    group: npt.NDArray[np.int64]
+    pooled: Factor
     values: Mapping[str, FloatArray]
     verdicts: tuple[Verdict, ...]
     predictors: Mapping[str, Predictors] = field(default_factory=dict)
@@ -93,49 +85,63 @@ class Prepared:
         return {**of_roles, **self.categories}
 
     @property
-    def group_idx(self) -> npt.NDArray[np.int64]:
-        """The group of each row as Stan counts: from 1, shape (rows,)."""
-        return self.group + 1
+    def n_rows(self) -> int:
+        """How many rows the table has."""
+        return len(self.pooled.level)
 
     @property
-    def sizes(self) -> npt.NDArray[np.int64]:
-        """How many rows each group has, shape (groups,)."""
-        return np.bincount(self.group, minlength=len(self.labels))
+    def n_groups(self) -> int:
+        """How many levels the pooled factor has."""
+        return len(self.pooled.labels)
+
+    @property
+    def group_idx(self) -> npt.NDArray[np.int64]:
+        """The group of each row as Stan counts: from 1, shape (rows,)."""
+        return self.pooled.level + 1
+
+    def factor(self, name: str) -> Factor:
+        """The grouping factor of that name: the pooled one, or another of the design; DataError names the nearest."""
+        factors = {f.name: f for f in (self.pooled, *(self.design.factors if self.design else ()))}
+        if name not in factors:
+            raise DataError(
+                f"{self.dataset.table.where}: there is no grouping factor {name!r}. {nearest(name, factors)}"
+            )
+        return factors[name]
 
     @property
     def one_row_per_group(self) -> bool:
         """Whether every group has one row: to leave the row out is to leave the group out."""
-        return len(self.group) == len(self.labels)
+        return self.n_rows == self.n_groups
 
     @property
     def alone(self) -> npt.NDArray[np.bool_]:
         """Whether each row is the only one of its group, shape (rows,)."""
-        return np.asarray(self.sizes[self.group] == 1)
+        return np.asarray(self.pooled.sizes[self.pooled.level] == 1)
 
     @property
     def row_names(self) -> list[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
+        groups = self.pooled.row_labels
         if self.one_row_per_group:
-            return [self.labels[g] for g in self.group]
-        return [f"{self.dataset.table.row(i)} ({self.labels[g]})" for i, g in enumerate(self.group)]
+            return groups
+        return [f"{self.dataset.table.row(i)} ({group})" for i, group in enumerate(groups)]
 
     def without(self, rows: npt.ArrayLike) -> Prepared:
         """The same table without some rows (counted from 0): what was made of columns stays, empty groups go.
 
         Labels keep their order; ``dataset`` is still the whole one, for its names.
         """
-        kept = np.delete(np.arange(len(self.group)), np.asarray(rows, dtype=np.int64))
-        present, group = np.unique(self.group[kept], return_inverse=True)
+        kept = np.delete(np.arange(self.n_rows), np.asarray(rows, dtype=np.int64))
+        design = None if self.design is None else self.design.without(rows)
         units = None
         if self.units is not None:
             there, unit = np.unique(self.units.unit[kept], return_inverse=True)
-            above = np.searchsorted(present, self.units.group[there])
+            above = np.searchsorted(np.unique(self.pooled.level[kept]), self.units.group[there])
             units = Units(tuple(self.units.labels[u] for u in there), unit, above)
         return replace(
-            self, labels=tuple(self.labels[j] for j in present), group=group, units=units,
+            self, pooled=self.pooled.of_rows(kept) if design is None else design.pooled, units=units, design=design,
             values={role: values[kept] for role, values in self.values.items()},
             predictors={role: replace(p, values=p.values[kept]) for role, p in self.predictors.items()},
-            design=None if self.design is None else self.design.without(rows),
         )  # fmt: skip
 
     def __getitem__(self, role: str) -> FloatArray:
@@ -186,8 +192,8 @@ def prepare(
     ]
     notes += [note for found in predictors.values() for note in found.notes]
     made = Prepared(
-        dataset=dataset, labels=labels, group=group, values=values, verdicts=tuple(verdicts), predictors=predictors,
-        units=units, notes=tuple(notes), noun=noun, ordered=ordered,
+        dataset=dataset, pooled=Factor(dataset.column(label_role.name), labels, group), values=values,
+        verdicts=tuple(verdicts), predictors=predictors, units=units, notes=tuple(notes), noun=noun, ordered=ordered,
     )  # fmt: skip
     return made if structure is None else _with_structure(made, structure, roles)
 
@@ -205,12 +211,12 @@ def _values(
 
 def _with_structure(table: Prepared, structure: Structure, roles: Sequence[Role]) -> Prepared:
     """The table with the structure of its formula; trials and exposure that have no column are 1 in each row."""
-    n = len(table.group)
+    n = table.n_rows
     ones = {r.name: np.ones(n) for r in roles if r.optional and r.kind in {"count", "positive"}}
     values = {**ones, **table.values}
     verdicts = check_single_trials(structure.design, values.get("outcome"), values.get("trials"))
     return replace(
-        table, values=values, design=structure.design, categories=structure.levels,
+        table, values=values, pooled=structure.design.pooled, design=structure.design, categories=structure.levels,
         notes=(*table.notes, *structure.notes), verdicts=(*table.verdicts, *structure.verdicts, *verdicts),
     )  # fmt: skip
 

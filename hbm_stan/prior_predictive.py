@@ -22,14 +22,15 @@ def prior_check(fit: Fit) -> pd.DataFrame:
     Empty where the family cannot draw from its priors. Columns as the statistics of the posterior predictive check.
     """
     family = fit.family
-    if family.prior_draws is None or family.new_group is None or family.simulate is None or fit.pooling != "partial":
+    prior_draws, new_group, simulate = family.twin.prior_draws, family.groups.new_group, family.twin.simulate
+    if prior_draws is None or new_group is None or simulate is None or fit.pooling != "partial":
         return pd.DataFrame()
     rng = fit.rng("prior predictive check")
     with np.errstate(over="ignore", invalid="ignore"):
         priors = family.priors_of(fit.variant, fit.priors)
-        draws = family.prior_draws(rng, priors, fit.data, PRIOR_SETS)
-        theta = family.new_group(rng, draws, fit.data, fit.variant)
-        y = family.simulate(rng, {**draws, family.group_quantity: theta}, fit.data)
+        draws = prior_draws(rng, priors, fit.data, PRIOR_SETS)
+        theta = new_group(rng, draws, fit.data, fit.variant)
+        y = simulate(rng, {**draws, family.groups.group_quantity: theta}, fit.data)
     one, many = statistics_of(fit, fit.y[None]), statistics_of(fit, y[np.isfinite(y).all(axis=1)])
     return compared({name: (one[name], many[name]) for name in one})
 
@@ -44,8 +45,8 @@ def check_priors(fit: Fit) -> list[Verdict]:
     verdicts = []
     for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
         base = name.partition("[")[0]
-        sd = spread.get(term_of(name), np.nan) if base == fit.family.population_scale else np.nan
-        few = len(fit.table.labels) < FEW_GROUPS
+        sd = spread.get(term_of(name), np.nan) if base == fit.family.groups.population_scale else np.nan
+        few = fit.table.n_groups < FEW_GROUPS
         if prior.distribution != "uniform" and not (prior.distribution == "half_cauchy" and few):
             continue
         beyond = float(1 - prior.cumulative(sd)) if np.isfinite(sd) else None
@@ -55,7 +56,7 @@ def check_priors(fit: Fit) -> list[Verdict]:
         why = (
             "a flat prior has an end that nobody believes in and favours large values"
             if prior.distribution == "uniform"
-            else f"with {len(fit.table.labels)} {fit.table.noun.many} its tail decides how large {name} may be"
+            else f"with {fit.table.n_groups} {fit.table.noun.many} its tail decides how large {name} may be"
         )
         advice = "A half-normal on the scale of the data is the usual choice."
         hint = f"The prior of {name} is {prior.text}: {why}.{share} {advice}"

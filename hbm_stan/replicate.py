@@ -84,7 +84,7 @@ def can_replicate(fit: Fit) -> bool:
 def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
     # Of many groups not every replication is held: for their intervals hundreds are enough.
-    every = max(1, fit.n_draws * len(fit.table.labels) // _MEANS)
+    every = max(1, fit.n_draws * fit.table.n_groups // _MEANS)
     edges, seldom = edges_of(_of_rows(fit, fit.y)), max(1, fit.n_draws // _HISTOGRAMS)
     parts = [
         (by_group(fit, y[::every]), _pairs(fit, draws, y), _bins(fit, y[::seldom], edges))
@@ -95,7 +95,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     in_bins = None if edges is None else np.concatenate([part for _, _, part in parts if part is not None])
     rows = None if edges is None or in_bins is None else table_of(_of_rows(fit, fit.y), edges, in_bins)
     statistics, replications = compared(pairs), len(next(iter(pairs.values()))[1])
-    groups = pd.DataFrame({"group": fit.table.labels, "observed": observed})
+    groups = pd.DataFrame({"group": fit.table.pooled.labels, "observed": observed})
     for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
         groups[f"q{round(100 * prob):02d}"] = values
     outside = groups[(groups["observed"] < groups["q05"]) | (groups["observed"] > groups["q95"])]
@@ -120,9 +120,9 @@ def _bins(fit: Fit, y: FloatArray, edges: FloatArray | None) -> FloatArray | Non
 def by_group(fit: Fit, y: FloatArray) -> FloatArray:
     """The mean of each group's rows (its rate, where the family has trials or exposure), shape (S, J)."""
     size = np.asarray(fit.data[fit.family.size], dtype=float) if fit.family.size else np.ones(y.shape[1])
-    index = fit.table.group
+    index = fit.table.pooled.level
     if fit.table.one_row_per_group:
-        means = np.empty((len(y), len(fit.table.labels)))
+        means = np.empty((len(y), fit.table.n_groups))
         means[:, index] = y / size
         return means
     return _sums(y, index) / np.bincount(index, weights=size)
@@ -178,7 +178,7 @@ def _pairs(fit: Fit, draws: Draws, y: FloatArray) -> dict[str, tuple[FloatArray,
             one[DISPERSION], many[DISPERSION] = dispersions(fit, draws, y)
     if is_ordered(fit):
         name = fit.table.noun.fill(UNLIKE)
-        one[name], many[name] = (unlike_spreads(some, fit.table.group) for some in (fit.y[None], y))
+        one[name], many[name] = (unlike_spreads(some, fit.table.pooled.level) for some in (fit.y[None], y))
     return {name: (one[name], many[name]) for name in one}
 
 
@@ -199,7 +199,7 @@ def _of_new_groups(fit: Fit) -> bool:
     drawn from the population instead (Gelman, Meng & Stern 1996, section 2.3), so that a misfit can show.
     """
     family = fit.family
-    able = family.new_group is not None and family.simulate is not None
+    able = family.groups.new_group is not None and family.twin.simulate is not None
     return fit.table.one_row_per_group and fit.pooling == "partial" and able
 
 
@@ -212,12 +212,12 @@ def _how(fit: Fit) -> str:
 def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]]:
     """Blocks of draws with their replicated outcomes (S, N); again from the same draws where these are too few."""
     family, rng = fit.family, fit.rng(PREDICTIVE_CHECK)
-    simulates = family.simulate is not None and rows_of(fit) is not None
+    simulates = family.twin.simulate is not None and rows_of(fit) is not None
     for again in range(math.ceil(_REPLICATIONS / fit.n_draws) if simulates else 1):
-        for part, some in fit.blocks(len(fit.table.group)):
+        for part, some in fit.blocks(fit.table.n_rows):
             if _of_new_groups(fit):
                 theta = family.need("new_group", "replicated groups")(rng, some, fit.data, fit.variant)
-                some[family.group_quantity] = theta
+                some[family.groups.group_quantity] = theta
             if again or _of_new_groups(fit) or fit.rows_on_request:
                 yield some, family.need("simulate", "replicated data")(rng, some, fit.data)
             else:

@@ -56,7 +56,7 @@ def rows_of(fit: Fit) -> Rows | None:
 
 def is_ordered(fit: Fit) -> bool:
     """Whether rows are ordered categories, in groups of which two or more have rows enough to show their spread."""
-    of_group = np.bincount(fit.table.group)
+    of_group = np.bincount(fit.table.pooled.level)
     ordered = any(r.name == fit.family.outcome(fit.table) and r.kind == "ordered" for r in fit.family.roles)
     return ordered and int(np.count_nonzero(of_group >= _LEAST_ROWS)) > 1
 
@@ -100,7 +100,8 @@ def pearson_dispersion(y: FloatArray, mean: FloatArray, variance: FloatArray) ->
 
 def has_dispersion(fit: Fit, rows: Rows) -> bool:
     """Whether the rows' dispersion says something: a group's own value, seen in its only row, leaves none."""
-    return not rows.alone and fit.family.row_moments is not None and fit.family.group_quantity in fit.tree["posterior"]
+    given = fit.family.twin.row_moments is not None and fit.family.groups.group_quantity in fit.tree["posterior"]
+    return not rows.alone and given
 
 
 def dispersions(fit: Fit, draws: Draws, y_rep: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -116,7 +117,7 @@ def spread_factor(fit: Fit, dispersion: float) -> float:
     """
     if math.isnan(dispersion):
         return math.nan
-    effects = np.asarray(fit.tree["posterior"][fit.family.group_quantity].values)[0, 0]  # (J[, K])
+    effects = np.asarray(fit.tree["posterior"][fit.family.groups.group_quantity].values)[0, 0]  # (J[, K])
     taken = effects[0].size if fit.pooling == "complete" else effects.size
     left = fit.y.size - taken
     return math.sqrt(max((dispersion * fit.y.size - taken) / left, 0)) if left > 0 else math.nan

@@ -57,9 +57,10 @@ def assert_pointwise(
     *_, stan_data = _stan_data(family, data, variant, priors)
     draws = short_run(family, variant, stan_data)
     ours = family.need("pointwise", "a test of log_lik")(draws, stan_data)
-    found = draws.get(family.log_lik)
-    assert found is not None, f"{variant}: the program gives no {family.log_lik}"
-    assert ours.shape == found.shape, f"{variant}: pointwise() has shape {ours.shape}, {family.log_lik} {found.shape}"
+    name = family.programs.log_lik
+    found = draws.get(name)
+    assert found is not None, f"{variant}: the program gives no {name}"
+    assert ours.shape == found.shape, f"{variant}: pointwise() has shape {ours.shape}, {name} {found.shape}"
     np.testing.assert_allclose(found, ours, rtol=1e-9, atol=1e-9, err_msg=f"{variant}: log_lik is not pointwise()")
 
 
@@ -74,9 +75,10 @@ def assert_replications(
     *_, stan_data = _stan_data(family, data, variant, priors)
     draws = short_run(family, variant, stan_data)
     ours = family.need("simulate", "a test of y_rep")(np.random.default_rng(SHORT_RUN_SEED), draws, stan_data)
-    found = draws.get(family.y_rep)
-    assert found is not None, f"{variant}: the program gives no {family.y_rep}"
-    assert ours.shape == found.shape, f"{variant}: simulate() has shape {ours.shape}, {family.y_rep} {found.shape}"
+    name = family.programs.y_rep
+    found = draws.get(name)
+    assert found is not None, f"{variant}: the program gives no {name}"
+    assert ours.shape == found.shape, f"{variant}: simulate() has shape {ours.shape}, {name} {found.shape}"
     for what, difference in (
         ("mean", ours - found),
         ("mean square", ours**2 - found**2),
@@ -90,7 +92,7 @@ def assert_replications(
 
 def assert_one_data_block(family: Family) -> None:
     """Assert that all programs have the same data block, so that a diff shows the pooling assumption and no more."""
-    blocks = {v.name: data_block(family.program(v.name)) for v in family.variants}
+    blocks = {v.name: data_block(family.program(v.name)) for v in family.programs.variants}
     missing = [name for name, block in blocks.items() if not block]
     assert not missing, f"no data block is found in {', '.join(missing)}"
     first, *others = blocks.items()

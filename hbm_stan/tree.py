@@ -41,13 +41,13 @@ def is_large(family: Family, table: Prepared) -> bool:
     The family must know how, or have programs that sample the effects of groups, as those of formulas do. Neither is
     kept: from the draws and the seed they are the same again.
     """
-    return (len(table.group) > MANY_ROWS or len(table.labels) > MANY_GROUPS) and draws_the_rest(family)
+    return (table.n_rows > MANY_ROWS or table.n_groups > MANY_GROUPS) and draws_the_rest(family)
 
 
 def draws_the_rest(family: Family) -> bool:
     """Whether a family can draw in NumPy, exactly, all that its programs generate: group effects, log_lik, y_rep."""
-    given = family.draw_groups is not None or family.terms
-    return given and family.pointwise is not None and family.simulate is not None
+    given = family.programs.draw_groups is not None or family.terms
+    return given and family.twin.pointwise is not None and family.twin.simulate is not None
 
 
 def draws_tree(
@@ -65,25 +65,27 @@ def draws_tree(
     Without ``rows``, log_likelihood and posterior_predictive are left out; without ``effects``, so is what the program
     left to be drawn: ``with_effects`` draws it.
     """
+    programs = family.programs
+    special = {programs.y_rep: "posterior_predictive", programs.log_lik: "log_likelihood"}
     variables = {name: values for name, values in drawn.variables.items() if values.size}
     if not rows:
-        variables = {name: values for name, values in variables.items() if name not in {family.y_rep, family.log_lik}}
+        variables = {name: values for name, values in variables.items() if name not in special}
     if effects and (family.terms or data.get("generate", 1) == 0):
         variables |= complete(family, data, variables, seed, rows=rows)
     groups: dict[str, dict[str, Any]] = {"posterior": {}, "posterior_predictive": {}, "log_likelihood": {}}
-    special = {family.y_rep: "posterior_predictive", family.log_lik: "log_likelihood"}
     for name, values in variables.items():
         group = special.get(name, "posterior")
         groups[group]["y" if group != "posterior" else name] = values
-    dims = {**family.dims, "y": family.dims.get(family.log_lik, ("observation",))}
+    dims = {**programs.dims, "y": programs.dims.get(programs.log_lik, ("observation",))}
     coords = family.coordinates(table)
     for group, made in groups.items():
         _check_shapes(family, group, made, dims, coords)
     sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
     stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in drawn.sample_stats.items()}
     sets["sample_stats"] = _dataset(stats, {}, {}).assign_attrs(drawn.about)
-    sets["observed_data"] = xr.Dataset({"y": (dims["y"], np.asarray(data[family.observed]))}, _used(coords, dims["y"]))
-    sets["constant_data"] = _constant_data(data, family.observed, coords, len(table.group))
+    y = np.asarray(data[programs.observed])
+    sets["observed_data"] = xr.Dataset({"y": (dims["y"], y)}, _used(coords, dims["y"]))
+    sets["constant_data"] = _constant_data(data, programs.observed, coords, table.n_rows)
     return xr.DataTree.from_dict(sets)
 
 
@@ -103,8 +105,8 @@ def with_effects(
     if not made:
         return tree
     coords = family.coordinates(table)
-    _check_shapes(family, "posterior", made, family.dims, coords)
-    return tree.assign(posterior=xr.DataTree(posterior.merge(_dataset(made, family.dims, coords))))
+    _check_shapes(family, "posterior", made, family.programs.dims, coords)
+    return tree.assign(posterior=xr.DataTree(posterior.merge(_dataset(made, family.programs.dims, coords))))
 
 
 def complete(
@@ -113,7 +115,7 @@ def complete(
     """What the program left out: group effects given the population, log_lik and y_rep; a chain at a time."""
     made: dict[str, FloatArray] = {}
     rng = np.random.default_rng([seed, 1])
-    theta, n_chains = family.group_quantity, next(iter(variables.values())).shape[0]
+    theta, n_chains = family.groups.group_quantity, next(iter(variables.values())).shape[0]
 
     def keep(name: str, chain: int, values: FloatArray) -> None:
         # In place: a list of chains to be stacked would hold everything twice.
@@ -130,8 +132,8 @@ def complete(
             for name, values in given.items():
                 keep(name, chain, values)
         if rows:
-            keep(family.log_lik, chain, family.need("pointwise", "log_lik after sampling")(draws, data))
-            keep(family.y_rep, chain, family.need("simulate", "replicated data")(rng, draws, data))
+            keep(family.programs.log_lik, chain, family.need("pointwise", "log_lik after sampling")(draws, data))
+            keep(family.programs.y_rep, chain, family.need("simulate", "replicated data")(rng, draws, data))
     return made
 
 
@@ -149,7 +151,7 @@ def _check_shapes(
     family: Family, group: str, values: Mapping[str, FloatArray], dims: Mapping[str, Any], coords: Mapping[str, Any]
 ) -> None:
     """Raise ModelError where a variable of a program has another shape than its dims say."""
-    shown = {"log_likelihood": family.log_lik, "posterior_predictive": family.y_rep}
+    shown = {"log_likelihood": family.programs.log_lik, "posterior_predictive": family.programs.y_rep}
     for name, array in values.items():
         if name not in dims:
             continue
@@ -194,8 +196,9 @@ def _used(coords: Mapping[str, Any], dims: Any) -> dict[str, Any]:
 
 def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
     """The bytes of all draws of one fit in memory: what its program gives, and what is drawn after it."""
-    rows = set() if is_large(family, table) else {family.log_lik, family.y_rep}
-    return _bytes(family, table, sampling, _sampled(family, table, variant) | {family.group_quantity, "effect"} | rows)
+    rows = set() if is_large(family, table) else {family.programs.log_lik, family.programs.y_rep}
+    later = {family.groups.group_quantity, "effect"}
+    return _bytes(family, table, sampling, _sampled(family, table, variant) | later | rows)
 
 
 def kept_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
@@ -216,9 +219,10 @@ def _sampled(family: Family, table: Prepared, variant: str) -> set[str]:
 def _bytes(family: Family, table: Prepared, sampling: Sampling, given: set[str]) -> int:
     """The bytes of draws of these variables; those without dims are a number each, and do not count."""
     lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
-    values = sum(math.prod(lengths.get(d, 1) for d in dims) for name, dims in family.dims.items() if name in given)
+    shapes = [dims for name, dims in family.programs.dims.items() if name in given]
+    values = sum(math.prod(lengths.get(d, 1) for d in dims) for dims in shapes)
     if "sampled" in given:  # what a program has in the place of the coefficients of a formula, and is kept beside them
-        of_groups = 0 if family.draw_groups is not None else lengths["group"] * lengths["term"]
+        of_groups = 0 if family.programs.draw_groups is not None else lengths["group"] * lengths["term"]
         values += of_groups + lengths["other_effect"]
     return sampling.chains * sampling.draws * 8 * values
 
@@ -233,14 +237,14 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
     """Raise DataError where the fits of these variants would need more memory, or more of the disk, than they may."""
     n_draws = sampling.chains * sampling.draws
     needed = bytes_needed(family, table, variants, sampling)
-    what = f"{len(table.labels):,} groups in {len(table.group):,} rows with {n_draws:,} draws"
+    what = f"{table.n_groups:,} groups in {table.n_rows:,} rows with {n_draws:,} draws"
     where = f"{table.dataset.table.where}: {what} of {', '.join(variants)}"
     if needed > MAX_BYTES:
         raise DataError(
             f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants, or "
             "combine groups."
         )
-    if (rows := 8 * n_draws * len(table.group)) > MAX_ROW_BYTES:
+    if (rows := 8 * n_draws * table.n_rows) > MAX_ROW_BYTES:
         raise DataError(
             f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
             "fewer draws."

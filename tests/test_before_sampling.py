@@ -117,7 +117,7 @@ def test_an_outcome_of_one_value_is_named_once() -> None:
 
 def test_no_shipped_analysis_is_separated_or_has_too_many_effects() -> None:
     for name, analysis in analyses().items():
-        if analysis.family.check_table or analysis.family.unlearnable:
+        if analysis.family.check_table or analysis.family.programs.unlearnable:
             table = prepare_table(analysis.family, analysis.dataset)
             assert not [v for v in table.verdicts if v.name == "separation"], name
             assert analysis.family.variants_for(table) == analysis.family.default_variants, name

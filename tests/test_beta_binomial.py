@@ -68,7 +68,7 @@ def sample(engine: StanliEngine, program: Program, data: dict[str, Any], labels:
 
 
 def fitted(engine: StanliEngine, data: Dataset, variant: str, priors: dict[str, str] | None = None) -> pd.DataFrame:
-    labels = prepare_table(MODEL, data).labels
+    labels = prepare_table(MODEL, data).pooled.labels
     return sample(engine, MODEL.program(variant), stan_data(data, variant, priors), labels)
 
 
@@ -98,7 +98,7 @@ def rates(name: str, nodes: count_quadrature.Nodes, groups: tuple[int, ...]) -> 
     table = prepare_table(MODEL, dataset(name))
     y, n = table["successes"], table["trials"]
     a, b = nodes.values["alpha"], nodes.values["beta"]
-    return {f"theta[{table.labels[j]}]": nodes.mixture("beta", a + y[j], b + n[j] - y[j]) for j in groups}
+    return {f"theta[{table.pooled.labels[j]}]": nodes.mixture("beta", a + y[j], b + n[j] - y[j]) for j in groups}
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_rat_tumours_with_the_hyperprior_of_the_book(stanli: StanliEngine) -> No
         truth[name] = {s: v for s, v in truth[name].items() if s != "sd"}
     program = Program.read(TESTS / "programs" / "rat_tumour_bda3.stan", (share("stan") / "lib",))
     table = prepare_table(MODEL, dataset("rat_tumour"))
-    made = sample(stanli, program, stan_data(dataset("rat_tumour"), "partial_pooling"), table.labels)
+    made = sample(stanli, program, stan_data(dataset("rat_tumour"), "partial_pooling"), table.pooled.labels)
     z = differences(made, truth)
     assert len(z) == 76 * len(STATISTICS) - 2
     assert moved(z, len(z)) == {}

@@ -94,8 +94,8 @@ def stand_in(order: np.ndarray) -> Any:
     return SimpleNamespace(
         draws=lambda *_: {"mu": np.array([[0.5, 0.1], [0.7, 0.3]]), "tau": np.ones((2, 2))},
         data={"X": np.column_stack([np.ones(8), x]), "group_idx": group + 1},
-        family=SimpleNamespace(raw=lambda _: (raw, raw)),
-        table=SimpleNamespace(labels="abcd"),
+        family=SimpleNamespace(groups=SimpleNamespace(raw=lambda _: (raw, raw))),
+        table=SimpleNamespace(n_groups=4),
     )
 
 
@@ -139,7 +139,7 @@ def test_lines_that_meet_where_no_data_are_differ(stanli: Engine) -> None:
     assert averages[0].startswith("The average intercept (at age = 0) over the population of groups is about")
     # Before, tau of the intercept at age 0 was held against the sd of raw intercepts there.
     tau = made.draws("tau")["tau"][:, 0]
-    raw = np.asarray(made.family.raw(made.data)[0])[:, 0]
+    raw = np.asarray(made.family.groups.raw(made.data)[0])[:, 0]
     assert np.mean(tau < 0.1 * np.std(raw, ddof=1)) > 0.05
 
 

@@ -46,7 +46,7 @@ FEW = Sampling(chains=1, warmup=300, draws=500, adapt_delta=0.9)
 def setup_of(name: str, variant: str, **changes: Any) -> Setup:
     model = family(name)
     table, _ = default_design(model)
-    priors = model.priors(table, model.calibration)
+    priors = model.priors(table, model.twin.calibration)
     design = model.stan_data(table, priors, variant)
     made = Setup(model, variant, table, priors, model.program(variant), design, SAMPLING, 99, SEED)
     return replace(made, **changes)
@@ -211,13 +211,15 @@ def test_an_engine_that_always_fails_ends_it_at_once(tmp_path: Path) -> None:
 
 # Truths.
 
-MODELS = list({(f.name, v.pooling, v.math): (f.name, v.name) for f in families().values() for v in f.variants}.values())
+_VARIANTS = [(f.name, v) for f in families().values() for v in f.programs.variants]
+MODELS = list({(name, v.pooling, v.math): (name, v.name) for name, v in _VARIANTS}.values())
 
 
 @pytest.mark.parametrize(("name", "variant"), MODELS, ids=str)
 def test_truths_have_the_distribution_that_the_program_gives_without_the_data(name: str, variant: str) -> None:
     model = family(name)
-    same = next(v for v in model.variants if v.math == model.variant(variant).math)  # the default parameterisation
+    maths = model.variant(variant).math
+    same = next(v for v in model.programs.variants if v.math == maths)  # the default parameterisation
     setup = setup_of(name, same.name)
     rng = np.random.default_rng([SEED, 7])
     truths = draw_truths(rng, setup.family, same.name, setup.priors, setup.design, 4000)
@@ -230,7 +232,7 @@ def test_truths_have_the_distribution_that_the_program_gives_without_the_data(na
         for key, values in truths.items()
         if values.size and key in drawn
     }
-    assert model.group_quantity in compared
+    assert model.groups.group_quantity in compared
     count = sum(min(a.shape[1], 4) for a, _ in compared.values())
     for key, (ours, theirs) in compared.items():
         for i in range(min(ours.shape[1], 4)):
@@ -243,7 +245,7 @@ def test_truths_have_the_distribution_that_the_program_gives_without_the_data(na
 @pytest.mark.parametrize("name", list(families()))
 def test_parameterisations_of_one_model_share_their_truths(name: str) -> None:
     found: dict[Any, dict[str, Any]] = {}
-    for v in family(name).variants:
+    for v in family(name).programs.variants:
         setup = setup_of(name, v.name)
         truths = draw_truths(np.random.default_rng(1), setup.family, v.name, setup.priors, setup.design)
         first = found.setdefault((v.pooling, v.math), truths)
@@ -424,14 +426,14 @@ def test_joined_tables_hold_every_row_twice() -> None:
     rows, groups = rows_again(table), groups_again(table)
     assert rows.units is not None
     assert groups.units is not None
-    assert (len(rows.group), len(rows.labels), len(rows.units.labels)) == (
-        2 * len(table.group),
+    assert (rows.n_rows, rows.n_groups, len(rows.units.labels)) == (
+        2 * table.n_rows,
         10,
         len(table.units.labels),
     )  # type: ignore[union-attr]
-    assert (len(groups.labels), int(groups.group.max()) + 1) == (20, 20)
-    assert len(set(groups.labels)) == 20
-    np.testing.assert_array_equal(groups.units.group[groups.units.unit], groups.group)
+    assert (groups.n_groups, int(groups.pooled.level.max()) + 1) == (20, 20)
+    assert len(set(groups.pooled.labels)) == 20
+    np.testing.assert_array_equal(groups.units.group[groups.units.unit], groups.pooled.level)
 
 
 # Bad input and the command line.
@@ -449,7 +451,7 @@ def test_bad_calls_say_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_family_without_its_functions_says_which_and_what_is_left(tmp_path: Path) -> None:
-    bare = replace(family("normal_means"), simulate=None, prior_draws=None)
+    bare = family("normal_means").with_fields(simulate=None, prior_draws=None)
     with pytest.raises(ModelError, match=r"no simulate\(.*no prior_draws\(.*can still be checked.*assert_log_density"):
         calibrate(bare, folder=tmp_path)
     with pytest.raises(ModelError, match=r"no simulate\(rng"):

@@ -120,7 +120,7 @@ def test_numbers_that_are_names_may_have_lost_their_zeros(labels: tuple[str, ...
     frame = pd.DataFrame({"g": [*labels] * 2, "y": np.arange(6.0)})
     found = prepare_table(family("grouped_normal"), Dataset.from_frame(frame, group="g", outcome="y"))
     assert any(v.name == "similar labels" for v in found.verdicts) == alike
-    assert found.labels == labels
+    assert found.pooled.labels == labels
 
 
 # Order and reference
@@ -147,7 +147,7 @@ def test_levels_without_rows_do_no_harm() -> None:
     assert terms(unused) == ("dose=b",)
     assert column(unused, "dose=b") == repeated(1.0, 0.0)
     group = pd.DataFrame({"g": pd.Categorical(list("AB") * 3, categories=list("CBA")), "y": np.arange(6.0)})
-    assert prepare_table(family("grouped_normal"), Dataset.from_frame(group, group="g", outcome="y")).labels == (
+    assert prepare_table(family("grouped_normal"), Dataset.from_frame(group, group="g", outcome="y")).pooled.labels == (
         "A",
         "B",
     )

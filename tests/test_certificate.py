@@ -60,7 +60,7 @@ def test_all_shipped_programs_take_few_pages_and_are_all_there(pages: list[str])
     first, second = front_and_rest(pages)
     assert len(pages) <= 3
     made = example_certificate()
-    assert len(made.programs) == sum(len(f.variants) for f in families().values())
+    assert len(made.programs) == sum(len(f.programs.variants) for f in families().values())
     for proof in made.programs:
         assert proof.sha256[:HASH] in second
         assert squeezed(proof.variant) in second
@@ -271,8 +271,8 @@ def test_one_byte_of_the_program_is_enough_to_lose_the_certificate(
     write_certificate(example_certificate(), shipped.parent)
     read = read_analysis(analysis)
     folder = tmp_path / "programs"
-    shutil.copytree(read.family.folder, folder)
-    read = replace(read, family=replace(read.family, folder=folder))
+    shutil.copytree(read.family.programs.folder, folder)
+    read = replace(read, family=read.family.with_fields(folder=folder))
     assert said_of(read)["certified"]
     program = folder / "partial_pooling.stan"
     program.write_text(program.read_text() + " ")
@@ -343,8 +343,8 @@ def test_the_analysis_s_own_certificate_comes_first_then_its_family_s(
     write_certificate(example_certificate(), shipped.parent)
     read = read_analysis(analysis)
     folder = tmp_path / "programs"
-    shutil.copytree(read.family.folder, folder)
-    own = replace(read, family=replace(read.family, folder=folder, source="a hash"))
+    shutil.copytree(read.family.programs.folder, folder)
+    own = replace(read, family=read.family.with_fields(folder=folder, source="a hash"))
     assert said_of(own)["words"] == "not certified: there is no certificate"
     write_certificate(example_certificate(date="2026-01-02"), folder)
     assert certified(own, [])["date"] == "2026-01-02"

@@ -46,7 +46,7 @@ def test_partial_pooling_equals_exact_leave_one_out(engine: Engine, variant: str
 
 def elpd_mcse(made: Fit) -> float:
     """Monte Carlo error of elpd: of self-normalised importance sampling, for the draws' effective sample size."""
-    log_lik = made.family.group_log_lik(made.draws("mu", "tau"), made.data)
+    log_lik = made.family.groups.group_log_lik(made.draws("mu", "tau"), made.data)
     weights = softmax(-log_lik, axis=0)
     density = np.exp(log_lik)
     centred = density / (weights * density).sum(axis=0) - 1

@@ -44,8 +44,8 @@ def test_groups_that_are_sampled_are_compared_in_the_posterior(name: str) -> Non
 
 def test_an_option_that_only_findings_read_is_not_asked_of_a_new_row() -> None:
     family = families()["nested_normal"]
-    assert {name for name, option in family.prediction.items() if not option.of_row} == {"cost_unit", "cost_row"}
-    asked = replace(family, prediction={n: replace(o, of_row=True) for n, o in family.prediction.items()})
+    assert {name for name, option in family.groups.prediction.items() if not option.of_row} == {"cost_unit", "cost_row"}
+    asked = family.with_fields(prediction={n: replace(o, of_row=True) for n, o in family.groups.prediction.items()})
     found = contract_faults(replace(claim("nested_normal", "complete_pooling"), family=asked))
     assert [said.split(":")[0] for said in found] == [
         "new_row() does not honour cost_unit", "new_row() does not honour cost_row",
@@ -55,11 +55,11 @@ def test_an_option_that_only_findings_read_is_not_asked_of_a_new_row() -> None:
 @pytest.mark.parametrize("name", list(families()))
 def test_examples_are_shuffled_and_groups_unlike(name: str) -> None:
     family, table = example(name)
-    labels = list(table.labels)
+    labels = list(table.pooled.labels)
     assert labels != sorted(labels)
     if not family.one_row_per_group:
-        assert (np.diff(table.group) < 0).any()
-        assert len(np.unique(table.sizes)) > 1
+        assert (np.diff(table.pooled.level) < 0).any()
+        assert len(np.unique(table.pooled.sizes)) > 1
     again = shuffled(table.dataset)
     assert again.table.cells == shuffled(table.dataset).table.cells
     assert again.table.cells != table.dataset.table.cells
@@ -80,5 +80,5 @@ def test_an_irregular_table_has_second_rows_where_groups_have_one() -> None:
     dataset = analyses()["clinics"].dataset
     family = families()["beta_binomial"]
     made = prepare_table(family, irregular(dataset, family))
-    assert sorted(set(made.sizes)) == [1, 2]
+    assert sorted(set(made.pooled.sizes)) == [1, 2]
     assert (made["successes"] <= made["trials"]).all()

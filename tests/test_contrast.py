@@ -86,7 +86,7 @@ def test_a_new_group_is_the_same_one_on_both_sides() -> None:
     assert abs(z.mean()) < 5 / np.sqrt(len(z))
     assert z.std() == pytest.approx(1, abs=5 / np.sqrt(2 * len(z)))
     known = contrast(fit_, "x = 12 - x = 11", at="g = a, h = q")
-    label = fit_.table.labels.index("a")
+    label = fit_.table.pooled.labels.index("a")
     np.testing.assert_allclose(draws_of(known)[:, 0], draws["theta"][:, label, 1], rtol=1e-9, atol=1e-12)
     between = contrast(fit_, "g = a - g = b", at="x = 9 14, h = population")
     assert list(between.table["x"]) == [9, 14]

@@ -193,7 +193,9 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fit]:
 def relabelled(fit: Fit, dataset: Dataset, store: FitStore) -> Fit:
     """The fit with the labels of another dataset, after a round through the store's file."""
     table = prepare_table(fit.family, dataset)
-    tree = fit.tree.map_over_datasets(lambda d: d.assign_coords(group=list(table.labels)) if "group" in d.coords else d)
+    tree = fit.tree.map_over_datasets(
+        lambda d: d.assign_coords(group=list(table.pooled.labels)) if "group" in d.coords else d
+    )
     store.write(fit.variant, Kept(tree, {}, "0" * 64, 0.0))
     kept = store.read(fit.variant, "0" * 64)
     assert kept is not None

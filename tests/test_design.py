@@ -77,7 +77,7 @@ def test_terms_of_the_pooled_factor_come_first() -> None:
     design = crossed(group="subject")
     assert [t.factor.name for t in design.terms] == ["subject", "word"]
     assert design.n_group_terms == 1
-    assert design.group.labels == ("s2", "s1")
+    assert design.pooled.labels == ("s2", "s1")
     with pytest.raises(DataError, match=r"no grouping factor 'subjct'. Did you mean 'subject'"):
         crossed(group="subjct")
 
@@ -129,8 +129,8 @@ def test_rows_left_out_take_empty_levels_with_them_and_move_nothing_else() -> No
     np.testing.assert_array_equal(left.X, design.X[[3, 5]])
     np.testing.assert_array_equal(left.Z, design.Z[[3, 5]])
     assert left.offset.tolist() == [3, 5]
-    assert left.group.labels == ("s1",)
-    assert left.group.level.tolist() == [0, 0]
+    assert left.pooled.labels == ("s1",)
+    assert left.pooled.level.tolist() == [0, 0]
     assert left.terms[1].factor.labels == ("cat", "cow")
     assert left.terms[1].factor.level.tolist() == [0, 1]
     np.testing.assert_array_equal(left.means, design.means)

@@ -70,7 +70,7 @@ def exact_of(name: str, group: str, unit: Unit) -> tuple[np.ndarray, float]:
         case = POSTERIORS[name]["loo"]
         return np.array(case["pointwise"]), case.get("error", 0.0) * len(case["pointwise"])
     case = POSTERIORS[name]["logo"][group]
-    labels = fits(name, group)[PARTIAL].table.labels
+    labels = fits(name, group)[PARTIAL].table.pooled.labels
     return np.array([case["by_group"][label] for label in labels]), case.get("error", 0.0)
 
 

@@ -116,14 +116,14 @@ def test_without_a_factor_is_a_limit_of_the_whole_model(
     table, together = found.fits[WHOLE].table, found.comparisons["observation"]
     lead = np.full(24, 11.5 / 23)
     lead[3] = -1.5
-    worse = together.pointwise[WHOLE].elpd_i - lead[table.group] / 8
+    worse = together.pointwise[WHOLE].elpd_i - lead[table.pooled.level] / 8
     name = "the model without subject"
     pointwise = {**together.pointwise, name: replace(together.pointwise[WHOLE], elpd_i=worse)}
     monkeypatch.setattr("hbm_stan.factors.compare", lambda *_a, **_k: replace(together, pointwise=pointwise))
     pair = judge_factors(models, found.fits, "observation").pair("subject")
     assert pair is not None
     assert (pair.better, pair.kind, round(pair.elpd_diff, 6)) == (WHOLE, "better_here", 10.0)
-    plain = judge(WHOLE, name, together.pointwise[WHOLE].elpd_i - worse, se=1, group=table.group, limit=False)
+    plain = judge(WHOLE, name, together.pointwise[WHOLE].elpd_i - worse, se=1, group=table.pooled.level, limit=False)
     assert plain.kind == "not_told_apart"
 
 

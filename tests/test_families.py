@@ -42,7 +42,8 @@ def test_names_and_functions_keep_the_contract(name: str, variant: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_all_programs_share_one_data_block_byte_for_byte(name: str) -> None:
     family = families()[name]
-    blocks = {re.search(r"^data \{\n.*?^\}", family.program(v.name).code, re.S | re.M)[0] for v in family.variants}  # type: ignore[index]
+    codes = [family.program(v.name).code for v in family.programs.variants]
+    blocks = {re.search(r"^data \{\n.*?^\}", code, re.S | re.M)[0] for code in codes}  # type: ignore[index]
     assert len(blocks) == 1
 
 
@@ -81,28 +82,27 @@ def test_a_second_name_has_the_program_and_the_data_of_the_first(name: str, vari
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_program_belongs_to_a_variant(name: str) -> None:
     family = families()[name]
-    assert {p.name for p in family.folder.glob("*.stan")} == {family.program(v.name).path.name for v in family.variants}
-    assert [v.name for v in family.variants][:3] == ["complete_pooling", "no_pooling", "partial_pooling"]
+    named = {family.program(v.name).path.name for v in family.programs.variants}
+    assert {p.name for p in family.programs.folder.glob("*.stan")} == named
+    assert [v.name for v in family.programs.variants][:3] == ["complete_pooling", "no_pooling", "partial_pooling"]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_variable_has_dims_and_every_row_and_prior_words(name: str) -> None:
     family, table = example(name)
-    for v in family.variants:
+    for v in family.programs.variants:
         data, draws = short_run(name, v.name)
-        lacking = [
-            n for n, values in draws.items() if values.ndim > 1 and n not in {"y_rep", *family.dims, *family.hidden}
-        ]
-        assert lacking == []
-        assert family.group_quantity in draws
+        known = {"y_rep", *family.programs.dims, *family.programs.hidden}
+        assert [n for n, values in draws.items() if values.ndim > 1 and n not in known] == []
+        assert family.groups.group_quantity in draws
         if v.pooling == "partial":
-            assert {"beta" if family.terms else "mu", family.population_scale} <= set(draws)
-        assert data["y"].shape == (len(table.group),)
+            assert {"beta" if family.terms else "mu", family.groups.population_scale} <= set(draws)
+        assert data["y"].shape == (table.n_rows,)
     for prior in family.priors(table).values():
         assert prior.reason
         assert prior.default
         assert np.isfinite(prior.arguments).all()
-    for row in family.prior_rows:
+    for row in family.programs.prior_rows:
         assert row.meaning
         assert row.source
 
@@ -143,7 +143,7 @@ def test_draws_from_the_priors_are_those_of_the_program_without_likelihood(name:
     from arviz_stats.base import array_stats as az
 
     z = {}
-    for parameter in family.population:
+    for parameter in family.programs.population:
         if parameter not in draws:
             continue
         assert parameter in ours, f"prior_draws gives no {parameter}"
@@ -166,7 +166,7 @@ def test_a_row_left_out_of_no_pooling_has_an_exact_score_where_groups_have_one_r
     data = family.stan_data(table, family.priors(table), "no_pooling")
     draws = run_shortly(family, "no_pooling", data)
     exact = family.need("exact_loo", "a test")(data, "no_pooling")
-    assert exact.shape == (len(table.group),)
+    assert exact.shape == (table.n_rows,)
     # Leaving the only row out leaves the prior: the identity E_posterior[1 / p(y | theta)] = 1 / p(y).
     inverse = logsumexp(-draws["log_lik"], axis=0) - np.log(len(draws["log_lik"]))
     assert np.all(-inverse > exact - 5)
@@ -179,4 +179,4 @@ def test_every_analysis_names_a_family_that_is_there() -> None:
 @pytest.mark.parametrize("name", families())
 def test_priors_of_the_calibration_are_those_of_the_shipped_example(name: str) -> None:
     model, table = example(name)
-    assert model.priors(table, model.calibration)
+    assert model.priors(table, model.twin.calibration)

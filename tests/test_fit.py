@@ -24,7 +24,7 @@ from hbm_stan.fit import Fit, Job, jobs_of
 from hbm_stan.model import Family
 from hbm_stan.store import FitStore
 
-VARIANTS = tuple(v.name for v in FAMILY.variants)
+VARIANTS = tuple(v.name for v in FAMILY.programs.variants)
 SCHOOLS = pd.DataFrame(
     {
         "school": list("ABCDEFGH"),
@@ -125,7 +125,7 @@ def test_a_default_prior_that_the_data_move_is_part_of_the_key() -> None:
 
 
 def test_a_prior_that_the_program_reads_counts_even_if_the_variant_does_not_name_it(tmp_path: Path) -> None:
-    forgetful = replace(FAMILY, variants=tuple(replace(v, priors=()) for v in FAMILY.variants))
+    forgetful = FAMILY.with_fields(variants=tuple(replace(v, priors=()) for v in FAMILY.programs.variants))
     changed = {**PRIORS, "tau": "half_cauchy(6)"}
     assert job(family=forgetful).key != job(family=forgetful, priors=changed).key
     assert job("no_pooling", family=forgetful).key == job("no_pooling", family=forgetful, priors=changed).key
@@ -134,12 +134,12 @@ def test_a_prior_that_the_program_reads_counts_even_if_the_variant_does_not_name
 @pytest.fixture
 def own_family(tmp_path: Path) -> Family:
     """The family with its programs in a folder of their own, where they can be changed."""
-    for source in FAMILY.folder.glob("*.stan"):
+    for source in FAMILY.programs.folder.glob("*.stan"):
         (tmp_path / source.name).write_text(source.read_text())
     (tmp_path / "scale_prior.stanfunctions").write_text(
-        (FAMILY.folder.parent / "lib" / "scale_prior.stanfunctions").read_text()
+        (FAMILY.programs.folder.parent / "lib" / "scale_prior.stanfunctions").read_text()
     )
-    return replace(FAMILY, folder=tmp_path)
+    return FAMILY.with_fields(folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_changed_program_or_included_file_changes_the_keys_it_is_part_of(
 ) -> None:
     before = {v: job(v, family=own_family).key for v in VARIANTS}
     assert before == {v: job(v).key for v in VARIANTS}  # where the programs are does not matter
-    path = own_family.folder / file
+    path = own_family.programs.folder / file
     path.write_text(path.read_text() + "// changed\n")
     after = {v: job(v, family=own_family).key for v in VARIANTS}
     assert {v for v in VARIANTS if before[v] != after[v]} == variants
@@ -251,7 +251,7 @@ def real(engine: Engine, tmp_path: Path) -> Callable[[str], Fit]:
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling"])
 def test_the_tree_has_arvizs_groups_dims_and_labels(real: Callable[[str], Fit], variant: str) -> None:
     made = real(variant)
-    tree, labels = made.tree, list(made.table.labels)
+    tree, labels = made.tree, list(made.table.pooled.labels)
     assert set(tree.children) == {
         "posterior", "posterior_predictive", "log_likelihood", "sample_stats", "observed_data", "constant_data",
     }  # fmt: skip

@@ -161,7 +161,7 @@ def test_terms_and_their_factors() -> None:
     assert design.n_group_terms == 3
     pooled = structure("y ~ x + (1 + x | g) + (1 | item)", group="item").design
     assert [t.factor.name for t in pooled.terms] == ["item", "g"]
-    assert pooled.group.labels == ("i0", "i1", "i2", "i3")
+    assert pooled.pooled.labels == ("i0", "i1", "i2", "i3")
 
 
 def test_nested_labels_do_not_merge() -> None:
@@ -169,7 +169,7 @@ def test_nested_labels_do_not_merge() -> None:
     outer, inner = (term.factor for term in design.terms)
     assert (outer.name, inner.name) == ("g", "g:room")
     assert len(inner.labels) == 12
-    assert [inner.labels[j] for j in inner.level[:6]] == ["g0: 1", "g0: 2", "g0: 1", "g0: 2", "g1: 1", "g1: 2"]
+    assert inner.row_labels[:6] == ["g0: 1", "g0: 2", "g0: 1", "g0: 2", "g1: 1", "g1: 2"]
     assert design.inside("g:room", "g")
     crossed = structure("y ~ x + (1 | g) + (1 | room)")
     assert len(crossed.design.terms[1].factor.labels) == 2
@@ -181,8 +181,8 @@ def test_the_pooled_factor_may_be_the_inner_one() -> None:
     dataset = with_formula(Dataset.from_frame(FRAME, formula="y ~ x + (1 | g/room)"), group="g:room")
     assert dataset.columns["group"] == "g:room"
     design = read_structure(dataset, known_residual=False).design
-    assert design.group.name == "g:room"
-    assert dataset.table.labels("g:room") == [design.group.labels[j] for j in design.group.level]
+    assert design.pooled.name == "g:room"
+    assert dataset.table.labels("g:room") == design.pooled.row_labels
     assert with_formula(dataset) == dataset
 
 
@@ -267,7 +267,7 @@ def test_what_does_not_fit_the_table_is_refused(formula: str, frame: pd.DataFram
 
 
 def test_one_row_a_level_is_fine_where_no_residual_sd_is_estimated() -> None:
-    assert structure("y ~ x + (1 | row)", known_residual=True).design.group.name == "row"
+    assert structure("y ~ x + (1 | row)", known_residual=True).design.pooled.name == "row"
 
 
 def test_levels_of_no_category_are_refused() -> None:

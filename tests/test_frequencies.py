@@ -55,9 +55,10 @@ def test_the_data_are_those_of_the_whole_table(likelihood: str) -> None:
 def test_groups_of_a_table_in_any_order_have_the_rows_that_they_have_in_whole() -> None:
     whole, short = _tables()
     table = prepare_table(families()["normal"], Dataset.from_frame(short, formula=FORMULAS["normal"], weights="n"))
-    sums = dict(zip(table.labels, np.bincount(table.group, weights=table["outcome"]), strict=True))
+    sums = dict(zip(table.pooled.labels, np.bincount(table.pooled.level, weights=table["outcome"]), strict=True))
     assert sums == whole.groupby("g")["m"].sum().to_dict()
-    assert dict(zip(table.labels, table.sizes.tolist(), strict=True)) == whole["g"].value_counts().to_dict()
+    sizes = dict(zip(table.pooled.labels, table.pooled.sizes.tolist(), strict=True))
+    assert sizes == whole["g"].value_counts().to_dict()
 
 
 def test_equal_posteriors_whether_rows_are_counted_or_written(stanli: StanliEngine) -> None:

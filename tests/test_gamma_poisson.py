@@ -48,7 +48,7 @@ def fitted(
 ) -> pd.DataFrame:
     """Summary of everything that was drawn, group by group where it has groups; by default of the pumps."""
     data = data or load("pumps", PUMPS)
-    labels = prepare_table(MODEL, data).labels
+    labels = prepare_table(MODEL, data).pooled.labels
     names, draws = [], []
     drawn = engine.sample(MODEL.program(variant), stan_data(data, variant, priors), SAMPLING)
     for name, values in drawn.variables.items():
@@ -114,7 +114,7 @@ def rates(nodes: count_quadrature.Nodes, groups: tuple[int, ...]) -> dict[str, d
     table = prepare_table(MODEL, load("pumps", PUMPS))
     y, e = table["count"], table["exposure"]
     a, b = nodes.values["alpha"], nodes.values["beta"]
-    return {f"theta[{table.labels[j]}]": nodes.mixture("gamma", a + y[j], b + e[j]) for j in groups}
+    return {f"theta[{table.pooled.labels[j]}]": nodes.mixture("gamma", a + y[j], b + e[j]) for j in groups}
 
 
 def test_our_quadrature_equals_an_independent_one() -> None:

@@ -207,7 +207,7 @@ def one_row_each(name: str) -> Made:
     """The example of a family with one row of each group, the first, the second ... in turn."""
     model, table = example(name)
     dataset = table.dataset
-    members = [np.flatnonzero(table.group == j) for j in range(len(table.labels))]
+    members = [np.flatnonzero(table.pooled.level == j) for j in range(table.n_groups)]
     kept = [int(own[j % len(own)]) for j, own in enumerate(members)]
     columns = {c: [dataset.table.column(c)[i] for i in kept] for c in dataset.table.names}
     made = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns))
@@ -257,7 +257,7 @@ def test_a_group_is_its_rows_one_after_the_other(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(families()))
 def test_variants_that_pool_have_no_density_of_a_group_alone(name: str) -> None:
     model, table = example(name)
-    for variant in model.variants:
+    for variant in model.programs.variants:
         data = model.stan_data(table, model.priors(table), variant.name)
         if variant.pooling != "no":
             assert model.need("prior_group_log_lik", "a test")(data, variant.name) is None
@@ -275,7 +275,7 @@ def change(analysis: str, variant: str, size: int = 50) -> float:
     """The largest change of a log density by twice the nodes, with population parameters drawn from wide priors."""
     found = analyses()[analysis]
     model, table = found.family, prepare_table(found.family, found.dataset)
-    priors = model.priors(table, dict(model.calibration))
+    priors = model.priors(table, dict(model.twin.calibration))
     data = model.stan_data(table, priors, variant)
     draws = model.need("prior_draws", "a test")(np.random.default_rng(SEED), priors, data, size)
     ours, finer = (model.need(f"{kind}group_log_lik", "a test")(draws, data) for kind in ("", "finer_"))
@@ -302,7 +302,7 @@ def test_the_finer_integral_over_scales_sees_too_few_nodes(monkeypatch: pytest.M
 
 
 def test_closed_forms_have_no_finer_integral() -> None:
-    finer = {name: model for name, model in families().items() if model.finer_group_log_lik is not None}
+    finer = {name: model for name, model in families().items() if model.groups.finer_group_log_lik is not None}
     sampled = {name for name, known in likelihoods().items() if known.precision is None}
     assert set(finer) == {"grouped_normal", "logistic_regression", "planck"} | sampled
     for name, model in finer.items():

@@ -185,7 +185,8 @@ def test_sds_of_unequal_segments_are_found_and_small_ones_are_pulled(stanli: Eng
     assert not made.tree["sample_stats"]["diverging"].any()
     for name in ("theta", "sigma"):
         draws = made.draws(f"{name}_group" if name == "sigma" else name)[f"{name}_group" if name == "sigma" else name]
-        planted = truth[truth["name"] == name].set_index("group")["value"].loc[list(made.table.labels)].to_numpy()
+        of_name = truth[truth["name"] == name].set_index("group")["value"]
+        planted = of_name.loc[list(made.table.pooled.labels)].to_numpy()
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)
         inside = int(np.sum((low < planted) & (planted < high)))
         # Twelve intervals of 90 %: fewer than eight inside would happen once in 400 times.

@@ -64,15 +64,15 @@ def elsewhere(family: Family, way: float) -> Family:
     """The family on a machine that computes everything one last bit off: Stan data and default priors."""
 
     def prepare(table: Any, priors: Any) -> dict[str, Any]:
-        return {name: moved(value, way) for name, value in family.prepare(table, priors).items()}
+        return {name: moved(value, way) for name, value in family.programs.prepare(table, priors).items()}
 
     def default_priors(table: Any) -> dict[str, Any]:
         return {
             name: replace(prior, arguments=tuple(moved(a, way) for a in prior.arguments))
-            for name, prior in family.default_priors(table).items()
+            for name, prior in family.programs.default_priors(table).items()
         }
 
-    return replace(family, prepare=prepare, default_priors=default_priors)
+    return family.with_fields(prepare=prepare, default_priors=default_priors)
 
 
 def identity(found: Job) -> tuple[str, str, str]:
@@ -95,7 +95,7 @@ def reference_of(found: Job) -> Reference:
 @pytest.mark.parametrize("name", families())
 def test_last_bits_of_what_is_computed_are_no_part_of_an_identity(name: str) -> None:
     family, dataset = small(name)
-    for variant in family.variants:
+    for variant in family.programs.variants:
         here = job(family, dataset, variant.name)
         for way in PROCESSORS:
             there = job(elsewhere(family, way), dataset, variant.name)
@@ -211,7 +211,7 @@ def own(tmp_path: Path) -> Path:
         program.write_text(text.replace("{ // the same", "{\n  real fixed;\n  array[6] real about; // the same", 1))
     file = folder / "family.py"
     computed = '"fixed": 2.5, "about": table["waiting_time"] - np.mean(table["waiting_time"]),'
-    file.write_text(file.read_text().replace('"N": len(table.group),', f'"N": len(table.group), {computed}'))
+    file.write_text(file.read_text().replace('"N": table.n_rows,', f'"N": table.n_rows, {computed}'))
     return folder
 
 

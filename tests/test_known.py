@@ -74,7 +74,7 @@ def test_every_family_has_a_reference_that_needs_no_sampler() -> None:
     exact = {
         (said(n)["family"], v) for n in NAMES if said(n)["exact"] for p in said(n)["posteriors"] for v in p["variants"]
     }
-    missing = {(f.name, v.name) for f in families().values() for v in f.variants} - exact
+    missing = {(f.name, v.name) for f in families().values() for v in f.programs.variants} - exact
     # Truncated fluxes are checked by their density, their calibration and both engines; so is the non-centered form of
     # Planck curves, which does not mix on these spectra (R-hat says so).
     truncated = {("planck", f"{p}_pooling_truncated") for p in ("complete", "no", "partial")}
@@ -110,7 +110,7 @@ def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
     data = reference["data"]
     reading = {key: data[key] for key in KEYS if key in data}
     assert data == data_of(data.get("dataset") or Path(data["file"]).name, data["columns"], **reading)
-    assert len(table.group) == data["rows"]
+    assert table.n_rows == data["rows"]
     labels = {label for values in model.coordinates(table).values() for label in map(str, values)}
     for posterior in reference["posteriors"]:
         for variant in posterior["variants"]:
@@ -120,7 +120,7 @@ def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
             assert written == set(used), variant
         for parameter in posterior["parameters"]:
             base, _, label = parameter.removesuffix("]").partition("[")
-            assert base in {*model.population, *model.dims, model.group_quantity}, parameter
+            assert base in {*model.programs.population, *model.programs.dims, model.groups.group_quantity}, parameter
             assert not label or label in labels or all(part in labels for part in label.split(", ")), parameter
 
 
@@ -194,8 +194,8 @@ def moved(z: dict[str, float]) -> dict[str, float]:
 def regression(name: str, without_priors: bool = False) -> dict[str, dict[str, float]]:
     """Complete pooling of a linear regression by quadrature, from the data and priors that its file names."""
     model, table, priors = table_of(name)
-    terms = model.coords(table)["term"]
-    x = np.column_stack([np.ones(len(table.group)), table.predictors["predictors"].values])
+    terms = model.programs.coords(table)["term"]
+    x = np.column_stack([np.ones(table.n_rows), table.predictors["predictors"].values])
     location, scale = np.array([priors[f"mu[{term}]"].arguments for term in terms]).T
     sigma: Prior = priors["sigma"]
     if without_priors:

@@ -17,7 +17,9 @@ from hbm_stan.engines.install import find_cmdstan
 from hbm_stan.families import families
 from hbm_stan.program import Program
 
-PROGRAMS = {f"{f.name}-{v.name}": f.program(v.name) for f in families().values() for v in f.variants if not v.program}
+PROGRAMS = {
+    f"{f.name}-{v.name}": f.program(v.name) for f in families().values() for v in f.programs.variants if not v.program
+}
 
 
 def newest() -> Path:

@@ -127,14 +127,14 @@ def radon_county_intercept() -> tuple[Prepared, dict[str, np.ndarray]]:
     """The table and the draws of a program of the tests alone: intercepts without pooling, slope and sd shared."""
     table = prepare_table(MODEL, load("radon", SHIFTED))
     x = table.predictors["predictors"].values[:, 0]
-    data = {"N": len(x), "J": len(table.labels), "group_idx": table.group_idx, "x": x, "y": table["outcome"]}
+    data = {"N": len(x), "J": table.n_groups, "group_idx": table.group_idx, "x": x, "y": table["outcome"]}
     program = Program.read(TESTS / "programs" / "radon_county_intercept.stan")
     return table, dict(StanliEngine().sample(program, data, SAMPLING).variables)
 
 
 def test_radon_without_pooling_of_the_intercept_equals_the_exact_posterior() -> None:
     table, drawn = radon_county_intercept()
-    names = ["sigma", "mu[floor]", *(f"theta[{county}, intercept]" for county in table.labels)]
+    names = ["sigma", "mu[floor]", *(f"theta[{county}, intercept]" for county in table.pooled.labels)]
     columns = [drawn["sigma"], drawn["beta"], *np.moveaxis(drawn["alpha"], 2, 0)]
     z = differences(names, np.array(columns), reference("radon-county_intercept")["posteriors"][0]["parameters"])
     assert moved(z, 4 * len(z)) == {}
@@ -210,7 +210,7 @@ def made_data(n_groups: int = 8, seed: int = 3) -> Dataset:
     return Dataset.from_frame(frame, group="g", outcome="y", predictors=["a", "b"], group_predictors=["u", "v"])
 
 
-@pytest.mark.parametrize("variant", [v.name for v in MODEL.variants])
+@pytest.mark.parametrize("variant", [v.name for v in MODEL.programs.variants])
 @pytest.mark.parametrize("use_likelihood", [0, 1])
 def test_three_terms_and_group_predictors_have_the_density_of_numpy(variant: str, use_likelihood: int) -> None:
     table = prepare_table(MODEL, made_data())
@@ -258,15 +258,15 @@ def test_terms_are_centered_where_groups_say_much() -> None:
 def test_raw_estimates_are_left_out_where_a_group_does_not_determine_them() -> None:
     dataset = load("radon", RADON)
     table = prepare_table(MODEL, dataset)
-    raw, se = MODEL.need("raw", "a test")(MODEL.prepare(table, MODEL.priors(table)))
+    raw, se = MODEL.need("raw", "a test")(MODEL.programs.prepare(table, MODEL.priors(table)))
     floor = table.predictors["predictors"].values[:, 0]
-    for j in range(len(table.labels)):
-        own = floor[table.group == j]
+    for j in range(table.n_groups):
+        own = floor[table.pooled.level == j]
         assert np.isnan(raw[j, 1]) == (np.ptp(own) == 0)
         assert np.isnan(raw[j, 0]) == bool(np.all(own == 1))
     assert np.array_equal(np.isnan(raw), np.isnan(se))
-    j = list(table.labels).index("HENNEPIN")
-    rows = table.group == j
+    j = list(table.pooled.labels).index("HENNEPIN")
+    rows = table.pooled.level == j
     slope, intercept = np.polyfit(floor[rows], table["outcome"][rows], 1)
     assert raw[j] == pytest.approx([intercept, slope])
 
@@ -274,17 +274,17 @@ def test_raw_estimates_are_left_out_where_a_group_does_not_determine_them() -> N
 def test_shrinkage_is_the_weight_of_the_population_with_one_term() -> None:
     columns = {k: v for k, v in SHIFTED.items() if k != "predictors"}
     table = prepare_table(MODEL, load("radon", columns))
-    data = MODEL.prepare(table, MODEL.priors(table))
+    data = MODEL.programs.prepare(table, MODEL.priors(table))
     draws = {"mu": np.array([[1.3]]), "tau": np.array([[0.3]]), "sigma": np.array([0.8])}
     factor = MODEL.need("shrinkage_factor", "a test")(draws, data)
-    assert factor[0, :, 0] == pytest.approx((0.8**2 / table.sizes) / (0.8**2 / table.sizes + 0.3**2))
+    assert factor[0, :, 0] == pytest.approx((0.8**2 / table.pooled.sizes) / (0.8**2 / table.pooled.sizes + 0.3**2))
 
 
 def test_a_row_alone_in_its_group_has_its_prior_predictive_density() -> None:
     frame = pd.DataFrame({"g": ["a", "b", "c"], "y": [1.0, 4.0, 2.0]})
     table = prepare_table(MODEL, Dataset.from_frame(frame, group="g", outcome="y"))
     for prior in ("uniform(0, 3)", "lognormal(0.2, 1)", "half_cauchy(2)"):
-        data = MODEL.prepare(table, MODEL.priors(table, {"sigma_group": prior, "theta": "normal(1, 2)"}))
+        data = MODEL.programs.prepare(table, MODEL.priors(table, {"sigma_group": prior, "theta": "normal(1, 2)"}))
         exact = MODEL.need("exact_loo", "a test")(data, "no_pooling")
         sigma = MODEL.priors(table, {"sigma_group": prior})["sigma_group"].draw(np.random.default_rng(1), 200_000)
         density = stats.norm.pdf(table["outcome"][:, None], 1, np.hypot(2, sigma))
@@ -306,7 +306,7 @@ def test_findings_show_lines_of_groups_and_what_group_predictors_explain(stanli:
 
 def test_a_new_row_stands_where_it_is_told_or_at_the_means() -> None:
     table = prepare_table(MODEL, load("radon", RADON))
-    data, coords = MODEL.prepare(table, MODEL.priors(table)), {"coords": MODEL.coords(table)}
+    data, coords = MODEL.programs.prepare(table, MODEL.priors(table)), {"coords": MODEL.programs.coords(table)}
     new_row = MODEL.need("new_row", "a test")
     design, words = new_row(data, {"predictors": {"floor": 1}, "group_predictors": {"log_uranium": 0.2}, **coords})
     assert design["X"].tolist() == [[1, 1]]
@@ -336,7 +336,7 @@ def test_default_priors_stay_proper_where_outcomes_hardly_differ() -> None:
 
 def test_the_unit_of_the_outcome_changes_nothing_but_the_unit() -> None:
     _, table = example("linear_regression")
-    frame = pd.DataFrame({"g": [table.labels[g] for g in table.group], "y": 1000 * table["outcome"]})
+    frame = pd.DataFrame({"g": table.pooled.row_labels, "y": 1000 * table["outcome"]})
     frame["days"] = table.predictors["predictors"].values[:, 0]
     scaled = prepare_table(MODEL, Dataset.from_frame(frame, group="g", outcome="y", predictors=["days"]))
     for name, prior in with_prior(MODEL, table).items():

@@ -108,7 +108,7 @@ def test_baseball_has_the_published_medians_and_intervals(stanli: Engine) -> Non
     theta = expit(made.draws("theta")["theta"][:, :, 0])
     limit = norm.isf(FAMILY_ERROR / (2 * 12))
     for player, printed in published.items():
-        own = theta[:, made.table.labels.index(player)]
+        own = theta[:, made.table.pooled.labels.index(player)]
         for prob, value in zip((0.1, 0.5, 0.9), printed, strict=True):
             error = az.mcse(own.reshape(SAMPLING.chains, -1), method="quantile", prob=prob)
             theirs = error * np.sqrt(len(own) / 4000)
@@ -196,7 +196,7 @@ def priors_of(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name.startswith("prior_")}
 
 
-@pytest.mark.parametrize("variant", [v.name for v in FAMILY.variants])
+@pytest.mark.parametrize("variant", [v.name for v in FAMILY.programs.variants])
 def test_log_density_with_many_terms_and_with_group_predictors(variant: str) -> None:
     # Seven terms; two terms and two group predictors, next to the two terms alone of the contract's example.
     frame = pd.DataFrame({"g": list("aabbccdd"), "y": [0, 1, 1, 0, 1, 1, 0, 1], "x": [0.3, -1, 2, 1, 0.5, -2, 3, 1.5]})
@@ -301,7 +301,7 @@ def test_raw_estimates_are_the_empirical_log_odds_or_nothing() -> None:
 
 def evidence(dataset: Dataset, draws: dict[str, Any], **options: Any) -> tuple[Evidence, Prepared]:
     table = prepare_table(FAMILY, dataset)
-    data = FAMILY.prepare(table, FAMILY.priors(table))
+    data = FAMILY.programs.prepare(table, FAMILY.priors(table))
     return Evidence("partial_pooling", draws, data, table, options, np.random.default_rng(20261121)), table
 
 
@@ -324,13 +324,13 @@ def test_an_average_group_is_not_the_average_over_groups() -> None:
         assert abs(below - prob) < 5 * np.sqrt(prob * (1 - prob) / size)
     assert curves.curves is not None
     assert curves.points is not None
-    assert set(curves.curves["panel"]) == set(table.labels) == set(curves.points["panel"])
+    assert set(curves.curves["panel"]) == set(table.pooled.labels) == set(curves.points["panel"])
     assert (curves.curves[["q10", "q25", "q50", "q75", "q90"]].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
 
 
 def test_prediction_names_unknown_predictors_and_wrong_trials() -> None:
     table = prepare_table(FAMILY, small())
-    data = FAMILY.prepare(table, FAMILY.priors(table))
+    data = FAMILY.programs.prepare(table, FAMILY.priors(table))
     new_row = FAMILY.need("new_row", "a test")
     with pytest.raises(ModelError, match="predictors has no 'z'"):
         new_row(data, {"predictors": {"z": 1.0}, "coords": FAMILY.coordinates(table)})

@@ -132,10 +132,10 @@ def test_other_normal_rows_are_sampled_too_and_refused_else(name: str) -> None:
     family, dataset = family_and_data(f"{left} ~ 1 + (1 | s) + (1 | d)", given, likelihood=name)
     assert family.name == f"{name}_sampled"
     table = prepare_table(family, dataset)
-    assert family.prepare(table, family.priors(table))["M"] == 350
+    assert family.programs.prepare(table, family.priors(table))["M"] == 350
     integrated = families()[name]
     with pytest.raises(DataError, match=r"350 coefficients.* 300 can be .* Leave a factor out, combine"):
-        integrated.prepare(table, integrated.priors(table))
+        integrated.programs.prepare(table, integrated.priors(table))
 
 
 def test_likelihoods_are_compared_in_the_form_that_the_table_calls_for() -> None:
@@ -172,7 +172,7 @@ def test_a_level_of_a_crossed_factor_is_left_out_as_exactly(stanli: Engine, grou
     found = logo(plates("normal_sampled", group, engine=stanli))
     exact = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
     assert found is not None
-    values = np.array([exact[label] for label in plates("normal_sampled", group, engine=stanli).table.labels])
+    values = np.array([exact[label] for label in plates("normal_sampled", group, engine=stanli).table.pooled.labels])
     # mcse is that of units whose Pareto k is low. Of six samples each tells the plates, which are given, a sixth part:
     # their Pareto k lie about the limit, on either side by chance (0.4 to 1.0 in two runs of 4,000 draws).
     good = ~found.high

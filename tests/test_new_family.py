@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +176,7 @@ def test_the_log_density_check_catches_faults_and_takes_bounds_as_declared(
 
 
 def test_data_that_a_program_does_not_take_are_caught(own: Path) -> None:
-    edit(own / "family.py", '"group_idx": table.group_idx,', '"group_idx": table.group,')
+    edit(own / "family.py", '"group_idx": table.group_idx,', '"group_idx": table.pooled.level,')
     analysis = read(own)
     with pytest.raises(Exception, match=r"group_idx.*must be at least 1"):
         testing.assert_data(analysis.family, analysis.dataset, "no_pooling")
@@ -189,15 +188,15 @@ def test_what_a_test_needs_and_is_not_there_is_named(own: Path) -> None:
     table = prepare_table(analysis.family, analysis.dataset)
     for name, check in (("log_joint", testing.assert_log_density), ("pointwise", testing.assert_pointwise),
                         ("simulate", testing.assert_replications)):  # fmt: skip
-        without = replace(analysis.family, **{name: None})
+        without = analysis.family.with_fields(**{name: None})
         with pytest.raises(ModelError, match=rf"counters has no {name}\(\)"):
             check(without, table, "complete_pooling")
     edit(own / "complete_pooling.stan", "real mu;", "real<lower=-2 * sqrt(prior_tau)> mu;")
     with pytest.raises(ModelError, match=r"mu: the bound .* support\(\)"):
         testing.assert_log_density(read(own).family, table, "complete_pooling")
-    given = replace(read(own).family, support=lambda data: {"mu": (-2 * np.sqrt(data["prior_tau"]), np.inf)})
+    given = read(own).family.with_fields(support=lambda data: {"mu": (-2 * np.sqrt(data["prior_tau"]), np.inf)})
     testing.assert_log_density(given, table, "complete_pooling")
 
 
 def test_every_variant_of_the_skeleton_is_there(own: Path) -> None:
-    assert tuple(v.name for v in read(own).family.variants) == VARIANTS
+    assert tuple(v.name for v in read(own).family.programs.variants) == VARIANTS

@@ -185,7 +185,7 @@ def test_units_inside_a_new_group_are_new_and_share_its_draw() -> None:
     fit_ = made("normal", "1 + (1 | g) + (1 | g:unit)", size=10_000, alike=True)
     rows = pd.DataFrame({"g": ["z", "z", "a", "a"], "unit": [1, 2, 1, "spare"]})
     found = expected_of(predict(fit_, rows, groups={"g": ["z"], "unit": ["spare"]}))
-    draws, known = fit_.draws(), fit_.table.labels.index("a")
+    draws, known = fit_.draws(), fit_.table.pooled.labels.index("a")
     cov = np.cov(found[:, :2].T)
     tau, sd = draws["tau"][0, 0], draws["sd"][0, 0]
     assert cov[0, 1] == pytest.approx(tau**2, rel=0.1)
@@ -279,7 +279,7 @@ def test_rows_of_a_real_fit_are_its_replications_in_distribution(stanli: Engine)
     fit_ = fit("normal", dataset, sampling=Sampling(seed=4), engine=stanli)
     found = predict(fit_, data)
     draws = fit_.draws()
-    theta, group = draws["theta"], fit_.table.group
+    theta, group = draws["theta"], fit_.table.pooled.level
     t = data["t"].to_numpy() - data["t"].mean()
     np.testing.assert_allclose(expected_of(found), theta[:, group, 0] + theta[:, group, 1] * t, rtol=1e-9)
     y_rep = fit_.tree["posterior_predictive"]["y"].values.reshape(-1, 30)

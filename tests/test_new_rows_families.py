@@ -64,7 +64,7 @@ def frame_of(fit_: Fit) -> pd.DataFrame:
 def by_hand(fit_: Fit, rows: np.ndarray) -> np.ndarray:
     """The expected value of rows of the fit, (S, n), from its draws and data."""
     draws, data = fit_.draws(), fit_.data
-    theta = draws["theta"][:, fit_.table.group[rows]]
+    theta = draws["theta"][:, fit_.table.pooled.level[rows]]
     eta = np.einsum("nk,snk->sn", data["X"][rows], theta) if "X" in data else theta
     if fit_.family.name == "logistic_regression":
         return np.asarray(data["trials"][rows] * expit(eta))

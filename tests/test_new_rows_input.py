@@ -34,7 +34,7 @@ def test_a_grid_crosses_what_is_named_and_says_where_the_rest_stands(counts: Fit
     found = predict(counts, grid="x = 1:2:0.25, arm = all, g = known new, unit = population, h = averaged")
     assert len(found.table) == 5 * 3 * (5 + 1)
     assert list(found.table["x"].unique()) == [1, 1.25, 1.5, 1.75, 2]
-    assert list(found.table["g"].unique()) == [*counts.table.labels, "new"]
+    assert list(found.table["g"].unique()) == [*counts.table.pooled.labels, "new"]
     assert (found.table["hours"] == np.median(frame()["hours"])).all()
     assert found.draws is not None
     assert found.draws["expected"].sizes["row"] == 90
@@ -51,7 +51,7 @@ def test_known_levels_of_nested_factors_are_those_that_there_are(counts: Fit) ->
     assert {tuple(p) for p in found.table[["g", "unit"]].to_numpy()} == {tuple(p) for p in pairs.to_numpy()}
     assert len(found.table) == len(pairs)
     groups = predict(counts, grid="g = known, h = p")
-    assert list(groups.table["g"]) == list(counts.table.labels)  # of units nothing is said: no deviation
+    assert list(groups.table["g"]) == list(counts.table.pooled.labels)  # of units nothing is said: no deviation
 
 
 def test_a_mapping_and_a_file_say_the_same_as_a_text(counts: Fit, rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_label_that_reads_as_a_state_stands_in_quotes() -> None:
     fit_ = made("normal", "1 + (1 | g)", data, size=10)
     theta = fit_.draws()["theta"][:, :, 0].mean(axis=0)
     found = predict(fit_, grid='g = "new" new "two words"').table["expected_mean"]
-    labels = fit_.table.labels
+    labels = fit_.table.pooled.labels
     assert found[0] == pytest.approx(theta[labels.index("new")])
     assert found[2] == pytest.approx(theta[labels.index("two words")])
     assert predict(fit_, grid="g = two words").table["expected_mean"][0] == pytest.approx(found[2])

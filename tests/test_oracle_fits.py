@@ -47,7 +47,7 @@ def first_group(given: Published) -> tuple[np.ndarray, np.ndarray]:
     drawn = closed_form.draw_groups(
         likelihood("normal"), UnitNoise(), given.draws(beta, scales), given.data  # type: ignore[arg-type]
     )  # fmt: skip
-    theta = drawn["theta"][:, given.design.group.labels.index("0")]
+    theta = drawn["theta"][:, given.design.pooled.labels.index("0")]
     return theta[0], (theta[1:] - theta[0]).T @ (theta[1:] - theta[0])
 
 

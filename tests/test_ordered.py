@@ -159,7 +159,7 @@ def test_words_are_numbers_and_rows_in_another_order_the_same_rows() -> None:
     rows = []
     for table in found:
         data = CUMULATIVE.stan_data(table, CUMULATIVE.priors(table), "partial_pooling")
-        order = [table.labels.index(f"g{j}") for j in range(4)]
+        order = [table.pooled.labels.index(f"g{j}") for j in range(4)]
         theta = np.empty((2, 4, 1))
         theta[:, order, 0] = np.array([[-1, 0.3, 2, 0], [1, 1.5, -2, 0.2]])
         draws = {"beta": np.array([[0.7], [-1.2]]), "theta": theta, "threshold": np.array([[-0.5, 1], [0, 0.2]])}

@@ -84,13 +84,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hbm_stan.model import Family, Variant
+from hbm_stan.model import Family, Groups, Programs, Variant, Words
 from hbm_stan.prepare import Role
 
 
 def prepare(table, priors):
     return {
-        "J": len(table.labels), "effect": table["estimate"], "error": table["standard_error"], "nu": 4,
+        "J": table.n_groups, "effect": table["estimate"], "error": table["standard_error"], "nu": 4,
     }
 
 
@@ -99,14 +99,20 @@ def raw(data):
 
 
 FAMILY = Family(
-    name="robust", title="Robust meta-analysis", citation="", folder=Path(__file__).parent,
+    name="robust", outcomes=("estimate",),
     roles=(Role("group", "label", "study"), Role("estimate", "number", "estimate"),
            Role("standard_error", "positive", "its standard error")),
-    variants=(Variant("complete", "Complete", "complete", "centre", "One value.", (), ()),
-              Variant("partial", "Partial", "partial", "centered", "A population.", (), ())),
-    prior_rows=(), dims={"study": ("group",)}, likelihood=(), population=("centre", "spread"),
-    outcomes=("estimate",), observed="effect", group_quantity="study", log_lik="ll", population_scale="spread",
-    prepare=prepare, default_priors=lambda table: {}, raw=raw,
+    programs=Programs(
+        folder=Path(__file__).parent,
+        variants=(Variant("complete", "Complete", "complete", "centre", "One value.", (), ()),
+                  Variant("partial", "Partial", "partial", "centered", "A population.", (), ())),
+        prior_rows=(), dims={"study": ("group",)}, population=("centre", "spread"), observed="effect", log_lik="ll",
+        prepare=prepare, default_priors=lambda table: {},
+    ),
+    groups=Groups(
+        group_quantity="study", population_scale="spread", raw=raw,
+    ),
+    words=Words(title="Robust meta-analysis", citation="", likelihood=()),
 )
 """
 
@@ -290,9 +296,9 @@ def test_an_edit_of_the_family_makes_the_report_again_but_not_the_draws(place: P
 
 def test_no_bytecode_is_left_and_none_is_out_of_date(place: Path) -> None:
     own = as_python(place)
-    assert family(f"{own}/").title == "Robust meta-analysis"
+    assert family(f"{own}/").words.title == "Robust meta-analysis"
     edit(own / "family.py", 'title="Robust meta-analysis"', 'title="Sturdy meta-analysis"')  # of the same length
-    assert family(f"{own}/").title == "Sturdy meta-analysis"
+    assert family(f"{own}/").words.title == "Sturdy meta-analysis"
     assert not (own / "__pycache__").exists()
 
 
@@ -307,10 +313,10 @@ def test_a_name_is_a_family_that_comes_along_and_a_path_is_a_folder(
     assert family("normal_means").source == ""
     assert family("./normal_means").source
     (place / "normal_means").rename("mine")
-    assert family("mine").title.startswith("Robust")
-    assert family("mine/family.toml").title.startswith("Robust")
+    assert family("mine").words.title.startswith("Robust")
+    assert family("mine/family.toml").words.title.startswith("Robust")
     monkeypatch.chdir("/")
-    assert family("mine", place).title.startswith("Robust")
+    assert family("mine", place).words.title.startswith("Robust")
     assert not any(f.source for f in families().values())
 
 
@@ -320,7 +326,7 @@ def test_hbm_new_writes_an_analysis_with_the_place_of_the_family(place: Path, mo
     for name in ("robust family", "./robust family", str(place / "robust family")):
         written = new_analysis("trials/trials.csv", name, columns, place / "deep" / "new", force=True).path
         assert 'family = "../../robust family"' in written.read_text()
-        assert read_analysis(written.parent).family.title.startswith("Robust")
+        assert read_analysis(written.parent).family.words.title.startswith("Robust")
     done = hbm("new", "trials/trials.csv", "--family", "robust family", "--group", "trial", "--estimate", "effect",
                "--standard-error", "se", "--to", "other")  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -350,7 +356,14 @@ PYTHON_MISTAKES = {
     "syntax": (("def raw(data):", "def raw(data:"), ["family.py, line "]),
     "import": (("import numpy as np", "import nunpy"), ["family.py, line 4: ModuleNotFoundError"]),
     "argument": (('citation="", ', ""), ["family.py, line ", "citation"]),
+    "argument of a part": (('name="robust",', 'name="robust", title="Old",'),
+                           ["family.py, line ", "title is an argument of Words", "words=Words(title=..., ...)",
+                            "So are citation, likelihood", "hbm new-family"]),
+    "argument of another part": (("words=Words(", "words=Words(raw=raw, "), ["raw is an argument of Groups"]),
+    "no such argument": (('name="robust",', 'name="robust", nane="r",'), ["family.py, line ", "nane"]),
+    "another kind of part": (("words=Words(", "words=dict("), ["FAMILY: words is a dict", "a Words of hbm_stan.model"]),
     "exit": (("import numpy as np", "raise SystemExit(3)"), ["family.py, line 4: SystemExit"]),
+    "old name of a table": (("table.n_groups", "len(table.labels)"), ["prepare() failed", "is table.pooled.labels"]),
     "function fails": (('table["estimate"]', 'table["estimat"]'), ["family.py, line 12: prepare() failed", "estimat"]),
     "not a dict": (("    return {\n", "    return None\n    {\n"), ["prepare() must return a dict"]),
     "no outcome": (('observed="effect", ', ""), ["prepare() gives no 'y'"]),
@@ -522,7 +535,7 @@ def test_a_family_that_draws_groups_itself_has_its_code_in_the_key(place: Path) 
     other = replace(job, family=replace(job.family, source="other"))
     assert job.key == other.key
     assert replace(job, data={**job.data, "generate": 0}).key != replace(other, data={**job.data, "generate": 0}).key
-    assert job.key != replace(job, family=replace(job.family, log_lik="another")).key
+    assert job.key != replace(job, family=job.family.with_fields(log_lik="another")).key
     assert json.dumps(job.parts)
 
 

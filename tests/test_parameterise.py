@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ def dataset() -> Dataset:
 
 def two_forms(rule: str = FORMS[1]) -> Family:
     """Normal means without its marginal form, so that there is something to choose."""
-    return replace(family("normal_means"), pilot=FORMS, rule=lambda _data: (rule, "The groups are noisy."))
+    return family("normal_means").with_fields(pilot=FORMS, rule=lambda _data: (rule, "The groups are noisy."))
 
 
 def choose(engine: PilotEngine, store: FitStore, rule: str = FORMS[1]) -> Any:
@@ -125,7 +124,7 @@ def test_where_no_form_can_start_the_rule_stands_unconfirmed_and_nothing_is_kept
 
 
 def test_without_a_rule_the_pilot_alone_decides(store: FitStore) -> None:
-    model = replace(two_forms(), rule=None)
+    model = two_forms().with_fields(rule=None)
     choice = choose_parameterisation(model, dataset(), store=store, engine=PilotEngine({}, {FORMS[0]: 0.95}))
     assert choice.variant == FORMS[1]
     assert choice.reason.startswith("A short pilot finds non-centered best (")
@@ -133,7 +132,7 @@ def test_without_a_rule_the_pilot_alone_decides(store: FitStore) -> None:
 
 def test_a_form_under_two_names_has_one_pilot(store: FitStore) -> None:
     engine = PilotEngine({}, {FORMS[0]: 0.5})
-    twice = replace(two_forms("partial_pooling"), pilot=("partial_pooling", "partial_pooling", FORMS[0]))
+    twice = two_forms("partial_pooling").with_fields(pilot=("partial_pooling", "partial_pooling", FORMS[0]))
     choose_parameterisation(twice, dataset(), store=store, engine=engine)
     assert engine.ran == ["partial_pooling", FORMS[0]]
 
@@ -188,7 +187,7 @@ def test_what_is_kept_is_of_one_seed_and_one_version_of_the_engine_and_of_no_rul
     engine.version = "2"
     choose(engine, store)
     assert len(engine.ran) == 6
-    reworded = replace(two_forms(), rule=lambda _data: (FORMS[1], "In other words."))
+    reworded = two_forms().with_fields(rule=lambda _data: (FORMS[1], "In other words."))
     choice = choose_parameterisation(reworded, dataset(), store=store, engine=engine)
     assert choice.reason.startswith("In other words. A short pilot overrules it: centered is used (")
     assert len(engine.ran) == 6

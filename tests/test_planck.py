@@ -52,7 +52,7 @@ def spread(program: Program, variant: str, data: dict[str, Any]) -> float:
         params, jacobian = {}, 0.0
         for d in program.block("parameters"):
             shape = data["J"] if d.dims else ()
-            low, high = FAMILY.support(data).get(d.name, (-np.inf, np.inf))
+            low, high = FAMILY.twin.support(data).get(d.name, (-np.inf, np.inf))
             q = rng.normal(0, 0.7, shape)
             if np.isinf(low):
                 params[d.name] = q
@@ -62,14 +62,14 @@ def spread(program: Program, variant: str, data: dict[str, Any]) -> float:
                 params[d.name] = 1 / (1 + np.exp(-q))
                 jacobian += np.sum(np.log(params[d.name] * (1 - params[d.name])))
         q = model.unconstrain({k: np.asarray(v).tolist() for k, v in params.items()})
-        ours = FAMILY.log_joint({**params, **FAMILY.transformed(params, data)}, data, variant) + jacobian
+        ours = FAMILY.twin.log_joint({**params, **FAMILY.twin.transformed(params, data)}, data, variant) + jacobian
         differences.append(model.log_prob_grad(q)[0] - ours)
         size = max(size, abs(ours))
     return float(np.ptp(differences)) / size
 
 
 @pytest.mark.parametrize("use_likelihood", [0, 1])
-@pytest.mark.parametrize("variant", [v.name for v in FAMILY.variants])
+@pytest.mark.parametrize("variant", [v.name for v in FAMILY.programs.variants])
 def test_log_density_equals_log_joint(variant: str, use_likelihood: int) -> None:
     for sigma in ("exponential(1)", "uniform(0, 3)"):
         data = stan_data(small(), variant, {"sigma": sigma, "sigma_group": sigma}) | {"use_likelihood": use_likelihood}
@@ -81,7 +81,7 @@ def test_truncated_fluxes_have_the_density_that_is_scored(f: float, sigma: float
     data = stan_data(small((1, 1)), "partial_pooling_truncated")
     nu, y = np.array([0.001, 0.001]), np.array([20.0, 30.0])  # nu^2 T = f at frequencies near zero
     draws = {"T": np.full((1, 2), f * 1e6 + 5e-4), "sigma": np.array([sigma])}
-    log_lik = FAMILY.pointwise(draws, {**data, "nu": nu, "y": y})
+    log_lik = FAMILY.twin.pointwise(draws, {**data, "nu": nu, "y": y})
     f = float(nu[0] ** 3 / np.expm1(nu[0] / draws["T"][0, 0]))
     # Dense at both ends; as a ratio to the density at the end that is nearer to f, or at f itself.
     x = np.unique(np.concatenate([np.linspace(0, 50, 100_001), np.geomspace(1e-12, 50, 100_001)]))
@@ -97,7 +97,7 @@ def test_replicated_fluxes_stay_in_range_and_follow_the_truncated_normal(stanli:
     size, rng = 20_000, np.random.default_rng(SEED)
     for f, sigma in ((0.0, 0.5), (25.0, 30.0), (50.2, 0.5), (400.0, 0.5)):
         draws = {"T": np.full((size, 2), f * 1e6 + 5e-4), "sigma": np.full(size, sigma)}
-        y = FAMILY.simulate(rng, draws, {**data, "nu": np.array([0.001, 0.001])})
+        y = FAMILY.twin.simulate(rng, draws, {**data, "nu": np.array([0.001, 0.001])})
         assert y.min() >= 0
         assert y.max() <= 50
         exact = stats.truncnorm(-f / sigma, (50 - f) / sigma, f, sigma)
@@ -109,8 +109,8 @@ def test_replicated_fluxes_stay_in_range_and_follow_the_truncated_normal(stanli:
     )
     flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in drawn.variables.items()}
     data = stan_data(small((5, 5, 8, 8)), "partial_pooling_truncated")
-    np.testing.assert_allclose(flat["log_lik"], FAMILY.pointwise(flat, data), rtol=1e-9, atol=1e-9)
-    u = np.array([np.mean(flat["y_rep"] <= np.median(FAMILY.simulate(rng, flat, data), axis=0), axis=0)])
+    np.testing.assert_allclose(flat["log_lik"], FAMILY.twin.pointwise(flat, data), rtol=1e-9, atol=1e-9)
+    u = np.array([np.mean(flat["y_rep"] <= np.median(FAMILY.twin.simulate(rng, flat, data), axis=0), axis=0)])
     assert np.all(np.abs(u - 0.5) < stats.norm.isf(1e-3 / 52) * np.sqrt(2 * 0.25 / 400))
 
 
@@ -120,7 +120,7 @@ def test_group_log_lik_is_the_integral_over_temperature(variant: str) -> None:
     rng = np.random.default_rng(SEED)
     draws = {"alpha": rng.gamma(4, 1.5, 3), "beta": rng.gamma(6, 0.5, 3), "sigma": np.exp(rng.normal(-0.7, 0.8, 3))}
     draws["alpha"][0], draws["sigma"][1] = 0.2, 0.05
-    ours = FAMILY.group_log_lik(draws, data)
+    ours, pointwise = FAMILY.groups.group_log_lik(draws, data), FAMILY.twin.pointwise
     index = data["group_idx"] - 1
     for s in range(3):
         for j in range(4):
@@ -132,9 +132,7 @@ def test_group_log_lik_is_the_integral_over_temperature(variant: str) -> None:
             part |= {"y_lower": data["y_lower"][rows], "y_upper": data["y_upper"][rows]}
             log_density = prior + np.concatenate(
                 [
-                    FAMILY.pointwise({"T": np.exp(c)[:, None], "sigma": np.full(len(c), draws["sigma"][s])}, part).sum(
-                        axis=1
-                    )
+                    pointwise({"T": np.exp(c)[:, None], "sigma": np.full(len(c), draws["sigma"][s])}, part).sum(axis=1)
                     for c in np.array_split(u, 20)
                 ]
             )
@@ -148,18 +146,19 @@ def test_leave_one_out_without_pooling_is_the_integral_over_both_priors() -> Non
     rng = np.random.default_rng(SEED)
     size = 400_000
     draws = {"T": rng.lognormal(0.5, 0.6, (size, 3)), "sigma_group": rng.gamma(3, 1 / 4, (size, 3))}
-    density = np.exp(FAMILY.pointwise(draws, data))
-    exact = FAMILY.exact_loo(data, "no_pooling")
+    density = np.exp(FAMILY.twin.pointwise(draws, data))
+    exact = FAMILY.groups.exact_loo(data, "no_pooling")
     z = (density.mean(axis=0) - np.exp(exact)) / (density.std(axis=0) / np.sqrt(size))
     assert np.all(np.abs(z) < stats.norm.isf(1e-3 / 6))
-    assert FAMILY.exact_loo(stan_data(small(), "no_pooling"), "no_pooling") is None
+    assert FAMILY.groups.exact_loo(stan_data(small(), "no_pooling"), "no_pooling") is None
 
 
 def test_the_curve_is_finite_and_exact_at_its_ends(stanli: StanliEngine) -> None:
     data = stan_data(small((1, 1)), "partial_pooling")
     nu = np.array([1e-8, 12.0])
     temperature = np.array([[1e6, 1e-3]])
-    y = FAMILY.simulate(np.random.default_rng(1), {"T": temperature, "sigma": np.array([1e-300])}, {**data, "nu": nu})
+    draws = {"T": temperature, "sigma": np.array([1e-300])}
+    y = FAMILY.twin.simulate(np.random.default_rng(1), draws, {**data, "nu": nu})
     np.testing.assert_allclose(y[0], [1e-16 * 1e6, 0.0], rtol=1e-12, atol=1e-290)
     model = stanli.model(FAMILY.program("partial_pooling"), {**data, "nu": nu})
     for log_temperature in (-300.0, -20.0, 0.0, 20.0):
@@ -202,7 +201,8 @@ def test_raw_estimates_are_the_least_squares_fit_where_there_is_one() -> None:
     nu = np.array([3.0, 3.0, 1.0, 2.0, 4.0, 6.0])
     flux = np.array([-0.2, 5.0, 0.6, 2.2, 9.5, 16.0])
     frame = pd.DataFrame({"g": list("abcccc"), "nu": nu, "flux": flux})
-    raw, se = FAMILY.raw(stan_data(Dataset.from_frame(frame, group="g", frequency="nu", flux="flux"), "no_pooling"))
+    dataset = Dataset.from_frame(frame, group="g", frequency="nu", flux="flux")
+    raw, se = FAMILY.groups.raw(stan_data(dataset, "no_pooling"))
     assert np.isnan(raw[0])
     assert np.isnan(se[0])
     assert 27 / np.expm1(3 / raw[1]) == pytest.approx(5.0)
@@ -227,7 +227,7 @@ def test_findings_show_curves_points_and_truth() -> None:
     table = prepare_table(FAMILY, load("planck", {"group": "spectrum", "frequency": "frequency", "flux": "flux"}))
     data = FAMILY.stan_data(table, FAMILY.priors(table), "partial_pooling")
     draws = {"T": np.random.default_rng(SEED).gamma(6, 1 / 3, (50, 20))}
-    (finding,) = FAMILY.findings(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
+    (finding,) = FAMILY.words.findings(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
     assert finding.curves is not None
     assert finding.points is not None
     assert set(finding.points["kind"]) == {"observed", "truth"}

@@ -51,7 +51,7 @@ def verdict(table: Prepared, name: str) -> Verdict | None:
 
 def test_indices_count_from_one_in_order_of_appearance() -> None:
     table = with_predictors(group=list("cabcab") * 2)
-    assert table.labels == ("c", "a", "b")
+    assert table.pooled.labels == ("c", "a", "b")
     assert table.group_idx.tolist() == [1, 2, 3, 1, 2, 3] * 2
     assert table["outcome"].shape == (12,)
 
@@ -91,7 +91,7 @@ def test_numbers_in_text_order_are_warned_of(labels: list[Any], warned: bool) ->
 )
 def test_labels_that_look_alike_are_warned_of_and_kept_apart(labels: list[str], warned: bool) -> None:
     table = labelled(labels)
-    assert table.labels == tuple(labels)
+    assert table.pooled.labels == tuple(labels)
     found = verdict(table, "similar labels")
     assert (found is not None) == warned
     if found is not None:
@@ -102,7 +102,7 @@ def test_labels_that_look_alike_are_warned_of_and_kept_apart(labels: list[str], 
 @pytest.mark.parametrize("word", ["NA", "nan", "NULL", "None", "N/A", "#N/A"])
 def test_a_label_that_may_mean_missing_is_warned_of_and_kept(word: str) -> None:
     table = labelled(["A", word, "C"])
-    assert table.labels == ("A", word, "C")
+    assert table.pooled.labels == ("A", word, "C")
     found = verdict(table, "missing labels")
     assert found is not None
     assert repr(word) in found.hint
@@ -173,7 +173,7 @@ def test_a_category_becomes_indicators_of_its_levels_but_the_first() -> None:
 
 def test_group_predictors_have_one_value_a_group() -> None:
     table = with_predictors(uranium=[5.0, 1, 2, 3, 4, 6] * 2)
-    found = table.predictors["group_predictors"].by_group(table.group, len(table.labels))
+    found = table.predictors["group_predictors"].by_group(table.pooled.level, table.n_groups)
     assert found.tolist() == [[5], [1], [2], [3], [4], [6]]
 
 

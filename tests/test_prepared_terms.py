@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from hbm_stan.calibrate.scenario import rows_again
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
 from hbm_stan.families import families
@@ -38,20 +38,48 @@ def made(formula: str, roles: tuple[Role, ...] = (GROUP, OUTCOME), known: bool =
 def test_the_table_has_the_labels_of_the_pooled_factor_and_the_levels_of_categories() -> None:
     table = made("y ~ x + arm + (1 | school/class)")
     assert table.design is not None
-    assert table.labels == table.design.group.labels == ("s2", "s1")
-    np.testing.assert_array_equal(table.group, table.design.group.level)
+    assert table.pooled.labels == table.design.pooled.labels == ("s2", "s1")
+    np.testing.assert_array_equal(table.pooled.level, table.design.pooled.level)
     assert table.levels == {"arm": ("b", "a")}
     assert any("arm: levels are compared with 'b'" in note for note in table.notes)
     inner = made("y ~ x + (1 | school/class)", group="school:class")
-    assert inner.labels == ("s2: 1", "s2: 2", "s1: 1", "s1: 2")
+    assert inner.pooled.labels == ("s2: 1", "s2: 2", "s1: 1", "s1: 2")
 
 
 def test_rows_left_out_leave_table_and_design_alike() -> None:
     left = made("y ~ x + (1 + x | school/class)", group="school:class").without([0, 1, 7])
     assert left.design is not None
-    assert left.labels == left.design.group.labels == ("s2: 2", "s1: 1", "s1: 2")
-    np.testing.assert_array_equal(left.group, left.design.group.level)
+    assert left.pooled.labels == left.design.pooled.labels == ("s2: 2", "s1: 1", "s1: 2")
+    np.testing.assert_array_equal(left.pooled.level, left.design.pooled.level)
     np.testing.assert_array_equal(left.design.X[:, 1] + left.design.means[1], FRAME["x"][[2, 3, 4, 5, 6]])
+
+
+def test_the_pooled_factor_is_the_one_of_the_design() -> None:
+    """One object: labels and levels of the table cannot part from those that its programs read."""
+    for asked in ({}, {"group": "school"}, {"group": "school:class"}):
+        table = made("y ~ x + (1 + x | school/class)", **asked)
+        assert table.pooled.name == asked.get("group", "school")
+        # The column that the formula's factor becomes says the same.
+        assert table.pooled.row_labels == table.dataset.table.labels(table.pooled.name)
+        for same in (table, table.without([0, 1, 7]), rows_again(table)):
+            assert same.design is not None
+            assert same.pooled is same.design.pooled is same.factor(same.pooled.name)
+            assert [same.factor(f.name) for f in same.design.factors] == [*same.design.factors]
+            assert same.n_rows == len(same.design.X) == same.pooled.sizes.sum()
+    with pytest.raises(DataError, match=r"no grouping factor 'scool'.*Did you mean 'school'"):
+        table.factor("scool")
+
+
+def test_a_table_without_a_formula_has_one_factor_of_the_name_of_its_column() -> None:
+    frame = pd.DataFrame({"arm": list("baab"), "y": [1.0, 2, 3, 4]})
+    table = prepare_table(families()["grouped_normal"], Dataset.from_frame(frame, group="arm", outcome="y"))
+    assert table.factor("arm") is table.pooled
+    assert (table.pooled.name, table.pooled.labels, table.pooled.level.tolist()) == ("arm", ("b", "a"), [0, 1, 1, 0])
+    left = table.without([0, 3])
+    assert (left.pooled.labels, left.pooled.level.tolist(), left.pooled.sizes.tolist()) == (("a",), [0, 0], [2])
+    assert (left.n_groups, left.n_rows) == (1, 2)
+    with pytest.raises(DataError, match="no grouping factor 'y'"):
+        table.factor("y")
 
 
 def test_words_are_successes_where_trials_have_no_column() -> None:
@@ -91,8 +119,8 @@ def test_columns_alone_make_a_varying_intercept() -> None:
 
 
 def hashed(formula: str, frame: pd.DataFrame = FRAME, **keys: Any) -> str:
-    family = replace(
-        families()["linear_regression"], roles=(GROUP, OUTCOME), terms=True, check_table=None, unlearnable=None
+    family = families()["linear_regression"].with_fields(
+        roles=(GROUP, OUTCOME), terms=True, check_table=None, unlearnable=None
     )
     table = prepare_table(family, Dataset.from_frame(frame, formula=formula, **keys))
     return data_hash(family, "partial_pooling", table, {})

@@ -28,7 +28,7 @@ from hbm_stan.priors import (
     raw_support,
 )  # fmt: skip
 
-LOCATION, SCALE, _ = family("normal_means").prior_rows
+LOCATION, SCALE, _ = family("normal_means").programs.prior_rows
 POSITIVE = st.floats(min_value=1e-100, max_value=1e100)
 
 

@@ -36,6 +36,7 @@ from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
 from hbm_stan.density import density_model
+from hbm_stan.design import Factor
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
@@ -80,7 +81,7 @@ def matched(made: Fit, i: int) -> Exact:
 def near(folder: Path = PROGRAMS / "means") -> Fit:
     """A fit to a group that surprises; by a program whose coordinates do not depend on the data, unless told."""
     y = np.array([*Y[:LAST], NEAR])
-    model = replace(family("normal_means"), folder=folder)
+    model = family("normal_means").with_fields(folder=folder)
     return fit(model, means_dataset(y), "partial_pooling", priors=MEANS, sampling=NEARLY, engine="stanli")
 
 
@@ -129,7 +130,7 @@ def test_a_density_that_is_not_the_programs_is_refused() -> None:
 
 
 def test_coordinates_that_change_with_the_data_leave_it_to_a_refit(store: FitStore) -> None:
-    made = near(family("normal_means").folder)
+    made = near(family("normal_means").programs.folder)
     with pytest.raises(ComparisonError, match="without the unit the program has other coordinates"):
         matched(made, LAST)
     repair = repaired(made, loo(made), Budget(), store, silent).repairs[LAST]
@@ -254,7 +255,7 @@ def test_a_refit_has_the_priors_and_settings_of_the_fit() -> None:
     other = refit_without(made, [ROW])
     assert other.priors is made.priors
     assert (other.variant, other.engine, other.sampling) == (made.variant, made.engine, made.sampling)
-    assert len(other.table.group) == len(made.table.group) - 1
+    assert other.table.n_rows == made.table.n_rows - 1
 
 
 # ---- the ladder -------------------------------------------------------------------------------------------------
@@ -540,7 +541,7 @@ def test_an_interrupted_ladder_goes_on_where_it_was(store: FitStore, monkeypatch
 @given(st.lists(st.integers(1, 45), min_size=2, max_size=6), st.integers(0, 100))
 def test_every_fold_holds_a_tenth_of_each_group(sizes: list[int], seed: int) -> None:
     group = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    made: Any = SimpleNamespace(table=SimpleNamespace(group=group))
+    made: Any = SimpleNamespace(table=SimpleNamespace(pooled=Factor("g", (), group), n_rows=len(group)))
     fold = folds_of(made)
     for j in range(len(sizes)):
         of_group = np.bincount(fold[group == j], minlength=10)
@@ -595,7 +596,7 @@ def test_folds_of_another_outcome_are_made_again(store: FitStore, monkeypatch: p
 def test_folds_that_cannot_be_made_leave_a_comparison(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hbm_stan.repair.ladder.Ladder._match_moments", lambda *_: None)
     fits = {name: grouped(name) for name in ("complete_pooling", "partial_pooling")}
-    made = {n: replace(f, family=replace(f.family, pointwise=None)) for n, f in fits.items()}
+    made = {n: replace(f, family=f.family.with_fields(pointwise=None)) for n, f in fits.items()}
     monkeypatch.setattr(leave_one_out, "psis_loo", lambda x: replace(psis_loo(x), pareto_k=np.full(x.shape[1], 0.9)))
     found = compare(made, budget=Budget(max_refits=1), store=store)
     assert found.withheld
@@ -669,8 +670,9 @@ def nested() -> Prepared:
 def test_a_table_without_nothing_is_the_same() -> None:
     whole = nested()
     same = whole.without([])
-    assert (same.labels, same.units and same.units.labels) == (whole.labels, whole.units and whole.units.labels)
-    np.testing.assert_array_equal(same.group, whole.group)
+    assert same.pooled.labels == whole.pooled.labels
+    assert (same.units and same.units.labels) == (whole.units and whole.units.labels)
+    np.testing.assert_array_equal(same.pooled.level, whole.pooled.level)
     np.testing.assert_array_equal(same["outcome"], whole["outcome"])
 
 
@@ -678,8 +680,8 @@ def test_a_table_without_rows_keeps_what_is_left_in_place() -> None:
     whole = nested()
     found = whole.without([2, 3])
     assert found.units is not None
-    assert found.labels == ("a", "b", "c")
-    assert found.group.tolist() == [0, 0, 1, 2]
+    assert found.pooled.labels == ("a", "b", "c")
+    assert found.pooled.level.tolist() == [0, 0, 1, 2]
     assert found["outcome"].tolist() == [1, 2, 16, 32]
     assert found.units.labels == ("a: 1", "a: 2", "b: 2", "c: 1")
     assert found.units.unit.tolist() == [0, 1, 2, 3]
@@ -689,11 +691,11 @@ def test_a_table_without_rows_keeps_what_is_left_in_place() -> None:
 def test_a_table_without_a_group_has_its_label_no_more() -> None:
     found = nested().without([0, 1])
     assert found.units is not None
-    assert (found.labels, found.units.labels) == (("b", "c"), ("b: 1", "b: 2", "c: 1"))
-    assert found.group.tolist() == [0, 0, 0, 1]
+    assert (found.pooled.labels, found.units.labels) == (("b", "c"), ("b: 1", "b: 2", "c: 1"))
+    assert found.pooled.level.tolist() == [0, 0, 0, 1]
     assert found.units.unit.tolist() == [0, 0, 1, 2]
     assert found.units.group.tolist() == [0, 0, 1]
-    assert nested().labels == ("a", "b", "c")
+    assert nested().pooled.labels == ("a", "b", "c")
 
 
 def test_predictors_of_rows_and_groups_leave_with_their_rows() -> None:
@@ -704,7 +706,7 @@ def test_predictors_of_rows_and_groups_leave_with_their_rows() -> None:
     model = family("linear_regression")
     whole = prepare_table(model, dataset)
     found = whole.without([1, 4])
-    assert found.labels == ("a", "c")
+    assert found.pooled.labels == ("a", "c")
     for role, own in whole.predictors.items():
         np.testing.assert_array_equal(found.predictors[role].values, own.values[[0, 2, 3]])
     data = model.stan_data(found, model.priors(whole), "partial_pooling")

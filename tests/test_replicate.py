@@ -27,7 +27,7 @@ def test_means_of_groups_do_not_depend_on_the_order_of_the_rows(stanli: Engine) 
     frame = rows()
     made = fit("grouped_normal", Dataset.from_frame(frame, group="g", outcome="y"), sampling=SAMPLING, engine=stanli)
     means = by_group(made, made.y[None])[0]
-    for label, mean in zip(made.table.labels, means, strict=True):
+    for label, mean in zip(made.table.pooled.labels, means, strict=True):
         assert mean == pytest.approx(frame.loc[frame["g"] == label, "y"].mean())
 
 

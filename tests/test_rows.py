@@ -39,7 +39,7 @@ from hbm_stan.verdicts import CHECKS, PREDICTIVE_CHECK
 
 SAMPLING = Sampling(draws=1000, seed=20261128)
 POISSON, BINOMIAL = likelihood("poisson"), likelihood("binomial")
-DISCRETE = [name for name, f in families().items() if f.row_moments is not None]
+DISCRETE = [name for name, f in families().items() if f.twin.row_moments is not None]
 Misfit = Callable[..., Dataset]
 
 
@@ -188,7 +188,7 @@ def test_a_variance_without_trials_or_exposure_is_caught(name: str) -> None:
         return mean, variance / np.asarray(data[right.size])
 
     with pytest.raises(AssertionError):
-        assert_moments(replace(right, row_moments=wrong))
+        assert_moments(right.with_fields(row_moments=wrong))
 
 
 # The check on fits.

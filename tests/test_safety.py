@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +154,8 @@ def test_code_in_mathematics_is_refused(line: str) -> None:
 def test_mathematics_is_taken() -> None:
     refuse_code(PLAIN, "family.toml: likelihood")
     for family in families().values():
-        refuse_code([*family.likelihood, *(line for v in family.variants for line in v.math)], family.name)
+        maths = [line for v in family.programs.variants for line in v.math]
+        refuse_code([*family.words.likelihood, *maths], family.name)
 
 
 @pytest.mark.parametrize("line", [CODE["hash"], CODE["std below a letter"], CODE["std behind a digit of its own"]])
@@ -185,7 +185,7 @@ def test_a_family_toml_with_code_is_refused_and_the_key_is_named(tmp_path: Path,
 
 
 def test_mathematics_that_typst_cannot_set_is_named_before_any_work() -> None:
-    wrong = replace(families()["gamma_poisson"], likelihood=("x", "nothing_known(y)"))
+    wrong = families()["gamma_poisson"].with_fields(likelihood=("x", "nothing_known(y)"))
     with pytest.raises(ModelError, match=r"likelihood: 'nothing_known\(y\)': .*unknown variable"):
         check_mathematics(wrong)
 
@@ -360,7 +360,7 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
     monkeypatch.setattr(tree, "MAX_BYTES", 9 * one - 1)
     with pytest.raises(DataError, match="of memory"):
         tree.refuse_too_large(family, table, family.default_variants, sampling)
-    piloted = Analysis("a", replace(family, pilot=("partial_pooling",)), data, ("partial_pooling",), folder=tmp_path)
+    piloted = Analysis("a", family.with_fields(pilot=("partial_pooling",)), data, ("partial_pooling",), folder=tmp_path)
     monkeypatch.setattr(build, "choose_parameterisation", lambda *_, **__: pytest.fail("a pilot was run"))
     monkeypatch.setattr(tree, "MAX_BYTES", one)
     with pytest.raises(DataError, match="GiB"):

@@ -94,7 +94,7 @@ def arviz_tree(made: Fit) -> xr.DataTree:
     """The same draws and log densities as ArviZ reads them."""
     shape = (made.sampling.chains, made.sampling.draws)
     parts, _ = prior_components(made)
-    density = made.family.group_log_lik(made.draws(), made.data)
+    density = made.family.groups.group_log_lik(made.draws(), made.data)
 
     def dataset(values: dict[str, np.ndarray]) -> xr.Dataset:
         return xr.Dataset({n: (("chain", "draw"), v.reshape(shape)) for n, v in values.items()})
@@ -354,7 +354,7 @@ def errors_of_a_refit(made: Fit, row: Without) -> list[float]:
     """(weights - refit) / Monte Carlo error of both, of the mean and the median of mu and tau."""
     without = refit_without(made, [LAST])
     exact, own = check(without).summary, check(made).summary
-    density = made.family.group_log_lik(made.draws(), made.data)[:, LAST]
+    density = made.family.groups.group_log_lik(made.draws(), made.data)[:, LAST]
     weights = np.exp(-density - np.log(np.exp(-density).sum()))
     found = []
     for name in ("mu", "tau"):
@@ -387,9 +387,9 @@ def test_influence_of_an_outlier_equals_a_refit(stanli: Engine) -> None:
     # Planted faults: another group's weights; weights with the sign of the ratio exchanged.
     other = next(r for r in found.rows if r.group == "A")
     assert max(errors_of_a_refit(made, other)) > limit
-    density = made.family.group_log_lik
+    density = made.family.groups.group_log_lik
     assert density is not None
-    turned = replace(made, family=replace(made.family, group_log_lik=lambda d, data: -density(d, data)))
+    turned = replace(made, family=made.family.with_fields(group_log_lik=lambda d, data: -density(d, data)))
     wrong = next(r for r in influence(turned).rows if r.group == "H")
     assert max(errors_of_a_refit(made, wrong)) > limit
 
@@ -423,7 +423,7 @@ def test_a_group_that_flips_the_sign_is_named(stanli: Engine) -> None:
 
 
 def test_a_family_that_cannot_leave_groups_out_needs_refits(eight: Fit) -> None:
-    bare = replace(eight, family=replace(eight.family, group_log_lik=None))
+    bare = replace(eight, family=eight.family.with_fields(group_log_lik=None))
     found = influence(bare)
     assert found.rows == ()
     assert "needs 8 refits" in found.sentences[0]
@@ -462,7 +462,7 @@ def test_rivals_are_named_and_matched_to_the_prior(eight: Fit) -> None:
 
 @pytest.mark.parametrize("text", ["half_normal(3)", "half_cauchy(0.02)", "half_student_t(4, 800)", "lognormal(4.5, 2)"])
 def test_the_matched_scale_has_the_median_of_the_prior(text: str) -> None:
-    row = next(r for r in family("normal_means").prior_rows if r.name == "tau")
+    row = next(r for r in family("normal_means").programs.prior_rows if r.name == "tau")
     from hbm_stan.priors import parse_prior
 
     prior = parse_prior(text, row)
@@ -662,7 +662,7 @@ def test_nothing_is_concluded_from_a_fit_that_failed_its_checks(tmp_path: Path) 
 
 
 def test_what_a_family_of_ones_own_lacks_is_said(eight: Fit) -> None:
-    bare = replace(eight.family, group_log_lik=None, new_row=None)
+    bare = eight.family.with_fields(group_log_lik=None, new_row=None)
     children = {n: c.to_dataset() for n, c in eight.tree.children.items() if n != "log_likelihood"}
     children["posterior"] = children["posterior"].drop_vars(["lprior", "tau", "tau_raw"])
     poor = replace(eight, family=bare, tree=xr.DataTree.from_dict(children))

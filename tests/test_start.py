@@ -89,8 +89,8 @@ def test_the_families_fit_on_a_screen_and_each_says_more() -> None:
     for name, family in families().items():
         assert name in rows if family.terms else any(line.startswith(f"{name} ") for line in lines), name
         more = CliRunner().invoke(app, ["families", name]).stdout
-        wanted = [family.citation, *(v.name for v in family.variants), *(r.name for r in family.roles)]
-        wanted += [*(p.name for p in family.prior_rows), *family.prediction]
+        wanted = [family.words.citation, *(v.name for v in family.programs.variants), *(r.name for r in family.roles)]
+        wanted += [*(p.name for p in family.programs.prior_rows), *family.groups.prediction]
         assert all(word in more for word in wanted), name
 
 

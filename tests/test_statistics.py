@@ -15,6 +15,7 @@ from arviz_stats.base import array_stats as az
 from made_fits import made_fit
 
 from hbm_stan import mixing, priors, replicate
+from hbm_stan.design import Factor
 from hbm_stan.diagnose import check, summarise
 from hbm_stan.priors import Prior, encode_scale
 from hbm_stan.verdicts import Verdict
@@ -86,7 +87,7 @@ def test_a_new_group_s_summary_is_that_of_its_draws() -> None:
 def test_a_group_s_row_in_the_table_of_shrinkage_is_that_of_its_draws() -> None:
     made = made_fit()
     table = predict.shrinkage_table({"partial_pooling": made}).set_index("group")
-    for j, label in enumerate(made.table.labels):
+    for j, label in enumerate(made.table.pooled.labels):
         draws = made.draws("theta")["theta"][:, j]
         row = table.loc[label]
         assert row["sd"] == pytest.approx(np.std(draws, ddof=1))
@@ -96,7 +97,7 @@ def test_a_group_s_row_in_the_table_of_shrinkage_is_that_of_its_draws() -> None:
 
 def test_rates_of_groups_with_several_rows_are_divided_by_all_their_trials() -> None:
     group = np.array([1, 0, 1, 2, 0, 1])
-    table = SimpleNamespace(group=group, labels=("a", "b", "c"), one_row_per_group=False)
+    table = SimpleNamespace(pooled=Factor("g", ("a", "b", "c"), group), n_groups=3, one_row_per_group=False)
     family, data = SimpleNamespace(size="trials"), {"trials": np.array([10, 4, 20, 5, 6, 10])}
     made: Any = SimpleNamespace(family=family, table=table, data=data)
     y = np.array([[3.0, 1, 6, 5, 4, 3], [0, 0, 0, 0, 6, 8]])

@@ -87,8 +87,8 @@ def test_the_curve_of_ranks_is_their_ecdf_and_leaves_its_band_where_the_p_value_
 
 def weights_without(made: Fit, j: int) -> np.ndarray:
     """The smoothed weights of the draws without a group."""
-    assert made.family.group_log_lik is not None
-    density = np.asarray(made.family.group_log_lik(made.draws(), made.data))[:, j]
+    assert made.family.groups.group_log_lik is not None
+    density = np.asarray(made.family.groups.group_log_lik(made.draws(), made.data))[:, j]
     return np.asarray(np.exp(smooth(-density)[0]))
 
 
@@ -97,7 +97,7 @@ def test_influence_is_said_of_the_group_that_was_left_out_in_posterior_sds() -> 
     found = influence.influence(made)
     assert found.k_threshold == pytest.approx(min(1 - 1 / math.log10(4000), 0.7))
     rows = {r.group: r for r in found.rows}
-    for j, label in enumerate(made.table.labels):
+    for j, label in enumerate(made.table.pooled.labels):
         w = weights_without(made, j)
         for name in ("mu", "tau"):
             draws, now = made.draws(name)[name], rows[label].intervals[name]
@@ -119,11 +119,11 @@ def test_an_interval_of_weighted_draws_holds_nine_tenths_of_the_weight() -> None
 
 def test_a_refit_is_named_after_the_group_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     made = made_fit(dataset=UNSORTED)
-    bare = replace(made, family=replace(made.family, group_log_lik=None))
+    bare = replace(made, family=made.family.with_fields(group_log_lik=None))
     lacking: list[str] = []
 
     def without(fit: Fit, rows: Any) -> Fit:
-        lacking.append(fit.table.labels[int(rows[0])])
+        lacking.append(fit.table.pooled.labels[int(rows[0])])
         return made_fit(mu=lambda x: x + len(lacking))
 
     def none(*_given: object, **_how: object) -> None:
@@ -215,8 +215,8 @@ def test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired() -> 
     made = made_fit(dataset=far, mu=lambda x: 3 + (x - 3) / 10, tau=lambda x: x / 10)
     found = leave_one_out.loo(made)
     assert found.high.tolist() == [False, False, True]
-    assert made.family.group_log_lik is not None
-    density = np.asarray(made.family.group_log_lik(made.draws(), made.data))[:, :2]
+    assert made.family.groups.group_log_lik is not None
+    density = np.asarray(made.family.groups.group_log_lik(made.draws(), made.data))[:, :2]
     raw = np.exp(-density - logsumexp(-density, axis=0)) * made.n_draws
     assert found.mcse == pytest.approx(raw.sum(axis=1).std(ddof=1) / math.sqrt(made.n_draws), rel=0.15)
 
@@ -261,7 +261,7 @@ def test_ratios_of_groups_are_those_of_their_draws(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(predict, "is_ratio", lambda _fit: True)
     made = made_fit()
     table = predict.shrinkage_table({"partial_pooling": made}).set_index("group")
-    for j, label in enumerate(made.table.labels):
+    for j, label in enumerate(made.table.pooled.labels):
         draws = np.exp(made.draws("theta")["theta"][:, j])
         for column, prob in (("ratio", 0.5), ("ratio_q05", 0.05), ("ratio_q95", 0.95)):
             assert table.loc[label, column] == pytest.approx(np.quantile(draws, prob), rel=1e-2)
@@ -328,12 +328,12 @@ PLANTED = {
     "a band for all quantities where one is drawn": Planted(
         Calibration, "curves", "self.draws, self.error", "self.draws, self.error / 5", _CURVE),
     "influence under sorted labels": Planted(
-        influence, "_weighted", "[], fit.table.labels", "[], sorted(fit.table.labels)", _INFLUENCE),
+        influence, "_weighted", "[], fit.table.pooled.labels", "[], sorted(fit.table.pooled.labels)", _INFLUENCE),
     "influence in sds without the group": Planted(influence, "_without", "base[n].sd", "now[n].sd", _INFLUENCE),
     "influence with the limit of one chain": Planted(
         influence, "influence", "good_k(fit.n_draws)", "good_k(fit.sampling.draws)", _INFLUENCE),
     "a refit under sorted labels": Planted(
-        influence, "_refitted", "fit.table.labels[j]", "sorted(fit.table.labels)[j]",
+        influence, "_refitted", "fit.table.pooled.labels[j]", "sorted(fit.table.pooled.labels)[j]",
         test_a_refit_is_named_after_the_group_that_it_lacks),
     "a weighted interval of 80 %": Planted(
         influence, "weighted_intervals", "(0.05, 0.5, 0.95)", "(0.1, 0.5, 0.9)", _WEIGHTED),

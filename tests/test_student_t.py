@@ -49,7 +49,7 @@ def largest_z(engine: Engine, end: str) -> tuple[float, str]:
     own = {"beta[intercept]": drawn["beta"][..., 0], "beta[days]": drawn["beta"][..., 1],
            "tau[intercept]": drawn["tau"][..., 0], "tau[days]": drawn["tau"][..., 1], "sigma": drawn["sigma"],
            "nu": drawn["nu"]}  # fmt: skip
-    subjects = list(table.labels)
+    subjects = list(table.pooled.labels)
     for name in OTHER["deviations"]:
         kind, _, label = name.rstrip("]").partition("[")
         own[name] = theta[:, :, subjects.index(label), 0 if kind == "subject_intercept" else 1]
@@ -122,8 +122,8 @@ def test_chains_begin_where_they_mix(made: dict[str, Fit]) -> None:
 
 def test_rows_far_from_their_line_say_little(made: dict[str, Fit]) -> None:
     found = made["gamma(2, 0.1)"]
-    assert STUDENT.row_weights is not None
-    weights = STUDENT.row_weights(found.draws(), found.data)
+    assert STUDENT.twin.row_weights is not None
+    weights = STUDENT.twin.row_weights(found.draws(), found.data)
     assert weights is not None
     draws = found.draws()
     z = (found.data["y"] - eta_of(found)) / draws["sigma"][:, None]
@@ -135,14 +135,14 @@ def test_rows_far_from_their_line_say_little(made: dict[str, Fit]) -> None:
     assert ("332", 6) in set(zip(lowest["subject"], lowest["days"], strict=True))
     assert lowest["weight"].max() < 0.2 < np.median(weights)
     normal = family("normal")
-    assert normal.row_weights is not None
-    assert normal.row_weights(draws, found.data) is None
+    assert normal.twin.row_weights is not None
+    assert normal.twin.row_weights(draws, found.data) is None
 
 
 def eta_of(found: Fit) -> np.ndarray:
     """The mean of each row at each draw, from theta alone: both columns vary between subjects."""
     draws = found.draws()
-    return np.asarray(np.einsum("snk,nk->sn", draws["theta"][:, found.table.group], found.data["Z"]))
+    return np.asarray(np.einsum("snk,nk->sn", draws["theta"][:, found.table.pooled.level], found.data["Z"]))
 
 
 def test_groups_are_left_out_by_integrals_that_are_close_enough(made: dict[str, Fit]) -> None:

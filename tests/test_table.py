@@ -162,7 +162,7 @@ def test_tables_as_people_save_them_are_read(
     tmp_path: Path, content: str | bytes, labels: str | list[str], note: str
 ) -> None:
     table = prepared(write(tmp_path, content))
-    assert table.labels == tuple(labels)
+    assert table.pooled.labels == tuple(labels)
     assert table["estimate"].tolist() == [28, 8]
     assert table["standard_error"].tolist() == [15, 10]
     notes = " ".join(table.dataset.table.notes)
@@ -179,7 +179,7 @@ def test_tables_as_people_save_them_are_read(
 def test_any_label_is_kept_as_it_is(tmp_path: Path, label: str) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([COLUMNS.values(), (label, 28, 15), ("other", 8, 10)])
-    assert prepared(write(tmp_path, text.getvalue())).labels == (label, "other")
+    assert prepared(write(tmp_path, text.getvalue())).pooled.labels == (label, "other")
 
 
 @pytest.mark.parametrize("written", ["−3", "-3", " -3 ", "-3.0", "-3e0", "-.3e1", "-30E-1"])
@@ -232,7 +232,7 @@ def test_a_million_rows_take_seconds_and_bounded_memory(tmp_path: Path, distinct
         with pytest.raises(DataError, match=r"the group 'g0' stands in 1,000 rows .*999 more groups"):
             prepared(path)
     else:
-        assert len(prepared(path).labels) == n
+        assert len(prepared(path).pooled.labels) == n
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 1500  # MiB
 
 
@@ -334,7 +334,7 @@ def test_a_bad_frame_is_refused_in_words(table: Any, words: str) -> None:
 )
 def test_frames_of_any_type_are_read(table: pd.DataFrame) -> None:
     read = from_frame(table)
-    assert read.labels == ("A", "B", "C")
+    assert read.pooled.labels == ("A", "B", "C")
     assert read["estimate"].tolist() == [28, 8, -3]
     assert read["standard_error"].tolist() == [15, 10, 16]
 
@@ -349,7 +349,7 @@ def test_columns_may_have_names_that_are_no_text() -> None:
     [([1, 2, 3], "123"), ([1.0, 2.0, 3.5], ["1", "2", "3.5"]), ([True, False, "x"], ["True", "False", "x"])],
 )
 def test_labels_that_are_no_text_become_text(labels: list[Any], read: str | list[str]) -> None:
-    assert from_frame(frame(school=labels)).labels == tuple(read)
+    assert from_frame(frame(school=labels)).pooled.labels == tuple(read)
 
 
 # Properties

@@ -56,7 +56,7 @@ def test_a_group_of_a_crossed_factor_is_left_out(stanli: Engine, group: str) -> 
     made = penicillin(group)
     found = logo(made)
     by_group = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
-    exact = np.array([by_group[label] for label in made.table.labels])
+    exact = np.array([by_group[label] for label in made.table.pooled.labels])
     assert found is not None
     good = ~found.high  # mcse is that of units whose Pareto k is low: one of six samples is far from the others
     assert good.sum() >= len(exact) - 1
@@ -94,8 +94,8 @@ def test_effects_of_a_refit_stand_where_the_whole_table_has_them(stanli: Engine)
 
 def errors_of_a_refit(made: Fit, refit: Fit, group: str, row: Without) -> list[float]:
     """How far means by weights are from those of a refit without the group, in Monte Carlo errors of both."""
-    j = made.table.labels.index(group)
-    density = np.asarray(made.family.group_loo_log_lik(made.draws(), made.data))[:, j]  # type: ignore[misc]
+    j = made.table.pooled.labels.index(group)
+    density = np.asarray(made.family.groups.group_loo_log_lik(made.draws(), made.data))[:, j]  # type: ignore[misc]
     weights = np.exp(density.min() - density)
     weights /= weights.sum()
     draws, without = location_and_scale(made), location_and_scale(refit)
@@ -111,26 +111,26 @@ def errors_of_a_refit(made: Fit, refit: Fit, group: str, row: Without) -> list[f
 def test_influence_of_a_group_of_a_crossed_factor_equals_a_refit(stanli: Engine, group: str, label: str) -> None:
     made = penicillin(group)
     found = influence(made)
-    refit = refit_without(made, np.flatnonzero(made.table.group == made.table.labels.index(label)))
+    refit = refit_without(made, np.flatnonzero(made.table.pooled.level == made.table.pooled.labels.index(label)))
     rows = {row.group: row for row in found.rows}
     assert set(found.base) == {"beta[intercept]", "tau[intercept]"}
     limit = norm.isf(1e-3 / (2 * 2))
     assert max(errors_of_a_refit(made, refit, label, rows[label])) < limit
     # Planted faults: weights of another group, and of the density upside down.
     other = next(
-        name for name in made.table.labels if name != label and abs(rows[name].moved - rows[label].moved) > 0.1
+        name for name in made.table.pooled.labels if name != label and abs(rows[name].moved - rows[label].moved) > 0.1
     )
     assert max(errors_of_a_refit(made, refit, label, rows[other])) > limit
-    density = made.family.group_loo_log_lik
+    density = made.family.groups.group_loo_log_lik
     assert density is not None
-    turned = replace(made, family=replace(made.family, group_loo_log_lik=lambda d, data: -density(d, data)))
+    turned = replace(made, family=made.family.with_fields(group_loo_log_lik=lambda d, data: -density(d, data)))
     wrong = next(row for row in influence(turned).rows if row.group == label)
     assert max(errors_of_a_refit(made, refit, label, wrong)) > limit
 
 
 def test_crossed_effects_integrated_out_leave_few_groups_unjudged(stanli: Engine) -> None:
     made = penicillin("sample")
-    given = replace(made, family=replace(made.family, group_loo_log_lik=None))  # effects of plates as drawn
+    given = replace(made, family=made.family.with_fields(group_loo_log_lik=None))  # effects of plates as drawn
     unjudged, rough = ({row.group for row in influence(f).rows if not row.reliable} for f in (made, given))
     assert unjudged <= {"F"}  # far from the other five
     assert len(rough) > len(unjudged)

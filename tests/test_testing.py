@@ -102,7 +102,7 @@ def test_a_log_density_of_zero_at_every_point_is_one_constant() -> None:
     model, table = example("beta_binomial")
     assert_log_density(model, table, "complete_pooling", {"mu": "beta(1, 1)"})
     right = model.need("log_joint", "a test")
-    wrong = replace(model, log_joint=lambda params, data, variant: right(params, data, variant) + params["mu"])
+    wrong = model.with_fields(log_joint=lambda params, data, variant: right(params, data, variant) + params["mu"])
     with pytest.raises(AssertionError, match="prior only: the log density of the program minus"):
         assert_log_density(wrong, table, "complete_pooling", {"mu": "beta(1, 1)"})
 
@@ -112,7 +112,7 @@ def test_the_contract_is_asserted_in_words() -> None:
     model, table = example("normal_means")
     assert_contract(model, table, "partial_pooling")
     with pytest.raises(AssertionError, match="partial_pooling: population names 'tua', which no program declares"):
-        assert_contract(replace(model, population=("mu", "tua")), table, "partial_pooling")
+        assert_contract(model.with_fields(population=("mu", "tua")), table, "partial_pooling")
 
 
 SUITE = """

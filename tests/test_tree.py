@@ -151,7 +151,7 @@ def test_a_family_may_draw_more_than_group_effects_afterwards() -> None:
         }
 
     alone = complete(found, data, population, seed=3)
-    more = complete(replace(found, draw_groups=both), data, population, seed=3)
+    more = complete(found.with_fields(draw_groups=both), data, population, seed=3)
     assert more["effect"].shape == (2, 5, 3)
     for name, values in alone.items():
         np.testing.assert_array_equal(values, more[name])
@@ -160,8 +160,7 @@ def test_a_family_may_draw_more_than_group_effects_afterwards() -> None:
 def test_what_is_drawn_afterwards_is_held_once() -> None:
     """Chains that are put together at the end would be held twice."""
     shape, size = (50, 1000), 8 * 4 * 50 * 1000
-    family = replace(
-        families()["grouped_normal"],
+    family = families()["grouped_normal"].with_fields(
         draw_groups=lambda _rng, _draws, _data: np.ones(shape),
         pointwise=lambda _draws, _data: np.ones(shape),
         simulate=lambda _rng, _draws, _data: np.ones(shape),
@@ -217,6 +216,6 @@ def test_what_has_a_known_posterior_needs_no_sampler_where_a_table_is_large(
     # Partial pooling is sampled, at any size.
     assert not fit("normal_means", data, "partial_pooling", **asked).independent
     # Planted fault: the prior is forgotten.
-    own = large.family
-    flat = replace(own, independent=lambda rng, d, v, n: own.independent(rng, {**d, "prior_theta": [0.0, 1e6]}, v, n))  # type: ignore[misc]
+    drawn: Any = large.family.programs.independent
+    flat = large.family.with_fields(independent=lambda rng, d, v, n: drawn(rng, {**d, "prior_theta": [0.0, 1e6]}, v, n))
     assert moved_from(fit(flat, data, "no_pooling", **asked | {"store": FitStore(tmp_path / "f")}), small) > 5

@@ -21,8 +21,8 @@ def fit_of(name: str, frame: pd.DataFrame, **roles: Any) -> Any:
     """What these functions read of a fit."""
     model = family(name)
     table = prepare_table(model, Dataset.from_frame(frame, **roles))
-    data = model.prepare(table, model.priors(table))
-    return SimpleNamespace(family=model, table=table, data=data, y=data[model.observed])
+    data = model.programs.prepare(table, model.priors(table))
+    return SimpleNamespace(family=model, table=table, data=data, y=data[model.programs.observed])
 
 
 SHARES = pd.DataFrame({"district": list("aabbcc"), "y": [0, 1, 1, 1, 0, 1]})

@@ -29,7 +29,7 @@ def row(options: Mapping[str, Any], table: Prepared | None = None) -> tuple[dict
     found = table or prepare_table(
         LINEAR, Dataset.from_frame(FRAME, group="site", outcome="y", predictors=["age", "machine", "sex", "smoker"])
     )
-    data = LINEAR.prepare(found, LINEAR.priors(found))
+    data = LINEAR.programs.prepare(found, LINEAR.priors(found))
     coords = LINEAR.coordinates(found)
     design, words = LINEAR.need("new_row", "a test")(data, {**options, "coords": coords, "levels": found.levels})
     names = (*coords["term"], *coords["group_predictor"])

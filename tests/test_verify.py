@@ -26,7 +26,7 @@ from hbm_stan.verify.known import analysis_cases, compare_case, run_cases, shipp
 from hbm_stan.verify.programs import log_density, pointwise, structure
 from hbm_stan.verify.run import subjects_named
 
-ALL = [(f.name, v.name) for f in families().values() for v in f.variants]
+ALL = [(f.name, v.name) for f in families().values() for v in f.programs.variants]
 
 
 def with_program(family: Family, variant: str, name: str) -> Family:
@@ -152,7 +152,7 @@ def test_the_shipped_certificate_is_of_the_programs_that_are_here() -> None:
     # Where a program changed: `make certify` proves all of them again.
     made = read_certificate(shipped_certificate())
     assert {(p.family, p.variant): p.sha256 for p in made.programs} == {
-        (f.name, v.name): f.program(v.name).sha256 for f in families().values() for v in f.variants
+        (f.name, v.name): f.program(v.name).sha256 for f in families().values() for v in f.programs.variants
     }
     assert made.failed == ()
     assert all(p.certified for p in made.programs)

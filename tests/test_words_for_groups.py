@@ -35,8 +35,8 @@ def spoken(text: str) -> list[str]:
 
 
 def texts_of(family: Family) -> list[str]:
-    of_variants = [text for v in family.variants for text in (v.assumption, v.parameterisation, v.better)]
-    return [*of_variants, *(row.meaning for row in family.prior_rows)]
+    of_variants = [text for v in family.programs.variants for text in (v.assumption, v.parameterisation, v.better)]
+    return [*of_variants, *(row.meaning for row in family.programs.prior_rows)]
 
 
 @pytest.mark.parametrize("name", families())

@@ -85,7 +85,7 @@ def new_analysis(
     dataset, likelihood, why = _read(data, family_name, columns, reading)
     family = find_family(likelihood)
     table = prepare_table(family, with_unit(dataset, family, told.unit))
-    family.prepare(table, family.priors(table))  # refuses what no model could take, such as 0 trials
+    family.programs.prepare(table, family.priors(table))  # refuses what no model could take, such as 0 trials
     name = family.name if not family.source else _own_place(family_name, to)
     text = _text(family, name, _place(data, to), table.dataset.title or Path(data).stem, table, seed, told)
     try:
@@ -152,12 +152,12 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         *(f"# {note}" for note in family.left_out(table)),
         variants,
         'parameterisation = "auto"  # of partial_pooling: auto chooses from the data and a pilot; or a name, below',
-        *(f"#   {v.name}: {table.noun.fill(v.in_words)}" for v in family.variants),
+        *(f"#   {v.name}: {table.noun.fill(v.in_words)}" for v in family.programs.variants),
         "",
         *_columns_section(family, table),
         *_level_lines(table),
         "[priors]",
-        *(line for row in family.prior_rows for line in _prior_lines(row, priors, table.noun)),
+        *(line for row in family.programs.prior_rows for line in _prior_lines(row, priors, table.noun)),
         "",
         "[reasons]  # why each prior; the report prints them. Change them with the priors.",
         *(f"{_key(n)} = {_quoted(f'Computed from these data: {p.reason}')}" for n, p in priors.items()),
@@ -170,7 +170,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         "max_refits = 10  # exact refits for each variant and target, where Pareto k stays high",
         "minutes = 10  # what these repairs may take in all; and later attempts at a fit, with a smaller step",
         "\n[prediction]",
-        *(f"# {name} = {_EXAMPLE[option.kind]}  # {option.meaning}" for name, option in family.prediction.items()),
+        *(f"# {name} = {_EXAMPLE[o.kind]}  # {o.meaning}" for name, o in family.groups.prediction.items()),
         "\n[checks]",
         "# Names of failed checks that must not withhold the conclusion; the report says so on page one. Checks are:",
         f"# {', '.join(CHECKS)}.",
@@ -187,17 +187,17 @@ def _needed(table: Prepared) -> str:
 def _model_lines(family: Family, name: str, table: Prepared) -> list[str]:
     """The family or, of one with terms, the formula and what belongs to it."""
     if table.design is None:
-        return [f"family = {_quoted(name)}  # {family.title}"]
+        return [f"family = {_quoted(name)}  # {family.words.title}"]
     reading = table.dataset.reading
     return [
         f"formula = {_quoted(reading.formula)}",
-        f"likelihood = {_quoted(name)}  # {family.title}",
+        f"likelihood = {_quoted(name)}  # {family.words.title}",
         *(
             f"{row.name} = {_quoted(reading.beside.get(row.name, '~ 1'))}  # {row.meaning}"
-            for row in family.prior_rows
+            for row in family.programs.prior_rows
             if row.name in family.own_formulas
         ),
-        f"group = {_quoted(table.design.group.name)}  # the factor whose pooling is asked",
+        f"group = {_quoted(table.design.pooled.name)}  # the factor whose pooling is asked",
         f"centre = {str(reading.centre).lower()}  # columns are centred at their means; false takes them as they are",
     ]
 

@@ -139,7 +139,7 @@ def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
 
 def _usual(family: Family, dataset: Dataset) -> tuple[str, ...]:
     """The variants where none are named; the table decides where the family cannot learn each of them from any rows."""
-    if family.unlearnable is None:
+    if family.programs.unlearnable is None:
         return family.default_variants
     return family.variants_for(prepare_table(family, dataset))
 
@@ -171,14 +171,14 @@ def _budget(file: Path, said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _prior_texts(file: Path, section: str, said: Mapping[str, Any], family: Family) -> dict[str, str]:
     """Texts by parameter: the name of a row of the prior table, or ``row[term]``."""
-    names = [row.name for row in family.prior_rows]
+    names = [row.name for row in family.programs.prior_rows]
     given = said.get(section, {})
     return texts(file, section, given, [*names, *(k for k in given if k.partition("[")[0] in names)])
 
 
 def _priors(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, str]:
     priors = _prior_texts(file, "priors", said, family)
-    rows = {row.name: row for row in family.prior_rows}
+    rows = {row.name: row for row in family.programs.prior_rows}
     with within(f"{file}"):
         for name, text in priors.items():
             parse_prior(text, rows[name.partition("[")[0]], name)
@@ -186,10 +186,10 @@ def _priors(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, st
 
 
 def _prediction(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, Any]:
-    section = section_of(file, said, "prediction", tuple(family.prediction))
+    section = section_of(file, said, "prediction", tuple(family.groups.prediction))
     options: dict[str, Any] = {}
     for name, value in section.items():
-        where, kind = f"prediction.{name}", family.prediction[name].kind
+        where, kind = f"prediction.{name}", family.groups.prediction[name].kind
         if kind == "table":
             if not isinstance(value, dict):
                 raise ModelError(f"{file}: {where} must be a table such as {{x = 1.0}}, found {shorten(repr(value))}.")

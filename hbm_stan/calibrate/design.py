@@ -28,7 +28,7 @@ def default_design(family: Family) -> tuple[Prepared, str]:
         )
     dataset = irregular(smaller(smallest_analysis(family.name).dataset, family), family)
     table = prepare_table(family, dataset)
-    return table, f"{len(table.labels)} groups, {len(table.group)} rows of the shipped data set {dataset.name}"
+    return table, f"{table.n_groups} groups, {table.n_rows} rows of the shipped data set {dataset.name}"
 
 
 def smaller(dataset: Dataset, family: Family, groups: int = GROUPS, rows: int = ROWS) -> Dataset:

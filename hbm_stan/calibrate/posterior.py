@@ -56,7 +56,7 @@ def posterior_calibration(
     setup = Setup(family, fit.variant, fit.table, fit.priors, own, design, sampling, kept, seed, posterior=truths)
     what = "as many new groups" if family.one_row_per_group else "the same groups again"
     words = (
-        f"true values from the posterior of {fit.table.dataset.name}; its {len(fit.table.group)} rows and as many "
+        f"true values from the posterior of {fit.table.dataset.name}; its {fit.table.n_rows} rows and as many "
         f"drawn of {what}"
     )
     return run_setup(
@@ -75,7 +75,7 @@ def spaced_draws(fit: Fit, number: int) -> Draws:
     """``number`` draws of a fit, evenly spaced over its chains; raises ModelError where it holds fewer."""
     posterior = fit.tree["posterior"].to_dataset()
     least = np.inf
-    for name in (*fit.family.population, fit.family.group_quantity):
+    for name in (*fit.family.programs.population, fit.family.groups.group_quantity):
         if name in posterior:
             values = np.asarray(posterior[name].values, dtype=float).reshape(*posterior[name].shape[:2], -1)
             own = np.moveaxis(values, -1, 0)[np.ptp(values, axis=(0, 1)) > 0]

@@ -56,11 +56,11 @@ def quantities(setup: Setup, truth: Draws) -> list[Quantity]:
     complete = family.variant(setup.variant).pooling == "complete"
     labels = family.coordinates(setup.table)
     found = []
-    for name in dict.fromkeys([*family.population, family.group_quantity, *truth]):
-        dims = family.dims.get(name, ())
+    for name in dict.fromkeys([*family.programs.population, family.groups.group_quantity, *truth]):
+        dims = family.programs.dims.get(name, ())
         own = bool(dims) and dims[0] in {"group", "unit"}
         known = name in truth and (name in declared or family.terms)  # what is left out is drawn afterwards
-        if not known or (own and complete) or not (own or name in family.population):
+        if not known or (own and complete) or not (own or name in family.programs.population):
             continue
         for element in _elements(truth[name].shape[1:], first=own):
             words = [str(labels[d][i]) if d in labels else str(i + 1) for d, i in zip(dims, element, strict=True)]
@@ -80,11 +80,11 @@ def _is_constant(setup: Setup, name: str, term: list[str]) -> bool:
     Its tau is 0, and its coefficient is in every group that of the population.
     """
     family = setup.family
-    if name not in {family.population_scale, family.group_quantity}:
+    if name not in {family.groups.population_scale, family.groups.group_quantity}:
         return False
     used = family.variant(setup.variant).priors
-    own = [u for u in used if u.partition("[")[0] == family.population_scale and "[" in u]
-    return bool(own) and f"{family.population_scale}[{', '.join(term)}]" not in own
+    own = [u for u in used if u.partition("[")[0] == family.groups.population_scale and "[" in u]
+    return bool(own) and f"{family.groups.population_scale}[{', '.join(term)}]" not in own
 
 
 def replicate(setup: Setup, engine: Engine, number: int) -> dict[str, Any]:
@@ -147,8 +147,8 @@ def _least_ess(setup: Setup, drawn: EngineDraws, sampling: Sampling, named: list
     Where nothing that is ranked was sampled, all of it is drawn afterwards, each draw by itself.
     """
     series = [element_of(drawn.variables[q.variable], 2, q.element) for q in named if q.variable in drawn.variables]
-    if setup.family.log_lik in drawn.variables:
-        series.append(np.asarray(drawn.variables[setup.family.log_lik]).sum(axis=-1))
+    if setup.family.programs.log_lik in drawn.variables:
+        series.append(np.asarray(drawn.variables[setup.family.programs.log_lik]).sum(axis=-1))
     # Without pooling a formula's common coefficients are made afterwards of those that were sampled.
     shared = np.asarray(drawn.variables.get("beta_shared", np.empty((1, 1, 0))))
     series += list(np.moveaxis(shared, -1, 0))
@@ -165,9 +165,9 @@ def _ranks(
     """The rank of each quantity's truth among its draws, 0 .. kept; ties are broken at random."""
     pairs = {q.name: (float(q.of(truth)[0]), q.of(draws)) for q in named}
     family = setup.family
-    if family.pointwise is not None and family.log_lik in draws:
-        ours = float(np.sum(family.pointwise(truth, data)))
-        pairs[LOG_LIK] = (ours, draws[family.log_lik].sum(axis=1))
+    if family.twin.pointwise is not None and family.programs.log_lik in draws:
+        ours = float(np.sum(family.twin.pointwise(truth, data)))
+        pairs[LOG_LIK] = (ours, draws[family.programs.log_lik].sum(axis=1))
     if family.variant(setup.variant).pooling == "partial":
         pairs |= _new_group(setup, rng, truth, table, data, draws)
     return {name: rank(rng, value, among) for name, (value, among) in pairs.items()}
@@ -181,12 +181,12 @@ def _new_group(
     new_group = family.need("new_group", "simulation-based calibration")
     given = {name: draws[name] for name in truth if name in draws}
     ours, theirs = (np.asarray(new_group(rng, d, data, setup.variant))[:, 0] for d in (truth, given))
-    dims = family.dims.get(family.group_quantity, ("group",))[1:]
+    dims = family.programs.dims.get(family.groups.group_quantity, ("group",))[1:]
     labels = family.coordinates(table)
     found = {}
     for element in itertools.product(*(range(n) for n in ours.shape[1:])):
         words = [str(labels[d][i]) if d in labels else str(i + 1) for d, i in zip(dims, element, strict=True)]
-        if not _is_constant(setup, family.group_quantity, words):
+        if not _is_constant(setup, family.groups.group_quantity, words):
             name = f"{NEW_GROUP}[{', '.join(words)}]" if words else NEW_GROUP
             found[name] = (float(element_of(ours, 1, element)[0]), element_of(theirs, 1, element))
     return found

@@ -85,9 +85,9 @@ def _design(
     """The table, the priors and the design in words; without a table, those that the family has for this."""
     if table is None:
         prepared, words = default_design(family)
-        return prepared, family.priors(prepared, {**family.calibration, **priors}), words
+        return prepared, family.priors(prepared, {**family.twin.calibration, **priors}), words
     prepared = prepare_table(family, table) if isinstance(table, Dataset) else table
-    words = f"{len(prepared.labels)} groups, {len(prepared.group)} rows of {prepared.dataset.name}"
+    words = f"{prepared.n_groups} groups, {prepared.n_rows} rows of {prepared.dataset.name}"
     return prepared, family.priors(prepared, priors), words
 
 
@@ -151,10 +151,10 @@ def _parts(setup: Setup, engine: Engine) -> dict[str, Any]:
     """What the ranks depend on: programs, both those in Stan and those in NumPy, design, priors, settings, seed."""
     data = stan_values(setup.design)
     if setup.posterior is None:
-        data.pop(setup.family.observed, None)
+        data.pop(setup.family.programs.observed, None)
     parts: dict[str, Any] = {
         "family": setup.family.name, "variant": setup.variant, "program": setup.program.sha256,
-        "numpy": _sources(setup.family), "data": {"groups": list(setup.table.labels), **data},
+        "numpy": _sources(setup.family), "data": {"groups": list(setup.table.pooled.labels), **data},
         "priors": setup.family.prior_texts(setup.variant, setup.priors), "settings": setup.sampling.as_dict(),
         "kept": setup.kept, "seed": setup.seed, "engine": f"{engine.name} {engine.version}",
     }  # fmt: skip
@@ -171,7 +171,7 @@ def _sources(family: Family) -> str:
     if family.source:
         return family.source
     names = ("prior_draws", "new_group", "latent", "simulate", "pointwise", "prepare")
-    functions = [f for f in (getattr(family, name) for name in names) if f is not None]
+    functions = [f for f in map(family.function, names) if f is not None]
     # A function for a likelihood is a partial one: what it is made of counts, not functools.
     made_in = {getattr(f, "func", f).__module__ for f in functions}
     modules = sorted(module for module in made_in if module in sys.modules)

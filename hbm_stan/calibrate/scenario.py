@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hbm_stan.calibrate.truths import draw_truths
+from hbm_stan.design import Factor
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.model import Draws, Family, StanData
@@ -69,7 +70,7 @@ def _simulated(setup: Setup, rng: np.random.Generator, truth: Draws) -> FloatArr
 def _data(setup: Setup, table: Prepared, y: FloatArray) -> StanData:
     """The program's data for this outcome. What a family derives from the outcome is derived again."""
     family, role = setup.family, setup.family.outcome(setup.table)
-    before = np.asarray(setup.design[family.observed])
+    before = np.asarray(setup.design[family.programs.observed])
     whole = np.issubdtype(before.dtype, np.integer)
     if whole and (np.abs(y) > _LARGEST_COUNT).any():
         raise DataError("a simulated count is larger than Stan's whole numbers")
@@ -77,12 +78,12 @@ def _data(setup: Setup, table: Prepared, y: FloatArray) -> StanData:
     if role in setup.table and np.array_equal(setup.table[role], before):
         made = replace(table, values={**table.values, role: y.astype(float)})
         data = family.stan_data(made, setup.priors, setup.variant)
-        if not np.array_equal(data[family.observed], y):
+        if not np.array_equal(data[family.programs.observed], y):
             raise ModelError(
                 f"{family.name}: prepare() changes the outcome, so that no simulated one can be given to it."
             )
     else:
-        data = {**family.stan_data(table, setup.priors, setup.variant), family.observed: y}
+        data = {**family.stan_data(table, setup.priors, setup.variant), family.programs.observed: y}
     check_data(setup.program, data)
     return data
 
@@ -91,16 +92,17 @@ def _joined(
     setup: Setup, rng: np.random.Generator, truth: dict[str, FloatArray]
 ) -> tuple[Prepared, FloatArray, dict[str, FloatArray]]:
     """The observed rows and as many drawn from the truth: of the same groups, or of new ones (see ``new_groups``)."""
-    family, observed = setup.family, np.asarray(setup.design[setup.family.observed], dtype=float)
+    family, observed = setup.family, np.asarray(setup.design[setup.family.programs.observed], dtype=float)
     if not family.one_row_per_group:
         return rows_again(setup.table), np.concatenate([observed, _simulated(setup, rng, truth)]), truth
     new_group = family.need("new_group", "posterior calibration")
-    others = {**truth, family.group_quantity: np.asarray(new_group(rng, truth, setup.design, setup.variant))}
-    if family.latent is not None:
-        others |= family.latent(rng, others, setup.design, setup.variant)
+    others = {**truth, family.groups.group_quantity: np.asarray(new_group(rng, truth, setup.design, setup.variant))}
+    if family.twin.latent is not None:
+        others |= family.twin.latent(rng, others, setup.design, setup.variant)
     y = np.concatenate([observed, _simulated(setup, rng, others)])
+    by_group = {name for name, dims in family.programs.dims.items() if dims[:1] == ("group",)}
     both = {
-        name: np.concatenate([values, others[name]], axis=1) if family.dims.get(name, ("",))[0] == "group" else values
+        name: np.concatenate([values, others[name]], axis=1) if name in by_group else values
         for name, values in truth.items()
     }
     return groups_again(setup.table), y, both
@@ -108,23 +110,23 @@ def _joined(
 
 def rows_again(table: Prepared) -> Prepared:
     """The table with every row twice: the second time, a new row of the same group and unit, or levels of factors."""
-    units, design = table.units, table.design
+    units, design = table.units, None if table.design is None else table.design.twice()
     twice = None if units is None else replace(units, unit=np.tile(units.unit, 2))
-    return replace(
-        _doubled(table), group=np.tile(table.group, 2), units=twice, design=None if design is None else design.twice()
-    )
+    pooled = table.pooled.twice() if design is None else design.pooled
+    return replace(_doubled(table), pooled=pooled, units=twice, design=design)
 
 
 def groups_again(table: Prepared) -> Prepared:
     """The table with every row twice: the second time, of a new group with the same design."""
-    more = len(table.labels)
-    labels = (*table.labels, *(f"{label}{_AGAIN}" for label in table.labels))
+    name, labels, level = table.pooled.name, table.pooled.labels, table.pooled.level
+    more = len(labels)
+    pooled = Factor(name, (*labels, *(f"{label}{_AGAIN}" for label in labels)), np.concatenate([level, level + more]))
     units = table.units
     if units is not None:
         unit = np.concatenate([units.unit, units.unit + len(units.labels)])
         names = (*units.labels, *(f"{label}{_AGAIN}" for label in units.labels))
         units = Units(names, unit, np.concatenate([units.group, units.group + more]))
-    return replace(_doubled(table), labels=labels, group=np.concatenate([table.group, table.group + more]), units=units)
+    return replace(_doubled(table), pooled=pooled, units=units)
 
 
 def _doubled(table: Prepared) -> Prepared:

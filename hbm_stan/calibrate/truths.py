@@ -33,9 +33,9 @@ def draw_truths(
     else:
         draws = _by_group(rng, family, variant, priors, design, size)
     new_group = family.need("new_group", "simulation-based calibration")
-    draws[family.group_quantity] = np.asarray(new_group(rng, draws, design, variant), dtype=float)
-    if family.latent is not None:
-        draws |= family.latent(rng, draws, design, variant)
+    draws[family.groups.group_quantity] = np.asarray(new_group(rng, draws, design, variant), dtype=float)
+    if family.twin.latent is not None:
+        draws |= family.twin.latent(rng, draws, design, variant)
     return draws
 
 
@@ -84,13 +84,13 @@ def _rows(
         terms = [p for name, p in priors.items() if name.partition("[")[0] == row]
         if row in priors:
             found[row] = priors[row].draw(rng, size)
-        elif row in family.dims:
+        elif row in family.programs.dims:
             found[row] = np.stack([p.draw(rng, size) for p in terms], axis=1) if terms else np.zeros((size, 0))
     return found
 
 
 def _named(family: Family, row: str) -> str:
-    return _LOCATION if row == family.group_quantity and row not in family.population else row
+    return _LOCATION if row == family.groups.group_quantity and row not in family.programs.population else row
 
 
 def _by_group(
@@ -99,11 +99,11 @@ def _by_group(
     """Without pooling: what each group has besides its effect, (size, J), by the name of the row or ``row_group``."""
     groups = int(design["J"])
     # new_group() tells the number of draws by what it is given.
-    draws: dict[str, FloatArray] = {family.group_quantity: np.zeros((size, groups))}
+    draws: dict[str, FloatArray] = {family.groups.group_quantity: np.zeros((size, groups))}
     for row in family.variant(variant).priors:
-        if row == family.group_quantity:
+        if row == family.groups.group_quantity:
             continue
-        name = next((n for n in (row, f"{row}_group") if family.dims.get(n) == ("group",)), "")
+        name = next((n for n in (row, f"{row}_group") if family.programs.dims.get(n) == ("group",)), "")
         if not name or row not in priors:
             raise ModelError(
                 f"{family.name}, {variant}: the prior of {row!r} belongs to no variable by group. For simulation-based "
@@ -118,7 +118,7 @@ def missing_functions(family: Family, variant: str) -> list[str]:
     needed = ["simulate", "new_group"]
     if family.variant(variant).pooling == "partial" or family.terms:
         needed.append("prior_draws")
-    return [name for name in needed if getattr(family, name) is None]
+    return family.missing(needed)
 
 
 def refuse_incomplete(family: Family, variant: str) -> None:
@@ -136,7 +136,7 @@ def refuse_incomplete(family: Family, variant: str) -> None:
         "pointwise": "its log_lik (assert_pointwise)",
         "prepare": "its data (assert_data)",
     }
-    can = [words for name, words in still.items() if getattr(family, name) is not None]
+    can = [words for name, words in still.items() if family.function(name) is not None]
     raise ModelError(
         f"{family.name} cannot be calibrated: it has no {'; no '.join(purpose[name] for name in missing)}. Add "
         f"{'them' if len(missing) > 1 else 'it'} to a family.py. What can still be checked, in hbm_stan.testing: "

@@ -34,7 +34,7 @@ def reference(family: Family) -> str | None:
     """How another process finds the family: its name, or its folder; None for one that was made in this process."""
     if families().get(family.name) is family:
         return family.name
-    return str(family.folder.resolve()) if family.source else None
+    return str(family.programs.folder.resolve()) if family.source else None
 
 
 def can_travel(engine: Engine) -> bool:

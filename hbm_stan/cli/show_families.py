@@ -22,7 +22,7 @@ def show_families(run: Run, families: Mapping[str, Family]) -> None:
     """Each family with its title, then the names of the likelihoods of formulas."""
     for family in families.values():
         if not family.terms:
-            run.show(Text(_lines(family.name, family.title)))
+            run.show(Text(_lines(family.name, family.words.title)))
     named = ", ".join(family.name for family in families.values() if family.terms)
     run.show(Text(_lines("(a formula)", f"y ~ x + (1 | group), with a likelihood for its rows: {named}")))
     run.show(Text("More of one: hbm families NAME. To begin: hbm new DATA --family NAME --to FOLDER"))
@@ -30,7 +30,7 @@ def show_families(run: Run, families: Mapping[str, Family]) -> None:
 
 def show_family(run: Run, family: Family) -> None:
     """One family: citation, roles of columns, variants, priors, options of prediction."""
-    run.show(Text(f"{family.name}: {family.title}", style="bold"), Text(family.citation or "(no citation)"))
+    run.show(Text(f"{family.name}: {family.words.title}", style="bold"), Text(family.words.citation or "(no citation)"))
     for kind, rows in families_as_dict({family.name: family})[family.name].items():
         if isinstance(rows, dict) and rows:
             run.show(Text(kind, style="bold"), *(Text(_lines(f"  {name}", words)) for name, words in rows.items()))
@@ -49,12 +49,15 @@ def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
     """The families for --json."""
     return {
         f.name: {
-            "title": f.title,
-            "citation": f.citation,
+            "title": f.words.title,
+            "citation": f.words.citation,
             "roles": {r.name: r.meaning + (" (optional)" if r.optional else "") for r in f.roles},
-            "variants": {v.name: GROUPS.fill(v.in_words) for v in f.variants},
-            "prediction": {name: o.meaning for name, o in f.prediction.items()},
-            "priors": {p.name: f"{GROUPS.fill(p.meaning)} ({', '.join(p.distributions)})" for p in f.prior_rows},
+            "variants": {v.name: GROUPS.fill(v.in_words) for v in f.programs.variants},
+            "prediction": {name: o.meaning for name, o in f.groups.prediction.items()},
+            "priors": {
+                row.name: f"{GROUPS.fill(row.meaning)} ({', '.join(row.distributions)})"
+                for row in f.programs.prior_rows
+            },
         }
         for f in families.values()
     }

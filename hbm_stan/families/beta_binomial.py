@@ -16,7 +16,7 @@ from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.ranking import which_is_highest
 from hbm_stan.families.totals import row_index, totals
 from hbm_stan.later import beta, betabinom, betaln, binom, gammaln, xlog1py, xlogy
-from hbm_stan.model import Draws, Family, Option, StanData, Variant
+from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals
 from hbm_stan.resources import share
@@ -34,7 +34,7 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     kappa_family, kappa = encode_scale(priors["kappa"])
     return {
         "N": len(trials),
-        "J": len(table.labels),
+        "J": table.n_groups,
         "group_idx": table.group_idx,
         "y": table["successes"].astype(np.int64),
         "trials": trials.astype(np.int64),
@@ -213,52 +213,62 @@ _PARTIAL_ASSUMPTION = (
     "{Groups} are draws from one population, whose mean and concentration are learnt from all of them."
 )
 
+_VARIANTS = (
+    Variant(
+        "complete_pooling", "Complete pooling", "complete", "mu itself",
+        "All {groups} share one rate; they differ by chance only.", ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+    ),
+    Variant(
+        "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
+        ("theta_j tilde p(theta)",), ("theta",),
+    ),
+    Variant(
+        "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
+        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"),
+    ),
+    Variant(
+        "partial_pooling_centered", "Partial pooling, centered", "partial",
+        "centered: theta itself, sampled as its log odds",
+        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"), better="partial_pooling (rates integrated out)",
+    ),
+)  # fmt: skip
+_PRIOR_ROWS = (
+    PriorRow("mu", ("beta",), "mean rate of the population", "Gelman et al. (2013), section 2.4"),
+    PriorRow(
+        "kappa", SCALES, "concentration of the population: it weighs as much as so many trials",
+        "Gelman et al. (2013), section 5.3",
+    ),
+    PriorRow("theta", ("beta",), "rate of each {group} without pooling", "fixed"),
+)  # fmt: skip
+
 FAMILY = Family(
     name="beta_binomial",
-    title="Beta-binomial: successes of trials in each group",
-    citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 2.4 and 5.3; Tarone (1982).",
     roles=(
         Role("group", "label", "name of the group"),
         Role("successes", "count", "number of successes", at_most="trials"),
         Role("trials", "count", "number of trials that the successes are out of"),
     ),
-    variants=(
-        Variant(
-            "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All {groups} share one rate; they differ by chance only.", ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
-        ),
-        Variant(
-            "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
-            ("theta_j tilde p(theta)",), ("theta",),
-        ),
-        Variant(
-            "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
-            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"),
-        ),
-        Variant(
-            "partial_pooling_centered", "Partial pooling, centered", "partial",
-            "centered: theta itself, sampled as its log odds",
-            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"), better="partial_pooling (rates integrated out)",
-        ),
+    outcomes=("successes",), size="trials", known_residual=True,
+    programs=Programs(
+        variants=_VARIANTS, prior_rows=_PRIOR_ROWS,
+        dims={"theta": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
+        population=("mu", "tau", "kappa"), folder=share("stan") / "beta_binomial", prepare=_prepare,
+        default_priors=_default_priors, draw_groups=_draw_groups,
     ),
-    prior_rows=(
-        PriorRow("mu", ("beta",), "mean rate of the population", "Gelman et al. (2013), section 2.4"),
-        PriorRow(
-            "kappa", SCALES, "concentration of the population: it weighs as much as so many trials",
-            "Gelman et al. (2013), section 5.3",
-        ),
-        PriorRow("theta", ("beta",), "rate of each {group} without pooling", "fixed"),
+    twin=Twin(
+        calibration={"mu": "beta(3, 4)", "kappa": "lognormal(2.5, 1)", "theta": "beta(2, 3)"}, log_joint=_log_joint,
+        support=_support, transformed=_transformed, prior_draws=_prior_draws, simulate=_simulate,
+        row_moments=_row_moments, pointwise=_pointwise,
     ),
-    dims={"theta": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
-    likelihood=('y_n tilde "binomial"("trials"_n, theta_(j[n])), quad n = 1, dots, N',),
-    population=("mu", "tau", "kappa"),
-    outcomes=("successes",), folder=share("stan") / "beta_binomial", group_meaning="rate",
-    signed=False, size="trials", known_residual=True,
-    prediction={"trials": Option("of the observation in a new group, a whole number; by default the median")},
-    calibration={"mu": "beta(3, 4)", "kappa": "lognormal(2.5, 1)", "theta": "beta(2, 3)"},
-    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
-    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, row_moments=_row_moments,
-    pointwise=_pointwise, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
-    raw=_raw, less_alike=alike_rates,
-    shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups, findings=which_is_highest,
+    groups=Groups(
+        prediction={"trials": Option("of the observation in a new group, a whole number; by default the median")},
+        new_group=_new_group, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
+        raw=_raw, less_alike=alike_rates, shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo,
+    ),
+    words=Words(
+        title="Beta-binomial: successes of trials in each group",
+        citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 2.4 and 5.3; Tarone (1982).",
+        likelihood=('y_n tilde "binomial"("trials"_n, theta_(j[n])), quad n = 1, dots, N',), group_meaning="rate",
+        signed=False, findings=which_is_highest,
+    ),
 )  # fmt: skip

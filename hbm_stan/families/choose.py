@@ -214,8 +214,8 @@ def _or_else(dataset: Dataset) -> str:
     y = table["outcome"]
     if y.min() > 0 and y.max() < 1:
         return "; strictly between 0 and 1 in every row: if it is a share, --likelihood beta takes it as one"
-    skewed = y.min() > 0 and is_skewed(y, table.group)
-    row, distance = farthest(np.log(y) if skewed else y, table.group)
+    skewed = y.min() > 0 and is_skewed(y, table.pooled.level)
+    row, distance = farthest(np.log(y) if skewed else y, table.pooled.level)
     gross = ""
     if distance > GROSS:
         gross = (

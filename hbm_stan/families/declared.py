@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from hbm_stan.errors import ModelError, nearest
-from hbm_stan.model import Family, Pooling, StanData, Variant
+from hbm_stan.model import Family, Pooling, Programs, StanData, Variant, Words
 from hbm_stan.notation import refuse_code
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role, RoleKind
 from hbm_stan.priors import Prior
@@ -24,6 +24,8 @@ _KEYS: _Kinds = {
     "log_lik": str, "y_rep": str, "hidden": list,
     "roles": dict, "variants": dict, "data": dict, "dims": dict, "labels": dict,
 }  # fmt: skip
+# Those that are fields of a part of a family with the same name and the same kind of value.
+_AS_THEY_STAND = ("group_quantity", "group_meaning", "population_scale", "log_lik", "y_rep", "signed", "same_unit")
 _REQUIRED = ("outcome", "roles", "variants", "data")
 _ROLE: _Kinds = {"kind": str, "meaning": str, "optional": bool}
 _VARIANT: _Kinds = {
@@ -36,8 +38,8 @@ _ASSUMPTIONS = {
     "partial": "{Groups} are draws from one population.",
 }
 _SIZES: Mapping[str, Callable[[Prepared], Any]] = {
-    "N": lambda table: len(table.group),
-    "J": lambda table: len(table.labels),
+    "N": lambda table: table.n_rows,
+    "J": lambda table: table.n_groups,
     "group_idx": lambda table: table.group_idx,
 }
 # Stan data that every program may have: this package fills them in.
@@ -61,16 +63,19 @@ def read_declared(file: Path, text: str) -> Family:
     sources = {n: _source(file, n, s, roles) for n, s in said["data"].items()}
     dims = _dims(file, said, roles)
     name = said.get("name") or file.resolve().parent.name
-    same = ("group_quantity", "group_meaning", "population_scale", "log_lik", "y_rep", "signed", "same_unit")
     family = Family(
-        name=name, title=said.get("title", name), citation=said.get("citation", ""), roles=roles,
-        variants=tuple(_variant(file, n, v) for n, v in said["variants"].items()), prior_rows=(), dims=dims,
-        likelihood=tuple(said.get("likelihood", ())), population=tuple(said.get("population", ())),
-        folder=file.parent, prepare=_prepare(sources), default_priors=lambda _table: {}, outcomes=(outcome.name,),
-        observed=_observed(file, said["data"], outcome), hidden=tuple(said.get("hidden", ())),
-        discrete=outcome.kind == "binary", coords=_coords(roles, said.get("labels", {})),
-        **{key: said[key] for key in same if key in said},
-    )  # fmt: skip
+        name=name, roles=roles, outcomes=(outcome.name,), discrete=outcome.kind == "binary",
+        programs=Programs(
+            variants=tuple(_variant(file, n, v) for n, v in said["variants"].items()), prior_rows=(), dims=dims,
+            population=tuple(said.get("population", ())), folder=file.parent, prepare=_prepare(sources),
+            default_priors=lambda _table: {}, observed=_observed(file, said["data"], outcome),
+            hidden=tuple(said.get("hidden", ())), coords=_coords(roles, said.get("labels", {})),
+        ),
+        words=Words(
+            title=said.get("title", name), citation=said.get("citation", ""),
+            likelihood=tuple(said.get("likelihood", ())),
+        ),
+    ).with_fields(**{key: said[key] for key in _AS_THEY_STAND if key in said})  # fmt: skip
     _check_data_names(file, family, sources)
     return family
 
@@ -158,7 +163,7 @@ def _column(role: Role, form: str) -> _Source:
     if role.kind == "predictors":
         return lambda table: table.predictors[role.name].values
     if role.kind == "group_predictors":
-        return lambda table: table.predictors[role.name].by_group(table.group, len(table.labels))
+        return lambda table: table.predictors[role.name].by_group(table.pooled.level, table.n_groups)
     if role.kind in {"count", "binary"}:
         return lambda table: table[role.name].astype(np.int64)
     return lambda table: table[role.name]
@@ -200,8 +205,8 @@ def _coords(
 def _check_data_names(file: Path, family: Family, sources: Mapping[str, _Source]) -> None:
     """Raise ModelError for a datum that no program reads, and for one that a program reads and nothing gives."""
     read: set[str] = set()
-    for variant in family.variants:
-        path = family.folder / f"{variant.program or variant.name}.stan"
+    for variant in family.programs.variants:
+        path = family.programs.folder / f"{variant.program or variant.name}.stan"
         if not path.is_file():
             return  # what is missing is said by the check of the programs
         names = {d.name for d in family.program(variant.name).block("data")} - _SWITCHES

@@ -15,7 +15,7 @@ import numpy as np
 from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.totals import row_index, totals
 from hbm_stan.later import gamma, gammaln, nbinom, poisson, xlogy
-from hbm_stan.model import Draws, Family, Option, StanData, Variant
+from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -29,13 +29,13 @@ _LARGEST_MEAN = 1e9
 
 def _exposure(table: Prepared) -> FloatArray:
     """The exposure of each row: 1 where no column is named for it."""
-    return table["exposure"] if "exposure" in table else np.ones(len(table.group))
+    return table["exposure"] if "exposure" in table else np.ones(table.n_rows)
 
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     data: StanData = {
-        "N": len(table.group),
-        "J": len(table.labels),
+        "N": table.n_rows,
+        "J": table.n_groups,
         "group_idx": table.group_idx,
         "y": table["count"].astype(np.int64),
         "exposure": _exposure(table),
@@ -232,60 +232,66 @@ _PARTIAL = (
 _PARTIAL_ASSUMPTION = "{Groups} are draws from one population, whose shape and rate are learnt from all of them."
 _SOURCE = "George, Makov and Smith (1993)"
 
+_VARIANTS = (
+    Variant(
+        "complete_pooling", "Complete pooling", "complete", "mu itself",
+        "All {groups} share one rate; they differ by chance only.",
+        ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+    ),
+    Variant(
+        "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
+        ("theta_j tilde p(theta)",), ("theta",),
+    ),
+    Variant(
+        "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
+        _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"),
+    ),
+    Variant(
+        "partial_pooling_centered", "Partial pooling, centered", "partial",
+        "centered: theta itself, sampled as its logarithm",
+        _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"), better="partial_pooling (rates integrated out)",
+    ),
+)  # fmt: skip
+_PRIOR_ROWS = (
+    PriorRow("mu", ("gamma",), "rate that all {groups} share with complete pooling", "Gelman et al. (2013), 2.6"),
+    PriorRow("alpha", SCALES, "shape of the population: 1/sqrt(alpha) is its coefficient of variation", _SOURCE),
+    PriorRow("beta", _ENDLESS, "inverse scale of the population: exposure that it is worth", _SOURCE, "exposure"),
+    PriorRow("theta", ("gamma",), "rate of each {group} without pooling", "fixed"),
+)  # fmt: skip
+
 FAMILY = Family(
     name="gamma_poisson",
-    title="Gamma-Poisson: counts with their exposure in each group",
-    citation="George, Makov and Smith (1993), Scandinavian Journal of Statistics 20:147; "
-    "Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.",
     roles=(
         Role("group", "label", "name of the group"),
         Role("count", "count", "number of events"),
         Role("exposure", "positive", "time, area or number that the count comes from; 1 if left out", optional=True),
     ),
-    variants=(
-        Variant(
-            "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All {groups} share one rate; they differ by chance only.",
-            ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
-        ),
-        Variant(
-            "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
-            ("theta_j tilde p(theta)",), ("theta",),
-        ),
-        Variant(
-            "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
-            _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"),
-        ),
-        Variant(
-            "partial_pooling_centered", "Partial pooling, centered", "partial",
-            "centered: theta itself, sampled as its logarithm",
-            _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"), better="partial_pooling (rates integrated out)",
-        ),
+    outcomes=("count",), size="exposure", known_residual=True,
+    programs=Programs(
+        variants=_VARIANTS, prior_rows=_PRIOR_ROWS,
+        dims={
+            "theta": ("group",), "theta_raw": ("group",), "y_rep": ("observation",), "log_lik": ("observation",),
+        },
+        population=("mu", "tau", "alpha", "beta"), folder=share("stan") / "gamma_poisson", prepare=_prepare,
+        default_priors=_default_priors, draw_groups=_draw_groups,
     ),
-    prior_rows=(
-        PriorRow("mu", ("gamma",), "rate that all {groups} share with complete pooling", "Gelman et al. (2013), 2.6"),
-        PriorRow("alpha", SCALES, "shape of the population: 1/sqrt(alpha) is its coefficient of variation", _SOURCE),
-        PriorRow("beta", _ENDLESS, "inverse scale of the population: exposure that it is worth", _SOURCE, "exposure"),
-        PriorRow("theta", ("gamma",), "rate of each {group} without pooling", "fixed"),
+    twin=Twin(
+        calibration={
+            "mu": "gamma(3, 6)", "alpha": "lognormal(0.5, 0.7)", "beta": "lognormal(1, 0.7)", "theta": "gamma(1.5, 3)",
+        },
+        log_joint=_log_joint, support=_support, transformed=_transformed, prior_draws=_prior_draws, simulate=_simulate,
+        row_moments=_row_moments, pointwise=_pointwise,
     ),
-    dims={
-        "theta": ("group",), "theta_raw": ("group",), "y_rep": ("observation",), "log_lik": ("observation",),
-    },
-    likelihood=('y_n tilde "Poisson"(theta_(j[n]) "exposure"_n), quad n = 1, dots, N',),
-    population=("mu", "tau", "alpha", "beta"),
-    outcomes=("count",),
-    folder=share("stan") / "gamma_poisson",
-    group_meaning="rate",
-    signed=False,
-    size="exposure",
-    known_residual=True,
-    prediction={"exposure": Option("of the observation in a new group; by default the median")},
-    calibration={
-        "mu": "gamma(3, 6)", "alpha": "lognormal(0.5, 0.7)", "beta": "lognormal(1, 0.7)", "theta": "gamma(1.5, 3)",
-    },
-    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, support=_support, transformed=_transformed,
-    prior_draws=_prior_draws, new_group=_new_group, simulate=_simulate, row_moments=_row_moments,
-    pointwise=_pointwise, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
-    raw=_raw, less_alike=alike_rates,
-    shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo, draw_groups=_draw_groups,
+    groups=Groups(
+        prediction={"exposure": Option("of the observation in a new group; by default the median")},
+        new_group=_new_group, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
+        raw=_raw, less_alike=alike_rates, shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo,
+    ),
+    words=Words(
+        title="Gamma-Poisson: counts with their exposure in each group",
+        citation="George, Makov and Smith (1993), Scandinavian Journal of Statistics 20:147; "
+        "Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.",
+        likelihood=('y_n tilde "Poisson"(theta_(j[n]) "exposure"_n), quad n = 1, dots, N',), group_meaning="rate",
+        signed=False,
+    ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, log_rows, over_sd
 from hbm_stan.later import norm
-from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
+from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Variant, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -29,7 +29,7 @@ _CHUNK, _ROUNDING = 5000, 1e-12  # rows at a time; an sd below this share of the
 
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
-    y, group, n_groups = table["outcome"], table.group_idx, len(table.labels)
+    y, group, n_groups = table["outcome"], table.group_idx, table.n_groups
     data: StanData = {"N": len(y), "J": n_groups, "group_idx": group, "y": y}
     if len(y) > n_groups and len(set(zip(group, y, strict=True))) == n_groups:
         raise DataError(
@@ -44,7 +44,7 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def _default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative on the scale of the data: the sd of all rows, and for single groups that within groups."""
-    y, n_groups = table["outcome"], len(table.labels)
+    y, n_groups = table["outcome"], table.n_groups
     largest = float(np.max(np.abs(y))) or 1.0
     ss = _statistics({"y": y, "group_idx": table.group_idx, "J": n_groups})[2].sum()
     scale, within = float(np.std(y, ddof=1)), math.sqrt(ss / max(len(y) - n_groups, 1))
@@ -230,55 +230,68 @@ _ASSUMPTION = "{Groups} are draws from one population, whose location and scale 
 _PARTIAL = ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma)',
             "mu tilde p(mu), quad tau tilde p(tau), quad sigma tilde p(sigma)")  # fmt: skip
 _MARGINAL = "partial_pooling ({group} values integrated out)"
+_VARIANTS = (
+    Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
+            "All rows share one location and one scale, whatever their {group}.",
+            ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
+    Variant("no_pooling", "No pooling", "no", "theta standardised given the data, sigma_group itself",
+            "{Groups} share nothing; each has its own location and scale, with fixed priors.",
+            ('y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
+             "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
+    Variant("partial_pooling", "Partial pooling", "partial",
+            "marginal: {group} values integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION[:3]),
+    Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
+            _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=f"{_MARGINAL} or partial_pooling_noncentered"),
+    Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+            "non-centered: theta = mu + tau * theta_raw", _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=_MARGINAL),
+    Variant("partial_pooling_sigma_by_group", "Partial pooling, a scale for each group", "partial",
+            "marginal in theta; log scales standardised by their population and their own rows",
+            "{Groups} are draws from one population of locations and one of scales, learnt from all of them.",
+            ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
+             'log sigma_j tilde "normal"(log sigma, s), quad s = sigma_"spread" tilde p(s)', _PARTIAL[1]),
+            _POPULATION, better="partial_pooling (one scale for all {groups})"),
+)  # fmt: skip
+_PRIOR_ROWS = (
+    PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
+    PriorRow("tau", SCALES, "scale of the population: how much {groups} differ", "Gelman (2006)", "outcome"),
+    PriorRow("sigma", SCALES, "sd within {groups}, or the median of their own sds", "weak", "outcome"),
+    PriorRow("sigma_spread", SCALES, "sd of the logarithm of the sds of {groups}: how much they differ", "weak"),
+    PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "outcome"),
+    PriorRow("sigma_group", SCALES, "sd of rows of each {group} without pooling", "fixed and wide", "outcome"),
+)  # fmt: skip
+
 FAMILY = Family(
     name="grouped_normal",
-    title="Grouped normal data: rows of a measurement in groups",
-    citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 3.2, 5.4 and 11.6.",
     roles=(Role("group", "label", "name of the group"), Role("outcome", "number", "measured value of the row")),
-    variants=(
-        Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
-                "All rows share one location and one scale, whatever their {group}.",
-                ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
-        Variant("no_pooling", "No pooling", "no", "theta standardised given the data, sigma_group itself",
-                "{Groups} share nothing; each has its own location and scale, with fixed priors.",
-                ('y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
-                 "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
-        Variant("partial_pooling", "Partial pooling", "partial",
-                "marginal: {group} values integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION[:3]),
-        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
-                _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=f"{_MARGINAL} or partial_pooling_noncentered"),
-        Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-                "non-centered: theta = mu + tau * theta_raw", _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=_MARGINAL),
-        Variant("partial_pooling_sigma_by_group", "Partial pooling, a scale for each group", "partial",
-                "marginal in theta; log scales standardised by their population and their own rows",
-                "{Groups} are draws from one population of locations and one of scales, learnt from all of them.",
-                ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
-                 'log sigma_j tilde "normal"(log sigma, s), quad s = sigma_"spread" tilde p(s)', _PARTIAL[1]),
-                _POPULATION, better="partial_pooling (one scale for all {groups})"),
+    programs=Programs(
+        variants=_VARIANTS, prior_rows=_PRIOR_ROWS,
+        dims={**dict.fromkeys(("theta", "theta_raw", "sigma_group", "sigma_group_raw", "log_sigma_raw"), ("group",)),
+              "y_rep": ("observation",), "log_lik": ("observation",)},
+        population=_POPULATION, folder=share("stan") / "grouped_normal", prepare=_prepare,
+        default_priors=_default_priors, draw_groups=_draw_groups,
     ),
-    prior_rows=(
-        PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
-        PriorRow("tau", SCALES, "scale of the population: how much {groups} differ", "Gelman (2006)", "outcome"),
-        PriorRow("sigma", SCALES, "sd within {groups}, or the median of their own sds", "weak", "outcome"),
-        PriorRow("sigma_spread", SCALES, "sd of the logarithm of the sds of {groups}: how much they differ", "weak"),
-        PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "outcome"),
-        PriorRow("sigma_group", SCALES, "sd of rows of each {group} without pooling", "fixed and wide", "outcome"),
+    twin=Twin(
+        calibration={"mu": "normal(55, 10)", "tau": "half_normal(6)", "sigma": "gamma(4, 0.8)",
+                     "theta": "normal(55, 15)", "sigma_spread": "half_normal(0.5)",
+                     "sigma_group": "lognormal(1.6, 0.5)"},
+        latent=lambda rng, draws, data, _: (
+            {"sigma_group": _own_sds(rng, draws, data)} if "sigma_spread" in draws else {}
+        ),
+        log_joint=_log_joint, transformed=_transformed,
+        support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
+        prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
+        simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows,
     ),
-    dims={**dict.fromkeys(("theta", "theta_raw", "sigma_group", "sigma_group_raw", "log_sigma_raw"), ("group",)),
-          "y_rep": ("observation",), "log_lik": ("observation",)},
-    likelihood=('y_i tilde "normal"(theta_(j[i]), sigma), quad i = 1, dots, N',),
-    population=_POPULATION,
-    group_meaning="mean",
-    folder=share("stan") / "grouped_normal",
-    calibration={"mu": "normal(55, 10)", "tau": "half_normal(6)", "sigma": "gamma(4, 0.8)", "theta": "normal(55, 15)",
-                 "sigma_spread": "half_normal(0.5)", "sigma_group": "lognormal(1.6, 0.5)"},
-    latent=lambda rng, draws, data, _: {"sigma_group": _own_sds(rng, draws, data)} if "sigma_spread" in draws else {},
-    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, transformed=_transformed,
-    support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
-    prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
-    new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
-    new_group=new_group, simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows,
-    group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik, prior_group_log_lik=_prior_group_log_lik,
-    raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
-    exact_loo=_exact_loo, loo_log_lik=grouped_rows, draw_groups=_draw_groups, findings=_findings,
+    groups=Groups(
+        new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
+        new_group=new_group, group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik,
+        prior_group_log_lik=_prior_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
+        exact_loo=_exact_loo, loo_log_lik=grouped_rows,
+    ),
+    words=Words(
+        title="Grouped normal data: rows of a measurement in groups",
+        citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 3.2, 5.4 and 11.6.",
+        likelihood=('y_i tilde "normal"(theta_(j[i]), sigma), quad i = 1, dots, N',), group_meaning="mean",
+        findings=_findings,
+    ),
 )  # fmt: skip

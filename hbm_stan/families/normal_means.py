@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hbm_stan.families.alike import alike_estimates
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.later import norm
-from hbm_stan.model import Draws, Family, Option, StanData, Variant
+from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -26,7 +26,7 @@ from hbm_stan.table import FloatArray
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     tau_family, tau_arguments = encode_scale(priors["tau"])
     return {
-        "J": len(table.labels),
+        "J": table.n_groups,
         "y": table["estimate"],
         "se": table["standard_error"],
         "prior_mu": list(priors["mu"].arguments),
@@ -202,10 +202,44 @@ _PARTIAL = (
 )
 _PARTIAL_ASSUMPTION = "{Groups} are draws from one population, whose location and scale are learnt from all of them."
 
+_VARIANTS = (
+    Variant(
+        "complete_pooling", "Complete pooling", "complete", "mu itself",
+        "All {groups} share one value; they differ by measurement error only.",
+        ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
+    ),
+    Variant(
+        "no_pooling", "No pooling", "no", "theta itself",
+        "{Groups} share nothing; each has its own fixed, wide prior.",
+        ("theta_j tilde p(theta)",), ("theta",),
+    ),
+    Variant(
+        "partial_pooling", "Partial pooling", "partial",
+        "marginal: {group} values integrated out, drawn afterwards", _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
+    ),
+    Variant(
+        "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
+        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
+        better="partial_pooling ({group} values integrated out) or partial_pooling_noncentered",
+    ),
+    Variant(
+        "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+        "non-centered: theta = mu + tau * theta_raw",
+        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
+        better="partial_pooling ({group} values integrated out)",
+    ),
+)  # fmt: skip
+_PRIOR_ROWS = (
+    PriorRow("mu", ("normal",), "location of the population", "Gelman et al. (2013), section 5.5", "estimate"),
+    PriorRow(
+        "tau", SCALES, "scale of the population: how much {groups} differ",
+        "Gelman (2006), Bayesian Analysis 1:515", "estimate",
+    ),
+    PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "estimate"),
+)  # fmt: skip
+
 FAMILY = Family(
     name="normal_means",
-    title="Normal means: one estimate with a known standard error for each group",
-    citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 5.5; Rubin (1981).",
     roles=(
         Role("group", "label", "name of the group"),
         Role("estimate", "number", "estimate of the group's quantity"),
@@ -217,67 +251,44 @@ FAMILY = Family(
         Role("lower", "number", "lower limit of the estimate, with upper instead of its standard error", True),
         Role("upper", "number", "upper limit of the estimate", True),
     ),
-    variants=(
-        Variant(
-            "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All {groups} share one value; they differ by measurement error only.",
-            ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
-        ),
-        Variant(
-            "no_pooling", "No pooling", "no", "theta itself",
-            "{Groups} share nothing; each has its own fixed, wide prior.",
-            ("theta_j tilde p(theta)",), ("theta",),
-        ),
-        Variant(
-            "partial_pooling", "Partial pooling", "partial",
-            "marginal: {group} values integrated out, drawn afterwards", _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-        ),
-        Variant(
-            "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
-            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-            better="partial_pooling ({group} values integrated out) or partial_pooling_noncentered",
-        ),
-        Variant(
-            "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-            "non-centered: theta = mu + tau * theta_raw",
-            _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-            better="partial_pooling ({group} values integrated out)",
-        ),
-    ),
-    prior_rows=(
-        PriorRow("mu", ("normal",), "location of the population", "Gelman et al. (2013), section 5.5", "estimate"),
-        PriorRow(
-            "tau", SCALES, "scale of the population: how much {groups} differ",
-            "Gelman (2006), Bayesian Analysis 1:515", "estimate",
-        ),
-        PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "estimate"),
-    ),
-    dims={"theta": ("group",), "theta_raw": ("group",), "y_rep": ("group",), "log_lik": ("group",)},
-    likelihood=('y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',),
-    population=("mu", "tau"),
     outcomes=("estimate",),
-    folder=share("stan") / "normal_means",
     one_row_per_group=True,
     known_residual=True,
-    prediction={"standard_error": Option("of the estimate in a new group; by default the median of the data")},
-    calibration={"mu": "normal(8, 10)", "tau": "half_normal(10)", "theta": "normal(8, 15)"},
-    prepare=_prepare,
-    default_priors=_default_priors,
-    simulate=_simulate,
-    mean_of_rows=lambda draws, _data: draws["theta"],
-    log_joint=_log_joint,
-    pointwise=_pointwise,
-    group_log_lik=_group_log_lik,
-    prior_group_log_lik=_prior_group_log_lik,
-    new_group=new_group,
-    shrinkage_factor=_shrinkage_factor,
-    exact_loo=_exact_loo,
-    support=_support,
-    transformed=_transformed,
-    new_row=_new_row,
-    prior_draws=_prior_draws,
-    raw=_raw,
-    draw_groups=_draw_groups,
-    independent=_independent,
-    less_alike=alike_estimates,
+    programs=Programs(
+        folder=share("stan") / "normal_means",
+        variants=_VARIANTS,
+        prior_rows=_PRIOR_ROWS,
+        dims={"theta": ("group",), "theta_raw": ("group",), "y_rep": ("group",), "log_lik": ("group",)},
+        population=("mu", "tau"),
+        prepare=_prepare,
+        default_priors=_default_priors,
+        draw_groups=_draw_groups,
+        independent=_independent,
+    ),
+    twin=Twin(
+        log_joint=_log_joint,
+        support=_support,
+        transformed=_transformed,
+        prior_draws=_prior_draws,
+        simulate=_simulate,
+        pointwise=_pointwise,
+        mean_of_rows=lambda draws, _data: draws["theta"],
+        calibration={"mu": "normal(8, 10)", "tau": "half_normal(10)", "theta": "normal(8, 15)"},
+    ),
+    groups=Groups(
+        prediction={"standard_error": Option("of the estimate in a new group; by default the median of the data")},
+        new_group=new_group,
+        new_row=_new_row,
+        raw=_raw,
+        shrinkage_factor=_shrinkage_factor,
+        less_alike=alike_estimates,
+        group_log_lik=_group_log_lik,
+        prior_group_log_lik=_prior_group_log_lik,
+        exact_loo=_exact_loo,
+    ),
+    words=Words(
+        title="Normal means: one estimate with a known standard error for each group",
+        citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 5.5; Rubin (1981).",
+        likelihood=('y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',),
+    ),
 )  # fmt: skip

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,7 +19,8 @@ import numpy as np
 
 from hbm_stan.errors import PROGRAMS, HbmError, ModelError, nearest
 from hbm_stan.families.declared import read_declared
-from hbm_stan.model import Family
+from hbm_stan.model import PARTS, Family, place_of
+from hbm_stan.prepare import Prepared
 from hbm_stan.program import Declaration
 
 _EXAMPLE = "`hbm new-family NAME` writes an example."
@@ -27,6 +29,8 @@ _DRAWS_AT = {
     "simulate": 1, "new_group": 1, "pointwise": 0, "group_log_lik": 0, "finer_group_log_lik": 0, "loo_log_lik": 0,
     "draw_groups": 1,
 }  # fmt: skip
+# What a table once had of its groups, and its factor has.
+_OF_FACTOR = {"labels": "pooled.labels", "group": "pooled.level", "sizes": "pooled.sizes"}
 _MAY_BE_NONE = {"finer_group_log_lik", "prior_group_log_lik"}
 
 
@@ -69,12 +73,16 @@ def _from_script(file: Path, text: str) -> Family:
     except SyntaxError as error:
         raise ModelError(f"{error.filename}, line {error.lineno}: {error.msg}.") from None
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{_line(file, error)}: {_said(error)}") from error
+        raise ModelError(f"{_line(file, error)}: {_misplaced(error) or _said(error)}") from error
     if "FAMILY" not in module.__dict__:
         raise ModelError(f"{file}: there is no FAMILY. Write FAMILY = Family(...) at its end. {_EXAMPLE}")
     family = module.__dict__["FAMILY"]
     if not isinstance(family, Family):
         raise ModelError(f"{file}: FAMILY is a {type(family).__name__}; it must be a Family of hbm_stan.model.")
+    for part, kind in PARTS.items():
+        if not isinstance(found := getattr(family, part), kind):
+            said = f"{part} is a {type(found).__name__}; it must be a {kind.__name__} of hbm_stan.model"
+            raise ModelError(f"{file}: FAMILY: {said}. {_EXAMPLE}")
     return family
 
 
@@ -85,16 +93,30 @@ def _line(file: Path, error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, AttributeError) and isinstance(error.obj, Prepared) and error.name in _OF_FACTOR:
+        return f"AttributeError: table.{error.name} is table.{_OF_FACTOR[error.name]}."
     return str(error) if isinstance(error, HbmError) else f"{type(error).__name__}: {error}."
+
+
+def _misplaced(error: BaseException) -> str:
+    """Where an argument belongs that a Family, or another part of it, was given; empty for other errors."""
+    found = re.search(r"__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    part = place_of(found[1]) if found and isinstance(error, TypeError) else ""
+    if not found or not part:
+        return ""
+    kind = PARTS[part].__name__
+    beside = ", ".join(f.name for f in fields(PARTS[part]) if f.name != found[1])
+    return (
+        f"{found[1]} is an argument of {kind}: write Family(..., {part}={kind}({found[1]}=..., ...)). So are {beside}. "
+        f"{_EXAMPLE}"
+    )
 
 
 def _guarded(family: Family, file: Path) -> Family:
     """The family with its functions wrapped: an error in one names the file and the line, and so does a wrong shape."""
-    functions: dict[str, Any] = {
-        f.name: getattr(family, f.name) for f in fields(family) if callable(getattr(family, f.name))
-    }
-    guards: dict[str, Any] = {n: _guard(family, n, f, file) for n, f in functions.items()}
-    return replace(family, **guards)
+    holders = (family, *(getattr(family, part) for part in PARTS))
+    values = {f.name: getattr(holder, f.name) for holder in holders for f in fields(holder)}
+    return family.with_fields(**{n: _guard(family, n, value, file) for n, value in values.items() if callable(value)})
 
 
 def _guard(family: Family, name: str, function: Callable[..., Any], file: Path) -> Callable[..., Any]:
@@ -119,12 +141,13 @@ def _fault(family: Family, name: str, value: Any, args: tuple[Any, ...]) -> str:
     if name == "prepare":
         if not isinstance(value, dict):
             return f"must return a dict of Stan data, not a {type(value).__name__}."
-        if family.observed not in value:
-            return f"gives no {family.observed!r}, which is to be the outcome. Its keys: {', '.join(map(str, value))}."
+        observed = family.programs.observed
+        if observed not in value:
+            return f"gives no {observed!r}, which is to be the outcome. Its keys: {', '.join(map(str, value))}."
     if name == "default_priors" and not isinstance(value, dict):
         return f"must return a dict of priors by name, not a {type(value).__name__}."
     if name == "default_priors":
-        rows = [row.name for row in family.prior_rows]
+        rows = [row.name for row in family.programs.prior_rows]
         for parameter in value:
             if parameter.partition("[")[0] not in rows:
                 return f"names {parameter!r}, which is no row of prior_rows. {nearest(parameter, rows)}"
@@ -147,21 +170,24 @@ def _fault_of_shape(name: str, value: Any, args: tuple[Any, ...]) -> str:
 
 def _check_programs(family: Family, file: Path) -> None:
     """Raise ModelError where a program is missing, or returns what the family does not name."""
-    if not family.variants:
+    if not family.programs.variants:
         raise ModelError(f"{file}: there are no variants. A family has one at least.")
     declared: list[tuple[str, Declaration]] = []
-    for variant in family.variants:
-        program = family.folder / f"{variant.program or variant.name}.stan"
+    for variant in family.programs.variants:
+        program = family.programs.folder / f"{variant.program or variant.name}.stan"
         if not os.path.isfile(program):
-            there = ", ".join(sorted(p.name for p in family.folder.glob("*.stan"))) or "none"
+            there = ", ".join(sorted(p.name for p in family.programs.folder.glob("*.stan"))) or "none"
             raise ModelError(f"{file}: the variant {variant.name!r} needs {program}. Programs there: {there}.")
         declared += [(program.name, d) for d in family.program(variant.name).outputs]
     outputs = {d.name: d for _, d in declared}
-    for key, default in (("log_lik", "log_lik"), ("y_rep", "y_rep"), ("group_quantity", "theta")):
-        name = getattr(family, key)
+    named = {
+        "log_lik": (family.programs.log_lik, "log_lik"), "y_rep": (family.programs.y_rep, "y_rep"),
+        "group_quantity": (family.groups.group_quantity, "theta"),
+    }  # fmt: skip
+    for key, (name, default) in named.items():
         if name != default and name not in outputs:
             raise ModelError(f"{file}: {key} is {name!r}, which no program declares. {nearest(name, outputs)}")
-    for name in family.population:
+    for name in family.programs.population:
         if name not in outputs:
             raise ModelError(f"{file}: population names {name!r}, which no program declares. {nearest(name, outputs)}")
     for program_name, d in declared:
@@ -170,12 +196,12 @@ def _check_programs(family: Family, file: Path) -> None:
 
 def _check_dims(family: Family, file: Path, program: str, d: Declaration) -> None:
     """Raise ModelError where the dims of a variable are not named, or are fewer or more than it has."""
-    if d.name in {family.log_lik, family.y_rep}:
+    if d.name in {family.programs.log_lik, family.programs.y_rep}:
         if len(d.dims) != 1:
             raise ModelError(f"{file}: {d.name} of {program} must have one value for each row, and one dimension.")
         return
-    named = family.dims.get(d.name)
-    if d.name in family.hidden and named is None:
+    named = family.programs.dims.get(d.name)
+    if d.name in family.programs.hidden and named is None:
         return
     if d.dims and named is None:
         raise ModelError(

@@ -13,7 +13,7 @@ _RANKED_ROWS = 15  # of the table of the best
 
 def which_is_highest(evidence: Evidence) -> list[Finding]:
     """Which rate is highest: the probability of each group, and what choosing it loses on average."""
-    theta, labels, noun = evidence.draws["theta"], evidence.table.labels, evidence.table.noun
+    theta, labels, noun = evidence.draws["theta"], evidence.table.pooled.labels, evidence.table.noun
     if ("mu" in evidence.draws and "kappa" not in evidence.draws) or not 2 <= len(labels) <= _MOST_RANKED:
         return []
     highest = theta.max(axis=1)

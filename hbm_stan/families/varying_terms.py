@@ -42,8 +42,8 @@ PREDICTION = {
 def design(table: Prepared) -> tuple[tuple[str, ...], tuple[str, ...], FloatArray, FloatArray]:
     """Names of the terms and of the group predictors, their values by row (N, K) and by group (J, L)."""
     x, u = table.predictors["predictors"], table.predictors["group_predictors"]
-    ones = np.ones((len(table.group), 1))
-    return ("intercept", *x.names), u.names, np.hstack([ones, x.values]), u.by_group(table.group, len(table.labels))
+    of_rows, of_groups = np.ones((table.n_rows, 1)), u.by_group(table.pooled.level, table.n_groups)
+    return ("intercept", *x.names), u.names, np.hstack([of_rows, x.values]), of_groups
 
 
 def carried(offsets: FloatArray) -> FloatArray:
@@ -67,14 +67,14 @@ def effects_beyond(table: Prepared, variant: Variant, rows: int) -> str:
     size = x.shape[1]
     if variant.pooling != "partial" or variant.name == INTERCEPT_ONLY or size == 1:
         return ""
-    if np.minimum(table.sizes, size).sum() < rows:
+    if np.minimum(table.pooled.sizes, size).sum() < rows:
         return ""
-    order = np.argsort(table.group, kind="stable")
-    blocks = np.split(x[order], np.cumsum(table.sizes)[:-1])
+    order = np.argsort(table.pooled.level, kind="stable")
+    blocks = np.split(x[order], np.cumsum(table.pooled.sizes)[:-1])
     if sum(int(np.linalg.matrix_rank(block)) for block in blocks) < rows:
         return ""
     return (
-        f"with {size} coefficients for each of {len(table.labels):,} {table.noun.many} there are as many varying "
+        f"with {size} coefficients for each of {table.n_groups:,} {table.noun.many} there are as many varying "
         f"effects as rows ({rows:,}), so that slopes cannot be told from the residuals of rows. {INTERCEPT_ONLY} "
         f"works: intercepts vary between {table.noun.many}, slopes are the same in all"
     )
@@ -135,17 +135,17 @@ def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what:
     terms, _, x, _ = design(table)
     if len(terms) == 1:
         return []
-    order = np.argsort(table.sizes, kind="stable")
+    order = np.argsort(table.pooled.sizes, kind="stable")
     chosen = order[np.unique(np.linspace(0, len(order) - 1, min(_PANELS, len(order))).round().astype(int))]
     grid = np.unique(x[:, 1])
     grid = grid if len(grid) <= _GRID else np.linspace(grid[0], grid[-1], _GRID)
     curves, points = [], []
     for j in chosen:
-        own = table.group == j
+        own = table.pooled.level == j
         rows = np.tile(x[own].mean(axis=0), (len(grid), 1))
         rows[:, 1] = grid
         found = np.quantile(inverse(theta[:, j] @ rows.T), list(_QUANTILES.values()), axis=0)
-        panel = table.labels[j]
+        panel = table.pooled.labels[j]
         curves.append(pd.DataFrame({"panel": panel, "x": grid, **dict(zip(_QUANTILES, found, strict=True))}))
         values = np.asarray(evidence.data["y"], dtype=float)[own]
         points.append(pd.DataFrame({"panel": panel, "x": x[own, 1], "y": values, "kind": "observed"}))

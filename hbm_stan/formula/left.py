@@ -36,7 +36,7 @@ def with_formula(dataset: Dataset, group: str = "") -> Dataset:
         )
     if pooled not in dataset.table.names:
         factor = read_factor(dataset, pooled, formula)
-        dataset = _with_column(dataset, pooled, [factor.labels[j] for j in factor.level])
+        dataset = _with_column(dataset, pooled, factor.row_labels)
     named = {"outcome": str(formula.outcome), **{role: str(node) for role, node in formula.additions.items()}}
     for role, column in named.items():
         if dataset.column(role) not in {"", column}:

@@ -34,7 +34,7 @@ def listed(names: tuple[str, ...]) -> str:
 
 
 def _varies(design: Design, term: Term) -> str:
-    pooled = "; the factor that is pooled" if term.factor.name == design.group.name else ""
+    pooled = "; the factor that is pooled" if term.factor.name == design.pooled.name else ""
     together = ", with correlations" if term.correlated else ""
     return f"Varies by {term.factor.name} ({len(term.factor.labels):,} levels{pooled}): {listed(term.names)}{together}."
 

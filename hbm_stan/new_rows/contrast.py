@@ -253,5 +253,5 @@ def _notes(fit: Fit, pairs: Sequence[Pair], scale: str) -> list[str]:
     if scale == "link" and averages_differ(fit.family):
         words = likelihood(fit.family.name).ratio_words if fit.family.terms else "odds ratio"
         article = "an" if words[:1] in set("aeiou") else "a"
-        notes.append(f"The difference is one of {fit.family.quantity_unit}; exp of it is {article} {words}.")
+        notes.append(f"The difference is one of {fit.family.words.quantity_unit}; exp of it is {article} {words}.")
     return notes

@@ -97,7 +97,7 @@ _OTHER = "the other middle, of the two, has another value, as the link is not li
 
 def averages_differ(family: Family) -> bool:
     """Whether an average over groups is another number than the group in the middle: the link is not linear."""
-    return not is_linear(likelihood(family.name)) if family.terms else bool(family.quantity_unit)
+    return not is_linear(likelihood(family.name)) if family.terms else bool(family.words.quantity_unit)
 
 
 def _groups(fit: Fit, group: str | Sequence[str], groups: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def needs_of_family(family: Family, read: Prepared, asked: Mapping[str, Any]) ->
     columns = [c for role in _ROLES if role in read.predictors for c in read.dataset.listed(role)]
     numbers = {c: read.dataset.table.numbers(c) for c in columns if c not in known}
     middle = {c: float(usual(x[:, None])[0]) for c, x in numbers.items()}
-    column, labels = read.dataset.column("group"), read.labels
+    column, labels = read.dataset.column("group"), read.pooled.labels
     grouping = Grouping(column, (column,), {(label,): j for j, label in enumerate(labels)}, len(labels))
     return Needs(
         tuple(numbers), known, {c: (float(x.min()), float(x.max())) for c, x in numbers.items()},
@@ -63,7 +63,7 @@ def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Si
     for role, datum in SIZES.items():
         given = read.dataset.column(role)
         if role in read.values and (given or role == "standard_error"):
-            middle = 1.0 if role == "trials" and family.quantity_unit else float(np.median(read[role]))
+            middle = 1.0 if role == "trials" and family.words.quantity_unit else float(np.median(read[role]))
             middle = float(round(middle)) if role == "trials" else middle
             made.append(Size(role, datum, Column(given or role), float(asked.get(role, middle))))
     return tuple(made)
@@ -71,8 +71,8 @@ def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Si
 
 def mean_of_rows(family: Family) -> Callable[[Draws, StanData], FloatArray] | None:
     """What gives the expected value of rows; None where the family has nothing that does."""
-    moments = family.row_moments
-    return family.mean_of_rows or (None if moments is None else lambda draws, data: moments(draws, data)[0])
+    moments = family.twin.row_moments
+    return family.twin.mean_of_rows or (None if moments is None else lambda draws, data: moments(draws, data)[0])
 
 
 def _mean(fit: Fit, draws: Draws, data: StanData) -> FloatArray:
@@ -119,9 +119,9 @@ def _found(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.random.Ge
     if averaged.size:
         part = _take(data, averaged)
         of_part = {**own, **{name: own[name][:, averaged] for name in _of_groups(fit, own)}}
-        if fit.family.quantity_unit:
+        if fit.family.words.quantity_unit:
             mean[:, averaged] = _average(fit, draws, of_part, part, rng)
-        own[fit.family.group_quantity][:, averaged] = _new(fit, rng, draws, part)
+        own[fit.family.groups.group_quantity][:, averaged] = _new(fit, rng, draws, part)
     return Found(mean, fit.family.need("simulate", "a prediction of rows")(rng, own, data))
 
 
@@ -160,7 +160,7 @@ def _take(data: StanData, rows: IntArray) -> StanData:
 
 def _of_groups(fit: Fit, draws: Draws) -> list[str]:
     """The draws that each group has of its own."""
-    return [name for name in draws if fit.family.dims.get(name, ())[:1] == ("group",)]
+    return [name for name in draws if fit.family.programs.dims.get(name, ())[:1] == ("group",)]
 
 
 def _by_row(
@@ -171,7 +171,7 @@ def _by_row(
     known = (level >= 0) & (level < place.n_known)
     safe = np.where(known, level, 0)
     own = {**draws, **{name: np.array(draws[name][:, safe]) for name in _of_groups(fit, draws)}}
-    theta = fit.family.group_quantity
+    theta = fit.family.groups.group_quantity
     centre = np.flatnonzero((level == CENTRE) | (level == AVERAGE))
     if centre.size:
         own[theta][:, centre] = _new(fit, _Means(), draws, _take(data, centre))
@@ -183,7 +183,7 @@ def _by_row(
                 f"{rows.table.where}: group predictors differ between rows of the new {fit.table.noun.one} "
                 f"{place.new[j - place.n_known]!r}. They belong to the group: give its rows one value."
             )
-        rng = rng_of_level(fit, fit.family.group_quantity, place.new[j - place.n_known])
+        rng = rng_of_level(fit, fit.family.groups.group_quantity, place.new[j - place.n_known])
         own[theta][:, mine] = _new(fit, rng, draws, _take(part, np.zeros(1, dtype=np.int64)))
         for name, values in of_new_groups(fit, draws, {"J": 1}, rng).items():
             own[name][:, mine] = values
@@ -200,12 +200,12 @@ def _average(fit: Fit, draws: Draws, own: Draws, data: StanData, rng: np.random.
     """The mean of the expected value over groups drawn from the population, (S, n)."""
     total = np.zeros((fit.n_draws, data["N"]))
     for _ in range(_GROUPS):
-        total += _mean(fit, {**own, fit.family.group_quantity: _new(fit, rng, draws, data)}, data)
+        total += _mean(fit, {**own, fit.family.groups.group_quantity: _new(fit, rng, draws, data)}, data)
     return total / _GROUPS
 
 
 def link_of(fit: Fit, rows: Rows, mean: FloatArray) -> FloatArray:
     """The expected value on the scale of the coefficients: log odds where these are, else as it is."""
-    if not fit.family.quantity_unit:
+    if not fit.family.words.quantity_unit:
         return mean
     return np.asarray(logit(mean / rows.sizes.get("trials", np.ones(rows.n))))

@@ -36,13 +36,13 @@ class Ours:
 def ours(job: Job) -> Ours:
     """The parameters that a fit of this job would be compared by, from its program and its labels."""
     family, lengths = job.family, job.family.coordinates(job.table)
-    skipped = {"lprior", family.log_lik, family.y_rep, *family.hidden}
+    skipped = {"lprior", family.programs.log_lik, family.programs.y_rep, *family.programs.hidden}
     if family.variant(job.variant).pooling == "complete":
-        skipped.add(family.group_quantity)
+        skipped.add(family.groups.group_quantity)
     names = {d.name for d in job.program.outputs}
     found: dict[str, tuple[tuple[str, ...], ...]] = {}
     for d in job.program.outputs:
-        dims = family.dims.get(d.name, ())
+        dims = family.programs.dims.get(d.name, ())
         raw = d.name.endswith("_raw") and d.name.removesuffix("_raw") in names
         if d.name not in skipped and not raw and len(dims) == len(d.dims) and all(dim in lengths for dim in dims):
             found[d.name] = tuple(tuple(map(str, lengths[dim])) for dim in dims)

@@ -30,8 +30,8 @@ ROUTE = f"{FOLDS}-fold, stratified by group"
 def folds_of(fit: Fit) -> npt.NDArray[np.int64]:
     """The fold of each row, 0 to 9: the same for all variants of the same data."""
     rng = np.random.default_rng(20261121)
-    shuffled = rng.permutation(len(fit.table.group))
-    in_order = shuffled[np.argsort(fit.table.group[shuffled], kind="stable")]
+    shuffled = rng.permutation(fit.table.n_rows)
+    in_order = shuffled[np.argsort(fit.table.pooled.level[shuffled], kind="stable")]
     found = np.empty(len(in_order), dtype=np.int64)
     found[in_order] = np.arange(len(in_order)) % FOLDS
     return found
@@ -58,7 +58,7 @@ def by_folds(
 
 def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str]) -> LeftOut:
     """The scores of all rows; a density whose right tail is too heavy for its mean stays marked by its Pareto k."""
-    fold, elpd_i, pareto_k, mcse = folds_of(fit), *np.empty((2, len(fit.table.group))), 0.0
+    fold, elpd_i, pareto_k, mcse = folds_of(fit), *np.empty((2, fit.table.n_rows)), 0.0
     for k in range(FOLDS):
         rows = np.flatnonzero(fold == k)
         if not len(rows):

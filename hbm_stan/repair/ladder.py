@@ -92,7 +92,7 @@ class Ladder:
     def _take_priors(self, found: LeftOut) -> None:
         """Without pooling, what is the only row of its group leaves a prior behind, whose density needs no refit."""
         alone = self.fit.table.alone
-        density = self.fit.family.prior_group_log_lik
+        density = self.fit.family.groups.prior_group_log_lik
         if self.fit.pooling != "no" or density is None or found.unit == "group":
             return
         priors = density(self.fit.data, self.fit.variant) if alone[self._high(found)].any() else None
@@ -100,7 +100,7 @@ class Ladder:
             return
         for i in self._high(found):
             if alone[i]:
-                value = float(priors[self.fit.table.group[i]])
+                value = float(priors[self.fit.table.pooled.level[i]])
                 self._try(found, i, "exact: its prior alone", lambda value=value: Exact(value, 0.0, 0.0))  # type: ignore[misc]
 
     def _match_moments(self, found: LeftOut) -> None:

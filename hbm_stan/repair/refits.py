@@ -104,7 +104,8 @@ def _seen(fit: Fit, refit: Fit, unit: Unit, index: int) -> FloatArray | None:
     density = density_of(fit, unit)
     if density.of is not None and not density.own:
         return evaluated(fit, density.of)[:, index]
-    if unit == "group" or fit.table.labels[fit.table.group[index]] not in refit.table.labels:
+    known = refit.table.pooled.labels
+    if unit == "group" or fit.table.pooled.row_labels[index] not in known:
         return None
     return log_lik_of(fit)[:, index]
 
@@ -118,7 +119,7 @@ def held_out(fit: Fit, refit: Fit, unit: Unit, indices: Sequence[int], *, apart:
     density, draws = density_of(fit, unit), with_effects(fit, refit)
     if unit == "group":
         return (density.of(draws, fit.data) if density.of is not None else _new_groups(fit, draws))[:, list(indices)]
-    there = np.isin(np.asarray(fit.table.labels)[fit.table.group[list(indices)]], refit.table.labels)
+    there = np.isin(np.asarray(fit.table.pooled.row_labels)[list(indices)], refit.table.pooled.labels)
     if there.all() and not density.own and not apart:
         assert density.of is not None
         return density.of(draws, fit.data)[:, list(indices)]
@@ -128,7 +129,7 @@ def held_out(fit: Fit, refit: Fit, unit: Unit, indices: Sequence[int], *, apart:
         pointwise = fit.family.need("pointwise", "a score of a row that was left out")
         found[:, there] = pointwise(expanded(fit, refit), fit.data)[:, rows[there]]
     if not there.all():
-        found[:, ~there] = _alone(fit, draws)[:, fit.table.group[rows[~there]]]
+        found[:, ~there] = _alone(fit, draws)[:, fit.table.pooled.level[rows[~there]]]
     return found
 
 
@@ -150,7 +151,7 @@ def _new_groups(fit: Fit, draws: Any) -> FloatArray:
         np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant
     )
     rows = family.need("pointwise", "a score of a group that was left out")(
-        {**draws, family.group_quantity: drawn}, fit.data
+        {**draws, family.groups.group_quantity: drawn}, fit.data
     )
     return sum_by_group(fit, rows)
 
@@ -161,13 +162,13 @@ def with_effects(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
     Those of levels that it has not seen are drawn from their population.
     """
     draws = refit.draws()
-    if not fit.family.terms or fit.family.latent is None or "effect" not in draws:
+    if not fit.family.terms or fit.family.twin.latent is None or "effect" not in draws:
         return draws
-    (dim,) = fit.family.dims["effect"]
+    (dim,) = fit.family.programs.dims["effect"]
     labels, seen = (f.family.coordinates(f.table)[dim] for f in (fit, refit))
     if list(labels) == list(seen):
         return draws
-    whole = fit.family.latent(np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant)["effect"]
+    whole = fit.family.twin.latent(np.random.default_rng(fit.sampling.seed), draws, fit.data, fit.variant)["effect"]
     place = {label: i for i, label in enumerate(labels)}
     whole[:, [place[label] for label in seen]] = draws["effect"]
     return {**draws, "effect": whole}
@@ -175,13 +176,13 @@ def with_effects(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
 
 def expanded(fit: Fit, refit: Fit) -> dict[str, FloatArray]:
     """The draws of a refit with a place for every group of the whole table: nan for those that it has not seen."""
-    draws, dims = with_effects(fit, refit), fit.family.dims
-    if refit.table.labels == fit.table.labels:
+    draws, dims = with_effects(fit, refit), fit.family.programs.dims
+    if refit.table.pooled.labels == fit.table.pooled.labels:
         return draws
-    at = [fit.table.labels.index(label) for label in refit.table.labels]
+    at = [fit.table.pooled.labels.index(label) for label in refit.table.pooled.labels]
     for name, values in draws.items():
         if dims.get(name, ())[:1] == ("group",):
-            whole = np.full((len(values), len(fit.table.labels), *values.shape[2:]), math.nan)
+            whole = np.full((len(values), fit.table.n_groups, *values.shape[2:]), math.nan)
             whole[:, at] = values
             draws[name] = whole
     return draws

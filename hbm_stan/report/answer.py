@@ -117,7 +117,7 @@ def _quantity(fit: Fit, term: str, *, spread: bool = False) -> str:
                 return "intercept's deviation from the average"  # thresholds, or nothing, stand in an average's place
             place = spread_place(fit.table.design) if spread else formula_place(fit.table.design)
         return f"{term_words(term)} ({place})" if place else term_words(term)
-    return "" if fit.family.group_meaning in {"value", "mean"} else fit.family.group_meaning
+    return "" if fit.family.words.group_meaning in {"value", "mean"} else fit.family.words.group_meaning
 
 
 def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
@@ -144,9 +144,9 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -
 
 def _effects(fit: Fit, summary: pd.DataFrame) -> list[str]:
     """Population parameters with a label of their own, such as the effects of predictors of groups."""
-    meanings = {row.name: fit.table.noun.fill(row.meaning) for row in fit.family.prior_rows}
-    usual = {"mu", fit.family.population_scale}
-    names = [n for n in fit.family.population if n in meanings and n not in usual]
+    meanings = {row.name: fit.table.noun.fill(row.meaning) for row in fit.family.programs.prior_rows}
+    usual = {"mu", fit.family.groups.population_scale}
+    names = [n for n in fit.family.programs.population if n in meanings and n not in usual]
     rows = [(n, term, row) for n in names for term, row in _of_terms(summary, n).items() if term and "," not in term]
     return [
         f"The {in_term(meanings[n], term)} is about {estimate(summary.loc[row], '', posterior=True)}"
@@ -157,7 +157,7 @@ def _effects(fit: Fit, summary: pd.DataFrame) -> list[str]:
 
 def _population(fit: Fit, summary: pd.DataFrame) -> list[str]:
     """Of a family without mu (a user's own): its first population parameters by their names."""
-    rows = [row for name in fit.family.population for row in _of_terms(summary, name).values()]
+    rows = [row for name in fit.family.programs.population for row in _of_terms(summary, name).values()]
     return [f"{row} is about {estimate(summary.loc[row], '', posterior=True)}." for row in rows[:_SENTENCES]]
 
 
@@ -174,7 +174,7 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS, *,
     ``differ`` says that the scores show differences: then no more than some terms are near 0, and those stand first.
     """
     said = []
-    name = fit.family.population_scale
+    name = fit.family.groups.population_scale
     rows = _of_terms(summary, name)
     if len(rows) > _SENTENCES:
         return [

@@ -95,7 +95,7 @@ def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, dict[str, A
     found = []
     for name in names:
         term = term_of(name)
-        if name.partition("[")[0] != fit.family.population_scale or term not in terms:
+        if name.partition("[")[0] != fit.family.groups.population_scale or term not in terms:
             continue
         scale, values = scale_of(fit, term), draws[names.index(name)].ravel()
         # A difference of logs or of log odds is a factor.

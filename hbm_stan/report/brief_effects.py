@@ -56,9 +56,9 @@ def _slopes(fit: Fit) -> list[tuple[str, FloatArray]]:
     names = design.names if design is not None else terms_of(fit) if "mu" in fit.tree["posterior"] else ()
     found = [(name, average_draws(fit, name)) for name in names if name not in {"", INTERCEPT}]
     kept = [(name, draws) for name, draws in found if draws is not None]
-    if "gamma" in fit.family.dims and "gamma" in fit.tree["posterior"]:
+    if "gamma" in fit.family.programs.dims and "gamma" in fit.tree["posterior"]:
         gamma = fit.draws("gamma")["gamma"]
-        labels = fit.family.coordinates(fit.table)[fit.family.dims["gamma"][0]]
+        labels = fit.family.coordinates(fit.table)[fit.family.programs.dims["gamma"][0]]
         kept += [(str(label), gamma[:, k]) for k, label in enumerate(labels)]
     return kept
 

@@ -31,7 +31,7 @@ def certificate_file(analysis: Analysis) -> tuple[Path, str] | None:
 
     That of its folder, else that of the family's folder, else, for a family that comes along, the shipped one.
     """
-    places = [(analysis.folder / FILE, "of this analysis"), (analysis.family.folder / FILE, "of its family")]
+    places = [(analysis.folder / FILE, "of this analysis"), (analysis.family.programs.folder / FILE, "of its family")]
     if not analysis.family.source:
         places.append((shipped_certificate(), "that comes along"))
     return next(((path, whose) for path, whose in places if os.path.lexists(path)), None)

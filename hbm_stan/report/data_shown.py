@@ -25,12 +25,12 @@ def data_of(fit: Fit) -> dict[str, Any]:
         "title": dataset.title,
         "source": dataset.source,
         "sha256": dataset.sha256,
-        "n_rows": len(table.group),
-        "n_groups": len(table.labels),
+        "n_rows": table.n_rows,
+        "n_groups": table.n_groups,
         "rows_per_group": {
-            "least": int(table.sizes.min()),
-            "median": float(np.median(table.sizes)),
-            "most": int(table.sizes.max()),
+            "least": int(table.pooled.sizes.min()),
+            "median": float(np.median(table.pooled.sizes)),
+            "most": int(table.pooled.sizes.max()),
         },
         "columns": [
             {
@@ -66,24 +66,24 @@ def _rows(fit: Fit) -> list[dict[str, Any]]:
     if STANDARD_ERROR in fit.table and STANDARD_ERROR not in given:
         numbers[STANDARD_ERROR.replace("_", " ")] = fit.table[STANDARD_ERROR]
     values: dict[str, Any] = {**columns, **numbers}
-    shown = range(min(_ROWS_SHOWN, len(fit.table.group)))
-    return [{group: fit.table.labels[fit.table.group[i]], **{c: v[i] for c, v in values.items()}} for i in shown]
+    labels = fit.table.pooled.row_labels[:_ROWS_SHOWN]
+    return [{group: label, **{c: v[i] for c, v in values.items()}} for i, label in enumerate(labels)]
 
 
 def _groups(fit: Fit) -> list[dict[str, Any]]:
     """The first groups: how many rows, and the mean of the outcome (its rate, where there are trials or exposure)."""
-    means, sizes = by_group(fit, fit.y[None])[0], fit.table.sizes
+    means, sizes = by_group(fit, fit.y[None])[0], fit.table.pooled.sizes
     sds = _within_sd(fit)
-    shown = range(min(_ROWS_SHOWN, len(fit.table.labels)))
-    return [{"group": fit.table.labels[j], "rows": sizes[j], "mean": means[j], "sd": sds[j]} for j in shown]
+    shown = range(min(_ROWS_SHOWN, fit.table.n_groups))
+    return [{"group": fit.table.pooled.labels[j], "rows": sizes[j], "mean": means[j], "sd": sds[j]} for j in shown]
 
 
 def _within_sd(fit: Fit) -> Any:
     """The sd of each group's rows, nan where it says nothing: one row, or counts and 0/1 values."""
-    sizes = fit.table.sizes
+    sizes = fit.table.pooled.sizes
     if fit.family.discrete or fit.family.size:
         return np.full(len(sizes), np.nan)
-    centred = fit.y - by_group(fit, fit.y[None])[0][fit.table.group]
+    centred = fit.y - by_group(fit, fit.y[None])[0][fit.table.pooled.level]
     with np.errstate(invalid="ignore", divide="ignore"):
-        sd = np.sqrt(np.bincount(fit.table.group, weights=centred**2) / (sizes - 1))
+        sd = np.sqrt(np.bincount(fit.table.pooled.level, weights=centred**2) / (sizes - 1))
     return np.where(sizes > 1, sd, np.nan)

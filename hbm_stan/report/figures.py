@@ -152,8 +152,8 @@ def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[
         for k, t in enumerate(parts)
         if k < MOST_TERMS and t not in shared and parts[t]["partial_pooling"].notna().any()
     ]
-    if main.table.sizes.size > MOST_ROWS:
-        rows = pd.Series(main.table.sizes, index=list(main.table.labels))
+    if main.table.pooled.sizes.size > MOST_ROWS:
+        rows = pd.Series(main.table.pooled.sizes, index=list(main.table.pooled.labels))
         panels = [
             {"groups": parts[t].assign(rows=rows.loc[list(parts[t]["group"])].to_numpy()),
              "words": term_words(t) if t else quantity_words(main), "unit": unit_of_term(t, unit)}
@@ -180,12 +180,12 @@ def shrinkage_name(k: int) -> str:
 
 def same_scale(fit: Fit) -> bool:
     """Whether an outcome lies on the scale of the group quantity."""
-    return fit.family.same_unit and not (fit.family.size or fit.family.discrete)
+    return fit.family.words.same_unit and not (fit.family.size or fit.family.discrete)
 
 
 def quantity_words(fit: Fit) -> str:
     """What an axis calls the group quantity."""
-    return "estimate" if fit.family.group_meaning == "value" else fit.family.group_meaning
+    return "estimate" if fit.family.words.group_meaning == "value" else fit.family.words.group_meaning
 
 
 def _new_group(prediction: NewGroup, results: dict[str, Any], same_scale: bool) -> Any:

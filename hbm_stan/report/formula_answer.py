@@ -117,7 +117,7 @@ def weight_sentences(fit: Fit) -> list[str]:
     family = fit.family
     step = max(1, fit.n_draws // _DRAWS)
     draws = {name: values[::step] for name, values in fit.draws().items()}
-    weights = family.row_weights(draws, fit.data) if family.row_weights is not None else None
+    weights = family.twin.row_weights(draws, fit.data) if family.twin.row_weights is not None else None
     if weights is None:
         return []
     low = [int(i) for i in np.argsort(weights) if weights[i] < _LITTLE]

@@ -60,7 +60,7 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
     compared = {name: fits[name] for name in analysis.compared if name in fits and has_log_lik(fits[name])}
     comparisons = _comparisons(analysis, compared, diagnoses, say) if len(compared) > 1 and not failed else {}
     family = main.family
-    predicts = None not in (family.new_row, family.new_group, family.simulate)
+    predicts = None not in (family.groups.new_row, family.groups.new_group, family.twin.simulate)
     return Findings(
         fits, diagnoses, comparisons.get("observation"), comparisons.get("group"),
         new_group(main, analysis.prediction) if predicts else None,
@@ -91,5 +91,5 @@ def _comparisons(
     analysis: Analysis, compared: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis], say: Any
 ) -> dict[Unit, Comparison]:
     """Both targets; a new group only where some family function can score one without a refit of every group."""
-    only: Unit | None = None if analysis.family.group_log_lik is not None else "observation"
+    only: Unit | None = None if analysis.family.groups.group_log_lik is not None else "observation"
     return both_targets(compared, diagnoses, only, analysis.budget, analysis.store, say)

@@ -14,33 +14,30 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
     """One sentence on what could not be done and what each needs; none for the families that come along."""
     first = next(iter(fits.values()))
     family, one, many = first.family, first.table.noun.one, first.table.noun.many
+    programs, quantity = family.programs, family.groups.group_quantity
     if not family.source:
         return []
-    by_refits = None not in (family.new_group, family.pointwise)  # dear, and offered by `hbm compare`
+    by_refits = not family.missing(("new_group", "pointwise"))  # dear, and offered by `hbm compare`
     said = [
         *_by_functions(family, f"a prediction for a new {one}", ("new_row", "new_group", "simulate")),
         *_by_functions(family, "a prior predictive check", ("prior_draws", "new_group", "simulate")),
         *_by_functions(family, f"raw estimates of the {many}", ("raw",)),
         *_by_functions(family, f"a comparison on new {many}", () if by_refits else ("group_log_lik",)),
         *_by_functions(family, "a proof that the programs have the density that is meant", ("log_joint",)),
-        *_by_variable(fits, "a comparison", family.log_lik, [n for n, f in fits.items() if not has_log_lik(f)]),
+        *_by_variable(fits, "a comparison", programs.log_lik, [n for n, f in fits.items() if not has_log_lik(f)]),
         *_by_variable(
-            fits, "a posterior predictive check", family.y_rep,
-            [n for n, f in fits.items() if not can_replicate(f)],
+            fits, "a posterior predictive check", programs.y_rep, [n for n, f in fits.items() if not can_replicate(f)]
         ),
         *_by_variable(
-            fits, f"estimates of the {many}", family.group_quantity,
-            [
-                name for name, fit in fits.items()
-                if fit.pooling != "complete" and family.group_quantity not in fit.tree["posterior"]
-            ],
+            fits, f"estimates of the {many}", quantity,
+            [n for n, f in fits.items() if f.pooling != "complete" and quantity not in f.tree["posterior"]],
         ),
     ]  # fmt: skip
     return [f"{family.name} is the analyst's own family. What it could not give: {'; '.join(said)}."] if said else []
 
 
 def _by_functions(family: Family, what: str, functions: tuple[str, ...]) -> list[str]:
-    missing = [f"{name}()" for name in functions if getattr(family, name) is None]
+    missing = [f"{name}()" for name in family.missing(functions)]
     return [f"{what} (needs {_listed(missing)})"] if missing else []
 
 

@@ -18,7 +18,7 @@ from hbm_stan.report.terms import in_term, term_words
 
 def levels_words(factor: str, design: Design, noun: Noun) -> str:
     """What several levels of a factor are called: ``noun.many`` of the group, else the plural of its name."""
-    if factor == design.group.name:
+    if factor == design.pooled.name:
         return noun.many
     own = noun_of(factor)
     return f"levels of {factor}" if own == GROUPS else own.many
@@ -61,10 +61,10 @@ def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
         return meanings(fit.table.design, fit.table.noun)
     partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
     given = {name.partition("[")[0] for variant in partial for name in variant.priors}
-    what = family.group_meaning
+    what = family.words.group_meaning
     derived = {
         "mu": f"mean {what} in the population",
-        family.population_scale: f"sd of the {what} between {analysis.noun.many}",
+        family.groups.population_scale: f"sd of the {what} between {analysis.noun.many}",
     }
     return {name: text for name, text in derived.items() if partial and name not in given}
 
@@ -72,7 +72,7 @@ def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
 def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
     """The prior table for JSON: each prior that a variant uses, with its meaning, unit and reason."""
     rows = []
-    by_name = {row.name: row for row in analysis.family.prior_rows}
+    by_name = {row.name: row for row in analysis.family.programs.prior_rows}
     of_formula = parameter_meanings(analysis, fit) if fit.table.design is not None else {}
     for name, prior in fit.priors.items():
         base = name.partition("[")[0]
@@ -101,5 +101,5 @@ def _unit(fit: Fit, row: PriorRow, name: str) -> str:
     if column not in {"", INTERCEPT}:
         return ""
     own = likelihood(fit.family.name).own_rows if fit.family.terms else ()
-    of_predictor = fit.family.terms and not fit.family.same_unit and row.name != "rho" and row not in own
-    return fit.family.quantity_unit if of_predictor else fit.table.dataset.unit(row.role)
+    of_predictor = fit.family.terms and not fit.family.words.same_unit and row.name != "rho" and row not in own
+    return fit.family.words.quantity_unit if of_predictor else fit.table.dataset.unit(row.role)

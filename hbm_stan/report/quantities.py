@@ -66,14 +66,14 @@ def averages(fit: Fit, terms: Sequence[str]) -> list[Quantity]:
 
 def of_new_group(fit: Fit, new: NewGroup | None, terms: Sequence[str]) -> list[Quantity]:
     """These terms of a group that was not seen."""
-    base = f"{fit.family.group_quantity}_new"
+    base = f"{fit.family.groups.group_quantity}_new"
     found = [(term, _named(base, term)) for term in terms]
     return [quantity(fit, _named("new", t), t, new.draws[name]) for t, name in found if new and name in new.draws]
 
 
 def of_group(fit: Fit, label: str, term: str) -> Quantity:
     """A term of a known group."""
-    draws = group_draws(fit)[:, list(fit.table.labels).index(label), terms_of(fit).index(term)]
+    draws = group_draws(fit)[:, list(fit.table.pooled.labels).index(label), terms_of(fit).index(term)]
     return quantity(fit, f"{_named('group', term)}: {label}", term, draws)
 
 

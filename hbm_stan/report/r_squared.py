@@ -31,8 +31,8 @@ def r_squared(fit: Fit) -> dict[str, Any] | None:
     Groups of one row have none: what the row is, its group is.
     """
     family = fit.family
-    one_each = fit.table.one_row_per_group or family.group_quantity not in fit.tree["posterior"]
-    if one_each or family.new_group is None or fit.pooling != "partial":
+    one_each = fit.table.one_row_per_group or family.groups.group_quantity not in fit.tree["posterior"]
+    if one_each or family.groups.new_group is None or fit.pooling != "partial":
         return None
     step = max(1, fit.n_draws // _DRAWS)
     draws = {name: values[::step] for name, values in fit.draws().items()}
@@ -62,10 +62,10 @@ def _moments(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray] | None:
     family = fit.family
     if family.terms:
         mean, variance = row_moments(likelihood(family.name), draws, fit.data)
-    elif family.row_moments is not None:
-        mean, variance = family.row_moments(draws, fit.data)
-    elif family.mean_of_rows is not None and "sigma" in draws and "sigma_spread" not in draws:
-        mean, variance = family.mean_of_rows(draws, fit.data), np.square(draws["sigma"])[:, None]
+    elif family.twin.row_moments is not None:
+        mean, variance = family.twin.row_moments(draws, fit.data)
+    elif family.twin.mean_of_rows is not None and "sigma" in draws and "sigma_spread" not in draws:
+        mean, variance = family.twin.mean_of_rows(draws, fit.data), np.square(draws["sigma"])[:, None]
     else:
         return None
     size = np.asarray(fit.data[family.size], dtype=float) if family.size else np.ones(1)
@@ -74,7 +74,7 @@ def _moments(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray] | None:
 
 def _of_new_groups(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray]:
     """The mean of rows over groups drawn from the population, and the variance of that between groups, (S, N) each."""
-    rng, name = fit.rng("new groups of R-squared"), fit.family.group_quantity
+    rng, name = fit.rng("new groups of R-squared"), fit.family.groups.group_quantity
     total = squares = np.zeros(1)
     for _ in range(_POPULATIONS):
         theta = fit.family.need("new_group", "R-squared")(rng, draws, fit.data, fit.variant)

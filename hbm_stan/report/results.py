@@ -173,12 +173,12 @@ def _model(analysis: Analysis, fit: Fit) -> dict[str, Any]:
     variants = [asdict(family.variant(name)) for name in analysis.variants]
     keys = ("name", "title", "pooling", "math")
     return {
-        "title": family.title,
-        "citation": family.citation,
-        "likelihood": list(family.likelihood),
+        "title": family.words.title,
+        "citation": family.words.citation,
+        "likelihood": list(family.words.likelihood),
         "formula": fit.table.dataset.reading.formula,
         "words": structure_in_words(fit.table.dataset, fit.table.design) if fit.table.design is not None else [],
-        "quantity": family.group_meaning,
+        "quantity": family.words.group_meaning,
         "meanings": parameter_meanings(analysis, fit),
         "variants": [{k: v[k] for k in keys} | {k: fill(v[k]) for k in _WORDS} for v in variants],
     }
@@ -209,8 +209,8 @@ def _new_group(prediction: NewGroup | None, fit: Fit) -> dict[str, Any] | None:
         term = term_of(row["name"])
         row["meaning"] = f"{term_words(term)} of a new {fit.table.noun.one}" if term else row["meaning"]
         observed = row["name"].startswith("y_new")
-        row["sign"] = fit.family.signed and not far_from_zero(fit) if observed else zero_matters(fit, term)
-    return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.signed}
+        row["sign"] = fit.family.words.signed and not far_from_zero(fit) if observed else zero_matters(fit, term)
+    return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.words.signed}
 
 
 def _place(folder: Path) -> str:

@@ -54,7 +54,7 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
         return Scale(f"effect of {term}", per(term, quantity_unit(fit)), factor=_factor(fit))
     if term == INTERCEPT:
         return _intercept(fit)
-    meaning = fit.family.group_meaning
+    meaning = fit.family.words.group_meaning
     outcome = outcome_words(fit)
     return Scale(outcome if meaning in {"value", "mean"} else f"{meaning} of {outcome}", quantity_unit(fit))
 

@@ -26,7 +26,7 @@ def shares_of(fit: Fit) -> dict[str, Any] | None:
     rows = [{"name": name, **row} for name, row in zip(names, found.table.to_dict("records"), strict=True)]
     for row in rows[:-1]:
         row["many"] = levels_words(row["name"], design, fit.table.noun)
-    unit = fit.family.quantity_unit
+    unit = fit.family.words.quantity_unit
     whole = "the variance" + (" that common columns leave" if set(design.names) - {INTERCEPT} else "")
     return {"rows": rows, "note": found.note, "whole": whole + (f" on the scale of {_plural(unit)}" if unit else "")}
 

@@ -148,11 +148,11 @@ def check_mathematics(family: Family) -> None:
     """Raise ModelError where a family of the user's own writes mathematics that Typst cannot set: before any work."""
     import typst
 
-    places = {"likelihood": family.likelihood} | {f"the math of {v.name}": v.math for v in family.variants}
-    for place, lines in places.items():
-        refuse_code(lines, f"{family.folder}: {place}")
+    places = {f"the math of {v.name}": v.math for v in family.programs.variants}
+    for place, lines in ({"likelihood": family.words.likelihood} | places).items():
+        refuse_code(lines, f"{family.programs.folder}: {place}")
         for line in lines:
             try:
                 compiled(_TRIAL, TEMPLATE.parent, {"line": line}, typst.Fonts(include_system_fonts=False))
             except TypesettingError as error:
-                raise ModelError(f"{family.folder}: {place}: {shorten(line)!r}: {error}") from error
+                raise ModelError(f"{family.programs.folder}: {place}: {shorten(line)!r}: {error}") from error

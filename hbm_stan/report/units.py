@@ -24,8 +24,8 @@ def of_rates(fit: Fit) -> bool:
 
 def quantity_unit(fit: Fit) -> str:
     """The unit of the group quantity: the outcome's, unless that is divided by trials or exposure or transformed."""
-    other = of_rates(fit) or not fit.family.same_unit
-    return fit.family.quantity_unit if other else outcome_unit(fit)
+    other = of_rates(fit) or not fit.family.words.same_unit
+    return fit.family.words.quantity_unit if other else outcome_unit(fit)
 
 
 def outcome_unit(fit: Fit) -> str:
@@ -49,7 +49,7 @@ def observed_quantity(fit: Fit) -> str:
 
 def zero_matters(fit: Fit, term: str) -> bool:
     """Whether the side of zero says something: not of rates, of an intercept, of outcomes that are far from zero."""
-    if not fit.family.signed or term == INTERCEPT:
+    if not fit.family.words.signed or term == INTERCEPT:
         return False
     return bool(term) or not far_from_zero(fit)
 
@@ -63,8 +63,8 @@ def far_from_zero(fit: Fit) -> bool:
     if of_rates(fit):
         return True
     y = np.asarray(fit.y, dtype=float)
-    if fit.family.known_residual and fit.family.raw is not None:
-        estimate, error = fit.family.raw(fit.data)
+    if fit.family.known_residual and fit.family.groups.raw is not None:
+        estimate, error = fit.family.groups.raw(fit.data)
         with np.errstate(divide="ignore", invalid="ignore"):
             clear = np.abs(estimate) > FAR_IN_ERRORS * error
         return bool(clear.all() and np.ptp(np.sign(estimate)) == 0)

@@ -222,5 +222,5 @@ def _widened(main: Fit, base: Conclusion, row: Row) -> str:
     return (
         f"{row.rival.shown} is the warning example: the 90 % interval of {name} becomes {ratio:.1f} times as wide "
         f"({before.q05:.3g} to {before.q95:.3g}; then {now.q05:.3g} to {now.q95:.3g}). "
-        f"{len(main.table.labels)} {main.table.noun.many} do not bound it from above, and such a prior does not either."
+        f"{main.table.n_groups} {main.table.noun.many} do not bound it from above, and such a prior does not either."
     )

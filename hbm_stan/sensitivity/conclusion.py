@@ -83,9 +83,9 @@ def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any
     kept, location = location_and_scale(main), location_of(main.family)
     locations = tuple(n for n in kept if n.partition("[")[0] == location)
     scales = tuple(n for n in kept if n not in locations)
-    signs = {n: side(intervals[n].q05, intervals[n].q95) for n in locations} if main.family.signed else {}
+    signs = {n: side(intervals[n].q05, intervals[n].q95) for n in locations} if main.family.words.signed else {}
     verdict, diff, se, other = _decided(comparison, main.variant)
-    names = (location, main.family.population_scale, f"{main.family.group_quantity}_new")
+    names = (location, main.family.groups.population_scale, f"{main.family.groups.group_quantity}_new")
     there = {n.partition("[")[0] for n in intervals}
     columns = tuple(n for n in names if n in there)
     return Conclusion(intervals, verdict, diff, se, other, locations, scales, signs, columns)

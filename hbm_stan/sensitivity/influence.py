@@ -96,14 +96,15 @@ def influence(
     Checks in ``waive`` need not be passed by refits either.
     """
     tell = say or (lambda _text: None)
-    draws, labels = location_and_scale(fit), fit.table.labels
+    draws, labels = location_and_scale(fit), fit.table.pooled.labels
     base = {name: interval(values) for name, values in draws.items()}
     threshold, n_groups, noun = good_k(fit.n_draws), len(labels), fit.table.noun
     density = density_of(fit, "group").of
     if density is None and max_refits < n_groups:
+        scale = fit.family.groups.population_scale
         unseen = (
-            f"How {location_of(fit.family)} and {fit.family.population_scale} move without each {noun.one} was not "
-            f"looked at: {fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
+            f"How {location_of(fit.family)} and {scale} move without each {noun.one} was not looked at: "
+            f"{fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
             f"`hbm sensitivity` with --refit-groups {n_groups}."
         )
         return Influence(base, (), threshold, (unseen,), noun=noun)
@@ -116,7 +117,7 @@ def influence(
         tell(f"{i} of {len(asked)}: refitting without {labels[j]}")
         rows[j] = _refitted(fit, j, base, rows[j].pareto_k, waive)
     rows.sort(key=lambda row: -abs(row.moved))
-    columns = tuple(varying(base, fit.family.population_scale))
+    columns = tuple(varying(base, fit.family.groups.population_scale))
     said, first = _sentences(rows, threshold, noun)
     ks, reasons = [row.direct for row in rows if row.direct is not None], [row.sampled for row in rows if row.sampled]
     said += directly_in_words(f"Refits without a {noun.one}", ks, reasons)
@@ -131,7 +132,7 @@ def _weighted(
     ``density`` (S, J) is the log density that a comparison leaves groups out by. With crossed factors it is given the
     other groups' rows, where the family can: given effects of the draws the weights would be right too, and rougher.
     """
-    rows, labels = [], fit.table.labels
+    rows, labels = [], fit.table.pooled.labels
     for some in portions(len(labels), fit.n_draws):
         log_weights, k = smooth(-density[:, some])
         weights = np.exp(log_weights)
@@ -159,8 +160,8 @@ def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]
 
 
 def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, waive: Collection[str]) -> Without:
-    label = fit.table.labels[j]
-    rows, sampled = np.flatnonzero(fit.table.group == j), ""
+    label = fit.table.pooled.labels[j]
+    rows, sampled = np.flatnonzero(fit.table.pooled.level == j), ""
     try:
         made, diagnosis = fit_directly(job_without(fit, rows), waive, rows=False)
     except NotDirectError as reason:
@@ -182,7 +183,7 @@ def _without(
     flips = []
     for name in now:
         before, after = (side(i.q05, i.q95) for i in (base[name], now[name]))
-        if fit.family.signed and name.partition("[")[0] == location_of(fit.family) and before != after:
+        if fit.family.words.signed and name.partition("[")[0] == location_of(fit.family) and before != after:
             flips.append(f"the 90 % interval of {name} lies {after} (with it: {before})")
     return Without(label, route, k, now, moves, tuple(flips))
 

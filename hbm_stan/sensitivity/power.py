@@ -105,8 +105,8 @@ def likelihood_component(fit: Fit) -> tuple[FloatArray | None, str]:
 
     Given the population where the family can integrate its groups out: all forms of one model then agree.
     """
-    if fit.family.group_log_lik is not None:
-        density = evaluated(fit, fit.family.group_log_lik).sum(axis=1)
+    if fit.family.groups.group_log_lik is not None:
+        density = evaluated(fit, fit.family.groups.group_log_lik).sum(axis=1)
         return np.asarray(density), "of the data given the population, group effects integrated out"
     if has_log_lik(fit):
         return log_lik_of(fit).sum(axis=1), f"of the rows given their {fit.table.noun.many}"

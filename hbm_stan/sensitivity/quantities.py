@@ -26,7 +26,7 @@ def population_draws(fit: Fit) -> dict[str, FloatArray]:
     """Draws of the population's parameters by element, (S,) each; an element that is the same in all draws is none."""
     posterior = fit.tree["posterior"]
     found: dict[str, FloatArray] = {}
-    for name in fit.family.population:
+    for name in fit.family.programs.population:
         if name in posterior:
             draws = fit.draws(name)[name]
             elements = draws.reshape(len(draws), -1).T
@@ -39,7 +39,7 @@ def means_of_groups(fit: Fit) -> dict[str, tuple[float, float]]:
 
     Nothing where mu is not what groups are distributed about: in other families, and beside predictors of groups.
     """
-    draws = fit.draws(LOCATION, fit.family.population_scale, fit.family.group_quantity)
+    draws = fit.draws(LOCATION, fit.family.groups.population_scale, fit.family.groups.group_quantity)
     if len(draws) < 3 or "gamma" in population_names(fit):
         return {}
     mu, tau, theta = draws.values()
@@ -54,13 +54,13 @@ def means_of_groups(fit: Fit) -> dict[str, tuple[float, float]]:
 
 def population_names(fit: Fit) -> set[str]:
     """The population's parameters that have draws."""
-    return {name for name in fit.family.population if fit.draws(name).get(name, np.empty(0)).size}
+    return {name for name in fit.family.programs.population if fit.draws(name).get(name, np.empty(0)).size}
 
 
 def new_group_draws(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArray]:
     """Draws of the value of a new group by term, (S,) each; none of a term that all groups share, or without words."""
     family = fit.family
-    if None in (family.new_row, family.new_group, family.simulate):
+    if None in (family.groups.new_row, family.groups.new_group, family.twin.simulate):
         return {}
     drawn = new_group(fit, options).draws
     shared = list(population_draws(fit).values())
@@ -75,7 +75,7 @@ def watched(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArray]:
 def location_and_scale(fit: Fit) -> dict[str, FloatArray]:
     """Draws of location and scale by element, (S,) each; of the whole population where a family has neither name."""
     draws = population_draws(fit)
-    names = {location_of(fit.family), fit.family.population_scale}
+    names = {location_of(fit.family), fit.family.groups.population_scale}
     kept = {n: d for n, d in draws.items() if n.partition("[")[0] in names}
     return kept or draws
 

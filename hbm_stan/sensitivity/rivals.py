@@ -53,7 +53,7 @@ def rivals(main: Fit, variants: Sequence[str]) -> tuple[list[Rival], list[str]]:
     of a parameter together.
     """
     family, used = main.family, main.family.priors_of(main.variant, main.priors)
-    rows = {row.name: row for row in family.prior_rows}
+    rows = {row.name: row for row in family.programs.prior_rows}
     spread = spread_rows(family, main.variant)
     found: list[Rival] = []
     kept: list[str] = []
@@ -73,10 +73,11 @@ def spread_rows(family: Family, variant: str) -> set[str]:
     """
     used = family.variant(variant).priors
     names = {name.partition("[")[0] for name in used}
-    if family.population_scale in names:
-        return {family.population_scale}
-    shared = {n.partition("[")[0] for v in family.variants if v.pooling != "partial" for n in v.priors}
-    return {r.name for r in family.prior_rows if r.name in names - shared and set(SCALES) <= set(r.distributions)}
+    if family.groups.population_scale in names:
+        return {family.groups.population_scale}
+    shared = {n.partition("[")[0] for v in family.programs.variants if v.pooling != "partial" for n in v.priors}
+    own = [row for row in family.programs.prior_rows if row.name in names - shared]
+    return {row.name for row in own if set(SCALES) <= set(row.distributions)}
 
 
 def matched_scale(prior: Prior) -> float:

@@ -89,7 +89,7 @@ def sensitivity(
         store=analysis.store, say=tell, progress=progress, minutes=analysis.minutes, waive=analysis.waived,
     )  # fmt: skip
     diagnoses = check_fits(fits, analysis.waived)
-    weighs = analysis.family.group_log_lik is not None
+    weighs = analysis.family.groups.group_log_lik is not None
     allowed = (REFITS if weighs else 0) if refit_groups is None else refit_groups
     found = quick_look(analysis, fits, diagnoses, 0 if quick else allowed, tell)
     if quick or found.withheld:

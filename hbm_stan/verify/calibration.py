@@ -39,7 +39,7 @@ def calibration(
 
 
 def _truth(family: Family, variant: str, analysis: Analysis | None, course: Course) -> Truth:
-    lacking = [n for n in ("prior_draws", "new_group", "simulate", "pointwise") if getattr(family, n) is None]
+    lacking = family.missing(("prior_draws", "new_group", "simulate", "pointwise"))
     if lacking:
         said = ", ".join(f"{n}()" for n in lacking)
         return Truth("calibration", "not applicable", detail=f"the family has no {said}")

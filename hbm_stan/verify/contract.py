@@ -38,7 +38,8 @@ def trajectories(family: Family, variant: str) -> int:
     """
     program = family.program(variant)
     sampled = {d.name for d in program.outputs} - {d.name for d in program.generated}
-    return Sampling().max_treedepth if family.draw_groups and family.group_quantity in sampled else SHORT_TRAJECTORIES
+    again = family.programs.draw_groups is not None and family.groups.group_quantity in sampled
+    return Sampling().max_treedepth if again else SHORT_TRAJECTORIES
 
 
 def contract(family: Family, table: Prepared, variant: str) -> Truth:

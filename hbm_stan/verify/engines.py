@@ -41,7 +41,7 @@ def shipped_pairs(families: Sequence[str]) -> list[Pair]:
     for family in families:
         small = smallest_analysis(family)
         used = {p.variant for p in pairs if p.family.name == family}
-        rest = [v.name for v in small.family.variants if v.name not in used]
+        rest = [v.name for v in small.family.programs.variants if v.name not in used]
         dataset = irregular(few_rows(small.dataset, small.family), small.family)
         pairs += [Pair(f"{small.name}, a part", small.family, v, dataset, {}) for v in rest]
     return pairs

@@ -39,14 +39,14 @@ def repeated(draws: Draws, s: int, size: int) -> dict[str, FloatArray]:
 def derived_quantities(claim: Claim) -> list[str]:
     """What ``transformed`` derives, against what the program has of that name, at the same draws."""
     family, draws = claim.family, claim.draws
-    if family.transformed is None:
+    if family.twin.transformed is None:
         return []
     declared = family.program(claim.variant).block("parameters")
     empty = {d.name: np.zeros(0) for d in declared if d.name not in draws}
     off: dict[str, float] = {}
     for s in np.linspace(0, len(next(iter(draws.values()))) - 1, _POINTS).astype(int):
         one = empty | {d.name: draws[d.name][s] for d in declared if d.name in draws}
-        for name, ours in family.transformed(one, claim.data).items():
+        for name, ours in family.twin.transformed(one, claim.data).items():
             theirs = draws[name][s] if name in draws else None
             if theirs is not None and np.shape(theirs) == np.shape(ours):
                 far = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
@@ -57,21 +57,21 @@ def derived_quantities(claim: Claim) -> list[str]:
 def new_groups(claim: Claim) -> list[str]:
     """``new_group`` of each of two draws has the mean and the sd of the population of that draw."""
     family, draws = claim.family, claim.draws
-    scale = family.population_scale
+    scale = family.groups.population_scale
     if (
         claim.pooling != "partial"
-        or family.new_group is None
-        or family.new_row is None
+        or family.groups.new_group is None
+        or family.groups.new_row is None
         or not {"mu", scale} <= {*draws}
     ):
         return []
-    design, _ = family.new_row(claim.data, _read(claim))
+    design, _ = family.groups.new_row(claim.data, _read(claim))
     mu = draws["mu"].reshape(len(draws["mu"]), -1)[:, 0]
     halves = [repeated(draws, int(s), _GROUPS // 2) for s in (np.argmin(mu), np.argmax(mu))]
     both = {name: np.concatenate([half[name] for half in halves]) for name in draws}
-    if "gamma" in both and "gamma" in family.population:
+    if "gamma" in both and "gamma" in family.programs.population:
         both["gamma"] = np.zeros_like(both["gamma"])
-    theta = family.new_group(np.random.default_rng(5), both, design, claim.variant)[:, 0]
+    theta = family.groups.new_group(np.random.default_rng(5), both, design, claim.variant)[:, 0]
     if theta.shape != both["mu"].shape:
         return []
     for half in np.split(np.arange(len(theta)), 2):
@@ -94,9 +94,9 @@ def _shown(values: Any) -> str:
 def _others_by_group(claim: Claim) -> list[str]:
     """Effects of groups or units beside the group quantity: values of units, residual scales of groups."""
     family = claim.family
-    own = {family.group_quantity, family.log_lik, family.y_rep, *family.hidden}
+    own = {family.groups.group_quantity, family.programs.log_lik, family.programs.y_rep, *family.programs.hidden}
     names = [n for n in claim.draws if n not in own and not n.endswith("_raw")]
-    return [n for n in names if {"group", "unit"} & set(family.dims.get(n, ()))]
+    return [n for n in names if {"group", "unit"} & set(family.programs.dims.get(n, ()))]
 
 
 def _given_new_groups(claim: Claim, s: int) -> tuple[FloatArray, FloatArray]:
@@ -104,30 +104,30 @@ def _given_new_groups(claim: Claim, s: int) -> tuple[FloatArray, FloatArray]:
     family = claim.family
     one = repeated(claim.draws, s, _NODES)
     theta = family.need("new_group", "a proof")(np.random.default_rng(s), one, claim.data, claim.variant)
-    rows = family.need("pointwise", "a proof")({**one, family.group_quantity: theta}, claim.data)
-    group, n_groups = claim.table.group, len(claim.table.labels)
+    rows = family.need("pointwise", "a proof")({**one, family.groups.group_quantity: theta}, claim.data)
+    group, n_groups = claim.table.pooled.level, claim.table.n_groups
     return theta, np.stack([rows[:, group == j].sum(axis=1) for j in range(n_groups)], axis=1)
 
 
 def _can_integrate(claim: Claim) -> bool:
     family = claim.family
-    needed = family.new_group is not None and family.pointwise is not None and family.population_scale in claim.draws
-    return claim.pooling == "partial" and needed and not _others_by_group(claim)
+    given = not family.missing(("new_group", "pointwise")) and family.groups.population_scale in claim.draws
+    return claim.pooling == "partial" and given and not _others_by_group(claim)
 
 
 def _spread_draws(claim: Claim) -> list[int]:
-    n = len(claim.draws[claim.family.population_scale])
+    n = len(claim.draws[claim.family.groups.population_scale])
     return [0, 7 * n // 20, 7 * n // 10]
 
 
 def group_integrals(claim: Claim) -> list[str]:
     """``group_log_lik`` is the integral of ``pointwise`` over ``new_group``, by Monte Carlo."""
     family = claim.family
-    if family.group_log_lik is None or not _can_integrate(claim):
+    if family.groups.group_log_lik is None or not _can_integrate(claim):
         return []
     for s in _spread_draws(claim):
         _, by_group = _given_new_groups(claim, s)
-        ours = family.group_log_lik({k: v[s : s + 1] for k, v in claim.draws.items()}, claim.data)[0]
+        ours = family.groups.group_log_lik({k: v[s : s + 1] for k, v in claim.draws.items()}, claim.data)[0]
         integral = logsumexp(by_group, axis=0) - np.log(_NODES)
         error = np.exp(by_group - integral).std(axis=0) / np.sqrt(_NODES)
         allowed = np.where(error < _FINE, limit(3 * len(ours)) * error + _QUADRATURE, np.inf)
@@ -135,20 +135,20 @@ def group_integrals(claim: Claim) -> list[str]:
         if far.size:
             j = int(far[0])
             said = f"{ours[j]:.4g} where an integral over new_group() and pointwise() gives {integral[j]:.4g}"
-            return [f"group_log_lik() of {claim.table.labels[j]} is {said}"]
+            return [f"group_log_lik() of {claim.table.pooled.labels[j]} is {said}"]
     return []
 
 
 def finer_integrals(claim: Claim) -> list[str]:
     """``finer_group_log_lik`` is near ``group_log_lik``: it takes the same integrals with more nodes."""
     family = claim.family
-    if claim.pooling != "partial" or family.finer_group_log_lik is None or family.group_log_lik is None:
+    if claim.pooling != "partial" or family.groups.finer_group_log_lik is None or family.groups.group_log_lik is None:
         return []
     few = {name: values[_spread_draws(claim)] for name, values in claim.draws.items()}
-    finer = family.finer_group_log_lik(few, claim.data)
+    finer = family.groups.finer_group_log_lik(few, claim.data)
     if finer is None:
         return []
-    far = np.abs(np.asarray(finer) - family.group_log_lik(few, claim.data))
+    far = np.abs(np.asarray(finer) - family.groups.group_log_lik(few, claim.data))
     worst = float(np.max(far, where=np.isfinite(far), initial=0.0))
     if worst <= QUADRATURE_MATTERS:
         return []
@@ -162,8 +162,8 @@ def shrinkage(claim: Claim) -> list[str]:
     and near it in others. The opposite, 1 - w, is what an inverted factor is.
     """
     family = claim.family
-    given = family.shrinkage_factor is not None and family.raw is not None
-    if not given or not _can_integrate(claim) or claim.draws[family.population_scale].ndim > 1:
+    given = family.groups.shrinkage_factor is not None and family.groups.raw is not None
+    if not given or not _can_integrate(claim) or claim.draws[family.groups.population_scale].ndim > 1:
         return []
     raw, own, opposite = np.asarray(family.need("raw", "a proof")(claim.data)[0]), 0.0, 0.0
     for s in _spread_draws(claim):
@@ -183,14 +183,14 @@ def shrinkage(claim: Claim) -> list[str]:
 
 def groups_given_rows(claim: Claim) -> list[str]:
     """The program's groups have the mean and the spread of ``draw_groups`` given the same population."""
-    family, theta = claim.family, claim.draws.get(claim.family.group_quantity)
-    if claim.pooling != "partial" or family.draw_groups is None or theta is None:
+    family, theta = claim.family, claim.draws.get(claim.family.groups.group_quantity)
+    if claim.pooling != "partial" or family.programs.draw_groups is None or theta is None:
         return []
-    rng, rest = np.random.default_rng(8), {k: v for k, v in claim.draws.items() if k != family.group_quantity}
-    drawn = [family.draw_groups(rng, rest, claim.data) for _ in range(_AGAIN)]
-    again = np.stack([d[family.group_quantity] if isinstance(d, Mapping) else d for d in drawn])
+    rng, rest = np.random.default_rng(8), {k: v for k, v in claim.draws.items() if k != family.groups.group_quantity}
+    drawn = [family.programs.draw_groups(rng, rest, claim.data) for _ in range(_AGAIN)]
+    again = np.stack([d[family.groups.group_quantity] if isinstance(d, Mapping) else d for d in drawn])
     if again.shape[1:] != theta.shape:
-        return [f"draw_groups() gives shape {again.shape[1:]}; {family.group_quantity} has {theta.shape}"]
+        return [f"draw_groups() gives shape {again.shape[1:]}; {family.groups.group_quantity} has {theta.shape}"]
     mean, variance, size = again.mean(axis=0), again.var(axis=0, ddof=1), len(theta)
     off, wide = theta - mean, (theta - mean) ** 2 - variance * (1 + 1 / _AGAIN)
     z = limit(2 * off[0].size)
@@ -199,16 +199,16 @@ def groups_given_rows(claim: Claim) -> list[str]:
         # What the program does not let vary differs by rounding.
         small = _ROUNDING * (1 + np.abs(mean).max(axis=0)) ** 2
         if np.any(np.abs(values.mean(axis=0)) > z * error + small):
-            return [f"the {what} of the program's {family.group_quantity} is not that of draw_groups()"]
+            return [f"the {what} of the program's {family.groups.group_quantity} is not that of draw_groups()"]
     return []
 
 
 def new_rows(claim: Claim) -> list[str]:
     """``new_row`` honours each option of ``prediction``: its row has what a row of the table with that value has."""
     family = claim.family
-    if family.new_row is None or claim.variant != family.variants[0].name:
+    if family.groups.new_row is None or claim.variant != family.programs.variants[0].name:
         return []
-    options = {name: option for name, option in family.prediction.items() if option.of_row}
+    options = {name: option for name, option in family.groups.prediction.items() if option.of_row}
     return [said for name, option in options.items() for said in _honours(claim, name, option)]
 
 

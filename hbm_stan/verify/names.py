@@ -37,14 +37,14 @@ class Claim:
 def parameters_exist(claim: Claim) -> list[str]:
     """Names in ``population`` and ``hidden`` that no program declares, and priors of what this one does not have."""
     family, here = claim.family, {d.name for d in claim.family.program(claim.variant).outputs}
-    everywhere = {d.name for v in family.variants for d in family.program(v.name).outputs}
+    everywhere = {d.name for v in family.programs.variants for d in family.program(v.name).outputs}
     said = [
         f"{field} names {name!r}, which no program declares. {nearest(name, sorted(everywhere))}"
         for field in ("population", "hidden")
-        for name in getattr(family, field)
+        for name in getattr(family.programs, field)
         if name not in everywhere
     ]
-    rows = {row.name for row in family.prior_rows}
+    rows = {row.name for row in family.programs.prior_rows}
     for name in family.variant(claim.variant).priors:
         base = name.partition("[")[0]
         if base not in rows:
@@ -59,14 +59,15 @@ def _names_of(claim: Claim, base: str) -> set[str]:
 
     Coefficients of groups that have a fixed prior may be integrated out: they are drawn after the residual sd.
     """
-    of_terms = {"beta": {"beta_shared"}, "rho": {"rho_other"}}.get(base, set()) if claim.family.terms else set()
-    drawn = base == claim.family.group_quantity and claim.family.terms and claim.family.draw_groups is not None
+    family = claim.family
+    of_terms = {"beta": {"beta_shared"}, "rho": {"rho_other"}}.get(base, set()) if family.terms else set()
+    drawn = base == family.groups.group_quantity and family.terms and family.programs.draw_groups is not None
     return {base, f"{base}_group", *of_terms, *(("lprior",) if drawn else ())}
 
 
 def _is_shared(claim: Claim, base: str) -> bool:
     """With complete pooling the prior of the group quantity is that of the shared ``mu``."""
-    return claim.pooling == "complete" and base == claim.family.group_quantity
+    return claim.pooling == "complete" and base == claim.family.groups.group_quantity
 
 
 def dims_are_said(claim: Claim) -> list[str]:
@@ -74,9 +75,9 @@ def dims_are_said(claim: Claim) -> list[str]:
     family, said = claim.family, []
     labels = family.coordinates(claim.table)
     for name, values in claim.draws.items():
-        axes = family.dims.get({family.y_rep: family.log_lik}.get(name, name))
+        axes = family.programs.dims.get({family.programs.y_rep: family.programs.log_lik}.get(name, name))
         unknown = [a for a in axes or () if a not in labels]
-        if axes is None and values.ndim > 1 and name not in family.hidden and not name.endswith("_raw"):
+        if axes is None and values.ndim > 1 and name not in family.programs.hidden and not name.endswith("_raw"):
             said.append(f"dims has no entry for {name}, which has shape {values.shape[1:]}")
         elif unknown:
             said.append(f"dims of {name}: coords() has no labels of {unknown[0]!r}. {nearest(unknown[0], [*labels])}")
@@ -88,19 +89,19 @@ def dims_are_said(claim: Claim) -> list[str]:
 
 def rule_decides(claim: Claim) -> list[str]:
     """Whether variants that a pilot run decides between exist, and have a rule that names one of them."""
-    family = claim.family
-    if not family.pilot:
+    family, pilot, rule = claim.family, claim.family.programs.pilot, claim.family.programs.rule
+    if not pilot:
         return []
     try:
-        others = [v for v in family.pilot if family.variant(v).pooling != "partial"]
+        others = [v for v in pilot if family.variant(v).pooling != "partial"]
     except HbmError as error:
         return [f"pilot: {error}"]
     if others:
         return [f"pilot names {others[0]!r}, which is no partial pooling"]
-    if family.rule is None:
-        return [f"pilot names {', '.join(family.pilot)}, and there is no rule() to choose between them"]
-    chosen, reason = family.rule(claim.data)
-    said = [] if chosen in family.pilot else [f"rule() chose {chosen!r}. {nearest(chosen, family.pilot)}"]
+    if rule is None:
+        return [f"pilot names {', '.join(pilot)}, and there is no rule() to choose between them"]
+    chosen, reason = rule(claim.data)
+    said = [] if chosen in pilot else [f"rule() chose {chosen!r}. {nearest(chosen, pilot)}"]
     return said + ([] if reason else ["rule() gives no reason"])
 
 
@@ -149,7 +150,7 @@ def _log_prior(claim: Claim, parameter: str, prior: Prior) -> FloatArray | None:
         return None
     values = claim.draws[name]
     if term:
-        axis = claim.family.dims.get(name, ("",))[-1]
+        axis = claim.family.programs.dims.get(name, ("",))[-1]
         terms, label = list(claim.family.coordinates(claim.table).get(axis, ())), term.removesuffix("]")
         if label not in terms:
             return None  # said by dims_are_said

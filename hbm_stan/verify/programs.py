@@ -35,11 +35,11 @@ def structure(family: Family, variant: str) -> Truth:
     """Whether a program is what its variant is called, and has the data block of the family's other programs."""
     program = family.program(variant)
     # A family of the user's has names of its own for the population and for sizes.
-    scales = family.population if family.source else ("tau",)
+    scales = family.programs.population if family.source else ("tau",)
     pooling = family.variant(variant).pooling
     faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, scales)
-    if data_block(program) != data_block(family.program(family.variants[0].name)) and not family.source:
-        faults.append(f"its data block is not that of {family.variants[0].name}")
+    if data_block(program) != data_block(family.program(family.programs.variants[0].name)) and not family.source:
+        faults.append(f"its data block is not that of {family.programs.variants[0].name}")
     return Truth("structure", "fail" if faults else "pass", detail="; ".join(faults))
 
 
@@ -88,7 +88,7 @@ def data_block(program: Program) -> str:
 def with_prior(family: Family, table: Prepared, chosen: Mapping[str, str] | None = None) -> dict[str, Prior]:
     """The priors of the table, with distributions chosen by row."""
     priors = family.priors(table)
-    rows = {r.name: r for r in family.prior_rows}
+    rows = {r.name: r for r in family.programs.prior_rows}
     for name in priors:
         base = name.partition("[")[0]
         if base in (chosen or {}):
@@ -100,7 +100,7 @@ def with_prior(family: Family, table: Prepared, chosen: Mapping[str, str] | None
 def prior_choices(family: Family, variant: str) -> list[dict[str, str]]:
     """Sets of distributions that together name every distribution of every row that a variant uses."""
     used = {name.partition("[")[0] for name in family.variant(variant).priors}
-    rows = [r for r in family.prior_rows if r.name in used]
+    rows = [r for r in family.programs.prior_rows if r.name in used]
     longest = max((len(r.distributions) for r in rows), default=1)
     return [{r.name: r.distributions[i % len(r.distributions)] for r in rows} for i in range(longest)]
 
@@ -108,7 +108,7 @@ def prior_choices(family: Family, variant: str) -> list[dict[str, str]]:
 def log_density(family: Family, table: Prepared, variant: str) -> Truth:
     """The program's log density minus ``log_joint`` at random points, under every prior, also prior only."""
     kind = "log density"
-    if family.log_joint is None:
+    if family.twin.log_joint is None:
         return Truth(kind, "not applicable", detail="the family has no log_joint()")
     worst, count, at = 0.0, 0, ""
     try:
@@ -136,17 +136,17 @@ def pointwise(family: Family, table: Prepared, variant: str, draws: Draws | None
     makes some.
     """
     kind = "pointwise"
-    if family.pointwise is None:
+    if family.twin.pointwise is None:
         return Truth(kind, "not applicable", detail="the family has no pointwise()")
     data = family.stan_data(table, family.priors(table), variant)
     try:
         draws = draws or short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS, max_treedepth=SHORT_TRAJECTORIES)
     except HbmError as error:
         return Truth(kind, "fail", detail=str(error))
-    ours, found = family.pointwise(draws, data), draws.get(family.log_lik)
+    ours, found = family.twin.pointwise(draws, data), draws.get(family.programs.log_lik)
     if found is None or found.shape != ours.shape:
         shape = "none" if found is None else str(found.shape)
-        return Truth(kind, "fail", detail=f"{family.log_lik} has shape {shape}, pointwise() {ours.shape}")
+        return Truth(kind, "fail", detail=f"{family.programs.log_lik} has shape {shape}, pointwise() {ours.shape}")
     worst, said = _relative(found, ours), f"{found.size:,} values"
     gap = _likelihood_gap(family, variant, data, draws)
     if gap is not None:
@@ -163,21 +163,21 @@ def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping
 
     None where the density has effects of groups or units integrated out.
     """
-    if family.log_joint is None or family.pointwise is None or "use_likelihood" not in data:
+    if family.twin.log_joint is None or family.twin.pointwise is None or "use_likelihood" not in data:
         return None
     program = family.program(variant)
     # Of a formula complete pooling has effects too, those of other factors.
-    if family.terms and family.draw_groups is not None:
+    if family.terms and family.programs.draw_groups is not None:
         return None
     if family.variant(variant).pooling != "complete" and _integrates(family, program, set(draws)):
         return None
     empty = {d.name: np.zeros(0) for d in program.block("parameters") if d.name not in draws}
     worst = 0.0
-    for s in np.linspace(0, len(draws[family.log_lik]) - 1, _POINTS).astype(int):
+    for s in np.linspace(0, len(draws[family.programs.log_lik]) - 1, _POINTS).astype(int):
         one = empty | {name: values[s] for name, values in draws.items()}
-        one |= family.transformed(one, data) if family.transformed is not None else {}
-        whole, prior = (family.log_joint(one, data | {"use_likelihood": use}, variant) for use in (1, 0))
-        total = float(draws[family.log_lik][s].sum())
+        one |= family.twin.transformed(one, data) if family.twin.transformed is not None else {}
+        whole, prior = (family.twin.log_joint(one, data | {"use_likelihood": use}, variant) for use in (1, 0))
+        total = float(draws[family.programs.log_lik][s].sum())
         worst = max(worst, abs(whole - prior - total) / max(1.0, abs(whole)))
     return worst
 
@@ -187,5 +187,6 @@ def _integrates(family: Family, program: Program, drawn: set[str]) -> bool:
     before, _, after = program.code.partition("generated quantities")
     if "use_likelihood" in before.partition("transformed parameters")[2].partition("model {")[0]:
         return True
-    effects = {n for n in drawn - {family.log_lik, family.y_rep} if family.dims.get(n, ())[:1] in _EFFECTS}
+    own = family.programs
+    effects = {n for n in drawn - {own.log_lik, own.y_rep} if own.dims.get(n, ())[:1] in _EFFECTS}
     return any(re.search(rf"\b{name}\b[^;=]*=[^;]*_rng\(", after) for name in effects)

@@ -30,20 +30,20 @@ def _raw_is_no_pooling(design: Design) -> bool:
 def raw_estimates(claim: Claim) -> list[str]:
     """``raw`` is what no pooling says where its priors are flat, and its standard error the sd there."""
     family = claim.family
-    if claim.pooling != "no" or family.raw is None or family.group_quantity not in claim.draws:
+    if claim.pooling != "no" or family.groups.raw is None or family.groups.group_quantity not in claim.draws:
         return []
     if claim.table.design is not None and not _raw_is_no_pooling(claim.table.design):
         return []
-    draws = _flat_draws(claim)[family.group_quantity]
-    raw, se = (np.asarray(v, dtype=float) for v in family.raw(claim.data))
+    draws = _flat_draws(claim)[family.groups.group_quantity]
+    raw, se = (np.asarray(v, dtype=float) for v in family.groups.raw(claim.data))
     mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
     if raw.shape != mean.shape:
-        return [f"raw() gives shape {raw.shape}; {family.group_quantity} has {mean.shape}"]
+        return [f"raw() gives shape {raw.shape}; {family.groups.group_quantity} has {mean.shape}"]
     said, z, ratio = [], np.abs(raw - mean) / sd, se / sd
     known, sized = np.isfinite(z), np.isfinite(ratio)
     if known.sum() > 1 and np.median(z[known]) > _NEAR:
         at = np.unravel_index(int(np.nanargmax(z)), z.shape)
-        where = f"{raw[at]:.3g} for {claim.table.labels[at[0]]}, no pooling under flat priors {mean[at]:.3g}"
+        where = f"{raw[at]:.3g} for {claim.table.pooled.labels[at[0]]}, no pooling under flat priors {mean[at]:.3g}"
         said.append(f"raw() is not the estimate without pooling: {where} with sd {sd[at]:.2g}")
     middle = float(np.median(ratio[sized])) if sized.sum() > 1 else 1.0
     if not 1 / _FACTOR <= middle <= _FACTOR:
@@ -57,7 +57,7 @@ def _flat_draws(claim: Claim) -> Mapping[str, FloatArray]:
     wide = {
         name: replace(prior, arguments=(prior.arguments[0], _WIDER * prior.arguments[1]))
         for name, prior in family.priors_of(claim.variant, priors).items()
-        if name.partition("[")[0] == family.group_quantity and prior.distribution == "normal"
+        if name.partition("[")[0] == family.groups.group_quantity and prior.distribution == "normal"
     }
     if not wide:
         return claim.draws

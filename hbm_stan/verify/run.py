@@ -84,7 +84,7 @@ def verify(plan: Plan, tick: Tick | None = None) -> Certificate:
         both: tuple[Engine, Engine] = (choose("stanli"), choose("cmdstan"))
         _add(found, {key: [t] for key, t in engine_truths(sample_pairs(pairs, both, plan.seed, say)).items()})
     compared = 0 if plan.quick else sum(c.posterior.comparisons for c in cases)
-    proofs = tuple(_proof(s.family, v.name, found, plan) for s in subjects for v in s.family.variants)
+    proofs = tuple(_proof(s.family, v.name, found, plan) for s in subjects for v in s.family.programs.variants)
     return Certificate(
         _today(), f"{engine.name} {engine.version}", versions(), plan.seed, compared, threshold(compared), proofs,
         tuple(_notes(plan, subjects)),
@@ -109,7 +109,7 @@ def _work(plan: Plan, subjects: Sequence[_Subject]) -> tuple[list[Case], list[Pa
 def _programs(subjects: Sequence[_Subject], say: Tick) -> Found:
     found: Found = {}
     for subject in subjects:
-        for variant in subject.family.variants:
+        for variant in subject.family.programs.variants:
             family, table, name = subject.family, subject.table, variant.name
             say(f"{family.name}, {name}: log density and pointwise likelihood")
             found[family.name, name] = [
@@ -132,7 +132,7 @@ def _proof(family: Family, variant: str, found: Found, plan: Plan) -> ProgramPro
 
 def _file(family: Family, name: str) -> str:
     """The program's file as the checkout has it; of a user's family, in its folder."""
-    return f"{'' if family.source else 'stan/'}{family.folder.name}/{name}"
+    return f"{'' if family.source else 'stan/'}{family.programs.folder.name}/{name}"
 
 
 def _absent(kind: str, plan: Plan) -> Truth:
@@ -151,7 +151,7 @@ def _notes(plan: Plan, subjects: Sequence[_Subject]) -> list[str]:
     if not plan.replications:
         notes.append("No simulation-based calibration was run (--calibrate does it).")
     for subject in subjects:
-        lacking = [name for name in _PROVES if getattr(subject.family, name) is None]
+        lacking = subject.family.missing(_PROVES)
         if lacking:
             notes.append(_lacking(subject.family, lacking))
     return notes

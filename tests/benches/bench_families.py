@@ -65,7 +65,7 @@ def smallest_ess(made: Fit) -> float:
     from arviz_stats.base import array_stats as az
 
     posterior = made.tree["posterior"]
-    names = [n for n in (*made.family.population, made.family.group_quantity) if n in posterior]
+    names = [n for n in (*made.family.programs.population, made.family.groups.group_quantity) if n in posterior]
     columns = [posterior[n].values.reshape(*posterior[n].shape[:2], -1)[..., :_MOST_ELEMENTS] for n in names]
     return float(np.min(az.ess(np.moveaxis(np.concatenate(columns, axis=2), 2, 0), method="bulk")))
 

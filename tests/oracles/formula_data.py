@@ -32,7 +32,7 @@ def data_of(design: Design, y: Any, sd: float = 1.0, shape: float = 2.0, **rows:
     p = design.X.shape[1]
     return {
         "N": len(design.X), "P": p, "X": design.X, "offset_": design.offset, "y": np.asarray(y),
-        "T": len(terms), "G": group, "J": len(design.group.labels), "K": np.array(widths),
+        "T": len(terms), "G": group, "J": len(design.pooled.labels), "K": np.array(widths),
         "L": np.array([len(t.factor.labels) for t in terms]), "Z": design.Z,
         "level": np.stack([t.factor.level for t in terms]) + 1, "KG": n_own,
         "correlated": np.array([int(t.correlated) for t in terms]), "own": design.own[:n_own] + 1,
@@ -58,12 +58,12 @@ def inside_groups(design: Design) -> np.ndarray:
     """What common columns that are not the group's are of the group's own columns, group by group: (KG J, PS)."""
     own = sum(len(t.names) for t in design.terms[: design.n_group_terms])
     shared = [p for p in range(design.X.shape[1]) if p not in design.own[:own]]
-    made = np.zeros((own, len(design.group.labels), len(shared)))
+    made = np.zeros((own, len(design.pooled.labels), len(shared)))
     for i, p in enumerate(shared):
         fits = [
             (np.linalg.lstsq(z, x, rcond=None)[0], z, x)
             for z, x in ((design.Z[rows, :own], design.X[rows, p])
-                         for rows in (design.group.level == j for j in range(made.shape[1])))
+                         for rows in (design.pooled.level == j for j in range(made.shape[1])))
         ]  # fmt: skip
         if all(np.allclose(z @ w, x, atol=1e-10) for w, z, x in fits):
             made[:, :, i] = np.array([w for w, _, _ in fits]).T

@@ -129,7 +129,7 @@ def grid_of(name: str) -> tuple[Grid, list[str]]:
     design = read_structure(dataset, known_residual=case["family"] == "estimates").design
     y = frame[case["formula"].split()[0]].to_numpy(dtype=float)
     rows = {"se": frame["se"].to_numpy(dtype=float)} if "se" in frame else {}
-    return Grid(case, data_of(design, y, **rows)), list(design.group.labels)
+    return Grid(case, data_of(design, y, **rows)), list(design.pooled.labels)
 
 
 def without(grid: Grid, factor: int, level: int) -> Grid:

@@ -52,7 +52,7 @@ def main() -> int:
     failed = False
     for name in asked.families or (LEFT if asked.crossed else families()):
         family = families()[name]
-        for variant in [v.name for v in family.variants] if asked.every else ["partial_pooling"]:
+        for variant in [v.name for v in family.programs.variants] if asked.every else ["partial_pooling"]:
             started = time.perf_counter()
             c = (crossed if asked.crossed else calibrate)(family, variant, replications=asked.replications)
             print(f"{name:<20} {variant:<31} {len(c.ranks):>5} {len(c.refused):>7} {c.divergent:>9} {c.correlated:>10} "

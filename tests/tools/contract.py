@@ -29,7 +29,7 @@ DOUBLES = {
     ("logistic_regression", "partial_pooling_by_term"): "partial_pooling_centered",
     ("linear_regression", "partial_pooling_by_term"): "partial_pooling_centered",
 }
-EVERY = [(f.name, v.name) for f in families().values() for v in f.variants]
+EVERY = [(f.name, v.name) for f in families().values() for v in f.programs.variants]
 CASES = [case for case in EVERY if case not in DOUBLES]
 IDS = [f"{f}-{v}" for f, v in CASES]
 

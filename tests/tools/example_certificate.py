@@ -55,7 +55,7 @@ def example_certificate(names: Sequence[str] = (), **changes: Any) -> Certificat
             name, v.name, f"stan/{name}/{family.program(v.name).path.name}", family.program(v.name).sha256,
             tuple(_truth(kind, name, v.name) for kind in KINDS),
         )
-        for name, family in chosen.items() for v in family.variants
+        for name, family in chosen.items() for v in family.programs.variants
     )  # fmt: skip
     made = Certificate("2026-11-20", "stanli 0.24.0", _VERSIONS, 20261121, 5312, 5.21, programs)
     return replace(made, **changes)

@@ -136,7 +136,7 @@ def posterior(fault_file: str, program: Program, seed: int, length: Sampling | N
 def _drawn(
     fault: Fault, program: Program, engine: Engine, seed: int, length: Sampling | None = None
 ) -> dict[str, FloatArray]:
-    hidden = {"log_lik", "y_rep", "lprior", *families()[fault.family].hidden}
+    hidden = {"log_lik", "y_rep", "lprior", *families()[fault.family].programs.hidden}
     sampling = replace(length or (SHORT if fault.family in COSTLY else LONG), seed=seed)
     draws = {}
     for name, values in engine.sample(program, fault.data, sampling).variables.items():

@@ -8,7 +8,7 @@ fault_checks.py runs the checks on them, test_faults.py asserts what is said her
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -304,7 +304,7 @@ def _sampled_as_log_tau(family: Family) -> Family:
     def log_joint(params: Draws, data: StanData, variant: str) -> float:
         return float(joint(params, data, variant) + params["log_tau"])
 
-    return replace(family, transformed=transformed, log_joint=log_joint)
+    return family.with_fields(transformed=transformed, log_joint=log_joint)
 
 
 def _sampled_with_one_scale(family: Family) -> Family:
@@ -315,7 +315,7 @@ def _sampled_with_one_scale(family: Family) -> Family:
         scales = np.full(data["J"], params["sigma_group_raw"])
         return {"sigma_group_raw": scales, **transformed({**params, "sigma_group_raw": scales}, data)}
 
-    return replace(family, transformed=shared)
+    return family.with_fields(transformed=shared)
 
 
 _DENSITY, _CONTRACT, _KNOWN, _SBC = "log density", "contract", "known posterior", "calibration"

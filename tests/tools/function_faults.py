@@ -40,19 +40,19 @@ def with_function(name: str, wrong: Callable[..., Any]) -> Callable[[Family], Fa
 
     def change(family: Family) -> Family:
         right = family.need(name, "a fault")
-        return replace(family, **{name: lambda *arguments: wrong(right(*arguments), *arguments)})
+        return family.with_fields(**{name: lambda *arguments: wrong(right(*arguments), *arguments)})
 
     return change
 
 
 def with_fields(**fields: Any) -> Callable[[Family], Family]:
     """A family with other fields."""
-    return lambda family: replace(family, **fields)
+    return lambda family: family.with_fields(**fields)
 
 
 def with_dims(**dims: Any) -> Callable[[Family], Family]:
     """A family with other dims; None takes the entry of a variable away."""
-    return lambda f: replace(f, dims={k: v for k, v in {**f.dims, **dims}.items() if v is not None})
+    return lambda f: f.with_fields(dims={k: v for k, v in {**f.programs.dims, **dims}.items() if v is not None})
 
 
 def with_priors(variant: str, *priors: str) -> Callable[[Family], Family]:
@@ -61,7 +61,7 @@ def with_priors(variant: str, *priors: str) -> Callable[[Family], Family]:
     def other(v: Variant) -> Variant:
         return replace(v, priors=priors) if v.name == variant else v
 
-    return lambda family: replace(family, variants=tuple(map(other, family.variants)))
+    return lambda family: family.with_fields(variants=tuple(map(other, family.programs.variants)))
 
 
 def of_the_mean(*parameters: str) -> Callable[[Family], Family]:
@@ -74,7 +74,7 @@ def of_the_mean(*parameters: str) -> Callable[[Family], Family]:
             means = {n: np.full_like(draws[n], draws[n].mean()) for n in parameters}
             return right(rng, {**draws, **means}, design, variant)
 
-        return replace(family, new_group=new_group)
+        return family.with_fields(new_group=new_group)
 
     return change
 
@@ -86,7 +86,7 @@ def spread_squared(family: Family) -> Family:
     def new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> Any:
         return right(rng, {**draws, "tau": draws["tau"] ** 2}, design, variant)
 
-    return replace(family, new_group=new_group)
+    return family.with_fields(new_group=new_group)
 
 
 def _row_with(**factors: float) -> Callable[[Family], Family]:
@@ -103,7 +103,7 @@ def _without_options(family: Family) -> Family:
     def new_row(data: StanData, options: Mapping[str, Any]) -> Any:
         return right(data, {"coords": options.get("coords", {})})
 
-    return replace(family, new_row=new_row)
+    return family.with_fields(new_row=new_row)
 
 
 def _per_row(made: Any, data: StanData) -> Any:
@@ -196,7 +196,7 @@ _ALL = (
     FunctionFault("shrinkage of estimates inverted", "normal_means", _PARTIAL, functions.shrinkage,
                   with_function("shrinkage_factor", _one_less), "shrinkage_factor() is not"),
     FunctionFault("groups drawn without what rows say", "gamma_poisson", _PARTIAL, functions.groups_given_rows,
-                  lambda f: replace(f, draw_groups=lambda rng, draws, data: f.need("new_group", "")(
+                  lambda f: f.with_fields(draw_groups=lambda rng, draws, data: f.need("new_group", "")(
                       rng, draws, data, _PARTIAL)), "is not that of draw_groups()"),
     FunctionFault("tau of kappa", "beta_binomial", _PARTIAL, functions.derived_quantities,
                   with_function("transformed", lambda made, params, _: {

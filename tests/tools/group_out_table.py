@@ -91,8 +91,8 @@ def by_refits(made: Fit) -> list[Exact]:
     """elpd of each group from a fit that has not seen it."""
     group_log_lik = made.family.need("group_log_lik", "the table")
     found = []
-    for j in range(len(made.table.labels)):
-        other = refit_without(made, np.flatnonzero(made.table.group == j))
+    for j in range(made.table.n_groups):
+        other = refit_without(made, np.flatnonzero(made.table.pooled.level == j))
         found.append(score_of(group_log_lik(other.draws(), made.data)[:, j], SAMPLING.chains))
     return found
 
@@ -101,7 +101,7 @@ def row(case: Case, variant: str, store: FitStore) -> str:
     """One variant of one table."""
     made = fit(case.family, case.dataset, variant, sampling=SAMPLING, engine="stanli", store=store)
     rows = posterior_draws(made.tree["log_likelihood"].to_dataset(), ["y"])["y"]
-    members = made.table.group[:, None] == np.arange(len(made.table.labels))
+    members = made.table.pooled.level[:, None] == np.arange(made.table.n_groups)
     integrated = made.family.need("group_log_lik", "the table")(made.draws(), made.data)
     started = time.perf_counter()
     refits = by_refits(made)
@@ -109,7 +109,7 @@ def row(case: Case, variant: str, store: FitStore) -> str:
     (_, said), (_, summed), (ours, good) = (by_psis(x) for x in (rows, rows @ members, integrated))
     exact, error = np.array([r.elpd for r in refits]), math.hypot(*(r.mcse for r in refits))
     worst = int(np.argmax(np.abs(ours - exact)))
-    largest = f"{abs(ours[worst] - exact[worst]):.2f} ({made.table.labels[worst]})"
+    largest = f"{abs(ours[worst] - exact[worst]):.2f} ({made.table.pooled.labels[worst]})"
     truth = f"{exact.sum():.1f} ± {error:.1f}"
     cells = (f"{case.title}: {variant}", said, summed, good, truth, f"{seconds:.0f}", largest)
     print(cells, file=sys.stderr, flush=True)
@@ -134,7 +134,7 @@ def integral(name: str, family: str, variant: str, roles: dict[str, Any], store:
     ours, finer = (made.family.need(f"{k}group_log_lik", "the table")(draws, made.data) for k in ("", "finer_"))
     change = finer - ours
     varying = 1 if variant.endswith("intercept") else made.data.get("K", 1)
-    cells = (f"{name}: {family}, {variant}", str(varying), str(int(np.bincount(made.table.group).max())),
+    cells = (f"{name}: {family}, {variant}", str(varying), str(int(np.bincount(made.table.pooled.level).max())),
              f"{np.abs(change).max():.0e}", f"{np.abs(change.mean(axis=0)).sum():.0e}")  # fmt: skip
     print(cells, file=sys.stderr, flush=True)
     return f"| {' | '.join(cells)} |"

@@ -36,13 +36,13 @@ def simulated(model: Family, number: int) -> Dataset:
     """A table of the family's small design with an outcome drawn from its calibration priors."""
     rng = np.random.default_rng([SEED, number, *map(ord, model.name)])
     table, _ = default_design(model)
-    priors = model.priors(table, model.calibration)
+    priors = model.priors(table, model.twin.calibration)
     design = model.stan_data(table, priors, VARIANT)
     truth = draw_truths(rng, model, VARIANT, priors, design)
     y = np.asarray(model.need("simulate", "a simulated set")(rng, truth, design)[0])
     source = table.dataset
     frame = pd.DataFrame({name: source.table.column(name) for name in source.table.names})
-    whole = np.issubdtype(np.asarray(design[model.observed]).dtype, np.integer)
+    whole = np.issubdtype(np.asarray(design[model.programs.observed]).dtype, np.integer)
     frame[source.column(model.outcome(table))] = y.astype(int) if whole else y
     return Dataset.from_frame(frame, source.columns)
 

@@ -75,6 +75,7 @@ def made(
     pooling = model.variant(variant).pooling
     draws = population(rng, job.data, 1 if alike else 2 * size, pooling)
     draws = {k: np.repeat(v, 2 * size, axis=0) for k, v in draws.items()} if alike else draws
-    draws = {k: v for k, v in with_coefficients(rng, job.data, draws).items() if k in (*model.dims, *model.population)}
+    named = {*model.programs.dims, *model.programs.population}
+    draws = {k: v for k, v in with_coefficients(rng, job.data, draws).items() if k in named}
     shaped = {k: np.asarray(v).reshape(2, size, *np.shape(v)[1:]) for k, v in draws.items()}
     return fit_of_draws(job, EngineDraws(shaped, {"diverging": np.zeros((2, size))}), sampling)

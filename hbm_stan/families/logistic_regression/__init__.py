@@ -26,7 +26,7 @@ from hbm_stan.families.logistic_regression.estimates import raw, rule
 from hbm_stan.families.logistic_regression.findings import findings, new_row
 from hbm_stan.families.logistic_regression.separation import separation, unlearnable
 from hbm_stan.families.varying_terms import PREDICTION, coords
-from hbm_stan.model import Family, Option, Variant
+from hbm_stan.model import Family, Groups, Option, Programs, Twin, Variant, Words
 from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
 from hbm_stan.resources import share
@@ -41,10 +41,63 @@ _ASSUMPTION = (
 )
 _GELMAN_HILL = "Gelman & Hill (2007), chapter 14"
 
+_VARIANTS = (
+    Variant(
+        "complete_pooling", "Complete pooling", "complete", "mu itself",
+        "All {groups} share one regression; group predictors are predictors like the others.",
+        ("theta_j = mu + (U_j gamma, 0, dots)", "mu tilde p(mu), quad gamma tilde p(gamma)"), ("mu", "gamma"),
+    ),
+    Variant(
+        "no_pooling", "No pooling", "no", "theta itself",
+        "{Groups} share nothing; each has a regression of its own with fixed, wide priors.",
+        ("theta_j tilde p(theta)",), ("theta",),
+    ),
+    Variant(
+        "partial_pooling", "Partial pooling", "partial", "non-centered: deviations in units of tau",
+        _ASSUMPTION, _PARTIAL, _POPULATION, settings={"centered": 0},
+    ),
+    Variant(
+        "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
+        _ASSUMPTION, _PARTIAL, _POPULATION, better="partial_pooling (non-centered) or partial_pooling_by_term",
+        program="partial_pooling", settings={"centered": 1},
+    ),
+    Variant(
+        "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
+        "non-centered: deviations in units of tau; the default under its full name",
+        _ASSUMPTION, _PARTIAL, _POPULATION, program="partial_pooling", settings={"centered": 0},
+    ),
+    Variant(
+        "partial_pooling_by_term", "Partial pooling, parameterised by term", "partial",
+        "by term: centered where the data of most {groups} say much about it, else non-centered",
+        _ASSUMPTION, _PARTIAL, _POPULATION, better="partial_pooling (non-centered)", program="partial_pooling",
+    ),
+    Variant(
+        "partial_pooling_intercept", "Partial pooling of the intercepts", "partial",
+        "non-centered: deviations in units of tau",
+        "Intercepts of {groups} are draws from one population; slopes are the same in all {groups}.",
+        (
+            'theta_(j 1) tilde "normal"(mu_1 + U_j gamma, tau_1), quad theta_(j k) = mu_k " for " k > 1',
+            "mu tilde p(mu), quad gamma tilde p(gamma), quad tau_1 tilde p(tau_1)",
+        ),
+        ("mu", "gamma", "tau[intercept]"),
+    ),
+)  # fmt: skip
+_PRIOR_ROWS = (
+    PriorRow("mu", ("normal",), "mean of the term's coefficient in the population, log odds", _GELMAN_HILL),
+    PriorRow("gamma", ("normal",), "effect of the group predictor on intercepts, log odds", _GELMAN_HILL),
+    PriorRow(
+        "tau", SCALES, "sd of the term's coefficient between {groups}, log odds",
+        "Gelman (2006), Bayesian Analysis 1:515",
+    ),
+    PriorRow(
+        "rho", ("lkj",), "correlations of the coefficients of {groups}",
+        "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989",
+    ),
+    PriorRow("theta", ("normal",), "coefficient of each {group} without pooling, log odds", "fixed and wide"),
+)  # fmt: skip
+
 FAMILY = Family(
     name="logistic_regression",
-    title="Logistic regression: successes in groups with intercepts and slopes of their own",
-    citation="Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, ch. 13, 14.",
     roles=(
         Role("group", "label", "name of the group"),
         Role("outcome", "binary", "1 for a success, 0 for none; or name successes and trials", optional=True),
@@ -53,90 +106,42 @@ FAMILY = Family(
         Role("predictors", "predictors", "predictors, whose slopes may vary by group", optional=True),
         Role("group_predictors", "group_predictors", "predictors of the group's intercept", optional=True),
     ),
-    variants=(
-        Variant(
-            "complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All {groups} share one regression; group predictors are predictors like the others.",
-            ("theta_j = mu + (U_j gamma, 0, dots)", "mu tilde p(mu), quad gamma tilde p(gamma)"), ("mu", "gamma"),
-        ),
-        Variant(
-            "no_pooling", "No pooling", "no", "theta itself",
-            "{Groups} share nothing; each has a regression of its own with fixed, wide priors.",
-            ("theta_j tilde p(theta)",), ("theta",),
-        ),
-        Variant(
-            "partial_pooling", "Partial pooling", "partial", "non-centered: deviations in units of tau",
-            _ASSUMPTION, _PARTIAL, _POPULATION, settings={"centered": 0},
-        ),
-        Variant(
-            "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
-            _ASSUMPTION, _PARTIAL, _POPULATION, better="partial_pooling (non-centered) or partial_pooling_by_term",
-            program="partial_pooling", settings={"centered": 1},
-        ),
-        Variant(
-            "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-            "non-centered: deviations in units of tau; the default under its full name",
-            _ASSUMPTION, _PARTIAL, _POPULATION, program="partial_pooling", settings={"centered": 0},
-        ),
-        Variant(
-            "partial_pooling_by_term", "Partial pooling, parameterised by term", "partial",
-            "by term: centered where the data of most {groups} say much about it, else non-centered",
-            _ASSUMPTION, _PARTIAL, _POPULATION, better="partial_pooling (non-centered)", program="partial_pooling",
-        ),
-        Variant(
-            "partial_pooling_intercept", "Partial pooling of the intercepts", "partial",
-            "non-centered: deviations in units of tau",
-            "Intercepts of {groups} are draws from one population; slopes are the same in all {groups}.",
-            (
-                'theta_(j 1) tilde "normal"(mu_1 + U_j gamma, tau_1), quad theta_(j k) = mu_k " for " k > 1',
-                "mu tilde p(mu), quad gamma tilde p(gamma), quad tau_1 tilde p(tau_1)",
-            ),
-            ("mu", "gamma", "tau[intercept]"),
-        ),
+    outcomes=("outcome", "successes"), discrete=True, size="trials", known_residual=True, check_table=separation,
+    programs=Programs(
+        variants=_VARIANTS, prior_rows=_PRIOR_ROWS,
+        dims={
+            "mu": ("term",), "tau": ("term",), "tau_raw": ("term",), "gamma": ("group_predictor",),
+            "gamma_raw": ("group_predictor",), "rho": ("pair",),
+            "L_Omega": ("term", "other_term"),
+            "theta": ("group", "term"), "theta_raw": ("group", "term"), "intercept_raw": ("group",),
+            "y_rep": ("observation",), "log_lik": ("observation",),
+        },
+        population=_POPULATION, folder=share("stan") / "logistic_regression",
+        hidden=("L_Omega", "tau_intercept_raw", "intercept_raw"),
+        pilot=("partial_pooling", "partial_pooling_centered", "partial_pooling_by_term"), prepare=prepare,
+        default_priors=default_priors, coords=coords, rule=rule, unlearnable=unlearnable,
     ),
-    prior_rows=(
-        PriorRow("mu", ("normal",), "mean of the term's coefficient in the population, log odds", _GELMAN_HILL),
-        PriorRow("gamma", ("normal",), "effect of the group predictor on intercepts, log odds", _GELMAN_HILL),
-        PriorRow(
-            "tau", SCALES, "sd of the term's coefficient between {groups}, log odds",
-            "Gelman (2006), Bayesian Analysis 1:515",
-        ),
-        PriorRow(
-            "rho", ("lkj",), "correlations of the coefficients of {groups}",
-            "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989",
-        ),
-        PriorRow("theta", ("normal",), "coefficient of each {group} without pooling, log odds", "fixed and wide"),
+    twin=Twin(
+        calibration={
+            "mu[intercept]": "normal(0.3, 1)", "mu[price_centered]": "normal(0, 0.5)",
+            "tau[intercept]": "half_normal(1)", "tau[price_centered]": "half_normal(0.4)", "rho": "lkj(2)",
+            "theta[intercept]": "normal(0.3, 1.5)", "theta[price_centered]": "normal(0, 0.6)",
+        },
+        log_joint=log_joint, support=support, transformed=transformed, prior_draws=prior_draws, simulate=simulate,
+        row_moments=row_moments, pointwise=pointwise,
     ),
-    dims={
-        "mu": ("term",), "tau": ("term",), "tau_raw": ("term",), "gamma": ("group_predictor",),
-        "gamma_raw": ("group_predictor",), "rho": ("pair",),
-        "L_Omega": ("term", "other_term"),
-        "theta": ("group", "term"), "theta_raw": ("group", "term"), "intercept_raw": ("group",),
-        "y_rep": ("observation",), "log_lik": ("observation",),
-    },
-    likelihood=(
-        'y_n tilde "binomial"("trials"_n, "logit"^(-1)(x_n^top theta_(j[n]))), quad n = 1, dots, N',
+    groups=Groups(
+        prediction={**PREDICTION, "trials": Option("of the row in a new group, a whole number; by default 1")},
+        new_group=new_group, less_alike=alike_rates, group_log_lik=group_log_lik,
+        finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik, new_row=new_row, raw=raw,
+        exact_loo=exact_loo,
     ),
-    population=_POPULATION,
-    outcomes=("outcome", "successes"),
-    folder=share("stan") / "logistic_regression",
-    group_meaning="coefficient",
-    hidden=("L_Omega", "tau_intercept_raw", "intercept_raw"),
-    discrete=True,
-    quantity_unit="log odds",
-    size="trials",
-    known_residual=True,
-    pilot=("partial_pooling", "partial_pooling_centered", "partial_pooling_by_term"),
-    prediction={**PREDICTION, "trials": Option("of the row in a new group, a whole number; by default 1")},
-    calibration={
-        "mu[intercept]": "normal(0.3, 1)", "mu[price_centered]": "normal(0, 0.5)", "tau[intercept]": "half_normal(1)",
-        "tau[price_centered]": "half_normal(0.4)", "rho": "lkj(2)", "theta[intercept]": "normal(0.3, 1.5)",
-        "theta[price_centered]": "normal(0, 0.6)",
-    },
-    prepare=prepare, default_priors=default_priors, coords=coords, log_joint=log_joint, support=support,
-    transformed=transformed, prior_draws=prior_draws, new_group=new_group, simulate=simulate, row_moments=row_moments,
-    pointwise=pointwise, less_alike=alike_rates,
-    group_log_lik=group_log_lik, finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik,
-    new_row=new_row, raw=raw, exact_loo=exact_loo, rule=rule, findings=findings,
-    check_table=separation, unlearnable=unlearnable,
+    words=Words(
+        title="Logistic regression: successes in groups with intercepts and slopes of their own",
+        citation="Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, ch. 13, 14.",
+        likelihood=(
+            'y_n tilde "binomial"("trials"_n, "logit"^(-1)(x_n^top theta_(j[n]))), quad n = 1, dots, N',
+        ),
+        group_meaning="coefficient", quantity_unit="log odds", findings=findings,
+    ),
 )  # fmt: skip

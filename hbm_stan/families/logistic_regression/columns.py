@@ -21,7 +21,7 @@ def counts(table: Prepared) -> tuple[FloatArray, FloatArray]:
     """Successes and trials of each row; raises DataError unless exactly one of the two forms is there."""
     where, found = table.dataset.table.where, [r for r in ("outcome", "successes", "trials") if r in table]
     if found == ["outcome"]:
-        return table["outcome"], np.ones(len(table.group))
+        return table["outcome"], np.ones(table.n_rows)
     if found != ["successes", "trials"]:
         said = f"found {' and '.join(found)}" if found else "found neither"
         raise DataError(
@@ -45,10 +45,11 @@ def of_row(priors: Mapping[str, Prior], row: str) -> list[Prior]:
 def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """Stan data; rows of a group with equal predictors are one cell of the likelihood."""
     (y, trials), (_, above, matrix, u) = counts(table), design(table)
-    _, row, cell = np.unique(np.column_stack([table.group, matrix]), axis=0, return_index=True, return_inverse=True)
+    cells = np.column_stack([table.pooled.level, matrix])
+    _, row, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     scales = [encode_scale(prior) for prior in of_row(priors, "tau")]
     data: StanData = {
-        "N": len(y), "J": len(table.labels), "K": matrix.shape[1], "L": len(above), "M": len(row),
+        "N": len(y), "J": table.n_groups, "K": matrix.shape[1], "L": len(above), "M": len(row),
         "group_idx": table.group_idx, "X": matrix, "U": u,
         "trials": trials.astype(np.int64), "y": y.astype(np.int64), "cell_row": row + 1,
         "cell_trials": np.bincount(cell.ravel(), weights=trials).astype(np.int64),

@@ -80,20 +80,21 @@ def _curves(evidence: Evidence) -> Finding:
     """Probability against the first predictor in the largest groups, other predictors at the group's means."""
     data, table = evidence.data, evidence.table
     x, trials, name = np.asarray(data["X"]), np.asarray(data["trials"]), varying_terms.design(table)[0][1]
-    size = np.bincount(table.group, weights=trials, minlength=data["J"])
+    size = np.bincount(table.pooled.level, weights=trials, minlength=data["J"])
     shown = np.sort(np.argsort(-size, kind="stable")[:_PANELS])
     grid = np.linspace(x[:, 1].min(), x[:, 1].max(), _GRID)
     squares = [k for k in range(2, data["K"]) if np.allclose(x[:, k], x[:, 1] ** 2)]  # a square moves with its root
     curves, points = [], []
     for j in shown:
-        own = table.group == j
+        own = table.pooled.level == j
         at = np.tile(np.average(x[own], axis=0, weights=trials[own]), (_GRID, 1))
         at[:, 1] = grid
         at[:, squares] = grid[:, None] ** 2
         bands = np.quantile(expit(evidence.draws["theta"][:, j] @ at.T), list(_QUANTILES.values()), axis=0)
-        curves.append(pd.DataFrame({"panel": table.labels[j], "x": grid, **dict(zip(_QUANTILES, bands, strict=True))}))
+        label = table.pooled.labels[j]
+        curves.append(pd.DataFrame({"panel": label, "x": grid, **dict(zip(_QUANTILES, bands, strict=True))}))
         shares = _shares(x[own, 1], np.asarray(data["y"])[own], trials[own])
-        points.append(shares.assign(panel=table.labels[j], kind="observed"))
+        points.append(shares.assign(panel=label, kind="observed"))
     some = f" Shown are the {len(shown)} {table.noun.many} with the most trials." if len(shown) < data["J"] else ""
     others = ", the other predictors at its means; the observed shares are as they are" if data["K"] > 2 else ""
     sentence = (

@@ -17,11 +17,12 @@ from hbm_stan.families.alike import alike_units
 from hbm_stan.families.left_out import nested_rows
 from hbm_stan.families.nested_normal.exact import exact_loo, whole_groups
 from hbm_stan.families.nested_normal.findings import findings
+from hbm_stan.families.nested_normal.variants import POPULATION, PRIOR_ROWS, VARIANTS
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.later import norm
-from hbm_stan.model import Draws, Family, Option, StanData, Variant
+from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
+from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -40,7 +41,7 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
             "equal, so nothing is known of the scale within units. Was one value written into every row of its unit?"
         )
     data: StanData = {
-        "N": len(y), "M": len(units.labels), "J": len(table.labels), "unit_idx": unit, "unit_group": units.group + 1,
+        "N": len(y), "M": len(units.labels), "J": table.n_groups, "unit_idx": unit, "unit_group": units.group + 1,
         "group_idx": table.group_idx, "y": y,
     }  # fmt: skip
     data |= {f"prior_{name}": list(priors[name].arguments) for name in ("mu", "theta")}
@@ -233,68 +234,49 @@ def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
     return whole_groups(data, _own_scales(data), _marginal) if variant == "no_pooling" else None
 
 
-_POPULATION = ("mu", "tau", "tau_unit", "sigma")
-_ASSUMPTION = "{Groups} are draws from one population, units from their {group}; scales are learnt from all of them."
-_ROW = 'y_i tilde "normal"(phi_(u[i]), sigma), quad phi_u tilde "normal"(theta_(j[u]), tau_"unit")'
-_PARTIAL = (_ROW, 'theta_j tilde "normal"(mu, tau), quad mu tilde p(mu), quad tau, tau_"unit", sigma tilde p(dot)')
-_MARGINAL = "partial_pooling (units and {groups} integrated out)"
-
 FAMILY = Family(
     name="nested_normal",
-    title="Nested normal data: rows in units in groups",
-    citation="Gelman and Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, section 12.5.",
     roles=(
         Role("group", "label", "name of the group"),
         Role("unit", "unit", "name of the unit within its group"),
         Role("outcome", "number", "measured value of the row"),
     ),
-    variants=(
-        Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
-                "All rows share one location and one scale, whatever their unit and {group}.",
-                ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
-        Variant("no_pooling", "No pooling", "no", "units integrated out; theta standardised given scales and data",
-                "{Groups} share nothing; each has a location, a scale of units and a scale of rows, with fixed priors.",
-                (_ROW.replace("sigma", "sigma_j").replace('tau_"unit"', 'tau_("unit", j)'),
-                 'theta_j tilde p(theta), quad tau_("unit", j), sigma_j tilde p(dot)'), ("theta", "tau_unit", "sigma")),
-        Variant("partial_pooling", "Partial pooling", "partial",
-                "marginal: units and {groups} integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION),
-        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered at both levels",
-                _ASSUMPTION, _PARTIAL, _POPULATION, better=f"{_MARGINAL} or partial_pooling_noncentered"),
-        Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-                "non-centered at both levels", _ASSUMPTION, _PARTIAL, _POPULATION, better=_MARGINAL),
+    programs=Programs(
+        variants=VARIANTS, prior_rows=PRIOR_ROWS,
+        dims={**dict.fromkeys(("theta", "theta_raw", "precision", "centre", "w", "tau_unit_group", "tau_unit_group_raw",
+                               "sigma_group", "sigma_group_raw"), ("group",)),
+              **dict.fromkeys(("theta_unit", "theta_unit_raw", "v"), ("unit",)),
+              "y_rep": ("observation",), "log_lik": ("observation",)},
+        population=POPULATION, hidden=("v", "precision", "centre", "w"), folder=share("stan") / "nested_normal",
+        coords=lambda table: {"unit": table.units.labels if table.units else ()}, prepare=_prepare,
+        default_priors=_default_priors,
+        draw_groups=lambda rng, draws, data: _given_rows(
+            draws, data, draws["mu"][:, None], draws["tau"][:, None], rng.normal(size=(len(draws["mu"]), data["J"]))
+        ),
     ),
-    prior_rows=(
-        PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
-        PriorRow("tau", SCALES, "sd of {groups} in the population", "Gelman (2006), Bayesian Analysis 1", "outcome"),
-        PriorRow("tau_unit", SCALES, "sd of units within {groups}", "weak on the scale of the data", "outcome"),
-        PriorRow("sigma", SCALES, "sd of rows within a unit", "weak on the scale of the data", "outcome"),
-        PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "outcome"),
+    twin=Twin(
+        calibration={"mu": "normal(60, 5)", "tau": "half_normal(2)", "tau_unit": "half_normal(3)",
+                     "sigma": "gamma(4, 4)", "theta": "normal(60, 8)"},
+        log_joint=_log_joint, transformed=_transformed,
+        support=lambda data: {
+            f"{name}{own}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES for own in ("", "_group")
+        },
+        prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in POPULATION if k in priors},
+        latent=lambda rng, draws, data, _: {"theta_unit": _draw_units(rng, draws, data, 0)}, simulate=_simulate,
+        pointwise=_pointwise,
     ),
-    dims={**dict.fromkeys(("theta", "theta_raw", "precision", "centre", "w", "tau_unit_group", "tau_unit_group_raw",
-                           "sigma_group", "sigma_group_raw"), ("group",)),
-          **dict.fromkeys(("theta_unit", "theta_unit_raw", "v"), ("unit",)),
-          "y_rep": ("observation",), "log_lik": ("observation",)},
-    likelihood=('y_i tilde "normal"(phi_(u[i]), sigma), quad i = 1, dots, N',),
-    population=_POPULATION,
-    group_meaning="mean",
-    hidden=("v", "precision", "centre", "w"),
-    prediction={"cost_unit": Option("cost of one more unit", of_row=False),
-                "cost_row": Option("cost of one more row of a unit", of_row=False)},
-    folder=share("stan") / "nested_normal",
-    coords=lambda table: {"unit": table.units.labels if table.units else ()},
-    calibration={"mu": "normal(60, 5)", "tau": "half_normal(2)", "tau_unit": "half_normal(3)", "sigma": "gamma(4, 4)",
-                 "theta": "normal(60, 8)"},
-    prepare=_prepare, default_priors=_default_priors, log_joint=_log_joint, transformed=_transformed,
-    support=lambda data: {
-        f"{name}{own}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES for own in ("", "_group")
-    },
-    prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
-    new_group=new_group, latent=lambda rng, draws, data, _: {"theta_unit": _draw_units(rng, draws, data, 0)},
-    simulate=_simulate, pointwise=_pointwise, group_log_lik=_group_log_lik,
-    prior_group_log_lik=_prior_group_log_lik, new_row=_new_row, raw=_raw, exact_loo=_exact_loo,
-    loo_log_lik=_loo_log_lik, findings=findings, less_alike=alike_units,
-    shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
-    draw_groups=lambda rng, draws, data: _given_rows(
-        draws, data, draws["mu"][:, None], draws["tau"][:, None], rng.normal(size=(len(draws["mu"]), data["J"]))
+    groups=Groups(
+        prediction={"cost_unit": Option("cost of one more unit", of_row=False),
+                    "cost_row": Option("cost of one more row of a unit", of_row=False)},
+        new_group=new_group, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
+        raw=_raw, exact_loo=_exact_loo, loo_log_lik=_loo_log_lik, less_alike=alike_units,
+        shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
+    ),
+    words=Words(
+        title="Nested normal data: rows in units in groups",
+        citation="Gelman and Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, "
+        "section 12.5.",
+        likelihood=('y_i tilde "normal"(phi_(u[i]), sigma), quad i = 1, dots, N',), group_meaning="mean",
+        findings=findings,
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ from hbm_stan.families.planck.findings import findings
 from hbm_stan.families.planck.fits import index, raw, rule, shrinkage_factor
 from hbm_stan.families.planck.variants import variants
 from hbm_stan.later import gamma, norm
-from hbm_stan.model import Draws, Family, Option, StanData
+from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -43,9 +43,9 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
             f"smallest and largest that can be recorded there, {low[i]:g} and {high[i]:g}. "
             "Correct the columns of lower and upper."
         )
-    u, information = least_squares(nu, y, table.group, len(table.labels))
+    u, information = least_squares(nu, y, table.pooled.level, table.n_groups)
     data: StanData = {
-        "N": len(y), "J": len(table.labels), "group_idx": table.group_idx, "nu": nu, "y": y,
+        "N": len(y), "J": table.n_groups, "group_idx": table.group_idx, "nu": nu, "y": y,
         "T_fit": np.exp(np.nan_to_num(u)), "T_information": np.nan_to_num(information),
         "truncated": 0, "y_lower": low, "y_upper": high,
     }  # fmt: skip
@@ -187,8 +187,6 @@ def _row(name: str, distributions: tuple[str, ...], meaning: str, role: str = ""
 
 FAMILY = Family(
     name="planck",
-    title="Planck curves: spectra with a temperature each",
-    citation="Planck (1901), Annalen der Physik 309:553; Gelman et al. (2013), Bayesian Data Analysis, chapter 5.",
     roles=(
         Role("group", "label", "name of the spectrum"),
         Role("frequency", "positive", "frequency, in the unit that temperatures are wanted in"),
@@ -196,48 +194,42 @@ FAMILY = Family(
         Role("lower", "number", "smallest flux that can be recorded, where rows are truncated", optional=True),
         Role("upper", "number", "largest flux that can be recorded, where rows are truncated", optional=True),
     ),
-    variants=variants(),
-    prior_rows=(
-        _row("alpha", SCALES, "shape of the population of temperatures: 1 / (coefficient of variation)^2"),
-        _row("beta", _OPEN, "rate of the population of temperatures: alpha / beta is their mean"),
-        _row("sigma", SCALES, "residual scale of a flux", "flux"),
-        _row("T", _OPEN, "temperature with complete pooling, of each spectrum without pooling", "frequency"),
-        _row("sigma_group", SCALES, "residual scale of each spectrum without pooling", "flux"),
-    ),
-    dims={
-        "T": ("group",), "T_raw": ("group",), "T_scaled": ("group",), "T_deviation": ("group",), "fit": ("group",),
-        "sigma_group": ("group",), "sigma_group_raw": ("group",),
-        "y_rep": ("observation",), "log_lik": ("observation",),
-    },
-    likelihood=('y_n tilde "normal"(f(nu_n, T_j), sigma), quad f(nu, T) = nu^3 "/" (exp(nu "/" T) - 1)',),
-    population=("mu", "tau", "alpha", "beta", "sigma"),
     outcomes=("flux",),
-    group_quantity="T",
-    group_meaning="temperature",
-    hidden=("fit", "T_scaled", "T_deviation"),
-    signed=False,
-    same_unit=False,
-    folder=share("stan") / "planck",
-    pilot=("partial_pooling", "partial_pooling_noncentered"),
-    prediction={"frequency": Option("of the flux of a new spectrum; by default the median of the data")},
-    calibration={"alpha": "gamma(6, 1)", "beta": "gamma(6, 3)", "sigma": "gamma(4, 2)", "T": "lognormal(1, 0.4)",
-                 "sigma_group": "gamma(4, 2)"},
-    prepare=_prepare,
-    default_priors=_default_priors,
-    log_joint=_log_joint,
-    support=_support,
-    transformed=_transformed,
-    prior_draws=_prior_draws,
-    new_group=_new_group,
-    simulate=_simulate,
-    pointwise=_pointwise,
-    group_log_lik=lambda draws, data: group_log_lik(draws, data, _pointwise),
-    finer_group_log_lik=finer_group_log_lik,
-    prior_group_log_lik=prior_group_log_lik,
-    new_row=_new_row,
-    raw=raw,
-    shrinkage_factor=shrinkage_factor,
-    exact_loo=_exact_loo,
-    rule=rule,
-    findings=findings,
+    programs=Programs(
+        variants=variants(),
+        prior_rows=(
+            _row("alpha", SCALES, "shape of the population of temperatures: 1 / (coefficient of variation)^2"),
+            _row("beta", _OPEN, "rate of the population of temperatures: alpha / beta is their mean"),
+            _row("sigma", SCALES, "residual scale of a flux", "flux"),
+            _row("T", _OPEN, "temperature with complete pooling, of each spectrum without pooling", "frequency"),
+            _row("sigma_group", SCALES, "residual scale of each spectrum without pooling", "flux"),
+        ),
+        dims={
+            "T": ("group",), "T_raw": ("group",), "T_scaled": ("group",), "T_deviation": ("group",), "fit": ("group",),
+            "sigma_group": ("group",), "sigma_group_raw": ("group",),
+            "y_rep": ("observation",), "log_lik": ("observation",),
+        },
+        population=("mu", "tau", "alpha", "beta", "sigma"), hidden=("fit", "T_scaled", "T_deviation"),
+        folder=share("stan") / "planck", pilot=("partial_pooling", "partial_pooling_noncentered"), prepare=_prepare,
+        default_priors=_default_priors, rule=rule,
+    ),
+    twin=Twin(
+        calibration={"alpha": "gamma(6, 1)", "beta": "gamma(6, 3)", "sigma": "gamma(4, 2)", "T": "lognormal(1, 0.4)",
+                     "sigma_group": "gamma(4, 2)"},
+        log_joint=_log_joint, support=_support, transformed=_transformed, prior_draws=_prior_draws, simulate=_simulate,
+        pointwise=_pointwise,
+    ),
+    groups=Groups(
+        group_quantity="T",
+        prediction={"frequency": Option("of the flux of a new spectrum; by default the median of the data")},
+        new_group=_new_group, group_log_lik=lambda draws, data: group_log_lik(draws, data, _pointwise),
+        finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik, new_row=_new_row, raw=raw,
+        shrinkage_factor=shrinkage_factor, exact_loo=_exact_loo,
+    ),
+    words=Words(
+        title="Planck curves: spectra with a temperature each",
+        citation="Planck (1901), Annalen der Physik 309:553; Gelman et al. (2013), Bayesian Data Analysis, chapter 5.",
+        likelihood=('y_n tilde "normal"(f(nu_n, T_j), sigma), quad f(nu, T) = nu^3 "/" (exp(nu "/" T) - 1)',),
+        group_meaning="temperature", signed=False, same_unit=False, findings=findings,
+    ),
 )  # fmt: skip

@@ -31,13 +31,13 @@ def findings(evidence: Evidence) -> Sequence[Finding]:
     temperature, nu = evidence.draws["T"][thin], np.asarray(data["nu"])
     x = np.linspace(nu.max() / 80, nu.max(), 80)
     curves = []
-    for j, label in enumerate(table.labels):
+    for j, label in enumerate(table.pooled.labels):
         q = np.quantile(planck_curve(x, temperature[:, j, None]), (0.1, 0.25, 0.5, 0.75, 0.9), axis=0)
         curves.append(pd.DataFrame({"panel": label, "x": x, **dict(zip(_BANDS, q, strict=True))}))
-    panel = [table.labels[g] for g in table.group]
+    panel = table.pooled.row_labels
     points = [pd.DataFrame({"panel": panel, "x": nu, "y": data["y"], "kind": "observed"})]
     truth = _truth(table)
-    known = [label for label in table.labels if label in truth]
+    known = [label for label in table.pooled.labels if label in truth]
     points += [
         pd.DataFrame({"panel": label, "x": x, "y": planck_curve(x, np.array(truth[label])), "kind": "truth"})
         for label in known
@@ -45,7 +45,7 @@ def findings(evidence: Evidence) -> Sequence[Finding]:
     sentences = ["Bands hold the curve itself, without errors, with probability 50 % and 80 %; the line is its median."]
     if known:
         bounds = np.quantile(evidence.draws["T"], (0.1, 0.9), axis=0)
-        inside = sum(bounds[0, j] <= truth[g] <= bounds[1, j] for j, g in enumerate(table.labels) if g in truth)
+        inside = sum(bounds[0, j] <= truth[g] <= bounds[1, j] for j, g in enumerate(table.pooled.labels) if g in truth)
         sentences.append(f"The true temperature lies within its 80 % interval in {inside} of {len(known)} spectra.")
     if data["truncated"]:
         low, high = np.min(data["y_lower"]), np.max(data["y_upper"])

@@ -78,7 +78,7 @@ def structure(design: Design) -> StanData:
     n_tau = len(names.tau)
     return {
         "N": len(design.X), "P": len(names.beta), "T": len(terms), "G": design.n_group_terms,
-        "J": len(design.group.labels), "KG": n_tau, "KO": len(names.sd), "R": len(names.rho),
+        "J": len(design.pooled.labels), "KG": n_tau, "KO": len(names.sd), "R": len(names.rho),
         "RO": len(names.rho_other), "PS": len(names.shared), "offset_": design.offset, "X": design.X, "Z": design.Z,
         "K": np.array([len(term.names) for term in terms]),
         "L": np.array([len(term.factor.labels) for term in terms]),
@@ -93,10 +93,10 @@ def inside_groups(design: Design) -> FloatArray:
     """What the shared columns are in terms of the columns of the group's terms, by column of these and group,
     (KG J, PS): their weights where in every group the one is a sum of the others (a column of the groups is a multiple
     of the intercept), else 0."""
-    names, group = names_of(design), design.group.level
+    names, group = names_of(design), design.pooled.level
     x = design.X[:, [design.names.index(name) for name in names.shared]]
     z = design.Z[:, : len(names.tau)]
-    sizes = (len(design.group.labels), z.shape[1])
+    sizes = (len(design.pooled.labels), z.shape[1])
     products, sums = np.zeros((*sizes, z.shape[1])), np.zeros((*sizes, x.shape[1]))
     np.add.at(products, group, z[:, :, None] * z[:, None, :])
     np.add.at(sums, group, z[:, :, None] * x[:, None, :])
@@ -146,7 +146,7 @@ def weighted_cells(table: Prepared, priors: Mapping[str, Prior], y: FloatArray, 
     data, cell = cells(table, priors)
     total = sum_of_cells(weight, cell)
     mean = sum_of_cells(weight * y, cell) / total
-    group = design_of(table).group.level[data["cell_row"] - 1]  # cells are sorted by it first
+    group = design_of(table).pooled.level[data["cell_row"] - 1]  # cells are sorted by it first
     return {
         **data, "cell_weight": total, "cell_mean": mean, "squares": float(np.sum(weight * (y - mean[cell]) ** 2)),
         "last_cell": np.cumsum(np.bincount(group)),

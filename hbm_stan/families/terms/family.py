@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from hbm_stan.families.terms.rule import rule
 from hbm_stan.families.terms.usual import new_row, prediction_of
 from hbm_stan.families.terms.variants import POPULATION, prior_rows_of, variants_of
 from hbm_stan.likelihoods.likelihood import Likelihood
-from hbm_stan.model import Evidence, Family, Finding, StanData
+from hbm_stan.model import Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior
 from hbm_stan.resources import share
@@ -84,39 +84,46 @@ def _default_priors(parts: Parts, table: Prepared) -> dict[str, Prior]:
     return default_priors(design, scale) | parts.own_priors(scale) | parts.column_priors(design)
 
 
+def _programs(given: Likelihood, parts: Parts) -> Programs:
+    return Programs(
+        folder=share("stan") / given.name,
+        variants=variants_of(given),
+        prior_rows=prior_rows_of(given),
+        dims={**_DIMS, **_own_dims(given)},
+        population=(*POPULATION, *(row.name for row in given.own_rows)),
+        hidden=_HIDDEN if given.integrated else _HIDDEN_SAMPLED,
+        pilot=() if given.integrated else ("partial_pooling", "partial_pooling_centered"),
+        prepare=partial(_prepare, given, parts),
+        default_priors=partial(_default_priors, parts),
+        coords=partial(coords, parts),
+    )
+
+
 def family_of(given: Likelihood, parts: Parts) -> Family:
     """The family of a likelihood."""
     made = Family(
         name=given.name,
-        title=f"{given.title}: terms of a formula",
-        citation=given.citation,
         roles=(_GROUP, *given.roles),
-        variants=variants_of(given),
-        prior_rows=prior_rows_of(given),
-        dims={**_DIMS, **_own_dims(given)},
-        likelihood=given.math,
-        population=(*POPULATION, *(row.name for row in given.own_rows)),
-        folder=share("stan") / given.name,
-        hidden=_HIDDEN if given.integrated else _HIDDEN_SAMPLED,
-        group_meaning="coefficient",
-        quantity_unit=given.eta_unit,
-        same_unit=not given.eta_unit,
         discrete=given.size == "trials",
         size=given.size,
         known_residual=given.known_residual,
-        own_formulas=given.own_formulas,
-        pilot=() if given.integrated else ("partial_pooling", "partial_pooling_centered"),
-        prediction=prediction_of(given),
-        calibration=parts.calibration,
         terms=True,
-        prepare=partial(_prepare, given, parts),
-        default_priors=partial(_default_priors, parts),
-        coords=partial(coords, parts),
-        new_row=partial(new_row, given),
-        findings=parts.findings,
+        own_formulas=given.own_formulas,
         check_table=parts.check_table,
+        programs=_programs(given, parts),
+        twin=Twin(calibration=parts.calibration),
+        groups=Groups(prediction=prediction_of(given), new_row=partial(new_row, given)),
+        words=Words(
+            title=f"{given.title}: terms of a formula",
+            citation=given.citation,
+            likelihood=given.math,
+            group_meaning="coefficient",
+            quantity_unit=given.eta_unit,
+            same_unit=not given.eta_unit,
+            findings=parts.findings,
+        ),
     )
     functions: dict[str, Any] = functions_of(given)
-    if made.pilot:
+    if made.programs.pilot:
         functions["rule"] = partial(rule, given)
-    return replace(made, **functions)
+    return made.with_fields(**functions)

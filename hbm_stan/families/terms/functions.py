@@ -11,7 +11,7 @@ from hbm_stan.likelihoods.likelihood import Likelihood
 
 
 def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
-    """By the name of the Family's field.
+    """By the name of the field, in whichever part of the family it stands.
 
     Where coefficients are integrated out they are drawn afterwards. Rows are left out with all of them integrated out
     where programs do that; else with those of their group.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import expon, halfnorm, norm
 
-from hbm_stan.model import Draws, Family, Option, StanData, Variant
+from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, PriorRow
 from hbm_stan.table import FloatArray
@@ -40,9 +40,9 @@ PRIOR_ROWS = (
 def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """Everything that the data blocks ask for, but use_likelihood; y is the outcome, one value for each row."""
     return {
-        "N": len(table.group),
-        "J": len(table.labels),
-        "group_idx": table.group_idx,  # counted from 1, as Stan does; table.group counts from 0
+        "N": table.n_rows,
+        "J": table.n_groups,
+        "group_idx": table.group_idx,  # counted from 1, as Stan does; table.pooled.level counts from 0
         "y": table["waiting_time"],
         "prior_mu": list(priors["mu"].arguments),
         "prior_tau": priors["tau"].arguments[0],
@@ -165,28 +165,40 @@ VARIANTS = (
 
 FAMILY = Family(
     name="my_family",
-    title="Waiting times: exponential rows in groups",
-    citation="Say here where the model is from.",
-    folder=Path(__file__).parent,  # where the programs are
     roles=ROLES,
-    variants=VARIANTS,
-    prior_rows=PRIOR_ROWS,
     outcomes=("waiting_time",),  # the role of the outcome
-    # What each dimension of a variable counts; scalars need no entry.
-    dims={"theta": ("group",), "theta_raw": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
-    likelihood=('y_i tilde "exponential"(e^(-theta_(j[i])))',),
-    population=("mu", "tau"),  # shown in this order; mu and tau are the mean and the sd of theta in the population
-    group_meaning="log mean",  # what theta is of a group, in words
-    same_unit=False,  # a log has not the unit of the outcome
-    signed=False,  # whether it says something that theta is above zero
-    prediction=PREDICTION,
-    prepare=prepare,
-    default_priors=default_priors,
-    log_joint=log_joint,
-    pointwise=pointwise,
-    simulate=simulate,
-    new_group=new_group,
-    new_row=new_row,
-    prior_draws=prior_draws,
-    raw=raw,
+    # What is sampled.
+    programs=Programs(
+        folder=Path(__file__).parent,  # where the programs are
+        variants=VARIANTS,
+        prior_rows=PRIOR_ROWS,
+        # What each dimension of a variable counts; scalars need no entry.
+        dims={"theta": ("group",), "theta_raw": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
+        population=("mu", "tau"),  # shown in this order; mu and tau are the mean and the sd of theta in the population
+        prepare=prepare,
+        default_priors=default_priors,
+    ),
+    # The model a second time, in NumPy.
+    twin=Twin(
+        log_joint=log_joint,
+        pointwise=pointwise,
+        simulate=simulate,
+        prior_draws=prior_draws,
+    ),
+    # What is known of each group, and of a new one.
+    groups=Groups(
+        prediction=PREDICTION,
+        new_group=new_group,
+        new_row=new_row,
+        raw=raw,
+    ),
+    # What the report says.
+    words=Words(
+        title="Waiting times: exponential rows in groups",
+        citation="Say here where the model is from.",
+        likelihood=('y_i tilde "exponential"(e^(-theta_(j[i])))',),
+        group_meaning="log mean",  # what theta is of a group, in words
+        same_unit=False,  # a log has not the unit of the outcome
+        signed=False,  # whether it says something that theta is above zero
+    ),
 )

@@ -5,7 +5,6 @@ They use the table of analysis.toml and the embedded engine, so that they need n
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from hbm_stan.testing import (
 
 ANALYSIS = read_analysis(Path(__file__).parent)
 FAMILY, DATA = ANALYSIS.family, ANALYSIS.dataset
-VARIANTS = [variant.name for variant in FAMILY.variants]
+VARIANTS = [variant.name for variant in FAMILY.programs.variants]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -76,4 +75,4 @@ def test_the_tests_can_fail() -> None:
         return 0.9 * float(right(params, data, variant))
 
     with pytest.raises(AssertionError, match="not one constant"):
-        assert_log_density(replace(FAMILY, log_joint=wrong), DATA, "partial_pooling")
+        assert_log_density(FAMILY.with_fields(log_joint=wrong), DATA, "partial_pooling")

@@ -23,6 +23,7 @@ from hbm_stan.families.integrated_normal import (
     raw,
     shrinkage_factor,
 )
+from hbm_stan.families.linear_regression.variants import POPULATION, PRIOR_ROWS, ROW, VARIANTS
 from hbm_stan.families.usual_row import new_row
 from hbm_stan.families.varying_terms import (
     PREDICTION,
@@ -38,9 +39,9 @@ from hbm_stan.families.varying_terms import (
     pairs_of,
 )
 from hbm_stan.later import norm, solve_triangular
-from hbm_stan.model import Draws, Evidence, Family, Finding, StanData, Variant
+from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
+from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -214,87 +215,48 @@ def _findings(evidence: Evidence) -> Sequence[Finding]:
     return [*explained(evidence), *lines(evidence, np.asarray, "the mean")]
 
 
-_ROW = 'y_i tilde "normal"(x_i^T theta_(j[i]), sigma)'
-_POPULATION = ("mu", "tau", "rho", "gamma", "sigma")
-_ASSUMPTION = "Intercepts and slopes are draws from one population, whose means, sds and correlations are learnt."
-_PARTIAL = (
-    'theta_j tilde "MVN"(mu + (u_j^T gamma, 0, dots), "diag"(tau) Omega "diag"(tau))',
-    'mu tilde p(mu), quad tau tilde p(tau), quad Omega tilde "LKJ"(eta), quad gamma tilde p(gamma)',
-    "sigma tilde p(sigma)",
-)
-_MARGINAL = "partial_pooling (coefficients integrated out)"
-
-
-def _by_term(name: str, title: str, how: str, settings: Mapping[str, int]) -> Variant:
-    return Variant(name, f"Partial pooling, {title}", "partial", how, _ASSUMPTION, _PARTIAL, _POPULATION,
-                   better=_MARGINAL, program="partial_pooling_by_term", settings=settings)  # fmt: skip
-
-
 FAMILY = Family(
     name="linear_regression",
-    title="Linear regression: intercepts and slopes that vary between groups",
-    citation="Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, ch. 12 and 13.",
     roles=(
         Role("group", "label", "name of the group"),
         Role("outcome", "number", "outcome of the row"),
         Role("predictors", "predictors", "predictors of the row, whose slopes vary between groups", optional=True),
         Role("group_predictors", "group_predictors", "predictors of the group's intercept", optional=True),
     ),
-    variants=(
-        Variant("complete_pooling", "Complete pooling", "complete", "mu itself",
-                "All {groups} share one regression; group predictors are predictors like the others.",
-                ('y_i tilde "normal"(x_i^T mu + u_(j[i])^T gamma, sigma)',
-                 "mu tilde p(mu), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"), ("mu", "gamma", "sigma")),
-        Variant("no_pooling", "No pooling", "no", "marginal: coefficients integrated out, drawn afterwards",
-                "{Groups} share nothing; each has its own regression and residual scale, with fixed, wide priors.",
-                ('y_i tilde "normal"(x_i^T theta_(j[i]), sigma_(j[i]))',
-                 "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
-        Variant("partial_pooling", "Partial pooling", "partial",
-                "marginal: coefficients integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION),
-        Variant("partial_pooling_intercept", "Partial pooling of the intercept", "partial",
-                "marginal: intercepts integrated out, drawn afterwards",
-                "Intercepts are draws from one population, whose mean and sd are learnt; {groups} share the slopes.",
-                ('theta_(j 1) tilde "normal"(mu_1 + u_j^T gamma, tau_1), quad theta_(j k) = mu_k "for" k > 1',
-                 "mu tilde p(mu), quad tau_1 tilde p(tau), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"),
-                ("mu", "tau[intercept]", "gamma", "sigma")),
-        _by_term("partial_pooling_centered", "centered", "centered: theta itself", {"centered": 1}),
-        _by_term("partial_pooling_noncentered", "non-centered", "non-centered: standardised deviations, each given the "
-                 "terms before it", {"centered": 0}),
-        _by_term("partial_pooling_by_term", "by term", "each term centered where {groups} know most of it, else "
-                 "non-centered", {}),
+    programs=Programs(
+        variants=VARIANTS, prior_rows=PRIOR_ROWS,
+        dims={
+            **dict.fromkeys(("mu", "tau", "tau_raw"), ("term",)),
+            **dict.fromkeys(("theta", "theta_raw", "z", "m"), ("group", "term")),
+            **dict.fromkeys(("L_Omega", "C"), ("term", "other_term")),
+            **dict.fromkeys(("gamma", "gamma_raw"), ("group_predictor",)),
+            **dict.fromkeys(("sigma_group", "sigma_group_raw"), ("group",)),
+            "rho": ("pair",), "y_rep": ("observation",), "log_lik": ("observation",),
+        },
+        population=POPULATION, hidden=("L_Omega", "C", "z", "m", "tau_intercept_raw"),
+        folder=share("stan") / "linear_regression", coords=coords, prepare=_prepare, default_priors=_default_priors,
+        draw_groups=draw_groups, rule=_rule,
+        unlearnable=lambda table, variant: effects_beyond(table, variant, table.n_rows),
     ),
-    prior_rows=(
-        PriorRow("mu", ("normal",), "mean of the coefficient in the population", "Gelman & Hill (2007)", "outcome"),
-        PriorRow("tau", SCALES, "sd of the coefficient between {groups}", "Gelman (2006)", "outcome"),
-        PriorRow("rho", ("lkj",), "correlations of the coefficients", "Lewandowski, Kurowicka & Joe (2009)"),
-        PriorRow("gamma", ("normal",), "effect of the group predictor on the intercept", "weak", "outcome"),
-        PriorRow("sigma", SCALES, "residual sd of rows about their {group}'s line", "weak", "outcome"),
-        PriorRow("theta", ("normal",), "coefficient of each {group} without pooling", "fixed and wide", "outcome"),
-        PriorRow("sigma_group", SCALES, "sd of rows about the line of each {group} without pooling", "fixed and wide",
-                 "outcome"),
+    twin=Twin(
+        calibration={
+            "mu[intercept]": "normal(300, 40)", "mu[days]": "normal(10, 10)", "tau[intercept]": "half_normal(30)",
+            "tau[days]": "half_normal(8)", "rho": "lkj(2)", "sigma": "gamma(4, 0.15)",
+            "sigma_group": "lognormal(3.3, 0.5)",
+            "theta[intercept]": "normal(300, 60)", "theta[days]": "normal(10, 15)",
+        },
+        log_joint=_log_joint, transformed=_transformed, support=_support, prior_draws=_prior_draws, simulate=_simulate,
+        pointwise=_pointwise, mean_of_rows=lambda d, x: _rows(d, x)[0],
     ),
-    dims={
-        **dict.fromkeys(("mu", "tau", "tau_raw"), ("term",)),
-        **dict.fromkeys(("theta", "theta_raw", "z", "m"), ("group", "term")),
-        **dict.fromkeys(("L_Omega", "C"), ("term", "other_term")),
-        **dict.fromkeys(("gamma", "gamma_raw"), ("group_predictor",)),
-        **dict.fromkeys(("sigma_group", "sigma_group_raw"), ("group",)),
-        "rho": ("pair",), "y_rep": ("observation",), "log_lik": ("observation",),
-    },
-    likelihood=(f"{_ROW}, quad i = 1, dots, N",),
-    population=_POPULATION,
-    hidden=("L_Omega", "C", "z", "m", "tau_intercept_raw"),
-    group_meaning="coefficient",
-    folder=share("stan") / "linear_regression",
-    calibration={
-        "mu[intercept]": "normal(300, 40)", "mu[days]": "normal(10, 10)", "tau[intercept]": "half_normal(30)",
-        "tau[days]": "half_normal(8)", "rho": "lkj(2)", "sigma": "gamma(4, 0.15)", "sigma_group": "lognormal(3.3, 0.5)",
-        "theta[intercept]": "normal(300, 60)", "theta[days]": "normal(10, 15)",
-    },
-    prediction=PREDICTION, coords=coords, new_row=new_row, prepare=_prepare, default_priors=_default_priors,
-    log_joint=_log_joint, transformed=_transformed, support=_support, prior_draws=_prior_draws, new_group=new_group,
-    simulate=_simulate, pointwise=_pointwise, group_log_lik=group_log_lik, mean_of_rows=lambda d, x: _rows(d, x)[0],
-    prior_group_log_lik=prior_group_log_lik, raw=raw, draw_groups=draw_groups, shrinkage_factor=shrinkage_factor,
-    exact_loo=exact_loo, loo_log_lik=loo_log_lik, rule=_rule, findings=_findings, less_alike=alike_rows,
-    unlearnable=lambda table, variant: effects_beyond(table, variant, len(table.group)),
+    groups=Groups(
+        prediction=PREDICTION, new_row=new_row, new_group=new_group, group_log_lik=group_log_lik,
+        prior_group_log_lik=prior_group_log_lik, raw=raw, shrinkage_factor=shrinkage_factor, exact_loo=exact_loo,
+        loo_log_lik=loo_log_lik, less_alike=alike_rows,
+    ),
+    words=Words(
+        title="Linear regression: intercepts and slopes that vary between groups",
+        citation="Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, ch. 12 and "
+        "13.",
+        likelihood=(f"{ROW}, quad i = 1, dots, N",), group_meaning="coefficient", findings=_findings,
+    ),
 )  # fmt: skip

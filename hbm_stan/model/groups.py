@@ -1,0 +1,64 @@
+"""The groups of a family: what is known of each, of one that is left out, and of one that nobody has observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from hbm_stan.model.programs import Draws, StanData
+from hbm_stan.table import FloatArray
+
+
+@dataclass(frozen=True)
+class Option:
+    """A key of ``[prediction]`` in analysis.toml: what it means, and whether it is a number above zero or a table.
+
+    ``of_row`` says that ``new_row`` reads it: its row is then another one; else only ``findings`` do.
+    """
+
+    meaning: str
+    kind: Literal["positive", "number", "table"] = "positive"
+    of_row: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """What compare and predict read: values of groups, and densities of rows and groups that are left out.
+
+    new_group(rng, draws, design, variant)  theta of ``design["J"]`` unseen groups, (S, J[, K]); without pooling from
+                                      the prior; draws hold all parameters of the variant
+    new_row(data, options)            the design (data of J = 1 group, N = 1 row) of a new observation in a new group,
+                                      and what it is in words; options["coords"] holds the labels of every dim
+    raw(data)                         raw estimate of each group and its standard error, (J[, K]) each; nan where none
+    shrinkage_factor(draws, data)     weight of the population in each group's estimate, (S, J[, K]), or None
+    less_alike(data)                  the variance between groups as a ratio of that which chance alone leaves, and the
+                                      probability of one as small; None where it cannot be told
+    group_log_lik(draws, data)        log p(y_group | population), group effects integrated out, (S, J)
+    group_loo_log_lik(draws, data)    log p(y_group | other groups, population), crossed effects integrated out, (S, J)
+    finer_group_log_lik(draws, data)  group_log_lik with twice the nodes, which shows its error; None where it is exact,
+                                      nan where it is too much work
+    prior_group_log_lik(data, variant)  log p(y_group) under the fixed prior of a group alone, (J,): what no pooling
+                                      says of a new group; None where groups are pooled or it cannot be computed well
+    loo_log_lik(draws, data, variant)  log p(y_n | other rows of its group, population), group effects integrated out,
+                                      (S, N): leave-one-out of rows then weighs the population only
+    exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form (N,), else None; must be
+                                      given without pooling where every group has one row
+    """
+
+    group_quantity: str = "theta"  # what the programs call the value of a group, and its sd in the population
+    population_scale: str = "tau"
+    prediction: Mapping[str, Option] = field(default_factory=dict)
+    new_group: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
+    new_row: Callable[[StanData, Mapping[str, Any]], tuple[StanData, str]] | None = None
+    raw: Callable[[StanData], tuple[FloatArray, FloatArray]] | None = None
+    shrinkage_factor: Callable[[Draws, StanData], FloatArray | None] | None = None
+    less_alike: Callable[[StanData], tuple[float, float] | None] | None = None
+    group_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
+    group_loo_log_lik: Callable[[Draws, StanData], FloatArray] | None = None
+    finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
+    prior_group_log_lik: Callable[[StanData, str], FloatArray | None] | None = None
+    loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None
+    exact_loo: Callable[[StanData, str], FloatArray | None] | None = None

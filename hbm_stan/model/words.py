@@ -1,0 +1,64 @@
+"""The words of a family: what a report says of it, and the sections that only it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hbm_stan.model.programs import Draws, StanData
+from hbm_stan.prepare import Prepared
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a family's ``findings`` are made from: the posterior draws of one variant, chains joined."""
+
+    variant: str
+    draws: Draws
+    data: StanData
+    table: Prepared
+    options: Mapping[str, Any]
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A section of the report that only this family has: sentences, and a table or curves if there are any.
+
+    ``table`` is shown as it stands, numbers with the digits of ``digits`` (column -> decimals). ``curves`` has columns
+    panel, x, q10, q25, q50, q75, q90, and ``points`` panel, x, y, kind (such as observed, truth): small multiples.
+    """
+
+    title: str
+    sentences: tuple[str, ...]
+    table: pd.DataFrame | None = None
+    caption: str = ""
+    digits: Mapping[str, int] = field(default_factory=dict)
+    curves: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
+    x_label: str = ""
+    y_label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What the report says: titles, mathematics, what theta is and in which unit; findings(evidence) are its sections.
+
+    ``group_meaning`` and ``quantity_unit`` are of theta. What is observed of a group (a share, a rate, a mean of rows)
+    has the unit of the outcome or none, which follows from the family's ``discrete`` and ``size``.
+    """
+
+    title: str
+    citation: str
+    likelihood: tuple[str, ...]  # Typst mathematics
+    group_meaning: str = "value"  # what theta is of a group, in words: value, rate, log odds, coefficient
+    quantity_unit: str = ""  # of theta, where it has one of its own: log odds
+    same_unit: bool = True  # whether theta has the unit of the outcome; a log or a logit of it has none
+    signed: bool = True  # whether theta may lie on both sides of zero, so that P(> 0) says something
+    findings: Callable[[Evidence], Sequence[Finding]] | None = None
