@@ -67,7 +67,7 @@ def _curvature(points: Points, at: FloatArray, rng: np.random.Generator) -> Floa
     Random signs z make z * (H z) the diagonal of H on average (Bekas, Kokiopoulou & Saad 2007, Applied Numerical
     Mathematics 57:1214); stiff coordinates are then looked at alone, and the others once more without them.
     """
-    signs = 2.0 * rng.integers(2, size=(_PROBES, len(at))) - 1
+    signs = np.asarray(rng.choice([-1, 1], size=(_PROBES, len(at))), dtype=float)
     diagonal = (signs * _bend(points, at, signs)).mean(axis=0)
     size = np.abs(diagonal)
     stiff = np.argsort(-size)[:_MOST_STIFF]
