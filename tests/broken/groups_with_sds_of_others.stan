@@ -45,10 +45,10 @@ model {
   vector[M] raw = raw_of_sampled(sampled, shift, own, none, none, none, K, L, G, G); // as sampled_terms says
   target += lprior + raw_lpdf(raw | rep_vector(0, KO), C, K, L, centered, G);
   if (use_likelihood) {
-    vector[NC] off = cell_mean - offset_[cell_row] - X_cell * beta // of each cell, from what is not the group's
-                     - terms_of_rows(Z_cell, append_row(rep_vector(0, J * KG), // the group's are left out
-                                                        coefficients(raw, rep_vector(0, KO), C, K, L, centered, G)),
-                                     place, KG);
+    vector[J * KG + M] coefficient // of all levels, as raw; the group's are left out (units as beta)
+      = append_row(rep_vector(0, J * KG), coefficients(raw, rep_vector(0, KO), C, K, L, centered, G));
+    vector[NC] rest = known - X_cell * beta; // of each cell, less common columns (unit of eta)
+    vector[NC] off = less_terms(rest, Z_cell, coefficient, place, KG, plain); // from the middle of its group (same)
     target += integrated_group(off, cell_weight, squares, W, S, last_cell, factor_of_group(C[T : T], K, G, KG), sigma,
                                N); // FAULT: sd of another factor
   }
