@@ -138,6 +138,29 @@ def test_other_normal_rows_are_sampled_too_and_refused_else(name: str) -> None:
         integrated.programs.prepare(table, integrated.priors(table))
 
 
+@pytest.mark.parametrize("name", ["normal_sampled", "lognormal_sampled", "estimates_sampled"])
+@pytest.mark.parametrize(("lecturers", "form"), [(8, "partial_pooling_centered"), (150, "partial_pooling")])
+def test_the_form_is_what_levels_of_other_factors_call_for(name: str, lecturers: int, form: str) -> None:
+    given = rows(100, lecturers, 200)  # 25 rows of a lecturer say much, one or two little; of students all say little
+    left = "y | se(se)" if name == "estimates_sampled" else "y"
+    given = given.assign(y=lambda f: np.exp(f["y"])) if name == "lognormal_sampled" else given
+    family = families()[name]
+    table = prepare_table(family, Dataset.from_frame(given, formula=f"{left} ~ x + (1 | s) + (1 | d)"))
+    data = family.stan_data(table, family.priors(table), "partial_pooling")
+    assert family.programs.rule is not None
+    chosen, why = family.programs.rule(data)
+    assert chosen == form
+    assert why.startswith("In the middle level of another factor the data weigh ")
+
+
+def test_without_other_factors_there_is_nothing_to_choose() -> None:
+    family = families()["normal_sampled"]
+    table = prepare_table(family, Dataset.from_frame(rows(12, 10, 80), formula="y ~ x + (1 + x | s)"))
+    data = family.stan_data(table, family.priors(table), "partial_pooling")
+    assert family.programs.rule is not None
+    assert family.programs.rule(data) == ("partial_pooling", "No coefficients of other factors are sampled")
+
+
 def test_likelihoods_are_compared_in_the_form_that_the_table_calls_for() -> None:
     for frame, form in ((rows(400, 350, 2000), "normal_sampled"), (rows(30, 20, 200), "normal")):
         dataset = Dataset.from_frame(frame, formula=FORMULA)

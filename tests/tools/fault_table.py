@@ -97,6 +97,8 @@ def meanings() -> str:
 
 def main(arguments: list[str]) -> None:
     """Print the tables, or write them to the page between its two marks."""
+    if unknown := {a for a in arguments if a.startswith("-")} - {"--write", "--no-engines", "--no-calibration"}:
+        sys.exit(f"{', '.join(sorted(unknown))}: there is no such option.\n{__doc__}")
     number = next((int(a) for a in arguments if a.isdigit()), REPLICATIONS)
     left_out = [name for name in ("engines", "calibration") if f"--no-{name}" in arguments]
     chosen = [FAULTS[name] for name in arguments if not name.isdigit() and not name.startswith("--")]
