@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hbm_stan.cells import label
 from hbm_stan.encoding import IntArray
-from hbm_stan.errors import DataError, nearest
+from hbm_stan.errors import DataError, did_you_mean, nearest
 from hbm_stan.formula.expression import Node, columns_of
 from hbm_stan.new_rows.asked import Asked
 from hbm_stan.new_rows.needs import Needs, Size
@@ -51,10 +51,10 @@ def read_rows(needs: Needs, asked: Asked) -> Rows:
 def _refuse_lacking(table: Table, column: str, what: str = "which the model reads") -> None:
     if column in table.names:
         return
-    near = nearest(column, [name for name in table.names if name])
-    near = f" {near}" if near.startswith("Did you mean") else ""
+    near = did_you_mean(column, [name for name in table.names if name])
+    hint = f" {near}" if near else ""
     raise DataError(
-        f"{table.where}: there is no column {shorten(column)!r}, {what}.{near} Add it, or say where all rows stand: "
+        f"{table.where}: there is no column {shorten(column)!r}, {what}.{hint} Add it, or say where all rows stand: "
         f"--at {column}=... (in Python: at={{{column!r}: ...}})."
     )
 
