@@ -146,12 +146,12 @@ def _code(variant: str) -> str:
 
 def _scores(variants: Sequence[str], n: int) -> list[dict[str, Any]]:
     keys = ("variant", "elpd", "se", "elpd_diff", "se_diff", "se_diff_used", "p_loo", "pareto_k_high", "pareto_k_max",
-            "route", "reading")  # fmt: skip
+            "route", "route_kind", "reading")  # fmt: skip
     rows = [
-        ("complete_pooling", -30.12 * n / 8, 1.08, 0.0, 0.0, 0.0, 0.6, 0, 0.21, "PSIS", ""),
+        ("complete_pooling", -30.12 * n / 8, 1.08, 0.0, 0.0, 0.0, 0.6, 0, 0.21, "PSIS", "psis", ""),
         ("partial_pooling", -30.48 * n / 8, 1.21, -0.36, 0.21, 0.42, 1.1, 0, 0.44,
-         "PSIS, group effects integrated out", ""),
-        ("no_pooling", -39.23 * n / 8, 0.19, -9.11, 1.06, 2.12, 7.3, 0, None, "exact", ""),
+         "PSIS, group effects integrated out", "psis_integrated", ""),
+        ("no_pooling", -39.23 * n / 8, 0.19, -9.11, 1.06, 2.12, 7.3, 0, None, "exact", "exact", ""),
     ]  # fmt: skip
     return [dict(zip(keys, r, strict=True)) | {"weight": None} for r in rows if r[0] in variants]
 

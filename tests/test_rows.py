@@ -35,6 +35,7 @@ from hbm_stan.rows import (
     row_statistics,
     unlike_spreads,
 )
+from hbm_stan.scores import Route
 from hbm_stan.verdicts import CHECKS, PREDICTIVE_CHECK
 
 SAMPLING = Sampling(draws=1000, seed=20261128)
@@ -326,7 +327,7 @@ def test_nothing_is_replicated_from_draws_that_failed(stanli: Engine) -> None:
 
 def test_a_badly_misspecified_model_is_a_warning_of_its_own() -> None:
     scores = -np.ones(20)
-    far = LeftOut(scores, scores + 3, np.full(20, 0.9), 0.7, "PSIS", 5)
+    far = LeftOut(scores, scores + 3, np.full(20, 0.9), 0.7, Route.PSIS, 5)
     (verdict,) = check_p_loo(far)
     assert (verdict.name, verdict.status, verdict.value) == ("p_loo", "warn", 60)
     assert "badly misspecified" in verdict.hint

@@ -1,0 +1,78 @@
+"""Sentences and routes carry a kind: what the words say decides nothing, so that other words change no decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from made_fits import made_loo, small_dataset
+
+from hbm_stan import data, errors, parameterise, scores
+from hbm_stan.attempts import fit_variants
+from hbm_stan.cli.compare import show_scores
+from hbm_stan.compare import compare, score
+from hbm_stan.engines import Engine, Sampling
+from hbm_stan.errors import ModelError, did_you_mean, near_name, nearest
+from hbm_stan.families import family
+from hbm_stan.scores import Route
+from hbm_stan.table import Table
+
+
+def other_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence that names the nearest name, in other words."""
+
+    def said(name: str, allowed: object) -> str:
+        near = near_name(name, allowed)  # type: ignore[arg-type]
+        return "" if near is None else f"Perhaps {near}."
+
+    for module in (errors, data, parameterise):
+        monkeypatch.setattr(module, "did_you_mean", said)
+
+
+# ---- the nearest name -------------------------------------------------------------------------------------------
+
+
+def test_the_nearest_name_is_a_value_and_its_sentence_another() -> None:
+    assert (near_name("schol", ["school", "age"]), near_name("xyz", ["school"])) == ("school", None)
+    assert (did_you_mean("schol", ["school"]), did_you_mean("xyz", ["school"])) == ("Did you mean 'school'?", "")
+    assert near_name("school", ["school"]) is None  # what was refused is no advice
+    assert (nearest("a", []), nearest("xyz", ["b"])) == ("There are none.", "Allowed: 'b'.")
+
+
+def test_other_words_for_the_nearest_name_change_no_message_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table("a table", ("school", "age"), ((), ()))
+    other_words(monkeypatch)
+    assert data.listed(table, "schol") == "Perhaps school."
+    assert data.listed(table, "xyz").startswith("The columns are:")
+    with pytest.raises(ModelError, match=r"'centred'\. Perhaps centered\. Allowed: 'auto', 'part"):
+        parameterise.named_parameterisation(family("normal_means"), "centred")
+
+
+# ---- routes of scores -------------------------------------------------------------------------------------------
+
+
+def test_every_route_has_words_of_its_own_and_a_kind_that_is_none_of_them() -> None:
+    words = [route.words for route in Route]
+    assert len(set(words)) == len(words)
+    assert not {route.value for route in Route} & (set(words) - {"refit"})
+    assert scores._ROUTES.keys() == set(Route)
+
+
+def test_other_words_for_routes_change_nothing_but_themselves(monkeypatch: pytest.MonkeyPatch, stanli: Engine) -> None:
+    fits = fit_variants("normal_means", small_dataset(), engine=stanli, sampling=Sampling(draws=500, seed=20261205))
+    before = compare(fits).as_dict()
+    monkeypatch.setattr(scores, "_ROUTES", dict.fromkeys(Route, "it was found"))
+    after = compare(fits)
+    assert [s["route"] for s in after.as_dict()["scores"]] == ["it was found"] * 3
+    assert [s | {"route": ""} for s in after.as_dict()["scores"]] == [s | {"route": ""} for s in before["scores"]]
+    assert {s.route for s in after.scores} == {Route.EXACT, Route.INTEGRATED, Route.ROW_PRIOR}
+
+
+def test_only_plain_psis_is_not_told_whatever_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "_ROUTES", dict.fromkeys(Route, "it was found"))
+    plain = made_loo(np.linspace(-2, -1, 30))
+    compared, said = score({"a": plain, "b": replace(plain, route=Route.FOLDS)}), []
+    show_scores(SimpleNamespace(show=lambda *shown: said.extend(map(str, shown))), compared)  # type: ignore[arg-type]
+    assert [line for line in said if "it was found" in line] == ["b: it was found."]
