@@ -6,6 +6,11 @@ import itertools
 from typing import Any
 
 
+def base_of(name: str) -> str:
+    """The variable that a name is of: ``mu[floor]`` -> ``mu``."""
+    return name.partition("[")[0]
+
+
 def term_of(name: str) -> str:
     """The label in a name's brackets: ``mu[floor]`` -> ``floor``; empty where there is none."""
     return name.partition("[")[2].removesuffix("]")

@@ -16,7 +16,14 @@ from hbm_stan.compare import compare, score
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ModelError, did_you_mean, near_name, nearest
 from hbm_stan.families import family
+from hbm_stan.nouns import GROUPS
+from hbm_stan.report import sensitivity
+from hbm_stan.report.blocks import parameter
 from hbm_stan.scores import Route
+from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
+from hbm_stan.sensitivity.influence import Way, Without
+from hbm_stan.sensitivity.influence import _sentences as influence_sentences
+from hbm_stan.sensitivity.quantities import Side
 from hbm_stan.table import Table
 
 
@@ -76,3 +83,37 @@ def test_only_plain_psis_is_not_told_whatever_it_is_called(monkeypatch: pytest.M
     compared, said = score({"a": plain, "b": replace(plain, route=Route.FOLDS)}), []
     show_scores(SimpleNamespace(show=lambda *shown: said.extend(map(str, shown))), compared)  # type: ignore[arg-type]
     assert [line for line in said if "it was found" in line] == ["b: it was found."]
+
+
+# ---- sensitivity ------------------------------------------------------------------------------------------------
+
+
+def test_other_words_for_a_conclusion_change_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Interval(0, 1, -1, 0, 1)
+    better = Conclusion({"mu": wide}, Decision.BETTER, 10, 2, "no", signs={"mu": Side.ABOVE})
+    alike = replace(better, decision=Decision.NOT_TOLD_APART)
+    than_another = replace(better, other="complete")
+    on_both_sides = replace(better, signs={"mu": Side.BOTH})
+    monkeypatch.setattr(Conclusion, "verdict", property(lambda _: "what it was"))
+    monkeypatch.setattr(Side, "words", property(lambda _: "somewhere"))
+    assert [len(changes(better, now)) for now in (better, alike, than_another, on_both_sides)] == [0, 1, 1, 1]
+    withheld = replace(better, decision=Decision.WITHHELD)
+    assert (changes(better, withheld), changes(withheld, better)) == ([], [])
+
+
+def test_other_words_for_a_way_change_no_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Interval(0, 1, -1, 0, 1)
+    rows = [Without(way.value, way, 0.9, {"mu": one}, {"mu": 0.1}, ()) for way in Way]
+    before = influence_sentences(rows, 0.7, GROUPS)
+    monkeypatch.setattr(Way, "words", property(lambda _: "weights"))
+    assert influence_sentences(rows, 0.7, GROUPS) == before
+    assert [(row.reliable, row.as_dict()["route_kind"]) for row in rows] == [
+        (True, "weights"), (True, "refit"), (False, "unreliable"), (False, "unknown"),
+    ]  # fmt: skip
+
+
+def test_a_parameter_that_is_called_new_is_not_the_new_groups() -> None:
+    new = sensitivity._New(frozenset({"theta_new"}), GROUPS)
+    assert sensitivity._name("theta_new[floor]", new) == ["new group (floor)"]
+    assert sensitivity._name("rate_new", new) == parameter("rate_new")
+    assert "rate_new" in str(sensitivity._said("rate_new and theta_new move.", new))

@@ -22,8 +22,8 @@ from hbm_stan.report.pages import write_pdf
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
 from hbm_stan.sensitivity.alternatives import Alternatives, Row
-from hbm_stan.sensitivity.conclusion import Conclusion, Interval
-from hbm_stan.sensitivity.influence import UNRELIABLE, WEIGHTS, Influence, Without
+from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval
+from hbm_stan.sensitivity.influence import Influence, Way, Without
 from hbm_stan.sensitivity.power import Power
 from hbm_stan.sensitivity.rivals import Rival
 from hbm_stan.sensitivity.run import Sensitivity
@@ -556,7 +556,7 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     wide = Interval(4.43, 3.31, -1.02, 4.47, 9.88)
     base = Conclusion(
         {"mu": wide, "tau": Interval(3.62, 3.2, 0.26, 2.7, 9.9), "theta_new": Interval(4.4, 6.1, -5.2, 4.5, 13.9)},
-        "not told apart from complete pooling", -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
+        Decision.NOT_TOLD_APART, -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
         columns=("mu", "tau", "theta_new"),
     )  # fmt: skip
     rows = [
@@ -571,8 +571,8 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     ])  # fmt: skip
     said = "Potential prior-data conflict: tau (prior of tau 0.10, likelihood 0.20), theta_new (prior of tau 0.06)."
     groups = [
-        Without(g, WEIGHTS if i else UNRELIABLE, 0.8 - 0.1 * i, {"mu": wide, "tau": wide}, {"mu": -0.4, "tau": 0.1}, ())
-        for i, g in enumerate(labels)
+        Without(g, way, 0.8 - 0.1 * i, {"mu": wide, "tau": wide}, {"mu": -0.4, "tau": 0.1}, ())
+        for i, (g, way) in enumerate(zip(labels, [Way.UNRELIABLE, *[Way.WEIGHTS] * len(labels)], strict=False))
     ]
     found = Sensitivity(
         "partial_pooling",

@@ -22,7 +22,7 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
 from hbm_stan.report.diagnostics import verdict_table
-from hbm_stan.sensitivity.influence import WEIGHTS, Without, _sentences
+from hbm_stan.sensitivity.influence import Way, Without, _sentences
 
 CHILD = Noun("child", "children")
 # What keeps its name: the method, effects that are integrated out, the role of a predictor.
@@ -77,7 +77,7 @@ def test_a_comparison_names_the_groups(unit: str, size: int, target: str) -> Non
 
 
 def test_what_is_said_of_single_groups_reaches_page_one_whatever_they_are_called() -> None:
-    still = Without("Ann", WEIGHTS, 0.1, {}, {"mu": 0.2}, ())
+    still = Without("Ann", Way.WEIGHTS, 0.1, {}, {"mu": 0.2}, ())
     said, first = _sentences([still], 0.7, CHILD)
     assert said[0].startswith("No child alone moves the population")
     assert first == []

@@ -13,7 +13,7 @@ from hbm_stan.coefficients import spread_place
 from hbm_stan.diagnose import draws_of
 from hbm_stan.elements import term_of
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.predict import NewGroup, is_ratio
+from hbm_stan.predict import Y_NEW, NewGroup, is_ratio
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.coefficients import coefficients_of
@@ -213,7 +213,7 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun:
     """What a new group is expected to be; coefficients that all groups share were said before."""
     table = prediction.quantities.rename_axis("name").reset_index()
     found: list[dict[str, Any]] = [{str(k): v for k, v in q.items()} for q in table.to_dict("records")]
-    found = [q for q in found if not str(q["name"]).startswith("y_new")]
+    found = [q for q in found if q["name"] != Y_NEW]
     shared = [summary.loc[row].to_dict() for term, row in _of_terms(summary, "mu").items() if term]
     rows = {term_of(str(q["name"])): pd.Series(q) for q in varying(found, shared)}
     if len(rows) > _SENTENCES:

@@ -9,6 +9,7 @@ from typing import Any
 from hbm_stan.elements import term_of
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.plots.labels import cells
+from hbm_stan.predict import Y_NEW
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import (
     Block,
@@ -117,7 +118,7 @@ def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
     if any(n.partition("[")[0] == "rho" for n in shown):
         unit += "; correlations have no unit"
     unit += "".join(f"; {said}" for said in _of_its_own(results, shown))
-    if "y_new" in shown and data["unit"] != data["quantity_unit"]:
+    if Y_NEW in shown and data["unit"] != data["quantity_unit"]:
         unit += f"; the new observation in {data['unit']}" if data["unit"] else "; the new observation as it is counted"
     return unit
 

@@ -19,7 +19,7 @@ from hbm_stan.engines import NOT_DIRECT
 from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
 from hbm_stan.model import Finding
-from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
+from hbm_stan.predict import Y_NEW, NewGroup, population_names, shrinkage_notes
 from hbm_stan.report.answer import answer, notices
 from hbm_stan.report.brief import page_one
 from hbm_stan.report.caterpillars import caterpillars_of
@@ -208,7 +208,7 @@ def _new_group(prediction: NewGroup | None, fit: Fit) -> dict[str, Any] | None:
     for row in rows:
         term = term_of(row["name"])
         row["meaning"] = f"{term_words(term)} of a new {fit.table.noun.one}" if term else row["meaning"]
-        observed = row["name"].startswith("y_new")
+        observed = row["name"] == Y_NEW
         row["sign"] = fit.family.signed and not far_from_zero(fit) if observed else zero_matters(fit, term)
     return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.signed}
 
