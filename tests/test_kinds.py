@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,9 @@ from hbm_stan import data, errors, parameterise, scores
 from hbm_stan.attempts import fit_variants
 from hbm_stan.cli.compare import show_scores
 from hbm_stan.compare import compare, score
-from hbm_stan.engines import Engine, Sampling
-from hbm_stan.errors import ModelError, did_you_mean, near_name, nearest
+from hbm_stan.engines import Engine, Sampling, cmdstan_find, install
+from hbm_stan.engines.cmdstan_find import NoCmdStanError
+from hbm_stan.errors import EngineError, ModelError, did_you_mean, near_name, nearest
 from hbm_stan.families import family
 from hbm_stan.nouns import GROUPS
 from hbm_stan.report import sensitivity
@@ -117,3 +119,21 @@ def test_a_parameter_that_is_called_new_is_not_the_new_groups() -> None:
     assert sensitivity._name("theta_new[floor]", new) == ["new group (floor)"]
     assert sensitivity._name("rate_new", new) == parameter("rate_new")
     assert "rate_new" in str(sensitivity._said("rate_new and theta_new move.", new))
+
+
+# ---- errors -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["Run it elsewhere.", ""])
+def test_the_way_out_is_named_once_whatever_its_words(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cmdstan_find, "_WITHOUT", words)
+    monkeypatch.setattr(install, "cmdstan_home", lambda: tmp_path)
+    for raised, said in (
+        (NoCmdStanError("The disk is full."), f"The disk is full. {words}"),
+        (EngineError("make failed."), f"make failed.\n{words}"),
+    ):
+        with pytest.raises(NoCmdStanError) as found, install._explained():
+            raise raised
+        assert str(found.value) == said
