@@ -7,17 +7,21 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_fits import made_loo, small_dataset
+from row_fits import made
 
 from hbm_stan import data, errors, parameterise, scores
 from hbm_stan.attempts import fit_variants
+from hbm_stan.cli import predict as cli_predict
 from hbm_stan.cli.compare import show_scores
 from hbm_stan.compare import compare, score
 from hbm_stan.engines import Engine, Sampling, cmdstan_find, install
 from hbm_stan.engines.cmdstan_find import NoCmdStanError
 from hbm_stan.errors import EngineError, ModelError, did_you_mean, near_name, nearest
 from hbm_stan.families import family
+from hbm_stan.new_rows.predict import needs_of, predict
 from hbm_stan.nouns import GROUPS
 from hbm_stan.report import sensitivity
 from hbm_stan.report.blocks import parameter
@@ -137,3 +141,16 @@ def test_the_way_out_is_named_once_whatever_its_words(
         with pytest.raises(NoCmdStanError) as found, install._explained():
             raise raised
         assert str(found.value) == said
+
+
+# ---- rows -------------------------------------------------------------------------------------------------------
+
+
+def test_columns_of_the_reader_are_not_taken_for_results() -> None:
+    fit = made("normal", "x + (1 | g)", size=50)
+    rows = pd.DataFrame({"x": [6.0], "g": [fit.table.labels[0]], "age_mean": [1.0], "age_q05": [0.5], "age_q95": [2.0]})
+    found = predict(fit, rows, draws=False)
+    assert found.summarised == ("expected", "new")
+    tables: list[object] = []
+    cli_predict._show(SimpleNamespace(show=lambda *shown: tables.extend(shown)), found, needs_of(fit.family, fit.table))  # type: ignore[arg-type]
+    assert [str(column.header) for column in tables[1].columns] == ["x", "g", "expected", "new observation"]  # type: ignore[attr-defined]
