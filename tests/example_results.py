@@ -302,7 +302,7 @@ def example_results(
         "status": "fail" if withheld else "pass", "withheld": withheld, "answer": _WITHHELD if withheld else answer,
         "page_one": {"said": [] if withheld else answer, "numbers": [], "panels": _panels(draws) if partial else [],
                      "comparison": [] if withheld or len(variants) < 2 else ["Both predict alike."]},
-        "notices": ["With 8 groups, tau is learnt from few values: its prior matters."],
+        "notices": ["With 8 groups, tau is learnt from few values: its prior matters."], "notices_about": ["groups"],
         "main_variant": "partial_pooling" if partial else variants[0],
         "engine": {"name": "stanli", "version": "0.24.0"},
         "settings": {"chains": CHAINS, "warmup": 1000, "draws": DRAWS, "adapt_delta": 0.9, "max_treedepth": 10,

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from example_results import example_results
 from made_fits import made_loo, small_dataset
 from row_fits import made
 
@@ -22,8 +23,8 @@ from hbm_stan.engines.cmdstan_find import NoCmdStanError
 from hbm_stan.errors import EngineError, ModelError, did_you_mean, near_name, nearest
 from hbm_stan.families import family
 from hbm_stan.new_rows.predict import needs_of, predict
-from hbm_stan.nouns import GROUPS
-from hbm_stan.report import sensitivity
+from hbm_stan.nouns import GROUPS, Noun
+from hbm_stan.report import diagnostics, front, sensitivity
 from hbm_stan.report.blocks import parameter
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
@@ -31,6 +32,7 @@ from hbm_stan.sensitivity.influence import Way, Without
 from hbm_stan.sensitivity.influence import _sentences as influence_sentences
 from hbm_stan.sensitivity.quantities import Side
 from hbm_stan.table import Table
+from hbm_stan.verdicts import _FIGURES, CHECKS, OF_PARAMETERS
 
 
 def other_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,3 +156,42 @@ def test_columns_of_the_reader_are_not_taken_for_results() -> None:
     tables: list[object] = []
     cli_predict._show(SimpleNamespace(show=lambda *shown: tables.extend(shown)), found, needs_of(fit.family, fit.table))  # type: ignore[arg-type]
     assert [str(column.header) for column in tables[1].columns] == ["x", "g", "expected", "new observation"]  # type: ignore[attr-defined]
+
+
+# ---- notices and checks -----------------------------------------------------------------------------------------
+
+
+def test_page_one_leaves_out_notices_by_what_they_are_about() -> None:
+    results = example_results()
+    hint = "Energy mixes poorly in chain 3."
+    results["fits"]["partial_pooling"]["verdicts"][8] |= {"status": "warn", "hint": hint}
+    results["notices"] = ["Said in other words than the hint.", f"A group moves it. {hint}", "Few groups."]
+    results["notices_about"] = ["check", "groups", "comparison"]
+    assert front._new_notices(results) == [f"A group moves it. {hint}"]
+
+
+def test_what_a_comparison_tells_of_p_loo_is_not_told_again_in_other_words() -> None:
+    results = example_results()
+    (score_,) = (s for s in results["comparison"]["scores"] if s["variant"] == "partial_pooling")
+    score_["reading"] = "the model is badly misspecified."
+    verdict = {**results["fits"]["partial_pooling"]["verdicts"][0], "status": "warn", "hint": "p_loo is far too large."}
+    verdicts = [verdict | {"name": name} for name in ("p_loo", "p_loo, groups", "Pareto k")]
+    results["fits"] = {"partial_pooling": {"verdicts": verdicts}}
+    told = [block["items"] for block in diagnostics._told(results, {})]
+    assert [item[0]["strong"].partition(", ")[2] for items in told for item in items] == [
+        "p_loo, groups. ", "Pareto k. ",
+    ]  # fmt: skip
+
+
+def test_a_group_that_is_called_like_a_parameter_is_none() -> None:
+    verdict = {"subject": "tau[1]", "name": "R-hat"}
+    assert diagnostics._where(verdict) == parameter("tau[1]")
+    assert diagnostics._where(verdict | {"name": "Pareto k"}) == ["tau[1]"]
+
+
+def test_how_a_value_is_written_follows_from_its_check() -> None:
+    written = {name: diagnostics._number(name, 0.0312) for name in ("R-hat", "MCSE", "Pareto k, groups", "bulk ESS")}
+    assert written == {"R-hat": "0.031", "MCSE": "0.03", "Pareto k, groups": "0.03", "bulk ESS": "0"}
+    known = {*CHECKS, "intraclass correlation", "Pareto k", "Pareto k, groups", "prior of a scale"}
+    assert known >= {*_FIGURES, *OF_PARAMETERS}
+    assert front._in_words("p_loo, groups", Noun("school", "schools")) == "effective number of parameters, schools"

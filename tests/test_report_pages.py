@@ -138,6 +138,7 @@ def test_waived_and_warned_checks_are_named_on_page_one() -> None:
     verdicts[6] |= {"status": "fail", "value": 79, "hint": hint, "waived": True}
     verdicts[8] |= {"status": "warn", "value": 0.2, "hint": "Energy mixes poorly in chain 3."}
     results["notices"] = [f"Partial pooling: the failed check was waived by the analyst. {hint}", "Another notice."]
+    results["notices_about"] = ["check", "groups"]
     page = squeezed(PdfReader(io.BytesIO(made(results))).pages[0].extract_text())
     assert squeezed("failed, waived Partial pooling, divergences: 79 divergent transitions") in page
     assert squeezed("Energy mixes poorly in chain 3.") in page
@@ -259,7 +260,7 @@ def test_unusual_scripts_are_shown_or_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_empty_and_huge_texts_can_be_set() -> None:
     results = example_results(4, ["", "word " * 900, "y" * 3000, "y" * 1500 + "z" + "y" * 1499])
-    results |= {"title": " ", "question": "", "answer": [], "notices": []}
+    results |= {"title": " ", "question": "", "answer": [], "notices": [], "notices_about": []}
     results["page_one"]["said"] = []
     results["data"] |= {"title": "", "source": "", "notes": []}
     text = text_of(made(results))

@@ -1,4 +1,4 @@
-"""The answer in words, from numbers that passed their checks; and what a reader must know before any number."""
+"""The answer in words, from numbers that passed their checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from hbm_stan.report.formula_answer import (
     weight_sentences,
 )
 from hbm_stan.report.intervals import estimate, in_unit, listed
-from hbm_stan.report.lacking import lacking
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.shares import shares_of
 from hbm_stan.report.spreads import differences
@@ -34,7 +33,6 @@ from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
 from hbm_stan.report.together import differ, joined, pairs_of, targeted
 from hbm_stan.report.units import quantity_unit, zero_matters
 from hbm_stan.scores import plain
-from hbm_stan.verdicts import check_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -229,23 +227,4 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun:
             positive = format_probability(row["p_positive"], fit.n_draws)
             sentence += f"; the probability that {'it' if quantity else 'its value'} is above zero is {positive}"
         said.append(sentence + ".")
-    return said
-
-
-def notices(found: Findings) -> list[str]:
-    """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
-    said, table = [], next(iter(found.fits.values())).table
-    for name, verdicts in found.verdicts.items():
-        for v in verdicts:
-            if v.waived:
-                said.append(
-                    f"{plain(name).capitalize()}: the failed check “{v.name}” was waived by the analyst. {v.hint}"
-                )
-            elif v.status != "pass":
-                said.append(f"{plain(name).capitalize()}, {check_title(v.name, table.noun)}: {v.hint}")
-    said += [v.hint for v in table.verdicts if v.status != "pass"]
-    said += lacking(found.fits)
-    for comparison in (found.comparison, found.group_comparison):
-        if comparison is not None:
-            said += [s.text for s in comparison.said if s.kind == "few"]
     return said

@@ -29,10 +29,12 @@ from hbm_stan.report.blocks import (
     math as mathematics,
 )
 from hbm_stan.report.digits import counted, format_count, format_mcse, format_summary
+from hbm_stan.report.notices import About
 from hbm_stan.report.terms import in_term, unit_of_terms
 from hbm_stan.verdicts import check_title
 
 MU = mathematics("mu")
+_WORDS = {"p_loo": "effective number of parameters", "p_loo, groups": "effective number of parameters, {groups}"}
 
 
 def variant_title(results: dict[str, Any], name: str) -> str:
@@ -88,16 +90,14 @@ def _beside(pairs: list[tuple[str, dict[str, Any]]], noun: Noun) -> list[str]:
 
 def _in_words(name: str, noun: Noun) -> str:
     """A check as a reader of page one knows it: no symbol without its word."""
-    return check_title(name, noun).replace("p_loo", "effective number of parameters")
+    return noun.fill(_WORDS[name]) if name in _WORDS else check_title(name, noun)
 
 
 def _new_notices(results: dict[str, Any]) -> list[str]:
     """The notices that repeat neither the hint of a check nor what the section on the comparison says of its errors."""
-    said = [v["hint"] for _, v in all_verdicts(results) if v["status"] != "pass" and v["hint"]]
-    compared = [
-        text for name in ("comparison", "group_comparison") if results.get(name) for text in results[name]["verdict"]
-    ]
-    return [n for n in results["notices"] if n not in compared and not any(hint in n for hint in said)]
+    elsewhere = {About.CHECK, About.COMPARISON}
+    told = zip(results["notices"], results["notices_about"], strict=True)
+    return [text for text, about in told if about not in elsewhere]
 
 
 def meaning_of(results: dict[str, Any], name: str) -> str:

@@ -20,7 +20,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
 from hbm_stan.model import Finding
 from hbm_stan.predict import Y_NEW, NewGroup, population_names, shrinkage_notes
-from hbm_stan.report.answer import answer, notices
+from hbm_stan.report.answer import answer
 from hbm_stan.report.brief import page_one
 from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
@@ -29,6 +29,7 @@ from hbm_stan.report.conditional import conditional_effects
 from hbm_stan.report.data_shown import data_of
 from hbm_stan.report.found import Findings
 from hbm_stan.report.meanings import parameter_meanings, prior_rows
+from hbm_stan.report.notices import About, Notice, notices
 from hbm_stan.report.r_squared import r_squared
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
@@ -79,7 +80,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "status": worst([*flat, *main.table.verdicts]),
         "withheld": found.withheld,
         "answer": answer(analysis, found),
-        "notices": [*notices(found), *failed_proofs(proofs), *influential(found.sensitivity)],
+        **_notices(found, proofs),
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.asked.as_dict(),
@@ -103,6 +104,16 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     }
     said: dict[str, Any] = for_json(made)
     return said | {"page_one": for_json(page_one(analysis, found, said))}
+
+
+def _notices(found: Findings, proofs: dict[str, Any]) -> dict[str, list[str]]:
+    """The sentences that a reader needs before any number, and what each is about."""
+    said = [
+        *notices(found),
+        *(Notice(About.CERTIFICATE, text) for text in failed_proofs(proofs)),
+        *(Notice(About.GROUPS, text) for text in influential(found.sensitivity)),
+    ]
+    return {"notices": [notice.text for notice in said], "notices_about": [notice.about for notice in said]}
 
 
 def _made_again(
