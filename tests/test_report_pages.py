@@ -15,6 +15,7 @@ import pytest
 from example_results import example_results, example_svgs
 from pypdf import PdfReader
 
+from hbm_stan.elements import in_term
 from hbm_stan.errors import HbmError, TypesettingError
 from hbm_stan.report import digits, findings, front, intervals, own, terms, typeset, view
 from hbm_stan.report.blocks import parameter, sentence, table
@@ -403,12 +404,14 @@ def test_a_finding_names_its_figure_and_its_quantiles() -> None:
 
 
 def test_terms_in_words() -> None:
-    assert terms.in_term("mean of the coefficient in the population", "days") == (
-        "mean of the coefficient of days in the population"
-    )
-    assert terms.in_term("sd of the term's coefficient", "intercept") == "sd of the intercept"
-    assert terms.in_term("effect of the group predictor on the intercept", "u") == "effect of u on the intercept"
-    assert terms.in_term("scale", "days") == "scale: days"
+    mean, sd, effect = "mean of the {term} in", "sd of the {term|term's coefficient}", "effect of {predictor} on it"
+    assert in_term(mean, "days") == "mean of the coefficient of days in"
+    assert (in_term(sd, "intercept"), in_term(effect, "u")) == ("sd of the intercept", "effect of u on it")
+    assert in_term("scale", "days") == "scale: days"
+    assert in_term("coefficient of variation", "days") == "coefficient of variation: days"
+    assert [in_term(meaning) for meaning in (mean, sd, effect, "scale")] == [
+        "mean of the coefficient in", "sd of the term's coefficient", "effect of the group predictor on it", "scale",
+    ]  # fmt: skip
     assert (terms.unit_of_term("", "ms"), terms.unit_of_term("intercept", "ms")) == ("ms", "ms")
     assert (terms.unit_of_term("days", "ms"), terms.unit_of_term("days", "")) == ("ms per unit of days", "")
 

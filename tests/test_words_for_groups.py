@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from hbm_stan.cli.app import app
 from hbm_stan.compare import KNOWN_GROUP, LEFT_OUT_GROUP, NEW_GROUP, score
 from hbm_stan.data import Dataset
+from hbm_stan.elements import in_term
 from hbm_stan.errors import DataError
 from hbm_stan.examples import analyses
 from hbm_stan.families import families, family
@@ -36,7 +37,7 @@ def spoken(text: str) -> list[str]:
 
 def texts_of(family: Family) -> list[str]:
     of_variants = [text for v in family.variants for text in (v.assumption, v.parameterisation, v.better)]
-    return [*of_variants, *(row.meaning for row in family.prior_rows)]
+    return [*of_variants, *(in_term(row.meaning) for row in family.prior_rows)]
 
 
 @pytest.mark.parametrize("name", families())

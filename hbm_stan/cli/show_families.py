@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from hbm_stan.elements import in_term
 from hbm_stan.nouns import GROUPS
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
             "roles": {r.name: r.meaning + (" (optional)" if r.optional else "") for r in f.roles},
             "variants": {v.name: GROUPS.fill(v.in_words) for v in f.variants},
             "prediction": {name: o.meaning for name, o in f.prediction.items()},
-            "priors": {p.name: f"{GROUPS.fill(p.meaning)} ({', '.join(p.distributions)})" for p in f.prior_rows},
+            "priors": {
+                p.name: f"{GROUPS.fill(in_term(p.meaning))} ({', '.join(p.distributions)})" for p in f.prior_rows
+            },
         }
         for f in families.values()
     }

@@ -11,7 +11,7 @@ from hbm_stan.between import intercept_place
 from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.coefficients import spread_place
 from hbm_stan.diagnose import draws_of
-from hbm_stan.elements import term_of
+from hbm_stan.elements import in_term, term_of, term_words
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.predict import Y_NEW, NewGroup, is_ratio
 from hbm_stan.predictors import INTERCEPT
@@ -29,7 +29,7 @@ from hbm_stan.report.intervals import estimate, in_unit, listed
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.shares import shares_of
 from hbm_stan.report.spreads import differences
-from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
+from hbm_stan.report.terms import unit_of_term, varying
 from hbm_stan.report.together import differ, joined, pairs_of, targeted
 from hbm_stan.report.units import quantity_unit, zero_matters
 from hbm_stan.scores import plain

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.diagnose import parameters
-from hbm_stan.elements import term_of
+from hbm_stan.elements import term_of, term_words
 from hbm_stan.fit import Fit
 from hbm_stan.histograms import is_whole
 from hbm_stan.later import binom, rankdata
@@ -25,7 +25,7 @@ from hbm_stan.report.diagnostics import chains_passed
 from hbm_stan.report.found import Findings
 from hbm_stan.report.front import figure_room
 from hbm_stan.report.scales import scale_of
-from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
+from hbm_stan.report.terms import new_quantities, shared_terms, unit_of_term
 from hbm_stan.report.units import of_rates
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.plots.labels import cells
 from hbm_stan.predict import Y_NEW
@@ -30,7 +30,7 @@ from hbm_stan.report.blocks import (
 )
 from hbm_stan.report.digits import counted, format_count, format_mcse, format_summary
 from hbm_stan.report.notices import About
-from hbm_stan.report.terms import in_term, unit_of_terms
+from hbm_stan.report.terms import unit_of_terms
 from hbm_stan.verdicts import check_title
 
 MU = mathematics("mu")
@@ -104,9 +104,9 @@ def meaning_of(results: dict[str, Any], name: str) -> str:
     """What a population parameter means: in words of its own, of its prior, or of the prior of all its elements."""
     own = results["model"].get("meanings", {})
     given = {p["name"]: p["meaning"] for p in results["priors"]}
-    base, term = name.partition("[")[0], term_of(name)
+    base, term = base_of(name), term_of(name)
     general = str(given.get(base, own.get(base, "")))
-    return str(own.get(name) or given.get(name) or (in_term(general, term) if general and term else general))
+    return str(own.get(name) or given.get(name) or (f"{general}: {term}" if general and term else general))
 
 
 def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.coefficients import intercept_place, spread_place
 from hbm_stan.design import Design, Term
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, in_term, term_of, term_words
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.nouns import GROUPS, Noun, noun_of
+from hbm_stan.predict import population_names
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.priors import PriorRow
-from hbm_stan.report.terms import in_term, term_words
 
 
 def levels_words(factor: str, design: Design, noun: Noun) -> str:
@@ -55,18 +55,24 @@ def _pairs(term: Term, many: str) -> list[tuple[str, str]]:
 
 
 def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
-    """What parameters of a formula mean; else mu and tau where partial pooling derives them, and no prior says it."""
+    """What parameters of a formula mean; else mu and tau where partial pooling derives them, and no prior says it.
+
+    Of a parameter with several elements each of them too.
+    """
     family = analysis.family
     if fit.table.design is not None:
         return meanings(fit.table.design, fit.table.noun)
     partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
     given = {name.partition("[")[0] for variant in partial for name in variant.priors}
-    what = family.group_meaning
     derived = {
-        "mu": f"mean {what} in the population",
-        family.population_scale: f"sd of the {what} between {analysis.noun.many}",
+        "mu": f"mean {{term|{family.group_meaning}}} in the population",
+        family.population_scale: f"sd of the {{term|{family.group_meaning}}} between {analysis.noun.many}",
     }
-    return {name: text for name, text in derived.items() if partial and name not in given}
+    found = {name: text for name, text in derived.items() if partial and name not in given}
+    texts = {row.name: analysis.noun.fill(row.meaning) for row in family.prior_rows} | found
+    elements = [name for name in population_names(fit) if term_of(name) and base_of(name) in texts]
+    of_elements = {name: in_term(texts[base_of(name)], term_of(name)) for name in elements}
+    return {name: in_term(text) for name, text in found.items()} | of_elements
 
 
 def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
@@ -80,8 +86,7 @@ def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
         used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
         if used:
             term = term_of(name)
-            meaning = fit.table.noun.fill(row.meaning)
-            meaning = of_formula.get(name) or (in_term(meaning, term) if term else meaning)
+            meaning = of_formula.get(name) or in_term(fit.table.noun.fill(row.meaning), term)
             reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
             unit = _unit(fit, row, name)
             rows.append({

@@ -14,7 +14,7 @@ import pandas as pd
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.attempts import attempts_in_words
 from hbm_stan.diagnose import Diagnosis
-from hbm_stan.elements import term_of
+from hbm_stan.elements import term_of, term_words
 from hbm_stan.engines import NOT_DIRECT
 from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
@@ -34,7 +34,6 @@ from hbm_stan.report.r_squared import r_squared
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.shares import shares_of
-from hbm_stan.report.terms import term_words
 from hbm_stan.report.units import (
     far_from_zero,
     observed_quantity,
