@@ -22,9 +22,10 @@ from hbm_stan.engines import Engine, Sampling, cmdstan_find, install
 from hbm_stan.engines.cmdstan_find import NoCmdStanError
 from hbm_stan.errors import EngineError, ModelError, did_you_mean, near_name, nearest
 from hbm_stan.families import family
+from hbm_stan.likelihoods import likelihoods
 from hbm_stan.new_rows.predict import needs_of, predict
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.report import diagnostics, front, sensitivity
+from hbm_stan.report import brief_effects, diagnostics, front, scales, sensitivity
 from hbm_stan.report.blocks import parameter
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
@@ -195,3 +196,30 @@ def test_how_a_value_is_written_follows_from_its_check() -> None:
     known = {*CHECKS, "intraclass correlation", "Pareto k", "Pareto k, groups", "prior of a scale"}
     assert known >= {*_FIGURES, *OF_PARAMETERS}
     assert front._in_words("p_loo, groups", Noun("school", "schools")) == "effective number of parameters, schools"
+
+
+# ---- what a coefficient multiplies ------------------------------------------------------------------------------
+
+
+def test_what_a_coefficient_multiplies_is_not_read_from_the_words_for_its_ratio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    multiplied = {name: given.factor.word for name, given in likelihoods().items() if given.factor is not None}
+    assert multiplied.keys() == {name for name, given in likelihoods().items() if given.ratio_words}
+    assert (multiplied["poisson"], multiplied["lognormal"], multiplied["binomial"]) == ("rate", "median", "odds")
+    fit = made("poisson", "x + (1 | g)", size=50)
+    other = replace(likelihoods()["poisson"], ratio_words="quotient of counts")
+    monkeypatch.setattr(scales, "likelihood", lambda _: other)
+    (said,) = brief_effects.effect_sentences(fit, None).said
+    assert said.startswith("The rate of count is multiplied by about ")
+
+
+def test_measures_stand_before_an_outcome_as_english_has_it() -> None:
+    outcomes = {name: given.measure.of_outcome("cost") for name, given in likelihoods().items()}
+    assert (outcomes["gamma"], outcomes["poisson"], outcomes["beta"], outcomes["estimates"]) == (
+        "mean cost", "rate of cost", "mean share of cost", "true value cost",
+    )  # fmt: skip
+    zeros = likelihoods()["zero_inflated_poisson"].measure
+    assert (zeros.words, scales._measured(zeros, "calls")) == (
+        "rate, extra zeros apart,", "rate of calls (extra zeros apart)",
+    )  # fmt: skip

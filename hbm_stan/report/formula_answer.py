@@ -60,10 +60,10 @@ def _intercept(fit: Fit, row: Mapping[str, Any], unit: str) -> str:
     what = f"The common intercept, {row['place']}," if row["place"] else "The common intercept"
     said = f"{capital(what)} is about {estimate(row, unit, posterior=True)}"
     given = likelihood(fit.family.name)
-    if not given.ratio_words:
+    if given.factor is None:
         return f"{said}."
     centre, low, high = numbers(_as_mean(fit, row))
-    return f"{said}, which is a {given.mean_words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
+    return f"{said}, which is a {given.measure.words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
 
 
 def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:
