@@ -11,22 +11,30 @@ import pandas as pd
 import pytest
 from example_results import example_results
 from made_fits import made_loo, small_dataset
-from row_fits import made
+from row_fits import frame, made
 
 from hbm_stan import data, errors, parameterise, scores
 from hbm_stan.attempts import fit_variants
 from hbm_stan.cli import predict as cli_predict
 from hbm_stan.cli.compare import show_scores
+from hbm_stan.coefficients import coefficient_table
 from hbm_stan.compare import compare, score
+from hbm_stan.data import Dataset
+from hbm_stan.design import make_factor, nested
 from hbm_stan.engines import Engine, Sampling, cmdstan_find, install
 from hbm_stan.engines.cmdstan_find import NoCmdStanError
 from hbm_stan.errors import EngineError, ModelError, did_you_mean, near_name, nearest
 from hbm_stan.families import family
+from hbm_stan.fit import prepare_table
+from hbm_stan.formula.checks import relations
+from hbm_stan.formula.words import structure_in_words
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.new_rows.predict import needs_of, predict
 from hbm_stan.nouns import GROUPS, Noun
+from hbm_stan.reading import make_reading
 from hbm_stan.report import brief_effects, diagnostics, front, scales, sensitivity
 from hbm_stan.report.blocks import parameter
+from hbm_stan.report.coefficients import for_one_more
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
 from hbm_stan.sensitivity.influence import Way, Without
@@ -223,3 +231,51 @@ def test_measures_stand_before_an_outcome_as_english_has_it() -> None:
     assert (zeros.words, scales._measured(zeros, "calls")) == (
         "rate, extra zeros apart,", "rate of calls (extra zeros apart)",
     )  # fmt: skip
+
+
+# ---- columns and factors ----------------------------------------------------------------------------------------
+
+
+def test_a_number_whose_name_has_an_equals_sign_is_no_level() -> None:
+    data = frame().rename(columns={"x": "dose=mg"})
+    fit = made("poisson", "`dose=mg` + arm + arm:w + (1 | g)", data, size=50)
+    said = {name: brief_effects._where(fit, name, {"arm": "both"}) for name in fit.table.design.names[1:]}
+    assert said["dose=mg"] == "for one unit more of dose=mg"
+    assert said["arm=drug"] == "with arm = drug instead of both"
+    assert said["arm=drug:w"] == "for one unit more of arm=drug:w"
+    rows = coefficient_table(fit).set_index("name")["indicator"]
+    assert (rows["dose=mg"], rows["arm=drug"], rows["arm=drug:w"], rows["intercept"].any()) == (
+        False,
+        True,
+        True,
+        False,
+    )
+    assert for_one_more({"name": "dose=mg", "indicator": False}) == "for one unit more of dose=mg"
+    assert scales.per(fit, "dose=mg") == "log rate per unit of dose=mg"
+    assert scales.per(fit, "arm=drug") == "log rate"
+    mean = fit.table.design.means[fit.table.design.names.index("dose=mg")]
+    assert f"dose=mg {mean:.4g}" in " ".join(structure_in_words(fit.table.dataset, fit.table.design))
+
+
+@pytest.mark.parametrize(
+    ("bars", "added"),
+    [
+        ("(log(x) | g)", ["log(x)"]),
+        ("(poly(x, 2) | g)", ["poly(x, 2)"] * 2),
+        ("(0 + arm | g)", []),
+        ("(w:x | g)", ["w:x"]),
+    ],
+)
+def test_a_slope_without_a_mean_is_told_of_functions_too(bars: str, added: list[str]) -> None:
+    dataset = Dataset.from_frame(frame()).read_as(make_reading(formula=f"y ~ 1 + {bars}"))
+    told = [v for v in prepare_table(family("normal"), dataset).verdicts if v.name == "slope without a mean"]
+    assert [v.hint.partition("add ")[2].partition(" to the formula")[0] for v in told] == added
+
+
+def test_a_factor_knows_its_columns_whatever_they_are_called() -> None:
+    outer, inner = make_factor("a:b", ["1", "2"]), make_factor("c", ["x", "x"])
+    both = nested(outer, inner)
+    assert (both.name, both.columns) == ("a:b:c", ("a:b", "c"))
+    assert make_factor("a", ["1", "2"]).columns != both.columns[:1]
+    assert len(relations([make_factor("a", ["1", "2"]), both])) == 1  # not a factor of a's levels
+    assert relations([outer, both]) == []

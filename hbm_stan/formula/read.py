@@ -65,7 +65,8 @@ def read_structure(
     categories = {atom.column: atom for c in every for atom in c.atoms if isinstance(atom, Levels)}
     levels = {column: found.levels for column, found in categories.items()}
     refuse_named_levels(dataset, [*levels, *ordered], "category of the formula")
-    encode = NewRow(every, tuple(node for node, _ in offsets), levels, _means(values))
+    parts = {name: own for coding in every for name, own in coding.parts(values).items()}
+    encode = NewRow(every, tuple(node for node, _ in offsets), levels, _means(values), parts)
     design = make_design(
         columns, terms, group=dataset.column("group") or formula.factors[0], centre=dataset.reading.centre,
         encode=encode, offset=np.sum([x for _, x in offsets], axis=0) if offsets else None,

@@ -13,6 +13,7 @@ from hbm_stan.likelihoods.likelihood import Measure
 from hbm_stan.predict import terms_of
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
+from hbm_stan.report.columns import parts_of
 from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, in_unit, numbers
 from hbm_stan.report.quantities import Quantity, average_draws, summary_of
@@ -43,7 +44,7 @@ def effect_sentences(fit: Fit, made: Mapping[str, Any] | None) -> Effects:
     found = []
     for name, draws in slopes:
         row = summary_of(fit, np.exp(draws) if factor else draws, 1.0 if factor else 0.0)
-        unit = "" if factor else per(name, quantity_unit(fit))
+        unit = "" if factor else per(fit, name)
         found.append(Quantity(f"effect[{name}]", name, Scale(f"effect of {name}", unit, factor=factor), row))
     shown = found[:_LISTED]
     if not shown:
@@ -74,7 +75,7 @@ def references(fit: Fit, made: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _one(fit: Fit, q: Quantity, against: Mapping[str, str]) -> str:
-    probability, where = format_probability(q.row["p_above"], fit.n_draws), _where(q.term, against)
+    probability, where = format_probability(q.row["p_above"], fit.n_draws), _where(fit, q.term, against)
     if factor := factor_of(fit):
         said = f"{_multiplied(fit, factor)} {estimate(q.row)} {where}"
         return f"{said}; the probability that this is above 1 is {probability}."
@@ -91,14 +92,16 @@ def _multiplied(fit: Fit, factor: Measure) -> str:
     return f"The {factor.of_outcome(outcome)} {'are' if factor.plural else 'is'} multiplied by about"
 
 
-def _where(name: str, against: Mapping[str, str]) -> str:
+def _where(fit: Fit, name: str, against: Mapping[str, str]) -> str:
     """For what an effect is: one unit more of a column, or a level instead of the one compared with."""
-    column, equals, level = name.partition("=")
-    if ":" in name and all("=" in part for part in name.split(":")):
-        return f"more where {' and '.join(part.replace('=', ' = ') for part in name.split(':'))} meet"
-    if not equals or ":" in name:
+    parts = parts_of(fit, name)
+    if any(part.level is None for part in parts):
         return f"for one unit more of {name}"
-    return f"with {column} = {level}" + (f" instead of {against[column]}" if column in against else "")
+    if len(parts) > 1:
+        return f"more where {' and '.join(f'{part.written} = {part.level}' for part in parts)} meet"
+    (part,) = parts
+    instead = f" instead of {against[part.written]}" if part.written in against else ""
+    return f"with {part.written} = {part.level}{instead}"
 
 
 def _several(fit: Fit, shown: Sequence[Quantity], against: Mapping[str, str], count: int) -> str:
@@ -108,7 +111,7 @@ def _several(fit: Fit, shown: Sequence[Quantity], against: Mapping[str, str], co
     for k, q in enumerate(shown):
         centre, low, high = numbers(q.row)
         value = centre if factor else in_unit(centre, unit)
-        parts.append(f"{value} ({'90 % interval ' * (k == 0)}{low} to {high}) {_where(q.term, against)}")
+        parts.append(f"{value} ({'90 % interval ' * (k == 0)}{low} to {high}) {_where(fit, q.term, against)}")
     more = f", and there are {count - len(shown)} effects more" if count > len(shown) else ""
     what = _multiplied(fit, factor) if factor is not None else f"The {outcome_words(fit)} changes by about"
     return f"{what} {', '.join(parts[:-1])} and {parts[-1]}{more}."

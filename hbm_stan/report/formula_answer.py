@@ -48,7 +48,7 @@ def _shown(row: Mapping[str, Any], ratio: str) -> Mapping[str, Any]:
 def _slope(fit: Fit, row: Mapping[str, Any], ratio: str, of_what: str, unit: str) -> str:
     positive = format_probability(row["p_positive"], fit.n_draws)
     if ratio:
-        what, against = f"The {ratio} {for_one_more(row['name'])}{of_what}", "1"
+        what, against = f"The {ratio} {for_one_more(row)}{of_what}", "1"
         value = estimate(of_ratio(row), posterior=True)
     else:
         what, against = f"The common coefficient of {row['name']}", "zero"
@@ -105,7 +105,7 @@ def _of_share(fit: Fit, share: Mapping[str, Any]) -> list[str]:
     """How large a share of the rows is, and what multiplies its odds."""
     slopes = [row for row in share["rows"] if row["name"] != INTERCEPT][:_SENTENCES]
     said = [
-        f"The odds ratio of {share['what']} {for_one_more(row['name'])} is about {estimate(of_ratio(row))}; the "
+        f"The odds ratio of {share['what']} {for_one_more(row)} is about {estimate(of_ratio(row))}; the "
         f"probability that it is above 1 is {format_probability(row['p_positive'], fit.n_draws)}."
         for row in slopes
     ]

@@ -16,6 +16,7 @@ from hbm_stan.likelihoods.likelihood import ODDS, RATIO, Measure
 from hbm_stan.nouns import singular
 from hbm_stan.predict import is_ratio
 from hbm_stan.predictors import INTERCEPT
+from hbm_stan.report.columns import parts_of
 from hbm_stan.report.ratios import ratio_name
 from hbm_stan.report.units import observed_unit, quantity_unit
 from hbm_stan.table import FloatArray
@@ -49,7 +50,7 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
     if is_ratio(fit):
         return Scale(ratio_name(fit), "", np.exp, RATIO.word)
     if term and term != INTERCEPT:
-        return Scale(f"effect of {term}", per(term, quantity_unit(fit)), factor=_factor_word(fit))
+        return Scale(f"effect of {term}", per(fit, term), factor=_factor_word(fit))
     if term == INTERCEPT:
         return _intercept(fit)
     meaning = fit.family.group_meaning
@@ -57,9 +58,10 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
     return Scale(outcome if meaning in {"value", "mean"} else f"{meaning} of {outcome}", quantity_unit(fit))
 
 
-def per(term: str, unit: str) -> str:
+def per(fit: Fit, term: str) -> str:
     """The unit of a coefficient: ms per day, log pCi/L per floor; of a level of a category that of the outcome."""
-    if not unit or "=" in term:
+    unit = quantity_unit(fit)
+    if not unit or any(part.level is not None for part in parts_of(fit, term)):
         return unit
     return f"{unit} per {singular(term) if term.isalpha() else f'unit of {term}'}"
 
