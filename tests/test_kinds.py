@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from example_results import example_results
-from made_fits import made_loo, small_dataset
+from made_fits import made_fit, made_loo, small_dataset
 from row_fits import frame, made
 
 from hbm_stan import data, errors, parameterise, scores
@@ -29,12 +29,15 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.formula.checks import relations
 from hbm_stan.formula.words import structure_in_words
 from hbm_stan.likelihoods import likelihoods
+from hbm_stan.model import Finding
 from hbm_stan.new_rows.predict import needs_of, predict
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.reading import make_reading
-from hbm_stan.report import brief_effects, diagnostics, front, scales, sensitivity
+from hbm_stan.report import brief, brief_effects, diagnostics, front, scales, sensitivity
 from hbm_stan.report.blocks import parameter
 from hbm_stan.report.coefficients import for_one_more
+from hbm_stan.report.meanings import column_of
+from hbm_stan.report.quantities import Quantity
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
 from hbm_stan.sensitivity.influence import Way, Without
@@ -279,3 +282,31 @@ def test_a_factor_knows_its_columns_whatever_they_are_called() -> None:
     assert make_factor("a", ["1", "2"]).columns != both.columns[:1]
     assert len(relations([make_factor("a", ["1", "2"]), both])) == 1  # not a factor of a's levels
     assert relations([outer, both]) == []
+
+
+# ---- page one ---------------------------------------------------------------------------------------------------
+
+
+def test_page_one_has_the_first_sentence_whole_whatever_stops_are_in_it() -> None:
+    fit = made_fit()
+    for finding in (
+        Finding("t", ("St. Louis is first. It may be chance.",), first="St. Louis is first."),
+        Finding("t", ("St. Louis is first.",)),
+    ):
+        found = SimpleNamespace(own=[finding], fits={"partial_pooling": fit})
+        assert brief._of_family(found) == ["St. Louis is first."]  # type: ignore[arg-type]
+
+
+def test_the_extremes_are_named_by_their_groups_whatever_their_labels() -> None:
+    scale, row = scales.Scale("mean", ""), {"q05": 0.0, "q50": 1.0, "q95": 2.0}
+    row |= {f"mcse_{key}": 0.1 for key in row}
+    ends = [Quantity(f"group[a: b]: {label}", "a: b", scale, row, label) for label in ("x: y", "z")]
+    (said,) = brief._lowest_and_highest(GROUPS, ends)
+    assert "(x: y)" in said
+    assert "(z)" in said
+
+
+def test_the_column_of_a_spread_is_known_and_not_cut_out_of_its_name() -> None:
+    fit = made("normal", "`a: b` + (1 | g) + (`a: b` | h)", frame().rename(columns={"x": "a: b"}), size=20)
+    assert column_of(fit.table.design, "sd[h: a: b]") == "a: b"
+    assert column_of(fit.table.design, "tau[intercept]") == "intercept"

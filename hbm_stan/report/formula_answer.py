@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.coefficients import for_one_more, how_large, of_ratio, slopes_of
 from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, in_unit, listed, numbers
-from hbm_stan.report.meanings import meanings
+from hbm_stan.report.meanings import column_of, meanings
 from hbm_stan.report.terms import unit_of_term
 from hbm_stan.report.units import observed_unit
 
@@ -79,15 +79,16 @@ def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:
 def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
     """How much the levels of factors that are not the group differ."""
     design = fit.table.design
-    rows = [str(name) for name in summary.index if str(name).startswith("sd[")] if design else []
+    if design is None:
+        return []
+    rows = [str(name) for name in summary.index if base_of(str(name)) == "sd"]
     if len(rows) > _SENTENCES:
         return [listed("Standard deviations between levels of other factors", {
             term_of(name): summary.loc[name].to_dict() for name in rows
         })]  # fmt: skip
-    said, words = [], meanings(design, fit.table.noun) if design else {}
+    said, words = [], meanings(design, fit.table.noun)
     for name in rows:
-        _, _, column = term_of(name).rpartition(": ")
-        value = estimate(summary.loc[name].to_dict(), unit_of_term(column, unit))
+        value = estimate(summary.loc[name].to_dict(), unit_of_term(column_of(design, name), unit))
         said.append(f"The {words[name]} is about {value}.")
     return said
 

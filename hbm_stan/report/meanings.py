@@ -44,6 +44,12 @@ def meanings(design: Design, noun: Noun) -> dict[str, str]:
     return found
 
 
+def column_of(design: Design, name: str) -> str:
+    """The column that an element is of: of beta, tau and theta its term, of the sds of other factors the term's own."""
+    own = {f"sd[{t.factor.name}: {c}]": c for t in design.terms[design.n_group_terms :] for c in t.names}
+    return own.get(name, term_of(name))
+
+
 def _pairs(term: Term, many: str) -> list[tuple[str, str]]:
     """The label and the meaning of each correlation of a term."""
     if not term.correlated:
@@ -102,7 +108,7 @@ def _unit(fit: Fit, row: PriorRow, name: str) -> str:
 
     What a likelihood has of its own beside the linear predictor has no unit of that.
     """
-    column = term_of(name).rpartition(": ")[2] if fit.family.terms else term_of(name)
+    column = term_of(name) if fit.table.design is None else column_of(fit.table.design, name)
     if column not in {"", INTERCEPT}:
         return ""
     own = likelihood(fit.family.name).own_rows if fit.family.terms else ()
