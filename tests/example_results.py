@@ -214,7 +214,7 @@ def _ppc(table: pd.DataFrame, draws: dict[str, np.ndarray]) -> dict[str, Any]:
     for name, f in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max)):
         rep = f(y_rep, axis=1)
         low, high = np.quantile(rep, (0.05, 0.95))
-        statistics.append({"name": name, "observed": float(f(y)), "replicated_mean": float(rep.mean()),
+        statistics.append({"name": name, "kind": name, "observed": float(f(y)), "replicated_mean": float(rep.mean()),
                            "q05": float(low), "q95": float(high), "p_value": float((rep >= f(y)).mean())})  # fmt: skip
     return {
         "statistics": statistics,
@@ -317,8 +317,8 @@ def example_results(
         "shrinkage": _shrinkage(table, draws, variants) if partial else None,
         "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
         "ppc": _ppc(table, draws), "findings": [],
-        "prior_check": [{"name": "mean", "observed": 8.75, "replicated_mean": 0.1, "q05": -12.4, "q95": 12.9,
-                         "p_value": 0.4}] if partial else [],
+        "prior_check": [{"name": "mean", "kind": "mean", "observed": 8.75, "replicated_mean": 0.1, "q05": -12.4,
+                         "q95": 12.9, "p_value": 0.4}] if partial else [],
         "parameterisation": {"variant": "partial_pooling", "reason": "The default form.", "pilots": []},
         "versions": {"hbm_stan": "0.1.0", "python": "3.13.9", "stanli": "0.24.0", "arviz": "1.3.0", "numpy": "2.5.5"},
         "programs": [{"variant": v, "file": f"{v}.stan", "sha256": _sha(_code(v)), "code": _code(v)} for v in variants],

@@ -13,7 +13,7 @@ from example_results import example_results
 from made_fits import made_fit, made_loo, small_dataset
 from row_fits import frame, made
 
-from hbm_stan import data, errors, parameterise, scores
+from hbm_stan import data, errors, parameterise, replicate, scores
 from hbm_stan.attempts import fit_variants
 from hbm_stan.cli import predict as cli_predict
 from hbm_stan.cli.compare import show_scores
@@ -33,11 +33,13 @@ from hbm_stan.model import Finding
 from hbm_stan.new_rows.predict import needs_of, predict
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.reading import make_reading
+from hbm_stan.replicate import predictive_check
 from hbm_stan.report import brief, brief_effects, diagnostics, front, scales, sensitivity
 from hbm_stan.report.blocks import parameter
 from hbm_stan.report.coefficients import for_one_more
 from hbm_stan.report.meanings import column_of
 from hbm_stan.report.quantities import Quantity
+from hbm_stan.rows import Statistic
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
 from hbm_stan.sensitivity.influence import Way, Without
@@ -310,3 +312,17 @@ def test_the_column_of_a_spread_is_known_and_not_cut_out_of_its_name() -> None:
     fit = made("normal", "`a: b` + (1 | g) + (`a: b` | h)", frame().rename(columns={"x": "a: b"}), size=20)
     assert column_of(fit.table.design, "sd[h: a: b]") == "a: b"
     assert column_of(fit.table.design, "tau[intercept]") == "intercept"
+
+
+# ---- statistics of replicated data ------------------------------------------------------------------------------
+
+
+def test_groups_that_are_called_rows_keep_their_own_statistics(monkeypatch: pytest.MonkeyPatch, stanli: Engine) -> None:
+    rows = Dataset.from_frame(frame(), group="g", count="count").read_as(make_reading(group_name="row, rows"))
+    fit = fit_variants("gamma_poisson", rows, ["partial_pooling"], engine=stanli)["partial_pooling"]
+    shown = predictive_check(fit).statistics.set_index("kind")["name"]
+    assert (shown[Statistic.SD], shown[Statistic.SD_OF_ROWS]) == ("standard deviation of the rows",) * 2
+    monkeypatch.setattr(replicate, "in_words", lambda _fit, _statistic: "what it was")
+    other = predictive_check(fit)
+    assert list(other.statistics["kind"]) == list(shown.index)
+    assert other.verdict.status == predictive_check(fit).verdict.status

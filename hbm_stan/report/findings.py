@@ -111,10 +111,10 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         "The p value is the share of replications with a statistic at least as large as the observed one: "
         "near 0 or 1 is a misfit."
     )
-    priors = {r["name"]: r for r in results["prior_check"]}
+    priors = {r["kind"]: r for r in results["prior_check"]}
     prior = " Data from the priors alone should hold what was observed, and little that is absurd." if priors else ""
     heads = [*_STATISTIC_HEADS, *([number("Priors 5 %"), number("95 %")] if priors else [])]
-    rows = [[*_statistic(s), *(_prior(priors.get(s["name"])) if priors else [])] for s in ppc["statistics"]]
+    rows = [[*_statistic(s), *(_prior(priors.get(s["kind"])) if priors else [])] for s in ppc["statistics"]]
     return [
         heading("Fit"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or ""), prior),
