@@ -31,7 +31,7 @@ from hbm_stan.report.shares import shares_of
 from hbm_stan.report.spreads import differences
 from hbm_stan.report.terms import unit_of_term, varying
 from hbm_stan.report.together import differ, joined, pairs_of, targeted
-from hbm_stan.report.units import quantity_unit, zero_matters
+from hbm_stan.report.units import own_meaning, quantity_unit, zero_matters
 from hbm_stan.scores import plain
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _quantity(fit: Fit, term: str, *, spread: bool = False) -> str:
                 return "intercept's deviation from the average"  # thresholds, or nothing, stand in an average's place
             place = spread_place(fit.table.design) if spread else formula_place(fit.table.design)
         return f"{term_words(term)} ({place})" if place else term_words(term)
-    return "" if fit.family.group_meaning in {"value", "mean"} else fit.family.group_meaning
+    return own_meaning(fit)
 
 
 def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:

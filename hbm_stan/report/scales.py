@@ -18,7 +18,7 @@ from hbm_stan.predict import is_ratio
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.columns import parts_of
 from hbm_stan.report.ratios import ratio_name
-from hbm_stan.report.units import observed_unit, quantity_unit
+from hbm_stan.report.units import observed_unit, own_meaning, quantity_unit
 from hbm_stan.table import FloatArray
 
 
@@ -53,9 +53,8 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
         return Scale(f"effect of {term}", per(fit, term), factor=_factor_word(fit))
     if term == INTERCEPT:
         return _intercept(fit)
-    meaning = fit.family.group_meaning
-    outcome = outcome_words(fit)
-    return Scale(outcome if meaning in {"value", "mean"} else f"{meaning} of {outcome}", quantity_unit(fit))
+    meaning, outcome = own_meaning(fit), outcome_words(fit)
+    return Scale(f"{meaning} of {outcome}" if meaning else outcome, quantity_unit(fit))
 
 
 def per(fit: Fit, term: str) -> str:
