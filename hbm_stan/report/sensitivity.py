@@ -146,7 +146,7 @@ def _stands(own: list[str], term: str) -> str:
 
 def _term(row: dict[str, Any], own: list[str]) -> str:
     """The term that a prior is of, else the first."""
-    named = [t for t in own if t and any(name.endswith(f"[{t}]") for name in row["priors"])]
+    named = [t for t in own if t and any(term_of(name) == t for name in row["priors"])]
     return named[0] if len(named) == 1 else own[0]
 
 
