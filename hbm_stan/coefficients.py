@@ -70,9 +70,10 @@ def _sd(weights: Sequence[FloatArray], factors: Sequence[FloatArray]) -> FloatAr
 def coefficient_table(fit: Fit) -> pd.DataFrame:
     """One row for each common coefficient, in the order of the columns, the intercept twice where columns are centred.
 
-    A summary as of parameters, with ``name``, ``place`` (of an intercept), ``q25``, ``q75``, ``p_positive``,
-    ``column_sd`` and, but for the intercept, ``ratio_q50``, ``ratio_q05``, ``ratio_q95`` with their errors where the
-    likelihood has a ratio. Empty without columns.
+    A summary as of parameters, with ``name``, ``place`` (of an intercept), ``indicator`` (whether a level of a category
+    is in the column), ``q25``, ``q75``, ``p_positive``, ``column_sd`` and, but for the intercept, ``ratio_q50``,
+    ``ratio_q05``, ``ratio_q95`` with their errors where the likelihood has a ratio. Empty without
+    columns.
     """
     design = fit.table.design
     if design is None or not design.names:
@@ -86,6 +87,7 @@ def coefficient_table(fit: Fit) -> pd.DataFrame:
     table = _summary(fit, names, draws)
     table.insert(0, "name", names)
     table["place"] = places
+    table["indicator"] = [_is_indicator(design, name) for name in names]
     for prob in (0.25, 0.75):
         table[f"q{round(100 * prob)}"] = [float(np.quantile(d, prob)) for d in draws]
     table["p_positive"] = [float(np.mean(d > 0)) for d in draws]
@@ -96,6 +98,10 @@ def coefficient_table(fit: Fit) -> pd.DataFrame:
         for key in (*_QUANTILES, *(f"mcse_{q}" for q in _QUANTILES)):
             table[f"ratio_{key}"] = np.where(table["name"] == INTERCEPT, np.nan, ratios[key])
     return table
+
+
+def _is_indicator(design: Design, name: str) -> bool:
+    return any(part.level is not None for part in design.encode.parts_of(name))
 
 
 def share_table(fit: Fit, name: str) -> pd.DataFrame:
@@ -110,6 +116,7 @@ def share_table(fit: Fit, name: str) -> pd.DataFrame:
     names, draws = design.beside[name].names, list(fit.draws(name)[name].T)
     table = _summary(fit, names, draws)
     table.insert(0, "name", names)
+    table["indicator"] = [_is_indicator(design, name) for name in names]
     table["p_positive"] = [float(np.mean(d > 0)) for d in draws]
     with np.errstate(over="ignore"):
         values = [expit(d) if n == INTERCEPT else np.exp(d) for n, d in zip(names, draws, strict=True)]

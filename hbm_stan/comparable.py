@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, unit_labels
+from hbm_stan.densities import Unit, unit_labels
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import QUADRATURE_MATTERS, LeftOut
-from hbm_stan.scores import plain
+from hbm_stan.scores import Route, plain
 
 # Names of columns that order rows in time: leaving one row out then lets the future predict the past.
 _TIME = re.compile(r"(^|_)(time|date|day|days|week|month|year|hour|wave|visit|session)s?($|_)", re.IGNORECASE)
@@ -28,7 +28,7 @@ def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], u
                 f"{plain(name).capitalize()} has no score for a new {noun.one}: it says nothing of one but its prior, "
                 "and the family gives no prior_group_log_lik, or cannot compute it well under these priors."
             )
-        elif own.route == GROUP_NEEDS_REFITS:
+        elif own.route is Route.NEEDS_REFITS:
             said.append(
                 f"{plain(name).capitalize()}: one of the {noun.many} can only be left out by fitting again without it, "
                 f"for the family gives no group_log_lik{_offer(fit)}"

@@ -13,7 +13,7 @@ from hbm_stan.budget import Budget
 from hbm_stan.checks import check_fits
 from hbm_stan.comparable import notes_beside, refuse_different_data
 from hbm_stan.comparison import Comparison
-from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, unit_labels
+from hbm_stan.densities import Unit, unit_labels
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.errors import ComparisonError, HbmError, nearest
 from hbm_stan.fit import Fit
@@ -21,9 +21,8 @@ from hbm_stan.judge import Pair, judge
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.repair import repaired
-from hbm_stan.repair.folds import ROUTE as BY_FOLDS
 from hbm_stan.repair.folds import by_folds
-from hbm_stan.scores import FEW_UNITS, FEW_WIDENING, Score, read_score
+from hbm_stan.scores import FEW_UNITS, FEW_WIDENING, Route, Score, read_score
 from hbm_stan.sentences import Sentence, chance_in_words, sentences
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
@@ -32,7 +31,7 @@ from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_we
 TARGETS = ("observation", "group")
 # What is predicted; sentences have the noun of the groups in its place.
 KNOWN_GROUP = "a new observation in a known {group} (leave-one-out)"
-KNOWN_GROUP_FOLDS = f"a new observation in a known {{group}} ({BY_FOLDS})"
+KNOWN_GROUP_FOLDS = f"a new observation in a known {{group}} ({Route.FOLDS.words})"
 NEW_GROUP = "a new {group}, all its rows together (leave-one-group-out, joint score)"
 LEFT_OUT_GROUP = "the estimate of a left-out {group}: each {group} has one row, so leave-one-out leaves it out whole"
 
@@ -115,7 +114,7 @@ def both_targets(
     """
     units = units_of(next(iter(fits.values())), only)
     made = {unit: compare(fits, diagnoses, unit, budget=budget, store=store, say=say) for unit in units}
-    if only is None and any(s.route == GROUP_NEEDS_REFITS for c in made.values() for s in c.scores):
+    if only is None and any(s.route is Route.NEEDS_REFITS for c in made.values() for s in c.scores):
         rows, unscored = made["observation"], made.pop("group")
         made["observation"] = replace(rows, notes=(*rows.notes, *unscored.notes))
     return made

@@ -10,7 +10,7 @@ from typing import Any
 
 from hbm_stan.densities import Unit
 from hbm_stan.judge import Pair
-from hbm_stan.leave_one_out import LeftOut
+from hbm_stan.leave_one_out import LeftOut, Repair
 from hbm_stan.notebook import card, table_of
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.scores import Score
@@ -89,7 +89,7 @@ class Comparison:
     def repairs(self) -> list[dict[str, Any]]:
         """One row for each repaired unit: by which route, and from what to what."""
         return [
-            {"variant": name, "label": self.labels[i] if self.labels else str(i + 1), **asdict(repair)}
+            {"variant": name, "label": self.labels[i] if self.labels else str(i + 1), **_with_words(repair)}
             for name, found in self.pointwise.items()
             for i, repair in found.repairs.items()
         ]
@@ -104,7 +104,9 @@ class Comparison:
             "target": self.target,
             "n_observations": self.n_observations,
             "n_units": self.n_units,
-            "scores": [for_json(asdict(s)) | hidden | {"ranked": s.ranked and not self.withheld} for s in self.scores],
+            "scores": [
+                for_json(_with_words(s)) | hidden | {"ranked": s.ranked and not self.withheld} for s in self.scores
+            ],
             "repairs": [for_json(row) for row in self.repairs],
             "verdict": list(self.verdict),
             "pairs": [pair.as_dict() for pair in self.pairs],
@@ -113,3 +115,8 @@ class Comparison:
             "withheld": self.withheld,
             "k_threshold": self.k_threshold,
         }
+
+
+def _with_words(made: Score | Repair) -> dict[str, Any]:
+    """The fields of a score or a repair, its route in words and, for code, which it is."""
+    return asdict(made) | {"route": made.route.words, "route_kind": made.route.value}

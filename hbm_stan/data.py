@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hbm_stan.cells import label
-from hbm_stan.errors import DataError, nearest
+from hbm_stan.errors import DataError, did_you_mean, nearest
 from hbm_stan.frequencies import counted
 from hbm_stan.reading import KEYS, Reading, make_reading
 from hbm_stan.resources import find_data, refuse_no_file
@@ -187,8 +187,7 @@ def _table_of(frame: Any) -> Table:
 def listed(table: Table, wanted: str = "") -> str:
     """A sentence on the columns that there are: the nearest to the wanted one, or all; many are cut off."""
     names = [name for name in table.names if name]
-    near = nearest(wanted, names)
-    if near.startswith("Did you mean"):
+    if near := did_you_mean(wanted, names):
         return near
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     said = f"The columns are: {', '.join(repr(shorten(name)) for name in names[:_LISTED])}{more}."

@@ -18,14 +18,13 @@ from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.fit import Fit
 from hbm_stan.model import Draws, StanData
 from hbm_stan.resources import try_to_write
+from hbm_stan.scores import Route
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import posterior_draws
 
 Unit = Literal["observation", "group"]
-INTEGRATED = "group effects integrated out"
 # Log densities held in memory: half a GiB of them (ours). More are held on the disk.
 _IN_MEMORY = 2**26
-GROUP_NEEDS_REFITS = "needs refits: the family gives no group_log_lik"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Density:
     """
 
     of: Callable[[Draws, StanData], FloatArray] | None
-    route: str
+    route: Route
     own: bool
 
 
@@ -45,7 +44,7 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     family, partial = fit.family, fit.pooling == "partial"
     if unit == "group":
         found = family.groups.group_loo_log_lik or family.groups.group_log_lik
-        route = f"PSIS, {INTEGRATED}" if partial else "PSIS"
+        route = Route.INTEGRATED if partial else Route.PSIS
         # Complete pooling has no group effects: the rows of a group are independent given what all share.
         return Density(_summed(fit) if found is None and not partial else found, route, False)
     if (
@@ -55,15 +54,15 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     ):
         # With complete pooling too: marginal programs have the coefficients of other factors integrated out.
         rows, variant = family.groups.loo_log_lik, fit.variant
-        return Density(lambda draws, data: rows(draws, data, variant), f"PSIS, {INTEGRATED}", False)
+        return Density(lambda draws, data: rows(draws, data, variant), Route.INTEGRATED, False)
     if partial and fit.table.one_row_per_group and family.groups.group_log_lik is not None:
         log_lik, group = family.groups.group_log_lik, fit.table.pooled.level
         # One row a group, in any order: to the order of the rows.
-        return Density(lambda draws, data: log_lik(draws, data)[:, group], f"PSIS, {INTEGRATED}", False)
+        return Density(lambda draws, data: log_lik(draws, data)[:, group], Route.INTEGRATED, False)
     if fit.pooling != "complete" and family.groups.loo_log_lik is not None:
         rows, variant = family.groups.loo_log_lik, fit.variant
-        return Density(lambda draws, data: rows(draws, data, variant), f"PSIS, {INTEGRATED}", False)
-    return Density(family.twin.pointwise, "PSIS", True)
+        return Density(lambda draws, data: rows(draws, data, variant), Route.INTEGRATED, False)
+    return Density(family.twin.pointwise, Route.PSIS, True)
 
 
 def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:

@@ -25,11 +25,15 @@ _WITHIN = ": "
 
 @dataclass(frozen=True)
 class Factor:
-    """A grouping of the rows: ``labels`` of its levels in order of appearance, 0-based ``level`` of each row (N,)."""
+    """A grouping of the rows: ``labels`` of its levels in order of appearance, 0-based ``level`` of each row (N,).
+
+    ``columns`` are those of the table that it is made of, the inner ones last.
+    """
 
     name: str
     labels: tuple[str, ...]
     level: IntArray
+    columns: tuple[str, ...]
 
     @property
     def sizes(self) -> IntArray:
@@ -44,7 +48,7 @@ class Factor:
     def of_rows(self, rows: IntArray) -> Factor:
         """The same factor of some rows: levels without a row go, the others keep their order."""
         present, level = np.unique(self.level[rows], return_inverse=True)
-        return Factor(self.name, tuple(self.labels[j] for j in present), level)
+        return replace(self, labels=tuple(self.labels[j] for j in present), level=level)
 
     def twice(self) -> Factor:
         """The same factor with every row again, of the same levels."""
@@ -189,7 +193,7 @@ class Design:
 
 def make_factor(name: str, labels_of_rows: Sequence[str]) -> Factor:
     """The factor with these labels, one for each row."""
-    return Factor(name, *index_levels(labels_of_rows))
+    return Factor(name, *index_levels(labels_of_rows), (name,))
 
 
 def nested(outer: Factor, inner: Factor) -> Factor:
@@ -204,7 +208,8 @@ def nested(outer: Factor, inner: Factor) -> Factor:
     labels = tuple(_WITHIN.join(pair) for pair in named)
     if len(set(labels)) < len(labels):  # "a: b" with "c" and "a" with "b: c"
         labels = tuple(_WITHIN.join(map(repr, pair)) for pair in named)
-    return Factor(f"{outer.name}:{inner.name}", labels, np.argsort(order)[level])
+    columns = (*outer.columns, *inner.columns)
+    return Factor(f"{outer.name}:{inner.name}", labels, np.argsort(order)[level], columns)
 
 
 def is_inside(a: Factor, b: Factor) -> bool:

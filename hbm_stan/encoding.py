@@ -17,6 +17,19 @@ IntArray = npt.NDArray[np.int64]
 OFFSET = "offset()"  # among the columns of a new row
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a column is made of: a number or the indicator of a category's ``level``; a column is a product of these.
+
+    ``written`` is what a formula names; with ``whole`` the category has all its levels, compared with none.
+    """
+
+    label: str
+    written: str
+    level: str | None = None
+    whole: bool = False
+
+
 class Encode(Protocol):
     """Makes the columns of a new row of what is named of it."""
 
@@ -28,6 +41,9 @@ class Encode(Protocol):
 
     def words(self, named: Mapping[str, Any], /) -> list[str]:
         """Where the row stands, a phrase for each column of the table."""
+
+    def parts_of(self, name: str, /) -> tuple[Part, ...]:
+        """What the column of that name is a product of; nothing of an intercept."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,10 @@ class Usual:
         """Where the row stands: ``days = 4.5 (the mean)``."""
         rest = {name: f"{value:.3g} (the mean)" for name, value in self.values.items() if name != INTERCEPT}
         return [f"{name} = {value}" for name, value in {**rest, **named}.items()]
+
+    def parts_of(self, name: str) -> tuple[Part, ...]:
+        """The column itself, a number."""
+        return () if name == INTERCEPT else (Part(name, name),)
 
 
 @dataclass(frozen=True)

@@ -59,15 +59,25 @@ def is_panic(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """A sentence that names the nearest allowed name, or all of them where none is near."""
-    names = [other for other in allowed if other != name]  # what was asked and refused is no advice
-    if not names:
-        return "There are none."
-    folded = {n.casefold(): n for n in reversed(names)}
+def near_name(name: str, allowed: Iterable[str]) -> str | None:
+    """The nearest of the allowed names; None where none is near."""
+    # What was asked and refused is no advice.
+    folded = {other.casefold(): other for other in reversed(list(allowed)) if other != name}
     import difflib
 
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {folded[close[0]]!r}?"
-    return "Allowed: " + ", ".join(repr(n) for n in names) + "."
+    return folded[close[0]] if close else None
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """A sentence that names the nearest allowed name; empty where none is near."""
+    near = near_name(name, allowed)
+    return "" if near is None else f"Did you mean {near!r}?"
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """A sentence that names the nearest allowed name, or all of them where none is near."""
+    names = [other for other in allowed if other != name]
+    if not names:
+        return "There are none."
+    return did_you_mean(name, names) or "Allowed: " + ", ".join(repr(n) for n in names) + "."

@@ -275,7 +275,7 @@ def _by_factor(together: Comparison, whole: Fit, design: Design, models: list[Re
             n_observations=together.n_observations, labels=together.labels,
             group=None if together.unit == "group" else factor.level, groups=factor.labels,
             pooling={WHOLE: "partial", model.name: "complete"},
-            noun=table.noun if own else noun_of(model.factor.split(":")[-1]),
+            noun=table.noun if own else noun_of(factor.columns[-1]),
         )  # fmt: skip
         pairs += made.pairs
         said += [sentence for sentence in made.said if sentence.kind in {"pair", "withheld"}]

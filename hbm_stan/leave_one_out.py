@@ -13,21 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, softmax
 
-from hbm_stan.densities import (
-    GROUP_NEEDS_REFITS,
-    INTEGRATED,
-    Unit,
-    density_of,
-    evaluated,
-    log_lik_of,
-    refuse_not_finite,
-)
+from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, refuse_not_finite
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import portions
 from hbm_stan.psis import psis_loo
-from hbm_stan.scores import badly_misspecified, most_p_loo, read_score
+from hbm_stan.scores import Route, badly_misspecified, most_p_loo, read_score
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -44,7 +36,7 @@ _AVERAGED = 2**20
 class Repair:
     """How the score of one unit was repaired: by which route, from what to what, and the Pareto k of the new one."""
 
-    route: str
+    route: Route
     pareto_k: float
     pareto_k_after: float
     elpd_before: float
@@ -67,7 +59,7 @@ class LeftOut:
     lppd_i: FloatArray
     pareto_k: FloatArray | None
     k_threshold: float
-    route: str
+    route: Route
     n_parameters: int
     prior: str = ""
     note: str = ""
@@ -136,15 +128,14 @@ def loo(fit: Fit) -> LeftOut:
     exact = fit.family.groups.exact_loo(fit.data, fit.variant) if fit.family.groups.exact_loo is not None else None
     if exact is not None:
         alone = one_row and fit.pooling == "no"
-        route = "exact: its prior alone" if alone else "exact: closed form or quadrature"
+        route = Route.ROW_PRIOR if alone else Route.EXACT
         prior, note = (priors_of(fit), "") if alone else ("", _rows_alone(fit, exact))
         return LeftOut(exact, lppd_i, None, threshold, route, size, prior, note, mcse=0.0)
     density = density_of(fit, "observation")
     log_lik = conditional if density.own or density.of is None else evaluated(fit, density.of)
     if one_row and fit.pooling == "no":
         scored = psis_loo(log_lik)
-        route = "PSIS, biased here: needs exact_loo()"
-        return LeftOut(scored.elpd_i, lppd_i, scored.pareto_k, threshold, route, size, priors_of(fit))
+        return LeftOut(scored.elpd_i, lppd_i, scored.pareto_k, threshold, Route.BIASED, size, priors_of(fit))
     return _scored(fit, log_lik, lppd_i, density.route, size, "observation")
 
 
@@ -161,7 +152,7 @@ def logo(fit: Fit) -> LeftOut | None:
         found = None if alone is None else alone(fit.data, fit.variant)
         if found is not None:
             own = np.full(groups, math.nan)
-            return LeftOut(found, own, None, threshold, "its prior alone", 0, priors_of(fit), "", "group", 0.0)
+            return LeftOut(found, own, None, threshold, Route.GROUP_PRIOR, 0, priors_of(fit), "", "group", 0.0)
         if not fit.family.terms:
             return None
         # Of a formula's model more than the prior is left: common columns, other factors, the residual sd.
@@ -169,12 +160,12 @@ def logo(fit: Fit) -> LeftOut | None:
     if density.own or density.of is None:
         none, bad = np.full(groups, math.nan), np.full(groups, math.inf)
         # Nothing of the sum comes from these draws: its error is that of the refits.
-        return LeftOut(none, none, bad, threshold, GROUP_NEEDS_REFITS, size, unit="group", mcse=0.0)
+        return LeftOut(none, none, bad, threshold, Route.NEEDS_REFITS, size, unit="group", mcse=0.0)
     log_lik = evaluated(fit, density.of)
     return _scored(fit, log_lik, _mean_density(log_lik), density.route, size, "group")
 
 
-def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: str, size: int, unit: Unit) -> LeftOut:
+def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: Route, size: int, unit: Unit) -> LeftOut:
     refuse_not_finite(fit, log_lik, unit)
     scored, threshold = psis_loo(log_lik), good_k(log_lik.shape[0])
     bad = np.flatnonzero(~(scored.pareto_k < threshold))
@@ -183,7 +174,7 @@ def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: str, size:
     return LeftOut(
         scored.elpd_i, lppd_i, scored.pareto_k, threshold, route, size, unit=unit,
         note="" if unit == "group" else _rows_alone(fit, scored.elpd_i), mcse=mean_error(series, fit.sampling.chains),
-        quadrature=_quadrature_error(fit, log_lik, unit) if INTEGRATED in route else None,
+        quadrature=_quadrature_error(fit, log_lik, unit) if route is Route.INTEGRATED else None,
     )  # fmt: skip
 
 

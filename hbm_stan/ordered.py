@@ -9,7 +9,7 @@ import numpy as np
 
 from hbm_stan.cells import kind, label, number
 from hbm_stan.data import Dataset
-from hbm_stan.errors import DataError, nearest
+from hbm_stan.errors import DataError, did_you_mean
 from hbm_stan.levels import index_levels
 from hbm_stan.table import NOT_DROPPED, FloatArray, shorten
 
@@ -105,8 +105,8 @@ def _as_stated(dataset: Dataset, column: str, stated: tuple[str, ...]) -> Ordere
     values = [place.get(name, by_number.get(number(name), 0)) for name in labels]
     wrong = [i for i, value in enumerate(values) if not value]
     if wrong:
-        near = nearest(labels[wrong[0]], stated)
-        allowed = f" {near}" if near.startswith("Did you mean") else ""
+        near = did_you_mean(labels[wrong[0]], stated)
+        allowed = f" {near}" if near else ""
         raise DataError(
             f"{table.where}, column {column!r}: not among the categories that are stated; found "
             f"{table.rows(wrong, column)}.{allowed} The categories are, the lowest first: {', '.join(stated)}."

@@ -16,7 +16,7 @@ import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, EngineDraws, Sampling, choose
-from hbm_stan.errors import EngineError, ModelError, nearest
+from hbm_stan.errors import EngineError, ModelError, did_you_mean
 from hbm_stan.fit import prepare_table
 from hbm_stan.identity import stan_values
 from hbm_stan.mixing import ess_bulk
@@ -77,9 +77,11 @@ def named_parameterisation(family: Family, name: str) -> str | None:
     short = {v.removeprefix(f"{DEFAULT}_"): v for v in known}
     if name in short:
         return short[name]
-    hint = nearest(name, (AUTO, *short))
-    allowed = "" if hint.startswith("Allowed") else f" Allowed: {', '.join(map(repr, (AUTO, *short)))}."
-    raise ModelError(f"{family.name}: there is no parameterisation {name!r}. {hint}{allowed}")
+    near = did_you_mean(name, (AUTO, *short))
+    hint = f"{near} " if near else ""
+    raise ModelError(
+        f"{family.name}: there is no parameterisation {name!r}. {hint}Allowed: {', '.join(map(repr, (AUTO, *short)))}."
+    )
 
 
 def _forms(family: Family) -> tuple[str, ...]:

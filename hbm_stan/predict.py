@@ -26,6 +26,7 @@ NOTES = {
     "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
     "no": "Without pooling the known {groups} say nothing about a new one: this is the prior.",
 }
+Y_NEW = "y_new"  # the name of its new observation, beside those of its quantities
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
     rng = fit.rng("new group")
     theta, y = _predicted(fit, design, rng)
     shape = (fit.sampling.chains, fit.sampling.draws)
-    draws = {**_by_term(fit, theta), "y_new": y}
+    draws = {**_by_term(fit, theta), Y_NEW: y}
     table = summarise(list(draws), np.array([d.reshape(shape) for d in draws.values()]))
     for prob in (0.25, 0.75):
         table[f"q{round(100 * prob):02d}"] = [np.quantile(d, prob) for d in draws.values()]

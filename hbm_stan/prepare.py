@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.data import Dataset, listed
-from hbm_stan.design import Design, Factor
+from hbm_stan.design import Design, Factor, make_factor
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
 from hbm_stan.formula import Structure, check_single_trials, columns_read, read_structure, refuse_formula, with_formula
@@ -24,7 +24,6 @@ from hbm_stan.levels import (
     check_levels,
     check_single_rows,
     check_total,
-    index_levels,
     refuse_one_group,
 )
 from hbm_stan.nouns import GROUPS, Noun, noun_of
@@ -166,7 +165,8 @@ def prepare(
     given = [r for r in roles if r.name in dataset.columns]
     label_role = next(r for r in given if r.kind == "label")
     labels_of_rows = dataset.table.labels(dataset.column(label_role.name))
-    labels, group = index_levels(labels_of_rows)
+    pooled = make_factor(dataset.column(label_role.name), labels_of_rows)
+    labels, group = pooled.labels, pooled.level
     if one_row_per_group:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, ordered, notes = _values(dataset, given)
@@ -190,10 +190,9 @@ def prepare(
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
         *_check_predictors(dataset, roles, predictors, values, labels, group, noun),
     ]
-    notes += [note for found in predictors.values() for note in found.notes]
     made = Prepared(
-        dataset=dataset, pooled=Factor(dataset.column(label_role.name), labels, group), values=values,
-        verdicts=tuple(verdicts), predictors=predictors, units=units, notes=tuple(notes), noun=noun, ordered=ordered,
+        dataset=dataset, pooled=pooled, values=values, verdicts=tuple(verdicts), predictors=predictors, units=units,
+        notes=(*notes, *(note for own in predictors.values() for note in own.notes)), noun=noun, ordered=ordered,
     )  # fmt: skip
     return made if structure is None else _with_structure(made, structure, roles)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,7 @@ from hbm_stan.elements import term_of
 from hbm_stan.fit import Fit
 from hbm_stan.levels import FEW_GROUPS
 from hbm_stan.predict import raw_spread
-from hbm_stan.replicate import compared, statistics_of
+from hbm_stan.replicate import compared, in_words, statistics_of
 from hbm_stan.verdicts import Verdict
 
 # Data sets drawn from the prior: the ends of a 90 % interval are then known to about one part in a hundred.
@@ -32,7 +34,7 @@ def prior_check(fit: Fit) -> pd.DataFrame:
         theta = new_group(rng, draws, fit.data, fit.variant)
         y = simulate(rng, {**draws, family.groups.group_quantity: theta}, fit.data)
     one, many = statistics_of(fit, fit.y[None]), statistics_of(fit, y[np.isfinite(y).all(axis=1)])
-    return compared({name: (one[name], many[name]) for name in one})
+    return compared({kind: (one[kind], many[kind]) for kind in one}, partial(in_words, fit))
 
 
 def check_priors(fit: Fit) -> list[Verdict]:

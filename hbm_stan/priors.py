@@ -99,7 +99,10 @@ def raw_support(code: int, lower: float = 0.0) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class PriorRow:
-    """A row of a family's prior table: which parameter, what may be said, what it means, where it comes from."""
+    """A row of a family's prior table: which parameter, what may be said, what it means, where it comes from.
+
+    The meaning may have slots for one element's term (``elements.in_term``) and for what a group is called.
+    """
 
     name: str
     distributions: tuple[str, ...]

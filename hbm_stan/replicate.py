@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,9 @@ from hbm_stan.fit import Fit
 from hbm_stan.histograms import counted, edges_of, table_of
 from hbm_stan.model import Draws
 from hbm_stan.rows import (
-    DISPERSION,
-    UNLIKE,
+    OF_ROWS,
     Rows,
+    Statistic,
     dispersions,
     has_dispersion,
     is_ordered,
@@ -47,8 +48,8 @@ _MEANS = 10**7
 # Replications whose rows are counted in bins: for intervals hundreds are enough (ours).
 _HISTOGRAMS = 400
 
-# Observed and replicated statistics by name, (1,) or (S,) and (S,).
-_Pairs = Mapping[str, tuple[FloatArray, FloatArray]]
+# Observed and replicated statistics, (1,) or (S,) and (S,).
+_Pairs = Mapping[Statistic, tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ def _sd(y: FloatArray, axis: int | None = None) -> FloatArray:
     return np.asarray(np.std(y, axis=axis, ddof=1))
 
 
-_STATISTICS: Mapping[str, Callable[..., FloatArray]] = {
-    "mean": np.mean, "standard deviation": _sd, "smallest": np.min, "largest": np.max,
+_STATISTICS: Mapping[Statistic, tuple[str, Callable[..., FloatArray]]] = {
+    Statistic.MEAN: ("mean", np.mean), Statistic.SD: ("standard deviation", _sd),
+    Statistic.SMALLEST: ("smallest", np.min), Statistic.LARGEST: ("largest", np.max),
 }  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     pairs = _joined([some for _, some, _ in parts])
     in_bins = None if edges is None else np.concatenate([part for _, _, part in parts if part is not None])
     rows = None if edges is None or in_bins is None else table_of(_of_rows(fit, fit.y), edges, in_bins)
-    statistics, replications = compared(pairs), len(next(iter(pairs.values()))[1])
+    statistics, replications = compared(pairs, partial(in_words, fit)), len(next(iter(pairs.values()))[1])
     groups = pd.DataFrame({"group": fit.table.pooled.labels, "observed": observed})
     for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
         groups[f"q{round(100 * prob):02d}"] = values
@@ -135,29 +137,42 @@ def _sums(y: FloatArray, index: npt.NDArray[np.int64]) -> FloatArray:
     return np.asarray(np.add.reduceat(y[:, order], starts, axis=1))
 
 
-def statistics_of(fit: Fit, y: FloatArray) -> dict[str, FloatArray]:
+def _of_groups(fit: Fit) -> bool:
+    """Whether statistics are of the rates of groups."""
+    return fit.table.one_row_per_group or fit.family.discrete or bool(fit.family.size)
+
+
+def statistics_of(fit: Fit, y: FloatArray) -> dict[Statistic, FloatArray]:
     """Statistics of data sets y (S, N), (S,) each: of rows, or of the groups' rates where rows are counts or 0/1."""
     grouped = by_group(fit, y)
-    of_groups = fit.table.one_row_per_group or fit.family.discrete or bool(fit.family.size)
-    values, found, noun = grouped if of_groups else y, {}, fit.table.noun
-    for name, statistic in _STATISTICS.items():
-        said = name if fit.table.one_row_per_group or not of_groups or name == "mean" else f"{name} of the {noun.many}"
-        found[said] = statistic(values, axis=1)
-    if not of_groups:
-        found[f"standard deviation of the {noun.one} means"] = _sd(grouped, axis=1)
-    return found
+    values = grouped if _of_groups(fit) else y
+    found = {statistic: of(values, axis=1) for statistic, (_, of) in _STATISTICS.items()}
+    return found if _of_groups(fit) else found | {Statistic.SD_OF_MEANS: _sd(grouped, axis=1)}
 
 
-def compared(pairs: _Pairs) -> pd.DataFrame:
+def in_words(fit: Fit, statistic: Statistic) -> str:
+    """What a statistic is called."""
+    noun = fit.table.noun
+    if statistic in OF_ROWS:
+        return noun.fill(OF_ROWS[statistic])
+    if statistic is Statistic.SD_OF_MEANS:
+        return f"standard deviation of the {noun.one} means"
+    said, _ = _STATISTICS[statistic]
+    plain = fit.table.one_row_per_group or not _of_groups(fit) or statistic is Statistic.MEAN
+    return said if plain else f"{said} of the {noun.many}"
+
+
+def compared(pairs: _Pairs, words: Callable[[Statistic], str] = str) -> pd.DataFrame:
     """The table of statistics; one that is the same in the data and in all replications is left out."""
-    told = {name: (o, r) for name, (o, r) in pairs.items() if np.ptp(r) or np.any(o != r)}
-    return pd.DataFrame([_row(name, *pair) for name, pair in told.items()], columns=_COLUMNS)
+    told = {kind: (o, r) for kind, (o, r) in pairs.items() if np.ptp(r) or np.any(o != r)}
+    rows = [(words(kind), str(kind), *_row(*pair)) for kind, pair in told.items()]
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-_COLUMNS = ["name", "observed", "replicated_mean", "q05", "q95", "p_value", "p_two_sided", "low", "high"]
+_COLUMNS = ["name", "kind", "observed", "replicated_mean", "q05", "q95", "p_value", "p_two_sided", "low", "high"]
 
 
-def _row(name: str, observed: FloatArray, replicated: FloatArray) -> tuple[str | float, ...]:
+def _row(observed: FloatArray, replicated: FloatArray) -> tuple[float, ...]:
     low, q05, q95, high = np.quantile(replicated, [MISFIT_P / 2, 0.05, 0.95, 1 - MISFIT_P / 2])
     above, equal = np.mean(replicated > observed), np.mean(replicated == observed)
     # Ties count half: a discrete statistic that always equals the observed one is no misfit.
@@ -165,30 +180,30 @@ def _row(name: str, observed: FloatArray, replicated: FloatArray) -> tuple[str |
     beyond = min(above + equal, 1 - above)
     two_sided = min(1.0, 2 * (1 + beyond * len(replicated)) / (1 + len(replicated)))
     numbers = (np.mean(observed), np.mean(replicated), q05, q95, p, two_sided, low, high)
-    return name, *(float(v) for v in numbers)
+    return tuple(float(v) for v in numbers)
 
 
-def _pairs(fit: Fit, draws: Draws, y: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
+def _pairs(fit: Fit, draws: Draws, y: FloatArray) -> dict[Statistic, tuple[FloatArray, FloatArray]]:
     """Observed and replicated statistics of a block of replications."""
     one, many = statistics_of(fit, fit.y[None]), statistics_of(fit, y)
     rows = rows_of(fit)
     if rows is not None:
         one, many = one | row_statistics(rows, fit.y[None]), many | row_statistics(rows, y)
         if has_dispersion(fit, rows):
-            one[DISPERSION], many[DISPERSION] = dispersions(fit, draws, y)
+            one[Statistic.DISPERSION], many[Statistic.DISPERSION] = dispersions(fit, draws, y)
     if is_ordered(fit):
-        name = fit.table.noun.fill(UNLIKE)
-        one[name], many[name] = (unlike_spreads(some, fit.table.pooled.level) for some in (fit.y[None], y))
-    return {name: (one[name], many[name]) for name in one}
+        unlike = (unlike_spreads(some, fit.table.pooled.level) for some in (fit.y[None], y))
+        one[Statistic.UNLIKE], many[Statistic.UNLIKE] = unlike
+    return {kind: (one[kind], many[kind]) for kind in one}
 
 
-def _joined(parts: list[dict[str, tuple[FloatArray, FloatArray]]]) -> _Pairs:
+def _joined(parts: list[dict[Statistic, tuple[FloatArray, FloatArray]]]) -> _Pairs:
     """The blocks put together; an observed statistic that depends on no draw is one number."""
     joined = {}
-    for name, (observed, _) in parts[0].items():
-        of_draws = name == DISPERSION
-        first = np.concatenate([part[name][0] for part in parts]) if of_draws else observed
-        joined[name] = (first, np.concatenate([part[name][1] for part in parts]))
+    for kind, (observed, _) in parts[0].items():
+        of_draws = kind is Statistic.DISPERSION
+        first = np.concatenate([part[kind][0] for part in parts]) if of_draws else observed
+        joined[kind] = (first, np.concatenate([part[kind][1] for part in parts]))
     return joined
 
 
@@ -226,18 +241,16 @@ def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]
 
 def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replications: int) -> Verdict:
     """Failed where a statistic of single rows is far out, a warning where any lies in the outermost hundredth."""
-    p, rows = statistics["p_two_sided"], rows_of(fit)
+    p, noun = statistics["p_two_sided"], fit.table.noun
     value = float(p.min())
-    noun = fit.table.noun
-    of_rows = [DISPERSION, noun.fill(UNLIKE), *(row_statistics(rows, fit.y[None]) if rows else ())]
-    far, extreme = statistics[statistics["name"].isin(of_rows) & (p < MISFIT_P)], statistics[p < EXTREME_P]
+    far, extreme = statistics[statistics["kind"].isin(list(OF_ROWS)) & (p < MISFIT_P)], statistics[p < EXTREME_P]
     if extreme.empty:
         return Verdict(PREDICTIVE_CHECK, "pass", value, EXTREME_P)
     looked = f"of {len(p)} statistics in {replications:,} replications"
     if len(far):
         hint = (
             f"Single rows are not what the model expects (two-sided p below {MISFIT_P:g}; {looked}). {_expected(far)}. "
-            f"{_mends(fit, rows, far)}"
+            f"{_mends(fit, rows_of(fit), far)}"
         )
         return Verdict(PREDICTIVE_CHECK, "fail", value, MISFIT_P, hint, str(far["name"].iloc[0]))
     outer = ", ".join(str(g) for g in outside["group"].head(5))
@@ -253,10 +266,10 @@ def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replicatio
 
 def _mends(fit: Fit, rows: Rows | None, far: pd.DataFrame) -> str:
     """What the statistics of rows that lie far out say of the model, and what would describe such rows."""
-    above, below = (list(far["name"][side]) for side in (far["p_value"] < 0.5, far["p_value"] > 0.5))
+    above, below = (list(far["kind"][side]) for side in (far["p_value"] < 0.5, far["p_value"] > 0.5))
     if rows is None:
         return unlike_in_words(bool(above), fit.table.noun)
-    spread = spread_factor(fit, float(far["observed"][far["name"] == DISPERSION].max()))
+    spread = spread_factor(fit, float(far["observed"][far["kind"] == Statistic.DISPERSION].max()))
     return would_describe(rows, above, below, spread, fit.table.noun)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hbm_stan.errors import DataError, StorageError, nearest
+from hbm_stan.errors import DataError, StorageError, did_you_mean
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -41,8 +41,8 @@ def find_data(path: str | Path) -> Path:
         place = share("data") / place
     if not os.path.exists(place):
         shipped = sorted(p.name for p in share("data").iterdir() if p.is_dir())
-        near = nearest(str(path), shipped)
-        hint = f" {near}" if near.startswith("Did you mean") else " Download it first." if "://" in str(path) else ""
+        near = did_you_mean(str(path), shipped)
+        hint = f" {near}" if near else " Download it first." if "://" in str(path) else ""
         raise DataError(f"{path}: no such file or folder. Data sets that come along: {', '.join(shipped)}.{hint}")
     return place
 

@@ -7,8 +7,9 @@ is a number for each data set, whatever the order of its rows; in words, what wo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,33 @@ from hbm_stan.model import Draws
 from hbm_stan.nouns import Noun, capital
 from hbm_stan.table import FloatArray
 
-ZEROS, FULL = "rows of 0", "rows of successes only"
-LARGEST, SD, DISPERSION = "largest row", "standard deviation of the rows", "Pearson dispersion of the rows"
-UNLIKE = "how unlike the spreads within {groups} are"
+
+class Statistic(StrEnum):
+    """A statistic of a data set: of its rows, or of the rates of its groups where rows are counts or 0 and 1."""
+
+    MEAN = "mean"
+    SD = "sd"
+    SMALLEST = "smallest"
+    LARGEST = "largest"
+    SD_OF_MEANS = "sd_of_means"
+    ZEROS = "zeros"
+    FULL = "full"
+    LARGEST_ROW = "largest_row"
+    SD_OF_ROWS = "sd_of_rows"
+    DISPERSION = "dispersion"
+    UNLIKE = "unlike_spreads"
+
+
+# Those of single rows, in words.
+OF_ROWS: Mapping[Statistic, str] = {
+    Statistic.ZEROS: "rows of 0",
+    Statistic.FULL: "rows of successes only",
+    Statistic.LARGEST_ROW: "largest row",
+    Statistic.SD_OF_ROWS: "standard deviation of the rows",
+    Statistic.DISPERSION: "Pearson dispersion of the rows",
+    Statistic.UNLIKE: "how unlike the spreads within {groups} are",
+}
+_SPREADS = {Statistic.DISPERSION, Statistic.SD_OF_ROWS, Statistic.LARGEST_ROW}
 _LEAST_ROWS = 3  # of a group whose spread is looked at
 
 
@@ -72,18 +97,18 @@ def unlike_spreads(y: FloatArray, group: npt.NDArray[np.int64]) -> FloatArray:
     return np.asarray(np.std(spreads, axis=0, ddof=1))
 
 
-def row_statistics(rows: Rows, y: FloatArray) -> dict[str, FloatArray]:
-    """Statistics of the rows of data sets y (S, N), by name, (S,) each.
+def row_statistics(rows: Rows, y: FloatArray) -> dict[Statistic, FloatArray]:
+    """Statistics of the rows of data sets y (S, N), (S,) each.
 
     Where each group has one row, the rows are the groups, whose rates have a largest value and an sd already.
     """
-    found = {ZEROS: np.count_nonzero(y == 0, axis=1)}
+    found = {Statistic.ZEROS: np.count_nonzero(y == 0, axis=1)}
     if rows.trials is not None:
-        found[FULL] = np.count_nonzero(y == rows.trials, axis=1)
+        found[Statistic.FULL] = np.count_nonzero(y == rows.trials, axis=1)
     if not rows.alone:
         if rows.trials is None:
-            found[LARGEST] = y.max(axis=1)
-        found[SD] = np.std(y if rows.trials is None else y / rows.trials, axis=1, ddof=1)
+            found[Statistic.LARGEST_ROW] = y.max(axis=1)
+        found[Statistic.SD_OF_ROWS] = np.std(y if rows.trials is None else y / rows.trials, axis=1, ddof=1)
     return {name: np.asarray(values, dtype=float) for name, values in found.items()}
 
 
@@ -159,24 +184,25 @@ def unlike_in_words(above: bool, noun: Noun) -> str:
     )
 
 
-def would_describe(rows: Rows, above: Sequence[str], below: Sequence[str], spread: float, noun: Noun) -> str:
-    """What would describe rows whose statistics of these names lie above, or below, what is expected.
+def would_describe(rows: Rows, above: Collection[str], below: Collection[str], spread: float, noun: Noun) -> str:
+    """What would describe rows of which these statistics lie above, or below, what is expected.
 
     ``spread`` is what ``spread_factor`` gives.
     """
     what, said, wider = rows.likelihood.rows_words, [], rows.likelihood.wider
-    if {DISPERSION, SD, LARGEST} & set(above):
+    if _SPREADS & set(above):
         said.append(f"Rows spread more than {what} do (over-dispersion){_mended(rows, wider)}.")
-    elif {DISPERSION, SD, LARGEST} & set(below):
+    elif _SPREADS & set(below):
         said.append(
             f"Rows spread less than {what} do (under-dispersion): is a row a mean, rounded, capped, or a part of a "
             "fixed total?"
         )
-    if {ZEROS, FULL} & set(above):
-        where = " or ".join(word for name, word in ((ZEROS, "0"), (FULL, "successes only")) if name in above)
+    if {Statistic.ZEROS, Statistic.FULL} & set(above):
+        words = {Statistic.ZEROS: "0", Statistic.FULL: "successes only"}
+        where = " or ".join(word for statistic, word in words.items() if statistic in above)
         said.append(_more_zeros(rows, where, first=not said))
-    if {ZEROS, FULL} & set(below):
+    if {Statistic.ZEROS, Statistic.FULL} & set(below):
         said.append("Were rows of none, or of all, left out of the table?")
-    if spread > 1 and DISPERSION in above:
+    if spread > 1 and Statistic.DISPERSION in above:
         said.append(f"Intervals of {noun.many} are about {spread:.1f} times too narrow.")
     return " ".join(said)

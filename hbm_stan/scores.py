@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 # Below this many units the standard error of a difference is too small; doubling it is the rough guard
 # (Sivula, Magnusson & Vehtari 2025, arXiv:2008.10296; loo's glossary).
@@ -11,8 +13,48 @@ FEW_UNITS = 100
 FEW_WIDENING = 2.0
 # Differences below this are no ground for a choice, whatever their standard error (same source).
 SMALL_DIFFERENCE = 4.0
+# Folds of the cross-validation that takes the place of more refits than are allowed.
+FOLDS = 10
 # "Much smaller than" in the reading of p_loo, as a share of the number of parameters (ours).
 _WELL_BELOW = 0.5
+
+
+class Route(StrEnum):
+    """How a score was found, or how that of one unit was repaired; code asks which it is, readers get its words."""
+
+    PSIS = "psis"
+    INTEGRATED = "psis_integrated"
+    BIASED = "psis_biased"
+    EXACT = "exact"
+    ROW_PRIOR = "row_prior"
+    GROUP_PRIOR = "group_prior"
+    NEEDS_REFITS = "needs_refits"
+    REFITS = "refits"
+    FOLDS = "folds"
+    MORE_DRAWS = "more_draws"
+    MOMENT_MATCHING = "moment_matching"
+    REFIT = "refit"
+
+    @property
+    def words(self) -> str:
+        """The route as readers know it."""
+        return _ROUTES[self]
+
+
+_ROUTES: Mapping[Route, str] = {
+    Route.PSIS: "PSIS",
+    Route.INTEGRATED: "PSIS, group effects integrated out",
+    Route.BIASED: "PSIS, biased here: needs exact_loo()",
+    Route.EXACT: "exact: closed form or quadrature",
+    Route.ROW_PRIOR: "exact: its prior alone",
+    Route.GROUP_PRIOR: "its prior alone",
+    Route.NEEDS_REFITS: "needs refits: the family gives no group_log_lik",
+    Route.REFITS: "refits, new groups drawn",
+    Route.FOLDS: f"{FOLDS}-fold, stratified by group",
+    Route.MORE_DRAWS: "more draws",
+    Route.MOMENT_MATCHING: "moment matching",
+    Route.REFIT: "refit",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +77,7 @@ class Score:
     weight: float | None
     pareto_k_high: int
     pareto_k_max: float | None
-    route: str
+    route: Route
     prior: str
     reading: str
     mcse: float = 0.0

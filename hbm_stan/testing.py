@@ -79,14 +79,14 @@ def assert_replications(
     found = draws.get(name)
     assert found is not None, f"{variant}: the program gives no {name}"
     assert ours.shape == found.shape, f"{variant}: simulate() has shape {ours.shape}, {name} {found.shape}"
-    for what, difference in (
-        ("mean", ours - found),
-        ("mean square", ours**2 - found**2),
-        ("variance over rows", (ours.var(axis=1) - found.var(axis=1))[:, None]),
+    for what, by_row, difference in (
+        ("mean", True, ours - found),
+        ("mean square", True, ours**2 - found**2),
+        ("variance over rows", False, (ours.var(axis=1) - found.var(axis=1))[:, None]),
     ):
         se = difference.std(axis=0, ddof=1) / np.sqrt(len(difference))
         off = np.flatnonzero(np.abs(difference.mean(axis=0)) > 5 * se + 1e-12)
-        which = "rows " + ", ".join(str(i + 1) for i in off[:5]) if what != "variance over rows" else "outcomes"
+        which = "rows " + ", ".join(str(i + 1) for i in off[:5]) if by_row else "outcomes"
         assert not off.size, f"{variant}: the {what} of replicated {which} is not that of simulate()"
 
 

@@ -28,6 +28,22 @@ _TITLES = {
     "number of groups": "number of {groups}", "groups of one row": "{groups} of one row",
     "group order": "order of {groups}", "Pareto k, groups": "Pareto k, {groups}", "p_loo, groups": "p_loo, {groups}",
 }  # fmt: skip
+# How the value of a check is written, by the check's name; of others a whole number is a count.
+Figure = Literal["rhat", "probability", "ratio", "count", "number"]
+_FIGURES: Mapping[str, Figure] = {
+    "R-hat": "rhat", PREDICTIVE_CHECK: "probability", "intraclass correlation": "probability", "E-BFMI": "ratio",
+    "MCSE": "ratio", "Pareto k": "ratio", "Pareto k, groups": "ratio", "importance weights": "ratio",
+    "bulk ESS": "count", "tail ESS": "count",
+}  # fmt: skip
+# The checks whose subject is a parameter or an element of one; that of others is a group, a column or a chain.
+OF_PARAMETERS = frozenset({
+    "finite draws", "moving chains", "R-hat", "bulk ESS", "tail ESS", "MCSE", "divergences", "prior of a scale",
+})  # fmt: skip
+
+
+def figure_of(name: str) -> Figure:
+    """How the value of a check is written."""
+    return _FIGURES.get(name, "number")
 
 
 def check_title(name: str, noun: Noun) -> str:

@@ -25,7 +25,7 @@ from hbm_stan.errors import ComparisonError, DiagnosticError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import check_pareto_k, good_k, loo, standard_error
 from hbm_stan.psis import psis_loo
-from hbm_stan.scores import read_score
+from hbm_stan.scores import Route, read_score
 from hbm_stan.weights import stacking_weights
 
 SAMPLING = Sampling(draws=2500, adapt_delta=0.95, seed=20261121)
@@ -74,7 +74,7 @@ def test_complete_pooling_equals_exact_leave_one_out(engine: Engine) -> None:
     made = fit("normal_means", dataset(), "complete_pooling", priors=CHOSEN, sampling=SAMPLING, engine=engine)
     found = loo(made)
     np.testing.assert_allclose(found.elpd_i, quadrature.exact_loo_complete(MU), rtol=1e-9)
-    assert found.route == "exact: closed form or quadrature"
+    assert found.route is Route.EXACT
     assert not found.prior
     # PSIS from the draws says the same, within its error.
     np.testing.assert_allclose(psis_loo(log_lik_of(made)).elpd_i, found.elpd_i, atol=0.05)
@@ -84,7 +84,7 @@ def test_no_pooling_reports_the_exact_prior_predictive_where_psis_is_biased(engi
     made = fit("normal_means", dataset(), "no_pooling", priors=CHOSEN, sampling=SAMPLING, engine=engine)
     found = loo(made)
     truth = stats.norm.logpdf(quadrature.Y, 0, np.hypot(50, quadrature.SE))
-    assert found.route == "exact: its prior alone"
+    assert found.route is Route.ROW_PRIOR
     assert found.prior == "normal(0, 50)"
     np.testing.assert_allclose(found.elpd_i, truth, rtol=1e-12)
     assert found.elpd == pytest.approx(-39.2, abs=0.05)

@@ -146,3 +146,16 @@ def test_settings_may_be_values_by_column() -> None:
     by_value = contrast(fit_, ({"arm": "drug", "x": 10}, {"arm": "placebo", "x": 12}))
     np.testing.assert_array_equal(draws_of(by_text), draws_of(by_value))
     assert frame()["x"].mean() != 10
+
+
+def test_numbers_outside_the_data_alone_ask_for_no_average() -> None:
+    fit_ = made("poisson", RIGHT, size=100, **ARM)
+    g, h = (fit_.table.design.factors[k].labels[0] for k in (0, 1))
+    found = contrast(fit_, "x = 4 - x = 5", at={"g": g, "h": h}, scale="ratio")
+    assert any("outside the data" in note for note in found.notes)
+    assert not any("Averaged over levels" in note for note in found.notes)
+    unsaid = contrast(fit_, "x = 4 - x = 5", scale="ratio")
+    assert list(unsaid.table["g"]) == ["population", "averaged"]  # slopes vary
+    # What both lines say of the factors takes the place of the note on the first one.
+    assert any("outside the data" in note for note in unsaid.notes)
+    assert not any("as nothing is said of it" in note for note in unsaid.notes)

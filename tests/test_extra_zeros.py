@@ -12,7 +12,7 @@ from hbm_stan.families.choose import choose_likelihood, of_formula
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.above_zero import ABOVE_ZERO
 from hbm_stan.nouns import GROUPS
-from hbm_stan.rows import DISPERSION, ZEROS, Rows, would_describe
+from hbm_stan.rows import Rows, Statistic, would_describe
 
 FORMULA = "y | rate(e) ~ x + (1 | g)"
 
@@ -89,10 +89,10 @@ def test_rows_that_do_not_fit_name_the_likelihood_with_extra_zeros_that_would_me
         return would_describe(Rows(None, False, likelihood(name), True), above, (), 1.0, GROUPS)
 
     wide, zeros = (f'likelihood = "zero_inflated_{name}"' for name in ("negative_binomial", "poisson"))
-    assert wide in said("zero_inflated_poisson", DISPERSION)
-    assert '"negative_binomial"' not in said("zero_inflated_poisson", DISPERSION)
-    assert zeros in said("poisson", ZEROS)
-    assert wide in said("negative_binomial", ZEROS)
-    assert 'zi = "~ x"' in said("zero_inflated_negative_binomial", ZEROS)
-    assert "would describe" not in said("zero_inflated_negative_binomial", DISPERSION)
-    assert zeros not in said("poisson", DISPERSION)
+    assert wide in said("zero_inflated_poisson", Statistic.DISPERSION)
+    assert '"negative_binomial"' not in said("zero_inflated_poisson", Statistic.DISPERSION)
+    assert zeros in said("poisson", Statistic.ZEROS)
+    assert wide in said("negative_binomial", Statistic.ZEROS)
+    assert 'zi = "~ x"' in said("zero_inflated_negative_binomial", Statistic.ZEROS)
+    assert "would describe" not in said("zero_inflated_negative_binomial", Statistic.DISPERSION)
+    assert zeros not in said("poisson", Statistic.DISPERSION)

@@ -236,7 +236,7 @@ def test_what_a_likelihood_has_of_its_own_has_no_unit_of_the_predictor(name: str
     formula = "won | trials(played) ~ 1 + (1 | pupil)" if "binomial" in name else "won ~ 1 + (1 | pupil)"
     _, dataset = of_formula(formula, frame().assign(won=lambda f: np.maximum(f["won"], 1)), name)
     told = replace(dataset, info={"won": ColumnInfo(unit="EUR")})
-    given = SimpleNamespace(family=family, table=SimpleNamespace(dataset=told))
+    given = SimpleNamespace(family=family, table=SimpleNamespace(dataset=told, design=None))
     rows = {row.name: row for row in family.programs.prior_rows}
     assert _unit(given, rows[own.partition("[")[0]], own) == unit  # type: ignore[arg-type]
     assert _unit(given, rows["beta"], "beta[intercept]") == (family.words.quantity_unit or "EUR")  # type: ignore[arg-type]

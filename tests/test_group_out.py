@@ -22,7 +22,7 @@ from hbm_stan.attempts import fit
 from hbm_stan.budget import Budget
 from hbm_stan.comparable import notes_beside
 from hbm_stan.compare import NEW_GROUP, both_targets, compare, score, unit_of
-from hbm_stan.densities import GROUP_NEEDS_REFITS, log_lik_of
+from hbm_stan.densities import log_lik_of
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
@@ -30,6 +30,7 @@ from hbm_stan.leave_one_out import LeftOut, logo, loo
 from hbm_stan.nouns import GROUPS
 from hbm_stan.psis import psis_loo
 from hbm_stan.repair import repaired
+from hbm_stan.scores import Route
 from hbm_stan.store import FitStore
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +113,7 @@ def test_the_sum_of_the_conditional_log_lik_is_wrong() -> None:
 def test_no_pooling_has_the_number_of_its_prior_and_is_not_ranked() -> None:
     made = dyestuff("no_pooling")
     found = group_out(made)
-    assert (found.route, found.pareto_k, found.mcse) == ("its prior alone", None, 0.0)
+    assert (found.route, found.pareto_k, found.mcse) == (Route.GROUP_PRIOR, None, 0.0)
     y, sd = batches()["y"].to_numpy(), np.linspace(0.005, 40, 8001)
     for j, own in enumerate(members()):  # theta ~ normal(0, 10), sd ~ half_normal(5)
         eye, ones = np.eye(len(own)), np.ones((len(own), len(own)))
@@ -166,7 +167,7 @@ def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
     made = bare()
     found = logo(made)
     assert found is not None
-    assert found.route == GROUP_NEEDS_REFITS
+    assert found.route is Route.NEEDS_REFITS
     assert found.high.all()
     [said] = notes_beside({"partial_pooling": made}, {"partial_pooling": found}, "group")
     assert "one of the groups can only be left out by fitting again without it" in said
@@ -198,7 +199,7 @@ def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
 def test_with_refits_enough_new_groups_are_drawn(store: FitStore) -> None:
     made = bare()
     found = repaired(made, group_out(made), Budget(max_refits=6), store, silent)
-    assert {r.route for r in found.repairs.values()} == {"refit"}
+    assert {r.route for r in found.repairs.values()} == {Route.REFIT}
     assert len(found.repairs) == 6
     assert abs(found.elpd - truth().sum()) < 4 * found.mcse
     np.testing.assert_allclose(found.elpd_i, truth(), atol=0.3)

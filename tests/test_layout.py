@@ -9,6 +9,8 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,17 @@ FLOW = (
     "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report",
     "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
+# Modules that read words of others to know what happened: of the embedded engine, of Python's csv and of its calls.
+READ_OTHERS = {Path("engines/stanli.py"), Path("table.py"), Path("families/own.py")}
+# What looks into a text, and names of texts that are made for people.
+LOOKS = {
+    "startswith", "endswith", "removeprefix", "removesuffix", "find", "index", "count", "partition", "rpartition",
+    "split", "rsplit",
+}  # fmt: skip
+PATTERNS = {"search", "match", "fullmatch", "findall", "finditer"}
+FOR_PEOPLE = {
+    "caption", "detail", "hint", "meaning", "message", "note", "notes", "route", "sentence", "sentences", "verdict",
+}  # fmt: skip
 MODULES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
 TESTS = Path(__file__).parent
 BESIDE = ("oracles", "tools", "benches")
@@ -208,3 +221,117 @@ def test_every_module_of_the_tests_that_a_file_names_is_there() -> None:
     command = ["git", "grep", "-ohIE", r"\btests/[a-z_/]+\.py\b"]
     named = set(subprocess.run(command, cwd=top, capture_output=True, text=True, check=True).stdout.split())
     assert {name for name in named if not (top / name).is_file()} == set()
+
+
+# --- sentences carry a kind: no code looks into a sentence to decide ------------------------------------------------
+
+
+def literal(node: ast.AST) -> str:
+    """The text of a literal; a placeholder of an f-string is a word."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(v.value) if isinstance(v, ast.Constant) else "x" for v in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a text has three words or more: shorter ones are names."""
+    return sum(any(letter.isalpha() for letter in word) for word in text.split()) >= 3
+
+
+def flat(node: ast.AST) -> list[ast.AST]:
+    return [part for e in node.elts for part in flat(e)] if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+
+
+def constants(tree: ast.Module) -> set[str]:
+    """The names that a module gives to sentences."""
+    given = [(target, node.value) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    given += [(node.target, node.value) for node in tree.body if isinstance(node, ast.AnnAssign) and node.value]
+    pairs = [pair for target, value in given for pair in zip(flat(target), flat(value), strict=False)]
+    return {name.id for name, value in pairs if isinstance(name, ast.Name) and is_sentence(literal(value))}
+
+
+@cache
+def constants_of(module: str) -> set[str]:
+    """The names that a module of the package gives to sentences."""
+    path = ROOT.parent.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return constants(ast.parse(file.read_text()))
+
+
+def sentences_of(tree: ast.Module) -> set[str]:
+    """The names of sentences that code in a module may use: its own, and those that it imports."""
+    found = constants(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hbm_stan"):
+            found |= {a.asname or a.name for a in node.names if a.name in constants_of(node.module)}
+    return found
+
+
+def called(node: ast.AST) -> str:
+    """The name of a variable, an attribute or a key."""
+    if isinstance(node, ast.Subscript):
+        return literal(node.slice)
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def looked_into(node: ast.AST) -> Iterator[tuple[ast.AST, list[ast.AST]]]:
+    """The texts that an expression looks into, each with what it looks for."""
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        for operator, left, right in zip(node.ops, sides, sides[1:], strict=False):
+            if isinstance(operator, ast.Eq | ast.NotEq):
+                yield from ((left, flat(right)), (right, flat(left)))
+            elif isinstance(operator, ast.In | ast.NotIn):
+                yield from ((right, flat(left)), (left, flat(right)))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in LOOKS:
+            yield node.func.value, [part for a in node.args for part in flat(a)]
+        elif node.func.attr in PATTERNS and node.args:
+            yield from ((text, [ast.Constant("pattern")]) for text in node.args)
+
+
+def wordings_that_decide(source: str) -> list[str]:
+    """Where code decides by how a sentence is worded, or looks into the message of an error that it caught.
+
+    A sentence is a literal, or the name of one, of three words or more, and whatever bears the name of a text that is
+    made for people.
+    """
+    tree = ast.parse(source)
+    named = sentences_of(tree)
+    caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
+    found = set()
+    for node in ast.walk(tree):
+        for text, sought in looked_into(node):
+            message = isinstance(text, ast.Call) and called(text.func) == "str" and {*map(called, text.args)} & caught
+            worded = any(is_sentence(literal(s)) or called(s) in named for s in sought)
+            told = called(text) in FOR_PEOPLE and any(literal(s).strip() for s in sought)
+            if message or told or (worded and not isinstance(text, ast.Constant)):
+                found.add(f"line {node.lineno}: {ast.unparse(node)}")
+    return sorted(found)
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if m not in READ_OTHERS], ids=str)
+def test_no_code_looks_into_a_sentence_to_decide(path: Path) -> None:
+    assert wordings_that_decide((ROOT / path).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        'hint = near if near.startswith("Did you mean") else ""',
+        "try:\n    pass\nexcept ValueError as error:\n    full = WITHOUT in str(error)",
+        'try:\n    pass\nexcept ValueError as error:\n    full = re.search("full", str(error))',
+        'UNRELIABLE, SURE = "weights, not reliable", "weights"\nunsure = [r for r in rows if r.route == UNRELIABLE]',
+        'ROUTE = "needs refits: no group_log_lik"\ndear = any(s.way in {ROUTE, ""} for s in scores)',
+        "from hbm_stan.coefficients import AT_ZERO as PLACE\nagain = row.place == PLACE",
+        'of_one = meaning.replace(a, b) if "predictor" in meaning else meaning',
+        'kept = [note for note in notes if f"({STATE})" not in note]',
+        'shown = [s for s in scores if s.route != "PSIS"]',
+        'shown = [s for s in scores if s["route"] == "PSIS"]',
+        'first = finding.sentence.partition(". ")[0]',
+        'outcomes = what != "variance over the rows"',
+    ],
+)
+def test_the_rule_on_sentences_catches_a_fault(fault: str) -> None:
+    assert wordings_that_decide(fault)
+    assert wordings_that_decide("shown = [s for s in scores if s.route is not Route.PSIS and s.note]") == []

@@ -48,9 +48,10 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.psis import psis_loo
 from hbm_stan.repair import ladder, moments, refit_without, refits, repaired
 from hbm_stan.repair.bridge import Exact, bridged, score_of
-from hbm_stan.repair.folds import ROUTE, by_folds, folds_of
+from hbm_stan.repair.folds import by_folds, folds_of
 from hbm_stan.repair.moments import Move, Unconstrained, moment_matched
 from hbm_stan.repair.refits import exact_score
+from hbm_stan.scores import Route
 from hbm_stan.store import FitStore
 from hbm_stan.verdicts import Verdict
 
@@ -134,7 +135,7 @@ def test_coordinates_that_change_with_the_data_leave_it_to_a_refit(store: FitSto
     with pytest.raises(ComparisonError, match="without the unit the program has other coordinates"):
         matched(made, LAST)
     repair = repaired(made, loo(made), Budget(), store, silent).repairs[LAST]
-    assert repair.route == "refit"
+    assert repair.route is Route.REFIT
     assert abs(repair.elpd - means_truth((*Y[:LAST], NEAR))[LAST]) < 4 * repair.mcse
 
 
@@ -297,7 +298,7 @@ def test_what_moment_matching_cannot_do_a_refit_does(store: FitStore) -> None:
     found = repaired(surprised(), loo(surprised()), Budget(), store, said.append)
     assert [line.partition(":")[2].strip() for line in said] == ["moment matching for H", "fitting without H"]
     repair = found.repairs[LAST]
-    assert (repair.route, list(found.repairs)) == ("refit", [LAST])
+    assert (repair.route, list(found.repairs)) == (Route.REFIT, [LAST])
     assert abs(repair.elpd - means_truth()[LAST]) < 4 * repair.mcse
     assert found.elpd_i[LAST] == repair.elpd
     assert repair.elpd_before == loo(surprised()).elpd_i[LAST]
@@ -312,13 +313,13 @@ def test_a_sure_score_of_moment_matching_needs_no_refit(store: FitStore, monkeyp
     made = grouped(outlier=6)
     samples = count_samples(monkeypatch)
     found = repaired(made, loo(made), Budget(), store, silent)
-    assert found.repairs[ROW].route == "moment matching"
+    assert found.repairs[ROW].route is Route.MOMENT_MATCHING
     assert samples == []
 
 
-@pytest.mark.parametrize(("max_refits", "route", "elpd"), [(1, "refit", -2.0), (0, None, None)])
+@pytest.mark.parametrize(("max_refits", "route", "elpd"), [(1, Route.REFIT, -2.0), (0, None, None)])
 def test_an_unsure_score_of_moment_matching_gives_way_to_a_refit(
-    max_refits: int, route: str | None, elpd: float | None, store: FitStore, monkeypatch: pytest.MonkeyPatch
+    max_refits: int, route: Route | None, elpd: float | None, store: FitStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ladder, "moment_matched", lambda *_: Exact(-1.0, 0.1, 0.6))
     monkeypatch.setattr(ladder, "exact_score", lambda *_: Exact(-2.0, 0.1, 0.2))
@@ -331,7 +332,7 @@ def test_an_unsure_score_stands_where_no_refit_is_better(store: FitStore, monkey
     monkeypatch.setattr(ladder, "exact_score", lambda *_: Exact(-2.0, 0.1, 3.0))
     for planted, refits_allowed in (({"i2": 0.9}, 1), ({"i2": 0.9, "i3": 0.9}, 1)):
         found = repaired(surprised(), with_k(surprised(), **planted), Budget(refits_allowed), store, silent)
-        assert {r.route for r in found.repairs.values()} == {"moment matching"}
+        assert {r.route for r in found.repairs.values()} == {Route.MOMENT_MATCHING}
         assert not found.high.any()
 
 
@@ -436,7 +437,7 @@ def test_a_result_that_cannot_be_kept_stands(store: FitStore, monkeypatch: pytes
     monkeypatch.setattr(FitStore, "write_note", full)
     said: list[str] = []
     found = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(), store, said.append)
-    assert found.repairs[2].route == "refit"
+    assert found.repairs[2].route is Route.REFIT
     assert said[-1] == "the disk is full"
 
 
@@ -451,7 +452,7 @@ def test_more_draws_help_a_k_between_the_threshold_and_seven_tenths(
     found = repaired(made, before, Budget(), store, said.append)
     assert said[0] == "partial_pooling: sampling again with 2,200 draws, for Pareto k"
     assert len(samples) >= 1
-    assert (found.repairs[2].route, found.repairs[2].pareto_k) == ("more draws", 0.65)
+    assert (found.repairs[2].route, found.repairs[2].pareto_k) == (Route.MORE_DRAWS, 0.65)
     assert found.repairs[2].pareto_k_after < 0.7
     assert found.repairs[2].elpd_before == before.elpd_i[2]
     assert found.k_threshold == pytest.approx(0.7, abs=1e-3)
@@ -486,7 +487,7 @@ def test_parameters_that_leave_with_their_group_go_on_to_a_refit(
         moment_matched(Unconstrained(made), rows_of(made, "group", 3), [log_lik[:, 3]], 0.7)
     found = repaired(made, replace(before, pareto_k=planted), Budget(), store, silent)
     assert reached == [3]
-    assert found.repairs[3].route == "refit"
+    assert found.repairs[3].route is Route.REFIT
 
 
 # ---- what is kept -----------------------------------------------------------------------------------------------
@@ -541,7 +542,7 @@ def test_an_interrupted_ladder_goes_on_where_it_was(store: FitStore, monkeypatch
 @given(st.lists(st.integers(1, 45), min_size=2, max_size=6), st.integers(0, 100))
 def test_every_fold_holds_a_tenth_of_each_group(sizes: list[int], seed: int) -> None:
     group = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    made: Any = SimpleNamespace(table=SimpleNamespace(pooled=Factor("g", (), group), n_rows=len(group)))
+    made: Any = SimpleNamespace(table=SimpleNamespace(pooled=Factor("g", (), group, ("g",)), n_rows=len(group)))
     fold = folds_of(made)
     for j in range(len(sizes)):
         of_group = np.bincount(fold[group == j], minlength=10)
@@ -572,7 +573,7 @@ def test_folds_equal_the_closed_form(store: FitStore, monkeypatch: pytest.Monkey
     samples = count_samples(monkeypatch)
     found = by_folds({"a": made}, {"a": loo(made)}, Budget(), store, silent)["a"]
     assert len(samples) == 10
-    assert (found.route, dict(found.repairs), found.high.any()) == (ROUTE, {}, False)
+    assert (found.route, dict(found.repairs), found.high.any()) == (Route.FOLDS, {}, False)
     assert abs(found.elpd - truth.sum()) < 4 * found.mcse
     np.testing.assert_allclose(found.elpd_i, truth, atol=0.05)
     # Leave-one-out is something else here, or the test would not know the two apart.
@@ -638,7 +639,7 @@ def test_more_bad_scores_than_refits_turn_to_ten_folds(store: FitStore, monkeypa
     monkeypatch.setattr(leave_one_out, "psis_loo", bad)
     found = compare(fits, budget=Budget(max_refits=1), store=store)
     assert "10-fold, stratified by group" in found.target
-    assert all(s.route == "10-fold, stratified by group" for s in found.scores)
+    assert all(s.route is Route.FOLDS for s in found.scores)
     assert not found.withheld
     for one, other in zip(exact.scores, found.scores, strict=True):
         assert one.variant == other.variant

@@ -15,6 +15,7 @@ import pytest
 from example_results import example_results, example_svgs
 from pypdf import PdfReader
 
+from hbm_stan.elements import in_term
 from hbm_stan.errors import HbmError, TypesettingError
 from hbm_stan.report import digits, findings, front, intervals, own, terms, typeset, view
 from hbm_stan.report.blocks import parameter, sentence, table
@@ -22,8 +23,8 @@ from hbm_stan.report.pages import write_pdf
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
 from hbm_stan.sensitivity.alternatives import Alternatives, Row
-from hbm_stan.sensitivity.conclusion import Conclusion, Interval
-from hbm_stan.sensitivity.influence import UNRELIABLE, WEIGHTS, Influence, Without
+from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval
+from hbm_stan.sensitivity.influence import Influence, Way, Without
 from hbm_stan.sensitivity.power import Power
 from hbm_stan.sensitivity.rivals import Rival
 from hbm_stan.sensitivity.run import Sensitivity
@@ -138,6 +139,7 @@ def test_waived_and_warned_checks_are_named_on_page_one() -> None:
     verdicts[6] |= {"status": "fail", "value": 79, "hint": hint, "waived": True}
     verdicts[8] |= {"status": "warn", "value": 0.2, "hint": "Energy mixes poorly in chain 3."}
     results["notices"] = [f"Partial pooling: the failed check was waived by the analyst. {hint}", "Another notice."]
+    results["notices_about"] = ["check", "groups"]
     page = squeezed(PdfReader(io.BytesIO(made(results))).pages[0].extract_text())
     assert squeezed("failed, waived Partial pooling, divergences: 79 divergent transitions") in page
     assert squeezed("Energy mixes poorly in chain 3.") in page
@@ -259,7 +261,7 @@ def test_unusual_scripts_are_shown_or_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_empty_and_huge_texts_can_be_set() -> None:
     results = example_results(4, ["", "word " * 900, "y" * 3000, "y" * 1500 + "z" + "y" * 1499])
-    results |= {"title": " ", "question": "", "answer": [], "notices": []}
+    results |= {"title": " ", "question": "", "answer": [], "notices": [], "notices_about": []}
     results["page_one"]["said"] = []
     results["data"] |= {"title": "", "source": "", "notes": []}
     text = text_of(made(results))
@@ -402,12 +404,14 @@ def test_a_finding_names_its_figure_and_its_quantiles() -> None:
 
 
 def test_terms_in_words() -> None:
-    assert terms.in_term("mean of the coefficient in the population", "days") == (
-        "mean of the coefficient of days in the population"
-    )
-    assert terms.in_term("sd of the term's coefficient", "intercept") == "sd of the intercept"
-    assert terms.in_term("effect of the group predictor on the intercept", "u") == "effect of u on the intercept"
-    assert terms.in_term("scale", "days") == "scale: days"
+    mean, sd, effect = "mean of the {term} in", "sd of the {term|term's coefficient}", "effect of {predictor} on it"
+    assert in_term(mean, "days") == "mean of the coefficient of days in"
+    assert (in_term(sd, "intercept"), in_term(effect, "u")) == ("sd of the intercept", "effect of u on it")
+    assert in_term("scale", "days") == "scale: days"
+    assert in_term("coefficient of variation", "days") == "coefficient of variation: days"
+    assert [in_term(meaning) for meaning in (mean, sd, effect, "scale")] == [
+        "mean of the coefficient in", "sd of the term's coefficient", "effect of the group predictor on it", "scale",
+    ]  # fmt: skip
     assert (terms.unit_of_term("", "ms"), terms.unit_of_term("intercept", "ms")) == ("ms", "ms")
     assert (terms.unit_of_term("days", "ms"), terms.unit_of_term("days", "")) == ("ms per unit of days", "")
 
@@ -556,7 +560,7 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     wide = Interval(4.43, 3.31, -1.02, 4.47, 9.88)
     base = Conclusion(
         {"mu": wide, "tau": Interval(3.62, 3.2, 0.26, 2.7, 9.9), "theta_new": Interval(4.4, 6.1, -5.2, 4.5, 13.9)},
-        "not told apart from complete pooling", -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
+        Decision.NOT_TOLD_APART, -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
         columns=("mu", "tau", "theta_new"),
     )  # fmt: skip
     rows = [
@@ -571,8 +575,8 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     ])  # fmt: skip
     said = "Potential prior-data conflict: tau (prior of tau 0.10, likelihood 0.20), theta_new (prior of tau 0.06)."
     groups = [
-        Without(g, WEIGHTS if i else UNRELIABLE, 0.8 - 0.1 * i, {"mu": wide, "tau": wide}, {"mu": -0.4, "tau": 0.1}, ())
-        for i, g in enumerate(labels)
+        Without(g, way, 0.8 - 0.1 * i, {"mu": wide, "tau": wide}, {"mu": -0.4, "tau": 0.1}, ())
+        for i, (g, way) in enumerate(zip(labels, [Way.UNRELIABLE, *[Way.WEIGHTS] * len(labels)], strict=False))
     ]
     found = Sensitivity(
         "partial_pooling",

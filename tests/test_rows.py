@@ -25,18 +25,18 @@ from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family
 from hbm_stan.replicate import compared, predictive_check
 from hbm_stan.rows import (
-    DISPERSION,
-    FULL,
-    LARGEST,
-    SD,
-    ZEROS,
+    OF_ROWS,
     Rows,
+    Statistic,
     pearson_dispersion,
     row_statistics,
     unlike_spreads,
 )
+from hbm_stan.scores import Route
 from hbm_stan.verdicts import CHECKS, PREDICTIVE_CHECK
 
+ZEROS, FULL, LARGEST = Statistic.ZEROS, Statistic.FULL, Statistic.LARGEST_ROW
+SD, DISPERSION = Statistic.SD_OF_ROWS, Statistic.DISPERSION
 SAMPLING = Sampling(draws=1000, seed=20261128)
 POISSON, BINOMIAL = likelihood("poisson"), likelihood("binomial")
 DISCRETE = [name for name, f in families().items() if f.twin.row_moments is not None]
@@ -206,7 +206,9 @@ def test_rows_that_the_likelihood_does_not_make_fail(name: str, data: Misfit, fi
     assert (verdict.name, verdict.status) == (PREDICTIVE_CHECK, "fail"), verdict
     assert verdict.value == pytest.approx(2 / 4001)  # none of 4,000
     words = "negative binomial counts" if name == "gamma_poisson" else "beta-binomial successes"
-    assert all(said in verdict.hint for said in (words, DISPERSION, "two-sided p below 0.001", "4,000 replications"))
+    assert all(
+        said in verdict.hint for said in (words, OF_ROWS[DISPERSION], "two-sided p below 0.001", "4,000 replications")
+    )
     likelihood = "negative_binomial" if name == "gamma_poisson" else "beta_binomial_rows"
     assert f"hbm new FILE 'y ~ 1 + (1 | group)' --likelihood {likelihood}" in verdict.hint or data is fish
     if data is fish:
@@ -217,7 +219,7 @@ def test_rows_that_the_likelihood_does_not_make_fail(name: str, data: Misfit, fi
 
 
 def test_the_made_table_is_what_it_says(stanli: Engine) -> None:
-    statistics = predictive_check(made("gamma_poisson", many_zeros(), stanli)).statistics.set_index("name")
+    statistics = predictive_check(made("gamma_poisson", many_zeros(), stanli)).statistics.set_index("kind")
     assert statistics.loc[ZEROS, "observed"] == 156
     assert 8 < statistics.loc[ZEROS, "replicated_mean"] < 13
     assert 5 < statistics.loc[DISPERSION, "observed"] < 6
@@ -233,7 +235,7 @@ def test_the_made_table_is_what_it_says(stanli: Engine) -> None:
 def test_rows_of_the_right_model_pass_in_any_order(name: str, data: Dataset, stanli: Engine) -> None:
     found = predictive_check(made(name, data, stanli))
     assert found.verdict.status == "pass", found.verdict
-    assert DISPERSION in set(found.statistics["name"])
+    assert DISPERSION in set(found.statistics["kind"])
 
 
 def test_shuffled_rows_have_the_same_observed_statistics(stanli: Engine) -> None:
@@ -263,7 +265,7 @@ def test_few_draws_are_replicated_again_and_blocks_do_not_matter(
     one = predictive_check(whole).statistics
     monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 200 * 333)
     two = predictive_check(whole).statistics
-    np.testing.assert_allclose(one.iloc[:, 1:].to_numpy(float), two.iloc[:, 1:].to_numpy(float))
+    np.testing.assert_allclose(one.iloc[:, 2:].to_numpy(float), two.iloc[:, 2:].to_numpy(float))
 
 
 def test_rows_of_0_and_1_and_groups_of_one_row_are_not_asked_how_they_spread(stanli: Engine) -> None:
@@ -275,7 +277,7 @@ def test_rows_of_0_and_1_and_groups_of_one_row_are_not_asked_how_they_spread(sta
     assert rows.rows_of(two) is None
     single = eight_groups(1, y=rng.poisson(2, 8))
     three = predictive_check(made("gamma_poisson", Dataset.from_frame(single, group="g", count="y"), stanli))
-    assert {DISPERSION, SD, LARGEST}.isdisjoint(three.statistics["name"])
+    assert {DISPERSION, SD, LARGEST}.isdisjoint(three.statistics["kind"])
 
 
 def test_how_unlike_the_spreads_of_groups_are_by_hand() -> None:
@@ -326,7 +328,7 @@ def test_nothing_is_replicated_from_draws_that_failed(stanli: Engine) -> None:
 
 def test_a_badly_misspecified_model_is_a_warning_of_its_own() -> None:
     scores = -np.ones(20)
-    far = LeftOut(scores, scores + 3, np.full(20, 0.9), 0.7, "PSIS", 5)
+    far = LeftOut(scores, scores + 3, np.full(20, 0.9), 0.7, Route.PSIS, 5)
     (verdict,) = check_p_loo(far)
     assert (verdict.name, verdict.status, verdict.value) == ("p_loo", "warn", 60)
     assert "badly misspecified" in verdict.hint

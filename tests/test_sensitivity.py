@@ -34,11 +34,11 @@ from hbm_stan.report.found import find
 from hbm_stan.sensitivity import alternatives as refits
 from hbm_stan.sensitivity import distance as distances
 from hbm_stan.sensitivity import power as scaling
-from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, Interval, changes, interval
+from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes, interval
 from hbm_stan.sensitivity.distance import sensitivity as sensitivity_of
-from hbm_stan.sensitivity.influence import REFIT, UNRELIABLE, WEIGHTS, Without, influence
+from hbm_stan.sensitivity.influence import Way, Without, influence
 from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scaling, prior_components
-from hbm_stan.sensitivity.quantities import means_of_groups, watched
+from hbm_stan.sensitivity.quantities import Side, means_of_groups, watched
 from hbm_stan.sensitivity.reading import disagrees, read, unexpected
 from hbm_stan.sensitivity.rivals import matched_scale, rescaled, rivals
 from hbm_stan.sensitivity.run import Sensitivity, kept_result, quick_look, sensitivity
@@ -82,9 +82,9 @@ def test_without_a_population_nothing_is_scaled() -> None:
 
 
 def test_a_ranking_that_a_pareto_k_withholds_is_no_change() -> None:
-    base = Conclusion({}, "better than no pooling", 10.0, 2.0, "no_pooling")
-    assert changes(base, replace(base, verdict=WITHHELD)) == []
-    assert changes(replace(base, verdict=WITHHELD), base) == []
+    base = Conclusion({}, Decision.BETTER, 10.0, 2.0, "no_pooling")
+    assert changes(base, replace(base, decision=Decision.WITHHELD)) == []
+    assert changes(replace(base, decision=Decision.WITHHELD), base) == []
 
 
 # --- power-scaling ------------------------------------------------------------------------------------------
@@ -381,7 +381,7 @@ def test_influence_of_an_outlier_equals_a_refit(stanli: Engine) -> None:
     found = influence(made)
     row = next(r for r in found.rows if r.group == "H")
     assert found.rows[0] == row
-    assert row.route == WEIGHTS
+    assert row.route is Way.WEIGHTS
     limit = norm.isf(1e-3 / (2 * 4))
     assert max(errors_of_a_refit(made, row)) < limit
     # Planted faults: another group's weights; weights with the sign of the ratio exchanged.
@@ -399,7 +399,7 @@ def test_a_group_that_carries_the_answer_is_named_and_refitted(stanli: Engine) -
     made = fitted(extreme, {"mu": "normal(0, 50)", "tau": "half_cauchy(1)"}, stanli)
     cheap = influence(made)
     row = next(r for r in cheap.rows if r.group == "F")
-    assert row.route == UNRELIABLE
+    assert row.route is Way.UNRELIABLE
     assert not row.reliable
     assert any("not judged without a refit" in s and "F" in s for s in cheap.sentences)
     assert not any("F alone" in s for s in cheap.sentences)
@@ -407,7 +407,7 @@ def test_a_group_that_carries_the_answer_is_named_and_refitted(stanli: Engine) -
     exact = influence(made, max_refits=6, say=said.append)
     assert any("refitting without F" in s for s in said)
     assert exact.rows[0].group == "F"
-    assert exact.rows[0].route == REFIT
+    assert exact.rows[0].route is Way.REFIT
     assert exact.rows[0].direct is not None
     assert any(t.startswith("Refits without a school are direct draws, by importance weights") for t in exact.sentences)
     assert any(s.startswith("F alone moves tau by") for s in exact.sentences)
@@ -428,7 +428,7 @@ def test_a_family_that_cannot_leave_groups_out_needs_refits(eight: Fit) -> None:
     assert found.rows == ()
     assert "needs 8 refits" in found.sentences[0]
     found = influence(bare, max_refits=8)
-    assert {r.route for r in found.rows} == {REFIT}
+    assert {r.route for r in found.rows} == {Way.REFIT}
     weighted = {r.group: r for r in influence(eight).rows}
     for row in found.rows:  # in posterior sds: each with an error of about 1 / sqrt(1000)
         assert row.moves["mu"] == pytest.approx(weighted[row.group].moves["mu"], abs=5 * np.sqrt(2 / 1000))
@@ -621,20 +621,21 @@ def test_a_refit_that_failed_its_checks_concludes_nothing(
     assert {*(r.sampled["partial_pooling"] for r in found.rows)} == {"planted"}
 
 
-def conclusion(
-    low: float, high: float, verdict: str = "better than complete pooling", sign: str = "above zero"
-) -> Conclusion:
+def conclusion(low: float, high: float, decision: Decision = Decision.BETTER, sign: Side = Side.ABOVE) -> Conclusion:
     middle = Interval((low + high) / 2, (high - low) / 3.3, low, (low + high) / 2, high)
-    return Conclusion({"mu": middle, "tau": middle}, verdict, locations=("mu",), scales=("tau",), signs={"mu": sign})
+    return Conclusion(
+        {"mu": middle, "tau": middle}, decision, other="complete_pooling", locations=("mu",), scales=("tau",),
+        signs={"mu": sign},
+    )  # fmt: skip
 
 
 def test_each_change_of_a_conclusion_is_said() -> None:
     base = conclusion(1, 3)
     assert changes(base, base) == []
-    assert changes(base, conclusion(1, 3, "not told apart from complete pooling")) == [
+    assert changes(base, conclusion(1, 3, Decision.NOT_TOLD_APART)) == [
         "the comparison: not told apart from complete pooling (before: better than complete pooling)"
     ]
-    assert changes(base, conclusion(-1, 3, sign="on both sides of zero")) == [
+    assert changes(base, conclusion(-1, 3, sign=Side.BOTH)) == [
         "the 90 % interval of mu lies on both sides of zero (before: above zero)"
     ]
     assert changes(base, conclusion(4, 6)) == [

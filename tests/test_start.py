@@ -19,6 +19,7 @@ from hbm_stan.compare import score
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.families import families
 from hbm_stan.leave_one_out import LeftOut
+from hbm_stan.scores import Route
 from hbm_stan.verdicts import Verdict
 
 LIBRARIES = {
@@ -118,7 +119,7 @@ def test_what_a_prompt_shows_is_a_screen() -> None:
     assert shown.splitlines()[0] == "<Diagnosis of partial_pooling: fail; 3,000 parameters in .summary>"
     assert shown.splitlines()[1].startswith("  fail  check 39          A sentence")
     scores = {
-        f"variant_{i}": LeftOut(np.full(50, -1.0 - i / 10), np.zeros(50), None, 0.7, "exact", 2, mcse=0.0)
+        f"variant_{i}": LeftOut(np.full(50, -1.0 - i / 10), np.zeros(50), None, 0.7, Route.EXACT, 2, mcse=0.0)
         for i in range(30)
     }
     compared = repr(replace(score(scores), notes=(long,)))

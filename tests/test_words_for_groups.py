@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from hbm_stan.cli.app import app
 from hbm_stan.compare import KNOWN_GROUP, LEFT_OUT_GROUP, NEW_GROUP, score
 from hbm_stan.data import Dataset
+from hbm_stan.elements import in_term
 from hbm_stan.errors import DataError
 from hbm_stan.examples import analyses
 from hbm_stan.families import families, family
@@ -22,7 +23,7 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
 from hbm_stan.report.diagnostics import verdict_table
-from hbm_stan.sensitivity.influence import WEIGHTS, Without, _sentences
+from hbm_stan.sensitivity.influence import Way, Without, _sentences
 
 CHILD = Noun("child", "children")
 # What keeps its name: the method, effects that are integrated out, the role of a predictor.
@@ -36,7 +37,7 @@ def spoken(text: str) -> list[str]:
 
 def texts_of(family: Family) -> list[str]:
     of_variants = [text for v in family.programs.variants for text in (v.assumption, v.parameterisation, v.better)]
-    return [*of_variants, *(row.meaning for row in family.programs.prior_rows)]
+    return [*of_variants, *(in_term(row.meaning) for row in family.programs.prior_rows)]
 
 
 @pytest.mark.parametrize("name", families())
@@ -77,7 +78,7 @@ def test_a_comparison_names_the_groups(unit: str, size: int, target: str) -> Non
 
 
 def test_what_is_said_of_single_groups_reaches_page_one_whatever_they_are_called() -> None:
-    still = Without("Ann", WEIGHTS, 0.1, {}, {"mu": 0.2}, ())
+    still = Without("Ann", Way.WEIGHTS, 0.1, {}, {"mu": 0.2}, ())
     said, first = _sentences([still], 0.7, CHILD)
     assert said[0].startswith("No child alone moves the population")
     assert first == []

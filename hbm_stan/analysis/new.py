@@ -11,6 +11,7 @@ from typing import Any
 
 from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
+from hbm_stan.elements import in_term
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.estimates import level_of
@@ -220,7 +221,7 @@ def _prior_lines(row: PriorRow, priors: Mapping[str, Prior], noun: Noun) -> list
     if not own:
         return []
     return [
-        f"# {noun.fill(row.meaning)}.",
+        f"# {noun.fill(in_term(row.meaning))}.",
         f"# Offered: {offered}. Source: {row.source}.",
         *(f"{_key(name)} = {_quoted(priors[name].text)}" for name in own),
     ]

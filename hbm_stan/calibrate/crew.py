@@ -85,7 +85,7 @@ def _side_by_side(
         tasks = [Task(str(i), (*command, str(i), str(workers)), None, own) for i in range(workers)]
         ended = run_together(tasks, listen, workers)
     if errors:
-        raise (ModelError if errors[0]["kind"] != "EngineError" else EngineError)(errors[0]["error"])
+        raise (EngineError if errors[0]["of_engine"] else ModelError)(errors[0]["error"])
     for task in ended:
         if task.code != 0:
             raise EngineError(_crashed(setup, task, at.get(task.task.name)))

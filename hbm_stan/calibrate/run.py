@@ -15,6 +15,7 @@ import pandas as pd
 from hbm_stan.calibrate.crew import Record, run_all
 from hbm_stan.calibrate.design import default_design
 from hbm_stan.calibrate.journal import Journal
+from hbm_stan.calibrate.replication import LOG_LIK
 from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration, verdicts_on
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.truths import refuse_incomplete
@@ -214,6 +215,6 @@ def _left_out(setup: Setup, ranks: pd.DataFrame) -> str:
         said.append("group effects and a new group, which are mu")
     if pooling == "no":
         said.append("a new group, which has its prior and nothing else")
-    if not any(str(c).startswith("log likelihood") for c in ranks.columns):
+    if LOG_LIK not in ranks.columns:
         said.append("the log likelihood, for which pointwise() or log_lik is missing")
     return f"Left out: {'; '.join(said)}." if said else ""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hbm_stan.calibrate.truths import draw_truths
-from hbm_stan.design import Factor
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.model import Draws, Family, StanData
@@ -118,9 +117,10 @@ def rows_again(table: Prepared) -> Prepared:
 
 def groups_again(table: Prepared) -> Prepared:
     """The table with every row twice: the second time, of a new group with the same design."""
-    name, labels, level = table.pooled.name, table.pooled.labels, table.pooled.level
+    labels, level = table.pooled.labels, table.pooled.level
     more = len(labels)
-    pooled = Factor(name, (*labels, *(f"{label}{_AGAIN}" for label in labels)), np.concatenate([level, level + more]))
+    names = (*labels, *(f"{label}{_AGAIN}" for label in labels))
+    pooled = replace(table.pooled, labels=names, level=np.concatenate([level, level + more]))
     units = table.units
     if units is not None:
         unit = np.concatenate([units.unit, units.unit + len(units.labels)])

@@ -21,7 +21,7 @@ from hbm_stan.engines import Engine, choose
 from hbm_stan.engines.cmdstan import CmdStanEngine
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.engines.stanli import StanliEngine
-from hbm_stan.errors import HbmError, ModelError
+from hbm_stan.errors import EngineError, HbmError, ModelError
 from hbm_stan.families import families
 from hbm_stan.families.own import read_family
 from hbm_stan.model import Family
@@ -79,7 +79,7 @@ def main() -> int:
             _say({"begins": number})
             _say(replicate(setup, engine, number))
     except HbmError as error:
-        _say({"error": str(error), "kind": type(error).__name__})
+        _say({"error": str(error), "of_engine": isinstance(error, EngineError)})
         return 1
     return 0
 

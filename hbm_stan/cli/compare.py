@@ -205,6 +205,7 @@ def show_scores(run: Run, comparison: Comparison) -> None:
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table
+    from hbm_stan.scores import Route
 
     table = plain_table("variant", *_NUMBERS, right=_NUMBERS)
     for s in comparison.scores:
@@ -215,7 +216,7 @@ def show_scores(run: Run, comparison: Comparison) -> None:
     of = f"{comparison.n_units:,} {comparison.units}"
     run.show(Text(f"Target: {comparison.target}; {of}.", style="bold"))
     run.show(Text(f"Pareto k is good below {comparison.k_threshold:.2f}; r_eff = 1."), table)
-    run.show(*(Text(f"{s.variant}: {s.route}.") for s in comparison.scores if s.route != "PSIS"))
+    run.show(*(Text(f"{s.variant}: {s.route.words}.") for s in comparison.scores if s.route is not Route.PSIS))
     if comparison.repairs:
         run.show(_repairs(comparison.repairs))
     run.show(*(Text(f"{s.variant}: {words}") for s in comparison.scores for words in _unrepaired(comparison, s)))

@@ -170,13 +170,10 @@ def _show(run: Run, made: Prediction, needs: Needs) -> None:
     from hbm_stan.cli.show import plain_table
 
     own = [name for name in made.table.columns if name in needs.columns]
-    found = [
-        c.removesuffix("_mean") for c in made.table.columns if c.endswith("_mean") and f"{c[:-5]}_q05" in made.table
-    ]
-    titles = [*own, *(name if name != "new" else "new observation" for name in found)]
+    titles = [*own, *(name if name != "new" else "new observation" for name in made.summarised)]
     table = plain_table(*titles, right=titles[len(own) :])
     for line in made.table.head(_SHOWN).to_dict("records"):
-        cells = (f"{line[f'{f}_mean']:.4g} ({line[f'{f}_q05']:.4g}, {line[f'{f}_q95']:.4g})" for f in found)
+        cells = (f"{line[f'{f}_mean']:.4g} ({line[f'{f}_q05']:.4g}, {line[f'{f}_q95']:.4g})" for f in made.summarised)
         table.add_row(*(Text(_cell(line[name])) for name in own), *cells)
     run.show(Text("Means, with 90 % intervals in brackets."), table)
     if len(made.table) > _SHOWN:

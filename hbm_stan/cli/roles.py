@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hbm_stan.errors import ModelError, nearest
+from hbm_stan.errors import ModelError, did_you_mean
 from hbm_stan.families import family as find_family
 from hbm_stan.formula.roles import GROUP, ROLES, option_of
 from hbm_stan.likelihoods import likelihoods
@@ -94,8 +94,8 @@ def _unknown(word: str, family: str, roles: Iterable[str], options: Iterable[str
             f"--varying is no option of the family {family}, whose variants fix what varies. Leave --family out: the "
             "columns then say a formula, in which the slopes that --varying names vary between groups."
         )
-    near = nearest(option, [*roles, *options])
-    hint = f" {near}" if near.startswith("Did you mean") else ""
+    near = did_you_mean(option, [*roles, *options])
+    hint = f" {near}" if near else ""
     return f"{word!r} is no option of hbm new.{hint} The roles of {family or 'a formula'} are {', '.join(roles)}."
 
 

@@ -145,7 +145,7 @@ def _influence(found: Influence) -> Table:
     for row in found.rows[:_MOST_GROUPS]:
         shown = (_interval(row.intervals.get(n)) for n in names)
         moved = f"{row.largest} {row.moved:+.2f}" if row.moves else "–"
-        table.add_row(Text(row.group), *shown, Text(moved), _number(row.pareto_k, 2), row.route)
+        table.add_row(Text(row.group), *shown, Text(moved), _number(row.pareto_k, 2), row.route.words)
     return table
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hbm_stan.engines import NOT_DIRECT
-from hbm_stan.verdicts import Verdict, check_title
+from hbm_stan.verdicts import Verdict, check_title, figure_of
 
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
@@ -45,10 +45,11 @@ def status_text(status: str, waived: bool = False) -> Text:
 def _number(value: float | None, name: str = "") -> str:
     if value is None or not np.isfinite(value):
         return "–"
-    # Two decimals of R-hat would hide 1.0149 beside a limit of 1.01.
-    if name in {"predictive check", "intraclass correlation"}:
+    figure = figure_of(name)
+    if figure == "probability":
         return f"{value:.1g}"
-    return f"{value:.3f}" if name in {"R-hat", "E-BFMI", "MCSE", "importance weights"} else f"{floor(value):,}"
+    # Two decimals of R-hat would hide 1.0149 beside a limit of 1.01.
+    return f"{value:.3f}" if figure in {"rhat", "ratio"} else f"{floor(value):,}"
 
 
 def show_report(run: Run, made: Made) -> None:

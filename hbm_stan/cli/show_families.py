@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from hbm_stan.elements import in_term
 from hbm_stan.nouns import GROUPS
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def families_as_dict(families: Mapping[str, Family]) -> dict[str, Any]:
             "variants": {v.name: GROUPS.fill(v.in_words) for v in f.programs.variants},
             "prediction": {name: o.meaning for name, o in f.groups.prediction.items()},
             "priors": {
-                row.name: f"{GROUPS.fill(row.meaning)} ({', '.join(row.distributions)})"
+                row.name: f"{GROUPS.fill(in_term(row.meaning))} ({', '.join(row.distributions)})"
                 for row in f.programs.prior_rows
             },
         }

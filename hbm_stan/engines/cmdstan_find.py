@@ -11,7 +11,14 @@ from pathlib import Path
 from hbm_stan.engines.cmdstan_build import UNFINISHED, make_program
 from hbm_stan.errors import EngineError
 
-WITHOUT = "Everything also runs without CmdStan, on the embedded engine: --engine stanli."
+_WITHOUT = "Everything also runs without CmdStan, on the embedded engine: --engine stanli."
+
+
+class NoCmdStanError(EngineError):
+    """There is no CmdStan, and none can be made: after what is wrong it names the other engine."""
+
+    def __init__(self, said: str, apart: str = " ") -> None:
+        super().__init__(f"{said}{apart}{_WITHOUT}")
 
 
 def cmdstan_home() -> Path:
@@ -38,9 +45,9 @@ def _named_cmdstan(path: Path) -> Path:
         lacking = ["the right to run bin/stanc"]
     if lacking or (path / UNFINISHED).exists():
         found = f"it lacks {' and '.join(lacking)}" if lacking else "its build was not finished"
-        raise EngineError(
+        raise NoCmdStanError(
             f"CMDSTAN is set to {path}, which is not a usable CmdStan: {found}. "
-            f"Set it to a built CmdStan, or unset it and run `hbm install-cmdstan`. {WITHOUT}"
+            "Set it to a built CmdStan, or unset it and run `hbm install-cmdstan`."
         )
     return path
 

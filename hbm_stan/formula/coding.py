@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hbm_stan.categories import is_category, read_category
 from hbm_stan.cells import kind, label, number
 from hbm_stan.data import Dataset, listed
-from hbm_stan.encoding import OFFSET
+from hbm_stan.encoding import OFFSET, Part
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.formula.expression import Column, Node, columns_of, learn
 from hbm_stan.formula.parse import Atom, Category
@@ -130,36 +130,38 @@ def learn_of(dataset: Dataset, node: Node, values: Values) -> Node:
 
 def columns_of_scopes(
     atoms: Sequence[Coded], scopes: Sequence[Scope], values: Values, n: int, *, apart: bool = False
-) -> dict[str, FloatArray]:
-    """The columns of these products by name, (n,) each, such as ``arm=drug:age``.
+) -> dict[str, tuple[tuple[Part, ...], FloatArray]]:
+    """What the columns of these products are made of, and they, (n,) each, by name, such as ``arm=drug:age``.
 
     With ``apart`` a category that has all its levels is written ``arm(drug)``: the same indicator stands for another
     coefficient than ``arm=drug``, which is compared with the reference.
     """
-    made: dict[str, FloatArray] = {}
+    made: dict[str, tuple[tuple[Part, ...], FloatArray]] = {}
     for scope in scopes:
         parts = [_columns(atoms[i], values, reduced, apart) for i, reduced in scope]
         for product in itertools.product(*(part.items() for part in reversed(parts))):
-            name = ":".join(name for name, _ in reversed(product)) or INTERCEPT
+            own = tuple(part for part, _ in reversed(product))
+            name = ":".join(part.label for part in own) or INTERCEPT
             if name in made:
                 raise DataError(f"The formula has two coefficients called {name!r}. Rename a column.")
-            made[name] = np.prod([column for _, column in product], axis=0) if product else np.ones(n)
+            made[name] = own, np.prod([column for _, column in product], axis=0) if product else np.ones(n)
     return made
 
 
-def _columns(atom: Coded, values: Values, reduced: bool, apart: bool) -> dict[str, FloatArray]:
-    """The columns of one atom by name; ``reduced`` leaves out the indicator of a category's reference."""
+def _columns(atom: Coded, values: Values, reduced: bool, apart: bool) -> dict[Part, FloatArray]:
+    """The columns of one atom; ``reduced`` leaves out the indicator of a category's reference."""
     if isinstance(atom, Levels):
-        level = values[atom.column]
-        named = "{}({})" if apart and not reduced else "{}={}"
+        level, whole = values[atom.column], apart and not reduced
+        named = "{}({})" if whole else "{}={}"
         return {
-            named.format(atom.column, atom.levels[i]): np.asarray(level == i, dtype=float)
-            for i in range(int(reduced), len(atom.levels))
+            Part(named.format(atom.column, own), atom.column, own, whole): np.asarray(level == i, dtype=float)
+            for i, own in enumerate(atom.levels)
+            if i >= int(reduced)
         }
     found = np.asarray(atom.node.values(values), dtype=float)
     if found.ndim == 1:
-        return {atom.name: found}
-    return {f"{atom.name}{k + 1}": found[:, k] for k in range(found.shape[1])}
+        return {Part(atom.name, atom.name): found}
+    return {Part(f"{atom.name}{k + 1}", atom.name): found[:, k] for k in range(found.shape[1])}
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,14 @@ class Coding:
 
     def columns(self, values: Values, n: int) -> dict[str, FloatArray]:
         """The columns by name, (n,) each."""
-        return columns_of_scopes(self.atoms, self.scopes, values, n, apart=self.apart)
+        made = columns_of_scopes(self.atoms, self.scopes, values, n, apart=self.apart)
+        return {name: column for name, (_, column) in made.items()}
+
+    def parts(self, values: Values) -> dict[str, tuple[Part, ...]]:
+        """What each column is made of, by name; ``values`` are of one row at least."""
+        one = {column: own[:1] for column, own in values.items()}
+        made = columns_of_scopes(self.atoms, self.scopes, one, 1, apart=self.apart)
+        return {name: own for name, (own, _) in made.items()}
 
 
 @dataclass(frozen=True)
@@ -183,6 +192,7 @@ class NewRow:
     offsets: tuple[Node, ...]
     levels: Mapping[str, tuple[str, ...]]
     means: Mapping[str, float]
+    parts: Mapping[str, tuple[Part, ...]]
 
     def __call__(self, named: Mapping[str, Any]) -> dict[str, float]:
         """The value of each column, not centred; ``offset()`` is what the offsets add up to."""
@@ -209,6 +219,10 @@ class NewRow:
         levels = [f"{c} = {named.get(c, f'{own[0]} (the reference)')}" for c, own in self.levels.items()]
         rest = [f"{c} = {mean:.3g}{' (the mean)' * (mean != 0)}" for c, mean in self.means.items() if c not in named]
         return [*levels, *(f"{c} = {float(named[c]):.3g}" for c in self.means if c in named), *rest]
+
+    def parts_of(self, name: str) -> tuple[Part, ...]:
+        """What the column of that name is a product of; nothing of an intercept."""
+        return self.parts[name]
 
     def _level(self, column: str, named: Any) -> int:
         levels, found = self.levels[column], label(named)

@@ -65,7 +65,7 @@ def read_structure(
     categories = {atom.column: atom for c in every for atom in c.atoms if isinstance(atom, Levels)}
     levels = {column: found.levels for column, found in categories.items()}
     refuse_named_levels(dataset, [*levels, *ordered], "category of the formula")
-    encode = NewRow(every, tuple(node for node, _ in offsets), levels, _means(values))
+    encode = _encode(every, [node for node, _ in offsets], levels, values)
     design = make_design(
         columns, terms, group=dataset.column("group") or formula.factors[0], centre=dataset.reading.centre,
         encode=encode, offset=np.sum([x for _, x in offsets], axis=0) if offsets else None,
@@ -79,6 +79,15 @@ def read_structure(
         + tuple(checks.relations(list(factors.values()))),
         tuple(_verdicts(every, design, values, factors, levels)),
     )  # fmt: skip
+
+
+def _encode(
+    codings: tuple[Coding, ...], offsets: Sequence[Node], levels: Mapping[str, tuple[str, ...]],
+    values: Mapping[str, npt.NDArray[Any]],
+) -> NewRow:  # fmt: skip
+    """What gives the columns of a new row, and says what each column is made of."""
+    parts = {name: own for coding in codings for name, own in coding.parts(values).items()}
+    return NewRow(codings, tuple(offsets), levels, _means(values), parts)
 
 
 def _factors(dataset: Dataset, formula: Formula, known_residual: bool) -> dict[str, Factor]:

@@ -49,10 +49,11 @@ def _of_own(name: str, own: Columns) -> str:
 def _centred(design: Design) -> str:
     """Where the intercept is, or the thresholds that stand in its place."""
     # The mean of the indicator of a level is the share of its rows; of products what they are made of is said.
+    made = [(name, mean, design.encode.parts_of(name)) for name, mean in zip(design.names, design.means, strict=True)]
     at = [
-        f"{name} {mean:.4g}" if "=" not in name else f"{name} {mean:.2f}"
-        for name, mean in zip(design.names, design.means, strict=True)
-        if mean and ":" not in name
+        f"{name} {mean:.4g}" if parts[0].level is None else f"{name} {mean:.2f}"
+        for name, mean, parts in made
+        if mean and len(parts) == 1
     ]
     if not design.means.any():
         return ""

@@ -13,7 +13,7 @@ import numpy as np
 
 from hbm_stan.later import digamma, expit, log_expit, logit
 from hbm_stan.likelihoods.binet import binet
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import ODDS, Likelihood, Measure, Own, Residual, Rows
 from hbm_stan.likelihoods.rising import trigamma
 from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
@@ -120,8 +120,9 @@ LIKELIHOOD = Likelihood(
     own_about=_own_about,
     known_residual=False,
     eta_unit="log odds",
-    mean_words="mean share",
+    measure=Measure("mean share"),
     ratio_words="odds ratio",
+    factor=ODDS,
     rows_words="beta shares",
     ladder="numbers",
 )  # fmt: skip

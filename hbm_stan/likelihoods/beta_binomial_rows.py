@@ -13,7 +13,7 @@ import numpy as np
 from hbm_stan.later import expit
 from hbm_stan.likelihoods.binomial import LIKELIHOOD as BINOMIAL
 from hbm_stan.likelihoods.binomial import successes_and_trials
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
+from hbm_stan.likelihoods.likelihood import ODDS, Likelihood, Measure, Own, Rows
 from hbm_stan.likelihoods.rising import digamma_rise, log_rising, trigamma_rise
 from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
@@ -109,8 +109,9 @@ LIKELIHOOD = Likelihood(
     own_about=_own_about,
     size="trials",
     eta_unit="log odds",
-    mean_words="probability",
+    measure=Measure("probability"),
     ratio_words="odds ratio",
+    factor=ODDS,
     rows_words="beta-binomial successes",
     ladder="trials",
 )  # fmt: skip

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from hbm_stan.later import expit, gammaln
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import ODDS, Likelihood, Measure, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 
@@ -72,8 +72,9 @@ LIKELIHOOD = Likelihood(
     ),
     size="trials",
     eta_unit="log odds",
-    mean_words="probability",
+    measure=Measure("probability"),
     ratio_words="odds ratio",
+    factor=ODDS,
     rows_words="binomial successes",
     ladder="trials",
     wider="beta_binomial_rows",

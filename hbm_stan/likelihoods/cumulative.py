@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from hbm_stan.later import expit
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, OwnVector, Residual, Rows
+from hbm_stan.likelihoods.likelihood import ODDS, Likelihood, Own, OwnVector, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.priors import PriorRow
 from hbm_stan.table import FloatArray
@@ -136,6 +136,7 @@ LIKELIHOOD = Likelihood(
     eta_unit="log odds",
     shared_words="The thresholds, which no {group} alone could teach, are shared.",
     ratio_words="odds ratio",
+    factor=ODDS,
     ratio_note="odds of a higher category",
     rows_words="ordered categories",
     ladder="ordered",

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import Likelihood, Measure, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 
@@ -68,7 +68,7 @@ LIKELIHOOD = Likelihood(
         "Thompson 2002; beside common columns, Viechtbauer 2010): all other shares together are I².",
         variance=lambda rows, _own: typical_variance(rows["X"], rows["se"]),
     ),
-    mean_words="true value",
+    measure=Measure("true value", of=False),
     rows_words="normal estimates",
     ladder="estimates",
     many_crossed="estimates_sampled",

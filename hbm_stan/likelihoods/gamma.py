@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from hbm_stan.likelihoods.binet import binet
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import MEAN, Likelihood, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.priors import SCALES, PriorRow
 from hbm_stan.table import FloatArray
@@ -86,6 +86,7 @@ LIKELIHOOD = Likelihood(
     known_residual=False,
     eta_unit="log mean",
     ratio_words="ratio of means",
+    factor=MEAN,
     rows_words="gamma amounts",
     ladder="numbers",
 )  # fmt: skip

@@ -41,6 +41,29 @@ class Residual:
     variance: Callable[[Rows, Own], FloatArray]
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What a number of the outcome is called: ``rate`` (of calls), ``mean`` (cost); ``apart`` is what it leaves out."""
+
+    word: str
+    of: bool = True  # whether it is that "of" the outcome
+    plural: bool = False
+    apart: str = ""
+
+    @property
+    def words(self) -> str:
+        """The measure, to stand before "of" and its value."""
+        return f"{self.word}, {self.apart}," if self.apart else self.word
+
+    def of_outcome(self, outcome: str) -> str:
+        """The measure of an outcome: rate of calls, mean cost."""
+        return f"{self.word} {'of ' * self.of}{outcome}"
+
+
+MEAN, MEDIAN = Measure("mean", of=False), Measure("median", of=False)
+RATE, RATIO, ODDS = Measure("rate"), Measure("ratio"), Measure("odds", plural=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class OwnVector:
     """An own parameter that is a vector of real numbers, as ``Likelihood.own`` has those that are positive scales.
@@ -121,9 +144,10 @@ class Likelihood:
     known_residual: bool = True  # no residual scale: a row says something by itself
     size: str = ""  # data that the outcome is divided by before groups are compared: trials, exposure
     eta_unit: str = ""  # log odds, log rate; empty: the unit of the outcome
-    mean_words: str = "mean"  # what the inverse link of eta is: probability, rate
+    measure: Measure = MEAN  # what the inverse link of eta is: probability, rate
     shared_words: str = ""  # what groups share without pooling too, which none could learn alone
     ratio_words: str = ""  # what exp(coefficient) is: odds ratio, rate ratio; empty where it is nothing
+    factor: Measure | None = None  # what exp(coefficient) multiplies: the odds, the rate; None where it is nothing
     ratio_note: str = ""  # what it is a ratio of, where the outcome does not say: odds of a higher category
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows

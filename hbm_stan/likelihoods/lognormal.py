@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from hbm_stan.likelihoods import normal
-from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
+from hbm_stan.likelihoods.likelihood import MEDIAN, Likelihood, Own, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 from hbm_stan.values import SMALLEST, ZERO_AMOUNT
@@ -50,8 +50,9 @@ LIKELIHOOD: Likelihood = replace(
     own=tuple(replace(row, meaning="residual sd of the log of a row", role="") for row in _OF_LOGS.own),
     own_about=lambda eta, rows, freedom, fixed: _OF_LOGS.own_about(eta, _logs(rows), freedom, fixed),
     eta_unit="log median",
-    mean_words="median",
+    measure=MEDIAN,
     ratio_words="ratio of medians",
+    factor=MEDIAN,
     rows_words="lognormal amounts",
     many_crossed="lognormal_sampled",
 )

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, RATE, Likelihood, Own, Residual, Rows
 from hbm_stan.likelihoods.poisson import LIKELIHOOD as POISSON
 from hbm_stan.likelihoods.poisson import mean_counts
 from hbm_stan.likelihoods.rising import log_rising
@@ -117,8 +117,9 @@ LIKELIHOOD = Likelihood(
     own_about=_own_about,
     size="exposure",
     eta_unit="log rate",
-    mean_words="rate",
+    measure=RATE,
     ratio_words="rate ratio",
+    factor=RATE,
     rows_words="negative binomial counts",
     ladder="counts",
 )  # fmt: skip

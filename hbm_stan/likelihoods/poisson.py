@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hbm_stan.later import gammaln, xlogy
-from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, Likelihood, Own, Residual, Rows
+from hbm_stan.likelihoods.likelihood import LARGEST_MEAN, RATE, Likelihood, Own, Residual, Rows
 from hbm_stan.prepare import Role
 from hbm_stan.table import FloatArray
 
@@ -66,8 +66,9 @@ LIKELIHOOD = Likelihood(
     ),
     size="exposure",
     eta_unit="log rate",
-    mean_words="rate",
+    measure=RATE,
     ratio_words="rate ratio",
+    factor=RATE,
     rows_words="Poisson counts",
     ladder="counts",
     wider="negative_binomial",

@@ -83,7 +83,8 @@ def zero_inflated(plain: Likelihood, name: str, title: str, about: About, **chan
         weight=of_counts(plain.weight), expected=expected, simulate=simulate, moments=moments, peak=_peak,
         own_about=_own_about(plain, about), residual=_residual(plain), counts=plain,
         vectors=(coefficients(ROW, "extra zeros"),),
-        mean_words=f"{plain.mean_words}, extra zeros apart,", rows_words=f"zero-inflated {plain.rows_words}", wider="",
+        measure=replace(plain.measure, apart="extra zeros apart"), wider="",
+        rows_words=f"zero-inflated {plain.rows_words}",
     )  # fmt: skip
     return replace(made, **changed)
 

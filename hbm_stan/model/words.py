@@ -31,19 +31,19 @@ class Evidence:
 class Finding:
     """A section of the report that only this family has: sentences, and a table or curves if there are any.
 
-    ``table`` is shown as it stands, numbers with the digits of ``digits`` (column -> decimals). ``curves`` has columns
-    panel, x, q10, q25, q50, q75, q90, and ``points`` panel, x, y, kind (such as observed, truth): small multiples.
+    Small multiples: ``curves`` has columns panel, x, q10, q25, q50, q75, q90, ``points`` panel, x, y, kind.
     """
 
     title: str
     sentences: tuple[str, ...]
-    table: pd.DataFrame | None = None
+    table: pd.DataFrame | None = None  # shown as it stands
     caption: str = ""
-    digits: Mapping[str, int] = field(default_factory=dict)
+    digits: Mapping[str, int] = field(default_factory=dict)  # column of the table -> decimals of its numbers
     curves: pd.DataFrame | None = None
-    points: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None  # of a kind such as observed, truth
     x_label: str = ""
     y_label: str = ""
+    first: str = ""  # what page one says, where the first text of ``sentences`` is more than one sentence
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,13 +34,13 @@ from hbm_stan.table import Table, shorten
 @dataclass(frozen=True)
 class Asked:
     """A table of ``n`` rows, the state of each row by column or factor, and the sizes of all rows that have no column,
-    by role."""
+    by role; ``unsaid`` are the factors that nothing is said of and that stand in the middle of their population."""
 
     table: Table
     n: int
     states: States = field(default_factory=dict)
     sizes: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
 
 
 def table_of(rows: Any) -> Table:
@@ -208,7 +208,7 @@ def _cells(needs: Needs, name: str, values: str, option: str) -> list[Any]:
 def _with_usual(
     needs: Needs, cells: dict[str, list[Any]], states: dict[str, Sequence[str]], n: int, option: str, rest: str
 ) -> Asked:  # fmt: skip
-    """The rows with every other column where it usually stands, and notes on it."""
+    """The rows with every other column where it usually stands."""
     sizes: dict[str, float] = {}
     for size in needs.sizes:
         if isinstance(size.node, Column):
@@ -219,15 +219,9 @@ def _with_usual(
     unsaid = [g for g in needs.groupings.values() if g.name not in states and not set(g.parts) <= set(states)]
     states |= {g.name: _unsaid(g, states, n, rest) for g in unsaid}
     free = [g for g in unsaid if rest in states[g.name]]
-    notes = [
-        f"{g.name}: no coefficient deviates from its population ({POPULATION}), as nothing is said of it; known, new "
-        "and averaged ask for something else."
-        for g in free
-        if rest == POPULATION
-    ]
     cells |= {part: [rest] * n for g in free for part in g.parts if part not in cells}
     table = Table(f"the rows of {option}", tuple(cells), tuple(cells.values()))
-    return Asked(table, n, states, sizes, tuple(notes))
+    return Asked(table, n, states, sizes, tuple(g.name for g in free) if rest == POPULATION else ())
 
 
 def _unsaid(grouping: Grouping, states: States, n: int, rest: str) -> tuple[str, ...]:

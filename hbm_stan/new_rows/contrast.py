@@ -149,7 +149,7 @@ def read_pairs(
         if (n := of_grid(needs, side, "the contrast").n) != 1:
             raise ModelError(f"The contrast names {n:,} settings on one side. Name one value of each column.")
     pairs = [_pair(needs, first, second, shared, POPULATION)]
-    if averaged and pairs[0].first.notes:
+    if averaged and pairs[0].first.unsaid:
         pairs.append(_pair(needs, first, second, shared, AVERAGED))
     return pairs
 
@@ -239,8 +239,10 @@ def _as_xarray(fit: Fit, draws: FloatArray) -> xr.Dataset:
 
 def _notes(fit: Fit, pairs: Sequence[Pair], scale: str) -> list[str]:
     """What has to be said: numbers outside the data, factors without deviation, what a link's difference is."""
-    both = [note for pair in pairs[:1] for rows in (pair.first, pair.second) for note in rows.notes]
-    notes = [note for note in dict.fromkeys(both) if len(pairs) == 1 or f"({POPULATION})" not in note]
+    sides = (pairs[0].first, pairs[0].second)
+    # With a line averaged over levels too, what is said of both lines says where unnamed factors stand.
+    both = [note for rows in sides for note in (rows.notes if len(pairs) == 1 else rows.beyond)]
+    notes = list(dict.fromkeys(both))
     if len(pairs) > 1:
         notes.append(
             "population compares expected values where no coefficient deviates; averaged compares their means over "

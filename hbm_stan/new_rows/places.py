@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hbm_stan.encoding import IntArray
-from hbm_stan.errors import DataError, nearest
+from hbm_stan.errors import DataError, did_you_mean, nearest
 from hbm_stan.new_rows.needs import Grouping
 from hbm_stan.new_rows.settings import AVERAGED, KNOWN, NEW, POPULATION, new_label
 from hbm_stan.table import Table, shorten
@@ -92,7 +92,8 @@ def _wrong(grouping: Grouping, table: Table, i: int, own: tuple[str, ...], state
 
 
 def _near(found: str, known: Sequence[str]) -> str:
-    said = nearest(found, known)
-    if said.startswith("Did you mean") or len(known) <= _SHOWN:
-        return said
+    if near := did_you_mean(found, known):
+        return near
+    if len(known) <= _SHOWN:
+        return nearest(found, known)
     return f"Among them: {', '.join(repr(shorten(k)) for k in known[:_SHOWN])}."

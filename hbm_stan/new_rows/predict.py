@@ -45,11 +45,13 @@ _NOT_READ = ("lprior", "shift", "sampled")
 class Prediction:
     """A line for each row in ``table``: what was asked, then mean, sd and quantiles of the expected value and of a new
     observation. ``draws`` has ``expected`` (chain, draw, row), of ordered categories with their shares (..., category),
-    and ``new`` (chain, draw, row); None where they were not asked for."""
+    and ``new`` (chain, draw, row); None where they were not asked for. ``summarised`` are the names of what has a mean
+    and quantiles in the table."""
 
     table: pd.DataFrame
     draws: xr.Dataset | None
     notes: tuple[str, ...]
+    summarised: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Prediction of {len(self.table):,} rows; .table, .draws, .notes>"
@@ -146,7 +148,8 @@ def predict_rows(fit: Fit, rows: Rows, *, keep: bool = True) -> Prediction:
     twice = [str(name) for name in table.columns[table.columns.duplicated()]]
     if twice:
         raise DataError(f"{rows.table.where}: the column {twice[0]!r} has the name of a result. Rename it.")
-    return Prediction(table, _as_xarray(fit, kept) if keep else None, (*rows.notes, *_notes(fit, rows)))
+    named = tuple(map(_share, categories_of(fit))) or ("expected", "new")
+    return Prediction(table, _as_xarray(fit, kept) if keep else None, (*rows.notes, *_notes(fit, rows)), named)
 
 
 def refuse_without_population(fit: Fit, rows: Rows) -> None:
@@ -190,10 +193,14 @@ def _summary(fit: Fit, some: Found) -> pd.DataFrame:
         return pd.DataFrame({**summarise("expected", some.expected), **summarise("new", some.new)})
     made: dict[str, Any] = {}
     for k, category in enumerate(categories):
-        made |= summarise(f"share[{category}]", some.expected[:, :, k])
+        made |= summarise(_share(category), some.expected[:, :, k])
     number = np.quantile(some.new, list(QUANTILES.values()), axis=0, method="inverted_cdf").astype(int)
     named = np.array(categories, dtype=object)[number - 1]
     return pd.DataFrame({**made, **{f"new_{q}": own for q, own in zip(QUANTILES, named, strict=True)}})
+
+
+def _share(category: str) -> str:
+    return f"share[{category}]"
 
 
 def summarise(name: str, draws: FloatArray) -> dict[str, FloatArray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from hbm_stan.cells import label
 from hbm_stan.encoding import IntArray
-from hbm_stan.errors import DataError, nearest
+from hbm_stan.errors import DataError, did_you_mean, nearest
 from hbm_stan.formula.expression import Node, columns_of
 from hbm_stan.new_rows.asked import Asked
 from hbm_stan.new_rows.needs import Needs, Size
 from hbm_stan.new_rows.places import Place, place_rows
+from hbm_stan.new_rows.settings import POPULATION
 from hbm_stan.table import FloatArray, Table, shorten
 
 # A count of trials beyond this is no count: Stan's integers.
@@ -25,14 +26,31 @@ _MOST_TRIALS = 2.0**31
 @dataclass(frozen=True)
 class Rows:
     """``n`` rows to be predicted: ``values`` of the columns (numbers, 0-based levels of categories), the ``places`` of
-    factors by name, ``sizes`` by datum; ``table`` is what was asked."""
+    factors by name, ``sizes`` by datum; ``table`` is what was asked.
+
+    ``unsaid`` are the factors that stand in the middle as nothing is said of them, ``beyond`` notes on numbers outside
+    the range of the data.
+    """
 
     n: int
     table: Table
     values: Mapping[str, npt.NDArray[Any]]
     places: Mapping[str, Place]
     sizes: Mapping[str, FloatArray]
-    notes: tuple[str, ...] = field(default=())
+    unsaid: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be said of where the rows stand."""
+        return (*map(_unsaid, self.unsaid), *self.beyond)
+
+
+def _unsaid(factor: str) -> str:
+    return (
+        f"{factor}: no coefficient deviates from its population ({POPULATION}), as nothing is said of it; known, new "
+        "and averaged ask for something else."
+    )
 
 
 def read_rows(needs: Needs, asked: Asked) -> Rows:
@@ -45,16 +63,16 @@ def read_rows(needs: Needs, asked: Asked) -> Rows:
     sizes = {size.datum: _size(table, size, asked, values) for size in needs.sizes}
     places = {g.name: place_rows(g, table, asked.n, asked.states) for g in needs.groupings.values()}
     beyond = [_beyond(table, c, values[c], needs.ranges[c]) for c in needs.numbers]
-    return Rows(asked.n, table, values, places, sizes, (*asked.notes, *(note for note in beyond if note)))
+    return Rows(asked.n, table, values, places, sizes, asked.unsaid, tuple(note for note in beyond if note))
 
 
 def _refuse_lacking(table: Table, column: str, what: str = "which the model reads") -> None:
     if column in table.names:
         return
-    near = nearest(column, [name for name in table.names if name])
-    near = f" {near}" if near.startswith("Did you mean") else ""
+    near = did_you_mean(column, [name for name in table.names if name])
+    hint = f" {near}" if near else ""
     raise DataError(
-        f"{table.where}: there is no column {shorten(column)!r}, {what}.{near} Add it, or say where all rows stand: "
+        f"{table.where}: there is no column {shorten(column)!r}, {what}.{hint} Add it, or say where all rows stand: "
         f"--at {column}=... (in Python: at={{{column!r}: ...}})."
     )
 

@@ -21,10 +21,8 @@ from hbm_stan.leave_one_out import LeftOut, mean_error
 from hbm_stan.repair.bridge import tail_of
 from hbm_stan.repair.jobs import Say, job_without
 from hbm_stan.repair.refits import held_out, keep_note, note_of, passed
+from hbm_stan.scores import FOLDS, Route
 from hbm_stan.store import FitStore
-
-FOLDS = 10
-ROUTE = f"{FOLDS}-fold, stratified by group"
 
 
 def folds_of(fit: Fit) -> npt.NDArray[np.int64]:
@@ -68,8 +66,8 @@ def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say,
         made = _fold(fit, rows, k, store, say, waive)
         elpd_i[rows], pareto_k[rows], mcse = made.elpd, made.pareto_k, math.hypot(mcse, made.mcse)
     return replace(
-        found, elpd_i=elpd_i, lppd_i=np.full(len(fold), math.nan), pareto_k=pareto_k, route=ROUTE, mcse=mcse, note="",
-        repairs={}, reasons={}, quadrature=None,
+        found, elpd_i=elpd_i, lppd_i=np.full(len(fold), math.nan), pareto_k=pareto_k, route=Route.FOLDS, mcse=mcse,
+        note="", repairs={}, reasons={}, quadrature=None,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hbm_stan.budget import Budget
-from hbm_stan.densities import GROUP_NEEDS_REFITS, Unit, density_of, evaluated, log_lik_of, rows_of, unit_labels
+from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, rows_of, unit_labels
 from hbm_stan.errors import HbmError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import MORE_DRAWS_HELP, LeftOut, Repair, logo, loo
@@ -17,13 +17,12 @@ from hbm_stan.repair.bridge import Exact
 from hbm_stan.repair.jobs import Say, with_more_draws
 from hbm_stan.repair.moments import Unconstrained, moment_matched
 from hbm_stan.repair.refits import exact_score, refuse_failed
-from hbm_stan.scores import SMALL_DIFFERENCE
+from hbm_stan.scores import SMALL_DIFFERENCE, Route
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
 
 # So many draws make any Pareto k below 0.7 good (Vehtari et al. 2024).
 ENOUGH_DRAWS = 2200
-MATCHING = "moment matching"
 # Ours. Weights whose tail has the shape k have moments below the order 1 / k: with a third one, a Monte Carlo error
 # made of them can be believed. Above that moment matching may miss a tail that only the posterior without the unit has,
 # like that of tau near 0 without an outlier.
@@ -85,7 +84,7 @@ class Ladder:
             if not again.high[i]:
                 new = float(again.pareto_k[i])
                 self.routes[i] = Repair(
-                    "more draws", float(k[i]), new, found.elpd_i[i], again.elpd_i[i], 0.0
+                    Route.MORE_DRAWS, float(k[i]), new, found.elpd_i[i], again.elpd_i[i], 0.0
                 )  # its error is in that of the sum
         return again
 
@@ -101,7 +100,7 @@ class Ladder:
         for i in self._high(found):
             if alone[i]:
                 value = float(priors[self.fit.table.pooled.level[i]])
-                self._try(found, i, "exact: its prior alone", lambda value=value: Exact(value, 0.0, 0.0))  # type: ignore[misc]
+                self._try(found, i, Route.ROW_PRIOR, lambda value=value: Exact(value, 0.0, 0.0))  # type: ignore[misc]
 
     def _match_moments(self, found: LeftOut) -> None:
         left, columns = self._high(found), self._columns(found.unit)
@@ -114,7 +113,7 @@ class Ladder:
                     return
                 self.say(f"{self.fit.variant}: moment matching for {unit_labels(self.fit, found.unit)[i]}")
                 candidates = [c[:, i] for c in columns]
-                self._try(found, i, MATCHING, lambda i=i, c=candidates: moment_matched(  # type: ignore[misc]
+                self._try(found, i, Route.MOMENT_MATCHING, lambda i=i, c=candidates: moment_matched(  # type: ignore[misc]
                     whole, rows_of(self.fit, found.unit, i), c, found.k_threshold
                 ))  # fmt: skip
         except HbmError as error:
@@ -136,11 +135,11 @@ class Ladder:
             self._try(
                 found,
                 i,
-                "refit",
+                Route.REFIT,
                 lambda i=i: exact_score(self.fit, found.unit, i, self.store, self.say, self.waive),  # type: ignore[misc]
             )
 
-    def _try(self, found: LeftOut, i: int, route: str, score: Callable[[], Exact]) -> None:
+    def _try(self, found: LeftOut, i: int, route: Route, score: Callable[[], Exact]) -> None:
         try:
             exact = score()
         except HbmError as error:
@@ -149,10 +148,10 @@ class Ladder:
         if i in self.unsure and not exact.pareto_k < found.k_threshold:
             return  # few draws carry the refit's score too: what moment matching gave stays
         if not exact.mcse < _IMPRECISE:
-            self.reasons[i] = f"{route}: its score has a Monte Carlo error of {exact.mcse:.1f}; draw more"
+            self.reasons[i] = f"{route.words}: its score has a Monte Carlo error of {exact.mcse:.1f}; draw more"
             return
         assert found.pareto_k is not None
-        unsure = route == MATCHING and not exact.pareto_k < SURE
+        unsure = route is Route.MOMENT_MATCHING and not exact.pareto_k < SURE
         (self.unsure if unsure else self.routes)[i] = Repair(
             route, float(found.pareto_k[i]), exact.pareto_k, float(found.elpd_i[i]), exact.elpd, exact.mcse
         )
@@ -178,8 +177,8 @@ class Ladder:
         reasons = {i: words for i, words in self.reasons.items() if i not in routes}
         made = replace(found, elpd_i=elpd_i, repairs=routes, reasons=reasons)
         mcse = math.sqrt(found.mcse**2 + sum(r.mcse**2 for r in routes.values()))
-        if found.route == GROUP_NEEDS_REFITS and routes:
-            made = replace(made, route="refits, new groups drawn")
+        if found.route is Route.NEEDS_REFITS and routes:
+            made = replace(made, route=Route.REFITS)
         return replace(made, mcse=math.nan if made.high.any() else mcse)
 
 

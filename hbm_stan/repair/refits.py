@@ -18,6 +18,7 @@ from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.fit import Fit, Job
 from hbm_stan.repair.bridge import Exact, bridged, score_of
 from hbm_stan.repair.jobs import Say, job_without
+from hbm_stan.scores import Route
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
 
@@ -49,7 +50,7 @@ def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say, wai
     require_functions(fit, unit)
     job = job_without(fit, rows_of(fit, unit, index))
     density = density_of(fit, unit)
-    route = density.route if density.of is not None else "new groups drawn"
+    route = density.route if density.of is not None else Route.REFITS
     key = hashlib.sha256(f"{fit.key} {job.key} {unit} {index} {route}".encode()).hexdigest()
     name = f"{fit.variant}-without-{key[:16]}"
     if (kept := note_of(store, name, key)) is not None:

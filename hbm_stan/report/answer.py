@@ -1,4 +1,4 @@
-"""The answer in words, from numbers that passed their checks; and what a reader must know before any number."""
+"""The answer in words, from numbers that passed their checks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hbm_stan.between import intercept_place
 from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.coefficients import spread_place
 from hbm_stan.diagnose import draws_of
-from hbm_stan.elements import term_of
+from hbm_stan.elements import in_term, term_of, term_words
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.predict import NewGroup, is_ratio
+from hbm_stan.predict import Y_NEW, NewGroup, is_ratio
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.coefficients import coefficients_of
@@ -26,15 +26,13 @@ from hbm_stan.report.formula_answer import (
     weight_sentences,
 )
 from hbm_stan.report.intervals import estimate, in_unit, listed
-from hbm_stan.report.lacking import lacking
 from hbm_stan.report.ratios import ratio_answer
 from hbm_stan.report.shares import shares_of
 from hbm_stan.report.spreads import differences
-from hbm_stan.report.terms import in_term, term_words, unit_of_term, varying
+from hbm_stan.report.terms import unit_of_term, varying
 from hbm_stan.report.together import differ, joined, pairs_of, targeted
-from hbm_stan.report.units import quantity_unit, zero_matters
+from hbm_stan.report.units import own_meaning, quantity_unit, zero_matters
 from hbm_stan.scores import plain
-from hbm_stan.verdicts import check_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +115,7 @@ def _quantity(fit: Fit, term: str, *, spread: bool = False) -> str:
                 return "intercept's deviation from the average"  # thresholds, or nothing, stand in an average's place
             place = spread_place(fit.table.design) if spread else formula_place(fit.table.design)
         return f"{term_words(term)} ({place})" if place else term_words(term)
-    return "" if fit.family.words.group_meaning in {"value", "mean"} else fit.family.words.group_meaning
+    return own_meaning(fit)
 
 
 def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
@@ -213,7 +211,7 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun:
     """What a new group is expected to be; coefficients that all groups share were said before."""
     table = prediction.quantities.rename_axis("name").reset_index()
     found: list[dict[str, Any]] = [{str(k): v for k, v in q.items()} for q in table.to_dict("records")]
-    found = [q for q in found if not str(q["name"]).startswith("y_new")]
+    found = [q for q in found if q["name"] != Y_NEW]
     shared = [summary.loc[row].to_dict() for term, row in _of_terms(summary, "mu").items() if term]
     rows = {term_of(str(q["name"])): pd.Series(q) for q in varying(found, shared)}
     if len(rows) > _SENTENCES:
@@ -229,23 +227,4 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun:
             positive = format_probability(row["p_positive"], fit.n_draws)
             sentence += f"; the probability that {'it' if quantity else 'its value'} is above zero is {positive}"
         said.append(sentence + ".")
-    return said
-
-
-def notices(found: Findings) -> list[str]:
-    """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
-    said, table = [], next(iter(found.fits.values())).table
-    for name, verdicts in found.verdicts.items():
-        for v in verdicts:
-            if v.waived:
-                said.append(
-                    f"{plain(name).capitalize()}: the failed check “{v.name}” was waived by the analyst. {v.hint}"
-                )
-            elif v.status != "pass":
-                said.append(f"{plain(name).capitalize()}, {check_title(v.name, table.noun)}: {v.hint}")
-    said += [v.hint for v in table.verdicts if v.status != "pass"]
-    said += lacking(found.fits)
-    for comparison in (found.comparison, found.group_comparison):
-        if comparison is not None:
-            said += [s.text for s in comparison.said if s.kind == "few"]
     return said

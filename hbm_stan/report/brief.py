@@ -134,7 +134,7 @@ def _of_family(found: Findings) -> list[str]:
     own = [
         f for f in found.own if f.curves is None and f.sentences and not next(iter(found.fits.values())).family.terms
     ]
-    return [f"{f.sentences[0].partition('. ')[0].removesuffix('.')}." for f in own[:1]]
+    return [f.first or f.sentences[0] for f in own[:1]]
 
 
 def _averages(fit: Fit, noun: Noun, middle: Sequence[Quantity]) -> list[str]:
@@ -202,13 +202,9 @@ def _lowest_and_highest(noun: Noun, groups: Sequence[Quantity]) -> list[str]:
     """The groups at both ends of each term; the figure has their intervals."""
     parts: list[str] = []
     for low, high in zip(groups[::2], groups[1::2], strict=True):
-        ends = [f"{in_unit(numbers(q.row)[0], q.scale.unit)} ({_label(q)})" for q in (low, high)]
+        ends = [f"{in_unit(numbers(q.row)[0], q.scale.unit)} ({q.group})" for q in (low, high)]
         parts.append(f"{f', for the {low.scale.words},' if parts else ''} from {ends[0]} to {ends[1]}")
     return [f"The estimates of the {noun.many} run{' and'.join(parts)}."] if parts else []
-
-
-def _label(q: Quantity) -> str:
-    return q.name.partition(": ")[2]
 
 
 def _new(fit: Fit, noun: Noun, new: Sequence[Quantity]) -> list[str]:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.likelihoods import likelihood
+from hbm_stan.likelihoods.likelihood import Measure
 from hbm_stan.predict import terms_of
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
+from hbm_stan.report.columns import parts_of
 from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, in_unit, numbers
 from hbm_stan.report.quantities import Quantity, average_draws, summary_of
-from hbm_stan.report.scales import Scale, outcome_words, per, scale_of
+from hbm_stan.report.scales import Scale, factor_of, outcome_words, per
 from hbm_stan.report.units import quantity_unit
 
 if TYPE_CHECKING:
@@ -36,12 +38,13 @@ class Effects:
 def effect_sentences(fit: Fit, made: Mapping[str, Any] | None) -> Effects:
     """What one unit more of each column adds to the outcome, or multiplies; nothing where there are no columns."""
     slopes = _slopes(fit)
-    factor = scale_of(fit, slopes[0][0]).factor if slopes else ""
+    measure = factor_of(fit)
+    factor = "" if measure is None else measure.word
     against = references(fit, made)
     found = []
     for name, draws in slopes:
         row = summary_of(fit, np.exp(draws) if factor else draws, 1.0 if factor else 0.0)
-        unit = "" if factor else per(name, quantity_unit(fit))
+        unit = "" if factor else per(fit, name)
         found.append(Quantity(f"effect[{name}]", name, Scale(f"effect of {name}", unit, factor=factor), row))
     shown = found[:_LISTED]
     if not shown:
@@ -72,42 +75,43 @@ def references(fit: Fit, made: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _one(fit: Fit, q: Quantity, against: Mapping[str, str]) -> str:
-    probability, where = format_probability(q.row["p_above"], fit.n_draws), _where(q.term, against)
-    if q.scale.factor:
-        said = f"{_multiplied(fit, q.scale.factor)} {estimate(q.row)} {where}"
+    probability, where = format_probability(q.row["p_above"], fit.n_draws), _where(fit, q.term, against)
+    if factor := factor_of(fit):
+        said = f"{_multiplied(fit, factor)} {estimate(q.row)} {where}"
         return f"{said}; the probability that this is above 1 is {probability}."
     value = estimate(q.row, quantity_unit(fit))
     said = f"{capital(where)}, the {outcome_words(fit)} changes by about {value}"
     return f"{said}; this is above zero with probability {probability}."
 
 
-def _multiplied(fit: Fit, factor: str) -> str:
+def _multiplied(fit: Fit, factor: Measure) -> str:
     """What is multiplied: the odds of infection, the mean cost."""
     outcome = outcome_words(fit)
     if fit.table.design is not None and likelihood(fit.family.name).ladder == "ordered":
         outcome = f"a higher {outcome}"
-    what = f"The {factor} {outcome}" if factor in {"mean", "median"} else f"The {factor} of {outcome}"
-    return f"{what} {'are' if factor == 'odds' else 'is'} multiplied by about"
+    return f"The {factor.of_outcome(outcome)} {'are' if factor.plural else 'is'} multiplied by about"
 
 
-def _where(name: str, against: Mapping[str, str]) -> str:
+def _where(fit: Fit, name: str, against: Mapping[str, str]) -> str:
     """For what an effect is: one unit more of a column, or a level instead of the one compared with."""
-    column, equals, level = name.partition("=")
-    if ":" in name and all("=" in part for part in name.split(":")):
-        return f"more where {' and '.join(part.replace('=', ' = ') for part in name.split(':'))} meet"
-    if not equals or ":" in name:
+    parts = parts_of(fit, name)
+    if any(part.level is None for part in parts):
         return f"for one unit more of {name}"
-    return f"with {column} = {level}" + (f" instead of {against[column]}" if column in against else "")
+    if len(parts) > 1:
+        return f"more where {' and '.join(f'{part.written} = {part.level}' for part in parts)} meet"
+    (part,) = parts
+    instead = f" instead of {against[part.written]}" if part.written in against else ""
+    return f"with {part.written} = {part.level}{instead}"
 
 
 def _several(fit: Fit, shown: Sequence[Quantity], against: Mapping[str, str], count: int) -> str:
     """The effects of several columns in one sentence."""
-    factor, unit = shown[0].scale.factor, quantity_unit(fit)
+    factor, unit = factor_of(fit), quantity_unit(fit)
     parts = []
     for k, q in enumerate(shown):
         centre, low, high = numbers(q.row)
         value = centre if factor else in_unit(centre, unit)
-        parts.append(f"{value} ({'90 % interval ' * (k == 0)}{low} to {high}) {_where(q.term, against)}")
+        parts.append(f"{value} ({'90 % interval ' * (k == 0)}{low} to {high}) {_where(fit, q.term, against)}")
     more = f", and there are {count - len(shown)} effects more" if count > len(shown) else ""
-    what = _multiplied(fit, factor) if factor else f"The {outcome_words(fit)} changes by about"
+    what = _multiplied(fit, factor) if factor is not None else f"The {outcome_words(fit)} changes by about"
     return f"{what} {', '.join(parts[:-1])} and {parts[-1]}{more}."

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.elements import term_words
 from hbm_stan.families.terms.effects import effects_of, terms_of
 from hbm_stan.fit import Fit
 from hbm_stan.report.blocks import Block, Span, capital, figure, heading, prose, ref
 from hbm_stan.report.meanings import levels_words
-from hbm_stan.report.terms import term_words, unit_of_term
+from hbm_stan.report.terms import unit_of_term
 
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 

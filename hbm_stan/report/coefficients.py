@@ -52,9 +52,9 @@ def shares_of_rows(fit: Fit) -> list[dict[str, Any]]:
     ]
 
 
-def for_one_more(name: str) -> str:
+def for_one_more(row: Mapping[str, Any]) -> str:
     """What a ratio belongs to: an indicator of a level, or one unit more of a column."""
-    return f"of {name}" if "=" in name else f"for one unit more of {name}"
+    return f"of {row['name']}" if row["indicator"] else f"for one unit more of {row['name']}"
 
 
 def of_ratio(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,10 +88,12 @@ def _score(results: dict[str, Any], s: dict[str, Any]) -> list[str]:
 def _routes(results: dict[str, Any], made: list[dict[str, Any]]) -> str:
     """How each score was found: routes with the variants that took them."""
     found: dict[str, list[str]] = {}
+    words: dict[str, str] = {}
     for c in made:
         for s in c["scores"]:
-            found.setdefault(s["route"], []).append(variant_title(results, s["variant"]))
-    parts = [f"{', '.join(dict.fromkeys(names))}: {route}" for route, names in found.items()]
+            words[s["route_kind"]] = s["route"]
+            found.setdefault(s["route_kind"], []).append(variant_title(results, s["variant"]))
+    parts = [f"{', '.join(dict.fromkeys(names))}: {words[kind]}" for kind, names in found.items()]
     return f"How they were found. {'; '.join(parts)}."
 
 

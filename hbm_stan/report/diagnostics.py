@@ -37,7 +37,7 @@ from hbm_stan.report.digits import (
     significant,
 )
 from hbm_stan.report.tables import CHECKS, PARAMETERS
-from hbm_stan.verdicts import SAMPLING_CHECKS, check_title
+from hbm_stan.verdicts import OF_PARAMETERS, SAMPLING_CHECKS, check_title, figure_of
 
 _MOST_PARAMETERS = 60
 # The checks of the draws that a short table shows.
@@ -46,30 +46,36 @@ _MATRIX_CELLS = 20  # a label in the table of all variants; the parameter table 
 _RULES = {  # check -> words before the limit
     "R-hat": "below ", "bulk ESS": "at least ", "tail ESS": "at least ", "MCSE": "at most ", "E-BFMI": "at least ",
     "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
-    "groups of one row": "at most ",
-    "Pareto k": "below ", "importance weights": "below ", "predictive check": "p at least ",
-    "intraclass correlation": "p at least ",
+    "groups of one row": "at most ", "Pareto k": "below ", "Pareto k, groups": "below ",
+    "importance weights": "below ", "predictive check": "p at least ", "intraclass correlation": "p at least ",
 }  # fmt: skip
+# The checks whose finding a comparison tells beside its scores.
+_READ_BY = {"p_loo": "comparison", "p_loo, groups": "group_comparison"}
 
 
 def _number(name: str, value: float | None) -> str:
     if value is None:
         return DASH
-    if name == "R-hat":
+    figure = figure_of(name)
+    if figure == "rhat":
         return format_rhat(value)
-    if name in {"predictive check", "intraclass correlation"}:
+    if figure == "probability":
         return f"{value:.1g}"
-    if name in {"E-BFMI", "MCSE", "Pareto k", "importance weights"}:
+    if figure == "ratio":
         return fixed(value, 2)
-    return format_count(value) if "ESS" in name or float(value).is_integer() else significant(value)
+    return format_count(value) if figure == "count" or float(value).is_integer() else significant(value)
 
 
 def _limit(name: str, value: float | None) -> str:
-    return DASH if value is None else _RULES.get(name, "") + (f"{value:g}" if name == "R-hat" else _number(name, value))
+    if value is None:
+        return DASH
+    return _RULES.get(name, "") + (f"{value:g}" if figure_of(name) == "rhat" else _number(name, value))
 
 
 def _where(verdict: dict[str, Any], room: int = 40) -> list[Span]:
     subject = verdict["subject"]
+    if verdict["name"] not in OF_PARAMETERS:
+        return [shorten(subject, room)]
     name, bracket, label = subject.partition("[")
     if name.partition("_")[0] in GREEK or (bracket and len(name) == 1):
         return parameter(f"{name}[{shorten(drawable(label.removesuffix(']')), room)}]" if bracket else name)
@@ -152,10 +158,17 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
 
 def _told(results: dict[str, Any], titles: dict[str, str]) -> list[Block]:
     """What to do about checks that did not pass, by variant; the comparison has said what it finds of its own."""
-    read = {s["reading"] for c in (results["comparison"], results.get("group_comparison")) if c for s in c["scores"]}
+    said = {
+        (s["variant"], check)
+        for check, name in _READ_BY.items() if results.get(name)
+        for s in results[name]["scores"] if s["reading"]
+    }  # fmt: skip
     blocks = []
     for variant, fit in results["fits"].items():
-        open_ones = [v for v in fit["verdicts"] if v["status"] != "pass" and v["hint"] and v["hint"] not in read]
+        open_ones = [
+            v for v in fit["verdicts"]
+            if v["status"] != "pass" and v["hint"] and (variant, v["name"]) not in said
+        ]  # fmt: skip
         title = titles.get(variant, variant)
         blocks += bullets([
             [{"strong": f"{title}, {check_title(v['name'], of_results(results))}. "}, *sentence(v["hint"])]

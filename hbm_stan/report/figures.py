@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.diagnose import parameters
-from hbm_stan.elements import term_of
+from hbm_stan.elements import term_of, term_words
 from hbm_stan.fit import Fit
 from hbm_stan.histograms import is_whole
 from hbm_stan.later import binom, rankdata
 from hbm_stan.nouns import of_results
-from hbm_stan.predict import NewGroup, population_names
+from hbm_stan.predict import Y_NEW, NewGroup, population_names
 from hbm_stan.priors import Prior
 from hbm_stan.report.blocks import MOST_ROWS
 from hbm_stan.report.caterpillars import axis_of, figure_name
@@ -25,7 +25,7 @@ from hbm_stan.report.diagnostics import chains_passed
 from hbm_stan.report.found import Findings
 from hbm_stan.report.front import figure_room
 from hbm_stan.report.scales import scale_of
-from hbm_stan.report.terms import new_quantities, shared_terms, term_words, unit_of_term
+from hbm_stan.report.terms import new_quantities, shared_terms, unit_of_term
 from hbm_stan.report.units import of_rates
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 from hbm_stan.table import FloatArray
@@ -197,11 +197,11 @@ def _new_group(prediction: NewGroup, results: dict[str, Any], same_scale: bool) 
 
     unit, outcome_unit = results["data"]["quantity_unit"], results["data"]["unit"]
     quantities = [q for q in new_quantities(results) if len(np.unique(prediction.draws[q["name"]])) > MOST_DISCRETE]
-    quantities = [q for q in quantities if not q["name"].startswith("y_new")][:_MOST_NEW] + [
-        q for q in quantities if q["name"].startswith("y_new")
+    quantities = [q for q in quantities if q["name"] != Y_NEW][:_MOST_NEW] + [
+        q for q in quantities if q["name"] == Y_NEW
     ]
     table = pd.DataFrame(quantities or results["new_group"]["quantities"][:1])
-    table["unit"] = [outcome_unit if n.startswith("y_new") else unit_of_term(term_of(n), unit) for n in table["name"]]
+    table["unit"] = [outcome_unit if n == Y_NEW else unit_of_term(term_of(n), unit) for n in table["name"]]
     draws = pd.concat([pd.DataFrame({"name": n, "value": prediction.draws[n]}) for n in table["name"]])
     widths = (table["q95"] - table["q05"]).astype(float)
     alike = bool(widths.max() < ALIKE * widths.min())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hbm_stan.elements import base_of
 from hbm_stan.nouns import of_results
 from hbm_stan.report import caterpillars, coefficients, conditional, own, ratios, sensitivity, shares
 from hbm_stan.report.blocks import (
@@ -58,8 +59,8 @@ def population(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     fitted = results["fits"][results["main_variant"]]["parameters"]
     noun, new = of_results(results), new_quantities(results)
     # The common coefficients of a formula have a table of their own.
-    own = "beta[" if results["coefficients"] else None
-    shared = [n for n in results["population"] if n in fitted and not (own and n.startswith(own))]
+    own = "beta" if results["coefficients"] else ""
+    shared = [n for n in results["population"] if n in fitted and base_of(n) != own]
     rows = [summary_row(n, meaning_of(results, n), fitted[n]) for n in shared]
     rows += [summary_row(q["name"], q["meaning"], q) for q in new]
     if not rows:
@@ -110,10 +111,10 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         "The p value is the share of replications with a statistic at least as large as the observed one: "
         "near 0 or 1 is a misfit."
     )
-    priors = {r["name"]: r for r in results["prior_check"]}
+    priors = {r["kind"]: r for r in results["prior_check"]}
     prior = " Data from the priors alone should hold what was observed, and little that is absurd." if priors else ""
     heads = [*_STATISTIC_HEADS, *([number("Priors 5 %"), number("95 %")] if priors else [])]
-    rows = [[*_statistic(s), *(_prior(priors.get(s["name"])) if priors else [])] for s in ppc["statistics"]]
+    rows = [[*_statistic(s), *(_prior(priors.get(s["kind"])) if priors else [])] for s in ppc["statistics"]]
     return [
         heading("Fit"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or ""), prior),

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
 from hbm_stan.report.coefficients import for_one_more, how_large, of_ratio, slopes_of
 from hbm_stan.report.digits import format_probability
 from hbm_stan.report.intervals import estimate, in_unit, listed, numbers
-from hbm_stan.report.meanings import meanings
+from hbm_stan.report.meanings import column_of, meanings
 from hbm_stan.report.terms import unit_of_term
 from hbm_stan.report.units import observed_unit
 
@@ -48,7 +48,7 @@ def _shown(row: Mapping[str, Any], ratio: str) -> Mapping[str, Any]:
 def _slope(fit: Fit, row: Mapping[str, Any], ratio: str, of_what: str, unit: str) -> str:
     positive = format_probability(row["p_positive"], fit.n_draws)
     if ratio:
-        what, against = f"The {ratio} {for_one_more(row['name'])}{of_what}", "1"
+        what, against = f"The {ratio} {for_one_more(row)}{of_what}", "1"
         value = estimate(of_ratio(row), posterior=True)
     else:
         what, against = f"The common coefficient of {row['name']}", "zero"
@@ -60,10 +60,10 @@ def _intercept(fit: Fit, row: Mapping[str, Any], unit: str) -> str:
     what = f"The common intercept, {row['place']}," if row["place"] else "The common intercept"
     said = f"{capital(what)} is about {estimate(row, unit, posterior=True)}"
     given = likelihood(fit.family.name)
-    if not given.ratio_words:
+    if given.factor is None:
         return f"{said}."
     centre, low, high = numbers(_as_mean(fit, row))
-    return f"{said}, which is a {given.mean_words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
+    return f"{said}, which is a {given.measure.words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
 
 
 def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:
@@ -79,15 +79,16 @@ def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:
 def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
     """How much the levels of factors that are not the group differ."""
     design = fit.table.design
-    rows = [str(name) for name in summary.index if str(name).startswith("sd[")] if design else []
+    if design is None:
+        return []
+    rows = [str(name) for name in summary.index if base_of(str(name)) == "sd"]
     if len(rows) > _SENTENCES:
         return [listed("Standard deviations between levels of other factors", {
             term_of(name): summary.loc[name].to_dict() for name in rows
         })]  # fmt: skip
-    said, words = [], meanings(design, fit.table.noun) if design else {}
+    said, words = [], meanings(design, fit.table.noun)
     for name in rows:
-        _, _, column = term_of(name).rpartition(": ")
-        value = estimate(summary.loc[name].to_dict(), unit_of_term(column, unit))
+        value = estimate(summary.loc[name].to_dict(), unit_of_term(column_of(design, name), unit))
         said.append(f"The {words[name]} is about {value}.")
     return said
 
@@ -105,7 +106,7 @@ def _of_share(fit: Fit, share: Mapping[str, Any]) -> list[str]:
     """How large a share of the rows is, and what multiplies its odds."""
     slopes = [row for row in share["rows"] if row["name"] != INTERCEPT][:_SENTENCES]
     said = [
-        f"The odds ratio of {share['what']} {for_one_more(row['name'])} is about {estimate(of_ratio(row))}; the "
+        f"The odds ratio of {share['what']} {for_one_more(row)} is about {estimate(of_ratio(row))}; the "
         f"probability that it is above 1 is {format_probability(row['p_positive'], fit.n_draws)}."
         for row in slopes
     ]

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.plots.labels import cells
+from hbm_stan.predict import Y_NEW
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import (
     Block,
@@ -28,10 +29,12 @@ from hbm_stan.report.blocks import (
     math as mathematics,
 )
 from hbm_stan.report.digits import counted, format_count, format_mcse, format_summary
-from hbm_stan.report.terms import in_term, unit_of_terms
+from hbm_stan.report.notices import About
+from hbm_stan.report.terms import unit_of_terms
 from hbm_stan.verdicts import check_title
 
 MU = mathematics("mu")
+_WORDS = {"p_loo": "effective number of parameters", "p_loo, groups": "effective number of parameters, {groups}"}
 
 
 def variant_title(results: dict[str, Any], name: str) -> str:
@@ -87,25 +90,23 @@ def _beside(pairs: list[tuple[str, dict[str, Any]]], noun: Noun) -> list[str]:
 
 def _in_words(name: str, noun: Noun) -> str:
     """A check as a reader of page one knows it: no symbol without its word."""
-    return check_title(name, noun).replace("p_loo", "effective number of parameters")
+    return noun.fill(_WORDS[name]) if name in _WORDS else check_title(name, noun)
 
 
 def _new_notices(results: dict[str, Any]) -> list[str]:
     """The notices that repeat neither the hint of a check nor what the section on the comparison says of its errors."""
-    said = [v["hint"] for _, v in all_verdicts(results) if v["status"] != "pass" and v["hint"]]
-    compared = [
-        text for name in ("comparison", "group_comparison") if results.get(name) for text in results[name]["verdict"]
-    ]
-    return [n for n in results["notices"] if n not in compared and not any(hint in n for hint in said)]
+    elsewhere = {About.CHECK, About.COMPARISON}
+    told = zip(results["notices"], results["notices_about"], strict=True)
+    return [text for text, about in told if about not in elsewhere]
 
 
 def meaning_of(results: dict[str, Any], name: str) -> str:
     """What a population parameter means: in words of its own, of its prior, or of the prior of all its elements."""
     own = results["model"].get("meanings", {})
     given = {p["name"]: p["meaning"] for p in results["priors"]}
-    base, term = name.partition("[")[0], term_of(name)
+    base, term = base_of(name), term_of(name)
     general = str(given.get(base, own.get(base, "")))
-    return str(own.get(name) or given.get(name) or (in_term(general, term) if general and term else general))
+    return str(own.get(name) or given.get(name) or (f"{general}: {term}" if general and term else general))
 
 
 def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
@@ -117,7 +118,7 @@ def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
     if any(n.partition("[")[0] == "rho" for n in shown):
         unit += "; correlations have no unit"
     unit += "".join(f"; {said}" for said in _of_its_own(results, shown))
-    if "y_new" in shown and data["unit"] != data["quantity_unit"]:
+    if Y_NEW in shown and data["unit"] != data["quantity_unit"]:
         unit += f"; the new observation in {data['unit']}" if data["unit"] else "; the new observation as it is counted"
     return unit
 

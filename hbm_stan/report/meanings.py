@@ -7,13 +7,13 @@ from typing import Any
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.coefficients import intercept_place, spread_place
 from hbm_stan.design import Design, Term
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, in_term, term_of, term_words
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.nouns import GROUPS, Noun, noun_of
+from hbm_stan.predict import population_names
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.priors import PriorRow
-from hbm_stan.report.terms import in_term, term_words
 
 
 def levels_words(factor: str, design: Design, noun: Noun) -> str:
@@ -44,6 +44,12 @@ def meanings(design: Design, noun: Noun) -> dict[str, str]:
     return found
 
 
+def column_of(design: Design, name: str) -> str:
+    """The column that an element is of: of beta, tau and theta its term, of the sds of other factors the term's own."""
+    own = {f"sd[{t.factor.name}: {c}]": c for t in design.terms[design.n_group_terms :] for c in t.names}
+    return own.get(name, term_of(name))
+
+
 def _pairs(term: Term, many: str) -> list[tuple[str, str]]:
     """The label and the meaning of each correlation of a term."""
     if not term.correlated:
@@ -55,18 +61,24 @@ def _pairs(term: Term, many: str) -> list[tuple[str, str]]:
 
 
 def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
-    """What parameters of a formula mean; else mu and tau where partial pooling derives them, and no prior says it."""
+    """What parameters of a formula mean; else mu and tau where partial pooling derives them, and no prior says it.
+
+    Of a parameter with several elements each of them too.
+    """
     family = analysis.family
     if fit.table.design is not None:
         return meanings(fit.table.design, fit.table.noun)
     partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
     given = {name.partition("[")[0] for variant in partial for name in variant.priors}
-    what = family.words.group_meaning
     derived = {
-        "mu": f"mean {what} in the population",
-        family.groups.population_scale: f"sd of the {what} between {analysis.noun.many}",
+        "mu": f"mean {{term|{family.words.group_meaning}}} in the population",
+        family.groups.population_scale: f"sd of the {{term|{family.words.group_meaning}}} between {analysis.noun.many}",
     }
-    return {name: text for name, text in derived.items() if partial and name not in given}
+    found = {name: text for name, text in derived.items() if partial and name not in given}
+    texts = {row.name: analysis.noun.fill(row.meaning) for row in family.programs.prior_rows} | found
+    elements = [name for name in population_names(fit) if term_of(name) and base_of(name) in texts]
+    of_elements = {name: in_term(texts[base_of(name)], term_of(name)) for name in elements}
+    return {name: in_term(text) for name, text in found.items()} | of_elements
 
 
 def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
@@ -80,8 +92,7 @@ def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
         used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
         if used:
             term = term_of(name)
-            meaning = fit.table.noun.fill(row.meaning)
-            meaning = of_formula.get(name) or (in_term(meaning, term) if term else meaning)
+            meaning = of_formula.get(name) or in_term(fit.table.noun.fill(row.meaning), term)
             reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
             unit = _unit(fit, row, name)
             rows.append({
@@ -97,7 +108,7 @@ def _unit(fit: Fit, row: PriorRow, name: str) -> str:
 
     What a likelihood has of its own beside the linear predictor has no unit of that.
     """
-    column = term_of(name).rpartition(": ")[2] if fit.family.terms else term_of(name)
+    column = term_of(name) if fit.table.design is None else column_of(fit.table.design, name)
     if column not in {"", INTERCEPT}:
         return ""
     own = likelihood(fit.family.name).own_rows if fit.family.terms else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,13 @@ _KEYS = ("q05", "q50", "q95", "mcse_q05", "mcse_q50", "mcse_q95")
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is spoken of: its name in results.json, the term and the scale it belongs to, and its summary."""
+    """What is spoken of: its name in results.json, the term and the scale it belongs to, its summary, and its group."""
 
     name: str
     term: str
     scale: Scale
     row: dict[str, float]
+    group: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The quantity for JSON."""
@@ -74,7 +75,7 @@ def of_new_group(fit: Fit, new: NewGroup | None, terms: Sequence[str]) -> list[Q
 def of_group(fit: Fit, label: str, term: str) -> Quantity:
     """A term of a known group."""
     draws = group_draws(fit)[:, list(fit.table.pooled.labels).index(label), terms_of(fit).index(term)]
-    return quantity(fit, f"{_named('group', term)}: {label}", term, draws)
+    return replace(quantity(fit, f"{_named('group', term)}: {label}", term, draws), group=label)
 
 
 def _named(base: str, term: str) -> str:

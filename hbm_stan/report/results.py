@@ -14,13 +14,13 @@ import pandas as pd
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.attempts import attempts_in_words
 from hbm_stan.diagnose import Diagnosis
-from hbm_stan.elements import term_of
+from hbm_stan.elements import term_of, term_words
 from hbm_stan.engines import NOT_DIRECT
 from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
 from hbm_stan.model import Finding
-from hbm_stan.predict import NewGroup, population_names, shrinkage_notes
-from hbm_stan.report.answer import answer, notices
+from hbm_stan.predict import Y_NEW, NewGroup, population_names, shrinkage_notes
+from hbm_stan.report.answer import answer
 from hbm_stan.report.brief import page_one
 from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
@@ -29,11 +29,11 @@ from hbm_stan.report.conditional import conditional_effects
 from hbm_stan.report.data_shown import data_of
 from hbm_stan.report.found import Findings
 from hbm_stan.report.meanings import parameter_meanings, prior_rows
+from hbm_stan.report.notices import About, Notice, notices
 from hbm_stan.report.r_squared import r_squared
 from hbm_stan.report.ratios import average_ratio
 from hbm_stan.report.sensitivity import influential
 from hbm_stan.report.shares import shares_of
-from hbm_stan.report.terms import term_words
 from hbm_stan.report.units import (
     far_from_zero,
     observed_quantity,
@@ -79,7 +79,7 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "status": worst([*flat, *main.table.verdicts]),
         "withheld": found.withheld,
         "answer": answer(analysis, found),
-        "notices": [*notices(found), *failed_proofs(proofs), *influential(found.sensitivity)],
+        **_notices(found, proofs),
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.asked.as_dict(),
@@ -103,6 +103,16 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
     }
     said: dict[str, Any] = for_json(made)
     return said | {"page_one": for_json(page_one(analysis, found, said))}
+
+
+def _notices(found: Findings, proofs: dict[str, Any]) -> dict[str, list[str]]:
+    """The sentences that a reader needs before any number, and what each is about."""
+    said = [
+        *notices(found),
+        *(Notice(About.CERTIFICATE, text) for text in failed_proofs(proofs)),
+        *(Notice(About.GROUPS, text) for text in influential(found.sensitivity)),
+    ]
+    return {"notices": [notice.text for notice in said], "notices_about": [notice.about for notice in said]}
 
 
 def _made_again(
@@ -208,7 +218,7 @@ def _new_group(prediction: NewGroup | None, fit: Fit) -> dict[str, Any] | None:
     for row in rows:
         term = term_of(row["name"])
         row["meaning"] = f"{term_words(term)} of a new {fit.table.noun.one}" if term else row["meaning"]
-        observed = row["name"].startswith("y_new")
+        observed = row["name"] == Y_NEW
         row["sign"] = fit.family.words.signed and not far_from_zero(fit) if observed else zero_matters(fit, term)
     return {"quantities": rows, "note": prediction.note, "n_draws": fit.n_draws, "signed": fit.family.words.signed}
 

@@ -12,15 +12,14 @@ from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.fit import Fit
 from hbm_stan.later import expit
 from hbm_stan.likelihoods import likelihood
+from hbm_stan.likelihoods.likelihood import ODDS, RATIO, Measure
 from hbm_stan.nouns import singular
 from hbm_stan.predict import is_ratio
 from hbm_stan.predictors import INTERCEPT
+from hbm_stan.report.columns import parts_of
 from hbm_stan.report.ratios import ratio_name
-from hbm_stan.report.units import observed_unit, quantity_unit
+from hbm_stan.report.units import observed_unit, own_meaning, quantity_unit
 from hbm_stan.table import FloatArray
-
-# What a mean of the outcome is called before its name, not "of" it.
-_BEFORE = {"mean", "median", "true value"}
 
 
 @dataclass(frozen=True)
@@ -49,29 +48,35 @@ def outcome_words(fit: Fit) -> str:
 def scale_of(fit: Fit, term: str = "") -> Scale:
     """The scale of a term of the group quantity; the empty term is a group's only quantity."""
     if is_ratio(fit):
-        return Scale(ratio_name(fit), "", np.exp, "ratio")
+        return Scale(ratio_name(fit), "", np.exp, RATIO.word)
     if term and term != INTERCEPT:
-        return Scale(f"effect of {term}", per(term, quantity_unit(fit)), factor=_factor(fit))
+        return Scale(f"effect of {term}", per(fit, term), factor=_factor_word(fit))
     if term == INTERCEPT:
         return _intercept(fit)
-    meaning = fit.family.words.group_meaning
-    outcome = outcome_words(fit)
-    return Scale(outcome if meaning in {"value", "mean"} else f"{meaning} of {outcome}", quantity_unit(fit))
+    meaning, outcome = own_meaning(fit), outcome_words(fit)
+    return Scale(f"{meaning} of {outcome}" if meaning else outcome, quantity_unit(fit))
 
 
-def per(term: str, unit: str) -> str:
+def per(fit: Fit, term: str) -> str:
     """The unit of a coefficient: ms per day, log pCi/L per floor; of a level of a category that of the outcome."""
-    if not unit or "=" in term:
+    unit = quantity_unit(fit)
+    if not unit or any(part.level is not None for part in parts_of(fit, term)):
         return unit
     return f"{unit} per {singular(term) if term.isalpha() else f'unit of {term}'}"
 
 
-def _factor(fit: Fit) -> str:
-    """What is multiplied by the exponential of a coefficient: the odds, the rate, the mean; empty where nothing is."""
+def factor_of(fit: Fit) -> Measure | None:
+    """What is multiplied by the exponential of a coefficient: the odds, the rate, the mean; None where nothing is."""
+    if is_ratio(fit):
+        return RATIO
     if fit.family.name == "logistic_regression":
-        return "odds"
-    words = likelihood(fit.family.name).ratio_words if fit.table.design is not None else ""
-    return words.removesuffix(" ratio").removeprefix("ratio of ").removesuffix("s") if words != "odds ratio" else "odds"
+        return ODDS
+    return likelihood(fit.family.name).factor if fit.table.design is not None else None
+
+
+def _factor_word(fit: Fit) -> str:
+    factor = factor_of(fit)
+    return "" if factor is None else factor.word
 
 
 def _intercept(fit: Fit) -> Scale:
@@ -81,20 +86,17 @@ def _intercept(fit: Fit) -> Scale:
         link = fit.family.name == "logistic_regression"
         words = f"probability of {outcome}" if link else outcome
         unit = "" if link else quantity_unit(fit)
-        return Scale(words, unit, expit if link else np.asarray, _factor(fit), intercept_place(fit))
+        return Scale(words, unit, expit if link else np.asarray, _factor_word(fit), intercept_place(fit))
     given = likelihood(fit.family.name)
     if INTERCEPT not in design.names:  # thresholds, or nothing, stand in an average's place
-        return Scale("deviation from the average", quantity_unit(fit), factor=_factor(fit))
+        return Scale("deviation from the average", quantity_unit(fit), factor=_factor_word(fit))
     place = formula_place(design)
-    if not given.ratio_words:
+    if given.factor is None:
         return Scale(outcome, quantity_unit(fit), place=place)
-    return Scale(_mean_words(given.mean_words, outcome), observed_unit(fit), given.inverse_link, _factor(fit), place)
+    return Scale(_measured(given.measure, outcome), observed_unit(fit), given.inverse_link, _factor_word(fit), place)
 
 
-def _mean_words(words: str, outcome: str) -> str:
+def _measured(measure: Measure, outcome: str) -> str:
     """What the mean of a row is called: probability of infection, mean cost, rate of calls (extra zeros apart)."""
-    head, _, rest = words.partition(",")
-    beside = f" ({rest.strip(' ,')})" if rest.strip(" ,") else ""
-    if outcome in head.split():
-        return head + beside
-    return (f"{head} {outcome}" if head in _BEFORE else f"{head} of {outcome}") + beside
+    said = measure.word if outcome in measure.word.split() else measure.of_outcome(outcome)
+    return said + (f" ({measure.apart})" if measure.apart else "")

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.nouns import Noun, of_results
+from hbm_stan.predict import Y_NEW
 from hbm_stan.report.blocks import (
     Block,
     Spans,
@@ -39,47 +41,52 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
         return []
     power, tried, groups = found["power"], found["alternatives"], found["influence"]
     noun = of_results(results)
-    new = _New(_new_names(power), noun)
+    new = _New(_new_names(results), noun)
     return [
         heading("What would have changed the answer"),
         *bullets(_said(s, new) for s in power["sentences"]),
-        *_power(power, noun),
+        *_power(power, new),
         *bullets([_said(s, new) for s in tried["sentences"]] if tried else [[_NOT_TRIED]]),
-        *(_alternatives(tried, noun) if tried else []),
+        *(_alternatives(tried, new) if tried else []),
         *bullets(_said(s, new) for s in groups["sentences"]),
-        *_influence(groups, noun),
+        *_influence(groups, new),
     ]
 
 
 @dataclass(frozen=True)
 class _New:
-    """The names of a new group's value, and the noun that says what it is of."""
+    """What the new group's value is called (``theta_new``), and the noun that says what it is of."""
 
-    names: re.Pattern[str]
+    names: frozenset[str]
     noun: Noun
 
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """``theta_new``, ``theta_new[floor]`` in a sentence; never a part of a user's label."""
+        called = [re.escape(name) for name in sorted(self.names)] or [r"(?!)"]
+        return re.compile(rf"(?<!\w)(?:{'|'.join(called)})(?!\w)(?:\[([^\]]*)\])?")
 
-def _new_names(power: dict[str, Any]) -> re.Pattern[str]:
-    """What the new group's value is called: ``theta_new``, ``theta_new[floor]``; never a part of a user's label."""
-    names = {r["quantity"].partition("[")[0] for r in power["readings"]}
-    called = [re.escape(n) for n in names if n.endswith("_new")] or [r"(?!)"]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(called)})(?!\w)(?:\[([^\]]*)\])?")
+
+def _new_names(results: dict[str, Any]) -> frozenset[str]:
+    """The names of what is predicted of a new group, without its observation."""
+    made = results["new_group"] or {"quantities": []}
+    return frozenset(base_of(q["name"]) for q in made["quantities"]) - {Y_NEW}
 
 
 def _said(text: str, new: _New) -> Spans:
     """A sentence, with words for the name of a new group's value."""
     what = f"a new {new.noun.one}'s value"
-    return sentence(new.names.sub(lambda m: f"{what} ({m[1]})" if m[1] else what, text))
+    return sentence(new.pattern.sub(lambda m: f"{what} ({m[1]})" if m[1] else what, text))
 
 
-def _name(name: str, noun: Noun) -> Spans:
-    base, _, term = name.partition("[")
-    if not base.endswith("_new"):
+def _name(name: str, new: _New) -> Spans:
+    if base_of(name) not in new.names:
         return parameter(name)
-    return [f"new {noun.one} ({term[:-1]})" if term else f"new {noun.one}"]
+    term = term_of(name)
+    return [f"new {new.noun.one} ({term})" if term else f"new {new.noun.one}"]
 
 
-def _power(power: dict[str, Any], noun: Noun) -> list[Block]:
+def _power(power: dict[str, Any], new: _New) -> list[Block]:
     """The quantities that depend on a prior."""
     flagged = [r for r in power["readings"] if r["reading"] != "none"]
     rows = flagged[:_MOST_QUANTITIES]
@@ -91,7 +98,7 @@ def _power(power: dict[str, Any], noun: Noun) -> list[Block]:
     ]  # fmt: skip
     cells = [
         [
-            _name(r["quantity"], noun), parameter(r["prior"]) if r["prior"] else DASH,
+            _name(r["quantity"], new), parameter(r["prior"]) if r["prior"] else DASH,
             *(fixed(r[k], 2) for k in ("prior_value", "all_priors", "likelihood")), WORDS[r["reading"]],
         ]
         for r in rows
@@ -104,7 +111,7 @@ def _power(power: dict[str, Any], noun: Noun) -> list[Block]:
     return [table([about + cut], heads, cells)]
 
 
-def _alternatives(tried: dict[str, Any], noun: Noun) -> list[Block]:
+def _alternatives(tried: dict[str, Any], new: _New) -> list[Block]:
     """The conclusion as it stands, and under the priors that move it most, in the order that they were tried."""
     base = tried["base"]
     names = base["columns"]
@@ -114,7 +121,7 @@ def _alternatives(tried: dict[str, Any], noun: Noun) -> list[Block]:
     by_move = sorted(tried["rows"], key=lambda r: (not r["changes"], not r["failed"], -abs(r["moved"] or 0)))
     shown = [r for r in tried["rows"] if r in by_move[:_MOST_PRIORS]]
     heads = [
-        column("Prior", width="label"), *(column(_name(n, noun), "right") for n in names), number("elpd diff."),
+        column("Prior", width="label"), *(column(_name(n, new), "right") for n in names), number("elpd diff."),
         number("SE"), column("Conclusion"),
     ]  # fmt: skip
     cells: list[list[Any]] = [
@@ -139,7 +146,7 @@ def _stands(own: list[str], term: str) -> str:
 
 def _term(row: dict[str, Any], own: list[str]) -> str:
     """The term that a prior is of, else the first."""
-    named = [t for t in own if t and any(name.endswith(f"[{t}]") for name in row["priors"])]
+    named = [t for t in own if t and any(term_of(name) == t for name in row["priors"])]
     return named[0] if len(named) == 1 else own[0]
 
 
@@ -154,14 +161,14 @@ def _outcome(row: dict[str, Any]) -> str:
     return "none: checks failed" if row["failed"] else "changes" if row["changes"] else "stands"
 
 
-def _influence(groups: dict[str, Any], noun: Noun) -> list[Block]:
+def _influence(groups: dict[str, Any], new: _New) -> list[Block]:
     """The groups that move the population most."""
     names = groups["columns"][:_MOST_COLUMNS]
     if not groups["rows"]:
         return []
     heads = [
         column("Without", width="label"),
-        *(column(_name(n, noun), "right") for n in names),
+        *(column(_name(n, new), "right") for n in names),
         column("Moves most, sd"),
     ]
     heads += [number("Pareto k"), column("From")]
@@ -174,7 +181,7 @@ def _influence(groups: dict[str, Any], noun: Noun) -> list[Block]:
         ]
         for r in groups["rows"][:_MOST_GROUPS]
     ]  # fmt: skip
-    about = f"The population without one {noun.one}, the largest moves first: medians with 90 % intervals."
+    about = f"The population without one {new.noun.one}, the largest moves first: medians with 90 % intervals."
     return [dense(table([about], heads, cells))]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.elements import term_words
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.report.blocks import (
     MOST_ROWS,
@@ -26,7 +27,7 @@ from hbm_stan.report.digits import fixed, format_column, format_count, format_es
 from hbm_stan.report.figures import MOST_TERMS, shrinkage_name
 from hbm_stan.report.front import MU, variant_title, with_unit
 from hbm_stan.report.tables import GROUPS
-from hbm_stan.report.terms import shared_terms, term_words, unit_of_term
+from hbm_stan.report.terms import shared_terms, unit_of_term
 
 _WHOLE, _ENDS = 12, 3  # groups of a table that shows all, and at either end of one that does not
 

@@ -12,23 +12,6 @@ from hbm_stan.predictors import INTERCEPT
 _SAME = 1e-9  # relative: two summaries of the same draws
 
 
-def term_words(term: str) -> str:
-    """What a term is, in words."""
-    return term if term == INTERCEPT else f"coefficient of {term}"
-
-
-def in_term(meaning: str, term: str) -> str:
-    """The meaning of a parameter that has one element for each term, for one of them."""
-    if "the group predictor" in meaning:
-        return meaning.replace("the group predictor", term, 1)
-    for general in ("the term's coefficient", "the coefficient", "Coefficient", "coefficient"):
-        if general in meaning and "," not in term:
-            words = term_words(term)
-            article = "the " if general.startswith("the ") else ""
-            return meaning.replace(general, article + (words.capitalize() if general[0] == "C" else words), 1)
-    return f"{meaning}: {term}"
-
-
 def unit_of_term(term: str, unit: str) -> str:
     """The unit of a term: the outcome's for a single quantity and for an intercept, else that for each unit of it."""
     if not unit or not term or term == INTERCEPT:

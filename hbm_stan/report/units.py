@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 FAR_FROM_ZERO = 3.0
 # ... nor are estimates that each lie so many of their standard errors on one side of it (ours).
 FAR_IN_ERRORS = 3.0
+# What a family says of its group quantity where that is the outcome itself, or its mean: the column's name is enough.
+_PLAIN = {"value", "mean"}
 
 
 def of_rates(fit: Fit) -> bool:
@@ -26,6 +28,11 @@ def quantity_unit(fit: Fit) -> str:
     """The unit of the group quantity: the outcome's, unless that is divided by trials or exposure or transformed."""
     other = of_rates(fit) or not fit.family.words.same_unit
     return fit.family.words.quantity_unit if other else outcome_unit(fit)
+
+
+def own_meaning(fit: Fit) -> str:
+    """What the group quantity is beside the outcome: its rate, its log mean; empty where it is the outcome's value."""
+    return "" if fit.family.words.group_meaning in _PLAIN else fit.family.words.group_meaning
 
 
 def outcome_unit(fit: Fit) -> str:

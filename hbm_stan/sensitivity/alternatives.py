@@ -17,7 +17,7 @@ from hbm_stan.engines import PARETO_K, Engine, Progress, choose
 from hbm_stan.errors import EngineError, NotDirectError
 from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.sensitivity.asked import Asked
-from hbm_stan.sensitivity.conclusion import WITHHELD, Conclusion, changes, conclude, largest_move
+from hbm_stan.sensitivity.conclusion import Conclusion, Decision, changes, conclude, largest_move
 from hbm_stan.sensitivity.rivals import Rival, matched_scale, rivals
 from hbm_stan.store import FitStore
 
@@ -173,8 +173,9 @@ def _sentences(main: Fit, base: Conclusion, rows: list[Row], kept: list[str]) ->
         said.append(f"No conclusion changes under {many}.")
     if changed:
         said.append(f"A conclusion changes under {len(changed)} of {len(held)} other priors.")
-    blind = [r for r in held if r.conclusion is not None and WITHHELD in {base.verdict, r.conclusion.verdict}]
-    if blind and base.verdict != WITHHELD:
+    withheld = base.decision is Decision.WITHHELD
+    blind = [r for r in held if r.conclusion is not None and r.conclusion.decision is Decision.WITHHELD]
+    if blind and not withheld:
         said.append(
             f"Under {len(blind)} of them the comparison is not judged: a Pareto k is too high, and nothing is repaired "
             "under other priors."
@@ -190,7 +191,7 @@ def _sentences(main: Fit, base: Conclusion, rows: list[Row], kept: list[str]) ->
     said += _scales(main, rows)
     ks, reasons = ([v for r in rows for v in getattr(r, name).values()] for name in ("direct", "sampled"))
     said += directly_in_words("Fits under other priors", ks, reasons)
-    if base.verdict == WITHHELD:
+    if withheld:
         said.append(
             "The comparison is withheld here, for a Pareto k is too high and nothing is repaired under other priors; "
             "`hbm compare` repairs it as the priors stand."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,18 @@ from hbm_stan.comparison import Comparison
 from hbm_stan.elements import term_of
 from hbm_stan.fit import Fit
 from hbm_stan.scores import plain
-from hbm_stan.sensitivity.quantities import location_and_scale, location_of, side, watched
+from hbm_stan.sensitivity.quantities import Side, location_and_scale, location_of, side, watched
 from hbm_stan.table import FloatArray
 
-WITHHELD = "the ranking is withheld"
+
+class Decision(StrEnum):
+    """What a comparison decides of the main variant against the best other one; none where it cannot be asked."""
+
+    NONE = "none"
+    WITHHELD = "withheld"
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_TOLD_APART = "not_told_apart"
 
 
 @dataclass(frozen=True)
@@ -38,19 +47,31 @@ class Conclusion:
     """
 
     intervals: Mapping[str, Interval]
-    verdict: str = ""
+    decision: Decision = Decision.NONE
     elpd_diff: float | None = None
     se_diff: float | None = None
     other: str = ""
     locations: tuple[str, ...] = ()
     scales: tuple[str, ...] = ()
-    signs: Mapping[str, str] = field(default_factory=dict)
+    signs: Mapping[str, Side] = field(default_factory=dict)
     columns: tuple[str, ...] = ()  # names of location, scale and the new group's value, those that there are
+
+    @property
+    def verdict(self) -> str:
+        """The decision in words; empty where there is none."""
+        return {
+            Decision.NONE: "",
+            Decision.WITHHELD: "the ranking is withheld",
+            Decision.BETTER: f"better than {plain(self.other)}",
+            Decision.WORSE: f"worse than {plain(self.other)}",
+            Decision.NOT_TOLD_APART: f"not told apart from {plain(self.other)}",
+        }[self.decision]
 
     def as_dict(self) -> dict[str, Any]:
         """The conclusion for JSON."""
         row = asdict(self)
-        return {k: row[k] for k in ("intervals", "columns", "signs", "verdict", "elpd_diff", "se_diff", "other")}
+        said = {"signs": {name: s.words for name, s in self.signs.items()}, "verdict": self.verdict}
+        return {k: row[k] for k in ("intervals", "columns", "decision", "elpd_diff", "se_diff", "other")} | said
 
 
 def terms(names: Iterable[str], scale: str) -> list[str]:
@@ -84,23 +105,23 @@ def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any
     locations = tuple(n for n in kept if n.partition("[")[0] == location)
     scales = tuple(n for n in kept if n not in locations)
     signs = {n: side(intervals[n].q05, intervals[n].q95) for n in locations} if main.family.words.signed else {}
-    verdict, diff, se, other = _decided(comparison, main.variant)
+    decision, diff, se, other = _decided(comparison, main.variant)
     names = (location, main.family.groups.population_scale, f"{main.family.groups.group_quantity}_new")
     there = {n.partition("[")[0] for n in intervals}
     columns = tuple(n for n in names if n in there)
-    return Conclusion(intervals, verdict, diff, se, other, locations, scales, signs, columns)
+    return Conclusion(intervals, decision, diff, se, other, locations, scales, signs, columns)
 
 
-def _decided(comparison: Comparison | None, main: str) -> tuple[str, float | None, float | None, str]:
-    """The verdict on the main variant against the best other one, elpd difference, its error, and that other one."""
+def _decided(comparison: Comparison | None, main: str) -> tuple[Decision, float | None, float | None, str]:
+    """The decision on the main variant against the best other one, elpd difference, its error, and that other one."""
     if comparison is None:
-        return "", None, None, ""
+        return Decision.NONE, None, None, ""
     if comparison.withheld:
-        return WITHHELD, None, None, ""
+        return Decision.WITHHELD, None, None, ""
     ranked = {s.variant: s for s in comparison.scores if s.ranked}
     others = [s for s in ranked.values() if s.variant != main]
     if main not in ranked or not others:
-        return "", None, None, ""
+        return Decision.NONE, None, None, ""
     own, other = ranked[main], max(others, key=lambda s: s.elpd)
     ahead = own.elpd >= other.elpd
     # Differences are kept against the best: one of the two is the best of all.
@@ -108,21 +129,23 @@ def _decided(comparison: Comparison | None, main: str) -> tuple[str, float | Non
     diff = -worse.elpd_diff if ahead else worse.elpd_diff
     pair = comparison.pair(main, other.variant)
     if pair is not None and pair.kind in {"better", "better_here"}:
-        words = f"{'better' if ahead else 'worse'} than {plain(other.variant)}"
+        decision = Decision.BETTER if ahead else Decision.WORSE
     else:
-        words = f"not told apart from {plain(other.variant)}"
-    return words, float(diff), float(worse.se_diff_used), other.variant
+        decision = Decision.NOT_TOLD_APART
+    return decision, float(diff), float(worse.se_diff_used), other.variant
 
 
 def changes(base: Conclusion, now: Conclusion) -> list[str]:
     """What another prior changes of a conclusion, in words; empty where it stands."""
     said = []
+    before, after = ((made.decision, made.other) for made in (base, now))
     # A ranking that a Pareto k withholds on one side says nothing of the prior.
-    if base.verdict and now.verdict != base.verdict and WITHHELD not in {base.verdict, now.verdict}:
+    withheld = Decision.WITHHELD in {base.decision, now.decision}
+    if base.decision is not Decision.NONE and after != before and not withheld:
         said.append(f"the comparison: {now.verdict or 'no ranking'} (before: {base.verdict})")
-    for name, before in base.signs.items():
-        if now.signs.get(name, before) != before:
-            said.append(f"the 90 % interval of {name} lies {now.signs[name]} (before: {before})")
+    for name, sign in base.signs.items():
+        if now.signs.get(name, sign) is not sign:
+            said.append(f"the 90 % interval of {name} lies {now.signs[name].words} (before: {sign.words})")
     for name in (*base.locations, *base.scales):
         a, b = base.intervals[name], now.intervals.get(name)
         if b is not None and (b.q05 > a.q95 or b.q95 < a.q05):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,24 @@ from hbm_stan.table import FloatArray
 
 # A group that moves a parameter by more posterior sds than this is said to carry it.
 LARGE_MOVE = 1.0
-WEIGHTS, REFIT, UNRELIABLE, UNKNOWN = "weights", "refit", "weights, not reliable", "no refit that can be used"
 _NAMED = 5  # groups that a sentence names
+
+
+class Way(StrEnum):
+    """How the population without a group was found, or why it was not."""
+
+    WEIGHTS = "weights"
+    REFIT = "refit"
+    UNRELIABLE = "unreliable"
+    UNKNOWN = "unknown"
+
+    @property
+    def words(self) -> str:
+        """The way as readers know it."""
+        return {
+            Way.WEIGHTS: "weights", Way.REFIT: "refit", Way.UNRELIABLE: "weights, not reliable",
+            Way.UNKNOWN: "no refit that can be used",
+        }[self]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,7 @@ class Without:
     """
 
     group: str
-    route: str
+    route: Way
     pareto_k: float | None
     intervals: Mapping[str, Interval]
     moves: Mapping[str, float]
@@ -49,7 +66,7 @@ class Without:
     @property
     def reliable(self) -> bool:
         """Whether anything may be concluded from it."""
-        return self.route in {WEIGHTS, REFIT}
+        return self.route in {Way.WEIGHTS, Way.REFIT}
 
     @property
     def largest(self) -> str:
@@ -63,7 +80,8 @@ class Without:
 
     def as_dict(self) -> dict[str, Any]:
         """The row for JSON."""
-        return asdict(self) | {"largest_move": self.largest, "moved": self.moved, "reliable": self.reliable}
+        how = {"route": self.route.words, "route_kind": self.route.value, "reliable": self.reliable}
+        return asdict(self) | how | {"largest_move": self.largest, "moved": self.moved}
 
 
 @dataclass(frozen=True)
@@ -111,7 +129,7 @@ def influence(
     if density is not None:
         rows = _weighted(fit, evaluated(fit, density), draws, base, threshold)
     else:
-        rows = [Without(label, UNRELIABLE, None, {}, {}, ()) for label in labels]
+        rows = [Without(label, Way.UNRELIABLE, None, {}, {}, ()) for label in labels]
     asked = [j for j, row in enumerate(rows) if not row.reliable][:max_refits]
     for i, j in enumerate(asked, 1):
         tell(f"{i} of {len(asked)}: refitting without {labels[j]}")
@@ -139,7 +157,7 @@ def _weighted(
         found = {name: weighted_intervals(values, weights) for name, values in draws.items()}
         for j, label in enumerate(labels[some]):
             now = {name: intervals[j] for name, intervals in found.items()}
-            route = WEIGHTS if k[j] < threshold else UNRELIABLE
+            route = Way.WEIGHTS if k[j] < threshold else Way.UNRELIABLE
             rows.append(_without(fit, label, route, float(k[j]), now, base))
     return rows
 
@@ -168,23 +186,23 @@ def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, w
         made, sampled = refit_without(fit, rows), str(reason)
         diagnosis = check(made, waive)
     except DataError:  # the others are too few, or all alike
-        return Without(label, UNKNOWN, k, {}, {}, ())
+        return Without(label, Way.UNKNOWN, k, {}, {}, ())
     if diagnosis.status == "fail":
-        return Without(label, UNKNOWN, k, {}, {}, ())
+        return Without(label, Way.UNKNOWN, k, {}, {}, ())
     now = {name: interval(values) for name, values in location_and_scale(made).items() if name in base}
-    found = _without(fit, label, REFIT, k, now, base)
+    found = _without(fit, label, Way.REFIT, k, now, base)
     return replace(found, direct=float(made.about[PARETO_K]) if made.direct else None, sampled=sampled)
 
 
 def _without(
-    fit: Fit, label: str, route: str, k: float | None, now: Mapping[str, Interval], base: Mapping[str, Interval]
+    fit: Fit, label: str, route: Way, k: float | None, now: Mapping[str, Interval], base: Mapping[str, Interval]
 ) -> Without:
     moves = {n: (now[n].mean - base[n].mean) / base[n].sd for n in now}
     flips = []
     for name in now:
         before, after = (side(i.q05, i.q95) for i in (base[name], now[name]))
         if fit.family.words.signed and name.partition("[")[0] == location_of(fit.family) and before != after:
-            flips.append(f"the 90 % interval of {name} lies {after} (with it: {before})")
+            flips.append(f"the 90 % interval of {name} lies {after.words} (with it: {before.words})")
     return Without(label, route, k, now, moves, tuple(flips))
 
 
@@ -206,7 +224,7 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
             f"{some} alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
             f"({sure[0].largest}, {abs(sure[0].moved):.2f} sds)."
         ]
-    unsure = [r.group for r in rows if r.route == UNRELIABLE]
+    unsure = [r.group for r in rows if r.route is Way.UNRELIABLE]
     unjudged = []
     if unsure:
         more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
@@ -216,7 +234,7 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
             f"{', '.join(unsure[:_NAMED])}{more}."
         )
     said += unjudged
-    lost = [r.group for r in rows if r.route == UNKNOWN]
+    lost = [r.group for r in rows if r.route is Way.UNKNOWN]
     if lost:
         said.append(f"Refits could not be made, or did not pass their checks, without {', '.join(lost)}.")
     return said, [*alone, *unjudged]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,24 @@ import numpy as np
 from hbm_stan.elements import element_names
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
-from hbm_stan.predict import new_group
+from hbm_stan.predict import Y_NEW, new_group
 from hbm_stan.table import FloatArray
 
 # The parameter that families call the location of the population, and what it is in a formula's models.
 LOCATION, OF_FORMULA = "mu", "beta"
+
+
+class Side(StrEnum):
+    """Where a 90 % interval lies."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    BOTH = "both"
+
+    @property
+    def words(self) -> str:
+        """The side, to follow "lies"."""
+        return {Side.ABOVE: "above zero", Side.BELOW: "below zero", Side.BOTH: "on both sides of zero"}[self]
 
 
 def location_of(family: Family) -> str:
@@ -64,7 +78,7 @@ def new_group_draws(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArra
         return {}
     drawn = new_group(fit, options).draws
     shared = list(population_draws(fit).values())
-    return {n: d for n, d in drawn.items() if n != "y_new" and not any(np.array_equal(d, s) for s in shared)}
+    return {n: d for n, d in drawn.items() if n != Y_NEW and not any(np.array_equal(d, s) for s in shared)}
 
 
 def watched(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArray]:
@@ -80,6 +94,6 @@ def location_and_scale(fit: Fit) -> dict[str, FloatArray]:
     return kept or draws
 
 
-def side(q05: float, q95: float) -> str:
+def side(q05: float, q95: float) -> Side:
     """Where a 90 % interval lies: above zero, below zero, or on both sides of it."""
-    return "above zero" if q05 > 0 else "below zero" if q95 < 0 else "on both sides of zero"
+    return Side.ABOVE if q05 > 0 else Side.BELOW if q95 < 0 else Side.BOTH

@@ -99,7 +99,7 @@ def exact_scores(made: Fit, unit: Unit, store: FitStore) -> list[Exact]:
 
 def routes(found: LeftOut) -> str:
     """How many units were repaired in which way, and how many were not."""
-    by = [f"{route} {n}" for route, n in Counter(r.route for r in found.repairs.values()).items()]
+    by = [f"{route.words} {n}" for route, n in Counter(r.route for r in found.repairs.values()).items()]
     left = int(found.high.sum())
     return ", ".join([*by, *([f"none {left}"] if left else [])]) or "0"
 

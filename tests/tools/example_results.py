@@ -146,12 +146,12 @@ def _code(variant: str) -> str:
 
 def _scores(variants: Sequence[str], n: int) -> list[dict[str, Any]]:
     keys = ("variant", "elpd", "se", "elpd_diff", "se_diff", "se_diff_used", "p_loo", "pareto_k_high", "pareto_k_max",
-            "route", "reading")  # fmt: skip
+            "route", "route_kind", "reading")  # fmt: skip
     rows = [
-        ("complete_pooling", -30.12 * n / 8, 1.08, 0.0, 0.0, 0.0, 0.6, 0, 0.21, "PSIS", ""),
+        ("complete_pooling", -30.12 * n / 8, 1.08, 0.0, 0.0, 0.0, 0.6, 0, 0.21, "PSIS", "psis", ""),
         ("partial_pooling", -30.48 * n / 8, 1.21, -0.36, 0.21, 0.42, 1.1, 0, 0.44,
-         "PSIS, group effects integrated out", ""),
-        ("no_pooling", -39.23 * n / 8, 0.19, -9.11, 1.06, 2.12, 7.3, 0, None, "exact", ""),
+         "PSIS, group effects integrated out", "psis_integrated", ""),
+        ("no_pooling", -39.23 * n / 8, 0.19, -9.11, 1.06, 2.12, 7.3, 0, None, "exact", "exact", ""),
     ]  # fmt: skip
     return [dict(zip(keys, r, strict=True)) | {"weight": None} for r in rows if r[0] in variants]
 
@@ -214,7 +214,7 @@ def _ppc(table: pd.DataFrame, draws: dict[str, np.ndarray]) -> dict[str, Any]:
     for name, f in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max)):
         rep = f(y_rep, axis=1)
         low, high = np.quantile(rep, (0.05, 0.95))
-        statistics.append({"name": name, "observed": float(f(y)), "replicated_mean": float(rep.mean()),
+        statistics.append({"name": name, "kind": name, "observed": float(f(y)), "replicated_mean": float(rep.mean()),
                            "q05": float(low), "q95": float(high), "p_value": float((rep >= f(y)).mean())})  # fmt: skip
     return {
         "statistics": statistics,
@@ -302,7 +302,7 @@ def example_results(
         "status": "fail" if withheld else "pass", "withheld": withheld, "answer": _WITHHELD if withheld else answer,
         "page_one": {"said": [] if withheld else answer, "numbers": [], "panels": _panels(draws) if partial else [],
                      "comparison": [] if withheld or len(variants) < 2 else ["Both predict alike."]},
-        "notices": ["With 8 groups, tau is learnt from few values: its prior matters."],
+        "notices": ["With 8 groups, tau is learnt from few values: its prior matters."], "notices_about": ["groups"],
         "main_variant": "partial_pooling" if partial else variants[0],
         "engine": {"name": "stanli", "version": "0.24.0"},
         "settings": {"chains": CHAINS, "warmup": 1000, "draws": DRAWS, "adapt_delta": 0.9, "max_treedepth": 10,
@@ -317,8 +317,8 @@ def example_results(
         "shrinkage": _shrinkage(table, draws, variants) if partial else None,
         "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
         "ppc": _ppc(table, draws), "findings": [],
-        "prior_check": [{"name": "mean", "observed": 8.75, "replicated_mean": 0.1, "q05": -12.4, "q95": 12.9,
-                         "p_value": 0.4}] if partial else [],
+        "prior_check": [{"name": "mean", "kind": "mean", "observed": 8.75, "replicated_mean": 0.1, "q05": -12.4,
+                         "q95": 12.9, "p_value": 0.4}] if partial else [],
         "parameterisation": {"variant": "partial_pooling", "reason": "The default form.", "pilots": []},
         "versions": {"hbm_stan": "0.1.0", "python": "3.13.9", "stanli": "0.24.0", "arviz": "1.3.0", "numpy": "2.5.5"},
         "programs": [{"variant": v, "file": f"{v}.stan", "sha256": _sha(_code(v)), "code": _code(v)} for v in variants],

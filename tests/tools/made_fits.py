@@ -14,6 +14,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import EngineDraws, Sampling
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut
+from hbm_stan.scores import Route
 
 LABELS = ("A", "B", "C")
 COLUMNS = {"group": "school", "estimate": "effect", "standard_error": "se"}
@@ -87,4 +88,4 @@ def with_variant(made: Fit, variant: str) -> Fit:
 def made_loo(elpd_i: np.ndarray, k: np.ndarray | None = None) -> LeftOut:
     """The score of a fit with these pointwise values."""
     values = np.asarray(elpd_i, dtype=float)
-    return LeftOut(values, values + 0.1, np.zeros(len(values)) if k is None else k, 0.7, "PSIS", 3, mcse=0.0)
+    return LeftOut(values, values + 0.1, np.zeros(len(values)) if k is None else k, 0.7, Route.PSIS, 3, mcse=0.0)

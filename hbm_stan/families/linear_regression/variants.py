@@ -47,12 +47,12 @@ VARIANTS = (
              "non-centered", {}),
 )  # fmt: skip
 PRIOR_ROWS = (
-    PriorRow("mu", ("normal",), "mean of the coefficient in the population", "Gelman & Hill (2007)", "outcome"),
-    PriorRow("tau", SCALES, "sd of the coefficient between {groups}", "Gelman (2006)", "outcome"),
+    PriorRow("mu", ("normal",), "mean of the {term} in the population", "Gelman & Hill (2007)", "outcome"),
+    PriorRow("tau", SCALES, "sd of the {term} between {groups}", "Gelman (2006)", "outcome"),
     PriorRow("rho", ("lkj",), "correlations of the coefficients", "Lewandowski, Kurowicka & Joe (2009)"),
-    PriorRow("gamma", ("normal",), "effect of the group predictor on the intercept", "weak", "outcome"),
+    PriorRow("gamma", ("normal",), "effect of {predictor} on the intercept", "weak", "outcome"),
     PriorRow("sigma", SCALES, "residual sd of rows about their {group}'s line", "weak", "outcome"),
-    PriorRow("theta", ("normal",), "coefficient of each {group} without pooling", "fixed and wide", "outcome"),
+    PriorRow("theta", ("normal",), "{term} of each {group} without pooling", "fixed and wide", "outcome"),
     PriorRow("sigma_group", SCALES, "sd of rows about the line of each {group} without pooling", "fixed and wide",
              "outcome"),
 )  # fmt: skip

@@ -83,17 +83,17 @@ _VARIANTS = (
     ),
 )  # fmt: skip
 _PRIOR_ROWS = (
-    PriorRow("mu", ("normal",), "mean of the term's coefficient in the population, log odds", _GELMAN_HILL),
-    PriorRow("gamma", ("normal",), "effect of the group predictor on intercepts, log odds", _GELMAN_HILL),
+    PriorRow("mu", ("normal",), "mean of the {term|term's coefficient} in the population, log odds", _GELMAN_HILL),
+    PriorRow("gamma", ("normal",), "effect of {predictor} on intercepts, log odds", _GELMAN_HILL),
     PriorRow(
-        "tau", SCALES, "sd of the term's coefficient between {groups}, log odds",
+        "tau", SCALES, "sd of the {term|term's coefficient} between {groups}, log odds",
         "Gelman (2006), Bayesian Analysis 1:515",
     ),
     PriorRow(
         "rho", ("lkj",), "correlations of the coefficients of {groups}",
         "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100:1989",
     ),
-    PriorRow("theta", ("normal",), "coefficient of each {group} without pooling, log odds", "fixed and wide"),
+    PriorRow("theta", ("normal",), "{term} of each {group} without pooling, log odds", "fixed and wide"),
 )  # fmt: skip
 
 FAMILY = Family(

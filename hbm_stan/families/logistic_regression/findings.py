@@ -61,18 +61,21 @@ def _probabilities(evidence: Evidence) -> Finding:
     })  # fmt: skip
     low, high = table.loc[2, ["q05", "q95"]]
     at = ", ".join(stands)
-    sentences = (
+    first = (
         f"{'At ' + at + ', the' if at else 'The'} average {noun.one}, whose coefficients are the population's means, "
         f"has a success probability of {table.loc[0, 'mean']:.3f}; averaged over the {noun.many} of the population it "
-        f"is {table.loc[1, 'mean']:.3f}. The two differ because the curve from log odds to probability is bent: the "
-        f"first describes one {noun.one} in the middle, the second what to expect over many {noun.many}.",
+        f"is {table.loc[1, 'mean']:.3f}."
+    )
+    sentences = (
+        f"{first} The two differ because the curve from log odds to probability is bent: the first describes one "
+        f"{noun.one} in the middle, the second what to expect over many {noun.many}.",
         f"A single new {noun.one} has a success probability between {low:.3f} and {high:.3f} with probability 0.9.",
     )
     caption = "Success probability at the chosen predictors: posterior mean and 90 % interval."
     digits = {"mean": 3, "q05": 3, "q95": 3}
     return Finding(
         f"Success probability: the average {noun.one}, and the average over {noun.many}", sentences, table, caption,
-        digits,
+        digits, first=first,
     )  # fmt: skip
 
 

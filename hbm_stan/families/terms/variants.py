@@ -61,13 +61,13 @@ def prior_rows_of(likelihood: Likelihood) -> tuple[PriorRow, ...]:
         PriorRow(
             "beta",
             ("normal",),
-            f"common coefficient; an intercept's at the means of the columns{unit}",
+            f"common {{term}}; an intercept's at the means of the columns{unit}",
             "Gelman & Hill (2007)",
             role,
         ),
-        PriorRow("tau", SCALES, f"sd of the coefficient between {{groups}}{unit}", _GELMAN, role),
-        PriorRow("sd", SCALES, f"sd of the coefficient between levels of another factor{unit}", _GELMAN, role),
+        PriorRow("tau", SCALES, f"sd of the {{term}} between {{groups}}{unit}", _GELMAN, role),
+        PriorRow("sd", SCALES, f"sd of the {{term}} between levels of another factor{unit}", _GELMAN, role),
         PriorRow("rho", ("lkj",), "correlations of the coefficients of a term", _LKJ),
         *likelihood.own_rows,
-        PriorRow("theta", ("normal",), f"coefficient of each {{group}} without pooling{unit}", "fixed and wide", role),
+        PriorRow("theta", ("normal",), f"{{term}} of each {{group}} without pooling{unit}", "fixed and wide", role),
     )

@@ -1,0 +1,50 @@
+"""What a reader must know before any number, each sentence with what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hbm_stan.report.found import Findings
+from hbm_stan.report.lacking import lacking
+from hbm_stan.scores import plain
+from hbm_stan.verdicts import check_title
+
+
+class About(StrEnum):
+    """What a notice is about."""
+
+    CHECK = "check"
+    COMPARISON = "comparison"
+    FAMILY = "family"
+    CERTIFICATE = "certificate"
+    GROUPS = "groups"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence that a reader needs before any number, and what it is about."""
+
+    about: About
+    text: str
+
+
+def notices(found: Findings) -> list[Notice]:
+    """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
+    fits, compared = found.fits, [c for c in (found.comparison, found.group_comparison) if c is not None]
+    few = [s.text for c in compared for s in c.said if s.kind == "few"]
+    said = {About.CHECK: _of_checks(found), About.FAMILY: lacking(fits), About.COMPARISON: few}
+    return [Notice(about, text) for about, texts in said.items() for text in texts]
+
+
+def _of_checks(found: Findings) -> list[str]:
+    said, table = [], next(iter(found.fits.values())).table
+    for name, verdicts in found.verdicts.items():
+        for v in verdicts:
+            if v.waived:
+                said.append(
+                    f"{plain(name).capitalize()}: the failed check “{v.name}” was waived by the analyst. {v.hint}"
+                )
+            elif v.status != "pass":
+                said.append(f"{plain(name).capitalize()}, {check_title(v.name, table.noun)}: {v.hint}")
+    return said + [v.hint for v in table.verdicts if v.status != "pass"]
