@@ -91,7 +91,7 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
     summary = summarise(names, draws)
     verdicts = [
         *_check_draws(names, draws),
-        check_rhat(summary, fit.sampling.chains),
+        check_rhat(summary, fit.sampling.chains, draws),
         _check_ess(summary, "bulk", fit.sampling.chains),
         _check_ess(summary, "tail", fit.sampling.chains),
         _check_mcse(summary),

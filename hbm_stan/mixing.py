@@ -48,6 +48,18 @@ def ess_bulk(draws: FloatArray) -> FloatArray:
     return _alone(draws, lambda block: _ess(_normal_scores(_split(block))))
 
 
+def ess_spread(draws: FloatArray) -> FloatArray:
+    """Effective sample size of rank-normalised distances from the median, of which R-hat looks at the means too.
+
+    Half-chain by half-chain, added up: that half-chains differ makes it no smaller.
+    """
+    return _alone(draws, lambda block: _ess_within(_normal_scores(_folded(_split(block)))))
+
+
+def _ess_within(chains: FloatArray) -> FloatArray:
+    return np.asarray(_ess(chains.reshape(-1, 1, chains.shape[2])).reshape(chains.shape[:2]).sum(axis=1))
+
+
 def ebfmi(energy: FloatArray) -> FloatArray:
     """The energy Bayesian fraction of missing information of each chain, (chain,); energy (chain, draw).
 
@@ -124,9 +136,13 @@ def _normal_scores(draws: FloatArray) -> FloatArray:
 
 def _rhat(halves: FloatArray, scores: FloatArray) -> FloatArray:
     """The larger one of rank-normalised draws, and of their distances from the median."""
-    folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
-    bulk, tail = _plain_rhat(scores), _plain_rhat(_normal_scores(folded))
+    bulk, tail = _plain_rhat(scores), _plain_rhat(_normal_scores(_folded(halves)))
     return np.where(tail > bulk, tail, bulk)
+
+
+def _folded(draws: FloatArray) -> FloatArray:
+    """Distances from the median of all draws of a parameter."""
+    return np.asarray(np.abs(draws - np.median(draws, axis=(1, 2), keepdims=True)))
 
 
 def _plain_rhat(chains: FloatArray) -> FloatArray:

@@ -7,6 +7,10 @@ of two (bulk and folded). Measured on converged AR(1) chains: 99.9 % of R-hats b
 at ESS 400, 603, 823, 1339, 2161; this rule gives 1.033, 1.022, 1.016, 1.010, 1.006. Above 1.01 were 37 %, 13 %, 3 % and
 0.07 % of the first four; this rule says 43 %, 14 %, 3 % and 0.05 %.
 
+The effective sample size of spreads counts too: R-hat looks at distances from the median as well, and those of draws
+that swing about their mean, as the sampler's often do, have a far smaller one than the draws. 73,421 rows of 4,100
+coefficients: bulk ESS 7,375 and tail ESS 2,992 beside 1,611, and an R-hat of 1.0105 that is chance by the last alone.
+
 Where the effective sample size is below 100 for each chain, chance is no excuse: chains that do not mix have a small
 effective sample size for that very reason.
 """
@@ -18,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hbm_stan.later import chdtrc, chdtri
+from hbm_stan.mixing import ess_spread
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -50,8 +55,11 @@ def band(ess: FloatArray, chains: int, n_parameters: int) -> FloatArray:
     return np.asarray(1 + chdtri(2 * chains - 1, tail) / (2 * np.asarray(ess)))
 
 
-def check_rhat(summary: pd.DataFrame, chains: int) -> Verdict:
-    """Fail above 1.05, not computable, or above the band of chance; draw more between 1.01 and the band; else pass."""
+def check_rhat(summary: pd.DataFrame, chains: int, draws: FloatArray | None = None) -> Verdict:
+    """Fail above 1.05, not computable, or above the band of chance; draw more between 1.01 and the band; else pass.
+
+    ``draws`` (parameter, chain, draw) are those that ``summary`` is of, for the effective sample size of their spreads.
+    """
     rhat = summary["rhat"]
     missing = rhat[~np.isfinite(rhat)]
     if len(missing):
@@ -64,6 +72,8 @@ def check_rhat(summary: pd.DataFrame, chains: int) -> Verdict:
     ess = summary[["ess_bulk", "ess_tail"]].min(axis=1)
     above = rhat > GOOD_RHAT
     unexcused = above & (ess < MIN_ESS_PER_CHAIN * chains)
+    if draws is not None:
+        ess = np.minimum(ess, ess_spread(draws))
     beyond = (rhat > BAD_RHAT) | (rhat > band(ess.to_numpy(), chains, len(rhat))) | unexcused
     counted = f"{int(above.sum())} of {len(rhat)} parameters exceed {GOOD_RHAT}; the largest is {value:.3f} ({subject})"
     if beyond.any():

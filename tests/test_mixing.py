@@ -105,7 +105,7 @@ FAULTS = {
     "not monotone": ("np.minimum.accumulate(sums, axis=1)", "sums", "ess_mean"),
     "the last even one forgotten": ("(own > 0) | (at_last >= 0)", "at_last >= 0", "ess_mean"),
     "one pair too few": ("(n - 1) // 2)  #", "(n - 1) // 2 - 1)  #", "ess_mean"),
-    "not folded": ("np.abs(halves - np.median", "(halves - np.median", "rhat"),
+    "not folded": ("np.abs(draws - np.median", "(draws - np.median", "rhat"),
     "ranks of ties as they come": ("np.flatnonzero(~first.all(axis=1))", "()", "ess_bulk"),
     "the first rank for all ties": ("begin + 1 + end", "2 * (begin + 1)", "ess_bulk"),
     "scores in the order of the ranks": ("(found, order, scores", "(found, order.argsort(axis=1), scores", "ess_bulk"),

@@ -9,6 +9,7 @@ from arviz_stats.base import array_stats as az
 from scipy.stats import chi2
 
 from hbm_stan.diagnose import summarise
+from hbm_stan.mixing import ess_spread
 from hbm_stan.rhat import FAMILY_ERROR, band, check_rhat, exceedance
 
 
@@ -99,3 +100,31 @@ def test_one_chain_cannot_be_judged() -> None:
     verdict = check_rhat(summarise(["mu"], np.random.default_rng(1).normal(size=(1, 1, 1000))), 1)
     assert verdict.status == "fail"
     assert "one chain only" in verdict.hint
+
+
+def verdict_of(draws: np.ndarray) -> str:
+    summary = summarise([f"theta[{i}]" for i in range(len(draws))], draws)
+    return check_rhat(summary, draws.shape[1], draws).status
+
+
+def test_spreads_of_antithetic_draws_are_judged_by_their_own_effective_sample_size() -> None:
+    """Draws that swing about their mean, as NUTS often does: means are known twice as well, spreads half as well."""
+    draws = converged(-0.7, 400, 3000)
+    summary = summarise([f"theta[{i}]" for i in range(len(draws))], draws)
+    known = summary[["ess_bulk", "ess_tail"]].min(axis=1).to_numpy()
+    folded = np.abs(draws - np.median(draws, axis=(1, 2), keepdims=True))
+    exact = np.asarray(az.ess(folded, method="bulk"))
+    assert np.median(ess_spread(draws)) == pytest.approx(np.median(exact), rel=0.1)
+    assert np.median(exact) < 0.7 * np.median(known)
+    rhat = summary["rhat"].to_numpy()
+    assert (rhat > band(known, 4, len(rhat))).any()  # which would fail chains that have converged
+    assert not (rhat > band(np.minimum(known, exact), 4, len(rhat))).any()
+    assert check_rhat(summary, 4).status == "fail"
+    assert verdict_of(draws) == "warn"
+
+
+@pytest.mark.parametrize("phi", [-0.7, 0.0, 0.5])
+def test_a_chain_with_another_spread_fails(phi: float) -> None:
+    draws = converged(phi, 1000, 300)
+    draws[17, 2] *= 1.5
+    assert verdict_of(draws) == "fail"
