@@ -12,8 +12,9 @@ _ETA = "eta_n = x_n^T beta + sum_t z_(n t)^T u_(t, l_t (n))"
 _OTHERS = 'u_(t l) tilde "MVN"(0, Sigma_t), quad t in "others"'
 _GROUP = 't in "group"'  # a term of the factor that is pooled
 _MARGINAL = "marginal: varying coefficients integrated out, drawn afterwards"
-_NONCENTERED, _CENTERED = "non-centered: deviations in standard units", "centered: coefficients themselves"
-_INTEGRATED = " of other factors; those of {groups} are integrated out, and drawn afterwards"
+_NONCENTERED = "non-centered: deviations{} in standard units"
+_CENTERED = "centered: coefficients{} themselves"
+_INTEGRATED = "; those of {groups} are integrated out, and drawn afterwards"
 
 POPULATION = ("beta", "tau", "rho", "sd", "rho_other")
 _SHARED = ("sd", "rho")  # what terms of other factors have, whatever the pooling
@@ -23,14 +24,14 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     """Complete, no and partial pooling; where coefficients are sampled, centered ones too."""
     own = tuple(row.name for row in likelihood.own_rows)
     marginal = likelihood.integrated
-    of_others = "" if likelihood.precision is None else _INTEGRATED
-    how = _MARGINAL if marginal else f"{_NONCENTERED}{of_others}"
+    noncentered, centered = _forms(likelihood)
+    how = _MARGINAL if marginal else noncentered
     math = (_ETA, f'u_(t j) tilde "MVN"(0, Sigma_t), quad {_GROUP}', 'Sigma_t = "diag"(tau_t) Omega_t "diag"(tau_t)',
             _OTHERS, "beta tilde p(beta), quad tau tilde p(tau)", 'Omega_t tilde "LKJ"(p(rho))')  # fmt: skip
     assumption = "Coefficients of {groups} are draws from one population, whose means, sds and correlations are learnt."
     priors = ("beta", "tau", *_SHARED, *own)
     pooled = (
-        Variant("complete_pooling", "Complete pooling", "complete", how,
+        Variant("complete_pooling", "Complete pooling", "complete", _MARGINAL if marginal else _NONCENTERED.format(""),
                 "All {groups} share one regression. Terms of other factors, if there are any, stay.",
                 (_ETA, f"u_(t j) = 0, quad {_GROUP}", _OTHERS, "beta tilde p(beta)"),
                 ("beta", *_SHARED, *own)),
@@ -45,13 +46,20 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
         return pooled
     return (
         *pooled,
-        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", f"{_CENTERED}{of_others}",
-                assumption, math, priors, better="partial_pooling (non-centered)", program="partial_pooling",
-                settings={"centered": 1}),
+        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", centered, assumption, math, priors,
+                better="partial_pooling (non-centered)", program="partial_pooling", settings={"centered": 1}),
         Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-                f"{_NONCENTERED}{of_others}; the default under its full name", assumption, math, priors,
+                f"{noncentered}; the default under its full name", assumption, math, priors,
                 program="partial_pooling", settings={"centered": 0}),
     )  # fmt: skip
+
+
+def _forms(likelihood: Likelihood) -> tuple[str, str]:
+    """The non-centered and the centered form in words: of coefficients of other factors where the group's are known."""
+    if likelihood.precision is None:
+        return _NONCENTERED.format(""), _CENTERED.format("")
+    of_others = " of other factors"
+    return f"{_NONCENTERED.format(of_others)}{_INTEGRATED}", f"{_CENTERED.format(of_others)}{_INTEGRATED}"
 
 
 def prior_rows_of(likelihood: Likelihood) -> tuple[PriorRow, ...]:
