@@ -171,9 +171,9 @@ def test_likelihoods_are_compared_in_the_form_that_the_table_calls_for() -> None
 
 
 @cache
-def plates(name: str, group: str, variant: str = "partial_pooling", **settings: Any) -> Fit:
+def plates(name: str, group: str, variant: str = "partial_pooling", draws: int = 1000, **settings: Any) -> Fit:
     dataset = Dataset.from_frame(pd.read_csv(ORACLE / "penicillin.csv"), formula=PLATES, group=group)
-    sampling = Sampling(draws=1000, seed=20261129)
+    sampling = Sampling(draws=draws, seed=20261129)
     return fit(families()[name], dataset, variant, priors=PRIORS, sampling=sampling, **settings)
 
 
@@ -192,12 +192,14 @@ def test_the_posterior_is_that_of_coefficients_integrated_out(stanli: Engine, va
 
 @pytest.mark.parametrize("group", ["plate", "sample"])
 def test_a_level_of_a_crossed_factor_is_left_out_as_exactly(stanli: Engine, group: str) -> None:
-    found = logo(plates("normal_sampled", group, engine=stanli))
+    # Of six samples each tells the plates, which are given, a sixth part: their Pareto k lie about the limit, on either
+    # side by chance, where weights of 4,000 draws do not tell their own error.
+    made = plates("normal_sampled", group, engine=stanli, draws=1000 if group == "plate" else 8000)
+    found = logo(made)
     exact = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
     assert found is not None
-    values = np.array([exact[label] for label in plates("normal_sampled", group, engine=stanli).table.pooled.labels])
-    # mcse is that of units whose Pareto k is low. Of six samples each tells the plates, which are given, a sixth part:
-    # their Pareto k lie about the limit, on either side by chance (0.4 to 1.0 in two runs of 4,000 draws).
+    values = np.array([exact[label] for label in made.table.pooled.labels])
+    # mcse is that of units whose Pareto k is low.
     good = ~found.high
     assert good.all() if group == "plate" else good.any()
     assert found.elpd_i[good].sum() == pytest.approx(values[good].sum(), abs=MOST * found.mcse)
