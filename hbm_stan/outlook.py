@@ -12,7 +12,7 @@ from hbm_stan.tree import MAX_BYTES, bytes_needed, is_large
 
 # From so many sampled coefficients on a fit may take minutes, and what it takes is said (ours).
 MANY_COEFFICIENTS = 1000
-# Seconds of a gradient for each row and column of a term and the common ones, on the embedded engine: 0.6 ms with 73,421
+# Seconds of a gradient for each row and column of a term and the common ones, on the embedded engine: 0.6 ms of 73,421
 # normal rows, two terms and two common columns, two chains at once (measured), and half as much again for others; and
 # gradients of an iteration, warm-up included (27 measured there, with trees of 15 or 31).
 _SECONDS, _GRADIENTS = 3e-9, 31
