@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hbm_stan.design import Design
 from hbm_stan.engines import Sampling
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
@@ -26,9 +27,19 @@ def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: 
     coefficients = sum(len(term.names) * len(term.factor.labels) for term in table.design.terms)
     if coefficients < MANY_COEFFICIENTS:
         return ()
-    how = "sampled" if family.programs.pilot else "integrated out, and drawn afterwards"
-    took = [f"{coefficients:,} coefficients are {how}.", _memory(family, table, variants, sampling)]
+    took = [_coefficients(family, table.design, coefficients), _memory(family, table, variants, sampling)]
     return (*took, _time(table, variants, sampling)) if family.programs.pilot else tuple(took)
+
+
+def _coefficients(family: Family, design: Design, every: int) -> str:
+    """How many coefficients are sampled, how many integrated out."""
+    if not family.programs.pilot:
+        return f"{every:,} coefficients are integrated out, and drawn afterwards."
+    if family.programs.draw_groups is None:
+        return f"{every:,} coefficients are sampled."
+    own = sum(len(term.names) for term in design.terms[: design.n_group_terms]) * len(design.pooled.labels)
+    pooled = design.pooled.name
+    return f"{every - own:,} coefficients are sampled, and {own:,} of {pooled} integrated out and drawn afterwards."
 
 
 def _memory(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:

@@ -94,7 +94,12 @@ def said(frame: pd.DataFrame, name: str, sampling: Sampling) -> str:
 def test_what_a_large_table_takes_is_said_before_anything_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     many = rows(700, 400, 3000)
     words = said(many, "normal_sampled", Sampling())
-    assert words.startswith("1,100 coefficients are sampled. 4 chains of 1,000 draws of 3 variants need ")
+    assert words.startswith(
+        "400 coefficients are sampled, and 700 of s integrated out and drawn afterwards. 4 chains of 1,000 draws of 3 "
+        "variants need "
+    )
+    every = rows(700, 400, 3000).assign(y=lambda f: f["y"].round().abs())
+    assert said(every, "poisson", Sampling()).startswith("1,100 coefficients are sampled. 4 chains of 1,000 draws")
     assert words.endswith("the limit is 4.0 GiB. Sampling takes a minute at most.")
     monkeypatch.setattr("hbm_stan.outlook._SECONDS", 1e-6)  # as of three hundred times as many rows
     assert re.search(r"Sampling takes about \d+ minutes here\.$", said(many, "normal_sampled", Sampling()))
