@@ -152,7 +152,7 @@ class Likelihood:
     rows_words: str  # what rows are: Poisson counts
     ladder: str  # the kind of outcome; likelihoods of one kind can be compared for the same rows
     wider: str = ""  # the likelihood whose rows spread more
-    sampled: bool = False  # varying coefficients are sampled, although their integral has a closed form
+    sampled: bool = False  # those of other factors than the group are sampled, although all have a closed integral
     many_crossed: str = ""  # the same likelihood with that, for more crossed coefficients than can be integrated out
 
     @property
