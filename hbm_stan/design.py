@@ -67,6 +67,11 @@ class Term:
     columns: FloatArray
     correlated: bool
 
+    @property
+    def size(self) -> int:
+        """How many coefficients the term has, all levels together."""
+        return len(self.names) * len(self.factor.labels)
+
 
 @dataclass(frozen=True)
 class Columns:

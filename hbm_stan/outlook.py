@@ -24,7 +24,7 @@ def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: 
     """Sentences on a large model of a formula; none where it is small."""
     if table.design is None:
         return ()
-    coefficients = sum(len(term.names) * len(term.factor.labels) for term in table.design.terms)
+    coefficients = sum(term.size for term in table.design.terms)
     if coefficients < MANY_COEFFICIENTS:
         return ()
     took = [_coefficients(family, table.design, coefficients), _memory(family, table, variants, sampling)]
@@ -37,7 +37,7 @@ def _coefficients(family: Family, design: Design, every: int) -> str:
         return f"{every:,} coefficients are integrated out, and drawn afterwards."
     if family.programs.draw_groups is None:
         return f"{every:,} coefficients are sampled."
-    own = sum(len(term.names) for term in design.terms[: design.n_group_terms]) * len(design.pooled.labels)
+    own = sum(term.size for term in design.terms[: design.n_group_terms])
     pooled = design.pooled.name
     return f"{every - own:,} coefficients are sampled, and {own:,} of {pooled} integrated out and drawn afterwards."
 

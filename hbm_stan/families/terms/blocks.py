@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hbm_stan.design import Design, Factor, Term, is_inside
+from hbm_stan.design import Design, Factor, is_inside
 from hbm_stan.encoding import IntArray
 from hbm_stan.errors import DataError
 
@@ -65,11 +65,7 @@ def too_many(design: Design) -> str:
 
 def n_crossed(design: Design, blocks: Factor) -> int:
     """How many coefficients are crossed where the levels of this factor are the blocks."""
-    return sum(_size(term) for term in design.terms if not is_inside(term.factor, blocks))
-
-
-def _size(term: Term) -> int:
-    return len(term.names) * len(term.factor.labels)
+    return sum(term.size for term in design.terms if not is_inside(term.factor, blocks))
 
 
 def _blocks(design: Design, factor: Factor) -> Blocks:
@@ -81,7 +77,7 @@ def _blocks(design: Design, factor: Factor) -> Blocks:
         width, level = len(term.names), term.factor.level
         if crossed[t]:
             place[t] = taken + width * level
-            taken += _size(term)
+            taken += term.size
             continue
         first = np.zeros(len(term.factor.labels), dtype=np.int64)
         for inner, block in sorted(set(zip(level.tolist(), factor.level.tolist(), strict=True))):

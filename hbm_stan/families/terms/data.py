@@ -170,9 +170,8 @@ def cells(table: Prepared, priors: Mapping[str, Prior], *equal: FloatArray) -> t
     levels = [term.factor.level for term in design.terms]
     same = np.column_stack([*levels, design.X, design.Z, design.offset, *equal])
     _, row, cell = np.unique(same, axis=0, return_index=True, return_inverse=True)
-    effects = [len(t.names) * len(t.factor.labels) for t in design.terms[design.n_group_terms :]]
     data: StanData = {
-        **structure(design), **prior_data(design, priors), "M": sum(effects),
+        **structure(design), **prior_data(design, priors), "M": sum(term.size for term in _split(design)[1]),
         "other_own": design.own[len(names_of(design).tau) :] + 1, "inside": inside_groups(design),
         "centered": np.zeros(len(design.terms), dtype=np.int64), "NC": len(row), "cell_row": row + 1,
         "place": _places(design, row) + 1,
