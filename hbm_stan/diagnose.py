@@ -16,7 +16,7 @@ import numpy as np
 from hbm_stan import mixing
 from hbm_stan.constants import fixed_elements
 from hbm_stan.direct import MAX_K
-from hbm_stan.elements import element_names
+from hbm_stan.elements import base_of, element_names
 from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit
@@ -138,7 +138,7 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
 
 def draws_of(fit: Fit, name: str) -> FloatArray:
     """The draws of one of ``parameters`` by its name, (chain, draw), without those of all others."""
-    variable = fit.tree["posterior"][name.partition("[")[0]]
+    variable = fit.tree["posterior"][base_of(name)]
     values = np.asarray(variable.values, dtype=float)
     return values.reshape(*values.shape[:2], -1)[..., element_names(str(variable.name), variable).index(name)]
 

@@ -15,6 +15,7 @@ from hbm_stan.comparison import Comparison
 from hbm_stan.data import Dataset
 from hbm_stan.densities import Unit
 from hbm_stan.design import Design, Factor, is_inside
+from hbm_stan.elements import base_of
 from hbm_stan.engines import Engine, Sampling, choose
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit, prepare_table
@@ -231,7 +232,7 @@ def fit_models(
 def priors_left(family: Family, dataset: Dataset, priors: Mapping[str, str]) -> dict[str, str]:
     """The chosen priors of what another model of the same data still has."""
     names = family.programs.default_priors(prepare_table(family, dataset))
-    there = {*names, *(name.partition("[")[0] for name in names)}
+    there = {*names, *(base_of(name) for name in names)}
     return {name: text for name, text in priors.items() if name in there}
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.fit import Fit
 from hbm_stan.levels import FEW_GROUPS
 from hbm_stan.predict import raw_spread
@@ -46,7 +46,7 @@ def check_priors(fit: Fit) -> list[Verdict]:
     spread = raw_spread(fit)
     verdicts = []
     for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
-        base = name.partition("[")[0]
+        base = base_of(name)
         sd = spread.get(term_of(name), np.nan) if base == fit.family.groups.population_scale else np.nan
         few = fit.table.n_groups < FEW_GROUPS
         if prior.distribution != "uniform" and not (prior.distribution == "half_cauchy" and few):

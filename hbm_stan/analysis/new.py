@@ -11,7 +11,7 @@ from typing import Any
 
 from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
-from hbm_stan.elements import in_term
+from hbm_stan.elements import base_of, in_term
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.estimates import level_of
@@ -217,7 +217,7 @@ def _told_lines(told: Told) -> list[str]:
 
 def _prior_lines(row: PriorRow, priors: Mapping[str, Prior], noun: Noun) -> list[str]:
     offered = ", ".join(f"{d}({', '.join(DISTRIBUTIONS[d].arguments)})" for d in row.distributions)
-    own = [name for name in priors if name.partition("[")[0] == row.name]
+    own = [name for name in priors if base_of(name) == row.name]
     if not own:
         return []
     return [

@@ -23,6 +23,7 @@ from hbm_stan.analysis.source import family_and_dataset
 from hbm_stan.analysis.told import label_column
 from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
+from hbm_stan.elements import base_of
 from hbm_stan.engines import ENGINES, Sampling
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import prepare_table
@@ -173,7 +174,7 @@ def _prior_texts(file: Path, section: str, said: Mapping[str, Any], family: Fami
     """Texts by parameter: the name of a row of the prior table, or ``row[term]``."""
     names = [row.name for row in family.programs.prior_rows]
     given = said.get(section, {})
-    return texts(file, section, given, [*names, *(k for k in given if k.partition("[")[0] in names)])
+    return texts(file, section, given, [*names, *(k for k in given if base_of(k) in names)])
 
 
 def _priors(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, str]:
@@ -181,7 +182,7 @@ def _priors(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, st
     rows = {row.name: row for row in family.programs.prior_rows}
     with within(f"{file}"):
         for name, text in priors.items():
-            parse_prior(text, rows[name.partition("[")[0]], name)
+            parse_prior(text, rows[base_of(name)], name)
     return priors
 
 

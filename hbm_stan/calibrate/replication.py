@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.calibrate.scenario import Setup, scenario
+from hbm_stan.elements import base_of
 from hbm_stan.engines import NOT_DIRECT, Engine, EngineDraws, Sampling
 from hbm_stan.errors import DataError, EngineError
 from hbm_stan.mixing import ess_bulk
@@ -83,7 +84,7 @@ def _is_constant(setup: Setup, name: str, term: list[str]) -> bool:
     if name not in {family.groups.population_scale, family.groups.group_quantity}:
         return False
     used = family.variant(setup.variant).priors
-    own = [u for u in used if u.partition("[")[0] == family.groups.population_scale and "[" in u]
+    own = [u for u in used if base_of(u) == family.groups.population_scale and "[" in u]
     return bool(own) and f"{family.groups.population_scale}[{', '.join(term)}]" not in own
 
 

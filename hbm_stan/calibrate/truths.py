@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hbm_stan.elements import base_of
 from hbm_stan.errors import ModelError
 from hbm_stan.model import Family, StanData
 from hbm_stan.priors import Prior
@@ -68,9 +69,9 @@ def _population(
     used = set(family.variant(variant).priors)
     kept = {name: np.array(values, dtype=float) for name, values in drawn.items() if name in declared}
     for name, values in kept.items():
-        own = {u for u in used if u.partition("[")[0] == name and "[" in u}
+        own = {u for u in used if base_of(u) == name and "[" in u}
         if own:
-            terms = [p for p in priors if p.partition("[")[0] == name]
+            terms = [p for p in priors if base_of(p) == name]
             values[:, [term not in own for term in terms]] = 0.0
     return kept
 
@@ -81,7 +82,7 @@ def _rows(
     """The rows of the prior table that a variant uses, drawn: (size,), or (size, terms) where a row has terms."""
     found: dict[str, FloatArray] = {}
     for row in family.variant(variant).priors:
-        terms = [p for name, p in priors.items() if name.partition("[")[0] == row]
+        terms = [p for name, p in priors.items() if base_of(name) == row]
         if row in priors:
             found[row] = priors[row].draw(rng, size)
         elif row in family.programs.dims:

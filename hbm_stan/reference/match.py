@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hbm_stan.agreement import STATISTICS
 from hbm_stan.diagnose import MAX_MCSE, parameters
+from hbm_stan.elements import base_of
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, Job
 from hbm_stan.identity import data_hash
@@ -37,7 +38,7 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
             f"{where} is a reference of other data than {fit.table.dataset.name}: {_other(fit, reference)}"
         )
     now = fit.family.prior_texts(fit.variant, fit.priors)
-    before = {name: reference.priors.get(name, reference.priors.get(name.partition("[")[0])) for name in now}
+    before = {name: reference.priors.get(name, reference.priors.get(base_of(name))) for name in now}
     changed = [f"{n} was {b}, is {now[n]}" for n, b in before.items() if b is not None and not same_prior(b, now[n])]
     if changed:
         raise ModelError(f"{where} was made with other priors: {'; '.join(changed)}. {_NEW}")
@@ -70,7 +71,7 @@ def unchecked(fit: Fit, reference: Reference) -> list[str]:
         rows = f", of {reference.data['rows']} rows," if "rows" in reference.data else ""
         notes.append(f"Data not checked {who}: the reference{rows} does not say which data its figures are of.")
     names = fit.family.prior_texts(fit.variant, fit.priors)
-    unsaid = [name for name in names if not {name, name.partition("[")[0]} & set(reference.priors)]
+    unsaid = [name for name in names if not {name, base_of(name)} & set(reference.priors)]
     if unsaid:
         notes.append(f"Priors not checked {who}, for the reference does not say them: {_few(unsaid)}.")
     table = reference.posterior(fit.variant).table

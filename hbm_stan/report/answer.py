@@ -11,7 +11,7 @@ from hbm_stan.between import intercept_place
 from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.coefficients import spread_place
 from hbm_stan.diagnose import draws_of
-from hbm_stan.elements import in_term, term_of, term_words
+from hbm_stan.elements import base_of, in_term, term_of, term_words
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.predict import Y_NEW, NewGroup, is_ratio
 from hbm_stan.predictors import INTERCEPT
@@ -103,7 +103,7 @@ def comparison_sentences(comparisons: Sequence[Comparison], already: Sequence[Pa
 
 def _of_terms(summary: pd.DataFrame, name: str) -> dict[str, str]:
     """The rows of the summary that belong to a population parameter: term (empty for a single one) -> row."""
-    return {term_of(str(row)): str(row) for row in summary.index if str(row).partition("[")[0] == name}
+    return {term_of(str(row)): str(row) for row in summary.index if base_of(str(row)) == name}
 
 
 def _quantity(fit: Fit, term: str, *, spread: bool = False) -> str:

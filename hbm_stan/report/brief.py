@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.diagnose import parameters
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.nouns import Noun
 from hbm_stan.predict import is_ratio
 from hbm_stan.predictors import INTERCEPT
@@ -95,7 +95,7 @@ def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, dict[str, A
     found = []
     for name in names:
         term = term_of(name)
-        if name.partition("[")[0] != fit.family.groups.population_scale or term not in terms:
+        if base_of(name) != fit.family.groups.population_scale or term not in terms:
             continue
         scale, values = scale_of(fit, term), draws[names.index(name)].ravel()
         # A difference of logs or of log odds is a factor.

@@ -115,7 +115,7 @@ def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
     unit = unit_of_terms(data["quantity_unit"], any(term_of(n) not in {"", INTERCEPT} for n in shown))
     if not unit.strip():
         return unit
-    if any(n.partition("[")[0] == "rho" for n in shown):
+    if any(base_of(n) == "rho" for n in shown):
         unit += "; correlations have no unit"
     unit += "".join(f"; {said}" for said in _of_its_own(results, shown))
     if Y_NEW in shown and data["unit"] != data["quantity_unit"]:
@@ -128,7 +128,7 @@ def _of_its_own(results: dict[str, Any], shown: list[str]) -> list[str]:
     made = results["coefficients"]
     if not made:
         return []
-    names, units = {n.partition("[")[0] for n in shown}, {p["name"]: p["unit"] for p in results["priors"]}
+    names, units = {base_of(n) for n in shown}, {p["name"]: p["unit"] for p in results["priors"]}
     shares = [f"{s['name']} in log odds of {s['what']}" for s in made["shares"] if s["name"] in names]
     return [*shares, *(f"{name} has no unit" for name in shown if units.get(name) == "" and not term_of(name))]
 

@@ -69,7 +69,7 @@ def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
     if fit.table.design is not None:
         return meanings(fit.table.design, fit.table.noun)
     partial = [family.variant(v) for v in analysis.variants if family.variant(v).pooling == "partial"]
-    given = {name.partition("[")[0] for variant in partial for name in variant.priors}
+    given = {base_of(name) for variant in partial for name in variant.priors}
     derived = {
         "mu": f"mean {{term|{family.words.group_meaning}}} in the population",
         family.groups.population_scale: f"sd of the {{term|{family.words.group_meaning}}} between {analysis.noun.many}",
@@ -87,7 +87,7 @@ def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
     by_name = {row.name: row for row in analysis.family.programs.prior_rows}
     of_formula = parameter_meanings(analysis, fit) if fit.table.design is not None else {}
     for name, prior in fit.priors.items():
-        base = name.partition("[")[0]
+        base = base_of(name)
         row = by_name[base]
         used = [v for v in analysis.variants if {base, name} & set(analysis.family.variant(v).priors)]
         if used:

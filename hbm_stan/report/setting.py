@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from hbm_stan.elements import base_of
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.plots.labels import cells
 from hbm_stan.report.blocks import (
@@ -194,7 +195,7 @@ def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     kinds = {v["name"]: v["pooling"] for v in results["model"]["variants"]}
     rows, of_base = [], Counter[str]()
     for p in results["priors"]:
-        base = p["name"].partition("[")[0]
+        base = base_of(p["name"])
         of_base[base] += 1
         if of_base[base] > _LIKE:
             continue

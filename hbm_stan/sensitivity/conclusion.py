@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.comparison import Comparison
-from hbm_stan.elements import term_of
+from hbm_stan.elements import base_of, term_of
 from hbm_stan.fit import Fit
 from hbm_stan.scores import plain
 from hbm_stan.sensitivity.quantities import Side, location_and_scale, location_of, side, watched
@@ -76,7 +76,7 @@ class Conclusion:
 
 def terms(names: Iterable[str], scale: str) -> list[str]:
     """The terms that differ between groups: those that the scale has; an empty one where it is a single number."""
-    found = [n for n in names if n.partition("[")[0] == scale]
+    found = [n for n in names if base_of(n) == scale]
     return [term_of(n) for n in found] or [""]
 
 
@@ -102,12 +102,12 @@ def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any
     """What these fits conclude: of the main variant, and of its comparison with the others where there is one."""
     intervals = {name: interval(draws) for name, draws in watched(main, options).items()}
     kept, location = location_and_scale(main), location_of(main.family)
-    locations = tuple(n for n in kept if n.partition("[")[0] == location)
+    locations = tuple(n for n in kept if base_of(n) == location)
     scales = tuple(n for n in kept if n not in locations)
     signs = {n: side(intervals[n].q05, intervals[n].q95) for n in locations} if main.family.words.signed else {}
     decision, diff, se, other = _decided(comparison, main.variant)
     names = (location, main.family.groups.population_scale, f"{main.family.groups.group_quantity}_new")
-    there = {n.partition("[")[0] for n in intervals}
+    there = {base_of(n) for n in intervals}
     columns = tuple(n for n in names if n in there)
     return Conclusion(intervals, decision, diff, se, other, locations, scales, signs, columns)
 

@@ -12,6 +12,7 @@ import numpy as np
 from hbm_stan.densities import density_of, evaluated
 from hbm_stan.diagnose import check
 from hbm_stan.directly import directly_in_words, fit_directly
+from hbm_stan.elements import base_of
 from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import DataError, NotDirectError
 from hbm_stan.fit import Fit
@@ -201,7 +202,7 @@ def _without(
     flips = []
     for name in now:
         before, after = (side(i.q05, i.q95) for i in (base[name], now[name]))
-        if fit.family.words.signed and name.partition("[")[0] == location_of(fit.family) and before != after:
+        if fit.family.words.signed and base_of(name) == location_of(fit.family) and before != after:
             flips.append(f"the 90 % interval of {name} lies {after.words} (with it: {before.words})")
     return Without(label, route, k, now, moves, tuple(flips))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.densities import evaluated, has_log_lik, log_lik_of
-from hbm_stan.elements import element_names
+from hbm_stan.elements import base_of, element_names
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.fit import Fit
 from hbm_stan.priors import Prior
@@ -143,7 +143,7 @@ def _against_priors(fit: Fit, table: pd.DataFrame, draws: Mapping[str, FloatArra
     """The quantities that their own prior pulls away from where the data put them."""
     priors, groups = fit.family.priors_of(fit.variant, fit.priors), means_of_groups(fit)
     values = {(r["quantity"], r["component"]): r["value"] for r in table.to_dict("records")}
-    own = {name: name if name in priors else name.partition("[")[0] for name in draws}
+    own = {name: name if name in priors else base_of(name) for name in draws}
     return {
         name
         for name, prior in own.items()

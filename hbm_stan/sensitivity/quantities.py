@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.elements import element_names
+from hbm_stan.elements import base_of, element_names
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
 from hbm_stan.predict import Y_NEW, new_group
@@ -90,7 +90,7 @@ def location_and_scale(fit: Fit) -> dict[str, FloatArray]:
     """Draws of location and scale by element, (S,) each; of the whole population where a family has neither name."""
     draws = population_draws(fit)
     names = {location_of(fit.family), fit.family.groups.population_scale}
-    kept = {n: d for n, d in draws.items() if n.partition("[")[0] in names}
+    kept = {n: d for n, d in draws.items() if base_of(n) in names}
     return kept or draws
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hbm_stan.elements import base_of
 from hbm_stan.fit import Fit
 from hbm_stan.later import ndtri
 from hbm_stan.model import Family
@@ -57,8 +58,8 @@ def rivals(main: Fit, variants: Sequence[str]) -> tuple[list[Rival], list[str]]:
     spread = spread_rows(family, main.variant)
     found: list[Rival] = []
     kept: list[str] = []
-    for base in dict.fromkeys(name.partition("[")[0] for name in used):
-        own = {name: prior for name, prior in used.items() if name.partition("[")[0] == base}
+    for base in dict.fromkeys(base_of(name) for name in used):
+        own = {name: prior for name, prior in used.items() if base_of(name) == base}
         made = _named(own, rows[base]) if base in spread else _rescaled(base, own)
         kept += [] if made else list(own)
         found += [replace(r, variants=_users(main, r, variants)) for r in made]
@@ -72,10 +73,10 @@ def spread_rows(family: Family, variant: str) -> set[str]:
     may be given to: a concentration, a shape.
     """
     used = family.variant(variant).priors
-    names = {name.partition("[")[0] for name in used}
+    names = {base_of(name) for name in used}
     if family.groups.population_scale in names:
         return {family.groups.population_scale}
-    shared = {n.partition("[")[0] for v in family.programs.variants if v.pooling != "partial" for n in v.priors}
+    shared = {base_of(n) for v in family.programs.variants if v.pooling != "partial" for n in v.priors}
     own = [row for row in family.programs.prior_rows if row.name in names - shared]
     return {row.name for row in own if set(SCALES) <= set(row.distributions)}
 

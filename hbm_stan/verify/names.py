@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hbm_stan.elements import base_of
 from hbm_stan.errors import HbmError, nearest
 from hbm_stan.families.varying_terms import correlation_matrix, log_lkj
 from hbm_stan.model import Draws, Family, StanData
@@ -46,7 +47,7 @@ def parameters_exist(claim: Claim) -> list[str]:
     ]
     rows = {row.name for row in family.programs.prior_rows}
     for name in family.variant(claim.variant).priors:
-        base = name.partition("[")[0]
+        base = base_of(name)
         if base not in rows:
             said.append(f"priors name {name!r}, which is no row of the prior table. {nearest(base, sorted(rows))}")
         elif not _names_of(claim, base) & here and not _is_shared(claim, base):
@@ -135,7 +136,7 @@ def _rows_and_terms(densities: dict[str, FloatArray | None]) -> dict[str, FloatA
     found: dict[str, FloatArray] = {}
     for name, density in densities.items():
         if density is not None:
-            base = name.partition("[")[0]
+            base = base_of(name)
             found[base] = density if base not in found else found[base] + density
             found[name] = density
     return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from hbm_stan.certificate import Truth
 from hbm_stan.density import N_POINTS, SHORT_TRAJECTORIES, SPREAD, log_density_spread, short_run
+from hbm_stan.elements import base_of
 from hbm_stan.errors import HbmError
 from hbm_stan.model import Draws, Family, StanData
 from hbm_stan.prepare import Prepared
@@ -90,7 +91,7 @@ def with_prior(family: Family, table: Prepared, chosen: Mapping[str, str] | None
     priors = family.priors(table)
     rows = {r.name: r for r in family.programs.prior_rows}
     for name in priors:
-        base = name.partition("[")[0]
+        base = base_of(name)
         if base in (chosen or {}):
             distribution = (chosen or {})[base]
             priors[name] = parse_prior(f"{distribution}({_ARGUMENTS[distribution]})", rows[base], name)
@@ -99,7 +100,7 @@ def with_prior(family: Family, table: Prepared, chosen: Mapping[str, str] | None
 
 def prior_choices(family: Family, variant: str) -> list[dict[str, str]]:
     """Sets of distributions that together name every distribution of every row that a variant uses."""
-    used = {name.partition("[")[0] for name in family.variant(variant).priors}
+    used = {base_of(name) for name in family.variant(variant).priors}
     rows = [r for r in family.programs.prior_rows if r.name in used]
     longest = max((len(r.distributions) for r in rows), default=1)
     return [{r.name: r.distributions[i % len(r.distributions)] for r in rows} for i in range(longest)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from hbm_stan.density import short_run
 from hbm_stan.design import Design
+from hbm_stan.elements import base_of
 from hbm_stan.families.terms.data import inside_groups
 from hbm_stan.table import FloatArray
 from hbm_stan.verify.names import Claim
@@ -57,7 +58,7 @@ def _flat_draws(claim: Claim) -> Mapping[str, FloatArray]:
     wide = {
         name: replace(prior, arguments=(prior.arguments[0], _WIDER * prior.arguments[1]))
         for name, prior in family.priors_of(claim.variant, priors).items()
-        if name.partition("[")[0] == family.groups.group_quantity and prior.distribution == "normal"
+        if base_of(name) == family.groups.group_quantity and prior.distribution == "normal"
     }
     if not wide:
         return claim.draws
