@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hbm_stan.engines.stopping import held_back
+from hbm_stan.netcdf import write_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,7 +87,7 @@ def write_sealed(tree: xr.DataTree, path: Path) -> None:
     """Write a tree and its seal, and have them on the disk; raises OSError where this takes no more."""
     with held_back(), path.open("w+b", buffering=0) as file:
         draft = _Draft(file)
-        tree.to_netcdf(draft, engine="h5netcdf")
+        write_tree(tree, draft)
         digest = _digest(file, file.seek(0, io.SEEK_END))
         draft.write(f"\nhbm_stan fit, format {_FORMAT}, sha256 {digest}\n".encode())
         if draft.refused is not None:

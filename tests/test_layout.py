@@ -24,7 +24,7 @@ FLOW = (
     "table", "frequencies", "reading", "data", "levels", "standard_errors", "categories", "ordered", "predictors",
     "units", "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds", "priors",
     "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
-    "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
+    "netcdf", "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
     "parameterise", "analysis", "rhat", "funnel", "constants", "histograms", "rows", "replicate", "diagnose", "export",
     "attempts",
     "forms", "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences",

@@ -360,13 +360,14 @@ def test_threads_wait_for_each_other_too(store: FitStore) -> None:
 KILLED = """
 import sys
 import os
+from hbm_stan import netcdf
 from test_store import *
 store = FitStore(Path(sys.argv[1]))
 def die(*_, **__): os.kill(os.getpid(), 9)
 if sys.argv[2] == "before the rename":
     os.replace = die
-elif sys.argv[2] == "within to_netcdf":
-    xr.DataTree.to_netcdf = die
+elif sys.argv[2] == "half way through the groups":
+    netcdf._write_attributes = die
 else:
     os.fsync = die
 write(store, kept(sys.argv[3], 2))
@@ -375,7 +376,7 @@ write(store, kept(sys.argv[3], 2))
 
 @pytest.mark.parametrize(
     ("when", "key"),
-    [("within to_netcdf", KEY), ("within the write", "f" * 64), ("before the rename", KEY)],
+    [("half way through the groups", KEY), ("within the write", "f" * 64), ("before the rename", KEY)],
 )
 def test_kill_9_leaves_the_old_fit_whole(store: FitStore, when: str, key: str) -> None:
     assert Child(["-c", KILLED, str(store.folder), when, key]).end()[0] == -9

@@ -1,0 +1,101 @@
+"""What `netcdf` writes, xarray reads as it reads what it wrote itself, and the dimensions are those of netCDF-4."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from hbm_stan.netcdf import write_tree
+
+
+def many_kinds() -> xr.DataTree:
+    """A tree with all that a fit may hold, and more."""
+    rng = np.random.default_rng(7)
+    posterior = xr.Dataset(
+        {
+            "theta": (("chain", "draw", "group"), rng.normal(size=(2, 5, 3))),
+            "mu": (("chain", "draw"), np.array([[1.0, np.nan, np.inf, -np.inf, 0.0]] * 2)),
+            "square": (("row", "row_again"), np.arange(16.0).reshape(4, 4)),
+        },
+        {"chain": [0, 1], "draw": np.arange(5) * 2, "group": ["Ålesund, 'x'", "", "北京"]},
+    ).assign_coords(size=("group", [3, 1, 2]))
+    stats = xr.Dataset(
+        {
+            "diverging": (("chain", "draw"), rng.random((2, 5)) < 0.5),
+            "n_steps": (("chain", "draw"), rng.integers(1, 9, (2, 5))),
+            "short": ("draw", np.arange(5, dtype=np.float32)),
+            "scalar": ((), 3.5),
+            "word": ((), "one"),
+        },
+        attrs={"seconds": [1.5, 2.5], "engine": "stanli, 0.24", "n": 4, "none": ""},
+    )
+    empty = xr.Dataset({"none": (("nothing", "group"), np.empty((0, 3)))}, {"group": [3, 1, 2]})
+    made = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats, "constant_data": empty})
+    made.attrs["hbm_stan"] = '{"key": "ß", "parts": [1, 2]}'
+    return made
+
+
+def read_again(tree: xr.DataTree) -> xr.DataTree:
+    with io.BytesIO() as file:
+        write_tree(tree, file)
+        file.seek(0)
+        return xr.load_datatree(file, engine="h5netcdf")
+
+
+def test_what_is_read_again_is_what_was_written() -> None:
+    tree = many_kinds()
+    again = read_again(tree)
+    assert again.identical(tree)
+    for node in tree.subtree:
+        for name, variable in node.variables.items():
+            read = again[node.path].variables[name]
+            assert read.dtype.kind == variable.dtype.kind or {read.dtype.kind, variable.dtype.kind} == {"O", "U"}
+            np.testing.assert_array_equal(read.values, variable.values)
+
+
+def test_it_is_read_as_what_xarray_writes_is(tmp_path: Path) -> None:
+    tree = many_kinds().drop_nodes("constant_data")  # a length of nothing is unlimited in what xarray writes
+    tree.to_netcdf(tmp_path / "xarray.nc", engine="h5netcdf")
+    theirs, ours = xr.load_datatree(tmp_path / "xarray.nc", engine="h5netcdf"), read_again(tree)
+    assert ours.identical(theirs)
+    for node in theirs.subtree:
+        types = {name: v.dtype for name, v in node.variables.items()}
+        assert {name: v.dtype for name, v in ours[node.path].variables.items()} == types
+
+
+def test_groups_are_read_singly_with_their_coordinates(tmp_path: Path) -> None:
+    with (tmp_path / "fit.nc").open("w+b") as file:
+        write_tree(many_kinds(), file)
+    with xr.open_dataset(tmp_path / "fit.nc", group="posterior", engine="h5netcdf") as posterior:
+        assert posterior["theta"].sel(group="北京", draw=4, chain=1).values == pytest.approx(
+            many_kinds()["posterior"]["theta"].values[1, 2, 2]
+        )
+
+
+def test_every_dimension_has_a_number_of_its_own_and_variables_name_theirs() -> None:
+    # The rules by which the library of netCDF tells dimensions apart, of which h5netcdf needs none.
+    numbers: list[int] = []
+    wrong: list[str] = []
+
+    def look(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.is_scale:
+            numbers.append(int(item.attrs["_Netcdf4Dimid"]))
+        elif [int(dim[0].attrs["_Netcdf4Dimid"]) for dim in item.dims] != list(item.attrs["_Netcdf4Coordinates"]):
+            wrong.append(name)
+
+    with io.BytesIO() as file:
+        write_tree(many_kinds(), file)
+        with h5py.File(file, "r") as whole:
+            whole.visititems(look)
+            assert whole["posterior/row"].attrs["NAME"].startswith(b"This is a netCDF dimension but not a netCDF var")
+    assert not wrong
+    assert sorted(numbers) == list(range(len(numbers)))
+    assert len(numbers) == 5 + 2 + 2
