@@ -110,7 +110,7 @@ def _fitted(z: FloatArray, coefficients: FloatArray, group: IntArray) -> FloatAr
     return np.asarray((z[:, :, None] * coefficients[group]).sum(axis=1))
 
 
-def made_by_groups(draws: Draws, data: StanData) -> FloatArray:
+def group_column_shift(draws: Draws, data: StanData) -> FloatArray:
     """What columns that a group's own columns make (an arm that is the ward's) add to its coefficients, (J, KG).
 
     Their coefficients are the posterior means: the rows of a group alone say nothing of them, so that ``raw`` leaves
