@@ -29,7 +29,7 @@ _VariantProgress = Callable[[str], Progress | None]
 
 
 @dataclass(frozen=True)
-class Made:
+class Report:
     """What a report run left: the files, the results, and whether anything had to be made."""
 
     pdf: Path
@@ -103,7 +103,7 @@ def report(
     formats: Sequence[str] = ("pdf",),
     say: Callable[[str], None] | None = None,
     progress: _VariantProgress | None = None,
-) -> Made:
+) -> Report:
     """Write report.pdf and results.json of an analysis into its folder, with ``("pdf", "html")`` report.html too.
 
     Where they are there already and were made from the same data, priors, settings, engine and program code, nothing
@@ -127,14 +127,14 @@ def report(
     before = None if force else _up_to_date(pages, results_file, inputs)
     if before is not None:
         tell("Nothing changed since the report was written.")
-        return Made(pdf, results_file, before, fresh=False, html=pages.get("html"))
+        return Report(pdf, results_file, before, fresh=False, html=pages.get("html"))
     try:
         try_to_write(read.folder)
     except OSError as error:
         raise StorageError(f"{read.folder}: no report can be written there ({error.strerror or error}).") from error
     fits = fit_analysis(read, engine=chosen, say=tell, progress=progress)
     results = _make(read, fits, inputs, tell, pages, results_file)
-    return Made(pdf, results_file, results, fresh=True, html=pages.get("html"))
+    return Report(pdf, results_file, results, fresh=True, html=pages.get("html"))
 
 
 def refuse_unknown(formats: Sequence[str]) -> Sequence[str]:
