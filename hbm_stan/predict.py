@@ -12,7 +12,7 @@ import pandas as pd
 from hbm_stan.diagnose import summarise
 from hbm_stan.elements import element_names, term_of
 from hbm_stan.errors import ModelError
-from hbm_stan.families.terms.raw import made_by_groups
+from hbm_stan.families.terms.raw import group_column_shift
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.model import Evidence, Finding, StanData
@@ -191,7 +191,7 @@ def _raw(fit: Fit, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
     if fit.family.groups.raw is None:
         return np.full(size, np.nan), np.full(size, np.nan)
     raw, error = (np.asarray(v).reshape(size) for v in fit.family.groups.raw(fit.data))
-    return raw - made_by_groups(fit.draws(), fit.data) if fit.family.terms else raw, error
+    return raw - group_column_shift(fit.draws(), fit.data) if fit.family.terms else raw, error
 
 
 def _quantiles(values: FloatArray) -> FloatArray:

@@ -23,7 +23,7 @@ from hbm_stan.families import families
 from hbm_stan.families.choose import of_formula
 from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
-from hbm_stan.report.build import Made, fit_analysis, report, settled
+from hbm_stan.report.build import Report, fit_analysis, report, settled
 from hbm_stan.report.coefficients import coefficients_of, forest_table, per_sd
 from hbm_stan.report.formula_answer import coefficient_sentences
 from hbm_stan.report.meanings import _unit, meanings
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def made(folder: Path, stanli: Engine) -> Made:
+def made(folder: Path, stanli: Engine) -> Report:
     return report(folder, engine=stanli)  # made once: the second time nothing has changed
 
 
@@ -73,7 +73,7 @@ def text_of(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
-def test_each_coefficient_has_a_row_and_its_odds_ratio(made: Made, draws: dict[str, np.ndarray]) -> None:
+def test_each_coefficient_has_a_row_and_its_odds_ratio(made: Report, draws: dict[str, np.ndarray]) -> None:
     found = made.results["coefficients"]
     assert [row["name"] for row in found["rows"]] == ["intercept", "intercept", *SLOPES]
     assert [row["place"] for row in found["rows"]] == [AT_MEANS, AT_ZERO, "", "", ""]
@@ -89,7 +89,7 @@ def test_each_coefficient_has_a_row_and_its_odds_ratio(made: Made, draws: dict[s
 
 
 def test_the_intercept_where_columns_are_0_is_of_columns_as_they_stand_in_the_file(
-    made: Made, draws: dict[str, np.ndarray]
+    made: Report, draws: dict[str, np.ndarray]
 ) -> None:
     table = frame()
     male = (table["sex"] == "m").to_numpy(dtype=float)
@@ -104,7 +104,7 @@ def test_the_intercept_where_columns_are_0_is_of_columns_as_they_stand_in_the_fi
     assert there["place"] == AT_ZERO
 
 
-def test_shares_of_variance_are_those_of_the_draws(made: Made, draws: dict[str, np.ndarray]) -> None:
+def test_shares_of_variance_are_those_of_the_draws(made: Report, draws: dict[str, np.ndarray]) -> None:
     age = (frame()["age"] - frame()["age"].mean()).to_numpy()
     (u, v), rho = draws["tau"].T, draws["rho"][:, 0]
     pupil = u**2 + 2 * rho * u * v * age.mean() + v**2 * np.mean(age**2)
@@ -118,7 +118,7 @@ def test_shares_of_variance_are_those_of_the_draws(made: Made, draws: dict[str, 
     assert sum(row["mean"] for row in rows) == pytest.approx(1)
 
 
-def test_a_factor_that_is_asked_for_has_a_caterpillar(made: Made, draws: dict[str, np.ndarray]) -> None:
+def test_a_factor_that_is_asked_for_has_a_caterpillar(made: Report, draws: dict[str, np.ndarray]) -> None:
     (entry,) = made.results["caterpillars"]
     assert (entry["factor"], entry["column"], entry["many"]) == ("item", "intercept", "items")
     assert [row["group"] for row in entry["rows"]] == [f"i{k}" for k in range(8)]
@@ -138,7 +138,7 @@ def test_a_caterpillar_of_no_factor_is_refused(tmp_path: Path, names: str, words
         read_analysis(write(tmp_path / "a", frame(), FORMULA, more=more))
 
 
-def test_page_one_speaks_of_ratios_and_of_where_the_variance_lies(made: Made) -> None:
+def test_page_one_speaks_of_ratios_and_of_where_the_variance_lies(made: Report) -> None:
     said = made.results["answer"]
     assert said[0].startswith("The odds ratio for one unit more of age is about ")
     assert said[1].startswith("The odds ratio of sex=m is about ")
@@ -150,7 +150,7 @@ def test_page_one_speaks_of_ratios_and_of_where_the_variance_lies(made: Made) ->
     assert not any("beta[" in s or "tau[" in s.lower() or "centred column" in s for s in said)
 
 
-def test_the_pages_show_the_formula_its_columns_and_the_sections(made: Made) -> None:
+def test_the_pages_show_the_formula_its_columns_and_the_sections(made: Report) -> None:
     text = text_of(made.pdf)
     for words in (
         "Common coefficients", "Where the variance lies", "Common odds ratios", "intercept, where all columns are 0",

@@ -138,7 +138,7 @@ def test_a_parameter_that_is_called_new_is_not_the_new_groups() -> None:
     new = sensitivity._New(frozenset({"theta_new"}), GROUPS)
     assert sensitivity._name("theta_new[floor]", new) == ["new group (floor)"]
     assert sensitivity._name("rate_new", new) == parameter("rate_new")
-    assert "rate_new" in str(sensitivity._said("rate_new and theta_new move.", new))
+    assert "rate_new" in str(sensitivity._in_words("rate_new and theta_new move.", new))
 
 
 # ---- errors -----------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_what_a_coefficient_multiplies_is_not_read_from_the_words_for_its_ratio(
     fit = made("poisson", "x + (1 | g)", size=50)
     other = replace(likelihoods()["poisson"], ratio_words="quotient of counts")
     monkeypatch.setattr(scales, "likelihood", lambda _: other)
-    (said,) = brief_effects.effect_sentences(fit, None).said
+    (said,) = brief_effects.effect_sentences(fit, None).sentences
     assert said.startswith("The rate of count is multiplied by about ")
 
 

@@ -21,13 +21,13 @@ from hbm_stan.fit import Fit
 from hbm_stan.nouns import Noun
 from hbm_stan.report import brief, quantities, together
 from hbm_stan.report.brief import MOST_SENTENCES
-from hbm_stan.report.build import Made, fit_analysis, report, settled
+from hbm_stan.report.build import Report, fit_analysis, report, settled
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?")
 SYMBOLS = re.compile(r"\b(mu|tau|theta|sigma|beta|elpd|MCSE|R-hat)\b|[0-9a-f]{12,}")
 
 
-def page(made: Made) -> str:
+def page(made: Report) -> str:
     """The text of page one, white space as one blank."""
     return " ".join(PdfReader(made.pdf).pages[0].extract_text().split())
 
@@ -82,11 +82,11 @@ def unexplained(text: str, results: Mapping[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def made(reported: Path, stanli: Engine) -> Made:
+def made(reported: Path, stanli: Engine) -> Report:
     return report(reported, engine=stanli)
 
 
-def test_page_one_is_short_and_speaks_the_words_of_the_table(made: Made) -> None:
+def test_page_one_is_short_and_speaks_the_words_of_the_table(made: Report) -> None:
     said = made.results["page_one"]["said"]
     assert 3 <= len(said) <= MOST_SENTENCES
     assert said[0].startswith("The average effect over schools is about ")
@@ -102,7 +102,7 @@ def test_page_one_is_short_and_speaks_the_words_of_the_table(made: Made) -> None
     assert "Figure 2" not in shown
 
 
-def test_page_one_has_no_hash_and_no_symbol_without_its_word(made: Made) -> None:
+def test_page_one_has_no_hash_and_no_symbol_without_its_word(made: Report) -> None:
     text = page(made)
     before, _, after = text.partition("Comparison.")
     assert not SYMBOLS.search(before)
@@ -110,7 +110,7 @@ def test_page_one_has_no_hash_and_no_symbol_without_its_word(made: Made) -> None
     assert "log predictive density, elpd" in after
 
 
-def test_every_number_of_the_sentences_is_in_the_results_and_comes_from_the_draws(made: Made, reported: Path) -> None:
+def test_every_number_of_the_sentences_is_in_the_results_and_comes_from_the_draws(made: Report, reported: Path) -> None:
     results = json.loads(made.json.read_text())
     said = " ".join([*results["page_one"]["said"], *results["page_one"]["comparison"]])
     assert unexplained(said, results) == []
@@ -125,13 +125,13 @@ def test_every_number_of_the_sentences_is_in_the_results_and_comes_from_the_draw
     assert near["probability"] == pytest.approx(np.mean(fit.draws("tau")["tau"] < 0.1 * raw))
 
 
-def test_a_number_that_is_made_up_would_be_seen(made: Made) -> None:
+def test_a_number_that_is_made_up_would_be_seen(made: Report) -> None:
     assert unexplained("about 4.87654 points", made.results) == ["4.87654"]
 
 
 @pytest.mark.parametrize("fault", ["tail", "other group", "sd for variance"])
 def test_planted_faults_in_the_numbers_are_seen(
-    made: Made, reported: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    made: Report, reported: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     analysis = settled(read_analysis(reported))
     fits = fit_analysis(analysis, engine="stanli")

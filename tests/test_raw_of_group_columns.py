@@ -9,7 +9,7 @@ from formula_data import data_of, design_of, term
 
 from hbm_stan.attempts import fit_variants
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.families.terms.raw import made_by_groups, raw
+from hbm_stan.families.terms.raw import group_column_shift, raw
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.predict import shrinkage_table
 
@@ -42,7 +42,7 @@ def test_what_columns_of_the_group_add_to_its_coefficients(slope: bool) -> None:
     columns = {"intercept": 1, "x": x, "arm": arm, "arm:x": arm * x, "other": rng.normal(size=84)}
     data = data_of(design_of(columns, terms, 84), rng.normal(size=84))
     beta = np.array([[1.0, 2.0, 3.0, 0.5, 7.0], [1.0, 2.0, 5.0, 1.5, 7.0]])  # of arm 4, of arm:x 1 on average
-    found = made_by_groups({"beta": beta}, data)
+    found = group_column_shift({"beta": beta}, data)
     own = np.asarray(data["X"], dtype=float).reshape(84, -1)
     first = np.array([np.flatnonzero(j == GROUP)[0] for j in range(12)])
     # With a slope that varies the interaction is the group's own too; x and other differ within groups in any case.

@@ -364,7 +364,7 @@ PLANTED = {
         leave_one_out, "_scored", " - log_lik.shape[0] * softmax(-log_lik[:, bad], axis=0).sum(axis=1)", "",
         test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired),
     "the error of a log for that of a ratio": Planted(
-        ratios, "average_ratio", "found[key] * summary", "summary", _AVERAGE),
+        ratios, "average_ratio", "average[key] * summary", "summary", _AVERAGE),
     "the probability that a log is above 1": Planted(ratios, "average_ratio", "> 0", "> 1", _AVERAGE),
     "the factor of a variance": Planted(
         ratios, "ratio_answer", "math.exp(tau[key])", "math.exp(tau[key] ** 2)", _WORDS),

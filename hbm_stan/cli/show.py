@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hbm_stan.diagnose import Diagnosis
     from hbm_stan.fit import Fit
     from hbm_stan.nouns import Noun
-    from hbm_stan.report.build import Made
+    from hbm_stan.report.build import Report
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -52,7 +52,7 @@ def _number(value: float | None, name: str = "") -> str:
     return f"{value:.3f}" if figure in {"rhat", "ratio"} else f"{floor(value):,}"
 
 
-def show_report(run: Run, made: Made) -> None:
+def show_report(run: Run, made: Report) -> None:
     """What page one says: the answer, how sure the comparison is, what the checks say; and where the files are."""
     results = made.results
     first = results["page_one"]

@@ -15,8 +15,8 @@ from hbm_stan.model import Family
 def families() -> dict[str, Family]:
     """All families that come along, by name."""
     modules = (importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__))
-    found = [module.FAMILY for module in modules if hasattr(module, "FAMILY")]
-    return {family.name: family for family in found}
+    all_families = [module.FAMILY for module in modules if hasattr(module, "FAMILY")]
+    return {family.name: family for family in all_families}
 
 
 def family(name: str, beside: Path | None = None) -> Family:

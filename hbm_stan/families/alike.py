@@ -40,16 +40,16 @@ def alike_units(data: StanData) -> tuple[float, float] | None:
     about_units = float(np.sum((y - means[unit]) ** 2))
     about_groups = float(np.sum((y - _means(y, group)) ** 2))
     n, units, groups = len(y), len(means), data["J"]
-    found = [
+    tests = [
         test for test in (
             _f(about_groups - about_units, units - groups, about_units, n - units, float(y @ y)),
             f_of_groups(means, np.asarray(data["unit_group"]) - 1, np.ones((units, 1))),
         ) if test is not None
     ]  # fmt: skip
-    if not found:
+    if not tests:
         return None
-    ratio, p = min(found, key=lambda test: test[1])
-    return ratio, min(1.0, len(found) * p)
+    ratio, p = min(tests, key=lambda test: test[1])
+    return ratio, min(1.0, len(tests) * p)
 
 
 def f_of_groups(y: FloatArray, group: npt.NDArray[np.int64], x: FloatArray) -> tuple[float, float] | None:

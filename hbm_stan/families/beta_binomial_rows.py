@@ -25,8 +25,8 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 
 def _own_priors(_scale: Scale) -> dict[str, Prior]:
-    said = "weak: 0 is binomial; at 0.5 rows about a half have probabilities from 0.19 to 0.81, 90 % of them"
-    return {"overdispersion": Prior("overdispersion", "half_normal", (0.5,), said, True)}
+    reason = "weak: 0 is binomial; at 0.5 rows about a half have probabilities from 0.19 to 0.81, 90 % of them"
+    return {"overdispersion": Prior("overdispersion", "half_normal", (0.5,), reason, True)}
 
 
 FAMILY = family_of(

@@ -86,13 +86,13 @@ def likelihood_of(dataset: Dataset, named: str = "", *, counts: bool = False) ->
             for name, known in likelihoods().items()
             if beside in _beside(known) and not (known.own_rows or known.sampled)
         )
-        found = plain, f"the formula has {_AS_WRITTEN[beside]}"
+        choice = plain, f"the formula has {_AS_WRITTEN[beside]}"
     elif counts:
-        found = "poisson", f"{formula.outcome} is named as a count"
+        choice = "poisson", f"{formula.outcome} is named as a count"
     else:
-        found = _of_values(dataset, formula)
-    found = _with_extra_zeros(dataset, *found) if dataset.reading.beside else _if_dispersed(dataset, *found)
-    return of_size(dataset, *found)
+        choice = _of_values(dataset, formula)
+    choice = _with_extra_zeros(dataset, *choice) if dataset.reading.beside else _if_dispersed(dataset, *choice)
+    return of_size(dataset, *choice)
 
 
 def _refuse_own_formulas(dataset: Dataset, known: Likelihood) -> None:
@@ -108,16 +108,16 @@ def _with_extra_zeros(dataset: Dataset, name: str, why: str) -> tuple[str, str]:
     Extra zeros spread counts: whether these spread more than Poisson counts is asked of the rows above 0.
     """
     plain = likelihood(name)
-    found = with_extra_zeros(plain)
-    if found is None:
+    inflated = with_extra_zeros(plain)
+    if inflated is None:
         raise _no_extra_zeros(dataset, name, why)
     why = f"{why}; the share of extra zeros has a formula"
     dispersion = _dispersion(dataset, above_zero=True)
     if not dispersion:
-        return found.name, why
-    return found.wider, (
+        return inflated.name, why
+    return inflated.wider, (
         f"{why}; the counts above 0 spread {dispersion:.3g} times as much as those of Poisson counts do about what "
-        f"columns and factors explain, beyond chance; --likelihood {found.name} takes them as Poisson counts"
+        f"columns and factors explain, beyond chance; --likelihood {inflated.name} takes them as Poisson counts"
     )
 
 

@@ -32,11 +32,11 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 
 def _own_priors(_scale: Scale) -> dict[str, Prior]:
-    said = (
+    reason = (
         "of the shares of the categories where the linear predictor is 0, at the means of centred columns: all sets of "
         "shares are as likely"
     )
-    return {"threshold": Prior("threshold", "dirichlet", (1.0,), said, True)}
+    return {"threshold": Prior("threshold", "dirichlet", (1.0,), reason, True)}
 
 
 def _coords(table: Prepared) -> dict[str, tuple[str, ...]]:
@@ -93,7 +93,7 @@ def _words(evidence: Evidence, names: Sequence[str]) -> list[str]:
     first = np.asarray(evidence.draws["threshold"])[:, 0]
     one, many, design = evidence.table.noun.one, evidence.table.noun.many, design_of(evidence.table)
     where = " at the means of the columns" if design.means.any() else " where all columns are 0" * bool(design.names)
-    said = [
+    sentences = [
         f"A threshold is the log odds of a category below it rather than above it, in an average {one}{where}: that "
         f"between {names[0]} and {names[1]} is about {np.median(first):.2f}, which makes {names[0]} "
         f"{100 * np.median(expit(first)):.1f} % of such rows.",
@@ -101,11 +101,11 @@ def _words(evidence: Evidence, names: Sequence[str]) -> list[str]:
         "the same at every threshold (proportional odds).",
     ]
     if pooling_of(evidence.draws) == "partial":
-        said.append(
+        sentences.append(
             f"Shares in a new {one} are uncertain because {many} differ, too; their means are what to expect over many "
             f"{many}."
         )
-    return said
+    return sentences
 
 
 FAMILY = family_of(

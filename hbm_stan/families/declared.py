@@ -50,38 +50,38 @@ _Source = Callable[[Prepared], Any]
 def read_declared(file: Path, text: str) -> Family:
     """The family that a family.toml describes; raises ModelError naming file and key."""
     try:
-        said = tomllib.loads(text)
+        declaration = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not valid TOML: {error}.") from error
-    _check(file, "", said, _KEYS)
-    refuse_code(said.get("likelihood", ()), f"{file}: likelihood")
+    _check(file, "", declaration, _KEYS)
+    refuse_code(declaration.get("likelihood", ()), f"{file}: likelihood")
     for key in _REQUIRED:
-        if key not in said:
+        if key not in declaration:
             raise ModelError(f"{file}: the key {key!r} is missing.")
-    roles = _roles(file, said["roles"])
-    outcome = _outcome(file, said["outcome"], roles)
-    sources = {n: _source(file, n, s, roles) for n, s in said["data"].items()}
-    dims = _dims(file, said, roles)
-    name = said.get("name") or file.resolve().parent.name
+    roles = _roles(file, declaration["roles"])
+    outcome = _outcome(file, declaration["outcome"], roles)
+    sources = {n: _source(file, n, s, roles) for n, s in declaration["data"].items()}
+    dims = _dims(file, declaration, roles)
+    name = declaration.get("name") or file.resolve().parent.name
     family = Family(
         name=name, roles=roles, outcomes=(outcome.name,), discrete=outcome.kind == "binary",
         programs=Programs(
-            variants=tuple(_variant(file, n, v) for n, v in said["variants"].items()), prior_rows=(), dims=dims,
-            population=tuple(said.get("population", ())), folder=file.parent, prepare=_prepare(sources),
-            default_priors=lambda _table: {}, observed=_observed(file, said["data"], outcome),
-            hidden=tuple(said.get("hidden", ())), coords=_coords(roles, said.get("labels", {})),
+            variants=tuple(_variant(file, n, v) for n, v in declaration["variants"].items()), prior_rows=(), dims=dims,
+            population=tuple(declaration.get("population", ())), folder=file.parent, prepare=_prepare(sources),
+            default_priors=lambda _table: {}, observed=_observed(file, declaration["data"], outcome),
+            hidden=tuple(declaration.get("hidden", ())), coords=_coords(roles, declaration.get("labels", {})),
         ),
         words=Words(
-            title=said.get("title", name), citation=said.get("citation", ""),
-            likelihood=tuple(said.get("likelihood", ())),
+            title=declaration.get("title", name), citation=declaration.get("citation", ""),
+            likelihood=tuple(declaration.get("likelihood", ())),
         ),
-    ).with_fields(**{key: said[key] for key in _AS_THEY_STAND if key in said})  # fmt: skip
+    ).with_fields(**{key: declaration[key] for key in _AS_THEY_STAND if key in declaration})  # fmt: skip
     _check_data_names(file, family, sources)
     return family
 
 
-def _check(file: Path, where: str, said: Mapping[str, Any], kinds: _Kinds) -> None:
-    for key, value in said.items():
+def _check(file: Path, where: str, entries: Mapping[str, Any], kinds: _Kinds) -> None:
+    for key, value in entries.items():
         if key not in kinds:
             place = f" in [{where}]" if where else ""
             raise ModelError(f"{file}: unknown key {shorten(key)!r}{place}. {nearest(key, kinds)}")
@@ -91,16 +91,16 @@ def _check(file: Path, where: str, said: Mapping[str, Any], kinds: _Kinds) -> No
             raise ModelError(f"{file}: {full} must be {_WORDS[kinds[key]]}, found {shorten(repr(value))}.")
 
 
-def _tables(file: Path, where: str, said: Mapping[str, Any]) -> None:
-    for name, value in said.items():
+def _tables(file: Path, where: str, tables: Mapping[str, Any]) -> None:
+    for name, value in tables.items():
         if not isinstance(value, dict):
             raise ModelError(f"{file}: {where}.{name} must be a table, found {shorten(repr(value))}.")
 
 
-def _roles(file: Path, said: Mapping[str, Any]) -> tuple[Role, ...]:
-    _tables(file, "roles", said)
+def _roles(file: Path, role_tables: Mapping[str, Any]) -> tuple[Role, ...]:
+    _tables(file, "roles", role_tables)
     roles = []
-    for name, keys in said.items():
+    for name, keys in role_tables.items():
         _check(file, f"roles.{name}", keys, _ROLE)
         kind = keys.get("kind")
         if kind not in _ROLE_KINDS:
@@ -111,8 +111,8 @@ def _roles(file: Path, said: Mapping[str, Any]) -> tuple[Role, ...]:
         roles.append(Role(name, kind, keys.get("meaning", name.replace("_", " ")), optional))
     labels = [r.name for r in roles if r.kind == "label"]
     if len(labels) != 1:
-        found = ", ".join(labels) or "none"
-        raise ModelError(f"{file}: one role must have the kind 'label': the group. Found: {found}.")
+        label_names = ", ".join(labels) or "none"
+        raise ModelError(f"{file}: one role must have the kind 'label': the group. Found: {label_names}.")
     return tuple(roles)
 
 
@@ -123,37 +123,37 @@ def _outcome(file: Path, name: str, roles: tuple[Role, ...]) -> Role:
     return numeric[name]
 
 
-def _variant(file: Path, name: str, said: Any) -> Variant:
-    _tables(file, "variants", {name: said})
-    _check(file, f"variants.{name}", said, _VARIANT)
-    refuse_code(said.get("math", ()), f"{file}: variants.{name}.math")
+def _variant(file: Path, name: str, declaration: Any) -> Variant:
+    _tables(file, "variants", {name: declaration})
+    _check(file, f"variants.{name}", declaration, _VARIANT)
+    refuse_code(declaration.get("math", ()), f"{file}: variants.{name}.math")
     if not (name.isidentifier() and name.isascii()):
         raise ModelError(f"{file}: variants.{name}: a variant's name has letters, digits and underscores only.")
-    pooling = said.get("pooling")
+    pooling = declaration.get("pooling")
     if pooling not in get_args(Pooling):
         raise ModelError(f"{file}: variants.{name}: pooling is {pooling!r}. {nearest(str(pooling), get_args(Pooling))}")
     return Variant(
-        name, said.get("title", name.replace("_", " ").capitalize()), pooling,
-        said.get("parameterisation", "as in the program"), said.get("assumption", _ASSUMPTIONS[pooling]),
-        tuple(said.get("math", ())), (), program=said.get("program", "").removesuffix(".stan"),
+        name, declaration.get("title", name.replace("_", " ").capitalize()), pooling,
+        declaration.get("parameterisation", "as in the program"), declaration.get("assumption", _ASSUMPTIONS[pooling]),
+        tuple(declaration.get("math", ())), (), program=declaration.get("program", "").removesuffix(".stan"),
     )  # fmt: skip
 
 
-def _source(file: Path, name: str, said: Any, roles: tuple[Role, ...]) -> _Source:
+def _source(file: Path, name: str, source: Any, roles: tuple[Role, ...]) -> _Source:
     """What makes a Stan datum from the prepared table."""
-    if isinstance(said, list | int | float) and not isinstance(said, bool):
-        return lambda _table: said
-    if said in _SIZES:
-        return _SIZES[said]
-    form, colon, role_name = said.partition(":") if isinstance(said, str) else ("", "", "")
+    if isinstance(source, list | int | float) and not isinstance(source, bool):
+        return lambda _table: source
+    if source in _SIZES:
+        return _SIZES[source]
+    form, colon, role_name = source.partition(":") if isinstance(source, str) else ("", "", "")
     forms = {"role": ("positive", "number", "count", "binary"), "predictors": LIST_KINDS, "K": LIST_KINDS}
     if not colon or form not in forms:
         known = [*_SIZES, *(f"{form}:ROLE" for form in forms), "a number", "a list of numbers"]
-        raise ModelError(f"{file}: data.{name} is {shorten(repr(said))}. It must be one of: {', '.join(known)}.")
+        raise ModelError(f"{file}: data.{name} is {shorten(repr(source))}. It must be one of: {', '.join(known)}.")
     fitting = {r.name: r for r in roles if r.kind in forms[form]}
     if role_name not in fitting:
         hint = nearest(role_name, fitting) if fitting else "There is none in [roles]."
-        raise ModelError(f"{file}: data.{name} is {said!r}: there is no such role of a kind that fits. {hint}")
+        raise ModelError(f"{file}: data.{name} is {source!r}: there is no such role of a kind that fits. {hint}")
     return _column(fitting[role_name], form)
 
 
@@ -170,7 +170,7 @@ def _column(role: Role, form: str) -> _Source:
 
 
 def _observed(file: Path, data: Mapping[str, Any], outcome: Role) -> str:
-    names = [name for name, said in data.items() if said == f"role:{outcome.name}"]
+    names = [name for name, source in data.items() if source == f"role:{outcome.name}"]
     if not names:
         raise ModelError(f"{file}: [data] does not give the outcome to the programs: y = 'role:{outcome.name}'.")
     return names[0]
@@ -180,11 +180,11 @@ def _prepare(sources: Mapping[str, _Source]) -> Callable[[Prepared, Mapping[str,
     return lambda table, _priors: {name: source(table) for name, source in sources.items()}
 
 
-def _dims(file: Path, said: Mapping[str, Any], roles: tuple[Role, ...]) -> dict[str, tuple[str, ...]]:
-    labels = said.get("labels", {})
+def _dims(file: Path, declaration: Mapping[str, Any], roles: tuple[Role, ...]) -> dict[str, tuple[str, ...]]:
+    labels = declaration.get("labels", {})
     _check(file, "labels", labels, dict.fromkeys(labels, list))
     known = ["group", "observation", *(r.name for r in roles if r.kind in LIST_KINDS), *labels]
-    dims = said.get("dims", {})
+    dims = declaration.get("dims", {})
     _check(file, "dims", dims, dict.fromkeys(dims, list))
     for name, axes in dims.items():
         for axis in axes:

@@ -51,13 +51,13 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     scale = two_digits(scale if scale > _ROUNDING * largest else largest)
     within = within if within > _ROUNDING * largest else scale
     centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
-    said = f"sd of all rows, {scale:g}"
+    sd_text = f"sd of all rows, {scale:g}"
     rows = (
-        ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times the {said}"),
-        ("tau", "half_normal", (scale,), f"the {said}: {{groups}} may differ as much as the rows do"),
-        ("sigma", "half_normal", (scale,), f"the {said}: rows may differ as much within one {{group}} as over all"),
+        ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times the {sd_text}"),
+        ("tau", "half_normal", (scale,), f"the {sd_text}: {{groups}} may differ as much as the rows do"),
+        ("sigma", "half_normal", (scale,), f"the {sd_text}: rows may differ as much within one {{group}} as over all"),
         ("sigma_spread", "half_normal", (0.5,), "sds of {groups} that differ twofold are usual, tenfold a surprise"),
-        ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times the {said}"),
+        ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times the {sd_text}"),
         ("sigma_group", "lognormal", (to_decimals(math.log(within), 2), 1.0),
          f"no pooling: median {within:.3g}, the sd within {{groups}}; log-normal: equal rows do not speak against 0"),
     )  # fmt: skip
@@ -108,18 +108,18 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
     given = [name for name in _SCALES if f"{name}_raw" in params]
-    found: dict[str, FloatArray] = {name: data[f"prior_{name}"][0] * params[f"{name}_raw"] for name in given}
+    derived: dict[str, FloatArray] = {name: data[f"prior_{name}"][0] * params[f"{name}_raw"] for name in given}
     if "log_sigma_raw" in params:
-        (n, _, ss), k = _statistics(data), found["sigma_spread"]
+        (n, _, ss), k = _statistics(data), derived["sigma_spread"]
         weight = 1 - 1 / (1 + 2 * data["use_likelihood"] * k**2 * (n - 1))
-        seen = weight * np.log(np.sqrt((ss + data["prior_sigma"][0] ** 2) / n) / found["sigma"])
-        found["sigma_group"] = found["sigma"] * np.exp(seen + k * np.sqrt(1 - weight) * params["log_sigma_raw"])
-    elif "sigma_group" in found:
+        seen = weight * np.log(np.sqrt((ss + data["prior_sigma"][0] ** 2) / n) / derived["sigma"])
+        derived["sigma_group"] = derived["sigma"] * np.exp(seen + k * np.sqrt(1 - weight) * params["log_sigma_raw"])
+    elif "sigma_group" in derived:
         location, spread = data["prior_theta"]
-        found["theta"] = _given_rows(location, spread, found["sigma_group"], data, params["theta_raw"])
+        derived["theta"] = _given_rows(location, spread, derived["sigma_group"], data, params["theta_raw"])
     elif "theta_raw" in params:
-        found["theta"] = params["mu"] + found["tau"] * params["theta_raw"]
-    return found
+        derived["theta"] = params["mu"] + derived["tau"] * params["theta_raw"]
+    return derived
 
 
 def _given_rows(location: Any, spread: Any, sd: Any, data: StanData, z: FloatArray) -> FloatArray:
@@ -188,12 +188,12 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     theta, scale = ("mu", "sigma") if pooled else ("theta", "sigma_group")
     rest = (*data[f"prior_{theta}"], data[f"prior_{scale}"][0], 1.0, _prior(scale, data))
     n, mean, ss = _statistics(data)
-    found: FloatArray = over_sd(n, mean, ss, *rest)[group]
+    scores: FloatArray = over_sd(n, mean, ss, *rest)[group]
     others = np.flatnonzero(n[group] > 1)
     for part in np.array_split(others, 1 + len(others) // _CHUNK):
         g, m, d = group[part], n[group[part]] - 1, y[part] - mean[group[part]]
-        found[part] -= over_sd(m, mean[g] - d / m, np.maximum(ss[g] - d**2 * (m + 1) / m, 0), *rest)
-    return found
+        scores[part] -= over_sd(m, mean[g] - d / m, np.maximum(ss[g] - d**2 * (m + 1) / m, 0), *rest)
+    return scores
 
 
 def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
@@ -220,8 +220,8 @@ def _findings(evidence: Evidence) -> Sequence[Finding]:
     within = np.mean(_sd(draws, 1) ** 2, axis=1)
     low, mid, high = np.quantile(100 * draws["tau"] ** 2 / (draws["tau"] ** 2 + within), (0.05, 0.5, 0.95))
     fill = evidence.table.noun.fill
-    said = f"account for {mid:.0f} % of the variance of a row (90 % interval {low:.0f} to {high:.0f} %)."
-    return (Finding(fill("Variation between and within {groups}"), (f"{fill('{Groups}')} {said}",)),)
+    share_text = f"account for {mid:.0f} % of the variance of a row (90 % interval {low:.0f} to {high:.0f} %)."
+    return (Finding(fill("Variation between and within {groups}"), (f"{fill('{Groups}')} {share_text}",)),)
 
 
 _POPULATION = ("mu", "tau", "sigma", "sigma_spread")

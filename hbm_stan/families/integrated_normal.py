@@ -43,9 +43,9 @@ def _products(data: StanData) -> tuple[FloatArray, FloatArray]:
     x, y = np.asarray(data["X"], dtype=float), np.asarray(data["y"], dtype=float)
     b = np.linalg.lstsq(x, y, rcond=None)[0]
     z = np.column_stack([x, y - x @ b])
-    found = np.zeros((data["J"], z.shape[1], z.shape[1]))
-    np.add.at(found, np.asarray(data["group_idx"]) - 1, z[:, :, None] * z[:, None, :])
-    return found, b
+    products = np.zeros((data["J"], z.shape[1], z.shape[1]))
+    np.add.at(products, np.asarray(data["group_idx"]) - 1, z[:, :, None] * z[:, None, :])
+    return products, b
 
 
 def _by_group(draws: Draws, data: StanData) -> Iterator[tuple[FloatArray, ...]]:
@@ -117,16 +117,16 @@ def new_group(rng: np.random.Generator, draws: Draws, data: StanData, variant: s
 def raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     """Least squares in each group where it determines a term; standard errors from the pooled residual variance."""
     x, y, group = np.asarray(data["X"]), np.asarray(data["y"]), np.asarray(data["group_idx"]) - 1
-    found, factor = (np.full((data["J"], data["K"]), np.nan) for _ in range(2))
+    estimates, factor = (np.full((data["J"], data["K"]), np.nan) for _ in range(2))
     rss, freedom = 0.0, 0
     for j in range(data["J"]):
         own, inverse = x[group == j], np.linalg.pinv(x[group == j])
         fit = inverse @ y[group == j]
         known = np.abs(np.diagonal(inverse @ own) - 1) < 1e-8
-        found[j, known], factor[j, known] = fit[known], np.sqrt(np.sum(inverse**2, axis=1))[known]
+        estimates[j, known], factor[j, known] = fit[known], np.sqrt(np.sum(inverse**2, axis=1))[known]
         rss += float(np.sum((y[group == j] - own @ fit) ** 2))
         freedom += len(own) - int(np.linalg.matrix_rank(own))
-    return found, factor * (math.sqrt(rss / freedom) if freedom else math.nan)
+    return estimates, factor * (math.sqrt(rss / freedom) if freedom else math.nan)
 
 
 def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
@@ -137,7 +137,7 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
     """
     x, y, group = np.asarray(data["X"]), np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
     mean = population(draws, data)[0]
-    found = np.empty((len(mean), len(y)))
+    log_lik = np.empty((len(mean), len(y)))
     order = np.argsort(group, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(group, minlength=data["J"]))[:-1])
     for j, (factor, _, m, c, _, sigma) in enumerate(_by_group(draws, data)):
@@ -147,8 +147,8 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
         pairs = x[own][:, :, None] * x[own][:, None, :]
         variance, sd = spread.reshape(len(spread), -1) @ pairs.reshape(len(own), -1).T, sigma[:, None]
         left = 1 - variance / sd**2
-        found[:, own] = norm.logpdf((y[own] - theta @ x[own].T) / left, 0, sd / np.sqrt(left))
-    return found
+        log_lik[:, own] = norm.logpdf((y[own] - theta @ x[own].T) / left, 0, sd / np.sqrt(left))
+    return log_lik
 
 
 def exact_loo(data: StanData, variant: str) -> FloatArray | None:

@@ -43,7 +43,7 @@ def nested_rows(
     total, precision = (np.where(alone, 0.0, (a @ member)[:, group] - a) for a in (from_location / v, 1 / v))
     above = tau**2 / (1 + tau**2 * np.maximum(precision, 0))
     unit_mean, unit_var = above * total, above + tau_unit**2
-    found = np.empty((len(v), len(y)))
+    log_lik = np.empty((len(v), len(y)))
     for rows in np.array_split(np.arange(len(y)), 1 + len(y) // _CHUNK):
         u = unit[rows]
         others, variance, at = n[u] - 1, unit_var[:, u], unit_mean[:, u]
@@ -51,8 +51,8 @@ def nested_rows(
         seen = from_location[:, u] - (y[rows] - mean[u]) / np.maximum(others, 1)
         weight = others * variance / (others * variance + sd2)
         centre = at + weight * (seen - at) + (location[:, u] if location.shape[1] > 1 else location)
-        found[:, rows] = norm.logpdf(y[rows], centre, np.sqrt(variance * sd2 / (others * variance + sd2) + sd2))
-    return found
+        log_lik[:, rows] = norm.logpdf(y[rows], centre, np.sqrt(variance * sd2 / (others * variance + sd2) + sd2))
+    return log_lik
 
 
 def grouped_rows(draws: Draws, data: StanData, _variant: str) -> FloatArray:
@@ -81,10 +81,10 @@ class _Sets:
     def log_density(self, log_sd: FloatArray) -> FloatArray:
         """log p(rows | sd), (sets, sds)."""
         var = np.exp(2 * log_sd)
-        found = -self.n[:, None] * (log_sd + 0.5 * math.log(2 * math.pi)) - 0.5 * self.rss[:, None] / var
+        log_density = -self.n[:, None] * (log_sd + 0.5 * math.log(2 * math.pi)) - 0.5 * self.rss[:, None] / var
         for along, square in zip(self.along.T, self.square.T, strict=True):
-            found -= 0.5 * (np.log1p(along[:, None] / var) + square[:, None] / (var + along[:, None]))
-        return np.asarray(found)
+            log_density -= 0.5 * (np.log1p(along[:, None] / var) + square[:, None] / (var + along[:, None]))
+        return np.asarray(log_density)
 
 
 def _without_each(x: FloatArray, r: FloatArray) -> _Sets:
@@ -94,8 +94,8 @@ def _without_each(x: FloatArray, r: FloatArray) -> _Sets:
     Belsley, Kuh & Welsch (1980), Regression Diagnostics, section 2.1.
     """
     u, s, _ = np.linalg.svd(x, full_matrices=False)
-    kept = s > math.sqrt(_RANK) * s[0]
-    u, s = u[:, kept], s[kept]
+    nonzero = s > math.sqrt(_RANK) * s[0]
+    u, s = u[:, nonzero], s[nonzero]
     a = u.T @ r
     e, left = r - u @ a, 1 - np.sum(u**2, axis=1)
     rss = float(e @ e)
@@ -136,12 +136,12 @@ def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
     steps = 2 * math.ceil((high - low) * math.sqrt(2 * sets.n.max() + 1) / 2)
     for _ in range(_HALVINGS):
         values, step = integrand(np.linspace(low, high, steps + 1)), (high - low) / steps
-        found = np.asarray(logsumexp(values, axis=1)) + math.log(step)
+        log_evidence = np.asarray(logsumexp(values, axis=1)) + math.log(step)
         coarser = np.asarray(logsumexp(values[:, ::2], axis=1)) + math.log(2 * step)
-        if np.max(np.abs(found - coarser)) < _CLOSE:
+        if np.max(np.abs(log_evidence - coarser)) < _CLOSE:
             break
         steps *= 2
-    return found
+    return log_evidence
 
 
 def _by_group(
@@ -181,9 +181,9 @@ def exact_rows(
     """
     members, each = _by_group(x, y, group, coefficients)
     evidence = _evidences(each, sd, scale)
-    found, start = np.empty(len(y)), 0
+    scores, start = np.empty(len(y)), 0
     for own in members:
         whole = start + len(own)
-        found[own] = evidence[whole] - evidence[start:whole]
+        scores[own] = evidence[whole] - evidence[start:whole]
         start = whole + 1
-    return found
+    return scores

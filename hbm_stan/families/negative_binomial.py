@@ -25,8 +25,8 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def overdispersion_prior(_scale: Scale) -> dict[str, Prior]:
     """The default prior of the sd of rates of rows over their mean, beyond Poisson."""
-    said = "weak: 0 is Poisson; rates of rows that differ by a factor of 2 or 3 are ordinary, tenfold a surprise"
-    return {"overdispersion": Prior("overdispersion", "exponential", (1.0,), said, True)}
+    reason = "weak: 0 is Poisson; rates of rows that differ by a factor of 2 or 3 are ordinary, tenfold a surprise"
+    return {"overdispersion": Prior("overdispersion", "exponential", (1.0,), reason, True)}
 
 
 FAMILY = family_of(

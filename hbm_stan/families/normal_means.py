@@ -47,25 +47,29 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     scale = two_digits(max(float(np.std(y[known], ddof=1)), float(np.median(se[known]))))
     # To a hundredth of the scale: rounded by its own size, a centre of 1012.4 would become 1000.
     centre = to_decimals(float(np.average(y, weights=1 / se**2)), 2 - math.floor(math.log10(scale)))
-    said = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error"
-    said += f"{_left_out(known)})"
+    scale_text = f"scale of the data {scale:g} (the larger of the sd of the estimates and their median standard error"
+    scale_text += f"{_left_out(known)})"
     return {
         "mu": Prior(
             "mu",
             "normal",
             (centre, two_digits(2.5 * scale)),
-            f"centred on the precision-weighted mean of the estimates, 2.5 times the {said}",
+            f"centred on the precision-weighted mean of the estimates, 2.5 times the {scale_text}",
             True,
         ),
         "tau": Prior(
             "tau",
             "half_normal",
             (scale,),
-            f"the {said}; allows {{groups}} to differ as much as the raw estimates do",
+            f"the {scale_text}; allows {{groups}} to differ as much as the raw estimates do",
             True,
         ),
         "theta": Prior(
-            "theta", "normal", (centre, two_digits(5 * scale)), f"no pooling: fixed and wide, 5 times the {said}", True
+            "theta",
+            "normal",
+            (centre, two_digits(5 * scale)),
+            f"no pooling: fixed and wide, 5 times the {scale_text}",
+            True,
         ),
     }
 

@@ -41,12 +41,12 @@ def read_family(folder: Path) -> Family:
     if not os.path.isdir(folder):
         raise ModelError(f"There is no folder {folder} with a family in it. {_EXAMPLE}")
     script, table = folder / "family.py", folder / "family.toml"
-    found = [file for file in (script, table) if file.is_file()]
-    if not found:
+    files = [file for file in (script, table) if file.is_file()]
+    if not files:
         raise ModelError(f"{folder}: there is neither a family.py nor a family.toml. {_EXAMPLE}")
-    if len(found) == 2:
+    if len(files) == 2:
         raise ModelError(f"{folder}: there are both a family.py and a family.toml. Keep one; family.py can do more.")
-    file, text = found[0], _text(found[0])
+    file, text = files[0], _text(files[0])
     family = _guarded(_from_script(file, text), file) if file == script else read_declared(file, text)
     _check_programs(family, file)
     return replace(family, source=hashlib.sha256(text.encode()).hexdigest())
@@ -73,16 +73,16 @@ def _from_script(file: Path, text: str) -> Family:
     except SyntaxError as error:
         raise ModelError(f"{error.filename}, line {error.lineno}: {error.msg}.") from None
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{_line(file, error)}: {_misplaced(error) or _said(error)}") from error
+        raise ModelError(f"{_line(file, error)}: {_misplaced(error) or _message(error)}") from error
     if "FAMILY" not in module.__dict__:
         raise ModelError(f"{file}: there is no FAMILY. Write FAMILY = Family(...) at its end. {_EXAMPLE}")
     family = module.__dict__["FAMILY"]
     if not isinstance(family, Family):
         raise ModelError(f"{file}: FAMILY is a {type(family).__name__}; it must be a Family of hbm_stan.model.")
     for part, kind in PARTS.items():
-        if not isinstance(found := getattr(family, part), kind):
-            said = f"{part} is a {type(found).__name__}; it must be a {kind.__name__} of hbm_stan.model"
-            raise ModelError(f"{file}: FAMILY: {said}. {_EXAMPLE}")
+        if not isinstance(component := getattr(family, part), kind):
+            fault = f"{part} is a {type(component).__name__}; it must be a {kind.__name__} of hbm_stan.model"
+            raise ModelError(f"{file}: FAMILY: {fault}. {_EXAMPLE}")
     return family
 
 
@@ -92,7 +92,7 @@ def _line(file: Path, error: BaseException) -> str:
     return f"{file}, line {lines[-1]}" if lines else f"{file}"
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     if isinstance(error, AttributeError) and isinstance(error.obj, Prepared) and error.name in _OF_FACTOR:
         return f"AttributeError: table.{error.name} is table.{_OF_FACTOR[error.name]}."
     return str(error) if isinstance(error, HbmError) else f"{type(error).__name__}: {error}."
@@ -100,14 +100,14 @@ def _said(error: BaseException) -> str:
 
 def _misplaced(error: BaseException) -> str:
     """Where an argument belongs that a Family, or another part of it, was given; empty for other errors."""
-    found = re.search(r"__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
-    part = place_of(found[1]) if found and isinstance(error, TypeError) else ""
-    if not found or not part:
+    match = re.search(r"__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    part = place_of(match[1]) if match and isinstance(error, TypeError) else ""
+    if not match or not part:
         return ""
     kind = PARTS[part].__name__
-    beside = ", ".join(f.name for f in fields(PARTS[part]) if f.name != found[1])
+    beside = ", ".join(f.name for f in fields(PARTS[part]) if f.name != match[1])
     return (
-        f"{found[1]} is an argument of {kind}: write Family(..., {part}={kind}({found[1]}=..., ...)). So are {beside}. "
+        f"{match[1]} is an argument of {kind}: write Family(..., {part}={kind}({match[1]}=..., ...)). So are {beside}. "
         f"{_EXAMPLE}"
     )
 
@@ -127,7 +127,7 @@ def _guard(family: Family, name: str, function: Callable[..., Any], file: Path) 
         except HbmError:
             raise
         except Exception as error:
-            raise ModelError(f"{_line(file, error)}: {name}() failed with {_said(error)}") from error
+            raise ModelError(f"{_line(file, error)}: {name}() failed with {_message(error)}") from error
         fault = _fault(family, name, value, args)
         if fault:
             raise ModelError(f"{file}: {name}() {fault}")

@@ -33,8 +33,8 @@ def _scale(table: Prepared, design: Design) -> Scale:
 
 
 def _own_priors(scale: Scale) -> dict[str, Prior]:
-    said = "weak: from gross errors in every tenth row (below 4) to rows that are all but normal (above 30)"
-    return {**residual_prior(scale), "nu": Prior("nu", "gamma", (2.0, 0.1), said, True, LEAST_NU)}
+    reason = "weak: from gross errors in every tenth row (below 4) to rows that are all but normal (above 30)"
+    return {**residual_prior(scale), "nu": Prior("nu", "gamma", (2.0, 0.1), reason, True, LEAST_NU)}
 
 
 FAMILY = family_of(

@@ -18,9 +18,9 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     ``options`` has the tables of ``[prediction]`` and, so that names are understood, the labels under ``coords`` and
     the levels of categories under ``levels``, by column, the reference first.
     """
-    design, said = row_of(data, options)
+    design, places = row_of(data, options)
     unnamed = "predictors at their means, those of 0 and 1 at 0" if design["X"].size + design["U"].size > 1 else ""
-    rest = ", ".join(said) or unnamed
+    rest = ", ".join(places) or unnamed
     return design, f"a new row in a new {{group}}{': ' if rest else ''}{rest}"
 
 
@@ -32,12 +32,12 @@ def row_of(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, list[s
     asked = {role: options.get(role, {}) for role in ("predictors", "group_predictors")}
     _put(x, terms, asked["predictors"], "predictors")
     _put(u, above, asked["group_predictors"], "group_predictors")
-    said = [
+    places = [
         *in_words(x, terms, data["X"][:, 1:], levels, asked["predictors"]),
         *in_words(u, above, data["U"], levels, asked["group_predictors"]),
     ]
     one = {"N": 1, "J": 1, "group_idx": np.ones(1, dtype=int), "y": np.mean(data["y"], keepdims=True)}
-    return {**data, **one, "X": np.concatenate([np.ones(1), x])[None], "U": u[None]}, said
+    return {**data, **one, "X": np.concatenate([np.ones(1), x])[None], "U": u[None]}, places
 
 
 def usual(values: FloatArray) -> FloatArray:
@@ -73,16 +73,16 @@ def in_words(
     category = {f"{column}={level}": column for column, own in levels.items() for level in own[1:]}
     at = dict(zip(names, row, strict=False))
     of_numbers = _indicators(values)
-    said: dict[str, str] = {}
+    places: dict[str, str] = {}
     for k, name in enumerate(at):
         column = category.get(name, name)
         if column != name:
             own = {n: at[n] for n in at if category.get(n) == column}
-            said[column] = _level(column, levels[column], own, any(n in asked for n in own))
+            places[column] = _level(column, levels[column], own, any(n in asked for n in own))
         else:
             how = "" if name in asked or of_numbers[k] else " (the mean)"
-            said[name] = f"{name} = {at[name]:.3g}{how}"
-    return list(said.values())
+            places[name] = f"{name} = {at[name]:.3g}{how}"
+    return list(places.values())
 
 
 def _level(column: str, levels: Sequence[str], own: Mapping[str, float], asked: bool) -> str:

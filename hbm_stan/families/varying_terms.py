@@ -144,19 +144,19 @@ def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what:
         own = table.pooled.level == j
         rows = np.tile(x[own].mean(axis=0), (len(grid), 1))
         rows[:, 1] = grid
-        found = np.quantile(inverse(theta[:, j] @ rows.T), list(_QUANTILES.values()), axis=0)
+        quantiles = np.quantile(inverse(theta[:, j] @ rows.T), list(_QUANTILES.values()), axis=0)
         panel = table.pooled.labels[j]
-        curves.append(pd.DataFrame({"panel": panel, "x": grid, **dict(zip(_QUANTILES, found, strict=True))}))
+        curves.append(pd.DataFrame({"panel": panel, "x": grid, **dict(zip(_QUANTILES, quantiles, strict=True))}))
         values = np.asarray(evidence.data["y"], dtype=float)[own]
         points.append(pd.DataFrame({"panel": panel, "x": x[own, 1], "y": values, "kind": "observed"}))
     some = f"{len(chosen)} of {len(order)} {table.noun.many}, evenly spaced by size"
     which = f"All {table.noun.many}" if len(chosen) == len(order) else some
-    said = f"{which}: posterior median of {what} over {terms[1]}, with 50 % and 80 % bands and the observed rows."
-    said += " Other predictors stand at their means in each panel." if len(terms) > 2 else ""
+    text = f"{which}: posterior median of {what} over {terms[1]}, with 50 % and 80 % bands and the observed rows."
+    text += " Other predictors stand at their means in each panel." if len(terms) > 2 else ""
     column = table.dataset.column("outcome")
     return [
         Finding(
-            f"Regression lines of the {table.noun.many}", (said,),
+            f"Regression lines of the {table.noun.many}", (text,),
             caption=f"Regression lines over {terms[1]}, by {table.noun.one}.",
             curves=pd.concat(curves, ignore_index=True), points=pd.concat(points, ignore_index=True),
             x_label=terms[1], y_label=column,
@@ -173,9 +173,9 @@ def explained(evidence: Evidence) -> list[Finding]:
     share = by_predictors / (by_predictors + draws["tau"][:, 0] ** 2)
     low, middle, high = 100 * np.quantile(share, [0.05, 0.5, 0.95])
     named = " and ".join(design(evidence.table)[1])
-    said = (
+    sentence = (
         f"{named} explain{'s' if evidence.data['L'] == 1 else ''} {middle:.0f} % of the variance of the intercept "
         f"between {evidence.table.noun.many} (90 % interval {low:.0f} to {high:.0f} %)."
     )
     rest = "The rest has the standard deviation tau[intercept]."
-    return [Finding("What the group predictors explain", (said, rest))]
+    return [Finding("What the group predictors explain", (sentence, rest))]

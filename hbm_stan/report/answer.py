@@ -49,43 +49,45 @@ MENTIONED = 0.05
 _SENTENCES = 3
 
 
-def answer(analysis: Analysis, found: Findings) -> list[str]:
+def answer(analysis: Analysis, findings: Findings) -> list[str]:
     """Sentences for page one; where a check failed, why there is no answer."""
-    if found.withheld:
-        failed = [name for name, d in found.diagnoses.items() if d.status == "fail"]
+    if findings.withheld:
+        failed = [name for name, d in findings.diagnoses.items() if d.status == "fail"]
         named = ", ".join(plain(name) for name in failed)
         return [f"No conclusion is drawn: {named} did not pass {'their' if len(failed) > 1 else 'its'} checks."]
-    main, noun = found.fits[analysis.main_variant], analysis.noun
+    main, noun = findings.fits[analysis.main_variant], analysis.noun
     pooling = main.family.variant(main.variant).pooling
     unit = quantity_unit(main)
-    summary = found.diagnoses[main.variant].summary
-    comparisons = [c for c in (found.comparison, found.group_comparison) if c is not None]
-    complete = next((name for name, fit in found.fits.items() if fit.pooling == "complete"), "")
+    summary = findings.diagnoses[main.variant].summary
+    comparisons = [c for c in (findings.comparison, findings.group_comparison) if c is not None]
+    complete = next((name for name, fit in findings.fits.items() if fit.pooling == "complete"), "")
     pairs = pairs_of(comparisons, main.variant, complete) if pooling == "partial" else []
     # With one target it need not be named.
     apart, named = differ(pairs, main.variant), noun.one if len(comparisons) > 1 else ""
-    said: list[str] = []
+    sentences: list[str] = []
     coefficients, shares = coefficients_of(main), shares_of(main)
     if pooling == "no":
-        said.append(
+        sentences.append(
             f"Without pooling, each {noun.one} is estimated by itself: there is no common answer, and none for a new "
             f"{noun.one}."
         )
     elif is_ratio(main):
         near = _near_zero(main, "tau", "", unit, noun) if pooling == "partial" and not apart else ""
-        average, *rest = ratio_answer(main, summary, found.new_group, near, noun)
-        said += [average, *joined(rest[:1], pairs, main.variant, noun=named), *rest[1:]]
+        average, *rest = ratio_answer(main, summary, findings.new_group, near, noun)
+        sentences += [average, *joined(rest[:1], pairs, main.variant, noun=named), *rest[1:]]
     elif main.table.design is not None:
-        said += coefficient_sentences(main, coefficients, unit) if coefficients else []
+        sentences += coefficient_sentences(main, coefficients, unit) if coefficients else []
     else:
-        said += _averages(main, summary, unit, noun) or _population(main, summary)
-        said += _effects(main, summary)
+        sentences += _averages(main, summary, unit, noun) or _population(main, summary)
+        sentences += _effects(main, summary)
     if pooling == "partial" and not is_ratio(main):
-        said += joined(_spreads(main, summary, unit, noun, differ=apart), pairs, main.variant, noun=named)
-        said += other_spreads(main, summary, unit) + own_sentences(main, summary, coefficients) + weight_sentences(main)
-        said += share_sentence(shares) if shares else []
-        said += [] if found.new_group is None else _new(main, found.new_group, summary, unit, noun)
-    return said + comparison_sentences(comparisons, [pair for _, pair in pairs], noun=named)
+        sentences += joined(_spreads(main, summary, unit, noun, differ=apart), pairs, main.variant, noun=named)
+        sentences += (
+            other_spreads(main, summary, unit) + own_sentences(main, summary, coefficients) + weight_sentences(main)
+        )
+        sentences += share_sentence(shares) if shares else []
+        sentences += [] if findings.new_group is None else _new(main, findings.new_group, summary, unit, noun)
+    return sentences + comparison_sentences(comparisons, [pair for _, pair in pairs], noun=named)
 
 
 def comparison_sentences(comparisons: Sequence[Comparison], already: Sequence[Pair], *, noun: str) -> list[str]:
@@ -93,12 +95,12 @@ def comparison_sentences(comparisons: Sequence[Comparison], already: Sequence[Pa
 
     ``noun`` is what a group is called where the target has to be named.
     """
-    said = []
+    sentences = []
     for comparison in comparisons:
         kinds = {"withheld"} if comparison.withheld else {"pair", "unranked", "chance"}
         shown = [s.text for s in comparison.said if s.kind in kinds and s.pair not in already]
-        said += [targeted(text, comparison, noun=noun) for text in shown]
-    return said
+        sentences += [targeted(text, comparison, noun=noun) for text in shown]
+    return sentences
 
 
 def _of_terms(summary: pd.DataFrame, name: str) -> dict[str, str]:
@@ -125,7 +127,7 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -
         what = f"The coefficients that all {noun.many} are assumed to share"
         what = what if complete else f"The average coefficients over the population of {noun.many}"
         return [listed(what, {term: summary.loc[row] for term, row in rows.items()})]
-    said = []
+    sentences = []
     for term, row in rows.items():
         what = f"The {' '.join(filter(None, ['average', _quantity(fit, term)]))} over the population of {noun.many}"
         what += (
@@ -136,8 +138,8 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -
         if complete:
             what = f"The {_quantity(fit, term) or 'value'} that all {noun.many} are assumed to share"
         sentence = f"{what} is about {estimate(summary.loc[row], unit_of_term(term, unit), posterior=True)}"
-        said.append(sentence + _above_zero(fit, row, term))
-    return said
+        sentences.append(sentence + _above_zero(fit, row, term))
+    return sentences
 
 
 def _effects(fit: Fit, summary: pd.DataFrame) -> list[str]:
@@ -171,7 +173,7 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS, *,
 
     ``differ`` says that the scores show differences: then no more than some terms are near 0, and those stand first.
     """
-    said = []
+    pairs = []
     name = fit.family.groups.population_scale
     rows = _of_terms(summary, name)
     if len(rows) > _SENTENCES:
@@ -186,20 +188,20 @@ def _spreads(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS, *,
         sentence = (
             f"{subject} {around} with {deviation} of about {estimate(summary.loc[row], unit_of_term(term, unit))}"
         )
-        said.append((sentence, _near_zero(fit, row, term, unit, noun)))
-    if differ and all(near for _, near in said):
-        said = [(sentence, "") for sentence, _ in said]
-    ordered = sorted(said, key=lambda pair: not pair[1]) if differ else said
+        pairs.append((sentence, _near_zero(fit, row, term, unit, noun)))
+    if differ and all(near for _, near in pairs):
+        pairs = [(sentence, "") for sentence, _ in pairs]
+    ordered = sorted(pairs, key=lambda pair: not pair[1]) if differ else pairs
     return [f"{sentence}{near}." for sentence, near in ordered]
 
 
 def _near_zero(fit: Fit, row: str, term: str, unit: str, noun: Noun = GROUPS) -> str:
     """That groups may hardly differ; of an intercept by their lines over the data, for no data may be where it is."""
-    found, lines = differences(fit, row, term)
-    if found.near_zero < MENTIONED:
+    difference, lines = differences(fit, row, term)
+    if difference.near_zero < MENTIONED:
         return ""
-    limit = in_unit(significant(found.limit, 2), unit_of_term(term, unit))
-    probability = format_probability(found.near_zero, fit.n_draws)
+    limit = in_unit(significant(difference.limit, 2), unit_of_term(term, unit))
+    probability = format_probability(difference.near_zero, fit.n_draws)
     what = f"over the data, the sd between the lines of {noun.many}" if lines else "it"
     all_in_all = "in it" if term and not lines else "at all"
     return (
@@ -210,13 +212,13 @@ def _near_zero(fit: Fit, row: str, term: str, unit: str, noun: Noun = GROUPS) ->
 def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -> list[str]:
     """What a new group is expected to be; coefficients that all groups share were said before."""
     table = prediction.quantities.rename_axis("name").reset_index()
-    found: list[dict[str, Any]] = [{str(k): v for k, v in q.items()} for q in table.to_dict("records")]
-    found = [q for q in found if q["name"] != Y_NEW]
+    quantities: list[dict[str, Any]] = [{str(k): v for k, v in q.items()} for q in table.to_dict("records")]
+    quantities = [q for q in quantities if q["name"] != Y_NEW]
     shared = [summary.loc[row].to_dict() for term, row in _of_terms(summary, "mu").items() if term]
-    rows = {term_of(str(q["name"])): pd.Series(q) for q in varying(found, shared)}
+    rows = {term_of(str(q["name"])): pd.Series(q) for q in varying(quantities, shared)}
     if len(rows) > _SENTENCES:
         return [listed(f"For a new {noun.one} of the same kind", rows)]
-    said = []
+    sentences = []
     for term, row in rows.items():
         quantity = _quantity(fit, term)
         what = f"For a new {noun.one} of the same kind the predictive median" + (
@@ -226,5 +228,5 @@ def _new(fit: Fit, prediction: NewGroup, summary: pd.DataFrame, unit: str, noun:
         if zero_matters(fit, term):
             positive = format_probability(row["p_positive"], fit.n_draws)
             sentence += f"; the probability that {'it' if quantity else 'its value'} is above zero is {positive}"
-        said.append(sentence + ".")
-    return said
+        sentences.append(sentence + ".")
+    return sentences

@@ -98,14 +98,14 @@ def _short(results: dict[str, Any]) -> list[Block]:
 
 def _how(main: dict[str, str], text: str, unprinted: list[str]) -> list[Any]:
     """What is printed, and where the rest is."""
-    said: list[Any] = ["The program of the answer, and what the others have in the place of its lines. "]
+    spans: list[Any] = ["The program of the answer, and what the others have in the place of its lines. "]
     if text != main["code"]:
         lines = format_count(len(main["code"].splitlines()))
-        said += ["Lines that begin with ", mono("#include"), f" stand for functions; with them it has {lines} lines. "]
+        spans += ["Lines that begin with ", mono("#include"), f" stand for functions; with them it has {lines} lines. "]
     if unprinted:
-        said.append(f"Of {' and '.join(unprinted)} too much differs to be printed. ")
+        spans.append(f"Of {' and '.join(unprinted)} too much differs to be printed. ")
     where = ["results.json holds all programs whole, and ", mono('appendix = "full"'), " under ", mono("[report]")]
-    return [*said, *where, " prints them."]
+    return [*spans, *where, " prints them."]
 
 
 def _differing(main: str, other: str) -> list[str]:
@@ -123,16 +123,17 @@ def _statements(text: str) -> list[str]:
 
 def _certificate(results: dict[str, Any]) -> list[Block]:
     """For each program whether it is certified, and by what."""
-    said = results["certificate"]
+    certificate = results["certificate"]
     rows = []
-    for row in said["programs"]:
+    for row in certificate["programs"]:
         word = status("pass", text="yes") if row["certified"] else status("fail", text="no")
         rows.append([variant_title(results, row["variant"]), [mono(row["sha256"][:12])], [word], capital(row["words"])])
     heads = [column("Program"), column("SHA-256"), column("Certified"), column("What was proven", width="1fr")]
     caption = "Whether the programs were proven: log density, likelihood, known posteriors."
-    if said["date"]:
+    if certificate["date"]:
         caption = (
-            f"What the certificate {said['of']} says of the programs: date {said['date']}, engine {said['engine']}. "
+            f"What the certificate {certificate['of']} says of the programs: date {certificate['date']}, "
+            f"engine {certificate['engine']}. "
             "It is looked up by the hash of the program with its includes inlined."
         )
     return [table([caption], heads, rows)]

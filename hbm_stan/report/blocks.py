@@ -61,9 +61,9 @@ def sentence(text: str) -> Spans:
     text = _MINUS.sub(MINUS, text)
     spans: Spans = []
     end = 0
-    for found in _WORDS.finditer(text):
-        spans += [text[end : found.start()], math(found[1] or _LETTERS[found[2]])]
-        end = found.end()
+    for match in _WORDS.finditer(text):
+        spans += [text[end : match.start()], math(match[1] or _LETTERS[match[2]])]
+        end = match.end()
     return [s for s in [*spans, text[end:]] if s != ""]
 
 
@@ -74,11 +74,11 @@ def capital(text: str) -> str:
 
 def parameter(name: str) -> Spans:
     """A parameter's name: Greek or a single letter as mathematics, the group's label as it is."""
-    found = _NAME.fullmatch(name)
-    if found is None or not (found[1] in GREEK or len(found[1]) == 1):
+    match = _NAME.fullmatch(name)
+    if match is None or not (match[1] in GREEK or len(match[1]) == 1):
         return [mono(name)]
-    below = f'_"{found[2].replace("_", " ")}"' if found[2] else ""
-    return [math(found[1] + below), *([found[3]] if found[3] else [])]
+    below = f'_"{match[2].replace("_", " ")}"' if match[2] else ""
+    return [math(match[1] + below), *([match[3]] if match[3] else [])]
 
 
 def heading(text: str, level: int = 1) -> Block:

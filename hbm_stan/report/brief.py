@@ -37,22 +37,24 @@ MOST_TERMS = 2
 NOTHING: dict[str, Any] = {"said": [], "numbers": [], "panels": [], "comparison": []}
 
 
-def page_one(analysis: Analysis, found: Findings, made: Mapping[str, Any]) -> dict[str, Any]:
+def page_one(analysis: Analysis, findings: Findings, results: Mapping[str, Any]) -> dict[str, Any]:
     """Sentences, their numbers, the panels of the figure, and the line on the comparison, for JSON.
 
-    ``made`` are the results so far. Where a check failed there is nothing of it.
+    ``results`` are the results so far. Where a check failed there is nothing of it.
     """
-    if found.withheld:
+    if findings.withheld:
         return NOTHING
-    fit, noun = found.fits[analysis.main_variant], analysis.noun
-    terms = varying_terms(made["shrinkage"])
-    groups = [pair for term in terms[:MOST_TERMS] for pair in _extremes(fit, made["shrinkage"], term)]
+    fit, noun = findings.fits[analysis.main_variant], analysis.noun
+    terms = varying_terms(results["shrinkage"])
+    groups = [pair for term in terms[:MOST_TERMS] for pair in _extremes(fit, results["shrinkage"], term)]
     middle = averages(fit, terms)
     # A deviation from an average that is none, as beside thresholds, is 0 in a new group whatever the data say.
-    new = of_new_group(fit, found.new_group, [q.term for q in middle])
+    new = of_new_group(fit, findings.new_group, [q.term for q in middle])
     spreads = _spreads(fit, terms[: MOST_TERMS + 1])
-    effects = effect_sentences(fit, made["coefficients"])
-    said = _sentences(fit, noun, [*effects.said, *_of_family(found)], middle, spreads, groups, new, made)
+    effects = effect_sentences(fit, results["coefficients"])
+    sentences = _sentences(
+        fit, noun, [*effects.sentences, *_of_family(findings)], middle, spreads, groups, new, results
+    )
     quantities = [*effects.numbers, *middle, *(q for q, _ in spreads), *groups, *new]
     panels = [
         {"term": t, "average": _row_of(middle, t), "new": _row_of(new, t), "words": scale_of(fit, t).words,
@@ -60,10 +62,10 @@ def page_one(analysis: Analysis, found: Findings, made: Mapping[str, Any]) -> di
         for t in terms[:MOST_TERMS]
     ]  # fmt: skip
     return {
-        "said": said or answer(analysis, found)[:MOST_SENTENCES],
+        "said": sentences or answer(analysis, findings)[:MOST_SENTENCES],
         "numbers": [q.as_dict() for q in quantities] + [near for _, near in spreads if near],
         "panels": panels,
-        "comparison": compared([found.comparison, found.group_comparison], fit.variant, noun),
+        "comparison": compared([findings.comparison, findings.group_comparison], fit.variant, noun),
     }
 
 
@@ -92,7 +94,7 @@ def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, dict[str, A
     if fit.pooling != "partial":
         return []
     names, draws = parameters(fit)
-    found = []
+    spreads = []
     for name in names:
         term = term_of(name)
         if base_of(name) != fit.family.groups.population_scale or term not in terms:
@@ -102,8 +104,8 @@ def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, dict[str, A
         spread = Quantity(_spread_name(term), term, scale, summary_of(fit, np.exp(values) if scale.factor else values))
         apart, lines = differences(fit, name, term)
         near = {"name": f"near zero {name}", "probability": apart.near_zero, "limit": apart.limit, "lines": lines}
-        found.append((spread, near if apart.near_zero >= MENTIONED else {}))
-    return found
+        spreads.append((spread, near if apart.near_zero >= MENTIONED else {}))
+    return spreads
 
 
 def _spread_name(term: str) -> str:
@@ -113,26 +115,28 @@ def _spread_name(term: str) -> str:
 def _sentences(
     fit: Fit, noun: Noun, effects: Sequence[str], middle: Sequence[Quantity],
     spreads: Sequence[tuple[Quantity, dict[str, Any]]], groups: Sequence[Quantity], new: Sequence[Quantity],
-    made: Mapping[str, Any],
+    results: Mapping[str, Any],
 ) -> list[str]:  # fmt: skip
     """The sentences in their order; where there are too many, the extremes go first, which the figure shows."""
     beside = [] if fit.pooling != "partial" else weight_sentences(fit)
-    coefficients, shares = made["coefficients"], made["variance_shares"]
+    coefficients, shares = results["coefficients"], results["variance_shares"]
     beside += [how_large(share) for share in (coefficients["shares"] if coefficients else [])]
     beside += share_sentence(shares) if shares and len(shares["rows"]) > 2 else []
-    said = [*effects, *_averages(fit, noun, middle), *_differ(fit, noun, spreads), *beside]
-    said += [] if fit.pooling == "complete" else _new(fit, noun, new)
+    sentences = [*effects, *_averages(fit, noun, middle), *_differ(fit, noun, spreads), *beside]
+    sentences += [] if fit.pooling == "complete" else _new(fit, noun, new)
     extremes = _lowest_and_highest(noun, groups)
-    return [*said, *extremes][:MOST_SENTENCES]
+    return [*sentences, *extremes][:MOST_SENTENCES]
 
 
-def _of_family(found: Findings) -> list[str]:
+def _of_family(findings: Findings) -> list[str]:
     """What only this family answers (which rate is highest, where the variance lies), its first sentence.
 
     Curves have no answer in a sentence, and those of formulas are of their parameters.
     """
     own = [
-        f for f in found.own if f.curves is None and f.sentences and not next(iter(found.fits.values())).family.terms
+        f
+        for f in findings.own
+        if f.curves is None and f.sentences and not next(iter(findings.fits.values())).family.terms
     ]
     return [f.first or f.sentences[0] for f in own[:1]]
 
@@ -143,10 +147,10 @@ def _averages(fit: Fit, noun: Noun, middle: Sequence[Quantity]) -> list[str]:
             f"Without pooling, each {noun.one} is estimated by itself: there is no common answer, and none for a new "
             f"{noun.one}."
         ]
-    said = [q for q in middle if q.term in {"", INTERCEPT}]
-    if not said:
+    intercepts = [q for q in middle if q.term in {"", INTERCEPT}]
+    if not intercepts:
         return []
-    (first,) = said[:1]
+    (first,) = intercepts[:1]
     if fit.pooling == "complete":
         what = f"The {_what(first)} that all {noun.many} are assumed to share"
     elif first.term:

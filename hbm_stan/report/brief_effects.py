@@ -31,57 +31,57 @@ _LISTED = 5  # effects that a sentence lists; more are counted (ours)
 class Effects:
     """The sentences, and the quantities in them."""
 
-    said: list[str]
+    sentences: list[str]
     numbers: list[Quantity]
 
 
-def effect_sentences(fit: Fit, made: Mapping[str, Any] | None) -> Effects:
+def effect_sentences(fit: Fit, coefficients: Mapping[str, Any] | None) -> Effects:
     """What one unit more of each column adds to the outcome, or multiplies; nothing where there are no columns."""
     slopes = _slopes(fit)
     measure = factor_of(fit)
     factor = "" if measure is None else measure.word
-    against = references(fit, made)
-    found = []
+    against = references(fit, coefficients)
+    quantities = []
     for name, draws in slopes:
         row = summary_of(fit, np.exp(draws) if factor else draws, 1.0 if factor else 0.0)
         unit = "" if factor else per(fit, name)
-        found.append(Quantity(f"effect[{name}]", name, Scale(f"effect of {name}", unit, factor=factor), row))
-    shown = found[:_LISTED]
+        quantities.append(Quantity(f"effect[{name}]", name, Scale(f"effect of {name}", unit, factor=factor), row))
+    shown = quantities[:_LISTED]
     if not shown:
         return Effects([], [])
-    said = _one(fit, shown[0], against) if len(found) == 1 else _several(fit, shown, against, len(found))
-    return Effects([said], shown)
+    sentence = _one(fit, shown[0], against) if len(quantities) == 1 else _several(fit, shown, against, len(quantities))
+    return Effects([sentence], shown)
 
 
 def _slopes(fit: Fit) -> list[tuple[str, FloatArray]]:
     """The coefficients of columns, common or averaged over groups, then those of predictors of groups."""
     design = fit.table.design
     names = design.names if design is not None else terms_of(fit) if "mu" in fit.tree["posterior"] else ()
-    found = [(name, average_draws(fit, name)) for name in names if name not in {"", INTERCEPT}]
-    kept = [(name, draws) for name, draws in found if draws is not None]
+    candidates = [(name, average_draws(fit, name)) for name in names if name not in {"", INTERCEPT}]
+    slopes = [(name, draws) for name, draws in candidates if draws is not None]
     if "gamma" in fit.family.programs.dims and "gamma" in fit.tree["posterior"]:
         gamma = fit.draws("gamma")["gamma"]
         labels = fit.family.coordinates(fit.table)[fit.family.programs.dims["gamma"][0]]
-        kept += [(str(label), gamma[:, k]) for k, label in enumerate(labels)]
-    return kept
+        slopes += [(str(label), gamma[:, k]) for k, label in enumerate(labels)]
+    return slopes
 
 
-def references(fit: Fit, made: Mapping[str, Any] | None) -> dict[str, str]:
+def references(fit: Fit, coefficients: Mapping[str, Any] | None) -> dict[str, str]:
     """The level that the others of a category are compared with, by column."""
-    if made:
-        return {name: str(level) for name, level in made["references"].items()}
-    found = fit.table.predictors.values()
-    return {column: str(levels[0]) for predictors in found for column, levels in predictors.levels.items()}
+    if coefficients:
+        return {name: str(level) for name, level in coefficients["references"].items()}
+    all_predictors = fit.table.predictors.values()
+    return {column: str(levels[0]) for predictors in all_predictors for column, levels in predictors.levels.items()}
 
 
 def _one(fit: Fit, q: Quantity, against: Mapping[str, str]) -> str:
     probability, where = format_probability(q.row["p_above"], fit.n_draws), _where(fit, q.term, against)
     if factor := factor_of(fit):
-        said = f"{_multiplied(fit, factor)} {estimate(q.row)} {where}"
-        return f"{said}; the probability that this is above 1 is {probability}."
+        clause = f"{_multiplied(fit, factor)} {estimate(q.row)} {where}"
+        return f"{clause}; the probability that this is above 1 is {probability}."
     value = estimate(q.row, quantity_unit(fit))
-    said = f"{capital(where)}, the {outcome_words(fit)} changes by about {value}"
-    return f"{said}; this is above zero with probability {probability}."
+    clause = f"{capital(where)}, the {outcome_words(fit)} changes by about {value}"
+    return f"{clause}; this is above zero with probability {probability}."
 
 
 def _multiplied(fit: Fit, factor: Measure) -> str:

@@ -29,7 +29,7 @@ _VariantProgress = Callable[[str], Progress | None]
 
 
 @dataclass(frozen=True)
-class Made:
+class Report:
     """What a report run left: the files, the results, and whether anything had to be made."""
 
     pdf: Path
@@ -103,7 +103,7 @@ def report(
     formats: Sequence[str] = ("pdf",),
     say: Callable[[str], None] | None = None,
     progress: _VariantProgress | None = None,
-) -> Made:
+) -> Report:
     """Write report.pdf and results.json of an analysis into its folder, with ``("pdf", "html")`` report.html too.
 
     Where they are there already and were made from the same data, priors, settings, engine and program code, nothing
@@ -127,14 +127,14 @@ def report(
     before = None if force else _up_to_date(pages, results_file, inputs)
     if before is not None:
         tell("Nothing changed since the report was written.")
-        return Made(pdf, results_file, before, fresh=False, html=pages.get("html"))
+        return Report(pdf, results_file, before, fresh=False, html=pages.get("html"))
     try:
         try_to_write(read.folder)
     except OSError as error:
         raise StorageError(f"{read.folder}: no report can be written there ({error.strerror or error}).") from error
     fits = fit_analysis(read, engine=chosen, say=tell, progress=progress)
-    made = _make(read, fits, inputs, tell, pages, results_file)
-    return Made(pdf, results_file, made, fresh=True, html=pages.get("html"))
+    results = _make(read, fits, inputs, tell, pages, results_file)
+    return Report(pdf, results_file, results, fresh=True, html=pages.get("html"))
 
 
 def refuse_unknown(formats: Sequence[str]) -> Sequence[str]:
@@ -156,24 +156,24 @@ def _make(
     from hbm_stan.report.tables import write_tables
 
     tell("Checking, comparing, predicting")
-    found = find(analysis, fits, tell)
-    made = results(analysis, found)
+    findings = find(analysis, fits, tell)
+    document = results(analysis, findings)
     tell("Drawing the figures")
-    figures = draw_figures(found, made)
+    figures = draw_figures(findings, document)
     tell("Setting the pages")
-    tables = write_tables(made, analysis.folder)
+    tables = write_tables(document, analysis.folder)
     # results.json is written last and names the hashes of the pages: together they are whole, or made again.
     write = {"pdf": write_pdf, "html": write_html}
-    hashes = {f"{name}_sha256": write[name](made, figures, path) for name, path in pages.items()}
-    made["report"] = {"inputs": inputs, **hashes, "tables": tables}
-    write_json(results_file, made, indent=1)
-    return made
+    hashes = {f"{name}_sha256": write[name](document, figures, path) for name, path in pages.items()}
+    document["report"] = {"inputs": inputs, **hashes, "tables": tables}
+    write_json(results_file, document, indent=1)
+    return document
 
 
 def _inputs(analysis: Analysis, engine: Engine) -> str:
     """A hash of everything that the report depends on: the fits' keys, the words around them, and our own code."""
     jobs = jobs_of(analysis.family, analysis.dataset, analysis.variants, analysis.priors, analysis.sampling, engine)
-    said = [
+    inputs = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
         analysis.name, analysis.title, analysis.question, str(analysis.noun), str(analysis.compared),
         str((analysis.max_refits, analysis.minutes)), str(analysis.caterpillars), analysis.appendix,
@@ -183,7 +183,7 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
         analysis.family.source, _own_code(),
         hashlib.sha256(certificate_bytes(analysis)).hexdigest(), hashlib.sha256(kept_bytes(analysis)).hexdigest(),
     ]  # fmt: skip
-    return hashlib.sha256("\0".join(said).encode()).hexdigest()
+    return hashlib.sha256("\0".join(inputs).encode()).hexdigest()
 
 
 def _own_code() -> str:
@@ -197,11 +197,11 @@ def _up_to_date(pages: Mapping[str, Path], results_file: Path, inputs: str) -> d
     """The results that are there, if they were made from these inputs and the pages are those made with them."""
     try:
         before: dict[str, Any] = json.loads(results_file.read_text(encoding="utf-8"))
-        kept = before["report"]
-        same = kept["inputs"] == inputs and all(
-            kept[f"{name}_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest() for name, path in pages.items()
+        record = before["report"]
+        same = record["inputs"] == inputs and all(
+            record[f"{name}_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest() for name, path in pages.items()
         )
-        same = same and all((results_file.parent / name).exists() for name in kept.get("tables", []))
+        same = same and all((results_file.parent / name).exists() for name in record.get("tables", []))
     except (OSError, ValueError, KeyError, TypeError):
         # Absent, damaged, or of another make: written anew.
         return None

@@ -23,7 +23,7 @@ def caterpillars_of(fit: Fit, factors: Sequence[str]) -> list[dict[str, Any]]:
     if design is None or not factors:
         return []
     draws = fit.draws("effect")
-    made = []
+    caterpillars = []
     for own, term in zip(design.terms, terms_of(fit.data), strict=True):
         if term.pooled or own.factor.name not in factors:
             continue
@@ -34,8 +34,8 @@ def caterpillars_of(fit: Fit, factors: Sequence[str]) -> list[dict[str, Any]]:
                 for level, label in enumerate(own.factor.labels)
             ]
             many = levels_words(own.factor.name, design, fit.table.noun)
-            made.append({"factor": own.factor.name, "column": column, "many": many, "rows": rows})
-    return made
+            caterpillars.append({"factor": own.factor.name, "column": column, "many": many, "rows": rows})
+    return caterpillars
 
 
 def figure_name(k: int) -> str:
@@ -50,16 +50,16 @@ def axis_of(entry: Mapping[str, Any], unit: str) -> tuple[str, str]:
 
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """How far each level lies from the mean of its population."""
-    made = results["caterpillars"]
-    if not made:
+    caterpillars = results["caterpillars"]
+    if not caterpillars:
         return []
-    said: list[Span] = ["How far the levels of a factor lie from the mean of their population"]
-    shown = [figure_name(k) for k in range(len(made)) if figure_name(k) in figures]
+    intro: list[Span] = ["How far the levels of a factor lie from the mean of their population"]
+    shown = [figure_name(k) for k in range(len(caterpillars)) if figure_name(k) in figures]
     for k, name in enumerate(shown):
-        said += [", " if k else " (", ref(name)]
-    said.append(f"{')' * bool(shown)}: each is drawn towards it, the more the less its rows say.")
-    blocks = [heading("Levels of other factors"), prose(*said)]
-    for k, entry in enumerate(made):
+        intro += [", " if k else " (", ref(name)]
+    intro.append(f"{')' * bool(shown)}: each is drawn towards it, the more the less its rows say.")
+    blocks = [heading("Levels of other factors"), prose(*intro)]
+    for k, entry in enumerate(caterpillars):
         what = f"{capital(term_words(entry['column']))}: deviations of the {len(entry['rows'])} {entry['many']}"
         caption = f"{what}, medians; bars hold 50 % and 90 % of the posterior."
         blocks += figure(figure_name(k), figures, [caption], f"{what}, with their intervals.")

@@ -83,10 +83,10 @@ def _proven(certificate: Certificate) -> list[str]:
 
 def by_family(certificate: Certificate) -> dict[str, list[ProgramProof]]:
     """The programs of each family, in the order of the certificate."""
-    found: dict[str, list[ProgramProof]] = {}
+    proofs: dict[str, list[ProgramProof]] = {}
     for proof in certificate.programs:
-        found.setdefault(proof.family, []).append(proof)
-    return found
+        proofs.setdefault(proof.family, []).append(proof)
+    return proofs
 
 
 def _overview(certificate: Certificate) -> Block:
@@ -152,11 +152,11 @@ def figure_text(value: float | None) -> str:
 
 def limits_of(certificate: Certificate) -> dict[str, list[str]]:
     """The different thresholds of each kind, as they are printed."""
-    found: dict[str, list[str]] = {}
+    by_kind: dict[str, list[str]] = {}
     for kind in KINDS:
         limits = {p.truth(kind).threshold for p in certificate.programs}
-        found[kind] = list(dict.fromkeys(figure_text(v) for v in sorted(v for v in limits if v is not None)))
-    return found
+        by_kind[kind] = list(dict.fromkeys(figure_text(v) for v in sorted(v for v in limits if v is not None)))
+    return by_kind
 
 
 def _meanings(certificate: Certificate) -> Block:
@@ -178,16 +178,16 @@ def _meanings(certificate: Certificate) -> Block:
 
 def _notices(certificate: Certificate) -> list[Block]:
     failures = [(p, t) for p in certificate.programs for t in p.truths if t.status == "fail"]
-    said: list[Spans] = [_failure(p, t) for p, t in failures[:_SHOWN_FAILURES]]
+    sentences: list[Spans] = [_failure(p, t) for p, t in failures[:_SHOWN_FAILURES]]
     if len(failures) > _SHOWN_FAILURES:
         more = counted(len(failures) - _SHOWN_FAILURES, "more failure")
-        said.append([status("fail", text=more), ": see the table of programs."])
+        sentences.append([status("fail", text=more), ": see the table of programs."])
     if not failures:
-        said.append(["Nothing failed."])
-    said += _skipped(certificate)
+        sentences.append(["Nothing failed."])
+    sentences += _skipped(certificate)
     for kind in _REASONED:
-        said += _inapplicable(certificate, kind)
-    return bullets([*said, *([note] for note in certificate.notes)])
+        sentences += _inapplicable(certificate, kind)
+    return bullets([*sentences, *([note] for note in certificate.notes)])
 
 
 def _failure(proof: ProgramProof, truth: Truth) -> Spans:
@@ -204,12 +204,12 @@ def _cut(text: str) -> str:
 
 def _skipped(certificate: Certificate) -> list[Spans]:
     """What was not run, kinds that the same programs lack together."""
-    found: dict[str, list[str]] = {}
+    kinds_not_run: dict[str, list[str]] = {}
     for kind in KINDS:
         programs = [p for p in certificate.programs if p.truth(kind).status == "not run"]
         if programs:
-            found.setdefault(_named(programs, len(certificate.programs)), []).append(kind)
-    return [[not_run(), f"  {', '.join(kinds)}: {named}."] for named, kinds in found.items()]
+            kinds_not_run.setdefault(_named(programs, len(certificate.programs)), []).append(kind)
+    return [[not_run(), f"  {', '.join(kinds)}: {named}."] for named, kinds in kinds_not_run.items()]
 
 
 def _inapplicable(certificate: Certificate, kind: str) -> list[Spans]:

@@ -42,10 +42,10 @@ HASH = 12  # hex digits shown; 48 bits tell any number of programs apart
 
 def write_certificate(certificate: Certificate, folder: Path) -> tuple[Path, Path]:
     """Write certificate.json and certificate.pdf into a folder, and give their paths; raises StorageError, HbmError."""
-    said, pages = folder / FILE, folder / PAGES
-    write_json(said, for_json(certificate.as_dict()), indent=1)
+    json_file, pages = folder / FILE, folder / PAGES
+    write_json(json_file, for_json(certificate.as_dict()), indent=1)
     write_certificate_pdf(certificate, pages)
-    return said, pages
+    return json_file, pages
 
 
 def write_certificate_pdf(certificate: Certificate, path: Path, *, timestamp: int | None = None) -> None:
@@ -81,7 +81,7 @@ def _programs(certificate: Certificate) -> list[Block]:
     for family, proofs in by_family(certificate).items():
         rows += [[[{"strong": family}]], *(_program_row(p, limits) for p in proofs)]
     heads = [column("Variant"), column("SHA-256"), *map(kind_column, KINDS), column("Certified")]
-    common = "; ".join(f"{kind} {found[0]}" for kind, found in limits.items() if len(found) == 1)
+    common = "; ".join(f"{kind} {thresholds[0]}" for kind, thresholds in limits.items() if len(thresholds) == 1)
     caption = (
         f"Every program with the figure of each truth.{f' Allowed at most: {common}.' if common else ''} "
         f"{NOT_APPLICABLE}: this truth does not apply, or none of its kind is known."

@@ -39,9 +39,9 @@ def certificate_file(analysis: Analysis) -> tuple[Path, str] | None:
 
 def certificate_bytes(analysis: Analysis) -> bytes:
     """The content of that file, for a hash: empty where there is none or where it cannot be read."""
-    found = certificate_file(analysis)
+    location = certificate_file(analysis)
     try:
-        return found[0].read_bytes() if found else b""
+        return location[0].read_bytes() if location else b""
     except OSError:
         # The report then says that it cannot be read: the same words until it can be.
         return b"unreadable"
@@ -49,32 +49,32 @@ def certificate_bytes(analysis: Analysis) -> bytes:
 
 def certified(analysis: Analysis, programs: Sequence[dict[str, str]]) -> dict[str, Any]:
     """What the certificate says of these programs (``variant``, ``sha256``): date, engine, and a row for each."""
-    found = certificate_file(analysis)
+    location = certificate_file(analysis)
     held, problem = None, "not certified: there is no certificate"
-    if found:
+    if location:
         try:
-            held = read_certificate(found[0])
+            held = read_certificate(location[0])
         except ModelError:
             # Its message names the place on this machine; a report does not.
-            problem = _DAMAGED % found[1]
+            problem = _DAMAGED % location[1]
     rows = []
     for program in programs:
-        kept = {key: program[key] for key in ("variant", "sha256")}
-        proof = proof_of(held, analysis.family.name, **kept) if held else None
-        words = certified_words(held, analysis.family.name, **kept) if held else problem
+        identity = {key: program[key] for key in ("variant", "sha256")}
+        proof = proof_of(held, analysis.family.name, **identity) if held else None
+        words = certified_words(held, analysis.family.name, **identity) if held else problem
         failed = proof is not None and any(truth.status == "fail" for truth in proof.truths)
         certain = proof is not None and proof.certified
-        rows.append(kept | {"certified": certain, "failed": failed, "words": words})
-    said = (held.date, held.engine) if held else (None, None)
-    return {"date": said[0], "engine": said[1], "of": found[1] if found else None, "programs": rows}
+        rows.append(identity | {"certified": certain, "failed": failed, "words": words})
+    origin = (held.date, held.engine) if held else (None, None)
+    return {"date": origin[0], "engine": origin[1], "of": location[1] if location else None, "programs": rows}
 
 
-def failed_proofs(said: dict[str, Any]) -> list[str]:
+def failed_proofs(certificate: dict[str, Any]) -> list[str]:
     """A sentence for page one on each program that failed a proof: its numbers are those of another model."""
     return [
         f"The program of {row['variant']} failed a proof, and what is said here may be of another model than is meant: "
         f"{row['words']}."
-        for row in said["programs"]
+        for row in certificate["programs"]
         if row["failed"]
     ]
 
@@ -105,10 +105,10 @@ def certified_words(certificate: Certificate, family: str, variant: str, sha256:
 
 def _passed(proof: ProgramProof) -> list[str]:
     """The kinds that passed; the log density with its figure."""
-    found = [proof.truth(kind) for kind in KINDS]
+    truths = [proof.truth(kind) for kind in KINDS]
     return [
         f"log density (spread {significant(t.value, 1)})" if t.kind == "log density" and t.value is not None else t.kind
-        for t in found
+        for t in truths
         if t.status == "pass"
     ]
 

@@ -62,9 +62,9 @@ def of_ratio(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("ratio_"): value for key, value in row.items() if key.startswith("ratio_")}
 
 
-def slopes_of(made: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def slopes_of(coefficients: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The coefficients that a forest shows: all but the intercept; none where there are no coefficients."""
-    return [row for row in made["rows"] if row["name"] != INTERCEPT] if made else []
+    return [row for row in coefficients["rows"] if row["name"] != INTERCEPT] if coefficients else []
 
 
 def per_sd(rows: Iterable[Mapping[str, Any]]) -> bool:
@@ -86,8 +86,8 @@ def forest_table(results: Mapping[str, Any]) -> pd.DataFrame:
 
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """What all rows share: each coefficient with its interval, as a ratio too where there is one."""
-    made = results["coefficients"]
-    if not made:
+    coefficients = results["coefficients"]
+    if not coefficients:
         return []
     return [
         heading("Common coefficients"),
@@ -95,68 +95,68 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         *_forest(results, figures),
         _table(results),
         *_sds(results),
-        *(block for share in made["shares"] for block in _share(results, share)),
+        *(block for share in coefficients["shares"] for block in _share(results, share)),
     ]
 
 
 def _intro(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
-    made = results["coefficients"]
+    coefficients = results["coefficients"]
     where: list[Span] = [" (", ref("coefficients"), ")"] if "coefficients" in figures else []
-    said: list[Span] = []
-    if slopes_of(made):
-        said += ["What one unit more of a column adds, the other columns as they are", *where, ". "]
-    if made["ratio"]:
-        of_what = f" ({made['ratio_note']})" * bool(made["ratio_note"])
-        said.append(f"Its exponential is the {made['ratio']}{of_what}, by which one unit more multiplies. ")
-    for name, level in made["references"].items():
-        said += ["Levels of ", mono(name), " are compared with ", mono(level), ". "]
-    places = [row["place"] for row in made["rows"] if row["name"] == INTERCEPT]
+    spans: list[Span] = []
+    if slopes_of(coefficients):
+        spans += ["What one unit more of a column adds, the other columns as they are", *where, ". "]
+    if coefficients["ratio"]:
+        of_what = f" ({coefficients['ratio_note']})" * bool(coefficients["ratio_note"])
+        spans.append(f"Its exponential is the {coefficients['ratio']}{of_what}, by which one unit more multiplies. ")
+    for name, level in coefficients["references"].items():
+        spans += ["Levels of ", mono(name), " are compared with ", mono(level), ". "]
+    places = [row["place"] for row in coefficients["rows"] if row["name"] == INTERCEPT]
     if len(places) > 1:
-        said.append(
+        spans.append(
             "Columns are centred at their means, where the intercept of the model stands; where all columns are 0 it "
             "follows from that and the coefficients. "
         )
-    if made["offset"]:
-        said.append("The offset is not part of the intercept. ")
-    return said or ["The formula has no column but the intercept."]
+    if coefficients["offset"]:
+        spans.append("The offset is not part of the intercept. ")
+    return spans or ["The formula has no column but the intercept."]
 
 
 def _forest(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    made = results["coefficients"]
+    coefficients = results["coefficients"]
     if "coefficients" not in figures:
         return []
-    what = f"{made['ratio']}s, on a log axis" if made["ratio"] else "coefficients"
-    scale = ", each for one sd of its column, for they differ much in size" if per_sd(slopes_of(made)) else ""
+    what = f"{coefficients['ratio']}s, on a log axis" if coefficients["ratio"] else "coefficients"
+    scale = ", each for one sd of its column, for they differ much in size" if per_sd(slopes_of(coefficients)) else ""
     caption = f"Common {what}{scale}: medians, and bars that hold 50 % and 90 % of the posterior."
     return figure("coefficients", figures, [caption], f"A forest of the common {what} with their intervals.")
 
 
 def _table(results: dict[str, Any]) -> Block:
-    made = results["coefficients"]
+    coefficients = results["coefficients"]
     heads = [column("Column", width="label"), number("50 %"), number("5 %"), number("95 %"), number("P(> 0)")]
-    if made["ratio"]:
-        heads += [number(made["ratio"].capitalize()), number("5 %"), number("95 %")]
-    rows = made["rows"]
+    if coefficients["ratio"]:
+        heads += [number(coefficients["ratio"].capitalize()), number("5 %"), number("95 %")]
+    rows = coefficients["rows"]
     cut = (
         f" First {_SHOWN_ROWS} of {format_count(len(rows))} coefficients; results.json has all."
         if len(rows) > _SHOWN_ROWS
         else ""
     )
-    unit = unit_of_terms(results["data"]["quantity_unit"], bool(slopes_of(made)))
+    unit = unit_of_terms(results["data"]["quantity_unit"], bool(slopes_of(coefficients)))
     about = f"{variant_title(results, results['main_variant'])}: common coefficients, medians and quantiles"
-    return table([f"{with_unit(about, unit)}.{cut}"], heads, [_row(row, made) for row in rows[:_SHOWN_ROWS]])
+    return table([f"{with_unit(about, unit)}.{cut}"], heads, [_row(row, coefficients) for row in rows[:_SHOWN_ROWS]])
 
 
-def _row(row: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+def _row(row: Mapping[str, Any], coefficients: Mapping[str, Any]) -> list[str]:
     intercept = row["name"] == INTERCEPT
     label = ", ".join(filter(None, [row["name"], row["place"]]))
-    shown = [label, *cells(row), DASH if intercept else format_probability(row["p_positive"], made["n_draws"])]
-    if made["ratio"]:
+    shown = [label, *cells(row), DASH if intercept else format_probability(row["p_positive"], coefficients["n_draws"])]
+    if coefficients["ratio"]:
         shown += [DASH] * 3 if intercept else cells(of_ratio(row))
     return shown
 
 
-def _share(results: dict[str, Any], made: Mapping[str, Any]) -> list[Block]:
+def _share(results: dict[str, Any], share: Mapping[str, Any]) -> list[Block]:
     """The coefficients of a share, as odds ratios too, and the share itself."""
     heads = [column("Column", width="label"), number("50 %"), number("5 %"), number("95 %"), number("P(> 0)"),
              number("Odds ratio"), number("5 %"), number("95 %")]  # fmt: skip
@@ -164,20 +164,20 @@ def _share(results: dict[str, Any], made: Mapping[str, Any]) -> list[Block]:
     rows = [
         [row["name"], *cells(row), format_probability(row["p_positive"], n_draws)]
         + ([DASH] * 3 if row["name"] == INTERCEPT else cells(of_ratio(row)))
-        for row in made["rows"]
+        for row in share["rows"]
     ]
-    caption = f"Share of {made['what']}, {made['name']}: coefficients of its log odds, medians and quantiles."
-    return [prose(how_large(made)), table([caption], heads, rows)]
+    caption = f"Share of {share['what']}, {share['name']}: coefficients of its log odds, medians and quantiles."
+    return [prose(how_large(share)), table([caption], heads, rows)]
 
 
-def how_large(made: Mapping[str, Any]) -> str:
+def how_large(share: Mapping[str, Any]) -> str:
     """How large a share is where its columns are at their means; what it depends on where there is no intercept."""
-    columns = [row["name"] for row in made["rows"]]
+    columns = [row["name"] for row in share["rows"]]
     where = ", at the means of its columns," if len(columns) > 1 else ""
-    for row in made["rows"]:
+    for row in share["rows"]:
         if row["name"] == INTERCEPT:
-            return f"The share of {made['what']}{where} is about {estimate(of_ratio(row))}."
-    return f"The share of {made['what']} depends on {', '.join(columns)}."
+            return f"The share of {share['what']}{where} is about {estimate(of_ratio(row))}."
+    return f"The share of {share['what']} depends on {', '.join(columns)}."
 
 
 def _sds(results: dict[str, Any]) -> list[Block]:
@@ -187,5 +187,5 @@ def _sds(results: dict[str, Any]) -> list[Block]:
     heads = [column("SD of the intercept", width="label"), number("50 %"), number("5 %"), number("95 %")]
     shown = [[f"between {row['many']}, {row['place']}", *cells(row)] for row in rows]
     caption = with_unit("How much intercepts differ depends on where they stand", results["data"]["quantity_unit"])
-    said = f"Where slopes vary too, {of_results(results).many} and levels of other factors differ more in one place"
-    return [prose(f"{said} than in another."), table([f"{caption}."], heads, shown)]
+    clause = f"Where slopes vary too, {of_results(results).many} and levels of other factors differ more in one place"
+    return [prose(f"{clause} than in another."), table([f"{caption}."], heads, shown)]

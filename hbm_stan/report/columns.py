@@ -33,6 +33,8 @@ def parts_of(fit: Fit, name: str) -> tuple[Part, ...]:
     """What the column of a coefficient is made of, by the name of the coefficient's term."""
     if fit.table.design is not None:
         return fit.table.design.encode.parts_of(name)
-    found = [(c, level) for own in fit.table.predictors.values() for c in own.levels for level in own.levels[c][1:]]
-    levels = {f"{column}={level}": Part(f"{column}={level}", column, level) for column, level in found}
+    column_levels = [
+        (c, level) for own in fit.table.predictors.values() for c in own.levels for level in own.levels[c][1:]
+    ]
+    levels = {f"{column}={level}": Part(f"{column}={level}", column, level) for column, level in column_levels}
     return (levels.get(name, Part(name, name)),)

@@ -29,17 +29,17 @@ _MOST_REPAIRS = 3
 
 def comparison(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     """Expected log predictive density of the variants for each target, and what may be concluded from it."""
-    made = [(results[name], name) for name in ("comparison", "group_comparison") if results.get(name)]
-    if not made:
+    comparisons = [(results[name], name) for name in ("comparison", "group_comparison") if results.get(name)]
+    if not comparisons:
         return []
     blocks, noun = [heading("Comparison of the variants")], of_results(results)
-    for c, _ in made:
+    for c, _ in comparisons:
         blocks += _target(results, c)
-    ranked = [c for c, _ in made if not c["withheld"]]
+    ranked = [c for c, _ in comparisons if not c["withheld"]]
     return [
         *blocks,
         *_scores(results, ranked),
-        *_repairs([c for c, _ in made]),
+        *_repairs([c for c, _ in comparisons]),
         *_notes(ranked, noun),
     ]
 
@@ -57,20 +57,20 @@ def _target(results: dict[str, Any], c: dict[str, Any]) -> list[Block]:
 _WORDS = {"observation": "Leave-one-out scores", "group": "Leave-one-group-out scores"}
 
 
-def _scores(results: dict[str, Any], made: list[dict[str, Any]]) -> list[Block]:
+def _scores(results: dict[str, Any], comparisons: list[dict[str, Any]]) -> list[Block]:
     """The scores for all targets, one below the other, best first."""
-    if not made:
+    if not comparisons:
         return []
     heads = [
         column("Variant", width="label"), number("elpd"), number("SE"), number("MCSE"), number("Diff."),
         number("SE used"), number([math("p_\"loo\"")]), number("Weight"), number("Largest k"), number("Repaired"),
     ]  # fmt: skip
     rows: list[Any] = []
-    for c in made:
-        rows += [[[{"strong": _WORDS[c.get("unit", "observation")]}]]] if len(made) > 1 else []
+    for c in comparisons:
+        rows += [[[{"strong": _WORDS[c.get("unit", "observation")]}]]] if len(comparisons) > 1 else []
         rows += [_score(results, s) for s in c["scores"]]
-    what = "Scores of predictions" if len(made) > 1 else _WORDS[made[0].get("unit", "observation")]
-    return [dense(table([f"{what}, best first. {_routes(results, made)}"], heads, rows))]
+    what = "Scores of predictions" if len(comparisons) > 1 else _WORDS[comparisons[0].get("unit", "observation")]
+    return [dense(table([f"{what}, best first. {_routes(results, comparisons)}"], heads, rows))]
 
 
 def _score(results: dict[str, Any], s: dict[str, Any]) -> list[str]:
@@ -85,28 +85,28 @@ def _score(results: dict[str, Any], s: dict[str, Any]) -> list[str]:
     ]
 
 
-def _routes(results: dict[str, Any], made: list[dict[str, Any]]) -> str:
+def _routes(results: dict[str, Any], comparisons: list[dict[str, Any]]) -> str:
     """How each score was found: routes with the variants that took them."""
-    found: dict[str, list[str]] = {}
+    variants: dict[str, list[str]] = {}
     words: dict[str, str] = {}
-    for c in made:
+    for c in comparisons:
         for s in c["scores"]:
             words[s["route_kind"]] = s["route"]
-            found.setdefault(s["route_kind"], []).append(variant_title(results, s["variant"]))
-    parts = [f"{', '.join(dict.fromkeys(names))}: {words[kind]}" for kind, names in found.items()]
+            variants.setdefault(s["route_kind"], []).append(variant_title(results, s["variant"]))
+    parts = [f"{', '.join(dict.fromkeys(names))}: {words[kind]}" for kind, names in variants.items()]
     return f"How they were found. {'; '.join(parts)}."
 
 
-def _repairs(made: list[dict[str, Any]]) -> list[Block]:
+def _repairs(comparisons: list[dict[str, Any]]) -> list[Block]:
     """How many scores had a high Pareto k and were repaired, by which routes; the first of them by name."""
-    rows = [r for c in made for r in c.get("repairs", [])]
+    rows = [r for c in comparisons for r in c.get("repairs", [])]
     if not rows:
         return []
     shown = [f"{r['label']} of {r['variant'].replace('_', ' ')}, k {_k(r['pareto_k'])} to {_k(r['pareto_k_after'])} by "
              f"{r['route']}" for r in rows[:_MOST_REPAIRS]]  # fmt: skip
     more = f" and {len(rows) - _MOST_REPAIRS} more" if len(rows) > _MOST_REPAIRS else ""
-    said = f"{counted(len(rows), 'score')} with a high Pareto k {'was' if len(rows) == 1 else 'were'} repaired"
-    return [prose(f"{said}: {'; '.join(shown)}{more}. results.json has the scores before and after.")]
+    clause = f"{counted(len(rows), 'score')} with a high Pareto k {'was' if len(rows) == 1 else 'were'} repaired"
+    return [prose(f"{clause}: {'; '.join(shown)}{more}. results.json has the scores before and after.")]
 
 
 def _k(value: float | None) -> str:
@@ -120,19 +120,19 @@ def _pareto(score: dict[str, Any]) -> str:
     return fixed(score["pareto_k_max"], 2)
 
 
-def _notes(made: list[dict[str, Any]], noun: Noun) -> list[Block]:
+def _notes(comparisons: list[dict[str, Any]], noun: Noun) -> list[Block]:
     """What the columns mean, once for both tables."""
-    if not made:
+    if not comparisons:
         return []
-    said = "MCSE is the Monte Carlo error of elpd. "
-    if any(s["weight"] is None for c in made for s in c["scores"]):
-        said += (
+    notes = "MCSE is the Monte Carlo error of elpd. "
+    if any(s["weight"] is None for c in comparisons for s in c["scores"]):
+        notes += (
             f"{DASH}: no weight, unless the best variant predicts better than each other one. Predict alike: a "
             f"difference below {SMALL_DIFFERENCE:g}. Predicts better: more, over {MANY_GROUPS} {noun.many} at least, "
             f"and not by chance (a bootstrap over {noun.many}, a standard error corrected for skewness). "
         )
-    limit = fixed(made[0]["k_threshold"], 2)
-    return [prose(f"{said}Pareto k is good below {limit}; r_eff is 1, as in R's loo.")]
+    limit = fixed(comparisons[0]["k_threshold"], 2)
+    return [prose(f"{notes}Pareto k is good below {limit}; r_eff is 1, as in R's loo.")]
 
 
 def _ranking_withheld(results: dict[str, Any], c: dict[str, Any], target: str) -> list[Block]:

@@ -53,14 +53,14 @@ def _effect(fit: Fit, needs: Needs, column: str) -> dict[str, Any]:
     )
     parts = [(_mean(fit, some.expected), some.new) for some in slices(fit, rows)]
     expected, new = (np.concatenate(part, axis=1) / size for part in zip(*parts, strict=True))
-    found = summarise("expected", expected) | summarise("new", new)
+    summary = summarise("expected", expected) | summarise("new", new)
     places = values if levels else [float(v) for v in values]
     return {
         "column": column,
         "levels": list(levels or ()),
         "rows": [
-            {"x": x, **{k: found[f"expected_{k}"][i] for k in _KEYS}}
-            | {f"new_{k}": found[f"new_{k}"][i] for k in ("q05", "q95")}
+            {"x": x, **{k: summary[f"expected_{k}"][i] for k in _KEYS}}
+            | {f"new_{k}": summary[f"new_{k}"][i] for k in ("q05", "q95")}
             for i, x in enumerate(places)
         ],
     }  # fmt: skip
@@ -96,11 +96,11 @@ def axis_words(fit: Fit) -> tuple[str, str]:
 
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     """The figure over each column, and in words what stands where."""
-    made = results["conditional_effects"]
-    if not made or "conditional" not in figures:
+    effects = results["conditional_effects"]
+    if not effects or "conditional" not in figures:
         return []
     many = of_results(results).many
-    said: list[Span] = [
+    intro: list[Span] = [
         "What the model expects over each column (", ref("conditional"),
         f"), averaged over {many}; the other columns stand at their means, categories at the level that others are "
         "compared with.",
@@ -108,6 +108,6 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     caption = "Expected values with bands that hold 50 % and 90 %, and rows of the data as points. "
     if results["data"]["observed"] not in {"share", "rate"}:
         caption += f"Dashed: 90 % of new observations in new {many}."
-    names = ", ".join(effect["column"] for effect in made)
+    names = ", ".join(effect["column"] for effect in effects)
     alt = f"The expected outcome over {names}, with bands, and the data."
-    return [heading("Effects on the outcome"), prose(*said), *figure("conditional", figures, [caption], alt)]
+    return [heading("Effects on the outcome"), prose(*intro), *figure("conditional", figures, [caption], alt)]

@@ -86,8 +86,8 @@ def verdict_table(caption: str, verdicts: list[dict[str, Any]], noun: Noun) -> B
     """Verdicts one below the other: name, what it is about, value, limit, result."""
     rows: list[list[Any]] = []
     for v in verdicts:
-        found, limit = _number(v["name"], v["value"]), _limit(v["name"], v["threshold"])
-        rows.append([check_title(v["name"], noun), _where(v), found, limit, [status(v["status"], v["waived"])]])
+        value, limit = _number(v["name"], v["value"]), _limit(v["name"], v["threshold"])
+        rows.append([check_title(v["name"], noun), _where(v), value, limit, [status(v["status"], v["waived"])]])
     heads = [column("Check", width="label"), column("About"), number("Found"), column("Limit"), column("Result")]
     if not any(v["subject"] for v in verdicts):
         heads, rows = [h for i, h in enumerate(heads) if i != 1], [[*r[:1], *r[2:]] for r in rows]
@@ -97,12 +97,12 @@ def verdict_table(caption: str, verdicts: list[dict[str, Any]], noun: Noun) -> B
 def _by_variant(results: dict[str, Any], titles: dict[str, str]) -> Block:
     """Checks down, variants across: value and result of each."""
     fits = results["fits"]
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    verdicts: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for variant, fit in fits.items():
         for v in fit["verdicts"]:
-            found.setdefault(v["name"], {}).setdefault(variant, []).append(v)
+            verdicts.setdefault(v["name"], {}).setdefault(variant, []).append(v)
     rows: list[list[Any]] = []
-    for name, by_variant in found.items():
+    for name, by_variant in verdicts.items():
         first = next(iter(by_variant.values()))[0]
         cells = [_results(name, by_variant.get(variant, [])) for variant in fits]
         rows.append([check_title(name, of_results(results)), _limit(name, first["threshold"]), *cells])
@@ -158,7 +158,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
 
 def _told(results: dict[str, Any], titles: dict[str, str]) -> list[Block]:
     """What to do about checks that did not pass, by variant; the comparison has said what it finds of its own."""
-    said = {
+    covered = {
         (s["variant"], check)
         for check, name in _READ_BY.items() if results.get(name)
         for s in results[name]["scores"] if s["reading"]
@@ -167,7 +167,7 @@ def _told(results: dict[str, Any], titles: dict[str, str]) -> list[Block]:
     for variant, fit in results["fits"].items():
         open_ones = [
             v for v in fit["verdicts"]
-            if v["status"] != "pass" and v["hint"] and (variant, v["name"]) not in said
+            if v["status"] != "pass" and v["hint"] and (variant, v["name"]) not in covered
         ]  # fmt: skip
         title = titles.get(variant, variant)
         blocks += bullets([
@@ -182,8 +182,8 @@ def _worst(results: dict[str, Any], titles: dict[str, str]) -> Block:
     shown = [n for n in _SHORT if any(v["name"] == n for fit in results["fits"].values() for v in fit["verdicts"])]
     rows = []
     for variant, fit in results["fits"].items():
-        found = {v["name"]: v for v in fit["verdicts"]}
-        cells = [_number(n, found[n]["value"]) if n in found else DASH for n in shown]
+        verdicts = {v["name"]: v for v in fit["verdicts"]}
+        cells = [_number(n, verdicts[n]["value"]) if n in verdicts else DASH for n in shown]
         rows.append([titles.get(variant, variant), *cells])
     limits = {v["name"]: v["threshold"] for fit in results["fits"].values() for v in fit["verdicts"]}
     heads = [column("Variant", width="label"), *(number(check_title(n, of_results(results))) for n in shown)]

@@ -40,12 +40,12 @@ _FOREST = 2  # coefficients that a forest is of: one alone stands in its table
 ALIKE = 8.0  # intervals that differ by more are not drawn on one axis (ours)
 
 
-def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
+def draw_figures(findings: Findings, results: dict[str, Any]) -> dict[str, bytes]:
     """All figures that the results call for, as SVG by name."""
     from hbm_stan import plots
 
-    main, unit = found.fits[results["main_variant"]], results["data"]["quantity_unit"]
-    diagnosis = found.diagnoses[main.variant]
+    main, unit = findings.fits[results["main_variant"]], results["data"]["quantity_unit"]
+    diagnosis = findings.diagnoses[main.variant]
     drawn: dict[str, Callable[[], Any]] = {}
     if not chains_passed(results):
         drawn = {
@@ -53,7 +53,7 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             **({} if main.direct else {"energy": lambda: plots.plot_energy(energy_table(main))}),
             "ess": lambda: plots.plot_ess(ess_table(diagnosis.summary), MIN_ESS_PER_CHAIN * main.sampling.chains),
         }
-    if not found.withheld:
+    if not findings.withheld:
         population = population_table(main)
         if len(population):
             priors = pd.concat(
@@ -61,29 +61,29 @@ def draw_figures(found: Findings, results: dict[str, Any]) -> dict[str, bytes]:
             )
             mixed = any("[" in name for name in results["population"])
             drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
-        drawn |= _answer(found, results)
+        drawn |= _answer(findings, results)
         drawn |= _forest(results)
         drawn |= _effects(main, results)
-        drawn |= _shrinkage(found, results)
+        drawn |= _shrinkage(findings, results)
         drawn |= _caterpillars(results)
-        drawn |= _replicated(found, results)
-        if found.new_group is not None and not any(p["new"] for p in results["page_one"]["panels"]):
-            drawn["new_group"] = partial(_new_group, found.new_group, results, same_scale(main))
-        for k, own in enumerate(found.own):
+        drawn |= _replicated(findings, results)
+        if findings.new_group is not None and not any(p["new"] for p in results["page_one"]["panels"]):
+            drawn["new_group"] = partial(_new_group, findings.new_group, results, same_scale(main))
+        for k, own in enumerate(findings.own):
             if own.curves is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}
 
 
-def _answer(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+def _answer(findings: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """The figure of page one, where the groups have a quantity of their own."""
     from hbm_stan import plots
 
-    main, noun = found.fits[results["main_variant"]], of_results(results)
+    main, noun = findings.fits[results["main_variant"]], of_results(results)
     panels = []
     for panel in results["page_one"]["panels"]:
         back = scale_of(main, panel["term"]).back
-        own = found.shrinkage[found.shrinkage["term"] == panel["term"]]
+        own = findings.shrinkage[findings.shrinkage["term"] == panel["term"]]
         ends = {"raw": own["raw"], "raw_low": own["raw"] - own["raw_se"], "raw_high": own["raw"] + own["raw_se"]}
         ends |= {key: own[key] for key in ("q05", "q25", "q50", "q75", "q95")}
         table = pd.DataFrame({"group": own["group"]} | {key: back(values.to_numpy()) for key, values in ends.items()})
@@ -127,26 +127,26 @@ def _caterpillars(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     return drawn
 
 
-def _replicated(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+def _replicated(findings: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """The figure of the predictive check, where data were replicated."""
     from hbm_stan import plots
 
-    if found.ppc is None:
+    if findings.ppc is None:
         return {}
-    main, groups, noun = found.fits[results["main_variant"]], found.ppc.groups, of_results(results)
+    main, groups, noun = findings.fits[results["main_variant"]], findings.ppc.groups, of_results(results)
     unit, what = results["data"]["observed_unit"], results["ppc"]["quantity"]
-    rows = found.ppc.rows
+    rows = findings.ppc.rows
     whole = rows is not None and is_whole(main.y) and results["data"]["observed"] != "share"
     return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many, rows, whole)}
 
 
-def _shrinkage(found: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+def _shrinkage(findings: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """The terms that differ between groups: of many groups all of them in one figure, else those not on page one."""
     from hbm_stan import plots
 
-    main, noun, unit = found.fits[results["main_variant"]], of_results(results), results["data"]["quantity_unit"]
+    main, noun, unit = findings.fits[results["main_variant"]], of_results(results), results["data"]["quantity_unit"]
     shared, on_page_one = shared_terms(results["shrinkage"]), {p["term"] for p in results["page_one"]["panels"]}
-    parts = {str(term): part for term, part in found.shrinkage.groupby("term", sort=False)}
+    parts = {str(term): part for term, part in findings.shrinkage.groupby("term", sort=False)}
     shown = [
         t
         for k, t in enumerate(parts)

@@ -42,12 +42,12 @@ def withheld(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         for fit in results["fits"].values()
         for v in fit["verdicts"]
     )
-    kept = "Pooled estimates, the posterior of the population, the prediction for a new "
-    kept += of_results(results).one
-    kept += " and " if misfit else ", the predictive check and "
+    sections = "Pooled estimates, the posterior of the population, the prediction for a new "
+    sections += of_results(results).one
+    sections += " and " if misfit else ", the predictive check and "
     return [
         heading("Findings withheld"),
-        prose(kept, "the comparison are left out of this report, because a check failed that was not waived."),
+        prose(sections, "the comparison are left out of this report, because a check failed that was not waived."),
         *bullets(results["answer"]),
         prose("The data above and the diagnostics below hold whatever the checks say."),
         *(predictive(results, figures) if misfit else prior_alone(results)),
@@ -86,12 +86,12 @@ def _of_new(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
     """Where a new group comes from, where it is drawn, and on which side of zero it lies how surely."""
     new = results["new_group"]
     where = next((name for name in ("new_group", "answer") if name in figures), None)
-    said = [*sentence(new["note"]), *([" It is drawn in ", ref(where), "."] if where else [])]
+    spans = [*sentence(new["note"]), *([" It is drawn in ", ref(where), "."] if where else [])]
     signs = [q for q in new_quantities(results) if q["sign"]]
     if signs:
         parts = [f"{format_probability(q['p_positive'], new['n_draws'])} that of the {q['meaning']}" for q in signs]
-        said.append(f" The probability of a value above zero: {', '.join(parts)}.")
-    return said
+        spans.append(f" The probability of a value above zero: {', '.join(parts)}.")
+    return spans
 
 
 def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -132,13 +132,13 @@ def prior_alone(results: dict[str, Any]) -> list[Block]:
     rows = results["prior_check"]
     if not rows:
         return []
-    said = (
+    intro = (
         "Data drawn from the priors alone should hold what was observed, and little that is absurd: the observed "
         "statistic is set beside its 5 % and 95 % quantiles in data sets drawn from the priors."
     )
     shown = [[r["name"], significant(r["observed"]), *_prior(r)] for r in rows]
     heads = [column("Statistic", width="label"), number("Observed"), number("5 %"), number("95 %")]
-    return [heading("Prior predictive check"), prose(said), table(["What the priors expect."], heads, shown)]
+    return [heading("Prior predictive check"), prose(intro), table(["What the priors expect."], heads, shown)]
 
 
 def ppc_words(results: dict[str, Any]) -> str:

@@ -29,16 +29,16 @@ _SENTENCES = 3
 _LITTLE, _LISTED, _DRAWS = 0.2, 5, 500
 
 
-def coefficient_sentences(fit: Fit, made: Mapping[str, Any], unit: str) -> list[str]:
+def coefficient_sentences(fit: Fit, coefficients: Mapping[str, Any], unit: str) -> list[str]:
     """What the common coefficients are, as ratios where there are some, and the intercept in the middle of the data."""
-    slopes = slopes_of(made)
-    ratio, of_what = made["ratio"], f" ({made['ratio_note']})" * bool(made["ratio_note"])
+    slopes = slopes_of(coefficients)
+    ratio, of_what = coefficients["ratio"], f" ({coefficients['ratio_note']})" * bool(coefficients["ratio_note"])
     if len(slopes) > _SENTENCES:
         what = f"{capital(ratio)}s{of_what}" if ratio else "Common coefficients"
-        said = [listed(f"{what} for one unit more of a column", {r["name"]: _shown(r, ratio) for r in slopes})]
+        sentences = [listed(f"{what} for one unit more of a column", {r["name"]: _shown(r, ratio) for r in slopes})]
     else:
-        said = [_slope(fit, row, ratio, of_what, unit) for row in slopes]
-    return [*said, *(_intercept(fit, row, unit) for row in made["rows"][:1] if row["name"] == INTERCEPT)]
+        sentences = [_slope(fit, row, ratio, of_what, unit) for row in slopes]
+    return [*sentences, *(_intercept(fit, row, unit) for row in coefficients["rows"][:1] if row["name"] == INTERCEPT)]
 
 
 def _shown(row: Mapping[str, Any], ratio: str) -> Mapping[str, Any]:
@@ -58,22 +58,22 @@ def _slope(fit: Fit, row: Mapping[str, Any], ratio: str, of_what: str, unit: str
 
 def _intercept(fit: Fit, row: Mapping[str, Any], unit: str) -> str:
     what = f"The common intercept, {row['place']}," if row["place"] else "The common intercept"
-    said = f"{capital(what)} is about {estimate(row, unit, posterior=True)}"
+    clause = f"{capital(what)} is about {estimate(row, unit, posterior=True)}"
     given = likelihood(fit.family.name)
     if given.factor is None:
-        return f"{said}."
+        return f"{clause}."
     centre, low, high = numbers(_as_mean(fit, row))
-    return f"{said}, which is a {given.measure.words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
+    return f"{clause}, which is a {given.measure.words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
 
 
 def _as_mean(fit: Fit, row: Mapping[str, Any]) -> dict[str, float]:
     """The quantiles of the intercept as means of a trial or a unit of exposure, with their errors."""
     link = likelihood(fit.family.name).inverse_link
-    made: dict[str, float] = {}
+    quantiles: dict[str, float] = {}
     for key in ("q05", "q50", "q95"):
         ends = link(np.array([row[key], row[key] - row[f"mcse_{key}"] / 2, row[key] + row[f"mcse_{key}"] / 2]))
-        made |= {key: float(ends[0]), f"mcse_{key}": float(ends[2] - ends[1])}
-    return made
+        quantiles |= {key: float(ends[0]), f"mcse_{key}": float(ends[2] - ends[1])}
+    return quantiles
 
 
 def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
@@ -86,31 +86,33 @@ def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
         return [listed("Standard deviations between levels of other factors", {
             term_of(name): summary.loc[name].to_dict() for name in rows
         })]  # fmt: skip
-    said, words = [], meanings(design, fit.table.noun)
+    sentences, words = [], meanings(design, fit.table.noun)
     for name in rows:
         value = estimate(summary.loc[name].to_dict(), unit_of_term(column_of(design, name), unit))
-        said.append(f"The {words[name]} is about {value}.")
-    return said
+        sentences.append(f"The {words[name]} is about {value}.")
+    return sentences
 
 
-def own_sentences(fit: Fit, summary: pd.DataFrame, made: Mapping[str, Any] | None) -> list[str]:
+def own_sentences(fit: Fit, summary: pd.DataFrame, coefficients: Mapping[str, Any] | None) -> list[str]:
     """What the likelihood's own parameters without a unit are: how much rows spread beyond the plainest likelihood."""
     own = likelihood(fit.family.name).own if fit.family.terms else ()
     rows = [row for row in own if not row.role and row.name in summary.index]
     values = [estimate(summary.loc[row.name].to_dict()) for row in rows]
-    said = [f"{capital(r.name)} ({r.meaning}) is about {value}." for r, value in zip(rows, values, strict=True)]
-    return said + [sentence for share in (made["shares"] if made else []) for sentence in _of_share(fit, share)]
+    sentences = [f"{capital(r.name)} ({r.meaning}) is about {value}." for r, value in zip(rows, values, strict=True)]
+    return sentences + [
+        sentence for share in (coefficients["shares"] if coefficients else []) for sentence in _of_share(fit, share)
+    ]
 
 
 def _of_share(fit: Fit, share: Mapping[str, Any]) -> list[str]:
     """How large a share of the rows is, and what multiplies its odds."""
     slopes = [row for row in share["rows"] if row["name"] != INTERCEPT][:_SENTENCES]
-    said = [
+    sentences = [
         f"The odds ratio of {share['what']} {for_one_more(row)} is about {estimate(of_ratio(row))}; the "
         f"probability that it is above 1 is {format_probability(row['p_positive'], fit.n_draws)}."
         for row in slopes
     ]
-    return [how_large(share), *said]
+    return [how_large(share), *sentences]
 
 
 def weight_sentences(fit: Fit) -> list[str]:
@@ -131,13 +133,13 @@ def weight_sentences(fit: Fit) -> list[str]:
     return [f"{len(low)} of {len(weights):,} {rows} less than a fifth of what a row at its mean would: {shown}{more}."]
 
 
-def share_sentence(made: Mapping[str, Any]) -> list[str]:
+def share_sentence(shares: Mapping[str, Any]) -> list[str]:
     """Where the variance lies that common columns leave."""
-    *factors, residual = made["rows"]
+    *factors, residual = shares["rows"]
     parts = [f"{_percent(row)} {'' if k else 'lies '}between {row['many']}" for k, row in enumerate(factors)]
     parts.append(f"{_percent(residual)} is left to {residual['name']}")
-    said = f"{', '.join(parts[:-1])}, and {parts[-1]}"
-    return [f"Of {made['whole']}, {said} (medians and 90 % intervals)."]
+    split = f"{', '.join(parts[:-1])}, and {parts[-1]}"
+    return [f"Of {shares['whole']}, {split} (medians and 90 % intervals)."]
 
 
 def _percent(row: Mapping[str, Any]) -> str:

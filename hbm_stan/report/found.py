@@ -72,8 +72,8 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
 
 def _replicated(diagnoses: Mapping[str, Diagnosis], main: Fit) -> PredictiveCheck | None:
     """The replicated data that the verdict was made from; those of the main variant where there is no verdict."""
-    made = next((d.ppc for d in diagnoses.values() if d.ppc is not None), None)
-    return made or (predictive_check(main) if can_replicate(main) else None)
+    check = next((d.ppc for d in diagnoses.values() if d.ppc is not None), None)
+    return check or (predictive_check(main) if can_replicate(main) else None)
 
 
 def _sensitivity(

@@ -65,13 +65,13 @@ def checks(results: dict[str, Any]) -> list[Block]:
     kinds = {word: [p for p in pairs if p[1]["status"] == word] for word in ("pass", "warn", "fail")}
     failed = [p for p in kinds["fail"] if not p[1]["waived"]]
     waived = [p for p in kinds["fail"] if p[1]["waived"]]
-    said = f"{len(kinds['pass'])} of {len(pairs)} checks of the data and the fits passed"
+    passed = f"{len(kinds['pass'])} of {len(pairs)} checks of the data and the fits passed"
     parts = [(len(failed), "failed"), (len(waived), "failed and waived"), (len(kinds["warn"]), "with a warning")]
     rest = ", ".join(f"{count} {what}" for count, what in parts if count)
     worst = "fail" if failed else "warn" if waived or kinds["warn"] else "pass"
     own = {"Data", variant_title(results, results["main_variant"])}
     aside = [p for p in kinds["warn"] if p[0] not in own]
-    head: Spans = [{"strong": "Checks. "}, status(worst), f"  {said}" + (f"; {rest}." if rest else ".")]
+    head: Spans = [{"strong": "Checks. "}, status(worst), f"  {passed}" + (f"; {rest}." if rest else ".")]
     noun = of_results(results)
     told = [] if results["withheld"] else failed
     return [
@@ -117,7 +117,7 @@ def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
         return unit
     if any(base_of(n) == "rho" for n in shown):
         unit += "; correlations have no unit"
-    unit += "".join(f"; {said}" for said in _of_its_own(results, shown))
+    unit += "".join(f"; {note}" for note in _of_its_own(results, shown))
     if Y_NEW in shown and data["unit"] != data["quantity_unit"]:
         unit += f"; the new observation in {data['unit']}" if data["unit"] else "; the new observation as it is counted"
     return unit
@@ -125,11 +125,11 @@ def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
 
 def _of_its_own(results: dict[str, Any], shown: list[str]) -> list[str]:
     """What a likelihood of a formula has beside the linear predictor, and on which scale that is."""
-    made = results["coefficients"]
-    if not made:
+    coefficients = results["coefficients"]
+    if not coefficients:
         return []
     names, units = {base_of(n) for n in shown}, {p["name"]: p["unit"] for p in results["priors"]}
-    shares = [f"{s['name']} in log odds of {s['what']}" for s in made["shares"] if s["name"] in names]
+    shares = [f"{s['name']} in log odds of {s['what']}" for s in coefficients["shares"] if s["name"] in names]
     return [*shares, *(f"{name} has no unit" for name in shown if units.get(name) == "" and not term_of(name))]
 
 
@@ -189,7 +189,7 @@ _PAGE_MM, _HEADS_MM, _LINE_MM, _GAP_MM, _LINE_CELLS, _TITLE_CELLS, _TITLE_MM = 2
 
 def figure_room(results: dict[str, Any]) -> float:
     """About how many millimetres the figure may be high, so that page one holds everything beside it."""
-    said = [results["question"], *results["page_one"]["said"], " ".join(results["page_one"]["comparison"])]
+    sentences = [results["question"], *results["page_one"]["said"], " ".join(results["page_one"]["comparison"])]
     shown = [length(b["spans"]) for b in checks(results) if b["kind"] == "prose"]
     shown += [
         length(item)
@@ -197,7 +197,7 @@ def figure_room(results: dict[str, Any]) -> float:
         if b["kind"] == "bullets"
         for item in b["items"]
     ]
-    texts = [*(cells(text) for text in said), *shown]
+    texts = [*(cells(text) for text in sentences), *shown]
     lines = sum(_LINE_MM * max(1, math.ceil(n / _LINE_CELLS)) + _GAP_MM for n in texts)
     title = _TITLE_MM * math.ceil(cells(results["title"]) / _TITLE_CELLS)
     return _PAGE_MM - _HEADS_MM - title - lines
@@ -206,17 +206,17 @@ def figure_room(results: dict[str, Any]) -> float:
 def _answer(results: dict[str, Any], figures: Iterable[str]) -> list[Spans]:
     """The sentences of the answer; in their place what failed, and what to do about it."""
     if not results["withheld"]:
-        said = [sentence(capital(s)) for s in results["page_one"]["said"]]
-        if said and "answer" in figures and results["page_one"]["panels"]:
-            said[-1] = [*said[-1], " ", ref("answer"), " shows them with their intervals."]
-        return said
+        sentences = [sentence(capital(s)) for s in results["page_one"]["said"]]
+        if sentences and "answer" in figures and results["page_one"]["panels"]:
+            sentences[-1] = [*sentences[-1], " ", ref("answer"), " shows them with their intervals."]
+        return sentences
     failed = [p for p in all_verdicts(results) if p[1]["status"] == "fail" and not p[1]["waived"]]
     return [*(sentence(capital(s)) for s in results["answer"]), *(_line(*p, of_results(results)) for p in failed)]
 
 
 def _comparison(results: dict[str, Any]) -> list[Block]:
-    said = results["page_one"]["comparison"]
-    return [{"kind": "prose", "spans": [{"strong": "Comparison. "}, " ".join(said)]}] if said else []
+    sentences = results["page_one"]["comparison"]
+    return [{"kind": "prose", "spans": [{"strong": "Comparison. "}, " ".join(sentences)]}] if sentences else []
 
 
 def page(results: dict[str, Any], figures: Iterable[str] = ()) -> dict[str, Any]:

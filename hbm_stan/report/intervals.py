@@ -40,9 +40,9 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     return [format_estimate(row[key], row[f"mcse_{key}"]) for key in ("q50", "q05", "q95")]
 
 
-def listed(said: str, terms: Mapping[str, Mapping[str, Any]]) -> str:
+def listed(subject: str, terms: Mapping[str, Mapping[str, Any]]) -> str:
     """One sentence for many terms: each with its median and its interval."""
     shown = [(term, *numbers(row)) for term, row in list(terms.items())[:_LISTED]]
     values = "; ".join(f"{term} {centre} ({low} to {high})" for term, centre, low, high in shown)
     more = f"; and {len(terms) - len(shown)} more" if len(terms) > len(shown) else ""
-    return f"{said} (median and 90 % interval): {values}{more}."
+    return f"{subject} (median and 90 % interval): {values}{more}."

@@ -18,7 +18,7 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
     if not family.source:
         return []
     by_refits = not family.missing(("new_group", "pointwise"))  # dear, and offered by `hbm compare`
-    said = [
+    gaps = [
         *_by_functions(family, f"a prediction for a new {one}", ("new_row", "new_group", "simulate")),
         *_by_functions(family, "a prior predictive check", ("prior_draws", "new_group", "simulate")),
         *_by_functions(family, f"raw estimates of the {many}", ("raw",)),
@@ -33,7 +33,7 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
             [n for n, f in fits.items() if f.pooling != "complete" and quantity not in f.tree["posterior"]],
         ),
     ]  # fmt: skip
-    return [f"{family.name} is the analyst's own family. What it could not give: {'; '.join(said)}."] if said else []
+    return [f"{family.name} is the analyst's own family. What it could not give: {'; '.join(gaps)}."] if gaps else []
 
 
 def _by_functions(family: Family, what: str, functions: tuple[str, ...]) -> list[str]:

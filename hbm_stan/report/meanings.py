@@ -28,20 +28,20 @@ def meanings(design: Design, noun: Noun) -> dict[str, str]:
     """The meaning of each population parameter, and of the fixed priors of no pooling, by name."""
     place = intercept_place(design)
     at = f", {place}" if place else ""
-    found = {f"beta[{name}]": f"common {term_words(name)}{at * (name == INTERCEPT)}" for name in design.names}
+    texts = {f"beta[{name}]": f"common {term_words(name)}{at * (name == INTERCEPT)}" for name in design.names}
     for k, term in enumerate(design.terms):
         pooled, many = k < design.n_group_terms, levels_words(term.factor.name, design, noun)
         label = "" if pooled else f"{term.factor.name}: "
         for name in term.names:
             where = spread_place(design, term.factor.name) if name == INTERCEPT else ""
             words = f"sd of the {term_words(name)} between {many}" + (f", {where}" if where else "")
-            found[f"{'tau' if pooled else 'sd'}[{label}{name}]"] = words
+            texts[f"{'tau' if pooled else 'sd'}[{label}{name}]"] = words
             if pooled:
-                found[f"theta[{name}]"] = (
+                texts[f"theta[{name}]"] = (
                     f"{term_words(name)} of each {noun.one} without pooling{at * (name == INTERCEPT)}"
                 )
-        found |= {f"{'rho' if pooled else 'rho_other'}[{label}{pair}]": words for pair, words in _pairs(term, many)}
-    return found
+        texts |= {f"{'rho' if pooled else 'rho_other'}[{label}{pair}]": words for pair, words in _pairs(term, many)}
+    return texts
 
 
 def column_of(design: Design, name: str) -> str:
@@ -74,11 +74,11 @@ def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
         "mu": f"mean {{term|{family.words.group_meaning}}} in the population",
         family.groups.population_scale: f"sd of the {{term|{family.words.group_meaning}}} between {analysis.noun.many}",
     }
-    found = {name: text for name, text in derived.items() if partial and name not in given}
-    texts = {row.name: analysis.noun.fill(row.meaning) for row in family.programs.prior_rows} | found
+    without_prior = {name: text for name, text in derived.items() if partial and name not in given}
+    texts = {row.name: analysis.noun.fill(row.meaning) for row in family.programs.prior_rows} | without_prior
     elements = [name for name in population_names(fit) if term_of(name) and base_of(name) in texts]
     of_elements = {name: in_term(texts[base_of(name)], term_of(name)) for name in elements}
-    return {name: in_term(text) for name, text in found.items()} | of_elements
+    return {name: in_term(text) for name, text in without_prior.items()} | of_elements
 
 
 def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:

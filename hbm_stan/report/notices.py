@@ -29,22 +29,22 @@ class Notice:
     text: str
 
 
-def notices(found: Findings) -> list[Notice]:
+def notices(findings: Findings) -> list[Notice]:
     """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
-    fits, compared = found.fits, [c for c in (found.comparison, found.group_comparison) if c is not None]
+    fits, compared = findings.fits, [c for c in (findings.comparison, findings.group_comparison) if c is not None]
     few = [s.text for c in compared for s in c.said if s.kind == "few"]
-    said = {About.CHECK: _of_checks(found), About.FAMILY: lacking(fits), About.COMPARISON: few}
-    return [Notice(about, text) for about, texts in said.items() for text in texts]
+    by_topic = {About.CHECK: _of_checks(findings), About.FAMILY: lacking(fits), About.COMPARISON: few}
+    return [Notice(about, text) for about, texts in by_topic.items() for text in texts]
 
 
-def _of_checks(found: Findings) -> list[str]:
-    said, table = [], next(iter(found.fits.values())).table
-    for name, verdicts in found.verdicts.items():
+def _of_checks(findings: Findings) -> list[str]:
+    sentences, table = [], next(iter(findings.fits.values())).table
+    for name, verdicts in findings.verdicts.items():
         for v in verdicts:
             if v.waived:
-                said.append(
+                sentences.append(
                     f"{plain(name).capitalize()}: the failed check “{v.name}” was waived by the analyst. {v.hint}"
                 )
             elif v.status != "pass":
-                said.append(f"{plain(name).capitalize()}, {check_title(v.name, table.noun)}: {v.hint}")
-    return said + [v.hint for v in table.verdicts if v.status != "pass"]
+                sentences.append(f"{plain(name).capitalize()}, {check_title(v.name, table.noun)}: {v.hint}")
+    return sentences + [v.hint for v in table.verdicts if v.status != "pass"]

@@ -16,10 +16,10 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     blocks: list[Block] = []
     one = of_results(results).one
     for k, finding in enumerate(results["findings"]):
-        said = [sentence(s) for s in finding["sentences"]]
-        if f"own_{k}" in figures and said:
-            said[0] = [*said[0], " See ", ref(f"own_{k}"), "."]
-        blocks += [heading(finding["title"]), *(prose(*s) for s in said)]
+        sentences = [sentence(s) for s in finding["sentences"]]
+        if f"own_{k}" in figures and sentences:
+            sentences[0] = [*sentences[0], " See ", ref(f"own_{k}"), "."]
+        blocks += [heading(finding["title"]), *(prose(*s) for s in sentences)]
         if f"own_{k}" in figures:
             caption = f"{finding['title']}. Lines: posterior median with its 50 % and 80 % bands; points: the data."
             if any(p["kind"] == "truth" for p in finding["points"] or []):

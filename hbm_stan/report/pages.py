@@ -17,12 +17,12 @@ from hbm_stan.report.view import view_of
 def document_date(timestamp: int | None) -> list[int] | None:
     """Year, month, ..., second of the document's date; None (no date in the file) where none is asked for."""
     if timestamp is None:
-        said = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
-        if not said:
+        epoch = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
+        if not epoch:
             return None
-        if not said.isdigit():
-            raise HbmError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, got {said!r}.")
-        timestamp = int(said)
+        if not epoch.isdigit():
+            raise HbmError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, got {epoch!r}.")
+        timestamp = int(epoch)
     return list(datetime.fromtimestamp(timestamp, UTC).timetuple()[:6])
 
 

@@ -36,9 +36,9 @@ def summary_of(fit: Fit, draws: FloatArray, against: float = 0.0) -> dict[str, f
     """Quantiles of draws (S,) with their Monte Carlo errors, and the share of draws above ``against``."""
     shape = (1, fit.sampling.chains, fit.sampling.draws)
     row = estimates(["value"], np.asarray(draws, dtype=float).reshape(shape)).iloc[0]
-    found = {key: float(row[key]) for key in _KEYS}
-    found |= {f"q{round(100 * p)}": float(np.quantile(draws, p)) for p in (0.25, 0.75)}
-    return found | {"p_above": float(np.mean(np.asarray(draws) > against))}
+    summary = {key: float(row[key]) for key in _KEYS}
+    summary |= {f"q{round(100 * p)}": float(np.quantile(draws, p)) for p in (0.25, 0.75)}
+    return summary | {"p_above": float(np.mean(np.asarray(draws) > against))}
 
 
 def quantity(fit: Fit, name: str, term: str, draws: FloatArray) -> Quantity:
@@ -61,15 +61,15 @@ def average_draws(fit: Fit, term: str) -> FloatArray | None:
 
 def averages(fit: Fit, terms: Sequence[str]) -> list[Quantity]:
     """The averages of these terms over the population."""
-    found = [(term, average_draws(fit, term)) for term in terms]
-    return [quantity(fit, _named("average", term), term, draws) for term, draws in found if draws is not None]
+    by_term = [(term, average_draws(fit, term)) for term in terms]
+    return [quantity(fit, _named("average", term), term, draws) for term, draws in by_term if draws is not None]
 
 
 def of_new_group(fit: Fit, new: NewGroup | None, terms: Sequence[str]) -> list[Quantity]:
     """These terms of a group that was not seen."""
     base = f"{fit.family.groups.group_quantity}_new"
-    found = [(term, _named(base, term)) for term in terms]
-    return [quantity(fit, _named("new", t), t, new.draws[name]) for t, name in found if new and name in new.draws]
+    names = [(term, _named(base, term)) for term in terms]
+    return [quantity(fit, _named("new", t), t, new.draws[name]) for t, name in names if new and name in new.draws]
 
 
 def of_group(fit: Fit, label: str, term: str) -> Quantity:

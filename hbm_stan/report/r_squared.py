@@ -36,11 +36,11 @@ def r_squared(fit: Fit) -> dict[str, Any] | None:
         return None
     step = max(1, fit.n_draws // _DRAWS)
     draws = {name: values[::step] for name, values in fit.draws().items()}
-    found = _moments(fit, draws)
-    if found is None or not np.isfinite(found[1]).all():
+    moments = _moments(fit, draws)
+    if moments is None or not np.isfinite(moments[1]).all():
         return None
     mean_new, between = _of_new_groups(fit, draws)
-    known, new = share(*found), share(mean_new, found[1] + between, between / _POPULATIONS)
+    known, new = share(*moments), share(mean_new, moments[1] + between, between / _POPULATIONS)
     return {
         "known": {key: float(np.quantile(known, p)) for key, p in _QUANTILES.items()},
         "new": {key: float(np.quantile(new, p)) for key, p in _QUANTILES.items()},
@@ -78,8 +78,8 @@ def _of_new_groups(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray]:
     total = squares = np.zeros(1)
     for _ in range(_POPULATIONS):
         theta = fit.family.need("new_group", "R-squared")(rng, draws, fit.data, fit.variant)
-        made = _moments(fit, {**draws, name: theta})
-        if made is not None:
-            total, squares = total + made[0], squares + made[0] ** 2
+        moments = _moments(fit, {**draws, name: theta})
+        if moments is not None:
+            total, squares = total + moments[0], squares + moments[0] ** 2
     mean = total / _POPULATIONS
     return mean, np.asarray((squares - _POPULATIONS * mean**2) / (_POPULATIONS - 1))

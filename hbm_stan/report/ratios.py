@@ -33,48 +33,50 @@ def average_ratio(fit: Fit, summary: pd.DataFrame) -> dict[str, Any] | None:
         return None
     if "mu" not in summary.index:
         return {"name": ratio_name(fit), "average": None}
-    found: dict[str, Any] = {key: math.exp(summary.loc["mu", key]) for key in _KEYS}
-    found |= {f"mcse_{key}": found[key] * summary.loc["mu", f"mcse_{key}"] for key in _KEYS}
-    found["p_above_one"] = float(np.mean(fit.draws("mu")["mu"] > 0))
-    return {"name": ratio_name(fit), "average": found}
+    average: dict[str, Any] = {key: math.exp(summary.loc["mu", key]) for key in _KEYS}
+    average |= {f"mcse_{key}": average[key] * summary.loc["mu", f"mcse_{key}"] for key in _KEYS}
+    average["p_above_one"] = float(np.mean(fit.draws("mu")["mu"] > 0))
+    return {"name": ratio_name(fit), "average": average}
 
 
 def ratio_answer(fit: Fit, summary: pd.DataFrame, new: NewGroup | None, near: str, noun: Noun) -> list[str]:
     """Sentences of page one; ``near`` is what is said of a tau that may be next to none."""
-    name, found = ratio_name(fit), average_ratio(fit, summary)
-    mean = found["average"] if found else None
+    name, ratio = ratio_name(fit), average_ratio(fit, summary)
+    mean = ratio["average"] if ratio else None
     if mean is None:
         return []
     what = f"The average {name} over the population of {noun.many} (their geometric mean)"
     if fit.pooling == "complete":
         what = f"The {name} that all {noun.many} are assumed to share"
-    said = [f"{what} is about {_said(mean, 'posterior median; ')}{_above_one(mean['p_above_one'], fit.n_draws)}."]
+    sentences = [
+        f"{what} is about {_interval(mean, 'posterior median; ')}{_above_one(mean['p_above_one'], fit.n_draws)}."
+    ]
     if fit.pooling != "partial":
-        return said
+        return sentences
     tau = summary.loc["tau"]
     factor = {key: math.exp(tau[key]) for key in _KEYS}
     factor |= {f"mcse_{key}": factor[key] * tau[f"mcse_{key}"] for key in _KEYS}
     logs = {key: tau[key] for key in (*_KEYS, *(f"mcse_{key}" for key in _KEYS))}
-    said.append(
-        f"{capital(noun.many)} differ from that average by a factor of about {_said(factor)}: their logs have a "
-        f"standard deviation tau of about {_said(logs)}{near}."
+    sentences.append(
+        f"{capital(noun.many)} differ from that average by a factor of about {_interval(factor)}: their logs have a "
+        f"standard deviation tau of about {_interval(logs)}{near}."
     )
     if new is not None:
         row = new.quantities.iloc[0]
         ahead = {key: math.exp(row[key]) for key in _KEYS}
         ahead |= {f"mcse_{key}": ahead[key] * row[f"mcse_{key}"] for key in _KEYS}
-        said.append(
-            f"For a new {noun.one} of the same kind the predictive median of the {name} is {_said(ahead)}"
+        sentences.append(
+            f"For a new {noun.one} of the same kind the predictive median of the {name} is {_interval(ahead)}"
             f"{_above_one(row['p_positive'], fit.n_draws)}."
         )
-    return said
+    return sentences
 
 
 def _above_one(probability: float, n_draws: int) -> str:
     return f"; the probability that it is above 1 is {format_probability(probability, n_draws)}"
 
 
-def _said(values: Mapping[str, float], first: str = "") -> str:
+def _interval(values: Mapping[str, float], first: str = "") -> str:
     """The median, and in brackets the 90 % interval, with the digits that all three have."""
     error = max(values[f"mcse_{key}"] for key in _KEYS)
     centre, low, high = (format_estimate(values[key], error) for key in _KEYS)
@@ -106,13 +108,13 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
         number("5 %"),
         number("95 %"),
     ]
-    said = (
+    intro = (
         f"Everything else in this report is on the log scale, on which {name} was analysed. Medians and quantiles of a "
         "ratio are those of its log, taken back; means are not, and are left out here."
     )
     return [
         heading(f"As ratios: {name}"),
-        prose(said),
+        prose(intro),
         table([f"{name}: observed, and its posterior.", *cut], heads, shown),
     ]
 

@@ -63,23 +63,23 @@ _PARAMETER = (
 )  # fmt: skip
 
 
-def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
+def results(analysis: Analysis, findings: Findings) -> dict[str, Any]:
     """The results of an analysis as plain values, ready for JSON."""
-    main = found.fits[analysis.main_variant]
-    verdicts = found.verdicts
+    main = findings.fits[analysis.main_variant]
+    verdicts = findings.verdicts
     flat = [v for rows in verdicts.values() for v in rows]
-    programs = [_program(fit) for fit in found.fits.values()]
+    programs = [_program(fit) for fit in findings.fits.values()]
     proofs = certified(analysis, programs)
-    made = {
+    sections = {
         "schema": SCHEMA,
         "analysis": analysis.name,
         "family": analysis.family.name,
         "title": analysis.title,
         "question": analysis.question,
         "status": worst([*flat, *main.table.verdicts]),
-        "withheld": found.withheld,
-        "answer": answer(analysis, found),
-        **_notices(found, proofs),
+        "withheld": findings.withheld,
+        "answer": answer(analysis, findings),
+        **_notices(findings, proofs),
         "main_variant": analysis.main_variant,
         "engine": {"name": main.engine, "version": main.engine_version},
         "settings": main.asked.as_dict(),
@@ -87,35 +87,38 @@ def results(analysis: Analysis, found: Findings) -> dict[str, Any]:
         "model": _model(analysis, main),
         "population": population_names(main),
         "priors": prior_rows(analysis, main),
-        "fits": {name: _fit(fit, found.diagnoses[name], verdicts[name]) for name, fit in found.fits.items()},
-        "comparison": found.comparison.as_dict() if found.comparison else None,
-        "group_comparison": found.group_comparison.as_dict() if found.group_comparison else None,
-        "sensitivity": found.sensitivity,
-        "new_group": _new_group(found.new_group, main),
-        **_as_read(analysis, main, found.diagnoses[main.variant].summary),
-        "shrinkage": found.shrinkage.to_dict("records"),
-        "shrinkage_notes": shrinkage_notes(found.shrinkage, main.table.noun),
-        "ppc": _ppc(found, main),
-        "prior_check": found.prior_check.to_dict("records"),
+        "fits": {name: _fit(fit, findings.diagnoses[name], verdicts[name]) for name, fit in findings.fits.items()},
+        "comparison": findings.comparison.as_dict() if findings.comparison else None,
+        "group_comparison": findings.group_comparison.as_dict() if findings.group_comparison else None,
+        "sensitivity": findings.sensitivity,
+        "new_group": _new_group(findings.new_group, main),
+        **_as_read(analysis, main, findings.diagnoses[main.variant].summary),
+        "shrinkage": findings.shrinkage.to_dict("records"),
+        "shrinkage_notes": shrinkage_notes(findings.shrinkage, main.table.noun),
+        "ppc": _ppc(findings, main),
+        "prior_check": findings.prior_check.to_dict("records"),
         "parameterisation": None if analysis.choice is None else asdict(analysis.choice),
-        "findings": [_finding(f) for f in found.own],
-        **_made_again(analysis, main, programs, proofs),
+        "findings": [_finding(f) for f in findings.own],
+        **_reproduction(analysis, main, programs, proofs),
     }
-    said: dict[str, Any] = for_json(made)
-    return said | {"page_one": for_json(page_one(analysis, found, said))}
+    document: dict[str, Any] = for_json(sections)
+    return document | {"page_one": for_json(page_one(analysis, findings, document))}
 
 
-def _notices(found: Findings, proofs: dict[str, Any]) -> dict[str, list[str]]:
+def _notices(findings: Findings, proofs: dict[str, Any]) -> dict[str, list[str]]:
     """The sentences that a reader needs before any number, and what each is about."""
-    said = [
-        *notices(found),
+    all_notices = [
+        *notices(findings),
         *(Notice(About.CERTIFICATE, text) for text in failed_proofs(proofs)),
-        *(Notice(About.GROUPS, text) for text in influential(found.sensitivity)),
+        *(Notice(About.GROUPS, text) for text in influential(findings.sensitivity)),
     ]
-    return {"notices": [notice.text for notice in said], "notices_about": [notice.about for notice in said]}
+    return {
+        "notices": [notice.text for notice in all_notices],
+        "notices_about": [notice.about for notice in all_notices],
+    }
 
 
-def _made_again(
+def _reproduction(
     analysis: Analysis, main: Fit, programs: list[dict[str, str]], proofs: dict[str, Any]
 ) -> dict[str, Any]:
     """What the appendix prints, and how much of it."""
@@ -147,24 +150,24 @@ def versions() -> dict[str, str]:
     """The versions of everything that a number of the report went through."""
     import platform
 
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = "not installed as a package"
-    return found
+            installed[package] = "not installed as a package"
+    return installed
 
 
-def _ppc(found: Findings, main: Fit) -> dict[str, Any] | None:
-    if found.ppc is None:
+def _ppc(findings: Findings, main: Fit) -> dict[str, Any] | None:
+    if findings.ppc is None:
         return None
     return {
-        "variant": found.ppc.variant,
-        "statistics": found.ppc.statistics.to_dict("records"),
-        "groups": found.ppc.groups.to_dict("records"),
-        "rows": [] if found.ppc.rows is None else found.ppc.rows.to_dict("records"),
-        "note": found.ppc.note,
+        "variant": findings.ppc.variant,
+        "statistics": findings.ppc.statistics.to_dict("records"),
+        "groups": findings.ppc.groups.to_dict("records"),
+        "rows": [] if findings.ppc.rows is None else findings.ppc.rows.to_dict("records"),
+        "note": findings.ppc.note,
         "quantity": observed_quantity(main),
     }
 
@@ -172,9 +175,9 @@ def _ppc(found: Findings, main: Fit) -> dict[str, Any] | None:
 def _finding(finding: Finding) -> dict[str, Any]:
     """A family's own section, as plain values."""
     frames = {name: getattr(finding, name) for name in ("table", "curves", "points")}
-    kept = {name: None if frame is None else frame.to_dict("records") for name, frame in frames.items()}
+    records = {name: None if frame is None else frame.to_dict("records") for name, frame in frames.items()}
     words = {name: getattr(finding, name) for name in ("title", "caption", "x_label", "y_label")}
-    return {**words, **kept, "sentences": list(finding.sentences), "digits": dict(finding.digits)}
+    return {**words, **records, "sentences": list(finding.sentences), "digits": dict(finding.digits)}
 
 
 def _model(analysis: Analysis, fit: Fit) -> dict[str, Any]:
@@ -233,5 +236,5 @@ def _place(folder: Path) -> str:
 
 def _program(fit: Fit) -> dict[str, str]:
     program = fit.family.program(fit.variant)
-    said = {"variant": fit.variant, "file": program.path.name, "sha256": program.sha256, "code": program.code}
-    return said | {"source": program.path.read_text(encoding="utf-8")}
+    entry = {"variant": fit.variant, "file": program.path.name, "sha256": program.sha256, "code": program.code}
+    return entry | {"source": program.path.read_text(encoding="utf-8")}

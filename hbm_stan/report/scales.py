@@ -98,5 +98,5 @@ def _intercept(fit: Fit) -> Scale:
 
 def _measured(measure: Measure, outcome: str) -> str:
     """What the mean of a row is called: probability of infection, mean cost, rate of calls (extra zeros apart)."""
-    said = measure.word if outcome in measure.word.split() else measure.of_outcome(outcome)
-    return said + (f" ({measure.apart})" if measure.apart else "")
+    name = measure.word if outcome in measure.word.split() else measure.of_outcome(outcome)
+    return name + (f" ({measure.apart})" if measure.apart else "")

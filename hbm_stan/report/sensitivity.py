@@ -36,19 +36,19 @@ _NOT_TRIED = (
 
 def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     """What would have changed the answer; nothing where no variant pools partially."""
-    found = results.get("sensitivity")
-    if not found or found["withheld"]:
+    sensitivity = results.get("sensitivity")
+    if not sensitivity or sensitivity["withheld"]:
         return []
-    power, tried, groups = found["power"], found["alternatives"], found["influence"]
+    power, tried, groups = sensitivity["power"], sensitivity["alternatives"], sensitivity["influence"]
     noun = of_results(results)
     new = _New(_new_names(results), noun)
     return [
         heading("What would have changed the answer"),
-        *bullets(_said(s, new) for s in power["sentences"]),
+        *bullets(_in_words(s, new) for s in power["sentences"]),
         *_power(power, new),
-        *bullets([_said(s, new) for s in tried["sentences"]] if tried else [[_NOT_TRIED]]),
+        *bullets([_in_words(s, new) for s in tried["sentences"]] if tried else [[_NOT_TRIED]]),
         *(_alternatives(tried, new) if tried else []),
-        *bullets(_said(s, new) for s in groups["sentences"]),
+        *bullets(_in_words(s, new) for s in groups["sentences"]),
         *_influence(groups, new),
     ]
 
@@ -69,11 +69,11 @@ class _New:
 
 def _new_names(results: dict[str, Any]) -> frozenset[str]:
     """The names of what is predicted of a new group, without its observation."""
-    made = results["new_group"] or {"quantities": []}
-    return frozenset(base_of(q["name"]) for q in made["quantities"]) - {Y_NEW}
+    new_group = results["new_group"] or {"quantities": []}
+    return frozenset(base_of(q["name"]) for q in new_group["quantities"]) - {Y_NEW}
 
 
-def _said(text: str, new: _New) -> Spans:
+def _in_words(text: str, new: _New) -> Spans:
     """A sentence, with words for the name of a new group's value."""
     what = f"a new {new.noun.one}'s value"
     return sentence(new.pattern.sub(lambda m: f"{what} ({m[1]})" if m[1] else what, text))
@@ -185,15 +185,15 @@ def _influence(groups: dict[str, Any], new: _New) -> list[Block]:
     return [dense(table([about], heads, cells))]
 
 
-def _interval(found: dict[str, float] | None) -> str:
+def _interval(summary: dict[str, float] | None) -> str:
     """Median and 90 % interval with two digits of the sd: finer ones are Monte Carlo error."""
-    if found is None or not found["sd"]:
+    if summary is None or not summary["sd"]:
         return DASH
-    decimals = max(1 - math.floor(math.log10(found["sd"])), 0)
-    q05, q50, q95 = (fixed(found[k], decimals) for k in ("q05", "q50", "q95"))
+    decimals = max(1 - math.floor(math.log10(summary["sd"])), 0)
+    q05, q50, q95 = (fixed(summary[k], decimals) for k in ("q05", "q50", "q95"))
     return f"{q50} ({q05} to {q95})"
 
 
-def influential(found: dict[str, Any] | None) -> list[str]:
+def influential(sensitivity: dict[str, Any] | None) -> list[str]:
     """What page one must say of single groups: those that move the population alone, and those not judged."""
-    return list(((found or {}).get("influence") or {}).get("page_one", []))
+    return list(((sensitivity or {}).get("influence") or {}).get("page_one", []))

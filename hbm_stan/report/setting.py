@@ -167,11 +167,11 @@ def model(results: dict[str, Any], figures: Iterable[str] = ()) -> list[Block]:
 
 def _likelihood(m: dict[str, Any]) -> list[Block]:
     """The family, where it comes from, and the likelihood that its variants share."""
-    said = [f"{m['title']}.", _sentence(m["citation"])]
+    sentences = [f"{m['title']}.", _sentence(m["citation"])]
     if not m["likelihood"]:
-        return [prose(" ".join(filter(None, said)))]
-    said.append("The likelihood, where the table below has no other:")
-    return [prose(" ".join(filter(None, said))), equations(m["likelihood"])]
+        return [prose(" ".join(filter(None, sentences)))]
+    sentences.append("The likelihood, where the table below has no other:")
+    return [prose(" ".join(filter(None, sentences))), equations(m["likelihood"])]
 
 
 def _formula(m: dict[str, Any]) -> list[Block]:
@@ -211,11 +211,11 @@ def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     heads = [column(""), column("Prior"), column("Meaning and reason", width="1fr"), column("Pooling")]
     if "population" not in figures:
         return [table([title], heads, rows)]
-    said = "Where a posterior looks like its prior, the data have said little about it"
+    clause = "Where a posterior looks like its prior, the data have said little about it"
     caption = "Posterior draws of the main variant and prior densities, without the outermost 0.1 % at each end."
     alt = "Posterior histograms of the population parameters with their priors."
     return [
-        prose(said, " (", ref("population"), ")."),
+        prose(clause, " (", ref("population"), ")."),
         # The table after it fills what is left of a page that the figure has no room on.
         *(block | {"floating": True} for block in figure("population", figures, [caption], alt)),
         table([title], heads, rows),

@@ -19,16 +19,16 @@ from hbm_stan.shares import variance_shares
 
 def shares_of(fit: Fit) -> dict[str, Any] | None:
     """The shares of variance for JSON; None where there are none."""
-    found, design = variance_shares(fit), fit.table.design
-    if found is None or design is None:
+    shares, design = variance_shares(fit), fit.table.design
+    if shares is None or design is None:
         return None
-    names = [str(name) for name in found.table.index]
-    rows = [{"name": name, **row} for name, row in zip(names, found.table.to_dict("records"), strict=True)]
+    names = [str(name) for name in shares.table.index]
+    rows = [{"name": name, **row} for name, row in zip(names, shares.table.to_dict("records"), strict=True)]
     for row in rows[:-1]:
         row["many"] = levels_words(row["name"], design, fit.table.noun)
     unit = fit.family.words.quantity_unit
     whole = "the variance" + (" that common columns leave" if set(design.names) - {INTERCEPT} else "")
-    return {"rows": rows, "note": found.note, "whole": whole + (f" on the scale of {_plural(unit)}" if unit else "")}
+    return {"rows": rows, "note": shares.note, "whole": whole + (f" on the scale of {_plural(unit)}" if unit else "")}
 
 
 def _plural(unit: str) -> str:
@@ -37,15 +37,15 @@ def _plural(unit: str) -> str:
 
 def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
     """Of what common columns leave, how much lies between the levels of each factor; and how much all explains."""
-    made, explained = results["variance_shares"], _explained(results)
-    if not made:
+    shares, explained = results["variance_shares"], _explained(results)
+    if not shares:
         return explained
-    said = (
-        f"The share of {made['whole']} that lies between the levels of each factor: the intraclass correlation, where "
-        "there is one factor. Where slopes vary, the variance is the mean of those at all rows."
+    intro = (
+        f"The share of {shares['whole']} that lies between the levels of each factor: the intraclass correlation, "
+        "where there is one factor. Where slopes vary, the variance is the mean of those at all rows."
     )
-    if len(made["rows"]) == 2:  # one factor: a sentence does
-        return [heading("Where the variance lies"), prose(f"{share_sentence(made)[0]} {made['note']}"), *explained]
+    if len(shares["rows"]) == 2:  # one factor: a sentence does
+        return [heading("Where the variance lies"), prose(f"{share_sentence(shares)[0]} {shares['note']}"), *explained]
     heads = [
         column("Variance", width="label"), number("Levels"), number("SD"), number("Share"), number("5 %"),
         number("95 %"),
@@ -56,22 +56,23 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
             format_count(row["levels"]) if row["levels"] else DASH,
             significant(row["sd_q50"]), *cells(row),
         ]
-        for row in made["rows"]
+        for row in shares["rows"]
     ]  # fmt: skip
     about = f"{variant_title(results, results['main_variant'])}: shares of variance, medians and quantiles; SD"
     caption = with_unit(about, results["data"]["quantity_unit"])
     shown = table([f"{caption}."], heads, rows)
-    return [heading("Where the variance lies"), prose(f"{said} {made['note']}"), shown, *explained]
+    return [heading("Where the variance lies"), prose(f"{intro} {shares['note']}"), shown, *explained]
 
 
 def _explained(results: dict[str, Any]) -> list[Block]:
     """R-squared of known and of new groups, in a sentence."""
-    found = results["r_squared"]
-    if not found:
+    r_squared = results["r_squared"]
+    if not r_squared:
         return []
     many = of_results(results).many
     known, new = (
-        f"{fixed(found[k]['q50'], 2)} (90 % interval {fixed(found[k]['q05'], 2)} to {fixed(found[k]['q95'], 2)})"
+        f"{fixed(r_squared[k]['q50'], 2)} "
+        f"(90 % interval {fixed(r_squared[k]['q05'], 2)} to {fixed(r_squared[k]['q95'], 2)})"
         for k in ("known", "new")
     )
     return [

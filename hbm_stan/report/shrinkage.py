@@ -40,10 +40,12 @@ def shrinkage(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     raw = any(r["raw"] is not None for r in rows)
     shared = shared_terms(rows)
     noun = of_results(results)
-    said = f"Each {noun.one}'s raw estimate is drawn towards the population" if raw else f"Estimates of each {noun.one}"
+    clause = (
+        f"Each {noun.one}'s raw estimate is drawn towards the population" if raw else f"Estimates of each {noun.one}"
+    )
     drawn = [name for name in ("answer", "shrinkage") if name in figures]
     places = [span for k, name in enumerate(drawn) for span in (", " if k else " (", ref(name))]
-    intro: list[Span] = [said, *places, ")" * bool(drawn), ". "]
+    intro: list[Span] = [clause, *places, ")" * bool(drawn), ". "]
     if any(r["factor"] is not None for r in rows):
         intro += [
             "The factor in the table is the posterior mean of the population's weight: 0 keeps the raw estimate, "

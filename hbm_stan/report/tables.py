@@ -16,15 +16,15 @@ GROUPS, PARAMETERS, CHECKS = (f"{FOLDER}/{name}.csv" for name in ("groups", "par
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """The tables by their place beside the report; none of what a failed check withholds."""
-    made = {CHECKS: pd.DataFrame(_checks(results))}
+    tables = {CHECKS: pd.DataFrame(_checks(results))}
     if not results["withheld"]:
         fits = results["fits"].items()
-        made[PARAMETERS] = pd.DataFrame(
+        tables[PARAMETERS] = pd.DataFrame(
             [{"variant": v, "parameter": name, **row} for v, fit in fits for name, row in fit["parameters"].items()]
         )
         if results["shrinkage"]:
-            made[GROUPS] = pd.DataFrame(results["shrinkage"])
-    return made
+            tables[GROUPS] = pd.DataFrame(results["shrinkage"])
+    return tables
 
 
 def _checks(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -34,9 +34,9 @@ def _checks(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def write_tables(results: Mapping[str, Any], folder: Path) -> list[str]:
     """Write the tables into the folder of the report; their places. What is withheld now leaves no table of before."""
-    made = tables_of(results)
-    for name, table in made.items():
+    tables = tables_of(results)
+    for name, table in tables.items():
         write_beside(folder / name, table.to_csv(index=False).encode("utf-8", "backslashreplace"))
-    for name in {GROUPS, PARAMETERS} - made.keys():
+    for name in {GROUPS, PARAMETERS} - tables.keys():
         (folder / name).unlink(missing_ok=True)
-    return sorted(made)
+    return sorted(tables)

@@ -35,10 +35,10 @@ def varying(quantities: Sequence[Mapping[str, Any]], parameters: Iterable[Mappin
 
 def new_quantities(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The quantities of a new group that are worth showing; a single one always is."""
-    found = (results["new_group"] or {}).get("quantities", [])
+    quantities = (results["new_group"] or {}).get("quantities", [])
     fitted = results["fits"].get(results["main_variant"], {}).get("parameters", {})
     shared = [fitted[n] for n in results["population"] if n in fitted and term_of(n)]
-    return varying(found, shared)
+    return varying(quantities, shared)
 
 
 def shared_terms(rows: Sequence[Mapping[str, Any]]) -> list[str]:

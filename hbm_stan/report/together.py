@@ -20,8 +20,8 @@ _TARGETS = {"observation": "a known", "group": "a new"}
 
 def pairs_of(comparisons: Sequence[Comparison], partial: str, complete: str) -> Pairs:
     """The pair of partial and complete pooling in each comparison that has both and may rank them."""
-    found = [(c, c.pair(partial, complete)) for c in comparisons]
-    return [(c, pair) for c, pair in found if pair is not None and pair.kind != "withheld"]
+    pairs = [(c, c.pair(partial, complete)) for c in comparisons]
+    return [(c, pair) for c, pair in pairs if pair is not None and pair.kind != "withheld"]
 
 
 def differ(pairs: Pairs, partial: str) -> bool:
@@ -37,8 +37,8 @@ def joined(spreads: Sequence[str], pairs: Pairs, partial: str, *, noun: str) -> 
     if not spreads or not pairs:
         return list(spreads)
     told = [(comparison, clause(pair, comparison.noun)) for comparison, pair in pairs]
-    said = [f"to predict {_TARGETS[c.unit]} {noun}, {text}" if noun else text for c, text in told]
-    return [*spreads[:-1], f"{spreads[-1].removesuffix('.')}{_link(pairs, partial)} {'; '.join(said)}."]
+    clauses = [f"to predict {_TARGETS[c.unit]} {noun}, {text}" if noun else text for c, text in told]
+    return [*spreads[:-1], f"{spreads[-1].removesuffix('.')}{_link(pairs, partial)} {'; '.join(clauses)}."]
 
 
 def _link(pairs: Pairs, partial: str) -> str:
@@ -56,22 +56,22 @@ def compared(comparisons: Sequence[Comparison | None], main: str, noun: Noun) ->
     The pair is that with complete pooling where there is one, else the first that the main variant is in. Targets of
     which the same is said share a sentence.
     """
-    made = [c for c in comparisons if c is not None]
+    scored = [c for c in comparisons if c is not None]
     told: dict[str, list[tuple[str, str]]] = {}
-    for comparison in made:
+    for comparison in scored:
         withheld = [s.text.removesuffix(".") for s in comparison.said if s.kind == "withheld"]
         pairs = [pair for pair in comparison.pairs if main in (pair.better, pair.other)]
         pair = next((p for p in pairs if "complete_pooling" in (p.better, p.other)), pairs[0] if pairs else None)
         if withheld or pair is not None:
             text, score = (withheld[0], "") if withheld or pair is None else (short(pair), in_numbers(pair))
             told.setdefault(text, []).append((f"{_TARGETS[comparison.unit]} {noun.one}", score))
-    said = []
+    sentences = []
     for text, targets in told.items():
-        where = f"To predict {' and '.join(name for name, _ in targets)}: " if len(made) > 1 else ""
+        where = f"To predict {' and '.join(name for name, _ in targets)}: " if len(scored) > 1 else ""
         scores = " and ".join(filter(None, (score for _, score in targets)))
         of_what = f" (difference in log predictive density, elpd: {scores})" if scores else ""
-        said.append(f"{where}{text if where else capital(text)}{of_what}.")
-    return said
+        sentences.append(f"{where}{text if where else capital(text)}{of_what}.")
+    return sentences
 
 
 def targeted(text: str, comparison: Comparison, *, noun: str) -> str:

@@ -20,7 +20,7 @@ TEMPLATE = Path(__file__).with_name("template.typ")
 
 # Letters without a blank: longer than any hash, path or name that a reader needs whole (ours).
 _LONG_WORD = re.compile(r"\S{200,}")
-_KEPT = 60
+_LETTERS_SHOWN = 60
 # A line of mathematics alone, as the template shows it.
 _TRIAL = b'#math.equation(eval(sys.inputs.line, mode: "math"))'
 # What the typst wheel's own fonts (Libertinus Serif, New Computer Modern, DejaVu Sans Mono) draw between them.
@@ -74,7 +74,7 @@ def shortened(text: str) -> str:
 
 def _cut(word: str) -> str:
     mark = hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return f"{word[:_KEPT]}…[{len(word):,} letters, {mark}]…{word[-_KEPT // 2 :]}"
+    return f"{word[:_LETTERS_SHOWN]}…[{len(word):,} letters, {mark}]…{word[-_LETTERS_SHOWN // 2 :]}"
 
 
 def escaped(value: Any, keep_lines: bool = False) -> Any:

@@ -56,8 +56,8 @@ def _mathml(sources: list[str]) -> dict[str, dict[str, Markup]]:
 
     inputs = {"sources": json.dumps(sources)}
     page = compiled(_FORMULAS, TEMPLATE.parent, inputs, typst.Fonts(include_system_fonts=False), "html")
-    found = _SECTION.findall(page.decode("utf-8"))
-    blocks = dict(zip(sources, found, strict=True))
+    sections = _SECTION.findall(page.decode("utf-8"))
+    blocks = dict(zip(sources, sections, strict=True))
     return {
         source: {"block": Markup(text), "inline": Markup(text.replace(' display="block"', "", 1))}
         for source, text in blocks.items()
@@ -69,13 +69,19 @@ def _numbered(view: dict[str, Any]) -> dict[str, Any]:
     counts = {"figure": 0, "table": 0}
     front = view["front"]
     parts = ("figure", "checks", "comparison", "notices")
-    made = {name: [_captioned(b, counts) for b in front.get(name, [])] for name in parts}
+    front_blocks = {name: [_captioned(b, counts) for b in front.get(name, [])] for name in parts}
     body = [_captioned(b, counts) for b in _headed(view["body"], (str(i) for i in range(1, 100)), "")]
     appendix = [_captioned(b, counts) for b in _headed(view["appendix"], iter(_LETTERS), "Appendix ")]
-    every = [b for blocks in (*made.values(), body, appendix) for b in blocks]
+    every = [b for blocks in (*front_blocks.values(), body, appendix) for b in blocks]
     places = {b["name"]: b["number"] for b in every if b["kind"] == "figure"}
     contents = [b for b in every if b["kind"] == "heading" and b["level"] == 1]
-    return view | {"front": front | made, "body": body, "appendix": appendix, "places": places, "contents": contents}
+    return view | {
+        "front": front | front_blocks,
+        "body": body,
+        "appendix": appendix,
+        "places": places,
+        "contents": contents,
+    }
 
 
 def _headed(blocks: list[dict[str, Any]], numbers: Iterator[str], word: str) -> Iterator[dict[str, Any]]:
@@ -91,8 +97,8 @@ def _captioned(block: dict[str, Any], counts: dict[str, int]) -> dict[str, Any]:
     if block["kind"] not in counts:
         return block
     counts[block["kind"]] += 1
-    made = block | {"number": counts[block["kind"]]}
+    numbered = block | {"number": counts[block["kind"]]}
     if block["kind"] == "table":
         # A row of one cell is the head of a part, which its rows must not leave.
-        made["sortable"] = all(len(row) == len(block["columns"]) for row in block["rows"])
-    return made
+        numbered["sortable"] = all(len(row) == len(block["columns"]) for row in block["rows"])
+    return numbered

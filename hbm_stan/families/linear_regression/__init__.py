@@ -84,19 +84,26 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     between = s * math.sqrt(1 + float(np.sum(carried(offsets))))
     farther = math.sqrt(reach**2 + float(np.sum((u.mean(axis=0) / sd_above) ** 2)))
     centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(s)))
-    found: dict[str, Prior] = {}
+    priors: dict[str, Prior] = {}
 
     def add(name: str, distribution: str, arguments: tuple[float, ...], reason: str) -> None:
-        found[name] = Prior(name, distribution, arguments, reason, True)
+        priors[name] = Prior(name, distribution, arguments, reason, True)
 
     for k, term in enumerate(terms):
         unit, far = (s / sd[k - 1], s / sd[k - 1]) if k else (s * reach, s * farther)
-        said = f"sd(outcome) / sd({term})" if k else f"the sd of the outcome, {s:g}, carried to where predictors are 0"
+        unit_text = (
+            f"sd(outcome) / sd({term})" if k else f"the sd of the outcome, {s:g}, carried to where predictors are 0"
+        )
         where, at = (0.0, "centred on no effect") if k else (centre, "centred on the mean of the outcome")
-        add(f"mu[{term}]", "normal", (where, two_digits(2.5 * far)), f"{at}, 2.5 times {said}")
+        add(f"mu[{term}]", "normal", (where, two_digits(2.5 * far)), f"{at}, 2.5 times {unit_text}")
         scale, but = (unit, "") if k else (between, not_carried(terms[1:], offsets))
-        add(f"tau[{term}]", "half_normal", (two_digits(scale),), f"{said}{but}: {{groups}} may differ that much")
-        add(f"theta[{term}]", "normal", (where, two_digits(5 * unit)), f"no pooling: fixed and wide, 5 times {said}")
+        add(f"tau[{term}]", "half_normal", (two_digits(scale),), f"{unit_text}{but}: {{groups}} may differ that much")
+        add(
+            f"theta[{term}]",
+            "normal",
+            (where, two_digits(5 * unit)),
+            f"no pooling: fixed and wide, 5 times {unit_text}",
+        )
     for name, spread in zip(above, sd_above, strict=True):
         reason = f"centred on no effect, 2.5 times sd(outcome) / sd({name})"
         add(f"gamma[{name}]", "normal", (0.0, two_digits(2.5 * s / float(spread))), reason)
@@ -106,7 +113,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     # A density that is not 0 at sigma_group = 0 would let groups that their own line fits exactly score without bound.
     reason = f"no pooling: median of half the sd of the outcome, {s:g}; log-normal, as few rows say little"
     add("sigma_group", "lognormal", (to_decimals(math.log(s / 2), 2), 1.0), reason)
-    return found
+    return priors
 
 
 def _scale(name: str, data: StanData) -> Prior:
@@ -165,29 +172,29 @@ def _log_effects(params: Draws, means: FloatArray, data: StanData) -> float:
 
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    found: dict[str, FloatArray] = {}
+    derived: dict[str, FloatArray] = {}
     for name in ("sigma", "sigma_group"):
         if f"{name}_raw" in params:
-            found[name] = np.asarray(data[f"prior_{name}"][0] * params[f"{name}_raw"])
+            derived[name] = np.asarray(data[f"prior_{name}"][0] * params[f"{name}_raw"])
     if "gamma_raw" in params:
-        found["gamma"] = data["prior_gamma"][:, 0] + data["prior_gamma"][:, 1] * params["gamma_raw"]
+        derived["gamma"] = data["prior_gamma"][:, 0] + data["prior_gamma"][:, 1] * params["gamma_raw"]
     if "tau_intercept_raw" in params:
-        found["tau"] = np.eye(data["K"])[0] * data["prior_tau"][0, 0] * params["tau_intercept_raw"]
+        derived["tau"] = np.eye(data["K"])[0] * data["prior_tau"][0, 0] * params["tau_intercept_raw"]
     elif "tau_raw" in params:
-        found["tau"] = data["prior_tau"][:, 0] * params["tau_raw"]
+        derived["tau"] = data["prior_tau"][:, 0] * params["tau_raw"]
         omega = params["L_Omega"] @ params["L_Omega"].T
-        found["rho"] = np.array([omega[pair] for pair in pairs_of(data["K"])])
+        derived["rho"] = np.array([omega[pair] for pair in pairs_of(data["K"])])
     if "theta_raw" in params:
-        factor, z = found["tau"][:, None] * params["L_Omega"], np.array(params["theta_raw"])
+        factor, z = derived["tau"][:, None] * params["L_Omega"], np.array(params["theta_raw"])
         theta = np.tile(params["mu"], (data["J"], 1))
-        theta[:, 0] += np.asarray(data["U"]) @ found["gamma"]
+        theta[:, 0] += np.asarray(data["U"]) @ derived["gamma"]
         for k, (location, scale) in enumerate(data["prior_mu"]):
             theta[:, k] += z[:, :k] @ factor[k, :k]
             if data["centered"][k]:
                 z[:, k] = (location + scale * z[:, k] - theta[:, k]) / factor[k, k]
             theta[:, k] += factor[k, k] * z[:, k]
-        found["theta"] = theta
-    return found
+        derived["theta"] = theta
+    return derived
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
@@ -200,11 +207,11 @@ def _support(data: StanData) -> dict[str, tuple[float, float]]:
 def _prior_draws(
     rng: np.random.Generator, priors: Mapping[str, Prior], data: StanData, size: int
 ) -> dict[str, FloatArray]:
-    found: dict[str, FloatArray] = {"sigma": priors["sigma"].draw(rng, size)}
+    draws: dict[str, FloatArray] = {"sigma": priors["sigma"].draw(rng, size)}
     for name in ("mu", "tau", "gamma"):
         rows = [prior.draw(rng, size) for label, prior in priors.items() if label.partition("[")[0] == name]
-        found[name] = np.stack(rows, axis=1) if rows else np.zeros((size, 0))
-    return found | {"rho": draw_lkj(rng, float(data["prior_rho"]), size, data["K"])}
+        draws[name] = np.stack(rows, axis=1) if rows else np.zeros((size, 0))
+    return draws | {"rho": draw_lkj(rng, float(data["prior_rho"]), size, data["K"])}
 
 
 def _rule(_data: StanData) -> tuple[str, str]:

@@ -19,14 +19,14 @@ from hbm_stan.table import FloatArray
 
 def counts(table: Prepared) -> tuple[FloatArray, FloatArray]:
     """Successes and trials of each row; raises DataError unless exactly one of the two forms is there."""
-    where, found = table.dataset.table.where, [r for r in ("outcome", "successes", "trials") if r in table]
-    if found == ["outcome"]:
+    where, roles = table.dataset.table.where, [r for r in ("outcome", "successes", "trials") if r in table]
+    if roles == ["outcome"]:
         return table["outcome"], np.ones(table.n_rows)
-    if found != ["successes", "trials"]:
-        said = f"found {' and '.join(found)}" if found else "found neither"
+    if roles != ["successes", "trials"]:
+        roles_text = f"found {' and '.join(roles)}" if roles else "found neither"
         raise DataError(
             f"{where}: name either outcome (a column of 0 and 1), or both successes and trials (two columns of "
-            f"counts), under columns; {said}."
+            f"counts), under columns; {roles_text}."
         )
     if (table["trials"] == 0).any():
         row = table.row_names[int(np.flatnonzero(table["trials"] == 0)[0])]
@@ -80,22 +80,22 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     mu, tau, theta = {}, {}, {}
     for k, (name, location, scale, between) in enumerate(rows):
         sd = "" if k == 0 else f" for one sd of {name} ({sds[k - 1]:.3g})"
-        said = (
+        reason = (
             f"centred on the pooled log odds{at_zero}" if k == 0 else f"2.5 in log odds{sd} either way: few are larger"
         )
-        mu[f"mu[{name}]"] = _normal(f"mu[{name}]", location, scale, said)
+        mu[f"mu[{name}]"] = _normal(f"mu[{name}]", location, scale, reason)
         where = sd or (at_zero if spread > 1.1 else "") + not_carried(terms[1:], offsets)
-        said = f"1 in log odds{where}: shares of 27 % to 73 % about a half are ordinary, much more a surprise"
-        tau[f"tau[{name}]"] = Prior(f"tau[{name}]", "half_normal", (two_digits(between),), said, True)
+        reason = f"1 in log odds{where}: shares of 27 % to 73 % about a half are ordinary, much more a surprise"
+        tau[f"tau[{name}]"] = Prior(f"tau[{name}]", "half_normal", (two_digits(between),), reason, True)
         theta[f"theta[{name}]"] = _normal(f"theta[{name}]", location, 2 * scale, "no pooling: fixed, twice that of mu")
     gamma = {
         f"gamma[{n}]": _normal(f"gamma[{n}]", 0.0, 2.5 / s, f"2.5 in log odds for one sd of {n} ({s:.3g}) either way")
         for n, s in zip(above, sds[len(terms) - 1 :], strict=True)
     }
-    said = "weakly against correlations near -1 and 1, which few {groups} cannot rule out"
-    rho = {"rho": Prior("rho", "lkj", (2.0,), said, True)} if len(terms) > 1 else {}
+    reason = "weakly against correlations near -1 and 1, which few {groups} cannot rule out"
+    rho = {"rho": Prior("rho", "lkj", (2.0,), reason, True)} if len(terms) > 1 else {}
     return {**mu, **gamma, **tau, **rho, **theta}
 
 
-def _normal(name: str, location: float, scale: float, said: str) -> Prior:
-    return Prior(name, "normal", (location, two_digits(scale)), said, True)
+def _normal(name: str, location: float, scale: float, reason: str) -> Prior:
+    return Prior(name, "normal", (location, two_digits(scale)), reason, True)

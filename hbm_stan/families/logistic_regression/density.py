@@ -102,13 +102,13 @@ def _over_groups(draws: Draws, data: StanData, nodes: Callable[[int], int]) -> F
     mean = mean_of(draws, data)
     eta = np.asarray(sum(mean[:, group, k] * x[:, k] for k in range(x.shape[1])))
     given = Integrand(_BINOMIAL, {"y": y, "trials": trials}, {}, eta)
-    found = log_integral(Nested.of([Level(x, group, data["J"])]), [factor_of(draws)], given, nodes)
-    return _log_choose_of_groups(data) + found
+    log_lik = log_integral(Nested.of([Level(x, group, data["J"])]), [factor_of(draws)], given, nodes)
+    return _log_choose_of_groups(data) + log_lik
 
 
 def _log_choose_of_groups(data: StanData) -> FloatArray:
-    found = np.bincount(np.asarray(data["group_idx"]) - 1, weights=_BINOMIAL.constant(data), minlength=data["J"])
-    return np.asarray(found)
+    log_choose = np.bincount(np.asarray(data["group_idx"]) - 1, weights=_BINOMIAL.constant(data), minlength=data["J"])
+    return np.asarray(log_choose)
 
 
 def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
@@ -127,13 +127,13 @@ def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
         count = _NODES_OF_PRIOR.get(slope.shape[1], 1)
         level = Nested.of([Level(slope, np.zeros(len(slope), dtype=np.int64), 1)])
         given = Integrand(_BINOMIAL, {"y": y[own], "trials": trials[own]}, {}, offset[None])
-        found, coarser = (
+        log_lik, coarser = (
             float(log_integral(level, [np.eye(slope.shape[1])[None]], given, partial(_always, n))[0, 0])
             for n in (count, math.ceil(count / 2))
         )
-        if count == 1 or abs(found - coarser) > _CLOSE:
+        if count == 1 or abs(log_lik - coarser) > _CLOSE:
             return None
-        total[j] += found
+        total[j] += log_lik
     return np.asarray(total)
 
 
@@ -143,8 +143,8 @@ def _always(count: int, _size: int) -> int:
 
 def exact_loo(data: StanData, variant: str) -> FloatArray | None:
     """Without pooling and with one row in each group: the prior probability of each row, an integral over its eta."""
-    found = prior_group_log_lik(data, variant) if data["N"] == data["J"] else None
-    return None if found is None else found[np.asarray(data["group_idx"]) - 1]
+    log_lik = prior_group_log_lik(data, variant) if data["N"] == data["J"] else None
+    return None if log_lik is None else log_lik[np.asarray(data["group_idx"]) - 1]
 
 
 def log_joint(params: Draws, data: StanData, variant: str) -> float:
@@ -198,14 +198,14 @@ def transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
     raw = params.get("tau_raw")
     if "tau_intercept_raw" in params:
         raw = np.append(params["tau_intercept_raw"], np.zeros(data["K"] - 1))
-    made = {} if raw is None else {"tau": np.asarray(data["prior_tau"])[:, 0] * raw}
+    derived = {} if raw is None else {"tau": np.asarray(data["prior_tau"])[:, 0] * raw}
     if "gamma_raw" in params:
         location, scale = (np.asarray(data[f"prior_gamma_{name}"]) for name in ("location", "scale"))
-        made["gamma"] = location + scale * params["gamma_raw"]
+        derived["gamma"] = location + scale * params["gamma_raw"]
     if "L_Omega" in params:
         omega = np.asarray(params["L_Omega"]) @ np.asarray(params["L_Omega"]).T
-        made["rho"] = np.array([omega[pair] for pair in pairs_of(data["K"])])
-    return made
+        derived["rho"] = np.array([omega[pair] for pair in pairs_of(data["K"])])
+    return derived
 
 
 def prior_draws(
@@ -213,7 +213,11 @@ def prior_draws(
 ) -> dict[str, FloatArray]:
     """Population parameters from their priors: mu and tau (size, K), gamma (size, L) and rho (size, pairs)."""
     named = {name: of_row(priors, name) for name in ("mu", "gamma", "tau")}
-    draws = {name: np.column_stack([p.draw(rng, size) for p in found]) for name, found in named.items() if found}
+    draws = {
+        name: np.column_stack([p.draw(rng, size) for p in row_priors])
+        for name, row_priors in named.items()
+        if row_priors
+    }
     if data["K"] > 1:
         draws["rho"] = draw_lkj(rng, data["prior_rho"], size, data["K"])
     return draws

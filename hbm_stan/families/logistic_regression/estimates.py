@@ -100,13 +100,14 @@ def rule(data: StanData) -> tuple[str, str]:
     strength, between = _strength(data)
     middle = np.median(strength, axis=0)
     terms = ["the intercept", *(f"predictor {k}" for k in range(1, data["K"]))]
-    said = ", ".join(
+    weight_text = ", ".join(
         f"{m:.2g} times for {t} (sd between {{groups}} {s:.2g})" for t, m, s in zip(terms, middle, between, strict=True)
     )
     variant = {0: "partial_pooling", data["K"]: "partial_pooling_centered"}.get(
         int(sum(middle > _STRONG)), "partial_pooling_by_term"
     )
     return variant, (
-        f"In the middle {{group}} the data weigh, against the population, {said}; a term is centered above {_STRONG:g} "
-        "times, else non-centered. Estimated from the pooled regression and how {groups} scatter about it"
+        f"In the middle {{group}} the data weigh, against the population, {weight_text}; a term is centered above "
+        f"{_STRONG:g} times, else non-centered. Estimated from the pooled regression and how {{groups}} scatter "
+        "about it"
     )

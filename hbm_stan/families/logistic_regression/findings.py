@@ -27,19 +27,23 @@ _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
 
 def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     """One row of a new group: predictors and trials of the options, else the usual row and one trial."""
-    design, said = usual_row.new_row(data, options)
+    design, row_text = usual_row.new_row(data, options)
     trials = float(options.get("trials", 1))
     if not 1 <= trials < 2**31 or trials != int(trials):
         raise ModelError(f"prediction.trials must be a whole number above zero, found {trials:g}.")
     one = np.ones(1, dtype=np.int64)
     what = "outcome, 0 or 1," if trials == 1 else f"successes out of {int(trials):,} trials"
-    return {**design, "y": 0 * one, "trials": int(trials) * one}, f"{what} of {said}"
+    return {**design, "y": 0 * one, "trials": int(trials) * one}, f"{what} of {row_text}"
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Probabilities of an average group, over groups and of a new group; curves against the first predictor."""
-    found = [_probabilities(evidence)] if "tau" in evidence.draws else []
-    return [*found, *varying_terms.explained(evidence), *([_curves(evidence)] if evidence.data["K"] > 1 else [])]
+    probabilities = [_probabilities(evidence)] if "tau" in evidence.draws else []
+    return [
+        *probabilities,
+        *varying_terms.explained(evidence),
+        *([_curves(evidence)] if evidence.data["K"] > 1 else []),
+    ]
 
 
 def _probabilities(evidence: Evidence) -> Finding:

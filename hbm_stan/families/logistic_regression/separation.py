@@ -37,9 +37,9 @@ def separation(table: Prepared) -> list[Verdict]:
         )
         return [Verdict("separation", "warn", None, None, hint, column)]
     verdicts = []
-    for found in table.predictors.values():
-        columns = dict(zip(found.names, found.values.T, strict=True))
-        for column, levels in found.levels.items():
+    for predictors in table.predictors.values():
+        columns = dict(zip(predictors.names, predictors.values.T, strict=True))
+        for column, levels in predictors.levels.items():
             indicators = [columns.pop(f"{column}={level}") for level in levels[1:] if f"{column}={level}" in columns]
             level = np.sum([(k + 1) * values for k, values in enumerate(indicators)], axis=0).astype(int)
             verdicts += _of_category(column, levels, level, y, trials)
@@ -76,17 +76,17 @@ def _of_number(name: str, x: FloatArray, y: FloatArray, trials: FloatArray) -> l
         level = np.searchsorted(values, x)
         return _of_category(name, tuple(f"{v:g}" for v in values), level, y, trials)
     where, success, there, failure = sides
-    said = f"{name}: all successes lie {where} {success:g}, all failures {there} {failure:g}."
-    return [_verdict(name, said, 1)]
+    sentence = f"{name}: all successes lie {where} {success:g}, all failures {there} {failure:g}."
+    return [_verdict(name, sentence, 1)]
 
 
 def _share(won: float, total: float) -> str:
     return f"{won:,.0f} of {total:,.0f} are successes"
 
 
-def _verdict(column: str, said: str, count: int) -> Verdict:
+def _verdict(column: str, sentence: str, count: int) -> Verdict:
     hint = (
-        f"{said} The data say the sign of such a coefficient, and that it is large; how large, its prior says. Give "
-        "that prior on purpose, and see what others change with `hbm sensitivity`."
+        f"{sentence} The data say the sign of such a coefficient, and that it is large; how large, its prior says. "
+        "Give that prior on purpose, and see what others change with `hbm sensitivity`."
     )
     return Verdict("separation", "warn", count, 0, hint, column)

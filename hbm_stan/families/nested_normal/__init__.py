@@ -56,13 +56,13 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     largest, sd = float(np.max(np.abs(y))) or 1.0, float(np.std(y, ddof=1))
     scale = two_digits(sd if sd > _ROUNDING * largest else largest)
     centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(scale)))
-    said = f"the sd of all rows, {scale:g}"
+    sd_text = f"the sd of all rows, {scale:g}"
     rows = (
-        ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times {said}"),
-        ("tau", "half_normal", (scale,), f"{said}: {{groups}} may differ as much as the rows do"),
-        ("tau_unit", "half_normal", (scale,), f"{said}: units of {{groups}} may differ as much as rows over all"),
-        ("sigma", "half_normal", (scale,), f"{said}: rows may differ as much within a unit as over all"),
-        ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times {said}"),
+        ("mu", "normal", (centre, 2.5 * scale), f"centred on the mean of all rows, 2.5 times {sd_text}"),
+        ("tau", "half_normal", (scale,), f"{sd_text}: {{groups}} may differ as much as the rows do"),
+        ("tau_unit", "half_normal", (scale,), f"{sd_text}: units of {{groups}} may differ as much as rows over all"),
+        ("sigma", "half_normal", (scale,), f"{sd_text}: rows may differ as much within a unit as over all"),
+        ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times {sd_text}"),
     )
     return {name: Prior(name, distribution, args, reason, True) for name, distribution, args, reason in rows}
 
@@ -139,19 +139,19 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
 
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    found: dict[str, FloatArray] = {}
+    derived: dict[str, FloatArray] = {}
     for name in _SCALES:
         for own in (name, f"{name}_group"):
             if f"{own}_raw" in params:
-                found[own] = data[f"prior_{name}"][0] * params[f"{own}_raw"]
-    if "sigma_group" in found:
+                derived[own] = data[f"prior_{name}"][0] * params[f"{own}_raw"]
+    if "sigma_group" in derived:
         location, spread = data["prior_theta"]
-        found["theta"] = _given_rows(found, data, location, spread, params["theta_raw"])
+        derived["theta"] = _given_rows(derived, data, location, spread, params["theta_raw"])
     elif "theta_raw" in params:
-        found["theta"] = params["mu"] + found["tau"] * params["theta_raw"]
-        above = found["theta"][np.asarray(data["unit_group"]) - 1]
-        found["theta_unit"] = above + found["tau_unit"] * params["theta_unit_raw"]
-    return found
+        derived["theta"] = params["mu"] + derived["tau"] * params["theta_raw"]
+        above = derived["theta"][np.asarray(data["unit_group"]) - 1]
+        derived["theta_unit"] = above + derived["tau_unit"] * params["theta_unit_raw"]
+    return derived
 
 
 def _given_rows(draws: Draws, data: StanData, location: Any, spread: Any, z: FloatArray) -> FloatArray:

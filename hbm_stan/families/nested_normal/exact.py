@@ -28,11 +28,11 @@ def exact_loo(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidenc
     ``priors`` has the priors of tau_unit and sigma with their scales, ``evidence`` is log p(rows | sds), normal values
     integrated out: with all rows it is p(y_n | the others, sds) more than without y_n, on the log scale.
     """
-    found = np.empty(data["N"])
+    scores = np.empty(data["N"])
     for rows, own in _groups(data):
         whole, *without = _of_group(own, priors, evidence, slice(None))
-        found[rows] = whole - np.array(without)
-    return found
+        scores[rows] = whole - np.array(without)
+    return scores
 
 
 def whole_groups(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidence: Evidence) -> FloatArray:
@@ -65,12 +65,12 @@ def _of_group(data: StanData, priors: Mapping[str, tuple[Prior, float]], evidenc
         values = _values(data, priors, evidence, *axes)[:, sets]
         halves = values.reshape(len(axes[0]), len(axes[1]), -1)[::2, ::2].reshape(-1, values.shape[1])
         log_step = sum(math.log(a[1] - a[0]) for a in axes)
-        found = np.asarray(logsumexp(values, axis=0)) + log_step
+        log_evidence = np.asarray(logsumexp(values, axis=0)) + log_step
         coarser = np.asarray(logsumexp(halves, axis=0)) + log_step + math.log(4)
-        if np.max(np.abs(found - coarser)) < _CLOSE:
+        if np.max(np.abs(log_evidence - coarser)) < _CLOSE:
             break
         sizes = [2 * size for size in sizes]
-    return found
+    return log_evidence
 
 
 def _values(

@@ -40,10 +40,12 @@ def _split(evidence: Evidence) -> Finding:
     table = pd.DataFrame(rows, columns=["level", "sd 5 %", "sd", "sd 95 %", "share 5 %", "share", "share 95 %"])
     largest = max(shares, key=lambda part: float(shares[part][1]))
     low, mid, high = shares[largest]
-    said = f"The largest share of the variance is of {largest}: {mid:.0f} % (90 % interval {low:.0f} to {high:.0f} %)."
+    sentence = (
+        f"The largest share of the variance is of {largest}: {mid:.0f} % (90 % interval {low:.0f} to {high:.0f} %)."
+    )
     digits = {c: 0 if c.startswith("share") else _digits(table["sd"]) for c in table.columns[1:]}
     caption = "Standard deviation of each level and its share (%) of the variance of a row: medians and 90 % intervals."
-    return Finding("Where the variation lies", (said,), table, caption, digits)
+    return Finding("Where the variation lies", (sentence,), table, caption, digits)
 
 
 def _digits(values: Any) -> int:
@@ -80,7 +82,7 @@ def _designs(evidence: Evidence) -> Finding:
     rows = [[d[0], d[1], cost(*d), *np.quantile(error(*d), _SHOWN)] for d in shown]
     table = pd.DataFrame(rows, columns=[f"{unit} a {group}", f"rows a {unit}", "cost", "se 5 %", "se", "se 95 %"])
     given = "" if costs != [1, 1] else " (cost_unit and cost_row of [prediction]; 1 each where not given)"
-    said = (
+    sentences = (
         f"A {unit} costs {costs[0]:g} and a row {costs[1]:g}{given}. The present design has {now[0]:.3g} units "
         f"({unit}) a {group} with {now[1]:.3g} rows each, costs {budget:.3g} a {group}, and gives the "
         f"mean of a {group} with a standard error of {target:.2g}.",
@@ -91,4 +93,4 @@ def _designs(evidence: Evidence) -> Finding:
     )
     digits = {**dict.fromkeys(table.columns[:3], 0), **dict.fromkeys(table.columns[3:], _digits(table["se"]))}
     caption = f"Standard error of the mean of a {group} for some designs: median and 90 % interval."
-    return Finding("What to buy next: more units or more rows", said, table, caption, digits)
+    return Finding("What to buy next: more units or more rows", sentences, table, caption, digits)

@@ -61,14 +61,15 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     # Without a best fit, the temperature whose curve is highest at the median frequency: Wien's displacement law.
     typical = two_digits(float(np.exp(u[0])) if np.isfinite(u[0]) else float(np.median(nu)) / 2.82)
     spread = float(np.std(y)) or float(np.abs(y).max()) or typical**3
-    scale, said = two_digits(spread), f"{typical:g}, the temperature that fits all fluxes best"
+    scale, best_fit = two_digits(spread), f"{typical:g}, the temperature that fits all fluxes best"
     return {
         "alpha": Prior("alpha", "gamma", (2.0, 0.5), "mean 4, so that temperatures differ by half their mean; keeps "
                        "off zero, where they would differ by orders of magnitude", True),
-        "beta": Prior("beta", "gamma", (2.0, two_digits(0.5 * typical)), f"alpha / beta is then about {said}", True),
+        "beta": Prior("beta", "gamma", (2.0, two_digits(0.5 * typical)),
+                      f"alpha / beta is then about {best_fit}", True),
         "sigma": Prior("sigma", "half_normal", (scale,), f"sd of the fluxes {scale:g}: more than the errors", True),
         "T": Prior("T", "lognormal", (to_decimals(math.log(typical), 3), 1.0),
-                   f"fixed and wide: median {said}, two thirds within a factor of 2.7 of it", True),
+                   f"fixed and wide: median {best_fit}, two thirds within a factor of 2.7 of it", True),
         "sigma_group": Prior("sigma_group", "gamma", (2.0, two_digits(4 / scale)), f"no pooling: fixed, mean half the "
                              f"sd of the fluxes ({scale:g}); off zero, for one point is fitted without error", True),
     }  # fmt: skip
@@ -129,19 +130,19 @@ def _standard(sigma: Any, data: StanData) -> tuple[FloatArray, FloatArray]:
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
     """What the programs derive: parameters from their raw ones, T from T_raw, T_scaled or T_deviation."""
     scales = {name: data[f"prior_{name}"][0] for name in _PRIORS}
-    made = {n: scale * np.asarray(params[f"{n}_raw"]) for n, scale in scales.items() if f"{n}_raw" in params}
-    if "sigma_group" in made:
-        centre, sd = _standard(made["sigma_group"], data)
-        return {**made, "T": np.exp(centre + sd * params["T_raw"])}
-    if "alpha" not in made:
+    derived = {n: scale * np.asarray(params[f"{n}_raw"]) for n, scale in scales.items() if f"{n}_raw" in params}
+    if "sigma_group" in derived:
+        centre, sd = _standard(derived["sigma_group"], data)
+        return {**derived, "T": np.exp(centre + sd * params["T_raw"])}
+    if "alpha" not in derived:
         mu = scales["T"] * np.asarray(params["mu_raw"])
-        return {**made, "mu": mu, "T": np.full(data["J"], mu)}
-    alpha, scale = made["alpha"], scales["alpha"] / scales["beta"]
-    mu = scale * np.asarray(params["mu_raw"]) if "mu_raw" in params else alpha / made["beta"]
-    made |= {"mu": mu, "beta": alpha / mu, "tau": mu / np.sqrt(alpha)}
+        return {**derived, "mu": mu, "T": np.full(data["J"], mu)}
+    alpha, scale = derived["alpha"], scales["alpha"] / scales["beta"]
+    mu = scale * np.asarray(params["mu_raw"]) if "mu_raw" in params else alpha / derived["beta"]
+    derived |= {"mu": mu, "beta": alpha / mu, "tau": mu / np.sqrt(alpha)}
     if "T_scaled" in params:
-        return {**made, "T": scale * np.asarray(params["T_scaled"])}
-    return {**made, "T": mu * np.exp(np.sqrt(1 + alpha) / alpha * params["T_deviation"])}
+        return {**derived, "T": scale * np.asarray(params["T_scaled"])}
+    return {**derived, "T": mu * np.exp(np.sqrt(1 + alpha) / alpha * params["T_deviation"])}
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
@@ -168,8 +169,8 @@ def _new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant
 
 def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     """Without pooling, where each group has one row: the integral over the priors of T and sigma_group, (N,)."""
-    found = prior_group_log_lik(data, variant) if data["N"] == data["J"] else None
-    return None if found is None else found[index(data)]
+    log_lik = prior_group_log_lik(data, variant) if data["N"] == data["J"] else None
+    return None if log_lik is None else log_lik[index(data)]
 
 
 def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:

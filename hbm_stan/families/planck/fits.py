@@ -19,9 +19,9 @@ def index(data: StanData) -> Any:
 
 def rule(data: StanData) -> tuple[str, str]:
     """Centered, unless most temperatures are known no better than they differ."""
-    found = np.asarray(data["T_information"]) > 0
-    error = np.where(found, _residual(data) / np.sqrt(np.where(found, data["T_information"], 1)), np.inf)
-    spread = float(np.std(np.log(np.asarray(data["T_fit"])[found]))) if found.any() else 0.0
+    known = np.asarray(data["T_information"]) > 0
+    error = np.where(known, _residual(data) / np.sqrt(np.where(known, data["T_information"], 1)), np.inf)
+    spread = float(np.std(np.log(np.asarray(data["T_fit"])[known]))) if known.any() else 0.0
     share = float(np.mean(~(error < spread)))
     if share > 0.5:
         return "partial_pooling_noncentered", f"{share:.0%} of spectra give T no better than temperatures differ"
@@ -30,21 +30,21 @@ def rule(data: StanData) -> tuple[str, str]:
 
 def raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     """T of each group by least squares; its standard error from the curvature and the residuals of all groups."""
-    found = np.asarray(data["T_information"]) > 0
-    estimate = np.where(found, data["T_fit"], np.nan)
+    known = np.asarray(data["T_information"]) > 0
+    estimate = np.where(known, data["T_fit"], np.nan)
     sigma = _residual(data)
     with np.errstate(divide="ignore"):
-        return estimate, np.where(found, estimate * sigma / np.sqrt(data["T_information"]), np.nan)
+        return estimate, np.where(known, estimate * sigma / np.sqrt(data["T_information"]), np.nan)
 
 
 def _residual(data: StanData) -> float:
     """Residual sd of the least squares fits, all groups together; nan where there are no more rows than groups."""
-    found = np.asarray(data["T_information"]) > 0
+    known = np.asarray(data["T_information"]) > 0
     residual = (
         np.asarray(data["y"]) - planck_curve(np.asarray(data["nu"]), np.asarray(data["T_fit"])[index(data)])
     ) ** 2
-    rows = found[index(data)]
-    freedom = int(rows.sum() - found.sum())
+    rows = known[index(data)]
+    freedom = int(rows.sum() - known.sum())
     return math.sqrt(residual[rows].sum() / freedom) if freedom > 0 else math.nan
 
 

@@ -46,9 +46,9 @@ def blocks_of(design: Design, where: str) -> Blocks:
             f"{where}: {too_many(design)}. Leave a factor out, combine levels that have few rows, or take the "
             "likelihood whose name ends in _sampled."
         )
-    made = min((_blocks(design, factor) for factor in possible), key=_cost)
-    _refuse_too_much(design, made, where)
-    return made
+    blocks = min((_blocks(design, factor) for factor in possible), key=_cost)
+    _refuse_too_much(design, blocks, where)
+    return blocks
 
 
 def too_many(design: Design) -> str:

@@ -44,7 +44,7 @@ class Part:
     draws: Draws
     residual: FloatArray
     sigma: FloatArray
-    found: Eliminated
+    elimination: Eliminated
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def whole(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
     """All coefficients of all factors integrated out, over all rows together."""
     chain, crossed = in_order(groupings(integrated_terms(data, draws)))
     root = np.zeros(len(data["y"]), dtype=np.int64)
-    made = structure([g.level for g in chain], [g.level for g in crossed], root, 1)
-    return Problem(likelihood, data, (*chain, *crossed), (), made)
+    layout = structure([g.level for g in chain], [g.level for g in crossed], root, 1)
+    return Problem(likelihood, data, (*chain, *crossed), (), layout)
 
 
 def given_others(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
@@ -98,8 +98,8 @@ def given_others(likelihood: Likelihood, data: StanData, draws: Draws) -> Proble
     varying = groupings(integrated_terms(data, draws))
     own = [grouping for grouping in varying if grouping.pooled]
     given = tuple(term for grouping in varying if not grouping.pooled for term in grouping.terms)
-    made = structure([grouping.level for grouping in own], (), groups_of(data), data["J"])
-    return Problem(likelihood, data, tuple(own), given, made)
+    layout = structure([grouping.level for grouping in own], (), groups_of(data), data["J"])
+    return Problem(likelihood, data, tuple(own), given, layout)
 
 
 def _problem(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
@@ -118,7 +118,7 @@ def _of_part(problem: Problem, part: Part) -> FloatArray:
     rows, log_scale = (sum_by(v, s.root, s.n_roots)[0] for v in (one, problem.likelihood.log_scale(problem.data)[None]))
     squares = sum_by(precision * part.residual**2, s.root, s.n_roots) / part.sigma[:, None] ** 2
     constant = 2 * log_scale - rows * math.log(2 * math.pi) - 2 * rows * np.log(part.sigma)[:, None]
-    return np.asarray((constant - part.found.log_det - squares + part.found.gain) / 2)
+    return np.asarray((constant - part.elimination.log_det - squares + part.elimination.gain) / 2)
 
 
 def log_marginal(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray:
@@ -133,15 +133,15 @@ def draw_groups(
     the mean of groups'."""
     if data.get("use_likelihood", 1) == 0:
         others = latent(rng, draws, data) if likelihood.integrated else {}
-        made = {"theta": new_group(rng, draws, data, ""), **others}
-        return made | beta_of_groups(draws, data, made["theta"])
+        coefficients = {"theta": new_group(rng, draws, data, ""), **others}
+        return coefficients | beta_of_groups(draws, data, coefficients["theta"])
     problem, pieces = _problem(likelihood, data, draws), []
     for part in problem.parts(draws):
-        e = part.found.coefficients(part.found.noise(rng))
-        values = [scaled(f, x) * part.sigma[:, None, None] for f, x in zip(part.found.factors, e, strict=True)]
+        e = part.elimination.coefficients(part.elimination.noise(rng))
+        values = [scaled(f, x) * part.sigma[:, None, None] for f, x in zip(part.elimination.factors, e, strict=True)]
         pieces.append(_as_draws(problem.order, values, part.draws, data))
-    made = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    return made | beta_of_groups(draws, data, made["theta"])
+    coefficients = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    return coefficients | beta_of_groups(draws, data, coefficients["theta"])
 
 
 def _as_draws(
@@ -175,8 +175,8 @@ def group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> Float
     given = tuple(term for grouping in outer for term in grouping.terms)
     if crossed:
         return _group_by_group(likelihood, draws, data, inner, given)
-    made = structure([g.level for g in chain], (), group, data["J"])
-    return _log_density(Problem(likelihood, data, tuple(chain), given, made), draws)
+    layout = structure([g.level for g in chain], (), group, data["J"])
+    return _log_density(Problem(likelihood, data, tuple(chain), given, layout), draws)
 
 
 def row_in_group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
@@ -188,27 +188,27 @@ def row_in_group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _
     inner, outer = inside_group(groupings(integrated_terms(data, draws)), group)
     chain, crossed = in_order(inner)
     given = tuple(term for grouping in (*crossed, *outer) for term in grouping.terms)
-    made = structure([g.level for g in chain], (), group, data["J"])
-    return _row_densities(Problem(likelihood, data, tuple(chain), given, made), draws)
+    layout = structure([g.level for g in chain], (), group, data["J"])
+    return _row_densities(Problem(likelihood, data, tuple(chain), given, layout), draws)
 
 
 def _group_by_group(
     likelihood: Likelihood, draws: Draws, data: StanData, inner: Sequence[Grouping], given: Sequence[Term]
 ) -> FloatArray:
     """The same where two factors inside the group are crossed with each other: one group after the other."""
-    found, group = np.empty((n_draws(draws), data["J"])), groups_of(data)
+    log_lik, group = np.empty((n_draws(draws), data["J"])), groups_of(data)
     for j in range(data["J"]):
         rows = np.flatnonzero(group == j)
         chain, crossed = in_order([grouping.of_rows(rows) for grouping in inner])
-        made = structure([g.level for g in chain], [g.level for g in crossed], np.zeros(len(rows), dtype=np.int64), 1)
+        layout = structure([g.level for g in chain], [g.level for g in crossed], np.zeros(len(rows), dtype=np.int64), 1)
         others = tuple(replace(term, level=term.level.of_rows(rows)) for term in given)
-        problem = Problem(likelihood, take_rows(data, rows), (*chain, *crossed), others, made)
-        found[:, j] = _log_density(problem, draws)[:, 0]
-    return found
+        problem = Problem(likelihood, take_rows(data, rows), (*chain, *crossed), others, layout)
+        log_lik[:, j] = _log_density(problem, draws)[:, 0]
+    return log_lik
 
 
 def row_log_densities(
-    likelihood: Likelihood, data: StanData, found: Eliminated, residual: FloatArray, sigma: FloatArray
+    likelihood: Likelihood, data: StanData, elimination: Eliminated, residual: FloatArray, sigma: FloatArray
 ) -> FloatArray:
     """log p(y_n | all other rows), (S, N), all that was eliminated integrated out.
 
@@ -218,7 +218,7 @@ def row_log_densities(
     if likelihood.precision is None:
         raise TypeError(f"{likelihood.name} is not normal")
     scale, sd = np.sqrt(likelihood.precision(data)), sigma[:, None]
-    fitted, leverage = predict_rows(found, scale)
+    fitted, leverage = predict_rows(elimination, scale)
     left = np.maximum(1 - leverage, np.finfo(float).tiny)
     off = (residual * scale / sd - fitted) / left
     return np.asarray(norm.logpdf(off, 0, 1 / np.sqrt(left)) + likelihood.log_scale(data) - np.log(sd))
@@ -232,6 +232,6 @@ def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: 
 def _row_densities(problem: Problem, draws: Draws) -> FloatArray:
     """log p(y_n | all other rows, what is given), (S, N)."""
     return np.concatenate([
-        row_log_densities(problem.likelihood, problem.data, part.found, part.residual, part.sigma)
+        row_log_densities(problem.likelihood, problem.data, part.elimination, part.residual, part.sigma)
         for part in problem.parts(draws)
     ])  # fmt: skip

@@ -46,11 +46,11 @@ class Term:
 def terms_of(data: StanData) -> tuple[Term, ...]:
     """The terms, those of the group first."""
     z, level = np.asarray(data["Z"], dtype=float), np.asarray(data["level"]).reshape(data["T"], -1) - 1
-    made, column, at, pairs, effects = [], 0, {True: 0, False: 0}, {True: 0, False: 0}, 0
+    terms, column, at, pairs, effects = [], 0, {True: 0, False: 0}, {True: 0, False: 0}, 0
     for t, (width, size, correlated) in enumerate(zip(data["K"], data["L"], data["correlated"], strict=True)):
         k, pooled, n_pairs = int(width), t < data["G"], int(width) * (int(width) - 1) // 2 if correlated else 0
         held = 0 if pooled else k * int(size)
-        made.append(Term(
+        terms.append(Term(
             level=Level(z[:, column : column + k], level[t], int(size)), pooled=pooled,
             at=slice(at[pooled], at[pooled] + k), pairs=slice(pairs[pooled], pairs[pooled] + n_pairs),
             effects=slice(effects, effects + held),
@@ -58,7 +58,7 @@ def terms_of(data: StanData) -> tuple[Term, ...]:
         column, effects = column + k, effects + held
         at[pooled] += k
         pairs[pooled] += n_pairs
-    return tuple(made)
+    return tuple(terms)
 
 
 def take_rows(data: StanData, rows: IntArray) -> StanData:
@@ -187,8 +187,8 @@ def latent(rng: np.random.Generator, draws: Draws, data: StanData, _variant: str
     """
     others = [term for term in terms_of(data) if not term.pooled]
     parts = [draw_level(rng, t, draws, data, t.level.size).reshape(n_draws(draws), -1) for t in others]
-    made = {"effect": np.concatenate(parts, axis=1)} if parts else {}
-    return made | (beta_of_groups(draws, data, np.asarray(draws["theta"])) if "theta" in draws else {})
+    effects = {"effect": np.concatenate(parts, axis=1)} if parts else {}
+    return effects | (beta_of_groups(draws, data, np.asarray(draws["theta"])) if "theta" in draws else {})
 
 
 def beta_of_groups(draws: Draws, data: StanData, theta: FloatArray) -> dict[str, FloatArray]:

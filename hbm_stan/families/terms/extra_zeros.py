@@ -61,21 +61,21 @@ def zero_cells(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def zi_priors(design: Design) -> dict[str, Prior]:
     """Of the intercept's and of each column's log odds of an extra zero."""
-    columns, found = design.beside[ZI], {}
+    columns, priors = design.beside[ZI], {}
     for name, column in zip(columns.names, columns.X.T, strict=True):
         label = f"{ZI}[{name}]"
         if name == INTERCEPT:
-            said = (
+            reason = (
                 "weak: an extra zero has probability 0.02 to 0.87 (95 %), 0.27 in the middle, at the means of columns"
             )
-            found[label] = Prior(label, "normal", (_MIDDLE, _WIDE), said, True)
+            priors[label] = Prior(label, "normal", (_MIDDLE, _WIDE), reason, True)
             continue
         sd = float(np.std(column)) or float(np.abs(column).max()) or 1.0
-        said = (
+        reason = (
             f"centred on no effect; odds that differ by a factor of 4.5 are ordinary, for one sd of {name} ({sd:.3g})"
         )
-        found[label] = Prior(label, "normal", (0.0, two_digits(_SLOPE / sd)), said, True)
-    return found
+        priors[label] = Prior(label, "normal", (0.0, two_digits(_SLOPE / sd)), reason, True)
+    return priors
 
 
 def check_zeros(table: Prepared) -> Sequence[Verdict]:

@@ -38,28 +38,28 @@ class Grouping:
     def factor(self, draws: Draws, data: StanData) -> FloatArray:
         """A matrix A of all its columns, A A' their covariance, (S, K, K): terms are independent of each other."""
         parts = [factor_of(term, draws, data) for term in self.terms]
-        made, start = np.zeros((len(parts[0]), self.level.width, self.level.width)), 0
+        matrix, start = np.zeros((len(parts[0]), self.level.width, self.level.width)), 0
         for part in parts:
             stop = start + part.shape[1]
-            made[:, start:stop, start:stop] = part
+            matrix[:, start:stop, start:stop] = part
             start = stop
-        return made
+        return matrix
 
 
 def groupings(terms: Sequence[Term]) -> list[Grouping]:
     """The terms by factor: two terms are of one factor where every row has the same level in both."""
-    found: list[list[Term]] = []
+    by_factor: list[list[Term]] = []
     for term in terms:
-        same = (own for own in found if own[0].pooled == term.pooled and _equal(own[0].level, term.level))
+        same = (own for own in by_factor if own[0].pooled == term.pooled and _equal(own[0].level, term.level))
         own = next(same, None)
         if own is None:
-            found.append([term])
+            by_factor.append([term])
         else:
             own.append(term)
-    columns = (np.hstack([term.level.columns for term in own]) for own in found)
+    columns = (np.hstack([term.level.columns for term in own]) for own in by_factor)
     return [
         Grouping(tuple(own), Level(x, own[0].level.level, own[0].level.size))
-        for own, x in zip(found, columns, strict=True)
+        for own, x in zip(by_factor, columns, strict=True)
     ]
 
 
@@ -72,22 +72,22 @@ def is_inside(a: IntArray, b: IntArray) -> bool:
     return len(np.unique(np.column_stack([a, b]), axis=0)) == len(np.unique(a))
 
 
-def inside_group(found: Sequence[Grouping], group: IntArray) -> tuple[list[Grouping], list[Grouping]]:
+def inside_group(factors: Sequence[Grouping], group: IntArray) -> tuple[list[Grouping], list[Grouping]]:
     """The factors whose levels lie inside a group, the group included, and the others."""
     split: tuple[list[Grouping], list[Grouping]] = ([], [])
-    for grouping in found:
+    for grouping in factors:
         split[0 if grouping.pooled or is_inside(grouping.level.level, group) else 1].append(grouping)
     return split
 
 
-def in_order(found: Sequence[Grouping]) -> tuple[list[Grouping], list[Grouping]]:
+def in_order(factors: Sequence[Grouping]) -> tuple[list[Grouping], list[Grouping]]:
     """Factors of which each lies in the next, from that with the most coefficients on, and those crossed with them.
 
     The group stands last among equals: it may lie in a factor that has the same levels.
     """
     chain: list[Grouping] = []
     crossed: list[Grouping] = []
-    for grouping in sorted(found, key=lambda g: (-g.level.size, g.pooled, -g.coefficients)):
+    for grouping in sorted(factors, key=lambda g: (-g.level.size, g.pooled, -g.coefficients)):
         fits = not chain or is_inside(chain[-1].level.level, grouping.level.level)
         (chain if fits else crossed).append(grouping)
     return chain, crossed

@@ -101,7 +101,7 @@ def _programs(given: Likelihood, parts: Parts) -> Programs:
 
 def family_of(given: Likelihood, parts: Parts) -> Family:
     """The family of a likelihood."""
-    made = Family(
+    family = Family(
         name=given.name,
         roles=(_GROUP, *given.roles),
         discrete=given.size == "trials",
@@ -124,6 +124,6 @@ def family_of(given: Likelihood, parts: Parts) -> Family:
         ),
     )
     functions: dict[str, Any] = functions_of(given)
-    if made.programs.pilot:
+    if family.programs.pilot:
         functions["rule"] = partial(rule, given)
-    return made.with_fields(**functions)
+    return family.with_fields(**functions)

@@ -42,5 +42,7 @@ def functions_of(likelihood: Likelihood) -> dict[str, Callable[..., Any]]:
         shared |= {"loo_log_lik": integrals.loo_log_lik, "finer_group_log_lik": integrals.finer_group_log_lik}
     if likelihood.roles[0].kind == "count":  # whose spread follows from their mean
         shared["row_moments"] = density.row_moments
-    made: dict[str, Callable[..., Any]] = {name: partial(function, likelihood) for name, function in shared.items()}
-    return made | {"new_group": effects.new_group, "latent": effects.latent}
+    functions: dict[str, Callable[..., Any]] = {
+        name: partial(function, likelihood) for name, function in shared.items()
+    }
+    return functions | {"new_group": effects.new_group, "latent": effects.latent}

@@ -37,8 +37,8 @@ def group_loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> F
     size = sum(grouping.coefficients for grouping in outer)
     if extra or not outer or data["J"] * size**3 > _MOST:
         return closed_form.group_log_lik(likelihood, draws, data)
-    made = structure([g.level for g in chain], [g.level for g in outer], np.zeros(data["N"], dtype=np.int64), 1)
-    problem = Problem(likelihood, data, (*chain, *outer), (), made)
+    layout = structure([g.level for g in chain], [g.level for g in outer], np.zeros(data["N"], dtype=np.int64), 1)
+    problem = Problem(likelihood, data, (*chain, *outer), (), layout)
     return np.concatenate([_of_part(problem, part) for part in problem.parts(draws)])
 
 
@@ -62,7 +62,7 @@ def _share(problem: Problem, part: Part, rows: IntArray) -> _Share:
     precision = np.broadcast_to((columns.T * weight) @ columns, (draws, size, size)).copy()
     information = (residual * weight) @ columns
     log_det, gain = np.zeros(draws), np.zeros(draws)
-    for level, step in zip(s.chain, part.found.steps, strict=True):
+    for level, step in zip(s.chain, part.elimination.steps, strict=True):
         own = np.unique(level.level[rows])
         rest = step.rest[:, own][..., -(size + 1) :].reshape(draws, -1, size + 1)
         lost = np.swapaxes(rest[..., :-1], 1, 2) @ rest
@@ -81,21 +81,21 @@ def _of_part(problem: Problem, part: Part) -> FloatArray:
     for share in shares:
         precision, information = precision + share.precision, information + share.information
     all_det, all_gain = _crossed(problem, part, precision, information)
-    found, log_scale = np.empty((len(part.sigma), len(members))), problem.likelihood.log_scale(problem.data)
+    log_lik, log_scale = np.empty((len(part.sigma), len(members))), problem.likelihood.log_scale(problem.data)
     for j, rows in enumerate(members):
         own = _share(problem, part, rows)
         det, gain = _crossed(problem, part, precision - own.precision, information - own.information)
         constant = len(rows) * (math.log(2 * math.pi) + 2 * np.log(part.sigma)) - 2 * log_scale[rows].sum()
         quadratic = own.squares - own.gain - all_gain + gain
-        found[:, j] = -(constant + own.log_det + all_det - det + quadratic) / 2
-    return found
+        log_lik[:, j] = -(constant + own.log_det + all_det - det + quadratic) / 2
+    return log_lik
 
 
 def _crossed(
     problem: Problem, part: Part, precision: FloatArray, information: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """The log determinant and the squares of all crossed coefficients, (S,) each."""
-    s, factors = problem.structure, part.found.factors
+    s, factors = problem.structure, part.elimination.factors
     half = np.swapaxes(turned_crossed(s, factors, precision), 1, 2)
     full = turned_crossed(s, factors, half)
     root = np.linalg.cholesky(np.eye(full.shape[1]) + full)

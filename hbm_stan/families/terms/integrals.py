@@ -91,15 +91,15 @@ def by_quadrature(likelihood: Likelihood, draws: Draws, data: StanData, nodes: C
 
 def _laplace_by_group(given: Integrand, draws: Draws, data: StanData, inner: list[Grouping]) -> FloatArray:
     """Two factors inside the group that are crossed with each other: all their coefficients by Laplace's method."""
-    found, group = np.empty((n_draws(draws), data["J"])), groups_of(data)
+    log_lik, group = np.empty((n_draws(draws), data["J"])), groups_of(data)
     for j in range(data["J"]):
         rows = np.flatnonzero(group == j)
         chain, crossed = in_order([grouping.of_rows(rows) for grouping in inner])
-        made = structure([g.level for g in chain], [g.level for g in crossed], np.zeros(len(rows), dtype=np.int64), 1)
+        layout = structure([g.level for g in chain], [g.level for g in crossed], np.zeros(len(rows), dtype=np.int64), 1)
         factors = [g.factor(draws, data) for g in (*chain, *crossed)]
         own = Integrand(given.likelihood, take_rows(data, rows), given.own, given.eta[:, rows])
-        found[:, j] = log_laplace(made, factors, own)[:, 0]
-    return found
+        log_lik[:, j] = log_laplace(layout, factors, own)[:, 0]
+    return log_lik
 
 
 def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
@@ -130,11 +130,11 @@ def prior_group_log_lik(likelihood: Likelihood, data: StanData, variant: str) ->
     counts = _NODES_OF_PRIOR.get(data["KG"])
     if counts is None:
         return None
-    found, coarser = (
+    log_lik, coarser = (
         np.asarray(by_quadrature(likelihood, draws, data, partial(_always, n))[0])
         for n in (counts, math.ceil(counts / 2))
     )
-    return found if float(np.abs(found - coarser).max()) <= _CLOSE else None
+    return log_lik if float(np.abs(log_lik - coarser).max()) <= _CLOSE else None
 
 
 def _always(count: int, _size: int) -> int:

@@ -56,14 +56,14 @@ def _given_sigma(
     factors += [np.diag(prior[:, 1])] if crossed else []
     residual = likelihood.normal_outcome(data) - mean - (x @ prior[:, 0] if crossed else 0.0)
     precision = likelihood.precision(data)
-    found = eliminate(
+    elimination = eliminate(
         structure(chain, crossed, none, 1), [f / sigma[:, None, None] for f in factors], precision[None],
         precision * residual / sigma[:, None],
     )  # fmt: skip
     squares = (precision * residual**2).sum() / sigma**2
     constant = 2 * likelihood.log_scale(data).sum() - data["N"] * (math.log(2 * math.pi) + 2 * np.log(sigma))
-    whole = (constant - found.log_det[:, 0] - squares + found.gain[:, 0]) / 2
-    return whole, row_log_densities(likelihood, data, found, residual, sigma)
+    whole = (constant - elimination.log_det[:, 0] - squares + elimination.gain[:, 0]) / 2
+    return whole, row_log_densities(likelihood, data, elimination, residual, sigma)
 
 
 def _where_exact(of: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
@@ -105,11 +105,11 @@ def _over_sigma(likelihood: Likelihood, data: StanData, variant: str) -> FloatAr
     if inside[0] == 0 and len(coarse) < len(_COARSE):
         return None
     low, high = coarse[max(inside[0] - 1, 0)], coarse[min(inside[-1] + 1, len(coarse) - 1)]
-    steps, found = 2 * math.ceil((high - low) * math.sqrt(2 * data["N"] + 1) / 2), np.full(data["N"], np.inf)
+    steps, scores = 2 * math.ceil((high - low) * math.sqrt(2 * data["N"] + 1) / 2), np.full(data["N"], np.inf)
     for _ in range(_HALVINGS):
         whole, others = evidence(np.linspace(low, high, steps + 1))
-        last, found = found, np.asarray(logsumexp(whole) - logsumexp(others, axis=0))
-        if float(np.abs(found - last).max()) < _CLOSE:
+        last, scores = scores, np.asarray(logsumexp(whole) - logsumexp(others, axis=0))
+        if float(np.abs(scores - last).max()) < _CLOSE:
             break
         steps *= 2
-    return found
+    return scores

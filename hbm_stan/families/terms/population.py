@@ -89,51 +89,51 @@ def log_prior(likelihood: Likelihood, params: Draws, data: StanData) -> float:
 
 def support(likelihood: Likelihood, data: StanData) -> dict[str, Any]:
     """Ranges of raw scales: arrays by column only where a uniform prior ends some of them and not others."""
-    found: dict[str, Any] = {}
+    ranges: dict[str, Any] = {}
     for name, raw in _SCALES.items():
         ends = [raw_support(int(code)) for code in np.ravel(data[f"prior_{name}_family"])]
         alike = len(set(ends)) <= 1
-        found[raw] = (ends[0] if ends else (0.0, math.inf)) if alike else tuple(np.array(ends).T)
+        ranges[raw] = (ends[0] if ends else (0.0, math.inf)) if alike else tuple(np.array(ends).T)
     for row in likelihood.own:
-        found[f"{row.name}_raw"] = raw_support(
+        ranges[f"{row.name}_raw"] = raw_support(
             int(data[f"prior_{row.name}_family"]), row.lower / float(data[f"prior_{row.name}"][0])
         )
-    return found
+    return ranges
 
 
 def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[str, FloatArray]:
     """What programs derive at one point: scales, correlations and, from ``sampled``, theta and effect."""
-    made: dict[str, FloatArray] = {}
+    derived: dict[str, FloatArray] = {}
     prior = np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2)
     for name, columns in (("beta", np.arange(data["P"])), ("beta_shared", shared_columns(data))):
         if f"{name}_raw" in params:
-            made[name] = prior[columns, 0] + prior[columns, 1] * np.asarray(params[f"{name}_raw"])
+            derived[name] = prior[columns, 0] + prior[columns, 1] * np.asarray(params[f"{name}_raw"])
     for name, raw in _SCALES.items():
         if raw in params:
-            made[name] = np.asarray(data[f"prior_{name}"], dtype=float).reshape(-1, 2)[:, 0] * params[raw]
+            derived[name] = np.asarray(data[f"prior_{name}"], dtype=float).reshape(-1, 2)[:, 0] * params[raw]
     fixed = fixed_own(likelihood, data)
     for row in likelihood.own:
         raw_value = 1.0 if row.name in fixed else np.sum(params[f"{row.name}_raw"])  # a number, or an array of one
-        made[row.name] = np.asarray(data[f"prior_{row.name}"][0] * raw_value)
+        derived[row.name] = np.asarray(data[f"prior_{row.name}"][0] * raw_value)
     for vector in likelihood.vectors:
         if vector.from_raw is not None:
-            made[vector.row.name] = vector.from_raw(np.asarray(params[f"{vector.row.name}_raw"]), data)
+            derived[vector.row.name] = vector.from_raw(np.asarray(params[f"{vector.row.name}_raw"]), data)
     for name, source in _CORRELATIONS.items():
         if source in params:
             own = [t for t in terms_of(data) if t.pooled == (name == "rho") and t.n_pairs]
             parts = [correlations(np.asarray(params[source])[t.pairs], t.level.width) for t in own]
-            made[name] = np.concatenate([np.empty(0), *parts])
-    return made | (_of_sampled({**params, **made}, data) if "sampled" in params else {})
+            derived[name] = np.concatenate([np.empty(0), *parts])
+    return derived | (_of_sampled({**params, **derived}, data) if "sampled" in params else {})
 
 
 def _of_sampled(params: Draws, data: StanData) -> dict[str, FloatArray]:
     """shift, the common coefficients without it, theta and effect."""
     shift = shift_of_common(params, data)
-    made = {"shift": shift}
+    derived = {"shift": shift}
     for name, columns in (("beta", slice(None)), ("beta_shared", shared_columns(data))):
         if f"{name}_raw" in params:
-            made[name] = np.asarray(params[name]) - shift[columns]
-    return made | coefficients({**params, **made}, data)
+            derived[name] = np.asarray(params[name]) - shift[columns]
+    return derived | coefficients({**params, **derived}, data)
 
 
 def prior_draws(

@@ -42,21 +42,21 @@ class Scale:
 def default_priors(design: Design, scale: Scale) -> dict[str, Prior]:
     """A Prior for each coefficient and sd, by name; the likelihood's own parameters have theirs elsewhere."""
     names = names_of(design)
-    found = _common(design, scale)
+    priors = _common(design, scale)
     for row, terms, labels in (
         ("tau", design.terms[: design.n_group_terms], names.tau),
         ("sd", design.terms[design.n_group_terms :], names.sd),
     ):
         columns = [(term, k) for term in terms for k in range(len(term.names))]
         for (term, k), label in zip(columns, labels, strict=True):
-            found[f"{row}[{label}]"] = _between(f"{row}[{label}]", term, k, scale)
+            priors[f"{row}[{label}]"] = _between(f"{row}[{label}]", term, k, scale)
     for term in design.terms[: design.n_group_terms]:
         for k, name in enumerate(term.names):
-            found[f"theta[{name}]"] = _of_group(name, found, term.columns[:, k], scale)
+            priors[f"theta[{name}]"] = _of_group(name, priors, term.columns[:, k], scale)
     if names.rho or names.rho_other:
-        said = "weak: correlations near -1 and 1 are a little less likely than others"
-        found["rho"] = Prior("rho", "lkj", (2.0,), said, True)
-    return found
+        reason = "weak: correlations near -1 and 1 are a little less likely than others"
+        priors["rho"] = Prior("rho", "lkj", (2.0,), reason, True)
+    return priors
 
 
 def _sd(column: FloatArray) -> float:
@@ -65,7 +65,7 @@ def _sd(column: FloatArray) -> float:
 
 def _common(design: Design, scale: Scale) -> dict[str, Prior]:
     """The priors of the common coefficients."""
-    found: dict[str, Prior] = {}
+    priors: dict[str, Prior] = {}
     has_intercept = INTERCEPT in design.names or scale.thresholds
     slopes = [k for k, name in enumerate(design.names) if name != INTERCEPT]
     offsets = np.array([design.X[:, k].mean() / _sd(design.X[:, k]) for k in slopes])
@@ -73,18 +73,18 @@ def _common(design: Design, scale: Scale) -> dict[str, Prior]:
         if name == INTERCEPT:
             reach = math.sqrt(scale.wide**2 + scale.slope**2 * float(np.sum(offsets**2)))
             far = reach > 1.01 * scale.wide
-            said = f"{scale.words['centre']}, {scale.words['wide']}"
-            said += "; wider, for it stands where columns are 0, not at their means" if far else ""
-            found[f"beta[{name}]"] = _normal(f"beta[{name}]", scale.centre, reach, said)
+            reason = f"{scale.words['centre']}, {scale.words['wide']}"
+            reason += "; wider, for it stands where columns are 0, not at their means" if far else ""
+            priors[f"beta[{name}]"] = _normal(f"beta[{name}]", scale.centre, reach, reason)
             continue
-        sd, said = _sd(design.X[:, k]), f"centred on no effect, {scale.words['slope']}"
+        sd, reason = _sd(design.X[:, k]), f"centred on no effect, {scale.words['slope']}"
         reach = scale.slope
         if not has_intercept:
             reach = math.hypot(scale.slope, scale.centre)
-            said += "; wider, for without an intercept the columns make up the whole outcome"
-        said = f"{said}, for one sd of {name} ({sd:.3g})"
-        found[f"beta[{name}]"] = _normal(f"beta[{name}]", 0.0, reach / sd, said)
-    return found
+            reason += "; wider, for without an intercept the columns make up the whole outcome"
+        reason = f"{reason}, for one sd of {name} ({sd:.3g})"
+        priors[f"beta[{name}]"] = _normal(f"beta[{name}]", 0.0, reach / sd, reason)
+    return priors
 
 
 def _between(label: str, term: Term, k: int, scale: Scale) -> Prior:
@@ -92,30 +92,30 @@ def _between(label: str, term: Term, k: int, scale: Scale) -> Prior:
     name, column = term.names[k], term.columns[:, k]
     if name != INTERCEPT:
         sd = _sd(column)
-        said = f"{scale.words['between']}, for one sd of {name} ({sd:.3g})"
-        return Prior(label, "half_normal", (two_digits(scale.between / sd),), said, True)
+        reason = f"{scale.words['between']}, for one sd of {name} ({sd:.3g})"
+        return Prior(label, "half_normal", (two_digits(scale.between / sd),), reason, True)
     others = [term.columns[:, i] for i in range(len(term.names)) if i != k]
     offsets = np.array([c.mean() / _sd(c) for c in others])
     spread = scale.between * math.sqrt(1 + float(np.sum(carried(offsets))))
-    said = scale.words["between"] + ("; wider, where columns are 0" if spread > 1.01 * scale.between else "")
-    return Prior(label, "half_normal", (two_digits(spread),), said, True)
+    reason = scale.words["between"] + ("; wider, where columns are 0" if spread > 1.01 * scale.between else "")
+    return Prior(label, "half_normal", (two_digits(spread),), reason, True)
 
 
-def _of_group(name: str, found: Mapping[str, Prior], column: FloatArray, scale: Scale) -> Prior:
+def _of_group(name: str, priors: Mapping[str, Prior], column: FloatArray, scale: Scale) -> Prior:
     """The fixed prior of a coefficient of each group without pooling."""
-    common = found.get(f"beta[{name}]")
+    common = priors.get(f"beta[{name}]")
     if scale.thresholds and name == INTERCEPT:
-        said = f"no pooling: fixed and wide, {_WIDER:g} times {scale.words['wide']}, about thresholds that are shared"
-        return _normal(f"theta[{name}]", 0.0, _WIDER * scale.wide, said)
+        reason = f"no pooling: fixed and wide, {_WIDER:g} times {scale.words['wide']}, about thresholds that are shared"
+        return _normal(f"theta[{name}]", 0.0, _WIDER * scale.wide, reason)
     where, wide = common.arguments if common else (0.0, scale.slope / _sd(column))
-    said = f"no pooling: fixed and wide, {_WIDER:g} times that of " + (
+    reason = f"no pooling: fixed and wide, {_WIDER:g} times that of " + (
         f"beta[{name}]" if common else "a common coefficient"
     )
-    return _normal(f"theta[{name}]", where, _WIDER * wide, said)
+    return _normal(f"theta[{name}]", where, _WIDER * wide, reason)
 
 
-def _normal(label: str, location: float, scale: float, said: str) -> Prior:
-    return Prior(label, "normal", (location, two_digits(scale)), said, True)
+def _normal(label: str, location: float, scale: float, reason: str) -> Prior:
+    return Prior(label, "normal", (location, two_digits(scale)), reason, True)
 
 
 def _centre(value: float, scale: float) -> float:
@@ -134,8 +134,8 @@ def of_outcome(centre: float, s: float, words: str, centre_words: str) -> Scale:
 
 def residual_prior(scale: Scale) -> dict[str, Prior]:
     """That of the residual scale of outcomes whose own scale is that of ``of_outcome``."""
-    said = f"{scale.words['scale']}: columns and levels may explain nothing"
-    return {"sigma": Prior("sigma", "half_normal", (scale.between,), said, True)}
+    reason = f"{scale.words['scale']}: columns and levels may explain nothing"
+    return {"sigma": Prior("sigma", "half_normal", (scale.between,), reason, True)}
 
 
 def _of_logs(centre: float, wide: float, words: Mapping[str, str]) -> Scale:

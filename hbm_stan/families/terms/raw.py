@@ -82,8 +82,8 @@ def _least_squares(
     x: FloatArray, z: FloatArray, y: FloatArray, weight: FloatArray, group: IntArray, inverse: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Coefficients of groups and fitted values of a weighted regression with common columns (Frisch & Waugh 1933)."""
-    coefficients, rest, made = _by_groups(np.column_stack([x, y]), z, weight, group, inverse)
-    rest[:, made] = 0.0
+    coefficients, rest, collinear = _by_groups(np.column_stack([x, y]), z, weight, group, inverse)
+    rest[:, collinear] = 0.0
     common = np.linalg.lstsq(rest[:, :-1], rest[:, -1], rcond=None)[0]
     theta = coefficients[..., -1] - coefficients[..., :-1] @ common
     return theta, x @ common + _fitted(z, theta[..., None], group)[:, 0]
@@ -101,8 +101,8 @@ def _by_groups(
     coefficients = np.asarray(inverse @ products)
     root = np.sqrt(weight)[:, None]
     rest = (columns - _fitted(z, coefficients, group)) * root
-    made = np.linalg.norm(rest, axis=0) <= _RANK * np.linalg.norm(columns * root, axis=0)
-    return coefficients, rest, np.asarray(made)
+    collinear = np.linalg.norm(rest, axis=0) <= _RANK * np.linalg.norm(columns * root, axis=0)
+    return coefficients, rest, np.asarray(collinear)
 
 
 def _fitted(z: FloatArray, coefficients: FloatArray, group: IntArray) -> FloatArray:
@@ -110,7 +110,7 @@ def _fitted(z: FloatArray, coefficients: FloatArray, group: IntArray) -> FloatAr
     return np.asarray((z[:, :, None] * coefficients[group]).sum(axis=1))
 
 
-def made_by_groups(draws: Draws, data: StanData) -> FloatArray:
+def group_column_shift(draws: Draws, data: StanData) -> FloatArray:
     """What columns that a group's own columns make (an arm that is the ward's) add to its coefficients, (J, KG).
 
     Their coefficients are the posterior means: the rows of a group alone say nothing of them, so that ``raw`` leaves
@@ -124,8 +124,8 @@ def made_by_groups(draws: Draws, data: StanData) -> FloatArray:
     beta = draws["beta_shared"] if "beta_shared" in draws else np.asarray(draws["beta"])[:, shared]
     weight = np.ones(data["N"])
     inverse, _ = _inverse(z, weight, group, data["J"])
-    coefficients, _, made = _by_groups(x, z, weight, group, inverse)
-    return np.asarray(coefficients[..., made] @ np.asarray(beta).mean(axis=0)[made])
+    coefficients, _, collinear = _by_groups(x, z, weight, group, inverse)
+    return np.asarray(coefficients[..., collinear] @ np.asarray(beta).mean(axis=0)[collinear])
 
 
 def shrinkage_factor(likelihood: Likelihood, draws: Draws, data: StanData) -> FloatArray | None:
@@ -144,8 +144,8 @@ def shrinkage_factor(likelihood: Likelihood, draws: Draws, data: StanData) -> Fl
         own = own_of(likelihood, some)
         eta = np.zeros((len(part), data["N"])) if likelihood.precision else linear_predictor(some, data)
         factors = [g.factor(some, data) for g in chain]
-        found = eliminate(s, factors, np.asarray(likelihood.weight(eta, data, own)), np.zeros_like(eta))
-        root, factor = found.steps[-1].root, factors[-1][:, None]
+        elimination = eliminate(s, factors, np.asarray(likelihood.weight(eta, data, own)), np.zeros_like(eta))
+        root, factor = elimination.steps[-1].root, factors[-1][:, None]
         inverse = backward(root, forward(root, np.eye(root.shape[-1])))
         pieces.append(np.diagonal(factor @ inverse @ np.linalg.inv(factor), axis1=2, axis2=3))
     return np.concatenate(pieces)

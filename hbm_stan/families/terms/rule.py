@@ -36,13 +36,13 @@ def rule(likelihood: Likelihood, data: StanData) -> tuple[str, str]:
 def _strengths(likelihood: Likelihood, data: StanData) -> list[float]:
     """The ratio for each column of the group's terms; 0 where fewer than two groups have an estimate."""
     estimate, error = raw(likelihood, data)
-    found = []
+    strengths = []
     for column, se in zip(estimate.T, error.T, strict=True):
         known = np.isfinite(column) & np.isfinite(se)
         squared = se[known] ** 2
         between = float(np.var(column[known], ddof=1) - squared.mean()) if known.sum() > 1 else 0.0
-        found.append(max(between, 0.0) / float(np.median(squared)) if between else 0.0)
-    return found
+        strengths.append(max(between, 0.0) / float(np.median(squared)) if between else 0.0)
+    return strengths
 
 
 def _as_group(data: StanData, t: int) -> StanData:

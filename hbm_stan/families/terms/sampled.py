@@ -120,8 +120,8 @@ def coefficients(params: Draws, data: StanData) -> dict[str, FloatArray]:
             theta[:, part.term.at] = value if part.centered else theta[:, part.term.at] + value
         else:
             effects.append(value.ravel())
-    made = {"theta": theta} if complete or len(np.ravel(params["sampled"])) > data["M"] else {}
-    return made | ({"effect": np.concatenate(effects)} if effects else {})
+    of_groups = {"theta": theta} if complete or len(np.ravel(params["sampled"])) > data["M"] else {}
+    return of_groups | ({"effect": np.concatenate(effects)} if effects else {})
 
 
 def log_sampled(params: Draws, data: StanData) -> float:

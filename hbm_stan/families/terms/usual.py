@@ -47,15 +47,15 @@ def new_row(likelihood: Likelihood, data: StanData, options: Mapping[str, Any]) 
     level = np.zeros((data["T"], 1), dtype=np.int64)
     level[: data["G"]] = 1
     sizes = np.where(np.arange(data["T"]) < data["G"], 1, np.asarray(data["L"]))
-    made = {
+    row_data = {
         **data, "N": 1, "J": 1, "X": x[None], "Z": z[None], "offset_": np.array([_offset(design, asked)]),
         "level": level, "L": sizes, "y": np.mean(data["y"], keepdims=True),
     }  # fmt: skip
     size, words = _size(likelihood, data, options)
     stands = ", ".join(_in_words(design, asked))
     where = f"a new row in a new {{group}}{': ' if stands else ''}{stands}"
-    made |= {f"{OWN_COLUMNS}{name}": row[None] for name, row in design.beside_row(asked).items()}
-    return {**made, **size}, f"{words} of {where}" if words else where
+    row_data |= {f"{OWN_COLUMNS}{name}": row[None] for name, row in design.beside_row(asked).items()}
+    return {**row_data, **size}, f"{words} of {where}" if words else where
 
 
 def _offset(design: Design, asked: Mapping[str, Any]) -> float:
@@ -84,11 +84,11 @@ def _in_words(design: Design, asked: Mapping[str, Any]) -> list[str]:
     """Where each column of the formula stands: ``arm = placebo (the reference)``, ``days = 4.5 (the mean)``."""
     levels: Mapping[str, tuple[str, ...]] = getattr(design.encode, "levels", {})
     numbers: Mapping[str, float] = getattr(design.encode, "means", getattr(design.encode, "values", {}))
-    said = [
+    places = [
         f"{column} = {asked[column]}" if column in asked else f"{column} = {own[0]} (the reference)"
         for column, own in levels.items()
     ]
-    return said + [
+    return places + [
         f"{column} = {float(asked[column]):.3g}" if column in asked else f"{column} = {mean:.3g} (the mean)"
         for column, mean in numbers.items() if column != INTERCEPT
     ]  # fmt: skip
