@@ -323,7 +323,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
 def test_other_programs_priors_seeds_and_settings_are_other_calibrations(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"replications": 50, "folder": tmp_path, "engine": Exact()}
     settings["sampling"] = Sampling(chains=1, draws=200, warmup=1)
-    for changed in ({}, {"seed": 2}, {"priors": {"mu": "normal(0, 3)"}}, {"kept": 49},
+    for changed in ({}, {"seed": 2}, {"priors": {"mu": "normal(0, 3)"}}, {"n_draws": 49},
                     {"program": broken("pools_a_subset")}):  # fmt: skip
         calibrate("normal_means", "complete_pooling", **settings | changed)
     assert len(list(tmp_path.glob("*.jsonl"))) == 5
@@ -415,7 +415,7 @@ def test_a_design_holds_every_row_twice() -> None:
 def test_posterior_calibration_of_crossed_factors(tmp_path: Path) -> None:
     model, dataset = small_crossed("y ~ 1 + (1 | g) + (1 | h)")
     made = fit(model, dataset, "partial_pooling", engine="stanli", sampling=Sampling(draws=500, seed=SEED))
-    result = posterior_calibration(made, replications=50, kept=19, folder=tmp_path, sampling=FEW)
+    result = posterior_calibration(made, replications=50, n_draws=19, folder=tmp_path, sampling=FEW)
     assert "the same groups again" in result.design
     assert result.status == "pass", result.table
     assert {"sd[h: intercept]", "tau[intercept]", "sigma"} <= set(result.ranks)
@@ -443,7 +443,7 @@ def test_bad_calls_say_what_to_do(tmp_path: Path) -> None:
     for call, words in (
         ({"variant": "partial"}, "Did you mean 'partial_pooling'"),
         ({"replications": 10}, "from 50 to"),
-        ({"kept": 3}, "9 to 9999"),
+        ({"n_draws": 3}, "9 to 9999"),
         ({"priors": {"tua": "half_normal(1)"}}, "Did you mean 'tau'"),
     ):
         with pytest.raises(ModelError, match=words):

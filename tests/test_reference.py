@@ -41,7 +41,7 @@ def saved(tmp_path: Path, variant: str = "partial_pooling", kept: int = 500) -> 
     """A reference of a run that is long enough for a test."""
     job = jobs_of(family("normal_means"), dataset(), [variant], PRIORS, SAMPLING, StanliEngine())[0]
     path = tmp_path / FILE
-    write_reference(reference_of("eight schools", [long_run(job, kept=kept)], path))
+    write_reference(reference_of("eight schools", [long_run(job, draws=kept)], path))
     return path
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_diverges_makes_no_reference(tmp_path: Path, monkeypatch: pyt
     job = jobs_of(
         family("normal_means"), dataset(), ["partial_pooling_centered"], PRIORS, SAMPLING, StanliEngine()
     )[0]  # fmt: skip
-    run = long_run(job, kept=50)
+    run = long_run(job, draws=50)
     assert any("divergent" in fault for fault in run.faults)
     with pytest.raises(DiagnosticError, match=r"partial_pooling_centered is no reference: .*divergent"):
         reference_of("eight schools", [run], tmp_path / FILE)
@@ -251,7 +251,7 @@ def test_the_commands_save_compare_and_refuse(analysis: Path, tmp_path: Path, mo
     assert json.loads((tmp_path / "out.json").read_text())["status"] == "agrees"
     before = (analysis / FILE).read_text()
     # A run that meets no criteria leaves the file as it was; a short one shows it.
-    monkeypatch.setattr(long_run_module, "long_run", partial(long_run, kept=50))
+    monkeypatch.setattr(long_run_module, "long_run", partial(long_run, draws=50))
     monkeypatch.setattr(long_run_module, "WARMUP", 200)
     done = hbm("reference", analysis, "--engine", "stanli", "--save", "--variant", "partial_pooling_centered")
     assert done.exit_code == 1

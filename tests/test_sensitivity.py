@@ -41,7 +41,7 @@ from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scal
 from hbm_stan.sensitivity.quantities import Side, means_of_groups, watched
 from hbm_stan.sensitivity.reading import disagrees, read, unexpected
 from hbm_stan.sensitivity.rivals import matched_scale, rescaled, rivals
-from hbm_stan.sensitivity.run import Sensitivity, kept_result, quick_look, sensitivity
+from hbm_stan.sensitivity.run import Sensitivity, earlier_sensitivity, quick_look, sensitivity
 from hbm_stan.store import FitStore
 
 ROOT = Path(__file__).parent.parent
@@ -585,12 +585,12 @@ def test_the_report_takes_what_was_found_of_the_same_fits(three: tuple[Analysis,
         asked.family, asked.dataset, asked.variants, priors=asked.priors, sampling=asked.sampling, engine=stanli,
         store=asked.store,
     )  # fmt: skip
-    held = kept_result(asked, fits)
+    held = earlier_sensitivity(asked, fits)
     assert held is not None
     assert held["sentences"] == list(found.sentences)
     assert find(asked, fits).sensitivity == held
     other = {n: replace(f, key="0" * 64) for n, f in fits.items()}
-    assert kept_result(asked, other) is None
+    assert earlier_sensitivity(asked, other) is None
     quick = find(asked, other).sensitivity
     assert quick is not None
     assert quick["alternatives"] is None

@@ -94,10 +94,10 @@ def _side_by_side(
 def _crashed(setup: Setup, ended: Ended, number: int | None) -> str:
     where = "" if number is None else f" in replication {number}"
     words = "\n".join(line.rstrip() for line in ended.lines if not _read(line))
-    said = f" It said:\n{words}" if words else ""
+    message = f" It said:\n{words}" if words else ""
     return (
         f"{setup.program.path}: a process that calibrates it {how_it_ended(ended.code)}{where}. What was finished is "
-        f"kept; the same command goes on.{said}"
+        f"kept; the same command goes on.{message}"
     )
 
 

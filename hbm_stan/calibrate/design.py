@@ -36,8 +36,10 @@ def smaller(dataset: Dataset, family: Family, groups: int = GROUPS, rows: int = 
     labels = pd.Series(dataset.table.labels(dataset.column(next(r.name for r in family.roles if r.kind == "label"))))
     by_size = labels.value_counts().sort_values(kind="stable").index
     chosen = by_size[np.unique(np.linspace(0, len(by_size) - 1, min(groups, len(by_size))).round().astype(int))]
-    kept: list[int] = []
+    indices: list[int] = []
     for label in chosen:
         own = np.flatnonzero(labels == label)
-        kept += [int(i) for i in own[np.unique(np.linspace(0, len(own) - 1, min(rows, len(own))).round().astype(int))]]
-    return dataset if len(kept) == dataset.table.n_rows else dataset.take(sorted(kept))
+        indices += [
+            int(i) for i in own[np.unique(np.linspace(0, len(own) - 1, min(rows, len(own))).round().astype(int))]
+        ]
+    return dataset if len(indices) == dataset.table.n_rows else dataset.take(sorted(indices))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration
-from hbm_stan.calibrate.run import KEPT, REPLICATIONS, SAMPLING, SEED, Progress, Reporter, run_setup
+from hbm_stan.calibrate.run import N_DRAWS, REPLICATIONS, SAMPLING, SEED, Progress, Reporter, run_setup
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.truths import refuse_incomplete
 from hbm_stan.engines import Engine, Sampling
@@ -29,7 +29,7 @@ def posterior_calibration(
     engine: Engine | str = "auto",
     program: Program | None = None,
     sampling: Sampling = SAMPLING,
-    kept: int = KEPT,
+    n_draws: int = N_DRAWS,
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
     folder: Path | None = None,
@@ -53,7 +53,7 @@ def posterior_calibration(
     truths = spaced_draws(fit, replications)
     design = family.stan_data(fit.table, fit.priors, fit.variant)
     own = program or family.program(fit.variant)
-    setup = Setup(family, fit.variant, fit.table, fit.priors, own, design, sampling, kept, seed, posterior=truths)
+    setup = Setup(family, fit.variant, fit.table, fit.priors, own, design, sampling, n_draws, seed, posterior=truths)
     what = "as many new groups" if family.one_row_per_group else "the same groups again"
     words = (
         f"true values from the posterior of {fit.table.dataset.name}; its {fit.table.n_rows} rows and as many "

@@ -23,7 +23,7 @@ from hbm_stan.tree import complete
 LOG_LIK, NEW_GROUP = "log likelihood", "new group"
 # Draws are thinned to one in k. An AR(1) chain whose ESS is twice the number kept has a correlation of exp(-4) = 0.02
 # between them.
-_ESS_PER_KEPT = 2.0
+_ESS_PER_DRAW = 2.0
 _LONGEST = 16  # times the draws first asked for
 _LARGEST_SEED = 2**31 - 1
 
@@ -56,7 +56,7 @@ def quantities(setup: Setup, truth: Draws) -> list[Quantity]:
     family, declared = setup.family, {d.name for d in setup.program.outputs}
     complete = family.variant(setup.variant).pooling == "complete"
     labels = family.coordinates(setup.table)
-    found = []
+    scalars = []
     for name in dict.fromkeys([*family.programs.population, family.groups.group_quantity, *truth]):
         dims = family.programs.dims.get(name, ())
         own = bool(dims) and dims[0] in {"group", "unit"}
@@ -66,8 +66,8 @@ def quantities(setup: Setup, truth: Draws) -> list[Quantity]:
         for element in _elements(truth[name].shape[1:], first=own):
             words = [str(labels[d][i]) if d in labels else str(i + 1) for d, i in zip(dims, element, strict=True)]
             if not _is_constant(setup, name, words[-1:]):
-                found.append(Quantity(f"{name}[{', '.join(words)}]" if words else name, name, element))
-    return found
+                scalars.append(Quantity(f"{name}[{', '.join(words)}]" if words else name, name, element))
+    return scalars
 
 
 def _elements(shape: tuple[int, ...], first: bool) -> Iterator[tuple[int, ...]]:
@@ -110,35 +110,35 @@ def replicate(setup: Setup, engine: Engine, number: int) -> dict[str, Any]:
 def _draw(
     setup: Setup, engine: Engine, data: StanData, seed: int, named: list[Quantity]
 ) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-    """``setup.kept`` draws thinned to independence, (kept, ...), and what the sampler met on the way."""
+    """``setup.n_draws`` draws thinned to independence, (n_draws, ...), and what the sampler met on the way."""
     factor = 1
     while True:
         sampling = replace(setup.sampling, draws=setup.sampling.draws * factor, seed=seed)
         drawn = engine.sample(setup.program, data, sampling)
         ess = _least_ess(setup, drawn, sampling, named)
-        if ess >= _ESS_PER_KEPT * setup.kept or factor >= _LONGEST:
+        if ess >= _ESS_PER_DRAW * setup.n_draws or factor >= _LONGEST:
             break
         factor *= 2
     stats = drawn.sample_stats
     record = {
         "divergences": int(stats["diverging"].sum()), "deepest": int(stats["reached_max_treedepth"].sum()),
         "draws": sampling.chains * sampling.draws, "ess": round(ess, 1),
-        "correlated": bool(ess < _ESS_PER_KEPT * setup.kept), NOT_DIRECT: str(drawn.about.get(NOT_DIRECT, "")),
+        "correlated": bool(ess < _ESS_PER_DRAW * setup.n_draws), NOT_DIRECT: str(drawn.about.get(NOT_DIRECT, "")),
     }  # fmt: skip
-    return _completed(setup, data, _thinned(drawn, sampling, setup.kept), seed), record
+    return _completed(setup, data, _thinned(drawn, sampling, setup.n_draws), seed), record
 
 
 def _completed(setup: Setup, data: StanData, draws: dict[str, FloatArray], seed: int) -> dict[str, FloatArray]:
     """The draws with what the programs of a formula leave out: coefficients, and the log density of each row."""
     if not setup.family.terms:
         return draws
-    made = complete(setup.family, data, {name: values[None] for name, values in draws.items()}, seed)
-    return draws | {name: values[0] for name, values in made.items()}
+    completed = complete(setup.family, data, {name: values[None] for name, values in draws.items()}, seed)
+    return draws | {name: values[0] for name, values in completed.items()}
 
 
-def _thinned(drawn: EngineDraws, sampling: Sampling, kept: int) -> dict[str, FloatArray]:
+def _thinned(drawn: EngineDraws, sampling: Sampling, n_draws: int) -> dict[str, FloatArray]:
     total = sampling.chains * sampling.draws
-    which = (np.arange(1, kept + 1) * total) // kept - 1
+    which = (np.arange(1, n_draws + 1) * total) // n_draws - 1
     return {name: v.reshape(total, *v.shape[2:])[which] for name, v in drawn.variables.items() if v.size}
 
 
@@ -163,7 +163,7 @@ def _ranks(
     setup: Setup, rng: np.random.Generator, truth: Draws, table: Prepared, data: StanData, draws: Draws,
     named: list[Quantity],
 ) -> dict[str, int]:  # fmt: skip
-    """The rank of each quantity's truth among its draws, 0 .. kept; ties are broken at random."""
+    """The rank of each quantity's truth among its draws, 0 .. n_draws; ties are broken at random."""
     pairs = {q.name: (float(q.of(truth)[0]), q.of(draws)) for q in named}
     family = setup.family
     if family.twin.pointwise is not None and family.programs.log_lik in draws:
@@ -184,13 +184,13 @@ def _new_group(
     ours, theirs = (np.asarray(new_group(rng, d, data, setup.variant))[:, 0] for d in (truth, given))
     dims = family.programs.dims.get(family.groups.group_quantity, ("group",))[1:]
     labels = family.coordinates(table)
-    found = {}
+    effects = {}
     for element in itertools.product(*(range(n) for n in ours.shape[1:])):
         words = [str(labels[d][i]) if d in labels else str(i + 1) for d, i in zip(dims, element, strict=True)]
         if not _is_constant(setup, family.groups.group_quantity, words):
             name = f"{NEW_GROUP}[{', '.join(words)}]" if words else NEW_GROUP
-            found[name] = (float(element_of(ours, 1, element)[0]), element_of(theirs, 1, element))
-    return found
+            effects[name] = (float(element_of(ours, 1, element)[0]), element_of(theirs, 1, element))
+    return effects
 
 
 def rank(rng: np.random.Generator, value: float, among: FloatArray) -> int:

@@ -108,10 +108,10 @@ class Calibration:
         """The verdict in words."""
         n, q = len(self.ranks), len(self.ranks.columns)
         bad = [v.subject for v in self.verdicts if v.status == "fail"]
-        said = f"{n} replications, {q} quantities, {100 * (1 - self.family_error):g} % envelope over all of them"
+        extent = f"{n} replications, {q} quantities, {100 * (1 - self.family_error):g} % envelope over all of them"
         if bad:
-            return f"NOT calibrated: the ranks of {', '.join(bad)} are not uniform ({said})."
-        return f"Calibrated: the ranks of all quantities are uniform as far as {said} can tell."
+            return f"NOT calibrated: the ranks of {', '.join(bad)} are not uniform ({extent})."
+        return f"Calibrated: the ranks of all quantities are uniform as far as {extent} can tell."
 
     def as_dict(self) -> dict[str, Any]:
         """The calibration for JSON."""
@@ -139,11 +139,11 @@ def verdicts_on(
 ) -> tuple[Verdict, ...]:
     """One verdict for each quantity, and one on each thing that was met on the way."""
     error = family_error / max(len(ranks.columns), 1)
-    found = []
+    verdicts = []
     for name in ranks.columns:
         p = p_value(ranks[name].to_numpy(), draws)
         hint = "" if p > error else _shape(ranks[name].to_numpy(dtype=float), draws)
-        found.append(Verdict(UNIFORM, "pass" if p > error else "fail", p, error, hint, str(name)))
+        verdicts.append(Verdict(UNIFORM, "pass" if p > error else "fail", p, error, hint, str(name)))
     reasons = list(dict.fromkeys(why.split("\n")[0] for why in refused.values()))[:_MOST_WORDS]
     why = "; ".join(reasons)
     rest = (
@@ -153,8 +153,8 @@ def verdicts_on(
         (THINNING, correlated, "Replications whose draws stayed correlated after 16 times the draws: their ranks are "
          "a little too often at the ends."),
     )  # fmt: skip
-    found += [Verdict(name, "warn" if n else "pass", float(n), 0.0, hint if n else "") for name, n, hint in rest]
-    return tuple(found)
+    verdicts += [Verdict(name, "warn" if n else "pass", float(n), 0.0, hint if n else "") for name, n, hint in rest]
+    return tuple(verdicts)
 
 
 def _shape(ranks: Any, draws: int) -> str:

@@ -32,7 +32,7 @@ from hbm_stan.program import Program, check_data
 from hbm_stan.resources import cache_folder
 
 REPLICATIONS, FEWEST, MOST = 500, 50, 100_000
-KEPT = 99  # draws that a truth is ranked among: ranks 0 .. 99
+N_DRAWS = 99  # draws that a truth is ranked among: ranks 0 .. 99
 SEED = 20261121
 # One chain: replications run side by side, not chains. Small steps, as one program meets all kinds of data.
 SAMPLING = Sampling(chains=1, warmup=500, draws=1000, adapt_delta=0.95)
@@ -52,7 +52,7 @@ def calibrate(
     engine: Engine | str = "auto",
     program: Program | None = None,
     sampling: Sampling = SAMPLING,
-    kept: int = KEPT,
+    n_draws: int = N_DRAWS,
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
     folder: Path | None = None,
@@ -62,7 +62,7 @@ def calibrate(
     """Simulation-based calibration: Talts et al. (2020), arXiv:1804.06788.
 
     In each replication truths are drawn from the priors and an outcome from the truths, in NumPy; the program is given
-    that outcome, and each truth is ranked among ``kept`` independent draws: uniformly, if both describe one model.
+    that outcome, and each truth is ranked among ``n_draws`` independent draws: uniformly, if both describe one model.
 
     ``table`` gives all but the outcome. Without one it is the family's example made small, under the family's
     ``calibration`` priors; with one, the default priors and those of ``priors``. ``program`` is calibrated in place of
@@ -73,7 +73,7 @@ def calibrate(
     refuse_incomplete(model, model.variant(variant).name)
     prepared, rows, words = _design(model, table, priors or {})
     design = model.stan_data(prepared, rows, variant)
-    setup = Setup(model, variant, prepared, rows, program or model.program(variant), design, sampling, kept, seed)
+    setup = Setup(model, variant, prepared, rows, program or model.program(variant), design, sampling, n_draws, seed)
     return run_setup(
         setup, replications, f"true values from the priors; {words}", engine=engine, family_error=family_error,
         workers=workers, folder=folder, say=say, progress=progress,
@@ -105,7 +105,7 @@ def run_setup(
     progress: Progress | None = None,
 ) -> Calibration:
     """Make the replications that are not kept yet, and judge all of them."""
-    _refuse_numbers(replications, setup.kept)
+    _refuse_numbers(replications, setup.n_draws)
     check_data(setup.program, setup.design)
     chosen = _engine(engine)
     quiet = say or (lambda _text: None)
@@ -138,14 +138,14 @@ def _engine(engine: Engine | str) -> Engine:
     return engine
 
 
-def _refuse_numbers(replications: int, kept: int) -> None:
+def _refuse_numbers(replications: int, n_draws: int) -> None:
     if not isinstance(replications, int) or not FEWEST <= replications <= MOST:
         raise ModelError(
             f"Calibration: replications must be a whole number from {FEWEST} to {MOST:,}, found {replications!r}. "
             "Fewer could refuse next to nothing; 500 find a posterior that is off by a quarter of its sd."
         )
-    if not isinstance(kept, int) or not 9 <= kept <= 9999:
-        raise ModelError(f"Calibration: draws kept of a replication must be 9 to 9999, found {kept!r}.")
+    if not isinstance(n_draws, int) or not 9 <= n_draws <= 9999:
+        raise ModelError(f"Calibration: draws kept of a replication must be 9 to 9999, found {n_draws!r}.")
 
 
 def _parts(setup: Setup, engine: Engine) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _parts(setup: Setup, engine: Engine) -> dict[str, Any]:
         "family": setup.family.name, "variant": setup.variant, "program": setup.program.sha256,
         "numpy": _sources(setup.family), "data": {"groups": list(setup.table.pooled.labels), **data},
         "priors": setup.family.prior_texts(setup.variant, setup.priors), "settings": setup.sampling.as_dict(),
-        "kept": setup.kept, "seed": setup.seed, "engine": f"{engine.name} {engine.version}",
+        "kept": setup.n_draws, "seed": setup.seed, "engine": f"{engine.name} {engine.version}",
     }  # fmt: skip
     if setup.posterior is not None:
         digest = hashlib.sha256()
@@ -174,8 +174,8 @@ def _sources(family: Family) -> str:
     names = ("prior_draws", "new_group", "latent", "simulate", "pointwise", "prepare")
     functions = [f for f in map(family.function, names) if f is not None]
     # A function for a likelihood is a partial one: what it is made of counts, not functools.
-    made_in = {getattr(f, "func", f).__module__ for f in functions}
-    modules = sorted(module for module in made_in if module in sys.modules)
+    module_names = {getattr(f, "func", f).__module__ for f in functions}
+    modules = sorted(module for module in module_names if module in sys.modules)
     text = "".join(inspect.getsource(sys.modules[module]) for module in modules)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -195,8 +195,8 @@ def _calibration(
     divergent, correlated = (sum(bool(r[k]) for r in good) for k in ("divergences", "correlated"))
     return Calibration(
         family=setup.family.name, variant=setup.variant, kind="prior" if setup.posterior is None else "posterior",
-        ranks=ranks, draws=setup.kept, replications=asked, refused=refused, divergent=divergent,
-        verdicts=verdicts_on(ranks, setup.kept, refused, divergent, correlated, family_error),
+        ranks=ranks, draws=setup.n_draws, replications=asked, refused=refused, divergent=divergent,
+        verdicts=verdicts_on(ranks, setup.n_draws, refused, divergent, correlated, family_error),
         divergences=sum(r["divergences"] for r in good), deepest=sum(r["deepest"] for r in good),
         correlated=correlated, seconds=float(sum(r["seconds"] for r in good)), design=words,
         left_out=_left_out(setup, ranks), priors=setup.family.prior_texts(setup.variant, setup.priors), seed=setup.seed,
@@ -210,11 +210,11 @@ def _calibration(
 def _left_out(setup: Setup, ranks: pd.DataFrame) -> str:
     """What is not ranked here, and why."""
     pooling = setup.family.variant(setup.variant).pooling
-    said = []
+    omissions = []
     if pooling == "complete":
-        said.append("group effects and a new group, which are mu")
+        omissions.append("group effects and a new group, which are mu")
     if pooling == "no":
-        said.append("a new group, which has its prior and nothing else")
+        omissions.append("a new group, which has its prior and nothing else")
     if LOG_LIK not in ranks.columns:
-        said.append("the log likelihood, for which pointwise() or log_lik is missing")
-    return f"Left out: {'; '.join(said)}." if said else ""
+        omissions.append("the log likelihood, for which pointwise() or log_lik is missing")
+    return f"Left out: {'; '.join(omissions)}." if omissions else ""

@@ -35,7 +35,7 @@ class Setup:
     program: Program
     design: StanData
     sampling: Sampling
-    kept: int
+    n_draws: int
     seed: int
     posterior: Draws | None = None
 
@@ -75,8 +75,8 @@ def _data(setup: Setup, table: Prepared, y: FloatArray) -> StanData:
         raise DataError("a simulated count is larger than Stan's whole numbers")
     y = y.astype(np.int64) if whole else y
     if role in setup.table and np.array_equal(setup.table[role], before):
-        made = replace(table, values={**table.values, role: y.astype(float)})
-        data = family.stan_data(made, setup.priors, setup.variant)
+        simulated = replace(table, values={**table.values, role: y.astype(float)})
+        data = family.stan_data(simulated, setup.priors, setup.variant)
         if not np.array_equal(data[family.programs.observed], y):
             raise ModelError(
                 f"{family.name}: prepare() changes the outcome, so that no simulated one can be given to it."

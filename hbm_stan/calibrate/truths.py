@@ -52,11 +52,11 @@ def _of_formula(
     drawn: dict[str, FloatArray] = family.need("prior_draws", "simulation-based calibration")(rng, priors, design, size)
     if pooling == "partial":
         return drawn
-    kept = {name: values for name, values in drawn.items() if name not in {"tau", "rho"}}
+    population = {name: values for name, values in drawn.items() if name not in {"tau", "rho"}}
     if pooling == "no":
-        beta = kept.pop("beta", np.empty((size, 0)))
-        kept["beta_shared"] = beta[:, np.asarray(design["shared"], dtype=np.int64) - 1]
-    return kept
+        beta = population.pop("beta", np.empty((size, 0)))
+        population["beta_shared"] = beta[:, np.asarray(design["shared"], dtype=np.int64) - 1]
+    return population
 
 
 def _population(
@@ -67,27 +67,27 @@ def _population(
     drawn: dict[str, FloatArray] = prior_draws(rng, priors, design, size)
     declared = {d.name for d in family.program(variant).outputs}
     used = set(family.variant(variant).priors)
-    kept = {name: np.array(values, dtype=float) for name, values in drawn.items() if name in declared}
-    for name, values in kept.items():
+    population = {name: np.array(values, dtype=float) for name, values in drawn.items() if name in declared}
+    for name, values in population.items():
         own = {u for u in used if base_of(u) == name and "[" in u}
         if own:
             terms = [p for p in priors if base_of(p) == name]
             values[:, [term not in own for term in terms]] = 0.0
-    return kept
+    return population
 
 
 def _rows(
     rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], size: int
 ) -> dict[str, FloatArray]:
     """The rows of the prior table that a variant uses, drawn: (size,), or (size, terms) where a row has terms."""
-    found: dict[str, FloatArray] = {}
+    draws: dict[str, FloatArray] = {}
     for row in family.variant(variant).priors:
         terms = [p for name, p in priors.items() if base_of(name) == row]
         if row in priors:
-            found[row] = priors[row].draw(rng, size)
+            draws[row] = priors[row].draw(rng, size)
         elif row in family.programs.dims:
-            found[row] = np.stack([p.draw(rng, size) for p in terms], axis=1) if terms else np.zeros((size, 0))
-    return found
+            draws[row] = np.stack([p.draw(rng, size) for p in terms], axis=1) if terms else np.zeros((size, 0))
+    return draws
 
 
 def _named(family: Family, row: str) -> str:

@@ -70,14 +70,14 @@ def report(
         from hbm_stan.report.build import report as make_report
 
         with run.sampling_progress() as progress:
-            made = make_report(
+            document = make_report(
                 analysis, engine=engine, seed=seed, force=force, sensitivity=sensitivity,
                 parameterisation=parameterisation, formats=[f.strip() for f in formats.split(",")], say=run.say,
                 progress=progress,
             )  # fmt: skip
-        show_report(run, made)
-        run.write_json(made.results)
-        if made.results["status"] == "fail":
+        show_report(run, document)
+        run.write_json(document.results)
+        if document.results["status"] == "fail":
             raise typer.Exit(1)
 
 
@@ -145,14 +145,14 @@ def new(
         of_roles, unit = unit_role(family, unit, outcome_unit)
         table, roles = table_and_roles([*words, *of_roles], family, options, formula=bool(formula))
         family = family or family_of_limits(roles, formula, likelihood)
-        made = new_analysis(
+        analysis = new_analysis(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
             unit_labels=unit_labels, weights=weights, zi=zi, told=Told(question, group_name, unit),
         )  # fmt: skip
-        run.show(*made.notes, *(f"Warning: {warning}" for warning in made.warnings), *made.missing)
-        run.show(f"{made.path} is written. Next: hbm report {shlex.quote(str(to))}")
-        run.write_json(made.as_dict())
+        run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)
+        run.show(f"{analysis.path} is written. Next: hbm report {shlex.quote(str(to))}")
+        run.write_json(analysis.as_dict())
 
 
 def _centre(no_centre: bool) -> dict[str, bool]:
@@ -201,9 +201,9 @@ def families(
             show_families(run, all_families())
             run.write_json(families_as_dict(all_families()))
         else:
-            found = find_family(name)
-            show_family(run, found)
-            run.write_json(families_as_dict({found.name: found}))
+            family = find_family(name)
+            show_family(run, family)
+            run.write_json(families_as_dict({family.name: family}))
 
 
 @app.command()
@@ -215,9 +215,9 @@ def doctor(
     with guarded(run):
         from hbm_stan.cli.doctor import examine
 
-        found = examine(engine)
-        run.show(*(f"{name:<16} {value}" for name, value in found.items()))
-        run.write_json(found)
+        environment = examine(engine)
+        run.show(*(f"{name:<16} {value}" for name, value in environment.items()))
+        run.write_json(environment)
 
 
 @app.command("install-cmdstan")

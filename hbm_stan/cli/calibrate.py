@@ -45,12 +45,12 @@ def calibrate(
     with guarded(run, mistyped(target)):
         _check_plot(plot)
         with _bar(run) as progress:
-            made = _calibration(run, target, variant, replications, posterior, progress)
-        _show(run, made)
+            calibration = _calibration(run, target, variant, replications, posterior, progress)
+        _show(run, calibration)
         if plot is not None:
-            _draw(made, plot)
-        run.write_json(made.as_dict())
-        if made.status == "fail":
+            _draw(calibration, plot)
+        run.write_json(calibration.as_dict())
+        if calibration.status == "fail":
             raise typer.Exit(1)
 
 
@@ -105,11 +105,11 @@ def _posterior(run: Run, read: Analysis, variant: str, shared: dict[str, Any]) -
 
     sampling = draws_for(read.sampling, shared["replications"])
     store = read.store if sampling == read.sampling else None
-    made = fit(
+    observed_fit = fit(
         read.family, read.dataset, variant, priors=read.priors, sampling=sampling, store=store, say=run.say,
         engine="stanli" if run.engine == "auto" else run.engine,
     )  # fmt: skip
-    return posterior_calibration(made, seed=read.sampling.seed, **shared)
+    return posterior_calibration(observed_fit, seed=read.sampling.seed, **shared)
 
 
 def _check_plot(plot: Path | None) -> None:
@@ -124,12 +124,14 @@ def _check_plot(plot: Path | None) -> None:
         raise HbmError(f"--plot {plot} cannot be written: it is a folder, or its folder is missing or protected.")
 
 
-def _draw(made: Calibration, plot: Path) -> None:
+def _draw(calibration: Calibration, plot: Path) -> None:
     from hbm_stan.files import write_beside
     from hbm_stan.plots import figure_bytes, plot_calibration
 
-    statuses = dict(zip(made.table["quantity"], made.table["status"], strict=True))
-    write_beside(plot, figure_bytes(plot_calibration(made.curves, statuses), plot.suffix.lower().removeprefix(".")))
+    statuses = dict(zip(calibration.table["quantity"], calibration.table["status"], strict=True))
+    write_beside(
+        plot, figure_bytes(plot_calibration(calibration.curves, statuses), plot.suffix.lower().removeprefix("."))
+    )
 
 
 @contextlib.contextmanager
@@ -148,23 +150,35 @@ def _bar(run: Run) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
-def _show(run: Run, made: Calibration) -> None:
+def _show(run: Run, calibration: Calibration) -> None:
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table, status_text
 
     table = plain_table("quantity", "mean rank", "spread", "p", "status", right=("mean rank", "spread", "p"))
-    for row in made.table.itertuples():
+    for row in calibration.table.itertuples():
         values = (f"{row.mean_rank:.3f}", f"{row.spread:.2f}", f"{row.p:.2g}")
         table.add_row(Text(str(row.quantity)), *values, status_text(str(row.status)))
-    run.show(Text(f"{made.family}, {made.variant}: {made.design}"), table, Text(made.sentence))
     run.show(
-        Text(f"Uniform ranks have mean 0.5 and spread 1; p below {made.error:.2g} refuses. {made.left_out}".strip())
+        Text(f"{calibration.family}, {calibration.variant}: {calibration.design}"), table, Text(calibration.sentence)
     )
-    for v in made.verdicts:
+    run.show(
+        Text(
+            f"Uniform ranks have mean 0.5 and spread 1; p below {calibration.error:.2g} refuses. "
+            f"{calibration.left_out}".strip()
+        )
+    )
+    for v in calibration.verdicts:
         if v.status != "pass":
-            count = f" ({v.value:.0f} of {made.replications})" if not v.subject else ""
+            count = f" ({v.value:.0f} of {calibration.replications})" if not v.subject else ""
             run.show(Text(f"{v.subject or v.name}: ") + status_text(v.status) + Text(f"{count}. {v.hint.rstrip('.')}."))
-    if made.not_direct:
-        run.show(Text(f"{made.not_direct} of {made.replications} were sampled: direct draws could not be had."))
-    run.show(Text(f"Engine: {made.engine} {made.engine_version}; {made.seconds:.0f} seconds of computing in all"))
+    if calibration.not_direct:
+        run.show(
+            Text(f"{calibration.not_direct} of {calibration.replications} were sampled: direct draws could not be had.")
+        )
+    run.show(
+        Text(
+            f"Engine: {calibration.engine} {calibration.engine_version}; "
+            f"{calibration.seconds:.0f} seconds of computing in all"
+        )
+    )

@@ -94,12 +94,12 @@ def _compare_variants(
     fits = fits_of(run, read, read.compared)
     diagnoses = check_fits(fits, read.waived)
     with run.steps() as tick:
-        made = both_targets(fits, diagnoses, only, _budget(read, max_refits, minutes), read.store, tick)
+        comparisons = both_targets(fits, diagnoses, only, _budget(read, max_refits, minutes), read.store, tick)
     show_attempts(run, fits)
-    for comparison in made.values():
+    for comparison in comparisons.values():
         show_comparison(run, comparison)
-    run.write_json({unit: comparison.as_dict() for unit, comparison in made.items()})
-    return any(comparison.withheld for comparison in made.values())
+    run.write_json({unit: comparison.as_dict() for unit, comparison in comparisons.items()})
+    return any(comparison.withheld for comparison in comparisons.values())
 
 
 def _compare_factors(
@@ -127,13 +127,13 @@ def _compare_factors(
             store=read.store, say=run.say, progress=progress, minutes=read.minutes, waive=read.waived, forms=forms,
         )  # fmt: skip
     with run.steps() as tick:
-        made = judge_factors(
+        comparison = judge_factors(
             models, fits, only, waive=read.waived, budget=_budget(read, max_refits, minutes), store=read.store, say=tick
         )
     show_attempts(run, fits)
-    _show_each(run, made.comparisons)
-    run.write_json(made.as_dict())
-    return made.withheld
+    _show_each(run, comparison.comparisons)
+    run.write_json(comparison.as_dict())
+    return comparison.withheld
 
 
 def _compare_likelihoods(
@@ -158,15 +158,15 @@ def _compare_likelihoods(
             store=read.store, say=run.say, progress=progress, minutes=read.minutes, waive=read.waived,
         )  # fmt: skip
     with run.steps() as tick:
-        made = judge_ladder(
+        comparison = judge_ladder(
             ladder, fits, only, waive=read.waived, budget=_budget(read, max_refits, minutes), store=read.store, say=tick
         )
     show_attempts(run, fits)
-    run.show(*(Text(words) for words in (*made.rows, *ladder.left_out)), Text(""))
-    _show_each(run, made.comparisons)
-    run.show(*map(Text, made.extra_zeros))
-    run.write_json(made.as_dict())
-    return made.withheld
+    run.show(*(Text(words) for words in (*comparison.rows, *ladder.left_out)), Text(""))
+    _show_each(run, comparison.comparisons)
+    run.show(*map(Text, comparison.extra_zeros))
+    run.write_json(comparison.as_dict())
+    return comparison.withheld
 
 
 def _show_each(run: Run, comparisons: Mapping[Unit, Comparison]) -> None:

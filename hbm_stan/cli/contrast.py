@@ -56,15 +56,15 @@ def contrast(
             needs, settings, ", ".join(at) if at else None, averaged=has_average(read.family, scale)
         )  # fmt: skip
         fit = passed_fit(run, read, variant, parameterisation)
-        made = contrast_pairs(fit, pairs, settings.strip(), scale, region)
-        _show(run, made, fit.n_draws)
+        contrasts = contrast_pairs(fit, pairs, settings.strip(), scale, region)
+        _show(run, contrasts, fit.n_draws)
         run.write_json({
-            "contrast": made.title, "scale": made.scale, "variant": fit.variant, "notes": list(made.notes),
-            "region": region, "lines": records(made.table),
+            "contrast": contrasts.title, "scale": contrasts.scale, "variant": fit.variant,
+            "notes": list(contrasts.notes), "region": region, "lines": records(contrasts.table),
         })  # fmt: skip
 
 
-def _show(run: Run, made: Contrast, n_draws: int) -> None:
+def _show(run: Run, contrasts: Contrast, n_draws: int) -> None:
     """A line for each contrast."""
     from rich.text import Text
 
@@ -72,14 +72,18 @@ def _show(run: Run, made: Contrast, n_draws: int) -> None:
     from hbm_stan.new_rows.contrast import SCALES
     from hbm_stan.report.digits import format_probability
 
-    own = list(made.table.columns[: list(made.table.columns).index("mean")])
-    none = f"{SCALES[made.scale]:g}"
-    numbers = ["mean", "median", "50 %", "90 %", "direction", *(["in region"] if "p_region" in made.table else [])]
+    own = list(contrasts.table.columns[: list(contrasts.table.columns).index("mean")])
+    none = f"{SCALES[contrasts.scale]:g}"
+    numbers = ["mean", "median", "50 %", "90 %", "direction", *(["in region"] if "p_region" in contrasts.table else [])]
     table = plain_table(*own, *numbers, right=numbers)
-    for line in made.table.to_dict("records"):
+    for line in contrasts.table.to_dict("records"):
         cells = [f"{line['mean']:.4g}", f"{line['q50']:.4g}"]
         cells += [f"{line[low]:.4g} to {line[high]:.4g}" for low, high in (("q25", "q75"), ("q05", "q95"))]
         cells.append(f"{line['direction']} {none}: {format_probability(line['p_direction'], n_draws)}")
         cells += [format_probability(line["p_region"], n_draws)] if "p_region" in line else []
         table.add_row(*(Text(str(line[name])) for name in own), *cells)
-    run.show(Text(f"{_WORDS[made.scale]}: {made.title}", style="bold"), table, *(Text(note) for note in made.notes))
+    run.show(
+        Text(f"{_WORDS[contrasts.scale]}: {contrasts.title}", style="bold"),
+        table,
+        *(Text(note) for note in contrasts.notes),
+    )

@@ -22,7 +22,7 @@ def examine(engine: str) -> dict[str, str]:
     from hbm_stan.resources import cache_folder, share
 
     missing = toolchain_missing()
-    found = {
+    environment = {
         "hbm_stan": hbm_stan.__version__,
         "python": platform.python_version(),
         "cores": str(os.cpu_count()),
@@ -33,8 +33,8 @@ def examine(engine: str) -> dict[str, str]:
         "cache": str(cache_folder("fits").parent),
     }
     chosen = choose(engine)
-    found["engine"] = f"{chosen.name} {chosen.version}" + (" (auto)" if engine == "auto" else "")
-    return found
+    environment["engine"] = f"{chosen.name} {chosen.version}" + (" (auto)" if engine == "auto" else "")
+    return environment
 
 
 def _cmdstan() -> str:

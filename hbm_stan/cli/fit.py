@@ -57,15 +57,15 @@ def fit(
         reached = None if mcse is None else _until_precise(run, read, settled, mcse, minutes)
         fits = fits_of(run, read, settled) if reached is None else reached.fits
         show_fits(run, read, fits)
-        said = fits_as_dict(read, fits)
+        record = fits_as_dict(read, fits)
         if draws is not None:
             write_draws(fits, draws)
             run.show(str(draws))
         if reached is None:
-            run.write_json(said)
+            run.write_json(record)
             return
         run.show(reached.words)
-        run.write_json({**said, "mcse": reached.as_dict()})
+        run.write_json({**record, "mcse": reached.as_dict()})
         if reached.stopped:
             raise typer.Exit(1)
 

@@ -69,16 +69,16 @@ def predict(
         asked = ask(needs, rows or None, grid or None, _new(new or [], grid), ", ".join(at) if at else None)
         checked = read_rows(needs, asked)
         fit = passed_fit(run, read, variant, parameterisation)
-        made = predict_rows(fit, checked, keep=draws is not None)
+        prediction = predict_rows(fit, checked, keep=draws is not None)
         if to is not None:
             from hbm_stan.files import write_beside
 
-            write_beside(to, made.table.to_csv(index=False, float_format="%.10g").encode())
+            write_beside(to, prediction.table.to_csv(index=False, float_format="%.10g").encode())
         if draws is not None:
-            _write_draws(made, draws)
-        _show(run, made, needs)
+            _write_draws(prediction, draws)
+        _show(run, prediction, needs)
         run.show(*(f"{path} is written." for path in (to, draws) if path is not None))
-        run.write_json({"variant": fit.variant, "notes": list(made.notes), "rows": records(made.table)})
+        run.write_json({"variant": fit.variant, "notes": list(prediction.notes), "rows": records(prediction.table)})
 
 
 def _refuse_places(to: Path | None, draws: Path | None, rows: str) -> None:
@@ -97,20 +97,20 @@ def _refuse_places(to: Path | None, draws: Path | None, rows: str) -> None:
         raise HbmError(f"--to {to} is the file of the rows. Name another file.")
 
 
-def _new(said: list[str], grid: str) -> dict[str, Any]:
+def _new(options: list[str], grid: str) -> dict[str, Any]:
     """Which labels are new, by column."""
     from hbm_stan.errors import HbmError
 
-    if said and grid:
+    if options and grid:
         raise HbmError("--new is for the labels of rows; in a grid write, for example, county = new.")
-    made: dict[str, Any] = {}
-    for one in said:
+    new_labels: dict[str, Any] = {}
+    for one in options:
         column, sign, labels = one.partition("=")
         if sign and not labels.strip():
             raise HbmError(f"--new {one}: name the labels, --new {column}=A,B, or the column alone: all are new.")
         named = [label.strip() for label in next(csv.reader(io.StringIO(labels), skipinitialspace=True), [])]
-        made[column.strip()] = [*made.get(column.strip(), []), *named] if sign else "new"
-    return made
+        new_labels[column.strip()] = [*new_labels.get(column.strip(), []), *named] if sign else "new"
+    return new_labels
 
 
 def read_needs(path: Path, seed: int | None) -> tuple[Analysis, Needs]:
@@ -144,12 +144,12 @@ def passed_fit(run: Run, read: Analysis, variant: str, parameterisation: str | N
     return fit
 
 
-def _write_draws(made: Prediction, path: Path) -> None:
+def _write_draws(prediction: Prediction, path: Path) -> None:
     from hbm_stan.files import write_beside
 
     buffer = io.BytesIO()
-    assert made.draws is not None  # kept, as a file was named
-    made.draws.to_netcdf(buffer, engine="h5netcdf")
+    assert prediction.draws is not None  # kept, as a file was named
+    prediction.draws.to_netcdf(buffer, engine="h5netcdf")
     write_beside(path, buffer.getvalue())
 
 
@@ -163,22 +163,24 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _show(run: Run, made: Prediction, needs: Needs) -> None:
+def _show(run: Run, prediction: Prediction, needs: Needs) -> None:
     """The first lines: what the model reads, then mean or shares with 90 % intervals."""
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table
 
-    own = [name for name in made.table.columns if name in needs.columns]
-    titles = [*own, *(name if name != "new" else "new observation" for name in made.summarised)]
+    own = [name for name in prediction.table.columns if name in needs.columns]
+    titles = [*own, *(name if name != "new" else "new observation" for name in prediction.summarised)]
     table = plain_table(*titles, right=titles[len(own) :])
-    for line in made.table.head(_SHOWN).to_dict("records"):
-        cells = (f"{line[f'{f}_mean']:.4g} ({line[f'{f}_q05']:.4g}, {line[f'{f}_q95']:.4g})" for f in made.summarised)
+    for line in prediction.table.head(_SHOWN).to_dict("records"):
+        cells = (
+            f"{line[f'{f}_mean']:.4g} ({line[f'{f}_q05']:.4g}, {line[f'{f}_q95']:.4g})" for f in prediction.summarised
+        )
         table.add_row(*(Text(_cell(line[name])) for name in own), *cells)
     run.show(Text("Means, with 90 % intervals in brackets."), table)
-    if len(made.table) > _SHOWN:
-        run.show(f"and {len(made.table) - _SHOWN:,} more: --to FILE writes all.")
-    run.show(*(Text(note) for note in made.notes))
+    if len(prediction.table) > _SHOWN:
+        run.show(f"and {len(prediction.table) - _SHOWN:,} more: --to FILE writes all.")
+    run.show(*(Text(note) for note in prediction.notes))
 
 
 def _cell(value: Any) -> str:

@@ -112,7 +112,7 @@ def _only(tables: Sequence[str]) -> str:
 
 def orders(words: Iterable[str]) -> dict[str, list[str]]:
     """Column -> levels in order from ``--levels rating=poor,fair,good``."""
-    found: dict[str, list[str]] = {}
+    order_of: dict[str, list[str]] = {}
     for word in words:
         column, equals, levels = (part.strip() for part in word.partition("="))
         named = [level.strip() for level in levels.split(",")]
@@ -120,18 +120,18 @@ def orders(words: Iterable[str]) -> dict[str, list[str]]:
             raise ModelError(
                 f"--levels {word}: name a column and its levels in order, as in --levels rating=poor,fair,good."
             )
-        if found.setdefault(column, named) != named:
-            raise ModelError(f"--levels names two orders of {column}: {', '.join(found[column])} and {levels}.")
-    return found
+        if order_of.setdefault(column, named) != named:
+            raise ModelError(f"--levels names two orders of {column}: {', '.join(order_of[column])} and {levels}.")
+    return order_of
 
 
 def references(words: Iterable[str]) -> dict[str, str]:
     """Column -> level from ``--reference arm=placebo``."""
-    found: dict[str, str] = {}
+    reference_of: dict[str, str] = {}
     for word in words:
         column, equals, level = (part.strip() for part in word.partition("="))
         if not (column and equals and level):
             raise ModelError(f"--reference {word}: name a column and a level of it, as in --reference arm=placebo.")
-        if found.setdefault(column, level) != level:
-            raise ModelError(f"--reference names two levels of {column}: {found[column]!r} and {level!r}.")
-    return found
+        if reference_of.setdefault(column, level) != level:
+            raise ModelError(f"--reference names two levels of {column}: {reference_of[column]!r} and {level!r}.")
+    return reference_of

@@ -145,22 +145,24 @@ def guarded(run: Run, analysis: Path | str | None = None) -> Iterator[None]:
         with _programs_named(run):
             yield
     except HbmError as error:
-        raise typer.Exit(_said(str(error), error.exit_code)) from None
+        raise typer.Exit(_report_exit(str(error), error.exit_code)) from None
     except KeyboardInterrupt:
-        raise typer.Exit(_said("stopped. What was finished before is kept.", 130)) from None
+        raise typer.Exit(_report_exit("stopped. What was finished before is kept.", 130)) from None
     except MemoryError:
-        raise typer.Exit(_said("the memory of this machine is not enough. Ask for fewer draws.", 3)) from None
+        raise typer.Exit(_report_exit("the memory of this machine is not enough. Ask for fewer draws.", 3)) from None
     except OSError as error:
-        raise typer.Exit(_said(_system(error), 3)) from None
+        raise typer.Exit(_report_exit(_system(error), 3)) from None
     except BaseException as error:
         if is_panic(error):
             words = f"a library broke down ({error}). What was finished before is kept; please report it."
-            raise typer.Exit(_said(words, 3)) from None
+            raise typer.Exit(_report_exit(words, 3)) from None
         if isinstance(error, typer.Exit) or not isinstance(error, Exception):
             raise
         # A defect of ours: never the exit code of a failed check.
         on_error(traceback.format_exc())
-        raise typer.Exit(_said("this is a defect of hbm_stan; please report it with the lines above.", 3)) from None
+        raise typer.Exit(
+            _report_exit("this is a defect of hbm_stan; please report it with the lines above.", 3)
+        ) from None
 
 
 @contextlib.contextmanager
@@ -173,11 +175,11 @@ def _programs_named(run: Run) -> Iterator[None]:
     class Teller(logging.Handler):
         """Shows what the library logs before it runs a program."""
 
-        said: ClassVar[set[str]] = set()
+        messages: ClassVar[set[str]] = set()
 
         def emit(self, record: logging.LogRecord) -> None:
-            if (text := record.getMessage()) not in self.said:
-                self.said.add(text)
+            if (text := record.getMessage()) not in self.messages:
+                self.messages.add(text)
                 run.say(text)
 
     log, teller = logging.getLogger(PROGRAMS), Teller()
@@ -196,10 +198,10 @@ def _check_options(run: Run) -> None:
 
     if run.engine not in ENGINES:
         raise HbmError(f"--engine (or HBM_ENGINE): there is no engine {run.engine!r}. {nearest(run.engine, ENGINES)}")
-    said = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
-    if said and not said.isdigit():
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
+    if epoch and not epoch.isdigit():
         # Some libraries read it when they are imported, and fail in their own way.
-        raise HbmError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, got {said!r}.")
+        raise HbmError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, got {epoch!r}.")
     if run.json_path is not None:
         from hbm_stan.files import refuse_place
 
@@ -212,7 +214,7 @@ def on_error(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _said(text: str, code: int) -> int:
+def _report_exit(text: str, code: int) -> int:
     on_error(f"hbm: {text}")
     return code
 
@@ -230,9 +232,9 @@ def run_app(app: Callable[[], None]) -> None:
     try:
         app()
     except KeyboardInterrupt:
-        sys.exit(_said("stopped.", 130))
+        sys.exit(_report_exit("stopped.", 130))
     except OSError as error:
         from hbm_stan.cli.screen import silence
 
         silence(sys.stdout)
-        sys.exit(_said(_system(error), 3))
+        sys.exit(_report_exit(_system(error), 3))

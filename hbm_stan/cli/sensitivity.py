@@ -54,30 +54,36 @@ def sensitivity(
 
         read = read_settled(run, analysis, parameterisation)
         with run.sampling_progress() as progress:
-            found = look(read, engine=engine, quick=quick, refit_groups=refit_groups, say=run.say, progress=progress)
-        _show(run, found)
-        run.write_json(found.as_dict())
-        if found.withheld:
+            assessment = look(
+                read, engine=engine, quick=quick, refit_groups=refit_groups, say=run.say, progress=progress
+            )
+        _show(run, assessment)
+        run.write_json(assessment.as_dict())
+        if assessment.withheld:
             raise typer.Exit(1)
 
 
-def _show(run: Run, found: Sensitivity) -> None:
+def _show(run: Run, assessment: Sensitivity) -> None:
     """A table and its sentences for each of the three looks."""
     from rich.text import Text
 
-    if found.withheld:
-        run.show(Text(found.withheld))
+    if assessment.withheld:
+        run.show(Text(assessment.withheld))
         return
     parts: list[tuple[str, Table | None, tuple[str, ...]]] = []
-    if found.power is not None:
-        scaled = f"Priors and likelihood ({found.power.likelihood}) raised to a power near 1: power-scaling sensitivity"
-        parts.append((scaled, _power(found.power), found.power.sentences))
-    if found.alternatives is not None:
-        parts.append((_OTHERS, _alternatives(found.alternatives), found.alternatives.sentences))
-    if found.influence is not None:
-        left_out = found.influence.noun.fill("{Groups}")
-        rows = _influence(found.influence) if found.influence.rows else None
-        parts.append((f"{left_out} left out, those that move the population most", rows, found.influence.sentences))
+    if assessment.power is not None:
+        scaled = (
+            f"Priors and likelihood ({assessment.power.likelihood}) raised to a power near 1: power-scaling sensitivity"
+        )
+        parts.append((scaled, _power(assessment.power), assessment.power.sentences))
+    if assessment.alternatives is not None:
+        parts.append((_OTHERS, _alternatives(assessment.alternatives), assessment.alternatives.sentences))
+    if assessment.influence is not None:
+        left_out = assessment.influence.noun.fill("{Groups}")
+        rows = _influence(assessment.influence) if assessment.influence.rows else None
+        parts.append(
+            (f"{left_out} left out, those that move the population most", rows, assessment.influence.sentences)
+        )
     run.show(Text("Medians, with 90 % intervals in brackets; (!) marks a conclusion that changes."))
     for title, table, sentences in parts:
         run.show(Text(title, style="bold"), *([] if table is None else [table]), *(Text(s) for s in sentences), "")
@@ -134,23 +140,23 @@ def _lines(tried: Alternatives) -> Iterator[tuple[str, Conclusion | None, str]]:
         yield row.rival.shown, row.conclusion, words + (" (!)" if row.changes else "")
 
 
-def _influence(found: Influence) -> Table:
+def _influence(influence: Influence) -> Table:
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table
 
-    names = found.columns
+    names = influence.columns
     table = plain_table("without", *names, "moves most, sd", "Pareto k", "route", right=("Pareto k",))
-    table.add_row("(nobody)", *(_interval(found.base[n]) for n in names), "", "", "")
-    for row in found.rows[:_MOST_GROUPS]:
+    table.add_row("(nobody)", *(_interval(influence.base[n]) for n in names), "", "", "")
+    for row in influence.rows[:_MOST_GROUPS]:
         shown = (_interval(row.intervals.get(n)) for n in names)
         moved = f"{row.largest} {row.moved:+.2f}" if row.moves else "–"
         table.add_row(Text(row.group), *shown, Text(moved), _number(row.pareto_k, 2), row.route.words)
     return table
 
 
-def _interval(found: Interval | None) -> str:
-    return "–" if found is None else f"{found.q50:.3g} ({found.q05:.3g}, {found.q95:.3g})"
+def _interval(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{interval.q50:.3g} ({interval.q05:.3g}, {interval.q95:.3g})"
 
 
 def _number(value: Any, decimals: int) -> str:

@@ -52,19 +52,19 @@ def _number(value: float | None, name: str = "") -> str:
     return f"{value:.3f}" if figure in {"rhat", "ratio"} else f"{floor(value):,}"
 
 
-def show_report(run: Run, made: Report) -> None:
+def show_report(run: Run, report: Report) -> None:
     """What page one says: the answer, how sure the comparison is, what the checks say; and where the files are."""
-    results = made.results
+    results = report.results
     first = results["page_one"]
-    said = results["answer"] if results["withheld"] else [*first["said"], " ".join(first["comparison"])]
-    run.show(*(Text(sentence) for sentence in said if sentence))
+    sentences = results["answer"] if results["withheld"] else [*first["said"], " ".join(first["comparison"])]
+    run.show(*(Text(sentence) for sentence in sentences if sentence))
     if results["withheld"] or results["status"] != "pass":
         run.show(*(Text(notice) for notice in results["notices"]))
     run.show(*(Text(fit["attempts"]) for fit in results["fits"].values() if fit.get("attempts")))
     run.show(Text("Checks: ") + status_text(results["status"]))
     engine = results["engine"]
     run.show(Text(f"Engine: {engine['name']} {engine['version']}"))
-    run.show(Text("\n".join(str(path) for path in (made.pdf, made.html, made.json) if path is not None)))
+    run.show(Text("\n".join(str(path) for path in (report.pdf, report.html, report.json) if path is not None)))
 
 
 def show_fits(run: Run, analysis: Analysis, fits: Mapping[str, Fit]) -> None:

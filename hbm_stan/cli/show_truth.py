@@ -41,20 +41,20 @@ def _figure(about: Mapping[str, Any], name: str, digits: str) -> str:
     return "" if value is None else format(value, digits)
 
 
-def show_regression(run: Run, made: Regression, without: Sequence[str]) -> None:
+def show_regression(run: Run, regression: Regression, without: Sequence[str]) -> None:
     """How each variant agrees with the reference, what moved, and which variants have no reference."""
     numbers = ("comparisons", "largest z", "allowed")
     table = plain_table("variant", *numbers, "status", right=numbers)
-    for name, agreement in made.agreements.items():
+    for name, agreement in regression.agreements.items():
         status = status_text("pass" if agreement.agrees else "fail")
         figures = (f"{len(agreement.table):,}", f"{agreement.largest:.2f}", f"{agreement.threshold:.2f}")
         table.add_row(name, *figures, status)
-    run.show(table, *(Text(note) for note in (*made.notes, *made.unchecked)))
-    for name, agreement in made.agreements.items():
+    run.show(table, *(Text(note) for note in (*regression.notes, *regression.unchecked)))
+    for name, agreement in regression.agreements.items():
         if not agreement.agrees:
             run.show(Text(f"{name}: {agreement.words}"))
-    held = made.reference
-    if not made.moved:
+    held = regression.reference
+    if not regression.moved:
         run.show(Text(f"No posterior moved against {held.path} (z in Monte Carlo standard errors)."))
     if without:
         run.show(Text(f"Not compared, for the reference has none of them: {', '.join(without)}."))
@@ -65,18 +65,18 @@ _MARKS = {"pass": "pass", "fail": "FAIL", "not applicable": "–", "not run": "n
 _STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "not run": "dim"}
 
 
-def show_certificate(run: Run, made: Certificate, files: Sequence[Path]) -> None:
+def show_certificate(run: Run, certificate: Certificate, files: Sequence[Path]) -> None:
     """Family, variant and each kind of truth; what failed in words; where the certificate is."""
-    kinds = [k for k in KINDS if any(p.truth(k).status != "not run" for p in made.programs)]
+    kinds = [k for k in KINDS if any(p.truth(k).status != "not run" for p in certificate.programs)]
     if OUT.width < _WIDTH_OF_TABLE:
-        run.show(*(_in_lines(program, kinds) for program in made.programs))
+        run.show(*(_in_lines(program, kinds) for program in certificate.programs))
     else:
         table = plain_table("family", "variant", *kinds)
-        for program in made.programs:
+        for program in certificate.programs:
             cells = [Text(_MARKS[t.status], style=_STYLES[t.status]) for t in map(program.truth, kinds)]
             table.add_row(program.family, program.variant, *cells)
         run.show(table)
-    for program in made.failed:
+    for program in certificate.failed:
         for truth in program.truths:
             if truth.status == "fail":
                 value = "" if truth.value is None or truth.threshold is None else (
@@ -85,17 +85,17 @@ def show_certificate(run: Run, made: Certificate, files: Sequence[Path]) -> None
                 run.show(
                     Text(f"{program.family}, {program.variant} ({program.file}): {truth.kind}{value}: {truth.detail}")
                 )
-    certified = sum(p.certified for p in made.programs)
-    compared = f"{made.comparisons:,} numbers compared with known posteriors"
-    run.show(Text(f"{certified} of {len(made.programs)} programs certified, {compared}."))
-    run.show(*(Text(note) for note in made.notes), *(Text(str(f)) for f in files))
+    certified = sum(p.certified for p in certificate.programs)
+    compared = f"{certificate.comparisons:,} numbers compared with known posteriors"
+    run.show(Text(f"{certified} of {len(certificate.programs)} programs certified, {compared}."))
+    run.show(*(Text(note) for note in certificate.notes), *(Text(str(f)) for f in files))
 
 
 def _in_lines(program: ProgramProof, kinds: Sequence[str]) -> Text:
     """A program on lines of its own, where a table would be cut."""
-    said = Text(f"{program.family}, {program.variant}:\n ")
+    lines = Text(f"{program.family}, {program.variant}:\n ")
     for status, mark in _MARKS.items():
         named = [k for k in kinds if program.truth(k).status == status]
         if named:
-            said += Text(f" {'n/a' if mark == '–' else mark}: {', '.join(named)}.", style=_STYLES[status])
-    return said
+            lines += Text(f" {'n/a' if mark == '–' else mark}: {', '.join(named)}.", style=_STYLES[status])
+    return lines

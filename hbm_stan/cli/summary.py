@@ -49,14 +49,14 @@ def summary(
         read = read_settled(run, analysis, parameterisation)
         named = tuple(variant or (read.main_variant,))
         fits = fits_of(run, read, settle(named, read.choice.variant) if read.choice else named)
-        diagnoses, said = check_fits(fits, read.waived), {}
+        diagnoses, estimates = check_fits(fits, read.waived), {}
         for name, fit in fits.items():
             rows = _rows(fit, diagnoses[name], every)
             _show(run, read, fit, rows)
             run.show(Text("Checks: ") + status_text(diagnoses[name].status), *_failed(diagnoses[name]))
-            said[name] = {"status": diagnoses[name].status, "parameters": for_json(rows)}
+            estimates[name] = {"status": diagnoses[name].status, "parameters": for_json(rows)}
         show_attempts(run, fits)
-        run.write_json(said)
+        run.write_json(estimates)
         if any(d.status == "fail" for d in diagnoses.values()):
             raise typer.Exit(1)
 

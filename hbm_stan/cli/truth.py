@@ -64,14 +64,14 @@ def reference(
             raise ModelError("--save makes a run of your own, --import takes that of others: give one of them.")
         if (renamed or replace) and not imported:
             raise ModelError("--map and --replace belong to --import FILE.")
-        made = None
+        foreign = None
         if save:
             _save(run, read, tuple(variant or read.variants), path)
         if imported:
-            made = _import(read, tuple(variant or [read.main_variant]), imported, path, renamed or [], replace)
+            foreign = _import(read, tuple(variant or [read.main_variant]), imported, path, renamed or [], replace)
         held = read_reference(path)
-        show_reference(run, held, () if made is None else made.notes)
-        run.write_json(_reference_as_dict(held) | ({} if made is None else {"import": made.as_dict()}))
+        show_reference(run, held, () if foreign is None else foreign.notes)
+        run.write_json(_reference_as_dict(held) | ({} if foreign is None else {"import": foreign.as_dict()}))
 
 
 def _reference_as_dict(held: Reference) -> dict[str, Any]:
@@ -99,8 +99,8 @@ def _save(run: Run, read: Analysis, variants: tuple[str, ...], path: Path) -> No
         for job in jobs:
             run.say(f"{job.variant}: a long run")
             runs.append(long_run(job, run.say, progress(job.variant)))
-    made = reference_of(read.title or read.name, runs, path)
-    write_reference(made if held is None else joined(made, held))
+    new_reference = reference_of(read.title or read.name, runs, path)
+    write_reference(new_reference if held is None else joined(new_reference, held))
 
 
 def _import(
@@ -123,9 +123,9 @@ def _import(
         raise ModelError(f"{path} is there already. --replace puts this one in its place, --file names another file.")
     jobs = jobs_of(read.family, read.dataset, variants, read.priors, read.sampling, choose("stanli"))
     mapped = {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
-    made = import_reference(files, jobs, read.title or read.name, path, mapped)
-    write_reference(made.reference)
-    return made
+    imported = import_reference(files, jobs, read.title or read.name, path, mapped)
+    write_reference(imported.reference)
+    return imported
 
 
 def regress(
@@ -154,11 +154,11 @@ def regress(
         runs = choose(read.engine_for(run.engine))
         for job in jobs_of(read.family, read.dataset, named, read.priors, read.sampling, runs):
             matches(job, held)
-        made = compare(fits_of(run, read, named), held, read.waived)
+        regression = compare(fits_of(run, read, named), held, read.waived)
         without = [v for v in read.variants if v not in known]
-        show_regression(run, made, without)
-        run.write_json({**made.as_dict(), "without_reference": without})
-        if made.moved:
+        show_regression(run, regression, without)
+        run.write_json({**regression.as_dict(), "without_reference": without})
+        if regression.moved:
             raise typer.Exit(1)
 
 
@@ -202,8 +202,8 @@ def verify(
             refuse_place(folder / FILE, "The certificate")
         plan = Plan(names, analysis, run.engine, SEED if seed is None else seed, quick, agree, calibrate)
         with run.steps() as tick:
-            made = prove(plan, tick)
-        show_certificate(run, made, write_certificate(made, folder) if writes else ())
-        run.write_json(made.as_dict())
-        if made.failed:
+            certificate = prove(plan, tick)
+        show_certificate(run, certificate, write_certificate(certificate, folder) if writes else ())
+        run.write_json(certificate.as_dict())
+        if certificate.failed:
             raise typer.Exit(1)

@@ -65,14 +65,16 @@ def of_table(needs: Needs, table: Table, groups: Mapping[str, Any], at: Mapping[
             raise DataError(
                 f"{table.where}: the column {name!r} is there, and --at says {values!r} of it. Leave one out."
             )
-        found = _cells(needs, name, values, "--at")
-        if len(found) > 1:
-            raise ModelError(f"--at {name} = {values}: one value is needed, found {len(found)}.")
+        entries = _cells(needs, name, values, "--at")
+        if len(entries) > 1:
+            raise ModelError(f"--at {name} = {values}: one value is needed, found {len(entries)}.")
         names.append(name)
-        cells.append(found * table.n_rows)
-    made = replace(table, names=tuple(names), cells=tuple(cells))
-    said = {**states, **groups}
-    return Asked(made, made.n_rows, {name: _states(needs, made, name, said[name]) for name in said})
+        cells.append(entries * table.n_rows)
+    full_table = replace(table, names=tuple(names), cells=tuple(cells))
+    declared = {**states, **groups}
+    return Asked(
+        full_table, full_table.n_rows, {name: _states(needs, full_table, name, declared[name]) for name in declared}
+    )
 
 
 def _state_in(needs: Needs, name: str, values: str) -> str:
@@ -85,16 +87,18 @@ def _state_in(needs: Needs, name: str, values: str) -> str:
     return words[0][0] if plain and is_factor and name not in (*needs.numbers, *needs.levels) else ""
 
 
-def _states(needs: Needs, table: Table, name: str, said: Any) -> tuple[str, ...]:
+def _states(needs: Needs, table: Table, name: str, declaration: Any) -> tuple[str, ...]:
     """The state of each row in a column or a factor: one word for all, or the labels that are new."""
     factors = dict.fromkeys((*needs.factor_columns, *needs.groupings))
     if name not in factors:
         raise ModelError(f"There is no grouping factor {shorten(name)!r} to be new or known. {nearest(name, factors)}")
-    if isinstance(said, str):
-        if said not in STATES:
-            raise ModelError(f"{name}: {said!r} is none of {', '.join(STATES)}. New labels are a list: [{said!r}].")
-        return (said,) * table.n_rows
-    new = {label(one) for one in said}
+    if isinstance(declaration, str):
+        if declaration not in STATES:
+            raise ModelError(
+                f"{name}: {declaration!r} is none of {', '.join(STATES)}. New labels are a list: [{declaration!r}]."
+            )
+        return (declaration,) * table.n_rows
+    new = {label(one) for one in declaration}
     if name not in table.names:
         raise DataError(f"{table.where}: there is no column {name!r}, in which {', '.join(sorted(new))} should be new.")
     labels = table.labels(name)
@@ -102,7 +106,7 @@ def _states(needs: Needs, table: Table, name: str, said: Any) -> tuple[str, ...]
         raise DataError(
             f"{table.where}, column {name!r}: no row has the new label {shorten(one)!r}. {nearest(one, set(labels))}"
         )
-    return tuple(NEW if found in new else KNOWN for found in labels)
+    return tuple(NEW if own_label in new else KNOWN for own_label in labels)
 
 
 def of_grid(needs: Needs, settings: Mapping[str, str], option: str = "--grid", rest: str = POPULATION) -> Asked:
@@ -141,16 +145,16 @@ def _refuse_unknown(needs: Needs, settings: Iterable[str], option: str) -> None:
 
 def _axes(needs: Needs, settings: Mapping[str, str], option: str) -> list[_Axis]:
     """The axes of a grid; columns of one factor of which all levels are asked vary together, as their labels do."""
-    found: list[_Axis] = []
+    axes: list[_Axis] = []
     every = {name for name, values in settings.items() if _state_in(needs, name, values) == KNOWN}
     for name, values in settings.items():
-        if any(name in axis.columns for axis in found):
+        if any(name in axis.columns for axis in axes):
             continue
         if name in every:
-            found.append(_known(needs, name, every))
+            axes.append(_known(needs, name, every))
             continue
-        found.append(_Axis((name,), tuple((one,) for one in _one_column(needs, name, values, option))))
-    return found
+        axes.append(_Axis((name,), tuple((one,) for one in _one_column(needs, name, values, option))))
+    return axes
 
 
 def _known(needs: Needs, name: str, every: set[str]) -> _Axis:
@@ -227,15 +231,17 @@ def _with_usual(
 def _unsaid(grouping: Grouping, states: States, n: int, rest: str) -> tuple[str, ...]:
     """The state of each row in a factor of which not all is said: that of its columns, else ``rest``."""
     parts = [states[part] for part in grouping.parts if part in states]
-    said = [[part[i] for part in parts if part[i] != KNOWN] for i in range(n)]
-    return tuple(own[-1] if own else rest for own in said)
+    row_states = [[part[i] for part in parts if part[i] != KNOWN] for i in range(n)]
+    return tuple(own[-1] if own else rest for own in row_states)
 
 
-def settings_of(said: str | Mapping[str, Any] | None, option: str) -> dict[str, str]:
+def settings_of(settings: str | Mapping[str, Any] | None, option: str) -> dict[str, str]:
     """Column -> what is written of it, of a text or of values by column."""
-    if said is None:
+    if settings is None:
         return {}
-    return read_settings(said, option) if isinstance(said, str) else {k: _written(v) for k, v in said.items()}
+    return (
+        read_settings(settings, option) if isinstance(settings, str) else {k: _written(v) for k, v in settings.items()}
+    )
 
 
 def _written(value: Any) -> str:

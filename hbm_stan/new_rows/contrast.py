@@ -112,13 +112,13 @@ def title_of(settings: str | tuple[Mapping[str, Any], Mapping[str, Any]]) -> str
 def split_contrast(text: str, columns: Collection[str]) -> tuple[str, str]:
     """Both settings of ``arm = drug - arm = placebo``; the minus has blanks around it, and a column follows it."""
     named = [re.escape(name) for name in sorted(columns, key=len, reverse=True)]
-    found = [m.span() for m in re.finditer(rf"\s-\s+(?=`?(?:{'|'.join(named)})`?\s*=)", text)] if named else []
-    if len(found) != 1:
+    minuses = [m.span() for m in re.finditer(rf"\s-\s+(?=`?(?:{'|'.join(named)})`?\s*=)", text)] if named else []
+    if len(minuses) != 1:
         raise ModelError(
             f"{shorten(text)!r} is not one setting less another. Write column = value - column = value, with blanks "
             f"around the minus. The columns: {', '.join(columns)}."
         )
-    ((start, stop),) = found
+    ((start, stop),) = minuses
     return text[:start], text[stop:]
 
 
@@ -188,14 +188,14 @@ def contrast_pairs(
         pairs, parts = pairs[:1], parts[:1]
     categories = categories_of(fit) if parts[0].ndim == 3 else ()
     lines = pd.concat([pd.DataFrame(pair.shared, index=range(pair.first.n)) for pair in pairs], ignore_index=True)
-    found = np.concatenate(parts, axis=1)
+    draws = np.concatenate(parts, axis=1)
     if categories:
         lines = lines.loc[lines.index.repeat(len(categories))].reset_index(drop=True)
         lines["category"] = list(categories) * sum(pair.first.n for pair in pairs)
-        found = found.reshape(len(found), -1)
-    table = pd.concat([lines, pd.DataFrame(_statistics(found, SCALES[scale], region))], axis=1)
+        draws = draws.reshape(len(draws), -1)
+    table = pd.concat([lines, pd.DataFrame(_statistics(draws, SCALES[scale], region))], axis=1)
     notes = ["Averaged over levels drawn from the population it is the same number."] * same
-    return Contrast(title, scale, table, _as_xarray(fit, found), (*_notes(fit, pairs, scale), *notes))
+    return Contrast(title, scale, table, _as_xarray(fit, draws), (*_notes(fit, pairs, scale), *notes))
 
 
 def _compared(fit: Fit, pair: Pair, scale: str) -> FloatArray:
@@ -215,19 +215,19 @@ def _values(fit: Fit, rows: Rows, scale: str) -> FloatArray:
         mean = np.concatenate([some.expected for some in slices(fit, rows)], axis=1)
         return link_of(fit, rows, mean) if scale == "link" else mean
     given = likelihood(fit.family.name)
-    found = predictors(fit, draws, rows)
-    return np.concatenate([f.eta if scale == "link" else expected(given, draws, f) for f in found], axis=1)
+    linear_predictors = predictors(fit, draws, rows)
+    return np.concatenate([f.eta if scale == "link" else expected(given, draws, f) for f in linear_predictors], axis=1)
 
 
 def _statistics(draws: FloatArray, none: float, region: tuple[float, float] | None) -> dict[str, Any]:
     """Of each column of draws: mean, sd, quantiles, direction and its probability, and that of the region."""
     above, below = (draws > none).mean(axis=0), (draws < none).mean(axis=0)
-    made: dict[str, Any] = {k.removeprefix("_"): v for k, v in summarise("", draws).items()}
-    made["direction"] = np.where(above >= below, "above", "below")
-    made["p_direction"] = np.maximum(above, below)
+    statistics: dict[str, Any] = {k.removeprefix("_"): v for k, v in summarise("", draws).items()}
+    statistics["direction"] = np.where(above >= below, "above", "below")
+    statistics["p_direction"] = np.maximum(above, below)
     if region is not None:
-        made["p_region"] = ((draws >= region[0]) & (draws <= region[1])).mean(axis=0)
-    return made
+        statistics["p_region"] = ((draws >= region[0]) & (draws <= region[1])).mean(axis=0)
+    return statistics
 
 
 def _as_xarray(fit: Fit, draws: FloatArray) -> xr.Dataset:

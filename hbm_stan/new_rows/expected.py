@@ -25,7 +25,7 @@ def is_linear(likelihood: Likelihood) -> bool:
     return not likelihood.eta_unit
 
 
-def expected(likelihood: Likelihood, draws: Draws, found: Predictor) -> FloatArray:
+def expected(likelihood: Likelihood, draws: Draws, predictor: Predictor) -> FloatArray:
     """The expected value of each row, (S, N); of ordered categories the share of each, (S, N, K).
 
     Over factors that are averaged it is the mean over levels drawn from their population.
@@ -34,11 +34,11 @@ def expected(likelihood: Likelihood, draws: Draws, found: Predictor) -> FloatArr
     def at(eta: FloatArray) -> FloatArray:
         own = own_of(likelihood, draws)
         with np.errstate(over="ignore"):
-            return category_shares(eta, own) if "threshold" in own else likelihood.moments(eta, found.data, own)[0]
+            return category_shares(eta, own) if "threshold" in own else likelihood.moments(eta, predictor.data, own)[0]
 
-    if is_linear(likelihood) or not found.spread.any():
-        return at(found.eta)
-    return averaged(at, found.eta, found.spread)
+    if is_linear(likelihood) or not predictor.spread.any():
+        return at(predictor.eta)
+    return averaged(at, predictor.eta, predictor.spread)
 
 
 def averaged(at: Callable[[FloatArray], FloatArray], eta: FloatArray, sd: FloatArray) -> FloatArray:
@@ -55,8 +55,12 @@ def averaged(at: Callable[[FloatArray], FloatArray], eta: FloatArray, sd: FloatA
     return np.asarray(total)
 
 
-def observed(likelihood: Likelihood, rng: np.random.Generator, draws: Draws, found: Predictor) -> FloatArray:
+def observed(likelihood: Likelihood, rng: np.random.Generator, draws: Draws, predictor: Predictor) -> FloatArray:
     """A new observation of each row, (S, N); of a factor that is averaged, in a level drawn for it alone."""
-    eta = found.eta + found.spread * rng.normal(size=found.eta.shape) if found.spread.any() else found.eta
+    eta = (
+        predictor.eta + predictor.spread * rng.normal(size=predictor.eta.shape)
+        if predictor.spread.any()
+        else predictor.eta
+    )
     with np.errstate(over="ignore"):
-        return likelihood.simulate(rng, eta, found.data, own_of(likelihood, draws))
+        return likelihood.simulate(rng, eta, predictor.data, own_of(likelihood, draws))

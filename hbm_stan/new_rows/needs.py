@@ -89,13 +89,13 @@ def _range(values: Any) -> tuple[float, float]:
 def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Size, ...]:
     """The sizes that have a column; where there is none, every row is of one trial or one unit of exposure."""
     additions = parse(read.dataset.reading.formula).additions
-    made = []
+    sizes = []
     for role, datum in SIZES.items():
         column = read.dataset.column(role)
         if column and any(role == own.name for own in family.roles):
             usual = 1.0 if role == "trials" else float(np.median(read[role]))
-            made.append(Size(role, datum, additions.get(role, Column(column)), float(asked.get(role, usual))))
-    return tuple(made)
+            sizes.append(Size(role, datum, additions.get(role, Column(column)), float(asked.get(role, usual))))
+    return tuple(sizes)
 
 
 def groupings_of(read: Prepared) -> dict[str, Grouping]:

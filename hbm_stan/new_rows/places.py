@@ -53,15 +53,15 @@ def _state(grouping: Grouping, states: States, i: int) -> str:
     """What was said of the factor, else of its innermost column of which something was; all is new in a new level."""
     if grouping.name in states:
         return states[grouping.name][i]
-    said = [states[part][i] for part in grouping.parts if part in states and states[part][i] != KNOWN]
-    return said[-1] if said else KNOWN
+    part_states = [states[part][i] for part in grouping.parts if part in states and states[part][i] != KNOWN]
+    return part_states[-1] if part_states else KNOWN
 
 
 def _labels(
     grouping: Grouping, labels: Mapping[str, Sequence[str]], states: States, i: int, state: str, table: Table
 ) -> tuple[str, ...]:
     """The row's labels; those of a new level that has no column are ``new``: all such rows are of one level."""
-    made, inside_new = list[str](), False
+    row_labels, inside_new = list[str](), False
     for part in grouping.parts:
         inside_new |= state == NEW and (part in states and states[part][i] == NEW)
         is_new = inside_new or (state == NEW and grouping.name in states and part == grouping.parts[-1])
@@ -70,30 +70,32 @@ def _labels(
                 f"{table.where}: there is no column {part!r} with labels of {grouping.name}. Add it, or say what a "
                 f"row's {part} is: --at \"{part} = new\", population or averaged (in Python: at={{{part!r}: 'new'}})."
             )
-        made.append(labels[part][i] if part in labels else new_label([known[len(made)] for known in grouping.known]))
-    return tuple(made)
+        row_labels.append(
+            labels[part][i] if part in labels else new_label([known[len(row_labels)] for known in grouping.known])
+        )
+    return tuple(row_labels)
 
 
 def _wrong(grouping: Grouping, table: Table, i: int, own: tuple[str, ...], state: str) -> str:
     """The message on a label that is new and was not declared so, or the other way round."""
-    column, found = grouping.parts[-1], _WITHIN.join(own)
+    column, level = grouping.parts[-1], _WITHIN.join(own)
     where = f"{table.where}, column {column!r}, {table.row(i)}"
     if state == NEW:
         return (
-            f"{where}: {shorten(found)!r} was declared new, but it is a known level of {grouping.name}. Leave the "
+            f"{where}: {shorten(level)!r} was declared new, but it is a known level of {grouping.name}. Leave the "
             "declaration out to predict that level, or give a new one a label of its own."
         )
     return (
-        f"{where}: {shorten(found)!r} is none of the {grouping.n_levels:,} known levels of {grouping.name}. "
-        f"{_near(found, [_WITHIN.join(known) for known in grouping.known])} If it is a level never seen: --new "
+        f"{where}: {shorten(level)!r} is none of the {grouping.n_levels:,} known levels of {grouping.name}. "
+        f"{_near(level, [_WITHIN.join(known) for known in grouping.known])} If it is a level never seen: --new "
         f"{column}={shorten(own[-1])} beside a file of rows, {column} = new in a grid (in Python: "
         f"groups={{{column!r}: [{shorten(own[-1])!r}]}})."
     )
 
 
-def _near(found: str, known: Sequence[str]) -> str:
-    if near := did_you_mean(found, known):
+def _near(level: str, known: Sequence[str]) -> str:
+    if near := did_you_mean(level, known):
         return near
     if len(known) <= _SHOWN:
-        return nearest(found, known)
+        return nearest(level, known)
     return f"Among them: {', '.join(repr(shorten(k)) for k in known[:_SHOWN])}."

@@ -19,7 +19,7 @@ from hbm_stan.new_rows.needs import Needs, needs_of_formula
 from hbm_stan.new_rows.places import AVERAGE, CENTRE
 from hbm_stan.new_rows.read import Rows, read_rows
 from hbm_stan.new_rows.terms import Predictor, encode, predictor
-from hbm_stan.new_rows.whole import Found, found_rows, needs_of_family
+from hbm_stan.new_rows.whole import RowDraws, draws_of_rows, needs_of_family
 from hbm_stan.notebook import card
 from hbm_stan.portions import portions
 from hbm_stan.predict import NOTES
@@ -35,7 +35,7 @@ else:
 # Numbers of a slice of rows that are worked out at once: 32 MB for each array of draws (ours).
 _AT_ONCE = 4_000_000
 # Draws beyond this are not kept: 800 MB for each of the two (ours).
-MOST_KEPT = 100_000_000
+MOST_DRAWS = 100_000_000
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 # Draws that rows are not predicted from.
 _NOT_READ = ("lprior", "shift", "sampled")
@@ -123,33 +123,33 @@ def ask(
     both = [name for name in (*settings, *groups) if name in named]
     if both:
         raise ModelError(f"{both[0]!r} stands in the grid and beside it. Leave one out.")
-    said = {
+    grid_settings = {
         **named,
         **settings,
         **{name: " ".join([state] if isinstance(state, str) else state) for name, state in groups.items()},
     }
-    return of_grid(needs, said)
+    return of_grid(needs, grid_settings)
 
 
 def predict_rows(fit: Fit, rows: Rows, *, keep: bool = True) -> Prediction:
     """The prediction of these rows; with ``keep`` the draws too."""
     refuse_without_population(fit, rows)
-    if keep and fit.n_draws * rows.n > MOST_KEPT:
+    if keep and fit.n_draws * rows.n > MOST_DRAWS:
         raise DataError(
             f"{rows.table.where}: {rows.n:,} rows with {fit.n_draws:,} draws each are too many to keep. Predict fewer "
             "rows, or without draws (in Python: draws=False)."
         )
-    kept, parts = list[Found](), list[pd.DataFrame]()
+    draws, parts = list[RowDraws](), list[pd.DataFrame]()
     for some in slices(fit, rows):
         parts.append(_summary(fit, some))
         if keep:
-            kept.append(some)
+            draws.append(some)
     table = pd.concat([shown(rows), pd.concat(parts, ignore_index=True)], axis=1)
     twice = [str(name) for name in table.columns[table.columns.duplicated()]]
     if twice:
         raise DataError(f"{rows.table.where}: the column {twice[0]!r} has the name of a result. Rename it.")
     named = tuple(map(_share, categories_of(fit))) or ("expected", "new")
-    return Prediction(table, _as_xarray(fit, kept) if keep else None, (*rows.notes, *_notes(fit, rows)), named)
+    return Prediction(table, _as_xarray(fit, draws) if keep else None, (*rows.notes, *_notes(fit, rows)), named)
 
 
 def refuse_without_population(fit: Fit, rows: Rows) -> None:
@@ -163,15 +163,15 @@ def refuse_without_population(fit: Fit, rows: Rows) -> None:
         )
 
 
-def slices(fit: Fit, rows: Rows) -> Iterator[Found]:
+def slices(fit: Fit, rows: Rows) -> Iterator[RowDraws]:
     """The draws of the rows, some at a time."""
     draws = read_draws(fit)
     if not fit.family.terms:
-        yield from found_rows(fit, draws, rows, portions(rows.n, fit.n_draws, _AT_ONCE))
+        yield from draws_of_rows(fit, draws, rows, portions(rows.n, fit.n_draws, _AT_ONCE))
         return
     given, rng = likelihood(fit.family.name), fit.rng("new observations")
-    for found in predictors(fit, draws, rows):
-        yield Found(expected(given, draws, found), observed(given, rng, draws, found))
+    for linear_predictor in predictors(fit, draws, rows):
+        yield RowDraws(expected(given, draws, linear_predictor), observed(given, rng, draws, linear_predictor))
 
 
 def predictors(fit: Fit, draws: Draws, rows: Rows) -> Iterator[Predictor]:
@@ -186,17 +186,17 @@ def read_draws(fit: Fit) -> Draws:
     return {name: values for name, values in fit.draws().items() if name not in _NOT_READ}
 
 
-def _summary(fit: Fit, some: Found) -> pd.DataFrame:
+def _summary(fit: Fit, some: RowDraws) -> pd.DataFrame:
     """Mean, sd and quantiles of both, by row."""
     categories = categories_of(fit)
     if not categories:
         return pd.DataFrame({**summarise("expected", some.expected), **summarise("new", some.new)})
-    made: dict[str, Any] = {}
+    statistics: dict[str, Any] = {}
     for k, category in enumerate(categories):
-        made |= summarise(_share(category), some.expected[:, :, k])
+        statistics |= summarise(_share(category), some.expected[:, :, k])
     number = np.quantile(some.new, list(QUANTILES.values()), axis=0, method="inverted_cdf").astype(int)
     named = np.array(categories, dtype=object)[number - 1]
-    return pd.DataFrame({**made, **{f"new_{q}": own for q, own in zip(QUANTILES, named, strict=True)}})
+    return pd.DataFrame({**statistics, **{f"new_{q}": own for q, own in zip(QUANTILES, named, strict=True)}})
 
 
 def _share(category: str) -> str:
@@ -206,9 +206,9 @@ def _share(category: str) -> str:
 def summarise(name: str, draws: FloatArray) -> dict[str, FloatArray]:
     """Mean, sd and quantiles of draws (S, n), by name."""
     with np.errstate(over="ignore", invalid="ignore"):
-        made = {f"{name}_mean": draws.mean(axis=0), f"{name}_sd": draws.std(axis=0, ddof=1)}
+        moments = {f"{name}_mean": draws.mean(axis=0), f"{name}_sd": draws.std(axis=0, ddof=1)}
         quantiles = np.quantile(draws, list(QUANTILES.values()), axis=0)
-    return made | {f"{name}_{q}": own for q, own in zip(QUANTILES, quantiles, strict=True)}
+    return moments | {f"{name}_{q}": own for q, own in zip(QUANTILES, quantiles, strict=True)}
 
 
 def categories_of(fit: Fit) -> tuple[str, ...]:
@@ -221,10 +221,10 @@ def shown(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame({name: cells for name, cells in zip(rows.table.names, rows.table.cells, strict=True) if name})
 
 
-def _as_xarray(fit: Fit, kept: Sequence[Found]) -> xr.Dataset:
+def _as_xarray(fit: Fit, draws: Sequence[RowDraws]) -> xr.Dataset:
     shape, categories = (fit.sampling.chains, fit.sampling.draws), categories_of(fit)
-    expected_ = np.concatenate([some.expected for some in kept], axis=1)
-    new = np.concatenate([some.new for some in kept], axis=1)
+    expected_ = np.concatenate([some.expected for some in draws], axis=1)
+    new = np.concatenate([some.new for some in draws], axis=1)
     dims = ("chain", "draw", "row")
     coords: dict[str, Any] = {"category": list(categories)} if categories else {}
     coords |= {dim: np.arange(n) for dim, n in zip(dims, (*shape, new.shape[1]), strict=True)}
@@ -244,8 +244,8 @@ def _notes(fit: Fit, rows: Rows) -> list[str]:
         notes.append(noun.fill(NOTES[fit.pooling]))
     states = {code for place in rows.places.values() for code in np.unique(place.level) if code < 0}
     if states and averages_differ(fit.family):
-        said = [words for code, words in _MIDDLES.items() if code in states]
-        notes.append(f"{', '.join(said)}: {_DIFFER if len(said) > 1 else _OTHER}")
+        middles = [words for code, words in _MIDDLES.items() if code in states]
+        notes.append(f"{', '.join(middles)}: {_DIFFER if len(middles) > 1 else _OTHER}")
     return [*notes, *scale_notes(fit)]
 
 

@@ -81,10 +81,10 @@ def _levels(table: Table, column: str, levels: tuple[str, ...]) -> IntArray:
     """The level of each row; one that the data do not have has no coefficient."""
     _refuse_lacking(table, column)
     place = {name: k for k, name in enumerate(levels)}
-    found = [label(cell) for cell in table.column(column)]
-    wrong = [i for i, name in enumerate(found) if name not in place]
+    labels = [label(cell) for cell in table.column(column)]
+    wrong = [i for i, name in enumerate(labels) if name not in place]
     if wrong:
-        first = found[wrong[0]]
+        first = labels[wrong[0]]
         if not first:
             raise DataError(
                 f"{table.where}, column {column!r}: no value in {table.rows(wrong)}. Every row needs a level."
@@ -93,7 +93,7 @@ def _levels(table: Table, column: str, levels: tuple[str, ...]) -> IntArray:
             f"{table.where}, column {column!r}: no such level in the data that were fitted: {table.rows(wrong, column)}"
             f". {nearest(first, levels)}"
         )
-    return np.array([place[name] for name in found], dtype=np.int64)
+    return np.array([place[name] for name in labels], dtype=np.int64)
 
 
 def _numbers(table: Table, column: str) -> FloatArray:
@@ -110,9 +110,9 @@ def _size(table: Table, size: Size, asked: Asked, values: Mapping[str, npt.NDArr
         _refuse_lacking(table, column, f"the {size.role.replace('_', ' ')} of a row")
     numbers = {c: values[c] if c in values and values[c].dtype.kind == "f" else table.numbers(c) for c in columns}
     with np.errstate(all="ignore"):
-        found = np.asarray(size.node.values(numbers), dtype=float)
+        sizes = np.asarray(size.node.values(numbers), dtype=float)
     whole = size.role == "trials"
-    bad = ~(np.isfinite(found) & (found > 0) & (not whole or ((found == np.floor(found)) & (found < _MOST_TRIALS))))
+    bad = ~(np.isfinite(sizes) & (sizes > 0) & (not whole or ((sizes == np.floor(sizes)) & (sizes < _MOST_TRIALS))))
     if bad.any():
         rows = [int(i) for i in np.flatnonzero(bad)]
         kind = "a whole number from 1" if whole else "a number above 0"
@@ -120,7 +120,7 @@ def _size(table: Table, size: Size, asked: Asked, values: Mapping[str, npt.NDArr
             f"{table.where}: the {size.role.replace('_', ' ')} ({size.node}) must be {kind}; found "
             f"{table.rows(rows, columns[0])}."
         )
-    return found
+    return sizes
 
 
 def refuse_not_finite(table: Table, node: Node | str, columns: FloatArray) -> None:

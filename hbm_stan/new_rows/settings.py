@@ -25,7 +25,7 @@ def read_settings(text: str, option: str) -> dict[str, str]:
     """Column -> what is written of it, of ``name = values`` joined by commas; raises ModelError naming the option."""
     if text.count('"') % 2 or text.count("`") % 2:
         raise ModelError(f"{option} {shorten(text)!r}: a quote is opened and not closed.")
-    made: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for piece in _PIECE.findall(text):
         name, sign, values = _halves(piece)
         if not (sign and name and values):
@@ -33,18 +33,18 @@ def read_settings(text: str, option: str) -> dict[str, str]:
                 f"{option} {shorten(text)!r}: {shorten(piece)!r} is not column = value. Several columns are joined by "
                 "commas; labels that hold a comma stand in double quotes."
             )
-        if name in made:
+        if name in settings:
             raise ModelError(f"{option} {shorten(text)!r}: {name!r} stands there twice.")
-        made[name] = values
-    if not made:
+        settings[name] = values
+    if not settings:
         raise ModelError(f"{option} is empty. Write column = value, such as age = 40.")
-    return made
+    return settings
 
 
 def _halves(piece: str) -> tuple[str, str, str]:
     """Name, equals sign and values; a name that is no word stands in backticks."""
-    found = re.match(r"\s*(?:`([^`]*)`|([^=`]*?))\s*(=)(.*)$", piece, re.DOTALL)
-    return ("", "", "") if found is None else (found[1] or found[2] or "", found[3], found[4].strip())
+    match = re.match(r"\s*(?:`([^`]*)`|([^=`]*?))\s*(=)(.*)$", piece, re.DOTALL)
+    return ("", "", "") if match is None else (match[1] or match[2] or "", match[3], match[4].strip())
 
 
 def words_of(values: str) -> list[tuple[str, bool]]:
@@ -54,7 +54,7 @@ def words_of(values: str) -> list[tuple[str, bool]]:
 
 def numbers_in(column: str, values: str, option: str) -> list[float]:
     """The numbers of ``1 2 5``, ``0:9`` or ``0:9:0.5``."""
-    made: list[float] = []
+    numbers: list[float] = []
     for word, _ in words_of(values):
         ends = [number(part) for part in word.split(":")]
         if not all(map(math.isfinite, ends)) or len(ends) > 3:
@@ -62,8 +62,8 @@ def numbers_in(column: str, values: str, option: str) -> list[float]:
                 f"{option}, {column!r}: {shorten(word)!r} is no number and no range. Write numbers with blanks between "
                 "them (1 2 5), or from:to or from:to:step (0:9:0.5)."
             )
-        made += ends if len(ends) == 1 else _range(column, word, ends, option)
-    return [int(value) if value == int(value) else value for value in made]
+        numbers += ends if len(ends) == 1 else _range(column, word, ends, option)
+    return [int(value) if value == int(value) else value for value in numbers]
 
 
 def new_label(taken: Collection[str]) -> str:

@@ -35,14 +35,14 @@ def encode(fit: Fit, rows: Rows) -> NewRows:
     design = fit.table.design
     assert design is not None  # needs_of refused others
     with np.errstate(all="ignore"):
-        made = design.rows(rows.values, rows.n)
+        new_rows = design.rows(rows.values, rows.n)
     names = (*design.names, *(name for term in design.terms for name in term.names), "the offset")
-    for name, column in zip(names, np.column_stack([made.X, made.Z, made.offset]).T, strict=True):
+    for name, column in zip(names, np.column_stack([new_rows.X, new_rows.Z, new_rows.offset]).T, strict=True):
         refuse_not_finite(rows.table, name, column)
-    for columns, own in ((made.beside[p], design.beside[p]) for p in made.beside):
+    for columns, own in ((new_rows.beside[p], design.beside[p]) for p in new_rows.beside):
         for name, column in zip(own.names, columns.T, strict=True):
             refuse_not_finite(rows.table, name, column)
-    return made
+    return new_rows
 
 
 def predictor(fit: Fit, draws: Draws, columns: NewRows, rows: Rows, some: slice) -> Predictor:
@@ -77,11 +77,11 @@ def _data(fit: Fit, columns: NewRows, rows: Rows, some: slice) -> StanData:
 def _deviations(fit: Fit, t: int, term: Term, place: Place, draws: Draws, data: StanData) -> FloatArray:
     """What a term adds to each row of a known or new level, (S, N); 0 where it stands at the centre or is averaged."""
     z, level = term.level.columns, place.level
-    made = np.zeros((len(next(iter(draws.values()))), len(level)))
+    deviations = np.zeros((len(next(iter(draws.values()))), len(level)))
     known = np.flatnonzero((level >= 0) & (level < place.n_known))
     if known.size:
         own = _known(term, draws, data, level[known])
-        made[:, known] = np.einsum("snk,nk->sn", own, z[known])
+        deviations[:, known] = np.einsum("snk,nk->sn", own, z[known])
     new = np.flatnonzero(level >= place.n_known)
     if new.size:
         factor = factor_of(term, draws, data)
@@ -89,8 +89,8 @@ def _deviations(fit: Fit, t: int, term: Term, place: Place, draws: Draws, data: 
             rows = np.flatnonzero(level == j)
             rng = rng_of_level(fit, t, place.new[j - place.n_known])
             deviation = scaled(factor, rng.normal(size=(len(factor), 1, term.level.width)))[:, 0]
-            made[:, rows] = deviation @ z[rows].T
-    return made
+            deviations[:, rows] = deviation @ z[rows].T
+    return deviations
 
 
 def _known(term: Term, draws: Draws, data: StanData, level: IntArray) -> FloatArray:

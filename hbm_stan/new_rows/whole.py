@@ -59,14 +59,14 @@ def _named(asked: Mapping[str, Any], levels: Mapping[str, tuple[str, ...]]) -> d
 
 def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Size, ...]:
     """The sizes that the data have; a standard error that was made of limits has its role's name."""
-    made = []
+    sizes = []
     for role, datum in SIZES.items():
         given = read.dataset.column(role)
         if role in read.values and (given or role == "standard_error"):
             middle = 1.0 if role == "trials" and family.words.quantity_unit else float(np.median(read[role]))
             middle = float(round(middle)) if role == "trials" else middle
-            made.append(Size(role, datum, Column(given or role), float(asked.get(role, middle))))
-    return tuple(made)
+            sizes.append(Size(role, datum, Column(given or role), float(asked.get(role, middle))))
+    return tuple(sizes)
 
 
 def mean_of_rows(family: Family) -> Callable[[Draws, StanData], FloatArray] | None:
@@ -83,7 +83,7 @@ def _mean(fit: Fit, draws: Draws, data: StanData) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Found:
+class RowDraws:
     """Draws of some rows: the expected value and a new observation, (S, n) each."""
 
     expected: FloatArray
@@ -103,14 +103,14 @@ class _Means:
         return np.broadcast_to(np.asarray(shape) * scale, np.shape(shape) if size is None else size)
 
 
-def found_rows(fit: Fit, draws: Draws, rows: Rows, portions: Iterable[slice]) -> Iterator[Found]:
+def draws_of_rows(fit: Fit, draws: Draws, rows: Rows, portions: Iterable[slice]) -> Iterator[RowDraws]:
     """Expected values and observations, some rows at a time: each row is a group of its own with its theta."""
     rng = fit.rng("new observations")
     for some in portions:
-        yield _found(fit, draws, rows, np.arange(some.start, some.stop), rng)
+        yield _draws_of_some(fit, draws, rows, np.arange(some.start, some.stop), rng)
 
 
-def _found(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.random.Generator) -> Found:
+def _draws_of_some(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.random.Generator) -> RowDraws:
     (place,) = rows.places.values()
     level, data = place.level[some], _data(fit, rows, some)
     own = _by_row(fit, draws, data, level, rows, some)
@@ -122,33 +122,35 @@ def _found(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.random.Ge
         if fit.family.words.quantity_unit:
             mean[:, averaged] = _average(fit, draws, of_part, part, rng)
         own[fit.family.groups.group_quantity][:, averaged] = _new(fit, rng, draws, part)
-    return Found(mean, fit.family.need("simulate", "a prediction of rows")(rng, own, data))
+    return RowDraws(mean, fit.family.need("simulate", "a prediction of rows")(rng, own, data))
 
 
 def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
     """The rows as data of the family, each a group of its own."""
     n = len(some)
-    made: StanData = {**fit.data, "N": n, "J": n, "group_idx": np.arange(1, n + 1), "y": np.zeros(n)}
-    made |= {datum: np.ones(n, dtype=np.int64) for datum in ("trials", "exposure") if datum in fit.data}
+    data: StanData = {**fit.data, "N": n, "J": n, "group_idx": np.arange(1, n + 1), "y": np.zeros(n)}
+    data |= {datum: np.ones(n, dtype=np.int64) for datum in ("trials", "exposure") if datum in fit.data}
     for role, datum in (("predictors", "X"), ("group_predictors", "U")):
         if datum in fit.data:
-            made[datum] = _columns(fit.table, role, rows, some)
-    if "X" in made:
-        made["X"] = np.column_stack([np.ones(n), made["X"]])
+            data[datum] = _columns(fit.table, role, rows, some)
+    if "X" in data:
+        data["X"] = np.column_stack([np.ones(n), data["X"]])
     return {
-        **made,
+        **data,
         **{datum: size[some].astype(np.int64 if datum == "trials" else float) for datum, size in rows.sizes.items()},
     }
 
 
 def _columns(read: Prepared, role: str, rows: Rows, some: IntArray) -> FloatArray:
     """The columns of a role: numbers, and indicators of all levels but the first."""
-    made = [np.empty((len(some), 0))]
+    columns = [np.empty((len(some), 0))]
     for column in read.dataset.listed(role):
         value: npt.NDArray[Any] = rows.values[column][some]
         levels = read.levels.get(column)
-        made += [value] if levels is None else [np.equal(value, k).astype(float) for k in range(1, max(2, len(levels)))]
-    return np.column_stack(made)
+        columns += (
+            [value] if levels is None else [np.equal(value, k).astype(float) for k in range(1, max(2, len(levels)))]
+        )
+    return np.column_stack(columns)
 
 
 def _take(data: StanData, rows: IntArray) -> StanData:
@@ -192,8 +194,8 @@ def _by_row(
 
 def _new(fit: Fit, rng: Any, draws: Draws, data: StanData) -> FloatArray:
     """theta of groups never seen, (S, J[, K])."""
-    made: FloatArray = fit.family.need("new_group", "a prediction of rows")(rng, draws, data, fit.variant)
-    return made
+    theta: FloatArray = fit.family.need("new_group", "a prediction of rows")(rng, draws, data, fit.variant)
+    return theta
 
 
 def _average(fit: Fit, draws: Draws, own: Draws, data: StanData, rng: np.random.Generator) -> FloatArray:

@@ -100,27 +100,27 @@ class Reference:
 def read_reference(path: str | Path) -> Reference:
     """The reference in a file; ModelError says which key or parameter is not as it should be."""
     path = Path(path)
-    said = _json(path)
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
+    content = _json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(f"{path} is no reference file of format {FORMAT}: `hbm reference ANALYSIS --save` writes one.")
-    missing = [key for key in _KEYS if key not in said]
+    missing = [key for key in _KEYS if key not in content]
     if missing:
         raise ModelError(f"{path}: these keys are missing: {', '.join(missing)}.")
-    said = {"priors": {}, "about": {}, **said}
+    content = {"priors": {}, "about": {}, **content}
     for key, kind in _TYPES.items():
-        if not isinstance(said[key], kind):
-            raise ModelError(f"{path}: {key} must be {_KIND_WORDS[kind]}, found {shorten(repr(said[key]))}.")
-    if said["kind"] not in KINDS:
-        raise ModelError(f"{path}: kind is {said['kind']!r}; allowed: {', '.join(map(repr, KINDS))}.")
-    wrong = [name for name, text in said["priors"].items() if not isinstance(text, str)]
+        if not isinstance(content[key], kind):
+            raise ModelError(f"{path}: {key} must be {_KIND_WORDS[kind]}, found {shorten(repr(content[key]))}.")
+    if content["kind"] not in KINDS:
+        raise ModelError(f"{path}: kind is {content['kind']!r}; allowed: {', '.join(map(repr, KINDS))}.")
+    wrong = [name for name, text in content["priors"].items() if not isinstance(text, str)]
     if wrong:
         raise ModelError(f"{path}: the prior of {wrong[0]} must be a text such as half_normal(5).")
-    if not said["posteriors"]:
+    if not content["posteriors"]:
         raise ModelError(f"{path} holds no posterior.")
-    posteriors = tuple(_posterior(path, p, said["exact"]) for p in said["posteriors"])
+    posteriors = tuple(_posterior(path, p, content["exact"]) for p in content["posteriors"])
     return Reference(
-        path, said["title"], said["kind"], said["source"], said["method"], said["exact"], said["family"],
-        said["data"], said["priors"], posteriors, said["about"],
+        path, content["title"], content["kind"], content["source"], content["method"], content["exact"],
+        content["family"], content["data"], content["priors"], posteriors, content["about"],
     )  # fmt: skip
 
 
@@ -141,12 +141,12 @@ def _json(path: Path) -> Any:
         raise ModelError(f"{path} is not JSON ({error}); `hbm reference --save` writes references.") from error
 
 
-def _posterior(path: Path, said: Any, exact: bool) -> Posterior:
+def _posterior(path: Path, entry: Any, exact: bool) -> Posterior:
     try:
-        variants = said["variants"]
+        variants = entry["variants"]
         if not (isinstance(variants, list) and variants and all(isinstance(v, str) for v in variants)):
             raise TypeError("variants must be a list of names")
-        table = pd.DataFrame.from_dict(said["parameters"], orient="index").astype(float)
+        table = pd.DataFrame.from_dict(entry["parameters"], orient="index").astype(float)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: a posterior needs variants and parameters with numbers ({error}).") from error
     where = f"{path}: {', '.join(variants)}"
@@ -156,7 +156,7 @@ def _posterior(path: Path, said: Any, exact: bool) -> Posterior:
         raise ModelError(f"{where}: a parameter has none of {', '.join(STATISTICS)}.")
     for statistic in statistics:
         _check_statistic(where, table, statistic, exact)
-    return Posterior(tuple(variants), table, said.get("sampling", {}), said.get("about", {}))
+    return Posterior(tuple(variants), table, entry.get("sampling", {}), entry.get("about", {}))
 
 
 def _check_statistic(where: str, table: pd.DataFrame, statistic: str, exact: bool) -> None:
@@ -178,16 +178,16 @@ def _check_statistic(where: str, table: pd.DataFrame, statistic: str, exact: boo
 
 def write_reference(reference: Reference) -> None:
     """Write a reference file, all or nothing."""
-    said: dict[str, Any] = {
+    content: dict[str, Any] = {
         "format": FORMAT, "title": reference.title, "kind": reference.kind, "source": reference.source,
         "method": reference.method, "exact": reference.exact, "family": reference.family, "data": dict(reference.data),
         "priors": dict(reference.priors), "about": dict(reference.about),
-        "posteriors": [_said(p, reference.exact) for p in reference.posteriors],
+        "posteriors": [_posterior_as_dict(p, reference.exact) for p in reference.posteriors],
     }  # fmt: skip
-    write_json(reference.path, said, indent=1)
+    write_json(reference.path, content, indent=1)
 
 
-def _said(posterior: Posterior, exact: bool) -> dict[str, Any]:
+def _posterior_as_dict(posterior: Posterior, exact: bool) -> dict[str, Any]:
     columns = [*STATISTICS, *([] if exact else [f"mcse_{s}" for s in STATISTICS])]
     return {
         "variants": list(posterior.variants),
@@ -206,10 +206,10 @@ def _rounded(value: float) -> float:
 
 def shipped(folder: Path, families: Sequence[str] = ()) -> list[Reference]:
     """The reference files of a folder, of these families (all, where none is named), by name."""
-    found = []
+    references = []
     for path in sorted(folder.glob("*.json")):
         if json.loads(path.read_text(encoding="utf-8")).get("format") == FORMAT:  # others are single figures for tests
             reference = read_reference(path)
             if not families or reference.family in families:
-                found.append(reference)
-    return found
+                references.append(reference)
+    return references

@@ -36,11 +36,11 @@ class Summary:
 
 def read_foreign(paths: Sequence[Path]) -> Draws | Summary:
     """What is in a file, or in several with a chain each; ModelError where it is none of what is known."""
-    found = [_read(path) for path in paths]
-    if len(found) == 1:
-        return found[0]
-    chains = [one for one in found if isinstance(one, Draws)]
-    if len(chains) < len(found):
+    contents = [_read(path) for path in paths]
+    if len(contents) == 1:
+        return contents[0]
+    chains = [one for one in contents if isinstance(one, Draws)]
+    if len(chains) < len(contents):
         raise ModelError(f"{paths[0]}: several files must hold draws, one chain or more each.")
     if len({one.names for one in chains}) > 1 or len({one.values.shape[2] for one in chains}) > 1:
         raise ModelError(f"{paths[0]}: the files do not hold the same parameters with as many draws each.")
@@ -99,19 +99,19 @@ def _json(path: Path, text: str) -> Any:
         raise ModelError(f"{path} is not JSON ({error}).") from error
 
 
-def of_json(where: str, said: Any) -> Draws | Summary:
+def of_json(where: str, content: Any) -> Draws | Summary:
     """Draws as posteriordb has them (a list of chains, draws by parameter), or a summary in any of its usual forms."""
-    if isinstance(said, dict) and isinstance(said.get("parameters"), dict):
-        said = said["parameters"]
-    if isinstance(said, list) and said and all(isinstance(row, dict) and row for row in said):
-        if all(isinstance(v, list) for row in said for v in row.values()):
-            return _chains(where, said)
-        if not any(isinstance(v, list | dict) for row in said for v in row.values()):
-            return _summary(where, pd.DataFrame(said))
-    if isinstance(said, dict) and said:
-        if all(isinstance(v, dict) for v in said.values()):
-            return Summary(_numbers(where, pd.DataFrame.from_dict(said, orient="index")))
-        columns = {k: v for k, v in said.items() if isinstance(v, list)}
+    if isinstance(content, dict) and isinstance(content.get("parameters"), dict):
+        content = content["parameters"]
+    if isinstance(content, list) and content and all(isinstance(row, dict) and row for row in content):
+        if all(isinstance(v, list) for row in content for v in row.values()):
+            return _chains(where, content)
+        if not any(isinstance(v, list | dict) for row in content for v in row.values()):
+            return _summary(where, pd.DataFrame(content))
+    if isinstance(content, dict) and content:
+        if all(isinstance(v, dict) for v in content.values()):
+            return Summary(_numbers(where, pd.DataFrame.from_dict(content, orient="index")))
+        columns = {k: v for k, v in content.items() if isinstance(v, list)}
         if "names" in columns and len({len(v) for v in columns.values()}) == 1:
             return _summary(where, pd.DataFrame(columns).rename(columns={"names": "name"}))
     raise ModelError(
@@ -120,22 +120,22 @@ def of_json(where: str, said: Any) -> Draws | Summary:
     )
 
 
-def _chains(where: str, said: Sequence[Mapping[str, list[Any]]]) -> Draws:
-    names = tuple(said[0])
-    for i, chain in enumerate(said):
+def _chains(where: str, chains: Sequence[Mapping[str, list[Any]]]) -> Draws:
+    names = tuple(chains[0])
+    for i, chain in enumerate(chains):
         odd = sorted(set(names) ^ set(chain))
         if odd:
             raise ModelError(f"{where}: chain {i + 1} and chain 1 do not have the same parameters: {shorten(odd[0])}.")
-        lengths = {len(chain[name]) for name in names} | {len(said[0][names[0]])}
+        lengths = {len(chain[name]) for name in names} | {len(chains[0][names[0]])}
         if len(lengths) > 1:
-            found = " and ".join(f"{n:,}" for n in sorted(lengths)[:2])
-            raise ModelError(f"{where}: chains of {found} draws (chain {i + 1}). All must have as many.")
+            counts = " and ".join(f"{n:,}" for n in sorted(lengths)[:2])
+            raise ModelError(f"{where}: chains of {counts} draws (chain {i + 1}). All must have as many.")
     for name in names:
-        for chain in said:
+        for chain in chains:
             bad = next((v for v in chain[name] if isinstance(v, bool) or not isinstance(v, int | float)), None)
             if bad is not None or None in chain[name]:
                 raise ModelError(f"{where}: {shorten(name)} has a draw that is no number: {shorten(repr(bad))}.")
-    return checked(where, names, np.array([[chain[name] for chain in said] for name in names], dtype=float))
+    return checked(where, names, np.array([[chain[name] for chain in chains] for name in names], dtype=float))
 
 
 def checked(where: str, names: Sequence[str], values: FloatArray) -> Draws:
@@ -171,8 +171,8 @@ summary_of = _summary
 
 def _numbers(where: str, table: pd.DataFrame) -> pd.DataFrame:
     """The columns as numbers; a cell that is none is not a number."""
-    made = table.apply(lambda column: pd.to_numeric(column, errors="coerce")).astype(float)
-    infinite = np.isinf(made.to_numpy()).any(axis=1)
+    numbers = table.apply(lambda column: pd.to_numeric(column, errors="coerce")).astype(float)
+    infinite = np.isinf(numbers.to_numpy()).any(axis=1)
     if infinite.any():
-        raise ModelError(f"{where}: a figure of {shorten(made.index[infinite][0])} is not finite.")
-    return made
+        raise ModelError(f"{where}: a figure of {shorten(numbers.index[infinite][0])} is not finite.")
+    return numbers

@@ -43,14 +43,14 @@ def figures(where: str, table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, .
     if repeated:
         both = [str(c) for c, name in called.items() if name == repeated[0]]
         raise ModelError(f"{where}: the columns {both[0]!r} and {both[1]!r} are both {repeated[0]}. Leave one out.")
-    made = table[[c for c, name in called.items() if name]].rename(columns=called)
-    known = [s for s in STATISTICS if s in made]
+    summary = table[[c for c, name in called.items() if name]].rename(columns=called)
+    known = [s for s in STATISTICS if s in summary]
     if not known:
         raise ModelError(f"{where}: no column is a mean, sd or quantile (5 %, 50 %, 95 %). Found: {', '.join(left)}.")
-    made = made[made[known].notna().any(axis=1)]
-    _check(where, made, known)
-    made, assumed = _with_errors(where, made, known)
-    return made[[*known, *(f"mcse_{s}" for s in known)]], left, assumed
+    summary = summary[summary[known].notna().any(axis=1)]
+    _check(where, summary, known)
+    summary, assumed = _with_errors(where, summary, known)
+    return summary[[*known, *(f"mcse_{s}" for s in known)]], left, assumed
 
 
 def _statistic(column: str) -> str:
@@ -68,43 +68,43 @@ def _statistic(column: str) -> str:
     return next((name for name, prob in QUANTILES.items() if math.isclose(share, prob)), "")
 
 
-def _check(where: str, made: pd.DataFrame, known: list[str]) -> None:
+def _check(where: str, summary: pd.DataFrame, known: list[str]) -> None:
     """Raise ModelError for figures that no posterior has: an sd of zero or less, quantiles not in their order."""
-    if made.empty:
+    if summary.empty:
         raise ModelError(f"{where}: no row has a figure.")
-    if "sd" in made:
-        bad = made.index[made["sd"].le(0)]
+    if "sd" in summary:
+        bad = summary.index[summary["sd"].le(0)]
         if len(bad):
-            raise ModelError(f"{where}: the sd of {bad[0]} is {made.loc[bad[0], 'sd']:g}; it must be above zero.")
+            raise ModelError(f"{where}: the sd of {bad[0]} is {summary.loc[bad[0], 'sd']:g}; it must be above zero.")
     ordered = [q for q in QUANTILES if q in known]
     for low, high in itertools.pairwise(ordered):
-        bad = made.index[made[low] > made[high]]
+        bad = summary.index[summary[low] > summary[high]]
         if len(bad):
             raise ModelError(
-                f"{where}: {low} of {bad[0]} is {made.loc[bad[0], low]:g}, above its {high}, "
-                f"{made.loc[bad[0], high]:g}. Are columns exchanged?"
+                f"{where}: {low} of {bad[0]} is {summary.loc[bad[0], low]:g}, above its {high}, "
+                f"{summary.loc[bad[0], high]:g}. Are columns exchanged?"
             )
 
 
-def _with_errors(where: str, made: pd.DataFrame, known: list[str]) -> tuple[pd.DataFrame, bool]:
-    nothing = pd.Series(np.nan, made.index)
-    sd, mcse, ess = (made.get(name, nothing) for name in ("sd", "mcse_mean", "ess"))
+def _with_errors(where: str, summary: pd.DataFrame, known: list[str]) -> tuple[pd.DataFrame, bool]:
+    nothing = pd.Series(np.nan, summary.index)
+    sd, mcse, ess = (summary.get(name, nothing) for name in ("sd", "mcse_mean", "ess"))
     ess = ess.fillna((sd / mcse) ** 2)
     mcse = mcse.fillna(sd / np.sqrt(ess))
-    given = {f"mcse_{s}": made.get(f"mcse_{s}", nothing) for s in known}
+    given = {f"mcse_{s}": summary.get(f"mcse_{s}", nothing) for s in known}
     normal = {"mean": mcse, "sd": sd / np.sqrt(2 * ess)}
     for name, prob in QUANTILES.items():
         normal[name] = np.sqrt(prob * (1 - prob) / ess) * sd / norm.pdf(norm.ppf(prob))
     errors = {f"mcse_{s}": given[f"mcse_{s}"].fillna(normal[s]) for s in known}
     others = [f"mcse_{s}" for s in known if s != "mean"]
     assumed = any((errors[name].notna() & given[name].isna()).any() for name in others)
-    made = made.assign(**errors)
+    summary = summary.assign(**errors)
     for s in known:
-        bad = made.index[made[s].notna() & ~(made[f"mcse_{s}"] > 0)]
+        bad = summary.index[summary[s].notna() & ~(summary[f"mcse_{s}"] > 0)]
         if len(bad):
             raise ModelError(
                 f"{where}: nothing says how exact the {s} of {bad[0]} is. Add a column mcse_mean or ess (n_eff) and "
                 "the sd: a difference is judged in Monte Carlo errors. Figures without one, of a quadrature say, are "
                 'written as a reference file with "exact": true.'
             )
-    return made, assumed
+    return summary, assumed

@@ -24,10 +24,10 @@ _DRAW = {".iteration", "iteration", "iter", ".draw", "draw", "draw__", "iter__"}
 
 def read_csv_file(path: Path, text: str) -> Draws | Summary:
     """Draws with a column for each parameter, or a summary with a row for each."""
-    kept = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if re.search(r"^#\s*save_warmup\s*=\s*(1|true)\b", text, re.M):
         raise ModelError(f"{path} holds draws of the warm-up (save_warmup). Write the draws after it only.")
-    names, *rows = [[cell.strip() for cell in row] for row in csv.reader(kept, skipinitialspace=True)] or [[]]
+    names, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines, skipinitialspace=True)] or [[]]
     if not rows:
         raise ModelError(f"{path} has a header but no rows.")
     for i, row in enumerate(rows):
@@ -72,8 +72,8 @@ def _draws(where: str, table: pd.DataFrame) -> Draws:
         parts = [part.sort_values(order, kind="stable") for part in parts]
     lengths = {len(part) for part in parts}
     if len(lengths) > 1:
-        found = " and ".join(f"{n:,}" for n in sorted(lengths)[:2])
-        raise ModelError(f"{where}: chains of {found} draws. All must have as many.")
+        counts = " and ".join(f"{n:,}" for n in sorted(lengths)[:2])
+        raise ModelError(f"{where}: chains of {counts} draws. All must have as many.")
     values = np.stack([part[names].to_numpy(dtype=float).T for part in parts], axis=1)
     return checked(where, names, values)
 

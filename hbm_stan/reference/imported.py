@@ -18,7 +18,7 @@ from hbm_stan.identity import data_hash
 from hbm_stan.reference.files import Posterior, Reference
 from hbm_stan.reference.foreign import Draws, Summary, read_foreign
 from hbm_stan.reference.foreign_summary import ASSUMED, figures
-from hbm_stan.reference.long_run import CHAINS, KEPT, MAX_AUTOCORRELATION, MAX_RHAT
+from hbm_stan.reference.long_run import CHAINS, DRAWS, MAX_AUTOCORRELATION, MAX_RHAT
 from hbm_stan.reference.match import check_precision
 from hbm_stan.reference.naming import Named, few, named, ours
 
@@ -47,14 +47,14 @@ def import_reference(
     Raises ModelError for files that cannot be used, DiagnosticError where the chains in them did not converge.
     """
     where, job = ", ".join(map(str, paths)), jobs[0]
-    found = read_foreign(paths)
-    theirs = list(found.names) if isinstance(found, Draws) else [str(name) for name in found.table.index]
+    foreign = read_foreign(paths)
+    theirs = list(foreign.names) if isinstance(foreign, Draws) else [str(name) for name in foreign.table.index]
     names = named(where, theirs, ours(job), renamed or {})
     notes = _notes(names)
-    if isinstance(found, Draws):
-        table, about, method, more = _of_draws(where, found, names)
+    if isinstance(foreign, Draws):
+        table, about, method, more = _of_draws(where, foreign, names)
     else:
-        table, about, method, more = _of_summary(where, found, names)
+        table, about, method, more = _of_summary(where, foreign, names)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
     about = {"imported": ", ".join(path.name for path in paths), "file_sha256": digest, **about}
     dataset = job.table.dataset
@@ -82,18 +82,18 @@ def _notes(names: Named) -> list[str]:
     ]
 
 
-def _of_draws(where: str, found: Draws, names: Named) -> tuple[pd.DataFrame, dict[str, Any], str, list[str]]:
+def _of_draws(where: str, foreign: Draws, names: Named) -> tuple[pd.DataFrame, dict[str, Any], str, list[str]]:
     """Figures of draws with their errors, chains respected, and how they meet posteriordb's criteria."""
     from arviz_stats.base import array_stats as az
 
-    rows = [found.names.index(their) for their in names.names]
-    draws, labels = found.values[rows], list(names.names.values())
+    rows = [foreign.names.index(their) for their in names.names]
+    draws, labels = foreign.values[rows], list(names.names.values())
     moving = np.ptp(draws, axis=(1, 2)) > 0
     constant = [label for label, moves in zip(labels, moving, strict=True) if not moves]
     labels, draws = [label for label in labels if label not in constant], draws[moving]
     if not labels:
         raise ModelError(f"{where}: no parameter varies from draw to draw.")
-    _, chains, kept = draws.shape
+    _, chains, n_draws = draws.shape
     table = summarise(labels, draws)
     with np.errstate(all="ignore"):
         correlation = float(np.abs(np.asarray(az.autocorr(draws))[..., 1].mean(axis=1)).max())
@@ -103,31 +103,31 @@ def _of_draws(where: str, found: Draws, names: Named) -> tuple[pd.DataFrame, dic
             f"{where}: the chains did not converge: R-hat of {table['rhat'].idxmax()} is {rhat:.4f} (allowed: below "
             f"{MAX_RHAT}). Draws like these are no reference. Are chains and draws where they belong?"
         )
-    about = {"draws": chains * kept, "chains": chains, "largest_autocorrelation": correlation, "smallest_ess": ess}
+    about = {"draws": chains * n_draws, "chains": chains, "largest_autocorrelation": correlation, "smallest_ess": ess}
     about |= {"largest_rhat": rhat} if np.isfinite(rhat) else {}
     notes = [f"Left out, for they never vary: {few(constant)}."] if constant else []
-    method = f"{chains * kept:,} draws of {chains} chain{'s' if chains > 1 else ''}; errors from these draws"
-    return table, about, method, [*notes, _judged(chains, kept, rhat, correlation, ess)]
+    method = f"{chains * n_draws:,} draws of {chains} chain{'s' if chains > 1 else ''}; errors from these draws"
+    return table, about, method, [*notes, _judged(chains, n_draws, rhat, correlation, ess)]
 
 
-def _judged(chains: int, kept: int, rhat: float, correlation: float, ess: float) -> str:
+def _judged(chains: int, n_draws: int, rhat: float, correlation: float, ess: float) -> str:
     """How draws meet the criteria of posteriordb's reference posteriors."""
     faults = [
-        (chains * kept < CHAINS * KEPT, f"{chains * kept:,} draws (posteriordb: {CHAINS * KEPT:,})"),
+        (chains * n_draws < CHAINS * DRAWS, f"{chains * n_draws:,} draws (posteriordb: {CHAINS * DRAWS:,})"),
         (not np.isfinite(rhat), "one chain, so that R-hat says nothing"),
         (not correlation < MAX_AUTOCORRELATION,
          f"neighbouring draws correlate by up to {correlation:.2f} (posteriordb: below {MAX_AUTOCORRELATION})"),
     ]  # fmt: skip
-    said = [words for wrong, words in faults if wrong]
+    shortfalls = [words for wrong, words in faults if wrong]
     figure = f"smallest ESS {ess:,.0f}" + (f", largest R-hat {rhat:.4f}" if np.isfinite(rhat) else "")
-    if not said:
+    if not shortfalls:
         return f"The draws meet posteriordb's criteria as far as a file shows them: {figure}."
-    return f"The draws do not meet posteriordb's criteria: {'; '.join(said)}. Their errors count that: {figure}."
+    return f"The draws do not meet posteriordb's criteria: {'; '.join(shortfalls)}. Their errors count that: {figure}."
 
 
-def _of_summary(where: str, found: Summary, names: Named) -> tuple[pd.DataFrame, dict[str, Any], str, list[str]]:
+def _of_summary(where: str, summary: Summary, names: Named) -> tuple[pd.DataFrame, dict[str, Any], str, list[str]]:
     """Figures of a summary, for the parameters that are ours."""
-    chosen = found.table.loc[list(names.names)]
+    chosen = summary.table.loc[list(names.names)]
     table, left, assumed = figures(
         where, chosen.set_axis(pd.Index(list(names.names.values()), name="parameter"), axis=0)
     )

@@ -23,7 +23,7 @@ from hbm_stan.table import FloatArray
 
 # posteriordb, REFERENCE_POSTERIOR_DEFINITION.md: 10,000 draws of 10 chains, R-hat below 1.01, lag-1 autocorrelation of
 # the kept draws below 0.05 in absolute value, no divergent transition; E-BFMI below 0.2 is refused (Betancourt 2016).
-CHAINS, KEPT, THIN, WARMUP = 10, 1000, 10, 2000
+CHAINS, DRAWS, THIN, WARMUP = 10, 1000, 10, 2000
 # One divergent transition in 100,000 costs the reference: the run is then made again with a smaller step.
 _ADAPT_DELTA = 0.95
 MAX_RHAT, MAX_AUTOCORRELATION, MIN_EBFMI = 1.01, 0.05, 0.2
@@ -45,16 +45,16 @@ def long_run(
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
     *,
-    kept: int = KEPT,
+    draws: int = DRAWS,
     thin: int = THIN,
 ) -> LongRun:
-    """Ten chains of ``kept`` draws, thinned until draws no longer depend on the one before.
+    """Ten chains of ``draws`` draws, thinned until draws no longer depend on the one before.
 
     Draws are thinned after sampling, so that every divergent transition is counted.
     """
     tell, delta = say or (lambda _text: None), max(job.sampling.adapt_delta, _ADAPT_DELTA)
     while True:
-        run = _run(job, kept, thin, delta, progress)
+        run = _run(job, draws, thin, delta, progress)
         step = smaller_step(["divergences"] if run.about["divergences"] else [], delta)
         if step is not None:
             delta = step
@@ -66,8 +66,8 @@ def long_run(
         tell(f"{job.variant}: draws depend on each other; keeping every {thin}th")
 
 
-def _run(job: Job, kept: int, thin: int, delta: float, progress: Progress | None) -> LongRun:
-    settings = replace(job.sampling, chains=cores(), warmup=WARMUP, draws=kept * thin, adapt_delta=delta)
+def _run(job: Job, draws: int, thin: int, delta: float, progress: Progress | None) -> LongRun:
+    settings = replace(job.sampling, chains=cores(), warmup=WARMUP, draws=draws * thin, adapt_delta=delta)
     variables: dict[str, list[FloatArray]] = {}
     stats: dict[str, list[FloatArray]] = {}
     divergent, energies, done = 0, [], 0
@@ -81,7 +81,7 @@ def _run(job: Job, kept: int, thin: int, delta: float, progress: Progress | None
                 into.setdefault(name, []).append(array[:, thin - 1 :: thin])
         done += batch.chains
     joined = EngineDraws(_joined(variables), _joined(stats))
-    fit = fit_of_draws(job, joined, replace(settings, chains=CHAINS, draws=kept))
+    fit = fit_of_draws(job, joined, replace(settings, chains=CHAINS, draws=draws))
     return _judged(fit, thin, divergent, np.concatenate(energies))
 
 
@@ -148,22 +148,28 @@ def reference_of(title: str, runs: Sequence[LongRun], path: Path) -> Reference:
     )  # fmt: skip
 
 
-def joined(made: Reference, held: Reference) -> Reference:
+def joined(new_reference: Reference, held: Reference) -> Reference:
     """The new reference with the posteriors of other variants that the old one holds.
 
     Raises ModelError where the old one is of other data or priors: together they would be no reference of anything.
     """
-    new = {v for p in made.posteriors for v in p.variants}
-    kept = tuple(p for p in held.posteriors if not new & set(p.variants))
-    same = held.kind == made.kind and held.family == made.family and held.data.get("sha256") == made.data["sha256"]
-    if kept and not (same and all(same_prior(made.priors.get(n, text), text) for n, text in held.priors.items())):
-        others = ", ".join(v for p in kept for v in p.variants)
+    new = {v for p in new_reference.posteriors for v in p.variants}
+    old_posteriors = tuple(p for p in held.posteriors if not new & set(p.variants))
+    same = (
+        held.kind == new_reference.kind
+        and held.family == new_reference.family
+        and held.data.get("sha256") == new_reference.data["sha256"]
+    )
+    if old_posteriors and not (
+        same and all(same_prior(new_reference.priors.get(n, text), text) for n, text in held.priors.items())
+    ):
+        others = ", ".join(v for p in old_posteriors for v in p.variants)
         raise ModelError(
             f"{held.path} holds {others} of other data or priors. Save all variants together (without --variant), or "
             "name another file with --file."
         )
-    priors = {**held.priors, **made.priors} if kept else made.priors
-    return replace(made, posteriors=(*made.posteriors, *kept), priors=priors)
+    priors = {**held.priors, **new_reference.priors} if old_posteriors else new_reference.priors
+    return replace(new_reference, posteriors=(*new_reference.posteriors, *old_posteriors), priors=priors)
 
 
 def _posterior(run: LongRun) -> Posterior:

@@ -40,13 +40,13 @@ def ours(job: Job) -> Ours:
     if family.variant(job.variant).pooling == "complete":
         skipped.add(family.groups.group_quantity)
     names = {d.name for d in job.program.outputs}
-    found: dict[str, tuple[tuple[str, ...], ...]] = {}
+    labels: dict[str, tuple[tuple[str, ...], ...]] = {}
     for d in job.program.outputs:
         dims = family.programs.dims.get(d.name, ())
         raw = d.name.endswith("_raw") and d.name.removesuffix("_raw") in names
         if d.name not in skipped and not raw and len(dims) == len(d.dims) and all(dim in lengths for dim in dims):
-            found[d.name] = tuple(tuple(map(str, lengths[dim])) for dim in dims)
-    return Ours({base: dims for base, dims in found.items() if all(dims)})
+            labels[d.name] = tuple(tuple(map(str, lengths[dim])) for dim in dims)
+    return Ours({base: dims for base, dims in labels.items() if all(dims)})
 
 
 @dataclass(frozen=True)
@@ -62,24 +62,24 @@ def named(where: str, theirs: Sequence[str], known: Ours, renamed: Mapping[str, 
     """The names of a file as ours; ``renamed`` maps whole names or bases. ModelError where places do not fit labels."""
     _check_renamed(where, theirs, known, renamed)
     pieces = {name: _pieces(renamed.get(name, name), renamed) for name in theirs}
-    found: dict[str, str] = {}
+    our_names: dict[str, str] = {}
     for base in known.labels:
         mine = {name: inside for name, (other, inside) in pieces.items() if other == base}
-        found |= _of_base(where, base, mine, known)
-    twice = [name for name in found.values() if list(found.values()).count(name) > 1]
+        our_names |= _of_base(where, base, mine, known)
+    twice = [name for name in our_names.values() if list(our_names.values()).count(name) > 1]
     if twice:
-        both = [their for their, our in found.items() if our == twice[0]]
+        both = [their for their, our in our_names.items() if our == twice[0]]
         raise ModelError(
             f"{where}: {shorten(both[0])} and {shorten(both[1])} are both {twice[0]}. Rename one with --map."
         )
-    if not found:
+    if not our_names:
         raise ModelError(
             f"{where}: none of its parameters is one of this variant: found {few(theirs)}; wanted {few(known.names)}. "
             "Name them with --map THEIRS=OURS."
         )
-    held = set(found.values())
+    held = set(our_names.values())
     return Named(
-        found, tuple(n for n in theirs if n not in found), tuple(n for n in known.names if n not in held)
+        our_names, tuple(n for n in theirs if n not in our_names), tuple(n for n in known.names if n not in held)
     )  # fmt: skip
 
 

@@ -30,13 +30,13 @@ def folds_of(fit: Fit) -> npt.NDArray[np.int64]:
     rng = np.random.default_rng(20261121)
     shuffled = rng.permutation(fit.table.n_rows)
     in_order = shuffled[np.argsort(fit.table.pooled.level[shuffled], kind="stable")]
-    found = np.empty(len(in_order), dtype=np.int64)
-    found[in_order] = np.arange(len(in_order)) % FOLDS
-    return found
+    folds = np.empty(len(in_order), dtype=np.int64)
+    folds[in_order] = np.arange(len(in_order)) % FOLDS
+    return folds
 
 
 def by_folds(
-    fits: Mapping[str, Fit], found: Mapping[str, LeftOut], budget: Budget, store: FitStore, say: Say,
+    fits: Mapping[str, Fit], scores: Mapping[str, LeftOut], budget: Budget, store: FitStore, say: Say,
     waive: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, LeftOut]:  # fmt: skip
     """The scores of all variants by the same ten folds, in place of scores that cannot be repaired one by one.
@@ -51,10 +51,10 @@ def by_folds(
             raise ComparisonError("ten folds: rows of units are scored one by one only")
         fit.family.need("pointwise", "a score of rows that were left out")
     waived = waive or {}
-    return {n: _scored(fit, found[n], budget, store, say, waived.get(n, ())) for n, fit in fits.items()}
+    return {n: _scored(fit, scores[n], budget, store, say, waived.get(n, ())) for n, fit in fits.items()}
 
 
-def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str]) -> LeftOut:
+def _scored(fit: Fit, scores: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str]) -> LeftOut:
     """The scores of all rows; a density whose right tail is too heavy for its mean stays marked by its Pareto k."""
     fold, elpd_i, pareto_k, mcse = folds_of(fit), *np.empty((2, fit.table.n_rows)), 0.0
     for k in range(FOLDS):
@@ -63,10 +63,10 @@ def _scored(fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say,
             continue
         if budget.spent:
             raise ComparisonError(f"ten folds: {budget.minutes:g} minutes are over (--minutes)")
-        made = _fold(fit, rows, k, store, say, waive)
-        elpd_i[rows], pareto_k[rows], mcse = made.elpd, made.pareto_k, math.hypot(mcse, made.mcse)
+        fold_scores = _fold(fit, rows, k, store, say, waive)
+        elpd_i[rows], pareto_k[rows], mcse = fold_scores.elpd, fold_scores.pareto_k, math.hypot(mcse, fold_scores.mcse)
     return replace(
-        found, elpd_i=elpd_i, lppd_i=np.full(len(fold), math.nan), pareto_k=pareto_k, route=Route.FOLDS, mcse=mcse,
+        scores, elpd_i=elpd_i, lppd_i=np.full(len(fold), math.nan), pareto_k=pareto_k, route=Route.FOLDS, mcse=mcse,
         note="", repairs={}, reasons={}, quadrature=None,
     )  # fmt: skip
 
@@ -86,13 +86,13 @@ def _fold(fit: Fit, rows: npt.NDArray[np.int64], k: int, store: FitStore, say: S
     job = job_without(fit, rows)
     key = hashlib.sha256(f"{fit.key} {job.key} fold".encode()).hexdigest()
     name = f"{fit.variant}-without-{key[:16]}"
-    if (kept := note_of(store, name, key)) is not None:
-        return _Fold(kept["elpd"], kept["pareto_k"], kept["mcse"])
+    if (note := note_of(store, name, key)) is not None:
+        return _Fold(note["elpd"], note["pareto_k"], note["mcse"])
     say(f"{fit.variant}: fold {k + 1} of {FOLDS}")
-    made = passed(job, waive)
-    density = held_out(fit, made, "observation", [int(i) for i in rows], apart=True)
+    refit = passed(job, waive)
+    density = held_out(fit, refit, "observation", [int(i) for i in rows], apart=True)
     elpd = logsumexp(density, axis=0) - math.log(len(density))
     error = mean_error(np.exp(density - elpd).sum(axis=1), fit.sampling.chains)
-    found = _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)
-    keep_note(store, name, {"key": key, "left out": f"fold {k + 1}", **asdict(found)}, say)
-    return found
+    scores = _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)
+    keep_note(store, name, {"key": key, "left out": f"fold {k + 1}", **asdict(scores)}, say)
+    return scores

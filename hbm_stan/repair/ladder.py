@@ -46,27 +46,27 @@ class Ladder:
     reasons: dict[int, str] = field(default_factory=dict)
     unsure: dict[int, Repair] = field(default_factory=dict)
 
-    def climb(self, found: LeftOut) -> LeftOut:
+    def climb(self, scores: LeftOut) -> LeftOut:
         """The score with every unit repaired that the budget allows."""
-        if not found.high.any() or found.prior or self.fit.engine not in _ENGINES:
-            return found
+        if not scores.high.any() or scores.prior or self.fit.engine not in _ENGINES:
+            return scores
         if self.budget.max_refits == 0:
             return replace(
-                found, reasons=dict.fromkeys(self._high(found), "nothing was to be repaired (--max-refits 0)")
+                scores, reasons=dict.fromkeys(self._high(scores), "nothing was to be repaired (--max-refits 0)")
             )
-        before, found = found, self._more_draws(found)
-        self._take_priors(found)
-        self._match_moments(found)
-        self._refit(found)
+        before, scores = scores, self._more_draws(scores)
+        self._take_priors(scores)
+        self._match_moments(scores)
+        self._refit(scores)
         # A k of moment matching that is good but not sure: better than none.
         self.routes = self.unsure | self.routes
-        return self._repaired(before, found)
+        return self._repaired(before, scores)
 
-    def _more_draws(self, found: LeftOut) -> LeftOut:
+    def _more_draws(self, scores: LeftOut) -> LeftOut:
         """Only a k between the threshold and 0.7 is helped by draws, and only up to 2,200 of them."""
-        k = found.pareto_k
-        if k is None or self.fit.n_draws >= ENOUGH_DRAWS or not (k[found.high] < MORE_DRAWS_HELP).any():
-            return found
+        k = scores.pareto_k
+        if k is None or self.fit.n_draws >= ENOUGH_DRAWS or not (k[scores.high] < MORE_DRAWS_HELP).any():
+            return scores
         self.say(f"{self.fit.variant}: sampling again with {ENOUGH_DRAWS:,} draws, for Pareto k")
         try:
             longer = with_more_draws(
@@ -74,36 +74,36 @@ class Ladder:
             )
             refuse_failed(longer, self.waive)
         except HbmError as error:
-            self.reasons |= dict.fromkeys(self._high(found), f"more draws: {error}")
-            return found
+            self.reasons |= dict.fromkeys(self._high(scores), f"more draws: {error}")
+            return scores
         self.fit = longer
-        again = loo(self.fit) if found.unit == "observation" else logo(self.fit)
+        again = loo(self.fit) if scores.unit == "observation" else logo(self.fit)
         assert again is not None
         assert again.pareto_k is not None
-        for i in self._high(found):
+        for i in self._high(scores):
             if not again.high[i]:
                 new = float(again.pareto_k[i])
                 self.routes[i] = Repair(
-                    Route.MORE_DRAWS, float(k[i]), new, found.elpd_i[i], again.elpd_i[i], 0.0
+                    Route.MORE_DRAWS, float(k[i]), new, scores.elpd_i[i], again.elpd_i[i], 0.0
                 )  # its error is in that of the sum
         return again
 
-    def _take_priors(self, found: LeftOut) -> None:
+    def _take_priors(self, scores: LeftOut) -> None:
         """Without pooling, what is the only row of its group leaves a prior behind, whose density needs no refit."""
         alone = self.fit.table.alone
         density = self.fit.family.groups.prior_group_log_lik
-        if self.fit.pooling != "no" or density is None or found.unit == "group":
+        if self.fit.pooling != "no" or density is None or scores.unit == "group":
             return
-        priors = density(self.fit.data, self.fit.variant) if alone[self._high(found)].any() else None
+        priors = density(self.fit.data, self.fit.variant) if alone[self._high(scores)].any() else None
         if priors is None:
             return
-        for i in self._high(found):
+        for i in self._high(scores):
             if alone[i]:
                 value = float(priors[self.fit.table.pooled.level[i]])
-                self._try(found, i, Route.ROW_PRIOR, lambda value=value: Exact(value, 0.0, 0.0))  # type: ignore[misc]
+                self._try(scores, i, Route.ROW_PRIOR, lambda value=value: Exact(value, 0.0, 0.0))  # type: ignore[misc]
 
-    def _match_moments(self, found: LeftOut) -> None:
-        left, columns = self._high(found), self._columns(found.unit)
+    def _match_moments(self, scores: LeftOut) -> None:
+        left, columns = self._high(scores), self._columns(scores.unit)
         if not left or not columns:
             return
         try:
@@ -111,16 +111,16 @@ class Ladder:
             for i in left:
                 if self.budget.spent:
                     return
-                self.say(f"{self.fit.variant}: moment matching for {unit_labels(self.fit, found.unit)[i]}")
+                self.say(f"{self.fit.variant}: moment matching for {unit_labels(self.fit, scores.unit)[i]}")
                 candidates = [c[:, i] for c in columns]
-                self._try(found, i, Route.MOMENT_MATCHING, lambda i=i, c=candidates: moment_matched(  # type: ignore[misc]
-                    whole, rows_of(self.fit, found.unit, i), c, found.k_threshold
+                self._try(scores, i, Route.MOMENT_MATCHING, lambda i=i, c=candidates: moment_matched(  # type: ignore[misc]
+                    whole, rows_of(self.fit, scores.unit, i), c, scores.k_threshold
                 ))  # fmt: skip
         except HbmError as error:
             self.reasons |= dict.fromkeys(left, str(error))
 
-    def _refit(self, found: LeftOut) -> None:
-        left, most = self._high(found), self.budget.max_refits
+    def _refit(self, scores: LeftOut) -> None:
+        left, most = self._high(scores), self.budget.max_refits
         if len(left) > most:
             left = [i for i in left if i not in self.unsure]
         if len(left) > most:
@@ -130,34 +130,34 @@ class Ladder:
         for i in left:
             if self.budget.spent:
                 over = f"{self.budget.minutes:g} minutes are over (--minutes)"
-                self.reasons |= dict.fromkeys(self._high(found), over)
+                self.reasons |= dict.fromkeys(self._high(scores), over)
                 return
             self._try(
-                found,
+                scores,
                 i,
                 Route.REFIT,
-                lambda i=i: exact_score(self.fit, found.unit, i, self.store, self.say, self.waive),  # type: ignore[misc]
+                lambda i=i: exact_score(self.fit, scores.unit, i, self.store, self.say, self.waive),  # type: ignore[misc]
             )
 
-    def _try(self, found: LeftOut, i: int, route: Route, score: Callable[[], Exact]) -> None:
+    def _try(self, scores: LeftOut, i: int, route: Route, score: Callable[[], Exact]) -> None:
         try:
             exact = score()
         except HbmError as error:
             self.reasons[i] = str(error)
             return
-        if i in self.unsure and not exact.pareto_k < found.k_threshold:
+        if i in self.unsure and not exact.pareto_k < scores.k_threshold:
             return  # few draws carry the refit's score too: what moment matching gave stays
         if not exact.mcse < _IMPRECISE:
             self.reasons[i] = f"{route.words}: its score has a Monte Carlo error of {exact.mcse:.1f}; draw more"
             return
-        assert found.pareto_k is not None
+        assert scores.pareto_k is not None
         unsure = route is Route.MOMENT_MATCHING and not exact.pareto_k < SURE
         (self.unsure if unsure else self.routes)[i] = Repair(
-            route, float(found.pareto_k[i]), exact.pareto_k, float(found.elpd_i[i]), exact.elpd, exact.mcse
+            route, float(scores.pareto_k[i]), exact.pareto_k, float(scores.elpd_i[i]), exact.elpd, exact.mcse
         )
 
-    def _high(self, found: LeftOut) -> list[int]:
-        return [int(i) for i in np.flatnonzero(found.high) if i not in self.routes]
+    def _high(self, scores: LeftOut) -> list[int]:
+        return [int(i) for i in np.flatnonzero(scores.high) if i not in self.routes]
 
     def _columns(self, unit: Unit) -> list[FloatArray]:
         """Log densities of the units at the draws, each in the forms that the program may hold."""
@@ -165,8 +165,8 @@ class Ladder:
         known = [] if density.of is None else [evaluated(self.fit, density.of)]
         return known if unit == "group" else [*known, log_lik_of(self.fit)]
 
-    def _repaired(self, before: LeftOut, found: LeftOut) -> LeftOut:
-        elpd_i = found.elpd_i.copy()
+    def _repaired(self, before: LeftOut, scores: LeftOut) -> LeftOut:
+        elpd_i = scores.elpd_i.copy()
         for i, repair in self.routes.items():
             elpd_i[i] = repair.elpd
         routes = {
@@ -175,18 +175,18 @@ class Ladder:
             if before.pareto_k is not None
         }
         reasons = {i: words for i, words in self.reasons.items() if i not in routes}
-        made = replace(found, elpd_i=elpd_i, repairs=routes, reasons=reasons)
-        mcse = math.sqrt(found.mcse**2 + sum(r.mcse**2 for r in routes.values()))
-        if found.route is Route.NEEDS_REFITS and routes:
-            made = replace(made, route=Route.REFITS)
-        return replace(made, mcse=math.nan if made.high.any() else mcse)
+        new_scores = replace(scores, elpd_i=elpd_i, repairs=routes, reasons=reasons)
+        mcse = math.sqrt(scores.mcse**2 + sum(r.mcse**2 for r in routes.values()))
+        if scores.route is Route.NEEDS_REFITS and routes:
+            new_scores = replace(new_scores, route=Route.REFITS)
+        return replace(new_scores, mcse=math.nan if new_scores.high.any() else mcse)
 
 
 def repaired(
-    fit: Fit, found: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str] = ()
+    fit: Fit, scores: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str] = ()
 ) -> LeftOut:
     """The score of a fit with every high Pareto k repaired that the budget allows; what is left says why.
 
     ``waive`` names the checks that were waived of the fit: its refits need not pass them either.
     """
-    return Ladder(fit, budget, store, say, waive).climb(found)
+    return Ladder(fit, budget, store, say, waive).climb(scores)

@@ -100,15 +100,15 @@ class Unconstrained:
 
 def log_density(model: Any, points: FloatArray) -> FloatArray:
     """The log density of a model at unconstrained points, (S,); minus infinity where it has none."""
-    found = np.full(len(points), -math.inf)
+    densities = np.full(len(points), -math.inf)
     for s, q in enumerate(points):
         if np.isfinite(q).all():
             try:
                 value = model.log_prob_grad(q)[0]
             except (RuntimeError, ValueError):  # Stan rejects the point: its density there is zero
                 continue
-            found[s] = value if math.isfinite(value) else -math.inf
-    return found
+            densities[s] = value if math.isfinite(value) else -math.inf
+    return densities
 
 
 def moment_matched(
@@ -128,10 +128,10 @@ def moment_matched(
     constant = _constant(whole.log_density - reduced, candidates)
     taken = np.linspace(0, len(whole.points) - 1, min(_SEARCHED, len(whole.points))).astype(int)
     move = _search(model, whole.points[taken], whole.log_density[taken], reduced[taken], good_k(len(taken)))
-    found = _split(whole, model, move, constant)
-    if not found.pareto_k < threshold:
-        raise ComparisonError(f"moment matching: Pareto k stays at {found.pareto_k:.2f}")
-    return found
+    score = _split(whole, model, move, constant)
+    if not score.pareto_k < threshold:
+        raise ComparisonError(f"moment matching: Pareto k stays at {score.pareto_k:.2f}")
+    return score
 
 
 def _constant(difference: FloatArray, candidates: Sequence[FloatArray]) -> float:

@@ -37,9 +37,9 @@ def refit_without(fit: Fit, rows: npt.ArrayLike) -> Fit:
 
 def passed(job: Job, waive: Collection[str]) -> Fit:
     """The fit of a job, as ``refit_without`` makes it; raises ComparisonError where it did not pass its checks."""
-    made = fit_anew(job)
-    refuse_failed(made, waive)
-    return made
+    refit = fit_anew(job)
+    refuse_failed(refit, waive)
+    return refit
 
 
 def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say, waive: Collection[str] = ()) -> Exact:
@@ -53,15 +53,15 @@ def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say, wai
     route = density.route if density.of is not None else Route.REFITS
     key = hashlib.sha256(f"{fit.key} {job.key} {unit} {index} {route}".encode()).hexdigest()
     name = f"{fit.variant}-without-{key[:16]}"
-    if (kept := note_of(store, name, key)) is not None:
-        return Exact(kept["elpd"], kept["mcse"], kept["pareto_k"])
+    if (note := note_of(store, name, key)) is not None:
+        return Exact(note["elpd"], note["mcse"], note["pareto_k"])
     say(f"{fit.variant}: fitting without {unit_labels(fit, unit)[index]}")
-    found = _bridged(fit, job, unit, index, waive)
-    if found.mcse > _PRECISE:
+    score = _bridged(fit, job, unit, index, waive)
+    if score.mcse > _PRECISE:
         more = replace(job.sampling, draws=_MORE * job.sampling.draws)
-        found = _bridged(fit, replace(job, sampling=more), unit, index, waive)
-    keep_note(store, name, {"key": key, "left out": unit_labels(fit, unit)[index], **asdict(found)}, say)
-    return found
+        score = _bridged(fit, replace(job, sampling=more), unit, index, waive)
+    keep_note(store, name, {"key": key, "left out": unit_labels(fit, unit)[index], **asdict(score)}, say)
+    return score
 
 
 def require_functions(fit: Fit, unit: Unit) -> None:
@@ -82,21 +82,21 @@ def keep_note(store: FitStore, name: str, note: dict[str, Any], say: Say) -> Non
 
 
 def _bridged(fit: Fit, job: Job, unit: Unit, index: int, waive: Collection[str]) -> Exact:
-    made = passed(job, waive)
-    unseen, seen = held_out(fit, made, unit, [index])[:, 0], _seen(fit, made, unit, index)
+    refit = passed(job, waive)
+    unseen, seen = held_out(fit, refit, unit, [index])[:, 0], _seen(fit, refit, unit, index)
     chains = fit.sampling.chains
     return score_of(unseen, chains) if seen is None else bridged(unseen, seen, chains)
 
 
 def note_of(store: FitStore, name: str, key: str) -> dict[str, Any] | None:
     """The note of that name if it is whole and of this key."""
-    kept = store.read_note(name)
-    return kept if isinstance(kept, dict) and kept.get("key") == key else None
+    note = store.read_note(name)
+    return note if isinstance(note, dict) and note.get("key") == key else None
 
 
-def refuse_failed(made: Fit, waive: Collection[str] = ()) -> None:
+def refuse_failed(refit: Fit, waive: Collection[str] = ()) -> None:
     """Raise ComparisonError where a refit did not pass its checks, those aside that were waived of the whole fit."""
-    if failed := [v.name for v in check(made, waive).failed]:
+    if failed := [v.name for v in check(refit, waive).failed]:
         raise ComparisonError(f"a refit failed its checks ({', '.join(failed)})")
 
 
@@ -124,14 +124,14 @@ def held_out(fit: Fit, refit: Fit, unit: Unit, indices: Sequence[int], *, apart:
     if there.all() and not density.own and not apart:
         assert density.of is not None
         return density.of(draws, fit.data)[:, list(indices)]
-    found = np.empty((refit.n_draws, len(indices)))
+    log_densities = np.empty((refit.n_draws, len(indices)))
     rows = np.asarray(indices)
     if there.any():
         pointwise = fit.family.need("pointwise", "a score of a row that was left out")
-        found[:, there] = pointwise(expanded(fit, refit), fit.data)[:, rows[there]]
+        log_densities[:, there] = pointwise(expanded(fit, refit), fit.data)[:, rows[there]]
     if not there.all():
-        found[:, ~there] = _alone(fit, draws)[:, fit.table.pooled.level[rows[~there]]]
-    return found
+        log_densities[:, ~there] = _alone(fit, draws)[:, fit.table.pooled.level[rows[~there]]]
+    return log_densities
 
 
 def _alone(fit: Fit, draws: Any) -> FloatArray:

@@ -21,7 +21,7 @@ from hbm_stan.parameterise import Choice, choose_parameterisation, named_paramet
 from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.typeset import check_mathematics
 from hbm_stan.resources import try_to_write
-from hbm_stan.sensitivity.asked import kept_bytes
+from hbm_stan.sensitivity.asked import note_bytes
 from hbm_stan.tree import refuse_too_large
 
 FORMATS = ("pdf", "html")
@@ -181,7 +181,7 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
         str(sorted(analysis.reasons.items())),
         str(sorted(analysis.dataset.columns.items())), str(sorted(analysis.dataset.info.items())),
         analysis.family.source, _own_code(),
-        hashlib.sha256(certificate_bytes(analysis)).hexdigest(), hashlib.sha256(kept_bytes(analysis)).hexdigest(),
+        hashlib.sha256(certificate_bytes(analysis)).hexdigest(), hashlib.sha256(note_bytes(analysis)).hexdigest(),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(inputs).encode()).hexdigest()
 

@@ -20,7 +20,7 @@ from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
 from hbm_stan.prior_predictive import check_priors, prior_check
 from hbm_stan.replicate import PredictiveCheck, can_replicate, predictive_check
-from hbm_stan.sensitivity.run import kept_result, quick_look
+from hbm_stan.sensitivity.run import earlier_sensitivity, quick_look
 from hbm_stan.verdicts import Verdict
 
 
@@ -84,7 +84,7 @@ def _sensitivity(
         return None
     if any(d.status == "fail" for d in diagnoses.values()):
         return None
-    return kept_result(analysis, fits) or quick_look(analysis, fits, diagnoses).as_dict()
+    return earlier_sensitivity(analysis, fits) or quick_look(analysis, fits, diagnoses).as_dict()
 
 
 def _comparisons(

@@ -112,49 +112,49 @@ class Bench:
         asked = self.asked
         priors = {**asked.priors, **rival.priors}
         engine = choose(self.engine) if isinstance(self.engine, str) else self.engine
-        made, verdicts, reasons = {}, {}, {}
+        fits, verdicts, reasons = {}, {}, {}
         for job in jobs_of(asked.family, asked.dataset, rival.variants, priors, asked.sampling, engine):
             try:
-                made[job.variant], verdicts[job.variant] = fit_directly(job, asked.waived)
+                fits[job.variant], verdicts[job.variant] = fit_directly(job, asked.waived)
             except NotDirectError as reason:
                 reasons[job.variant] = str(reason)
         if reasons:
-            made |= fit_variants(
+            fits |= fit_variants(
                 asked.family, asked.dataset, tuple(reasons), priors=priors, sampling=asked.sampling, engine=engine,
                 store=FitStore(asked.store.folder / "sensitivity" / rival.place), say=self.say,
                 progress=self.progress, minutes=asked.minutes, waive=asked.waived,
             )  # fmt: skip
-            verdicts |= {name: check(made[name], asked.waived) for name in reasons}
-        return Refits(made, verdicts, reasons)
+            verdicts |= {name: check(fits[name], asked.waived) for name in reasons}
+        return Refits(fits, verdicts, reasons)
 
 
 def alternatives(bench: Bench) -> Alternatives:
     """Refit the main and the compared variants under each rival, and see what becomes of the conclusion."""
     asked = bench.asked
     names = tuple(dict.fromkeys((asked.main_variant, *(n for n in asked.compared if n in bench.fits))))
-    found, kept = rivals(bench.main, names)
-    count = sum(len(r.variants) for r in found)
-    bench.say(f"{len(found)} other priors, {count} refits")
+    rival_priors, unvaried = rivals(bench.main, names)
+    count = sum(len(r.variants) for r in rival_priors)
+    bench.say(f"{len(rival_priors)} other priors, {count} refits")
     base = conclude(bench.main, bench.compared(bench.fits, bench.diagnoses), asked.prediction)
     rows = []
-    for i, rival in enumerate(found, 1):
-        bench.say(f"{i} of {len(found)}: {rival.shown}")
+    for i, rival in enumerate(rival_priors, 1):
+        bench.say(f"{i} of {len(rival_priors)}: {rival.shown}")
         rows.append(_row(bench, rival, base))
-    return Alternatives(base, tuple(rows), tuple(_sentences(bench.main, base, rows, kept)))
+    return Alternatives(base, tuple(rows), tuple(_sentences(bench.main, base, rows, unvaried)))
 
 
 def _row(bench: Bench, rival: Rival, base: Conclusion) -> Row:
     try:
-        made = bench.refit(rival)
+        refits = bench.refit(rival)
     except EngineError as error:
         return Row(rival, None, (), "", None, f"the engine failed ({error})")
-    fits, diagnoses = {**bench.fits, **made.fits}, {**bench.diagnoses, **made.diagnoses}
+    fits, diagnoses = {**bench.fits, **refits.fits}, {**bench.diagnoses, **refits.diagnoses}
     if any(diagnoses[n].status == "fail" for n in rival.variants):
         failed = "; ".join(failed_checks(diagnoses[n]) for n in rival.variants if diagnoses[n].status == "fail")
-        return Row(rival, None, (), "", None, failed, made.direct, made.reasons)
+        return Row(rival, None, (), "", None, failed, refits.direct, refits.reasons)
     now = conclude(fits[bench.main.variant], bench.compared(fits, diagnoses), bench.asked.prediction)
     largest, moved = largest_move(base, now)
-    return Row(rival, now, tuple(changes(base, now)), largest, moved, "", made.direct, made.reasons)
+    return Row(rival, now, tuple(changes(base, now)), largest, moved, "", refits.direct, refits.reasons)
 
 
 def failed_checks(diagnosis: Diagnosis) -> str:
@@ -163,43 +163,43 @@ def failed_checks(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.variant} did not pass its checks ({', '.join(names)})"
 
 
-def _sentences(main: Fit, base: Conclusion, rows: list[Row], kept: list[str]) -> list[str]:
+def _sentences(main: Fit, base: Conclusion, rows: list[Row], unvaried: list[str]) -> list[str]:
     """What the refits say together, which changed the conclusion, which say nothing, and what a wide prior does."""
     held = [r for r in rows if not r.failed]
     changed = [r for r in held if r.changes]
-    said = []
+    sentences = []
     if held and not changed:
         many = f"any of {len(held)} other priors" if len(held) > 1 else "the one other prior tried"
-        said.append(f"No conclusion changes under {many}.")
+        sentences.append(f"No conclusion changes under {many}.")
     if changed:
-        said.append(f"A conclusion changes under {len(changed)} of {len(held)} other priors.")
+        sentences.append(f"A conclusion changes under {len(changed)} of {len(held)} other priors.")
     withheld = base.decision is Decision.WITHHELD
     blind = [r for r in held if r.conclusion is not None and r.conclusion.decision is Decision.WITHHELD]
     if blind and not withheld:
-        said.append(
+        sentences.append(
             f"Under {len(blind)} of them the comparison is not judged: a Pareto k is too high, and nothing is repaired "
             "under other priors."
         )
-    said += [f"{r.rival.shown} changes {'; '.join(r.changes)}." for r in changed]
+    sentences += [f"{r.rival.shown} changes {'; '.join(r.changes)}." for r in changed]
     most = max(held, key=lambda r: abs(r.moved or 0), default=None)
     if most is not None and most.moved:
-        said.append(
+        sentences.append(
             f"The mean of {most.largest} moves most under {most.rival.shown}: by {abs(most.moved):.2f} posterior sds."
         )
-    said += [f"{r.rival.shown}: {r.failed}, so that nothing is concluded from it." for r in rows if r.failed]
-    said += [words for r in held if r.rival.warning and (words := _widened(main, base, r))]
-    said += _scales(main, rows)
+    sentences += [f"{r.rival.shown}: {r.failed}, so that nothing is concluded from it." for r in rows if r.failed]
+    sentences += [words for r in held if r.rival.warning and (words := _widened(main, base, r))]
+    sentences += _scales(main, rows)
     ks, reasons = ([v for r in rows for v in getattr(r, name).values()] for name in ("direct", "sampled"))
-    said += directly_in_words("Fits under other priors", ks, reasons)
+    sentences += directly_in_words("Fits under other priors", ks, reasons)
     if withheld:
-        said.append(
+        sentences.append(
             "The comparison is withheld here, for a Pareto k is too high and nothing is repaired under other priors; "
             "`hbm compare` repairs it as the priors stand."
         )
-    if kept:
-        given = {n: main.priors[n].text for n in kept}
-        said.append(f"Not varied, having no scale: {', '.join(f'{n} = {text}' for n, text in given.items())}.")
-    return said
+    if unvaried:
+        given = {n: main.priors[n].text for n in unvaried}
+        sentences.append(f"Not varied, having no scale: {', '.join(f'{n} = {text}' for n, text in given.items())}.")
+    return sentences
 
 
 def _scales(main: Fit, rows: list[Row]) -> list[str]:

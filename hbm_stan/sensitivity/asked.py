@@ -65,7 +65,7 @@ class Asked(Protocol):
         """Where the draws are kept."""
 
 
-def kept_bytes(analysis: Asked) -> bytes:
+def note_bytes(analysis: Asked) -> bytes:
     """What is kept, whatever it is of: a report must be made again where it changed."""
     note = analysis.store.read_note(NOTE)
     return b"" if note is None else json.dumps(note, sort_keys=True).encode()

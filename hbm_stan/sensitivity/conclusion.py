@@ -70,14 +70,14 @@ class Conclusion:
     def as_dict(self) -> dict[str, Any]:
         """The conclusion for JSON."""
         row = asdict(self)
-        said = {"signs": {name: s.words for name, s in self.signs.items()}, "verdict": self.verdict}
-        return {k: row[k] for k in ("intervals", "columns", "decision", "elpd_diff", "se_diff", "other")} | said
+        in_words = {"signs": {name: s.words for name, s in self.signs.items()}, "verdict": self.verdict}
+        return {k: row[k] for k in ("intervals", "columns", "decision", "elpd_diff", "se_diff", "other")} | in_words
 
 
 def terms(names: Iterable[str], scale: str) -> list[str]:
     """The terms that differ between groups: those that the scale has; an empty one where it is a single number."""
-    found = [n for n in names if base_of(n) == scale]
-    return [term_of(n) for n in found] or [""]
+    elements = [n for n in names if base_of(n) == scale]
+    return [term_of(n) for n in elements] or [""]
 
 
 def varying(names: Iterable[str], scale: str) -> list[str]:
@@ -101,9 +101,9 @@ def interval(draws: FloatArray) -> Interval:
 def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any]) -> Conclusion:
     """What these fits conclude: of the main variant, and of its comparison with the others where there is one."""
     intervals = {name: interval(draws) for name, draws in watched(main, options).items()}
-    kept, location = location_and_scale(main), location_of(main.family)
-    locations = tuple(n for n in kept if base_of(n) == location)
-    scales = tuple(n for n in kept if n not in locations)
+    elements, location = location_and_scale(main), location_of(main.family)
+    locations = tuple(n for n in elements if base_of(n) == location)
+    scales = tuple(n for n in elements if n not in locations)
     signs = {n: side(intervals[n].q05, intervals[n].q95) for n in locations} if main.family.words.signed else {}
     decision, diff, se, other = _decided(comparison, main.variant)
     names = (location, main.family.groups.population_scale, f"{main.family.groups.group_quantity}_new")
@@ -137,20 +137,20 @@ def _decided(comparison: Comparison | None, main: str) -> tuple[Decision, float 
 
 def changes(base: Conclusion, now: Conclusion) -> list[str]:
     """What another prior changes of a conclusion, in words; empty where it stands."""
-    said = []
-    before, after = ((made.decision, made.other) for made in (base, now))
+    phrases = []
+    before, after = ((conclusion.decision, conclusion.other) for conclusion in (base, now))
     # A ranking that a Pareto k withholds on one side says nothing of the prior.
     withheld = Decision.WITHHELD in {base.decision, now.decision}
     if base.decision is not Decision.NONE and after != before and not withheld:
-        said.append(f"the comparison: {now.verdict or 'no ranking'} (before: {base.verdict})")
+        phrases.append(f"the comparison: {now.verdict or 'no ranking'} (before: {base.verdict})")
     for name, sign in base.signs.items():
         if now.signs.get(name, sign) is not sign:
-            said.append(f"the 90 % interval of {name} lies {now.signs[name].words} (before: {sign.words})")
+            phrases.append(f"the 90 % interval of {name} lies {now.signs[name].words} (before: {sign.words})")
     for name in (*base.locations, *base.scales):
         a, b = base.intervals[name], now.intervals.get(name)
         if b is not None and (b.q05 > a.q95 or b.q95 < a.q05):
-            said.append(f"the 90 % intervals of {name} do not overlap")
-    return said
+            phrases.append(f"the 90 % intervals of {name} do not overlap")
+    return phrases
 
 
 def largest_move(base: Conclusion, now: Conclusion) -> tuple[str, float]:

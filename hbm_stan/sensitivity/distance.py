@@ -46,7 +46,7 @@ def sensitivity(values: FloatArray, lower: FloatArray, upper: FloatArray, alphas
 
     ``lower`` and ``upper`` are the weights (S,) under the powers ``alphas`` below and above 1.
     """
-    found = [
+    derivatives = [
         (distance(row, upper) / np.log2(alphas[1]) - distance(row, lower) / np.log2(alphas[0])) / 2 for row in values
     ]
-    return np.array(found, dtype=float)
+    return np.array(derivatives, dtype=float)

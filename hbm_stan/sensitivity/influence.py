@@ -137,10 +137,10 @@ def influence(
         rows[j] = _refitted(fit, j, base, rows[j].pareto_k, waive)
     rows.sort(key=lambda row: -abs(row.moved))
     columns = tuple(varying(base, fit.family.groups.population_scale))
-    said, first = _sentences(rows, threshold, noun)
+    sentences, first = _sentences(rows, threshold, noun)
     ks, reasons = [row.direct for row in rows if row.direct is not None], [row.sampled for row in rows if row.sampled]
-    said += directly_in_words(f"Refits without a {noun.one}", ks, reasons)
-    return Influence(base, tuple(rows), threshold, tuple(said), columns, tuple(first), noun)
+    sentences += directly_in_words(f"Refits without a {noun.one}", ks, reasons)
+    return Influence(base, tuple(rows), threshold, tuple(sentences), columns, tuple(first), noun)
 
 
 def _weighted(
@@ -155,9 +155,9 @@ def _weighted(
     for some in portions(len(labels), fit.n_draws):
         log_weights, k = smooth(-density[:, some])
         weights = np.exp(log_weights)
-        found = {name: weighted_intervals(values, weights) for name, values in draws.items()}
+        intervals_by_name = {name: weighted_intervals(values, weights) for name, values in draws.items()}
         for j, label in enumerate(labels[some]):
-            now = {name: intervals[j] for name, intervals in found.items()}
+            now = {name: intervals[j] for name, intervals in intervals_by_name.items()}
             route = Way.WEIGHTS if k[j] < threshold else Way.UNRELIABLE
             rows.append(_without(fit, label, route, float(k[j]), now, base))
     return rows
@@ -182,17 +182,17 @@ def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, w
     label = fit.table.pooled.labels[j]
     rows, sampled = np.flatnonzero(fit.table.pooled.level == j), ""
     try:
-        made, diagnosis = fit_directly(job_without(fit, rows), waive, rows=False)
+        refit, diagnosis = fit_directly(job_without(fit, rows), waive, rows=False)
     except NotDirectError as reason:
-        made, sampled = refit_without(fit, rows), str(reason)
-        diagnosis = check(made, waive)
+        refit, sampled = refit_without(fit, rows), str(reason)
+        diagnosis = check(refit, waive)
     except DataError:  # the others are too few, or all alike
         return Without(label, Way.UNKNOWN, k, {}, {}, ())
     if diagnosis.status == "fail":
         return Without(label, Way.UNKNOWN, k, {}, {}, ())
-    now = {name: interval(values) for name, values in location_and_scale(made).items() if name in base}
-    found = _without(fit, label, Way.REFIT, k, now, base)
-    return replace(found, direct=float(made.about[PARETO_K]) if made.direct else None, sampled=sampled)
+    now = {name: interval(values) for name, values in location_and_scale(refit).items() if name in base}
+    without = _without(fit, label, Way.REFIT, k, now, base)
+    return replace(without, direct=float(refit.about[PARETO_K]) if refit.direct else None, sampled=sampled)
 
 
 def _without(
@@ -216,12 +216,12 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
         f"{r.intervals[r.largest].mean:.3g}."
         for r in large[:_NAMED]
     ]
-    said = [*alone, *[f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
-    if not said and sure:
+    sentences = [*alone, *[f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
+    if not sentences and sure:
         some = (
             f"None of the {len(sure)} {noun.many} that could be judged" if len(sure) < len(rows) else f"No {noun.one}"
         )
-        said = [
+        sentences = [
             f"{some} alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
             f"({sure[0].largest}, {abs(sure[0].moved):.2f} sds)."
         ]
@@ -234,8 +234,8 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
             f"{threshold:.2f}): "
             f"{', '.join(unsure[:_NAMED])}{more}."
         )
-    said += unjudged
+    sentences += unjudged
     lost = [r.group for r in rows if r.route is Way.UNKNOWN]
     if lost:
-        said.append(f"Refits could not be made, or did not pass their checks, without {', '.join(lost)}.")
-    return said, [*alone, *unjudged]
+        sentences.append(f"Refits could not be made, or did not pass their checks, without {', '.join(lost)}.")
+    return sentences, [*alone, *unjudged]

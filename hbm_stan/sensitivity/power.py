@@ -66,17 +66,17 @@ def power_scaling(fit: Fit, options: Mapping[str, Any] | None = None) -> Power:
 
 def prior_components(fit: Fit) -> tuple[dict[str, FloatArray], list[str]]:
     """The log density of each prior at the draws, (S,), and of all together; and the priors that have no draws."""
-    found, missing = {}, []
+    densities, missing = {}, []
     for name, prior in fit.family.priors_of(fit.variant, fit.priors).items():
         density = log_prior(fit, name, prior)
         if density is None:
             missing.append(name)
         else:
-            found[name] = density
+            densities[name] = density
     together = fit.draws("lprior").get("lprior")
-    if together is None and found and not missing:
-        together = np.sum(list(found.values()), axis=0)
-    return found | ({} if together is None else {ALL_PRIORS: together}), missing
+    if together is None and densities and not missing:
+        together = np.sum(list(densities.values()), axis=0)
+    return densities | ({} if together is None else {ALL_PRIORS: together}), missing
 
 
 def log_prior(fit: Fit, name: str, prior: Prior) -> FloatArray | None:
@@ -173,31 +173,31 @@ def _readings(table: pd.DataFrame, pulled: Collection[str] = ()) -> pd.DataFrame
 
 
 def _sentences(table: pd.DataFrame, readings: pd.DataFrame, missing: list[str], likelihood: str) -> list[str]:
-    said = [
+    sentences = [
         _flagged(reading, [r for r in readings.to_dict("records") if r["reading"] == reading])
         for reading in ("conflict", "strong prior", "both", "unknown")
         if len(readings) and (readings["reading"] == reading).any()
     ]
     priors = table[(table["component"] != LIKELIHOOD) & table["value"].notna()]
-    if not said and len(priors):
+    if not sentences and len(priors):
         most = priors.loc[priors["value"].idxmax()]
-        said = [
+        sentences = [
             f"No prior matters much: no power-scaling sensitivity to a prior reaches {THRESHOLD:g} (the largest is "
             f"{most['value']:.3f}, of {most['quantity']} to {_named(str(most['component']))})."
         ]
     high = table[table["pareto_k"].astype(float) > MAX_K]
     for component, own in high.groupby("component", sort=False):
-        said.append(
+        sentences.append(
             f"The weights that scale {_named(str(component))} have a Pareto k of {own['pareto_k'].max():.2f}, above "
             f"{MAX_K:g}: its sensitivities are not reliable. Draw more."
         )
     unknown = table[table["value"].isna()]["component"].unique()
-    said += [f"Not finite at every draw, and not scaled: {_named(str(c))}." for c in unknown]
+    sentences += [f"Not finite at every draw, and not scaled: {_named(str(c))}." for c in unknown]
     if missing:
-        said.append(f"Not scaled, for the posterior holds no draws of them: the priors of {', '.join(missing)}.")
+        sentences.append(f"Not scaled, for the posterior holds no draws of them: the priors of {', '.join(missing)}.")
     if not likelihood:
-        said.append("The likelihood was not scaled: the family gives neither log_lik nor group_log_lik().")
-    return said
+        sentences.append("The likelihood was not scaled: the family gives neither log_lik nor group_log_lik().")
+    return sentences
 
 
 def _flagged(reading: str, rows: list[dict[Hashable, Any]]) -> str:

@@ -39,13 +39,13 @@ def location_of(family: Family) -> str:
 def population_draws(fit: Fit) -> dict[str, FloatArray]:
     """Draws of the population's parameters by element, (S,) each; an element that is the same in all draws is none."""
     posterior = fit.tree["posterior"]
-    found: dict[str, FloatArray] = {}
+    by_element: dict[str, FloatArray] = {}
     for name in fit.family.programs.population:
         if name in posterior:
             draws = fit.draws(name)[name]
             elements = draws.reshape(len(draws), -1).T
-            found |= dict(zip(element_names(name, posterior[name]), elements, strict=True))
-    return {name: draws for name, draws in found.items() if np.ptp(draws) > 0}
+            by_element |= dict(zip(element_names(name, posterior[name]), elements, strict=True))
+    return {name: draws for name, draws in by_element.items() if np.ptp(draws) > 0}
 
 
 def means_of_groups(fit: Fit) -> dict[str, tuple[float, float]]:
@@ -90,8 +90,8 @@ def location_and_scale(fit: Fit) -> dict[str, FloatArray]:
     """Draws of location and scale by element, (S,) each; of the whole population where a family has neither name."""
     draws = population_draws(fit)
     names = {location_of(fit.family), fit.family.groups.population_scale}
-    kept = {n: d for n, d in draws.items() if base_of(n) in names}
-    return kept or draws
+    selected = {n: d for n, d in draws.items() if base_of(n) in names}
+    return selected or draws
 
 
 def side(q05: float, q95: float) -> Side:

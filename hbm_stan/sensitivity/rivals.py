@@ -56,14 +56,14 @@ def rivals(main: Fit, variants: Sequence[str]) -> tuple[list[Rival], list[str]]:
     family, used = main.family, main.family.priors_of(main.variant, main.priors)
     rows = {row.name: row for row in family.programs.prior_rows}
     spread = spread_rows(family, main.variant)
-    found: list[Rival] = []
-    kept: list[str] = []
+    rival_priors: list[Rival] = []
+    unvaried: list[str] = []
     for base in dict.fromkeys(base_of(name) for name in used):
         own = {name: prior for name, prior in used.items() if base_of(name) == base}
-        made = _named(own, rows[base]) if base in spread else _rescaled(base, own)
-        kept += [] if made else list(own)
-        found += [replace(r, variants=_users(main, r, variants)) for r in made]
-    return found, kept
+        of_base = _named(own, rows[base]) if base in spread else _rescaled(base, own)
+        unvaried += [] if of_base else list(own)
+        rival_priors += [replace(r, variants=_users(main, r, variants)) for r in of_base]
+    return rival_priors, unvaried
 
 
 def spread_rows(family: Family, variant: str) -> set[str]:
@@ -94,7 +94,7 @@ def matched_scale(prior: Prior) -> float:
 
 def _named(priors: Mapping[str, Prior], row: PriorRow) -> list[Rival]:
     """The named priors of a scale, those left out that the family does not offer or that are there already."""
-    found = []
+    rival_priors = []
     for name, prior in priors.items():
         s = matched_scale(prior)
         end = WIDE * s if s > WIDE / _NOT_WIDE else WIDE
@@ -107,23 +107,23 @@ def _named(priors: Mapping[str, Prior], row: PriorRow) -> list[Rival]:
             (f"{name}: half-t4", Prior(name, "half_student_t", (4.0, s))),
             (f"{name}: uniform", Prior(name, "uniform", (0.0, end))),
         ]
-        found += [
+        rival_priors += [
             Rival(label, {name: other.text}, (), other.distribution == "uniform")
             for label, other in listed
             if other.distribution in row.distributions and other.text != prior.text
         ]
-    return found
+    return rival_priors
 
 
 def _rescaled(base: str, priors: Mapping[str, Prior]) -> list[Rival]:
     """The same distributions with half and twice the scale; none where one of them has no scale."""
-    found = []
+    rival_priors = []
     for factor in FACTORS:
         others = {name: rescaled(prior, factor) for name, prior in priors.items()}
         texts = {name: other.text for name, other in others.items() if other is not None}
         if len(texts) == len(priors):
-            found.append(Rival(f"{base}: scale x {factor:g}", texts, ()))
-    return found
+            rival_priors.append(Rival(f"{base}: scale x {factor:g}", texts, ()))
+    return rival_priors
 
 
 def rescaled(prior: Prior, factor: float) -> Prior | None:

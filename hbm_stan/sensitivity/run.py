@@ -49,18 +49,18 @@ class Sensitivity:
     def sentences(self) -> tuple[str, ...]:
         """What was found, in words."""
         parts = (self.power, self.alternatives, self.influence)
-        said = tuple(s for part in parts if part is not None for s in part.sentences)
-        return (self.withheld,) if self.withheld else said
+        sentences = tuple(s for part in parts if part is not None for s in part.sentences)
+        return (self.withheld,) if self.withheld else sentences
 
     def as_dict(self) -> dict[str, Any]:
         """Everything for JSON; a part that was not run is None."""
         parts = {name: getattr(self, name) for name in ("power", "alternatives", "influence")}
-        said = {
+        content = {
             "variant": self.variant, "withheld": self.withheld, "sentences": list(self.sentences),
             **{name: None if part is None else part.as_dict() for name, part in parts.items()},
         }  # fmt: skip
-        made: dict[str, Any] = for_json(said)
-        return made
+        plain: dict[str, Any] = for_json(content)
+        return plain
 
 
 def sensitivity(
@@ -91,11 +91,11 @@ def sensitivity(
     diagnoses = check_fits(fits, analysis.waived)
     weighs = analysis.family.groups.group_log_lik is not None
     allowed = (REFITS if weighs else 0) if refit_groups is None else refit_groups
-    found = quick_look(analysis, fits, diagnoses, 0 if quick else allowed, tell)
-    if quick or found.withheld:
-        return found
+    first_look = quick_look(analysis, fits, diagnoses, 0 if quick else allowed, tell)
+    if quick or first_look.withheld:
+        return first_look
     tried = alternatives(Bench(analysis, chosen, fits, diagnoses, tell, progress))
-    whole = Sensitivity(found.variant, found.power, tried, found.influence)
+    whole = Sensitivity(first_look.variant, first_look.power, tried, first_look.influence)
     keep_note(analysis.store, NOTE, {"key": _key(analysis, fits), "result": whole.as_dict()}, tell)
     return whole
 
@@ -125,7 +125,7 @@ def require_partial(analysis: Asked) -> None:
         )
 
 
-def kept_result(analysis: Asked, fits: Mapping[str, Fit]) -> dict[str, Any] | None:
+def earlier_sensitivity(analysis: Asked, fits: Mapping[str, Fit]) -> dict[str, Any] | None:
     """The whole result that an earlier run kept of the same fits, as plain values; None where there is none."""
     note = analysis.store.read_note(NOTE)
     if note is None or note.get("key") != _key(analysis, fits):
@@ -136,12 +136,12 @@ def kept_result(analysis: Asked, fits: Mapping[str, Fit]) -> dict[str, Any] | No
 
 def _key(analysis: Asked, fits: Mapping[str, Fit]) -> str:
     names = sorted({analysis.main_variant, *(n for n in analysis.compared if n in fits)})
-    said = [
+    key_parts = [
         _own_code(), analysis.main_variant, [fits[n].key for n in names], sorted(analysis.compared),
         sorted(analysis.waived), sorted(map(str, analysis.prediction.items())),
         str(fits[analysis.main_variant].table.noun),
     ]  # fmt: skip
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(key_parts).encode()).hexdigest()
 
 
 @cache

@@ -31,31 +31,36 @@ def calibration(
 ) -> dict[tuple[str, str], list[Truth]]:
     """The calibration of a family's partial pooling, on its own small design or that of an analysis."""
     partial = [name for name in family.default_variants if family.variant(name).pooling == "partial"]
-    found = {}
+    truths = {}
     for variant in partial[:1]:
         say(f"{family.name}, {variant}: {course.replications} replications")
-        found[family.name, variant] = [_truth(family, variant, analysis, course)]
-    return found
+        truths[family.name, variant] = [_truth(family, variant, analysis, course)]
+    return truths
 
 
 def _truth(family: Family, variant: str, analysis: Analysis | None, course: Course) -> Truth:
     lacking = family.missing(("prior_draws", "new_group", "simulate", "pointwise"))
     if lacking:
-        said = ", ".join(f"{n}()" for n in lacking)
-        return Truth("calibration", "not applicable", detail=f"the family has no {said}")
+        functions = ", ".join(f"{n}()" for n in lacking)
+        return Truth("calibration", "not applicable", detail=f"the family has no {functions}")
     table = None if analysis is None else prepare_table(family, analysis.dataset)
     priors = None if analysis is None else analysis.priors
     try:
-        made = calibrate(
+        calibrated = calibrate(
             family, variant, table=table, priors=priors, replications=course.replications, seed=course.seed,
             engine=course.engine, family_error=course.family_error,
         )  # fmt: skip
     except HbmError as error:
         return Truth("calibration", "fail", detail=str(error))
-    said = f"{len(made.ranks)} replications, {len(made.ranks.columns)} quantities, the farthest {made.worst.subject}"
-    failed = made.status == "fail"
-    detail = f"{made.sentence} {said}" if failed else said
-    return Truth("calibration", "fail" if failed else "pass", _as_z(made.worst.value), _as_z(made.error), detail)
+    extent = (
+        f"{len(calibrated.ranks)} replications, {len(calibrated.ranks.columns)} quantities, the farthest "
+        f"{calibrated.worst.subject}"
+    )
+    failed = calibrated.status == "fail"
+    detail = f"{calibrated.sentence} {extent}" if failed else extent
+    return Truth(
+        "calibration", "fail" if failed else "pass", _as_z(calibrated.worst.value), _as_z(calibrated.error), detail
+    )
 
 
 def _as_z(p: float | None) -> float | None:

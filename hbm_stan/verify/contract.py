@@ -16,7 +16,7 @@ from hbm_stan.verify.programs import structure
 from hbm_stan.verify.raw import raw_estimates
 
 CHECKS = (
-    names.parameters_exist, names.dims_are_said, names.rule_decides, names.priors_are_named,
+    names.parameters_exist, names.dims_match_shapes, names.rule_decides, names.priors_are_named,
     functions.derived_quantities, functions.new_groups, functions.group_integrals, functions.finer_integrals,
     functions.shrinkage, functions.groups_given_rows, raw_estimates, functions.new_rows,
 )  # fmt: skip
@@ -27,7 +27,7 @@ _SHOWN = 3
 def contract_faults(claim: Claim) -> list[str]:
     """What is wrong with the names and functions of a variant, one sentence each; none where nothing is."""
     with np.errstate(all="ignore"):
-        return [said for check in CHECKS for said in check(claim)]
+        return [fault for check in CHECKS for fault in check(claim)]
 
 
 def trajectories(family: Family, variant: str) -> int:
@@ -53,9 +53,9 @@ def contract(family: Family, table: Prepared, variant: str) -> Truth:
     try:
         depth = trajectories(family, variant)
         draws = short_run(family, variant, data, draws=_DRAWS, warmup=_WARMUP, max_treedepth=depth)
-        found = contract_faults(Claim(family, table, variant, priors, data, draws))
+        faults = contract_faults(Claim(family, table, variant, priors, data, draws))
     except HbmError as error:
-        found = [str(error)]
-    said = [*filter(None, [held.detail]), *found]
-    more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
-    return Truth(held.kind, "fail" if said else "pass", detail="; ".join(said[:_SHOWN]) + more)
+        faults = [str(error)]
+    details = [*filter(None, [held.detail]), *faults]
+    more = f"; and {len(details) - _SHOWN} more" if len(details) > _SHOWN else ""
+    return Truth(held.kind, "fail" if details else "pass", detail="; ".join(details[:_SHOWN]) + more)

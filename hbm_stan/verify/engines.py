@@ -96,10 +96,10 @@ def _sample(pair: Pair, engines: tuple[Engine, Engine], seed: int) -> Sampled:
 
 def truths(sampled: Sequence[Sampled]) -> dict[tuple[str, str], Truth]:
     """Whether the engines agree, for each (family, variant)."""
-    found: dict[tuple[str, str], list[Sampled]] = {}
+    by_program: dict[tuple[str, str], list[Sampled]] = {}
     for one in sampled:
-        found.setdefault((one.pair.family.name, one.pair.variant), []).append(one)
-    return {key: _truth(members) for key, members in found.items()}
+        by_program.setdefault((one.pair.family.name, one.pair.variant), []).append(one)
+    return {key: _truth(members) for key, members in by_program.items()}
 
 
 def _truth(members: Sequence[Sampled]) -> Truth:
@@ -112,5 +112,5 @@ def _truth(members: Sequence[Sampled]) -> Truth:
         return Truth("engines", "fail", largest, threshold, "; ".join(wrong))
     if not compared:
         return Truth("engines", "not applicable", detail="; ".join(unsampled))
-    said = f"{len(compared)} data sets, {sum(len(a.table) for _, a in compared):,} comparisons"
-    return Truth("engines", "pass", largest, threshold, "; ".join([said, *unsampled]))
+    extent = f"{len(compared)} data sets, {sum(len(a.table) for _, a in compared):,} comparisons"
+    return Truth("engines", "pass", largest, threshold, "; ".join([extent, *unsampled]))

@@ -134,8 +134,8 @@ def group_integrals(claim: Claim) -> list[str]:
         far = np.flatnonzero(np.abs(ours - integral) > allowed)
         if far.size:
             j = int(far[0])
-            said = f"{ours[j]:.4g} where an integral over new_group() and pointwise() gives {integral[j]:.4g}"
-            return [f"group_log_lik() of {claim.table.pooled.labels[j]} is {said}"]
+            difference = f"{ours[j]:.4g} where an integral over new_group() and pointwise() gives {integral[j]:.4g}"
+            return [f"group_log_lik() of {claim.table.pooled.labels[j]} is {difference}"]
     return []
 
 
@@ -209,14 +209,14 @@ def new_rows(claim: Claim) -> list[str]:
     if family.groups.new_row is None or claim.variant != family.programs.variants[0].name:
         return []
     options = {name: option for name, option in family.groups.prediction.items() if option.of_row}
-    return [said for name, option in options.items() for said in _honours(claim, name, option)]
+    return [problem for name, option in options.items() for problem in _honours(claim, name, option)]
 
 
 def _honours(claim: Claim, name: str, option: Option) -> list[str]:
-    table, said = claim.table, []
+    table, problems = claim.table, []
     if option.kind == "table":
-        found = table.predictors.get(name)
-        values = {n: found.values[:, m] for m, n in enumerate(found.names)} if found is not None else {}
+        columns = table.predictors.get(name)
+        values = {n: columns.values[:, m] for m, n in enumerate(columns.names)} if columns is not None else {}
         tries = [(f"{name}.{n}", column, n) for n, column in values.items()]
     else:
         tries = [(name, table[name] if name in table else np.array([7.0]), "")]
@@ -227,10 +227,10 @@ def _honours(claim: Claim, name: str, option: Option) -> list[str]:
         one, two = (_design(claim, name, {key: v} if key else v) for v in (first, other))
         changed = [k for k in one if not np.array_equal(one[k], two[k])]
         if not changed:
-            said.append(f"new_row() does not honour {label}: its row is the same for {first:g} and {other:g}")
+            problems.append(f"new_row() does not honour {label}: its row is the same for {first:g} and {other:g}")
         elif name in table or key:
-            said += [f"new_row() with {label} = {first:g}: {w}" for w in _unlike(claim, one, two, changed)]
-    return said
+            problems += [f"new_row() with {label} = {first:g}: {w}" for w in _unlike(claim, one, two, changed)]
+    return problems
 
 
 def _design(claim: Claim, name: str, value: Any) -> StanData:
@@ -244,10 +244,10 @@ def _read(claim: Claim) -> dict[str, Any]:
 
 def _unlike(claim: Claim, one: StanData, two: StanData, changed: list[str]) -> list[str]:
     """Data of the new row that are not those of the first row of the table, which has the same value."""
-    said = []
+    differences = []
     for key in changed:
         new, whole = np.asarray(one[key], dtype=float), np.asarray(claim.data[key], dtype=float)
         at = ~np.isclose(new, np.asarray(two[key], dtype=float))
         if new.shape == (1, *whole.shape[1:]) and not np.allclose(new[0][at[0]], whole[0][at[0]]):
-            said.append(f"{key} is {_shown(new[0][at[0]])}, and {_shown(whole[0][at[0]])} in a row of the table")
-    return said
+            differences.append(f"{key} is {_shown(new[0][at[0]])}, and {_shown(whole[0][at[0]])} in a row of the table")
+    return differences

@@ -135,21 +135,21 @@ def truths(compared: Sequence[Compared]) -> dict[tuple[str, str], list[Truth]]:
     groups: dict[tuple[str, str, str], list[Compared]] = {}
     for one in compared:
         groups.setdefault((one.case.family.name, one.case.variant, one.case.reference.truth), []).append(one)
-    found: dict[tuple[str, str], list[Truth]] = {}
+    by_program: dict[tuple[str, str], list[Truth]] = {}
     for (family, variant, kind), members in groups.items():
-        found.setdefault((family, variant), []).append(_truth(kind, members))
-    return found
+        by_program.setdefault((family, variant), []).append(_truth(kind, members))
+    return by_program
 
 
 def _truth(kind: str, members: Sequence[Compared]) -> Truth:
     agreements = [m.agreement for m in members if m.agreement is not None]
     bad = [m for m in members if m.agreement is None or not m.agreement.agrees]
     values = [a.largest for a in agreements]
-    said = "; ".join(m.words for m in (bad or members))
+    detail = "; ".join(m.words for m in (bad or members))
     against = tuple(f"{m.case.reference.title} ({m.case.reference.source})" for m in members)
     value = max(values) if values else None
     threshold = agreements[0].threshold if agreements else None
-    return Truth(kind, "fail" if bad else "pass", value, threshold, said, against)
+    return Truth(kind, "fail" if bad else "pass", value, threshold, detail, against)
 
 
 def run_cases(cases: Sequence[Case], engine: Engine, seed: int, tick: Callable[[str], None]) -> list[Compared]:

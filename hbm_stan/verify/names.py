@@ -39,7 +39,7 @@ def parameters_exist(claim: Claim) -> list[str]:
     """Names in ``population`` and ``hidden`` that no program declares, and priors of what this one does not have."""
     family, here = claim.family, {d.name for d in claim.family.program(claim.variant).outputs}
     everywhere = {d.name for v in family.programs.variants for d in family.program(v.name).outputs}
-    said = [
+    problems = [
         f"{field} names {name!r}, which no program declares. {nearest(name, sorted(everywhere))}"
         for field in ("population", "hidden")
         for name in getattr(family.programs, field)
@@ -49,10 +49,10 @@ def parameters_exist(claim: Claim) -> list[str]:
     for name in family.variant(claim.variant).priors:
         base = base_of(name)
         if base not in rows:
-            said.append(f"priors name {name!r}, which is no row of the prior table. {nearest(base, sorted(rows))}")
+            problems.append(f"priors name {name!r}, which is no row of the prior table. {nearest(base, sorted(rows))}")
         elif not _names_of(claim, base) & here and not _is_shared(claim, base):
-            said.append(f"priors name {name!r}, which the program does not declare. {nearest(base, sorted(here))}")
-    return said
+            problems.append(f"priors name {name!r}, which the program does not declare. {nearest(base, sorted(here))}")
+    return problems
 
 
 def _names_of(claim: Claim, base: str) -> set[str]:
@@ -71,21 +71,23 @@ def _is_shared(claim: Claim, base: str) -> bool:
     return claim.pooling == "complete" and base == claim.family.groups.group_quantity
 
 
-def dims_are_said(claim: Claim) -> list[str]:
+def dims_match_shapes(claim: Claim) -> list[str]:
     """Variables whose shape is not what ``dims`` and the labels say; raw ones and hidden ones may lack an entry."""
-    family, said = claim.family, []
+    family, problems = claim.family, []
     labels = family.coordinates(claim.table)
     for name, values in claim.draws.items():
         axes = family.programs.dims.get({family.programs.y_rep: family.programs.log_lik}.get(name, name))
         unknown = [a for a in axes or () if a not in labels]
         if axes is None and values.ndim > 1 and name not in family.programs.hidden and not name.endswith("_raw"):
-            said.append(f"dims has no entry for {name}, which has shape {values.shape[1:]}")
+            problems.append(f"dims has no entry for {name}, which has shape {values.shape[1:]}")
         elif unknown:
-            said.append(f"dims of {name}: coords() has no labels of {unknown[0]!r}. {nearest(unknown[0], [*labels])}")
+            problems.append(
+                f"dims of {name}: coords() has no labels of {unknown[0]!r}. {nearest(unknown[0], [*labels])}"
+            )
         elif axes is not None and values.shape[1:] != tuple(len(labels[a]) for a in axes):
             sizes = ", ".join(f"{a} {len(labels[a])}" for a in axes) or "none"
-            said.append(f"dims of {name} are {sizes}; the program's has shape {values.shape[1:]}")
-    return said
+            problems.append(f"dims of {name} are {sizes}; the program's has shape {values.shape[1:]}")
+    return problems
 
 
 def rule_decides(claim: Claim) -> list[str]:
@@ -102,8 +104,8 @@ def rule_decides(claim: Claim) -> list[str]:
     if rule is None:
         return [f"pilot names {', '.join(pilot)}, and there is no rule() to choose between them"]
     chosen, reason = rule(claim.data)
-    said = [] if chosen in pilot else [f"rule() chose {chosen!r}. {nearest(chosen, pilot)}"]
-    return said + ([] if reason else ["rule() gives no reason"])
+    problems = [] if chosen in pilot else [f"rule() chose {chosen!r}. {nearest(chosen, pilot)}"]
+    return problems + ([] if reason else ["rule() gives no reason"])
 
 
 def priors_are_named(claim: Claim) -> list[str]:
@@ -133,13 +135,13 @@ def priors_are_named(claim: Claim) -> list[str]:
 
 def _rows_and_terms(densities: dict[str, FloatArray | None]) -> dict[str, FloatArray]:
     """Log densities of each prior, and of all terms of a parameter together: ``mu`` of ``mu[a]`` and ``mu[b]``."""
-    found: dict[str, FloatArray] = {}
+    totals: dict[str, FloatArray] = {}
     for name, density in densities.items():
         if density is not None:
             base = base_of(name)
-            found[base] = density if base not in found else found[base] + density
-            found[name] = density
-    return found
+            totals[base] = density if base not in totals else totals[base] + density
+            totals[name] = density
+    return totals
 
 
 def _log_prior(claim: Claim, parameter: str, prior: Prior) -> FloatArray | None:
@@ -154,7 +156,7 @@ def _log_prior(claim: Claim, parameter: str, prior: Prior) -> FloatArray | None:
         axis = claim.family.programs.dims.get(name, ("",))[-1]
         terms, label = list(claim.family.coordinates(claim.table).get(axis, ())), term.removesuffix("]")
         if label not in terms:
-            return None  # said by dims_are_said
+            return None  # said by dims_match_shapes
         values = values[..., terms.index(label)]
     if prior.distribution == "lkj" and values.ndim > 1 and values.shape[1] > 1:  # of the Cholesky factor, as in Stan
         size = round((1 + np.sqrt(1 + 8 * values.shape[1])) / 2)

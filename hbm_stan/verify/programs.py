@@ -82,8 +82,8 @@ def terms_faults(pooling: str, program: Program) -> list[str]:
 
 def data_block(program: Program) -> str:
     """The text of a program's data block; empty where none is found."""
-    found = _DATA_BLOCK.search(program.code)
-    return found[0] if found else ""
+    match = _DATA_BLOCK.search(program.code)
+    return match[0] if match else ""
 
 
 def with_prior(family: Family, table: Prepared, chosen: Mapping[str, str] | None = None) -> dict[str, Prior]:
@@ -114,19 +114,19 @@ def log_density(family: Family, table: Prepared, variant: str) -> Truth:
     worst, count, at = 0.0, 0, ""
     try:
         for chosen in prior_choices(family, variant):
-            made = family.stan_data(table, with_prior(family, table, chosen), variant)
-            for use in (0, 1) if "use_likelihood" in made else (1,):
-                data = made | ({"use_likelihood": use} if "use_likelihood" in made else {})
-                found = log_density_spread(family.program(variant), family, variant, data)
+            stan_data = family.stan_data(table, with_prior(family, table, chosen), variant)
+            for use in (0, 1) if "use_likelihood" in stan_data else (1,):
+                data = stan_data | ({"use_likelihood": use} if "use_likelihood" in stan_data else {})
+                spread = log_density_spread(family.program(variant), family, variant, data)
                 count += 1
-                if not found <= worst:
+                if not spread <= worst:
                     priors = ", ".join(f"{k} {v}" for k, v in chosen.items())
-                    worst, at = found, f"{'with the likelihood' if use else 'prior only'}, {priors}"
+                    worst, at = spread, f"{'with the likelihood' if use else 'prior only'}, {priors}"
     except HbmError as error:
         return Truth(kind, "fail", detail=str(error))
     fine = worst < SPREAD
-    said = f"{count} sets of priors and switches, {N_POINTS} points each" + ("" if fine else f"; worst: {at}")
-    return Truth(kind, "pass" if fine else "fail", worst, SPREAD, said)
+    detail = f"{count} sets of priors and switches, {N_POINTS} points each" + ("" if fine else f"; worst: {at}")
+    return Truth(kind, "pass" if fine else "fail", worst, SPREAD, detail)
 
 
 def pointwise(family: Family, table: Prepared, variant: str, draws: Draws | None = None) -> Truth:
@@ -144,15 +144,15 @@ def pointwise(family: Family, table: Prepared, variant: str, draws: Draws | None
         draws = draws or short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS, max_treedepth=SHORT_TRAJECTORIES)
     except HbmError as error:
         return Truth(kind, "fail", detail=str(error))
-    ours, found = family.twin.pointwise(draws, data), draws.get(family.programs.log_lik)
-    if found is None or found.shape != ours.shape:
-        shape = "none" if found is None else str(found.shape)
+    ours, log_lik = family.twin.pointwise(draws, data), draws.get(family.programs.log_lik)
+    if log_lik is None or log_lik.shape != ours.shape:
+        shape = "none" if log_lik is None else str(log_lik.shape)
         return Truth(kind, "fail", detail=f"{family.programs.log_lik} has shape {shape}, pointwise() {ours.shape}")
-    worst, said = _relative(found, ours), f"{found.size:,} values"
+    worst, detail = _relative(log_lik, ours), f"{log_lik.size:,} values"
     gap = _likelihood_gap(family, variant, data, draws)
     if gap is not None:
-        worst, said = max(worst, gap), f"{said}, and their sums"
-    return Truth(kind, "pass" if worst < POINTWISE else "fail", worst, POINTWISE, said)
+        worst, detail = max(worst, gap), f"{detail}, and their sums"
+    return Truth(kind, "pass" if worst < POINTWISE else "fail", worst, POINTWISE, detail)
 
 
 def _relative(a: FloatArray, b: FloatArray) -> float:

@@ -40,16 +40,16 @@ def raw_estimates(claim: Claim) -> list[str]:
     mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
     if raw.shape != mean.shape:
         return [f"raw() gives shape {raw.shape}; {family.groups.group_quantity} has {mean.shape}"]
-    said, z, ratio = [], np.abs(raw - mean) / sd, se / sd
+    problems, z, ratio = [], np.abs(raw - mean) / sd, se / sd
     known, sized = np.isfinite(z), np.isfinite(ratio)
     if known.sum() > 1 and np.median(z[known]) > _NEAR:
         at = np.unravel_index(int(np.nanargmax(z)), z.shape)
         where = f"{raw[at]:.3g} for {claim.table.pooled.labels[at[0]]}, no pooling under flat priors {mean[at]:.3g}"
-        said.append(f"raw() is not the estimate without pooling: {where} with sd {sd[at]:.2g}")
+        problems.append(f"raw() is not the estimate without pooling: {where} with sd {sd[at]:.2g}")
     middle = float(np.median(ratio[sized])) if sized.sum() > 1 else 1.0
     if not 1 / _FACTOR <= middle <= _FACTOR:
-        said.append(f"the standard error of raw() is {middle:.2g} of the posterior sd without pooling, flat priors")
-    return said
+        problems.append(f"the standard error of raw() is {middle:.2g} of the posterior sd without pooling, flat priors")
+    return problems
 
 
 def _flat_draws(claim: Claim) -> Mapping[str, FloatArray]:

@@ -36,7 +36,7 @@ _PROVES = {
     "prior_draws": "calibration", "new_group": "calibration",
 }  # fmt: skip
 Tick = Callable[[str], None]
-Found = dict[tuple[str, str], list[Truth]]
+TruthsByProgram = dict[tuple[str, str], list[Truth]]
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,20 @@ def verify(plan: Plan, tick: Tick | None = None) -> Certificate:
     # Log densities need the embedded engine anyway; without a wish it samples too, for it compiles nothing.
     engine = choose("stanli" if plan.engine == "auto" else plan.engine)
     subjects = _subjects(plan)
-    found = _programs(subjects, say)
+    by_program = _programs(subjects, say)
     if plan.replications:
         # The certificate as a whole refuses right programs in one of a hundred cases, however many families it has.
         course = Course(plan.replications, plan.seed, engine, FAMILY_ERROR / len(subjects))
         for s in subjects:
-            _add(found, calibration(s.family, plan.analysis, course, say))
+            _add(by_program, calibration(s.family, plan.analysis, course, say))
     cases, pairs = _work(plan, subjects)
     if not plan.quick:
-        _add(found, known_truths(run_cases(cases, engine, plan.seed, say)))
+        _add(by_program, known_truths(run_cases(cases, engine, plan.seed, say)))
     if plan.agree:
         both: tuple[Engine, Engine] = (choose("stanli"), choose("cmdstan"))
-        _add(found, {key: [t] for key, t in engine_truths(sample_pairs(pairs, both, plan.seed, say)).items()})
+        _add(by_program, {key: [t] for key, t in engine_truths(sample_pairs(pairs, both, plan.seed, say)).items()})
     compared = 0 if plan.quick else sum(c.posterior.comparisons for c in cases)
-    proofs = tuple(_proof(s.family, v.name, found, plan) for s in subjects for v in s.family.programs.variants)
+    proofs = tuple(_proof(s.family, v.name, by_program, plan) for s in subjects for v in s.family.programs.variants)
     return Certificate(
         _today(), f"{engine.name} {engine.version}", versions(), plan.seed, compared, threshold(compared), proofs,
         tuple(_notes(plan, subjects)),
@@ -106,26 +106,26 @@ def _work(plan: Plan, subjects: Sequence[_Subject]) -> tuple[list[Case], list[Pa
     return shipped_cases(names), shipped_pairs(names) if plan.agree else []
 
 
-def _programs(subjects: Sequence[_Subject], say: Tick) -> Found:
-    found: Found = {}
+def _programs(subjects: Sequence[_Subject], say: Tick) -> TruthsByProgram:
+    by_program: TruthsByProgram = {}
     for subject in subjects:
         for variant in subject.family.programs.variants:
             family, table, name = subject.family, subject.table, variant.name
             say(f"{family.name}, {name}: log density and pointwise likelihood")
-            found[family.name, name] = [
+            by_program[family.name, name] = [
                 contract(family, table, name), log_density(family, table, name), pointwise(family, table, name),
             ]  # fmt: skip
-    return found
+    return by_program
 
 
-def _add(found: Found, more: Found) -> None:
+def _add(by_program: TruthsByProgram, more: TruthsByProgram) -> None:
     for key, truths in more.items():
-        found.setdefault(key, []).extend(truths)
+        by_program.setdefault(key, []).extend(truths)
 
 
-def _proof(family: Family, variant: str, found: Found, plan: Plan) -> ProgramProof:
+def _proof(family: Family, variant: str, by_program: TruthsByProgram, plan: Plan) -> ProgramProof:
     program = family.program(variant)
-    held = {t.kind: t for t in found[family.name, variant]}
+    held = {t.kind: t for t in by_program[family.name, variant]}
     truths = tuple(held.get(kind) or _absent(kind, plan) for kind in KINDS)
     return ProgramProof(family.name, variant, _file(family, program.path.name), program.sha256, truths)
 
@@ -169,8 +169,8 @@ def _lacking(family: Family, lacking: Sequence[str]) -> str:
 
 def _today() -> str:
     """The date of the certificate: SOURCE_DATE_EPOCH if it is set, else today (UTC)."""
-    said = document_date(None)
-    return "-".join(f"{n:02d}" for n in said[:3]) if said else datetime.now(UTC).date().isoformat()
+    date = document_date(None)
+    return "-".join(f"{n:02d}" for n in date[:3]) if date else datetime.now(UTC).date().isoformat()
 
 
 def subjects_named(words: Sequence[str]) -> tuple[tuple[str, ...], Analysis | None]:
