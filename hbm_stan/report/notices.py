@@ -32,7 +32,7 @@ class Notice:
 def notices(found: Findings) -> list[Notice]:
     """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
     fits, compared = found.fits, [c for c in (found.comparison, found.group_comparison) if c is not None]
-    few = [s.text for c in compared for s in c.said if s.kind == "few"]
+    few = [s.text for c in compared for s in c.sentences if s.kind == "few"]
     said = {About.CHECK: _of_checks(found), About.FAMILY: lacking(fits), About.COMPARISON: few}
     return [Notice(about, text) for about, texts in said.items() for text in texts]
 
