@@ -111,8 +111,8 @@ def compare_with_reference(
         else:
             null = error * target / value if statistic == "sd" else error
             z = _ratio(value - target, np.hypot(null, error_ref))
-        found = _rows(reference.index, statistic, value, target, np.hypot(error, error_ref), z)
-        rows.append(found[np.isfinite(target)])
+        comparisons = _rows(reference.index, statistic, value, target, np.hypot(error, error_ref), z)
+        rows.append(comparisons[np.isfinite(target)])
     return _agreement(rows, n)
 
 

@@ -22,7 +22,7 @@ from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
 from hbm_stan.store import FitStore
-from hbm_stan.tree import kept_bytes
+from hbm_stan.tree import stored_bytes
 from hbm_stan.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -47,18 +47,18 @@ def smaller_step(failed: Collection[str], adapt_delta: float) -> float | None:
     return next((step for step in SMALLER_STEPS if step > adapt_delta), None)
 
 
-def until_passed(made: Fit, again: Callable[[Fit, Verdict, float], Fit | None], waive: Collection[str] = ()) -> Fit:
+def until_passed(attempt: Fit, again: Callable[[Fit, Verdict, float], Fit | None], waive: Collection[str] = ()) -> Fit:
     """The fit or, while it fails by its step alone, what ``again`` makes of it at the next smaller one.
 
     ``again`` takes the last attempt, the verdict that it failed and the new adapt_delta; None from it ends the row.
     """
     while True:
-        failed = failed_checks(made, waive)
-        step = smaller_step([v.name for v in failed], made.sampling.adapt_delta)
-        following = None if step is None else again(made, failed[0], step)
+        failed = failed_checks(attempt, waive)
+        step = smaller_step([v.name for v in failed], attempt.sampling.adapt_delta)
+        following = None if step is None else again(attempt, failed[0], step)
         if following is None:
-            return made
-        made = following
+            return attempt
+        attempt = following
 
 
 def failed_checks(fit: Fit, waive: Collection[str] = ()) -> list[Verdict]:
@@ -128,22 +128,24 @@ def in_words(fit: Fit, failed: Verdict) -> str:
 
 def attempts_in_words(fit: Fit) -> str:
     """How a fit was made that the sampler did not make at the first attempt, in a sentence or two; else empty."""
-    said = []
+    sentences = []
     if fit.independent:
-        said.append(f"{fit.variant}: its posterior is known; the draws are independent ones of it, without a sampler.")
+        sentences.append(
+            f"{fit.variant}: its posterior is known; the draws are independent ones of it, without a sampler."
+        )
     if fit.direct:
-        said.append(
+        sentences.append(
             f"{fit.variant}: direct draws, by importance weights on the program's density (Pareto k "
             f"{fit.about[PARETO_K]:.2f}), without the steps of a sampler."
         )
     if reason := fit.about.get(NOT_DIRECT):
-        said.append(f"{fit.variant}: direct draws cannot be had ({reason}); the embedded engine sampled it.")
+        sentences.append(f"{fit.variant}: direct draws cannot be had ({reason}); the embedded engine sampled it.")
     if fit.earlier:
         before = "; ".join(f"with adapt_delta {a.adapt_delta:g} it had {a.failed}" for a in fit.earlier)
-        said.append(
+        sentences.append(
             f"{fit.variant} was sampled again with a smaller step (adapt_delta {fit.sampling.adapt_delta:g}): {before}."
         )
-    return " ".join([*said, *([f"{fit.variant}: {fit.stopped}"] if fit.stopped else [])])
+    return " ".join([*sentences, *([f"{fit.variant}: {fit.stopped}"] if fit.stopped else [])])
 
 
 def fit(
@@ -202,13 +204,13 @@ def fit_variants(
     model, dataset = family_and_data(family, dataset, **formula)
     chosen = choose(engine) if isinstance(engine, str) else engine
     jobs = jobs_of(model, dataset, variants, priors, sampling or Sampling(), chosen)
-    kept = store or FitStore.for_user(model.name, dataset.name)
+    fit_store = store or FitStore.for_user(model.name, dataset.name)
     quiet = say or (lambda _text: None)
-    new = [job for job in jobs if not kept.has(job.variant, job.key)]
+    new = [job for job in jobs if not fit_store.has(job.variant, job.key)]
     if new:
-        kept.refuse_unwritable(sum(kept_bytes(job.family, job.table, job.variant, job.sampling) for job in new))
+        fit_store.refuse_unwritable(sum(stored_bytes(job.family, job.table, job.variant, job.sampling) for job in new))
     chosen.build([job.program for job in new], quiet)
-    return {job.variant: run_attempts(job, kept, quiet, progress, minutes=minutes, waive=waive) for job in jobs}
+    return {job.variant: run_attempts(job, fit_store, quiet, progress, minutes=minutes, waive=waive) for job in jobs}
 
 
 def fit_named(

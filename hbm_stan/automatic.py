@@ -87,20 +87,20 @@ def fit_variants(
     model, data = family_and_data(family, dataset, **more)
     refuse_what_is_no_dataset(data)
     runs, settings = choose(engine) if isinstance(engine, str) else engine, sampling or Sampling()
-    kept = store or FitStore.for_user(model.name, data.name)
+    fit_store = store or FitStore.for_user(model.name, data.name)
     asked = tuple(variants or model.variants_for(prepare_table(model, data)))
-    made: dict[str, Fit] = {}
+    fits_by_name: dict[str, Fit] = {}
 
     def fits_of(*named: str) -> dict[str, Fit]:
-        if new := [name for name in named if name not in made]:
-            made.update(fit_as_named(
-                model, data, new, priors=priors, sampling=settings, engine=runs, store=kept, say=say, **how
+        if new := [name for name in named if name not in fits_by_name]:
+            fits_by_name.update(fit_as_named(
+                model, data, new, priors=priors, sampling=settings, engine=runs, store=fit_store, say=say, **how
             ))  # fmt: skip
-        return made
+        return fits_by_name
 
     form = DEFAULT
     if DEFAULT in asked:
-        choice = _choice(model, data, asked, parameterisation, priors, settings, kept, say)
+        choice = _choice(model, data, asked, parameterisation, priors, settings, fit_store, say)
         tell = say or (lambda _text: None)
         form = passing_form(model, choice, lambda name: fits_of(name)[name], how.get("waive", ()), tell).variant
     named = [form if name == DEFAULT else name for name in asked]

@@ -81,12 +81,12 @@ def _raw_spread(fit: Fit, x: FloatArray, average: FloatArray) -> float:
 
 def intercept_place(fit: Fit) -> str:
     """Where the intercept is, in words: ``at age = 0 and sex = f``; a category stands at the level compared with."""
-    found = fit.table.predictors.get("predictors")
-    if found is None or not found.names:
+    predictors = fit.table.predictors.get("predictors")
+    if predictors is None or not predictors.names:
         return ""
-    indicators = {f"{column}={level}": column for column, levels in found.levels.items() for level in levels}
-    columns = list(dict.fromkeys(indicators.get(name, name) for name in found.names))
+    indicators = {f"{column}={level}": column for column, levels in predictors.levels.items() for level in levels}
+    columns = list(dict.fromkeys(indicators.get(name, name) for name in predictors.names))
     if len(columns) > _NAMED:
         return f"where all {len(columns)} predictors are 0 or at the level that others are compared with"
-    places = [f"{c} = {found.levels[c][0] if c in found.levels else 0}" for c in columns]
+    places = [f"{c} = {predictors.levels[c][0] if c in predictors.levels else 0}" for c in columns]
     return f"at {' and '.join(filter(None, [', '.join(places[:-1]), places[-1]]))}"

@@ -26,11 +26,11 @@ def is_category(dataset: Dataset, column: str) -> bool:
     if _declared(dataset, column):
         return True
     table = dataset.table
-    if any(found in _OF_NUMBERS for found in kinds(table.column(column), table.decimal_comma)):
+    if any(one in _OF_NUMBERS for one in kinds(table.column(column), table.decimal_comma)):
         return False
-    found = list(kinds(table.column(column)))
-    dates = [i for i, one in enumerate(found) if one == "date"]
-    if 2 * len(dates) > len(found) - found.count("missing"):
+    cell_kinds = list(kinds(table.column(column)))
+    dates = [i for i, one in enumerate(cell_kinds) if one == "date"]
+    if 2 * len(dates) > len(cell_kinds) - cell_kinds.count("missing"):
         raise DataError(
             f"{table.where}, column {column!r}: dates are no predictor as they are ({table.rows(dates, column)}). Turn "
             "them into a number, such as the days since the first of them, or into a category, such as the month."
@@ -64,8 +64,8 @@ def _refuse_missing(dataset: Dataset, column: str, declared: Sequence[str]) -> N
     table = dataset.table
     labels = [label(cell) for cell in table.column(column)]
     # "+" and "-" are a pair of levels, as of a test's result.
-    known = {*declared, *("-" for found in labels if found == "+")}
-    missing = [i for i, found in enumerate(labels) if found.lower() in MISSING and found not in known]
+    known = {*declared, *("-" for text in labels if text == "+")}
+    missing = [i for i, text in enumerate(labels) if text.lower() in MISSING and text not in known]
     if not missing:
         return
     words = [labels[i] for i in missing if labels[i]]

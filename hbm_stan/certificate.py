@@ -51,8 +51,8 @@ class ProgramProof:
     @property
     def certified(self) -> bool:
         """Whether what is required passed and nothing failed."""
-        found = {t.kind: t.status for t in self.truths}
-        return all(found.get(kind) == "pass" for kind in REQUIRED) and "fail" not in found.values()
+        statuses = {t.kind: t.status for t in self.truths}
+        return all(statuses.get(kind) == "pass" for kind in REQUIRED) and "fail" not in statuses.values()
 
     def truth(self, kind: str) -> Truth:
         """The truth of a kind; "not run" where there is none."""
@@ -96,22 +96,22 @@ class Certificate:
 def read_certificate(path: Path) -> Certificate:
     """The certificate in a file; ModelError where it is not one."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if said["format"] != FORMAT:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT:
             raise ModelError(
-                f"{path}: format {said['format']} is not known here (known: {FORMAT}). Run hbm verify again."
+                f"{path}: format {record['format']} is not known here (known: {FORMAT}). Run hbm verify again."
             )
         programs = tuple(
             ProgramProof(
                 p["family"], p["variant"], p["file"], p["sha256"],
                 tuple(Truth(**{**t, "against": tuple(t["against"])}) for t in p["truths"]),
             )
-            for p in said["programs"]
+            for p in record["programs"]
         )  # fmt: skip
-        _refuse_other_types(said, programs)
+        _refuse_other_types(record, programs)
         return Certificate(
-            said["date"], said["engine"], said["versions"], said["seed"], said["comparisons"], said["threshold"],
-            programs, tuple(said["notes"]), path,
+            record["date"], record["engine"], record["versions"], record["seed"], record["comparisons"],
+            record["threshold"], programs, tuple(record["notes"]), path,
         )  # fmt: skip
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror or error}).") from error
@@ -119,12 +119,12 @@ def read_certificate(path: Path) -> Certificate:
         raise ModelError(f"{path} is no certificate ({error}). `hbm verify` writes one.") from error
 
 
-def _refuse_other_types(said: Mapping[str, Any], programs: tuple[ProgramProof, ...]) -> None:
+def _refuse_other_types(record: Mapping[str, Any], programs: tuple[ProgramProof, ...]) -> None:
     """Raise TypeError where a value is of another type than it is read as; a file may have been edited by hand."""
-    texts = [said["date"], said["engine"], *said["versions"].items(), *said["notes"]]
+    texts = [record["date"], record["engine"], *record["versions"].items(), *record["notes"]]
     texts += [t for p in programs for t in (p.family, p.variant, p.file, p.sha256)]
     texts += [t for p in programs for truth in p.truths for t in (truth.kind, truth.detail, *truth.against)]
-    numbers = [said["seed"], said["comparisons"], said["threshold"]]
+    numbers = [record["seed"], record["comparisons"], record["threshold"]]
     numbers += [n for p in programs for t in p.truths for n in (t.value, t.threshold) if n is not None]
     for value in (v for t in texts for v in (t if isinstance(t, tuple) else (t,))):
         if not isinstance(value, str):

@@ -23,13 +23,13 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     a check.
     """
     names = set(waive)
-    found = diagnose.check(fit, names)
+    diagnosis = diagnose.check(fit, names)
     asked = fit.pooling != "complete" if model is None else model
-    if not asked or found.status == "fail" or not can_replicate(fit):
-        return found
+    if not asked or diagnosis.status == "fail" or not can_replicate(fit):
+        return diagnosis
     ppc = predictive_check(fit)
     verdict = replace(ppc.verdict, waived=ppc.verdict.status == "fail" and ppc.verdict.name in names)
-    return replace(found, verdicts=(*found.verdicts, verdict, *check_likeness(fit)), ppc=ppc)
+    return replace(diagnosis, verdicts=(*diagnosis.verdicts, verdict, *check_likeness(fit)), ppc=ppc)
 
 
 def check_likeness(fit: Fit) -> list[Verdict]:

@@ -47,7 +47,7 @@ def sds_at_zero(draws: Draws, data: StanData, design: Design) -> dict[str, tuple
     Only of factors with slopes of centred columns beside the intercept. Where columns are 0 a level's intercept is
     u_0 - sum_k m_k u_k, m_k being what was taken off column k.
     """
-    found: dict[str, tuple[FloatArray, FloatArray]] = {}
+    sds: dict[str, tuple[FloatArray, FloatArray]] = {}
     means = np.split(design.term_means, np.cumsum([len(term.names) for term in design.terms])[:-1])
     for factor in design.factors:
         own = [t for t, term in enumerate(design.terms) if term.factor.name == factor.name]
@@ -55,11 +55,11 @@ def sds_at_zero(draws: Draws, data: StanData, design: Design) -> dict[str, tuple
         if not np.concatenate(intercepts).any() or not any(means[t].any() for t in own):
             continue
         factors = [factor_of(terms_of(data)[t], draws, data) for t in own]
-        found[factor.name] = (
+        sds[factor.name] = (
             _sd(intercepts, factors),
             _sd([one - means[t] for one, t in zip(intercepts, own, strict=True)], factors),
         )
-    return found
+    return sds
 
 
 def _sd(weights: Sequence[FloatArray], factors: Sequence[FloatArray]) -> FloatArray:
@@ -132,10 +132,10 @@ def sd_table(fit: Fit) -> pd.DataFrame:
     Without the group where its intercept has no population.
     """
     design = fit.table.design
-    found = {} if design is None else sds_at_zero(fit.draws(), fit.data, design)
+    by_factor = {} if design is None else sds_at_zero(fit.draws(), fit.data, design)
     if design is not None and fit.pooling != "partial":
-        found.pop(design.pooled.name, None)
-    rows = [(n, place, sd) for n, sds in found.items() for place, sd in zip((AT_MEANS, AT_ZERO), sds, strict=True)]
+        by_factor.pop(design.pooled.name, None)
+    rows = [(n, place, sd) for n, sds in by_factor.items() for place, sd in zip((AT_MEANS, AT_ZERO), sds, strict=True)]
     if not rows:
         return pd.DataFrame()
     names, places, draws = zip(*rows, strict=True)

@@ -18,40 +18,40 @@ from hbm_stan.scores import Route, plain
 _TIME = re.compile(r"(^|_)(time|date|day|days|week|month|year|hour|wave|visit|session)s?($|_)", re.IGNORECASE)
 
 
-def notes_beside(fits: Mapping[str, Fit], found: Mapping[str, LeftOut | None], unit: Unit) -> list[str]:
+def notes_beside(fits: Mapping[str, Fit], left_out: Mapping[str, LeftOut | None], unit: Unit) -> list[str]:
     """What must be said beside the verdict."""
-    said = []
+    notes = []
     for name, fit in fits.items():
-        own, noun = found[name], fit.table.noun
+        own, noun = left_out[name], fit.table.noun
         if own is None:
-            said.append(
+            notes.append(
                 f"{plain(name).capitalize()} has no score for a new {noun.one}: it says nothing of one but its prior, "
                 "and the family gives no prior_group_log_lik, or cannot compute it well under these priors."
             )
         elif own.route is Route.NEEDS_REFITS:
-            said.append(
+            notes.append(
                 f"{plain(name).capitalize()}: one of the {noun.many} can only be left out by fitting again without it, "
                 f"for the family gives no group_log_lik{_offer(fit)}"
             )
-        said += [] if own is None else _doubtful(name, fit, own)
+        notes += [] if own is None else _doubtful(name, fit, own)
         if own is not None and own.quadrature is not None and own.rough:
             known = f"twice the nodes of the integrals over {noun.many} move elpd by {own.quadrature:.2f}"
             words = f"the error of the integrals over {noun.many} is not known" if math.isnan(own.quadrature) else known
-            said.append(f"{plain(name).capitalize()}: {words}; above {QUADRATURE_MATTERS} it would matter.")
+            notes.append(f"{plain(name).capitalize()}: {words}; above {QUADRATURE_MATTERS} it would matter.")
     draws = sorted({fit.n_draws for fit in fits.values()})
     if len(draws) > 1:
-        said.append(
+        notes.append(
             f"The fits have different numbers of draws ({', '.join(f'{d:,}' for d in draws)}): the limit of Pareto k "
             "is that of each fit."
         )
     first = next(iter(fits.values()))
     timed = [c for c in _predictor_columns(first) if _TIME.search(c)]
     if unit == "observation" and timed and not first.table.one_row_per_group:
-        said.append(
+        notes.append(
             f"Rows seem to be ordered in time ({timed[0]}): leaving one row out lets later rows predict earlier ones. "
             "For a forecast, leave out the last rows instead."
         )
-    return said
+    return notes
 
 
 def _predictor_columns(fit: Fit) -> list[str]:

@@ -64,15 +64,17 @@ def compare(
         diagnosis.require()
     waived = {name: [v.name for v in d.verdicts if v.waived] for name, d in checked.items()}
     first, allowed, tell = next(iter(fits.values())), budget or Budget(), say or (lambda _text: None)
-    kept = store or FitStore.for_user(first.family.name, first.table.dataset.name)
-    found = {name: _left_out(fit, unit) for name, fit in fits.items()}
-    scored = {n: repaired(fits[n], f, allowed, kept, tell, waived[n]) for n, f in found.items() if f is not None}
-    notes = notes_beside(fits, found | scored, unit)
+    fit_store = store or FitStore.for_user(first.family.name, first.table.dataset.name)
+    left_out = {name: _left_out(fit, unit) for name, fit in fits.items()}
+    scored = {
+        n: repaired(fits[n], f, allowed, fit_store, tell, waived[n]) for n, f in left_out.items() if f is not None
+    }
+    notes = notes_beside(fits, left_out | scored, unit)
     words = LEFT_OUT_GROUP if first.table.one_row_per_group else NEW_GROUP if unit == "group" else KNOWN_GROUP
     if unit == "observation" and any(f.high.sum() > allowed.max_refits > 0 and not f.prior for f in scored.values()):
         try:
             many = {n: f for n, f in scored.items() if not f.prior}
-            scored |= by_folds({n: fits[n] for n in many}, many, allowed, kept, tell, waived)
+            scored |= by_folds({n: fits[n] for n in many}, many, allowed, fit_store, tell, waived)
             words = KNOWN_GROUP_FOLDS
         except HbmError as error:
             notes.append(f"Scores that could not be repaired stay: {str(error).rstrip('.')}.")
@@ -113,11 +115,11 @@ def both_targets(
     A new group that only refits could score is left out where it was not asked for by name; a note says so.
     """
     units = units_of(next(iter(fits.values())), only)
-    made = {unit: compare(fits, diagnoses, unit, budget=budget, store=store, say=say) for unit in units}
-    if only is None and any(s.route is Route.NEEDS_REFITS for c in made.values() for s in c.scores):
-        rows, unscored = made["observation"], made.pop("group")
-        made["observation"] = replace(rows, notes=(*rows.notes, *unscored.notes))
-    return made
+    comparisons = {unit: compare(fits, diagnoses, unit, budget=budget, store=store, say=say) for unit in units}
+    if only is None and any(s.route is Route.NEEDS_REFITS for c in comparisons.values() for s in c.scores):
+        rows, unscored = comparisons["observation"], comparisons.pop("group")
+        comparisons["observation"] = replace(rows, notes=(*rows.notes, *unscored.notes))
+    return comparisons
 
 
 def _left_out(fit: Fit, unit: Unit) -> LeftOut | None:
@@ -165,22 +167,22 @@ def score(
         weights = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
         weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in weights}
         scores = [weighted.get(s.variant, s) for s in scores]
-    said = sentences(scores, pairs, len(names), unit, noun=noun, rough=rough)
+    statements = sentences(scores, pairs, len(names), unit, noun=noun, rough=rough)
     if not withheld and best_by_chance(np.array([s.elpd for s in ranked])):
-        said.append(Sentence("chance", chance_in_words(len(ranked))))
+        statements.append(Sentence("chance", chance_in_words(len(ranked))))
     return Comparison(
-        noun.fill(target), n_observations or len(names), tuple(scores), tuple(pairs), tuple(said), withheld,
+        noun.fill(target), n_observations or len(names), tuple(scores), tuple(pairs), tuple(statements), withheld,
         min(p.k_threshold for p in pointwise.values()), dict(pointwise), unit, names, tuple(notes), noun,
     )  # fmt: skip
 
 
 def _set_against(ranked: Sequence[str], pooling: Mapping[str, str]) -> list[tuple[str, str]]:
     """The pairs that are judged, the better first: the best with each other one, partial with complete pooling."""
-    found = [(one, other) for one in ranked[:1] for other in ranked[1:]]
+    pairs = [(one, other) for one in ranked[:1] for other in ranked[1:]]
     for i, one in enumerate(ranked[1:], 1):
         rest = [other for other in ranked[i + 1 :] if {pooling.get(one), pooling.get(other)} == {"partial", "complete"}]
-        found += [(one, other) for other in rest]
-    return found
+        pairs += [(one, other) for other in rest]
+    return pairs
 
 
 def _pair(

@@ -25,15 +25,15 @@ class Comparison:
     """Scores, best first, and the verdict on pairs; ``withheld`` where it may not be read as a ranking.
 
     ``pairs`` are the best ranked variant with each other one, then partial with complete pooling where neither is the
-    best; ``said`` is the verdict in sentences. ``unit`` is what is left out: an observation or a group; ``labels`` are
-    the names of the units. ``notes`` are what must be said beside the verdict; ``noun`` is what a group is called.
+    best; ``sentences`` are those of the verdict. ``unit`` is what is left out: an observation or a group; ``labels``
+    are the names of the units. ``notes`` are what must be said beside the verdict; ``noun`` is what a group is called.
     """
 
     target: str
     n_observations: int
     scores: tuple[Score, ...]
     pairs: tuple[Pair, ...]
-    said: tuple[Sentence, ...]
+    sentences: tuple[Sentence, ...]
     withheld: bool
     k_threshold: float
     pointwise: Mapping[str, LeftOut] = field(repr=False)
@@ -79,7 +79,7 @@ class Comparison:
     @property
     def verdict(self) -> tuple[str, ...]:
         """The verdict in words."""
-        return tuple(s.text for s in self.said)
+        return tuple(s.text for s in self.sentences)
 
     def pair(self, one: str, another: str) -> Pair | None:
         """What is said of two variants, in whichever order; None where they were not set against each other."""
@@ -90,8 +90,8 @@ class Comparison:
         """One row for each repaired unit: by which route, and from what to what."""
         return [
             {"variant": name, "label": self.labels[i] if self.labels else str(i + 1), **_with_words(repair)}
-            for name, found in self.pointwise.items()
-            for i, repair in found.repairs.items()
+            for name, left_out in self.pointwise.items()
+            for i, repair in left_out.repairs.items()
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -110,13 +110,13 @@ class Comparison:
             "repairs": [for_json(row) for row in self.repairs],
             "verdict": list(self.verdict),
             "pairs": [pair.as_dict() for pair in self.pairs],
-            "withheld_because": [s.text for s in self.said if s.kind == "withheld"],
+            "withheld_because": [s.text for s in self.sentences if s.kind == "withheld"],
             "notes": list(self.notes),
             "withheld": self.withheld,
             "k_threshold": self.k_threshold,
         }
 
 
-def _with_words(made: Score | Repair) -> dict[str, Any]:
+def _with_words(record: Score | Repair) -> dict[str, Any]:
     """The fields of a score or a repair, its route in words and, for code, which it is."""
-    return asdict(made) | {"route": made.route.words, "route_kind": made.route.value}
+    return asdict(record) | {"route": record.route.words, "route_kind": record.route.value}

@@ -84,8 +84,8 @@ class Dataset:
             if self.reading.weights:
                 raise DataError(f"{table.where}: rows are counted by {self.reading.weights!r} already.")
             if reading.weights not in table.names:
-                found = listed(table, reading.weights)
-                raise DataError(f"{table.where}: there is no column {shorten(reading.weights)!r} of weights. {found}")
+                hint = listed(table, reading.weights)
+                raise DataError(f"{table.where}: there is no column {shorten(reading.weights)!r} of weights. {hint}")
             table = counted(table, reading.weights)
         return replace(self, table=table, reading=reading)
 
@@ -111,9 +111,9 @@ class Dataset:
         import pandas as pd
 
         frame = pd.DataFrame({name: [self.table.column(name)[i] for i in rows] for name in self.table.names})
-        made = Dataset.from_frame(frame, self.columns, name=self.name)
+        subset = Dataset.from_frame(frame, self.columns, name=self.name)
         table = replace(
-            made.table, decimal_comma=self.table.decimal_comma, categories=self.table.categories,
+            subset.table, decimal_comma=self.table.decimal_comma, categories=self.table.categories,
             ordered=self.table.ordered,
         )  # fmt: skip
         present = {name: {label(cell) for cell in table.column(name)} for name in self.reading.levels}
@@ -121,7 +121,7 @@ class Dataset:
             name: tuple(v for v in order if v in present[name] or name == self.column("outcome"))
             for name, order in self.reading.levels.items()
         }
-        return replace(made, table=table, reading=replace(self.reading, levels=levels))
+        return replace(subset, table=table, reading=replace(self.reading, levels=levels))
 
     def _split(self, named: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(named, str) and named not in self.table.names and "," in named:
@@ -190,10 +190,10 @@ def listed(table: Table, wanted: str = "") -> str:
     if near := did_you_mean(wanted, names):
         return near
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    said = f"The columns are: {', '.join(repr(shorten(name)) for name in names[:_LISTED])}{more}."
+    sentence = f"The columns are: {', '.join(repr(shorten(name)) for name in names[:_LISTED])}{more}."
     if len(names) == 1:
-        said += " There is one column only: commas, semicolons, tabs or bars must separate columns."
-    return said
+        sentence += " There is one column only: commas, semicolons, tabs or bars must separate columns."
+    return sentence
 
 
 def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: Any) -> Dataset:
@@ -229,11 +229,11 @@ def _load_folder(folder: Path) -> Dataset:
     if not source.exists():
         return dataset
     meta = _read_source(source)
-    said = meta.get("sha256", dataset.sha256)
-    if said.lower() != dataset.sha256:
+    stated = meta.get("sha256", dataset.sha256)
+    if stated.lower() != dataset.sha256:
         raise DataError(
             f"{csv} is not the file that {source} describes: its sha256 is {dataset.sha256}, {source.name} says "
-            f"{shorten(said) if len(said) != 64 else said}. Restore data.csv (a version control system may have "
+            f"{shorten(stated) if len(stated) != 64 else stated}. Restore data.csv (a version control system may have "
             "changed its line ends), or write the new hash if the change is meant."
         )
     if meta.get("rows", dataset.table.n_rows) != dataset.table.n_rows:
@@ -267,9 +267,9 @@ def _column_info(path: Path, columns: Mapping[str, Any], table: Table) -> dict[s
     return {name: ColumnInfo(c.get("meaning", ""), c.get("unit", "")) for name, c in columns.items()}
 
 
-def _check_kinds(path: Path, above: str, said: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+def _check_kinds(path: Path, above: str, entries: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
     words = {str: "a text", int: "a whole number", dict: "a table"}
-    for key, value in said.items():
+    for key, value in entries.items():
         if key not in kinds:
             where = f" in {above.removesuffix('.')}" if above else ""
             raise DataError(f"{path}: unknown key {key!r}{where}. {nearest(key, sorted(kinds))}")

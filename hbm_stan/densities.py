@@ -43,10 +43,10 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     """The density of an observation given the others of its group, or of the rows of a group together."""
     family, partial = fit.family, fit.pooling == "partial"
     if unit == "group":
-        found = family.groups.group_loo_log_lik or family.groups.group_log_lik
+        group_log_lik = family.groups.group_loo_log_lik or family.groups.group_log_lik
         route = Route.INTEGRATED if partial else Route.PSIS
         # Complete pooling has no group effects: the rows of a group are independent given what all share.
-        return Density(_summed(fit) if found is None and not partial else found, route, False)
+        return Density(_summed(fit) if group_log_lik is None and not partial else group_log_lik, route, False)
     if (
         family.terms
         and family.groups.loo_log_lik is not None
@@ -86,9 +86,9 @@ def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArr
         return of(fit.draws(), fit.data)
     values: FloatArray | None = None
     for part, draws in fit.blocks(fit.table.n_rows):
-        found = of(draws, fit.data)
-        values = _room((fit.n_draws, found.shape[1])) if values is None else values
-        values[part] = found
+        block = of(draws, fit.data)
+        values = _room((fit.n_draws, block.shape[1])) if values is None else values
+        values[part] = block
     assert values is not None
     return values
 

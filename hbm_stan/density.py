@@ -54,11 +54,11 @@ def log_density_spread(program: Program, family: Family, variant: str, data: Sta
     differences, size = [], 0.0
     for _ in range(N_POINTS):
         point = random_point(program, family, data, rng)
-        said, _ = model.log_prob_grad(_unconstrained(model, point))
+        theirs, _ = model.log_prob_grad(_unconstrained(model, point))
         derived = family.twin.transformed(point, data) if family.twin.transformed is not None else {}
         ours = family.need("log_joint", "a test of the log density")(point | derived, data, variant)
         jacobian = log_jacobian(program, family, data, point) + _log_multipliers(program, model, data, point)
-        differences.append(said - ours - jacobian)
+        differences.append(theirs - ours - jacobian)
         size = max(size, abs(ours))
     # Relative; a log density below one, or 0 at every point as that of beta(1, 1), is compared as it is.
     return float(np.ptp(differences)) / max(size, 1.0)
@@ -129,10 +129,10 @@ def _bounds(d: Declaration, family: Family, data: StanData) -> tuple[float, floa
     if d.name in support:
         return support[d.name]
     bounds = []
-    for said, none in ((d.lower, -np.inf), (d.upper, np.inf)):
-        value = none if said is None else _evaluate(said, data)
+    for bound, none in ((d.lower, -np.inf), (d.upper, np.inf)):
+        value = none if bound is None else _evaluate(bound, data)
         if value is None or np.ndim(value):
-            raise ModelError(f"{d.name}: the bound {said} is more than arithmetic on data. Give it in support().")
+            raise ModelError(f"{d.name}: the bound {bound} is more than arithmetic on data. Give it in support().")
         bounds.append(float(value))
     return bounds[0], bounds[1]
 

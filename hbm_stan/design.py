@@ -141,9 +141,9 @@ class Design:
 
     def without_intercept(self) -> Design:
         """The same columns, centred as they are, without a common intercept: something else stands in its place."""
-        kept = [k for k, name in enumerate(self.names) if name != INTERCEPT]
-        names = tuple(self.names[k] for k in kept)
-        return replace(self, names=names, X=self.X[:, kept], means=self.means[kept])
+        columns = [k for k, name in enumerate(self.names) if name != INTERCEPT]
+        names = tuple(self.names[k] for k in columns)
+        return replace(self, names=names, X=self.X[:, columns], means=self.means[columns])
 
     def row(self, values: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
         """X (P,) and Z (sum K,) of a new row; what is not named is at its mean or its reference level."""
@@ -174,10 +174,12 @@ class Design:
 
     def without(self, rows: npt.ArrayLike) -> Design:
         """The same design without some rows (counted from 0): centred as before, levels without a row go."""
-        kept = np.delete(np.arange(len(self.X)), np.asarray(rows, dtype=np.int64))
-        factors = {factor.name: factor.of_rows(kept) for factor in self.factors}
-        terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[kept]) for t in self.terms)
-        return replace(self, X=self.X[kept], offset=self.offset[kept], terms=terms, beside=self._beside_of(kept))
+        remaining = np.delete(np.arange(len(self.X)), np.asarray(rows, dtype=np.int64))
+        factors = {factor.name: factor.of_rows(remaining) for factor in self.factors}
+        terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[remaining]) for t in self.terms)
+        return replace(
+            self, X=self.X[remaining], offset=self.offset[remaining], terms=terms, beside=self._beside_of(remaining)
+        )
 
     def twice(self) -> Design:
         """The same design with every row again, of the same levels: centred as before."""
@@ -247,13 +249,13 @@ def make_design(
     _refuse_twice(ordered)
     taken = dict(zip(columns.names, columns.means, strict=True))
     off = [_term_means(term, taken, _varying_intercepts(ordered), centre) for term in ordered]
-    made = tuple(
+    centred_terms = tuple(
         Term(t.factor, t.names, np.asarray(t.columns, dtype=float) - m, t.correlated and len(t.names) > 1)
         for t, m in zip(ordered, off, strict=True)
     )
     known = np.zeros(n) if offset is None else np.array(offset, dtype=float)
     return Design(
-        names=columns.names, X=columns.X, means=columns.means, terms=made, term_means=np.concatenate(off),
+        names=columns.names, X=columns.X, means=columns.means, terms=centred_terms, term_means=np.concatenate(off),
         offset=known, encode=encode or Usual(_column_means(common, ordered)),
     )  # fmt: skip
 

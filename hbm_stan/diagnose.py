@@ -76,8 +76,8 @@ class Diagnosis:
     def require(self) -> None:
         """Raise DiagnosticError if a check failed and was not waived."""
         if self.failed:
-            said = " ".join(f"{v.name}: {v.hint}" for v in self.failed)
-            raise DiagnosticError(f"{self.variant} did not pass its checks. {said}")
+            failures = " ".join(f"{v.name}: {v.hint}" for v in self.failed)
+            raise DiagnosticError(f"{self.variant} did not pass its checks. {failures}")
 
 
 def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
@@ -129,10 +129,10 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
             values = np.asarray(variable.values, dtype=float)
             elements = np.moveaxis(values.reshape(*values.shape[:2], -1), 2, 0)
             # A term that does not vary between groups, by the variant's assumption, has a tau of 0 and no correlation.
-            kept = (elements != 0).any(axis=(1, 2)) if name in population else np.full(len(elements), True)
-            kept &= ~fixed_elements(fit, str(name), values)
-            names += [n for n, keep in zip(element_names(str(name), variable), kept, strict=True) if keep]
-            columns.append(elements if kept.all() else elements[kept])
+            varying = (elements != 0).any(axis=(1, 2)) if name in population else np.full(len(elements), True)
+            varying &= ~fixed_elements(fit, str(name), values)
+            names += [n for n, keep in zip(element_names(str(name), variable), varying, strict=True) if keep]
+            columns.append(elements if varying.all() else elements[varying])
     return names, np.concatenate(columns)
 
 

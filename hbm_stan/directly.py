@@ -27,21 +27,21 @@ def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) ->
         raise NotDirectError(f"the engine {job.engine.name} was asked for")
     direct = replace(job, engine=DirectEngine(alone=True))
     if rows:
-        made = fit_unkept(direct)
+        fit = fit_unkept(direct)
     else:
         drawn = direct.engine.sample(job.program, job.data, job.sampling)
-        made = fit_of_draws(direct, drawn, job.sampling)
-    diagnosis = check(made, waive)
+        fit = fit_of_draws(direct, drawn, job.sampling)
+    diagnosis = check(fit, waive)
     if failed := [v.name for v in diagnosis.failed]:
         raise NotDirectError(f"direct draws did not pass their checks: {', '.join(failed)}")
-    return made, diagnosis
+    return fit, diagnosis
 
 
 def directly_in_words(what: str, pareto_k: Sequence[float], reasons: Sequence[str]) -> list[str]:
     """How refits were made, in a sentence: direct draws with their largest Pareto k, and how many were sampled, why."""
     if not pareto_k:
         return []
-    said = f"{what} are direct draws, by importance weights (their largest Pareto k is {max(pareto_k):.2f})"
+    sentence = f"{what} are direct draws, by importance weights (their largest Pareto k is {max(pareto_k):.2f})"
     if reasons:
-        said += f"; {len(reasons)} of {len(pareto_k) + len(reasons)} were sampled ({reasons[0]})"
-    return [f"{said}."]
+        sentence += f"; {len(reasons)} of {len(pareto_k) + len(reasons)} were sampled ({reasons[0]})"
+    return [f"{sentence}."]

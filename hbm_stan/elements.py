@@ -51,5 +51,5 @@ def in_term(meaning: str, term: str = "") -> str:
             return slot[2] or _OF_ALL[slot[1]]
         return term_words(term) if slot[1] == "term" else term
 
-    said, slots = _SLOT.subn(words, meaning)
-    return said if slots or not term else f"{said}: {term}"
+    text, slots = _SLOT.subn(words, meaning)
+    return text if slots or not term else f"{text}: {term}"

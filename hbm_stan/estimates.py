@@ -50,8 +50,8 @@ def refuse_ways(dataset: Dataset, role: Role) -> None:
             f"{listed(dataset.table)}"
         )
     if len(given) > 1:
-        found = " and ".join(name for way in given for name in way if name in dataset.columns)
-        raise DataError(f"{where}: columns are named for {found}, which say the same. Name one of {words}.")
+        names = " and ".join(name for way in given for name in way if name in dataset.columns)
+        raise DataError(f"{where}: columns are named for {names}, which say the same. Name one of {words}.")
     for name in given[0]:
         if name not in dataset.columns:
             other = next(n for n in given[0] if n in dataset.columns)
@@ -62,29 +62,29 @@ def standard_errors(
     dataset: Dataset, values: Mapping[str, FloatArray], roles: Mapping[str, Role]
 ) -> tuple[dict[str, FloatArray], list[str], list[Verdict]]:
     """The values with estimates on the scale that is analysed and their standard errors, notes, and warnings."""
-    found = dict(values)
+    estimates = dict(values)
     columns = {name: dataset.column(name) for name in (ESTIMATE, STANDARD_ERROR, VARIANCE, LOWER, UPPER)}
     verdicts = _check_names(columns)
     if STANDARD_ERROR in values:
-        return found, [], verdicts
+        return estimates, [], verdicts
     if VARIANCE in values:
-        found[STANDARD_ERROR] = np.sqrt(values[VARIANCE])
-        return found, [f"Standard errors are the square roots of {columns[VARIANCE]}."], verdicts
+        estimates[STANDARD_ERROR] = np.sqrt(values[VARIANCE])
+        return estimates, [f"Standard errors are the square roots of {columns[VARIANCE]}."], verdicts
     _refuse_limits(dataset, values, roles)
     level, width = level_of(dataset.reading), width_of(dataset.reading)
     lower, upper = values[LOWER], values[UPPER]
     named = [columns[name] for name in (UPPER, LOWER)]
     if dataset.reading.log_scale:
-        found[ESTIMATE], lower, upper = (np.log(values[name]) for name in (ESTIMATE, LOWER, UPPER))
+        estimates[ESTIMATE], lower, upper = (np.log(values[name]) for name in (ESTIMATE, LOWER, UPPER))
         named = [f"log {name}" for name in named]
-    found[STANDARD_ERROR] = (upper - lower) / width
+    estimates[STANDARD_ERROR] = (upper - lower) / width
     of = f"({named[0]} - {named[1]}) / {width:.4g}: limits of {100 * level:g} %"
-    said = f"Standard errors are {of}."
+    note = f"Standard errors are {of}."
     if dataset.reading.log_scale:
-        said = (
+        note = (
             f"{columns[ESTIMATE]} is a ratio. Its logs are analysed, and answers are ratios; standard errors are {of}."
         )
-    return found, [said], [*verdicts, *_check_evenness(dataset, values)]
+    return estimates, [note], [*verdicts, *_check_evenness(dataset, values)]
 
 
 def level_of(reading: Reading) -> float:

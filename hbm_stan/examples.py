@@ -47,8 +47,8 @@ def few_rows(dataset: Dataset, family: Family, most: int = _MOST_ROWS, least_gro
     """The smallest groups of a table, whole: up to ``most`` rows, but ``least_groups`` groups at least."""
     groups = pd.Series(dataset.table.labels(_group_column(dataset, family)))
     sizes = groups.value_counts().sort_values(kind="stable")
-    kept = sizes.index[: max(least_groups, int((sizes.cumsum() <= most).sum()))]
-    inside = np.flatnonzero(groups.isin(kept))
+    smallest = sizes.index[: max(least_groups, int((sizes.cumsum() <= most).sum()))]
+    inside = np.flatnonzero(groups.isin(smallest))
     return dataset if len(inside) == dataset.table.n_rows else dataset.take([int(i) for i in inside])
 
 
@@ -59,22 +59,22 @@ def irregular(dataset: Dataset, family: Family) -> Dataset:
     then be sorted, or the rows counted, without anything to be seen. Where groups have one row, and may have more, one
     in three gets the values of another group as a second row; where they are equal, every other one loses a row.
     """
-    made = shuffled(dataset)
+    rearranged = shuffled(dataset)
     if family.one_row_per_group:
-        return made
-    labels, fixed = made.table.labels(_group_column(made, family)), ("unit", "group_predictors")
+        return rearranged
+    labels, fixed = rearranged.table.labels(_group_column(rearranged, family)), ("unit", "group_predictors")
     n, places = len(labels), {label: [i for i, other in enumerate(labels) if other == label] for label in set(labels)}
     sizes = {len(own) for own in places.values()}
-    if sizes == {1} and not any(r.kind in fixed and r.name in made.columns for r in family.roles):
+    if sizes == {1} and not any(r.kind in fixed and r.name in rearranged.columns for r in family.roles):
         second = np.arange(0, n, 3)
-        more = made.take([*range(n), *((second + 1) % n).tolist()])
-        return shuffled(_renamed(more, _group_column(made, family), [*labels, *(labels[i] for i in second)]))
+        more = rearranged.take([*range(n), *((second + 1) % n).tolist()])
+        return shuffled(_renamed(more, _group_column(rearranged, family), [*labels, *(labels[i] for i in second)]))
     if len(sizes) == 1 and sizes != {1}:
         # The second row: without the last one, the units of a batch of the nested example would have equal rows only,
         # and a scale of that batch alone would have no proper posterior.
         lost = [places[label][1] for label in dict.fromkeys(labels)][::2]
-        return made.take(np.delete(np.arange(n), lost).tolist())
-    return made
+        return rearranged.take(np.delete(np.arange(n), lost).tolist())
+    return rearranged
 
 
 def shuffled(dataset: Dataset) -> Dataset:

@@ -40,15 +40,15 @@ def draws_table(fits: Mapping[str, Fit]) -> pd.DataFrame:
     With several variants the first column names them, and what a variant does not have is empty. What is constant by
     construction is left out.
     """
-    made = []
+    tables = []
     for variant, fit in fits.items():
         names, draws = parameters(fit)
         chains, size = draws.shape[1:]
         place = {"chain": np.repeat(np.arange(1, chains + 1), size), "draw": np.tile(np.arange(1, size + 1), chains)}
         own = pd.DataFrame(draws.reshape(len(names), -1).T, columns=names)
         head = {"variant": variant, **place} if len(fits) > 1 else place
-        made.append(pd.concat([pd.DataFrame(head, index=own.index), own], axis=1))
-    return pd.concat(made, ignore_index=True)
+        tables.append(pd.concat([pd.DataFrame(head, index=own.index), own], axis=1))
+    return pd.concat(tables, ignore_index=True)
 
 
 def write_draws(fits: Mapping[str, Fit], path: Path) -> None:

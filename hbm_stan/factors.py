@@ -77,16 +77,16 @@ class FactorComparison:
         return "\n".join([head, *self.verdict])
 
     def _repr_html_(self) -> str:
-        head, *said = repr(self).splitlines()
-        return card(head[1:-1], said)
+        head, *lines = repr(self).splitlines()
+        return card(head[1:-1], lines)
 
     @property
     def verdict(self) -> tuple[str, ...]:
         """A sentence for each factor and target, after the target in words; then what must be said beside."""
-        said: list[str] = []
+        sentences: list[str] = []
         for comparison in self.comparisons.values():
-            said += [f"Target: {comparison.target}.", *comparison.verdict, *comparison.notes]
-        return tuple(said)
+            sentences += [f"Target: {comparison.target}.", *comparison.verdict, *comparison.notes]
+        return tuple(sentences)
 
     @property
     def withheld(self) -> bool:
@@ -206,7 +206,7 @@ def fit_models(
     itself: what suits the whole model may mix badly without a factor.
     """
     family, chosen = models.family, choose(engine) if isinstance(engine, str) else engine
-    kept = store or FitStore.for_user(family.name, models.dataset.name)
+    fit_store = store or FitStore.for_user(family.name, models.dataset.name)
 
     def fitted(name: str, data: Dataset, variant: str, place: FitStore, own: Mapping[str, str]) -> Fit:
         return fit_named(
@@ -214,13 +214,13 @@ def fit_models(
         )
 
     given = priors or {}
-    fits = {WHOLE: fitted(WHOLE, models.dataset, models.variant, kept, given)}
+    fits = {WHOLE: fitted(WHOLE, models.dataset, models.variant, fit_store, given)}
     for model in models.reduced:
-        data, place, own, variant = models.dataset, kept, given, model.variant
+        data, place, own, variant = models.dataset, fit_store, given, model.variant
         if model.variant != _COMPLETE:
             data = dataset_without_factor(models.dataset, model.factor)
             # In folders of their own: a store keeps few fits of a variant.
-            place = FitStore(kept.folder / "factors" / re.sub(r"[^\w-]", "_", model.factor))
+            place = FitStore(fit_store.folder / "factors" / re.sub(r"[^\w-]", "_", model.factor))
             own = priors_left(family, data, given)
             if forms:
                 seed = fits[WHOLE].sampling.seed
@@ -248,15 +248,15 @@ def judge_factors(
 ) -> FactorComparison:
     """The comparison of the fits of ``fit_models``; of both targets, or ``unit`` only."""
     # A failed check names the model: several are of one variant.
-    diagnoses = {name: replace(found, variant=name) for name, found in check_fits(fits, waive).items()}
+    diagnoses = {name: replace(diagnosis, variant=name) for name, diagnosis in check_fits(fits, waive).items()}
     group = models.design.pooled.name
-    made: dict[Unit, Comparison] = {}
+    comparisons: dict[Unit, Comparison] = {}
     for each in units_of(fits[WHOLE], unit):
         of = [model for model in models.reduced if each == "observation" or model.factor == group]
         chosen = {name: fits[name] for name in (WHOLE, *(model.name for model in of))}
         together = compare(chosen, diagnoses, each, budget=budget, store=store, say=say)
-        made[each] = _by_factor(together, fits[WHOLE], models.design, of)
-    return FactorComparison(models.dataset.reading.formula, group, models.reduced, made, fits)
+        comparisons[each] = _by_factor(together, fits[WHOLE], models.design, of)
+    return FactorComparison(models.dataset.reading.formula, group, models.reduced, comparisons, fits)
 
 
 def _by_factor(together: Comparison, whole: Fit, design: Design, models: list[Reduced]) -> Comparison:
@@ -267,24 +267,24 @@ def _by_factor(together: Comparison, whole: Fit, design: Design, models: list[Re
     """
     table = whole.table
     pairs: list[Pair] = []
-    said: list[Sentence] = []
+    sentences: list[Sentence] = []
     few: list[Sentence] = []
     for model in models:
         factor, own = table.factor(model.factor), model.factor == table.pooled.name
-        made = score(
+        comparison = score(
             {name: together.pointwise[name] for name in (WHOLE, model.name)}, together.target, unit=together.unit,
             n_observations=together.n_observations, labels=together.labels,
             group=None if together.unit == "group" else factor.level, groups=factor.labels,
             pooling={WHOLE: "partial", model.name: "complete"},
             noun=table.noun if own else noun_of(factor.columns[-1]),
         )  # fmt: skip
-        pairs += made.pairs
-        said += [sentence for sentence in made.said if sentence.kind in {"pair", "withheld"}]
-        few = [sentence for sentence in made.said if sentence.kind == "few"]
+        pairs += comparison.pairs
+        sentences += [sentence for sentence in comparison.sentences if sentence.kind in {"pair", "withheld"}]
+        few = [sentence for sentence in comparison.sentences if sentence.kind == "few"]
     scores = tuple(replace(s, weight=None, weight_bma=None) for s in together.scores)
     elsewhere = _elsewhere(together, models, [factor.name for factor in design.factors])
     notes = (*together.notes, *(model.note for model in models if model.note), *elsewhere)
-    return replace(together, scores=scores, pairs=tuple(pairs), said=(*said, *few), notes=notes)
+    return replace(together, scores=scores, pairs=tuple(pairs), sentences=(*sentences, *few), notes=notes)
 
 
 def _elsewhere(together: Comparison, models: list[Reduced], factors: Sequence[str]) -> list[str]:

@@ -25,7 +25,7 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.prepared import prepared_for, refuse_what_is_no_dataset
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
-from hbm_stan.store import FitStore, Kept
+from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import (
     draws_the_rest,
@@ -75,12 +75,12 @@ class Fit:
     stopped: str = ""  # why no smaller step was tried, where one was called for
 
     def __repr__(self) -> str:
-        made = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
-        return f"<Fit {self.family.name}, {self.variant}: {self.table.n_groups} groups, {made}>"
+        draws = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
+        return f"<Fit {self.family.name}, {self.variant}: {self.table.n_groups} groups, {draws}>"
 
     def _repr_html_(self) -> str:
-        said = "Of the population. hbm.check(fit) says whether these draws can be trusted."
-        return card(repr(self)[1:-1], [said], summary_of(self.draws(*self.family.programs.population)))
+        note = "Of the population. hbm.check(fit) says whether these draws can be trusted."
+        return card(repr(self)[1:-1], [note], summary_of(self.draws(*self.family.programs.population)))
 
     @property
     def asked(self) -> Sampling:
@@ -232,46 +232,46 @@ def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None 
 
     What is kept may be a later attempt, with a smaller step than the job asks for; ``first`` refuses one.
     """
-    kept = _kept(job, store, first)
-    if kept is None:
+    record = _look_up(job, store, first)
+    if record is None:
         with store.lock(job.variant, say):
-            kept = _kept(job, store, first)  # another process may have made it while we waited
-            if kept is None:
+            record = _look_up(job, store, first)  # another process may have made it while we waited
+            if record is None:
                 return _sample(job, store, say, progress)
     say(f"{job.variant}: draws kept from an earlier run are used again")
-    return _fit(job, kept, reused=True, reason="nothing changed")
+    return _fit(job, record, reused=True, reason="nothing changed")
 
 
-def _kept(job: Job, store: FitStore, first: bool) -> Kept | None:
-    kept = store.read(job.variant, job.key)
-    return None if kept is not None and first and kept.earlier else kept
+def _look_up(job: Job, store: FitStore, first: bool) -> FitRecord | None:
+    record = store.read(job.variant, job.key)
+    return None if record is not None and first and record.earlier else record
 
 
 def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
     reason = store.why(job.variant, job.key, job.parts)
     say(f"{job.variant}: sampling ({reason})")
-    kept = _drawn(job, job.sampling, progress)
-    store.write(job.variant, kept)
-    return _fit(job, kept, reused=False, reason=reason)
+    record = _drawn(job, job.sampling, progress)
+    store.write(job.variant, record)
+    return _fit(job, record, reused=False, reason=reason)
 
 
-def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Sequence[Attempt] = ()) -> Kept:
+def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Sequence[Attempt] = ()) -> FitRecord:
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
     known = None if whole else without_sampler(job.family, job.data, job.variant, sampling)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
-    return Kept(tree, job.parts, job.key, seconds, sampling.adapt_delta, tuple(asdict(a) for a in earlier))
+    return FitRecord(tree, job.parts, job.key, seconds, sampling.adapt_delta, tuple(asdict(a) for a in earlier))
 
 
 def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore, progress: Progress | None) -> Fit:
     """The fit of a job sampled again with a smaller step, kept in the place of the last attempt, under its key."""
     earlier = (*last.earlier, failed)
     with store.lock(job.variant, lambda _text: None):
-        kept = _drawn(job, replace(job.sampling, adapt_delta=step), progress, earlier)
-        store.write(job.variant, kept)
-    return _fit(job, kept, reused=False, reason=last.reason)
+        record = _drawn(job, replace(job.sampling, adapt_delta=step), progress, earlier)
+        store.write(job.variant, record)
+    return _fit(job, record, reused=False, reason=last.reason)
 
 
 def fit_unkept(job: Job) -> Fit:
@@ -282,16 +282,16 @@ def fit_unkept(job: Job) -> Fit:
 def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
     """A Fit of parameters alone, kept nowhere: for proofs and long runs, which need no log_lik and no y_rep."""
     tree = draws_tree(job.family, job.table, job.data, drawn, sampling.seed, rows=False)
-    return _fit(replace(job, sampling=sampling), Kept(tree, {}, job.key, 0.0), reused=False, reason="not kept")
+    return _fit(replace(job, sampling=sampling), FitRecord(tree, {}, job.key, 0.0), reused=False, reason="not kept")
 
 
-def _fit(job: Job, kept: Kept, *, reused: bool, reason: str) -> Fit:
-    sampling = job.sampling if kept.adapt_delta is None else replace(job.sampling, adapt_delta=kept.adapt_delta)
-    earlier = tuple(Attempt(**a) for a in kept.earlier)
-    tree = kept.tree
+def _fit(job: Job, record: FitRecord, *, reused: bool, reason: str) -> Fit:
+    sampling = job.sampling if record.adapt_delta is None else replace(job.sampling, adapt_delta=record.adapt_delta)
+    earlier = tuple(Attempt(**a) for a in record.earlier)
+    tree = record.tree
     if is_large(job.family, job.table):
         tree = with_effects(job.family, job.table, job.data, tree, sampling.seed, job.variant)
     return Fit(
         job.family, job.variant, job.table, job.data, job.priors, sampling, job.engine.name, job.engine.version,
-        tree, job.key, job.program.sha256, kept.seconds, reused, reason, earlier,
+        tree, job.key, job.program.sha256, record.seconds, reused, reason, earlier,
     )  # fmt: skip

@@ -30,11 +30,11 @@ def passing_form(
             continue
         if passes:
             one, two = (form_in_words(family, name) for name in (choice.variant, other.variant))
-            said = (
+            reason = (
                 f"Draws in the {one} form failed their checks ({failed}), those in the {two} form passed and are used. "
                 "It is the same model."
             )
-            return replace(choice, variant=other.variant, reason=f"{choice.reason} {said}")
+            return replace(choice, variant=other.variant, reason=f"{choice.reason} {reason}")
     return choice
 
 

@@ -52,7 +52,7 @@ def counted(y: FloatArray, edges: FloatArray) -> FloatArray:
 
 def table_of(y: FloatArray, edges: FloatArray, replicated: FloatArray) -> pd.DataFrame:
     """Columns low, high, observed, q05, q25, q50, q75, q95: of rows y (N,), and of counts of replications (S, bins)."""
-    made = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "observed": counted(y[None], edges)[0]})
+    table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "observed": counted(y[None], edges)[0]})
     for prob, values in zip(_SHOWN, np.quantile(replicated, _SHOWN, axis=0), strict=True):
-        made[f"q{round(100 * prob):02d}"] = values
-    return made
+        table[f"q{round(100 * prob):02d}"] = values
+    return table

@@ -66,8 +66,8 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
         content |= {"ordered": {column: list(names) for column, names in table.ordered.items()}}
     if family.source:
         out = {*_SWITCHES, *family.variant(variant).settings}
-        kept = {name: value for name, value in data.items() if not is_prior(name) and name not in out}
-        content |= {"groups": list(table.pooled.labels), "data": stan_values(kept)}
+        likelihood_data = {name: value for name, value in data.items() if not is_prior(name) and name not in out}
+        content |= {"groups": list(table.pooled.labels), "data": stan_values(likelihood_data)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -123,12 +123,12 @@ def _columns_as_read(family: Family, table: Prepared) -> list[str]:
 
 def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float]]:
     """The cells of columns of numbers."""
-    dataset, found = table.dataset, {}
+    dataset, numbers = table.dataset, {}
     for column in dict.fromkeys(_columns_as_read(family, table)):
         cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
         if all(map(math.isfinite, cells)):
-            found[column] = cells
-    return found
+            numbers[column] = cells
+    return numbers
 
 
 def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float]]:

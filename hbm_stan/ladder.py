@@ -69,19 +69,19 @@ class LikelihoodComparison:
         return "\n".join([head, *self.verdict])
 
     def _repr_html_(self) -> str:
-        head, *said = repr(self).splitlines()
-        return card(head[1:-1], said)
+        head, *lines = repr(self).splitlines()
+        return card(head[1:-1], lines)
 
     @property
     def rows(self) -> tuple[str, ...]:
         """What replicated rows say of each likelihood."""
-        said = []
+        sentences = []
         for name, diagnosis in self.diagnoses.items():
-            found = next((v for v in diagnosis.verdicts if v.name == PREDICTIVE_CHECK), None)
-            if found is not None:
-                words = "its rows are what it expects" if found.status == "pass" else found.hint
-                said.append(f"{capital(name)}: {words.rstrip('.')}.")
-        return tuple(said)
+            verdict = next((v for v in diagnosis.verdicts if v.name == PREDICTIVE_CHECK), None)
+            if verdict is not None:
+                words = "its rows are what it expects" if verdict.status == "pass" else verdict.hint
+                sentences.append(f"{capital(name)}: {words.rstrip('.')}.")
+        return tuple(sentences)
 
     @property
     def extra_zeros(self) -> tuple[str, ...]:
@@ -99,10 +99,10 @@ class LikelihoodComparison:
     @property
     def verdict(self) -> tuple[str, ...]:
         """What rows say of each likelihood, then a sentence for each target, after the target in words."""
-        said = [*self.rows, *self.ladder.left_out]
+        sentences = [*self.rows, *self.ladder.left_out]
         for comparison in self.comparisons.values():
-            said += [f"Target: {comparison.target}.", *comparison.verdict, *comparison.notes]
-        return (*said, *self.extra_zeros)
+            sentences += [f"Target: {comparison.target}.", *comparison.verdict, *comparison.notes]
+        return (*sentences, *self.extra_zeros)
 
     @property
     def withheld(self) -> bool:
@@ -190,19 +190,19 @@ def ladder_of(family: Family, dataset: Dataset) -> Ladder:
             continue
         rungs.append(Rung(likelihood=form, name=model, family=every[form], dataset=data))
     if len(rungs) < 2:
-        why = "".join(f" {said}" for said in left_out)
+        why = "".join(f" {reason}" for reason in left_out)
         raise ComparisonError(f"{where}: this outcome can have one likelihood only ({family.name}).{why}")
     return Ladder(dataset=dataset, rungs=tuple(rungs), left_out=tuple(left_out), unit=known[family.name].eta_unit)
 
 
 def _read_for(family: Family, dataset: Dataset) -> Dataset:
     """The dataset without the formulas of parameters that this family has not, and the levels that only they read."""
-    made = replace(dataset, reading=dataset.reading.only_beside(family.own_formulas))
-    if made.reading == dataset.reading:
+    narrowed = replace(dataset, reading=dataset.reading.only_beside(family.own_formulas))
+    if narrowed.reading == dataset.reading:
         return dataset
-    read = columns_read(made)
-    levels = {column: order for column, order in made.reading.levels.items() if column in read}
-    return replace(made, reading=replace(made.reading, levels=levels))
+    read = columns_read(narrowed)
+    levels = {column: order for column, order in narrowed.reading.levels.items() if column in read}
+    return replace(narrowed, reading=replace(narrowed.reading, levels=levels))
 
 
 def fit_ladder(
@@ -250,5 +250,5 @@ def judge_ladder(
     """The comparison of the fits of ``fit_ladder``; of both targets, or ``unit`` only."""
     allowed = {*waive, PREDICTIVE_CHECK}
     diagnoses = {name: replace(check(fit, allowed, model=True), variant=name) for name, fit in fits.items()}
-    made = both_targets(fits, diagnoses, unit, budget, store, say)
-    return LikelihoodComparison(ladder.dataset.reading.formula, ladder, made, diagnoses, fits)
+    comparisons = both_targets(fits, diagnoses, unit, budget, store, say)
+    return LikelihoodComparison(ladder.dataset.reading.formula, ladder, comparisons, diagnoses, fits)

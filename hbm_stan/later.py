@@ -27,13 +27,13 @@ class _Later:
 
     def __init__(self, module: str, name: str = "") -> None:
         self._module, self._name = module, name
-        self._found: Any = None
+        self._object: Any = None
 
     def _target(self) -> Any:
-        if self._found is None:
+        if self._object is None:
             module = import_module(self._module)
-            self._found = getattr(module, self._name) if self._name else module
-        return self._found
+            self._object = getattr(module, self._name) if self._name else module
+        return self._object
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self._target(), attribute)

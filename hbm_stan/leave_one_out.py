@@ -100,9 +100,9 @@ class LeftOut:
         if self.pareto_k is None:
             return np.zeros(self.elpd_i.shape, dtype=bool)
         # A k that is not a number is no good k.
-        found = ~(self.pareto_k < self.k_threshold)
-        found[list(self.repairs)] = False
-        return found
+        too_high = ~(self.pareto_k < self.k_threshold)
+        too_high[list(self.repairs)] = False
+        return too_high
 
 
 def standard_error(pointwise: FloatArray) -> float:
@@ -149,10 +149,10 @@ def logo(fit: Fit) -> LeftOut | None:
     threshold, groups = good_k(fit.n_draws), fit.table.n_groups
     if fit.pooling == "no":
         alone = fit.family.groups.prior_group_log_lik
-        found = None if alone is None else alone(fit.data, fit.variant)
-        if found is not None:
+        prior_log_lik = None if alone is None else alone(fit.data, fit.variant)
+        if prior_log_lik is not None:
             own = np.full(groups, math.nan)
-            return LeftOut(found, own, None, threshold, Route.GROUP_PRIOR, 0, priors_of(fit), "", "group", 0.0)
+            return LeftOut(prior_log_lik, own, None, threshold, Route.GROUP_PRIOR, 0, priors_of(fit), "", "group", 0.0)
         if not fit.family.terms:
             return None
         # Of a formula's model more than the prior is left: common columns, other factors, the residual sd.
@@ -233,37 +233,37 @@ def _n_parameters(fit: Fit, *, groups_too: bool = True) -> int:
     return sum(math.prod(posterior[n].shape[2:]) for n in names)
 
 
-def check_pareto_k(found: LeftOut, labels: Sequence[str], noun: Noun = GROUPS) -> Verdict:
+def check_pareto_k(left_out: LeftOut, labels: Sequence[str], noun: Noun = GROUPS) -> Verdict:
     """Whether the score of every unit can be believed: PSIS was good, or what was not is repaired."""
-    name = "Pareto k" if found.unit == "observation" else "Pareto k, groups"
-    if found.pareto_k is None or found.prior:
-        return Verdict(name, "pass", None, found.k_threshold)
-    value = float(np.max(found.pareto_k))
-    if not found.high.any():
-        return Verdict(name, "pass", value, found.k_threshold)
-    named = [label for label, high in zip(labels, found.high, strict=True) if high]
+    name = "Pareto k" if left_out.unit == "observation" else "Pareto k, groups"
+    if left_out.pareto_k is None or left_out.prior:
+        return Verdict(name, "pass", None, left_out.k_threshold)
+    value = float(np.max(left_out.pareto_k))
+    if not left_out.high.any():
+        return Verdict(name, "pass", value, left_out.k_threshold)
+    named = [label for label, high in zip(labels, left_out.high, strict=True) if high]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
-    what = "observations" if found.unit == "observation" else noun.many
+    what = "observations" if left_out.unit == "observation" else noun.many
     # More draws raise the threshold up to 0.7; beyond it they do not help (Vehtari et al. 2024).
     advice = "Draw more." if value < MORE_DRAWS_HELP else f"These {what} surprise the model: look at them."
-    reasons = sorted(set(found.reasons.values()))
+    reasons = sorted(set(left_out.reasons.values()))
     why = f" They are not repaired: {'; '.join(reasons)}." if reasons else ""
     hint = (
         f"Pareto k is too high for {len(named)} of {len(labels)} {what} ({shown}): their leave-one-out "
         f"scores are unreliable and no ranking is given.{why} {advice}"
     )
-    return Verdict(name, "warn", value, found.k_threshold, hint, named[0])
+    return Verdict(name, "warn", value, left_out.k_threshold, hint, named[0])
 
 
-def check_p_loo(found: LeftOut) -> list[Verdict]:
+def check_p_loo(left_out: LeftOut) -> list[Verdict]:
     """Whether p_loo, beside high Pareto k, says that the model is badly misspecified; nothing of an exact score.
 
     Where every k is low, p_loo says nothing of misfit, and there is nothing to check.
     """
-    if found.pareto_k is None or found.prior or not found.high_at_first:
+    if left_out.pareto_k is None or left_out.prior or not left_out.high_at_first:
         return []
-    name = "p_loo" if found.unit == "observation" else "p_loo, groups"
-    if not badly_misspecified(found.p_loo, found.n_parameters, found.high_at_first):
-        return [Verdict(name, "pass", found.p_loo, most_p_loo(found.n_parameters))]
-    hint = read_score(found.p_loo, found.n_parameters, found.elpd_i.size, found.high_at_first)
-    return [Verdict(name, "warn", found.p_loo, most_p_loo(found.n_parameters), hint)]
+    name = "p_loo" if left_out.unit == "observation" else "p_loo, groups"
+    if not badly_misspecified(left_out.p_loo, left_out.n_parameters, left_out.high_at_first):
+        return [Verdict(name, "pass", left_out.p_loo, most_p_loo(left_out.n_parameters))]
+    hint = read_score(left_out.p_loo, left_out.n_parameters, left_out.elpd_i.size, left_out.high_at_first)
+    return [Verdict(name, "warn", left_out.p_loo, most_p_loo(left_out.n_parameters), hint)]

@@ -137,7 +137,7 @@ def refuse_recurring_units(place: str, units: Sequence[str], groups: Sequence[st
     homes: dict[str, dict[str, None]] = {}
     for unit, group in zip(units, groups, strict=True):
         homes.setdefault(unit, {})[group] = None
-    recurring = [unit for unit, found in homes.items() if len(found) > 1]
+    recurring = [unit for unit, own_groups in homes.items() if len(own_groups) > 1]
     if not recurring:
         return
     first = list(homes[recurring[0]])

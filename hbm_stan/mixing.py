@@ -94,18 +94,18 @@ def _in_blocks(figures: Callable[[FloatArray], dict[str, FloatArray]], draws: Fl
 def _summary(draws: FloatArray, diagnostics: bool) -> dict[str, FloatArray]:
     halves, flat = _split(draws), np.sort(draws.reshape(len(draws), -1), axis=1)
     mean, sd = draws.mean(axis=(1, 2)), draws.std(axis=(1, 2), ddof=1)
-    found = {"mean": mean, "sd": sd, "mcse_mean": sd / np.sqrt(_ess(halves)), "mcse_sd": _mcse_sd(draws, mean)}
+    statistics = {"mean": mean, "sd": sd, "mcse_mean": sd / np.sqrt(_ess(halves)), "mcse_sd": _mcse_sd(draws, mean)}
     ess = {}
     quantiles = np.quantile(flat, list(QUANTILES.values()), axis=1)
     for (name, prob), quantile in zip(QUANTILES.items(), quantiles, strict=True):
         ess[name] = _ess(_split((draws <= quantile[:, None, None]).astype(float)))
-        found |= {name: quantile, f"mcse_{name}": _mcse_quantile(flat, ess[name], prob)}
+        statistics |= {name: quantile, f"mcse_{name}": _mcse_quantile(flat, ess[name], prob)}
     if diagnostics:
         scores = _normal_scores(halves)
-        found["ess_bulk"] = _ess(scores)
-        found["ess_tail"] = np.where(ess["q95"] < ess["q05"], ess["q95"], ess["q05"])
-        found["rhat"] = _rhat(halves, scores) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
-    return found
+        statistics["ess_bulk"] = _ess(scores)
+        statistics["ess_tail"] = np.where(ess["q95"] < ess["q05"], ess["q95"], ess["q05"])
+        statistics["rhat"] = _rhat(halves, scores) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
+    return statistics
 
 
 def _split(draws: FloatArray) -> FloatArray:
@@ -129,9 +129,9 @@ def _normal_scores(draws: FloatArray) -> FloatArray:
         begin = np.flatnonzero(first[row])
         end = np.append(begin[1:], size)
         twice[row] = np.repeat(begin + 1 + end, end - begin)
-    found = np.empty(flat.shape)
-    np.put_along_axis(found, order, scores[twice - 2], axis=1)
-    return found.reshape(draws.shape)
+    normal_scores = np.empty(flat.shape)
+    np.put_along_axis(normal_scores, order, scores[twice - 2], axis=1)
+    return normal_scores.reshape(draws.shape)
 
 
 def _rhat(halves: FloatArray, scores: FloatArray) -> FloatArray:

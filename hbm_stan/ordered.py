@@ -34,19 +34,19 @@ class Ordered:
     @property
     def notes(self) -> list[str]:
         """What was decided on the way, and what can be said before anything is sampled."""
-        said = [f"{self.column}: {len(self.categories)} categories, the lowest first: {', '.join(self.categories)}."]
+        notes = [f"{self.column}: {len(self.categories)} categories, the lowest first: {', '.join(self.categories)}."]
         if self.unused:
             many = len(self.unused) > 1
-            said.append(
+            notes.append(
                 f"{self.column}: no row has the {'categories' if many else 'category'} {', '.join(self.unused)}. What "
                 f"is said of {'them' if many else 'it'} comes from the prior of the thresholds."
             )
         if len(self.categories) == 2:
-            said.append(
+            notes.append(
                 f"{self.column} has two categories: --likelihood binomial says the same of 0 and 1, with an intercept "
                 "in the place of the threshold."
             )
-        return said
+        return notes
 
 
 def read_ordered(dataset: Dataset, column: str) -> Ordered:
@@ -57,19 +57,19 @@ def read_ordered(dataset: Dataset, column: str) -> Ordered:
     missing = [i for i, cell in enumerate(cells) if kind(cell) == "missing" and label(cell) not in stated]
     if missing:
         raise DataError(f"{table.where}, column {column!r}: no value in {table.rows(missing)}. {NOT_DROPPED}")
-    found = _as_stated(dataset, column, stated) if stated else _whole_numbers(dataset, column)
-    if len(found.categories) > MOST_CATEGORIES:
+    ordered = _as_stated(dataset, column, stated) if stated else _whole_numbers(dataset, column)
+    if len(ordered.categories) > MOST_CATEGORIES:
         raise DataError(
-            f"{table.where}, column {column!r}: {len(found.categories)} categories; at most {MOST_CATEGORIES} are "
+            f"{table.where}, column {column!r}: {len(ordered.categories)} categories; at most {MOST_CATEGORIES} are "
             "taken. A number on a scale of so many steps is a measurement: --likelihood normal."
         )
-    if np.ptp(found.values) == 0:
-        only = found.categories[int(found.values[0]) - 1]
+    if np.ptp(ordered.values) == 0:
+        only = ordered.categories[int(ordered.values[0]) - 1]
         raise DataError(
             f"{table.where}, column {column!r}: the outcome is {shorten(only)!r} in every row. An outcome that does "
             "not vary cannot be modelled."
         )
-    return found
+    return ordered
 
 
 def _how_to_state(column: str, present: Sequence[str]) -> str:

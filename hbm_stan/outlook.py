@@ -46,18 +46,18 @@ def _memory(family: Family, table: Prepared, variants: Sequence[str], sampling: 
     """What draws take, and how many fit where all do not."""
     needed = bytes_needed(family, table, variants, sampling)
     rows = "" if is_large(family, table) else f", and log densities and replications of {table.n_rows:,} rows"
-    said = (
+    need = (
         f"{sampling.chains} chains of {sampling.draws:,} draws of {len(variants)} variants need {_gib(needed)} of "
         f"memory for coefficients{rows}; the limit is {_gib(MAX_BYTES)}"
     )
     if needed <= MAX_BYTES:
-        return f"{said}."
+        return f"{need}."
     main = variants[-1:]
     fits = [int(sampling.draws * MAX_BYTES / bytes_needed(family, table, some, sampling)) for some in (variants, main)]
     if fits[1] < _FEWEST_DRAWS:
-        return f"{said}: these are too many rows and levels. Leave a factor out, or combine levels that have few rows."
+        return f"{need}: these are too many rows and levels. Leave a factor out, or combine levels that have few rows."
     return (
-        f"{said}, so that this is refused: {fits[0]:,} draws a chain fit, or {fits[1]:,} of {main[0]} alone (draws and "
+        f"{need}, so that this is refused: {fits[0]:,} draws a chain fit, or {fits[1]:,} of {main[0]} alone (draws and "
         "variants in analysis.toml)."
     )
 

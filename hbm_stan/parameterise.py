@@ -120,25 +120,27 @@ def choose_parameterisation(
     data = _distinct(
         family, {v: family.stan_data(table, chosen, v, generate=False) for v in (by_rule, *programs.pilot)}
     )
-    kept = store or FitStore.for_user(family.name, dataset.name)
+    fit_store = store or FitStore.for_user(family.name, dataset.name)
     runs = engine or choose("stanli")
     key = _key(family, data, seed, runs)
-    pilots = _read(kept.read_note(key), data)
+    pilots = _read(fit_store.read_note(key), data)
     if pilots is None:
-        kept.refuse_unwritable(0)
+        fit_store.refuse_unwritable(0)
         pilots = _pilots(family, data, replace(PILOT, seed=seed), runs, say or (lambda _text: None))
         if pilots:  # where none can run there is nothing to keep
-            kept.write_note(key, {"pilots": [asdict(p) for p in pilots]})
+            fit_store.write_note(key, {"pilots": [asdict(p) for p in pilots]})
     best = _best(pilots, by_rule)
     return Choice(best, _in_words(family, table.noun.fill(reason), by_rule, best, pilots), tuple(pilots))
 
 
 def _distinct(family: Family, data: Mapping[str, StanData]) -> dict[str, StanData]:
     """Without forms that are another under a second name, the first of them kept."""
-    found: dict[str, str] = {}
+    names_by_program: dict[str, str] = {}
     for name, values in data.items():
-        found.setdefault(json.dumps([family.program(name).sha256, stan_values(values)], sort_keys=True), name)
-    return {name: data[name] for name in found.values()}
+        names_by_program.setdefault(
+            json.dumps([family.program(name).sha256, stan_values(values)], sort_keys=True), name
+        )
+    return {name: data[name] for name in names_by_program.values()}
 
 
 def _key(family: Family, data: Mapping[str, StanData], seed: int, engine: Engine) -> str:
@@ -232,9 +234,9 @@ def worth(pilot: Pilot) -> float:
 
 def _in_words(family: Family, reason: str, by_rule: str, best: str, pilots: Sequence[Pilot]) -> str:
     """The rule's reason, what the pilots say to it, and their figures."""
-    said = f"{reason.rstrip('.')}. " if reason else ""
+    opening = f"{reason.rstrip('.')}. " if reason else ""
     if not pilots:
-        return f"{said}No pilot could be run with these data: {form_in_words(family, by_rule)} is unconfirmed."
+        return f"{opening}No pilot could be run with these data: {form_in_words(family, by_rule)} is unconfirmed."
     shown = "; ".join(
         f"{form_in_words(family, p.variant)}: {1000 * p.ess_per_gradient:.2g} effective draws per 1,000 gradients, "
         f"{100 * p.divergences:.1f} % divergent"
@@ -246,7 +248,7 @@ def _in_words(family: Family, reason: str, by_rule: str, best: str, pilots: Sequ
     )
     if len(pilots) == 1:
         verdict = f"could be run of {form_in_words(family, pilots[0].variant)} only"
-    return f"{said}A short pilot {verdict} ({shown})."
+    return f"{opening}A short pilot {verdict} ({shown})."
 
 
 def form_in_words(family: Family, name: str) -> str:

@@ -53,13 +53,13 @@ class Reached:
     @property
     def words(self) -> str:
         """In a sentence or two."""
-        found, draws = self.precision, f"{self.sampling.chains} x {self.sampling.draws:,} draws"
+        precision, draws = self.precision, f"{self.sampling.chains} x {self.sampling.draws:,} draws"
         if self.stopped:
             return f"MCSE {self.target:g} of the sd was not reached. {self.stopped}"
         return (
             f"Every mean has an MCSE of at most {self.target:g} of its sd, with {draws}: the largest is "
-            f"{found.share:.3g} ({found.of}). draws = {self.sampling.draws} under [sampling] in analysis.toml has them "
-            "used by the other commands."
+            f"{precision.share:.3g} ({precision.of}). draws = {self.sampling.draws} under [sampling] in analysis.toml "
+            "has them used by the other commands."
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,50 +108,50 @@ def until_precise(
     check_target(target)
     spent, stopped, rounds = 0.0, "", 0
     fits = fit_with(sampling)
-    found = precision_of(fits)
-    while not found.share <= target:  # a share that is not known is no small one
+    precision = precision_of(fits)
+    while not precision.share <= target:  # a share that is not known is no small one
         spent += sum(fit.seconds for fit in fits.values() if not fit.reused)
-        needed = _needed(sampling, found, target)
+        needed = _needed(sampling, precision, target)
         if rounds == _ROUNDS:
-            stopped = f"{_so_far(found, sampling)} {_ROUNDS} rounds were made."
+            stopped = f"{_so_far(precision, sampling)} {_ROUNDS} rounds were made."
         else:
-            stopped = _no_further(fits, sampling, found, needed, spent, minutes)
+            stopped = _no_further(fits, sampling, precision, needed, spent, minutes)
         if stopped:
             break
-        say(f"The MCSE of {found.of} is {found.share:.3g} of its sd: {needed:,} draws a chain")
+        say(f"The MCSE of {precision.of} is {precision.share:.3g} of its sd: {needed:,} draws a chain")
         try:
             fits, sampling = fit_with(replace(sampling, draws=needed)), replace(sampling, draws=needed)
         except DataError as error:
-            stopped = f"{_so_far(found, sampling)} {needed:,} draws a chain cannot be had: {error}"
+            stopped = f"{_so_far(precision, sampling)} {needed:,} draws a chain cannot be had: {error}"
             break
-        found, rounds = precision_of(fits), rounds + 1
-    return Reached(fits, target, found, sampling, stopped)
+        precision, rounds = precision_of(fits), rounds + 1
+    return Reached(fits, target, precision, sampling, stopped)
 
 
-def _needed(sampling: Sampling, found: Precision, target: float) -> int:
+def _needed(sampling: Sampling, precision: Precision, target: float) -> int:
     """Draws of a chain that the square of the shares asks for; 0 where the error is not known."""
-    if not math.isfinite(found.share):
+    if not math.isfinite(precision.share):
         return 0
-    return _STEP * math.ceil(_MARGIN * sampling.draws * (found.share / target) ** 2 / _STEP)
+    return _STEP * math.ceil(_MARGIN * sampling.draws * (precision.share / target) ** 2 / _STEP)
 
 
 def _no_further(
-    fits: Mapping[str, Fit], sampling: Sampling, found: Precision, needed: int, spent: float, minutes: float
+    fits: Mapping[str, Fit], sampling: Sampling, precision: Precision, needed: int, spent: float, minutes: float
 ) -> str:
     """Why no round with ``needed`` draws is begun; empty where one is."""
     if not needed:
-        return f"The error of the mean of {found.of} is not known: see hbm check."
+        return f"The error of the mean of {precision.of} is not known: see hbm check."
     if needed > _MOST:
-        return f"{_so_far(found, sampling)} It would take {needed:,} draws a chain, and {_MOST:,} are the most."
+        return f"{_so_far(precision, sampling)} It would take {needed:,} draws a chain, and {_MOST:,} are the most."
     iterations = sampling.warmup + sampling.draws
     expected = sum(fit.seconds for fit in fits.values()) * (sampling.warmup + needed) / iterations
     if spent + expected > 60 * minutes:
         return (
-            f"{_so_far(found, sampling)} {needed:,} draws a chain would take some {max(expected / 60, 0.1):.2g} "
+            f"{_so_far(precision, sampling)} {needed:,} draws a chain would take some {max(expected / 60, 0.1):.2g} "
             f"minutes more, and {minutes:g} are allowed in all (--minutes)."
         )
     return ""
 
 
-def _so_far(found: Precision, sampling: Sampling) -> str:
-    return f"With {sampling.chains} x {sampling.draws:,} draws the largest is {found.share:.3g} ({found.of})."
+def _so_far(precision: Precision, sampling: Sampling) -> str:
+    return f"With {sampling.chains} x {sampling.draws:,} draws the largest is {precision.share:.3g} ({precision.of})."

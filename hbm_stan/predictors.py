@@ -86,14 +86,14 @@ def _numbers(dataset: Dataset, column: str) -> FloatArray:
         raise
 
 
-def refuse_predictors(where: str, found: Sequence[Predictors]) -> None:
+def refuse_predictors(where: str, predictors: Sequence[Predictors]) -> None:
     """Raise DataError for predictors that are constant, that others add up to, or more than there are rows."""
-    names = [name for p in found for name in p.names]
+    names = [name for p in predictors for name in p.names]
     if not names:
         return
     if INTERCEPT in names:
         raise DataError(f"{where}: a predictor may not be called {INTERCEPT!r}, the name of a term. Rename the column.")
-    x = np.hstack([p.values for p in found])
+    x = np.hstack([p.values for p in predictors])
     for name, column in zip(names, x.T, strict=True):
         if np.ptp(column) == 0:
             raise DataError(

@@ -80,7 +80,9 @@ class Prepared:
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
         """The levels of each category among the predictors, by column, the reference first."""
-        of_roles = {column: levels for found in self.predictors.values() for column, levels in found.levels.items()}
+        of_roles = {
+            column: levels for predictors in self.predictors.values() for column, levels in predictors.levels.items()
+        }
         return {**of_roles, **self.categories}
 
     @property
@@ -130,17 +132,17 @@ class Prepared:
 
         Labels keep their order; ``dataset`` is still the whole one, for its names.
         """
-        kept = np.delete(np.arange(self.n_rows), np.asarray(rows, dtype=np.int64))
+        remaining = np.delete(np.arange(self.n_rows), np.asarray(rows, dtype=np.int64))
         design = None if self.design is None else self.design.without(rows)
         units = None
         if self.units is not None:
-            there, unit = np.unique(self.units.unit[kept], return_inverse=True)
-            above = np.searchsorted(np.unique(self.pooled.level[kept]), self.units.group[there])
+            there, unit = np.unique(self.units.unit[remaining], return_inverse=True)
+            above = np.searchsorted(np.unique(self.pooled.level[remaining]), self.units.group[there])
             units = Units(tuple(self.units.labels[u] for u in there), unit, above)
         return replace(
-            self, pooled=self.pooled.of_rows(kept) if design is None else design.pooled, units=units, design=design,
-            values={role: values[kept] for role, values in self.values.items()},
-            predictors={role: replace(p, values=p.values[kept]) for role, p in self.predictors.items()},
+            self, pooled=self.pooled.of_rows(remaining) if design is None else design.pooled, units=units,
+            design=design, values={role: values[remaining] for role, values in self.values.items()},
+            predictors={role: replace(p, values=p.values[remaining]) for role, p in self.predictors.items()},
         )  # fmt: skip
 
     def __getitem__(self, role: str) -> FloatArray:
@@ -170,10 +172,10 @@ def prepare(
     if one_row_per_group:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, ordered, notes = _values(dataset, given)
-    found: list[Verdict] = []
+    warnings: list[Verdict] = []
     if any(r.instead for r in roles):
-        values, said, found = standard_errors(dataset, values, {r.name: r for r in roles})
-        notes += said
+        values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
+        notes += error_notes
     if not known_residual:
         refuse_constant(dataset, values)
     refuse_one_group(dataset.table.where, labels)
@@ -184,17 +186,17 @@ def prepare(
     verdicts = [
         *check_labels(dataset.column(label_role.name), labels, noun),
         *check_total(dataset.column(label_role.name), labels_of_rows, noun),
-        *found,
+        *warnings,
         *check_group_count(len(labels), noun),
         *([] if known_residual else check_single_rows(group, len(labels), noun)),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
         *_check_predictors(dataset, roles, predictors, values, labels, group, noun),
     ]
-    made = Prepared(
+    prepared = Prepared(
         dataset=dataset, pooled=pooled, values=values, verdicts=tuple(verdicts), predictors=predictors, units=units,
         notes=(*notes, *(note for own in predictors.values() for note in own.notes)), noun=noun, ordered=ordered,
     )  # fmt: skip
-    return made if structure is None else _with_structure(made, structure, roles)
+    return prepared if structure is None else _with_structure(prepared, structure, roles)
 
 
 def _values(
@@ -286,11 +288,11 @@ def _check_predictors(
         refuse_named_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
     refuse_predictors(dataset.table.where, list(predictors.values()))
     verdicts = []
-    for role, found in predictors.items():
-        verdicts += [v for column, levels in found.levels.items() for v in check_levels(column, levels)]
+    for role, role_predictors in predictors.items():
+        verdicts += [v for column, levels in role_predictors.levels.items() for v in check_levels(column, levels)]
         if kinds[role] == "group_predictors":
-            refuse_varying(dataset.table.where, found, group, labels)
-            verdicts += check_zero(found, noun)
+            refuse_varying(dataset.table.where, role_predictors, group, labels)
+            verdicts += check_zero(role_predictors, noun)
         else:
-            verdicts += check_predictors(found, values.get("outcome"), group, noun)
+            verdicts += check_predictors(role_predictors, values.get("outcome"), group, noun)
     return verdicts

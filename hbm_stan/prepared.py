@@ -19,7 +19,7 @@ def prepared_for(dataset: Dataset, family: Family) -> Prepared:
 def refuse_what_is_no_dataset(given: object) -> None:
     """Raise DataError unless it is a Dataset."""
     if not isinstance(given, Dataset):
-        found = type(given).__name__
+        type_name = type(given).__name__
         raise DataError(
-            f"A Dataset is needed, got {found}: use hbm_stan.load(path, ...) or Dataset.from_frame(frame, ...)."
+            f"A Dataset is needed, got {type_name}: use hbm_stan.load(path, ...) or Dataset.from_frame(frame, ...)."
         )

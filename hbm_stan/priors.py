@@ -144,7 +144,7 @@ class Prior:
 
     @property
     def _frozen(self) -> Any:
-        return _kept(self.distribution, self.arguments)
+        return _cached_frozen(self.distribution, self.arguments)
 
     def log_density(self, x: FloatArray | float) -> FloatArray:
         """The normalised log density at ``x``, same shape; minus infinity outside the support.
@@ -190,11 +190,13 @@ class Prior:
             shares = rng.uniform(0, self.above, size) / half
             return np.asarray(self._frozen.isf(shares), dtype=float)
         # One of its own: SciPy lends it the generator meanwhile, so threads must not share it.
-        draws = np.asarray(_made(self.distribution, self.arguments).rvs(size=size, random_state=rng), dtype=float)
+        draws = np.asarray(
+            _build_frozen(self.distribution, self.arguments).rvs(size=size, random_state=rng), dtype=float
+        )
         return np.abs(draws) if self.distribution == "half_student_t" else draws
 
 
-def _made(distribution: str, a: tuple[float, ...]) -> Any:
+def _build_frozen(distribution: str, a: tuple[float, ...]) -> Any:
     from scipy import stats
 
     return {
@@ -213,7 +215,7 @@ def _made(distribution: str, a: tuple[float, ...]) -> Any:
 
 
 # SciPy takes a millisecond to make one; a proof asks for the same densities at thousands of points.
-_kept = lru_cache(256)(_made)
+_cached_frozen = lru_cache(256)(_build_frozen)
 
 
 def two_digits(x: float) -> float:
@@ -244,9 +246,9 @@ def parse_prior(text: str, row: PriorRow, name: str = "") -> Prior:
             f"Offered: {'; '.join(allowed)}."
         )
     arguments = _arguments(match[2], DISTRIBUTIONS[name], where)
-    found = Prior(parameter, name, arguments, "chosen in the analysis", lower=row.lower)
-    _refuse_below(found, where)
-    return found
+    prior = Prior(parameter, name, arguments, "chosen in the analysis", lower=row.lower)
+    _refuse_below(prior, where)
+    return prior
 
 
 def _refuse_below(prior: Prior, where: str) -> None:

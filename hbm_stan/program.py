@@ -70,8 +70,8 @@ class Program:
     @property
     def outputs(self) -> tuple[Declaration, ...]:
         """What the program gives back: the variables at the top level of its parameters and generated quantities."""
-        found = (self._declared(name) for name in ("parameters", r"transformed\s+parameters", _GENERATED))
-        return tuple(d for block in found for d in block)
+        blocks = (self._declared(name) for name in ("parameters", r"transformed\s+parameters", _GENERATED))
+        return tuple(d for block in blocks for d in block)
 
     @property
     def generated(self) -> tuple[Declaration, ...]:
@@ -80,14 +80,14 @@ class Program:
 
     def _declared(self, name: str) -> list[Declaration]:
         code = _without_comments(self.code)
-        found: list[Declaration] = []
+        declarations: list[Declaration] = []
         body, before = _block_body(code, name, self.name), ""
         while body != before:  # loops and local blocks, from the inside
             body, before = re.sub(r"\{[^{}]*\}", ";", body), body
         for statement in body.split(";"):
             with contextlib.suppress(ModelError):  # a statement that declares nothing
-                found += [d for d in _declarations(" ".join(statement.split()), self.name) if d.type in _ARRAYS]
-        return found
+                declarations += [d for d in _declarations(" ".join(statement.split()), self.name) if d.type in _ARRAYS]
+        return declarations
 
     @property
     def sha256(self) -> str:

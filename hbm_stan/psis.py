@@ -65,9 +65,9 @@ def psis_loo(log_lik: FloatArray, r_eff: float = 1.0) -> Psis:
         # Whatever is not finite shows in elpd and k.
         with np.errstate(all="ignore"):
             ratios = np.negative(log_lik[:, part], dtype=float, order="C")
-            found = _leave_out(ratios, tail_length(n_draws, r_eff))
-        elpd[part], k[part] = found.elpd_i, found.pareto_k
-        return found.series
+            left_out = _leave_out(ratios, tail_length(n_draws, r_eff))
+        elpd[part], k[part] = left_out.elpd_i, left_out.pareto_k
+        return left_out.series
 
     with ThreadPoolExecutor(cores()) as pool:
         for influence in pool.map(read, range(0, n, width)):
@@ -112,7 +112,7 @@ def tail_beyond(log_values: FloatArray) -> tuple[float, float]:
     with np.errstate(all="ignore"):
         values = np.sort(np.exp(log_values - np.max(log_values)))
         largest, base = values[-1], values[len(values) - tail_length(len(values)) - 1]
-        k, sigma = (float(found[0]) for found in gpd_fit((values[-tail_length(len(values)) :] - base)[None]))
+        k, sigma = (float(estimate[0]) for estimate in gpd_fit((values[-tail_length(len(values)) :] - base)[None]))
         if not k < 1:
             return k, math.inf
         further = (sigma + k * (largest - base)) / (1 - k)  # mean excess over the largest: Coles (2001), eq. 4.9
@@ -223,11 +223,11 @@ def _mean_logs(b: FloatArray, excess: FloatArray, folds: int) -> FloatArray:
     n, parts = excess.shape[1], 2**folds
     x = np.zeros((-(-n // parts) * parts, len(excess)))  # what fills up is 0, whose log(1 - b x) is 0
     x[:n] = excess.T
-    factors, found = np.empty_like(x), np.empty((b.shape[1], len(b)))
-    for j in range(len(found)):  # one point of the grid at a time: it all stays in the cache
+    factors, means = np.empty_like(x), np.empty((b.shape[1], len(b)))
+    for j in range(len(means)):  # one point of the grid at a time: it all stays in the cache
         left = np.subtract(1, np.multiply(x, b[:, j], out=factors), out=factors)
         for _ in range(folds):
             half = len(left) // 2
             left = np.multiply(left[:half], left[half:], out=left[:half])
-        found[j] = np.log(left).sum(axis=0)
-    return np.asarray(found.T / n)
+        means[j] = np.log(left).sum(axis=0)
+    return np.asarray(means.T / n)

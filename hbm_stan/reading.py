@@ -96,8 +96,8 @@ def _order(column: str, order: Any) -> tuple[str, ...]:
     named = tuple(str(level).strip() for level in order) if isinstance(order, list | tuple) else (str(order).strip(),)
     repeated = [level for level in named if named.count(level) > 1]
     if not named or "" in named or repeated:
-        found = f"{repeated[0]!r} twice" if repeated else repr(order)
-        raise DataError(f"levels of {column!r}: found {found}. Name each level once, the one to compare with first.")
+        problem = f"{repeated[0]!r} twice" if repeated else repr(order)
+        raise DataError(f"levels of {column!r}: found {problem}. Name each level once, the one to compare with first.")
     return named
 
 

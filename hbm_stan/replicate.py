@@ -146,8 +146,8 @@ def statistics_of(fit: Fit, y: FloatArray) -> dict[Statistic, FloatArray]:
     """Statistics of data sets y (S, N), (S,) each: of rows, or of the groups' rates where rows are counts or 0/1."""
     grouped = by_group(fit, y)
     values = grouped if _of_groups(fit) else y
-    found = {statistic: of(values, axis=1) for statistic, (_, of) in _STATISTICS.items()}
-    return found if _of_groups(fit) else found | {Statistic.SD_OF_MEANS: _sd(grouped, axis=1)}
+    statistics = {statistic: of(values, axis=1) for statistic, (_, of) in _STATISTICS.items()}
+    return statistics if _of_groups(fit) else statistics | {Statistic.SD_OF_MEANS: _sd(grouped, axis=1)}
 
 
 def in_words(fit: Fit, statistic: Statistic) -> str:
@@ -157,9 +157,9 @@ def in_words(fit: Fit, statistic: Statistic) -> str:
         return noun.fill(OF_ROWS[statistic])
     if statistic is Statistic.SD_OF_MEANS:
         return f"standard deviation of the {noun.one} means"
-    said, _ = _STATISTICS[statistic]
+    words, _ = _STATISTICS[statistic]
     plain = fit.table.one_row_per_group or not _of_groups(fit) or statistic is Statistic.MEAN
-    return said if plain else f"{said} of the {noun.many}"
+    return words if plain else f"{words} of the {noun.many}"
 
 
 def compared(pairs: _Pairs, words: Callable[[Statistic], str] = str) -> pd.DataFrame:
@@ -275,10 +275,10 @@ def _mends(fit: Fit, rows: Rows | None, far: pd.DataFrame) -> str:
 
 def _expected(statistics: pd.DataFrame) -> str:
     """Each statistic as observed, and the middle 99.9 % of its replications."""
-    said = [
+    ranges = [
         f"{s['name']} {s['observed']:.3g} ({s['low']:.3g} to {s['high']:.3g})" for s in statistics.to_dict("records")
     ]
-    return f"Observed, and 99.9 % of replications: {'; '.join(said)}"
+    return f"Observed, and 99.9 % of replications: {'; '.join(ranges)}"
 
 
 def _p(value: float) -> str:

@@ -102,14 +102,14 @@ def row_statistics(rows: Rows, y: FloatArray) -> dict[Statistic, FloatArray]:
 
     Where each group has one row, the rows are the groups, whose rates have a largest value and an sd already.
     """
-    found = {Statistic.ZEROS: np.count_nonzero(y == 0, axis=1)}
+    statistics = {Statistic.ZEROS: np.count_nonzero(y == 0, axis=1)}
     if rows.trials is not None:
-        found[Statistic.FULL] = np.count_nonzero(y == rows.trials, axis=1)
+        statistics[Statistic.FULL] = np.count_nonzero(y == rows.trials, axis=1)
     if not rows.alone:
         if rows.trials is None:
-            found[Statistic.LARGEST_ROW] = y.max(axis=1)
-        found[Statistic.SD_OF_ROWS] = np.std(y if rows.trials is None else y / rows.trials, axis=1, ddof=1)
-    return {name: np.asarray(values, dtype=float) for name, values in found.items()}
+            statistics[Statistic.LARGEST_ROW] = y.max(axis=1)
+        statistics[Statistic.SD_OF_ROWS] = np.std(y if rows.trials is None else y / rows.trials, axis=1, ddof=1)
+    return {name: np.asarray(values, dtype=float) for name, values in statistics.items()}
 
 
 def pearson_dispersion(y: FloatArray, mean: FloatArray, variance: FloatArray) -> FloatArray:
@@ -189,20 +189,20 @@ def would_describe(rows: Rows, above: Collection[str], below: Collection[str], s
 
     ``spread`` is what ``spread_factor`` gives.
     """
-    what, said, wider = rows.likelihood.rows_words, [], rows.likelihood.wider
+    what, sentences, wider = rows.likelihood.rows_words, [], rows.likelihood.wider
     if _SPREADS & set(above):
-        said.append(f"Rows spread more than {what} do (over-dispersion){_mended(rows, wider)}.")
+        sentences.append(f"Rows spread more than {what} do (over-dispersion){_mended(rows, wider)}.")
     elif _SPREADS & set(below):
-        said.append(
+        sentences.append(
             f"Rows spread less than {what} do (under-dispersion): is a row a mean, rounded, capped, or a part of a "
             "fixed total?"
         )
     if {Statistic.ZEROS, Statistic.FULL} & set(above):
         words = {Statistic.ZEROS: "0", Statistic.FULL: "successes only"}
         where = " or ".join(word for statistic, word in words.items() if statistic in above)
-        said.append(_more_zeros(rows, where, first=not said))
+        sentences.append(_more_zeros(rows, where, first=not sentences))
     if {Statistic.ZEROS, Statistic.FULL} & set(below):
-        said.append("Were rows of none, or of all, left out of the table?")
+        sentences.append("Were rows of none, or of all, left out of the table?")
     if spread > 1 and Statistic.DISPERSION in above:
-        said.append(f"Intervals of {noun.many} are about {spread:.1f} times too narrow.")
-    return " ".join(said)
+        sentences.append(f"Intervals of {noun.many} are about {spread:.1f} times too narrow.")
+    return " ".join(sentences)

@@ -35,10 +35,12 @@ def sentences(
     """
     ranked = [s for s in scores if s.ranked]
     why = _withheld(ranked, units_of(unit, noun), noun, rough)
-    said = [Sentence("withheld", why)] if why else [Sentence("pair", capital(clause(p, noun)) + ".", p) for p in pairs]
+    statements = (
+        [Sentence("withheld", why)] if why else [Sentence("pair", capital(clause(p, noun)) + ".", p) for p in pairs]
+    )
     if not why and n < FEW_UNITS and len(ranked) > 1:
-        said.append(Sentence("few", few_units(n, units_of(unit, noun))))
-    return said + [Sentence("unranked", _unranked(s, unit, noun)) for s in scores if not s.ranked]
+        statements.append(Sentence("few", few_units(n, units_of(unit, noun))))
+    return statements + [Sentence("unranked", _unranked(s, unit, noun)) for s in scores if not s.ranked]
 
 
 def _withheld(ranked: Sequence[Score], units: str, noun: Noun, rough: bool) -> str:
@@ -109,12 +111,12 @@ def _undecided(pair: Pair, noun: Noun) -> str:
 
 
 def _numbers(pair: Pair, noun: Noun) -> str:
-    said = f"elpd difference {in_numbers(pair)}"
+    difference = f"elpd difference {in_numbers(pair)}"
     if pair.bootstrap is None or not all(map(math.isfinite, pair.bootstrap)):
-        return said
+        return difference
     low, high, _ = pair.bootstrap
     # Adding 0 makes a rounded -0.0 a 0.0.
-    return f"{said}, 90 % of a bootstrap over {noun.many} {round(low, 1) + 0:.1f} to {round(high, 1) + 0:.1f}"
+    return f"{difference}, 90 % of a bootstrap over {noun.many} {round(low, 1) + 0:.1f} to {round(high, 1) + 0:.1f}"
 
 
 def _rests(pair: Pair, noun: Noun) -> str:

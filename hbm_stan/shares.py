@@ -38,14 +38,14 @@ def variances(draws: Draws, data: StanData, design: Design) -> dict[str, FloatAr
     Of a row it is z' Sigma z, over the terms of the factor; of all rows the mean: the sum of the elements of Sigma
     times those of the mean of z z'.
     """
-    found: dict[str, FloatArray] = {}
+    by_factor: dict[str, FloatArray] = {}
     for own, term in zip(design.terms, terms_of(data), strict=True):
         z = term.level.columns
         # The trace of A' (Z'Z / N) A, where Sigma = A A'; squares, so that rounding leaves nothing below 0.
         half = np.linalg.qr(z / np.sqrt(len(z)), mode="r")
         variance = np.sum((half @ factor_of(term, draws, data)) ** 2, axis=(1, 2))
-        found[own.factor.name] = found.get(own.factor.name, 0.0) + variance
-    return found
+        by_factor[own.factor.name] = by_factor.get(own.factor.name, 0.0) + variance
+    return by_factor
 
 
 def shares(by_factor: Mapping[str, FloatArray], residual: FloatArray) -> dict[str, FloatArray]:

@@ -25,7 +25,7 @@ _ABOUT = ("key", "seconds", "parts", "adapt_delta", "earlier")
 
 
 @dataclass(frozen=True)
-class Kept:
+class FitRecord:
     """A fit as it is kept: draws, what was asked for, the hash of that, and what sampling cost in seconds.
 
     The draws may be those of a later attempt: of another adapt_delta than was asked for, with the ``earlier`` ones.
@@ -76,26 +76,26 @@ class FitStore:
         finally:
             lock.release()
 
-    def read(self, variant: str, key: str) -> Kept | None:
+    def read(self, variant: str, key: str) -> FitRecord | None:
         """The fit of this key, or None where it is not kept whole. Needs no lock: files are replaced, never changed."""
         path = self.path(variant, key)
         try:
-            kept = _read(path)
+            record = _read(path)
         except UnusableError:
             return None
-        if kept.key != key:
+        if record.key != key:
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # used just now: evicted last
-        return kept
+        return record
 
-    def write(self, variant: str, kept: Kept) -> None:
+    def write(self, variant: str, record: FitRecord) -> None:
         """Keep a fit; call it with the lock held. Written beside, then renamed: no reader sees half a file."""
-        path = self.path(variant, kept.key)
+        path = self.path(variant, record.key)
         beside = self.folder / f".{variant}.writing"  # the holder's of the lock; what a killed one left is overwritten
         with _storing(path):
             try:
-                _write(kept, beside)
+                _write(record, beside)
                 os.replace(beside, path)
             finally:
                 beside.unlink(missing_ok=True)
@@ -129,11 +129,11 @@ class FitStore:
         return "; ".join(_differences(before.parts, parts)) or f"{candidates[0].name} holds another fit"
 
     def _newest_first(self, variant: str) -> list[Path]:
-        found: dict[Path, int] = {}
+        times: dict[Path, int] = {}
         for path in self.folder.glob(f"{variant}-{'[0-9a-f]' * 16}.nc"):
             with contextlib.suppress(OSError):  # another process may just have removed it
-                found[path] = path.stat().st_mtime_ns
-        return sorted(found, key=lambda path: found[path], reverse=True)
+                times[path] = path.stat().st_mtime_ns
+        return sorted(times, key=lambda path: times[path], reverse=True)
 
 
 def acquired(path: Path, say: Callable[[str], None], waiting: str) -> filelock.BaseFileLock:
@@ -148,20 +148,20 @@ def acquired(path: Path, say: Callable[[str], None], waiting: str) -> filelock.B
     return lock
 
 
-def _write(kept: Kept, path: Path) -> None:
+def _write(record: FitRecord, path: Path) -> None:
     """Write a fit to a file, and have it on the disk."""
-    tree = kept.tree.copy()
-    tree.attrs["hbm_stan"] = json.dumps({name: getattr(kept, name) for name in _ABOUT})
+    tree = record.tree.copy()
+    tree.attrs["hbm_stan"] = json.dumps({name: getattr(record, name) for name in _ABOUT})
     write_sealed(tree, path)
 
 
-def _read(path: Path) -> Kept:
+def _read(path: Path) -> FitRecord:
     """The fit in a file; raises UnusableError where it gives none."""
     tree = read_sealed(path)
     try:
         about = json.loads(tree.attrs.pop("hbm_stan"))
         earlier = tuple(about.get("earlier", ()))  # files of before have none
-        return Kept(tree, about["parts"], about["key"], about["seconds"], about.get("adapt_delta"), earlier)
+        return FitRecord(tree, about["parts"], about["key"], about["seconds"], about.get("adapt_delta"), earlier)
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableError(f"{path.name} does not say whose draws it holds ({error})") from error
 
@@ -180,11 +180,11 @@ def _storing(path: Path) -> Iterator[None]:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What changed, in words: ``the prior of tau changed from half_cauchy(5) to half_normal(5)``."""
     now = json.loads(json.dumps(now))  # as the kept ones are: lists, not tuples
-    said = []
+    changes = []
     if before["program"] != now["program"]:
-        said.append("the Stan program or a file that it includes changed")
+        changes.append("the Stan program or a file that it includes changed")
     if changed := _changed_values(before["data"], now["data"]):
-        said.append(f"the data changed ({', '.join(changed)})")
+        changes.append(f"the data changed ({', '.join(changed)})")
     priors = [
         f"the prior of {name} changed from {before['priors'].get(name)} to {text}"
         for name, text in now["priors"].items()
@@ -192,31 +192,33 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     ]
     if not priors and (changed := _changed_values(before["prior values"], now["prior values"])):
         priors = [f"the priors changed ({', '.join(changed)})"]
-    said += priors
-    said += [f"{change}" for change in _changed_values(before["settings"], now["settings"], "{} changed from {} to {}")]
+    changes += priors
+    changes += [
+        f"{change}" for change in _changed_values(before["settings"], now["settings"], "{} changed from {} to {}")
+    ]
     if before.get("names") != now.get("names") or before.get("family") != now.get("family"):
-        said.append("the family changed")
+        changes.append("the family changed")
     if before["engine"] != now["engine"]:
-        said.append(f"the engine changed from {before['engine']} to {now['engine']}")
-    return said
+        changes.append(f"the engine changed from {before['engine']} to {now['engine']}")
+    return changes
 
 
 def _changed_values(before: Mapping[str, Any], now: Mapping[str, Any], words: str = "{} from {} to {}") -> list[str]:
     """What differs: ``y[3] from -3.0 to 4.0`` (counted from 1), ``2 of 8 values of y``, ``J from 8 to 9``, ``y``."""
-    said = []
+    changes = []
     for name in [*now, *(name for name in before if name not in now)]:
         old, new = before.get(name), now.get(name)
         if old == new:
             continue
         if not isinstance(old, list) and not isinstance(new, list):
-            said.append(words.format(name, old, new))
+            changes.append(words.format(name, old, new))
         elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             at = [i for i, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1]]
             one = len(at) == 1 and not isinstance(new[at[0]], list)
             place = f"{name}[{at[0] + 1}]"
-            said.append(
+            changes.append(
                 words.format(place, old[at[0]], new[at[0]]) if one else f"{len(at)} of {len(new)} values of {name}"
             )
         else:
-            said.append(name)
-    return said
+            changes.append(name)
+    return changes

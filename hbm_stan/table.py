@@ -84,10 +84,10 @@ class Table:
         """The cells of a column as text labels; an empty or missing one is an error."""
         labels = [label(cell) for cell in self.column(name)]
         place = f"{self.where}, column {name!r}"
-        missing = [i for i, found in enumerate(labels) if found == ""]
+        missing = [i for i, text in enumerate(labels) if text == ""]
         if missing:
             raise DataError(f"{place}: no label in {self.rows(missing)}. Every row needs one.")
-        odd = [i for i, found in enumerate(labels) if "\0" in found or not is_text(found)]
+        odd = [i for i, text in enumerate(labels) if "\0" in text or not is_text(text)]
         if odd:
             raise DataError(f"{place}: a character that no text file can hold, in {self.rows(odd, name)}.")
         return labels
@@ -245,12 +245,12 @@ def _records(
 
 
 def _ragged(record: Sequence[str], header: Sequence[str], line: int, path: Path) -> str:
-    said = f"{path}, line {line}: {len(record)} cells where the header has {len(header)} column"
+    problem = f"{path}, line {line}: {len(record)} cells where the header has {len(header)} column"
     if len(header) == 1:
-        return f"{said} ({shorten(header[0])!r}). The first line must name the columns."
+        return f"{problem} ({shorten(header[0])!r}). The first line must name the columns."
     if len(record) < len(header):
-        return f"{said}s. Every row needs a cell for each column, if only an empty one."
-    return f"{said}s. A label that holds the delimiter must stand in double quotes; row names need a header too."
+        return f"{problem}s. Every row needs a cell for each column, if only an empty one."
+    return f"{problem}s. A label that holds the delimiter must stand in double quotes; row names need a header too."
 
 
 def _has_decimal_commas(cells: Sequence[str]) -> bool:

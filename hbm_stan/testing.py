@@ -41,11 +41,11 @@ def assert_log_density(
     of bounds that are more than that come from ``support``.
     """
     for stan_data in _stan_data(family, data, variant, priors):
-        found = log_density_spread(family.program(variant), family, variant, stan_data)
+        spread = log_density_spread(family.program(variant), family, variant, stan_data)
         switch = stan_data.get("use_likelihood", 1)
-        assert found < SPREAD, (
+        assert spread < SPREAD, (
             f"{variant}, {'with the likelihood' if switch else 'prior only'}: the log density of the program minus "
-            f"log_joint() is not one constant: it varies by {found:.2g} of its size (allowed: {SPREAD:g}). A term of "
+            f"log_joint() is not one constant: it varies by {spread:.2g} of its size (allowed: {SPREAD:g}). A term of "
             "one of them is missing or different, or a Jacobian is."
         )
 
@@ -58,10 +58,10 @@ def assert_pointwise(
     draws = short_run(family, variant, stan_data)
     ours = family.need("pointwise", "a test of log_lik")(draws, stan_data)
     name = family.programs.log_lik
-    found = draws.get(name)
-    assert found is not None, f"{variant}: the program gives no {name}"
-    assert ours.shape == found.shape, f"{variant}: pointwise() has shape {ours.shape}, {name} {found.shape}"
-    np.testing.assert_allclose(found, ours, rtol=1e-9, atol=1e-9, err_msg=f"{variant}: log_lik is not pointwise()")
+    log_lik = draws.get(name)
+    assert log_lik is not None, f"{variant}: the program gives no {name}"
+    assert ours.shape == log_lik.shape, f"{variant}: pointwise() has shape {ours.shape}, {name} {log_lik.shape}"
+    np.testing.assert_allclose(log_lik, ours, rtol=1e-9, atol=1e-9, err_msg=f"{variant}: log_lik is not pointwise()")
 
 
 def assert_replications(
@@ -76,13 +76,13 @@ def assert_replications(
     draws = short_run(family, variant, stan_data)
     ours = family.need("simulate", "a test of y_rep")(np.random.default_rng(SHORT_RUN_SEED), draws, stan_data)
     name = family.programs.y_rep
-    found = draws.get(name)
-    assert found is not None, f"{variant}: the program gives no {name}"
-    assert ours.shape == found.shape, f"{variant}: simulate() has shape {ours.shape}, {name} {found.shape}"
+    y_rep = draws.get(name)
+    assert y_rep is not None, f"{variant}: the program gives no {name}"
+    assert ours.shape == y_rep.shape, f"{variant}: simulate() has shape {ours.shape}, {name} {y_rep.shape}"
     for what, by_row, difference in (
-        ("mean", True, ours - found),
-        ("mean square", True, ours**2 - found**2),
-        ("variance over rows", False, (ours.var(axis=1) - found.var(axis=1))[:, None]),
+        ("mean", True, ours - y_rep),
+        ("mean square", True, ours**2 - y_rep**2),
+        ("variance over rows", False, (ours.var(axis=1) - y_rep.var(axis=1))[:, None]),
     ):
         se = difference.std(axis=0, ddof=1) / np.sqrt(len(difference))
         off = np.flatnonzero(np.abs(difference.mean(axis=0)) > 5 * se + 1e-12)
@@ -116,9 +116,9 @@ def assert_contract(
     """
     table = prepare_table(family, data) if isinstance(data, Dataset) else data
     settled = family.priors(table, priors)
-    made = family.stan_data(table, settled, variant)
-    found = contract_faults(Claim(family, table, variant, settled, made, short_run(family, variant, made)))
-    assert not found, f"{variant}: " + "; ".join(found)
+    stan_data = family.stan_data(table, settled, variant)
+    faults = contract_faults(Claim(family, table, variant, settled, stan_data, short_run(family, variant, stan_data)))
+    assert not faults, f"{variant}: " + "; ".join(faults)
 
 
 def assert_same_posterior(fit: Fit, other: Fit, parameters: Sequence[str] | None = None) -> None:
@@ -141,9 +141,9 @@ def assert_same_posterior(fit: Fit, other: Fit, parameters: Sequence[str] | None
     theirs = other_draws[[other_names.index(n) for n in chosen]]
     if np.array_equal(ours, theirs):
         raise ModelError("Both fits have the same draws: that says nothing. Give one of them another seed.")
-    found = compare_draws(chosen, ours, theirs)
-    if not found.agrees:
-        raise AssertionError(f"{fit.variant} by {fit.engine} and {other.variant} by {other.engine}: {found.words}")
+    agreement = compare_draws(chosen, ours, theirs)
+    if not agreement.agrees:
+        raise AssertionError(f"{fit.variant} by {fit.engine} and {other.variant} by {other.engine}: {agreement.words}")
 
 
 def assert_matches_reference(fit: Fit, reference: Reference | str | Path) -> None:
@@ -154,9 +154,9 @@ def assert_matches_reference(fit: Fit, reference: Reference | str | Path) -> Non
     """
     __tracebackhide__ = True
     held = reference if isinstance(reference, Reference) else read_reference(reference)
-    found = regress({fit.variant: fit}, held)
-    agreement = found.agreements[fit.variant]
-    notes = "".join(f"\n{note}" for note in found.notes)
+    comparison = regress({fit.variant: fit}, held)
+    agreement = comparison.agreements[fit.variant]
+    notes = "".join(f"\n{note}" for note in comparison.notes)
     if not agreement.agrees:
         raise AssertionError(f"{fit.variant} against {held.path}: {agreement.words}{notes}")
 
@@ -169,11 +169,11 @@ def assert_calibrated(
     Raises ModelError where the family lacks a function that truths are drawn with.
     """
     __tracebackhide__ = True
-    made = calibrate(family, variant, replications=replications, **options)
-    failed = [v for v in made.verdicts if v.status == "fail"]
-    said = "\n".join(f"  {v.name} {v.subject}: {v.hint}" for v in failed)
+    calibration = calibrate(family, variant, replications=replications, **options)
+    failed = [v for v in calibration.verdicts if v.status == "fail"]
+    failures = "\n".join(f"  {v.name} {v.subject}: {v.hint}" for v in failed)
     if failed:
-        raise AssertionError(f"{variant}: not calibrated in {replications} replications:\n{said}")
+        raise AssertionError(f"{variant}: not calibrated in {replications} replications:\n{failures}")
 
 
 def _refuse_others(fit: Fit, other: Fit) -> None:
@@ -195,7 +195,7 @@ def _stan_data(
 ) -> Iterator[StanData]:
     """The Stan data, prior only where the program has that switch, and then with the likelihood."""
     table = prepare_table(family, data) if isinstance(data, Dataset) else data
-    made = family.stan_data(table, family.priors(table, priors), variant)
-    if "use_likelihood" in made:
-        yield made | {"use_likelihood": 0}
-    yield made
+    stan_data = family.stan_data(table, family.priors(table, priors), variant)
+    if "use_likelihood" in stan_data:
+        yield stan_data | {"use_likelihood": 0}
+    yield stan_data

@@ -59,17 +59,17 @@ def fitting(eta: FloatArray, below: FloatArray) -> FloatArray:
     the number of rows up to each, which need not be whole and lies strictly between 0 and N."""
     start = np.log(below) - np.log(len(eta) - below)
     low, high = start + eta.min(), start + eta.max()
-    found = start + eta.mean()
+    thresholds = start + eta.mean()
     for _ in range(_STEPS):
-        p = expit(found[:, None] - eta)
+        p = expit(thresholds[:, None] - eta)
         off = p.sum(axis=1) - below
-        low, high = np.where(off < 0, found, low), np.where(off > 0, found, high)
-        slope = (p * expit(eta - found[:, None])).sum(axis=1)
+        low, high = np.where(off < 0, thresholds, low), np.where(off > 0, thresholds, high)
+        slope = (p * expit(eta - thresholds[:, None])).sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            new = found - off / slope
+            new = thresholds - off / slope
         # Newton's step, or half way where that leads out of what is known to hold the solution.
         new = np.where((new >= low) & (new <= high), new, (low + high) / 2)
-        if np.abs(new - found).max() < _CLOSE:
+        if np.abs(new - thresholds).max() < _CLOSE:
             return np.asarray(new)
-        found = new
-    return np.asarray(found)
+        thresholds = new
+    return np.asarray(thresholds)

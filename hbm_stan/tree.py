@@ -78,8 +78,8 @@ def draws_tree(
         groups[group]["y" if group != "posterior" else name] = values
     dims = {**programs.dims, "y": programs.dims.get(programs.log_lik, ("observation",))}
     coords = family.coordinates(table)
-    for group, made in groups.items():
-        _check_shapes(family, group, made, dims, coords)
+    for group, arrays in groups.items():
+        _check_shapes(family, group, arrays, dims, coords)
     sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
     stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in drawn.sample_stats.items()}
     sets["sample_stats"] = _dataset(stats, {}, {}).assign_attrs(drawn.about)
@@ -99,29 +99,29 @@ def with_effects(
     posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
     given = {str(name): np.asarray(values.values) for name, values in posterior.data_vars.items()}
     shape = tuple(tree["sample_stats"].sizes[dim] for dim in ("chain", "draw"))
-    made = None if given else independent_draws(family, data, variant, shape, seed)
-    if made is None:
-        made = complete(family, data, given, seed, rows=False)
-    if not made:
+    drawn_effects = None if given else independent_draws(family, data, variant, shape, seed)
+    if drawn_effects is None:
+        drawn_effects = complete(family, data, given, seed, rows=False)
+    if not drawn_effects:
         return tree
     coords = family.coordinates(table)
-    _check_shapes(family, "posterior", made, family.programs.dims, coords)
-    return tree.assign(posterior=xr.DataTree(posterior.merge(_dataset(made, family.programs.dims, coords))))
+    _check_shapes(family, "posterior", drawn_effects, family.programs.dims, coords)
+    return tree.assign(posterior=xr.DataTree(posterior.merge(_dataset(drawn_effects, family.programs.dims, coords))))
 
 
 def complete(
     family: Family, data: StanData, variables: Mapping[str, FloatArray], seed: int, *, rows: bool = True
 ) -> dict[str, FloatArray]:
     """What the program left out: group effects given the population, log_lik and y_rep; a chain at a time."""
-    made: dict[str, FloatArray] = {}
+    additions: dict[str, FloatArray] = {}
     rng = np.random.default_rng([seed, 1])
     theta, n_chains = family.groups.group_quantity, next(iter(variables.values())).shape[0]
 
     def keep(name: str, chain: int, values: FloatArray) -> None:
         # In place: a list of chains to be stacked would hold everything twice.
-        if name not in made:
-            made[name] = np.empty((n_chains, *values.shape), values.dtype)
-        made[name][chain] = values
+        if name not in additions:
+            additions[name] = np.empty((n_chains, *values.shape), values.dtype)
+        additions[name][chain] = values
 
     for chain in range(n_chains):
         draws = {name: values[chain] for name, values in variables.items()}
@@ -134,7 +134,7 @@ def complete(
         if rows:
             keep(family.programs.log_lik, chain, family.need("pointwise", "log_lik after sampling")(draws, data))
             keep(family.programs.y_rep, chain, family.need("simulate", "replicated data")(rng, draws, data))
-    return made
+    return additions
 
 
 def posterior_draws(posterior: Any, names: Sequence[str]) -> dict[str, FloatArray]:
@@ -156,11 +156,11 @@ def _check_shapes(
         if name not in dims:
             continue
         expected = tuple(len(coords[d]) if d in coords else None for d in dims[name])
-        found = np.shape(array)[2:]
-        fits = len(found) == len(expected) and all(e in {None, f} for e, f in zip(expected, found, strict=True))
+        shape = np.shape(array)[2:]
+        fits = len(shape) == len(expected) and all(e in {None, f} for e, f in zip(expected, shape, strict=True))
         if not fits:
             raise ModelError(
-                f"{family.name}: {shown.get(group, name)} has shape {found} in the program; its dims say "
+                f"{family.name}: {shown.get(group, name)} has shape {shape} in the program; its dims say "
                 f"({', '.join(dims[name])}) = {expected}. Change one of them."
             )
 
@@ -169,12 +169,12 @@ def _constant_data(data: StanData, observed: str, coords: Mapping[str, Any], n_r
     """Data with one value for each group or row, other than the outcome and the priors."""
     n_groups = len(coords["group"])
     lengths = {n_rows: "observation", n_groups: "group"}
-    kept = {
+    constants = {
         name: ((lengths[len(value)],), np.asarray(value))
         for name, value in data.items()
         if name != observed and not name.startswith("prior_") and np.ndim(value) == 1 and len(value) in lengths
     }
-    return xr.Dataset(kept, _used(coords, {axes[0] for axes, _ in kept.values()}))
+    return xr.Dataset(constants, _used(coords, {axes[0] for axes, _ in constants.values()}))
 
 
 def _dataset(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any]) -> xr.Dataset:
@@ -201,7 +201,7 @@ def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling
     return _bytes(family, table, sampling, _sampled(family, table, variant) | later | rows)
 
 
-def kept_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
+def stored_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
     """The bytes of one fit as it is kept: of a large table what was sampled, else all that is held in memory."""
     if not is_large(family, table):
         return held_bytes(family, table, variant, sampling)

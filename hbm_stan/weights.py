@@ -44,12 +44,12 @@ def stacking_weights(elpd_i: FloatArray) -> FloatArray:
 
     k = elpd_i.shape[0]
     start = np.full(k, 1 / k)
-    found = minimize(
+    optimum = minimize(
         loss, start, jac=gradient, method="SLSQP", bounds=[(1e-12, 1.0)] * k,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(k)},
         options={"ftol": 1e-12, "maxiter": 1000},
     )  # fmt: skip
-    weights = np.clip(found.x, 0, None)
+    weights = np.clip(optimum.x, 0, None)
     return np.asarray(weights / weights.sum())
 
 

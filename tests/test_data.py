@@ -27,7 +27,7 @@ from hbm_stan.families import family
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.report.found import find
 from hbm_stan.report.results import results
-from hbm_stan.store import FitStore, Kept
+from hbm_stan.store import FitRecord, FitStore
 
 ROLES = {"group": "school", "estimate": "effect", "standard_error": "se"}
 TABLE = "school,effect,se\nA,28,15\nB,8,10\nC,-3,16\n"
@@ -196,7 +196,7 @@ def relabelled(fit: Fit, dataset: Dataset, store: FitStore) -> Fit:
     tree = fit.tree.map_over_datasets(
         lambda d: d.assign_coords(group=list(table.pooled.labels)) if "group" in d.coords else d
     )
-    store.write(fit.variant, Kept(tree, {}, "0" * 64, 0.0))
+    store.write(fit.variant, FitRecord(tree, {}, "0" * 64, 0.0))
     kept = store.read(fit.variant, "0" * 64)
     assert kept is not None
     return dataclasses.replace(fit, table=table, tree=kept.tree)

@@ -161,7 +161,7 @@ def test_partial_and_complete_pooling_are_set_against_each_other_behind_another_
         ("no_pooling", "partial_pooling"), ("no_pooling", "complete_pooling"), ("partial_pooling", "complete_pooling"),
     ]  # fmt: skip
     assert found.pair("complete_pooling", "partial_pooling") is found.pairs[2]
-    assert [s.text for s in found.said if s.pair is found.pairs[2]] == [
+    assert [s.text for s in found.sentences if s.pair is found.pairs[2]] == [
         f"Partial pooling predicts better than complete pooling ({clause(found.pairs[2], GROUPS).partition(' (')[2]}."
     ]
     rows = found.as_dict()["pairs"]

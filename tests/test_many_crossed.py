@@ -32,7 +32,7 @@ from hbm_stan.ladder import ladder_of
 from hbm_stan.leave_one_out import logo, loo
 from hbm_stan.outlook import outlook
 from hbm_stan.store import FitStore
-from hbm_stan.tree import held_bytes, kept_bytes, refuse_too_large
+from hbm_stan.tree import held_bytes, refuse_too_large, stored_bytes
 
 FORMULA = "y ~ x + (1 | s) + (1 | d)"
 PLATES = "diameter_mm ~ 1 + (1 | plate) + (1 | sample)"
@@ -129,7 +129,7 @@ def test_the_memory_of_a_fit_is_what_its_draws_take(formula: str, stanli: Engine
     kept = sum(
         int(made.tree[group].to_dataset().nbytes) for group in ("posterior", "log_likelihood", "posterior_predictive")
     )
-    assert kept_bytes(family, made.table, "partial_pooling", sampling) == pytest.approx(kept, rel=0.1)
+    assert stored_bytes(family, made.table, "partial_pooling", sampling) == pytest.approx(kept, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["estimates", "lognormal"])

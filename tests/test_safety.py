@@ -355,7 +355,7 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
     # Rows of a large table are not among its draws, but what is made of them takes memory.
     monkeypatch.setattr(tree, "MANY_GROUPS", 10)
     assert [tree.held_bytes(family, table, v, sampling) for v in family.default_variants] == [one, 2 * one, one]
-    assert [tree.kept_bytes(family, table, v, sampling) for v in family.default_variants] == [0, 2 * one, 0]
+    assert [tree.stored_bytes(family, table, v, sampling) for v in family.default_variants] == [0, 2 * one, 0]
     monkeypatch.setattr(tree, "MAX_ROW_BYTES", one)
     monkeypatch.setattr(tree, "MAX_BYTES", 9 * one - 1)
     with pytest.raises(DataError, match="of memory"):

@@ -128,6 +128,6 @@ def test_what_a_prompt_shows_is_a_screen() -> None:
     for text in (shown, compared):
         assert len(text.splitlines()) < LINES
         assert max(map(len, text.splitlines())) <= 111
-    withheld = repr(replace(score(scores), withheld=True, said=()))
+    withheld = repr(replace(score(scores), withheld=True, sentences=()))
     assert ", ranking withheld>" in withheld
     assert "difference" not in withheld

@@ -21,7 +21,7 @@ from processes import Child, until
 from hbm_stan import sealed
 from hbm_stan.errors import StorageError
 from hbm_stan.files import write_beside
-from hbm_stan.store import FitStore, Kept
+from hbm_stan.store import FitRecord, FitStore
 
 LABELS = [
     "Zoë",
@@ -69,8 +69,8 @@ def tree(seed: int = 1) -> xr.DataTree:
     )
 
 
-def kept(key: str = KEY, seed: int = 1, **parts: Any) -> Kept:
-    return Kept(tree(seed), {**PARTS, **parts}, key, 1.25)
+def kept(key: str = KEY, seed: int = 1, **parts: Any) -> FitRecord:
+    return FitRecord(tree(seed), {**PARTS, **parts}, key, 1.25)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def store(tmp_path: Path) -> FitStore:
     return folder
 
 
-def write(store: FitStore, fit: Kept, variant: str = "partial") -> None:
+def write(store: FitStore, fit: FitRecord, variant: str = "partial") -> None:
     with store.lock(variant, lambda _text: None):
         store.write(variant, fit)
 
@@ -140,7 +140,7 @@ def peak_of(work: Callable[[], object]) -> int:
 def test_no_second_copy_of_the_draws_is_made_by_writing_and_reading(tmp_path: Path) -> None:
     size = 8 * 10**6
     variables = {name: (("chain", "draw"), np.ones((4, size // 32))) for name in "abcdef"}
-    large = Kept(xr.DataTree.from_dict({"posterior": xr.Dataset(variables)}), PARTS, KEY, 1.0)
+    large = FitRecord(xr.DataTree.from_dict({"posterior": xr.Dataset(variables)}), PARTS, KEY, 1.0)
     store = FitStore(tmp_path)
     # At most one variable at a time while it is written; what is read, and one variable.
     assert peak_of(lambda: write(store, large)) < 1.5 * size
@@ -307,7 +307,7 @@ def test_data_that_are_gone_are_a_reason(store: FitStore) -> None:
 
 def test_the_reason_compares_with_the_fit_that_was_used_last(store: FitStore) -> None:
     other = changed("settings", "seed", 2)
-    write(store, Kept(tree(), other, "e" * 64, 1.0))
+    write(store, FitRecord(tree(), other, "e" * 64, 1.0))
     for path, age in ((the_file(store), 1), (store.path("partial", "e" * 64), 2)):
         os.utime(path, (age, age))
     now = changed("settings", "seed", 3)

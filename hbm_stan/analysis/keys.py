@@ -41,23 +41,23 @@ def within(where: str) -> Iterator[None]:
         raise type(error)(f"{where}: {error}") from error
 
 
-def check_keys(file: Path, said: Mapping[str, Any]) -> None:
+def check_keys(file: Path, entries: Mapping[str, Any]) -> None:
     """Raise ModelError for a key that there is not, a value of the wrong kind, or a key that is missing."""
     kinds: dict[str, type | tuple[type, ...]] = {
         _TEXT: str, _TEXTS: list, _TABLE: dict, _FLAG: bool, _NUMBER: (int, float),
     }  # fmt: skip
-    for key, value in said.items():
+    for key, value in entries.items():
         if key not in _KEYS:
             raise ModelError(f"{file}: unknown key {shorten(key)!r}. {_home(key) or nearest(key, _KEYS)}")
         if not isinstance(value, kinds[_KEYS[key]]):
             raise ModelError(f"{file}: {key} must be {_KEYS[key]}, found {shorten(repr(value))}.")
-    for key in _REQUIRED_WITH_FORMULA if "formula" in said else _REQUIRED:
-        if key not in said:
+    for key in _REQUIRED_WITH_FORMULA if "formula" in entries else _REQUIRED:
+        if key not in entries:
             raise ModelError(f"{file}: the key {key!r} is missing. A commented example is written by `hbm new`.")
-    for key in () if "formula" in said else _WITH_FORMULA:
-        if key in said:
+    for key in () if "formula" in entries else _WITH_FORMULA:
+        if key in entries:
             raise ModelError(f"{file}: {key} goes with a formula, and there is none.")
-    if "formula" in said and "family" in said:
+    if "formula" in entries and "family" in entries:
         raise ModelError(f"{file}: with a formula leave family out; likelihood names the distribution of the outcome.")
 
 
@@ -68,9 +68,9 @@ def _home(key: str) -> str:
     return next((f"It belongs in [{name}]." for name, keys in SECTIONS.items() if key in keys), "")
 
 
-def section_of(file: Path, said: Mapping[str, Any], name: str, allowed: Sequence[str]) -> Mapping[str, Any]:
+def section_of(file: Path, entries: Mapping[str, Any], name: str, allowed: Sequence[str]) -> Mapping[str, Any]:
     """A section, empty if it is not there; raises ModelError for a key that it does not have."""
-    section = said.get(name, {})
+    section = entries.get(name, {})
     for key in section:
         if key not in allowed:
             raise ModelError(f"{file}: unknown key {key!r} in [{name}]. {_home(key) or nearest(key, allowed)}")

@@ -61,8 +61,8 @@ class New:
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
         verdicts = [v.as_dict() for v in self.verdicts]
-        said = {"notes": list(self.notes), "verdicts": verdicts, "missing": list(self.missing)}
-        return {"analysis": str(self.path), **said}
+        remarks = {"notes": list(self.notes), "verdicts": verdicts, "missing": list(self.missing)}
+        return {"analysis": str(self.path), **remarks}
 
 
 def new_analysis(
@@ -269,9 +269,9 @@ def _level_lines(table: Prepared) -> list[str]:
     if not every:
         return []
     head = "[levels]  # of categories, in order: the first is what the others are compared with"
-    said = dict.fromkeys(table.ordered, "  # the outcome, the lowest first")
+    comments = dict.fromkeys(table.ordered, "  # the outcome, the lowest first")
     return [
-        head, *(f"{_key(c)} = [{', '.join(map(_quoted, own))}]{said.get(c, '')}" for c, own in every.items()), "",
+        head, *(f"{_key(c)} = [{', '.join(map(_quoted, own))}]{comments.get(c, '')}" for c, own in every.items()), "",
     ]  # fmt: skip
 
 

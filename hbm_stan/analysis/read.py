@@ -98,7 +98,7 @@ def read_analysis(path: str | Path) -> Analysis:
     file = analysis_file(path)
     try:
         text = file.read_text(encoding="utf-8-sig")
-        said = tomllib.loads(text)
+        entries = tomllib.loads(text)
     except OSError as error:
         raise ModelError(f"{file}: cannot be read ({error.strerror or error}).") from error
     except UnicodeDecodeError as error:
@@ -107,33 +107,33 @@ def read_analysis(path: str | Path) -> Analysis:
         # Windows paths: the error of tomllib speaks of hexadecimal digits.
         hint = " A backslash in double quotes begins an escape: write paths with /." if "\\" in text else ""
         raise ModelError(f"{file} is not valid TOML: {error}.{hint}") from error
-    check_keys(file, said)
-    return _analysis(file, said)
+    check_keys(file, entries)
+    return _analysis(file, entries)
 
 
-def _analysis(file: Path, said: Mapping[str, Any]) -> Analysis:
-    family, dataset = family_and_dataset(file, said)
-    variants = _variants(file, "variants", said.get("variants"), family) or _usual(family, dataset)
-    checks = section_of(file, said, "checks", SECTIONS["checks"])
+def _analysis(file: Path, entries: Mapping[str, Any]) -> Analysis:
+    family, dataset = family_and_dataset(file, entries)
+    variants = _variants(file, "variants", entries.get("variants"), family) or _usual(family, dataset)
+    checks = section_of(file, entries, "checks", SECTIONS["checks"])
     name = file.resolve().parent.name or "analysis"
     return Analysis(
         name=name,
         family=family,
         dataset=dataset,
         variants=variants,
-        title=said.get("title", "") or name,
-        question=said.get("question", ""),
-        priors=_priors(file, said, family),
-        reasons=_prior_texts(file, "reasons", said, family),
-        sampling=_sampling(file, said),
-        engine=_engine(file, said),
-        compared=_compared(file, said, family, variants),
-        **_budget(file, said),
-        prediction=_prediction(file, said, family),
-        parameterisation=_parameterisation(file, said, family),
+        title=entries.get("title", "") or name,
+        question=entries.get("question", ""),
+        priors=_priors(file, entries, family),
+        reasons=_prior_texts(file, "reasons", entries, family),
+        sampling=_sampling(file, entries),
+        engine=_engine(file, entries),
+        compared=_compared(file, entries, family, variants),
+        **_budget(file, entries),
+        prediction=_prediction(file, entries, family),
+        parameterisation=_parameterisation(file, entries, family),
         waived=_waived(file, checks.get("waive", [])),
-        caterpillars=_caterpillars(file, said, dataset),
-        appendix=_appendix(file, said),
+        caterpillars=_caterpillars(file, entries, dataset),
+        appendix=_appendix(file, entries),
         folder=file.parent,
     )
 
@@ -145,8 +145,8 @@ def _usual(family: Family, dataset: Dataset) -> tuple[str, ...]:
     return family.variants_for(prepare_table(family, dataset))
 
 
-def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Sequence[str]) -> tuple[str, ...]:
-    value = section_of(file, said, "comparison", SECTIONS["comparison"]).get("variants")
+def _compared(file: Path, entries: Mapping[str, Any], family: Family, variants: Sequence[str]) -> tuple[str, ...]:
+    value = section_of(file, entries, "comparison", SECTIONS["comparison"]).get("variants")
     if value is None:
         return _one_of_each(family, variants)
     compared = _variants(file, "comparison.variants", value, family)
@@ -161,24 +161,24 @@ def _compared(file: Path, said: Mapping[str, Any], family: Family, variants: Seq
     return compared
 
 
-def _budget(file: Path, said: Mapping[str, Any]) -> dict[str, Any]:
+def _budget(file: Path, entries: Mapping[str, Any]) -> dict[str, Any]:
     """What repairs may cost: the keys of [comparison] that are there."""
-    section = section_of(file, said, "comparison", SECTIONS["comparison"])
+    section = section_of(file, entries, "comparison", SECTIONS["comparison"])
     given = {key: section[key] for key in ("max_refits", "minutes") if key in section}
     with within(f"{file}: [comparison]"):
         Budget(**given)
     return given
 
 
-def _prior_texts(file: Path, section: str, said: Mapping[str, Any], family: Family) -> dict[str, str]:
+def _prior_texts(file: Path, section: str, entries: Mapping[str, Any], family: Family) -> dict[str, str]:
     """Texts by parameter: the name of a row of the prior table, or ``row[term]``."""
     names = [row.name for row in family.programs.prior_rows]
-    given = said.get(section, {})
+    given = entries.get(section, {})
     return texts(file, section, given, [*names, *(k for k in given if base_of(k) in names)])
 
 
-def _priors(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, str]:
-    priors = _prior_texts(file, "priors", said, family)
+def _priors(file: Path, entries: Mapping[str, Any], family: Family) -> dict[str, str]:
+    priors = _prior_texts(file, "priors", entries, family)
     rows = {row.name: row for row in family.programs.prior_rows}
     with within(f"{file}"):
         for name, text in priors.items():
@@ -186,8 +186,8 @@ def _priors(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, st
     return priors
 
 
-def _prediction(file: Path, said: Mapping[str, Any], family: Family) -> dict[str, Any]:
-    section = section_of(file, said, "prediction", tuple(family.groups.prediction))
+def _prediction(file: Path, entries: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    section = section_of(file, entries, "prediction", tuple(family.groups.prediction))
     options: dict[str, Any] = {}
     for name, value in section.items():
         where, kind = f"prediction.{name}", family.groups.prediction[name].kind
@@ -201,8 +201,8 @@ def _prediction(file: Path, said: Mapping[str, Any], family: Family) -> dict[str
     return options
 
 
-def _parameterisation(file: Path, said: Mapping[str, Any], family: Family) -> str:
-    value = str(said.get("parameterisation", AUTO))
+def _parameterisation(file: Path, entries: Mapping[str, Any], family: Family) -> str:
+    value = str(entries.get("parameterisation", AUTO))
     with within(f"{file}: parameterisation"):
         named_parameterisation(family, value)
     return value
@@ -216,9 +216,9 @@ def _waived(file: Path, value: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _caterpillars(file: Path, said: Mapping[str, Any], dataset: Dataset) -> tuple[str, ...]:
+def _caterpillars(file: Path, entries: Mapping[str, Any], dataset: Dataset) -> tuple[str, ...]:
     """The factors of ``report.caterpillars``; raises ModelError for one that the formula has not, or the group."""
-    section = section_of(file, said, "report", SECTIONS["report"])
+    section = section_of(file, entries, "report", SECTIONS["report"])
     names = list_of_texts(file, "report.caterpillars", section.get("caterpillars", []))
     if names and not dataset.reading.formula:
         raise ModelError(f"{file}: report.caterpillars goes with a formula, and there is none.")
@@ -230,9 +230,9 @@ def _caterpillars(file: Path, said: Mapping[str, Any], dataset: Dataset) -> tupl
     return tuple(dict.fromkeys(names))
 
 
-def _appendix(file: Path, said: Mapping[str, Any]) -> str:
+def _appendix(file: Path, entries: Mapping[str, Any]) -> str:
     """``report.appendix``: how much of the programs the report prints; raises ModelError for another word."""
-    word = section_of(file, said, "report", SECTIONS["report"]).get("appendix", APPENDICES[1])
+    word = section_of(file, entries, "report", SECTIONS["report"]).get("appendix", APPENDICES[1])
     if word not in APPENDICES:
         allowed = ", ".join(f'"{name}"' for name in APPENDICES)
         raise ModelError(f"{file}: report.appendix must be one of {allowed}, found {shorten(repr(word))}.")
@@ -262,15 +262,15 @@ def _variants(file: Path, name: str, value: Any, family: Family) -> tuple[str, .
     return tuple(names)
 
 
-def _sampling(file: Path, said: Mapping[str, Any]) -> Sampling:
-    section = section_of(file, said, "sampling", SECTIONS["sampling"])
+def _sampling(file: Path, entries: Mapping[str, Any]) -> Sampling:
+    section = section_of(file, entries, "sampling", SECTIONS["sampling"])
     with within(f"{file}"):
         return Sampling(**{name: value for name, value in section.items() if name != "engine"})
 
 
-def _engine(file: Path, said: Mapping[str, Any]) -> str:
+def _engine(file: Path, entries: Mapping[str, Any]) -> str:
     """``sampling.engine``; raises ModelError for one that is not known."""
-    name = section_of(file, said, "sampling", SECTIONS["sampling"]).get("engine", ENGINES[0])
+    name = section_of(file, entries, "sampling", SECTIONS["sampling"]).get("engine", ENGINES[0])
     if name not in ENGINES:
         raise ModelError(f"{file}: sampling.engine: there is no engine {name!r}. {nearest(str(name), ENGINES)}")
     return str(name)

@@ -19,34 +19,34 @@ from hbm_stan.prepare import LIST_KINDS, check_mapping
 from hbm_stan.reading import KEYS, make_reading
 
 
-def family_and_dataset(file: Path, said: Mapping[str, Any]) -> tuple[Family, Dataset]:
+def family_and_dataset(file: Path, entries: Mapping[str, Any]) -> tuple[Family, Dataset]:
     """The family of an analysis, and its dataset with columns mapped to roles."""
-    if "formula" in said:
-        dataset = _read(file, said)
+    if "formula" in entries:
+        dataset = _read(file, entries)
         with within(f"{file}"):
-            dataset = with_formula(dataset, said.get("group", ""))
-            family = find_family(likelihood_of(dataset, said.get("likelihood", ""))[0])
+            dataset = with_formula(dataset, entries.get("group", ""))
+            family = find_family(likelihood_of(dataset, entries.get("likelihood", ""))[0])
     else:
         with within(f"{file}"):
-            family = find_family(said["family"], file.parent)
-        dataset = _read(file, said)
-    columns = _columns(file, said.get("columns", {}), family)
+            family = find_family(entries["family"], file.parent)
+        dataset = _read(file, entries)
+    columns = _columns(file, entries.get("columns", {}), family)
     with within(f"{file}: [columns]"):
         mapped = dataset.with_columns({**dataset.columns, **columns})
         mapped = check_mapping(with_formula(mapped) if family.terms else mapped, family.roles)
-    return family, with_unit(mapped, family, said.get("unit", ""))
+    return family, with_unit(mapped, family, entries.get("unit", ""))
 
 
-def _read(file: Path, said: Mapping[str, Any]) -> Dataset:
+def _read(file: Path, entries: Mapping[str, Any]) -> Dataset:
     """The table that an analysis names, and how it is to be read."""
-    place = data_path(file, said["data"])
+    place = data_path(file, entries["data"])
     if not os.path.isfile(place):
         with within(f"{file}: data"):
             dataset = load(place)
     else:
         dataset = load(place)
     with within(f"{file}"):
-        return dataset.read_as(make_reading(**{key: said[key] for key in KEYS if key in said}))
+        return dataset.read_as(make_reading(**{key: entries[key] for key in KEYS if key in entries}))
 
 
 def _columns(file: Path, section: Mapping[str, Any], family: Family) -> dict[str, str | tuple[str, ...]]:

@@ -54,15 +54,15 @@ def _refuse_labels(dataset: Dataset, unit: str) -> None:
 def missing(table: Prepared, family: Family, told: Told) -> list[str]:
     """What page one would need and was not told, each with how to say it."""
     column = label_column(family, table.dataset)
-    said = [*missing_unit(table, family)]
+    gaps = [*missing_unit(table, family)]
     if noun_of(column, told.group_name) == GROUPS:
-        said.append(
+        gaps.append(
             f"The report calls a row of {column!r} a group: say what it is with --group-name, or group_name in "
             "analysis.toml."
         )
     if not told.question.strip():
-        said.append("No question is asked: --question, or question in analysis.toml, opens the report.")
-    return said
+        gaps.append("No question is asked: --question, or question in analysis.toml, opens the report.")
+    return gaps
 
 
 def missing_unit(table: Prepared, family: Family) -> list[str]:

@@ -21,7 +21,7 @@ from hbm_stan.table import FloatArray
 
 # Points of a round: so many, and more for each coordinate (ours; fewer leave thin places with five coordinates).
 _POINTS, _POINTS_EACH = 250, 150
-_MOST_ROUNDS, _KEPT = 6, 3  # rounds, and of how many the points count
+_MOST_ROUNDS, _WINDOW = 6, 3  # rounds, and of how many the points count
 # Share of the points of a round that tell, by their weights, where the mixture is thinnest.
 _THIN = 0.1
 # The share that a new component begins with, its degrees of freedom, and the spread added to it (of the whole).
@@ -60,7 +60,7 @@ def adapted(density: Density, modes: list[Mode], rng: np.random.Generator, effor
         points, values = np.concatenate([points, new]), np.concatenate([values, score])
         if done and effective_share(score - thick) > good_share(dimension):
             break
-        proposals, points, values = proposals[-_KEPT:], points[-_KEPT * number :], values[-_KEPT * number :]
+        proposals, points, values = proposals[-_WINDOW:], points[-_WINDOW * number :], values[-_WINDOW * number :]
         proposed = log_sum(np.stack([p.log_density(points) for p in proposals], axis=1)) - np.log(len(proposals))
         core = _refitted(core, new, score - thick, points, values - proposed)
         wide = _refitted(wide, new, _POWER * score - thick, points, _POWER * values - proposed)

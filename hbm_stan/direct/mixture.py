@@ -91,12 +91,12 @@ def fitted(start: Mixture, points: FloatArray, weights: FloatArray, steps: int) 
     Peel & McLachlan (2000), Statistics and Computing 10:339; with importance weights, Hoogerheide, Opschoor & van Dijk
     (2012), Journal of Econometrics 171:101. The degrees of freedom are the best of three at the last step.
     """
-    found = start
+    mixture = start
     for _ in range(steps):
-        found = _step(found, points, weights)
+        mixture = _step(mixture, points, weights)
     scores = []
     for nu in _DEGREES:
-        tried = Mixture(found.weights, found.locations, found.factors, np.full(len(found.weights), nu))
+        tried = Mixture(mixture.weights, mixture.locations, mixture.factors, np.full(len(mixture.weights), nu))
         scores.append((float(weights @ tried.log_density(points)), nu, tried))
     return max(scores, key=lambda s: s[0])[2]
 
@@ -107,9 +107,9 @@ def _step(old: Mixture, points: FloatArray, weights: FloatArray) -> Mixture:
     parts = old.parts(points, squared)
     shares = np.exp(parts - log_sum(parts)[:, None]) * weights[:, None]
     total = shares.sum(axis=0)
-    kept = total > _LEAST_SHARE
-    shares, squared, total = shares[:, kept], squared[:, kept], total[kept]
-    pull = shares * (old.degrees[kept] + d) / (old.degrees[kept] + squared)
+    heavy = total > _LEAST_SHARE
+    shares, squared, total = shares[:, heavy], squared[:, heavy], total[heavy]
+    pull = shares * (old.degrees[heavy] + d) / (old.degrees[heavy] + squared)
     locations = (pull.T @ points) / pull.sum(axis=0)[:, None]
     scales = np.empty((len(total), d, d))
     for k, location in enumerate(locations):
@@ -117,4 +117,4 @@ def _step(old: Mixture, points: FloatArray, weights: FloatArray) -> Mixture:
         scales[k] = (around.T * pull[:, k]) @ around / total[k]
     common = np.tensordot(total, scales, 1)
     scales = scales + _RIDGE * np.diag(np.diag(common))
-    return Mixture(total / total.sum(), locations, np.linalg.cholesky(scales), old.degrees[kept])
+    return Mixture(total / total.sum(), locations, np.linalg.cholesky(scales), old.degrees[heavy])

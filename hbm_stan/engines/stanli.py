@@ -80,12 +80,12 @@ class StanliEngine:
         return EngineDraws(variables, sample_stats(_columns(fit), sampling), messages)
 
 
-def _refusal(program: Program, said: str) -> str:
+def _refusal(program: Program, message: str) -> str:
     """What to say where stanli makes no model: the program is wrong, or it is too much for stanli, or the data are."""
-    words = in_program(said, program)
-    if "error in 'string', line" in said:
+    words = in_program(message, program)
+    if "error in 'string', line" in message:
         return f"{program.path} does not compile. The Stan compiler says:\n{words}"
-    if said.startswith("stanli compile"):
+    if message.startswith("stanli compile"):
         return f"{program.path}: the embedded engine cannot run this program; CmdStan can. stanli says:\n{words}"
     return f"{program.path}: sampling cannot begin with these data. Stan says:\n{words}"
 

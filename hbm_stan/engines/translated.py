@@ -24,13 +24,13 @@ def translated(code: str) -> str:
     """
     import stanli
 
-    kept = _place(code)
-    if kept is not None and (form := _read(kept)) is not None:
+    path = _place(code)
+    if path is not None and (form := _read(path)) is not None:
         return form
     form = str(stanli.stan_to_mir(code))
-    if kept is not None:
+    if path is not None:
         with contextlib.suppress(OSError):  # a full disk costs the next command a second, and this one nothing
-            write_text_whole(kept, f"{_seal(form)}\n{form}")
+            write_text_whole(path, f"{_seal(form)}\n{form}")
     return form
 
 

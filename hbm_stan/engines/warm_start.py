@@ -37,22 +37,22 @@ def warm_start(model: Any, parameters: Sequence[str], sampling: Sampling) -> dic
     if points.dimension < MANY_PARAMETERS:
         return {}
     rng = np.random.default_rng([sampling.seed, 2])
-    found: dict[str, Any] = {}
+    start: dict[str, Any] = {}
     for length, depth in _WALKS:
         try:
             walk = model.sample(
                 chains=sampling.chains, seed=int(rng.integers(2**31)), warmup=min(length, sampling.warmup), samples=1,
-                max_depth=depth, refresh=0, parallel_chains=min(sampling.chains, cores()), **found,
+                max_depth=depth, refresh=0, parallel_chains=min(sampling.chains, cores()), **start,
             )  # fmt: skip
             ends = np.array([_last(model, walk, parameters, chain) for chain in range(sampling.chains)])
         except (RuntimeError, ValueError):  # the sampler itself will say what is wrong
-            return found
+            return start
         curvature = np.mean([_curvature(points, end, rng) for end in ends], axis=0)
         if not np.isfinite(curvature).all():
-            return found
+            return start
         # Where the density is flat or bends upwards, as a log sd's may, its unit is as good as any.
-        found = {"inits": ends, "inv_metric": np.where(curvature > 1, 1 / np.maximum(curvature, 1), 1.0)}
-    return found
+        start = {"inits": ends, "inv_metric": np.where(curvature > 1, 1 / np.maximum(curvature, 1), 1.0)}
+    return start
 
 
 def _last(model: Any, walk: Any, parameters: Sequence[str], chain: int) -> FloatArray:

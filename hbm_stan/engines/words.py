@@ -18,11 +18,11 @@ _FILE = re.compile(r"'(?:[^'\n]*/model\.stan|string)', line (\d+)")
 
 def last_words(lines: Sequence[str]) -> str:
     """The last lines of a chain that say something; of lines that differ in numbers only, the last."""
-    said: dict[str, str] = {}
+    by_pattern: dict[str, str] = {}
     for line in reversed(lines):
         if not _NOISE.match(line):
-            said.setdefault(_NUMBER.sub("0", line), line)
-    return "\n".join(list(said.values())[:_WORDS][::-1]) or "(nothing)"
+            by_pattern.setdefault(_NUMBER.sub("0", line), line)
+    return "\n".join(list(by_pattern.values())[:_WORDS][::-1]) or "(nothing)"
 
 
 def in_program(words: str, program: Program) -> str:

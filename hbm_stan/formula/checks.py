@@ -106,8 +106,8 @@ def refuse_columns(where: str, columns: Mapping[str, FloatArray], n: int) -> Non
     x /= np.sqrt(np.mean(x**2, axis=0))
     left = np.abs(np.diag(np.linalg.qr(x, mode="r"))) / np.sqrt(n)
     for k in np.flatnonzero(left < _COLLINEAR):
-        found = np.linalg.lstsq(x[:, :k], x[:, k], rcond=None)[0]
-        parts = [name for name, part in zip(rest, found, strict=False) if abs(part) > _NO_PART]
+        coefficients = np.linalg.lstsq(x[:, :k], x[:, k], rcond=None)[0]
+        parts = [name for name, part in zip(rest, coefficients, strict=False) if abs(part) > _NO_PART]
         raise DataError(
             f"{where}: {rest[k]!r} is collinear: {', '.join(parts)} before it{' and the intercept' * centred} add up "
             "to it. Leave one of them out."
@@ -116,7 +116,7 @@ def refuse_columns(where: str, columns: Mapping[str, FloatArray], n: int) -> Non
 
 def check_few_values(atoms: Sequence[Coded], values: Values, factors: Sequence[str]) -> list[Verdict]:
     """Warnings: a number with few whole values that may be a category, and a grouping factor read as a number."""
-    found = []
+    verdicts = []
     for column in dict.fromkeys(a.node.name for a in atoms if isinstance(a, Numbers) and isinstance(a.node, Column)):
         distinct = np.unique(values[column])
         if column in factors:
@@ -132,13 +132,13 @@ def check_few_values(atoms: Sequence[Coded], values: Values, factors: Sequence[s
             )
         else:
             continue
-        found.append(Verdict("number or category", "warn", len(distinct), _FEW_VALUES[1], hint, column))
-    return found
+        verdicts.append(Verdict("number or category", "warn", len(distinct), _FEW_VALUES[1], hint, column))
+    return verdicts
 
 
 def check_slopes(design: Design) -> list[Verdict]:
     """A warning for each column that varies and has no common coefficient: its mean over levels is held at 0."""
-    found = []
+    verdicts = []
     own = iter(design.own)
     for term in design.terms:
         for name in term.names:
@@ -149,8 +149,8 @@ def check_slopes(design: Design) -> list[Verdict]:
                     f"held at 0. To learn it, add {':'.join(part.written for part in parts)} to the formula outside "
                     "the brackets, or to the predictors."
                 )
-                found.append(Verdict("slope without a mean", "warn", None, None, hint, name))
-    return found
+                verdicts.append(Verdict("slope without a mean", "warn", None, None, hint, name))
+    return verdicts
 
 
 def check_common_groups(common: Sequence[Coded], design: Design) -> list[Verdict]:

@@ -115,10 +115,10 @@ def learn_of(dataset: Dataset, node: Node, values: Values) -> Node:
     """The expression with what it learns of the table; raises DataError where it is no finite number in some row."""
     with np.errstate(all="ignore"):
         learnt = learn(node, values)
-        found = np.asarray(learnt.values(values), dtype=float)
-    if found.ndim == 0:
+        numbers = np.asarray(learnt.values(values), dtype=float)
+    if numbers.ndim == 0:
         raise DataError(f"{dataset.table.where}: the formula has {node}, which reads no column.")
-    bad = np.flatnonzero(~np.isfinite(found).reshape(len(found), -1).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))
     if bad.size:
         column = next(iter(columns_of(node)))
         raise DataError(
@@ -136,16 +136,16 @@ def columns_of_scopes(
     With ``apart`` a category that has all its levels is written ``arm(drug)``: the same indicator stands for another
     coefficient than ``arm=drug``, which is compared with the reference.
     """
-    made: dict[str, tuple[tuple[Part, ...], FloatArray]] = {}
+    columns: dict[str, tuple[tuple[Part, ...], FloatArray]] = {}
     for scope in scopes:
         parts = [_columns(atoms[i], values, reduced, apart) for i, reduced in scope]
         for product in itertools.product(*(part.items() for part in reversed(parts))):
             own = tuple(part for part, _ in reversed(product))
             name = ":".join(part.label for part in own) or INTERCEPT
-            if name in made:
+            if name in columns:
                 raise DataError(f"The formula has two coefficients called {name!r}. Rename a column.")
-            made[name] = own, np.prod([column for _, column in product], axis=0) if product else np.ones(n)
-    return made
+            columns[name] = own, np.prod([column for _, column in product], axis=0) if product else np.ones(n)
+    return columns
 
 
 def _columns(atom: Coded, values: Values, reduced: bool, apart: bool) -> dict[Part, FloatArray]:
@@ -158,10 +158,10 @@ def _columns(atom: Coded, values: Values, reduced: bool, apart: bool) -> dict[Pa
             for i, own in enumerate(atom.levels)
             if i >= int(reduced)
         }
-    found = np.asarray(atom.node.values(values), dtype=float)
-    if found.ndim == 1:
-        return {Part(atom.name, atom.name): found}
-    return {Part(f"{atom.name}{k + 1}", atom.name): found[:, k] for k in range(found.shape[1])}
+    numbers = np.asarray(atom.node.values(values), dtype=float)
+    if numbers.ndim == 1:
+        return {Part(atom.name, atom.name): numbers}
+    return {Part(f"{atom.name}{k + 1}", atom.name): numbers[:, k] for k in range(numbers.shape[1])}
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,14 @@ class Coding:
 
     def columns(self, values: Values, n: int) -> dict[str, FloatArray]:
         """The columns by name, (n,) each."""
-        made = columns_of_scopes(self.atoms, self.scopes, values, n, apart=self.apart)
-        return {name: column for name, (_, column) in made.items()}
+        products = columns_of_scopes(self.atoms, self.scopes, values, n, apart=self.apart)
+        return {name: column for name, (_, column) in products.items()}
 
     def parts(self, values: Values) -> dict[str, tuple[Part, ...]]:
         """What each column is made of, by name; ``values`` are of one row at least."""
         one = {column: own[:1] for column, own in values.items()}
-        made = columns_of_scopes(self.atoms, self.scopes, one, 1, apart=self.apart)
-        return {name: own for name, (own, _) in made.items()}
+        products = columns_of_scopes(self.atoms, self.scopes, one, 1, apart=self.apart)
+        return {name: own for name, (own, _) in products.items()}
 
 
 @dataclass(frozen=True)
@@ -225,14 +225,14 @@ class NewRow:
         return self.parts[name]
 
     def _level(self, column: str, named: Any) -> int:
-        levels, found = self.levels[column], label(named)
-        if found not in levels:
-            raise DataError(f"A new row: {column!r} has no level {shorten(found)!r}. {nearest(found, levels)}")
-        return levels.index(found)
+        levels, level = self.levels[column], label(named)
+        if level not in levels:
+            raise DataError(f"A new row: {column!r} has no level {shorten(level)!r}. {nearest(level, levels)}")
+        return levels.index(level)
 
 
 def _number(column: str, named: Any) -> float:
-    found = number(named)
-    if not np.isfinite(found):
+    x = number(named)
+    if not np.isfinite(x):
         raise DataError(f"A new row: {column!r} must be a finite number, found {shorten(repr(named))}.")
-    return found
+    return x

@@ -93,10 +93,13 @@ class Function:
     state: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        said = [str(self.argument), *(str(v) if k == _FIRST.get(self.name) else f"{k} = {v}" for k, v in self._said())]
-        return f"{self.name}({', '.join(said)})"
+        arguments = [
+            str(self.argument),
+            *(str(v) if k == _FIRST.get(self.name) else f"{k} = {v}" for k, v in self._written_settings()),
+        ]
+        return f"{self.name}({', '.join(arguments)})"
 
-    def _said(self) -> list[tuple[str, Any]]:
+    def _written_settings(self) -> list[tuple[str, Any]]:
         return [(key, f"{value:g}" if isinstance(value, float) else value) for key, value in self.settings.items()]
 
     def values(self, columns: Columns) -> Any:
@@ -147,11 +150,11 @@ def learn(node: Node, columns: Columns) -> Node:
         if not spread > 0:
             raise DataError(f"{node}: {node.argument} has the same value in every row and cannot be scaled.")
         state = {"mean": float(np.mean(x)), "sd": spread}
-    made = replace(node, argument=inner, state=state)
+    learnt = replace(node, argument=inner, state=state)
     if node.name in BASES:
-        _basis(made, x, state)  # the library fills the state
-        made = replace(made, state=state)
-    return made
+        _basis(learnt, x, state)  # the library fills the state
+        learnt = replace(learnt, state=state)
+    return learnt
 
 
 def _basis(node: Function, x: Any, state: dict[str, Any]) -> FloatArray:
@@ -163,13 +166,13 @@ def _basis(node: Function, x: Any, state: dict[str, Any]) -> FloatArray:
     x = np.atleast_1d(np.asarray(x, dtype=float))
     try:
         if node.name == "poly":
-            made = poly(x, **node.settings, _state=state)
+            basis = poly(x, **node.settings, _state=state)
         elif node.name == "bs":
             # Beyond the range of the table the outer pieces go on, as R's do; within it nothing is changed.
-            made = basis_spline(x, **node.settings, extrapolation="extend", _state=state)
+            basis = basis_spline(x, **node.settings, extrapolation="extend", _state=state)
         else:
-            made = natural_cubic_spline(x, **node.settings, constraints="center", _state=state)
+            basis = natural_cubic_spline(x, **node.settings, constraints="center", _state=state)
     except ValueError as error:
         raise DataError(f"{node}: {error}") from error
-    made = getattr(made, "__wrapped__", made)
-    return np.column_stack(list(made.values())) if isinstance(made, Mapping) else np.asarray(made, dtype=float)
+    basis = getattr(basis, "__wrapped__", basis)
+    return np.column_stack(list(basis.values())) if isinstance(basis, Mapping) else np.asarray(basis, dtype=float)

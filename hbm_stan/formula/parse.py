@@ -183,16 +183,16 @@ def _bar(formula: str, tokens: Sequence[Token]) -> Bar:
 
 def _factors(formula: str, text: str, tokens: Sequence[Token]) -> tuple[tuple[str, ...], ...]:
     """The factors after a bar: ``a``, ``a:b``, and of ``a/b`` both ``a`` and ``a:b``; a sum is each of them."""
-    found: list[tuple[str, ...]] = []
+    factors: list[tuple[str, ...]] = []
     for sign, piece in split_at(without_brackets(tokens), "+", "-", "*", "^"):
         if sign not in {"", "+"}:
             raise refuse(formula, f"{sign!r} after the bar of {text}. Write a term for each factor: (1 | a) + (1 | b).")
         steps = [_crossed(formula, text, step) for _, step in split_at(piece, "/")]
-        found += [tuple(name for step in steps[: i + 1] for name in step) for i in range(len(steps))]
-    for parts in found:
+        factors += [tuple(name for step in steps[: i + 1] for name in step) for i in range(len(steps))]
+    for parts in factors:
         if len(set(parts)) < len(parts):
             raise refuse(formula, f"{text}: a factor is nested in itself.")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(factors))
 
 
 def _crossed(formula: str, text: str, tokens: Sequence[Token]) -> tuple[str, ...]:
@@ -286,10 +286,10 @@ def _category(formula: str, tokens: Sequence[Token]) -> Category:
         raise _unreadable_category(formula)
     if not rest:
         return Category(column[0].text)
-    said = rest[0][2:] if len(rest[0]) == 3 and rest[0][0].text == "ref" and rest[0][1].is_("=") else rest[0]
-    if len(said) != 1 or said[0].kind not in {"quoted", "number"}:
+    reference = rest[0][2:] if len(rest[0]) == 3 and rest[0][0].text == "ref" and rest[0][1].is_("=") else rest[0]
+    if len(reference) != 1 or reference[0].kind not in {"quoted", "number"}:
         raise _unreadable_category(formula)
-    return Category(column[0].text, said[0].text)
+    return Category(column[0].text, reference[0].text)
 
 
 def _unreadable_category(formula: str) -> ModelError:

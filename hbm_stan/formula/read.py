@@ -63,7 +63,7 @@ def read_structure(
     ]
     every = (common, *codings, *beside.values())
     categories = {atom.column: atom for c in every for atom in c.atoms if isinstance(atom, Levels)}
-    levels = {column: found.levels for column, found in categories.items()}
+    levels = {column: atom.levels for column, atom in categories.items()}
     refuse_named_levels(dataset, [*levels, *ordered], "category of the formula")
     encode = _encode(every, [node for node, _ in offsets], levels, values)
     design = make_design(
@@ -75,7 +75,7 @@ def read_structure(
     design = replace(design.without_intercept() if ordered else design, beside=centred)
     return Structure(
         formula, design, levels,
-        tuple(f"{c}: levels are compared with {found.levels[0]!r}, {found.why}." for c, found in categories.items())
+        tuple(f"{c}: levels are compared with {atom.levels[0]!r}, {atom.why}." for c, atom in categories.items())
         + tuple(checks.relations(list(factors.values()))),
         tuple(_verdicts(every, design, values, factors, levels)),
     )  # fmt: skip

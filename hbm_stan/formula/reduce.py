@@ -13,20 +13,20 @@ from hbm_stan.formula.tokens import Token, split_at, tokenize, without_brackets,
 def without_factor(text: str, factor: str) -> str:
     """The formula without the terms of a factor; of ``(x | a/b)`` without ``a``, ``(x | a:b)`` stays."""
     formula = parse(text)
-    made, bars = formula.text, {bar.text: bar for bar in formula.bars}
-    right = split_at(tokenize(made), "~")[1][1]
+    shortened, bars = formula.text, {bar.text: bar for bar in formula.bars}
+    right = split_at(tokenize(shortened), "~")[1][1]
     # From the right, so that the places of what stands before do not change.
     for _, piece in reversed(split_at(right, "+", "-")):
         start, end = (piece[0].at, piece[-1].at + len(piece[-1].text)) if piece else (0, 0)
-        bar = bars.get(made[start:end])
+        bar = bars.get(shortened[start:end])
         if bar is None:
             continue
-        kept = [parts for parts in bar.factors if ":".join(parts) != factor]
-        if not kept:
-            made = _cut(made, start, end)
-        elif len(kept) < len(bar.factors):
-            made = made[:start] + _of_factors(made, piece, bar, kept) + made[end:]
-    return made
+        others = [parts for parts in bar.factors if ":".join(parts) != factor]
+        if not others:
+            shortened = _cut(shortened, start, end)
+        elif len(others) < len(bar.factors):
+            shortened = shortened[:start] + _of_factors(shortened, piece, bar, others) + shortened[end:]
+    return shortened
 
 
 def dataset_without_factor(dataset: Dataset, factor: str) -> Dataset:

@@ -77,16 +77,16 @@ def _refuse_limits(dataset: Dataset) -> None:
     limits = [role for role in _LIMITS if role in dataset.columns]
     if not limits:
         return
-    said = f"{dataset.table.where}: limits of estimates ({', '.join(limits)}) are read by the family normal_means"
+    problem = f"{dataset.table.where}: limits of estimates ({', '.join(limits)}) are read by the family normal_means"
     if len(limits) == len(_LIMITS) and (common := _names(dataset, *_COMMON)):
         estimate, low, high = (_one(dataset, role, "") for role in ("estimate", *_LIMITS))
         left = _with_limits(estimate, low, high, dataset.reading)
         group = _one(dataset, GROUP, "what groups the rows")
         raise DataError(
-            f"{said}, which has no predictors. A formula has them; its standard errors are made of the limits: "
+            f"{problem}, which has no predictors. A formula has them; its standard errors are made of the limits: "
             f"'{left} ~ {' + '.join(common)} + (1 | {group})'."
         )
-    raise DataError(f"{said}: add --family normal_means. A formula needs a column of standard errors.")
+    raise DataError(f"{problem}: add --family normal_means. A formula needs a column of standard errors.")
 
 
 def _with_limits(estimate: str, low: str, high: str, reading: Reading) -> str:

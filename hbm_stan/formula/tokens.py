@@ -140,7 +140,7 @@ def closing(tokens: Sequence[Token], opening: int) -> int:
 
 def without_brackets(tokens: Sequence[Token]) -> list[Token]:
     """The tokens without brackets that enclose all of them."""
-    found = list(tokens)
-    while found and found[0].is_("(") and closing(found, 0) == len(found) - 1:
-        found = found[1:-1]
-    return found
+    inner = list(tokens)
+    while inner and inner[0].is_("(") and closing(inner, 0) == len(inner) - 1:
+        inner = inner[1:-1]
+    return inner

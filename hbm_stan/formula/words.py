@@ -19,12 +19,12 @@ def model_in_words(dataset: Dataset, design: Design, likelihood: str, why: str) 
 def structure_in_words(dataset: Dataset, design: Design) -> list[str]:
     """Sentences on what is common to all rows and what varies by which factor."""
     offsets = "".join(f" {node} is added as it is (offset)." for node in parse(dataset.reading.formula).offsets)
-    said = [
+    sentences = [
         f"Common to all rows: {listed(design.names) or 'nothing'}.{offsets}{_centred(design)}",
         *(_varies(design, term) for term in design.terms),
         *(_of_own(name, own) for name, own in design.beside.items()),
     ]
-    return said + _uncorrelated(design)
+    return sentences + _uncorrelated(design)
 
 
 def listed(names: tuple[str, ...]) -> str:
@@ -49,10 +49,12 @@ def _of_own(name: str, own: Columns) -> str:
 def _centred(design: Design) -> str:
     """Where the intercept is, or the thresholds that stand in its place."""
     # The mean of the indicator of a level is the share of its rows; of products what they are made of is said.
-    made = [(name, mean, design.encode.parts_of(name)) for name, mean in zip(design.names, design.means, strict=True)]
+    columns = [
+        (name, mean, design.encode.parts_of(name)) for name, mean in zip(design.names, design.means, strict=True)
+    ]
     at = [
         f"{name} {mean:.4g}" if parts[0].level is None else f"{name} {mean:.2f}"
-        for name, mean, parts in made
+        for name, mean, parts in columns
         if mean and len(parts) == 1
     ]
     if not design.means.any():

@@ -57,8 +57,8 @@ class Nested:
     @classmethod
     def of(cls, chain: Sequence[Level]) -> Nested:
         """With the structures of the chain up to each of its factors."""
-        made = (structure(chain[: f + 1], (), level.level, level.size) for f, level in enumerate(chain))
-        return cls(tuple(chain), tuple(made))
+        structures = (structure(chain[: f + 1], (), level.level, level.size) for f, level in enumerate(chain))
+        return cls(tuple(chain), tuple(structures))
 
 
 def log_integral(
@@ -103,7 +103,7 @@ def _about(
     root, centre = modes[m].eliminated.steps[-1].root, modes[m].coefficients[-1]
     inner = s.parents[depth - 2][depth - 1] if depth > 1 else outer.level
     points, log_weights = grid(nodes(factor.shape[2]), factor.shape[2])
-    draws, found = len(given.eta), []
+    draws, blocks = len(given.eta), []
     for part in parts(len(points), given.eta.size):
         at = centre[None] + backward(root[None], points[part][:, None, None, :, None])[..., 0]
         # Not -1: where nothing varies, as with complete pooling, coefficients have no elements to count by.
@@ -113,8 +113,8 @@ def _about(
         values = _by_level(nested, depth - 1, [f[draw] for f in factors], given.at(eta, draw), nodes)
         values = sum_by(values, inner, outer.size) - (flat**2).sum(axis=2) / 2
         values = values.reshape(len(part), draws, outer.size) + log_share(modes, m, at)
-        found.append(values + log_weights[part, None, None])
-    terms = np.concatenate(found)
+        blocks.append(values + log_weights[part, None, None])
+    terms = np.concatenate(blocks)
     top = terms.max(axis=0)
     log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
     return np.asarray(top + np.log(np.exp(terms - top).sum(axis=0)) - log_root)

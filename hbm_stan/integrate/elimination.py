@@ -77,14 +77,14 @@ class Eliminated:
         """Means of e given the rows, (S, L, V) for each factor, crossed ones last; with standard ``noise`` draws."""
         s, count = self.structure, len(self.structure.chain)
         z = None if noise is None else _side_by_side(noise[count:], len(self.gain))
-        found = backward(self.crossed.root, self.crossed.rest + (0.0 if z is None else z))[:, :, 0]
+        solution = backward(self.crossed.root, self.crossed.rest + (0.0 if z is None else z))[:, :, 0]
         crossed, start = [], 0
         for level, factor in zip(s.crossed, self.factors[count:], strict=True):
             size = level.size * factor.shape[2]
-            crossed.append(found[:, start : start + size].reshape(len(found), level.size, -1))
+            crossed.append(solution[:, start : start + size].reshape(len(solution), level.size, -1))
             start += size
         values = [scaled(f, e) for f, e in zip(self.factors[count:], crossed, strict=True)]
-        flat = np.concatenate([np.zeros((len(found), 0)), *(v.reshape(len(v), -1) for v in values)], axis=1)
+        flat = np.concatenate([np.zeros((len(solution), 0)), *(v.reshape(len(v), -1) for v in values)], axis=1)
         chain: dict[int, FloatArray] = {}
         later: dict[int, FloatArray] = {}
         for f in reversed(range(count)):

@@ -59,12 +59,12 @@ def find_modes(s: Structure, factors: Sequence[FloatArray], given: Integrand, *,
     count, last = _PARTS[finer], s.chain[-1]
     place = _place_in_level(given.likelihood.peak(given.rows) - given.eta, last.level, last.size)
     masks = [np.ones(given.eta.shape), *((np.floor(place * count) == i).astype(float) for i in range(count))]
-    found: list[Mode] = []
+    modes: list[Mode] = []
     for mask in masks:
         mode = find_mode(s, factors, given, mask)
-        if all(np.max(-_nearness(other, mode.coefficients[-1])) >= _SAME**2 / 2 for other in found):
-            found.append(mode)
-    return found
+        if all(np.max(-_nearness(other, mode.coefficients[-1])) >= _SAME**2 / 2 for other in modes):
+            modes.append(mode)
+    return modes
 
 
 def _nearness(mode: Mode, at: FloatArray) -> FloatArray:
@@ -149,8 +149,8 @@ def _along(levels: Sequence[Level], factors: Sequence[FloatArray], e: Sequence[F
 
 def _largest(values: FloatArray, index: IntArray, size: int) -> FloatArray:
     """The largest of values (S, N) by index, (S, size)."""
-    found = np.zeros((len(values), size))
+    largest = np.zeros((len(values), size))
     order = np.argsort(index, kind="stable")
     present, starts = np.unique(index[order], return_index=True)
-    found[:, present] = np.maximum.reduceat(values[:, order], starts, axis=1)
-    return found
+    largest[:, present] = np.maximum.reduceat(values[:, order], starts, axis=1)
+    return largest

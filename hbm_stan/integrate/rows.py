@@ -31,11 +31,11 @@ def log_rows_given_others(
         some, own = given.at(given.eta[part], part), factor[part]
         modes = find_modes(s, [own], some, finer=False)
         leverage = np.max([_leverage(level, some, mode) for mode in modes], axis=0)
-        found, total = _about_the_modes(level, own, some, modes, nodes)
+        log_densities, total = _about_the_modes(level, own, some, modes, nodes)
         decisive = np.flatnonzero(leverage.max(axis=0) > _decisive(nodes(own.shape[2])))
         if len(decisive):
-            found[:, decisive] = total[:, level.level[decisive]] - _without(level, own, some, decisive, nodes)
-        pieces.append(found)
+            log_densities[:, decisive] = total[:, level.level[decisive]] - _without(level, own, some, decisive, nodes)
+        pieces.append(log_densities)
     return np.concatenate(pieces)
 
 

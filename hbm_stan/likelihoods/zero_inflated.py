@@ -40,11 +40,11 @@ def shares(rows: Rows, own: Own) -> FloatArray:
 
 def count_shares(plain: Likelihood, eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
     """The probability that a row is a count and no extra zero, given its outcome, the shape of eta."""
-    found, zero = np.ones(eta.shape), _rows_of_zero(rows)
+    probability, zero = np.ones(eta.shape), _rows_of_zero(rows)
     some = some_rows(rows, zero)
     odds = expit(plain.kernel(eta[..., zero], some, own) - combined(ZI, some, own))
-    found[..., zero] = np.maximum(odds, _NEVER)
-    return found
+    probability[..., zero] = np.maximum(odds, _NEVER)
+    return probability
 
 
 def _rows_of_zero(rows: Rows) -> npt.NDArray[np.int64]:
@@ -55,9 +55,9 @@ def zero_inflated(plain: Likelihood, name: str, title: str, about: About, **chan
     """The likelihood with extra zeros of one of counts, whose kernel is the whole log probability of 0."""
 
     def kernel(eta: FloatArray, rows: Rows, own: Own) -> FloatArray:
-        log_odds, found, zero = combined(ZI, rows, own), plain.kernel(eta, rows, own), _rows_of_zero(rows)
-        found[..., zero] = np.logaddexp(log_odds[..., zero], found[..., zero])
-        return np.asarray(found - np.logaddexp(0, log_odds))
+        log_odds, log_p, zero = combined(ZI, rows, own), plain.kernel(eta, rows, own), _rows_of_zero(rows)
+        log_p[..., zero] = np.logaddexp(log_odds[..., zero], log_p[..., zero])
+        return np.asarray(log_p - np.logaddexp(0, log_odds))
 
     def of_counts(function: Callable[..., FloatArray]) -> Callable[[FloatArray, Rows, Own], FloatArray]:
         """What a row says times the probability that it is a count: the score, and what is expected of minus the second
@@ -78,7 +78,7 @@ def zero_inflated(plain: Likelihood, name: str, title: str, about: About, **chan
         extra = rng.uniform(size=eta.shape) < shares(rows, own)
         return np.where(extra, 0.0, plain.simulate(rng, eta, rows, own))
 
-    made = replace(
+    likelihood = replace(
         plain, name=name, title=title, citation=CITATION, kernel=kernel, score=of_counts(plain.score),
         weight=of_counts(plain.weight), expected=expected, simulate=simulate, moments=moments, peak=_peak,
         own_about=_own_about(plain, about), residual=_residual(plain), counts=plain,
@@ -86,7 +86,7 @@ def zero_inflated(plain: Likelihood, name: str, title: str, about: About, **chan
         measure=replace(plain.measure, apart="extra zeros apart"), wider="",
         rows_words=f"zero-inflated {plain.rows_words}",
     )  # fmt: skip
-    return replace(made, **changed)
+    return replace(likelihood, **changed)
 
 
 ROW = PriorRow(
@@ -122,13 +122,13 @@ def _own_about(plain: Likelihood, about: About) -> Callable[[FloatArray, Rows, f
         x = np.asarray(rows[f"{OWN_COLUMNS}{ZI}"], dtype=float)
         precision = np.diag((np.sqrt((x**2).mean(axis=0)) / _WIDE) ** 2)
         zi = np.zeros(x.shape[1])
-        found = about(eta, rows, np.ones(len(x)), freedom)
+        count_own = about(eta, rows, np.ones(len(x)), freedom)
         for _ in range(_STEPS):
-            own = {**found, ZI: zi[None]}
+            own = {**count_own, ZI: zi[None]}
             count, expected = count_shares(plain, eta, rows, own), expit(x @ zi)
             gradient = x.T @ (1 - count - expected) - precision @ zi
             zi = zi + np.linalg.solve((x.T * (expected * (1 - expected))) @ x + precision, gradient)
-            found = about(eta, rows, count, freedom)
-        return {**found, ZI: zi[None]}
+            count_own = about(eta, rows, count, freedom)
+        return {**count_own, ZI: zi[None]}
 
     return own_about

@@ -64,19 +64,19 @@ class Family:
 
     def need(self, function: str, purpose: str) -> Callable[..., Any]:
         """The function of that name; a family without it (a user's own) cannot serve the purpose."""
-        found = self.function(function)
-        if found is None:
+        implementation = self.function(function)
+        if implementation is None:
             raise ModelError(f"{self.name} has no {function}(): {purpose} cannot be done. Add it to the family.")
-        return found
+        return implementation
 
     def with_fields(self, **changes: Any) -> Family:
         """The family with other functions and names, each in the part that has it."""
-        made = self
+        family = self
         for name, value in changes.items():
             part = place_of(name)
-            changed = {part: replace(getattr(made, part), **{name: value})} if part else {name: value}
-            made = replace(made, **changed)
-        return made
+            changed = {part: replace(getattr(family, part), **{name: value})} if part else {name: value}
+            family = replace(family, **changed)
+        return family
 
     def variant(self, name: str) -> Variant:
         """The variant of that name; an unknown one is an error that names the nearest."""
@@ -117,8 +117,10 @@ class Family:
 
     def program(self, variant: str) -> Program:
         """The Stan program of a variant, includes inlined."""
-        found = self.variant(variant)
-        return Program.read(self.programs.folder / f"{found.program or found.name}.stan", (share("stan") / "lib",))
+        definition = self.variant(variant)
+        return Program.read(
+            self.programs.folder / f"{definition.program or definition.name}.stan", (share("stan") / "lib",)
+        )
 
     def stan_data(self, table: Prepared, priors: Mapping[str, Prior], variant: str, generate: bool = True) -> StanData:
         """Everything that the program of a variant reads: prepared data, the variant's settings, both switches."""

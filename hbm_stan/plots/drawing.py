@@ -36,9 +36,9 @@ class Drawing:
         from matplotlib.figure import Figure
 
         with mpl.rc_context(STYLE):
-            made = Figure(figsize=(self.width_mm / MM_PER_INCH, self.height_mm / MM_PER_INCH))
-            self.paint(made)
-        return made
+            figure = Figure(figsize=(self.width_mm / MM_PER_INCH, self.height_mm / MM_PER_INCH))
+            self.paint(figure)
+        return figure
 
 
 def number_axis(axes: Any, title: str, *, log: bool = False, ticks: int = 6) -> None:

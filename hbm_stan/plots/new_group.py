@@ -66,10 +66,10 @@ def _panels(draws: pd.DataFrame, rows: pd.DataFrame, shared: bool) -> tuple[pd.D
 def _titles(quantities: pd.DataFrame) -> list[str]:
     """The meaning of each quantity with its unit, short enough for a line, no two alike."""
     units = quantities["unit"] if "unit" in quantities else [""] * len(quantities)
-    said = [
+    titles = [
         shorten(drawable(with_unit(str(m), str(u))), 100) for m, u in zip(quantities["meaning"], units, strict=True)
     ]
-    return [t if t not in said[:k] else f"{t} ({k + 1})" for k, t in enumerate(said)]
+    return [t if t not in titles[:k] else f"{t} ({k + 1})" for k, t in enumerate(titles)]
 
 
 def plot_new_group(draws: pd.DataFrame, quantities: pd.DataFrame, unit: str = "", shared: bool = True) -> Any:

@@ -98,7 +98,7 @@ def comparison_sentences(comparisons: Sequence[Comparison], already: Sequence[Pa
     sentences = []
     for comparison in comparisons:
         kinds = {"withheld"} if comparison.withheld else {"pair", "unranked", "chance"}
-        shown = [s.text for s in comparison.said if s.kind in kinds and s.pair not in already]
+        shown = [s.text for s in comparison.sentences if s.kind in kinds and s.pair not in already]
         sentences += [targeted(text, comparison, noun=noun) for text in shown]
     return sentences
 

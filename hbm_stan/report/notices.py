@@ -32,7 +32,7 @@ class Notice:
 def notices(findings: Findings) -> list[Notice]:
     """Waived checks, warnings of the data, every failed check with its hint, and what a user's family cannot do."""
     fits, compared = findings.fits, [c for c in (findings.comparison, findings.group_comparison) if c is not None]
-    few = [s.text for c in compared for s in c.said if s.kind == "few"]
+    few = [s.text for c in compared for s in c.sentences if s.kind == "few"]
     by_topic = {About.CHECK: _of_checks(findings), About.FAMILY: lacking(fits), About.COMPARISON: few}
     return [Notice(about, text) for about, texts in by_topic.items() for text in texts]
 

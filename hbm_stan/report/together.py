@@ -59,7 +59,7 @@ def compared(comparisons: Sequence[Comparison | None], main: str, noun: Noun) ->
     scored = [c for c in comparisons if c is not None]
     told: dict[str, list[tuple[str, str]]] = {}
     for comparison in scored:
-        withheld = [s.text.removesuffix(".") for s in comparison.said if s.kind == "withheld"]
+        withheld = [s.text.removesuffix(".") for s in comparison.sentences if s.kind == "withheld"]
         pairs = [pair for pair in comparison.pairs if main in (pair.better, pair.other)]
         pair = next((p for p in pairs if "complete_pooling" in (p.better, p.other)), pairs[0] if pairs else None)
         if withheld or pair is not None:

@@ -27,7 +27,7 @@ from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling
 from hbm_stan.replicate import predictive_check
-from hbm_stan.store import FitStore, Kept
+from hbm_stan.store import FitRecord, FitStore
 
 SEED = 20261128
 SAMPLING = Sampling(chains=1, warmup=300, draws=500, seed=SEED)
@@ -212,7 +212,7 @@ FAULTS = {
 class _Nowhere(FitStore):
     """A store that keeps nothing: writing a fit takes longer than sampling it."""
 
-    def write(self, variant: str, kept: Kept) -> None:
+    def write(self, variant: str, kept: FitRecord) -> None:
         """Forget the fit."""
 
 

@@ -53,11 +53,11 @@ def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 def default_priors(table: Prepared) -> dict[str, Prior]:
     """A prior for each parameter, on the scale of these data; the report prints the reason."""
     centre = round(float(np.log(np.mean(table["waiting_time"]))), 1)
-    said = f"centred on the log of the mean waiting time, {centre:g}"
+    reason = f"centred on the log of the mean waiting time, {centre:g}"
     return {
-        "mu": Prior("mu", "normal", (centre, 1.5), f"{said}; within a factor of 20 either way", True),
+        "mu": Prior("mu", "normal", (centre, 1.5), f"{reason}; within a factor of 20 either way", True),
         "tau": Prior("tau", "half_normal", (1.0,), "{groups} may differ by factors of up to about 7", True),
-        "theta": Prior("theta", "normal", (centre, 2.5), f"{said}; within a factor of 150 either way", True),
+        "theta": Prior("theta", "normal", (centre, 2.5), f"{reason}; within a factor of 150 either way", True),
     }
 
 
