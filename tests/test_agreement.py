@@ -44,10 +44,10 @@ def exact(truth: dict[str, dict[str, float]]) -> pd.DataFrame:
 @pytest.mark.usefixtures("stanli")
 def test_a_right_program_is_refused_as_seldom_as_it_is_said() -> None:
     draws, truth = suites()
-    found = [compare_with_reference(NAMES, d, truth) for d in draws]
-    assert found[0].n == 50
+    comparisons = [compare_with_reference(NAMES, d, truth) for d in draws]
+    assert comparisons[0].n == 50
     for alpha in (FAMILY_ERROR, 0.01, 0.05):
-        alarms = sum(f.largest > threshold(50, alpha) for f in found)
+        alarms = sum(f.largest > threshold(50, alpha) for f in comparisons)
         # The band's other end is 0: comparisons that depend on each other are refused less often.
         assert alarms <= binom.ppf(0.999, SEEDS, alpha), (alpha, alarms)
 
@@ -60,9 +60,9 @@ def test_a_shift_of_a_tenth_of_an_sd_is_caught_as_often_as_the_effective_sample_
     moved[["mean", "q05", "q50", "q95"]] += shift
     caught, implied = 0, 0.0
     for d in draws:
-        found = compare_with_reference(NAMES, d, moved, n=50)  # a part of the suite, for it alone is moved
-        caught += "mean" in set(found.moved.query("parameter == 'mu'")["statistic"])
-        implied += float(norm.cdf(shift / estimates(["mu"], d[:1])["mcse_mean"].iloc[0] - found.threshold))
+        comparison = compare_with_reference(NAMES, d, moved, n=50)  # a part of the suite, for it alone is moved
+        caught += "mean" in set(comparison.moved.query("parameter == 'mu'")["statistic"])
+        implied += float(norm.cdf(shift / estimates(["mu"], d[:1])["mcse_mean"].iloc[0] - comparison.threshold))
     low, high = binom.ppf([0.001, 0.999], SEEDS, implied / SEEDS)
     assert low <= caught <= high
     assert 0.1 < implied / SEEDS < 0.9
@@ -78,11 +78,11 @@ def test_two_sets_of_draws_of_one_posterior_agree_and_moved_ones_do_not() -> Non
     assert refused <= binom.ppf(0.999, 200, FAMILY_ERROR)
     moved = normal_draws(1)
     moved[1] += 0.3
-    found = compare_draws(names, normal_draws(0), moved)
-    assert set(found.moved["parameter"]) == {"b"}
-    assert "b: mean" in found.words
-    assert f"{found.threshold:.2f} MCSE" in found.words
-    assert "15 comparisons" in found.words
+    comparison = compare_draws(names, normal_draws(0), moved)
+    assert set(comparison.moved["parameter"]) == {"b"}
+    assert "b: mean" in comparison.words
+    assert f"{comparison.threshold:.2f} MCSE" in comparison.words
+    assert "15 comparisons" in comparison.words
     wider = normal_draws(1)
     wider[2] *= 1.3
     assert "sd" in set(compare_draws(names, normal_draws(0), wider).moved["statistic"])
@@ -115,9 +115,9 @@ def test_draws_that_are_not_finite_are_never_in_agreement(value: float) -> None:
 
 def test_statistics_that_a_reference_does_not_know_are_not_compared() -> None:
     reference = pd.DataFrame({"q50": [0.0], "mcse_q50": [0.0], "mean": [np.nan], "mcse_mean": [np.nan]}, index=["x"])
-    found = compare_with_reference(["x"], normal_draws(9, (1, 4, 500)), reference)
-    assert list(found.table["statistic"]) == ["q50"]
-    assert found.agrees
+    comparison = compare_with_reference(["x"], normal_draws(9, (1, 4, 500)), reference)
+    assert list(comparison.table["statistic"]) == ["q50"]
+    assert comparison.agrees
 
 
 def test_a_parameter_that_the_draws_lack_is_named() -> None:
@@ -127,5 +127,5 @@ def test_a_parameter_that_the_draws_lack_is_named() -> None:
 
 
 def test_a_part_of_a_larger_suite_has_the_threshold_of_the_suite() -> None:
-    found = compare_draws(["a", "b", "c"], normal_draws(0), normal_draws(1))
-    assert found.among(10_000).threshold == threshold(10_000) > found.threshold
+    comparison = compare_draws(["a", "b", "c"], normal_draws(0), normal_draws(1))
+    assert comparison.among(10_000).threshold == threshold(10_000) > comparison.threshold

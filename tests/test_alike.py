@@ -28,8 +28,8 @@ def by_group(y: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
 def assert_rows() -> None:
     """One-way analysis of variance, and beside a predictor the F test of two nested regressions."""
     y, x = RNG.normal(50, 1, GROUP.size), RNG.normal(size=GROUP.size)
-    found, right = alike_rows({"y": y, "group_idx": GROUP + 1}), stats.f_oneway(*by_group(y, GROUP))
-    assert found == (pytest.approx(right.statistic), pytest.approx(1 - right.pvalue))
+    ours, right = alike_rows({"y": y, "group_idx": GROUP + 1}), stats.f_oneway(*by_group(y, GROUP))
+    assert ours == (pytest.approx(right.statistic), pytest.approx(1 - right.pvalue))
     small, large = np.column_stack([np.ones_like(x), x]), np.column_stack([np.eye(6)[GROUP], x])
     rss = [float(np.sum((y - a @ np.linalg.lstsq(a, y)[0]) ** 2)) for a in (small, large)]
     ratio = (rss[0] - rss[1]) / 5 / (rss[1] / (GROUP.size - 7))
@@ -122,17 +122,17 @@ def test_balanced_rows_are_a_warning_in_words(stanli: Engine) -> None:
     sampling = Sampling(seed=2)
     near = np.tile([-3.0, -1, 1, 3], 8) + rng.normal(0, 0.3, 32) + 20
     balanced = eight_groups(4, y=near).sample(frac=1, random_state=3)
-    found = check(
+    diagnosis = check(
         fit("grouped_normal", Dataset.from_frame(balanced, group="g", outcome="y"), sampling=sampling, engine=stanli)
     )
-    warned = [v for v in found.verdicts if v.name == "intraclass correlation"]
-    assert len(warned) == 1, found.verdicts
+    warned = [v for v in diagnosis.verdicts if v.name == "intraclass correlation"]
+    assert len(warned) == 1, diagnosis.verdicts
     assert warned[0].status == "warn"
     assert warned[0].value is not None
     assert warned[0].value < LESS_ALIKE_P
     assert "less alike than rows of different groups (a negative intraclass correlation)" in warned[0].hint
     usual = balanced.assign(y=rng.normal(20, 2, 32))
-    found = check(
+    diagnosis = check(
         fit("grouped_normal", Dataset.from_frame(usual, group="g", outcome="y"), sampling=sampling, engine=stanli)
     )
-    assert not [v for v in found.verdicts if v.name == "intraclass correlation"]
+    assert not [v for v in diagnosis.verdicts if v.name == "intraclass correlation"]

@@ -290,16 +290,16 @@ def test_a_shipped_dataset_is_known_by_its_name_everywhere(folder: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "said", ["my tables/schools 1.csv", "my tables\\\\schools 1.csv", "./my tables/schools 1.csv", "~/x.csv"]
+    "path", ["my tables/schools 1.csv", "my tables\\\\schools 1.csv", "./my tables/schools 1.csv", "~/x.csv"]
 )
 def test_paths_with_spaces_of_other_systems_and_of_home(
-    folder: Path, said: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(folder))
     (folder / "my tables").mkdir()
     shutil.copy(folder / "schools.csv", folder / "my tables" / "schools 1.csv")
     shutil.copy(folder / "schools.csv", folder / "x.csv")
-    assert analysis(folder, TEXT, ("schools.csv", said)).dataset.table.n_rows == 5
+    assert analysis(folder, TEXT, ("schools.csv", path)).dataset.table.n_rows == 5
 
 
 # Text that means something to other programs comes through whole
@@ -322,9 +322,9 @@ def test_a_report_in_an_odd_folder_with_an_odd_title(tmp_path: Path) -> None:
     (folder / "schools.csv").write_text(TABLE.replace("A,", '"#$*[ ""A""\nnew",'))
     odd = json.dumps('# "$x$" *b* [c] \\ @d <e>\n\nf', ensure_ascii=False)
     analysis(folder, TEXT, ('"Coaching"', odd), ('"Does it help?"', odd), ('[checks]\nwaive = ["tail ESS"]', ""))
-    made = report(folder, engine=StanliEngine())
-    assert made.pdf.read_bytes().startswith(b"%PDF")
-    assert json.loads(made.json.read_text())["data"]["rows"][0]["school"] == '#$*[ "A"\nnew'
+    document = report(folder, engine=StanliEngine())
+    assert document.pdf.read_bytes().startswith(b"%PDF")
+    assert json.loads(document.json.read_text())["data"]["rows"][0]["school"] == '#$*[ "A"\nnew'
 
 
 def test_draws_are_kept_beside_the_file(folder: Path) -> None:

@@ -62,7 +62,7 @@ def apart(x: np.ndarray) -> np.ndarray:
     return x + np.array([0, 0, 0, 2.0])[:, None]
 
 
-def made(engine: SteppedEngine, store: FitStore, delta: float = 0.9, **options: Any) -> Fit:
+def stepped_fit(engine: SteppedEngine, store: FitStore, delta: float = 0.9, **options: Any) -> Fit:
     sampling = Sampling(seed=7, adapt_delta=delta)
     return fit("normal_means", small_dataset(), sampling=sampling, engine=engine, store=store, **options)  # type: ignore[arg-type]
 
@@ -88,12 +88,12 @@ def test_a_fit_with_a_divergence_is_sampled_again_at_smaller_steps(
     store: FitStore, fine: float, asked: float, steps: list[float], status: str
 ) -> None:
     engine = SteppedEngine(fine)
-    found = made(engine, store, asked)
+    fit = stepped_fit(engine, store, asked)
     assert engine.steps == steps
     assert {s.seed for s in engine.asked} == {7}
-    assert (found.sampling.adapt_delta, found.asked.adapt_delta) == (steps[-1], asked)
-    assert [a.adapt_delta for a in found.earlier] == steps[:-1]
-    assert check(found).status == status
+    assert (fit.sampling.adapt_delta, fit.asked.adapt_delta) == (steps[-1], asked)
+    assert [a.adapt_delta for a in fit.earlier] == steps[:-1]
+    assert check(fit).status == status
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,15 @@ def test_no_smaller_step_is_tried_where_another_check_failed_too(
     store: FitStore, name: str, changes: dict[str, Callable[[np.ndarray], np.ndarray]]
 ) -> None:
     engine = SteppedEngine(0.99, **changes)
-    found = made(engine, store)
+    fit = stepped_fit(engine, store)
     assert engine.steps == [0.9]
-    failed = {v.name for v in check(found).verdicts if v.status == "fail"}
+    failed = {v.name for v in check(fit).verdicts if v.status == "fail"}
     assert {name, "divergences"} <= failed
 
 
 def test_what_only_warns_is_no_reason_for_a_smaller_step(store: FitStore) -> None:
     engine = SteppedEngine(0.5, reached_max_treedepth=lambda x: x + 1, energy=lambda x: np.cumsum(x, axis=1))
-    assert check(made(engine, store)).status == "warn"
+    assert check(stepped_fit(engine, store)).status == "warn"
     assert engine.steps == [0.9]
 
 
@@ -136,8 +136,8 @@ def test_the_rule_takes_the_three_checks_of_the_sampler_alone(
 
 def test_a_second_run_reads_the_second_attempt_and_samples_nothing(store: FitStore) -> None:
     engine = SteppedEngine(0.99)
-    first = made(engine, store)
-    again = made(engine, store)
+    first = stepped_fit(engine, store)
+    again = stepped_fit(engine, store)
     assert engine.steps == [0.9, 0.99]
     assert again.reused
     assert (again.key, again.sampling, again.earlier) == (first.key, first.sampling, first.earlier)
@@ -148,13 +148,13 @@ def test_a_second_run_reads_the_second_attempt_and_samples_nothing(store: FitSto
 def test_the_key_is_that_of_the_settings_asked_for(store: FitStore, tmp_path: Path) -> None:
     fine, again = SteppedEngine(0.9), SteppedEngine(0.99)
     again.version = fine.version  # a made engine's version is in the key
-    assert made(again, store).key == made(fine, FitStore(tmp_path / "other")).key
+    assert stepped_fit(again, store).key == stepped_fit(fine, FitStore(tmp_path / "other")).key
 
 
 def test_a_first_attempt_that_an_earlier_version_kept_is_judged_when_it_is_read(store: FitStore) -> None:
     engine = SteppedEngine(0.99)
-    assert not made(engine, store, minutes=0).earlier
-    assert made(engine, store).sampling.adapt_delta == 0.99
+    assert not stepped_fit(engine, store, minutes=0).earlier
+    assert stepped_fit(engine, store).sampling.adapt_delta == 0.99
     assert engine.steps == [0.9, 0.99]
 
 
@@ -182,20 +182,20 @@ def test_minutes_bound_the_attempts_and_the_fit_says_so(store: FitStore, monkeyp
     clock = iter(np.arange(0, 1e6, 240.0))  # every attempt takes four minutes
     monkeypatch.setattr(sys.modules["hbm_stan.fit"], "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     engine = SteppedEngine(1.0)
-    stopped = made(engine, store, minutes=10)
+    stopped = stepped_fit(engine, store, minutes=10)
     assert engine.steps == [0.9]  # 16 minutes are expected
     assert "adapt_delta 0.99" in stopped.stopped
     assert "10 are allowed" in stopped.stopped
     assert stopped.stopped in attempts_in_words(stopped)
-    assert made(engine, store, minutes=17).sampling.adapt_delta == 0.99  # then 4 are spent and 16 more expected
+    assert stepped_fit(engine, store, minutes=17).sampling.adapt_delta == 0.99  # then 4 are spent and 16 more expected
     assert engine.steps == [0.9, 0.99]
-    assert made(engine, store, minutes=30).sampling.adapt_delta == 0.999
+    assert stepped_fit(engine, store, minutes=30).sampling.adapt_delta == 0.999
 
 
 def test_no_minutes_mean_the_first_attempt_even_where_a_later_one_is_kept(store: FitStore) -> None:
     engine = SteppedEngine(0.99)
-    made(engine, store)
-    first = made(engine, store, minutes=0)
+    stepped_fit(engine, store)
+    first = stepped_fit(engine, store, minutes=0)
     assert not first.earlier
     assert engine.steps == [0.9, 0.99, 0.9]
     assert check(first).status == "fail"
@@ -203,29 +203,29 @@ def test_no_minutes_mean_the_first_attempt_even_where_a_later_one_is_kept(store:
 
 def test_a_waived_check_is_no_reason(store: FitStore) -> None:
     engine = SteppedEngine(0.99)
-    made(engine, store, waive=["divergences"])
+    stepped_fit(engine, store, waive=["divergences"])
     assert engine.steps == [0.9]
 
 
 def test_each_attempt_is_said_and_has_a_bar_of_its_own(store: FitStore) -> None:
-    said, bars = list[str](), list[str]()
+    log, bars = list[str](), list[str]()
     fit_variants(
-        "normal_means", small_dataset(), ["partial_pooling"], engine=SteppedEngine(0.99), store=store, say=said.append,  # type: ignore[arg-type]
+        "normal_means", small_dataset(), ["partial_pooling"], engine=SteppedEngine(0.99), store=store, say=log.append,  # type: ignore[arg-type]
         progress=bars.append,
     )  # fmt: skip
-    assert said[-1] == "partial_pooling: 1 divergent transition of 4,000 with adapt_delta 0.9; sampling again with 0.99"
+    assert log[-1] == "partial_pooling: 1 divergent transition of 4,000 with adapt_delta 0.9; sampling again with 0.99"
     assert bars == ["partial_pooling", "partial_pooling, adapt_delta 0.99"]
 
 
 def test_words_name_variant_step_and_reason(store: FitStore) -> None:
-    assert attempts_in_words(made(SteppedEngine(0.999), store)) == (
+    assert attempts_in_words(stepped_fit(SteppedEngine(0.999), store)) == (
         "partial_pooling was sampled again with a smaller step (adapt_delta 0.999): with adapt_delta 0.9 it had "
         "1 divergent transition of 4,000; with adapt_delta 0.99 it had 1 divergent transition of 4,000."
     )
 
 
 def test_the_hint_after_the_last_attempt_does_not_ask_for_what_was_done(store: FitStore) -> None:
-    hint = next(v.hint for v in check(made(SteppedEngine(1.0), store)).verdicts if v.name == "divergences")
+    hint = next(v.hint for v in check(stepped_fit(SteppedEngine(1.0), store)).verdicts if v.name == "divergences")
     assert "They stay with an adapt_delta of 0.999" in hint
     assert "Raise adapt_delta" not in hint
 
@@ -235,7 +235,7 @@ def test_refits_and_fits_of_proofs_go_by_the_same_rule(store: FitStore, monkeypa
     job = jobs_of(family("normal_means"), small_dataset(), ["partial_pooling"], None, Sampling(seed=7), engine)[0]  # type: ignore[arg-type]
     assert fit_anew(job).sampling.adapt_delta == 0.999
     assert engine.steps == [0.9, *SMALLER_STEPS]
-    whole = made(SteppedEngine(0.5), store)
+    whole = stepped_fit(SteppedEngine(0.5), store)
     monkeypatch.setattr("hbm_stan.repair.jobs.choose", lambda _name: engine)
     assert refit_without(whole, [0]).sampling.adapt_delta == 0.999
 
@@ -245,10 +245,10 @@ def test_all_zero_and_its_mirror_image_pass_with_the_right_answer(mirrored: bool
     n = np.array(list(SITES.values()))
     frame = pd.DataFrame({"site": list(SITES), "events": n if mirrored else 0 * n, "n": n})
     sites = Dataset.from_frame(frame, group="site", successes="events", trials="n")
-    found = fit("beta_binomial", sites, sampling=Sampling(seed=1), engine=stanli)
-    diagnosis = check(found)
+    sites_fit = fit("beta_binomial", sites, sampling=Sampling(seed=1), engine=stanli)
+    diagnosis = check(sites_fit)
     assert diagnosis.status == "pass", [v for v in diagnosis.verdicts if v.status != "pass"]
-    mu = found.tree["posterior"]["mu"].values
+    mu = sites_fit.tree["posterior"]["mu"].values
     rate = summarise(["rate"], (1 - mu if mirrored else mu)[None]).loc["rate"]
     for quantile, value in {"q05": LOW, "q50": MEDIAN, "q95": HIGH}.items():
         # Six comparisons; the values have two or three digits.
@@ -259,6 +259,6 @@ def test_arms_with_empty_cells_diverge_at_the_default_step_and_pass_at_a_smaller
     rows = [(s, arm, e, n) for s, te, tn, pe, pn in ARMS for arm, e, n in (("treated", te, tn), ("placebo", pe, pn))]
     frame = pd.DataFrame(rows, columns=["study", "arm", "events", "n"])
     table = Dataset.from_frame(frame, group="study", successes="events", trials="n", predictors=["arm"])
-    found = fit("logistic_regression", table, sampling=Sampling(seed=1), engine="stanli")
-    assert found.earlier
-    assert check(found).status == "pass"
+    arms_fit = fit("logistic_regression", table, sampling=Sampling(seed=1), engine="stanli")
+    assert arms_fit.earlier
+    assert check(arms_fit).status == "pass"

@@ -29,15 +29,15 @@ def counts(rows: int, mean: float) -> pd.DataFrame:
 
 
 def test_partial_pooling_is_in_the_form_that_a_report_would_take(stanli: Engine, tmp_path: Path) -> None:
-    frame, store, said = counts(400, 30.0), FitStore(tmp_path), []
+    frame, store, messages = counts(400, 30.0), FitStore(tmp_path), []
     how = {"likelihood": "poisson", "sampling": SAMPLING, "engine": stanli, "store": store}
-    fits = hbm.fit_variants(FORMULA, frame, say=said.append, **how)
+    fits = hbm.fit_variants(FORMULA, frame, say=messages.append, **how)
     assert list(fits) == ["complete_pooling", "no_pooling", "partial_pooling"]
     model, data = automatic.family_and_data(FORMULA, frame, likelihood="poisson")
     assert isinstance(data, Dataset)
     expected = choose_parameterisation(model, data, seed=SAMPLING.seed, store=store).variant
     assert fits["partial_pooling"].variant == expected == "partial_pooling_centered"
-    assert any("A short pilot" in text for text in said)
+    assert any("A short pilot" in text for text in messages)
     # The form was fitted to see whether it passes: nobody is told that its draws are those of an earlier run.
     assert not any(fit.reused for fit in fits.values())
     one = hbm.fit(FORMULA, frame, **how)

@@ -33,8 +33,8 @@ INTERCEPT = (*DEFAULT[:2], "partial_pooling_intercept")
 def separated(frame: pd.DataFrame, **roles: Any) -> list[tuple[str, str]]:
     """Subject and hint of each warning of separation."""
     dataset = Dataset.from_frame(frame, {"group": "g", **({} if "successes" in roles else {"outcome": "y"}), **roles})
-    found = prepare_table(family("logistic_regression"), dataset)
-    return [(v.subject, v.hint) for v in found.verdicts if v.name == "separation" and v.status == "warn"]
+    prepared = prepare_table(family("logistic_regression"), dataset)
+    return [(v.subject, v.hint) for v in prepared.verdicts if v.name == "separation" and v.status == "warn"]
 
 
 def outcomes(counts: dict[str, tuple[int, int]], seed: int = 1, **more: Any) -> pd.DataFrame:
@@ -50,7 +50,7 @@ NESTS = {"control": (6, 13), "protein": (7, 13), "sucrose": (11, 11), "no_inject
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"),
+    ("counts", "words"),
     [
         (NESTS, "arm = sucrose: 11 of 11 are successes."),
         ({**NESTS, "sucrose": (0, 11)}, "arm = sucrose: 0 of 11 are successes."),
@@ -61,11 +61,11 @@ NESTS = {"control": (6, 13), "protein": (7, 13), "sucrose": (11, 11), "no_inject
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_level_of_successes_only_is_named_with_its_counts(
-    counts: dict[str, tuple[int, int]], said: str, seed: int
+    counts: dict[str, tuple[int, int]], words: str, seed: int
 ) -> None:
-    found = separated(outcomes(counts, seed), predictors=["arm"])
-    assert [subject for subject, _ in found] == ["arm"] * bool(said)
-    assert all(said in hint and "hbm sensitivity" in hint for _, hint in found)
+    warnings = separated(outcomes(counts, seed), predictors=["arm"])
+    assert [subject for subject, _ in warnings] == ["arm"] * bool(words)
+    assert all(words in hint and "hbm sensitivity" in hint for _, hint in warnings)
 
 
 def test_the_reference_may_be_what_separates() -> None:
@@ -83,15 +83,15 @@ def test_successes_of_trials_are_counted_in_trials() -> None:
     assert (subject, "arm = x: 10 of 10 are successes" in hint) == ("arm", True)
 
 
-@pytest.mark.parametrize(("s", "said"), [([0, 1, 2, 4], ""), ([0, 0, 2, 4], "from 3"), ([0, 0, 4, 4], "from 3")])
-def test_a_row_of_trials_may_lie_on_both_sides(s: list[int], said: str) -> None:
+@pytest.mark.parametrize(("s", "words"), [([0, 1, 2, 4], ""), ([0, 0, 2, 4], "from 3"), ([0, 0, 4, 4], "from 3")])
+def test_a_row_of_trials_may_lie_on_both_sides(s: list[int], words: str) -> None:
     frame = pd.DataFrame({"g": list("ABAB"), "x": [1.0, 2.0, 3.0, 4.0], "s": s, "n": 4})
-    found = separated(frame, successes="s", trials="n", predictors=["x"])
-    assert [said in hint for _, hint in found] == [True] * bool(said)
+    warnings = separated(frame, successes="s", trials="n", predictors=["x"])
+    assert [words in hint for _, hint in warnings] == [True] * bool(words)
 
 
 @pytest.mark.parametrize(
-    ("y", "x", "said"),
+    ("y", "x", "words"),
     [
         ([0, 0, 0, 1, 1, 1], [1, 2, 3, 4, 5, 6], "all successes lie from 4, all failures up to 3"),
         ([1, 1, 1, 0, 0, 0], [1, 2, 3, 4, 5, 6], "all successes lie up to 3, all failures from 4"),
@@ -103,16 +103,16 @@ def test_a_row_of_trials_may_lie_on_both_sides(s: list[int], said: str) -> None:
     ],
 )
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [3, 0, 5, 1, 4, 2]])
-def test_a_number_that_splits_the_outcome_is_named(y: list[int], x: list[float], said: str, order: list[int]) -> None:
+def test_a_number_that_splits_the_outcome_is_named(y: list[int], x: list[float], words: str, order: list[int]) -> None:
     frame = pd.DataFrame({"g": list("ABABAB"), "y": np.array(y)[order], "x": np.array(x, dtype=float)[order]})
-    found = separated(frame, predictors=["x"])
-    assert [subject for subject, _ in found] == ["x"] * bool(said)
-    assert all(said in hint for _, hint in found)
+    warnings = separated(frame, predictors=["x"])
+    assert [subject for subject, _ in warnings] == ["x"] * bool(words)
+    assert all(words in hint for _, hint in warnings)
 
 
 def test_an_outcome_of_one_value_is_named_once() -> None:
-    found = separated(outcomes({"a": (5, 5), "b": (5, 5)}), predictors=["arm"])
-    assert [(subject, "10 of 10 are successes" in hint) for subject, hint in found] == [("y", True)]
+    warnings = separated(outcomes({"a": (5, 5), "b": (5, 5)}), predictors=["arm"])
+    assert [(subject, "10 of 10 are successes" in hint) for subject, hint in warnings] == [("y", True)]
 
 
 def test_no_shipped_analysis_is_separated_or_has_too_many_effects() -> None:
@@ -200,8 +200,8 @@ def test_new_writes_variants_that_work_and_says_why(place: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "partial_pooling cannot be learnt from these rows" in done.stdout
     text = (place / "a" / "analysis.toml").read_text()
-    said = tomllib.loads(text)
-    assert said["variants"] == said["comparison"]["variants"] == list(INTERCEPT)
+    settings = tomllib.loads(text)
+    assert settings["variants"] == settings["comparison"]["variants"] == list(INTERCEPT)
     assert "# partial_pooling cannot be learnt from these rows" in text
     assert read_analysis(place / "a").main_variant == "partial_pooling_intercept"
     lean = "\n".join(line for line in text.splitlines() if not line.startswith("variants"))
@@ -223,10 +223,10 @@ def test_units_that_recur_in_groups_are_refused_unless_labels_repeat(place: Path
     call = ["new", "items.csv", "--family", "nested_normal", "--group", "subject", "--unit", "item", "--outcome", "y"]
     done = hbm(*call, "--to", "a")
     assert done.exit_code == 2
-    said = " ".join(done.output.split())
-    assert "'item': the unit 'i0' stands in 6 groups ('s0', 's1', 's2', ...)" in said
-    assert "--unit-labels repeat" in said
-    assert "crossed" in said
+    message = " ".join(done.output.split())
+    assert "'item': the unit 'i0' stands in 6 groups ('s0', 's1', 's2', ...)" in message
+    assert "--unit-labels repeat" in message
+    assert "crossed" in message
     done = hbm(*call, "--to", "a", "--unit-labels", "repeat")
     assert done.exit_code == 0, done.output
     read = read_analysis(place / "a")

@@ -130,14 +130,14 @@ def test_the_comparison_catches_a_prior_other_than_the_claimed_one(stanli: Stanl
     # Planted fault: kappa ~ lognormal(3.4, 1) sampled, the default lognormal(3.4, 2) claimed.
     nodes = quadrature("rat_tumour")
     truth = {p: nodes.summary(p) for p in ("mu", "tau", "kappa")}
-    made = fitted(stanli, dataset("rat_tumour"), "partial_pooling", {"kappa": "lognormal(3.4, 1)"})
-    assert "mean of tau" in moved(differences(made, truth), 120)
+    summary = fitted(stanli, dataset("rat_tumour"), "partial_pooling", {"kappa": "lognormal(3.4, 1)"})
+    assert "mean of tau" in moved(differences(summary, truth), 120)
 
 
 def reference() -> dict[str, dict[str, float]]:
     file = TESTS / "reference" / "other" / "rat_tumour-bda3.json"
-    found: dict[str, dict[str, float]] = json.loads(file.read_text())["parameters"]
-    return found
+    parameters: dict[str, dict[str, float]] = json.loads(file.read_text())["parameters"]
+    return parameters
 
 
 def test_rat_tumours_with_the_hyperprior_of_the_book(stanli: StanliEngine) -> None:
@@ -150,8 +150,8 @@ def test_rat_tumours_with_the_hyperprior_of_the_book(stanli: StanliEngine) -> No
         truth[name] = {s: v for s, v in truth[name].items() if s != "sd"}
     program = Program.read(TESTS / "programs" / "rat_tumour_bda3.stan", (share("stan") / "lib",))
     table = prepare_table(MODEL, dataset("rat_tumour"))
-    made = sample(stanli, program, stan_data(dataset("rat_tumour"), "partial_pooling"), table.pooled.labels)
-    z = differences(made, truth)
+    summary = sample(stanli, program, stan_data(dataset("rat_tumour"), "partial_pooling"), table.pooled.labels)
+    z = differences(summary, truth)
     assert len(z) == 76 * len(STATISTICS) - 2
     assert moved(z, len(z)) == {}
 
@@ -183,12 +183,12 @@ def test_complete_and_no_pooling_equal_their_closed_forms(stanli: StanliEngine) 
     chosen = {"mu": "beta(2, 3)", "theta": "beta(0.5, 4)"}
     names = [f"theta[{p}]" for p in data.table.labels("player")]
     z = {}
-    for variant, found, a, b in (
+    for variant, parameters, a, b in (
         ("complete_pooling", ["mu"], [2 + y.sum()], [3 + (n - y).sum()]),
         ("no_pooling", names, 0.5 + y, 4 + n - y),
     ):
         truth = {}
-        for name, a_j, b_j in zip(found, a, b, strict=True):
+        for name, a_j, b_j in zip(parameters, a, b, strict=True):
             one = stats.beta(a_j, b_j)
             truth[name] = {"mean": one.mean(), "sd": one.std()}
             truth[name] |= {q: one.ppf(p) for q, p in count_quadrature.QUANTILES.items()}
@@ -199,9 +199,9 @@ def test_complete_and_no_pooling_equal_their_closed_forms(stanli: StanliEngine) 
 
 def test_one_of_two_and_fifty_of_a_hundred(stanli: StanliEngine) -> None:
     # theta ~ beta(8, 12): E = (8 + 1) / (20 + 2) and (8 + 50) / (20 + 100).
-    made = fitted(stanli, dataset("clinics"), "no_pooling", {"theta": "beta(8, 12)"})
+    summary = fitted(stanli, dataset("clinics"), "no_pooling", {"theta": "beta(8, 12)"})
     for name, mean in (("theta[Clinic 01]", 9 / 22), ("theta[Clinic 02]", 58 / 120)):
-        assert abs(made.loc[name, "mean"] - mean) < 4 * made.loc[name, "mcse_mean"]
+        assert abs(summary.loc[name, "mean"] - mean) < 4 * summary.loc[name, "mcse_mean"]
 
 
 def test_partial_pooling_foretells_the_rest_of_the_season(stanli: StanliEngine) -> None:
@@ -210,8 +210,8 @@ def test_partial_pooling_foretells_the_rest_of_the_season(stanli: StanliEngine) 
     rest = data.table.numbers("rest_average")
     raw, _ = MODEL.need("raw", "")(stan_data(data, "partial_pooling"))
     assert np.sum((raw - rest) ** 2) == pytest.approx(0.0753, abs=5e-5)
-    made = fitted(stanli, data, "partial_pooling")
-    means = made.loc[[f"theta[{p}]" for p in data.table.labels("player")], "mean"]
+    summary = fitted(stanli, data, "partial_pooling")
+    means = summary.loc[[f"theta[{p}]" for p in data.table.labels("player")], "mean"]
     assert np.sum((means - rest) ** 2) < 0.026
 
 
@@ -270,12 +270,12 @@ def findings(theta: np.ndarray, labels: list[str], **population: np.ndarray) -> 
 def test_the_group_with_the_smallest_expected_loss_is_named() -> None:
     # b is best in two draws of three, but loses 0.5 in the third; a never loses more than 0.1.
     theta = np.array([[0.5, 0.6, 0.1], [0.5, 0.6, 0.1], [0.5, 0.0, 0.1]])
-    (found,) = findings(theta, ["a", "b", "c"])
-    assert found.sentences[0].startswith("a has the smallest expected loss")
-    assert found.sentences[1] == "b has the highest rate with probability 0.67."
-    assert list(found.table["group"]) == ["a", "b", "c"]
-    np.testing.assert_allclose(found.table["expected loss"], [0.2 / 3, 0.5 / 3, 1.4 / 3])
-    np.testing.assert_allclose(found.table["P(highest)"], [1 / 3, 2 / 3, 0])
+    (finding,) = findings(theta, ["a", "b", "c"])
+    assert finding.sentences[0].startswith("a has the smallest expected loss")
+    assert finding.sentences[1] == "b has the highest rate with probability 0.67."
+    assert list(finding.table["group"]) == ["a", "b", "c"]
+    np.testing.assert_allclose(finding.table["expected loss"], [0.2 / 3, 0.5 / 3, 1.4 / 3])
+    np.testing.assert_allclose(finding.table["P(highest)"], [1 / 3, 2 / 3, 0])
 
 
 def test_there_is_no_highest_rate_with_complete_pooling_nor_among_very_many_groups() -> None:
@@ -284,7 +284,7 @@ def test_there_is_no_highest_rate_with_complete_pooling_nor_among_very_many_grou
 
 
 @pytest.mark.parametrize(
-    ("y", "n", "said"),
+    ("y", "n", "message"),
     [
         ([1, 5], [4, 4], "above 'n' of the same row"),
         ([0, 2], [0, 4], "a has 0 trials"),
@@ -292,8 +292,8 @@ def test_there_is_no_highest_rate_with_complete_pooling_nor_among_very_many_grou
         ([-1, 2], [4, 4], "a count cannot be negative"),
     ],
 )
-def test_counts_that_cannot_be_are_refused(y: list[float], n: list[float], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_counts_that_cannot_be_are_refused(y: list[float], n: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         stan_data(of_frame(pd.DataFrame({"g": ["a", "b"], "y": y, "n": n})), "partial_pooling")
 
 

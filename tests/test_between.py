@@ -82,8 +82,8 @@ def test_the_spread_does_not_depend_on_where_zero_is_or_on_the_order_of_rows() -
 
 
 def test_differences_are_held_against_the_raw_groups() -> None:
-    found = Differences(np.array([0.05, 0.15, 0.3, 1.0]), 2.0)
-    assert (found.limit, found.near_zero) == (pytest.approx(0.2), 0.5)
+    differences = Differences(np.array([0.05, 0.15, 0.3, 1.0]), 2.0)
+    assert (differences.limit, differences.near_zero) == (pytest.approx(0.2), 0.5)
     assert Differences(np.zeros(4), np.nan).near_zero == 0
 
 
@@ -104,9 +104,9 @@ def test_raw_lines_are_compared_where_each_group_has_its_rows() -> None:
     expected = np.std([2 - 1, 1 - 1.4, 0.5 - 0.9], ddof=1)
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(8)
-        found = over_the_data(stand_in(order))
-        assert found is not None
-        assert found.raw == pytest.approx(expected)
+        differences = over_the_data(stand_in(order))
+        assert differences is not None
+        assert differences.raw == pytest.approx(expected)
 
 
 def children(fan: float, shift: float, *, shuffled: bool = False) -> Dataset:
@@ -127,39 +127,39 @@ def fitted(dataset: Dataset, engine: Engine, variant: str = "partial_pooling", *
 
 
 def test_lines_that_meet_where_no_data_are_differ(stanli: Engine) -> None:
-    made = fitted(children(0.18, 0.0, shuffled=True), stanli)
-    found = over_the_data(made)
-    assert found is not None
-    assert np.median(found.draws) == pytest.approx(0.18 * np.sqrt(126), rel=0.5)  # mean square of the ages: 126
-    assert found.near_zero < 0.01
-    said = _spreads(made, check(made).summary, "mm", differ=False)
-    assert said[0].startswith("The intercept (at age = 0) varies between groups")
-    assert "hardly differ" not in said[0]
-    averages = _averages(made, check(made).summary, "mm")
+    fit = fitted(children(0.18, 0.0, shuffled=True), stanli)
+    differences = over_the_data(fit)
+    assert differences is not None
+    assert np.median(differences.draws) == pytest.approx(0.18 * np.sqrt(126), rel=0.5)  # mean square of the ages: 126
+    assert differences.near_zero < 0.01
+    sentences = _spreads(fit, check(fit).summary, "mm", differ=False)
+    assert sentences[0].startswith("The intercept (at age = 0) varies between groups")
+    assert "hardly differ" not in sentences[0]
+    averages = _averages(fit, check(fit).summary, "mm")
     assert averages[0].startswith("The average intercept (at age = 0) over the population of groups is about")
     # Before, tau of the intercept at age 0 was held against the sd of raw intercepts there.
-    tau = made.draws("tau")["tau"][:, 0]
-    raw = np.asarray(made.family.groups.raw(made.data)[0])[:, 0]
+    tau = fit.draws("tau")["tau"][:, 0]
+    raw = np.asarray(fit.family.groups.raw(fit.data)[0])[:, 0]
     assert np.mean(tau < 0.1 * np.std(raw, ddof=1)) > 0.05
 
 
 @pytest.mark.parametrize("variant", ["partial_pooling", "partial_pooling_intercept"])
 def test_groups_that_do_not_differ_are_said_to(stanli: Engine, variant: str) -> None:
-    made = fitted(children(0.0, 0.0), stanli, variant)
-    found = over_the_data(made)
-    assert found is not None
-    assert found.raw == pytest.approx(0.5, abs=0.2)  # the mean of four rows with sd 1
+    fit = fitted(children(0.0, 0.0), stanli, variant)
+    differences = over_the_data(fit)
+    assert differences is not None
+    assert differences.raw == pytest.approx(0.5, abs=0.2)  # the mean of four rows with sd 1
     priors = {"tau[intercept]": "half_normal(0.05)", "tau[age]": "half_normal(0.005)"}
     tight = fitted(children(0.0, 0.0), stanli, variant, **priors)
     assert over_the_data(tight).near_zero > 0.05  # type: ignore[union-attr]
-    said = _spreads(tight, check(tight).summary, "mm", differ=False)[0]
-    assert "over the data, the sd between the lines of groups is below" in said
-    assert "the groups may hardly differ at all" in said
+    sentence = _spreads(tight, check(tight).summary, "mm", differ=False)[0]
+    assert "over the data, the sd between the lines of groups is below" in sentence
+    assert "the groups may hardly differ at all" in sentence
 
 
 def test_groups_without_lines_have_none() -> None:
-    made = SimpleNamespace(draws=lambda *_: {"mu": np.zeros(3), "tau": np.ones(3)}, data={"y": np.zeros(3)})
-    assert over_the_data(made) is None  # type: ignore[arg-type]
+    fit = SimpleNamespace(draws=lambda *_: {"mu": np.zeros(3), "tau": np.ones(3)}, data={"y": np.zeros(3)})
+    assert over_the_data(fit) is None  # type: ignore[arg-type]
 
 
 def test_the_place_of_the_intercept_names_predictors_and_levels() -> None:
@@ -207,7 +207,7 @@ def test_a_year_as_it_is_is_warned_about_with_the_remedy() -> None:
 
 def test_varying_intercepts_by_year_are_those_of_the_centred_column(stanli: Engine) -> None:
     """Quantiles of tau by quadrature: 0.75, 1.54 and 3.23."""
-    made = fitted(years("year_c"), stanli, "partial_pooling_intercept")
-    row = check(made).summary.loc["tau[intercept]"]
+    fit = fitted(years("year_c"), stanli, "partial_pooling_intercept")
+    row = check(fit).summary.loc["tau[intercept]"]
     for q, exact in (("q05", 0.75), ("q50", 1.54), ("q95", 3.23)):
         assert abs(row[q] - exact) < 5 * row[f"mcse_{q}"] + 0.005

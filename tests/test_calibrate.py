@@ -48,8 +48,8 @@ def setup_of(name: str, variant: str, **changes: Any) -> Setup:
     table, _ = default_design(model)
     priors = model.priors(table, model.twin.calibration)
     design = model.stan_data(table, priors, variant)
-    made = Setup(model, variant, table, priors, model.program(variant), design, SAMPLING, 99, SEED)
-    return replace(made, **changes)
+    setup = Setup(model, variant, table, priors, model.program(variant), design, SAMPLING, 99, SEED)
+    return replace(setup, **changes)
 
 
 class Exact:
@@ -136,11 +136,11 @@ def test_shifted_narrow_and_wide_posteriors_are_caught(shift: float, width: floa
 def test_what_the_message_on_replications_promises() -> None:
     # 500 replications find a shift by a quarter of an sd, at a limit of 0.01 over ten quantities.
     rng = np.random.default_rng(SEED)
-    found = 0
+    detections = 0
     for _ in range(40):
         z, draws = rng.normal(size=500), 0.25 + rng.normal(size=(500, 99))
-        found += p_value((draws < z[:, None]).sum(axis=1), 99) <= 0.001
-    assert found >= 32
+        detections += p_value((draws < z[:, None]).sum(axis=1), 99) <= 0.001
+    assert detections >= 32
 
 
 def test_ties_are_broken_at_random() -> None:
@@ -154,12 +154,12 @@ def test_ties_are_broken_at_random() -> None:
 
 
 def test_an_exact_posterior_is_calibrated_and_says_so(tmp_path: Path) -> None:
-    made = closed_form(tmp_path, 200)
-    assert made.status == "pass"
-    assert list(made.ranks.columns) == ["mu", "log likelihood"]
-    assert "which are mu" in made.left_out
-    assert made.sentence.startswith("Calibrated")
-    json.dumps(made.as_dict(), allow_nan=False)
+    calibration = closed_form(tmp_path, 200)
+    assert calibration.status == "pass"
+    assert list(calibration.ranks.columns) == ["mu", "log likelihood"]
+    assert "which are mu" in calibration.left_out
+    assert calibration.sentence.startswith("Calibrated")
+    json.dumps(calibration.as_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -167,18 +167,18 @@ def test_an_exact_posterior_is_calibrated_and_says_so(tmp_path: Path) -> None:
     [({"shift": 0.5}, "too large"), ({"shift": -0.5}, "too small"), ({"width": 0.6}, "narrow"), ({"width": 2}, "wide")],
 )
 def test_a_wrong_posterior_is_refused_and_named(tmp_path: Path, wrong: dict[str, float], words: str) -> None:
-    made = closed_form(tmp_path, **wrong)
-    assert made.status == "fail"
-    assert words in next(v.hint for v in made.verdicts if v.subject == "mu")
-    assert "NOT calibrated" in made.sentence
+    calibration = closed_form(tmp_path, **wrong)
+    assert calibration.status == "fail"
+    assert words in next(v.hint for v in calibration.verdicts if v.subject == "mu")
+    assert "NOT calibrated" in calibration.sentence
 
 
 def test_a_correlated_chain_is_drawn_for_longer_and_then_thinned(tmp_path: Path) -> None:
     engine = Exact(memory=0.9)
-    made = calibrate("normal_means", "complete_pooling", engine=engine, replications=50, folder=tmp_path,
-                     sampling=Sampling(chains=1, draws=500, warmup=1))  # fmt: skip
+    calibration = calibrate("normal_means", "complete_pooling", engine=engine, replications=50, folder=tmp_path,
+                            sampling=Sampling(chains=1, draws=500, warmup=1))  # fmt: skip
     assert max(engine.lengths) >= 4000
-    assert made.correlated == 0
+    assert calibration.correlated == 0
     stuck = calibrate("normal_means", "complete_pooling", engine=Exact(memory=0.999), replications=50, folder=tmp_path,
                       seed=1, sampling=Sampling(chains=1, draws=100, warmup=1))  # fmt: skip
     assert stuck.correlated == 50
@@ -192,12 +192,12 @@ def test_what_cannot_be_used_is_counted_and_named(tmp_path: Path) -> None:
                 raise EngineError("sampling cannot begin")
             return super().sample(program, data, sampling, progress)
 
-    made = calibrate("normal_means", "complete_pooling", engine=Fragile(), replications=120, folder=tmp_path,
-                     sampling=Sampling(chains=1, draws=200, warmup=1))  # fmt: skip
-    assert len(made.refused) + len(made.ranks) == 120
-    assert len(made.refused) > 10
-    assert made.status == "warn"  # ranks stay uniform: what is refused depends on the outcome alone
-    assert "sampling cannot begin" in next(v.hint for v in made.verdicts if v.name == "refused replications")
+    calibration = calibrate("normal_means", "complete_pooling", engine=Fragile(), replications=120, folder=tmp_path,
+                            sampling=Sampling(chains=1, draws=200, warmup=1))  # fmt: skip
+    assert len(calibration.refused) + len(calibration.ranks) == 120
+    assert len(calibration.refused) > 10
+    assert calibration.status == "warn"  # ranks stay uniform: what is refused depends on the outcome alone
+    assert "sampling cannot begin" in next(v.hint for v in calibration.verdicts if v.name == "refused replications")
 
 
 def test_an_engine_that_always_fails_ends_it_at_once(tmp_path: Path) -> None:
@@ -244,11 +244,11 @@ def test_truths_have_the_distribution_that_the_program_gives_without_the_data(na
 
 @pytest.mark.parametrize("name", list(families()))
 def test_parameterisations_of_one_model_share_their_truths(name: str) -> None:
-    found: dict[Any, dict[str, Any]] = {}
+    by_model: dict[Any, dict[str, Any]] = {}
     for v in family(name).programs.variants:
         setup = setup_of(name, v.name)
         truths = draw_truths(np.random.default_rng(1), setup.family, v.name, setup.priors, setup.design)
-        first = found.setdefault((v.pooling, v.math), truths)
+        first = by_model.setdefault((v.pooling, v.math), truths)
         assert truths.keys() == first.keys()
         for key, values in truths.items():
             np.testing.assert_array_equal(values, first[key])
@@ -267,9 +267,9 @@ def test_truths_of_another_prior_are_told_apart() -> None:
 
 
 def test_partial_pooling_of_normal_means_is_calibrated(tmp_path: Path) -> None:
-    made = calibrate("normal_means", replications=100, folder=tmp_path)
-    assert made.status == "pass", made.table
-    assert list(made.ranks.columns) == ["mu", "tau", "theta[A]", "log likelihood", "new group"]
+    calibration = calibrate("normal_means", replications=100, folder=tmp_path)
+    assert calibration.status == "pass", calibration.table
+    assert list(calibration.ranks.columns) == ["mu", "tau", "theta[A]", "log likelihood", "new group"]
 
 
 @pytest.mark.parametrize(
@@ -281,9 +281,11 @@ def test_partial_pooling_of_normal_means_is_calibrated(tmp_path: Path) -> None:
     ],
 )
 def test_a_planted_fault_is_refused(tmp_path: Path, fault: str, variant: str, where: str) -> None:
-    made = calibrate("normal_means", variant, program=broken(fault), replications=60, folder=tmp_path, sampling=FEW)
-    assert made.status == "fail"
-    assert where in {v.subject for v in made.verdicts if v.status == "fail"}
+    calibration = calibrate(
+        "normal_means", variant, program=broken(fault), replications=60, folder=tmp_path, sampling=FEW
+    )
+    assert calibration.status == "fail"
+    assert where in {v.subject for v in calibration.verdicts if v.status == "fail"}
 
 
 # What is kept.
@@ -293,8 +295,8 @@ def test_a_calibration_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole = closed_form(tmp_path / "whole", 120)
     closed_form(tmp_path / "parts", 60)
     (file,) = (tmp_path / "parts").glob("*.jsonl")
-    kept = file.read_bytes()
-    file.write_bytes(kept[: kept.rindex(b'"ranks"')])  # torn in its last line, as by kill -9
+    contents = file.read_bytes()
+    file.write_bytes(contents[: contents.rindex(b'"ranks"')])  # torn in its last line, as by kill -9
     engine = Exact()
     parts = calibrate("normal_means", "complete_pooling", engine=engine, replications=120, folder=tmp_path / "parts",
                       sampling=Sampling(chains=1, draws=200, warmup=1))  # fmt: skip
@@ -370,8 +372,8 @@ def test_a_journal_that_is_another_thing_is_begun_anew(tmp_path: Path) -> None:
 def test_posterior_calibration_with_rows_of_known_groups(tmp_path: Path) -> None:
     model = family("beta_binomial")
     table, _ = default_design(model)
-    made = fit(model, table.dataset, "complete_pooling", engine="stanli", sampling=Sampling(draws=1000, seed=SEED))
-    result = posterior_calibration(made, replications=60, folder=tmp_path, sampling=FEW)
+    pooled = fit(model, table.dataset, "complete_pooling", engine="stanli", sampling=Sampling(draws=1000, seed=SEED))
+    result = posterior_calibration(pooled, replications=60, folder=tmp_path, sampling=FEW)
     assert result.kind == "posterior"
     assert "the same groups again" in result.design
     assert result.status == "pass", result.table
@@ -380,15 +382,15 @@ def test_posterior_calibration_with_rows_of_known_groups(tmp_path: Path) -> None
 def test_posterior_calibration_with_new_groups(tmp_path: Path) -> None:
     model = family("normal_means")
     table, _ = default_design(model)
-    made = fit(model, table.dataset, "partial_pooling", engine="stanli", sampling=Sampling(draws=1000, seed=SEED))
-    result = posterior_calibration(made, replications=50, folder=tmp_path)
+    partial = fit(model, table.dataset, "partial_pooling", engine="stanli", sampling=Sampling(draws=1000, seed=SEED))
+    result = posterior_calibration(partial, replications=50, folder=tmp_path)
     assert "as many new groups" in result.design
     assert result.status == "pass", result.table
     assert "theta[A]" in result.ranks
-    wrong = posterior_calibration(made, replications=50, folder=tmp_path, program=broken("sd_for_variance"))
+    wrong = posterior_calibration(partial, replications=50, folder=tmp_path, program=broken("sd_for_variance"))
     assert wrong.status == "fail"
     with pytest.raises(ModelError, match="independent draws of the posterior are needed"):
-        posterior_calibration(made, replications=5000, folder=tmp_path)
+        posterior_calibration(partial, replications=5000, folder=tmp_path)
 
 
 def small_crossed(formula: str) -> tuple[Family, Dataset]:
@@ -414,8 +416,8 @@ def test_a_design_holds_every_row_twice() -> None:
 
 def test_posterior_calibration_of_crossed_factors(tmp_path: Path) -> None:
     model, dataset = small_crossed("y ~ 1 + (1 | g) + (1 | h)")
-    made = fit(model, dataset, "partial_pooling", engine="stanli", sampling=Sampling(draws=500, seed=SEED))
-    result = posterior_calibration(made, replications=50, n_draws=19, folder=tmp_path, sampling=FEW)
+    crossed = fit(model, dataset, "partial_pooling", engine="stanli", sampling=Sampling(draws=500, seed=SEED))
+    result = posterior_calibration(crossed, replications=50, n_draws=19, folder=tmp_path, sampling=FEW)
     assert "the same groups again" in result.design
     assert result.status == "pass", result.table
     assert {"sd[h: intercept]", "tau[intercept]", "sigma"} <= set(result.ranks)
@@ -513,11 +515,11 @@ def test_a_program_that_is_not_calibrated_is_exit_code_1(monkeypatch: pytest.Mon
 
 
 def test_the_figure_shows_every_quantity_and_those_outside_first(tmp_path: Path) -> None:
-    made = closed_form(tmp_path, shift=0.5)
-    statuses = dict(zip(made.table["quantity"], made.table["status"], strict=True))
-    svg = figure_bytes(plot_calibration(made.curves, statuses), "svg")
-    assert svg == figure_bytes(plot_calibration(made.curves, statuses), "svg")
-    many = made.curves.assign(quantity=lambda t: t["quantity"] + " of a group with a very long name indeed")
+    calibration = closed_form(tmp_path, shift=0.5)
+    statuses = dict(zip(calibration.table["quantity"], calibration.table["status"], strict=True))
+    svg = figure_bytes(plot_calibration(calibration.curves, statuses), "svg")
+    assert svg == figure_bytes(plot_calibration(calibration.curves, statuses), "svg")
+    many = calibration.curves.assign(quantity=lambda t: t["quantity"] + " of a group with a very long name indeed")
     figure = plot_calibration(many, {})
     assert figure_bytes(figure, "pdf")[:4] == b"%PDF"
 

@@ -34,12 +34,12 @@ def table(family_name: str = "linear_regression", role: str = "predictors", y: A
     return prepare_table(family(family_name), Dataset.from_frame(frame, group="g", outcome="y", **roles, **reading))
 
 
-def terms(found: Prepared, role: str = "predictors") -> tuple[str, ...]:
-    return found.predictors[role].names
+def terms(prepared: Prepared, role: str = "predictors") -> tuple[str, ...]:
+    return prepared.predictors[role].names
 
 
-def column(found: Prepared, name: str) -> list[float]:
-    read = found.predictors["predictors"]
+def column(prepared: Prepared, name: str) -> list[float]:
+    read = prepared.predictors["predictors"]
     return [float(v) for v in read.values[:, read.names.index(name)]]
 
 
@@ -55,10 +55,10 @@ def test_what_stands_for_a_missing_value_is_no_level(word: str, role: str) -> No
     """A smoking status with NA (readr issue 455) became a third level."""
     with pytest.raises(DataError) as caught:
         table(role=role, smoke=repeated("yes", "no", word))
-    said = str(caught.value)
-    assert "'smoke': no value in row 3" in said
-    assert "fill them in or take them out" in said
-    assert ("under [levels]" in said) == bool(word.strip())
+    message = str(caught.value)
+    assert "'smoke': no value in row 3" in message
+    assert "fill them in or take them out" in message
+    assert ("under [levels]" in message) == bool(word.strip())
 
 
 @pytest.mark.parametrize("cell", [None, np.nan, pd.NA, pd.NaT])
@@ -81,9 +81,9 @@ def test_a_word_that_was_named_as_a_level_is_one(word: str) -> None:
 @pytest.mark.parametrize(("cells", "names"), [(ARMS, ("arm=low", "arm=high")), (["-", "+"] * 9, ("arm=+",))])
 def test_words_that_are_levels_stay_levels(cells: list[str], names: tuple[str, ...]) -> None:
     """``none`` is an arm without a drug, and - beside + a result."""
-    found = table(arm=cells)
-    assert terms(found) == names
-    assert not [v for v in found.verdicts if v.name == "missing labels"]
+    prepared = table(arm=cells)
+    assert terms(prepared) == names
+    assert not [v for v in prepared.verdicts if v.name == "missing labels"]
 
 
 def test_a_level_called_missing_is_asked_about() -> None:
@@ -118,27 +118,27 @@ def test_levels_that_look_alike_are_warned_of_as_groups_are(pair: tuple[str, str
 )
 def test_numbers_that_are_names_may_have_lost_their_zeros(labels: tuple[str, ...], alike: bool) -> None:
     frame = pd.DataFrame({"g": [*labels] * 2, "y": np.arange(6.0)})
-    found = prepare_table(family("grouped_normal"), Dataset.from_frame(frame, group="g", outcome="y"))
-    assert any(v.name == "similar labels" for v in found.verdicts) == alike
-    assert found.pooled.labels == labels
+    prepared = prepare_table(family("grouped_normal"), Dataset.from_frame(frame, group="g", outcome="y"))
+    assert any(v.name == "similar labels" for v in prepared.verdicts) == alike
+    assert prepared.pooled.labels == labels
 
 
 # Order and reference
 
 
 def test_levels_keep_the_order_of_the_table_where_nothing_else_is_said() -> None:
-    found = table(dose=repeated("Medium", "High", "Low"))
-    assert terms(found) == ("dose=High", "dose=Low")
-    assert found.notes == ("dose: levels are compared with 'Medium', the first in the table.",)
-    assert found.predictors["predictors"].levels == {"dose": ("Medium", "High", "Low")}
+    prepared = table(dose=repeated("Medium", "High", "Low"))
+    assert terms(prepared) == ("dose=High", "dose=Low")
+    assert prepared.notes == ("dose: levels are compared with 'Medium', the first in the table.",)
+    assert prepared.predictors["predictors"].levels == {"dose": ("Medium", "High", "Low")}
 
 
 def test_a_category_of_a_frame_has_its_own_order_and_reference() -> None:
     order = ["Low", "Medium", "High"]
-    found = table(dose=pd.Categorical(repeated("Medium", "High", "Low"), categories=order, ordered=True))
-    assert terms(found) == ("dose=Medium", "dose=High")
-    assert column(found, "dose=High") == repeated(0.0, 1.0, 0.0)
-    assert "'Low', the first of the category" in found.notes[0]
+    prepared = table(dose=pd.Categorical(repeated("Medium", "High", "Low"), categories=order, ordered=True))
+    assert terms(prepared) == ("dose=Medium", "dose=High")
+    assert column(prepared, "dose=High") == repeated(0.0, 1.0, 0.0)
+    assert "'Low', the first of the category" in prepared.notes[0]
 
 
 def test_levels_without_rows_do_no_harm() -> None:
@@ -170,9 +170,9 @@ def test_numbers_that_are_a_category_are_one(cells: list[float]) -> None:
     ],
 )
 def test_yes_is_compared_with_no_whatever_comes_first(cells: list[Any], term: str, first: float) -> None:
-    found = table(on=cells)
-    assert terms(found) == (term,)
-    assert column(found, term)[0] == first
+    prepared = table(on=cells)
+    assert terms(prepared) == (term,)
+    assert column(prepared, term)[0] == first
 
 
 @pytest.mark.parametrize(
@@ -181,11 +181,11 @@ def test_yes_is_compared_with_no_whatever_comes_first(cells: list[Any], term: st
 )
 @pytest.mark.parametrize("cells", [ARMS, pd.Categorical(ARMS, categories=["high", "none", "low"])])
 def test_the_level_to_compare_with_is_the_one_that_was_named(reading: dict[str, Any], cells: Any) -> None:
-    found = table(arm=cells, **reading)
-    assert set(terms(found)) == {"arm=none", "arm=high"}
-    assert column(found, "arm=none") == repeated(1.0, 0.0, 0.0)
-    assert column(found, "arm=high") == repeated(0.0, 0.0, 1.0)
-    assert "'low', as asked" in found.notes[0]
+    prepared = table(arm=cells, **reading)
+    assert set(terms(prepared)) == {"arm=none", "arm=high"}
+    assert column(prepared, "arm=none") == repeated(1.0, 0.0, 0.0)
+    assert column(prepared, "arm=high") == repeated(0.0, 0.0, 1.0)
+    assert "'low', as asked" in prepared.notes[0]
 
 
 def test_an_order_is_kept_as_it_was_named() -> None:
@@ -265,9 +265,9 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_category_has_no_unit_and_is_named_as_its_column() -> None:
     """An indicator beside an outcome in milliseconds is no predictor on a wrong scale."""
     cells = repeated("b", "a", "c", "a")
-    found = table(y=np.arange(18) * 1e4, arm=cells)
+    prepared = table(y=np.arange(18) * 1e4, arm=cells)
     assert not [
-        v for v in found.verdicts if v.name in {"unscaled predictor", "uncentred predictor", "collinear predictor"}
+        v for v in prepared.verdicts if v.name in {"unscaled predictor", "uncentred predictor", "collinear predictor"}
     ]
     constant = table(arm=list("aabbcc") * 3)
     assert [v.subject for v in constant.verdicts if v.name == "collinear predictor"] == ["arm"]
@@ -288,9 +288,9 @@ def test_a_category_has_no_unit_and_is_named_as_its_column() -> None:
     ],
 )
 def test_an_outcome_of_two_words_is_0_and_1_and_said(cells: Any, note: str) -> None:
-    found = table("logistic_regression", y=cells)
-    assert found["outcome"].tolist() == repeated(1.0, 0.0, 0.0)
-    assert found.notes == (note,)
+    prepared = table("logistic_regression", y=cells)
+    assert prepared["outcome"].tolist() == repeated(1.0, 0.0, 0.0)
+    assert prepared.notes == (note,)
     assert table("logistic_regression", y=repeated(1, 0, 0)).notes == ()
 
 
@@ -338,8 +338,8 @@ def new(*words: str, family_name: str = "linear_regression", outcome: str = "y")
 def test_new_writes_the_levels_and_says_what_to_look_at(trial: Path) -> None:
     done = new(family_name="logistic_regression", outcome="cured")
     assert done.exit_code == 0, done.output
-    said = tomllib.loads((trial / "a" / "analysis.toml").read_text())
-    assert said["levels"] == {"arm": ["none", "low", "high", "High"]}
+    settings = tomllib.loads((trial / "a" / "analysis.toml").read_text())
+    assert settings["levels"] == {"arm": ["none", "low", "high", "High"]}
     assert "cured: TRUE is taken as 1, FALSE as 0." in done.stdout
     assert "Warning: The labels 'high' and 'High'" in done.stdout
     written = json.loads((trial / "new.json").read_text())
@@ -358,7 +358,7 @@ def test_the_reference_of_new_is_that_of_the_analysis(trial: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--reference", "arm=lo"], "Did you mean 'low'?"),
         (["--reference", "arm"], "--reference arm=placebo"),
@@ -366,10 +366,10 @@ def test_the_reference_of_new_is_that_of_the_analysis(trial: Path) -> None:
         (["--reference", "am=low"], "Did you mean 'arm'?"),
     ],
 )
-def test_a_wrong_reference_is_exit_code_2(trial: Path, words: list[str], said: str) -> None:
+def test_a_wrong_reference_is_exit_code_2(trial: Path, words: list[str], message: str) -> None:
     done = new(*words)
     assert done.exit_code == 2, done.output
-    assert said in " ".join(done.output.split())
+    assert message in " ".join(done.output.split())
     assert not (trial / "a").exists()
 
 

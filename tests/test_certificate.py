@@ -59,9 +59,9 @@ def front_and_rest(pages: list[str]) -> tuple[str, str]:
 def test_all_shipped_programs_take_few_pages_and_are_all_there(pages: list[str]) -> None:
     first, second = front_and_rest(pages)
     assert len(pages) <= 3
-    made = example_certificate()
-    assert len(made.programs) == sum(len(f.programs.variants) for f in families().values())
-    for proof in made.programs:
+    certificate = example_certificate()
+    assert len(certificate.programs) == sum(len(f.programs.variants) for f in families().values())
+    for proof in certificate.programs:
         assert proof.sha256[:HASH] in second
         assert squeezed(proof.variant) in second
     for name in families():
@@ -71,15 +71,16 @@ def test_all_shipped_programs_take_few_pages_and_are_all_there(pages: list[str])
 
 
 def test_page_one_says_what_was_proven_when_and_with_what(pages: list[str]) -> None:
-    made = example_certificate()
-    n = len(made.programs)
-    for said in [
-        f"Certificate of {n} Stan programs", f"{n} of {n} programs are certified", made.date, "Engine: stanli 0.24.0",
-        "python 3.13.9", "|z| = 5.21", "5 312 numbers", "one of 1 000 such certificates", "20261121", "Nothing failed.",
+    certificate = example_certificate()
+    n = len(certificate.programs)
+    for text in [
+        f"Certificate of {n} Stan programs", f"{n} of {n} programs are certified", certificate.date,
+        "Engine: stanli 0.24.0", "python 3.13.9", "|z| = 5.21", "5 312 numbers", "one of 1 000 such certificates",
+        "20261121", "Nothing failed.",
         f"not run calibration: {n - len(families())} of {n} programs (beta 4, beta_binomial 3",
         *KINDS, *MEANING.values(),
     ]:  # fmt: skip
-        assert squeezed(said) in pages[0], said
+        assert squeezed(text) in pages[0], text
     assert tuple(MEANING) == KINDS
 
 
@@ -97,66 +98,70 @@ def test_a_program_s_row_has_its_figures(pages: list[str]) -> None:
 
 
 def test_what_failed_stands_on_both_pages_in_words() -> None:
-    made = with_truth(example_certificate(), "planck", "partial_pooling", FAILED)
-    first, second = front_and_rest(pages_of(made))
-    n = len(made.programs)
+    certificate = with_truth(example_certificate(), "planck", "partial_pooling", FAILED)
+    first, second = front_and_rest(pages_of(certificate))
+    n = len(certificate.programs)
     assert squeezed(f"{n - 1} of {n} programs are certified") in first
     assert squeezed("FAIL planck, partial_pooling, quadrature: 7.91, allowed 5.21. tau: mean 7.91 errors") in first
     assert "1FAIL" in first
     assert "Nothingfailed" not in first
-    row = row_of(second, next(p for p in made.programs if (p.family, p.variant) == ("planck", "partial_pooling")))
+    row = row_of(
+        second, next(p for p in certificate.programs if (p.family, p.variant) == ("planck", "partial_pooling"))
+    )
     assert "FAIL7.91" in row
     assert "yes" not in row.partition("partial_pooling_centered")[0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
 def test_a_failure_without_a_number_is_a_failure(value: float | None) -> None:
-    made = with_truth(
+    certificate = with_truth(
         example_certificate(["planck"]), "planck", "no_pooling", Truth("log density", "fail", value, 1e-9)
     )
-    text = "".join(pages_of(made))
+    text = "".join(pages_of(certificate))
     assert "FAILplanck,no_pooling,logdensity:" in text
-    assert not {"nan", "inf", "None"} & set(json.dumps(certificate_view(made)).replace('"', " ").split())
+    assert not {"nan", "inf", "None"} & set(json.dumps(certificate_view(certificate)).replace('"', " ").split())
 
 
 def test_many_failures_are_counted_and_the_table_has_them_all() -> None:
-    made = example_certificate()
-    for proof in made.programs:
-        made = with_truth(made, proof.family, proof.variant, replace(FAILED, detail="word " * 200))
-    pages = pages_of(made)
-    assert squeezed(f"{len(made.programs) - 12} more failures: see the table of programs.") in "".join(pages)
-    assert "".join(pages).count("FAIL7.91") == len(made.programs)
+    certificate = example_certificate()
+    for proof in certificate.programs:
+        certificate = with_truth(certificate, proof.family, proof.variant, replace(FAILED, detail="word " * 200))
+    pages = pages_of(certificate)
+    assert squeezed(f"{len(certificate.programs) - 12} more failures: see the table of programs.") in "".join(pages)
+    assert "".join(pages).count("FAIL7.91") == len(certificate.programs)
 
 
 def test_what_a_family_lacks_is_said() -> None:
-    made = example_certificate(["normal_means"])
-    for proof in made.programs:
+    certificate = example_certificate(["normal_means"])
+    for proof in certificate.programs:
         lacking = Truth("log density", "not applicable", detail="the family has no log_joint()")
-        made = with_truth(made, proof.family, proof.variant, lacking)
-    first = pages_of(made)[0]
+        certificate = with_truth(certificate, proof.family, proof.variant, lacking)
+    first = pages_of(certificate)[0]
     assert squeezed("0 of 5 programs are certified") in first
     assert squeezed("n/a log density: all programs (the family has no log_joint())") in first
 
 
 def test_no_comparisons_and_notes_and_a_single_program() -> None:
-    made = example_certificate(["planck"], comparisons=0, threshold=0.0, notes=("Quick: $not$ #compared [x].",))
-    made = replace(made, programs=made.programs[:1], versions={})
-    pages = pages_of(made)
+    certificate = example_certificate(["planck"], comparisons=0, threshold=0.0, notes=("Quick: $not$ #compared [x].",))
+    certificate = replace(certificate, programs=certificate.programs[:1], versions={})
+    pages = pages_of(certificate)
     assert len(pages) == 2
-    for said in ("Certificate of 1 Stan program", "1 of 1 program is certified", "No posterior was compared",
+    for text in ("Certificate of 1 Stan program", "1 of 1 program is certified", "No posterior was compared",
                  "Quick: $not$ #compared [x].", "not noted"):  # fmt: skip
-        assert squeezed(said) in pages[0], said
+        assert squeezed(text) in pages[0], text
 
 
 def test_more_programs_flow_to_more_pages() -> None:
-    made = example_certificate()
+    certificate = example_certificate()
     again = [
-        replace(p, family=f"own_{k}_{p.family}_of_{'very_' * 8}long_name") for k in range(3) for p in made.programs
+        replace(p, family=f"own_{k}_{p.family}_of_{'very_' * 8}long_name")
+        for k in range(3)
+        for p in certificate.programs
     ]
-    made = replace(made, programs=(*made.programs, *again))
-    pages = pages_of(made)
+    certificate = replace(certificate, programs=(*certificate.programs, *again))
+    pages = pages_of(certificate)
     assert len(pages) > 3
-    assert sum(page.count(made.programs[0].sha256[:HASH]) for page in pages) == 4
+    assert sum(page.count(certificate.programs[0].sha256[:HASH]) for page in pages) == 4
 
 
 def assert_readable(template: Path = TEMPLATE) -> None:
@@ -206,31 +211,31 @@ def test_same_certificate_same_bytes_and_the_date_that_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    made = example_certificate(["planck"])
-    said, pdf = write_certificate(made, tmp_path)
+    certificate = example_certificate(["planck"])
+    path, pdf = write_certificate(certificate, tmp_path)
     before = pdf.read_bytes()
-    write_certificate_pdf(read_certificate(said), pdf)
+    write_certificate_pdf(read_certificate(path), pdf)
     assert pdf.read_bytes() == before
     assert PdfReader(pdf).metadata.creation_date is None
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-    write_certificate_pdf(made, pdf)
+    write_certificate_pdf(certificate, pdf)
     assert PdfReader(pdf).metadata.creation_date.year == 1970
-    write_certificate_pdf(made, pdf, timestamp=1_700_000_000)
+    write_certificate_pdf(certificate, pdf, timestamp=1_700_000_000)
     assert PdfReader(pdf).metadata.creation_date.year == 2023
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
     with pytest.raises(HbmError, match="SOURCE_DATE_EPOCH"):
-        write_certificate_pdf(made, pdf)
+        write_certificate_pdf(certificate, pdf)
 
 
 def test_the_json_says_the_same_as_the_certificate_and_writes_no_nan(tmp_path: Path) -> None:
-    made = example_certificate(["planck"])
-    said, pdf = write_certificate(made, tmp_path)
-    assert (said.name, pdf.name) == (FILE, "certificate.pdf")
-    assert read_certificate(said) == made
-    failed = with_truth(made, "planck", "no_pooling", Truth("pointwise", "fail", float("nan"), 1e-9))
+    certificate = example_certificate(["planck"])
+    path, pdf = write_certificate(certificate, tmp_path)
+    assert (path.name, pdf.name) == (FILE, "certificate.pdf")
+    assert read_certificate(path) == certificate
+    failed = with_truth(certificate, "planck", "no_pooling", Truth("pointwise", "fail", float("nan"), 1e-9))
     write_certificate(failed, tmp_path)
-    assert "NaN" not in said.read_text()
-    assert len(read_certificate(said).failed) == 1
+    assert "NaN" not in path.read_text()
+    assert len(read_certificate(path).failed) == 1
 
 
 # --- what a report says of its programs ---------------------------------------------------------------------
@@ -245,7 +250,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def said_of(analysis: Analysis, variant: str = "partial_pooling") -> dict[str, Any]:
+def proof_row(analysis: Analysis, variant: str = "partial_pooling") -> dict[str, Any]:
     """The row of one variant's program."""
     program = {"variant": variant, "sha256": analysis.family.program(variant).sha256}
     (row,) = certified(analysis, [program])["programs"]
@@ -256,11 +261,11 @@ def said_of(analysis: Analysis, variant: str = "partial_pooling") -> dict[str, A
 def test_a_certified_program_is_said_to_be_so(analysis: Path, shipped: Path) -> None:
     write_certificate(example_certificate(), shipped.parent)
     read = read_analysis(analysis)
-    row = said_of(read)
+    row = proof_row(read)
     assert row["certified"]
     assert row["words"].startswith("certified: structure, log density (spread ")
     assert row["words"].endswith("engines, calibration on 2026-11-20 with stanli 0.24.0")
-    assert said_of(read, "no_pooling")["words"].endswith("; not run: calibration")
+    assert proof_row(read, "no_pooling")["words"].endswith("; not run: calibration")
     assert certified(read, [])["of"] == "that comes along"
     assert str(shipped.parent) not in json.dumps(certified(read, []))
 
@@ -273,49 +278,51 @@ def test_one_byte_of_the_program_is_enough_to_lose_the_certificate(
     folder = tmp_path / "programs"
     shutil.copytree(read.family.programs.folder, folder)
     read = replace(read, family=read.family.with_fields(folder=folder))
-    assert said_of(read)["certified"]
+    assert proof_row(read)["certified"]
     program = folder / "partial_pooling.stan"
     program.write_text(program.read_text() + " ")
-    row = said_of(read)
+    row = proof_row(read)
     assert not row["certified"]
     assert row["words"] == "not certified: this program is not in the certificate of 2026-11-20 (its hash differs)"
 
 
 def test_no_certificate(analysis: Path, shipped: Path) -> None:
-    made = certified(read_analysis(analysis), [{"variant": "no_pooling", "sha256": "0" * 64}])
-    assert (made["date"], made["engine"], made["of"]) == (None, None, None)
-    assert [r["words"] for r in made["programs"]] == ["not certified: there is no certificate"]
+    section = certified(read_analysis(analysis), [{"variant": "no_pooling", "sha256": "0" * 64}])
+    assert (section["date"], section["engine"], section["of"]) == (None, None, None)
+    assert [r["words"] for r in section["programs"]] == ["not certified: there is no certificate"]
 
 
 def test_a_program_that_failed_is_not_certified_and_the_figure_is_given(analysis: Path, shipped: Path) -> None:
-    made = with_truth(example_certificate(), "normal_means", "partial_pooling", FAILED)
-    write_certificate(made, shipped.parent)
-    row = said_of(read_analysis(analysis))
+    certificate = with_truth(example_certificate(), "normal_means", "partial_pooling", FAILED)
+    write_certificate(certificate, shipped.parent)
+    row = proof_row(read_analysis(analysis))
     assert not row["certified"]
     assert row["words"] == "not certified: quadrature failed (7.91, allowed 5.21) on 2026-11-20 with stanli 0.24.0"
-    notice = failed_proofs({"programs": [row, said_of(read_analysis(analysis), "no_pooling")]})
+    notice = failed_proofs({"programs": [row, proof_row(read_analysis(analysis), "no_pooling")]})
     assert len(notice) == 1
     assert notice[0].startswith("The program of partial_pooling failed a proof")
     assert "quadrature failed (7.91, allowed 5.21)" in notice[0]
-    assert said_of(read_analysis(analysis), "no_pooling")["certified"]
+    assert proof_row(read_analysis(analysis), "no_pooling")["certified"]
 
 
 @pytest.mark.parametrize("kind", REQUIRED)
 def test_what_is_required_and_was_not_run_is_said(analysis: Path, shipped: Path, kind: str) -> None:
-    made = with_truth(example_certificate(), "normal_means", "partial_pooling", Truth(kind, "not run"))
-    write_certificate(made, shipped.parent)
-    row = said_of(read_analysis(analysis))
+    certificate = with_truth(example_certificate(), "normal_means", "partial_pooling", Truth(kind, "not run"))
+    write_certificate(certificate, shipped.parent)
+    row = proof_row(read_analysis(analysis))
     assert not row["certified"]
     assert row["words"].startswith(f"not certified: {kind} was not run on 2026-11-20")
 
 
 def test_the_proof_of_one_variant_is_none_of_another_that_shares_its_program(analysis: Path, shipped: Path) -> None:
-    made = example_certificate(["logistic_regression"])
-    made = replace(made, programs=tuple(p for p in made.programs if p.variant != "partial_pooling_centered"))
-    write_certificate(made, shipped.parent)
+    certificate = example_certificate(["logistic_regression"])
+    certificate = replace(
+        certificate, programs=tuple(p for p in certificate.programs if p.variant != "partial_pooling_centered")
+    )
+    write_certificate(certificate, shipped.parent)
     read = replace(read_analysis(analysis), family=families()["logistic_regression"])
-    assert said_of(read, "partial_pooling_noncentered")["certified"]
-    row = said_of(read, "partial_pooling_centered")
+    assert proof_row(read, "partial_pooling_noncentered")["certified"]
+    row = proof_row(read, "partial_pooling_centered")
     assert not row["certified"]
     assert row["words"].endswith("(only as partial_pooling, with other settings)")
 
@@ -324,7 +331,7 @@ def test_the_proof_of_one_variant_is_none_of_another_that_shares_its_program(ana
 def test_a_damaged_certificate_is_a_plain_sentence(analysis: Path, shipped: Path, content: bytes) -> None:
     write_certificate(example_certificate(), shipped.parent)
     (analysis / FILE).write_bytes(content)
-    row = said_of(read_analysis(analysis))
+    row = proof_row(read_analysis(analysis))
     assert not row["certified"]
     assert row["words"].startswith("not certified: the file certificate.json of this analysis cannot be read")
     assert str(analysis) not in row["words"]
@@ -334,7 +341,7 @@ def test_a_damaged_certificate_is_a_plain_sentence(analysis: Path, shipped: Path
 
 def test_a_folder_of_that_name_is_no_certificate(analysis: Path, shipped: Path) -> None:
     (analysis / FILE).mkdir()
-    assert "cannot be read" in said_of(read_analysis(analysis))["words"]
+    assert "cannot be read" in proof_row(read_analysis(analysis))["words"]
 
 
 def test_the_analysis_s_own_certificate_comes_first_then_its_family_s(
@@ -345,7 +352,7 @@ def test_the_analysis_s_own_certificate_comes_first_then_its_family_s(
     folder = tmp_path / "programs"
     shutil.copytree(read.family.programs.folder, folder)
     own = replace(read, family=read.family.with_fields(folder=folder, source="a hash"))
-    assert said_of(own)["words"] == "not certified: there is no certificate"
+    assert proof_row(own)["words"] == "not certified: there is no certificate"
     write_certificate(example_certificate(date="2026-01-02"), folder)
     assert certified(own, [])["date"] == "2026-01-02"
     assert certified(own, [])["of"] == "of its family"
@@ -365,15 +372,15 @@ def test_a_new_certificate_makes_a_new_report_whose_last_page_has_it(
     def last_page(path: Path) -> str:
         return squeezed(PdfReader(path).pages[-1].extract_text())
 
-    made = report(analysis, engine=stanli)
-    assert squeezed("Not certified: there is no certificate") in last_page(made.pdf)
+    document = report(analysis, engine=stanli)
+    assert squeezed("Not certified: there is no certificate") in last_page(document.pdf)
     write_certificate(example_certificate(["normal_means"]), shipped.parent)
-    made = report(analysis, engine=stanli)
-    assert made.fresh
+    document = report(analysis, engine=stanli)
+    assert document.fresh
     assert not report(analysis, engine=stanli).fresh
-    assert json.loads(made.json.read_text())["certificate"] == made.results["certificate"]
-    (row,) = made.results["certificate"]["programs"]
+    assert json.loads(document.json.read_text())["certificate"] == document.results["certificate"]
+    (row,) = document.results["certificate"]["programs"]
     assert row["certified"]
-    page = last_page(made.pdf)
+    page = last_page(document.pdf)
     assert squeezed(row["words"][1:].replace("e-", "e−")) in page
     assert row["sha256"][:HASH] in page

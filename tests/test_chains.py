@@ -119,7 +119,7 @@ def test_progress_is_the_chains_own() -> None:
 
 
 def test_a_chain_that_fails_is_an_error_in_stans_words_with_the_line() -> None:
-    said = (
+    script = (
         "echo 'method = sample (Default)'; echo '  sample'; echo '    num_samples = 1000 (Default)'; echo;"
         "for i in 1 2 3; do echo 'Rejecting initial value:';"
         "echo '  Error evaluating the log probability at the initial value.';"
@@ -127,7 +127,7 @@ def test_a_chain_that_fails_is_an_error_in_stans_words_with_the_line() -> None:
         "echo 'Initialization between (-2, 2) failed after 100 attempts.'; exit 70"
     )
     with pytest.raises(EngineError) as error:
-        run_chains(PROGRAM, [shell("1", said)], None)
+        run_chains(PROGRAM, [shell("1", script)], None)
     assert str(error.value).splitlines() == [
         "/where/toy.stan: chain 1 of 1 ended with exit code 70. Stan says:",
         "Rejecting initial value:",
@@ -157,8 +157,8 @@ def test_lines_of_a_program_with_includes_are_named_in_its_own_file(tmp_path: Pa
     path = tmp_path / "own.stan"
     path.write_text("functions {\n  #include lib.stanfunctions\n}\nparameters {\n  real mu;\n}\n")
     program = Program.read(path)
-    said = in_program("Exception: no (in '/tmp/a/0/model.stan', line 7, column 2 to column 5)", program)
-    assert said.splitlines() == [
+    message = in_program("Exception: no (in '/tmp/a/0/model.stan', line 7, column 2 to column 5)", program)
+    assert message.splitlines() == [
         "Exception: no (in 'own.stan', line 7, column 2 to column 5)",
         "Line 7 with the included files counted in (own.stan, line 5): real mu;",
     ]

@@ -19,7 +19,7 @@ def hbm(*words: object) -> Result:
     return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
 
 
-def made_json(tmp_path: Path, *words: object) -> Any:
+def json_of(tmp_path: Path, *words: object) -> Any:
     path = tmp_path / "out.json"
     done = hbm(*words, "--engine", "stanli", "--json", path)
     assert done.exit_code == 0, done.output
@@ -36,7 +36,7 @@ def test_report_names_both_files_and_writes_them(analysis: Path, tmp_path: Path)
 
 
 def test_fit_keeps_draws_that_arviz_reads(analysis: Path, tmp_path: Path) -> None:
-    written = made_json(tmp_path, "fit", analysis, "--variant", "partial_pooling")
+    written = json_of(tmp_path, "fit", analysis, "--variant", "partial_pooling")
     assert set(written) == {"partial_pooling"}
     with xr.open_datatree(written["partial_pooling"]["file"], engine="h5netcdf") as tree:
         assert {"posterior", "sample_stats", "log_likelihood", "posterior_predictive"} <= set(tree.children)
@@ -46,7 +46,7 @@ def test_fit_keeps_draws_that_arviz_reads(analysis: Path, tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("undrawn")
 def test_check_is_a_gate(analysis: Path, tmp_path: Path) -> None:
-    written = made_json(tmp_path, "check", analysis)
+    written = json_of(tmp_path, "check", analysis)
     assert {f["status"] for f in written["fits"].values()} == {"pass"}
     text = (analysis / "analysis.toml").read_text()
     (analysis / "analysis.toml").write_text(text.replace('"partial_pooling"]', '"partial_pooling_centered"]'))
@@ -59,7 +59,7 @@ def test_check_is_a_gate(analysis: Path, tmp_path: Path) -> None:
 
 
 def test_compare_states_its_target(analysis: Path, tmp_path: Path) -> None:
-    written = made_json(tmp_path, "compare", analysis)
+    written = json_of(tmp_path, "compare", analysis)
     assert list(written) == ["observation"]  # one row for each group: to leave the row out is to leave the group out
     assert "leave-one-out" in written["observation"]["target"]
     assert [s["variant"] for s in written["observation"]["scores"]][-1] == "no_pooling"
@@ -68,8 +68,8 @@ def test_compare_states_its_target(analysis: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_another_seed_gives_other_draws(analysis: Path, tmp_path: Path) -> None:
-    one = made_json(tmp_path, "report", analysis)
-    two = made_json(tmp_path, "report", analysis, "--seed", "7")
+    one = json_of(tmp_path, "report", analysis)
+    two = json_of(tmp_path, "report", analysis, "--seed", "7")
     assert two["settings"]["seed"] == 7
     means = [r["fits"]["partial_pooling"]["parameters"]["mu"]["mean"] for r in (one, two)]
     assert means[0] != means[1]
@@ -83,7 +83,7 @@ def test_new_then_report(tmp_path: Path) -> None:
     words = ("--family", "normal_means", "--group", "clinic", "--estimate", "rate", "--standard-error=error")
     done = hbm("new", csv, *words, "--to", folder, "--seed", "11")
     assert done.exit_code == 0, done.output
-    results = made_json(tmp_path, "report", folder)
+    results = json_of(tmp_path, "report", folder)
     assert results["settings"]["seed"] == 11
     assert [row["raw"] for row in results["shrinkage"]] == [1.5, 0.2, 0.9, -0.1, 0.7]
     assert "semicolons separate the columns" in results["data"]["notes"]
@@ -91,7 +91,7 @@ def test_new_then_report(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["families", "doctor"])
 def test_commands_without_an_analysis(command: str, tmp_path: Path) -> None:
-    assert made_json(tmp_path, command)
+    assert json_of(tmp_path, command)
     assert hbm(command, "--quiet", "--engine", "stanli").output == ""
 
 
@@ -113,9 +113,9 @@ def test_auto_takes_stanli_where_no_compiler_is(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PATH", str(tmp_path))
     path = tmp_path / "doctor.json"
     assert hbm("doctor", "--json", path).exit_code == 0
-    found = json.loads(path.read_text())
-    assert found["engine"].startswith("stanli")
-    assert "missing" in found["C++ toolchain"]
+    environment = json.loads(path.read_text())
+    assert environment["engine"].startswith("stanli")
+    assert "missing" in environment["C++ toolchain"]
     refused = hbm("doctor", "--engine", "cmdstan")
     assert refused.exit_code == 3
     assert "g++" in refused.output

@@ -68,17 +68,17 @@ def refused(done: Result, *words: str, code: int = 2) -> str:
 
 
 def one_paragraph(done: Result, *words: str, code: int = 2) -> None:
-    said = refused(done, *words, code=code)
-    assert said.startswith("hbm: ")
-    assert said.count("\n") == 1, said
-    assert len(said) < 900
+    message = refused(done, *words, code=code)
+    assert message.startswith("hbm: ")
+    assert message.count("\n") == 1, message
+    assert len(message) < 900
 
 
 # The call
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["reprot"], "No such command 'reprot'"),
         (["report", "--foo", "a"], "No such option"),
@@ -91,12 +91,12 @@ def one_paragraph(done: Result, *words: str, code: int = 2) -> None:
         (["new", "schools.csv", *ROLES, "--family", "normal_means"], "--to"),
     ],
 )
-def test_a_wrong_call_is_refused(place: Path, words: list[str], said: str) -> None:
-    refused(hbm(*words), said)
+def test_a_wrong_call_is_refused(place: Path, words: list[str], message: str) -> None:
+    refused(hbm(*words), message)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "fragments"),
     [
         (["report", "gone"], ("gone", "no analysis here", "hbm new")),
         (["report", "schools.csv"], ("schools.csv is a table", "hbm new")),
@@ -112,10 +112,10 @@ def test_a_wrong_call_is_refused(place: Path, words: list[str], said: str) -> No
         (["new", "schools.csv", "--estimate", "--group", "school"], ("--estimate needs the name of a column",)),
     ],
 )
-def test_a_wrong_argument_is_refused_in_words(place: Path, words: list[str], said: tuple[str, ...]) -> None:
+def test_a_wrong_argument_is_refused_in_words(place: Path, words: list[str], fragments: tuple[str, ...]) -> None:
     if words[0] == "new":
         words = ["new", *ROLES, "--family", "normal_means", "--to", "b", *words[1:]]
-    one_paragraph(hbm(*words, "--engine", "stanli"), *said)
+    one_paragraph(hbm(*words, "--engine", "stanli"), *fragments)
     assert not (place / "b").exists()
     assert not (place / "a" / "fits").exists()
 
@@ -214,7 +214,7 @@ def test_one_variant_is_not_compared_and_not_sampled(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "fragments"),
     [
         ("28,15", "28,0", ("schools.csv", "'se'", "line 2: '0'", "above zero")),
         ("28,15", ",15", ("schools.csv", "'effect'", "no value in line 2")),
@@ -222,10 +222,10 @@ def test_one_variant_is_not_compared_and_not_sampled(place: Path) -> None:
         ("effect", "efect", ("analysis.toml", "[columns]", "'efect'")),
     ],
 )
-def test_bad_data_end_every_command_with_two(place: Path, old: str, new: str, said: tuple[str, ...]) -> None:
+def test_bad_data_end_every_command_with_two(place: Path, old: str, new: str, fragments: tuple[str, ...]) -> None:
     (place / "schools.csv").write_text(TABLE.replace(old, new))
     for command in ("report", "check"):
-        one_paragraph(hbm(command, "a", "--engine", "stanli"), *said)
+        one_paragraph(hbm(command, "a", "--engine", "stanli"), *fragments)
     assert [p.name for p in (place / "a").iterdir()] == ["analysis.toml"]
 
 

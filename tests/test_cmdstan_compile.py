@@ -36,7 +36,7 @@ if grep -q syntax "$2"; then echo "Syntax error in '$2', line 1" >&2; exit 1; fi
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CmdStanEngine:
+def cmdstan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CmdStanEngine:
     """An engine on a CmdStan of two scripts, with an empty cache."""
     root = tmp_path / "cmdstan"
     (root / "bin").mkdir(parents=True)
@@ -59,9 +59,9 @@ def program(name: str, code: str = "") -> Program:
 
 
 def build(engine: CmdStanEngine, *programs: Program) -> list[str]:
-    said: list[str] = []
-    engine.build(programs, said.append)
-    return said
+    messages: list[str] = []
+    engine.build(programs, messages.append)
+    return messages
 
 
 def compiles(tmp_path: Path) -> int:
@@ -74,70 +74,70 @@ def files(folder: Path) -> set[str]:
     return {p.name for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock"}
 
 
-def test_each_program_is_compiled_once(made: CmdStanEngine, tmp_path: Path) -> None:
+def test_each_program_is_compiled_once(cmdstan: CmdStanEngine, tmp_path: Path) -> None:
     a, b = program("a"), program("b")
-    assert build(made, a, b) == ["Compiling 2 Stan programs with CmdStan 9.9.9"]
-    assert build(made, a, b) == []
+    assert build(cmdstan, a, b) == ["Compiling 2 Stan programs with CmdStan 9.9.9"]
+    assert build(cmdstan, a, b) == []
     assert compiles(tmp_path) == 2
-    assert files(tmp_path / "cache") == {made.executable(a).name, made.executable(b).name}
-    answers = [subprocess.run([made.executable(p)], capture_output=True, check=True).stdout for p in (a, b)]
+    assert files(tmp_path / "cache") == {cmdstan.executable(a).name, cmdstan.executable(b).name}
+    answers = [subprocess.run([cmdstan.executable(p)], capture_output=True, check=True).stdout for p in (a, b)]
     assert answers[0] != answers[1]
     assert list((tmp_path / "temp").iterdir()) == []
 
 
-def test_programs_are_compiled_side_by_side(made: CmdStanEngine, tmp_path: Path) -> None:
-    build(made, *(program(f"p{i}") for i in range(cores())))
+def test_programs_are_compiled_side_by_side(cmdstan: CmdStanEngine, tmp_path: Path) -> None:
+    build(cmdstan, *(program(f"p{i}") for i in range(cores())))
     spans = [tuple(map(int, line.split())) for line in (tmp_path / "log").read_text().splitlines()]
     if cores() > 1:
         assert max(begin for begin, _ in spans) < min(end for _, end in spans)
 
 
-def test_an_executable_belongs_to_text_name_version_and_place(made: CmdStanEngine, tmp_path: Path) -> None:
+def test_an_executable_belongs_to_text_name_version_and_place(cmdstan: CmdStanEngine, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "makefile").write_text("CMDSTAN_VERSION := 9.9.9\n")
     newer = tmp_path / "newer"
     newer.mkdir()
     (newer / "makefile").write_text("CMDSTAN_VERSION := 9.9.10\n")
     places = {
-        made.executable(program("a")),
-        made.executable(program("b", "// a\n")),
-        made.executable(program("a", "// a, changed\n")),
+        cmdstan.executable(program("a")),
+        cmdstan.executable(program("b", "// a\n")),
+        cmdstan.executable(program("a", "// a, changed\n")),
         CmdStanEngine(tmp_path / "other").executable(program("a")),
         CmdStanEngine(newer).executable(program("a")),
     }
     assert len(places) == 5
-    assert made.executable(Program("a", Path("/elsewhere/a.stan"), "// a\n")) in places
+    assert cmdstan.executable(Program("a", Path("/elsewhere/a.stan"), "// a\n")) in places
 
 
-def test_what_the_compilers_say_is_said(made: CmdStanEngine, tmp_path: Path) -> None:
+def test_what_the_compilers_say_is_said(cmdstan: CmdStanEngine, tmp_path: Path) -> None:
     with pytest.raises(EngineError) as error:
-        build(made, program("good"), program("bad", "// C++ fault\n"))
+        build(cmdstan, program("good"), program("bad", "// C++ fault\n"))
     assert str(error.value).splitlines() == [
         "/where/bad.stan: the C++ compiler failed. It says:",
         "cc1plus: out of words",
         "make: *** Error 1",
     ]
     with pytest.raises(EngineError, match=r"^/where/bad.stan does not compile.*\nSyntax error in 'bad.stan', line 1"):
-        build(made, program("bad", "// syntax\n"))
-    assert not made.executable(program("bad", "// C++ fault\n")).exists()
+        build(cmdstan, program("bad", "// syntax\n"))
+    assert not cmdstan.executable(program("bad", "// C++ fault\n")).exists()
     assert list((tmp_path / "temp").iterdir()) == []
 
 
-def test_folders_with_blanks(made: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_with_blanks(cmdstan: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HBM_CACHE", "TMPDIR"):
         (tmp_path / "a b" / name).mkdir(parents=True)
         monkeypatch.setenv(name, str(tmp_path / "a b" / name))
     monkeypatch.setattr("tempfile.tempdir", None)
-    build(made, program("a name with 'signs' $"))
+    build(cmdstan, program("a name with 'signs' $"))
     assert len(files(tmp_path / "a b" / "HBM_CACHE")) == 1
     assert files(tmp_path / "a b" / "TMPDIR") == set()
 
 
 def test_an_outer_make_does_not_reach_the_inner_one(
-    made: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cmdstan: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAKEFLAGS", "-n")
-    build(made, program("a"))
+    build(cmdstan, program("a"))
     assert not (tmp_path / "log").read_text().rstrip("\n").endswith("-n")
 
 
@@ -153,17 +153,17 @@ except KeyboardInterrupt:
 """
 
 
-def test_two_processes_compile_a_program_once(made: CmdStanEngine, tmp_path: Path) -> None:
-    children = [Child(["-c", BUILD, str(made.path), *names]) for names in ("ab", "ba", "bc")]
+def test_two_processes_compile_a_program_once(cmdstan: CmdStanEngine, tmp_path: Path) -> None:
+    children = [Child(["-c", BUILD, str(cmdstan.path), *names]) for names in ("ab", "ba", "bc")]
     assert [child.end()[::2] for child in children] == [(0, "")] * 3
     assert compiles(tmp_path) == 3
-    assert files(tmp_path / "cache") == {made.executable(program(n)).name for n in "abc"}
+    assert files(tmp_path / "cache") == {cmdstan.executable(program(n)).name for n in "abc"}
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["parent only", "whole group"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupted_compiler_leaves_nothing(made: CmdStanEngine, tmp_path: Path, name: str, group: bool) -> None:
-    child = Child(["-c", BUILD, str(made.path), "a", "b"], {"HANG": "1"})
+def test_an_interrupted_compiler_leaves_nothing(cmdstan: CmdStanEngine, tmp_path: Path, name: str, group: bool) -> None:
+    child = Child(["-c", BUILD, str(cmdstan.path), "a", "b"], {"HANG": "1"})
     until(lambda: child.descendants("sleep\0" + "60"), child)
     child.send(getattr(signal, name), group=group)
     started = time.monotonic()
@@ -172,24 +172,24 @@ def test_an_interrupted_compiler_leaves_nothing(made: CmdStanEngine, tmp_path: P
     assert time.monotonic() - started < 3
     assert child.descendants() == []
     assert files(tmp_path / "temp") == files(tmp_path / "cache") == set()
-    assert len(build(made, program("a"))) == 1
+    assert len(build(cmdstan, program("a"))) == 1
 
 
-def test_kill_9_leaves_no_half_executable(made: CmdStanEngine, tmp_path: Path) -> None:
-    child = Child(["-c", BUILD, str(made.path), "a"], {"HANG": "1"})
+def test_kill_9_leaves_no_half_executable(cmdstan: CmdStanEngine, tmp_path: Path) -> None:
+    child = Child(["-c", BUILD, str(cmdstan.path), "a"], {"HANG": "1"})
     until(lambda: child.descendants("sleep\0" + "60"), child)
     child.kill()
     child.end()
     assert files(tmp_path / "cache") == set()
     dying = "import os\nos.replace = lambda *_: os.kill(os.getpid(), 9)\n"
-    assert Child(["-c", dying + BUILD, str(made.path), "a"]).end()[0] == -9
-    assert not made.executable(program("a")).exists()
-    assert len(build(made, program("a"))) == 1
-    assert files(tmp_path / "cache") == {made.executable(program("a")).name}
+    assert Child(["-c", dying + BUILD, str(cmdstan.path), "a"]).end()[0] == -9
+    assert not cmdstan.executable(program("a")).exists()
+    assert len(build(cmdstan, program("a"))) == 1
+    assert files(tmp_path / "cache") == {cmdstan.executable(program("a")).name}
 
 
 def test_an_executable_half_copied_to_a_full_disk_is_not_kept(
-    made: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cmdstan: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def copy(_source: Path, target: Path) -> None:
         target.write_bytes(b"#!/bin/")
@@ -197,11 +197,11 @@ def test_an_executable_half_copied_to_a_full_disk_is_not_kept(
 
     monkeypatch.setattr("shutil.copy2", copy)
     with pytest.raises(StorageError, match="No space left on device"):
-        build(made, program("a"))
+        build(cmdstan, program("a"))
     assert files(tmp_path / "cache") == set()
 
 
-def test_a_stan_compiler_that_cannot_run(made: CmdStanEngine) -> None:
-    os.chmod(made.path / "bin" / "stanc", 0o644)
+def test_a_stan_compiler_that_cannot_run(cmdstan: CmdStanEngine) -> None:
+    os.chmod(cmdstan.path / "bin" / "stanc", 0o644)
     with pytest.raises(EngineError, match="stanc cannot be started"):
-        build(made, program("a"))
+        build(cmdstan, program("a"))

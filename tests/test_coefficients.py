@@ -42,11 +42,11 @@ def test_terms_without_correlations_and_of_other_factors_add_up_term_by_term() -
     )  # fmt: skip
     data = data_of(design, np.zeros(8))
     draws = population(np.random.default_rng(3), data, 4)
-    found = sds_at_zero(draws, data, design)
-    assert set(found) == {"h"}  # g has no slope, k has no intercept
+    sds = sds_at_zero(draws, data, design)
+    assert set(sds) == {"h"}  # g has no slope, k has no intercept
     u0, ux, uw = (draws["sd"][:, i] for i in range(3))
-    np.testing.assert_allclose(found["h"][0], u0)
-    np.testing.assert_allclose(found["h"][1], np.sqrt(u0**2 + (3.5 * ux) ** 2 + (2.0 * uw) ** 2))
+    np.testing.assert_allclose(sds["h"][0], u0)
+    np.testing.assert_allclose(sds["h"][1], np.sqrt(u0**2 + (3.5 * ux) ** 2 + (2.0 * uw) ** 2))
 
 
 @pytest.mark.parametrize("centre", [True, False])

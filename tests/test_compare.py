@@ -35,23 +35,23 @@ MU, TAU = (0.0, 5.0), ("half_cauchy", (5.0,))
 
 @pytest.mark.parametrize("variant", ["partial_pooling", "partial_pooling_noncentered"])
 def test_partial_pooling_equals_exact_leave_one_out(engine: Engine, variant: str) -> None:
-    found = loo(fit("normal_means", dataset(), variant, priors=CHOSEN, sampling=SAMPLING, engine=engine))
+    left_out = loo(fit("normal_means", dataset(), variant, priors=CHOSEN, sampling=SAMPLING, engine=engine))
     truth = quadrature.exact_loo(*TAU, MU)
     assert truth.sum() == pytest.approx(-30.742, abs=5e-4)  # published: tests/reference/README.md
-    assert found.elpd == pytest.approx(truth.sum(), abs=0.05)
-    np.testing.assert_allclose(found.elpd_i, truth, atol=0.05)
-    assert found.p_loo == pytest.approx(0.896, abs=0.05)
-    assert not found.high.any()
+    assert left_out.elpd == pytest.approx(truth.sum(), abs=0.05)
+    np.testing.assert_allclose(left_out.elpd_i, truth, atol=0.05)
+    assert left_out.p_loo == pytest.approx(0.896, abs=0.05)
+    assert not left_out.high.any()
 
 
-def elpd_mcse(made: Fit) -> float:
+def elpd_mcse(fit: Fit) -> float:
     """Monte Carlo error of elpd: of self-normalised importance sampling, for the draws' effective sample size."""
-    log_lik = made.family.groups.group_log_lik(made.draws("mu", "tau"), made.data)
+    log_lik = fit.family.groups.group_log_lik(fit.draws("mu", "tau"), fit.data)
     weights = softmax(-log_lik, axis=0)
     density = np.exp(log_lik)
     centred = density / (weights * density).sum(axis=0) - 1
-    ess = check(made).summary.loc[["mu", "tau"], ["ess_bulk", "ess_tail"]].to_numpy().min()
-    return float(np.sqrt((weights**2 * centred**2).sum() * made.n_draws / ess))
+    ess = check(fit).summary.loc[["mu", "tau"], ["ess_bulk", "ess_tail"]].to_numpy().min()
+    return float(np.sqrt((weights**2 * centred**2).sum() * fit.n_draws / ess))
 
 
 def test_all_parameterisations_have_the_same_leave_one_out(stanli: Engine) -> None:
@@ -61,44 +61,44 @@ def test_all_parameterisations_have_the_same_leave_one_out(stanli: Engine) -> No
     whole = quadrature.exact(*tau, mu, y, se).log_evidence
     truth = [whole - quadrature.exact(*tau, mu, np.delete(y, j), np.delete(se, j)).log_evidence for j in range(8)]
     for variant in ("partial_pooling", "partial_pooling_noncentered", "partial_pooling_centered"):
-        made = fit(
+        variant_fit = fit(
             "normal_means", dataset(y, se), variant, priors=priors(*tau, mu),
             sampling=Sampling(draws=5000, adapt_delta=0.99, seed=20261121), engine=stanli,
         )  # fmt: skip
-        found = loo(made)
-        assert not found.high.any()
-        assert abs(found.elpd - sum(truth)) < 4 * elpd_mcse(made), variant
+        left_out = loo(variant_fit)
+        assert not left_out.high.any()
+        assert abs(left_out.elpd - sum(truth)) < 4 * elpd_mcse(variant_fit), variant
 
 
 def test_complete_pooling_equals_exact_leave_one_out(engine: Engine) -> None:
-    made = fit("normal_means", dataset(), "complete_pooling", priors=CHOSEN, sampling=SAMPLING, engine=engine)
-    found = loo(made)
-    np.testing.assert_allclose(found.elpd_i, quadrature.exact_loo_complete(MU), rtol=1e-9)
-    assert found.route is Route.EXACT
-    assert not found.prior
+    pooled_fit = fit("normal_means", dataset(), "complete_pooling", priors=CHOSEN, sampling=SAMPLING, engine=engine)
+    left_out = loo(pooled_fit)
+    np.testing.assert_allclose(left_out.elpd_i, quadrature.exact_loo_complete(MU), rtol=1e-9)
+    assert left_out.route is Route.EXACT
+    assert not left_out.prior
     # PSIS from the draws says the same, within its error.
-    np.testing.assert_allclose(psis_loo(log_lik_of(made)).elpd_i, found.elpd_i, atol=0.05)
+    np.testing.assert_allclose(psis_loo(log_lik_of(pooled_fit)).elpd_i, left_out.elpd_i, atol=0.05)
 
 
 def test_no_pooling_reports_the_exact_prior_predictive_where_psis_is_biased(engine: Engine) -> None:
-    made = fit("normal_means", dataset(), "no_pooling", priors=CHOSEN, sampling=SAMPLING, engine=engine)
-    found = loo(made)
+    unpooled_fit = fit("normal_means", dataset(), "no_pooling", priors=CHOSEN, sampling=SAMPLING, engine=engine)
+    left_out = loo(unpooled_fit)
     truth = stats.norm.logpdf(quadrature.Y, 0, np.hypot(50, quadrature.SE))
-    assert found.route is Route.ROW_PRIOR
-    assert found.prior == "normal(0, 50)"
-    np.testing.assert_allclose(found.elpd_i, truth, rtol=1e-12)
-    assert found.elpd == pytest.approx(-39.2, abs=0.05)
+    assert left_out.route is Route.ROW_PRIOR
+    assert left_out.prior == "normal(0, 50)"
+    np.testing.assert_allclose(left_out.elpd_i, truth, rtol=1e-12)
+    assert left_out.elpd == pytest.approx(-39.2, abs=0.05)
     # What PSIS says here, and why it is not believed: several nats too high, most k too high.
-    biased = psis_loo(log_lik_of(made))
+    biased = psis_loo(log_lik_of(unpooled_fit))
     assert biased.elpd_i.sum() > truth.sum() + 1
     assert np.sum(biased.pareto_k > 0.7) >= 4
 
 
 def test_psis_takes_the_likelihood_and_not_its_inverse() -> None:
     # Planted once by mistake: psislw negates its argument; with the sign wrong, elpd is too high and p_loo negative.
-    found = loo(made_fit())
-    assert found.p_loo > 0
-    assert np.all(found.elpd_i < found.lppd_i)
+    left_out = loo(made_fit())
+    assert left_out.p_loo > 0
+    assert np.all(left_out.elpd_i < left_out.lppd_i)
 
 
 @pytest.mark.parametrize(("draws", "k"), [(100, 0.5), (320, 0.6), (1000, 2 / 3), (2200, 0.7), (100_000, 0.7)])
@@ -133,11 +133,11 @@ def verdict_of(n: int, gap: float, noise: float, k: np.ndarray | None = None) ->
     ],
 )
 def test_each_case_has_its_sentence(n: int, gap: float, noise: float, words: str, weighted: bool) -> None:
-    found = verdict_of(n, gap, noise)
-    assert any(words in s for s in found.verdict), found.verdict
-    assert all((s.weight is not None) == weighted for s in found.scores)
+    comparison = verdict_of(n, gap, noise)
+    assert any(words in s for s in comparison.verdict), comparison.verdict
+    assert all((s.weight is not None) == weighted for s in comparison.scores)
     if weighted:
-        assert sum(s.weight or 0 for s in found.scores) == pytest.approx(1)
+        assert sum(s.weight or 0 for s in comparison.scores) == pytest.approx(1)
 
 
 def test_a_difference_over_rows_that_groups_do_not_bear_out_is_not_told_apart() -> None:
@@ -146,35 +146,37 @@ def test_a_difference_over_rows_that_groups_do_not_bear_out_is_not_told_apart() 
     gap = -0.1 + 0.643 * np.where(group % 2 == 0, 1.0, -1.0)
     pointwise = {"a": made_loo(-2 * np.ones(200)), "b": made_loo(-2 + gap)}
     assert score(pointwise).verdict[0].startswith("A predicts better than b")
-    found = score(pointwise, group=group)
-    assert "but groups speak for either: not told apart on these data" in found.verdict[0]
-    assert found.scores[1].weight is None
+    comparison = score(pointwise, group=group)
+    assert "but groups speak for either: not told apart on these data" in comparison.verdict[0]
+    assert comparison.scores[1].weight is None
 
 
 @pytest.mark.parametrize("bad", [0.71, float("nan"), float("inf")])
 def test_a_high_pareto_k_withholds_the_ranking(bad: float) -> None:
     k = np.zeros(200)
     k[7] = bad
-    found = verdict_of(200, 40.0, 0.1, k)
-    assert found.withheld
-    assert found.verdict[0].startswith("The ranking is withheld")
-    assert not any("predicts better" in s for s in found.verdict)
-    assert "no pooling (1)" in found.verdict[0]
-    assert all(s.weight is None for s in found.scores)
+    comparison = verdict_of(200, 40.0, 0.1, k)
+    assert comparison.withheld
+    assert comparison.verdict[0].startswith("The ranking is withheld")
+    assert not any("predicts better" in s for s in comparison.verdict)
+    assert "no pooling (1)" in comparison.verdict[0]
+    assert all(s.weight is None for s in comparison.scores)
 
 
 def test_a_score_made_of_its_prior_alone_is_not_ranked() -> None:
     # Planted fault: a prior that fits by chance would come out best.
     prior_only = replace(made_loo(-1 * np.ones(200)), prior="normal(0, 50)")
     wave = 0.1 * np.tile([1.0, -1.0], 100)
-    found = score({"no_pooling": prior_only, "a": made_loo(-2 * np.ones(200)), "b": made_loo(-3 * np.ones(200) + wave)})
-    assert [s.variant for s in found.scores] == ["a", "b", "no_pooling"]
-    assert [s.ranked for s in found.scores] == [True, True, False]
-    assert found.scores[2].weight is None
-    assert sum(s.weight or 0 for s in found.scores) == pytest.approx(1)
-    assert "No pooling is not ranked" in found.verdict[-1]
-    assert "normal(0, 50)" in found.verdict[-1]
-    assert not any("better than no pooling" in s for s in found.verdict)
+    comparison = score(
+        {"no_pooling": prior_only, "a": made_loo(-2 * np.ones(200)), "b": made_loo(-3 * np.ones(200) + wave)}
+    )
+    assert [s.variant for s in comparison.scores] == ["a", "b", "no_pooling"]
+    assert [s.ranked for s in comparison.scores] == [True, True, False]
+    assert comparison.scores[2].weight is None
+    assert sum(s.weight or 0 for s in comparison.scores) == pytest.approx(1)
+    assert "No pooling is not ranked" in comparison.verdict[-1]
+    assert "normal(0, 50)" in comparison.verdict[-1]
+    assert not any("better than no pooling" in s for s in comparison.verdict)
 
 
 def test_a_withheld_ranking_leaves_no_differences_in_json() -> None:
@@ -186,9 +188,9 @@ def test_a_withheld_ranking_leaves_no_differences_in_json() -> None:
 
 def test_pareto_k_is_a_verdict_that_names_its_groups() -> None:
     k = np.array([0.1, 0.9, np.inf])
-    found = check_pareto_k(made_loo(-np.ones(3), k), ["A", "B", "C"])
-    assert (found.status, found.subject) == ("warn", "B")
-    assert "2 of 3 observations (B, C)" in found.hint
+    verdict = check_pareto_k(made_loo(-np.ones(3), k), ["A", "B", "C"])
+    assert (verdict.status, verdict.subject) == ("warn", "B")
+    assert "2 of 3 observations (B, C)" in verdict.hint
     assert check_pareto_k(made_loo(-np.ones(3)), ["A", "B", "C"]).status == "pass"
 
 
@@ -263,11 +265,11 @@ def test_fits_of_other_data_row_order_or_outcome_are_refused() -> None:
 
 
 def test_other_standard_errors_are_other_data() -> None:
-    made = made_fit()
-    table = made.table
+    fit = made_fit()
+    table = fit.table
     doubled = replace(table, values={**table.values, "standard_error": 2 * table["standard_error"]})
     with pytest.raises(ComparisonError, match="standard error of group 'A' is 2 in one and 4 in the other"):
-        compare({"a": made, "b": replace(made, table=doubled)})
+        compare({"a": fit, "b": replace(fit, table=doubled)})
 
 
 def test_one_fit_is_no_comparison() -> None:

@@ -60,18 +60,18 @@ def by_column(fit: Fit) -> dict[str, Any]:
 
 
 def test_a_linear_effect_is_that_of_the_coefficients(normal: Fit) -> None:
-    made, beta, table = by_column(normal), normal.draws("beta")["beta"], frame()
-    assert list(made) == ["arm", "price"]
+    effects, beta, table = by_column(normal), normal.draws("beta")["beta"], frame()
+    assert list(effects) == ["arm", "price"]
     is_b = (table["arm"] == "b").mean()
-    for row in made["price"]["rows"]:  # the category stands at its reference, and columns are centred inside
+    for row in effects["price"]["rows"]:  # the category stands at its reference, and columns are centred inside
         mean = beta[:, 0] + beta[:, 1] * (row["x"] - table["price"].mean()) - beta[:, 2] * is_b
         assert [row[k] for k in ("q05", "q25", "q50", "q75", "q95")] == pytest.approx(
             np.quantile(mean, [0.05, 0.25, 0.5, 0.75, 0.95])
         )
-    a, b = made["arm"]["rows"]
+    a, b = effects["arm"]["rows"]
     assert (a["x"], b["x"]) == ("a", "b")
     assert b["q50"] == pytest.approx(np.median(beta[:, 0] + beta[:, 2] * (1 - is_b)))
-    width = [row["new_q95"] - row["new_q05"] for row in made["price"]["rows"]]
+    width = [row["new_q95"] - row["new_q05"] for row in effects["price"]["rows"]]
     sd = np.sqrt(normal.draws("sigma")["sigma"] ** 2 + normal.draws("tau")["tau"].ravel() ** 2)
     assert np.mean(width) == pytest.approx(2 * 1.645 * sd.mean(), rel=0.1)
 
@@ -119,8 +119,8 @@ def test_the_figure_has_words_for_its_axes_and_levels_by_name(normal: Fit) -> No
         {**e, "rows": pd.DataFrame(e["rows"]), "points": observed_rows(normal, e["column"], e["levels"])}
         for e in conditional_effects(normal, {})
     ]
-    made = plots.plot_effects(panels, "sales", "EUR").draw()
-    arm, price = made.axes
+    figure = plots.plot_effects(panels, "sales", "EUR").draw()
+    arm, price = figure.axes
     assert arm.get_title("left") == "sales (EUR)"
     assert [t.get_text() for t in arm.get_xticklabels()] == ["a", "b"]
     assert (arm.get_xlabel(), price.get_xlabel()) == ("arm", "price")
@@ -145,12 +145,12 @@ def assert_r_squared(fit: Fit) -> None:
     residual, tau = draws["sigma"] ** 2, draws["tau"].ravel() ** 2
     known = mean.var(axis=1) / (mean.var(axis=1) + residual)
     new = common.var(axis=1) / (common.var(axis=1) + tau + residual)
-    made = r_squared.r_squared(fit)
-    assert made is not None
+    explained = r_squared.r_squared(fit)
+    assert explained is not None
     for key, p in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
-        assert made["known"][key] == pytest.approx(np.quantile(known, p))
-        assert made["new"][key] == pytest.approx(np.quantile(new, p), abs=0.02)
-    assert made["new"]["q50"] < made["known"]["q50"]
+        assert explained["known"][key] == pytest.approx(np.quantile(known, p))
+        assert explained["new"][key] == pytest.approx(np.quantile(new, p), abs=0.02)
+    assert explained["new"]["q50"] < explained["known"]["q50"]
 
 
 def test_r_squared_of_known_and_of_new_groups_has_the_closed_form(normal: Fit) -> None:

@@ -64,10 +64,10 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     return fit(family(str(folder), Path()), schools, sampling=SETTINGS, engine="stanli")
 
 
-def changed(made: Fit, **values: object) -> Fit:
+def changed(fit: Fit, **values: object) -> Fit:
     for name, change in values.items():
-        made.tree["posterior"][name].values[...] = change(made.tree["posterior"][name].values)  # type: ignore[operator]
-    return made
+        fit.tree["posterior"][name].values[...] = change(fit.tree["posterior"][name].values)  # type: ignore[operator]
+    return fit
 
 
 def test_the_diagonal_of_a_correlation_matrix_and_computed_constants_fail_no_check(own: Fit) -> None:
@@ -87,8 +87,8 @@ def test_a_parameter_whose_draws_are_all_equal_is_still_a_stuck_chain(name: str)
 
 
 def test_a_vector_of_which_nothing_moves_is_a_stuck_chain() -> None:
-    made = with_variant(made_fit(theta=lambda x: 0 * x + 1), "partial_pooling_centered")  # declares theta
-    assert "moving chains" in {v.name for v in check(made).verdicts if v.status == "fail"}
+    fit = with_variant(made_fit(theta=lambda x: 0 * x + 1), "partial_pooling_centered")  # declares theta
+    assert "moving chains" in {v.name for v in check(fit).verdicts if v.status == "fail"}
 
 
 def test_a_chain_that_stands_still_by_itself_is_no_constant() -> None:
@@ -102,13 +102,13 @@ def test_a_chain_that_stands_still_by_itself_is_no_constant() -> None:
 
 
 def test_one_chain_is_not_believed_about_a_constant() -> None:
-    made = made_fit(sampling=Sampling(chains=1, seed=1), mu=lambda x: 0 * x + 4)
-    assert "moving chains" in {v.name for v in check(made).verdicts if v.status == "fail"}
+    fit = made_fit(sampling=Sampling(chains=1, seed=1), mu=lambda x: 0 * x + 4)
+    assert "moving chains" in {v.name for v in check(fit).verdicts if v.status == "fail"}
 
 
 def test_an_infinite_constant_is_not_left_out() -> None:
-    made = made_fit(theta=lambda x: np.where(np.arange(x.shape[-1]) == 0, np.inf, x))
-    failed = {v.name: v for v in check(made).verdicts if v.status == "fail"}
+    fit = made_fit(theta=lambda x: np.where(np.arange(x.shape[-1]) == 0, np.inf, x))
+    failed = {v.name: v for v in check(fit).verdicts if v.status == "fail"}
     assert failed["finite draws"].subject == "theta[A]"
 
 
@@ -118,13 +118,13 @@ def sleep() -> Dataset:
 
 def test_a_tau_that_does_not_vary_is_no_funnel() -> None:
     short = Sampling(seed=2, warmup=200, draws=200)
-    made = fit("linear_regression", sleep(), sampling=short, engine="stanli", minutes=0)
-    tau = changed(made, tau=lambda x: x * [1, 0]).tree["posterior"]["tau"].values
+    sleep_fit = fit("linear_regression", sleep(), sampling=short, engine="stanli", minutes=0)
+    tau = changed(sleep_fit, tau=lambda x: x * [1, 0]).tree["posterior"]["tau"].values
     diverging = tau[..., 0] > np.quantile(tau[..., 0], 0.98)
-    assert where_divergences_sit(made, diverging) == ("tau[intercept]", "none of them in a funnel.")
+    assert where_divergences_sit(sleep_fit, diverging) == ("tau[intercept]", "none of them in a funnel.")
     neck = tau[..., 0] <= np.quantile(tau[..., 0], 0.04)
-    subject, sentence = where_divergences_sit(made, neck)
+    subject, sentence = where_divergences_sit(sleep_fit, neck)
     assert subject == "tau[intercept]"
     assert "a funnel" in sentence
-    changed(made, tau=lambda x: 0 * x)
-    assert where_divergences_sit(made, neck) == ("", "they are spread over the posterior.")
+    changed(sleep_fit, tau=lambda x: 0 * x)
+    assert where_divergences_sit(sleep_fit, neck) == ("", "they are spread over the posterior.")

@@ -20,8 +20,8 @@ from hbm_stan.verify.contract import contract_faults
 def test_a_fault_in_a_function_is_caught_and_named(name: str) -> None:
     fault = FUNCTION_FAULTS[name]
     right = claim(fault.family, fault.variant)
-    found = fault.by(replace(right, family=fault.wrong))
-    assert any(fault.said in said for said in found), found
+    problems = fault.by(replace(right, family=fault.wrong))
+    assert any(fault.said in problem for problem in problems), problems
     assert fault.by(right) == []
 
 
@@ -29,11 +29,11 @@ def test_a_truth_of_the_contract_names_several_faults_at_once() -> None:
     family, table = example("gamma_poisson")
     assert truth_of(family, table, "partial_pooling").status == "pass"
     wrong = of_the_mean("alpha", "beta")(with_fields(population=("mu", "tau", "alpa", "beta"))(family))
-    wrong = with_function("shrinkage_factor", lambda made, *_: 1 - made)(wrong)
-    found = truth_of(wrong, table, "partial_pooling")
-    assert found.status == "fail"
-    assert found.detail.count(";") == 2
-    assert found.detail.startswith("population names 'alpa', which no program declares. Did you mean 'alpha'?")
+    wrong = with_function("shrinkage_factor", lambda factor, *_: 1 - factor)(wrong)
+    truth = truth_of(wrong, table, "partial_pooling")
+    assert truth.status == "fail"
+    assert truth.detail.count(";") == 2
+    assert truth.detail.startswith("population names 'alpa', which no program declares. Did you mean 'alpha'?")
 
 
 @pytest.mark.parametrize("name", ["linear_regression", "nested_normal"])
@@ -46,8 +46,8 @@ def test_an_option_that_only_findings_read_is_not_asked_of_a_new_row() -> None:
     family = families()["nested_normal"]
     assert {name for name, option in family.groups.prediction.items() if not option.of_row} == {"cost_unit", "cost_row"}
     asked = family.with_fields(prediction={n: replace(o, of_row=True) for n, o in family.groups.prediction.items()})
-    found = contract_faults(replace(claim("nested_normal", "complete_pooling"), family=asked))
-    assert [said.split(":")[0] for said in found] == [
+    problems = contract_faults(replace(claim("nested_normal", "complete_pooling"), family=asked))
+    assert [problem.split(":")[0] for problem in problems] == [
         "new_row() does not honour cost_unit", "new_row() does not honour cost_row",
     ]  # fmt: skip
 
@@ -79,6 +79,6 @@ def test_shuffled_rows_stay_whole_and_the_first_row_first() -> None:
 def test_an_irregular_table_has_second_rows_where_groups_have_one() -> None:
     dataset = analyses()["clinics"].dataset
     family = families()["beta_binomial"]
-    made = prepare_table(family, irregular(dataset, family))
-    assert sorted(set(made.pooled.sizes)) == [1, 2]
-    assert (made["successes"] <= made["trials"]).all()
+    table = prepare_table(family, irregular(dataset, family))
+    assert sorted(set(table.pooled.sizes)) == [1, 2]
+    assert (table["successes"] <= table["trials"]).all()

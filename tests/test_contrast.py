@@ -17,18 +17,18 @@ ARM = {"levels": {"arm": ["placebo", "drug", "both"]}}
 RIGHT = "x + arm + (1 + x | g) + (1 | h)"
 
 
-def draws_of(made_: Any) -> np.ndarray:
-    values = made_.draws["contrast"].values
+def draws_of(difference: Any) -> np.ndarray:
+    values = difference.draws["contrast"].values
     return np.asarray(values.reshape(-1, values.shape[2]))
 
 
 def test_a_difference_of_a_linear_model_is_its_coefficient() -> None:
     fit_ = made("normal", RIGHT, size=200, **ARM)
-    found = contrast(fit_, "arm = both - arm = drug", region=(-0.5, 1.5))
+    difference = contrast(fit_, "arm = both - arm = drug", region=(-0.5, 1.5))
     beta = fit_.draws()["beta"][:, [fit_.table.design.names.index(f"arm={a}") for a in ("both", "drug")]]
     truth = beta[:, 0] - beta[:, 1]
-    np.testing.assert_allclose(draws_of(found)[:, 0], truth, rtol=1e-9, atol=1e-12)
-    line = found.table.iloc[0]
+    np.testing.assert_allclose(draws_of(difference)[:, 0], truth, rtol=1e-9, atol=1e-12)
+    line = difference.table.iloc[0]
     assert (line["g"], line["h"]) == ("population", "population")
     assert line["mean"] == pytest.approx(truth.mean())
     assert line["sd"] == pytest.approx(truth.std(ddof=1))
@@ -61,27 +61,27 @@ def test_ratio_and_link_of_counts() -> None:
 
 def test_the_middle_and_the_average_of_probabilities_differ_and_both_are_named() -> None:
     fit_ = made("binomial", "arm + (1 | g)", size=50, **ARM)
-    found = contrast(fit_, "arm = drug - arm = placebo")
+    difference = contrast(fit_, "arm = drug - arm = placebo")
     design, draws = fit_.table.design, fit_.draws()
     column, mean = design.names.index("arm=drug"), design.means
     base = draws["beta"][:, 0] - draws["beta"] @ mean
     slope = draws["beta"][:, column]
     middle = expit(base + slope) - expit(base)
-    np.testing.assert_allclose(draws_of(found)[:, 0], middle, rtol=1e-9)
+    np.testing.assert_allclose(draws_of(difference)[:, 0], middle, rtol=1e-9)
     # Gauss and Hermite, which the code does not use.
     nodes, weights = np.polynomial.hermite_e.hermegauss(120)
     u = draws["tau"] * nodes
     means = [(expit(eta[:, None] + u) * weights).sum(axis=1) / weights.sum() for eta in (base + slope, base)]
-    np.testing.assert_allclose(draws_of(found)[:, 1], means[0] - means[1], atol=1e-6)
-    assert any("They differ" in note for note in found.notes)
-    assert any("n = 1" in note for note in found.notes)
+    np.testing.assert_allclose(draws_of(difference)[:, 1], means[0] - means[1], atol=1e-6)
+    assert any("They differ" in note for note in difference.notes)
+    assert any("n = 1" in note for note in difference.notes)
 
 
 def test_a_new_group_is_the_same_one_on_both_sides() -> None:
     fit_ = made("normal", RIGHT, size=400, **ARM)
-    found = contrast(fit_, "x = 12 - x = 11", at={"g": "new", "h": "averaged"})
+    difference = contrast(fit_, "x = 12 - x = 11", at={"g": "new", "h": "averaged"})
     draws = fit_.draws()
-    slope = draws_of(found)[:, 0]
+    slope = draws_of(difference)[:, 0]
     z = (slope - draws["beta"][:, 1]) / draws["tau"][:, 1]  # the slope of x varies by its own sd; intercepts cancel
     assert abs(z.mean()) < 5 / np.sqrt(len(z))
     assert z.std() == pytest.approx(1, abs=5 / np.sqrt(2 * len(z)))
@@ -98,15 +98,15 @@ def test_a_new_group_is_the_same_one_on_both_sides() -> None:
 
 def test_categories_have_a_line_each_that_adds_up_to_nothing() -> None:
     fit_ = made("cumulative", "x + (1 | g)", size=30)
-    found = contrast(fit_, "x = 12 - x = 8")
-    assert list(found.table["category"]) == ["bad", "poor", "fair", "good"] * 2
-    assert list(found.table["g"]) == ["population"] * 4 + ["averaged"] * 4
+    differences = contrast(fit_, "x = 12 - x = 8")
+    assert list(differences.table["category"]) == ["bad", "poor", "fair", "good"] * 2
+    assert list(differences.table["g"]) == ["population"] * 4 + ["averaged"] * 4
     one, two = (predict(fit_, grid=f"x = {x}, g = population").draws for x in (12, 8))
     assert one is not None
     assert two is not None
     truth = (one["expected"] - two["expected"]).values.reshape(60, 4)
-    np.testing.assert_allclose(draws_of(found)[:, :4], truth, atol=1e-12)
-    np.testing.assert_allclose(draws_of(found)[:, 4:].sum(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(draws_of(differences)[:, :4], truth, atol=1e-12)
+    np.testing.assert_allclose(draws_of(differences)[:, 4:].sum(axis=1), 0, atol=1e-12)
 
 
 def test_the_minus_is_found_whatever_labels_hold() -> None:
@@ -151,9 +151,9 @@ def test_settings_may_be_values_by_column() -> None:
 def test_numbers_outside_the_data_alone_ask_for_no_average() -> None:
     fit_ = made("poisson", RIGHT, size=100, **ARM)
     g, h = (fit_.table.design.factors[k].labels[0] for k in (0, 1))
-    found = contrast(fit_, "x = 4 - x = 5", at={"g": g, "h": h}, scale="ratio")
-    assert any("outside the data" in note for note in found.notes)
-    assert not any("Averaged over levels" in note for note in found.notes)
+    ratio = contrast(fit_, "x = 4 - x = 5", at={"g": g, "h": h}, scale="ratio")
+    assert any("outside the data" in note for note in ratio.notes)
+    assert not any("Averaged over levels" in note for note in ratio.notes)
     unsaid = contrast(fit_, "x = 4 - x = 5", scale="ratio")
     assert list(unsaid.table["g"]) == ["population", "averaged"]  # slopes vary
     # What both lines say of the factors takes the place of the note on the first one.

@@ -197,9 +197,9 @@ def relabelled(fit: Fit, dataset: Dataset, store: FitStore) -> Fit:
         lambda d: d.assign_coords(group=list(table.pooled.labels)) if "group" in d.coords else d
     )
     store.write(fit.variant, FitRecord(tree, {}, "0" * 64, 0.0))
-    kept = store.read(fit.variant, "0" * 64)
-    assert kept is not None
-    return dataclasses.replace(fit, table=table, tree=kept.tree)
+    stored = store.read(fit.variant, "0" * 64)
+    assert stored is not None
+    return dataclasses.replace(fit, table=table, tree=stored.tree)
 
 
 @given(
@@ -221,8 +221,8 @@ def test_any_label_survives_from_the_csv_to_results_json(
     store.folder.mkdir(exist_ok=True)
     main = relabelled(fits["partial_pooling"], dataset, store)
     analysis = Analysis("labels", main.family, dataset, ("partial_pooling",), sampling=main.sampling)
-    made = results(analysis, find(analysis, {"partial_pooling": main}))
-    read = json.loads(json.dumps(made, ensure_ascii=False, allow_nan=False).encode())
+    contents = results(analysis, find(analysis, {"partial_pooling": main}))
+    read = json.loads(json.dumps(contents, ensure_ascii=False, allow_nan=False).encode())
     wanted = [label.strip() for label in labels]
     assert [row[ROLES["group"]] for row in read["data"]["rows"]] == wanted
     assert [row["group"] for row in read["shrinkage"]] == wanted

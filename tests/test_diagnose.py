@@ -69,10 +69,10 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_planted_faults_are_caught_by_their_check(name: str) -> None:
     changes, check_name, status, subject = FAULTS[name]
-    found = verdict(check(made_fit(**changes)), check_name)
-    assert found.status == status
-    assert found.hint
-    assert found.subject.startswith(subject)
+    outcome = verdict(check(made_fit(**changes)), check_name)
+    assert outcome.status == status
+    assert outcome.hint
+    assert outcome.subject.startswith(subject)
 
 
 def test_all_transitions_at_the_maximum_depth_are_named() -> None:
@@ -96,8 +96,8 @@ def test_divergences_say_where_they_sit_and_what_to_use() -> None:
     low = made_fit()
     tau = low.tree["posterior"]["tau"].values
     neck = tau <= np.quantile(tau, 0.04)
-    made = with_variant(made_fit(diverging=lambda _x: neck), "partial_pooling_centered")
-    hint = verdict(check(made), "divergences").hint
+    centered_fit = with_variant(made_fit(diverging=lambda _x: neck), "partial_pooling_centered")
+    hint = verdict(check(centered_fit), "divergences").hint
     assert f"{neck.sum()} of them with log tau in its lowest 5 %: a funnel" in hint
     assert "partial_pooling_noncentered" in hint
 
@@ -110,22 +110,22 @@ def test_divergences_that_are_spread_out_are_no_funnel() -> None:
 
 def test_the_centered_program_is_caught_on_eight_schools(engine: Engine) -> None:
     schools = load("eight_schools", group="school", estimate="effect", standard_error="se")
-    made = fit(
+    schools_fit = fit(
         "normal_means", schools, "partial_pooling_centered", priors={"mu": "normal(0, 5)", "tau": "half_cauchy(5)"},
         sampling=Sampling(seed=20261121), engine=engine,
     )  # fmt: skip
-    diagnosis = check(made)
-    found = verdict(diagnosis, "divergences")
+    diagnosis = check(schools_fit)
+    divergences = verdict(diagnosis, "divergences")
     assert diagnosis.status == "fail"
-    assert found.subject == "tau"
-    assert "partial_pooling_noncentered" in found.hint
+    assert divergences.subject == "tau"
+    assert "partial_pooling_noncentered" in divergences.hint
     with pytest.raises(DiagnosticError, match="divergences"):
         diagnosis.require()
 
 
 def test_a_waived_check_keeps_its_status_and_does_not_withhold() -> None:
-    made = made_fit(diverging=lambda x: np.where(np.arange(x.size).reshape(x.shape) == 5, 1, 0))
-    diagnosis = check(made, waive=["divergences"])
+    fit = made_fit(diverging=lambda x: np.where(np.arange(x.size).reshape(x.shape) == 5, 1, 0))
+    diagnosis = check(fit, waive=["divergences"])
     assert verdict(diagnosis, "divergences").status == "fail"
     assert verdict(diagnosis, "divergences").waived
     assert diagnosis.status == "pass"
@@ -166,8 +166,8 @@ def test_draws_of_one_parameter_are_those_among_all(stanli: Engine) -> None:
     group = rng.permutation(np.repeat(["a[1]", "b, c", "d"], [4, 7, 9]))
     frame = pd.DataFrame({"g": group, "x": rng.normal(size=20), "z": rng.normal(size=20), "y": rng.normal(size=20)})
     settings = Sampling(warmup=50, draws=20, seed=1)
-    made = fit("y ~ x + z + (x | g)", frame, "partial_pooling", sampling=settings, engine=stanli)
-    names, draws = parameters(made)
+    slopes_fit = fit("y ~ x + z + (x | g)", frame, "partial_pooling", sampling=settings, engine=stanli)
+    names, draws = parameters(slopes_fit)
     assert {"sigma", "tau[x]", "theta[a[1], x]", "theta[b, c, intercept]"} <= set(names)
     for name, values in zip(names, draws, strict=True):
-        np.testing.assert_array_equal(draws_of(made, name), values)
+        np.testing.assert_array_equal(draws_of(slopes_fit, name), values)

@@ -40,15 +40,15 @@ def normal(mean: np.ndarray, cov: np.ndarray) -> Density:
 
 
 def summary(distribution: object) -> dict[str, float]:
-    found = {"mean": distribution.mean(), "sd": distribution.std()}  # type: ignore[attr-defined]
-    return found | {q: distribution.ppf(p) for q, p in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95))}  # type: ignore[attr-defined]
+    moments = {"mean": distribution.mean(), "sd": distribution.std()}  # type: ignore[attr-defined]
+    return moments | {q: distribution.ppf(p) for q, p in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95))}  # type: ignore[attr-defined]
 
 
-def distances(found: Streams, known: dict[str, object], columns: np.ndarray | None = None) -> np.ndarray:
+def distances(streams: Streams, known: dict[str, object], columns: np.ndarray | None = None) -> np.ndarray:
     """How far draws of coordinates lie from known distributions in Monte Carlo errors, all statistics together."""
     table = pd.DataFrame({name: summary(d) for name, d in known.items()}).T
     table = table.assign(**{f"mcse_{c}": 0.0 for c in table.columns})
-    draws = np.moveaxis(found.points if columns is None else columns, 2, 0)
+    draws = np.moveaxis(streams.points if columns is None else columns, 2, 0)
     with np.errstate(invalid="ignore"):  # a stream that stands still has no error
         z = compare_with_reference(list(known), draws, table).table["z"]
     return np.nan_to_num(np.asarray(z), nan=np.inf)
@@ -98,10 +98,10 @@ def test_a_fit_finds_the_mixture_that_points_are_of_and_weights_count() -> None:
     weights = np.exp(target - stats.norm(scale=3).logpdf(points).sum(axis=1))
     weights /= weights.sum()
     begin = replace(TWO, locations=TWO.locations + 0.7, weights=np.array([0.5, 0.5]), factors=1.5 * TWO.factors)
-    found = fitted(begin, points, weights, 100)
-    assert found.weights == pytest.approx(TWO.weights, abs=0.1)
-    assert found.locations == pytest.approx(TWO.locations, abs=0.25)
-    assert weights @ found.log_density(points) > weights @ begin.log_density(points)
+    mixture = fitted(begin, points, weights, 100)
+    assert mixture.weights == pytest.approx(TWO.weights, abs=0.1)
+    assert mixture.locations == pytest.approx(TWO.locations, abs=0.25)
+    assert weights @ mixture.log_density(points) > weights @ begin.log_density(points)
 
 
 def test_starts_lead_to_the_modes_that_there_are() -> None:
@@ -109,10 +109,10 @@ def test_starts_lead_to_the_modes_that_there_are() -> None:
         return np.logaddexp(-0.5 * ((x - 3) ** 2).sum(axis=1), -2 * ((x + 3) ** 2).sum(axis=1) + 1)
 
     starts = np.random.default_rng(5).uniform(-6, 6, (12, 2))
-    found = find_modes(with_differences(two), starts)
-    assert sorted(m.point.round(3).tolist() for m in found) == [[-3, -3], [3, 3]]
+    modes = find_modes(with_differences(two), starts)
+    assert sorted(m.point.round(3).tolist() for m in modes) == [[-3, -3], [3, 3]]
     # mass: exp(1) * (2 pi / 4) against 2 pi
-    assert found[0].log_mass - found[1].log_mass == pytest.approx(np.log(4) - 1, abs=1e-3)
+    assert modes[0].log_mass - modes[1].log_mass == pytest.approx(np.log(4) - 1, abs=1e-3)
     assert find_modes(with_differences(lambda x: x[:, 0]), starts) == []
     # Densities so large that rounding hides the last of their rise.
     large = find_modes(with_differences(lambda x: -1e9 - (x**2).sum(axis=1), 1e-2), starts)
@@ -126,21 +126,21 @@ def test_streams_of_a_normal_distribution_have_its_moments_and_quantiles(dimensi
     rng = np.random.default_rng(dimension)
     root = rng.normal(size=(dimension, dimension)) + 2 * np.eye(dimension)
     mean, cov = rng.normal(size=dimension) * 50, root @ root.T
-    found = draw_streams(normal(mean, cov), dimension, 4, 1000, 1)
-    assert found.trouble == ""
-    assert found.points.shape == (4, 1000, dimension)
+    draws = draw_streams(normal(mean, cov), dimension, 4, 1000, 1)
+    assert draws.trouble == ""
+    assert draws.points.shape == (4, 1000, dimension)
     known = {f"x{i}": stats.norm(m, s) for i, (m, s) in enumerate(zip(mean, np.sqrt(np.diag(cov)), strict=True))}
-    assert agrees(distances(found, known))
-    around = found.points - mean
-    assert found.log_density == pytest.approx(-0.5 * np.einsum("cni,ij,cnj->cn", around, np.linalg.inv(cov), around))
+    assert agrees(distances(draws, known))
+    around = draws.points - mean
+    assert draws.log_density == pytest.approx(-0.5 * np.einsum("cni,ij,cnj->cn", around, np.linalg.inv(cov), around))
 
 
 @pytest.mark.parametrize("shape", [0.7, 1.0, 3.0])
 def test_streams_follow_a_tail_that_is_long_on_one_side(shape: float) -> None:
-    found = draw_streams(log_gamma(shape), 2, 4, 1000, 2)
-    assert found.trouble == ""
-    assert agrees(distances(found, {"u": stats.loggamma(shape), "z": stats.norm()}))
-    assert agrees(distances(found, {"x": stats.gamma(shape)}, np.exp(found.points[:, :, :1])))
+    draws = draw_streams(log_gamma(shape), 2, 4, 1000, 2)
+    assert draws.trouble == ""
+    assert agrees(distances(draws, {"u": stats.loggamma(shape), "z": stats.norm()}))
+    assert agrees(distances(draws, {"x": stats.gamma(shape)}, np.exp(draws.points[:, :, :1])))
 
 
 def test_streams_repeat_for_a_seed_differ_among_themselves_and_have_any_number_of_draws() -> None:
@@ -170,9 +170,9 @@ def two_modes(apart: float) -> Density:
 
 def test_two_modes_with_a_valley_between_them_are_refused_and_close_ones_are_drawn() -> None:
     assert "2 modes with a valley" in draw_streams(two_modes(4), 2, 4, 200, 1).trouble
-    found = draw_streams(two_modes(2), 2, 4, 1000, 1)
-    assert found.trouble == ""
-    x = found.points[:, :, 0]
+    draws = draw_streams(two_modes(2), 2, 4, 1000, 1)
+    assert draws.trouble == ""
+    x = draws.points[:, :, 0]
     assert x.mean() == pytest.approx(0, abs=0.15)
     assert np.mean(x**2) == pytest.approx(5, abs=0.3)
 
@@ -190,14 +190,14 @@ def funnel(dimension: int) -> Density:
 @pytest.mark.parametrize("dimension", [2, 3, 6])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_funnel_is_refused_or_drawn_right(dimension: int, seed: int) -> None:
-    found = draw_streams(funnel(dimension), dimension, 4, 1000, seed)
-    assert found.trouble or agrees(distances(found, {"v": stats.norm(0, 3)}, found.points[:, :, :1]))
+    draws = draw_streams(funnel(dimension), dimension, 4, 1000, seed)
+    assert draws.trouble or agrees(distances(draws, {"v": stats.norm(0, 3)}, draws.points[:, :, :1]))
 
 
 def test_tails_that_no_mixture_bounds_are_refused() -> None:
     # The density of log|x| falls off as 1 / |x|^0.5: no moments, and nothing that a Student-t distribution covers.
-    found = draw_streams(with_differences(lambda x: -1.02 * np.log1p(np.abs(x[:, 0]) ** 1.0)), 1, 4, 1000, 1)
-    assert found.trouble
+    draws = draw_streams(with_differences(lambda x: -1.02 * np.log1p(np.abs(x[:, 0]) ** 1.0)), 1, 4, 1000, 1)
+    assert draws.trouble
 
 
 def test_what_cannot_be_drawn_is_said() -> None:
@@ -221,9 +221,9 @@ def test_a_pole_and_a_mixture_that_degenerates_are_refused(monkeypatch: pytest.M
 
 def test_points_without_a_density_are_no_draws() -> None:
     half = with_differences(lambda x: np.where(x[:, 0] > 0, -(x[:, 0] ** 2) / 2 + np.log(np.abs(x[:, 0])), np.nan))
-    found = draw_streams(half, 1, 4, 1000, 1)
-    assert found.trouble == ""
-    assert agrees(distances(found, {"x": stats.rayleigh()}))
+    draws = draw_streams(half, 1, 4, 1000, 1)
+    assert draws.trouble == ""
+    assert agrees(distances(draws, {"x": stats.rayleigh()}))
 
 
 def test_streams_that_differ_are_refused() -> None:
@@ -238,8 +238,8 @@ def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     density, known = log_gamma(1.0), {"u": stats.loggamma(1.0), "z": stats.norm()}
 
     def wrong() -> bool:
-        found = draw_streams(density, 2, 4, 1000, 3)
-        return bool(found.trouble) or not agrees(distances(found, known))
+        draws = draw_streams(density, 2, 4, 1000, 3)
+        return bool(draws.trouble) or not agrees(distances(draws, known))
 
     monkeypatch.setattr(adapt, "_MOST_ROUNDS", 0)  # or the mixture is so good that weights hardly matter
     assert not wrong()

@@ -58,8 +58,8 @@ def test_densities_of_many_points_are_those_of_single_ones() -> None:
     x = np.random.default_rng(1).normal(size=(25, 2))
     values, gradients = points(x)
     for one, value, gradient in zip(x, values, gradients, strict=True):
-        said, slope = points._model.log_prob_grad(one)
-        assert value == said
+        density, slope = points._model.log_prob_grad(one)
+        assert value == density
         assert (gradient == slope).all()
     assert points(np.array([[800.0, 0.0], [np.nan, 0.0]]))[0].tolist() == [-np.inf, -np.inf]
 
@@ -68,21 +68,21 @@ def test_what_is_written_at_points_is_what_stan_makes_of_them() -> None:
     given = job()
     points = points_of(given)
     x = np.random.default_rng(2).normal(size=(4, 500, 2))
-    found = points.variables(x, seed=3)
+    variables = points.variables(x, seed=3)
     scale = given.data["prior_tau"][0]
-    assert found["tau"] == pytest.approx(scale * np.exp(x[:, :, 0]))
-    pairs = zip(found["tau"][0], found["mu"][0], strict=True)
+    assert variables["tau"] == pytest.approx(scale * np.exp(x[:, :, 0]))
+    pairs = zip(variables["tau"][0], variables["mu"][0], strict=True)
     back = [points._model.unconstrain({"tau_raw": t / scale, "mu": m}) for t, m in pairs]
     assert np.array(back) == pytest.approx(x[0])
     # What is generated: theta given mu and tau is normal with this mean and sd (Gelman et al. 2013, eq. 5.17).
-    mu, tau = found["mu"][..., None], found["tau"][..., None]
+    mu, tau = variables["mu"][..., None], variables["tau"][..., None]
     w = tau**2 / (tau**2 + SE**2)
-    z = (found["theta"] - mu - w * (Y - mu)) / (tau * np.sqrt(1 - w))
+    z = (variables["theta"] - mu - w * (Y - mu)) / (tau * np.sqrt(1 - w))
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
     assert np.abs(np.corrcoef(z.reshape(-1, 8).T) - np.eye(8)).max() < 5 / np.sqrt(2000)
     again, other = points.variables(x, seed=3), points.variables(x, seed=4)
-    assert (again["theta"] == found["theta"]).all()
-    assert not (other["theta"] == found["theta"]).any()
+    assert (again["theta"] == variables["theta"]).all()
+    assert not (other["theta"] == variables["theta"]).any()
 
 
 def test_the_draws_have_the_density_of_the_program() -> None:
@@ -143,8 +143,10 @@ def test_hard_posteriors_are_drawn_right_or_left_to_the_sampler(name: str, seed:
         table.loc["tau", "sd"] = np.nan  # tau has no fourth moment, or no second one: no error of its sd can be stated
     names = list(table.index)
     columns = [drawn.variables["mu"], drawn.variables["tau"], *np.moveaxis(drawn.variables["theta"], 2, 0)]
-    found = compare_with_reference(names, np.stack(columns), table.assign(**{f"mcse_{s}": 0.0 for s in table.columns}))
-    assert found.agrees, found.words
+    comparison = compare_with_reference(
+        names, np.stack(columns), table.assign(**{f"mcse_{s}": 0.0 for s in table.columns})
+    )
+    assert comparison.agrees, comparison.words
 
 
 @cache
@@ -166,8 +168,8 @@ def test_known_posteriors_of_all_programs_that_can_be_drawn_directly() -> None:
     cases = quick_cases()
     n = sum(c.posterior.comparisons for c in cases.values())
     for name, case in cases.items():
-        made = jobs_of(case.family, case.dataset, (case.variant,), case.priors, case.sampling, DIRECT)[0]
-        if not 0 < points_of(made).dimension <= MAX_DIMENSION:
+        direct_job = jobs_of(case.family, case.dataset, (case.variant,), case.priors, case.sampling, DIRECT)[0]
+        if not 0 < points_of(direct_job).dimension <= MAX_DIMENSION:
             continue
         usual = replace(case.posterior, sampling={**case.posterior.sampling, "draws": 1000})
         compared = compare_case(replace(case, posterior=usual), DIRECT, 7, n)
@@ -188,11 +190,11 @@ def test_a_fit_says_how_it_was_drawn_and_is_checked_by_its_weights(tmp_path: Pat
     store, of = FitStore(tmp_path), small_dataset()
     first = fit("normal_means", of, engine="direct", store=store)
     again = fit("normal_means", of, engine="direct", store=store)
-    for made in (first, again):
-        assert (made.direct, made.independent, made.engine) == (True, False, "direct")
-        assert made.about == first.about
-        assert made.about[PARETO_K] < 0.7
-        assert f"Pareto k {made.about[PARETO_K]:.2f}" in attempts_in_words(made)
+    for direct_fit in (first, again):
+        assert (direct_fit.direct, direct_fit.independent, direct_fit.engine) == (True, False, "direct")
+        assert direct_fit.about == first.about
+        assert direct_fit.about[PARETO_K] < 0.7
+        assert f"Pareto k {direct_fit.about[PARETO_K]:.2f}" in attempts_in_words(direct_fit)
     assert again.reused
     names = [v.name for v in check(first).verdicts]
     assert "importance weights" in names
@@ -200,15 +202,15 @@ def test_a_fit_says_how_it_was_drawn_and_is_checked_by_its_weights(tmp_path: Pat
     assert check(first).status == "pass"
 
 
-def with_k(made: Fit, k: float) -> Fit:
-    tree = made.tree.copy()
+def with_k(fit: Fit, k: float) -> Fit:
+    tree = fit.tree.copy()
     tree["sample_stats"].attrs[PARETO_K] = k
-    return replace(made, tree=tree)
+    return replace(fit, tree=tree)
 
 
 def test_a_high_k_fails_the_check_and_says_what_to_do() -> None:
-    made = with_k(fit("normal_means", small_dataset(), engine="direct"), 0.8)
-    verdict = next(v for v in check(made).verdicts if v.name == "importance weights")
+    poor_fit = with_k(fit("normal_means", small_dataset(), engine="direct"), 0.8)
+    verdict = next(v for v in check(poor_fit).verdicts if v.name == "importance weights")
     assert (verdict.status, verdict.value, verdict.threshold) == ("fail", 0.8, 0.7)
     assert "0.80" in verdict.hint
     assert "--engine stanli" in verdict.hint
@@ -219,39 +221,41 @@ def test_what_cannot_be_drawn_directly_is_sampled_and_says_why(monkeypatch: pyte
     short = Sampling(warmup=200, draws=100, seed=3)
     with monkeypatch.context() as patch:
         patch.setattr(streams, "MAX_K", -5.0)
-        made = fit("normal_means", of, sampling=short, engine="direct")
-    assert not made.direct
-    assert "the Pareto k of weights is" in made.about[NOT_DIRECT]
-    assert made.about[NOT_DIRECT] in attempts_in_words(made)
-    assert "divergences" in [v.name for v in check(made).verdicts]
+        fallback = fit("normal_means", of, sampling=short, engine="direct")
+    assert not fallback.direct
+    assert "the Pareto k of weights is" in fallback.about[NOT_DIRECT]
+    assert fallback.about[NOT_DIRECT] in attempts_in_words(fallback)
+    assert "divergences" in [v.name for v in check(fallback).verdicts]
     sampled = fit("normal_means", of, sampling=short, engine="stanli")
-    assert (made.draws("mu")["mu"] == sampled.draws("mu")["mu"]).all()
+    assert (fallback.draws("mu")["mu"] == sampled.draws("mu")["mu"]).all()
 
 
 def test_many_parameters_are_left_to_the_sampler() -> None:
-    made = jobs_of(family("normal_means"), read_analysis("reports/store_satisfaction").dataset, ("no_pooling",), None,
-                   Sampling(warmup=150, draws=50), DIRECT)[0]  # fmt: skip
-    assert "50 unconstrained parameters" in fit_anew(made).about[NOT_DIRECT]
+    direct_job = jobs_of(
+        family("normal_means"), read_analysis("reports/store_satisfaction").dataset, ("no_pooling",), None,
+        Sampling(warmup=150, draws=50), DIRECT,
+    )[0]  # fmt: skip
+    assert "50 unconstrained parameters" in fit_anew(direct_job).about[NOT_DIRECT]
 
 
 def test_ranks_of_truths_among_direct_draws_are_uniform(tmp_path: Path) -> None:
-    made = calibrate("normal_means", replications=60, engine="direct", workers=1, folder=tmp_path)
+    calibration = calibrate("normal_means", replications=60, engine="direct", workers=1, folder=tmp_path)
     records = [json.loads(line) for file in tmp_path.glob("*.jsonl") for line in file.read_text().splitlines()]
     assert len(records) >= 60
     reasons = [r["not_direct"] for r in records if r.get("not_direct")]
-    assert (made.engine, made.not_direct) == ("direct", len(reasons))
-    assert made.not_direct < 30
-    assert {v.status for v in made.verdicts} == {"pass"}
+    assert (calibration.engine, calibration.not_direct) == ("direct", len(reasons))
+    assert calibration.not_direct < 30
+    assert {v.status for v in calibration.verdicts} == {"pass"}
 
 
 def test_a_report_of_direct_draws(analysis: Path, undrawn: None) -> None:
     file = analysis / "analysis.toml"
     file.write_text(file.read_text().replace("[sampling]", '[sampling]\nengine = "direct"'))
-    made = report(analysis)
-    said = json.loads(made.json.read_text())
-    assert said["engine"]["name"] == "direct"
-    for one in said["fits"].values():
+    document = report(analysis)
+    contents = json.loads(document.json.read_text())
+    assert contents["engine"]["name"] == "direct"
+    for one in contents["fits"].values():
         assert one["direct"]["pareto_k"] < 0.7
         assert one["not_direct"] == ""
         assert one["divergences"] is None
-    assert said["engine"]["version"] == DIRECT.version
+    assert contents["engine"]["version"] == DIRECT.version

@@ -149,14 +149,14 @@ def test_the_next_command_finds_the_translation_and_a_damaged_one_is_made_again(
     stanli: StanliEngine, texts: list[str], tmp_path: Path
 ) -> None:
     first = stanli.sample(SHAPES, DATA, SHORT).variables["mu"]
-    [kept] = tmp_path.glob("own/programs/stanli-*/*")
-    whole = kept.read_bytes()
+    [translation] = tmp_path.glob("own/programs/stanli-*/*")
+    whole = translation.read_bytes()
     for content, times in ((whole, 1), (whole[:-9], 2), (b"\xff" + whole, 3), (whole.replace(b"STANLI", b"STANLO"), 4)):
-        kept.write_bytes(content)
+        translation.write_bytes(content)
         translated.cache_clear()  # as another process has it
         np.testing.assert_array_equal(stanli.sample(SHAPES, DATA, SHORT).variables["mu"], first)
         assert len(texts) == times
-        assert [f.read_bytes() for f in kept.parent.iterdir()] == [whole]
+        assert [f.read_bytes() for f in translation.parent.iterdir()] == [whole]
 
 
 def test_where_nothing_can_be_kept_a_program_is_translated_all_the_same(
@@ -240,27 +240,27 @@ def test_a_program_that_does_not_compile(engine: Engine, tmp_path: Path, cache: 
             continue  # it compiles together with the data
         with pytest.raises(EngineError) as error:
             attempt(program, {}, SHORT)
-        said = str(error.value)
-        assert said.startswith(f"{program.path} does not compile. The Stan compiler says:\n")
-        assert place in said
-        assert word in said
-        assert "model.stan'" not in said.replace("'my model.stan'", "")
-        assert "string" not in said
+        message = str(error.value)
+        assert message.startswith(f"{program.path} does not compile. The Stan compiler says:\n")
+        assert place in message
+        assert word in message
+        assert "model.stan'" not in message.replace("'my model.stan'", "")
+        assert "string" not in message
     assert not list((cache / "programs").glob("*/my model-*"))
 
 
 def test_reject_in_the_model_fails_at_the_first_values(engine: Engine) -> None:
     with pytest.raises(EngineError) as error:
         draw(engine, fault=1)
-    said = str(error.value)
-    assert said.startswith(f"{SHAPES.path}: ")
-    assert "never satisfied, mu = " in said
-    assert "100 attempts" in said
+    message = str(error.value)
+    assert message.startswith(f"{SHAPES.path}: ")
+    assert "never satisfied, mu = " in message
+    assert "100 attempts" in message
     if engine.name == "cmdstan":
         line = line_of("never satisfied")
-        assert f"in 'shapes.stan', line {line}" in said
-        assert f'Line {line}: reject("never satisfied, mu = ", mu);' in said
-        assert "num_samples" not in said
+        assert f"in 'shapes.stan', line {line}" in message
+        assert f'Line {line}: reject("never satisfied, mu = ", mu);' in message
+        assert "num_samples" not in message
 
 
 def test_reject_in_transformed_data(engine: Engine) -> None:
@@ -466,7 +466,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def made_cmdstan(root: Path, version: str = "2.40.0") -> Path:
+def fake_cmdstan(root: Path, version: str = "2.40.0") -> Path:
     """The least that counts as a built CmdStan."""
     for part in (
         "bin/stanc",
@@ -489,7 +489,7 @@ def test_auto_takes_stanli_where_there_is_no_cmdstan(bare: Path) -> None:
 
 
 def test_auto_takes_cmdstan_where_it_is(bare: Path) -> None:
-    root = made_cmdstan(bare / "home" / ".cmdstan" / "cmdstan-2.40.0")
+    root = fake_cmdstan(bare / "home" / ".cmdstan" / "cmdstan-2.40.0")
     for name in ("auto", "cmdstan"):
         assert choose(name) == CmdStanEngine(root)
     assert choose("auto").version == "2.40.0"
@@ -497,8 +497,8 @@ def test_auto_takes_cmdstan_where_it_is(bare: Path) -> None:
 
 
 def test_the_named_cmdstan_goes_first(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made_cmdstan(bare / "home" / ".cmdstan" / "cmdstan-2.40.0")
-    monkeypatch.setenv("CMDSTAN", str(made_cmdstan(bare / "elsewhere", "2.30.1")))
+    fake_cmdstan(bare / "home" / ".cmdstan" / "cmdstan-2.40.0")
+    monkeypatch.setenv("CMDSTAN", str(fake_cmdstan(bare / "elsewhere", "2.30.1")))
     assert choose("auto").version == "2.30.1"
     monkeypatch.setenv("CMDSTAN", str(bare / "nowhere"))
     for name in ("auto", "cmdstan"):
@@ -509,7 +509,7 @@ def test_the_named_cmdstan_goes_first(bare: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("tool", ["make", "g++"])
 def test_without_a_compiler_auto_takes_stanli(bare: Path, tool: str) -> None:
-    made_cmdstan(bare / "home" / ".cmdstan" / "cmdstan-2.40.0")
+    fake_cmdstan(bare / "home" / ".cmdstan" / "cmdstan-2.40.0")
     (bare / "bin" / tool).unlink()
     assert choose("auto").name == "stanli"
     with pytest.raises(EngineError, match=rf"it needs {tool.replace('+', '.')}"):

@@ -47,27 +47,27 @@ def read(frame: pd.DataFrame, roles: dict[str, str] | None = None, **reading: An
     return prepare_table(family("normal_means"), Dataset.from_frame(frame, roles or ROLES, **reading))
 
 
-def warned(found: Prepared, name: str) -> list[str]:
-    return [v.hint for v in found.verdicts if v.name == name and v.status == "warn"]
+def warned(prepared: Prepared, name: str) -> list[str]:
+    return [v.hint for v in prepared.verdicts if v.name == name and v.status == "warn"]
 
 
 def test_a_variance_is_the_square_of_a_standard_error() -> None:
     """Effects with a column of variances: jasp-desktop issue 2277, MAJOR issue 5."""
     frame = odds(variance=odds()["se"] ** 2)
-    found = read(frame, {"group": "study", "estimate": "log_or", "variance": "variance"})
-    assert np.allclose(found["standard_error"], odds()["se"], rtol=1e-12)
-    assert found["estimate"].tolist() == odds()["log_or"].tolist()
-    assert found.notes == ("Standard errors are the square roots of variance.",)
-    assert not warned(found, "measure of spread")
+    prepared = read(frame, {"group": "study", "estimate": "log_or", "variance": "variance"})
+    assert np.allclose(prepared["standard_error"], odds()["se"], rtol=1e-12)
+    assert prepared["estimate"].tolist() == odds()["log_or"].tolist()
+    assert prepared.notes == ("Standard errors are the square roots of variance.",)
+    assert not warned(prepared, "measure of spread")
 
 
 def test_limits_of_ratios_give_the_standard_errors_of_their_logs() -> None:
-    found = read(odds(), log_scale=True)
-    assert np.allclose(found["estimate"], odds()["log_or"], atol=5e-6)
+    prepared = read(odds(), log_scale=True)
+    assert np.allclose(prepared["estimate"], odds()["log_or"], atol=5e-6)
     # The third and fourth limits have two decimals, and so their standard errors.
-    assert np.allclose(found["standard_error"], odds()["se"], atol=1e-4)
-    assert "limits of 95 %" in found.notes[0]
-    assert [v.status for v in found.verdicts if v.name in {"limits of ratios", "uneven limits"}] == []
+    assert np.allclose(prepared["standard_error"], odds()["se"], atol=1e-4)
+    assert "limits of 95 %" in prepared.notes[0]
+    assert [v.status for v in prepared.verdicts if v.name in {"limits of ratios", "uneven limits"}] == []
 
 
 @pytest.mark.parametrize(
@@ -78,19 +78,19 @@ def test_limits_hold_the_share_that_is_said(level: float | None, z: float) -> No
     y, se = odds()["log_or"], odds()["se"]
     frame = odds(low=y - z * se, high=y + z * se)
     roles = {"group": "study", "estimate": "log_or", "lower": "low", "upper": "high"}
-    found = read(frame, roles, **({} if level is None else {"level": level}))
-    assert np.allclose(found["standard_error"], se, rtol=1e-6)
-    assert found["estimate"].tolist() == y.tolist()
+    prepared = read(frame, roles, **({} if level is None else {"level": level}))
+    assert np.allclose(prepared["standard_error"], se, rtol=1e-6)
+    assert prepared["estimate"].tolist() == y.tolist()
     ratios = odds(OR=np.exp(y), lower=np.exp(y - z * se), upper=np.exp(y + z * se))
-    found = read(ratios, log_scale=True, **({} if level is None else {"level": level}))
-    assert np.allclose(found["standard_error"], se, rtol=1e-6)
+    prepared = read(ratios, log_scale=True, **({} if level is None else {"level": level}))
+    assert np.allclose(prepared["standard_error"], se, rtol=1e-6)
 
 
 def test_other_orders_of_rows_and_exchanged_columns_change_nothing_else() -> None:
     order = [2, 0, 3, 1]
-    found, moved = read(odds(), log_scale=True), read(odds().iloc[order], log_scale=True)
+    prepared, moved = read(odds(), log_scale=True), read(odds().iloc[order], log_scale=True)
     for name in ("estimate", "standard_error"):
-        assert moved[name].tolist() == found[name][order].tolist()
+        assert moved[name].tolist() == prepared[name][order].tolist()
 
 
 @pytest.mark.parametrize(
@@ -154,17 +154,17 @@ def test_families_without_estimates_have_no_log_scale() -> None:
 )  # fmt: skip
 def test_a_column_called_like_another_measure_is_asked_about(name: str, kind: str) -> None:
     frame = odds().drop(columns=["lower", "upper"]).rename(columns={"se": name})
-    found = read(frame, {"group": "study", "estimate": "log_or", "standard_error": name})
-    said = warned(found, "measure of spread")
-    assert bool(said) == bool(kind)
-    assert all(repr(name) in hint and kind in hint for hint in said)
-    assert [v.subject for v in found.verdicts if v.name == "measure of spread"] == [name] * bool(kind)
+    prepared = read(frame, {"group": "study", "estimate": "log_or", "standard_error": name})
+    hints = warned(prepared, "measure of spread")
+    assert bool(hints) == bool(kind)
+    assert all(repr(name) in hint and kind in hint for hint in hints)
+    assert [v.subject for v in prepared.verdicts if v.name == "measure of spread"] == [name] * bool(kind)
 
 
 @pytest.mark.parametrize(("name", "asked"), [("se", True), ("sd", True), ("variance", False), ("vi", False)])
 def test_so_is_one_given_as_a_variance(name: str, asked: bool) -> None:
-    found = read(odds().rename(columns={"se": name}), {"group": "study", "estimate": "log_or", "variance": name})
-    assert bool(warned(found, "measure of spread")) == asked
+    prepared = read(odds().rename(columns={"se": name}), {"group": "study", "estimate": "log_or", "variance": name})
+    assert bool(warned(prepared, "measure of spread")) == asked
 
 
 def limits(rng: np.random.Generator, ratios: bool, decimals: int) -> pd.DataFrame:
@@ -172,8 +172,8 @@ def limits(rng: np.random.Generator, ratios: bool, decimals: int) -> pd.DataFram
     true, se = rng.normal(0.1, 0.2, 12), rng.uniform(0.1, 0.4, 12)
     y = true + rng.normal(0, se)
     ends = [np.exp(y + k * 1.96 * se) if ratios else 3 + y + k * 1.96 * se for k in (0, -1, 1)]
-    made = {name: np.round(end, decimals) for name, end in zip(("OR", "lower", "upper"), ends, strict=True)}
-    return pd.DataFrame({"study": [f"S{i}" for i in range(12)], **made})
+    columns = {name: np.round(end, decimals) for name, end in zip(("OR", "lower", "upper"), ends, strict=True)}
+    return pd.DataFrame({"study": [f"S{i}" for i in range(12)], **columns})
 
 
 @pytest.mark.parametrize("decimals", [1, 2, 3])
@@ -187,10 +187,10 @@ def test_ratios_without_log_scale_are_asked_about_and_even_limits_are_not(decima
 
 
 def test_a_slip_in_a_limit_is_asked_about() -> None:
-    said = warned(read(odds(upper=[0.9012, 1.0399, 22.9, 1.12]), log_scale=True), "uneven limits")
-    assert len(said) == 1
-    assert "row 3: '1.42'" in said[0]
-    assert "row 1" not in said[0]
+    hints = warned(read(odds(upper=[0.9012, 1.0399, 22.9, 1.12]), log_scale=True), "uneven limits")
+    assert len(hints) == 1
+    assert "row 3: '1.42'" in hints[0]
+    assert "row 1" not in hints[0]
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_a_slip_in_a_limit_is_asked_about() -> None:
 )  # fmt: skip
 def test_a_last_row_that_sums_up_the_others_is_asked_about(label: str, asked: bool) -> None:
     names = ["Cohort A", "Cohort B", "Cohort C"]
-    said = warned(read(odds(study=[*names, label]), log_scale=True), "total row")
-    assert bool(said) == asked
-    assert all(repr(label) in hint for hint in said)
+    hints = warned(read(odds(study=[*names, label]), log_scale=True), "total row")
+    assert bool(hints) == asked
+    assert all(repr(label) in hint for hint in hints)
     assert not warned(read(odds(study=[label, *names]), log_scale=True), "total row")
 
 
@@ -254,7 +254,7 @@ def test_the_report_answers_in_ratios(place: Path, stanli: Any) -> None:
     new(place, "d", "--estimate", "OR", "--lower", "lower", "--upper", "upper", "--log-scale")
     analysis = read_analysis(place / "d")
     fits = fit_analysis(analysis, engine=stanli)
-    made = results(analysis, find(analysis, fits))
+    contents = results(analysis, find(analysis, fits))
     main = fits["partial_pooling"]
     mu, tau = np.linspace(-4, 4, 4001), np.linspace(1e-4, 6, 1500)
     log = norm.logpdf(mu, *main.priors["mu"].arguments)[:, None] + halfnorm.logpdf(
@@ -263,26 +263,26 @@ def test_the_report_answers_in_ratios(place: Path, stanli: Any) -> None:
     for y, se in zip(main.table["estimate"], main.table["standard_error"], strict=True):
         log = log + norm.logpdf(y, mu[:, None], np.hypot(se, tau))
     margin = np.exp(log - log.max()).sum(axis=1)
-    average = made["ratios"]["average"]
-    assert made["ratios"]["name"] == "OR"
+    average = contents["ratios"]["average"]
+    assert contents["ratios"]["name"] == "OR"
     for p, key in ((0.05, "q05"), (0.5, "q50"), (0.95, "q95")):
         assert abs(average[key] - np.exp(quantile(mu, margin, p))) < 5 * average[f"mcse_{key}"]
-    assert made["data"]["quantity_unit"] == made["data"]["unit"] == "log OR"
-    said = made["answer"]
-    assert said[0].startswith("The average OR over the population of studies (their geometric mean) is about 0.")
-    assert "above 1" in said[0]
-    assert "factor of about 1." in said[1]
-    assert "predictive median of the OR" in said[2]
+    assert contents["data"]["quantity_unit"] == contents["data"]["unit"] == "log OR"
+    sentences = contents["answer"]
+    assert sentences[0].startswith("The average OR over the population of studies (their geometric mean) is about 0.")
+    assert "above 1" in sentences[0]
+    assert "factor of about 1." in sentences[1]
+    assert "predictive median of the OR" in sentences[2]
     theta = main.draws("theta")["theta"]
-    for j, row in enumerate(made["shrinkage"]):
+    for j, row in enumerate(contents["shrinkage"]):
         assert row["ratio"] == pytest.approx(np.exp(np.median(theta[:, j])), rel=1e-9)
         assert row["ratio_q05"] < row["ratio"] < row["ratio_q95"]
-    new_row = made["new_group"]["quantities"][0]
+    new_row = contents["new_group"]["quantities"][0]
     assert new_row["ratio"] == pytest.approx(np.exp(new_row["q50"]), rel=1e-9)
-    rows = made["data"]["rows"]
+    rows = contents["data"]["rows"]
     assert rows[0]["OR"] == 0.75
     assert rows[0]["log OR"] == pytest.approx(-0.28768, abs=5e-6)
     assert rows[0]["standard error"] == pytest.approx(0.09369, abs=1e-4)
-    pages = json.dumps(view_of(made, []), default=str)
+    pages = json.dumps(view_of(contents, []), default=str)
     assert "As ratios: OR" in pages
     assert "average (geometric mean)" in pages

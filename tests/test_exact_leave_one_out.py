@@ -61,8 +61,8 @@ def compared(name: str, group: str, unit: Unit) -> Comparison:
     return compare(fits(name, group), target=unit, budget=Budget(max_refits=1))
 
 
-def score_of(found: Comparison) -> Score:
-    return next(score for score in found.scores if score.variant == PARTIAL)
+def score_of(comparison: Comparison) -> Score:
+    return next(score for score in comparison.scores if score.variant == PARTIAL)
 
 
 def exact_of(name: str, group: str, unit: Unit) -> tuple[np.ndarray, float]:
@@ -83,22 +83,22 @@ def test_a_score_is_exact_within_the_error_that_it_states(stanli: Engine, name: 
     assert score.mcse < 0.5  # an error so large that it covers everything would be no test
 
 
-def z_of_units(found: Comparison, made: Fit, exact: np.ndarray) -> np.ndarray:
+def z_of_units(comparison: Comparison, fit: Fit, exact: np.ndarray) -> np.ndarray:
     """The error of each unit that PSIS scored, in Monte Carlo errors of its own."""
-    own, density = found.pointwise[PARTIAL], density_of(made, found.unit)
+    own, density = comparison.pointwise[PARTIAL], density_of(fit, comparison.unit)
     assert density.of is not None
-    log_density = density.of(made.draws(), made.data)
+    log_density = density.of(fit.draws(), fit.data)
     ratios = np.exp(own.elpd_i - log_density)  # 1 / density, about 1 in the mean
-    kept = [i for i in range(len(exact)) if i not in own.repairs]
-    errors = np.array([mean_error(ratios[:, i], made.sampling.chains) for i in kept])
-    return np.abs(own.elpd_i[kept] - exact[kept]) / errors
+    scored = [i for i in range(len(exact)) if i not in own.repairs]
+    errors = np.array([mean_error(ratios[:, i], fit.sampling.chains) for i in scored])
+    return np.abs(own.elpd_i[scored] - exact[scored]) / errors
 
 
 @pytest.mark.parametrize(("name", "group", "unit"), CASES)
 def test_each_unit_is_exact_within_its_error(stanli: Engine, name: str, group: str, unit: Unit) -> None:
-    found, made = compared(name, group, unit), fits(name, group)[PARTIAL]
+    comparison, fit = compared(name, group, unit), fits(name, group)[PARTIAL]
     exact, _ = exact_of(name, group, unit)
     limit = norm.isf(RARE / 2 / len(exact))
-    assert z_of_units(found, made, exact).max() < limit
+    assert z_of_units(comparison, fit, exact).max() < limit
     # A planted fault: units in another order.
-    assert z_of_units(found, made, np.roll(exact, 1)).max() > limit
+    assert z_of_units(comparison, fit, np.roll(exact, 1)).max() > limit

@@ -22,9 +22,9 @@ FEW = Sampling(chains=2, draws=30, seed=3)
 
 
 def test_a_line_is_a_draw_in_its_place() -> None:
-    made = made_fit(sampling=FEW)
-    table = draws_table({"partial_pooling": made})
-    names, draws = parameters(made)
+    fit = made_fit(sampling=FEW)
+    table = draws_table({"partial_pooling": fit})
+    names, draws = parameters(fit)
     assert list(table.columns) == ["chain", "draw", *names]
     assert len(table) == 60
     row = table[(table["chain"] == 2) & (table["draw"] == 7)].iloc[0]

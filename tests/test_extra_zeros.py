@@ -51,8 +51,8 @@ def test_a_formula_of_extra_zeros_takes_a_likelihood_that_has_them(overdispersio
     chosen = []
     for seed in range(6):
         _, dataset = of_formula(FORMULA, frame(seed, overdispersion), zi="~ x")
-        found, why = choose_likelihood(dataset)
-        chosen.append(found)
+        likelihood_name, why = choose_likelihood(dataset)
+        chosen.append(likelihood_name)
         assert "the share of extra zeros has a formula" in why
         assert ("counts above 0 spread" in why) == (overdispersion > 0)
     # Of 600 simulated sets of Poisson counts with extra zeros, of rates from 0.2 to 3.7, none was taken for the other.
@@ -85,14 +85,14 @@ def test_extra_zeros_of_what_is_no_count_are_refused_with_those_that_take_them()
 
 
 def test_rows_that_do_not_fit_name_the_likelihood_with_extra_zeros_that_would_mend_it() -> None:
-    def said(name: str, *above: str) -> str:
+    def advice(name: str, *above: str) -> str:
         return would_describe(Rows(None, False, likelihood(name), True), above, (), 1.0, GROUPS)
 
     wide, zeros = (f'likelihood = "zero_inflated_{name}"' for name in ("negative_binomial", "poisson"))
-    assert wide in said("zero_inflated_poisson", Statistic.DISPERSION)
-    assert '"negative_binomial"' not in said("zero_inflated_poisson", Statistic.DISPERSION)
-    assert zeros in said("poisson", Statistic.ZEROS)
-    assert wide in said("negative_binomial", Statistic.ZEROS)
-    assert 'zi = "~ x"' in said("zero_inflated_negative_binomial", Statistic.ZEROS)
-    assert "would describe" not in said("zero_inflated_negative_binomial", Statistic.DISPERSION)
-    assert zeros not in said("poisson", Statistic.DISPERSION)
+    assert wide in advice("zero_inflated_poisson", Statistic.DISPERSION)
+    assert '"negative_binomial"' not in advice("zero_inflated_poisson", Statistic.DISPERSION)
+    assert zeros in advice("poisson", Statistic.ZEROS)
+    assert wide in advice("negative_binomial", Statistic.ZEROS)
+    assert 'zi = "~ x"' in advice("zero_inflated_negative_binomial", Statistic.ZEROS)
+    assert "would describe" not in advice("zero_inflated_negative_binomial", Statistic.DISPERSION)
+    assert zeros not in advice("poisson", Statistic.DISPERSION)

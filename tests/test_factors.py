@@ -41,7 +41,7 @@ def crossed() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> FactorComparison:
+def factor_comparison(tmp_path_factory: pytest.TempPathFactory) -> FactorComparison:
     """Both targets of the crossed table."""
     store = FitStore(tmp_path_factory.mktemp("fits"))
     return compare_factors(FORMULA, crossed(), sampling=SAMPLING, engine=StanliEngine(), store=store)
@@ -69,58 +69,61 @@ def test_a_formula_without_a_factor(formula: str, factor: str, left: str) -> Non
     assert (part.outcome, part.common, part.offsets) == (whole.outcome, whole.common, whole.offsets)
 
 
-def test_a_factor_that_matters_is_told_from_one_that_does_not(found: FactorComparison) -> None:
-    item, subject = found.pair("item"), found.pair("subject")
+def test_a_factor_that_matters_is_told_from_one_that_does_not(factor_comparison: FactorComparison) -> None:
+    item, subject = factor_comparison.pair("item"), factor_comparison.pair("subject")
     assert item is not None
     assert subject is not None
     assert (item.better, item.other, item.kind) == (WHOLE, "the model without item", "better_here")
     assert (item.reason, item.n_groups) == ("few", 8)  # the lead rests on items, not on subjects
     assert {label for label, _ in item.rests_on} <= {f"i{i}" for i in range(8)}
     assert (subject.kind, subject.n_groups) == ("alike", 24)
-    assert any(s.startswith("The whole model predicts better than the model without item here") for s in found.verdict)
-    assert any("predict alike" in s and "the model without subject" in s.lower() for s in found.verdict)
+    assert any(
+        s.startswith("The whole model predicts better than the model without item here")
+        for s in factor_comparison.verdict
+    )
+    assert any("predict alike" in s and "the model without subject" in s.lower() for s in factor_comparison.verdict)
     # Of a new group only the group's own terms are judged; the sentence says how to ask for the other.
-    assert found.pair("item", "group") is None
-    assert found.pair("subject", "group") is not None
-    assert "group = 'item'" in found.verdict[-1]
+    assert factor_comparison.pair("item", "group") is None
+    assert factor_comparison.pair("subject", "group") is not None
+    assert "group = 'item'" in factor_comparison.verdict[-1]
 
 
-def test_each_reduced_model_is_the_fit_of_its_own_formula(found: FactorComparison) -> None:
-    without = {model.factor: model for model in found.models}
+def test_each_reduced_model_is_the_fit_of_its_own_formula(factor_comparison: FactorComparison) -> None:
+    without = {model.factor: model for model in factor_comparison.models}
     assert (without["item"].formula, without["subject"].formula) == (
         "y ~ 1 + (1 | subject)",
         "y ~ 1 + (1 | item)",
     )
     own = jobs_of(*family_and_data(without["item"].formula, crossed()), ("partial_pooling",), None, SAMPLING,
                   StanliEngine())[0]  # fmt: skip
-    assert found.fits["the model without item"].key == own.key
+    assert factor_comparison.fits["the model without item"].key == own.key
     complete = jobs_of(*family_and_data(FORMULA, crossed()), ("complete_pooling",), None, SAMPLING, StanliEngine())[0]
-    assert found.fits["the model without subject"].key == complete.key
+    assert factor_comparison.fits["the model without subject"].key == complete.key
 
 
-def test_a_lead_is_the_difference_of_the_two_scores(found: FactorComparison) -> None:
-    for unit, comparison in found.comparisons.items():
+def test_a_lead_is_the_difference_of_the_two_scores(factor_comparison: FactorComparison) -> None:
+    for unit, comparison in factor_comparison.comparisons.items():
         elpd = {score.variant: score.elpd for score in comparison.scores}
-        for model in found.models:
-            pair = found.pair(model.factor, unit)
+        for model in factor_comparison.models:
+            pair = factor_comparison.pair(model.factor, unit)
             if pair is not None:
                 assert pair.elpd_diff == pytest.approx(elpd[pair.better] - elpd[pair.other])
                 assert {pair.better, pair.other} == {WHOLE, model.name}
 
 
 def test_without_a_factor_is_a_limit_of_the_whole_model(
-    found: FactorComparison, monkeypatch: pytest.MonkeyPatch
+    factor_comparison: FactorComparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A lead of 10 over 24 subjects, one of whom speaks against it: enough against complete pooling of that factor.
     models = reduced_models(*family_and_data(FORMULA, crossed()), "partial_pooling")
-    table, together = found.fits[WHOLE].table, found.comparisons["observation"]
+    table, together = factor_comparison.fits[WHOLE].table, factor_comparison.comparisons["observation"]
     lead = np.full(24, 11.5 / 23)
     lead[3] = -1.5
     worse = together.pointwise[WHOLE].elpd_i - lead[table.pooled.level] / 8
     name = "the model without subject"
     pointwise = {**together.pointwise, name: replace(together.pointwise[WHOLE], elpd_i=worse)}
     monkeypatch.setattr("hbm_stan.factors.compare", lambda *_a, **_k: replace(together, pointwise=pointwise))
-    pair = judge_factors(models, found.fits, "observation").pair("subject")
+    pair = judge_factors(models, factor_comparison.fits, "observation").pair("subject")
     assert pair is not None
     assert (pair.better, pair.kind, round(pair.elpd_diff, 6)) == (WHOLE, "better_here", 10.0)
     plain = judge(WHOLE, name, together.pointwise[WHOLE].elpd_i - worse, se=1, group=table.pooled.level, limit=False)
@@ -182,7 +185,7 @@ def analysis_of(folder: Path, formula: str, frame: pd.DataFrame, more: str = "")
     return new.path.parent
 
 
-def test_the_command_says_what_python_says(found: FactorComparison, tmp_path: Path, stanli: Engine) -> None:
+def test_the_command_says_what_python_says(factor_comparison: FactorComparison, tmp_path: Path, stanli: Engine) -> None:
     settings = f"warmup = {SAMPLING.warmup}\ndraws = {SAMPLING.draws}\nseed = {SAMPLING.seed}\n"
     folder, out = analysis_of(tmp_path / "c", FORMULA, crossed(), settings), tmp_path / "out.json"
     done = CliRunner().invoke(app, ["compare", str(folder), "--factors", "--engine", "stanli", "--json", str(out)])
@@ -190,10 +193,10 @@ def test_the_command_says_what_python_says(found: FactorComparison, tmp_path: Pa
     written = json.loads(out.read_text())
     assert [f["factor"] for f in written["factors"]] == ["subject", "item"]
     assert list(written)[-2:] == ["observation", "group"]
-    said = [*written["observation"]["verdict"], *written["group"]["verdict"]]
-    assert said == [s for c in found.comparisons.values() for s in c.verdict]
+    sentences = [*written["observation"]["verdict"], *written["group"]["verdict"]]
+    assert sentences == [s for c in factor_comparison.comparisons.values() for s in c.verdict]
     flat = " ".join(done.output.split())
-    assert all(sentence in flat for sentence in said)
+    assert all(sentence in flat for sentence in sentences)
     # The draws are those of the analysis and of its complete pooling: nothing is sampled twice.
     again = CliRunner().invoke(app, ["compare", str(folder), "--factors", "--engine", "stanli"])
     assert again.output.count("are used again") == 3

@@ -24,14 +24,14 @@ FAMILIES = list(families())
 # The quick proofs of `hbm verify`, one by one; test_faults.py shows that they can fail.
 @pytest.mark.parametrize(("name", "variant"), CASES, ids=IDS)
 def test_log_density_equals_log_joint_under_every_prior(name: str, variant: str) -> None:
-    found = log_density(*example(name), variant)
-    assert found.status == "pass", found
+    truth = log_density(*example(name), variant)
+    assert truth.status == "pass", truth
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES, ids=IDS)
 def test_pointwise_likelihood_equals_numpy(name: str, variant: str) -> None:
-    found = pointwise(*example(name), variant, claim(name, variant).draws)
-    assert found.status == "pass", found
+    truth = pointwise(*example(name), variant, claim(name, variant).draws)
+    assert truth.status == "pass", truth
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES, ids=IDS)

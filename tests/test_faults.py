@@ -61,10 +61,10 @@ def test_a_broken_program_is_the_shipped_one_with_one_fault(name: str) -> None:
     ("name", "check"), [(f.file, check) for f in FAULTS.values() for check in f.caught_by if check in QUICK]
 )
 def test_a_planted_fault_is_caught_by_its_check(name: str, check: str) -> None:
-    found = QUICK[check](FAULTS[name], FAULTS[name].program)
-    if check == "known posterior" and not found.caught:
-        found = known_posterior(FAULTS[name], FAULTS[name].program)
-    assert found.caught, found.figure
+    outcome = QUICK[check](FAULTS[name], FAULTS[name].program)
+    if check == "known posterior" and not outcome.caught:
+        outcome = known_posterior(FAULTS[name], FAULTS[name].program)
+    assert outcome.caught, outcome.figure
 
 
 # One fault stands for all that pretend to be the same variant with the same priors.
@@ -83,8 +83,8 @@ PASSED_THERE = ("structure", "log density", "pointwise", "contract", "replicatio
     ],
 )
 def test_the_shipped_program_passes_the_same_checks(name: str, check: str) -> None:
-    found = QUICK[check](FAULTS[name], FAULTS[name].shipped)
-    assert not found.caught, found.figure
+    outcome = QUICK[check](FAULTS[name], FAULTS[name].shipped)
+    assert not outcome.caught, outcome.figure
 
 
 # As few replications as calibrate() takes; the page says how many the other faults need.

@@ -170,13 +170,13 @@ def test_the_parts_can_be_stored_and_say_all_that_differs() -> None:
 
 
 def test_a_second_fit_samples_nothing_and_is_the_same(tmp_path: Path) -> None:
-    spy, said = Spy(), list[str]()
+    spy, log = Spy(), list[str]()
     store = FitStore(tmp_path)
-    first, second = (fit(FAMILY, dataset(), sampling=SAMPLING, engine=spy, store=store, say=said.append) for _ in "12")
+    first, second = (fit(FAMILY, dataset(), sampling=SAMPLING, engine=spy, store=store, say=log.append) for _ in "12")
     assert spy.sampled == spy.built == ["partial_pooling"]
     assert (first.reused, first.reason) == (False, "no earlier draws")
     assert (second.reused, second.reason) == (True, "nothing changed")
-    assert said == [
+    assert log == [
         "partial_pooling: sampling (no earlier draws)",
         "partial_pooling: draws kept from an earlier run are used again",
     ]
@@ -250,8 +250,8 @@ def real(engine: Engine, tmp_path: Path) -> Callable[[str], Fit]:
 
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling"])
 def test_the_tree_has_arvizs_groups_dims_and_labels(real: Callable[[str], Fit], variant: str) -> None:
-    made = real(variant)
-    tree, labels = made.tree, list(made.table.pooled.labels)
+    fit = real(variant)
+    tree, labels = fit.tree, list(fit.table.pooled.labels)
     assert set(tree.children) == {
         "posterior", "posterior_predictive", "log_likelihood", "sample_stats", "observed_data", "constant_data",
     }  # fmt: skip
@@ -310,12 +310,12 @@ def test_arviz_works_on_it(real: Callable[[str], Fit]) -> None:
 
 
 def test_draws_and_population_come_out_joined(real: Callable[[str], Fit]) -> None:
-    made = real("partial_pooling")
-    shapes = {k: v.shape for k, v in made.draws("mu", "tau", "theta").items()}
+    fit = real("partial_pooling")
+    shapes = {k: v.shape for k, v in fit.draws("mu", "tau", "theta").items()}
     assert shapes == {"mu": (2000,), "tau": (2000,), "theta": (2000, 8)}
-    theta = made.tree["posterior"]["theta"].values
-    assert (made.draws("theta")["theta"] == theta.reshape(2000, 8)).all()
-    assert set(made.draws("tau", "nothing")) <= {"tau"}
+    theta = fit.tree["posterior"]["theta"].values
+    assert (fit.draws("theta")["theta"] == theta.reshape(2000, 8)).all()
+    assert set(fit.draws("tau", "nothing")) <= {"tau"}
 
 
 def test_an_unknown_variant_is_refused_by_name() -> None:

@@ -44,26 +44,26 @@ class Fits:
 
 
 def settled(fits: Fits, choice: Choice = CHOICE, waive: tuple[str, ...] = ()) -> tuple[Choice, list[str]]:
-    said: list[str] = []
-    return passing_form(family("normal_means"), choice, fits, waive, said.append), said
+    messages: list[str] = []
+    return passing_form(family("normal_means"), choice, fits, waive, messages.append), messages
 
 
 def test_a_form_that_passes_stays_and_no_other_is_tried() -> None:
     fits = Fits()
-    found, said = settled(fits)
-    assert found == CHOICE
-    assert (fits.asked, said) == ([CENTERED], [])
+    choice, messages = settled(fits)
+    assert choice == CHOICE
+    assert (fits.asked, messages) == ([CENTERED], [])
 
 
 def test_a_form_that_fails_gives_way_to_the_next_best_that_passes() -> None:
     fits = Fits(failing=(CENTERED,))
-    found, said = settled(fits)
-    assert found.variant == OTHER
+    choice, messages = settled(fits)
+    assert choice.variant == OTHER
     assert fits.asked == [CENTERED, OTHER]
-    assert "failed their checks (R-hat" in found.reason
-    assert found.reason.startswith(CHOICE.reason)
-    assert "It is the same model." in found.reason
-    assert said[0].startswith(f"{CENTERED} failed its checks (R-hat")
+    assert "failed their checks (R-hat" in choice.reason
+    assert choice.reason.startswith(CHOICE.reason)
+    assert "It is the same model." in choice.reason
+    assert messages[0].startswith(f"{CENTERED} failed its checks (R-hat")
     third, _ = settled(Fits(failing=(CENTERED,), broken=(OTHER,)))
     assert third.variant == "partial_pooling"
 

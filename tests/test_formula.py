@@ -44,9 +44,9 @@ def structure(formula: str, frame: pd.DataFrame = FRAME, known_residual: bool = 
     return read_structure(dataset, known_residual=known_residual)
 
 
-def raw(found: Structure) -> dict[str, np.ndarray]:
+def raw(model: Structure) -> dict[str, np.ndarray]:
     """The common columns before they were centred."""
-    design = found.design
+    design = model.design
     return dict(zip(design.names, (design.X + design.means).T, strict=True))
 
 
@@ -120,8 +120,8 @@ def test_levels_are_read_as_the_product_reads_them() -> None:
     assert "arm: levels are compared with 'drug', as asked." in asked.notes
     in_formula = structure("y ~ C(arm, ref = 'drug') + (1 | g)")
     assert in_formula.design.names == asked.design.names
-    for found in (asked, in_formula):
-        np.testing.assert_allclose(raw(found)["arm=placebo"], (FRAME["arm"] == "placebo").astype(float), atol=1e-12)
+    for model in (asked, in_formula):
+        np.testing.assert_allclose(raw(model)["arm=placebo"], (FRAME["arm"] == "placebo").astype(float), atol=1e-12)
     frame = FRAME.assign(arm=pd.Categorical(FRAME["arm"], ["dose two", "drug", "placebo"]))
     assert structure("y ~ arm + (1 | g)", frame).levels["arm"] == ("dose two", "drug", "placebo")
     assert structure("y ~ C(rating) + (1 | g)").design.names[1:] == ("rating=2", "rating=3", "rating=4")
@@ -187,8 +187,8 @@ def test_the_pooled_factor_may_be_the_inner_one() -> None:
 
 
 def test_offsets_add_up() -> None:
-    found = structure("y ~ x + offset(log(e)) + offset(z/10) + (1 | g)")
-    np.testing.assert_allclose(found.design.offset, np.log(FRAME["e"]) + FRAME["z"] / 10)
+    model = structure("y ~ x + offset(log(e)) + offset(z/10) + (1 | g)")
+    np.testing.assert_allclose(model.design.offset, np.log(FRAME["e"]) + FRAME["z"] / 10)
     assert not structure("y ~ x + (1 | g)").design.offset.any()
 
 
@@ -206,8 +206,8 @@ def test_columns_alone_stand_for_a_formula() -> None:
 
 
 def test_a_new_row_is_made_as_the_rows_of_the_table_were() -> None:
-    found = structure("y ~ arm * log(x) + scale(z) + poly(x, 2) + bs(e, df = 4) + offset(e) + (1 + log(x) | g)")
-    design = pickle.loads(pickle.dumps(found.design))
+    model = structure("y ~ arm * log(x) + scale(z) + poly(x, 2) + bs(e, df = 4) + offset(e) + (1 + log(x) | g)")
+    design = pickle.loads(pickle.dumps(model.design))
     for i in (0, 1, 2, 17):
         row = {name: FRAME[name][i] for name in ("arm", "x", "z", "e")}
         x, z = design.row(row)
@@ -280,8 +280,8 @@ def test_a_pooled_factor_that_is_none_is_refused() -> None:
         structure("y ~ x + (1 | g) + (1 | item)", group="itm")
 
 
-def warnings(found: Structure) -> str:
-    return " ".join(v.hint for v in found.verdicts if v.status != "pass")
+def warnings(model: Structure) -> str:
+    return " ".join(v.hint for v in model.verdicts if v.status != "pass")
 
 
 def test_few_whole_numbers_may_be_a_category() -> None:
@@ -341,8 +341,8 @@ def test_nesting_and_crossing_are_found_and_said() -> None:
 )
 def test_the_likelihood_is_chosen_from_the_outcome(formula: str, outcome: list[Any], likelihood: str) -> None:
     dataset = Dataset.from_frame(FRAME.assign(o=outcome), formula=formula)
-    found, why = choose_likelihood(dataset)
-    assert found == likelihood
+    name, why = choose_likelihood(dataset)
+    assert name == likelihood
     assert why
 
 
@@ -366,9 +366,9 @@ def test_a_row_that_may_be_a_gross_error_is_named() -> None:
     rows = np.random.default_rng(4).normal(-50, 9, 90) + 100 * (AMOUNTS["g"] == "c")
     assert "--likelihood" not in why(rows)
     for wrong in (rows.where(AMOUNTS.index != 37, 400), rows.where(AMOUNTS.index != 37, -400)):
-        said = why(wrong)
-        assert "row 38 lies " in said
-        assert "--likelihood student_t" in said
+        reason = why(wrong)
+        assert "row 38 lies " in reason
+        assert "--likelihood student_t" in reason
     assert "row 38 lies " in why((rows + 300).where(AMOUNTS.index != 37, 3))  # amounts too
     few = AMOUNTS.iloc[::8].assign(o=np.r_[np.arange(11.0), 900.0])  # twelve rows do not tell
     assert "student_t" not in choose_likelihood(Dataset.from_frame(few, formula="o ~ 1 + (1 | g)"))[1]

@@ -62,16 +62,16 @@ def test_what_is_written_is_the_model_that_was_asked(
         str(table), "", columns, tmp_path / "a", formula=formula,
         reference={"arm": "drug"} if "arm" in formula else None,
     )  # fmt: skip
-    said = tomllib.loads(new.path.read_text())
-    assert (said["formula"], said["likelihood"], said["centre"]) == (formula, likelihood, True)
-    assert "columns" not in said
+    settings = tomllib.loads(new.path.read_text())
+    assert (settings["formula"], settings["likelihood"], settings["centre"]) == (formula, likelihood, True)
+    assert "columns" not in settings
     assert new.notes[0].startswith(f"Model: {formula.partition(' ')[0]}, likelihood {likelihood} (")
     written = read_analysis(new.path.parent)
     assert written.family.name == likelihood
     jobs = jobs_of(written.family, written.dataset, written.variants, written.priors, written.sampling, Spy())
     named = {"reference": {"arm": "drug"}} if "arm" in formula else {}
-    found, dataset = of_formula(formula, FRAME, group=group, **named)
-    plain = jobs_of(family(found), dataset, written.variants, None, Sampling(), Spy())
+    chosen, dataset = of_formula(formula, FRAME, group=group, **named)
+    plain = jobs_of(family(chosen), dataset, written.variants, None, Sampling(), Spy())
     for one, other in zip(jobs, plain, strict=True):
         assert one.data.keys() == other.data.keys()
         for name, value in one.data.items():
@@ -111,8 +111,8 @@ def test_warnings_and_refusals_come_before_sampling(table: Path, tmp_path: Path)
 
 
 def test_rows_left_out_keep_their_centre_in_refits(table: Path) -> None:
-    found, dataset = of_formula("log(rt) ~ days + (1 + days | subject) + (1 | word)", FRAME)
-    model = family(found)
+    chosen, dataset = of_formula("log(rt) ~ days + (1 + days | subject) + (1 | word)", FRAME)
+    model = family(chosen)
     whole = prepare_table(model, dataset)
     left = whole.without(range(8))
     data, part = (model.stan_data(t, model.priors(whole), "partial_pooling") for t in (whole, left))

@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def made(folder: Path, stanli: Engine) -> Report:
+def document(folder: Path, stanli: Engine) -> Report:
     return report(folder, engine=stanli)  # made once: the second time nothing has changed
 
 
@@ -73,43 +73,43 @@ def text_of(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
-def test_each_coefficient_has_a_row_and_its_odds_ratio(made: Report, draws: dict[str, np.ndarray]) -> None:
-    found = made.results["coefficients"]
-    assert [row["name"] for row in found["rows"]] == ["intercept", "intercept", *SLOPES]
-    assert [row["place"] for row in found["rows"]] == [AT_MEANS, AT_ZERO, "", "", ""]
-    assert found["ratio"] == "odds ratio"
-    assert found["references"] == {"sex": "f"}
-    for k, row in enumerate(found["rows"][2:], start=1):
+def test_each_coefficient_has_a_row_and_its_odds_ratio(document: Report, draws: dict[str, np.ndarray]) -> None:
+    coefficients = document.results["coefficients"]
+    assert [row["name"] for row in coefficients["rows"]] == ["intercept", "intercept", *SLOPES]
+    assert [row["place"] for row in coefficients["rows"]] == [AT_MEANS, AT_ZERO, "", "", ""]
+    assert coefficients["ratio"] == "odds ratio"
+    assert coefficients["references"] == {"sex": "f"}
+    for k, row in enumerate(coefficients["rows"][2:], start=1):
         beta = draws["beta"][:, k]
         for key, prob in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
             assert row[key] == pytest.approx(np.quantile(beta, prob))
             assert row[f"ratio_{key}"] == pytest.approx(np.quantile(np.exp(beta), prob))
         assert row["p_positive"] == pytest.approx(float(np.mean(beta > 0)))
-    assert all(row["ratio_q50"] is None for row in found["rows"][:2])
+    assert all(row["ratio_q50"] is None for row in coefficients["rows"][:2])
 
 
 def test_the_intercept_where_columns_are_0_is_of_columns_as_they_stand_in_the_file(
-    made: Report, draws: dict[str, np.ndarray]
+    document: Report, draws: dict[str, np.ndarray]
 ) -> None:
     table = frame()
     male = (table["sex"] == "m").to_numpy(dtype=float)
     columns = np.column_stack([table["age"], male, table["age"] * male])
     at_zero = draws["beta"][:, 0] - draws["beta"][:, 1:] @ columns.mean(axis=0)
-    row = made.results["coefficients"]["rows"][1]
+    row = document.results["coefficients"]["rows"][1]
     assert row["q50"] == pytest.approx(np.median(at_zero))
     assert row["sd"] == pytest.approx(at_zero.std(ddof=1))
-    there = made.results["coefficients"]["sds"][1]
+    there = document.results["coefficients"]["sds"][1]
     mean, (u, v), rho = table["age"].mean(), draws["tau"].T, draws["rho"][:, 0]
     assert there["q50"] == pytest.approx(np.median(np.sqrt(u**2 - 2 * mean * rho * u * v + (mean * v) ** 2)))
     assert there["place"] == AT_ZERO
 
 
-def test_shares_of_variance_are_those_of_the_draws(made: Report, draws: dict[str, np.ndarray]) -> None:
+def test_shares_of_variance_are_those_of_the_draws(document: Report, draws: dict[str, np.ndarray]) -> None:
     age = (frame()["age"] - frame()["age"].mean()).to_numpy()
     (u, v), rho = draws["tau"].T, draws["rho"][:, 0]
     pupil = u**2 + 2 * rho * u * v * age.mean() + v**2 * np.mean(age**2)
     item, trial = draws["sd"][:, 0] ** 2, np.pi**2 / 3
-    rows = made.results["variance_shares"]["rows"]
+    rows = document.results["variance_shares"]["rows"]
     assert [row["name"] for row in rows] == ["pupil", "item", "a single trial"]
     assert [row["levels"] for row in rows] == [15, 8, 0]
     for row, variance in zip(rows, (pupil, item, trial), strict=True):
@@ -118,13 +118,13 @@ def test_shares_of_variance_are_those_of_the_draws(made: Report, draws: dict[str
     assert sum(row["mean"] for row in rows) == pytest.approx(1)
 
 
-def test_a_factor_that_is_asked_for_has_a_caterpillar(made: Report, draws: dict[str, np.ndarray]) -> None:
-    (entry,) = made.results["caterpillars"]
+def test_a_factor_that_is_asked_for_has_a_caterpillar(document: Report, draws: dict[str, np.ndarray]) -> None:
+    (entry,) = document.results["caterpillars"]
     assert (entry["factor"], entry["column"], entry["many"]) == ("item", "intercept", "items")
     assert [row["group"] for row in entry["rows"]] == [f"i{k}" for k in range(8)]
     for level, row in enumerate(entry["rows"]):
         assert row["q25"] == pytest.approx(np.quantile(draws["effect"][:, level], 0.25))
-    assert "Intercept: deviations of the 8 items" in text_of(made.pdf)
+    assert "Intercept: deviations of the 8 items" in text_of(document.pdf)
 
 
 @pytest.mark.parametrize(
@@ -138,20 +138,20 @@ def test_a_caterpillar_of_no_factor_is_refused(tmp_path: Path, names: str, words
         read_analysis(write(tmp_path / "a", frame(), FORMULA, more=more))
 
 
-def test_page_one_speaks_of_ratios_and_of_where_the_variance_lies(made: Report) -> None:
-    said = made.results["answer"]
-    assert said[0].startswith("The odds ratio for one unit more of age is about ")
-    assert said[1].startswith("The odds ratio of sex=m is about ")
-    assert "The common intercept, at the means of the columns, is about " in said[3]
-    assert "which is a probability of 0." in said[3]
-    assert any(s.startswith("The intercept (at the means of the columns) varies between pupils") for s in said)
-    assert any(s.startswith("The sd of the intercept between items is about ") for s in said)
-    assert any("lies between pupils, " in s and "is left to a single trial" in s for s in said)
-    assert not any("beta[" in s or "tau[" in s.lower() or "centred column" in s for s in said)
+def test_page_one_speaks_of_ratios_and_of_where_the_variance_lies(document: Report) -> None:
+    sentences = document.results["answer"]
+    assert sentences[0].startswith("The odds ratio for one unit more of age is about ")
+    assert sentences[1].startswith("The odds ratio of sex=m is about ")
+    assert "The common intercept, at the means of the columns, is about " in sentences[3]
+    assert "which is a probability of 0." in sentences[3]
+    assert any(s.startswith("The intercept (at the means of the columns) varies between pupils") for s in sentences)
+    assert any(s.startswith("The sd of the intercept between items is about ") for s in sentences)
+    assert any("lies between pupils, " in s and "is left to a single trial" in s for s in sentences)
+    assert not any("beta[" in s or "tau[" in s.lower() or "centred column" in s for s in sentences)
 
 
-def test_the_pages_show_the_formula_its_columns_and_the_sections(made: Report) -> None:
-    text = text_of(made.pdf)
+def test_the_pages_show_the_formula_its_columns_and_the_sections(document: Report) -> None:
+    text = text_of(document.pdf)
     for words in (
         "Common coefficients", "Where the variance lies", "Common odds ratios", "intercept, where all columns are 0",
         "between pupils, at the means of the columns", "Levels of sex are compared with f", "a single trial",
@@ -162,15 +162,15 @@ def test_the_pages_show_the_formula_its_columns_and_the_sections(made: Report) -
 
 def test_without_other_columns_there_is_no_forest_and_no_place(tmp_path: Path, stanli: Engine) -> None:
     table = frame().assign(score=lambda f: f["won"] + np.sin(np.arange(120)))
-    made = report(write(tmp_path / "plain", table, "score ~ 1 + (1 | pupil)", "partial_pooling"), engine=stanli)
-    (row,) = made.results["coefficients"]["rows"]
+    document = report(write(tmp_path / "plain", table, "score ~ 1 + (1 | pupil)", "partial_pooling"), engine=stanli)
+    (row,) = document.results["coefficients"]["rows"]
     assert row["place"] == ""
-    assert made.results["coefficients"]["ratio"] == ""
-    assert made.results["coefficients"]["sds"] == []
-    text = text_of(made.pdf)
+    assert document.results["coefficients"]["ratio"] == ""
+    assert document.results["coefficients"]["sds"] == []
+    text = text_of(document.pdf)
     assert "The formula has no column but the intercept." in text
     assert "A forest" not in text
-    assert "Of the variance, " in " ".join(made.results["answer"])
+    assert "Of the variance, " in " ".join(document.results["answer"])
 
 
 def design_of_words(formula: str, **reading: Any) -> Any:
@@ -179,15 +179,15 @@ def design_of_words(formula: str, **reading: Any) -> Any:
 
 
 def test_each_parameter_has_a_meaning() -> None:
-    found = meanings(design_of_words("won ~ age + (1 + age | pupil) + (1 + age | item)"), Noun("child", "children"))
-    assert found["beta[intercept]"] == "common intercept, at the means of the columns"
-    assert found["beta[age]"] == "common coefficient of age"
-    assert found["tau[intercept]"] == "sd of the intercept between children, at the means of the columns"
-    assert found["tau[age]"] == "sd of the coefficient of age between children"
-    assert found["sd[item: age]"] == "sd of the coefficient of age between items"
-    assert found["theta[age]"] == "coefficient of age of each child without pooling"
-    assert found["rho[intercept, age]"] == "correlation of the intercept with the coefficient of age between children"
-    assert found["rho_other[item: intercept, age]"].endswith("between items")
+    by_name = meanings(design_of_words("won ~ age + (1 + age | pupil) + (1 + age | item)"), Noun("child", "children"))
+    assert by_name["beta[intercept]"] == "common intercept, at the means of the columns"
+    assert by_name["beta[age]"] == "common coefficient of age"
+    assert by_name["tau[intercept]"] == "sd of the intercept between children, at the means of the columns"
+    assert by_name["tau[age]"] == "sd of the coefficient of age between children"
+    assert by_name["sd[item: age]"] == "sd of the coefficient of age between items"
+    assert by_name["theta[age]"] == "coefficient of age of each child without pooling"
+    assert by_name["rho[intercept, age]"] == "correlation of the intercept with the coefficient of age between children"
+    assert by_name["rho_other[item: intercept, age]"].endswith("between items")
     as_written = meanings(design_of_words("won ~ age + (1 | pupil)", centre=False), Noun())
     assert as_written["beta[intercept]"] == "common intercept, where all columns are 0"
     assert as_written["tau[intercept]"] == "sd of the intercept between groups"
@@ -207,23 +207,23 @@ def test_a_forest_of_coefficients_of_unlike_size_is_for_one_sd_of_each_column() 
 
 def test_without_common_columns_no_coefficient_is_spoken_of(tmp_path: Path, stanli: Engine) -> None:
     table = frame().assign(score=lambda f: f["won"] - 6 + np.sin(np.arange(120)))
-    made = report(write(tmp_path / "none", table, "score ~ 0 + (1 | pupil)", "partial_pooling"), engine=stanli)
-    assert made.results["coefficients"] is None
-    assert made.results["answer"][0].startswith("The intercept varies between pupils")
+    document = report(write(tmp_path / "none", table, "score ~ 0 + (1 | pupil)", "partial_pooling"), engine=stanli)
+    assert document.results["coefficients"] is None
+    assert document.results["answer"][0].startswith("The intercept varies between pupils")
 
 
 @pytest.mark.parametrize(
-    ("formula", "likelihood", "said"),
+    ("formula", "likelihood", "unit"),
     [("cost ~ 1 + (1 | pupil)", "gamma", "EUR ("), ("won ~ 1 + (1 | pupil)", "poisson", " (")],
 )
-def test_the_mean_of_amounts_has_their_unit(stanli: Engine, formula: str, likelihood: str, said: str) -> None:
+def test_the_mean_of_amounts_has_their_unit(stanli: Engine, formula: str, likelihood: str, unit: str) -> None:
     table = frame().assign(cost=lambda f: np.exp(5 + np.sin(np.arange(len(f)))))
     name, dataset = of_formula(formula, table, likelihood)
     info = {column: ColumnInfo(unit="EUR") for column in ("cost", "won")}
     sampling = Sampling(chains=1, warmup=50, draws=50)
     fitted = fit(name, replace(dataset, info=info), sampling=sampling, engine=stanli)
     (sentence,) = coefficient_sentences(fitted, coefficients_of(fitted), "")
-    assert re.search(rf"which is a \w+ of [\d.]+ ?{re.escape(said)}", sentence)
+    assert re.search(rf"which is a \w+ of [\d.]+ ?{re.escape(unit)}", sentence)
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,14 @@ def by_roles(words: str, to: Path, likelihood: str = "", **reading: Any) -> New:
 @pytest.mark.parametrize("case", SAME)
 def test_columns_say_what_a_formula_says(case: str, tmp_path: Path) -> None:
     data, words, formula = SAME[case]
-    made = by_roles(f"{data} {words}", tmp_path / "roles")
+    new = by_roles(f"{data} {words}", tmp_path / "roles")
     same = new_analysis(data, "", {}, tmp_path / "formula", formula=formula)
-    assert made.path.read_text() == same.path.read_text()
-    assert f'formula = "{formula}"\n' in made.path.read_text()
-    assert made.notes[0] == f"These columns say the formula {formula}"
-    assert made.notes[1].partition(" (")[0] == same.notes[0].partition(" (")[0]  # a count is said to be named as one
-    assert made.notes[2:] == same.notes[1:]
-    assert made.verdicts == same.verdicts
+    assert new.path.read_text() == same.path.read_text()
+    assert f'formula = "{formula}"\n' in new.path.read_text()
+    assert new.notes[0] == f"These columns say the formula {formula}"
+    assert new.notes[1].partition(" (")[0] == same.notes[0].partition(" (")[0]  # a count is said to be named as one
+    assert new.notes[2:] == same.notes[1:]
+    assert new.verdicts == same.verdicts
 
 
 def test_the_command_says_and_writes_the_formula(tmp_path: Path) -> None:
@@ -83,12 +83,12 @@ def test_the_command_says_and_writes_the_formula(tmp_path: Path) -> None:
 def test_every_way_of_reading_goes_with_columns(tmp_path: Path) -> None:
     words = "owls --group nest --count calls --exposure brood --predictors food"
     reading: dict[str, Any] = {"zi": "~ food", "centre": False, "reference": {"food": "Satiated"}}
-    made = by_roles(words, tmp_path / "roles", "zero_inflated_poisson", **reading)
+    new = by_roles(words, tmp_path / "roles", "zero_inflated_poisson", **reading)
     formula = "calls | rate(brood) ~ food + (1 | nest)"
     same = new_analysis(
         "owls", "zero_inflated_poisson", {}, tmp_path / "formula", formula=formula, **reading
     )  # fmt: skip
-    assert made.path.read_text() == same.path.read_text()
+    assert new.path.read_text() == same.path.read_text()
 
 
 def test_a_count_is_one_however_far_from_0(tmp_path: Path) -> None:
@@ -119,11 +119,11 @@ def test_names_that_are_no_words_stand_in_backticks(tmp_path: Path) -> None:
 def test_in_python_columns_go_with_a_likelihood() -> None:
     data = load("sleepstudy", group="subject", outcome="reaction_ms", predictors=["days"], varying="days")
     family, dataset = family_and_data("normal", data)
-    made = prepare_table(family, dataset)
-    assert made.design is not None
-    assert [term.names for term in made.design.terms] == [("intercept", "days")]
-    assert made.design.names == ("intercept", "days")
-    assert made.dataset.reading.formula == "reaction_ms ~ days + (1 + days | subject)"
+    prepared = prepare_table(family, dataset)
+    assert prepared.design is not None
+    assert [term.names for term in prepared.design.terms] == [("intercept", "days")]
+    assert prepared.design.names == ("intercept", "days")
+    assert prepared.dataset.reading.formula == "reaction_ms ~ days + (1 + days | subject)"
 
 
 MISTAKES = {
@@ -156,9 +156,9 @@ def test_a_mistake_names_the_option(mistake: str, tmp_path: Path) -> None:
 
 
 def test_a_slope_that_varies_about_0_is_told(tmp_path: Path) -> None:
-    made = by_roles("sleepstudy --group subject --outcome reaction_ms --varying days", tmp_path / "a")
-    assert any("days varies by subject and has no common coefficient" in warning for warning in made.warnings)
-    assert "reaction_ms ~ 1 + (1 + days | subject)" in made.path.read_text()
+    new = by_roles("sleepstudy --group subject --outcome reaction_ms --varying days", tmp_path / "a")
+    assert any("days varies by subject and has no common coefficient" in warning for warning in new.warnings)
+    assert "reaction_ms ~ 1 + (1 + days | subject)" in new.path.read_text()
 
 
 def test_a_family_with_fixed_slopes_refuses_the_option() -> None:
@@ -186,9 +186,9 @@ def test_limits_and_nothing_else_are_estimates_and_with_predictors_the_formula_i
     assert 'family = "normal_means"' in (tmp_path / "a" / "analysis.toml").read_text()
     with_year = run.invoke(app, [*words, "--predictors", "year", "--level", "0.9", "--to", str(tmp_path / "b")])
     assert with_year.exit_code == 2
-    said = " ".join(with_year.output.split())
+    message = " ".join(with_year.output.split())
     formula = "log(or) | se((log(hi) - log(lo)) / 3.29) ~ year + (1 | study)"
-    assert f"'{formula}'" in said
+    assert f"'{formula}'" in message
     assert not (tmp_path / "b").exists()
     written = run.invoke(app, ["new", str(tmp_path / "meta.csv"), formula, "--to", str(tmp_path / "b")])
     assert written.exit_code == 0, written.output
@@ -202,7 +202,7 @@ def test_a_count_divided_by_another_is_said_to_be_successes_of_trials(tmp_path: 
     )
     frame["cured"], frame["weight"] = rng.binomial(patients, 0.4), rng.uniform(20, 30, 32)
     frame.to_csv(tmp_path / "clinics.csv", index=False)
-    said = {
+    notes = {
         left: " ".join(
             new_analysis(
                 str(tmp_path / "clinics.csv"), "", {}, tmp_path / f"a{k}", formula=f"{left} ~ dose + (1 | clinic)"
@@ -210,5 +210,5 @@ def test_a_count_divided_by_another_is_said_to_be_successes_of_trials(tmp_path: 
         )
         for k, left in enumerate(["cured/patients", "weight/patients", "patients/cured", "cured*patients"])
     }
-    assert "write cured | trials(patients) ~ ..." in said.pop("cured/patients")
-    assert not any("trials(" in text for text in said.values())
+    assert "write cured | trials(patients) ~ ..." in notes.pop("cured/patients")
+    assert not any("trials(" in text for text in notes.values())

@@ -27,8 +27,8 @@ FRAME = pd.DataFrame({
 
 
 def words(formula: str, likelihood: str = "", group: str = "", **reading: Any) -> list[str]:
-    found, dataset = of_formula(formula, FRAME, likelihood, group, **reading)
-    return model_in_words(dataset, read_structure(dataset, known_residual=False).design, found, "as asked")
+    chosen, dataset = of_formula(formula, FRAME, likelihood, group, **reading)
+    return model_in_words(dataset, read_structure(dataset, known_residual=False).design, chosen, "as asked")
 
 
 def test_a_formula_among_the_words_of_new() -> None:
@@ -74,12 +74,12 @@ def test_a_formula_and_a_frame_or_a_dataset() -> None:
 
 
 def test_the_model_is_said_in_words() -> None:
-    said = words("log(rt) ~ days * arm + (1 + days | subject) + (1 | word) + offset(log(days))", "normal")
-    assert said[0] == "Model: log(rt), likelihood normal (as asked)."
-    assert said[1].startswith("Common to all rows: intercept, days, arm=drug, arm=dose, days:arm=drug, days:arm=dose.")
-    assert "log(days) is added as it is (offset)." in said[1]
-    assert "centred at their means (days 4.5, arm=drug 0.33, arm=dose 0.33): the intercept" in said[1]
-    assert said[2:] == [
+    lines = words("log(rt) ~ days * arm + (1 + days | subject) + (1 | word) + offset(log(days))", "normal")
+    assert lines[0] == "Model: log(rt), likelihood normal (as asked)."
+    assert lines[1].startswith("Common to all rows: intercept, days, arm=drug, arm=dose, days:arm=drug, days:arm=dose.")
+    assert "log(days) is added as it is (offset)." in lines[1]
+    assert "centred at their means (days 4.5, arm=drug 0.33, arm=dose 0.33): the intercept" in lines[1]
+    assert lines[2:] == [
         "Varies by subject (6 levels; the factor that is pooled): intercept, days, with correlations.",
         "Varies by word (4 levels): intercept.",
     ]

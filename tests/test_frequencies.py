@@ -44,12 +44,12 @@ def test_the_data_are_those_of_the_whole_table(likelihood: str) -> None:
     family, order = families()[likelihood], list(whole.columns)
     counted = Dataset.from_frame(short.sort_values(order), formula=FORMULAS[likelihood], weights="n")
     written = Dataset.from_frame(whole.sort_values(order), formula=FORMULAS[likelihood])
-    made = []
+    inputs = []
     for dataset in (counted, written):
         table = prepare_table(family, dataset)
-        made.append(family.stan_data(table, family.priors(table), "partial_pooling"))
-    for name, value in made[1].items():
-        np.testing.assert_array_equal(made[0][name], value, err_msg=name)
+        inputs.append(family.stan_data(table, family.priors(table), "partial_pooling"))
+    for name, value in inputs[1].items():
+        np.testing.assert_array_equal(inputs[0][name], value, err_msg=name)
 
 
 def test_groups_of_a_table_in_any_order_have_the_rows_that_they_have_in_whole() -> None:
@@ -80,7 +80,7 @@ def test_rows_of_weight_zero_go_and_the_table_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "said"),
+    ("weights", "message"),
     [
         ([1, -2, 1], "below 0 in row 2: '-2'"),
         ([1, 2, 0.37], "not whole in row 3: '0.37'"),
@@ -89,9 +89,9 @@ def test_rows_of_weight_zero_go_and_the_table_says_so() -> None:
         ([1, None, 2], "no value in row 2"),
     ],
 )
-def test_what_is_no_number_of_times_is_refused(weights: list[float], said: str) -> None:
+def test_what_is_no_number_of_times_is_refused(weights: list[float], message: str) -> None:
     frame = pd.DataFrame({"g": ["a", "b", "c"], "y": [1.0, 2, 3], "n": pd.Series(weights, dtype=object)})
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         Dataset.from_frame(frame, weights="n")
 
 
@@ -103,16 +103,16 @@ def test_a_bad_row_is_named_as_it_stands_in_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("formula", "said"),
+    ("formula", "message"),
     [
         ("y ~ n + (1 | g)", "the column 'n' is in the model and named as weights"),
         ("n ~ y + (1 | g)", "the column 'n' is in the model and named as weights"),
         ("y | se(s) ~ 1 + (1 | g)", "says by itself how much it counts"),
     ],
 )
-def test_weights_that_the_model_uses_too_are_refused(formula: str, said: str) -> None:
+def test_weights_that_the_model_uses_too_are_refused(formula: str, message: str) -> None:
     frame = pd.DataFrame({"g": list("abc") * 3, "y": np.arange(9.0), "s": 1.0, "n": 2})
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         hbm.fit(formula, frame, weights="n")
 
 
@@ -125,10 +125,10 @@ def test_new_writes_the_weights_and_the_analysis_reads_them(tmp_path: Path, cach
     whole, short = _tables()
     short.to_csv(tmp_path / "short.csv", index=False)
     called = ["new", str(tmp_path / "short.csv"), FORMULAS["poisson"], "--weights", "n", "--to", str(tmp_path / "a")]
-    made = CliRunner().invoke(app, called)
-    assert made.exit_code == 0, made.output
+    done = CliRunner().invoke(app, called)
+    assert done.exit_code == 0, done.output
     assert f"n says how often each of {len(short)} rows counts: {len(whole)} rows in all" in " ".join(
-        made.output.split()
+        done.output.split()
     )
     assert 'weights = "n"' in (tmp_path / "a" / "analysis.toml").read_text()
     assert read_analysis(tmp_path / "a").dataset.table.n_rows == len(whole)

@@ -71,8 +71,8 @@ def differences(summary: pd.DataFrame, truth: dict[str, dict[str, float]]) -> di
 
 
 def reference() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((TESTS / "reference" / "pumps-bugs.json").read_text())
-    return found
+    contents: dict[str, Any] = json.loads((TESTS / "reference" / "pumps-bugs.json").read_text())
+    return contents
 
 
 @pytest.mark.parametrize("variant", PARTIAL)
@@ -86,10 +86,10 @@ def test_pumps_with_the_priors_of_the_bugs_examples(stanli: StanliEngine, varian
 def test_pumps_equal_the_table_of_openbugs(stanli: StanliEngine) -> None:
     # The table has two to four digits and gives no Monte Carlo error; it comes from 10,000 updates, so that error is at
     # least sd / 100, and the last digit is half a unit off at most.
-    made = fitted(stanli, "partial_pooling", PUBLISHED)
+    summary = fitted(stanli, "partial_pooling", PUBLISHED)
     table = reference()["openbugs"]["mean"]
     z = {
-        n: (made.loc[n, "mean"] - m) / np.hypot(made.loc[n, "mcse_mean"], made.loc[n, "sd"] / 100)
+        n: (summary.loc[n, "mean"] - m) / np.hypot(summary.loc[n, "mcse_mean"], summary.loc[n, "sd"] / 100)
         for n, m in table.items()
     }
     assert len(z) == 12
@@ -145,8 +145,8 @@ def test_partial_pooling_with_the_default_priors_equals_quadrature(stanli: Stanl
 
 def test_the_comparison_catches_a_prior_other_than_the_claimed_one(stanli: StanliEngine) -> None:
     # Planted fault: alpha ~ lognormal(1.4, 1) sampled, the default lognormal(1.4, 2) claimed.
-    made = fitted(stanli, "partial_pooling", {"alpha": "lognormal(1.4, 1)"})
-    assert "mean of alpha" in moved(differences(made, default_truth()), 18)
+    summary = fitted(stanli, "partial_pooling", {"alpha": "lognormal(1.4, 1)"})
+    assert "mean of alpha" in moved(differences(summary, default_truth()), 18)
 
 
 def test_complete_and_no_pooling_equal_their_closed_forms(stanli: StanliEngine) -> None:
@@ -155,12 +155,12 @@ def test_complete_and_no_pooling_equal_their_closed_forms(stanli: StanliEngine) 
     chosen = {"mu": "gamma(2, 3)", "theta": "gamma(0.5, 0.4)"}
     names = [f"theta[{p}]" for p in data.table.labels("pump")]
     z = {}
-    for variant, found, shape, rate in (
+    for variant, parameters, shape, rate in (
         ("complete_pooling", ["mu"], [2 + y.sum()], [3 + e.sum()]),
         ("no_pooling", names, 0.5 + y, 0.4 + e),
     ):
         truth = {}
-        for name, a, b in zip(found, shape, rate, strict=True):
+        for name, a, b in zip(parameters, shape, rate, strict=True):
             one = stats.gamma(a, scale=1 / b)
             truth[name] = {"mean": one.mean(), "sd": one.std()}
             truth[name] |= {q: one.ppf(p) for q, p in count_quadrature.QUANTILES.items()}
@@ -235,7 +235,7 @@ def test_exposure_is_one_where_no_column_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("y", "e", "said"),
+    ("y", "e", "message"),
     [
         ([-1, 2], [4, 4], "a count cannot be negative"),
         ([1.5, 2], [4, 4], "a count is a whole number"),
@@ -243,8 +243,8 @@ def test_exposure_is_one_where_no_column_is_named() -> None:
         ([1, 3e9], [4, 4], "larger than Stan's whole numbers"),
     ],
 )
-def test_counts_and_exposures_that_cannot_be_are_refused(y: list[float], e: list[float], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_counts_and_exposures_that_cannot_be_are_refused(y: list[float], e: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         stan_data(of_frame(pd.DataFrame({"g": ["a", "b"], "y": y, "e": e})), "partial_pooling")
 
 
@@ -269,7 +269,7 @@ def test_large_counts_are_sampled_as_well_as_small_ones(stanli: StanliEngine, va
     rng = np.random.default_rng(SEED)
     count = rng.poisson(1e5 * rng.gamma(variation**-2, variation**2, 20))
     data = of_frame(pd.DataFrame({"g": [f"g{j}" for j in range(20)], "y": count, "e": 2.0}))
-    made = fitted(stanli, "partial_pooling", data=data)
-    population = made.loc[["mu", "tau", "alpha", "beta"]]
+    summary = fitted(stanli, "partial_pooling", data=data)
+    population = summary.loc[["mu", "tau", "alpha", "beta"]]
     assert population["rhat"].max() < 1.01
     assert population["ess_bulk"].min() > 0.1 * SAMPLING.chains * SAMPLING.draws

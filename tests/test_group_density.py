@@ -25,27 +25,27 @@ from hbm_stan.priors import Prior
 SEED = 20261121
 SIZES = (1, 2, 4)
 NO = "no_pooling"
-Made = tuple[Family, StanData, dict[str, Prior]]
+Inputs = tuple[Family, StanData, dict[str, Prior]]
 
 
 def frame(**columns: Any) -> pd.DataFrame:
     """Rows of three groups with 1, 2 and 4 rows, in no order."""
-    made = pd.DataFrame({"g": np.repeat(["a", "b", "c"], SIZES), **columns})
-    return made.sample(frac=1, random_state=3, ignore_index=True)
+    rows = pd.DataFrame({"g": np.repeat(["a", "b", "c"], SIZES), **columns})
+    return rows.sample(frac=1, random_state=3, ignore_index=True)
 
 
-def data_of(name: str, table: pd.DataFrame, variant: str = NO, chosen: Any = None, **roles: Any) -> Made:
+def data_of(name: str, table: pd.DataFrame, variant: str = NO, chosen: Any = None, **roles: Any) -> Inputs:
     model = family(name)
     again = {"unit_labels": "repeat"} if "unit" in roles else {}
-    made = prepare_table(model, Dataset.from_frame(table, {"group": "g", **roles}, **again))
-    priors = model.priors(made, chosen)
-    return model, model.stan_data(made, priors, variant), priors
+    prepared = prepare_table(model, Dataset.from_frame(table, {"group": "g", **roles}, **again))
+    priors = model.priors(prepared, chosen)
+    return model, model.stan_data(prepared, priors, variant), priors
 
 
-def density(made: Made, variant: str = NO) -> np.ndarray:
-    found = made[0].need("prior_group_log_lik", "a test")(made[1], variant)
-    assert found.shape == (made[1]["J"],)
-    return np.asarray(found)
+def density(inputs: Inputs, variant: str = NO) -> np.ndarray:
+    log_density = inputs[0].need("prior_group_log_lik", "a test")(inputs[1], variant)
+    assert log_density.shape == (inputs[1]["J"],)
+    return np.asarray(log_density)
 
 
 def rows_of(data: StanData, j: int) -> np.ndarray:
@@ -57,37 +57,37 @@ def rows_of(data: StanData, j: int) -> np.ndarray:
 
 def test_normal_means_have_the_density_of_estimates_about_the_prior() -> None:
     table = pd.DataFrame({"g": list("abc"), "y": [3.0, -9.0, 20.0], "se": [1.0, 2.0, 0.5]})
-    made = data_of("normal_means", table, chosen={"theta": "normal(2, 5)"}, estimate="y", standard_error="se")
+    inputs = data_of("normal_means", table, chosen={"theta": "normal(2, 5)"}, estimate="y", standard_error="se")
     exact = stats.norm.logpdf(table["y"], 2, np.sqrt(25 + table["se"] ** 2))
-    np.testing.assert_allclose(density(made), exact, rtol=1e-12)
-    assert np.abs(density(made) - stats.norm.logpdf(table["y"], 2, table["se"])).min() > 0.1
+    np.testing.assert_allclose(density(inputs), exact, rtol=1e-12)
+    assert np.abs(density(inputs) - stats.norm.logpdf(table["y"], 2, table["se"])).min() > 0.1
 
 
 def test_rates_are_integrated_jointly_over_the_rows_of_a_group() -> None:
     table = frame(y=[3, 0, 2, 7, 5, 1, 9], n=[10, 4, 9, 8, 5, 20, 12])
-    made = data_of("beta_binomial", table, chosen={"theta": "beta(2, 3)"}, successes="y", trials="n")
-    y, n = made[1]["y"], made[1]["trials"]
+    inputs = data_of("beta_binomial", table, chosen={"theta": "beta(2, 3)"}, successes="y", trials="n")
+    y, n = inputs[1]["y"], inputs[1]["trials"]
     apart = stats.betabinom.logpmf(y, n, 2, 3)
-    for j, found in enumerate(density(made)):
-        own = rows_of(made[1], j)
+    for j, ours in enumerate(density(inputs)):
+        own = rows_of(inputs[1], j)
         exact, _ = quad(lambda p, own=own: stats.beta.pdf(p, 2, 3) * stats.binom.pmf(y[own], n[own], p).prod(), 0, 1)
-        assert found == pytest.approx(math.log(exact), abs=1e-7)
-        assert (abs(apart[own].sum() - found) > 0.1) == (len(own) > 1)  # each row by itself is not the group
+        assert ours == pytest.approx(math.log(exact), abs=1e-7)
+        assert (abs(apart[own].sum() - ours) > 0.1) == (len(own) > 1)  # each row by itself is not the group
 
 
 def test_counts_are_integrated_jointly_over_the_rows_of_a_group() -> None:
     table = frame(y=[3, 0, 2, 7, 5, 1, 9], t=[1.0, 0.4, 0.9, 2.0, 1.5, 0.2, 1.0])
-    made = data_of("gamma_poisson", table, chosen={"theta": "gamma(2, 0.5)"}, count="y", exposure="t")
-    y, t = made[1]["y"], made[1]["exposure"]
+    inputs = data_of("gamma_poisson", table, chosen={"theta": "gamma(2, 0.5)"}, count="y", exposure="t")
+    y, t = inputs[1]["y"], inputs[1]["exposure"]
     apart = stats.nbinom.logpmf(y, 2, 0.5 / (0.5 + t))
-    for j, found in enumerate(density(made)):
-        own = rows_of(made[1], j)
+    for j, ours in enumerate(density(inputs)):
+        own = rows_of(inputs[1], j)
         exact, _ = quad(
             lambda r, own=own: stats.gamma.pdf(r, 2, scale=2) * stats.poisson.pmf(y[own], r * t[own]).prod(), 0, 80,
             epsabs=0, limit=500,
         )  # fmt: skip
-        assert found == pytest.approx(math.log(exact), abs=1e-7)
-        assert (abs(apart[own].sum() - found) > 0.1) == (len(own) > 1)
+        assert ours == pytest.approx(math.log(exact), abs=1e-7)
+        assert (abs(apart[own].sum() - ours) > 0.1) == (len(own) > 1)
 
 
 @pytest.mark.parametrize("prior", ["lognormal(0, 1)", "half_cauchy(2)", "uniform(0, 6)", "gamma(20, 10)"])
@@ -97,11 +97,11 @@ def test_coefficients_and_scales_of_normal_groups_are_integrated_out(name: str, 
     lines = name == "linear_regression"
     theta = {"theta[intercept]": "normal(4, 3)", "theta[x]": "normal(0, 2)"} if lines else {"theta": "normal(4, 3)"}
     predictors = {"predictors": ["x"]} if lines else {}
-    made = data_of(name, table, chosen={**theta, "sigma_group": prior}, outcome="y", **predictors)
-    data, y = made[1], np.asarray(made[1]["y"])
+    inputs = data_of(name, table, chosen={**theta, "sigma_group": prior}, outcome="y", **predictors)
+    data, y = inputs[1], np.asarray(inputs[1]["y"])
     x = data["X"] if lines else np.ones((len(y), 1))
     coefficients = np.asarray(data["prior_theta"]).reshape(-1, 2)
-    sigma = made[2]["sigma_group"]
+    sigma = inputs[2]["sigma_group"]
 
     def joint(own: np.ndarray, log_sd: np.ndarray) -> np.ndarray:
         noise = np.exp(2 * log_sd)[:, None, None] * np.eye(len(own))
@@ -112,48 +112,48 @@ def test_coefficients_and_scales_of_normal_groups_are_integrated_out(name: str, 
 
     log_sd = np.linspace(-8, math.log(6 * (1 - 1e-12)) if "uniform" in prior else 12, 2001)
     weight = sigma.log_density(np.exp(log_sd)) + log_sd
-    for j, found in enumerate(density(made)):
+    for j, ours in enumerate(density(inputs)):
         values = np.exp(joint(rows_of(data, j), log_sd) + weight)
-        assert found == pytest.approx(math.log(simpson(values, x=log_sd)), abs=5e-4)
+        assert ours == pytest.approx(math.log(simpson(values, x=log_sd)), abs=5e-4)
         if prior == "lognormal(0, 1)":  # a scale that is fixed at its median, not integrated out, is another answer
-            assert abs(joint(rows_of(data, j), np.zeros(1))[0] - found) > 2e-3
+            assert abs(joint(rows_of(data, j), np.zeros(1))[0] - ours) > 2e-3
 
 
 def test_both_scales_of_nested_groups_are_integrated_out() -> None:
     table = frame(y=[3.0, 5.5, 4.0, 2.0, 9.0, 6.5, 4.2], unit=["au", "bu", "bv", "cu", "cu", "cv", "cw"])
     chosen = {"tau_unit": "half_normal(2)", "sigma": "lognormal(0, 0.7)", "theta": "normal(4, 3)"}
-    made = data_of("nested_normal", table, chosen=chosen, outcome="y", unit="unit")
-    data, y, unit = made[1], np.asarray(made[1]["y"]) - 4, np.asarray(made[1]["unit_idx"])
+    inputs = data_of("nested_normal", table, chosen=chosen, outcome="y", unit="unit")
+    data, y, unit = inputs[1], np.asarray(inputs[1]["y"]) - 4, np.asarray(inputs[1]["unit_idx"])
     log_sd = np.linspace(-9, 4, 201)
-    priors = [made[2][k].log_density(np.exp(log_sd)) + log_sd for k in ("tau_unit", "sigma")]
-    for j, found in enumerate(density(made)):
+    priors = [inputs[2][k].log_density(np.exp(log_sd)) + log_sd for k in ("tau_unit", "sigma")]
+    for j, ours in enumerate(density(inputs)):
         own = rows_of(data, j)
         same, each = 1.0 * (unit[own][:, None] == unit[own]), np.exp(2 * log_sd)[:, None, None]
         covariance = 9 + (each * same)[:, None] + (each * np.eye(len(own)))[None]
         squares = np.linalg.solve(covariance, np.broadcast_to(y[own][:, None], (*covariance.shape[:3], 1)))[..., 0]
         normal = -0.5 * (squares @ y[own] + np.linalg.slogdet(covariance)[1] + len(own) * math.log(2 * math.pi))
         joint = np.exp(normal + priors[0][:, None] + priors[1])
-        assert found == pytest.approx(math.log(simpson(simpson(joint, x=log_sd), x=log_sd)), abs=1e-3)
+        assert ours == pytest.approx(math.log(simpson(simpson(joint, x=log_sd), x=log_sd)), abs=1e-3)
         one = simpson(np.exp(normal + priors[1])[np.searchsorted(log_sd, 0)], x=log_sd)
-        assert abs(math.log(one) - found) > 2e-3  # tau_unit fixed at 1
+        assert abs(math.log(one) - ours) > 2e-3  # tau_unit fixed at 1
 
 
 def test_coefficients_of_logistic_groups_are_integrated_out() -> None:
     table = frame(y=[1, 0, 1, 3, 5, 2, 0], n=[1, 2, 4, 4, 5, 9, 6], x=[0.5, -1.0, 2.0, 0.0, 1.0, 0.0, -2.0])
     chosen = {"theta[intercept]": "normal(0.5, 3)", "theta[x]": "normal(0, 2)"}
-    made = data_of("logistic_regression", table, chosen=chosen, successes="y", trials="n", predictors=["x"])
-    data, grid = made[1], np.linspace(-9, 9, 901)
+    inputs = data_of("logistic_regression", table, chosen=chosen, successes="y", trials="n", predictors=["x"])
+    data, grid = inputs[1], np.linspace(-9, 9, 901)
     a, b = 0.5 + 3 * grid[:, None], 2 * grid[None]
     normal = stats.norm.logpdf(grid)[:, None] + stats.norm.logpdf(grid)
-    for j, found in enumerate(density(made)):
+    for j, ours in enumerate(density(inputs)):
         joint, at_mean = normal.copy(), 0.0
         for n in rows_of(data, j):
             y, trials, x = data["y"][n], data["trials"][n], data["X"][n, 1]
             joint += stats.binom.logpmf(y, trials, 1 / (1 + np.exp(-a - b * x)))
             at_mean += stats.binom.logpmf(y, trials, 1 / (1 + math.exp(-0.5)))
         exact = math.log(np.trapezoid(np.trapezoid(np.exp(joint), grid), grid))
-        assert found == pytest.approx(exact, abs=1e-4)
-        assert abs(at_mean - found) > 0.05
+        assert ours == pytest.approx(exact, abs=1e-4)
+        assert abs(at_mean - ours) > 0.05
 
 
 def test_wide_priors_in_more_directions_than_can_be_integrated_have_no_density() -> None:
@@ -172,12 +172,12 @@ def test_wide_priors_in_more_directions_than_can_be_integrated_have_no_density()
 def test_temperatures_and_scales_of_spectra_are_integrated_out(variant: str, prior: str) -> None:
     table = frame(nu=[1.0, 2.0, 4.0, 1.0, 3.0, 5.0, 7.0], y=[0.9, 1.5, 2.4, 0.7, 3.1, 2.0, 1.3])
     chosen = {"T": "lognormal(0.5, 0.6)", "sigma_group": prior}
-    made = data_of("planck", table, variant, chosen, frequency="nu", flux="y")
-    model, data, priors = made
+    inputs = data_of("planck", table, variant, chosen, frequency="nu", flux="y")
+    model, data, priors = inputs
     u, v = np.linspace(0.5 - 5, 0.5 + 4, 6001), np.linspace(-9, math.log(2) if "uniform" in prior else 3, 161)
     weight = priors["T"].log_density(np.exp(u)) + u
     outer = priors["sigma_group"].log_density(np.exp(v) * (1 - 1e-12)) + v
-    for j, found in enumerate(density(made, variant)):
+    for j, ours in enumerate(density(inputs, variant)):
         own = rows_of(data, j)
         part = {**data, **{k: data[k][own] for k in ("nu", "y", "y_lower", "y_upper")}}
         part["group_idx"] = np.ones(len(own), int)
@@ -187,8 +187,8 @@ def test_temperatures_and_scales_of_spectra_are_integrated_out(variant: str, pri
             rows = model.need("pointwise", "a test")(draws, part).sum(axis=1)
             inner.append(simpson(np.exp(rows + weight), x=u))
         exact = math.log(simpson(np.array(inner) * np.exp(outer), x=v))
-        assert found == pytest.approx(exact, abs=1e-3)
-        assert abs(math.log(inner[np.searchsorted(v, -0.5)]) - found) > 1e-2  # sigma fixed, not integrated out
+        assert ours == pytest.approx(exact, abs=1e-3)
+        assert abs(math.log(inner[np.searchsorted(v, -0.5)]) - ours) > 1e-2  # sigma fixed, not integrated out
 
 
 def test_the_polynomial_for_truncated_spectra_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,16 +203,16 @@ def test_the_polynomial_for_truncated_spectra_is_exact(monkeypatch: pytest.Monke
 # Identities
 
 
-def one_row_each(name: str) -> Made:
+def one_row_each(name: str) -> Inputs:
     """The example of a family with one row of each group, the first, the second ... in turn."""
     model, table = example(name)
     dataset = table.dataset
     members = [np.flatnonzero(table.pooled.level == j) for j in range(table.n_groups)]
-    kept = [int(own[j % len(own)]) for j, own in enumerate(members)]
-    columns = {c: [dataset.table.column(c)[i] for i in kept] for c in dataset.table.names}
-    made = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns))
-    priors = model.priors(made)
-    return model, model.stan_data(made, priors, NO), priors
+    rows = [int(own[j % len(own)]) for j, own in enumerate(members)]
+    columns = {c: [dataset.table.column(c)[i] for i in rows] for c in dataset.table.names}
+    prepared = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns))
+    priors = model.priors(prepared)
+    return model, model.stan_data(prepared, priors, NO), priors
 
 
 # Rows of a formula share own parameters of their likelihood without pooling too: none of their groups stands alone.
@@ -221,10 +221,10 @@ WITH_OWN = {name for name, known in likelihoods().items() if known.own_rows}
 
 @pytest.mark.parametrize("name", sorted(families().keys() - WITH_OWN))
 def test_a_group_of_one_row_is_the_row_left_out_without_pooling(name: str) -> None:
-    model, data, _ = made = one_row_each(name)
+    model, data, _ = inputs = one_row_each(name)
     rows = model.need("exact_loo", "a test")(data, NO)
     group = np.asarray(data["group_idx"]) - 1 if "group_idx" in data else np.arange(data["J"])
-    np.testing.assert_allclose(density(made)[group], rows, atol=2e-4)
+    np.testing.assert_allclose(density(inputs)[group], rows, atol=2e-4)
 
 
 CHAINS: dict[str, dict[str, Any]] = {
@@ -242,16 +242,16 @@ def test_a_group_is_its_rows_one_after_the_other(name: str) -> None:
         "g": ["a"] * 6 + ["b"] * 2, "y": rng.normal(3, 2, 8), "x": rng.normal(size=8), "unit": list("uuvvwwxy"),
         "count": rng.poisson(3, 8), "size": rng.integers(9, 30, 8),
     })  # fmt: skip
-    model, whole, _ = made = data_of(name, table, **CHAINS[name])
+    model, whole, _ = inputs = data_of(name, table, **CHAINS[name])
     rows, total = np.flatnonzero(whole["group_idx"] == 1), 0.0
     for n in range(1, 7):
-        kept = np.append(rows[:n], np.flatnonzero(whole["group_idx"] == 2))
-        part = {k: v[kept] if np.shape(v)[:1] == (8,) else v for k, v in whole.items()} | {"N": len(kept)}
+        included = np.append(rows[:n], np.flatnonzero(whole["group_idx"] == 2))
+        part = {k: v[included] if np.shape(v)[:1] == (8,) else v for k, v in whole.items()} | {"N": len(included)}
         if "unit_idx" in part:
             units, part["unit_idx"] = np.unique(part["unit_idx"], return_inverse=True)
             part |= {"unit_idx": part["unit_idx"] + 1, "M": len(units), "unit_group": whole["unit_group"][units - 1]}
         total += model.need("exact_loo", "a test")(part, NO)[n - 1]
-    assert density(made)[0] == pytest.approx(total, abs=1e-3)
+    assert density(inputs)[0] == pytest.approx(total, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", sorted(families()))
@@ -273,8 +273,8 @@ FINER = [
 
 def change(analysis: str, variant: str, size: int = 50) -> float:
     """The largest change of a log density by twice the nodes, with population parameters drawn from wide priors."""
-    found = analyses()[analysis]
-    model, table = found.family, prepare_table(found.family, found.dataset)
+    shipped = analyses()[analysis]
+    model, table = shipped.family, prepare_table(shipped.family, shipped.dataset)
     priors = model.priors(table, dict(model.twin.calibration))
     data = model.stan_data(table, priors, variant)
     draws = model.need("prior_draws", "a test")(np.random.default_rng(SEED), priors, data, size)

@@ -76,15 +76,15 @@ def truth(pooled: bool = False) -> np.ndarray:
     return grouped_truth(y, group, members(), pooled=pooled)
 
 
-def with_family(made: Fit, **changes: Any) -> Fit:
+def with_family(fit: Fit, **changes: Any) -> Fit:
     """The same draws of a family that lacks something or has something else."""
-    return replace(made, family=made.family.with_fields(**changes))
+    return replace(fit, family=fit.family.with_fields(**changes))
 
 
-def group_out(made: Fit) -> LeftOut:
-    found = logo(made)
-    assert found is not None
-    return found
+def group_out(fit: Fit) -> LeftOut:
+    left_out = logo(fit)
+    assert left_out is not None
+    return left_out
 
 
 # ---- against the exact answer ---------------------------------------------------------------------------------------
@@ -93,42 +93,42 @@ def group_out(made: Fit) -> LeftOut:
 @pytest.mark.parametrize("variant", ["partial_pooling", "complete_pooling"])
 def test_group_out_equals_the_exact_answer(variant: str, store: FitStore) -> None:
     exact = truth(variant == "complete_pooling")
-    found = repaired(dyestuff(variant), group_out(dyestuff(variant)), Budget(), store, silent)
-    assert (found.unit, len(found.elpd_i)) == ("group", 6)
-    assert not found.high.any()
-    assert abs(found.elpd - exact.sum()) < 4 * found.mcse
-    np.testing.assert_allclose(found.elpd_i, exact, atol=0.1)
-    assert found.mcse < 0.2
+    left_out = repaired(dyestuff(variant), group_out(dyestuff(variant)), Budget(), store, silent)
+    assert (left_out.unit, len(left_out.elpd_i)) == ("group", 6)
+    assert not left_out.high.any()
+    assert abs(left_out.elpd - exact.sum()) < 4 * left_out.mcse
+    np.testing.assert_allclose(left_out.elpd_i, exact, atol=0.1)
+    assert left_out.mcse < 0.2
 
 
 def test_the_sum_of_the_conditional_log_lik_is_wrong() -> None:
     # Why it is never used: the group's own value has seen the group. Its k is high, and its score too high.
     rows = log_lik_of(dyestuff())
-    found = psis_loo(np.stack([rows[:, own].sum(axis=1) for own in members()], axis=1))
-    assert np.sum(found.pareto_k > 0.7) >= 3
-    assert found.elpd_i.sum() > truth().sum() + 1
+    left_out = psis_loo(np.stack([rows[:, own].sum(axis=1) for own in members()], axis=1))
+    assert np.sum(left_out.pareto_k > 0.7) >= 3
+    assert left_out.elpd_i.sum() > truth().sum() + 1
     assert abs(group_out(dyestuff()).elpd - truth().sum()) < 0.3
 
 
 def test_no_pooling_has_the_number_of_its_prior_and_is_not_ranked() -> None:
-    made = dyestuff("no_pooling")
-    found = group_out(made)
-    assert (found.route, found.pareto_k, found.mcse) == (Route.GROUP_PRIOR, None, 0.0)
+    fit = dyestuff("no_pooling")
+    left_out = group_out(fit)
+    assert (left_out.route, left_out.pareto_k, left_out.mcse) == (Route.GROUP_PRIOR, None, 0.0)
     y, sd = batches()["y"].to_numpy(), np.linspace(0.005, 40, 8001)
     for j, own in enumerate(members()):  # theta ~ normal(0, 10), sd ~ half_normal(5)
         eye, ones = np.eye(len(own)), np.ones((len(own), len(own)))
         given_sd = [stats.multivariate_normal.logpdf(y[own], cov=s**2 * eye + 100 * ones) for s in sd[::20]]
         dense = np.interp(sd, sd[::20], given_sd)
         exact = math.log(np.sum(np.exp(dense) * stats.halfnorm.pdf(sd, scale=5)) * (sd[1] - sd[0]))
-        assert found.elpd_i[j] == pytest.approx(exact, abs=0.02)
+        assert left_out.elpd_i[j] == pytest.approx(exact, abs=0.02)
     compared = compare(fits(), target="group")
     row = next(s for s in compared.scores if s.variant == "no_pooling")
     assert row is compared.scores[-1]
-    assert (row.ranked, row.weight, row.elpd) == (False, None, found.elpd)
+    assert (row.ranked, row.weight, row.elpd) == (False, None, left_out.elpd)
     assert "theta normal" in row.prior or "normal(0, 10)" in row.prior
-    said = " ".join(compared.verdict)
-    assert "No pooling is not ranked: it says nothing of a new group but its prior" in said
-    assert "better than no pooling" not in said
+    verdict = " ".join(compared.verdict)
+    assert "No pooling is not ranked: it says nothing of a new group but its prior" in verdict
+    assert "better than no pooling" not in verdict
 
 
 # ---- invariance -----------------------------------------------------------------------------------------------------
@@ -144,15 +144,15 @@ def test_other_labels_change_nothing() -> None:
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
-    made = dyestuff()
+    fit = dyestuff()
     order = np.random.default_rng(SEED).permutation(30)
     frame = batches().iloc[order].reset_index(drop=True)
-    pooled = replace(made.table.pooled, level=made.table.pooled.level[order])
-    table = made.table.__class__(grouped_dataset(frame), pooled, {"outcome": frame["y"].to_numpy()}, ())
-    data = made.family.stan_data(table, made.priors, made.variant)
-    permuted = replace(made, table=table, data=data)
-    np.testing.assert_allclose(group_out(permuted).elpd_i, group_out(made).elpd_i, rtol=1e-9)
-    np.testing.assert_allclose(group_out(permuted).pareto_k, group_out(made).pareto_k, rtol=1e-6)  # type: ignore[arg-type]
+    pooled = replace(fit.table.pooled, level=fit.table.pooled.level[order])
+    table = fit.table.__class__(grouped_dataset(frame), pooled, {"outcome": frame["y"].to_numpy()}, ())
+    data = fit.family.stan_data(table, fit.priors, fit.variant)
+    permuted = replace(fit, table=table, data=data)
+    np.testing.assert_allclose(group_out(permuted).elpd_i, group_out(fit).elpd_i, rtol=1e-9)
+    np.testing.assert_allclose(group_out(permuted).pareto_k, group_out(fit).pareto_k, rtol=1e-6)  # type: ignore[arg-type]
 
 
 # ---- a family that lacks something ----------------------------------------------------------------------------------
@@ -164,24 +164,24 @@ def bare(variant: str = "partial_pooling") -> Fit:
 
 
 def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
-    made = bare()
-    found = logo(made)
-    assert found is not None
-    assert found.route is Route.NEEDS_REFITS
-    assert found.high.all()
-    [said] = notes_beside({"partial_pooling": made}, {"partial_pooling": found}, "group")
-    assert "one of the groups can only be left out by fitting again without it" in said
-    assert f"6 fits of about {made.seconds:.1f} s" in said
-    assert said.endswith("Ask for them with --target group --max-refits 6.")
-    unable = with_family(made, new_group=None, pointwise=None)
-    [said] = notes_beside({"partial_pooling": unable}, {"partial_pooling": found}, "group")
-    assert said.endswith("nor can it score a fit that has not seen the group, having no new_group and no pointwise.")
+    fit = bare()
+    left_out = logo(fit)
+    assert left_out is not None
+    assert left_out.route is Route.NEEDS_REFITS
+    assert left_out.high.all()
+    [note] = notes_beside({"partial_pooling": fit}, {"partial_pooling": left_out}, "group")
+    assert "one of the groups can only be left out by fitting again without it" in note
+    assert f"6 fits of about {fit.seconds:.1f} s" in note
+    assert note.endswith("Ask for them with --target group --max-refits 6.")
+    unable = with_family(fit, new_group=None, pointwise=None)
+    [note] = notes_beside({"partial_pooling": unable}, {"partial_pooling": left_out}, "group")
+    assert note.endswith("nor can it score a fit that has not seen the group, having no new_group and no pointwise.")
     assert (
-        repaired(unable, found, Budget(), FitStore(Path("unused")), silent)
+        repaired(unable, left_out, Budget(), FitStore(Path("unused")), silent)
         .reasons[0]
         .startswith("grouped_normal has no pointwise()")
     )  # and nothing was sampled for it
-    compared = compare({"partial_pooling": made, "complete_pooling": dyestuff("complete_pooling")}, target="group",
+    compared = compare({"partial_pooling": fit, "complete_pooling": dyestuff("complete_pooling")}, target="group",
                        budget=Budget(max_refits=5))  # fmt: skip
     assert compared.withheld
     assert compared.verdict[0] == (
@@ -189,7 +189,7 @@ def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
     )
     assert any("--max-refits 6" in s for s in compared.notes)
     # Where it was not asked for by name, it does not take the other target with it.
-    both = both_targets({"partial_pooling": made, "complete_pooling": dyestuff("complete_pooling")},
+    both = both_targets({"partial_pooling": fit, "complete_pooling": dyestuff("complete_pooling")},
                         budget=Budget(max_refits=5))  # fmt: skip
     assert list(both) == ["observation"]
     assert any("--max-refits 6" in s for s in both["observation"].notes)
@@ -197,27 +197,27 @@ def test_without_a_group_density_refits_are_offered_with_their_cost() -> None:
 
 
 def test_with_refits_enough_new_groups_are_drawn(store: FitStore) -> None:
-    made = bare()
-    found = repaired(made, group_out(made), Budget(max_refits=6), store, silent)
-    assert {r.route for r in found.repairs.values()} == {Route.REFIT}
-    assert len(found.repairs) == 6
-    assert abs(found.elpd - truth().sum()) < 4 * found.mcse
-    np.testing.assert_allclose(found.elpd_i, truth(), atol=0.3)
+    fit = bare()
+    left_out = repaired(fit, group_out(fit), Budget(max_refits=6), store, silent)
+    assert {r.route for r in left_out.repairs.values()} == {Route.REFIT}
+    assert len(left_out.repairs) == 6
+    assert abs(left_out.elpd - truth().sum()) < 4 * left_out.mcse
+    np.testing.assert_allclose(left_out.elpd_i, truth(), atol=0.3)
     # What was scored by draws of new groups is not taken for what a density gives.
     whole = dyestuff()
     high = replace(group_out(whole), pareto_k=np.full(6, 0.9))
     again = repaired(whole, high, Budget(max_refits=6), store, silent)
-    assert not set(again.elpd_i) & set(found.elpd_i)
+    assert not set(again.elpd_i) & set(left_out.elpd_i)
 
 
 def test_without_the_density_of_the_prior_no_pooling_has_no_score() -> None:
-    made = with_family(dyestuff("no_pooling"), prior_group_log_lik=None)
-    assert logo(made) is None
-    compared = compare({**fits(), "no_pooling": made}, target="group")
+    fit = with_family(dyestuff("no_pooling"), prior_group_log_lik=None)
+    assert logo(fit) is None
+    compared = compare({**fits(), "no_pooling": fit}, target="group")
     assert {s.variant for s in compared.scores} == {"complete_pooling", "partial_pooling"}
     assert any(s.startswith("No pooling has no score for a new group") for s in compared.notes)
     with pytest.raises(ComparisonError, match=r"No variant has a score for this target\. No pooling has no score"):
-        compare({"no_pooling": made, "again": made}, target="group")
+        compare({"no_pooling": fit, "again": fit}, target="group")
 
 
 # ---- targets --------------------------------------------------------------------------------------------------------
@@ -233,11 +233,11 @@ def test_a_target_that_there_is_not_says_what_to_do() -> None:
 
 
 def test_the_comparison_names_its_target_and_its_units() -> None:
-    found, words = compare(fits(), target="group").as_dict(), GROUPS.fill(NEW_GROUP)
-    assert (found["unit"], found["target"], found["n_units"], found["n_observations"]) == ("group", words, 6, 30)
+    groups, words = compare(fits(), target="group").as_dict(), GROUPS.fill(NEW_GROUP)
+    assert (groups["unit"], groups["target"], groups["n_units"], groups["n_observations"]) == ("group", words, 6, 30)
     rows = compare(fits()).as_dict()
     assert (rows["unit"], rows["n_units"], rows["n_observations"]) == ("observation", 30, 30)
-    assert rows["target"] != found["target"]
+    assert rows["target"] != groups["target"]
     # The two questions have other answers: no pooling scores rows of known groups.
     assert {s["variant"]: s["ranked"] for s in rows["scores"]} == dict.fromkeys(VARIANTS, True)
 
@@ -258,42 +258,42 @@ def test_a_difference_within_its_monte_carlo_error_decides_nothing() -> None:
     wave = 0.01 * np.tile([1.0, -1.0], 100)
     a = replace(made_loo(-2 * np.ones(200)), mcse=0.0)
     for mcse, words in ((0.1, "A predicts better than b"), (5.0, "but the difference has a Monte Carlo error of 5.0")):
-        found = score({"a": a, "b": replace(made_loo(-2.05 * np.ones(200) + wave), mcse=mcse)}, unit="group")
-        assert words in found.verdict[0]
+        comparison = score({"a": a, "b": replace(made_loo(-2.05 * np.ones(200) + wave), mcse=mcse)}, unit="group")
+        assert words in comparison.verdict[0]
 
 
 def test_few_groups_have_a_doubled_error_and_a_bootstrap_in_words() -> None:
     rng = np.random.default_rng(SEED)
     a, b = made_loo(-2 * np.ones(12)), made_loo(-6 + 0.3 * rng.normal(size=12))
-    found = score({"a": a, "b": b}, unit="group")
-    row = found.scores[1]
+    comparison = score({"a": a, "b": b}, unit="group")
+    row = comparison.scores[1]
     assert row.se_diff_used == 2 * row.se_diff
     assert row.bootstrap is not None
     low, high, _worse = row.bootstrap
     assert low < row.elpd_diff < high < 0
-    assert f"90 % of a bootstrap over groups {-high:.1f} to {-low:.1f}" in found.verdict[0]
-    assert "doubled standard error" in found.verdict[0]
-    assert "With 12 groups the standard error of an elpd difference is too small" in found.verdict[1]
+    assert f"90 % of a bootstrap over groups {-high:.1f} to {-low:.1f}" in comparison.verdict[0]
+    assert "doubled standard error" in comparison.verdict[0]
+    assert "With 12 groups the standard error of an elpd difference is too small" in comparison.verdict[1]
     many = score({"a": made_loo(-2 * np.ones(100)), "b": made_loo(-6 + 0.3 * rng.normal(size=100))}, unit="group")
     assert many.scores[1].se_diff_used == many.scores[1].se_diff
     assert many.pairs[0].kind == "better"
 
 
 def test_an_integral_that_is_not_done_well_withholds_the_ranking() -> None:
-    made = dyestuff()
-    of = made.family.need("group_log_lik", "a test")
+    fit = dyestuff()
+    of = fit.family.need("group_log_lik", "a test")
     for shift, withheld in ((0.001, False), (1.0, True)):
-        rough = with_family(made, finer_group_log_lik=lambda draws, data, s=shift: of(draws, data) + s)
-        found = group_out(rough)
-        assert found.quadrature == pytest.approx(6 * shift)
+        rough = with_family(fit, finer_group_log_lik=lambda draws, data, s=shift: of(draws, data) + s)
+        left_out = group_out(rough)
+        assert left_out.quadrature == pytest.approx(6 * shift)
         compared = compare({"partial_pooling": rough, "complete_pooling": dyestuff("complete_pooling")}, target="group")
         assert compared.withheld == withheld
-        said = " ".join(compared.verdict)
-        assert ("The ranking is withheld: an integral over groups is not accurate enough." in said) == withheld
+        verdict = " ".join(compared.verdict)
+        assert ("The ranking is withheld: an integral over groups is not accurate enough." in verdict) == withheld
         words = "Partial pooling: twice the nodes of the integrals over groups move elpd by 6.00"
         assert any(words in note for note in compared.notes) == withheld
-        assert ("predicts better" not in said and "alike" not in said) or not withheld
-    assert group_out(made).quadrature is None  # a closed form
+        assert ("predicts better" not in verdict and "alike" not in verdict) or not withheld
+    assert group_out(fit).quadrature is None  # a closed form
 
 
 @pytest.mark.parametrize("bad", [math.nan, -math.inf, math.inf])
@@ -337,7 +337,7 @@ def test_comparison_of_groups_is_invariant(values: list[float], shift: float, ra
 def test_both_targets_leave_out_the_same_where_each_group_has_one_row() -> None:
     from left_out_truth import surprised
 
-    made = surprised()
-    rows, whole = loo(made), compare({"a": made, "b": made}, target="group", budget=Budget(max_refits=0))
+    fit = surprised()
+    rows, whole = loo(fit), compare({"a": fit, "b": fit}, target="group", budget=Budget(max_refits=0))
     np.testing.assert_array_equal(whole.pointwise["a"].elpd_i, rows.elpd_i)
     assert whole.unit == "group"

@@ -50,8 +50,8 @@ def test_partial_pooling_equals_quadrature(stanli: Engine) -> None:
     # The centered form is left out: dyestuff informs six groups poorly, and it diverges (see the next test).
     truth = exact(ROWS, half_normal(80), half_normal(80), (1500, 200), (1e-5, 600), (20, 200), "ABCDEF")
     for variant in ("partial_pooling", "partial_pooling_noncentered"):
-        made = fit(FAMILY, dataset(), variant, priors=PRIORS, sampling=SAMPLING, engine=stanli)
-        z = differences(made, truth)
+        variant_fit = fit(FAMILY, dataset(), variant, priors=PRIORS, sampling=SAMPLING, engine=stanli)
+        z = differences(variant_fit, truth)
         assert moved(z, 2 * len(z)) == {}, variant
 
 
@@ -62,16 +62,16 @@ def test_all_three_parameterisations_agree_where_the_centered_one_samples_well(s
     rows = rows_of(near["yield_g"].to_numpy(), near["batch"].to_numpy())
     truth = exact(rows, half_normal(80), half_normal(80), (1500, 200), (1e-3, 600), (4, 40), "ABCDEF")
     for variant in ("partial_pooling", "partial_pooling_centered", "partial_pooling_noncentered"):
-        made = fit(FAMILY, dataset(near), variant, priors=PRIORS, sampling=SAMPLING, engine=stanli)
-        z = differences(made, truth)
+        variant_fit = fit(FAMILY, dataset(near), variant, priors=PRIORS, sampling=SAMPLING, engine=stanli)
+        z = differences(variant_fit, truth)
         assert moved(z, 3 * len(z)) == {}, variant
 
 
 def test_the_comparison_catches_a_wrong_prior_scale(stanli: Engine) -> None:
     # Planted fault: half-normal(0, 80) sampled, half-normal(0, 100) claimed.
     wrong = exact(ROWS, half_normal(100), half_normal(80), (1500, 200), (1e-5, 600), (20, 200), "ABCDEF")
-    made = fit(FAMILY, dataset(), "partial_pooling", priors=PRIORS, sampling=SAMPLING, engine=stanli)
-    assert "mean of tau" in moved(differences(made, wrong), 45)
+    partial_fit = fit(FAMILY, dataset(), "partial_pooling", priors=PRIORS, sampling=SAMPLING, engine=stanli)
+    assert "mean of tau" in moved(differences(partial_fit, wrong), 45)
 
 
 def test_quadrature_equals_the_published_answer_under_inverse_gamma_priors() -> None:
@@ -117,8 +117,8 @@ def test_the_mode_under_flat_priors_is_the_restricted_maximum_likelihood_of_lme4
     best = minimize(lambda x: -2 * of_mu(*np.exp(x))[0], np.log([30.0, 60.0]), method="Nelder-Mead", tol=1e-9)
     _, mean, sd = of_mu(*np.exp(best.x))
     ours = [*np.exp(best.x), mean, sd, best.fun]
-    said = theirs["parameters"]
-    expected = [said["tau"], said["sigma"], said["mu"]["estimate"], said["mu"]["se"], theirs["criterion"]]
+    lme4 = theirs["parameters"]
+    expected = [lme4["tau"], lme4["sigma"], lme4["mu"]["estimate"], lme4["mu"]["se"], theirs["criterion"]]
     # To half a unit of the last digit printed.
     assert np.abs(np.subtract(ours, expected)) == pytest.approx(0, abs=5.1e-3)
     assert np.abs(np.subtract(ours, expected)[[0, 1, 4]]) == pytest.approx(0, abs=5.1e-4)
@@ -180,13 +180,13 @@ def test_exact_leave_one_out_is_a_ratio_of_evidences(prior: str) -> None:
 def test_sds_of_unequal_segments_are_found_and_small_ones_are_pulled(stanli: Engine) -> None:
     frame = pd.read_csv(ROOT / "data" / "segments" / "data.csv")
     truth = pd.read_csv(ROOT / "data" / "segments" / "truth.csv")
-    made = fit(FAMILY, dataset(frame, "segment", "basket_value"), "partial_pooling_sigma_by_group",
-               sampling=Sampling(seed=20261121), engine=stanli)  # fmt: skip
-    assert not made.tree["sample_stats"]["diverging"].any()
+    pooled = fit(FAMILY, dataset(frame, "segment", "basket_value"), "partial_pooling_sigma_by_group",
+                 sampling=Sampling(seed=20261121), engine=stanli)  # fmt: skip
+    assert not pooled.tree["sample_stats"]["diverging"].any()
     for name in ("theta", "sigma"):
-        draws = made.draws(f"{name}_group" if name == "sigma" else name)[f"{name}_group" if name == "sigma" else name]
+        draws = pooled.draws(f"{name}_group" if name == "sigma" else name)[f"{name}_group" if name == "sigma" else name]
         of_name = truth[truth["name"] == name].set_index("group")["value"]
-        planted = of_name.loc[list(made.table.pooled.labels)].to_numpy()
+        planted = of_name.loc[list(pooled.table.pooled.labels)].to_numpy()
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)
         inside = int(np.sum((low < planted) & (planted < high)))
         # Twelve intervals of 90 %: fewer than eight inside would happen once in 400 times.
@@ -196,8 +196,8 @@ def test_sds_of_unequal_segments_are_found_and_small_ones_are_pulled(stanli: Eng
 def test_groups_of_one_row_make_no_funnel_without_pooling(stanli: Engine) -> None:
     frame = pd.DataFrame({"batch": list("abcdefgh"), "yield_g": [28.0, 8, -3, 7, -1, 1, 18, 12]})
     for variant in ("no_pooling", "partial_pooling", "partial_pooling_sigma_by_group"):
-        made = fit(FAMILY, dataset(frame), variant, sampling=Sampling(seed=20261121), engine=stanli)
-        assert int(made.tree["sample_stats"]["diverging"].sum()) == 0, variant
+        variant_fit = fit(FAMILY, dataset(frame), variant, sampling=Sampling(seed=20261121), engine=stanli)
+        assert int(variant_fit.tree["sample_stats"]["diverging"].sum()) == 0, variant
 
 
 def test_a_value_written_into_every_row_of_its_group_is_refused() -> None:

@@ -75,20 +75,20 @@ def elsewhere(family: Family, way: float) -> Family:
     return family.with_fields(prepare=prepare, default_priors=default_priors)
 
 
-def identity(found: Job) -> tuple[str, str, str]:
+def identity(job: Job) -> tuple[str, str, str]:
     """All that must be the same on two machines: of references, of kept fits, of pilots."""
     return (
-        data_hash(found.family, found.variant, found.table, found.data), found.key,
-        pilots_key(found.family, {found.variant: found.data}, 1, Spy()),
+        data_hash(job.family, job.variant, job.table, job.data), job.key,
+        pilots_key(job.family, {job.variant: job.data}, 1, Spy()),
     )  # fmt: skip
 
 
-def reference_of(found: Job) -> Reference:
-    digest = data_hash(found.family, found.variant, found.table, found.data)
+def reference_of(job: Job) -> Reference:
+    digest = data_hash(job.family, job.variant, job.table, job.data)
     return Reference(
-        Path("reference.json"), "t", "long run", "s", "m", False, found.family.name, {"sha256": digest},
-        found.family.prior_texts(found.variant, found.priors),
-        (Posterior((found.variant,), pd.DataFrame({"mean": [0.0]}, index=["mu"])),),
+        Path("reference.json"), "t", "long run", "s", "m", False, job.family.name, {"sha256": digest},
+        job.family.prior_texts(job.variant, job.priors),
+        (Posterior((job.variant,), pd.DataFrame({"mean": [0.0]}, index=["mu"])),),
     )  # fmt: skip
 
 
@@ -256,19 +256,19 @@ def test_priors_of_the_analysis_count_to_the_last_digit_and_default_ones_to_nine
 def test_a_fit_without_some_rows_is_known_again_too() -> None:
     family, dataset = small("planck")
     here = job(family, dataset, "no_pooling")
-    made = Fit(
+    fit = Fit(
         family, here.variant, here.table, here.data, here.priors, here.sampling, "stanli", "", xr.DataTree(), here.key,
         "", 0.0, False, "",
     )  # fmt: skip
-    there = replace(made, family=elsewhere(family, math.inf))
-    assert job_without(made, [0]).key == job_without(there, [0]).key
-    assert job_without(made, [0]).key != job_without(made, [1]).key
+    there = replace(fit, family=elsewhere(family, math.inf))
+    assert job_without(fit, [0]).key == job_without(there, [0]).key
+    assert job_without(fit, [0]).key != job_without(fit, [1]).key
 
 
 def test_the_reference_of_another_file_and_of_the_same_file_read_otherwise() -> None:
     family = example("normal_means")[0]
-    found = job(family, schools(SCHOOLS))
-    held = reference_of(found)
+    own_job = job(family, schools(SCHOOLS))
+    held = reference_of(own_job)
     other = schools(SCHOOLS, standard_error="other")
     known = {**held.data, "rows": 8, "file_sha256": other.sha256}
     with pytest.raises(ModelError, match="the file is the same, byte for byte, but it is read in another way: columns"):

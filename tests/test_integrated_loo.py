@@ -56,13 +56,13 @@ def data_of(model: Family, frame: pd.DataFrame, variant: str, chosen: Any = None
 
 def dense(y: np.ndarray, mean: np.ndarray, covariance: np.ndarray, group: np.ndarray) -> np.ndarray:
     """log p(y_n | the other rows of its group), by the conditional normal distribution of the dense covariance."""
-    found = np.empty(len(y))
+    log_density = np.empty(len(y))
     for n in range(len(y)):
         o = np.flatnonzero((group == group[n]) & (np.arange(len(y)) != n))
         gain = np.linalg.solve(covariance[np.ix_(o, o)], covariance[o, n]) if o.size else np.zeros(0)
         var = covariance[n, n] - gain @ covariance[o, n]
-        found[n] = stats.norm.logpdf(y[n], mean[n] + gain @ (y[o] - mean[o]), math.sqrt(var))
-    return found
+        log_density[n] = stats.norm.logpdf(y[n], mean[n] + gain @ (y[o] - mean[o]), math.sqrt(var))
+    return log_density
 
 
 @pytest.mark.parametrize("variant", ["partial_pooling", "partial_pooling_centered", "partial_pooling_intercept"])
@@ -75,7 +75,7 @@ def test_regression_equals_the_dense_conditional(variant: str) -> None:
     if variant == "partial_pooling_intercept":
         draws["tau"][:, 1] = 0
         del draws["rho"]
-    found = LINES.need("loo_log_lik", "a test")(draws, data, variant)
+    log_lik = LINES.need("loo_log_lik", "a test")(draws, data, variant)
     x, group = data["X"], data["group_idx"] - 1
     omega = correlation_matrix(draws.get("rho", np.zeros((5, 1))), 2)
     for s in range(5):
@@ -83,7 +83,7 @@ def test_regression_equals_the_dense_conditional(variant: str) -> None:
         same = group[:, None] == group
         covariance = same * (x @ (np.diag(draws["tau"][s]) @ omega[s] @ np.diag(draws["tau"][s])) @ x.T)
         covariance = covariance + draws["sigma"][s] ** 2 * np.eye(len(group))
-        np.testing.assert_allclose(found[s], dense(data["y"], mean, covariance, group), atol=1e-9)
+        np.testing.assert_allclose(log_lik[s], dense(data["y"], mean, covariance, group), atol=1e-9)
 
 
 @pytest.mark.parametrize("by_group", [False, True])
@@ -92,12 +92,12 @@ def test_grouped_rows_equal_the_dense_conditional(by_group: bool) -> None:
     draws = {"mu": RNG.normal(5, 2, 5), "tau": RNG.gamma(2, 1, 5), "sigma": RNG.gamma(2, 0.5, 5)}
     if by_group:
         draws["sigma_group"] = RNG.gamma(2, 0.5, (5, 4))
-    found = GROUPED.need("loo_log_lik", "a test")(draws, data, "partial_pooling")
+    log_lik = GROUPED.need("loo_log_lik", "a test")(draws, data, "partial_pooling")
     group = data["group_idx"] - 1
     for s in range(5):
         sd = draws["sigma_group"][s][group] if by_group else np.full(len(group), draws["sigma"][s])
         covariance = draws["tau"][s] ** 2 * (group[:, None] == group) + np.diag(sd**2)
-        np.testing.assert_allclose(found[s], dense(data["y"], np.full(len(sd), draws["mu"][s]), covariance, group))
+        np.testing.assert_allclose(log_lik[s], dense(data["y"], np.full(len(sd), draws["mu"][s]), covariance, group))
 
 
 @pytest.mark.parametrize("variant", ["partial_pooling", "no_pooling"])
@@ -106,7 +106,7 @@ def test_nested_rows_equal_the_dense_conditional(variant: str) -> None:
     draws = {"mu": RNG.normal(5, 2, 5), **{k: RNG.gamma(2, 1, 5) for k in ("tau", "tau_unit", "sigma")}}
     if variant == "no_pooling":
         draws = {f"{k}_group": RNG.gamma(2, 1, (5, 4)) for k in ("tau_unit", "sigma")}
-    found = NESTED.need("loo_log_lik", "a test")(draws, data, variant)
+    log_lik = NESTED.need("loo_log_lik", "a test")(draws, data, variant)
     group, unit = data["group_idx"] - 1, data["unit_idx"]
     for s in range(5):
         own = {k: draws[k][s] if k in draws else draws[f"{k}_group"][s][group] for k in ("tau_unit", "sigma")}
@@ -114,7 +114,7 @@ def test_nested_rows_equal_the_dense_conditional(variant: str) -> None:
         sd = np.broadcast_to(own["sigma"], len(group))
         covariance = tau**2 * (group[:, None] == group) + np.diag(sd**2)
         covariance = covariance + own["tau_unit"] ** 2 * (unit[:, None] == unit)
-        np.testing.assert_allclose(found[s], dense(data["y"], np.full(len(sd), mu), covariance, group))
+        np.testing.assert_allclose(log_lik[s], dense(data["y"], np.full(len(sd), mu), covariance, group))
 
 
 def log_marginal(x: np.ndarray, y: np.ndarray, prior: np.ndarray, log_density: Any, log_sd: np.ndarray) -> float:
@@ -211,25 +211,25 @@ def test_exact_scores_hold_for_one_large_group_and_for_an_outlier() -> None:
 
 @cache
 def radon(variant: str) -> tuple[Fit, LeftOut]:
-    made = fit(LINES, load("radon", RADON), variant, sampling=SAMPLING, engine=StanliEngine())
-    return made, loo(made)
+    radon_fit = fit(LINES, load("radon", RADON), variant, sampling=SAMPLING, engine=StanliEngine())
+    return radon_fit, loo(radon_fit)
 
 
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling", "partial_pooling_intercept"])
 def test_no_row_of_radon_breaks_down(variant: str) -> None:
-    _, found = radon(variant)
-    assert not found.high.any()
-    assert (found.pareto_k is None) == (not variant.startswith("partial"))
+    _, left_out = radon(variant)
+    assert not left_out.high.any()
+    assert (left_out.pareto_k is None) == (not variant.startswith("partial"))
     if variant.startswith("partial"):
-        assert found.route is Route.INTEGRATED
-        assert np.max(found.pareto_k) < 0.5
+        assert left_out.route is Route.INTEGRATED
+        assert np.max(left_out.pareto_k) < 0.5
 
 
 def test_four_thousand_draws_of_radon_take_seconds() -> None:
-    made, _ = radon("partial_pooling")
-    draws = made.draws("mu", "tau", "rho", "gamma", "sigma")
+    fit, _ = radon("partial_pooling")
+    draws = fit.draws("mu", "tau", "rho", "gamma", "sigma")
     started = time.perf_counter()
-    values = LINES.need("loo_log_lik", "a test")(draws, made.data, made.variant)
+    values = LINES.need("loo_log_lik", "a test")(draws, fit.data, fit.variant)
     assert values.shape == (4000, 919)
     assert time.perf_counter() - started < 10
 
@@ -242,8 +242,8 @@ def importance_error(log_lik: np.ndarray, elpd_i: np.ndarray) -> np.ndarray:
 
 def test_psis_agrees_with_the_exact_scores_where_it_is_reliable() -> None:
     for variant in ("complete_pooling", "no_pooling"):
-        made, exact = radon(variant)
-        log_lik = made.tree["log_likelihood"]["y"].values.reshape(4000, -1)
+        fit, exact = radon(variant)
+        log_lik = fit.tree["log_likelihood"]["y"].values.reshape(4000, -1)
         plain = psis_loo(log_lik)
         elpd_i, k = plain.elpd_i, plain.pareto_k
         good = k < 0.3
@@ -254,23 +254,23 @@ def test_psis_agrees_with_the_exact_scores_where_it_is_reliable() -> None:
 
 def test_rows_of_sleepstudy_equal_refits_without_them(stanli: Engine) -> None:
     frame = pd.read_csv(ROOT / "data" / "sleepstudy" / "data.csv")
-    made = fit(LINES, Dataset.from_frame(frame, **SLEEP), sampling=SAMPLING, engine=stanli)
-    found = loo(made)
-    assert found.pareto_k is not None
-    assert not found.high.any()
-    log_lik = LINES.need("loo_log_lik", "a test")(made.draws(), made.data, made.variant)
-    for n in np.argsort(-found.pareto_k)[[0, 1, 2, 60, 179]]:
+    sleep_fit = fit(LINES, Dataset.from_frame(frame, **SLEEP), sampling=SAMPLING, engine=stanli)
+    left_out = loo(sleep_fit)
+    assert left_out.pareto_k is not None
+    assert not left_out.high.any()
+    log_lik = LINES.need("loo_log_lik", "a test")(sleep_fit.draws(), sleep_fit.data, sleep_fit.variant)
+    for n in np.argsort(-left_out.pareto_k)[[0, 1, 2, 60, 179]]:
         rest = Dataset.from_frame(frame.drop(index=n), **SLEEP)
-        other = fit(LINES, rest, priors=texts(made), sampling=SAMPLING, engine=stanli)
-        given = LINES.need("loo_log_lik", "a test")(other.draws(), made.data, made.variant)[:, n]
+        other = fit(LINES, rest, priors=texts(sleep_fit), sampling=SAMPLING, engine=stanli)
+        given = LINES.need("loo_log_lik", "a test")(other.draws(), sleep_fit.data, sleep_fit.variant)[:, n]
         exact = logsumexp(given) - math.log(len(given))
         refit = np.std(np.exp(given - exact)) / math.sqrt(len(given))
-        errors = float(np.hypot(importance_error(log_lik[:, [n]], found.elpd_i[[n]])[0], refit))
-        assert found.elpd_i[n] == pytest.approx(exact, abs=max(0.02, 4 * errors))  # 0.02 but for three outliers
+        errors = float(np.hypot(importance_error(log_lik[:, [n]], left_out.elpd_i[[n]])[0], refit))
+        assert left_out.elpd_i[n] == pytest.approx(exact, abs=max(0.02, 4 * errors))  # 0.02 but for three outliers
 
 
-def texts(made: Fit) -> dict[str, str]:
-    return {name: prior.text for name, prior in made.priors.items()}
+def texts(fit: Fit) -> dict[str, str]:
+    return {name: prior.text for name, prior in fit.priors.items()}
 
 
 @pytest.mark.parametrize("model", [GROUPED, LINES])
@@ -282,9 +282,9 @@ def test_rows_alone_in_their_group_are_said_to_be_scored_by_their_prior(model: F
     ):
         source = Dataset.from_frame(small(sizes), group="g", outcome="y")
         fits = {v: fit(model, source, v, sampling=SAMPLING, engine=stanli) for v in ("complete_pooling", "no_pooling")}
-        found = compare(fits, {v: Passed() for v in fits})  # type: ignore[dict-item]
-        readings = {s.variant: s.reading for s in found.scores}
-        assert all(s.ranked for s in found.scores)
+        comparison = compare(fits, {v: Passed() for v in fits})  # type: ignore[dict-item]
+        readings = {s.variant: s.reading for s in comparison.scores}
+        assert all(s.ranked for s in comparison.scores)
         assert readings["no_pooling"].startswith(words)
         assert bool(readings["no_pooling"]) == bool(words)
         assert "lognormal" in readings["no_pooling"] or not words

@@ -49,10 +49,10 @@ def spread(n: int, total: float, noise: float = 0.0) -> np.ndarray:
     ],
 )  # fmt: skip
 def test_each_answer_has_its_sentence(lead: np.ndarray, kind: str, reason: str, words: str) -> None:
-    found = judged(lead)
-    assert (found.kind, found.reason) == (kind, reason)
-    assert words in clause(found, GROUPS)
-    assert bool(found.rests_on) == (kind == "better_here")
+    pair = judged(lead)
+    assert (pair.kind, pair.reason) == (kind, reason)
+    assert words in clause(pair, GROUPS)
+    assert bool(pair.rests_on) == (kind == "better_here")
 
 
 def test_a_group_that_decides_alone_is_named() -> None:
@@ -70,17 +70,17 @@ def test_a_group_that_decides_alone_is_named() -> None:
 
 
 def test_a_monte_carlo_error_asks_for_more_draws() -> None:
-    found = judged(spread(40, 5.0), mcse=0.6)
-    assert (found.kind, found.reason) == ("not_told_apart", "draws")
-    assert "Monte Carlo error of 0.6: not told apart with these draws; draw more" in clause(found, GROUPS)
+    pair = judged(spread(40, 5.0), mcse=0.6)
+    assert (pair.kind, pair.reason) == ("not_told_apart", "draws")
+    assert "Monte Carlo error of 0.6: not told apart with these draws; draw more" in clause(pair, GROUPS)
     assert judged(spread(40, 5.0), mcse=0.5).kind == "better"
 
 
 def test_the_groups_that_make_half_of_the_lead_are_named_the_largest_first() -> None:
     lead = np.array([1.0, 8, 3, 20, 2, -1, 12])
-    found = judged(lead, labels=list("ABCDEFG"))
-    assert found.rests_on == (("D", pytest.approx(20 / 45)), ("G", pytest.approx(12 / 45)))
-    assert clause(found, GROUPS).endswith("it rests on 7 groups, 71 % of it on D and G")
+    pair = judged(lead, labels=list("ABCDEFG"))
+    assert pair.rests_on == (("D", pytest.approx(20 / 45)), ("G", pytest.approx(12 / 45)))
+    assert clause(pair, GROUPS).endswith("it rests on 7 groups, 71 % of it on D and G")
     many = judged(np.full(12, 3.0), labels=list("ABCDEFGHIJKL"))
     assert clause(many, GROUPS).endswith("it rests on 12 groups, 50 % of it on A, B, C and 3 more")
 
@@ -156,15 +156,16 @@ def test_partial_and_complete_pooling_are_set_against_each_other_behind_another_
         "partial_pooling": made_loo(-2 + wave),
         "complete_pooling": made_loo(-4 - wave),
     }
-    found = score(given, pooling={**POOLING, "no_pooling": "no"})
-    assert [(p.better, p.other) for p in found.pairs] == [
+    comparison = score(given, pooling={**POOLING, "no_pooling": "no"})
+    assert [(p.better, p.other) for p in comparison.pairs] == [
         ("no_pooling", "partial_pooling"), ("no_pooling", "complete_pooling"), ("partial_pooling", "complete_pooling"),
     ]  # fmt: skip
-    assert found.pair("complete_pooling", "partial_pooling") is found.pairs[2]
-    assert [s.text for s in found.sentences if s.pair is found.pairs[2]] == [
-        f"Partial pooling predicts better than complete pooling ({clause(found.pairs[2], GROUPS).partition(' (')[2]}."
+    assert comparison.pair("complete_pooling", "partial_pooling") is comparison.pairs[2]
+    assert [s.text for s in comparison.sentences if s.pair is comparison.pairs[2]] == [
+        "Partial pooling predicts better than complete pooling ("
+        f"{clause(comparison.pairs[2], GROUPS).partition(' (')[2]}."
     ]
-    rows = found.as_dict()["pairs"]
+    rows = comparison.as_dict()["pairs"]
     assert [row["kind"] for row in rows] == ["better"] * 3
     k = np.zeros(40)
     k[3] = 0.9
@@ -281,13 +282,13 @@ def test_simulated_sets_without_differences_never_have_a_better_one() -> None:
 def share(kind: str, sets: int, make: object) -> float:
     """The share of simulated sets with an answer."""
     rng = np.random.default_rng(20261121)
-    found = []
+    kinds = []
     for _ in range(sets):
         a, b, group = make(rng)  # type: ignore[operator]
-        found.append(
+        kinds.append(
             score({"partial_pooling": made_loo(a), "complete_pooling": made_loo(b)}, group=group).pairs[0].kind
         )
-    return found.count(kind) / sets
+    return kinds.count(kind) / sets
 
 
 @pytest.mark.parametrize("kind", ["location, t3", "spread, normal", "group means, normal"])

@@ -52,12 +52,12 @@ from hbm_stan.verdicts import _FIGURES, CHECKS, OF_PARAMETERS
 def other_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence that names the nearest name, in other words."""
 
-    def said(name: str, allowed: object) -> str:
+    def suggestion(name: str, allowed: object) -> str:
         near = near_name(name, allowed)  # type: ignore[arg-type]
         return "" if near is None else f"Perhaps {near}."
 
     for module in (errors, data, parameterise):
-        monkeypatch.setattr(module, "did_you_mean", said)
+        monkeypatch.setattr(module, "did_you_mean", suggestion)
 
 
 # ---- the nearest name -------------------------------------------------------------------------------------------
@@ -102,9 +102,9 @@ def test_other_words_for_routes_change_nothing_but_themselves(monkeypatch: pytes
 def test_only_plain_psis_is_not_told_whatever_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scores, "_ROUTES", dict.fromkeys(Route, "it was found"))
     plain = made_loo(np.linspace(-2, -1, 30))
-    compared, said = score({"a": plain, "b": replace(plain, route=Route.FOLDS)}), []
-    show_scores(SimpleNamespace(show=lambda *shown: said.extend(map(str, shown))), compared)  # type: ignore[arg-type]
-    assert [line for line in said if "it was found" in line] == ["b: it was found."]
+    compared, lines = score({"a": plain, "b": replace(plain, route=Route.FOLDS)}), []
+    show_scores(SimpleNamespace(show=lambda *shown: lines.extend(map(str, shown))), compared)  # type: ignore[arg-type]
+    assert [line for line in lines if "it was found" in line] == ["b: it was found."]
 
 
 # ---- sensitivity ------------------------------------------------------------------------------------------------
@@ -150,13 +150,13 @@ def test_the_way_out_is_named_once_whatever_its_words(
 ) -> None:
     monkeypatch.setattr(cmdstan_find, "_WITHOUT", words)
     monkeypatch.setattr(install, "cmdstan_home", lambda: tmp_path)
-    for raised, said in (
+    for raised, message in (
         (NoCmdStanError("The disk is full."), f"The disk is full. {words}"),
         (EngineError("make failed."), f"make failed.\n{words}"),
     ):
-        with pytest.raises(NoCmdStanError) as found, install._explained():
+        with pytest.raises(NoCmdStanError) as error, install._explained():
             raise raised
-        assert str(found.value) == said
+        assert str(error.value) == message
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------
@@ -167,10 +167,14 @@ def test_columns_of_the_reader_are_not_taken_for_results() -> None:
     rows = pd.DataFrame(
         {"x": [6.0], "g": [fit.table.pooled.labels[0]], "age_mean": [1.0], "age_q05": [0.5], "age_q95": [2.0]}
     )
-    found = predict(fit, rows, draws=False)
-    assert found.summarised == ("expected", "new")
+    prediction = predict(fit, rows, draws=False)
+    assert prediction.summarised == ("expected", "new")
     tables: list[object] = []
-    cli_predict._show(SimpleNamespace(show=lambda *shown: tables.extend(shown)), found, needs_of(fit.family, fit.table))  # type: ignore[arg-type]
+    cli_predict._show(
+        SimpleNamespace(show=lambda *shown: tables.extend(shown)),  # type: ignore[arg-type]
+        prediction,
+        needs_of(fit.family, fit.table),
+    )
     assert [str(column.header) for column in tables[1].columns] == ["x", "g", "expected", "new observation"]  # type: ignore[attr-defined]
 
 
@@ -225,8 +229,8 @@ def test_what_a_coefficient_multiplies_is_not_read_from_the_words_for_its_ratio(
     fit = made("poisson", "x + (1 | g)", size=50)
     other = replace(likelihoods()["poisson"], ratio_words="quotient of counts")
     monkeypatch.setattr(scales, "likelihood", lambda _: other)
-    (said,) = brief_effects.effect_sentences(fit, None).sentences
-    assert said.startswith("The rate of count is multiplied by about ")
+    (sentence,) = brief_effects.effect_sentences(fit, None).sentences
+    assert sentence.startswith("The rate of count is multiplied by about ")
 
 
 def test_measures_stand_before_an_outcome_as_english_has_it() -> None:
@@ -246,10 +250,10 @@ def test_measures_stand_before_an_outcome_as_english_has_it() -> None:
 def test_a_number_whose_name_has_an_equals_sign_is_no_level() -> None:
     data = frame().rename(columns={"x": "dose=mg"})
     fit = made("poisson", "`dose=mg` + arm + arm:w + (1 | g)", data, size=50)
-    said = {name: brief_effects._where(fit, name, {"arm": "both"}) for name in fit.table.design.names[1:]}
-    assert said["dose=mg"] == "for one unit more of dose=mg"
-    assert said["arm=drug"] == "with arm = drug instead of both"
-    assert said["arm=drug:w"] == "for one unit more of arm=drug:w"
+    phrases = {name: brief_effects._where(fit, name, {"arm": "both"}) for name in fit.table.design.names[1:]}
+    assert phrases["dose=mg"] == "for one unit more of dose=mg"
+    assert phrases["arm=drug"] == "with arm = drug instead of both"
+    assert phrases["arm=drug:w"] == "for one unit more of arm=drug:w"
     rows = coefficient_table(fit).set_index("name")["indicator"]
     assert (rows["dose=mg"], rows["arm=drug"], rows["arm=drug:w"], rows["intercept"].any()) == (
         False,
@@ -297,17 +301,17 @@ def test_page_one_has_the_first_sentence_whole_whatever_stops_are_in_it() -> Non
         Finding("t", ("St. Louis is first. It may be chance.",), first="St. Louis is first."),
         Finding("t", ("St. Louis is first.",)),
     ):
-        found = SimpleNamespace(own=[finding], fits={"partial_pooling": fit})
-        assert brief._of_family(found) == ["St. Louis is first."]  # type: ignore[arg-type]
+        findings = SimpleNamespace(own=[finding], fits={"partial_pooling": fit})
+        assert brief._of_family(findings) == ["St. Louis is first."]  # type: ignore[arg-type]
 
 
 def test_the_extremes_are_named_by_their_groups_whatever_their_labels() -> None:
     scale, row = scales.Scale("mean", ""), {"q05": 0.0, "q50": 1.0, "q95": 2.0}
     row |= {f"mcse_{key}": 0.1 for key in row}
     ends = [Quantity(f"group[a: b]: {label}", "a: b", scale, row, label) for label in ("x: y", "z")]
-    (said,) = brief._lowest_and_highest(GROUPS, ends)
-    assert "(x: y)" in said
-    assert "(z)" in said
+    (sentence,) = brief._lowest_and_highest(GROUPS, ends)
+    assert "(x: y)" in sentence
+    assert "(z)" in sentence
 
 
 def test_the_column_of_a_spread_is_known_and_not_cut_out_of_its_name() -> None:

@@ -52,9 +52,9 @@ FAST = (
 
 
 @cache
-def said(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+def contents(name: str) -> dict[str, Any]:
+    reference: dict[str, Any] = json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
+    return reference
 
 
 def rows(reference: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
@@ -72,7 +72,11 @@ def table_of(name: str) -> tuple[Any, Any, Any]:
 
 def test_every_family_has_a_reference_that_needs_no_sampler() -> None:
     exact = {
-        (said(n)["family"], v) for n in NAMES if said(n)["exact"] for p in said(n)["posteriors"] for v in p["variants"]
+        (contents(n)["family"], v)
+        for n in NAMES
+        if contents(n)["exact"]
+        for p in contents(n)["posteriors"]
+        for v in p["variants"]
     }
     missing = {(f.name, v.name) for f in families().values() for v in f.programs.variants} - exact
     # Truncated fluxes are checked by their density, their calibration and both engines; so is the non-centered form of
@@ -83,7 +87,7 @@ def test_every_family_has_a_reference_that_needs_no_sampler() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reference_is_well_formed(name: str) -> None:
-    reference = said(name)
+    reference = contents(name)
     assert reference["format"] == 1
     assert reference["kind"] in KINDS
     assert all(len(reference[key]) > 10 for key in ("title", "source", "method"))
@@ -105,7 +109,7 @@ def test_a_reference_is_well_formed(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
-    reference = said(name)
+    reference = contents(name)
     model, table, priors = table_of(name)
     data = reference["data"]
     reading = {key: data[key] for key in KEYS if key in data}
@@ -130,7 +134,7 @@ def test_the_reader_of_the_package_takes_all_of_them() -> None:
 
 def close(ours: dict[str, Any], theirs: dict[str, Any], relative: float) -> dict[str, float]:
     """Statistics that differ by more than this, in sds (or, where there is none, in a third of the 90 % interval)."""
-    found = {}
+    distances = {}
     for a, b in zip(ours["posteriors"], theirs["posteriors"], strict=True):
         assert a["variants"] == b["variants"]
         assert set(a["parameters"]) == set(b["parameters"])
@@ -138,16 +142,16 @@ def close(ours: dict[str, Any], theirs: dict[str, Any], relative: float) -> dict
             other = b["parameters"][parameter]
             assert set(row) == set(other)
             scale = row.get("sd", (row["q95"] - row["q05"]) / 3)
-            found |= {f"{s} of {parameter}": abs(row[s] - other[s]) / scale for s in row}
-    return {what: off for what, off in found.items() if off > relative}
+            distances |= {f"{s} of {parameter}": abs(row[s] - other[s]) / scale for s in row}
+    return {what: off for what, off in distances.items() if off > relative}
 
 
 @pytest.mark.parametrize("name", FAST)
 def test_a_reference_is_what_the_maker_makes(name: str) -> None:
-    made = BUILDERS[name]()
-    assert close(made, said(name), 1e-6) == {}
-    assert {k: v for k, v in made.items() if k != "posteriors"} == {
-        k: v for k, v in said(name).items() if k != "posteriors"
+    reference = BUILDERS[name]()
+    assert close(reference, contents(name), 1e-6) == {}
+    assert {k: v for k, v in reference.items() if k != "posteriors"} == {
+        k: v for k, v in contents(name).items() if k != "posteriors"
     }
 
 
@@ -155,7 +159,7 @@ def test_all_files_but_the_foreign_ones_have_a_maker() -> None:
     assert known_regressions.__name__  # which register some
     assert known_formulas.__name__
     assert known_ordered.__name__
-    assert set(BUILDERS) == {name for name in NAMES if said(name)["kind"] != "foreign"}
+    assert set(BUILDERS) == {name for name in NAMES if contents(name)["kind"] != "foreign"}
 
 
 def test_the_data_made_from_shipped_ones_are_what_the_maker_makes() -> None:
@@ -164,7 +168,7 @@ def test_the_data_made_from_shipped_ones_are_what_the_maker_makes() -> None:
 
 
 def test_the_comparison_with_the_maker_catches_planted_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = said("eight_schools-lognormal")
+    right = contents("eight_schools-lognormal")
     swapped = json.loads(json.dumps(right))
     own = swapped["posteriors"][0]["parameters"]
     own["theta[A]"], own["theta[C]"] = own["theta[C]"], own["theta[A]"]
@@ -211,14 +215,14 @@ def regression(name: str, without_priors: bool = False) -> dict[str, dict[str, f
     return {f"mu[{term}]": row for term, row in zip(terms, means, strict=True)} | {"sigma": sd}
 
 
-POOLED = [n for n in NAMES if said(n)["family"] == "linear_regression" and said(n)["kind"] == "foreign"
-          and said(n)["posteriors"][0]["variants"] == ["complete_pooling"]]  # fmt: skip
+POOLED = [n for n in NAMES if contents(n)["family"] == "linear_regression" and contents(n)["kind"] == "foreign"
+          and contents(n)["posteriors"][0]["variants"] == ["complete_pooling"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", POOLED)
 def test_regressions_of_others_equal_quadrature(name: str) -> None:
-    theirs, ours = said(name)["posteriors"][0]["parameters"], regression(name)
-    if said(name)["exact"]:
+    theirs, ours = contents(name)["posteriors"][0]["parameters"], regression(name)
+    if contents(name)["exact"]:
         off = {(p, s): abs(row[s] - ours[p][s]) / row["sd"] for p, row in theirs.items() for s in STATISTICS}
         assert max(off.values()) < 1e-4
         return
@@ -230,7 +234,7 @@ def test_regressions_of_others_equal_quadrature(name: str) -> None:
     assert np.sqrt(np.mean(np.square(far))) < 2
 
 
-@pytest.mark.parametrize("name", [n for n in POOLED if "flat priors" in said(n)["method"]])
+@pytest.mark.parametrize("name", [n for n in POOLED if "flat priors" in contents(n)["method"]])
 def test_wide_priors_in_place_of_flat_ones_change_nothing(name: str) -> None:
     ours, flat = regression(name), regression(name, without_priors=True)
     off = {(p, s): abs(row[s] - ours[p][s]) / row["sd"] for p, row in flat.items() for s in STATISTICS}
@@ -238,7 +242,7 @@ def test_wide_priors_in_place_of_flat_ones_change_nothing(name: str) -> None:
 
 
 def test_posteriordb_s_draws_of_eight_schools_equal_quadrature() -> None:
-    theirs = said("eight_schools-posteriordb_draws")["posteriors"][0]["parameters"]
+    theirs = contents("eight_schools-posteriordb_draws")["posteriors"][0]["parameters"]
     assert moved(z_of(theirs, quadrature.exact().summaries())) == {}
     # A planted fault: two schools exchanged.
     a, c = theirs["theta[A]"], theirs["theta[C]"]
@@ -256,7 +260,7 @@ def test_exact_figures_of_others_equal_quadrature(
     name: str, tau: str, arguments: tuple[float, ...], mu: tuple[float, float]
 ) -> None:
     ours = quadrature.exact(tau, arguments, mu).summaries()
-    for parameter, row in said(name)["posteriors"][0]["parameters"].items():
+    for parameter, row in contents(name)["posteriors"][0]["parameters"].items():
         sd = ours[parameter]["sd"]
         assert all(abs(row[s] - ours[parameter][s]) < 1.5e-4 * sd for s in row), parameter
 
@@ -265,12 +269,12 @@ def test_bcg_of_others_equals_quadrature() -> None:
     given = frame("bcg")
     y, se = given["log_risk_ratio"].to_numpy(), given["standard_error"].to_numpy()
     ours = quadrature.exact("half_normal", (1.0,), (0.0, 1.0), y, se).summaries(tuple(given["trial_name"]))
-    for parameter, row in said("bcg")["posteriors"][0]["parameters"].items():
+    for parameter, row in contents("bcg")["posteriors"][0]["parameters"].items():
         assert all(abs(row[s] - ours[parameter][s]) < 1e-3 * row["sd"] for s in STATISTICS), parameter
 
 
 def test_clinics_have_the_rates_that_arithmetic_gives() -> None:
-    for posterior in said("clinics-beta_8_12")["posteriors"]:
+    for posterior in contents("clinics-beta_8_12")["posteriors"]:
         assert posterior["parameters"]["theta[Clinic 01]"]["mean"] == pytest.approx(9 / 22, abs=1e-9)
         assert posterior["parameters"]["theta[Clinic 02]"]["mean"] == pytest.approx(58 / 120, abs=1e-9)
 
@@ -296,9 +300,9 @@ def test_grids_of_log_odds_equal_beta_posteriors() -> None:
         p = expit(points[0])
         return np.asarray(8 * np.log(p) + 4 * np.log1p(-p))  # 7 of 10, times p (1 - p), the Jacobian
 
-    found = summaries(log_density, (0.0,), (expit,), reach=20.0)[0]
+    ours = summaries(log_density, (0.0,), (expit,), reach=20.0)[0]
     exact = known_posteriors.of(stats.beta(8, 4))
-    assert found == pytest.approx(exact, rel=1e-7)
+    assert ours == pytest.approx(exact, rel=1e-7)
 
 
 def test_a_grid_that_is_too_coarse_for_a_peak_is_refused() -> None:
@@ -316,10 +320,12 @@ def test_a_fit_is_compared_and_a_swapped_label_or_wrong_prior_is_caught(stanli: 
     posterior = reference.posterior("partial_pooling")
     sampling = Sampling(draws=5000, adapt_delta=0.95, seed=20261121)
     dataset = reference.dataset()
-    made = fit("normal_means", dataset, "partial_pooling", priors=reference.priors, sampling=sampling, engine=stanli)
-    assert compare_with_reference(*parameters(made), posterior.table).agrees
+    schools_fit = fit(
+        "normal_means", dataset, "partial_pooling", priors=reference.priors, sampling=sampling, engine=stanli
+    )
+    assert compare_with_reference(*parameters(schools_fit), posterior.table).agrees
     exchanged = posterior.table.rename(index={"theta[A]": "theta[C]", "theta[C]": "theta[A]"})
-    assert "theta[A]" in set(compare_with_reference(*parameters(made), exchanged).moved["parameter"])
+    assert "theta[A]" in set(compare_with_reference(*parameters(schools_fit), exchanged).moved["parameter"])
     wrong = {**reference.priors, "tau": "half_normal(12)"}
     other = fit("normal_means", dataset, "partial_pooling", priors=wrong, sampling=sampling, engine=stanli)
     assert "tau" in set(compare_with_reference(*parameters(other), posterior.table).moved["parameter"])

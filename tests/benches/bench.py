@@ -59,25 +59,25 @@ def copy_of_sample(parent: Path) -> Path:
 
 def one_round(engines: list[str]) -> dict[str, tuple[float, dict[str, float]]]:
     """Every row once, one after the other."""
-    found: dict[str, tuple[float, dict[str, float]]] = {}
+    timings: dict[str, tuple[float, dict[str, float]]] = {}
     for engine in engines:
         with tempfile.TemporaryDirectory() as name:
             folder, cache = copy_of_sample(Path(name)), Path(name) / "cache"
             child = [sys.executable, "-c", CHILD, str(folder), engine]
             for row in (f"first report, {engine}", f"cached report, {engine}"):
                 seconds, printed = timed(child, cache)
-                found[row] = (seconds, json.loads(printed))
+                timings[row] = (seconds, json.loads(printed))
             (folder / "report.pdf").unlink()
             seconds, printed = timed(child, cache)
-            found[f"new pages from kept draws, {engine}"] = (seconds, json.loads(printed))
+            timings[f"new pages from kept draws, {engine}"] = (seconds, json.loads(printed))
     with tempfile.TemporaryDirectory() as name:
         for row, command in (
             ("python -c pass", ["-c", "pass"]),
             ("import hbm_stan", ["-c", "import hbm_stan"]),
             ("hbm --help", ["-m", "hbm_stan", "--help"]),
         ):
-            found[row] = (timed([sys.executable, *command], Path(name))[0], {})
-    return found
+            timings[row] = (timed([sys.executable, *command], Path(name))[0], {})
+    return timings
 
 
 def main() -> None:
@@ -93,8 +93,8 @@ def main() -> None:
     for row in rounds[0]:
         phases = {p: statistics.median(r[row][1].get(p, 0) for r in rounds) for p in rounds[0][row][1]}
         largest = sorted(phases.items(), key=lambda item: -item[1])[:3]
-        said = ", ".join(f"{name} {seconds:.1f}" for name, seconds in largest)
-        print(f"{row:<40} {statistics.median(r[row][0] for r in rounds):>8.2f}   {said}")
+        phases_text = ", ".join(f"{name} {seconds:.1f}" for name, seconds in largest)
+        print(f"{row:<40} {statistics.median(r[row][0] for r in rounds):>8.2f}   {phases_text}")
 
 
 if __name__ == "__main__":

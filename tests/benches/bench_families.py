@@ -60,30 +60,30 @@ def cases() -> dict[str, tuple[str, Dataset, str]]:
     }
 
 
-def smallest_ess(made: Fit) -> float:
+def smallest_ess(fit: Fit) -> float:
     """The smallest bulk ESS of the population's parameters and of some group effects."""
     from arviz_stats.base import array_stats as az
 
-    posterior = made.tree["posterior"]
-    names = [n for n in (*made.family.programs.population, made.family.groups.group_quantity) if n in posterior]
+    posterior = fit.tree["posterior"]
+    names = [n for n in (*fit.family.programs.population, fit.family.groups.group_quantity) if n in posterior]
     columns = [posterior[n].values.reshape(*posterior[n].shape[:2], -1)[..., :_MOST_ELEMENTS] for n in names]
     return float(np.min(az.ess(np.moveaxis(np.concatenate(columns, axis=2), 2, 0), method="bulk")))
 
 
 def main(rounds: int) -> None:
     """Time every case in turn, ``rounds`` times, and print medians."""
-    found: dict[str, list[tuple[float, float]]] = {}
+    rates: dict[str, list[tuple[float, float]]] = {}
     for seed in range(1, rounds + 1):
         for name, (family, data, variant) in cases().items():
             with tempfile.TemporaryDirectory() as folder:
                 begin = time.perf_counter()
                 store = FitStore(Path(folder))
-                made = fit(family, data, variant, sampling=Sampling(seed=seed), engine="stanli", store=store)
+                variant_fit = fit(family, data, variant, sampling=Sampling(seed=seed), engine="stanli", store=store)
                 total = time.perf_counter() - begin
-            ess = smallest_ess(made)
-            found.setdefault(name, []).append((ess / made.seconds, ess / total))
+            ess = smallest_ess(variant_fit)
+            rates.setdefault(name, []).append((ess / variant_fit.seconds, ess / total))
     print(f"{'':36}{'sampling':>10}{'in all':>10}   smallest bulk ESS per second, medians of {rounds}")
-    for name, pairs in found.items():
+    for name, pairs in rates.items():
         alone, in_all = (statistics.median(column) for column in zip(*pairs, strict=True))
         print(f"{name:36}{alone:10,.0f}{in_all:10,.0f}")
 

@@ -127,8 +127,8 @@ def has_r() -> bool:
     return subprocess.run(["Rscript", "-e", "library(loo)"], capture_output=True, check=False).returncode == 0
 
 
-def show(found: dict[str, list[dict[str, float]]], folder: Path) -> None:
-    median = {w: {k: statistics.median(r[k] for r in rounds) for k in rounds[0]} for w, rounds in found.items()}
+def show(runs: dict[str, list[dict[str, float]]], folder: Path) -> None:
+    median = {w: {k: statistics.median(r[k] for r in rounds) for k in rounds[0]} for w, rounds in runs.items()}
     ours = median["memory"]
     print(f"{'':24}{'units':>8}{'wall s':>9}{'CPU s':>9}{'memory GB':>11}{'x wall':>8}{'x CPU':>8}")
     for way, m in median.items():
@@ -138,9 +138,9 @@ def show(found: dict[str, list[dict[str, float]]], folder: Path) -> None:
     elpd, k = np.fromfile(folder / "memory").reshape(2, -1)
     print(f"elpd {elpd.sum():.2f}; k from {k.min():.2f} to {k.max():.2f}, {np.sum(k > 0.7)} above 0.7")
     print(f"largest difference, in memory to memory map: {difference(folder, 'memory', 'map')}")
-    if "arviz" in found:
+    if "arviz" in runs:
         print(f"largest difference to ArviZ: {difference(folder, 'memory', 'arviz')}")
-    if "R" in found:
+    if "R" in runs:
         print(f"largest difference to R with tails of as many draws: {difference(folder, 'as R', 'R')}")
 
 
@@ -163,13 +163,13 @@ def main() -> None:
         if "R" in ways:
             for_r(files["rows"], files["turned"], asked.draws, asked.units, units["R"])
             measure("as R", files, asked.draws, asked.units)
-        found: dict[str, list[dict[str, float]]] = {w: [] for w in ways}
+        runs: dict[str, list[dict[str, float]]] = {w: [] for w in ways}
         for number in range(asked.rounds):
             for way in ways:
-                found[way].append(measure(way, files, asked.draws, units[way]))
-                print(f"round {number + 1}, {NAMES[way]}: {found[way][-1]['wall']:.2f} s", file=sys.stderr, flush=True)
+                runs[way].append(measure(way, files, asked.draws, units[way]))
+                print(f"round {number + 1}, {NAMES[way]}: {runs[way][-1]['wall']:.2f} s", file=sys.stderr, flush=True)
         print(f"{asked.draws} draws, {asked.units} units, {asked.rounds} rounds, medians")
-        show(found, Path(name))
+        show(runs, Path(name))
 
 
 if __name__ == "__main__":

@@ -102,27 +102,27 @@ def ours(case: Case) -> dict[str, float]:
     if case["family"] == "normal":
         priors["sigma"] = scale
     dataset = Dataset.from_frame(case["frame"], formula=formula(case), centre=False)
-    found = {}
+    rates = {}
     family = case.get("ours", case["family"])
     for variant in ("partial_pooling", *(("partial_pooling_centered",) if family != "normal" else ())):
         # A store of its own, so that nothing is read that another round has drawn.
         with tempfile.TemporaryDirectory() as folder, timed() as spent:
-            made = fit(family, dataset, variant, priors=priors, engine="stanli",
-                       sampling=Sampling(draws=DRAWS, seed=SEED), store=FitStore(Path(folder)))  # fmt: skip
-        posterior = made.tree["posterior"]
+            variant_fit = fit(family, dataset, variant, priors=priors, engine="stanli",
+                              sampling=Sampling(draws=DRAWS, seed=SEED), store=FitStore(Path(folder)))  # fmt: skip
+        posterior = variant_fit.tree["posterior"]
         draws = [np.asarray(posterior[name]) for name in ("beta", "tau", "sd", "theta", "effect") if name in posterior]
         draws = [x for x in draws if x.size]
-        found[f"hbm_stan, {variant}"] = smallest_ess(draws) / spent[0]
-    return found
+        rates[f"hbm_stan, {variant}"] = smallest_ess(draws) / spent[0]
+    return rates
 
 
 def theirs(case: Case) -> dict[str, float]:
     """PyMC's model in both forms, sampled by nutpie, NumPyro's, and Bambi's; of some cases nutpie's alone."""
-    found = {f"PyMC with nutpie, {form}": by_nutpie(case, form) for form in FORMS}
+    rates = {f"PyMC with nutpie, {form}": by_nutpie(case, form) for form in FORMS}
     if "peers" in case:
-        return found
-    found |= {f"NumPyro, {form}": by_numpyro(case, form) for form in FORMS}
-    return found | {"Bambi with nutpie": bambi(case)}
+        return rates
+    rates |= {f"NumPyro, {form}": by_numpyro(case, form) for form in FORMS}
+    return rates | {"Bambi with nutpie": bambi(case)}
 
 
 FORMS = ("non-centered", "centered")
@@ -130,11 +130,11 @@ FORMS = ("non-centered", "centered")
 
 def _indices(case: Case) -> dict[str, tuple[np.ndarray, int]]:
     """Of each factor the level of each row, and how many levels there are."""
-    found = {}
+    indices = {}
     for name in case["factors"]:
         index, labels = pd.factorize(case["frame"][name])
-        found[name] = (index, len(labels))
-    return found
+        indices[name] = (index, len(labels))
+    return indices
 
 
 def by_nutpie(case: Case, form: str) -> float:
@@ -162,9 +162,11 @@ def by_nutpie(case: Case, form: str) -> float:
             pm.NegativeBinomial("y", mu=pm.math.exp(eta), alpha=spread**-2, observed=frame[case["y"]])
     compiled = nutpie.compile_pymc_model(model)
     with timed() as spent:
-        made = nutpie.sample(compiled, draws=DRAWS, tune=1000, chains=4, cores=2, seed=SEED, progress_bar=False)
-    names = [n for n in made.posterior.data_vars if n.split("_")[0] in {"beta", "sd", "u"} and not n.endswith("_log__")]
-    return smallest_ess([np.asarray(made.posterior[name]) for name in names]) / spent[0]
+        trace = nutpie.sample(compiled, draws=DRAWS, tune=1000, chains=4, cores=2, seed=SEED, progress_bar=False)
+    names = [
+        n for n in trace.posterior.data_vars if n.split("_")[0] in {"beta", "sd", "u"} and not n.endswith("_log__")
+    ]
+    return smallest_ess([np.asarray(trace.posterior[name]) for name in names]) / spent[0]
 
 
 def by_numpyro(case: Case, form: str) -> float:
@@ -222,17 +224,17 @@ def bambi(case: Case) -> float:
         formula(case).replace(" | ", "|"), case["frame"], family=own, priors=priors, center_predictors=False
     )
     with timed() as spent:
-        made = model.fit(draws=DRAWS, tune=1000, chains=4, cores=2, random_seed=SEED, progressbar=False,
-                         inference_method="nutpie")  # fmt: skip
-    names = [n for n in made.posterior.data_vars if n.split("_")[0] in {*priors, *varying} - {"sigma"}]
-    return smallest_ess([np.asarray(made.posterior[name]) for name in names]) / spent[0]
+        trace = model.fit(draws=DRAWS, tune=1000, chains=4, cores=2, random_seed=SEED, progressbar=False,
+                          inference_method="nutpie")  # fmt: skip
+    names = [n for n in trace.posterior.data_vars if n.split("_")[0] in {*priors, *varying} - {"sigma"}]
+    return smallest_ess([np.asarray(trace.posterior[name]) for name in names]) / spent[0]
 
 
 def by_peer(peer: str, name: str) -> dict[str, float]:
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         subprocess.run([peer, __file__, "--theirs", name, out.name], check=True, stdout=subprocess.DEVNULL)
-        found: dict[str, float] = json.loads(Path(out.name).read_text(encoding="utf-8"))
-    return found
+        rates: dict[str, float] = json.loads(Path(out.name).read_text(encoding="utf-8"))
+    return rates
 
 
 def main(peer: str, rounds: int, word: str) -> None:

@@ -38,8 +38,8 @@ class Nodes:
         weight = np.bincount(where, weights=self.weight)
         mean = float(weight @ x)
         below = np.cumsum(weight) - weight / 2
-        found = {"mean": mean, "sd": float(np.sqrt(weight @ (x - mean) ** 2))}
-        return found | {q: float(np.interp(p, below, x)) for q, p in QUANTILES.items()}
+        moments = {"mean": mean, "sd": float(np.sqrt(weight @ (x - mean) ** 2))}
+        return moments | {q: float(np.interp(p, below, x)) for q, p in QUANTILES.items()}
 
     def mixture(self, kind: str, first: Array, second: Array) -> dict[str, float]:
         """The same of a group's rate, given the two parameters of its distribution at each node."""

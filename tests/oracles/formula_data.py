@@ -58,16 +58,16 @@ def inside_groups(design: Design) -> np.ndarray:
     """What common columns that are not the group's are of the group's own columns, group by group: (KG J, PS)."""
     own = sum(len(t.names) for t in design.terms[: design.n_group_terms])
     shared = [p for p in range(design.X.shape[1]) if p not in design.own[:own]]
-    made = np.zeros((own, len(design.pooled.labels), len(shared)))
+    weights = np.zeros((own, len(design.pooled.labels), len(shared)))
     for i, p in enumerate(shared):
         fits = [
             (np.linalg.lstsq(z, x, rcond=None)[0], z, x)
             for z, x in ((design.Z[rows, :own], design.X[rows, p])
-                         for rows in (design.pooled.level == j for j in range(made.shape[1])))
+                         for rows in (design.pooled.level == j for j in range(weights.shape[1])))
         ]  # fmt: skip
         if all(np.allclose(z @ w, x, atol=1e-10) for w, z, x in fits):
-            made[:, :, i] = np.array([w for w, _, _ in fits]).T
-    return made.reshape(own * made.shape[1], len(shared))
+            weights[:, :, i] = np.array([w for w, _, _ in fits]).T
+    return weights.reshape(own * weights.shape[1], len(shared))
 
 
 def population(rng: np.random.Generator, data: Rows, size: int, pooling: str = "partial") -> Rows:
@@ -155,26 +155,26 @@ def with_coefficients(rng: np.random.Generator, data: Rows, draws: Rows) -> Rows
     if not {"tau", "beta_shared"} & set(draws) and "beta" in draws:  # complete pooling: all groups are alike
         own = np.hstack([np.zeros((size, 1)), draws["beta"]])[:, np.asarray(data["own"])]
         theta = np.repeat(own[:, None], data["J"], axis=1)
-    made = {**draws, "theta": theta}
-    return made | ({"effect": rng.normal(size=(size, n_effects(data)))} if n_effects(data) else {})
+    parameters = {**draws, "theta": theta}
+    return parameters | ({"effect": rng.normal(size=(size, n_effects(data)))} if n_effects(data) else {})
 
 
 def eta_row_by_row(data: Rows, draws: Rows, s: int, terms: Sequence[int] | None = None) -> np.ndarray:
     """eta at draw s from theta and effect by loops; only ``terms`` of other factors are counted, where given."""
-    own, found = np.asarray(data["own"]), np.array(data["offset_"], dtype=float)
+    own, eta = np.asarray(data["own"]), np.array(data["offset_"], dtype=float)
     shared = [p for p in range(data["P"]) if p + 1 not in own]
     beta = draws["beta_shared"][s] if "beta_shared" in draws else draws["beta"][s][shared] if shared else []
     for n in range(data["N"]):
-        found[n] += sum(data["X"][n, p] * b for p, b in zip(shared, beta, strict=True))
-        found[n] += data["Z"][n, : data["KG"]] @ draws["theta"][s, data["level"][0][n] - 1]
+        eta[n] += sum(data["X"][n, p] * b for p, b in zip(shared, beta, strict=True))
+        eta[n] += data["Z"][n, : data["KG"]] @ draws["theta"][s, data["level"][0][n] - 1]
         start, column = 0, data["KG"]
         for t in range(data["G"], data["T"]):
             k = data["K"][t]
             if terms is None or t in terms:
                 first = start + (data["level"][t][n] - 1) * k
-                found[n] += data["Z"][n, column : column + k] @ draws["effect"][s, first : first + k]
+                eta[n] += data["Z"][n, column : column + k] @ draws["effect"][s, first : first + k]
             start, column = start + data["L"][t] * k, column + k
-    return found
+    return eta
 
 
 class UnitNoise:

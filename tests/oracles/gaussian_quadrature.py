@@ -30,11 +30,11 @@ def given_scales(
     r = (y - design @ location) / error
     covariance = np.linalg.inv(np.eye(len(scale)) + a.T @ a)
     mean = location + scale * (covariance @ (a.T @ r))
-    found = {}
+    summaries = {}
     for name, row in wanted.items():
         own = row * scale
-        found[name] = normal_summary(row @ mean, np.sqrt(own @ covariance @ own))
-    return found
+        summaries[name] = normal_summary(row @ mean, np.sqrt(own @ covariance @ own))
+    return summaries
 
 
 def regression(

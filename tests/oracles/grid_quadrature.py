@@ -83,11 +83,11 @@ def summaries(
     nodes: int = 0, reach: float = 0.0,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Mean, sd and quantiles of each coordinate, taken by ``inverse`` (increasing) to its own scale."""
-    found = []
+    marginals = []
     for i, back in enumerate(inverse):
-        made = grid(log_density, start, i, nodes, reach)
-        found.append(of_axis(made.axis, made.marginal, back))
-    return found
+        axis_grid = grid(log_density, start, i, nodes, reach)
+        marginals.append(of_axis(axis_grid.axis, axis_grid.marginal, back))
+    return marginals
 
 
 def of_axis(axis: np.ndarray, weight: np.ndarray, back: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:

@@ -56,7 +56,7 @@ def exact(
     log_p += log_prior_tau(tau) + log_prior_sigma(sigma) + np.log(tau * sigma)
     weight = np.exp(log_p - logsumexp(log_p))
     grid = weight.reshape(size)
-    found = {
+    summaries = {
         "mu": mixture(weight, mean, var),
         "tau": on_grid(u, grid.sum(axis=1)),
         "sigma": on_grid(w, grid.sum(axis=0)),
@@ -64,8 +64,8 @@ def exact(
     for j, label in enumerate(labels):
         own = tau**2 / (tau**2 + sigma**2 / rows.n[j])
         centre = mean + own * (rows.mean[j] - mean)
-        found[f"theta[{label}]"] = mixture(weight, centre, tau**2 * (1 - own) + (1 - own) ** 2 * var)
-    return found
+        summaries[f"theta[{label}]"] = mixture(weight, centre, tau**2 * (1 - own) + (1 - own) ** 2 * var)
+    return summaries
 
 
 def mixture(weight: np.ndarray, mean: np.ndarray, var: np.ndarray) -> dict[str, float]:
@@ -76,8 +76,8 @@ def mixture(weight: np.ndarray, mean: np.ndarray, var: np.ndarray) -> dict[str, 
     centre = float(weight @ mean)
     spread = float(np.sqrt(weight @ (sd**2 + (mean - centre) ** 2)))
     ends = centre - 30 * spread, centre + 30 * spread
-    found = {q: brentq(lambda x, p=p: weight @ ndtr((x - mean) / sd) - p, *ends) for q, p in QUANTILES.items()}
-    return {"mean": centre, "sd": spread} | found
+    quantiles = {q: brentq(lambda x, p=p: weight @ ndtr((x - mean) / sd) - p, *ends) for q, p in QUANTILES.items()}
+    return {"mean": centre, "sd": spread} | quantiles
 
 
 def on_grid(log_x: np.ndarray, weight: np.ndarray) -> dict[str, float]:
@@ -85,8 +85,8 @@ def on_grid(log_x: np.ndarray, weight: np.ndarray) -> dict[str, float]:
     x = np.exp(log_x)
     mean = float(weight @ x)
     below = CubicSpline(log_x, weight).antiderivative()
-    found = {
+    quantiles = {
         q: float(np.exp(brentq(lambda t, p=p: below(t) - p * below(log_x[-1]), log_x[0], log_x[-1])))
         for q, p in QUANTILES.items()
     }
-    return {"mean": mean, "sd": float(np.sqrt(weight @ (x - mean) ** 2))} | found
+    return {"mean": mean, "sd": float(np.sqrt(weight @ (x - mean) ** 2))} | quantiles

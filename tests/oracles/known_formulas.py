@@ -40,10 +40,10 @@ def crossed(
         np.hstack([one, own, other]), y, se, np.array([middle] + [0.0] * (n + m)),
         np.array([middle / 2] + [tau] * n + [sd] * m), {"beta[intercept]": unit[0], **theta, **effect},
     )  # fmt: skip
-    kept = np.r_[0, 1 + n : 1 + n + m]
+    columns = np.r_[0, 1 + n : 1 + n + m]
     complete = gaussian.given_scales(
         np.hstack([one, other]), y, se, np.array([middle] + [0.0] * m), np.array([middle / 2] + [sd] * m),
-        {"beta[intercept]": unit[0][kept], **{name: row[kept] for name, row in effect.items()}},
+        {"beta[intercept]": unit[0][columns], **{name: row[columns] for name, row in effect.items()}},
     )  # fmt: skip
     alone = {f"theta[{p}, intercept]": unit[1 + j][1:] for j, p in enumerate(plates)}
     mean = np.r_[np.full(n, 1 / n), np.zeros(m)]
@@ -146,10 +146,10 @@ def one_factor(
             return np.asarray(prior + np.log(integrals(beta, np.exp(log_tau))).sum(axis=0))
 
     beta, tau = grid_quadrature.summaries(log_density, (centre, -0.5), (lambda x: x, np.exp), 161, 13)
-    made = grid_quadrature.grid(log_density, (centre, -0.5), 0, 121, 13)
-    kept = made.weight > 1e-14 * made.weight.max()
-    at, sd = made.points[0, kept], np.exp(made.points[1, kept])
-    share = norm.pdf(theta[:, None], at, sd) @ (made.weight[kept] / integrals(at, sd)).T  # p(theta | the other groups)
+    grid = grid_quadrature.grid(log_density, (centre, -0.5), 0, 121, 13)
+    keep = grid.weight > 1e-14 * grid.weight.max()
+    at, sd = grid.points[0, keep], np.exp(grid.points[1, keep])
+    share = norm.pdf(theta[:, None], at, sd) @ (grid.weight[keep] / integrals(at, sd)).T  # p(theta | the other groups)
     alone = p * norm.pdf(theta, centre, 3)
     pooled = np.exp(log_p.sum(axis=0) - log_p.sum(axis=0).max()) * norm.pdf(theta, centre, 2.5)
 

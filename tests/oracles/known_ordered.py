@@ -25,8 +25,8 @@ CHUNK = 4_000  # points of a grid at once: so many integrals over theta in each 
 
 def log_odds_of(a: float, b: float) -> dict[str, float]:
     """Summary of the log odds of a share that is beta(a, b)."""
-    found = {"mean": float(digamma(a) - digamma(b)), "sd": float(np.sqrt(polygamma(1, a) + polygamma(1, b)))}
-    return found | {q: float(logit(beta(a, b).ppf(p))) for q, p in grid_quadrature.QUANTILES.items()}
+    moments = {"mean": float(digamma(a) - digamma(b)), "sd": float(np.sqrt(polygamma(1, a) + polygamma(1, b)))}
+    return moments | {q: float(logit(beta(a, b).ppf(p))) for q, p in grid_quadrature.QUANTILES.items()}
 
 
 def ends(points: np.ndarray, lower: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -63,11 +63,11 @@ class Groups:
 
     def log_density(self, points: np.ndarray, lower: bool = True) -> np.ndarray:
         """Of a threshold, the log of the distance to the other, and log tau."""
-        made = log_prior(*ends(points, lower)) + points[1]
-        made += norm.logpdf(points[2], *TAU) if self.pooled else 0.0
+        log_joint = log_prior(*ends(points, lower)) + points[1]
+        log_joint += norm.logpdf(points[2], *TAU) if self.pooled else 0.0
         for density in self.densities(points, lower):
-            made += np.log(density.sum(axis=0))
-        return np.asarray(made)
+            log_joint += np.log(density.sum(axis=0))
+        return np.asarray(log_joint)
 
     def grid(self, first: int, lower: bool = True) -> grid_quadrature.Grid:
         def log_density(points: np.ndarray) -> np.ndarray:
@@ -78,21 +78,21 @@ class Groups:
 
     def summaries(self, labels: list[str]) -> dict[str, dict[str, float]]:
         """Of both thresholds, of tau where groups are pooled, and of the intercept of each group."""
-        found = {}
+        summaries = {}
         for name, lower in zip(NAMES, (True, False), strict=True):
-            made = self.grid(0, lower)
-            found[name] = grid_quadrature.of_axis(made.axis, made.marginal, lambda x: x)
-        made = self.grid(2 if self.pooled else 0)
+            grid = self.grid(0, lower)
+            summaries[name] = grid_quadrature.of_axis(grid.axis, grid.marginal, lambda x: x)
+        grid = self.grid(2 if self.pooled else 0)
         if self.pooled:
-            found["tau[intercept]"] = grid_quadrature.of_axis(made.axis, made.marginal, np.exp)
+            summaries["tau[intercept]"] = grid_quadrature.of_axis(grid.axis, grid.marginal, np.exp)
         theta = np.zeros((len(self.counts), len(THETA)))
-        kept = made.weight > 1e-10 * made.weight.max()
-        pieces = 1 + int(kept.sum()) // CHUNK
-        for part in np.array_split(np.flatnonzero(kept), pieces):
-            for j, density in enumerate(self.densities(made.points[:, part], True)):
-                theta[j] += density @ (made.weight[part] / density.sum(axis=0))
+        keep = grid.weight > 1e-10 * grid.weight.max()
+        pieces = 1 + int(keep.sum()) // CHUNK
+        for part in np.array_split(np.flatnonzero(keep), pieces):
+            for j, density in enumerate(self.densities(grid.points[:, part], True)):
+                theta[j] += density @ (grid.weight[part] / density.sum(axis=0))
         rows = {f"theta[{label}, intercept]": row for label, row in zip(labels, theta, strict=True)}
-        return found | {n: grid_quadrature.of_axis(THETA, row / row.sum(), lambda x: x) for n, row in rows.items()}
+        return summaries | {n: grid_quadrature.of_axis(THETA, row / row.sum(), lambda x: x) for n, row in rows.items()}
 
 
 @builds("wine_three-ordered")

@@ -74,8 +74,8 @@ def known(value: float) -> str:
 
 def of(distribution: Any) -> dict[str, float]:
     """Summary of a frozen SciPy distribution."""
-    found = {"mean": float(distribution.mean()), "sd": float(distribution.std())}
-    return found | {q: float(distribution.ppf(p)) for q, p in gaussian.QUANTILES.items()}
+    moments = {"mean": float(distribution.mean()), "sd": float(distribution.std())}
+    return moments | {q: float(distribution.ppf(p)) for q, p in gaussian.QUANTILES.items()}
 
 
 PARTIAL = ("partial_pooling", "partial_pooling_noncentered", "partial_pooling_centered")
@@ -117,10 +117,10 @@ def _() -> Reference:
     names, own = indicators(given["school"])
     design = np.hstack([np.ones((len(y), 1)), own])
     wanted = {"mu": np.eye(9)[0]} | {f"theta[{s}]": design[j] for j, s in enumerate(names)}
-    found = gaussian.given_scales(design, y, se, np.zeros(9), np.array([5.0] + [tau] * 8), wanted)
+    partial = gaussian.given_scales(design, y, se, np.zeros(9), np.array([5.0] + [tau] * 8), wanted)
     return reference(
         "Eight schools, tau known", "closed form", f"all is normal given tau = {tau:g}. {KNOWN}", "normal_means",
-        "eight_schools", SCHOOLS, {"mu": "normal(0, 5)", "tau": known(tau)}, [(PARTIAL, found)],
+        "eight_schools", SCHOOLS, {"mu": "normal(0, 5)", "tau": known(tau)}, [(PARTIAL, partial)],
     )  # fmt: skip
 
 
@@ -145,14 +145,14 @@ def _() -> Reference:
 @builds("clinics-beta_8_12")
 def _() -> Reference:
     # 1 of 2 comes to 9/22, 50 of 100 to 58/120: without pooling, and with a population that is known.
-    found = beta_rows(frame("clinics"), CLINICS, 8, 12)
+    rates = beta_rows(frame("clinics"), CLINICS, 8, 12)
     return reference(
         "Clinics with rates from beta(8, 12)", "closed form",
         "beta posterior of a binomial rate: 1 of 2 gives 9/22, 50 of 100 gives 58/120. With partial pooling the "
         f"population is known: mu ~ beta(8e5, 12e5), kappa = 20. {KNOWN}",
         "beta_binomial", "clinics", CLINICS,
         {"theta": "beta(8, 12)", "mu": "beta(800000, 1200000)", "kappa": known(20)},
-        [(["no_pooling"], found), (["partial_pooling", "partial_pooling_centered"], found)],
+        [(["no_pooling"], rates), (["partial_pooling", "partial_pooling_centered"], rates)],
     )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def _() -> Reference:
     design, size = np.hstack([ones, own]), np.array([200.0] + [tau] * 6)
     wanted = {"mu": np.eye(7)[0]} | {name: np.append(1, row) for name, row in theta.items()}
     at = np.array([1500.0])
-    found = gaussian.given_scales(design, y, sigma, np.append(at, np.zeros(6)), size, wanted)
+    partial = gaussian.given_scales(design, y, sigma, np.append(at, np.zeros(6)), size, wanted)
     return reference(
         "Dyestuff, scales known", "closed form", f"all is normal given tau = {tau:g}, sigma = {sigma:g}. {KNOWN}",
         "grouped_normal", "dyestuff", DYESTUFF,
@@ -190,7 +190,7 @@ def _() -> Reference:
          "sigma_group": known(sigma), "sigma_spread": known(0.001)},
         [(["complete_pooling"], gaussian.given_scales(ones, y, sigma, at, np.array([200.0]), {"mu": np.ones(1)})),
          (["no_pooling"], gaussian.given_scales(own, y, sigma, np.full(6, 1500.0), np.full(6, 200.0), theta)),
-         ((*PARTIAL, "partial_pooling_sigma_by_group"), found)],
+         ((*PARTIAL, "partial_pooling_sigma_by_group"), partial)],
     )  # fmt: skip
 
 
@@ -214,14 +214,14 @@ def _() -> Reference:
     alone = posterior(own, np.full(10, 60.0), np.full(10, 10.0), theta)
     wanted = {"mu": np.eye(11)[0]} | {name: np.append(1, row) for name, row in theta.items()}
     ones = np.ones((len(y), 1))
-    found = posterior(np.hstack([ones, own]), np.append(60.0, np.zeros(10)), np.array([10.0] + [tau] * 10), wanted)
+    partial = posterior(np.hstack([ones, own]), np.append(60.0, np.zeros(10)), np.array([10.0] + [tau] * 10), wanted)
     return reference(
         "Pastes, scales known", "closed form",
         f"all is normal given tau = {tau:g}, tau_unit = {tau_unit:g}, sigma = {sigma:g}. {KNOWN}",
         "nested_normal", "pastes", PASTES,
         {"mu": "normal(60, 10)", "theta": "normal(60, 10)", "tau": known(tau), "tau_unit": known(tau_unit),
          "sigma": known(sigma)},
-        [(["no_pooling"], alone), (PARTIAL, found)],
+        [(["no_pooling"], alone), (PARTIAL, partial)],
     )  # fmt: skip
 
 

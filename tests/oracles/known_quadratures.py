@@ -57,13 +57,13 @@ SCALE_PRIORS: dict[str, tuple[str, tuple[float, ...], tuple[float, float]]] = {
 
 def schools(name: str) -> Reference:
     tau, arguments, mu = SCALE_PRIORS[name]
-    found = quadrature.exact(tau, arguments, mu).summaries()
+    summaries = quadrature.exact(tau, arguments, mu).summaries()
     if name == "gelman2006":
-        found["tau"].pop("sd")  # a tail so heavy that its Monte Carlo error is not known
+        summaries["tau"].pop("sd")  # a tail so heavy that its Monte Carlo error is not known
     chosen = {"mu": f"normal({mu[0]:g}, {mu[1]:g})", "tau": f"{tau}({', '.join(f'{a:g}' for a in arguments)})"}
     return reference(
         f"Eight schools, tau ~ {chosen['tau']}", "quadrature", "Gauss-Legendre over tau, the rest in closed form",
-        "normal_means", "eight_schools", SCHOOLS, chosen, [(MARGINAL, found)], sampling=LONG,
+        "normal_means", "eight_schools", SCHOOLS, chosen, [(MARGINAL, summaries)], sampling=LONG,
     )  # fmt: skip
 
 
@@ -74,11 +74,11 @@ for _name in SCALE_PRIORS:
 @builds("eight_schools_precise")
 def _() -> Reference:
     se = quadrature.SE / 5
-    found = quadrature.exact("half_normal", (20.0,), (0.0, 20.0), se=se).summaries()
+    summaries = quadrature.exact("half_normal", (20.0,), (0.0, 20.0), se=se).summaries()
     return reference(
         "Eight schools with standard errors of a fifth, where the centered form samples well", "quadrature",
         "Gauss-Legendre over tau, the rest in closed form", "normal_means", "eight_schools_precise.csv", SCHOOLS,
-        {"mu": "normal(0, 20)", "tau": "half_normal(20)"}, [(PARTIAL, found)],
+        {"mu": "normal(0, 20)", "tau": "half_normal(20)"}, [(PARTIAL, summaries)],
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def _() -> Reference:
     given = frame("dyestuff")
     rows = grouped_quadrature.rows_of(given["yield_g"].to_numpy(float), given["batch"].to_numpy())
     prior = half_normal(80)
-    found = grouped_quadrature.exact(rows, prior, prior, (1500, 200), (1e-5, 600), (20, 200), "ABCDEF")
+    partial = grouped_quadrature.exact(rows, prior, prior, (1500, 200), (1e-5, 600), (20, 200), "ABCDEF")
     complete = dict(zip(("mu", "sigma"), one_scale(given, (5, 2000)), strict=True))
     alone: Rows = {}
     for label, own in groups(given, "batch").items():
@@ -135,7 +135,7 @@ def _() -> Reference:
         "trapezoidal rule over the scales, the rest in closed form. partial_pooling_sigma_by_group has groups whose "
         "sds differ by 0.1 %, which is one sd for all",
         "grouped_normal", "dyestuff", DYESTUFF, GROUPED,
-        [((*MARGINAL, "partial_pooling_sigma_by_group"), found), (["complete_pooling"], complete),
+        [((*MARGINAL, "partial_pooling_sigma_by_group"), partial), (["complete_pooling"], complete),
          (["no_pooling"], alone)], sampling=LONG,
     )  # fmt: skip
 
@@ -145,11 +145,11 @@ def _() -> Reference:
     given = dyestuff_near()
     rows = grouped_quadrature.rows_of(given["yield_g"].to_numpy(float), given["batch"].to_numpy())
     prior = half_normal(80)
-    found = grouped_quadrature.exact(rows, prior, prior, (1500, 200), (1e-3, 600), (4, 40), "ABCDEF")
+    summaries = grouped_quadrature.exact(rows, prior, prior, (1500, 200), (1e-3, 600), (4, 40), "ABCDEF")
     return reference(
         "Dyestuff with rows near their batch's mean, where the centered form samples well", "quadrature",
         "trapezoidal rule over the scales, the rest in closed form", "grouped_normal", "dyestuff_near.csv", DYESTUFF,
-        {k: GROUPED[k] for k in ("mu", "tau", "sigma")}, [(PARTIAL, found)],
+        {k: GROUPED[k] for k in ("mu", "tau", "sigma")}, [(PARTIAL, summaries)],
     )  # fmt: skip
 
 
@@ -181,19 +181,19 @@ def _() -> Reference:
     log_p = grids.evaluate(log_density, points)
     weight = np.exp(log_p - logsumexp(log_p))
     square = weight.reshape(141, 141)
-    found = {name: grids.of_axis(axis, square.sum(axis=1 - i), np.exp)
-             for i, (name, axis) in enumerate(zip(("sigma", "sigma_spread"), axes, strict=True))}  # fmt: skip
+    summaries = {name: grids.of_axis(axis, square.sum(axis=1 - i), np.exp)
+                 for i, (name, axis) in enumerate(zip(("sigma", "sigma_spread"), axes, strict=True))}  # fmt: skip
     keep = weight > 1e-12 * weight.max()
     part = inner(points[:, keep])
     shares = np.exp(part - logsumexp(part, axis=2, keepdims=True)) * weight[keep][:, None]
     log_sd = points[0, keep][:, None] + np.exp(points[1, keep])[:, None] * z
     for j, label in enumerate("ABCDEF"):
-        found[f"sigma_group[{label}]"] = grids.of_points(np.exp(log_sd).ravel(), shares[j].ravel())
+        summaries[f"sigma_group[{label}]"] = grids.of_points(np.exp(log_sd).ravel(), shares[j].ravel())
         variance = np.exp(2 * log_sd) / rows.n[j]
         own = width**2 / (width**2 + variance)
         thin = shares[j] > 1e-7 * shares[j].max()
         mean, sd2 = centre + own * (rows.mean[j] - centre), own * variance
-        found[f"theta[{label}]"] = binned_mixture(shares[j][thin], mean[thin], sd2[thin])
+        summaries[f"theta[{label}]"] = binned_mixture(shares[j][thin], mean[thin], sd2[thin])
     return reference(
         "Dyestuff, sds of groups from a population, locations known to come from normal(1500, 200)", "quadrature",
         "trapezoidal rule over sigma and sigma_spread and over the sd of each group, theta in closed form. mu and tau "
@@ -201,7 +201,7 @@ def _() -> Reference:
         "grouped_normal", "dyestuff", DYESTUFF,
         {"mu": "normal(1500, 0.001)", "tau": known(width), "sigma": "half_normal(80)",
          "sigma_spread": "half_normal(0.5)"},
-        [(["partial_pooling_sigma_by_group"], found)], sampling=LONG,
+        [(["partial_pooling_sigma_by_group"], summaries)], sampling=LONG,
     )  # fmt: skip
 
 
@@ -228,7 +228,7 @@ def cube(given: pd.DataFrame) -> np.ndarray:
 def _() -> Reference:
     given = frame("pastes")
     prior = half_normal(3)
-    found = nested_quadrature.exact(cube(given), (prior,) * 3, (60, 10), ((1e-5, 25), (0.8, 12), (0.4, 2.5)))
+    partial = nested_quadrature.exact(cube(given), (prior,) * 3, (60, 10), ((1e-5, 25), (0.8, 12), (0.4, 2.5)))
     y = given["strength"].to_numpy(float)
     means, sigma = gaussian.regression(np.ones((60, 1)), y, np.array([60.0]), np.array([10.0]), prior, (0.5, 30))
     alone: Rows = {}
@@ -238,7 +238,7 @@ def _() -> Reference:
         "Pastes, half-normal priors of the scales", "quadrature",
         "trapezoidal rule over the scales, the rest in closed form",
         "nested_normal", "pastes", PASTES, NESTED,
-        [(MARGINAL, found), (["complete_pooling"], {"mu": means[0], "sigma": sigma}), (["no_pooling"], alone)],
+        [(MARGINAL, partial), (["complete_pooling"], {"mu": means[0], "sigma": sigma}), (["no_pooling"], alone)],
         sampling=LONG | {"adapt_delta": 0.99},
     )  # fmt: skip
 
@@ -271,12 +271,12 @@ def nested_alone(label: str, y: np.ndarray) -> Rows:
 def _() -> Reference:
     prior = half_normal(10)
     ends = ((0.5, 60), (0.8, 12), (0.4, 2.5))
-    found = nested_quadrature.exact(cube(pastes_far()), (prior,) * 3, (60, 30), ends)
+    summaries = nested_quadrature.exact(cube(pastes_far()), (prior,) * 3, (60, 30), ends)
     return reference(
         "Pastes with batches far apart, where the centered form samples well", "quadrature",
         "trapezoidal rule over the scales, the rest in closed form", "nested_normal", "pastes_far.csv", PASTES,
         {"mu": "normal(60, 30)"} | dict.fromkeys(("tau", "tau_unit", "sigma"), "half_normal(10)"),
-        [(("partial_pooling", "partial_pooling_centered"), found)], sampling=LONG,
+        [(("partial_pooling", "partial_pooling_centered"), summaries)], sampling=LONG,
     )  # fmt: skip
 
 
@@ -303,16 +303,16 @@ def beta_binomial(title: str, dataset: str, columns: dict[str, str], kappa: tupl
         return stats.beta.logpdf(mu, 1, 1) + stats.lognorm.logpdf(size, kappa[1], scale=np.exp(kappa[0]))
 
     nodes, few = (count_quadrature.beta_binomial(y, n, log_prior, size) for size in (fine, coarse))
-    found = {"mu": along(nodes, "mu", lambda x: np.log(x) - np.log1p(-x), expit), "tau": spread_of(nodes, "tau"),
-             "kappa": along(nodes, "kappa", np.log, np.exp)}  # fmt: skip
-    found["kappa"] = {q: found["kappa"][q] for q in QUANTILES_ONLY}
+    summaries = {"mu": along(nodes, "mu", lambda x: np.log(x) - np.log1p(-x), expit), "tau": spread_of(nodes, "tau"),
+                 "kappa": along(nodes, "kappa", np.log, np.exp)}  # fmt: skip
+    summaries["kappa"] = {q: summaries["kappa"][q] for q in QUANTILES_ONLY}
     a, b = few.values["alpha"], few.values["beta"]
     rate = cache(lambda hits, trials: few.mixture("beta", a + hits, b + trials - hits))
-    found |= {f"theta[{g}]": rate(int(h), int(t)) for g, h, t in zip(given[columns["group"]], y, n, strict=True)}
+    summaries |= {f"theta[{g}]": rate(int(h), int(t)) for g, h, t in zip(given[columns["group"]], y, n, strict=True)}
     return reference(
         title, "quadrature", "trapezoidal rule over the log odds of mu and log kappa, rates in closed form. kappa has "
         "no mean or sd here: its tail is too heavy for their Monte Carlo errors to be known", "beta_binomial", dataset,
-        columns, {"mu": "beta(1, 1)", "kappa": f"lognormal({kappa[0]:g}, {kappa[1]:g})"}, [(variants, found)],
+        columns, {"mu": "beta(1, 1)", "kappa": f"lognormal({kappa[0]:g}, {kappa[1]:g})"}, [(variants, summaries)],
         sampling=LONG,
     )  # fmt: skip
 
@@ -345,16 +345,16 @@ def _() -> Reference:
         return stats.lognorm.logpdf(alpha, 1, scale=1.0) + stats.gamma.logpdf(beta, 2, scale=1 / 2)
 
     nodes, few = (count_quadrature.gamma_poisson(y, e, log_prior, size) for size in (600, 150))
-    found = {"alpha": along(nodes, "alpha", np.log, np.exp), "mu": along(nodes, "mu", np.log, np.exp)}
-    found |= {name: spread_of(nodes, name) for name in ("beta", "tau")}
+    summaries = {"alpha": along(nodes, "alpha", np.log, np.exp), "mu": along(nodes, "mu", np.log, np.exp)}
+    summaries |= {name: spread_of(nodes, name) for name in ("beta", "tau")}
     for name in ("mu", "tau"):
-        found[name].pop("sd")
+        summaries[name].pop("sd")
     a, b = few.values["alpha"], few.values["beta"]
     for label, count, time in zip(given["pump"], y, e, strict=True):
-        found[f"theta[{label}]"] = few.mixture("gamma", a + count, b + time)
+        summaries[f"theta[{label}]"] = few.mixture("gamma", a + count, b + time)
     return reference(
         "Pumps, alpha log-normal", "quadrature", "trapezoidal rule over log alpha and log mu, rates in closed form. mu "
         "and tau have no sd here: their tails are too heavy for its Monte Carlo error to be known", "gamma_poisson",
-        "pumps", PUMPS, {"alpha": "lognormal(0, 1)", "beta": "gamma(2, 2)"}, [(BOTH, found)],
+        "pumps", PUMPS, {"alpha": "lognormal(0, 1)", "beta": "gamma(2, 2)"}, [(BOTH, summaries)],
         sampling=LONG,
     )  # fmt: skip

@@ -119,22 +119,22 @@ def _() -> Reference:
         return np.concatenate([log_density(p) for p in np.array_split(points, 1 + points.shape[1] // 500, axis=1)])
 
     rows = grids.summaries(slices, (-0.5, -0.7), (same, np.exp), nodes=81)
-    found = {"mu[intercept]": rows[0], "tau[intercept]": rows[1]}
-    made = grids.grid(slices, (-0.5, -0.7), nodes=81)
-    keep = made.weight > 1e-9 * made.weight.max()
-    part = inner(made.points[:, keep])
+    summaries = {"mu[intercept]": rows[0], "tau[intercept]": rows[1]}
+    grid = grids.grid(slices, (-0.5, -0.7), nodes=81)
+    keep = grid.weight > 1e-9 * grid.weight.max()
+    part = inner(grid.points[:, keep])
     part -= logsumexp(part, axis=2, keepdims=True)
-    eta = made.points[0, keep][:, None] + np.exp(made.points[1, keep])[:, None] * z
+    eta = grid.points[0, keep][:, None] + np.exp(grid.points[1, keep])[:, None] * z
     for j, label in enumerate(table.index):
-        weight = np.exp(part[j]) * made.weight[keep][:, None]
-        found[f"theta[{label}, intercept]"] = grids.of_points(eta.ravel(), weight.ravel())
+        weight = np.exp(part[j]) * grid.weight[keep][:, None]
+        summaries[f"theta[{label}, intercept]"] = grids.of_points(eta.ravel(), weight.ravel())
     names = ("partial_pooling", "partial_pooling_noncentered", "partial_pooling_by_term", "partial_pooling_centered",
              "partial_pooling_intercept")  # fmt: skip
     return reference(
         "Contraception in Bangladesh, intercepts of districts and nothing else", "quadrature",
         "trapezoidal rule over mu and log tau and over the log odds of each district", "logistic_regression",
         "contraception", {"group": "district", "outcome": "use"},
-        {"mu": "normal(0, 2.5)", "tau": "half_normal(1)"}, [(names, found)], sampling=SHORT,
+        {"mu": "normal(0, 2.5)", "tau": "half_normal(1)"}, [(names, summaries)], sampling=SHORT,
     )  # fmt: skip
 
 
@@ -187,10 +187,10 @@ def _() -> Reference:
 
 @builds("planck-partial")
 def _() -> Reference:
-    found = population_of_spectra(frame("planck"), (0.2, 150), (0.5, 9), (0.38, 0.64))
+    summaries = population_of_spectra(frame("planck"), (0.2, 150), (0.5, 9), (0.38, 0.64))
     return reference(
         "Twenty spectra, partial pooling", "quadrature", SPECTRA_BY, "planck", "planck", SPECTRA, POPULATION,
-        [(("partial_pooling", "partial_pooling_centered"), found)], sampling={"draws": 2500, "adapt_delta": 0.9},
+        [(("partial_pooling", "partial_pooling_centered"), summaries)], sampling={"draws": 2500, "adapt_delta": 0.9},
     )  # fmt: skip
 
 
@@ -231,15 +231,15 @@ def population_of_spectra(table: pd.DataFrame, *ends: tuple[float, float]) -> Ro
     cut = [solid.take([0, -1], axis=i).sum(axis=tuple({0, 1, 2} - {i})).max() for i in range(3)]
     if max(cut) > 1e-7:
         raise ValueError(f"the grid cuts off a part of the posterior: {cut}")
-    found = {name: grids.of_axis(axes[i], solid.sum(axis=tuple({0, 1, 2} - {i})), np.exp)
-             for i, name in enumerate(("alpha", "mu", "sigma"))}  # fmt: skip
+    summaries = {name: grids.of_axis(axes[i], solid.sum(axis=tuple({0, 1, 2} - {i})), np.exp)
+                 for i, name in enumerate(("alpha", "mu", "sigma"))}  # fmt: skip
     pairs = weight.sum(axis=1)
-    found["beta"] = grids.of_points(beta, pairs)
-    found["tau"] = grids.of_points(np.sqrt(alpha) / beta, pairs)
+    summaries["beta"] = grids.of_points(beta, pairs)
+    summaries["tau"] = grids.of_points(np.sqrt(alpha) / beta, pairs)
     for label, (u, prior, rows, held) in nodes.items():
         marginal = np.einsum("pu,us,ps->u", prior, rows, weight / np.where(held > 0, held, 1), optimize=True)
-        found[f"T[{label}]"] = grids.of_axis(u, marginal / marginal.sum(), np.exp)
-    return found
+        summaries[f"T[{label}]"] = grids.of_axis(u, marginal / marginal.sum(), np.exp)
+    return summaries
 
 
 def envelope(alpha: np.ndarray, beta: np.ndarray, u: np.ndarray) -> np.ndarray:

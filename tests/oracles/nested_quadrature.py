@@ -33,8 +33,8 @@ def exact(
         log_p += log_prior(x) + np.log(x)
     weight = np.exp(log_p - logsumexp(log_p))
     own = mu[1] ** 2 / (mu[1] ** 2 + v)
-    found = {"mu": mixture(weight, mu[0] + own * (of_groups.mean() - mu[0]), own * v)}
+    summaries = {"mu": mixture(weight, mu[0] + own * (of_groups.mean() - mu[0]), own * v)}
     grid = weight.reshape(size)
     for axis, name in enumerate(("tau", "tau_unit", "sigma")):
-        found[name] = on_grid(logs[axis], grid.sum(axis=tuple({0, 1, 2} - {axis})))
-    return found
+        summaries[name] = on_grid(logs[axis], grid.sum(axis=tuple({0, 1, 2} - {axis})))
+    return summaries

@@ -107,9 +107,9 @@ class Published:
     @property
     def errors(self) -> np.ndarray:
         """Their standard errors, those of the last one for all where only that is published."""
-        found = np.array([se for _, se in self.fit["fixed"].values()])
+        errors = np.array([se for _, se in self.fit["fixed"].values()])
         own = [se for _, se in self.own_vector.values()]
-        return np.append(np.resize(found, self.data["P"]), own)
+        return np.append(np.resize(errors, self.data["P"]), own)
 
     @property
     def own_vector(self) -> dict[str, tuple[float, float]]:
@@ -129,39 +129,39 @@ class Published:
         terms, sds = terms_of(self.data), int(sum(self.data["K"]))
         sd, own, pair = np.exp(scales[:, :sds]), self.data["KG"], sds
         p = self.data["P"]
-        made = {"beta": beta[:, :p], "tau": sd[:, :own], "sd": sd[:, own:]}
-        made |= {vector.row.name: beta[:, p:] for vector in likelihood(self.fit["family"]).vectors}
+        draws = {"beta": beta[:, :p], "tau": sd[:, :own], "sd": sd[:, own:]}
+        draws |= {vector.row.name: beta[:, p:] for vector in likelihood(self.fit["family"]).vectors}
         for name, pooled in (("rho", True), ("rho_other", False)):
             count = sum(term.n_pairs for term in terms if term.pooled == pooled)
-            made[name] = np.tanh(scales[:, pair : pair + count])
+            draws[name] = np.tanh(scales[:, pair : pair + count])
             pair += count
-        made |= {
+        draws |= {
             row.name: np.full(len(scales), self.fit[row.name]) if row.may_be_fixed else np.exp(scales[:, -1])
             for row in likelihood(self.fit["family"]).own
         }
-        return {name: values for name, values in made.items() if values.size}
+        return {name: values for name, values in draws.items() if values.size}
 
     def log_likelihood(self, beta: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """log p(rows), varying coefficients integrated out by the method of the fit, (S,)."""
-        draws, found = self.draws(beta, scales), likelihood(self.fit["family"])
+        draws, model = self.draws(beta, scales), likelihood(self.fit["family"])
         method, _, nodes = self.fit["method"].partition(" ")
-        if found.precision is not None:
-            return closed_form.log_marginal(found, draws, self.data)
+        if model.precision is not None:
+            return closed_form.log_marginal(model, draws, self.data)
         if method == "quadrature":
             every = partial(_always, int(nodes))
-            return integrals.by_quadrature(found, draws, self.data, every).sum(axis=1)
+            return integrals.by_quadrature(model, draws, self.data, every).sum(axis=1)
         chain, crossed = in_order(groupings(terms_of(self.data)))
         root = np.zeros(self.data["N"], dtype=int)
-        made = structure([g.level for g in chain], [g.level for g in crossed], root, 1)
+        layout = structure([g.level for g in chain], [g.level for g in crossed], root, 1)
         factors = [g.factor(draws, self.data) for g in (*chain, *crossed)]
-        found = replace(found, weight=partial(_curvature, found))
-        given = Integrand(found, self.data, own_of(found, draws), middle(draws, self.data))
-        return log_laplace(made, factors, given)[:, 0] + found.constant(self.data).sum()
+        model = replace(model, weight=partial(_curvature, model))
+        given = Integrand(model, self.data, own_of(model, draws), middle(draws, self.data))
+        return log_laplace(layout, factors, given)[:, 0] + model.constant(self.data).sum()
 
 
-def _curvature(found: Likelihood, eta: np.ndarray, rows: Any, own: Any) -> np.ndarray:
+def _curvature(model: Likelihood, eta: np.ndarray, rows: Any, own: Any) -> np.ndarray:
     """Minus the second derivative of a row, also where it is below 0: what programs take for the method of Laplace."""
-    up, down = (found.score(eta + step, rows, own) for step in (CURVE, -CURVE))
+    up, down = (model.score(eta + step, rows, own) for step in (CURVE, -CURVE))
     return np.asarray((down - up) / (2 * CURVE))
 
 
@@ -182,10 +182,10 @@ def published(name: str) -> Published:
     slopes = any(len(term["sd"]) > 1 for term in fit["terms"]) or "||" in fit["formula"] or "0 +" in fit["formula"]
     dataset = Dataset.from_frame(frame, formula=fit["formula"], levels=fit["levels"], centre=not slopes,
                                  zi=fit.get("zi_formula", ""))  # fmt: skip
-    known, found = fit["family"] != "normal", likelihood(fit["family"])
+    known, model = fit["family"] != "normal", likelihood(fit["family"])
     formula = parse(fit["formula"])
-    ordered = [str(formula.outcome)] if found.roles[0].kind == "ordered" else []
-    design = read_structure(dataset, found.own_formulas, ordered, known_residual=known).design
+    ordered = [str(formula.outcome)] if model.roles[0].kind == "ordered" else []
+    design = read_structure(dataset, model.own_formulas, ordered, known_residual=known).design
     given = next((left_values(dataset, node) for node in formula.additions.values()), np.ones(len(frame)))
     rows = dict.fromkeys(("se", "trials", "exposure"), given)
     rows |= {f"X_{name}": own.X for name, own in design.beside.items()}
@@ -224,11 +224,11 @@ def restricted(given: Published, scales: np.ndarray) -> tuple[np.ndarray, np.nda
         log_det = np.linalg.slogdet(-second / np.outer(steps, steps))[1]
         values.append(at + first @ move / 2 + (len(start) * np.log(2 * np.pi) - log_det) / 2)
         best.append(start + steps * move)
-    found = np.array(values)
+    log_likelihoods = np.array(values)
     if given.fit["fitted_with"].startswith("metafor"):  # its restricted likelihood has |X'X|, lme4's has not
         x = given.data["X"]
-        found = found + np.linalg.slogdet(x.T @ x)[1] / 2
-    return found, np.array(best)
+        log_likelihoods = log_likelihoods + np.linalg.slogdet(x.T @ x)[1] / 2
+    return log_likelihoods, np.array(best)
 
 
 @dataclass(frozen=True)
@@ -293,14 +293,14 @@ def complaints(given: Published) -> set[str]:
     move, mixed = newton_move(given), likelihood(given.fit["family"]).precision is None
     published_only = slice(-len(given.fit["fixed"]) - len(given.own_vector), None)
     allowed = np.maximum(DIGITS * np.abs(given.coefficients), (MIXED_ERRORS if mixed else 0.0) * given.errors)
-    found = set()
+    parts = set()
     if not (np.abs(move.coefficients) <= allowed)[published_only].all():
-        found.add("coefficients")
+        parts.add("coefficients")
     if not (np.abs(move.scales) <= DIGITS).all() or not move.peak or bound_rises(given):
-        found.add("scales")
+        parts.add("scales")
     if given.fit["logLik"] is not None and not abs(move.log_likelihood) <= log_likelihood_error(given.fit):
-        found.add("log likelihood")
-    return found
+        parts.add("log likelihood")
+    return parts
 
 
 def log_likelihood_error(fit: dict[str, Any]) -> float:

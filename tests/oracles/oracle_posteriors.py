@@ -55,8 +55,8 @@ class Grid:
 
     def draws(self, beta: np.ndarray, scales: np.ndarray) -> dict[str, Any]:
         own, both = self.data["KG"], int(sum(self.data["K"]))
-        made = {"beta": beta, "tau": scales[:, :own], "sd": scales[:, own:both], "sigma": scales[:, -1]}
-        return {name: values for name, values in made.items() if values.size}
+        draws = {"beta": beta, "tau": scales[:, :own], "sd": scales[:, own:both], "sigma": scales[:, -1]}
+        return {name: values for name, values in draws.items() if values.size}
 
     def log_joint(self, beta: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """log p(rows, beta | scales), (S,)."""
@@ -108,13 +108,13 @@ class Grid:
 
     def left_out(self, name: str) -> np.ndarray:
         """log p(unit | all other rows): harmonic means over the posterior of our density of each unit given others."""
-        found = likelihood(self.case["family"])
+        model = likelihood(self.case["family"])
         whole, others = [], []
         for draws, weights in self.pieces():
             unit = (
-                closed_form.loo_log_lik(found, draws, self.data, "")
+                closed_form.loo_log_lik(model, draws, self.data, "")
                 if name == "row"
-                else closed_form.group_log_lik(found, draws, self.data)
+                else closed_form.group_log_lik(model, draws, self.data)
             )
             whole.append(logsumexp(weights))
             others.append(logsumexp(weights[:, None] - unit, axis=0))

@@ -49,8 +49,8 @@ class Exact:
 
     def summaries(self, labels: tuple[str, ...] = LABELS) -> dict[str, dict[str, float]]:
         """Mean, sd and quantiles of mu, tau and every theta."""
-        found = {"mu": self._mixture(self.mean, self.var), "tau": self._of_tau()}
-        return found | {f"theta[{label}]": self._mixture(*self.theta(j)) for j, label in enumerate(labels)}
+        summaries = {"mu": self._mixture(self.mean, self.var), "tau": self._of_tau()}
+        return summaries | {f"theta[{label}]": self._mixture(*self.theta(j)) for j, label in enumerate(labels)}
 
     def theta(self, j: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of theta_j given each node."""
@@ -122,14 +122,14 @@ def brute_force(
     for y_j, se_j in zip(Y, SE, strict=True):
         log_p += stats.norm.logpdf(y_j, M, np.hypot(se_j, T))
     weight = np.exp(log_p - logsumexp(log_p))
-    found = {}
+    moments = {}
     for name, mean, var in [("mu", M, 0 * M), ("tau", T, 0 * T)] + [
         (f"theta[{label}]", M + T**2 / (T**2 + s**2) * (y - M), T**2 * s**2 / (T**2 + s**2))
         for label, y, s in zip(LABELS, Y, SE, strict=True)
     ]:
         centre = float(weight @ mean)
-        found[name] = (centre, float(np.sqrt(weight @ (var + (mean - centre) ** 2))))
-    return found
+        moments[name] = (centre, float(np.sqrt(weight @ (var + (mean - centre) ** 2))))
+    return moments
 
 
 def exact_loo(tau_prior: str, tau_args: tuple[float, ...], mu_prior: tuple[float, float]) -> np.ndarray:
