@@ -21,7 +21,7 @@ def test_a_fault_in_a_function_is_caught_and_named(name: str) -> None:
     fault = FUNCTION_FAULTS[name]
     right = claim(fault.family, fault.variant)
     found = fault.by(replace(right, family=fault.wrong))
-    assert any(fault.said in said for said in found), found
+    assert any(fault.words in said for said in found), found
     assert fault.by(right) == []
 
 
