@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_fits import made_loo
+from made_fits import loo_of
 
 from hbm_stan.compare import score
 from hbm_stan.comparison import Comparison
@@ -59,7 +59,7 @@ SPREAD = "Group values vary around that average with a standard deviation tau of
 def compared(lead: float, k: float = 0.0, unit: str = "observation") -> Comparison:
     """Partial pooling ``lead`` ahead of complete pooling over 40 units, and no pooling 80 behind both."""
     scores = {
-        name: made_loo(np.full(40, value / 40), np.full(40, k))
+        name: loo_of(np.full(40, value / 40), np.full(40, k))
         for name, value in zip((*NAMES, "no_pooling"), (lead, 0.0, -80.0), strict=True)
     }
     return score(scores, unit=unit, pooling=POOLING)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 import quadrature
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_fits import made_fit, made_loo, small_dataset
+from made_fits import fake_fit, loo_of, small_dataset
 from scipy import stats
 from scipy.special import logsumexp, softmax
 from test_truth import dataset, priors
@@ -96,7 +96,7 @@ def test_no_pooling_reports_the_exact_prior_predictive_where_psis_is_biased(engi
 
 def test_psis_takes_the_likelihood_and_not_its_inverse() -> None:
     # Planted once by mistake: psislw negates its argument; with the sign wrong, elpd is too high and p_loo negative.
-    left_out = loo(made_fit())
+    left_out = loo(fake_fit())
     assert left_out.p_loo > 0
     assert np.all(left_out.elpd_i < left_out.lppd_i)
 
@@ -108,7 +108,7 @@ def test_k_threshold_depends_on_the_number_of_draws(draws: int, k: float) -> Non
 
 def test_standard_error_of_a_difference_has_ddof_one() -> None:
     a, b = np.array([-1.0, -2, -4]), np.array([-2.0, -2, -9])
-    row = score({"a": made_loo(a), "b": made_loo(b)}).scores[1]
+    row = score({"a": loo_of(a), "b": loo_of(b)}).scores[1]
     assert row.elpd_diff == pytest.approx(-6)
     assert row.se_diff == pytest.approx(math.sqrt(3) * np.std(b - a, ddof=1))
     assert row.se_diff_used == pytest.approx(2 * row.se_diff)  # three observations
@@ -118,7 +118,7 @@ def test_standard_error_of_a_difference_has_ddof_one() -> None:
 def verdict_of(n: int, gap: float, noise: float, k: np.ndarray | None = None) -> Comparison:
     wave = noise * np.tile([1.0, -1.0], n // 2)
     return score(
-        {"partial_pooling": made_loo(-2 * np.ones(n)), "no_pooling": made_loo(-2 * np.ones(n) - gap / n + wave, k)}
+        {"partial_pooling": loo_of(-2 * np.ones(n)), "no_pooling": loo_of(-2 * np.ones(n) - gap / n + wave, k)}
     )
 
 
@@ -144,7 +144,7 @@ def test_a_difference_over_rows_that_groups_do_not_bear_out_is_not_told_apart() 
     # Rows of a group err together: 2.2 standard errors over 200 rows are one over 40 groups of five.
     group = np.repeat(np.arange(40), 5)
     gap = -0.1 + 0.643 * np.where(group % 2 == 0, 1.0, -1.0)
-    pointwise = {"a": made_loo(-2 * np.ones(200)), "b": made_loo(-2 + gap)}
+    pointwise = {"a": loo_of(-2 * np.ones(200)), "b": loo_of(-2 + gap)}
     assert score(pointwise).verdict[0].startswith("A predicts better than b")
     comparison = score(pointwise, group=group)
     assert "but groups speak for either: not told apart on these data" in comparison.verdict[0]
@@ -165,10 +165,10 @@ def test_a_high_pareto_k_withholds_the_ranking(bad: float) -> None:
 
 def test_a_score_made_of_its_prior_alone_is_not_ranked() -> None:
     # Planted fault: a prior that fits by chance would come out best.
-    prior_only = replace(made_loo(-1 * np.ones(200)), prior="normal(0, 50)")
+    prior_only = replace(loo_of(-1 * np.ones(200)), prior="normal(0, 50)")
     wave = 0.1 * np.tile([1.0, -1.0], 100)
     comparison = score(
-        {"no_pooling": prior_only, "a": made_loo(-2 * np.ones(200)), "b": made_loo(-3 * np.ones(200) + wave)}
+        {"no_pooling": prior_only, "a": loo_of(-2 * np.ones(200)), "b": loo_of(-3 * np.ones(200) + wave)}
     )
     assert [s.variant for s in comparison.scores] == ["a", "b", "no_pooling"]
     assert [s.ranked for s in comparison.scores] == [True, True, False]
@@ -188,10 +188,10 @@ def test_a_withheld_ranking_leaves_no_differences_in_json() -> None:
 
 def test_pareto_k_is_a_verdict_that_names_its_groups() -> None:
     k = np.array([0.1, 0.9, np.inf])
-    verdict = check_pareto_k(made_loo(-np.ones(3), k), ["A", "B", "C"])
+    verdict = check_pareto_k(loo_of(-np.ones(3), k), ["A", "B", "C"])
     assert (verdict.status, verdict.subject) == ("warn", "B")
     assert "2 of 3 observations (B, C)" in verdict.hint
-    assert check_pareto_k(made_loo(-np.ones(3)), ["A", "B", "C"]).status == "pass"
+    assert check_pareto_k(loo_of(-np.ones(3)), ["A", "B", "C"]).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_comparison_is_invariant(values: list[float], random, shift: float) -> N
     order = list(range(len(a)))
     random.shuffle(order)
     one, permuted = (
-        score({"a": made_loo(a), "b": made_loo(b)}),
-        score({"a": made_loo(a[order]), "b": made_loo(b[order])}),
+        score({"a": loo_of(a), "b": loo_of(b)}),
+        score({"a": loo_of(a[order]), "b": loo_of(b[order])}),
     )
     for x, y in zip(one.scores, permuted.scores, strict=True):
         assert (x.variant, x.elpd_diff, x.se_diff) == (
@@ -232,9 +232,9 @@ def test_comparison_is_invariant(values: list[float], random, shift: float) -> N
             pytest.approx(y.elpd_diff),
             pytest.approx(y.se_diff, abs=1e-9),
         )
-    same = score({"a": made_loo(a), "again": made_loo(a.copy())}).scores[1]
+    same = score({"a": loo_of(a), "again": loo_of(a.copy())}).scores[1]
     assert (same.elpd_diff, same.se_diff) == (0, 0)
-    moved = score({"a": made_loo(a), "b": made_loo(a + shift)})
+    moved = score({"a": loo_of(a), "b": loo_of(a + shift)})
     assert abs(moved.scores[1].elpd_diff) == pytest.approx(abs(shift) * len(a), abs=1e-9)
 
 
@@ -252,7 +252,7 @@ def test_stacking_weights_maximise_the_log_score_and_do_not_underflow() -> None:
 
 
 def test_fits_of_other_data_row_order_or_outcome_are_refused() -> None:
-    one = made_fit()
+    one = fake_fit()
     for other, words in (
         (small_dataset((3.0, -1.0, 9.0)), "estimate of group 'C' is 8 in one and 9 in the other"),
         (small_dataset((-1.0, 3.0, 8.0), ("B", "A", "C")), "row order"),
@@ -261,11 +261,11 @@ def test_fits_of_other_data_row_order_or_outcome_are_refused() -> None:
         (small_dataset((1.1, 0.5, 2.1), outcome="log_effect"), "log Jacobian"),
     ):
         with pytest.raises(ComparisonError, match=words):
-            compare({"a": one, "b": made_fit(dataset=other)})
+            compare({"a": one, "b": fake_fit(dataset=other)})
 
 
 def test_other_standard_errors_are_other_data() -> None:
-    fit = made_fit()
+    fit = fake_fit()
     table = fit.table
     doubled = replace(table, values={**table.values, "standard_error": 2 * table["standard_error"]})
     with pytest.raises(ComparisonError, match="standard error of group 'A' is 2 in one and 4 in the other"):
@@ -274,13 +274,13 @@ def test_other_standard_errors_are_other_data() -> None:
 
 def test_one_fit_is_no_comparison() -> None:
     with pytest.raises(ComparisonError, match="two fits at least"):
-        compare({"a": made_fit()})
+        compare({"a": fake_fit()})
 
 
 def test_a_fit_that_failed_its_checks_is_not_compared() -> None:
-    bad = made_fit(diverging=lambda x: x + 1)
+    bad = fake_fit(diverging=lambda x: x + 1)
     with pytest.raises(DiagnosticError, match="divergences"):
-        compare({"a": made_fit(), "b": bad})
+        compare({"a": fake_fit(), "b": bad})
 
 
 def test_a_log_lik_that_is_not_finite_names_its_group() -> None:
@@ -290,4 +290,4 @@ def test_a_log_lik_that_is_not_finite_names_its_group() -> None:
         return x
 
     with pytest.raises(ComparisonError, match="'B' is -inf in draw 4"):
-        loo(made_fit(log_lik=spoil))
+        loo(fake_fit(log_lik=spoil))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_fits import made_fit, with_variant
+from made_fits import fake_fit, with_variant
 
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset, load
@@ -81,13 +81,13 @@ def test_the_diagonal_of_a_correlation_matrix_and_computed_constants_fail_no_che
 
 @pytest.mark.parametrize("name", ["mu", "tau"])
 def test_a_parameter_whose_draws_are_all_equal_is_still_a_stuck_chain(name: str) -> None:
-    failed = {v.name: v for v in check(made_fit(**{name: lambda x: 0 * x + 4})).verdicts if v.status == "fail"}
+    failed = {v.name: v for v in check(fake_fit(**{name: lambda x: 0 * x + 4})).verdicts if v.status == "fail"}
     assert failed["moving chains"].subject == name
     assert "R-hat" in failed
 
 
 def test_a_vector_of_which_nothing_moves_is_a_stuck_chain() -> None:
-    fit = with_variant(made_fit(theta=lambda x: 0 * x + 1), "partial_pooling_centered")  # declares theta
+    fit = with_variant(fake_fit(theta=lambda x: 0 * x + 1), "partial_pooling_centered")  # declares theta
     assert "moving chains" in {v.name for v in check(fit).verdicts if v.status == "fail"}
 
 
@@ -97,17 +97,17 @@ def test_a_chain_that_stands_still_by_itself_is_no_constant() -> None:
         x[2] = x[2, 0]
         return x
 
-    failed = {v.name: v for v in check(made_fit(theta=stuck)).verdicts if v.status == "fail"}
+    failed = {v.name: v for v in check(fake_fit(theta=stuck)).verdicts if v.status == "fail"}
     assert failed["moving chains"].subject == "theta[A]"
 
 
 def test_one_chain_is_not_believed_about_a_constant() -> None:
-    fit = made_fit(sampling=Sampling(chains=1, seed=1), mu=lambda x: 0 * x + 4)
+    fit = fake_fit(sampling=Sampling(chains=1, seed=1), mu=lambda x: 0 * x + 4)
     assert "moving chains" in {v.name for v in check(fit).verdicts if v.status == "fail"}
 
 
 def test_an_infinite_constant_is_not_left_out() -> None:
-    fit = made_fit(theta=lambda x: np.where(np.arange(x.shape[-1]) == 0, np.inf, x))
+    fit = fake_fit(theta=lambda x: np.where(np.arange(x.shape[-1]) == 0, np.inf, x))
     failed = {v.name: v for v in check(fit).verdicts if v.status == "fail"}
     assert failed["finite draws"].subject == "theta[A]"
 

@@ -21,7 +21,7 @@ def test_a_fault_in_a_function_is_caught_and_named(name: str) -> None:
     fault = FUNCTION_FAULTS[name]
     right = claim(fault.family, fault.variant)
     problems = fault.by(replace(right, family=fault.wrong))
-    assert any(fault.said in problem for problem in problems), problems
+    assert any(fault.words in problem for problem in problems), problems
     assert fault.by(right) == []
 
 

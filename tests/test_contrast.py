@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from row_fits import frame, made
+from row_fits import frame, random_fit
 from scipy.special import expit
 
 from hbm_stan.errors import HbmError
@@ -23,7 +23,7 @@ def draws_of(difference: Any) -> np.ndarray:
 
 
 def test_a_difference_of_a_linear_model_is_its_coefficient() -> None:
-    fit_ = made("normal", RIGHT, size=200, **ARM)
+    fit_ = random_fit("normal", RIGHT, size=200, **ARM)
     difference = contrast(fit_, "arm = both - arm = drug", region=(-0.5, 1.5))
     beta = fit_.draws()["beta"][:, [fit_.table.design.names.index(f"arm={a}") for a in ("both", "drug")]]
     truth = beta[:, 0] - beta[:, 1]
@@ -44,7 +44,7 @@ def test_a_difference_of_a_linear_model_is_its_coefficient() -> None:
 
 
 def test_ratio_and_link_of_counts() -> None:
-    fit_ = made("poisson", RIGHT, size=100, **ARM)
+    fit_ = random_fit("poisson", RIGHT, size=100, **ARM)
     beta = fit_.draws()["beta"][:, fit_.table.design.names.index("arm=drug")]
     link = contrast(fit_, "arm = drug - arm = placebo", scale="link", at="hours = 7")
     np.testing.assert_allclose(draws_of(link)[:, 0], beta, rtol=1e-9, atol=1e-12)
@@ -60,7 +60,7 @@ def test_ratio_and_link_of_counts() -> None:
 
 
 def test_the_middle_and_the_average_of_probabilities_differ_and_both_are_named() -> None:
-    fit_ = made("binomial", "arm + (1 | g)", size=50, **ARM)
+    fit_ = random_fit("binomial", "arm + (1 | g)", size=50, **ARM)
     difference = contrast(fit_, "arm = drug - arm = placebo")
     design, draws = fit_.table.design, fit_.draws()
     column, mean = design.names.index("arm=drug"), design.means
@@ -78,7 +78,7 @@ def test_the_middle_and_the_average_of_probabilities_differ_and_both_are_named()
 
 
 def test_a_new_group_is_the_same_one_on_both_sides() -> None:
-    fit_ = made("normal", RIGHT, size=400, **ARM)
+    fit_ = random_fit("normal", RIGHT, size=400, **ARM)
     difference = contrast(fit_, "x = 12 - x = 11", at={"g": "new", "h": "averaged"})
     draws = fit_.draws()
     slope = draws_of(difference)[:, 0]
@@ -97,7 +97,7 @@ def test_a_new_group_is_the_same_one_on_both_sides() -> None:
 
 
 def test_categories_have_a_line_each_that_adds_up_to_nothing() -> None:
-    fit_ = made("cumulative", "x + (1 | g)", size=30)
+    fit_ = random_fit("cumulative", "x + (1 | g)", size=30)
     differences = contrast(fit_, "x = 12 - x = 8")
     assert list(differences.table["category"]) == ["bad", "poor", "fair", "good"] * 2
     assert list(differences.table["g"]) == ["population"] * 4 + ["averaged"] * 4
@@ -134,14 +134,14 @@ def test_the_minus_is_found_whatever_labels_hold() -> None:
     ],
 )
 def test_mistakes_are_said(settings: str, keys: dict[str, Any], message: str) -> None:
-    fit_ = made("normal", RIGHT, size=20, **ARM)
+    fit_ = random_fit("normal", RIGHT, size=20, **ARM)
     with pytest.raises(HbmError, match=message) as caught:
         contrast(fit_, settings, **keys)
     assert caught.value.exit_code == 2
 
 
 def test_settings_may_be_values_by_column() -> None:
-    fit_ = made("normal", RIGHT, size=20, **ARM)
+    fit_ = random_fit("normal", RIGHT, size=20, **ARM)
     by_text = contrast(fit_, "arm = drug, x = 10 - arm = placebo, x = 12")
     by_value = contrast(fit_, ({"arm": "drug", "x": 10}, {"arm": "placebo", "x": 12}))
     np.testing.assert_array_equal(draws_of(by_text), draws_of(by_value))
@@ -149,7 +149,7 @@ def test_settings_may_be_values_by_column() -> None:
 
 
 def test_numbers_outside_the_data_alone_ask_for_no_average() -> None:
-    fit_ = made("poisson", RIGHT, size=100, **ARM)
+    fit_ = random_fit("poisson", RIGHT, size=100, **ARM)
     g, h = (fit_.table.design.factors[k].labels[0] for k in (0, 1))
     ratio = contrast(fit_, "x = 4 - x = 5", at={"g": g, "h": h}, scale="ratio")
     assert any("outside the data" in note for note in ratio.notes)

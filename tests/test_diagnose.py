@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_fit, with_variant
+from made_fits import fake_fit, with_variant
 
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
@@ -21,7 +21,7 @@ def verdict(diagnosis: Diagnosis, name: str) -> Verdict:
 
 
 def test_good_draws_pass_every_check() -> None:
-    diagnosis = check(made_fit())
+    diagnosis = check(fake_fit())
     assert diagnosis.status == "pass", [v for v in diagnosis.verdicts if v.status != "pass"]
     # What is checked of a sampler; direct draws have importance weights in the place of steps (test_direct_engine.py).
     assert [v.name for v in diagnosis.verdicts] == [name for name in CHECKS if name != "importance weights"]
@@ -69,34 +69,34 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_planted_faults_are_caught_by_their_check(name: str) -> None:
     changes, check_name, status, subject = FAULTS[name]
-    outcome = verdict(check(made_fit(**changes)), check_name)
+    outcome = verdict(check(fake_fit(**changes)), check_name)
     assert outcome.status == status
     assert outcome.hint
     assert outcome.subject.startswith(subject)
 
 
 def test_all_transitions_at_the_maximum_depth_are_named() -> None:
-    hint = verdict(check(made_fit(reached_max_treedepth=lambda x: x + 1)), "tree depth").hint
+    hint = verdict(check(fake_fit(reached_max_treedepth=lambda x: x + 1)), "tree depth").hint
     assert hint.startswith("All transitions")
 
 
 @pytest.mark.parametrize(("chains", "status"), [(1, "warn"), (3, "warn"), (4, "pass")])
 def test_few_chains_are_named(chains: int, status: str) -> None:
-    diagnosis = check(made_fit(sampling=Sampling(chains=chains, seed=1)))
+    diagnosis = check(fake_fit(sampling=Sampling(chains=chains, seed=1)))
     assert verdict(diagnosis, "number of chains").status == status
     # One chain fails whatever it looks like: there is nothing to compare it with.
     assert verdict(diagnosis, "R-hat").status == ("fail" if chains == 1 else "pass")
 
 
 def test_a_short_warm_up_is_named() -> None:
-    assert verdict(check(made_fit(sampling=Sampling(warmup=100, seed=1))), "warm-up").status == "warn"
+    assert verdict(check(fake_fit(sampling=Sampling(warmup=100, seed=1))), "warm-up").status == "warn"
 
 
 def test_divergences_say_where_they_sit_and_what_to_use() -> None:
-    low = made_fit()
+    low = fake_fit()
     tau = low.tree["posterior"]["tau"].values
     neck = tau <= np.quantile(tau, 0.04)
-    centered_fit = with_variant(made_fit(diverging=lambda _x: neck), "partial_pooling_centered")
+    centered_fit = with_variant(fake_fit(diverging=lambda _x: neck), "partial_pooling_centered")
     hint = verdict(check(centered_fit), "divergences").hint
     assert f"{neck.sum()} of them with log tau in its lowest 5 %: a funnel" in hint
     assert "partial_pooling_noncentered" in hint
@@ -104,7 +104,7 @@ def test_divergences_say_where_they_sit_and_what_to_use() -> None:
 
 def test_divergences_that_are_spread_out_are_no_funnel() -> None:
     rng = np.random.default_rng(1)
-    hint = verdict(check(made_fit(diverging=lambda x: rng.random(x.shape) < 0.01)), "divergences").hint
+    hint = verdict(check(fake_fit(diverging=lambda x: rng.random(x.shape) < 0.01)), "divergences").hint
     assert "a funnel" not in hint
 
 
@@ -124,7 +124,7 @@ def test_the_centered_program_is_caught_on_eight_schools(engine: Engine) -> None
 
 
 def test_a_waived_check_keeps_its_status_and_does_not_withhold() -> None:
-    fit = made_fit(diverging=lambda x: np.where(np.arange(x.size).reshape(x.shape) == 5, 1, 0))
+    fit = fake_fit(diverging=lambda x: np.where(np.arange(x.size).reshape(x.shape) == 5, 1, 0))
     diagnosis = check(fit, waive=["divergences"])
     assert verdict(diagnosis, "divergences").status == "fail"
     assert verdict(diagnosis, "divergences").waived
@@ -134,20 +134,20 @@ def test_a_waived_check_keeps_its_status_and_does_not_withhold() -> None:
 
 def test_waiving_an_unknown_check_names_the_nearest() -> None:
     with pytest.raises(ModelError, match="divergences"):
-        check(made_fit(), waive=["divergence"])
+        check(fake_fit(), waive=["divergence"])
 
 
 def test_summary_is_invariant_to_the_order_of_chains_and_draws() -> None:
     rng = np.random.default_rng(3)
-    plain = check(made_fit()).summary
-    shuffled = check(made_fit(mu=lambda x: x[rng.permutation(4)])).summary
+    plain = check(fake_fit()).summary
+    shuffled = check(fake_fit(mu=lambda x: x[rng.permutation(4)])).summary
     for column in ("mean", "sd", "q05", "q50", "q95", "rhat"):
         assert shuffled.loc["mu", column] == pytest.approx(plain.loc["mu", column], rel=1e-12)
 
 
 def test_ess_and_rhat_are_those_of_the_reference_implementation() -> None:
     # R's posterior 1.x rule, from Vehtari et al. (2021): for independent draws ESS is near their number.
-    summary = check(made_fit()).summary
+    summary = check(fake_fit()).summary
     assert summary.loc["mu", "ess_bulk"] == pytest.approx(4000, rel=0.15)
     assert summary.loc["mu", "mcse_mean"] == pytest.approx(2 / np.sqrt(4000), rel=0.1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_fit
+from made_fits import fake_fit
 from typer.testing import CliRunner
 
 from hbm_stan import export
@@ -22,7 +22,7 @@ FEW = Sampling(chains=2, draws=30, seed=3)
 
 
 def test_a_line_is_a_draw_in_its_place() -> None:
-    fit = made_fit(sampling=FEW)
+    fit = fake_fit(sampling=FEW)
     table = draws_table({"partial_pooling": fit})
     names, draws = parameters(fit)
     assert list(table.columns) == ["chain", "draw", *names]
@@ -33,7 +33,7 @@ def test_a_line_is_a_draw_in_its_place() -> None:
 
 
 def test_several_variants_are_named_and_what_one_lacks_is_empty() -> None:
-    fits = {"partial_pooling": made_fit(sampling=FEW), "complete_pooling": made_fit("complete_pooling", sampling=FEW)}
+    fits = {"partial_pooling": fake_fit(sampling=FEW), "complete_pooling": fake_fit("complete_pooling", sampling=FEW)}
     table = draws_table(fits)
     assert list(table["variant"].value_counts()) == [60, 60]
     complete = table[table["variant"] == "complete_pooling"]
@@ -43,7 +43,7 @@ def test_several_variants_are_named_and_what_one_lacks_is_empty() -> None:
 
 @pytest.mark.parametrize("name", ["draws.csv", "draws.csv.gz"])
 def test_numbers_come_back_to_the_last_bit_and_bytes_do_not_change(name: str, tmp_path: Path) -> None:
-    fits = {"partial_pooling": made_fit(sampling=FEW)}
+    fits = {"partial_pooling": fake_fit(sampling=FEW)}
     write_draws(fits, tmp_path / name)
     back = pd.read_csv(tmp_path / name)
     pd.testing.assert_frame_equal(back, draws_table(fits), check_exact=True)

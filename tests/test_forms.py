@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_fit
+from made_fits import fake_fit
 from typer.testing import CliRunner
 
 from hbm_stan import forms
@@ -40,7 +40,7 @@ class Fits:
         if name in self.broken:
             raise EngineError("it cannot start")
         changes: dict[str, Any] = {"mu": stuck} if name in self.failing else {}
-        return made_fit("partial_pooling", sampling=Sampling(draws=300, seed=2), **changes)
+        return fake_fit("partial_pooling", sampling=Sampling(draws=300, seed=2), **changes)
 
 
 def settled(fits: Fits, choice: Choice = CHOICE, waive: tuple[str, ...] = ()) -> tuple[Choice, list[str]]:

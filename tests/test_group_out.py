@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from left_out_truth import GROUPED, SEED, grouped_dataset, grouped_truth
-from made_fits import made_loo
+from made_fits import loo_of
 from scipy import stats
 
 from hbm_stan.attempts import fit
@@ -246,7 +246,7 @@ def test_the_comparison_names_its_target_and_its_units() -> None:
 
 
 def test_monte_carlo_errors_add_up_in_the_difference() -> None:
-    a, b = replace(made_loo(-2 * np.ones(8)), mcse=0.3), replace(made_loo(-3 * np.ones(8)), mcse=0.4)
+    a, b = replace(loo_of(-2 * np.ones(8)), mcse=0.3), replace(loo_of(-3 * np.ones(8)), mcse=0.4)
     best, other = score({"a": a, "b": b}, unit="group").scores
     assert (best.mcse, best.mcse_diff) == (0.3, 0.0)
     assert (other.mcse, other.mcse_diff) == (0.4, pytest.approx(0.5))
@@ -256,15 +256,15 @@ def test_monte_carlo_errors_add_up_in_the_difference() -> None:
 
 def test_a_difference_within_its_monte_carlo_error_decides_nothing() -> None:
     wave = 0.01 * np.tile([1.0, -1.0], 100)
-    a = replace(made_loo(-2 * np.ones(200)), mcse=0.0)
+    a = replace(loo_of(-2 * np.ones(200)), mcse=0.0)
     for mcse, words in ((0.1, "A predicts better than b"), (5.0, "but the difference has a Monte Carlo error of 5.0")):
-        comparison = score({"a": a, "b": replace(made_loo(-2.05 * np.ones(200) + wave), mcse=mcse)}, unit="group")
+        comparison = score({"a": a, "b": replace(loo_of(-2.05 * np.ones(200) + wave), mcse=mcse)}, unit="group")
         assert words in comparison.verdict[0]
 
 
 def test_few_groups_have_a_doubled_error_and_a_bootstrap_in_words() -> None:
     rng = np.random.default_rng(SEED)
-    a, b = made_loo(-2 * np.ones(12)), made_loo(-6 + 0.3 * rng.normal(size=12))
+    a, b = loo_of(-2 * np.ones(12)), loo_of(-6 + 0.3 * rng.normal(size=12))
     comparison = score({"a": a, "b": b}, unit="group")
     row = comparison.scores[1]
     assert row.se_diff_used == 2 * row.se_diff
@@ -274,7 +274,7 @@ def test_few_groups_have_a_doubled_error_and_a_bootstrap_in_words() -> None:
     assert f"90 % of a bootstrap over groups {-high:.1f} to {-low:.1f}" in comparison.verdict[0]
     assert "doubled standard error" in comparison.verdict[0]
     assert "With 12 groups the standard error of an elpd difference is too small" in comparison.verdict[1]
-    many = score({"a": made_loo(-2 * np.ones(100)), "b": made_loo(-6 + 0.3 * rng.normal(size=100))}, unit="group")
+    many = score({"a": loo_of(-2 * np.ones(100)), "b": loo_of(-6 + 0.3 * rng.normal(size=100))}, unit="group")
     assert many.scores[1].se_diff_used == many.scores[1].se_diff
     assert many.pairs[0].kind == "better"
 
@@ -322,14 +322,14 @@ def test_comparison_of_groups_is_invariant(values: list[float], shift: float, ra
     order = list(range(len(a)))
     random.shuffle(order)
     one, permuted = (
-        score({"a": made_loo(x), "b": made_loo(y)}, NEW_GROUP, unit="group") for x, y in ((a, b), (a[order], b[order]))
+        score({"a": loo_of(x), "b": loo_of(y)}, NEW_GROUP, unit="group") for x, y in ((a, b), (a[order], b[order]))
     )
     near: Callable[[float], Any] = lambda x: pytest.approx(x, abs=1e-8)  # noqa: E731
     for x, y in zip(one.scores, permuted.scores, strict=True):
         assert (x.elpd, x.elpd_diff, x.se_diff, x.p_loo) == tuple(map(near, (y.elpd, y.elpd_diff, y.se_diff, y.p_loo)))
-    same = score({"a": made_loo(a), "again": made_loo(a.copy())}, unit="group").scores[1]
+    same = score({"a": loo_of(a), "again": loo_of(a.copy())}, unit="group").scores[1]
     assert (same.elpd_diff, same.se_diff) == (0, 0)
-    moved = score({"a": made_loo(a), "b": made_loo(a + shift)}, unit="group").scores[1]
+    moved = score({"a": loo_of(a), "b": loo_of(a + shift)}, unit="group").scores[1]
     assert abs(moved.elpd_diff) == pytest.approx(abs(shift) * len(a), abs=1e-8)
     assert moved.se_diff == pytest.approx(0, abs=1e-8)
 

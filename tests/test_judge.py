@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_loo
+from made_fits import loo_of
 from verdict_table import DESIGNS, SHAPES, complete, equals, left_out, partial, pooled
 
 from hbm_stan.attempts import fit
@@ -105,7 +105,7 @@ def test_the_order_of_groups_and_of_rows_changes_nothing() -> None:
 
 
 def test_the_better_one_is_the_one_with_the_higher_score() -> None:
-    high, low = made_loo(-np.ones(40)), made_loo(-3 * np.ones(40) + spread(40, 0, 0.5))
+    high, low = loo_of(-np.ones(40)), loo_of(-3 * np.ones(40) + spread(40, 0, 0.5))
     for given in ({"one": high, "two": low}, {"two": low, "one": high}):
         (pair,) = score(given).pairs
         assert (pair.better, pair.other, pair.kind) == ("one", "two", "better")
@@ -141,7 +141,7 @@ def test_complete_pooling_is_a_limit_of_partial_pooling() -> None:
     assert judged(np.array([80.0, 14, 12, -2]), limit=True).kind == "better_here"
     # It takes more than one group to be better everywhere.
     assert judged(np.r_[9.0, -0.2, np.zeros(38)], limit=True).kind == "better_here"
-    partial_scores, complete_scores = made_loo(lead - 9), made_loo(np.full(10, -9.0))
+    partial_scores, complete_scores = loo_of(lead - 9), loo_of(np.full(10, -9.0))
     names = {"partial_pooling": partial_scores, "complete_pooling": complete_scores}
     assert score(names, pooling=POOLING).pairs[0].kind == "better_here"
     assert score(names).pairs[0].kind == "not_told_apart"
@@ -152,9 +152,9 @@ def test_complete_pooling_is_a_limit_of_partial_pooling() -> None:
 def test_partial_and_complete_pooling_are_set_against_each_other_behind_another_best() -> None:
     wave = spread(40, 0, 0.1)
     given = {
-        "no_pooling": made_loo(-np.ones(40)),
-        "partial_pooling": made_loo(-2 + wave),
-        "complete_pooling": made_loo(-4 - wave),
+        "no_pooling": loo_of(-np.ones(40)),
+        "partial_pooling": loo_of(-2 + wave),
+        "complete_pooling": loo_of(-4 - wave),
     }
     comparison = score(given, pooling={**POOLING, "no_pooling": "no"})
     assert [(p.better, p.other) for p in comparison.pairs] == [
@@ -169,7 +169,7 @@ def test_partial_and_complete_pooling_are_set_against_each_other_behind_another_
     assert [row["kind"] for row in rows] == ["better"] * 3
     k = np.zeros(40)
     k[3] = 0.9
-    hidden = score({**given, "no_pooling": made_loo(-np.ones(40), k)}, pooling=POOLING).as_dict()["pairs"]
+    hidden = score({**given, "no_pooling": loo_of(-np.ones(40), k)}, pooling=POOLING).as_dict()["pairs"]
     assert all(row["kind"] == "withheld" and row["elpd_diff"] is None and not row["rests_on"] for row in hidden)
 
 
@@ -216,7 +216,7 @@ def pair_of_trials(y: np.ndarray, variance: np.ndarray) -> tuple[Pair, np.ndarra
     n, y = np.var(y) / variance, (y - y.mean()) / np.std(y)
     left = left_out(y, n, np.arange(y.size), by_row=False)
     a, b = partial(left, y, n), complete(left, y, n)
-    names = {"partial_pooling": made_loo(a), "complete_pooling": made_loo(b)}
+    names = {"partial_pooling": loo_of(a), "complete_pooling": loo_of(b)}
     return score(names, labels=tuple(f"trial {j + 1}" for j in range(y.size)), pooling=POOLING).pairs[0], a - b
 
 
@@ -275,7 +275,7 @@ def test_simulated_sets_without_differences_never_have_a_better_one() -> None:
     rng = np.random.default_rng(20261121)
     for i in range(13):
         a, b, group = pooled((8, 20, 60)[i % 3], SHAPES[i % 2], DESIGNS[i % 2], 0.0, rng)
-        names = {"partial_pooling": made_loo(a), "complete_pooling": made_loo(b)}
+        names = {"partial_pooling": loo_of(a), "complete_pooling": loo_of(b)}
         assert score(names, group=group, pooling=POOLING).pairs[0].kind == "alike"
 
 
@@ -286,7 +286,7 @@ def share(kind: str, sets: int, make: object) -> float:
     for _ in range(sets):
         a, b, group = make(rng)  # type: ignore[operator]
         kinds.append(
-            score({"partial_pooling": made_loo(a), "complete_pooling": made_loo(b)}, group=group).pairs[0].kind
+            score({"partial_pooling": loo_of(a), "complete_pooling": loo_of(b)}, group=group).pairs[0].kind
         )
     return kinds.count(kind) / sets
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from example_results import example_results
-from made_fits import made_fit, made_loo, small_dataset
-from row_fits import frame, made
+from made_fits import fake_fit, loo_of, small_dataset
+from row_fits import frame, random_fit
 
 from hbm_stan import data, errors, parameterise, replicate, scores
 from hbm_stan.attempts import fit_variants
@@ -101,7 +101,7 @@ def test_other_words_for_routes_change_nothing_but_themselves(monkeypatch: pytes
 
 def test_only_plain_psis_is_not_told_whatever_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scores, "_ROUTES", dict.fromkeys(Route, "it was found"))
-    plain = made_loo(np.linspace(-2, -1, 30))
+    plain = loo_of(np.linspace(-2, -1, 30))
     compared, lines = score({"a": plain, "b": replace(plain, route=Route.FOLDS)}), []
     show_scores(SimpleNamespace(show=lambda *shown: lines.extend(map(str, shown))), compared)  # type: ignore[arg-type]
     assert [line for line in lines if "it was found" in line] == ["b: it was found."]
@@ -163,7 +163,7 @@ def test_the_way_out_is_named_once_whatever_its_words(
 
 
 def test_columns_of_the_reader_are_not_taken_for_results() -> None:
-    fit = made("normal", "x + (1 | g)", size=50)
+    fit = random_fit("normal", "x + (1 | g)", size=50)
     rows = pd.DataFrame(
         {"x": [6.0], "g": [fit.table.pooled.labels[0]], "age_mean": [1.0], "age_q05": [0.5], "age_q95": [2.0]}
     )
@@ -226,7 +226,7 @@ def test_what_a_coefficient_multiplies_is_not_read_from_the_words_for_its_ratio(
     multiplied = {name: given.factor.word for name, given in likelihoods().items() if given.factor is not None}
     assert multiplied.keys() == {name for name, given in likelihoods().items() if given.ratio_words}
     assert (multiplied["poisson"], multiplied["lognormal"], multiplied["binomial"]) == ("rate", "median", "odds")
-    fit = made("poisson", "x + (1 | g)", size=50)
+    fit = random_fit("poisson", "x + (1 | g)", size=50)
     other = replace(likelihoods()["poisson"], ratio_words="quotient of counts")
     monkeypatch.setattr(scales, "likelihood", lambda _: other)
     (sentence,) = brief_effects.effect_sentences(fit, None).sentences
@@ -249,7 +249,7 @@ def test_measures_stand_before_an_outcome_as_english_has_it() -> None:
 
 def test_a_number_whose_name_has_an_equals_sign_is_no_level() -> None:
     data = frame().rename(columns={"x": "dose=mg"})
-    fit = made("poisson", "`dose=mg` + arm + arm:w + (1 | g)", data, size=50)
+    fit = random_fit("poisson", "`dose=mg` + arm + arm:w + (1 | g)", data, size=50)
     phrases = {name: brief_effects._where(fit, name, {"arm": "both"}) for name in fit.table.design.names[1:]}
     assert phrases["dose=mg"] == "for one unit more of dose=mg"
     assert phrases["arm=drug"] == "with arm = drug instead of both"
@@ -296,7 +296,7 @@ def test_a_factor_knows_its_columns_whatever_they_are_called() -> None:
 
 
 def test_page_one_has_the_first_sentence_whole_whatever_stops_are_in_it() -> None:
-    fit = made_fit()
+    fit = fake_fit()
     for finding in (
         Finding("t", ("St. Louis is first. It may be chance.",), first="St. Louis is first."),
         Finding("t", ("St. Louis is first.",)),
@@ -315,7 +315,7 @@ def test_the_extremes_are_named_by_their_groups_whatever_their_labels() -> None:
 
 
 def test_the_column_of_a_spread_is_known_and_not_cut_out_of_its_name() -> None:
-    fit = made("normal", "`a: b` + (1 | g) + (`a: b` | h)", frame().rename(columns={"x": "a: b"}), size=20)
+    fit = random_fit("normal", "`a: b` + (1 | g) + (`a: b` | h)", frame().rename(columns={"x": "a: b"}), size=20)
     assert column_of(fit.table.design, "sd[h: a: b]") == "a: b"
     assert column_of(fit.table.design, "tau[intercept]") == "intercept"
 

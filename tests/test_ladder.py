@@ -57,10 +57,10 @@ def test_counts_that_spread_are_better_described_by_what_lets_them(spread: Likel
     assert pair is not None
     assert (pair.better, pair.kind) == (WIDE, "better")
     assert pair.elpd_diff > 50
-    said = spread.rows
-    assert said[0] == "The model of negative binomial counts: its rows are what it expects."
-    assert "Rows spread more than Poisson counts do (over-dispersion): negative binomial counts" in said[1]
-    assert 'likelihood = "negative_binomial" in analysis.toml' in said[1]
+    sentences = spread.rows
+    assert sentences[0] == "The model of negative binomial counts: its rows are what it expects."
+    assert "Rows spread more than Poisson counts do (over-dispersion): negative binomial counts" in sentences[1]
+    assert 'likelihood = "negative_binomial" in analysis.toml' in sentences[1]
     words = f"A share of extra zeros is not needed: {WIDE} predicts as well as {WIDE_ZEROS} (elpd difference "
     assert spread.extra_zeros[0].startswith(words)
     assert spread.verdict[-1] == spread.extra_zeros[0]
@@ -70,14 +70,14 @@ def test_counts_that_spread_are_better_described_by_what_lets_them(spread: Likel
 
 
 def test_poisson_counts_are_not_worse_described_by_poisson(tmp_path: Path) -> None:
-    made = compare_likelihoods(
+    comparison = compare_likelihoods(
         FORMULA, counts(0), target="observation", sampling=SAMPLING, engine=StanliEngine(), store=FitStore(tmp_path)
     )
-    pair = made.comparisons["observation"].pair(WIDE, PLAIN)
+    pair = comparison.comparisons["observation"].pair(WIDE, PLAIN)
     assert pair is not None
     assert pair.kind == "alike"
-    assert "not needed" in made.extra_zeros[0]
-    assert all(said.endswith("its rows are what it expects.") for said in made.rows)
+    assert "not needed" in comparison.extra_zeros[0]
+    assert all(sentence.endswith("its rows are what it expects.") for sentence in comparison.rows)
 
 
 def test_extra_zeros_are_needed_where_there_are_some(tmp_path: Path) -> None:
@@ -89,10 +89,12 @@ def test_extra_zeros_are_needed_where_there_are_some(tmp_path: Path) -> None:
     some = tuple(rung for rung in ladder.rungs if rung.name in {WIDE, ZEROS})
     ladder = replace(ladder, rungs=some)
     fits = fit_ladder(ladder, sampling=SAMPLING, engine=StanliEngine(), store=FitStore(tmp_path))
-    made = judge_ladder(ladder, fits, "observation")
-    (said,) = made.extra_zeros
-    assert said.startswith(f"A share of extra zeros is needed: {ZEROS} predicts better than {WIDE} (elpd difference ")
-    assert made.as_dict()["extra_zeros"] == [said]
+    comparison = judge_ladder(ladder, fits, "observation")
+    (sentence,) = comparison.extra_zeros
+    assert sentence.startswith(
+        f"A share of extra zeros is needed: {ZEROS} predicts better than {WIDE} (elpd difference "
+    )
+    assert comparison.as_dict()["extra_zeros"] == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -105,17 +107,17 @@ def test_extra_zeros_are_needed_where_there_are_some(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_said_of_extra_zeros_is_what_the_pair_says(better: str, kind: Kind, words: str) -> None:
     pair = Pair(better, ZEROS if better == WIDE else WIDE, kind, elpd_diff=3.21)
-    said = _of_extra_zeros(pair, without=WIDE)
-    assert words in said
-    assert "(elpd difference 3.2)" in said
+    sentence = _of_extra_zeros(pair, without=WIDE)
+    assert words in sentence
+    assert "(elpd difference 3.2)" in sentence
 
 
 def test_the_comparison_as_json_names_likelihoods_and_forms(spread: LikelihoodComparison) -> None:
-    found = json.loads(json.dumps(spread.as_dict()))
-    assert [row["likelihood"] for row in found["likelihoods"]] == COUNTS
-    assert all(row["variant"].startswith("partial_pooling") for row in found["likelihoods"])
-    assert set(found["rows"]) == set(spread.rows)
-    assert found["observation"]["scores"][0]["variant"] == WIDE
+    comparison = json.loads(json.dumps(spread.as_dict()))
+    assert [row["likelihood"] for row in comparison["likelihoods"]] == COUNTS
+    assert all(row["variant"].startswith("partial_pooling") for row in comparison["likelihoods"])
+    assert set(comparison["rows"]) == set(spread.rows)
+    assert comparison["observation"]["scores"][0]["variant"] == WIDE
 
 
 def test_what_an_outcome_cannot_be_is_left_out_with_its_reason() -> None:
@@ -123,24 +125,24 @@ def test_what_an_outcome_cannot_be_is_left_out_with_its_reason() -> None:
     frame = pd.DataFrame({"g": list("abcdef") * 8, "y": rng.normal(10, 1, 48)})
     above = ladder_of(*family_and_data("y ~ 1 + (1 | g)", frame))
     assert {"normal", "gamma", "lognormal"} <= {rung.likelihood for rung in above.rungs}
-    assert [said[:29] for said in above.left_out] == ["The model of beta shares is left out"[:29]]
+    assert [reason[:29] for reason in above.left_out] == ["The model of beta shares is left out"[:29]]
     frame.loc[5, "y"] = -0.5
     below = ladder_of(*family_and_data("y ~ 1 + (1 | g)", frame))
     assert not {"gamma", "lognormal"} & {rung.likelihood for rung in below.rungs}
-    assert any("must be above zero" in said and "-0.5" in said for said in below.left_out)
+    assert any("must be above zero" in reason and "-0.5" in reason for reason in below.left_out)
 
 
 def test_a_formula_of_extra_zeros_is_read_by_the_likelihoods_that_have_some() -> None:
     frame = counts(0.9).assign(arm=["a", "b", "c"] * 100)
-    made = family_and_data(
+    model_and_data = family_and_data(
         FORMULA, frame, likelihood="zero_inflated_poisson", zi="~ arm", levels={"arm": ["b", "a", "c"]}
     )
-    read = {rung.likelihood: rung.dataset.reading for rung in ladder_of(*made).rungs}
+    read = {rung.likelihood: rung.dataset.reading for rung in ladder_of(*model_and_data).rungs}
     assert {name for name, reading in read.items() if reading.zi == "~ arm"} == {n for n in COUNTS if "zero" in n}
     assert all((reading.levels == {}) == (not reading.zi) for reading in read.values())
     full = ladder_of(*family_and_data(FORMULA, frame.assign(calls=frame["calls"] + 1)))
     assert [rung.likelihood for rung in full.rungs] == ["negative_binomial", "poisson"]
-    assert all("no count is 0" in said for said in full.left_out)
+    assert all("no count is 0" in reason for reason in full.left_out)
 
 
 def test_one_likelihood_and_no_formula_are_refused() -> None:
@@ -162,7 +164,7 @@ def test_the_command_says_what_python_says(spread: LikelihoodComparison, tmp_pat
         assert old in text
         text = text.replace(old, new)
     file.write_text(text)
-    made = CliRunner().invoke(
+    completed = CliRunner().invoke(
         app,
         [
             "compare",
@@ -176,11 +178,11 @@ def test_the_command_says_what_python_says(spread: LikelihoodComparison, tmp_pat
             str(tmp_path / "out.json"),
         ],
     )
-    assert made.exit_code == 0, made.output
-    assert "A share of extra zeros is not needed" in " ".join(made.output.split())
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert [row["name"] for row in found["likelihoods"]] == [rung.name for rung in spread.ladder.rungs]
-    assert found["observation"]["scores"][0]["variant"] == WIDE
+    assert completed.exit_code == 0, completed.output
+    assert "A share of extra zeros is not needed" in " ".join(completed.output.split())
+    comparison = json.loads((tmp_path / "out.json").read_text())
+    assert [row["name"] for row in comparison["likelihoods"]] == [rung.name for rung in spread.ladder.rungs]
+    assert comparison["observation"]["scores"][0]["variant"] == WIDE
     both = CliRunner().invoke(app, ["compare", str(file.parent), "--likelihoods", "--factors"])
     assert both.exit_code == 2
     assert "two questions" in both.output

@@ -35,8 +35,8 @@ def refused(program: Program, folder: Path, compiler: Path | None = None) -> str
     path = folder / "program.stan"
     path.write_text(program.code)
     stanc = compiler or Path(str(find_cmdstan())) / "bin" / "stanc"
-    made = subprocess.run([stanc, f"--o={folder / 'out.hpp'}", path], capture_output=True, text=True, check=False)
-    return "" if made.returncode == 0 else made.stdout + made.stderr
+    completed = subprocess.run([stanc, f"--o={folder / 'out.hpp'}", path], capture_output=True, text=True, check=False)
+    return "" if completed.returncode == 0 else completed.stdout + completed.stderr
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -50,8 +50,8 @@ def test_the_compiler_of_today_takes_the_program(name: str, tmp_path: Path) -> N
 
 
 def test_the_compiler_of_today_is_one() -> None:
-    said = subprocess.run([newest(), "--version"], capture_output=True, text=True, check=True).stdout
-    assert [int(minor) >= 35 for minor in re.findall(r"v2\.(\d+)", said)] == [True]
+    version = subprocess.run([newest(), "--version"], capture_output=True, text=True, check=True).stdout
+    assert [int(minor) >= 35 for minor in re.findall(r"v2\.(\d+)", version)] == [True]
 
 
 def test_a_word_of_a_later_or_an_earlier_language_is_refused(cmdstan: Engine, tmp_path: Path) -> None:

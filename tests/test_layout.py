@@ -55,15 +55,15 @@ def room(path: Path) -> str:
 
 
 def imported_rooms(source: str) -> set[str]:
-    found = set()
+    rooms = set()
     for node in ast.walk(ast.parse(source)):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module] if node.module != "hbm_stan" else [f"hbm_stan.{a.name}" for a in node.names]
         elif isinstance(node, ast.Import):
             names = [a.name for a in node.names]
-        found |= {n.split(".")[1] for n in names if n.startswith("hbm_stan.")}
-    return found & set(FLOW)
+        rooms |= {n.split(".")[1] for n in names if n.startswith("hbm_stan.")}
+    return rooms & set(FLOW)
 
 
 def wrong_imports(name: str, source: str) -> set[str]:
@@ -164,7 +164,7 @@ def unlike_its_readme(folder: Path) -> set[str]:
     """What lies in a folder and is not named in its README, and modules named there that do not lie in it."""
     names = {p.name + "/" * p.is_dir() for p in folder.iterdir() if p.name[0] != "." and p.name != "__pycache__"}
     lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
-    named = {found[1] for line in lines if (found := re.match(r"\* `([^`]+)`: ", line))}
+    named = {match[1] for line in lines if (match := re.match(r"\* `([^`]+)`: ", line))}
     return (names - {"README.md"}) ^ named
 
 
@@ -178,15 +178,15 @@ def lost_imports(tests: Path) -> set[str]:
     """Modules beside the tests that import what Python does not find, or what is none of theirs."""
     at = {p.stem: folder for folder in BESIDE for p in (tests / folder).glob("*.py")}
     at |= {p.stem: "." for p in tests.glob("*.py")}
-    found = set()
+    paths = set()
     for name, folder in at.items():
         if folder != ".":
             path = tests / folder / f"{name}.py"
             others = {at[n] for n in imported(path) if n in at} - {folder}
             told = WAY in path.read_text(encoding="utf-8").splitlines()
             allowed = {".", "oracles"} if folder == "tools" and told else set()
-            found |= {f"{folder}/{name}.py"} if others - allowed else set()
-    return found
+            paths |= {f"{folder}/{name}.py"} if others - allowed else set()
+    return paths
 
 
 def test_beside_the_tests_all_has_its_folder_and_its_line() -> None:
@@ -260,11 +260,11 @@ def constants_of(module: str) -> set[str]:
 
 def sentences_of(tree: ast.Module) -> set[str]:
     """The names of sentences that code in a module may use: its own, and those that it imports."""
-    found = constants(tree)
+    names = constants(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hbm_stan"):
-            found |= {a.asname or a.name for a in node.names if a.name in constants_of(node.module)}
-    return found
+            names |= {a.asname or a.name for a in node.names if a.name in constants_of(node.module)}
+    return names
 
 
 def called(node: ast.AST) -> str:
@@ -299,15 +299,15 @@ def wordings_that_decide(source: str) -> list[str]:
     tree = ast.parse(source)
     named = sentences_of(tree)
     caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
-    found = set()
+    places = set()
     for node in ast.walk(tree):
         for text, sought in looked_into(node):
             message = isinstance(text, ast.Call) and called(text.func) == "str" and {*map(called, text.args)} & caught
             worded = any(is_sentence(literal(s)) or called(s) in named for s in sought)
             told = called(text) in FOR_PEOPLE and any(literal(s).strip() for s in sought)
             if message or told or (worded and not isinstance(text, ast.Constant)):
-                found.add(f"line {node.lineno}: {ast.unparse(node)}")
-    return sorted(found)
+                places.add(f"line {node.lineno}: {ast.unparse(node)}")
+    return sorted(places)
 
 
 @pytest.mark.parametrize("path", [m for m in MODULES if m not in READ_OTHERS], ids=str)

@@ -55,8 +55,8 @@ def test_a_program_too_long_is_named_and_the_lines_stay_within_their_number() ->
         program["code"] = "\n".join(f"real a{k}_{i};" for i in range(120))
     shown = codes(results)
     assert sum(len(text.splitlines()) for text in shown) <= appendix.MOST_LINES
-    said = json.dumps([b for b in appendix.section(results) if b["kind"] == "prose"])
-    assert "complete_pooling.stan and no_pooling.stan too much differs" in said
+    prose = json.dumps([b for b in appendix.section(results) if b["kind"] == "prose"])
+    assert "complete_pooling.stan and no_pooling.stan too much differs" in prose
 
 
 def test_the_key_is_read_and_another_word_is_refused(analysis: Path) -> None:
@@ -70,17 +70,17 @@ def test_the_key_is_read_and_another_word_is_refused(analysis: Path) -> None:
 
 
 def test_tables_stand_beside_the_report_with_every_group_and_parameter(reported: Path, stanli: Engine) -> None:
-    made = report(reported, engine=stanli)
-    assert made.results["report"]["tables"] == sorted([CHECKS, GROUPS, PARAMETERS])
+    document = report(reported, engine=stanli)
+    assert document.results["report"]["tables"] == sorted([CHECKS, GROUPS, PARAMETERS])
     groups, parameters = (pd.read_csv(reported / name) for name in (GROUPS, PARAMETERS))
     assert groups["group"].tolist() == list("ABCDEFGH")
-    assert groups["q50"].tolist() == pytest.approx([r["q50"] for r in made.results["shrinkage"]])
-    for variant, fit in made.results["fits"].items():
+    assert groups["q50"].tolist() == pytest.approx([r["q50"] for r in document.results["shrinkage"]])
+    for variant, fit in document.results["fits"].items():
         own = parameters[parameters["variant"] == variant]
         assert own["parameter"].tolist() == list(fit["parameters"])
     checks = pd.read_csv(reported / CHECKS)
-    verdicts = [v for fit in made.results["fits"].values() for v in fit["verdicts"]]
-    assert len(checks) == len(verdicts) + len(made.results["data"]["verdicts"])
+    verdicts = [v for fit in document.results["fits"].values() for v in fit["verdicts"]]
+    assert len(checks) == len(verdicts) + len(document.results["data"]["verdicts"])
     (reported / GROUPS).unlink()
     assert report(reported, engine=stanli).fresh
     assert (reported / GROUPS).exists()

@@ -37,15 +37,15 @@ DRAWS = 4_000
 MOST = 4.3
 
 
-def rows_of(found: Likelihood) -> dict[str, Any]:
+def rows_of(density: Likelihood) -> dict[str, Any]:
     """Rows with outcomes of the kind that the likelihood takes."""
     of_kind = {"positive": ROWS["y"] + 0.3, "share": (ROWS["y"] + 0.5) / 8, "ordered": ROWS["y"] + 1}
-    y = of_kind.get(found.roles[0].kind, ROWS["y"])
+    y = of_kind.get(density.roles[0].kind, ROWS["y"])
     return {**ROWS, "y": y}
 
 
-def is_discrete(found: Likelihood) -> bool:
-    return found.roles[0].kind in {"count", "ordered"}
+def is_discrete(density: Likelihood) -> bool:
+    return density.roles[0].kind in {"count", "ordered"}
 
 
 class ExtraZeros:
@@ -109,103 +109,105 @@ def scipy_of(name: str) -> Any:
     }[name]
 
 
-def log_p_error(found: Likelihood) -> float:
-    exact, rows = scipy_of(found.name), rows_of(found)
-    logs = exact.logpmf(rows["y"]) if is_discrete(found) else exact.logpdf(rows["y"])
-    return float(np.abs(found.log_p(ETA, rows, OWN) - logs).max())
+def log_p_error(density: Likelihood) -> float:
+    exact, rows = scipy_of(density.name), rows_of(density)
+    logs = exact.logpmf(rows["y"]) if is_discrete(density) else exact.logpdf(rows["y"])
+    return float(np.abs(density.log_p(ETA, rows, OWN) - logs).max())
 
 
-def derivative_error(found: Likelihood) -> float:
+def derivative_error(density: Likelihood) -> float:
     """Differences of the log density against the score, and of the score against the weight."""
-    h, rows = 1e-4, rows_of(found)
-    first = (found.kernel(ETA + h, rows, OWN) - found.kernel(ETA - h, rows, OWN)) / (2 * h)
-    second = (found.score(ETA + h, rows, OWN) - found.score(ETA - h, rows, OWN)) / (2 * h)
-    error = float(np.abs(found.score(ETA, rows, OWN) - first).max())
-    if found.majorant is not None:  # not log-concave: the weight is what is expected of minus the second derivative
-        second = expected_second(found)
-    elif found.counts is not None:
-        second = weight_of_counts(found, second)
-    elif found.expected is found.weight:  # minus the second derivative may be below 0
+    h, rows = 1e-4, rows_of(density)
+    first = (density.kernel(ETA + h, rows, OWN) - density.kernel(ETA - h, rows, OWN)) / (2 * h)
+    second = (density.score(ETA + h, rows, OWN) - density.score(ETA - h, rows, OWN)) / (2 * h)
+    error = float(np.abs(density.score(ETA, rows, OWN) - first).max())
+    if density.majorant is not None:  # not log-concave: the weight is what is expected of minus the second derivative
+        second = expected_second(density)
+    elif density.counts is not None:
+        second = weight_of_counts(density, second)
+    elif density.expected is density.weight:  # minus the second derivative may be below 0
         return error
-    return error + float(np.abs(found.weight(ETA, rows, OWN) + second).max())
+    return error + float(np.abs(density.weight(ETA, rows, OWN) + second).max())
 
 
-def expected_second(found: Likelihood) -> np.ndarray:
+def expected_second(density: Likelihood) -> np.ndarray:
     """The second derivative of log p averaged over outcomes y ~ p, by the trapezoidal rule."""
     h, grid = 1e-3, np.sinh(np.linspace(-12, 12, 4_001))
     total = np.zeros(ETA.shape)
     for y, step in zip(grid, np.gradient(grid), strict=True):
         rows = {**ROWS, "y": ETA + y}
-        up, at, down = (found.kernel(ETA + d, rows, OWN) for d in (h, 0, -h))
-        total += step * np.exp(at + found.constant(ROWS)) * (up - 2 * at + down) / h**2
+        up, at, down = (density.kernel(ETA + d, rows, OWN) for d in (h, 0, -h))
+        total += step * np.exp(at + density.constant(ROWS)) * (up - 2 * at + down) / h**2
     return total
 
 
-def weight_of_counts(found: Likelihood, second: np.ndarray) -> np.ndarray:
+def weight_of_counts(density: Likelihood, second: np.ndarray) -> np.ndarray:
     """Minus the weight of a row that may be an extra zero: that of a count times the probability that it is one.
 
     It is never below minus the second derivative of log p, which it is where the row is known to be a count.
     """
-    mixed, y = scipy_of(found.name), ROWS["y"]
+    mixed, y = scipy_of(density.name), ROWS["y"]
     probability = (1 - mixed.zi) * mixed.counts.pmf(y) / np.exp(mixed.logpmf(y))
-    assert found.counts is not None
-    of_counts = -probability * found.counts.weight(ETA, ROWS, OWN)
+    assert density.counts is not None
+    of_counts = -probability * density.counts.weight(ETA, ROWS, OWN)
     wrong = (of_counts > second + 1e-6) | ((y > 0) & (np.abs(of_counts - second) > 1e-5))
     return np.where(wrong, np.inf, of_counts)
 
 
-def majorant_error(found: Likelihood) -> float:
+def majorant_error(density: Likelihood) -> float:
     """How far the parabola that touches log p at ETA with the majorant's weight rises above log p anywhere."""
-    if found.majorant is None:
+    if density.majorant is None:
         return 0.0
-    at, slope, weight = (f(ETA, ROWS, OWN) for f in (found.kernel, found.score, found.majorant))
+    at, slope, weight = (f(ETA, ROWS, OWN) for f in (density.kernel, density.score, density.majorant))
     steps = np.linspace(-30, 30, 601)[:, None, None]
-    return float((at + slope * steps - weight * steps**2 / 2 - found.kernel(ETA + steps, ROWS, OWN)).max())
+    return float((at + slope * steps - weight * steps**2 / 2 - density.kernel(ETA + steps, ROWS, OWN)).max())
 
 
-def row_weights_error(found: Likelihood) -> float:
+def row_weights_error(density: Likelihood) -> float:
     """Of a likelihood that weighs rows: the slope of log p over that of one whose slope goes on as it begins."""
-    if found.row_weights is None:
+    if density.row_weights is None:
         return 0.0
     near = {**ROWS, "y": ETA + 1e-6}
-    straight = found.score(ETA, near, OWN) / 1e-6 * (ROWS["y"] - ETA)
-    return float(np.abs(found.row_weights(ETA, ROWS, OWN) - found.score(ETA, ROWS, OWN) / straight).max())
+    straight = density.score(ETA, near, OWN) / 1e-6 * (ROWS["y"] - ETA)
+    return float(np.abs(density.row_weights(ETA, ROWS, OWN) - density.score(ETA, ROWS, OWN) / straight).max())
 
 
-def moments_error(found: Likelihood) -> float:
-    mean, variance = found.moments(ETA, rows_of(found), OWN)
-    exact = scipy_of(found.name)
+def moments_error(density: Likelihood) -> float:
+    mean, variance = density.moments(ETA, rows_of(density), OWN)
+    exact = scipy_of(density.name)
     return float(np.abs(mean - exact.mean()).max() + np.abs(variance - exact.var()).max())
 
 
-def simulation_error(found: Likelihood) -> float:
+def simulation_error(density: Likelihood) -> float:
     """The largest z of means and variances of draws; of continuous ones, of their uniform probabilities."""
-    rng, rows = np.random.default_rng(20261128), rows_of(found)
-    y = np.stack([found.simulate(rng, ETA, rows, OWN) for _ in range(DRAWS)])
-    mean, variance = found.moments(ETA, rows, OWN)
-    if not is_discrete(found):  # few draws of a long tail decide its variance
-        y, mean, variance = scipy_of(found.name).cdf(y), 0.5 + 0 * ETA, 1 / 12 + 0 * ETA
+    rng, rows = np.random.default_rng(20261128), rows_of(density)
+    y = np.stack([density.simulate(rng, ETA, rows, OWN) for _ in range(DRAWS)])
+    mean, variance = density.moments(ETA, rows, OWN)
+    if not is_discrete(density):  # few draws of a long tail decide its variance
+        y, mean, variance = scipy_of(density.name).cdf(y), 0.5 + 0 * ETA, 1 / 12 + 0 * ETA
     squares = (y - mean) ** 2
     z = np.abs(y.mean(axis=0) - mean) / np.sqrt(variance / DRAWS)
     z2 = np.abs(squares.mean(axis=0) - variance) / (squares.std(axis=0) / np.sqrt(DRAWS))
     return float(max(z.max(), z2.max()))
 
 
-def information_error(found: Likelihood) -> float:
+def information_error(density: Likelihood) -> float:
     """The largest z of the mean and of the variance of the score over draws: 0, and the Fisher information."""
-    rng, rows = np.random.default_rng(20261128), rows_of(found)
-    seen, other = (found.weight(ETA, {**rows, "y": y}, OWN) for y in (rows["y"], rows["y"][[3, 0, 1, 2]]))
-    if found.expected is None and not np.array_equal(seen, other):  # what is expected has no closed form
+    rng, rows = np.random.default_rng(20261128), rows_of(density)
+    seen, other = (density.weight(ETA, {**rows, "y": y}, OWN) for y in (rows["y"], rows["y"][[3, 0, 1, 2]]))
+    if density.expected is None and not np.array_equal(seen, other):  # what is expected has no closed form
         return 0.0
     many = {name: np.concatenate([values] * DRAWS) if np.ndim(values) else values for name, values in rows.items()}
     scores = []
     for s, at in enumerate(ETA):
         eta, own = np.tile(at, DRAWS)[None], {name: values[s : s + 1] for name, values in OWN.items()}
-        y = found.simulate(rng, eta, many, own)[0]
-        scores.append(found.score(eta, {**many, "y": y}, own).reshape(DRAWS, len(at)))
+        y = density.simulate(rng, eta, many, own)[0]
+        scores.append(density.score(eta, {**many, "y": y}, own).reshape(DRAWS, len(at)))
     score = np.stack(scores, axis=1)
     z = np.abs(score.mean(axis=0)) / (score.std(axis=0) / np.sqrt(DRAWS))
-    z2 = np.abs((score**2).mean(axis=0) - found.information(ETA, rows, OWN)) / ((score**2).std(axis=0) / np.sqrt(DRAWS))
+    z2 = np.abs((score**2).mean(axis=0) - density.information(ETA, rows, OWN)) / (
+        (score**2).std(axis=0) / np.sqrt(DRAWS)
+    )
     return float(max(z.max(), z2.max()))
 
 
@@ -227,28 +229,29 @@ def test_a_likelihood_is_what_it_says(name: str, check: str) -> None:
     assert error(likelihood(name)) < allowed
 
 
-def _of(function: str, made: Callable[..., Any]) -> Callable[[Likelihood], Likelihood]:
+def _of(function: str, change: Callable[..., Any]) -> Callable[[Likelihood], Likelihood]:
     """The likelihood with what one of its functions gives changed."""
-    return lambda found: replace(
-        found,
-        **{function: lambda *given: made(getattr(found, function)(*given), *given)},  # type: ignore[arg-type]
+    return lambda density: replace(
+        density,
+        **{function: lambda *given: change(getattr(density, function)(*given), *given)},  # type: ignore[arg-type]
     )
 
 
 def _with_own(function: str, change: Callable[[Any], Any]) -> Callable[[Likelihood], Likelihood]:
     """The likelihood with one of its functions given other own parameters, which come last."""
-    return lambda found: replace(
-        found,
-        **{function: lambda *given: getattr(found, function)(*given[:-1], change(given[-1]))},  # type: ignore[arg-type]
+    return lambda density: replace(
+        density,
+        **{function: lambda *given: getattr(density, function)(*given[:-1], change(given[-1]))},  # type: ignore[arg-type]
     )
 
 
 FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
-    "exposure forgotten": ("poisson", "log density", _of("kernel", lambda made, eta, rows, _: (
-        made + (rows["exposure"] - 1) * np.exp(eta)))),
-    "sd for variance": ("normal", "moments", _of("moments", lambda made, *_: (made[0], np.sqrt(made[1])))),
-    "score of the other sign": ("binomial", "derivatives", _of("score", lambda made, *_: -made)),
-    "weight of one trial": ("binomial", "derivatives", _of("weight", lambda made, _, rows, __: made / rows["trials"])),
+    "exposure forgotten": ("poisson", "log density", _of("kernel", lambda right, eta, rows, _: (
+        right + (rows["exposure"] - 1) * np.exp(eta)))),
+    "sd for variance": ("normal", "moments", _of("moments", lambda right, *_: (right[0], np.sqrt(right[1])))),
+    "score of the other sign": ("binomial", "derivatives", _of("score", lambda right, *_: -right)),
+    "weight of one trial": ("binomial", "derivatives", _of("weight", lambda right, _, rows, __: (
+        right / rows["trials"]))),
     "square of the standard error": ("estimates", "draws", lambda f: replace(
         f, simulate=lambda rng, eta, rows, own: f.simulate(rng, eta, {**rows, "se": rows["se"] ** 2}, own))),
     "dispersion upside down": ("negative_binomial", "log density", _with_own(
@@ -258,60 +261,60 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
     "rates of draws without their spread": ("negative_binomial", "draws", _with_own(
         "simulate", lambda own: {"overdispersion": 0.01 * own["overdispersion"]})),
     "what y says of dispersion forgotten": ("negative_binomial", "log density", _of(
-        "kernel", lambda made, eta, rows, own: made - np.log1p(own["overdispersion"] ** 2) * (rows["y"] > 1))),
+        "kernel", lambda right, eta, rows, own: right - np.log1p(own["overdispersion"] ** 2) * (rows["y"] > 1))),
     "concentration for its inverse root": ("beta_binomial_rows", "log density", _with_own(
         "kernel", lambda own: {"overdispersion": own["overdispersion"] ** 2})),
-    "failures of the wrong end": ("beta_binomial_rows", "derivatives", _of("score", lambda made, eta, rows, own: (
+    "failures of the wrong end": ("beta_binomial_rows", "derivatives", _of("score", lambda right, eta, rows, own: (
         likelihood("beta_binomial_rows").score(-eta, rows, own)))),
-    "intraclass correlation without its rest": ("beta_binomial_rows", "moments", _of("moments", lambda made, *_: (
-        made[0], made[1] * 1.01))),
+    "intraclass correlation without its rest": ("beta_binomial_rows", "moments", _of("moments", lambda right, *_: (
+        right[0], right[1] * 1.01))),
     "variance for variation": ("gamma", "log density", _with_own(
         "kernel", lambda own: {"variation": own["variation"] ** 2})),
     "spread for its square": ("beta", "log density", _with_own(
         "kernel", lambda own: {"spread": own["spread"] ** 2})),
-    "the other end of shares": ("beta", "derivatives", _of("score", lambda made, *_: -made)),
-    "density of the logit": ("beta", "log density", _of("constant", lambda made, *_: 0 * made)),
-    "variance without the 1": ("beta", "moments", _of("moments", lambda made, eta, _, own: (
-        made[0], made[0] * (1 - made[0]) * own["spread"] ** 2))),
+    "the other end of shares": ("beta", "derivatives", _of("score", lambda right, *_: -right)),
+    "density of the logit": ("beta", "log density", _of("constant", lambda right, *_: 0 * right)),
+    "variance without the 1": ("beta", "moments", _of("moments", lambda right, eta, _, own: (
+        right[0], right[0] * (1 - right[0]) * own["spread"] ** 2))),
     "draws of twice the concentration": ("beta", "draws", _with_own(
         "simulate", lambda own: {"spread": own["spread"] / np.sqrt(2)})),
     "information of a trial": ("beta", "information", lambda f: replace(
         f, expected=lambda eta, rows, own: f.moments(eta, rows, own)[0] * (1 - f.moments(eta, rows, own)[0]))),
     "the Jacobian of logs forgotten": ("lognormal", "log density", lambda f: replace(
         f, constant=likelihood("normal").constant)),
-    "median for mean": ("lognormal", "moments", _of("moments", lambda made, eta, *_: (np.exp(eta), made[1]))),
-    "draws that are logs": ("lognormal", "draws", _of("simulate", lambda made, *_: np.log(made))),
-    "amounts as logs": ("gamma", "log density", _of("constant", lambda made, *_: 0 * made)),
+    "median for mean": ("lognormal", "moments", _of("moments", lambda right, eta, *_: (np.exp(eta), right[1]))),
+    "draws that are logs": ("lognormal", "draws", _of("simulate", lambda right, *_: np.log(right))),
+    "amounts as logs": ("gamma", "log density", _of("constant", lambda right, *_: 0 * right)),
     "sd of the same size everywhere": ("gamma", "moments", _of(
-        "moments", lambda made, eta, _, own: (made[0], own["variation"] ** 2 + 0 * eta))),
+        "moments", lambda right, eta, _, own: (right[0], own["variation"] ** 2 + 0 * eta))),
     "draws of the shape's inverse": ("gamma", "draws", _with_own(
         "simulate", lambda own: {"variation": 1 / own["variation"]})),
     "what is expected for what is seen": ("gamma", "derivatives", _of(
-        "weight", lambda made, eta, rows, own: own["variation"] ** -2 + 0 * eta)),
+        "weight", lambda right, eta, rows, own: own["variation"] ** -2 + 0 * eta)),
     "information of amounts as seen, not as expected": (
         "gamma", "information", lambda f: replace(f, expected=f.weight)),
     "information of counts as seen, not as expected": (
         "negative_binomial", "information", lambda f: replace(f, expected=f.weight)),
     "scale squared": ("student_t", "log density", _with_own("kernel", lambda own: {**own, "sigma": own["sigma"] ** 2})),
     "normalisation that forgets nu": ("student_t", "log density", _of(
-        "kernel", lambda made, eta, rows, own: made + np.log(own["nu"]) / 2)),
+        "kernel", lambda right, eta, rows, own: right + np.log(own["nu"]) / 2)),
     "sigma for the sd of rows": ("student_t", "moments", _with_own(
         "moments", lambda own: {**own, "nu": 1e9 + 0 * own["nu"]})),
     "normal information": ("student_t", "derivatives", _of(
-        "weight", lambda made, _, __, own: 0 * made + own["sigma"] ** -2)),
+        "weight", lambda right, _, __, own: 0 * right + own["sigma"] ** -2)),
     "draws with too many degrees of freedom": ("student_t", "draws", _with_own(
         "simulate", lambda own: {**own, "nu": 2 * own["nu"]})),
     "the curvature for a parabola below": ("student_t", "parabolas below", lambda f: replace(f, majorant=f.weight)),
     "weights of rows that go on from sigma squared": ("student_t", "weights of rows", _with_own(
         "row_weights", lambda own: {**own, "sigma": own["sigma"] ** 2})),
     "extra zeros without their complement": ("zero_inflated_poisson", "log density", _of(
-        "kernel", lambda made, _, rows, own: made + (rows["y"] > 0) * np.logaddexp(0, combined("zi", rows, own)))),
+        "kernel", lambda right, _, rows, own: right + (rows["y"] > 0) * np.logaddexp(0, combined("zi", rows, own)))),
     "the sign of zi": ("zero_inflated_poisson", "log density", _with_own(
         "kernel", lambda own: {**own, "zi": -own["zi"]})),
-    "columns of zi sorted": ("zero_inflated_poisson", "log density", _of("kernel", lambda made, eta, rows, own: (
+    "columns of zi sorted": ("zero_inflated_poisson", "log density", _of("kernel", lambda right, eta, rows, own: (
         likelihood("zero_inflated_poisson").kernel(eta, {**rows, "X_zi": rows["X_zi"][:, ::-1]}, own)))),
-    "zeros counted in both": ("zero_inflated_poisson", "log density", _of("kernel", lambda made, eta, rows, own: (
-        made + (rows["y"] == 0) * likelihood("poisson").kernel(eta, rows, own)))),
+    "zeros counted in both": ("zero_inflated_poisson", "log density", _of("kernel", lambda right, eta, rows, own: (
+        right + (rows["y"] == 0) * likelihood("poisson").kernel(eta, rows, own)))),
     "a row of 0 that says what a count of 0 would": ("zero_inflated_poisson", "derivatives", lambda f: replace(
         f, score=likelihood("poisson").score)),
     "a row of 0 that weighs what a count of 0 would": ("zero_inflated_poisson", "derivatives", lambda f: replace(
@@ -323,8 +326,8 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
     "information of counts without extra zeros": ("zero_inflated_poisson", "information", lambda f: replace(
         f, expected=likelihood("poisson").weight)),
     "extra zeros of counts that do not spread": ("zero_inflated_negative_binomial", "log density", _of(
-        "kernel", lambda made, eta, rows, own: np.where(
-            rows["y"] == 0, likelihood("zero_inflated_poisson").kernel(eta, rows, own), made))),
+        "kernel", lambda right, eta, rows, own: np.where(
+            rows["y"] == 0, likelihood("zero_inflated_poisson").kernel(eta, rows, own), right))),
     "overdispersion upside down beside extra zeros": ("zero_inflated_negative_binomial", "log density", _with_own(
         "kernel", lambda own: {**own, "overdispersion": 1 / own["overdispersion"]})),
     "a row of 0 that says what a Poisson one would": ("zero_inflated_negative_binomial", "derivatives", lambda f: (
@@ -335,20 +338,20 @@ FAULTS: dict[str, tuple[str, str, Callable[[Likelihood], Likelihood]]] = {
         f, simulate=likelihood("zero_inflated_poisson").simulate)),
     "information of spread counts without extra zeros": ("zero_inflated_negative_binomial", "information", lambda f: (
         replace(f, expected=likelihood("negative_binomial").expected))),
-    "thresholds shifted by one": ("cumulative", "log density", _of("kernel", lambda made, eta, rows, own: (
+    "thresholds shifted by one": ("cumulative", "log density", _of("kernel", lambda right, eta, rows, own: (
         likelihood("cumulative").kernel(eta, {**rows, "y": np.maximum(rows["y"] - 1, 1)}, own)))),
     "eta of the other sign": ("cumulative", "log density", lambda f: replace(
         f, kernel=lambda eta, rows, own: f.kernel(-eta, rows, own))),
-    "the score of the upper threshold alone": ("cumulative", "derivatives", _of("score", lambda made, eta, rows, own: (
-        made - 1 / (1 + np.exp(eta - own["threshold"][:, 0, 0, None]))))),
-    "the weight of one threshold": ("cumulative", "derivatives", _of("weight", lambda made, *_: made / 2)),
-    "categories from 0": ("cumulative", "moments", _of("moments", lambda made, *_: (made[0] - 1, made[1]))),
+    "the score of the upper threshold alone": ("cumulative", "derivatives", _of("score", lambda right, eta, rows, own: (
+        right - 1 / (1 + np.exp(eta - own["threshold"][:, 0, 0, None]))))),
+    "the weight of one threshold": ("cumulative", "derivatives", _of("weight", lambda right, *_: right / 2)),
+    "categories from 0": ("cumulative", "moments", _of("moments", lambda right, *_: (right[0] - 1, right[1]))),
     "draws of a normal variable": ("cumulative", "draws", lambda f: replace(
         f, simulate=lambda rng, eta, rows, own: f.simulate(rng, eta / 1.7, rows, {
             "threshold": own["threshold"] / 1.7}))),
     "information of categories as seen, not as expected": (
         "cumulative", "information", lambda f: replace(f, expected=f.weight)),
-    "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda made, *_: 0 * made)),
+    "binomial coefficient forgotten": ("binomial", "log density", _of("constant", lambda right, *_: 0 * right)),
 }  # fmt: skip
 
 
@@ -367,9 +370,9 @@ def test_an_unknown_likelihood_names_the_nearest() -> None:
 def test_large_counts_and_certain_outcomes_stay_numbers() -> None:
     eta = np.array([[800.0, -800.0]])
     rows = {"y": np.array([1, 0]), "trials": np.array([1, 1])}
-    found = likelihood("binomial")
-    for made in (found.log_p(eta, rows, {}), found.score(eta, rows, {}), found.weight(eta, rows, {})):
-        assert np.isfinite(made).all()
+    density = likelihood("binomial")
+    for values in (density.log_p(eta, rows, {}), density.score(eta, rows, {}), density.weight(eta, rows, {})):
+        assert np.isfinite(values).all()
 
 
 def test_the_derivative_of_the_digamma_is_scipy_s() -> None:
@@ -391,7 +394,7 @@ def test_dispersion_goes_to_none() -> None:
             np.testing.assert_allclose(next(scores), next(scores), rtol=1e-5, atol=1e-3)
 
 
-EXTRA = [name for name, found in likelihoods().items() if found.counts is not None]
+EXTRA = [name for name, density in likelihoods().items() if density.counts is not None]
 
 
 def share(log_odds: float, n: int) -> dict[str, Any]:
@@ -401,60 +404,60 @@ def share(log_odds: float, n: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", EXTRA)
 def test_no_extra_zeros_are_the_counts_alone(name: str) -> None:
-    found, y, own = likelihood(name), np.array([1_000_000, 7, 0, 0]), {"overdispersion": np.array([[0.4]])}
+    density, y, own = likelihood(name), np.array([1_000_000, 7, 0, 0]), {"overdispersion": np.array([[0.4]])}
     rows = {"y": y, "exposure": np.array([1.0, 2.0, 1e-9, 3.0])}
     eta = np.array([[13.8, 2.0, -3.0, 0.5]])
-    assert found.counts is not None
+    assert density.counts is not None
     for log_odds in (-40.0, -300.0, -5_000.0):
         none = share(log_odds, 4)
         own_of, rows_of = own | {"zi": none["zi"]}, rows | {"X_zi": none["X_zi"]}
         for function in ("log_p", "score", "weight", "information"):
-            made, plain = (
-                getattr(found, function)(eta, rows_of, own_of),
-                getattr(found.counts, function)(eta, rows, own),
+            inflated, plain = (
+                getattr(density, function)(eta, rows_of, own_of),
+                getattr(density.counts, function)(eta, rows, own),
             )
-            np.testing.assert_allclose(made, plain, rtol=1e-12, atol=1e-15, err_msg=function)
+            np.testing.assert_allclose(inflated, plain, rtol=1e-12, atol=1e-15, err_msg=function)
 
 
 @pytest.mark.parametrize("name", EXTRA)
 def test_far_shares_and_rates_stay_numbers(name: str) -> None:
-    found, own = likelihood(name), {"overdispersion": np.array([[0.4]])}
+    density, own = likelihood(name), {"overdispersion": np.array([[0.4]])}
     rows = {"y": np.array([0, 0, 3, 0]), "exposure": np.array([1e-12, 1.0, 1.0, 1e6]), **share(0, 4)}
     for log_odds in (-700.0, 0.0, 700.0):
         for eta in (-300.0, 0.0, 9.0):
             at, given = np.full((1, 4), eta), {**own, "zi": share(log_odds, 4)["zi"]}
-            for function in (found.log_p, found.score, found.weight):
+            for function in (density.log_p, density.score, density.weight):
                 assert np.isfinite(function(at, rows, given)).all()
-            assert (found.weight(at, rows, given) > 0).all()
+            assert (density.weight(at, rows, given) > 0).all()
     # All but certainly an extra zero: a row of 0 says nothing of the rate, and its log probability is 0.
     certain = {**own, "zi": share(700.0, 4)["zi"]}
-    assert found.log_p(np.zeros((1, 4)), rows, certain)[0, 1] == pytest.approx(0, abs=1e-12)
+    assert density.log_p(np.zeros((1, 4)), rows, certain)[0, 1] == pytest.approx(0, abs=1e-12)
     # So many counts, or so few exposures, that only an extra zero, or any row, is 0.
     half = {**own, "zi": share(0.0, 4)["zi"]}
-    assert found.log_p(np.zeros((1, 4)), rows, half)[0, [0, 3]] == pytest.approx([0, np.log(0.5)], abs=1e-4)
+    assert density.log_p(np.zeros((1, 4)), rows, half)[0, [0, 3]] == pytest.approx([0, np.log(0.5)], abs=1e-4)
 
 
 @pytest.mark.parametrize("name", EXTRA)
 def test_rows_tell_the_share_and_what_counts_have_of_their_own(name: str) -> None:
-    found, rng, n = likelihood(name), np.random.default_rng(20261129), 20_000
+    density, rng, n = likelihood(name), np.random.default_rng(20261129), 20_000
     x, eta = np.column_stack([np.ones(n), rng.normal(size=n)]), rng.normal(0.6, 0.5, n)
     true = {"overdispersion": np.array([[0.6]]), "zi": np.array([[[-0.5, 0.7]]])}
     rows = {"y": np.zeros(n), "exposure": rng.choice([1.0, 3.0], n), "X_zi": x}
-    rows["y"] = found.simulate(rng, eta[None], rows, true)[0]
-    about = found.own_about(eta, rows, n, {})
+    rows["y"] = density.simulate(rng, eta[None], rows, true)[0]
+    about = density.own_about(eta, rows, n, {})
     # The share of a row that is no extra zero is known but for its zeros: sds of these estimates are below 0.04.
     np.testing.assert_allclose(about["zi"], true["zi"][0], atol=0.15)
-    if found.own:
+    if density.own:
         assert about["overdispersion"][0] == pytest.approx(0.6, abs=0.1)
 
 
 @pytest.mark.parametrize("variation", [1e-2, 1e-4, 1e-6])
 def test_amounts_that_hardly_vary_keep_their_digits(variation: float) -> None:
     """Against the normal distribution that a gamma of so large a shape is, one term of the Edgeworth series further."""
-    found, z = likelihood("gamma"), np.array([-2.0, -0.5, 0.0, 1.0, 3.0])
+    density, z = likelihood("gamma"), np.array([-2.0, -0.5, 0.0, 1.0, 3.0])
     rows, own = {"y": 700.0 * (1 + variation * z)}, {"variation": np.array([variation])}
     exact = stats.norm.logpdf(z) - np.log(700.0 * variation) + np.log1p(variation / 3 * (z**3 - 3 * z))
-    assert np.abs(found.log_p(np.log(700.0) + np.zeros(5), rows, own) - exact).max() < 20 * variation**2 + 1e-8
+    assert np.abs(density.log_p(np.log(700.0) + np.zeros(5), rows, own) - exact).max() < 20 * variation**2 + 1e-8
 
 
 @pytest.mark.parametrize(
@@ -462,12 +465,12 @@ def test_amounts_that_hardly_vary_keep_their_digits(variation: float) -> None:
 )
 def test_shares_that_hardly_spread_keep_their_digits(spread: float, eta: float) -> None:
     """Against the normal distribution that a beta of so large a concentration is about its mean."""
-    found, z, mean = likelihood("beta"), np.array([-2.0, -0.5, 0.0, 1.0, 3.0]), 1 / (1 + np.exp(-eta))
+    density, z, mean = likelihood("beta"), np.array([-2.0, -0.5, 0.0, 1.0, 3.0]), 1 / (1 + np.exp(-eta))
     sd = spread / np.sqrt(1 + spread**2) * np.exp(eta / 2) / (1 + np.exp(eta))
     skewness = (1 - 2 * mean) * sd / (mean * (1 - mean)) * 2
     rows, own = {"y": mean + sd * z}, {"spread": np.array([spread])}
     exact = stats.norm.logpdf(z) - np.log(sd) + np.log1p(skewness / 6 * (z**3 - 3 * z))
-    error = np.abs(found.log_p(eta + np.zeros(5), rows, own) - exact).max()
+    error = np.abs(density.log_p(eta + np.zeros(5), rows, own) - exact).max()
     assert error < 20 * (skewness**2 + spread**2) + 1e-15 / sd * 20
 
 
@@ -477,38 +480,38 @@ def test_the_published_maximum_of_a_beta_regression() -> None:
     crude = [1.72773, 1.32260, 1.57231, 1.05971, 1.13375, 1.04016, 0.54369, 0.49590, 0.38579, 0.0]
     eta = -6.15957 + 0.0109669 * table["end_point"] + table["crude"].map(dict(zip("ABCDEFGHIJ", crude, strict=True)))
     rows, own = {"y": table["share"].to_numpy()}, {"spread": np.array([1 / np.sqrt(440.28)])}
-    found = likelihood("beta")
-    assert float(found.log_p(eta.to_numpy(), rows, own).sum()) == pytest.approx(84.80, abs=0.005)
-    gradient = found.score(eta.to_numpy(), rows, own)
-    information = found.information(eta.to_numpy(), rows, own)
+    density = likelihood("beta")
+    assert float(density.log_p(eta.to_numpy(), rows, own).sum()) == pytest.approx(84.80, abs=0.005)
+    gradient = density.score(eta.to_numpy(), rows, own)
+    information = density.information(eta.to_numpy(), rows, own)
     for of_crude in (table["crude"] == name for name in "ABCDEFGHI"):
         assert abs(gradient[of_crude].sum()) < 0.01 * np.sqrt(information[of_crude].sum())
 
 
 def test_a_row_far_away_weighs_little_and_one_at_its_mean_all() -> None:
-    found, own = likelihood("student_t"), {"sigma": np.array([[2.0]]), "nu": np.array([[4.0]])}
-    weights = found.row_weights(np.zeros((1, 4)), {"y": np.array([0.0, 4.0, -4.0, 2e6])}, own)  # type: ignore[misc]
+    density, own = likelihood("student_t"), {"sigma": np.array([[2.0]]), "nu": np.array([[4.0]])}
+    weights = density.row_weights(np.zeros((1, 4)), {"y": np.array([0.0, 4.0, -4.0, 2e6])}, own)  # type: ignore[misc]
     np.testing.assert_allclose(weights[0, :3], [1.0, 0.5, 0.5], rtol=1e-12)
     assert 0 < weights[0, 3] < 1e-11
 
 
 def test_two_degrees_of_freedom_are_an_infinite_variance_and_so_many_are_a_normal_row() -> None:
-    found, rows, eta = likelihood("student_t"), {"y": np.array([3.0])}, np.array([[1.0]])
+    density, rows, eta = likelihood("student_t"), {"y": np.array([3.0])}, np.array([[1.0]])
     own = {"sigma": np.array([[1.5]]), "nu": np.array([[2.0]])}
-    assert np.isinf(found.moments(eta, rows, own)[1]).all()
-    assert np.isfinite(found.residual.variance(rows, own)).all()
+    assert np.isinf(density.moments(eta, rows, own)[1]).all()
+    assert np.isfinite(density.residual.variance(rows, own)).all()
     normal = stats.norm(1, 1.5).logpdf(3.0)
     for nu in (1e8, 1e12, 1e16):
-        far = found.log_p(eta, rows, {**own, "nu": np.array([[nu]])})
+        far = density.log_p(eta, rows, {**own, "nu": np.array([[nu]])})
         assert far[0, 0] == pytest.approx(normal, abs=1e-7)
 
 
 def test_rows_tell_scale_and_degrees_of_freedom_but_for_what_is_fixed() -> None:
-    found, rng = likelihood("student_t"), np.random.default_rng(20261129)
+    density, rng = likelihood("student_t"), np.random.default_rng(20261129)
     rows = {"y": 10 + 2 * rng.standard_t(4, 20_000)}
-    about = found.own_about(np.full(20_000, 10.0), rows, 20_000, {})
+    about = density.own_about(np.full(20_000, 10.0), rows, 20_000, {})
     assert about["nu"] == [4.0]
     # The sd of the logarithm of the scale's estimate is sqrt((nu + 3) / (2 nu n)).
     assert abs(np.log(about["sigma"][0] / 2)) < 4 * np.sqrt(7 / 8 / 20_000)
-    assert found.own_about(np.full(20_000, 10.0), rows, 20_000, {"nu": np.array([3.0])})["nu"] == [3.0]
-    assert np.isnan(found.own_about(np.zeros(2), {"y": np.arange(2.0)}, 0, {})["sigma"]).all()
+    assert density.own_about(np.full(20_000, 10.0), rows, 20_000, {"nu": np.array([3.0])})["nu"] == [3.0]
+    assert np.isnan(density.own_about(np.zeros(2), {"y": np.arange(2.0)}, 0, {})["sigma"]).all()

@@ -55,8 +55,8 @@ POSTERIORDB: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def reference(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((TESTS / "reference" / f"{name}.json").read_text())
-    return found
+    record: dict[str, Any] = json.loads((TESTS / "reference" / f"{name}.json").read_text())
+    return record
 
 
 def differences(names: list[str], draws: np.ndarray, truth: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -95,31 +95,31 @@ def radon_loo(name: str) -> LeftOut:
     ["partial_pooling", "partial_pooling_noncentered", "partial_pooling_centered", "partial_pooling_by_term"],
 )
 def test_correlated_intercepts_and_slopes_equal_quadrature(variant: str, stanli: Engine) -> None:
-    made = fit(MODEL, load("sleepstudy", SLEEP), variant, priors=SLEEP_PRIORS, sampling=SAMPLING, engine=stanli)
+    sleep_fit = fit(MODEL, load("sleepstudy", SLEEP), variant, priors=SLEEP_PRIORS, sampling=SAMPLING, engine=stanli)
     truth = reference("sleepstudy-correlated")["posteriors"][0]["parameters"]
     assert len(truth) == 42
-    z = differences(*parameters(made), truth)
+    z = differences(*parameters(sleep_fit), truth)
     assert moved(z, 4 * len(z)) == {}
 
 
 def test_the_comparison_catches_another_prior_of_the_correlation(stanli: Engine) -> None:
     # Planted fault: LKJ(2) claimed, LKJ(6) sampled.
     chosen = SLEEP_PRIORS | {"rho": "lkj(6)"}
-    made = fit(MODEL, load("sleepstudy", SLEEP), priors=chosen, sampling=SAMPLING, engine=stanli)
-    z = differences(*parameters(made), reference("sleepstudy-correlated")["posteriors"][0]["parameters"])
+    sleep_fit = fit(MODEL, load("sleepstudy", SLEEP), priors=chosen, sampling=SAMPLING, engine=stanli)
+    z = differences(*parameters(sleep_fit), reference("sleepstudy-correlated")["posteriors"][0]["parameters"])
     assert "sd of rho[intercept, days]" in moved(z, 4 * len(z))
 
 
 @pytest.mark.parametrize("name", POSTERIORDB)
 def test_radon_equals_the_exact_posterior_and_leave_one_out(name: str) -> None:
-    made, exact = radon_fit(name), reference(name)
-    z = differences(*parameters(made), exact["posteriors"][0]["parameters"])
+    radon, exact = radon_fit(name), reference(name)
+    z = differences(*parameters(radon), exact["posteriors"][0]["parameters"])
     assert moved(z, 4 * len(z)) == {}
     # PSIS: its error here is a few hundredths; half an elpd is far below what tells the variants apart.
-    found = radon_loo(name)
-    assert found.elpd == pytest.approx(exact["loo"]["elpd_loo"], abs=0.5)
-    assert found.se == pytest.approx(exact["loo"]["se"], rel=0.01)
-    assert found.p_loo == pytest.approx(exact["loo"]["p_loo"], abs=0.5)
+    score = radon_loo(name)
+    assert score.elpd == pytest.approx(exact["loo"]["elpd_loo"], abs=0.5)
+    assert score.se == pytest.approx(exact["loo"]["se"], rel=0.01)
+    assert score.p_loo == pytest.approx(exact["loo"]["p_loo"], abs=0.5)
 
 
 @cache
@@ -141,7 +141,7 @@ def test_radon_without_pooling_of_the_intercept_equals_the_exact_posterior() -> 
 
 
 def test_radon_variants_rank_on_leave_one_out_as_exactly() -> None:
-    found = {name: radon_loo(name).elpd for name in POSTERIORDB}
+    elpd = {name: radon_loo(name).elpd for name in POSTERIORDB}
     # Intercepts that are not pooled are a population of mean 0 and sd 10, known beforehand.
     table, drawn = radon_county_intercept()
     beta, sigma = drawn["beta"].ravel(), drawn["sigma"].ravel()
@@ -150,10 +150,10 @@ def test_radon_variants_rank_on_leave_one_out_as_exactly() -> None:
     data = MODEL.stan_data(table, MODEL.priors(table), "partial_pooling_intercept")
     integrated = psis_loo(MODEL.need("loo_log_lik", "a test")(draws, data, "partial_pooling_intercept"))
     assert integrated.pareto_k.max() < 0.7
-    found["radon-county_intercept"] = float(integrated.elpd_i.sum())
-    exact = {name: reference(name)["loo"]["elpd_loo"] for name in found}
-    assert found["radon-county_intercept"] == pytest.approx(exact["radon-county_intercept"], abs=0.5)
-    assert sorted(found, key=lambda name: found[name]) == sorted(exact, key=lambda name: exact[name])
+    elpd["radon-county_intercept"] = float(integrated.elpd_i.sum())
+    exact = {name: reference(name)["loo"]["elpd_loo"] for name in elpd}
+    assert elpd["radon-county_intercept"] == pytest.approx(exact["radon-county_intercept"], abs=0.5)
+    assert sorted(elpd, key=lambda name: elpd[name]) == sorted(exact, key=lambda name: exact[name])
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_radon_variants_rank_on_leave_one_out_as_exactly() -> None:
 def test_lme4_s_estimates_lie_in_the_middle_of_the_posterior(
     name: str, variant: str, data: str, columns: dict[str, Any], stanli: Engine
 ) -> None:
-    made = fit(MODEL, load(data, columns), variant, sampling=SAMPLING, engine=stanli)
-    draws = made.draws()
+    posterior = fit(MODEL, load(data, columns), variant, sampling=SAMPLING, engine=stanli)
+    draws = posterior.draws()
     terms = ("intercept", *columns["predictors"])
     off = {}
     for parameter, estimate in reference("other/lmer-reml")["fits"][name]["estimates"].items():
         base, _, label = parameter.removesuffix("]").partition("[")
-        values = draws[base].reshape(made.n_draws, -1)
+        values = draws[base].reshape(posterior.n_draws, -1)
         x = values[:, terms.index(label) if label in terms else 0]
         low, high = np.quantile(x, [0.25, 0.75])
         if not (low <= estimate <= high or abs(estimate - x.mean()) < 0.3 * x.std()):
@@ -197,7 +197,7 @@ def test_centered_terms_run_on_both_engines(stanli: Engine, cmdstan: Engine) -> 
     assert compare_draws(names, *(np.moveaxis(mu, 2, 0) for mu in drawn)).agrees
 
 
-def made_data(n_groups: int = 8, seed: int = 3) -> Dataset:
+def simulated_data(n_groups: int = 8, seed: int = 3) -> Dataset:
     """Three terms, two group predictors, and groups so small that some cannot fit a line of their own."""
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(n_groups), rng.integers(1, 7, n_groups))
@@ -213,7 +213,7 @@ def made_data(n_groups: int = 8, seed: int = 3) -> Dataset:
 @pytest.mark.parametrize("variant", [v.name for v in MODEL.programs.variants])
 @pytest.mark.parametrize("use_likelihood", [0, 1])
 def test_three_terms_and_group_predictors_have_the_density_of_numpy(variant: str, use_likelihood: int) -> None:
-    table = prepare_table(MODEL, made_data())
+    table = prepare_table(MODEL, simulated_data())
     data = MODEL.stan_data(table, MODEL.priors(table), variant) | {"use_likelihood": use_likelihood}
     assert log_density_spread(MODEL.program(variant), MODEL, variant, data) < 1e-9
 
@@ -227,7 +227,7 @@ def test_three_terms_and_group_predictors_have_the_density_of_numpy(variant: str
     ],
 )
 def test_the_density_catches_planted_faults(right: str, wrong: str) -> None:
-    table = prepare_table(MODEL, made_data())
+    table = prepare_table(MODEL, simulated_data())
     program = MODEL.program("partial_pooling")
     broken = replace(program, code=program.code.replace(right, wrong))
     assert broken.code != program.code
@@ -294,8 +294,8 @@ def test_a_row_alone_in_its_group_has_its_prior_predictive_density() -> None:
 
 
 def test_findings_show_lines_of_groups_and_what_group_predictors_explain(stanli: Engine) -> None:
-    made = fit(MODEL, load("radon", RADON), sampling=Sampling(draws=500, seed=SEED), engine=stanli)
-    evidence = Evidence(made.variant, made.draws(), made.data, made.table, {}, np.random.default_rng(1))
+    radon = fit(MODEL, load("radon", RADON), sampling=Sampling(draws=500, seed=SEED), engine=stanli)
+    evidence = Evidence(radon.variant, radon.draws(), radon.data, radon.table, {}, np.random.default_rng(1))
     explained, lines = MODEL.need("findings", "a test")(evidence)
     assert "log_uranium explains" in explained.sentences[0]
     assert lines.curves["panel"].nunique() == 8

@@ -50,47 +50,47 @@ def stan_data(dataset: Dataset, variant: str = "partial_pooling") -> dict[str, A
     return FAMILY.stan_data(table, FAMILY.priors(table), variant)
 
 
-def moved(made: Fit, truth: dict[str, dict[str, float]]) -> dict[str, float]:
+def moved(fit: Fit, truth: dict[str, dict[str, float]]) -> dict[str, float]:
     """The statistics that differ from the truth by more than the Monte Carlo errors of both allow.
 
     A truth that is itself made of draws says the error of its means; those of its quantiles are as much larger than
     those of its means as they are in our draws.
     """
-    table = check(made).summary
+    table = check(fit).summary
     limit = norm.isf(FAMILY_ERROR / (2 * len(truth) * len(STATISTICS)))
-    found = {}
+    z_scores = {}
     for name, row in truth.items():
         ours = table.loc[name]
         ratio = row.get("mcse_mean", 0.0) / ours["mcse_mean"]
         for statistic in STATISTICS:
             z = (ours[statistic] - row[statistic]) / (ours[f"mcse_{statistic}"] * np.hypot(1, ratio))
             if not abs(z) < limit:
-                found[f"{statistic} of {name}"] = round(float(z), 1)
-    return found
+                z_scores[f"{statistic} of {name}"] = round(float(z), 1)
+    return z_scores
 
 
 def test_contraception_equals_an_independent_gibbs_sampler(stanli: Engine) -> None:
-    made = fit(
+    women_fit = fit(
         FAMILY, contraception(WOMEN), "partial_pooling_intercept", engine=stanli, sampling=replace(SAMPLING, draws=500),
         priors={"mu": "normal(0, 2.5)", "tau[intercept]": "half_normal(1)"},
     )  # fmt: skip
     truth = reference("contraception-varying_intercept")["posteriors"][0]["parameters"]
     assert len(truth) == 68
-    assert moved(made, truth) == {}
+    assert moved(women_fit, truth) == {}
     # A planted fault: the variance in place of the sd.
     tau = truth["tau[intercept]"]
-    assert moved(made, {"tau[intercept]": {**tau, **{s: tau[s] ** 2 for s in STATISTICS}}})
+    assert moved(women_fit, {"tau[intercept]": {**tau, **{s: tau[s] ** 2 for s in STATISTICS}}})
 
 
 def seeds() -> Dataset:
-    said = reference("seeds-varying_intercept")["data"]
-    return load(REFERENCE / said["file"], said["columns"])
+    source = reference("seeds-varying_intercept")["data"]
+    return load(REFERENCE / source["file"], source["columns"])
 
 
 def test_seeds_equal_quadrature(stanli: Engine) -> None:
     chosen = {"mu": "normal(0, 1)", "tau": "half_cauchy(1)"}
-    made = fit(FAMILY, seeds(), "partial_pooling_intercept", priors=chosen, sampling=SAMPLING, engine=stanli)
-    assert moved(made, reference("seeds-varying_intercept")["posteriors"][0]["parameters"]) == {}
+    seeds_fit = fit(FAMILY, seeds(), "partial_pooling_intercept", priors=chosen, sampling=SAMPLING, engine=stanli)
+    assert moved(seeds_fit, reference("seeds-varying_intercept")["posteriors"][0]["parameters"]) == {}
 
 
 def test_baseball_has_the_published_medians_and_intervals(stanli: Engine) -> None:
@@ -104,11 +104,13 @@ def test_baseball_has_the_published_medians_and_intervals(stanli: Engine) -> Non
 
     columns = {"group": "player", "successes": "hits", "trials": "at_bats"}
     chosen = {"mu": "normal(-1, 1)", "tau": "exponential(1)"}
-    made = fit(FAMILY, load("baseball", columns), "partial_pooling", priors=chosen, sampling=SAMPLING, engine=stanli)
-    theta = expit(made.draws("theta")["theta"][:, :, 0])
+    baseball_fit = fit(
+        FAMILY, load("baseball", columns), "partial_pooling", priors=chosen, sampling=SAMPLING, engine=stanli
+    )
+    theta = expit(baseball_fit.draws("theta")["theta"][:, :, 0])
     limit = norm.isf(FAMILY_ERROR / (2 * 12))
     for player, printed in published.items():
-        own = theta[:, made.table.pooled.labels.index(player)]
+        own = theta[:, baseball_fit.table.pooled.labels.index(player)]
         for prob, value in zip((0.1, 0.5, 0.9), printed, strict=True):
             error = az.mcse(own.reshape(SAMPLING.chains, -1), method="quantile", prob=prob)
             theirs = error * np.sqrt(len(own) / 4000)
@@ -123,9 +125,9 @@ def test_integrated_likelihood_has_the_maximum_that_lme4_prints() -> None:
         draws = {"mu": np.array([[q[0]]]), "tau": np.array([[np.exp(q[1])]])}
         return -float(density.group_log_lik(draws, data).sum())
 
-    found = minimize(minus, np.zeros(2), method="BFGS").x
-    assert round(found[0], 4) == -0.5383
-    assert round(float(np.exp(found[1])), 4) == 0.4995
+    maximum = minimize(minus, np.zeros(2), method="BFGS").x
+    assert round(maximum[0], 4) == -0.5383
+    assert round(float(np.exp(maximum[1])), 4) == 0.4995
 
 
 def test_one_node_is_laplace_s_method_as_lme4_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,8 +238,8 @@ def test_draws_of_the_parameterisations_agree(stanli: Engine) -> None:
     names.append("rho[intercept, price_centered]")
     tables = {}
     for variant in ("partial_pooling", "partial_pooling_by_term"):
-        made = fit(FAMILY, load("city_prices", columns), variant, sampling=SAMPLING, engine=stanli)
-        tables[variant] = check(made).summary.loc[names]
+        city_fit = fit(FAMILY, load("city_prices", columns), variant, sampling=SAMPLING, engine=stanli)
+        tables[variant] = check(city_fit).summary.loc[names]
     a, b = tables.values()
     limit = norm.isf(FAMILY_ERROR / (2 * len(names) * len(STATISTICS)))
     for s in STATISTICS:
@@ -246,7 +248,7 @@ def test_draws_of_the_parameterisations_agree(stanli: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "message"),
     [
         ({}, "name either outcome .* found neither"),
         ({"outcome": "y", "successes": "k", "trials": "n"}, "found outcome and successes and trials"),
@@ -257,9 +259,9 @@ def test_draws_of_the_parameterisations_agree(stanli: Engine) -> None:
         ({"outcome": "k"}, "must be 0 or 1"),
     ],
 )
-def test_the_outcome_must_have_one_of_two_forms(columns: dict[str, str], said: str) -> None:
+def test_the_outcome_must_have_one_of_two_forms(columns: dict[str, str], message: str) -> None:
     frame = pd.DataFrame({"g": list("aabb"), "y": [0, 1, 1, 0], "k": [0, 2, 3, 1], "n": [4, 4, 4, 4], "zero": 0})
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         stan_data(Dataset.from_frame(frame, {"group": "g", **columns}))
 
 
@@ -353,9 +355,11 @@ def test_the_density_of_a_group_where_nothing_varies_is_that_of_its_rows(stanli:
     rng = np.random.default_rng(8)
     frame = pd.DataFrame({"g": np.repeat(list("abcdef"), 12), "x": rng.normal(0, 1, 72), "y": rng.integers(0, 2, 72)})
     data = Dataset.from_frame(frame, group="g", outcome="y", predictors=["x"])
-    made = fit("logistic_regression", data, "complete_pooling", sampling=Sampling(warmup=150, draws=50), engine=stanli)
-    mu = made.draws("mu")["mu"]
+    pooled_fit = fit(
+        "logistic_regression", data, "complete_pooling", sampling=Sampling(warmup=150, draws=50), engine=stanli
+    )
+    mu = pooled_fit.draws("mu")["mu"]
     eta = mu[:, [0]] + mu[:, [1]] * frame["x"].to_numpy()
     rows = np.where(frame["y"] == 1, np.log(expit(eta)), np.log(expit(-eta)))
     by_group = rows.reshape(len(mu), 6, 12).sum(axis=2)
-    assert density.group_log_lik(made.draws(), made.data) == pytest.approx(by_group, abs=1e-9)
+    assert density.group_log_lik(pooled_fit.draws(), pooled_fit.data) == pytest.approx(by_group, abs=1e-9)

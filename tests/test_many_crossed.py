@@ -76,16 +76,16 @@ def test_a_slope_counts_as_many_coefficients_as_levels() -> None:
 
 def test_an_analysis_says_so_and_reads_it_again(tmp_path: Path) -> None:
     rows(400, 350, 2000).to_csv(tmp_path / "ratings.csv", index=False)
-    made = new_analysis(str(tmp_path / "ratings.csv"), "", {}, tmp_path / "made", formula=FORMULA)
-    assert "coefficients are sampled: s (400 levels), d (350 levels) are crossed" in " ".join(made.notes)
-    text = made.path.read_text()
+    analysis = new_analysis(str(tmp_path / "ratings.csv"), "", {}, tmp_path / "made", formula=FORMULA)
+    assert "coefficients are sampled: s (400 levels), d (350 levels) are crossed" in " ".join(analysis.notes)
+    text = analysis.path.read_text()
     assert 'likelihood = "normal_sampled"' in text
-    assert read_analysis(made.path.parent).family.name == "normal_sampled"
-    made.path.write_text(text.replace('"normal_sampled"', '"normal"'))
-    assert read_analysis(made.path.parent).family.name == "normal_sampled"
+    assert read_analysis(analysis.path.parent).family.name == "normal_sampled"
+    analysis.path.write_text(text.replace('"normal_sampled"', '"normal"'))
+    assert read_analysis(analysis.path.parent).family.name == "normal_sampled"
 
 
-def said(frame: pd.DataFrame, name: str, sampling: Sampling) -> str:
+def outlook_text(frame: pd.DataFrame, name: str, sampling: Sampling) -> str:
     family = families()[name]
     table = prepare_table(family, Dataset.from_frame(frame, formula=FORMULA))
     return " ".join(outlook(family, table, family.default_variants, sampling))
@@ -93,28 +93,32 @@ def said(frame: pd.DataFrame, name: str, sampling: Sampling) -> str:
 
 def test_what_a_large_table_takes_is_said_before_anything_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     many = rows(700, 400, 3000)
-    words = said(many, "normal_sampled", Sampling())
+    words = outlook_text(many, "normal_sampled", Sampling())
     assert words.startswith(
         "400 coefficients are sampled, and 700 of s integrated out and drawn afterwards. 4 chains of 1,000 draws of 3 "
         "variants need "
     )
     every = rows(700, 400, 3000).assign(y=lambda f: f["y"].round().abs())
-    assert said(every, "poisson", Sampling()).startswith("1,100 coefficients are sampled. 4 chains of 1,000 draws")
+    assert outlook_text(every, "poisson", Sampling()).startswith(
+        "1,100 coefficients are sampled. 4 chains of 1,000 draws"
+    )
     assert words.endswith("the limit is 4.0 GiB. Sampling takes a minute at most.")
     monkeypatch.setattr("hbm_stan.outlook._SECONDS", 1e-6)  # as of three hundred times as many rows
-    assert re.search(r"Sampling takes about \d+ minutes here\.$", said(many, "normal_sampled", Sampling()))
-    assert said(many, "normal", Sampling()).startswith("1,100 coefficients are integrated out, and drawn afterwards. 4")
-    assert not said(rows(400, 350, 2000), "normal_sampled", Sampling())
+    assert re.search(r"Sampling takes about \d+ minutes here\.$", outlook_text(many, "normal_sampled", Sampling()))
+    assert outlook_text(many, "normal", Sampling()).startswith(
+        "1,100 coefficients are integrated out, and drawn afterwards. 4"
+    )
+    assert not outlook_text(rows(400, 350, 2000), "normal_sampled", Sampling())
 
 
 def test_the_draws_that_fit_are_those_that_are_not_refused() -> None:
     many, family = rows(700, 400, 3000), families()["normal_sampled"]
     table = prepare_table(family, Dataset.from_frame(many, formula=FORMULA))
     asked = Sampling(draws=20_000)
-    found = re.search(r"so that this is refused: ([\d,]+) draws a chain fit, or ([\d,]+) of partial_pooling alone",
-                      said(many, "normal_sampled", asked))  # fmt: skip
-    assert found is not None
-    for text, variants in zip(found.groups(), (family.default_variants, ("partial_pooling",)), strict=True):
+    match = re.search(r"so that this is refused: ([\d,]+) draws a chain fit, or ([\d,]+) of partial_pooling alone",
+                      outlook_text(many, "normal_sampled", asked))  # fmt: skip
+    assert match is not None
+    for text, variants in zip(match.groups(), (family.default_variants, ("partial_pooling",)), strict=True):
         draws = int(text.replace(",", ""))
         refuse_too_large(family, table, variants, replace(asked, draws=draws))
         with pytest.raises(DataError, match="would need about"):
@@ -125,11 +129,12 @@ def test_the_draws_that_fit_are_those_that_are_not_refused() -> None:
 def test_the_memory_of_a_fit_is_what_its_draws_take(formula: str, stanli: Engine) -> None:
     dataset, family = Dataset.from_frame(rows(60, 50, 300), formula=formula), families()["normal_sampled"]
     sampling = Sampling(chains=1, warmup=20, draws=20)
-    made = fit(family, dataset, "partial_pooling", sampling=sampling, engine=stanli)
-    kept = sum(
-        int(made.tree[group].to_dataset().nbytes) for group in ("posterior", "log_likelihood", "posterior_predictive")
+    terms_fit = fit(family, dataset, "partial_pooling", sampling=sampling, engine=stanli)
+    size = sum(
+        int(terms_fit.tree[group].to_dataset().nbytes)
+        for group in ("posterior", "log_likelihood", "posterior_predictive")
     )
-    assert stored_bytes(family, made.table, "partial_pooling", sampling) == pytest.approx(kept, rel=0.1)
+    assert stored_bytes(family, terms_fit.table, "partial_pooling", sampling) == pytest.approx(size, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["estimates", "lognormal"])
@@ -193,30 +198,30 @@ def test_the_posterior_is_that_of_coefficients_integrated_out(stanli: Engine, va
     (names, draws), (others, other) = parameters_of(sampled), parameters_of(integrated)
     assert {"beta[intercept]", "tau[intercept]", "sd[sample: intercept]", "sigma"} < set(names)
     assert set(names) == set(others)
-    found = compare_draws(names, draws, other[[others.index(name) for name in names]])
-    assert found.agrees, found.words
+    agreement = compare_draws(names, draws, other[[others.index(name) for name in names]])
+    assert agreement.agrees, agreement.words
 
 
 @pytest.mark.parametrize("group", ["plate", "sample"])
 def test_a_level_of_a_crossed_factor_is_left_out_as_exactly(stanli: Engine, group: str) -> None:
     # Of six samples each tells the plates, which are given, a sixth part: their Pareto k lie about the limit, on either
     # side by chance, where weights of 4,000 draws do not tell their own error.
-    made = plates("normal_sampled", group, engine=stanli, draws=1000 if group == "plate" else 8000)
-    found = logo(made)
+    plates_fit = plates("normal_sampled", group, engine=stanli, draws=1000 if group == "plate" else 8000)
+    left_out = logo(plates_fit)
     exact = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
-    assert found is not None
-    values = np.array([exact[label] for label in made.table.pooled.labels])
+    assert left_out is not None
+    values = np.array([exact[label] for label in plates_fit.table.pooled.labels])
     # mcse is that of units whose Pareto k is low.
-    good = ~found.high
+    good = ~left_out.high
     assert good.all() if group == "plate" else good.any()
-    assert found.elpd_i[good].sum() == pytest.approx(values[good].sum(), abs=MOST * found.mcse)
+    assert left_out.elpd_i[good].sum() == pytest.approx(values[good].sum(), abs=MOST * left_out.mcse)
 
 
 def test_rows_are_left_out_as_exactly(stanli: Engine) -> None:
-    found = loo(plates("normal_sampled", "plate", engine=stanli))
+    left_out = loo(plates("normal_sampled", "plate", engine=stanli))
     exact = np.array(POSTERIORS["penicillin-crossed"]["loo"]["pointwise"])
-    assert not found.high.any()
-    assert found.elpd == pytest.approx(exact.sum(), abs=MOST * found.mcse)
+    assert not left_out.high.any()
+    assert left_out.elpd == pytest.approx(exact.sum(), abs=MOST * left_out.mcse)
 
 
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling"])
@@ -247,8 +252,10 @@ def test_three_crossed_factors_do_not_trade_places(stanli: Engine) -> None:
     rng, frame = np.random.default_rng(20261129), rows(60, 50, 1500)
     third = rng.integers(0, 40, len(frame))
     frame = frame.assign(t=[f"t{k}" for k in third], y=frame["y"] + rng.normal(0, 0.8, 40)[third])
-    made = fit(
+    crossed_fit = fit(
         f"{FORMULA} + (1 | t)", frame, "partial_pooling_centered", likelihood="normal_sampled", engine=stanli,
         sampling=Sampling(seed=20261129),
     )  # fmt: skip
-    check(made).require()  # R-hat and effective sample sizes of all coefficients, and of what they have in common
+    check(
+        crossed_fit
+    ).require()  # R-hat and effective sample sizes of all coefficients, and of what they have in common

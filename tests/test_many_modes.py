@@ -38,7 +38,9 @@ def rows_of(kind: str) -> np.ndarray:
     return {"clean": y, "two clusters": two, "two clusters, one row between": np.where(place == 6, 0.0, two)}[kind]
 
 
-def made(case: str, y: np.ndarray, tau: float, sigma: float, nu: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def data_and_draws(
+    case: str, y: np.ndarray, tau: float, sigma: float, nu: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
     data = {**CASES[case](), "y": y, "offset_": np.zeros(N)}
     draws = population(np.random.default_rng(22), data, 1)
     draws |= {
@@ -48,20 +50,20 @@ def made(case: str, y: np.ndarray, tau: float, sigma: float, nu: float) -> tuple
     return data, draws
 
 
-def on_a_grid(data: dict[str, Any], draws: dict[str, Any], rows: np.ndarray, found: Likelihood = STUDENT) -> float:
+def on_a_grid(data: dict[str, Any], draws: dict[str, Any], rows: np.ndarray, density: Likelihood = STUDENT) -> float:
     """log p(some rows of a group), by the trapezoidal rule over its coefficients."""
     (term,) = (t for t in effects.terms_of(data) if t.pooled)
     factor, size = effects.factor_of(term, draws, data)[0], term.level.width
     axis = np.arange(-9, 9 + 1e-9, STEP[size])
     points = np.stack(np.meshgrid(*[axis] * size, indexing="ij"), axis=-1).reshape(-1, size)
     eta = effects.middle(draws, data)[0][rows] + points @ factor.T @ term.level.columns[rows].T
-    values = found.log_p(eta, some_rows(data, rows), own_of(found, draws)).sum(axis=1)
+    values = density.log_p(eta, some_rows(data, rows), own_of(density, draws)).sum(axis=1)
     return float(logsumexp(values + norm.logpdf(points).sum(axis=1)) + size * np.log(STEP[size]))
 
 
-def of_groups(data: dict[str, Any], draws: dict[str, Any], found: Likelihood = STUDENT) -> np.ndarray:
+def of_groups(data: dict[str, Any], draws: dict[str, Any], density: Likelihood = STUDENT) -> np.ndarray:
     members = [np.flatnonzero(data["level"][0] == j + 1) for j in range(data["J"])]
-    return np.array([on_a_grid(data, draws, rows, found) for rows in members])
+    return np.array([on_a_grid(data, draws, rows, density) for rows in members])
 
 
 KINDS = ("clean", "gross errors", "two clusters", "two clusters, one row between")
@@ -71,7 +73,7 @@ SCALES = ((1.0, 1.0, 2.01), (10.0, 0.5, 2.01), (10.0, 0.2, 5.0))
 @pytest.mark.parametrize("scales", SCALES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_integral_over_a_group_counts_all_maxima(kind: str, scales: tuple[float, float, float]) -> None:
-    data, draws = made("one factor", rows_of(kind), *scales)
+    data, draws = data_and_draws("one factor", rows_of(kind), *scales)
     exact = of_groups(data, draws)
     ours = integrals.group_log_lik(STUDENT, draws, data)[0]
     finer = integrals.finer_group_log_lik(STUDENT, draws, data)
@@ -85,7 +87,7 @@ def test_the_integral_over_a_group_counts_all_maxima(kind: str, scales: tuple[fl
 def test_twice_the_nodes_show_where_slopes_and_clusters_are_too_much(
     kind: str, scales: tuple[float, float, float]
 ) -> None:
-    data, draws = made("a slope that is no common one", rows_of(kind), *scales)
+    data, draws = data_and_draws("a slope that is no common one", rows_of(kind), *scales)
     off = np.abs(integrals.group_log_lik(STUDENT, draws, data)[0] - of_groups(data, draws)).max()
     finer = integrals.finer_group_log_lik(STUDENT, draws, data)
     assert finer is not None
@@ -94,7 +96,7 @@ def test_twice_the_nodes_show_where_slopes_and_clusters_are_too_much(
 
 
 def test_a_maximum_that_is_missed_is_seen_with_twice_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, draws = made("one factor", rows_of("two clusters, one row between"), 10.0, 0.2, 5.0)
+    data, draws = data_and_draws("one factor", rows_of("two clusters, one row between"), 10.0, 0.2, 5.0)
     exact = of_groups(data, draws)
     monkeypatch.setattr(mode, "_PARTS", {False: 0, True: mode._PARTS[True]})
     ours = integrals.group_log_lik(STUDENT, draws, data)[0]
@@ -106,7 +108,7 @@ def test_a_maximum_that_is_missed_is_seen_with_twice_the_nodes(monkeypatch: pyte
 
 
 def test_shares_of_maxima_add_up_to_one_and_no_maximum_counts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, draws = made("one factor", rows_of("clean"), 1.0, 1.0, 4.0)
+    data, draws = data_and_draws("one factor", rows_of("clean"), 1.0, 1.0, 4.0)
     exact = of_groups(data, draws)
     monkeypatch.setattr(mode, "_SAME", 0.0)
     monkeypatch.setattr(
@@ -120,7 +122,7 @@ def test_shares_of_maxima_add_up_to_one_and_no_maximum_counts_twice(monkeypatch:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_is_left_out_of_a_group_with_gross_errors(kind: str) -> None:
-    data, draws = made("one factor", rows_of(kind), 3.0, 1.0, 2.5)
+    data, draws = data_and_draws("one factor", rows_of(kind), 3.0, 1.0, 2.5)
     draws = with_coefficients(np.random.default_rng(3), data, draws)
     ours = integrals.loo_log_lik(STUDENT, draws, data, "")[0]
     for n in (*range(6), int(np.argmax(np.abs(data["y"])))):
@@ -130,7 +132,7 @@ def test_a_row_is_left_out_of_a_group_with_gross_errors(kind: str) -> None:
 
 
 def test_factors_inside_a_group_with_gross_errors_are_integrated_with_it() -> None:
-    data, draws = made("nested", rows_of("gross errors"), 2.0, 1.0, 3.0)
+    data, draws = data_and_draws("nested", rows_of("gross errors"), 2.0, 1.0, 3.0)
     draws["sd"] = np.array([[1.5]])
     draws = with_coefficients(np.random.default_rng(3), data, draws)
     ours = integrals.group_log_lik(STUDENT, draws, data)[0]
@@ -151,15 +153,15 @@ def test_factors_inside_a_group_with_gross_errors_are_integrated_with_it() -> No
 def test_the_maxima_of_rows_of_0_and_others_are_found_in_a_few_steps(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, rng, steps = likelihood(name), np.random.default_rng(7), []
+    density, rng, steps = likelihood(name), np.random.default_rng(7), []
     y = rng.poisson(np.exp(-1 + rng.normal(size=6)[C["g"]])) * (rng.uniform(size=N) > 0.5)
-    data, draws = made("one factor", y, 1.5, 1.0, 3.0)
+    data, draws = data_and_draws("one factor", y, 1.5, 1.0, 3.0)
     data |= {"exposure": np.ones(N)}
     draws |= {"beta": -np.ones_like(draws["beta"]), "overdispersion": np.array([0.5]), "zi": np.array([[0.0, 0.5]])}
     expand = mode._expand
     monkeypatch.setattr(mode, "_expand", lambda *given: steps.append(1) or expand(*given))
-    ours = integrals.group_log_lik(found, draws, data)[0]
-    np.testing.assert_allclose(ours, of_groups(data, draws, found), atol=1e-5)
+    ours = integrals.group_log_lik(density, draws, data)[0]
+    np.testing.assert_allclose(ours, of_groups(data, draws, density), atol=1e-5)
     # From four starts: 21 and 25; to the last digit of the maxima, which nodes do not need, 58 and 73.
     assert len(steps) < 40
 

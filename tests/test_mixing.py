@@ -18,23 +18,23 @@ from hbm_stan.mixing import QUANTILES, ess_bulk, ess_mean, mcse_mean, summarised
 def chains(n: int, n_chains: int, n_draws: int, correlation: float, seed: int = 20261129) -> np.ndarray:
     """Autoregressive series, (parameter, chain, draw)."""
     noise = np.random.default_rng(seed).normal(size=(n, n_chains, n_draws))
-    made = noise.copy()
+    draws = noise.copy()
     for t in range(1, n_draws):
-        made[..., t] += correlation * made[..., t - 1]
-    return made
+        draws[..., t] += correlation * draws[..., t - 1]
+    return draws
 
 
 def odd_ones() -> np.ndarray:
     """Draws that are constant, stuck in one chain, missing, infinite, or nearly always 0."""
-    made = chains(8, 4, 200, 0.3)
-    made[0] = 3
-    made[1, 2] = 1
-    made[2, 0, 0] = np.nan
-    made[3, 1, 5] = np.inf
-    made[4] = np.nan
-    made[5] = np.random.default_rng(1).uniform(size=made[5].shape) < 0.01
-    made[6] = np.inf
-    return made
+    draws = chains(8, 4, 200, 0.3)
+    draws[0] = 3
+    draws[1, 2] = 1
+    draws[2, 0, 0] = np.nan
+    draws[3, 1, 5] = np.inf
+    draws[4] = np.nan
+    draws[5] = np.random.default_rng(1).uniform(size=draws[5].shape) < 0.01
+    draws[6] = np.inf
+    return draws
 
 
 CASES: dict[str, Callable[[], np.ndarray]] = {
@@ -55,17 +55,17 @@ CASES: dict[str, Callable[[], np.ndarray]] = {
 
 def of_arviz(draws: np.ndarray) -> dict[str, np.ndarray]:
     with np.errstate(all="ignore"):
-        found = {"mean": draws.mean(axis=(1, 2)), "sd": draws.std(axis=(1, 2), ddof=1)}
-        found |= {"mcse_mean": az.mcse(draws, method="mean"), "mcse_sd": az.mcse(draws, method="sd")}
+        statistics = {"mean": draws.mean(axis=(1, 2)), "sd": draws.std(axis=(1, 2), ddof=1)}
+        statistics |= {"mcse_mean": az.mcse(draws, method="mean"), "mcse_sd": az.mcse(draws, method="sd")}
         for name, prob in QUANTILES.items():
-            found[name] = np.quantile(draws, prob, axis=(1, 2))
-            found[f"mcse_{name}"] = az.mcse(draws, method="quantile", prob=prob)
-        found["ess_bulk"] = az.ess(draws, method="bulk")
-        found["ess_tail"] = az.ess(draws, method="tail", prob=(0.05, 0.95))
+            statistics[name] = np.quantile(draws, prob, axis=(1, 2))
+            statistics[f"mcse_{name}"] = az.mcse(draws, method="quantile", prob=prob)
+        statistics["ess_bulk"] = az.ess(draws, method="bulk")
+        statistics["ess_tail"] = az.ess(draws, method="tail", prob=(0.05, 0.95))
         # One chain cannot be told from a stuck one: no R-hat, though ArviZ would split it in two.
-        found["rhat"] = az.rhat(draws) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
-        found["ess_mean"] = az.ess(draws, method="mean")
-    return found
+        statistics["rhat"] = az.rhat(draws) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
+        statistics["ess_mean"] = az.ess(draws, method="mean")
+    return statistics
 
 
 def ours(draws: np.ndarray, of: SimpleNamespace | None = None) -> dict[str, np.ndarray]:
@@ -74,9 +74,9 @@ def ours(draws: np.ndarray, of: SimpleNamespace | None = None) -> dict[str, np.n
 
 
 def differing(draws: np.ndarray, of: SimpleNamespace | None = None) -> set[str]:
-    theirs, found = of_arviz(draws), ours(draws, of)
-    assert set(theirs) == set(found)
-    return {k for k in theirs if not np.allclose(theirs[k], found[k], rtol=1e-10, atol=0, equal_nan=True)}
+    theirs, own = of_arviz(draws), ours(draws, of)
+    assert set(theirs) == set(own)
+    return {k for k in theirs if not np.allclose(theirs[k], own[k], rtol=1e-10, atol=0, equal_nan=True)}
 
 
 # ArviZ says in the log, and numbers that are not finite warn, what the figures say as nan.

@@ -44,23 +44,23 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     )  # fmt: skip
 
 
-def draws_of(made: Fit) -> dict[str, np.ndarray]:
+def draws_of(fit: Fit) -> dict[str, np.ndarray]:
     """Draws by the names of the long run, (chains, draws)."""
-    posterior = made.tree["posterior"]
-    found = {"phi": posterior["overdispersion"].values ** -2.0}
+    posterior = fit.tree["posterior"]
+    draws = {"phi": posterior["overdispersion"].values ** -2.0}
     for theirs, name in OURS.items():
         whole, _, label = name.partition("[")
         dim = posterior[whole].dims[-1]
-        found[theirs] = posterior[whole].sel({dim: label.removesuffix("]")}).values
-    return found
+        draws[theirs] = posterior[whole].sel({dim: label.removesuffix("]")}).values
+    return draws
 
 
-def largest_z(made: Fit, power: float = 1.0) -> float:
+def largest_z(fit: Fit, power: float = 1.0) -> float:
     """The largest z of means, our draws weighted from our prior of overdispersion to theirs of phi.
 
     ``power`` is of phi in the change of variables: a planted fault where it is not 1.
     """
-    draws = draws_of(made)
+    draws = draws_of(fit)
     phi = draws["phi"]
     log_weight = expon.logpdf(phi, scale=2) - norm.logpdf(-0.5 * np.log(phi), 0, 0.5) + power * np.log(phi)
     weight = np.exp(log_weight - log_weight.max())

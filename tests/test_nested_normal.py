@@ -51,8 +51,8 @@ def test_partial_pooling_equals_quadrature(stanli: Engine) -> None:
     # A draw of the noncentered form takes five times as long, and 2,000 show the same wrong prior scales as 5,000.
     for variant, draws in {"partial_pooling": 5000, "partial_pooling_noncentered": 2000}.items():
         sampling = replace(SAMPLING, draws=draws)
-        made = fit(FAMILY, dataset(), variant, priors=PRIORS, sampling=sampling, engine=stanli)
-        z = differences(made, truth)
+        nested_fit = fit(FAMILY, dataset(), variant, priors=PRIORS, sampling=sampling, engine=stanli)
+        z = differences(nested_fit, truth)
         assert moved(z, 2 * len(z)) == {}, variant
 
 
@@ -64,8 +64,8 @@ def test_the_centered_form_agrees_where_it_samples_well(stanli: Engine) -> None:
     chosen = {"mu": "normal(60, 30)", **dict.fromkeys(("tau", "tau_unit", "sigma"), "half_normal(10)")}
     source = dataset(FRAME.assign(strength=far.ravel()))
     for variant in ("partial_pooling", "partial_pooling_centered"):
-        made = fit(FAMILY, source, variant, priors=chosen, sampling=SAMPLING, engine=stanli)
-        z = differences(made, truth)
+        nested_fit = fit(FAMILY, source, variant, priors=chosen, sampling=SAMPLING, engine=stanli)
+        z = differences(nested_fit, truth)
         assert moved(z, 2 * len(z)) == {}, variant
 
 
@@ -73,19 +73,19 @@ def test_the_comparison_catches_a_wrong_prior_scale(stanli: Engine) -> None:
     # Planted fault: half-normal(0, 3) of tau sampled, half-normal(0, 4) claimed.
     prior, wrong = (stats.halfnorm(scale=s).logpdf for s in (3, 4))
     truth = exact(CUBE, (wrong, prior, prior), (60, 10), ((1e-5, 25), (0.8, 12), (0.4, 2.5)))
-    made = fit(FAMILY, dataset(), "partial_pooling", priors=PRIORS, sampling=SAMPLING, engine=stanli)
-    assert "mean of tau" in moved(differences(made, truth), 20)
+    nested_fit = fit(FAMILY, dataset(), "partial_pooling", priors=PRIORS, sampling=SAMPLING, engine=stanli)
+    assert "mean of tau" in moved(differences(nested_fit, truth), 20)
 
 
 def dense(data: dict[str, Any], mu: float, tau: float, tau_unit: float, sigma: float) -> np.ndarray:
     """log p(rows of each group), from the covariance matrix of its rows written out."""
-    found = []
+    log_densities = []
     for j in range(data["J"]):
         rows = np.flatnonzero(data["group_idx"] == j + 1)
         unit = data["unit_idx"][rows]
         covariance = tau**2 + tau_unit**2 * (unit[:, None] == unit) + sigma**2 * np.eye(len(rows))
-        found.append(stats.multivariate_normal.logpdf(data["y"][rows], np.full(len(rows), mu), covariance))
-    return np.array(found)
+        log_densities.append(stats.multivariate_normal.logpdf(data["y"][rows], np.full(len(rows), mu), covariance))
+    return np.array(log_densities)
 
 
 def test_group_log_lik_is_the_normal_density_of_all_rows_of_a_group() -> None:
@@ -120,21 +120,21 @@ def test_the_mode_under_flat_priors_is_the_restricted_maximum_likelihood_of_lme4
 
 def test_posteriors_of_pastes_lie_about_the_published_estimates(stanli: Engine) -> None:
     # Default priors: half-normal with the sd of all rows, 3.2 or so; the mode of tau is not its median.
-    made = fit(FAMILY, dataset(), "partial_pooling", sampling=Sampling(seed=20261121), engine=stanli)
+    pastes_fit = fit(FAMILY, dataset(), "partial_pooling", sampling=Sampling(seed=20261121), engine=stanli)
     for name, value in (("mu", THEIRS["mu"]["estimate"]), *((k, THEIRS[k]) for k in ("tau", "tau_unit", "sigma"))):
-        low, middle, high = np.quantile(made.draws(name)[name], [0.25, 0.5, 0.75])
-        assert low < value < high or abs(value - middle) < 0.3 * made.draws(name)[name].std(), name
+        low, middle, high = np.quantile(pastes_fit.draws(name)[name], [0.25, 0.5, 0.75])
+        assert low < value < high or abs(value - middle) < 0.3 * pastes_fit.draws(name)[name].std(), name
 
 
 def test_the_planted_variation_of_the_gene_is_found(stanli: Engine) -> None:
     frame = pd.read_csv(ROOT / "data" / "gene_expression" / "data.csv")
     truth = pd.read_csv(ROOT / "data" / "gene_expression" / "truth.csv")
-    made = fit(FAMILY, dataset(frame, ("line", "mouse", "log2_expression")), "partial_pooling",
+    mice_fit = fit(FAMILY, dataset(frame, ("line", "mouse", "log2_expression")), "partial_pooling",
                sampling=Sampling(seed=20261121), engine=stanli)  # fmt: skip
-    assert not made.tree["sample_stats"]["diverging"].any()
+    assert not mice_fit.tree["sample_stats"]["diverging"].any()
     for group, name in (("line_mean", "theta"), ("mouse_mean", "theta_unit")):
         planted = truth.loc[truth["name"] == group, "value"].to_numpy()
-        low, high = np.quantile(made.draws(name)[name], [0.05, 0.95], axis=0)
+        low, high = np.quantile(mice_fit.draws(name)[name], [0.05, 0.95], axis=0)
         inside = int(np.sum((low < planted) & (planted < high)))
         # Fewer than this many of the intervals of 90 % inside: once in a thousand times.
         assert inside >= stats.binom.ppf(1e-3, len(planted), 0.9), name

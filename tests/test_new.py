@@ -35,16 +35,16 @@ def new(data: object, to: Path, columns: dict[str, str] | None = None, **options
 
 
 def test_every_default_is_spelled_out(table: Path, tmp_path: Path) -> None:
-    said = tomllib.loads(new(table, tmp_path / "a").read_text())
+    settings = tomllib.loads(new(table, tmp_path / "a").read_text())
     model = family("normal_means")
     defaults = model.priors(prepare_table(model, load(table, ROLES)))
-    assert said["family"] == "normal_means"
-    assert said["variants"] == said["comparison"]["variants"] == list(model.default_variants)
-    assert said["columns"] == ROLES
-    assert said["priors"] == {name: prior.text for name, prior in defaults.items()}
-    assert set(said["reasons"]) == set(defaults)
-    assert said["sampling"] == {**Sampling().as_dict(), "engine": "auto"}
-    assert (said["title"], said["question"], said["checks"]) == ("schools", "", {"waive": []})
+    assert settings["family"] == "normal_means"
+    assert settings["variants"] == settings["comparison"]["variants"] == list(model.default_variants)
+    assert settings["columns"] == ROLES
+    assert settings["priors"] == {name: prior.text for name, prior in defaults.items()}
+    assert set(settings["reasons"]) == set(defaults)
+    assert settings["sampling"] == {**Sampling().as_dict(), "engine": "auto"}
+    assert (settings["title"], settings["question"], settings["checks"]) == ("schools", "", {"waive": []})
 
 
 def test_what_is_written_means_what_is_left_out(table: Path, tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_link_to_the_data_stays_a_link(table: Path, tmp_path: Path) -> None:
 def test_a_shipped_dataset_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     target = new("eight_schools", tmp_path / "a")
-    said = tomllib.loads(target.read_text())
-    assert (said["data"], said["title"]) == ("eight_schools", "Coaching for the SAT in eight schools")
+    settings = tomllib.loads(target.read_text())
+    assert (settings["data"], settings["title"]) == ("eight_schools", "Coaching for the SAT in eight schools")
     assert read_analysis(target).dataset.unit("estimate") == "points"
 
 

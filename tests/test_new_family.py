@@ -54,7 +54,7 @@ def test_the_command_writes_a_folder_and_says_what_comes_next(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("a b", "letters, digits and underscores"),
         ("9lives", "letters, digits and underscores"),
@@ -64,12 +64,12 @@ def test_the_command_writes_a_folder_and_says_what_comes_next(tmp_path: Path, mo
         ("there", "is there already"),
     ],
 )
-def test_nothing_is_overwritten_and_a_name_is_a_word(tmp_path: Path, name: str, said: str) -> None:
+def test_nothing_is_overwritten_and_a_name_is_a_word(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "family.py").write_text("mine")
     done = hbm("new-family", name, "--to", tmp_path)
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert [p.name for p in tmp_path.rglob("*")] == ["there", "family.py"]
     assert (tmp_path / "there" / "family.py").read_text() == "mine"
 
@@ -108,8 +108,8 @@ def test_its_own_tests_pass_and_they_fail_where_a_program_is_wrong(own: Path) ->
 
 @pytest.mark.usefixtures("stanli")
 def test_its_report_is_made_with_everything_in_it(own: Path) -> None:
-    made = report(own, engine="stanli")
-    results = made.results
+    document = report(own, engine="stanli")
+    results = document.results
     assert results["status"] == "pass"
     assert results["notices"] == []  # nothing is lacking
     assert results["title"].startswith("counters: ")
@@ -119,8 +119,8 @@ def test_its_report_is_made_with_everything_in_it(own: Path) -> None:
     assert len(results["comparison"]["scores"]) == 3
     assert not results["comparison"]["withheld"]
     assert all(row["raw"] is not None for row in results["shrinkage"])
-    assert made.pdf.stat().st_size > 20_000
-    assert "a new counter" in "".join(page.extract_text() for page in PdfReader(made.pdf).pages)
+    assert document.pdf.stat().st_size > 20_000
+    assert "a new counter" in "".join(page.extract_text() for page in PdfReader(document.pdf).pages)
 
 
 @pytest.mark.usefixtures("stanli")

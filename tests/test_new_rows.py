@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from formula_data import dense_covariance, dense_mean, eta_row_by_row
-from row_fits import LEFT, N, frame, made
+from row_fits import LEFT, N, frame, random_fit
 from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import norm
@@ -81,30 +81,30 @@ def test_every_likelihood_has_an_expected_value_by_hand() -> None:
     + [(name, v) for name in ("normal", "cumulative") for v in ("no_pooling", "complete_pooling")],
 )
 def test_rows_of_known_levels_are_the_fits_own(name: str, variant: str) -> None:
-    fit_, data = made(name, variant=variant, size=10, **ARM), frame()
+    fit_, data = random_fit(name, variant=variant, size=10, **ARM), frame()
     draws = fit_.draws()
     truth = np.array([
         EXPECTED[name](eta_row_by_row(fit_.data, draws, s), data, one(fit_, s)) for s in range(fit_.n_draws)
     ])  # fmt: skip
     # In another order, with other columns beside: the coding is the fit's, whatever levels and means the rows have.
     order = np.random.default_rng(3).permutation(N)[:25]
-    found = predict(fit_, data.iloc[order].assign(note="a").sample(frac=1, axis=1, random_state=1))
-    np.testing.assert_allclose(expected_of(found), truth[:, order], rtol=1e-9, atol=1e-12)
+    prediction = predict(fit_, data.iloc[order].assign(note="a").sample(frac=1, axis=1, random_state=1))
+    np.testing.assert_allclose(expected_of(prediction), truth[:, order], rtol=1e-9, atol=1e-12)
     first = "share[bad]_mean" if name == "cumulative" else "expected_mean"
     of_first = truth[:, order, 0] if name == "cumulative" else truth[:, order]
-    np.testing.assert_allclose(found.table[first], of_first.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(prediction.table[first], of_first.mean(axis=0), rtol=1e-9)
     alone = predict(fit_, data.iloc[order[:1]])
     np.testing.assert_allclose(expected_of(alone)[:, 0], truth[:, order[0]], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", list(EXPECTED))
 def test_a_new_observation_has_the_expected_value_as_its_mean(name: str) -> None:
-    fit_ = made(name, "1 + (1 | g)", size=20_000, alike=True)
+    fit_ = random_fit(name, "1 + (1 | g)", size=20_000, alike=True)
     fit_ = _without_spread_of_draws(fit_)
     data = frame().iloc[:4]
-    found = predict(fit_, data)
-    new = found.draws["new"].values.reshape(-1, 4)
-    mean = expected_of(found).mean(axis=0)
+    prediction = predict(fit_, data)
+    new = prediction.draws["new"].values.reshape(-1, 4)
+    mean = expected_of(prediction).mean(axis=0)
     if name == "cumulative":
         for k in range(4):
             share = (new == k + 1).mean(axis=0)
@@ -112,8 +112,8 @@ def test_a_new_observation_has_the_expected_value_as_its_mean(name: str) -> None
         return
     assert (np.abs(new.mean(axis=0) - mean) < MCSES * new.std(axis=0) / np.sqrt(len(new))).all()
     for statistic, value in (("mean", new.mean(axis=0)), ("sd", new.std(axis=0, ddof=1))):
-        np.testing.assert_allclose(found.table[f"new_{statistic}"], value)
-    np.testing.assert_allclose(found.table["new_q25"], np.quantile(new, 0.25, axis=0))
+        np.testing.assert_allclose(prediction.table[f"new_{statistic}"], value)
+    np.testing.assert_allclose(prediction.table["new_q25"], np.quantile(new, 0.25, axis=0))
 
 
 def _without_spread_of_draws(fit_: Fit) -> Fit:
@@ -129,10 +129,10 @@ def _without_spread_of_draws(fit_: Fit) -> Fit:
 
 def test_rows_of_one_new_level_are_correlated_as_the_model_says_and_of_others_not() -> None:
     size = 10_000
-    fit_ = made("normal", size=size, alike=True, **ARM)
+    fit_ = random_fit("normal", size=size, alike=True, **ARM)
     data = frame().iloc[[0, 1, 2, 3, 4, 5]].assign(g=["new 1", "new 1", "new 2", "new 1", "new 2", "new 1"])
     data = data.assign(unit=[1, 1, 1, 2, 1, 1], h="p")
-    found = expected_of(predict(fit_, data, group="new"))
+    expected = expected_of(predict(fit_, data, group="new"))
     # The same rows as data of the fit's kind: levels of g and g:unit by label; h is known and has its own effect.
     terms = terms_of(fit_.data)
     level = np.array([[1, 1, 2, 1, 2, 1], [1, 1, 2, 3, 2, 1]])
@@ -140,29 +140,29 @@ def test_rows_of_one_new_level_are_correlated_as_the_model_says_and_of_others_no
     rows["Z"] = np.hstack([t.level.columns for t in terms])[:6]
     truth = dense_covariance(rows, fit_.draws(), 0, terms=[0, 1])
     h = fit_.draws()["effect"][:, terms[2].effects][:, :1]  # of level p, which draws know and which varies between them
-    found = found - h * rows["Z"][:, -1]
+    expected = expected - h * rows["Z"][:, -1]
     se = np.sqrt((np.outer(np.diag(truth), np.diag(truth)) + truth**2) / (2 * size))
-    assert (np.abs(np.cov(found.T) - truth) < MCSES * se).all()
+    assert (np.abs(np.cov(expected.T) - truth) < MCSES * se).all()
     rows |= {"X": fit_.data["X"][:6], "offset_": fit_.data["offset_"][:6]}
     mean = dense_mean(rows, fit_.draws(), 0)
-    assert (np.abs(found.mean(axis=0) - mean) < MCSES * np.sqrt(np.diag(truth) / (2 * size))).all()
+    assert (np.abs(expected.mean(axis=0) - mean) < MCSES * np.sqrt(np.diag(truth) / (2 * size))).all()
     assert truth[0, 1] > 0 == truth[0, 2]
 
 
 def test_terms_and_factors_of_one_new_label_are_drawn_apart() -> None:
     size = 10_000
-    fit_ = made("normal", "x + (1 + x || g) + (1 | h)", size=size, alike=True)
+    fit_ = random_fit("normal", "x + (1 + x || g) + (1 | h)", size=size, alike=True)
     rows = pd.DataFrame({"g": "z", "h": ["z", "z", "u"], "x": [7.0, 13.0, 13.0]})
-    found = expected_of(predict(fit_, rows, groups={"g": "new", "h": "new"}))
+    expected = expected_of(predict(fit_, rows, groups={"g": "new", "h": "new"}))
     x, draws = rows["x"].to_numpy() - frame()["x"].mean(), fit_.draws()
     (intercept, slope), sd = draws["tau"][0], draws["sd"][0, 0]
     truth = intercept**2 + slope**2 * np.outer(x, x) + sd**2 * (rows["h"].to_numpy()[:, None] == rows["h"].to_numpy())
     se = np.sqrt((np.outer(np.diag(truth), np.diag(truth)) + truth**2) / (2 * size))
-    assert (np.abs(np.cov(found.T) - truth) < MCSES * se).all()
+    assert (np.abs(np.cov(expected.T) - truth) < MCSES * se).all()
 
 
 def test_a_new_level_follows_each_draws_own_population() -> None:
-    fit_ = made("normal", "1 + (1 | g)", size=10_000)
+    fit_ = random_fit("normal", "1 + (1 | g)", size=10_000)
     draws = fit_.draws()
     eta = expected_of(predict(fit_, {"g": ["z"]}, group="new"))[:, 0]
     z = (eta - draws["beta"][:, 0]) / draws["tau"][:, 0]
@@ -171,7 +171,7 @@ def test_a_new_level_follows_each_draws_own_population() -> None:
 
 
 def test_a_new_level_has_the_same_draws_whatever_stands_beside_it() -> None:
-    fit_ = made("normal", "x + (1 + x | g) + (1 | h)", size=30)
+    fit_ = random_fit("normal", "x + (1 + x | g) + (1 | h)", size=30)
     data = pd.DataFrame({"g": ["u", "v", "w"], "h": "p", "x": [9.0, 10.0, 12.0]})
     together = expected_of(predict(fit_, data, group="new"))
     for i, order in enumerate(([2, 0, 1], [1, 2, 0])):
@@ -182,28 +182,28 @@ def test_a_new_level_has_the_same_draws_whatever_stands_beside_it() -> None:
 
 
 def test_units_inside_a_new_group_are_new_and_share_its_draw() -> None:
-    fit_ = made("normal", "1 + (1 | g) + (1 | g:unit)", size=10_000, alike=True)
+    fit_ = random_fit("normal", "1 + (1 | g) + (1 | g:unit)", size=10_000, alike=True)
     rows = pd.DataFrame({"g": ["z", "z", "a", "a"], "unit": [1, 2, 1, "spare"]})
-    found = expected_of(predict(fit_, rows, groups={"g": ["z"], "unit": ["spare"]}))
+    expected = expected_of(predict(fit_, rows, groups={"g": ["z"], "unit": ["spare"]}))
     draws, known = fit_.draws(), fit_.table.pooled.labels.index("a")
-    cov = np.cov(found[:, :2].T)
+    cov = np.cov(expected[:, :2].T)
     tau, sd = draws["tau"][0, 0], draws["sd"][0, 0]
     assert cov[0, 1] == pytest.approx(tau**2, rel=0.1)
     assert cov[0, 0] == pytest.approx(tau**2 + sd**2, rel=0.1)
-    spare = found[:, 3] - draws["theta"][:, known, 0]
+    spare = expected[:, 3] - draws["theta"][:, known, 0]
     assert spare.std() == pytest.approx(sd, rel=0.05)
-    assert abs(np.corrcoef(spare, found[:, 0])[0, 1]) < 0.05
+    assert abs(np.corrcoef(spare, expected[:, 0])[0, 1]) < 0.05
 
 
 def test_the_innermost_state_counts() -> None:
-    fit_ = made("normal", "1 + (1 | g) + (1 | g:unit)", size=10_000, alike=True)
+    fit_ = random_fit("normal", "1 + (1 | g) + (1 | g:unit)", size=10_000, alike=True)
     rows = pd.DataFrame({"g": ["z"], "unit": [1]})
-    found = expected_of(predict(fit_, rows, groups={"g": "new", "unit": "population"}))[:, 0]
-    assert found.std() == pytest.approx(fit_.draws()["tau"][0, 0], rel=MCSES / np.sqrt(2 * len(found)))
+    expected = expected_of(predict(fit_, rows, groups={"g": "new", "unit": "population"}))[:, 0]
+    assert expected.std() == pytest.approx(fit_.draws()["tau"][0, 0], rel=MCSES / np.sqrt(2 * len(expected)))
 
 
 def test_many_rows_are_predicted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit_, data = made("poisson", size=10, **ARM), frame()
+    fit_, data = random_fit("poisson", size=10, **ARM), frame()
     whole = predict(fit_, data)
     monkeypatch.setattr("hbm_stan.new_rows.predict._AT_ONCE", 7 * fit_.n_draws)
     np.testing.assert_allclose(expected_of(predict(fit_, data)), expected_of(whole), rtol=1e-12)
@@ -212,7 +212,7 @@ def test_many_rows_are_predicted_in_slices(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("name", ["binomial", "poisson", "zero_inflated_poisson", "lognormal", "cumulative", "normal"])
 def test_population_and_average_are_what_their_names_say(name: str) -> None:
-    fit_, data = made(name, "x + (1 + x | g) + (1 | h)", size=10), frame().iloc[:2]
+    fit_, data = random_fit(name, "x + (1 + x | g) + (1 | h)", size=10), frame().iloc[:2]
     middle = expected_of(predict(fit_, data, group="population", groups={"h": "population"}))
     mean = expected_of(predict(fit_, data, at={"g": "averaged", "h": "averaged"}))
     rows = {**fit_.data, "N": 2} | {k: fit_.data[k][:2] for k in ("X", "Z", "offset_")}
@@ -238,7 +238,7 @@ def test_population_and_average_are_what_their_names_say(name: str) -> None:
 
 
 def test_an_average_is_the_mean_over_many_new_groups() -> None:
-    fit_ = made("binomial", "x + (1 + x | g)", size=5_000, alike=True)
+    fit_ = random_fit("binomial", "x + (1 + x | g)", size=5_000, alike=True)
     row = frame().iloc[:1].assign(g="z")
     new = predict(fit_, row, group="new")
     mean = expected_of(predict(fit_, row, group="averaged"))[:, 0]
@@ -252,8 +252,8 @@ def test_an_average_is_the_mean_over_many_new_groups() -> None:
 
 def test_nothing_moves_with_the_origin_of_a_column() -> None:
     right = "x + arm + poly(w, 2) + (1 + x + w | g) + (0 + x | h)"
-    base = made("binomial", right, size=10, **ARM)
-    moved = made("binomial", right, frame().assign(x=frame()["x"] + 1000, w=frame()["w"] - 50), size=10, **ARM)
+    base = random_fit("binomial", right, size=10, **ARM)
+    moved = random_fit("binomial", right, frame().assign(x=frame()["x"] + 1000, w=frame()["w"] - 50), size=10, **ARM)
     moved = replace(moved, tree=base.tree)
     data = frame().iloc[:7]
     one_, two = predict(base, data), predict(moved, data.assign(x=data["x"] + 1000, w=data["w"] - 50))
@@ -262,7 +262,7 @@ def test_nothing_moves_with_the_origin_of_a_column() -> None:
 
 def test_splines_and_scaling_are_remembered_and_go_on_beyond_the_data() -> None:
     right = "bs(x, df = 4) + ns(w, df = 3) + scale(o) + (1 | g)"
-    fit_, data = made("normal", right, size=10), frame()
+    fit_, data = random_fit("normal", right, size=10), frame()
     whole = expected_of(predict(fit_, data))
     np.testing.assert_allclose(expected_of(predict(fit_, data.iloc[[4, 9]])), whole[:, [4, 9]], rtol=1e-9)
     beyond = predict(fit_, data.iloc[:1].assign(x=99.0))
@@ -277,12 +277,12 @@ def test_rows_of_a_real_fit_are_its_replications_in_distribution(stanli: Engine)
     data["y"] = 10 + 2 * data["t"] + np.repeat(rng.normal(0, 3, 6), 5) + rng.normal(0, 1, 30)
     dataset = Dataset.from_frame(data).read_as(make_reading(formula="y ~ t + (1 + t | g)"))
     fit_ = fit("normal", dataset, sampling=Sampling(seed=4), engine=stanli)
-    found = predict(fit_, data)
+    prediction = predict(fit_, data)
     draws = fit_.draws()
     theta, group = draws["theta"], fit_.table.pooled.level
     t = data["t"].to_numpy() - data["t"].mean()
-    np.testing.assert_allclose(expected_of(found), theta[:, group, 0] + theta[:, group, 1] * t, rtol=1e-9)
+    np.testing.assert_allclose(expected_of(prediction), theta[:, group, 0] + theta[:, group, 1] * t, rtol=1e-9)
     y_rep = fit_.tree["posterior_predictive"]["y"].values.reshape(-1, 30)
-    new = found.draws["new"].values.reshape(-1, 30)
+    new = prediction.draws["new"].values.reshape(-1, 30)
     assert (np.abs(y_rep.mean(axis=0) - new.mean(axis=0)) < MCSES * y_rep.std(axis=0) * np.sqrt(2 / 1000)).all()
     np.testing.assert_allclose(y_rep.std(axis=0), new.std(axis=0), rtol=MCSES / np.sqrt(1000))

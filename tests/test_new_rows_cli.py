@@ -62,13 +62,13 @@ def test_rows_of_a_file_become_a_table_draws_and_json(trial: Path, tmp_path: Pat
     to, nc, out = tmp_path / "p.csv", tmp_path / "d.nc", tmp_path / "o.json"
     words = (tmp_path / "rows.csv", "--new", "clinic=Z", "--to", to, "--draws", nc, "--json", out)
     done = run(trial, "predict", *words)
-    made = pd.read_csv(to)
-    assert list(made["patient"]) == ["one", "two", "three"]
+    table = pd.read_csv(to)
+    assert list(table["patient"]) == ["one", "two", "three"]
     statistics = ["mean", "sd", "q05", "q25", "q50", "q75", "q95"]
-    assert list(made.columns[4:]) == [f"{name}_{s}" for name in ("expected", "new") for s in statistics]
-    assert made["expected_sd"][1] > made["expected_sd"][0]
+    assert list(table.columns[4:]) == [f"{name}_{s}" for name in ("expected", "new") for s in statistics]
+    assert table["expected_sd"][1] > table["expected_sd"][0]
     with xr.open_dataset(nc, engine="h5netcdf") as draws:
-        np.testing.assert_allclose(draws["expected"].mean(("chain", "draw")), made["expected_mean"], rtol=1e-8)
+        np.testing.assert_allclose(draws["expected"].mean(("chain", "draw")), table["expected_mean"], rtol=1e-8)
         assert draws["new"].dims == ("chain", "draw", "row")
     written = json.loads(out.read_text())
     assert [row["patient"] for row in written["rows"]] == ["one", "two", "three"]
@@ -76,7 +76,7 @@ def test_rows_of_a_file_become_a_table_draws_and_json(trial: Path, tmp_path: Pat
     assert "age: outside the data" in done.output
     again = run(trial, "predict", *words)  # over its own files
     assert "used again" in again.output
-    assert pd.read_csv(to).equals(made)
+    assert pd.read_csv(to).equals(table)
     assert run(trial, "predict", "--grid", "age = 40", "--quiet").output == ""
 
 

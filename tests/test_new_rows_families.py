@@ -46,13 +46,13 @@ def users() -> Dataset:
     return Dataset.from_frame(data, roles)
 
 
-def made(family: str, engine: Engine, variant: str = "partial_pooling") -> Fit:
+def fit_of(family: str, engine: Engine, variant: str = "partial_pooling") -> Fit:
     dataset = load(*CASES[family]) if family in CASES else users()
     return fit(family, dataset, variant, sampling=SAMPLING, engine=engine)
 
 
-def expected_of(found: Any) -> np.ndarray:
-    values = found.draws["expected"].values
+def expected_of(prediction: Any) -> np.ndarray:
+    values = prediction.draws["expected"].values
     return np.asarray(values.reshape(-1, values.shape[2]))
 
 
@@ -74,7 +74,7 @@ def by_hand(fit_: Fit, rows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_known_and_new_rows_are_what_the_family_says(family: str, stanli: Engine) -> None:
-    fit_ = made(family, stanli)
+    fit_ = fit_of(family, stanli)
     data = frame_of(fit_)
     rows = np.random.default_rng(1).permutation(len(data))[:6]
     known = predict(fit_, data.iloc[rows])
@@ -97,7 +97,7 @@ def test_known_and_new_rows_are_what_the_family_says(family: str, stanli: Engine
 
 
 def test_the_middle_and_the_average_of_log_odds(stanli: Engine) -> None:
-    fit_ = made("logistic_regression", stanli)
+    fit_ = fit_of("logistic_regression", stanli)
     table = predict(fit_, grid="district = population averaged, urban = 1").table
     draws = fit_.draws()
     x = np.array([1.0, 1.0, frame_of(fit_)["age"].astype(float).mean()])
@@ -121,30 +121,30 @@ def test_the_middle_and_the_average_of_log_odds(stanli: Engine) -> None:
 
 @pytest.mark.parametrize("family", list(CASES))
 def test_the_middle_of_a_population_is_its_mean(family: str, stanli: Engine) -> None:
-    fit_ = made(family, stanli)
+    fit_ = fit_of(family, stanli)
     column, draws = fit_.table.dataset.column("group"), fit_.draws()
-    found = expected_of(predict(fit_, grid=f"{column} = population averaged"))
-    np.testing.assert_allclose(found[:, 0], found[:, 1], rtol=1e-9)
+    expected = expected_of(predict(fit_, grid=f"{column} = population averaged"))
+    np.testing.assert_allclose(expected[:, 0], expected[:, 1], rtol=1e-9)
     mu = draws["mu"]
     if family == "linear_regression":
         u = float(np.mean(fit_.table.predictors["group_predictors"].values))
         mu = mu[:, 0] + draws["gamma"][:, 0] * u  # floor is 0 and 1: a usual row has 0
     size = {"beta_binomial": "trials", "gamma_poisson": "exposure"}.get(family)
-    np.testing.assert_allclose(found[:, 0], mu * (1 if size is None else np.median(fit_.data[size])), rtol=1e-6)
+    np.testing.assert_allclose(expected[:, 0], mu * (1 if size is None else np.median(fit_.data[size])), rtol=1e-6)
 
 
 def test_predictions_of_logs_of_ratios_say_so(stanli: Engine) -> None:
     frame = pd.DataFrame({"trial": list("abcdef"), "or_": [0.7, 0.9, 0.5, 1.2, 0.8, 0.6]})
     frame["low"], frame["high"] = frame["or_"] / 1.5, frame["or_"] * 1.5
     roles = {"group": "trial", "estimate": "or_", "lower": "low", "upper": "high"}
-    made_ = fit("normal_means", Dataset.from_frame(frame, roles, log_scale=True), sampling=SAMPLING, engine=stanli)
-    said = "Values are logs of or_: their exponentials are ratios."
-    assert said in predict(made_, grid="trial = new").notes
-    assert said in contrast(made_, "trial = a - trial = b").notes
+    ratio_fit = fit("normal_means", Dataset.from_frame(frame, roles, log_scale=True), sampling=SAMPLING, engine=stanli)
+    note = "Values are logs of or_: their exponentials are ratios."
+    assert note in predict(ratio_fit, grid="trial = new").notes
+    assert note in contrast(ratio_fit, "trial = a - trial = b").notes
 
 
 def test_the_note_on_middles_names_what_was_asked(stanli: Engine) -> None:
-    fit_ = made("logistic_regression", stanli)
+    fit_ = fit_of("logistic_regression", stanli)
     (averaged,) = [n for n in predict(fit_, grid="district = averaged").notes if "link" in n]
     assert averaged.startswith("averaged is the mean")
     assert "population is the expected value" not in averaged
@@ -153,7 +153,7 @@ def test_the_note_on_middles_names_what_was_asked(stanli: Engine) -> None:
 
 
 def test_what_cannot_be_predicted_is_said(stanli: Engine) -> None:
-    fit_ = made("linear_regression", stanli, "complete_pooling")
+    fit_ = fit_of("linear_regression", stanli, "complete_pooling")
     data = frame_of(fit_).iloc[:2].assign(county="Atlantis", log_uranium=[0.0, 1.0])
     with pytest.raises(DataError, match="group predictors differ between rows of the new county 'Atlantis'"):
         predict(fit_, data, group="new")

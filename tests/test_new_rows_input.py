@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_fit
-from row_fits import frame, made
+from made_fits import fake_fit
+from row_fits import frame, random_fit
 
 from hbm_stan.errors import DataError, HbmError, ModelError
 from hbm_stan.fit import Fit
@@ -19,7 +19,7 @@ from hbm_stan.new_rows.settings import numbers_in, read_settings
 
 @pytest.fixture(scope="module")
 def counts() -> Fit:
-    return made("poisson", "log(x) + arm + (1 | g) + (1 | g:unit) + (1 | h)", size=10)
+    return random_fit("poisson", "log(x) + arm + (1 | g) + (1 | g:unit) + (1 | h)", size=10)
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ FREE = {"unit": "population", "h": "population"}
 
 
 def test_a_grid_crosses_what_is_named_and_says_where_the_rest_stands(counts: Fit) -> None:
-    found = predict(counts, grid="x = 1:2:0.25, arm = all, g = known new, unit = population, h = averaged")
-    assert len(found.table) == 5 * 3 * (5 + 1)
-    assert list(found.table["x"].unique()) == [1, 1.25, 1.5, 1.75, 2]
-    assert list(found.table["g"].unique()) == [*counts.table.pooled.labels, "new"]
-    assert (found.table["hours"] == np.median(frame()["hours"])).all()
-    assert found.draws is not None
-    assert found.draws["expected"].sizes["row"] == 90
+    prediction = predict(counts, grid="x = 1:2:0.25, arm = all, g = known new, unit = population, h = averaged")
+    assert len(prediction.table) == 5 * 3 * (5 + 1)
+    assert list(prediction.table["x"].unique()) == [1, 1.25, 1.5, 1.75, 2]
+    assert list(prediction.table["g"].unique()) == [*counts.table.pooled.labels, "new"]
+    assert (prediction.table["hours"] == np.median(frame()["hours"])).all()
+    assert prediction.draws is not None
+    assert prediction.draws["expected"].sizes["row"] == 90
     middle = predict(counts, grid="arm = drug")
     assert [n.split(":")[0] for n in middle.notes if "deviates from" in n] == ["g", "g", "h"]
     assert middle.table.loc[0, "x"] == pytest.approx(frame()["x"].mean())
@@ -46,10 +46,10 @@ def test_a_grid_crosses_what_is_named_and_says_where_the_rest_stands(counts: Fit
 
 
 def test_known_levels_of_nested_factors_are_those_that_there_are(counts: Fit) -> None:
-    found = predict(counts, grid="g = known, unit = known, h = p")
+    prediction = predict(counts, grid="g = known, unit = known, h = p")
     pairs = frame()[["g", "unit"]].astype(str).drop_duplicates()
-    assert {tuple(p) for p in found.table[["g", "unit"]].to_numpy()} == {tuple(p) for p in pairs.to_numpy()}
-    assert len(found.table) == len(pairs)
+    assert {tuple(p) for p in prediction.table[["g", "unit"]].to_numpy()} == {tuple(p) for p in pairs.to_numpy()}
+    assert len(prediction.table) == len(pairs)
     groups = predict(counts, grid="g = known, h = p")
     assert list(groups.table["g"]) == list(counts.table.pooled.labels)  # of units nothing is said: no deviation
 
@@ -72,8 +72,8 @@ def test_what_all_rows_share_may_be_said_beside_them(counts: Fit, rows: pd.DataF
 
 
 def test_a_number_outside_the_data_is_a_note(counts: Fit, rows: pd.DataFrame) -> None:
-    found = predict(counts, rows.assign(x=[10, 10, 1000, 10]))
-    (note,) = found.notes
+    prediction = predict(counts, rows.assign(x=[10, 10, 1000, 10]))
+    (note,) = prediction.notes
     assert "x: outside the data" in note
     assert "row 3: '1000'" in note
     assert predict(counts, rows).notes == ()
@@ -82,9 +82,9 @@ def test_a_number_outside_the_data_is_a_note(counts: Fit, rows: pd.DataFrame) ->
 
 
 def test_an_outcome_that_is_computed_is_named() -> None:
-    fit_ = made("normal", "x + (1 | g)", frame().assign(y=np.exp(frame()["y"])), size=10, left="log(y)")
+    fit_ = random_fit("normal", "x + (1 | g)", frame().assign(y=np.exp(frame()["y"])), size=10, left="log(y)")
     assert "The outcome is log(y)." in predict(fit_, grid="x = 10").notes
-    assert predict(made_fit(), grid="school = A").notes == ()
+    assert predict(fake_fit(), grid="school = A").notes == ()
 
 
 def test_draws_are_left_out_on_request(counts: Fit, rows: pd.DataFrame) -> None:
@@ -123,9 +123,9 @@ def test_mistakes_in_rows_are_said(counts: Fit, rows: pd.DataFrame, mistake: str
     changes, message = MISTAKES[mistake]
     keys = {k: changes[k] for k in ("group", "groups", "at", "grid") if k in changes}
     cells = {k: v for k, v in changes.items() if k not in (*keys, "drop", "rows")}
-    made_rows = rows.drop(columns=changes.get("drop", [])).assign(**cells).iloc[: changes.get("rows", 4)]
+    wrong_rows = rows.drop(columns=changes.get("drop", [])).assign(**cells).iloc[: changes.get("rows", 4)]
     with pytest.raises(HbmError, match=message) as caught:
-        predict(counts, made_rows, **keys)
+        predict(counts, wrong_rows, **keys)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
 
@@ -175,18 +175,20 @@ def test_settings_are_read_as_they_are_written() -> None:
 
 def test_a_label_that_reads_as_a_state_stands_in_quotes() -> None:
     data = frame().assign(g=frame()["g"].replace({"a": "new", "b": "two words"}))
-    fit_ = made("normal", "1 + (1 | g)", data, size=10)
+    fit_ = random_fit("normal", "1 + (1 | g)", data, size=10)
     theta = fit_.draws()["theta"][:, :, 0].mean(axis=0)
-    found = predict(fit_, grid='g = "new" new "two words"').table["expected_mean"]
+    means = predict(fit_, grid='g = "new" new "two words"').table["expected_mean"]
     labels = fit_.table.pooled.labels
-    assert found[0] == pytest.approx(theta[labels.index("new")])
-    assert found[2] == pytest.approx(theta[labels.index("two words")])
-    assert predict(fit_, grid="g = two words").table["expected_mean"][0] == pytest.approx(found[2])
+    assert means[0] == pytest.approx(theta[labels.index("new")])
+    assert means[2] == pytest.approx(theta[labels.index("two words")])
+    assert predict(fit_, grid="g = two words").table["expected_mean"][0] == pytest.approx(means[2])
 
 
 def test_without_partial_pooling_new_groups_are_what_they_are() -> None:
     right = "x + (1 | g)"
-    complete, no = (made("normal", right, variant=f"{v}_pooling", size=3000, alike=True) for v in ("complete", "no"))
+    complete, no = (
+        random_fit("normal", right, variant=f"{v}_pooling", size=3000, alike=True) for v in ("complete", "no")
+    )
     row = frame().iloc[:1].assign(g="z")
     one, two = predict(complete, row, group="new"), predict(no, row, group="new")
     known = predict(complete, frame().iloc[:1])
@@ -200,10 +202,10 @@ def test_without_partial_pooling_new_groups_are_what_they_are() -> None:
 
 
 def test_rows_without_a_column_for_a_new_group_are_of_one_group() -> None:
-    fit_ = made("normal", "x + (1 | g)", size=50)
-    found = predict(fit_, frame()[["x"]].iloc[:3].assign(x=10.0), group="new")
-    assert found.draws is not None
-    values = found.draws["expected"].values
+    fit_ = random_fit("normal", "x + (1 | g)", size=50)
+    prediction = predict(fit_, frame()[["x"]].iloc[:3].assign(x=10.0), group="new")
+    assert prediction.draws is not None
+    values = prediction.draws["expected"].values
     np.testing.assert_array_equal(values[..., 0], values[..., 1])
 
 
@@ -213,11 +215,11 @@ def test_what_is_no_fit_of_a_formula_is_refused() -> None:
 
 
 def test_trials_are_whole_numbers_and_categories_have_their_labels() -> None:
-    trials = made("binomial", "x + (1 | g)", size=10)
+    trials = random_fit("binomial", "x + (1 | g)", size=10)
     with pytest.raises(DataError, match=r"trials \(n\) must be a whole number from 1; found row 2: '2\.5'"):
         predict(trials, frame().iloc[:2].assign(n=[3, 2.5]))
     assert predict(trials, grid="x = 10, g = a").table["n"][0] == 1
-    wine = predict(made("cumulative", "x + (1 | g)", size=400), grid="x = 9 11, g = a")
+    wine = predict(random_fit("cumulative", "x + (1 | g)", size=400), grid="x = 9 11, g = a")
     columns = [f"share[{c}]_mean" for c in ("bad", "poor", "fair", "good")]
     np.testing.assert_allclose(wine.table[columns].sum(axis=1), 1)
     assert set(wine.table["new_q50"]) <= {"bad", "poor", "fair", "good"}
@@ -229,10 +231,10 @@ def test_trials_are_whole_numbers_and_categories_have_their_labels() -> None:
 
 
 def test_a_grid_of_a_family_without_predictors_names_groups() -> None:
-    fit_ = made_fit()
-    found = predict(fit_, grid="school = known new population, se = 2")
+    fit_ = fake_fit()
+    prediction = predict(fit_, grid="school = known new population, se = 2")
     theta = fit_.draws("theta")["theta"].mean(axis=0)
-    np.testing.assert_allclose(found.table["expected_mean"][:3], theta)
-    assert found.table["expected_mean"][4] == pytest.approx(fit_.draws("mu")["mu"].mean())
+    np.testing.assert_allclose(prediction.table["expected_mean"][:3], theta)
+    assert prediction.table["expected_mean"][4] == pytest.approx(fit_.draws("mu")["mu"].mean())
     with pytest.raises(ModelError, match="no column 'x'"):
         predict(fit_, grid="x = 1")

@@ -59,27 +59,27 @@ def truth(name: str) -> tuple[dict[str, float], dict[str, float]]:
 
 @pytest.mark.parametrize("name", ["store_satisfaction", "treatment_sites"])
 def test_intervals_hold_the_truth_of_simulated_groups(stanli: Engine, name: str) -> None:
-    made = partial(name, stanli)
+    groups_fit = partial(name, stanli)
     population, groups = truth(name)
-    table = shrinkage_table({"partial_pooling": made}, "partial_pooling").set_index("group")
+    table = shrinkage_table({"partial_pooling": groups_fit}, "partial_pooling").set_index("group")
     inside = sum(table.loc[g, "q05"] < value < table.loc[g, "q95"] for g, value in groups.items())
     assert len(groups) == len(table)
     assert inside >= binom.ppf(1e-3, len(groups), 0.9)
     # Shrunken estimates are nearer to the truth than raw ones: what partial pooling is for.
     values = np.array([groups[g] for g in table.index])
     assert np.mean((table["partial_pooling"] - values) ** 2) < np.mean((table["raw"] - values) ** 2)
-    summary = check(made).summary
+    summary = check(groups_fit).summary
     for parameter in ("mu", "tau"):
         z = abs(summary.loc[parameter, "mean"] - population[parameter]) / summary.loc[parameter, "sd"]
         assert z < 4  # two quantities of two data sets
 
 
 def test_a_treatment_helps_at_a_new_hospital_with_a_probability(stanli: Engine) -> None:
-    made = partial("treatment_sites", stanli)
-    row = new_group(made).quantities.loc["theta_new"]
-    draws = made.draws("mu", "tau")
+    sites_fit = partial("treatment_sites", stanli)
+    row = new_group(sites_fit).quantities.loc["theta_new"]
+    draws = sites_fit.draws("mu", "tau")
     expected = norm.cdf(draws["mu"] / draws["tau"]).mean()
-    assert row["p_positive"] == pytest.approx(expected, abs=5 / np.sqrt(4 * made.n_draws))
+    assert row["p_positive"] == pytest.approx(expected, abs=5 / np.sqrt(4 * sites_fit.n_draws))
 
 
 # Three good studies and a pilot of 30 +- 40 (jamovi#1211, gemtc#81); standard errors of 1e-9 and 1e6 in one table
@@ -149,10 +149,10 @@ def test_the_centre_is_the_precision_weighted_mean() -> None:
 
 @pytest.mark.parametrize(("y", "se", "warned"), [(*WILD, True), (*PILOT, False), (*SCHOOLS, False)])
 def test_standard_errors_of_many_orders_are_said(y: tuple[float, ...], se: tuple[float, ...], warned: bool) -> None:
-    said = {v.name: v for v in prepare_table(family("normal_means"), dataset(y, se)).verdicts}
-    assert ("span of standard errors" in said) == warned
+    verdicts = {v.name: v for v in prepare_table(family("normal_means"), dataset(y, se)).verdicts}
+    assert ("span of standard errors" in verdicts) == warned
     if warned:
-        hint = said["span of standard errors"].hint
+        hint = verdicts["span of standard errors"].hint
         assert "15 orders of magnitude: 1e-09 of 'g1', 1e+06 of 'g5'" in hint
 
 
@@ -167,14 +167,14 @@ def exact(y: object, se: object, mu: tuple[float, float], tau: float) -> dict[st
     log_p += halfnorm.logpdf(grid, 0, tau) - norm.logpdf(0, 0, precision**-0.5)
     weight = np.exp(log_p - log_p.max()) * np.gradient(grid)
     cumulative = np.cumsum(weight) / weight.sum()
-    found = {f"q{int(100 * q):02d}": float(np.interp(q, cumulative, grid)) for q in (0.05, 0.5, 0.95)}
-    return {**found, "mu": float(np.average(centre, weights=weight))}
+    quantiles = {f"q{int(100 * q):02d}": float(np.interp(q, cumulative, grid)) for q in (0.05, 0.5, 0.95)}
+    return {**quantiles, "mu": float(np.average(centre, weights=weight))}
 
 
 def test_the_quadrature_of_these_tests_knows_its_answer() -> None:
     # metafor's table with a flat prior, to the digits that its source has.
-    found = exact(*WILD, (1.2, 300.0), 120.0)
-    assert [round(found[q], 3) for q in ("q05", "q50", "q95")] == [0.014, 0.156, 0.661]
+    quantiles = exact(*WILD, (1.2, 300.0), 120.0)
+    assert [round(quantiles[q], 3) for q in ("q05", "q50", "q95")] == [0.014, 0.156, 0.661]
 
 
 @pytest.mark.parametrize("scale", [0.28, 120.0])
@@ -186,7 +186,7 @@ def test_wild_standard_errors_are_no_trouble(engine: Engine, scale: float) -> No
         v: fit("normal_means", dataset(y, se), v, priors=priors, sampling=Sampling(seed=20261121), engine=engine)
         for v in ("complete_pooling", "no_pooling", "partial_pooling")
     }
-    diagnoses = {name: check(made) for name, made in fits.items()}
+    diagnoses = {name: check(posterior) for name, posterior in fits.items()}
     assert {name: d.status for name, d in diagnoses.items()} == dict.fromkeys(fits, "pass")
     theta = fits["no_pooling"].draws("theta")["theta"]
     weight = 1.4**2 / (1.4**2 + np.square(se))

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_fit, small_dataset
+from made_fits import fake_fit, small_dataset
 
 from hbm_stan.checks import check
 from hbm_stan.compare import compare
@@ -48,26 +48,26 @@ class Cells(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def made() -> Fit:
-    return made_fit(dataset=small_dataset(labels=("A", NASTY, "C")), sampling=Sampling(draws=500, seed=1))
+def labelled_fit() -> Fit:
+    return fake_fit(dataset=small_dataset(labels=("A", NASTY, "C")), sampling=Sampling(draws=500, seed=1))
 
 
 def test_a_card_escapes_what_it_shows_and_keeps_long_tables_short() -> None:
     table = pd.DataFrame({NASTY: [NASTY, *"abc" * 30], "value": np.linspace(-1.23456, 2000, 91)})
-    found = Cells(card(NASTY, [NASTY], table))
-    assert "script" not in found.tags
-    assert found.text.count(NASTY) == 4
-    assert "\N{MINUS SIGN}1.235" in found.cells
-    assert len(found.cells) <= 2 * (MOST_ROWS + 2)
+    html = Cells(card(NASTY, [NASTY], table))
+    assert "script" not in html.tags
+    assert html.text.count(NASTY) == 4
+    assert "\N{MINUS SIGN}1.235" in html.cells
+    assert len(html.cells) <= 2 * (MOST_ROWS + 2)
 
 
-def test_a_fit_shows_its_population_and_where_to_go_on(made: Fit) -> None:
-    found = Cells(made._repr_html_())
-    mu = made.draws("mu")["mu"]
-    at = found.cells.index("mu")
-    assert found.cells[at + 1] == f"{mu.mean():.4g}".replace("-", "\N{MINUS SIGN}")
-    assert found.cells[at + 3] == f"{np.quantile(mu, 0.05):.4g}".replace("-", "\N{MINUS SIGN}")
-    assert "hbm.check(fit)" in found.text
+def test_a_fit_shows_its_population_and_where_to_go_on(labelled_fit: Fit) -> None:
+    html = Cells(labelled_fit._repr_html_())
+    mu = labelled_fit.draws("mu")["mu"]
+    at = html.cells.index("mu")
+    assert html.cells[at + 1] == f"{mu.mean():.4g}".replace("-", "\N{MINUS SIGN}")
+    assert html.cells[at + 3] == f"{np.quantile(mu, 0.05):.4g}".replace("-", "\N{MINUS SIGN}")
+    assert "hbm.check(fit)" in html.text
 
 
 def test_elements_of_a_vector_are_counted_from_one() -> None:
@@ -77,19 +77,19 @@ def test_elements_of_a_vector_are_counted_from_one() -> None:
     assert table.loc["beta[2]", "mean"] == draws[:, 1].mean()
 
 
-def test_checks_comparisons_and_predictions_show_tables(made: Fit, tmp_path: object) -> None:
-    diagnosis = check(made)
-    found = Cells(diagnosis._repr_html_())
-    assert {v.name for v in diagnosis.verdicts} <= set(found.cells)
-    assert diagnosis.status in found.text
-    other = made_fit("complete_pooling", small_dataset(labels=("A", NASTY, "C")), Sampling(draws=500, seed=1))
-    compared = compare({"partial_pooling": made, "complete_pooling": other}, store=FitStore(tmp_path))  # type: ignore[arg-type]
+def test_checks_comparisons_and_predictions_show_tables(labelled_fit: Fit, tmp_path: object) -> None:
+    diagnosis = check(labelled_fit)
+    html = Cells(diagnosis._repr_html_())
+    assert {v.name for v in diagnosis.verdicts} <= set(html.cells)
+    assert diagnosis.status in html.text
+    other = fake_fit("complete_pooling", small_dataset(labels=("A", NASTY, "C")), Sampling(draws=500, seed=1))
+    compared = compare({"partial_pooling": labelled_fit, "complete_pooling": other}, store=FitStore(tmp_path))  # type: ignore[arg-type]
     shown = Cells(replace(compared, withheld=False)._repr_html_())
     assert {"partial_pooling", "complete_pooling", "elpd"} <= set(shown.cells)
     assert " ".join(compared.verdict)[:60] in shown.text.replace("\n", " ")
     hidden = Cells(replace(compared, withheld=True)._repr_html_())
     assert hidden.cells.count("–") > shown.cells.count("–")
-    predicted = predict(made, grid="school = A")
+    predicted = predict(labelled_fit, grid="school = A")
     assert "expected_mean" in Cells(predicted._repr_html_()).cells
     assert isinstance(predicted, Prediction)
 

@@ -91,10 +91,10 @@ def _no_schur(given: Published, monkeypatch: pytest.MonkeyPatch) -> Published:
     step = elimination._step
 
     def alone(*parts: np.ndarray) -> elimination.Step:
-        made = step(*parts)
-        rest = made.rest.copy()
+        right = step(*parts)
+        rest = right.rest.copy()
         rest[..., :-1] = 0.0
-        return replace(made, rest=rest)
+        return replace(right, rest=rest)
 
     monkeypatch.setattr(elimination, "_step", alone)
     return given
@@ -107,8 +107,8 @@ def _variance_for_sd(given: Published, monkeypatch: pytest.MonkeyPatch) -> Publi
 
 
 def _sigma_for_variance(given: Published, monkeypatch: pytest.MonkeyPatch) -> Published:
-    made = closed_form.Problem.precision
-    monkeypatch.setattr(closed_form.Problem, "precision", property(lambda self: np.sqrt(made.fget(self))))  # type: ignore[attr-defined]
+    precision = closed_form.Problem.precision
+    monkeypatch.setattr(closed_form.Problem, "precision", property(lambda self: np.sqrt(precision.fget(self))))  # type: ignore[attr-defined]
     return given
 
 

@@ -40,8 +40,8 @@ NUMBERS = np.array([2, 3, 1, 1, 2, 3, 3, 2, 2, 1, 3, 1])
 
 def frame(**columns: Any) -> pd.DataFrame:
     rng = np.random.default_rng(3)
-    made = pd.DataFrame({"g": [f"g{i % 4}" for i in range(12)], "x": rng.normal(size=12), "rating": NUMBERS})
-    return made.assign(words=[ORDER[k - 1] for k in NUMBERS]).assign(**columns)
+    table = pd.DataFrame({"g": [f"g{i % 4}" for i in range(12)], "x": rng.normal(size=12), "rating": NUMBERS})
+    return table.assign(words=[ORDER[k - 1] for k in NUMBERS]).assign(**columns)
 
 
 def prepared(table: pd.DataFrame, formula: str = FORMULA, **keys: Any) -> Prepared:
@@ -49,8 +49,8 @@ def prepared(table: pd.DataFrame, formula: str = FORMULA, **keys: Any) -> Prepar
 
 
 def order_of(table: pd.DataFrame, column: str, **keys: Any) -> tuple[tuple[str, ...], list[int]]:
-    found = read_ordered(Dataset.from_frame(table, formula=FORMULA, **keys), column)
-    return found.categories, [int(value) for value in found.values]
+    ordered = read_ordered(Dataset.from_frame(table, formula=FORMULA, **keys), column)
+    return ordered.categories, [int(value) for value in ordered.values]
 
 
 # How categories are read.
@@ -74,10 +74,10 @@ def test_a_frame_whose_category_has_no_order_states_none() -> None:
 
 def test_whole_numbers_are_in_order_with_those_that_nobody_chose() -> None:
     table = frame(rating=NUMBERS + 2 * (NUMBERS == 3) + 3)  # 4, 5 and 8
-    found = read_ordered(Dataset.from_frame(table, formula=FORMULA), "rating")
-    assert found.categories == ("4", "5", "6", "7", "8")
-    assert found.unused == ["6", "7"]
-    assert any("no row has the categories 6, 7. What is said of them comes from the prior" in n for n in found.notes)
+    ordered = read_ordered(Dataset.from_frame(table, formula=FORMULA), "rating")
+    assert ordered.categories == ("4", "5", "6", "7", "8")
+    assert ordered.unused == ["6", "7"]
+    assert any("no row has the categories 6, 7. What is said of them comes from the prior" in n for n in ordered.notes)
     as_words = frame(rating=[f"{k}.0" for k in NUMBERS])
     assert order_of(as_words, "rating", levels={"rating": ["1", "2", "3"]})[1] == list(NUMBERS)
 
@@ -120,9 +120,9 @@ def test_a_new_analysis_proposes_categories_where_words_have_an_order(tmp_path: 
     with pytest.raises(DataError, match=r"words have no order of their own\. State it"):
         new_analysis(str(table), "", {}, tmp_path / "b", formula=words)
     for column, mentioned in (("grade", True), ("zero", False), ("x", False)):
-        said = new_analysis(str(table), "", {}, tmp_path / column, formula=f"{column} ~ 1 + (1 | g)").notes
-        assert not said[0].startswith(f"Model: {column}, likelihood cumulative")
-        assert any("--likelihood cumulative" in note for note in said) == mentioned, said
+        notes = new_analysis(str(table), "", {}, tmp_path / column, formula=f"{column} ~ 1 + (1 | g)").notes
+        assert not notes[0].startswith(f"Model: {column}, likelihood cumulative")
+        assert any("--likelihood cumulative" in note for note in notes) == mentioned, notes
 
 
 def test_two_categories_are_told_that_binomial_says_the_same() -> None:
@@ -155,9 +155,9 @@ def test_words_are_numbers_and_rows_in_another_order_the_same_rows() -> None:
     rng = np.random.default_rng(8)
     shuffled = rng.permutation(12)
     of_words = prepared(frame(), "words ~ x + (1 | g)", levels={"words": ORDER})
-    found = [prepared(frame()), of_words, prepared(frame().iloc[shuffled].reset_index(drop=True))]
+    tables = [prepared(frame()), of_words, prepared(frame().iloc[shuffled].reset_index(drop=True))]
     rows = []
-    for table in found:
+    for table in tables:
         data = CUMULATIVE.stan_data(table, CUMULATIVE.priors(table), "partial_pooling")
         order = [table.pooled.labels.index(f"g{j}") for j in range(4)]
         theta = np.empty((2, 4, 1))
@@ -188,14 +188,14 @@ def test_the_probability_of_a_category_keeps_its_digits_far_out(eta: float, gap:
         low, high = lower - shift, upper - shift
         assert thresholds.log_between(low, high)[0] == pytest.approx(exact(low[0], high[0]), rel=1e-12)
     own = {"threshold": np.concatenate([lower, upper])[None, None]}
-    found = likelihood("cumulative")
+    density = likelihood("cumulative")
     ends = [0.3 - eta, 0.3 + gap - eta]
     for y, (below, above) in enumerate(itertools.pairwise([-np.inf, *ends, np.inf]), 1):
         rows = {"y": np.array([y]), "categories": 3}
-        score = found.score(np.array([[eta]]), rows, own)[0, 0]
+        score = density.score(np.array([[eta]]), rows, own)[0, 0]
         assert score == pytest.approx(expit(below) - expit(-above), abs=1e-15)
-        assert np.isfinite(found.log_p(np.array([[eta]]), rows, own)).all()
-        assert found.weight(np.array([[eta]]), rows, own)[0, 0] >= 0
+        assert np.isfinite(density.log_p(np.array([[eta]]), rows, own)).all()
+        assert density.weight(np.array([[eta]]), rows, own)[0, 0] >= 0
 
 
 def without_jacobian(value: np.ndarray, a: float) -> np.ndarray:
@@ -232,8 +232,8 @@ def test_thresholds_drawn_from_the_prior_have_dirichlet_shares() -> None:
 
 def test_thresholds_that_fit_rows_expect_as_many_up_to_each() -> None:
     eta, below = np.random.default_rng(6).normal(0, 3, 40), np.array([0.2, 7.0, 39.5])
-    found = thresholds.fitting(eta, below)
-    np.testing.assert_allclose(expit(found[:, None] - eta).sum(axis=1), below, rtol=1e-9)
+    cutpoints = thresholds.fitting(eta, below)
+    np.testing.assert_allclose(expit(cutpoints[:, None] - eta).sum(axis=1), below, rtol=1e-9)
 
 
 # Two categories are Bernoulli rows.
@@ -249,10 +249,10 @@ def test_two_categories_are_bernoulli_rows() -> None:
         np.testing.assert_allclose(
             getattr(ordered, name)(eta, rows, own), getattr(binary, name)(about, other, {}), rtol=1e-12, err_msg=name
         )
-    for made, known, from_one in zip(
+    for moment, known, from_one in zip(
         ordered.moments(eta, rows, own), binary.moments(about, other, {}), (1, 0), strict=True
     ):
-        np.testing.assert_allclose(made - from_one, known, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(moment - from_one, known, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("fault", [False, True])
@@ -263,11 +263,13 @@ def test_two_categories_have_the_integrals_of_bernoulli_rows(fault: bool) -> Non
     scale, slope, cut = np.array([[0.8], [1.4]]), np.array([[0.5], [-2.0]]), np.array([[0.4], [-1.0]])
     of_ordered = {"beta": slope, "tau": scale, "threshold": cut}
     of_binary = {"beta": np.hstack([cut if fault else -cut, slope]), "tau": scale}
-    found = [
-        known.need("group_log_lik", "a test")(draws, known.stan_data(made, known.priors(made), "partial_pooling"))
-        for known, made, draws in ((CUMULATIVE, prepared(table), of_ordered), (bernoulli, plain, of_binary))
+    log_liks = [
+        known.need("group_log_lik", "a test")(
+            draws, known.stan_data(prepared_table, known.priors(prepared_table), "partial_pooling")
+        )
+        for known, prepared_table, draws in ((CUMULATIVE, prepared(table), of_ordered), (bernoulli, plain, of_binary))
     ]
-    assert np.allclose(found[0], found[1], rtol=1e-10) != fault
+    assert np.allclose(log_liks[0], log_liks[1], rtol=1e-10) != fault
 
 
 # What the report says of categories.
@@ -276,17 +278,17 @@ def test_two_categories_have_the_integrals_of_bernoulli_rows(fault: bool) -> Non
 @pytest.mark.parametrize("formula", ["rating ~ x + (1 | g)", "rating ~ x + (1 + x | g)", "rating ~ 1 + (1 | g)"])
 def test_shares_of_categories_are_those_at_the_means_whether_columns_are_centred_or_not(formula: str) -> None:
     slope, cuts = np.array([[0.7], [-1.2]]), np.array([[-0.5, 1.0], [0.0, 0.2]])
-    found = []
+    shares = []
     for centre in (True, False):
         table = prepared(frame(x=frame()["x"] + 3), formula, centre=centre)
         data = CUMULATIVE.stan_data(table, CUMULATIVE.priors(table), "partial_pooling")
         beta = slope[:, : data["P"]]
         mean = 0.0 if centre else beta.sum(axis=1, keepdims=True) * frame()["x"].add(3).mean()
         draws = {"beta": beta, "tau": np.full((2, data["KG"]), 0.5), "threshold": cuts + mean}
-        found.append(shares_at_means(draws, data, theta_mean(draws, data)))
+        shares.append(shares_at_means(draws, data, theta_mean(draws, data)))
     below = expit(cuts)
-    np.testing.assert_allclose(found[0], np.diff(below, prepend=0, append=1), rtol=1e-12)
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+    np.testing.assert_allclose(shares[0], np.diff(below, prepend=0, append=1), rtol=1e-12)
+    np.testing.assert_allclose(shares[1], shares[0], rtol=1e-12)
 
 
 def test_shares_are_told_of_an_average_and_a_new_group_and_thresholds_in_words() -> None:

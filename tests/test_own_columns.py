@@ -37,16 +37,16 @@ def structure(zi: str, formula: str = "k ~ x + (1 | g)", **keys: Any) -> Structu
 
 
 def test_columns_are_coded_and_centred_as_those_of_the_formula() -> None:
-    found = structure("~ wet + arm + log(wet)", levels={"arm": ["drug"]})
+    terms = structure("~ wet + arm + log(wet)", levels={"arm": ["drug"]})
     columns, main = (
-        found.design.beside["zi"],
+        terms.design.beside["zi"],
         structure("", "k ~ wet + arm + log(wet) + (1 | g)", levels={"arm": ["drug"]}),
     )
     assert columns.names == main.design.names == ("intercept", "wet", "arm=placebo", "arm=dose two", "log(wet)")
     np.testing.assert_array_equal(columns.X, main.design.X)
     np.testing.assert_array_equal(columns.means, main.design.means)
-    assert found.design.names == ("intercept", "x")
-    assert found.levels == {"arm": ("drug", "placebo", "dose two")}
+    assert terms.design.names == ("intercept", "x")
+    assert terms.levels == {"arm": ("drug", "placebo", "dose two")}
     assert not structure("~ wet", centre=False).design.beside["zi"].means.any()
 
 
@@ -132,9 +132,9 @@ def test_coefficients_have_normal_priors_and_are_sampled_in_their_units() -> Non
 
 def test_rows_get_what_coefficients_add_up_to() -> None:
     data, value = stan_data(), np.random.default_rng(2).normal(size=(5, 4))
-    found = combined("zi", data, {"zi": value[:, None]})
-    np.testing.assert_allclose(found, value @ data["X_zi"].T, rtol=1e-12)
-    np.testing.assert_allclose(combined("zi", data, {"zi": value[:1]}), found[0], rtol=1e-12)
+    sums = combined("zi", data, {"zi": value[:, None]})
+    np.testing.assert_allclose(sums, value @ data["X_zi"].T, rtol=1e-12)
+    np.testing.assert_allclose(combined("zi", data, {"zi": value[:1]}), sums[0], rtol=1e-12)
 
 
 def test_some_rows_take_their_columns_along() -> None:

@@ -145,10 +145,10 @@ def edit(file: Path, before: str, after: str) -> None:
 def refused(place: Path, *words: str) -> str:
     with pytest.raises(HbmError) as caught:
         jobs_of(*_job(read_analysis(place / "trials")))
-    said = str(caught.value)
+    message = str(caught.value)
     for word in words:
-        assert word in said, said
-    return said
+        assert word in message, message
+    return message
 
 
 def _job(analysis: Any) -> tuple[Any, ...]:
@@ -167,8 +167,8 @@ def hbm(*words: object) -> Any:
 
 @pytest.mark.usefixtures("stanli")
 def test_a_toml_and_programs_are_enough_for_checks_comparison_and_report(place: Path) -> None:
-    made = report(place / "trials", engine="stanli")
-    results = made.results
+    document = report(place / "trials", engine="stanli")
+    results = document.results
     assert results["status"] == "pass" or not results["withheld"]
     assert {s["variant"] for s in results["comparison"]["scores"]} == {"complete", "partial"}
     assert set(results["fits"]["partial"]["parameters"]) >= {"centre", "spread", "study[A]", "study[J]"}
@@ -176,12 +176,12 @@ def test_a_toml_and_programs_are_enough_for_checks_comparison_and_report(place: 
     assert results["new_group"] is None
     assert results["ppc"] is None
     assert results["priors"] == []
-    [said] = [n for n in results["notices"] if "the analyst's own family" in n]
+    [notice] = [n for n in results["notices"] if "the analyst's own family" in n]
     for word in ("new_row(), new_group() and simulate()", "raw()", "log_joint()", "y_rep in the Stan programs"):
-        assert word in said
-    assert "a comparison on new trials (needs group_log_lik())" in said
-    assert "a comparison (" not in said
-    text = " ".join(page.extract_text() for page in PdfReader(made.pdf).pages)
+        assert word in notice
+    assert "a comparison on new trials (needs group_log_lik())" in notice
+    assert "a comparison (" not in notice
+    text = " ".join(page.extract_text() for page in PdfReader(document.pdf).pages)
     assert "own family" in text
     assert "The priors are those that the Stan programs in the appendix hold" in text
 
@@ -216,9 +216,9 @@ def test_without_a_log_lik_nothing_is_compared_and_that_is_said(place: Path) -> 
     results = report(place / "trials", engine="stanli").results
     assert results["comparison"] is None
     assert "a comparison (needs log_lik in the Stan programs)" in " ".join(results["notices"])
-    said = hbm("compare", place / "trials", "--engine", "stanli")
-    assert said.exit_code == 2
-    assert "gives no log_lik: it cannot be compared" in said.stderr
+    completed = hbm("compare", place / "trials", "--engine", "stanli")
+    assert completed.exit_code == 2
+    assert "gives no log_lik: it cannot be compared" in completed.stderr
     analysis = read_analysis(place / "trials")
     fits = fit_variants(analysis.family, analysis.dataset, engine="stanli", store=analysis.store)
     with pytest.raises(ComparisonError, match="no log_lik"):
@@ -284,14 +284,14 @@ def test_an_edit_of_the_family_makes_the_report_again_but_not_the_draws(place: P
     assert report(place / "trials", engine="stanli").fresh
     assert not report(place / "trials", engine="stanli").fresh
     edit(own / "family.py", 'title="Robust meta-analysis"', 'title="Sturdy meta-analysis"')
-    said: list[str] = []
-    again = report(place / "trials", engine="stanli", say=said.append)
+    messages: list[str] = []
+    again = report(place / "trials", engine="stanli", say=messages.append)
     assert again.fresh
     assert again.results["model"]["title"] == "Sturdy meta-analysis"
-    assert not any("sampling" in line for line in said)
+    assert not any("sampling" in line for line in messages)
     edit(own / "partial.stan", "normal(0, 20)", "normal(0, 21)")
-    report(place / "trials", engine="stanli", say=said.append)
-    assert any("the Stan program" in line for line in said)
+    report(place / "trials", engine="stanli", say=messages.append)
+    assert any("the Stan program" in line for line in messages)
 
 
 def test_no_bytecode_is_left_and_none_is_out_of_date(place: Path) -> None:
@@ -392,9 +392,9 @@ def test_a_mistake_has_no_traceback_on_the_command_line(place: Path) -> None:
     as_python(place, "def broken(:\n")
     done = hbm("fit", place / "trials", "--engine", "stanli")
     assert done.exit_code == 2
-    named, said = done.stderr.splitlines()
+    named, message = done.stderr.splitlines()
     assert named.endswith("family.py")
-    assert "family.py, line 1: " in said
+    assert "family.py, line 1: " in message
 
 
 TOML_MISTAKES = {
@@ -501,8 +501,8 @@ def test_the_outputs_of_a_program_are_its_declarations_at_the_top_level() -> Non
     model { vector[J] neither; }
     generated quantities { array[J] int y_rep; real s = sum(c), t = fmax(a, 1); print("vector[J] text;"); }
     """
-    found = {d.name: len(d.dims) for d in Program("p", Path("p.stan"), code).outputs}
-    assert found == {"a": 0, "b": 2, "c": 1, "y_rep": 1, "s": 0, "t": 0}
+    n_dims = {d.name: len(d.dims) for d in Program("p", Path("p.stan"), code).outputs}
+    assert n_dims == {"a": 0, "b": 2, "c": 1, "y_rep": 1, "s": 0, "t": 0}
 
 
 # Functions of the user's own that go wrong while they are used
@@ -540,7 +540,7 @@ def test_a_family_that_draws_groups_itself_has_its_code_in_the_key(place: Path) 
 
 
 def test_densities_of_groups_must_have_one_value_for_each_group(place: Path) -> None:
-    said = "raw=raw, prior_group_log_lik=lambda data, v: {}, finer_group_log_lik=lambda draws, data: {},"
+    fields = "raw=raw, prior_group_log_lik=lambda data, v: {}, finer_group_log_lik=lambda draws, data: {},"
     draws, data = {"centre": np.zeros(4)}, {"J": 3}
     for ours, finer, wrong in (
         ("np.zeros(3)", "np.zeros((4, 3))", ""),
@@ -548,7 +548,7 @@ def test_densities_of_groups_must_have_one_value_for_each_group(place: Path) -> 
         ("np.zeros(2)", "None", r"prior_group_log_lik\(\) gave the shape \(2,\).*\(3,\)"),
         ("None", "np.zeros(3)", r"finer_group_log_lik\(\) gave the shape \(3,\)"),
     ):
-        own = read_family(as_python(place, PYTHON.replace("raw=raw,", said.format(ours, finer))))
+        own = read_family(as_python(place, PYTHON.replace("raw=raw,", fields.format(ours, finer))))
         prior, twice = (own.need(f"{kind}_group_log_lik", "a test") for kind in ("prior", "finer"))
         with pytest.raises(ModelError, match=wrong) if wrong else nullcontext():
             _ = prior(data, "partial"), twice(draws, data)

@@ -53,7 +53,7 @@ def problems(pages: list[Page], longest: float = ANY) -> dict[str, Any]:
     appendix = place_of(pages, APPENDIX)
     end = len(pages) - 1 + fullness(pages[-1])
     last = {1, int(appendix) + (0 if appendix % 1 < 0.02 else 1), len(pages)}  # of page one, the body, the appendix
-    found = {
+    measures = {
         "long": appendix if appendix > longest else 0,
         "long appendix": end - appendix if end - appendix > LONGEST_APPENDIX else 0,
         "half empty": [p.number for p in pages if p.number not in last and fullness(p) < FULL],
@@ -63,7 +63,7 @@ def problems(pages: list[Page], longest: float = ANY) -> dict[str, Any]:
         "far": far_figures(pages),
         "page one is too long": "Data" in pages[0].text.split("Comparison")[0] or not on_page_one(pages),
     }
-    return {kind: what for kind, what in found.items() if what}
+    return {kind: what for kind, what in measures.items() if what}
 
 
 def on_page_one(pages: list[Page]) -> bool:
@@ -78,8 +78,8 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_pages_of_eight_schools_are_as_they_must_be(eight: Path, stanli: Engine) -> None:
-    made = report(eight, engine=stanli)
-    assert problems(pages_of(made.pdf), FEW) == {}
+    document = report(eight, engine=stanli)
+    assert problems(pages_of(document.pdf), FEW) == {}
 
 
 def test_the_pages_of_a_regression_are_as_they_must_be(tmp_path: Path, stanli: Engine) -> None:
@@ -98,11 +98,11 @@ NAMES = sorted(p.parent.name for p in (ROOT / "reports").glob("*/analysis.toml")
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pages_of_every_shipped_analysis_are_as_they_must_be(name: str, tmp_path: Path, stanli: Engine) -> None:
-    made = report(shipped(name, tmp_path / name), engine=stanli)
-    slopes = [q for q in made.results["page_one"]["numbers"] if q["name"].startswith("effect[")]
-    few = made.results["data"]["n_groups"] <= 30 and len(slopes) <= 2
+    document = report(shipped(name, tmp_path / name), engine=stanli)
+    slopes = [q for q in document.results["page_one"]["numbers"] if q["name"].startswith("effect[")]
+    few = document.results["data"]["n_groups"] <= 30 and len(slopes) <= 2
     longest = RADON if name == "radon" else FEW if few else ANY
-    assert problems(pages_of(made.pdf), longest) == {}
+    assert problems(pages_of(document.pdf), longest) == {}
 
 
 # --- made-up results of every kind -----------------------------------------------------------------------------------
@@ -115,8 +115,8 @@ def compiled(results: dict[str, Any], svgs: dict[str, bytes], template: Path = T
 
 
 def drawn(n_groups: int, labels: list[str] | None = None) -> dict[str, bytes]:
-    made = example_figures(n_groups, labels)
-    return {name: save_svg(made[name]) for name in ("answer", "population", "ppc")}
+    figures = example_figures(n_groups, labels)
+    return {name: save_svg(figures[name]) for name in ("answer", "population", "ppc")}
 
 
 LABELS = ["Regional Consolidated School District of the Northern Lakes and Upper Valleys (No. 17)", "北京市第四中学",
@@ -128,8 +128,8 @@ def test_any_number_of_groups_with_any_labels_keeps_the_pages(n_groups: int, lab
     results = example_results(n_groups, (labels or [])[:n_groups])
     svgs = drawn(n_groups, (labels or [])[:n_groups])
     results["title"] = LONG_TITLE[:200]
-    found = problems(compiled(results, svgs), FEW)
-    assert found == {}
+    faults = problems(compiled(results, svgs), FEW)
+    assert faults == {}
     assert [name for name, svg in svgs.items() if touches_edge(svg)] == []
 
 
@@ -157,8 +157,8 @@ def broken(tmp_path: Path, right: str, wrong: str) -> Path:
 )  # fmt: skip
 def test_faults_of_the_layout_are_seen(kind: str, right: str, wrong: str, tmp_path: Path) -> None:
     results = example_results()
-    found = problems(compiled(results, example_svgs(), broken(tmp_path, right, wrong)), FEW)
-    assert kind in found
+    faults = problems(compiled(results, example_svgs(), broken(tmp_path, right, wrong)), FEW)
+    assert kind in faults
 
 
 def test_a_page_one_that_is_too_long_and_a_figure_far_away_are_seen() -> None:
@@ -182,12 +182,12 @@ def test_a_label_that_is_cut_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_figure_has_words_for_its_axes() -> None:
-    made = example_figures(8)
-    assert made["answer"].draw().axes[0].get_xlabel() == "effect (points)"
-    ppc = made["ppc"].draw().axes[0]
+    figures = example_figures(8)
+    assert figures["answer"].draw().axes[0].get_xlabel() == "effect (points)"
+    ppc = figures["ppc"].draw().axes[0]
     assert ppc.get_title("left") == "outcome (points)"
     assert ppc.get_xlabel() == "groups in the order of what was observed"
-    population = made["population"].draw().axes
+    population = figures["population"].draw().axes
     assert [a.get_title("left") for a in population] == ["μ", "τ"]
     assert population[0].get_xlabel() == "points"
     tables = example_results(85)["shrinkage"]
@@ -198,10 +198,10 @@ def test_every_figure_has_words_for_its_axes() -> None:
 
 
 def test_the_numbers_of_page_one_are_those_of_results_json(eight: Path, stanli: Engine) -> None:
-    made = report(eight, engine=stanli)
-    results = json.loads(made.json.read_text())
+    document = report(eight, engine=stanli)
+    results = json.loads(document.json.read_text())
     counted = len([v for fit in results["fits"].values() for v in fit["verdicts"]]) + len(results["data"]["verdicts"])
-    text = " ".join(pages_of(made.pdf)[0].text.split())
+    text = " ".join(pages_of(document.pdf)[0].text.split())
     body = text[text.index("Answer") :].replace("Figure 1", "").replace(f"{counted} of {counted}", "")
     body = body.partition("hbm_stan")[0]
     assert unexplained(body, results) == []

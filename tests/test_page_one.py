@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_loo
+from made_fits import loo_of
 from pypdf import PdfReader
 
 from hbm_stan.analysis.read import read_analysis
@@ -27,9 +27,9 @@ NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?")
 SYMBOLS = re.compile(r"\b(mu|tau|theta|sigma|beta|elpd|MCSE|R-hat)\b|[0-9a-f]{12,}")
 
 
-def page(made: Report) -> str:
+def page(document: Report) -> str:
     """The text of page one, white space as one blank."""
-    return " ".join(PdfReader(made.pdf).pages[0].extract_text().split())
+    return " ".join(PdfReader(document.pdf).pages[0].extract_text().split())
 
 
 def of_draws(fit: Fit, results: Mapping[str, Any], back: Any, spread: Any) -> dict[str, np.ndarray]:
@@ -37,23 +37,23 @@ def of_draws(fit: Fit, results: Mapping[str, Any], back: Any, spread: Any) -> di
     tree = {name: np.asarray(v.values) for name, v in fit.tree["posterior"].data_vars.items()}
     theta = tree["theta"].reshape(-1, *tree["theta"].shape[2:])
     labels = [str(v) for v in fit.tree["posterior"]["theta"].coords[fit.tree["posterior"]["theta"].dims[2]].values]
-    found: dict[str, np.ndarray] = {}
+    draws: dict[str, np.ndarray] = {}
     for row in results["page_one"]["numbers"]:
         name = row["name"]
         if name.startswith("group"):
             own = theta[:, labels.index(name.partition(": ")[2])]
-            found[name] = back(own if own.ndim == 1 else own[:, 0])
+            draws[name] = back(own if own.ndim == 1 else own[:, 0])
         elif name == "average":
-            found[name] = back(tree["mu"].ravel())
+            draws[name] = back(tree["mu"].ravel())
         elif name == "spread":
-            found[name] = spread(tree["tau"].ravel())
-    return found
+            draws[name] = spread(tree["tau"].ravel())
+    return draws
 
 
-def assert_recomputed(fit: Fit, results: Mapping[str, Any], found: Mapping[str, np.ndarray], against: float) -> None:
+def assert_recomputed(fit: Fit, results: Mapping[str, Any], draws: Mapping[str, np.ndarray], against: float) -> None:
     for row in results["page_one"]["numbers"]:
-        if row["name"] in found:
-            values = found[row["name"]]
+        if row["name"] in draws:
+            values = draws[row["name"]]
             expected = [np.quantile(values, p) for p in (0.05, 0.25, 0.5, 0.75, 0.95)]
             assert [row[k] for k in ("q05", "q25", "q50", "q75", "q95")] == pytest.approx(expected), row["name"]
             assert row["p_above"] == pytest.approx(np.mean(values > against)), row["name"]
@@ -82,56 +82,58 @@ def unexplained(text: str, results: Mapping[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def made(reported: Path, stanli: Engine) -> Report:
+def document(reported: Path, stanli: Engine) -> Report:
     return report(reported, engine=stanli)
 
 
-def test_page_one_is_short_and_speaks_the_words_of_the_table(made: Report) -> None:
-    said = made.results["page_one"]["said"]
-    assert 3 <= len(said) <= MOST_SENTENCES
-    assert said[0].startswith("The average effect over schools is about ")
-    assert " (90 % interval " in said[0]
-    assert "above zero with probability" in said[0]
-    assert "they hardly differ" in said[1]  # P(tau < 0.1 sd(y)) is about 0.2 on eight schools
-    assert said[2].startswith("For a new school of the same kind, the effect is expected to be about ")
-    assert said[3].startswith("The estimates of the schools run from ")
-    shown = page(made)
-    for sentence in said:
+def test_page_one_is_short_and_speaks_the_words_of_the_table(document: Report) -> None:
+    sentences = document.results["page_one"]["said"]
+    assert 3 <= len(sentences) <= MOST_SENTENCES
+    assert sentences[0].startswith("The average effect over schools is about ")
+    assert " (90 % interval " in sentences[0]
+    assert "above zero with probability" in sentences[0]
+    assert "they hardly differ" in sentences[1]  # P(tau < 0.1 sd(y)) is about 0.2 on eight schools
+    assert sentences[2].startswith("For a new school of the same kind, the effect is expected to be about ")
+    assert sentences[3].startswith("The estimates of the schools run from ")
+    shown = page(document)
+    for sentence in sentences:
         assert sentence.split(" (")[0] in shown
     assert "Figure 1" in shown
     assert "Figure 2" not in shown
 
 
-def test_page_one_has_no_hash_and_no_symbol_without_its_word(made: Report) -> None:
-    text = page(made)
+def test_page_one_has_no_hash_and_no_symbol_without_its_word(document: Report) -> None:
+    text = page(document)
     before, _, after = text.partition("Comparison.")
     assert not SYMBOLS.search(before)
     assert after.count("elpd") == 1
     assert "log predictive density, elpd" in after
 
 
-def test_every_number_of_the_sentences_is_in_the_results_and_comes_from_the_draws(made: Report, reported: Path) -> None:
-    results = json.loads(made.json.read_text())
-    said = " ".join([*results["page_one"]["said"], *results["page_one"]["comparison"]])
-    assert unexplained(said, results) == []
+def test_every_number_of_the_sentences_is_in_the_results_and_comes_from_the_draws(
+    document: Report, reported: Path
+) -> None:
+    results = json.loads(document.json.read_text())
+    text = " ".join([*results["page_one"]["said"], *results["page_one"]["comparison"]])
+    assert unexplained(text, results) == []
     fit = fit_analysis(settled(read_analysis(reported)), engine="stanli")["partial_pooling"]
-    found = of_draws(fit, results, np.asarray, np.asarray)
-    assert set(found) >= {"average", "spread"}
-    assert len(found) == 4
-    assert_recomputed(fit, results, found, 0.0)
+    draws = of_draws(fit, results, np.asarray, np.asarray)
+    assert set(draws) >= {"average", "spread"}
+    assert len(draws) == 4
+    assert_recomputed(fit, results, draws, 0.0)
     near = next(row for row in results["page_one"]["numbers"] if row["name"] == "near zero tau")
     raw = pd.read_csv(reported / "data.csv")["effect"].std(ddof=1)
     assert near["limit"] == pytest.approx(0.1 * raw)
     assert near["probability"] == pytest.approx(np.mean(fit.draws("tau")["tau"] < 0.1 * raw))
 
 
-def test_a_number_that_is_made_up_would_be_seen(made: Report) -> None:
-    assert unexplained("about 4.87654 points", made.results) == ["4.87654"]
+def test_a_number_that_is_made_up_would_be_seen(document: Report) -> None:
+    assert unexplained("about 4.87654 points", document.results) == ["4.87654"]
 
 
 @pytest.mark.parametrize("fault", ["tail", "other group", "sd for variance"])
 def test_planted_faults_in_the_numbers_are_seen(
-    made: Report, reported: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    document: Report, reported: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     analysis = settled(read_analysis(reported))
     fits = fit_analysis(analysis, engine="stanli")
@@ -150,7 +152,7 @@ def test_planted_faults_in_the_numbers_are_seen(
         monkeypatch.setattr(brief, "summary_of", lambda fit, draws, *a: right(fit, draws**2, *a))
     from hbm_stan.report.found import find
 
-    wrong = {"page_one": brief.page_one(analysis, find(analysis, fits), made.results)}
+    wrong = {"page_one": brief.page_one(analysis, find(analysis, fits), document.results)}
     fit = fits["partial_pooling"]
     with pytest.raises(AssertionError):
         assert_recomputed(fit, wrong, of_draws(fit, wrong, np.asarray, np.asarray), 0.0)
@@ -175,9 +177,9 @@ def test_the_figure_has_a_row_for_each_group_their_average_and_a_new_one() -> No
 def test_a_failed_check_takes_the_place_of_the_answer_with_what_to_do(analysis: Path, stanli: Engine) -> None:
     text = (analysis / "analysis.toml").read_text()
     (analysis / "analysis.toml").write_text(text.replace('"partial_pooling"]', '"partial_pooling_centered"]'))
-    made = report(analysis, engine=stanli)
-    assert made.results["page_one"] == brief.NOTHING
-    shown = page(made)
+    document = report(analysis, engine=stanli)
+    assert document.results["page_one"] == brief.NOTHING
+    shown = page(document)
     assert "The conclusion is withheld" in shown
     answer, _, rest = shown.partition("Checks.")
     assert "partial_pooling_noncentered" in answer
@@ -207,13 +209,13 @@ def test_ratios_are_spoken_of_as_ratios(tmp_path: Path, stanli: Engine) -> None:
         'family = "normal_means"\nlog_scale = true\nvariants = ["partial_pooling"]\ncolumns.group = "study"\n'
         'columns.estimate = "odds_ratio"\ncolumns.lower = "low"\ncolumns.upper = "high"\n',
     )  # fmt: skip
-    made = report(folder, engine=stanli)
-    said = made.results["page_one"]["said"]
-    assert said[0].startswith("The average odds_ratio over studies is about 1.")
-    assert "it is above 1 with probability" in said[0]
-    assert "Studies differ by a factor of about 1." in said[1]
+    document = report(folder, engine=stanli)
+    sentences = document.results["page_one"]["said"]
+    assert sentences[0].startswith("The average odds_ratio over studies is about 1.")
+    assert "it is above 1 with probability" in sentences[0]
+    assert "Studies differ by a factor of about 1." in sentences[1]
     fit = fit_analysis(settled(read_analysis(folder)), engine=stanli)["partial_pooling"]
-    assert_recomputed(fit, made.results, of_draws(fit, made.results, np.exp, np.exp), 1.0)
+    assert_recomputed(fit, document.results, of_draws(fit, document.results, np.exp, np.exp), 1.0)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -225,22 +227,22 @@ def test_log_odds_are_spoken_of_as_probabilities_and_factors(tmp_path: Path, sta
     table = pd.DataFrame({"herd": [f"h{k}" for k in herd], "dose": dose, "tested": 40, "ill": rng.binomial(40, p)})
     formula = 'formula = "ill | trials(tested) ~ dose + (1 | herd)"\nvariants = ["partial_pooling"]\n'
     folder = written(tmp_path / "b", table, formula)
-    made = report(folder, engine=stanli)
-    said = made.results["page_one"]["said"]
-    assert said[0].startswith("The odds of ill are multiplied by about 2.")
-    assert "for one unit more of dose; the probability that this is above 1 is" in said[0]
-    assert said[1].startswith("In an average herd, the probability of ill at the means of the columns is about 0.")
-    assert "in their odds by a factor of about" in said[2]
-    assert "log odds" not in " ".join(said)
-    fit = fit_analysis(settled(read_analysis(folder)), engine=stanli)[made.results["main_variant"]]
+    document = report(folder, engine=stanli)
+    sentences = document.results["page_one"]["said"]
+    assert sentences[0].startswith("The odds of ill are multiplied by about 2.")
+    assert "for one unit more of dose; the probability that this is above 1 is" in sentences[0]
+    assert sentences[1].startswith("In an average herd, the probability of ill at the means of the columns is about 0.")
+    assert "in their odds by a factor of about" in sentences[2]
+    assert "log odds" not in " ".join(sentences)
+    fit = fit_analysis(settled(read_analysis(folder)), engine=stanli)[document.results["main_variant"]]
     beta, tau = fit.draws("beta")["beta"], fit.draws("tau")["tau"].ravel()
     logistic = 1 / (1 + np.exp(-beta[:, 0]))
-    rows = {row["name"]: row for row in made.results["page_one"]["numbers"]}
+    rows = {row["name"]: row for row in document.results["page_one"]["numbers"]}
     for name, values in (
         ("effect[dose]", np.exp(beta[:, 1])), ("average[intercept]", logistic), ("spread[intercept]", np.exp(tau))
     ):  # fmt: skip
         assert rows[name]["q95"] == pytest.approx(np.quantile(values, 0.95)), name
-    assert unexplained(" ".join(said), made.results) == []
+    assert unexplained(" ".join(sentences), document.results) == []
 
 
 # --- the comparison in a line ----------------------------------------------------------------------------------------
@@ -250,8 +252,8 @@ POOLING = {"partial_pooling": "partial", "complete_pooling": "complete"}
 
 
 def compared(lead: float, unit: str = "observation", k: float = 0.0) -> Any:
-    scores = {"partial_pooling": made_loo(np.full(40, lead / 40), np.full(40, k))}
-    scores["complete_pooling"] = made_loo(np.zeros(40), np.full(40, k))
+    scores = {"partial_pooling": loo_of(np.full(40, lead / 40), np.full(40, k))}
+    scores["complete_pooling"] = loo_of(np.zeros(40), np.full(40, k))
     return score(scores, unit=unit, pooling=POOLING, noun=SCHOOLS)  # type: ignore[arg-type]
 
 
@@ -280,9 +282,9 @@ def test_what_only_a_family_answers_is_said_on_page_one(tmp_path: Path, stanli: 
     )  # fmt: skip
     text = (folder / "analysis.toml").read_text()
     (folder / "analysis.toml").write_text(text.replace("draws = 300", "draws = 1000"))
-    made = report(folder, engine=stanli)
-    said = made.results["page_one"]["said"]
-    assert said[0].startswith("b has the smallest expected loss: its rate is 0.2")
-    assert said[0].count(". ") == 0
-    assert said[1].startswith("The average rate of sold over pages is about 0.1")
-    assert unexplained(said[0], made.results) == []
+    document = report(folder, engine=stanli)
+    sentences = document.results["page_one"]["said"]
+    assert sentences[0].startswith("b has the smallest expected loss: its rate is 0.2")
+    assert sentences[0].count(". ") == 0
+    assert sentences[1].startswith("The average rate of sold over pages is about 0.1")
+    assert unexplained(sentences[0], document.results) == []

@@ -208,8 +208,8 @@ def test_raw_estimates_are_the_least_squares_fit_where_there_is_one() -> None:
     assert 27 / np.expm1(3 / raw[1]) == pytest.approx(5.0)
     from scipy.optimize import curve_fit
 
-    found, covariance = curve_fit(lambda x, t: x**3 / np.expm1(x / t), nu[2:], flux[2:], 1.5)
-    assert raw[2] == pytest.approx(found[0], rel=1e-6)
+    estimates, covariance = curve_fit(lambda x, t: x**3 / np.expm1(x / t), nu[2:], flux[2:], 1.5)
+    assert raw[2] == pytest.approx(estimates[0], rel=1e-6)
     assert se[2] == pytest.approx(np.sqrt(covariance[0, 0]), rel=1e-3)
 
 

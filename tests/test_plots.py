@@ -45,9 +45,9 @@ def drawn(figure: Any) -> Any:
 
     mpl.use("Agg")
     with mpl.rc_context({"text.parse_math": False}):
-        made = copy.deepcopy(figure).draw()
-        made.draw_without_rendering()
-    return made
+        drawing = copy.deepcopy(figure).draw()
+        drawing.draw_without_rendering()
+    return drawing
 
 
 @pytest.mark.parametrize("name", ["answer", "shrinkage", "population", "new_group", "ppc", "ranks", "energy", "ess"])
@@ -63,9 +63,9 @@ def test_same_bytes_twice_and_only_vectors(figures: dict[str, Any], name: str) -
 
 def test_a_size_and_a_path_can_be_given(figures: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "figure.svg"
-    made = save_svg(figures["ppc"], path, width_mm=80, height_mm=40)
-    assert path.read_bytes() == made
-    assert b'width="226.7' in made
+    svg = save_svg(figures["ppc"], path, width_mm=80, height_mm=40)
+    assert path.read_bytes() == svg
+    assert b'width="226.7' in svg
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -84,15 +84,15 @@ def test_no_display_is_needed() -> None:
 @pytest.mark.parametrize("n_groups", [1, 3, 60, 200])
 def test_row_labels_stay_in_the_figure_and_apart(n_groups: int) -> None:
     table = example_tables(n_groups, HOSTILE[: min(n_groups, len(HOSTILE))])["shrinkage"]
-    made = drawn(plots.plot_shrinkage(table, "points"))
-    axes = made.axes[0]
+    drawing = drawn(plots.plot_shrinkage(table, "points"))
+    axes = drawing.axes[0]
     boxes = [t.get_window_extent() for t in axes.get_yticklabels() if t.get_text().strip()]
     assert len(boxes) >= min(n_groups, MAX_ROWS) - 1
-    width, height = made.canvas.get_width_height()
+    width, height = drawing.canvas.get_width_height()
     assert all(b.x0 >= 0 and b.y0 >= -1 and b.y1 <= height + 1 for b in boxes)
     ordered = sorted(boxes, key=lambda b: b.y0)
     assert all(low.y1 <= high.y0 + 1.5 for low, high in itertools.pairwise(ordered))
-    legend = [t.get_window_extent() for t in made.findobj(lambda a: getattr(a, "get_text", str)() == "no pooling")]
+    legend = [t.get_window_extent() for t in drawing.findobj(lambda a: getattr(a, "get_text", str)() == "no pooling")]
     assert legend
     assert all(b.x1 <= width for b in legend)
 
@@ -107,24 +107,24 @@ def test_legend_texts_end_inside_the_figure() -> None:
     labels = ["Regional Consolidated School District of the Northern Lakes " + str(i) for i in range(8)]
     tables = example_tables(8, labels)
     for figure in (plots.plot_shrinkage(tables["shrinkage"], "points"), plots.plot_ppc(tables["ppc"], "points")):
-        made = drawn(figure)
-        width = made.canvas.get_width_height()[0]
+        drawing = drawn(figure)
+        width = drawing.canvas.get_width_height()[0]
         from matplotlib.text import Text
 
-        ends = [t.get_window_extent().x1 for t in made.findobj(Text) if t.get_visible() and t.get_text().strip()]
+        ends = [t.get_window_extent().x1 for t in drawing.findobj(Text) if t.get_visible() and t.get_text().strip()]
         assert max(ends) <= width + 1
 
 
 @pytest.mark.parametrize("n_groups", [1, 8, 20, 85])
 def test_rows_of_page_one_stay_in_the_figure_and_apart(n_groups: int) -> None:
     panel = example_figures(n_groups, HOSTILE[: min(n_groups, len(HOSTILE))])["answer"]
-    made = drawn(panel)
-    boxes = [t.get_window_extent() for t in made.axes[0].get_yticklabels() if t.get_text().strip()]
-    width, height = made.canvas.get_width_height()
+    drawing = drawn(panel)
+    boxes = [t.get_window_extent() for t in drawing.axes[0].get_yticklabels() if t.get_text().strip()]
+    width, height = drawing.canvas.get_width_height()
     assert all(b.x0 >= 0 and b.y0 >= 0 and b.y1 <= height for b in boxes)
     ordered = sorted(boxes, key=lambda b: b.y0)
     assert all(low.y1 <= high.y0 + 1.0 for low, high in itertools.pairwise(ordered))
-    assert made.legends[0].get_window_extent().x1 <= width
+    assert drawing.legends[0].get_window_extent().x1 <= width
 
 
 def test_the_figure_of_page_one_fits_the_room_that_it_is_given() -> None:
@@ -244,8 +244,8 @@ def test_complete_pooling_that_differs_between_groups_is_no_line() -> None:
     several = one.assign(complete_pooling=np.arange(6.0))
     assert (_points(several)["kind"] == "complete pooling").sum() == 6
     assert not _complete(several, _points(several))
-    made = drawn(plots.plot_shrinkage(several)).findobj(lambda a: hasattr(a, "get_text"))
-    assert "complete pooling" in {t.get_text() for t in made}
+    texts = drawn(plots.plot_shrinkage(several)).findobj(lambda a: hasattr(a, "get_text"))
+    assert "complete pooling" in {t.get_text() for t in texts}
 
 
 def test_axes_say_what_they_show() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_fits import made_fit
+from made_fits import fake_fit
 from typer.testing import CliRunner
 
 from hbm_stan.cli.app import app
@@ -35,7 +35,7 @@ class Fits:
         self.asked.append(sampling.draws)
         took = self.seconds * (sampling.warmup + sampling.draws) / 1000
         return {
-            name: replace(made_fit(name, sampling=sampling), seconds=took, reused=False)
+            name: replace(fake_fit(name, sampling=sampling), seconds=took, reused=False)
             for name in ("partial_pooling", "no_pooling")
         }
 
@@ -47,24 +47,24 @@ def quiet(_text: str) -> None:
 def test_the_least_precise_mean_of_all_is_found() -> None:
     fits = dict(Fits()(FEW))
     # Every draw of tau twice in a row: half as many independent ones.
-    fits["no_pooling"] = made_fit("no_pooling", sampling=FEW, tau=lambda tau: np.repeat(tau[:, ::2], 2, axis=1))
-    found = precision_of(fits)
-    assert (found.parameter, found.variant) == ("tau", "no_pooling")
+    fits["no_pooling"] = fake_fit("no_pooling", sampling=FEW, tau=lambda tau: np.repeat(tau[:, ::2], 2, axis=1))
+    precision = precision_of(fits)
+    assert (precision.parameter, precision.variant) == ("tau", "no_pooling")
     summary = check(fits["no_pooling"]).summary
-    assert found.share == pytest.approx(summary.loc["tau", "mcse_mean"] / summary.loc["tau", "sd"])
-    assert found.share > max((s["mcse_mean"] / s["sd"]).max() for s in [check(fits["partial_pooling"]).summary])
+    assert precision.share == pytest.approx(summary.loc["tau", "mcse_mean"] / summary.loc["tau", "sd"])
+    assert precision.share > max((s["mcse_mean"] / s["sd"]).max() for s in [check(fits["partial_pooling"]).summary])
 
 
 def test_draws_grow_as_the_square_says_until_the_target_is_met() -> None:
-    fits, said = Fits(), []
-    reached = until_precise(fits, FEW, 0.02, 10, said.append)
+    fits, messages = Fits(), []
+    reached = until_precise(fits, FEW, 0.02, 10, messages.append)
     assert reached.precision.share <= 0.02
     assert not reached.stopped
     # 2,500 independent draws of four chains, with what ESS varies by.
     assert fits.asked[0] == 200
     assert 600 <= fits.asked[-1] <= 1200
     assert reached.sampling.draws == fits.asked[-1]
-    assert len(said) == len(fits.asked) - 1 <= 3
+    assert len(messages) == len(fits.asked) - 1 <= 3
     assert f"draws = {fits.asked[-1]} under [sampling]" in reached.words
     one = Fits()
     assert until_precise(one, FEW, 0.2, 0, quiet).fits
@@ -92,17 +92,17 @@ def test_draws_that_do_not_help_are_asked_for_four_times_more() -> None:
         asked.append(sampling.draws)
         return Fits()(FEW)
 
-    found = until_precise(no_better, FEW, 0.9 * precision_of(Fits()(FEW)).share, 10, quiet)
-    assert "4 rounds were made." in found.words
+    reached = until_precise(no_better, FEW, 0.9 * precision_of(Fits()(FEW)).share, 10, quiet)
+    assert "4 rounds were made." in reached.words
     assert asked == sorted(set(asked))
     assert len(asked) == 5
-    assert found.sampling.draws == asked[-1]
+    assert reached.sampling.draws == asked[-1]
 
 
 def test_means_without_a_known_error_ask_for_no_more_draws() -> None:
-    stuck = made_fit(sampling=FEW, mu=lambda mu: np.where(mu > mu.mean(), np.nan, mu))
-    found = until_precise(lambda _sampling: {"partial_pooling": stuck}, FEW, 0.02, 10, quiet)
-    assert "The error of the mean of mu of partial_pooling is not known" in found.words
+    stuck = fake_fit(sampling=FEW, mu=lambda mu: np.where(mu > mu.mean(), np.nan, mu))
+    reached = until_precise(lambda _sampling: {"partial_pooling": stuck}, FEW, 0.02, 10, quiet)
+    assert "The error of the mean of mu of partial_pooling is not known" in reached.words
 
 
 @pytest.mark.parametrize("share", [0, 2, -0.02, True, float("nan"), "0.02"])
@@ -132,6 +132,6 @@ def test_the_command_draws_to_the_target_and_keeps_the_draws(tmp_path: Path, sta
     assert "MCSE 0.005 of the sd was not reached" in " ".join(again.output.split())
     assert run.invoke(app, [*asked[:4], "--mcse", "7"]).exit_code == 2
     toml.write_text(toml.read_text().replace("draws = 150", f"draws = {told['draws']}"))
-    kept = run.invoke(app, ["fit", str(folder), "--engine", "stanli", "--json", str(out)])
-    assert kept.exit_code == 0
+    completed = run.invoke(app, ["fit", str(folder), "--engine", "stanli", "--json", str(out)])
+    assert completed.exit_code == 0
     assert json.loads(out.read_text()).get("mcse") is None

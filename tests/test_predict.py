@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import quadrature
-from made_fits import made_fit
+from made_fits import fake_fit
 from scipy.stats import norm
 from test_truth import dataset, priors
 
@@ -37,13 +37,13 @@ def test_a_new_group_equals_quadrature(fits: dict[str, Fit]) -> None:
 
 
 def test_a_new_group_has_one_draw_for_each_posterior_draw(fits: dict[str, Fit]) -> None:
-    made = new_group(fits["partial_pooling"])
+    new = new_group(fits["partial_pooling"])
     mu, tau = (fits["partial_pooling"].draws(n)[n] for n in ("mu", "tau"))
-    z = (made.draws["theta_new"] - mu) / tau
+    z = (new.draws["theta_new"] - mu) / tau
     # Planted fault it must exclude: one effect draw shared by all, or mu used in place of each draw's own mu.
     assert abs(np.mean(z)) < 5 / np.sqrt(z.size)
     assert np.std(z) == pytest.approx(1, abs=5 / np.sqrt(2 * z.size))
-    assert len(np.unique(made.draws["theta_new"])) == z.size
+    assert len(np.unique(new.draws["theta_new"])) == z.size
 
 
 def test_new_groups_without_partial_pooling_say_what_they_are(fits: dict[str, Fit]) -> None:
@@ -62,7 +62,7 @@ def test_the_same_report_twice(fits: dict[str, Fit]) -> None:
 def test_a_standard_error_that_is_not_positive_is_refused() -> None:
     for bad in (0.0, -1.0, float("nan")):
         with pytest.raises(ModelError, match="above zero"):
-            new_group(made_fit(), standard_error=bad)
+            new_group(fake_fit(), standard_error=bad)
 
 
 def test_shrinkage_equals_quadrature(fits: dict[str, Fit]) -> None:
@@ -110,18 +110,18 @@ def test_predictive_check_sees_a_group_that_does_not_belong(stanli: Engine) -> N
 def test_an_outlier_lies_outside_what_new_groups_would_do(stanli: Engine) -> None:
     # With a group's own theta replicated, an outlier repeats itself and nothing shows; with new thetas it does.
     y = np.array([1.0, 1.2, 0.8, 1.1, 0.9, 1.0, 1.05, 60.0])
-    made = fit("normal_means", dataset(y, np.ones(8)), sampling=SAMPLING, engine=stanli)
-    groups = predictive_check(made).groups.set_index("group")
+    outlier_fit = fit("normal_means", dataset(y, np.ones(8)), sampling=SAMPLING, engine=stanli)
+    groups = predictive_check(outlier_fit).groups.set_index("group")
     assert groups.loc["H", "observed"] > groups.loc["H", "q95"]
-    own = made.tree["posterior_predictive"]["y"].values[..., 7]
+    own = outlier_fit.tree["posterior_predictive"]["y"].values[..., 7]
     assert np.quantile(own, 0.05) < 60 < np.quantile(own, 0.95)
 
 
 def test_complete_pooling_replicates_from_the_shared_value(stanli: Engine) -> None:
-    made = fit(
+    pooled_fit = fit(
         "normal_means", dataset(np.array([1.0, 30, 1, 1, 1, 1, 1, 1]), np.ones(8)), "complete_pooling", engine=stanli
     )
-    assert predictive_check(made).verdict.status == "warn"
+    assert predictive_check(pooled_fit).verdict.status == "warn"
 
 
 def test_invariance_to_the_order_of_rows(stanli: Engine) -> None:
@@ -159,10 +159,10 @@ def test_prior_only_draws_are_the_prior(stanli: Engine) -> None:
         assert np.std(drawn["mu"]) == pytest.approx(5, rel=0.05)
         assert np.mean(drawn["tau"]) == pytest.approx(7 * np.sqrt(2 / np.pi), rel=0.05)
         assert np.var(drawn["theta"][..., 0]) == pytest.approx(25 + 49, rel=0.1)
-    made = fit("normal_means", dataset(), sampling=Sampling(seed=1), engine=stanli)
-    assert made.data["use_likelihood"] == 1
+    posterior_fit = fit("normal_means", dataset(), sampling=Sampling(seed=1), engine=stanli)
+    assert posterior_fit.data["use_likelihood"] == 1
 
 
 def test_options_that_the_family_lacks_are_refused() -> None:
     with pytest.raises(ModelError, match=r"no option 'exposure'\. Its options: standard_error"):
-        new_group(made_fit(), exposure=3.0)
+        new_group(fake_fit(), exposure=3.0)

@@ -70,11 +70,11 @@ def test_indices_count_from_one_in_order_of_appearance() -> None:
     ],
 )
 def test_numbers_in_text_order_are_warned_of(labels: list[Any], warned: bool) -> None:
-    found = verdict(labelled(labels), "group order")
-    assert (found is not None) == warned
-    if found is not None:
-        assert found.status == "warn"
-        assert len(found.hint) < 500
+    warning = verdict(labelled(labels), "group order")
+    assert (warning is not None) == warned
+    if warning is not None:
+        assert warning.status == "warn"
+        assert len(warning.hint) < 500
 
 
 @pytest.mark.parametrize(
@@ -92,28 +92,28 @@ def test_numbers_in_text_order_are_warned_of(labels: list[Any], warned: bool) ->
 def test_labels_that_look_alike_are_warned_of_and_kept_apart(labels: list[str], warned: bool) -> None:
     table = labelled(labels)
     assert table.pooled.labels == tuple(labels)
-    found = verdict(table, "similar labels")
-    assert (found is not None) == warned
-    if found is not None:
-        assert repr(labels[0]) in found.hint
-        assert repr(labels[1]) in found.hint
+    warning = verdict(table, "similar labels")
+    assert (warning is not None) == warned
+    if warning is not None:
+        assert repr(labels[0]) in warning.hint
+        assert repr(labels[1]) in warning.hint
 
 
 @pytest.mark.parametrize("word", ["NA", "nan", "NULL", "None", "N/A", "#N/A"])
 def test_a_label_that_may_mean_missing_is_warned_of_and_kept(word: str) -> None:
     table = labelled(["A", word, "C"])
     assert table.pooled.labels == ("A", word, "C")
-    found = verdict(table, "missing labels")
-    assert found is not None
-    assert repr(word) in found.hint
+    warning = verdict(table, "missing labels")
+    assert warning is not None
+    assert repr(word) in warning.hint
     assert verdict(labelled(["A", "Nancy", "C"]), "missing labels") is None
 
 
 @pytest.mark.parametrize(("n", "status"), [(2, "warn"), (4, "warn"), (5, "pass")])
 def test_few_groups_are_warned_of(n: int, status: str) -> None:
-    found = verdict(labelled([f"g{i}" for i in range(n)]), "number of groups")
-    assert found is not None
-    assert (found.status, found.value) == (status, n)
+    size_verdict = verdict(labelled([f"g{i}" for i in range(n)]), "number of groups")
+    assert size_verdict is not None
+    assert (size_verdict.status, size_verdict.value) == (status, n)
 
 
 def test_one_group_is_refused() -> None:
@@ -123,12 +123,12 @@ def test_one_group_is_refused() -> None:
 
 def test_groups_of_one_row_are_warned_of() -> None:
     lonely = with_predictors(6)
-    found = verdict(lonely, "groups of one row")
-    assert found is not None
-    assert (found.status, found.value) == ("warn", 6)
-    found = verdict(with_predictors(12), "groups of one row")
-    assert found is not None
-    assert found.status == "pass"
+    size_verdict = verdict(lonely, "groups of one row")
+    assert size_verdict is not None
+    assert (size_verdict.status, size_verdict.value) == ("warn", 6)
+    size_verdict = verdict(with_predictors(12), "groups of one row")
+    assert size_verdict is not None
+    assert size_verdict.status == "pass"
     assert verdict(labelled(["a", "b"]), "groups of one row") is None
 
 
@@ -163,18 +163,18 @@ def test_predictors_that_cannot_be_used_are_refused(columns: dict[str, Any], wor
 
 def test_a_category_becomes_indicators_of_its_levels_but_the_first() -> None:
     table = with_predictors(floor=["low", "high", "mid"] * 4)
-    found = table.predictors["predictors"]
-    assert found.names == ("floor=high", "floor=mid")
-    assert found.notes == ("floor: levels are compared with 'low', the first in the table.",)
-    assert found.values[:3].tolist() == [[0, 0], [1, 0], [0, 1]]
+    columns = table.predictors["predictors"]
+    assert columns.names == ("floor=high", "floor=mid")
+    assert columns.notes == ("floor: levels are compared with 'low', the first in the table.",)
+    assert columns.values[:3].tolist() == [[0, 0], [1, 0], [0, 1]]
     with pytest.raises(DataError, match="a category of 24 levels"):
         with_predictors(24, floor=[f"house {i}" for i in range(24)])
 
 
 def test_group_predictors_have_one_value_a_group() -> None:
     table = with_predictors(uranium=[5.0, 1, 2, 3, 4, 6] * 2)
-    found = table.predictors["group_predictors"].by_group(table.pooled.level, table.n_groups)
-    assert found.tolist() == [[5], [1], [2], [3], [4], [6]]
+    group_values = table.predictors["group_predictors"].by_group(table.pooled.level, table.n_groups)
+    assert group_values.tolist() == [[5], [1], [2], [3], [4], [6]]
 
 
 COUNTS = (
@@ -196,14 +196,14 @@ COUNTS = (
     ],
 )
 def test_counts_that_cannot_be_are_refused(columns: dict[str, Any], words: tuple[str, ...]) -> None:
-    def made(columns: dict[str, Any]) -> Prepared:
+    def counted(columns: dict[str, Any]) -> Prepared:
         frame = pd.DataFrame({"group": ["a", "b"], "successes": [1, 2], "trials": [10, 10]} | columns)
         dataset = Dataset.from_frame(frame, {c: c for c in frame})
         return prepare(dataset, COUNTS, one_row_per_group=False, known_residual=True)
 
-    assert made({}).values["successes"].tolist() == [1, 2]
+    assert counted({}).values["successes"].tolist() == [1, 2]
     with pytest.raises(DataError) as error:
-        made(columns)
+        counted(columns)
     for word in words:
         assert word in str(error.value)
 
@@ -263,18 +263,18 @@ def test_predictors_far_from_zero_are_named() -> None:
     ],
 )
 def test_a_predictor_is_far_from_zero_from_three_sds_on(values: list[float], warned: bool) -> None:
-    found = verdict(with_predictors(floor=values), "uncentred predictor")
-    assert (found is not None) == warned
-    if found is not None:
-        assert found.threshold == 3.0
+    warning = verdict(with_predictors(floor=values), "uncentred predictor")
+    assert (warning is not None) == warned
+    if warning is not None:
+        assert warning.threshold == 3.0
 
 
 def test_a_group_predictor_far_from_zero_is_named() -> None:
     frame = pd.DataFrame({"g": list("aabbcc"), "y": [1.0, 2, 4, 3, 5, 6], "height": [170.0, 170, 180, 180, 175, 175]})
-    found = prepare_table(
+    table = prepare_table(
         family("linear_regression"), Dataset.from_frame(frame, group="g", outcome="y", group_predictors="height")
     )
-    assert "Make a column of height - 175" in next(v.hint for v in found.verdicts if v.name == "uncentred predictor")
+    assert "Make a column of height - 175" in next(v.hint for v in table.verdicts if v.name == "uncentred predictor")
 
 
 def test_a_predictor_may_not_have_the_name_of_a_term() -> None:

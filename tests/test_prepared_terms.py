@@ -30,24 +30,24 @@ FRAME = pd.DataFrame({
 })  # fmt: skip
 
 
-def made(formula: str, roles: tuple[Role, ...] = (GROUP, OUTCOME), known: bool = False, **keys: Any) -> Prepared:
+def prepared(formula: str, roles: tuple[Role, ...] = (GROUP, OUTCOME), known: bool = False, **keys: Any) -> Prepared:
     dataset = Dataset.from_frame(FRAME, formula=formula, **keys)
     return prepare(dataset, roles, one_row_per_group=False, known_residual=known, terms=True)
 
 
 def test_the_table_has_the_labels_of_the_pooled_factor_and_the_levels_of_categories() -> None:
-    table = made("y ~ x + arm + (1 | school/class)")
+    table = prepared("y ~ x + arm + (1 | school/class)")
     assert table.design is not None
     assert table.pooled.labels == table.design.pooled.labels == ("s2", "s1")
     np.testing.assert_array_equal(table.pooled.level, table.design.pooled.level)
     assert table.levels == {"arm": ("b", "a")}
     assert any("arm: levels are compared with 'b'" in note for note in table.notes)
-    inner = made("y ~ x + (1 | school/class)", group="school:class")
+    inner = prepared("y ~ x + (1 | school/class)", group="school:class")
     assert inner.pooled.labels == ("s2: 1", "s2: 2", "s1: 1", "s1: 2")
 
 
 def test_rows_left_out_leave_table_and_design_alike() -> None:
-    left = made("y ~ x + (1 + x | school/class)", group="school:class").without([0, 1, 7])
+    left = prepared("y ~ x + (1 + x | school/class)", group="school:class").without([0, 1, 7])
     assert left.design is not None
     assert left.pooled.labels == left.design.pooled.labels == ("s2: 2", "s1: 1", "s1: 2")
     np.testing.assert_array_equal(left.pooled.level, left.design.pooled.level)
@@ -57,7 +57,7 @@ def test_rows_left_out_leave_table_and_design_alike() -> None:
 def test_the_pooled_factor_is_the_one_of_the_design() -> None:
     """One object: labels and levels of the table cannot part from those that its programs read."""
     for asked in ({}, {"group": "school"}, {"group": "school:class"}):
-        table = made("y ~ x + (1 + x | school/class)", **asked)
+        table = prepared("y ~ x + (1 + x | school/class)", **asked)
         assert table.pooled.name == asked.get("group", "school")
         # The column that the formula's factor becomes says the same.
         assert table.pooled.row_labels == table.dataset.table.labels(table.pooled.name)
@@ -83,12 +83,12 @@ def test_a_table_without_a_formula_has_one_factor_of_the_name_of_its_column() ->
 
 
 def test_words_are_successes_where_trials_have_no_column() -> None:
-    table = made("use ~ x + (1 | school)", (GROUP, SUCCESSES, TRIALS), known=True)
+    table = prepared("use ~ x + (1 | school)", (GROUP, SUCCESSES, TRIALS), known=True)
     assert table["outcome"].tolist() == [1, 0, 0, 1, 0, 1, 1, 0]
     assert table["trials"].tolist() == [1] * 8
     assert "use: yes is taken as 1, no as 0." in table.notes
     with pytest.raises(DataError, match="must be 0 or 1"):
-        made("x ~ 1 + (1 | school)", (GROUP, SUCCESSES, TRIALS), known=True)
+        prepared("x ~ 1 + (1 | school)", (GROUP, SUCCESSES, TRIALS), known=True)
 
 
 def test_one_row_of_0_or_1_a_level_is_said() -> None:

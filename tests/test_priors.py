@@ -197,7 +197,7 @@ def test_a_value_may_be_given_in_place_of_a_prior_where_the_row_says_so() -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("fixed(1.5)", "fixed(1.5) is below 2, the least"),
         ("uniform(0, 1.9)", "next to nothing above 2"),
@@ -206,8 +206,8 @@ def test_a_value_may_be_given_in_place_of_a_prior_where_the_row_says_so() -> Non
         ("fixed(-4)", "must be a finite number above zero"),
     ],
 )
-def test_a_prior_that_has_nothing_above_the_least_value_is_refused(text: str, said: str) -> None:
-    with pytest.raises(ModelError, match=re.escape(said)):
+def test_a_prior_that_has_nothing_above_the_least_value_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(message)):
         parse_prior(text, NU)
 
 

@@ -152,9 +152,9 @@ def test_what_is_no_declaration_is_shown(tmp_path: Path, declared: str) -> None:
     ],
 )  # fmt: skip
 def test_comments_strings_and_other_blocks_do_not_count(tmp_path: Path, before: str, declared: str, after: str) -> None:
-    found = program(tmp_path, declared, before, after)
-    assert found.block("data") == (Declaration("N", "int"), Declaration("y", "vector", ("N",)))
-    assert [d.name for d in found.block("parameters")] == ["mu"]
+    parsed = program(tmp_path, declared, before, after)
+    assert parsed.block("data") == (Declaration("N", "int"), Declaration("y", "vector", ("N",)))
+    assert [d.name for d in parsed.block("parameters")] == ["mu"]
 
 
 def test_a_block_may_be_missing_or_stand_close(tmp_path: Path) -> None:
@@ -192,11 +192,11 @@ def test_marks_and_line_ends_of_other_systems(tmp_path: Path, code: str) -> None
 )
 def test_an_include_is_inlined_however_it_is_written(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.stan").write_text("real f() { return 1; }\n")
-    found = program(tmp_path, "int N;", f"functions {{\n{line}\n}}")
-    assert "real f() { return 1; }" in found.code
-    assert "#include" not in found.code
+    parsed = program(tmp_path, "int N;", f"functions {{\n{line}\n}}")
+    assert "real f() { return 1; }" in parsed.code
+    assert "#include" not in parsed.code
     (tmp_path / "a.stan").write_text("real f() { return 2; }\n")
-    assert Program.read(found.path).sha256 != found.sha256
+    assert Program.read(parsed.path).sha256 != parsed.sha256
 
 
 def test_includes_nest_and_are_searched_in_the_library(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_includes_nest_and_are_searched_in_the_library(tmp_path: Path) -> None:
     library.mkdir()
     (library / "a.stan").write_text("#include b.stan\n")
     (library / "b.stan").write_text("real g() { return 2; }")
-    found = write(tmp_path, "functions {\n#include a.stan\n}\ndata { int N; }", include_dirs=(library,))
-    assert found.code == "functions {\nreal g() { return 2; }\n}\ndata { int N; }"
+    parsed = write(tmp_path, "functions {\n#include a.stan\n}\ndata { int N; }", include_dirs=(library,))
+    assert parsed.code == "functions {\nreal g() { return 2; }\n}\ndata { int N; }"
 
 
 @pytest.mark.parametrize(

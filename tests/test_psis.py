@@ -51,8 +51,8 @@ def test_elpd_and_k_are_those_of_arviz_for_light_and_heavy_tails(
     seed: int, n_draws: int, degrees: float, scale: float
 ) -> None:
     log_lik = columns(seed, n_draws, degrees, scale)
-    found = psis_loo(log_lik)
-    assert agrees_with_arviz(log_lik, found.elpd_i, found.pareto_k)
+    loo = psis_loo(log_lik)
+    assert agrees_with_arviz(log_lik, loo.elpd_i, loo.pareto_k)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -60,9 +60,9 @@ def test_elpd_and_k_are_those_of_arviz_for_light_and_heavy_tails(
 def test_smooth_gives_the_log_weights_of_arviz_in_the_order_of_the_draws(seed: int, n_draws: int, scale: float) -> None:
     log_lik = columns(seed, n_draws, 3.0, scale)
     expected, k = array_stats.psislw(log_lik.T, r_eff=1.0)
-    log_weights, found = smooth(-log_lik)
+    log_weights, smoothed = smooth(-log_lik)
     np.testing.assert_allclose(log_weights, expected.T, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(found, k, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(smoothed, k, rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(logsumexp(log_weights, axis=0), 0, atol=1e-12)
     one, k_one = smooth(-log_lik[:, 3])
     np.testing.assert_allclose(one, log_weights[:, 3], rtol=0, atol=1e-12)
@@ -72,34 +72,34 @@ def test_smooth_gives_the_log_weights_of_arviz_in_the_order_of_the_draws(seed: i
 
 def test_the_check_against_arviz_catches_faults() -> None:
     log_lik = columns(SEED, 1000, 3.0, 1.0)
-    found = psis_loo(log_lik)
-    assert agrees_with_arviz(log_lik, found.elpd_i, found.pareto_k)
-    assert not agrees_with_arviz(log_lik, found.elpd_i, found.pareto_k + 1e-6)
-    assert not agrees_with_arviz(log_lik, found.elpd_i + 1e-6, found.pareto_k)
+    loo = psis_loo(log_lik)
+    assert agrees_with_arviz(log_lik, loo.elpd_i, loo.pareto_k)
+    assert not agrees_with_arviz(log_lik, loo.elpd_i, loo.pareto_k + 1e-6)
+    assert not agrees_with_arviz(log_lik, loo.elpd_i + 1e-6, loo.pareto_k)
     # Raw weights, and the weights of another order of the draws.
     raw = np.log(len(log_lik)) - logsumexp(-log_lik, axis=0)
-    assert not agrees_with_arviz(log_lik, raw, found.pareto_k)
+    assert not agrees_with_arviz(log_lik, raw, loo.pareto_k)
     log_weights, _ = smooth(-log_lik)
-    assert agrees_with_arviz(log_lik, logsumexp(log_weights + log_lik, axis=0), found.pareto_k)
-    assert not agrees_with_arviz(log_lik, logsumexp(log_weights[::-1] + log_lik, axis=0), found.pareto_k)
+    assert agrees_with_arviz(log_lik, logsumexp(log_weights + log_lik, axis=0), loo.pareto_k)
+    assert not agrees_with_arviz(log_lik, logsumexp(log_weights[::-1] + log_lik, axis=0), loo.pareto_k)
 
 
 def test_a_tail_that_outweighs_all_else_keeps_its_digits() -> None:
     # Location as wide as the data: k of 4 to 6, of no use, and the same as ArviZ has it.
     for n_draws in (400, 1000):
         log_lik = norm.logpdf(np.linspace(0, 4, 12), np.random.default_rng(SEED).standard_t(3, size=(n_draws, 1)), 1.05)
-        found = psis_loo(log_lik)
-        assert found.pareto_k.min() > 3
-        assert agrees_with_arviz(log_lik, found.elpd_i, found.pareto_k)
+        loo = psis_loo(log_lik)
+        assert loo.pareto_k.min() > 3
+        assert agrees_with_arviz(log_lik, loo.elpd_i, loo.pareto_k)
 
 
 def test_far_tails_neither_overflow_nor_lose_digits() -> None:
     # Eight factors of a tail whose largest is e100 times its first quartile make no double.
     log_lik = np.random.default_rng(SEED).standard_normal((1000, 6)) * np.array([1e-6, 1e-3, 1, 30, 100, 300])
-    found = psis_loo(log_lik)
+    loo = psis_loo(log_lik)
     expected, k = by_arviz(log_lik)
-    np.testing.assert_allclose(found.elpd_i, expected, rtol=1e-10, atol=TOLERANCE)
-    np.testing.assert_allclose(found.pareto_k, k, rtol=1e-8)
+    np.testing.assert_allclose(loo.elpd_i, expected, rtol=1e-10, atol=TOLERANCE)
+    np.testing.assert_allclose(loo.pareto_k, k, rtol=1e-8)
 
 
 def test_the_tail_is_found_when_the_sample_of_the_draws_misleads() -> None:
@@ -109,26 +109,26 @@ def test_the_tail_is_found_when_the_sample_of_the_draws_misleads() -> None:
         # All of the largest, then none of them, stand where the sample is taken.
         misleading = np.empty_like(log_lik)
         misleading[every], misleading[~every] = log_lik[order[: every.sum()]], log_lik[order[every.sum() :]]
-        found = psis_loo(misleading)
-        assert agrees_with_arviz(misleading, found.elpd_i, found.pareto_k)
+        loo = psis_loo(misleading)
+        assert agrees_with_arviz(misleading, loo.elpd_i, loo.pareto_k)
 
 
 def test_any_order_of_draws_and_units_blocks_and_layouts_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     log_lik = columns(SEED, 1000, 3.0, 1.0, n=50)
-    before, found = log_lik.copy(), psis_loo(log_lik)
+    before, loo = log_lik.copy(), psis_loo(log_lik)
     rng = np.random.default_rng(SEED)
     draws, units = rng.permutation(1000), rng.permutation(50)
     again = psis_loo(log_lik[np.ix_(draws, units)])
-    np.testing.assert_allclose(again.elpd_i, found.elpd_i[units], atol=1e-12)
-    np.testing.assert_allclose(again.pareto_k, found.pareto_k[units], atol=1e-12)
-    np.testing.assert_allclose(again.series, found.series[draws], rtol=1e-12)
+    np.testing.assert_allclose(again.elpd_i, loo.elpd_i[units], atol=1e-12)
+    np.testing.assert_allclose(again.pareto_k, loo.pareto_k[units], atol=1e-12)
+    np.testing.assert_allclose(again.series, loo.series[draws], rtol=1e-12)
     for same in (np.asfortranarray(log_lik), np.repeat(log_lik, 2, axis=1)[:, ::2]):
-        np.testing.assert_array_equal(psis_loo(same).elpd_i, found.elpd_i)
+        np.testing.assert_array_equal(psis_loo(same).elpd_i, loo.elpd_i)
     monkeypatch.setattr(psis, "_BLOCK", 3000)
     monkeypatch.setattr(psis, "_READ", 7000)
     small = psis_loo(log_lik)
-    np.testing.assert_allclose(small.elpd_i, found.elpd_i, atol=1e-12)
-    np.testing.assert_allclose(small.series, found.series, rtol=1e-12)
+    np.testing.assert_allclose(small.elpd_i, loo.elpd_i, atol=1e-12)
+    np.testing.assert_allclose(small.series, loo.series, rtol=1e-12)
     monkeypatch.setattr(psis, "cores", lambda: 1)
     np.testing.assert_array_equal(psis_loo(log_lik).series, small.series)
     np.testing.assert_array_equal(log_lik, before)
@@ -163,8 +163,8 @@ def replicated() -> tuple[FloatArray, list[FloatArray], list[FloatArray]]:
     """elpd, series and log_lik of independent replications."""
     rng = np.random.default_rng(SEED)
     log_liks = [norm.logpdf(ROWS, rng.normal(*posterior(ROWS), size=(DRAWS, 1)), 1) for _ in range(REPLICATIONS)]
-    found = [psis_loo(x) for x in log_liks]
-    return np.array([f.elpd_i.sum() for f in found]), [f.series for f in found], log_liks
+    scores = [psis_loo(x) for x in log_liks]
+    return np.array([f.elpd_i.sum() for f in scores]), [f.series for f in scores], log_liks
 
 
 def errors_fit(elpd: FloatArray, mcse: FloatArray, truth: float) -> bool:
@@ -227,16 +227,16 @@ def test_what_no_tail_can_be_fitted_to_keeps_its_raw_weights() -> None:
         # One of many columns: the others are what they are alone.
         mixed = columns(SEED, 400, 3.0, 1.0)
         mixed[:, 4] = -1.0
-        found = psis_loo(mixed)
-        assert agrees_with_arviz(np.delete(mixed, 4, 1), np.delete(found.elpd_i, 4), np.delete(found.pareto_k, 4))
+        loo = psis_loo(mixed)
+        assert agrees_with_arviz(np.delete(mixed, 4, 1), np.delete(loo.elpd_i, 4), np.delete(loo.pareto_k, 4))
         # A tail of one value among others, and draws too few for a tail.
         two = np.where(np.arange(400) % 2 == 0, -1.0, -3.0)[:, None]
         assert psis_loo(two).pareto_k[0] == np.inf
         for n_draws in (1, 2, 4, 5, 24):
             few = rng.standard_normal((n_draws, 2))
-            found = psis_loo(few)
-            np.testing.assert_allclose(found.elpd_i, np.log(n_draws) - logsumexp(-few, axis=0), atol=1e-12)
-            assert np.all(found.pareto_k == np.inf)
+            loo = psis_loo(few)
+            np.testing.assert_allclose(loo.elpd_i, np.log(n_draws) - logsumexp(-few, axis=0), atol=1e-12)
+            assert np.all(loo.pareto_k == np.inf)
             np.testing.assert_allclose(logsumexp(smooth(few)[0], axis=0), 0, atol=1e-12)
             assert tail_k(few[:, 0]) == np.inf
         # A first quartile that is the smallest: k is not a number, as ArviZ has it.
@@ -250,9 +250,9 @@ def test_what_no_tail_can_be_fitted_to_keeps_its_raw_weights() -> None:
 def test_a_value_that_is_not_finite_stays_in_its_column(bad: float) -> None:
     log_lik = columns(SEED, 400, 3.0, 1.0)
     log_lik[7, 2] = bad
-    found = psis_loo(log_lik)
+    loo = psis_loo(log_lik)
     others = np.arange(12) != 2
-    assert agrees_with_arviz(log_lik[:, others], found.elpd_i[others], found.pareto_k[others])
+    assert agrees_with_arviz(log_lik[:, others], loo.elpd_i[others], loo.pareto_k[others])
     smooth(log_lik)
     tail_k(log_lik[:, 2])
 
@@ -260,19 +260,19 @@ def test_a_value_that_is_not_finite_stays_in_its_column(bad: float) -> None:
 def test_a_weight_of_zero_is_a_weight() -> None:
     log_weights = np.random.default_rng(SEED).standard_normal(400)
     log_weights[10] = -np.inf
-    found, k = smooth(log_weights)
-    assert found[10] == -np.inf
+    smoothed, k = smooth(log_weights)
+    assert smoothed[10] == -np.inf
     assert np.isfinite(k)
-    assert np.isfinite(np.delete(found, 10)).all()
+    assert np.isfinite(np.delete(smoothed, 10)).all()
 
 
 def test_one_unit_and_a_lower_efficiency() -> None:
     log_lik = columns(SEED, 1000, 3.0, 1.0)[:, 3:4]
     log_weights, k = array_stats.psislw(log_lik.T, r_eff=0.5)
-    found = psis_loo(log_lik, r_eff=0.5)
-    np.testing.assert_allclose(found.pareto_k, k, atol=TOLERANCE)
-    np.testing.assert_allclose(found.elpd_i, logsumexp(log_weights + log_lik.T, axis=1), atol=TOLERANCE)
-    assert psis_loo(log_lik).pareto_k[0] != found.pareto_k[0]
+    loo = psis_loo(log_lik, r_eff=0.5)
+    np.testing.assert_allclose(loo.pareto_k, k, atol=TOLERANCE)
+    np.testing.assert_allclose(loo.elpd_i, logsumexp(log_weights + log_lik.T, axis=1), atol=TOLERANCE)
+    assert psis_loo(log_lik).pareto_k[0] != loo.pareto_k[0]
     assert [tail_length(n) for n in (4, 24, 25, 225, 4000)] == [0, 4, 5, 45, 189]
 
 

@@ -71,13 +71,13 @@ def chosen(formula: str, frame: pd.DataFrame = FRAME) -> str:
 
 
 def test_ratings_become_ordered_categories_and_how_to_have_counts_is_said(tmp_path: Path) -> None:
-    made = new(tmp_path, "rating ~ x + (1 | g)")
-    said = made.notes[0]
-    assert said.startswith(
+    analysis = new(tmp_path, "rating ~ x + (1 | g)")
+    note = analysis.notes[0]
+    assert note.startswith(
         "Model: rating, likelihood cumulative (rating has the whole numbers from 1 to 5 and no others"
     )
-    assert "--likelihood poisson" in said
-    assert 'likelihood = "cumulative"' in made.path.read_text()
+    assert "--likelihood poisson" in note
+    assert 'likelihood = "cumulative"' in analysis.path.read_text()
     assert 'likelihood = "poisson"' in new(tmp_path, "rating ~ x + (1 | g)", "poisson", force=True).path.read_text()
 
 
@@ -98,9 +98,9 @@ def test_what_says_counts_or_a_number_is_heard(formula: str, likelihood: str) ->
 
 def test_where_a_scale_may_be_meant_it_is_asked(tmp_path: Path) -> None:
     few = FRAME.iloc[:8].assign(few=[1, 2, 3, 1, 2, 3, 4, 4], g=list("abababab"))
-    said = new(tmp_path, "few ~ 1 + (1 | g)", frame=few).notes[0]
-    assert "likelihood poisson" in said
-    assert "is it a scale from 1 to 4 (grades, answers)? --likelihood cumulative" in said
+    note = new(tmp_path, "few ~ 1 + (1 | g)", frame=few).notes[0]
+    assert "likelihood poisson" in note
+    assert "is it a scale from 1 to 4 (grades, answers)? --likelihood cumulative" in note
     high = FRAME.assign(score=FRAME["rating"].where(FRAME["rating"] > 1, 5) - 1)
     zero = new(tmp_path, "score ~ x + (1 | g)", frame=high.assign(score=high["score"] - 1), force=True).notes[0]
     assert "is it a scale from 0 to 3" in zero

@@ -42,7 +42,7 @@ def test_what_columns_of_the_group_add_to_its_coefficients(slope: bool) -> None:
     columns = {"intercept": 1, "x": x, "arm": arm, "arm:x": arm * x, "other": rng.normal(size=84)}
     data = data_of(design_of(columns, terms, 84), rng.normal(size=84))
     beta = np.array([[1.0, 2.0, 3.0, 0.5, 7.0], [1.0, 2.0, 5.0, 1.5, 7.0]])  # of arm 4, of arm:x 1 on average
-    found = group_column_shift({"beta": beta}, data)
+    added = group_column_shift({"beta": beta}, data)
     own = np.asarray(data["X"], dtype=float).reshape(84, -1)
     first = np.array([np.flatnonzero(j == GROUP)[0] for j in range(12)])
     # With a slope that varies the interaction is the group's own too; x and other differ within groups in any case.
@@ -50,9 +50,9 @@ def test_what_columns_of_the_group_add_to_its_coefficients(slope: bool) -> None:
         z = np.asarray(data["Z"], dtype=float)[:, :2]
         for j in range(12):
             rows = j == GROUP
-            np.testing.assert_allclose(z[rows] @ found[j], own[rows][:, 2:4] @ [4.0, 1.0], atol=1e-9)
+            np.testing.assert_allclose(z[rows] @ added[j], own[rows][:, 2:4] @ [4.0, 1.0], atol=1e-9)
     else:
-        np.testing.assert_allclose(found[:, 0], 4 * own[first, 2], atol=1e-9)
+        np.testing.assert_allclose(added[:, 0], 4 * own[first, 2], atol=1e-9)
 
 
 def test_raw_estimates_lie_where_those_of_the_model_do(stanli: Engine) -> None:
@@ -64,9 +64,9 @@ def test_raw_estimates_lie_where_those_of_the_model_do(stanli: Engine) -> None:
     fits = fit_variants("y ~ arm + (1 | ward)", frame, sampling=Sampling(draws=500, seed=1), engine=stanli)
     table = shrinkage_table(fits).set_index("group")
     beta = fits["partial_pooling"].draws("beta")["beta"].mean(axis=0)
-    made = fits["partial_pooling"].data["X"][:, 1]
-    assert abs(beta[1] - 5 * np.sign(np.corrcoef(made, drug)[0, 1])) < 2
-    expected = (frame["y"] - beta[1] * made).groupby(frame["ward"]).mean()
+    column = fits["partial_pooling"].data["X"][:, 1]
+    assert abs(beta[1] - 5 * np.sign(np.corrcoef(column, drug)[0, 1])) < 2
+    expected = (frame["y"] - beta[1] * column).groupby(frame["ward"]).mean()
     np.testing.assert_allclose(table["raw"], expected[table.index], rtol=1e-9)
     # So each lies on the other side of its estimate than the population: not 5 apart by arm.
     share = (table["partial_pooling"] - beta[0]) / (table["raw"] - beta[0])

@@ -37,25 +37,25 @@ def schools(tmp_path: Path, variant: str = "partial_pooling", **changed: Any) ->
     return fit("normal_means", data, variant, sampling=SAMPLING, engine="stanli", store=store, **asked)
 
 
-def saved(tmp_path: Path, variant: str = "partial_pooling", kept: int = 500) -> Path:
+def saved(tmp_path: Path, variant: str = "partial_pooling", n_draws: int = 500) -> Path:
     """A reference of a run that is long enough for a test."""
     job = jobs_of(family("normal_means"), dataset(), [variant], PRIORS, SAMPLING, StanliEngine())[0]
     path = tmp_path / FILE
-    write_reference(reference_of("eight schools", [long_run(job, draws=kept)], path))
+    write_reference(reference_of("eight schools", [long_run(job, draws=n_draws)], path))
     return path
 
 
 def edited(path: Path, *changes: tuple[tuple[Any, ...], Any]) -> Path:
-    said = json.loads(path.read_text())
+    record = json.loads(path.read_text())
     for keys, value in changes:
-        inner = said
+        inner = record
         for key in keys[:-1]:
             inner = inner[key]
         if value is None:
             del inner[keys[-1]]
         else:
             inner[keys[-1]] = value
-    path.write_text(json.dumps(said))
+    path.write_text(json.dumps(record))
     return path
 
 
@@ -69,10 +69,10 @@ def test_a_long_run_is_a_reference_that_its_fits_agree_with(tmp_path: Path) -> N
     assert about["divergences"] == 0
     assert about["largest_rhat"] < 1.01
     assert about["largest_autocorrelation"] < 0.05
-    found = regress({"partial_pooling": schools(tmp_path)}, held)
-    assert not found.moved
-    assert found.agreements["partial_pooling"].n == 50
-    assert found.notes == ()
+    comparison = regress({"partial_pooling": schools(tmp_path)}, held)
+    assert not comparison.moved
+    assert comparison.agreements["partial_pooling"].n == 50
+    assert comparison.notes == ()
     # The posterior is that of the model, not of the program: another parameterisation has it too.
     noncentered = replace(held.posteriors[0], variants=("partial_pooling_noncentered",))
     other = schools(tmp_path, "partial_pooling_noncentered")
@@ -82,11 +82,11 @@ def test_a_long_run_is_a_reference_that_its_fits_agree_with(tmp_path: Path) -> N
 @pytest.mark.usefixtures("stanli")
 def test_a_moved_posterior_is_named_with_its_parameters(tmp_path: Path) -> None:
     held = read_reference(edited(saved(tmp_path), ((*FIRST, "mean"), 9.0), (("about", "engine"), "stanli 0.1")))
-    found = regress({"partial_pooling": schools(tmp_path)}, held)
-    assert found.moved
-    assert "tau: mean" in found.agreements["partial_pooling"].words
-    assert found.as_dict()["variants"]["partial_pooling"]["moved"][0]["parameter"] == "tau"
-    assert "stanli 0.1" in found.notes[0]
+    comparison = regress({"partial_pooling": schools(tmp_path)}, held)
+    assert comparison.moved
+    assert "tau: mean" in comparison.agreements["partial_pooling"].words
+    assert comparison.as_dict()["variants"]["partial_pooling"]["moved"][0]["parameter"] == "tau"
+    assert "stanli 0.1" in comparison.notes[0]
 
 
 @pytest.mark.usefixtures("stanli")
@@ -131,10 +131,10 @@ def test_a_reference_with_too_few_draws_is_refused(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("stanli")
 def test_a_parameter_that_the_fit_lacks_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path)
-    said = json.loads(path.read_text())
-    parameters = said["posteriors"][0]["parameters"]
+    record = json.loads(path.read_text())
+    parameters = record["posteriors"][0]["parameters"]
     parameters["kappa"] = parameters.pop("tau")
-    path.write_text(json.dumps(said))
+    path.write_text(json.dumps(record))
     with pytest.raises(ModelError, match="partial_pooling does not have kappa"):
         regress({"partial_pooling": schools(tmp_path)}, read_reference(path))
 
@@ -161,15 +161,15 @@ def test_what_a_foreign_reference_does_not_say_is_compared_and_said_not_to_be_ch
     (posterior,) = bare.posteriors
     table = posterior.table.drop(index=["mu"]).drop(columns=["q05", "q50"])
     bare = replace(bare, posteriors=(replace(posterior, table=table),))
-    found = regress(fits, bare)
-    assert not found.moved
-    assert found.unchecked == (
+    comparison = regress(fits, bare)
+    assert not comparison.moved
+    assert comparison.unchecked == (
         "Data not checked of partial_pooling: the reference, of 8 rows, does not say which data its figures are of.",
         "Priors not checked of partial_pooling, for the reference does not say them: mu, tau.",
         "Parameters not compared of partial_pooling, for the reference has no figures of them: mu.",
         "Statistics not compared of partial_pooling, for the reference has none: q05, q50.",
     )
-    assert found.as_dict()["not_checked"] == list(found.unchecked)
+    assert comparison.as_dict()["not_checked"] == list(comparison.unchecked)
     with pytest.raises(ModelError, match="of other data: of 9 rows; here are 8"):
         regress(fits, replace(bare, data={"rows": 9}))
     assert "Priors" not in str(regress(fits, replace(bare, priors=held.priors)).unchecked)
@@ -178,19 +178,19 @@ def test_what_a_foreign_reference_does_not_say_is_compared_and_said_not_to_be_ch
 @pytest.mark.usefixtures("stanli")
 def test_long_runs_of_other_variants_stay_in_the_file(tmp_path: Path) -> None:
     held = read_reference(saved(tmp_path))
-    made = read_reference(saved(tmp_path, "complete_pooling"))
-    both = joined(made, held)
+    complete = read_reference(saved(tmp_path, "complete_pooling"))
+    both = joined(complete, held)
     assert [p.variants for p in both.posteriors] == [("complete_pooling",), ("partial_pooling",)]
     assert set(both.priors) == {"mu", "tau"}
     assert [p.variants for p in joined(held, held).posteriors] == [("partial_pooling",)]
     with pytest.raises(ModelError, match="holds partial_pooling of other data or priors"):
-        joined(made, replace(held, priors={**held.priors, "mu": "normal(0, 6)"}))
+        joined(complete, replace(held, priors={**held.priors, "mu": "normal(0, 6)"}))
     with pytest.raises(ModelError, match="holds partial_pooling of other data or priors"):
-        joined(made, replace(held, data={**held.data, "sha256": "0"}))
+        joined(complete, replace(held, data={**held.data, "sha256": "0"}))
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ((("format",), 7), "no reference file of format 1"),
         ((("priors",), None), ""),
@@ -213,7 +213,7 @@ def test_long_runs_of_other_variants_stay_in_the_file(tmp_path: Path) -> None:
         ((("priors",), {"tau": 5}), "the prior of tau must be a text"),
     ],
 )
-def test_a_damaged_file_is_refused_with_what_is_wrong(tmp_path: Path, change: tuple[Any, Any], said: str) -> None:
+def test_a_damaged_file_is_refused_with_what_is_wrong(tmp_path: Path, change: tuple[Any, Any], message: str) -> None:
     row = dict.fromkeys(("mean", "sd", "q05", "q50", "q95"), 1.0)
     row |= {f"mcse_{s}": 0.01 for s in list(row)}
     file = {
@@ -225,8 +225,8 @@ def test_a_damaged_file_is_refused_with_what_is_wrong(tmp_path: Path, change: tu
     path.write_text(json.dumps(file))
     assert list(read_reference(path).posteriors[0].table.index) == ["mu", "tau"]
     edited(path, change)
-    if said:
-        with pytest.raises(ModelError, match=said):
+    if message:
+        with pytest.raises(ModelError, match=message):
             read_reference(path)
     else:
         assert read_reference(path).priors == {}

@@ -53,8 +53,8 @@ def job(name: str = "normal_means", variant: str = "partial_pooling") -> Job:
     return jobs_of(example(name)[0], dataset, (variant,), None, Sampling(), Spy())[0]
 
 
-def written(path: Path, said: Any) -> Path:
-    path.write_text(said if isinstance(said, str) else json.dumps(said))
+def written(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
 
 
@@ -98,15 +98,15 @@ def as_netcdf(folder: Path) -> Path:
 
 @pytest.mark.parametrize("form", [as_json, as_zip, as_csv, as_netcdf])
 def test_draws_in_every_form_are_the_same_figures(form: Callable[[Path], Path], tmp_path: Path) -> None:
-    made = imported(form(tmp_path))
+    foreign = imported(form(tmp_path))
     expected = summarise(OURS, np.array([[chain[n] for chain in chains()] for n in FACTS]))
-    table = made.reference.posteriors[0].table
+    table = foreign.reference.posteriors[0].table
     pd.testing.assert_frame_equal(table.loc[OURS, expected.columns], expected, check_names=False, rtol=1e-12)
-    assert (made.names.missing, made.names.left_over) == ((), ())
-    assert made.notes[0].startswith("Names mapped: theta[1] as theta[A], ") or form is as_csv
-    assert "1,200 draws (posteriordb: 10,000)" in made.notes[-1]
-    write_reference(made.reference)
-    held = read_reference(made.reference.path)
+    assert (foreign.names.missing, foreign.names.left_over) == ((), ())
+    assert foreign.notes[0].startswith("Names mapped: theta[1] as theta[A], ") or form is as_csv
+    assert "1,200 draws (posteriordb: 10,000)" in foreign.notes[-1]
+    write_reference(foreign.reference)
+    held = read_reference(foreign.reference.path)
     assert (held.kind, held.exact, held.posteriors[0].variants) == ("foreign", False, ("partial_pooling",))
     assert held.data["sha256"]
     assert set(held.priors) == {"mu", "tau"}
@@ -120,11 +120,11 @@ def test_a_file_of_cmdstan_for_each_chain(tmp_path: Path) -> None:
         lines = table.to_csv(index=False).splitlines()
         text = "\n".join([head + lines[0], "# Adaptation terminated", *lines[1:], "# Elapsed Time: 1 seconds"])
         files.append(written(tmp_path / f"chain-{i}.csv", text))
-    made = imported(*files)
+    foreign = imported(*files)
     expected = summarise(OURS, np.array([[chain[n] for chain in chains()] for n in FACTS]))
-    table = made.reference.posteriors[0].table
+    table = foreign.reference.posteriors[0].table
     np.testing.assert_allclose(table.loc[OURS, expected.columns].to_numpy(), expected.to_numpy(), rtol=1e-12)
-    assert made.names.left_over == ()
+    assert foreign.names.left_over == ()
     warm = written(tmp_path / "warm.csv", files[0].read_text().replace("save_warmup = 0", "save_warmup = 1"))
     with pytest.raises(ModelError, match="holds draws of the warm-up"):
         imported(warm)
@@ -141,16 +141,16 @@ SUMMARIES = {
 
 @pytest.mark.parametrize("form", SUMMARIES)
 def test_summaries_in_every_form_are_the_same_figures(form: str, tmp_path: Path) -> None:
-    made = imported(written(tmp_path / "summary.csv", SUMMARIES[form].format(n="mu")))
-    row = made.reference.posteriors[0].table.loc["mu"]
+    foreign = imported(written(tmp_path / "summary.csv", SUMMARIES[form].format(n="mu")))
+    row = foreign.reference.posteriors[0].table.loc["mu"]
     assert row[["mean", "sd", "q05", "q50", "q95"]].tolist() == [1.5, 2, -1, 1.4, 4]
     # sd / sqrt(400); of a normal posterior: 2 / sqrt(800), sqrt(p (1 - p) / 400) / density.
     assert row["mcse_mean"] == pytest.approx(0.1)
     assert row["mcse_sd"] == pytest.approx(0.0707107, rel=1e-6)
     assert row["mcse_q50"] == pytest.approx(0.1253314, rel=1e-6)
     assert row[["mcse_q05", "mcse_q95"]].tolist() == pytest.approx([0.2113187] * 2, rel=1e-6)
-    assert any(note.startswith("Assumed: errors of sds and quantiles") for note in made.notes)
-    assert any("Missing in the file, and not to be compared: tau, theta[A], " in note for note in made.notes)
+    assert any(note.startswith("Assumed: errors of sds and quantiles") for note in foreign.notes)
+    assert any("Missing in the file, and not to be compared: tau, theta[A], " in note for note in foreign.notes)
 
 
 def test_json_summaries_and_errors_that_are_given(tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_json_summaries_and_errors_that_are_given(tmp_path: Path) -> None:
         {"name": "tau", "mean": 2.0, "sd": 0.25, "mcse_mean": 0.005, "mcse_sd": 0.03},
     ]
     by_name = {row["name"]: {k: v for k, v in row.items() if k != "name"} for row in records}
-    for i, said in enumerate((columns, records, by_name, {"parameters": by_name})):
-        table = imported(written(tmp_path / f"{i}.json", said)).reference.posteriors[0].table
+    for i, content in enumerate((columns, records, by_name, {"parameters": by_name})):
+        table = imported(written(tmp_path / f"{i}.json", content)).reference.posteriors[0].table
         assert table["mean"].to_dict() == {"mu": 1.0, "tau": 2.0}
         assert table["mcse_mean"].to_dict() == {"mu": 0.01, "tau": 0.005}
         assert table["mcse_sd"].tolist() == ([0.02, 0.03] if i else pytest.approx([0.00707107, 0.003535534], rel=1e-6))
@@ -177,30 +177,30 @@ def test_a_summary_with_neither_errors_nor_ess_is_refused_with_what_to_do(tmp_pa
 
 
 def test_places_are_counted_as_numbers_and_never_sorted_as_text() -> None:
-    found = ours(job("beta_binomial"))
-    n = len(found.labels["theta"][0])
+    own = ours(job("beta_binomial"))
+    n = len(own.labels["theta"][0])
     assert n > 10
     for theirs in ([f"theta[{i}]" for i in range(1, n + 1)], [f"theta.{i}" for i in range(1, n + 1)]):
         shuffled = sorted(theirs)  # theta[1], theta[10], theta[11], theta[2]
-        names = named("f", [*shuffled, "mu"], found, {}).names
-        assert [names[t] for t in theirs] == found.of("theta")
+        names = named("f", [*shuffled, "mu"], own, {}).names
+        assert [names[t] for t in theirs] == own.of("theta")
 
 
 def test_terms_and_renamed_parameters() -> None:
-    found = ours(job("linear_regression"))
-    assert found.labels["mu"][0][0] == "intercept"
-    (first, second, *_) = found.labels["mu"][0]
-    names = named("f", ["b[1]", "b[2]", "sd_1", "lp"], found, {"b": "mu", "sd_1": f"tau[{second}]"})
+    own = ours(job("linear_regression"))
+    assert own.labels["mu"][0][0] == "intercept"
+    (first, second, *_) = own.labels["mu"][0]
+    names = named("f", ["b[1]", "b[2]", "sd_1", "lp"], own, {"b": "mu", "sd_1": f"tau[{second}]"})
     assert names.names == {"b[1]": "mu[intercept]", "b[2]": f"mu[{second}]", "sd_1": f"tau[{second}]"}
     assert names.left_over == ("lp",)
     assert f"tau[{first}]" in names.missing
-    pairs = [f"theta[{j},{k}]" for k in (1, 2) for j in range(1, len(found.labels["theta"][0]) + 1)]
-    names = named("f", pairs, found, {})
-    assert names.names["theta[2,1]"] == f"theta[{found.labels['theta'][0][1]}, {first}]"
+    pairs = [f"theta[{j},{k}]" for k in (1, 2) for j in range(1, len(own.labels["theta"][0]) + 1)]
+    names = named("f", pairs, own, {})
+    assert names.names["theta[2,1]"] == f"theta[{own.labels['theta'][0][1]}, {first}]"
 
 
 @pytest.mark.parametrize(
-    ("theirs", "renamed", "said"),
+    ("theirs", "renamed", "message"),
     [
         ([f"theta[{i}]" for i in range(1, 8)], {}, "theta has 7 elements there and 8 here"),
         ([f"theta[{i}]" for i in range(1, 10)], {}, "theta has 9 elements there and 8 here"),
@@ -211,18 +211,18 @@ def test_terms_and_renamed_parameters() -> None:
         (["mu"], {"mu": "nu"}, "there is no parameter 'nu' here"),
     ],
 )
-def test_names_that_do_not_fit_are_refused(theirs: list[str], renamed: dict[str, str], said: str) -> None:
-    with pytest.raises(ModelError, match=said):
+def test_names_that_do_not_fit_are_refused(theirs: list[str], renamed: dict[str, str], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         named("f", theirs, ours(job()), renamed)
 
 
 def test_labels_that_are_numbers_are_not_taken_for_places() -> None:
     frame = SCHOOLS.assign(school=list("21345678"))
-    found = ours(jobs_of(example("normal_means")[0], schools(frame), ("partial_pooling",), None, Sampling(), Spy())[0])
+    own = ours(jobs_of(example("normal_means")[0], schools(frame), ("partial_pooling",), None, Sampling(), Spy())[0])
     theirs = [f"theta[{i}]" for i in range(1, 9)]
     with pytest.raises(ModelError, match=r"theta\[1\] may be the label 1 or the first of theta\[2\], theta\[1\]"):
-        named("f", theirs, found, {})
-    dots = named("f", [f"theta.{i}" for i in range(1, 9)], found, {}).names
+        named("f", theirs, own, {})
+    dots = named("f", [f"theta.{i}" for i in range(1, 9)], own, {}).names
     assert (dots["theta.1"], dots["theta.2"]) == ("theta[2]", "theta[1]")
 
 
@@ -230,13 +230,13 @@ def test_labels_that_are_numbers_are_not_taken_for_places() -> None:
 
 
 def changed(chain: int, name: str, value: Any) -> list[dict[str, Any]]:
-    said = chains()
-    said[chain][name] = value
-    return said
+    records = chains()
+    records[chain][name] = value
+    return records
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "words"),
+    ("name", "content", "words"),
     [
         ("d.json", "", "is empty"),
         ("d.json", "{not json", "is not JSON"),
@@ -267,9 +267,9 @@ def changed(chain: int, name: str, value: Any) -> list[dict[str, Any]]:
         ("s.csv", "name,mean,Mean,ess\nmu,1,1,9\n", "'mean' and 'Mean' are both mean"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_in_words(name: str, said: Any, words: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_refused_in_words(name: str, content: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=words):
-        imported(written(tmp_path / name, said))
+        imported(written(tmp_path / name, content))
     with pytest.raises(ModelError, match="there is no such file"):
         imported(tmp_path / f"no-{name}")
 
@@ -285,9 +285,9 @@ def test_bytes_that_are_no_text_and_more_than_there_may_be(tmp_path: Path, monke
 
 
 def test_chains_that_did_not_converge_are_no_reference(tmp_path: Path) -> None:
-    said = changed(2, "mu", (np.array(chains()[2]["mu"]) + 9).tolist())
+    records = changed(2, "mu", (np.array(chains()[2]["mu"]) + 9).tolist())
     with pytest.raises(DiagnosticError, match="R-hat of mu is 1"):
-        imported(written(tmp_path / "d.json", said))
+        imported(written(tmp_path / "d.json", records))
     one = imported(written(tmp_path / "one.json", chains(shape=(1, 500))))
     assert "one chain, so that R-hat says nothing" in one.notes[-1]
 
@@ -297,16 +297,16 @@ def test_dependent_draws_have_larger_errors_and_are_said(tmp_path: Path) -> None
     walk = rng.normal(size=(4, 3000))
     for i in range(1, 3000):
         walk[:, i] = 0.8 * walk[:, i - 1] + 0.6 * walk[:, i]
-    made = imported(written(tmp_path / "d.json", [{"mu": chain.tolist()} for chain in walk]))
-    assert made.reference.posteriors[0].table.loc["mu", "mcse_mean"] == pytest.approx(3 / np.sqrt(12_000), rel=0.15)
-    assert "neighbouring draws correlate by up to 0.8" in made.notes[-1]
+    foreign = imported(written(tmp_path / "d.json", [{"mu": chain.tolist()} for chain in walk]))
+    assert foreign.reference.posteriors[0].table.loc["mu", "mcse_mean"] == pytest.approx(3 / np.sqrt(12_000), rel=0.15)
+    assert "neighbouring draws correlate by up to 0.8" in foreign.notes[-1]
 
 
 def test_the_draws_are_read_as_they_stand(tmp_path: Path) -> None:
-    found = read_foreign([as_json(tmp_path)])
-    assert isinstance(found, Draws)
-    assert found.values.shape == (10, CHAINS, DRAWS)
-    assert found.values[8, 1, 2] == chains()[1]["mu"][2]
+    draws = read_foreign([as_json(tmp_path)])
+    assert isinstance(draws, Draws)
+    assert draws.values.shape == (10, CHAINS, DRAWS)
+    assert draws.values[8, 1, 2] == chains()[1]["mu"][2]
 
 
 def test_quantiles_are_told_by_their_names() -> None:
@@ -321,8 +321,8 @@ def test_quantiles_are_told_by_their_names() -> None:
         table = pd.DataFrame(
             {low: [1.0], middle: [2.0], high: [3.0], "ess": [100.0], "sd": [1.0], "97.5%": [9.0]}, index=["mu"]
         )
-        made, left, _ = figures("f", table)
-        assert made[["q05", "q50", "q95"]].to_numpy().tolist() == [[1.0, 2.0, 3.0]]
+        summaries, left, _ = figures("f", table)
+        assert summaries[["q05", "q50", "q95"]].to_numpy().tolist() == [[1.0, 2.0, 3.0]]
         assert left == ("97.5%",)
 
 
@@ -367,11 +367,11 @@ def test_the_command_imports_names_what_is_missing_and_keeps_what_is_there(analy
 
 
 def test_options_that_do_not_belong_together(analysis: Path) -> None:
-    for asked, said in (
+    for asked, message in (
         (("--save", "--import", "x.json"), "give one of them"),
         (("--map", "a=b"), "belong to --import FILE"),
         (("--import", "x.json", "--map", "a"), "write THEIRS=OURS"),
     ):
         done = hbm("reference", analysis, *asked)
         assert done.exit_code == 2
-        assert said in " ".join(done.output.split())
+        assert message in " ".join(done.output.split())

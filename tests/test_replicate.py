@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_fit
+from made_fits import fake_fit
 
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
@@ -25,24 +25,28 @@ def rows(sizes: tuple[int, ...] = (3, 1, 5, 4, 2), seed: int = 4) -> pd.DataFram
 
 def test_means_of_groups_do_not_depend_on_the_order_of_the_rows(stanli: Engine) -> None:
     frame = rows()
-    made = fit("grouped_normal", Dataset.from_frame(frame, group="g", outcome="y"), sampling=SAMPLING, engine=stanli)
-    means = by_group(made, made.y[None])[0]
-    for label, mean in zip(made.table.pooled.labels, means, strict=True):
+    grouped_fit = fit(
+        "grouped_normal", Dataset.from_frame(frame, group="g", outcome="y"), sampling=SAMPLING, engine=stanli
+    )
+    means = by_group(grouped_fit, grouped_fit.y[None])[0]
+    for label, mean in zip(grouped_fit.table.pooled.labels, means, strict=True):
         assert mean == pytest.approx(frame.loc[frame["g"] == label, "y"].mean())
 
 
 def test_rates_are_divided_by_trials(stanli: Engine) -> None:
     frame = pd.DataFrame({"g": list("abc"), "s": [1, 5, 9], "n": [10, 10, 30]})
     data = Dataset.from_frame(frame, group="g", successes="s", trials="n")
-    made = fit("beta_binomial", data, sampling=SAMPLING, engine=stanli)
-    np.testing.assert_allclose(by_group(made, made.y[None])[0], [0.1, 0.5, 0.3])
-    assert predictive_check(made).groups["observed"].tolist() == pytest.approx([0.1, 0.5, 0.3])
+    rates_fit = fit("beta_binomial", data, sampling=SAMPLING, engine=stanli)
+    np.testing.assert_allclose(by_group(rates_fit, rates_fit.y[None])[0], [0.1, 0.5, 0.3])
+    assert predictive_check(rates_fit).groups["observed"].tolist() == pytest.approx([0.1, 0.5, 0.3])
 
 
 def test_rows_in_groups_are_checked_row_by_row_and_group_by_group(stanli: Engine) -> None:
     frame = rows((12, 15, 20, 14, 9))
-    made = fit("grouped_normal", Dataset.from_frame(frame, group="g", outcome="y"), sampling=SAMPLING, engine=stanli)
-    check = predictive_check(made)
+    grouped_fit = fit(
+        "grouped_normal", Dataset.from_frame(frame, group="g", outcome="y"), sampling=SAMPLING, engine=stanli
+    )
+    check = predictive_check(grouped_fit)
     names = list(check.statistics["name"])
     assert names == ["mean", "standard deviation", "smallest", "largest", "standard deviation of the group means"]
     assert check.verdict.status == "pass"
@@ -59,13 +63,13 @@ def test_the_prior_check_sees_a_prior_far_from_the_data(stanli: Engine) -> None:
     far = fit("grouped_normal", data, priors={"mu": "normal(500, 1)"}, sampling=SAMPLING, engine=stanli)
     table = prior_check(far).set_index("name")
     assert table.loc["mean", "observed"] < table.loc["mean", "q05"]
-    assert prior_check(made_fit("complete_pooling")).empty
+    assert prior_check(fake_fit("complete_pooling")).empty
 
 
 def test_flat_priors_of_scales_are_warned_about(stanli: Engine) -> None:
     data = Dataset.from_frame(rows(), group="g", outcome="y")
-    made = fit("grouped_normal", data, priors={"tau": "uniform(0, 100)"}, sampling=SAMPLING, engine=stanli)
-    (verdict,) = check_priors(made)
+    flat_fit = fit("grouped_normal", data, priors={"tau": "uniform(0, 100)"}, sampling=SAMPLING, engine=stanli)
+    (verdict,) = check_priors(flat_fit)
     assert (verdict.status, verdict.subject) == ("warn", "tau")
     assert "uniform(0, 100)" in verdict.hint
     assert "half-normal" in verdict.hint
@@ -78,5 +82,5 @@ def test_a_heavy_tail_is_warned_about_where_groups_are_few(stanli: Engine) -> No
     few = pd.DataFrame({"g": list("aabbcc"), "y": [1.0, 2, 4, 3, 8, 7]})
     for labels, n in (("aabbcc", 1), ("abcdef", 0)):
         data = Dataset.from_frame(few.assign(g=list(labels)), group="g", outcome="y")
-        made = fit("grouped_normal", data, priors={"tau": "half_cauchy(2)"}, sampling=SAMPLING, engine=stanli)
-        assert len(check_priors(made)) == n
+        cauchy_fit = fit("grouped_normal", data, priors={"tau": "half_cauchy(2)"}, sampling=SAMPLING, engine=stanli)
+        assert len(check_priors(cauchy_fit)) == n

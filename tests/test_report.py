@@ -47,9 +47,9 @@ def pdf_text(path: Path) -> str:
 
 @pytest.mark.usefixtures("undrawn")
 def test_results_obey_the_documented_schema(analysis: Path, engine: Engine) -> None:
-    made = report(analysis, engine=engine)
-    results = json.loads(made.json.read_text())
-    assert results == json.loads(json.dumps(made.results))
+    document = report(analysis, engine=engine)
+    results = json.loads(document.json.read_text())
+    assert results == json.loads(json.dumps(document.results))
     documented = (ROOT / "reports" / "results-schema.md").read_text()
     for key in results:
         assert f"`{key}`" in documented, f"results-schema.md does not name {key}"
@@ -69,11 +69,11 @@ def test_results_obey_the_documented_schema(analysis: Path, engine: Engine) -> N
 
 
 def test_the_report_says_what_a_reader_needs(reported: Path, stanli: Engine) -> None:
-    made = report(reported, engine=stanli)
-    first = PdfReader(made.pdf).pages[0].extract_text()
+    document = report(reported, engine=stanli)
+    first = PdfReader(document.pdf).pages[0].extract_text()
     assert "Does coaching raise SAT scores" in first
     assert "90 % interval" in first
-    whole = " ".join(pdf_text(made.pdf).split())
+    whole = " ".join(pdf_text(document.pdf).split())
     for words in (
         "Rubin",
         "half_cauchy(5)",
@@ -91,10 +91,10 @@ def test_a_damaged_results_file_is_written_anew_with_the_same_bytes_from_the_sam
     reported: Path, stanli: Engine
 ) -> None:
     engine = Counting(stanli)
-    made = report(reported, engine=engine)
-    assert not made.fresh
-    before = made.pdf.read_bytes(), made.json.read_bytes()
-    made.json.write_text(made.json.read_text()[:500])
+    document = report(reported, engine=engine)
+    assert not document.fresh
+    before = document.pdf.read_bytes(), document.json.read_bytes()
+    document.json.write_text(document.json.read_text()[:500])
     again = report(reported, engine=engine)
     assert engine.samples == 0
     assert again.fresh
@@ -111,18 +111,18 @@ def test_only_a_whole_report_of_the_same_inputs_is_up_to_date(tmp_path: Path, wh
     for name, path in pages.items():
         path.write_bytes(name.encode())
         hashes[f"{name}_sha256"] = hashlib.sha256(name.encode()).hexdigest()
-    kept = {"report": {"inputs": "a", **hashes}}
-    results.write_text(json.dumps(kept))
+    record = {"report": {"inputs": "a", **hashes}}
+    results.write_text(json.dumps(record))
     which, _, change = what.partition(" ")
     target = pages.get(which, results)
     if change == "altered":
         target.write_bytes(b"%PDF ")
     elif change == "missing":
         target.unlink()
-    found = _up_to_date(pages, results, "b" if what == "other inputs" else "a")
-    assert found == (kept if what == "whole" else None)
+    reusable = _up_to_date(pages, results, "b" if what == "other inputs" else "a")
+    assert reusable == (record if what == "whole" else None)
     if which == "html":  # which was not asked for
-        assert _up_to_date({"pdf": pages["pdf"]}, results, "a") == kept
+        assert _up_to_date({"pdf": pages["pdf"]}, results, "a") == record
 
 
 # test_reuse.py has the other changes, without the pages.
@@ -130,26 +130,26 @@ def test_only_a_whole_report_of_the_same_inputs_is_up_to_date(tmp_path: Path, wh
 def test_a_change_refits_what_it_touches_and_says_why(analysis: Path, stanli: Engine) -> None:
     report(analysis, engine=stanli)
     edit(analysis, "half_cauchy(5)", "half_normal(5)")
-    engine, said = Counting(stanli), []
-    made = report(analysis, engine=engine, say=said.append)
-    assert made.fresh
+    engine, messages = Counting(stanli), []
+    document = report(analysis, engine=engine, say=messages.append)
+    assert document.fresh
     assert engine.samples == 1
     reason = "the prior of tau changed from half_cauchy(5) to half_normal(5)"
-    assert any(reason in line for line in said), said
+    assert any(reason in line for line in messages), messages
 
 
 def test_a_failed_check_is_on_page_one_and_withholds_the_conclusion(analysis: Path, stanli: Engine) -> None:
     edit(analysis, '"partial_pooling"]', '"partial_pooling_centered"]')
-    made = report(analysis, engine=stanli)
-    assert made.results["status"] == "fail"
-    assert made.results["withheld"]
-    assert made.results["comparison"] is None
-    first = " ".join(PdfReader(made.pdf).pages[0].extract_text().split())
+    document = report(analysis, engine=stanli)
+    assert document.results["status"] == "fail"
+    assert document.results["withheld"]
+    assert document.results["comparison"] is None
+    first = " ".join(PdfReader(document.pdf).pages[0].extract_text().split())
     assert "No conclusion is drawn" in first
     assert "divergent" in first
     assert "partial_pooling_noncentered" in first
     assert "90 % interval" not in first
-    assert "predicts better" not in pdf_text(made.pdf)
+    assert "predicts better" not in pdf_text(document.pdf)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -158,9 +158,9 @@ def test_a_waived_check_is_named_on_page_one(analysis: Path, stanli: Engine) -> 
     text = (analysis / "analysis.toml").read_text()
     names = '["divergences", "bulk ESS", "tail ESS", "R-hat"]'
     (analysis / "analysis.toml").write_text(text + f"\n[checks]\nwaive = {names}\n")
-    made = report(analysis, engine=stanli)
-    assert not made.results["withheld"]
-    first = " ".join(PdfReader(made.pdf).pages[0].extract_text().split())
+    document = report(analysis, engine=stanli)
+    assert not document.results["withheld"]
+    first = " ".join(PdfReader(document.pdf).pages[0].extract_text().split())
     assert "waived" in first
     assert "90 % interval" in first
 
@@ -171,10 +171,10 @@ def test_a_waived_check_is_named_on_page_one(analysis: Path, stanli: Engine) -> 
 )
 def test_fewer_variants_make_a_report_too(analysis: Path, stanli: Engine, variants: list[str]) -> None:
     edit(analysis, '["complete_pooling", "no_pooling", "partial_pooling"]', json.dumps(variants))
-    made = report(analysis, engine=stanli)
+    document = report(analysis, engine=stanli)
     # Two parameterisations of one model are no rivals: there is nothing to compare.
-    assert made.results["comparison"] is None
-    assert made.pdf.read_bytes().startswith(b"%PDF")
+    assert document.results["comparison"] is None
+    assert document.pdf.read_bytes().startswith(b"%PDF")
 
 
 def test_the_wheel_carries_programs_and_data_and_runs_elsewhere(tmp_path: Path, cache: Path) -> None:

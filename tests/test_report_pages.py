@@ -49,7 +49,7 @@ def figures() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def report(figures: dict[str, bytes]) -> bytes:
-    return made(example_results(), figures)
+    return pdf_of(example_results(), figures)
 
 
 def text_of(pdf: bytes) -> str:
@@ -61,7 +61,7 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def made(results: dict[str, Any], figures: dict[str, bytes] | None = None, template: Path = TEMPLATE) -> bytes:
+def pdf_of(results: dict[str, Any], figures: dict[str, bytes] | None = None, template: Path = TEMPLATE) -> bytes:
     """The PDF of results; without figures the programs are cut to their ends, which are read back sooner."""
     if not figures:
         results = results | {"programs": [p | {"code": p["code"][-300:]} for p in results["programs"]]}
@@ -76,13 +76,13 @@ def test_the_report_says_what_it_must(report: bytes) -> None:
     results = example_results()
     pages = [squeezed(page.extract_text()) for page in PdfReader(io.BytesIO(report)).pages]
     text = "".join(pages)
-    for said in [
+    for phrase in [
         results["question"], *results["answer"][2:], "35 of 35 checks", "Estimates of the groups",
         "The population and a new group", "Fit", "Comparison of the variants", "Diagnostics",
         "Stan programs", results["command"], results["data"]["sha256"], results["programs"][2]["sha256"], "Figure 4",
         "y ~ normal(mu, sqrt(square(se) + square(tau)));",
     ]:  # fmt: skip
-        assert squeezed(said) in text, said
+        assert squeezed(phrase) in text, phrase
     assert squeezed("new group") in pages[0]
     assert squeezed(results["title"]) in pages[0]
     # The withholding tests look for these, so they must be found where nothing is withheld.
@@ -110,22 +110,22 @@ def test_the_pdf_passes_the_accessibility_standard(
 
     compiled, standards = typst.compile, {"pdf_standards": ["ua-1"]}
     monkeypatch.setattr(typst, "compile", lambda *a, **k: compiled(*a, **k, **standards))
-    made(example_results(), figures)
+    pdf_of(example_results(), figures)
     without_alt = tmp_path / "broken.typ"
     without_alt.write_text(TEMPLATE.read_text(encoding="utf-8").replace("alt: source,", ""), encoding="utf-8")
     with pytest.raises(HbmError, match="alt"):
-        made(example_results(), figures, without_alt)
+        pdf_of(example_results(), figures, without_alt)
 
 
 def test_sections_without_numbers_are_left_out() -> None:
     results = example_results(variants=["complete_pooling"])
     headings = [b["text"] for b in view_of(results, [])["body"] if b["kind"] == "heading"]
     assert headings == ["Data", "Model", "The population", "Fit", "Diagnostics"]
-    assert "Diagnostics" in text_of(made(results))
+    assert "Diagnostics" in text_of(pdf_of(results))
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
-    text = text_of(made(example_results(200)))
+    text = text_of(pdf_of(example_results(200)))
     assert squeezed("The data: first 20 of 200 groups") in text
     assert squeezed("… 194 between them") in text
     assert squeezed("all 200 groups are in tables/groups.csv") in text
@@ -140,7 +140,7 @@ def test_waived_and_warned_checks_are_named_on_page_one() -> None:
     verdicts[8] |= {"status": "warn", "value": 0.2, "hint": "Energy mixes poorly in chain 3."}
     results["notices"] = [f"Partial pooling: the failed check was waived by the analyst. {hint}", "Another notice."]
     results["notices_about"] = ["check", "groups"]
-    page = squeezed(PdfReader(io.BytesIO(made(results))).pages[0].extract_text())
+    page = squeezed(PdfReader(io.BytesIO(pdf_of(results))).pages[0].extract_text())
     assert squeezed("failed, waived Partial pooling, divergences: 79 divergent transitions") in page
     assert squeezed("Energy mixes poorly in chain 3.") in page
     assert squeezed("33 of 35 checks of the data and the fits passed; 1 failed and waived, 1 with a warning.") in page
@@ -156,7 +156,7 @@ CONCLUSIONS = ["−9.1", "Leave-one-out scores", "Complete pooling and partial p
 def assert_withheld(results: dict[str, Any], figures: dict[str, bytes]) -> None:
     shown = view_of(results, figures)
     assert set(shown["figures"]) <= {"ranks", "energy", "ess"}
-    text = text_of(made(results))
+    text = text_of(pdf_of(results))
     for conclusion in [*CONCLUSIONS, "true value of a new group", "Estimates by pooling"]:
         assert squeezed(conclusion) not in text, conclusion
     mean = results["fits"]["partial_pooling"]["parameters"]["mu"]
@@ -183,7 +183,7 @@ def test_high_pareto_k_withholds_the_ranking(figures: dict[str, bytes]) -> None:
     results["answer"].append(why)
     results["comparison"]["scores"][0] |= {"pareto_k_high": 3, "pareto_k_max": 0.91}
     shown = view_of(results, figures)
-    text = text_of(made(results))
+    text = text_of(pdf_of(results))
     assert "comparison" not in shown["figures"]
     assert squeezed("The ranking is withheld: k is too high.") in text
     assert "abeatsb" not in text
@@ -202,8 +202,8 @@ def assert_literal(template: Path = TEMPLATE) -> None:
     results["data"]["unit"] = results["data"]["columns"][1]["unit"] = "µg/m³ #[x]"
     results["priors"][0]["reason"] = "because $x$ @nobody"
     results["programs"][-1]["code"] += "\n// ``` #panic() $ \\\n"  # the main one, with its comments
-    text = text_of(made(results, template=template))
-    said = [
+    text = text_of(pdf_of(results, template=template))
+    literals = [
         *HOSTILE,
         results["title"],
         results["question"],
@@ -212,7 +212,7 @@ def assert_literal(template: Path = TEMPLATE) -> None:
         "$x$ @nobody",
         "// ``` #panic() $ \\",
     ]
-    for literal in said:
+    for literal in literals:
         assert squeezed(literal) in text, literal
 
 
@@ -240,7 +240,7 @@ CONTROLS = ["nul\x00 bell\x07 esc\x1b[31m", "lone \ud800 surrogate", "right\u202
 
 
 def test_controls_cannot_reach_the_pages() -> None:
-    text = text_of(made(example_results(8, CONTROLS)))
+    text = text_of(pdf_of(example_results(8, CONTROLS)))
     for shown in ["nul bell esc[31m", "lone \ufffd surrogate", "rightto left", "tab and lines end"]:
         assert squeezed(shown) in text
 
@@ -253,10 +253,10 @@ def test_controls_would_be_seen_without_the_escape(monkeypatch: pytest.MonkeyPat
 
 def test_unusual_scripts_are_shown_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = ["北京市第四中学", "😀 emoji", "عربي", "हिन्दी"]
-    made(example_results(8, labels))
+    pdf_of(example_results(8, labels))
     monkeypatch.setattr("hbm_stan.plots.fonts.family_of", lambda c: None)
     assert escape("北京 A") == "[U+5317 U+4EAC] A"
-    assert squeezed("[U+5317 U+4EAC U+5E02") in text_of(made(example_results(8, labels)))
+    assert squeezed("[U+5317 U+4EAC U+5E02") in text_of(pdf_of(example_results(8, labels)))
 
 
 def test_empty_and_huge_texts_can_be_set() -> None:
@@ -264,7 +264,7 @@ def test_empty_and_huge_texts_can_be_set() -> None:
     results |= {"title": " ", "question": "", "answer": [], "notices": [], "notices_about": []}
     results["page_one"]["said"] = []
     results["data"] |= {"title": "", "source": "", "notes": []}
-    text = text_of(made(results))
+    text = text_of(pdf_of(results))
     assert "eight_schools" in text
     assert "y" * 60 + "…[3,000letters," in text
     assert "y" * 200 not in text
@@ -289,7 +289,7 @@ def test_missing_numbers_become_dashes() -> None:
         statistic |= {"q05": None, "p_value": None}
     text = json.dumps(view_of(results, []))
     assert not re.search(r"\b(None|NaN|nan|inf)\b", text)
-    made(results)
+    pdf_of(results)
 
 
 # --- what is not a single normal mean for each group ----------------------------------------------------------
@@ -330,9 +330,9 @@ def test_a_coefficient_that_all_groups_share_has_no_table_of_groups() -> None:
 
 def test_the_population_of_a_regression_has_its_terms_and_their_units() -> None:
     results = with_terms()
-    text = text_of(made(results))
-    for said in ("[floor]", "inpoints;coefficientsperunitoftheirpredictor", "sampledinthisform:marginal"):
-        assert said in text, said
+    text = text_of(pdf_of(results))
+    for phrase in ("[floor]", "inpoints;coefficientsperunitoftheirpredictor", "sampledinthisform:marginal"):
+        assert phrase in text, phrase
     meaning = next(p["meaning"] for p in results["priors"] if p["name"] == "mu")
     assert squeezed(f"{meaning}: floor") in text
     assert "coefficients" not in front.caption_unit(results, ["theta_new[intercept]", "y_new"])
@@ -360,7 +360,7 @@ def test_columns_without_a_number_are_left_out() -> None:
 
 
 def test_only_sections_are_numbered() -> None:
-    text = text_of(made(example_results()))
+    text = text_of(pdf_of(example_results()))
     assert "2Model" in text
     assert "2.1" not in text.partition("AHowtomake")[0].partition("3Estimates")[0][-12:]
     assert "1Answer" not in text
@@ -573,23 +573,23 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
         {"quantity": n, "prior": "tau", "prior_value": v, "all_priors": v, "likelihood": 0.2, "reading": r}
         for n, v, r in (("mu", 0.01, "none"), ("tau", 0.1, "conflict"), ("theta_new", 0.06, "conflict"))
     ])  # fmt: skip
-    said = "Potential prior-data conflict: tau (prior of tau 0.10, likelihood 0.20), theta_new (prior of tau 0.06)."
+    sentence = "Potential prior-data conflict: tau (prior of tau 0.10, likelihood 0.20), theta_new (prior of tau 0.06)."
     groups = [
         Without(g, way, 0.8 - 0.1 * i, {"mu": wide, "tau": wide}, {"mu": -0.4, "tau": 0.1}, ())
         for i, (g, way) in enumerate(zip(labels, [Way.UNRELIABLE, *[Way.WEIGHTS] * len(labels)], strict=False))
     ]
-    found = Sensitivity(
+    sensitivity = Sensitivity(
         "partial_pooling",
-        Power(pd.DataFrame(), readings, "of the rows", (said,)),
+        Power(pd.DataFrame(), readings, "of the rows", (sentence,)),
         Alternatives(base, tuple(rows), ("A conclusion changes under 1 of 9 other priors.",)) if tried else None,
         Influence({"mu": wide, "tau": wide}, tuple(groups), 0.7, (f"{labels[-1]} moves it.",), ("mu", "tau")),
     )
-    return for_json(found.as_dict())  # type: ignore[no-any-return]
+    return for_json(sensitivity.as_dict())  # type: ignore[no-any-return]
 
 
 def test_what_would_have_changed_the_answer_is_half_a_page(figures: dict[str, bytes]) -> None:
     results = example_results() | {"sensitivity": sensitivity_of(list("ABCDEFGH"), ("the comparison: other",))}
-    pages = [squeezed(p.extract_text()) for p in PdfReader(io.BytesIO(made(results, figures))).pages]
+    pages = [squeezed(p.extract_text()) for p in PdfReader(io.BytesIO(pdf_of(results, figures))).pages]
     text = "".join(pages)
     assert squeezed("What would have changed the answer") in text
     assert squeezed("a new group's value (prior of ") in text
@@ -605,15 +605,15 @@ def test_what_would_have_changed_the_answer_is_half_a_page(figures: dict[str, by
 
 def test_a_report_without_other_priors_says_how_to_try_them() -> None:
     results = example_results() | {"sensitivity": sensitivity_of(["A"], tried=False)}
-    assert squeezed("Other priors were not tried") in text_of(made(results))
-    assert squeezed("changed the answer") not in text_of(made(example_results() | {"sensitivity": None}))
+    assert squeezed("Other priors were not tried") in text_of(pdf_of(results))
+    assert squeezed("changed the answer") not in text_of(pdf_of(example_results() | {"sensitivity": None}))
     held = example_results(withheld=True) | {"sensitivity": sensitivity_of(["A"])}
-    assert squeezed("changed the answer") not in text_of(made(held))
+    assert squeezed("changed the answer") not in text_of(pdf_of(held))
 
 
 @pytest.mark.parametrize("labels", [HOSTILE[:3], HOSTILE[3:6], [*HOSTILE[6:], "my_new"]])
 def test_labels_of_any_kind_stay_what_they_are_among_groups_left_out(labels: list[str]) -> None:
-    text = text_of(made(example_results() | {"sensitivity": sensitivity_of(labels)})).replace("-", "")
+    text = text_of(pdf_of(example_results() | {"sensitivity": sensitivity_of(labels)})).replace("-", "")
     for label in labels:
         assert squeezed(label).replace("-", "").replace("−", "")[:40] in text.replace("−", ""), label
     assert squeezed(f"{labels[-1]} moves it").replace("-", "")[-50:] in text

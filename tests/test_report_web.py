@@ -90,8 +90,8 @@ def test_it_says_what_the_pdf_says(figures: dict[str, bytes]) -> None:
 
 
 def test_figures_are_inside_and_nothing_is_fetched(figures: dict[str, bytes]) -> None:
-    made = html_of(example_results(), figures)
-    page = Page(made)
+    html = html_of(example_results(), figures)
+    page = Page(html)
     assert page.open == []
     assert len(set(page.ids)) == len(page.ids)
     sources = [value for tag, name, value in page.attributes if name in {"src", "href", "srcset"}]
@@ -101,8 +101,8 @@ def test_figures_are_inside_and_nothing_is_fetched(figures: dict[str, bytes]) ->
     assert drawn
     assert set(drawn) <= set(figures.values())
     assert all(value for tag, name, value in page.attributes if (tag, name) == ("img", "alt"))
-    assert b"default-src 'none'" in made
-    assert made == html_of(example_results(), figures)
+    assert b"default-src 'none'" in html
+    assert html == html_of(example_results(), figures)
 
 
 HOSTILE = [
@@ -135,8 +135,8 @@ def test_tables_with_parts_are_not_sorted(figures: dict[str, bytes]) -> None:
     view = view_of(example_results(), figures)
     tables = [b for b in [*view["body"], *view["appendix"]] if b["kind"] == "table"]
     with_parts = sum(any(len(row) == 1 for row in b["rows"]) and len(b["columns"]) > 1 for b in tables)
-    made = html_of(example_results(), figures).decode("utf-8")
-    assert made.count('class="sortable"') == len(tables) - with_parts
+    html = html_of(example_results(), figures).decode("utf-8")
+    assert html.count('class="sortable"') == len(tables) - with_parts
 
 
 def test_code_in_mathematics_is_refused_here_too(figures: dict[str, bytes]) -> None:

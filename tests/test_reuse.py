@@ -55,7 +55,7 @@ def run(folder: Path, spy: Spy) -> dict[str, Fit]:
     return fit_analysis(read_analysis(folder), engine=spy)
 
 
-def kept(folder: Path) -> list[str]:
+def stored_files(folder: Path) -> list[str]:
     return sorted(p.name for p in (folder / "fits").iterdir() if p.suffix != ".lock")
 
 
@@ -159,13 +159,13 @@ def test_the_command_uses_draws_again_but_no_damaged_ones(folder: Path, tmp_path
         assert code == 0
         # Steps alone: no traceback, and with -W error no warning either.
         assert all(line.startswith(("no_pooling: ", "partial_pooling: ")) for line in err.splitlines())
-        found: dict[str, Any] = json.loads(target.read_text())
-        return found
+        reply: dict[str, Any] = json.loads(target.read_text())
+        return reply
 
     first, second = answer(), answer()
     assert [(f["reused"], f["reason"]) for f in first.values()] == [(False, "no earlier draws")] * 2
     assert [(f["reused"], f["reason"]) for f in second.values()] == [(True, "nothing changed")] * 2
-    cut, foreign = (folder / "fits" / name for name in kept(folder))
+    cut, foreign = (folder / "fits" / name for name in stored_files(folder))
     cut.write_bytes(cut.read_bytes()[:-1])
     xr.Dataset({"theta": ("x", [1.0])}).to_netcdf(foreign, engine="h5netcdf")
     third = answer()
@@ -194,7 +194,7 @@ def test_two_processes_at_once_sample_once(folder: Path, tmp_path: Path) -> None
     lines = [out.splitlines()[-1].split() for _, out, _ in ends]
     assert all({a, b} == {"True", "False"} for a, b in zip(*lines, strict=True))
     assert any("another process is sampling it; waiting" in out for _, out, _ in ends)
-    assert len(kept(folder)) == 2
+    assert len(stored_files(folder)) == 2
 
 
 def test_a_killed_process_is_taken_over(folder: Path, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_killed_process_is_taken_over(folder: Path, tmp_path: Path) -> None:
     first.end()
     assert second.end()[0] == 0
     assert log.read_text().split() == ["no_pooling", *VARIANTS]
-    assert len(kept(folder)) == 2
+    assert len(stored_files(folder)) == 2
 
 
 def slow(folder: Path) -> None:
@@ -230,7 +230,7 @@ def test_an_interrupted_command_leaves_no_process_and_no_file(
     assert (code, out, last) == (130, "", "hbm: stopped. What was finished before is kept.")
     assert all(line.startswith("no_pooling: ") for line in steps)
     assert child.descendants() == []
-    assert kept(folder) == []
+    assert stored_files(folder) == []
 
 
 def test_what_was_finished_before_an_interrupt_is_kept(folder: Path, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_what_was_finished_before_an_interrupt_is_kept(folder: Path, tmp_path: P
     until((folder / "fits" / ".no_pooling.lock").exists, second)
     second.send(signal.SIGINT)
     assert second.end()[0] in (130, -signal.SIGINT)
-    assert len(kept(folder)) == 2
+    assert len(stored_files(folder)) == 2
 
 
 def test_a_full_disk_is_exit_code_3(folder: Path, tiny_disk: Path) -> None:
@@ -254,4 +254,4 @@ def test_a_full_disk_is_exit_code_3(folder: Path, tiny_disk: Path) -> None:
     assert err.startswith(f"hbm: {tiny_disk}/fits: draws cannot be kept there (")
     assert "MB are needed" in err
     assert "Traceback" not in err
-    assert kept(tiny_disk) == []
+    assert stored_files(tiny_disk) == []

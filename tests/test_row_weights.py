@@ -26,15 +26,15 @@ def table(errors: dict[int, float]) -> pd.DataFrame:
     return pd.DataFrame({"g": [f"g{k}" for k in group], "y": y})
 
 
-@pytest.mark.parametrize(("likelihood", "said"), [("student_t", True), ("normal", False)])
-def test_gross_errors_are_named(likelihood: str, said: bool, stanli: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("likelihood", "named"), [("student_t", True), ("normal", False)])
+def test_gross_errors_are_named(likelihood: str, named: bool, stanli: Engine, tmp_path: Path) -> None:
     frame = table({7: 40.0, 31: -60.0})
-    priors = {"nu": "fixed(4)"} if said else None
-    made = fit("y ~ 1 + (1 | g)", frame, "partial_pooling", sampling=SAMPLING, engine=stanli, priors=priors,
+    priors = {"nu": "fixed(4)"} if named else None
+    outlier_fit = fit("y ~ 1 + (1 | g)", frame, "partial_pooling", sampling=SAMPLING, engine=stanli, priors=priors,
                store=FitStore(tmp_path), likelihood=likelihood)  # fmt: skip
-    told = weight_sentences(made)
-    assert len(told) == said
-    if said:
+    told = weight_sentences(outlier_fit)
+    assert len(told) == named
+    if named:
         words = told[0]
         assert words.startswith("2 of 60 rows say less than a fifth")
         # The farther one first: rows are counted from 1.

@@ -43,7 +43,7 @@ DISCRETE = [name for name, f in families().items() if f.twin.row_moments is not 
 Misfit = Callable[..., Dataset]
 
 
-def made(name: str, data: Dataset, engine: Engine, sampling: Sampling = SAMPLING) -> Fit:
+def fit_of(name: str, data: Dataset, engine: Engine, sampling: Sampling = SAMPLING) -> Fit:
     return fit(name, data, sampling=sampling, engine=engine)
 
 
@@ -155,8 +155,8 @@ def _sd_for_variance(y: Any, mean: Any, variance: Any) -> Any:
 
 
 def _without_trials(kind: Rows, y: Any) -> Any:
-    found = rows.row_statistics(kind, y)
-    return found if kind.trials is None else found | rows.row_statistics(Rows(None, False, POISSON, False), y)
+    statistics = rows.row_statistics(kind, y)
+    return statistics if kind.trials is None else statistics | rows.row_statistics(Rows(None, False, POISSON, False), y)
 
 
 @pytest.mark.parametrize(
@@ -202,12 +202,13 @@ def test_a_variance_without_trials_or_exposure_is_caught(name: str) -> None:
     ],
 )  # fmt: skip
 def test_rows_that_the_likelihood_does_not_make_fail(name: str, data: Misfit, first: str, stanli: Engine) -> None:
-    verdict = predictive_check(made(name, data(), stanli)).verdict
+    verdict = predictive_check(fit_of(name, data(), stanli)).verdict
     assert (verdict.name, verdict.status) == (PREDICTIVE_CHECK, "fail"), verdict
     assert verdict.value == pytest.approx(2 / 4001)  # none of 4,000
     words = "negative binomial counts" if name == "gamma_poisson" else "beta-binomial successes"
     assert all(
-        said in verdict.hint for said in (words, OF_ROWS[DISPERSION], "two-sided p below 0.001", "4,000 replications")
+        phrase in verdict.hint
+        for phrase in (words, OF_ROWS[DISPERSION], "two-sided p below 0.001", "4,000 replications")
     )
     likelihood = "negative_binomial" if name == "gamma_poisson" else "beta_binomial_rows"
     assert f"hbm new FILE 'y ~ 1 + (1 | group)' --likelihood {likelihood}" in verdict.hint or data is fish
@@ -219,7 +220,7 @@ def test_rows_that_the_likelihood_does_not_make_fail(name: str, data: Misfit, fi
 
 
 def test_the_made_table_is_what_it_says(stanli: Engine) -> None:
-    statistics = predictive_check(made("gamma_poisson", many_zeros(), stanli)).statistics.set_index("kind")
+    statistics = predictive_check(fit_of("gamma_poisson", many_zeros(), stanli)).statistics.set_index("kind")
     assert statistics.loc[ZEROS, "observed"] == 156
     assert 8 < statistics.loc[ZEROS, "replicated_mean"] < 13
     assert 5 < statistics.loc[DISPERSION, "observed"] < 6
@@ -233,9 +234,9 @@ def test_the_made_table_is_what_it_says(stanli: Engine) -> None:
     ],
 )  # fmt: skip
 def test_rows_of_the_right_model_pass_in_any_order(name: str, data: Dataset, stanli: Engine) -> None:
-    found = predictive_check(made(name, data, stanli))
-    assert found.verdict.status == "pass", found.verdict
-    assert DISPERSION in set(found.statistics["kind"])
+    ppc = predictive_check(fit_of(name, data, stanli))
+    assert ppc.verdict.status == "pass", ppc.verdict
+    assert DISPERSION in set(ppc.statistics["kind"])
 
 
 def test_shuffled_rows_have_the_same_observed_statistics(stanli: Engine) -> None:
@@ -245,9 +246,9 @@ def test_shuffled_rows_have_the_same_observed_statistics(stanli: Engine) -> None
     import pandas as pd
 
     mixed = pd.DataFrame({c: v[order] for c, v in frame.items()}).astype({"y": int})
-    one = predictive_check(made("gamma_poisson", data, stanli)).statistics.set_index("name")
+    one = predictive_check(fit_of("gamma_poisson", data, stanli)).statistics.set_index("name")
     two = predictive_check(
-        made("gamma_poisson", Dataset.from_frame(mixed, group="camp", count="y"), stanli)
+        fit_of("gamma_poisson", Dataset.from_frame(mixed, group="camp", count="y"), stanli)
     ).statistics.set_index("name")  # fmt: skip
     assert list(one.index) == list(two.index)
     np.testing.assert_allclose(one["observed"].to_numpy(), two["observed"].to_numpy(), rtol=0.02)
@@ -257,11 +258,11 @@ def test_shuffled_rows_have_the_same_observed_statistics(stanli: Engine) -> None
 def test_few_draws_are_replicated_again_and_blocks_do_not_matter(
     stanli: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = made("gamma_poisson", fish(), stanli, Sampling(draws=150, seed=1))
-    found = predictive_check(few)
-    assert found.verdict.status == "fail"
-    assert found.verdict.value == pytest.approx(2 / 4201)
-    whole = made("gamma_poisson", fish(), stanli)
+    few = fit_of("gamma_poisson", fish(), stanli, Sampling(draws=150, seed=1))
+    ppc = predictive_check(few)
+    assert ppc.verdict.status == "fail"
+    assert ppc.verdict.value == pytest.approx(2 / 4201)
+    whole = fit_of("gamma_poisson", fish(), stanli)
     one = predictive_check(whole).statistics
     monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 200 * 333)
     two = predictive_check(whole).statistics
@@ -271,12 +272,12 @@ def test_few_draws_are_replicated_again_and_blocks_do_not_matter(
 def test_rows_of_0_and_1_and_groups_of_one_row_are_not_asked_how_they_spread(stanli: Engine) -> None:
     rng = np.random.default_rng(2)
     binary = eight_groups(12, y=rng.integers(0, 2, 96), n=1)
-    one = made("logistic_regression", Dataset.from_frame(binary, group="g", outcome="y"), stanli)
-    two = made("beta_binomial", Dataset.from_frame(binary, group="g", successes="y", trials="n"), stanli)
+    one = fit_of("logistic_regression", Dataset.from_frame(binary, group="g", outcome="y"), stanli)
+    two = fit_of("beta_binomial", Dataset.from_frame(binary, group="g", successes="y", trials="n"), stanli)
     assert rows.rows_of(one) is None
     assert rows.rows_of(two) is None
     single = eight_groups(1, y=rng.poisson(2, 8))
-    three = predictive_check(made("gamma_poisson", Dataset.from_frame(single, group="g", count="y"), stanli))
+    three = predictive_check(fit_of("gamma_poisson", Dataset.from_frame(single, group="g", count="y"), stanli))
     assert {DISPERSION, SD, LARGEST}.isdisjoint(three.statistics["kind"])
 
 
@@ -289,8 +290,10 @@ def test_how_unlike_the_spreads_of_groups_are_by_hand() -> None:
 
 def answered(scales: tuple[float, float], engine: Engine, k: int = 0) -> replicate.PredictiveCheck:
     frame = answers(np.random.default_rng([20261128, k]), scales)
-    made = fit("y ~ 1 + (1 | rater)", frame, likelihood="cumulative", engine=engine, sampling=Sampling(draws=500))
-    return predictive_check(made)
+    ratings_fit = fit(
+        "y ~ 1 + (1 | rater)", frame, likelihood="cumulative", engine=engine, sampling=Sampling(draws=500)
+    )
+    return predictive_check(ratings_fit)
 
 
 def test_raters_who_use_the_categories_unlike_each_other_are_seen(stanli: Engine) -> None:
@@ -320,10 +323,10 @@ def test_a_misfit_gates_the_comparison_and_is_waived_by_name(stanli: Engine) -> 
 
 
 def test_nothing_is_replicated_from_draws_that_failed(stanli: Engine) -> None:
-    stuck = made("gamma_poisson", fish(), stanli, Sampling(draws=20, warmup=20, seed=1))
-    found = check(stuck)
-    assert found.status == "fail"
-    assert found.ppc is None
+    stuck = fit_of("gamma_poisson", fish(), stanli, Sampling(draws=20, warmup=20, seed=1))
+    diagnosis = check(stuck)
+    assert diagnosis.status == "fail"
+    assert diagnosis.ppc is None
 
 
 def test_a_badly_misspecified_model_is_a_warning_of_its_own() -> None:

@@ -104,8 +104,8 @@ def careless(source: str) -> bool:
 
 
 def test_a_python_is_started_in_one_way_only() -> None:
-    found = [p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py") if careless(p.read_text(encoding="utf-8"))]
-    assert found == [Path("engines/python.py")]
+    paths = [p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py") if careless(p.read_text(encoding="utf-8"))]
+    assert paths == [Path("engines/python.py")]
     assert careless('subprocess.run([sys.executable, "-c", code])')
 
 
@@ -230,8 +230,8 @@ def test_a_program_is_named_before_it_is_run(words: list[str], own: Path, monkey
         raise StoppedError("stopped behind the family")
 
     monkeypatch.setattr(own_families, "_check_programs", stop)
-    said = CliRunner().invoke(app, [w.format(own) for w in words]).stderr
-    assert said.startswith(f"Running the program {own}/family.py\nRUNS\n")
+    message = CliRunner().invoke(app, [w.format(own) for w in words]).stderr
+    assert message.startswith(f"Running the program {own}/family.py\nRUNS\n")
     quiet = CliRunner().invoke(app, [*(w.format(own) for w in words), "--quiet"]).stderr
     assert quiet.startswith("RUNS\n")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from made_fits import made_fit
+from made_fits import fake_fit
 from scipy.stats import norm
 
 from hbm_stan.analysis.read import Analysis, read_analysis
@@ -72,9 +72,9 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Fit:
 
 def test_a_flat_prior_has_no_pareto_k_and_is_plain_json(eight: Fit) -> None:
     flat = replace(eight, priors={**eight.priors, "tau": Prior("tau", "uniform", (0.0, 1e6))})
-    said = Sensitivity("partial_pooling", power_scaling(flat)).as_dict()
-    assert any(row["pareto_k"] is None for row in said["power"]["rows"])
-    json.dumps(said, allow_nan=False)
+    record = Sensitivity("partial_pooling", power_scaling(flat)).as_dict()
+    assert any(row["pareto_k"] is None for row in record["power"]["rows"])
+    json.dumps(record, allow_nan=False)
 
 
 def test_without_a_population_nothing_is_scaled() -> None:
@@ -90,47 +90,47 @@ def test_a_ranking_that_a_pareto_k_withholds_is_no_change() -> None:
 # --- power-scaling ------------------------------------------------------------------------------------------
 
 
-def arviz_tree(made: Fit) -> xr.DataTree:
+def arviz_tree(fit: Fit) -> xr.DataTree:
     """The same draws and log densities as ArviZ reads them."""
-    shape = (made.sampling.chains, made.sampling.draws)
-    parts, _ = prior_components(made)
-    density = made.family.groups.group_log_lik(made.draws(), made.data)
+    shape = (fit.sampling.chains, fit.sampling.draws)
+    parts, _ = prior_components(fit)
+    density = fit.family.groups.group_log_lik(fit.draws(), fit.data)
 
     def dataset(values: dict[str, np.ndarray]) -> xr.Dataset:
         return xr.Dataset({n: (("chain", "draw"), v.reshape(shape)) for n, v in values.items()})
 
     priors = dataset({n.replace(" ", "_"): v for n, v in parts.items()})
     rows = xr.Dataset({"y": (("chain", "draw", "group"), density.reshape(*shape, -1))})
-    return xr.DataTree.from_dict({"posterior": dataset(watched(made, {})), "log_prior": priors, "log_likelihood": rows})
+    return xr.DataTree.from_dict({"posterior": dataset(watched(fit, {})), "log_prior": priors, "log_likelihood": rows})
 
 
-def arviz_values(made: Fit) -> dict[tuple[str, str], float]:
-    tree, found = arviz_tree(made), {}
+def arviz_values(fit: Fit) -> dict[tuple[str, str], float]:
+    tree, sensitivities = arviz_tree(fit), {}
     for component in ("mu", "tau", ALL_PRIORS, LIKELIHOOD):
         group = (
             {"group": "likelihood"} if component == LIKELIHOOD else {"group_var_names": [component.replace(" ", "_")]}
         )
         sensitive = arviz_stats.psense(tree, **group)
-        found |= {(str(q), component): float(v) for q, v in sensitive.data_vars.items()}
-    return found
+        sensitivities |= {(str(q), component): float(v) for q, v in sensitive.data_vars.items()}
+    return sensitivities
 
 
-def differences(made: Fit, table: pd.DataFrame) -> float:
+def differences(fit: Fit, table: pd.DataFrame) -> float:
     """The largest difference from ArviZ's sensitivities."""
     own = {(r["quantity"], r["component"]): r["value"] for r in table.to_dict("records")}
-    truth = arviz_values(made)
+    truth = arviz_values(fit)
     assert own.keys() == truth.keys()
     return max(abs(own[key] - truth[key]) for key in truth)
 
 
 def test_power_scaling_equals_arviz(eight: Fit) -> None:
-    found = power_scaling(eight)
-    assert differences(eight, found.table) < SMOOTHING
+    power = power_scaling(eight)
+    assert differences(eight, power.table) < SMOOTHING
     summary = arviz_stats.psense_summary(arviz_tree(eight), prior_var_names=["all_priors"], round_to=6)
     # ArviZ knows no difference between a conflict and a prior that has a say beside the data.
     both, strong = "potential prior-data conflict", "potential strong prior / weak likelihood"
     words = {"conflict": both, "both": both, "strong prior": strong}
-    for row in found.readings.to_dict("records"):
+    for row in power.readings.to_dict("records"):
         assert summary.loc[row["quantity"], "diagnosis"] == words.get(row["reading"], "✓")
 
 
@@ -178,35 +178,37 @@ def test_power_scaling_catches_planted_faults(eight: Fit, monkeypatch: pytest.Mo
 def test_the_priors_add_up_to_lprior(name: str, stanli: Engine) -> None:
     read = read_analysis(ROOT / "reports" / name)
     sampling = replace(read.sampling, warmup=50, draws=10, chains=1)
-    made = fit(read.family, read.dataset, read.main_variant, priors=read.priors, sampling=sampling, engine=stanli)
-    parts, missing = prior_components(made)
+    analysis_fit = fit(
+        read.family, read.dataset, read.main_variant, priors=read.priors, sampling=sampling, engine=stanli
+    )
+    parts, missing = prior_components(analysis_fit)
     together = parts.pop(ALL_PRIORS)
     assert missing == []
-    assert set(parts) == set(made.family.priors_of(made.variant, made.priors))
+    assert set(parts) == set(analysis_fit.family.priors_of(analysis_fit.variant, analysis_fit.priors))
     np.testing.assert_allclose(np.sum(list(parts.values()), axis=0), together, rtol=1e-12, atol=1e-10)
     # One part less is not the whole.
     assert np.abs(np.sum(list(parts.values())[:-1], axis=0) - together).max() > 1e-6
 
 
-def reading(found: Power, quantity: str) -> Any:
-    return found.readings.set_index("quantity").loc[quantity, "reading"]
+def reading(power: Power, quantity: str) -> Any:
+    return power.readings.set_index("quantity").loc[quantity, "reading"]
 
 
 def test_a_prior_far_from_the_data_is_a_conflict(stanli: Engine) -> None:
-    found = power_scaling(fitted(schools(), {"mu": "normal(-30, 5)", "tau": "half_normal(5)"}, stanli))
-    assert reading(found, "mu") == "conflict"
-    assert any("conflict: mu" in s and "prior of mu" in s for s in found.sentences)
+    power = power_scaling(fitted(schools(), {"mu": "normal(-30, 5)", "tau": "half_normal(5)"}, stanli))
+    assert reading(power, "mu") == "conflict"
+    assert any("conflict: mu" in s and "prior of mu" in s for s in power.sentences)
 
 
 def test_a_default_prior_that_counts_is_no_conflict(stanli: Engine) -> None:
     """Both sensitivities are above the limit, as with any ten groups; the data put tau where its prior expects it."""
     effects = tuple(10 + 5 * norm.ppf((np.arange(10) + 0.5) / 10))
-    found = power_scaling(fitted(schools(effects, (2.0,) * 10), {}, stanli))
-    row = found.readings.set_index("quantity").loc["tau"]
+    power = power_scaling(fitted(schools(effects, (2.0,) * 10), {}, stanli))
+    row = power.readings.set_index("quantity").loc["tau"]
     assert min(row["prior_value"], row["likelihood"]) > scaling.THRESHOLD
     assert row["reading"] == "both"
-    assert not any("conflict" in s for s in found.sentences)
-    assert any(s.startswith("Prior and data both count: tau (prior of tau") for s in found.sentences)
+    assert not any("conflict" in s for s in power.sentences)
+    assert any(s.startswith("Prior and data both count: tau (prior of tau") for s in power.sentences)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +222,12 @@ def test_a_default_prior_that_counts_is_no_conflict(stanli: Engine) -> None:
 )
 def test_priors_that_the_data_contradict_are_conflicts(priors: dict[str, str], quantity: str, stanli: Engine) -> None:
     effects = tuple(10 + 8 * norm.ppf((np.arange(8) + 0.5) / 8))
-    found = power_scaling(fitted(schools(effects, (2.0,) * 8), priors, stanli))
-    assert reading(found, quantity) == "conflict"
+    power = power_scaling(fitted(schools(effects, (2.0,) * 8), priors, stanli))
+    assert reading(power, quantity) == "conflict"
 
 
 @pytest.mark.parametrize(
-    ("own", "groups", "found"),
+    ("own", "groups", "conflicting"),
     [
         (0.06, (10.0, 15.0), True),
         (0.04, (10.0, 15.0), False),  # the prior does not pull
@@ -235,10 +237,10 @@ def test_priors_that_the_data_contradict_are_conflicts(priors: dict[str, str], q
     ],
 )
 def test_groups_far_from_a_prior_of_their_mean_disagree_with_it(
-    own: float, groups: tuple[float, float] | None, found: bool
+    own: float, groups: tuple[float, float] | None, conflicting: bool
 ) -> None:
     stays = norm.ppf((np.arange(1000) + 0.5) / 1000, 99, 2)
-    assert disagrees(Prior("mu", "normal", (100.0, 2.0)), own, stays, groups) == found
+    assert disagrees(Prior("mu", "normal", (100.0, 2.0)), own, stays, groups) == conflicting
 
 
 def test_the_mean_of_groups_is_that_of_their_draws(eight: Fit) -> None:
@@ -260,27 +262,27 @@ def test_a_separated_coefficient_is_a_conflict(stanli: Engine) -> None:
     rows = [(t, *cell.split(":")) for t, cells in EMERGED.items() for cell in cells.split()]
     frame = pd.DataFrame(rows, columns=["treatment", "nest", "y"]).astype({"y": int})
     data = Dataset.from_frame(frame, group="nest", outcome="y", predictors="treatment")
-    found = power_scaling(
+    power = power_scaling(
         fit("logistic_regression", data, "partial_pooling_intercept", sampling=SAMPLING, engine=stanli)
     )
-    assert reading(found, "mu[treatment=sucrose]") == "conflict"
-    conflicts = found.readings["quantity"][found.readings["reading"] == "conflict"]
+    assert reading(power, "mu[treatment=sucrose]") == "conflict"
+    conflicts = power.readings["quantity"][power.readings["reading"] == "conflict"]
     assert list(conflicts) == ["mu[treatment=sucrose]"]
 
 
 def test_a_tight_prior_on_weak_data_is_a_strong_prior(stanli: Engine) -> None:
-    found = power_scaling(fitted(schools(), {"mu": "normal(0, 50)", "tau": "half_normal(0.1)"}, stanli))
-    assert reading(found, "tau") == "strong prior"
-    assert reading(found, "mu") == "none"
-    assert any(s.startswith("Strong prior or weak likelihood: tau (prior of tau") for s in found.sentences)
+    power = power_scaling(fitted(schools(), {"mu": "normal(0, 50)", "tau": "half_normal(0.1)"}, stanli))
+    assert reading(power, "tau") == "strong prior"
+    assert reading(power, "mu") == "none"
+    assert any(s.startswith("Strong prior or weak likelihood: tau (prior of tau") for s in power.sentences)
 
 
 def test_wide_priors_on_many_groups_are_harmless(stanli: Engine) -> None:
     effects = tuple(10 + 5 * norm.ppf((np.arange(30) + 0.5) / 30))
-    made = fitted(schools(effects, (1.0,) * 30), {"mu": "normal(0, 100)", "tau": "half_normal(50)"}, stanli)
-    found = power_scaling(made)
-    assert (found.readings["reading"] == "none").all()
-    assert found.sentences[0].startswith("No prior matters much")
+    wide_fit = fitted(schools(effects, (1.0,) * 30), {"mu": "normal(0, 100)", "tau": "half_normal(50)"}, stanli)
+    power = power_scaling(wide_fit)
+    assert (power.readings["reading"] == "none").all()
+    assert power.sentences[0].startswith("No prior matters much")
     # A flat prior stays what it is, raised to any power.
     flat = power_scaling(fitted(schools(), {"tau": "uniform(0, 100)"}, stanli)).table
     assert (flat[flat["component"] == "tau"]["value"] == 0).all()
@@ -303,7 +305,7 @@ def test_two_sensitivities_are_read_together(prior: float, likelihood: float, di
 
 
 @pytest.mark.parametrize(
-    ("distribution", "arguments", "centre", "spread", "found"),
+    ("distribution", "arguments", "centre", "spread", "surprising"),
     [
         ("normal", (0.0, 2.5), 1.0, 1.0, False),  # the interval of 1 +- 1.64 holds the prior's centre
         ("normal", (0.0, 2.5), 2.0, 1.0, True),
@@ -325,23 +327,23 @@ def test_two_sensitivities_are_read_together(prior: float, likelihood: float, di
     ],
 )
 def test_what_a_prior_did_not_expect(
-    distribution: str, arguments: tuple[float, ...], centre: float, spread: float, found: bool
+    distribution: str, arguments: tuple[float, ...], centre: float, spread: float, surprising: bool
 ) -> None:
     draws = norm.ppf((np.arange(1000) + 0.5) / 1000, centre, spread)
     prior = Prior("x", distribution, arguments)
-    assert unexpected(prior, draws) == found
+    assert unexpected(prior, draws) == surprising
     for own, enough in ((0.2, True), (0.04, False)):
-        assert disagrees(prior, own, draws) == (found and enough)
+        assert disagrees(prior, own, draws) == (surprising and enough)
     # A location has to be pulled by a quarter of an sd, another quantity by half of that.
-    assert disagrees(prior, 0.07, draws) == (found and distribution != "normal")
+    assert disagrees(prior, 0.07, draws) == (surprising and distribution != "normal")
 
 
 def test_a_high_pareto_k_of_the_weights_is_said(eight: Fit) -> None:
     heavy = np.random.default_rng(SEED).pareto(0.8, eight.n_draws)
     table = scaling.scaled(watched(eight, {}), {"mu": 200 * np.log(heavy)})
     assert table["pareto_k"].max() > scaling.MAX_K
-    said = scaling._sentences(table, scaling._readings(table), [], "given the population")
-    assert any("above 0.5: its sensitivities are not reliable" in s for s in said)
+    sentences = scaling._sentences(table, scaling._readings(table), [], "given the population")
+    assert any("above 0.5: its sensitivities are not reliable" in s for s in sentences)
 
 
 # --- influence ----------------------------------------------------------------------------------------------
@@ -350,22 +352,22 @@ OUTLIER = schools((4.0, 6, 5, 7, 5.5, 6.5, 4.5, 13), (2.0,) * 8)
 LAST = 7
 
 
-def errors_of_a_refit(made: Fit, row: Without) -> list[float]:
+def errors_of_a_refit(fit: Fit, row: Without) -> list[float]:
     """(weights - refit) / Monte Carlo error of both, of the mean and the median of mu and tau."""
-    without = refit_without(made, [LAST])
-    exact, own = check(without).summary, check(made).summary
-    density = made.family.groups.group_log_lik(made.draws(), made.data)[:, LAST]
+    without = refit_without(fit, [LAST])
+    exact, own = check(without).summary, check(fit).summary
+    density = fit.family.groups.group_log_lik(fit.draws(), fit.data)[:, LAST]
     weights = np.exp(-density - np.log(np.exp(-density).sum()))
-    found = []
+    errors = []
     for name in ("mu", "tau"):
-        draws, now = made.draws(name)[name], row.intervals[name]
-        slack = made.n_draws / own.loc[name, "ess_bulk"]  # draws depend on each other
+        draws, now = fit.draws(name)[name], row.intervals[name]
+        slack = fit.n_draws / own.loc[name, "ess_bulk"]  # draws depend on each other
         mcse = np.sqrt(np.sum((weights * (draws - now.mean)) ** 2) * slack)
-        found.append((now.mean - exact.loc[name, "mean"]) / np.hypot(mcse, exact.loc[name, "mcse_mean"]))
+        errors.append((now.mean - exact.loc[name, "mean"]) / np.hypot(mcse, exact.loc[name, "mcse_mean"]))
         below = np.sqrt(np.sum((weights * ((draws < now.q50) - 0.5)) ** 2) * slack) / 0.5  # as a share of the interval
         width = (now.q95 - now.q05) / 2
-        found.append((now.q50 - exact.loc[name, "q50"]) / np.hypot(below * width, exact.loc[name, "mcse_q50"]))
-    return [abs(z) for z in found]
+        errors.append((now.q50 - exact.loc[name, "q50"]) / np.hypot(below * width, exact.loc[name, "mcse_q50"]))
+    return [abs(z) for z in errors]
 
 
 def test_groups_are_left_out_some_at_a_time(monkeypatch: pytest.MonkeyPatch, eight: Fit) -> None:
@@ -377,35 +379,37 @@ def test_groups_are_left_out_some_at_a_time(monkeypatch: pytest.MonkeyPatch, eig
 
 
 def test_influence_of_an_outlier_equals_a_refit(stanli: Engine) -> None:
-    made = fitted(OUTLIER, {"mu": "normal(5, 10)", "tau": "half_normal(5)"}, stanli)
-    found = influence(made)
-    row = next(r for r in found.rows if r.group == "H")
-    assert found.rows[0] == row
+    outlier_fit = fitted(OUTLIER, {"mu": "normal(5, 10)", "tau": "half_normal(5)"}, stanli)
+    influences = influence(outlier_fit)
+    row = next(r for r in influences.rows if r.group == "H")
+    assert influences.rows[0] == row
     assert row.route is Way.WEIGHTS
     limit = norm.isf(1e-3 / (2 * 4))
-    assert max(errors_of_a_refit(made, row)) < limit
+    assert max(errors_of_a_refit(outlier_fit, row)) < limit
     # Planted faults: another group's weights; weights with the sign of the ratio exchanged.
-    other = next(r for r in found.rows if r.group == "A")
-    assert max(errors_of_a_refit(made, other)) > limit
-    density = made.family.groups.group_log_lik
+    other = next(r for r in influences.rows if r.group == "A")
+    assert max(errors_of_a_refit(outlier_fit, other)) > limit
+    density = outlier_fit.family.groups.group_log_lik
     assert density is not None
-    turned = replace(made, family=made.family.with_fields(group_log_lik=lambda d, data: -density(d, data)))
+    turned = replace(
+        outlier_fit, family=outlier_fit.family.with_fields(group_log_lik=lambda d, data: -density(d, data))
+    )
     wrong = next(r for r in influence(turned).rows if r.group == "H")
-    assert max(errors_of_a_refit(made, wrong)) > limit
+    assert max(errors_of_a_refit(outlier_fit, wrong)) > limit
 
 
 def test_a_group_that_carries_the_answer_is_named_and_refitted(stanli: Engine) -> None:
     extreme = schools((0.5, -0.5, 1, 0, 0.8, 40.0), (1.0,) * 6)
-    made = fitted(extreme, {"mu": "normal(0, 50)", "tau": "half_cauchy(1)"}, stanli)
-    cheap = influence(made)
+    extreme_fit = fitted(extreme, {"mu": "normal(0, 50)", "tau": "half_cauchy(1)"}, stanli)
+    cheap = influence(extreme_fit)
     row = next(r for r in cheap.rows if r.group == "F")
     assert row.route is Way.UNRELIABLE
     assert not row.reliable
     assert any("not judged without a refit" in s and "F" in s for s in cheap.sentences)
     assert not any("F alone" in s for s in cheap.sentences)
-    said: list[str] = []
-    exact = influence(made, max_refits=6, say=said.append)
-    assert any("refitting without F" in s for s in said)
+    messages: list[str] = []
+    exact = influence(extreme_fit, max_refits=6, say=messages.append)
+    assert any("refitting without F" in s for s in messages)
     assert exact.rows[0].group == "F"
     assert exact.rows[0].route is Way.REFIT
     assert exact.rows[0].direct is not None
@@ -416,21 +420,21 @@ def test_a_group_that_carries_the_answer_is_named_and_refitted(stanli: Engine) -
 def test_a_group_that_flips_the_sign_is_named(stanli: Engine) -> None:
     # Without E the 5 % quantile of mu is about -0.5, with it about 1: far from zero beside any Monte Carlo error.
     one = schools((1.5, 2.5, 0.5, 2.0, 12.0), (2.5,) * 4 + (3.0,))
-    made = fitted(one, {"mu": "normal(0, 10)", "tau": "half_normal(1)"}, stanli)
-    rows = {r.group: r for r in influence(made).rows}
+    sign_fit = fitted(one, {"mu": "normal(0, 10)", "tau": "half_normal(1)"}, stanli)
+    rows = {r.group: r for r in influence(sign_fit).rows}
     assert rows["E"].flips == ("the 90 % interval of mu lies on both sides of zero (with it: above zero)",)
     assert rows["C"].flips == ()
 
 
 def test_a_family_that_cannot_leave_groups_out_needs_refits(eight: Fit) -> None:
     bare = replace(eight, family=eight.family.with_fields(group_log_lik=None))
-    found = influence(bare)
-    assert found.rows == ()
-    assert "needs 8 refits" in found.sentences[0]
-    found = influence(bare, max_refits=8)
-    assert {r.route for r in found.rows} == {Way.REFIT}
+    influences = influence(bare)
+    assert influences.rows == ()
+    assert "needs 8 refits" in influences.sentences[0]
+    influences = influence(bare, max_refits=8)
+    assert {r.route for r in influences.rows} == {Way.REFIT}
     weighted = {r.group: r for r in influence(eight).rows}
-    for row in found.rows:  # in posterior sds: each with an error of about 1 / sqrt(1000)
+    for row in influences.rows:  # in posterior sds: each with an error of about 1 / sqrt(1000)
         assert row.moves["mu"] == pytest.approx(weighted[row.group].moves["mu"], abs=5 * np.sqrt(2 / 1000))
 
 
@@ -448,16 +452,16 @@ def analysis_of(
 
 
 def test_rivals_are_named_and_matched_to_the_prior(eight: Fit) -> None:
-    found, kept = rivals(eight, ("complete_pooling", "no_pooling", "partial_pooling"))
+    rival_priors, unvaried = rivals(eight, ("complete_pooling", "no_pooling", "partial_pooling"))
     # The median of half_cauchy(5) is 5: 5 / 0.6745 = 7.4.
-    assert [r.text for r in found] == [
+    assert [r.text for r in rival_priors] == [
         "mu = normal(0, 2.5)", "mu = normal(0, 10)", "tau = half_normal(3.7)", "tau = half_normal(15)",
         "tau = half_cauchy(7.4)", "tau = half_student_t(4, 7.4)", "tau = uniform(0, 100)",
     ]  # fmt: skip
-    assert kept == []
-    assert {r.variants for r in found if r.text.startswith("mu")} == {("complete_pooling", "partial_pooling")}
-    assert {r.variants for r in found if r.text.startswith("tau")} == {("partial_pooling",)}
-    assert [r.text for r in found if r.warning] == ["tau = uniform(0, 100)"]
+    assert unvaried == []
+    assert {r.variants for r in rival_priors if r.text.startswith("mu")} == {("complete_pooling", "partial_pooling")}
+    assert {r.variants for r in rival_priors if r.text.startswith("tau")} == {("partial_pooling",)}
+    assert [r.text for r in rival_priors if r.warning] == ["tau = uniform(0, 100)"]
 
 
 @pytest.mark.parametrize("text", ["half_normal(3)", "half_cauchy(0.02)", "half_student_t(4, 800)", "lognormal(4.5, 2)"])
@@ -510,9 +514,9 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Sensitivi
 
 
 def test_rows_equal_fits_by_direct_draws_with_that_prior(three: tuple[Analysis, Sensitivity]) -> None:
-    asked, found = three
-    assert found.alternatives is not None
-    rows, ranked = {r.rival.text: r for r in found.alternatives.rows}, []
+    asked, sensitivity = three
+    assert sensitivity.alternatives is not None
+    rows, ranked = {r.rival.text: r for r in sensitivity.alternatives.rows}, []
     for text in ("tau = half_cauchy(10)", "mu = normal(0, 10)"):
         name, _, prior = text.partition(" = ")
         direct = fit_variants(
@@ -530,26 +534,26 @@ def test_rows_equal_fits_by_direct_draws_with_that_prior(three: tuple[Analysis, 
         assert conclusion.elpd_diff == (None if compared.withheld else pytest.approx(gap))
         ranked.append(not compared.withheld)
         # The row of another prior is not this one.
-        assert conclusion.intervals != found.alternatives.base.intervals
+        assert conclusion.intervals != sensitivity.alternatives.base.intervals
     assert any(ranked)
 
 
 def test_a_wide_uniform_prior_on_three_groups_widens_tau_and_is_said(three: tuple[Analysis, Sensitivity]) -> None:
-    _, found = three
-    assert found.alternatives is not None
-    row = next(r for r in found.alternatives.rows if r.rival.warning)
+    _, sensitivity = three
+    assert sensitivity.alternatives is not None
+    row = next(r for r in sensitivity.alternatives.rows if r.rival.warning)
     assert row.rival.text == "tau = uniform(0, 100)"
     assert row.conclusion is not None
-    assert row.conclusion.intervals["tau"].q95 > 1.5 * found.alternatives.base.intervals["tau"].q95
-    assert any("is the warning example" in s and "3 schools do not bound it" in s for s in found.sentences)
+    assert row.conclusion.intervals["tau"].q95 > 1.5 * sensitivity.alternatives.base.intervals["tau"].q95
+    assert any("is the warning example" in s and "3 schools do not bound it" in s for s in sensitivity.sentences)
 
 
 def test_refits_by_direct_draws_evict_no_fit_of_the_analysis_and_are_kept_nowhere(
     three: tuple[Analysis, Sensitivity],
 ) -> None:
     asked, _ = three
-    kept = sorted(p.name.partition("-")[0] for p in asked.store.folder.glob("*.nc"))
-    assert kept == sorted(asked.variants)
+    stored = sorted(p.name.partition("-")[0] for p in asked.store.folder.glob("*.nc"))
+    assert stored == sorted(asked.variants)
     again = fit_variants(
         asked.family, asked.dataset, asked.variants, priors=asked.priors, sampling=asked.sampling,
         engine=StanliEngine(), store=asked.store,
@@ -559,15 +563,17 @@ def test_refits_by_direct_draws_evict_no_fit_of_the_analysis_and_are_kept_nowher
 
 
 def test_how_refits_were_made_is_said(three: tuple[Analysis, Sensitivity]) -> None:
-    _, found = three
-    assert found.alternatives is not None
-    rows = found.alternatives.rows
+    _, sensitivity = three
+    assert sensitivity.alternatives is not None
+    rows = sensitivity.alternatives.rows
     ks = [k for r in rows for k in r.direct.values()]
     # mu is a prior of two variants, tau of one.
     assert len(ks) + sum(len(r.sampled) for r in rows) == 2 * 2 + 5
-    said = f"Fits under other priors are direct draws, by importance weights (their largest Pareto k is {max(ks):.2f})"
-    assert any(s.startswith(said) for s in found.sentences)
-    assert [r["direct"] for r in found.as_dict()["alternatives"]["rows"]] == [dict(r.direct) for r in rows]
+    sentence = (
+        f"Fits under other priors are direct draws, by importance weights (their largest Pareto k is {max(ks):.2f})"
+    )
+    assert any(s.startswith(sentence) for s in sensitivity.sentences)
+    assert [r["direct"] for r in sensitivity.as_dict()["alternatives"]["rows"]] == [dict(r.direct) for r in rows]
     assert directly_in_words("Refits", [0.2, 0.5], ["no mode was found"]) == [
         "Refits are direct draws, by importance weights (their largest Pareto k is 0.50); 1 of 3 were sampled (no mode "
         "was found)."
@@ -580,14 +586,14 @@ def never_directly(_job: Job, _waive: Any = ()) -> Any:
 
 
 def test_the_report_takes_what_was_found_of_the_same_fits(three: tuple[Analysis, Sensitivity], stanli: Engine) -> None:
-    asked, found = three
+    asked, sensitivity = three
     fits = fit_variants(
         asked.family, asked.dataset, asked.variants, priors=asked.priors, sampling=asked.sampling, engine=stanli,
         store=asked.store,
     )  # fmt: skip
     held = earlier_sensitivity(asked, fits)
     assert held is not None
-    assert held["sentences"] == list(found.sentences)
+    assert held["sentences"] == list(sensitivity.sentences)
     assert find(asked, fits).sensitivity == held
     other = {n: replace(f, key="0" * 64) for n, f in fits.items()}
     assert earlier_sensitivity(asked, other) is None
@@ -599,26 +605,26 @@ def test_the_report_takes_what_was_found_of_the_same_fits(three: tuple[Analysis,
 def test_a_refit_that_failed_its_checks_concludes_nothing(
     eight: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(made: Fit, waive: Any = ()) -> Diagnosis:
-        found = check(made, waive)
-        if made.priors["tau"].text != "half_normal(15)":
-            return found
-        return replace(found, verdicts=(replace(found.verdicts[0], name="R-hat", status="fail", hint="."),))
+    def failing(fit: Fit, waive: Any = ()) -> Diagnosis:
+        diagnosis = check(fit, waive)
+        if fit.priors["tau"].text != "half_normal(15)":
+            return diagnosis
+        return replace(diagnosis, verdicts=(replace(diagnosis.verdicts[0], name="R-hat", status="fail", hint="."),))
 
     monkeypatch.setattr(refits, "check", failing)
     monkeypatch.setattr(refits, "fit_directly", never_directly)
     asked = analysis_of(schools(), tmp_path, variants=("partial_pooling",))
-    found = sensitivity(asked, engine=StanliEngine()).alternatives
-    assert found is not None
-    row = next(r for r in found.rows if r.rival.text == "tau = half_normal(15)")
+    alternatives = sensitivity(asked, engine=StanliEngine()).alternatives
+    assert alternatives is not None
+    row = next(r for r in alternatives.rows if r.rival.text == "tau = half_normal(15)")
     assert row.conclusion is None
     assert row.changes == ()
     assert "partial_pooling did not pass its checks (R-hat)" in row.failed
-    assert any("so that nothing is concluded from it" in s for s in found.sentences)
-    assert found.sentences[0] == "No conclusion changes under any of 6 other priors."
+    assert any("so that nothing is concluded from it" in s for s in alternatives.sentences)
+    assert alternatives.sentences[0] == "No conclusion changes under any of 6 other priors."
     # What was sampled is kept, each prior in a folder of its own, and says why it is no direct draw.
     assert len(list((asked.store.folder / "sensitivity").glob("*/*.nc"))) == 7
-    assert {*(r.sampled["partial_pooling"] for r in found.rows)} == {"planted"}
+    assert {*(r.sampled["partial_pooling"] for r in alternatives.rows)} == {"planted"}
 
 
 def conclusion(low: float, high: float, decision: Decision = Decision.BETTER, sign: Side = Side.ABOVE) -> Conclusion:
@@ -653,13 +659,13 @@ def test_an_analysis_without_partial_pooling_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_is_concluded_from_a_fit_that_failed_its_checks(tmp_path: Path) -> None:
-    bad = made_fit(diverging=lambda x: x + 1)
+    bad = fake_fit(diverging=lambda x: x + 1)
     asked = analysis_of(schools(), tmp_path, variants=("partial_pooling",))
-    found = quick_look(asked, {"partial_pooling": bad}, {"partial_pooling": check(bad)})
-    assert found.power is None
-    assert found.influence is None
-    assert found.sentences == (found.withheld,)
-    assert "partial_pooling did not pass its checks (divergences" in found.withheld
+    sensitivity = quick_look(asked, {"partial_pooling": bad}, {"partial_pooling": check(bad)})
+    assert sensitivity.power is None
+    assert sensitivity.influence is None
+    assert sensitivity.sentences == (sensitivity.withheld,)
+    assert "partial_pooling did not pass its checks (divergences" in sensitivity.withheld
 
 
 def test_what_a_family_of_ones_own_lacks_is_said(eight: Fit) -> None:
@@ -667,10 +673,10 @@ def test_what_a_family_of_ones_own_lacks_is_said(eight: Fit) -> None:
     children = {n: c.to_dataset() for n, c in eight.tree.children.items() if n != "log_likelihood"}
     children["posterior"] = children["posterior"].drop_vars(["lprior", "tau", "tau_raw"])
     poor = replace(eight, family=bare, tree=xr.DataTree.from_dict(children))
-    found = power_scaling(poor)
-    assert set(found.table["component"]) == {"mu"}
-    assert list(found.readings["quantity"]) == ["mu"]
-    assert any("the posterior holds no draws of them: the priors of tau" in s for s in found.sentences)
-    assert any("neither log_lik nor group_log_lik()" in s for s in found.sentences)
+    power = power_scaling(poor)
+    assert set(power.table["component"]) == {"mu"}
+    assert list(power.readings["quantity"]) == ["mu"]
+    assert any("the posterior holds no draws of them: the priors of tau" in s for s in power.sentences)
+    assert any("neither log_lik nor group_log_lik()" in s for s in power.sentences)
     rows = power_scaling(replace(eight, family=bare))
     assert rows.likelihood == "of the rows given their schools"

@@ -32,19 +32,19 @@ def test_the_report_shows_other_priors_once_they_were_tried(analysis: Path, tmp_
     assert "Otherpriorswerenottried" in pages(analysis)
     done = hbm("sensitivity", analysis, "--json", tmp_path / "found.json")
     assert done.exit_code == 0, done.output
-    for said in ("mu = normal(0, 2.5)", "tau = uniform(0, 100)", "not told apart from complete pooling",
+    for phrase in ("mu = normal(0, 2.5)", "tau = uniform(0, 100)", "not told apart from complete pooling",
                  "prior and data both count", "No conclusion changes under any of 7 other priors.",
                  "No school alone moves the population"):  # fmt: skip
-        assert said in done.output, said
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert len(found["alternatives"]["rows"]) == 7
+        assert phrase in done.output, phrase
+    record = json.loads((tmp_path / "found.json").read_text())
+    assert len(record["alternatives"]["rows"]) == 7
     # Something changed: the report is made again.
     assert hbm("report", analysis).exit_code == 0
     text = pages(analysis)
     assert "Otherpriorswerenottried" not in text
     assert "Noconclusionchangesunderanyof7otherpriors." in text
     results = json.loads((analysis / "results.json").read_text())
-    assert results["sensitivity"] == found
+    assert results["sensitivity"] == record
 
 
 def test_quick_needs_no_refit_and_quiet_says_nothing(analysis: Path) -> None:
@@ -63,9 +63,9 @@ def test_a_fit_that_failed_its_checks_gives_exit_code_one(analysis: Path, tmp_pa
     done = hbm("sensitivity", analysis, "--json", tmp_path / "found.json", *(["--quick"] if quick else []))
     assert done.exit_code == 1
     assert "Nothing is concluded: partial_pooling_centered did not pass its checks" in done.output
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert found["withheld"]
-    assert (found["power"], found["alternatives"], found["influence"]) == (None, None, None)
+    record = json.loads((tmp_path / "found.json").read_text())
+    assert record["withheld"]
+    assert (record["power"], record["alternatives"], record["influence"]) == (None, None, None)
 
 
 def test_without_partial_pooling_there_is_nothing_to_ask(analysis: Path) -> None:

@@ -62,16 +62,16 @@ def test_shares_lie_between_0_and_1_and_add_up_whatever_the_scales() -> None:
     draws = population(np.random.default_rng(5), data, 2000)
     draws["tau"] *= 10.0 ** np.random.default_rng(6).uniform(-12, 12, (2000, 1))
     every = {**variances(draws, data, design), "residual": draws["sigma"] ** 2}
-    found = shares(every, np.zeros(2000))
-    assert all((share >= 0).all() and (share <= 1).all() for share in found.values())
-    np.testing.assert_allclose(sum(found.values()), 1, rtol=1e-12)
+    parts = shares(every, np.zeros(2000))
+    assert all((share >= 0).all() and (share <= 1).all() for share in parts.values())
+    np.testing.assert_allclose(sum(parts.values()), 1, rtol=1e-12)
 
 
 def bcg() -> dict[str, np.ndarray]:
     with (Path(__file__).parent / "oracles" / "fits" / "bcg.csv").open() as file:
         rows = list(csv.DictReader(file))
-    made = {name: np.array([float(row[name]) for row in rows]) for name in ("ablat", "se")}
-    return made | {a: np.array([float(row["alloc"] == a) for row in rows]) for a in ("alternate", "systematic")}
+    columns = {name: np.array([float(row[name]) for row in rows]) for name in ("ablat", "se")}
+    return columns | {a: np.array([float(row["alloc"] == a) for row in rows]) for a in ("alternate", "systematic")}
 
 
 @pytest.mark.parametrize(("columns", "tau2", "percent"), PUBLISHED, ids=str)
@@ -81,8 +81,8 @@ def test_of_estimates_the_share_of_groups_is_published_i_squared(
     table = bcg()
     x = np.column_stack([np.ones(13), *(table[c] - table[c].mean() for c in columns)])
     residual = likelihood("estimates").residual.variance({"X": x, "se": table["se"]}, {})
-    found = shares({"trial": np.array([tau2])}, residual)["trial"]
-    np.testing.assert_allclose(100 * found, percent, rtol=5e-9)
+    share = shares({"trial": np.array([tau2])}, residual)["trial"]
+    np.testing.assert_allclose(100 * share, percent, rtol=5e-9)
 
 
 def test_estimates_without_a_spare_row_have_a_residual_still() -> None:

@@ -149,8 +149,8 @@ def evidence(name: str, **draws: float) -> Evidence:
 
 
 def test_a_share_of_variance_is_one_of_squares() -> None:
-    (found,) = need("grouped_normal", "findings")(evidence("grouped_normal", tau=3.0, sigma=4.0))
-    assert "36 % of the variance of a row (90 % interval 36 to 36 %)" in found.sentences[0]
+    (finding,) = need("grouped_normal", "findings")(evidence("grouped_normal", tau=3.0, sigma=4.0))
+    assert "36 % of the variance of a row (90 % interval 36 to 36 %)" in finding.sentences[0]
     split = nested_findings(evidence("nested_normal", tau=1.0, tau_unit=2.0, sigma=4.0))[0]
     assert split.table is not None
     assert split.table["share"].tolist() == pytest.approx([100 / 21, 400 / 21, 1600 / 21])
@@ -165,6 +165,6 @@ def test_what_group_predictors_explain_is_a_share_of_variances() -> None:
     table = prepare_table(family, Dataset.from_frame(frame, group="g", outcome="y", group_predictors=["u"]))
     data = family.stan_data(table, family.priors(table), "partial_pooling")
     draws = {"gamma": np.full((100, 1), 2.0), "tau": np.full((100, 1), 3.0)}
-    (found,) = explained(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
+    (finding,) = explained(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
     by_predictor = 4 * np.var([-1.0, 0.5, 3.0])
-    assert f"u explains {100 * by_predictor / (by_predictor + 9):.0f} % of the variance" in found.sentences[0]
+    assert f"u explains {100 * by_predictor / (by_predictor + 9):.0f} % of the variance" in finding.sentences[0]

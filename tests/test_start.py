@@ -50,9 +50,9 @@ def loaded(words: list[str], folder: Path, watched: set[str], code: int) -> set[
         f"print('LOADED', code or 0, *sorted(set(sys.modules) & {watched!r}))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
-    _, ended, *found = done.stdout.splitlines()[-1].split()
+    _, ended, *modules = done.stdout.splitlines()[-1].split()
     assert int(ended) == code, done.stderr
-    return set(found)
+    return set(modules)
 
 
 @pytest.mark.parametrize(

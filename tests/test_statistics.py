@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats as az
-from made_fits import made_fit
+from made_fits import fake_fit
 
 from hbm_stan import mixing, priors, replicate
 from hbm_stan.design import Factor
@@ -25,7 +25,7 @@ predict = import_module("hbm_stan.predict")  # hbm_stan.predict is the function
 
 
 def verdict(name: str, **changes: Callable[[Any], Any]) -> Verdict:
-    return next(v for v in check(made_fit(**changes)).verdicts if v.name == name)
+    return next(v for v in check(fake_fit(**changes)).verdicts if v.name == name)
 
 
 def sticky_tails(x: np.ndarray) -> np.ndarray:
@@ -42,8 +42,8 @@ def test_a_chain_that_is_wider_than_the_others_has_a_high_rhat() -> None:
 
 
 def test_the_tail_ess_is_that_of_the_ends_of_the_interval() -> None:
-    found = verdict("tail ESS", mu=sticky_tails)
-    assert (found.status, found.subject) == ("fail", "mu")
+    tail_ess = verdict("tail ESS", mu=sticky_tails)
+    assert (tail_ess.status, tail_ess.subject) == ("fail", "mu")
     x = sticky_tails(np.random.default_rng(1).normal(size=SHAPE))
     ends = [float(az.ess(x[None], method="quantile", prob=p)[0]) for p in (0.05, 0.95)]
     assert summarise(["x"], x[None]).loc["x", "ess_tail"] == pytest.approx(min(ends))
@@ -66,18 +66,18 @@ def test_e_bfmi_is_of_each_chain_by_itself() -> None:
         energy.append(x + offset)
         return energy[-1]
 
-    found = verdict("E-BFMI", energy=moved)
+    e_bfmi = verdict("E-BFMI", energy=moved)
     e = energy[0]
     each = np.sum(np.diff(e, axis=1) ** 2, axis=1) / np.sum((e - e.mean(axis=1, keepdims=True)) ** 2, axis=1)
-    assert found.status == "pass"
-    assert found.value == pytest.approx(each.min(), rel=1e-12)
+    assert e_bfmi.status == "pass"
+    assert e_bfmi.value == pytest.approx(each.min(), rel=1e-12)
     np.testing.assert_allclose(mixing.ebfmi(e), az.bfmi(e), rtol=1e-12)
 
 
 def test_a_new_group_s_summary_is_that_of_its_draws() -> None:
-    made = predict.new_group(made_fit())
-    for name, draws in made.draws.items():
-        row = made.quantities.loc[name]
+    new = predict.new_group(fake_fit())
+    for name, draws in new.draws.items():
+        row = new.quantities.loc[name]
         for column, prob in (("q05", 0.05), ("q25", 0.25), ("q50", 0.5), ("q75", 0.75), ("q95", 0.95)):
             assert row[column] == pytest.approx(np.quantile(draws, prob))
         assert row["p_positive"] == np.mean(draws > 0)
@@ -85,10 +85,10 @@ def test_a_new_group_s_summary_is_that_of_its_draws() -> None:
 
 
 def test_a_group_s_row_in_the_table_of_shrinkage_is_that_of_its_draws() -> None:
-    made = made_fit()
-    table = predict.shrinkage_table({"partial_pooling": made}).set_index("group")
-    for j, label in enumerate(made.table.pooled.labels):
-        draws = made.draws("theta")["theta"][:, j]
+    fit = fake_fit()
+    table = predict.shrinkage_table({"partial_pooling": fit}).set_index("group")
+    for j, label in enumerate(fit.table.pooled.labels):
+        draws = fit.draws("theta")["theta"][:, j]
         row = table.loc[label]
         assert row["sd"] == pytest.approx(np.std(draws, ddof=1))
         for column, prob in (("q05", 0.05), ("q25", 0.25), ("q75", 0.75), ("q95", 0.95)):
@@ -99,9 +99,9 @@ def test_rates_of_groups_with_several_rows_are_divided_by_all_their_trials() -> 
     group = np.array([1, 0, 1, 2, 0, 1])
     table = SimpleNamespace(pooled=Factor("g", ("a", "b", "c"), group, ("g",)), n_groups=3, one_row_per_group=False)
     family, data = SimpleNamespace(size="trials"), {"trials": np.array([10, 4, 20, 5, 6, 10])}
-    made: Any = SimpleNamespace(family=family, table=table, data=data)
+    fit: Any = SimpleNamespace(family=family, table=table, data=data)
     y = np.array([[3.0, 1, 6, 5, 4, 3], [0, 0, 0, 0, 6, 8]])
-    np.testing.assert_allclose(replicate.by_group(made, y), [[0.5, 0.3, 1], [0.6, 0.2, 0]])
+    np.testing.assert_allclose(replicate.by_group(fit, y), [[0.5, 0.3, 1], [0.6, 0.2, 0]])
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def _summary_with(**columns: str) -> Callable[[pytest.MonkeyPatch], None]:
         right = predict.new_group
 
         def wrong(*arguments: Any, **options: Any) -> Any:
-            made = right(*arguments, **options)
-            table = made.quantities
-            return replace(made, quantities=table.assign(**{k: table[v] for k, v in columns.items()}))
+            prediction = right(*arguments, **options)
+            table = prediction.quantities
+            return replace(prediction, quantities=table.assign(**{k: table[v] for k, v in columns.items()}))
 
         patch.setattr(predict, "new_group", wrong)
 
@@ -155,8 +155,8 @@ def _halved(patch: pytest.MonkeyPatch) -> None:
 def _by_rows(patch: pytest.MonkeyPatch) -> None:
     right = replicate.by_group
 
-    def wrong(made: Any, y: Any) -> Any:
-        return right(SimpleNamespace(**{**vars(made), "data": {"trials": np.ones(y.shape[1])}}), y)
+    def wrong(fit: Any, y: Any) -> Any:
+        return right(SimpleNamespace(**{**vars(fit), "data": {"trials": np.ones(y.shape[1])}}), y)
 
     patch.setattr(replicate, "by_group", wrong)
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_fit, small_dataset
+from made_fits import fake_fit, small_dataset
 from scipy.special import logsumexp
 from scipy.stats import norm
 
@@ -47,27 +47,27 @@ def shares_of_chains(which: np.ndarray, draws: int, chains: int) -> list[int]:
 
 
 def test_draws_that_are_kept_of_a_chain_are_evenly_spaced_over_all_of_it() -> None:
-    sampling, kept = Sampling(chains=3, draws=700), 99
+    sampling, size = Sampling(chains=3, draws=700), 99
     place = np.arange(2100.0).reshape(3, 700)
-    which = replication._thinned(EngineDraws({"mu": place, "none": np.empty((3, 700, 0))}, {}), sampling, kept)
+    which = replication._thinned(EngineDraws({"mu": place, "none": np.empty((3, 700, 0))}, {}), sampling, size)
     assert list(which) == ["mu"]
-    assert set(np.diff(which["mu"])) <= {2100 // kept, 2100 // kept + 1}
+    assert set(np.diff(which["mu"])) <= {2100 // size, 2100 // size + 1}
     assert shares_of_chains(which["mu"].astype(int), 700, 3) == [33, 33, 33]
 
 
 def test_true_values_of_a_posterior_calibration_are_evenly_spaced_over_all_chains() -> None:
-    made = made_fit()
-    place = {float(v): i for i, v in enumerate(made.draws("mu")["mu"])}
-    which = np.array([place[float(v)] for v in posterior.spaced_draws(made, 60)["mu"]])
+    fit = fake_fit()
+    place = {float(v): i for i, v in enumerate(fit.draws("mu")["mu"])}
+    which = np.array([place[float(v)] for v in posterior.spaced_draws(fit, 60)["mu"]])
     assert set(np.diff(which)) <= {66, 67}
     assert shares_of_chains(which, 1000, 4) == [15] * 4
 
 
 def curve_of(ranks: list[int], draws: int, error: float) -> pd.DataFrame:
-    made: Any = SimpleNamespace(ranks=pd.DataFrame({"mu": ranks}), draws=draws, error=error)
+    calibration: Any = SimpleNamespace(ranks=pd.DataFrame({"mu": ranks}), draws=draws, error=error)
     assert Calibration.curves.fget is not None
-    found: pd.DataFrame = Calibration.curves.fget(made)
-    return found
+    curves: pd.DataFrame = Calibration.curves.fget(calibration)
+    return curves
 
 
 def test_the_curve_of_ranks_is_their_ecdf_and_leaves_its_band_where_the_p_value_says_so() -> None:
@@ -85,22 +85,22 @@ def test_the_curve_of_ranks_is_their_ecdf_and_leaves_its_band_where_the_p_value_
     assert seen == {True, False}
 
 
-def weights_without(made: Fit, j: int) -> np.ndarray:
+def weights_without(fit: Fit, j: int) -> np.ndarray:
     """The smoothed weights of the draws without a group."""
-    assert made.family.groups.group_log_lik is not None
-    density = np.asarray(made.family.groups.group_log_lik(made.draws(), made.data))[:, j]
+    assert fit.family.groups.group_log_lik is not None
+    density = np.asarray(fit.family.groups.group_log_lik(fit.draws(), fit.data))[:, j]
     return np.asarray(np.exp(smooth(-density)[0]))
 
 
 def test_influence_is_said_of_the_group_that_was_left_out_in_posterior_sds() -> None:
-    made = made_fit(dataset=UNSORTED)
-    found = influence.influence(made)
-    assert found.k_threshold == pytest.approx(min(1 - 1 / math.log10(4000), 0.7))
-    rows = {r.group: r for r in found.rows}
-    for j, label in enumerate(made.table.pooled.labels):
-        w = weights_without(made, j)
+    fit = fake_fit(dataset=UNSORTED)
+    influences = influence.influence(fit)
+    assert influences.k_threshold == pytest.approx(min(1 - 1 / math.log10(4000), 0.7))
+    rows = {r.group: r for r in influences.rows}
+    for j, label in enumerate(fit.table.pooled.labels):
+        w = weights_without(fit, j)
         for name in ("mu", "tau"):
-            draws, now = made.draws(name)[name], rows[label].intervals[name]
+            draws, now = fit.draws(name)[name], rows[label].intervals[name]
             assert now.mean == pytest.approx(w @ draws)
             assert rows[label].moves[name] == pytest.approx((w @ draws - draws.mean()) / draws.std(ddof=1))
 
@@ -118,13 +118,13 @@ def test_an_interval_of_weighted_draws_holds_nine_tenths_of_the_weight() -> None
 
 
 def test_a_refit_is_named_after_the_group_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = made_fit(dataset=UNSORTED)
-    bare = replace(made, family=made.family.with_fields(group_log_lik=None))
+    unsorted_fit = fake_fit(dataset=UNSORTED)
+    bare = replace(unsorted_fit, family=unsorted_fit.family.with_fields(group_log_lik=None))
     lacking: list[str] = []
 
     def without(fit: Fit, rows: Any) -> Fit:
         lacking.append(fit.table.pooled.labels[int(rows[0])])
-        return made_fit(mu=lambda x: x + len(lacking))
+        return fake_fit(mu=lambda x: x + len(lacking))
 
     def none(*_given: object, **_how: object) -> None:
         raise NotDirectError("its engine is made by hand")
@@ -138,12 +138,12 @@ def test_a_refit_is_named_after_the_group_that_it_lacks(monkeypatch: pytest.Monk
 
 def test_an_interval_of_a_conclusion_holds_nine_tenths_and_a_move_is_in_sds_of_the_first() -> None:
     x = norm.ppf((np.arange(2000) + 0.5) / 2000, 3, 2)
-    found = conclusion.interval(x)
-    assert (found.q05, found.q50, found.q95) == pytest.approx((3 - 2 * 1.645, 3, 3 + 2 * 1.645), abs=0.01)
-    assert found.sd == pytest.approx(np.std(x, ddof=1))
+    interval = conclusion.interval(x)
+    assert (interval.q05, interval.q50, interval.q95) == pytest.approx((3 - 2 * 1.645, 3, 3 + 2 * 1.645), abs=0.01)
+    assert interval.sd == pytest.approx(np.std(x, ddof=1))
     wide = conclusion.interval(10 + 3 * x)
-    one, other = (conclusion.Conclusion({"mu": i}, "", locations=("mu",)) for i in (found, wide))
-    assert conclusion.largest_move(one, other) == ("mu", pytest.approx((19 - 3) / found.sd))
+    one, other = (conclusion.Conclusion({"mu": i}, "", locations=("mu",)) for i in (interval, wide))
+    assert conclusion.largest_move(one, other) == ("mu", pytest.approx((19 - 3) / interval.sd))
 
 
 class Normal:
@@ -171,8 +171,8 @@ def split(rng: np.random.Generator, target: Normal, move: moments.Move, n: int =
 def test_a_moment_matched_score_is_as_exact_as_it_says() -> None:
     target = Normal(0.8, 1.1)
     move = moments.Move(np.zeros(1), np.array([0.8]), np.array([[1.1]]))
-    found = [split(np.random.default_rng([5, i]), target, move) for i in range(200)]
-    elpd, mcse = np.array([f.elpd for f in found]), np.array([f.mcse for f in found])
+    scores = [split(np.random.default_rng([5, i]), target, move) for i in range(200)]
+    elpd, mcse = np.array([f.elpd for f in scores]), np.array([f.mcse for f in scores])
     assert abs(elpd.mean() - 2) < 4 * elpd.std(ddof=1) / math.sqrt(200)
     # An sd of 200 values has an error of 5 %, an MCSE of 400 draws its own.
     assert 0.8 < mcse.mean() / elpd.std(ddof=1) < 1.25
@@ -204,51 +204,51 @@ def test_the_search_for_a_map_stops_at_the_limit_of_the_draws_that_it_sees(monke
 
 
 def test_the_limit_of_pareto_k_is_that_of_the_draws_of_all_chains() -> None:
-    few = made_fit(sampling=Sampling(seed=1, draws=100))
-    for found in (leave_one_out.loo(few), leave_one_out.logo(few)):
-        assert found is not None
-        assert found.k_threshold == pytest.approx(1 - 1 / math.log10(400))
+    few = fake_fit(sampling=Sampling(seed=1, draws=100))
+    for left_out in (leave_one_out.loo(few), leave_one_out.logo(few)):
+        assert left_out is not None
+        assert left_out.k_threshold == pytest.approx(1 - 1 / math.log10(400))
 
 
 def test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired() -> None:
     far = small_dataset((3.0, -1.0, 200.0))
-    made = made_fit(dataset=far, mu=lambda x: 3 + (x - 3) / 10, tau=lambda x: x / 10)
-    found = leave_one_out.loo(made)
-    assert found.high.tolist() == [False, False, True]
-    assert made.family.groups.group_log_lik is not None
-    density = np.asarray(made.family.groups.group_log_lik(made.draws(), made.data))[:, :2]
-    raw = np.exp(-density - logsumexp(-density, axis=0)) * made.n_draws
-    assert found.mcse == pytest.approx(raw.sum(axis=1).std(ddof=1) / math.sqrt(made.n_draws), rel=0.15)
+    fit = fake_fit(dataset=far, mu=lambda x: 3 + (x - 3) / 10, tau=lambda x: x / 10)
+    left_out = leave_one_out.loo(fit)
+    assert left_out.high.tolist() == [False, False, True]
+    assert fit.family.groups.group_log_lik is not None
+    density = np.asarray(fit.family.groups.group_log_lik(fit.draws(), fit.data))[:, :2]
+    raw = np.exp(-density - logsumexp(-density, axis=0)) * fit.n_draws
+    assert left_out.mcse == pytest.approx(raw.sum(axis=1).std(ddof=1) / math.sqrt(fit.n_draws), rel=0.15)
 
 
 def ratio_fit(monkeypatch: pytest.MonkeyPatch) -> tuple[Fit, pd.DataFrame]:
     from hbm_stan.diagnose import check
 
-    made = made_fit(mu=lambda x: x / 10, tau=lambda x: x / 3)
+    fit = fake_fit(mu=lambda x: x / 10, tau=lambda x: x / 3)
     monkeypatch.setattr(ratios, "is_ratio", lambda _fit: True)
     monkeypatch.setattr(ratios, "ratio_name", lambda _fit: "OR")
-    return made, check(made).summary
+    return fit, check(fit).summary
 
 
 def test_an_average_ratio_is_the_exponential_of_the_draws_with_their_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, summary = ratio_fit(monkeypatch)
-    said = ratios.average_ratio(made, summary)
-    assert said is not None
-    found, draws = said["average"], np.exp(made.draws("mu")["mu"])
-    assert found["p_above_one"] == np.mean(draws > 1)
+    fit, summary = ratio_fit(monkeypatch)
+    answer = ratios.average_ratio(fit, summary)
+    assert answer is not None
+    average, draws = answer["average"], np.exp(fit.draws("mu")["mu"])
+    assert average["p_above_one"] == np.mean(draws > 1)
     for key, prob in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
-        assert found[key] == pytest.approx(np.quantile(draws, prob), rel=1e-3)
+        assert average[key] == pytest.approx(np.quantile(draws, prob), rel=1e-3)
         # The error of a quantile of the ratio itself, by its density there: exp(mu) has that of mu over exp(mu).
-        error = math.sqrt(prob * (1 - prob) / made.n_draws) * 0.2 / norm.pdf(norm.ppf(prob)) * found[key]
-        assert found[f"mcse_{key}"] == pytest.approx(error, rel=0.3)
+        error = math.sqrt(prob * (1 - prob) / fit.n_draws) * 0.2 / norm.pdf(norm.ppf(prob)) * average[key]
+        assert average[f"mcse_{key}"] == pytest.approx(error, rel=0.3)
 
 
 def test_ratios_in_words_are_those_of_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, summary = ratio_fit(monkeypatch)
-    new = predict.new_group(made, {"standard_error": 1.0})
-    said = ratios.ratio_answer(made, summary, new, "", Noun("study", "studies"))
-    expected = (made.draws("mu")["mu"], made.draws("tau")["tau"], new.draws["theta_new"])
-    for sentence, draws in zip(said, expected, strict=True):
+    fit, summary = ratio_fit(monkeypatch)
+    new = predict.new_group(fit, {"standard_error": 1.0})
+    sentences = ratios.ratio_answer(fit, summary, new, "", Noun("study", "studies"))
+    expected = (fit.draws("mu")["mu"], fit.draws("tau")["tau"], new.draws["theta_new"])
+    for sentence, draws in zip(sentences, expected, strict=True):
         shown = re.search(
             r"(?:about|is) ([\d.]+) \((?:posterior median; )?90 % interval ([\d.]+) to ([\d.]+)", sentence
         )
@@ -259,10 +259,10 @@ def test_ratios_in_words_are_those_of_the_draws(monkeypatch: pytest.MonkeyPatch)
 
 def test_ratios_of_groups_are_those_of_their_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "is_ratio", lambda _fit: True)
-    made = made_fit()
-    table = predict.shrinkage_table({"partial_pooling": made}).set_index("group")
-    for j, label in enumerate(made.table.pooled.labels):
-        draws = np.exp(made.draws("theta")["theta"][:, j])
+    fit = fake_fit()
+    table = predict.shrinkage_table({"partial_pooling": fit}).set_index("group")
+    for j, label in enumerate(fit.table.pooled.labels):
+        draws = np.exp(fit.draws("theta")["theta"][:, j])
         for column, prob in (("ratio", 0.5), ("ratio_q05", 0.05), ("ratio_q95", 0.95)):
             assert table.loc[label, column] == pytest.approx(np.quantile(draws, prob), rel=1e-2)
 
@@ -277,7 +277,7 @@ def test_a_group_has_moved_where_it_is_more_than_one_sd_away() -> None:
 
 
 def test_the_spread_of_raw_estimates_is_their_sd() -> None:
-    assert predict.raw_spread(made_fit()) == {"": pytest.approx(np.std([3.0, -1.0, 8.0], ddof=1))}
+    assert predict.raw_spread(fake_fit()) == {"": pytest.approx(np.std([3.0, -1.0, 8.0], ddof=1))}
 
 
 def test_a_probability_has_the_digits_of_its_draws() -> None:
@@ -302,10 +302,10 @@ class Planted:
         source = textwrap.dedent(inspect.getsource(function))
         assert source.count(self.right) == 1, f"{self.name} has changed: {self.right}"
         changed = source.replace(self.right, self.wrong)
-        made: dict[str, Any] = {}
+        namespace: dict[str, Any] = {}
         code = compile(changed, self.name, "exec", __future__.annotations.compiler_flag, dont_inherit=True)
-        exec(code, vars(sys.modules[function.__module__]), made)
-        patch.setattr(self.owner, self.name, made[self.name])
+        exec(code, vars(sys.modules[function.__module__]), namespace)
+        patch.setattr(self.owner, self.name, namespace[self.name])
 
 
 _EVEN, _SIXTY = "(np.arange(1, kept + 1) * total) // kept - 1", "(np.arange(1, number + 1) * fit.n_draws) // number - 1"

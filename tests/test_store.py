@@ -69,14 +69,14 @@ def tree(seed: int = 1) -> xr.DataTree:
     )
 
 
-def kept(key: str = KEY, seed: int = 1, **parts: Any) -> FitRecord:
+def stored_fit(key: str = KEY, seed: int = 1, **parts: Any) -> FitRecord:
     return FitRecord(tree(seed), {**PARTS, **parts}, key, 1.25)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> FitStore:
     folder = FitStore(tmp_path / "an analysis [1]" / "fits")
-    write(folder, kept())
+    write(folder, stored_fit())
     return folder
 
 
@@ -121,7 +121,7 @@ def test_it_is_a_netcdf_file_that_xarray_opens(store: FitStore) -> None:
 def test_large_data_are_kept(tmp_path: Path) -> None:
     store = FitStore(tmp_path)
     values = list(np.random.default_rng(1).normal(size=30_000))
-    write(store, kept(data={"y": values}))
+    write(store, stored_fit(data={"y": values}))
     back = store.read("partial", KEY)
     assert back is not None
     assert back.parts["data"]["y"] == values
@@ -159,7 +159,7 @@ def test_writing_and_reading_say_nothing(tmp_path: Path) -> None:
 import sys
 from test_store import *
 store = FitStore(Path(sys.argv[1]))
-write(store, kept())
+write(store, stored_fit())
 assert store.read("partial", KEY)
 """
     assert Child(["-W", "error", "-c", code, str(tmp_path)]).end() == (0, "", "")
@@ -182,12 +182,12 @@ def test_four_are_kept_and_the_last_used_longest(tmp_path: Path) -> None:
     store = FitStore(tmp_path)
     keys = [f"{i:x}" * 64 for i in range(7)]
     for age, key in enumerate(keys[:4]):
-        write(store, kept(key))
+        write(store, stored_fit(key))
         os.utime(store.path("partial", key), (age, age))
-    write(store, kept(keys[0]), "partial_other")
+    write(store, stored_fit(keys[0]), "partial_other")
     assert store.read("partial", keys[0]) is not None
-    write(store, kept(keys[4]))
-    write(store, kept(keys[5]))
+    write(store, stored_fit(keys[4]))
+    write(store, stored_fit(keys[5]))
     left = [key for key in keys if store.has("partial", key)]
     assert left == [keys[0], keys[3], keys[4], keys[5]]
     assert store.has("partial_other", keys[0])
@@ -249,7 +249,7 @@ def test_a_foreign_file_is_not_read(store: FitStore, tmp_path: Path) -> None:
 def test_an_older_format_is_not_read(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hbm_stan.sealed._FORMAT", 3)
     assert refused(store) == f"{the_file(store).name} was written by another version of hbm_stan, in another format"
-    write(store, kept())
+    write(store, stored_fit())
     assert store.read("partial", KEY) is not None
 
 
@@ -260,7 +260,7 @@ def test_a_whole_file_that_the_libraries_do_not_understand(store: FitStore, monk
 
 def test_after_damage_the_fit_is_made_anew(store: FitStore) -> None:
     spoil(store, b"")
-    write(store, kept(seed=2))
+    write(store, stored_fit(seed=2))
     back = store.read("partial", KEY)
     assert back is not None
     xr.testing.assert_identical(back.tree, tree(2))
@@ -370,7 +370,7 @@ elif sys.argv[2] == "half way through the groups":
     netcdf._write_attributes = die
 else:
     os.fsync = die
-write(store, kept(sys.argv[3], 2))
+write(store, stored_fit(sys.argv[3], 2))
 """
 
 
@@ -382,7 +382,7 @@ def test_kill_9_leaves_the_old_fit_whole(store: FitStore, when: str, key: str) -
     assert Child(["-c", KILLED, str(store.folder), when, key]).end()[0] == -9
     assert store.read("partial", KEY) is not None
     assert store.read("partial", "f" * 64) is None
-    write(store, kept("e" * 64))
+    write(store, stored_fit("e" * 64))
     assert names(store.folder) == sorted([the_file(store).name, store.path("partial", "e" * 64).name])
 
 
@@ -390,7 +390,7 @@ def test_the_file_in_the_making_of_a_live_process_is_left_alone(store: FitStore)
     # It belongs to whoever holds the variant's lock; a writer of another variant does not touch it.
     making = store.folder / ".partial.writing"
     making.write_text("half")
-    write(store, kept(), "partial_other")
+    write(store, stored_fit(), "partial_other")
     assert making.read_text() == "half"
 
 
@@ -400,7 +400,7 @@ import sys
 from test_store import *
 store, me = FitStore(Path(sys.argv[1])), int(sys.argv[2])
 for i in range(10):
-    write(store, kept(seed=me))
+    write(store, stored_fit(seed=me))
     back = store.read("partial", KEY)
     assert back is not None
     assert any(back.tree.identical(tree(seed)) for seed in (1, 2))
@@ -419,7 +419,7 @@ def test_a_full_disk_is_said_and_harms_nothing(tiny_disk: Path) -> None:
 import sys
 from test_store import *
 store = FitStore(Path(sys.argv[1]))
-write(store, kept())
+write(store, stored_fit())
 ballast = store.folder / "ballast"
 for size in (4096, 1024, 1):
     try:
@@ -432,7 +432,7 @@ for size in (4096, 1024, 1):
 for _ in range(3):
     for key in (KEY, "f" * 64):
         try:
-            write(store, kept(key, 2))
+            write(store, stored_fit(key, 2))
         except StorageError as error:
             print(error)
 back = store.read("partial", KEY)
@@ -450,7 +450,7 @@ def test_a_disk_that_fills_up_while_a_fit_is_written_is_said_wherever_it_ends(ti
 import sys
 from test_store import *
 store = FitStore(Path(sys.argv[1]))
-write(store, kept())
+write(store, stored_fit())
 size, ends = the_file(store).stat().st_size, 0
 for left in range(0, size, 4096):
     with (store.folder / "ballast").open("wb") as file:
@@ -464,7 +464,7 @@ for left in range(0, size, 4096):
         except OSError:
             break
     try:
-        write(store, kept("f" * 64, 2))
+        write(store, stored_fit("f" * 64, 2))
     except StorageError as error:
         assert "No space left on device" in str(error)
         ends += 1
@@ -492,7 +492,7 @@ def test_ctrl_c_while_hdf5_writes_comes_when_the_file_is_whole(
 
     monkeypatch.setattr(sealed, "_Draft", Pressed)
     with pytest.raises(KeyboardInterrupt):
-        write(store, kept("f" * 64, 2))
+        write(store, stored_fit("f" * 64, 2))
     assert names(store.folder) == [the_file(store).name]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -511,13 +511,13 @@ def read_only(store: FitStore) -> Iterator[FitStore]:
 def test_a_read_only_store_is_read_and_not_written(read_only: FitStore) -> None:
     assert read_only.read("partial", KEY) is not None
     with pytest.raises(StorageError, match="Read-only file system"):
-        write(read_only, kept("f" * 64))
+        write(read_only, stored_fit("f" * 64))
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fits").write_text("")
     with pytest.raises(StorageError, match=r"File exists|Not a directory"):
-        write(FitStore(tmp_path / "fits"), kept())
+        write(FitStore(tmp_path / "fits"), stored_fit())
     assert FitStore(tmp_path / "fits").read("partial", KEY) is None
     monkeypatch.setenv("HBM_CACHE", str(tmp_path / "fits"))
     with pytest.raises(StorageError):
@@ -531,7 +531,7 @@ def test_an_error_when_the_file_is_made_durable(store: FitStore, monkeypatch: py
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(StorageError, match=os.strerror(code)):
-        write(store, kept(seed=2))
+        write(store, stored_fit(seed=2))
     back = store.read("partial", KEY)
     assert back is not None
     xr.testing.assert_identical(back.tree, tree())

@@ -54,13 +54,15 @@ def largest_z(engine: Engine, end: str) -> tuple[float, str]:
         kind, _, label = name.rstrip("]").partition("[")
         own[name] = theta[:, :, subjects.index(label), 0 if kind == "subject_intercept" else 1]
     z = {}
-    for name, said in (OTHER["parameters"] | OTHER["deviations"]).items():
+    for name, theirs in (OTHER["parameters"] | OTHER["deviations"]).items():
         error = float(az.mcse(own[name], chain_axis=0, draw_axis=1, method="mean"))
-        z[f"mean of {name}"] = abs(own[name].mean() - said["mean"]) / np.hypot(error, said["mcse_mean"])
-        for q in (0.05, 0.5, 0.95) if "q50" in said else ():
+        z[f"mean of {name}"] = abs(own[name].mean() - theirs["mean"]) / np.hypot(error, theirs["mcse_mean"])
+        for q in (0.05, 0.5, 0.95) if "q50" in theirs else ():
             error = float(az.mcse(own[name], chain_axis=0, draw_axis=1, method="quantile", prob=q))
             key = f"q{round(100 * q):02d}"
-            z[f"{key} of {name}"] = abs(np.quantile(own[name], q) - said[key]) / np.hypot(error, said[f"mcse_{key}"])
+            z[f"{key} of {name}"] = abs(np.quantile(own[name], q) - theirs[key]) / np.hypot(
+                error, theirs[f"mcse_{key}"]
+            )
     worst = max(z, key=lambda name: z[name])
     return float(z[worst]), worst
 
@@ -86,47 +88,47 @@ def engine_once() -> Engine:
 
 
 @pytest.fixture
-def made(stanli: Engine) -> dict[str, Fit]:
+def sleep_fits(stanli: Engine) -> dict[str, Fit]:
     """Partial pooling of sleepstudy, with nu learnt, and with nu given."""
     assert stanli.name == engine_once().name
     return {text: fitted(engine_once(), text) for text in ("gamma(2, 0.1)", "fixed(4)")}
 
 
-def test_known_degrees_of_freedom_are_no_stuck_chain_and_stand_in_the_draws(made: dict[str, Fit]) -> None:
-    known = made["fixed(4)"]
+def test_known_degrees_of_freedom_are_no_stuck_chain_and_stand_in_the_draws(sleep_fits: dict[str, Fit]) -> None:
+    known = sleep_fits["fixed(4)"]
     assert np.unique(known.draws("nu")["nu"]).tolist() == [4.0]
     assert "nu_raw" not in known.tree["posterior"]
-    found = check(known)
-    assert "nu" not in found.summary.index
-    assert not [v for v in found.verdicts if v.status == "fail" and v.name in {"rhat", "draws"}]
-    assert "nu" in check(made["gamma(2, 0.1)"]).summary.index
-    varied, kept = rivals.rivals(known, ["partial_pooling"])
-    assert "nu" in kept
+    diagnosis = check(known)
+    assert "nu" not in diagnosis.summary.index
+    assert not [v for v in diagnosis.verdicts if v.status == "fail" and v.name in {"rhat", "draws"}]
+    assert "nu" in check(sleep_fits["gamma(2, 0.1)"]).summary.index
+    varied, unvaried = rivals.rivals(known, ["partial_pooling"])
+    assert "nu" in unvaried
     assert not any("nu" in rival.priors for rival in varied)
-    free, _ = rivals.rivals(made["gamma(2, 0.1)"], ["partial_pooling"])
+    free, _ = rivals.rivals(sleep_fits["gamma(2, 0.1)"], ["partial_pooling"])
     assert {rival.priors["nu"] for rival in free if "nu" in rival.priors} == {"gamma(2, 0.2)", "gamma(2, 0.05)"}
 
 
-def test_a_stuck_chain_is_still_seen_where_nothing_is_fixed(made: dict[str, Fit]) -> None:
-    stuck = made["fixed(4)"]
+def test_a_stuck_chain_is_still_seen_where_nothing_is_fixed(sleep_fits: dict[str, Fit]) -> None:
+    stuck = sleep_fits["fixed(4)"]
     assert "nu" in stuck.priors
-    same = replace(stuck, priors={**stuck.priors, "nu": made["gamma(2, 0.1)"].priors["nu"]})
+    same = replace(stuck, priors={**stuck.priors, "nu": sleep_fits["gamma(2, 0.1)"].priors["nu"]})
     assert any(v.status == "fail" for v in check(same).verdicts)
 
 
-def test_chains_begin_where_they_mix(made: dict[str, Fit]) -> None:
-    summary = check(made["gamma(2, 0.1)"]).summary
+def test_chains_begin_where_they_mix(sleep_fits: dict[str, Fit]) -> None:
+    summary = check(sleep_fits["gamma(2, 0.1)"]).summary
     assert summary["rhat"].max() < 1.02
-    assert made["gamma(2, 0.1)"].draws("nu")["nu"].min() >= 2
+    assert sleep_fits["gamma(2, 0.1)"].draws("nu")["nu"].min() >= 2
 
 
-def test_rows_far_from_their_line_say_little(made: dict[str, Fit]) -> None:
-    found = made["gamma(2, 0.1)"]
+def test_rows_far_from_their_line_say_little(sleep_fits: dict[str, Fit]) -> None:
+    fit = sleep_fits["gamma(2, 0.1)"]
     assert STUDENT.twin.row_weights is not None
-    weights = STUDENT.twin.row_weights(found.draws(), found.data)
+    weights = STUDENT.twin.row_weights(fit.draws(), fit.data)
     assert weights is not None
-    draws = found.draws()
-    z = (found.data["y"] - eta_of(found)) / draws["sigma"][:, None]
+    draws = fit.draws()
+    z = (fit.data["y"] - eta_of(fit)) / draws["sigma"][:, None]
     exact = np.mean(draws["nu"][:, None] / (draws["nu"][:, None] + z**2), axis=0)
     np.testing.assert_allclose(weights, exact, rtol=1e-10)
     # Subject 332 on day 6 and 308 on days 4 to 6 are known for their distance from a line.
@@ -136,17 +138,17 @@ def test_rows_far_from_their_line_say_little(made: dict[str, Fit]) -> None:
     assert lowest["weight"].max() < 0.2 < np.median(weights)
     normal = family("normal")
     assert normal.twin.row_weights is not None
-    assert normal.twin.row_weights(draws, found.data) is None
+    assert normal.twin.row_weights(draws, fit.data) is None
 
 
-def eta_of(found: Fit) -> np.ndarray:
+def eta_of(fit: Fit) -> np.ndarray:
     """The mean of each row at each draw, from theta alone: both columns vary between subjects."""
-    draws = found.draws()
-    return np.asarray(np.einsum("snk,nk->sn", draws["theta"][:, found.table.pooled.level], found.data["Z"]))
+    draws = fit.draws()
+    return np.asarray(np.einsum("snk,nk->sn", draws["theta"][:, fit.table.pooled.level], fit.data["Z"]))
 
 
-def test_groups_are_left_out_by_integrals_that_are_close_enough(made: dict[str, Fit]) -> None:
-    groups = logo(made["gamma(2, 0.1)"])
+def test_groups_are_left_out_by_integrals_that_are_close_enough(sleep_fits: dict[str, Fit]) -> None:
+    groups = logo(sleep_fits["gamma(2, 0.1)"])
     assert groups is not None
     assert groups.quadrature is not None
     assert groups.quadrature < QUADRATURE_MATTERS

@@ -34,9 +34,9 @@ def test_estimates_are_printed_with_what_they_mean(wards: Path, stanli: Engine, 
     assert done.exit_code == 0, done.output
     told = json.loads(out.read_text())["partial_pooling"]["parameters"]
     assert list(told) == ["beta[intercept]", "beta[age]", "tau[intercept]", "sigma"]
-    made = fit_analysis(settled(read_analysis(wards)), ("partial_pooling",), engine=stanli)["partial_pooling"]
-    assert made.reused
-    age = made.draws("beta")["beta"][:, 1]
+    wards_fit = fit_analysis(settled(read_analysis(wards)), ("partial_pooling",), engine=stanli)["partial_pooling"]
+    assert wards_fit.reused
+    age = wards_fit.draws("beta")["beta"][:, 1]
     assert told["beta[age]"]["mean"] == pytest.approx(age.mean())
     assert told["beta[age]"]["q95"] == pytest.approx(np.quantile(age, 0.95))
     printed = " ".join(done.output.split())

@@ -347,7 +347,7 @@ def test_amounts_are_their_logs_with_the_jacobian(pooling: str) -> None:
     if pooling != "partial":
         alone = CASES["one factor"]()
         exact = left_out.exact_loo(of_logs, alone, f"{pooling}_pooling")
-        found = left_out.exact_loo(amounts, {**alone, "y": np.exp(alone["y"])}, f"{pooling}_pooling")
+        log_lik = left_out.exact_loo(amounts, {**alone, "y": np.exp(alone["y"])}, f"{pooling}_pooling")
         assert exact is not None
-        assert found is not None
-        np.testing.assert_allclose(found, exact - alone["y"], rtol=1e-7)
+        assert log_lik is not None
+        np.testing.assert_allclose(log_lik, exact - alone["y"], rtol=1e-7)

@@ -43,9 +43,9 @@ def density(name: str, variant: str, table: pd.DataFrame, right: str = RIGHT, **
     model = family(name)
     prepared = prepare_table(model, Dataset.from_frame(table, formula=f"{LEFT[name]} ~ {right}", **reading))
     data = model.stan_data(prepared, model.priors(prepared), variant) | {"use_likelihood": 1}
-    made = density_model(model.program(variant), data)
-    density.size = made.n_unconstrained  # type: ignore[attr-defined]
-    return lambda q: float(made.log_prob_grad(q)[0])
+    stan_model = density_model(model.program(variant), data)
+    density.size = stan_model.n_unconstrained  # type: ignore[attr-defined]
+    return lambda q: float(stan_model.log_prob_grad(q)[0])
 
 
 def moved(one: Callable[..., float], other: Callable[..., float], order: Any = None) -> float:

@@ -53,33 +53,33 @@ def penicillin(group: str, variant: str = "partial_pooling", without: str = "") 
 
 @pytest.mark.parametrize("group", ["plate", "sample"])
 def test_a_group_of_a_crossed_factor_is_left_out(stanli: Engine, group: str) -> None:
-    made = penicillin(group)
-    found = logo(made)
+    crossed_fit = penicillin(group)
+    left_out = logo(crossed_fit)
     by_group = POSTERIORS["penicillin-crossed"]["logo"][group]["by_group"]
-    exact = np.array([by_group[label] for label in made.table.pooled.labels])
-    assert found is not None
-    good = ~found.high  # mcse is that of units whose Pareto k is low: one of six samples is far from the others
+    exact = np.array([by_group[label] for label in crossed_fit.table.pooled.labels])
+    assert left_out is not None
+    good = ~left_out.high  # mcse is that of units whose Pareto k is low: one of six samples is far from the others
     assert good.sum() >= len(exact) - 1
-    assert found.elpd_i[good].sum() == pytest.approx(exact[good].sum(), abs=MOST * found.mcse)
+    assert left_out.elpd_i[good].sum() == pytest.approx(exact[good].sum(), abs=MOST * left_out.mcse)
 
 
 def test_rows_are_left_out_with_all_coefficients_integrated(stanli: Engine) -> None:
-    found = loo(penicillin("plate"))
+    left_out = loo(penicillin("plate"))
     exact = POSTERIORS["penicillin-crossed"]["loo"]["pointwise"]
-    assert not found.high.any()
-    assert found.elpd == pytest.approx(sum(exact), abs=MOST * found.mcse)
+    assert not left_out.high.any()
+    assert left_out.elpd == pytest.approx(sum(exact), abs=MOST * left_out.mcse)
     # Nothing but the four population parameters is left to weigh: far less error than with effects given.
-    assert found.mcse < 0.1
+    assert left_out.mcse < 0.1
 
 
 def test_without_pooling_a_group_has_its_prior_and_what_is_shared(stanli: Engine) -> None:
-    made = penicillin("plate", "no_pooling")
-    assert pooling_of(made.draws()) == "no"
-    found = logo(made)
-    assert found is not None
-    ours = integrals.group_log_lik(likelihood("normal"), made.draws(), made.data)
+    crossed_fit = penicillin("plate", "no_pooling")
+    assert pooling_of(crossed_fit.draws()) == "no"
+    left_out = logo(crossed_fit)
+    assert left_out is not None
+    ours = integrals.group_log_lik(likelihood("normal"), crossed_fit.draws(), crossed_fit.data)
     assert ours.std(axis=0).max() > 0.01  # sigma and the samples are learnt, so that it is no constant
-    assert found.elpd == pytest.approx(float(-np.log(np.exp(-ours).mean(axis=0)).sum()), abs=0.1)
+    assert left_out.elpd == pytest.approx(float(-np.log(np.exp(-ours).mean(axis=0)).sum()), abs=0.1)
 
 
 def test_effects_of_a_refit_stand_where_the_whole_table_has_them(stanli: Engine) -> None:
@@ -92,46 +92,54 @@ def test_effects_of_a_refit_stand_where_the_whole_table_has_them(stanli: Engine)
     assert abs(new.std() - 1) < 4 / np.sqrt(2 * len(new))
 
 
-def errors_of_a_refit(made: Fit, refit: Fit, group: str, row: Without) -> list[float]:
+def errors_of_a_refit(fit: Fit, refit: Fit, group: str, row: Without) -> list[float]:
     """How far means by weights are from those of a refit without the group, in Monte Carlo errors of both."""
-    j = made.table.pooled.labels.index(group)
-    density = np.asarray(made.family.groups.group_loo_log_lik(made.draws(), made.data))[:, j]  # type: ignore[misc]
+    j = fit.table.pooled.labels.index(group)
+    density = np.asarray(fit.family.groups.group_loo_log_lik(fit.draws(), fit.data))[:, j]  # type: ignore[misc]
     weights = np.exp(density.min() - density)
     weights /= weights.sum()
-    draws, without = location_and_scale(made), location_and_scale(refit)
-    found = []
+    draws, without = location_and_scale(fit), location_and_scale(refit)
+    errors = []
     for name, now in row.intervals.items():
-        deviations = made.n_draws * weights * (draws[name] - now.mean)  # their mean is 0, its error that of the ratio
+        deviations = fit.n_draws * weights * (draws[name] - now.mean)  # their mean is 0, its error that of the ratio
         error = np.hypot(mean_error(deviations, SAMPLING.chains), mean_error(without[name], SAMPLING.chains))
-        found.append(abs(now.mean - without[name].mean()) / error)
-    return found
+        errors.append(abs(now.mean - without[name].mean()) / error)
+    return errors
 
 
 @pytest.mark.parametrize(("group", "label"), [("sample", "D"), ("plate", "m")])
 def test_influence_of_a_group_of_a_crossed_factor_equals_a_refit(stanli: Engine, group: str, label: str) -> None:
-    made = penicillin(group)
-    found = influence(made)
-    refit = refit_without(made, np.flatnonzero(made.table.pooled.level == made.table.pooled.labels.index(label)))
-    rows = {row.group: row for row in found.rows}
-    assert set(found.base) == {"beta[intercept]", "tau[intercept]"}
+    crossed_fit = penicillin(group)
+    influences = influence(crossed_fit)
+    refit = refit_without(
+        crossed_fit, np.flatnonzero(crossed_fit.table.pooled.level == crossed_fit.table.pooled.labels.index(label))
+    )
+    rows = {row.group: row for row in influences.rows}
+    assert set(influences.base) == {"beta[intercept]", "tau[intercept]"}
     limit = norm.isf(1e-3 / (2 * 2))
-    assert max(errors_of_a_refit(made, refit, label, rows[label])) < limit
+    assert max(errors_of_a_refit(crossed_fit, refit, label, rows[label])) < limit
     # Planted faults: weights of another group, and of the density upside down.
     other = next(
-        name for name in made.table.pooled.labels if name != label and abs(rows[name].moved - rows[label].moved) > 0.1
+        name
+        for name in crossed_fit.table.pooled.labels
+        if name != label and abs(rows[name].moved - rows[label].moved) > 0.1
     )
-    assert max(errors_of_a_refit(made, refit, label, rows[other])) > limit
-    density = made.family.groups.group_loo_log_lik
+    assert max(errors_of_a_refit(crossed_fit, refit, label, rows[other])) > limit
+    density = crossed_fit.family.groups.group_loo_log_lik
     assert density is not None
-    turned = replace(made, family=made.family.with_fields(group_loo_log_lik=lambda d, data: -density(d, data)))
+    turned = replace(
+        crossed_fit, family=crossed_fit.family.with_fields(group_loo_log_lik=lambda d, data: -density(d, data))
+    )
     wrong = next(row for row in influence(turned).rows if row.group == label)
-    assert max(errors_of_a_refit(made, refit, label, wrong)) > limit
+    assert max(errors_of_a_refit(crossed_fit, refit, label, wrong)) > limit
 
 
 def test_crossed_effects_integrated_out_leave_few_groups_unjudged(stanli: Engine) -> None:
-    made = penicillin("sample")
-    given = replace(made, family=made.family.with_fields(group_loo_log_lik=None))  # effects of plates as drawn
-    unjudged, rough = ({row.group for row in influence(f).rows if not row.reliable} for f in (made, given))
+    crossed_fit = penicillin("sample")
+    given = replace(
+        crossed_fit, family=crossed_fit.family.with_fields(group_loo_log_lik=None)
+    )  # effects of plates as drawn
+    unjudged, rough = ({row.group for row in influence(f).rows if not row.reliable} for f in (crossed_fit, given))
     assert unjudged <= {"F"}  # far from the other five
     assert len(rough) > len(unjudged)
 
@@ -179,8 +187,8 @@ def test_columns_that_are_constant_within_groups_leave_rows_out_as_exactly(name:
     for sigma in ("half_normal(3)", "uniform(0, 40)"):
         priors = model.priors(table, {"sigma": sigma})
         data = model.stan_data(table, priors, "no_pooling")
-        found = model.need("exact_loo", "a test")(data, "no_pooling")
-        np.testing.assert_allclose(found, by_refits(data, priors["sigma"], name == "lognormal"), atol=2e-6)
+        log_lik = model.need("exact_loo", "a test")(data, "no_pooling")
+        np.testing.assert_allclose(log_lik, by_refits(data, priors["sigma"], name == "lognormal"), atol=2e-6)
 
 
 def test_rows_that_are_fitted_exactly_have_no_exact_score() -> None:

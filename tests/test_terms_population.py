@@ -62,16 +62,16 @@ def point(rng: np.random.Generator, data: dict[str, Any], name: str, pooling: st
 def log_coefficients(params: dict[str, Any], data: dict[str, Any], pooling: str) -> tuple[float, float]:
     """Log density of theta and effect given the population, and log volume of a unit of their deviations."""
     one = {name: np.asarray(value)[None] for name, value in params.items()}
-    found, log_volume = 0.0, 0.0
+    log_density, log_volume = 0.0, 0.0
     mean = effects.theta_mean(one, data)[0]
     for each in effects.terms_of(data):
         if each.pooled and len(np.ravel(params["sampled"])) == data["M"]:  # left out, or integrated out
             continue
         factor = effects.factor_of(each, one, data)[0]
         values = params["theta"][:, each.at] - mean[each.at] if each.pooled else effects.effects_of(each, one)[0]
-        found += float(np.sum(multivariate_normal.logpdf(values, None, factor @ factor.T)))
+        log_density += float(np.sum(multivariate_normal.logpdf(values, None, factor @ factor.T)))
         log_volume += each.level.size * float(np.linalg.slogdet(factor)[1])
-    return found, log_volume
+    return log_density, log_volume
 
 
 @pytest.mark.parametrize("centered", [0, 1])
@@ -80,9 +80,9 @@ def log_coefficients(params: dict[str, Any], data: dict[str, Any], pooling: str)
 def test_sampled_coefficients_have_the_density_of_their_population(case: str, pooling: str, centered: int) -> None:
     data = {**CASES[case](), "centered": np.full(4, centered)[: CASES[case]()["T"]]}
     params = point(np.random.default_rng(8), data, "poisson", pooling)
-    found, log_volume = log_coefficients(params, data, pooling)
-    found += 0.0 if centered else log_volume
-    assert sampled.log_sampled(params, data) == pytest.approx(found, rel=1e-10)
+    log_density, log_volume = log_coefficients(params, data, pooling)
+    log_density += 0.0 if centered else log_volume
+    assert sampled.log_sampled(params, data) == pytest.approx(log_density, rel=1e-10)
     if pooling == "complete":
         one = {name: np.asarray(value)[None] for name, value in params.items()}
         np.testing.assert_array_equal(params["theta"], np.tile(effects.theta_mean(one, data)[0], (data["J"], 1)))
@@ -101,11 +101,11 @@ def test_what_is_sampled_fills_the_space_of_the_coefficients_evenly(case: str, p
     wide = len(params[name])
 
     def coefficients(x: np.ndarray) -> np.ndarray:
-        made = terms_population.transformed(
+        transformed = terms_population.transformed(
             likelihood("poisson"), {**fixed, f"{name}_raw": x[:wide], "sampled": x[wide:]}, data
         )
-        theta = [] if pooling == "complete" else made["theta"].ravel()
-        return np.concatenate([made[name], theta, made["effect"]])
+        theta = [] if pooling == "complete" else transformed["theta"].ravel()
+        return np.concatenate([transformed[name], theta, transformed["effect"]])
 
     start = np.concatenate([np.linspace(-1, 1, wide), params["sampled"]])
     jacobian = np.array([coefficients(start + step) - coefficients(start - step) for step in np.eye(len(start))]) / 2
@@ -122,8 +122,8 @@ def test_the_sum_of_a_common_coefficient_and_of_means_over_levels_is_sampled(poo
     means = np.zeros(data["P"])
     start = 0
     for k, size, columns in ((1, data["L"][1], ["intercept"]), (2, data["L"][2], ["intercept", "x"])):
-        found = params["effect"][start : start + k * size].reshape(size, k).mean(axis=0)
-        means[[["intercept", "x"].index(c) for c in columns]] += found
+        mean = params["effect"][start : start + k * size].reshape(size, k).mean(axis=0)
+        means[[["intercept", "x"].index(c) for c in columns]] += mean
         start += k * size
     np.testing.assert_allclose(params["shift"], means, atol=1e-12)
 
@@ -134,8 +134,8 @@ def test_centred_coefficients_of_groups_begin_at_their_prior_means() -> None:
     data["prior_beta"] = np.array([[-8.0, 2.5], [3.0, 1.0], [0.5, 1.0]])
     params = point(np.random.default_rng(8), data, "poisson", "partial")
     params["sampled"] = np.zeros_like(params["sampled"])
-    made = terms_population.transformed(likelihood("poisson"), params, data)
-    np.testing.assert_array_equal(made["theta"], np.tile([-8.0, 3.0, 0.5], (data["J"], 1)))
+    transformed = terms_population.transformed(likelihood("poisson"), params, data)
+    np.testing.assert_array_equal(transformed["theta"], np.tile([-8.0, 3.0, 0.5], (data["J"], 1)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
@@ -192,7 +192,7 @@ def test_the_log_joint_is_prior_and_rows(name: str, pooling: str) -> None:
 
 
 def test_what_is_fixed_is_neither_sampled_nor_has_a_density() -> None:
-    found, data = (
+    density, data = (
         likelihood("student_t"),
         {**CASES["one factor"](), "prior_nu_family": 8, "prior_nu": [4.0, 1.0], "nu_free": 0},
     )
@@ -203,17 +203,19 @@ def test_what_is_fixed_is_neither_sampled_nor_has_a_density() -> None:
         "nu_raw": np.empty(0),
         "sampled": np.ones(6),
     }
-    made = params | terms_population.transformed(found, params, data)
-    assert made["nu"] == 4.0
+    transformed = params | terms_population.transformed(density, params, data)
+    assert transformed["nu"] == 4.0
     free = {**data, "prior_nu_family": 6, "prior_nu": [20.0, 2.0], "nu_free": 1}
-    gone = terms_population.log_prior(found, made, free) - terms_population.log_prior(found, made, data)
+    gone = terms_population.log_prior(density, transformed, free) - terms_population.log_prior(
+        density, transformed, data
+    )
     assert gone == pytest.approx(float(gamma(2, scale=10).logpdf(4)) - np.log1p(0.2) + 0.2, rel=1e-10)
-    drawn = terms_population.prior_draws(found, np.random.default_rng(1), {}, data, 5)
+    drawn = terms_population.prior_draws(density, np.random.default_rng(1), {}, data, 5)
     assert drawn["nu"].tolist() == [4.0] * 5
-    assert terms_population.prior_draws(found, np.random.default_rng(1), {}, free, 500)["nu"].min() >= 2
-    assert terms_population.support(found, free)["nu_raw"] == (0.1, np.inf)
-    assert terms_population.fixed_own(found, data)["nu"] == [4.0]
-    assert terms_population.fixed_own(found, free) == {}
+    assert terms_population.prior_draws(density, np.random.default_rng(1), {}, free, 500)["nu"].min() >= 2
+    assert terms_population.support(density, free)["nu_raw"] == (0.1, np.inf)
+    assert terms_population.fixed_own(density, data)["nu"] == [4.0]
+    assert terms_population.fixed_own(density, free) == {}
 
 
 def test_an_own_parameter_may_be_a_vector() -> None:
@@ -223,12 +225,12 @@ def test_an_own_parameter_may_be_a_vector() -> None:
         draw=lambda rng, data, size: rng.normal(data["prior_share"], size=(size, 2)),
         from_raw=lambda raw, data: data["prior_share"] + raw,
     )  # fmt: skip
-    found, data = likelihood("poisson"), {**CASES["one factor"](), "prior_share": [1.0, 5.0]}
-    wide = replace(found, vectors=(vector,))
+    poisson, data = likelihood("poisson"), {**CASES["one factor"](), "prior_share": [1.0, 5.0]}
+    wide = replace(poisson, vectors=(vector,))
     params = {"beta_raw": np.zeros(3), "tau_raw": np.ones(1), "share_raw": np.array([0.5, -1.0])}
-    made = params | terms_population.transformed(wide, params, data)
-    assert made["share"].tolist() == [1.5, 4.0]
-    added = terms_population.log_prior(wide, made, data) - terms_population.log_prior(found, made, data)
+    transformed = params | terms_population.transformed(wide, params, data)
+    assert transformed["share"].tolist() == [1.5, 4.0]
+    added = terms_population.log_prior(wide, transformed, data) - terms_population.log_prior(poisson, transformed, data)
     assert added == pytest.approx(norm.logpdf([0.5, -1.0]).sum(), rel=1e-10)
     drawn = terms_population.prior_draws(wide, np.random.default_rng(1), {}, data, 400)
     assert np.abs(drawn["share"].mean(axis=0) - [1, 5]).max() < 4 / np.sqrt(400)

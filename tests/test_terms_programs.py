@@ -71,7 +71,7 @@ def frame() -> pd.DataFrame:
     rng = np.random.default_rng(5)
     n = 48
     g, h = rng.permutation(np.append(np.arange(6), rng.integers(0, 6, n - 6))), rng.integers(0, 5, n)
-    made = pd.DataFrame({
+    table = pd.DataFrame({
         "g": [f"g{i}" for i in g], "h": [f"h{i}" for i in h], "i": [f"i{k}" for k in rng.integers(0, 4, n)],
         "u": [f"u{a}{b}" for a, b in zip(g, rng.integers(0, 3, n), strict=True)], "x": rng.normal(2, 1, n),
         "w": rng.normal(size=n), "z": rng.normal(size=n), "v": rng.normal(size=6)[g],
@@ -80,8 +80,8 @@ def frame() -> pd.DataFrame:
         "m": rng.integers(4, 9, n), "e": rng.choice([1.0, 2.5], n),
         "a": rng.gamma(2, 0.6, n), "b": rng.beta(2, 1.5, n), "o": rng.choice([3, 4, 5, 7], n),
     })  # fmt: skip
-    whole = made["y"].round()  # of which some rows of a group are alike
-    return made.assign(whole=whole, r=whole + rng.normal(0, 0.3, n))
+    whole = table["y"].round()  # of which some rows of a group are alike
+    return table.assign(whole=whole, r=whole + rng.normal(0, 0.3, n))
 
 
 @cache
@@ -132,7 +132,7 @@ def test_columns_of_groups_are_found_and_no_others() -> None:
 
 @pytest.mark.parametrize("factor", ["g", "h", "i"])
 def test_it_does_not_matter_which_factor_s_levels_are_the_blocks(factor: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_cost", lambda made: float(made.factor.name != factor))
+    monkeypatch.setattr(blocks, "_cost", lambda candidate: float(candidate.factor.name != factor))
     family = families()["normal"]
     dataset = Dataset.from_frame(frame(), formula=f"y ~ {RIGHT['three crossed']}")
     table = prepare_table(family, dataset)
@@ -284,10 +284,10 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     code = data_of(name, case, "partial_pooling")[0].program("partial_pooling").code
     assert code.count(right) >= 1
     try:
-        found = spread(name, case, "partial_pooling", code.replace(right, wrong), **changed)
+        largest = spread(name, case, "partial_pooling", code.replace(right, wrong), **changed)
     except RuntimeError:  # what is no covariance matrix has no density at all
-        found = np.inf
-    assert not found < SPREAD  # nan is no agreement either
+        largest = np.inf
+    assert not largest < SPREAD  # nan is no agreement either
 
 
 @pytest.mark.parametrize("variant", POOLINGS)

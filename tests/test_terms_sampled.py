@@ -51,21 +51,21 @@ def embedded(name: str) -> Fit:
     return fitted(name, StanliEngine())
 
 
-def parameter(made: Fit, name: str) -> np.ndarray:
+def parameter(fit: Fit, name: str) -> np.ndarray:
     """Draws of one parameter, (chain, draw)."""
     base, _, label = NAMES.get(name, name).removesuffix("]").partition("[")
-    values = made.tree["posterior"][base]
+    values = fit.tree["posterior"][base]
     if label.isdigit():
         return np.asarray(values[..., int(label)])
     return np.asarray(values.sel({values.dims[-1]: label}) if label else values)
 
 
-def z_of(made: Fit, name: str) -> dict[str, float]:
+def z_of(fit: Fit, name: str) -> dict[str, float]:
     from arviz_stats.base import array_stats as az
 
     z = {}
     for parameter_name, (mean, sd) in POSTERIORS[name]["parameters"].items():
-        x = parameter(made, parameter_name)[None]
+        x = parameter(fit, parameter_name)[None]
         z[f"mean of {parameter_name}"] = (x.mean() - mean) / float(np.ravel(az.mcse(x, method="mean"))[0])
         z[f"sd of {parameter_name}"] = (x.std(ddof=1) - sd) / float(np.ravel(az.mcse(x, method="sd"))[0])
     return z
@@ -95,19 +95,19 @@ def test_the_comparison_sees_another_prior(stanli: Engine) -> None:
 
 @pytest.mark.parametrize("name", ["penicillin-crossed", "pastes-nested", "sleepstudy-uncorrelated"])
 def test_rows_and_groups_left_out_are_the_exact_ones(name: str, stanli: Engine) -> None:
-    made, exact = embedded(name), POSTERIORS[name]
+    embedded_fit, exact = embedded(name), POSTERIORS[name]
     by_group = next(iter(exact["logo"].values()))["by_group"]
-    groups = logo(made)
+    groups = logo(embedded_fit)
     assert groups is not None
-    for found, truth in ((loo(made), exact["loo"]["pointwise"]), (groups, list(by_group.values()))):
-        assert found.elpd == pytest.approx(sum(truth), abs=4 * found.mcse)
+    for scores, truth in ((loo(embedded_fit), exact["loo"]["pointwise"]), (groups, list(by_group.values()))):
+        assert scores.elpd == pytest.approx(sum(truth), abs=4 * scores.mcse)
 
 
 def test_effects_of_other_factors_count_as_parameters(stanli: Engine) -> None:
     # beta, tau, sd, sigma, 24 plates and 6 samples; a plate that is left out takes its own with it.
-    made = embedded("penicillin-crossed")
-    groups = logo(made)
-    assert (loo(made).n_parameters, groups.n_parameters if groups else 0) == (34, 10)
+    embedded_fit = embedded("penicillin-crossed")
+    groups = logo(embedded_fit)
+    assert (loo(embedded_fit).n_parameters, groups.n_parameters if groups else 0) == (34, 10)
 
 
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling", "partial_pooling"])

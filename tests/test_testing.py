@@ -37,10 +37,10 @@ def test_engines_have_one_posterior(cmdstan: Engine, tmp_path: Path) -> None:
     assert_same_posterior(ours, other, ["mu", "tau"])
 
 
-def moved(made: Fit, name: str, by: float) -> Fit:
-    tree = made.tree.copy(deep=True)
+def moved(fit: Fit, name: str, by: float) -> Fit:
+    tree = fit.tree.copy(deep=True)
     tree["posterior"][name] = tree["posterior"][name] + by
-    return replace(made, tree=tree)
+    return replace(fit, tree=tree)
 
 
 @pytest.mark.usefixtures("stanli")
@@ -48,11 +48,11 @@ def test_a_moved_parameter_is_named_with_mcse_and_threshold(tmp_path: Path) -> N
     ours = schools(tmp_path)
     with pytest.raises(AssertionError) as failed:
         assert_same_posterior(ours, moved(schools(tmp_path, "partial_pooling_noncentered"), "mu", 1.5))
-    said = str(failed.value)
-    assert "1 parameter moved by more than 4.26 MCSE" in said
-    assert "0.001 of suites of 50 comparisons" in said
-    assert "mu: mean" in said
-    assert "tau" not in said
+    message = str(failed.value)
+    assert "1 parameter moved by more than 4.26 MCSE" in message
+    assert "0.001 of suites of 50 comparisons" in message
+    assert "mu: mean" in message
+    assert "tau" not in message
     with pytest.raises(ModelError, match="Not in both fits: my"):
         assert_same_posterior(ours, ours, ["my"])
     with pytest.raises(ModelError, match="the same draws: that says nothing"):

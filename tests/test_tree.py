@@ -37,13 +37,13 @@ def dataset(n: int = 60) -> Dataset:
 
 
 def test_groups_terms_and_rows_have_their_names(stanli: Engine) -> None:
-    made = fit("linear_regression", dataset(), sampling=SAMPLING, engine=stanli)
-    theta = made.tree["posterior"]["theta"]
+    regression_fit = fit("linear_regression", dataset(), sampling=SAMPLING, engine=stanli)
+    theta = regression_fit.tree["posterior"]["theta"]
     assert theta.dims == ("chain", "draw", "group", "term")
     assert theta.sel(group="g3", term="x").shape == (4, 1000)
-    assert made.tree["log_likelihood"]["y"].dims == ("chain", "draw", "observation")
-    assert made.tree["posterior_predictive"]["y"].coords["observation"].values.tolist() == list(range(1, 61))
-    names = set(check(made).summary.index)
+    assert regression_fit.tree["log_likelihood"]["y"].dims == ("chain", "draw", "observation")
+    assert regression_fit.tree["posterior_predictive"]["y"].coords["observation"].values.tolist() == list(range(1, 61))
+    names = set(check(regression_fit).summary.index)
     assert {"mu[intercept]", "mu[x]", "tau[x]", "theta[g3, x]", "sigma"} <= names
 
 
@@ -64,7 +64,7 @@ def test_what_is_drawn_afterwards_is_what_the_program_draws(
         assert (np.abs(mine.mean(axis=0) - theirs.mean(axis=0)) / (se + 1e-12)).max() < 5
     assert loo(large).elpd == pytest.approx(loo(small).elpd, abs=1.0)
     if variant != "complete_pooling":
-        verdicts = [next(v for v in check(made).verdicts if v.name == PREDICTIVE_CHECK) for made in (small, large)]
+        verdicts = [next(v for v in check(whole).verdicts if v.name == PREDICTIVE_CHECK) for whole in (small, large)]
         assert [v.status for v in verdicts] == ["pass", "pass"]
         assert verdicts[0].value == pytest.approx(verdicts[1].value, abs=0.1)
 
@@ -78,18 +78,20 @@ class Textual(StanliEngine):
 @pytest.mark.usefixtures("stanli")
 def test_what_would_be_written_as_text_is_drawn_afterwards_and_kept(tmp_path: Path) -> None:
     data, store = dataset().with_columns({"group": "g", "outcome": "y"}), FitStore(tmp_path)
-    made = fit("grouped_normal", data, engine=Textual(), store=store)
-    assert made.data["generate"] == 0
-    assert not made.rows_on_request
-    kept = store.read("partial_pooling", made.key)
-    assert kept is not None
-    assert {"posterior_predictive", "log_likelihood"} <= set(kept.tree.children)
-    assert "theta" in kept.tree["posterior"]
-    np.testing.assert_allclose(log_lik_of(made), made.family.need("pointwise", "")(made.draws(), made.data))
+    textual_fit = fit("grouped_normal", data, engine=Textual(), store=store)
+    assert textual_fit.data["generate"] == 0
+    assert not textual_fit.rows_on_request
+    stored = store.read("partial_pooling", textual_fit.key)
+    assert stored is not None
+    assert {"posterior_predictive", "log_likelihood"} <= set(stored.tree.children)
+    assert "theta" in stored.tree["posterior"]
+    np.testing.assert_allclose(
+        log_lik_of(textual_fit), textual_fit.family.need("pointwise", "")(textual_fit.draws(), textual_fit.data)
+    )
     # As many draws of groups as of the population, in their order: each about its own.
-    draws = made.draws("mu", "tau", "theta", "sigma")
+    draws = textual_fit.draws("mu", "tau", "theta", "sigma")
     around = (draws["theta"] - draws["mu"][:, None]).mean(axis=1)
-    expected = (made.y.mean() - draws["mu"]) * draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2 / 10)
+    expected = (textual_fit.y.mean() - draws["mu"]) * draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2 / 10)
     assert np.corrcoef(around, expected)[0, 1] > 0.5
 
 
@@ -111,10 +113,10 @@ def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_agai
     assert (first.reused, again.reused) == (False, True)
     for name, values in first.draws().items():
         np.testing.assert_array_equal(values, again.draws(name)[name])
-    kept = store.read("partial_pooling", first.key)
-    assert kept is not None
-    assert set(kept.tree.children) == {"posterior", "sample_stats", "observed_data", "constant_data"}
-    assert "theta" not in kept.tree["posterior"]
+    stored = store.read("partial_pooling", first.key)
+    assert stored is not None
+    assert set(stored.tree.children) == {"posterior", "sample_stats", "observed_data", "constant_data"}
+    assert "theta" not in stored.tree["posterior"]
     assert "theta" in first.tree["posterior"]
     # Blocks or not, in memory or on the disk: the same log densities, of these draws.
     direct = first.family.need("pointwise", "")(first.draws(), first.data)
@@ -127,7 +129,7 @@ def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_agai
 
 def test_a_disk_without_room_for_log_densities_is_said(stanli: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
-    made = fit("linear_regression", dataset(), sampling=SAMPLING, engine=stanli)
+    regression_fit = fit("linear_regression", dataset(), sampling=SAMPLING, engine=stanli)
     monkeypatch.setattr("hbm_stan.densities._IN_MEMORY", 1000)
 
     def full(_folder: Path, _size: int) -> None:
@@ -135,23 +137,23 @@ def test_a_disk_without_room_for_log_densities_is_said(stanli: Engine, monkeypat
 
     monkeypatch.setattr("hbm_stan.densities.try_to_write", full)
     with pytest.raises(StorageError, match=r"60 units \(No space left on device.*TMPDIR"):
-        loo(made)
+        loo(regression_fit)
 
 
 def test_a_family_may_draw_more_than_group_effects_afterwards() -> None:
-    found = family("grouped_normal")
-    table = prepare_table(found, dataset().with_columns({"group": "g", "outcome": "y"}))
-    data = found.stan_data(table, found.priors(table), "partial_pooling", generate=False)
+    grouped = family("grouped_normal")
+    table = prepare_table(grouped, dataset().with_columns({"group": "g", "outcome": "y"}))
+    data = grouped.stan_data(table, grouped.priors(table), "partial_pooling", generate=False)
     population = {name: np.full((2, 5), value) for name, value in (("mu", 1.0), ("tau", 2.0), ("sigma", 1.0))}
 
     def both(rng: np.random.Generator, draws: Draws, given: StanData) -> dict[str, np.ndarray]:
         return {
-            "theta": found.need("draw_groups", "")(rng, draws, given),
+            "theta": grouped.need("draw_groups", "")(rng, draws, given),
             "effect": draws["mu"][:, None] + np.arange(3),
         }
 
-    alone = complete(found, data, population, seed=3)
-    more = complete(found.with_fields(draw_groups=both), data, population, seed=3)
+    alone = complete(grouped, data, population, seed=3)
+    more = complete(grouped.with_fields(draw_groups=both), data, population, seed=3)
     assert more["effect"].shape == (2, 5, 3)
     for name, values in alone.items():
         np.testing.assert_array_equal(values, more[name])
@@ -166,10 +168,10 @@ def test_what_is_drawn_afterwards_is_held_once() -> None:
         simulate=lambda _rng, _draws, _data: np.ones(shape),
     )
     tracemalloc.start()
-    made = complete(family, {}, {"mu": np.zeros((4, 50))}, seed=1)
+    draws = complete(family, {}, {"mu": np.zeros((4, 50))}, seed=1)
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert {name: v.shape for name, v in made.items()} == dict.fromkeys(("theta", "log_lik", "y_rep"), (4, *shape))
+    assert {name: v.shape for name, v in draws.items()} == dict.fromkeys(("theta", "log_lik", "y_rep"), (4, *shape))
     assert held >= 3 * size
     assert peak < held + size
 
@@ -182,9 +184,9 @@ def estimates_of_groups(groups: int = 40) -> Dataset:
     return Dataset.from_frame(frame, group="g", estimate="y", standard_error="se")
 
 
-def moved_from(made: Fit, other: Fit) -> float:
+def moved_from(first: Fit, other: Fit) -> float:
     """The largest difference of means and of sds of two fits, in Monte Carlo errors of 4,000 draws."""
-    one, two = (fit.draws("theta")["theta"] for fit in (made, other))
+    one, two = (fit.draws("theta")["theta"] for fit in (first, other))
     means = np.abs(one.mean(axis=0) - two.mean(axis=0)) / np.hypot(one.std(axis=0), two.std(axis=0))
     sds = np.abs(np.log(one.std(axis=0) / two.std(axis=0)))
     return float(np.maximum(means, sds).max() * np.sqrt(4000))

@@ -45,9 +45,9 @@ def priors(tau: str, tau_args: tuple[float, ...], mu: tuple[float, float]) -> di
     return {"mu": f"normal({mu[0]}, {mu[1]})", "tau": f"{tau}({', '.join(map(str, tau_args))})"}
 
 
-def differences(made: Fit, truth: dict[str, dict[str, float]]) -> dict[str, float]:
+def differences(fit: Fit, truth: dict[str, dict[str, float]]) -> dict[str, float]:
     """(estimate - truth) / MCSE for every statistic of every parameter."""
-    table = check(made).summary
+    table = check(fit).summary
     return {
         f"{statistic} of {name}": (table.loc[name, statistic] - truth[name][statistic])
         / table.loc[name, f"mcse_{statistic}"]
@@ -66,9 +66,11 @@ def moved(z: dict[str, float], n_comparisons: int) -> dict[str, float]:
 @pytest.mark.parametrize("variant", GOOD_EVERYWHERE)
 def test_partial_pooling_equals_quadrature(engine: Engine, variant: str, name: str) -> None:
     tau, tau_args, mu = PRIORS[name]
-    made = fit("normal_means", dataset(), variant, priors=priors(tau, tau_args, mu), sampling=SAMPLING, engine=engine)
+    schools_fit = fit(
+        "normal_means", dataset(), variant, priors=priors(tau, tau_args, mu), sampling=SAMPLING, engine=engine
+    )
     truth = quadrature.exact(tau, tau_args, mu).summaries()
-    assert moved(differences(made, truth), N_COMPARISONS) == {}
+    assert moved(differences(schools_fit, truth), N_COMPARISONS) == {}
 
 
 def test_all_three_parameterisations_agree_where_the_centered_one_samples_well(engine: Engine) -> None:
@@ -78,11 +80,11 @@ def test_all_three_parameterisations_agree_where_the_centered_one_samples_well(e
     se = quadrature.SE / 5
     truth = quadrature.exact("half_normal", (20.0,), (0.0, 20.0), se=se).summaries()
     for variant in ("partial_pooling", "partial_pooling_noncentered", "partial_pooling_centered"):
-        made = fit(
+        schools_fit = fit(
             "normal_means", dataset(se=se), variant, priors=priors("half_normal", (20.0,), (0.0, 20.0)),
             sampling=SAMPLING, engine=engine,
         )  # fmt: skip
-        assert moved(differences(made, truth), 150) == {}, variant
+        assert moved(differences(schools_fit, truth), 150) == {}, variant
 
 
 def test_complete_and_no_pooling_equal_their_closed_forms(engine: Engine) -> None:
@@ -100,13 +102,13 @@ def test_complete_and_no_pooling_equal_their_closed_forms(engine: Engine) -> Non
             conjugate(3, 50, quadrature.Y / quadrature.SE**2, 1 / quadrature.SE**2),
         ),
     ):
-        made = fit("normal_means", dataset(), variant, priors=chosen, sampling=SAMPLING, engine=engine)
+        schools_fit = fit("normal_means", dataset(), variant, priors=chosen, sampling=SAMPLING, engine=engine)
         rows = zip(names, np.atleast_1d(mean), np.atleast_1d(sd), strict=True)
         truth = {
             n: {"mean": m, "sd": s} | {q: norm.ppf(p, m, s) for q, p in quadrature.QUANTILES.items()}
             for n, m, s in rows
         }
-        z |= differences(made, truth)
+        z |= differences(schools_fit, truth)
     assert moved(z, len(z)) == {}
 
 
@@ -120,11 +122,11 @@ def conjugate(
 
 def test_the_comparison_catches_a_wrong_prior_scale(stanli: Engine) -> None:
     # Planted fault: half-Cauchy(0, 5) sampled, half-Cauchy(0, 6) claimed.
-    made = fit(
+    schools_fit = fit(
         "normal_means", dataset(), priors=priors("half_cauchy", (5.0,), (0.0, 5.0)), sampling=SAMPLING, engine=stanli
     )
     wrong = quadrature.exact("half_cauchy", (6.0,), (0.0, 5.0)).summaries()
-    assert "mean of tau" in moved(differences(made, wrong), N_COMPARISONS)
+    assert "mean of tau" in moved(differences(schools_fit, wrong), N_COMPARISONS)
 
 
 @pytest.mark.parametrize(

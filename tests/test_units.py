@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from example_results import example_results
-from made_fits import made_fit, small_dataset
+from made_fits import fake_fit, small_dataset
 
 from hbm_stan.data import Dataset
 from hbm_stan.families import family
@@ -37,10 +37,10 @@ def measured(values: list[float]) -> Any:
 
 
 def test_a_share_has_no_unit_though_its_coefficients_are_log_odds() -> None:
-    found = logistic()
-    assert units.quantity_unit(found) == "log odds"
-    assert units.observed_unit(found) == ""
-    assert units.observed_quantity(found) == "share"
+    shares_fit = logistic()
+    assert units.quantity_unit(shares_fit) == "log odds"
+    assert units.observed_unit(shares_fit) == ""
+    assert units.observed_quantity(shares_fit) == "share"
 
 
 def captions(blocks: Any) -> str:
@@ -99,9 +99,9 @@ def test_the_side_of_zero_of_what_is_measured(values: list[float], asked: bool) 
 
 
 def test_an_effect_is_asked_about_even_where_all_estimates_are_positive() -> None:
-    assert units.zero_matters(made_fit(dataset=small_dataset(y=(3.0, 4.0, 5.0))), "")  # errors 2, 3, 4
-    assert not units.zero_matters(made_fit(dataset=small_dataset(y=(70.0, 71.0, 72.0))), "")
-    assert units.zero_matters(made_fit(dataset=small_dataset(y=(-70.0, 71.0, 72.0))), "")
+    assert units.zero_matters(fake_fit(dataset=small_dataset(y=(3.0, 4.0, 5.0))), "")  # errors 2, 3, 4
+    assert not units.zero_matters(fake_fit(dataset=small_dataset(y=(70.0, 71.0, 72.0))), "")
+    assert units.zero_matters(fake_fit(dataset=small_dataset(y=(-70.0, 71.0, 72.0))), "")
 
 
 def test_coefficients_are_asked_about_and_intercepts_are_not() -> None:

@@ -26,12 +26,12 @@ FRAME = pd.DataFrame({
 
 def row(options: Mapping[str, Any], table: Prepared | None = None) -> tuple[dict[str, float], str]:
     """The values of the predictors of the new row by name, and what it is."""
-    found = table or prepare_table(
+    prepared = table or prepare_table(
         LINEAR, Dataset.from_frame(FRAME, group="site", outcome="y", predictors=["age", "machine", "sex", "smoker"])
     )
-    data = LINEAR.programs.prepare(found, LINEAR.priors(found))
-    coords = LINEAR.coordinates(found)
-    design, words = LINEAR.need("new_row", "a test")(data, {**options, "coords": coords, "levels": found.levels})
+    data = LINEAR.programs.prepare(prepared, LINEAR.priors(prepared))
+    coords = LINEAR.coordinates(prepared)
+    design, words = LINEAR.need("new_row", "a test")(data, {**options, "coords": coords, "levels": prepared.levels})
     names = (*coords["term"], *coords["group_predictor"])
     return dict(zip(names, np.concatenate([design["X"][0], design["U"][0]]), strict=True)), words
 

@@ -38,15 +38,15 @@ def with_program(family: Family, variant: str, name: str) -> Family:
 @pytest.mark.usefixtures("stanli")
 def test_quick_proofs_certify_programs() -> None:
     # Of all other families test_families.py runs the same proofs one by one.
-    made = verify(Plan(("gamma_poisson", "normal_means"), quick=True))
+    certificate = verify(Plan(("gamma_poisson", "normal_means"), quick=True))
     proven = {"gamma_poisson", "normal_means"}
-    assert [(p.family, p.variant) for p in made.programs] == [case for case in ALL if case[0] in proven]
-    assert made.failed == ()
-    assert all(p.certified for p in made.programs)
-    for proof in made.programs:
+    assert [(p.family, p.variant) for p in certificate.programs] == [case for case in ALL if case[0] in proven]
+    assert certificate.failed == ()
+    assert all(p.certified for p in certificate.programs)
+    for proof in certificate.programs:
         assert [t.kind for t in proof.truths] == list(KINDS)
         assert proof.truth("quadrature").status == "not run"
-    assert any("--agree" in note for note in made.notes)
+    assert any("--agree" in note for note in certificate.notes)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ def test_quick_proofs_certify_programs() -> None:
 def test_proofs_of_programs_catch_planted_faults(name: str, variant: str, check: object) -> None:
     family, table = example("normal_means")
     assert check(family, table, variant).status == "pass"  # type: ignore[operator]
-    found = check(with_program(family, variant, name), table, variant)  # type: ignore[operator]
-    assert found.status == "fail"
-    assert found.value > found.threshold
+    proof = check(with_program(family, variant, name), table, variant)  # type: ignore[operator]
+    assert proof.status == "fail"
+    assert proof.value > proof.threshold
 
 
 def test_structure_catches_a_program_that_is_not_what_it_is_called() -> None:
     family, _ = example("normal_means")
     assert structure(family, "complete_pooling").status == "pass"
-    found = structure(with_program(family, "complete_pooling", "pools_a_subset"), "complete_pooling")
-    assert found.status == "fail"
+    proof = structure(with_program(family, "complete_pooling", "pools_a_subset"), "complete_pooling")
+    assert proof.status == "fail"
 
 
 @pytest.mark.usefixtures("stanli")
@@ -82,10 +82,10 @@ def test_a_program_with_a_wrong_prior_is_caught_by_a_known_posterior() -> None:
     assert good[0].agreement is not None
     assert good[0].agreement.agrees
     bad = replace(cauchy[0], family=with_program(cauchy[0].family, "partial_pooling", "wrong_prior_scale"))
-    found = compare_case(bad, StanliEngine(), 5, 50)
-    assert found.agreement is not None
-    assert not found.agreement.agrees
-    truth = truths([found])["normal_means", "partial_pooling"][0]
+    comparison = compare_case(bad, StanliEngine(), 5, 50)
+    assert comparison.agreement is not None
+    assert not comparison.agreement.agrees
+    truth = truths([comparison])["normal_means", "partial_pooling"][0]
     assert truth.status == "fail"
     assert "tau" in truth.detail
 
@@ -112,15 +112,15 @@ def test_chains_that_are_too_short_are_drawn_once_more_and_longer() -> None:
     # Which chains fail R-hat by a thousandth depends on the processor, and is no word on the program.
     case = next(c for c in shipped_cases(["normal_means"]) if "half_cauchy(5)" in c.priors.get("tau", ""))
     engine = Apart(until=10_000)
-    found = compare_case(case, engine, 5, 50)
+    comparison = compare_case(case, engine, 5, 50)
     assert engine.lengths == [2500, 10_000]
-    assert found.agreement is not None
-    assert found.agreement.agrees
+    assert comparison.agreement is not None
+    assert comparison.agreement.agrees
     never = Apart(until=10**9)
-    found = compare_case(case, never, 5, 50)
+    comparison = compare_case(case, never, 5, 50)
     assert never.lengths == [2500, 10_000]
-    assert found.agreement is None
-    assert "the chains, of 10,000 draws each, failed their checks (R-hat" in found.problem
+    assert comparison.agreement is None
+    assert "the chains, of 10,000 draws each, failed their checks (R-hat" in comparison.problem
 
 
 def test_every_family_has_known_posteriors_and_every_reference_is_of_a_family() -> None:
@@ -150,15 +150,15 @@ def test_every_shipped_analysis_has_a_long_run_of_its_posteriors(name: str) -> N
 
 def test_the_shipped_certificate_is_of_the_programs_that_are_here() -> None:
     # Where a program changed: `make certify` proves all of them again.
-    made = read_certificate(shipped_certificate())
-    assert {(p.family, p.variant): p.sha256 for p in made.programs} == {
+    certificate = read_certificate(shipped_certificate())
+    assert {(p.family, p.variant): p.sha256 for p in certificate.programs} == {
         (f.name, v.name): f.program(v.name).sha256 for f in families().values() for v in f.programs.variants
     }
-    assert made.failed == ()
-    assert all(p.certified for p in made.programs)
-    for proof in made.programs:
+    assert certificate.failed == ()
+    assert all(p.certified for p in certificate.programs)
+    for proof in certificate.programs:
         assert proof.truth("engines").status in {"pass", "not applicable"}, proof.variant
-    assert {p.family for p in made.programs if p.truth("calibration").status == "pass"} == set(families())
+    assert {p.family for p in certificate.programs if p.truth("calibration").status == "pass"} == set(families())
 
 
 class Shifted(StanliEngine):
@@ -188,11 +188,11 @@ def test_engines_that_disagree_are_caught(monkeypatch: pytest.MonkeyPatch) -> No
 def test_chains_that_fail_their_checks_are_not_compared() -> None:
     model = families()["normal_means"]
     pair = engines_module.Pair("schools", model, "partial_pooling_centered", dataset(), {"tau": "half_cauchy(5)"})
-    found = engines_module.truths(
+    truth = engines_module.truths(
         engines_module.sample_pairs([pair], (StanliEngine(), StanliEngine()), 1, lambda _: None)
     )["normal_means", "partial_pooling_centered"]
-    assert found.status == "not applicable"
-    assert "fails on stanli, so nothing is compared" in found.detail
+    assert truth.status == "not applicable"
+    assert "fails on stanli, so nothing is compared" in truth.detail
 
 
 @pytest.mark.usefixtures("stanli")

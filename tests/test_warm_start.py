@@ -40,8 +40,8 @@ def model(tmp_path: Path, n: int = MANY_PARAMETERS, code: str = CODE) -> Any:
 
 
 def test_the_metric_is_the_curvature_of_the_log_density(tmp_path: Path) -> None:
-    made = model(tmp_path)
-    start = warm_start(made, ["z", "a", "none", "scale"], Sampling(chains=2))
+    scaled_model = model(tmp_path)
+    start = warm_start(scaled_model, ["z", "a", "none", "scale"], Sampling(chains=2))
     exact = np.r_[SCALES**2, 1 / (0.04 + 1e4), 1e-4]
     exact[0] = 1 / (SCALES[0] ** -2 + 1e4)
     assert start["inits"].shape == (2, MANY_PARAMETERS + 2)
@@ -52,8 +52,8 @@ def test_the_metric_is_the_curvature_of_the_log_density(tmp_path: Path) -> None:
 def test_the_curvature_is_that_of_each_coordinate_beside_stiff_ones(tmp_path: Path) -> None:
     points = Points(model(tmp_path))
     rng = np.random.default_rng(5)
-    found = _curvature(points, rng.normal(size=points.dimension) * 1e-3, rng)
-    np.testing.assert_allclose(found[1:-2], SCALES[1:] ** -2, rtol=1e-4)
+    curvature = _curvature(points, rng.normal(size=points.dimension) * 1e-3, rng)
+    np.testing.assert_allclose(curvature[1:-2], SCALES[1:] ** -2, rtol=1e-4)
 
 
 def test_few_parameters_are_left_to_the_sampler(tmp_path: Path) -> None:
@@ -97,6 +97,6 @@ def test_a_fault_in_the_probes_is_seen(tmp_path: Path, probe: str, monkeypatch: 
         code = CODE.replace("a + z[1]", "a + sum(z)")
     points = Points(model(tmp_path, code=code))
     at = np.zeros(points.dimension)
-    found = _curvature(points, at, np.random.default_rng(5))[1:-2]
+    curvature = _curvature(points, at, np.random.default_rng(5))[1:-2]
     exact = (4 / 3 if probe == "signs" else 1) * SCALES[1:] ** -2 + (1e4 if probe == "alone" else 0)
-    assert np.abs(found / exact - 1).max() > 0.2
+    assert np.abs(curvature / exact - 1).max() > 0.2

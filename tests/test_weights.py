@@ -66,14 +66,14 @@ def test_nothing_underflows(weigh: Weigh, low: float) -> None:
     # In one model alone it is the end of that model under pseudo-BMA; stacking keeps what it is good for elsewhere.
     moved = elpd_i.copy()
     moved[0, 7] = low
-    found = weigh(moved)
-    assert np.all(np.isfinite(found))
-    assert found.sum() == pytest.approx(1)
+    weights = weigh(moved)
+    assert np.all(np.isfinite(weights))
+    assert weights.sum() == pytest.approx(1)
     # Models that are each hopeless somewhere.
     apart = np.zeros((2, 10))
     apart[0, :5], apart[1, 5:] = low, low
-    found = weigh(apart)
-    np.testing.assert_allclose(found, 0.5, atol=1e-6 if weigh is stacking_weights else 0.05)
+    weights = weigh(apart)
+    np.testing.assert_allclose(weights, 0.5, atol=1e-6 if weigh is stacking_weights else 0.05)
 
 
 @BOTH
@@ -120,9 +120,9 @@ def directly(elpd_i: FloatArray, seed: int, samples: int = 4000) -> tuple[FloatA
 MANY = float(norm.isf(0.0005 / 3))
 
 
-def agrees(found: FloatArray, elpd_i: FloatArray) -> bool:
+def agrees(weights: FloatArray, elpd_i: FloatArray) -> bool:
     expected, sd = directly(elpd_i, SEED + 1)
-    return bool(np.all(np.abs(found - expected) <= MANY * sd * np.sqrt(1 / 1000 + 1 / 4000)))
+    return bool(np.all(np.abs(weights - expected) <= MANY * sd * np.sqrt(1 / 1000 + 1 / 4000)))
 
 
 def test_pseudo_bma_is_what_its_definition_gives() -> None:
@@ -144,10 +144,10 @@ def test_the_bootstrap_is_that_of_any_memory(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_allclose(bootstrap_difference(elpd_i[0] - elpd_i[1]), difference, atol=1e-12)
 
 
-def interval_fits(found: tuple[float, float, float], diff: FloatArray) -> bool:
+def interval_fits(interval: tuple[float, float, float], diff: FloatArray) -> bool:
     """Whether an interval is that of a normal sum: of the bootstrap's 1,000 samples right shares lie on each side."""
     sd = np.sqrt(diff.size) * diff.std()
-    low, high, p_worse = found
+    low, high, p_worse = interval
     bands = binom.ppf([0.0005, 0.9995], 1000, 0.05) / 1000
     tails = norm.cdf(low, diff.sum(), sd), norm.sf(high, diff.sum(), sd)
     expected = float(norm.cdf(0, diff.sum(), sd))
@@ -158,9 +158,9 @@ def interval_fits(found: tuple[float, float, float], diff: FloatArray) -> bool:
 @pytest.mark.parametrize("shift", [0.0, 0.02, -0.05])
 def test_the_bootstrap_of_many_units_is_the_normal_approximation(shift: float) -> None:
     diff = shift + np.random.default_rng(SEED).standard_normal(2000)
-    found = bootstrap_difference(diff)
-    assert interval_fits(found, diff)
-    low, high, p_worse = found
+    interval = bootstrap_difference(diff)
+    assert interval_fits(interval, diff)
+    low, high, p_worse = interval
     # Faults: the sd of the mean for that of the sum, a variance, sides exchanged, the other sign.
     assert not interval_fits((low / 2000, high / 2000, p_worse), diff)
     assert not interval_fits((diff.sum() + (low - diff.sum()) * 2, high, p_worse), diff)

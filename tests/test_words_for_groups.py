@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import made_loo
+from made_fits import loo_of
 from typer.testing import CliRunner
 
 from hbm_stan.cli.app import app
@@ -62,25 +62,25 @@ def test_reasons_of_default_priors_name_the_groups() -> None:
 
 def compared(unit: str, size: int, target: str) -> list[str]:
     lead = np.linspace(-1, 6, size)
-    scores = {"partial_pooling": made_loo(lead), "complete_pooling": made_loo(np.zeros(size))}
-    scores["no_pooling"] = replace(made_loo(np.zeros(size)), prior="normal(0, 1)")
-    found = score(scores, target, unit=unit, noun=CHILD)  # type: ignore[arg-type]
-    return [found.target, *found.verdict, repr(found)]
+    scores = {"partial_pooling": loo_of(lead), "complete_pooling": loo_of(np.zeros(size))}
+    scores["no_pooling"] = replace(loo_of(np.zeros(size)), prior="normal(0, 1)")
+    comparison = score(scores, target, unit=unit, noun=CHILD)  # type: ignore[arg-type]
+    return [comparison.target, *comparison.verdict, repr(comparison)]
 
 
 @pytest.mark.parametrize("target", [KNOWN_GROUP, NEW_GROUP, LEFT_OUT_GROUP])
 @pytest.mark.parametrize("unit", ["group", "observation"])
 @pytest.mark.parametrize("size", [4, 12, 40])
 def test_a_comparison_names_the_groups(unit: str, size: int, target: str) -> None:
-    said = compared(unit, size, target)
-    assert [s for s in said if spoken(s)] == []
-    assert "bootstrap over children" in " ".join(said)
+    texts = compared(unit, size, target)
+    assert [s for s in texts if spoken(s)] == []
+    assert "bootstrap over children" in " ".join(texts)
 
 
 def test_what_is_said_of_single_groups_reaches_page_one_whatever_they_are_called() -> None:
     still = Without("Ann", Way.WEIGHTS, 0.1, {}, {"mu": 0.2}, ())
-    said, first = _sentences([still], 0.7, CHILD)
-    assert said[0].startswith("No child alone moves the population")
+    sentences, first = _sentences([still], 0.7, CHILD)
+    assert sentences[0].startswith("No child alone moves the population")
     assert first == []
 
 
@@ -116,10 +116,10 @@ def test_a_whole_analysis_says_group_nowhere_else(tmp_path: Path, monkeypatch: p
     assert done.exit_code in {0, 1}, done.output
     results = json.loads(Path("a/results.json").read_text())
     assert results["data"]["noun"] == CHILD.as_dict()
-    kept = {k: results[k] for k in ("answer", "notices", "priors", "comparison", "group_comparison", "sensitivity",
+    sections = {k: results[k] for k in ("answer", "notices", "priors", "comparison", "group_comparison", "sensitivity",
                                     "new_group", "shrinkage_notes", "findings")}  # fmt: skip
-    said = [text for text in strings(kept) if " " in text and spoken(text)]
-    assert said == []
+    texts = [text for text in strings(sections) if " " in text and spoken(text)]
+    assert texts == []
     assert [line for line in done.stdout.splitlines() if spoken(line)] == []
 
 

@@ -46,9 +46,9 @@ def main(target: Path) -> None:
         for seed in range(SEEDS):
             drawn = engine.sample(job.program, job.data, Sampling(draws=length, adapt_delta=0.95, seed=seed)).variables
             draws = np.concatenate([drawn["mu"][None], drawn["tau"][None], np.moveaxis(drawn["theta"], 2, 0)])
-            found = compare_with_reference(NAMES, draws, truth)
-            largest["as compared here"].append(found.largest)
-            largest["each over its own MCSE"].append(_plain(found, draws, truth))
+            comparison = compare_with_reference(NAMES, draws, truth)
+            largest["as compared here"].append(comparison.largest)
+            largest["each over its own MCSE"].append(_plain(comparison, draws, truth))
             moved = truth.copy()
             moved.loc["mu", ["mean", *QUANTILES]] += 0.1 * truth.loc["mu", "sd"]
             caught += not compare_with_reference(NAMES, draws, moved).agrees
@@ -66,7 +66,7 @@ def main(target: Path) -> None:
     target.write_bytes(figure_bytes(_figure(pd.DataFrame(alarms), pd.DataFrame(power)), "png"))
 
 
-def _plain(found: object, draws: np.ndarray, truth: pd.DataFrame) -> float:
+def _plain(comparison: object, draws: np.ndarray, truth: pd.DataFrame) -> float:
     """The largest |z| where quantiles are divided by ArviZ's MCSE like the rest."""
     summary = summarise(NAMES, draws)
     z = [(summary[s] - truth[s]) / summary[f"mcse_{s}"] for s in STATISTICS]
@@ -74,10 +74,10 @@ def _plain(found: object, draws: np.ndarray, truth: pd.DataFrame) -> float:
 
 
 def _figure(alarms: pd.DataFrame, power: pd.DataFrame) -> p9.ggplot:
-    kept = alarms[alarms["draws"].isin([4000, 16000])].copy()
-    kept["line"] = [f"{q}, {d:,} draws" for q, d in zip(kept["quantiles"], kept["draws"], strict=True)]
-    left = pd.DataFrame({"panel": "A right posterior: share refused", "x": kept["error"], "y": kept["share"],
-                         "line": kept["line"]})  # fmt: skip
+    shown = alarms[alarms["draws"].isin([4000, 16000])].copy()
+    shown["line"] = [f"{q}, {d:,} draws" for q, d in zip(shown["quantiles"], shown["draws"], strict=True)]
+    left = pd.DataFrame({"panel": "A right posterior: share refused", "x": shown["error"], "y": shown["share"],
+                         "line": shown["line"]})  # fmt: skip
     band = pd.DataFrame({"panel": "A right posterior: share refused", "x": ERRORS,
                          "low": 0.0, "high": [binom.ppf(0.99, SEEDS, e) / SEEDS for e in ERRORS]})  # fmt: skip
     right = pd.concat(

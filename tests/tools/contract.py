@@ -20,12 +20,12 @@ from hbm_stan.verify.names import Claim
 
 # Variants that are another one, with the same program and data, on the example of their family: a second name.
 # Rows of these likelihoods say little of a group, so the automatic form of the example is non-centred.
-_SAID_LITTLE = (
+_UNINFORMATIVE = (
     "beta", "beta_binomial_rows", "binomial", "cumulative", "gamma", "logistic_regression", "negative_binomial",
     "normal_sampled", "poisson", "student_t", "zero_inflated_negative_binomial", "zero_inflated_poisson",
 )  # fmt: skip
 DOUBLES = {
-    **{(name, "partial_pooling_noncentered"): "partial_pooling" for name in _SAID_LITTLE},
+    **{(name, "partial_pooling_noncentered"): "partial_pooling" for name in _UNINFORMATIVE},
     ("logistic_regression", "partial_pooling_by_term"): "partial_pooling_centered",
     ("linear_regression", "partial_pooling_by_term"): "partial_pooling_centered",
 }
@@ -57,8 +57,8 @@ def _once(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
     with filelock.FileLock(f"{file}.lock"):
         if not file.exists():
             np.savez(file, **make())  # type: ignore[arg-type]
-        with np.load(file) as kept:
-            return dict(kept)
+        with np.load(file) as archive:
+            return dict(archive)
 
 
 def claim(name: str, variant: str) -> Claim:

@@ -78,8 +78,8 @@ def one_table(name: str, seed: int) -> list[bool]:
     eta = u[[0, GROUPS], 0] + u[[0, GROUPS], 1] * rows["x"].to_numpy()
     dataset = Dataset.from_frame(data).read_as(make_reading(formula=f"{left} ~ x + (1 + x | g)"))
     sampling = Sampling(chains=2, warmup=400, draws=500, adapt_delta=0.95, seed=seed)
-    made = fit(name, dataset, sampling=sampling, engine=StanliEngine(), minutes=0)
-    table = predict(made, rows, groups={"g": ["unseen"]}, draws=False).table
+    table_fit = fit(name, dataset, sampling=sampling, engine=StanliEngine(), minutes=0)
+    table = predict(table_fit, rows, groups={"g": ["unseen"]}, draws=False).table
     inside: list[bool] = []
     for i in range(2):
         for what, truth in (("expected", mean(eta)[i]), ("new", draw(rng, eta)[i])):

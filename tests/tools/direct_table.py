@@ -118,8 +118,8 @@ def row_of(known: Known) -> str:
     summary = check(fit).summary
     names, draws = parameters(fit)
     there = known.table[known.table.index.isin(names)]
-    found = compare_with_reference(names, draws, there)
-    means = found.table[found.table["statistic"] == "mean"]
+    comparison = compare_with_reference(names, draws, there)
+    means = comparison.table[comparison.table["statistic"] == "mean"]
     sds = there.loc[means["parameter"], "sd"].to_numpy(float)
     error = np.nanmax(np.abs(means["value"] - means["reference"]).to_numpy(float) / sds)
     about = fit.about
@@ -130,7 +130,7 @@ def row_of(known: Known) -> str:
     )
     return (
         f"| {known.job.family.name} | {known.job.variant} | {known.name} | {dimension(known.job)} | {how} "
-        f"| {summary['ess_bulk'].min():,.0f} | {error:.3f} | {found.largest:.1f} ({len(found.table)}) |"
+        f"| {summary['ess_bulk'].min():,.0f} | {error:.3f} | {comparison.largest:.1f} ({len(comparison.table)}) |"
     )
 
 
@@ -167,8 +167,8 @@ def checked(analysis: str, variant: str, engine: Engine, folder: Path) -> tuple[
     started = time.perf_counter()
     job = jobs_of(read.family, read.dataset, (variant,), read.priors, read.sampling, engine)[0]
     fit = run_attempts(job, FitStore(folder), lambda _text: None)
-    found = check(fit)
-    return time.perf_counter() - started, fit.seconds, float(found.summary["ess_bulk"].min())
+    diagnosis = check(fit)
+    return time.perf_counter() - started, fit.seconds, float(diagnosis.summary["ess_bulk"].min())
 
 
 def beside_the_sampler(analysis: str, variant: str) -> str:

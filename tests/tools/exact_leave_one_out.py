@@ -92,40 +92,40 @@ def fitted(case: Case, sampling: Sampling, store: FitStore) -> Fit:
     )
 
 
-def exact_scores(made: Fit, unit: Unit, store: FitStore) -> list[Exact]:
+def exact_scores(fit: Fit, unit: Unit, store: FitStore) -> list[Exact]:
     """The score of every unit from a fit that has not seen it."""
-    return [exact_score(made, unit, i, store, lambda _: None) for i in range(len(unit_labels(made, unit)))]
+    return [exact_score(fit, unit, i, store, lambda _: None) for i in range(len(unit_labels(fit, unit)))]
 
 
-def routes(found: LeftOut) -> str:
+def routes(scores: LeftOut) -> str:
     """How many units were repaired in which way, and how many were not."""
-    by = [f"{route.words} {n}" for route, n in Counter(r.route for r in found.repairs.values()).items()]
-    left = int(found.high.sum())
+    by = [f"{route.words} {n}" for route, n in Counter(r.route for r in scores.repairs.values()).items()]
+    left = int(scores.high.sum())
     return ", ".join([*by, *([f"none {left}"] if left else [])]) or "0"
 
 
 def row(case: Case, store: FitStore) -> str:
     """One table with one target."""
     sampling = replace(SAMPLING, seed=OTHER_SEED, draws=case.exact_draws)
-    made, other = fitted(case, SAMPLING, store), fitted(case, sampling, store)
-    before = loo(made) if case.unit == "observation" else logo(made)
+    fit, other = fitted(case, SAMPLING, store), fitted(case, sampling, store)
+    before = loo(fit) if case.unit == "observation" else logo(fit)
     assert before is not None
-    after = repaired(made, before, Budget(minutes=1e6), store, lambda _: None)
+    after = repaired(fit, before, Budget(minutes=1e6), store, lambda _: None)
     started = time.perf_counter()
     exact = exact_scores(other, case.unit, store)
     seconds = time.perf_counter() - started
     elpd, error = np.array([e.elpd for e in exact]), math.hypot(after.mcse, math.hypot(*(e.mcse for e in exact)))
     apart = np.abs(after.elpd_i - elpd)
-    labels, mended = unit_labels(made, case.unit), list(after.repairs)
-    said = [
+    labels, mended = unit_labels(fit, case.unit), list(after.repairs)
+    cells = [
         case.title, case.unit, str(len(labels)), str(int(before.high.sum())), routes(after),
         _largest(apart, labels, mended), _largest(apart, labels, range(len(labels))), f"{after.elpd:.2f}",
         f"{elpd.sum():.2f}", f"{error:.3f}", f"{(after.elpd - elpd.sum()) / error:+.1f}",
     ]  # fmt: skip
-    print(f"{case.title}: {made.seconds:.1f} s for the fit, {seconds:.0f} s for the refits", file=sys.stderr)
+    print(f"{case.title}: {fit.seconds:.1f} s for the fit, {seconds:.0f} s for the refits", file=sys.stderr)
     for i in mended:
         print(f"  {labels[i]}: {after.repairs[i]}; exact {exact[i]}", file=sys.stderr)
-    return f"| {' | '.join(said)} |"
+    return f"| {' | '.join(cells)} |"
 
 
 def _largest(apart: np.ndarray, labels: list[str], among: object) -> str:

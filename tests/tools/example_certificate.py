@@ -37,9 +37,9 @@ def _truth(kind: str, family: str, variant: str) -> Truth:
     if kind in always:
         return always[kind]
     if kind == "calibration":
-        said = "500 replications, 6 quantities, the worst ECDF mu"
+        detail = "500 replications, 6 quantities, the worst ECDF mu"
         default = variant == "partial_pooling"
-        return Truth(kind, "pass", 0.02 + 0.04 * share, 0.0741, said) if default else Truth(kind, "not run")
+        return Truth(kind, "pass", 0.02 + 0.04 * share, 0.0741, detail) if default else Truth(kind, "not run")
     threshold, truths, part = _KNOWN[kind]
     if not variant.startswith(part):
         return Truth(kind, "not applicable", detail=f"no {kind} of this posterior is known here")
@@ -57,8 +57,8 @@ def example_certificate(names: Sequence[str] = (), **changes: Any) -> Certificat
         )
         for name, family in chosen.items() for v in family.programs.variants
     )  # fmt: skip
-    made = Certificate("2026-11-20", "stanli 0.24.0", _VERSIONS, 20261121, 5312, 5.21, programs)
-    return replace(made, **changes)
+    certificate = Certificate("2026-11-20", "stanli 0.24.0", _VERSIONS, 20261121, 5312, 5.21, programs)
+    return replace(certificate, **changes)
 
 
 def with_truth(certificate: Certificate, family: str, variant: str, truth: Truth) -> Certificate:

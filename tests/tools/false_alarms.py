@@ -43,10 +43,12 @@ def alarms(analysis: Analysis, seed: int) -> dict[str, Any]:
         fits = fit_analysis(asked, engine="stanli")
         seconds = time.perf_counter() - started
         judged = check_fits(fits, asked.waived)
-        found = {n: [*judged[n].verdicts, *check_priors(f)] for n, f in fits.items()}
+        verdicts = {n: [*judged[n].verdicts, *check_priors(f)] for n, f in fits.items()}
     return {
         "analysis": analysis.name, "seed": seed, "seconds": round(seconds, 1),
-        "alarms": [[n, v.name, v.status, v.value, v.subject] for n, vs in found.items() for v in vs if v.status in BAD],
+        "alarms": [
+            [n, v.name, v.status, v.value, v.subject] for n, vs in verdicts.items() for v in vs if v.status in BAD
+        ],
         "again": {n: _steps(f) for n, f in fits.items() if f.earlier},
     }  # fmt: skip
 

@@ -38,50 +38,50 @@ _EVERY = 5
 
 
 @dataclass(frozen=True)
-class Found:
+class Detection:
     """What a check says of a program."""
 
     caught: bool
     figure: str
 
 
-Check = Callable[[Fault, Program], Found]
+Check = Callable[[Fault, Program], Detection]
 
 
-def structure(fault: Fault, program: Program) -> Found:
+def structure(fault: Fault, program: Program) -> Detection:
     """Whether the parameters are those of complete, no or partial pooling."""
     family = families()[fault.family]
     pooling = family.variant(fault.variant).pooling
-    said = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program)
-    return Found(bool(said), said[0] if said else "")
+    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program)
+    return Detection(bool(faults), faults[0] if faults else "")
 
 
-def log_density(fault: Fault, program: Program) -> Found:
+def log_density(fault: Fault, program: Program) -> Detection:
     """Relative spread of the engine's log density minus log_joint, prior only and with the likelihood."""
     family = fault.adapted if program.code == fault.program.code else families()[fault.family]
     spreads = (log_density_spread(program, family, fault.variant, fault.data | {"use_likelihood": on}) for on in (0, 1))
     largest = max(spreads)
-    return Found(largest > SPREAD, f"spread {largest:.2g}")
+    return Detection(largest > SPREAD, f"spread {largest:.2g}")
 
 
-def pointwise(fault: Fault, program: Program) -> Found:
+def pointwise(fault: Fault, program: Program) -> Detection:
     """Largest difference of log_lik from NumPy's, at the program's own draws."""
     draws = flat(fault.file, program)
     ours = families()[fault.family].need("pointwise", "a check")(draws, fault.data)
     largest = float(np.abs(draws["log_lik"] - ours).max())
     close = np.allclose(draws["log_lik"], ours, rtol=ROUNDING, atol=ROUNDING)
-    return Found(not close, f"off by {largest:.2g}")
+    return Detection(not close, f"off by {largest:.2g}")
 
 
-def contract(fault: Fault, program: Program) -> Found:
+def contract(fault: Fault, program: Program) -> Detection:
     """Names and functions of the family with this program in the place of its own, at draws of a short run."""
     family = with_program(families()[fault.family], fault.variant, program)
     few = {name: values[::_EVERY] for name, values in flat(fault.file, program).items()}
-    said = contract_faults(Claim(family, fault.table, fault.variant, fault.settled, fault.data, few))
-    return Found(bool(said), said[0] if said else "")
+    faults = contract_faults(Claim(family, fault.table, fault.variant, fault.settled, fault.data, few))
+    return Detection(bool(faults), faults[0] if faults else "")
 
 
-def replications(fault: Fault, program: Program) -> Found:
+def replications(fault: Fault, program: Program) -> Detection:
     """y_rep against ``simulate`` of the same draws: mean and mean square of rows, and what rows have in common."""
     draws = flat(fault.file, program)
     simulated = families()[fault.family].need("simulate", "a check")(np.random.default_rng(SEED), draws, fault.data)
@@ -94,7 +94,7 @@ def replications(fault: Fault, program: Program) -> Found:
         z.append(np.where(np.isnan(ratio), 0.0, ratio))  # 0 / 0: the same constant in both
     every = np.concatenate(z)
     limit = float(norm.isf(FAMILY_ERROR / (2 * len(every))))
-    return Found(float(every.max()) > limit, f"z {every.max():.1f} of {limit:.1f}")
+    return Detection(float(every.max()) > limit, f"z {every.max():.1f} of {limit:.1f}")
 
 
 def _moments(y: FloatArray) -> tuple[FloatArray, ...]:
@@ -102,29 +102,29 @@ def _moments(y: FloatArray) -> tuple[FloatArray, ...]:
     return y, y**2, y.var(axis=1, keepdims=True)
 
 
-def known_posterior(fault: Fault, program: Program, length: Sampling | None = None) -> Found:
+def known_posterior(fault: Fault, program: Program, length: Sampling | None = None) -> Detection:
     """Its posterior against a run of the right program with the same data, in Monte Carlo standard errors."""
     return _compared(
         posterior(fault.file, program, SEED, length), posterior(fault.file, fault.shipped, SEED + 1, length)
     )
 
 
-def known_posterior_shortly(fault: Fault, program: Program) -> Found:
+def known_posterior_shortly(fault: Fault, program: Program) -> Detection:
     """The same by short runs: most faults are caught in them, and a right program is refused as seldom."""
     return known_posterior(fault, program, SHORT)
 
 
-def engines(fault: Fault, program: Program, other: Engine) -> Found:
+def engines(fault: Fault, program: Program, other: Engine) -> Detection:
     """The same program on both engines: a fault that both sample alike is none to them."""
     return _compared(posterior(fault.file, program, SEED), _drawn(fault, program, other, SEED + 1))
 
 
-def _compared(ours: Mapping[str, FloatArray], theirs: Mapping[str, FloatArray]) -> Found:
+def _compared(ours: Mapping[str, FloatArray], theirs: Mapping[str, FloatArray]) -> Detection:
     same = [name for name in ours if name in theirs]
     one, other = (np.stack([draws[name] for name in same]) for draws in (ours, theirs))
-    found = compare_draws(same, one, other)
-    largest = float(np.nanmax(np.abs(found.table["z"])))
-    return Found(not found.agrees, f"z {largest:.1f} of {found.threshold:.1f}")
+    comparison = compare_draws(same, one, other)
+    largest = float(np.nanmax(np.abs(comparison.table["z"])))
+    return Detection(not comparison.agrees, f"z {largest:.1f} of {comparison.threshold:.1f}")
 
 
 @cache
@@ -148,28 +148,28 @@ def _drawn(
     return draws
 
 
-def calibration(fault: Fault, program: Program, number: int, workers: int | None = None) -> Found:
+def calibration(fault: Fault, program: Program, number: int, workers: int | None = None) -> Detection:
     """Simulation-based calibration: ranks of truths drawn in NumPy among the program's draws, as ``hbm calibrate``.
 
     The figure is the smallest p-value of all quantities, and how many replications of these are enough to catch it.
     """
     family = families()[fault.family]
-    found = calibrate(
+    calibrated = calibrate(
         family, fault.variant, table=fault.table, priors=fault.chosen, replications=number, seed=SEED,
         program=program, workers=workers,
     )  # fmt: skip
-    lowest = found.table.sort_values("p", kind="stable").iloc[0]
+    lowest = calibrated.table.sort_values("p", kind="stable").iloc[0]
     # Smaller ones are the rounding error of one minus a sum of probabilities.
     p = f"p {lowest['p']:.1g}" if lowest["p"] > 1e-12 else "p < 1e-12"
-    said = f"{p} of {found.error:.1g} ({lowest['quantity']})"
-    caught = found.status == "fail"
-    enough = next((n for n in NUMBERS if n < number and _fails(found, n)), number)
-    return Found(caught, f"{said}, {enough} replications" if caught else said)
+    figure = f"{p} of {calibrated.error:.1g} ({lowest['quantity']})"
+    caught = calibrated.status == "fail"
+    enough = next((n for n in NUMBERS if n < number and _fails(calibrated, n)), number)
+    return Detection(caught, f"{figure}, {enough} replications" if caught else figure)
 
 
-def _fails(found: Calibration, number: int) -> bool:
+def _fails(calibrated: Calibration, number: int) -> bool:
     """Whether the first replications alone would have shown it."""
-    verdicts = verdicts_on(found.ranks.iloc[:number], found.draws, {}, 0, 0, found.family_error)
+    verdicts = verdicts_on(calibrated.ranks.iloc[:number], calibrated.draws, {}, 0, 0, calibrated.family_error)
     return any(v.status == "fail" for v in verdicts)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fault_checks import (
     Check,
-    Found,
+    Detection,
     calibration,
     contract,
     engines,
@@ -39,11 +39,11 @@ NOT_RUN = "not run"
 HEAD = [f"| fault | {' | '.join(CHECKS)} |", "|---" * (1 + len(CHECKS)) + "|"]
 
 
-def cell(found: Found) -> str:
+def cell(detection: Detection) -> str:
     """What one check says, bold where it caught the program."""
-    if found.caught:
-        return f"**{found.figure}**"
-    return NOT_RUN if found.figure == NOT_RUN else f"no: {found.figure}" if found.figure else "no"
+    if detection.caught:
+        return f"**{detection.figure}**"
+    return NOT_RUN if detection.figure == NOT_RUN else f"no: {detection.figure}" if detection.figure else "no"
 
 
 def row(name: str, fault: Fault, program: Program, checks: dict[str, Check]) -> str:
@@ -65,8 +65,8 @@ def shipped_name(fault: Fault) -> str:
 def rows(faults: Sequence[Fault], checks: dict[str, Check]) -> list[str]:
     """The rows of these faults, then of the right programs under the same settings."""
     right = {shipped_name(f): f for f in faults}
-    made = [row(f"`{f.file}`", f, f.program, checks) for f in faults]
-    return made + [row(name, f, f.shipped, checks) for name, f in right.items()]
+    table_rows = [row(f"`{f.file}`", f, f.program, checks) for f in faults]
+    return table_rows + [row(name, f, f.shipped, checks) for name, f in right.items()]
 
 
 def all_checks(faults: Sequence[Fault], number: int, left_out: Collection[str]) -> dict[str, Check]:
@@ -85,7 +85,7 @@ def all_checks(faults: Sequence[Fault], number: int, left_out: Collection[str]) 
         programs = [p for f in faults for p in (f.program, f.shipped)]
         cmdstan.build(programs, lambda text: print(text, file=sys.stderr))
         checks["engines"] = partial(engines, other=cmdstan)
-    return checks | {name: lambda _fault, _program: Found(False, NOT_RUN) for name in left_out}
+    return checks | {name: lambda _fault, _program: Detection(False, NOT_RUN) for name in left_out}
 
 
 def meanings() -> str:
@@ -105,15 +105,15 @@ def main(arguments: list[str]) -> None:
     faults = chosen or list(FAULTS.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # that generated quantities run slowly on the embedded engine
-        made = rows(faults, all_checks(faults, number, left_out))
+        table_rows = rows(faults, all_checks(faults, number, left_out))
     if "--write" not in arguments:
-        print("\n".join([meanings(), "", *HEAD, *made]))
+        print("\n".join([meanings(), "", *HEAD, *table_rows]))
         return
     page = PAGE.read_text(encoding="utf-8")
     if chosen:
-        made = merged([line for line in page.splitlines() if len(cells(line)) == 1 + len(CHECKS)][2:], made)
+        table_rows = merged([line for line in page.splitlines() if len(cells(line)) == 1 + len(CHECKS)][2:], table_rows)
     inside = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.S)
-    body = "\n".join([BEGIN, meanings(), "", *HEAD, *made, END])
+    body = "\n".join([BEGIN, meanings(), "", *HEAD, *table_rows, END])
     PAGE.write_text(inside.sub(lambda _: body, page), encoding="utf-8")
 
 
@@ -122,9 +122,9 @@ def cells(line: str) -> list[str]:
     return [c.strip() for c in line.strip().strip("|").split("|")] if line.startswith("|") else []
 
 
-def merged(before: Sequence[str], made: Sequence[str]) -> list[str]:
+def merged(before: Sequence[str], fresh: Sequence[str]) -> list[str]:
     """The rows of a page with those that were made in their place: faults in their order, then right programs."""
-    held = {cells(line)[0]: line for line in [*before, *made]}
+    held = {cells(line)[0]: line for line in [*before, *fresh]}
     names = [f"`{name}`" for name in FAULTS] + [shipped_name(f) for f in FAULTS.values()]
     return [held[name] for name in dict.fromkeys(names) if name in held]
 

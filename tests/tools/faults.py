@@ -149,8 +149,8 @@ PRIORS: dict[str, dict[str, str]] = {
 def example(name: str) -> Prepared:
     """A small table of a family: eight schools, or made with a fixed seed; ``family, shuffled`` in another order."""
     family, _, on = name.partition(", ")
-    made = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[name]()
-    return prepare_table(families()[family], made)
+    dataset = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[name]()
+    return prepare_table(families()[family], dataset)
 
 
 def _schools() -> Dataset:
@@ -253,7 +253,7 @@ def _spectra() -> Dataset:
 def _crossed(left: str) -> Callable[[], Dataset]:
     """Twelve groups crossed with five items, rows of unlike groups beside each other, one predictor, a known offset."""
 
-    def made() -> Dataset:
+    def crossed() -> Dataset:
         rng = np.random.default_rng([SEED, 11])
         group, item = rng.permutation(np.arange(72) % 12), rng.integers(0, 5, 72)
         x, o, e, n = rng.normal(size=72), rng.normal(0, 0.7, 72), rng.uniform(0.5, 3, 72), rng.integers(5, 20, 72)
@@ -275,7 +275,7 @@ def _crossed(left: str) -> Callable[[], Dataset]:
         frame = pd.DataFrame({**labels, "x": x, "o": o, "e": e, "n": n, **outcomes})
         return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + (1 | g) + (1 | i)")
 
-    return made
+    return crossed
 
 
 _DATA: dict[str, Callable[[], Dataset]] = {

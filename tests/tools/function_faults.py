@@ -27,7 +27,7 @@ class FunctionFault:
     variant: str
     by: Callable[[Claim], list[str]]
     change: Callable[[Family], Family]
-    said: str
+    words: str
 
     @property
     def wrong(self) -> Family:
@@ -90,8 +90,8 @@ def spread_squared(family: Family) -> Family:
 
 
 def _row_with(**factors: float) -> Callable[[Family], Family]:
-    def wrong(made: tuple[StanData, str], *_: Any) -> tuple[StanData, str]:
-        design, words = made
+    def wrong(right: tuple[StanData, str], *_: Any) -> tuple[StanData, str]:
+        design, words = right
         return {**design, **{k: factor * np.asarray(design[k]) for k, factor in factors.items()}}, words
 
     return with_function("new_row", wrong)
@@ -106,21 +106,21 @@ def _without_options(family: Family) -> Family:
     return family.with_fields(new_row=new_row)
 
 
-def _per_row(made: Any, data: StanData) -> Any:
-    estimate, se = made
+def _per_row(right: Any, data: StanData) -> Any:
+    estimate, se = right
     return estimate, se * np.sqrt(np.bincount(np.asarray(data["group_idx"]) - 1))
 
 
-def _sign(made: Any, *_: Any) -> Any:
-    return -made[0], made[1]
+def _sign(right: Any, *_: Any) -> Any:
+    return -right[0], right[1]
 
 
-def _one_less(made: Any, *_: Any) -> Any:
-    return 1 - made
+def _one_less(right: Any, *_: Any) -> Any:
+    return 1 - right
 
 
-def _nothing(made: Any, *_: Any) -> Any:
-    return 0 * made
+def _nothing(right: Any, *_: Any) -> Any:
+    return 0 * right
 
 
 _PARTIAL, _NO = "partial_pooling", "no_pooling"
@@ -156,7 +156,7 @@ _ALL = (
     FunctionFault("raw of the other sign", "normal_means", _NO, raw_estimates,
                   with_function("raw", _sign), "raw() is not the estimate"),
     FunctionFault("raw of failures", "beta_binomial", _NO, raw_estimates,
-                  with_function("raw", lambda made, _: (1 - made[0], made[1])), "raw() is not the estimate"),
+                  with_function("raw", lambda right, _: (1 - right[0], right[1])), "raw() is not the estimate"),
     FunctionFault("raw of log odds with the other sign", "logistic_regression", _NO, raw_estimates,
                   with_function("raw", _sign), "raw() is not the estimate"),
     FunctionFault("standard error without its root of n", "grouped_normal", _NO, raw_estimates,
@@ -167,13 +167,13 @@ _ALL = (
                   functions.finer_integrals,
                   with_function("finer_group_log_lik", _nothing), "finer_group_log_lik() is"),
     FunctionFault("integral without its constant", "gamma_poisson", _PARTIAL, functions.group_integrals,
-                  with_function("group_log_lik", lambda found, *_: found + 0.5), "where an integral over new_group()"),
+                  with_function("group_log_lik", lambda right, *_: right + 0.5), "where an integral over new_group()"),
     FunctionFault("exposure doubled", "gamma_poisson", "complete_pooling", functions.new_rows,
                   _row_with(exposure=2), "new_row() with exposure"),
     FunctionFault("trials halved", "beta_binomial", "complete_pooling", functions.new_rows,
                   _row_with(trials=0.5), "new_row() with trials"),
     FunctionFault("standard error squared", "normal_means", "complete_pooling", functions.new_rows,
-                  with_function("new_row", lambda made, *_: ({**made[0], "se": made[0]["se"] ** 2}, made[1])),
+                  with_function("new_row", lambda right, *_: ({**right[0], "se": right[0]["se"] ** 2}, right[1])),
                   "new_row() with standard_error"),
     FunctionFault("frequency left out", "planck", "complete_pooling", functions.new_rows,
                   _without_options, "does not honour frequency"),
@@ -199,8 +199,8 @@ _ALL = (
                   lambda f: f.with_fields(draw_groups=lambda rng, draws, data: f.need("new_group", "")(
                       rng, draws, data, _PARTIAL)), "is not that of draw_groups()"),
     FunctionFault("tau of kappa", "beta_binomial", _PARTIAL, functions.derived_quantities,
-                  with_function("transformed", lambda made, params, _: {
-                      **made, "tau": np.sqrt(params["mu"] * (1 - params["mu"]) / made["kappa"])}),
+                  with_function("transformed", lambda right, params, _: {
+                      **right, "tau": np.sqrt(params["mu"] * (1 - params["mu"]) / right["kappa"])}),
                   "tau of the program is not that of transformed()"),
 )  # fmt: skip
 FUNCTION_FAULTS: dict[str, FunctionFault] = {fault.name: fault for fault in _ALL}

@@ -81,37 +81,37 @@ def cases() -> list[Case]:
 
 def by_psis(log_lik: np.ndarray) -> tuple[np.ndarray, str]:
     """elpd of each unit; its sum with the Monte Carlo error, and the number of Pareto k above the threshold."""
-    found = psis_loo(log_lik)
-    high = int(np.sum(~(found.pareto_k < MORE_DRAWS_HELP)))
-    error = mean_error(found.series, SAMPLING.chains)
-    return found.elpd_i, f"{found.elpd_i.sum():.1f} ± {error:.1f} ({high} of {log_lik.shape[1]})"
+    psis = psis_loo(log_lik)
+    high = int(np.sum(~(psis.pareto_k < MORE_DRAWS_HELP)))
+    error = mean_error(psis.series, SAMPLING.chains)
+    return psis.elpd_i, f"{psis.elpd_i.sum():.1f} ± {error:.1f} ({high} of {log_lik.shape[1]})"
 
 
-def by_refits(made: Fit) -> list[Exact]:
+def by_refits(fit: Fit) -> list[Exact]:
     """elpd of each group from a fit that has not seen it."""
-    group_log_lik = made.family.need("group_log_lik", "the table")
-    found = []
-    for j in range(made.table.n_groups):
-        other = refit_without(made, np.flatnonzero(made.table.pooled.level == j))
-        found.append(score_of(group_log_lik(other.draws(), made.data)[:, j], SAMPLING.chains))
-    return found
+    group_log_lik = fit.family.need("group_log_lik", "the table")
+    scores = []
+    for j in range(fit.table.n_groups):
+        other = refit_without(fit, np.flatnonzero(fit.table.pooled.level == j))
+        scores.append(score_of(group_log_lik(other.draws(), fit.data)[:, j], SAMPLING.chains))
+    return scores
 
 
 def row(case: Case, variant: str, store: FitStore) -> str:
     """One variant of one table."""
-    made = fit(case.family, case.dataset, variant, sampling=SAMPLING, engine="stanli", store=store)
-    rows = posterior_draws(made.tree["log_likelihood"].to_dataset(), ["y"])["y"]
-    members = made.table.pooled.level[:, None] == np.arange(made.table.n_groups)
-    integrated = made.family.need("group_log_lik", "the table")(made.draws(), made.data)
+    case_fit = fit(case.family, case.dataset, variant, sampling=SAMPLING, engine="stanli", store=store)
+    rows = posterior_draws(case_fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
+    members = case_fit.table.pooled.level[:, None] == np.arange(case_fit.table.n_groups)
+    integrated = case_fit.family.need("group_log_lik", "the table")(case_fit.draws(), case_fit.data)
     started = time.perf_counter()
-    refits = by_refits(made)
+    refits = by_refits(case_fit)
     seconds = time.perf_counter() - started
-    (_, said), (_, summed), (ours, good) = (by_psis(x) for x in (rows, rows @ members, integrated))
+    (_, by_rows), (_, summed), (ours, good) = (by_psis(x) for x in (rows, rows @ members, integrated))
     exact, error = np.array([r.elpd for r in refits]), math.hypot(*(r.mcse for r in refits))
     worst = int(np.argmax(np.abs(ours - exact)))
-    largest = f"{abs(ours[worst] - exact[worst]):.2f} ({made.table.pooled.labels[worst]})"
+    largest = f"{abs(ours[worst] - exact[worst]):.2f} ({case_fit.table.pooled.labels[worst]})"
     truth = f"{exact.sum():.1f} ± {error:.1f}"
-    cells = (f"{case.title}: {variant}", said, summed, good, truth, f"{seconds:.0f}", largest)
+    cells = (f"{case.title}: {variant}", by_rows, summed, good, truth, f"{seconds:.0f}", largest)
     print(cells, file=sys.stderr, flush=True)
     return f"| {' | '.join(cells)} |"
 
@@ -128,13 +128,13 @@ def table() -> str:
 def integral(name: str, family: str, variant: str, roles: dict[str, Any], store: FitStore) -> str:
     """What twice the nodes change in one model."""
     dataset = load(name, roles) if roles else analyses()[name].dataset
-    made = fit(family, dataset, variant, sampling=SAMPLING, engine="stanli", store=store)
-    taken = np.linspace(0, made.n_draws - 1, CHECKED).astype(int)
-    draws = {name: values[taken] for name, values in made.draws().items()}
-    ours, finer = (made.family.need(f"{k}group_log_lik", "the table")(draws, made.data) for k in ("", "finer_"))
+    case_fit = fit(family, dataset, variant, sampling=SAMPLING, engine="stanli", store=store)
+    taken = np.linspace(0, case_fit.n_draws - 1, CHECKED).astype(int)
+    draws = {name: values[taken] for name, values in case_fit.draws().items()}
+    ours, finer = (case_fit.family.need(f"{k}group_log_lik", "the table")(draws, case_fit.data) for k in ("", "finer_"))
     change = finer - ours
-    varying = 1 if variant.endswith("intercept") else made.data.get("K", 1)
-    cells = (f"{name}: {family}, {variant}", str(varying), str(int(np.bincount(made.table.pooled.level).max())),
+    varying = 1 if variant.endswith("intercept") else case_fit.data.get("K", 1)
+    cells = (f"{name}: {family}, {variant}", str(varying), str(int(np.bincount(case_fit.table.pooled.level).max())),
              f"{np.abs(change).max():.0e}", f"{np.abs(change.mean(axis=0)).sum():.0e}")  # fmt: skip
     print(cells, file=sys.stderr, flush=True)
     return f"| {' | '.join(cells)} |"
@@ -156,13 +156,13 @@ def main(arguments: list[str]) -> None:
     """Print the table, or put it into its page."""
     warnings.simplefilter("ignore")
     which = " --integrals" if "--integrals" in arguments else ""
-    made = integrals() if which else table()
+    content = integrals() if which else table()
     if "--write" not in arguments:
-        print(made)
+        print(content)
         return
     text = PAGE.read_text(encoding="utf-8")
     begin, end = (MARK.format(which, word) for word in ("begin", "end"))
-    new, count = re.subn(f"(?s){re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{made}\n{end}", text)
+    new, count = re.subn(f"(?s){re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{content}\n{end}", text)
     assert count == 1, f"{PAGE} has no place for the table"
     PAGE.write_text(new, encoding="utf-8")
 

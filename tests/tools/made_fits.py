@@ -52,12 +52,12 @@ class MadeEngine:
     """An engine in the shape of the Engine protocol that returns made draws: good ones, changed by ``fault``."""
 
     name = "made"
-    _made = itertools.count()
+    _versions = itertools.count()
 
     def __init__(self, **changes: Any) -> None:
         self.changes, self.calls = changes, 0
         # A version of its own: the fit store must not take one made engine's draws for another's.
-        self.version = str(next(self._made))
+        self.version = str(next(self._versions))
 
     def build(self, programs: Any, say: Any) -> None:
         """Nothing to compile."""
@@ -72,7 +72,7 @@ class MadeEngine:
         return EngineDraws(variables, stats)
 
 
-def made_fit(
+def fake_fit(
     variant: str = "partial_pooling", dataset: Dataset | None = None, sampling: Sampling | None = None, **changes: Any
 ) -> Fit:
     """A fit whose draws are made, with changes by name of the variable or statistic."""
@@ -80,12 +80,12 @@ def made_fit(
     return fit("normal_means", dataset or small_dataset(), variant, sampling=used, engine=MadeEngine(**changes))  # type: ignore[arg-type]
 
 
-def with_variant(made: Fit, variant: str) -> Fit:
+def with_variant(fit: Fit, variant: str) -> Fit:
     """The same draws under another variant's name."""
-    return replace(made, variant=variant)
+    return replace(fit, variant=variant)
 
 
-def made_loo(elpd_i: np.ndarray, k: np.ndarray | None = None) -> LeftOut:
+def loo_of(elpd_i: np.ndarray, k: np.ndarray | None = None) -> LeftOut:
     """The score of a fit with these pointwise values."""
     values = np.asarray(elpd_i, dtype=float)
     return LeftOut(values, values + 0.1, np.zeros(len(values)) if k is None else k, 0.7, Route.PSIS, 3, mcse=0.0)

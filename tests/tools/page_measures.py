@@ -103,7 +103,7 @@ def overlapping(page: Page) -> list[tuple[str, str]]:
     """
     letters = [a for a in page.letters if "Math" not in a.font]
     boxes = np.array([a.box for a in letters]).reshape(-1, 4)
-    found = []
+    pairs = []
     for i, j in _neighbours(boxes, np.argsort(boxes[:, 0])):
         width = min(boxes[i, 2], boxes[j, 2]) - max(boxes[i, 0], boxes[j, 0])
         height = min(boxes[i, 3], boxes[j, 3]) - max(boxes[i, 1], boxes[j, 1])
@@ -111,8 +111,8 @@ def overlapping(page: Page) -> list[tuple[str, str]]:
             continue
         areas = [(boxes[k, 2] - boxes[k, 0]) * (boxes[k, 3] - boxes[k, 1]) for k in (i, j)]
         if width * height > min(areas) / 3:
-            found.append((letters[i].text, letters[j].text))
-    return found
+            pairs.append((letters[i].text, letters[j].text))
+    return pairs
 
 
 def _neighbours(boxes: np.ndarray, order: np.ndarray) -> list[tuple[int, int]]:
@@ -130,9 +130,9 @@ def figures(pages: Sequence[Page]) -> dict[int, tuple[int, int]]:
     captions, mentions = dict[int, int](), dict[int, int]()
     for page in pages:
         flat = " ".join(page.text.split())
-        for found in re.finditer(r"Figure\s(\d+)(\.?)", flat):
-            place = captions if found[2] and flat[found.end() : found.end() + 1] == " " else mentions
-            place.setdefault(int(found[1]), page.number)
+        for match in re.finditer(r"Figure\s(\d+)(\.?)", flat):
+            place = captions if match[2] and flat[match.end() : match.end() + 1] == " " else mentions
+            place.setdefault(int(match[1]), page.number)
     return {k: (mentions.get(k, at), at) for k, at in captions.items()}
 
 
@@ -164,7 +164,7 @@ def touches_edge(svg: bytes, margin: int = 1) -> bool:
     from PIL import Image
 
     source = '#set page(width: auto, height: auto, margin: 0pt)\n#image(bytes(sys.inputs.svg), format: "svg")'
-    made = typst.compile(source.encode(), format="png", ppi=144, sys_inputs={"svg": svg.decode()})
-    ink = np.asarray(Image.open(io.BytesIO(made)).convert("L")) < 200
+    png = typst.compile(source.encode(), format="png", ppi=144, sys_inputs={"svg": svg.decode()})
+    ink = np.asarray(Image.open(io.BytesIO(png)).convert("L")) < 200
     edges = (ink[:margin], ink[-margin:], ink[:, :margin], ink[:, -margin:])
     return any(bool(edge.any()) for edge in edges)

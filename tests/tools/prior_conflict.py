@@ -50,8 +50,8 @@ def simulated(model: Family, number: int) -> Dataset:
 def flagged(model: Family, number: int) -> dict[str, list[str]]:
     """The quantities of one set by what is said of them: by the sensitivities alone, and as they are read."""
     sampling = Sampling(seed=number + 1, **SAMPLING)  # and no second attempt: nothing is concluded from it
-    made = fit(model, simulated(model, number), VARIANT, sampling=sampling, engine="stanli", minutes=0)
-    readings = power_scaling(made).readings
+    simulated_fit = fit(model, simulated(model, number), VARIANT, sampling=sampling, engine="stanli", minutes=0)
+    readings = power_scaling(simulated_fit).readings
     prior = readings[["prior_value", "all_priors"]].max(axis=1)
     alone = (prior >= THRESHOLD) & (readings["likelihood"] >= THRESHOLD)
     read = {word: readings["reading"] == word for word in ("conflict", "strong prior")}
@@ -64,15 +64,15 @@ def measure(model: Family, sets: int) -> dict[str, float]:
     done = 0
     for number in range(sets):
         try:
-            found = flagged(model, number)
+            flags = flagged(model, number)
         except HbmError as error:
             print(f"{model.name} {number}: refused ({error})", flush=True)
             continue
         done += 1
-        for word, quantities in found.items():
+        for word, quantities in flags.items():
             counts[word] = counts.get(word, 0) + bool(quantities)
-        said = "; ".join(f"{word}: {', '.join(quantities) or '-'}" for word, quantities in found.items())
-        print(f"{model.name} {number}: {said}", flush=True)
+        line = "; ".join(f"{word}: {', '.join(quantities) or '-'}" for word, quantities in flags.items())
+        print(f"{model.name} {number}: {line}", flush=True)
     return {"sets": done} | {word: n / max(done, 1) for word, n in counts.items()}
 
 

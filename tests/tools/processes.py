@@ -35,7 +35,7 @@ class Child:
 
     def descendants(self, named: str = "") -> list[int]:
         """Living processes, other than the child itself, that it started, directly or not."""
-        found = []
+        pids = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == self.process.pid:
                 continue
@@ -45,8 +45,8 @@ class Child:
             except OSError:
                 continue
             if marked and command and named in command:
-                found.append(int(entry.name))
-        return found
+                pids.append(int(entry.name))
+        return pids
 
     def send(self, number: int, *, group: bool = False) -> None:
         """A signal to the child alone, or as a terminal does to its whole process group."""

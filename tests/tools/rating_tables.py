@@ -30,10 +30,10 @@ def above_zero(mean: float) -> Draw:
     """Poisson counts of which zeros are not recorded: visits of visitors, persons of a household."""
 
     def draw(rng: np.random.Generator, rows: int) -> np.ndarray:
-        made = np.zeros(rows, dtype=int)
-        while not made.all():
-            made = np.where(made == 0, rng.poisson(mean, rows), made)
-        return made
+        counts = np.zeros(rows, dtype=int)
+        while not counts.all():
+            counts = np.where(counts == 0, rng.poisson(mean, rows), counts)
+        return counts
 
     return draw
 

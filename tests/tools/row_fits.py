@@ -49,7 +49,7 @@ def frame(n: int = N, seed: int = 5) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def made(
+def random_fit(
     likelihood: str,
     right: str = STRUCTURE,
     data: pd.DataFrame | None = None,

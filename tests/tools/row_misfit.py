@@ -93,8 +93,8 @@ def of_formula(draw: Callable[[_Rng, np.ndarray], dict[str, np.ndarray]]) -> Cal
         group = groups(rng, False)
         item, x = rng.integers(0, 5, group.size), rng.normal(size=group.size)
         eta = rng.uniform(0, 1.5) + SPREAD * rng.normal(size=group.max() + 1)[group] + 0.3 * rng.normal(size=5)[item]
-        made = draw(rng, eta + 0.3 * x)
-        return pd.DataFrame({"g": labels(group), "i": [f"i{k}" for k in item], "x": x, **made})
+        columns = draw(rng, eta + 0.3 * x)
+        return pd.DataFrame({"g": labels(group), "i": [f"i{k}" for k in item], "x": x, **columns})
 
     return simulate
 
@@ -212,26 +212,26 @@ FAULTS = {
 class _Nowhere(FitStore):
     """A store that keeps nothing: writing a fit takes longer than sampling it."""
 
-    def write(self, variant: str, kept: FitRecord) -> None:
+    def write(self, variant: str, stored: FitRecord) -> None:
         """Forget the fit."""
 
 
 def statuses(kind: Kind, times: float, zeros: float, sets: int) -> list[str]:
     """The status of the predictive check on each data set."""
-    found = []
+    outcomes = []
     with tempfile.TemporaryDirectory() as folder:
         for k in range(sets):
             rng = np.random.default_rng([SEED, k, *f"{kind.name} {kind.family}".encode()])
             data = Dataset.from_frame(kind.simulate(rng, times, zeros), **kind.roles)
-            made = fit(
+            row_fit = fit(
                 kind.family, data, kind.variant, sampling=SAMPLING, engine="stanli", store=_Nowhere(Path(folder))
             )
-            found.append(predictive_check(made).verdict.status)
-    return found
+            outcomes.append(predictive_check(row_fit).verdict.status)
+    return outcomes
 
 
-def share(found: Sequence[str], status: str) -> str:
-    return f"{100 * found.count(status) / len(found):.1f} %"
+def share(outcomes: Sequence[str], status: str) -> str:
+    return f"{100 * outcomes.count(status) / len(outcomes):.1f} %"
 
 
 def main() -> None:
@@ -244,8 +244,8 @@ def main() -> None:
     lines = [(kind, "right", (1.0, 0.0)) for kind in asked]
     lines += [(kind, what, fault) for kind in asked for what, fault in FAULTS.items() if what in kind.wrong]
     for kind, what, (times, zeros) in lines:
-        found = statuses(kind, times, zeros, sets if what == "right" else max(sets // 4, 1))
-        line = (kind.name, kind.family, what, str(len(found)), share(found, "fail"), share(found, "warn"))
+        outcomes = statuses(kind, times, zeros, sets if what == "right" else max(sets // 4, 1))
+        line = (kind.name, kind.family, what, str(len(outcomes)), share(outcomes, "fail"), share(outcomes, "warn"))
         print("| " + " | ".join(line) + " |", flush=True)
 
 

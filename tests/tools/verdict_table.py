@@ -217,11 +217,11 @@ def cell(key: Key, stream: int) -> Cell:
         first = a.sum() >= b.sum()
         lead = a - b if first else b - a
         se = standard_error(lead) * (FEW_WIDENING if lead.size < FEW_UNITS else 1)
-        found = judge.judge(*(names if first else names[::-1]), lead, se=se, group=group if design == ROWS else None,
+        verdict = judge.judge(*(names if first else names[::-1]), lead, se=se, group=group if design == ROWS else None,
                             limit=first and not same)  # fmt: skip
-        kinds[found.kind] += 1
-        wrong += found.kind == "better" and not first
-        tried += alternatives(found, np.bincount(group, weights=lead))
+        kinds[verdict.kind] += 1
+        wrong += verdict.kind == "better" and not first
+        tried += alternatives(verdict, np.bincount(group, weights=lead))
     return Cell(kinds, wrong, 100 * tried / sets, sets)
 
 
@@ -240,7 +240,7 @@ def cells() -> dict[Key, Callable[[], Cell]]:
     return {key: partial_call(cell, key, stream) for stream, key in enumerate(keys)}
 
 
-def tables(found: dict[Key, Cell]) -> str:
+def tables(tallies: dict[Key, Cell]) -> str:
     """The three tables in Markdown."""
     lines = [
         "| groups | sizes | what is predicted | " + " | ".join(f"tau = {t:g}" for t in TAUS) + " |",
@@ -249,23 +249,23 @@ def tables(found: dict[Key, Cell]) -> str:
     for groups in GROUPS:
         for shape in SHAPES:
             for design in DESIGNS:
-                shown = [found[f"{t:g}", design, shape, groups] for t in TAUS]
-                said = [f"{c.rate('better'):.1f} + {c.rate('better_here'):.1f}" for c in shown]
-                lines.append(f"| {groups} | {shape} | {design} | {' | '.join(said)} |")
+                shown = [tallies[f"{t:g}", design, shape, groups] for t in TAUS]
+                rates = [f"{c.rate('better'):.1f} + {c.rate('better_here'):.1f}" for c in shown]
+                lines.append(f"| {groups} | {shape} | {design} | {' | '.join(rates)} |")
     heads = [f"{g}, {s}" for g in GROUPS for s in SHAPES]
     lines += ["", "| equals | what is predicted | " + " | ".join(heads) + " |", "|---" * (2 + len(heads)) + "|"]
     for kind, own in KINDS.items():
         for design in own:
-            shown = [found[kind, design, s, g] for g in GROUPS for s in SHAPES]
-            said = [f"{c.rate('better'):.1f} + {c.rate('better_here'):.1f}" for c in shown]
-            lines.append(f"| {kind} | {design} | {' | '.join(said)} |")
-    return "\n".join([*lines, "", *_tried(found)])
+            shown = [tallies[kind, design, s, g] for g in GROUPS for s in SHAPES]
+            rates = [f"{c.rate('better'):.1f} + {c.rate('better_here'):.1f}" for c in shown]
+            lines.append(f"| {kind} | {design} | {' | '.join(rates)} |")
+    return "\n".join([*lines, "", *_tried(tallies)])
 
 
-def _tried(found: dict[Key, Cell]) -> list[str]:
+def _tried(tallies: dict[Key, Cell]) -> list[str]:
     """The worst false rate of each rule by number of groups, and its least rate of a right verdict."""
-    null = {k: c for k, c in found.items() if k[0] in KINDS or k[0] == "0"}
-    right = [c.tried for k, c in found.items() if k[0] == "3" and k[3] == 20]
+    null = {k: c for k, c in tallies.items() if k[0] in KINDS or k[0] == "0"}
+    right = [c.tried for k, c in tallies.items() if k[0] == "3" and k[3] == 20]
     lines = [
         "| rule | " + " | ".join(f"false, {g} groups" for g in GROUPS) + " | right, tau = 3, 20 groups |",
         "|---" * 5 + "|",
@@ -281,17 +281,17 @@ def main(arguments: list[str]) -> None:
     # The weights of the bootstrap are the same for the same number of groups: they are drawn once.
     drawn = weights._bootstrap
     weights._bootstrap = cache(lambda n: list(drawn(n)))  # type: ignore[assignment]
-    found = {}
+    tallies = {}
     for key, make in cells().items():
-        found[key] = make()
-        print(*key, dict(found[key].kinds), file=sys.stderr, flush=True)
-    said = tables(found)
+        tallies[key] = make()
+        print(*key, dict(tallies[key].kinds), file=sys.stderr, flush=True)
+    page = tables(tallies)
     if "--write" not in arguments:
-        print(said)
+        print(page)
         return
     text = PAGE.read_text(encoding="utf-8")
     begin, end = (MARK.format(word) for word in ("begin", "end"))
-    new, count = re.subn(f"(?s){re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{said}\n{end}", text)
+    new, count = re.subn(f"(?s){re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{page}\n{end}", text)
     assert count == 1, f"{PAGE} has no place for the tables"
     PAGE.write_text(new, encoding="utf-8")
 
