@@ -64,17 +64,15 @@ def compare(
         diagnosis.require()
     waived = {name: [v.name for v in d.verdicts if v.waived] for name, d in checked.items()}
     first, allowed, tell = next(iter(fits.values())), budget or Budget(), say or (lambda _text: None)
-    fit_store = store or FitStore.for_user(first.family.name, first.table.dataset.name)
-    left_out = {name: _left_out(fit, unit) for name, fit in fits.items()}
-    scored = {
-        n: repaired(fits[n], f, allowed, fit_store, tell, waived[n]) for n, f in left_out.items() if f is not None
-    }
-    notes = notes_beside(fits, left_out | scored, unit)
+    store = store or FitStore.for_user(first.family.name, first.table.dataset.name)
+    raw = {name: _left_out(fit, unit) for name, fit in fits.items()}
+    scored = {n: repaired(fits[n], f, allowed, store, tell, waived[n]) for n, f in raw.items() if f is not None}
+    notes = notes_beside(fits, raw | scored, unit)
     words = LEFT_OUT_GROUP if first.table.one_row_per_group else NEW_GROUP if unit == "group" else KNOWN_GROUP
     if unit == "observation" and any(f.high.sum() > allowed.max_refits > 0 and not f.prior for f in scored.values()):
         try:
             many = {n: f for n, f in scored.items() if not f.prior}
-            scored |= by_folds({n: fits[n] for n in many}, many, allowed, fit_store, tell, waived)
+            scored |= by_folds({n: fits[n] for n in many}, many, allowed, store, tell, waived)
             words = KNOWN_GROUP_FOLDS
         except HbmError as error:
             notes.append(f"Scores that could not be repaired stay: {str(error).rstrip('.')}.")

@@ -174,12 +174,10 @@ class Design:
 
     def without(self, rows: npt.ArrayLike) -> Design:
         """The same design without some rows (counted from 0): centred as before, levels without a row go."""
-        remaining = np.delete(np.arange(len(self.X)), np.asarray(rows, dtype=np.int64))
-        factors = {factor.name: factor.of_rows(remaining) for factor in self.factors}
-        terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[remaining]) for t in self.terms)
-        return replace(
-            self, X=self.X[remaining], offset=self.offset[remaining], terms=terms, beside=self._beside_of(remaining)
-        )
+        rest = np.delete(np.arange(len(self.X)), np.asarray(rows, dtype=np.int64))
+        factors = {factor.name: factor.of_rows(rest) for factor in self.factors}
+        terms = tuple(replace(t, factor=factors[t.factor.name], columns=t.columns[rest]) for t in self.terms)
+        return replace(self, X=self.X[rest], offset=self.offset[rest], terms=terms, beside=self._beside_of(rest))
 
     def twice(self) -> Design:
         """The same design with every row again, of the same levels: centred as before."""

@@ -190,13 +190,12 @@ class Prior:
             shares = rng.uniform(0, self.above, size) / half
             return np.asarray(self._frozen.isf(shares), dtype=float)
         # One of its own: SciPy lends it the generator meanwhile, so threads must not share it.
-        draws = np.asarray(
-            _build_frozen(self.distribution, self.arguments).rvs(size=size, random_state=rng), dtype=float
-        )
+        frozen = _new_frozen(self.distribution, self.arguments)
+        draws = np.asarray(frozen.rvs(size=size, random_state=rng), dtype=float)
         return np.abs(draws) if self.distribution == "half_student_t" else draws
 
 
-def _build_frozen(distribution: str, a: tuple[float, ...]) -> Any:
+def _new_frozen(distribution: str, a: tuple[float, ...]) -> Any:
     from scipy import stats
 
     return {
@@ -215,7 +214,7 @@ def _build_frozen(distribution: str, a: tuple[float, ...]) -> Any:
 
 
 # SciPy takes a millisecond to make one; a proof asks for the same densities at thousands of points.
-_cached_frozen = lru_cache(256)(_build_frozen)
+_cached_frozen = lru_cache(256)(_new_frozen)
 
 
 def two_digits(x: float) -> float:

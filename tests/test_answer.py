@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_fits import loo_of
+from fake_fits import loo_of
 
 from hbm_stan.compare import score
 from hbm_stan.comparison import Comparison

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import MadeEngine, small_dataset
+from fake_fits import FakeEngine, small_dataset
 
 from hbm_stan.attempts import SMALLER_STEPS, attempts_in_words, fit, fit_anew, fit_variants, smaller_step
 from hbm_stan.data import Dataset
@@ -34,7 +34,7 @@ ARMS = [
 ]  # fmt: skip
 
 
-class SteppedEngine(MadeEngine):
+class SteppedEngine(FakeEngine):
     """Made draws that diverge once at any larger step than ``fine``; remembers the settings that it was given."""
 
     def __init__(self, fine: float, **changes: Any) -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import quadrature
+from fake_fits import fake_fit, loo_of, small_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_fits import fake_fit, loo_of, small_dataset
 from scipy import stats
 from scipy.special import logsumexp, softmax
 from test_truth import dataset, priors

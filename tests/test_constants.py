@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_fits import fake_fit, with_variant
+from fake_fits import fake_fit, with_variant
 
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset, load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import fake_fit, with_variant
+from fake_fits import fake_fit, with_variant
 
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import COLUMNS, small_dataset
+from fake_fits import COLUMNS, small_dataset
 from quadrature import SE, Y, exact
 from scipy import stats
 

@@ -24,7 +24,7 @@ from hbm_stan.families import family
 from hbm_stan.fit import prepare_table
 from hbm_stan.prepare import Prepared
 from hbm_stan.report.build import fit_analysis
-from hbm_stan.report.found import find
+from hbm_stan.report.collect import find
 from hbm_stan.report.results import results
 from hbm_stan.report.view import view_of
 

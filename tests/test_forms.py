@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import fake_fit
+from fake_fits import fake_fit
 from typer.testing import CliRunner
 
 from hbm_stan import forms

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fake_fits import loo_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from left_out_truth import GROUPED, SEED, grouped_dataset, grouped_truth
-from made_fits import loo_of
 from scipy import stats
 
 from hbm_stan.attempts import fit

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import loo_of
+from fake_fits import loo_of
 from verdict_table import DESIGNS, SHAPES, complete, equals, left_out, partial, pooled
 
 from hbm_stan.attempts import fit
@@ -285,9 +285,7 @@ def share(kind: str, sets: int, make: object) -> float:
     kinds = []
     for _ in range(sets):
         a, b, group = make(rng)  # type: ignore[operator]
-        kinds.append(
-            score({"partial_pooling": loo_of(a), "complete_pooling": loo_of(b)}, group=group).pairs[0].kind
-        )
+        kinds.append(score({"partial_pooling": loo_of(a), "complete_pooling": loo_of(b)}, group=group).pairs[0].kind)
     return kinds.count(kind) / sets
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from example_results import example_results
-from made_fits import fake_fit, loo_of, small_dataset
+from fake_fits import fake_fit, loo_of, small_dataset
 from row_fits import frame, random_fit
 
 from hbm_stan import data, errors, parameterise, replicate, scores

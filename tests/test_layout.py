@@ -107,6 +107,53 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno + 1 <= 45, node.name
 
 
+# Names that say nothing of what they hold: what was found, said, made, kept?
+VAGUE = {"found", "said", "made", "kept"}
+PYTHON = sorted([*(ROOT / m for m in MODULES), *(ROOT.parent / "tests").rglob("*.py")])
+
+
+def vague_names(text: str) -> list[str]:
+    """The names in a file of code that have a vague word; the names of tests are sentences, which may."""
+    names: list[tuple[str, int]] = []
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
+                names.append((name, node.lineno))
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.append((name, node.lineno))
+            case ast.alias():
+                names.append(((node.asname or node.name).rpartition(".")[2], node.lineno))
+    return [
+        f"line {line}: {name}"
+        for name, line in names
+        if VAGUE & set(name.lower().split("_")) and not name.startswith("test_")
+    ]
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT.parent)))
+def test_names_say_what_they_hold(path: Path) -> None:
+    assert vague_names(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "found = 1",
+        "def f(said): ...",
+        "x.kept = 2",
+        "f(made=1)",
+        "def draws_made(): ...",
+        "class Kept: ...",
+        "import a.found",
+        "from a import b as said",
+        "[kept for kept in x]",
+    ],
+)
+def test_the_rule_on_names_catches_a_fault(fault: str) -> None:
+    assert vague_names(fault)
+    assert vague_names("def test_what_is_found_is_said(draws): f(draws, founder=1)") == []
+
+
 def test_importing_the_package_and_help_load_nothing_heavy() -> None:
     heavy = {
         "numpy",

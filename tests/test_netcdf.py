@@ -36,9 +36,9 @@ def many_kinds() -> xr.DataTree:
         attrs={"seconds": [1.5, 2.5], "engine": "stanli, 0.24", "n": 4, "none": ""},
     )
     empty = xr.Dataset({"none": (("nothing", "group"), np.empty((0, 3)))}, {"group": [3, 1, 2]})
-    made = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats, "constant_data": empty})
-    made.attrs["hbm_stan"] = '{"key": "ß", "parts": [1, 2]}'
-    return made
+    tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats, "constant_data": empty})
+    tree.attrs["hbm_stan"] = '{"key": "ß", "parts": [1, 2]}'
+    return tree
 
 
 def read_again(tree: xr.DataTree) -> xr.DataTree:

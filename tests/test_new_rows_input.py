@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import fake_fit
+from fake_fits import fake_fit
 from row_fits import frame, random_fit
 
 from hbm_stan.errors import DataError, HbmError, ModelError

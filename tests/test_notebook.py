@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import fake_fit, small_dataset
+from fake_fits import fake_fit, small_dataset
 
 from hbm_stan.checks import check
 from hbm_stan.compare import compare

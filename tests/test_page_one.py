@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import loo_of
+from fake_fits import loo_of
 from pypdf import PdfReader
 
 from hbm_stan.analysis.read import read_analysis
@@ -150,7 +150,7 @@ def test_planted_faults_in_the_numbers_are_seen(
     else:
         right = quantities.summary_of
         monkeypatch.setattr(brief, "summary_of", lambda fit, draws, *a: right(fit, draws**2, *a))
-    from hbm_stan.report.found import find
+    from hbm_stan.report.collect import find
 
     wrong = {"page_one": brief.page_one(analysis, find(analysis, fits), document.results)}
     fit = fits["partial_pooling"]

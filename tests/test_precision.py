@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_fits import fake_fit
+from fake_fits import fake_fit
 from typer.testing import CliRunner
 
 from hbm_stan.cli.app import app

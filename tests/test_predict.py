@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import quadrature
-from made_fits import fake_fit
+from fake_fits import fake_fit
 from scipy.stats import norm
 from test_truth import dataset, priors
 

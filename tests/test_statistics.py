@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats as az
-from made_fits import fake_fit
+from fake_fits import fake_fit
 
 from hbm_stan import mixing, priors, replicate
 from hbm_stan.design import Factor

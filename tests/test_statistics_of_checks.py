@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import fake_fit, small_dataset
+from fake_fits import fake_fit, small_dataset
 from scipy.special import logsumexp
 from scipy.stats import norm
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from example_results import example_results
-from made_fits import fake_fit, small_dataset
+from fake_fits import fake_fit, small_dataset
 
 from hbm_stan.data import Dataset
 from hbm_stan.families import family

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_fits import loo_of
+from fake_fits import loo_of
 from typer.testing import CliRunner
 
 from hbm_stan.cli.app import app

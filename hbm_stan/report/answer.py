@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hbm_stan.comparison import Comparison
     from hbm_stan.fit import Fit
     from hbm_stan.judge import Pair
-    from hbm_stan.report.found import Findings
+    from hbm_stan.report.collect import Findings
 
 # That groups hardly differ is mentioned where it has at least this probability (ours).
 MENTIONED = 0.05

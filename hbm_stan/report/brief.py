@@ -29,7 +29,7 @@ from hbm_stan.report.units import zero_matters
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
     from hbm_stan.fit import Fit
-    from hbm_stan.report.found import Findings
+    from hbm_stan.report.collect import Findings
 
 MOST_SENTENCES = 6
 # Terms of the group quantity that page one speaks of and draws (ours).

@@ -149,8 +149,8 @@ def _make(
     analysis: Analysis, fits: Mapping[str, Fit], inputs: str, tell: Callable[[str], None],
     pages: Mapping[str, Path], results_file: Path,
 ) -> dict[str, Any]:  # fmt: skip
+    from hbm_stan.report.collect import find
     from hbm_stan.report.figures import draw_figures
-    from hbm_stan.report.found import find
     from hbm_stan.report.pages import write_html, write_pdf
     from hbm_stan.report.results import results
     from hbm_stan.report.tables import write_tables

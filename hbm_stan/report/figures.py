@@ -20,9 +20,9 @@ from hbm_stan.priors import Prior
 from hbm_stan.report.blocks import MOST_ROWS
 from hbm_stan.report.caterpillars import axis_of, figure_name
 from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
+from hbm_stan.report.collect import Findings
 from hbm_stan.report.conditional import axis_words, observed_rows
 from hbm_stan.report.diagnostics import chains_passed
-from hbm_stan.report.found import Findings
 from hbm_stan.report.front import figure_room
 from hbm_stan.report.scales import scale_of
 from hbm_stan.report.terms import new_quantities, shared_terms, unit_of_term

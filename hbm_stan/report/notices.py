@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hbm_stan.report.found import Findings
+from hbm_stan.report.collect import Findings
 from hbm_stan.report.lacking import lacking
 from hbm_stan.scores import plain
 from hbm_stan.verdicts import check_title

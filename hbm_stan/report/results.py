@@ -25,9 +25,9 @@ from hbm_stan.report.brief import page_one
 from hbm_stan.report.caterpillars import caterpillars_of
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.coefficients import coefficients_of
+from hbm_stan.report.collect import Findings
 from hbm_stan.report.conditional import conditional_effects
 from hbm_stan.report.data_shown import data_of
-from hbm_stan.report.found import Findings
 from hbm_stan.report.meanings import parameter_meanings, prior_rows
 from hbm_stan.report.notices import About, Notice, notices
 from hbm_stan.report.r_squared import r_squared

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in (".", "oracles"))
-from made_fits import COLUMNS
+from fake_fits import COLUMNS
 from quadrature import SE, Y, exact
 
 from hbm_stan.agreement import compare_with_reference

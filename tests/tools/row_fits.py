@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in (".", "oracles"))
+from fake_fits import FakeEngine
 from formula_data import population, with_coefficients
-from made_fits import MadeEngine
 
 from hbm_stan.data import Dataset
 from hbm_stan.engines import EngineDraws, Sampling
@@ -69,7 +69,7 @@ def random_fit(
     text = f"{left or LEFT[likelihood]} ~ {right}"
     dataset = Dataset.from_frame(frame() if data is None else data).read_as(make_reading(formula=text, **reading))
     model, sampling = family(likelihood), Sampling(chains=2, draws=size, seed=seed)
-    engine: Any = MadeEngine()
+    engine: Any = FakeEngine()
     (job,) = jobs_of(model, dataset, [variant], None, sampling, engine)
     rng = np.random.default_rng(seed)
     pooling = model.variant(variant).pooling

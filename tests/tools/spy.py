@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from made_fits import good_draws
+from fake_fits import good_draws
 
 from hbm_stan.engines import EngineDraws, Progress, Sampling
 from hbm_stan.program import Program

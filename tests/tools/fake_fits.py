@@ -48,7 +48,7 @@ def good_draws(
     return variables, stats
 
 
-class MadeEngine:
+class FakeEngine:
     """An engine in the shape of the Engine protocol that returns made draws: good ones, changed by ``fault``."""
 
     name = "made"
@@ -77,7 +77,7 @@ def fake_fit(
 ) -> Fit:
     """A fit whose draws are made, with changes by name of the variable or statistic."""
     used = sampling or Sampling(seed=1, draws=1000)
-    return fit("normal_means", dataset or small_dataset(), variant, sampling=used, engine=MadeEngine(**changes))  # type: ignore[arg-type]
+    return fit("normal_means", dataset or small_dataset(), variant, sampling=used, engine=FakeEngine(**changes))  # type: ignore[arg-type]
 
 
 def with_variant(fit: Fit, variant: str) -> Fit:
