@@ -308,7 +308,10 @@ class Planted:
         patch.setattr(self.owner, self.name, namespace[self.name])
 
 
-_EVEN, _SIXTY = "(np.arange(1, kept + 1) * total) // kept - 1", "(np.arange(1, number + 1) * fit.n_draws) // number - 1"
+_EVEN, _SIXTY = (
+    "(np.arange(1, n_draws + 1) * total) // n_draws - 1",
+    "(np.arange(1, number + 1) * fit.n_draws) // number - 1",
+)
 _INFLUENCE = test_influence_is_said_of_the_group_that_was_left_out_in_posterior_sds
 _WEIGHTED = test_an_interval_of_weighted_draws_holds_nine_tenths_of_the_weight
 _CURVE = test_the_curve_of_ranks_is_their_ecdf_and_leaves_its_band_where_the_p_value_says_so
@@ -317,7 +320,7 @@ _AVERAGE = test_an_average_ratio_is_the_exponential_of_the_draws_with_their_erro
 _WORDS = test_ratios_in_words_are_those_of_the_draws
 PLANTED = {
     "SBC keeps the first draws": Planted(
-        replication, "_thinned", _EVEN, "np.arange(kept)",
+        replication, "_thinned", _EVEN, "np.arange(n_draws)",
         test_draws_that_are_kept_of_a_chain_are_evenly_spaced_over_all_of_it),
     "true values are the first draws": Planted(
         posterior, "spaced_draws", _SIXTY, "np.arange(number)",
