@@ -26,7 +26,7 @@ KINDS = (
 REQUIRED = ("log density", "pointwise")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Truth:
     """One kind of truth of one program: what was found, what is allowed, against what, in words."""
 
@@ -38,7 +38,7 @@ class Truth:
     against: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProgramProof:
     """All truths of the program of one variant. ``sha256`` is that of its text with includes inlined."""
 
@@ -56,10 +56,10 @@ class ProgramProof:
 
     def truth(self, kind: str) -> Truth:
         """The truth of a kind; "not run" where there is none."""
-        return next((t for t in self.truths if t.kind == kind), Truth(kind, "not run"))
+        return next((t for t in self.truths if t.kind == kind), Truth(kind=kind, status="not run"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What ``hbm verify`` found. ``threshold`` is the largest |z| allowed among all ``comparisons`` of posteriors.
 
@@ -103,15 +103,16 @@ def read_certificate(path: Path) -> Certificate:
             )
         programs = tuple(
             ProgramProof(
-                p["family"], p["variant"], p["file"], p["sha256"],
-                tuple(Truth(**{**t, "against": tuple(t["against"])}) for t in p["truths"]),
+                family=p["family"], variant=p["variant"], file=p["file"], sha256=p["sha256"],
+                truths=tuple(Truth(**{**t, "against": tuple(t["against"])}) for t in p["truths"]),
             )
             for p in record["programs"]
         )  # fmt: skip
         _refuse_other_types(record, programs)
         return Certificate(
-            record["date"], record["engine"], record["versions"], record["seed"], record["comparisons"],
-            record["threshold"], programs, tuple(record["notes"]), path,
+            date=record["date"], engine=record["engine"], versions=record["versions"], seed=record["seed"],
+            comparisons=record["comparisons"], threshold=record["threshold"], programs=programs,
+            notes=tuple(record["notes"]), path=path,
         )  # fmt: skip
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror or error}).") from error

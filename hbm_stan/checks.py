@@ -46,7 +46,7 @@ def check_likeness(fit: Fit) -> list[Verdict]:
         f"cannot say that and piles up at 0. Were rows matched, balanced or ranked within {noun.many}, are they parts "
         "of a fixed total, or are standard errors too large?"
     )
-    return [Verdict("intraclass correlation", "warn", p, LESS_ALIKE_P, hint)]
+    return [Verdict(name="intraclass correlation", status="warn", value=p, threshold=LESS_ALIKE_P, hint=hint)]
 
 
 def check_fits(fits: Mapping[str, Fit], waive: Iterable[str] = ()) -> dict[str, Diagnosis]:

@@ -161,17 +161,24 @@ def score(
     scores = [_score(name, pointwise[name], best, names, group) for name in order]
     ranked = [s for s in scores if s.ranked]
     if pairs and all(p.kind == "better" for p in pairs if p.better == ranked_names[0]):
-        elpd_i = np.array([pointwise[s.variant].elpd_i for s in ranked])
-        weights = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
-        weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in weights}
-        scores = [weighted.get(s.variant, s) for s in scores]
+        scores = _weighted(scores, pointwise)
     statements = sentences(scores, pairs, len(names), unit, noun=noun, rough=rough)
     if not withheld and best_by_chance(np.array([s.elpd for s in ranked])):
         statements.append(Sentence("chance", chance_in_words(len(ranked))))
     return Comparison(
-        noun.fill(target), n_observations or len(names), tuple(scores), tuple(pairs), tuple(statements), withheld,
-        min(p.k_threshold for p in pointwise.values()), dict(pointwise), unit, names, tuple(notes), noun,
+        target=noun.fill(target), n_observations=n_observations or len(names), scores=tuple(scores), pairs=tuple(pairs),
+        sentences=tuple(statements), withheld=withheld, k_threshold=min(p.k_threshold for p in pointwise.values()),
+        pointwise=dict(pointwise), unit=unit, labels=names, notes=tuple(notes), noun=noun,
     )  # fmt: skip
+
+
+def _weighted(scores: Sequence[Score], pointwise: Mapping[str, LeftOut]) -> list[Score]:
+    """The scores, those that are ranked with their weights."""
+    ranked = [s for s in scores if s.ranked]
+    elpd_i = np.array([pointwise[s.variant].elpd_i for s in ranked])
+    weights = zip(ranked, stacking_weights(elpd_i), pseudo_bma_weights(elpd_i), strict=True)
+    weighted = {s.variant: replace(s, weight=float(w), weight_bma=float(b)) for s, w, b in weights}
+    return [weighted.get(s.variant, s) for s in scores]
 
 
 def _set_against(ranked: Sequence[str], pooling: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -188,7 +195,7 @@ def _pair(
     groups: Sequence[str], pooling: Mapping[str, str], withheld: bool,
 ) -> Pair:  # fmt: skip
     if withheld:
-        return Pair(better, other, "withheld")
+        return Pair(better=better, other=other, kind="withheld")
     one, another = pointwise[better], pointwise[other]
     lead, limit = one.elpd_i - another.elpd_i, (pooling.get(better), pooling.get(other)) == ("partial", "complete")
     mcse = math.hypot(one.mcse, another.mcse)

@@ -20,7 +20,7 @@ from hbm_stan.verdicts import for_json
 _ROWS = 12  # scores that a notebook shows (ours)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
     """Scores, best first, and the verdict on pairs; ``withheld`` where it may not be read as a ranking.
 

@@ -37,7 +37,7 @@ class ColumnInfo:
     unit: str = ""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Dataset:
     """A table with its provenance.
 
@@ -75,7 +75,7 @@ class Dataset:
                     f"the DataFrame: {column!r}, the column for the role {role!r}, is the index. Make it a column "
                     "with .reset_index()."
                 )
-        return cls(name, table, digest, MappingProxyType(mapping)).read_as(reading)
+        return cls(name=name, table=table, sha256=digest, columns=MappingProxyType(mapping)).read_as(reading)
 
     def read_as(self, reading: Reading) -> Dataset:
         """The same data, to be read in this way; where it names weights, each row is repeated as often as it counts."""
@@ -181,7 +181,9 @@ def _table_of(frame: Any) -> Table:
         if isinstance(column.dtype, pd.CategoricalDtype)
     }
     ordered = frozenset(name for name in categories if frame[name].cat.ordered)
-    return Table("the DataFrame", names, cells, categories=MappingProxyType(categories), ordered=ordered)
+    return Table(
+        where="the DataFrame", names=names, cells=cells, categories=MappingProxyType(categories), ordered=ordered
+    )
 
 
 def listed(table: Table, wanted: str = "") -> str:
@@ -216,7 +218,7 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
 
 def _load_csv(path: Path, name: str) -> Dataset:
     table, digest = read_csv(path)
-    return Dataset(name, table, digest)
+    return Dataset(name=name, table=table, sha256=digest)
 
 
 def _load_folder(folder: Path) -> Dataset:

@@ -95,7 +95,7 @@ class Columns:
         return replace(self, X=self.X[rows])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Design:
     """Common columns ``X`` (N, P) called ``names``, varying ``terms`` (those of the factor that is pooled first), and
     ``offset`` (N,), a known part of the linear predictor.

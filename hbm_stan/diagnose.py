@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,10 +20,10 @@ from hbm_stan.elements import base_of, element_names
 from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import DiagnosticError, ModelError, nearest
 from hbm_stan.fit import Fit
-from hbm_stan.funnel import where_divergences_sit
 from hbm_stan.notebook import card, verdict_table
 from hbm_stan.replicate import PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
+from hbm_stan.steps import check_steps
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import CHECKS, Status, Verdict, on_a_screen, worst
 
@@ -34,15 +34,10 @@ else:
 
 # Vehtari et al. (2021) recommend four chains at least; R-hat of fewer misses more.
 MIN_CHAINS = 4
-# Betancourt (2016), arXiv:1604.00695; 0.3 is CmdStan's and ArviZ's value.
-MIN_EBFMI = 0.3
 # Stan adapts no metric in shorter warm-ups.
 MIN_WARMUP = 150
 # MCSE of the mean in posterior sds; an ESS of 400 gives 1/sqrt(400).
 MAX_MCSE = 0.05
-
-# From this adapt_delta on, a larger one is no advice any more (ours).
-_SMALL_STEP = 0.99
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,7 +90,7 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
         _check_ess(summary, "bulk", fit.sampling.chains),
         _check_ess(summary, "tail", fit.sampling.chains),
         _check_mcse(summary),
-        *([] if fit.direct else _check_steps(fit)),
+        *([] if fit.direct else check_steps(fit)),
         _check_chains(fit.sampling.chains),
         _check_weights(fit) if fit.direct else _check_warmup(fit.sampling.warmup),
     ]
@@ -168,7 +163,9 @@ def _check_draws(names: list[str], draws: FloatArray) -> list[Verdict]:
             f"{int(bad.sum())} parameter(s) have draws that are not finite, {first} first: no summary of "
             "them means anything."
         )
-        verdicts = [Verdict("finite draws", "fail", float(bad.sum()), 0, hint, first)]
+        verdicts = [
+            Verdict(name="finite draws", status="fail", value=float(bad.sum()), threshold=0, hint=hint, subject=first)
+        ]
     if not stuck.any():
         return [*verdicts, _none("moving chains")]
     parameter, chain = (int(i) for i in np.argwhere(stuck)[0])
@@ -178,11 +175,21 @@ def _check_draws(names: list[str], draws: FloatArray) -> list[Verdict]:
         f"{names[parameter]}: {where}. A chain is stuck, or the quantity is constant and is no parameter. "
         "Start again with another seed, and look at its initial values."
     )
-    return [*verdicts, Verdict("moving chains", "fail", float(stuck.sum()), 0, hint, names[parameter])]
+    return [
+        *verdicts,
+        Verdict(
+            name="moving chains",
+            status="fail",
+            value=float(stuck.sum()),
+            threshold=0,
+            hint=hint,
+            subject=names[parameter],
+        ),
+    ]
 
 
 def _none(name: str) -> Verdict:
-    return Verdict(name, "pass", 0, 0)
+    return Verdict(name=name, status="pass", value=0, threshold=0)
 
 
 def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
@@ -190,17 +197,24 @@ def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
     threshold = MIN_ESS_PER_CHAIN * chains
     if ess.isna().any():
         subject = str(ess.index[ess.isna()][0])
-        return Verdict(f"{kind} ESS", "fail", None, threshold, f"{kind} ESS of {subject} cannot be computed.", subject)
+        return Verdict(
+            name=f"{kind} ESS",
+            status="fail",
+            value=None,
+            threshold=threshold,
+            hint=f"{kind} ESS of {subject} cannot be computed.",
+            subject=subject,
+        )
     subject, value = str(ess.idxmin()), float(ess.min())
     if value >= threshold:
-        return Verdict(f"{kind} ESS", "pass", value, threshold, "", subject)
+        return Verdict(name=f"{kind} ESS", status="pass", value=value, threshold=threshold, hint="", subject=subject)
     what = "means and medians" if kind == "bulk" else "the ends of intervals"
     hint = (
         f"{int((ess < threshold).sum())} of {len(ess)} parameters have a {kind} ESS below "
         f"{threshold}; the lowest is {math.floor(value)} "
         f"({subject}): {what} are not reliable. Draw more, or use a parameterisation that mixes better."
     )
-    return Verdict(f"{kind} ESS", "fail", value, threshold, hint, subject)
+    return Verdict(name=f"{kind} ESS", status="fail", value=value, threshold=threshold, hint=hint, subject=subject)
 
 
 def _check_mcse(summary: pd.DataFrame) -> Verdict:
@@ -208,12 +222,22 @@ def _check_mcse(summary: pd.DataFrame) -> Verdict:
     if ratio.isna().any():
         subject = str(ratio.index[ratio.isna()][0])
         return Verdict(
-            "MCSE", "fail", None, MAX_MCSE, f"The Monte Carlo error of {subject} cannot be computed.", subject
+            name="MCSE",
+            status="fail",
+            value=None,
+            threshold=MAX_MCSE,
+            hint=f"The Monte Carlo error of {subject} cannot be computed.",
+            subject=subject,
         )
     subject, value = str(ratio.idxmax()), float(ratio.max())
     hint = f"The mean of {subject} is known to {value:.2f} posterior sds only. Draw more before reporting it."
     return Verdict(
-        "MCSE", "warn" if value > MAX_MCSE else "pass", value, MAX_MCSE, hint if value > MAX_MCSE else "", subject
+        name="MCSE",
+        status="warn" if value > MAX_MCSE else "pass",
+        value=value,
+        threshold=MAX_MCSE,
+        hint=hint if value > MAX_MCSE else "",
+        subject=subject,
     )
 
 
@@ -225,73 +249,34 @@ def _check_weights(fit: Fit) -> Verdict:
         f"The importance weights of the draws have a Pareto k of {k:.2f}: a part of the posterior may be "
         "missing. Sample it with another engine (--engine stanli)."
     )
-    return Verdict("importance weights", "pass" if good else "fail", k, MAX_K, "" if good else hint)
-
-
-def _check_steps(fit: Fit) -> list[Verdict]:
-    """Of a sampler's steps: divergences, tree depth, energy."""
-    stats = {name: np.asarray(v.values) for name, v in fit.tree["sample_stats"].data_vars.items()}
-    return [
-        _check_divergences(fit, stats["diverging"]),
-        _check_treedepth(stats["reached_max_treedepth"], fit.sampling.max_treedepth),
-        _check_ebfmi(stats["energy"], fit.family.groups.population_scale),
-    ]
-
-
-def _check_divergences(fit: Fit, diverging: np.ndarray[Any, Any]) -> Verdict:
-    count = int(diverging.sum())
-    if count == 0:
-        return _none("divergences")
-    subject, sentence = where_divergences_sit(fit, diverging)
-    better = fit.family.variant(fit.variant).better
-    region = "the posterior has a region that the sampler cannot enter."
-    if better:
-        advice = f"Use {fit.table.noun.fill(better)} instead."
-    elif fit.sampling.adapt_delta < _SMALL_STEP:
-        advice = f"Raise adapt_delta, under [sampling], towards {_SMALL_STEP}; if they stay, {region}"
-    else:
-        advice = f"They stay with an adapt_delta of {fit.sampling.adapt_delta:g}: {region}"
-    transitions = "transition" if count == 1 else "transitions"
-    hint = f"{count} divergent {transitions} of {diverging.size}; {sentence} {advice}"
-    return Verdict("divergences", "fail", count, 0, hint, subject)
-
-
-def _check_treedepth(reached: np.ndarray[Any, Any], limit: int) -> Verdict:
-    count = int(reached.sum())
-    if count == 0:
-        return _none("tree depth")
-    share = "All" if count == reached.size else f"{count} of {reached.size}"
-    hint = (
-        f"{share} transitions ended at the maximum tree depth of {limit}: the sampler was cut short. This costs "
-        "efficiency first; where it is most transitions, the scales of the parameters differ too much."
+    return Verdict(
+        name="importance weights",
+        status="pass" if good else "fail",
+        value=k,
+        threshold=MAX_K,
+        hint="" if good else hint,
     )
-    return Verdict("tree depth", "warn", count, 0, hint)
-
-
-def _check_ebfmi(energy: FloatArray, scale: str) -> Verdict:
-    """E-BFMI of each chain, which must not be small (Betancourt 2016)."""
-    values = mixing.ebfmi(energy)
-    if not np.isfinite(values).all():
-        return Verdict("E-BFMI", "fail", None, MIN_EBFMI, "E-BFMI cannot be computed: the energy does not move.")
-    lowest = int(values.argmin())
-    subject = f"chain {lowest + 1}"
-    if values[lowest] >= MIN_EBFMI:
-        return Verdict("E-BFMI", "pass", float(values[lowest]), MIN_EBFMI, "", subject)
-    low = ", ".join(str(i + 1) for i in np.flatnonzero(values < MIN_EBFMI))
-    hint = (
-        f"Energy mixes poorly in chain {low}: the posterior has a heavy tail or a funnel in {scale} that the sampler "
-        "explores slowly."
-    )
-    return Verdict("E-BFMI", "warn", float(values[lowest]), MIN_EBFMI, hint, subject)
 
 
 def _check_chains(chains: int) -> Verdict:
     few = chains < MIN_CHAINS
     hint = f"{chains} chain(s): R-hat compares chains and sees less with fewer than {MIN_CHAINS}."
-    return Verdict("number of chains", "warn" if few else "pass", chains, MIN_CHAINS, hint if few else "")
+    return Verdict(
+        name="number of chains",
+        status="warn" if few else "pass",
+        value=chains,
+        threshold=MIN_CHAINS,
+        hint=hint if few else "",
+    )
 
 
 def _check_warmup(warmup: int) -> Verdict:
     short = warmup < MIN_WARMUP
     hint = f"A warm-up of {warmup} iterations is too short for Stan to adapt its metric."
-    return Verdict("warm-up", "warn" if short else "pass", warmup, MIN_WARMUP, hint if short else "")
+    return Verdict(
+        name="warm-up",
+        status="warn" if short else "pass",
+        value=warmup,
+        threshold=MIN_WARMUP,
+        hint=hint if short else "",
+    )

@@ -123,7 +123,11 @@ def _check_names(columns: Mapping[str, str]) -> list[Verdict]:
             f"{columns[role]!r} is taken as the {given} of the estimate, but is called like {other}. If it is {other}, "
             f"{_ADVICE[other]}."
         )
-        return [Verdict("measure of spread", "warn", None, None, hint, columns[role])]
+        return [
+            Verdict(
+                name="measure of spread", status="warn", value=None, threshold=None, hint=hint, subject=columns[role]
+            )
+        ]
     return []
 
 
@@ -157,7 +161,16 @@ def _check_evenness(dataset: Dataset, values: Mapping[str, FloatArray]) -> list[
         f"{dataset.table.rows([int(i) for i in far], estimate)}: is one of them a slip? A standard error taken from "
         "such limits is rough."
     )
-    return [Verdict("uneven limits", "warn", float(np.abs(uneven).max()), _LOPSIDED, hint, estimate)]
+    return [
+        Verdict(
+            name="uneven limits",
+            status="warn",
+            value=float(np.abs(uneven).max()),
+            threshold=_LOPSIDED,
+            hint=hint,
+            subject=estimate,
+        )
+    ]
 
 
 def _like_ratios(dataset: Dataset, mean: float) -> Verdict:
@@ -166,7 +179,7 @@ def _like_ratios(dataset: Dataset, mean: float) -> Verdict:
         f"The limits {_limits(dataset)} lie unevenly about {estimate!r}, but evenly on the log scale, as those of "
         "ratios do (odds ratio, risk ratio, hazard ratio). If they are ratios, say log_scale = true."
     )
-    return Verdict("limits of ratios", "warn", mean, _UNEVEN, hint, estimate)
+    return Verdict(name="limits of ratios", status="warn", value=mean, threshold=_UNEVEN, hint=hint, subject=estimate)
 
 
 def _limits(dataset: Dataset) -> str:

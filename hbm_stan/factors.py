@@ -62,7 +62,7 @@ class Reduced:
         )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FactorComparison:
     """The comparisons by target, each factor judged by itself: rows for all factors, new groups for the group alone."""
 
@@ -110,7 +110,7 @@ class FactorComparison:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Models:
     """A formula's model, fitted with that variant of partial pooling, and those that lack one factor."""
 
@@ -176,7 +176,8 @@ def reduced_models(family: Family, dataset: Dataset, variant: str) -> Models:
             f"{where}: the formula has one grouping factor only{named}. Whether it matters is what complete and "
             "partial pooling are compared for: hbm compare without --factors."
         )
-    return Models(family, data, variant, design, tuple(_reduced(data, design, f, variant) for f in design.factors))
+    reduced = tuple(_reduced(data, design, f, variant) for f in design.factors)
+    return Models(family=family, dataset=data, variant=variant, design=design, reduced=reduced)
 
 
 def _reduced(dataset: Dataset, design: Design, factor: Factor, variant: str) -> Reduced:
@@ -256,7 +257,9 @@ def judge_factors(
         chosen = {name: fits[name] for name in (WHOLE, *(model.name for model in of))}
         together = compare(chosen, diagnoses, each, budget=budget, store=store, say=say)
         comparisons[each] = _by_factor(together, fits[WHOLE], models.design, of)
-    return FactorComparison(models.dataset.reading.formula, group, models.reduced, comparisons, fits)
+    return FactorComparison(
+        formula=models.dataset.reading.formula, group=group, models=models.reduced, comparisons=comparisons, fits=fits
+    )
 
 
 def _by_factor(together: Comparison, whole: Fit, design: Design, models: list[Reduced]) -> Comparison:

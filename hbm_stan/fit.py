@@ -27,14 +27,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import (
-    draws_the_rest,
-    draws_tree,
-    is_large,
-    posterior_draws,
-    refuse_too_large,
-    with_effects,
-)
+from hbm_stan.tree import draws_the_rest, draws_tree, is_large, posterior_draws, refuse_too_large, with_effects
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,7 +46,7 @@ class Attempt:
     seconds: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Fit:
     """Draws of one variant with all that made them. ``tree`` has ArviZ's groups and dims."""
 
@@ -138,7 +131,7 @@ class Fit:
         return np.asarray(self.data[self.family.programs.observed], dtype=float)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One fit to be made: everything that its draws depend on, and the key made of it."""
 
@@ -224,7 +217,10 @@ def _job(
     later = is_large(family, table) or (writes_text(engine) and draws_the_rest(family) and not family.source)
     data = family.stan_data(table, priors, variant, generate=not later)
     check_data(program, data)
-    return Job(family, variant, table, priors, sampling, engine, program, data)
+    return Job(
+        family=family, variant=variant, table=table, priors=priors, sampling=sampling, engine=engine, program=program,
+        data=data,
+    )  # fmt: skip
 
 
 def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:
@@ -262,7 +258,10 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
-    return FitRecord(tree, job.parts, job.key, seconds, sampling.adapt_delta, tuple(asdict(a) for a in earlier))
+    return FitRecord(
+        tree=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
+        earlier=tuple(asdict(a) for a in earlier),
+    )  # fmt: skip
 
 
 def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore, progress: Progress | None) -> Fit:
@@ -282,7 +281,8 @@ def fit_unkept(job: Job) -> Fit:
 def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
     """A Fit of parameters alone, kept nowhere: for proofs and long runs, which need no log_lik and no y_rep."""
     tree = draws_tree(job.family, job.table, job.data, drawn, sampling.seed, rows=False)
-    return _fit(replace(job, sampling=sampling), FitRecord(tree, {}, job.key, 0.0), reused=False, reason="not kept")
+    record = FitRecord(tree=tree, parts={}, key=job.key, seconds=0.0)
+    return _fit(replace(job, sampling=sampling), record, reused=False, reason="not kept")
 
 
 def _fit(job: Job, record: FitRecord, *, reused: bool, reason: str) -> Fit:
@@ -292,6 +292,7 @@ def _fit(job: Job, record: FitRecord, *, reused: bool, reason: str) -> Fit:
     if is_large(job.family, job.table):
         tree = with_effects(job.family, job.table, job.data, tree, sampling.seed, job.variant)
     return Fit(
-        job.family, job.variant, job.table, job.data, job.priors, sampling, job.engine.name, job.engine.version,
-        tree, job.key, job.program.sha256, record.seconds, reused, reason, earlier,
+        family=job.family, variant=job.variant, table=job.table, data=job.data, priors=job.priors, sampling=sampling,
+        engine=job.engine.name, engine_version=job.engine.version, tree=tree, key=job.key,
+        program_sha256=job.program.sha256, seconds=record.seconds, reused=reused, reason=reason, earlier=earlier,
     )  # fmt: skip

@@ -37,7 +37,7 @@ LEAST_UNITS = 5
 _NAMED_SHARE = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pair:
     """What the scores say of two variants. ``elpd_diff`` is the lead of ``better``, not below 0.
 
@@ -90,10 +90,11 @@ def judge(
     kind, reason = _kind(lead, lead_j.size, mcse, limit)
     side, at = _decided(lead) if reason == "both_sides" else ("", 0)
     return Pair(
-        better, other, kind, reason, float(lead_i.sum()), se, mcse, lead_i.size, lead_j.size,
-        bootstrap_difference(lead_j) if lead_j.size > 1 else None,
-        _rests_on(lead_j, labels) if kind == "better_here" else (),
-        int(np.count_nonzero(lead > 0)), labels[at] if side and labels and not few_groups else "", side,
+        better=better, other=other, kind=kind, reason=reason, elpd_diff=float(lead_i.sum()), se_diff_used=se,
+        mcse_diff=mcse, n_units=lead_i.size, n_groups=lead_j.size,
+        bootstrap=bootstrap_difference(lead_j) if lead_j.size > 1 else None,
+        rests_on=_rests_on(lead_j, labels) if kind == "better_here" else (), n_for=int(np.count_nonzero(lead > 0)),
+        decides=labels[at] if side and labels and not few_groups else "", side=side,
     )  # fmt: skip
 
 

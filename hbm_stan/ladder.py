@@ -54,7 +54,7 @@ class Ladder:
     unit: str = ""  # of the linear predictor of the likelihood that the analysis has, on whose scale its priors are
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LikelihoodComparison:
     """The comparisons by target, and what each likelihood's replicated rows say of it."""
 
@@ -251,4 +251,6 @@ def judge_ladder(
     allowed = {*waive, PREDICTIVE_CHECK}
     diagnoses = {name: replace(check(fit, allowed, model=True), variant=name) for name, fit in fits.items()}
     comparisons = both_targets(fits, diagnoses, unit, budget, store, say)
-    return LikelihoodComparison(ladder.dataset.reading.formula, ladder, comparisons, diagnoses, fits)
+    return LikelihoodComparison(
+        formula=ladder.dataset.reading.formula, ladder=ladder, comparisons=comparisons, diagnoses=diagnoses, fits=fits
+    )

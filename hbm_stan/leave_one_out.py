@@ -32,7 +32,7 @@ _CHECKED_DRAWS, QUADRATURE_MATTERS = 50, 0.1
 _AVERAGED = 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Repair:
     """How the score of one unit was repaired: by which route, from what to what, and the Pareto k of the new one."""
 
@@ -44,7 +44,7 @@ class Repair:
     mcse: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LeftOut:
     """The score of one fit when each unit (observation or group) is left out in turn.
 
@@ -130,12 +130,18 @@ def loo(fit: Fit) -> LeftOut:
         alone = one_row and fit.pooling == "no"
         route = Route.ROW_PRIOR if alone else Route.EXACT
         prior, note = (priors_of(fit), "") if alone else ("", _rows_alone(fit, exact))
-        return LeftOut(exact, lppd_i, None, threshold, route, size, prior, note, mcse=0.0)
+        return LeftOut(
+            elpd_i=exact, lppd_i=lppd_i, pareto_k=None, k_threshold=threshold, route=route, n_parameters=size,
+            prior=prior, note=note, mcse=0.0,
+        )  # fmt: skip
     density = density_of(fit, "observation")
     log_lik = conditional if density.own or density.of is None else evaluated(fit, density.of)
     if one_row and fit.pooling == "no":
         scored = psis_loo(log_lik)
-        return LeftOut(scored.elpd_i, lppd_i, scored.pareto_k, threshold, Route.BIASED, size, priors_of(fit))
+        return LeftOut(
+            elpd_i=scored.elpd_i, lppd_i=lppd_i, pareto_k=scored.pareto_k, k_threshold=threshold, route=Route.BIASED,
+            n_parameters=size, prior=priors_of(fit),
+        )  # fmt: skip
     return _scored(fit, log_lik, lppd_i, density.route, size, "observation")
 
 
@@ -152,7 +158,10 @@ def logo(fit: Fit) -> LeftOut | None:
         prior_log_lik = None if alone is None else alone(fit.data, fit.variant)
         if prior_log_lik is not None:
             own = np.full(groups, math.nan)
-            return LeftOut(prior_log_lik, own, None, threshold, Route.GROUP_PRIOR, 0, priors_of(fit), "", "group", 0.0)
+            return LeftOut(
+                elpd_i=prior_log_lik, lppd_i=own, pareto_k=None, k_threshold=threshold, route=Route.GROUP_PRIOR,
+                n_parameters=0, prior=priors_of(fit), unit="group", mcse=0.0,
+            )  # fmt: skip
         if not fit.family.terms:
             return None
         # Of a formula's model more than the prior is left: common columns, other factors, the residual sd.
@@ -160,7 +169,10 @@ def logo(fit: Fit) -> LeftOut | None:
     if density.own or density.of is None:
         none, bad = np.full(groups, math.nan), np.full(groups, math.inf)
         # Nothing of the sum comes from these draws: its error is that of the refits.
-        return LeftOut(none, none, bad, threshold, Route.NEEDS_REFITS, size, unit="group", mcse=0.0)
+        return LeftOut(
+            elpd_i=none, lppd_i=none, pareto_k=bad, k_threshold=threshold, route=Route.NEEDS_REFITS, n_parameters=size,
+            unit="group", mcse=0.0,
+        )  # fmt: skip
     log_lik = evaluated(fit, density.of)
     return _scored(fit, log_lik, _mean_density(log_lik), density.route, size, "group")
 
@@ -172,8 +184,9 @@ def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: Route, siz
     # Units that are to be repaired bring an error of their own; that of the others is what this one is of.
     series = scored.series - log_lik.shape[0] * softmax(-log_lik[:, bad], axis=0).sum(axis=1)
     return LeftOut(
-        scored.elpd_i, lppd_i, scored.pareto_k, threshold, route, size, unit=unit,
-        note="" if unit == "group" else _rows_alone(fit, scored.elpd_i), mcse=mean_error(series, fit.sampling.chains),
+        elpd_i=scored.elpd_i, lppd_i=lppd_i, pareto_k=scored.pareto_k, k_threshold=threshold, route=route,
+        n_parameters=size, unit=unit, note="" if unit == "group" else _rows_alone(fit, scored.elpd_i),
+        mcse=mean_error(series, fit.sampling.chains),
         quadrature=_quadrature_error(fit, log_lik, unit) if route is Route.INTEGRATED else None,
     )  # fmt: skip
 
@@ -237,10 +250,10 @@ def check_pareto_k(left_out: LeftOut, labels: Sequence[str], noun: Noun = GROUPS
     """Whether the score of every unit can be believed: PSIS was good, or what was not is repaired."""
     name = "Pareto k" if left_out.unit == "observation" else "Pareto k, groups"
     if left_out.pareto_k is None or left_out.prior:
-        return Verdict(name, "pass", None, left_out.k_threshold)
+        return Verdict(name=name, status="pass", value=None, threshold=left_out.k_threshold)
     value = float(np.max(left_out.pareto_k))
     if not left_out.high.any():
-        return Verdict(name, "pass", value, left_out.k_threshold)
+        return Verdict(name=name, status="pass", value=value, threshold=left_out.k_threshold)
     named = [label for label, high in zip(labels, left_out.high, strict=True) if high]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
     what = "observations" if left_out.unit == "observation" else noun.many
@@ -252,7 +265,7 @@ def check_pareto_k(left_out: LeftOut, labels: Sequence[str], noun: Noun = GROUPS
         f"Pareto k is too high for {len(named)} of {len(labels)} {what} ({shown}): their leave-one-out "
         f"scores are unreliable and no ranking is given.{why} {advice}"
     )
-    return Verdict(name, "warn", value, left_out.k_threshold, hint, named[0])
+    return Verdict(name=name, status="warn", value=value, threshold=left_out.k_threshold, hint=hint, subject=named[0])
 
 
 def check_p_loo(left_out: LeftOut) -> list[Verdict]:
@@ -264,6 +277,8 @@ def check_p_loo(left_out: LeftOut) -> list[Verdict]:
         return []
     name = "p_loo" if left_out.unit == "observation" else "p_loo, groups"
     if not badly_misspecified(left_out.p_loo, left_out.n_parameters, left_out.high_at_first):
-        return [Verdict(name, "pass", left_out.p_loo, most_p_loo(left_out.n_parameters))]
+        return [Verdict(name=name, status="pass", value=left_out.p_loo, threshold=most_p_loo(left_out.n_parameters))]
     hint = read_score(left_out.p_loo, left_out.n_parameters, left_out.elpd_i.size, left_out.high_at_first)
-    return [Verdict(name, "warn", left_out.p_loo, most_p_loo(left_out.n_parameters), hint)]
+    return [
+        Verdict(name=name, status="warn", value=left_out.p_loo, threshold=most_p_loo(left_out.n_parameters), hint=hint)
+    ]

@@ -70,7 +70,7 @@ def _check_order(column: str, labels: Sequence[str], noun: Noun) -> list[Verdict
         f"{column!r} looks numeric but is in text order: {shown}, ... Results here keep their labels; "
         f"an index counted elsewhere from 1 to J would name other {noun.many}."
     )
-    return [Verdict("group order", "warn", None, None, hint, column)]
+    return [Verdict(name="group order", status="warn", value=None, threshold=None, hint=hint, subject=column)]
 
 
 def _check_missing_words(column: str, labels: Sequence[str], missing: Collection[str], what: str) -> list[Verdict]:
@@ -82,7 +82,7 @@ def _check_missing_words(column: str, labels: Sequence[str], missing: Collection
         f"{column!r} has the label {words[0]!r}, which often stands for a missing one. It is taken as the name of one "
         f"of the {what}; if it is not, give the label or take the row out."
     )
-    return [Verdict("missing labels", "warn", len(words), 0, hint, column)]
+    return [Verdict(name="missing labels", status="warn", value=len(words), threshold=0, hint=hint, subject=column)]
 
 
 def _check_similar_labels(column: str, labels: Sequence[str], what: str) -> list[Verdict]:
@@ -101,7 +101,7 @@ def _check_similar_labels(column: str, labels: Sequence[str], what: str) -> list
         f"The labels {one} and {other} in {column!r} differ only in case, spaces, encoding or leading zeros, and are "
         f"taken as two {what}. If they are one, give them one label.{more}"
     )
-    return [Verdict("similar labels", "warn", len(pairs), 0, hint, column)]
+    return [Verdict(name="similar labels", status="warn", value=len(pairs), threshold=0, hint=hint, subject=column)]
 
 
 def _folded(label: str) -> str:
@@ -120,7 +120,7 @@ def check_total(column: str, labels_of_rows: Sequence[str], noun: Noun) -> list[
         f"The last row is called {shorten(label)!r}. If it sums up the others, their data count twice: take it out of "
         f"the file. If it is one of the {noun.many}, nothing need be done."
     )
-    return [Verdict("total row", "warn", None, None, hint, column)]
+    return [Verdict(name="total row", status="warn", value=None, threshold=None, hint=hint, subject=column)]
 
 
 def refuse_one_group(where: str, labels: Sequence[str]) -> None:
@@ -158,7 +158,15 @@ def check_group_count(n: int, noun: Noun) -> list[Verdict]:
         "and consider no pooling with a common prior."
     )
     few = n < FEW_GROUPS
-    return [Verdict("number of groups", "warn" if few else "pass", n, FEW_GROUPS, hint if few else "")]
+    return [
+        Verdict(
+            name="number of groups",
+            status="warn" if few else "pass",
+            value=n,
+            threshold=FEW_GROUPS,
+            hint=hint if few else "",
+        )
+    ]
 
 
 def check_single_rows(group: npt.NDArray[np.int64], n_groups: int, noun: Noun) -> list[Verdict]:
@@ -170,5 +178,11 @@ def check_single_rows(group: npt.NDArray[np.int64], n_groups: int, noun: Noun) -
         "sigma and tau are separated only by the priors and by normality."
     )
     return [
-        Verdict("groups of one row", "warn" if many else "pass", single, MANY_SINGLES * n_groups, hint if many else "")
+        Verdict(
+            name="groups of one row",
+            status="warn" if many else "pass",
+            value=single,
+            threshold=MANY_SINGLES * n_groups,
+            hint=hint if many else "",
+        )
     ]

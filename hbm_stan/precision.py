@@ -40,7 +40,7 @@ class Precision:
         return f"{self.parameter} of {self.variant}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reached:
     """Fits whose means are as precise as asked for, or how far they came and why no further (``stopped``)."""
 
@@ -125,7 +125,7 @@ def until_precise(
             stopped = f"{_so_far(precision, sampling)} {needed:,} draws a chain cannot be had: {error}"
             break
         precision, rounds = precision_of(fits), rounds + 1
-    return Reached(fits, target, precision, sampling, stopped)
+    return Reached(fits=fits, target=target, precision=precision, sampling=sampling, stopped=stopped)
 
 
 def _needed(sampling: Sampling, precision: Precision, target: float) -> int:

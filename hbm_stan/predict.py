@@ -226,7 +226,9 @@ def findings(fit: Fit, options: Mapping[str, Any]) -> list[Finding]:
     """The sections of the report that only this family has."""
     if fit.family.words.findings is None:
         return []
-    evidence = Evidence(fit.variant, fit.draws(), fit.data, fit.table, options, fit.rng("findings"))
+    evidence = Evidence(
+        variant=fit.variant, draws=fit.draws(), data=fit.data, table=fit.table, options=options, rng=fit.rng("findings")
+    )
     return list(fit.family.words.findings(evidence))
 
 

@@ -144,11 +144,17 @@ def check_predictors(
                 f"{name} does not vary within any {noun.one}: it is collinear with the group effects. "
                 "Name it as a group predictor."
             )
-            verdicts.append(Verdict("collinear predictor", "warn", None, None, hint, name))
+            verdicts.append(
+                Verdict(name="collinear predictor", status="warn", value=None, threshold=None, hint=hint, subject=name)
+            )
         ratio = float(np.std(x, ddof=1)) / spread if spread > 0 else 1.0
         if not 1 / UNSCALED <= ratio <= UNSCALED:
             hint = f"sd({name})/sd(outcome) = {ratio:.3g}: priors of slopes are on the raw scale. Change the unit."
-            verdicts.append(Verdict("unscaled predictor", "warn", ratio, UNSCALED, hint, name))
+            verdicts.append(
+                Verdict(
+                    name="unscaled predictor", status="warn", value=ratio, threshold=UNSCALED, hint=hint, subject=name
+                )
+            )
     return verdicts + check_zero(predictors, noun)
 
 
@@ -157,10 +163,10 @@ def _constant_categories(predictors: Predictors, group: npt.NDArray[np.int64], n
     values = dict(zip(predictors.names, predictors.values.T, strict=True))
     return [
         Verdict(
-            "collinear predictor", "warn", None, None,
-            f"{column} does not vary within any {noun.one}: it is collinear with the group effects. "
+            name="collinear predictor", status="warn", value=None, threshold=None,
+            hint=f"{column} does not vary within any {noun.one}: it is collinear with the group effects. "
             "Name it as a group predictor.",
-            column,
+            subject=column,
         )
         for column, levels in predictors.levels.items()
         if all(_constant_in_groups(values[f"{column}={level}"], group) for level in levels[1:])
@@ -180,7 +186,11 @@ def check_zero(predictors: Predictors, noun: Noun) -> list[Verdict]:
                 f"{'-' if near > 0 else '+'} {abs(near):g} and name that: the intercept is then the one at "
                 f"{name} = {near:g}."
             )
-            verdicts.append(Verdict("uncentred predictor", "warn", off, UNCENTRED, hint, name))
+            verdicts.append(
+                Verdict(
+                    name="uncentred predictor", status="warn", value=off, threshold=UNCENTRED, hint=hint, subject=name
+                )
+            )
     return verdicts
 
 

@@ -56,7 +56,7 @@ from hbm_stan.verdicts import Verdict
 __all__ = ["LARGEST", "LIST_KINDS", "SMALLEST", "Prepared", "Role", "RoleKind", "Units", "check_mapping", "prepare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """Checked columns by role: the ``pooled`` factor, whose levels are the groups (of the design, where there is one),
     ``values`` of each numeric role, shape (rows,), ``predictors`` of each role that takes a list, ``units`` of the

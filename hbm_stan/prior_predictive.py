@@ -62,5 +62,7 @@ def check_priors(fit: Fit) -> list[Verdict]:
         )
         advice = "A half-normal on the scale of the data is the usual choice."
         hint = f"The prior of {name} is {prior.text}: {why}.{share} {advice}"
-        verdicts.append(Verdict("prior of a scale", "warn", beyond, None, hint, name))
+        verdicts.append(
+            Verdict(name="prior of a scale", status="warn", value=beyond, threshold=None, hint=hint, subject=name)
+        )
     return verdicts

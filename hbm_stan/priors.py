@@ -89,7 +89,7 @@ def decode_scale(name: str, code: int, encoded: Sequence[float], lower: float = 
         "gamma": (second, second / scale),
         "lognormal": (math.log(scale), second),
     }
-    return Prior(name, distribution, arguments.get(distribution, (scale,)), lower=lower)
+    return Prior(name=name, distribution=distribution, arguments=arguments.get(distribution, (scale,)), lower=lower)
 
 
 def raw_support(code: int, lower: float = 0.0) -> tuple[float, float]:
@@ -244,8 +244,8 @@ def parse_prior(text: str, row: PriorRow, name: str = "") -> Prior:
             f"{where}: {shorten(name)!r} is not offered. {nearest(name, row.distributions)} "
             f"Offered: {'; '.join(allowed)}."
         )
-    arguments = _arguments(match[2], DISTRIBUTIONS[name], where)
-    prior = Prior(parameter, name, arguments, "chosen in the analysis", lower=row.lower)
+    given = _arguments(match[2], DISTRIBUTIONS[name], where)
+    prior = Prior(name=parameter, distribution=name, arguments=given, reason="chosen in the analysis", lower=row.lower)
     _refuse_below(prior, where)
     return prior
 

@@ -42,7 +42,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Declaration:
     """One declared variable: its Stan type, the expressions of its dimensions, of its bounds and of its multiplier."""
 
@@ -164,8 +164,8 @@ def _declarations(statement: str, program: str) -> list[Declaration]:
     own = _split(size) * (2 if kind in _SQUARE and len(_split(size)) == 1 else 1)
     dims = tuple(d.strip() for d in (*_split(array), *own))
     limits = {key.strip(): value.strip() for key, _, value in (piece.partition("=") for piece in _split(bounds))}
-    given = [limits.get(key) for key in ("lower", "upper", "multiplier")]
-    return [Declaration(m[1], kind, dims, *given) for m in names if m]
+    given = {key: limits.get(key) for key in ("lower", "upper", "multiplier")}
+    return [Declaration(name=m[1], type=kind, dims=dims, **given) for m in names if m]
 
 
 def _word(text: str) -> tuple[str, str]:

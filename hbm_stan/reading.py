@@ -16,7 +16,7 @@ KEYS = (
 REPEAT = "repeat"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """``levels``: of categories, by column; the first is what the others are compared with, those not named follow.
 

@@ -52,7 +52,7 @@ _HISTOGRAMS = 400
 _Pairs = Mapping[Statistic, tuple[FloatArray, FloatArray]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictiveCheck:
     """Replicated data against the observed: statistics with their tail probability, and intervals by group.
 
@@ -106,7 +106,10 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
         f"{_how(fit)} {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
         f"{0.1 * len(groups):.1f} would by chance."
     )
-    return PredictiveCheck(fit.variant, statistics, groups, note, _judge(fit, statistics, outside, replications), rows)
+    verdict = _judge(fit, statistics, outside, replications)
+    return PredictiveCheck(
+        variant=fit.variant, statistics=statistics, groups=groups, note=note, verdict=verdict, rows=rows
+    )
 
 
 def _of_rows(fit: Fit, y: FloatArray) -> FloatArray:
@@ -245,14 +248,15 @@ def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replicatio
     value = float(p.min())
     far, extreme = statistics[statistics["kind"].isin(list(OF_ROWS)) & (p < MISFIT_P)], statistics[p < EXTREME_P]
     if extreme.empty:
-        return Verdict(PREDICTIVE_CHECK, "pass", value, EXTREME_P)
+        return Verdict(name=PREDICTIVE_CHECK, status="pass", value=value, threshold=EXTREME_P)
     looked = f"of {len(p)} statistics in {replications:,} replications"
     if len(far):
         hint = (
             f"Single rows are not what the model expects (two-sided p below {MISFIT_P:g}; {looked}). {_expected(far)}. "
             f"{_mends(fit, rows_of(fit), far)}"
         )
-        return Verdict(PREDICTIVE_CHECK, "fail", value, MISFIT_P, hint, str(far["name"].iloc[0]))
+        first = str(far["name"].iloc[0])
+        return Verdict(name=PREDICTIVE_CHECK, status="fail", value=value, threshold=MISFIT_P, hint=hint, subject=first)
     outer = ", ".join(str(g) for g in outside["group"].head(5))
     hint = (
         f"The data are not quite what the model expects (smallest two-sided p {_p(value)}; {looked}). "
@@ -261,7 +265,8 @@ def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replicatio
         + "Check units and the spread of the rows; the assumed population or residual may not describe these "
         f"{noun.many}."
     )
-    return Verdict(PREDICTIVE_CHECK, "warn", value, EXTREME_P, hint, str(extreme["name"].iloc[0]))
+    first = str(extreme["name"].iloc[0])
+    return Verdict(name=PREDICTIVE_CHECK, status="warn", value=value, threshold=EXTREME_P, hint=hint, subject=first)
 
 
 def _mends(fit: Fit, rows: Rows | None, far: pd.DataFrame) -> str:

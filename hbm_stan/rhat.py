@@ -65,10 +65,17 @@ def check_rhat(summary: pd.DataFrame, chains: int, draws: FloatArray | None = No
     if len(missing):
         subject = str(missing.index[0])
         why = "one chain only" if chains == 1 else "all draws equal, or not finite"
-        return Verdict("R-hat", "fail", None, GOOD_RHAT, f"R-hat cannot be computed for {subject} ({why}).", subject)
+        return Verdict(
+            name="R-hat",
+            status="fail",
+            value=None,
+            threshold=GOOD_RHAT,
+            hint=f"R-hat cannot be computed for {subject} ({why}).",
+            subject=subject,
+        )
     subject, value = str(rhat.idxmax()), float(rhat.max())
     if value <= GOOD_RHAT:
-        return Verdict("R-hat", "pass", value, GOOD_RHAT, "", subject)
+        return Verdict(name="R-hat", status="pass", value=value, threshold=GOOD_RHAT, hint="", subject=subject)
     ess = summary[["ess_bulk", "ess_tail"]].min(axis=1)
     above = rhat > GOOD_RHAT
     unexcused = above & (ess < MIN_ESS_PER_CHAIN * chains)
@@ -78,15 +85,15 @@ def check_rhat(summary: pd.DataFrame, chains: int, draws: FloatArray | None = No
     counted = f"{int(above.sum())} of {len(rhat)} parameters exceed {GOOD_RHAT}; the largest is {value:.3f} ({subject})"
     if beyond.any():
         return Verdict(
-            "R-hat",
-            "fail",
-            value,
-            GOOD_RHAT,
-            f"{counted}. That is more than chance: the chains have not mixed.",
-            subject,
+            name="R-hat",
+            status="fail",
+            value=value,
+            threshold=GOOD_RHAT,
+            hint=f"{counted}. That is more than chance: the chains have not mixed.",
+            subject=subject,
         )
     expected = float(exceedance(GOOD_RHAT, ess.to_numpy(), chains).sum())
     hint = (
         f"{counted}. Expected by chance at this effective sample size: about {expected:.1f}. Draw more before judging."
     )
-    return Verdict("R-hat", "warn", value, GOOD_RHAT, hint, subject)
+    return Verdict(name="R-hat", status="warn", value=value, threshold=GOOD_RHAT, hint=hint, subject=subject)

@@ -57,7 +57,7 @@ _ROUTES: Mapping[Route, str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """A row of the comparison, best variant first. ``elpd_diff`` is against the best ranked variant.
 

@@ -34,4 +34,6 @@ def check_standard_errors(se: FloatArray, labels: Sequence[str], column: str) ->
         f"{shorten(labels[low])!r}, {se[high]:g} of {shorten(labels[high])!r}. The first is taken as known almost "
         "exactly, the other as saying nothing. Are both in the unit of the estimate, and is neither a placeholder?"
     )
-    return [Verdict("span of standard errors", "warn", span, SPAN, hint, column)]
+    return [
+        Verdict(name="span of standard errors", status="warn", value=span, threshold=SPAN, hint=hint, subject=column)
+    ]

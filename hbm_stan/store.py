@@ -24,7 +24,7 @@ _KEEP = 4  # fits kept of one variant; those that were not used for longest go f
 _ABOUT = ("key", "seconds", "parts", "adapt_delta", "earlier")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitRecord:
     """A fit as it is kept: draws, what was asked for, the hash of that, and what sampling cost in seconds.
 
@@ -161,7 +161,14 @@ def _read(path: Path) -> FitRecord:
     try:
         about = json.loads(tree.attrs.pop("hbm_stan"))
         earlier = tuple(about.get("earlier", ()))  # files of before have none
-        return FitRecord(tree, about["parts"], about["key"], about["seconds"], about.get("adapt_delta"), earlier)
+        return FitRecord(
+            tree=tree,
+            parts=about["parts"],
+            key=about["key"],
+            seconds=about["seconds"],
+            adapt_delta=about.get("adapt_delta"),
+            earlier=earlier,
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableError(f"{path.name} does not say whose draws it holds ({error})") from error
 

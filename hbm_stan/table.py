@@ -38,7 +38,7 @@ _WIDTH = 40  # how much of a cell it shows
 NOT_DROPPED = "Rows with missing values are not dropped silently: fill them in or take them out of the file."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Columns of equal length, in file order; cells are text (from a file) or Python values (from a frame).
 
@@ -152,7 +152,9 @@ def read_csv(path: Path) -> tuple[Table, str]:
         notes.append(f"{_DELIMITERS.get(delimiter, repr(delimiter))} separate the columns")
     cells = tuple(zip(*rows, strict=True))
     comma = delimiter != "," and any(_has_decimal_commas(column) for column in cells)
-    return Table(str(path), header, cells, lines, tuple(notes), comma), hashlib.sha256(raw).hexdigest()
+    return Table(
+        where=str(path), names=header, cells=cells, lines=lines, notes=tuple(notes), decimal_comma=comma
+    ), hashlib.sha256(raw).hexdigest()
 
 
 def _bytes(path: Path) -> bytes:

@@ -117,7 +117,16 @@ def assert_contract(
     table = prepare_table(family, data) if isinstance(data, Dataset) else data
     settled = family.priors(table, priors)
     stan_data = family.stan_data(table, settled, variant)
-    faults = contract_faults(Claim(family, table, variant, settled, stan_data, short_run(family, variant, stan_data)))
+    faults = contract_faults(
+        Claim(
+            family=family,
+            table=table,
+            variant=variant,
+            priors=settled,
+            data=stan_data,
+            draws=short_run(family, variant, stan_data),
+        )
+    )
     assert not faults, f"{variant}: " + "; ".join(faults)
 
 

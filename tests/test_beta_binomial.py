@@ -263,7 +263,14 @@ def findings(theta: np.ndarray, labels: list[str], **population: np.ndarray) -> 
     frame = pd.DataFrame({"g": labels, "y": 1, "n": 4})
     table = prepare_table(MODEL, of_frame(frame))
     data = stan_data(of_frame(frame), "partial_pooling")
-    evidence = Evidence("v", {"theta": theta, **population}, data, table, {}, np.random.default_rng(1))
+    evidence = Evidence(
+        variant="v",
+        draws={"theta": theta, **population},
+        data=data,
+        table=table,
+        options={},
+        rng=np.random.default_rng(1),
+    )
     return MODEL.need("findings", "")(evidence)
 
 

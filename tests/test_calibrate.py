@@ -48,7 +48,17 @@ def setup_of(name: str, variant: str, **changes: Any) -> Setup:
     table, _ = default_design(model)
     priors = model.priors(table, model.twin.calibration)
     design = model.stan_data(table, priors, variant)
-    setup = Setup(model, variant, table, priors, model.program(variant), design, SAMPLING, 99, SEED)
+    setup = Setup(
+        family=model,
+        variant=variant,
+        table=table,
+        priors=priors,
+        program=model.program(variant),
+        design=design,
+        sampling=SAMPLING,
+        n_draws=99,
+        seed=SEED,
+    )
     return replace(setup, **changes)
 
 

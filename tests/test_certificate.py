@@ -30,7 +30,7 @@ from hbm_stan.report.certificate_pages import (
 from hbm_stan.report.certified import certified, failed_proofs
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf
 
-FAILED = Truth("quadrature", "fail", 7.91, 5.21, "tau: mean 7.91 errors away")
+FAILED = Truth(kind="quadrature", status="fail", value=7.91, threshold=5.21, detail="tau: mean 7.91 errors away")
 
 
 def pages_of(certificate: Certificate) -> list[str]:
@@ -115,7 +115,10 @@ def test_what_failed_stands_on_both_pages_in_words() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
 def test_a_failure_without_a_number_is_a_failure(value: float | None) -> None:
     certificate = with_truth(
-        example_certificate(["planck"]), "planck", "no_pooling", Truth("log density", "fail", value, 1e-9)
+        example_certificate(["planck"]),
+        "planck",
+        "no_pooling",
+        Truth(kind="log density", status="fail", value=value, threshold=1e-9),
     )
     text = "".join(pages_of(certificate))
     assert "FAILplanck,no_pooling,logdensity:" in text
@@ -134,7 +137,7 @@ def test_many_failures_are_counted_and_the_table_has_them_all() -> None:
 def test_what_a_family_lacks_is_said() -> None:
     certificate = example_certificate(["normal_means"])
     for proof in certificate.programs:
-        lacking = Truth("log density", "not applicable", detail="the family has no log_joint()")
+        lacking = Truth(kind="log density", status="not applicable", detail="the family has no log_joint()")
         certificate = with_truth(certificate, proof.family, proof.variant, lacking)
     first = pages_of(certificate)[0]
     assert squeezed("0 of 5 programs are certified") in first
@@ -232,7 +235,9 @@ def test_the_json_says_the_same_as_the_certificate_and_writes_no_nan(tmp_path: P
     path, pdf = write_certificate(certificate, tmp_path)
     assert (path.name, pdf.name) == (FILE, "certificate.pdf")
     assert read_certificate(path) == certificate
-    failed = with_truth(certificate, "planck", "no_pooling", Truth("pointwise", "fail", float("nan"), 1e-9))
+    failed = with_truth(
+        certificate, "planck", "no_pooling", Truth(kind="pointwise", status="fail", value=float("nan"), threshold=1e-9)
+    )
     write_certificate(failed, tmp_path)
     assert "NaN" not in path.read_text()
     assert len(read_certificate(path).failed) == 1
@@ -307,7 +312,9 @@ def test_a_program_that_failed_is_not_certified_and_the_figure_is_given(analysis
 
 @pytest.mark.parametrize("kind", REQUIRED)
 def test_what_is_required_and_was_not_run_is_said(analysis: Path, shipped: Path, kind: str) -> None:
-    certificate = with_truth(example_certificate(), "normal_means", "partial_pooling", Truth(kind, "not run"))
+    certificate = with_truth(
+        example_certificate(), "normal_means", "partial_pooling", Truth(kind=kind, status="not run")
+    )
     write_certificate(certificate, shipped.parent)
     row = proof_row(read_analysis(analysis))
     assert not row["certified"]

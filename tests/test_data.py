@@ -196,7 +196,7 @@ def relabelled(fit: Fit, dataset: Dataset, store: FitStore) -> Fit:
     tree = fit.tree.map_over_datasets(
         lambda d: d.assign_coords(group=list(table.pooled.labels)) if "group" in d.coords else d
     )
-    store.write(fit.variant, FitRecord(tree, {}, "0" * 64, 0.0))
+    store.write(fit.variant, FitRecord(tree=tree, parts={}, key="0" * 64, seconds=0.0))
     stored = store.read(fit.variant, "0" * 64)
     assert stored is not None
     return dataclasses.replace(fit, table=table, tree=stored.tree)
@@ -220,7 +220,9 @@ def test_any_label_survives_from_the_csv_to_results_json(
     store = FitStore(folder / "fits")
     store.folder.mkdir(exist_ok=True)
     main = relabelled(fits["partial_pooling"], dataset, store)
-    analysis = Analysis("labels", main.family, dataset, ("partial_pooling",), sampling=main.sampling)
+    analysis = Analysis(
+        name="labels", family=main.family, dataset=dataset, variants=("partial_pooling",), sampling=main.sampling
+    )
     contents = results(analysis, find(analysis, {"partial_pooling": main}))
     read = json.loads(json.dumps(contents, ensure_ascii=False, allow_nan=False).encode())
     wanted = [label.strip() for label in labels]

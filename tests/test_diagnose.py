@@ -153,12 +153,12 @@ def test_ess_and_rhat_are_those_of_the_reference_implementation() -> None:
 
 
 def test_worst_ignores_what_was_waived() -> None:
-    assert worst([Verdict("a", "fail", waived=True), Verdict("b", "warn")]) == "warn"
+    assert worst([Verdict(name="a", status="fail", waived=True), Verdict(name="b", status="warn")]) == "warn"
     assert worst([]) == "pass"
 
 
 def test_a_verdict_for_json_has_no_nan() -> None:
-    assert Verdict("a", "fail", float("nan"), 1.0).as_dict()["value"] is None
+    assert Verdict(name="a", status="fail", value=float("nan"), threshold=1.0).as_dict()["value"] is None
 
 
 def test_draws_of_one_parameter_are_those_among_all(stanli: Engine) -> None:

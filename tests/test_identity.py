@@ -86,9 +86,9 @@ def identity(job: Job) -> tuple[str, str, str]:
 def reference_of(job: Job) -> Reference:
     digest = data_hash(job.family, job.variant, job.table, job.data)
     return Reference(
-        Path("reference.json"), "t", "long run", "s", "m", False, job.family.name, {"sha256": digest},
-        job.family.prior_texts(job.variant, job.priors),
-        (Posterior((job.variant,), pd.DataFrame({"mean": [0.0]}, index=["mu"])),),
+        path=Path("reference.json"), title="t", kind="long run", source="s", method="m", exact=False,
+        family=job.family.name, data={"sha256": digest}, priors=job.family.prior_texts(job.variant, job.priors),
+        posteriors=(Posterior((job.variant,), pd.DataFrame({"mean": [0.0]}, index=["mu"])),),
     )  # fmt: skip
 
 
@@ -257,8 +257,9 @@ def test_a_fit_without_some_rows_is_known_again_too() -> None:
     family, dataset = small("planck")
     here = job(family, dataset, "no_pooling")
     fit = Fit(
-        family, here.variant, here.table, here.data, here.priors, here.sampling, "stanli", "", xr.DataTree(), here.key,
-        "", 0.0, False, "",
+        family=family, variant=here.variant, table=here.table, data=here.data, priors=here.priors,
+        sampling=here.sampling, engine="stanli", engine_version="", tree=xr.DataTree(), key=here.key, program_sha256="",
+        seconds=0.0, reused=False, reason="",
     )  # fmt: skip
     there = replace(fit, family=elsewhere(family, math.inf))
     assert job_without(fit, [0]).key == job_without(there, [0]).key

@@ -71,7 +71,7 @@ def test_the_nearest_name_is_a_value_and_its_sentence_another() -> None:
 
 
 def test_other_words_for_the_nearest_name_change_no_message_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = Table("a table", ("school", "age"), ((), ()))
+    table = Table(where="a table", names=("school", "age"), cells=((), ()))
     other_words(monkeypatch)
     assert data.listed(table, "schol") == "Perhaps school."
     assert data.listed(table, "xyz").startswith("The columns are:")
@@ -111,8 +111,10 @@ def test_only_plain_psis_is_not_told_whatever_it_is_called(monkeypatch: pytest.M
 
 
 def test_other_words_for_a_conclusion_change_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = Interval(0, 1, -1, 0, 1)
-    better = Conclusion({"mu": wide}, Decision.BETTER, 10, 2, "no", signs={"mu": Side.ABOVE})
+    wide = Interval(mean=0, sd=1, q05=-1, q50=0, q95=1)
+    better = Conclusion(
+        intervals={"mu": wide}, decision=Decision.BETTER, elpd_diff=10, se_diff=2, other="no", signs={"mu": Side.ABOVE}
+    )
     alike = replace(better, decision=Decision.NOT_TOLD_APART)
     than_another = replace(better, other="complete")
     on_both_sides = replace(better, signs={"mu": Side.BOTH})
@@ -124,8 +126,11 @@ def test_other_words_for_a_conclusion_change_no_change(monkeypatch: pytest.Monke
 
 
 def test_other_words_for_a_way_change_no_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Interval(0, 1, -1, 0, 1)
-    rows = [Without(way.value, way, 0.9, {"mu": one}, {"mu": 0.1}, ()) for way in Way]
+    one = Interval(mean=0, sd=1, q05=-1, q50=0, q95=1)
+    rows = [
+        Without(group=way.value, route=way, pareto_k=0.9, intervals={"mu": one}, moves={"mu": 0.1}, flips=())
+        for way in Way
+    ]
     before = influence_sentences(rows, 0.7, GROUPS)
     monkeypatch.setattr(Way, "words", property(lambda _: "weights"))
     assert influence_sentences(rows, 0.7, GROUPS) == before
@@ -298,17 +303,20 @@ def test_a_factor_knows_its_columns_whatever_they_are_called() -> None:
 def test_page_one_has_the_first_sentence_whole_whatever_stops_are_in_it() -> None:
     fit = fake_fit()
     for finding in (
-        Finding("t", ("St. Louis is first. It may be chance.",), first="St. Louis is first."),
-        Finding("t", ("St. Louis is first.",)),
+        Finding(title="t", sentences=("St. Louis is first. It may be chance.",), first="St. Louis is first."),
+        Finding(title="t", sentences=("St. Louis is first.",)),
     ):
         findings = SimpleNamespace(own=[finding], fits={"partial_pooling": fit})
         assert brief._of_family(findings) == ["St. Louis is first."]  # type: ignore[arg-type]
 
 
 def test_the_extremes_are_named_by_their_groups_whatever_their_labels() -> None:
-    scale, row = scales.Scale("mean", ""), {"q05": 0.0, "q50": 1.0, "q95": 2.0}
+    scale, row = scales.Scale(words="mean", unit=""), {"q05": 0.0, "q50": 1.0, "q95": 2.0}
     row |= {f"mcse_{key}": 0.1 for key in row}
-    ends = [Quantity(f"group[a: b]: {label}", "a: b", scale, row, label) for label in ("x: y", "z")]
+    ends = [
+        Quantity(name=f"group[a: b]: {label}", term="a: b", scale=scale, row=row, group=label)
+        for label in ("x: y", "z")
+    ]
     (sentence,) = brief._lowest_and_highest(GROUPS, ends)
     assert "(x: y)" in sentence
     assert "(z)" in sentence

@@ -106,7 +106,7 @@ def test_extra_zeros_are_needed_where_there_are_some(tmp_path: Path) -> None:
      (ZEROS, "not_told_apart", "do not tell whether"), (WIDE, "not_told_apart", "do not tell whether")],
 )  # fmt: skip
 def test_what_is_said_of_extra_zeros_is_what_the_pair_says(better: str, kind: Kind, words: str) -> None:
-    pair = Pair(better, ZEROS if better == WIDE else WIDE, kind, elpd_diff=3.21)
+    pair = Pair(better=better, other=ZEROS if better == WIDE else WIDE, kind=kind, elpd_diff=3.21)
     sentence = _of_extra_zeros(pair, without=WIDE)
     assert words in sentence
     assert "(elpd difference 3.2)" in sentence

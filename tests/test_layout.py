@@ -25,8 +25,8 @@ FLOW = (
     "units", "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds", "priors",
     "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
     "netcdf", "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
-    "parameterise", "analysis", "rhat", "funnel", "constants", "histograms", "rows", "replicate", "diagnose", "export",
-    "attempts",
+    "parameterise", "analysis", "rhat", "funnel", "steps", "constants", "histograms", "rows", "replicate", "diagnose",
+    "export", "attempts",
     "forms", "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences",
     "densities", "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict",
     "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report",
@@ -152,6 +152,114 @@ def test_names_say_what_they_hold(path: Path) -> None:
 def test_the_rule_on_names_catches_a_fault(fault: str) -> None:
     assert vague_names(fault)
     assert vague_names("def test_what_is_found_is_said(draws): f(draws, founder=1)") == []
+
+
+# From this many fields on a position says too little of what it holds.
+MANY_FIELDS = 5
+# What a class calls itself where it makes a value of its own.
+ITSELF = {"cls", "type(self)", "self.__class__"}
+
+
+def fields_of(node: ast.ClassDef, names: dict[str, int | str]) -> int:
+    """How many fields a class of frozen values has, inherited ones too; 0 where it is another class."""
+    frozen = [k for d in node.decorator_list if isinstance(d, ast.Call) for k in d.keywords if k.arg == "frozen"]
+    if not frozen and "NamedTuple" not in map(ast.unparse, node.bases):
+        return 0
+    own = [n for n in node.body if isinstance(n, ast.AnnAssign) and "ClassVar" not in ast.unparse(n.annotation)]
+    return len(own) + sum(fields_at(ast.unparse(base), names) for base in node.bases)
+
+
+def values_in(tree: ast.Module) -> dict[str, int | str]:
+    """The names in a module of its own classes, with their fields, and of what it imports, with where that stands."""
+    names: dict[str, int | str] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(home)) if home.split(".")[0] == "hbm_stan":
+                names |= {a.asname or a.name: f"{home}.{a.name}" for a in node.names}
+            case ast.Import():
+                names |= {a.asname: a.name for a in node.names if a.asname}
+                names |= {top: top for top in (a.name.split(".")[0] for a in node.names if not a.asname)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            names[node.name] = fields_of(node, names)
+    return names
+
+
+@cache
+def values_of(module: str) -> dict[str, int | str]:
+    """``values_in`` a module of the package; nothing where it is none."""
+    path = ROOT.parent.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return values_in(ast.parse(file.read_text())) if module and file.is_file() else {}
+
+
+def fields_at(written: str, names: dict[str, int | str]) -> int:
+    """How many fields a class has by its name as code writes it: ``Role`` or ``values.Role``, through all imports."""
+    first, _, rest = written.partition(".")
+    place = names.get(first, 0)
+    if isinstance(place, int):
+        return 0 if rest else place
+    module, _, name = f"{place}.{rest}".strip(".").rpartition(".")
+    return fields_at(name, values_of(module))
+
+
+def positional_values(source: str) -> list[str]:
+    """Where a frozen value of many fields is made with arguments that do not say which field they are."""
+    tree = ast.parse(source)
+    names = values_in(tree)
+    within = {id(n): c.name for c in ast.walk(tree) if isinstance(c, ast.ClassDef) for n in ast.walk(c)}
+    places = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            written = ast.unparse(node.func)
+            if fields_at(within.get(id(node), "") if written in ITSELF else written, names) >= MANY_FIELDS:
+                places.append(f"line {node.lineno}: {written}")
+    return places
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_values_of_many_fields_are_made_with_keywords(path: Path) -> None:
+    assert positional_values((ROOT / path).read_text()) == []
+
+
+FIVE = "    a: int\n    b: int\n    c: int\n    d: int\n    e: int = 0\n"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        'from hbm_stan.verdicts import Verdict\nVerdict("a", status="pass")',
+        "from hbm_stan.verdicts import Verdict\nVerdict(*row)",
+        'from hbm_stan.verdicts import Verdict as Row\nrows = [Row(name, "pass") for name in names]',
+        'from hbm_stan.prepare import Role\nRole("group", "label", "its name")',
+        'from hbm_stan import verdicts\nverdicts.Verdict("a", "pass")',
+        'import hbm_stan.verdicts\nhbm_stan.verdicts.Verdict("a", "pass")',
+        'import hbm_stan.verdicts as v\nv.Verdict("a", "pass")',
+        "import hbm_stan as hbm\nhbm.Sampling(4)",
+        'def f():\n    from hbm_stan.verdicts import Verdict\n    return Verdict("a", "pass")',
+        f"@dataclass(frozen=True)\nclass Own:\n{FIVE}Own(1, b=2)",
+        f"class Own(NamedTuple):\n{FIVE}Own(1, 2, 3, 4)",
+        f"@dataclass(frozen=True)\nclass Own:\n{FIVE}    @classmethod\n    def of(cls):\n        return cls(1, b=2)",
+        f"@dataclass(frozen=True)\nclass Own:\n{FIVE}    def next(self):\n        return type(self)(2, 3, 4, 5)",
+        f"@dataclass(frozen=True)\nclass A:\n{FIVE}@dataclass(frozen=True)\nclass Own(A):\n    f: int = 0\nOwn(1, 2)",
+    ],
+)
+def test_the_rule_on_keywords_catches_a_fault(fault: str) -> None:
+    assert len(positional_values(fault)) == 1
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        'from hbm_stan.verdicts import Verdict\nVerdict(name="a", **rest)',
+        'from elsewhere import Verdict\nVerdict("a", "pass")',
+        "from hbm_stan.nouns import Noun\nNoun('county', 'counties')",
+        "@dataclass(frozen=True)\nclass Two:\n    a: int\n    b: int\nTwo(1, 2)",
+        f"class Plain:\n{FIVE}Plain(1)",
+    ],
+)
+def test_the_rule_on_keywords_leaves_other_calls(fine: str) -> None:
+    assert positional_values(fine) == []
 
 
 def test_importing_the_package_and_help_load_nothing_heavy() -> None:

@@ -295,7 +295,14 @@ def test_a_row_alone_in_its_group_has_its_prior_predictive_density() -> None:
 
 def test_findings_show_lines_of_groups_and_what_group_predictors_explain(stanli: Engine) -> None:
     radon = fit(MODEL, load("radon", RADON), sampling=Sampling(draws=500, seed=SEED), engine=stanli)
-    evidence = Evidence(radon.variant, radon.draws(), radon.data, radon.table, {}, np.random.default_rng(1))
+    evidence = Evidence(
+        variant=radon.variant,
+        draws=radon.draws(),
+        data=radon.data,
+        table=radon.table,
+        options={},
+        rng=np.random.default_rng(1),
+    )
     explained, lines = MODEL.need("findings", "a test")(evidence)
     assert "log_uranium explains" in explained.sentences[0]
     assert lines.curves["panel"].nunique() == 8

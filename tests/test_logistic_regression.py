@@ -304,7 +304,14 @@ def test_raw_estimates_are_the_empirical_log_odds_or_nothing() -> None:
 def evidence(dataset: Dataset, draws: dict[str, Any], **options: Any) -> tuple[Evidence, Prepared]:
     table = prepare_table(FAMILY, dataset)
     data = FAMILY.programs.prepare(table, FAMILY.priors(table))
-    return Evidence("partial_pooling", draws, data, table, options, np.random.default_rng(20261121)), table
+    return Evidence(
+        variant="partial_pooling",
+        draws=draws,
+        data=data,
+        table=table,
+        options=options,
+        rng=np.random.default_rng(20261121),
+    ), table
 
 
 def test_an_average_group_is_not_the_average_over_groups() -> None:

@@ -145,8 +145,8 @@ def test_the_best_design_is_the_textbook_s() -> None:
     table = prepare_table(FAMILY, dataset())
     draws = {"mu": 60.0, "tau": 1.0, "tau_unit": 2.0, "sigma": 4.0}
     evidence = Evidence(
-        "partial_pooling", {k: np.full(50, v) for k, v in draws.items()}, data_of(dataset()), table,
-        {"cost_unit": 4.0, "cost_row": 1.0}, np.random.default_rng(1),
+        variant="partial_pooling", draws={k: np.full(50, v) for k, v in draws.items()}, data=data_of(dataset()),
+        table=table, options={"cost_unit": 4.0, "cost_row": 1.0}, rng=np.random.default_rng(1),
     )  # fmt: skip
     split, designs = FAMILY.need("findings", "a test")(evidence)
     assert split.table["share"].tolist() == pytest.approx([100 / 21, 400 / 21, 1600 / 21])

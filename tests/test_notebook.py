@@ -96,8 +96,14 @@ def test_checks_comparisons_and_predictions_show_tables(labelled_fit: Fit, tmp_p
 
 def test_contrasts_and_sensitivity_show_their_words() -> None:
     table = pd.DataFrame({"mean": [0.123456]})
-    contrast = Contrast("arm = a - arm = b", "difference", table, None, ("a note",))  # type: ignore[arg-type]
+    contrast = Contrast(
+        title="arm = a - arm = b",
+        scale="difference",
+        table=table,
+        draws=None,  # type: ignore[arg-type]
+        notes=("a note",),
+    )
     assert {"0.1235", "mean"} <= set(Cells(contrast._repr_html_()).cells)
-    withheld = Sensitivity("partial_pooling", withheld="A check failed.")
+    withheld = Sensitivity(variant="partial_pooling", withheld="A check failed.")
     assert "A check failed." in Cells(withheld._repr_html_()).text
     assert repr(withheld) == "<Sensitivity of partial_pooling>\nA check failed."

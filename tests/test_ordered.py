@@ -296,7 +296,11 @@ def test_shares_are_told_of_an_average_and_a_new_group_and_thresholds_in_words()
     data = CUMULATIVE.stan_data(table, CUMULATIVE.priors(table), "partial_pooling")
     draws = {"beta": np.full((400, 1), 0.7), "tau": np.full((400, 1), 1.5),
              "threshold": np.tile([-1.0, 0.5, 2.0], (400, 1))}  # fmt: skip
-    (finding,) = findings(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
+    (finding,) = findings(
+        Evidence(
+            variant="partial_pooling", draws=draws, data=data, table=table, options={}, rng=np.random.default_rng(1)
+        )
+    )
     assert finding.table is not None
     rows = finding.table.set_index(["in", "category"])
     average, new = rows.loc["average group"], rows.loc["new group"]
@@ -310,7 +314,11 @@ def test_shares_are_told_of_an_average_and_a_new_group_and_thresholds_in_words()
     assert "at the means of the columns" in finding.sentences[0]
     complete = {name: values for name, values in draws.items() if name != "tau"}
     complete["theta"] = np.zeros((400, 4, 1))
-    (alone,) = findings(Evidence("complete_pooling", complete, data, table, {}, np.random.default_rng(1)))
+    (alone,) = findings(
+        Evidence(
+            variant="complete_pooling", draws=complete, data=data, table=table, options={}, rng=np.random.default_rng(1)
+        )
+    )
     assert alone.table is not None
     assert set(alone.table["in"]) == {"average group"}
 

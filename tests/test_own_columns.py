@@ -28,7 +28,7 @@ FRAME = pd.DataFrame({
     "k": RNG.integers(0, 4, N), "x": RNG.normal(3, 1, N), "wet": RNG.normal(100, 9, N),
     "arm": ["placebo", "drug", "dose two"] * 8, "g": [f"g{i // 4}" for i in range(N)],
 })  # fmt: skip
-ROW = PriorRow("zi", ("normal",), "log odds", "source")
+ROW = PriorRow(name="zi", distributions=("normal",), meaning="log odds", source="source")
 
 
 def structure(zi: str, formula: str = "k ~ x + (1 | g)", **keys: Any) -> Structure:
@@ -99,7 +99,10 @@ def test_a_likelihood_without_extra_zeros_takes_no_formula_of_them() -> None:
 def stan_data(zi: str = "~ wet + arm") -> dict[str, Any]:
     design = structure(zi).design
     names = design.beside["zi"].names
-    priors = {f"zi[{n}]": Prior(f"zi[{n}]", "normal", (float(i), 1.5 + i)) for i, n in enumerate(names)}
+    priors = {
+        f"zi[{n}]": Prior(name=f"zi[{n}]", distribution="normal", arguments=(float(i), 1.5 + i))
+        for i, n in enumerate(names)
+    }
     return column_data(table_of(design), dict(sorted(priors.items()))) | {"y": FRAME["k"].to_numpy()}
 
 

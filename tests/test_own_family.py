@@ -79,6 +79,7 @@ standard_error = "se"
 seed = 20261121
 draws = 1000
 """
+# Roles and variants by position, as files of users may have them: they are read as before.
 PYTHON = """
 from pathlib import Path
 

@@ -144,7 +144,8 @@ def test_planted_faults_in_the_numbers_are_seen(
         right_group = brief.of_group
         monkeypatch.setattr(
             brief, "of_group", lambda fit, label, term: (
-                quantities.Quantity(f"group: {label}", term, (q := right_group(fit, "B", term)).scale, q.row)
+                quantities.Quantity(name=f"group: {label}", term=term, scale=(q := right_group(fit, "B", term)).scale,
+                                    row=q.row)
             )
         )  # fmt: skip
     else:

@@ -227,7 +227,11 @@ def test_findings_show_curves_points_and_truth() -> None:
     table = prepare_table(FAMILY, load("planck", {"group": "spectrum", "frequency": "frequency", "flux": "flux"}))
     data = FAMILY.stan_data(table, FAMILY.priors(table), "partial_pooling")
     draws = {"T": np.random.default_rng(SEED).gamma(6, 1 / 3, (50, 20))}
-    (finding,) = FAMILY.words.findings(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
+    (finding,) = FAMILY.words.findings(
+        Evidence(
+            variant="partial_pooling", draws=draws, data=data, table=table, options={}, rng=np.random.default_rng(1)
+        )
+    )
     assert finding.curves is not None
     assert finding.points is not None
     assert set(finding.points["kind"]) == {"observed", "truth"}

@@ -17,10 +17,10 @@ from hbm_stan.prepare import Prepared, Role, check_mapping, prepare
 from hbm_stan.verdicts import Verdict
 
 ROLES = (
-    Role("group", "label", "county"),
-    Role("outcome", "number", "log radon"),
-    Role("predictors", "predictors", "floor"),
-    Role("group_predictors", "group_predictors", "uranium", optional=True),
+    Role(name="group", kind="label", meaning="county"),
+    Role(name="outcome", kind="number", meaning="log radon"),
+    Role(name="predictors", kind="predictors", meaning="floor"),
+    Role(name="group_predictors", kind="group_predictors", meaning="uranium", optional=True),
 )
 
 
@@ -178,10 +178,10 @@ def test_group_predictors_have_one_value_a_group() -> None:
 
 
 COUNTS = (
-    Role("group", "label", "clinic"),
-    Role("successes", "count", "successes", at_most="trials"),
-    Role("trials", "count", "trials"),
-    Role("outcome", "binary", "0 or 1", optional=True),
+    Role(name="group", kind="label", meaning="clinic"),
+    Role(name="successes", kind="count", meaning="successes", at_most="trials"),
+    Role(name="trials", kind="count", meaning="trials"),
+    Role(name="outcome", kind="binary", meaning="0 or 1", optional=True),
 )
 
 
@@ -210,7 +210,11 @@ def test_counts_that_cannot_be_are_refused(columns: dict[str, Any], words: tuple
 
 def test_units_are_those_of_their_group() -> None:
     frame = pd.DataFrame({"line": list("aabb"), "mouse": ["1", "2", "1", "1"], "y": [1.0, 2, 3, 4]})
-    roles = (Role("group", "label", "line"), Role("unit", "unit", "mouse"), Role("outcome", "number", "y"))
+    roles = (
+        Role(name="group", kind="label", meaning="line"),
+        Role(name="unit", kind="unit", meaning="mouse"),
+        Role(name="outcome", kind="number", meaning="y"),
+    )
     dataset = Dataset.from_frame(frame, group="line", unit="mouse", outcome="y", unit_labels="repeat")
     units = prepare(dataset, roles, one_row_per_group=False, known_residual=False).units
     assert units is not None
@@ -221,9 +225,9 @@ def test_units_are_those_of_their_group() -> None:
 def test_lists_of_columns_are_lists_or_texts_with_commas() -> None:
     frame = pd.DataFrame({"g": list("aabb"), "y": [1.0, 2, 3, 5], "u": [1.0, 0, 0, 1], "v, w": [0.0, 1, 0, 2]})
     roles = (
-        Role("group", "label", ""),
-        Role("outcome", "number", ""),
-        Role("predictors", "predictors", "", optional=True),
+        Role(name="group", kind="label", meaning=""),
+        Role(name="outcome", kind="number", meaning=""),
+        Role(name="predictors", kind="predictors", meaning="", optional=True),
     )
     for named in ("u", ["u", "v, w"], "v, w"):
         dataset = Dataset.from_frame(frame, group="g", outcome="y", predictors=named)
@@ -279,7 +283,11 @@ def test_a_group_predictor_far_from_zero_is_named() -> None:
 
 def test_a_predictor_may_not_have_the_name_of_a_term() -> None:
     frame = pd.DataFrame({"g": list("aabb"), "y": [1.0, 2, 4, 3], "intercept": [0.0, 1, 0, 1]})
-    roles = (Role("group", "label", ""), Role("outcome", "number", ""), Role("predictors", "predictors", ""))
+    roles = (
+        Role(name="group", kind="label", meaning=""),
+        Role(name="outcome", kind="number", meaning=""),
+        Role(name="predictors", kind="predictors", meaning=""),
+    )
     dataset = Dataset.from_frame(frame, group="g", outcome="y", predictors=["intercept"])
     with pytest.raises(DataError, match="may not be called 'intercept'"):
         prepare(dataset, roles, one_row_per_group=False, known_residual=False)

@@ -16,10 +16,10 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.identity import data_hash
 from hbm_stan.prepare import Prepared, Role, prepare
 
-GROUP = Role("group", "label", "labels of the pooled factor")
-OUTCOME = Role("outcome", "number", "the outcome")
-SUCCESSES = Role("outcome", "count", "successes", at_most="trials")
-TRIALS = Role("trials", "count", "trials of each row", optional=True)
+GROUP = Role(name="group", kind="label", meaning="labels of the pooled factor")
+OUTCOME = Role(name="outcome", kind="number", meaning="the outcome")
+SUCCESSES = Role(name="outcome", kind="count", meaning="successes", at_most="trials")
+TRIALS = Role(name="trials", kind="count", meaning="trials of each row", optional=True)
 FRAME = pd.DataFrame({
     "y": [1.0, 2.5, 3.0, 4.5, 2.0, 0.5, 1.5, 3.5],
     "x": [0.0, 1, 2, 3, 4, 5, 6, 8],

@@ -108,7 +108,7 @@ def test_a_bad_prior_is_refused_in_words(text: str, row: PriorRow, words: tuple[
 
 @given(st.floats(min_value=-1e100, max_value=1e100), POSITIVE)
 def test_the_text_of_a_prior_gives_it_back(location: float, scale: float) -> None:
-    prior = Prior("mu", "normal", (location, scale))
+    prior = Prior(name="mu", distribution="normal", arguments=(location, scale))
     assert parse_prior(prior.text, LOCATION).arguments == (location, scale)
 
 
@@ -116,7 +116,7 @@ def test_the_text_of_a_prior_gives_it_back(location: float, scale: float) -> Non
     ("value", "text"), [(5.0, "5"), (0.25, "0.25"), (1e6, "1e+06"), (1.2345678, "1.2345678"), (-0.1, "-0.1")]
 )
 def test_the_text_is_as_short_as_it_can_be(value: float, text: str) -> None:
-    assert Prior("mu", "normal", (value, 1)).text == f"normal({text}, 1)"
+    assert Prior(name="mu", distribution="normal", arguments=(value, 1)).text == f"normal({text}, 1)"
 
 
 ARGUMENTS = {
@@ -127,7 +127,7 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("distribution", sorted(set(DISTRIBUTIONS) - {"normal", "lkj", "fixed", "dirichlet"}))
 def test_a_density_integrates_to_one_and_has_the_draws_it_says(distribution: str) -> None:
-    prior = Prior("tau", distribution, ARGUMENTS.get(distribution, (2.0,)))
+    prior = Prior(name="tau", distribution=distribution, arguments=ARGUMENTS.get(distribution, (2.0,)))
     upper = {"uniform": 2.0, "beta": 1.0}.get(distribution, math.inf)
     mass = integrate.quad(lambda x: float(np.exp(prior.log_density(x))), 0, upper, limit=200)[0]
     assert mass == pytest.approx(1, abs=1e-6)
@@ -142,7 +142,7 @@ def test_a_density_integrates_to_one_and_has_the_draws_it_says(distribution: str
 
 @pytest.mark.parametrize("distribution", SCALES)
 def test_a_prior_of_a_scale_comes_back_from_its_data(distribution: str) -> None:
-    prior = Prior("tau", distribution, ARGUMENTS.get(distribution, (2.0,)))
+    prior = Prior(name="tau", distribution=distribution, arguments=ARGUMENTS.get(distribution, (2.0,)))
     code, encoded = encode_scale(prior)
     back = decode_scale("tau", code, encoded)
     assert back.distribution == distribution
@@ -154,19 +154,19 @@ def test_a_prior_of_a_scale_comes_back_from_its_data(distribution: str) -> None:
 
 
 def test_one_text_may_be_the_prior_of_all_terms_or_of_one() -> None:
-    row = PriorRow("mu", ("normal",), "coefficient", "none")
+    row = PriorRow(name="mu", distributions=("normal",), meaning="coefficient", source="none")
     assert parse_prior("normal(0, 2)", row, "mu[floor]").name == "mu[floor]"
     with pytest.raises(ModelError, match=r"Prior of mu\[floor\]"):
         parse_prior("normal(0, -2)", row, "mu[floor]")
 
 
-NU = PriorRow("nu", (*SCALES, "fixed"), "degrees of freedom", "none", lower=2.0)
+NU = PriorRow(name="nu", distributions=(*SCALES, "fixed"), meaning="degrees of freedom", source="none", lower=2.0)
 
 
 @pytest.mark.parametrize("distribution", SCALES)
 def test_a_prior_that_begins_at_an_end_is_cut_and_normalised_there(distribution: str) -> None:
     arguments = {"uniform": (0.0, 7.0), "gamma": (2.0, 0.1)}.get(distribution, ARGUMENTS.get(distribution, (1.5,)))
-    prior = Prior("nu", distribution, arguments, lower=2.0)
+    prior = Prior(name="nu", distribution=distribution, arguments=arguments, lower=2.0)
     whole = replace(prior, lower=0.0)
     mass = 1 - integrate.quad(lambda x: float(np.exp(whole.log_density(x))), 0, 2, limit=200)[0]
     points = np.array([2.0, 2.5, 6.0])
@@ -191,7 +191,7 @@ def test_a_value_may_be_given_in_place_of_a_prior_where_the_row_says_so() -> Non
     assert known.draw(np.random.default_rng(1), 3).tolist() == [4.0] * 3
     code, encoded = encode_scale(known)
     assert decode_scale("nu", code, encoded, 2.0).arguments == (4.0,)
-    assert encode_scale(Prior("nu", "lognormal", (1.0, 1.0)))[0] < code
+    assert encode_scale(Prior(name="nu", distribution="lognormal", arguments=(1.0, 1.0)))[0] < code
     with pytest.raises(ModelError, match="'fixed' is not offered"):
         parse_prior("fixed(4)", LOCATION)
 

@@ -153,14 +153,17 @@ def test_what_is_no_declaration_is_shown(tmp_path: Path, declared: str) -> None:
 )  # fmt: skip
 def test_comments_strings_and_other_blocks_do_not_count(tmp_path: Path, before: str, declared: str, after: str) -> None:
     parsed = program(tmp_path, declared, before, after)
-    assert parsed.block("data") == (Declaration("N", "int"), Declaration("y", "vector", ("N",)))
+    assert parsed.block("data") == (
+        Declaration(name="N", type="int"),
+        Declaration(name="y", type="vector", dims=("N",)),
+    )
     assert [d.name for d in parsed.block("parameters")] == ["mu"]
 
 
 def test_a_block_may_be_missing_or_stand_close(tmp_path: Path) -> None:
     assert write(tmp_path, "parameters { real x; } model { }").block("data") == ()
     assert write(tmp_path, "data{int N;}transformed data{real q;}parameters{real x;}").block("data") == (
-        Declaration("N", "int"),
+        Declaration(name="N", type="int"),
     )
     check_data(write(tmp_path, "parameters { real x; } model { }"), {})
 
@@ -173,7 +176,7 @@ def test_a_block_that_is_not_closed_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["\ufeffdata { int N; }", "data {\r\n  int N; // one\r\n}\r\n"])
 def test_marks_and_line_ends_of_other_systems(tmp_path: Path, code: str) -> None:
-    assert write(tmp_path, code).block("data") == (Declaration("N", "int"),)
+    assert write(tmp_path, code).block("data") == (Declaration(name="N", type="int"),)
 
 
 # Includes

@@ -71,7 +71,7 @@ def silent(_text: str) -> None:
 
 
 def columns(fit: Fit) -> list[np.ndarray]:
-    return ladder.Ladder(fit, Budget(), FitStore(Path("unused")), silent)._columns("observation")
+    return ladder.Ladder(fit=fit, budget=Budget(), store=FitStore(Path("unused")), say=silent)._columns("observation")
 
 
 def matched(fit: Fit, i: int) -> Exact:
@@ -405,7 +405,7 @@ def test_a_refit_that_fails_its_checks_is_no_repair(store: FitStore, monkeypatch
     no_matching(monkeypatch)
 
     def failed(fit: Fit, waive: Any = ()) -> Diagnosis:
-        verdict = Verdict("R-hat", "fail", 1.5, 1.01, waived="R-hat" in waive)
+        verdict = Verdict(name="R-hat", status="fail", value=1.5, threshold=1.01, waived="R-hat" in waive)
         return Diagnosis(fit.variant, (verdict,), pd.DataFrame())
 
     monkeypatch.setattr(refits, "check", failed)
@@ -426,7 +426,7 @@ def test_more_draws_that_fail_their_checks_are_not_taken(store: FitStore, monkey
     stats_of = wrong.tree["sample_stats"].to_dataset()
     wrong.tree["sample_stats"] = stats_of.assign(diverging=stats_of["diverging"] | True)
     monkeypatch.setattr(ladder, "with_more_draws", lambda *_: wrong)
-    climbing = ladder.Ladder(short_fit, Budget(), store, silent)
+    climbing = ladder.Ladder(fit=short_fit, budget=Budget(), store=store, say=silent)
     before = with_k(short_fit, i2=0.65)
     assert climbing._more_draws(before) is before
     assert climbing.fit is short_fit

@@ -557,14 +557,23 @@ def test_the_view_is_plain_json() -> None:
 
 def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool = True) -> dict[str, Any]:
     """A made-up sensitivity of the example analysis, as plain values."""
-    wide = Interval(4.43, 3.31, -1.02, 4.47, 9.88)
+    wide = Interval(mean=4.43, sd=3.31, q05=-1.02, q50=4.47, q95=9.88)
     base = Conclusion(
-        {"mu": wide, "tau": Interval(3.62, 3.2, 0.26, 2.7, 9.9), "theta_new": Interval(4.4, 6.1, -5.2, 4.5, 13.9)},
-        Decision.NOT_TOLD_APART, -0.2, 0.3, "complete_pooling", ("mu",), ("tau",),
-        columns=("mu", "tau", "theta_new"),
+        intervals={
+            "mu": wide, "tau": Interval(mean=3.62, sd=3.2, q05=0.26, q50=2.7, q95=9.9),
+            "theta_new": Interval(mean=4.4, sd=6.1, q05=-5.2, q50=4.5, q95=13.9),
+        },
+        decision=Decision.NOT_TOLD_APART, elpd_diff=-0.2, se_diff=0.3, other="complete_pooling",
+        locations=("mu",), scales=("tau",), columns=("mu", "tau", "theta_new"),
     )  # fmt: skip
     rows = [
-        Row(Rival(f"tau: {i}", {"tau": f"half_normal({i})"}, ("partial_pooling",)), base, (), "tau", 0.1 * i)
+        Row(
+            rival=Rival(f"tau: {i}", {"tau": f"half_normal({i})"}, ("partial_pooling",)),
+            conclusion=base,
+            changes=(),
+            largest="tau",
+            moved=0.1 * i,
+        )
         for i in range(1, 11)
     ]
     rows[0] = replace(rows[0], changes=changed, moved=-1.5)
@@ -575,14 +584,29 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     ])  # fmt: skip
     sentence = "Potential prior-data conflict: tau (prior of tau 0.10, likelihood 0.20), theta_new (prior of tau 0.06)."
     groups = [
-        Without(g, way, 0.8 - 0.1 * i, {"mu": wide, "tau": wide}, {"mu": -0.4, "tau": 0.1}, ())
+        Without(
+            group=g,
+            route=way,
+            pareto_k=0.8 - 0.1 * i,
+            intervals={"mu": wide, "tau": wide},
+            moves={"mu": -0.4, "tau": 0.1},
+            flips=(),
+        )
         for i, (g, way) in enumerate(zip(labels, [Way.UNRELIABLE, *[Way.WEIGHTS] * len(labels)], strict=False))
     ]
     sensitivity = Sensitivity(
-        "partial_pooling",
-        Power(pd.DataFrame(), readings, "of the rows", (sentence,)),
-        Alternatives(base, tuple(rows), ("A conclusion changes under 1 of 9 other priors.",)) if tried else None,
-        Influence({"mu": wide, "tau": wide}, tuple(groups), 0.7, (f"{labels[-1]} moves it.",), ("mu", "tau")),
+        variant="partial_pooling",
+        power=Power(pd.DataFrame(), readings, "of the rows", (sentence,)),
+        alternatives=Alternatives(base, tuple(rows), ("A conclusion changes under 1 of 9 other priors.",))
+        if tried
+        else None,
+        influence=Influence(
+            base={"mu": wide, "tau": wide},
+            rows=tuple(groups),
+            k_threshold=0.7,
+            sentences=(f"{labels[-1]} moves it.",),
+            columns=("mu", "tau"),
+        ),
     )
     return for_json(sensitivity.as_dict())  # type: ignore[no-any-return]
 

@@ -331,7 +331,9 @@ def test_nothing_is_replicated_from_draws_that_failed(stanli: Engine) -> None:
 
 def test_a_badly_misspecified_model_is_a_warning_of_its_own() -> None:
     scores = -np.ones(20)
-    far = LeftOut(scores, scores + 3, np.full(20, 0.9), 0.7, Route.PSIS, 5)
+    far = LeftOut(
+        elpd_i=scores, lppd_i=scores + 3, pareto_k=np.full(20, 0.9), k_threshold=0.7, route=Route.PSIS, n_parameters=5
+    )
     (verdict,) = check_p_loo(far)
     assert (verdict.name, verdict.status, verdict.value) == ("p_loo", "warn", 60)
     assert "badly misspecified" in verdict.hint

@@ -360,7 +360,13 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
     monkeypatch.setattr(tree, "MAX_BYTES", 9 * one - 1)
     with pytest.raises(DataError, match="of memory"):
         tree.refuse_too_large(family, table, family.default_variants, sampling)
-    piloted = Analysis("a", family.with_fields(pilot=("partial_pooling",)), data, ("partial_pooling",), folder=tmp_path)
+    piloted = Analysis(
+        name="a",
+        family=family.with_fields(pilot=("partial_pooling",)),
+        dataset=data,
+        variants=("partial_pooling",),
+        folder=tmp_path,
+    )
     monkeypatch.setattr(build, "choose_parameterisation", lambda *_, **__: pytest.fail("a pilot was run"))
     monkeypatch.setattr(tree, "MAX_BYTES", one)
     with pytest.raises(DataError, match="GiB"):

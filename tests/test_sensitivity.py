@@ -71,8 +71,10 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Fit:
 
 
 def test_a_flat_prior_has_no_pareto_k_and_is_plain_json(eight: Fit) -> None:
-    flat = replace(eight, priors={**eight.priors, "tau": Prior("tau", "uniform", (0.0, 1e6))})
-    record = Sensitivity("partial_pooling", power_scaling(flat)).as_dict()
+    flat = replace(
+        eight, priors={**eight.priors, "tau": Prior(name="tau", distribution="uniform", arguments=(0.0, 1e6))}
+    )
+    record = Sensitivity(variant="partial_pooling", power=power_scaling(flat)).as_dict()
     assert any(row["pareto_k"] is None for row in record["power"]["rows"])
     json.dumps(record, allow_nan=False)
 
@@ -82,7 +84,7 @@ def test_without_a_population_nothing_is_scaled() -> None:
 
 
 def test_a_ranking_that_a_pareto_k_withholds_is_no_change() -> None:
-    base = Conclusion({}, Decision.BETTER, 10.0, 2.0, "no_pooling")
+    base = Conclusion(intervals={}, decision=Decision.BETTER, elpd_diff=10.0, se_diff=2.0, other="no_pooling")
     assert changes(base, replace(base, decision=Decision.WITHHELD)) == []
     assert changes(replace(base, decision=Decision.WITHHELD), base) == []
 
@@ -240,7 +242,7 @@ def test_groups_far_from_a_prior_of_their_mean_disagree_with_it(
     own: float, groups: tuple[float, float] | None, conflicting: bool
 ) -> None:
     stays = norm.ppf((np.arange(1000) + 0.5) / 1000, 99, 2)
-    assert disagrees(Prior("mu", "normal", (100.0, 2.0)), own, stays, groups) == conflicting
+    assert disagrees(Prior(name="mu", distribution="normal", arguments=(100.0, 2.0)), own, stays, groups) == conflicting
 
 
 def test_the_mean_of_groups_is_that_of_their_draws(eight: Fit) -> None:
@@ -330,7 +332,7 @@ def test_what_a_prior_did_not_expect(
     distribution: str, arguments: tuple[float, ...], centre: float, spread: float, surprising: bool
 ) -> None:
     draws = norm.ppf((np.arange(1000) + 0.5) / 1000, centre, spread)
-    prior = Prior("x", distribution, arguments)
+    prior = Prior(name="x", distribution=distribution, arguments=arguments)
     assert unexpected(prior, draws) == surprising
     for own, enough in ((0.2, True), (0.04, False)):
         assert disagrees(prior, own, draws) == (surprising and enough)
@@ -446,8 +448,8 @@ def analysis_of(
 ) -> Analysis:
     names = variants or ("complete_pooling", "no_pooling", "partial_pooling")
     return Analysis(
-        "test", family("normal_means"), dataset, names, priors=priors or CHOSEN, sampling=SAMPLING,
-        compared=names, folder=folder,
+        name="test", family=family("normal_means"), dataset=dataset, variants=names, priors=priors or CHOSEN,
+        sampling=SAMPLING, compared=names, folder=folder,
     )  # fmt: skip
 
 
@@ -470,7 +472,7 @@ def test_the_matched_scale_has_the_median_of_the_prior(text: str) -> None:
     from hbm_stan.priors import parse_prior
 
     prior = parse_prior(text, row)
-    matched = Prior("tau", "half_normal", (matched_scale(prior),))
+    matched = Prior(name="tau", distribution="half_normal", arguments=(matched_scale(prior),))
     median = matched_scale(prior) * norm.ppf(0.75)
     assert matched.cumulative(median) == pytest.approx(0.5)
     assert prior.cumulative(median) == pytest.approx(0.5, abs=0.02)  # two digits of the scale
@@ -479,9 +481,11 @@ def test_the_matched_scale_has_the_median_of_the_prior(text: str) -> None:
 @pytest.mark.parametrize(
     "prior",
     [
-        Prior("x", "normal", (3.0, 2.0)), Prior("x", "half_normal", (2.0,)), Prior("x", "half_student_t", (4.0, 2.0)),
-        Prior("x", "half_cauchy", (2.0,)), Prior("x", "uniform", (0.0, 2.0)), Prior("x", "exponential", (0.5,)),
-        Prior("x", "gamma", (3.0, 0.5)), Prior("x", "lognormal", (1.0, 0.5)),
+        Prior(name="x", distribution=distribution, arguments=arguments)
+        for distribution, arguments in (
+            ("normal", (3.0, 2.0)), ("half_normal", (2.0,)), ("half_student_t", (4.0, 2.0)), ("half_cauchy", (2.0,)),
+            ("uniform", (0.0, 2.0)), ("exponential", (0.5,)), ("gamma", (3.0, 0.5)), ("lognormal", (1.0, 0.5)),
+        )
     ],
 )  # fmt: skip
 def test_a_rescaled_prior_is_that_of_the_scaled_quantity(prior: Prior) -> None:
@@ -499,8 +503,8 @@ def test_the_engine_of_the_analysis_fits_where_none_is_asked_for(tmp_path: Path)
 
 
 def test_a_prior_without_a_scale_is_not_varied() -> None:
-    assert rescaled(Prior("rho", "lkj", (2.0,)), 2.0) is None
-    assert rescaled(Prior("mu", "beta", (1.0, 1.0)), 0.5) is None
+    assert rescaled(Prior(name="rho", distribution="lkj", arguments=(2.0,)), 2.0) is None
+    assert rescaled(Prior(name="mu", distribution="beta", arguments=(1.0, 1.0)), 0.5) is None
 
 
 @pytest.fixture(scope="module")
@@ -628,10 +632,10 @@ def test_a_refit_that_failed_its_checks_concludes_nothing(
 
 
 def conclusion(low: float, high: float, decision: Decision = Decision.BETTER, sign: Side = Side.ABOVE) -> Conclusion:
-    middle = Interval((low + high) / 2, (high - low) / 3.3, low, (low + high) / 2, high)
+    middle = Interval(mean=(low + high) / 2, sd=(high - low) / 3.3, q05=low, q50=(low + high) / 2, q95=high)
     return Conclusion(
-        {"mu": middle, "tau": middle}, decision, other="complete_pooling", locations=("mu",), scales=("tau",),
-        signs={"mu": sign},
+        intervals={"mu": middle, "tau": middle}, decision=decision, other="complete_pooling", locations=("mu",),
+        scales=("tau",), signs={"mu": sign},
     )  # fmt: skip
 
 

@@ -145,7 +145,9 @@ def evidence(name: str, **draws: float) -> Evidence:
     table = prepare_table(family, Dataset.from_frame(frame, group="g", outcome="y", **units))
     data = family.stan_data(table, family.priors(table), "partial_pooling")
     many = {k: np.full(100, v) for k, v in draws.items()}
-    return Evidence("partial_pooling", many, data, table, {}, np.random.default_rng(1))
+    return Evidence(
+        variant="partial_pooling", draws=many, data=data, table=table, options={}, rng=np.random.default_rng(1)
+    )
 
 
 def test_a_share_of_variance_is_one_of_squares() -> None:
@@ -165,6 +167,10 @@ def test_what_group_predictors_explain_is_a_share_of_variances() -> None:
     table = prepare_table(family, Dataset.from_frame(frame, group="g", outcome="y", group_predictors=["u"]))
     data = family.stan_data(table, family.priors(table), "partial_pooling")
     draws = {"gamma": np.full((100, 1), 2.0), "tau": np.full((100, 1), 3.0)}
-    (finding,) = explained(Evidence("partial_pooling", draws, data, table, {}, np.random.default_rng(1)))
+    (finding,) = explained(
+        Evidence(
+            variant="partial_pooling", draws=draws, data=data, table=table, options={}, rng=np.random.default_rng(1)
+        )
+    )
     by_predictor = 4 * np.var([-1.0, 0.5, 3.0])
     assert f"u explains {100 * by_predictor / (by_predictor + 9):.0f} % of the variance" in finding.sentences[0]

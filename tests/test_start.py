@@ -114,12 +114,23 @@ def test_in_a_log_each_step_is_a_line_and_quiet_says_none(capsys: pytest.Capture
 
 def test_what_a_prompt_shows_is_a_screen() -> None:
     long = "A sentence that says what to do. " * 30
-    verdicts = tuple(Verdict(f"check {i}", "fail" if i == 39 else "pass", 1.0, 2.0, long) for i in range(40))
+    verdicts = tuple(
+        Verdict(name=f"check {i}", status="fail" if i == 39 else "pass", value=1.0, threshold=2.0, hint=long)
+        for i in range(40)
+    )
     shown = repr(Diagnosis("partial_pooling", verdicts, pd.DataFrame({"mean": range(3000)})))
     assert shown.splitlines()[0] == "<Diagnosis of partial_pooling: fail; 3,000 parameters in .summary>"
     assert shown.splitlines()[1].startswith("  fail  check 39          A sentence")
     scores = {
-        f"variant_{i}": LeftOut(np.full(50, -1.0 - i / 10), np.zeros(50), None, 0.7, Route.EXACT, 2, mcse=0.0)
+        f"variant_{i}": LeftOut(
+            elpd_i=np.full(50, -1.0 - i / 10),
+            lppd_i=np.zeros(50),
+            pareto_k=None,
+            k_threshold=0.7,
+            route=Route.EXACT,
+            n_parameters=2,
+            mcse=0.0,
+        )
         for i in range(30)
     }
     compared = repr(replace(score(scores), notes=(long,)))

@@ -107,13 +107,13 @@ def test_rates_of_groups_with_several_rows_are_divided_by_all_their_trials() -> 
 @pytest.mark.parametrize(
     ("prior", "below"),
     [
-        (Prior("s", "half_normal", (3.0,)), math.erf(1 / math.sqrt(2))),
-        (Prior("s", "half_cauchy", (3.0,)), 0.5),
-        (Prior("s", "half_student_t", (1.0, 3.0)), 0.5),
-        (Prior("s", "uniform", (0.0, 3.0)), 1.0),
-        (Prior("s", "exponential", (0.25,)), 1 - math.exp(-1)),
-        (Prior("s", "lognormal", (0.7, 0.5)), 0.5),
-        (Prior("s", "gamma", (1.0, 0.25)), 1 - math.exp(-1)),
+        (Prior(name="s", distribution="half_normal", arguments=(3.0,)), math.erf(1 / math.sqrt(2))),
+        (Prior(name="s", distribution="half_cauchy", arguments=(3.0,)), 0.5),
+        (Prior(name="s", distribution="half_student_t", arguments=(1.0, 3.0)), 0.5),
+        (Prior(name="s", distribution="uniform", arguments=(0.0, 3.0)), 1.0),
+        (Prior(name="s", distribution="exponential", arguments=(0.25,)), 1 - math.exp(-1)),
+        (Prior(name="s", distribution="lognormal", arguments=(0.7, 0.5)), 0.5),
+        (Prior(name="s", distribution="gamma", arguments=(1.0, 0.25)), 1 - math.exp(-1)),
     ],
     ids=lambda v: v.distribution if isinstance(v, Prior) else "",
 )
@@ -202,7 +202,7 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[], None
             lambda prior: (priors.SCALE_CODES[prior.distribution], [prior.arguments[0], 1.0]),
         ),
         lambda: test_what_programs_divide_a_scale_by_lies_where_its_prior_says(
-            Prior("s", "exponential", (0.25,)), 1 - math.exp(-1)
+            Prior(name="s", distribution="exponential", arguments=(0.25,)), 1 - math.exp(-1)
         ),
     ),
 }

@@ -142,7 +142,7 @@ def test_an_interval_of_a_conclusion_holds_nine_tenths_and_a_move_is_in_sds_of_t
     assert (interval.q05, interval.q50, interval.q95) == pytest.approx((3 - 2 * 1.645, 3, 3 + 2 * 1.645), abs=0.01)
     assert interval.sd == pytest.approx(np.std(x, ddof=1))
     wide = conclusion.interval(10 + 3 * x)
-    one, other = (conclusion.Conclusion({"mu": i}, "", locations=("mu",)) for i in (interval, wide))
+    one, other = (conclusion.Conclusion(intervals={"mu": i}, decision="", locations=("mu",)) for i in (interval, wide))
     assert conclusion.largest_move(one, other) == ("mu", pytest.approx((19 - 3) / interval.sd))
 
 
@@ -285,7 +285,7 @@ def test_a_probability_has_the_digits_of_its_draws() -> None:
     assert (digits.format_probability(0.534, 60), digits.format_probability(0.534, 400)) == ("0.5", "0.53")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Planted:
     """A fault: the function ``name`` of a module or class, with other code in one place; and what must fail by it."""
 
@@ -308,7 +308,10 @@ class Planted:
         patch.setattr(self.owner, self.name, namespace[self.name])
 
 
-_EVEN, _SIXTY = "(np.arange(1, n_draws + 1) * total) // n_draws - 1", "(np.arange(1, number + 1) * fit.n_draws) // number - 1"
+_EVEN, _SIXTY = (
+    "(np.arange(1, n_draws + 1) * total) // n_draws - 1",
+    "(np.arange(1, number + 1) * fit.n_draws) // number - 1",
+)
 _INFLUENCE = test_influence_is_said_of_the_group_that_was_left_out_in_posterior_sds
 _WEIGHTED = test_an_interval_of_weighted_draws_holds_nine_tenths_of_the_weight
 _CURVE = test_the_curve_of_ranks_is_their_ecdf_and_leaves_its_band_where_the_p_value_says_so
@@ -317,69 +320,81 @@ _AVERAGE = test_an_average_ratio_is_the_exponential_of_the_draws_with_their_erro
 _WORDS = test_ratios_in_words_are_those_of_the_draws
 PLANTED = {
     "SBC keeps the first draws": Planted(
-        replication, "_thinned", _EVEN, "np.arange(n_draws)",
-        test_draws_that_are_kept_of_a_chain_are_evenly_spaced_over_all_of_it),
+        owner=replication, name="_thinned", right=_EVEN, wrong="np.arange(n_draws)",
+        test=test_draws_that_are_kept_of_a_chain_are_evenly_spaced_over_all_of_it),
     "true values are the first draws": Planted(
-        posterior, "spaced_draws", _SIXTY, "np.arange(number)",
-        test_true_values_of_a_posterior_calibration_are_evenly_spaced_over_all_chains),
-    "the ECDF of ranks counts those at its point": Planted(Calibration, "curves", '"left"', '"right"', _CURVE),
+        owner=posterior, name="spaced_draws", right=_SIXTY, wrong="np.arange(number)",
+        test=test_true_values_of_a_posterior_calibration_are_evenly_spaced_over_all_chains),
+    "the ECDF of ranks counts those at its point": Planted(
+        owner=Calibration, name="curves", right='"left"', wrong='"right"', test=_CURVE),
     "a band of half the width": Planted(
-        result, "envelope", "first / n, last / n", "(first / n + points) / 2, (last / n + points) / 2", _CURVE),
+        owner=result, name="envelope", right="low=first / n, high=last / n",
+        wrong="low=(first / n + points) / 2, high=(last / n + points) / 2", test=_CURVE),
     "a band for all quantities where one is drawn": Planted(
-        Calibration, "curves", "self.draws, self.error", "self.draws, self.error / 5", _CURVE),
+        owner=Calibration, name="curves", right="self.draws, self.error", wrong="self.draws, self.error / 5",
+        test=_CURVE),
     "influence under sorted labels": Planted(
-        influence, "_weighted", "[], fit.table.pooled.labels", "[], sorted(fit.table.pooled.labels)", _INFLUENCE),
-    "influence in sds without the group": Planted(influence, "_without", "base[n].sd", "now[n].sd", _INFLUENCE),
+        owner=influence, name="_weighted", right="[], fit.table.pooled.labels",
+        wrong="[], sorted(fit.table.pooled.labels)", test=_INFLUENCE),
+    "influence in sds without the group": Planted(
+        owner=influence, name="_without", right="base[n].sd", wrong="now[n].sd", test=_INFLUENCE),
     "influence with the limit of one chain": Planted(
-        influence, "influence", "good_k(fit.n_draws)", "good_k(fit.sampling.draws)", _INFLUENCE),
+        owner=influence, name="influence", right="good_k(fit.n_draws)", wrong="good_k(fit.sampling.draws)",
+        test=_INFLUENCE),
     "a refit under sorted labels": Planted(
-        influence, "_refitted", "fit.table.pooled.labels[j]", "sorted(fit.table.pooled.labels)[j]",
-        test_a_refit_is_named_after_the_group_that_it_lacks),
+        owner=influence, name="_refitted", right="fit.table.pooled.labels[j]",
+        wrong="sorted(fit.table.pooled.labels)[j]", test=test_a_refit_is_named_after_the_group_that_it_lacks),
     "a weighted interval of 80 %": Planted(
-        influence, "weighted_intervals", "(0.05, 0.5, 0.95)", "(0.1, 0.5, 0.9)", _WEIGHTED),
+        owner=influence, name="weighted_intervals", right="(0.05, 0.5, 0.95)", wrong="(0.1, 0.5, 0.9)", test=_WEIGHTED),
     "a weighted sd about the mean without weights": Planted(
-        influence, "weighted_intervals", "- mean**2", "- draws.mean() ** 2", _WEIGHTED),
+        owner=influence, name="weighted_intervals", right="- mean**2", wrong="- draws.mean() ** 2", test=_WEIGHTED),
     "quantiles of sorted draws with weights that are not": Planted(
-        influence, "weighted_intervals", "np.cumsum(weights[order], axis=0)", "np.cumsum(weights, axis=0)", _WEIGHTED),
+        owner=influence, name="weighted_intervals", right="np.cumsum(weights[order], axis=0)",
+        wrong="np.cumsum(weights, axis=0)", test=_WEIGHTED),
     "a conclusion's interval of 95 %": Planted(
-        conclusion, "interval", "(0.05, 0.5, 0.95)", "(0.025, 0.5, 0.975)", _CONCLUSION),
+        owner=conclusion, name="interval", right="(0.05, 0.5, 0.95)", wrong="(0.025, 0.5, 0.975)", test=_CONCLUSION),
     "moves in sds of the other prior": Planted(
-        conclusion, "largest_move", "/ base.intervals[n].sd", "/ now.intervals[n].sd", _CONCLUSION),
+        owner=conclusion, name="largest_move", right="/ base.intervals[n].sd", wrong="/ now.intervals[n].sd",
+        test=_CONCLUSION),
     "half the error of a moment-matched score": Planted(
-        moments, "_split", "whole.fit.sampling.chains)", "whole.fit.sampling.chains) / 2",
-        test_a_moment_matched_score_is_as_exact_as_it_says),
+        owner=moments, name="_split", right="whole.fit.sampling.chains)", wrong="whole.fit.sampling.chains) / 2",
+        test=test_a_moment_matched_score_is_as_exact_as_it_says),
     "the error of a sum for that of a ratio": Planted(
-        moments, "_split", "(np.exp(log_p - elpd) - 1)", "np.exp(log_p - elpd)",
-        test_a_moment_matched_score_is_as_exact_as_it_says),
+        owner=moments, name="_split", right="(np.exp(log_p - elpd) - 1)", wrong="np.exp(log_p - elpd)",
+        test=test_a_moment_matched_score_is_as_exact_as_it_says),
     "the k of the weights forgotten": Planted(
-        moments, "_split", "max(k, tail_of(log_w + log_p))", "tail_of(log_w + log_p)",
-        test_a_moment_matched_score_has_the_k_of_its_weights_too),
+        owner=moments, name="_split", right="max(k, tail_of(log_w + log_p))", wrong="tail_of(log_w + log_p)",
+        test=test_a_moment_matched_score_has_the_k_of_its_weights_too),
     "a search with the limit of all draws": Planted(
-        moments, "moment_matched", "good_k(len(taken))", "good_k(len(whole.points))",
-        test_the_search_for_a_map_stops_at_the_limit_of_the_draws_that_it_sees),
+        owner=moments, name="moment_matched", right="good_k(len(taken))", wrong="good_k(len(whole.points))",
+        test=test_the_search_for_a_map_stops_at_the_limit_of_the_draws_that_it_sees),
     "a score with the limit of one chain": Planted(
-        leave_one_out, "_scored", "good_k(log_lik.shape[0])", "good_k(fit.sampling.draws)",
-        test_the_limit_of_pareto_k_is_that_of_the_draws_of_all_chains),
+        owner=leave_one_out, name="_scored", right="good_k(log_lik.shape[0])", wrong="good_k(fit.sampling.draws)",
+        test=test_the_limit_of_pareto_k_is_that_of_the_draws_of_all_chains),
     "units that are to be repaired in the error": Planted(
-        leave_one_out, "_scored", " - log_lik.shape[0] * softmax(-log_lik[:, bad], axis=0).sum(axis=1)", "",
-        test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired),
+        owner=leave_one_out, name="_scored",
+        right=" - log_lik.shape[0] * softmax(-log_lik[:, bad], axis=0).sum(axis=1)", wrong="",
+        test=test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired),
     "the error of a log for that of a ratio": Planted(
-        ratios, "average_ratio", "average[key] * summary", "summary", _AVERAGE),
-    "the probability that a log is above 1": Planted(ratios, "average_ratio", "> 0", "> 1", _AVERAGE),
+        owner=ratios, name="average_ratio", right="average[key] * summary", wrong="summary", test=_AVERAGE),
+    "the probability that a log is above 1": Planted(
+        owner=ratios, name="average_ratio", right="> 0", wrong="> 1", test=_AVERAGE),
     "the factor of a variance": Planted(
-        ratios, "ratio_answer", "math.exp(tau[key])", "math.exp(tau[key] ** 2)", _WORDS),
-    "the ratio of a new group in logs": Planted(ratios, "ratio_answer", "math.exp(row[key])", "abs(row[key])", _WORDS),
+        owner=ratios, name="ratio_answer", right="math.exp(tau[key])", wrong="math.exp(tau[key] ** 2)", test=_WORDS),
+    "the ratio of a new group in logs": Planted(
+        owner=ratios, name="ratio_answer", right="math.exp(row[key])", wrong="abs(row[key])", test=_WORDS),
     "quartiles for the ends of a ratio": Planted(
-        predict, "_as_ratios", '"ratio_q05": 0.05, "ratio_q95": 0.95', '"ratio_q05": 0.25, "ratio_q95": 0.75',
-        test_ratios_of_groups_are_those_of_their_draws),
+        owner=predict, name="_as_ratios", right='"ratio_q05": 0.05, "ratio_q95": 0.95',
+        wrong='"ratio_q05": 0.25, "ratio_q95": 0.75', test=test_ratios_of_groups_are_those_of_their_draws),
     "moved by more than a variance": Planted(
-        predict, "shrinkage_notes", '> table["sd"]', '> table["sd"] ** 2',
-        test_a_group_has_moved_where_it_is_more_than_one_sd_away),
+        owner=predict, name="shrinkage_notes", right='> table["sd"]', wrong='> table["sd"] ** 2',
+        test=test_a_group_has_moved_where_it_is_more_than_one_sd_away),
     "the spread of raw estimates over their number": Planted(
-        predict, "raw_spread", "ddof=1", "ddof=0", test_the_spread_of_raw_estimates_is_their_sd),
+        owner=predict, name="raw_spread", right="ddof=1", wrong="ddof=0",
+        test=test_the_spread_of_raw_estimates_is_their_sd),
     "digits of a probability by its variance": Planted(
-        digits, "format_probability", "math.sqrt(max(p * (1 - p), 1e-9) / draws)", "max(p * (1 - p), 1e-9) / draws",
-        test_a_probability_has_the_digits_of_its_draws),
+        owner=digits, name="format_probability", right="math.sqrt(max(p * (1 - p), 1e-9) / draws)",
+        wrong="max(p * (1 - p), 1e-9) / draws", test=test_a_probability_has_the_digits_of_its_draws),
 }  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def tree(seed: int = 1) -> xr.DataTree:
 
 
 def stored_fit(key: str = KEY, seed: int = 1, **parts: Any) -> FitRecord:
-    return FitRecord(tree(seed), {**PARTS, **parts}, key, 1.25)
+    return FitRecord(tree=tree(seed), parts={**PARTS, **parts}, key=key, seconds=1.25)
 
 
 @pytest.fixture
@@ -140,7 +140,9 @@ def peak_of(work: Callable[[], object]) -> int:
 def test_no_second_copy_of_the_draws_is_made_by_writing_and_reading(tmp_path: Path) -> None:
     size = 8 * 10**6
     variables = {name: (("chain", "draw"), np.ones((4, size // 32))) for name in "abcdef"}
-    large = FitRecord(xr.DataTree.from_dict({"posterior": xr.Dataset(variables)}), PARTS, KEY, 1.0)
+    large = FitRecord(
+        tree=xr.DataTree.from_dict({"posterior": xr.Dataset(variables)}), parts=PARTS, key=KEY, seconds=1.0
+    )
     store = FitStore(tmp_path)
     # At most one variable at a time while it is written; what is read, and one variable.
     assert peak_of(lambda: write(store, large)) < 1.5 * size
@@ -307,7 +309,7 @@ def test_data_that_are_gone_are_a_reason(store: FitStore) -> None:
 
 def test_the_reason_compares_with_the_fit_that_was_used_last(store: FitStore) -> None:
     other = changed("settings", "seed", 2)
-    write(store, FitRecord(tree(), other, "e" * 64, 1.0))
+    write(store, FitRecord(tree=tree(), parts=other, key="e" * 64, seconds=1.0))
     for path, age in ((the_file(store), 1), (store.path("partial", "e" * 64), 2)):
         os.utime(path, (age, age))
     now = changed("settings", "seed", 3)

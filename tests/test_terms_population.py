@@ -220,7 +220,8 @@ def test_what_is_fixed_is_neither_sampled_nor_has_a_density() -> None:
 
 def test_an_own_parameter_may_be_a_vector() -> None:
     vector = OwnVector(
-        row=PriorRow("share", ("normal",), "of two parts", "none"), dim="part", start=lambda data: np.zeros((1, 2)),
+        row=PriorRow(name="share", distributions=("normal",), meaning="of two parts", source="none"),
+        dim="part", start=lambda data: np.zeros((1, 2)),
         log_prior=lambda value, data: float(norm.logpdf(value, data["prior_share"]).sum()),
         draw=lambda rng, data, size: rng.normal(data["prior_share"], size=(size, 2)),
         from_raw=lambda raw, data: data["prior_share"] + raw,

@@ -38,7 +38,7 @@ def with_program(family: Family, variant: str, name: str) -> Family:
 @pytest.mark.usefixtures("stanli")
 def test_quick_proofs_certify_programs() -> None:
     # Of all other families test_families.py runs the same proofs one by one.
-    certificate = verify(Plan(("gamma_poisson", "normal_means"), quick=True))
+    certificate = verify(Plan(families=("gamma_poisson", "normal_means"), quick=True))
     proven = {"gamma_poisson", "normal_means"}
     assert [(p.family, p.variant) for p in certificate.programs] == [case for case in ALL if case[0] in proven]
     assert certificate.failed == ()
@@ -175,7 +175,7 @@ class Shifted(StanliEngine):
 def test_engines_that_disagree_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines_module, "_DRAWS", 1000)
     model = families()["normal_means"]
-    pair = engines_module.Pair("schools", model, "partial_pooling", dataset(), {})
+    pair = engines_module.Pair(title="schools", family=model, variant="partial_pooling", dataset=dataset(), priors={})
     same = engines_module.sample_pairs([pair], (StanliEngine(), StanliEngine()), 1, lambda _: None)
     assert engines_module.truths(same)["normal_means", "partial_pooling"].status == "pass"
     other = engines_module.sample_pairs([pair], (StanliEngine(), Shifted()), 1, lambda _: None)
@@ -187,7 +187,13 @@ def test_engines_that_disagree_are_caught(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.usefixtures("stanli")
 def test_chains_that_fail_their_checks_are_not_compared() -> None:
     model = families()["normal_means"]
-    pair = engines_module.Pair("schools", model, "partial_pooling_centered", dataset(), {"tau": "half_cauchy(5)"})
+    pair = engines_module.Pair(
+        title="schools",
+        family=model,
+        variant="partial_pooling_centered",
+        dataset=dataset(),
+        priors={"tau": "half_cauchy(5)"},
+    )
     truth = engines_module.truths(
         engines_module.sample_pairs([pair], (StanliEngine(), StanliEngine()), 1, lambda _: None)
     )["normal_means", "partial_pooling_centered"]

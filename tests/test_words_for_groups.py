@@ -78,7 +78,7 @@ def test_a_comparison_names_the_groups(unit: str, size: int, target: str) -> Non
 
 
 def test_what_is_said_of_single_groups_reaches_page_one_whatever_they_are_called() -> None:
-    still = Without("Ann", Way.WEIGHTS, 0.1, {}, {"mu": 0.2}, ())
+    still = Without(group="Ann", route=Way.WEIGHTS, pareto_k=0.1, intervals={}, moves={"mu": 0.2}, flips=())
     sentences, first = _sentences([still], 0.7, CHILD)
     assert sentences[0].startswith("No child alone moves the population")
     assert first == []

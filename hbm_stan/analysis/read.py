@@ -38,7 +38,7 @@ from hbm_stan.table import shorten
 from hbm_stan.verdicts import CHECKS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Analysis:
     """One question: a family, a dataset with its columns mapped to roles, variants, priors and settings."""
 

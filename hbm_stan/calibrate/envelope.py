@@ -24,7 +24,7 @@ _TIES = 1e-9  # relative: tail probabilities nearer than this are equal, one of 
 _STEPS = 30  # of the bisection over the logarithm of the local level
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Envelope:
     """Where the ECDF of ``n`` uniform ranks 0 .. ``draws`` stays with probability 1 - ``error``.
 
@@ -67,7 +67,7 @@ def envelope(n: int, draws: int, error: float) -> Envelope:
         low, high = (middle, high) if 1 - _inside(n, draws, float(np.exp(middle))) <= error else (low, middle)
     first, last = _band(n, draws, float(np.exp(low)))
     points = np.arange(1, draws + 1) / (draws + 1)
-    return Envelope(n, draws, error, points, first / n, last / n)
+    return Envelope(n=n, draws=draws, error=error, points=points, low=first / n, high=last / n)
 
 
 @lru_cache(maxsize=16)

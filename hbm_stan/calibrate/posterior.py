@@ -53,7 +53,10 @@ def posterior_calibration(
     truths = spaced_draws(fit, replications)
     design = family.stan_data(fit.table, fit.priors, fit.variant)
     own = program or family.program(fit.variant)
-    setup = Setup(family, fit.variant, fit.table, fit.priors, own, design, sampling, n_draws, seed, posterior=truths)
+    setup = Setup(
+        family=family, variant=fit.variant, table=fit.table, priors=fit.priors, program=own, design=design,
+        sampling=sampling, n_draws=n_draws, seed=seed, posterior=truths,
+    )  # fmt: skip
     what = "as many new groups" if family.one_row_per_group else "the same groups again"
     words = (
         f"true values from the posterior of {fit.table.dataset.name}; its {fit.table.n_rows} rows and as many "

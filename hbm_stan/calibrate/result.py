@@ -19,7 +19,7 @@ _HALF, _TWELFTH = 0.5, 1 / 12  # mean and variance of a uniform variable
 _MOST_WORDS = 3  # reasons of refusals that are shown
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Calibration:
     """Simulation-based calibration of one program.
 
@@ -143,7 +143,16 @@ def verdicts_on(
     for name in ranks.columns:
         p = p_value(ranks[name].to_numpy(), draws)
         hint = "" if p > error else _shape(ranks[name].to_numpy(dtype=float), draws)
-        verdicts.append(Verdict(UNIFORM, "pass" if p > error else "fail", p, error, hint, str(name)))
+        verdicts.append(
+            Verdict(
+                name=UNIFORM,
+                status="pass" if p > error else "fail",
+                value=p,
+                threshold=error,
+                hint=hint,
+                subject=str(name),
+            )
+        )
     reasons = list(dict.fromkeys(why.split("\n")[0] for why in refused.values()))[:_MOST_WORDS]
     why = "; ".join(reasons)
     rest = (
@@ -153,7 +162,10 @@ def verdicts_on(
         (THINNING, correlated, "Replications whose draws stayed correlated after 16 times the draws: their ranks are "
          "a little too often at the ends."),
     )  # fmt: skip
-    verdicts += [Verdict(name, "warn" if n else "pass", float(n), 0.0, hint if n else "") for name, n, hint in rest]
+    verdicts += [
+        Verdict(name=name, status="warn" if n else "pass", value=float(n), threshold=0.0, hint=hint if n else "")
+        for name, n, hint in rest
+    ]
     return tuple(verdicts)
 
 

@@ -73,7 +73,10 @@ def calibrate(
     refuse_incomplete(model, model.variant(variant).name)
     prepared, rows, words = _design(model, table, priors or {})
     design = model.stan_data(prepared, rows, variant)
-    setup = Setup(model, variant, prepared, rows, program or model.program(variant), design, sampling, n_draws, seed)
+    setup = Setup(
+        family=model, variant=variant, table=prepared, priors=rows, program=program or model.program(variant),
+        design=design, sampling=sampling, n_draws=n_draws, seed=seed,
+    )  # fmt: skip
     return run_setup(
         setup, replications, f"true values from the priors; {words}", engine=engine, family_error=family_error,
         workers=workers, folder=folder, say=say, progress=progress,

@@ -20,7 +20,7 @@ _LARGEST_COUNT = 2**31 - 1  # of Stan's integers
 _AGAIN = " (again)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setup:
     """All that a replication depends on but its number and the engine.
 

@@ -186,24 +186,33 @@ def verify(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, next(filter(None, map(mistyped, subject or [])), None)):
-        from hbm_stan.certificate import FILE
         from hbm_stan.cli.show_truth import show_certificate
-        from hbm_stan.files import refuse_place
         from hbm_stan.report.certificate_pages import write_certificate
         from hbm_stan.verify import SEED, Plan
         from hbm_stan.verify import verify as prove
         from hbm_stan.verify.run import subjects_named
 
         names, analysis = subjects_named(subject or [])
-        folder = to or (analysis.folder if analysis is not None else Path())
-        # A quick proof is not to replace a full certificate unless it is asked to.
-        writes = to is not None or not quick
-        if writes:
-            refuse_place(folder / FILE, "The certificate")
-        plan = Plan(names, analysis, run.engine, SEED if seed is None else seed, quick, agree, calibrate)
+        folder = _folder_for_certificate(to, analysis, quick)
+        plan = Plan(
+            families=names, analysis=analysis, engine=run.engine, seed=SEED if seed is None else seed, quick=quick,
+            agree=agree, replications=calibrate,
+        )  # fmt: skip
         with run.steps() as tick:
             certificate = prove(plan, tick)
-        show_certificate(run, certificate, write_certificate(certificate, folder) if writes else ())
+        show_certificate(run, certificate, write_certificate(certificate, folder) if folder else ())
         run.write_json(certificate.as_dict())
         if certificate.failed:
             raise typer.Exit(1)
+
+
+def _folder_for_certificate(to: Path | None, analysis: Analysis | None, quick: bool) -> Path | None:
+    """Where the certificate goes; nowhere after a quick proof, which replaces a full one only if it is asked to."""
+    from hbm_stan.certificate import FILE
+    from hbm_stan.files import refuse_place
+
+    if to is None and quick:
+        return None
+    folder = to or (analysis.folder if analysis is not None else Path())
+    refuse_place(folder / FILE, "The certificate")
+    return folder

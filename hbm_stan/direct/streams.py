@@ -37,7 +37,7 @@ _EFFORTS = ((1, 1), (3, 2))
 _AGAIN = 6  # with more coordinates the second attempt takes longer than the sampler, and fails as often (measured)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Streams:
     """Draws (stream, draw, d), their log densities (stream, draw), and what the weights of all proposals say.
 
@@ -74,7 +74,7 @@ def draw_streams(density: Density, dimension: int, streams: int, draws: int, see
     weights are no good the mixture is adapted once more, with more points.
     """
     counted = _Counted(density)
-    drawn_streams = Streams(np.empty((streams, draws, dimension)), np.empty((streams, draws)))
+    drawn_streams = Streams(points=np.empty((streams, draws, dimension)), log_density=np.empty((streams, draws)))
     if not 0 < dimension <= MAX_DIMENSION:
         return replace(
             drawn_streams, trouble=f"{dimension} unconstrained parameters, where 1 to {MAX_DIMENSION} can be"
@@ -138,8 +138,9 @@ def _from_mixture(
     everything, log_weights = np.concatenate(proposed), np.concatenate(weights)
     k, k_squares, trouble = _gate(np.stack(proposed), np.stack(weights))
     drawn_streams = Streams(
-        np.stack([proposed[i][chains[i]] for i in rows]), np.stack([scores[i][chains[i]] for i in rows]),
-        k, k_squares, effective_share(log_weights), 0, trouble,
+        points=np.stack([proposed[i][chains[i]] for i in rows]),
+        log_density=np.stack([scores[i][chains[i]] for i in rows]), pareto_k=k, pareto_k_squares=k_squares,
+        share=effective_share(log_weights), evaluations=0, trouble=trouble,
     )  # fmt: skip
     return drawn_streams, everything[np.argsort(log_weights)[-_HEAVIEST:]]
 

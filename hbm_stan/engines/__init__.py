@@ -18,7 +18,7 @@ PARETO_K, PARETO_K_SQUARES, NOT_DIRECT = "pareto_k", "pareto_k_squares", "not_di
 Progress = Callable[[int, int, int], None]  # chain (from 1), iterations done, iterations in all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sampling:
     """How the No-U-Turn sampler is run; the defaults are those of Stan but for a smaller step."""
 

@@ -92,13 +92,19 @@ def install_cmdstan(
         _check_disk()
         stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=cmdstan_home()))
         try:
-            job = _Job(stage, cores or _default_cores(), deadline, say, progress or _no_progress)
+            job = _Job(
+                stage=stage,
+                cores=cores or _default_cores(),
+                deadline=deadline,
+                say=say,
+                progress=progress or _no_progress,
+            )
             return job.newest_release() or job.copy_of_the_index()
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Job:
     """One installation at work in its own folder ``stage``, beside the place where CmdStan will be."""
 

@@ -28,7 +28,7 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def _own_priors(_scale: Scale) -> dict[str, Prior]:
     reason = "weak: 0 is no spread; 0.7 is a uniform share at a mean of one half, above 1 most shares lie near 0 and 1"
-    return {"spread": Prior("spread", "exponential", (2.0,), reason, True)}
+    return {"spread": Prior(name="spread", distribution="exponential", arguments=(2.0,), reason=reason, default=True)}
 
 
 FAMILY = family_of(

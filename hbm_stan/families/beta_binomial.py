@@ -53,14 +53,27 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     pooled = (table["successes"].sum() + 1) / (table["trials"].sum() + 2)  # the rule of succession: never 0 or 1
     median = 4 / (pooled * (1 - pooled))
     kappa = Prior(
-        "kappa", "lognormal", (to_decimals(math.log(median), 1), 2.0),
-        f"log odds of {{groups}} with an sd of about 0.5 at the pooled rate {pooled:.3g}, 90 % of it between 0.1 and "
-        "2.6: from {groups} nearly alike to rates from near 0 to near 1", True,
+        name="kappa", distribution="lognormal", arguments=(to_decimals(math.log(median), 1), 2.0),
+        reason=f"log odds of {{groups}} with an sd of about 0.5 at the pooled rate {pooled:.3g}, 90 % of it between "
+        "0.1 and 2.6: from {groups} nearly alike to rates from near 0 to near 1",
+        default=True,
     )  # fmt: skip
     return {
-        "mu": Prior("mu", "beta", (1.0, 1.0), "uniform: no mean rate is preferred; worth two trials", True),
+        "mu": Prior(
+            name="mu",
+            distribution="beta",
+            arguments=(1.0, 1.0),
+            reason="uniform: no mean rate is preferred; worth two trials",
+            default=True,
+        ),
         "kappa": kappa,
-        "theta": Prior("theta", "beta", (1.0, 1.0), "no pooling: fixed and uniform; worth two trials", True),
+        "theta": Prior(
+            name="theta",
+            distribution="beta",
+            arguments=(1.0, 1.0),
+            reason="no pooling: fixed and uniform; worth two trials",
+            default=True,
+        ),
     }
 
 
@@ -214,39 +227,34 @@ _PARTIAL_ASSUMPTION = (
 )
 
 _VARIANTS = (
-    Variant(
-        "complete_pooling", "Complete pooling", "complete", "mu itself",
-        "All {groups} share one rate; they differ by chance only.", ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
-    ),
-    Variant(
-        "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
-        ("theta_j tilde p(theta)",), ("theta",),
-    ),
-    Variant(
-        "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
-        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"),
-    ),
-    Variant(
-        "partial_pooling_centered", "Partial pooling, centered", "partial",
-        "centered: theta itself, sampled as its log odds",
-        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "kappa"), better="partial_pooling (rates integrated out)",
-    ),
+    Variant(name="complete_pooling", title="Complete pooling", pooling="complete", parameterisation="mu itself",
+            assumption="All {groups} share one rate; they differ by chance only.",
+            math=("theta_j = mu", "mu tilde p(mu)"), priors=("mu",)),
+    Variant(name="no_pooling", title="No pooling", pooling="no", parameterisation="theta itself",
+            assumption="{Groups} share nothing; each has its own fixed prior.", math=("theta_j tilde p(theta)",),
+            priors=("theta",)),
+    Variant(name="partial_pooling", title="Partial pooling", pooling="partial",
+            parameterisation="marginal: rates integrated out, drawn afterwards", assumption=_PARTIAL_ASSUMPTION,
+            math=_PARTIAL, priors=("mu", "kappa")),
+    Variant(name="partial_pooling_centered", title="Partial pooling, centered", pooling="partial",
+            parameterisation="centered: theta itself, sampled as its log odds", assumption=_PARTIAL_ASSUMPTION,
+            math=_PARTIAL, priors=("mu", "kappa"), better="partial_pooling (rates integrated out)"),
 )  # fmt: skip
 _PRIOR_ROWS = (
-    PriorRow("mu", ("beta",), "mean rate of the population", "Gelman et al. (2013), section 2.4"),
-    PriorRow(
-        "kappa", SCALES, "concentration of the population: it weighs as much as so many trials",
-        "Gelman et al. (2013), section 5.3",
-    ),
-    PriorRow("theta", ("beta",), "rate of each {group} without pooling", "fixed"),
+    PriorRow(name="mu", distributions=("beta",), meaning="mean rate of the population",
+             source="Gelman et al. (2013), section 2.4"),
+    PriorRow(name="kappa", distributions=SCALES,
+             meaning="concentration of the population: it weighs as much as so many trials",
+             source="Gelman et al. (2013), section 5.3"),
+    PriorRow(name="theta", distributions=("beta",), meaning="rate of each {group} without pooling", source="fixed"),
 )  # fmt: skip
 
 FAMILY = Family(
     name="beta_binomial",
     roles=(
-        Role("group", "label", "name of the group"),
-        Role("successes", "count", "number of successes", at_most="trials"),
-        Role("trials", "count", "number of trials that the successes are out of"),
+        Role(name="group", kind="label", meaning="name of the group"),
+        Role(name="successes", kind="count", meaning="number of successes", at_most="trials"),
+        Role(name="trials", kind="count", meaning="number of trials that the successes are out of"),
     ),
     outcomes=("successes",), size="trials", known_residual=True,
     programs=Programs(

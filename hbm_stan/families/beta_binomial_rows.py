@@ -26,7 +26,11 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def _own_priors(_scale: Scale) -> dict[str, Prior]:
     reason = "weak: 0 is binomial; at 0.5 rows about a half have probabilities from 0.19 to 0.81, 90 % of them"
-    return {"overdispersion": Prior("overdispersion", "half_normal", (0.5,), reason, True)}
+    return {
+        "overdispersion": Prior(
+            name="overdispersion", distribution="half_normal", arguments=(0.5,), reason=reason, default=True
+        )
+    }
 
 
 FAMILY = family_of(

@@ -36,7 +36,9 @@ def _own_priors(_scale: Scale) -> dict[str, Prior]:
         "of the shares of the categories where the linear predictor is 0, at the means of centred columns: all sets of "
         "shares are as likely"
     )
-    return {"threshold": Prior("threshold", "dirichlet", (1.0,), reason, True)}
+    return {
+        "threshold": Prior(name="threshold", distribution="dirichlet", arguments=(1.0,), reason=reason, default=True)
+    }
 
 
 def _coords(table: Prepared) -> dict[str, tuple[str, ...]]:
@@ -79,7 +81,15 @@ def findings(evidence: Evidence) -> Sequence[Finding]:
     })  # fmt: skip
     caption = "Shares of the categories at the means of the columns: posterior means and 90 % intervals."
     digits = dict.fromkeys(("share of rows", *_SUMMARIES), 3)
-    return [Finding("Shares of the categories", tuple(_words(evidence, names)), table, caption, digits)]
+    return [
+        Finding(
+            title="Shares of the categories",
+            sentences=tuple(_words(evidence, names)),
+            table=table,
+            caption=caption,
+            digits=digits,
+        )
+    ]
 
 
 _SUMMARIES: dict[str, Callable[[FloatArray], FloatArray]] = {

@@ -108,7 +108,7 @@ def _roles(file: Path, role_tables: Mapping[str, Any]) -> tuple[Role, ...]:
         optional = keys.get("optional", False)
         if optional and kind not in LIST_KINDS:
             raise ModelError(f"{file}: roles.{name}: only predictors can be optional: the programs need all else.")
-        roles.append(Role(name, kind, keys.get("meaning", name.replace("_", " ")), optional))
+        roles.append(Role(name=name, kind=kind, meaning=keys.get("meaning", name.replace("_", " ")), optional=optional))
     labels = [r.name for r in roles if r.kind == "label"]
     if len(labels) != 1:
         label_names = ", ".join(labels) or "none"
@@ -133,9 +133,10 @@ def _variant(file: Path, name: str, declaration: Any) -> Variant:
     if pooling not in get_args(Pooling):
         raise ModelError(f"{file}: variants.{name}: pooling is {pooling!r}. {nearest(str(pooling), get_args(Pooling))}")
     return Variant(
-        name, declaration.get("title", name.replace("_", " ").capitalize()), pooling,
-        declaration.get("parameterisation", "as in the program"), declaration.get("assumption", _ASSUMPTIONS[pooling]),
-        tuple(declaration.get("math", ())), (), program=declaration.get("program", "").removesuffix(".stan"),
+        name=name, title=declaration.get("title", name.replace("_", " ").capitalize()), pooling=pooling,
+        parameterisation=declaration.get("parameterisation", "as in the program"),
+        assumption=declaration.get("assumption", _ASSUMPTIONS[pooling]), math=tuple(declaration.get("math", ())),
+        priors=(), program=declaration.get("program", "").removesuffix(".stan"),
     )  # fmt: skip
 
 

@@ -27,7 +27,9 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 def _own_priors(_scale: Scale) -> dict[str, Prior]:
     reason = "weak: 0 is no variation; an sd of a half or the whole of the mean is ordinary, three times it a surprise"
-    return {"variation": Prior("variation", "exponential", (1.0,), reason, True)}
+    return {
+        "variation": Prior(name="variation", distribution="exponential", arguments=(1.0,), reason=reason, default=True)
+    }
 
 
 FAMILY = family_of(

@@ -52,19 +52,24 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     pooled = (table["count"].sum() + 0.5) / _exposure(table).sum()  # never 0
     half = two_digits(0.5 / pooled)
     beta = Prior(
-        "beta", "lognormal", (to_decimals(math.log(4 / pooled), 1), 2.0),
-        f"4 over the pooled rate {pooled:.3g}: with alpha, 90 % of the mean rate within a factor of 110 of it", True,
+        name="beta", distribution="lognormal", arguments=(to_decimals(math.log(4 / pooled), 1), 2.0),
+        reason=f"4 over the pooled rate {pooled:.3g}: with alpha, 90 % of the mean rate within a factor of 110 of it",
+        default=True,
     )  # fmt: skip
     return {
-        "mu": Prior("mu", "gamma", (0.5, half), f"mean at the pooled rate {pooled:.3g}; worth half an event", True),
+        "mu": Prior(
+            name="mu", distribution="gamma", arguments=(0.5, half),
+            reason=f"mean at the pooled rate {pooled:.3g}; worth half an event", default=True,
+        ),
         "alpha": Prior(
-            "alpha", "lognormal", (1.4, 2.0),
-            "coefficient of variation 1/sqrt(alpha) of the rates about 0.5, 90 % of it between 0.1 and 2.6", True,
+            name="alpha", distribution="lognormal", arguments=(1.4, 2.0),
+            reason="coefficient of variation 1/sqrt(alpha) of the rates about 0.5, 90 % of it between 0.1 and 2.6",
+            default=True,
         ),
         "beta": beta,
         "theta": Prior(
-            "theta", "gamma", (0.5, half),
-            f"no pooling: fixed, mean at the pooled rate {pooled:.3g}; worth half an event", True,
+            name="theta", distribution="gamma", arguments=(0.5, half),
+            reason=f"no pooling: fixed, mean at the pooled rate {pooled:.3g}; worth half an event", default=True,
         ),
     }  # fmt: skip
 
@@ -233,38 +238,36 @@ _PARTIAL_ASSUMPTION = "{Groups} are draws from one population, whose shape and r
 _SOURCE = "George, Makov and Smith (1993)"
 
 _VARIANTS = (
-    Variant(
-        "complete_pooling", "Complete pooling", "complete", "mu itself",
-        "All {groups} share one rate; they differ by chance only.",
-        ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
-    ),
-    Variant(
-        "no_pooling", "No pooling", "no", "theta itself", "{Groups} share nothing; each has its own fixed prior.",
-        ("theta_j tilde p(theta)",), ("theta",),
-    ),
-    Variant(
-        "partial_pooling", "Partial pooling", "partial", "marginal: rates integrated out, drawn afterwards",
-        _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"),
-    ),
-    Variant(
-        "partial_pooling_centered", "Partial pooling, centered", "partial",
-        "centered: theta itself, sampled as its logarithm",
-        _PARTIAL_ASSUMPTION, _PARTIAL, ("alpha", "beta"), better="partial_pooling (rates integrated out)",
-    ),
+    Variant(name="complete_pooling", title="Complete pooling", pooling="complete", parameterisation="mu itself",
+            assumption="All {groups} share one rate; they differ by chance only.",
+            math=("theta_j = mu", "mu tilde p(mu)"), priors=("mu",)),
+    Variant(name="no_pooling", title="No pooling", pooling="no", parameterisation="theta itself",
+            assumption="{Groups} share nothing; each has its own fixed prior.", math=("theta_j tilde p(theta)",),
+            priors=("theta",)),
+    Variant(name="partial_pooling", title="Partial pooling", pooling="partial",
+            parameterisation="marginal: rates integrated out, drawn afterwards", assumption=_PARTIAL_ASSUMPTION,
+            math=_PARTIAL, priors=("alpha", "beta")),
+    Variant(name="partial_pooling_centered", title="Partial pooling, centered", pooling="partial",
+            parameterisation="centered: theta itself, sampled as its logarithm", assumption=_PARTIAL_ASSUMPTION,
+            math=_PARTIAL, priors=("alpha", "beta"), better="partial_pooling (rates integrated out)"),
 )  # fmt: skip
 _PRIOR_ROWS = (
-    PriorRow("mu", ("gamma",), "rate that all {groups} share with complete pooling", "Gelman et al. (2013), 2.6"),
-    PriorRow("alpha", SCALES, "shape of the population: 1/sqrt(alpha) is its coefficient of variation", _SOURCE),
-    PriorRow("beta", _ENDLESS, "inverse scale of the population: exposure that it is worth", _SOURCE, "exposure"),
-    PriorRow("theta", ("gamma",), "rate of each {group} without pooling", "fixed"),
+    PriorRow(name="mu", distributions=("gamma",), meaning="rate that all {groups} share with complete pooling",
+             source="Gelman et al. (2013), 2.6"),
+    PriorRow(name="alpha", distributions=SCALES,
+             meaning="shape of the population: 1/sqrt(alpha) is its coefficient of variation", source=_SOURCE),
+    PriorRow(name="beta", distributions=_ENDLESS, meaning="inverse scale of the population: exposure that it is worth",
+             source=_SOURCE, role="exposure"),
+    PriorRow(name="theta", distributions=("gamma",), meaning="rate of each {group} without pooling", source="fixed"),
 )  # fmt: skip
 
 FAMILY = Family(
     name="gamma_poisson",
     roles=(
-        Role("group", "label", "name of the group"),
-        Role("count", "count", "number of events"),
-        Role("exposure", "positive", "time, area or number that the count comes from; 1 if left out", optional=True),
+        Role(name="group", kind="label", meaning="name of the group"),
+        Role(name="count", kind="count", meaning="number of events"),
+        Role(name="exposure", kind="positive", meaning="time, area or number that the count comes from; 1 if left out",
+             optional=True),
     ),
     outcomes=("count",), size="exposure", known_residual=True,
     programs=Programs(

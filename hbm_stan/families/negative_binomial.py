@@ -26,7 +26,11 @@ def _outcome(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 def overdispersion_prior(_scale: Scale) -> dict[str, Prior]:
     """The default prior of the sd of rates of rows over their mean, beyond Poisson."""
     reason = "weak: 0 is Poisson; rates of rows that differ by a factor of 2 or 3 are ordinary, tenfold a surprise"
-    return {"overdispersion": Prior("overdispersion", "exponential", (1.0,), reason, True)}
+    return {
+        "overdispersion": Prior(
+            name="overdispersion", distribution="exponential", arguments=(1.0,), reason=reason, default=True
+        )
+    }
 
 
 FAMILY = family_of(

@@ -51,25 +51,25 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     scale_text += f"{_left_out(known)})"
     return {
         "mu": Prior(
-            "mu",
-            "normal",
-            (centre, two_digits(2.5 * scale)),
-            f"centred on the precision-weighted mean of the estimates, 2.5 times the {scale_text}",
-            True,
+            name="mu",
+            distribution="normal",
+            arguments=(centre, two_digits(2.5 * scale)),
+            reason=f"centred on the precision-weighted mean of the estimates, 2.5 times the {scale_text}",
+            default=True,
         ),
         "tau": Prior(
-            "tau",
-            "half_normal",
-            (scale,),
-            f"the {scale_text}; allows {{groups}} to differ as much as the raw estimates do",
-            True,
+            name="tau",
+            distribution="half_normal",
+            arguments=(scale,),
+            reason=f"the {scale_text}; allows {{groups}} to differ as much as the raw estimates do",
+            default=True,
         ),
         "theta": Prior(
-            "theta",
-            "normal",
-            (centre, two_digits(5 * scale)),
-            f"no pooling: fixed and wide, 5 times the {scale_text}",
-            True,
+            name="theta",
+            distribution="normal",
+            arguments=(centre, two_digits(5 * scale)),
+            reason=f"no pooling: fixed and wide, 5 times the {scale_text}",
+            default=True,
         ),
     }
 
@@ -207,53 +207,44 @@ _PARTIAL = (
 _PARTIAL_ASSUMPTION = "{Groups} are draws from one population, whose location and scale are learnt from all of them."
 
 _VARIANTS = (
-    Variant(
-        "complete_pooling", "Complete pooling", "complete", "mu itself",
-        "All {groups} share one value; they differ by measurement error only.",
-        ("theta_j = mu", "mu tilde p(mu)"), ("mu",),
-    ),
-    Variant(
-        "no_pooling", "No pooling", "no", "theta itself",
-        "{Groups} share nothing; each has its own fixed, wide prior.",
-        ("theta_j tilde p(theta)",), ("theta",),
-    ),
-    Variant(
-        "partial_pooling", "Partial pooling", "partial",
-        "marginal: {group} values integrated out, drawn afterwards", _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-    ),
-    Variant(
-        "partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
-        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-        better="partial_pooling ({group} values integrated out) or partial_pooling_noncentered",
-    ),
-    Variant(
-        "partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-        "non-centered: theta = mu + tau * theta_raw",
-        _PARTIAL_ASSUMPTION, _PARTIAL, ("mu", "tau"),
-        better="partial_pooling ({group} values integrated out)",
-    ),
+    Variant(name="complete_pooling", title="Complete pooling", pooling="complete", parameterisation="mu itself",
+            assumption="All {groups} share one value; they differ by measurement error only.",
+            math=("theta_j = mu", "mu tilde p(mu)"), priors=("mu",)),
+    Variant(name="no_pooling", title="No pooling", pooling="no", parameterisation="theta itself",
+            assumption="{Groups} share nothing; each has its own fixed, wide prior.", math=("theta_j tilde p(theta)",),
+            priors=("theta",)),
+    Variant(name="partial_pooling", title="Partial pooling", pooling="partial",
+            parameterisation="marginal: {group} values integrated out, drawn afterwards",
+            assumption=_PARTIAL_ASSUMPTION, math=_PARTIAL, priors=("mu", "tau")),
+    Variant(name="partial_pooling_centered", title="Partial pooling, centered", pooling="partial",
+            parameterisation="centered: theta itself", assumption=_PARTIAL_ASSUMPTION, math=_PARTIAL,
+            priors=("mu", "tau"),
+            better="partial_pooling ({group} values integrated out) or partial_pooling_noncentered"),
+    Variant(name="partial_pooling_noncentered", title="Partial pooling, non-centered", pooling="partial",
+            parameterisation="non-centered: theta = mu + tau * theta_raw", assumption=_PARTIAL_ASSUMPTION,
+            math=_PARTIAL, priors=("mu", "tau"), better="partial_pooling ({group} values integrated out)"),
 )  # fmt: skip
 _PRIOR_ROWS = (
-    PriorRow("mu", ("normal",), "location of the population", "Gelman et al. (2013), section 5.5", "estimate"),
-    PriorRow(
-        "tau", SCALES, "scale of the population: how much {groups} differ",
-        "Gelman (2006), Bayesian Analysis 1:515", "estimate",
-    ),
-    PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "estimate"),
+    PriorRow(name="mu", distributions=("normal",), meaning="location of the population",
+             source="Gelman et al. (2013), section 5.5", role="estimate"),
+    PriorRow(name="tau", distributions=SCALES, meaning="scale of the population: how much {groups} differ",
+             source="Gelman (2006), Bayesian Analysis 1:515", role="estimate"),
+    PriorRow(name="theta", distributions=("normal",), meaning="value of each {group} without pooling",
+             source="fixed and wide", role="estimate"),
 )  # fmt: skip
 
 FAMILY = Family(
     name="normal_means",
     roles=(
-        Role("group", "label", "name of the group"),
-        Role("estimate", "number", "estimate of the group's quantity"),
-        Role(
-            "standard_error", "positive", "standard error of the estimate, taken as known", True,
-            instead=(("variance",), ("lower", "upper")),
-        ),
-        Role("variance", "positive", "variance of the estimate, instead of its standard error", True),
-        Role("lower", "number", "lower limit of the estimate, with upper instead of its standard error", True),
-        Role("upper", "number", "upper limit of the estimate", True),
+        Role(name="group", kind="label", meaning="name of the group"),
+        Role(name="estimate", kind="number", meaning="estimate of the group's quantity"),
+        Role(name="standard_error", kind="positive", meaning="standard error of the estimate, taken as known",
+             optional=True, instead=(("variance",), ("lower", "upper"))),
+        Role(name="variance", kind="positive", meaning="variance of the estimate, instead of its standard error",
+             optional=True),
+        Role(name="lower", kind="number",
+             meaning="lower limit of the estimate, with upper instead of its standard error", optional=True),
+        Role(name="upper", kind="number", meaning="upper limit of the estimate", optional=True),
     ),
     outcomes=("estimate",),
     one_row_per_group=True,

@@ -42,4 +42,13 @@ def which_is_highest(evidence: Evidence) -> list[Finding]:
     caption = f"The {min(_RANKED_ROWS, len(table))} {noun.many} with the smallest expected loss."
     shown = table.head(_RANKED_ROWS).rename(columns={"group": noun.one})
     digits = {"rate": decimals, "P(highest)": 2, "expected loss": decimals}
-    return [Finding("Which rate is highest", tuple(sentences), shown, caption, digits, first=first)]
+    return [
+        Finding(
+            title="Which rate is highest",
+            sentences=tuple(sentences),
+            table=shown,
+            caption=caption,
+            digits=digits,
+            first=first,
+        )
+    ]

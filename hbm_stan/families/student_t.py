@@ -34,7 +34,10 @@ def _scale(table: Prepared, design: Design) -> Scale:
 
 def _own_priors(scale: Scale) -> dict[str, Prior]:
     reason = "weak: from gross errors in every tenth row (below 4) to rows that are all but normal (above 30)"
-    return {**residual_prior(scale), "nu": Prior("nu", "gamma", (2.0, 0.1), reason, True, LEAST_NU)}
+    return {
+        **residual_prior(scale),
+        "nu": Prior(name="nu", distribution="gamma", arguments=(2.0, 0.1), reason=reason, default=True, lower=LEAST_NU),
+    }
 
 
 FAMILY = family_of(

@@ -156,7 +156,7 @@ def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what:
     column = table.dataset.column("outcome")
     return [
         Finding(
-            f"Regression lines of the {table.noun.many}", (text,),
+            title=f"Regression lines of the {table.noun.many}", sentences=(text,),
             caption=f"Regression lines over {terms[1]}, by {table.noun.one}.",
             curves=pd.concat(curves, ignore_index=True), points=pd.concat(points, ignore_index=True),
             x_label=terms[1], y_label=column,
@@ -178,4 +178,4 @@ def explained(evidence: Evidence) -> list[Finding]:
         f"between {evidence.table.noun.many} (90 % interval {low:.0f} to {high:.0f} %)."
     )
     rest = "The rest has the standard deviation tau[intercept]."
-    return [Finding("What the group predictors explain", (sentence, rest))]
+    return [Finding(title="What the group predictors explain", sentences=(sentence, rest))]

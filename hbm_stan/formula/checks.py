@@ -132,7 +132,16 @@ def check_few_values(atoms: Sequence[Coded], values: Values, factors: Sequence[s
             )
         else:
             continue
-        verdicts.append(Verdict("number or category", "warn", len(distinct), _FEW_VALUES[1], hint, column))
+        verdicts.append(
+            Verdict(
+                name="number or category",
+                status="warn",
+                value=len(distinct),
+                threshold=_FEW_VALUES[1],
+                hint=hint,
+                subject=column,
+            )
+        )
     return verdicts
 
 
@@ -149,7 +158,11 @@ def check_slopes(design: Design) -> list[Verdict]:
                     f"held at 0. To learn it, add {':'.join(part.written for part in parts)} to the formula outside "
                     "the brackets, or to the predictors."
                 )
-                verdicts.append(Verdict("slope without a mean", "warn", None, None, hint, name))
+                verdicts.append(
+                    Verdict(
+                        name="slope without a mean", status="warn", value=None, threshold=None, hint=hint, subject=name
+                    )
+                )
     return verdicts
 
 
@@ -159,10 +172,10 @@ def check_common_groups(common: Sequence[Coded], design: Design) -> list[Verdict
     varying = dict.fromkeys(term.factor.name for term in design.terms if INTERCEPT in term.names)
     return [
         Verdict(
-            "group among the columns", "warn", None, None,
-            f"{name} is a category among the columns, and its intercept varies: the data cannot tell the common "
+            name="group among the columns", status="warn", value=None, threshold=None,
+            hint=f"{name} is a category among the columns, and its intercept varies: the data cannot tell the common "
             f"coefficients of its levels from what varies between them; priors decide. Leave one of the two out.",
-            name,
+            subject=name,
         )
         for name in varying
         if name in categories
@@ -175,10 +188,10 @@ def check_single_trials(design: Design, outcome: FloatArray | None, trials: Floa
         return []
     return [
         Verdict(
-            "one row a level", "warn", len(factor.labels), None,
-            f"{factor.name} has one row of 0 or 1 a level: nothing in the data tells how much its levels differ; the "
-            "prior of its sd decides.",
-            factor.name,
+            name="one row a level", status="warn", value=len(factor.labels),
+            hint=f"{factor.name} has one row of 0 or 1 a level: nothing in the data tells how much its levels differ; "
+            "the prior of its sd decides.",
+            subject=factor.name,
         )
         for factor in design.factors
         if len(factor.labels) == len(factor.level)

@@ -184,7 +184,7 @@ class Coding:
         return {name: own for name, (own, _) in products.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewRow:
     """The columns of a new row, by name, of what is named of it; the rest is at its mean or reference level."""
 

@@ -47,7 +47,7 @@ class Bar:
     correlated: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Formula:
     """A formula in its parts. ``additions`` are roles of the left side: trials, exposure, standard_error."""
 
@@ -77,7 +77,7 @@ def parse(text: str) -> Formula:
             formula,
             "no grouping factor: nothing varies. Add a term such as (1 | group), with the column of the groups.",
         )
-    return Formula(formula, outcome, additions, common, bars, offsets)
+    return Formula(text=formula, outcome=outcome, additions=additions, common=common, bars=bars, offsets=offsets)
 
 
 def parse_columns(text: str) -> Sum:

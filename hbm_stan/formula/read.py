@@ -23,7 +23,7 @@ from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Structure:
     """What a formula makes of a table: the design, the levels of its categories, notes and warnings."""
 
@@ -74,10 +74,10 @@ def read_structure(
     centred = {p: Columns.of(c, n, dataset.reading.centre) for p, c in own_columns.items()}
     design = replace(design.without_intercept() if ordered else design, beside=centred)
     return Structure(
-        formula, design, levels,
-        tuple(f"{c}: levels are compared with {atom.levels[0]!r}, {atom.why}." for c, atom in categories.items())
+        formula=formula, design=design, levels=levels,
+        notes=tuple(f"{c}: levels are compared with {atom.levels[0]!r}, {atom.why}." for c, atom in categories.items())
         + tuple(checks.relations(list(factors.values()))),
-        tuple(_verdicts(every, design, values, factors, levels)),
+        verdicts=tuple(_verdicts(every, design, values, factors, levels)),
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def _encode(
 ) -> NewRow:  # fmt: skip
     """What gives the columns of a new row, and says what each column is made of."""
     parts = {name: own for coding in codings for name, own in coding.parts(values).items()}
-    return NewRow(codings, tuple(offsets), levels, _means(values), parts)
+    return NewRow(codings=codings, offsets=tuple(offsets), levels=levels, means=_means(values), parts=parts)
 
 
 def _factors(dataset: Dataset, formula: Formula, known_residual: bool) -> dict[str, Factor]:

@@ -59,7 +59,7 @@ class Step:
     rest: FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Eliminated:
     """What is left of the coefficients: log det A and residuals' sum of squares that they take up, (S, roots) each.
 
@@ -157,7 +157,9 @@ def eliminate(s: Structure, factors: Sequence[FloatArray], weight: FloatArray, g
     crossed = Step(root, forward(root, turned_crossed(s, factors, cr[..., None])))
     if total:
         log_det, gain = log_det + _log_det(root)[:, None], gain + (crossed.rest**2).sum(axis=(1, 2))[:, None]
-    return Eliminated(s, tuple(factors), tuple(steps), crossed, log_det, gain)
+    return Eliminated(
+        structure=s, factors=tuple(factors), steps=tuple(steps), crossed=crossed, log_det=log_det, gain=gain
+    )
 
 
 def _by_draw(matrix: Any, rows: FloatArray) -> FloatArray:

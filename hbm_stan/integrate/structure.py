@@ -48,7 +48,7 @@ class Level:
         return total
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Structure:
     """Factors of which each lies in the next (``chain``), and ``crossed`` ones; what sums of rows each of them needs.
 

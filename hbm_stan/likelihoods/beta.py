@@ -96,7 +96,7 @@ LIKELIHOOD = Likelihood(
         'y_n tilde "beta"(mu_n phi, (1 - mu_n) phi), quad n = 1, dots, N',
         'mu_n = "logit"^(-1)(eta_n), quad "spread" = 1 / sqrt(phi)',
     ),
-    roles=(Role("outcome", "share", "share of the row"),),
+    roles=(Role(name="outcome", kind="share", meaning="share of the row"),),
     kernel=_kernel,
     constant=lambda rows: -np.log(_y(rows)) - np.log1p(-_y(rows)),
     score=_score,
@@ -113,8 +113,8 @@ LIKELIHOOD = Likelihood(
     ),
     own=(
         PriorRow(
-            "spread", SCALES, "spread of shares about their mean: 1 / sqrt(concentration)",
-            "Simpson et al. (2017), Statistical Science 32:1",
+            name="spread", distributions=SCALES, meaning="spread of shares about their mean: 1 / sqrt(concentration)",
+            source="Simpson et al. (2017), Statistical Science 32:1",
         ),
     ),
     own_about=_own_about,

@@ -89,8 +89,8 @@ LIKELIHOOD = Likelihood(
         'p_n = "logit"^(-1)(eta_n), quad kappa = 1 / "overdispersion"^2',
     ),
     roles=(
-        Role("outcome", "count", "number of successes", at_most="trials"),
-        Role("trials", "count", "number of trials that the successes are out of"),
+        Role(name="outcome", kind="count", meaning="number of successes", at_most="trials"),
+        Role(name="trials", kind="count", meaning="number of trials that the successes are out of"),
     ),
     kernel=_kernel,
     constant=BINOMIAL.constant,
@@ -101,10 +101,9 @@ LIKELIHOOD = Likelihood(
     inverse_link=BINOMIAL.inverse_link,
     residual=BINOMIAL.residual,
     own=(
-        PriorRow(
-            "overdispersion", SCALES, "1 / sqrt(concentration) of the probabilities of rows about their mean",
-            "Williams (1975), Biometrics 31:949",
-        ),
+        PriorRow(name="overdispersion", distributions=SCALES,
+                 meaning="1 / sqrt(concentration) of the probabilities of rows about their mean",
+                 source="Williams (1975), Biometrics 31:949"),
     ),
     own_about=_own_about,
     size="trials",

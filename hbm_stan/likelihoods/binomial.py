@@ -54,8 +54,13 @@ LIKELIHOOD = Likelihood(
     citation="McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 4",
     math=('y_n tilde "binomial"("trials"_n, "logit"^(-1)(eta_n)), quad n = 1, dots, N',),
     roles=(
-        Role("outcome", "count", "number of successes, or 0 and 1", at_most="trials"),
-        Role("trials", "count", "number of trials that the successes are out of; 1 if left out", optional=True),
+        Role(name="outcome", kind="count", meaning="number of successes, or 0 and 1", at_most="trials"),
+        Role(
+            name="trials",
+            kind="count",
+            meaning="number of trials that the successes are out of; 1 if left out",
+            optional=True,
+        ),
     ),
     kernel=_kernel,
     constant=_constant,

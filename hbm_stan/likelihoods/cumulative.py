@@ -96,9 +96,9 @@ def _own_about(eta: FloatArray, rows: Rows, freedom: float, _fixed: Own) -> Own:
 
 THRESHOLD = OwnVector(
     row=PriorRow(
-        "threshold", ("dirichlet",),
-        "threshold between categories, log odds",
-        "Betancourt (2019), Ordinal regression, section 2.2",
+        name="threshold", distributions=("dirichlet",),
+        meaning="threshold between categories, log odds",
+        source="Betancourt (2019), Ordinal regression, section 2.2",
     ),
     dim="cut",
     log_prior=lambda value, data: float(log_induced_dirichlet(value, float(data["prior_threshold"]))),
@@ -116,7 +116,7 @@ LIKELIHOOD = Likelihood(
         'P(y_n <= k) = "logit"^(-1)("threshold"_k - eta_n), quad k = 1, dots, K - 1, quad n = 1, dots, N',
         '"threshold"_1 < dots < "threshold"_(K - 1)',
     ),
-    roles=(Role("outcome", "ordered", "category of the row, in order"),),
+    roles=(Role(name="outcome", kind="ordered", meaning="category of the row, in order"),),
     kernel=_kernel,
     constant=lambda rows: np.zeros(len(rows["y"])),
     score=_score,

@@ -51,8 +51,8 @@ LIKELIHOOD = Likelihood(
     citation="Raudenbush & Bryk (1985), Journal of Educational Statistics 10:75",
     math=('y_n tilde "normal"(eta_n, s_n), quad n = 1, dots, N',),
     roles=(
-        Role("outcome", "number", "estimate of the row"),
-        Role("standard_error", "positive", "standard error of the estimate"),
+        Role(name="outcome", kind="number", meaning="estimate of the row"),
+        Role(name="standard_error", kind="positive", meaning="standard error of the estimate"),
     ),
     kernel=_kernel,
     constant=lambda rows: -np.log(_y_se(rows)[1]) - 0.5 * math.log(2 * math.pi),

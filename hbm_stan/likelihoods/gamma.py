@@ -61,7 +61,7 @@ LIKELIHOOD = Likelihood(
         'y_n tilde "gamma"("mean" = exp(eta_n), "sd" = v exp(eta_n)), quad n = 1, dots, N',
         'v = "variation" = 1 / sqrt("shape")',
     ),
-    roles=(Role("outcome", "positive", "amount of the row", advice=ZERO_AMOUNT),),
+    roles=(Role(name="outcome", kind="positive", meaning="amount of the row", advice=ZERO_AMOUNT),),
     kernel=_kernel,
     constant=lambda rows: -_logs(rows),
     score=_score,
@@ -77,10 +77,9 @@ LIKELIHOOD = Likelihood(
         variance=lambda _rows, own: np.log1p(own["variation"] ** 2),
     ),
     own=(
-        PriorRow(
-            "variation", SCALES, "sd of a row over its mean, the coefficient of variation: 1 / sqrt(shape)",
-            "Simpson et al. (2017), Statistical Science 32:1",
-        ),
+        PriorRow(name="variation", distributions=SCALES,
+                 meaning="sd of a row over its mean, the coefficient of variation: 1 / sqrt(shape)",
+                 source="Simpson et al. (2017), Statistical Science 32:1"),
     ),
     own_about=_own_about,
     known_residual=False,

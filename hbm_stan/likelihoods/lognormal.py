@@ -39,7 +39,7 @@ LIKELIHOOD: Likelihood = replace(
     title="Lognormal",
     citation="Limpert, Stahel & Abbt (2001), BioScience 51:341",
     math=('log(y_n) tilde "normal"(eta_n, sigma), quad n = 1, dots, N',),
-    roles=(Role("outcome", "positive", "amount of the row", advice=ZERO_AMOUNT),),
+    roles=(Role(name="outcome", kind="positive", meaning="amount of the row", advice=ZERO_AMOUNT),),
     kernel=lambda eta, rows, own: _OF_LOGS.kernel(eta, _logs(rows), own),
     constant=lambda rows: _OF_LOGS.constant(rows) - _logs(rows)["y"],
     score=lambda eta, rows, own: _OF_LOGS.score(eta, _logs(rows), own),

@@ -109,10 +109,9 @@ LIKELIHOOD = Likelihood(
         variance=_residual,
     ),
     own=(
-        PriorRow(
-            "overdispersion", SCALES, "sd of the rates of rows over their mean, beyond Poisson: 1 / sqrt(phi)",
-            "Simpson et al. (2017), Statistical Science 32:1",
-        ),
+        PriorRow(name="overdispersion", distributions=SCALES,
+                 meaning="sd of the rates of rows over their mean, beyond Poisson: 1 / sqrt(phi)",
+                 source="Simpson et al. (2017), Statistical Science 32:1"),
     ),
     own_about=_own_about,
     size="exposure",

@@ -48,8 +48,13 @@ LIKELIHOOD = Likelihood(
     citation="McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 6",
     math=('y_n tilde "Poisson"("exposure"_n exp(eta_n)), quad n = 1, dots, N',),
     roles=(
-        Role("outcome", "count", "number of events"),
-        Role("exposure", "positive", "time, area or number that the count comes from; 1 if left out", optional=True),
+        Role(name="outcome", kind="count", meaning="number of events"),
+        Role(
+            name="exposure",
+            kind="positive",
+            meaning="time, area or number that the count comes from; 1 if left out",
+            optional=True,
+        ),
     ),
     kernel=_kernel,
     constant=_constant,

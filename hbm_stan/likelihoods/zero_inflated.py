@@ -90,7 +90,10 @@ def zero_inflated(plain: Likelihood, name: str, title: str, about: About, **chan
 
 
 ROW = PriorRow(
-    ZI, ("normal",), "log odds of an extra zero, by column; the intercept's at the means of the columns", CITATION
+    name=ZI,
+    distributions=("normal",),
+    meaning="log odds of an extra zero, by column; the intercept's at the means of the columns",
+    source=CITATION,
 )
 
 

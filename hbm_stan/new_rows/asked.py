@@ -31,7 +31,7 @@ from hbm_stan.new_rows.settings import (
 from hbm_stan.table import Table, shorten
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """A table of ``n`` rows, the state of each row by column or factor, and the sizes of all rows that have no column,
     by role; ``unsaid`` are the factors that nothing is said of and that stand in the middle of their population."""
@@ -73,7 +73,9 @@ def of_table(needs: Needs, table: Table, groups: Mapping[str, Any], at: Mapping[
     full_table = replace(table, names=tuple(names), cells=tuple(cells))
     declared = {**states, **groups}
     return Asked(
-        full_table, full_table.n_rows, {name: _states(needs, full_table, name, declared[name]) for name in declared}
+        table=full_table,
+        n=full_table.n_rows,
+        states={name: _states(needs, full_table, name, declared[name]) for name in declared},
     )
 
 
@@ -224,8 +226,10 @@ def _with_usual(
     states |= {g.name: _unsaid(g, states, n, rest) for g in unsaid}
     free = [g for g in unsaid if rest in states[g.name]]
     cells |= {part: [rest] * n for g in free for part in g.parts if part not in cells}
-    table = Table(f"the rows of {option}", tuple(cells), tuple(cells.values()))
-    return Asked(table, n, states, sizes, tuple(g.name for g in free) if rest == POPULATION else ())
+    table = Table(where=f"the rows of {option}", names=tuple(cells), cells=tuple(cells.values()))
+    return Asked(
+        table=table, n=n, states=states, sizes=sizes, unsaid=tuple(g.name for g in free) if rest == POPULATION else ()
+    )
 
 
 def _unsaid(grouping: Grouping, states: States, n: int, rest: str) -> tuple[str, ...]:

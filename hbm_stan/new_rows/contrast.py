@@ -55,7 +55,7 @@ class Pair:
     usual: Mapping[str, Any]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Contrast:
     """A line for each contrast in ``table``: where both settings stand, mean, sd and quantiles, the probability of the
     direction and, where a region was named, of lying in it. ``draws`` has ``contrast`` (chain, draw, line)."""
@@ -195,7 +195,9 @@ def contrast_pairs(
         draws = draws.reshape(len(draws), -1)
     table = pd.concat([lines, pd.DataFrame(_statistics(draws, SCALES[scale], region))], axis=1)
     notes = ["Averaged over levels drawn from the population it is the same number."] * same
-    return Contrast(title, scale, table, _as_xarray(fit, draws), (*_notes(fit, pairs, scale), *notes))
+    return Contrast(
+        title=title, scale=scale, table=table, draws=_as_xarray(fit, draws), notes=(*_notes(fit, pairs, scale), *notes)
+    )
 
 
 def _compared(fit: Fit, pair: Pair, scale: str) -> FloatArray:

@@ -40,7 +40,7 @@ class Grouping:
     n_levels: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Needs:
     """``numbers`` and ``levels`` of the columns of the right side, the range of each number in the data, where columns
     usually stand (``usual``), sizes and factors."""
@@ -79,7 +79,14 @@ def needs_of_formula(family: Family, read: Prepared, prediction: Mapping[str, An
     usual = {**{name: own[0] for name, own in encode.levels.items()}, **numbers, **asked.get("predictors", {})}
     table = read.dataset.table
     ranges = {name: _range(table.numbers(name)) for name in numbers}
-    return Needs(tuple(numbers), dict(encode.levels), ranges, usual, _sizes(family, read, asked), groupings_of(read))
+    return Needs(
+        numbers=tuple(numbers),
+        levels=dict(encode.levels),
+        ranges=ranges,
+        usual=usual,
+        sizes=_sizes(family, read, asked),
+        groupings=groupings_of(read),
+    )
 
 
 def _range(values: Any) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from hbm_stan.table import FloatArray, Table, shorten
 _MOST_TRIALS = 2.0**31
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rows:
     """``n`` rows to be predicted: ``values`` of the columns (numbers, 0-based levels of categories), the ``places`` of
     factors by name, ``sizes`` by datum; ``table`` is what was asked.
@@ -63,7 +63,15 @@ def read_rows(needs: Needs, asked: Asked) -> Rows:
     sizes = {size.datum: _size(table, size, asked, values) for size in needs.sizes}
     places = {g.name: place_rows(g, table, asked.n, asked.states) for g in needs.groupings.values()}
     beyond = [_beyond(table, c, values[c], needs.ranges[c]) for c in needs.numbers]
-    return Rows(asked.n, table, values, places, sizes, asked.unsaid, tuple(note for note in beyond if note))
+    return Rows(
+        n=asked.n,
+        table=table,
+        values=values,
+        places=places,
+        sizes=sizes,
+        unsaid=asked.unsaid,
+        beyond=tuple(note for note in beyond if note),
+    )
 
 
 def _refuse_lacking(table: Table, column: str, what: str = "which the model reads") -> None:

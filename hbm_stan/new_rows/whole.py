@@ -43,9 +43,9 @@ def needs_of_family(family: Family, read: Prepared, asked: Mapping[str, Any]) ->
     column, labels = read.dataset.column("group"), read.pooled.labels
     grouping = Grouping(column, (column,), {(label,): j for j, label in enumerate(labels)}, len(labels))
     return Needs(
-        tuple(numbers), known, {c: (float(x.min()), float(x.max())) for c, x in numbers.items()},
-        {**{c: own[0] for c, own in known.items()}, **middle, **_named(asked, known)}, _sizes(family, read, asked),
-        {column: grouping},
+        numbers=tuple(numbers), levels=known, ranges={c: (float(x.min()), float(x.max())) for c, x in numbers.items()},
+        usual={**{c: own[0] for c, own in known.items()}, **middle, **_named(asked, known)},
+        sizes=_sizes(family, read, asked), groupings={column: grouping},
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ class Posterior:
         return int(self.table[[s for s in STATISTICS if s in self.table]].notna().to_numpy().sum())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reference:
     """A reference file. ``data`` names a dataset (or a CSV beside the file), its columns and formula, or is a hash."""
 
@@ -119,8 +119,9 @@ def read_reference(path: str | Path) -> Reference:
         raise ModelError(f"{path} holds no posterior.")
     posteriors = tuple(_posterior(path, p, content["exact"]) for p in content["posteriors"])
     return Reference(
-        path, content["title"], content["kind"], content["source"], content["method"], content["exact"],
-        content["family"], content["data"], content["priors"], posteriors, content["about"],
+        path=path, title=content["title"], kind=content["kind"], source=content["source"], method=content["method"],
+        exact=content["exact"], family=content["family"], data=content["data"], priors=content["priors"],
+        posteriors=posteriors, about=content["about"],
     )  # fmt: skip
 
 

@@ -66,8 +66,8 @@ def import_reference(
     priors = job.family.prior_texts(job.variant, job.priors)
     source = f"imported from {about['imported']}"
     held = Reference(
-        to, title, "foreign", source, method, False, job.family.name, data, priors, (posterior,),
-        {"imported": about["imported"]},
+        path=to, title=title, kind="foreign", source=source, method=method, exact=False, family=job.family.name,
+        data=data, priors=priors, posteriors=(posterior,), about={"imported": about["imported"]},
     )  # fmt: skip
     check_precision(held, posterior)
     return Imported(held, names, (*notes, *more))

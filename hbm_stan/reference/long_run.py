@@ -136,15 +136,15 @@ def reference_of(title: str, runs: Sequence[LongRun], path: Path) -> Reference:
         priors |= run.fit.family.prior_texts(run.fit.variant, run.fit.priors)
     settings = {k: v for k, v in fit.sampling.as_dict().items() if k != "seed"}
     return Reference(
-        path, title, "long run", f"hbm reference, {fit.engine} {fit.engine_version}",
-        f"{CHAINS * fit.sampling.draws:,} draws of {CHAINS} chains, thinned; meets the criteria of posteriordb's "
-        "reference posteriors",
-        False, fit.family.name,
-        {"name": dataset.name, "rows": fit.table.n_rows, "file_sha256": dataset.sha256,
-         "sha256": data_hash(fit.family, fit.variant, fit.table, fit.data)},
-        priors, tuple(_posterior(run) for run in runs),
-        {"seed": fit.sampling.seed, "settings": settings, "engine": f"{fit.engine} {fit.engine_version}",
-         "versions": versions()},
+        path=path, title=title, kind="long run", source=f"hbm reference, {fit.engine} {fit.engine_version}",
+        method=f"{CHAINS * fit.sampling.draws:,} draws of {CHAINS} chains, thinned; meets the criteria of "
+        "posteriordb's reference posteriors",
+        exact=False, family=fit.family.name,
+        data={"name": dataset.name, "rows": fit.table.n_rows, "file_sha256": dataset.sha256,
+              "sha256": data_hash(fit.family, fit.variant, fit.table, fit.data)},
+        priors=priors, posteriors=tuple(_posterior(run) for run in runs),
+        about={"seed": fit.sampling.seed, "settings": settings, "engine": f"{fit.engine} {fit.engine_version}",
+               "versions": versions()},
     )  # fmt: skip
 
 

@@ -25,7 +25,16 @@ def job_without(fit: Fit, rows: npt.ArrayLike, sampling: Sampling | None = None)
     table, family = fit.table.without(rows), fit.family
     program, data = family.program(fit.variant), family.stan_data(table, fit.priors, fit.variant, generate=False)
     check_data(program, data)
-    return Job(family, fit.variant, table, fit.priors, sampling or fit.sampling, choose(fit.engine), program, data)
+    return Job(
+        family=family,
+        variant=fit.variant,
+        table=table,
+        priors=fit.priors,
+        sampling=sampling or fit.sampling,
+        engine=choose(fit.engine),
+        program=program,
+        data=data,
+    )
 
 
 def with_more_draws(fit: Fit, draws: int, store: FitStore, say: Say, minutes: float) -> Fit:
@@ -35,5 +44,14 @@ def with_more_draws(fit: Fit, draws: int, store: FitStore, say: Say, minutes: fl
     """
     sampling = replace(fit.sampling, draws=math.ceil(draws / fit.sampling.chains))
     program = fit.family.program(fit.variant)
-    job = Job(fit.family, fit.variant, fit.table, fit.priors, sampling, choose(fit.engine), program, fit.data)
+    job = Job(
+        family=fit.family,
+        variant=fit.variant,
+        table=fit.table,
+        priors=fit.priors,
+        sampling=sampling,
+        engine=choose(fit.engine),
+        program=program,
+        data=fit.data,
+    )
     return run_attempts(job, store, say, minutes=minutes)

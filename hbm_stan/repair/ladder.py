@@ -33,7 +33,7 @@ _IMPRECISE = SMALL_DIFFERENCE / 2
 _ENGINES = ("cmdstan", "stanli", "direct")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Ladder:
     """One fit and what it may cost to repair its scores; ``store`` keeps the results of refits."""
 
@@ -84,7 +84,12 @@ class Ladder:
             if not again.high[i]:
                 new = float(again.pareto_k[i])
                 self.routes[i] = Repair(
-                    Route.MORE_DRAWS, float(k[i]), new, scores.elpd_i[i], again.elpd_i[i], 0.0
+                    route=Route.MORE_DRAWS,
+                    pareto_k=float(k[i]),
+                    pareto_k_after=new,
+                    elpd_before=scores.elpd_i[i],
+                    elpd=again.elpd_i[i],
+                    mcse=0.0,
                 )  # its error is in that of the sum
         return again
 
@@ -153,7 +158,12 @@ class Ladder:
         assert scores.pareto_k is not None
         unsure = route is Route.MOMENT_MATCHING and not exact.pareto_k < SURE
         (self.unsure if unsure else self.routes)[i] = Repair(
-            route, float(scores.pareto_k[i]), exact.pareto_k, float(scores.elpd_i[i]), exact.elpd, exact.mcse
+            route=route,
+            pareto_k=float(scores.pareto_k[i]),
+            pareto_k_after=exact.pareto_k,
+            elpd_before=float(scores.elpd_i[i]),
+            elpd=exact.elpd,
+            mcse=exact.mcse,
         )
 
     def _high(self, scores: LeftOut) -> list[int]:
@@ -189,4 +199,4 @@ def repaired(
 
     ``waive`` names the checks that were waived of the fit: its refits need not pass them either.
     """
-    return Ladder(fit, budget, store, say, waive).climb(scores)
+    return Ladder(fit=fit, budget=budget, store=store, say=say, waive=waive).climb(scores)

@@ -101,7 +101,12 @@ def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, dict[str, A
             continue
         scale, values = scale_of(fit, term), draws[names.index(name)].ravel()
         # A difference of logs or of log odds is a factor.
-        spread = Quantity(_spread_name(term), term, scale, summary_of(fit, np.exp(values) if scale.factor else values))
+        spread = Quantity(
+            name=_spread_name(term),
+            term=term,
+            scale=scale,
+            row=summary_of(fit, np.exp(values) if scale.factor else values),
+        )
         apart, lines = differences(fit, name, term)
         near = {"name": f"near zero {name}", "probability": apart.near_zero, "limit": apart.limit, "lines": lines}
         spreads.append((spread, near if apart.near_zero >= MENTIONED else {}))

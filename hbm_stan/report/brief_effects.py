@@ -45,7 +45,14 @@ def effect_sentences(fit: Fit, coefficients: Mapping[str, Any] | None) -> Effect
     for name, draws in slopes:
         row = summary_of(fit, np.exp(draws) if factor else draws, 1.0 if factor else 0.0)
         unit = "" if factor else per(fit, name)
-        quantities.append(Quantity(f"effect[{name}]", name, Scale(f"effect of {name}", unit, factor=factor), row))
+        quantities.append(
+            Quantity(
+                name=f"effect[{name}]",
+                term=name,
+                scale=Scale(words=f"effect of {name}", unit=unit, factor=factor),
+                row=row,
+            )
+        )
     shown = quantities[:_LISTED]
     if not shown:
         return Effects([], [])

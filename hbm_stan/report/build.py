@@ -28,7 +28,7 @@ FORMATS = ("pdf", "html")
 _VariantProgress = Callable[[str], Progress | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What a report run left: the files, the results, and whether anything had to be made."""
 
@@ -127,14 +127,14 @@ def report(
     before = None if force else _up_to_date(pages, results_file, inputs)
     if before is not None:
         tell("Nothing changed since the report was written.")
-        return Report(pdf, results_file, before, fresh=False, html=pages.get("html"))
+        return Report(pdf=pdf, json=results_file, results=before, fresh=False, html=pages.get("html"))
     try:
         try_to_write(read.folder)
     except OSError as error:
         raise StorageError(f"{read.folder}: no report can be written there ({error.strerror or error}).") from error
     fits = fit_analysis(read, engine=chosen, say=tell, progress=progress)
     results = _make(read, fits, inputs, tell, pages, results_file)
-    return Report(pdf, results_file, results, fresh=True, html=pages.get("html"))
+    return Report(pdf=pdf, json=results_file, results=results, fresh=True, html=pages.get("html"))
 
 
 def refuse_unknown(formats: Sequence[str]) -> Sequence[str]:

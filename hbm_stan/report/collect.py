@@ -24,7 +24,7 @@ from hbm_stan.sensitivity.run import earlier_sensitivity, quick_look
 from hbm_stan.verdicts import Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """What the steps after sampling found: diagnoses, comparison, prediction, shrinkage, predictive checks."""
 
@@ -62,11 +62,11 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
     family = main.family
     predicts = None not in (family.groups.new_row, family.groups.new_group, family.twin.simulate)
     return Findings(
-        fits, diagnoses, comparisons.get("observation"), comparisons.get("group"),
-        new_group(main, analysis.prediction) if predicts else None,
-        shrinkage_table(fits, main.variant),
-        _replicated(diagnoses, main),
-        prior_check(main), tuple(findings(main, analysis.prediction)), failed, _sensitivity(analysis, fits, diagnoses),
+        fits=fits, diagnoses=diagnoses, comparison=comparisons.get("observation"),
+        group_comparison=comparisons.get("group"), new_group=new_group(main, analysis.prediction) if predicts else None,
+        shrinkage=shrinkage_table(fits, main.variant), ppc=_replicated(diagnoses, main), prior_check=prior_check(main),
+        own=tuple(findings(main, analysis.prediction)), withheld=failed,
+        sensitivity=_sensitivity(analysis, fits, diagnoses),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from hbm_stan.table import FloatArray
 _KEYS = ("q05", "q50", "q95", "mcse_q05", "mcse_q50", "mcse_q95")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quantity:
     """What is spoken of: its name in results.json, the term and the scale it belongs to, its summary, and its group."""
 
@@ -45,7 +45,7 @@ def quantity(fit: Fit, name: str, term: str, draws: FloatArray) -> Quantity:
     """A quantity from its draws on the scale of the model, (S,)."""
     scale = scale_of(fit, term)
     back = scale.back(draws)
-    return Quantity(name, term, scale, summary_of(fit, back, float(scale.back(np.zeros(1))[0])))
+    return Quantity(name=name, term=term, scale=scale, row=summary_of(fit, back, float(scale.back(np.zeros(1))[0])))
 
 
 def average_draws(fit: Fit, term: str) -> FloatArray | None:

@@ -22,7 +22,7 @@ from hbm_stan.report.units import observed_unit, own_meaning, quantity_unit
 from hbm_stan.table import FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scale:
     """What a term is called, its unit, and the rising function from the scale of the model to that of the reader.
 
@@ -48,13 +48,13 @@ def outcome_words(fit: Fit) -> str:
 def scale_of(fit: Fit, term: str = "") -> Scale:
     """The scale of a term of the group quantity; the empty term is a group's only quantity."""
     if is_ratio(fit):
-        return Scale(ratio_name(fit), "", np.exp, RATIO.word)
+        return Scale(words=ratio_name(fit), unit="", back=np.exp, factor=RATIO.word)
     if term and term != INTERCEPT:
-        return Scale(f"effect of {term}", per(fit, term), factor=_factor_word(fit))
+        return Scale(words=f"effect of {term}", unit=per(fit, term), factor=_factor_word(fit))
     if term == INTERCEPT:
         return _intercept(fit)
     meaning, outcome = own_meaning(fit), outcome_words(fit)
-    return Scale(f"{meaning} of {outcome}" if meaning else outcome, quantity_unit(fit))
+    return Scale(words=f"{meaning} of {outcome}" if meaning else outcome, unit=quantity_unit(fit))
 
 
 def per(fit: Fit, term: str) -> str:
@@ -86,14 +86,26 @@ def _intercept(fit: Fit) -> Scale:
         link = fit.family.name == "logistic_regression"
         words = f"probability of {outcome}" if link else outcome
         unit = "" if link else quantity_unit(fit)
-        return Scale(words, unit, expit if link else np.asarray, _factor_word(fit), intercept_place(fit))
+        return Scale(
+            words=words,
+            unit=unit,
+            back=expit if link else np.asarray,
+            factor=_factor_word(fit),
+            place=intercept_place(fit),
+        )
     given = likelihood(fit.family.name)
     if INTERCEPT not in design.names:  # thresholds, or nothing, stand in an average's place
-        return Scale("deviation from the average", quantity_unit(fit), factor=_factor_word(fit))
+        return Scale(words="deviation from the average", unit=quantity_unit(fit), factor=_factor_word(fit))
     place = formula_place(design)
     if given.factor is None:
-        return Scale(outcome, quantity_unit(fit), place=place)
-    return Scale(_measured(given.measure, outcome), observed_unit(fit), given.inverse_link, _factor_word(fit), place)
+        return Scale(words=outcome, unit=quantity_unit(fit), place=place)
+    return Scale(
+        words=_measured(given.measure, outcome),
+        unit=observed_unit(fit),
+        back=given.inverse_link,
+        factor=_factor_word(fit),
+        place=place,
+    )
 
 
 def _measured(measure: Measure, outcome: str) -> str:

@@ -27,7 +27,7 @@ _NO_REPAIRS = Budget(max_refits=0)
 _WIDENED = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One rival: its conclusion and what it changes; ``failed`` says why nothing is concluded, where checks failed.
 
@@ -84,7 +84,7 @@ class Refits:
         return {name: float(fit.about[PARETO_K]) for name, fit in self.fits.items() if fit.direct}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bench:
     """What refits of an analysis share: the engine, the fits as they stand, and who is told."""
 
@@ -147,14 +147,34 @@ def _row(bench: Bench, rival: Rival, base: Conclusion) -> Row:
     try:
         refits = bench.refit(rival)
     except EngineError as error:
-        return Row(rival, None, (), "", None, f"the engine failed ({error})")
+        return Row(
+            rival=rival, conclusion=None, changes=(), largest="", moved=None, failed=f"the engine failed ({error})"
+        )
     fits, diagnoses = {**bench.fits, **refits.fits}, {**bench.diagnoses, **refits.diagnoses}
     if any(diagnoses[n].status == "fail" for n in rival.variants):
         failed = "; ".join(failed_checks(diagnoses[n]) for n in rival.variants if diagnoses[n].status == "fail")
-        return Row(rival, None, (), "", None, failed, refits.direct, refits.reasons)
+        return Row(
+            rival=rival,
+            conclusion=None,
+            changes=(),
+            largest="",
+            moved=None,
+            failed=failed,
+            direct=refits.direct,
+            sampled=refits.reasons,
+        )
     now = conclude(fits[bench.main.variant], bench.compared(fits, diagnoses), bench.asked.prediction)
     largest, moved = largest_move(base, now)
-    return Row(rival, now, tuple(changes(base, now)), largest, moved, "", refits.direct, refits.reasons)
+    return Row(
+        rival=rival,
+        conclusion=now,
+        changes=tuple(changes(base, now)),
+        largest=largest,
+        moved=moved,
+        failed="",
+        direct=refits.direct,
+        sampled=refits.reasons,
+    )
 
 
 def failed_checks(diagnosis: Diagnosis) -> str:

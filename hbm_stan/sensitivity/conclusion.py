@@ -27,7 +27,7 @@ class Decision(StrEnum):
     NOT_TOLD_APART = "not_told_apart"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interval:
     """A posterior in short: mean, sd, median and the ends of the 90 % interval."""
 
@@ -38,7 +38,7 @@ class Interval:
     q95: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Conclusion:
     """Intervals by quantity, on which side of zero each location lies, and what the comparison decides.
 
@@ -95,7 +95,7 @@ def element(name: str, term: str) -> str:
 def interval(draws: FloatArray) -> Interval:
     """Mean, sd, median and 90 % interval of draws, (S,)."""
     q05, q50, q95 = (float(q) for q in np.quantile(draws, (0.05, 0.5, 0.95)))
-    return Interval(float(draws.mean()), float(draws.std(ddof=1)), q05, q50, q95)
+    return Interval(mean=float(draws.mean()), sd=float(draws.std(ddof=1)), q05=q05, q50=q50, q95=q95)
 
 
 def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any]) -> Conclusion:
@@ -109,7 +109,17 @@ def conclude(main: Fit, comparison: Comparison | None, options: Mapping[str, Any
     names = (location, main.family.groups.population_scale, f"{main.family.groups.group_quantity}_new")
     there = {base_of(n) for n in intervals}
     columns = tuple(n for n in names if n in there)
-    return Conclusion(intervals, decision, diff, se, other, locations, scales, signs, columns)
+    return Conclusion(
+        intervals=intervals,
+        decision=decision,
+        elpd_diff=diff,
+        se_diff=se,
+        other=other,
+        locations=locations,
+        scales=scales,
+        signs=signs,
+        columns=columns,
+    )
 
 
 def _decided(comparison: Comparison | None, main: str) -> tuple[Decision, float | None, float | None, str]:

@@ -48,7 +48,7 @@ class Way(StrEnum):
         }[self]  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Without:
     """The population without one group: intervals by parameter, and how far each mean moves, in posterior sds.
 
@@ -85,7 +85,7 @@ class Without:
         return asdict(self) | how | {"largest_move": self.largest, "moved": self.moved}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Influence:
     """The population as it stands, and without each group, the largest move first."""
 
@@ -126,11 +126,14 @@ def influence(
             f"{fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
             f"`hbm sensitivity` with --refit-groups {n_groups}."
         )
-        return Influence(base, (), threshold, (unseen,), noun=noun)
+        return Influence(base=base, rows=(), k_threshold=threshold, sentences=(unseen,), noun=noun)
     if density is not None:
         rows = _weighted(fit, evaluated(fit, density), draws, base, threshold)
     else:
-        rows = [Without(label, Way.UNRELIABLE, None, {}, {}, ()) for label in labels]
+        rows = [
+            Without(group=label, route=Way.UNRELIABLE, pareto_k=None, intervals={}, moves={}, flips=())
+            for label in labels
+        ]
     asked = [j for j, row in enumerate(rows) if not row.reliable][:max_refits]
     for i, j in enumerate(asked, 1):
         tell(f"{i} of {len(asked)}: refitting without {labels[j]}")
@@ -140,7 +143,10 @@ def influence(
     sentences, first = _sentences(rows, threshold, noun)
     ks, reasons = [row.direct for row in rows if row.direct is not None], [row.sampled for row in rows if row.sampled]
     sentences += directly_in_words(f"Refits without a {noun.one}", ks, reasons)
-    return Influence(base, tuple(rows), threshold, tuple(sentences), columns, tuple(first), noun)
+    return Influence(
+        base=base, rows=tuple(rows), k_threshold=threshold, sentences=tuple(sentences), columns=columns,
+        page_one=tuple(first), noun=noun,
+    )  # fmt: skip
 
 
 def _weighted(
@@ -173,9 +179,9 @@ def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]
     at = below - weights[order] / 2
     quantiles = [np.interp((0.05, 0.5, 0.95), at[:, j], ordered) for j in range(weights.shape[1])]
     return [
-        Interval(float(m), float(s), *(float(q) for q in own))
-        for m, s, own in zip(mean, sd, quantiles, strict=True)
-    ]  # fmt: skip
+        Interval(mean=float(m), sd=float(s), q05=float(q05), q50=float(q50), q95=float(q95))
+        for m, s, (q05, q50, q95) in zip(mean, sd, quantiles, strict=True)
+    ]
 
 
 def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, waive: Collection[str]) -> Without:
@@ -187,9 +193,9 @@ def _refitted(fit: Fit, j: int, base: Mapping[str, Interval], k: float | None, w
         refit, sampled = refit_without(fit, rows), str(reason)
         diagnosis = check(refit, waive)
     except DataError:  # the others are too few, or all alike
-        return Without(label, Way.UNKNOWN, k, {}, {}, ())
+        return Without(group=label, route=Way.UNKNOWN, pareto_k=k, intervals={}, moves={}, flips=())
     if diagnosis.status == "fail":
-        return Without(label, Way.UNKNOWN, k, {}, {}, ())
+        return Without(group=label, route=Way.UNKNOWN, pareto_k=k, intervals={}, moves={}, flips=())
     now = {name: interval(values) for name, values in location_and_scale(refit).items() if name in base}
     without = _without(fit, label, Way.REFIT, k, now, base)
     return replace(without, direct=float(refit.about[PARETO_K]) if refit.direct else None, sampled=sampled)
@@ -204,7 +210,7 @@ def _without(
         before, after = (side(i.q05, i.q95) for i in (base[name], now[name]))
         if fit.family.words.signed and base_of(name) == location_of(fit.family) and before != after:
             flips.append(f"the 90 % interval of {name} lies {after.words} (with it: {before.words})")
-    return Without(label, route, k, now, moves, tuple(flips))
+    return Without(group=label, route=route, pareto_k=k, intervals=now, moves=moves, flips=tuple(flips))
 
 
 def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[str], list[str]]:

@@ -99,13 +99,16 @@ def _named(priors: Mapping[str, Prior], row: PriorRow) -> list[Rival]:
         s = matched_scale(prior)
         end = WIDE * s if s > WIDE / _NOT_WIDE else WIDE
         listed = [
-            (f"{name}: half-normal x {factor:g}", Prior(name, "half_normal", (two_digits(factor * s),)))
+            (
+                f"{name}: half-normal x {factor:g}",
+                Prior(name=name, distribution="half_normal", arguments=(two_digits(factor * s),)),
+            )
             for factor in FACTORS
         ]
         listed += [
-            (f"{name}: half-Cauchy", Prior(name, "half_cauchy", (s,))),
-            (f"{name}: half-t4", Prior(name, "half_student_t", (4.0, s))),
-            (f"{name}: uniform", Prior(name, "uniform", (0.0, end))),
+            (f"{name}: half-Cauchy", Prior(name=name, distribution="half_cauchy", arguments=(s,))),
+            (f"{name}: half-t4", Prior(name=name, distribution="half_student_t", arguments=(4.0, s))),
+            (f"{name}: uniform", Prior(name=name, distribution="uniform", arguments=(0.0, end))),
         ]
         rival_priors += [
             Rival(label, {name: other.text}, (), other.distribution == "uniform")

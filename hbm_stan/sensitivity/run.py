@@ -29,7 +29,7 @@ from hbm_stan.verdicts import for_json
 REFITS = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sensitivity:
     """Power-scaling, other priors and the influence of groups; ``withheld`` says why there is nothing of it."""
 
@@ -94,8 +94,12 @@ def sensitivity(
     first_look = quick_look(analysis, fits, diagnoses, 0 if quick else allowed, tell)
     if quick or first_look.withheld:
         return first_look
-    tried = alternatives(Bench(analysis, chosen, fits, diagnoses, tell, progress))
-    whole = Sensitivity(first_look.variant, first_look.power, tried, first_look.influence)
+    tried = alternatives(
+        Bench(asked=analysis, engine=chosen, fits=fits, diagnoses=diagnoses, say=tell, progress=progress)
+    )
+    whole = Sensitivity(
+        variant=first_look.variant, power=first_look.power, alternatives=tried, influence=first_look.influence
+    )
     keep_note(analysis.store, NOTE, {"key": _key(analysis, fits), "result": whole.as_dict()}, tell)
     return whole
 
@@ -111,9 +115,11 @@ def quick_look(
     main = fits[analysis.main_variant]
     failed = [failed_checks(d) for d in diagnoses.values() if d.status == "fail"]
     if failed:
-        return Sensitivity(main.variant, withheld=f"Nothing is concluded: {'; '.join(failed)}. See `hbm check`.")
+        return Sensitivity(
+            variant=main.variant, withheld=f"Nothing is concluded: {'; '.join(failed)}. See `hbm check`."
+        )
     moved = influence(main, refit_groups, say, analysis.waived)
-    return Sensitivity(main.variant, power_scaling(main, analysis.prediction), influence=moved)
+    return Sensitivity(variant=main.variant, power=power_scaling(main, analysis.prediction), influence=moved)
 
 
 def require_partial(analysis: Asked) -> None:

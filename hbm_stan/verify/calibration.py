@@ -42,7 +42,7 @@ def _truth(family: Family, variant: str, analysis: Analysis | None, course: Cour
     lacking = family.missing(("prior_draws", "new_group", "simulate", "pointwise"))
     if lacking:
         functions = ", ".join(f"{n}()" for n in lacking)
-        return Truth("calibration", "not applicable", detail=f"the family has no {functions}")
+        return Truth(kind="calibration", status="not applicable", detail=f"the family has no {functions}")
     table = None if analysis is None else prepare_table(family, analysis.dataset)
     priors = None if analysis is None else analysis.priors
     try:
@@ -51,7 +51,7 @@ def _truth(family: Family, variant: str, analysis: Analysis | None, course: Cour
             engine=course.engine, family_error=course.family_error,
         )  # fmt: skip
     except HbmError as error:
-        return Truth("calibration", "fail", detail=str(error))
+        return Truth(kind="calibration", status="fail", detail=str(error))
     extent = (
         f"{len(calibrated.ranks)} replications, {len(calibrated.ranks.columns)} quantities, the farthest "
         f"{calibrated.worst.subject}"
@@ -59,7 +59,11 @@ def _truth(family: Family, variant: str, analysis: Analysis | None, course: Cour
     failed = calibrated.status == "fail"
     detail = f"{calibrated.sentence} {extent}" if failed else extent
     return Truth(
-        "calibration", "fail" if failed else "pass", _as_z(calibrated.worst.value), _as_z(calibrated.error), detail
+        kind="calibration",
+        status="fail" if failed else "pass",
+        value=_as_z(calibrated.worst.value),
+        threshold=_as_z(calibrated.error),
+        detail=detail,
     )
 
 

@@ -53,9 +53,11 @@ def contract(family: Family, table: Prepared, variant: str) -> Truth:
     try:
         depth = trajectories(family, variant)
         draws = short_run(family, variant, data, draws=_DRAWS, warmup=_WARMUP, max_treedepth=depth)
-        faults = contract_faults(Claim(family, table, variant, priors, data, draws))
+        faults = contract_faults(
+            Claim(family=family, table=table, variant=variant, priors=priors, data=data, draws=draws)
+        )
     except HbmError as error:
         faults = [str(error)]
     details = [*filter(None, [held.detail]), *faults]
     more = f"; and {len(details) - _SHOWN} more" if len(details) > _SHOWN else ""
-    return Truth(held.kind, "fail" if details else "pass", detail="; ".join(details[:_SHOWN]) + more)
+    return Truth(kind=held.kind, status="fail" if details else "pass", detail="; ".join(details[:_SHOWN]) + more)

@@ -21,7 +21,7 @@ from hbm_stan.verify.known import SAMPLING, fit_checked
 _DRAWS = 1000  # of each of four chains: CmdStan writes every one of them, with all rows, as text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pair:
     """One program with data and priors that both engines are to sample."""
 
@@ -43,13 +43,19 @@ def shipped_pairs(families: Sequence[str]) -> list[Pair]:
         used = {p.variant for p in pairs if p.family.name == family}
         rest = [v.name for v in small.family.programs.variants if v.name not in used]
         dataset = irregular(few_rows(small.dataset, small.family), small.family)
-        pairs += [Pair(f"{small.name}, a part", small.family, v, dataset, {}) for v in rest]
+        pairs += [
+            Pair(title=f"{small.name}, a part", family=small.family, variant=v, dataset=dataset, priors={})
+            for v in rest
+        ]
     return pairs
 
 
 def analysis_pairs(name: str, analysis: Analysis) -> list[Pair]:
     """The variants of an analysis."""
-    return [Pair(name, analysis.family, v, analysis.dataset, analysis.priors) for v in analysis.variants]
+    return [
+        Pair(title=name, family=analysis.family, variant=v, dataset=analysis.dataset, priors=analysis.priors)
+        for v in analysis.variants
+    ]
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,10 @@ def _truth(members: Sequence[Sampled]) -> Truth:
     largest = max((a.largest for _, a in compared), default=None)
     threshold = next((a.threshold for _, a in compared), None)
     if wrong:
-        return Truth("engines", "fail", largest, threshold, "; ".join(wrong))
+        return Truth(kind="engines", status="fail", value=largest, threshold=threshold, detail="; ".join(wrong))
     if not compared:
-        return Truth("engines", "not applicable", detail="; ".join(unsampled))
+        return Truth(kind="engines", status="not applicable", detail="; ".join(unsampled))
     extent = f"{len(compared)} data sets, {sum(len(a.table) for _, a in compared):,} comparisons"
-    return Truth("engines", "pass", largest, threshold, "; ".join([extent, *unsampled]))
+    return Truth(
+        kind="engines", status="pass", value=largest, threshold=threshold, detail="; ".join([extent, *unsampled])
+    )

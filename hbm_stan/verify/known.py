@@ -31,7 +31,7 @@ _LENGTH_CHECKS = ("R-hat", "bulk ESS", "tail ESS")
 _LONGER = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One fit to be compared: a posterior of a reference, the variant that must give it, and its data and priors."""
 
@@ -70,7 +70,11 @@ def analysis_cases(analysis: Analysis) -> list[Case]:
 
 
 def _cases(reference: Reference, family: Family, dataset: Dataset, priors: Mapping[str, str]) -> list[Case]:
-    return [Case(reference, p, v, family, dataset, priors) for p in reference.posteriors for v in p.variants]
+    return [
+        Case(reference=reference, posterior=p, variant=v, family=family, dataset=dataset, priors=priors)
+        for p in reference.posteriors
+        for v in p.variants
+    ]
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,9 @@ def _truth(kind: str, members: Sequence[Compared]) -> Truth:
     against = tuple(f"{m.case.reference.title} ({m.case.reference.source})" for m in members)
     value = max(values) if values else None
     threshold = agreements[0].threshold if agreements else None
-    return Truth(kind, "fail" if bad else "pass", value, threshold, detail, against)
+    return Truth(
+        kind=kind, status="fail" if bad else "pass", value=value, threshold=threshold, detail=detail, against=against
+    )
 
 
 def run_cases(cases: Sequence[Case], engine: Engine, seed: int, tick: Callable[[str], None]) -> list[Compared]:

@@ -18,7 +18,7 @@ from hbm_stan.table import FloatArray
 _CLOSE = 1e-8  # of two sums of log densities: rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A variant of a family with data, and draws of its program, chains joined: what the functions are held against."""
 

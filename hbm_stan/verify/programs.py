@@ -41,7 +41,7 @@ def structure(family: Family, variant: str) -> Truth:
     faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, scales)
     if data_block(program) != data_block(family.program(family.programs.variants[0].name)) and not family.source:
         faults.append(f"its data block is not that of {family.programs.variants[0].name}")
-    return Truth("structure", "fail" if faults else "pass", detail="; ".join(faults))
+    return Truth(kind="structure", status="fail" if faults else "pass", detail="; ".join(faults))
 
 
 def structure_faults(pooling: str, program: Program, scales: Sequence[str] = ("tau",)) -> list[str]:
@@ -110,7 +110,7 @@ def log_density(family: Family, table: Prepared, variant: str) -> Truth:
     """The program's log density minus ``log_joint`` at random points, under every prior, also prior only."""
     kind = "log density"
     if family.twin.log_joint is None:
-        return Truth(kind, "not applicable", detail="the family has no log_joint()")
+        return Truth(kind=kind, status="not applicable", detail="the family has no log_joint()")
     worst, count, at = 0.0, 0, ""
     try:
         for chosen in prior_choices(family, variant):
@@ -123,10 +123,10 @@ def log_density(family: Family, table: Prepared, variant: str) -> Truth:
                     priors = ", ".join(f"{k} {v}" for k, v in chosen.items())
                     worst, at = spread, f"{'with the likelihood' if use else 'prior only'}, {priors}"
     except HbmError as error:
-        return Truth(kind, "fail", detail=str(error))
+        return Truth(kind=kind, status="fail", detail=str(error))
     fine = worst < SPREAD
     detail = f"{count} sets of priors and switches, {N_POINTS} points each" + ("" if fine else f"; worst: {at}")
-    return Truth(kind, "pass" if fine else "fail", worst, SPREAD, detail)
+    return Truth(kind=kind, status="pass" if fine else "fail", value=worst, threshold=SPREAD, detail=detail)
 
 
 def pointwise(family: Family, table: Prepared, variant: str, draws: Draws | None = None) -> Truth:
@@ -138,21 +138,25 @@ def pointwise(family: Family, table: Prepared, variant: str, draws: Draws | None
     """
     kind = "pointwise"
     if family.twin.pointwise is None:
-        return Truth(kind, "not applicable", detail="the family has no pointwise()")
+        return Truth(kind=kind, status="not applicable", detail="the family has no pointwise()")
     data = family.stan_data(table, family.priors(table), variant)
     try:
         draws = draws or short_run(family, variant, data, draws=_DRAWS, warmup=_DRAWS, max_treedepth=SHORT_TRAJECTORIES)
     except HbmError as error:
-        return Truth(kind, "fail", detail=str(error))
+        return Truth(kind=kind, status="fail", detail=str(error))
     ours, log_lik = family.twin.pointwise(draws, data), draws.get(family.programs.log_lik)
     if log_lik is None or log_lik.shape != ours.shape:
         shape = "none" if log_lik is None else str(log_lik.shape)
-        return Truth(kind, "fail", detail=f"{family.programs.log_lik} has shape {shape}, pointwise() {ours.shape}")
+        return Truth(
+            kind=kind, status="fail", detail=f"{family.programs.log_lik} has shape {shape}, pointwise() {ours.shape}"
+        )
     worst, detail = _relative(log_lik, ours), f"{log_lik.size:,} values"
     gap = _likelihood_gap(family, variant, data, draws)
     if gap is not None:
         worst, detail = max(worst, gap), f"{detail}, and their sums"
-    return Truth(kind, "pass" if worst < POINTWISE else "fail", worst, POINTWISE, detail)
+    return Truth(
+        kind=kind, status="pass" if worst < POINTWISE else "fail", value=worst, threshold=POINTWISE, detail=detail
+    )
 
 
 def _relative(a: FloatArray, b: FloatArray) -> float:

@@ -39,7 +39,7 @@ Tick = Callable[[str], None]
 TruthsByProgram = dict[tuple[str, str], list[Truth]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to prove and how far.
 
@@ -86,8 +86,8 @@ def verify(plan: Plan, tick: Tick | None = None) -> Certificate:
     compared = 0 if plan.quick else sum(c.posterior.comparisons for c in cases)
     proofs = tuple(_proof(s.family, v.name, by_program, plan) for s in subjects for v in s.family.programs.variants)
     return Certificate(
-        _today(), f"{engine.name} {engine.version}", versions(), plan.seed, compared, threshold(compared), proofs,
-        tuple(_notes(plan, subjects)),
+        date=_today(), engine=f"{engine.name} {engine.version}", versions=versions(), seed=plan.seed,
+        comparisons=compared, threshold=threshold(compared), programs=proofs, notes=tuple(_notes(plan, subjects)),
     )  # fmt: skip
 
 
@@ -127,7 +127,9 @@ def _proof(family: Family, variant: str, by_program: TruthsByProgram, plan: Plan
     program = family.program(variant)
     held = {t.kind: t for t in by_program[family.name, variant]}
     truths = tuple(held.get(kind) or _absent(kind, plan) for kind in KINDS)
-    return ProgramProof(family.name, variant, _file(family, program.path.name), program.sha256, truths)
+    return ProgramProof(
+        family=family.name, variant=variant, file=_file(family, program.path.name), sha256=program.sha256, truths=truths
+    )
 
 
 def _file(family: Family, name: str) -> str:
@@ -137,8 +139,8 @@ def _file(family: Family, name: str) -> str:
 
 def _absent(kind: str, plan: Plan) -> Truth:
     if kind in _POSTERIORS and not plan.quick:
-        return Truth(kind, "not applicable", detail=f"no {kind} of this posterior is known here")
-    return Truth(kind, "not run")
+        return Truth(kind=kind, status="not applicable", detail=f"no {kind} of this posterior is known here")
+    return Truth(kind=kind, status="not run")
 
 
 def _notes(plan: Plan, subjects: Sequence[_Subject]) -> list[str]:

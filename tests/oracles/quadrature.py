@@ -35,7 +35,7 @@ TAU_PRIORS: dict[str, Callable[..., Callable[[np.ndarray], np.ndarray]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exact:
     """Nodes of tau with their posterior weight; ``mean`` and ``var`` of mu given each node."""
 
@@ -96,7 +96,7 @@ def exact(
     log_p -= stats.norm.logpdf(0, 0, np.sqrt(1 / precision))
     log_p += TAU_PRIORS[tau_prior](*tau_args)(tau) + log_step
     total = float(logsumexp(log_p))
-    return Exact(tau, np.exp(log_p - total), mean, 1 / precision, total, y, se)
+    return Exact(tau=tau, weight=np.exp(log_p - total), mean=mean, var=1 / precision, log_evidence=total, y=y, se=se)
 
 
 _leggauss = cache(np.polynomial.legendre.leggauss)

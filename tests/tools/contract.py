@@ -66,7 +66,7 @@ def claim(name: str, variant: str) -> Claim:
     family, table = example(name)
     data, draws = short_run(name, variant)
     few = {k: v[::5] for k, v in draws.items()}
-    return Claim(family, table, variant, family.priors(table), data, few)
+    return Claim(family=family, table=table, variant=variant, priors=family.priors(table), data=data, draws=few)
 
 
 def with_program(family: Family, variant: str, program: Program) -> Family:

@@ -45,7 +45,7 @@ HEAD = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """A table, its family, priors and variant, and what is left out."""
 
@@ -62,7 +62,15 @@ def shipped(name: str, unit: Unit, variant: str = "partial_pooling", exact_draws
     """A shipped analysis with its priors."""
     a = analyses()[name]
     title = name if variant == "partial_pooling" else f"{name}, {variant.replace('_', ' ')}"
-    return Case(title, unit, a.family.name, a.dataset, dict(a.priors), variant, exact_draws)
+    return Case(
+        title=title,
+        unit=unit,
+        family=a.family.name,
+        dataset=a.dataset,
+        priors=dict(a.priors),
+        variant=variant,
+        exact_draws=exact_draws,
+    )
 
 
 def cases() -> list[Case]:
@@ -76,11 +84,17 @@ def cases() -> list[Case]:
         shipped("sleepstudy", "group"),
         shipped("sleepstudy", "group", "complete_pooling"),
         shipped("pastes", "group"),
-        Case("dyestuff", "group", "grouped_normal", yields, {}),
-        Case("rats", "group", "linear_regression", growth, {}, exact_draws=1000),
-        Case("made: a group 7 standard errors off", "observation", "normal_means", means_dataset(), MEANS),
-        Case("made: a row 6 sds off", "observation", "grouped_normal", rows, GROUPED),
-        Case("made: a row 6 sds off", "group", "grouped_normal", rows, GROUPED),
+        Case(title="dyestuff", unit="group", family="grouped_normal", dataset=yields, priors={}),
+        Case(title="rats", unit="group", family="linear_regression", dataset=growth, priors={}, exact_draws=1000),
+        Case(
+            title="made: a group 7 standard errors off",
+            unit="observation",
+            family="normal_means",
+            dataset=means_dataset(),
+            priors=MEANS,
+        ),
+        Case(title="made: a row 6 sds off", unit="observation", family="grouped_normal", dataset=rows, priors=GROUPED),
+        Case(title="made: a row 6 sds off", unit="group", family="grouped_normal", dataset=rows, priors=GROUPED),
         shipped("city_prices", "group", exact_draws=1000),
     ]
 

@@ -30,34 +30,52 @@ def _share(*words: str) -> float:
 def _truth(kind: str, family: str, variant: str) -> Truth:
     share = _share(kind, family, variant)
     always = {
-        "structure": Truth(kind, "pass"),
-        "log density": Truth(kind, "pass", 4e-14 * share, 1e-9, "6 sets of priors and switches, 10 points each"),
-        "pointwise": Truth(kind, "pass", 9e-15 * share, 1e-9, "4,000 values, and their sums"),
+        "structure": Truth(kind=kind, status="pass"),
+        "log density": Truth(
+            kind=kind,
+            status="pass",
+            value=4e-14 * share,
+            threshold=1e-9,
+            detail="6 sets of priors and switches, 10 points each",
+        ),
+        "pointwise": Truth(
+            kind=kind, status="pass", value=9e-15 * share, threshold=1e-9, detail="4,000 values, and their sums"
+        ),
     }
     if kind in always:
         return always[kind]
     if kind == "calibration":
         detail = "500 replications, 6 quantities, the worst ECDF mu"
         default = variant == "partial_pooling"
-        return Truth(kind, "pass", 0.02 + 0.04 * share, 0.0741, detail) if default else Truth(kind, "not run")
+        return (
+            Truth(kind=kind, status="pass", value=0.02 + 0.04 * share, threshold=0.0741, detail=detail)
+            if default
+            else Truth(kind=kind, status="not run")
+        )
     threshold, truths, part = _KNOWN[kind]
     if not variant.startswith(part):
-        return Truth(kind, "not applicable", detail=f"no {kind} of this posterior is known here")
+        return Truth(kind=kind, status="not applicable", detail=f"no {kind} of this posterior is known here")
     against = tuple(f"{family}, {kind} {i + 1}" for i in range(truths))
-    return Truth(kind, "pass", 2.5 + 2 * share, threshold, "", against)
+    return Truth(kind=kind, status="pass", value=2.5 + 2 * share, threshold=threshold, detail="", against=against)
 
 
 def example_certificate(names: Sequence[str] = (), **changes: Any) -> Certificate:
     """Every program of these families (all, where none is named) passes; calibration of some was not run."""
     chosen = {n: f for n, f in families().items() if not names or n in names}
     programs = tuple(
-        ProgramProof(
-            name, v.name, f"stan/{name}/{family.program(v.name).path.name}", family.program(v.name).sha256,
-            tuple(_truth(kind, name, v.name) for kind in KINDS),
-        )
+        ProgramProof(family=name, variant=v.name, file=f"stan/{name}/{family.program(v.name).path.name}",
+                     sha256=family.program(v.name).sha256, truths=tuple(_truth(kind, name, v.name) for kind in KINDS))
         for name, family in chosen.items() for v in family.programs.variants
     )  # fmt: skip
-    certificate = Certificate("2026-11-20", "stanli 0.24.0", _VERSIONS, 20261121, 5312, 5.21, programs)
+    certificate = Certificate(
+        date="2026-11-20",
+        engine="stanli 0.24.0",
+        versions=_VERSIONS,
+        seed=20261121,
+        comparisons=5312,
+        threshold=5.21,
+        programs=programs,
+    )
     return replace(certificate, **changes)
 
 

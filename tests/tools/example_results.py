@@ -160,9 +160,11 @@ def _comparison(variants: Sequence[str], n: int) -> dict[str, Any] | None:
     if len(variants) < 2:
         return None
     pairs = [
-        Pair("complete_pooling", "partial_pooling", "alike", "", 0.36, 0.42, 0.0, n, n, (0.1, 0.6, 0.03)),
-        Pair("complete_pooling", "no_pooling", "better_here", "few", 9.11, 2.12, 0.0, n, n, (7.6, 10.8, 0.0),
-             (("C", 0.3), ("A", 0.25))),
+        Pair(better="complete_pooling", other="partial_pooling", kind="alike", reason="", elpd_diff=0.36,
+             se_diff_used=0.42, mcse_diff=0.0, n_units=n, n_groups=n, bootstrap=(0.1, 0.6, 0.03)),
+        Pair(better="complete_pooling", other="no_pooling", kind="better_here", reason="few", elpd_diff=9.11,
+             se_diff_used=2.12, mcse_diff=0.0, n_units=n, n_groups=n, bootstrap=(7.6, 10.8, 0.0),
+             rests_on=(("C", 0.3), ("A", 0.25))),
     ]  # fmt: skip
     return {"target": "the estimate of a group that was not seen", "n_observations": n, "scores": _scores(variants, n),
             "verdict": [f"{clause(pair, GROUPS).capitalize()}." for pair in pairs],

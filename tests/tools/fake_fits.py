@@ -88,4 +88,12 @@ def with_variant(fit: Fit, variant: str) -> Fit:
 def loo_of(elpd_i: np.ndarray, k: np.ndarray | None = None) -> LeftOut:
     """The score of a fit with these pointwise values."""
     values = np.asarray(elpd_i, dtype=float)
-    return LeftOut(values, values + 0.1, np.zeros(len(values)) if k is None else k, 0.7, Route.PSIS, 3, mcse=0.0)
+    return LeftOut(
+        elpd_i=values,
+        lppd_i=values + 0.1,
+        pareto_k=np.zeros(len(values)) if k is None else k,
+        k_threshold=0.7,
+        route=Route.PSIS,
+        n_parameters=3,
+        mcse=0.0,
+    )

@@ -77,7 +77,9 @@ def contract(fault: Fault, program: Program) -> Detection:
     """Names and functions of the family with this program in the place of its own, at draws of a short run."""
     family = with_program(families()[fault.family], fault.variant, program)
     few = {name: values[::_EVERY] for name, values in flat(fault.file, program).items()}
-    faults = contract_faults(Claim(family, fault.table, fault.variant, fault.settled, fault.data, few))
+    faults = contract_faults(
+        Claim(family=family, table=fault.table, variant=fault.variant, priors=fault.settled, data=fault.data, draws=few)
+    )
     return Detection(bool(faults), faults[0] if faults else "")
 
 

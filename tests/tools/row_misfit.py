@@ -41,7 +41,7 @@ _Rng = np.random.Generator
 _Frame = pd.DataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """A kind of rows: family, variant, roles of columns, and a simulator of (rng, times the variance, share of 0).
 
@@ -169,37 +169,31 @@ _COUNTS: dict[str, str | list[str]] = {"group": "g", "count": "y"}
 _EXPOSED = {**_COUNTS, "exposure": "e"}
 _TRIALS: dict[str, str | list[str]] = {"group": "g", "successes": "y", "trials": "n"}
 _X: dict[str, str | list[str]] = {"predictors": ["x"]}
-_POISSON, _BETA = ("gamma_poisson", "partial_pooling"), ("beta_binomial", "partial_pooling")
-_LOGISTIC = ("logistic_regression", "partial_pooling_by_term")
+_POISSON = {"family": "gamma_poisson", "variant": "partial_pooling"}
+_BETA = {"family": "beta_binomial", "variant": "partial_pooling"}
+_LOGISTIC = {"family": "logistic_regression", "variant": "partial_pooling_by_term"}
 KINDS = (
-    Kind("counts", *_POISSON, _COUNTS, counts),
-    Kind("counts with exposure", *_POISSON, _EXPOSED, lambda *a: counts(*a, exposed=True)),
-    Kind(
-        "counts with exposure, one row a group", *_POISSON, _EXPOSED,
-        lambda *a: counts(*a, exposed=True, single=True), wrong=(),
-    ),
-    Kind("trials", *_BETA, _TRIALS, successes),
-    Kind("trials, one row a group", *_BETA, _TRIALS, lambda *a: successes(*a, single=True), wrong=()),
-    Kind("0/1", *_BETA, _TRIALS, lambda *a: successes(*a, most=1), wrong=()),
-    Kind("trials", *_LOGISTIC, _TRIALS, successes),
-    Kind("trials with a predictor", *_LOGISTIC, _TRIALS | _X, lambda *a: successes(*a, slope=0.8)),
-    Kind(
-        "0/1 with a predictor", *_LOGISTIC, {"group": "g", "outcome": "y"} | _X,
-        lambda *a: successes(*a, most=1, slope=0.8), wrong=(),
-    ),
-    Kind(
-        "200 counts with a predictor", "poisson", "partial_pooling", {"formula": "y ~ x + (1 | g)"}, many_counts,
-        wrong=("3 times the variance",),
-    ),
-    Kind(
-        "ratings by 12 raters", "cumulative", "partial_pooling", {"formula": "y ~ 1 + (1 | rater)"}, unlike_answers,
-        wrong=("4 times the variance in every other rater",),
-    ),
+    Kind(name="counts", **_POISSON, roles=_COUNTS, simulate=counts),
+    Kind(name="counts with exposure", **_POISSON, roles=_EXPOSED, simulate=lambda *a: counts(*a, exposed=True)),
+    Kind(name="counts with exposure, one row a group", **_POISSON, roles=_EXPOSED,
+         simulate=lambda *a: counts(*a, exposed=True, single=True), wrong=()),
+    Kind(name="trials", **_BETA, roles=_TRIALS, simulate=successes),
+    Kind(name="trials, one row a group", **_BETA, roles=_TRIALS, simulate=lambda *a: successes(*a, single=True),
+         wrong=()),
+    Kind(name="0/1", **_BETA, roles=_TRIALS, simulate=lambda *a: successes(*a, most=1), wrong=()),
+    Kind(name="trials", **_LOGISTIC, roles=_TRIALS, simulate=successes),
+    Kind(name="trials with a predictor", **_LOGISTIC, roles=_TRIALS | _X,
+         simulate=lambda *a: successes(*a, slope=0.8)),
+    Kind(name="0/1 with a predictor", **_LOGISTIC, roles={"group": "g", "outcome": "y"} | _X,
+         simulate=lambda *a: successes(*a, most=1, slope=0.8), wrong=()),
+    Kind(name="200 counts with a predictor", family="poisson", variant="partial_pooling",
+         roles={"formula": "y ~ x + (1 | g)"}, simulate=many_counts, wrong=("3 times the variance",)),
+    Kind(name="ratings by 12 raters", family="cumulative", variant="partial_pooling",
+         roles={"formula": "y ~ 1 + (1 | rater)"}, simulate=unlike_answers,
+         wrong=("4 times the variance in every other rater",)),
     *(
-        Kind(
-            "two crossed factors", name, "partial_pooling", {"formula": f"{left} ~ x + (1 | g) + (1 | i)"},
-            of_formula(draw), wrong=(),
-        )
+        Kind(name="two crossed factors", family=name, variant="partial_pooling",
+             roles={"formula": f"{left} ~ x + (1 | g) + (1 | i)"}, simulate=of_formula(draw), wrong=())
         for name, (left, draw) in DRAWS.items()
     ),
 )  # fmt: skip

@@ -55,7 +55,7 @@ def sizes(groups: int, shape: str, design: str) -> np.ndarray:
     return n if design == ONE_ROW else np.round(n)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Left:
     """What is left out in turn: its mean and rows, the same of the rest of its group, and its group; shape (unit,)."""
 
@@ -70,10 +70,10 @@ def left_out(y: np.ndarray, n: np.ndarray, group: np.ndarray, by_row: bool) -> L
     """Rows of groups, or whole groups, left out of a table of rows; one row a group has its precision as its rows."""
     if not by_row:
         mean = np.bincount(group, weights=y) / np.bincount(group)
-        return Left(mean, n, np.zeros(n.size), np.zeros(n.size), np.arange(n.size))
+        return Left(y=mean, n=n, rest_y=np.zeros(n.size), rest_n=np.zeros(n.size), group=np.arange(n.size))
     rest = n[group] - 1
     total = np.bincount(group, weights=y)[group]
-    return Left(y, np.ones(y.size), (total - y) / np.maximum(rest, 1), rest, group)
+    return Left(y=y, n=np.ones(y.size), rest_y=(total - y) / np.maximum(rest, 1), rest_n=rest, group=group)
 
 
 def complete(left: Left, mean: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     priors: dict[str, Prior] = {}
 
     def add(name: str, distribution: str, arguments: tuple[float, ...], reason: str) -> None:
-        priors[name] = Prior(name, distribution, arguments, reason, True)
+        priors[name] = Prior(name=name, distribution=distribution, arguments=arguments, reason=reason, default=True)
 
     for k, term in enumerate(terms):
         unit, far = (s / sd[k - 1], s / sd[k - 1]) if k else (s * reach, s * farther)
@@ -225,10 +225,12 @@ def _findings(evidence: Evidence) -> Sequence[Finding]:
 FAMILY = Family(
     name="linear_regression",
     roles=(
-        Role("group", "label", "name of the group"),
-        Role("outcome", "number", "outcome of the row"),
-        Role("predictors", "predictors", "predictors of the row, whose slopes vary between groups", optional=True),
-        Role("group_predictors", "group_predictors", "predictors of the group's intercept", optional=True),
+        Role(name="group", kind="label", meaning="name of the group"),
+        Role(name="outcome", kind="number", meaning="outcome of the row"),
+        Role(name="predictors", kind="predictors", meaning="predictors of the row, whose slopes vary between groups",
+             optional=True),
+        Role(name="group_predictors", kind="group_predictors", meaning="predictors of the group's intercept",
+             optional=True),
     ),
     programs=Programs(
         variants=VARIANTS, prior_rows=PRIOR_ROWS,

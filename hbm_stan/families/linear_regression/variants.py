@@ -19,27 +19,34 @@ _MARGINAL = "partial_pooling (coefficients integrated out)"
 
 
 def _by_term(name: str, title: str, how: str, settings: Mapping[str, int]) -> Variant:
-    return Variant(name, f"Partial pooling, {title}", "partial", how, _ASSUMPTION, _PARTIAL, POPULATION,
-                   better=_MARGINAL, program="partial_pooling_by_term", settings=settings)  # fmt: skip
+    return Variant(
+        name=name, title=f"Partial pooling, {title}", pooling="partial", parameterisation=how, assumption=_ASSUMPTION,
+        math=_PARTIAL, priors=POPULATION, better=_MARGINAL, program="partial_pooling_by_term", settings=settings,
+    )  # fmt: skip
 
 
 VARIANTS = (
-    Variant("complete_pooling", "Complete pooling", "complete", "mu itself",
-            "All {groups} share one regression; group predictors are predictors like the others.",
-            ('y_i tilde "normal"(x_i^T mu + u_(j[i])^T gamma, sigma)',
-             "mu tilde p(mu), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"), ("mu", "gamma", "sigma")),
-    Variant("no_pooling", "No pooling", "no", "marginal: coefficients integrated out, drawn afterwards",
-            "{Groups} share nothing; each has its own regression and residual scale, with fixed, wide priors.",
-            ('y_i tilde "normal"(x_i^T theta_(j[i]), sigma_(j[i]))',
-             "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
-    Variant("partial_pooling", "Partial pooling", "partial",
-            "marginal: coefficients integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, POPULATION),
-    Variant("partial_pooling_intercept", "Partial pooling of the intercept", "partial",
-            "marginal: intercepts integrated out, drawn afterwards",
-            "Intercepts are draws from one population, whose mean and sd are learnt; {groups} share the slopes.",
-            ('theta_(j 1) tilde "normal"(mu_1 + u_j^T gamma, tau_1), quad theta_(j k) = mu_k "for" k > 1',
-             "mu tilde p(mu), quad tau_1 tilde p(tau), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"),
-            ("mu", "tau[intercept]", "gamma", "sigma")),
+    Variant(name="complete_pooling", title="Complete pooling", pooling="complete", parameterisation="mu itself",
+            assumption="All {groups} share one regression; group predictors are predictors like the others.",
+            math=('y_i tilde "normal"(x_i^T mu + u_(j[i])^T gamma, sigma)',
+                  "mu tilde p(mu), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"),
+            priors=("mu", "gamma", "sigma")),
+    Variant(name="no_pooling", title="No pooling", pooling="no",
+            parameterisation="marginal: coefficients integrated out, drawn afterwards",
+            assumption="{Groups} share nothing; each has its own regression and residual scale, with fixed, wide "
+                       "priors.",
+            math=('y_i tilde "normal"(x_i^T theta_(j[i]), sigma_(j[i]))',
+                  "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), priors=("theta", "sigma_group")),
+    Variant(name="partial_pooling", title="Partial pooling", pooling="partial",
+            parameterisation="marginal: coefficients integrated out, drawn afterwards", assumption=_ASSUMPTION,
+            math=_PARTIAL, priors=POPULATION),
+    Variant(name="partial_pooling_intercept", title="Partial pooling of the intercept", pooling="partial",
+            parameterisation="marginal: intercepts integrated out, drawn afterwards",
+            assumption="Intercepts are draws from one population, whose mean and sd are learnt; {groups} share the "
+                       "slopes.",
+            math=('theta_(j 1) tilde "normal"(mu_1 + u_j^T gamma, tau_1), quad theta_(j k) = mu_k "for" k > 1',
+                  "mu tilde p(mu), quad tau_1 tilde p(tau), quad gamma tilde p(gamma), quad sigma tilde p(sigma)"),
+            priors=("mu", "tau[intercept]", "gamma", "sigma")),
     _by_term("partial_pooling_centered", "centered", "centered: theta itself", {"centered": 1}),
     _by_term("partial_pooling_noncentered", "non-centered", "non-centered: standardised deviations, each given the "
              "terms before it", {"centered": 0}),
@@ -47,12 +54,19 @@ VARIANTS = (
              "non-centered", {}),
 )  # fmt: skip
 PRIOR_ROWS = (
-    PriorRow("mu", ("normal",), "mean of the {term} in the population", "Gelman & Hill (2007)", "outcome"),
-    PriorRow("tau", SCALES, "sd of the {term} between {groups}", "Gelman (2006)", "outcome"),
-    PriorRow("rho", ("lkj",), "correlations of the coefficients", "Lewandowski, Kurowicka & Joe (2009)"),
-    PriorRow("gamma", ("normal",), "effect of {predictor} on the intercept", "weak", "outcome"),
-    PriorRow("sigma", SCALES, "residual sd of rows about their {group}'s line", "weak", "outcome"),
-    PriorRow("theta", ("normal",), "{term} of each {group} without pooling", "fixed and wide", "outcome"),
-    PriorRow("sigma_group", SCALES, "sd of rows about the line of each {group} without pooling", "fixed and wide",
-             "outcome"),
+    PriorRow(name="mu", distributions=("normal",), meaning="mean of the {term} in the population",
+             source="Gelman & Hill (2007)", role="outcome"),
+    PriorRow(name="tau", distributions=SCALES, meaning="sd of the {term} between {groups}", source="Gelman (2006)",
+             role="outcome"),
+    PriorRow(name="rho", distributions=("lkj",), meaning="correlations of the coefficients",
+             source="Lewandowski, Kurowicka & Joe (2009)"),
+    PriorRow(name="gamma", distributions=("normal",), meaning="effect of {predictor} on the intercept", source="weak",
+             role="outcome"),
+    PriorRow(name="sigma", distributions=SCALES, meaning="residual sd of rows about their {group}'s line",
+             source="weak", role="outcome"),
+    PriorRow(name="theta", distributions=("normal",), meaning="{term} of each {group} without pooling",
+             source="fixed and wide", role="outcome"),
+    PriorRow(name="sigma_group", distributions=SCALES,
+             meaning="sd of rows about the line of each {group} without pooling", source="fixed and wide",
+             role="outcome"),
 )  # fmt: skip

@@ -86,16 +86,26 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
         mu[f"mu[{name}]"] = _normal(f"mu[{name}]", location, scale, reason)
         where = sd or (at_zero if spread > 1.1 else "") + not_carried(terms[1:], offsets)
         reason = f"1 in log odds{where}: shares of 27 % to 73 % about a half are ordinary, much more a surprise"
-        tau[f"tau[{name}]"] = Prior(f"tau[{name}]", "half_normal", (two_digits(between),), reason, True)
+        tau[f"tau[{name}]"] = Prior(
+            name=f"tau[{name}]",
+            distribution="half_normal",
+            arguments=(two_digits(between),),
+            reason=reason,
+            default=True,
+        )
         theta[f"theta[{name}]"] = _normal(f"theta[{name}]", location, 2 * scale, "no pooling: fixed, twice that of mu")
     gamma = {
         f"gamma[{n}]": _normal(f"gamma[{n}]", 0.0, 2.5 / s, f"2.5 in log odds for one sd of {n} ({s:.3g}) either way")
         for n, s in zip(above, sds[len(terms) - 1 :], strict=True)
     }
     reason = "weakly against correlations near -1 and 1, which few {groups} cannot rule out"
-    rho = {"rho": Prior("rho", "lkj", (2.0,), reason, True)} if len(terms) > 1 else {}
+    rho = (
+        {"rho": Prior(name="rho", distribution="lkj", arguments=(2.0,), reason=reason, default=True)}
+        if len(terms) > 1
+        else {}
+    )
     return {**mu, **gamma, **tau, **rho, **theta}
 
 
 def _normal(name: str, location: float, scale: float, reason: str) -> Prior:
-    return Prior(name, "normal", (location, two_digits(scale)), reason, True)
+    return Prior(name=name, distribution="normal", arguments=(location, two_digits(scale)), reason=reason, default=True)

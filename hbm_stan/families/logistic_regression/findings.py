@@ -78,8 +78,8 @@ def _probabilities(evidence: Evidence) -> Finding:
     caption = "Success probability at the chosen predictors: posterior mean and 90 % interval."
     digits = {"mean": 3, "q05": 3, "q95": 3}
     return Finding(
-        f"Success probability: the average {noun.one}, and the average over {noun.many}", sentences, table, caption,
-        digits, first=first,
+        title=f"Success probability: the average {noun.one}, and the average over {noun.many}", sentences=sentences,
+        table=table, caption=caption, digits=digits, first=first,
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _curves(evidence: Evidence) -> Finding:
         f"Observed shares are taken together in at most {_BINS} ranges of {name}.{some}"
     )
     return Finding(
-        f"Success probability against {name}", (sentence,), curves=pd.concat(curves, ignore_index=True),
+        title=f"Success probability against {name}", sentences=(sentence,), curves=pd.concat(curves, ignore_index=True),
         points=pd.concat(points, ignore_index=True), x_label=table.dataset.meaning(name), y_label="success probability",
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ def separation(table: Prepared) -> list[Verdict]:
             f"{column!r}: {y.sum():,.0f} of {trials.sum():,.0f} are successes. Such an outcome says on which side the "
             "log odds lie, and the priors how far."
         )
-        return [Verdict("separation", "warn", None, None, hint, column)]
+        return [Verdict(name="separation", status="warn", value=None, threshold=None, hint=hint, subject=column)]
     verdicts = []
     for predictors in table.predictors.values():
         columns = dict(zip(predictors.names, predictors.values.T, strict=True))
@@ -89,4 +89,4 @@ def _verdict(column: str, sentence: str, count: int) -> Verdict:
         f"{sentence} The data say the sign of such a coefficient, and that it is large; how large, its prior says. "
         "Give that prior on purpose, and see what others change with `hbm sensitivity`."
     )
-    return Verdict("separation", "warn", count, 0, hint, column)
+    return Verdict(name="separation", status="warn", value=count, threshold=0, hint=hint, subject=column)

@@ -64,7 +64,10 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
         ("sigma", "half_normal", (scale,), f"{sd_text}: rows may differ as much within a unit as over all"),
         ("theta", "normal", (centre, 5 * scale), f"no pooling: fixed and wide, 5 times {sd_text}"),
     )
-    return {name: Prior(name, distribution, args, reason, True) for name, distribution, args, reason in rows}
+    return {
+        name: Prior(name=name, distribution=distribution, arguments=args, reason=reason, default=True)
+        for name, distribution, args, reason in rows
+    }
 
 
 def _prior(name: str, data: StanData) -> Prior:
@@ -237,9 +240,9 @@ def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
 FAMILY = Family(
     name="nested_normal",
     roles=(
-        Role("group", "label", "name of the group"),
-        Role("unit", "unit", "name of the unit within its group"),
-        Role("outcome", "number", "measured value of the row"),
+        Role(name="group", kind="label", meaning="name of the group"),
+        Role(name="unit", kind="unit", meaning="name of the unit within its group"),
+        Role(name="outcome", kind="number", meaning="measured value of the row"),
     ),
     programs=Programs(
         variants=VARIANTS, prior_rows=PRIOR_ROWS,

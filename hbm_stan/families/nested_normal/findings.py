@@ -45,7 +45,7 @@ def _split(evidence: Evidence) -> Finding:
     )
     digits = {c: 0 if c.startswith("share") else _digits(table["sd"]) for c in table.columns[1:]}
     caption = "Standard deviation of each level and its share (%) of the variance of a row: medians and 90 % intervals."
-    return Finding("Where the variation lies", (sentence,), table, caption, digits)
+    return Finding(title="Where the variation lies", sentences=(sentence,), table=table, caption=caption, digits=digits)
 
 
 def _digits(values: Any) -> int:
@@ -93,4 +93,10 @@ def _designs(evidence: Evidence) -> Finding:
     )
     digits = {**dict.fromkeys(table.columns[:3], 0), **dict.fromkeys(table.columns[3:], _digits(table["se"]))}
     caption = f"Standard error of the mean of a {group} for some designs: median and 90 % interval."
-    return Finding("What to buy next: more units or more rows", sentences, table, caption, digits)
+    return Finding(
+        title="What to buy next: more units or more rows",
+        sentences=sentences,
+        table=table,
+        caption=caption,
+        digits=digits,
+    )

@@ -63,15 +63,30 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     spread = float(np.std(y)) or float(np.abs(y).max()) or typical**3
     scale, best_fit = two_digits(spread), f"{typical:g}, the temperature that fits all fluxes best"
     return {
-        "alpha": Prior("alpha", "gamma", (2.0, 0.5), "mean 4, so that temperatures differ by half their mean; keeps "
-                       "off zero, where they would differ by orders of magnitude", True),
-        "beta": Prior("beta", "gamma", (2.0, two_digits(0.5 * typical)),
-                      f"alpha / beta is then about {best_fit}", True),
-        "sigma": Prior("sigma", "half_normal", (scale,), f"sd of the fluxes {scale:g}: more than the errors", True),
-        "T": Prior("T", "lognormal", (to_decimals(math.log(typical), 3), 1.0),
-                   f"fixed and wide: median {best_fit}, two thirds within a factor of 2.7 of it", True),
-        "sigma_group": Prior("sigma_group", "gamma", (2.0, two_digits(4 / scale)), f"no pooling: fixed, mean half the "
-                             f"sd of the fluxes ({scale:g}); off zero, for one point is fitted without error", True),
+        "alpha": Prior(
+            name="alpha", distribution="gamma", arguments=(2.0, 0.5),
+            reason="mean 4, so that temperatures differ by half their mean; keeps off zero, where they would differ by "
+            "orders of magnitude",
+            default=True,
+        ),
+        "beta": Prior(
+            name="beta", distribution="gamma", arguments=(2.0, two_digits(0.5 * typical)),
+            reason=f"alpha / beta is then about {best_fit}", default=True,
+        ),
+        "sigma": Prior(
+            name="sigma", distribution="half_normal", arguments=(scale,),
+            reason=f"sd of the fluxes {scale:g}: more than the errors", default=True,
+        ),
+        "T": Prior(
+            name="T", distribution="lognormal", arguments=(to_decimals(math.log(typical), 3), 1.0),
+            reason=f"fixed and wide: median {best_fit}, two thirds within a factor of 2.7 of it", default=True,
+        ),
+        "sigma_group": Prior(
+            name="sigma_group", distribution="gamma", arguments=(2.0, two_digits(4 / scale)),
+            reason=f"no pooling: fixed, mean half the sd of the fluxes ({scale:g}); off zero, for one point is fitted "
+            "without error",
+            default=True,
+        ),
     }  # fmt: skip
 
 
@@ -183,17 +198,25 @@ def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]
 
 
 def _row(name: str, distributions: tuple[str, ...], meaning: str, role: str = "") -> PriorRow:
-    return PriorRow(name, distributions, meaning, "Gelman et al. (2013), sections 2.9 and 5.7", role)
+    return PriorRow(
+        name=name,
+        distributions=distributions,
+        meaning=meaning,
+        source="Gelman et al. (2013), sections 2.9 and 5.7",
+        role=role,
+    )
 
 
 FAMILY = Family(
     name="planck",
     roles=(
-        Role("group", "label", "name of the spectrum"),
-        Role("frequency", "positive", "frequency, in the unit that temperatures are wanted in"),
-        Role("flux", "number", "measured flux, in units of frequency cubed"),
-        Role("lower", "number", "smallest flux that can be recorded, where rows are truncated", optional=True),
-        Role("upper", "number", "largest flux that can be recorded, where rows are truncated", optional=True),
+        Role(name="group", kind="label", meaning="name of the spectrum"),
+        Role(name="frequency", kind="positive", meaning="frequency, in the unit that temperatures are wanted in"),
+        Role(name="flux", kind="number", meaning="measured flux, in units of frequency cubed"),
+        Role(name="lower", kind="number", meaning="smallest flux that can be recorded, where rows are truncated",
+             optional=True),
+        Role(name="upper", kind="number", meaning="largest flux that can be recorded, where rows are truncated",
+             optional=True),
     ),
     outcomes=("flux",),
     programs=Programs(

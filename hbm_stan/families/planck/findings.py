@@ -52,7 +52,9 @@ def findings(evidence: Evidence) -> Sequence[Finding]:
         sentences.append(f"Fluxes below {low:g} or above {high:g} are taken as never recorded (truncated).")
     title, curve, shown = "Spectra and their Planck curves", pd.concat(curves), pd.concat(points)
     x_label, y_label = table.dataset.column("frequency"), table.dataset.column("flux")
-    return [Finding(title, tuple(sentences), curves=curve, points=shown, x_label=x_label, y_label=y_label)]
+    return [
+        Finding(title=title, sentences=tuple(sentences), curves=curve, points=shown, x_label=x_label, y_label=y_label)
+    ]
 
 
 def _truth(table: Prepared) -> dict[str, float]:

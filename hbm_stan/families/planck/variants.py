@@ -31,17 +31,29 @@ def variants() -> tuple[Variant, ...]:
     }
     titles = {"complete": "Complete pooling", "no": "No pooling", "partial": "Partial pooling"}
     plain = [
-        Variant(f"{p}_pooling", titles[p], p, forms[p], _ASSUMED[p], math_of[p], rows[p], better=better)  # type: ignore[arg-type]
+        Variant(
+            name=f"{p}_pooling",
+            title=titles[p],
+            pooling=p,  # type: ignore[arg-type]
+            parameterisation=forms[p],
+            assumption=_ASSUMED[p],
+            math=math_of[p],
+            priors=rows[p],
+            better=better,
+        )
         for p, better in (("complete", ""), ("no", ""), ("partial", "partial_pooling_noncentered"))
     ]
     others = [
-        Variant(f"partial_pooling_{form}", f"Partial pooling, {title}", "partial", forms[form], _ASSUMED["partial"],
-                _PARTIAL, rows["partial"], better="partial_pooling")
+        Variant(name=f"partial_pooling_{form}", title=f"Partial pooling, {title}", pooling="partial",
+                parameterisation=forms[form], assumption=_ASSUMED["partial"], math=_PARTIAL, priors=rows["partial"],
+                better="partial_pooling")
         for form, title in (("centered", "centered"), ("noncentered", "non-centered"))
     ]  # fmt: skip
     cut = [
-        Variant(f"{v.name}_truncated", f"{v.title}, truncated", v.pooling, v.parameterisation, v.assumption + _CUT,
-                (*v.math, 'y_n "given" y_n in (l_n, u_n)'), v.priors, program=v.name, settings={"truncated": 1})
+        Variant(name=f"{v.name}_truncated", title=f"{v.title}, truncated", pooling=v.pooling,
+                parameterisation=v.parameterisation, assumption=v.assumption + _CUT,
+                math=(*v.math, 'y_n "given" y_n in (l_n, u_n)'), priors=v.priors, program=v.name,
+                settings={"truncated": 1})
         for v in plain
     ]  # fmt: skip
     return (*plain, *others, *cut)

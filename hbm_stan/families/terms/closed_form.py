@@ -47,7 +47,7 @@ class Part:
     elimination: Eliminated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """Factors whose coefficients are integrated out, by the parts of the rows (roots) that share none of them."""
 
@@ -90,7 +90,7 @@ def whole(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
     chain, crossed = in_order(groupings(integrated_terms(data, draws)))
     root = np.zeros(len(data["y"]), dtype=np.int64)
     layout = structure([g.level for g in chain], [g.level for g in crossed], root, 1)
-    return Problem(likelihood, data, (*chain, *crossed), (), layout)
+    return Problem(likelihood=likelihood, data=data, order=(*chain, *crossed), given=(), structure=layout)
 
 
 def given_others(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
@@ -99,7 +99,7 @@ def given_others(likelihood: Likelihood, data: StanData, draws: Draws) -> Proble
     own = [grouping for grouping in varying if grouping.pooled]
     given = tuple(term for grouping in varying if not grouping.pooled for term in grouping.terms)
     layout = structure([grouping.level for grouping in own], (), groups_of(data), data["J"])
-    return Problem(likelihood, data, tuple(own), given, layout)
+    return Problem(likelihood=likelihood, data=data, order=tuple(own), given=given, structure=layout)
 
 
 def _problem(likelihood: Likelihood, data: StanData, draws: Draws) -> Problem:
@@ -176,7 +176,9 @@ def group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> Float
     if crossed:
         return _group_by_group(likelihood, draws, data, inner, given)
     layout = structure([g.level for g in chain], (), group, data["J"])
-    return _log_density(Problem(likelihood, data, tuple(chain), given, layout), draws)
+    return _log_density(
+        Problem(likelihood=likelihood, data=data, order=tuple(chain), given=given, structure=layout), draws
+    )
 
 
 def row_in_group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:
@@ -189,7 +191,9 @@ def row_in_group_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _
     chain, crossed = in_order(inner)
     given = tuple(term for grouping in (*crossed, *outer) for term in grouping.terms)
     layout = structure([g.level for g in chain], (), group, data["J"])
-    return _row_densities(Problem(likelihood, data, tuple(chain), given, layout), draws)
+    return _row_densities(
+        Problem(likelihood=likelihood, data=data, order=tuple(chain), given=given, structure=layout), draws
+    )
 
 
 def _group_by_group(
@@ -202,7 +206,9 @@ def _group_by_group(
         chain, crossed = in_order([grouping.of_rows(rows) for grouping in inner])
         layout = structure([g.level for g in chain], [g.level for g in crossed], np.zeros(len(rows), dtype=np.int64), 1)
         others = tuple(replace(term, level=term.level.of_rows(rows)) for term in given)
-        problem = Problem(likelihood, take_rows(data, rows), (*chain, *crossed), others, layout)
+        problem = Problem(
+            likelihood=likelihood, data=take_rows(data, rows), order=(*chain, *crossed), given=others, structure=layout
+        )
         log_lik[:, j] = _log_density(problem, draws)[:, 0]
     return log_lik
 

@@ -19,7 +19,7 @@ from hbm_stan.table import FloatArray
 _ROUNDING = 1e-9  # a share of the largest value that is rounding error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Names:
     """The labels of a design's parameters: ``beta`` by column, ``tau`` by column of the group's terms, ``sd`` by those
     of the others (``word: intercept``), ``shared`` the common columns that are none of the group's; pairs of columns

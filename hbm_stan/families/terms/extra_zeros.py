@@ -68,13 +68,17 @@ def zi_priors(design: Design) -> dict[str, Prior]:
             reason = (
                 "weak: an extra zero has probability 0.02 to 0.87 (95 %), 0.27 in the middle, at the means of columns"
             )
-            priors[label] = Prior(label, "normal", (_MIDDLE, _WIDE), reason, True)
+            priors[label] = Prior(
+                name=label, distribution="normal", arguments=(_MIDDLE, _WIDE), reason=reason, default=True
+            )
             continue
         sd = float(np.std(column)) or float(np.abs(column).max()) or 1.0
         reason = (
             f"centred on no effect; odds that differ by a factor of 4.5 are ordinary, for one sd of {name} ({sd:.3g})"
         )
-        priors[label] = Prior(label, "normal", (0.0, two_digits(_SLOPE / sd)), reason, True)
+        priors[label] = Prior(
+            name=label, distribution="normal", arguments=(0.0, two_digits(_SLOPE / sd)), reason=reason, default=True
+        )
     return priors
 
 

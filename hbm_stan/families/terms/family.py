@@ -21,7 +21,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.resources import share
 from hbm_stan.verdicts import Verdict
 
-_GROUP = Role("group", "label", "factor whose pooling is asked; by default the first of the formula")
+_GROUP = Role(name="group", kind="label", meaning="factor whose pooling is asked; by default the first of the formula")
 _DIMS: Mapping[str, tuple[str, ...]] = {
     "beta": ("column",), "beta_raw": ("column",), "beta_shared": ("shared",), "beta_shared_raw": ("shared",),
     "tau": ("term",), "tau_raw": ("term",), "sd": ("other_term",), "sd_raw": ("other_term",),

@@ -38,11 +38,11 @@ def group_loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData) -> F
     if extra or not outer or data["J"] * size**3 > _MOST:
         return closed_form.group_log_lik(likelihood, draws, data)
     layout = structure([g.level for g in chain], [g.level for g in outer], np.zeros(data["N"], dtype=np.int64), 1)
-    problem = Problem(likelihood, data, (*chain, *outer), (), layout)
+    problem = Problem(likelihood=likelihood, data=data, order=(*chain, *outer), given=(), structure=layout)
     return np.concatenate([_of_part(problem, part) for part in problem.parts(draws)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Share:
     """What one group says: of crossed coefficients, their precision (S, M, M) and their information (S, M); the log
     determinant and the squares of the coefficients inside it, and its rows' squares, (S,) each."""
@@ -70,7 +70,13 @@ def _share(problem: Problem, part: Part, rows: IntArray) -> _Share:
         information = information - lost[..., -1]
         log_det += 2 * np.log(np.diagonal(step.root[:, own], axis1=-2, axis2=-1)).sum(axis=(1, 2))
         gain += (rest[..., -1] ** 2).sum(axis=1)
-    return _Share(precision, information, log_det, gain, (residual**2 * weight).sum(axis=1))
+    return _Share(
+        precision=precision,
+        information=information,
+        log_det=log_det,
+        gain=gain,
+        squares=(residual**2 * weight).sum(axis=1),
+    )
 
 
 def _of_part(problem: Problem, part: Part) -> FloatArray:

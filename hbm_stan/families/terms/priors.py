@@ -55,7 +55,7 @@ def default_priors(design: Design, scale: Scale) -> dict[str, Prior]:
             priors[f"theta[{name}]"] = _of_group(name, priors, term.columns[:, k], scale)
     if names.rho or names.rho_other:
         reason = "weak: correlations near -1 and 1 are a little less likely than others"
-        priors["rho"] = Prior("rho", "lkj", (2.0,), reason, True)
+        priors["rho"] = Prior(name="rho", distribution="lkj", arguments=(2.0,), reason=reason, default=True)
     return priors
 
 
@@ -93,12 +93,18 @@ def _between(label: str, term: Term, k: int, scale: Scale) -> Prior:
     if name != INTERCEPT:
         sd = _sd(column)
         reason = f"{scale.words['between']}, for one sd of {name} ({sd:.3g})"
-        return Prior(label, "half_normal", (two_digits(scale.between / sd),), reason, True)
+        return Prior(
+            name=label,
+            distribution="half_normal",
+            arguments=(two_digits(scale.between / sd),),
+            reason=reason,
+            default=True,
+        )
     others = [term.columns[:, i] for i in range(len(term.names)) if i != k]
     offsets = np.array([c.mean() / _sd(c) for c in others])
     spread = scale.between * math.sqrt(1 + float(np.sum(carried(offsets))))
     reason = scale.words["between"] + ("; wider, where columns are 0" if spread > 1.01 * scale.between else "")
-    return Prior(label, "half_normal", (two_digits(spread),), reason, True)
+    return Prior(name=label, distribution="half_normal", arguments=(two_digits(spread),), reason=reason, default=True)
 
 
 def _of_group(name: str, priors: Mapping[str, Prior], column: FloatArray, scale: Scale) -> Prior:
@@ -115,7 +121,9 @@ def _of_group(name: str, priors: Mapping[str, Prior], column: FloatArray, scale:
 
 
 def _normal(label: str, location: float, scale: float, reason: str) -> Prior:
-    return Prior(label, "normal", (location, two_digits(scale)), reason, True)
+    return Prior(
+        name=label, distribution="normal", arguments=(location, two_digits(scale)), reason=reason, default=True
+    )
 
 
 def _centre(value: float, scale: float) -> float:
@@ -135,7 +143,11 @@ def of_outcome(centre: float, s: float, words: str, centre_words: str) -> Scale:
 def residual_prior(scale: Scale) -> dict[str, Prior]:
     """That of the residual scale of outcomes whose own scale is that of ``of_outcome``."""
     reason = f"{scale.words['scale']}: columns and levels may explain nothing"
-    return {"sigma": Prior("sigma", "half_normal", (scale.between,), reason, True)}
+    return {
+        "sigma": Prior(
+            name="sigma", distribution="half_normal", arguments=(scale.between,), reason=reason, default=True
+        )
+    }
 
 
 def _of_logs(centre: float, wide: float, words: Mapping[str, str]) -> Scale:

@@ -31,26 +31,30 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     assumption = "Coefficients of {groups} are draws from one population, whose means, sds and correlations are learnt."
     priors = ("beta", "tau", *_SHARED, *own)
     pooled = (
-        Variant("complete_pooling", "Complete pooling", "complete", _MARGINAL if marginal else _NONCENTERED.format(""),
-                "All {groups} share one regression. Terms of other factors, if there are any, stay.",
-                (_ETA, f"u_(t j) = 0, quad {_GROUP}", _OTHERS, "beta tilde p(beta)"),
-                ("beta", *_SHARED, *own)),
-        Variant("no_pooling", "No pooling", "no", how,
-                "{Groups} share nothing: each has coefficients of its own with fixed, wide priors. Terms of other "
-                "factors, and the coefficients of columns that do not vary between {groups}, stay."
-                + f" {likelihood.shared_words}" * bool(likelihood.shared_words),
-                (_ETA, "theta_(j k) = beta_k + u_(j k) tilde p(theta_k)", _OTHERS), ("beta", "theta", *_SHARED, *own)),
-        Variant("partial_pooling", "Partial pooling", "partial", how, assumption, math, priors),
+        Variant(name="complete_pooling", title="Complete pooling", pooling="complete",
+                parameterisation=_MARGINAL if marginal else _NONCENTERED.format(""),
+                assumption="All {groups} share one regression. Terms of other factors, if there are any, stay.",
+                math=(_ETA, f"u_(t j) = 0, quad {_GROUP}", _OTHERS, "beta tilde p(beta)"),
+                priors=("beta", *_SHARED, *own)),
+        Variant(name="no_pooling", title="No pooling", pooling="no", parameterisation=how,
+                assumption="{Groups} share nothing: each has coefficients of its own with fixed, wide priors. Terms of "
+                           "other factors, and the coefficients of columns that do not vary between {groups}, stay."
+                           + f" {likelihood.shared_words}" * bool(likelihood.shared_words),
+                math=(_ETA, "theta_(j k) = beta_k + u_(j k) tilde p(theta_k)", _OTHERS),
+                priors=("beta", "theta", *_SHARED, *own)),
+        Variant(name="partial_pooling", title="Partial pooling", pooling="partial", parameterisation=how,
+                assumption=assumption, math=math, priors=priors),
     )  # fmt: skip
     if marginal:
         return pooled
     return (
         *pooled,
-        Variant("partial_pooling_centered", "Partial pooling, centered", "partial", centered, assumption, math, priors,
+        Variant(name="partial_pooling_centered", title="Partial pooling, centered", pooling="partial",
+                parameterisation=centered, assumption=assumption, math=math, priors=priors,
                 better="partial_pooling (non-centered)", program="partial_pooling", settings={"centered": 1}),
-        Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-                f"{noncentered}; the default under its full name", assumption, math, priors,
-                program="partial_pooling", settings={"centered": 0}),
+        Variant(name="partial_pooling_noncentered", title="Partial pooling, non-centered", pooling="partial",
+                parameterisation=f"{noncentered}; the default under its full name", assumption=assumption, math=math,
+                priors=priors, program="partial_pooling", settings={"centered": 0}),
     )  # fmt: skip
 
 
@@ -67,15 +71,33 @@ def prior_rows_of(likelihood: Likelihood) -> tuple[PriorRow, ...]:
     role, unit = ("", f", {likelihood.eta_unit}") if likelihood.eta_unit else ("outcome", "")
     return (
         PriorRow(
-            "beta",
-            ("normal",),
-            f"common {{term}}; an intercept's at the means of the columns{unit}",
-            "Gelman & Hill (2007)",
-            role,
+            name="beta",
+            distributions=("normal",),
+            meaning=f"common {{term}}; an intercept's at the means of the columns{unit}",
+            source="Gelman & Hill (2007)",
+            role=role,
         ),
-        PriorRow("tau", SCALES, f"sd of the {{term}} between {{groups}}{unit}", _GELMAN, role),
-        PriorRow("sd", SCALES, f"sd of the {{term}} between levels of another factor{unit}", _GELMAN, role),
-        PriorRow("rho", ("lkj",), "correlations of the coefficients of a term", _LKJ),
+        PriorRow(
+            name="tau",
+            distributions=SCALES,
+            meaning=f"sd of the {{term}} between {{groups}}{unit}",
+            source=_GELMAN,
+            role=role,
+        ),
+        PriorRow(
+            name="sd",
+            distributions=SCALES,
+            meaning=f"sd of the {{term}} between levels of another factor{unit}",
+            source=_GELMAN,
+            role=role,
+        ),
+        PriorRow(name="rho", distributions=("lkj",), meaning="correlations of the coefficients of a term", source=_LKJ),
         *likelihood.own_rows,
-        PriorRow("theta", ("normal",), f"{{term}} of each {{group}} without pooling{unit}", "fixed and wide", role),
+        PriorRow(
+            name="theta",
+            distributions=("normal",),
+            meaning=f"{{term}} of each {{group}} without pooling{unit}",
+            source="fixed and wide",
+            role=role,
+        ),
     )

@@ -25,15 +25,30 @@ from hbm_stan.table import FloatArray
 
 # What a table must have. Kinds: label (the group), number, positive, count, binary, predictors, group_predictors.
 ROLES = (
-    Role("group", "label", "name of the group"),
-    Role("waiting_time", "positive", "waiting time of one row"),
+    Role(name="group", kind="label", meaning="name of the group"),
+    Role(name="waiting_time", kind="positive", meaning="waiting time of one row"),
 )
 
 # What may be written under [priors] in analysis.toml: name, distributions, meaning, source, role with the same unit.
 PRIOR_ROWS = (
-    PriorRow("mu", ("normal",), "log of the mean waiting time, location of the population", "weakly informative"),
-    PriorRow("tau", ("half_normal",), "how much the logs of {groups} differ", "weakly informative"),
-    PriorRow("theta", ("normal",), "log of the mean waiting time of each {group} without pooling", "fixed and wide"),
+    PriorRow(
+        name="mu",
+        distributions=("normal",),
+        meaning="log of the mean waiting time, location of the population",
+        source="weakly informative",
+    ),
+    PriorRow(
+        name="tau",
+        distributions=("half_normal",),
+        meaning="how much the logs of {groups} differ",
+        source="weakly informative",
+    ),
+    PriorRow(
+        name="theta",
+        distributions=("normal",),
+        meaning="log of the mean waiting time of each {group} without pooling",
+        source="fixed and wide",
+    ),
 )
 
 
@@ -55,9 +70,27 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     centre = round(float(np.log(np.mean(table["waiting_time"]))), 1)
     reason = f"centred on the log of the mean waiting time, {centre:g}"
     return {
-        "mu": Prior("mu", "normal", (centre, 1.5), f"{reason}; within a factor of 20 either way", True),
-        "tau": Prior("tau", "half_normal", (1.0,), "{groups} may differ by factors of up to about 7", True),
-        "theta": Prior("theta", "normal", (centre, 2.5), f"{reason}; within a factor of 150 either way", True),
+        "mu": Prior(
+            name="mu",
+            distribution="normal",
+            arguments=(centre, 1.5),
+            reason=f"{reason}; within a factor of 20 either way",
+            default=True,
+        ),
+        "tau": Prior(
+            name="tau",
+            distribution="half_normal",
+            arguments=(1.0,),
+            reason="{groups} may differ by factors of up to about 7",
+            default=True,
+        ),
+        "theta": Prior(
+            name="theta",
+            distribution="normal",
+            arguments=(centre, 2.5),
+            reason=f"{reason}; within a factor of 150 either way",
+            default=True,
+        ),
     }
 
 

@@ -14,13 +14,14 @@ import numpy as np
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.alike import alike_rows
+from hbm_stan.families.grouped_normal.variants import POPULATION, PRIOR_ROWS, VARIANTS
 from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, log_rows, over_sd
 from hbm_stan.later import norm
-from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Variant, Words
+from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
+from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -61,7 +62,10 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
         ("sigma_group", "lognormal", (to_decimals(math.log(within), 2), 1.0),
          f"no pooling: median {within:.3g}, the sd within {{groups}}; log-normal: equal rows do not speak against 0"),
     )  # fmt: skip
-    return {name: Prior(name, distribution, args, reason, True) for name, distribution, args, reason in rows}
+    return {
+        name: Prior(name=name, distribution=distribution, arguments=args, reason=reason, default=True)
+        for name, distribution, args, reason in rows
+    }
 
 
 def _prior(name: str, data: StanData) -> Prior:
@@ -221,53 +225,24 @@ def _findings(evidence: Evidence) -> Sequence[Finding]:
     low, mid, high = np.quantile(100 * draws["tau"] ** 2 / (draws["tau"] ** 2 + within), (0.05, 0.5, 0.95))
     fill = evidence.table.noun.fill
     share_text = f"account for {mid:.0f} % of the variance of a row (90 % interval {low:.0f} to {high:.0f} %)."
-    return (Finding(fill("Variation between and within {groups}"), (f"{fill('{Groups}')} {share_text}",)),)
+    return (
+        Finding(title=fill("Variation between and within {groups}"), sentences=(f"{fill('{Groups}')} {share_text}",)),
+    )
 
 
-_POPULATION = ("mu", "tau", "sigma", "sigma_spread")
 _NEW_ROW = "a new row in a new {group}"
-_ASSUMPTION = "{Groups} are draws from one population, whose location and scale are learnt from all of them."
-_PARTIAL = ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma)',
-            "mu tilde p(mu), quad tau tilde p(tau), quad sigma tilde p(sigma)")  # fmt: skip
-_MARGINAL = "partial_pooling ({group} values integrated out)"
-_VARIANTS = (
-    Variant("complete_pooling", "Complete pooling", "complete", "mu and sigma themselves",
-            "All rows share one location and one scale, whatever their {group}.",
-            ('y_i tilde "normal"(mu, sigma)', "mu tilde p(mu), quad sigma tilde p(sigma)"), ("mu", "sigma")),
-    Variant("no_pooling", "No pooling", "no", "theta standardised given the data, sigma_group itself",
-            "{Groups} share nothing; each has its own location and scale, with fixed priors.",
-            ('y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
-             "theta_j tilde p(theta), quad sigma_j tilde p(sigma_j)"), ("theta", "sigma_group")),
-    Variant("partial_pooling", "Partial pooling", "partial",
-            "marginal: {group} values integrated out, drawn afterwards", _ASSUMPTION, _PARTIAL, _POPULATION[:3]),
-    Variant("partial_pooling_centered", "Partial pooling, centered", "partial", "centered: theta itself",
-            _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=f"{_MARGINAL} or partial_pooling_noncentered"),
-    Variant("partial_pooling_noncentered", "Partial pooling, non-centered", "partial",
-            "non-centered: theta = mu + tau * theta_raw", _ASSUMPTION, _PARTIAL, _POPULATION[:3], better=_MARGINAL),
-    Variant("partial_pooling_sigma_by_group", "Partial pooling, a scale for each group", "partial",
-            "marginal in theta; log scales standardised by their population and their own rows",
-            "{Groups} are draws from one population of locations and one of scales, learnt from all of them.",
-            ('theta_j tilde "normal"(mu, tau), quad y_i tilde "normal"(theta_(j[i]), sigma_(j[i]))',
-             'log sigma_j tilde "normal"(log sigma, s), quad s = sigma_"spread" tilde p(s)', _PARTIAL[1]),
-            _POPULATION, better="partial_pooling (one scale for all {groups})"),
-)  # fmt: skip
-_PRIOR_ROWS = (
-    PriorRow("mu", ("normal",), "location of the population", "weak on the scale of the data", "outcome"),
-    PriorRow("tau", SCALES, "scale of the population: how much {groups} differ", "Gelman (2006)", "outcome"),
-    PriorRow("sigma", SCALES, "sd within {groups}, or the median of their own sds", "weak", "outcome"),
-    PriorRow("sigma_spread", SCALES, "sd of the logarithm of the sds of {groups}: how much they differ", "weak"),
-    PriorRow("theta", ("normal",), "value of each {group} without pooling", "fixed and wide", "outcome"),
-    PriorRow("sigma_group", SCALES, "sd of rows of each {group} without pooling", "fixed and wide", "outcome"),
-)  # fmt: skip
 
 FAMILY = Family(
     name="grouped_normal",
-    roles=(Role("group", "label", "name of the group"), Role("outcome", "number", "measured value of the row")),
+    roles=(
+        Role(name="group", kind="label", meaning="name of the group"),
+        Role(name="outcome", kind="number", meaning="measured value of the row"),
+    ),
     programs=Programs(
-        variants=_VARIANTS, prior_rows=_PRIOR_ROWS,
+        variants=VARIANTS, prior_rows=PRIOR_ROWS,
         dims={**dict.fromkeys(("theta", "theta_raw", "sigma_group", "sigma_group_raw", "log_sigma_raw"), ("group",)),
               "y_rep": ("observation",), "log_lik": ("observation",)},
-        population=_POPULATION, folder=share("stan") / "grouped_normal", prepare=_prepare,
+        population=POPULATION, folder=share("stan") / "grouped_normal", prepare=_prepare,
         default_priors=_default_priors, draw_groups=_draw_groups,
     ),
     twin=Twin(
@@ -279,7 +254,7 @@ FAMILY = Family(
         ),
         log_joint=_log_joint, transformed=_transformed,
         support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
-        prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in _POPULATION if k in priors},
+        prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in POPULATION if k in priors},
         simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows,
     ),
     groups=Groups(
