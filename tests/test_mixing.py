@@ -108,7 +108,9 @@ FAULTS = {
     "not folded": ("np.abs(draws - np.median", "(draws - np.median", "rhat"),
     "ranks of ties as they come": ("np.flatnonzero(~first.all(axis=1))", "()", "ess_bulk"),
     "the first rank for all ties": ("begin + 1 + end", "2 * (begin + 1)", "ess_bulk"),
-    "scores in the order of the ranks": ("(normal_scores, order, scores", "(normal_scores, order.argsort(axis=1), scores", "ess_bulk"),
+    "scores in the order of the ranks": (
+        "(normal_scores, order, scores", "(normal_scores, order.argsort(axis=1), scores", "ess_bulk"
+    ),
     "another offset of ranks": ("_BLOM = 3 / 8", "_BLOM = 1 / 2", "ess_bulk"),
     "sd for the error of the mean": ("sd / np.sqrt(_ess(halves))", "sd", "mcse_mean"),
     "half the distance forgotten": ("(above - below) / 2", "above - below", "mcse_q05"),

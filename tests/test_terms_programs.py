@@ -120,6 +120,35 @@ def test_centered_terms_have_the_same_model(variant: str, case: str) -> None:
         assert spread("binomial", case, variant, centered=some.astype(int)) < SPREAD
 
 
+@pytest.mark.parametrize("variant", POOLINGS)
+def test_shares_have_one_density_however_close_to_their_means(variant: str) -> None:
+    for concentrated in (0, 1):
+        assert spread("beta", "three crossed", variant, concentrated=concentrated) < SPREAD
+
+
+@pytest.mark.parametrize("case", ["crossed slopes", "three crossed", "nested in a crossed one"])
+@pytest.mark.parametrize(("concentration", "concentrated"), [(300.0, 0), (1e5, 1), (1e9, 1)])
+def test_shares_that_lie_close_to_their_means_are_told_from_others(
+    case: str, concentration: float, concentrated: int
+) -> None:
+    rng, table = np.random.default_rng(8), pd.concat([frame()] * 5, ignore_index=True)
+    mean = 1 / (1 + np.exp(1 - 0.7 * table["x"] - (table["h"] == "h1")))  # a level's own too
+    shares = rng.beta(concentration * mean, concentration * (1 - mean))
+    formula = f"b ~ {RIGHT[case].replace(' + offset(w)', '')}"
+    family = families()["beta"]
+    prepared = prepare_table(family, Dataset.from_frame(table.assign(b=shares), formula=formula))
+    data = family.stan_data(prepared, family.priors(prepared), "partial_pooling")
+    assert data["concentrated"] == concentrated
+
+
+def test_shares_with_fewer_rows_than_coefficients_may_lie_close_to_their_means() -> None:
+    assert data_of("beta", "three crossed", "partial_pooling")[1]["concentrated"] == 0
+    few = frame().head(12)
+    family = families()["beta"]
+    prepared = prepare_table(family, Dataset.from_frame(few, formula="b ~ x + (1 + x | g) + (1 | h)"))
+    assert family.stan_data(prepared, family.priors(prepared), "partial_pooling")["concentrated"] == 1
+
+
 def test_columns_of_groups_are_found_and_no_others() -> None:
     _, data = data_of("binomial", "columns of groups", "partial_pooling")
     (v, interaction), group = data["inside"].reshape(2, 6, 2).transpose(2, 0, 1), data["level"][0] - 1
@@ -144,15 +173,31 @@ def test_it_does_not_matter_which_factor_s_levels_are_the_blocks(factor: str, mo
 def test_products_that_are_too_many_to_hold_are_made_each_time() -> None:
     for case in ("crossed", "crossed slopes"):
         code = data_of("normal", case, "partial_pooling")[0].program("partial_pooling").code
-        assert "20000000" in code
-        assert spread("normal", case, "partial_pooling", code.replace("20000000", "1")) < SPREAD
+        assert "40000000" in code
+        assert spread("normal", case, "partial_pooling", code.replace("40000000", "1")) < SPREAD
 
 
 # A planted fault in a program: the likelihood, what stands there, what stands there instead.
 FAULTS = {
     "Schur's term dropped": ("normal", "square_sum -= dot_self(mdivide_left_tri_low(chol, Q' * m / sigma));", ""),
     "determinant of crossed columns dropped": (
-        "normal", "    log_det += 2 * sum(log(diagonal(chol)));\n    square_sum", "    square_sum",
+        "normal", "    log_det += 2 * sum(log(diagonal(chol)));\n  }", "  }",
+    ),
+    "sds of crossed terms of one column left out of the determinant": ("normal", "log_det += 2 * sum(log(q));", ""),
+    "variance for precision of crossed terms of one column": (
+        "normal", "add_diag(M, inv_square(q))", "add_diag(M, inv(q))",
+    ),
+    "sigma left out of sds of crossed terms of one column": (
+        "normal", "F[t, 1, 1] / sigma, 1e-100", "F[t, 1, 1], 1e-100",
+    ),
+    "the lower triangle of crossed terms of one column moved": (
+        "normal", "M[c : C, c] -= triangle[first : (first + C - c)]", "M[c : C, c] -= triangle[c : C]",
+    ),
+    "the upper triangle of crossed terms of one column left": (
+        "normal", "M[c, (c + 1) : C] -= triangle[(first + 1) : (first + C - c)]'", "M[c, c] -= 0",
+    ),
+    "products of crossed terms of one column counted twice": (
+        "normal", "triangle = E * weight;", "triangle = E * (2 * weight);",
     ),
     "order of correlations swapped": (
         "normal", "C[t, k, l] = partial[pair] * left", "C[t, l, k] = partial[pair] * left",
@@ -204,11 +249,23 @@ FAULTS = {
         "gamma", "lprior += scale_prior_lpdf(variation | prior_variation_family,", "//",
     ),
     "spread for its square": ("beta", "concentration = inv_square(spread)", "concentration = inv(spread)"),
-    "what shares differ inside equal rows": ("beta", " + shortfall)", ")"),
-    "shares of the other end": ("beta", "binet(log(concentration) + log_rest)", "binet(log(concentration) + log_mean)"),
-    "slope of the mean forgotten": ("beta", "(log_mean + log_rest)", "(log_rest)"),
-    "large deviations cut": ("beta", "log1p_exp(eta + fmax(deviation, 1))", "log1p_exp(eta + 1)"),
-    "large deviations below cut": ("beta", "log1p_exp(eta + fmin(deviation, -1))", "log1p_exp(eta - 1)"),
+    "what shares differ inside equal rows, concentrated": ("beta", " + shortfall)", ")"),
+    "what shares differ inside equal rows, not concentrated": ("beta", " - shortfall)", ")"),
+    "shares of the other end": (
+        "beta", "lgamma(concentration * inv_logit(-eta))", "lgamma(concentration * mean_share)",
+    ),
+    "the mean of shares forgotten": (
+        "beta", "dot_product(n_rows .* mean_logit, mean_share)", "dot_product(n_rows, mean_share)",
+    ),
+    "the constant of equal shares counted once": (
+        "beta", "sum(n_rows) * lgamma(concentration)", "rows(eta) * lgamma(concentration)",
+    ),
+    "shares of the other end, concentrated": (
+        "beta", "binet(log(concentration) + log_rest)", "binet(log(concentration) + log_mean)",
+    ),
+    "slope of the mean forgotten, concentrated": ("beta", "(log_mean + log_rest)", "(log_rest)"),
+    "large deviations cut, concentrated": ("beta", "log1p_exp(eta + fmax(deviation, 1))", "log1p_exp(eta + 1)"),
+    "large deviations below cut, concentrated": ("beta", "log1p_exp(eta + fmin(deviation, -1))", "log1p_exp(eta - 1)"),
     "the prior of spread forgotten": ("beta", "lprior += scale_prior_lpdf(spread | prior_spread_family,", "//"),
     "amounts for their logs": ("lognormal", "log(y) - offset_", "y - offset_"),
     "rows counted as cells": ("normal_sampled", "-n * log(sigma) - 0.5 * (log_det", "-J * log(sigma) - 0.5 * (log_det"),
@@ -275,10 +332,11 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     case = "three crossed" if "correl" in fault or "vine" in fault else "nested in a crossed one"
     once = {fault for fault in FAULTS if fault.startswith("equal ")} - {"equal counts counted once"}
     once |= {"rows counted as cells", "what outcomes differ inside equal rows"}
-    inside = {*once, "what amounts differ inside equal rows", "what shares differ inside equal rows",
-              "the determinant of one coefficient"}  # fmt: skip
+    once |= {fault for fault in FAULTS if fault.startswith("what shares differ") or "equal shares" in fault}
+    inside = {*once, "what amounts differ inside equal rows", "the determinant of one coefficient"}
     case = "only the common columns of groups" if fault in inside else case
-    changed = {}
+    case = "crossed" if "of one column" in fault else case
+    changed: dict[str, object] = {"concentrated": int("not conc" not in fault)} if "concentrated" in fault else {}
     if "carr" in fault:  # by centered terms only
         case, changed = "columns of groups", {"centered": np.ones(2, dtype=int)}
     code = data_of(name, case, "partial_pooling")[0].program("partial_pooling").code
