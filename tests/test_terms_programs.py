@@ -252,13 +252,14 @@ FAULTS = {
     "what shares differ inside equal rows, concentrated": ("beta", " + shortfall)", ")"),
     "what shares differ inside equal rows, not concentrated": ("beta", " - shortfall)", ")"),
     "shares of the other end": (
-        "beta", "lgamma(concentration * inv_logit(-eta))", "lgamma(concentration * mean_share)",
+        "beta", "lgamma(1 + concentration * inv_logit(-eta))", "lgamma(1 + concentration * mean_share)",
     ),
+    "the slope of the mean forgotten": ("beta", "eta - 2 * log1p_exp(eta)", "eta - log1p_exp(eta)"),
     "the mean of shares forgotten": (
         "beta", "dot_product(n_rows .* mean_logit, mean_share)", "dot_product(n_rows, mean_share)",
     ),
     "the constant of equal shares counted once": (
-        "beta", "sum(n_rows) * lgamma(concentration)", "rows(eta) * lgamma(concentration)",
+        "beta", "sum(n_rows) * (lgamma(concentration)", "rows(eta) * (lgamma(concentration)",
     ),
     "shares of the other end, concentrated": (
         "beta", "binet(log(concentration) + log_rest)", "binet(log(concentration) + log_mean)",

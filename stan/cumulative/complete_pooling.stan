@@ -27,6 +27,7 @@ data {
 transformed data {
   #include sampled/complete_transformed_data.stan
   array[NC] int cell_y = y[cell_row]; // category of the rows of each cell
+  vector[categories] category_rows = rows_by_category(cell_y, cell_rows, categories); // rows of each category
 }
 parameters {
   #include sampled/complete_parameters.stan
@@ -39,7 +40,7 @@ transformed parameters {
 model {
   #include sampled/complete_model.stan
   if (use_likelihood) {
-    target += log_ordered_rows(cell_y, eta, cell_rows, threshold);
+    target += log_ordered_rows(cell_y, eta, cell_rows, category_rows, threshold);
   }
 }
 generated quantities {

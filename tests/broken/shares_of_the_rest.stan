@@ -23,6 +23,7 @@ data {
   vector<lower=0>[NC] cell_rows; // rows of each cell
   vector[NC] cell_logit; // mean of the logits of each cell
   real<lower=0> shortfall; // divergences of rows from the mean logit of their cell, over all rows
+  int<lower=0, upper=1> concentrated; // whether shares lie so close to their means that large terms would cancel
   int<lower=1, upper=7> prior_spread_family; // prior of spread, as scale_prior counts
   array[2] real<lower=0> prior_spread; // its scale (no unit), its second argument
 }
@@ -41,7 +42,7 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    target += log_shares(-cell_logit, cell_rows, shortfall, eta, spread); // FAULT: of the rest
+    target += log_shares(-cell_logit, cell_rows, shortfall, concentrated, eta, spread); // FAULT: of the rest
   }
 }
 generated quantities {

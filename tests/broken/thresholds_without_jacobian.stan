@@ -37,11 +37,23 @@ real induced_dirichlet_lpdf(vector threshold, real a) {
   // FAULT: no Jacobian
 }
 
-// Log density of ordered categories: cells of so many rows each, which share category y and linear predictor eta.
-real log_ordered_rows(array[] int y, vector eta, vector n_rows, vector threshold) {
+// How many rows each category has; y has the category of each cell.
+vector rows_by_category(array[] int y, vector n_rows, int categories) {
+  vector[categories] total = rep_vector(0, categories);
+  for (c in 1 : size(y)) {
+    total[y[c]] += n_rows[c];
+  }
+  return total;
+}
+
+// Log density of ordered categories: cells of so many rows each, which share category y and linear predictor eta. Of
+// log_between the part that does not depend on eta is one for all rows of a category.
+real log_ordered_rows(array[] int y, vector eta, vector n_rows, vector category_rows, vector threshold) {
   int n = rows(threshold) + 2;
-  vector[n] ends = with_ends(threshold);
-  return dot_product(n_rows, log_between(head(ends, n - 1)[y] - eta, tail(ends, n - 1)[y] - eta));
+  vector[n - 1] low = head(with_ends(threshold), n - 1);
+  vector[n - 1] high = tail(with_ends(threshold), n - 1);
+  return dot_product(n_rows, log_inv_logit(high[y] - eta) + log_inv_logit(eta - low[y]))
+         + dot_product(category_rows, log1m_exp(low - high));
 }
 }
 data {
@@ -54,6 +66,7 @@ data {
 transformed data {
   #include sampled/partial_transformed_data.stan
   array[NC] int cell_y = y[cell_row]; // category of the rows of each cell
+  vector[categories] category_rows = rows_by_category(cell_y, cell_rows, categories); // rows of each category
 }
 parameters {
   #include sampled/partial_parameters.stan
@@ -66,7 +79,7 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    target += log_ordered_rows(cell_y, eta, cell_rows, threshold);
+    target += log_ordered_rows(cell_y, eta, cell_rows, category_rows, threshold);
   }
 }
 generated quantities {
