@@ -100,3 +100,18 @@ def test_a_fault_in_the_probes_is_seen(tmp_path: Path, probe: str, monkeypatch: 
     curvature = _curvature(points, at, np.random.default_rng(5))[1:-2]
     exact = (4 / 3 if probe == "signs" else 1) * SCALES[1:] ** -2 + (1e4 if probe == "alone" else 0)
     assert np.abs(curvature / exact - 1).max() > 0.2
+
+
+def test_progress_counts_the_walks_too_and_never_goes_back(tmp_path: Path) -> None:
+    shown: list[tuple[int, int, int]] = []
+    sampling = Sampling(chains=2, warmup=100, draws=50, seed=3)
+    data = {"N": MANY_PARAMETERS, "s": SCALES, "known": 0.01}
+    StanliEngine().sample(program(tmp_path), data, sampling, lambda *at: shown.append(at))
+    total = 76 + 51 + 150
+    assert {n for _, _, n in shown} == {total}
+    for chain in (1, 2):
+        places = [place for number, place, _ in shown if number == chain]
+        assert places == sorted(places)
+        assert min(places) <= 10
+        assert sum(place <= 76 + 51 for place in places) >= 20
+        assert places[-1] == total

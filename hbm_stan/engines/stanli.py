@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from hbm_stan.engines import EngineDraws, Progress, Sampling, plain_data, sample_stats
 from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.translated import translated
-from hbm_stan.engines.warm_start import warm_start
+from hbm_stan.engines.warm_start import iterations_of_walks, warm_start
 from hbm_stan.engines.words import in_program
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
@@ -53,14 +53,17 @@ class StanliEngine:
         self, program: Program, data: Mapping[str, Any], sampling: Sampling, progress: Progress | None = None
     ) -> EngineDraws:
         """Draw from the posterior of a program."""
-        total = sampling.warmup + sampling.draws
         with orderly_stop(), warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
             model = self.model(program, data)
-            start = warm_start(model, [d.name for d in program.block("parameters")], sampling)
+            walks = iterations_of_walks(model, sampling)
+            total = sum(walks) + sampling.warmup + sampling.draws
+            every = max(1, total // _UPDATES) if progress else 0
+            listen = partial(_listen, progress, total=total)
+            start = warm_start(model, [d.name for d in program.block("parameters")], sampling, listen, every)
             notes.clear()  # of what was only tried
             try:
-                with _listen(progress):
+                with listen(sum(walks)):
                     fit = model.sample(
                         chains=sampling.chains,
                         seed=sampling.seed,
@@ -69,7 +72,7 @@ class StanliEngine:
                         delta=sampling.adapt_delta,
                         max_depth=sampling.max_treedepth,
                         parallel_chains=min(sampling.chains, cores()),
-                        refresh=max(1, total // _UPDATES) if progress else 0,
+                        refresh=every,
                         **start,
                     )
             except (RuntimeError, ValueError) as error:
@@ -101,22 +104,22 @@ def _columns(fit: Any) -> dict[str, FloatArray]:
 
 
 class _Listener(io.TextIOBase):
-    """Takes stanli's progress lines, which it prints, and turns them into calls."""
+    """Takes stanli's progress lines, which it prints, and turns them into calls: of ``total``, ``done`` went before."""
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, progress: Progress, done: int, total: int) -> None:
+        self.progress, self.done, self.total = progress, done, total
 
     def write(self, text: str) -> int:
         """Report the iteration that a printed line names."""
         if match := _PROGRESS.search(text):
-            self.progress(int(match[1]), int(match[2]), int(match[3]))
+            self.progress(int(match[1]), self.done + int(match[2]), self.total)
         return len(text)
 
 
 @contextlib.contextmanager
-def _listen(progress: Progress | None) -> Iterator[None]:
+def _listen(progress: Progress | None, done: int, total: int) -> Iterator[None]:
     if progress is None:
         yield
         return
-    with contextlib.redirect_stdout(_Listener(progress)):
+    with contextlib.redirect_stdout(_Listener(progress, done, total)):
         yield

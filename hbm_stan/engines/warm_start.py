@@ -8,7 +8,8 @@ It is learnt from the draws after that as always: draws are of the same posterio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -28,22 +29,35 @@ _PROBES, _STIFF, _MOST_STIFF = 30, 30.0, 50
 _STEP = 1e-5
 
 
-def warm_start(model: Any, parameters: Sequence[str], sampling: Sampling) -> dict[str, Any]:
+def iterations_of_walks(model: Any, sampling: Sampling) -> tuple[int, ...]:
+    """The iterations of each walk; none for few parameters."""
+    few = Points(model).dimension < MANY_PARAMETERS
+    return () if few else tuple(min(length, sampling.warmup) + 1 for length, _ in _WALKS)
+
+
+def warm_start(
+    model: Any,
+    parameters: Sequence[str],
+    sampling: Sampling,
+    listen: Callable[[int], AbstractContextManager[None]] = lambda _done: nullcontext(),
+    refresh: int = 0,
+) -> dict[str, Any]:
     """Starting points, metric and step size for ``model.sample``; none for few parameters or where they cannot be had.
 
-    ``parameters`` are the names of the declared parameters.
+    ``parameters`` are the names of the declared parameters. Each walk is within ``listen``, which is told how many
+    iterations went before, and prints where it is every ``refresh`` iterations.
     """
-    points = Points(model)
-    if points.dimension < MANY_PARAMETERS:
-        return {}
+    points, iterations = Points(model), iterations_of_walks(model, sampling)
     rng = np.random.default_rng([sampling.seed, 2])
     start: dict[str, Any] = {}
-    for length, depth in _WALKS:
+    for number, length in enumerate(iterations):
         try:
-            walk = model.sample(
-                chains=sampling.chains, seed=int(rng.integers(2**31)), warmup=min(length, sampling.warmup), samples=1,
-                max_depth=depth, refresh=0, parallel_chains=min(sampling.chains, cores()), **start,
-            )  # fmt: skip
+            with listen(sum(iterations[:number])):
+                walk = model.sample(
+                    chains=sampling.chains, seed=int(rng.integers(2**31)), warmup=length - 1, samples=1,
+                    max_depth=_WALKS[number][1], refresh=refresh, parallel_chains=min(sampling.chains, cores()),
+                    **start,
+                )  # fmt: skip
             ends = np.array([_last(model, walk, parameters, chain) for chain in range(sampling.chains)])
         except (RuntimeError, ValueError):  # the sampler itself will say what is wrong
             return start
