@@ -14,6 +14,7 @@ from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
 from hbm_stan.verify.contract import contract as truth_of
 from hbm_stan.verify.contract import contract_faults
+from hbm_stan.verify.raw import _sd_apart
 
 
 @pytest.mark.parametrize("name", FUNCTION_FAULTS)
@@ -82,3 +83,13 @@ def test_an_irregular_table_has_second_rows_where_groups_have_one() -> None:
     table = prepare_table(family, irregular(dataset, family))
     assert sorted(set(table.pooled.sizes)) == [1, 2]
     assert (table["successes"] <= table["trials"]).all()
+
+
+def test_what_all_groups_have_in_common_is_no_error_of_one_group() -> None:
+    rng = np.random.default_rng(4)
+    own = rng.normal(size=(4000, 8, 1)) * np.array([1.0, 1, 1, 1, 1, 1, 1, 0.5])[None, :, None]
+    common = 3 * rng.normal(size=(4000, 1, 1))
+    np.testing.assert_allclose(_sd_apart(own), own.std(axis=0, ddof=1), rtol=0.05)
+    np.testing.assert_allclose(_sd_apart(own + common)[:-1], 1, rtol=0.05)
+    assert np.all(_sd_apart(own + common) <= (own + common).std(axis=0, ddof=1))
+    assert _sd_apart(common) == common.std(ddof=1)  # of one group nothing else is known

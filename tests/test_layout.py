@@ -30,7 +30,7 @@ FLOW = (
     "forms", "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences",
     "densities", "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict",
     "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report",
-    "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "examples", "reference", "cluster", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 # Modules that read words of others to know what happened: of the embedded engine, of Python's csv and of its calls.
 READ_OTHERS = {Path("engines/stanli.py"), Path("table.py"), Path("families/own.py")}

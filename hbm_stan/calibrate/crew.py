@@ -1,4 +1,4 @@
-"""Runs replications side by side, a process for each core, and hands on each as it is done."""
+"""Runs replications side by side, a process for each core or on a cluster, and hands on each as it is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from hbm_stan.calibrate.replication import replicate
 from hbm_stan.calibrate.scenario import Setup
-from hbm_stan.calibrate.worker import CALL, can_travel, pack, reference
+from hbm_stan.calibrate.worker import CALL, can_travel, make, pack, reference
+from hbm_stan.cluster import run_on
 from hbm_stan.engines import Engine
 from hbm_stan.engines.chains import Ended, Task, how_it_ended, run_together
 from hbm_stan.engines.python import PYTHON, environment
@@ -27,15 +28,24 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 
 def run_all(
-    setup: Setup, engine: Engine, numbers: Sequence[int], done: Callable[[Record], None], workers: int | None = None
+    setup: Setup,
+    engine: Engine,
+    numbers: Sequence[int],
+    done: Callable[[Record], None],
+    workers: int | None = None,
+    cluster: str | None = None,
 ) -> None:
     """Make the replications of these numbers and call ``done`` with the record of each, in no order.
 
-    Whatever ends it (Ctrl-C, an error, a full disk), the processes end, and what was handed on stays.
+    Whatever ends it (Ctrl-C, an error, a full disk), the processes end, and what was handed on stays. ``cluster`` is
+    that of ``hbm_stan.cluster.run_on``.
     """
     first, rest = list(numbers[:_PROBES]), list(numbers[_PROBES:])
     with orderly_stop():
         ahead = _probe(setup, engine, first, done) * len(rest)
+        if cluster is not None:
+            _on_cluster(setup, engine, rest, done, cluster, workers)
+            return
         count = min(workers or cores(), len(rest))
         little = workers is None and ahead < _LITTLE
         if count < 2 or little or reference(setup.family) is None or not can_travel(engine):
@@ -59,6 +69,24 @@ def _probe(setup: Setup, engine: Engine, numbers: Sequence[int], done: Callable[
     for record in records:
         done(record)
     return min(seconds, default=0.0)
+
+
+def _on_cluster(
+    setup: Setup, engine: Engine, numbers: list[int], done: Callable[[Record], None], cluster: str, workers: int | None
+) -> None:
+    if reference(setup.family) is None or not can_travel(engine):
+        raise ModelError(
+            f"--cluster {cluster}: a family or an engine that was made in this process cannot be sent to another one. "
+            "Keep the family in a folder of its own (hbm families --new), or leave the cluster out."
+        )
+
+    def listen(record: Record) -> None:
+        if "error" in record:
+            raise (EngineError if record["of_engine"] else ModelError)(record["error"])
+        done(record)
+
+    if numbers:
+        run_on(cluster, make, pack(setup, engine, numbers), numbers, listen, workers)
 
 
 def _side_by_side(

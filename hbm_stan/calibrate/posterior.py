@@ -32,6 +32,7 @@ def posterior_calibration(
     n_draws: int = N_DRAWS,
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     say: Reporter | None = None,
     progress: Progress | None = None,
@@ -63,8 +64,8 @@ def posterior_calibration(
         f"drawn of {what}"
     )
     return run_setup(
-        setup, replications, words, engine=engine, family_error=family_error, workers=workers, folder=folder, say=say,
-        progress=progress,
+        setup, replications, words, engine=engine, family_error=family_error, workers=workers, cluster=cluster,
+        folder=folder, say=say, progress=progress,
     )  # fmt: skip
 
 

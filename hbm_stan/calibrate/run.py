@@ -55,6 +55,7 @@ def calibrate(
     n_draws: int = N_DRAWS,
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     say: Reporter | None = None,
     progress: Progress | None = None,
@@ -67,7 +68,8 @@ def calibrate(
     ``table`` gives all but the outcome. Without one it is the family's example made small, under the family's
     ``calibration`` priors; with one, the default priors and those of ``priors``. ``program`` is calibrated in place of
     the variant's own; ``engine`` "auto" is the embedded one. Replications are kept in ``folder`` (the user's cache): a
-    second call, or one for more, goes on. Raises ModelError, DataError, EngineError or StorageError.
+    second call, or one for more, goes on. ``cluster`` is the address of a Dask scheduler, or ``local``. Raises
+    ModelError, DataError, EngineError or StorageError.
     """
     model = find_family(family) if isinstance(family, str) else family
     refuse_incomplete(model, model.variant(variant).name)
@@ -79,7 +81,7 @@ def calibrate(
     )  # fmt: skip
     return run_setup(
         setup, replications, f"true values from the priors; {words}", engine=engine, family_error=family_error,
-        workers=workers, folder=folder, say=say, progress=progress,
+        workers=workers, cluster=cluster, folder=folder, say=say, progress=progress,
     )  # fmt: skip
 
 
@@ -103,6 +105,7 @@ def run_setup(
     engine: Engine | str = "auto",
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
+    cluster: str | None = None,
     folder: Path | None = None,
     say: Reporter | None = None,
     progress: Progress | None = None,
@@ -130,7 +133,7 @@ def run_setup(
 
         if open_ones:
             chosen.build([setup.program], quiet)
-            run_all(setup, chosen, open_ones, done, workers)
+            run_all(setup, chosen, open_ones, done, workers, cluster)
     return _calibration(setup, [records[n] for n in sorted(records)], replications, words, chosen, family_error)
 
 

@@ -1,6 +1,7 @@
-"""A process of its own for replications: the embedded engine cannot sample in two threads of one process.
+"""Replications in other processes: the embedded engine cannot sample in two threads of one.
 
-``python -P -c CALL JOB NUMBER OF`` makes every OF-th replication of the job, a line of JSON each.
+``python -P -c CALL JOB NUMBER OF`` makes every OF-th replication of the job, a line of JSON each; a worker of a cluster
+makes one replication at a time (``make``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import io
 import json
 import pickle
 import sys
+import threading
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +29,7 @@ from hbm_stan.families import families
 from hbm_stan.families.own import read_family
 from hbm_stan.model import Family
 
+_ONE_AT_A_TIME = threading.Lock()  # a cluster's worker may have several threads
 # What another Python runs to become a worker.
 CALL = "import sys; from hbm_stan.calibrate.worker import main; sys.exit(main())"
 
@@ -70,6 +74,21 @@ def unpack(job: bytes) -> tuple[Setup, Engine, list[int]]:
     return Setup(family=family, **fields), known or choose(engine), numbers
 
 
+@lru_cache(2)
+def _unpacked(job: bytes) -> tuple[Setup, Engine, list[int]]:
+    return unpack(job)
+
+
+def make(job: bytes, number: int) -> dict[str, Any]:
+    """The record of one replication of a job, or of the error that ends all of it."""
+    try:
+        with _ONE_AT_A_TIME:
+            setup, engine, _ = _unpacked(job)
+            return replicate(setup, engine, number)
+    except HbmError as error:
+        return _ended(error)
+
+
 def main() -> int:
     """Work on every ``workers``-th replication; what is printed is what the caller keeps. The exit code."""
     job, worker, workers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -79,9 +98,13 @@ def main() -> int:
             _say({"begins": number})
             _say(replicate(setup, engine, number))
     except HbmError as error:
-        _say({"error": str(error), "of_engine": isinstance(error, EngineError)})
+        _say(_ended(error))
         return 1
     return 0
+
+
+def _ended(error: HbmError) -> dict[str, Any]:
+    return {"error": str(error), "of_engine": isinstance(error, EngineError)}
 
 
 def _say(record: dict[str, Any]) -> None:

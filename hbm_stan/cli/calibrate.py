@@ -35,6 +35,10 @@ def calibrate(
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw the ranks into this file: .png, .svg or .pdf.", metavar="PATH")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Work on a Dask cluster: its scheduler's tcp://HOST:PORT, or local.", metavar="ADDRESS"),
+    ] = None,
     engine: HereOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
 ) -> None:  # fmt: skip
     """Simulate data from known values, fit them, and rank the known values. Exit code 1 if ranks are not uniform.
@@ -45,7 +49,9 @@ def calibrate(
     with guarded(run, mistyped(target)):
         _check_plot(plot)
         with _bar(run) as progress:
-            calibration = _calibration(run, target, variant, replications, posterior, progress)
+            calibration = _calibration(
+                run, target, variant, posterior, progress, replications=replications, cluster=cluster
+            )
         _show(run, calibration)
         if plot is not None:
             _draw(calibration, plot)
@@ -55,8 +61,8 @@ def calibrate(
 
 
 def _calibration(
-    run: Run, target: str, variant: str | None, replications: int, posterior: bool,
-    progress: Callable[[int, int], None] | None,
+    run: Run, target: str, variant: str | None, posterior: bool, progress: Callable[[int, int], None] | None,
+    **settings: Any,
 ) -> Calibration:  # fmt: skip
     from hbm_stan.analysis.read import read_analysis
     from hbm_stan.calibrate import calibrate as calibrate_program
@@ -64,9 +70,7 @@ def _calibration(
     from hbm_stan.errors import ModelError
     from hbm_stan.families import family as find_family
 
-    shared: dict[str, Any] = {
-        "replications": replications, "engine": run.engine, "say": run.say, "progress": progress,
-    }  # fmt: skip
+    shared: dict[str, Any] = {**settings, "engine": run.engine, "say": run.say, "progress": progress}
     if not _is_analysis(target):
         if posterior:
             raise ModelError(f"{target}: --posterior needs the data of an analysis; name its folder.")

@@ -37,7 +37,7 @@ def raw_estimates(claim: Claim) -> list[str]:
         return []
     draws = _flat_draws(claim)[family.groups.group_quantity]
     raw, se = (np.asarray(v, dtype=float) for v in family.groups.raw(claim.data))
-    mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+    mean, sd = draws.mean(axis=0), _sd_apart(draws)
     if raw.shape != mean.shape:
         return [f"raw() gives shape {raw.shape}; {family.groups.group_quantity} has {mean.shape}"]
     problems, z, ratio = [], np.abs(raw - mean) / sd, se / sd
@@ -50,6 +50,16 @@ def raw_estimates(claim: Claim) -> list[str]:
     if not 1 / _FACTOR <= middle <= _FACTOR:
         problems.append(f"the standard error of raw() is {middle:.2g} of the posterior sd without pooling, flat priors")
     return problems
+
+
+def _sd_apart(draws: FloatArray) -> FloatArray:
+    """The sd of each group's quantity, (J, ...), without what the draws of all groups have in common.
+
+    The thresholds of ordered categories move with all groups at once; a group's own rows say nothing of that.
+    """
+    deviation = draws - draws.mean(axis=1, keepdims=True)
+    apart = deviation.std(axis=0, ddof=1) * np.sqrt(draws.shape[1] / max(draws.shape[1] - 1, 1))
+    return np.asarray(np.minimum(draws.std(axis=0, ddof=1), apart if draws.shape[1] > 1 else np.inf))
 
 
 def _flat_draws(claim: Claim) -> Mapping[str, FloatArray]:
