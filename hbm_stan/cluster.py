@@ -111,4 +111,4 @@ def _refuse_other_versions(client: Any, cluster: str) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -58,15 +58,18 @@ def posterior_calibration(
         family=family, variant=fit.variant, table=fit.table, priors=fit.priors, program=own, design=design,
         sampling=sampling, n_draws=n_draws, seed=seed, posterior=truths,
     )  # fmt: skip
-    what = "as many new groups" if family.one_row_per_group else "the same groups again"
-    words = (
-        f"true values from the posterior of {fit.table.dataset.name}; its {fit.table.n_rows} rows and as many "
-        f"drawn of {what}"
-    )
     return run_setup(
-        setup, replications, words, engine=engine, family_error=family_error, workers=workers, cluster=cluster,
+        setup, replications, _design_in_words(fit), engine=engine, family_error=family_error, workers=workers, cluster=cluster,
         folder=folder, say=say, progress=progress,
     )  # fmt: skip
+
+
+def _design_in_words(fit: Fit) -> str:
+    drawn_of = "as many new groups" if fit.family.one_row_per_group else "the same groups again"
+    return (
+        f"true values from the posterior of {fit.table.dataset.name}; its {fit.table.n_rows} rows and as many drawn of "
+        f"{drawn_of}"
+    )
 
 
 def draws_for(sampling: Sampling, replications: int) -> Sampling:
