@@ -59,8 +59,8 @@ def posterior_calibration(
         sampling=sampling, n_draws=n_draws, seed=seed, posterior=truths,
     )  # fmt: skip
     return run_setup(
-        setup, replications, _design_in_words(fit), engine=engine, family_error=family_error, workers=workers, cluster=cluster,
-        folder=folder, say=say, progress=progress,
+        setup, replications, _design_in_words(fit), engine=engine, family_error=family_error, workers=workers,
+        cluster=cluster, folder=folder, say=say, progress=progress,
     )  # fmt: skip
 
 
