@@ -70,24 +70,13 @@ class Program:
     @property
     def outputs(self) -> tuple[Declaration, ...]:
         """What the program gives back: the variables at the top level of its parameters and generated quantities."""
-        blocks = (self._declared(name) for name in ("parameters", r"transformed\s+parameters", _GENERATED))
-        return tuple(d for block in blocks for d in block)
+        blocks = ("parameters", r"transformed\s+parameters", _GENERATED)
+        return tuple(d for block in blocks for d in _top_level(self.code, block, self.name))
 
     @property
     def generated(self) -> tuple[Declaration, ...]:
         """The variables at the top level of the generated quantities."""
-        return tuple(self._declared(_GENERATED))
-
-    def _declared(self, name: str) -> list[Declaration]:
-        code = _without_comments(self.code)
-        declarations: list[Declaration] = []
-        body, before = _block_body(code, name, self.name), ""
-        while body != before:  # loops and local blocks, from the inside
-            body, before = re.sub(r"\{[^{}]*\}", ";", body), body
-        for statement in body.split(";"):
-            with contextlib.suppress(ModelError):  # a statement that declares nothing
-                declarations += [d for d in _declarations(" ".join(statement.split()), self.name) if d.type in _ARRAYS]
-        return declarations
+        return _top_level(self.code, _GENERATED, self.name)
 
     @property
     def sha256(self) -> str:
@@ -104,6 +93,20 @@ class Program:
 def _declared_in(code: str, name: str, program: str) -> tuple[Declaration, ...]:
     body = _block_body(_without_comments(code), name, program)
     return tuple(d for s in body.split(";") if s.strip() for d in _declarations(" ".join(s.split()), program))
+
+
+# A fit asks five times what its program gives back.
+@lru_cache(maxsize=256)
+def _top_level(code: str, name: str, program: str) -> tuple[Declaration, ...]:
+    """The declarations at the top level of a block, among whatever else it does."""
+    declarations: list[Declaration] = []
+    body, before = _block_body(_without_comments(code), name, program), ""
+    while body != before:  # loops and local blocks, from the inside
+        body, before = re.sub(r"\{[^{}]*\}", ";", body), body
+    for statement in body.split(";"):
+        with contextlib.suppress(ModelError):  # a statement that declares nothing
+            declarations += [d for d in _declarations(" ".join(statement.split()), program) if d.type in _ARRAYS]
+    return tuple(declarations)
 
 
 def _without_comments(code: str) -> str:
