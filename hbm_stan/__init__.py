@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
     from hbm_stan.ladder import compare_likelihoods as compare_likelihoods
+    from hbm_stan.new_rows.condition import Conditioned as Conditioned
+    from hbm_stan.new_rows.condition import condition as condition
     from hbm_stan.new_rows.contrast import Contrast as Contrast
     from hbm_stan.new_rows.contrast import contrast as contrast
     from hbm_stan.new_rows.predict import Prediction as Prediction
@@ -52,6 +54,7 @@ _HOMES = {
     "Analysis": "analysis.read",
     "Budget": "budget",
     "Comparison": "comparison",
+    "Conditioned": "new_rows.condition",
     "Contrast": "new_rows.contrast",
     "Dataset": "data",
     "Diagnosis": "diagnose",
@@ -64,6 +67,7 @@ _HOMES = {
     "compare": "compare",
     "compare_factors": "factors",
     "compare_likelihoods": "ladder",
+    "condition": "new_rows.condition",
     "contrast": "new_rows.contrast",
     "families": "families",
     "fit": "automatic",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,6 @@ def test_what_cannot_be_predicted_is_said(stanli: Engine) -> None:
     data = frame_of(fit_).iloc[:2].assign(county="Atlantis", log_uranium=[0.0, 1.0])
     with pytest.raises(DataError, match="group predictors differ between rows of the new county 'Atlantis'"):
         predict(fit_, data, group="new")
-    columns = {"group": "batch", "unit": "sample", "outcome": "strength"}
-    nested = fit("nested_normal", load("pastes", columns), "complete_pooling", sampling=SAMPLING, engine=stanli)
-    with pytest.raises(ModelError, match="nested_normal: rows cannot be predicted one by one"):
-        predict(nested, grid="batch = new")
+    without = replace(fit_, family=fit_.family.with_fields(mean_of_rows=None))  # as a family of a user's may be
+    with pytest.raises(ModelError, match=r"linear_regression gives no mean_of_rows\(\), row_moments\(\) or"):
+        predict(without, grid="county = new")

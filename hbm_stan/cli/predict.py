@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hbm_stan.cli.analysis import AnalysisArgument, fits_of
+from hbm_stan.cli.condition import (
+    ConditionOption,
+    GroupsToOption,
+    conditioned_record,
+    predict_conditioned,
+    read_condition_of,
+    refuse_without_condition,
+    show_groups,
+)  # fmt: skip
 from hbm_stan.cli.run import (
     EngineOption,
     JsonOption,
@@ -21,11 +30,14 @@ from hbm_stan.cli.run import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from hbm_stan.analysis.read import Analysis
     from hbm_stan.fit import Fit
     from hbm_stan.new_rows.needs import Needs
+    from hbm_stan.new_rows.new_groups import NewGroups
     from hbm_stan.new_rows.predict import Prediction
 
 RowsArgument = Annotated[
@@ -51,50 +63,70 @@ _SHOWN = 20  # lines on the terminal
 def predict(
     analysis: AnalysisArgument, rows: RowsArgument = "", engine: EngineOption = "auto", json: JsonOption = None,
     quiet: QuietOption = False, seed: SeedOption = None, parameterisation: ParameterisationOption = None,
-    grid: GridOption = "", at: AtOption = None, new: NewOption = None, variant: VariantOption = "",
-    to: ToOption = None, draws: DrawsOption = None,
+    grid: GridOption = "", at: AtOption = None, new: NewOption = None, condition: ConditionOption = None,
+    variant: VariantOption = "", to: ToOption = None, groups_to: GroupsToOption = None, draws: DrawsOption = None,
 ) -> None:  # fmt: skip
     """The expected value and a new observation of each row, of known levels, new ones or the middle of a population.
 
-    Mean, sd, median, 50 % and 90 % interval of both. Draws that are kept are used, others are sampled first. Exit code
-    1 where a failed check withholds it.
+    Mean, sd, median, 50 % and 90 % interval of both. With --condition, of groups that were never fitted, given their
+    own rows: without ROWS these are predicted. Draws that are kept are used, others are sampled first. Exit code 1
+    where a failed check withholds it, or where the rows of --condition call for another fit.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
-        _refuse_places(to, draws, rows)
+        _refuse_places(to, draws, groups_to, [rows, condition])
+        refuse_without_condition(groups_to, condition)
         from hbm_stan.new_rows.predict import ask, predict_rows
         from hbm_stan.new_rows.read import read_rows
 
-        read, needs = read_needs(analysis, seed)
-        asked = ask(needs, rows or None, grid or None, _new(new or [], grid), ", ".join(at) if at else None)
+        read, needs, given = read_with_condition(analysis, seed, variant, condition)
+        chosen = given.rows.table if given is not None and not rows and not grid else rows or None
+        asked = ask(needs, chosen, grid or None, _new(new or [], grid), ", ".join(at) if at else None)
         checked = read_rows(needs, asked)
         fit = passed_fit(run, read, variant, parameterisation)
-        prediction = predict_rows(fit, checked, keep=draws is not None)
-        if to is not None:
-            from hbm_stan.files import write_beside
-
-            write_beside(to, prediction.table.to_csv(index=False, float_format="%.10g").encode())
-        if draws is not None:
-            _write_draws(prediction, draws)
+        if given is None:
+            prediction = predict_rows(fit, checked, keep=draws is not None)
+        else:
+            prediction = predict_conditioned(run, fit, checked, given, keep=draws is not None)
+        _write(prediction, to, draws, groups_to)
         _show(run, prediction, needs)
-        run.show(*(f"{path} is written." for path in (to, draws) if path is not None))
-        run.write_json({"variant": fit.variant, "notes": list(prediction.notes), "rows": records(prediction.table)})
+        run.show(*(f"{path} is written." for path in (to, groups_to, draws) if path is not None))
+        run.write_json({"variant": fit.variant, "notes": list(prediction.notes), **conditioned_record(prediction),
+                        "rows": records(prediction.table)})  # fmt: skip
 
 
-def _refuse_places(to: Path | None, draws: Path | None, rows: str) -> None:
+def _write(prediction: Prediction, to: Path | None, draws: Path | None, groups_to: Path | None) -> None:
+    """Write what was asked for: the table of rows, that of conditioned groups, and draws."""
+    from hbm_stan.files import write_beside
+
+    groups = None if prediction.conditioned is None else prediction.conditioned.groups
+    for path, table in ((to, prediction.table), (groups_to, groups)):
+        if path is not None and table is not None:
+            write_beside(path, table.to_csv(index=False, float_format="%.10g").encode())
+    if draws is not None:
+        _write_draws(prediction, draws)
+
+
+def _refuse_places(
+    to: Path | None, draws: Path | None, groups_to: Path | None, sources: Sequence[Path | str | None]
+) -> None:  # fmt: skip
     """Refuse outputs that could not be written, or would overwrite what is none of ours."""
     from hbm_stan.errors import HbmError
     from hbm_stan.files import refuse_missing_folder, refuse_place
 
     for path, option, what, mine in (
         (to, "--to", "a table of predictions", lambda head: not head.strip() or b"_q05" in head),
+        (groups_to, "--groups-to", "a table of groups", lambda head: not head.strip() or b"population_mean" in head),
         (draws, "--draws", "NetCDF", lambda head: not head or head.startswith((b"\x89HDF", b"CDF"))),
     ):
         if path is not None:
             refuse_missing_folder(path, option)
             refuse_place(path, option, what, mine)
-    if to is not None and rows and to.exists() and Path(rows).exists() and to.samefile(rows):
-        raise HbmError(f"--to {to} is the file of the rows. Name another file.")
+    for path, option in ((to, "--to"), (groups_to, "--groups-to")):
+        if path is not None and path.exists() and any(s and Path(s).exists() and path.samefile(s) for s in sources):
+            raise HbmError(f"{option} {path} is the file of the rows. Name another file.")
+    if to is not None and groups_to is not None and to.resolve() == groups_to.resolve():
+        raise HbmError(f"--to and --groups-to both name {to}. Name two files.")
 
 
 def _new(options: list[str], grid: str) -> dict[str, Any]:
@@ -115,12 +147,22 @@ def _new(options: list[str], grid: str) -> dict[str, Any]:
 
 def read_needs(path: Path, seed: int | None) -> tuple[Analysis, Needs]:
     """The analysis, and what a row of its model needs: mistakes in rows are said before anything is sampled."""
+    read, needs, _ = read_with_condition(path, seed, "", None)
+    return read, needs
+
+
+def read_with_condition(
+    path: Path, seed: int | None, variant: str, condition: Path | None
+) -> tuple[Analysis, Needs, NewGroups | None]:
+    """The analysis, what a row of its model needs, and rows of new groups to be conditioned on."""
     from hbm_stan.analysis.read import read_analysis
     from hbm_stan.fit import prepare_table
-    from hbm_stan.new_rows.predict import needs_of
+    from hbm_stan.new_rows.predict import needs_given
 
     read = read_analysis(path).with_seed(seed)
-    return read, needs_of(read.family, prepare_table(read.family, read.dataset), read.prediction)
+    table = prepare_table(read.family, read.dataset)
+    new = None if condition is None else read_condition_of(read, table, variant, condition)
+    return read, needs_given(read.family, table, new, read.prediction), new
 
 
 def passed_fit(run: Run, read: Analysis, variant: str, parameterisation: str | None) -> Fit:
@@ -169,6 +211,8 @@ def _show(run: Run, prediction: Prediction, needs: Needs) -> None:
 
     from hbm_stan.cli.show import plain_table
 
+    if prediction.conditioned is not None:
+        show_groups(run, prediction.conditioned)
     own = [name for name in prediction.table.columns if name in needs.columns]
     titles = [*own, *(name if name != "new" else "new observation" for name in prediction.summarised)]
     table = plain_table(*titles, right=titles[len(own) :])

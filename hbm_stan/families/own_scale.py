@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.later import logsumexp, norm, wrightomega
+from hbm_stan.model import Draws, GivenRows
 from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray
 
@@ -47,6 +48,14 @@ def over_sd(
     z is standard normal, or sd has ``prior``. Nodes lie around the peak in z of the normal times the likelihood of ss:
     the root of z + m k = k (ss / median^2) exp(-2 k z), with k = log_sd and m = n - 1, by Wright's omega function.
     """
+    _, log_density, _ = _at_nodes(n, mean, ss, location, spread, median, log_sd, prior, nodes)
+    return np.asarray(logsumexp(log_density, axis=-1))
+
+
+def _at_nodes(
+    n: Any, mean: Any, ss: Any, location: Any, spread: Any, median: Any, log_sd: Any, prior: Prior | None, nodes: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
+    """z at the nodes, the log densities there times their weights, and the width of each node's share in z."""
     n, mean, ss, location, spread, median, k = (
         np.asarray(a, dtype=float)[..., None] for a in (n, mean, ss, location, spread, median, log_sd)
     )
@@ -62,5 +71,35 @@ def over_sd(
     z = peak + width * np.sinh(x)
     sd = median * np.exp(np.clip(k * z, -300, 300))
     log_density = norm.logpdf(z) if prior is None else prior.log_density(sd) + np.log(k * sd)
-    log_step = np.log(weights * half * width * np.cosh(x))
-    return np.asarray(logsumexp(log_density + log_step + log_rows(n, mean, ss, location, spread, sd), axis=-1))
+    step = weights * half * width * np.cosh(x)
+    return z, np.asarray(log_density + np.log(step) + log_rows(n, mean, ss, location, spread, sd)), step
+
+
+def draw_sd(
+    rng: np.random.Generator, n: Any, mean: Any, ss: Any, location: Any, spread: Any, median: Any, log_sd: Any
+) -> FloatArray:
+    """The sd of a group, median exp(log_sd z), given its rows, (R,): a node by its density, even in its share of z."""
+    z, log_density, step = _at_nodes(n, mean, ss, location, spread, median, log_sd, None, NODES)
+    below = np.cumsum(np.exp(log_density - log_density.max(axis=-1, keepdims=True)), axis=-1)
+    node = np.minimum(((rng.uniform(size=len(below)) * below[:, -1])[:, None] > below).sum(axis=1), NODES - 1)
+    row = np.arange(len(node))
+    drawn = z[row, node] + (rng.uniform(size=len(node)) - 0.5) * step[row, node]
+    return np.asarray(median * np.exp(log_sd * drawn))
+
+
+def given_scales(draws: Draws, statistics: tuple[FloatArray, FloatArray, FloatArray], log_lik: FloatArray) -> GivenRows:
+    """theta of groups given the number of their rows, mean and sum of squares, and their own sds if they have some."""
+
+    def draw(rng: np.random.Generator, at: Any) -> dict[str, FloatArray]:
+        mu, tau, sigma = (np.asarray(draws[name])[at] for name in ("mu", "tau", "sigma"))
+        spread = None if "sigma_spread" not in draws else np.asarray(draws["sigma_spread"])[at]
+        theta, sds = [], []
+        for n, mean, ss in zip(*statistics, strict=True):
+            sd = sigma if spread is None else draw_sd(rng, n, mean, ss, mu, tau, sigma, spread)
+            weight = tau**2 / (tau**2 + sd**2 / n)
+            theta.append(rng.normal(mu + weight * (mean - mu), tau * np.sqrt(1 - weight)))
+            sds.append(sd)
+        own = {} if spread is None else {"sigma_group": np.stack(sds, axis=1)}
+        return {"theta": np.stack(theta, axis=1), **own}
+
+    return GivenRows(log_lik, draw)

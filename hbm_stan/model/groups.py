@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.model.programs import Draws, StanData
 from hbm_stan.table import FloatArray
@@ -22,6 +23,19 @@ class Option:
     meaning: str
     kind: Literal["positive", "number", "table"] = "positive"
     of_row: bool = True
+
+
+@dataclass(frozen=True)
+class GivenRows:
+    """Groups given their rows, for each of S draws of the population.
+
+    ``log_lik`` (S, J) is log p(y_group | population), or the log of an estimate of that density without bias.
+    ``draw(rng, at)`` draws what groups have of their own given their rows and the draws at these places (R,), which may
+    repeat, by name: (R, J, ...), of units (R, M).
+    """
+
+    log_lik: FloatArray
+    draw: Callable[[np.random.Generator, npt.NDArray[np.int64]], dict[str, FloatArray]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +58,11 @@ class Groups:
                                       says of a new group; None where groups are pooled or it cannot be computed well
     loo_log_lik(draws, data, variant)  log p(y_n | other rows of its group, population), group effects integrated out,
                                       (S, N): leave-one-out of rows then weighs the population only
+    given_rows(rng, draws, data)      GivenRows of groups that were not fitted, of draws of the population; None where
+                                      ``group_log_lik`` and ``draw_groups`` say all of it
+    settle(data, fitted, where)       data of new rows with what the fitted data settle for all rows; raises DataError
+    known_units(rng, draws, data)     values of units within groups given theta and their rows, (S, M)
+    expected_of_rows(draws, data)     the expected value of rows that are predicted, (S, N), where ``Twin`` has none
     exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form (N,), else None; must be
                                       given without pooling where every group has one row
     """
@@ -61,4 +80,9 @@ class Groups:
     finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
     prior_group_log_lik: Callable[[StanData, str], FloatArray | None] | None = None
     loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None
+    given_rows: Callable[[np.random.Generator, Draws, StanData], GivenRows] | None = None
+    settle: Callable[[StanData, StanData, str], StanData] | None = None
+    row_data: Mapping[str, str] = field(default_factory=dict)  # numbers of a row that predictions need: role -> datum
+    known_units: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
+    expected_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
     exact_loo: Callable[[StanData, str], FloatArray | None] | None = None

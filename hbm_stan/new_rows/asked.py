@@ -44,7 +44,9 @@ class Asked:
 
 
 def table_of(rows: Any) -> Table:
-    """The table of a CSV file, of a DataFrame, or of columns by name."""
+    """The table of a CSV file, of a DataFrame, or of columns by name; a table is one already."""
+    if isinstance(rows, Table):
+        return rows
     if isinstance(rows, str | Path):
         return load(rows).table
     frame = pd.DataFrame(rows) if isinstance(rows, Mapping | list) else rows
@@ -225,11 +227,17 @@ def _with_usual(
     unsaid = [g for g in needs.groupings.values() if g.name not in states and not set(g.parts) <= set(states)]
     states |= {g.name: _unsaid(g, states, n, rest) for g in unsaid}
     free = [g for g in unsaid if rest in states[g.name]]
-    cells |= {part: [rest] * n for g in free for part in g.parts if part not in cells}
+    cells |= {part: _shown(g, states[g.name]) for g in free for part in g.parts if part not in cells}
     table = Table(where=f"the rows of {option}", names=tuple(cells), cells=tuple(cells.values()))
     return Asked(
         table=table, n=n, states=states, sizes=sizes, unsaid=tuple(g.name for g in free) if rest == POPULATION else ()
     )
+
+
+def _shown(grouping: Grouping, row_states: Sequence[str]) -> list[str]:
+    """What stands in a column of a factor of which nothing is said: its state; levels in a new level are new."""
+    new = new_label([cell for labels in grouping.known for cell in labels])
+    return [new if state == NEW else state for state in row_states]
 
 
 def _unsaid(grouping: Grouping, states: States, n: int, rest: str) -> tuple[str, ...]:

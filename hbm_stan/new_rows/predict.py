@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from hbm_stan.formula.left import computed
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws, Family
 from hbm_stan.new_rows.asked import Asked, of_grid, of_table, settings_of, table_of
+from hbm_stan.new_rows.condition import Conditioned, condition_on
 from hbm_stan.new_rows.expected import expected, is_linear, observed
 from hbm_stan.new_rows.needs import Needs, needs_of_formula
+from hbm_stan.new_rows.new_groups import NewGroups, read_new_groups, refuse_not_partial
 from hbm_stan.new_rows.places import AVERAGE, CENTRE
 from hbm_stan.new_rows.read import Rows, read_rows
 from hbm_stan.new_rows.terms import Predictor, encode, predictor
-from hbm_stan.new_rows.whole import RowDraws, draws_of_rows, needs_of_family
+from hbm_stan.new_rows.whole import RowDraws, draws_of_rows, is_curved, needs_of_family
 from hbm_stan.notebook import card
 from hbm_stan.portions import portions
 from hbm_stan.predict import NOTES
@@ -41,17 +43,18 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _NOT_READ = ("lprior", "shift", "sampled")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Prediction:
     """A line for each row in ``table``: what was asked, then mean, sd and quantiles of the expected value and of a new
     observation. ``draws`` has ``expected`` (chain, draw, row), of ordered categories with their shares (..., category),
     and ``new`` (chain, draw, row); None where they were not asked for. ``summarised`` are the names of what has a mean
-    and quantiles in the table."""
+    and quantiles in the table, ``conditioned`` the new groups whose rows it was conditioned on."""
 
     table: pd.DataFrame
     draws: xr.Dataset | None
     notes: tuple[str, ...]
     summarised: tuple[str, ...] = ()
+    conditioned: Conditioned | None = None
 
     def __repr__(self) -> str:
         return f"<Prediction of {len(self.table):,} rows; .table, .draws, .notes>"
@@ -64,6 +67,7 @@ def predict(
     fit: Fit,
     rows: Any = None,
     *,
+    condition: Any = None,
     grid: str | Mapping[str, Any] | None = None,
     group: str | Sequence[str] = "",
     groups: Mapping[str, Any] | None = None,
@@ -76,12 +80,41 @@ def predict(
     ``group`` says of the factor that is pooled, and ``groups`` of any factor by its column, what its labels are:
     "known" (the default), "new" (all of them), a list of those that are new, "population" (no coefficient deviates) or
     "averaged" (the mean over levels drawn from the population). ``at`` are columns that all rows share, ``prediction``
-    where a grid's other columns stand, as under [prediction]. Raises DataError or ModelError naming column and row.
+    where a grid's other columns stand, as under [prediction]. ``condition`` are rows of new groups with their
+    outcomes, which the prediction is given too, without another fit: these groups are known then, and their own rows
+    are predicted where no others are named. Raises DataError or ModelError naming column and row.
     """
     if not isinstance(fit, Fit):
         raise ModelError(f"predict takes one Fit, got {type(fit).__name__}: name one, as in fits['partial_pooling'].")
-    needs = needs_of(fit.family, fit.table, prediction)
-    return predict_rows(fit, read_rows(needs, ask(needs, rows, grid, _groups(fit, group, groups), at)), keep=draws)
+    new = None if condition is None else read_condition(fit.family, fit.variant, fit.table, condition)
+    needs = needs_given(fit.family, fit.table, new, prediction)
+    if new is not None and rows is None and grid is None:
+        rows = new.rows.table
+    asked = read_rows(needs, ask(needs, rows, grid, _groups(fit, group, groups), at))
+    return predict_rows(fit, asked, keep=draws) if new is None else predict_given(fit, asked, new, keep=draws)
+
+
+def read_condition(family: Family, variant: str, read: Prepared, rows: Any) -> NewGroups:
+    """Rows of new groups to be conditioned on; raises ModelError where the variant cannot be."""
+    refuse_not_partial(family, variant)
+    return read_new_groups(family, read, rows)
+
+
+def needs_given(
+    family: Family, read: Prepared, new: NewGroups | None, prediction: Mapping[str, Any] | None = None
+) -> Needs:
+    """What a row of a model needs, its groups among the levels that are known."""
+    needs = needs_of(family, read, prediction)
+    return needs if new is None else replace(needs, groupings=needs_of(family, new.table).groupings)
+
+
+def predict_given(fit: Fit, rows: Rows, new: NewGroups, *, keep: bool = True) -> Prediction:
+    """The prediction of these rows given the rows of new groups too; the draws that are kept have both."""
+    conditioned = condition_on(fit, new)
+    prediction = predict_rows(conditioned.fit, rows, keep=keep)
+    draws = None if prediction.draws is None else prediction.draws.merge(conditioned.draws)
+    notes = tuple(note for note in prediction.notes if note not in conditioned.notes)
+    return replace(prediction, draws=draws, notes=notes, conditioned=conditioned)
 
 
 def needs_of(family: Family, read: Prepared, prediction: Mapping[str, Any] | None = None) -> Needs:
@@ -99,7 +132,7 @@ _OTHER = "the other middle, of the two, has another value, as the link is not li
 
 def averages_differ(family: Family) -> bool:
     """Whether an average over groups is another number than the group in the middle: the link is not linear."""
-    return not is_linear(likelihood(family.name)) if family.terms else bool(family.words.quantity_unit)
+    return not is_linear(likelihood(family.name)) if family.terms else is_curved(family)
 
 
 def _groups(fit: Fit, group: str | Sequence[str], groups: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -149,7 +182,10 @@ def predict_rows(fit: Fit, rows: Rows, *, keep: bool = True) -> Prediction:
     if twice:
         raise DataError(f"{rows.table.where}: the column {twice[0]!r} has the name of a result. Rename it.")
     named = tuple(map(_share, categories_of(fit))) or ("expected", "new")
-    return Prediction(table, _as_xarray(fit, draws) if keep else None, (*rows.notes, *_notes(fit, rows)), named)
+    notes = (*rows.notes, *_notes(fit, rows))
+    return Prediction(
+        table=table, draws=_as_xarray(fit, draws) if keep else None, notes=notes, summarised=named
+    )  # fmt: skip
 
 
 def refuse_without_population(fit: Fit, rows: Rows) -> None:

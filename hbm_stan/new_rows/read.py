@@ -74,20 +74,19 @@ def read_rows(needs: Needs, asked: Asked) -> Rows:
     )
 
 
-def _refuse_lacking(table: Table, column: str, what: str = "which the model reads") -> None:
+def refuse_lacking(table: Table, column: str, what: str = "which the model reads", *, at: bool = True) -> None:
+    """Raise DataError where a column is not there; with ``at`` one value for all rows may stand in its place."""
     if column in table.names:
         return
     near = did_you_mean(column, [name for name in table.names if name])
     hint = f" {near}" if near else ""
-    raise DataError(
-        f"{table.where}: there is no column {shorten(column)!r}, {what}.{hint} Add it, or say where all rows stand: "
-        f"--at {column}=... (in Python: at={{{column!r}: ...}})."
-    )
+    other = f", or say where all rows stand: --at {column}=... (in Python: at={{{column!r}: ...}})" if at else ""
+    raise DataError(f"{table.where}: there is no column {shorten(column)!r}, {what}.{hint} Add it{other}.")
 
 
 def _levels(table: Table, column: str, levels: tuple[str, ...]) -> IntArray:
     """The level of each row; one that the data do not have has no coefficient."""
-    _refuse_lacking(table, column)
+    refuse_lacking(table, column)
     place = {name: k for k, name in enumerate(levels)}
     labels = [label(cell) for cell in table.column(column)]
     wrong = [i for i, name in enumerate(labels) if name not in place]
@@ -105,7 +104,7 @@ def _levels(table: Table, column: str, levels: tuple[str, ...]) -> IntArray:
 
 
 def _numbers(table: Table, column: str) -> FloatArray:
-    _refuse_lacking(table, column)
+    refuse_lacking(table, column)
     return table.numbers(column)
 
 
@@ -115,7 +114,7 @@ def _size(table: Table, size: Size, asked: Asked, values: Mapping[str, npt.NDArr
         return np.full(asked.n, asked.sizes[size.role])
     columns = columns_of(size.node)
     for column in columns:
-        _refuse_lacking(table, column, f"the {size.role.replace('_', ' ')} of a row")
+        refuse_lacking(table, column, f"the {size.role.replace('_', ' ')} of a row")
     numbers = {c: values[c] if c in values and values[c].dtype.kind == "f" else table.numbers(c) for c in columns}
     with np.errstate(all="ignore"):
         sizes = np.asarray(size.node.values(numbers), dtype=float)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hbm_stan.design import Design
 from hbm_stan.encoding import IntArray, NewRows
 from hbm_stan.families.terms.effects import Term, effects_of, factor_of, middle, terms_of, theta_mean
 from hbm_stan.fit import Fit
@@ -32,8 +33,12 @@ class Predictor:
 
 def encode(fit: Fit, rows: Rows) -> NewRows:
     """The columns of the rows, coded and centred as the fit's own."""
-    design = fit.table.design
-    assert design is not None  # needs_of refused others
+    assert fit.table.design is not None  # needs_of refused others
+    return encode_rows(fit.table.design, rows)
+
+
+def encode_rows(design: Design, rows: Rows) -> NewRows:
+    """The columns of the rows, coded and centred as those of the design; raises DataError for what is not finite."""
     with np.errstate(all="ignore"):
         new_rows = design.rows(rows.values, rows.n)
     names = (*design.names, *(name for term in design.terms for name in term.names), "the offset")

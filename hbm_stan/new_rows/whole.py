@@ -17,9 +17,10 @@ from hbm_stan.formula.expression import Column
 from hbm_stan.later import logit
 from hbm_stan.model import Draws, Family, StanData
 from hbm_stan.new_rows.needs import SIZES, Grouping, Needs, Size
-from hbm_stan.new_rows.places import AVERAGE, CENTRE
+from hbm_stan.new_rows.places import AVERAGE, CENTRE, Place
 from hbm_stan.new_rows.read import Rows
 from hbm_stan.new_rows.terms import rng_of_level
+from hbm_stan.new_rows.units import UNIT, Units, units_of
 from hbm_stan.predict import of_new_groups
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
@@ -31,21 +32,24 @@ _GROUPS = 100
 
 def needs_of_family(family: Family, read: Prepared, asked: Mapping[str, Any]) -> Needs:
     """What a row needs; raises ModelError for a family whose rows cannot be predicted."""
-    if mean_of_rows(family) is None:
+    if expected_of(family) is None:
         raise ModelError(
-            f"{family.name}: rows cannot be predicted one by one. Where a formula says the same model, as y ~ 1 + (1 | "
-            "group/unit) does of units in groups, take that; hbm report predicts a new group."
+            f"{family.name} gives no mean_of_rows(), row_moments() or expected_of_rows(): rows cannot be predicted one "
+            "by one. Add one of them to the family; hbm report predicts a new group."
         )
     known = read.levels
     columns = [c for role in _ROLES if role in read.predictors for c in read.dataset.listed(role)]
     numbers = {c: read.dataset.table.numbers(c) for c in columns if c not in known}
     middle = {c: float(usual(x[:, None])[0]) for c, x in numbers.items()}
+    beside = {read.dataset.column(role): role for role in family.groups.row_data if role in read}
+    numbers |= {c: read[role] for c, role in beside.items()}
+    middle |= {c: float(asked.get(role, np.median(read[role]))) for c, role in beside.items()}
     column, labels = read.dataset.column("group"), read.pooled.labels
     grouping = Grouping(column, (column,), {(label,): j for j, label in enumerate(labels)}, len(labels))
     return Needs(
         numbers=tuple(numbers), levels=known, ranges={c: (float(x.min()), float(x.max())) for c, x in numbers.items()},
         usual={**{c: own[0] for c, own in known.items()}, **middle, **_named(asked, known)},
-        sizes=_sizes(family, read, asked), groupings={column: grouping},
+        sizes=_sizes(family, read, asked), groupings={column: grouping, **units_of(read)},
     )  # fmt: skip
 
 
@@ -75,9 +79,19 @@ def mean_of_rows(family: Family) -> Callable[[Draws, StanData], FloatArray] | No
     return family.twin.mean_of_rows or (None if moments is None else lambda draws, data: moments(draws, data)[0])
 
 
+def expected_of(family: Family) -> Callable[[Draws, StanData], FloatArray] | None:
+    """What gives the expected value of rows that are predicted; None where the family has nothing that does."""
+    return mean_of_rows(family) or family.groups.expected_of_rows
+
+
+def is_curved(family: Family) -> bool:
+    """Whether expected values are no linear function of the group quantity: a logit or the like lies between."""
+    return bool(family.words.quantity_unit) or not family.words.same_unit
+
+
 def _mean(fit: Fit, draws: Draws, data: StanData) -> FloatArray:
     """The expected value of rows, (S, N)."""
-    mean = mean_of_rows(fit.family)
+    mean = expected_of(fit.family)
     assert mean is not None  # needs_of_family refused others
     return np.array(mean(draws, data))
 
@@ -111,30 +125,42 @@ def draws_of_rows(fit: Fit, draws: Draws, rows: Rows, portions: Iterable[slice])
 
 
 def _draws_of_some(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.random.Generator) -> RowDraws:
-    (place,) = rows.places.values()
+    place = rows.places[fit.table.dataset.column("group")]
     level, data = place.level[some], _data(fit, rows, some)
-    own = _by_row(fit, draws, data, level, rows, some)
+    own = _by_row(fit, draws, data, level, place, rows)
+    theta = fit.family.groups.group_quantity
+    units = None if fit.table.units is None else Units.of(fit, draws, own, rows, some)
+    if units is not None:
+        own[UNIT] = own[theta] + units.deviation
     mean = _mean(fit, own, data)
     averaged = np.flatnonzero(level == AVERAGE)
     if averaged.size:
-        part = _take(data, averaged)
+        part = _take(fit, data, averaged)
         of_part = {**own, **{name: own[name][:, averaged] for name in _of_groups(fit, own)}}
-        if fit.family.words.quantity_unit:
+        if is_curved(fit.family):
             mean[:, averaged] = _average(fit, draws, of_part, part, rng)
-        own[fit.family.groups.group_quantity][:, averaged] = _new(fit, rng, draws, part)
+        own[theta][:, averaged] = _new(fit, rng, draws, part)
+    if units is not None:
+        own[UNIT] = own[theta] + units.deviation + units.fresh(rng)
     return RowDraws(mean, fit.family.need("simulate", "a prediction of rows")(rng, own, data))
 
 
 def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
-    """The rows as data of the family, each a group of its own."""
+    """The rows as data of the family, each a group, and a unit, of its own."""
     n = len(some)
-    data: StanData = {**fit.data, "N": n, "J": n, "group_idx": np.arange(1, n + 1), "y": np.zeros(n)}
+    each = np.arange(1, n + 1)
+    data: StanData = {**fit.data, "N": n, "J": n, "group_idx": each, "y": np.zeros(n)}
+    if fit.table.units is not None:
+        data |= {"M": n, "unit_idx": each, "unit_group": each}
     data |= {datum: np.ones(n, dtype=np.int64) for datum in ("trials", "exposure") if datum in fit.data}
     for role, datum in (("predictors", "X"), ("group_predictors", "U")):
         if datum in fit.data:
             data[datum] = _columns(fit.table, role, rows, some)
     if "X" in data:
         data["X"] = np.column_stack([np.ones(n), data["X"]])
+    for role, datum in fit.family.groups.row_data.items():  # without a column all rows of the fit have the same
+        column = fit.table.dataset.column(role)
+        data[datum] = rows.values[column][some] if column else np.full(n, np.asarray(fit.data[datum])[0])
     return {
         **data,
         **{datum: size[some].astype(np.int64 if datum == "trials" else float) for datum, size in rows.sizes.items()},
@@ -153,11 +179,13 @@ def _columns(read: Prepared, role: str, rows: Rows, some: IntArray) -> FloatArra
     return np.column_stack(columns)
 
 
-def _take(data: StanData, rows: IntArray) -> StanData:
+def _take(fit: Fit, data: StanData, rows: IntArray) -> StanData:
     """Some of the rows."""
-    n = len(rows)
-    cut: StanData = {k: np.asarray(data[k])[rows] for k in ("y", "trials", "exposure", "se", "X", "U") if k in data}
-    return {**data, **cut, "N": n, "J": n, "group_idx": np.arange(1, n + 1)}
+    n, by_row = len(rows), ("y", "trials", "exposure", "se", "X", "U", *fit.family.groups.row_data.values())
+    each = np.arange(1, n + 1)
+    cut: StanData = {k: np.asarray(data[k])[rows] for k in by_row if k in data}
+    cut |= {"M": n, "unit_idx": each, "unit_group": each} if fit.table.units is not None else {}
+    return {**data, **cut, "N": n, "J": n, "group_idx": each}
 
 
 def _of_groups(fit: Fit, draws: Draws) -> list[str]:
@@ -166,27 +194,26 @@ def _of_groups(fit: Fit, draws: Draws) -> list[str]:
 
 
 def _by_row(
-    fit: Fit, draws: Draws, data: StanData, level: IntArray, rows: Rows, some: IntArray
+    fit: Fit, draws: Draws, data: StanData, level: IntArray, place: Place, rows: Rows
 ) -> dict[str, FloatArray]:  # fmt: skip
     """The draws with what groups have of their own row by row."""
-    (place,) = rows.places.values()
     known = (level >= 0) & (level < place.n_known)
     safe = np.where(known, level, 0)
     own = {**draws, **{name: np.array(draws[name][:, safe]) for name in _of_groups(fit, draws)}}
     theta = fit.family.groups.group_quantity
     centre = np.flatnonzero((level == CENTRE) | (level == AVERAGE))
     if centre.size:
-        own[theta][:, centre] = _new(fit, _Means(), draws, _take(data, centre))
+        own[theta][:, centre] = _new(fit, _Means(), draws, _take(fit, data, centre))
     for j in np.unique(level[level >= place.n_known]):
         mine = np.flatnonzero(level == j)
-        part = _take(data, mine)
+        part = _take(fit, data, mine)
         if "U" in part and np.ptp(part["U"], axis=0).any():
             raise DataError(
                 f"{rows.table.where}: group predictors differ between rows of the new {fit.table.noun.one} "
                 f"{place.new[j - place.n_known]!r}. They belong to the group: give its rows one value."
             )
         rng = rng_of_level(fit, fit.family.groups.group_quantity, place.new[j - place.n_known])
-        own[theta][:, mine] = _new(fit, rng, draws, _take(part, np.zeros(1, dtype=np.int64)))
+        own[theta][:, mine] = _new(fit, rng, draws, _take(fit, part, np.zeros(1, dtype=np.int64)))
         for name, values in of_new_groups(fit, draws, {"J": 1}, rng).items():
             own[name][:, mine] = values
     return own

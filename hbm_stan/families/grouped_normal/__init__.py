@@ -17,7 +17,7 @@ from hbm_stan.families.alike import alike_rows
 from hbm_stan.families.grouped_normal.variants import POPULATION, PRIOR_ROWS, VARIANTS
 from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
-from hbm_stan.families.own_scale import NODES, log_rows, over_sd
+from hbm_stan.families.own_scale import NODES, given_scales, log_rows, over_sd
 from hbm_stan.later import norm
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Prepared, Role
@@ -262,6 +262,7 @@ FAMILY = Family(
         new_group=new_group, group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik,
         prior_group_log_lik=_prior_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
         exact_loo=_exact_loo, loo_log_lik=grouped_rows,
+        given_rows=lambda _rng, draws, data: given_scales(draws, _statistics(data), _group_log_lik(draws, data)),
     ),
     words=Words(
         title="Grouped normal data: rows of a measurement in groups",

@@ -24,6 +24,7 @@ from hbm_stan.families.logistic_regression.density import (
 )  # fmt: skip
 from hbm_stan.families.logistic_regression.estimates import raw, rule
 from hbm_stan.families.logistic_regression.findings import findings, new_row
+from hbm_stan.families.logistic_regression.given_rows import given_rows
 from hbm_stan.families.logistic_regression.separation import separation, unlearnable
 from hbm_stan.families.varying_terms import PREDICTION, coords
 from hbm_stan.model import Family, Groups, Option, Programs, Twin, Variant, Words
@@ -125,7 +126,7 @@ FAMILY = Family(
         prediction={**PREDICTION, "trials": Option("of the row in a new group, a whole number; by default 1")},
         new_group=new_group, less_alike=alike_rates, group_log_lik=group_log_lik,
         finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik, new_row=new_row, raw=raw,
-        exact_loo=exact_loo,
+        exact_loo=exact_loo, given_rows=given_rows,
     ),
     words=Words(
         title="Logistic regression: successes in groups with intercepts and slopes of their own",

@@ -20,7 +20,7 @@ from hbm_stan.families.nested_normal.findings import findings
 from hbm_stan.families.nested_normal.variants import POPULATION, PRIOR_ROWS, VARIANTS
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.later import norm
-from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Words
+from hbm_stan.model import Draws, Family, GivenRows, Groups, Option, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -218,6 +218,18 @@ def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     return raw, np.sqrt(ss / np.where(count > 1, (count - 1) * count, np.nan))
 
 
+def _given_rows_of_groups(_rng: np.random.Generator, draws: Draws, data: StanData) -> GivenRows:
+    """theta given the rows, units integrated out, then the units given theta and their rows: exactly."""
+
+    def draw(rng: np.random.Generator, at: Any) -> dict[str, FloatArray]:
+        some = {name: np.asarray(draws[name])[at] for name in POPULATION}
+        z = rng.normal(size=(len(at), data["J"]))
+        some["theta"] = _given_rows(some, data, some["mu"][:, None], some["tau"][:, None], z)
+        return {"theta": some["theta"], "theta_unit": _draw_units(rng, some, data, 1)}
+
+    return GivenRows(_group_log_lik(draws, data), draw)
+
+
 def _loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
     """log p(y_n | the other rows of its group, scales), (S, N); without pooling the scales are those of the group."""
     mu, tau = (np.asarray(draws.get(k, data["prior_theta"][i])).reshape(-1, 1) for i, k in enumerate(("mu", "tau")))
@@ -273,6 +285,9 @@ FAMILY = Family(
                     "cost_row": Option("cost of one more row of a unit", of_row=False)},
         new_group=new_group, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
         raw=_raw, exact_loo=_exact_loo, loo_log_lik=_loo_log_lik, less_alike=alike_units,
+        given_rows=_given_rows_of_groups,
+        known_units=lambda rng, draws, data: _draw_units(rng, draws, data, data["use_likelihood"]),
+        expected_of_rows=lambda draws, data: draws["theta_unit"][:, np.asarray(data["unit_idx"]) - 1],
         shrinkage_factor=lambda draws, data: 1 / (1 + draws["tau"][:, None] ** 2 * _combined(draws, data)[1]),
     ),
     words=Words(

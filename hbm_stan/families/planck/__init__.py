@@ -17,6 +17,7 @@ from hbm_stan.families.planck.curve import draw_flux, least_squares, log_mass, p
 from hbm_stan.families.planck.evidence import finer_group_log_lik, group_log_lik, prior_group_log_lik
 from hbm_stan.families.planck.findings import findings
 from hbm_stan.families.planck.fits import index, raw, rule, shrinkage_factor
+from hbm_stan.families.planck.given_rows import given_rows, settle
 from hbm_stan.families.planck.variants import variants
 from hbm_stan.later import gamma, norm
 from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Words
@@ -99,6 +100,11 @@ def _sigma(draws: Draws, data: StanData) -> FloatArray:
     if "sigma_group" in draws:
         return np.asarray(draws["sigma_group"])[..., index(data)]
     return np.asarray(draws["sigma"])[..., None]
+
+
+def _curves(draws: Draws, data: StanData) -> FloatArray:
+    """The curve at each row's frequency, (S, N): the flux without errors, whether rows are truncated or not."""
+    return planck_curve(np.asarray(data["nu"]), np.asarray(draws["T"])[..., index(data)])
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
@@ -248,7 +254,8 @@ FAMILY = Family(
         prediction={"frequency": Option("of the flux of a new spectrum; by default the median of the data")},
         new_group=_new_group, group_log_lik=lambda draws, data: group_log_lik(draws, data, _pointwise),
         finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik, new_row=_new_row, raw=raw,
-        shrinkage_factor=shrinkage_factor, exact_loo=_exact_loo,
+        shrinkage_factor=shrinkage_factor, exact_loo=_exact_loo, given_rows=given_rows, settle=settle,
+        row_data={"frequency": "nu", "lower": "y_lower", "upper": "y_upper"}, expected_of_rows=_curves,
     ),
     words=Words(
         title="Planck curves: spectra with a temperature each",

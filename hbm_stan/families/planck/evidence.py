@@ -26,7 +26,7 @@ _PIECE = 4.0  # of log(sigma), over which the polynomial of ``on_nodes`` is exac
 def group_log_lik(draws: Draws, data: StanData, pointwise: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
     """log of the integral over T of p(y_group | T, sigma) gamma(T | alpha, beta), (S, J); complete pooling has mu."""
     if "alpha" in draws:
-        return _over_population(draws, data, STEP)
+        return over_population(draws, data, STEP)
     group, n_groups = index(data), int(data["J"])
     rows = pointwise({**draws, "T": np.repeat(draws["mu"][:, None], n_groups, axis=1)}, data)
     return np.stack([rows[:, group == j].sum(axis=1) for j in range(n_groups)], axis=1)
@@ -34,18 +34,28 @@ def group_log_lik(draws: Draws, data: StanData, pointwise: Callable[[Draws, Stan
 
 def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
     """The same with half the step; None with complete pooling, which has no integral."""
-    return _over_population(draws, data, STEP / 2) if "alpha" in draws else None
+    return over_population(draws, data, STEP / 2) if "alpha" in draws else None
 
 
-def _over_population(draws: Draws, data: StanData, step: float) -> FloatArray:
-    alpha, beta, sigma = (np.asarray(draws[name])[:, None] for name in ("alpha", "beta", "sigma"))
+def ends_of_population(draws: Draws) -> tuple[float, float]:
+    """Where log T lies in the populations of all draws, but for tails that count for nothing."""
+    alpha, beta = np.asarray(draws["alpha"]), np.asarray(draws["beta"])
     low = float(np.min(np.log(alpha / beta) - _TAIL / np.minimum(alpha, np.sqrt(alpha))))
-    high = float(np.max(np.log((alpha + 2 * _TAIL + 10 * np.sqrt(alpha)) / beta)))
+    return low, float(np.max(np.log((alpha + 2 * _TAIL + 10 * np.sqrt(alpha)) / beta)))
+
+
+def log_population(u: FloatArray, alpha: FloatArray, beta: FloatArray) -> FloatArray:
+    """The log density of log T at u, (S, nodes), in the populations with this shape and rate, (S, 1) each."""
+    return np.asarray(alpha * np.log(beta) - gammaln(alpha) + alpha * u - beta * np.exp(u))
+
+
+def over_population(draws: Draws, data: StanData, step: float) -> FloatArray:
+    """The integral of each spectrum over the gamma population of its temperature, its log, (S, J)."""
+    alpha, beta, sigma = (np.asarray(draws[name])[:, None] for name in ("alpha", "beta", "sigma"))
     result = np.empty((len(alpha), int(data["J"])))
     for j in range(int(data["J"])):
-        u, log_weight = nodes(j, data, (low, high), float(sigma.min()), step)
-        prior = alpha * np.log(beta) - gammaln(alpha) + alpha * u - beta * np.exp(u)  # of log T
-        result[:, j] = logsumexp(on_nodes(j, data, u, sigma) + prior + log_weight, axis=1)
+        u, log_weight = nodes(j, data, ends_of_population(draws), float(sigma.min()), step)
+        result[:, j] = logsumexp(on_nodes(j, data, u, sigma) + log_population(u, alpha, beta) + log_weight, axis=1)
     return result
 
 
