@@ -21,7 +21,7 @@ def joined(fitted: Table, new: Table, numbers: Collection[str]) -> Table:
     """The columns of the fitted table with the cells of both; ``numbers`` are read as numbers, each by its file."""
     cells = tuple(_cells(fitted, name, numbers) + _cells(new, name, numbers) for name in fitted.names)
     where = f"{new.where}, with the rows that were fitted"
-    return Table(where, fitted.names, cells, categories=fitted.categories, ordered=fitted.ordered)
+    return Table(where=where, names=fitted.names, cells=cells, categories=fitted.categories, ordered=fitted.ordered)
 
 
 def _cells(table: Table, name: str, numbers: Collection[str]) -> list[Any]:

@@ -64,7 +64,8 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     needs = (needs_of_formula if family.terms else needs_of_family)(family, read, {})
     column = read.dataset.column("group")
     states = {name: _states(read, grouping, table, column) for name, grouping in needs.groupings.items()}
-    asked = Asked(table, table.n_rows, {name: (state,) * table.n_rows for name, state in states.items()})
+    row_states = {name: (state,) * table.n_rows for name, state in states.items()}
+    asked = Asked(table=table, n=table.n_rows, states=row_states)
     rows = read_rows(needs if family.terms else replace(needs, sizes=()), asked)
     place = rows.places[column]
     _refuse_shared(rows, needs, column)
