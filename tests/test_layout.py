@@ -25,10 +25,10 @@ FLOW = (
     "units", "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds", "priors",
     "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
     "netcdf", "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
-    "parameterise", "analysis", "rhat", "funnel", "constants", "histograms", "rows", "replicate", "diagnose", "export",
+    "parameterise", "analysis", "rhat", "funnel", "constants", "histograms", "envelope", "rows", "replicate", "diagnose", "export",
     "attempts",
     "forms", "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences",
-    "densities", "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict",
+    "densities", "leave_one_out", "loo_predictive", "loo_pit", "reliability", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict",
     "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report",
     "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip

@@ -17,6 +17,7 @@ from hbm_stan.later import binom, rankdata
 from hbm_stan.nouns import of_results
 from hbm_stan.predict import Y_NEW, NewGroup, population_names
 from hbm_stan.priors import Prior
+from hbm_stan.report import left_out
 from hbm_stan.report.blocks import MOST_ROWS
 from hbm_stan.report.caterpillars import axis_of, figure_name
 from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
@@ -67,6 +68,7 @@ def draw_figures(findings: Findings, results: dict[str, Any]) -> dict[str, bytes
         drawn |= _shrinkage(findings, results)
         drawn |= _caterpillars(results)
         drawn |= _replicated(findings, results)
+        drawn |= _left_out(results)
         if findings.new_group is not None and not any(p["new"] for p in results["page_one"]["panels"]):
             drawn["new_group"] = partial(_new_group, findings.new_group, results, same_scale(main))
         for k, own in enumerate(findings.own):
@@ -138,6 +140,14 @@ def _replicated(findings: Findings, results: dict[str, Any]) -> dict[str, Callab
     rows = findings.ppc.rows
     whole = rows is not None and is_whole(main.y) and results["data"]["observed"] != "share"
     return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many, rows, whole)}
+
+
+def _left_out(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figure of rows that are left out, where that says something."""
+    from hbm_stan import plots
+
+    tables = left_out.tables_of(results)
+    return {} if tables[0] is None and tables[1] is None else {left_out.NAME: partial(plots.plot_left_out, *tables)}
 
 
 def _shrinkage(findings: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
