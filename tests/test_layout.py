@@ -29,7 +29,7 @@ FLOW = (
     "attempts",
     "forms", "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences",
     "densities", "leave_one_out", "loo_predictive", "loo_pit", "reliability", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict",
-    "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report",
+    "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report", "plot",
     "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 # Modules that read words of others to know what happened: of the embedded engine, of Python's csv and of its calls.
@@ -182,7 +182,8 @@ def test_every_public_name_is_what_it_says_even_after_its_module_is_imported() -
     for name in hbm_stan._HOMES:
         assert callable(getattr(hbm_stan, name)), name
     assert hbm_stan.fit.__name__ == "fit"
-    assert set(hbm_stan._HOMES) == set(dir(hbm_stan)) == set(hbm_stan.__all__)
+    assert {*hbm_stan._HOMES, *hbm_stan._ROOMS} == set(dir(hbm_stan)) == set(hbm_stan.__all__)
+    assert all(getattr(hbm_stan, name).__name__ == f"hbm_stan.{name}" for name in hbm_stan._ROOMS)
     starred: dict[str, object] = {}
     exec("from hbm_stan import *", starred)
     assert set(hbm_stan._HOMES) == set(starred) - {"__builtins__"}

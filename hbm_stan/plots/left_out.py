@@ -14,7 +14,7 @@ _PANEL_MM, _TOP_MM, _BOTTOM_MM = 30.0, 5.0, 10.0
 # Of the figure's width: a panel alone, one of two, and where these begin.
 _WIDE, _HALF, _LEFTS = 0.885, 0.395, (0.095, 0.585)
 _ROWS_SHARE = 0.22  # of the height of a calibration: the bars that say where the rows are
-PIT_X, PIT_Y = "probability of less than what was observed, given all other rows", "ECDF less that of right predictions"
+PIT_X, PIT_Y = "probability of less than what was observed, given all other rows", "ECDF less what is expected"
 PIT_SHORT = "probability of less than was observed"
 SHARE_X, SHARE_Y = "predicted from all other rows", "share that happened"
 
