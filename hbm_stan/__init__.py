@@ -17,6 +17,7 @@ from types import ModuleType  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
+    from hbm_stan import plot as plot
     from hbm_stan.analysis.read import Analysis as Analysis
     from hbm_stan.analysis.read import read_analysis as read_analysis
     from hbm_stan.automatic import fit as fit
@@ -82,6 +83,9 @@ _HOMES = {
     "verify": "verify",
 }
 
+# Public modules: their names are used with theirs, hbm.plot.forest(fit).
+_ROOMS = ("plot",)
+
 
 class _Package(ModuleType):
     """Keeps ``hbm_stan.fit`` the function: importing the module of the same name would bind the module there."""
@@ -92,6 +96,8 @@ class _Package(ModuleType):
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
@@ -99,7 +105,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 (the names stand in one place)
+__all__ = sorted([*_HOMES, *_ROOMS])  # noqa: PLE0605 (the names stand in one place)
 
 
 def __dir__() -> list[str]:

@@ -21,6 +21,8 @@ SAMPLING_CHECKS = (
     "tree depth", "E-BFMI", "number of chains", "warm-up", "importance weights",
 )  # fmt: skip
 PREDICTIVE_CHECK = "predictive check"
+# Of rows that are left out: where they lie in what is predicted of them, and how often 0 and 1 come true.
+LOO_PIT, CALIBRATION = "LOO-PIT", "calibration"
 CHECKS = (*SAMPLING_CHECKS, PREDICTIVE_CHECK)
 
 # How a report calls checks of groups; a verdict's own name is the same whatever they are called.
@@ -31,7 +33,8 @@ _TITLES = {
 # How the value of a check is written, by the check's name; of others a whole number is a count.
 Figure = Literal["rhat", "probability", "ratio", "count", "number"]
 _FIGURES: Mapping[str, Figure] = {
-    "R-hat": "rhat", PREDICTIVE_CHECK: "probability", "intraclass correlation": "probability", "E-BFMI": "ratio",
+    "R-hat": "rhat", PREDICTIVE_CHECK: "probability", LOO_PIT: "probability", CALIBRATION: "probability",
+    "intraclass correlation": "probability", "E-BFMI": "ratio",
     "MCSE": "ratio", "Pareto k": "ratio", "Pareto k, groups": "ratio", "importance weights": "ratio",
     "bulk ESS": "count", "tail ESS": "count",
 }  # fmt: skip

@@ -19,7 +19,7 @@ from hbm_stan.attempts import family_and_data, fit
 from hbm_stan.calibrate import Calibration, calibrate, crew, posterior_calibration, run
 from hbm_stan.calibrate.crew import run_all
 from hbm_stan.calibrate.design import default_design
-from hbm_stan.calibrate.envelope import counts_below, envelope, p_value
+from hbm_stan.envelope import counts_below, envelope, p_value
 from hbm_stan.calibrate.journal import Journal
 from hbm_stan.calibrate.replication import rank, replicate
 from hbm_stan.calibrate.run import SAMPLING

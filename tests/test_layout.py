@@ -25,12 +25,12 @@ FLOW = (
     "units", "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds", "priors",
     "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
     "netcdf", "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
-    "parameterise", "analysis", "rhat", "funnel", "steps", "constants", "histograms", "rows", "replicate", "diagnose",
-    "export", "attempts",
-    "forms", "directly", "precision", "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences",
-    "densities", "leave_one_out", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict",
-    "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "certificate", "plots", "report",
-    "examples", "reference", "cluster", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "parameterise", "analysis", "rhat", "funnel", "steps", "constants", "histograms", "envelope", "rows", "replicate",
+    "diagnose", "export", "attempts", "forms", "directly", "precision", "automatic", "checks", "agreement", "scores",
+    "weights", "judge", "sentences", "densities", "leave_one_out", "loo_predictive", "loo_pit", "reliability", "repair",
+    "comparable", "comparison", "compare", "factors", "ladder", "predict", "new_rows", "coefficients", "shares",
+    "prior_predictive", "sensitivity", "certificate", "plots", "report", "plot", "examples", "reference", "cluster",
+    "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 # Modules that read words of others to know what happened: of the embedded engine, of Python's csv and of its calls.
 READ_OTHERS = {Path("engines/stanli.py"), Path("table.py"), Path("families/own.py")}
@@ -290,7 +290,8 @@ def test_every_public_name_is_what_it_says_even_after_its_module_is_imported() -
     for name in hbm_stan._HOMES:
         assert callable(getattr(hbm_stan, name)), name
     assert hbm_stan.fit.__name__ == "fit"
-    assert set(hbm_stan._HOMES) == set(dir(hbm_stan)) == set(hbm_stan.__all__)
+    assert {*hbm_stan._HOMES, *hbm_stan._ROOMS} == set(dir(hbm_stan)) == set(hbm_stan.__all__)
+    assert all(getattr(hbm_stan, name).__name__ == f"hbm_stan.{name}" for name in hbm_stan._ROOMS)
     starred: dict[str, object] = {}
     exec("from hbm_stan import *", starred)
     assert set(hbm_stan._HOMES) == set(starred) - {"__builtins__"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hbm_stan.calibrate.envelope import envelope, p_value
+from hbm_stan.envelope import envelope, p_value
 from hbm_stan.verdicts import Status, Verdict, worst
 
 # The probability that a right program is refused, over all quantities together: once in a hundred calibrations.

@@ -16,9 +16,12 @@ from hbm_stan.densities import Unit, has_log_lik
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import check_p_loo, check_pareto_k
+from hbm_stan.loo_pit import LooPit, loo_pit, why_no_pit
+from hbm_stan.loo_predictive import loo_predictive
 from hbm_stan.model import Finding
 from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
 from hbm_stan.prior_predictive import check_priors, prior_check
+from hbm_stan.reliability import Reliability, reliability, why_no_reliability
 from hbm_stan.replicate import PredictiveCheck, can_replicate, predictive_check
 from hbm_stan.sensitivity.run import earlier_sensitivity, quick_look
 from hbm_stan.verdicts import Verdict
@@ -39,6 +42,8 @@ class Findings:
     own: tuple[Finding, ...]
     withheld: bool
     sensitivity: dict[str, Any] | None
+    loo_pit: LooPit | None = None
+    reliability: Reliability | None = None
 
     @property
     def verdicts(self) -> dict[str, list[Verdict]]:
@@ -49,6 +54,9 @@ class Findings:
             for name, scored in comparison.pointwise.items() if comparison else ():
                 labels = comparison.labels if comparison else ()
                 rows[name] += [check_pareto_k(scored, labels, noun), *check_p_loo(scored)]
+        for left_out in (self.loo_pit, self.reliability):
+            if left_out is not None:
+                rows[left_out.variant].append(left_out.verdict())
         return rows
 
 
@@ -61,12 +69,13 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
     comparisons = _comparisons(analysis, compared, diagnoses, say) if len(compared) > 1 and not failed else {}
     family = main.family
     predicts = None not in (family.groups.new_row, family.groups.new_group, family.twin.simulate)
+    pit, shares = (None, None) if failed else _left_out(main)
     return Findings(
         fits=fits, diagnoses=diagnoses, comparison=comparisons.get("observation"),
         group_comparison=comparisons.get("group"), new_group=new_group(main, analysis.prediction) if predicts else None,
         shrinkage=shrinkage_table(fits, main.variant), ppc=_replicated(diagnoses, main), prior_check=prior_check(main),
         own=tuple(findings(main, analysis.prediction)), withheld=failed,
-        sensitivity=_sensitivity(analysis, fits, diagnoses),
+        sensitivity=_sensitivity(analysis, fits, diagnoses), loo_pit=pit, reliability=shares,
     )  # fmt: skip
 
 
@@ -74,6 +83,18 @@ def _replicated(diagnoses: Mapping[str, Diagnosis], main: Fit) -> PredictiveChec
     """The replicated data that the verdict was made from; those of the main variant where there is no verdict."""
     check = next((d.ppc for d in diagnoses.values() if d.ppc is not None), None)
     return check or (predictive_check(main) if can_replicate(main) else None)
+
+
+def _left_out(main: Fit) -> tuple[LooPit | None, Reliability | None]:
+    """How rows lie in what all others predict of them, and whether shares come true."""
+    transforms, calibrates = not why_no_pit(main), not why_no_reliability(main)
+    if not (transforms or calibrates):
+        return None, None
+    predictive = loo_predictive(main)
+    return (
+        loo_pit(main, predictive) if transforms else None,
+        reliability(main, predictive) if calibrates else None,
+    )
 
 
 def _sensitivity(

@@ -48,6 +48,7 @@ _RULES = {  # check -> words before the limit
     "number of chains": "at least ", "warm-up": "at least ", "number of groups": "at least ",
     "groups of one row": "at most ", "Pareto k": "below ", "Pareto k, groups": "below ",
     "importance weights": "below ", "predictive check": "p at least ", "intraclass correlation": "p at least ",
+    "LOO-PIT": "p at least ", "calibration": "p at least ",
 }  # fmt: skip
 # The checks whose finding a comparison tells beside its scores.
 _READ_BY = {"p_loo": "comparison", "p_loo, groups": "group_comparison"}

@@ -9,32 +9,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hbm_stan.diagnose import parameters
 from hbm_stan.elements import term_of, term_words
 from hbm_stan.fit import Fit
 from hbm_stan.histograms import is_whole
-from hbm_stan.later import binom, rankdata
 from hbm_stan.nouns import of_results
-from hbm_stan.predict import Y_NEW, NewGroup, population_names
-from hbm_stan.priors import Prior
+from hbm_stan.predict import Y_NEW, NewGroup
+from hbm_stan.report import left_out
 from hbm_stan.report.blocks import MOST_ROWS
 from hbm_stan.report.caterpillars import axis_of, figure_name
 from hbm_stan.report.coefficients import forest_table, per_sd, slopes_of
 from hbm_stan.report.collect import Findings
 from hbm_stan.report.conditional import axis_words, observed_rows
 from hbm_stan.report.diagnostics import chains_passed
+from hbm_stan.report.draw_tables import energy_table, ess_table, population_table, prior_tables, rank_table
 from hbm_stan.report.front import figure_room
 from hbm_stan.report.scales import scale_of
 from hbm_stan.report.terms import new_quantities, shared_terms, unit_of_term
 from hbm_stan.report.units import of_rates
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
-from hbm_stan.table import FloatArray
 
-_RANK_BINS = 20
-_RANK_BAND = 0.99  # of a bin's count where ranks are uniform
-_PRIOR_POINTS = 400
-# What a page has room for: terms of a regression, parameters of the population, rank histograms, new quantities.
-MOST_TERMS, _MOST_POPULATION, _MOST_RANKS, _MOST_NEW = 3, 6, 5, 3
+# What a page has room for: terms of a regression, new quantities.
+MOST_TERMS, _MOST_NEW = 3, 3
 MOST_DISCRETE = 2
 _FOREST = 2  # coefficients that a forest is of: one alone stands in its table
 ALIKE = 8.0  # intervals that differ by more are not drawn on one axis (ours)
@@ -56,9 +51,7 @@ def draw_figures(findings: Findings, results: dict[str, Any]) -> dict[str, bytes
     if not findings.withheld:
         population = population_table(main)
         if len(population):
-            priors = pd.concat(
-                [prior_table(main.priors.get(p), p, population) for p in population["parameter"].unique()]
-            )
+            priors = prior_tables(main, population)
             mixed = any("[" in name for name in results["population"])
             drawn["population"] = partial(plots.plot_population, population, priors, "" if mixed else unit)
         drawn |= _answer(findings, results)
@@ -67,6 +60,7 @@ def draw_figures(findings: Findings, results: dict[str, Any]) -> dict[str, bytes
         drawn |= _shrinkage(findings, results)
         drawn |= _caterpillars(results)
         drawn |= _replicated(findings, results)
+        drawn |= _left_out(results)
         if findings.new_group is not None and not any(p["new"] for p in results["page_one"]["panels"]):
             drawn["new_group"] = partial(_new_group, findings.new_group, results, same_scale(main))
         for k, own in enumerate(findings.own):
@@ -82,13 +76,17 @@ def _answer(findings: Findings, results: dict[str, Any]) -> dict[str, Callable[[
     main, noun = findings.fits[results["main_variant"]], of_results(results)
     panels = []
     for panel in results["page_one"]["panels"]:
-        back = scale_of(main, panel["term"]).back
-        own = findings.shrinkage[findings.shrinkage["term"] == panel["term"]]
-        ends = {"raw": own["raw"], "raw_low": own["raw"] - own["raw_se"], "raw_high": own["raw"] + own["raw_se"]}
-        ends |= {key: own[key] for key in ("q05", "q25", "q50", "q75", "q95")}
-        table = pd.DataFrame({"group": own["group"]} | {key: back(values.to_numpy()) for key, values in ends.items()})
+        table = on_readers_scale(main, findings.shrinkage, panel["term"])
         panels.append({**panel, "groups": table, "words": " ".join(filter(None, [panel["words"], panel["place"]]))})
     return {"answer": partial(plots.plot_answer, panels, noun.one, noun.many, figure_room(results))} if panels else {}
+
+
+def on_readers_scale(fit: Fit, shrinkage: pd.DataFrame, term: str) -> pd.DataFrame:
+    """Columns group, raw, raw_low, raw_high (a standard error apart), q05, q25, q50, q75, q95 of a term."""
+    back, own = scale_of(fit, term).back, shrinkage[shrinkage["term"] == term]
+    ends = {"raw": own["raw"], "raw_low": own["raw"] - own["raw_se"], "raw_high": own["raw"] + own["raw_se"]}
+    ends |= {key: own[key] for key in ("q05", "q25", "q50", "q75", "q95")}
+    return pd.DataFrame({"group": own["group"]} | {key: back(values.to_numpy()) for key, values in ends.items()})
 
 
 def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -104,16 +102,22 @@ def _forest(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
 
 
 def _effects(fit: Fit, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """The figure of the conditional effects; new observations of 0 or 1 or of counts would hide them."""
+    """The figure of the conditional effects."""
     from hbm_stan import plots
 
+    panels = effect_panels(fit, results["conditional_effects"])
+    return {"conditional": partial(plots.plot_effects, panels, *axis_words(fit))} if panels else {}
+
+
+def effect_panels(fit: Fit, effects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the conditional effects draw; new observations of 0 or 1 or of counts would hide them."""
     panels = []
-    for effect in results["conditional_effects"]:
+    for effect in effects:
         rows = pd.DataFrame(effect["rows"])
         if of_rates(fit):
             rows[["new_q05", "new_q95"]] = np.nan
         panels.append({**effect, "rows": rows, "points": observed_rows(fit, effect["column"], effect["levels"])})
-    return {"conditional": partial(plots.plot_effects, panels, *axis_words(fit))} if panels else {}
+    return panels
 
 
 def _caterpillars(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -140,6 +144,14 @@ def _replicated(findings: Findings, results: dict[str, Any]) -> dict[str, Callab
     return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many, rows, whole)}
 
 
+def _left_out(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """The figure of rows that are left out, where that says something."""
+    from hbm_stan import plots
+
+    tables = left_out.tables_of(results)
+    return {} if tables[0] is None and tables[1] is None else {left_out.NAME: partial(plots.plot_left_out, *tables)}
+
+
 def _shrinkage(findings: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """The terms that differ between groups: of many groups all of them in one figure, else those not on page one."""
     from hbm_stan import plots
@@ -153,10 +165,9 @@ def _shrinkage(findings: Findings, results: dict[str, Any]) -> dict[str, Callabl
         if k < MOST_TERMS and t not in shared and parts[t]["partial_pooling"].notna().any()
     ]
     if main.table.pooled.sizes.size > MOST_ROWS:
-        rows = pd.Series(main.table.pooled.sizes, index=list(main.table.pooled.labels))
         panels = [
-            {"groups": parts[t].assign(rows=rows.loc[list(parts[t]["group"])].to_numpy()),
-             "words": term_words(t) if t else quantity_words(main), "unit": unit_of_term(t, unit)}
+            {"groups": with_sizes(main, parts[t]), "words": term_words(t) if t else quantity_words(main),
+             "unit": unit_of_term(t, unit)}
             for t in shown
         ]  # fmt: skip
         return {"shrinkage": partial(plots.plot_strips, panels, noun.one, noun.many)} if panels else {}
@@ -171,6 +182,12 @@ def _shrinkage(findings: Findings, results: dict[str, Any]) -> dict[str, Callabl
         for t in shown
         if t not in on_page_one
     }
+
+
+def with_sizes(fit: Fit, groups: pd.DataFrame) -> pd.DataFrame:
+    """The table of groups with the number of rows of each."""
+    rows = pd.Series(fit.table.pooled.sizes, index=list(fit.table.pooled.labels))
+    return groups.assign(rows=rows.loc[list(groups["group"])].to_numpy())
 
 
 def shrinkage_name(k: int) -> str:
@@ -193,79 +210,29 @@ def _new_group(prediction: NewGroup, results: dict[str, Any], same_scale: bool) 
 
     What takes two values at most (an outcome of 0 or 1) is left to the table.
     """
+    units = results["data"]["quantity_unit"], results["data"]["unit"]
+    first = results["new_group"]["quantities"][0]
+    return new_group_figure(prediction, new_quantities(results), first, units, same_scale)[1]
+
+
+def new_group_figure(
+    prediction: NewGroup, given: list[dict[str, Any]], first: dict[str, Any], units: tuple[str, str], same_scale: bool
+) -> tuple[pd.DataFrame, Any]:
+    """The table of the quantities that are drawn (the ``first`` where none of those given is), and their figure.
+
+    ``units`` are those of a group's quantity and of the outcome.
+    """
     from hbm_stan import plots
 
-    unit, outcome_unit = results["data"]["quantity_unit"], results["data"]["unit"]
-    quantities = [q for q in new_quantities(results) if len(np.unique(prediction.draws[q["name"]])) > MOST_DISCRETE]
+    unit, outcome_unit = units
+    quantities = [q for q in given if len(np.unique(prediction.draws[q["name"]])) > MOST_DISCRETE]
     quantities = [q for q in quantities if q["name"] != Y_NEW][:_MOST_NEW] + [
         q for q in quantities if q["name"] == Y_NEW
     ]
-    table = pd.DataFrame(quantities or results["new_group"]["quantities"][:1])
+    table = pd.DataFrame(quantities or [first])
     table["unit"] = [outcome_unit if n == Y_NEW else unit_of_term(term_of(n), unit) for n in table["name"]]
     draws = pd.concat([pd.DataFrame({"name": n, "value": prediction.draws[n]}) for n in table["name"]])
     widths = (table["q95"] - table["q05"]).astype(float)
     alike = bool(widths.max() < ALIKE * widths.min())
     one_axis = not any("[" in n for n in table["name"]) and same_scale and alike
-    return plots.plot_new_group(draws, table, unit if one_axis else "", shared=one_axis)
-
-
-def population_table(fit: Fit) -> pd.DataFrame:
-    """Draws of the population's parameters, element by element: columns parameter, value."""
-    names, draws = parameters(fit)
-    chosen = [n for n in population_names(fit) if n in names][:_MOST_POPULATION]
-    return pd.concat(
-        [pd.DataFrame({"parameter": name, "value": draws[names.index(name)].ravel()}) for name in chosen]
-        or [pd.DataFrame({"parameter": [], "value": []})]
-    )
-
-
-def prior_table(prior: Prior | None, name: str, population: pd.DataFrame) -> pd.DataFrame:
-    """The density of a prior where the posterior is: columns parameter, x, density; no rows where it has none alone."""
-    prior = None if prior is None or prior.of_all else prior
-    values = population.loc[population["parameter"] == name, "value"]
-    x = np.linspace(values.min(), values.max(), _PRIOR_POINTS if prior is not None else 0)
-    density = np.exp(prior.log_density(x)) if prior is not None else x
-    return pd.DataFrame({"parameter": name, "x": x, "density": density})
-
-
-def rank_table(fit: Fit, summary: pd.DataFrame) -> pd.DataFrame:
-    """Ranks of the draws among all chains, counted in bins: the population's parameters and the worst other one."""
-    names, draws = parameters(fit)
-    population = [n for n in population_names(fit) if n in names]
-    others = summary.drop(index=population)["rhat"]
-    chosen = population[:_MOST_RANKS]
-    chosen += [str(others.fillna(np.inf).idxmax())] if len(others) else []
-    return pd.concat([_ranks(name, draws[names.index(name)]) for name in chosen], ignore_index=True)
-
-
-def _ranks(name: str, draws: FloatArray) -> pd.DataFrame:
-    chains, n = draws.shape
-    ranks = rankdata(draws).reshape(draws.shape) - 1
-    counts = [np.histogram(row, _RANK_BINS, (0, draws.size))[0] for row in ranks]
-    low, high = binom.interval(_RANK_BAND, n, 1 / _RANK_BINS)
-    return pd.DataFrame({
-        "parameter": name, "chain": np.repeat(np.arange(1, chains + 1), _RANK_BINS),
-        "bin": np.tile(np.arange(_RANK_BINS), chains), "count": np.concatenate(counts),
-        "expected": n / _RANK_BINS, "low": low, "high": high,
-    })  # fmt: skip
-
-
-def energy_table(fit: Fit) -> pd.DataFrame:
-    """Energy about its mean, and its changes from draw to draw, by chain: columns chain, kind, value."""
-    energy = np.asarray(fit.tree["sample_stats"]["energy"].values)
-    rows = []
-    for chain, values in enumerate(energy, start=1):
-        rows.append(pd.DataFrame({"chain": chain, "kind": "marginal", "value": values - values.mean()}))
-        rows.append(pd.DataFrame({"chain": chain, "kind": "transition", "value": np.diff(values)}))
-    return pd.concat(rows, ignore_index=True)
-
-
-def ess_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """Bulk and tail ESS of each parameter: columns parameter, kind, ess."""
-    return pd.concat(
-        [
-            pd.DataFrame({"parameter": summary.index, "kind": kind, "ess": summary[f"ess_{kind}"]})
-            for kind in ("bulk", "tail")
-        ],
-        ignore_index=True,
-    )
+    return table, plots.plot_new_group(draws, table, unit if one_axis else "", shared=one_axis)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hbm_stan.elements import base_of
 from hbm_stan.nouns import of_results
-from hbm_stan.report import caterpillars, coefficients, conditional, own, ratios, sensitivity, shares
+from hbm_stan.report import caterpillars, coefficients, conditional, left_out, own, ratios, sensitivity, shares
 from hbm_stan.report.blocks import (
     Block,
     Span,
@@ -162,5 +162,5 @@ def _statistic(s: dict[str, Any]) -> list[str]:
 
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
     coefficients.section, conditional.section, shrinkage, caterpillars.section, ratios.section, population,
-    shares.section, own.section, predictive, comparison, sensitivity.section,
+    shares.section, own.section, predictive, left_out.section, comparison, sensitivity.section,
 )  # fmt: skip

@@ -96,6 +96,8 @@ def results(analysis: Analysis, findings: Findings) -> dict[str, Any]:
         "shrinkage": findings.shrinkage.to_dict("records"),
         "shrinkage_notes": shrinkage_notes(findings.shrinkage, main.table.noun),
         "ppc": _ppc(findings, main),
+        "loo_pit": None if findings.loo_pit is None else findings.loo_pit.as_dict(),
+        "calibration": None if findings.reliability is None else findings.reliability.as_dict(),
         "prior_check": findings.prior_check.to_dict("records"),
         "parameterisation": None if analysis.choice is None else asdict(analysis.choice),
         "findings": [_finding(f) for f in findings.own],

@@ -318,7 +318,7 @@ def example_results(
         "conditional_effects": [], "caterpillars": [],
         "shrinkage": _shrinkage(table, draws, variants) if partial else None,
         "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
-        "ppc": _ppc(table, draws), "findings": [],
+        "ppc": _ppc(table, draws), "loo_pit": None, "calibration": None, "findings": [],
         "prior_check": [{"name": "mean", "kind": "mean", "observed": 8.75, "replicated_mean": 0.1, "q05": -12.4,
                          "q95": 12.9, "p_value": 0.4}] if partial else [],
         "parameterisation": {"variant": "partial_pooling", "reason": "The default form.", "pilots": []},

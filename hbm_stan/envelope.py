@@ -1,4 +1,5 @@
-"""The simultaneous envelope of the ECDF of ranks, and how improbable an ECDF is that leaves it, both exact.
+"""The simultaneous envelope of the ECDF of ranks, or of values from 0 to 1 at so many points, and how improbable an
+ECDF is that leaves it, both exact.
 
 Säilynoja, Bürkner & Vehtari (2022), Statistics and Computing 32:32. Ranks are whole numbers from 0 to L, so the ECDF
 is looked at where it can step, at i / (L + 1): there the number of ranks below i is binomial, and the numbers at
@@ -51,10 +52,18 @@ def p_value(ranks: npt.ArrayLike, draws: int) -> float:
     Far out is measured by the binomial tail probability at each point: section 2.2 of the paper.
     """
     counts = counts_below(ranks, draws)
-    n = np.asarray(ranks).size
+    return p_of_counts(counts, counts, np.asarray(ranks).size)
+
+
+def p_of_counts(least: IntArray, most: IntArray, n: int) -> float:
+    """The same probability for n values whose numbers below each point are known to lie between two, (draws,) each.
+
+    It is that of what is sure: too many where even the least number is, too few where even the largest is.
+    """
+    draws = len(least)
     below, above = _tails(n, draws)
     at = np.arange(draws)
-    level = float(np.minimum(below[at, counts], above[at, counts]).min())
+    level = float(np.minimum(below[at, most], above[at, least]).min())
     return min(max(1 - _inside(n, draws, level), 0.0), 1.0)
 
 
