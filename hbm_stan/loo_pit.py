@@ -141,9 +141,11 @@ class LooPit:
     def verdict(self) -> Verdict:
         """A warning where the transforms depart from uniform ones."""
         if not self.departs:
-            return Verdict(LOO_PIT, "pass", None if self.blind else self.p_value, MISFIT_P)
+            return Verdict(name=LOO_PIT, status="pass", value=None if self.blind else self.p_value, threshold=MISFIT_P)
         hint = f"Left out, rows do not lie in their predictions as they should: {WORDS[self.departure]}. "
-        return Verdict(LOO_PIT, "warn", self.p_value, MISFIT_P, hint + _REMEDIES[self.departure])
+        return Verdict(
+            name=LOO_PIT, status="warn", value=self.p_value, threshold=MISFIT_P, hint=hint + _REMEDIES[self.departure]
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The transforms for JSON, rows left out."""

@@ -107,9 +107,11 @@ class Reliability:
     def verdict(self) -> Verdict:
         """A warning where the probabilities do not come true."""
         if not self.departs:
-            return Verdict(CALIBRATION, "pass", None if self.blind else self.p_value, MISFIT_P)
+            return Verdict(
+                name=CALIBRATION, status="pass", value=None if self.blind else self.p_value, threshold=MISFIT_P
+            )
         hint = f"{self._words()}. Is a column missing, or its curve, or does an effect differ between groups?"
-        return Verdict(CALIBRATION, "warn", self.p_value, MISFIT_P, hint)
+        return Verdict(name=CALIBRATION, status="warn", value=self.p_value, threshold=MISFIT_P, hint=hint)
 
     def as_dict(self) -> dict[str, Any]:
         """The curve and its numbers for JSON."""

@@ -19,7 +19,6 @@ from hbm_stan.attempts import family_and_data, fit
 from hbm_stan.calibrate import Calibration, calibrate, crew, posterior_calibration, run
 from hbm_stan.calibrate.crew import run_all
 from hbm_stan.calibrate.design import default_design
-from hbm_stan.envelope import counts_below, envelope, p_value
 from hbm_stan.calibrate.journal import Journal
 from hbm_stan.calibrate.replication import rank, replicate
 from hbm_stan.calibrate.run import SAMPLING
@@ -29,6 +28,7 @@ from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, EngineDraws, Sampling
 from hbm_stan.engines.stanli import StanliEngine
+from hbm_stan.envelope import counts_below, envelope, p_value
 from hbm_stan.errors import EngineError, ModelError, StorageError
 from hbm_stan.families import families, family
 from hbm_stan.fit import prepare_table

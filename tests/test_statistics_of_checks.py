@@ -24,8 +24,8 @@ from fake_fits import fake_fit, small_dataset
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from hbm_stan import leave_one_out
 from hbm_stan import envelope as bands
+from hbm_stan import leave_one_out
 from hbm_stan.calibrate import posterior, replication, result
 from hbm_stan.calibrate.result import Calibration
 from hbm_stan.engines import EngineDraws, Sampling
