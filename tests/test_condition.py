@@ -305,6 +305,11 @@ def test_a_group_without_information_is_not_determined_and_one_of_many_rows_is(s
     (words,) = [sentence for sentence in given.sentences if " of Z:" in sentence]
     assert "not determined" in words
     assert "above 0.9 of that of a new school" in given.sentences[-1]
+    assert not any("one by one" in sentence for sentence in given.sentences)
+    old, new = parts()
+    lines = condition(fit_case("normal", stanli, old), new).sentences
+    assert lines[0].startswith("N1, intercept: ") or lines[0].startswith("N2, intercept: ")
+    assert any("may be known better: look at those of the rows of a g" in line for line in lines)
     assert "Pareto k" in given.notes[0]
 
 

@@ -73,15 +73,20 @@ def in_words(conditioned: Fit, groups: pd.DataFrame) -> Iterator[str]:
     """A sentence for each of the first lines: how much the rows moved it; and the rule of what is not determined."""
     noun, meaning = conditioned.table.noun, conditioned.family.words.group_meaning
     for line in groups.head(_SHOWN).to_dict("records"):
-        what = f"{line['term'] or meaning} of {line['group']}"
+        what = f"{line['group']}, {line['term']}" if line["term"] else f"{meaning.capitalize()} of {line['group']}"
         rows = "its one row" if line["rows"] == 1 else f"its {line['rows']:,} rows"
         before = f"{line['population_mean']:.3g} and {line['population_sd']:.2g}"
         yield (
-            f"{what[:1].upper()}{what[1:]}: {_WORDS[line['determined']]}. Mean {line['mean']:.3g}, sd {line['sd']:.2g} "
+            f"{what}: {_WORDS[line['determined']]}. Mean {line['mean']:.3g}, sd {line['sd']:.2g} "
             f"given {rows}; before, as any new {noun.one}, {before}."
         )
     if len(groups) > _SHOWN:
         yield f"And {len(groups) - _SHOWN:,} more in the table."
+    if groups["term"].nunique() > 1 and (groups["determined"] != "mostly").any():
+        yield (
+            f"Coefficients are judged one by one. The expected values that they add up to may be known better: look at "
+            f"those of the rows of a {noun.one}."
+        )
     if (groups["determined"] == "no").any():
         yield (
             f"Not determined: the sd is above {NOT_DETERMINED:g} of that of a new {noun.one} before its rows, and the "
