@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hbm_stan.plots.effects import plot_effects
     from hbm_stan.plots.forest import plot_forest
     from hbm_stan.plots.groups import plot_caterpillar, plot_shrinkage
+    from hbm_stan.plots.maps import plot_map
     from hbm_stan.plots.new_group import plot_new_group
     from hbm_stan.plots.posterior import plot_population
     from hbm_stan.plots.save import figure_bytes, save_svg
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "answer": ("plot_answer",), "calibration": ("plot_calibration",),
     "checks": ("plot_energy", "plot_ess", "plot_ranks"), "curves": ("plot_curves",), "effects": ("plot_effects",),
-    "forest": ("plot_forest",), "groups": ("plot_caterpillar", "plot_shrinkage"), "new_group": ("plot_new_group",),
+    "forest": ("plot_forest",), "groups": ("plot_caterpillar", "plot_shrinkage"), "maps": ("plot_map",),
+    "new_group": ("plot_new_group",),
     "posterior": ("plot_population",), "save": ("figure_bytes", "save_svg"), "strips": ("plot_ppc", "plot_strips"),
     "style": ("PALETTE",),
 }  # fmt: skip
@@ -42,6 +44,7 @@ __all__ = [
     "plot_energy",
     "plot_ess",
     "plot_forest",
+    "plot_map",
     "plot_new_group",
     "plot_population",
     "plot_ppc",
