@@ -26,7 +26,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program
 from hbm_stan.resources import share
 
-_SHUFFLED, _THREE = "shuffled", "three terms"
+_SHUFFLED, _THREE, _LEFT = "shuffled", "three terms", "two areas without a row"
 BROKEN = Path(__file__).parents[1] / "broken"
 SEED = 20261121
 CHECKS = (
@@ -142,6 +142,7 @@ PRIORS: dict[str, dict[str, str]] = {
     "cumulative": {
         "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
     },
+    "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)"},
 }  # fmt: skip
 
 
@@ -149,8 +150,9 @@ PRIORS: dict[str, dict[str, str]] = {
 def example(name: str) -> Prepared:
     """A small table of a family: eight schools, or made with a fixed seed; ``family, shuffled`` in another order."""
     family, _, on = name.partition(", ")
-    dataset = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[name]()
-    return prepare_table(families()[family], dataset)
+    dataset = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[family]() if on == _LEFT else _DATA[name]()
+    table = prepare_table(families()[family], dataset)
+    return table.without([2, 7]) if on == _LEFT else table
 
 
 def _schools() -> Dataset:
@@ -278,6 +280,21 @@ def _crossed(left: str) -> Callable[[], Dataset]:
     return crossed
 
 
+def _map() -> Dataset:
+    """Sixteen areas of a grid and two islands, in another order than their names, neighbours alike; one predictor."""
+    rng = np.random.default_rng([SEED, 15])
+    names = np.array([f"a{k:02}" for k in range(18)])
+    pairs = [(k, k + step) for k in range(16) for step in (1, 4) if k + step < 16 and (step == 4 or k % 4 < 3)]
+    x, expected = rng.normal(size=18), rng.uniform(2, 30, 18)
+    level = np.append(np.add.outer(np.linspace(-1, 1, 4), np.linspace(-0.5, 0.5, 4)).ravel(), [0.5, -0.5])
+    cases = rng.poisson(expected * np.exp(0.2 + level + 0.4 * x + rng.normal(0, 0.2, 18)))
+    frame = pd.DataFrame({"area": names, "cases": cases, "expected": expected, "x": x}).iloc[rng.permutation(18)]
+    neighbours = [(names[a], names[b]) for a, b in pairs]
+    return Dataset.from_frame(
+        frame, group="area", count="cases", expected="expected", group_predictors=["x"], neighbours=neighbours
+    )
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
@@ -288,7 +305,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
-    "cumulative": _crossed("r"),
+    "cumulative": _crossed("r"), "disease_mapping": _map,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -411,6 +428,14 @@ _ALL = (
           "overdispersion is left out of the exponent of the probability of 0", (_DENSITY, _KNOWN)),
     Fault("thresholds_without_jacobian", "cumulative", "partial_pooling",
           "the prior of shares is one of thresholds without its Jacobian", (_DENSITY, _KNOWN)),
+    Fault("scaling_not_rooted", "disease_mapping", "partial_pooling",
+          "structured effects are divided by the scaling factor, not its root", (_DENSITY, _CONTRACT, _KNOWN)),
+    Fault("rho_not_rooted", "disease_mapping", "partial_pooling",
+          "the share of the variance is taken for one of the sd", (_DENSITY, _CONTRACT, _KNOWN)),
+    Fault("areas_in_sorted_order", "disease_mapping", "partial_pooling",
+          "areas with a row are taken to be the first ones of the map", (_DENSITY, _CONTRACT, _KNOWN), on=_LEFT),
+    Fault("expected_without_log", "disease_mapping", "partial_pooling",
+          "expected numbers are added to the log rates as they are", (_DENSITY, _KNOWN)),
     Fault("sd_for_scale", "student_t", "partial_pooling", "sigma is taken for the sd of rows", (_DENSITY, _KNOWN)),
 )  # fmt: skip
 FAULTS: dict[str, Fault] = {fault.file: fault for fault in _ALL}
