@@ -1,4 +1,4 @@
-"""Maps: areas as points joined to their neighbours, coloured by raw and smoothed rates and the probability of excess."""
+"""Maps: areas as points joined to their neighbours, coloured by raw and smoothed rates and the chance of an excess."""
 
 from __future__ import annotations
 

@@ -148,7 +148,8 @@ def _drawn(
     a, b = at[graph.edges[:, 0]], at[graph.edges[:, 1]]
     borders = pd.DataFrame({"east": a[:, 0], "north": a[:, 1], "to_east": b[:, 0], "to_north": b[:, 1]})
     what = "expected" if evidence.data["counted"] else "tested"
-    return areas, borders, f"{words}; lines join neighbours, and larger points had more {what}."
+    larger = f", and larger points had more {what}" if np.ptp(size) else ""
+    return areas, borders, f"{words}; lines join neighbours{larger}."
 
 
 def _effects(evidence: Evidence) -> list[Finding]:

@@ -42,7 +42,8 @@ def _of_piece(graph: Graph, own: IntArray) -> FloatArray:
     centred = steps**2 - (steps**2).mean(axis=0) - (steps**2).mean(axis=1)[:, None] + (steps**2).mean()
     values, vectors = np.linalg.eigh(-centred / 2)
     signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(n)])
-    place = (vectors * signs * np.sqrt(np.maximum(values, 0)))[:, [-2, -1]]  # the longest direction stands upright: maps are drawn side by side
+    # The longest direction stands upright: maps are drawn side by side.
+    place = (vectors * signs * np.sqrt(np.maximum(values, 0)))[:, [-2, -1]]
     place = place + 1e-3 * np.column_stack([np.cos(np.arange(n)), np.sin(np.arange(n))])  # areas alike must part
     weight = np.where(steps > 0, 1 / np.maximum(steps, 1) ** 2, 0.0)
     inverse = np.linalg.pinv(np.diag(weight.sum(axis=1)) - weight)
