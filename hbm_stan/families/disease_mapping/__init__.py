@@ -35,24 +35,46 @@ from hbm_stan.resources import share
 
 _RIEBLER = "Riebler et al. (2016), section 3"
 _PRIOR_ROWS = (
-    PriorRow("mu", ("normal",), "mean of log rate ratios or log odds where predictors are 0", "Morris et al. (2019)"),
-    PriorRow("gamma", ("normal",), "effect of {predictor} on log risks", "Morris et al. (2019)"),
-    PriorRow("tau", SCALES, "sd of log risks between {groups}, beyond their predictors", _RIEBLER),
-    PriorRow("rho", ("beta",), "share of that variance which is spatial", _RIEBLER),
-    PriorRow("theta", ("normal",), "log risk of each {group} without pooling", "fixed and wide"),
+    PriorRow(
+        name="mu",
+        distributions=("normal",),
+        meaning="mean of log rate ratios or log odds where predictors are 0",
+        source="Morris et al. (2019)",
+    ),
+    PriorRow(
+        name="gamma",
+        distributions=("normal",),
+        meaning="effect of {predictor} on log risks",
+        source="Morris et al. (2019)",
+    ),
+    PriorRow(
+        name="tau",
+        distributions=SCALES,
+        meaning="sd of log risks between {groups}, beyond their predictors",
+        source=_RIEBLER,
+    ),
+    PriorRow(name="rho", distributions=("beta",), meaning="share of that variance which is spatial", source=_RIEBLER),
+    PriorRow(
+        name="theta",
+        distributions=("normal",),
+        meaning="log risk of each {group} without pooling",
+        source="fixed and wide",
+    ),
 )
 _EXPECTED = "Where no case is expected there is no rate: join the area with a neighbour, or take its row and pairs out."
 
 FAMILY = Family(
     name="disease_mapping",
     roles=(
-        Role("group", "label", "name of the area", neighbours=True),
-        Role("count", "count", "number of cases", optional=True, at_most="tested"),
-        Role("expected", "positive", "number of cases that was expected; or tested", optional=True, advice=_EXPECTED),
-        Role("tested", "count", "number tested, where cases are of those", optional=True),
-        Role("group_predictors", "group_predictors", "predictors of the area's rate", optional=True),
-        Role("east", "number", "where the area is drawn: longitude, or metres to the east", optional=True),
-        Role("north", "number", "the same to the north", optional=True),
+        Role(name="group", kind="label", meaning="name of the area", neighbours=True),
+        Role(name="count", kind="count", meaning="number of cases", optional=True, at_most="tested"),
+        Role(name="expected", kind="positive", meaning="number of cases that was expected; or tested", optional=True,
+             advice=_EXPECTED),
+        Role(name="tested", kind="count", meaning="number tested, where cases are of those", optional=True),
+        Role(name="group_predictors", kind="group_predictors", meaning="predictors of the area's rate", optional=True),
+        Role(name="east", kind="number", meaning="where the area is drawn: longitude, or metres to the east",
+             optional=True),
+        Role(name="north", kind="number", meaning="the same to the north", optional=True),
     ),
     outcomes=("count",), size="expected", known_residual=True, one_row_per_group=True, check_table=islands,
     programs=Programs(

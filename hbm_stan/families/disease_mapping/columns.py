@@ -99,19 +99,42 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     at_zero = "; widened, for it is where predictors are 0, not at their means" if wide > 1.1 else ""
     gamma = {
         f"gamma[{name}]": Prior(
-            f"gamma[{name}]", "normal", (0.0, two_digits(1 / sd)),
-            f"1 on the log scale for one sd of {name} ({sd:.3g}) either way: few such factors are larger than 7", True,
+            name=f"gamma[{name}]", distribution="normal", arguments=(0.0, two_digits(1 / sd)),
+            reason=f"1 on the log scale for one sd of {name} ({sd:.3g}) either way: few such factors are larger than 7",
+            default=True,
         )
         for name, sd in zip(names, sds, strict=True)
     }  # fmt: skip
     return {
-        "mu": Prior("mu", "normal", (centre, wide), f"centred on the pooled {what}{at_zero}", True),
+        "mu": Prior(
+            name="mu",
+            distribution="normal",
+            arguments=(centre, wide),
+            reason=f"centred on the pooled {what}{at_zero}",
+            default=True,
+        ),
         **gamma,
         "tau": Prior(
-            "tau", "half_normal", (1.0,), "rates of areas that differ by a factor of 2.7 either way are ordinary", True
+            name="tau",
+            distribution="half_normal",
+            arguments=(1.0,),
+            reason="rates of areas that differ by a factor of 2.7 either way are ordinary",
+            default=True,
         ),
-        "rho": Prior("rho", "beta", (1.0, 1.0), "any share of spatial variance is as likely as another", True),
-        "theta": Prior("theta", "normal", (centre, 2.5), "no pooling: fixed and wide, about the pooled rate", True),
+        "rho": Prior(
+            name="rho",
+            distribution="beta",
+            arguments=(1.0, 1.0),
+            reason="any share of spatial variance is as likely as another",
+            default=True,
+        ),
+        "theta": Prior(
+            name="theta",
+            distribution="normal",
+            arguments=(centre, 2.5),
+            reason="no pooling: fixed and wide, about the pooled rate",
+            default=True,
+        ),
     }
 
 
@@ -128,12 +151,23 @@ def islands(table: Prepared) -> list[Verdict]:
             f"({', '.join(alone[:_NAMED])}{more}): drawn towards the average of all, not towards neighbours. Where the "
             "list is not complete, add the missing pairs."
         )
-        verdicts.append(Verdict("areas without neighbours", "warn", float(len(alone)), None, hint, alone[0]))
+        verdicts.append(
+            Verdict(
+                name="areas without neighbours",
+                status="warn",
+                value=float(len(alone)),
+                threshold=None,
+                hint=hint,
+                subject=alone[0],
+            )
+        )
     pieces = len(set(graph.piece[~graph.island].tolist()))
     if pieces > 1:
         hint = (
             f"The map falls into {pieces} pieces beside islands: structured effects sum to zero and are scaled in each "
             "(Freni-Sterrantino et al. 2018). Is a bridge or a ferry missing in the list of neighbours?"
         )
-        verdicts.append(Verdict("pieces of the map", "warn", float(pieces), None, hint))
+        verdicts.append(
+            Verdict(name="pieces of the map", status="warn", value=float(pieces), threshold=None, hint=hint)
+        )
     return verdicts

@@ -99,10 +99,10 @@ def _map(evidence: Evidence) -> Finding:
     digits = {f"raw {name}": 2, "median": 2, "q05": 2, "q95": 2, "P(excess)": 3}
     areas, borders, drawn = _drawn(evidence, y / size, smoothed, excess, size)
     return Finding(
-        f"The map: raw and smoothed {name}s", (first, *spatial, drawn), table,
-        f"The {min(_LISTED, len(labels))} {noun.many} with the highest probability of a {name} {whose}: posterior "
-        "median and 90 % interval.",
-        digits, areas=areas, borders=borders, x_label=name, y_label=f"probability {whose}",
+        title=f"The map: raw and smoothed {name}s", sentences=(first, *spatial, drawn), table=table,
+        caption=f"The {min(_LISTED, len(labels))} {noun.many} with the highest probability of a {name} {whose}: "
+        "posterior median and 90 % interval.",
+        digits=digits, areas=areas, borders=borders, x_label=name, y_label=f"probability {whose}",
         first=" ".join([first, *spatial[:1]]),
     )  # fmt: skip
 
@@ -170,4 +170,6 @@ def _effects(evidence: Evidence) -> list[Finding]:
     )
     caption = f"Factor by which one unit of a predictor multiplies the {what}: posterior median and 90 % interval."
     digits = dict.fromkeys((f"{what} ratio", "q05", "q95"), 3) | {"P(above 1)": 3}
-    return [Finding("What predictors of areas do", (sentence,), table, caption, digits)]
+    return [
+        Finding(title="What predictors of areas do", sentences=(sentence,), table=table, caption=caption, digits=digits)
+    ]
