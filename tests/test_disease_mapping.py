@@ -284,29 +284,29 @@ WORTH = 400
 
 
 def test_the_posterior_of_scotland_is_the_published_one(stanli: Engine) -> None:
-    made = fitted(stanli)
-    draws = posterior_draws(made.tree["posterior"].to_dataset(), ["mu", "gamma", "tau", "rho", "theta"])
+    result = fitted(stanli)
+    draws = posterior_draws(result.tree["posterior"].to_dataset(), ["mu", "gamma", "tau", "rho", "theta"])
     series = {"mu": draws["mu"], "gamma[aff_tenths]": draws["gamma"][:, 0], "tau": draws["tau"], "rho": draws["rho"]}
-    shape = (made.sampling.chains, made.sampling.draws)
+    shape = (result.sampling.chains, result.sampling.draws)
     rows = summarise(list(series), np.array([values.reshape(shape) for values in series.values()]))
     for name, (mean, sd) in PUBLISHED.items():
         error = math.hypot(rows.loc[name, "mcse_mean"], sd / math.sqrt(WORTH))
         assert abs(rows.loc[name, "mean"] - mean) < 3 * error, name
         assert abs(rows.loc[name, "sd"] / sd - 1) < 3 * math.sqrt(2 / (2 * WORTH)), name
-    expected = made.table["expected"][4] * np.exp(draws["theta"][:, 4])
+    expected = result.table["expected"][4] * np.exp(draws["theta"][:, 4])
     assert abs(expected.mean() - MU5) < 3 * expected.std() / math.sqrt(WORTH) + 0.05  # printed to a tenth
     assert abs(rows.loc["mu", "mean"] - INLA[0]) < 3 * rows.loc["mu", "mcse_mean"] + 0.05 * INLA[1]
 
 
 def test_an_area_left_out_scores_as_its_refit_does(stanli: Engine) -> None:
     """The integrated score, by importance weights, against a fit in which the district has no count."""
-    made = fitted(stanli)
+    result = fitted(stanli)
     scored = compare({name: fitted(stanli, name) for name in ("partial_pooling", "partial_pooling_iid")})
     pointwise = scored.pointwise["partial_pooling"]
     for i in (0, 24, 48):
-        refit = refit_without(made, [i])
+        refit = refit_without(result, [i])
         assert (refit.data["J"], refit.data["A"]) == (55, 56)
-        draws, data = refit.draws(), made.data
+        draws, data = refit.draws(), result.data
         # Independent of the integral: a draw of the unseen deviation is in the refit; the mean of its likelihood.
         level = draws["mu"] + draws["gamma"] @ data["U"][i] + draws["deviation"][:, data["place"][i] - 1]
         density = stats.poisson.pmf(data["y"][i], data["expected"][i] * np.exp(level))
@@ -322,8 +322,8 @@ def test_a_map_beats_every_other_pooling_where_samples_are_tiny(stanli: Engine) 
     share = analysis.dataset.table.numbers("cases") / 10
     error = {"raw": np.sqrt(np.mean((share - expit(theta.to_numpy())) ** 2))}
     for variant in MODEL.default_variants:
-        made = fit(MODEL.name, analysis.dataset, variant, sampling=Sampling(seed=SEED), engine=stanli)
-        prevalence = pd.Series(expit(made.draws("theta")["theta"]).mean(axis=0), made.table.pooled.labels)
+        result = fit(MODEL.name, analysis.dataset, variant, sampling=Sampling(seed=SEED), engine=stanli)
+        prevalence = pd.Series(expit(result.draws("theta")["theta"]).mean(axis=0), result.table.pooled.labels)
         error[variant] = np.sqrt(np.mean((prevalence - expit(theta[list(prevalence.index)])) ** 2))
     ordered = ["partial_pooling", "partial_pooling_iid", "no_pooling", "complete_pooling", "raw"]
     assert sorted(error, key=lambda name: error[name]) == ordered
@@ -331,12 +331,12 @@ def test_a_map_beats_every_other_pooling_where_samples_are_tiny(stanli: Engine) 
 
 
 def test_rows_of_known_and_of_new_areas_are_predicted(stanli: Engine) -> None:
-    made = fit(MODEL.name, counts(), sampling=Sampling(draws=300, seed=1), engine=stanli)
+    result = fit(MODEL.name, counts(), sampling=Sampling(draws=300, seed=1), engine=stanli)
     rows = pd.DataFrame({"area": ["f", "zz"], "expected": [4.0, 4.0], "x": [1.2, 1.2]})
-    prediction = predict(made, rows, groups={"area": ["zz"]})
+    prediction = predict(result, rows, groups={"area": ["zz"]})
     expected = prediction.draws["expected"].values.reshape(-1, 2)
-    j = list(made.table.pooled.labels).index("f")
-    np.testing.assert_allclose(expected[:, 0], 4 * np.exp(made.draws("theta")["theta"][:, j]))
+    j = list(result.table.pooled.labels).index("f")
+    np.testing.assert_allclose(expected[:, 0], 4 * np.exp(result.draws("theta")["theta"][:, j]))
     assert np.std(np.log(expected[:, 1])) > np.std(np.log(expected[:, 0]))
 
 
@@ -362,7 +362,7 @@ def refused(dataset: Any) -> str:
         (lambda: counts(frame=ROWS.assign(expected=0.0)), "must be above zero; found row 1: '0.0'"),
         (lambda: counts(frame=ROWS.assign(expected=0.0)), "join the area with a neighbour"),
         (lambda: of_frame(tested="tested", expected="expected"), "found count and expected and tested"),
-        (lambda: of_frame(), "either expected (how many were expected) or tested"),
+        (of_frame, "either expected (how many were expected) or tested"),
         (lambda: of_frame(frame=ROWS.assign(tested=0, cases=0), tested="tested"), "nobody was tested"),
         (lambda: of_frame(frame=ROWS.assign(tested=1), tested="tested"), "above 'tested' of the same row"),
     ],
@@ -429,9 +429,9 @@ def test_a_map_goes_from_two_csv_files_to_a_report(tmp_path: Path, stanli: Engin
     pd.DataFrame(PAIRS, columns=["one", "other"]).to_csv(tmp_path / "beside.csv", index=False)
     words = ("new", tmp_path / "areas.csv", "--family", "disease_mapping", "--group", "area", "--count", "cases")
     lists = ("--expected", "expected", "--group-predictors", "x", "--neighbours", tmp_path / "beside.csv")
-    made = hbm(*words, *lists, "--to", tmp_path / "map")
-    assert made.exit_code == 0, made.output
-    assert "1 of 7 areas has no neighbours" in " ".join(made.output.split())
+    result = hbm(*words, *lists, "--to", tmp_path / "map")
+    assert result.exit_code == 0, result.output
+    assert "1 of 7 areas has no neighbours" in " ".join(result.output.split())
     text = (tmp_path / "map" / "analysis.toml").read_text()
     assert 'neighbours = "../beside.csv"' in text
     assert '"partial_pooling", "partial_pooling_iid"]' in text

@@ -210,7 +210,8 @@ def one_row_each(name: str) -> Inputs:
     members = [np.flatnonzero(table.pooled.level == j) for j in range(table.n_groups)]
     rows = [int(own[j % len(own)]) for j, own in enumerate(members)]
     columns = {c: [dataset.table.column(c)[i] for i in rows] for c in dataset.table.names}
-    prepared = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns))
+    beside = {"neighbours": dataset.reading.neighbours}
+    prepared = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns, **beside))
     priors = model.priors(prepared)
     return model, model.stan_data(prepared, priors, NO), priors
 

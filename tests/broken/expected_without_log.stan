@@ -11,23 +11,23 @@
 // Riebler et al. (2016), Statistical Methods in Medical Research 25:1145; Morris et al. (2019), Spatial and
 // Spatio-temporal Epidemiology 31:100301; of islands Freni-Sterrantino et al. (2018), the same 26:25.
 functions {
-  // Cases in areas given the log rate ratio or log odds theta of each row: Poisson about the expected number where cases
-  // are counted (1), else binomial out of those tested.
-  real area_counts_lpmf(array[] int y, vector theta, int counted, array[] int tested, vector expected) {
-    // FAULT: the log of the expected number is missing
-    return counted ? poisson_log_lpmf(y | expected + theta) : binomial_logit_lpmf(y | tested, theta);
-  }
+// Cases in areas given the log rate ratio or log odds theta of each row: Poisson about the expected number where cases
+// are counted (1), else binomial out of those tested.
+real area_counts_lpmf(array[] int y, vector theta, int counted, array[] int tested, vector expected) {
+  // FAULT: the log of the expected number is missing
+  return counted ? poisson_log_lpmf(y | expected + theta) : binomial_logit_lpmf(y | tested, theta);
+}
 
-  real area_count(int y, real theta, int counted, int tested, real expected) {
-    return counted ? poisson_log_lpmf(y | log(expected) + theta) : binomial_logit_lpmf(y | tested, theta);
-  }
+real area_count(int y, real theta, int counted, int tested, real expected) {
+  return counted ? poisson_log_lpmf(y | log(expected) + theta) : binomial_logit_lpmf(y | tested, theta);
+}
 
-  int area_count_rng(real theta, int counted, int tested, real expected) {
-    if (counted) {
-      return poisson_rng(fmin(fmax(expected * exp(theta), 1e-300), 1e9)); // what poisson_rng takes
-    }
-    return binomial_rng(tested, inv_logit(theta));
+int area_count_rng(real theta, int counted, int tested, real expected) {
+  if (counted) {
+    return poisson_rng(fmin(fmax(expected * exp(theta), 1e-300), 1e9)); // what poisson_rng takes
   }
+  return binomial_rng(tested, inv_logit(theta));
+}
   #include scale_prior.stanfunctions
 }
 data {
