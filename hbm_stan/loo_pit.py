@@ -38,6 +38,7 @@ _POINTS, BAND, MISFIT_P = 99, 0.95, 0.01
 MOST_UNRELIABLE = 0.25
 _ROUNDING = 1e-9
 _NAMED = 5  # rows that a sentence names
+_FAR = 0.01  # on either side: as heavy tails widen a model, few rows are elsewhere but some still lie far out (ours)
 
 
 class Departure(StrEnum):
@@ -72,7 +73,7 @@ _REMEDIES: Mapping[Departure, str] = {
     Departure.LOWER: "Look at the mean: is a column missing, or its curve?",
     Departure.HIGHER: "Look at the mean: is a column missing, or its curve?",
     Departure.NARROW: "Let rows spread more: another likelihood, or a factor or column that is missing.",
-    Departure.WIDE: "Do rows spread less than the likelihood says, or do standard errors overstate?",
+    Departure.WIDE: "Do standard errors overstate, or have a few rows far off widened the spread (student_t)?",
     Departure.SKEWED_HIGH: "Try the log of the outcome (lognormal), gamma, or counts that spread more.",
     Departure.SKEWED_LOW: "Try a transformed outcome: is there an upper limit?",
     Departure.HEAVY: "Try student_t, or let the spread differ between groups.",
@@ -197,7 +198,7 @@ def loo_pit(fit: Fit, predictive: LooPredictive | None = None) -> LooPit:
         curve=curve,
         scores=scores,
         p_value=p,
-        departure=_departure(scores),
+        departure=_departure(scores, _far_out(low[known], high[known])),
     )
 
 
@@ -242,9 +243,17 @@ def smooth_scores(low: FloatArray, high: FloatArray) -> tuple[float, ...]:
 _LEGENDRE = ((-1, 2), (1, -6, 6), (-1, 12, -30, 20), (1, -20, 90, -140, 70))
 
 
-def _departure(scores: npt.ArrayLike) -> Departure:
+def _departure(scores: npt.ArrayLike, far_out: float) -> Departure:
+    """The kind of the largest score; where predictions are too wide, yet rows lie far out, tails are heavy."""
     largest = int(np.argmax(np.abs(scores)))
-    return _KINDS[largest][int(np.asarray(scores)[largest] > 0)]
+    kind = _KINDS[largest][int(np.asarray(scores)[largest] > 0)]
+    return Departure.HEAVY if kind is Departure.WIDE and far_out >= 2 * _FAR else kind
+
+
+def _far_out(low: FloatArray, high: FloatArray) -> float:
+    """The share of rows in the outermost hundredth of their predictions, on either side."""
+    below, inside = counts_below(low, high, np.array([_FAR, 1 - _FAR]))
+    return float(1 - (inside - below) / max(len(low), 1))
 
 
 def _p(value: float) -> str:

@@ -189,6 +189,7 @@ RIGHT = stats.norm.ppf(QUANTILES)
         (RIGHT - 0.5, Departure.LOWER), (stats.expon.ppf(QUANTILES) - 1, Departure.SKEWED_HIGH),
         (1 - stats.expon.ppf(QUANTILES), Departure.SKEWED_LOW),
         (stats.t.ppf(QUANTILES, 1) * 0.42, Departure.HEAVY), (np.sign(RIGHT) * 0.9 + 0.25 * RIGHT, Departure.LIGHT),
+        (stats.t.ppf(QUANTILES, 2) * 0.35, Departure.HEAVY),  # a normal whose sd they have widened
     ],
 )  # fmt: skip
 def test_each_departure_has_its_word(y: np.ndarray, departure: Departure) -> None:
