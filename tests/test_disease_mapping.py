@@ -30,6 +30,7 @@ from hbm_stan.families.disease_mapping.graph import Graph, graph_of, laplacian_o
 from hbm_stan.families.disease_mapping.layout import layout
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import QUADRATURE_MATTERS
+from hbm_stan.new_rows.contrast import contrast
 from hbm_stan.new_rows.predict import predict
 from hbm_stan.plots import plot_map, save_svg
 from hbm_stan.repair import refit_without
@@ -338,6 +339,12 @@ def test_rows_of_known_and_of_new_areas_are_predicted(stanli: Engine) -> None:
     j = list(result.table.pooled.labels).index("f")
     np.testing.assert_allclose(expected[:, 0], 4 * np.exp(result.draws("theta")["theta"][:, j]))
     assert np.std(np.log(expected[:, 1])) > np.std(np.log(expected[:, 0]))
+    # One unit more of the predictor multiplies the rate by exp(gamma), wherever the area lies.
+    effect = result.draws("gamma")["gamma"][:, 0]
+    for scale, draws in (("link", effect), ("ratio", np.exp(effect))):
+        asked = contrast(result, "x = 1 - x = 0", at="area = population", scale=scale)
+        assert asked.table["mean"].iloc[0] == pytest.approx(draws.mean(), rel=1e-9)
+    assert any("exp of it is a rate ratio" in note for note in contrast(result, "x = 1 - x = 0", scale="link").notes)
 
 
 # What is refused, and what is said
