@@ -131,7 +131,8 @@ class LooPit:
                 return [*looked, "The curve stays in its band: rows lie in their predictions as they should."]
             return [
                 *looked,
-                f"The curve leaves its band a little (p {_p(self.p_value)}), as that of one right model in 20 does.",
+                f"The curve leaves its band a little (p {_p(self.p_value)}; below {MISFIT_P:g} would be a misfit): if "
+                f"anything, {WORDS[self.departure]}.",
             ]
         return [*looked, f"The curve leaves its band (p {_p(self.p_value)}): {WORDS[self.departure]}."]
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from page_measures import pages_of, touches_edge
 from plotnine import aes, geom_point, ggplot, theme, theme_bw
 from test_page_measures import shipped
 
 import hbm_stan as hbm
+from hbm_stan import plots
 from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.engines import Engine
 from hbm_stan.fit import Fit
+from hbm_stan.plots.left_out import paint_transforms
+from hbm_stan.plots.save import save_svg
 from hbm_stan.report.build import fit_analysis, report, settled
 from hbm_stan.report.coefficients import forest_table
 
@@ -141,12 +147,10 @@ def test_curves_are_those_of_the_family(folder: Path, engine_for_all: Engine) ->
 def test_a_layer_names_the_columns_of_the_table(cbpp: Reported) -> None:
     figure = hbm.plot.loo_pit(cbpp.fits) + geom_point(aes("x", "low"), size=0.5)
     assert figure.draw() is not None
-    assert figure.labels.y == "ECDF less what is expected"
+    assert figure.labels.y == "ECDF less expected"
 
 
 def test_the_pages_say_what_rows_left_out_show(cbpp: Reported) -> None:
-    from page_measures import pages_of
-
     text = " ".join(" ".join(p.text.split()) for p in pages_of(cbpp.pdf))
     for key in ("loo_pit", "calibration"):
         assert " ".join(cbpp.results[key]["sentences"]) in text
@@ -174,3 +178,35 @@ def test_all_names_stand_in_the_readme() -> None:
     text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     assert [name for name in hbm.plot.__all__ if f"`{name}`" not in text] == []
     assert all(getattr(hbm.plot, name).__doc__ for name in hbm.plot.__all__)
+
+
+@pytest.mark.parametrize("many", ["subjects", "Regional Consolidated School Districts of the Northern Lakes"])
+def test_three_panels_of_replicated_data_stay_in_their_figure(many: str) -> None:
+    """Nothing is cut, whatever groups are called, and no panel has words of another one over it."""
+    rng = np.random.default_rng(1)
+    groups = pd.DataFrame({"group": [f"{many} {j}" for j in range(18)], "observed": rng.normal(size=18)})
+    groups = groups.assign(**{q: groups["observed"] + k for k, q in enumerate(QUANTILES)})
+    rows = pd.DataFrame({"low": range(5), "high": range(1, 6), "observed": 3.0} | dict.fromkeys(QUANTILES, 3.0))
+    x = np.linspace(0, 1, 101)
+    curve = pd.DataFrame({"x": x, "low": 0.0, "high": 0.01, "band_low": -0.1, "band_high": 0.1})
+    figure = plots.plot_ppc(groups, "ms", "mean", "subject", many, rows, False, partial(paint_transforms, curve=curve))
+    assert not touches_edge(save_svg(figure))
+    drawing = figure.draw()
+    drawing.draw_without_rendering()
+    titles = [(a.get_title("left"), a.get_xlabel()) for a in drawing.axes]
+    assert ("ECDF less expected", "LOO-PIT of a row") in titles
+    boxes = sorted((a.xaxis.label.get_window_extent() for a in drawing.axes), key=lambda b: b.x0)
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert boxes[-1].x1 <= drawing.bbox.x1
+
+
+def test_both_figures_of_rows_left_out_stay_in_their_figure(cbpp: Reported) -> None:
+    tables = [pd.DataFrame(cbpp.results["loo_pit"]["curve"])]
+    tables += [pd.DataFrame(cbpp.results["calibration"][key]) for key in ("curve", "bins")]
+    figure = plots.plot_left_out(*tables)
+    assert not touches_edge(save_svg(figure))
+    words = [(a.get_title("left"), a.get_xlabel()) for a in figure.draw().axes]
+    assert words == [
+        ("ECDF less expected", "probability of less than was observed"),
+        ("share that happened", "predicted from all other rows"),
+    ]

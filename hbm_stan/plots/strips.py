@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,12 @@ from hbm_stan.plots.style import LABEL_PT, PALETTE, with_unit
 _PANEL_MM, _TOP_MM, _BOTTOM_MM = 28.0, 4.5, 14.5
 _MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
 _TITLE_CELLS = 46  # letters of 8 pt above half a figure
+# Where panels begin, the groups last, and the width of those before them: by how many there are before.
+_BESIDE: Sequence[tuple[tuple[float, ...], float]] = (
+    ((0.07,), 0.0),
+    ((0.07, 0.44), 0.29),
+    ((0.07, 0.365, 0.66), 0.215),
+)
 _NUMBERS = ("raw", "q05", "q25", "q50", "q75", "q95", "rows")
 
 
@@ -84,32 +90,39 @@ def _legend(figure: Any, raw: bool) -> None:
 
 def plot_ppc(
     table: pd.DataFrame, unit: str = "", what: str = "outcome", one: str = "group", many: str = "groups",
-    rows: pd.DataFrame | None = None, whole: bool = False,
+    rows: pd.DataFrame | None = None, whole: bool = False, left_out: Callable[[Any], None] | None = None,
 ) -> Drawing:  # fmt: skip
     """What was observed of each group (an outcome, or a mean, share or rate: ``what``) against its replications.
 
     Groups stand in rising order, bars hold the middle 50 % and 90 % of replications. Columns: group, observed, q05,
     q25, q50, q75, q95. Up to some forty groups are named. ``rows`` are counts of rows in bins (columns low, high,
     observed, q05, q25, q75, q95), drawn beside them; of ``whole`` numbers by their square roots, as a rootogram.
+    ``left_out`` paints one more panel beside the groups: what rows that are left out say.
     """
+    lefts, width = _BESIDE[(rows is not None) + (left_out is not None)]
+    most_named = _MOST_NAMED if len(lefts) < 3 else _MOST_NAMED // 2
     ordered = table.astype(dict.fromkeys(("observed", "q05", "q25", "q75", "q95"), float)).sort_values("observed")
-    names = [shorten(drawable(str(g)), _NAME_CELLS) for g in ordered["group"]] if len(ordered) <= _MOST_NAMED else []
+    names = [shorten(drawable(str(g)), _NAME_CELLS) for g in ordered["group"]] if len(ordered) <= most_named else []
     below = max((cells(name) for name in names), default=0) * 1.75 + 10.0
     height = _PANEL_MM + below + _TOP_MM
 
     def paint(figure: Any) -> None:
-        left = 0.07 if rows is None else 0.44
-        axes = figure.add_axes((left, below / height, 0.985 - left, _PANEL_MM / height))
+        axes = figure.add_axes((lefts[-1], below / height, 0.985 - lefts[-1], _PANEL_MM / height))
         _groups(axes, ordered, names)
         axis = what if what == "outcome" else f"{what} of the {one}"
         value_axis(axes, drawable(with_unit(axis, unit)))
-        number_axis(axes, drawable(f"{many} in the order of what was observed"))
+        order = "in the order of what was observed" if len(lefts) < 3 else "in rising order"
+        number_axis(
+            axes, shorten(drawable(f"{many} {order}"), _TITLE_CELLS if len(lefts) < 3 else _TITLE_CELLS * 3 // 4)
+        )
         if names:
             axes.set_xticks(np.arange(1, len(names) + 1), names, rotation=90, fontsize=LABEL_PT)
         if rows is not None:
-            beside = figure.add_axes((0.07, below / height, 0.29, _PANEL_MM / height))
+            beside = figure.add_axes((lefts[0], below / height, width, _PANEL_MM / height))
             _in_bins(beside, rows, whole)
             number_axis(beside, drawable(with_unit("outcome of a row", unit)), ticks=5)
+        if left_out is not None:
+            left_out(figure.add_axes((lefts[-2], below / height, width, _PANEL_MM / height)))
 
     return Drawing(paint, height)
 

@@ -143,15 +143,18 @@ def _replicated(findings: Findings, results: dict[str, Any]) -> dict[str, Callab
     unit, what = results["data"]["observed_unit"], results["ppc"]["quantity"]
     rows = findings.ppc.rows
     whole = rows is not None and is_whole(main.y) and results["data"]["observed"] != "share"
-    return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many, rows, whole)}
+    beside = left_out.panel_of(results)
+    return {"ppc": partial(plots.plot_ppc, groups, unit, what, noun.one, noun.many, rows, whole, beside)}
 
 
 def _left_out(results: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """The figure of rows that are left out, where that says something."""
+    """The figure of rows that are left out, where there are both transforms and calibration."""
     from hbm_stan import plots
 
-    tables = left_out.tables_of(results)
-    return {} if tables[0] is None and tables[1] is None else {left_out.NAME: partial(plots.plot_left_out, *tables)}
+    transforms, calibration, bins = left_out.tables_of(results)
+    if transforms is None or calibration is None or bins is None:
+        return {}
+    return {left_out.NAME: partial(plots.plot_left_out, transforms, calibration, bins)}
 
 
 def _shrinkage(findings: Findings, results: dict[str, Any]) -> dict[str, Callable[[], Any]]:

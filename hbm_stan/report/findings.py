@@ -105,6 +105,8 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         caption = [
             f"Rows by their value, observed (line) and replicated (bands); {what} of each {one} beside 50 % and 90 %."
         ]
+    if panel := left_out.panel_words(results):
+        caption = [_places(bool(ppc.get("rows")), panel, f"{what} of each {one} beside 50 % and 90 %")]
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
     asked = "Data replicated from the fitted model should look like the data that were observed"
     p = (
@@ -117,10 +119,17 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     rows = [[*_statistic(s), *(_prior(priors.get(s["kind"])) if priors else [])] for s in ppc["statistics"]]
     return [
         heading("Fit"),
-        prose(asked, *where, f". {p} ", *sentence(ppc["note"] or ""), prior),
+        prose(asked, *where, f". {p} ", *sentence(ppc["note"] or ""), prior, *left_out.sentences(results, figures)),
         *figure("ppc", figures, caption, f"Observed {what} against intervals of the replicated, by {one}."),
         table(["Statistics of the observed data, of replicated data, and of data from the priors alone."], heads, rows),
+        *left_out.both(results, figures),
     ]
+
+
+def _places(rows: bool, panel: str, groups: str) -> str:
+    """The caption of replicated data where rows that are left out stand beside them."""
+    first = "Left: rows by their value, observed (line) and replicated (bands). Middle" if rows else "Left"
+    return f"{first}: {panel} Right: {groups}."
 
 
 def _prior(row: dict[str, Any] | None) -> list[str]:
@@ -162,5 +171,5 @@ def _statistic(s: dict[str, Any]) -> list[str]:
 
 SECTIONS: tuple[Callable[[dict[str, Any], Iterable[str]], list[Block]], ...] = (
     coefficients.section, conditional.section, shrinkage, caterpillars.section, ratios.section, population,
-    shares.section, own.section, predictive, left_out.section, comparison, sensitivity.section,
+    shares.section, own.section, predictive, comparison, sensitivity.section,
 )  # fmt: skip

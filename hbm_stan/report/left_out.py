@@ -1,32 +1,34 @@
-"""The part of the section on the fit that leaves rows out: LOO-PIT, and calibration of 0 and 1 and of successes."""
+"""What leaving rows out adds to the section on the fit: LOO-PIT, and calibration of 0 and 1 and of successes.
+
+Where there is one of both, it is a panel of the figure of replicated data; both have a figure of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from hbm_stan.report.blocks import Block, Span, figure, prose, ref, sentence
-from hbm_stan.report.digits import significant
+from hbm_stan.report.blocks import Block, Span, figure, ref, sentence
 
 NAME = "left_out"
 _READ_PIT = (
-    "the share of rows that lie below each probability in their predictions, less what it should be, in the band of "
-    "95 of 100 right models. First above and then below zero, predictions are too narrow; first below and then above, "
-    "too wide; above throughout, rows lie lower than predicted; below throughout, higher."
+    "the share of rows below each probability of what all others predict of them, less what it should be, in the band "
+    "of 95 of 100 right models (above, then below zero: too narrow; below, then above: too wide; above throughout: "
+    "rows lie lower than predicted; below: higher)."
 )
 _SPREAD = " A row is spread evenly over the probability of its own value, as outcomes take few values."
 _READ_CALIBRATION = (
-    "the share that happened by the share predicted, in the range of 90 of 100 tables that are as predicted, point by "
-    "point. Flatter than the line, predictions are too extreme; steeper, too timid. Grey: how many rows have such a "
-    "prediction."
+    "what came true of what all other rows predict, in the range of 90 of 100 tables as predicted (flatter than the "
+    "line: too extreme; steeper: too timid); grey: rows with that prediction."
 )
 
 
 def tables_of(results: Mapping[str, Any]) -> tuple[pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
-    """What the figure draws: transforms, calibration and its bins; None for what there is not, or says nothing."""
-    transforms, calibration = (_telling(results[key]) for key in ("loo_pit", "calibration"))
+    """What is drawn: transforms, calibration and its bins; None for what there is not, or says nothing."""
+    transforms, calibration = _telling(results)
     return (
         pd.DataFrame(transforms["curve"]) if transforms else None,
         pd.DataFrame(calibration["curve"]) if calibration else None,
@@ -34,56 +36,50 @@ def tables_of(results: Mapping[str, Any]) -> tuple[pd.DataFrame | None, pd.DataF
     )
 
 
-def _telling(entry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    return None if entry is None or entry["blind"] else entry
+def _telling(results: Mapping[str, Any]) -> list[Mapping[str, Any] | None]:
+    entries = (results["loo_pit"], results["calibration"])
+    return [None if entry is None or entry["blind"] else entry for entry in entries]
 
 
-def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    """In words where rows lie in what all others predict of them, and the figure of that."""
-    transforms, calibration = results["loo_pit"], results["calibration"]
-    if transforms is None and calibration is None:
+def panel_of(results: Mapping[str, Any]) -> Callable[[Any], None] | None:
+    """What paints the panel beside replicated data; None where there is nothing to paint, or a figure for both."""
+    from hbm_stan.plots.left_out import paint_calibration, paint_transforms
+
+    transforms, calibration, bins = tables_of(results)
+    if (transforms is None) == (calibration is None):
+        return None
+    if transforms is not None:
+        return partial(paint_transforms, curve=transforms)
+    return partial(paint_calibration, curve=calibration, bins=bins)
+
+
+def panel_words(results: Mapping[str, Any]) -> str:
+    """What the panel shows, for the caption; empty where there is none."""
+    transforms, calibration = _telling(results)
+    if (transforms is None) == (calibration is None):
+        return ""
+    return _of_transforms(transforms) if transforms is not None else _READ_CALIBRATION
+
+
+def _of_transforms(transforms: Mapping[str, Any]) -> str:
+    return _READ_PIT + (_SPREAD if transforms["discrete"] else "")
+
+
+def sentences(results: Mapping[str, Any], figures: Iterable[str]) -> list[Span]:
+    """In words where rows lie in what all others predict of them, and whether shares come true."""
+    entries = [entry for entry in (results["loo_pit"], results["calibration"]) if entry is not None]
+    if not entries:
         return []
     where: list[Span] = [" (", ref(NAME), ")"] if NAME in figures else []
-    spans: list[Span] = []
-    if transforms is not None:
-        spans += ["Rows should lie in what all other rows predict of them as if drawn from it", *where, ". "]
-        spans += _sentences(transforms["sentences"])
-    if calibration is not None:
-        of = "What all other rows predict should come true as often as predicted"
-        spans += [" " * bool(spans), of, *(where if transforms is None else []), ". "]
-        spans += _sentences(calibration["sentences"])
-        spans += [] if calibration["blind"] else [" ", _scores(calibration)]
-    return [prose(*spans), *figure(NAME, figures, [_caption(results)], _alt(results))]
+    told = " ".join(text for entry in entries for text in entry["sentences"])
+    return [" Then each row is left out and held against what all others predict of it", *where, ". ", *sentence(told)]
 
 
-def _sentences(texts: Iterable[str]) -> list[Span]:
-    return [*sentence(" ".join(texts))]
-
-
-def _scores(calibration: Mapping[str, Any]) -> str:
-    """The Brier score in its parts, which says how much the probabilities tell."""
-    keys = ("brier", "miscalibration", "uncertainty", "discrimination")
-    brier, off, uncertainty, tells = (significant(round(calibration[key], 5), 2) for key in keys)
-    return (
-        f"The mean squared error of the predicted shares is {brier} (Brier score): {uncertainty} of one share for all, "
-        f"less {tells} that rows are told apart by, plus {off} by which they are off."
-    )
-
-
-def _caption(results: Mapping[str, Any]) -> str:
-    transforms, calibration = (_telling(results[key]) for key in ("loo_pit", "calibration"))
-    both = transforms is not None and calibration is not None
-    parts = []
-    if transforms is not None:
-        words = _READ_PIT + (_SPREAD if transforms["discrete"] else "")
-        parts.append(f"{'Left' if both else 'Leave-one-out transforms (LOO-PIT)'}: {words}")
-    if calibration is not None:
-        parts.append(f"{'Right' if both else 'Calibration'}: {_READ_CALIBRATION}")
-    return " ".join(parts)
-
-
-def _alt(results: Mapping[str, Any]) -> str:
-    transforms, calibration = (_telling(results[key]) for key in ("loo_pit", "calibration"))
-    what = ["the ECDF of leave-one-out transforms in its band"] * (transforms is not None)
-    what += ["a calibration curve in its band"] * (calibration is not None)
-    return f"{' and '.join(what).capitalize()}."
+def both(results: Mapping[str, Any], figures: Iterable[str]) -> list[Block]:
+    """The figure of both, where there are both."""
+    transforms, _ = _telling(results)
+    if NAME not in figures or transforms is None:
+        return []
+    caption = f"Left (LOO-PIT): {_of_transforms(transforms)} Right (calibration): {_READ_CALIBRATION}"
+    alt = "The ECDF of leave-one-out transforms and a calibration curve, each in its band."
+    return figure(NAME, figures, [caption], alt)
