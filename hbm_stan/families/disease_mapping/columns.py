@@ -107,35 +107,23 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     }  # fmt: skip
     return {
         "mu": Prior(
-            name="mu",
-            distribution="normal",
-            arguments=(centre, wide),
-            reason=f"centred on the pooled {what}{at_zero}",
-            default=True,
+            name="mu", distribution="normal", arguments=(centre, wide),
+            reason=f"centred on the pooled {what}{at_zero}", default=True,
         ),
         **gamma,
         "tau": Prior(
-            name="tau",
-            distribution="half_normal",
-            arguments=(1.0,),
-            reason="rates of areas that differ by a factor of 2.7 either way are ordinary",
-            default=True,
+            name="tau", distribution="half_normal", arguments=(1.0,),
+            reason="rates of areas that differ by a factor of 2.7 either way are ordinary", default=True,
         ),
         "rho": Prior(
-            name="rho",
-            distribution="beta",
-            arguments=(1.0, 1.0),
-            reason="any share of spatial variance is as likely as another",
-            default=True,
+            name="rho", distribution="beta", arguments=(1.0, 1.0),
+            reason="any share of spatial variance is as likely as another", default=True,
         ),
         "theta": Prior(
-            name="theta",
-            distribution="normal",
-            arguments=(centre, 2.5),
-            reason="no pooling: fixed and wide, about the pooled rate",
-            default=True,
+            name="theta", distribution="normal", arguments=(centre, 2.5),
+            reason="no pooling: fixed and wide, about the pooled rate", default=True,
         ),
-    }
+    }  # fmt: skip
 
 
 def islands(table: Prepared) -> list[Verdict]:
