@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hbm_stan.cells import label
 from hbm_stan.errors import DataError, did_you_mean, nearest
 from hbm_stan.frequencies import counted
+from hbm_stan.neighbours import located
 from hbm_stan.reading import KEYS, Reading, make_reading
 from hbm_stan.resources import find_data, refuse_no_file
 from hbm_stan.table import Table, read_csv, refuse_repeated, shorten
@@ -112,6 +113,9 @@ class Dataset:
 
         frame = pd.DataFrame({name: [self.table.column(name)[i] for i in rows] for name in self.table.names})
         subset = Dataset.from_frame(frame, self.columns, name=self.name)
+        beside = self.reading.neighbours
+        if beside is not None and self.column("group"):  # a map of these areas alone
+            beside = beside.among(subset.table.labels(self.column("group")))
         table = replace(
             subset.table, decimal_comma=self.table.decimal_comma, categories=self.table.categories,
             ordered=self.table.ordered,
@@ -121,7 +125,7 @@ class Dataset:
             name: tuple(v for v in order if v in present[name] or name == self.column("outcome"))
             for name, order in self.reading.levels.items()
         }
-        return replace(subset, table=table, reading=replace(self.reading, levels=levels))
+        return replace(subset, table=table, reading=replace(self.reading, levels=levels, neighbours=beside))
 
     def _split(self, named: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(named, str) and named not in self.table.names and "," in named:
@@ -206,9 +210,13 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
     ``level=0.9`` is that of the limits (0.95), and ``log_scale=True`` says that they are ratios.
     ``unit_labels="repeat"`` says that equal labels of units in two groups are two units;
     ``group_name="child, children"`` what messages call a group; ``weights="n"`` that a row counts as often as the
-    column n says.
+    column n says; ``neighbours="neighbours.csv"`` which areas lie beside which (a path, seen from here or from the
+    data, or pairs).
     """
     place = find_data(path)
+    if "neighbours" in roles:
+        folder = place if os.path.isdir(place) else place.parent
+        roles["neighbours"] = located(roles["neighbours"], Path(), folder)
     dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)
     reading, named = _split(roles)
     dataset = dataset.read_as(reading)

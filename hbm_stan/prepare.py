@@ -26,6 +26,7 @@ from hbm_stan.levels import (
     check_total,
     refuse_one_group,
 )
+from hbm_stan.neighbours import check_neighbours, refuse_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
 from hbm_stan.predictors import (
@@ -171,7 +172,7 @@ def prepare(
     labels, group = pooled.labels, pooled.level
     if one_row_per_group:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
-    values, ordered, notes = _values(dataset, given)
+    values, ordered, notes = _values(dataset, given, labels)
     warnings: list[Verdict] = []
     if any(r.instead for r in roles):
         values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
@@ -200,13 +201,14 @@ def prepare(
 
 
 def _values(
-    dataset: Dataset, roles: Sequence[Role]
+    dataset: Dataset, roles: Sequence[Role], labels: Sequence[str]
 ) -> tuple[dict[str, FloatArray], dict[str, tuple[str, ...]], list[str]]:
     """The values of roles that have one in each row, the categories of those that are ordered by column, and notes."""
     values, notes = read_values(dataset, [r for r in roles if r.kind not in {"label", "unit", "ordered", *LIST_KINDS}])
     in_order = {r.name: read_ordered(dataset, dataset.column(r.name)) for r in roles if r.kind == "ordered"}
     values |= {role: outcome.values for role, outcome in in_order.items()}
     categories = {outcome.column: outcome.categories for outcome in in_order.values()}
+    notes += check_neighbours(dataset.reading.neighbours, dataset.table.where, labels)
     return values, categories, [*notes, *(note for outcome in in_order.values() for note in outcome.notes)]
 
 
@@ -272,17 +274,13 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
         refuse_weights(dataset.table.where, dataset.reading.weights, used, {r.name for r in roles})
     if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
         raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
+    refuse_neighbours(dataset.table.where, dataset.reading.neighbours, any(r.neighbours for r in roles))
 
 
 def _check_predictors(
-    dataset: Dataset,
-    roles: Sequence[Role],
-    predictors: Mapping[str, Predictors],
-    values: Mapping[str, FloatArray],
-    labels: Sequence[str],
-    group: npt.NDArray[np.int64],
-    noun: Noun,
-) -> list[Verdict]:
+    dataset: Dataset, roles: Sequence[Role], predictors: Mapping[str, Predictors], values: Mapping[str, FloatArray],
+    labels: Sequence[str], group: npt.NDArray[np.int64], noun: Noun,
+) -> list[Verdict]:  # fmt: skip
     kinds = {r.name: r.kind for r in roles}
     if predictors or not dataset.reading.formula:
         refuse_named_levels(dataset, [column for role in predictors for column in dataset.listed(role)])

@@ -222,6 +222,8 @@ def _of_new_groups(fit: Fit) -> bool:
 
 
 def _how(fit: Fit) -> str:
+    if _of_new_groups(fit) and fit.family.words.replicated and fit.variant == fit.family.programs.variants[2].name:
+        return fit.table.noun.fill(fit.family.words.replicated)
     if _of_new_groups(fit):
         return f"Each replication draws new {fit.table.noun.many} from the population, measured as the known ones are."
     return f"Each replication keeps the value of each {fit.table.noun.one} and draws new errors."

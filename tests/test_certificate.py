@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -58,8 +59,9 @@ def front_and_rest(pages: list[str]) -> tuple[str, str]:
 
 def test_all_shipped_programs_take_few_pages_and_are_all_there(pages: list[str]) -> None:
     first, second = front_and_rest(pages)
-    assert len(pages) <= 3
     certificate = example_certificate()
+    # A page has room for some 73 rows: one of each program, and one that begins each family.
+    assert len(pages) <= 1 + math.ceil((len(certificate.programs) + len(families())) / 73)
     assert len(certificate.programs) == sum(len(f.programs.variants) for f in families().values())
     for proof in certificate.programs:
         assert proof.sha256[:HASH] in second

@@ -210,7 +210,8 @@ def one_row_each(name: str) -> Inputs:
     members = [np.flatnonzero(table.pooled.level == j) for j in range(table.n_groups)]
     rows = [int(own[j % len(own)]) for j, own in enumerate(members)]
     columns = {c: [dataset.table.column(c)[i] for i in rows] for c in dataset.table.names}
-    prepared = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns))
+    beside = {"neighbours": dataset.reading.neighbours}
+    prepared = prepare_table(model, Dataset.from_frame(pd.DataFrame(columns), dataset.columns, **beside))
     priors = model.priors(prepared)
     return model, model.stan_data(prepared, priors, NO), priors
 
@@ -304,7 +305,7 @@ def test_the_finer_integral_over_scales_sees_too_few_nodes(monkeypatch: pytest.M
 def test_closed_forms_have_no_finer_integral() -> None:
     finer = {name: model for name, model in families().items() if model.groups.finer_group_log_lik is not None}
     sampled = {name for name, known in likelihoods().items() if known.precision is None}
-    assert set(finer) == {"grouped_normal", "logistic_regression", "planck"} | sampled
+    assert set(finer) == {"disease_mapping", "grouped_normal", "logistic_regression", "planck"} | sampled
     for name, model in finer.items():
         _, table = example(name)
         data = model.stan_data(table, model.priors(table), "complete_pooling")

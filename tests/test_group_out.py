@@ -148,7 +148,9 @@ def test_the_order_of_rows_changes_nothing() -> None:
     order = np.random.default_rng(SEED).permutation(30)
     frame = batches().iloc[order].reset_index(drop=True)
     pooled = replace(fit.table.pooled, level=fit.table.pooled.level[order])
-    table = fit.table.__class__(grouped_dataset(frame), pooled, {"outcome": frame["y"].to_numpy()}, ())
+    table = fit.table.__class__(
+        dataset=grouped_dataset(frame), pooled=pooled, values={"outcome": frame["y"].to_numpy()}, verdicts=()
+    )
     data = fit.family.stan_data(table, fit.priors, fit.variant)
     permuted = replace(fit, table=table, data=data)
     np.testing.assert_allclose(group_out(permuted).elpd_i, group_out(fit).elpd_i, rtol=1e-9)

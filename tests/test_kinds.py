@@ -46,7 +46,7 @@ from hbm_stan.sensitivity.influence import Way, Without
 from hbm_stan.sensitivity.influence import _sentences as influence_sentences
 from hbm_stan.sensitivity.quantities import Side
 from hbm_stan.table import Table
-from hbm_stan.verdicts import _FIGURES, CHECKS, OF_PARAMETERS
+from hbm_stan.verdicts import _FIGURES, CALIBRATION, CHECKS, LOO_PIT, OF_PARAMETERS
 
 
 def other_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,15 @@ def test_a_group_that_is_called_like_a_parameter_is_none() -> None:
 def test_how_a_value_is_written_follows_from_its_check() -> None:
     written = {name: diagnostics._number(name, 0.0312) for name in ("R-hat", "MCSE", "Pareto k, groups", "bulk ESS")}
     assert written == {"R-hat": "0.031", "MCSE": "0.03", "Pareto k, groups": "0.03", "bulk ESS": "0"}
-    known = {*CHECKS, "intraclass correlation", "Pareto k", "Pareto k, groups", "prior of a scale"}
+    known = {
+        *CHECKS,
+        "intraclass correlation",
+        "Pareto k",
+        "Pareto k, groups",
+        "prior of a scale",
+        LOO_PIT,
+        CALIBRATION,
+    }
     assert known >= {*_FIGURES, *OF_PARAMETERS}
     assert front._in_words("p_loo, groups", Noun("school", "schools")) == "effective number of parameters, schools"
 

@@ -88,7 +88,7 @@ def new_analysis(
     table = prepare_table(family, with_unit(dataset, family, told.unit))
     family.programs.prepare(table, family.priors(table))  # refuses what no model could take, such as 0 trials
     name = family.name if not family.source else _own_place(family_name, to)
-    text = _text(family, name, _place(data, to), table.dataset.title or Path(data).stem, table, seed, told)
+    text = _text(family, name, _place(data, to), table.dataset.title or Path(data).stem, table, seed, told, to)
     try:
         content = text.encode()
     except UnicodeEncodeError as error:
@@ -136,7 +136,9 @@ def _place(data: str, to: Path) -> str:
         return path
 
 
-def _text(family: Family, name: str, place: str, title: str, table: Prepared, seed: int | None, told: Told) -> str:
+def _text(
+    family: Family, name: str, place: str, title: str, table: Prepared, seed: int | None, told: Told, to: Path
+) -> str:  # fmt: skip
     priors = family.priors(table)
     variants = f"variants = [{', '.join(_quoted(v) for v in family.variants_for(table))}]"
     lines = [
@@ -147,7 +149,7 @@ def _text(family: Family, name: str, place: str, title: str, table: Prepared, se
         *_told_lines(told),
         *_model_lines(family, name, table),
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
-        *_reading_lines(table.dataset),
+        *_reading_lines(table.dataset, to),
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
         *(f"# {note}" for note in family.left_out(table)),
@@ -247,7 +249,7 @@ def _column_line(role: Role, dataset: Dataset) -> str:
     return f"{role.name} = {value}  # {role.meaning}"
 
 
-def _reading_lines(dataset: Dataset) -> list[str]:
+def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
     """How the table is read where it cannot say so itself, where there is anything to say."""
     reading, lines = dataset.reading, []
     if reading.log_scale:
@@ -260,6 +262,9 @@ def _reading_lines(dataset: Dataset) -> list[str]:
         lines.append(
             f"unit_labels = {_quoted(reading.unit_labels)}  # equal labels of units in two groups are two units"
         )
+    if reading.neighbours is not None:
+        beside = _place(reading.neighbours.path, to)
+        lines.append(f"neighbours = {_quoted(beside)}  # two areas side by side in each row, seen from this file")
     return lines
 
 

@@ -15,6 +15,7 @@ from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import likelihood_of
 from hbm_stan.formula import with_formula
 from hbm_stan.model import Family
+from hbm_stan.neighbours import located
 from hbm_stan.prepare import LIST_KINDS, check_mapping
 from hbm_stan.reading import KEYS, make_reading
 
@@ -45,8 +46,12 @@ def _read(file: Path, entries: Mapping[str, Any]) -> Dataset:
             dataset = load(place)
     else:
         dataset = load(place)
+    given = {key: entries[key] for key in KEYS if key in entries}
+    if "neighbours" in given:
+        beside = Path(place) if os.path.isdir(place) else Path(place).parent
+        given["neighbours"] = located(given["neighbours"], file.parent, beside)
     with within(f"{file}"):
-        return dataset.read_as(make_reading(**{key: entries[key] for key in KEYS if key in entries}))
+        return dataset.read_as(make_reading(**given))
 
 
 def _columns(file: Path, section: Mapping[str, Any], family: Family) -> dict[str, str | tuple[str, ...]]:

@@ -104,6 +104,12 @@ LevelsOption = Annotated[
     list[str] | None,
     typer.Option(help="COLUMN=LEVEL,LEVEL,...: the order of a category's levels; of an outcome, the lowest first."),
 ]
+LogScaleOption = Annotated[
+    bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
+]
+NeighboursOption = Annotated[
+    str, typer.Option(help="Of a map: a CSV with the names of two areas that lie beside each other in each row.")
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -116,13 +122,12 @@ def new(
     engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis.toml that is there.")] = False,
     reference: ReferenceOption = None, levels: LevelsOption = None,
-    log_scale: Annotated[
-        bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
-    ] = False,
+    log_scale: LogScaleOption = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    weights: WeightsOption = "", zi: ZiOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
-    outcome_unit: OutcomeUnitOption = "", question: QuestionOption = "",
+    neighbours: NeighboursOption = "", weights: WeightsOption = "", zi: ZiOption = "",
+    group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
+    question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
@@ -148,7 +153,8 @@ def new(
         analysis = new_analysis(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
-            unit_labels=unit_labels, weights=weights, zi=zi, told=Told(question, group_name, unit),
+            unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours,
+            told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)
         run.show(f"{analysis.path} is written. Next: hbm report {shlex.quote(str(to))}")

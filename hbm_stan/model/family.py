@@ -28,6 +28,13 @@ def place_of(name: str) -> str:
     return _PLACES.get(name, "")
 
 
+def _first_of_each(variants: Iterable[Variant]) -> tuple[str, ...]:
+    first: dict[str, str] = {}
+    for variant in variants:
+        first.setdefault(variant.name if variant.by_default else variant.pooling, variant.name)
+    return tuple(first.values())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family: its name, what it asks of a table, and four parts.
@@ -88,19 +95,12 @@ class Family:
 
     @property
     def default_variants(self) -> tuple[str, ...]:
-        """Complete, no and partial pooling: one variant of each, the default parameterisation first."""
-        first: dict[str, str] = {}
-        for variant in self.programs.variants:
-            first.setdefault(variant.pooling, variant.name)
-        return tuple(first.values())
+        """Complete, no and partial pooling: the first variant of each, and others that are fitted by default."""
+        return _first_of_each(self.programs.variants)
 
     def variants_for(self, table: Prepared) -> tuple[str, ...]:
         """The default variants for a table: of each pooling the first that can be learnt from its rows."""
-        first: dict[str, str] = {}
-        for variant in self.programs.variants:
-            if not self._unlearnable(table, variant):
-                first.setdefault(variant.pooling, variant.name)
-        return tuple(first.values())
+        return _first_of_each([v for v in self.programs.variants if not self._unlearnable(table, v)])
 
     def refuse_unlearnable(self, table: Prepared, name: str) -> None:
         """Raise DataError for a variant that cannot be learnt from the rows, before anything is sampled."""

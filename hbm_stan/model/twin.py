@@ -27,6 +27,7 @@ class Twin:
     simulate(rng, draws, design)      outcome of the design's rows given theta and the other parameters, (S, N)
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     row_moments(draws, data)          mean and variance of each row, (S, N) each; mean_of_rows is the mean alone
+    link(mean, data)                  the linear predictor of rows with these means, (..., N), where theta is no mean
     row_weights(draws, data)          how much each row says, 1 at its mean, the mean over draws, (N,); None: all alike
     ``calibration`` are priors as in analysis.toml under which outcomes drawn for the family's example look like data
     that people meet: default priors are so wide that most simulated data would be absurd.
@@ -41,5 +42,6 @@ class Twin:
     pointwise: Callable[[Draws, StanData], FloatArray] | None = None
     row_moments: Callable[[Draws, StanData], tuple[FloatArray, FloatArray]] | None = None
     mean_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
+    link: Callable[[FloatArray, StanData], FloatArray] | None = None
     row_weights: Callable[[Draws, StanData], FloatArray | None] | None = None
     calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`

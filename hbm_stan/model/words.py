@@ -10,6 +10,7 @@ import numpy as np
 
 from hbm_stan.model.programs import Draws, StanData
 from hbm_stan.prepare import Prepared
+from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,8 @@ class Finding:
     points: pd.DataFrame | None = None  # of a kind such as observed, truth
     x_label: str = ""
     y_label: str = ""
+    areas: pd.DataFrame | None = None  # of a map: east, north, raw, smoothed, excess (a probability), size
+    borders: pd.DataFrame | None = None  # of a map, between neighbours: east, north, to_east, to_north
     first: str = ""  # what page one says, where the first text of ``sentences`` is more than one sentence
 
 
@@ -51,7 +54,9 @@ class Words:
     """What the report says: titles, mathematics, what theta is and in which unit; findings(evidence) are its sections.
 
     ``group_meaning`` and ``quantity_unit`` are of theta. What is observed of a group (a share, a rate, a mean of rows)
-    has the unit of the outcome or none, which follows from the family's ``discrete`` and ``size``.
+    has the unit of the outcome or none, which follows from the family's ``discrete`` and ``size``. ``scale(data)`` says
+    on which scale a reader thinks of theta: its name, the function that takes theta there, and what a difference of
+    theta is a factor of. ``replicated`` says where groups of replicated data come from, if not from the population.
     """
 
     title: str
@@ -61,4 +66,6 @@ class Words:
     quantity_unit: str = ""  # of theta, where it has one of its own: log odds
     same_unit: bool = True  # whether theta has the unit of the outcome; a log or a logit of it has none
     signed: bool = True  # whether theta may lie on both sides of zero, so that P(> 0) says something
+    scale: Callable[[StanData], tuple[str, Callable[[FloatArray], FloatArray], str]] | None = None
+    replicated: str = ""
     findings: Callable[[Evidence], Sequence[Finding]] | None = None

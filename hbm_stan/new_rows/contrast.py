@@ -255,7 +255,9 @@ def _notes(fit: Fit, pairs: Sequence[Pair], scale: str) -> list[str]:
         notes.append(f"Both settings stand at {', '.join(usual)}.")
     notes += scale_notes(fit)
     if scale == "link" and averages_differ(fit.family) and fit.family.words.quantity_unit:
-        words = likelihood(fit.family.name).ratio_words if fit.family.terms else "odds ratio"
+        own = fit.family.words.scale
+        whole = "odds ratio" if own is None else f"{own(fit.data)[2]} ratio"
+        words = likelihood(fit.family.name).ratio_words if fit.family.terms else whole
         article = "an" if words[:1] in set("aeiou") else "a"
         notes.append(f"The difference is one of {fit.family.words.quantity_unit}; exp of it is {article} {words}.")
     return notes

@@ -17,7 +17,9 @@ from hbm_stan.predictors import INTERCEPT
 from hbm_stan.prepare import Prepared
 
 # What a row may have beside its columns, by role -> the name of the datum.
-SIZES = {"trials": "trials", "exposure": "exposure", "standard_error": "se"}
+SIZES = {
+    "trials": "trials", "exposure": "exposure", "standard_error": "se", "expected": "expected", "tested": "tested",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from hbm_stan.predict import of_new_groups
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
 
+_WHOLE, _COUNTED = ("trials", "tested"), ("trials", "exposure", "expected", "tested")
 _ROLES = ("predictors", "group_predictors")
 # Groups drawn from the population for each draw, over which an expected value that is not linear is averaged (ours).
 _GROUPS = 100
@@ -152,7 +153,9 @@ def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
     data: StanData = {**fit.data, "N": n, "J": n, "group_idx": each, "y": np.zeros(n)}
     if fit.table.units is not None:
         data |= {"M": n, "unit_idx": each, "unit_group": each}
-    data |= {datum: np.ones(n, dtype=np.int64) for datum in ("trials", "exposure") if datum in fit.data}
+    data |= {datum: np.ones(n, dtype=np.int64) for datum in _COUNTED if datum in fit.data}
+    if "place" in fit.data:  # on a map: rows of known areas have their own theta, new ones lie nowhere on it
+        data["place"] = np.zeros(n, dtype=np.int64)
     for role, datum in (("predictors", "X"), ("group_predictors", "U")):
         if datum in fit.data:
             data[datum] = _columns(fit.table, role, rows, some)
@@ -163,7 +166,7 @@ def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
         data[datum] = rows.values[column][some] if column else np.full(n, np.asarray(fit.data[datum])[0])
     return {
         **data,
-        **{datum: size[some].astype(np.int64 if datum == "trials" else float) for datum, size in rows.sizes.items()},
+        **{datum: size[some].astype(np.int64 if datum in _WHOLE else float) for datum, size in rows.sizes.items()},
     }
 
 
@@ -181,7 +184,7 @@ def _columns(read: Prepared, role: str, rows: Rows, some: IntArray) -> FloatArra
 
 def _take(fit: Fit, data: StanData, rows: IntArray) -> StanData:
     """Some of the rows."""
-    n, by_row = len(rows), ("y", "trials", "exposure", "se", "X", "U", *fit.family.groups.row_data.values())
+    n, by_row = len(rows), ("y", *_COUNTED, "se", "X", "U", "place", *fit.family.groups.row_data.values())
     each = np.arange(1, n + 1)
     cut: StanData = {k: np.asarray(data[k])[rows] for k in by_row if k in data}
     cut |= {"M": n, "unit_idx": each, "unit_group": each} if fit.table.units is not None else {}
@@ -235,6 +238,8 @@ def _average(fit: Fit, draws: Draws, own: Draws, data: StanData, rng: np.random.
 
 def link_of(fit: Fit, rows: Rows, mean: FloatArray) -> FloatArray:
     """The expected value on the scale of the coefficients: log odds where these are, else as it is."""
+    if fit.family.twin.link is not None:
+        return fit.family.twin.link(mean, {**fit.data, **rows.sizes})
     if not fit.family.words.quantity_unit:
         return mean
     return np.asarray(logit(mean / rows.sizes.get("trials", np.ones(rows.n))))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hbm_stan.plots.forest import plot_forest
     from hbm_stan.plots.groups import plot_caterpillar, plot_shrinkage
     from hbm_stan.plots.left_out import plot_left_out
+    from hbm_stan.plots.maps import plot_map
     from hbm_stan.plots.new_group import plot_new_group
     from hbm_stan.plots.posterior import plot_population
     from hbm_stan.plots.save import figure_bytes, save_svg
@@ -27,6 +28,7 @@ _HOMES = {
     "answer": ("plot_answer",), "calibration": ("plot_calibration",),
     "checks": ("plot_energy", "plot_ess", "plot_ranks"), "curves": ("plot_curves",), "effects": ("plot_effects",),
     "forest": ("plot_forest",), "groups": ("plot_caterpillar", "plot_shrinkage"), "left_out": ("plot_left_out",),
+    "maps": ("plot_map",),
     "new_group": ("plot_new_group",),
     "posterior": ("plot_population",), "save": ("figure_bytes", "save_svg"), "strips": ("plot_ppc", "plot_strips"),
     "style": ("PALETTE",),
@@ -45,6 +47,7 @@ __all__ = [
     "plot_ess",
     "plot_forest",
     "plot_left_out",
+    "plot_map",
     "plot_new_group",
     "plot_population",
     "plot_ppc",

@@ -116,7 +116,9 @@ def caption_unit(results: dict[str, Any], names: Iterable[str]) -> str:
     if not unit.strip():
         return unit
     if any(base_of(n) == "rho" for n in shown):
-        unit += "; correlations have no unit"
+        unit += (
+            "; correlations have no unit" if any(term_of(n) for n in shown if base_of(n) == "rho") else "; rho has none"
+        )
     unit += "".join(f"; {note}" for note in _of_its_own(results, shown))
     if Y_NEW in shown and data["unit"] != data["quantity_unit"]:
         unit += f"; the new observation in {data['unit']}" if data["unit"] else "; the new observation as it is counted"

@@ -56,6 +56,8 @@ def average_draws(fit: Fit, term: str) -> FloatArray | None:
     if "mu" not in fit.tree["posterior"]:
         return None
     mu = fit.draws("mu")["mu"]
+    if mu.ndim == 1 and "gamma" in fit.tree["posterior"]:  # predictors of groups at their means
+        return np.asarray(mu + fit.draws("gamma")["gamma"] @ np.mean(fit.data["U"], axis=0))
     return mu if mu.ndim == 1 else mu[:, terms_of(fit).index(term)]
 
 

@@ -12,7 +12,7 @@ from hbm_stan.coefficients import intercept_place as formula_place
 from hbm_stan.fit import Fit
 from hbm_stan.later import expit
 from hbm_stan.likelihoods import likelihood
-from hbm_stan.likelihoods.likelihood import ODDS, RATIO, Measure
+from hbm_stan.likelihoods.likelihood import ODDS, RATE, RATIO, Measure
 from hbm_stan.nouns import singular
 from hbm_stan.predict import is_ratio
 from hbm_stan.predictors import INTERCEPT
@@ -49,6 +49,9 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
     """The scale of a term of the group quantity; the empty term is a group's only quantity."""
     if is_ratio(fit):
         return Scale(words=ratio_name(fit), unit="", back=np.exp, factor=RATIO.word)
+    if fit.family.words.scale is not None:
+        words, back, factor = fit.family.words.scale(fit.data)
+        return Scale(words=words, unit="", back=back, factor=factor)
     if term and term != INTERCEPT:
         return Scale(words=f"effect of {term}", unit=per(fit, term), factor=_factor_word(fit))
     if term == INTERCEPT:
@@ -69,6 +72,8 @@ def factor_of(fit: Fit) -> Measure | None:
     """What is multiplied by the exponential of a coefficient: the odds, the rate, the mean; None where nothing is."""
     if is_ratio(fit):
         return RATIO
+    if fit.family.words.scale is not None:
+        return {measure.word: measure for measure in (RATE, ODDS)}[fit.family.words.scale(fit.data)[2]]
     if fit.family.name == "logistic_regression":
         return ODDS
     return likelihood(fit.family.name).factor if fit.table.design is not None else None

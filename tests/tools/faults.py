@@ -26,7 +26,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program
 from hbm_stan.resources import share
 
-_SHUFFLED, _THREE = "shuffled", "three terms"
+_SHUFFLED, _THREE, _LEFT = "shuffled", "three terms", "two areas without a row"
 BROKEN = Path(__file__).parents[1] / "broken"
 SEED = 20261121
 CHECKS = (
@@ -142,6 +142,7 @@ PRIORS: dict[str, dict[str, str]] = {
     "cumulative": {
         "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
     },
+    "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)"},
 }  # fmt: skip
 
 
@@ -149,8 +150,9 @@ PRIORS: dict[str, dict[str, str]] = {
 def example(name: str) -> Prepared:
     """A small table of a family: eight schools, or made with a fixed seed; ``family, shuffled`` in another order."""
     family, _, on = name.partition(", ")
-    dataset = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[name]()
-    return prepare_table(families()[family], dataset)
+    dataset = shuffled(_DATA[family]()) if on == _SHUFFLED else _DATA[family]() if on == _LEFT else _DATA[name]()
+    table = prepare_table(families()[family], dataset)
+    return table.without([2, 7]) if on == _LEFT else table
 
 
 def _schools() -> Dataset:
@@ -278,6 +280,21 @@ def _crossed(left: str) -> Callable[[], Dataset]:
     return crossed
 
 
+def _map() -> Dataset:
+    """Sixteen areas of a grid and two islands, in another order than their names, neighbours alike; one predictor."""
+    rng = np.random.default_rng([SEED, 15])
+    names = np.array([f"a{k:02}" for k in range(18)])
+    pairs = [(k, k + step) for k in range(16) for step in (1, 4) if k + step < 16 and (step == 4 or k % 4 < 3)]
+    x, expected = rng.normal(size=18), rng.uniform(2, 30, 18)
+    level = np.append(np.add.outer(np.linspace(-1, 1, 4), np.linspace(-0.5, 0.5, 4)).ravel(), [0.5, -0.5])
+    cases = rng.poisson(expected * np.exp(0.2 + level + 0.4 * x + rng.normal(0, 0.2, 18)))
+    frame = pd.DataFrame({"area": names, "cases": cases, "expected": expected, "x": x}).iloc[rng.permutation(18)]
+    neighbours = [(names[a], names[b]) for a, b in pairs]
+    return Dataset.from_frame(
+        frame, group="area", count="cases", expected="expected", group_predictors=["x"], neighbours=neighbours
+    )
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
@@ -288,7 +305,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
-    "cumulative": _crossed("r"),
+    "cumulative": _crossed("r"), "disease_mapping": _map,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -419,6 +436,16 @@ _ALL = (
           wrong="overdispersion is left out of the exponent of the probability of 0", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="thresholds_without_jacobian", family="cumulative", variant="partial_pooling",
           wrong="the prior of shares is one of thresholds without its Jacobian", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="scaling_not_rooted", family="disease_mapping", variant="partial_pooling",
+          wrong="structured effects are divided by the scaling factor, not its root",
+          caught_by=(_DENSITY, _CONTRACT, _KNOWN)),
+    Fault(file="rho_not_rooted", family="disease_mapping", variant="partial_pooling",
+          wrong="the share of the variance is taken for one of the sd", caught_by=(_DENSITY, _CONTRACT, _KNOWN)),
+    Fault(file="areas_in_sorted_order", family="disease_mapping", variant="partial_pooling",
+          wrong="areas with a row are taken to be the first ones of the map", caught_by=(_DENSITY, _CONTRACT, _KNOWN),
+          on=_LEFT),
+    Fault(file="expected_without_log", family="disease_mapping", variant="partial_pooling",
+          wrong="expected numbers are added to the log rates as they are", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="sd_for_scale", family="student_t", variant="partial_pooling", wrong="sigma is taken for the sd of rows",
           caught_by=(_DENSITY, _KNOWN)),
 )  # fmt: skip

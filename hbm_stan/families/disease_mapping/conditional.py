@@ -1,0 +1,169 @@
+"""An area given all others: its deviation on the map, and the probability of its count with its own effect taken out.
+
+Given the mixing parameter the deviations of the map are normal with a known covariance, so that each has a known normal
+distribution given the rest (Rasmussen & Williams 2006, section 5.4.2). The count is integrated over it by quadrature.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hbm_stan.families.disease_mapping.density import log_count, mean_of, size_of
+from hbm_stan.families.disease_mapping.graph import IntArray
+from hbm_stan.later import expit, logsumexp
+from hbm_stan.model import Draws, StanData
+from hbm_stan.portions import portions
+from hbm_stan.table import FloatArray
+
+_NODES = 21  # of Gauss-Hermite quadrature about the mode; twice as many show its error
+_NEWTON, _CLOSE = 60, 1e-10  # steps to the mode, halvings included; a step of no consequence in sds
+_HELD = 2**22  # values at once
+# The rule over a fixed prior: sinh-spaced nodes about the mode, so that a narrow peak and wide tails are both met.
+_PRIOR_REACH, _PRIOR_NODES = 7.5, 1201
+
+
+def directions(data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Independent directions of the structured effects on the map, (A, A), and their scaled variances, (A,).
+
+    An island is a direction of variance 1: rho + (1 - rho) is then 1, as it should be for it.
+    """
+    scaled = np.asarray(data["basis"]) / np.sqrt(data["scaling"])[:, None]
+    variances, vectors = np.linalg.eigh(scaled @ scaled.T + np.diag(np.asarray(data["island"], dtype=float)))
+    return vectors, np.maximum(variances, 0.0)
+
+
+def given_others(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Mean and sd of theta of each area with a row given those of all other areas on the map, (S, J) each.
+
+    mu is integrated out too, over its normal prior: where nearly all variance is spatial, effects that sum to zero
+    leave an area no freedom beside a known mean. Without space others say no more than mu, which is then given.
+    """
+    if "rho" not in draws:
+        mean = mean_of(draws, data)
+        return mean, np.broadcast_to(draws["tau"][:, None] if "tau" in draws else 0.0, mean.shape)
+    vectors, variances = directions(data)
+    location, scale = data["prior_mu"]
+    rho, tau = draws["rho"][:, None], draws["tau"][:, None]
+    weight = 1 / (tau**2 * (rho * variances + 1 - rho))  # of each direction, (S, A)
+    along = vectors.T @ np.ones(len(variances))  # mu moves all areas alike
+    residual = draws["mu"][:, None] + draws["deviation"] - location
+    # The precision without mu, less what mu takes up: Sherman and Morrison.
+    taken = weight * along @ vectors.T
+    share = 1 / (scale**-2.0 + np.sum(weight * along**2, axis=1, keepdims=True))
+    precision = weight @ (vectors**2).T - share * taken**2
+    pull = (residual @ vectors * weight) @ vectors.T - share * taken * np.sum(taken * residual, axis=1, keepdims=True)
+    place = np.asarray(data["place"]) - 1
+    mean = location + residual - pull / precision
+    by_predictors = draws["gamma"] @ np.asarray(data["U"]).T if data["L"] else 0.0
+    return mean[:, place] + by_predictors, precision[:, place] ** -0.5
+
+
+def new_group(rng: np.random.Generator, draws: Draws, design: StanData, variant: str) -> FloatArray:
+    """theta of areas, (S, J): of those on the map given all others, of one that is nowhere on it from the population.
+
+    Draws from the prior have no map yet: then all of it is drawn. Without pooling the fixed prior.
+    """
+    if variant == "no_pooling":
+        return np.asarray(rng.normal(*design["prior_theta"], size=(len(draws["theta"]), design["J"])))
+    mean = mean_of(draws, design)
+    if "tau" not in draws:
+        return mean
+    place = np.asarray(design["place"])
+    if "rho" in draws and place.all():
+        if "deviation" in draws:
+            return np.asarray(rng.normal(*given_others(draws, design)))
+        return mean + _whole_map(rng, draws, design)[:, place - 1]
+    return np.asarray(rng.normal(mean, draws["tau"][:, None]))
+
+
+def _whole_map(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
+    """Deviations of all areas on the map given tau and rho, (S, A)."""
+    vectors, variances = directions(data)
+    rho = draws["rho"][:, None]
+    coordinates = rng.normal(0.0, np.sqrt(rho * variances + 1 - rho))
+    return np.asarray(draws["tau"][:, None] * (coordinates @ vectors.T))
+
+
+def group_log_lik(draws: Draws, data: StanData) -> FloatArray:
+    """log p(y of an area | all other areas and the population), its own effect integrated out, (S, J)."""
+    return _integrated(draws, data, _NODES)
+
+
+def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
+    """The same with twice the nodes; None with complete pooling, which has no integral."""
+    return _integrated(draws, data, 2 * _NODES) if "tau" in draws else None
+
+
+def _integrated(draws: Draws, data: StanData, nodes: int) -> FloatArray:
+    row = np.argsort(np.asarray(data["group_idx"]))  # the only row of each area
+    if "tau" not in draws:
+        return log_count(mean_of(draws, data), data, row)
+    log_lik = np.empty((len(draws["mu"]), data["J"]))
+    for part in portions(len(log_lik), data["J"], _HELD):
+        some = {name: draws[name][part] for name in ("mu", "gamma", "tau", "rho", "deviation") if name in draws}
+        log_lik[part] = _over_normal(*given_others(some, data), data, row, nodes)
+    return log_lik
+
+
+def _over_normal(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray, nodes: int) -> FloatArray:
+    """log of the integral of p(y | theta) normal(theta | mean, sd), (S, J), by adaptive Gauss-Hermite quadrature.
+
+    Pinheiro & Bates (1995), Journal of Computational and Graphical Statistics 4:12, section 2.4.
+    """
+    mode, width = _mode(mean, sd, data, row)
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    total = np.full(mean.shape, -np.inf)
+    for x, w in zip(points, weights, strict=True):
+        theta = mode + width * x
+        prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
+        total = np.logaddexp(total, log_count(theta, data, row) + prior + x**2 / 2 + math.log(w))
+    return np.asarray(total + np.log(width))
+
+
+def _mode(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray) -> tuple[FloatArray, FloatArray]:
+    """The mode of p(y | theta) normal(theta | mean, sd), and the sd of the normal that has its curvature there.
+
+    Newton's method between two points at which the slope has opposite signs; where it leaves them, their middle.
+    """
+    y, size, variance = np.asarray(data["y"], dtype=float)[row], size_of(data)[row], sd**2
+    if data["counted"]:
+        # log1p(x) is above x / (1 + x): so far below the mean the prior pulls up by more than is expected there. The
+        # mode lies between the mean and the count's own rate.
+        low = mean - np.logaddexp(0.0, np.log(variance * size) + mean)
+        high = np.where(y > 0, np.maximum(mean, np.log(np.maximum(y, 0.5) / size)), mean)
+    else:
+        low, high = mean - variance * size, mean + variance * y
+    theta = np.clip(np.log((y + 0.5) / size), low, high)
+    for _ in range(_NEWTON):
+        rate = size * np.exp(theta) if data["counted"] else size * expit(theta)
+        curvature = 1 / variance + (rate if data["counted"] else rate * expit(-theta))
+        slope = y - rate - (theta - mean) / variance
+        low, high = np.where(slope >= 0, theta, low), np.where(slope <= 0, theta, high)
+        step = slope / curvature
+        following = np.where((theta + step < low) | (theta + step > high), (low + high) / 2, theta + step)
+        moved, theta = np.abs(following - theta), following
+        if np.all(moved * np.sqrt(curvature) < _CLOSE):
+            break
+    return theta, curvature**-0.5
+
+
+def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
+    """log p(y of an area) under the fixed prior of its theta, (J,); None where areas are pooled."""
+    if variant != "no_pooling":
+        return None
+    row = np.argsort(np.asarray(data["group_idx"]))
+    mean, sd = (np.full((1, data["J"]), value) for value in data["prior_theta"])
+    mode, width = _mode(mean, sd, data, row)
+    t = np.linspace(-_PRIOR_REACH, _PRIOR_REACH, _PRIOR_NODES)[:, None]
+    theta = mode + width * np.sinh(t)
+    prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
+    inside = log_count(theta, data, row) + prior + np.log(width * np.cosh(t))
+    return np.asarray(logsumexp(inside, axis=0) + math.log(t[1, 0] - t[0, 0]))
+
+
+def exact_loo(data: StanData, variant: str) -> FloatArray | None:
+    """Without pooling: the prior probability of each row, for an area has one row."""
+    log_lik = prior_group_log_lik(data, variant)
+    return None if log_lik is None else log_lik[np.asarray(data["group_idx"]) - 1]
