@@ -121,7 +121,7 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         heading("Fit"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or ""), prior, *left_out.sentences(results, figures)),
         *figure("ppc", figures, caption, f"Observed {what} against intervals of the replicated, by {one}."),
-        table([_STATISTICS], heads, rows) | {"whole": len(rows) <= _KEPT_WHOLE},
+        table([_STATISTICS], heads, rows) | {"whole": len(rows) <= _UNDIVIDED},
         *left_out.both(results, figures),
     ]
 
@@ -156,7 +156,7 @@ def ppc_words(results: dict[str, Any]) -> str:
 
 
 _STATISTICS = "Statistics of the observed data, of replicated data, and of data from the priors alone."
-_KEPT_WHOLE = 5  # statistics that stand on one page; more, as of counts, would leave a page half empty (ours)
+_UNDIVIDED = 5  # statistics that stand on one page; more, as of counts, would leave a page half empty (ours)
 _STATISTIC_HEADS = [
     column("Statistic", width="label"), number("Observed"), number("Replicated"), number("5 %"), number("95 %"),
     number("p value"),
