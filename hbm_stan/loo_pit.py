@@ -121,14 +121,14 @@ class LooPit:
         if bad:
             names = ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
             looked.append(
-                f"Of {len(bad)} {'row' if len(bad) == 1 else 'rows'} the importance weights cannot be trusted (Pareto "
-                f"k; {names}): they are taken to lie anywhere, which is how thick the curve is."
+                f"{len(bad)} {'row' if len(bad) == 1 else 'rows'} may lie anywhere (so thick is the curve), as "
+                f"importance weights cannot be trusted (Pareto k; {names})."
             )
         if self.blind:
             return [*looked, "These are too many for the rest to say anything."]
         if not self.departs:
             if self._inside():
-                return [*looked, "The curve stays in its band: rows lie in their predictions as they should."]
+                return [*looked, "The curve stays in its band: rows lie where they should."]
             return [
                 *looked,
                 f"The curve leaves its band a little (p {_p(self.p_value)}; below {MISFIT_P:g} would be a misfit): if "

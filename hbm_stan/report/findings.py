@@ -121,7 +121,7 @@ def predictive(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         heading("Fit"),
         prose(asked, *where, f". {p} ", *sentence(ppc["note"] or ""), prior, *left_out.sentences(results, figures)),
         *figure("ppc", figures, caption, f"Observed {what} against intervals of the replicated, by {one}."),
-        table(["Statistics of the observed data, of replicated data, and of data from the priors alone."], heads, rows),
+        table([_STATISTICS], heads, rows) | {"whole": len(rows) <= _UNDIVIDED},
         *left_out.both(results, figures),
     ]
 
@@ -155,6 +155,8 @@ def ppc_words(results: dict[str, Any]) -> str:
     return str(results["ppc"].get("quantity", "outcome"))
 
 
+_STATISTICS = "Statistics of the observed data, of replicated data, and of data from the priors alone."
+_UNDIVIDED = 5  # statistics that stand on one page; more, as of counts, would leave a page half empty (ours)
 _STATISTIC_HEADS = [
     column("Statistic", width="label"), number("Observed"), number("Replicated"), number("5 %"), number("95 %"),
     number("p value"),

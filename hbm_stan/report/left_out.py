@@ -15,11 +15,11 @@ from hbm_stan.report.blocks import Block, Span, figure, ref, sentence
 
 NAME = "left_out"
 _READ_PIT = (
-    "the share of rows below each probability of what all others predict of them, less what it should be, in the band "
-    "of 95 of 100 right models (above, then below zero: too narrow; below, then above: too wide; above throughout: "
-    "rows lie lower than predicted; below: higher)."
+    "rows below each probability in what all others predict of them, less what is expected, in the 95 % band of right "
+    "models (above, then below zero: predictions too narrow; the reverse: too wide; all above: too high; all below: "
+    "too low)."
 )
-_SPREAD = " A row is spread evenly over the probability of its own value, as outcomes take few values."
+_SPREAD = " Whole numbers are spread over their own probability."
 _READ_CALIBRATION = (
     "what came true of what all other rows predict, in the range of 90 of 100 tables as predicted (flatter than the "
     "line: too extreme; steeper: too timid); grey: rows with that prediction."
