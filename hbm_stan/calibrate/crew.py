@@ -16,7 +16,7 @@ from hbm_stan.engines.chains import Ended, Task, how_it_ended, run_together
 from hbm_stan.engines.python import PYTHON, environment
 from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.workplace import storing, work_folder
-from hbm_stan.errors import EngineError, ModelError
+from hbm_stan.errors import EngineError, HbmError, ModelError
 from hbm_stan.resources import cores
 
 Record = dict[str, Any]
@@ -77,12 +77,12 @@ def _on_cluster(
     if reference(setup.family) is None or not can_travel(engine):
         raise ModelError(
             f"--cluster {cluster}: a family or an engine that was made in this process cannot be sent to another one. "
-            "Keep the family in a folder of its own (hbm families --new), or leave the cluster out."
+            "Keep the family in a folder of its own (hbm new-family), or leave the cluster out."
         )
 
     def listen(record: Record) -> None:
         if "error" in record:
-            raise (EngineError if record["of_engine"] else ModelError)(record["error"])
+            raise _error(record)
         done(record)
 
     if numbers:
@@ -113,10 +113,15 @@ def _side_by_side(
         tasks = [Task(str(i), (*command, str(i), str(workers)), None, own) for i in range(workers)]
         ended = run_together(tasks, listen, workers)
     if errors:
-        raise (EngineError if errors[0]["of_engine"] else ModelError)(errors[0]["error"])
+        raise _error(errors[0])
     for task in ended:
         if task.code != 0:
             raise EngineError(_crashed(setup, task, at.get(task.task.name)))
+
+
+def _error(record: Record) -> HbmError:
+    """What ended the work of a process, as its record says it."""
+    return (EngineError if record["of_engine"] else ModelError)(record["error"])
 
 
 def _crashed(setup: Setup, ended: Ended, number: int | None) -> str:
