@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from hbm_stan.families.disease_mapping.density import log_count, mean_of, size_of
+from hbm_stan.families.disease_mapping.density import log_count, mean_of, row_of_areas, size_of
 from hbm_stan.families.disease_mapping.graph import IntArray
 from hbm_stan.later import expit, logsumexp
 from hbm_stan.model import Draws, StanData
@@ -34,8 +34,12 @@ def directions(data: StanData) -> tuple[FloatArray, FloatArray]:
     return vectors, np.maximum(variances, 0.0)
 
 
-def given_others(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+def given_others(
+    draws: Draws, data: StanData, along: tuple[FloatArray, FloatArray] | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Mean and sd of theta of each area with a row given those of all other areas on the map, (S, J) each.
+
+    ``along`` are the ``directions`` of the map, where they are known: they take the cube of the number of areas.
 
     mu is integrated out too, over its normal prior: where nearly all variance is spatial, effects that sum to zero
     leave an area no freedom beside a known mean. Without space others say no more than mu, which is then given.
@@ -43,15 +47,15 @@ def given_others(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
     if "rho" not in draws:
         mean = mean_of(draws, data)
         return mean, np.broadcast_to(draws["tau"][:, None] if "tau" in draws else 0.0, mean.shape)
-    vectors, variances = directions(data)
+    vectors, variances = along or directions(data)
     location, scale = data["prior_mu"]
     rho, tau = draws["rho"][:, None], draws["tau"][:, None]
     weight = 1 / (tau**2 * (rho * variances + 1 - rho))  # of each direction, (S, A)
-    along = vectors.T @ np.ones(len(variances))  # mu moves all areas alike
+    common = vectors.T @ np.ones(len(variances))  # mu moves all areas alike
     residual = draws["mu"][:, None] + draws["deviation"] - location
     # The precision without mu, less what mu takes up: Sherman and Morrison.
-    taken = weight * along @ vectors.T
-    share = 1 / (scale**-2.0 + np.sum(weight * along**2, axis=1, keepdims=True))
+    taken = weight * common @ vectors.T
+    share = 1 / (scale**-2.0 + np.sum(weight * common**2, axis=1, keepdims=True))
     precision = weight @ (vectors**2).T - share * taken**2
     pull = (residual @ vectors * weight) @ vectors.T - share * taken * np.sum(taken * residual, axis=1, keepdims=True)
     place = np.asarray(data["place"]) - 1
@@ -97,13 +101,14 @@ def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
 
 
 def _integrated(draws: Draws, data: StanData, nodes: int) -> FloatArray:
-    row = np.argsort(np.asarray(data["group_idx"]))  # the only row of each area
+    row = row_of_areas(data)
     if "tau" not in draws:
         return log_count(mean_of(draws, data), data, row)
     log_lik = np.empty((len(draws["mu"]), data["J"]))
+    along = directions(data) if "rho" in draws else None
     for part in portions(len(log_lik), data["J"], _HELD):
         some = {name: draws[name][part] for name in ("mu", "gamma", "tau", "rho", "deviation") if name in draws}
-        log_lik[part] = _over_normal(*given_others(some, data), data, row, nodes)
+        log_lik[part] = _over_normal(*given_others(some, data, along), data, row, nodes)
     return log_lik
 
 
@@ -153,7 +158,7 @@ def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
     """log p(y of an area) under the fixed prior of its theta, (J,); None where areas are pooled."""
     if variant != "no_pooling":
         return None
-    row = np.argsort(np.asarray(data["group_idx"]))
+    row = row_of_areas(data)
     mean, sd = (np.full((1, data["J"]), value) for value in data["prior_theta"])
     mode, width = _mode(mean, sd, data, row)
     t = np.linspace(-_PRIOR_REACH, _PRIOR_REACH, _PRIOR_NODES)[:, None]

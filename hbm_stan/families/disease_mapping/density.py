@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.families.disease_mapping.graph import IntArray
 from hbm_stan.families.totals import row_index
 from hbm_stan.later import beta, expit, gammaln, log_expit, logit, norm, xlogy
 from hbm_stan.model import Draws, StanData
@@ -65,6 +66,11 @@ def transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
 def pointwise(draws: Draws, data: StanData) -> FloatArray:
     """log p(y_n | theta), (S, N)."""
     return log_count(draws["theta"][:, row_index(data)], data, slice(None))
+
+
+def row_of_areas(data: StanData) -> IntArray:
+    """The only row of each area, (J,)."""
+    return np.argsort(np.asarray(data["group_idx"]))
 
 
 def size_of(data: StanData) -> FloatArray:

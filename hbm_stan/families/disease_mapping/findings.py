@@ -10,7 +10,7 @@ import numpy as np
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.disease_mapping.columns import map_of
-from hbm_stan.families.disease_mapping.density import size_of
+from hbm_stan.families.disease_mapping.density import row_of_areas, size_of
 from hbm_stan.families.disease_mapping.layout import layout
 from hbm_stan.families.usual_row import in_words, usual
 from hbm_stan.later import expit, logit
@@ -33,7 +33,7 @@ def scale(data: StanData) -> tuple[str, Callable[[FloatArray], FloatArray], str]
 
 def raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     """theta of each area by its own count, (J,), and the standard error; nan where a logarithm has none."""
-    row = np.argsort(np.asarray(data["group_idx"]))
+    row = row_of_areas(data)
     y, size = np.asarray(data["y"], dtype=float)[row], size_of(data)[row]
     rest = np.full(len(y), np.inf) if data["counted"] else size - y
     known = (y > 0) & (rest > 0)
@@ -76,7 +76,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 def _map(evidence: Evidence) -> Finding:
     data, draws, noun = evidence.data, evidence.draws, evidence.table.noun
-    row = np.argsort(np.asarray(data["group_idx"]))
+    row = row_of_areas(data)
     y, size = np.asarray(data["y"], dtype=float)[row], size_of(data)[row]
     name, back, _ = scale(data)
     level = 1.0 if data["counted"] else float(y.sum() / size.sum())
