@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.integrate.given_rows import place_by_weight
 from hbm_stan.later import logsumexp, norm, wrightomega
 from hbm_stan.model import Draws, GivenRows
 from hbm_stan.priors import Prior
@@ -80,8 +81,7 @@ def draw_sd(
 ) -> FloatArray:
     """The sd of a group, median exp(log_sd z), given its rows, (R,): a node by its density, even in its share of z."""
     z, log_density, step = _at_nodes(n, mean, ss, location, spread, median, log_sd, None, NODES)
-    below = np.cumsum(np.exp(log_density - log_density.max(axis=-1, keepdims=True)), axis=-1)
-    node = np.minimum(((rng.uniform(size=len(below)) * below[:, -1])[:, None] > below).sum(axis=1), NODES - 1)
+    node = place_by_weight(rng, log_density)
     row = np.arange(len(node))
     drawn = z[row, node] + (rng.uniform(size=len(node)) - 0.5) * step[row, node]
     return np.asarray(median * np.exp(log_sd * drawn))

@@ -40,11 +40,15 @@ class Proposals:
 
     def choose(self, rng: np.random.Generator, at: IntArray) -> list[FloatArray]:
         """Coefficients given the rows for the draws at these places (R,), which may repeat: (R, L, K) by factor."""
-        weights = np.exp(self.log_weights[at] - self.log_weights[at].max(axis=1, keepdims=True))
-        below = np.cumsum(weights, axis=1)
-        chosen = (rng.uniform(size=len(at)) * below[:, -1])[:, None] > below
-        place = np.minimum(chosen.sum(axis=1), below.shape[1] - 1)
+        place = place_by_weight(rng, self.log_weights[at])
         return [values[at, place] for values in self.coefficients]
+
+
+def place_by_weight(rng: np.random.Generator, log_weights: FloatArray) -> IntArray:
+    """A place in each row of log weights (R, n), drawn by the weights, (R,)."""
+    below = np.cumsum(np.exp(log_weights - log_weights.max(axis=1, keepdims=True)), axis=1)
+    beyond = (rng.uniform(size=len(below)) * below[:, -1])[:, None] > below
+    return np.asarray(np.minimum(beyond.sum(axis=1), below.shape[1] - 1))
 
 
 def propose(

@@ -26,6 +26,7 @@ from hbm_stan.new_rows.extend import extended_effects, extended_sizes, rows_from
 from hbm_stan.new_rows.moved import in_words, summary_of_groups
 from hbm_stan.new_rows.new_groups import NewGroups, read_new_groups, refuse_not_partial
 from hbm_stan.notebook import card
+from hbm_stan.prepare import Prepared
 from hbm_stan.psis import smooth
 from hbm_stan.table import FloatArray
 
@@ -44,6 +45,9 @@ _ENOUGH = 400.0  # effective draws: Vehtari et al. (2021), 100 of each of four c
 _ALIKE = 1e-6  # log densities that differ by less are alike (ours)
 # What draws have that new groups have not, or that nothing is predicted from.
 _NOT_TAKEN = ("lprior", "shift", "sampled")
+# First dimensions of what groups and units have of their own, and of what known ones and their rows have.
+_OWN = {("group",), ("unit",)}
+_OF_KNOWN = _OWN | {("observation",)}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -150,9 +154,7 @@ def rows_data(fit: Fit, new: NewGroups) -> StanData:
     """The new rows as data of the model; of a formula's with levels counted behind the known ones."""
     if not fit.family.terms:
         alone = new.table.without(np.arange(new.n_fitted))
-        data = fit.family.stan_data(alone, fit.priors, fit.variant)
-        settle = fit.family.groups.settle
-        return data if settle is None else settle(data, fit.data, new.where)
+        return _family_data(fit, alone, new.where)
     design = new.table.design
     assert design is not None  # extended_design gave one
     rows, level = rows_from(design, new.n_fitted)
@@ -166,6 +168,12 @@ def rows_data(fit: Fit, new: NewGroups) -> StanData:
     }  # fmt: skip
 
 
+def _family_data(fit: Fit, table: Prepared, where: str) -> StanData:
+    """The data of a family without a formula, with what the fitted data settle for all rows."""
+    data, settle = fit.family.stan_data(table, fit.priors, fit.variant), fit.family.groups.settle
+    return data if settle is None else settle(data, fit.data, where)
+
+
 def _extended(fit: Fit, new: NewGroups, draws: Draws) -> dict[str, FloatArray]:
     """The draws; of a formula's model with effects of the new levels, which are 0 as yet."""
     if not fit.family.terms or "effect" not in draws or new.table.design is None:
@@ -177,10 +185,7 @@ def _extended(fit: Fit, new: NewGroups, draws: Draws) -> dict[str, FloatArray]:
 def _population(fit: Fit, draws: Draws) -> dict[str, FloatArray]:
     """The draws without what known groups, units and rows have of their own."""
     dims = fit.family.programs.dims
-    return {n: np.asarray(v) for n, v in draws.items() if dims.get(n, ())[:1] not in {(d,) for d in _OF_KNOWN}}
-
-
-_OF_KNOWN = ("group", "unit", "observation")
+    return {n: np.asarray(v) for n, v in draws.items() if dims.get(n, ())[:1] not in _OF_KNOWN}
 
 
 def _given(fit: Fit, rng: np.random.Generator, draws: Draws, data: StanData) -> GivenRows:
@@ -206,7 +211,7 @@ def _behind(fit: Fit, draws: Draws, new: Mapping[str, FloatArray], at: IntArray)
     dims = fit.family.programs.dims
     return {
         name: np.concatenate([np.asarray(draws[name])[at], own], axis=1)
-        if dims.get(name, ())[:1] in {("group",), ("unit",)} and name in draws else np.asarray(own)
+        if dims.get(name, ())[:1] in _OWN and name in draws else np.asarray(own)
         for name, own in new.items() if name in draws
     }  # fmt: skip
 
@@ -218,9 +223,7 @@ def _as_fit(fit: Fit, new: NewGroups, draws: Mapping[str, FloatArray]) -> Fit:
         assert new.table.design is not None
         data = extended_sizes(fit.data, new.table.design)
     else:
-        data = family.stan_data(new.table, fit.priors, fit.variant)
-        settle = family.groups.settle
-        data = data if settle is None else settle(data, fit.data, new.where)
+        data = _family_data(fit, new.table, new.where)
     coords, dims = family.coordinates(new.table), family.programs.dims
     arrays: dict[str, Any] = {}
     used: dict[str, list[Any]] = {}

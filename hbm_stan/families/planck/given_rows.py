@@ -7,6 +7,7 @@ import numpy as np
 from hbm_stan.errors import DataError
 from hbm_stan.families.planck.curve import STEP, nodes, on_nodes
 from hbm_stan.families.planck.evidence import ends_of_population, log_population, over_population
+from hbm_stan.integrate.given_rows import place_by_weight
 from hbm_stan.integrate.structure import IntArray
 from hbm_stan.model import Draws, GivenRows, StanData
 from hbm_stan.portions import portions
@@ -34,10 +35,8 @@ def _draw(rng: np.random.Generator, j: int, draws: Draws, data: StanData) -> Flo
     drawn = np.empty(len(sigma))
     for part in portions(len(sigma), len(u), _AT_ONCE):
         density = on_nodes(j, data, u, sigma[part]) + log_population(u, alpha[part], beta[part]) + log_weight
-        below = np.cumsum(np.exp(density - density.max(axis=1, keepdims=True)), axis=1)
-        place = (rng.uniform(size=len(below)) * below[:, -1])[:, None] > below
-        node = np.minimum(place.sum(axis=1), len(u) - 1)
-        drawn[part] = edges[node] + rng.uniform(size=len(below)) * (edges[node + 1] - edges[node])
+        node = place_by_weight(rng, density)
+        drawn[part] = edges[node] + rng.uniform(size=len(node)) * (edges[node + 1] - edges[node])
     return np.exp(drawn)
 
 
