@@ -20,7 +20,7 @@ import numpy.typing as npt
 from hbm_stan.envelope import envelope, p_of_counts
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
-from hbm_stan.loo_predictive import LooPredictive, loo_predictive, why_not
+from hbm_stan.loo_predictive import LooPredictive, loo_predictive, looked_at, why_not
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import LOO_PIT, Verdict
 
@@ -117,7 +117,7 @@ class LooPit:
     def sentences(self) -> list[str]:
         """What was looked at, what it says, and what could not be looked at."""
         n, bad = len(self.rows), self.unreliable
-        looked = [f"{n:,} of {self.of:,} rows were looked at, evenly spaced in the table."] if n < self.of else []
+        looked = looked_at(n, self.of)
         if bad:
             names = ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
             looked.append(
@@ -131,10 +131,10 @@ class LooPit:
                 return [*looked, "The curve stays in its band: rows lie where they should."]
             return [
                 *looked,
-                f"The curve leaves its band a little (p {_p(self.p_value)}; below {MISFIT_P:g} would be a misfit): if "
-                f"anything, {WORDS[self.departure]}.",
+                f"The curve leaves its band a little (p {p_in_words(self.p_value)}; below {MISFIT_P:g} would be a "
+                f"misfit): if anything, {WORDS[self.departure]}.",
             ]
-        return [*looked, f"The curve leaves its band (p {_p(self.p_value)}): {WORDS[self.departure]}."]
+        return [*looked, f"The curve leaves its band (p {p_in_words(self.p_value)}): {WORDS[self.departure]}."]
 
     def _inside(self) -> bool:
         c = self.curve
@@ -257,5 +257,6 @@ def _far_out(low: FloatArray, high: FloatArray) -> float:
     return float(1 - (inside - below) / max(len(low), 1))
 
 
-def _p(value: float) -> str:
+def p_in_words(value: float) -> str:
+    """A p value to one digit."""
     return "below 0.001" if value < 0.001 else f"{value:.1g}"

@@ -79,6 +79,11 @@ class LooPredictive:
         return np.concatenate(parts)
 
 
+def looked_at(n: int, of: int) -> list[str]:
+    """That not all rows were looked at; nothing where they were."""
+    return [f"{n:,} of {of:,} rows were looked at, evenly spaced in the table."] if n < of else []
+
+
 def why_not(fit: Fit) -> str:
     """Why rows of a fit have no leave-one-out predictive distribution from its draws; empty where they have."""
     if not has_log_lik(fit):

@@ -18,6 +18,7 @@ from hbm_stan.table import FloatArray
 
 # Quantiles that summaries report; tail ESS is the smaller of the two at the ends.
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
+WITH_QUARTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 # Fewer draws of a chain have no split halves to compare.
 _LEAST_DRAWS = 4
 # Numbers of draws that are worked on together: 16 MB an array, whatever the number of parameters.

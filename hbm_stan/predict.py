@@ -15,7 +15,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.families.terms.raw import group_column_shift
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
-from hbm_stan.model import Evidence, Finding, StanData
+from hbm_stan.model import Evidence, Family, Finding, StanData
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
@@ -39,6 +39,11 @@ class NewGroup:
     quantities: pd.DataFrame
     draws: Mapping[str, FloatArray]
     note: str
+
+
+def predicts_groups(family: Family) -> bool:
+    """Whether a family says how a group that was not seen, and a row in it, are drawn."""
+    return None not in (family.groups.new_row, family.groups.new_group, family.twin.simulate)
 
 
 def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -> NewGroup:

@@ -16,8 +16,8 @@ from scipy.optimize import isotonic_regression
 
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
-from hbm_stan.loo_pit import LEAST_ROWS, MISFIT_P, MOST_UNRELIABLE, trials
-from hbm_stan.loo_predictive import LooPredictive, loo_predictive, why_not
+from hbm_stan.loo_pit import LEAST_ROWS, MISFIT_P, MOST_UNRELIABLE, p_in_words, trials
+from hbm_stan.loo_predictive import LooPredictive, loo_predictive, looked_at, why_not
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import CALIBRATION, Verdict
 
@@ -78,9 +78,7 @@ class Reliability:
 
     def sentences(self) -> list[str]:
         """What was looked at, and what it says."""
-        n, looked = self.n_rows + self.left_out, []
-        if n < self.of:
-            looked.append(f"{n:,} of {self.of:,} rows were looked at, evenly spaced in the table.")
+        looked = looked_at(self.n_rows + self.left_out, self.of)
         if self.left_out:
             rows = f"{self.left_out} {'row' if self.left_out == 1 else 'rows'}"
             looked.append(f"The curve lacks {rows} with importance weights that cannot be trusted (Pareto k).")
@@ -97,7 +95,7 @@ class Reliability:
         predicted, happened, rows = self.place
         how = self._how()
         where = f"where {_share(predicted)} was predicted, {_share(happened)} happened ({rows:,} rows)"
-        return f"Predictions are {how}: {where}; p {_p(self.p_value)}"
+        return f"Predictions are {how}: {where}; p {p_in_words(self.p_value)}"
 
     def _how(self) -> str:
         if abs(self.shift) >= abs(self.slope):
@@ -245,7 +243,3 @@ def _place(levels: _Levels, pooled: FloatArray, p: FloatArray) -> tuple[float, f
 
 def _share(value: float) -> str:
     return f"{100 * value:.0f} %"
-
-
-def _p(value: float) -> str:
-    return f"{value:.1g}"

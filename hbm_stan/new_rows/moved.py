@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.fit import Fit
+from hbm_stan.mixing import WITH_QUARTILES
 from hbm_stan.new_rows.new_groups import NewGroups
 from hbm_stan.predict import terms_of
 from hbm_stan.table import FloatArray
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 else:
     from hbm_stan.later import pd
 
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 # A new group's sd after its rows over that before, from which on the rows do not determine it, if its mean moved by
 # less than half an sd too: they account for at most a fifth of its variance (ours).
 NOT_DETERMINED, STAYED = 0.9, 0.5
@@ -43,10 +43,10 @@ def _line(name: str, term: str, rows: int, after: FloatArray, before: FloatArray
     mean, sd = float(after.mean()), float(after.std(ddof=1))
     middle, spread = float(before.mean()), float(before.std(ddof=1))
     ratio = sd / spread if spread > 0 else float("nan")
-    quantiles = np.quantile(after, list(QUANTILES.values()))
+    quantiles = np.quantile(after, list(WITH_QUARTILES.values()))
     return {
         "group": name, "term": term, "rows": rows, "mean": mean, "sd": sd,
-        **dict(zip(QUANTILES, map(float, quantiles), strict=True)),
+        **dict(zip(WITH_QUARTILES, map(float, quantiles), strict=True)),
         "population_mean": middle, "population_sd": spread, "sd_ratio": ratio,
         "determined": _state(ratio, abs(mean - middle) / spread if spread > 0 else 0.0),
     }  # fmt: skip

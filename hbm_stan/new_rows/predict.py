@@ -12,6 +12,7 @@ from hbm_stan.errors import DataError, ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.formula.left import computed
 from hbm_stan.likelihoods import likelihood
+from hbm_stan.mixing import WITH_QUARTILES
 from hbm_stan.model import Draws, Family
 from hbm_stan.new_rows.asked import Asked, of_grid, of_table, settings_of, table_of
 from hbm_stan.new_rows.condition import Conditioned, condition_on
@@ -38,7 +39,6 @@ else:
 _AT_ONCE = 4_000_000
 # Draws beyond this are not kept: 800 MB for each of the two (ours).
 MOST_DRAWS = 100_000_000
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 # Draws that rows are not predicted from.
 _NOT_READ = ("lprior", "shift", "sampled")
 
@@ -230,9 +230,9 @@ def _summary(fit: Fit, some: RowDraws) -> pd.DataFrame:
     statistics: dict[str, Any] = {}
     for k, category in enumerate(categories):
         statistics |= summarise(_share(category), some.expected[:, :, k])
-    number = np.quantile(some.new, list(QUANTILES.values()), axis=0, method="inverted_cdf").astype(int)
+    number = np.quantile(some.new, list(WITH_QUARTILES.values()), axis=0, method="inverted_cdf").astype(int)
     named = np.array(categories, dtype=object)[number - 1]
-    return pd.DataFrame({**statistics, **{f"new_{q}": own for q, own in zip(QUANTILES, named, strict=True)}})
+    return pd.DataFrame({**statistics, **{f"new_{q}": own for q, own in zip(WITH_QUARTILES, named, strict=True)}})
 
 
 def _share(category: str) -> str:
@@ -243,8 +243,8 @@ def summarise(name: str, draws: FloatArray) -> dict[str, FloatArray]:
     """Mean, sd and quantiles of draws (S, n), by name."""
     with np.errstate(over="ignore", invalid="ignore"):
         moments = {f"{name}_mean": draws.mean(axis=0), f"{name}_sd": draws.std(axis=0, ddof=1)}
-        quantiles = np.quantile(draws, list(QUANTILES.values()), axis=0)
-    return moments | {f"{name}_{q}": own for q, own in zip(QUANTILES, quantiles, strict=True)}
+        quantiles = np.quantile(draws, list(WITH_QUARTILES.values()), axis=0)
+    return moments | {f"{name}_{q}": own for q, own in zip(WITH_QUARTILES, quantiles, strict=True)}
 
 
 def categories_of(fit: Fit) -> tuple[str, ...]:

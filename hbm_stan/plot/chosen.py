@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import Fit
-from hbm_stan.predict import NewGroup
+from hbm_stan.predict import NewGroup, predicts_groups
 from hbm_stan.predict import new_group as new_group_of
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def one_of(asked: str | None, known: Sequence[str], figure: str, why_none: str) 
 
 def predicted_for(fit: Fit, prediction: Prediction | None) -> NewGroup | None:
     """A group that was not seen; None where the family does not say how it is drawn."""
-    family = fit.family
-    able = None not in (family.groups.new_row, family.groups.new_group, family.twin.simulate)
-    return new_group_of(fit, prediction) if able else None
+    return new_group_of(fit, prediction) if predicts_groups(fit.family) else None
 
 
 def with_table(figure: Any, table: pd.DataFrame) -> Any:

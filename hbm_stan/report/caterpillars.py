@@ -10,11 +10,10 @@ import numpy as np
 from hbm_stan.elements import term_words
 from hbm_stan.families.terms.effects import effects_of, terms_of
 from hbm_stan.fit import Fit
+from hbm_stan.mixing import WITH_QUARTILES
 from hbm_stan.report.blocks import Block, Span, capital, figure, heading, prose, ref
 from hbm_stan.report.meanings import levels_words
 from hbm_stan.report.terms import unit_of_term
-
-_QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
 
 def caterpillars_of(fit: Fit, factors: Sequence[str]) -> list[dict[str, Any]]:
@@ -27,10 +26,10 @@ def caterpillars_of(fit: Fit, factors: Sequence[str]) -> list[dict[str, Any]]:
     for own, term in zip(design.terms, terms_of(fit.data), strict=True):
         if term.pooled or own.factor.name not in factors:
             continue
-        quantiles = np.quantile(effects_of(term, draws), list(_QUANTILES.values()), axis=0)  # (5, L, K)
+        quantiles = np.quantile(effects_of(term, draws), list(WITH_QUARTILES.values()), axis=0)  # (5, L, K)
         for k, column in enumerate(own.names):
             rows = [
-                {"group": label, **dict(zip(_QUANTILES, quantiles[:, level, k], strict=True))}
+                {"group": label, **dict(zip(WITH_QUARTILES, quantiles[:, level, k], strict=True))}
                 for level, label in enumerate(own.factor.labels)
             ]
             many = levels_words(own.factor.name, design, fit.table.noun)

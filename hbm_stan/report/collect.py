@@ -19,7 +19,7 @@ from hbm_stan.leave_one_out import check_p_loo, check_pareto_k
 from hbm_stan.loo_pit import LooPit, loo_pit, why_no_pit
 from hbm_stan.loo_predictive import loo_predictive
 from hbm_stan.model import Finding
-from hbm_stan.predict import NewGroup, findings, new_group, shrinkage_table
+from hbm_stan.predict import NewGroup, findings, new_group, predicts_groups, shrinkage_table
 from hbm_stan.prior_predictive import check_priors, prior_check
 from hbm_stan.reliability import Reliability, reliability, why_no_reliability
 from hbm_stan.replicate import PredictiveCheck, can_replicate, predictive_check
@@ -67,12 +67,11 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
     failed = any(d.status == "fail" for d in diagnoses.values())
     compared = {name: fits[name] for name in analysis.compared if name in fits and has_log_lik(fits[name])}
     comparisons = _comparisons(analysis, compared, diagnoses, say) if len(compared) > 1 and not failed else {}
-    family = main.family
-    predicts = None not in (family.groups.new_row, family.groups.new_group, family.twin.simulate)
     pit, shares = (None, None) if failed else _left_out(main)
     return Findings(
         fits=fits, diagnoses=diagnoses, comparison=comparisons.get("observation"),
-        group_comparison=comparisons.get("group"), new_group=new_group(main, analysis.prediction) if predicts else None,
+        group_comparison=comparisons.get("group"),
+        new_group=new_group(main, analysis.prediction) if predicts_groups(main.family) else None,
         shrinkage=shrinkage_table(fits, main.variant), ppc=_replicated(diagnoses, main), prior_check=prior_check(main),
         own=tuple(findings(main, analysis.prediction)), withheld=failed,
         sensitivity=_sensitivity(analysis, fits, diagnoses), loo_pit=pit, reliability=shares,
