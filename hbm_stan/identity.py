@@ -64,6 +64,8 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
         content |= {"design": _terms_of(table.design), "reference": reference, "centre": table.dataset.reading.centre}
     if table.dataset.reading.neighbours is not None:
         content |= {"neighbours": sorted(sorted(pair) for pair in table.dataset.reading.neighbours.pairs)}
+    if table.dataset.reading.integral is not None:
+        content |= {"integral": table.dataset.reading.integral.text}
     if table.ordered:
         content |= {"ordered": {column: list(names) for column, names in table.ordered.items()}}
     if family.source:

@@ -18,6 +18,7 @@ from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways, standard_errors
 from hbm_stan.formula import Structure, check_single_trials, columns_read, read_structure, refuse_formula, with_formula
 from hbm_stan.frequencies import refuse_weights
+from hbm_stan.integrals import refuse_integral
 from hbm_stan.levels import (
     check_group_count,
     check_labels,
@@ -275,6 +276,7 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
     if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
         raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
     refuse_neighbours(dataset.table.where, dataset.reading.neighbours, any(r.neighbours for r in roles))
+    refuse_integral(dataset.table.where, dataset.reading.integral, any(r.integrated for r in roles))
 
 
 def _check_predictors(

@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from hbm_stan.errors import DataError, nearest
+from hbm_stan.integrals import Integral, make_integral
 from hbm_stan.neighbours import Neighbours, make_neighbours
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
 KEYS = (
     "levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights", "zi",
-    "neighbours",
+    "neighbours", "integral",
 )  # fmt: skip
 REPEAT = "repeat"
 
@@ -28,6 +29,7 @@ class Reading:
     with terms; ``centre``: their columns are centred at their means. ``weights``: the column that says how many times a
     row counts, by which rows are repeated. ``zi``: what the share of extra zeros depends on, where
     the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps.
+    ``integral``: limits, kernel and mean function, for curves that are integrated.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Reading:
     weights: str = ""
     zi: str = ""
     neighbours: Neighbours | None = None
+    integral: Integral | None = None
 
     @property
     def beside(self) -> dict[str, str]:
@@ -63,6 +66,7 @@ def make_reading(
     weights: Any = "",
     zi: Any = "",
     neighbours: Any = None,
+    integral: Any = None,
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
@@ -85,7 +89,7 @@ def make_reading(
     return Reading(
         levels=MappingProxyType(orders), log_scale=log_scale, level=None if level is None else _share(level),
         unit_labels=unit_labels, group_name=group_name, formula=formula.strip(), centre=centre,
-        weights=weights, zi=zi.strip(), neighbours=make_neighbours(neighbours),
+        weights=weights, zi=zi.strip(), neighbours=make_neighbours(neighbours), integral=make_integral(integral),
     )  # fmt: skip
 
 

@@ -110,6 +110,9 @@ LogScaleOption = Annotated[
 NeighboursOption = Annotated[
     str, typer.Option(help="Of a map: a CSV with the names of two areas that lie beside each other in each row.")
 ]
+IntegralOption = Annotated[
+    str, typer.Option(help='Of curves: "lower = 0, upper = 1, kernel = matern_52, mean = linear".')
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -125,7 +128,7 @@ def new(
     log_scale: LogScaleOption = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    neighbours: NeighboursOption = "", weights: WeightsOption = "", zi: ZiOption = "",
+    neighbours: NeighboursOption = "", integral: IntegralOption = "", weights: WeightsOption = "", zi: ZiOption = "",
     group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
     question: QuestionOption = "",
 ) -> None:  # fmt: skip
@@ -154,7 +157,7 @@ def new(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
             unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours,
-            told=Told(question, group_name, unit),
+            integral=integral, told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)
         run.show(f"{analysis.path} is written. Next: hbm report {shlex.quote(str(to))}")
