@@ -3,7 +3,8 @@
 //   f(x) = level + slope Z(x) + Gaussian process(amplitude, length_scale)
 // Pooling: all groups measured one and the same curve; they differ by their errors only.
 // Parameterisation: marginal. The curve is integrated out, for all rows are jointly normal; it is drawn afterwards with
-// its integral, exactly, from their joint normal distribution, and not by a sum over a grid.
+// its integral, exactly, from their joint normal distribution, and not by a sum over a grid. Of several estimates at one
+// point their mean, weighted by precision, says all.
 // Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, sections 2.2 and 2.7; O'Hagan (1991), Journal
 // of Statistical Planning and Inference 29:245 (the integral).
 functions {
@@ -27,6 +28,20 @@ data {
 transformed data {
   real width = limits[2] - limits[1]; // of the interval (unit of the points)
   matrix[N, T] Z = rep_matrix((to_vector(x) - mean(limits)) / width, T); // points about the middle, in widths (no unit)
+  array[N] int place = places(x); // of each row among the distinct points
+  int P = max(place); // number of distinct points
+  array[P] real point; // these (unit of the points)
+  matrix[P, T] line; // the same about the middle, in widths (no unit)
+  vector[P] precision = zeros_vector(P); // of the estimates at each together (1 / square of the unit of the estimates)
+  vector[P] total = zeros_vector(P); // sum of the estimates, weighted by theirs
+  for (n in 1 : N) {
+    point[place[n]] = x[n];
+    line[place[n]] = Z[n];
+    precision[place[n]] += inv_square(se[n]);
+    total[place[n]] += y[n] * inv_square(se[n]);
+  }
+  vector[P] ybar = total ./ precision; // estimate at each point (unit of the estimates)
+  vector[P] se_bar = inv_sqrt(precision); // its standard error (unit of the estimates)
 }
 parameters {
   real<offset=prior_level[1], multiplier=prior_level[2]> level; // level of the curve (unit of the estimates)
@@ -45,8 +60,8 @@ transformed parameters {
 model {
   target += lprior; // each scale is a constant times its raw one: no Jacobian is due
   if (use_likelihood) {
-    matrix[N, N] cov = curve_cov(x, kernel, amplitude, length_scale);
-    y ~ multi_normal_cholesky(level + Z * slope, cholesky_decompose(add_diag(cov, square(se))));
+    matrix[P, P] cov = curve_cov(point, kernel, amplitude, length_scale);
+    ybar ~ multi_normal_cholesky(level + line * slope, cholesky_decompose(add_diag(cov, square(se_bar))));
   }
 }
 generated quantities {
@@ -56,11 +71,12 @@ generated quantities {
   vector[generate ? N : 0] log_lik; // log density of each row
   array[generate ? N : 0] real y_rep; // replicated estimates (unit of the estimates)
   if (generate) {
-    vector[N + 1] both = curve_rng(y, se, append_row(level + Z * slope, width * level),
-                                   joint_cov(x, Z, limits, kernel, 0, zeros_vector(T), amplitude, length_scale),
-                                   use_likelihood);
-    f = head(both, N);
-    mu = both[N + 1];
+    matrix[P + 1, P + 1] cov
+      = joint_cov(point, line, limits, kernel, 0, zeros_vector(T), amplitude, length_scale);
+    vector[P + 1] both
+      = curve_rng(ybar, se_bar, append_row(level + line * slope, width * level), cov, use_likelihood);
+    f = both[place];
+    mu = both[P + 1];
     theta = rep_vector(mu, J);
     y_rep = normal_rng(f, se);
     for (n in 1 : N) {

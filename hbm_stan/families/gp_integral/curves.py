@@ -39,22 +39,36 @@ class Hyper:
 
 
 def hyper(draws: Draws, data: StanData, j: int) -> Hyper:
-    """The hyperparameters of curve j: its own without pooling, else those of all."""
-    own = "amplitude_group" in draws
-    size = len(draws["amplitude_group" if own else "amplitude"])
+    """The hyperparameters of curve j: without pooling its own, level and rise by their priors; else those of all."""
+    if "amplitude_group" in draws:
+        return _alone(draws, data, j)
+    size = len(draws["amplitude"])
 
-    def of(name: str) -> FloatArray:
-        values = draws[f"{name}_group"][:, j] if own else draws[name]
-        return np.asarray(values, dtype=float).reshape(size)
-
-    def spread(name: str) -> FloatArray:
-        return of(name) if name in draws else np.zeros(size)
+    def of(name: str, there: bool = True) -> FloatArray:
+        return np.asarray(draws[name], dtype=float).reshape(size) if there and name in draws else np.zeros(size)
 
     lines = bool(data["T"])
     return Hyper(
-        level=of("level"), level_sd=spread("level_sd"), slope=of("slope") if lines else np.zeros(size),
-        slope_sd=spread("slope_sd") if lines else np.zeros(size), amplitude=of("amplitude"),
-        length_scale=of("length_scale"),
+        level=of("level"), level_sd=of("level_sd"), slope=of("slope", lines), slope_sd=of("slope_sd", lines),
+        amplitude=of("amplitude"), length_scale=of("length_scale"),
+    )  # fmt: skip
+
+
+def _alone(draws: Draws, data: StanData, j: int) -> Hyper:
+    """Without pooling level and rise have fixed priors, and are integrated out, unless they are known and no curve is.
+
+    That is so of values that data are simulated from.
+    """
+    size, known = len(draws["amplitude_group"]), "level_group" in draws and "f" not in draws
+    (level, level_sd), (slope, slope_sd) = data["prior_level"], data["prior_slope"]
+    means, sds = [np.full(size, level), np.full(size, slope)], [np.full(size, level_sd), np.full(size, slope_sd)]
+    if known:
+        means[0], sds = draws["level_group"][:, j], [np.zeros(size), np.zeros(size)]
+        means[1] = draws["slope_group"][:, j] if data["T"] else np.zeros(size)
+    lines = float(data["T"])
+    return Hyper(
+        level=means[0], level_sd=sds[0], slope=lines * means[1], slope_sd=lines * sds[1],
+        amplitude=draws["amplitude_group"][:, j], length_scale=draws["length_scale_group"][:, j],
     )  # fmt: skip
 
 
