@@ -3,8 +3,7 @@
 //   f(x) = level + slope Z(x) + Gaussian process(amplitude, length_scale)
 // Pooling: all groups measured one and the same curve; they differ by their errors only.
 // Parameterisation: marginal. The curve is integrated out, for all rows are jointly normal; it is drawn afterwards with
-// its integral, exactly, from their joint normal distribution, and not by a sum over a grid. Of several estimates at one
-// point their mean, weighted by precision, says all.
+// its integral, exactly, from their joint normal distribution: no sum over a grid. Estimates at one point are combined.
 // Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, sections 2.2 and 2.7; O'Hagan (1991), Journal
 // of Statistical Planning and Inference 29:245 (the integral).
 functions {

@@ -128,7 +128,9 @@ def _points_of(table: Prepared) -> list[FloatArray]:
 
 
 def unlearnable(table: Prepared, variant: Variant) -> str:
-    """Without pooling a curve of its own hyperparameters needs three points; see FEWEST_POINTS."""
+    """Without pooling a curve needs three points (FEWEST_POINTS); one curve alone can be fitted in no other way."""
+    if table.n_groups == 1:
+        return "" if variant.pooling == "no" else f"there is one {table.noun.one}, and nothing to be pooled"
     few = [str(g) for g, x in zip(table.pooled.labels, _points_of(table), strict=True) if len(x) < FEWEST_POINTS]
     if variant.pooling != "no" or not few:
         return ""
