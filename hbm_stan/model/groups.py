@@ -63,6 +63,9 @@ class Groups:
     settle(data, fitted, where)       data of new rows with what the fitted data settle for all rows; raises DataError
     known_units(rng, draws, data)     values of units within groups given theta and their rows, (S, M)
     expected_of_rows(draws, data)     the expected value of rows that are predicted, (S, N), where ``Twin`` has none
+    curve_at(rng, draws, data, fitted, j, variant)  what lies between theta and rows of one group, (S, N), where it is
+                                      more than theta: of the j-th group of the fitted data, from 0, or of one never
+                                      seen with the only theta of the draws (S, 1), j = -1
     exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form (N,), else None; must be
                                       given without pooling where every group has one row
     """
@@ -85,4 +88,5 @@ class Groups:
     row_data: Mapping[str, str] = field(default_factory=dict)  # numbers of a row that predictions need: role -> datum
     known_units: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     expected_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
+    curve_at: Callable[[Any, Draws, StanData, StanData, int, str], FloatArray] | None = None
     exact_loo: Callable[[StanData, str], FloatArray | None] | None = None

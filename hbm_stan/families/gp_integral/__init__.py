@@ -23,7 +23,7 @@ from hbm_stan.families.gp_integral.left_out import (
     settle,
     shrinkage_factor,
 )
-from hbm_stan.families.gp_integral.new_curves import new_group
+from hbm_stan.families.gp_integral.new_curves import curve_at, new_group
 from hbm_stan.families.gp_integral.variants import PRIOR_ROWS, VARIANTS
 from hbm_stan.model import Family, Groups, Option, Programs, StanData, Twin, Words
 from hbm_stan.prepare import Role
@@ -83,7 +83,7 @@ FAMILY = Family(
         },
         new_group=new_group, new_row=_new_row, raw=raw, shrinkage_factor=shrinkage_factor, group_log_lik=group_log_lik,
         group_loo_log_lik=group_loo_log_lik, loo_log_lik=loo_log_lik, given_rows=given_rows, settle=settle, row_data={"point": "x"},
-        expected_of_rows=lambda draws, _data: draws["f"],
+        expected_of_rows=lambda draws, _data: draws["f"], curve_at=curve_at,
     ),
     words=Words(
         title="Integrals of curves: estimates at points, a Gaussian process between them",

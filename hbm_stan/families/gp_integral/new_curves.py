@@ -34,6 +34,13 @@ def known_curve(rng: Any, draws: Draws, data: StanData, fitted: StanData, j: int
     return f
 
 
+def curve_at(rng: Any, draws: Draws, data: StanData, fitted: StanData, j: int, variant: str) -> FloatArray:
+    """The curve of the rows of ``data``, (S, n): a fitted one, or one never seen (j = -1)."""
+    if j >= 0:
+        return known_curve(rng, draws, data, fitted, j)
+    return new_curve(rng, draws, data, variant)
+
+
 def new_curve(rng: Any, draws: Draws, data: StanData, variant: str) -> FloatArray:
     """A curve never seen at the rows of ``data``, given its integral theta[:, 0], (S, n).
 
