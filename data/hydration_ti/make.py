@@ -40,7 +40,7 @@ def main() -> None:
         share = [0.5 * (1 + math.erf((limit - centre) / (width * math.sqrt(2)))) for limit in (0.0, 1.0)]
         area = level + height * width * math.sqrt(2 * math.pi) * (share[1] - share[0])
         truth.append(["theta", molecule, f"{area:.6f}"])
-    write("data.csv", ["molecule", "lambda", "dU_dlambda", "standard_error"], rows)
+    write("data.csv", ["molecule", "lambda", "dU/dlambda", "standard_error"], rows)
     write("truth.csv", ["name", "group", "value"], truth)
 
 

@@ -14,11 +14,14 @@ import numpy as np
 from hbm_stan.families.gp_integral.columns import check_curves, coords, default_priors, prepare, raw, unlearnable
 from hbm_stan.families.gp_integral.curves import draw_curves
 from hbm_stan.families.gp_integral.density import latent, log_joint, prior_draws, simulate, support, transformed
+from hbm_stan.families.gp_integral.evidence import exact_loo, prior_group_log_lik
+from hbm_stan.families.gp_integral.findings import findings
 from hbm_stan.families.gp_integral.left_out import (
     given_rows,
     group_log_lik,
     group_loo_log_lik,
     loo_log_lik,
+    loo_rep,
     pointwise,
     settle,
     shrinkage_factor,
@@ -80,15 +83,19 @@ FAMILY = Family(
         prediction={
             "point": Option("of an estimate of a new curve; by default the middle of the interval", "number"),
             "standard_error": Option("of an estimate of a new curve; by default the median of the data"),
+            "next_standard_error": Option("of one more estimate, whose best place is sought; by default a curve's median",
+                                          of_row=False),
         },
         new_group=new_group, new_row=_new_row, raw=raw, shrinkage_factor=shrinkage_factor, group_log_lik=group_log_lik,
         group_loo_log_lik=group_loo_log_lik, loo_log_lik=loo_log_lik, given_rows=given_rows, settle=settle, row_data={"point": "x"},
-        expected_of_rows=lambda draws, _data: draws["f"], curve_at=curve_at,
+        expected_of_rows=lambda draws, _data: draws["f"], curve_at=curve_at, loo_rep=loo_rep,
+        exact_loo=exact_loo, prior_group_log_lik=prior_group_log_lik,
     ),
     words=Words(
         title="Integrals of curves: estimates at points, a Gaussian process between them",
         citation="Rasmussen and Williams (2006), Gaussian Processes for Machine Learning; O'Hagan (1991), Journal of "
         "Statistical Planning and Inference 29:245.",
         likelihood=('y_n tilde "normal"(f_(j[n]) (x_n), "se"_n), quad n = 1, dots, N',), group_meaning="integral",
+        findings=findings,
     ),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from hbm_stan.families.gp_integral.curves import (
     moments,
     noisy_rows,
 )
-from hbm_stan.families.gp_integral.normal import left_out, log_density
+from hbm_stan.families.gp_integral.normal import left_out, left_out_moments, log_density
 from hbm_stan.later import norm
 from hbm_stan.model import Draws, GivenRows, StanData
 from hbm_stan.portions import portions
@@ -66,6 +66,17 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
         h = hyper(draws, data, j)
         for part in portions(len(out), 2 * (len(rows) + 1) ** 2):
             out[part, rows] = left_out(*noisy_rows(h.some(part), data, rows))
+    return out
+
+
+def loo_rep(rng: np.random.Generator, draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    """Replicated estimates given the other rows of their curve and hyperparameters, (S, N)."""
+    out = np.empty((len(hyper(draws, data, 0).level), int(data["N"])))
+    for j, rows in curves(draws, data):
+        h = hyper(draws, data, j)
+        for part in portions(len(out), 2 * (len(rows) + 1) ** 2):
+            mean, sd = left_out_moments(*noisy_rows(h.some(part), data, rows))
+            out[part, rows] = rng.normal(mean, sd)
     return out
 
 

@@ -44,9 +44,14 @@ def draw(rng: Any, mean: FloatArray, cov: FloatArray) -> FloatArray:
     return np.asarray(mean + np.einsum("sij,sj->si", vectors, z))
 
 
-def left_out(y: FloatArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
-    """log p(y_n | all other values), (S, n): Rasmussen & Williams (2006), eq. 5.10 to 5.12."""
+def left_out_moments(y: FloatArray, mean: FloatArray, cov: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and sd of y_n given all other values, (S, n) each: Rasmussen & Williams (2006), eq. 5.12."""
     precision = np.linalg.inv(cov)
     variance = 1 / np.diagonal(precision, axis1=-2, axis2=-1)
-    off = np.einsum("sij,sj->si", precision, y - mean) * variance
-    return np.asarray(-0.5 * (off**2 / variance + np.log(2 * math.pi * variance)))
+    return y - np.einsum("sij,sj->si", precision, y - mean) * variance, np.sqrt(variance)
+
+
+def left_out(y: FloatArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
+    """log p(y_n | all other values), (S, n): Rasmussen & Williams (2006), eq. 5.10."""
+    centre, sd = left_out_moments(y, mean, cov)
+    return np.asarray(-0.5 * ((y - centre) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi))
