@@ -143,6 +143,10 @@ PRIORS: dict[str, dict[str, str]] = {
         "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
     },
     "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)"},
+    "gp_integral": {
+        "level": "normal(10, 5)", "level_sd": "half_normal(4)", "slope": "normal(0, 8)", "slope_sd": "half_normal(4)",
+        "amplitude": "half_normal(4)", "length_scale": "lognormal(-1, 0.4)",
+    },
 }  # fmt: skip
 
 
@@ -295,6 +299,22 @@ def _map() -> Dataset:
     )
 
 
+def _curves() -> Dataset:
+    """Six curves about lines at four to seven points each, in no order, with known errors."""
+    rng = np.random.default_rng([SEED, 16])
+    run = np.repeat(np.array(["p", "k", "s", "c", "m", "d"]), [6, 4, 7, 5, 6, 5])
+    x = np.round(rng.uniform(0, 1, len(run)), 2)
+    own = {name: (rng.normal(10, 3), rng.normal(-5, 3), rng.uniform(1, 3)) for name in dict.fromkeys(run)}
+    level, rise, wave = np.array([own[name] for name in run]).T
+    error = np.round(rng.uniform(0.3, 0.8, len(run)), 2)
+    y = np.round(rng.normal(level + rise * (x - 0.5) + wave * np.sin(7 * x + level), error), 2)
+    frame = pd.DataFrame({"run": run, "x": x, "y": y, "se": error}).iloc[rng.permutation(len(run))]
+    integral = {"lower": 0, "upper": 1, "kernel": "squared_exponential", "mean": "linear"}
+    return Dataset.from_frame(
+        frame, group="run", point="x", estimate="y", standard_error="se", integral=integral
+    )
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
@@ -305,7 +325,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
-    "cumulative": _crossed("r"), "disease_mapping": _map,
+    "cumulative": _crossed("r"), "disease_mapping": _map, "gp_integral": _curves,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
