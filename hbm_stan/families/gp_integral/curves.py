@@ -183,7 +183,7 @@ def given_integral(rng: Any, h: Hyper, theta: FloatArray, data: StanData, rows: 
     """A curve at these rows given its integral, (S, n)."""
     f = np.empty((len(theta), len(rows)))
     for part in portions(len(theta), 4 * (len(rows) + 1) ** 2):
-        mean, cov = joint(h.some(part), numbers(data, rows)[0], data)
+        mean, cov = joint(h.some(part), np.asarray(data["x"], dtype=float)[rows], data)
         # Of a curve that cannot deviate, the integral is its mean's, and says nothing.
         weight = cov[:, :-1, -1] / np.maximum(cov[:, -1, -1], np.finfo(float).tiny)[:, None]
         centre = mean[:, :-1] + weight * (theta[part] - mean[:, -1])[:, None]

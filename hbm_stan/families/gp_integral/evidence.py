@@ -51,17 +51,16 @@ def exact_loo(data: StanData, variant: str) -> FloatArray | None:
 def _of_curve(data: StanData, j: int) -> FloatArray:
     """log p of all rows of curve j, then without each, (1 + n,)."""
     rough = _values(data, j, *_COARSE)
-    # As ``meshgrid`` lays them out: length scales down, amplitudes across.
-    near = (rough > rough.max(axis=0) - _TAIL).any(axis=1).reshape(len(_COARSE[1]), len(_COARSE[0]))
+    near = (rough > rough.max(axis=0) - _TAIL).any(axis=1).reshape(len(_COARSE[0]), len(_COARSE[1]))
     ends = []
     for axis, nodes in enumerate(_COARSE):
-        inside = np.flatnonzero(near.any(axis=axis))
+        inside = np.flatnonzero(near.any(axis=1 - axis))
         ends.append((nodes[max(inside[0] - 1, 0)], nodes[min(inside[-1] + 1, len(nodes) - 1)]))
     sizes = [2 * math.ceil(2 * (b - a)) for a, b in ends]
     for _ in range(_DOUBLINGS):
         axes = [np.linspace(*end, size + 1) for end, size in zip(ends, sizes, strict=True)]
         values = _values(data, j, *axes)
-        halves = values.reshape(len(axes[1]), len(axes[0]), -1)[::2, ::2].reshape(-1, values.shape[1])
+        halves = values.reshape(len(axes[0]), len(axes[1]), -1)[::2, ::2].reshape(-1, values.shape[1])
         log_step = sum(math.log(a[1] - a[0]) for a in axes)
         log_evidence = np.asarray(logsumexp(values, axis=0)) + log_step
         if np.max(np.abs(log_evidence - logsumexp(halves, axis=0) - log_step - math.log(4))) < _CLOSE:

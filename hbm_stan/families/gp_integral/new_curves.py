@@ -49,7 +49,7 @@ def new_curve(rng: Any, draws: Draws, data: StanData, variant: str) -> FloatArra
     rows = np.arange(int(data["N"]))
     if variant == "no_pooling":
         h = of_priors(rng, data, len(draws["theta"]))
-        mean, cov = joint(h, numbers(data, rows)[0], data)
+        mean, cov = joint(h, np.asarray(data["x"], dtype=float), data)
         return draw(rng, mean[:, :-1], cov[:, :-1, :-1])
     return given_integral(rng, hyper(draws, data, 0), np.asarray(draws["theta"])[:, 0], data, rows)
 
