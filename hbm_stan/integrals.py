@@ -34,7 +34,8 @@ class Integral:
     @property
     def limits(self) -> tuple[float, float]:
         """Both limits, once they are known."""
-        assert self.lower is not None and self.upper is not None
+        assert self.lower is not None
+        assert self.upper is not None
         return self.lower, self.upper
 
     @property

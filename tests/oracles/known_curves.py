@@ -71,7 +71,9 @@ class Posterior:
         of = np.array([run == name for name in self.names])
         z = (x - (LOWER + UPPER) / 2) / WIDTH
         log_weight, self.mean, self.var = [], [], []
-        prior = stats.halfnorm.logpdf(np.exp(points[0]), 0, AMPLITUDE) + points[0] + stats.norm.logpdf(points[1], *LENGTH)
+        prior = (
+            stats.halfnorm.logpdf(np.exp(points[0]), 0, AMPLITUDE) + points[0] + stats.norm.logpdf(points[1], *LENGTH)
+        )
         if len(points) > 2:
             prior = prior + stats.halfnorm.logpdf(np.exp(points[2]), 0, LEVEL_SD) + points[2]
         for part in np.array_split(np.arange(len(prior)), 1 + len(prior) // CHUNK):
@@ -145,10 +147,9 @@ def _() -> Reference:
     return reference(
         "Three short curves about lines and their integrals, Matern 3/2 kernel, each by itself", "quadrature",
         "normal given hyperparameters, trapezoidal rule over their logarithms; kernels integrated by Gauss-Legendre",
-        "gp_integral", "ramps.csv", RAMPS, {k: v for k, v in PRIORS.items() if k != "level_sd"} | {"slope": "normal(-20, 12)"},
+        "gp_integral", "ramps.csv", RAMPS,
+        {k: v for k, v in PRIORS.items() if k != "level_sd"} | {"slope": "normal(-20, 12)"},
         [(["no_pooling"], by_run(frame("ramps.csv"), matern_32, line=True))],
         sampling={"draws": 4000, "adapt_delta": 0.98},
         integral={"lower": LOWER, "upper": UPPER, "kernel": "matern_32", "mean": "linear"},
     )  # fmt: skip
-
-

@@ -310,9 +310,7 @@ def _curves() -> Dataset:
     y = np.round(rng.normal(level + rise * (x - 0.5) + wave * np.sin(7 * x + level), error), 2)
     frame = pd.DataFrame({"run": run, "x": x, "y": y, "se": error}).iloc[rng.permutation(len(run))]
     integral = {"lower": 0, "upper": 1, "kernel": "squared_exponential", "mean": "linear"}
-    return Dataset.from_frame(
-        frame, group="run", point="x", estimate="y", standard_error="se", integral=integral
-    )
+    return Dataset.from_frame(frame, group="run", point="x", estimate="y", standard_error="se", integral=integral)
 
 
 _DATA: dict[str, Callable[[], Dataset]] = {
@@ -475,7 +473,7 @@ _ALL = (
     Fault(file="one_end_of_the_interval", family="gp_integral", variant="complete_pooling",
           wrong="a curve is integrated up to each point, and not on to the upper limit", caught_by=(_KNOWN,)),
     Fault(file="amplitude_not_squared", family="gp_integral", variant="no_pooling",
-          wrong="the covariance with the integral has the amplitude and not its square", caught_by=(_KNOWN,)),
+          wrong="the covariance with the integral has the amplitude and not its square", caught_by=(_CONTRACT, _KNOWN)),
     Fault(file="sd_for_scale", family="student_t", variant="partial_pooling", wrong="sigma is taken for the sd of rows",
           caught_by=(_DENSITY, _KNOWN)),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.errors import DataError
 from hbm_stan.integrals import KERNELS, Integral
@@ -66,7 +67,10 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     means = np.bincount(level, weights=y) / np.bincount(level)
     overall, within = (two_digits(max(float(np.std(v)), noise)) for v in (y, y - means[level]))
     centre = to_decimals(float(np.mean(y)), 2 - math.floor(math.log10(overall)))
-    all_text, own_text = f"the sd of all estimates, {overall:g}", f"the sd of estimates about their curve's mean {within:g}"
+    all_text, own_text = (
+        f"the sd of all estimates, {overall:g}",
+        f"the sd of estimates about their curve's mean {within:g}",
+    )
     turn = to_decimals(math.log(0.4 * (high - low)), 2)
     rows: list[tuple[str, str, tuple[float, ...], str]] = [
         ("level", "normal", (centre, two_digits(2.5 * overall)), f"centred on their mean, 2.5 times {all_text}"),
@@ -78,7 +82,12 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
     ]  # fmt: skip
     if is_linear(table):
         rows[2:2] = [
-            ("slope", "normal", (0.0, two_digits(5 * within)), f"rise over the interval: 5 times {own_text}, either way"),
+            (
+                "slope",
+                "normal",
+                (0.0, two_digits(5 * within)),
+                f"rise over the interval: 5 times {own_text}, either way",
+            ),
             ("slope_sd", "half_normal", (two_digits(2 * within),), f"twice {own_text}: rises may differ as much"),
         ]
     return {
@@ -179,7 +188,7 @@ def _few(table: Prepared, points: list[FloatArray]) -> list[Verdict]:
     return [_warning("few points", float(len(few)), hint, few[0])] if few else []
 
 
-def _outside(table: Prepared, outside: FloatArray, integral: Integral) -> list[Verdict]:
+def _outside(table: Prepared, outside: npt.NDArray[np.bool_], integral: Integral) -> list[Verdict]:
     n, (low, high) = int(outside.sum()), integral.limits
     hint = (
         f"{n} of {table.n_rows} rows {'lies' if n == 1 else 'lie'} outside the interval from {low:g} to {high:g}: they "

@@ -55,7 +55,9 @@ def prior_draws(
 ) -> dict[str, FloatArray]:
     """Population parameters from their priors, (size,), those of slopes (size, T); mu and tau of the integrals."""
     drawn = {name: priors[name].draw(rng, size) for name in ("level", "level_sd", "amplitude", "length_scale")}
-    drawn |= {n: priors[n].draw(rng, size)[:, None] if data["T"] else np.zeros((size, 0)) for n in ("slope", "slope_sd")}
+    drawn |= {
+        n: priors[n].draw(rng, size)[:, None] if data["T"] else np.zeros((size, 0)) for n in ("slope", "slope_sd")
+    }
     mean, sd = moments(drawn, {**data, "J": 1})
     return {**drawn, "mu": mean[:, 0], "tau": sd[:, 0]}
 
@@ -73,5 +75,3 @@ def simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatA
     if f is None or np.shape(f) != shape:
         f = at_rows(rng, draws, design)
     return np.asarray(rng.normal(f, np.asarray(design["se"])), dtype=float)
-
-

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.families.gp_integral.curves import Hyper, curves, given_integral, hyper, is_one_curve, joint, moments, numbers
+from hbm_stan.families.gp_integral.curves import (
+    Hyper,
+    curves,
+    given_integral,
+    hyper,
+    is_one_curve,
+    joint,
+    moments,
+    numbers,
+)
 from hbm_stan.families.gp_integral.normal import draw, given
 from hbm_stan.model import Draws, StanData
 from hbm_stan.portions import portions
