@@ -23,7 +23,8 @@ def patches(labels: Sequence[str], pairs: Sequence[tuple[str, str]], most: int) 
     for a, b in pairs:
         beside[a].add(b)
         beside[b].add(a)
-    free, patch = set(labels), {}
+    free: set[str] = set(labels)
+    patch: dict[str, int] = {}
     n = min(most, len(free))
     for k in range(n):
         grown: set[str] = set()

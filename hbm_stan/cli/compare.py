@@ -94,7 +94,7 @@ def _compare_variants(
     read, fits, diagnoses = _fitted(run, analysis, parameterisation)
     with run.steps() as tick:
         comparisons = both_targets(fits, diagnoses, only, _budget(read, max_refits, minutes), read.store, tick)
-    return _written(run, fits, dict(comparisons))
+    return _written(run, fits, {str(unit): comparison for unit, comparison in comparisons.items()})
 
 
 def _compare_patches(
