@@ -21,7 +21,7 @@ ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
     "errors", "budget", "nouns", "verdicts", "resources", "files", "later", "rounding", "portions", "notebook", "cells",
-    "table", "frequencies", "neighbours", "patches", "reading", "data", "levels", "standard_errors", "categories", "ordered",
+    "table", "frequencies", "outlines", "neighbours", "patches", "reading", "data", "levels", "standard_errors", "categories", "ordered",
     "predictors", "units", "values", "estimates", "encoding", "design", "formula", "prepare", "program", "thresholds",
     "priors", "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct",
     "engines",

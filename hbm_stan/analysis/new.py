@@ -24,6 +24,7 @@ from hbm_stan.formula.roles import COUNT, read_columns
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
+from hbm_stan.outlines import split_place
 from hbm_stan.outlook import outlook
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
@@ -263,8 +264,10 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
             f"unit_labels = {_quoted(reading.unit_labels)}  # equal labels of units in two groups are two units"
         )
     if reading.neighbours is not None:
-        beside = _place(reading.neighbours.path, to)
-        lines.append(f"neighbours = {_quoted(beside)}  # two areas side by side in each row, seen from this file")
+        path, named = split_place(reading.neighbours.path)
+        beside = _place(path, to) + (f"#{named}" if named else "")
+        what = "two areas side by side in each row" if reading.neighbours.outlines is None else "outlines of areas"
+        lines.append(f"neighbours = {_quoted(beside)}  # {what}, seen from this file")
     return lines
 
 

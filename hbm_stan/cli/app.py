@@ -108,7 +108,7 @@ LogScaleOption = Annotated[
     bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
 ]
 NeighboursOption = Annotated[
-    str, typer.Option(help="Of a map: a CSV with the names of two areas that lie beside each other in each row.")
+    str, typer.Option(help="Of a map: a CSV with two areas side by side in each row, or a GeoJSON file of outlines.")
 ]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 

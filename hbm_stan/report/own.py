@@ -23,7 +23,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         if f"own_{k}" in figures:
             caption = f"{finding['title']}. Lines: posterior median with its 50 % and 80 % bands; points: the data."
             if finding["areas"]:
-                caption = f"{finding['title']}; on the right the {finding['y_label']}. Lines join neighbours."
+                caption = f"{finding['title']}; on the right the {finding['y_label']}."
             if any(p["kind"] == "truth" for p in finding["points"] or []):
                 caption += " Dashed: the true curves."
             blocks += figure(f"own_{k}", figures, [caption], f"{finding['title']}: by {one}.")
