@@ -149,6 +149,48 @@ def test_shares_with_fewer_rows_than_coefficients_may_lie_close_to_their_means()
     assert family.stan_data(prepared, family.priors(prepared), "partial_pooling")["concentrated"] == 1
 
 
+COUNTS = {"a few": 9, "as many as stand one by one": 17, "one more": 19, "hundreds": 900, "millions": 3_000_000}
+
+
+@pytest.mark.parametrize("scale", ["1", "0.03", "1e-4", "1e-9"])
+@pytest.mark.parametrize("most", COUNTS.values(), ids=COUNTS)
+def test_successes_have_one_density_however_many_and_however_little_they_spread(most: int, scale: str) -> None:
+    assert mixed_spread(most, scale) < SPREAD
+
+
+def mixed_spread(most: int, scale: str, code: str = "") -> float:
+    """Of cells with no success, with no failure, and of any number between, in rows that stand twice."""
+    rng = np.random.default_rng(most)
+    trials = rng.integers(1, most, 48)
+    successes = np.array([rng.integers(0, n + 1) for n in trials])
+    successes[:6] = [0, 0, *trials[2:4], min(16, trials[4]), min(17, trials[5])]
+    table = pd.concat([frame().assign(k=successes, m=trials)] * 2, ignore_index=True)
+    family = families()["beta_binomial_rows"]
+    prepared = prepare_table(family, Dataset.from_frame(table, formula="k | trials(m) ~ x + (1 | g) + (1 | h)"))
+    priors = family.priors(prepared, {"overdispersion": f"half_normal({scale})", "beta": "normal(0.1, 0.3)"})
+    data = family.stan_data(prepared, priors, "partial_pooling")
+    assert data["NC"] < len(table)
+    program = family.program("partial_pooling")
+    return log_density_spread(replace(program, code=code or program.code), family, "partial_pooling", data)
+
+
+MIXED_FAULTS = {
+    "a factor too few": (19, "p + i * s);\n        }", "p + (i + 1) * s);\n        }"),
+    "a logarithm forgotten": (19, "total += dot_product(n_rows[a : b], log(product));\n          product", "product"),
+    "large counts as the last that stand one by one": (900, "if (c > n_factors())", "if (c > 1000)"),
+    "Stirling's series at one end only": (900, "+ binet_series(z + m) - binet_series(z)", "+ binet_series(z + m)"),
+    "the rest from one factor too late": (900, "share / s + n_factors()", "share / s + n_factors() + 1"),
+    "cells in the order of the table": (19, "by_rest = sort_indices_asc(cell_rest)", "by_rest = by_y"),
+}
+
+
+@pytest.mark.parametrize(("most", "right", "wrong"), MIXED_FAULTS.values(), ids=MIXED_FAULTS)
+def test_faults_in_products_of_successes_are_seen(most: int, right: str, wrong: str) -> None:
+    code = families()["beta_binomial_rows"].program("partial_pooling").code
+    assert code.count(right) == 1
+    assert mixed_spread(most, "1", code.replace(right, wrong)) > SPREAD
+
+
 def test_columns_of_groups_are_found_and_no_others() -> None:
     _, data = data_of("binomial", "columns of groups", "partial_pooling")
     (v, interaction), group = data["inside"].reshape(2, 6, 2).transpose(2, 0, 1), data["level"][0] - 1
@@ -226,11 +268,10 @@ FAULTS = {
     ),
     "equal rows counted once": ("negative_binomial", "n_rows / spread", "inv(spread)"),
     "equal successes counted once": (
-        "beta_binomial_rows", "dot_product(n_rows, log_risings(size * inv_logit(eta), y, large))",
-        "sum(log_risings(size * inv_logit(eta), y, large))",
+        "beta_binomial_rows", "rows_by_y = cell_rows[by_y]", "rows_by_y = ones_vector(NC)",
     ),
     "failures with the probability of successes": (
-        "beta_binomial_rows", "size * inv_logit(-eta), trials", "size * inv_logit(eta), trials",
+        "beta_binomial_rows", "inv_logit(-eta[by_rest])", "inv_logit(eta[by_rest])",
     ),
     "equal counts counted once": ("negative_binomial", "found[k, 2] += 1;", "found[k, 2] = 1;"),
     "the prior of dispersion forgotten": (
