@@ -17,6 +17,7 @@ functions {
   #include log_rising.stanfunctions
   #include tally.stanfunctions
   #include binet.stanfunctions
+  #include log_one_plus_exp.stanfunctions
   #include mixed_successes.stanfunctions
 }
 data {
@@ -57,7 +58,7 @@ model {
   #include sampled/no_model.stan
   if (use_likelihood) {
     real s = square(overdispersion);
-    target += dot_product(with_y, eta) - dot_product(with_y + with_rest, log1p_exp(eta)) // log(p) and log(1 - p)
+    target += dot_product(with_y, eta) - dot_product(with_y + with_rest, log_one_plus_exp(eta)) // log(p) and log(1 - p)
               + log_products(inv_logit(eta[by_y]), s, rows_by_y, y_in_order, first_y)
               + log_products(inv_logit(-eta[by_rest]), s, rows_by_rest, rest_in_order, first_rest)
               - log_rising(inv(s), sizes); // but for constants
