@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from hbm_stan.bandit.population import Population
 from hbm_stan.bandit.thompson import Bandit
 from hbm_stan.errors import DataError
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DRAWS = 20_000
 _BLOCK = 2**21  # rates that are drawn at once
@@ -60,6 +63,13 @@ class Decision:
     def p_best_mcse(self) -> FloatArray:
         """The Monte Carlo error of each probability, (arms,)."""
         return np.sqrt(self.p_best * (1 - self.p_best) / self.draws)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows as a DataFrame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each arm, the least expected loss first."""

@@ -32,7 +32,7 @@ class Population:
     """The posterior of mean rate and concentration given the counts of all arms, on a grid that follows it.
 
     ``grid`` has the nodes; ``hits`` and ``misses`` are the counts of each arm, shape (arms,). ``learn`` adds to them,
-    and what was added is worked into the nodes when they are next looked at. ``grids`` counts how often nodes were laid.
+    and what was added is worked into the nodes when they are next looked at. ``grids`` is how often nodes were laid.
     """
 
     def __init__(

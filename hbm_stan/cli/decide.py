@@ -63,7 +63,7 @@ def decide(
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run):
-        before = _refuse_call(arms, state, totals=totals, again=again)
+        before = _refuse_call(arms, state, run.json_path, totals=totals, again=again)
         if arms is not None:
             from hbm_stan.resources import find_data
 
@@ -87,7 +87,7 @@ def decide(
         _show(run, decision, now, notes)
 
 
-def _refuse_call(arms: str | None, state: Path | None, *, totals: bool, again: bool) -> bool:
+def _refuse_call(arms: str | None, state: Path | None, json_path: Path | None, *, totals: bool, again: bool) -> bool:
     """Refuse options that do not go together, and a state that could not be written; whether there is a state."""
     there = state is not None and os.path.exists(state)
     if state is not None:
@@ -95,6 +95,8 @@ def _refuse_call(arms: str | None, state: Path | None, *, totals: bool, again: b
 
         refuse_missing_folder(state, "--state")
         refuse_place(state, "--state", "a state file")
+        if json_path is not None and os.path.realpath(json_path) == os.path.realpath(state):
+            raise HbmError(f"--json and --state both name {state}. Give each a file of its own.")
     if arms is None and not there:
         missing = f"there is no file {state}" if state is not None else "there is no --state"
         raise HbmError(f"A table of arms is needed, as {missing}: hbm decide ARMS.csv")
