@@ -142,6 +142,18 @@ def test_twice_the_nodes_change_nothing_and_a_new_grid_holds_the_mass(name: str)
     assert off(steps, finest) < (5e-3 if name in {"no trials", "all failed"} else 5e-4)
 
 
+def test_grids_of_random_tables_hold_the_mass() -> None:
+    rng = np.random.default_rng(SEED)
+    for _ in range(40):
+        arms = int(np.exp(rng.uniform(np.log(2), np.log(200))))
+        n = np.floor(np.exp(rng.normal(rng.uniform(0, 8), rng.uniform(0, 2), arms)))
+        mean, kappa = rng.beta(0.7, 0.7), np.exp(rng.uniform(-1, 9))
+        y = rng.binomial(n.astype(int), rng.beta(mean * kappa, (1 - mean) * kappa, arms))
+        population = of_counts(y, n)
+        assert population.holds
+        assert off(population, anew(population)) < 5e-3  # as of no trials; of most tables 1e-6
+
+
 def test_a_grid_on_common_nodes_of_mu_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     # Planted fault: at each kappa the nodes of mu that the widest of them needs.
     from hbm_stan.bandit import grid
@@ -175,6 +187,10 @@ def test_other_priors_are_integrated_too(text: str) -> None:
 def test_a_prior_with_an_end_or_of_another_name_is_refused() -> None:
     with pytest.raises(ModelError, match=r"uniform\(0, 100\) ends at a number.*Take lognormal"):
         Bandit(["a", "b"], priors={"kappa": "uniform(0, 100)"})
+    with pytest.raises(ModelError, match=r"posterior of mu has no end: its prior beta\(0.01, 0.01\)"):
+        Bandit(["a", "b"], priors={"mu": "beta(0.01, 0.01)"})
+    with pytest.raises(ModelError, match=r"posterior of kappa has no end: its prior gamma\(0.001, 1\)"):
+        Bandit(["a", "b"], priors={"kappa": "gamma(0.001, 1)"})
     with pytest.raises(DataError, match=r"no prior named 'kapa'. Did you mean 'kappa'"):
         Bandit(["a", "b"], priors={"kapa": "lognormal(3, 1)"})
     with pytest.raises(ModelError, match="'normal' is not offered"):

@@ -147,6 +147,10 @@ def test_columns_are_remembered(place: Path) -> None:
     decided("named.csv", "--state", "s.json", "--arm", "shop", "--successes", "sold", "--trials", "asked")
     Path("later.csv").write_text(TUESDAY.replace("arm,successes,trials", "shop,sold,asked"))
     assert len(decided("later.csv", "--state", "s.json")["arms"]) == 6
+    Path("renamed.csv").write_text("place,sold,asked\nred,1,6\n")
+    decided("renamed.csv", "--state", "s.json", "--arm", "place")
+    Path("renamed.csv").write_text("place,sold,asked\nred,2,6\n")
+    assert sum(row["trials"] for row in decided("renamed.csv", "--state", "s.json")["arms"]) == 128 + 29 + 12
 
 
 def test_arms_that_are_gone_are_retired_by_name_and_may_come_back(place: Path) -> None:

@@ -65,11 +65,16 @@ def _ends_of_mu(
     reach = np.repeat([[-_REACH, _REACH]], len(mode), axis=0)
     for _ in range(_ROUNDS):
         ends = np.clip(m + s * reach, -_LOG_ODDS, _LOG_ODDS)
-        grow = (evidence.log_density(ends, log_kappa) > least) & (np.abs(ends) < _LOG_ODDS)
+        grow = evidence.log_density(ends, log_kappa) > least
         if not grow.any():
             return ends[:, :1], ends[:, 1:]
+        if (grow & (np.abs(ends) >= _LOG_ODDS)).any():
+            break
         reach = np.where(grow, _GROW * reach, reach)
-    raise ModelError("The mean rate has no end that carries no mass: its prior is too heavy in the tails.")
+    raise ModelError(
+        f"The posterior of mu has no end: its prior {evidence.prior_mu.text} leaves mass at rates beyond all numbers. "
+        "Take one with larger arguments, such as beta(1, 1)."
+    )
 
 
 def _ends_of_kappa(evidence: Evidence, about: tuple[float, float], n: int) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,7 +82,7 @@ def decide(
             run.say(f"drawing the rates of {len(now.labels):,} arms")
         decision = make_decision(_bandit(now, seed or 0), batch)
         run.write_json({**_as_dict(decision, now, notes), "seed": seed or 0, "batch": batch})
-        if state is not None:
+        if state is not None and now != old:
             write_state(state, now, raw)
             notes = (*notes, f"{state} {'is brought up to date' if before else 'is begun: a new state'}.")
         _show(run, decision, now, notes)
@@ -129,7 +130,7 @@ def _today(
             now = first_day(table, {name: p.text for name, p in chosen.items()}, columns)
         else:
             day = next_day(old, table, totals=totals, again=again)
-            now, notes = day.state, day.notes
+            now, notes = replace(day.state, columns=columns), day.notes
     warned = [v.hint for v in (*verdicts, *check_arms(columns["arm"], now.labels)) if v.status == "warn"]
     return now, (*notes, *(f"Warning: {hint}" for hint in warned))
 
@@ -177,19 +178,25 @@ def _show(run: Run, decision: Decision, now: State, notes: Iterable[str]) -> Non
     from hbm_stan.report.digits import format_estimate, format_probability, significant
 
     rows, n = decision.rows(), decision.draws
-    numbers = ["successes", "trials", "rate", "90 %", "P(best)", "expected loss", "next"]
+    # What matters most stands first: a narrow terminal cuts columns off.
+    numbers = ["next", "rate", "90 %", "P(best)", "loss", "successes", "trials"]
     table = plain_table("arm", *numbers, right=numbers)
     shown = [row for i, row in enumerate(rows) if i < _ROWS or row["next"]][: 2 * _ROWS]
     for row in shown:
         table.add_row(
-            Text(row["arm"]), f"{row['successes']:,}", f"{row['trials']:,}", significant(row["mean"]),
+            Text(row["arm"]), f"{row['next']:,}" if row["next"] else "", significant(row["mean"]),
             f"{significant(row['q05'])} to {significant(row['q95'])}", format_probability(row["p_best"], n),
-            format_estimate(row["loss"], row["loss_mcse"]), f"{row['next']:,}" if row["next"] else "",
+            format_estimate(row["loss"], row["loss_mcse"]), f"{row['successes']:,}", f"{row['trials']:,}",
         )  # fmt: skip
     more = [f"{len(rows) - len(shown):,} more arms stand in --json PATH."] if len(shown) < len(rows) else []
     run.show(*(Text(text) for text in _sentences(decision)), table, *(Text(text) for text in more))
     priors = ", ".join(f"{name} ~ {text}" for name, text in now.priors.items())
-    run.show(Text(f"Priors: {priors}. Chances and losses are of {n:,} joint draws of all rates."))
+    run.show(
+        Text(
+            "Rate: expected rate. P(best): probability of the highest rate. Loss: how far below the best on average. "
+            f"By {n:,} joint draws of all rates; priors {priors}."
+        )
+    )
     run.show(*(Text(note) for note in notes))
 
 
