@@ -542,3 +542,47 @@ def test_lay_grid_looks_beyond_where_it_is_told_to() -> None:
     for about in ((-30.0, -20.0), (40.0, 41.0), (2.0, 2.1)):
         elsewhere = lay_grid(evidence, STEPS, about)
         assert abs(np.array(elsewhere.ends) - usual.ends).max() < 2.5
+
+
+@cache
+def adaptive(run: int) -> tuple[Population, np.ndarray, float]:
+    """Rates drawn from the priors, and a population that learnt from 80 trials of arms of its own choice."""
+    rng = np.random.default_rng([SEED, run])
+    mean, kappa = rng.beta(1, 1), rng.lognormal(2.8, 2)
+    theta = np.clip(rng.beta(mean * kappa, (1 - mean) * kappa, 6), 1e-12, 1 - 1e-12)
+    bandit = Bandit(list("abcdef"), seed=[SEED, run, 1])
+    for _ in range(80):
+        arm = bandit.choose_number()
+        hit = rng.random() < theta[arm]
+        bandit.population.learn(arm, float(hit), float(not hit))
+    return bandit.population, theta, mean
+
+
+def misfits(fault: bool = False) -> dict[str, float]:
+    """How far chances, losses and intervals lie from what came true, in standard errors, over 200 runs."""
+    chance, best, gain, ranks = [], [], [], []
+    for run in range(200):
+        population, theta, mean = adaptive(run)
+        a, b = population.nodes(np.random.default_rng([SEED, run, 2]), 2000)
+        a, b = (np.ones_like(a), np.ones_like(b)) if fault else (a, b)
+        rates = np.random.default_rng([SEED, run, 3]).beta(a[:, None] + population.hits, b[:, None] + population.misses)
+        leader = int(rates.mean(axis=0).argmax())
+        chance.append(np.bincount(rates.argmax(axis=1), minlength=6) / 2000)
+        best.append(theta == theta.max())
+        gain.append((rates.max(axis=1) - rates[:, leader]).mean() - (theta.max() - theta[leader]))
+        ranks.append(float(population.weights @ (population.mu < mean)))
+    p, came = np.concatenate(chance), np.concatenate(best)
+    z = {"loss": abs(np.mean(gain)) / (np.std(gain, ddof=1) / np.sqrt(200)),
+         "rank of mu": stats.norm.isf(stats.kstest(ranks, "uniform").pvalue / 2)}  # fmt: skip
+    for low, high in ((0, 0.05), (0.05, 0.2), (0.2, 0.5), (0.5, 1.01)):
+        inside = (p >= low) & (p < high)
+        spread = np.sqrt((p * (1 - p))[inside].sum() + 1 / 4)
+        z[f"P(best) from {low:g}"] = abs((came.astype(float) - p)[inside].sum()) / spread
+    return z
+
+
+def test_chances_losses_and_intervals_come_true_although_arms_were_chosen_by_their_results() -> None:
+    z = misfits()
+    assert max(z.values()) < 4, z
+    # Planted fault: every arm on its own, with beta(1, 1).
+    assert max(misfits(fault=True).values()) > 4
