@@ -88,7 +88,7 @@ class Bandit:
             raise DataError(f"There is no arm {shorten(label)!r}. {nearest(label, self.labels)}")
         return self._number[label]
 
-    def learn(self, label: str, hits: float, misses: float = 0.0) -> None:
+    def learn(self, label: str, hits: float = 0.0, misses: float = 0.0) -> None:
         """Count results of an arm: so many successes, so many failures."""
         if not (hits >= 0 and misses >= 0 and hits % 1 == 0 and misses % 1 == 0):
             _refuse_counts([label], np.array([hits]), np.array([hits + misses]))
