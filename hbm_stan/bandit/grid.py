@@ -25,6 +25,7 @@ _FIRST = (-12.0, 24.0)  # of log kappa: where the mass is first looked for
 _WIDEST = 650.0  # of log kappa: exp of more is no number
 _REACH, _GROW = 2.0, 1.15  # in sds: where the search for such an end starts, and the factor of its steps
 _ROUNDS = 60
+_CLOSE = 1e-3  # sds: a mode is near enough
 _LEAST_CURVATURE = 1e-2  # an sd of 10 log odds: from rates of 0 to rates of 1
 _LOG_ODDS = 300.0  # beyond these a rate is 0 or 1
 
@@ -118,10 +119,10 @@ def _modes(evidence: Evidence, log_kappa: FloatArray) -> tuple[FloatArray, Float
         low, high = np.where(first > 0, x, low), np.where(first > 0, high, x)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = x - first / second
-        good = (second < 0) & (newton > low) & (newton < high)
+        good = (second < 0) & (newton >= low) & (newton <= high)
         moved = np.where(good, newton, (low + high) / 2) - x
         x = x + moved
-        if (np.abs(moved) * np.sqrt(np.maximum(-second, 0.0)) < 1e-3).all() and good.all():
+        if ((second < 0) & (moved**2 * -second < _CLOSE**2)).all():
             break
     _, second = evidence.slope(x, log_kappa)
     return x, 1 / np.sqrt(np.maximum(-second, _LEAST_CURVATURE))

@@ -25,6 +25,7 @@ EDGE = 1e-6
 # has 2 sqrt(pi) = 3.5; at 3.0 they are 1.2 sds apart, where the trapezoidal rule is off by 2 exp(-2 pi^2 / 1.2^2) =
 # 2e-6 (Trefethen and Weideman 2014, SIAM Review 56, theorem 5.1).
 FEWEST = 3.0
+_TINY = np.finfo(float).tiny
 _MANY = 50  # changed arms: from here on to evaluate all counts is no slower than to add up the changes
 
 
@@ -75,14 +76,14 @@ class Population:
     @property
     def holds(self) -> bool:
         """Whether the nodes hold the mass: next to none on their edge, and enough of them share it, both ways."""
-        w = self._weights
-        slices = w.sum(axis=1)
-        total = self.total
+        w, total = self._weights, self.total
+        slices = w @ self._ones
         edge = slices[0] + slices[-1] + w[:, 0].sum() + w[:, -1].sum()
-        within = np.einsum("zt,zt->z", w, w)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            of_mu = total / np.nansum(within / slices)
-        return bool(edge <= EDGE * total and total**2 >= FEWEST * (slices @ slices) and of_mu >= FEWEST)
+        if edge > EDGE * total or total**2 < FEWEST * (slices @ slices):
+            return False
+        # Of mu the mean over kappa of what each slice's nodes share; a slice without mass has no say.
+        within = np.einsum("zt,zt->z", w, w) / np.maximum(slices, _TINY)
+        return bool(total >= FEWEST * within.sum())
 
     def nodes(self, rng: np.random.Generator, size: int) -> tuple[FloatArray, FloatArray]:
         """Draws of the population's two beta shapes, mu kappa and (1 - mu) kappa, shape (size,) each."""
@@ -138,6 +139,7 @@ class Population:
         self._a, self._b = self._kappa * expit(self.grid.logit), self._kappa * expit(-self.grid.logit)
         self._log_density = self.grid.log_density + self.grid.log_width
         self.grids += 1
+        self._ones = np.ones(self.shape[1])
         self._weigh()
 
     def _weigh(self) -> None:
