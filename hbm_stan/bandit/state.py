@@ -21,7 +21,7 @@ from hbm_stan.table import shorten
 
 VERSION = 1
 KIND = "hbm_stan decide"
-_SHOWN = 5  # how many arms a message names
+_SHOWN, _SHOWN_GONE = 5, 50  # how many arms a message names; of arms that are retired
 _LARGEST = 256 * 2**20  # bytes of a state file: more is none
 
 
@@ -120,7 +120,9 @@ def _with_totals(state: State, arms: Arms) -> Day:
     gone = _absent(state, arms)
     notes = [f"{sum(n for _, n in counts.values()) - sum(state.trials):,} trials are new since before."]
     if gone:
-        notes.append(f"Not in the table, and so retired: {_named(gone)}. What they taught of the others stays.")
+        notes.append(
+            f"Not in the table, and so retired: {_named(gone, _SHOWN_GONE)}. What they taught of the others stays."
+        )
     return Day(replace(_counted(state, counts), retired=(*state.retired, *gone)), tuple(notes))
 
 
@@ -139,9 +141,9 @@ def _whole(counts: Any) -> tuple[int, ...]:
     return tuple(int(c) for c in counts)
 
 
-def _named(labels: Sequence[str]) -> str:
-    shown = ", ".join(repr(shorten(label)) for label in labels[:_SHOWN])
-    return shown + (f" and {len(labels) - _SHOWN:,} more" if len(labels) > _SHOWN else "")
+def _named(labels: Sequence[str], most: int = _SHOWN) -> str:
+    shown = ", ".join(repr(shorten(label)) for label in labels[:most])
+    return shown + (f" and {len(labels) - most:,} more" if len(labels) > most else "")
 
 
 def write_state(path: Path, state: State, before: bytes | None) -> None:

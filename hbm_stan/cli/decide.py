@@ -188,7 +188,8 @@ def _show(run: Run, decision: Decision, now: State, notes: Iterable[str]) -> Non
             f"{significant(row['q05'])} to {significant(row['q95'])}", format_probability(row["p_best"], n),
             format_estimate(row["loss"], row["loss_mcse"]), f"{row['successes']:,}", f"{row['trials']:,}",
         )  # fmt: skip
-    more = [f"{len(rows) - len(shown):,} more arms stand in --json PATH."] if len(shown) < len(rows) else []
+    rest = len(rows) - len(shown)
+    more = [f"{rest:,} more {'arm stands' if rest == 1 else 'arms stand'} in --json PATH."] if rest else []
     run.show(*(Text(text) for text in _sentences(decision)), table, *(Text(text) for text in more))
     priors = ", ".join(f"{name} ~ {text}" for name, text in now.priors.items())
     run.show(
