@@ -13,6 +13,7 @@ from hbm_stan.cli.analysis import AnalysisArgument
 from hbm_stan.cli.calibrate import calibrate
 from hbm_stan.cli.compare import compare
 from hbm_stan.cli.contrast import contrast
+from hbm_stan.cli.decide import decide
 from hbm_stan.cli.fit import check, fit
 from hbm_stan.cli.predict import predict
 from hbm_stan.cli.run import (
@@ -240,7 +241,9 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-for command in (fit, check, summary, compare, predict, contrast, sensitivity, reference, regress, verify, calibrate):
+for command in (
+    fit, check, summary, compare, predict, contrast, decide, sensitivity, reference, regress, verify, calibrate,
+):  # fmt: skip
     app.command()(command)
 
 __all__: list[Any] = ["app", "main"]
