@@ -229,7 +229,8 @@ def _seen(table: Prepared, unseen: npt.NDArray[np.bool_]) -> Prepared:
     """The table of the rows whose outcome was seen, with the others beside."""
     beside = Unseen(table.pooled.level[unseen], {role: p.values[unseen] for role, p in table.predictors.items()})
     seen = replace(table, rows=np.arange(table.n_rows)).without(np.flatnonzero(unseen))
-    return replace(seen, unseen=beside)
+    note = f"{beside.n_rows} of {table.n_rows} rows have no outcome: nobody saw it. They are kept beside the others."
+    return replace(seen, unseen=beside, notes=(*table.notes, note) if beside.n_rows else table.notes)
 
 
 def _values(

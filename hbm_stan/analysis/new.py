@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.assumptions import missing_lines
 from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
 from hbm_stan.elements import base_of, in_term
@@ -160,6 +161,7 @@ def _text(
         "",
         *_columns_section(family, table),
         *_level_lines(table),
+        *missing_lines(table),
         "[priors]",
         *(line for row in family.programs.prior_rows for line in _prior_lines(row, priors, table.noun)),
         "",

@@ -191,6 +191,9 @@ def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping
         one |= family.twin.transformed(one, data) if family.twin.transformed is not None else {}
         whole, prior = (family.twin.log_joint(one, data | {"use_likelihood": use}, variant) for use in (1, 0))
         total = float(draws[family.programs.log_lik][s].sum())
+        if family.twin.beside_rows is not None:
+            point = {name: np.asarray(value, dtype=float)[None] for name, value in one.items()}
+            total += float(family.twin.beside_rows(point, data).sum())
         worst = max(worst, abs(whole - prior - total) / max(1.0, abs(whole)))
     return worst
 

@@ -41,10 +41,10 @@ data {
 transformed data {
   row_vector[K - 1] x_mean = column_means(X[ : , 2 : K]); // of the predictors (their units)
   vector[K] slope = selection * delta * reach; // X * slope: probits of being unseen per unit of the outcome, by row
-  vector[J] n = use_likelihood * group_sum(rep_vector(1, N), group_idx, J); // rows of each group; 0: likelihood off
-  matrix[J, K] X_bar = group_means(X, group_idx, J); // means by group (units of the predictors)
+  vector[J] n = group_sum(rep_vector(1, N), group_idx, J); // seen rows of each group
+  matrix[J, K - 1] X_bar = group_means(X[ : , 2 : K], group_idx, J); // means by group (units of the predictors)
   vector[J] y_bar = group_means(to_matrix(y, N, 1), group_idx, J)[ : , 1]; // likewise (unit of the outcome)
-  matrix[K, K] T = crossprod(append_col((X - X_bar[group_idx])[ : , 2 : K], y - y_bar[group_idx])); // rows about these
+  matrix[K, K] T = crossprod(append_col(X[ : , 2 : K] - X_bar[group_idx], y - y_bar[group_idx])); // rows about these
 }
 parameters {
   vector<offset=prior_beta[ : , 1], multiplier=prior_beta[ : , 2]>[K - 1] beta; // slopes (outcome per unit)
@@ -56,7 +56,7 @@ transformed parameters {
   real sigma = prior_sigma[1] * sigma_raw; // sd of rows about the value of their group (unit of the outcome)
   vector[K] eta = at_zero(prior_eta[ : , 1] + prior_eta[ : , 2] .* eta_raw, x_mean); // probits of being unseen
   vector[J] theta // value of each group (unit of the outcome)
-    = given_rows(prior_theta[1], prior_theta[2], sigma, y_bar - X_bar[ : , 2 : K] * beta, n, theta_raw);
+    = given_rows(prior_theta[1], prior_theta[2], sigma, y_bar - X_bar * beta, use_likelihood * n, theta_raw);
   real lprior = normal_lpdf(theta | prior_theta[1], prior_theta[2])
                 + normal_lpdf(beta | prior_beta[ : , 1], prior_beta[ : , 2])
                 + normal_lpdf(eta | prior_eta[ : , 1], prior_eta[ : , 2]) // log prior of the top level
@@ -67,7 +67,7 @@ model {
   target += lprior - normal_lpdf(theta | prior_theta[1], prior_theta[2]);
   theta_raw ~ std_normal();
   if (use_likelihood) {
-    y_bar ~ normal(prior_theta[1] + X_bar[ : , 2 : K] * beta, sqrt(square(prior_theta[2]) + square(sigma) ./ n));
+    y_bar ~ normal(prior_theta[1] + X_bar * beta, sqrt(square(prior_theta[2]) + square(sigma) ./ n));
     target += -0.5 * quad_form(T, append_row(-beta, 1)) / square(sigma) - (N - J) * log(sigma);
     target += log_missing(y, X, X_unseen, theta[group_idx_unseen], beta, eta, sigma, slope, y_centre); // who was seen
   }

@@ -41,10 +41,10 @@ data {
 transformed data {
   row_vector[K - 1] x_mean = column_means(X[ : , 2 : K]); // of the predictors (their units)
   vector[K] slope = selection * delta * reach; // X * slope: probits of being unseen per unit of the outcome, by row
-  vector[J] n = use_likelihood * group_sum(rep_vector(1, N), group_idx, J); // rows of each group; 0: likelihood off
-  matrix[J, K] X_bar = group_means(X, group_idx, J); // means by group (units of the predictors)
+  vector[J] n = group_sum(rep_vector(1, N), group_idx, J); // seen rows of each group
+  matrix[J, K - 1] X_bar = group_means(X[ : , 2 : K], group_idx, J); // means by group (units of the predictors)
   vector[J] y_bar = group_means(to_matrix(y, N, 1), group_idx, J)[ : , 1]; // likewise (unit of the outcome)
-  matrix[K, K] T = crossprod(append_col((X - X_bar[group_idx])[ : , 2 : K], y - y_bar[group_idx])); // rows about these
+  matrix[K, K] T = crossprod(append_col(X[ : , 2 : K] - X_bar[group_idx], y - y_bar[group_idx])); // rows about these
 }
 parameters {
   real mu_raw; // mu where predictors are at their means, in units of its prior (no unit)
@@ -59,7 +59,7 @@ transformed parameters {
   real tau = prior_tau[1] * tau_raw; // sd between groups (unit of the outcome)
   real sigma = prior_sigma[1] * sigma_raw; // sd of rows about the value of their group (unit of the outcome)
   vector[K] eta = at_zero(prior_eta[ : , 1] + prior_eta[ : , 2] .* eta_raw, x_mean); // probits of being unseen
-  vector[J] theta = given_rows(mu, tau, sigma, y_bar - X_bar[ : , 2 : K] * beta, n, theta_raw); // by group (unit of y)
+  vector[J] theta = given_rows(mu, tau, sigma, y_bar - X_bar * beta, use_likelihood * n, theta_raw); // (unit of y)
   real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2]) + scale_prior_lpdf(tau | prior_tau_family, prior_tau)
                 + normal_lpdf(beta | prior_beta[ : , 1], prior_beta[ : , 2])
                 + normal_lpdf(eta | prior_eta[ : , 1], prior_eta[ : , 2]) // log prior of the top level
@@ -69,7 +69,7 @@ model {
   target += lprior; // raw values are linear in the parameters: no Jacobian is due
   theta_raw ~ std_normal();
   if (use_likelihood) {
-    y_bar ~ normal(mu + X_bar[ : , 2 : K] * beta, sqrt(square(tau) + square(sigma) ./ n));
+    y_bar ~ normal(mu + X_bar * beta, sqrt(square(tau) + square(sigma) ./ n));
     target += -0.5 * quad_form(T, append_row(-beta, 1)) / square(sigma) - (N - J) * log(sigma);
     target += log_missing(y, X, X_unseen, theta[group_idx_unseen], beta, eta, sigma, slope, y_centre); // who was seen
   }

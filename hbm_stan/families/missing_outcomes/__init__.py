@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hbm_stan.families.missing_outcomes.columns import check, coords, default_priors, prepare
 from hbm_stan.families.missing_outcomes.density import (
+    beside_rows,
     drawn_table,
     log_joint,
     mean_of_rows,
@@ -61,6 +62,7 @@ FAMILY = Family(
         },
         log_joint=log_joint, support=support, transformed=transformed, prior_draws=prior_draws, simulate=simulate,
         pointwise=pointwise, mean_of_rows=mean_of_rows, drawn_table=drawn_table,
+        beside_rows=beside_rows,
     ),
     groups=Groups(
         prediction={"predictors": PREDICTION["predictors"]}, new_group=new_group, new_row=new_row, raw=raw,

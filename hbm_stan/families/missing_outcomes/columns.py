@@ -17,6 +17,7 @@ from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
 _MOST_UNSEEN = 0.5  # from this share on more is assumed than seen (ours)
+_SWEPT_SELECTION, _SWEPT_PATTERN = 5, 6  # steps on each side of 0 (ours)
 _CARRIED = 3.0  # sds of a predictor from 0 that the prior of the intercept in eta is carried
 _DELTA = PriorRow(
     name="delta", distributions=("normal",), meaning="what is believed of delta", source="the analyst", role="outcome"
@@ -176,3 +177,17 @@ def check(table: Prepared) -> list[Verdict]:
         f"that {FORMS_IN_WORDS[assumption.form]}, more than on what was seen."
     )
     return [Verdict(name="missing outcomes", status="warn", value=share, threshold=_MOST_UNSEEN, hint=hint)]
+
+
+def default_sweep(table: Prepared) -> tuple[float, ...]:
+    """Deltas on both sides of 0, up to about one and a half sds of the outcomes that were seen, or probits for one."""
+    s = _scale(table["outcome"])
+    if assumed(table).selects:
+        return _steps(0.3 / s, _SWEPT_SELECTION)
+    return _steps(0.25 * s, _SWEPT_PATTERN)
+
+
+def _steps(step: float, count: int) -> tuple[float, ...]:
+    """Multiples of a step that is rounded to one digit."""
+    rounded = float(f"{step:.1g}")
+    return tuple(float(f"{k * rounded:.6g}") for k in range(-count, count + 1))

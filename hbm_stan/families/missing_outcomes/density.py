@@ -61,6 +61,13 @@ def log_unseen(draws: Draws, data: StanData) -> FloatArray:
     return np.asarray(log_ndtr(probit_unseen(draws, data, x, fitted(draws["theta"][:, group], draws, x))))
 
 
+def beside_rows(draws: Draws, data: StanData) -> FloatArray:
+    """log probability that those of a group's rows are unseen that are, given theta, (S, J)."""
+    rows, total = log_unseen(draws, data), np.zeros((len(draws["sigma"]), data["J"]))
+    np.add.at(total.T, np.asarray(data["group_idx_unseen"], dtype=np.int64) - 1, rows.T)
+    return total
+
+
 def log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale; of theta_raw by the density of theta."""
     total = float(norm.logpdf(params["beta"], *np.asarray(data["prior_beta"]).T).sum())
@@ -136,7 +143,7 @@ def simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatA
 
 def mean_of_rows(draws: Draws, data: StanData) -> FloatArray:
     """The expected outcome of rows that are seen or, where the data say so, of any rows, (S, N)."""
-    x, sigma = np.asarray(data["X"], dtype=float), np.asarray(draws["sigma"])[:, None]
+    x = np.asarray(data["X"], dtype=float)
     mean = fitted(draws["theta"][:, row_index(data)], draws, x)
     if data["given_seen"]:
         return mean + shift(draws, data, x, mean)[0]

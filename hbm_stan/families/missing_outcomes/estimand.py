@@ -105,8 +105,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         })  # fmt: skip
     total = rows[-1]
     among = ", ".join(f"{r['share unseen, %']:.0f} % where {r['rows']}" for r in rows[:-1])
-    sentence = f"The outcome of {total['unseen']} of {total['in all']} rows is missing ({total['share unseen, %']:.0f} %"
-    sentence += f"; {among})." if among else ")."
+    share = f"{total['share unseen, %']:.0f} %" + (f"; {among}" if among else "")
+    sentence = f"The outcome of {total['unseen']} of {total['in all']} rows is missing ({share})."
     digits = {"share unseen, %": 1, "mean seen": 2}
     caption = "Rows, those whose outcome is missing, and the mean of the outcomes that were seen."
     return [
