@@ -119,9 +119,9 @@ def make_missingness(given: Any) -> Missingness | None:
     form = entries.get("form", PATTERN)
     if form not in FORMS:
         raise DataError(f"missing.form is {shorten(form)!r}. {nearest(form, FORMS)}")
-    numbers = {key: _number(key, entries[key]) for key in ("delta", "threshold") if key in entries}
-    texts = {key: entries[key].strip() for key in ("rows", "contrast", "prior") if key in entries}
-    assumed = Missingness(form=form, sweep=_sweep(entries.get("sweep", ())), **numbers, **texts)
+    values: dict[str, Any] = {key: _number(key, entries[key]) for key in ("delta", "threshold") if key in entries}
+    values |= {key: entries[key].strip() for key in ("rows", "contrast", "prior") if key in entries}
+    assumed = Missingness(form=form, sweep=_sweep(entries.get("sweep", ())), **values)
     _ = assumed.sides, assumed.setting  # read here, so that what is wrong in them is said at once
     return assumed
 

@@ -101,7 +101,7 @@ class Table:
         values = np.array([number(cell, self.decimal_comma) for cell in cells], dtype=float)
         bad = np.flatnonzero(~np.isfinite(values))
         if missing:
-            bad = bad[[kind(cells[i], self.decimal_comma) != "missing" for i in bad]]
+            bad = bad[[kind(cells[int(i)], self.decimal_comma) != "missing" for i in bad]]
         if bad.size:
             raise DataError(self._bad_numbers(name, [int(i) for i in bad]))
         return values

@@ -109,6 +109,8 @@ def finding_of(swept: Unseen) -> Finding:
     digits = dict.fromkeys(("median", "q05", "q95", "unseen less seen"), decimals)
     digits |= {name: 3 for name in table if name.startswith("P(")}
     first, *rest = sentences(swept)
+    over = rest[:1] if swept.prior else []
+    page_one = " ".join([first, *over, f"All else here is at delta = {_n(swept.main)}."])
     what = f"{_named(swept)} over all rows, seen or not" if " = " in swept.name else _named(swept)
     drawn = pd.DataFrame([
         {"delta": row.delta, "q05": row.q05, "q50": row.q50, "q95": row.q95} for row in swept.rows if row.n_draws
@@ -117,7 +119,7 @@ def finding_of(swept: Unseen) -> Finding:
     drawn = drawn.assign(threshold=swept.threshold, main=swept.main, tips=[tips] * len(drawn))
     form = "delta: probits of being unseen per unit" if swept.form == SELECTION else "delta: shift of unseen outcomes"
     return Finding(
-        title=TITLE, sentences=(first, *rest), table=table, digits=digits, sweep=drawn, first=first,
+        title=TITLE, sentences=(first, *rest), table=table, digits=digits, sweep=drawn, first=page_one,
         caption=f"By delta, {what}: posterior median and 90 % interval. The star marks the delta of all else here.",
         x_label=form, y_label=f"{swept.name} ({swept.unit})" if swept.unit else swept.name,
     )  # fmt: skip

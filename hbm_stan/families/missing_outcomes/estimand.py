@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.families.missing_outcomes.columns import assumed, at_level, indicator
 from hbm_stan.families.missing_outcomes.density import fitted, shift
@@ -22,7 +23,7 @@ else:
 ALL = "mean over all rows"
 
 
-def rows_of(data: StanData) -> tuple[FloatArray, FloatArray]:
+def rows_of(data: StanData) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """(1, x) of all rows, those that were seen first, (n, K), and the group of each, counted from 0."""
     x = np.vstack([data["X"], np.asarray(data["X_unseen"], dtype=float).reshape(-1, data["K"])])
     return x, np.concatenate([row_index(data), np.asarray(data["group_idx_unseen"], dtype=np.int64) - 1])
