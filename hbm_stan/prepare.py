@@ -95,6 +95,11 @@ class Prepared:
         return len(self.pooled.level)
 
     @property
+    def n_all(self) -> int:
+        """How many rows the table has, those without an outcome too."""
+        return self.n_rows + (0 if self.unseen is None else self.unseen.n_rows)
+
+    @property
     def n_groups(self) -> int:
         """How many levels the pooled factor has."""
         return len(self.pooled.labels)

@@ -1,7 +1,7 @@
 """What ``make_references.py`` writes: three wards, some of whose scores nobody saw, in both forms, by quadrature.
 
-The sd of rows is known. In the pattern mixture what was seen says nothing of delta: closed forms, and the probit of being
-unseen by one grid. In the selection model given the probit and the population each ward is one integral: its seen
+The sd of rows is known. In the pattern mixture what was seen says nothing of delta: closed forms, and the probit of
+being unseen by one grid. In the selection model given the probit and the population each ward is one integral: its seen
 scores make its value normal, over which the probability that the others are unseen is averaged. Nothing here uses the
 package.
 """
@@ -21,7 +21,10 @@ WARDS = {"group": "ward", "outcome": "score"}
 SIGMA, DELTA = 1.2, -0.5
 CENTRE = 2.6  # of the nine scores that were seen, rounded as the family does: their sd is 1.3
 PRIORS = {
-    "mu": "normal(1, 2)", "tau": "half_normal(1.5)", "sigma": known(SIGMA), "eta": "normal(-0.3, 0.8)",
+    "mu": "normal(1, 2)",
+    "tau": "half_normal(1.5)",
+    "sigma": known(SIGMA),
+    "eta": "normal(-0.3, 0.8)",
     "theta": "normal(1, 3)",
 }
 MU, LOG_TAU, ETA = np.linspace(-6, 10, 81), np.linspace(-7, 2.3, 81), np.linspace(-3, 2.4, 61)
@@ -43,7 +46,9 @@ class Wards:
     def nodes(self, j: int, location: Any, scale: Any, eta: Any) -> tuple[Any, Any]:
         """Values of a ward at nodes, (..., nodes), and their log weights, whose sum is p(scores, who was seen)."""
         y = self.seen[j]
-        location, scale, eta = (np.asarray(v, dtype=float)[..., None] for v in np.broadcast_arrays(location, scale, eta))
+        location, scale, eta = (
+            np.asarray(v, dtype=float)[..., None] for v in np.broadcast_arrays(location, scale, eta)
+        )
         # p(mean of scores), and what is left of them about it; then the value given them.
         spread = np.sqrt(scale**2 + SIGMA**2 / len(y))
         log_p = stats.norm.logpdf(y.mean(), location, spread) + self._about(y)
