@@ -140,8 +140,11 @@ def _columns_as_read(family: Family, table: Prepared) -> list[str]:
 def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float]]:
     """The cells of columns of numbers."""
     dataset, numbers = table.dataset, {}
+    empty = {dataset.column(role.name) for role in family.roles if role.may_be_missing}
     for column in dict.fromkeys(_columns_as_read(family, table)):
         cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
+        if column in empty:  # which cells are empty counts with the rows that have no outcome
+            cells = [cell if math.isfinite(cell) else 0.0 for cell in cells]
         if all(map(math.isfinite, cells)):
             numbers[column] = cells
     return numbers

@@ -190,10 +190,8 @@ def prepare(
     if any(r.instead for r in roles):
         values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
         notes += error_notes
-    unseen = _unseen(dataset, given, pooled, values)
-    seen = {role: own[~unseen] for role, own in values.items()}
-    if not known_residual:
-        refuse_constant(dataset, seen)
+    unseen, seen = _unseen(dataset, given, pooled, values)
+    refuse_constant(dataset, {} if known_residual else seen)
     refuse_one_group(dataset.table.where, labels)
     structure = read_structure(dataset, own_formulas, ordered, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
@@ -212,22 +210,24 @@ def prepare(
         dataset=dataset, pooled=pooled, values=values, verdicts=tuple(verdicts), predictors=predictors, units=units,
         notes=(*notes, *(note for own in predictors.values() for note in own.notes)), noun=noun, ordered=ordered,
     )  # fmt: skip
-    if any(r.may_be_missing for r in given):
-        return _seen(prepared, unseen)
+    prepared = _seen(prepared, unseen) if any(r.may_be_missing for r in given) else prepared
     return prepared if structure is None else _with_structure(prepared, structure, roles)
 
 
 def _unseen(
     dataset: Dataset, roles: Sequence[Role], pooled: Factor, values: Mapping[str, FloatArray]
-) -> npt.NDArray[np.bool_]:
-    """Which rows lack a value that may be missing, (rows,); raises DataError where a group has none of it."""
+) -> tuple[npt.NDArray[np.bool_], dict[str, FloatArray]]:
+    """Which rows lack a value that may be missing, (rows,), and the values of the others by role.
+
+    Raises DataError where a group has no such value.
+    """
     unseen = np.zeros(len(pooled.level), dtype=bool)
     for role in roles:
         if role.may_be_missing:
             unseen |= np.isnan(values[role.name])
             column = dataset.column(role.name)
             refuse_unseen_groups(dataset.table.where, column, pooled.labels, pooled.level, unseen)
-    return unseen
+    return unseen, {role: own[~unseen] for role, own in values.items()}
 
 
 def _seen(table: Prepared, unseen: npt.NDArray[np.bool_]) -> Prepared:

@@ -1,4 +1,4 @@
-"""Missing outcomes: integrals against quadrature, delta = 0 against regressions that ignore them, a trial and its truth.
+"""Missing outcomes: integrals by quadrature, delta = 0 beside regressions that ignore them, a trial and its truth.
 
 The trial is data/kidney_trial; its truth, outcomes of lost patients included, is in truth.csv.
 """
@@ -341,10 +341,10 @@ def test_rows_are_named_by_a_level_of_a_category_or_by_0_and_1() -> None:
 def rows_at(deltas: Any, centre: Any, threshold: float = 0.0, broken: Any = ()) -> list[Any]:
     """Rows whose estimate is normal about ``centre(delta)``; its 90 % interval is 1.645 wide on each side."""
     z = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
-    made_of = [
+    estimands = [
         None if d in broken else Estimand(name="e", values=centre(d) + z, parts={}, gap=2 * d + 0 * z) for d in deltas
     ]
-    return [row_of(float(d), e, threshold) for d, e in zip(deltas, made_of, strict=True)]
+    return [row_of(float(d), e, threshold) for d, e in zip(deltas, estimands, strict=True)]
 
 
 def test_a_conclusion_tips_where_the_end_of_its_interval_crosses_the_threshold() -> None:

@@ -161,7 +161,6 @@ def _text(
         "",
         *_columns_section(family, table),
         *_level_lines(table),
-        *missing_lines(table),
         "[priors]",
         *(line for row in family.programs.prior_rows for line in _prior_lines(row, priors, table.noun)),
         "",
@@ -274,14 +273,15 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
 
 
 def _level_lines(table: Prepared) -> list[str]:
-    """The levels of categories, where there are any, and the categories of an ordered outcome."""
+    """The levels of categories, where there are any, those of an ordered outcome, and what is assumed of a missing one."""
     every = {**table.ordered, **table.levels}
     if not every:
-        return []
+        return missing_lines(table)
     head = "[levels]  # of categories, in order: the first is what the others are compared with"
     comments = dict.fromkeys(table.ordered, "  # the outcome, the lowest first")
     return [
         head, *(f"{_key(c)} = [{', '.join(map(_quoted, own))}]{comments.get(c, '')}" for c, own in every.items()), "",
+        *missing_lines(table),
     ]  # fmt: skip
 
 

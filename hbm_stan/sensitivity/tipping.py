@@ -36,7 +36,7 @@ class Row:
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tips:
     """The delta below 0 and above it at which the conclusion at 0 is first no longer drawn; nan where it always is.
 
@@ -78,7 +78,7 @@ def tips_of(rows: Sequence[Row], threshold: float) -> Tips:
     at = next(i for i, row in enumerate(ordered) if row.delta == 0)
     down = _first_change(ordered[at::-1], threshold)
     up = _first_change(ordered[at:], threshold)
-    return Tips(down[0], up[0], down[1], up[1], down[2] or up[2])
+    return Tips(below=down[0], above=up[0], gap_below=down[1], gap_above=up[1], stopped=down[2] or up[2])
 
 
 def _first_change(rows: Sequence[Row], threshold: float) -> tuple[float, float, bool]:

@@ -3,8 +3,7 @@
 //   mu, beta, eta ~ normal(priors)              sigma ~ the chosen prior of a scale
 // Pooling: all rows share one regression, whatever their group.
 // Parameterisation: the intercepts of mu and eta where predictors are at their means, on the scale of their priors.
-// Delta is no parameter; without selection it is in no density, and shifts afterwards what nobody saw.
-// Heckman (1979), Econometrica 47:153; Little (1993), Journal of the American Statistical Association 88:125.
+// Delta is no parameter. Heckman (1979), Econometrica 47:153; Little (1993), Journal of the ASA 88:125.
 functions {
   #include scale_prior.stanfunctions
   #include group_sum.stanfunctions
@@ -42,11 +41,12 @@ transformed data {
 }
 parameters {
   real mu_raw; // mu where predictors are at their means, in units of its prior (no unit)
-  vector<offset=prior_beta[ : , 1], multiplier=prior_beta[ : , 2]>[K - 1] beta; // slopes (outcome per unit)
+  vector[K - 1] beta_raw; // beta in units of its priors (no unit)
   real<lower=0, upper=raw_end(prior_sigma_family)> sigma_raw; // sigma in units of its prior's
   vector[K] eta_raw; // eta in units of its priors, the first one where predictors are at their means (no unit)
 }
 transformed parameters {
+  vector[K - 1] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw; // slopes (outcome per their unit)
   real mu = prior_mu[1] + prior_mu[2] * mu_raw - x_mean * beta; // value of all groups (unit of y)
   real sigma = prior_sigma[1] * sigma_raw; // sd of rows about the value of their group (unit of the outcome)
   vector[K] eta = at_zero(prior_eta[ : , 1] + prior_eta[ : , 2] .* eta_raw, x_mean); // probits of being unseen

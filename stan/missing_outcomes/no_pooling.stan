@@ -5,8 +5,7 @@
 // Pooling: groups share no value; slopes, sigma and how rows come to be unseen are common (fixed effects of groups).
 // Parameterisation: given the rest, seen rows make theta normal with known mean and sd; theta_raw is its standardised
 // deviation from these: p(theta) p(y | theta) = p(theta | y) p(y), where the former is theta_raw's.
-// Delta is no parameter; without selection it is in no density, and shifts afterwards what nobody saw.
-// Heckman (1979), Econometrica 47:153; Little (1993), Journal of the American Statistical Association 88:125.
+// Delta is no parameter. Heckman (1979), Econometrica 47:153; Little (1993), Journal of the ASA 88:125.
 functions {
   #include scale_prior.stanfunctions
   #include group_sum.stanfunctions
@@ -47,12 +46,13 @@ transformed data {
   matrix[K, K] T = crossprod(append_col(X[ : , 2 : K] - X_bar[group_idx], y - y_bar[group_idx])); // rows about these
 }
 parameters {
-  vector<offset=prior_beta[ : , 1], multiplier=prior_beta[ : , 2]>[K - 1] beta; // slopes (outcome per unit)
+  vector[K - 1] beta_raw; // beta in units of its priors (no unit)
   real<lower=0, upper=raw_end(prior_sigma_family)> sigma_raw; // sigma in units of its prior's
   vector[K] eta_raw; // eta in units of its priors, the first one where predictors are at their means (no unit)
   vector[J] theta_raw; // standardised deviation of each theta from its mean given seen rows (no unit)
 }
 transformed parameters {
+  vector[K - 1] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw; // slopes (outcome per their unit)
   real sigma = prior_sigma[1] * sigma_raw; // sd of rows about the value of their group (unit of the outcome)
   vector[K] eta = at_zero(prior_eta[ : , 1] + prior_eta[ : , 2] .* eta_raw, x_mean); // probits of being unseen
   vector[J] theta // value of each group (unit of the outcome)

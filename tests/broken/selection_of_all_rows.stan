@@ -6,8 +6,7 @@
 // Pooling: values of groups are draws from one population, whose location and scale are learnt from all of them.
 // Parameterisation: given the rest, seen rows make theta normal with known mean and sd; theta_raw is its standardised
 // deviation from these: p(theta) p(y | theta) = p(theta | y) p(y), where the former is theta_raw's.
-// Delta is no parameter; without selection it is in no density, and shifts afterwards what nobody saw.
-// Heckman (1979), Econometrica 47:153; Little (1993), Journal of the American Statistical Association 88:125.
+// Delta is no parameter. Heckman (1979), Econometrica 47:153; Little (1993), Journal of the ASA 88:125.
 functions {
   #include scale_prior.stanfunctions
   #include group_sum.stanfunctions
@@ -50,12 +49,13 @@ transformed data {
 parameters {
   real mu_raw; // mu where predictors are at their means, in units of its prior (no unit)
   real<lower=0, upper=raw_end(prior_tau_family)> tau_raw; // tau in units of its prior's scale
-  vector<offset=prior_beta[ : , 1], multiplier=prior_beta[ : , 2]>[K - 1] beta; // slopes (outcome per unit)
+  vector[K - 1] beta_raw; // beta in units of its priors (no unit)
   real<lower=0, upper=raw_end(prior_sigma_family)> sigma_raw; // sigma in units of its prior's
   vector[K] eta_raw; // eta in units of its priors, the first one where predictors are at their means (no unit)
   vector[J] theta_raw; // standardised deviation of each theta from its mean given seen rows (no unit)
 }
 transformed parameters {
+  vector[K - 1] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw; // slopes (outcome per their unit)
   real mu = prior_mu[1] + prior_mu[2] * mu_raw - x_mean * beta; // location of the population (unit of y)
   real tau = prior_tau[1] * tau_raw; // sd between groups (unit of the outcome)
   real sigma = prior_sigma[1] * sigma_raw; // sd of rows about the value of their group (unit of the outcome)

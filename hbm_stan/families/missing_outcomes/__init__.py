@@ -26,6 +26,7 @@ from hbm_stan.families.missing_outcomes.left_out import (
     finer_group_log_lik,
     group_log_lik,
     new_row,
+    prior_group_log_lik,
     raw,
     shrinkage_factor,
 )
@@ -49,10 +50,10 @@ FAMILY = Family(
     programs=Programs(
         variants=VARIANTS, prior_rows=PRIOR_ROWS,
         dims={
-            "theta": ("group",), "theta_raw": ("group",), "beta": ("predictor",), "eta": ("unseen_term",),
-            "eta_raw": ("unseen_term",), "y_rep": ("observation",), "log_lik": ("observation",),
+            "theta": ("group",), "theta_raw": ("group",), "beta": ("predictor",), "beta_raw": ("predictor",),
+            "eta": ("unseen_term",), "eta_raw": ("unseen_term",), "y_rep": ("observation",), "log_lik": ("observation",),
         },
-        population=("mu", "tau", "beta", "sigma", "eta"), hidden=("mu_raw", "eta_raw"),
+        population=("mu", "tau", "beta", "sigma", "eta"), hidden=("mu_raw", "beta_raw", "eta_raw"),
         folder=share("stan") / "missing_outcomes", prepare=prepare, default_priors=default_priors, coords=coords,
     ),
     twin=Twin(
@@ -67,7 +68,7 @@ FAMILY = Family(
     groups=Groups(
         prediction={"predictors": PREDICTION["predictors"]}, new_group=new_group, new_row=new_row, raw=raw,
         shrinkage_factor=shrinkage_factor, less_alike=alike, group_log_lik=group_log_lik,
-        finer_group_log_lik=finer_group_log_lik,
+        finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik,
     ),
     words=Words(
         title="Missing outcomes: rows that nobody saw may differ by delta",

@@ -96,9 +96,11 @@ def _weight(sd: Any, sigma: Any, data: StanData) -> FloatArray:
 
 
 def transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    """mu, tau, sigma, eta and theta from what the programs declare."""
-    x, group, beta = np.asarray(data["X"], dtype=float), row_index(data), np.asarray(params["beta"])
+    """mu, tau, beta, sigma, eta and theta from what the programs declare."""
+    x, group = np.asarray(data["X"], dtype=float), row_index(data)
     means, derived = x[:, 1:].mean(axis=0), {}
+    location, scale = np.asarray(data["prior_beta"]).T
+    beta = derived["beta"] = location + scale * params["beta_raw"]
     for name in ("sigma", "tau"):
         if f"{name}_raw" in params:
             derived[name] = np.asarray(data[f"prior_{name}"][0] * params[f"{name}_raw"])

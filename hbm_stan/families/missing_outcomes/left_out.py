@@ -96,6 +96,11 @@ def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
     return None if exact else group_log_lik(draws, data, 2 * _NODES)
 
 
+def prior_group_log_lik(_data: StanData, _variant: str) -> FloatArray | None:
+    """None: without pooling slopes, sigma and how rows come to be unseen are common, so that no group stands alone."""
+    return None
+
+
 def raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     """Least squares of the rows that were seen, an intercept for each group and common slopes, and standard errors."""
     x, y, group, j = np.asarray(data["X"], dtype=float)[:, 1:], np.asarray(data["y"]), row_index(data), data["J"]
