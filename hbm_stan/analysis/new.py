@@ -273,7 +273,7 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
 
 
 def _level_lines(table: Prepared) -> list[str]:
-    """The levels of categories, where there are any, those of an ordered outcome, and what is assumed of a missing one."""
+    """The levels of categories and of an ordered outcome, where there are any, and what is assumed of missing ones."""
     every = {**table.ordered, **table.levels}
     if not every:
         return missing_lines(table)

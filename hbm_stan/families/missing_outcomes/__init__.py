@@ -51,7 +51,8 @@ FAMILY = Family(
         variants=VARIANTS, prior_rows=PRIOR_ROWS,
         dims={
             "theta": ("group",), "theta_raw": ("group",), "beta": ("predictor",), "beta_raw": ("predictor",),
-            "eta": ("unseen_term",), "eta_raw": ("unseen_term",), "y_rep": ("observation",), "log_lik": ("observation",),
+            "eta": ("unseen_term",), "eta_raw": ("unseen_term",), "y_rep": ("observation",),
+            "log_lik": ("observation",),
         },
         population=("mu", "tau", "beta", "sigma", "eta"), hidden=("mu_raw", "beta_raw", "eta_raw"),
         folder=share("stan") / "missing_outcomes", prepare=prepare, default_priors=default_priors, coords=coords,
