@@ -186,10 +186,7 @@ def prepare(
     if one_row_per_group:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, ordered, notes = _values(dataset, given, labels)
-    warnings: list[Verdict] = []
-    if any(r.instead for r in roles):
-        values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
-        notes += error_notes
+    values, notes, warnings = _with_errors(dataset, roles, values, notes)
     unseen, seen = _unseen(dataset, given, pooled, values)
     refuse_constant(dataset, {} if known_residual else seen)
     refuse_one_group(dataset.table.where, labels)
@@ -212,6 +209,16 @@ def prepare(
     )  # fmt: skip
     prepared = _seen(prepared, unseen) if any(r.may_be_missing for r in given) else prepared
     return prepared if structure is None else _with_structure(prepared, structure, roles)
+
+
+def _with_errors(
+    dataset: Dataset, roles: Sequence[Role], values: dict[str, FloatArray], notes: list[str]
+) -> tuple[dict[str, FloatArray], list[str], list[Verdict]]:
+    """The values with standard errors where roles may stand in their place, notes, and warnings on them."""
+    if not any(r.instead for r in roles):
+        return values, notes, []
+    values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
+    return values, [*notes, *error_notes], warnings
 
 
 def _unseen(

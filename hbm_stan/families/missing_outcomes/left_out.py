@@ -91,7 +91,9 @@ def _log_unseen(
 
 
 def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
-    """The same with twice the nodes; None where nothing depends on theta, so that it is exact."""
+    """The same with twice the nodes; None where theta is known or nothing depends on it, so that it is exact."""
+    if "mu" in draws and "tau" not in draws:
+        return None
     exact = not (data["selection"] and data["delta"]) or not len(np.ravel(data["group_idx_unseen"]))
     return None if exact else group_log_lik(draws, data, 2 * _NODES)
 
