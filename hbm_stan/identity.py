@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from hbm_stan.cells import number
 from hbm_stan.design import Design
 from hbm_stan.formula import columns_read, computed
+from hbm_stan.missingness import Missingness
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.rounding import to_nine_digits
@@ -64,6 +66,8 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
         content |= {"design": _terms_of(table.design), "reference": reference, "centre": table.dataset.reading.centre}
     if table.dataset.reading.neighbours is not None:
         content |= {"neighbours": sorted(sorted(pair) for pair in table.dataset.reading.neighbours.pairs)}
+    if table.unseen is not None:
+        content |= {"unseen": _unseen_rows(table), "missing": asdict(table.dataset.reading.missing or Missingness())}
     if table.ordered:
         content |= {"ordered": {column: list(names) for column, names in table.ordered.items()}}
     if family.source:
@@ -82,6 +86,16 @@ def _prepared_columns(table: Prepared) -> list[list[Any]]:
     for role in sorted(table.predictors):
         columns += [to_nine_digits(column) for column in np.asarray(table.predictors[role].values).T]
     return columns
+
+
+def _unseen_rows(table: Prepared) -> list[str]:
+    """The group and the predictors of rows whose outcome is missing, sorted."""
+    if table.unseen is None:
+        return []
+    columns: list[list[Any]] = [[table.pooled.labels[j] for j in table.unseen.level]]
+    for role in sorted(table.unseen.predictors):
+        columns += [to_nine_digits(column) for column in np.asarray(table.unseen.predictors[role]).T]
+    return _sorted(columns)
 
 
 def _terms_of(design: Design) -> dict[str, Any]:
@@ -126,8 +140,11 @@ def _columns_as_read(family: Family, table: Prepared) -> list[str]:
 def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float]]:
     """The cells of columns of numbers."""
     dataset, numbers = table.dataset, {}
+    empty = {dataset.column(role.name) for role in family.roles if role.may_be_missing}
     for column in dict.fromkeys(_columns_as_read(family, table)):
         cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
+        if column in empty:  # which cells are empty counts with the rows that have no outcome
+            cells = [cell if math.isfinite(cell) else 0.0 for cell in cells]
         if all(map(math.isfinite, cells)):
             numbers[column] = cells
     return numbers

@@ -5,19 +5,17 @@ The only place that turns labels into 1-based indices.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.data import Dataset, listed
+from hbm_stan.data import Dataset
 from hbm_stan.design import Design, Factor, make_factor
 from hbm_stan.errors import DataError, nearest
-from hbm_stan.estimates import refuse_ways, standard_errors
-from hbm_stan.formula import Structure, check_single_trials, columns_read, read_structure, refuse_formula, with_formula
-from hbm_stan.frequencies import refuse_weights
+from hbm_stan.estimates import standard_errors
+from hbm_stan.formula import Structure, check_single_trials, read_structure, refuse_formula, with_formula
 from hbm_stan.levels import (
     check_group_count,
     check_labels,
@@ -26,7 +24,9 @@ from hbm_stan.levels import (
     check_total,
     refuse_one_group,
 )
-from hbm_stan.neighbours import check_neighbours, refuse_neighbours
+from hbm_stan.mapping import check_mapping
+from hbm_stan.missingness import Unseen, refuse_unseen_groups
+from hbm_stan.neighbours import check_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
 from hbm_stan.predictors import (
@@ -64,7 +64,8 @@ class Prepared:
     middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
     that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
     ``categories`` the levels of its columns. ``ordered`` are the categories of an ordered outcome, the lowest first, by
-    column: its values count them from 1."""
+    column: its values count them from 1. ``unseen`` are the rows whose outcome is missing, where a family takes such
+    rows: all else is of the others, whose places in the table ``rows`` has (None: all rows, in order)."""
 
     dataset: Dataset
     pooled: Factor
@@ -77,6 +78,8 @@ class Prepared:
     design: Design | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ordered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen: Unseen | None = None
+    rows: npt.NDArray[np.int64] | None = None
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -90,6 +93,11 @@ class Prepared:
     def n_rows(self) -> int:
         """How many rows the table has."""
         return len(self.pooled.level)
+
+    @property
+    def n_all(self) -> int:
+        """How many rows the table has, those without an outcome too."""
+        return self.n_rows + (0 if self.unseen is None else self.unseen.n_rows)
 
     @property
     def n_groups(self) -> int:
@@ -126,12 +134,14 @@ class Prepared:
         groups = self.pooled.row_labels
         if self.one_row_per_group:
             return groups
-        return [f"{self.dataset.table.row(i)} ({group})" for i, group in enumerate(groups)]
+        places = range(self.n_rows) if self.rows is None else self.rows
+        return [f"{self.dataset.table.row(i)} ({group})" for i, group in zip(places, groups, strict=True)]
 
     def without(self, rows: npt.ArrayLike) -> Prepared:
         """The same table without some rows (counted from 0): what was made of columns stays, empty groups go.
 
-        Labels keep their order; ``dataset`` is still the whole one, for its names.
+        Labels keep their order; ``dataset`` is still the whole one, for its names. With the last row of a group its
+        rows without an outcome go too.
         """
         remaining = np.delete(np.arange(self.n_rows), np.asarray(rows, dtype=np.int64))
         design = None if self.design is None else self.design.without(rows)
@@ -140,8 +150,11 @@ class Prepared:
             there, unit = np.unique(self.units.unit[remaining], return_inverse=True)
             above = np.searchsorted(np.unique(self.pooled.level[remaining]), self.units.group[there])
             units = Units(tuple(self.units.labels[u] for u in there), unit, above)
+        unseen = None if self.unseen is None else self.unseen.among(np.unique(self.pooled.level[remaining]))
+        places = None if self.rows is None else self.rows[remaining]
         return replace(
             self, pooled=self.pooled.of_rows(remaining) if design is None else design.pooled, units=units,
+            unseen=unseen, rows=places,
             design=design, values={role: values[remaining] for role, values in self.values.items()},
             predictors={role: replace(p, values=p.values[remaining]) for role, p in self.predictors.items()},
         )  # fmt: skip
@@ -173,12 +186,9 @@ def prepare(
     if one_row_per_group:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, ordered, notes = _values(dataset, given, labels)
-    warnings: list[Verdict] = []
-    if any(r.instead for r in roles):
-        values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
-        notes += error_notes
-    if not known_residual:
-        refuse_constant(dataset, values)
+    values, notes, warnings = _with_errors(dataset, roles, values, notes)
+    unseen, seen = _unseen(dataset, given, pooled, values)
+    refuse_constant(dataset, {} if known_residual else seen)
     refuse_one_group(dataset.table.where, labels)
     structure = read_structure(dataset, own_formulas, ordered, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
@@ -189,15 +199,50 @@ def prepare(
         *check_total(dataset.column(label_role.name), labels_of_rows, noun),
         *warnings,
         *check_group_count(len(labels), noun),
-        *([] if known_residual else check_single_rows(group, len(labels), noun)),
+        *([] if known_residual else check_single_rows(group[~unseen], len(labels), noun)),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
-        *_check_predictors(dataset, roles, predictors, values, labels, group, noun),
+        *_check_predictors(dataset, roles, predictors, seen, labels, group, noun),
     ]
     prepared = Prepared(
         dataset=dataset, pooled=pooled, values=values, verdicts=tuple(verdicts), predictors=predictors, units=units,
         notes=(*notes, *(note for own in predictors.values() for note in own.notes)), noun=noun, ordered=ordered,
     )  # fmt: skip
+    prepared = _seen(prepared, unseen) if any(r.may_be_missing for r in given) else prepared
     return prepared if structure is None else _with_structure(prepared, structure, roles)
+
+
+def _with_errors(
+    dataset: Dataset, roles: Sequence[Role], values: dict[str, FloatArray], notes: list[str]
+) -> tuple[dict[str, FloatArray], list[str], list[Verdict]]:
+    """The values with standard errors where roles may stand in their place, notes, and warnings on them."""
+    if not any(r.instead for r in roles):
+        return values, notes, []
+    values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
+    return values, [*notes, *error_notes], warnings
+
+
+def _unseen(
+    dataset: Dataset, roles: Sequence[Role], pooled: Factor, values: Mapping[str, FloatArray]
+) -> tuple[npt.NDArray[np.bool_], dict[str, FloatArray]]:
+    """Which rows lack a value that may be missing, (rows,), and the values of the others by role.
+
+    Raises DataError where a group has no such value.
+    """
+    unseen = np.zeros(len(pooled.level), dtype=bool)
+    for role in roles:
+        if role.may_be_missing:
+            unseen |= np.isnan(values[role.name])
+            column = dataset.column(role.name)
+            refuse_unseen_groups(dataset.table.where, column, pooled.labels, pooled.level, unseen)
+    return unseen, {role: own[~unseen] for role, own in values.items()}
+
+
+def _seen(table: Prepared, unseen: npt.NDArray[np.bool_]) -> Prepared:
+    """The table of the rows whose outcome was seen, with the others beside."""
+    beside = Unseen(table.pooled.level[unseen], {role: p.values[unseen] for role, p in table.predictors.items()})
+    seen = replace(table, rows=np.arange(table.n_rows)).without(np.flatnonzero(unseen))
+    note = f"{beside.n_rows} of {table.n_rows} rows have no outcome: nobody saw it. They are kept beside the others."
+    return replace(seen, unseen=beside, notes=(*table.notes, note) if beside.n_rows else table.notes)
 
 
 def _values(
@@ -228,53 +273,6 @@ def _check_standard_errors(dataset: Dataset, values: Mapping[str, FloatArray], l
     se = values.get("standard_error")
     column = next((c for role in ("standard_error", "variance", "upper") if (c := dataset.column(role))), "")
     return [] if se is None else check_standard_errors(se, labels, column)
-
-
-def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> Dataset:
-    """The dataset, if each role that is needed has columns of its own that are there; else raises DataError."""
-    names = [r.name for r in roles]
-    _refuse_reading(dataset, roles)
-    for role in dataset.columns:
-        if role not in names:
-            raise DataError(f"Columns: there is no role {role!r}. {nearest(role, names)}")
-    for r in roles:
-        if r.instead:
-            refuse_ways(dataset, r)
-        elif r.name not in dataset.columns and not r.optional:
-            raise DataError(
-                f"{dataset.table.where}: no column is named for the role {r.name!r} ({r.meaning}). "
-                f"{listed(dataset.table)}"
-            )
-    dataset = dataset.with_columns(dataset.columns)
-    for r in roles:
-        if r.kind not in LIST_KINDS and not isinstance(dataset.columns.get(r.name, ""), str):
-            raise DataError(f"Columns: the role {r.name!r} takes one column, found {dataset.columns[r.name]!r}.")
-    for column, n in Counter(c for role in dataset.columns for c in dataset.listed(role)).items():
-        if n > 1:
-            twice = [role for role in dataset.columns if column in dataset.listed(role)]
-            raise DataError(
-                f"{dataset.table.where}: the column {column!r} is named for {n} roles ({', '.join(twice)}). "
-                "Each role needs a column of its own."
-            )
-    return dataset
-
-
-def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
-    """Raise DataError where the table is to be read in a way that its roles have no use for."""
-    limits = any(r.instead for r in roles) and {"lower", "upper"} & set(dataset.columns)
-    for key, asked in (("log_scale", dataset.reading.log_scale), ("level", dataset.reading.level is not None)):
-        if asked and not limits:
-            raise DataError(
-                f"{dataset.table.where}: {key} is for estimates with limits (roles lower and upper of normal_means). "
-                "Of ratios with a standard error, give the logs and the standard error of the log."
-            )
-    if dataset.reading.weights:
-        used = {column for role in dataset.columns for column in dataset.listed(role)}
-        used |= set(columns_read(dataset) if dataset.reading.formula else ())
-        refuse_weights(dataset.table.where, dataset.reading.weights, used, {r.name for r in roles})
-    if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
-        raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
-    refuse_neighbours(dataset.table.where, dataset.reading.neighbours, any(r.neighbours for r in roles))
 
 
 def _check_predictors(

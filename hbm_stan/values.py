@@ -45,7 +45,8 @@ class Role:
     order), and two that take a list of columns: ``predictors`` and ``group_predictors`` (one value in each group).
     ``at_most`` names the role whose value bounds this one, ``instead`` roles that may stand in its place, one way or
     another: a variance, or two limits, for a standard error. ``advice`` says what to do about a value that is not
-    positive. Where ``neighbours`` is set, labels are those of areas, and a list says which lie beside which.
+    positive. Where ``neighbours`` is set, labels are those of areas, and a list says which lie beside which. Where
+    ``may_be_missing`` is set, cells may be empty: rows without that value are kept apart.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Role:
     instead: tuple[tuple[str, ...], ...] = ()
     advice: str = ""
     neighbours: bool = False
+    may_be_missing: bool = False
 
 
 def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:
@@ -75,7 +77,7 @@ def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
     if binary and any(truth(cell) for cell in dataset.table.column(column)):
         return _truths(dataset, role, notes)
     try:
-        values = dataset.table.numbers(column)
+        values = dataset.table.numbers(column, missing=role.may_be_missing)
     except DataError as error:
         raise DataError(f"{error} Write 1 for yes and 0 for no." if binary else str(error)) from error
     positive = role.kind == "positive"

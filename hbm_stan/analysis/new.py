@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.assumptions import missing_lines
 from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
 from hbm_stan.elements import base_of, in_term
@@ -272,14 +273,15 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
 
 
 def _level_lines(table: Prepared) -> list[str]:
-    """The levels of categories, where there are any, and the categories of an ordered outcome."""
+    """The levels of categories and of an ordered outcome, where there are any, and what is assumed of missing ones."""
     every = {**table.ordered, **table.levels}
     if not every:
-        return []
+        return missing_lines(table)
     head = "[levels]  # of categories, in order: the first is what the others are compared with"
     comments = dict.fromkeys(table.ordered, "  # the outcome, the lowest first")
     return [
         head, *(f"{_key(c)} = [{', '.join(map(_quoted, own))}]{comments.get(c, '')}" for c, own in every.items()), "",
+        *missing_lines(table),
     ]  # fmt: skip
 
 

@@ -101,8 +101,13 @@ def _by_group(
     groups = int(design["J"])
     # new_group() tells the number of draws by what it is given.
     draws: dict[str, FloatArray] = {family.groups.group_quantity: np.zeros((size, groups))}
+    shared = set(family.variant(variant).shared)  # by the names that the program samples
+    common = _rows(rng, family, variant, priors, size) if shared else {}
     for row in family.variant(variant).priors:
         if row == family.groups.group_quantity:
+            continue
+        if {row, f"{row}_raw"} & shared:
+            draws[row] = common[row]
             continue
         name = next((n for n in (row, f"{row}_group") if family.programs.dims.get(n) == ("group",)), "")
         if not name or row not in priors:

@@ -111,6 +111,9 @@ LogScaleOption = Annotated[
 NeighboursOption = Annotated[
     str, typer.Option(help="Of a map: a CSV with two areas side by side in each row, or a GeoJSON file of outlines.")
 ]
+MissingOption = Annotated[
+    str, typer.Option(help="Of missing outcomes: pattern_mixture (they are shifted) or selection (they select).")
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -126,7 +129,7 @@ def new(
     log_scale: LogScaleOption = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    neighbours: NeighboursOption = "", weights: WeightsOption = "", zi: ZiOption = "",
+    neighbours: NeighboursOption = "", missing: MissingOption = "", weights: WeightsOption = "", zi: ZiOption = "",
     group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
     question: QuestionOption = "",
 ) -> None:  # fmt: skip
@@ -154,7 +157,7 @@ def new(
         analysis = new_analysis(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
-            unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours,
+            unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours, missing=missing or None,
             told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)

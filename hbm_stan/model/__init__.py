@@ -9,11 +9,12 @@ from hbm_stan.model.family import PARTS, Family, place_of
 from hbm_stan.model.groups import GivenRows, Groups, Option
 from hbm_stan.model.programs import Draws, Pooling, Programs, StanData, Variant
 from hbm_stan.model.twin import Twin
-from hbm_stan.model.words import Evidence, Finding, Words
+from hbm_stan.model.words import Estimand, Evidence, Finding, Words
 
 __all__ = [
     "PARTS",
     "Draws",
+    "Estimand",
     "Evidence",
     "Family",
     "Finding",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hbm_stan.plots.save import figure_bytes, save_svg
     from hbm_stan.plots.strips import plot_ppc, plot_strips
     from hbm_stan.plots.style import PALETTE
+    from hbm_stan.plots.tipping import plot_tipping
 
 _HOMES = {
     "answer": ("plot_answer",), "calibration": ("plot_calibration",),
@@ -31,7 +32,7 @@ _HOMES = {
     "maps": ("plot_map",),
     "new_group": ("plot_new_group",),
     "posterior": ("plot_population",), "save": ("figure_bytes", "save_svg"), "strips": ("plot_ppc", "plot_strips"),
-    "style": ("PALETTE",),
+    "style": ("PALETTE",), "tipping": ("plot_tipping",),
 }  # fmt: skip
 _MODULES = {name: f"hbm_stan.plots.{module}" for module, names in _HOMES.items() for name in names}
 
@@ -54,6 +55,7 @@ __all__ = [
     "plot_ranks",
     "plot_shrinkage",
     "plot_strips",
+    "plot_tipping",
     "save_svg",
 ]
 

@@ -81,6 +81,7 @@ def observed_rows(fit: Fit, column: str, levels: Iterable[str]) -> pd.DataFrame:
     """The data beside an effect: x (a level's place from 0) and y, the outcome of a row by its trials or exposure."""
     table, named = fit.table.dataset.table, {level: float(k) for k, level in enumerate(levels)}
     x = np.array([named[v] for v in table.labels(column)]) if named else table.numbers(column)
+    x = x if fit.table.rows is None else x[fit.table.rows]
     size = np.asarray(fit.data[fit.family.size], dtype=float) if fit.family.size else np.ones(len(fit.y))
     chosen = np.unique(np.linspace(0, len(x) - 1, min(len(x), _POINTS)).round().astype(int))
     return pd.DataFrame({"x": np.asarray(x)[chosen], "y": (np.asarray(fit.y, dtype=float) / size)[chosen]})

@@ -26,6 +26,7 @@ def data_of(fit: Fit) -> dict[str, Any]:
         "source": dataset.source,
         "sha256": dataset.sha256,
         "n_rows": table.n_rows,
+        "n_unseen": table.n_all - table.n_rows,
         "n_groups": table.n_groups,
         "rows_per_group": {
             "least": int(table.pooled.sizes.min()),

@@ -21,6 +21,8 @@ from hbm_stan.report.ratios import ratio_name
 from hbm_stan.report.units import observed_unit, own_meaning, quantity_unit
 from hbm_stan.table import FloatArray
 
+_NAMED = 3  # predictors whose places are named
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -57,7 +59,17 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
     if term == INTERCEPT:
         return _intercept(fit)
     meaning, outcome = own_meaning(fit), outcome_words(fit)
-    return Scale(words=f"{meaning} of {outcome}" if meaning else outcome, unit=quantity_unit(fit))
+    return Scale(words=f"{meaning} of {outcome}" if meaning else outcome, unit=quantity_unit(fit), place=_at_zero(fit))
+
+
+def _at_zero(fit: Fit) -> str:
+    """Where predictors stand whose slopes all groups share: (arm = placebo, dose = 0); nothing where there are none."""
+    predictors = fit.table.predictors.get("predictors")
+    if predictors is None or not predictors.names:
+        return ""
+    numbers = [name for name in predictors.names if name not in predictors.indicators]
+    places = [*(f"{column} = {own[0]}" for column, own in predictors.levels.items()), *(f"{n} = 0" for n in numbers)]
+    return f"({', '.join(places)})" if len(places) <= _NAMED else "(where predictors are 0)"
 
 
 def per(fit: Fit, term: str) -> str:

@@ -143,6 +143,10 @@ PRIORS: dict[str, dict[str, str]] = {
         "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
     },
     "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)"},
+    "missing_outcomes": {
+        "mu": "normal(0, 5)", "tau": "half_normal(3)", "beta": "normal(0, 3)", "sigma": "half_normal(2)",
+        "eta": "normal(-0.5, 0.7)", "theta": "normal(0, 5)",
+    },
 }  # fmt: skip
 
 
@@ -295,6 +299,23 @@ def _map() -> Dataset:
     )
 
 
+def _unseen() -> Dataset:
+    """Nine groups of unequal size, rows shuffled, two predictors; low outcomes of one arm are missing more often."""
+    rng = np.random.default_rng([SEED, 155])
+    group = rng.permutation(np.repeat(np.arange(9), [3, 4, 6, 7, 8, 9, 11, 13, 15]))
+    arm, x = rng.integers(0, 2, 76), rng.normal(0.6, 0.8, 76)
+    y = 2.5 + rng.normal(0, 1.2, 9)[group] + 1.1 * arm - 0.7 * x + rng.normal(0, 1.7, 76)
+    unseen = rng.normal(size=76) < -0.9 + 0.3 * x + arm * (0.5 - 0.45 * (y - 2.5))
+    names = np.array([f"g{j}" for j in (4, 8, 0, 6, 2, 7, 3, 1, 5)])
+    frame = pd.DataFrame({
+        "g": names[group], "arm": np.array(["usual", "new"])[arm], "x": x, "y": np.where(unseen, np.nan, y),
+    })  # fmt: skip
+    missing = {"form": "selection", "delta": -0.45, "rows": "arm = new", "contrast": "arm = new - arm = usual"}
+    return Dataset.from_frame(
+        frame, group="g", outcome="y", predictors=["arm", "x"], reference={"arm": "usual"}, missing=missing
+    )
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
@@ -306,6 +327,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
     "cumulative": _crossed("r"), "disease_mapping": _map,
+    "missing_outcomes": _unseen,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -446,6 +468,16 @@ _ALL = (
           on=_LEFT),
     Fault(file="expected_without_log", family="disease_mapping", variant="partial_pooling",
           wrong="expected numbers are added to the log rates as they are", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="unseen_about_their_mean", family="missing_outcomes", variant="partial_pooling",
+          wrong="an unseen outcome is put at its mean: its sd is not in the probit", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="selection_of_all_rows", family="missing_outcomes", variant="partial_pooling",
+          wrong="delta is taken to be of all rows, not of those that are named", caught_by=(_DENSITY, "pointwise")),
+    Fault(file="unseen_rows_in_order", family="missing_outcomes", variant="partial_pooling",
+          wrong="unseen rows are taken to belong to the groups of the first seen ones", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="being_seen_left_out", family="missing_outcomes", variant="partial_pooling",
+          wrong="log_lik is of the outcome alone, and not of its being seen", caught_by=("pointwise",)),
+    Fault(file="replicated_as_if_all_were_seen", family="missing_outcomes", variant="partial_pooling",
+          wrong="replicated rows are not known to be seen", caught_by=("replications",)),
     Fault(file="sd_for_scale", family="student_t", variant="partial_pooling", wrong="sigma is taken for the sd of rows",
           caught_by=(_DENSITY, _KNOWN)),
 )  # fmt: skip
