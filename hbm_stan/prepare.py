@@ -21,7 +21,6 @@ from hbm_stan.frequencies import refuse_weights
 from hbm_stan.levels import (
     check_group_count,
     check_labels,
-    check_levels,
     check_single_rows,
     check_total,
     refuse_one_group,
@@ -29,15 +28,9 @@ from hbm_stan.levels import (
 from hbm_stan.neighbours import check_neighbours, refuse_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
-from hbm_stan.predictors import (
-    Predictors,
-    check_predictors,
-    check_zero,
-    read_predictors,
-    refuse_named_levels,
-    refuse_predictors,
-    refuse_varying,
-)
+from hbm_stan.predictors import Predictors, check_columns, read_predictors
+from hbm_stan.samples import SAMPLE, STANDARD_ERROR, Samples, folded
+from hbm_stan.selection import refuse_selection
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray
 from hbm_stan.units import Units, read_units
@@ -64,7 +57,7 @@ class Prepared:
     middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
     that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
     ``categories`` the levels of its columns. ``ordered`` are the categories of an ordered outcome, the lowest first, by
-    column: its values count them from 1."""
+    column: its values count them from 1. Where events are given as posterior ``samples``, rows are events."""
 
     dataset: Dataset
     pooled: Factor
@@ -77,6 +70,7 @@ class Prepared:
     design: Design | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ordered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    samples: Samples | None = None
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -144,6 +138,7 @@ class Prepared:
             self, pooled=self.pooled.of_rows(remaining) if design is None else design.pooled, units=units,
             design=design, values={role: values[remaining] for role, values in self.values.items()},
             predictors={role: replace(p, values=p.values[remaining]) for role, p in self.predictors.items()},
+            samples=None if self.samples is None else self.samples.of_events(remaining),
         )  # fmt: skip
 
     def __getitem__(self, role: str) -> FloatArray:
@@ -170,11 +165,11 @@ def prepare(
     labels_of_rows = dataset.table.labels(dataset.column(label_role.name))
     pooled = make_factor(dataset.column(label_role.name), labels_of_rows)
     labels, group = pooled.labels, pooled.level
-    if one_row_per_group:
+    if one_row_per_group and SAMPLE not in dataset.columns:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, ordered, notes = _values(dataset, given, labels)
     warnings: list[Verdict] = []
-    if any(r.instead for r in roles):
+    if any(r.instead and r.name == STANDARD_ERROR for r in roles):
         values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
         notes += error_notes
     if not known_residual:
@@ -191,13 +186,22 @@ def prepare(
         *check_group_count(len(labels), noun),
         *([] if known_residual else check_single_rows(group, len(labels), noun)),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
-        *_check_predictors(dataset, roles, predictors, values, labels, group, noun),
+        *check_columns(dataset, {r.name: r.kind for r in roles}, predictors, values, labels, group, noun),
     ]
     prepared = Prepared(
         dataset=dataset, pooled=pooled, values=values, verdicts=tuple(verdicts), predictors=predictors, units=units,
         notes=(*notes, *(note for own in predictors.values() for note in own.notes)), noun=noun, ordered=ordered,
     )  # fmt: skip
-    return prepared if structure is None else _with_structure(prepared, structure, roles)
+    return _with_samples(prepared) if structure is None else _with_structure(prepared, structure, roles)
+
+
+def _with_samples(table: Prepared) -> Prepared:
+    """The table of events where its rows are samples of them; else the table as it is."""
+    if SAMPLE not in table:
+        return table
+    samples, values, notes = folded(table.dataset, table.values, table.pooled.level, table.pooled.labels, table.noun)
+    pooled = replace(table.pooled, level=np.arange(table.n_groups))
+    return replace(table, pooled=pooled, values=values, samples=samples, notes=(*table.notes, *notes))
 
 
 def _values(
@@ -275,22 +279,4 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
     if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
         raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
     refuse_neighbours(dataset.table.where, dataset.reading.neighbours, any(r.neighbours for r in roles))
-
-
-def _check_predictors(
-    dataset: Dataset, roles: Sequence[Role], predictors: Mapping[str, Predictors], values: Mapping[str, FloatArray],
-    labels: Sequence[str], group: npt.NDArray[np.int64], noun: Noun,
-) -> list[Verdict]:  # fmt: skip
-    kinds = {r.name: r.kind for r in roles}
-    if predictors or not dataset.reading.formula:
-        refuse_named_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
-    refuse_predictors(dataset.table.where, list(predictors.values()))
-    verdicts = []
-    for role, role_predictors in predictors.items():
-        verdicts += [v for column, levels in role_predictors.levels.items() for v in check_levels(column, levels)]
-        if kinds[role] == "group_predictors":
-            refuse_varying(dataset.table.where, role_predictors, group, labels)
-            verdicts += check_zero(role_predictors, noun)
-        else:
-            verdicts += check_predictors(role_predictors, values.get("outcome"), group, noun)
-    return verdicts
+    refuse_selection(dataset.table.where, dataset.reading.selection, any(r.selection for r in roles))

@@ -9,12 +9,15 @@ from typing import Any
 
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.neighbours import Neighbours, make_neighbours
+from hbm_stan.selection import Selection, make_selection
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
 KEYS = (
     "levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights", "zi",
-    "neighbours",
+    "neighbours", "selection",
 )  # fmt: skip
+# Those that may name a CSV beside the table.
+LISTS = frozenset({"neighbours", "selection"})
 REPEAT = "repeat"
 
 
@@ -27,7 +30,8 @@ class Reading:
     where the name of its column does not say it. ``formula``: the outcome, what is common and what varies, for families
     with terms; ``centre``: their columns are centred at their means. ``weights``: the column that says how many times a
     row counts, by which rows are repeated. ``zi``: what the share of extra zeros depends on, where
-    the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps.
+    the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps. ``selection``:
+    how likely an event of a value is seen, for families of events.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -40,6 +44,7 @@ class Reading:
     weights: str = ""
     zi: str = ""
     neighbours: Neighbours | None = None
+    selection: Selection | None = None
 
     @property
     def beside(self) -> dict[str, str]:
@@ -63,6 +68,7 @@ def make_reading(
     weights: Any = "",
     zi: Any = "",
     neighbours: Any = None,
+    selection: Any = None,
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
@@ -86,6 +92,7 @@ def make_reading(
         levels=MappingProxyType(orders), log_scale=log_scale, level=None if level is None else _share(level),
         unit_labels=unit_labels, group_name=group_name, formula=formula.strip(), centre=centre,
         weights=weights, zi=zi.strip(), neighbours=make_neighbours(neighbours),
+        selection=make_selection(selection),
     )  # fmt: skip
 
 

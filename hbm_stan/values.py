@@ -45,7 +45,8 @@ class Role:
     order), and two that take a list of columns: ``predictors`` and ``group_predictors`` (one value in each group).
     ``at_most`` names the role whose value bounds this one, ``instead`` roles that may stand in its place, one way or
     another: a variance, or two limits, for a standard error. ``advice`` says what to do about a value that is not
-    positive. Where ``neighbours`` is set, labels are those of areas, and a list says which lie beside which.
+    positive. Where ``neighbours`` is set, labels are those of areas, and a list says which lie beside which;
+    where ``selection`` is set, a list may say how likely an event of a value is seen.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Role:
     instead: tuple[tuple[str, ...], ...] = ()
     advice: str = ""
     neighbours: bool = False
+    selection: bool = False
 
 
 def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:

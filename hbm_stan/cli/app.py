@@ -110,6 +110,9 @@ LogScaleOption = Annotated[
 NeighboursOption = Annotated[
     str, typer.Option(help="Of a map: a CSV with two areas side by side in each row, or a GeoJSON file of outlines.")
 ]
+SelectionOption = Annotated[
+    str, typer.Option(help="Of events: a CSV with a value and the probability that an event with it is seen.")
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -125,8 +128,8 @@ def new(
     log_scale: LogScaleOption = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    neighbours: NeighboursOption = "", weights: WeightsOption = "", zi: ZiOption = "",
-    group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
+    neighbours: NeighboursOption = "", selection: SelectionOption = "", weights: WeightsOption = "",
+    zi: ZiOption = "", group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
     question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
@@ -153,7 +156,7 @@ def new(
         analysis = new_analysis(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
-            unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours,
+            unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours, selection=selection,
             told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)

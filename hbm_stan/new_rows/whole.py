@@ -156,6 +156,8 @@ def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
     data |= {datum: np.ones(n, dtype=np.int64) for datum in _COUNTED if datum in fit.data}
     if "place" in fit.data:  # on a map: rows of known areas have their own theta, new ones lie nowhere on it
         data["place"] = np.zeros(n, dtype=np.int64)
+    if "seen" in fit.data:  # a new event is one of the population, seen or not, and its row an estimate
+        data |= {"G": 0, "seen": np.zeros(0), "sampled": 0}
     for role, datum in (("predictors", "X"), ("group_predictors", "U")):
         if datum in fit.data:
             data[datum] = _columns(fit.table, role, rows, some)
