@@ -30,7 +30,7 @@ from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
 from hbm_stan.predictors import Predictors, check_columns, read_predictors
 from hbm_stan.samples import SAMPLE, STANDARD_ERROR, Samples, folded
-from hbm_stan.selection import refuse_selection
+from hbm_stan.selection import notes_on, refuse_selection
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray
 from hbm_stan.units import Units, read_units
@@ -213,6 +213,7 @@ def _values(
     values |= {role: outcome.values for role, outcome in in_order.items()}
     categories = {outcome.column: outcome.categories for outcome in in_order.values()}
     notes += check_neighbours(dataset.reading.neighbours, dataset.table.where, labels)
+    notes += notes_on(dataset.reading.selection)
     return values, categories, [*notes, *(note for outcome in in_order.values() for note in outcome.notes)]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.errors import DataError
+from hbm_stan.later import PchipInterpolator
 from hbm_stan.table import FloatArray, read_csv, shorten
 
 _NAMES = ("value", "detection_probability")
@@ -34,21 +35,9 @@ class Selection:
         Fritsch & Carlson (1980), SIAM Journal on Numerical Analysis 17:238: it passes through all of them, has no
         kinks, and leaves their range nowhere. Beyond the first and the last value it is what it is there.
         """
-        from scipy.interpolate import PchipInterpolator
-
         curve = PchipInterpolator(self.at, self.chance)
         return np.asarray(np.clip(curve(np.clip(x, self.at[0], self.at[-1])), 0.0, 1.0))
 
-    @property
-    def notes(self) -> list[str]:
-        """What is taken for granted where the list does not reach from 0 to 1."""
-        low, high = self.at[0], self.at[-1]
-        if low == 0 and high == 1:
-            return []
-        return [
-            f"{self.where}: detection probabilities are listed from {low:g} to {high:g}; below and above they are "
-            f"taken as {self.chance[0]:g} and {self.chance[-1]:g}, as at the ends."
-        ]
 
 
 def make_selection(given: Any) -> Selection | None:
@@ -108,6 +97,16 @@ def _checked(
     if not chance.any():
         raise DataError(f"{where}, column {names[1]!r}: all probabilities are 0: no event could be seen.")
     return Selection(where, tuple(at.tolist()), tuple(chance.tolist()), path)
+
+
+def notes_on(given: Selection | None) -> list[str]:
+    """What is taken for granted where a list does not reach from 0 to 1."""
+    if given is None or (given.at[0] == 0 and given.at[-1] == 1):
+        return []
+    return [
+        f"{given.where}: detection probabilities are listed from {given.at[0]:g} to {given.at[-1]:g}; below and above "
+        f"they are taken as {given.chance[0]:g} and {given.chance[-1]:g}, as at the ends."
+    ]
 
 
 def refuse_selection(where: str, given: Selection | None, may: bool) -> None:

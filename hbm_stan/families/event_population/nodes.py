@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.later import expit, logit, norm
+from hbm_stan.later import PchipInterpolator, expit, logit, norm
 from hbm_stan.model import StanData
 from hbm_stan.samples import Samples
 from hbm_stan.table import FloatArray
@@ -24,8 +24,8 @@ from hbm_stan.table import FloatArray
 SPACING, REACH = 0.02, 9.0
 # An event has at least so many steps in its standard error: its value is drawn anywhere within a step.
 _STEPS = 4.0
-# Standard errors beyond which a normal density is not looked at: it is 1e-16 of its peak.
-_FAR = 8.5
+# Standard errors beyond which a normal density is not looked at: it is e^-50 of its peak.
+_FAR = 10.0
 
 Chance = Callable[[FloatArray], FloatArray]
 
@@ -110,13 +110,12 @@ def _as_data(
 
 
 def chance_of(data: StanData) -> Chance | None:
-    """The detection probability by value as the data have it, straight between the nodes of the grid; None where all
-    events are seen."""
+    """The detection probability by value as the data have it at the nodes of the grid; None where all are seen."""
     if not data["G"]:
         return None
     log_odds, share = np.asarray(data["node"])[: data["G"]], np.asarray(data["cell"])[: data["G"]]
-    chance = np.asarray(data["seen"]) / share
-    return lambda x: np.interp(logit(np.clip(x, 1e-300, 1 - 1e-16)), log_odds, chance)
+    curve = PchipInterpolator(log_odds, np.asarray(data["seen"]) / share)
+    return lambda x: np.asarray(curve(logit(np.clip(x, 1e-300, 1 - 1e-16))))
 
 
 def nodes_of_event(data: StanData, j: int) -> tuple[FloatArray, FloatArray, FloatArray]:
