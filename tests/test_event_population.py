@@ -514,6 +514,37 @@ def test_a_new_event_is_predicted_from_the_whole_population() -> None:
         condition(fit("event_population", of_samples(), engine="direct"), ROWS.head(1))
 
 
+def test_new_events_with_rows_of_their_own_say_what_a_fit_with_them_says() -> None:
+    made = spins()[PARTIAL]
+    rows = pd.DataFrame({"event": ["N1", "N2", "N3"], "spin": [0.03, 0.06, 0.02], "error": [0.02, 0.03, 0.01]})
+    both = condition(made, rows)
+    frame = pd.DataFrame({name: made.table.dataset.table.column(name) for name in ("event", "spin", "error")})
+    joint = Dataset.from_frame(pd.concat([frame, rows]), **ESTIMATES, selection=made.table.dataset.reading.selection)
+    data = data_of(joint)
+    mu, kappa, weight = grid_posterior(data)
+    mean = float(weight @ mu)
+    sd = float(np.sqrt(weight @ (mu - mean) ** 2))
+    assert both.fit.draws("mu")["mu"].mean() == pytest.approx(mean, abs=0.15 * sd)
+    assert abs(made.draws("mu")["mu"].mean() - mean) > 0.5 * sd
+    few = np.random.default_rng(3).choice(len(mu), 4000, p=weight)
+    theta = density.draw_groups(np.random.default_rng(4), {"mu": mu[few], "kappa": kappa[few]}, data)[:, -3:]
+    ours = both.fit.draws("theta")["theta"][:, -3:]
+    np.testing.assert_allclose(ours.mean(axis=0), theta.mean(axis=0), atol=0.006)
+    np.testing.assert_allclose(ours.std(axis=0), theta.std(axis=0), rtol=0.1)
+
+
+def test_a_quantity_on_one_curve_is_a_formula_and_no_family() -> None:
+    """The second example of the issue: a polynomial in mass with shared coefficients, and noise of each event."""
+    analysis = analyses()["tidal_deformability"]
+    made = fit(analysis.family, analysis.dataset, PARTIAL, engine="direct")
+    at = [1.2, 1.4, 1.6, 1.8]
+    rows = pd.DataFrame({"mass": at, "event": "any", "error": 0.1})
+    table = predict(made, rows, group="population").table
+    truth = 4.5 - 1.15 * np.array(at) + 0.12 * np.array(at) ** 2
+    z = (table["expected_mean"].to_numpy() - truth) / table["expected_sd"].to_numpy()
+    assert np.abs(z).max() < 3
+
+
 def test_direct_draws_are_those_of_the_sampler() -> None:
     direct = fit("event_population", spins()[PARTIAL].table.dataset, engine="direct")
     assert direct.engine.startswith("direct") or "direct" in str(direct.tree["sample_stats"].attrs)

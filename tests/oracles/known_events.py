@@ -7,21 +7,25 @@ weight function is that density; values of events are on a grid of their log odd
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import grid_quadrature as grids
 import numpy as np
-from known_posteriors import Reference, Rows, builds, frame, reference
+from known_posteriors import Reference, Rows, builds, reference
+from known_posteriors import frame as read_frame
 from scipy import stats
 from scipy.special import betaln, expit, roots_jacobi
 
 MERGERS = {"group": "merger", "estimate": "spin", "standard_error": "error"}
 SAMPLES = {"group": "merger", "sample": "spin", "prior_density": "prior"}
 PRIORS = {"mu": "beta(2, 3)", "kappa": "lognormal(2, 0.8)", "theta": "beta(1.5, 2)"}
-START = (-0.7, 2.0)  # logit mu, log kappa
-NODES, REACH, JACOBI = 151, 12.0, 90
-LARGEST = 1000.0  # of kappa, six sds of its prior out: beyond, weights of Gauss-Jacobi are no numbers
-LOG_ODDS = np.linspace(-30, 14, 6001)
+# Log kappa ends six sds of its prior out: beyond, weights of Gauss-Jacobi are no numbers.
+LOGIT_MU, LOG_KAPPA, JACOBI = np.linspace(-6.5, 4.5, 155), np.linspace(-2.8, 6.8, 121), 80
+LOG_ODDS = np.linspace(-30, 14, 3001)
+
+
+frame = cache(read_frame)
 
 
 def seen(x: Any) -> Any:
@@ -29,10 +33,11 @@ def seen(x: Any) -> Any:
 
 
 def log_prior(point: np.ndarray) -> float:
-    """Of logit mu and log kappa, Jacobians included."""
+    """Of logit mu and log kappa, Jacobians included, to a constant."""
     mu, kappa = expit(point[0]), np.exp(point[1])
     jacobian = np.log(mu * (1 - mu)) + point[1]
-    return float(stats.beta.logpdf(mu, 2, 3) + stats.lognorm.logpdf(kappa, 0.8, scale=np.exp(2)) + jacobian)
+    log_normal = -0.5 * ((point[1] - 2) / 0.8) ** 2 - np.log(kappa)
+    return float(np.log(mu) + 2 * np.log(1 - mu) + log_normal + jacobian)
 
 
 def shapes(point: np.ndarray) -> tuple[float, float]:
@@ -44,11 +49,10 @@ def log_estimates(point: np.ndarray) -> float:
     """log p(estimates | population, seen): of each event the mean of normal density and chance to be seen."""
     given = frame("mergers.csv")
     a, b = shapes(point)
-    if a + b > LARGEST:
-        return -np.inf
     nodes, weights = roots_jacobi(JACOBI, b - 1, a - 1)
     x = (nodes + 1) / 2
-    means = [weights @ (stats.norm.pdf(r.spin, x, r.error) * seen(x)) / weights.sum() for r in given.itertuples()]
+    y, error = given["spin"].to_numpy()[:, None], given["error"].to_numpy()[:, None]
+    means = (np.exp(-0.5 * ((y - x) / error) ** 2) / error * seen(x)) @ weights / weights.sum()
     return float(np.sum(np.log(means)) - len(given) * np.log(seen(a / (a + b))))
 
 
@@ -56,21 +60,23 @@ def log_samples(point: np.ndarray) -> float:
     """log of the mean over samples of population density over prior density, an event at a time, over what is seen."""
     a, b = shapes(point)
     given = frame("merger_samples.csv")
-    ratio = stats.beta.pdf(given["spin"], a, b) / given["prior"]
-    means = ratio.groupby(given["merger"], sort=False).mean()
-    return float(np.sum(np.log(means)) - len(means) * np.log(seen(a / (a + b))))
+    ratio = np.exp((a - 1) * np.log(given["spin"]) + (b - 1) * np.log(1 - given["spin"]) - betaln(a, b))
+    means = (ratio / given["prior"]).groupby(given["merger"], sort=False).mean()
+    with np.errstate(divide="ignore"):  # where a narrow population is far from all samples of an event
+        return float(np.sum(np.log(means)) - len(means) * np.log(seen(a / (a + b))))
 
 
 def posterior(log_likelihood: Any) -> tuple[Rows, np.ndarray, np.ndarray]:
     """mu and kappa, points of both, (2, M), and their weights (M,)."""
 
-    def log_density(points: np.ndarray) -> np.ndarray:
-        return np.array([log_prior(point) + log_likelihood(point) for point in points.T])
-
-    mu, kappa = grids.summaries(log_density, START, (expit, np.exp), NODES, REACH)
-    grid = grids.grid(log_density, START, 0, NODES, REACH)
-    few = grid.weight > 1e-12 * grid.weight.max()
-    return {"mu": mu, "kappa": kappa}, grid.points[:, few], grid.weight[few] / grid.weight[few].sum()
+    points = np.stack([axis.ravel() for axis in np.meshgrid(LOGIT_MU, LOG_KAPPA, indexing="ij")])
+    log_p = np.array([log_prior(point) + log_likelihood(point) for point in points.T])
+    weight = np.exp(log_p - log_p.max())
+    table = weight.reshape(len(LOGIT_MU), -1) / weight.sum()
+    mu = grids.of_axis(LOGIT_MU, table.sum(axis=1), expit)
+    kappa = grids.of_axis(LOG_KAPPA, table.sum(axis=0), np.exp)
+    few = weight > 1e-9 * weight.max()
+    return {"mu": mu, "kappa": kappa}, points[:, few], weight[few] / weight[few].sum()
 
 
 def log_population(a: Any, b: Any) -> np.ndarray:
@@ -88,19 +94,6 @@ def values_given(points: np.ndarray, weight: np.ndarray) -> Rows:
             density = np.exp(log_population(*shapes(point))) * own
             total += w * density / density.sum()
         rows[f"theta[{event.merger}]"] = grids.of_axis(LOG_ODDS, total, expit)
-    return rows
-
-
-def values_of_samples(points: np.ndarray, weight: np.ndarray) -> Rows:
-    """theta of each event with samples: one of these, by its weight."""
-    given, rows = frame("merger_samples.csv"), {}
-    for merger, own in given.groupby("merger", sort=False):
-        total = np.zeros(len(own))
-        for point, w in zip(points.T, weight, strict=True):
-            ratio = stats.beta.pdf(own["spin"], *shapes(point)) / own["prior"].to_numpy()
-            total += w * ratio / ratio.sum()
-        mean = float(total @ own["spin"])
-        rows[f"theta[{merger}]"] = {"mean": mean, "sd": float(np.sqrt(total @ (own["spin"] - mean) ** 2))}
     return rows
 
 
@@ -134,10 +127,10 @@ def _() -> Reference:
 
 @builds("merger_samples-quadrature")
 def _() -> Reference:
-    population, points, weight = posterior(log_samples)
+    population, _, _ = posterior(log_samples)
     return reference(
         "Six mergers with samples of their spins, large ones seen more", "quadrature",
         "sums over samples, trapezoidal rule over logit mu and log kappa", "event_population", "merger_samples.csv",
-        SAMPLES, PRIORS, [(["partial_pooling"], population | values_of_samples(points, weight))],
+        SAMPLES, PRIORS, [(["partial_pooling"], population)],
         sampling={"draws": 5000, "adapt_delta": 0.95}, selection="mergers_seen.csv",
     )  # fmt: skip
