@@ -86,6 +86,11 @@ class Prepared:
         return len(self.pooled.level)
 
     @property
+    def n_read(self) -> int:
+        """How many rows were read: of events that are given as samples, these."""
+        return self.n_rows if self.samples is None else len(self.samples.value)
+
+    @property
     def n_groups(self) -> int:
         """How many levels the pooled factor has."""
         return len(self.pooled.labels)

@@ -69,4 +69,5 @@ class Words:
     signed: bool = True  # whether theta may lie on both sides of zero, so that P(> 0) says something
     scale: Callable[[StanData], tuple[str, Callable[[FloatArray], FloatArray], str]] | None = None
     replicated: str = ""
+    derived: Mapping[str, str] = field(default_factory=dict)  # meanings of what programs derive beside mu and tau
     findings: Callable[[Evidence], Sequence[Finding]] | None = None

@@ -58,8 +58,10 @@ CASES = {
     "all": Case("all events are seen", selected=False, sampled=False, told=True),
     "known": Case("large values are seen more, and that is known", selected=True, sampled=False, told=True),
     "ignored": Case("large values are seen more, and that is ignored", selected=True, sampled=False, told=False),
-    "samples": Case("samples under a prior that is known", selected=False, sampled=True, told=True),
-    "forgotten": Case("samples under a prior that is forgotten", selected=False, sampled=True, told=False),
+    "samples": Case("samples under a prior that is known", selected=False, sampled=True, told=True, sizes=(10, 50)),
+    "forgotten": Case(
+        "samples under a prior that is forgotten", selected=False, sampled=True, told=False, sizes=(10, 50)
+    ),
 }
 
 

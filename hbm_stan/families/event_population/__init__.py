@@ -106,7 +106,16 @@ FAMILY = Family(
     words=Words(
         title="Populations of events: values in (0, 1), measured with error, some perhaps not seen",
         citation="Loredo (2004); Mandel, Farr & Gair (2019), MNRAS 486:1086; Vitale et al. (2020), arXiv:2007.05579.",
-        likelihood=('y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',),
+        likelihood=(
+            'y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',
+            'p("samples of" j | alpha, beta) prop 1/S_j sum_s "beta"(x_(j s) | alpha, beta) \\/ pi(x_(j s))',
+        ),
+        replicated="Each replication draws new {groups} from the population, of those that are seen where there are "
+        "detection probabilities, measured as the known ones are; of {groups} with samples it is the mean of these.",
+        derived={
+            "alpha": "first shape of the population, the mean times the concentration",
+            "beta": "second shape of the population, the rest of the concentration",
+        },
         signed=False, findings=findings,
     ),
 )  # fmt: skip

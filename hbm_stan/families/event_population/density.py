@@ -207,4 +207,4 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     se = float(options.get("standard_error", np.median(data["se"])))
     seen = {"G": 0, "seen": np.zeros(0)}
     design = {**data, **seen, "J": 1, "y": np.zeros(1), "se": np.array([se]), "sampled": 0}
-    return design, f"estimate of a new {{group}} of the population, measured with standard error {se:g}"
+    return design, f"estimate of a new {{group}} of the population, measured with standard error {se:.3g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,6 +81,7 @@ def _seen(evidence: Evidence) -> list[str]:
             "given."
         ]
     low, middle, high = _interval(np.exp(log_seen(evidence.draws, data)))
+    listed = Path(selection.path).name or "the selection"
     how = (
         "its value decides, whatever the error of its estimate"
         if not data["sampled"]
@@ -87,7 +89,7 @@ def _seen(evidence: Evidence) -> list[str]:
     )
     return [
         f"About {100 * middle:.0f} % of the population ({100 * low:.0f} to {100 * high:.0f} %) would be seen by the "
-        f"detection probabilities of {selection.where}; the answer is of all of it, "
+        f"detection probabilities of {listed}; the answer is of all of it, "
         f"not of those seen. Whether a {noun.one} is seen, {how}."
     ]  # fmt: skip
 
