@@ -39,7 +39,6 @@ class Selection:
         return np.asarray(np.clip(curve(np.clip(x, self.at[0], self.at[-1])), 0.0, 1.0))
 
 
-
 def make_selection(given: Any) -> Selection | None:
     """The detection probabilities in a CSV (its path), a DataFrame of two columns, or pairs; None where none are given.
 
