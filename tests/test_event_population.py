@@ -337,12 +337,12 @@ def test_the_variance_is_that_of_catalogues_sampled_again() -> None:
     """What 1 / ESS - 1 / n is worth: the spread of the log likelihood over new samples of the same posteriors."""
     vague = ROWS[ROWS["error"] > 0.02]
     draws = at_shapes([(2.0, 3.0)])
-    totals, said = [], []
+    totals, expected = [], []
     for seed in range(60):
         data = data_of(Dataset.from_frame(samples_of(vague, 150, 100 + seed), **SAMPLES))
         totals.append(density.group_log_lik(draws, data).sum())
-        said.append(trust.variance_of(trust.effective_samples(draws, data), data)[0])
-    assert np.var(totals, ddof=1) == pytest.approx(np.mean(said), rel=0.6)
+        expected.append(trust.variance_of(trust.effective_samples(draws, data), data)[0])
+    assert np.var(totals, ddof=1) == pytest.approx(np.mean(expected), rel=0.6)
 
 
 def test_a_population_that_the_grid_cannot_resolve_fails_its_check() -> None:
@@ -357,10 +357,10 @@ def test_a_population_that_the_grid_cannot_resolve_fails_its_check() -> None:
 
 
 def test_checks_of_sums_are_part_of_the_gate_and_may_be_waived() -> None:
-    made = fit("event_population", of_samples(n=8, seen=None), engine="direct")
-    result = check(made)
+    fitted = fit("event_population", of_samples(n=8, seen=None), engine="direct")
+    result = check(fitted)
     assert [v.name for v in result.failed] == [EVENT_WEIGHTS]
-    assert check(made, waive=[EVENT_WEIGHTS]).failed == []
+    assert check(fitted, waive=[EVENT_WEIGHTS]).failed == []
 
 
 # What is asked and refused
@@ -493,39 +493,39 @@ def spins() -> dict[str, Fit]:
 
 def test_an_event_left_out_is_scored_as_by_an_integral_over_the_population_of_the_others() -> None:
     """PSIS on the integrated density against quadrature over mu and kappa without the event."""
-    made = spins()[PARTIAL]
+    fitted = spins()[PARTIAL]
     scored = compare(spins()).pointwise[PARTIAL].elpd_i
     whole = density.group_log_lik
     for j in (0, 17, 39):
-        fewer = made.table.without([j])
-        mu, kappa, weight = grid_posterior(MODEL.stan_data(fewer, made.priors, PARTIAL))
-        own = whole({"mu": mu, "kappa": kappa}, made.data)[:, j]
+        fewer = fitted.table.without([j])
+        mu, kappa, weight = grid_posterior(MODEL.stan_data(fewer, fitted.priors, PARTIAL))
+        own = whole({"mu": mu, "kappa": kappa}, fitted.data)[:, j]
         assert scored[j] == pytest.approx(float(np.log(weight @ np.exp(own))), abs=0.02)
 
 
 def test_a_new_event_is_predicted_from_the_whole_population() -> None:
-    made = spins()[PARTIAL]
+    fitted = spins()[PARTIAL]
     rows = pd.DataFrame({"event": ["N1", "N2"], "error": [0.05, 0.2]})
-    table = predict(made, rows, group="new").table
-    mean = made.draws("mu")["mu"].mean()
+    table = predict(fitted, rows, group="new").table
+    mean = fitted.draws("mu")["mu"].mean()
     assert table["expected_mean"].to_numpy() == pytest.approx(mean, abs=0.02)  # not of the events that are seen
-    assert made.draws("theta")["theta"].mean() - mean > 0.04
+    assert fitted.draws("theta")["theta"].mean() - mean > 0.04
     with pytest.raises(ModelError, match="given as samples"):
         condition(fit("event_population", of_samples(), engine="direct"), ROWS.head(1))
 
 
 def test_new_events_with_rows_of_their_own_say_what_a_fit_with_them_says() -> None:
-    made = spins()[PARTIAL]
+    fitted = spins()[PARTIAL]
     rows = pd.DataFrame({"event": ["N1", "N2", "N3"], "spin": [0.03, 0.06, 0.02], "error": [0.02, 0.03, 0.01]})
-    both = condition(made, rows)
-    frame = pd.DataFrame({name: made.table.dataset.table.column(name) for name in ("event", "spin", "error")})
-    joint = Dataset.from_frame(pd.concat([frame, rows]), **ESTIMATES, selection=made.table.dataset.reading.selection)
+    both = condition(fitted, rows)
+    frame = pd.DataFrame({name: fitted.table.dataset.table.column(name) for name in ("event", "spin", "error")})
+    joint = Dataset.from_frame(pd.concat([frame, rows]), **ESTIMATES, selection=fitted.table.dataset.reading.selection)
     data = data_of(joint)
     mu, kappa, weight = grid_posterior(data)
     mean = float(weight @ mu)
     sd = float(np.sqrt(weight @ (mu - mean) ** 2))
     assert both.fit.draws("mu")["mu"].mean() == pytest.approx(mean, abs=0.15 * sd)
-    assert abs(made.draws("mu")["mu"].mean() - mean) > 0.5 * sd
+    assert abs(fitted.draws("mu")["mu"].mean() - mean) > 0.5 * sd
     few = np.random.default_rng(3).choice(len(mu), 4000, p=weight)
     theta = density.draw_groups(np.random.default_rng(4), {"mu": mu[few], "kappa": kappa[few]}, data)[:, -3:]
     ours = both.fit.draws("theta")["theta"][:, -3:]
@@ -536,10 +536,10 @@ def test_new_events_with_rows_of_their_own_say_what_a_fit_with_them_says() -> No
 def test_a_quantity_on_one_curve_is_a_formula_and_no_family() -> None:
     """The second example of the issue: a polynomial in mass with shared coefficients, and noise of each event."""
     analysis = analyses()["tidal_deformability"]
-    made = fit(analysis.family, analysis.dataset, PARTIAL, engine="direct")
+    fitted = fit(analysis.family, analysis.dataset, PARTIAL, engine="direct")
     at = [1.2, 1.4, 1.6, 1.8]
     rows = pd.DataFrame({"mass": at, "event": "any", "error": 0.1})
-    table = predict(made, rows, group="population").table
+    table = predict(fitted, rows, group="population").table
     truth = 4.5 - 1.15 * np.array(at) + 0.12 * np.array(at) ** 2
     z = (table["expected_mean"].to_numpy() - truth) / table["expected_sd"].to_numpy()
     assert np.abs(z).max() < 3
@@ -554,15 +554,15 @@ def test_direct_draws_are_those_of_the_sampler() -> None:
 
 
 def test_the_section_answers_what_is_asked_of_the_population() -> None:
-    made = spins()[PARTIAL]
+    fitted = spins()[PARTIAL]
     (section,) = findings(
-        Evidence(PARTIAL, made.draws(), made.data, made.table, {"above": 0.4}, np.random.default_rng(1))
+        Evidence(PARTIAL, fitted.draws(), fitted.data, fitted.table, {"above": 0.4}, np.random.default_rng(1))
     )
-    a, b = made.draws("alpha")["alpha"], made.draws("beta")["beta"]
+    a, b = fitted.draws("alpha")["alpha"], fitted.draws("beta")["beta"]
     chance = float(stats.beta.sf(0.4, a, b).mean())
     assert f"lies above 0.4 with a probability of {chance:.2f}" in section.first
     assert section.first.startswith("Of all events, seen or not")
-    share = np.exp(density.log_seen(made.draws(), made.data))
+    share = np.exp(density.log_seen(fitted.draws(), fitted.data))
     assert f"About {100 * np.median(share):.0f} % of the population" in " ".join(section.sentences)
     assert section.curves is not None
     for panel, curve in section.curves.groupby("panel"):
@@ -575,8 +575,10 @@ def test_hbm_new_writes_the_selection_down_and_check_reads_it(tmp_path: Path) ->
     frame.to_csv(tmp_path / "events.csv", index=False)
     (tmp_path / "seen.csv").write_text("spin,seen\n0,0.2\n1,1\n")
     roles = ["--family", "event_population", "--group", "event", "--estimate", "spin", "--standard-error", "error"]
-    made = hbm("new", tmp_path / "events.csv", *roles, "--selection", tmp_path / "seen.csv", "--to", tmp_path / "spins")
-    assert made.exit_code == 0, made.output
+    written = hbm(
+        "new", tmp_path / "events.csv", *roles, "--selection", tmp_path / "seen.csv", "--to", tmp_path / "spins"
+    )
+    assert written.exit_code == 0, written.output
     assert 'selection = "../seen.csv"' in (tmp_path / "spins" / "analysis.toml").read_text()
     checked = hbm("check", tmp_path / "spins", "--engine", "direct")
     assert checked.exit_code == 0, checked.output
