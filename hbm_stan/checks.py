@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from hbm_stan import diagnose
@@ -24,12 +24,19 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     """
     names = set(waive)
     diagnosis = diagnose.check(fit, names)
+    if fit.family.check_draws is not None and diagnosis.status != "fail":
+        own = [_waived(v, names) for v in fit.family.check_draws(fit.draws(), fit.data, fit.table)]
+        diagnosis = replace(diagnosis, verdicts=(*diagnosis.verdicts, *own))
     asked = fit.pooling != "complete" if model is None else model
     if not asked or diagnosis.status == "fail" or not can_replicate(fit):
         return diagnosis
     ppc = predictive_check(fit)
-    verdict = replace(ppc.verdict, waived=ppc.verdict.status == "fail" and ppc.verdict.name in names)
+    verdict = _waived(ppc.verdict, names)
     return replace(diagnosis, verdicts=(*diagnosis.verdicts, verdict, *check_likeness(fit)), ppc=ppc)
+
+
+def _waived(verdict: Verdict, names: Collection[str]) -> Verdict:
+    return replace(verdict, waived=verdict.status == "fail" and verdict.name in names)
 
 
 def check_likeness(fit: Fit) -> list[Verdict]:

@@ -68,6 +68,13 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
         content |= {"neighbours": sorted(sorted(pair) for pair in table.dataset.reading.neighbours.pairs)}
     if table.unseen is not None:
         content |= {"unseen": _unseen_rows(table), "missing": asdict(table.dataset.reading.missing or Missingness())}
+    if table.dataset.reading.selection is not None:
+        selection = table.dataset.reading.selection
+        content |= {"selection": [to_nine_digits(selection.at), to_nine_digits(selection.chance)]}
+    if table.samples is not None:
+        own = table.samples
+        labels = [table.pooled.labels[j] for j in own.event]
+        content |= {"samples": _sorted([labels, to_nine_digits(own.value), to_nine_digits(own.density)])}
     if table.ordered:
         content |= {"ordered": {column: list(names) for column, names in table.ordered.items()}}
     if family.source:

@@ -11,7 +11,7 @@ from typing import Any
 
 _MODULES = {"pd": "pandas", "fft": "scipy.fft", "sparse": "scipy.sparse", "xr": "xarray"}
 _SCIPY = {
-    "interpolate": ("BarycentricInterpolator",),
+    "interpolate": ("BarycentricInterpolator", "PchipInterpolator"),
     "linalg": ("solve_triangular",),
     "special": (
         "bdtrc", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma", "expit", "fdtr", "gammaln",

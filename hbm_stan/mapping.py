@@ -12,6 +12,7 @@ from hbm_stan.formula import columns_read
 from hbm_stan.frequencies import refuse_weights
 from hbm_stan.missingness import refuse_missingness
 from hbm_stan.neighbours import refuse_neighbours
+from hbm_stan.selection import refuse_selection
 from hbm_stan.values import LIST_KINDS, Role
 
 
@@ -60,4 +61,5 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
     if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
         raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
     refuse_neighbours(dataset.table.where, dataset.reading.neighbours, any(r.neighbours for r in roles))
+    refuse_selection(dataset.table.where, dataset.reading.selection, any(r.selection for r in roles))
     refuse_missingness(dataset.table.where, dataset.reading.missing, any(r.may_be_missing for r in roles))

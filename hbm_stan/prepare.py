@@ -19,7 +19,6 @@ from hbm_stan.formula import Structure, check_single_trials, read_structure, ref
 from hbm_stan.levels import (
     check_group_count,
     check_labels,
-    check_levels,
     check_single_rows,
     check_total,
     refuse_one_group,
@@ -29,15 +28,9 @@ from hbm_stan.missingness import Unseen, refuse_unseen_groups
 from hbm_stan.neighbours import check_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
-from hbm_stan.predictors import (
-    Predictors,
-    check_predictors,
-    check_zero,
-    read_predictors,
-    refuse_named_levels,
-    refuse_predictors,
-    refuse_varying,
-)
+from hbm_stan.predictors import Predictors, check_columns, read_predictors
+from hbm_stan.samples import SAMPLE, STANDARD_ERROR, Samples, folded
+from hbm_stan.selection import notes_on
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray
 from hbm_stan.units import Units, read_units
@@ -65,7 +58,8 @@ class Prepared:
     that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
     ``categories`` the levels of its columns. ``ordered`` are the categories of an ordered outcome, the lowest first, by
     column: its values count them from 1. ``unseen`` are the rows whose outcome is missing, where a family takes such
-    rows: all else is of the others, whose places in the table ``rows`` has (None: all rows, in order)."""
+    rows: all else is of the others, whose places in the table ``rows`` has (None: all rows, in order). Where events
+    are given as posterior ``samples``, rows are events."""
 
     dataset: Dataset
     pooled: Factor
@@ -80,6 +74,7 @@ class Prepared:
     ordered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: Unseen | None = None
     rows: npt.NDArray[np.int64] | None = None
+    samples: Samples | None = None
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -98,6 +93,11 @@ class Prepared:
     def n_all(self) -> int:
         """How many rows the table has, those without an outcome too."""
         return self.n_rows + (0 if self.unseen is None else self.unseen.n_rows)
+
+    @property
+    def n_read(self) -> int:
+        """How many rows were read: of events that are given as samples, these."""
+        return self.n_all if self.samples is None else len(self.samples.value)
 
     @property
     def n_groups(self) -> int:
@@ -157,6 +157,7 @@ class Prepared:
             unseen=unseen, rows=places,
             design=design, values={role: values[remaining] for role, values in self.values.items()},
             predictors={role: replace(p, values=p.values[remaining]) for role, p in self.predictors.items()},
+            samples=None if self.samples is None else self.samples.of_events(remaining),
         )  # fmt: skip
 
     def __getitem__(self, role: str) -> FloatArray:
@@ -183,7 +184,7 @@ def prepare(
     labels_of_rows = dataset.table.labels(dataset.column(label_role.name))
     pooled = make_factor(dataset.column(label_role.name), labels_of_rows)
     labels, group = pooled.labels, pooled.level
-    if one_row_per_group:
+    if one_row_per_group and SAMPLE not in dataset.columns:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, ordered, notes = _values(dataset, given, labels)
     values, notes, warnings = _with_errors(dataset, roles, values, notes)
@@ -201,21 +202,30 @@ def prepare(
         *check_group_count(len(labels), noun),
         *([] if known_residual else check_single_rows(group[~unseen], len(labels), noun)),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
-        *_check_predictors(dataset, roles, predictors, seen, labels, group, noun),
+        *check_columns(dataset, {r.name: r.kind for r in roles}, predictors, seen, labels, group, noun),
     ]
     prepared = Prepared(
         dataset=dataset, pooled=pooled, values=values, verdicts=tuple(verdicts), predictors=predictors, units=units,
         notes=(*notes, *(note for own in predictors.values() for note in own.notes)), noun=noun, ordered=ordered,
     )  # fmt: skip
     prepared = _seen(prepared, unseen) if any(r.may_be_missing for r in given) else prepared
-    return prepared if structure is None else _with_structure(prepared, structure, roles)
+    return _with_samples(prepared) if structure is None else _with_structure(prepared, structure, roles)
+
+
+def _with_samples(table: Prepared) -> Prepared:
+    """The table of events where its rows are samples of them; else the table as it is."""
+    if SAMPLE not in table:
+        return table
+    samples, values, notes = folded(table.dataset, table.values, table.pooled.level, table.pooled.labels, table.noun)
+    pooled = replace(table.pooled, level=np.arange(table.n_groups))
+    return replace(table, pooled=pooled, values=values, samples=samples, notes=(*table.notes, *notes))
 
 
 def _with_errors(
     dataset: Dataset, roles: Sequence[Role], values: dict[str, FloatArray], notes: list[str]
 ) -> tuple[dict[str, FloatArray], list[str], list[Verdict]]:
     """The values with standard errors where roles may stand in their place, notes, and warnings on them."""
-    if not any(r.instead for r in roles):
+    if not any(r.instead and r.name == STANDARD_ERROR for r in roles):
         return values, notes, []
     values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
     return values, [*notes, *error_notes], warnings
@@ -254,6 +264,7 @@ def _values(
     values |= {role: outcome.values for role, outcome in in_order.items()}
     categories = {outcome.column: outcome.categories for outcome in in_order.values()}
     notes += check_neighbours(dataset.reading.neighbours, dataset.table.where, labels)
+    notes += notes_on(dataset.reading.selection)
     return values, categories, [*notes, *(note for outcome in in_order.values() for note in outcome.notes)]
 
 
@@ -273,22 +284,3 @@ def _check_standard_errors(dataset: Dataset, values: Mapping[str, FloatArray], l
     se = values.get("standard_error")
     column = next((c for role in ("standard_error", "variance", "upper") if (c := dataset.column(role))), "")
     return [] if se is None else check_standard_errors(se, labels, column)
-
-
-def _check_predictors(
-    dataset: Dataset, roles: Sequence[Role], predictors: Mapping[str, Predictors], values: Mapping[str, FloatArray],
-    labels: Sequence[str], group: npt.NDArray[np.int64], noun: Noun,
-) -> list[Verdict]:  # fmt: skip
-    kinds = {r.name: r.kind for r in roles}
-    if predictors or not dataset.reading.formula:
-        refuse_named_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
-    refuse_predictors(dataset.table.where, list(predictors.values()))
-    verdicts = []
-    for role, role_predictors in predictors.items():
-        verdicts += [v for column, levels in role_predictors.levels.items() for v in check_levels(column, levels)]
-        if kinds[role] == "group_predictors":
-            refuse_varying(dataset.table.where, role_predictors, group, labels)
-            verdicts += check_zero(role_predictors, noun)
-        else:
-            verdicts += check_predictors(role_predictors, values.get("outcome"), group, noun)
-    return verdicts

@@ -10,12 +10,15 @@ from typing import Any
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.missingness import Missingness, make_missingness
 from hbm_stan.neighbours import Neighbours, make_neighbours
+from hbm_stan.selection import Selection, make_selection
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
 KEYS = (
     "levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights", "zi",
-    "neighbours", "missing",
+    "neighbours", "missing", "selection",
 )  # fmt: skip
+# Those that may name a CSV beside the table.
+LISTS = frozenset({"neighbours", "selection"})
 REPEAT = "repeat"
 
 
@@ -29,7 +32,8 @@ class Reading:
     with terms; ``centre``: their columns are centred at their means. ``weights``: the column that says how many times a
     row counts, by which rows are repeated. ``zi``: what the share of extra zeros depends on, where
     the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps. ``missing``:
-    how outcomes came to be missing, for the family that takes such rows.
+    how outcomes came to be missing, for the family that takes such rows. ``selection``: how likely
+    an event of a value is seen, for families of events.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -43,6 +47,7 @@ class Reading:
     zi: str = ""
     neighbours: Neighbours | None = None
     missing: Missingness | None = None
+    selection: Selection | None = None
 
     @property
     def beside(self) -> dict[str, str]:
@@ -67,6 +72,7 @@ def make_reading(
     zi: Any = "",
     neighbours: Any = None,
     missing: Any = None,
+    selection: Any = None,
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
@@ -91,6 +97,7 @@ def make_reading(
         unit_labels=unit_labels, group_name=group_name, formula=formula.strip(), centre=centre,
         weights=weights, zi=zi.strip(), neighbours=make_neighbours(neighbours),
         missing=make_missingness(missing),
+        selection=make_selection(selection),
     )  # fmt: skip
 
 

@@ -46,7 +46,8 @@ class Role:
     ``at_most`` names the role whose value bounds this one, ``instead`` roles that may stand in its place, one way or
     another: a variance, or two limits, for a standard error. ``advice`` says what to do about a value that is not
     positive. Where ``neighbours`` is set, labels are those of areas, and a list says which lie beside which. Where
-    ``may_be_missing`` is set, cells may be empty: rows without that value are kept apart.
+    ``may_be_missing`` is set, cells may be empty: rows without that value are kept apart. Where ``selection``
+    is set, a list may say how likely an event of a value is seen.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Role:
     advice: str = ""
     neighbours: bool = False
     may_be_missing: bool = False
+    selection: bool = False
 
 
 def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gaussian_quadrature as gaussian
+import known_events
 import known_formulas
 import known_maps
 import known_missing
@@ -116,7 +117,7 @@ def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
     data = reference["data"]
     reading = {key: data[key] for key in KEYS if key in data}
     assert data == data_of(data.get("dataset") or Path(data["file"]).name, data["columns"], **reading)
-    assert table.n_all == data["rows"]
+    assert table.dataset.table.n_rows == data["rows"]
     labels = {label for values in model.coordinates(table).values() for label in map(str, values)}
     for posterior in reference["posteriors"]:
         for variant in posterior["variants"]:
@@ -160,6 +161,7 @@ def test_a_reference_is_what_the_maker_makes(name: str) -> None:
 def test_all_files_but_the_foreign_ones_have_a_maker() -> None:
     assert known_regressions.__name__  # which register some
     assert known_formulas.__name__
+    assert known_events.__name__
     assert known_maps.__name__
     assert known_missing.__name__
     assert known_ordered.__name__

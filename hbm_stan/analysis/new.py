@@ -269,6 +269,9 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
         beside = _place(path, to) + (f"#{named}" if named else "")
         what = "two areas side by side in each row" if reading.neighbours.outlines is None else "outlines of areas"
         lines.append(f"neighbours = {_quoted(beside)}  # {what}, seen from this file")
+    if reading.selection is not None:
+        beside = _place(reading.selection.path, to)
+        lines.append(f"selection = {_quoted(beside)}  # a value and its detection probability in each row")
     return lines
 
 

@@ -114,6 +114,9 @@ NeighboursOption = Annotated[
 MissingOption = Annotated[
     str, typer.Option(help="Of missing outcomes: pattern_mixture (they are shifted) or selection (they select).")
 ]
+SelectionOption = Annotated[
+    str, typer.Option(help="Of events: a CSV with a value and the probability that an event with it is seen.")
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -129,8 +132,9 @@ def new(
     log_scale: LogScaleOption = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    neighbours: NeighboursOption = "", missing: MissingOption = "", weights: WeightsOption = "", zi: ZiOption = "",
-    group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
+    neighbours: NeighboursOption = "", missing: MissingOption = "", selection: SelectionOption = "",
+    weights: WeightsOption = "", zi: ZiOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
+    outcome_unit: OutcomeUnitOption = "",
     question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
@@ -158,6 +162,7 @@ def new(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
             unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours, missing=missing or None,
+            selection=selection,
             told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)

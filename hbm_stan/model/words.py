@@ -86,4 +86,5 @@ class Words:
     scale: Callable[[StanData], tuple[str, Callable[[FloatArray], FloatArray], str]] | None = None
     replicated: str = ""
     estimand: Callable[[Evidence, FloatArray | None], Estimand] | None = None
+    derived: Mapping[str, str] = field(default_factory=dict)  # meanings of what programs derive beside mu and tau
     findings: Callable[[Evidence], Sequence[Finding]] | None = None

@@ -58,6 +58,11 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     All groups must be new; levels of other factors must be known, but for those that lie inside groups.
     """
     table = table_of(given)
+    if read.samples is not None:
+        raise ModelError(
+            f"{read.dataset.table.where}: {read.noun.many} are given as samples. What samples of a new {read.noun.one} "
+            "say of the population is worked out by a fit with them: add its rows to the table."
+        )
     if read.dataset.reading.weights:
         refuse_lacking(table, read.dataset.reading.weights, "which says how often a row counts", at=False)
         table = counted(table, read.dataset.reading.weights)

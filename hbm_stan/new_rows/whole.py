@@ -158,6 +158,8 @@ def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
         data["place"] = np.zeros(n, dtype=np.int64)
     if "given_seen" in fit.data:  # a new row may be one whose outcome nobody would see
         data["given_seen"] = 0
+    if "seen" in fit.data:  # a new event is one of the population, seen or not, and its row an estimate
+        data |= {"G": 0, "seen": np.zeros(0), "sampled": 0}
     for role, datum in (("predictors", "X"), ("group_predictors", "U")):
         if datum in fit.data:
             data[datum] = _columns(fit.table, role, rows, some)

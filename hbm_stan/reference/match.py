@@ -28,9 +28,9 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
         raise ModelError(f"{where} is a reference of the family {reference.family}; this fit is of {fit.family.name}.")
     posterior = reference.posterior(fit.variant)
     known = reference.data.get("sha256")
-    rows = reference.data.get("rows", fit.table.n_all)
-    if known is None and rows != fit.table.n_all:
-        raise ModelError(f"{where} is a reference of other data: of {rows} rows; here are {fit.table.n_all}. {_NEW}")
+    rows = reference.data.get("rows", fit.table.n_read)
+    if known is None and rows != fit.table.n_read:
+        raise ModelError(f"{where} is a reference of other data: of {rows} rows; here are {fit.table.n_read}. {_NEW}")
     if known is None and reference.kind == OWN:
         raise ModelError(f"{where}: data has no sha256: what it is a reference of cannot be told. {_NEW}")
     if known is not None and known != data_hash(fit.family, fit.variant, fit.table, fit.data):
@@ -50,7 +50,7 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
 
 def _other(fit: Fit | Job, reference: Reference) -> str:
     """How the data differ, as far as it is known."""
-    rows, now = reference.data.get("rows", "?"), fit.table.n_all
+    rows, now = reference.data.get("rows", "?"), fit.table.n_read
     if reference.data.get("file_sha256") == fit.table.dataset.sha256:
         return (
             "the file is the same, byte for byte, but it is read in another way: columns, roles or numbers that the "

@@ -136,12 +136,12 @@ def _sentences(
 def _of_family(findings: Findings) -> list[str]:
     """What only this family answers (which rate is highest, where the variance lies), its first sentence.
 
-    Curves have no answer in a sentence, and those of formulas are of their parameters.
+    Curves have no answer in a sentence unless the family gives one, and those of formulas are of their parameters.
     """
     own = [
         f
         for f in findings.own
-        if f.curves is None and f.sentences and not next(iter(findings.fits.values())).family.terms
+        if (f.curves is None or f.first) and f.sentences and not next(iter(findings.fits.values())).family.terms
     ]
     return [f.first or f.sentences[0] for f in own[:1]]
 

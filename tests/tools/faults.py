@@ -142,6 +142,7 @@ PRIORS: dict[str, dict[str, str]] = {
     "cumulative": {
         "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
     },
+    "event_population": {"mu": "beta(2, 3)", "kappa": "lognormal(2, 0.7)"},
     "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)"},
     "missing_outcomes": {
         "mu": "normal(0, 5)", "tau": "half_normal(3)", "beta": "normal(0, 3)", "sigma": "half_normal(2)",
@@ -316,6 +317,18 @@ def _unseen() -> Dataset:
     )
 
 
+def _events() -> Dataset:
+    """Fourteen events in another order than their names, one known to a thousandth; large values are seen more."""
+    rng = np.random.default_rng([SEED, 16])
+    names = np.array([f"e{k:02}" for k in range(14)])
+    error = np.append(rng.uniform(0.03, 0.2, 13), 0.001)
+    frame = pd.DataFrame({"event": names, "value": rng.normal(rng.beta(1.5, 4, 14), error), "error": error})
+    return Dataset.from_frame(
+        frame.iloc[rng.permutation(14)], group="event", estimate="value", standard_error="error",
+        selection=[(0, 0.1), (0.4, 0.2), (1, 0.9)],
+    )  # fmt: skip
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
@@ -328,6 +341,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
     "cumulative": _crossed("r"), "disease_mapping": _map,
     "missing_outcomes": _unseen,
+    "event_population": _events,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -478,6 +492,15 @@ _ALL = (
           wrong="log_lik is of the outcome alone, and not of its being seen", caught_by=("pointwise",)),
     Fault(file="replicated_as_if_all_were_seen", family="missing_outcomes", variant="partial_pooling",
           wrong="replicated rows are not known to be seen", caught_by=("replications",)),
+    Fault(file="shapes_exchanged", family="event_population", variant="partial_pooling",
+          wrong="alpha and beta are exchanged", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="selection_forgotten", family="event_population", variant="partial_pooling",
+          wrong="the share of the population that is seen is left out", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="seen_share_once", family="event_population", variant="partial_pooling",
+          wrong="the share of the population that is seen counts once, not for each event",
+          caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="event_nodes_early", family="event_population", variant="partial_pooling",
+          wrong="the nodes of an event begin one too early", caught_by=(_DENSITY,)),
     Fault(file="sd_for_scale", family="student_t", variant="partial_pooling", wrong="sigma is taken for the sd of rows",
           caught_by=(_DENSITY, _KNOWN)),
 )  # fmt: skip
