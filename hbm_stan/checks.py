@@ -8,6 +8,7 @@ from dataclasses import replace
 from hbm_stan import diagnose
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
+from hbm_stan.model import Evidence
 from hbm_stan.replicate import can_replicate, predictive_check
 from hbm_stan.verdicts import Verdict
 
@@ -28,8 +29,19 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     if not asked or diagnosis.status == "fail" or not can_replicate(fit):
         return diagnosis
     ppc = predictive_check(fit)
-    verdict = replace(ppc.verdict, waived=ppc.verdict.status == "fail" and ppc.verdict.name in names)
-    return replace(diagnosis, verdicts=(*diagnosis.verdicts, verdict, *check_likeness(fit)), ppc=ppc)
+    own = [replace(v, waived=v.status == "fail" and v.name in names) for v in (ppc.verdict, *check_own(fit))]
+    return replace(diagnosis, verdicts=(*diagnosis.verdicts, *own, *check_likeness(fit)), ppc=ppc)
+
+
+def check_own(fit: Fit) -> list[Verdict]:
+    """What only this family checks of draws."""
+    judge = fit.family.check_draws
+    if judge is None:
+        return []
+    evidence = Evidence(
+        variant=fit.variant, draws=fit.draws(), data=fit.data, table=fit.table, options={}, rng=fit.rng("own checks")
+    )
+    return list(judge(evidence))
 
 
 def check_likeness(fit: Fit) -> list[Verdict]:

@@ -64,7 +64,8 @@ class Prepared:
     middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
     that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
     ``categories`` the levels of its columns. ``ordered`` are the categories of an ordered outcome, the lowest first, by
-    column: its values count them from 1."""
+    column: its values count them from 1. ``parts`` are the kinds of rows where a family makes
+    several of a row of the table: ``values["part"]`` counts them from 1."""
 
     dataset: Dataset
     pooled: Factor
@@ -77,6 +78,7 @@ class Prepared:
     design: Design | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ordered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -124,6 +126,8 @@ class Prepared:
     def row_names(self) -> list[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
         groups = self.pooled.row_labels
+        if self.parts:
+            return [f"{g}, {self.parts[int(k) - 1]}" for g, k in zip(groups, self.values["part"], strict=True)]
         if self.one_row_per_group:
             return groups
         return [f"{self.dataset.table.row(i)} ({group})" for i, group in enumerate(groups)]

@@ -47,6 +47,7 @@ class Finding:
     areas: pd.DataFrame | None = None  # of a map: east, north, raw, smoothed, excess (a probability), size
     borders: pd.DataFrame | None = None  # of a map, between neighbours: east, north, to_east, to_north
     outlines: Mapping[str, Sequence[FloatArray]] | None = None  # of a map: rings by area, (points, 2) each, as drawn
+    intervals: pd.DataFrame | None = None  # of labels by source, the first in front: label, source, low, middle, high
     first: str = ""  # what page one says, where the first text of ``sentences`` is more than one sentence
 
 

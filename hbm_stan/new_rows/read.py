@@ -118,7 +118,7 @@ def _size(table: Table, size: Size, asked: Asked, values: Mapping[str, npt.NDArr
     numbers = {c: values[c] if c in values and values[c].dtype.kind == "f" else table.numbers(c) for c in columns}
     with np.errstate(all="ignore"):
         sizes = np.asarray(size.node.values(numbers), dtype=float)
-    whole = size.role == "trials"
+    whole = size.role == "trials" or size.whole
     bad = ~(np.isfinite(sizes) & (sizes > 0) & (not whole or ((sizes == np.floor(sizes)) & (sizes < _MOST_TRIALS))))
     if bad.any():
         rows = [int(i) for i in np.flatnonzero(bad)]
