@@ -49,6 +49,7 @@ class Finding:
     outlines: Mapping[str, Sequence[FloatArray]] | None = None  # of a map: rings by area, (points, 2) each, as drawn
     intervals: pd.DataFrame | None = None  # of labels by source, the first in front: label, source, low, middle, high
     first: str = ""  # what page one says, where the first text of ``sentences`` is more than one sentence
+    opens: bool = False  # whether page one begins with it: it answers the question before what moves groups
 
 
 @dataclass(frozen=True, kw_only=True)

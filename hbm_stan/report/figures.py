@@ -68,6 +68,8 @@ def draw_figures(findings: Findings, results: dict[str, Any]) -> dict[str, bytes
                 drawn[f"own_{k}"] = partial(
                     plots.plot_map, own.areas, own.borders, own.x_label, own.y_label, own.outlines
                 )
+            elif own.intervals is not None:
+                drawn[f"own_{k}"] = partial(plots.plot_sources, own.intervals, own.x_label)
             elif own.curves is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}

@@ -7,6 +7,7 @@ drawn anew given the other streams, and the population is weighted as if the cou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,19 +36,32 @@ class Conflict:
     """``z`` (S, J) of each stream in each village given its other streams; nan where there is none, or no other.
 
     A positive z lies above what the others let expect. ``p_sum`` (S,) is of the sum of squares of a stream's z,
-    ``p_far`` (S,) of its largest; nan without any. ``p_value`` takes all of these together (Bonferroni).
+    ``p_far`` (S,) of its largest, ``p_along`` (S, L) of its correlation with each predictor of villages; nan without
+    any. ``p_value`` takes all of these together (Bonferroni).
     """
 
     streams: tuple[str, ...]
     z: FloatArray
     p_sum: FloatArray
     p_far: FloatArray
+    p_along: FloatArray
     p_value: float
 
     @property
     def worst(self) -> int:
         """The stream that agrees least with the others."""
-        return int(np.nanargmin(np.fmin(self.p_sum, self.p_far)))
+        return int(np.nanargmin(np.nanmin(self._every, axis=1)))
+
+    @property
+    def along(self) -> int | None:
+        """The predictor along which the stream that agrees least departs, where that is how it departs most."""
+        own = self._every[self.worst]
+        return int(np.nanargmin(own)) - 2 if np.nanargmin(own) > 1 else None
+
+    @property
+    def _every(self) -> FloatArray:
+        """All p values, (S, 2 + L); 1 where there is none."""
+        return np.nan_to_num(np.column_stack([self.p_sum, self.p_far, self.p_along]), nan=1.0)
 
     def furthest(self, stream: int) -> list[int]:
         """The villages in which a stream lies furthest from the others, the furthest first."""
@@ -72,18 +86,27 @@ def compared(draws: Draws, data: StanData) -> Conflict | None:
     u = np.clip(np.sum(_weights(log_weight) * share, axis=0), _LEAST_P, 1 - _LEAST_P)
     z = np.where(has & several, ndtri(u), np.nan)
     kinds = {strand.stream: BY_KIND[strand.kind].name for strand in strands(data)}
-    return conflict(tuple(kinds.get(s, "") for s in range(1, len(z) + 1)), z)
+    return conflict(tuple(kinds.get(s, "") for s in range(1, len(z) + 1)), z, np.asarray(data["U"]))
 
 
-def conflict(streams: tuple[str, ...], z: FloatArray) -> Conflict:
-    """The tests of z scores (S, J): of each stream their sum of squares, and the largest of them."""
+def conflict(streams: tuple[str, ...], z: FloatArray, predictors: FloatArray) -> Conflict:
+    """The tests of z scores (S, J): their sum of squares, the largest, and along the predictors of villages (J, L)."""
     n = np.isfinite(z).sum(axis=1)
     total, largest = np.nansum(z**2, axis=1), np.nanmax(np.where(np.isfinite(z), np.abs(z), 0.0), axis=1)
     p_sum = np.where(n > 0, chdtrc(np.maximum(n, 1), total), np.nan)
     p_far = np.where(n > 0, -np.expm1(n * np.log1p(-2 * ndtr(-largest))), np.nan)
-    every = np.concatenate([p_sum, p_far])
+    p_along = np.array([[_along(own, u) for u in predictors.T] for own in z]).reshape(len(z), -1)
+    every = np.concatenate([p_sum, p_far, p_along.ravel()])
     p = float(min(1.0, np.isfinite(every).sum() * np.nanmin(every)))
-    return Conflict(streams=streams, z=z, p_sum=p_sum, p_far=p_far, p_value=p)
+    return Conflict(streams=streams, z=z, p_sum=p_sum, p_far=p_far, p_along=p_along, p_value=p)
+
+
+def _along(z: FloatArray, u: FloatArray) -> float:
+    """The two-sided p of the slope of standard normal z on a predictor, both (J,); nan where it cannot be told."""
+    known = np.isfinite(z)
+    off = u[known] - u[known].mean() if known.any() else np.zeros(0)
+    size = float(np.sqrt(off @ off))
+    return float(2 * ndtr(-abs(float(z[known] @ off)) / size)) if size > 0 else math.nan
 
 
 def _of_draws(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
@@ -136,6 +159,8 @@ def in_words(both: Conflict, evidence: Evidence) -> str:
     named = [f"{labels[j]} ({'above' if both.z[both.worst, j] > 0 else 'below'}, z {both.z[both.worst, j]:+.1f})"
              for j in both.furthest(both.worst)]  # fmt: skip
     where = f" Furthest from what the others predict: {', '.join(named)}." if named else ""
+    if both.along is not None:
+        where = f" The difference follows {evidence.table.predictors['group_predictors'].names[both.along]}.{where}"
     which = (
         f"{name} and {others[0]} do not agree, and two streams cannot say which of them is wrong"
         if len(both.streams) == 2

@@ -69,10 +69,14 @@ def _villages(evidence: Evidence, both: Conflict | None) -> Finding:
     columns = {noun.one: labels, "median": middle, "q05": low, "q95": high, "P(highest)": highest}
     columns |= {stream: own[1] for stream, own in by_stream.items()}
     digits = dict.fromkeys(("median", "q05", "q95", *by_stream), 1 if what == "rate" else 2)
-    first = ", ".join(
-        f"{labels[j]} ({_short(middle[j])}; {_short(low[j])} to {_short(high[j])})" for j in order[:_NAMED]
-    )
-    sentence = f"The {noun.many} with the highest {name} are {first}: medians with 90 % intervals."
+    named = []
+    for k, j in enumerate(order[:_NAMED]):
+        whole = f"{_short(middle[j])}, {'90 % interval ' * (k == 0)}{_short(low[j])} to {_short(high[j])}"
+        others = [f"{stream} {_short(own[1][j])}" for stream, own in by_stream.items() if np.isfinite(own[1][j])]
+        named.append(
+            f"{labels[j]} ({whole}; alone {', '.join(others)})" if len(by_stream) > 1 else f"{labels[j]} ({whole})"
+        )
+    sentence = f"The {noun.many} with the highest {name} are {', '.join(named[:-1])} and {named[-1]}."
     agree = "" if both is None else " " + _short_agreement(both, noun.many)
     beside = "Beside it, what each stream says alone, given the population and how the stream depends on the intensity."
     return Finding(
@@ -81,7 +85,7 @@ def _villages(evidence: Evidence, both: Conflict | None) -> Finding:
         caption=f"The {len(order)} {noun.many} with the highest {name}: posterior median and 90 % interval of all "
         "streams together, the probability of being the highest, and the median by each stream alone.",
         digits=digits | {"P(highest)": 2}, intervals=_intervals(labels, order, (low, middle, high), by_stream),
-        x_label=name, first=f"{sentence}{agree}",
+        x_label=name, first=f"{sentence}{agree}", opens=True,
     )  # fmt: skip
 
 
@@ -115,7 +119,7 @@ def _agreement(evidence: Evidence, both: Conflict) -> Finding:
     table = pd.DataFrame({
         "stream": both.streams, noun.many: n, "mean z": np.nanmean(both.z, axis=1),
         "root mean square z": np.sqrt(np.nanmean(both.z**2, axis=1)), "p, all together": both.p_sum,
-        "p, furthest": both.p_far,
+        "p, furthest": both.p_far, **({"p, along": np.nanmin(both.p_along, axis=1)} if both.p_along.size else {}),
         "furthest": [_furthest(both, k, labels) for k in range(len(both.streams))],
     })[n > 0]  # fmt: skip
     sentence = (
@@ -132,7 +136,7 @@ def _agreement(evidence: Evidence, both: Conflict) -> Finding:
         "Agreement of the streams: z of each count in what the other streams predict of it (0 and a root mean square "
         "of 1 where all is well), and the probability of as large ones by chance."
     )
-    digits = {"mean z": 2, "root mean square z": 2, "p, all together": 3, "p, furthest": 3}
+    digits = {"mean z": 2, "root mean square z": 2, "p, all together": 3, "p, furthest": 3, "p, along": 3}
     return Finding(
         title="Do the streams agree?", sentences=(sentence, blind), table=table, caption=caption, digits=digits
     )
