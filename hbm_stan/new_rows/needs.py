@@ -24,13 +24,17 @@ SIZES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """Trials, exposure or standard error of a row: what it is made of, and what it usually is."""
+    """Trials, exposure or standard error of a row: what it is made of, and what it usually is.
+
+    Where it may be ``blank``, it is what it usually is in an empty cell.
+    """
 
     role: str
     datum: str
     node: Node
     usual: float
     whole: bool = False
+    blank: bool = False
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,9 @@ def _sizes_of_parts(family: Family, read: Prepared) -> list[Size]:
         return []
     data = family.programs.prepare(read, family.priors(read))
     return [
-        Size(role=role, datum=role, node=Column(read.dataset.column(role)), usual=one.usual, whole=one.whole)
+        Size(
+            role=role, datum=role, node=Column(read.dataset.column(role)), usual=one.usual, whole=one.whole, blank=True
+        )
         for role, one in family.groups.parts.sizes(data).items()
         if read.dataset.column(role)
     ]
@@ -267,8 +269,7 @@ def _average(fit: Fit, draws: Draws, own: Draws, data: StanData, rng: np.random.
 def link_of(fit: Fit, rows: Rows, mean: FloatArray) -> FloatArray:
     """The expected value on the scale of the coefficients: log odds where these are, else as it is."""
     if fit.family.twin.link is not None:
-        own = rows.sizes if fit.family.groups.parts is None else _of_parts(fit, rows, np.arange(rows.n))
-        return fit.family.twin.link(mean, {**fit.data, **own})
+        return fit.family.twin.link(mean, {**fit.data, **rows.sizes})
     if not fit.family.words.quantity_unit:
         return mean
     return np.asarray(logit(mean / rows.sizes.get("trials", np.ones(rows.n))))

@@ -45,6 +45,7 @@ def main(names: list[str]) -> None:
     import known_maps  # noqa: F401
     import known_ordered  # noqa: F401
     import known_regressions  # noqa: F401
+    import known_streams  # noqa: F401
     from known_posteriors import BUILDERS
     from known_quadratures import TABLES
 

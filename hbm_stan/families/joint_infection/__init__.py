@@ -20,10 +20,10 @@ from hbm_stan.families.joint_infection.conditional import (
     group_log_lik,
     loo_log_lik,
     new_group,
+    prior_group_log_lik,
 )
 from hbm_stan.families.joint_infection.conflict import check_draws
 from hbm_stan.families.joint_infection.density import (
-    link,
     log_joint,
     of_groups,
     pointwise,
@@ -101,7 +101,7 @@ FAMILY = Family(
             "beta": "gamma(4, 5)", "overdispersion": "gamma(8, 4)", "theta": "normal(3, 1)",
         },
         log_joint=log_joint, support=support, transformed=transformed, prior_draws=prior_draws, simulate=simulate,
-        row_moments=row_moments, pointwise=pointwise, link=link, of_groups=of_groups,
+        row_moments=row_moments, pointwise=pointwise, of_groups=of_groups,
     ),
     groups=Groups(
         prediction={
@@ -110,7 +110,8 @@ FAMILY = Family(
                              "by default the median"),
         },
         new_group=new_group, group_log_lik=group_log_lik, finer_group_log_lik=finer_group_log_lik,
-        loo_log_lik=loo_log_lik, given_rows=given_rows, new_row=new_row, raw=raw, parts=PARTS,
+        prior_group_log_lik=prior_group_log_lik, loo_log_lik=loo_log_lik,
+        given_rows=given_rows, new_row=new_row, raw=raw, parts=PARTS,
     ),
     words=Words(
         title="Joint infection: streams of evidence on one latent intensity",

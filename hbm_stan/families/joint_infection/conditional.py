@@ -211,6 +211,11 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
     return log_lik
 
 
+def prior_group_log_lik(_data: StanData, _variant: str) -> FloatArray | None:
+    """None: without pooling too a village is not alone with its prior, for all share how streams measure."""
+    return None
+
+
 def given_rows(_rng: np.random.Generator, draws: Draws, data: StanData) -> GivenRows:
     """Villages that were not fitted given their streams: the integral, and theta by the rule's nodes."""
 

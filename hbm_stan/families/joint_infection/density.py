@@ -7,8 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from hbm_stan.families.joint_infection.streams import (
-    BLOOD,
-    EGGS,
     draw_counts,
     log_counts,
     moments,
@@ -16,7 +14,7 @@ from hbm_stan.families.joint_infection.streams import (
     of_kinds,
 )
 from hbm_stan.families.totals import row_index
-from hbm_stan.later import logit, norm
+from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray
@@ -120,21 +118,6 @@ def simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatA
 def row_moments(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of each row, (S, N) each."""
     return moments(eta_of(draws["theta"][:, row_index(data)], draws, data), data, overdispersion_of(draws))
-
-
-def link(mean: FloatArray, data: StanData) -> FloatArray:
-    """The linear predictor of rows with these expected counts, (..., N): log means of eggs, else log odds."""
-    eta = np.empty(np.shape(mean))
-    for kind, rows in of_kinds(data):
-        row = numbers(data, rows)
-        if kind == EGGS:
-            eta[..., rows] = np.log(mean[..., rows] / row["examined"])
-            continue
-        share = mean[..., rows] / row["trials"]
-        if kind == BLOOD:
-            share = (share + row["specificity"] - 1) / (row["sensitivity"] + row["specificity"] - 1)
-        eta[..., rows] = logit(np.clip(share, 0, 1))
-    return eta
 
 
 def of_groups(y: FloatArray, data: StanData) -> FloatArray:

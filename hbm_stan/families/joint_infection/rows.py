@@ -58,8 +58,8 @@ def of_part(data: StanData, part: IntArray, given: Mapping[str, FloatArray], whe
     if wrong.any():
         i = int(np.flatnonzero(wrong)[0])
         raise DataError(
-            f"{where}: sensitivity {rows['sensitivity'][i]:g} and specificity {rows['specificity'][i]:g}, row {i + 1}: "
-            "each is a probability, and both add up to more than 1."
+            f"{where}: sensitivity {rows['sensitivity'][i]:g} and specificity {rows['specificity'][i]:g}: each is a "
+            "probability, and both must add up to more than 1."
         )
     return rows
 
