@@ -205,7 +205,8 @@ def test_streams_have_the_distributions_that_are_meant() -> None:
             sure, sound = data["sensitivity"][n], data["specificity"][n]
             both = [
                 np.convolve(
-                    stats.binom.pmf(range(i + 1), i, sure), stats.binom.pmf(range(trials - i + 1), trials - i, 1 - sound)
+                    stats.binom.pmf(range(i + 1), i, sure),
+                    stats.binom.pmf(range(trials - i + 1), trials - i, 1 - sound),
                 )[y]
                 for i in infected
             ]  # fmt: skip

@@ -64,8 +64,8 @@ transformed parameters {
   vector[S - 1] alpha = prior_alpha[1] + prior_alpha[2] .* alpha_raw; // of other streams at prior_mu[1] (log odds)
   vector[S - 1] beta = prior_beta[1] .* beta_raw; // slopes of other streams (log odds per unit of theta)
   vector[E] overdispersion = prior_overdispersion[1] .* overdispersion_raw; // 1 / root of the size of one person's eggs
-  vector[J] theta // intensity of each village (log scale)
-    = centered ? prior_mu[1] + theta_raw : mu + U * gamma + tau * theta_raw;
+  vector[J] theta = centered * prior_mu[1] + (1 - centered) * (mu + U * gamma)
+                    + (centered ? 1 : tau) * theta_raw; // intensity of each village (log scale)
   real lprior = normal_lpdf(mu | prior_mu[1], prior_mu[2]) + scale_prior_lpdf(tau | prior_tau_family, prior_tau)
                 + normal_lpdf(alpha | prior_alpha[1], prior_alpha[2])
                 + normal_lpdf(gamma | prior_gamma[1], prior_gamma[2])
