@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import integrate, stats
 from scipy.special import expit, logsumexp
-from stream_study import BIASES, CENTRE, COLUMNS, GAMMA, LEVEL, MU, OVERDISPERSION, SLOPE, TAU, Bias, simulate
+from stream_study import BIASES, COLUMNS, Bias, agreement, roles_of, simulate, truth_draws
 from test_cli import hbm
 
 from hbm_stan.attempts import fit
@@ -22,7 +22,7 @@ from hbm_stan.errors import DataError, ModelError
 from hbm_stan.examples import analyses
 from hbm_stan.families import family
 from hbm_stan.families.joint_infection import conditional, conflict, streams
-from hbm_stan.families.joint_infection.conflict import Conflict, compared
+from hbm_stan.families.joint_infection.conflict import compared
 from hbm_stan.families.joint_infection.density import pointwise
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.leave_one_out import loo
@@ -362,29 +362,10 @@ def test_intensities_are_drawn_given_the_streams_that_count() -> None:
 # Conflict
 
 
-def truth_draws(size: int, data: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Draws that all are the truth that tables are simulated from."""
-    shift = data["prior_mu"][0] - CENTRE  # alpha is the level there
-    level = np.array([LEVEL[name] + SLOPE[name] * shift for name in ("blood", "snails")])
-    one = {
-        "mu": MU, "gamma": [GAMMA], "tau": TAU, "alpha": level, "beta": [SLOPE["blood"], SLOPE["snails"]],
-        "overdispersion": [OVERDISPERSION],
-    }  # fmt: skip
-    return {name: np.repeat(np.asarray(value, dtype=float)[None], size, axis=0) for name, value in one.items()}
-
-
 def simulated(bias: Bias, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
     table, _ = simulate(np.random.default_rng([SEED, 9, seed]), bias)
-    roles = {role: column for own in COLUMNS.values() for role, column in own.items()}
-    dataset = Dataset.from_frame(table, group="village", group_predictors=["x"], **roles)
+    dataset = Dataset.from_frame(table, group="village", group_predictors=["x"], **roles_of(tuple(COLUMNS)))
     return data_of(dataset), table
-
-
-def agreement(bias: Bias, seed: int) -> Conflict:
-    data, _ = simulated(bias, seed)
-    both = compared(truth_draws(1, data), data)
-    assert both is not None
-    return both
 
 
 def test_a_z_is_that_of_all_counts_that_could_have_been() -> None:
@@ -411,7 +392,7 @@ def test_a_z_is_that_of_all_counts_that_could_have_been() -> None:
 @cache
 def p_values(name: str, tables: int) -> np.ndarray:
     (bias,) = (b for b in BIASES if b.name == name)
-    return np.array([agreement(bias, seed).p_value for seed in range(tables)])
+    return np.array([agreement(np.random.default_rng([SEED, 9, seed]), bias).p_value for seed in range(tables)])
 
 
 def test_streams_that_agree_are_seldom_called_in_conflict() -> None:
@@ -428,7 +409,7 @@ def test_a_stream_that_is_off_in_some_villages_is_seen(name: str) -> None:
 
 
 def test_z_scores_are_standard_normal_where_all_is_well() -> None:
-    z = np.concatenate([agreement(BIASES[0], seed).z.ravel() for seed in range(60)])
+    z = np.concatenate([agreement(np.random.default_rng([SEED, 8, seed]), BIASES[0]).z.ravel() for seed in range(60)])
     assert abs(z.mean()) < 4 / math.sqrt(z.size)
     assert z.std() == pytest.approx(1, abs=0.03)
 
@@ -439,16 +420,18 @@ def test_a_stream_used_for_its_own_prediction_would_be_seen(monkeypatch: pytest.
     monkeypatch.setattr(
         conflict, "on_nodes", lambda draws, data, _others: real(draws, data, conditional.has_stream(data))
     )
-    z = np.concatenate([agreement(BIASES[0], seed).z.ravel() for seed in range(10)])
+    z = np.concatenate([agreement(np.random.default_rng([SEED, 8, seed]), BIASES[0]).z.ravel() for seed in range(10)])
     assert z.std() < 0.9
 
 
 def test_a_conflict_is_said_with_stream_and_villages() -> None:
     (bias,) = (b for b in BIASES if b.name == "snails: odds a tenth, in 6")
     data, table = simulated(bias, 1)
-    roles = {role: column for own in COLUMNS.values() for role, column in own.items()}
+    roles = roles_of(tuple(COLUMNS))
     prepared = prepare_table(MODEL, Dataset.from_frame(table, group="village", group_predictors=["x"], **roles))
-    evidence = Evidence("partial_pooling", truth_draws(2, data), data, prepared, {}, np.random.default_rng(1))
+    evidence = Evidence(
+        "partial_pooling", truth_draws(2, data["prior_mu"][0]), data, prepared, {}, np.random.default_rng(1)
+    )
     (verdict,) = conflict.check_draws(evidence)
     assert (verdict.status, verdict.subject) == ("fail", "snails")
     assert "snails do not agree with eggs and blood (p below 0.001). " in verdict.hint
@@ -477,7 +460,7 @@ def one_fit(folder: str, variant: str = "partial_pooling_centered") -> Fit:
     from hbm_stan.store import FitStore
 
     table, _ = simulate(np.random.default_rng([SEED, 3]), BIASES[1])
-    roles = {role: column for own in COLUMNS.values() for role, column in own.items()}
+    roles = roles_of(tuple(COLUMNS))
     dataset = Dataset.from_frame(table.head(24), group="village", group_predictors=["x"], **roles)
     sampling = Sampling(chains=4, warmup=400, draws=500, seed=SEED)
     return fit("joint_infection", dataset, variant, sampling=sampling, engine="stanli", store=FitStore(Path(folder)))
@@ -511,12 +494,12 @@ def test_scores_without_a_stream_and_without_a_village_are_those_of_refits(share
 )
 def test_any_streams_alone_can_be_fitted_on_both_engines(lacking: tuple[str, ...], engine: Engine) -> None:
     table, _ = simulate(np.random.default_rng([SEED, 3]))
-    roles = {role: column for name, own in COLUMNS.items() if name not in lacking for role, column in own.items()}
+    roles = roles_of([name for name in COLUMNS if name not in lacking])
     dataset = Dataset.from_frame(table.head(8), group="village", **roles)
     sampling = Sampling(chains=1, warmup=60, draws=20, seed=SEED)
-    made = fit("joint_infection", dataset, "partial_pooling", sampling=sampling, engine=engine, minutes=0)
-    assert made.draws("theta")["theta"].shape == (20, 8)
-    assert np.isfinite(made.tree["log_likelihood"]["y"].values).all()
+    own = fit("joint_infection", dataset, "partial_pooling", sampling=sampling, engine=engine, minutes=0)
+    assert own.draws("theta")["theta"].shape == (20, 8)
+    assert np.isfinite(own.tree["log_likelihood"]["y"].values).all()
 
 
 def test_new_villages_are_predicted_stream_by_stream(shared_folder: str) -> None:

@@ -153,8 +153,8 @@ data {
   array[N] int<lower=0> y; // the count
   array[N] int<lower=0> trials; // people or snails tested; 0 of eggs
   vector<lower=0>[N] examined; // people (slides) whose eggs were counted; 1 of others
-  vector<lower=0, upper=1>[N] sensitivity; // of the blood test (no unit); 1 of others
-  vector<lower=0, upper=1>[N] specificity; // of the blood test (no unit); 1 of others
+  vector<lower=0>[N] sensitivity; // of the blood test, at most 1 (no unit); 1 of others
+  vector<lower=0>[N] specificity; // of the blood test, at most 1 (no unit); 1 of others
   int<lower=0, upper=1> centered; // 1: theta itself is sampled; 0: its deviations in units of tau
   array[2] real prior_mu; // normal(location, scale) of mu (log scale); its location is where alpha is meant
   array[2] vector[L] prior_gamma; // normal(location, scale) of gamma (log scale per unit of the predictor)

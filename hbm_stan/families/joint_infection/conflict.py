@@ -25,7 +25,7 @@ from hbm_stan.verdicts import AGREEMENT, Verdict
 # Below the first a warning, below the second a failed check (ours, as of replicated rows; the rates of false alarms
 # and of detections are in reports/streams.md).
 CONFLICT_P, STRONG_P = 0.01, 0.001
-_DRAWS = 250  # of the population, evenly spaced: what a single village says of it is little
+_DRAWS = 120  # of the population, evenly spaced: what a single village says of it is little
 _LEAST_P = 1e-12
 _HELD = 2**21
 _NAMED, _FAR = 3, 2.5  # villages that a sentence names, and from which z on (ours)
