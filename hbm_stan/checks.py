@@ -8,6 +8,7 @@ from dataclasses import replace
 from hbm_stan import diagnose
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
+from hbm_stan.model import Evidence
 from hbm_stan.replicate import can_replicate, predictive_check
 from hbm_stan.verdicts import Verdict
 
@@ -31,8 +32,19 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     if not asked or diagnosis.status == "fail" or not can_replicate(fit):
         return diagnosis
     ppc = predictive_check(fit)
-    verdict = _waived(ppc.verdict, names)
-    return replace(diagnosis, verdicts=(*diagnosis.verdicts, verdict, *check_likeness(fit)), ppc=ppc)
+    own = [_waived(v, names) for v in (ppc.verdict, *check_model(fit))]
+    return replace(diagnosis, verdicts=(*diagnosis.verdicts, *own, *check_likeness(fit)), ppc=ppc)
+
+
+def check_model(fit: Fit) -> list[Verdict]:
+    """What only this family checks of how its model fits."""
+    judge = fit.family.check_model
+    if judge is None:
+        return []
+    evidence = Evidence(
+        variant=fit.variant, draws=fit.draws(), data=fit.data, table=fit.table, options={}, rng=fit.rng("own checks")
+    )
+    return list(judge(evidence))
 
 
 def _waived(verdict: Verdict, names: Collection[str]) -> Verdict:

@@ -144,23 +144,23 @@ def _columns_as_read(family: Family, table: Prepared) -> list[str]:
     return [*(c for c in columns if c not in computed(dataset)), *read]
 
 
-def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float]]:
-    """The cells of columns of numbers."""
-    dataset, numbers = table.dataset, {}
-    empty = {dataset.column(role.name) for role in family.roles if role.may_be_missing}
+def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float | None]]:
+    """The cells of columns of numbers; None of those that are empty, where they may be."""
+    dataset, numbers = table.dataset, dict[str, list[float | None]]()
+    blanks = {c for role in family.roles if role.blank or role.may_be_missing for c in dataset.listed(role.name)}
     for column in dict.fromkeys(_columns_as_read(family, table)):
-        cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
-        if column in empty:  # which cells are empty counts with the rows that have no outcome
-            cells = [cell if math.isfinite(cell) else 0.0 for cell in cells]
-        if all(map(math.isfinite, cells)):
+        given = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
+        cells = [None if column in blanks and math.isnan(cell) else cell for cell in given]
+        if all(cell is None or math.isfinite(cell) for cell in cells):
             numbers[column] = cells
     return numbers
 
 
-def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float]]:
+def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float | None]]:
     """The cells of those that have more than nine digits."""
     read = _cells_as_read(family, table)
-    return {column: cells for column, cells in read.items() if to_nine_digits(cells) != cells}
+    known = {column: [cell for cell in cells if cell is not None] for column, cells in read.items()}
+    return {column: cells for column, cells in read.items() if to_nine_digits(known[column]) != known[column]}
 
 
 def _sorted(columns: Sequence[Sequence[Any]]) -> list[str]:

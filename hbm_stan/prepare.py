@@ -59,7 +59,8 @@ class Prepared:
     ``categories`` the levels of its columns. ``ordered`` are the categories of an ordered outcome, the lowest first, by
     column: its values count them from 1. ``unseen`` are the rows whose outcome is missing, where a family takes such
     rows: all else is of the others, whose places in the table ``rows`` has (None: all rows, in order). Where events
-    are given as posterior ``samples``, rows are events."""
+    are given as posterior ``samples``, rows are events. ``parts`` are the kinds of rows where a family makes
+    several of a row of the table: ``values["part"]`` counts them from 1."""
 
     dataset: Dataset
     pooled: Factor
@@ -75,6 +76,7 @@ class Prepared:
     unseen: Unseen | None = None
     rows: npt.NDArray[np.int64] | None = None
     samples: Samples | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -132,6 +134,8 @@ class Prepared:
     def row_names(self) -> list[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
         groups = self.pooled.row_labels
+        if self.parts:
+            return [f"{g}, {self.parts[int(k) - 1]}" for g, k in zip(groups, self.values["part"], strict=True)]
         if self.one_row_per_group:
             return groups
         places = range(self.n_rows) if self.rows is None else self.rows

@@ -25,7 +25,9 @@ PREDICTIVE_CHECK = "predictive check"
 LOO_PIT, CALIBRATION = "LOO-PIT", "calibration"
 # Of sums that stand for integrals in the programs of some families, at the draws.
 EVENT_WEIGHTS, QUADRATURE = "event weights", "quadrature"
-CHECKS = (*SAMPLING_CHECKS, EVENT_WEIGHTS, QUADRATURE, PREDICTIVE_CHECK)
+# Of several streams of data on one quantity: whether each is what the others let expect.
+AGREEMENT = "agreement of the streams"
+CHECKS = (*SAMPLING_CHECKS, EVENT_WEIGHTS, QUADRATURE, PREDICTIVE_CHECK, AGREEMENT)
 
 # How a report calls checks of groups; a verdict's own name is the same whatever they are called.
 _TITLES = {
@@ -36,7 +38,7 @@ _TITLES = {
 Figure = Literal["rhat", "probability", "ratio", "count", "number"]
 _FIGURES: Mapping[str, Figure] = {
     "R-hat": "rhat", PREDICTIVE_CHECK: "probability", LOO_PIT: "probability", CALIBRATION: "probability",
-    "intraclass correlation": "probability", "E-BFMI": "ratio",
+    "intraclass correlation": "probability", AGREEMENT: "probability", "E-BFMI": "ratio",
     EVENT_WEIGHTS: "ratio", QUADRATURE: "ratio",
     "MCSE": "ratio", "Pareto k": "ratio", "Pareto k, groups": "ratio", "importance weights": "ratio",
     "bulk ESS": "count", "tail ESS": "count",

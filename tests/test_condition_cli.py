@@ -1,4 +1,4 @@
-"""``hbm predict --condition`` and ``hbm contrast --condition`` as a user gives them: files, JSON, exit codes, and mistakes said before sampling."""
+"""``--condition`` of ``hbm predict`` and ``hbm contrast`` as users give it: files, JSON, exit codes, early mistakes."""
 
 from __future__ import annotations
 

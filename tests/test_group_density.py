@@ -220,6 +220,8 @@ def one_row_each(name: str) -> Inputs:
 WITH_OWN = {name for name, known in likelihoods().items() if known.own_rows}
 # So do rows whose outcome may be missing: slopes and how rows come to be unseen are common.
 WITH_OWN |= {name for name, model in families().items() if any(v.shared for v in model.programs.variants)}
+# Nor do groups that share how they are measured.
+WITH_OWN |= {name for name, model in families().items() if model.programs.shared}
 
 
 @pytest.mark.parametrize("name", sorted(families().keys() - WITH_OWN))
@@ -307,7 +309,15 @@ def test_the_finer_integral_over_scales_sees_too_few_nodes(monkeypatch: pytest.M
 def test_closed_forms_have_no_finer_integral() -> None:
     finer = {name: model for name, model in families().items() if model.groups.finer_group_log_lik is not None}
     sampled = {name for name, known in likelihoods().items() if known.precision is None}
-    own = {"disease_mapping", "event_population", "grouped_normal", "logistic_regression", "missing_outcomes", "planck"}
+    own = {
+        "disease_mapping",
+        "event_population",
+        "grouped_normal",
+        "joint_infection",
+        "logistic_regression",
+        "missing_outcomes",
+        "planck",
+    }
     assert set(finer) == own | sampled
     for name, model in finer.items():
         _, table = example(name)

@@ -21,6 +21,7 @@ import known_ordered
 import known_posteriors
 import known_quadratures
 import known_regressions
+import known_streams
 import numpy as np
 import pandas as pd
 import pytest
@@ -165,6 +166,7 @@ def test_all_files_but_the_foreign_ones_have_a_maker() -> None:
     assert known_maps.__name__
     assert known_missing.__name__
     assert known_ordered.__name__
+    assert known_streams.__name__
     assert set(BUILDERS) == {name for name in NAMES if contents(name)["kind"] != "foreign"}
 
 

@@ -33,6 +33,8 @@ class Twin:
                                       rows are seen is drawn too
     beside_rows(draws, data)          log density of what is known of a group beside its rows, given theta, (S, J): that
                                       others are unseen
+    of_groups(y, data)                what data sets y (S, N) say of each group, (S, J), where a mean of its rows says
+                                      nothing, as they are of several kinds
     row_weights(draws, data)          how much each row says, 1 at its mean, the mean over draws, (N,); None: all alike
     ``calibration`` are priors as in analysis.toml under which outcomes drawn for the family's example look like data
     that people meet: default priors are so wide that most simulated data would be absurd.
@@ -50,5 +52,6 @@ class Twin:
     link: Callable[[FloatArray, StanData], FloatArray] | None = None
     drawn_table: Callable[[np.random.Generator, Draws, Prepared, StanData], Prepared] | None = None
     beside_rows: Callable[[Draws, StanData], FloatArray] | None = None
+    of_groups: Callable[[FloatArray, StanData], FloatArray] | None = None
     row_weights: Callable[[Draws, StanData], FloatArray | None] | None = None
     calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`

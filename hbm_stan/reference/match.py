@@ -29,7 +29,8 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
     posterior = reference.posterior(fit.variant)
     known = reference.data.get("sha256")
     rows = reference.data.get("rows", fit.table.n_read)
-    if known is None and rows != fit.table.n_read:
+    # Rows of the file, or those that the family makes of them.
+    if known is None and rows not in {fit.table.n_read, fit.table.dataset.table.n_rows}:
         raise ModelError(f"{where} is a reference of other data: of {rows} rows; here are {fit.table.n_read}. {_NEW}")
     if known is None and reference.kind == OWN:
         raise ModelError(f"{where}: data has no sha256: what it is a reference of cannot be told. {_NEW}")

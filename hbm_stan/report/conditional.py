@@ -29,9 +29,10 @@ _KEYS = ("q05", "q25", "q50", "q75", "q95")
 def conditional_effects(fit: Fit, prediction: Mapping[str, Any]) -> list[dict[str, Any]]:
     """For JSON: of each column its values, and there the expected value and a new observation on the outcome's scale.
 
-    Factors are averaged over their populations. None where there are no columns, or no population.
+    Factors are averaged over their populations. None where there are no columns, or no population, or rows are of
+    several kinds, which have no axis in common.
     """
-    if fit.pooling == "no" or not (fit.family.terms or mean_of_rows(fit.family)):
+    if fit.pooling == "no" or fit.family.groups.parts is not None or not (fit.family.terms or mean_of_rows(fit.family)):
         return []
     needs = needs_of(fit.family, fit.table, _of_columns(prediction))
     columns = [c for c in (*needs.levels, *needs.numbers) if c not in needs.factor_columns]

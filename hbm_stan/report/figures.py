@@ -70,6 +70,8 @@ def draw_figures(findings: Findings, results: dict[str, Any]) -> dict[str, bytes
                 )
             elif own.sweep is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_tipping, own.sweep, own.x_label, own.y_label)
+            elif own.intervals is not None:
+                drawn[f"own_{k}"] = partial(plots.plot_sources, own.intervals, own.x_label)
             elif own.curves is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}

@@ -39,7 +39,12 @@ class Scale:
 
 
 def outcome_words(fit: Fit) -> str:
-    """The column of the outcome as words, without its unit at the end: reaction_ms -> reaction."""
+    """The column of the outcome as words, without its unit at the end: reaction_ms -> reaction.
+
+    Where outcomes stand in several columns, what a reader thinks of the groups' quantity as.
+    """
+    if fit.table.parts and fit.family.words.scale is not None:
+        return fit.family.words.scale(fit.data)[0]
     dataset = fit.table.dataset
     column, unit = dataset.column(fit.family.outcome(fit.table)), dataset.unit(fit.family.outcome(fit.table))
     words = column.replace("_", " ").strip()

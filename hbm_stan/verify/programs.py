@@ -38,11 +38,8 @@ def structure(family: Family, variant: str) -> Truth:
     # A family of the user's has names of its own for the population and for sizes.
     scales = family.programs.population if family.source else ("tau",)
     pooling = family.variant(variant).pooling
-    faults = (
-        terms_faults(pooling, program)
-        if family.terms
-        else structure_faults(pooling, program, scales, family.variant(variant).shared)
-    )
+    shared = (*family.variant(variant).shared, *family.programs.shared)
+    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, scales, shared)
     if data_block(program) != data_block(family.program(family.programs.variants[0].name)) and not family.source:
         faults.append(f"its data block is not that of {family.programs.variants[0].name}")
     return Truth(kind="structure", status="fail" if faults else "pass", detail="; ".join(faults))
@@ -53,15 +50,15 @@ def structure_faults(
 ) -> list[str]:
     """Whether a program is what it is called; ``scales`` are names of which partial pooling declares one.
 
-    ``common`` are parameters that a variant without pooling shares all the same, and says so.
-
+    ``common`` are parameters that all groups share in every pooling, and that their variant or family names.
     Groups are counted by J or M; in a program that declares neither, what is shared cannot be told.
     """
     parameters = program.block("parameters")
     if pooling != "partial" and not {"J", "M"} & {d.name for d in program.block("data")}:
         return []
     by_group = [d.name for d in parameters if any(re.search(r"\bJ\b|\bM\b", size) for size in d.dims)]
-    shared = [d.name for d in parameters if d.name not in by_group and d.name not in common]
+    others = {*common, *(f"{name}_raw" for name in common)}
+    shared = [d.name for d in parameters if d.name not in by_group and d.name not in others]
     if pooling == "complete" and by_group:
         return [f"complete pooling has group effects: {by_group}"]
     if pooling == "no" and shared:

@@ -1,8 +1,8 @@
 """What a gradient of each likelihood takes beside Poisson's, on the same table of distinct rows: embedded engine.
 
 ``python tests/benches/bench_gradients.py [ROWS] [ROUNDS]`` prints processor time of a gradient in microseconds, medians
-of interleaved rounds, and the ratio to Poisson. The table has a number, 23 and 20 crossed levels, and a row of its own for
-each outcome, so that no rows can be counted together.
+of interleaved rounds, and the ratio to Poisson. The table has a number and 23 by 20 crossed levels; no two of its rows
+are alike, so that none can be counted together.
 """
 
 from __future__ import annotations

@@ -148,6 +148,10 @@ PRIORS: dict[str, dict[str, str]] = {
         "mu": "normal(0, 5)", "tau": "half_normal(3)", "beta": "normal(0, 3)", "sigma": "half_normal(2)",
         "eta": "normal(-0.5, 0.7)", "theta": "normal(0, 5)",
     },
+    "joint_infection": {
+        "mu": "normal(2, 0.7)", "gamma": "normal(0, 0.7)", "tau": "half_normal(1)", "alpha": "normal(-0.3, 0.7)",
+        "beta": "gamma(8, 12)", "overdispersion": "gamma(9, 6)",
+    },
 }  # fmt: skip
 
 
@@ -329,6 +333,30 @@ def _events() -> Dataset:
     )  # fmt: skip
 
 
+def _streams() -> Dataset:
+    """18 villages in no order, each with one, two or three of the streams."""
+    rng = np.random.default_rng([SEED, 16])
+    x = rng.normal(size=18)
+    theta = 2 + 0.5 * x + rng.normal(size=18)
+    people, tests, snails = (rng.integers(low, 2 * low, 18) for low in (15, 20, 30))
+    p = 1 / (1 + np.exp(-(0.2 + 0.9 * (theta - 2))))
+    frame = pd.DataFrame({
+        "village": [f"v{k:02}" for k in range(18)], "x": x,
+        "eggs": rng.poisson(rng.gamma(people / 2.25, 2.25 * np.exp(theta))), "people": people,
+        "positive": rng.binomial(tests, 0.7 * p + 0.05 * (1 - p)), "tests": tests, "sure": 0.7, "sound": 0.95,
+        "infected": rng.binomial(snails, 1 / (1 + np.exp(-(-1.5 + 0.5 * (theta - 2))))), "snails": snails,
+    })  # fmt: skip
+    lacking = rng.permutation(np.repeat([0, 1, 2, 3, 4], [5, 4, 4, 3, 2]))
+    columns = {(1, 4): ["eggs", "people"], (2, 4): ["positive", "tests"], (3,): ["infected", "snails"]}
+    for kinds, own in columns.items():
+        frame.loc[np.isin(lacking, kinds), own] = np.nan
+    return Dataset.from_frame(
+        frame.iloc[rng.permutation(18)], group="village", eggs="eggs", examined="people", positive="positive",
+        blood_tests="tests", sensitivity="sure", specificity="sound", infected="infected", snails="snails",
+        group_predictors=["x"],
+    )  # fmt: skip
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
@@ -342,6 +370,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "cumulative": _crossed("r"), "disease_mapping": _map,
     "missing_outcomes": _unseen,
     "event_population": _events,
+    "joint_infection": _streams,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -501,6 +530,16 @@ _ALL = (
           caught_by=(_DENSITY, _KNOWN)),
     Fault(file="event_nodes_early", family="event_population", variant="partial_pooling",
           wrong="the nodes of an event begin one too early", caught_by=(_DENSITY,)),
+    Fault(file="specificity_for_sensitivity", family="joint_infection", variant="partial_pooling",
+          wrong="sensitivity and specificity are swapped", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="no_stream_missing", family="joint_infection", variant="partial_pooling",
+          wrong="rows are counted as if every village had every stream", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="village_after", family="joint_infection", variant="partial_pooling",
+          wrong="each row has the intensity of the next village", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="overdispersion_for_size", family="joint_infection", variant="partial_pooling",
+          wrong="the square of the overdispersion is taken for the size of the counts", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="slopes_of_streams_forgotten", family="joint_infection", variant="partial_pooling",
+          wrong="all streams rise with the intensity alike", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="sd_for_scale", family="student_t", variant="partial_pooling", wrong="sigma is taken for the sd of rows",
           caught_by=(_DENSITY, _KNOWN)),
 )  # fmt: skip

@@ -47,6 +47,7 @@ def main(names: list[str]) -> None:
     import known_missing  # noqa: F401
     import known_ordered  # noqa: F401
     import known_regressions  # noqa: F401
+    import known_streams  # noqa: F401
     from known_posteriors import BUILDERS
     from known_quadratures import TABLES
 
