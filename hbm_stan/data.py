@@ -211,7 +211,8 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
     ``unit_labels="repeat"`` says that equal labels of units in two groups are two units;
     ``group_name="child, children"`` what messages call a group; ``weights="n"`` that a row counts as often as the
     column n says; ``neighbours="neighbours.csv"`` which areas lie beside which (a path, seen from here or from the
-    data, or pairs); ``selection="detection.csv"`` the probability that an event of a value is seen (likewise).
+    data, or pairs); ``selection="detection.csv"`` the probability that an event of a value is seen (likewise);
+    ``integral={"lower": 0, "upper": 1}`` what curves are integrated over, and by which kernel and mean.
     """
     place = find_data(path)
     for key in roles.keys() & LISTS:

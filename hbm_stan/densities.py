@@ -59,7 +59,8 @@ def density_of(fit: Fit, unit: Unit) -> Density:
         log_lik, group = family.groups.group_log_lik, fit.table.pooled.level
         # One row a group, in any order: to the order of the rows.
         return Density(lambda draws, data: log_lik(draws, data)[:, group], Route.INTEGRATED, False)
-    if fit.pooling != "complete" and family.groups.loo_log_lik is not None:
+    # Complete pooling too where rows say something of each other given what all share, as those of one curve do.
+    if (fit.pooling != "complete" or family.groups.group_loo_log_lik) and family.groups.loo_log_lik is not None:
         rows, variant = family.groups.loo_log_lik, fit.variant
         return Density(lambda draws, data: rows(draws, data, variant), Route.INTEGRATED, False)
     return Density(family.twin.pointwise, Route.PSIS, True)

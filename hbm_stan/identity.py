@@ -75,6 +75,8 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
         own = table.samples
         labels = [table.pooled.labels[j] for j in own.event]
         content |= {"samples": _sorted([labels, to_nine_digits(own.value), to_nine_digits(own.density)])}
+    if table.dataset.reading.integral is not None:
+        content |= {"integral": table.dataset.reading.integral.text}
     if table.ordered:
         content |= {"ordered": {column: list(names) for column, names in table.ordered.items()}}
     if family.source:

@@ -243,6 +243,8 @@ def _n_parameters(fit: Fit, *, groups_too: bool = True) -> int:
     names = [n for n in (*fit.family.programs.population, *(("effect",) if fit.family.terms else ())) if n in posterior]
     if groups_too and fit.pooling != "complete" and fit.family.groups.group_quantity in posterior:
         names.append(fit.family.groups.group_quantity)
+    if groups_too:  # values of a curve at the rows
+        names += [n for n, dims in fit.family.programs.dims.items() if dims == ("observation",) and n in posterior]
     return sum(math.prod(posterior[n].shape[2:]) for n in names)
 
 

@@ -157,7 +157,7 @@ def check_group_count(n: int, noun: Noun) -> list[Verdict]:
         f"tau is informed by {n} {noun.many} only: its prior decides much of it. Compare several priors of tau, "
         "and consider no pooling with a common prior."
     )
-    few = n < FEW_GROUPS
+    few = 1 < n < FEW_GROUPS  # of one, where a family takes it, nothing is pooled
     return [
         Verdict(
             name="number of groups",

@@ -103,6 +103,8 @@ def loo_predictive(fit: Fit) -> LooPredictive:
     rows = np.unique(np.linspace(0, n - 1, min(n, MOST_ROWS)).round().astype(np.int64))
     if _of_new_groups(fit):
         y_rep, log_lik = _new_groups(fit, rows)
+    elif fit.family.groups.loo_rep is not None:
+        y_rep, log_lik = _given_others(fit, rows)
     elif fit.rows_on_request:
         y_rep, log_lik = _on_request(fit, rows)
     else:
@@ -134,6 +136,17 @@ def _of_new_groups(fit: Fit) -> bool:
     one_factor = design is None or len(design.factors) <= 1
     alone = fit.table.one_row_per_group and fit.pooling == "partial" and able and one_factor
     return alone and not density_of(fit, "observation").own
+
+
+def _given_others(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Replications given the other rows of a group, and log densities, where rows of a group depend on each other."""
+    groups, rng = fit.family.groups, fit.rng(_PURPOSE)
+    assert groups.loo_rep is not None and groups.loo_log_lik is not None
+    y_rep, log_lik = np.empty((fit.n_draws, len(rows))), np.empty((fit.n_draws, len(rows)))
+    for part, some in fit.blocks(fit.table.n_rows):
+        y_rep[part] = groups.loo_rep(rng, some, fit.data, fit.variant)[:, rows]
+        log_lik[part] = groups.loo_log_lik(some, fit.data, fit.variant)[:, rows]
+    return y_rep, log_lik
 
 
 def _new_groups(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:

@@ -10,6 +10,7 @@ from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import refuse_ways
 from hbm_stan.formula import columns_read
 from hbm_stan.frequencies import refuse_weights
+from hbm_stan.integrals import refuse_integral
 from hbm_stan.missingness import refuse_missingness
 from hbm_stan.neighbours import refuse_neighbours
 from hbm_stan.selection import refuse_selection
@@ -62,4 +63,5 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
         raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
     refuse_neighbours(dataset.table.where, dataset.reading.neighbours, any(r.neighbours for r in roles))
     refuse_selection(dataset.table.where, dataset.reading.selection, any(r.selection for r in roles))
+    refuse_integral(dataset.table.where, dataset.reading.integral, any(r.integrated for r in roles))
     refuse_missingness(dataset.table.where, dataset.reading.missing, any(r.may_be_missing for r in roles))

@@ -194,7 +194,8 @@ def prepare(
     values, notes, warnings = _with_errors(dataset, roles, values, notes)
     unseen, seen = _unseen(dataset, given, pooled, values)
     refuse_constant(dataset, {} if known_residual else seen)
-    refuse_one_group(dataset.table.where, labels)
+    if not any(r.integrated for r in roles):  # a curve alone has an integral
+        refuse_one_group(dataset.table.where, labels)
     structure = read_structure(dataset, own_formulas, ordered, known_residual=known_residual) if terms else None
     predictors = {r.name: read_predictors(dataset, dataset.listed(r.name)) for r in roles if r.kind in LIST_KINDS}
     units = next((read_units(dataset, dataset.column(r.name), labels, group) for r in given if r.kind == "unit"), None)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hbm_stan.errors import DataError, nearest
+from hbm_stan.integrals import Integral, make_integral
 from hbm_stan.missingness import Missingness, make_missingness
 from hbm_stan.neighbours import Neighbours, make_neighbours
 from hbm_stan.selection import Selection, make_selection
@@ -15,7 +16,7 @@ from hbm_stan.selection import Selection, make_selection
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
 KEYS = (
     "levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights", "zi",
-    "neighbours", "missing", "selection",
+    "neighbours", "missing", "selection", "integral",
 )  # fmt: skip
 # Those that may name a CSV beside the table.
 LISTS = frozenset({"neighbours", "selection"})
@@ -34,6 +35,7 @@ class Reading:
     the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps. ``missing``:
     how outcomes came to be missing, for the family that takes such rows. ``selection``: how likely
     an event of a value is seen, for families of events.
+    ``integral``: limits, kernel and mean function, for curves that are integrated.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Reading:
     neighbours: Neighbours | None = None
     missing: Missingness | None = None
     selection: Selection | None = None
+    integral: Integral | None = None
 
     @property
     def beside(self) -> dict[str, str]:
@@ -73,6 +76,7 @@ def make_reading(
     neighbours: Any = None,
     missing: Any = None,
     selection: Any = None,
+    integral: Any = None,
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
@@ -98,6 +102,7 @@ def make_reading(
         weights=weights, zi=zi.strip(), neighbours=make_neighbours(neighbours),
         missing=make_missingness(missing),
         selection=make_selection(selection),
+        integral=make_integral(integral),
     )  # fmt: skip
 
 

@@ -158,7 +158,9 @@ def statistics_of(fit: Fit, y: FloatArray) -> dict[Statistic, FloatArray]:
     grouped = by_group(fit, y)
     values = grouped if _of_groups(fit) else y
     statistics = {statistic: of(values, axis=1) for statistic, (_, of) in _STATISTICS.items()}
-    return statistics if _of_groups(fit) else statistics | {Statistic.SD_OF_MEANS: _sd(grouped, axis=1)}
+    if _of_groups(fit) or fit.table.n_groups == 1:
+        return statistics
+    return statistics | {Statistic.SD_OF_MEANS: _sd(grouped, axis=1)}
 
 
 def in_words(fit: Fit, statistic: Statistic) -> str:

@@ -30,6 +30,8 @@ LIKELY = {
     "sd": "lognormal(-1, 0.3)", "tau_unit": "lognormal(-0.7, 0.3)", "sigma": "lognormal(-0.3, 0.2)",
     "sigma_spread": "lognormal(-1, 0.3)", "overdispersion": "lognormal(-0.5, 0.3)", "variation": "lognormal(-0.5, 0.2)",
     "spread": "lognormal(-0.8, 0.2)", "zi": "normal(-1.2, 0.3)", "nu": "gamma(20, 4)",
+    "level": "normal(0.3, 0.4)", "level_sd": "lognormal(-0.3, 0.3)", "slope": "normal(1.5, 0.5)",
+    "slope_sd": "lognormal(-0.5, 0.3)", "amplitude": "lognormal(-0.5, 0.3)", "length_scale": "lognormal(0, 0.3)",
 }  # fmt: skip
 # Means over 60 draws, of 40 comparisons, at a family error of 1e-3.
 LIMIT = norm.isf(1e-3 / 80)

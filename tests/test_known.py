@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gaussian_quadrature as gaussian
+import known_curves
 import known_events
 import known_formulas
 import known_maps
@@ -161,6 +162,7 @@ def test_a_reference_is_what_the_maker_makes(name: str) -> None:
 
 def test_all_files_but_the_foreign_ones_have_a_maker() -> None:
     assert known_regressions.__name__  # which register some
+    assert known_curves.__name__
     assert known_formulas.__name__
     assert known_events.__name__
     assert known_maps.__name__

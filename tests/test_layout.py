@@ -21,11 +21,11 @@ ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
     "errors", "budget", "nouns", "verdicts", "resources", "files", "later", "rounding", "portions", "notebook", "cells",
-    "table", "frequencies", "missingness", "outlines", "neighbours", "patches", "selection", "reading", "data",
-    "levels", "standard_errors", "categories", "ordered", "predictors", "units", "samples", "values", "estimates",
-    "encoding", "design", "formula", "mapping", "prepare", "program", "thresholds", "priors", "likelihoods",
-    "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines", "netcdf",
-    "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
+    "table", "frequencies", "missingness", "outlines", "neighbours", "patches", "selection", "integrals", "reading",
+    "data", "levels", "standard_errors", "categories", "ordered", "predictors", "units", "samples", "values",
+    "estimates", "encoding", "design", "formula", "mapping", "prepare", "program", "thresholds", "priors",
+    "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
+    "netcdf", "sealed", "store", "independent", "tree", "elements", "outlook", "fit", "between", "density", "mixing",
     "parameterise", "analysis", "rhat", "funnel", "steps", "constants", "histograms", "envelope", "rows", "replicate",
     "diagnose", "export", "attempts", "forms", "directly", "precision", "automatic", "checks", "agreement", "scores",
     "weights", "judge", "sentences", "densities", "leave_one_out", "loo_predictive", "loo_pit", "reliability", "repair",

@@ -21,6 +21,7 @@ _KEYS = {
     "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT, "formula": _TEXT, "likelihood": _TEXT, "group": _TEXT,
     "centre": _FLAG, "zi": _TEXT, "report": _TABLE, "weights": _TEXT, "neighbours": _TEXT, "missing": _TABLE,
     "selection": _TEXT,
+    "integral": _TABLE,
 }  # fmt: skip
 # How much of the Stan programs a report prints (report.appendix); the second where nothing is said.
 APPENDICES = ("full", "short", "none")

@@ -22,6 +22,7 @@ from hbm_stan.files import write_beside
 from hbm_stan.fit import prepare_table
 from hbm_stan.formula import model_in_words, with_formula
 from hbm_stan.formula.roles import COUNT, read_columns
+from hbm_stan.integrals import KERNELS, MEANS, Integral
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
@@ -272,6 +273,10 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
     if reading.selection is not None:
         beside = _place(reading.selection.path, to)
         lines.append(f"selection = {_quoted(beside)}  # a value and its detection probability in each row")
+    if reading.integral is not None or dataset.column("point"):
+        points = dataset.table.numbers(dataset.column("point"))
+        whole = (reading.integral or Integral()).over(points, dataset.table.where)
+        lines.append(f"integral = {whole.text}  # kernels: {', '.join(KERNELS)}; means: {', '.join(MEANS)}")
     return lines
 
 

@@ -112,6 +112,8 @@ def _by_group(
             draws[row] = common[row]
             continue
         name = next((n for n in (row, f"{row}_group") if family.programs.dims.get(n) == ("group",)), "")
+        if name and row not in priors:  # a term that these data do not have
+            continue
         if not name or row not in priors:
             raise ModelError(
                 f"{family.name}, {variant}: the prior of {row!r} belongs to no variable by group. For simulation-based "

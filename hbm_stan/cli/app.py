@@ -117,6 +117,9 @@ MissingOption = Annotated[
 SelectionOption = Annotated[
     str, typer.Option(help="Of events: a CSV with a value and the probability that an event with it is seen.")
 ]
+IntegralOption = Annotated[
+    str, typer.Option(help='Of curves: "lower = 0, upper = 1, kernel = matern_52, mean = linear".')
+]
 QuestionOption = Annotated[str, typer.Option(help="What you want to know, in words; it opens the report.")]
 
 
@@ -133,6 +136,7 @@ def new(
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
     neighbours: NeighboursOption = "", missing: MissingOption = "", selection: SelectionOption = "",
+    integral: IntegralOption = "",
     weights: WeightsOption = "", zi: ZiOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
     outcome_unit: OutcomeUnitOption = "",
     question: QuestionOption = "",
@@ -162,7 +166,7 @@ def new(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
             unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours, missing=missing or None,
-            selection=selection,
+            selection=selection, integral=integral,
             told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)

@@ -81,11 +81,16 @@ class Groups:
                                       says of a new group; None where groups are pooled or it cannot be computed well
     loo_log_lik(draws, data, variant)  log p(y_n | other rows of its group, population), group effects integrated out,
                                       (S, N): leave-one-out of rows then weighs the population only
+    loo_rep(rng, draws, data, variant)  replications of each row given the other rows of its group and the population,
+                                      (S, N), as ``loo_log_lik`` has their density; where rows depend on each other
     given_rows(rng, draws, data)      GivenRows of groups that were not fitted, of draws of the population; None where
                                       ``group_log_lik`` and ``draw_groups`` say all of it
     settle(data, fitted, where)       data of new rows with what the fitted data settle for all rows; raises DataError
     known_units(rng, draws, data)     values of units within groups given theta and their rows, (S, M)
     expected_of_rows(draws, data)     the expected value of rows that are predicted, (S, N), where ``Twin`` has none
+    curve_at(rng, draws, data, fitted, j, variant)  what lies between theta and rows of one group, (S, N), where it is
+                                      more than theta: of the j-th group of the fitted data, from 0, or of one never
+                                      seen with the only theta of the draws (S, 1), j = -1
     exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form (N,), else None; must be
                                       given without pooling where every group has one row
     """
@@ -103,10 +108,12 @@ class Groups:
     finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
     prior_group_log_lik: Callable[[StanData, str], FloatArray | None] | None = None
     loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None
+    loo_rep: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
     given_rows: Callable[[np.random.Generator, Draws, StanData], GivenRows] | None = None
     settle: Callable[[StanData, StanData, str], StanData] | None = None
     row_data: Mapping[str, str] = field(default_factory=dict)  # numbers of a row that predictions need: role -> datum
     parts: Parts | None = None  # of families whose ``unfold`` makes several rows of one
     known_units: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     expected_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
+    curve_at: Callable[[Any, Draws, StanData, StanData, int, str], FloatArray] | None = None
     exact_loo: Callable[[StanData, str], FloatArray | None] | None = None

@@ -16,6 +16,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.formula.expression import Column
 from hbm_stan.later import logit
 from hbm_stan.model import Draws, Family, StanData
+from hbm_stan.new_rows.curves import CURVE, curve_of, on_curves
 from hbm_stan.new_rows.needs import SIZES, Grouping, Needs, Size
 from hbm_stan.new_rows.places import AVERAGE, CENTRE, Place
 from hbm_stan.new_rows.read import Rows
@@ -150,6 +151,9 @@ def _draws_of_some(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.r
     units = None if fit.table.units is None else Units.of(fit, draws, own, rows, some)
     if units is not None:
         own[UNIT] = own[theta] + units.deviation
+    curved = fit.family.groups.curve_at is not None
+    if curved:
+        own[CURVE] = on_curves(fit, draws, own, data, level, place, _Means())
     mean = _mean(fit, own, data)
     averaged = np.flatnonzero(level == AVERAGE)
     if averaged.size:
@@ -158,6 +162,9 @@ def _draws_of_some(fit: Fit, draws: Draws, rows: Rows, some: IntArray, rng: np.r
         if is_curved(fit.family):
             mean[:, averaged] = _average(fit, draws, of_part, part, rng)
         own[theta][:, averaged] = _new(fit, rng, draws, part)
+        if curved and fit.pooling == "partial":  # each such row is of a curve drawn for it
+            for row in averaged:
+                own[CURVE][:, [row]] = curve_of(fit, rng, draws, own, data, np.array([row]))
     if units is not None:
         own[UNIT] = own[theta] + units.deviation + units.fresh(rng)
     return RowDraws(mean, fit.family.need("simulate", "a prediction of rows")(rng, own, data))

@@ -92,11 +92,11 @@ def _shown(values: Any) -> str:
 
 
 def _others_by_group(claim: Claim) -> list[str]:
-    """Effects of groups or units beside the group quantity: values of units, residual scales of groups."""
+    """Effects of groups, units or rows beside the group quantity: values of units, residual scales, values of curves."""
     family = claim.family
     own = {family.groups.group_quantity, family.programs.log_lik, family.programs.y_rep, *family.programs.hidden}
     names = [n for n in claim.draws if n not in own and not n.endswith("_raw")]
-    return [n for n in names if {"group", "unit"} & set(family.programs.dims.get(n, ()))]
+    return [n for n in names if {"group", "unit", "observation"} & set(family.programs.dims.get(n, ()))]
 
 
 def _given_new_groups(claim: Claim, s: int) -> tuple[FloatArray, FloatArray]:

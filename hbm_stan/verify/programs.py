@@ -176,6 +176,8 @@ def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping
     if family.twin.log_joint is None or family.twin.pointwise is None or "use_likelihood" not in data:
         return None
     program = family.program(variant)
+    if _draws_rows(family, program):
+        return None
     # Of a formula complete pooling has effects too, those of other factors.
     if family.terms and family.programs.draw_groups is not None:
         return None
@@ -193,6 +195,12 @@ def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping
             total += float(family.twin.beside_rows(point, data).sum())
         worst = max(worst, abs(whole - prior - total) / max(1.0, abs(whole)))
     return worst
+
+
+def _draws_rows(family: Family, program: Program) -> bool:
+    """Whether what rows are about, the values of a curve, is drawn afterwards."""
+    own, generated = family.programs, {d.name for d in program.generated}
+    return any(dims == ("observation",) for n, dims in own.dims.items() if n in generated - {own.log_lik, own.y_rep})
 
 
 def _integrates(family: Family, program: Program, drawn: set[str]) -> bool:

@@ -65,6 +65,9 @@ ROLES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "beta_binomial": ("beta_binomial", "partial_pooling", {"successes": "hits", "trials": "n"}),
     "gamma_poisson": ("gamma_poisson", "partial_pooling", {"count": "count", "exposure": "hours"}),
     "nested_normal": ("nested_normal", "partial_pooling", {"unit": "unit", "outcome": "by_unit"}),
+    "gp_integral": ("gp_integral", "partial_pooling",
+                    {"point": "x", "estimate": "y", "standard_error": "se",
+                     "integral": {"lower": -2, "upper": 2, "mean": "linear"}}),
 }  # fmt: skip
 FORMULAS: Mapping[str, tuple[str, str]] = {
     "normal": ("normal", "y ~ x + (1 + x | g)"),

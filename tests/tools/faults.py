@@ -152,6 +152,10 @@ PRIORS: dict[str, dict[str, str]] = {
         "mu": "normal(2, 0.7)", "gamma": "normal(0, 0.7)", "tau": "half_normal(1)", "alpha": "normal(-0.3, 0.7)",
         "beta": "gamma(8, 12)", "overdispersion": "gamma(9, 6)",
     },
+    "gp_integral": {
+        "level": "normal(10, 5)", "level_sd": "half_normal(4)", "slope": "normal(0, 8)", "slope_sd": "half_normal(4)",
+        "amplitude": "half_normal(4)", "length_scale": "lognormal(-1, 0.4)",
+    },
 }  # fmt: skip
 
 
@@ -357,6 +361,20 @@ def _streams() -> Dataset:
     )  # fmt: skip
 
 
+def _curves() -> Dataset:
+    """Six curves about lines at four to seven points each, in no order, with known errors."""
+    rng = np.random.default_rng([SEED, 16])
+    run = np.repeat(np.array(["p", "k", "s", "c", "m", "d"]), [6, 4, 7, 5, 6, 5])
+    x = np.round(rng.uniform(0, 1, len(run)), 2)
+    own = {name: (rng.normal(10, 3), rng.normal(-5, 3), rng.uniform(1, 3)) for name in dict.fromkeys(run)}
+    level, rise, wave = np.array([own[name] for name in run]).T
+    error = np.round(rng.uniform(0.3, 0.8, len(run)), 2)
+    y = np.round(rng.normal(level + rise * (x - 0.5) + wave * np.sin(7 * x + level), error), 2)
+    frame = pd.DataFrame({"run": run, "x": x, "y": y, "se": error}).iloc[rng.permutation(len(run))]
+    integral = {"lower": 0, "upper": 1, "kernel": "squared_exponential", "mean": "linear"}
+    return Dataset.from_frame(frame, group="run", point="x", estimate="y", standard_error="se", integral=integral)
+
+
 _DATA: dict[str, Callable[[], Dataset]] = {
     "normal_means": _schools, "grouped_normal": _normal_rows, "nested_normal": _units, "linear_regression": _lines,
     "logistic_regression": _log_odds, "beta_binomial": _rates, "gamma_poisson": _counts, "planck": _spectra,
@@ -371,6 +389,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "missing_outcomes": _unseen,
     "event_population": _events,
     "joint_infection": _streams,
+    "gp_integral": _curves,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -540,6 +559,16 @@ _ALL = (
           wrong="the square of the overdispersion is taken for the size of the counts", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="slopes_of_streams_forgotten", family="joint_infection", variant="partial_pooling",
           wrong="all streams rise with the intensity alike", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="length_scale_squared_twice", family="gp_integral", variant="partial_pooling",
+          wrong="the length scale is squared before the kernel squares it", caught_by=(_DENSITY, _CONTRACT, _KNOWN)),
+    Fault(file="noise_forgotten", family="gp_integral", variant="partial_pooling",
+          wrong="estimates are taken to have next to no error", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="mean_not_integrated", family="gp_integral", variant="partial_pooling",
+          wrong="the integral of the mean function is left out of that of a curve", caught_by=(_CONTRACT, _KNOWN)),
+    Fault(file="one_end_of_the_interval", family="gp_integral", variant="complete_pooling",
+          wrong="a curve is integrated up to each point, and not on to the upper limit", caught_by=(_KNOWN,)),
+    Fault(file="amplitude_not_squared", family="gp_integral", variant="no_pooling",
+          wrong="the covariance with the integral has the amplitude and not its square", caught_by=(_KNOWN,)),
     Fault(file="sd_for_scale", family="student_t", variant="partial_pooling", wrong="sigma is taken for the sd of rows",
           caught_by=(_DENSITY, _KNOWN)),
 )  # fmt: skip

@@ -41,7 +41,8 @@ def short(row: dict[str, float]) -> dict[str, float]:
 
 
 def main(names: list[str]) -> None:
-    import known_events  # noqa: F401  registers its builders, as the next do
+    import known_curves  # noqa: F401  registers its builders, as the next do
+    import known_events  # noqa: F401
     import known_formulas  # noqa: F401
     import known_maps  # noqa: F401
     import known_missing  # noqa: F401
