@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hbm_stan.analysis.read import read_analysis as read_analysis
     from hbm_stan.automatic import fit as fit
     from hbm_stan.automatic import fit_variants as fit_variants
+    from hbm_stan.bandit.decision import decide as decide
+    from hbm_stan.bandit.thompson import Bandit as Bandit
     from hbm_stan.budget import Budget as Budget
     from hbm_stan.calibrate import calibrate as calibrate
     from hbm_stan.checks import check as check
@@ -53,6 +55,7 @@ __version__ = "0.1.0"
 # Public name -> the module that holds it.
 _HOMES = {
     "Analysis": "analysis.read",
+    "Bandit": "bandit.thompson",
     "Budget": "budget",
     "Comparison": "comparison",
     "Conditioned": "new_rows.condition",
@@ -70,6 +73,7 @@ _HOMES = {
     "compare_likelihoods": "ladder",
     "condition": "new_rows.condition",
     "contrast": "new_rows.contrast",
+    "decide": "bandit.decision",
     "families": "families",
     "fit": "automatic",
     "fit_variants": "automatic",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from hbm_stan import diagnose
 from hbm_stan.diagnose import Diagnosis
 from hbm_stan.fit import Fit
+from hbm_stan.model import Evidence
 from hbm_stan.replicate import can_replicate, predictive_check
 from hbm_stan.verdicts import Verdict
 
@@ -24,12 +25,30 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     """
     names = set(waive)
     diagnosis = diagnose.check(fit, names)
+    if fit.family.check_draws is not None and diagnosis.status != "fail":
+        own = [_waived(v, names) for v in fit.family.check_draws(fit.draws(), fit.data, fit.table)]
+        diagnosis = replace(diagnosis, verdicts=(*diagnosis.verdicts, *own))
     asked = fit.pooling != "complete" if model is None else model
     if not asked or diagnosis.status == "fail" or not can_replicate(fit):
         return diagnosis
     ppc = predictive_check(fit)
-    verdict = replace(ppc.verdict, waived=ppc.verdict.status == "fail" and ppc.verdict.name in names)
-    return replace(diagnosis, verdicts=(*diagnosis.verdicts, verdict, *check_likeness(fit)), ppc=ppc)
+    own = [_waived(v, names) for v in (ppc.verdict, *check_model(fit))]
+    return replace(diagnosis, verdicts=(*diagnosis.verdicts, *own, *check_likeness(fit)), ppc=ppc)
+
+
+def check_model(fit: Fit) -> list[Verdict]:
+    """What only this family checks of how its model fits."""
+    judge = fit.family.check_model
+    if judge is None:
+        return []
+    evidence = Evidence(
+        variant=fit.variant, draws=fit.draws(), data=fit.data, table=fit.table, options={}, rng=fit.rng("own checks")
+    )
+    return list(judge(evidence))
+
+
+def _waived(verdict: Verdict, names: Collection[str]) -> Verdict:
+    return replace(verdict, waived=verdict.status == "fail" and verdict.name in names)
 
 
 def check_likeness(fit: Fit) -> list[Verdict]:

@@ -21,18 +21,19 @@ from hbm_stan.judge import Pair, judge
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.repair import repaired
-from hbm_stan.repair.folds import by_folds
+from hbm_stan.repair.folds import Folds, by_folds, patches_of, stratified
 from hbm_stan.scores import FEW_UNITS, FEW_WIDENING, Route, Score, read_score
 from hbm_stan.sentences import Sentence, chance_in_words, sentences
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
 from hbm_stan.weights import best_by_chance, bootstrap_difference, pseudo_bma_weights, stacking_weights
 
-TARGETS = ("observation", "group")
+TARGETS = ("observation", "group", "patch")
 # What is predicted; sentences have the noun of the groups in its place.
 KNOWN_GROUP = "a new observation in a known {group} (leave-one-out)"
 KNOWN_GROUP_FOLDS = f"a new observation in a known {{group}} ({Route.FOLDS.words})"
 NEW_GROUP = "a new {group}, all its rows together (leave-one-group-out, joint score)"
+PATCH = f"the count of an area whose neighbours are left out too ({Route.PATCHES.words})"
 LEFT_OUT_GROUP = "the estimate of a left-out {group}: each {group} has one row, so leave-one-out leaves it out whole"
 
 
@@ -45,7 +46,7 @@ def compare(
     store: FitStore | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Compare fits of the same data by leaving each observation or each group out.
+    """Compare fits of the same data by leaving each observation, each group or, of a map, each patch of areas out.
 
     ``diagnoses`` saves checking them again. A high Pareto k is repaired within ``budget`` (``Budget(max_refits=0)``
     repairs nothing); results of refits are kept in ``store``, by default in the user's cache folder.
@@ -65,17 +66,7 @@ def compare(
     waived = {name: [v.name for v in d.verdicts if v.waived] for name, d in checked.items()}
     first, allowed, tell = next(iter(fits.values())), budget or Budget(), say or (lambda _text: None)
     store = store or FitStore.for_user(first.family.name, first.table.dataset.name)
-    raw = {name: _left_out(fit, unit) for name, fit in fits.items()}
-    scored = {n: repaired(fits[n], f, allowed, store, tell, waived[n]) for n, f in raw.items() if f is not None}
-    notes = notes_beside(fits, raw | scored, unit)
-    words = LEFT_OUT_GROUP if first.table.one_row_per_group else NEW_GROUP if unit == "group" else KNOWN_GROUP
-    if unit == "observation" and any(f.high.sum() > allowed.max_refits > 0 and not f.prior for f in scored.values()):
-        try:
-            many = {n: f for n, f in scored.items() if not f.prior}
-            scored |= by_folds({n: fits[n] for n in many}, many, allowed, store, tell, waived)
-            words = KNOWN_GROUP_FOLDS
-        except HbmError as error:
-            notes.append(f"Scores that could not be repaired stay: {str(error).rstrip('.')}.")
+    words, scored, notes = _scores(fits, target, unit, allowed, store, tell, waived)
     pooled, pooling = first.table.pooled, {name: fit.pooling for name, fit in fits.items()}
     return score(
         scored, words, unit=unit, n_observations=len(pooled.level), labels=tuple(unit_labels(first, unit)), notes=notes,
@@ -83,12 +74,40 @@ def compare(
     )  # fmt: skip
 
 
+def _scores(
+    fits: Mapping[str, Fit], target: str, unit: Unit, budget: Budget, store: FitStore, say: Callable[[str], None],
+    waived: Mapping[str, Sequence[str]],
+) -> tuple[str, dict[str, LeftOut], list[str]]:  # fmt: skip
+    """What is predicted in words, the scores of what has one, repaired, and what must be said beside them."""
+    table = next(iter(fits.values())).table
+    words = LEFT_OUT_GROUP if table.one_row_per_group else NEW_GROUP if unit == "group" else KNOWN_GROUP
+    raw = {name: _left_out(fit, unit) for name, fit in fits.items()}
+    there = {name: left_out for name, left_out in raw.items() if left_out is not None}
+
+    def by(divide: Callable[[Fit], Folds], some: Mapping[str, LeftOut]) -> dict[str, LeftOut]:
+        """Those that are more than a prior by folds, the others as they are."""
+        many = {n: f for n, f in some.items() if not f.prior}
+        return {**some, **by_folds({n: fits[n] for n in many}, many, budget, store, say, waived, divide)}
+
+    if target == "patch":
+        scored = by(patches_of, there)
+        return PATCH, scored, notes_beside(fits, raw | scored, unit)
+    scored = {n: repaired(fits[n], f, budget, store, say, waived[n]) for n, f in there.items()}
+    notes = notes_beside(fits, raw | scored, unit)
+    if unit == "observation" and any(f.high.sum() > budget.max_refits > 0 and not f.prior for f in scored.values()):
+        try:
+            return KNOWN_GROUP_FOLDS, by(stratified, scored), notes
+        except HbmError as error:
+            notes.append(f"Scores that could not be repaired stay: {str(error).rstrip('.')}.")
+    return words, scored, notes
+
+
 def unit_of(target: str) -> Unit:
     """The unit that a target leaves out; raises ComparisonError for a target that there is not."""
     if str(target).lower() == "waic":
         raise ComparisonError(
             "WAIC is not offered: it fails where PSIS-LOO fails, without saying so (Vehtari et al. 2017). "
-            "The targets are observation (leave-one-out) and group (leave-one-group-out)."
+            "The targets are observation (leave-one-out), group (leave-one-group-out) and, of a map, patch."
         )
     if target not in TARGETS:
         raise ComparisonError(f"There is no target {target!r}. {nearest(str(target), TARGETS)}")

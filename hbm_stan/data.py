@@ -15,7 +15,7 @@ from hbm_stan.cells import label
 from hbm_stan.errors import DataError, did_you_mean, nearest
 from hbm_stan.frequencies import counted
 from hbm_stan.neighbours import located
-from hbm_stan.reading import KEYS, Reading, make_reading
+from hbm_stan.reading import KEYS, LISTS, Reading, make_reading
 from hbm_stan.resources import find_data, refuse_no_file
 from hbm_stan.table import Table, read_csv, refuse_repeated, shorten
 
@@ -211,13 +211,12 @@ def load(path: str | Path, columns: Mapping[str, Any] | None = None, **roles: An
     ``unit_labels="repeat"`` says that equal labels of units in two groups are two units;
     ``group_name="child, children"`` what messages call a group; ``weights="n"`` that a row counts as often as the
     column n says; ``neighbours="neighbours.csv"`` which areas lie beside which (a path, seen from here or from the
-    data, or pairs);
+    data, or pairs); ``selection="detection.csv"`` the probability that an event of a value is seen (likewise);
     ``integral={"lower": 0, "upper": 1}`` what curves are integrated over, and by which kernel and mean.
     """
     place = find_data(path)
-    if "neighbours" in roles:
-        folder = place if os.path.isdir(place) else place.parent
-        roles["neighbours"] = located(roles["neighbours"], Path(), folder)
+    for key in roles.keys() & LISTS:
+        roles[key] = located(roles[key], Path(), place if os.path.isdir(place) else place.parent)
     dataset = _load_folder(place) if os.path.isdir(place) else _load_csv(place, place.stem)
     reading, named = _split(roles)
     dataset = dataset.read_as(reading)

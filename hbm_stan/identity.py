@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from hbm_stan.cells import number
 from hbm_stan.design import Design
 from hbm_stan.formula import columns_read, computed
+from hbm_stan.missingness import Missingness
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.rounding import to_nine_digits
@@ -64,6 +66,15 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
         content |= {"design": _terms_of(table.design), "reference": reference, "centre": table.dataset.reading.centre}
     if table.dataset.reading.neighbours is not None:
         content |= {"neighbours": sorted(sorted(pair) for pair in table.dataset.reading.neighbours.pairs)}
+    if table.unseen is not None:
+        content |= {"unseen": _unseen_rows(table), "missing": asdict(table.dataset.reading.missing or Missingness())}
+    if table.dataset.reading.selection is not None:
+        selection = table.dataset.reading.selection
+        content |= {"selection": [to_nine_digits(selection.at), to_nine_digits(selection.chance)]}
+    if table.samples is not None:
+        own = table.samples
+        labels = [table.pooled.labels[j] for j in own.event]
+        content |= {"samples": _sorted([labels, to_nine_digits(own.value), to_nine_digits(own.density)])}
     if table.dataset.reading.integral is not None:
         content |= {"integral": table.dataset.reading.integral.text}
     if table.ordered:
@@ -84,6 +95,16 @@ def _prepared_columns(table: Prepared) -> list[list[Any]]:
     for role in sorted(table.predictors):
         columns += [to_nine_digits(column) for column in np.asarray(table.predictors[role].values).T]
     return columns
+
+
+def _unseen_rows(table: Prepared) -> list[str]:
+    """The group and the predictors of rows whose outcome is missing, sorted."""
+    if table.unseen is None:
+        return []
+    columns: list[list[Any]] = [[table.pooled.labels[j] for j in table.unseen.level]]
+    for role in sorted(table.unseen.predictors):
+        columns += [to_nine_digits(column) for column in np.asarray(table.unseen.predictors[role]).T]
+    return _sorted(columns)
 
 
 def _terms_of(design: Design) -> dict[str, Any]:
@@ -125,20 +146,23 @@ def _columns_as_read(family: Family, table: Prepared) -> list[str]:
     return [*(c for c in columns if c not in computed(dataset)), *read]
 
 
-def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float]]:
-    """The cells of columns of numbers."""
-    dataset, numbers = table.dataset, {}
+def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float | None]]:
+    """The cells of columns of numbers; None of those that are empty, where they may be."""
+    dataset, numbers = table.dataset, dict[str, list[float | None]]()
+    blanks = {c for role in family.roles if role.blank or role.may_be_missing for c in dataset.listed(role.name)}
     for column in dict.fromkeys(_columns_as_read(family, table)):
-        cells = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
-        if all(map(math.isfinite, cells)):
+        given = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
+        cells = [None if column in blanks and math.isnan(cell) else cell for cell in given]
+        if all(cell is None or math.isfinite(cell) for cell in cells):
             numbers[column] = cells
     return numbers
 
 
-def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float]]:
+def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float | None]]:
     """The cells of those that have more than nine digits."""
     read = _cells_as_read(family, table)
-    return {column: cells for column, cells in read.items() if to_nine_digits(cells) != cells}
+    known = {column: [cell for cell in cells if cell is not None] for column, cells in read.items()}
+    return {column: cells for column, cells in read.items() if to_nine_digits(known[column]) != known[column]}
 
 
 def _sorted(columns: Sequence[Sequence[Any]]) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any
 
 _MODULES = {"pd": "pandas", "fft": "scipy.fft", "sparse": "scipy.sparse", "xr": "xarray"}
 _SCIPY = {
-    "interpolate": ("BarycentricInterpolator",),
+    "interpolate": ("BarycentricInterpolator", "PchipInterpolator"),
     "linalg": ("solve_triangular",),
     "special": (
-        "bdtrc", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma", "erf", "expit", "fdtr", "gammaln",
+        "bdtrc", "betainc", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma", "erf", "expit", "fdtr", "gammaln",
         "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega", "xlog1py", "xlogy",
     ),
     "stats": ("beta", "betabinom", "binom", "gamma", "nbinom", "norm", "poisson", "rankdata"),

@@ -150,7 +150,7 @@ def logo(fit: Fit) -> LeftOut | None:
 
     Group effects are integrated out: PSIS on the sum of a group's conditional log_lik fails (its Pareto k is nearly
     always high, and elpd too high). Without pooling a group that is left out has nothing but its prior, and what a
-    formula's model shares beside it; None where the family does not give the density of that.
+    formula's model, or instruments, share beside it; None where the family does not give the density of that.
     """
     threshold, groups = good_k(fit.n_draws), fit.table.n_groups
     if fit.pooling == "no":
@@ -162,9 +162,9 @@ def logo(fit: Fit) -> LeftOut | None:
                 elpd_i=prior_log_lik, lppd_i=own, pareto_k=None, k_threshold=threshold, route=Route.GROUP_PRIOR,
                 n_parameters=0, prior=priors_of(fit), unit="group", mcse=0.0,
             )  # fmt: skip
-        if not fit.family.terms:
+        if not (fit.family.terms or fit.family.programs.shared):
             return None
-        # Of a formula's model more than the prior is left: common columns, other factors, the residual sd.
+        # More than the prior is left: common columns, other factors, the residual sd; how instruments measure.
     density, size = density_of(fit, "group"), _n_parameters(fit, groups_too=False)
     if density.own or density.of is None:
         none, bad = np.full(groups, math.nan), np.full(groups, math.inf)

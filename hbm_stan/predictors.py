@@ -13,6 +13,7 @@ from hbm_stan.categories import is_category, read_category
 from hbm_stan.cells import kind
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError, nearest
+from hbm_stan.levels import check_levels
 from hbm_stan.nouns import Noun
 from hbm_stan.table import FloatArray, shorten
 from hbm_stan.verdicts import Verdict
@@ -219,3 +220,22 @@ def refuse_named_levels(dataset: Dataset, columns: Sequence[str], what: str = "p
                 f"{dataset.table.where}: levels are named of {shorten(column)!r}, which is no {what}. "
                 f"{nearest(column, columns)}"
             )
+
+
+def check_columns(
+    dataset: Dataset, kinds: Mapping[str, str], predictors: Mapping[str, Predictors], values: Mapping[str, FloatArray],
+    labels: Sequence[str], group: npt.NDArray[np.int64], noun: Noun,
+) -> list[Verdict]:  # fmt: skip
+    """Warnings on the predictors of all roles, whose kinds are by name; raises DataError for what cannot be one."""
+    if predictors or not dataset.reading.formula:
+        refuse_named_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
+    refuse_predictors(dataset.table.where, list(predictors.values()))
+    verdicts = []
+    for role, role_predictors in predictors.items():
+        verdicts += [v for column, levels in role_predictors.levels.items() for v in check_levels(column, levels)]
+        if kinds[role] == "group_predictors":
+            refuse_varying(dataset.table.where, role_predictors, group, labels)
+            verdicts += check_zero(role_predictors, noun)
+        else:
+            verdicts += check_predictors(role_predictors, values.get("outcome"), group, noun)
+    return verdicts

@@ -5,40 +5,32 @@ The only place that turns labels into 1-based indices.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.data import Dataset, listed
+from hbm_stan.data import Dataset
 from hbm_stan.design import Design, Factor, make_factor
 from hbm_stan.errors import DataError, nearest
-from hbm_stan.estimates import refuse_ways, standard_errors
-from hbm_stan.formula import Structure, check_single_trials, columns_read, read_structure, refuse_formula, with_formula
-from hbm_stan.frequencies import refuse_weights
-from hbm_stan.integrals import refuse_integral
+from hbm_stan.estimates import standard_errors
+from hbm_stan.formula import Structure, check_single_trials, read_structure, refuse_formula, with_formula
 from hbm_stan.levels import (
     check_group_count,
     check_labels,
-    check_levels,
     check_single_rows,
     check_total,
     refuse_one_group,
 )
-from hbm_stan.neighbours import check_neighbours, refuse_neighbours
+from hbm_stan.mapping import check_mapping
+from hbm_stan.missingness import Unseen, refuse_unseen_groups
+from hbm_stan.neighbours import check_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
-from hbm_stan.predictors import (
-    Predictors,
-    check_predictors,
-    check_zero,
-    read_predictors,
-    refuse_named_levels,
-    refuse_predictors,
-    refuse_varying,
-)
+from hbm_stan.predictors import Predictors, check_columns, read_predictors
+from hbm_stan.samples import SAMPLE, STANDARD_ERROR, Samples, folded
+from hbm_stan.selection import notes_on
 from hbm_stan.standard_errors import check_standard_errors
 from hbm_stan.table import FloatArray
 from hbm_stan.units import Units, read_units
@@ -65,7 +57,10 @@ class Prepared:
     middle level where there is one, ``notes`` on what was decided (levels, words taken as 0 and 1), and the ``noun``
     that sentences call a group by. ``design`` is the structure that a formula gives, for families with terms, and
     ``categories`` the levels of its columns. ``ordered`` are the categories of an ordered outcome, the lowest first, by
-    column: its values count them from 1."""
+    column: its values count them from 1. ``unseen`` are the rows whose outcome is missing, where a family takes such
+    rows: all else is of the others, whose places in the table ``rows`` has (None: all rows, in order). Where events
+    are given as posterior ``samples``, rows are events. ``parts`` are the kinds of rows where a family makes
+    several of a row of the table: ``values["part"]`` counts them from 1."""
 
     dataset: Dataset
     pooled: Factor
@@ -78,6 +73,10 @@ class Prepared:
     design: Design | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ordered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen: Unseen | None = None
+    rows: npt.NDArray[np.int64] | None = None
+    samples: Samples | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -91,6 +90,16 @@ class Prepared:
     def n_rows(self) -> int:
         """How many rows the table has."""
         return len(self.pooled.level)
+
+    @property
+    def n_all(self) -> int:
+        """How many rows the table has, those without an outcome too."""
+        return self.n_rows + (0 if self.unseen is None else self.unseen.n_rows)
+
+    @property
+    def n_read(self) -> int:
+        """How many rows were read: of events that are given as samples, these."""
+        return self.n_all if self.samples is None else len(self.samples.value)
 
     @property
     def n_groups(self) -> int:
@@ -125,14 +134,18 @@ class Prepared:
     def row_names(self) -> list[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
         groups = self.pooled.row_labels
+        if self.parts:
+            return [f"{g}, {self.parts[int(k) - 1]}" for g, k in zip(groups, self.values["part"], strict=True)]
         if self.one_row_per_group:
             return groups
-        return [f"{self.dataset.table.row(i)} ({group})" for i, group in enumerate(groups)]
+        places = range(self.n_rows) if self.rows is None else self.rows
+        return [f"{self.dataset.table.row(i)} ({group})" for i, group in zip(places, groups, strict=True)]
 
     def without(self, rows: npt.ArrayLike) -> Prepared:
         """The same table without some rows (counted from 0): what was made of columns stays, empty groups go.
 
-        Labels keep their order; ``dataset`` is still the whole one, for its names.
+        Labels keep their order; ``dataset`` is still the whole one, for its names. With the last row of a group its
+        rows without an outcome go too.
         """
         remaining = np.delete(np.arange(self.n_rows), np.asarray(rows, dtype=np.int64))
         design = None if self.design is None else self.design.without(rows)
@@ -141,10 +154,14 @@ class Prepared:
             there, unit = np.unique(self.units.unit[remaining], return_inverse=True)
             above = np.searchsorted(np.unique(self.pooled.level[remaining]), self.units.group[there])
             units = Units(tuple(self.units.labels[u] for u in there), unit, above)
+        unseen = None if self.unseen is None else self.unseen.among(np.unique(self.pooled.level[remaining]))
+        places = None if self.rows is None else self.rows[remaining]
         return replace(
             self, pooled=self.pooled.of_rows(remaining) if design is None else design.pooled, units=units,
+            unseen=unseen, rows=places,
             design=design, values={role: values[remaining] for role, values in self.values.items()},
             predictors={role: replace(p, values=p.values[remaining]) for role, p in self.predictors.items()},
+            samples=None if self.samples is None else self.samples.of_events(remaining),
         )  # fmt: skip
 
     def __getitem__(self, role: str) -> FloatArray:
@@ -171,15 +188,12 @@ def prepare(
     labels_of_rows = dataset.table.labels(dataset.column(label_role.name))
     pooled = make_factor(dataset.column(label_role.name), labels_of_rows)
     labels, group = pooled.labels, pooled.level
-    if one_row_per_group:
+    if one_row_per_group and SAMPLE not in dataset.columns:
         refuse_repeated_groups(dataset, label_role, labels_of_rows)
     values, ordered, notes = _values(dataset, given, labels)
-    warnings: list[Verdict] = []
-    if any(r.instead for r in roles):
-        values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
-        notes += error_notes
-    if not known_residual:
-        refuse_constant(dataset, values)
+    values, notes, warnings = _with_errors(dataset, roles, values, notes)
+    unseen, seen = _unseen(dataset, given, pooled, values)
+    refuse_constant(dataset, {} if known_residual else seen)
     if not any(r.integrated for r in roles):  # a curve alone has an integral
         refuse_one_group(dataset.table.where, labels)
     structure = read_structure(dataset, own_formulas, ordered, known_residual=known_residual) if terms else None
@@ -191,15 +205,59 @@ def prepare(
         *check_total(dataset.column(label_role.name), labels_of_rows, noun),
         *warnings,
         *check_group_count(len(labels), noun),
-        *([] if known_residual else check_single_rows(group, len(labels), noun)),
+        *([] if known_residual else check_single_rows(group[~unseen], len(labels), noun)),
         *_check_standard_errors(dataset, values, [labels[g] for g in group]),
-        *_check_predictors(dataset, roles, predictors, values, labels, group, noun),
+        *check_columns(dataset, {r.name: r.kind for r in roles}, predictors, seen, labels, group, noun),
     ]
     prepared = Prepared(
         dataset=dataset, pooled=pooled, values=values, verdicts=tuple(verdicts), predictors=predictors, units=units,
         notes=(*notes, *(note for own in predictors.values() for note in own.notes)), noun=noun, ordered=ordered,
     )  # fmt: skip
-    return prepared if structure is None else _with_structure(prepared, structure, roles)
+    prepared = _seen(prepared, unseen) if any(r.may_be_missing for r in given) else prepared
+    return _with_samples(prepared) if structure is None else _with_structure(prepared, structure, roles)
+
+
+def _with_samples(table: Prepared) -> Prepared:
+    """The table of events where its rows are samples of them; else the table as it is."""
+    if SAMPLE not in table:
+        return table
+    samples, values, notes = folded(table.dataset, table.values, table.pooled.level, table.pooled.labels, table.noun)
+    pooled = replace(table.pooled, level=np.arange(table.n_groups))
+    return replace(table, pooled=pooled, values=values, samples=samples, notes=(*table.notes, *notes))
+
+
+def _with_errors(
+    dataset: Dataset, roles: Sequence[Role], values: dict[str, FloatArray], notes: list[str]
+) -> tuple[dict[str, FloatArray], list[str], list[Verdict]]:
+    """The values with standard errors where roles may stand in their place, notes, and warnings on them."""
+    if not any(r.instead and r.name == STANDARD_ERROR for r in roles):
+        return values, notes, []
+    values, error_notes, warnings = standard_errors(dataset, values, {r.name: r for r in roles})
+    return values, [*notes, *error_notes], warnings
+
+
+def _unseen(
+    dataset: Dataset, roles: Sequence[Role], pooled: Factor, values: Mapping[str, FloatArray]
+) -> tuple[npt.NDArray[np.bool_], dict[str, FloatArray]]:
+    """Which rows lack a value that may be missing, (rows,), and the values of the others by role.
+
+    Raises DataError where a group has no such value.
+    """
+    unseen = np.zeros(len(pooled.level), dtype=bool)
+    for role in roles:
+        if role.may_be_missing:
+            unseen |= np.isnan(values[role.name])
+            column = dataset.column(role.name)
+            refuse_unseen_groups(dataset.table.where, column, pooled.labels, pooled.level, unseen)
+    return unseen, {role: own[~unseen] for role, own in values.items()}
+
+
+def _seen(table: Prepared, unseen: npt.NDArray[np.bool_]) -> Prepared:
+    """The table of the rows whose outcome was seen, with the others beside."""
+    beside = Unseen(table.pooled.level[unseen], {role: p.values[unseen] for role, p in table.predictors.items()})
+    seen = replace(table, rows=np.arange(table.n_rows)).without(np.flatnonzero(unseen))
+    note = f"{beside.n_rows} of {table.n_rows} rows have no outcome: nobody saw it. They are kept beside the others."
+    return replace(seen, unseen=beside, notes=(*table.notes, note) if beside.n_rows else table.notes)
 
 
 def _values(
@@ -211,6 +269,7 @@ def _values(
     values |= {role: outcome.values for role, outcome in in_order.items()}
     categories = {outcome.column: outcome.categories for outcome in in_order.values()}
     notes += check_neighbours(dataset.reading.neighbours, dataset.table.where, labels)
+    notes += notes_on(dataset.reading.selection)
     return values, categories, [*notes, *(note for outcome in in_order.values() for note in outcome.notes)]
 
 
@@ -230,70 +289,3 @@ def _check_standard_errors(dataset: Dataset, values: Mapping[str, FloatArray], l
     se = values.get("standard_error")
     column = next((c for role in ("standard_error", "variance", "upper") if (c := dataset.column(role))), "")
     return [] if se is None else check_standard_errors(se, labels, column)
-
-
-def check_mapping(dataset: Dataset, roles: Sequence[Role]) -> Dataset:
-    """The dataset, if each role that is needed has columns of its own that are there; else raises DataError."""
-    names = [r.name for r in roles]
-    _refuse_reading(dataset, roles)
-    for role in dataset.columns:
-        if role not in names:
-            raise DataError(f"Columns: there is no role {role!r}. {nearest(role, names)}")
-    for r in roles:
-        if r.instead:
-            refuse_ways(dataset, r)
-        elif r.name not in dataset.columns and not r.optional:
-            raise DataError(
-                f"{dataset.table.where}: no column is named for the role {r.name!r} ({r.meaning}). "
-                f"{listed(dataset.table)}"
-            )
-    dataset = dataset.with_columns(dataset.columns)
-    for r in roles:
-        if r.kind not in LIST_KINDS and not isinstance(dataset.columns.get(r.name, ""), str):
-            raise DataError(f"Columns: the role {r.name!r} takes one column, found {dataset.columns[r.name]!r}.")
-    for column, n in Counter(c for role in dataset.columns for c in dataset.listed(role)).items():
-        if n > 1:
-            twice = [role for role in dataset.columns if column in dataset.listed(role)]
-            raise DataError(
-                f"{dataset.table.where}: the column {column!r} is named for {n} roles ({', '.join(twice)}). "
-                "Each role needs a column of its own."
-            )
-    return dataset
-
-
-def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
-    """Raise DataError where the table is to be read in a way that its roles have no use for."""
-    limits = any(r.instead for r in roles) and {"lower", "upper"} & set(dataset.columns)
-    for key, asked in (("log_scale", dataset.reading.log_scale), ("level", dataset.reading.level is not None)):
-        if asked and not limits:
-            raise DataError(
-                f"{dataset.table.where}: {key} is for estimates with limits (roles lower and upper of normal_means). "
-                "Of ratios with a standard error, give the logs and the standard error of the log."
-            )
-    if dataset.reading.weights:
-        used = {column for role in dataset.columns for column in dataset.listed(role)}
-        used |= set(columns_read(dataset) if dataset.reading.formula else ())
-        refuse_weights(dataset.table.where, dataset.reading.weights, used, {r.name for r in roles})
-    if dataset.reading.unit_labels and not any(r.kind == "unit" for r in roles):
-        raise DataError(f"{dataset.table.where}: unit_labels is for units within groups (nested_normal).")
-    refuse_neighbours(dataset.table.where, dataset.reading.neighbours, any(r.neighbours for r in roles))
-    refuse_integral(dataset.table.where, dataset.reading.integral, any(r.integrated for r in roles))
-
-
-def _check_predictors(
-    dataset: Dataset, roles: Sequence[Role], predictors: Mapping[str, Predictors], values: Mapping[str, FloatArray],
-    labels: Sequence[str], group: npt.NDArray[np.int64], noun: Noun,
-) -> list[Verdict]:  # fmt: skip
-    kinds = {r.name: r.kind for r in roles}
-    if predictors or not dataset.reading.formula:
-        refuse_named_levels(dataset, [column for role in predictors for column in dataset.listed(role)])
-    refuse_predictors(dataset.table.where, list(predictors.values()))
-    verdicts = []
-    for role, role_predictors in predictors.items():
-        verdicts += [v for column, levels in role_predictors.levels.items() for v in check_levels(column, levels)]
-        if kinds[role] == "group_predictors":
-            refuse_varying(dataset.table.where, role_predictors, group, labels)
-            verdicts += check_zero(role_predictors, noun)
-        else:
-            verdicts += check_predictors(role_predictors, values.get("outcome"), group, noun)
-    return verdicts

@@ -9,11 +9,15 @@ from hbm_stan.prepare import Prepared, prepare
 
 
 def prepared_for(dataset: Dataset, family: Family) -> Prepared:
-    """The columns, checked for what the family's roles ask; what only the family can see is not looked at."""
-    return prepare(
+    """The columns, checked for what the family's roles ask, in the rows that the family makes of them.
+
+    What only the family can see is not looked at.
+    """
+    table = prepare(
         dataset, family.roles, one_row_per_group=family.one_row_per_group, known_residual=family.known_residual,
         terms=family.terms, own_formulas=family.own_formulas,
     )  # fmt: skip
+    return table if family.unfold is None else family.unfold(table)
 
 
 def refuse_what_is_no_dataset(given: object) -> None:

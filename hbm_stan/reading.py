@@ -9,13 +9,17 @@ from typing import Any
 
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.integrals import Integral, make_integral
+from hbm_stan.missingness import Missingness, make_missingness
 from hbm_stan.neighbours import Neighbours, make_neighbours
+from hbm_stan.selection import Selection, make_selection
 
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
 KEYS = (
     "levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights", "zi",
-    "neighbours", "integral",
+    "neighbours", "missing", "selection", "integral",
 )  # fmt: skip
+# Those that may name a CSV beside the table.
+LISTS = frozenset({"neighbours", "selection"})
 REPEAT = "repeat"
 
 
@@ -28,7 +32,9 @@ class Reading:
     where the name of its column does not say it. ``formula``: the outcome, what is common and what varies, for families
     with terms; ``centre``: their columns are centred at their means. ``weights``: the column that says how many times a
     row counts, by which rows are repeated. ``zi``: what the share of extra zeros depends on, where
-    the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps.
+    the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps. ``missing``:
+    how outcomes came to be missing, for the family that takes such rows. ``selection``: how likely
+    an event of a value is seen, for families of events.
     ``integral``: limits, kernel and mean function, for curves that are integrated.
     """
 
@@ -42,6 +48,8 @@ class Reading:
     weights: str = ""
     zi: str = ""
     neighbours: Neighbours | None = None
+    missing: Missingness | None = None
+    selection: Selection | None = None
     integral: Integral | None = None
 
     @property
@@ -66,6 +74,8 @@ def make_reading(
     weights: Any = "",
     zi: Any = "",
     neighbours: Any = None,
+    missing: Any = None,
+    selection: Any = None,
     integral: Any = None,
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
@@ -89,7 +99,10 @@ def make_reading(
     return Reading(
         levels=MappingProxyType(orders), log_scale=log_scale, level=None if level is None else _share(level),
         unit_labels=unit_labels, group_name=group_name, formula=formula.strip(), centre=centre,
-        weights=weights, zi=zi.strip(), neighbours=make_neighbours(neighbours), integral=make_integral(integral),
+        weights=weights, zi=zi.strip(), neighbours=make_neighbours(neighbours),
+        missing=make_missingness(missing),
+        selection=make_selection(selection),
+        integral=make_integral(integral),
     )  # fmt: skip
 
 

@@ -87,7 +87,9 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
     # Of many groups not every replication is held: for their intervals hundreds are enough.
     every = max(1, fit.n_draws * fit.table.n_groups // _MEANS)
-    edges, seldom = edges_of(_of_rows(fit, fit.y)), max(1, fit.n_draws // _HISTOGRAMS)
+    # Rows of several kinds have no common histogram.
+    edges = edges_of(_of_rows(fit, fit.y)) if fit.family.twin.of_groups is None else None
+    seldom = max(1, fit.n_draws // _HISTOGRAMS)
     parts = [
         (by_group(fit, y[::every]), _pairs(fit, draws, y), _bins(fit, y[::seldom], edges))
         for draws, y in _replications(fit)
@@ -123,7 +125,12 @@ def _bins(fit: Fit, y: FloatArray, edges: FloatArray | None) -> FloatArray | Non
 
 
 def by_group(fit: Fit, y: FloatArray) -> FloatArray:
-    """The mean of each group's rows (its rate, where the family has trials or exposure), shape (S, J)."""
+    """The mean of each group's rows (its rate, where the family has trials or exposure), shape (S, J).
+
+    Where its rows are of several kinds, what the family has in the place of their mean.
+    """
+    if fit.family.twin.of_groups is not None:
+        return fit.family.twin.of_groups(y, fit.data)
     size = np.asarray(fit.data[fit.family.size], dtype=float) if fit.family.size else np.ones(y.shape[1])
     index = fit.table.pooled.level
     if fit.table.one_row_per_group:
@@ -142,7 +149,8 @@ def _sums(y: FloatArray, index: npt.NDArray[np.int64]) -> FloatArray:
 
 def _of_groups(fit: Fit) -> bool:
     """Whether statistics are of the rates of groups."""
-    return fit.table.one_row_per_group or fit.family.discrete or bool(fit.family.size)
+    of_kinds = fit.family.twin.of_groups is not None
+    return fit.table.one_row_per_group or fit.family.discrete or bool(fit.family.size) or of_kinds
 
 
 def statistics_of(fit: Fit, y: FloatArray) -> dict[Statistic, FloatArray]:

@@ -31,6 +31,7 @@ class Route(StrEnum):
     NEEDS_REFITS = "needs_refits"
     REFITS = "refits"
     FOLDS = "folds"
+    PATCHES = "patches"
     MORE_DRAWS = "more_draws"
     MOMENT_MATCHING = "moment_matching"
     REFIT = "refit"
@@ -51,6 +52,7 @@ _ROUTES: Mapping[Route, str] = {
     Route.NEEDS_REFITS: "needs refits: the family gives no group_log_lik",
     Route.REFITS: "refits, new groups drawn",
     Route.FOLDS: f"{FOLDS}-fold, stratified by group",
+    Route.PATCHES: f"{FOLDS}-fold, each fold a patch of neighbours",
     Route.MORE_DRAWS: "more draws",
     Route.MOMENT_MATCHING: "moment matching",
     Route.REFIT: "refit",

@@ -92,11 +92,16 @@ class Table:
             raise DataError(f"{place}: a character that no text file can hold, in {self.rows(odd, name)}.")
         return labels
 
-    def numbers(self, name: str) -> FloatArray:
-        """The cells of a column as finite numbers, shape (rows,); what is none is an error naming its rows."""
+    def numbers(self, name: str, *, missing: bool = False) -> FloatArray:
+        """The cells of a column as finite numbers, shape (rows,); what is none is an error naming its rows.
+
+        Where cells may be ``missing``, those are nan.
+        """
         cells = self.column(name)
         values = np.array([number(cell, self.decimal_comma) for cell in cells], dtype=float)
         bad = np.flatnonzero(~np.isfinite(values))
+        if missing:
+            bad = bad[[kind(cells[int(i)], self.decimal_comma) != "missing" for i in bad]]
         if bad.size:
             raise DataError(self._bad_numbers(name, [int(i) for i in bad]))
         return values

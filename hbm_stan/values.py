@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -46,7 +46,9 @@ class Role:
     ``at_most`` names the role whose value bounds this one, ``instead`` roles that may stand in its place, one way or
     another: a variance, or two limits, for a standard error. ``advice`` says what to do about a value that is not
     positive. Where ``neighbours`` is set, labels are those of areas, and a list says which lie beside which. Where
-    ``integrated`` is, values are points of curves that are integrated over.
+    ``may_be_missing`` is set, cells may be empty: rows without that value are kept apart. Where ``selection``
+    is set, a list may say how likely an event of a value is seen. Where ``blank`` is set, a cell may be empty,
+    and is nan. Where ``integrated`` is, values are points of curves that are integrated over.
     """
 
     name: str
@@ -57,15 +59,31 @@ class Role:
     instead: tuple[tuple[str, ...], ...] = ()
     advice: str = ""
     neighbours: bool = False
+    may_be_missing: bool = False
+    selection: bool = False
+    blank: bool = False
     integrated: bool = False
 
 
 def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:
     """The numbers of these roles, shape (rows,), and what was decided on the way; raises DataError."""
     notes: list[str] = []
-    values = {role.name: _values(dataset, role, notes) for role in roles}
+    values = {role.name: (_with_blanks if role.blank else _values)(dataset, role, notes) for role in roles}
     _refuse_above(dataset, roles, values)
     return values, notes
+
+
+def _with_blanks(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
+    """The numbers of a role whose cells may be empty, nan where they are; the others are checked as any."""
+    column = dataset.column(role.name)
+    cells = dataset.table.column(column)
+    empty = np.array([kind(cell) == "missing" for cell in cells])
+    # A one is no fault of any role: a count, above zero.
+    filled = tuple(1 if gap else cell for gap, cell in zip(empty, cells, strict=True))
+    table = dataset.table
+    columns = tuple(filled if name == column else table.column(name) for name in table.names)
+    values = _values(replace(dataset, table=replace(table, cells=columns)), role, notes)
+    return np.where(empty, np.nan, values)
 
 
 def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
@@ -77,7 +95,7 @@ def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
     if binary and any(truth(cell) for cell in dataset.table.column(column)):
         return _truths(dataset, role, notes)
     try:
-        values = dataset.table.numbers(column)
+        values = dataset.table.numbers(column, missing=role.may_be_missing)
     except DataError as error:
         raise DataError(f"{error} Write 1 for yes and 0 for no." if binary else str(error)) from error
     positive = role.kind == "positive"

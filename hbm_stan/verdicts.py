@@ -23,7 +23,11 @@ SAMPLING_CHECKS = (
 PREDICTIVE_CHECK = "predictive check"
 # Of rows that are left out: where they lie in what is predicted of them, and how often 0 and 1 come true.
 LOO_PIT, CALIBRATION = "LOO-PIT", "calibration"
-CHECKS = (*SAMPLING_CHECKS, PREDICTIVE_CHECK)
+# Of sums that stand for integrals in the programs of some families, at the draws.
+EVENT_WEIGHTS, QUADRATURE = "event weights", "quadrature"
+# Of several streams of data on one quantity: whether each is what the others let expect.
+AGREEMENT = "agreement of the streams"
+CHECKS = (*SAMPLING_CHECKS, EVENT_WEIGHTS, QUADRATURE, PREDICTIVE_CHECK, AGREEMENT)
 
 # How a report calls checks of groups; a verdict's own name is the same whatever they are called.
 _TITLES = {
@@ -34,7 +38,8 @@ _TITLES = {
 Figure = Literal["rhat", "probability", "ratio", "count", "number"]
 _FIGURES: Mapping[str, Figure] = {
     "R-hat": "rhat", PREDICTIVE_CHECK: "probability", LOO_PIT: "probability", CALIBRATION: "probability",
-    "intraclass correlation": "probability", "E-BFMI": "ratio",
+    "intraclass correlation": "probability", AGREEMENT: "probability", "E-BFMI": "ratio",
+    EVENT_WEIGHTS: "ratio", QUADRATURE: "ratio",
     "MCSE": "ratio", "Pareto k": "ratio", "Pareto k, groups": "ratio", "importance weights": "ratio",
     "bulk ESS": "count", "tail ESS": "count",
 }  # fmt: skip

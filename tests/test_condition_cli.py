@@ -1,4 +1,4 @@
-"""``hbm predict --condition`` as a user gives it: files, JSON, exit codes, and mistakes said before sampling."""
+"""``--condition`` of ``hbm predict`` and ``hbm contrast`` as users give it: files, JSON, exit codes, early mistakes."""
 
 from __future__ import annotations
 
@@ -69,6 +69,26 @@ def test_new_groups_become_tables_draws_and_json(trial: Path, tmp_path: Path) ->
     assert "used again" in again.output
     assert pd.read_csv(groups).equals(own)
     assert run(trial, "--condition", trial.parent / "new.csv", "--quiet").output == ""
+
+
+def test_a_contrast_of_a_new_group_with_a_known_one_is_that_of_their_predictions(trial: Path, tmp_path: Path) -> None:
+    out, nc = tmp_path / "o.json", tmp_path / "d.nc"
+    call = ("contrast", trial, "clinic = new two - clinic = A", "--condition", trial.parent / "new.csv", "--json", out)
+    done = hbm(*call, "--at", "age = 40", "--engine", "stanli")
+    assert done.exit_code == 0, done.output
+    assert "Coefficient of each new clinic given its rows." in done.output
+    [line] = json.loads(out.read_text())["lines"]
+    assert [g["group"] for g in json.loads(out.read_text())["condition"]["groups"]] == ["new one", "new two"]
+    rows = tmp_path / "rows.csv"
+    rows.write_text("clinic,age\nnew two,40\nA,40\n")
+    run(trial, rows, "--condition", trial.parent / "new.csv", "--draws", nc)
+    with xr.open_dataset(nc, engine="h5netcdf") as draws:
+        expected = draws["expected"].values
+    assert line["mean"] == pytest.approx(float(np.mean(expected[..., 0] - expected[..., 1])))
+    # Without its rows a clinic of that name is not known.
+    refused = hbm("contrast", trial, 'clinic = "new two" - clinic = A', "--engine", "stanli")
+    assert refused.exit_code == 2, refused.output
+    assert "none of the 10 known levels" in refused.output
 
 
 def test_other_rows_and_grids_know_the_new_groups(trial: Path, tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_a_changed_cell_changes_every_identity(name: str) -> None:
         role = next((r for r in family.roles if column in dataset.listed(r.name)), None)
         whole = role is not None and role.kind in {"count", "binary"}
         binary = set(cells) <= {"0", "1"}
-        step = (1 - 2 * float(cells[0]) if binary else 1) if whole else 1e-12
+        at = next(i for i, cell in enumerate(cells) if cell.strip())  # where cells may be empty, the first that is not
+        step = (1 - 2 * float(cells[at]) if binary else 1) if whole else 1e-12
         if role is not None and role.kind == "ordered":  # another category
             step = next(float(cell) for cell in cells if cell != cells[0]) - float(cells[0])
         other = {n: list(map(str, table.column(n))) for n in table.names}
@@ -128,10 +129,10 @@ def test_a_changed_cell_changes_every_identity(name: str) -> None:
                 repr(float(c) + step) if label == labels[0] else c for c, label in zip(cells, labels, strict=True)
             ]
         else:
-            other[column][0] = repr(float(cells[0]) + step)
+            other[column][at] = repr(float(cells[at]) + step)
             if role is not None and role.at_most and dataset.column(role.at_most):
                 limit = dataset.column(role.at_most)
-                other[limit][0] = repr(float(other[limit][0]) + 1)
+                other[limit][at] = repr(float(other[limit][at]) + 1)
         there = job(family, again(pd.DataFrame(other), dataset))
         assert identity(there)[0] != identity(here)[0], column
         assert identity(there)[1] != identity(here)[1], column

@@ -14,12 +14,15 @@ from typing import Any
 
 import gaussian_quadrature as gaussian
 import known_curves
+import known_events
 import known_formulas
 import known_maps
+import known_missing
 import known_ordered
 import known_posteriors
 import known_quadratures
 import known_regressions
+import known_streams
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,7 +119,7 @@ def test_a_reference_is_of_the_data_and_priors_that_it_names(name: str) -> None:
     data = reference["data"]
     reading = {key: data[key] for key in KEYS if key in data}
     assert data == data_of(data.get("dataset") or Path(data["file"]).name, data["columns"], **reading)
-    assert table.n_rows == data["rows"]
+    assert table.dataset.table.n_rows == data["rows"]
     labels = {label for values in model.coordinates(table).values() for label in map(str, values)}
     for posterior in reference["posteriors"]:
         for variant in posterior["variants"]:
@@ -161,8 +164,11 @@ def test_all_files_but_the_foreign_ones_have_a_maker() -> None:
     assert known_regressions.__name__  # which register some
     assert known_curves.__name__
     assert known_formulas.__name__
+    assert known_events.__name__
     assert known_maps.__name__
+    assert known_missing.__name__
     assert known_ordered.__name__
+    assert known_streams.__name__
     assert set(BUILDERS) == {name for name in NAMES if contents(name)["kind"] != "foreign"}
 
 

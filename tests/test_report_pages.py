@@ -395,7 +395,7 @@ def test_a_finding_names_its_figure_and_its_quantiles() -> None:
     results["findings"] = [{
         "title": "Chances", "sentences": ["One in two."], "caption": "Chances of each.", "digits": {"mean": 2},
         "table": [{"probability of": "a group", "mean": 0.501, "q05": 0.25, "sd 5 %": 1.0}], "points": None,
-        "curves": [], "areas": None, "borders": None, "x_label": "", "y_label": "",
+        "curves": [], "areas": None, "borders": None, "intervals": None, "x_label": "", "y_label": "",
     }]  # fmt: skip
     blocks = own.section(results, ["own_0"])
     assert {"ref": "own_0"} in blocks[1]["spans"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import stanli
+from scipy.special import expit
 
 from hbm_stan.data import Dataset
 from hbm_stan.density import SPREAD, log_density_spread, random_point, short_run
@@ -18,6 +21,7 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family, StanData
 from hbm_stan.program import Program
 
+FUNCTION = Path(__file__).parents[1] / "stan" / "lib" / "log_one_plus_exp.stanfunctions"
 LEFT = {
     "normal": "y",
     "estimates": "y | se(s)",
@@ -149,6 +153,97 @@ def test_shares_with_fewer_rows_than_coefficients_may_lie_close_to_their_means()
     assert family.stan_data(prepared, family.priors(prepared), "partial_pooling")["concentrated"] == 1
 
 
+def constant_share(name: str, right: str = "", wrong: str = "") -> float:
+    """Of extra zeros whose share is the same in all rows."""
+    family = families()[name]
+    table = pd.concat([frame()] * 2, ignore_index=True)
+    dataset = Dataset.from_frame(table, formula=f"{LEFT[name]} ~ {RIGHT['crossed']}")
+    prepared = prepare_table(family, dataset)
+    chosen = {name: CHOSEN[name] for name in ("beta", "tau", "sd")}  # or counts at random points have no bound
+    data = family.stan_data(prepared, family.priors(prepared, chosen), "partial_pooling")
+    program = family.program("partial_pooling")
+    assert program.code.count(right) >= 1
+    changed = replace(program, code=program.code.replace(right, wrong) if right else program.code)
+    return log_density_spread(changed, family, "partial_pooling", data)
+
+
+@pytest.mark.parametrize("name", ["zero_inflated_poisson", "zero_inflated_negative_binomial"])
+def test_a_constant_share_of_extra_zeros_is_worked_out_once(name: str) -> None:
+    assert constant_share(name) < SPREAD
+    assert constant_share(name, "- sum(n_rows) * log_one", "- sum(zeros) * log_one") > SPREAD
+    assert constant_share(name, "log_odds[1] * sum(zeros)", "log_odds[1] * rows(zeros)") > SPREAD
+    assert constant_share(name, "dot_product(zeros, log_one", "sum(log_one") > SPREAD
+
+
+SOFTPLUS = """
+functions {
+  #include log_one_plus_exp.stanfunctions
+}
+data {
+  int n;
+  vector[n] at;
+}
+parameters {
+  real x;
+}
+model {
+  target += sum(log_one_plus_exp(x + at));
+}
+"""
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-9, -1e-9, 0.7, -3.0, 36.0, -36.0, 700.0, -700.0, 1e4, -1e4])
+def test_the_log_of_one_plus_an_exponential_holds_for_any_number(x: float) -> None:
+    code = SOFTPLUS.replace("  #include log_one_plus_exp.stanfunctions\n", FUNCTION.read_text())
+    model = stanli.Model(mir=stanli.stan_to_mir(code), data={"n": 1, "at": [0.0]})
+    value, slope = model.log_prob_grad(np.array([x]))[:2]
+    # Alone a logarithm of 1 and so little is rounded as 1 is; beside others of a sum that is nothing.
+    assert value == pytest.approx(np.logaddexp(0, x), rel=1e-14, abs=np.finfo(float).eps)
+    assert np.ravel(slope)[0] == pytest.approx(expit(x), rel=1e-12, abs=np.finfo(float).eps)
+
+
+COUNTS = {"a few": 9, "as many as stand one by one": 17, "one more": 19, "hundreds": 900, "millions": 3_000_000}
+
+
+@pytest.mark.parametrize("scale", ["1", "0.03", "1e-4", "1e-9"])
+@pytest.mark.parametrize("most", COUNTS.values(), ids=COUNTS)
+def test_successes_have_one_density_however_many_and_however_little_they_spread(most: int, scale: str) -> None:
+    assert mixed_spread(most, scale) < SPREAD
+
+
+def mixed_spread(most: int, scale: str, code: str = "") -> float:
+    """Of cells with no success, with no failure, and of any number between, in rows that stand twice."""
+    rng = np.random.default_rng(most)
+    trials = rng.integers(1, most, 48)
+    successes = np.array([rng.integers(0, n + 1) for n in trials])
+    successes[:6] = [0, 0, *trials[2:4], min(16, trials[4]), min(17, trials[5])]
+    table = pd.concat([frame().assign(k=successes, m=trials)] * 2, ignore_index=True)
+    family = families()["beta_binomial_rows"]
+    prepared = prepare_table(family, Dataset.from_frame(table, formula="k | trials(m) ~ x + (1 | g) + (1 | h)"))
+    priors = family.priors(prepared, {"overdispersion": f"half_normal({scale})", "beta": "normal(0.1, 0.3)"})
+    data = family.stan_data(prepared, priors, "partial_pooling")
+    assert data["NC"] < len(table)
+    program = family.program("partial_pooling")
+    return log_density_spread(replace(program, code=code or program.code), family, "partial_pooling", data)
+
+
+MIXED_FAULTS = {
+    "a factor too few": (19, "p + i * s);\n        }", "p + (i + 1) * s);\n        }"),
+    "a logarithm forgotten": (19, "total += dot_product(n_rows[a : b], log(product));\n          product", "product"),
+    "large counts as the last that stand one by one": (900, "if (c > n_factors())", "if (c > 1000)"),
+    "Stirling's series at one end only": (900, "+ binet_series(z + m) - binet_series(z)", "+ binet_series(z + m)"),
+    "the rest from one factor too late": (900, "share / s + n_factors()", "share / s + n_factors() + 1"),
+    "cells in the order of the table": (19, "by_rest = sort_indices_asc(cell_rest)", "by_rest = by_y"),
+}
+
+
+@pytest.mark.parametrize(("most", "right", "wrong"), MIXED_FAULTS.values(), ids=MIXED_FAULTS)
+def test_faults_in_products_of_successes_are_seen(most: int, right: str, wrong: str) -> None:
+    code = families()["beta_binomial_rows"].program("partial_pooling").code
+    assert code.count(right) == 1
+    assert mixed_spread(most, "1", code.replace(right, wrong)) > SPREAD
+
+
 def test_columns_of_groups_are_found_and_no_others() -> None:
     _, data = data_of("binomial", "columns of groups", "partial_pooling")
     (v, interaction), group = data["inside"].reshape(2, 6, 2).transpose(2, 0, 1), data["level"][0] - 1
@@ -226,11 +321,10 @@ FAULTS = {
     ),
     "equal rows counted once": ("negative_binomial", "n_rows / spread", "inv(spread)"),
     "equal successes counted once": (
-        "beta_binomial_rows", "dot_product(n_rows, log_risings(size * inv_logit(eta), y, large))",
-        "sum(log_risings(size * inv_logit(eta), y, large))",
+        "beta_binomial_rows", "rows_by_y = cell_rows[by_y]", "rows_by_y = ones_vector(NC)",
     ),
     "failures with the probability of successes": (
-        "beta_binomial_rows", "size * inv_logit(-eta), trials", "size * inv_logit(eta), trials",
+        "beta_binomial_rows", "inv_logit(-eta[by_rest])", "inv_logit(eta[by_rest])",
     ),
     "equal counts counted once": ("negative_binomial", "found[k, 2] += 1;", "found[k, 2] = 1;"),
     "the prior of dispersion forgotten": (
@@ -254,7 +348,7 @@ FAULTS = {
     "shares of the other end": (
         "beta", "lgamma(1 + concentration * inv_logit(-eta))", "lgamma(1 + concentration * mean_share)",
     ),
-    "the slope of the mean forgotten": ("beta", "eta - 2 * log1p_exp(eta)", "eta - log1p_exp(eta)"),
+    "the slope of the mean forgotten": ("beta", "eta - 2 * log_one_plus_exp(eta)", "eta - log_one_plus_exp(eta)"),
     "the mean of shares forgotten": (
         "beta", "dot_product(n_rows .* mean_logit, mean_share)", "dot_product(n_rows, mean_share)",
     ),
@@ -291,17 +385,20 @@ FAULTS = {
     ),
     "variance for scale": ("student_t", "log(sigma)", "log(square(sigma))"),
     "extra zeros without their complement": (
-        "zero_inflated_poisson", "dot_product(zeros + others, log1p_exp", "dot_product(zeros, log1p_exp",
+        "zero_inflated_poisson", "dot_product(n_rows, log_one_plus_exp(log_odds))",
+        "dot_product(zeros, log_one_plus_exp(own))",
     ),
     "equal rows of 0 counted once": (
-        "zero_inflated_poisson", "dot_product(zeros, log_odds", "dot_product(fmin(zeros, 1), log_odds",
+        "zero_inflated_poisson", "dot_product(zeros, own", "dot_product(fmin(zeros, 1), own",
     ),
     "equal rows of extra zeros and others counted once": (
-        "zero_inflated_poisson", "dot_product(zeros + others,", "dot_product(fmin(zeros + others, 1),",
+        "zero_inflated_poisson", "dot_product(n_rows, log_one_plus_exp(log_odds))", "sum(log_one_plus_exp(log_odds))",
     ),
-    "the sign of zi": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "-X_zi_cell * zi, -mean"),
-    "columns of zi sorted": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "X_zi_cell * reverse(zi), -mean"),
-    "columns of zi of sorted cells": ("zero_inflated_poisson", "X_zi[cell_row]", "X_zi[sort_asc(cell_row)]"),
+    "the sign of zi": ("zero_inflated_poisson", "X_odds * zi,", "-X_odds * zi,"),
+    "columns of zi sorted": (
+        "zero_inflated_poisson", "X_odds * zi,", "X_odds[ : , {1, 3, 2}] * zi,",
+    ),
+    "columns of zi of sorted cells": ("zero_inflated_poisson", "X_zi[cell_row[1 :", "X_zi[sort_asc(cell_row)[1 :"),
     "zeros counted in both": (
         "zero_inflated_poisson", "dot_product(cell_others, mean_count)",
         "dot_product(cell_others + cell_zeros, mean_count)",
@@ -312,7 +409,7 @@ FAULTS = {
         "spread * cell_y + cell_others,", "spread * cell_y + cell_others + cell_zeros,",
     ),
     "spread of counts of 0 forgotten": (
-        "zero_inflated_negative_binomial", "zi, log_p0)", "zi, -cell_exposure .* exp(eta))",
+        "zero_inflated_negative_binomial", "zi, log_p0[with", "zi, (-cell_exposure .* exp(eta))[with",
     ),
     "what counts say of the spread forgotten": (
         "zero_inflated_negative_binomial", "dot_product(spread * cell_y + cell_others,", "dot_product(cell_others,",
@@ -323,6 +420,11 @@ FAULTS = {
     "the prior of zi beside overdispersion forgotten": (
         "zero_inflated_negative_binomial", "+ normal_priors_lpdf(zi | prior_zi);", ";",
     ),
+    "the last category as the first": ("cumulative", "at_end[c] = -0.5 * n_rows[c];", "at_end[c] = 0.5 * n_rows[c];"),
+    "the ends as categories between": ("cumulative", "cell_rows - sqrt(square(end_rows))", "cell_rows"),
+    "thresholds twice as far apart": ("cumulative", "= exp(0.5 * (head", "= exp((head"),
+    "equal ratings counted once": ("cumulative", "- dot_product(n_rows, log(constant", "- sum(log(constant"),
+    "half a row of an end": ("cumulative", "constant[1] = 1;", "constant[1] = 0.5;"),
     "exposure left out of cells": ("poisson", "dot_product(cell_exposure, exp(eta))", "sum(exp(eta))"),
 }  # fmt: skip
 

@@ -19,7 +19,9 @@ _KEYS = {
     "variants": _TEXTS, "columns": _TABLE, "parameterisation": _TEXT, "priors": _TABLE, "reasons": _TABLE,
     "sampling": _TABLE, "comparison": _TABLE, "prediction": _TABLE, "checks": _TABLE, "levels": _TABLE,
     "log_scale": _FLAG, "level": _NUMBER, "unit_labels": _TEXT, "formula": _TEXT, "likelihood": _TEXT, "group": _TEXT,
-    "centre": _FLAG, "zi": _TEXT, "report": _TABLE, "weights": _TEXT, "neighbours": _TEXT, "integral": _TABLE,
+    "centre": _FLAG, "zi": _TEXT, "report": _TABLE, "weights": _TEXT, "neighbours": _TEXT, "missing": _TABLE,
+    "selection": _TEXT,
+    "integral": _TABLE,
 }  # fmt: skip
 # How much of the Stan programs a report prints (report.appendix); the second where nothing is said.
 APPENDICES = ("full", "short", "none")

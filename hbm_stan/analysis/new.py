@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hbm_stan.analysis.assumptions import missing_lines
 from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
 from hbm_stan.elements import base_of, in_term
@@ -25,6 +26,7 @@ from hbm_stan.integrals import KERNELS, MEANS, Integral
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
+from hbm_stan.outlines import split_place
 from hbm_stan.outlook import outlook
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.priors import DISTRIBUTIONS, Prior, PriorRow
@@ -264,8 +266,13 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
             f"unit_labels = {_quoted(reading.unit_labels)}  # equal labels of units in two groups are two units"
         )
     if reading.neighbours is not None:
-        beside = _place(reading.neighbours.path, to)
-        lines.append(f"neighbours = {_quoted(beside)}  # two areas side by side in each row, seen from this file")
+        path, named = split_place(reading.neighbours.path)
+        beside = _place(path, to) + (f"#{named}" if named else "")
+        what = "two areas side by side in each row" if reading.neighbours.outlines is None else "outlines of areas"
+        lines.append(f"neighbours = {_quoted(beside)}  # {what}, seen from this file")
+    if reading.selection is not None:
+        beside = _place(reading.selection.path, to)
+        lines.append(f"selection = {_quoted(beside)}  # a value and its detection probability in each row")
     if reading.integral is not None or dataset.column("point"):
         points = dataset.table.numbers(dataset.column("point"))
         whole = (reading.integral or Integral()).over(points, dataset.table.where)
@@ -274,14 +281,15 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
 
 
 def _level_lines(table: Prepared) -> list[str]:
-    """The levels of categories, where there are any, and the categories of an ordered outcome."""
+    """The levels of categories and of an ordered outcome, where there are any, and what is assumed of missing ones."""
     every = {**table.ordered, **table.levels}
     if not every:
-        return []
+        return missing_lines(table)
     head = "[levels]  # of categories, in order: the first is what the others are compared with"
     comments = dict.fromkeys(table.ordered, "  # the outcome, the lowest first")
     return [
         head, *(f"{_key(c)} = [{', '.join(map(_quoted, own))}]{comments.get(c, '')}" for c, own in every.items()), "",
+        *missing_lines(table),
     ]  # fmt: skip
 
 

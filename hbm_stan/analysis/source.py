@@ -17,7 +17,7 @@ from hbm_stan.formula import with_formula
 from hbm_stan.model import Family
 from hbm_stan.neighbours import located
 from hbm_stan.prepare import LIST_KINDS, check_mapping
-from hbm_stan.reading import KEYS, make_reading
+from hbm_stan.reading import KEYS, LISTS, make_reading
 
 
 def family_and_dataset(file: Path, entries: Mapping[str, Any]) -> tuple[Family, Dataset]:
@@ -47,9 +47,9 @@ def _read(file: Path, entries: Mapping[str, Any]) -> Dataset:
     else:
         dataset = load(place)
     given = {key: entries[key] for key in KEYS if key in entries}
-    if "neighbours" in given:
+    for key in given.keys() & LISTS:
         beside = Path(place) if os.path.isdir(place) else Path(place).parent
-        given["neighbours"] = located(given["neighbours"], file.parent, beside)
+        given[key] = located(given[key], file.parent, beside)
     with within(f"{file}"):
         return dataset.read_as(make_reading(**given))
 

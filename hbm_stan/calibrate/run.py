@@ -112,6 +112,11 @@ def run_setup(
 ) -> Calibration:
     """Make the replications that are not kept yet, and judge all of them."""
     _refuse_numbers(replications, setup.n_draws)
+    if setup.table.samples is not None:
+        raise ModelError(
+            f"{setup.table.dataset.table.where}: {setup.table.noun.many} are given as samples, and what is drawn from "
+            "true values is an outcome, no samples. Calibrate with estimates and standard errors, by the same program."
+        )
     check_data(setup.program, setup.design)
     chosen = _engine(engine)
     quiet = say or (lambda _text: None)

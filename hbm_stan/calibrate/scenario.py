@@ -48,6 +48,11 @@ def scenario(setup: Setup, rng: np.random.Generator, number: int) -> tuple[dict[
     family, design = setup.family, setup.design
     if setup.posterior is None:
         truth = draw_truths(rng, family, setup.variant, setup.priors, design)
+        if family.twin.drawn_table is not None:
+            table = family.twin.drawn_table(rng, truth, setup.table, design)
+            data = family.stan_data(table, setup.priors, setup.variant)
+            check_data(setup.program, data)
+            return truth, table, data
         table, y = setup.table, _simulated(setup, rng, truth)
     else:
         truth = {name: np.asarray(values)[number : number + 1] for name, values in setup.posterior.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -77,11 +77,12 @@ def _population(
 
 
 def _rows(
-    rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], size: int
-) -> dict[str, FloatArray]:
+    rng: np.random.Generator, family: Family, variant: str, priors: Mapping[str, Prior], size: int,
+    only: Collection[str] | None = None,
+) -> dict[str, FloatArray]:  # fmt: skip
     """The rows of the prior table that a variant uses, drawn: (size,), or (size, terms) where a row has terms."""
     draws: dict[str, FloatArray] = {}
-    for row in family.variant(variant).priors:
+    for row in (r for r in family.variant(variant).priors if only is None or r in only):
         terms = [p for name, p in priors.items() if base_of(name) == row]
         if row in priors:
             draws[row] = priors[row].draw(rng, size)
@@ -99,10 +100,16 @@ def _by_group(
 ) -> dict[str, FloatArray]:
     """Without pooling: what each group has besides its effect, (size, J), by the name of the row or ``row_group``."""
     groups = int(design["J"])
+    of_all = _rows(rng, family, variant, priors, size, only=family.programs.shared)
     # new_group() tells the number of draws by what it is given.
-    draws: dict[str, FloatArray] = {family.groups.group_quantity: np.zeros((size, groups))}
+    draws: dict[str, FloatArray] = {**of_all, family.groups.group_quantity: np.zeros((size, groups))}
+    shared = set(family.variant(variant).shared)  # by the names that the program samples
+    common = _rows(rng, family, variant, priors, size) if shared else {}
     for row in family.variant(variant).priors:
-        if row == family.groups.group_quantity:
+        if row == family.groups.group_quantity or row in family.programs.shared:
+            continue
+        if {row, f"{row}_raw"} & shared:
+            draws[row] = common[row]
             continue
         name = next((n for n in (row, f"{row}_group") if family.programs.dims.get(n) == ("group",)), "")
         if name and row not in priors:  # a term that these data do not have

@@ -13,6 +13,7 @@ from hbm_stan.cli.analysis import AnalysisArgument
 from hbm_stan.cli.calibrate import calibrate
 from hbm_stan.cli.compare import compare
 from hbm_stan.cli.contrast import contrast
+from hbm_stan.cli.decide import decide
 from hbm_stan.cli.fit import check, fit
 from hbm_stan.cli.predict import predict
 from hbm_stan.cli.run import (
@@ -108,7 +109,13 @@ LogScaleOption = Annotated[
     bool, typer.Option("--log-scale", help="Estimates are ratios with limits, such as odds ratios.")
 ]
 NeighboursOption = Annotated[
-    str, typer.Option(help="Of a map: a CSV with the names of two areas that lie beside each other in each row.")
+    str, typer.Option(help="Of a map: a CSV with two areas side by side in each row, or a GeoJSON file of outlines.")
+]
+MissingOption = Annotated[
+    str, typer.Option(help="Of missing outcomes: pattern_mixture (they are shifted) or selection (they select).")
+]
+SelectionOption = Annotated[
+    str, typer.Option(help="Of events: a CSV with a value and the probability that an event with it is seen.")
 ]
 IntegralOption = Annotated[
     str, typer.Option(help='Of curves: "lower = 0, upper = 1, kernel = matern_52, mean = linear".')
@@ -128,8 +135,10 @@ def new(
     log_scale: LogScaleOption = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
-    neighbours: NeighboursOption = "", integral: IntegralOption = "", weights: WeightsOption = "", zi: ZiOption = "",
-    group_name: GroupNameOption = "", unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "",
+    neighbours: NeighboursOption = "", missing: MissingOption = "", selection: SelectionOption = "",
+    integral: IntegralOption = "",
+    weights: WeightsOption = "", zi: ZiOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
+    outcome_unit: OutcomeUnitOption = "",
     question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
@@ -156,8 +165,9 @@ def new(
         analysis = new_analysis(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
-            unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours,
-            integral=integral, told=Told(question, group_name, unit),
+            unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours, missing=missing or None,
+            selection=selection, integral=integral,
+            told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)
         run.show(f"{analysis.path} is written. Next: hbm report {shlex.quote(str(to))}")
@@ -243,7 +253,9 @@ def install_cmdstan(
         run.write_json({"path": str(path), "version": version})
 
 
-for command in (fit, check, summary, compare, predict, contrast, sensitivity, reference, regress, verify, calibrate):
+for command in (
+    fit, check, summary, compare, predict, contrast, decide, sensitivity, reference, regress, verify, calibrate,
+):  # fmt: skip
     app.command()(command)
 
 __all__: list[Any] = ["app", "main"]

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from hbm_stan.budget import Budget
     from hbm_stan.comparison import Comparison
     from hbm_stan.densities import Unit
+    from hbm_stan.diagnose import Diagnosis
+    from hbm_stan.fit import Fit
 
 TargetOption = Annotated[
     str | None,
     typer.Option(
-        help="observation (a new row of a known group: LOO) or group (a new group: leave-one-group-out); else both."
+        help="observation (a new row of a known group: LOO) or group (a new group: leave-one-group-out); else both. "
+        "Of a map also patch (an area whose neighbours are left out too)."
     ),
 ]
 RefitsOption = Annotated[
@@ -67,8 +70,11 @@ def compare(
 
         if factors and likelihoods:
             raise ComparisonError("--factors and --likelihoods are two questions: ask one at a time.")
+        if target == "patch" and (factors or likelihoods):
+            raise ComparisonError("--target patch: patches of a map are left out of its variants only.")
         only = None if target is None else unit_of(target)
-        compared = _compare_factors if factors else _compare_likelihoods if likelihoods else _compare_variants
+        variants = _compare_patches if target == "patch" else _compare_variants
+        compared = _compare_factors if factors else _compare_likelihoods if likelihoods else variants
         try:
             withheld = compared(run, analysis, parameterisation, only, max_refits, minutes)
         except DiagnosticError as error:
@@ -83,22 +89,50 @@ def _compare_variants(
     minutes: float | None,
 ) -> bool:  # fmt: skip
     """Show and write the comparison of the variants; whether it is withheld."""
-    from hbm_stan.checks import check_fits
-    from hbm_stan.cli.show import show_attempts
     from hbm_stan.compare import both_targets
+
+    read, fits, diagnoses = _fitted(run, analysis, parameterisation)
+    with run.steps() as tick:
+        comparisons = both_targets(fits, diagnoses, only, _budget(read, max_refits, minutes), read.store, tick)
+    return _written(run, fits, {str(unit): comparison for unit, comparison in comparisons.items()})
+
+
+def _compare_patches(
+    run: Run, analysis: Path, parameterisation: str | None, _only: Unit | None, max_refits: int | None,
+    minutes: float | None,
+) -> bool:  # fmt: skip
+    """The same of the variants of a map, patches of areas left out."""
+    from hbm_stan.compare import compare as compare_fits
+
+    read, fits, diagnoses = _fitted(run, analysis, parameterisation)
+    budget = _budget(read, max_refits, minutes)
+    with run.steps() as tick:
+        comparison = compare_fits(fits, diagnoses, "patch", budget=budget, store=read.store, say=tick)
+    return _written(run, fits, {"patch": comparison})
+
+
+def _fitted(
+    run: Run, analysis: Path, parameterisation: str | None
+) -> tuple[Analysis, dict[str, Fit], dict[str, Diagnosis]]:
+    """The analysis, the fits of the variants that it compares, and their checks."""
+    from hbm_stan.checks import check_fits
     from hbm_stan.errors import ComparisonError
 
     read = read_settled(run, analysis, parameterisation)
     if len(read.compared) < 2:
         raise ComparisonError(f"{analysis}: a comparison needs two variants of different pooling at least.")
     fits = fits_of(run, read, read.compared)
-    diagnoses = check_fits(fits, read.waived)
-    with run.steps() as tick:
-        comparisons = both_targets(fits, diagnoses, only, _budget(read, max_refits, minutes), read.store, tick)
+    return read, fits, check_fits(fits, read.waived)
+
+
+def _written(run: Run, fits: Mapping[str, Fit], comparisons: Mapping[str, Comparison]) -> bool:
+    """Show and write comparisons by target; whether one is withheld."""
+    from hbm_stan.cli.show import show_attempts
+
     show_attempts(run, fits)
     for comparison in comparisons.values():
         show_comparison(run, comparison)
-    run.write_json({unit: comparison.as_dict() for unit, comparison in comparisons.items()})
+    run.write_json({target: comparison.as_dict() for target, comparison in comparisons.items()})
     return any(comparison.withheld for comparison in comparisons.values())
 
 

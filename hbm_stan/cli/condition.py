@@ -1,4 +1,4 @@
-"""The option ``--condition`` of ``hbm predict``: rows of groups that were never fitted, which it is given too."""
+"""The option ``--condition`` of ``hbm predict`` and ``hbm contrast``: rows of groups that were never fitted."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from hbm_stan.fit import Fit
     from hbm_stan.new_rows.condition import Conditioned
     from hbm_stan.new_rows.new_groups import NewGroups
-    from hbm_stan.new_rows.predict import Prediction
-    from hbm_stan.new_rows.read import Rows
     from hbm_stan.prepare import Prepared
 
 ConditionOption = Annotated[
@@ -43,26 +41,25 @@ def read_condition_of(read: Analysis, table: Prepared, variant: str, condition: 
     return read_condition(read.family, name, table, condition)
 
 
-def predict_conditioned(run: Run, fit: Fit, rows: Rows, new: NewGroups, *, keep: bool) -> Prediction:
-    """The prediction given the new groups' rows; where their weights withhold it, JSON says so."""
-    from hbm_stan.new_rows.predict import predict_given
+def condition_fit(run: Run, fit: Fit, new: NewGroups) -> Conditioned:
+    """The fit given the new groups' rows; where their weights withhold it, JSON says so."""
+    from hbm_stan.new_rows.condition import condition_on
 
     many = fit.table.noun.many if len(new.labels) > 1 else fit.table.noun.one
     run.say(f"{fit.variant}: conditioning on {len(new.labels):,} new {many} ({new.rows.n:,} rows)")
     try:
-        return predict_given(fit, rows, new, keep=keep)
+        return condition_on(fit, new)
     except DiagnosticError as error:
         run.write_json({"withheld": True, "variant": fit.variant, "notes": [str(error)]})
         raise
 
 
-def conditioned_record(prediction: Prediction) -> dict[str, Any]:
+def conditioned_record(given: Conditioned | None) -> dict[str, Any]:
     """For JSON: the new groups and the weights of the draws; nothing where there are none."""
     from math import isfinite
 
     from hbm_stan.cli.predict import records
 
-    given = prediction.conditioned
     if given is None:
         return {}
     return {

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hbm_stan.cli.analysis import AnalysisArgument
-from hbm_stan.cli.predict import AtOption, VariantOption, passed_fit, read_needs, records
+from hbm_stan.cli.condition import ConditionOption, condition_fit, conditioned_record, show_groups
+from hbm_stan.cli.predict import AtOption, VariantOption, passed_fit, read_with_condition, records
 from hbm_stan.cli.run import (
     EngineOption,
     JsonOption,
@@ -40,27 +41,33 @@ def contrast(
     analysis: AnalysisArgument, settings: SettingsArgument, engine: EngineOption = "auto", json: JsonOption = None,
     quiet: QuietOption = False, seed: SeedOption = None, parameterisation: ParameterisationOption = None,
     at: AtOption = None, scale: ScaleOption = "difference", region: RegionOption = None, variant: VariantOption = "",
+    condition: ConditionOption = None,
 ) -> None:  # fmt: skip
     """How far the expected values of two settings lie apart, with intervals and the probability of the direction.
 
-    All else stands at the usual row, or where --at says; grouping factors too. Exit code 1 where a failed check
-    withholds it.
+    All else stands at the usual row, or where --at says; grouping factors too. With --condition, of groups that were
+    never fitted too, given their own rows. Exit code 1 where a failed check, or the weights of those rows, withhold it.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
         from hbm_stan.new_rows.contrast import contrast_pairs, has_average, read_pairs, refuse_region
 
-        read, needs = read_needs(analysis, seed)
+        read, needs, given = read_with_condition(analysis, seed, variant, condition)
         refuse_region(region)
         pairs = read_pairs(
             needs, settings, ", ".join(at) if at else None, averaged=has_average(read.family, scale)
         )  # fmt: skip
         fit = passed_fit(run, read, variant, parameterisation)
-        contrasts = contrast_pairs(fit, pairs, settings.strip(), scale, region)
+        conditioned = None if given is None else condition_fit(run, fit, given)
+        if conditioned is not None:
+            show_groups(run, conditioned)
+        after = fit if conditioned is None else conditioned.fit
+        contrasts = contrast_pairs(after, pairs, settings.strip(), scale, region)
         _show(run, contrasts, fit.n_draws)
         run.write_json({
             "contrast": contrasts.title, "scale": contrasts.scale, "variant": fit.variant,
-            "notes": list(contrasts.notes), "region": region, "lines": records(contrasts.table),
+            "notes": list(contrasts.notes), "region": region, **conditioned_record(conditioned),
+            "lines": records(contrasts.table),
         })  # fmt: skip
 
 

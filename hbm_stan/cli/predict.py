@@ -13,8 +13,8 @@ from hbm_stan.cli.analysis import AnalysisArgument, fits_of
 from hbm_stan.cli.condition import (
     ConditionOption,
     GroupsToOption,
+    condition_fit,
     conditioned_record,
-    predict_conditioned,
     read_condition_of,
     refuse_without_condition,
     show_groups,
@@ -76,7 +76,7 @@ def predict(
     with guarded(run, analysis):
         _refuse_places(to, draws, groups_to, [rows, condition])
         refuse_without_condition(groups_to, condition)
-        from hbm_stan.new_rows.predict import ask, predict_rows
+        from hbm_stan.new_rows.predict import ask, predict_given, predict_rows
         from hbm_stan.new_rows.read import read_rows
 
         read, needs, given = read_with_condition(analysis, seed, variant, condition)
@@ -87,12 +87,14 @@ def predict(
         if given is None:
             prediction = predict_rows(fit, checked, keep=draws is not None)
         else:
-            prediction = predict_conditioned(run, fit, checked, given, keep=draws is not None)
+            prediction = predict_given(condition_fit(run, fit, given), checked, keep=draws is not None)
         _write(prediction, to, draws, groups_to)
         _show(run, prediction, needs)
         run.show(*(f"{path} is written." for path in (to, groups_to, draws) if path is not None))
-        run.write_json({"variant": fit.variant, "notes": list(prediction.notes), **conditioned_record(prediction),
-                        "rows": records(prediction.table)})  # fmt: skip
+        record = conditioned_record(prediction.conditioned)
+        run.write_json(
+            {"variant": fit.variant, "notes": list(prediction.notes), **record, "rows": records(prediction.table)}
+        )
 
 
 def _write(prediction: Prediction, to: Path | None, draws: Path | None, groups_to: Path | None) -> None:
@@ -145,16 +147,13 @@ def _new(options: list[str], grid: str) -> dict[str, Any]:
     return new_labels
 
 
-def read_needs(path: Path, seed: int | None) -> tuple[Analysis, Needs]:
-    """The analysis, and what a row of its model needs: mistakes in rows are said before anything is sampled."""
-    read, needs, _ = read_with_condition(path, seed, "", None)
-    return read, needs
-
-
 def read_with_condition(
     path: Path, seed: int | None, variant: str, condition: Path | None
 ) -> tuple[Analysis, Needs, NewGroups | None]:
-    """The analysis, what a row of its model needs, and rows of new groups to be conditioned on."""
+    """The analysis, what a row of its model needs, and rows of new groups to be conditioned on.
+
+    Mistakes in rows are said before anything is sampled.
+    """
     from hbm_stan.analysis.read import read_analysis
     from hbm_stan.fit import prepare_table
     from hbm_stan.new_rows.predict import needs_given

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hbm_stan.sensitivity.influence import Influence
     from hbm_stan.sensitivity.power import Power
     from hbm_stan.sensitivity.run import Sensitivity
+    from hbm_stan.sensitivity.unseen import Unseen
 
 _MOST_GROUPS = 10
 _OTHERS = "Other priors, by refits; elpd (of new rows) less that of the best other variant, and the SE used"
@@ -71,6 +72,8 @@ def _show(run: Run, assessment: Sensitivity) -> None:
         run.show(Text(assessment.withheld))
         return
     parts: list[tuple[str, Table | None, tuple[str, ...]]] = []
+    if assessment.unseen is not None:
+        parts.append(_unseen(assessment.unseen))
     if assessment.power is not None:
         scaled = (
             f"Priors and likelihood ({assessment.power.likelihood}) raised to a power near 1: power-scaling sensitivity"
@@ -87,6 +90,21 @@ def _show(run: Run, assessment: Sensitivity) -> None:
     run.show(Text("Medians, with 90 % intervals in brackets; (!) marks a conclusion that changes."))
     for title, table, sentences in parts:
         run.show(Text(title, style="bold"), *([] if table is None else [table]), *(Text(s) for s in sentences), "")
+
+
+def _unseen(swept: Unseen) -> tuple[str, Table, tuple[str, ...]]:
+    """The conclusion under each delta, the star at that of the main fit."""
+    from rich.text import Text
+
+    from hbm_stan.cli.show import plain_table
+    from hbm_stan.sensitivity.unseen_words import TITLE, sentences, table_of
+
+    rows = table_of(swept)
+    numbers = tuple(str(name) for name in rows.columns[:-1])
+    table = plain_table(*numbers, "conclusion", right=numbers)
+    for row in rows.to_dict("records"):
+        table.add_row(*(f"{row[name]:.3g}" for name in numbers), Text(str(row["conclusion"])))
+    return TITLE, table, sentences(swept)
 
 
 def _power(power: Power) -> Table:

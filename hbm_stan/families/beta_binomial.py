@@ -46,11 +46,15 @@ def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
 
 
 def _default_priors(table: Prepared) -> dict[str, Prior]:
+    return usual_priors(table["successes"].sum(), table["trials"].sum())
+
+
+def usual_priors(successes: float, trials: float) -> dict[str, Prior]:
     """Uniform rates; for kappa what an sd of about 1/2 between the groups' log odds comes to at the pooled rate.
 
     By the delta method the sd of the log odds is tau / (mu (1 - mu)) = 1 / sqrt(mu (1 - mu) (kappa + 1)).
     """
-    pooled = (table["successes"].sum() + 1) / (table["trials"].sum() + 2)  # the rule of succession: never 0 or 1
+    pooled = (successes + 1) / (trials + 2)  # the rule of succession: never 0 or 1
     median = 4 / (pooled * (1 - pooled))
     kappa = Prior(
         name="kappa", distribution="lognormal", arguments=(to_decimals(math.log(median), 1), 2.0),

@@ -10,9 +10,9 @@ import numpy as np
 
 from hbm_stan.errors import DataError, ModelError, nearest
 from hbm_stan.model.groups import Groups
-from hbm_stan.model.programs import Programs, StanData, Variant
+from hbm_stan.model.programs import Draws, Programs, StanData, Variant
 from hbm_stan.model.twin import Twin
-from hbm_stan.model.words import Words
+from hbm_stan.model.words import Evidence, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, parse_prior
 from hbm_stan.program import Program
@@ -41,7 +41,10 @@ class Family:
 
     ``programs`` is what is sampled, ``twin`` the same model in NumPy, ``groups`` what is compared and predicted, and
     ``words`` what the report says. A family of Stan programs alone has the first and the last.
-    ``check_table(table)`` gives verdicts on a table that only this family has.
+    ``check_table(table)`` gives verdicts on a table that only this family has, ``check_draws(draws, data, table)`` on
+    draws of a variant, of what its programs compute by sums that may be too coarse.
+    ``check_model(evidence)`` gives verdicts on how the model fits, of the variant that data are replicated from.
+    ``unfold(table)`` makes several rows of each of the table, where its columns hold several outcomes (``parts``).
     """
 
     name: str
@@ -59,6 +62,9 @@ class Family:
     own_formulas: tuple[str, ...] = ()  # a likelihood's own parameters with a formula of their own, such as zi
     source: str = ""  # of a user's own family: the hash of its family.py or family.toml
     check_table: Callable[[Prepared], Sequence[Verdict]] | None = None
+    check_draws: Callable[[Draws, StanData, Prepared], Sequence[Verdict]] | None = None
+    check_model: Callable[[Evidence], Sequence[Verdict]] | None = None
+    unfold: Callable[[Prepared], Prepared] | None = None
 
     def function(self, name: str) -> Callable[..., Any] | None:
         """The function of that name in whichever part it stands; None where the family has none."""

@@ -26,6 +26,29 @@ class Option:
 
 
 @dataclass(frozen=True)
+class PartSize:
+    """What a row of a part is out of, or beside: where it usually is, and whether it is a whole number."""
+
+    usual: float
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows that are predicted where a row of the table holds several parts, each with its own outcome.
+
+    ``column`` says which part a predicted row is; a table without it asks for all. ``sizes(data)`` are what rows are
+    out of or beside, by role; ``data(fitted, part, sizes, where)`` are the data of rows of these parts (n,), counted
+    from 0, with their sizes by role; ``by_row`` names those data.
+    """
+
+    column: str
+    sizes: Callable[[StanData], Mapping[str, PartSize]]
+    data: Callable[[StanData, npt.NDArray[np.int64], Mapping[str, FloatArray], str], StanData]
+    by_row: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class GivenRows:
     """Groups given their rows, for each of S draws of the population.
 
@@ -89,6 +112,7 @@ class Groups:
     given_rows: Callable[[np.random.Generator, Draws, StanData], GivenRows] | None = None
     settle: Callable[[StanData, StanData, str], StanData] | None = None
     row_data: Mapping[str, str] = field(default_factory=dict)  # numbers of a row that predictions need: role -> datum
+    parts: Parts | None = None  # of families whose ``unfold`` makes several rows of one
     known_units: Callable[[np.random.Generator, Draws, StanData], FloatArray] | None = None
     expected_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
     curve_at: Callable[[Any, Draws, StanData, StanData, int, str], FloatArray] | None = None

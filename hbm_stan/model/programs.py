@@ -37,6 +37,7 @@ class Variant:
     better: str = ""  # the variant to use where this one meets divergences
     program: str = ""
     settings: Mapping[str, int] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()  # parameters that no pooling shares between groups all the same: common slopes
     by_default: bool = False  # fitted too where nothing is chosen, though it is not the first of its pooling
 
     @property
@@ -56,6 +57,7 @@ class Programs:
     unlearnable(table, variant)       why a Variant cannot be learnt from the rows, and which can; empty where it can
     draw_groups(rng, draws, data)     theta given the population exactly, (S, J), for marginal programs that were told
                                       not to (``generate`` = 0); or by name all that such a program leaves to be drawn
+    shared                            rows of the prior table that all groups share in every pooling: of instruments
     independent(rng, data, variant, size)  all that a variant's program declares, ``size`` independent draws where the
                                       posterior is a known distribution, by name; None where it is not
     """
@@ -69,6 +71,7 @@ class Programs:
     observed: str = "y"  # what the programs call the outcome, each row's log density and its replication
     log_lik: str = "log_lik"
     y_rep: str = "y_rep"
+    shared: tuple[str, ...] = ()
     pilot: tuple[str, ...] = ()  # forms of partial pooling that a pilot decides between; empty: the default stands
     prepare: Callable[[Prepared, Mapping[str, Prior]], StanData]
     default_priors: Callable[[Prepared], dict[str, Prior]]

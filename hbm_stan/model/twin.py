@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hbm_stan.model.programs import Draws, StanData
+from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray
 
@@ -28,6 +29,12 @@ class Twin:
     pointwise(draws, data)            log p(y_n | theta, parameters), (S, N)
     row_moments(draws, data)          mean and variance of each row, (S, N) each; mean_of_rows is the mean alone
     link(mean, data)                  the linear predictor of rows with these means, (..., N), where theta is no mean
+    drawn_table(rng, truth, table, data)  the table with its outcome drawn anew from the truth (one draw), where which
+                                      rows are seen is drawn too
+    beside_rows(draws, data)          log density of what is known of a group beside its rows, given theta, (S, J): that
+                                      others are unseen
+    of_groups(y, data)                what data sets y (S, N) say of each group, (S, J), where a mean of its rows says
+                                      nothing, as they are of several kinds
     row_weights(draws, data)          how much each row says, 1 at its mean, the mean over draws, (N,); None: all alike
     ``calibration`` are priors as in analysis.toml under which outcomes drawn for the family's example look like data
     that people meet: default priors are so wide that most simulated data would be absurd.
@@ -43,5 +50,8 @@ class Twin:
     row_moments: Callable[[Draws, StanData], tuple[FloatArray, FloatArray]] | None = None
     mean_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
     link: Callable[[FloatArray, StanData], FloatArray] | None = None
+    drawn_table: Callable[[np.random.Generator, Draws, Prepared, StanData], Prepared] | None = None
+    beside_rows: Callable[[Draws, StanData], FloatArray] | None = None
+    of_groups: Callable[[FloatArray, StanData], FloatArray] | None = None
     row_weights: Callable[[Draws, StanData], FloatArray | None] | None = None
     calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`

@@ -29,6 +29,19 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Estimand:
+    """What a conclusion is about, where it rests on what no row can tell, draws (S,) each.
+
+    ``parts`` are what it is the difference of, ``gap`` is how far outcomes that nobody saw lie from those that were.
+    """
+
+    name: str
+    values: FloatArray
+    parts: Mapping[str, FloatArray]
+    gap: FloatArray
+
+
+@dataclass(frozen=True)
 class Finding:
     """A section of the report that only this family has: sentences, and a table or curves if there are any.
 
@@ -46,7 +59,11 @@ class Finding:
     y_label: str = ""
     areas: pd.DataFrame | None = None  # of a map: east, north, raw, smoothed, excess (a probability), size
     borders: pd.DataFrame | None = None  # of a map, between neighbours: east, north, to_east, to_north
+    outlines: Mapping[str, Sequence[FloatArray]] | None = None  # of a map: rings by area, (points, 2) each, as drawn
+    sweep: pd.DataFrame | None = None  # of a conclusion by what is assumed: delta, q05, q50, q95, threshold, tips
+    intervals: pd.DataFrame | None = None  # of labels by source, the first in front: label, source, low, middle, high
     first: str = ""  # what page one says, where the first text of ``sentences`` is more than one sentence
+    opens: bool = False  # whether page one begins with it: it answers the question before what moves groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +74,8 @@ class Words:
     has the unit of the outcome or none, which follows from the family's ``discrete`` and ``size``. ``scale(data)`` says
     on which scale a reader thinks of theta: its name, the function that takes theta there, and what a difference of
     theta is a factor of. ``replicated`` says where groups of replicated data come from, if not from the population.
+    ``estimand(evidence, delta)`` is what the conclusion is about where it rests on a delta that is assumed; ``delta``
+    (S,) takes its place where draws do not depend on it.
     """
 
     title: str
@@ -68,4 +87,6 @@ class Words:
     signed: bool = True  # whether theta may lie on both sides of zero, so that P(> 0) says something
     scale: Callable[[StanData], tuple[str, Callable[[FloatArray], FloatArray], str]] | None = None
     replicated: str = ""
+    estimand: Callable[[Evidence, FloatArray | None], Estimand] | None = None
+    derived: Mapping[str, str] = field(default_factory=dict)  # meanings of what programs derive beside mu and tau
     findings: Callable[[Evidence], Sequence[Finding]] | None = None

@@ -72,13 +72,28 @@ def of_table(needs: Needs, table: Table, groups: Mapping[str, Any], at: Mapping[
             raise ModelError(f"--at {name} = {values}: one value is needed, found {len(entries)}.")
         names.append(name)
         cells.append(entries * table.n_rows)
-    full_table = replace(table, names=tuple(names), cells=tuple(cells))
+    full_table = _with_every(needs, replace(table, names=tuple(names), cells=tuple(cells)))
     declared = {**states, **groups}
     return Asked(
         table=full_table,
         n=full_table.n_rows,
         states={name: _states(needs, full_table, name, declared[name]) for name in declared},
     )
+
+
+def _with_every(needs: Needs, table: Table) -> Table:
+    """The table with a row for each level of columns that it lacks, where these stand for all of them."""
+    for name in needs.every:
+        if name in table.names:
+            continue
+        levels, n = needs.levels[name], table.n_rows
+        cells = tuple([cell for cell in column for _ in levels] for column in table.cells)
+        lines = None if table.lines is None else [line for line in table.lines for _ in levels]
+        origin = [i for i in (table.origin or range(n)) for _ in levels]
+        table = replace(
+            table, names=(*table.names, name), cells=(*cells, list(levels) * n), lines=lines, origin=origin
+        )  # fmt: skip
+    return table
 
 
 def _state_in(needs: Needs, name: str, values: str) -> str:

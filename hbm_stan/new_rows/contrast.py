@@ -99,6 +99,11 @@ def has_average(family: Family, scale: str) -> bool:
     """Whether an average over levels is another number than the level in the middle."""
     if scale not in SCALES:
         raise ModelError(f"There is no scale {scale!r}. {nearest(scale, SCALES)}")
+    if scale == "link" and family.groups.parts is not None:
+        raise ModelError(
+            f"{family.name}: rows are of several kinds, with a link each, so that scale link has no one meaning. Take "
+            "a ratio or a difference of expected values."
+        )
     return scale != "link" and averages_differ(family)
 
 

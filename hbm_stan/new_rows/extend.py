@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.cells import kind, number
 from hbm_stan.design import Columns, Design, Factor
 from hbm_stan.encoding import IntArray, NewRows
 from hbm_stan.families.terms.effects import terms_of
@@ -17,16 +18,22 @@ from hbm_stan.new_rows.terms import encode_rows
 from hbm_stan.table import FloatArray, Table
 
 
-def joined(fitted: Table, new: Table, numbers: Collection[str]) -> Table:
-    """The columns of the fitted table with the cells of both; ``numbers`` are read as numbers, each by its file."""
-    cells = tuple(_cells(fitted, name, numbers) + _cells(new, name, numbers) for name in fitted.names)
+def joined(fitted: Table, new: Table, numbers: Collection[str], blanks: Collection[str] = ()) -> Table:
+    """The columns of the fitted table with the cells of both; ``numbers`` are read as numbers, each by its file.
+
+    Cells of ``blanks`` may be empty.
+    """
+    cells = tuple(_cells(fitted, name, numbers, blanks) + _cells(new, name, numbers, blanks) for name in fitted.names)
     where = f"{new.where}, with the rows that were fitted"
     return Table(where=where, names=fitted.names, cells=cells, categories=fitted.categories, ordered=fitted.ordered)
 
 
-def _cells(table: Table, name: str, numbers: Collection[str]) -> list[Any]:
+def _cells(table: Table, name: str, numbers: Collection[str], blanks: Collection[str]) -> list[Any]:
     if not name or name not in table.names:
         return [""] * table.n_rows
+    if name in blanks:
+        comma = table.decimal_comma
+        return ["" if kind(cell) == "missing" else number(cell, comma) for cell in table.column(name)]
     return table.numbers(name).tolist() if name in numbers else list(table.column(name))
 
 

@@ -22,14 +22,19 @@ SIZES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Size:
-    """Trials, exposure or standard error of a row: what it is made of, and what it usually is."""
+    """Trials, exposure or standard error of a row: what it is made of, and what it usually is.
+
+    Where it may be ``blank``, it is what it usually is in an empty cell.
+    """
 
     role: str
     datum: str
     node: Node
     usual: float
+    whole: bool = False
+    blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Grouping:
 @dataclass(frozen=True, kw_only=True)
 class Needs:
     """``numbers`` and ``levels`` of the columns of the right side, the range of each number in the data, where columns
-    usually stand (``usual``), sizes and factors."""
+    usually stand (``usual``), sizes and factors. Of the columns in ``every`` a table that lacks one has all levels:
+    each row of it is then one of each."""
 
     numbers: tuple[str, ...]
     levels: Mapping[str, tuple[str, ...]]
@@ -53,6 +59,7 @@ class Needs:
     usual: Mapping[str, Any]
     sizes: tuple[Size, ...]
     groupings: Mapping[str, Grouping]
+    every: tuple[str, ...] = ()
 
     @property
     def size_columns(self) -> tuple[str, ...]:
@@ -103,7 +110,8 @@ def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Si
         column = read.dataset.column(role)
         if column and any(role == own.name for own in family.roles):
             usual = 1.0 if role == "trials" else float(np.median(read[role]))
-            sizes.append(Size(role, datum, additions.get(role, Column(column)), float(asked.get(role, usual))))
+            node, middle = additions.get(role, Column(column)), float(asked.get(role, usual))
+            sizes.append(Size(role=role, datum=datum, node=node, usual=middle))
     return tuple(sizes)
 
 

@@ -58,6 +58,11 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     All groups must be new; levels of other factors must be known, but for those that lie inside groups.
     """
     table = table_of(given)
+    if read.samples is not None:
+        raise ModelError(
+            f"{read.dataset.table.where}: {read.noun.many} are given as samples. What samples of a new {read.noun.one} "
+            "say of the population is worked out by a fit with them: add its rows to the table."
+        )
     if read.dataset.reading.weights:
         refuse_lacking(table, read.dataset.reading.weights, "which says how often a row counts", at=False)
         table = counted(table, read.dataset.reading.weights)
@@ -66,14 +71,20 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     states = {name: _states(read, grouping, table, column) for name, grouping in needs.groupings.items()}
     row_states = {name: (state,) * table.n_rows for name, state in states.items()}
     asked = Asked(table=table, n=table.n_rows, states=row_states)
-    rows = read_rows(needs if family.terms else replace(needs, sizes=()), asked)
+    rows = read_rows(needs if family.terms else _whole_rows(needs), asked)
     place = rows.places[column]
     _refuse_shared(rows, needs, column)
     outcome = _of_formula if family.terms else _of_roles
     joint = outcome(family, read, rows, needs)
-    sizes = np.bincount(place.level - place.n_known, minlength=len(place.new))
     n_fitted, n_known = read.n_rows, read.n_groups
+    sizes = np.bincount(joint.pooled.level[n_fitted:] - n_known, minlength=len(place.new))
     return NewGroups(rows=rows, labels=place.new, sizes=sizes, table=joint, n_fitted=n_fitted, n_known=n_known)
+
+
+def _whole_rows(needs: Needs) -> Needs:
+    """The needs of rows as they are fitted: sizes stand beside their outcomes, and a row has all of its parts."""
+    levels = {name: own for name, own in needs.levels.items() if name not in needs.every}
+    return replace(needs, sizes=(), levels=levels)
 
 
 def _states(read: Prepared, grouping: Grouping, table: Table, column: str) -> str:
@@ -136,8 +147,10 @@ def _of_roles(family: Family, read: Prepared, rows: Rows, needs: Needs) -> Prepa
     if family.one_row_per_group:
         (group,) = (role for role in roles if role.kind == "label")
         refuse_repeated_groups(alone, group, table.labels(dataset.column("group")))
-    numbers = {dataset.column(role.name) for role in roles if role.kind not in _NOT_NUMBERS}
-    both = joined(dataset.table, table, numbers | set(needs.numbers))
+    counted_roles = [role for role in roles if role.kind not in _NOT_NUMBERS]
+    numbers = {dataset.column(role.name) for role in counted_roles if not role.blank}
+    blanks = {dataset.column(role.name) for role in counted_roles if role.blank}
+    both = joined(dataset.table, table, numbers | set(needs.numbers), blanks)
     return prepared_for(replace(dataset, table=both), family)
 
 

@@ -91,7 +91,11 @@ def predict(
     if new is not None and rows is None and grid is None:
         rows = new.rows.table
     asked = read_rows(needs, ask(needs, rows, grid, _groups(fit, group, groups), at))
-    return predict_rows(fit, asked, keep=draws) if new is None else predict_given(fit, asked, new, keep=draws)
+    return (
+        predict_rows(fit, asked, keep=draws)
+        if new is None
+        else predict_given(condition_on(fit, new), asked, keep=draws)
+    )
 
 
 def read_condition(family: Family, variant: str, read: Prepared, rows: Any) -> NewGroups:
@@ -108,9 +112,8 @@ def needs_given(
     return needs if new is None else replace(needs, groupings=needs_of(family, new.table).groupings)
 
 
-def predict_given(fit: Fit, rows: Rows, new: NewGroups, *, keep: bool = True) -> Prediction:
+def predict_given(conditioned: Conditioned, rows: Rows, *, keep: bool = True) -> Prediction:
     """The prediction of these rows given the rows of new groups too; the draws that are kept have both."""
-    conditioned = condition_on(fit, new)
     prediction = predict_rows(conditioned.fit, rows, keep=keep)
     draws = None if prediction.draws is None else prediction.draws.merge(conditioned.draws)
     notes = tuple(note for note in prediction.notes if note not in conditioned.notes)

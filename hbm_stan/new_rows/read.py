@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.cells import label
+from hbm_stan.cells import kind, label
 from hbm_stan.encoding import IntArray
 from hbm_stan.errors import DataError, did_you_mean, nearest
 from hbm_stan.formula.expression import Node, columns_of
@@ -63,6 +63,7 @@ def read_rows(needs: Needs, asked: Asked) -> Rows:
     sizes = {size.datum: _size(table, size, asked, values) for size in needs.sizes}
     places = {g.name: place_rows(g, table, asked.n, asked.states) for g in needs.groupings.values()}
     beyond = [_beyond(table, c, values[c], needs.ranges[c]) for c in needs.numbers]
+    beyond += [_blank(table, size) for size in needs.sizes if size.blank]
     return Rows(
         n=asked.n,
         table=table,
@@ -115,10 +116,12 @@ def _size(table: Table, size: Size, asked: Asked, values: Mapping[str, npt.NDArr
     columns = columns_of(size.node)
     for column in columns:
         refuse_lacking(table, column, f"the {size.role.replace('_', ' ')} of a row")
-    numbers = {c: values[c] if c in values and values[c].dtype.kind == "f" else table.numbers(c) for c in columns}
+    numbers = {
+        c: values[c] if c in values and values[c].dtype.kind == "f" else _filled(table, size, c) for c in columns
+    }
     with np.errstate(all="ignore"):
         sizes = np.asarray(size.node.values(numbers), dtype=float)
-    whole = size.role == "trials"
+    whole = size.role == "trials" or size.whole
     bad = ~(np.isfinite(sizes) & (sizes > 0) & (not whole or ((sizes == np.floor(sizes)) & (sizes < _MOST_TRIALS))))
     if bad.any():
         rows = [int(i) for i in np.flatnonzero(bad)]
@@ -128,6 +131,28 @@ def _size(table: Table, size: Size, asked: Asked, values: Mapping[str, npt.NDArr
             f"{table.rows(rows, columns[0])}."
         )
     return sizes
+
+
+def _empty(table: Table, column: str) -> list[bool]:
+    return [kind(cell) == "missing" for cell in table.column(column)]
+
+
+def _filled(table: Table, size: Size, column: str) -> FloatArray:
+    """The numbers of a column; what they usually are in empty cells, where these are allowed."""
+    if not size.blank:
+        return table.numbers(column)
+    filled = [
+        size.usual if gap else cell for gap, cell in zip(_empty(table, column), table.column(column), strict=True)
+    ]
+    cells = tuple(filled if name == column else table.column(name) for name in table.names)
+    return replace(table, cells=cells).numbers(column)
+
+
+def _blank(table: Table, size: Size) -> str:
+    """A note on empty cells of a size; empty where there are none."""
+    column = str(size.node)
+    there = column in table.names and any(_empty(table, column))
+    return f"{column}: {size.usual:g}, as in the middle row of the data, where the cell is empty." if there else ""
 
 
 def refuse_not_finite(table: Table, node: Node | str, columns: FloatArray) -> None:

@@ -46,11 +46,13 @@ def needs_of_family(family: Family, read: Prepared, asked: Mapping[str, Any]) ->
     beside = {read.dataset.column(role): role for role in family.groups.row_data if role in read}
     numbers |= {c: read[role] for c, role in beside.items()}
     middle |= {c: float(asked.get(role, np.median(read[role]))) for c, role in beside.items()}
+    parts = {} if family.groups.parts is None else {family.groups.parts.column: read.parts}
     column, labels = read.dataset.column("group"), read.pooled.labels
     grouping = Grouping(column, (column,), {(label,): j for j, label in enumerate(labels)}, len(labels))
     return Needs(
-        numbers=tuple(numbers), levels=known, ranges={c: (float(x.min()), float(x.max())) for c, x in numbers.items()},
-        usual={**{c: own[0] for c, own in known.items()}, **middle, **_named(asked, known)},
+        numbers=tuple(numbers), levels={**known, **parts}, every=tuple(parts),
+        ranges={c: (float(x.min()), float(x.max())) for c, x in numbers.items()},
+        usual={**{c: own[0] for c, own in (known | parts).items()}, **middle, **_named(asked, known)},
         sizes=_sizes(family, read, asked), groupings={column: grouping, **units_of(read)},
     )  # fmt: skip
 
@@ -71,8 +73,23 @@ def _sizes(family: Family, read: Prepared, asked: Mapping[str, Any]) -> tuple[Si
         if role in read.values and (given or role == "standard_error"):
             middle = 1.0 if role == "trials" and family.words.quantity_unit else float(np.median(read[role]))
             middle = float(round(middle)) if role == "trials" else middle
-            sizes.append(Size(role, datum, Column(given or role), float(asked.get(role, middle))))
-    return tuple(sizes)
+            middle = float(asked.get(role, middle))
+            sizes.append(Size(role=role, datum=datum, node=Column(given or role), usual=middle))
+    return (*sizes, *_sizes_of_parts(family, read))
+
+
+def _sizes_of_parts(family: Family, read: Prepared) -> list[Size]:
+    """What rows of parts are out of or beside, where that has a column."""
+    if family.groups.parts is None:
+        return []
+    data = family.programs.prepare(read, family.priors(read))
+    return [
+        Size(
+            role=role, datum=role, node=Column(read.dataset.column(role)), usual=one.usual, whole=one.whole, blank=True
+        )
+        for role, one in family.groups.parts.sizes(data).items()
+        if read.dataset.column(role)
+    ]
 
 
 def mean_of_rows(family: Family) -> Callable[[Draws, StanData], FloatArray] | None:
@@ -163,6 +180,10 @@ def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
     data |= {datum: np.ones(n, dtype=np.int64) for datum in _COUNTED if datum in fit.data}
     if "place" in fit.data:  # on a map: rows of known areas have their own theta, new ones lie nowhere on it
         data["place"] = np.zeros(n, dtype=np.int64)
+    if "given_seen" in fit.data:  # a new row may be one whose outcome nobody would see
+        data["given_seen"] = 0
+    if "seen" in fit.data:  # a new event is one of the population, seen or not, and its row an estimate
+        data |= {"G": 0, "seen": np.zeros(0), "sampled": 0}
     for role, datum in (("predictors", "X"), ("group_predictors", "U")):
         if datum in fit.data:
             data[datum] = _columns(fit.table, role, rows, some)
@@ -171,10 +192,21 @@ def _data(fit: Fit, rows: Rows, some: IntArray) -> StanData:
     for role, datum in fit.family.groups.row_data.items():  # without a column all rows of the fit have the same
         column = fit.table.dataset.column(role)
         data[datum] = rows.values[column][some] if column else np.full(n, np.asarray(fit.data[datum])[0])
+    if fit.family.groups.parts is not None:
+        return data | _of_parts(fit, rows, some)
     return {
         **data,
         **{datum: size[some].astype(np.int64 if datum in _WHOLE else float) for datum, size in rows.sizes.items()},
     }
+
+
+def _of_parts(fit: Fit, rows: Rows, some: IntArray) -> StanData:
+    """The data of rows that each are of a part."""
+    parts = fit.family.groups.parts
+    assert parts is not None
+    part = np.asarray(rows.values[parts.column], dtype=np.int64)[some]
+    given = {role: size[some] for role, size in rows.sizes.items()}
+    return parts.data(fit.data, part, given, rows.table.where)
 
 
 def _columns(read: Prepared, role: str, rows: Rows, some: IntArray) -> FloatArray:
@@ -191,7 +223,9 @@ def _columns(read: Prepared, role: str, rows: Rows, some: IntArray) -> FloatArra
 
 def _take(fit: Fit, data: StanData, rows: IntArray) -> StanData:
     """Some of the rows."""
-    n, by_row = len(rows), ("y", *_COUNTED, "se", "X", "U", "place", *fit.family.groups.row_data.values())
+    parts = fit.family.groups.parts
+    of_parts = () if parts is None else parts.by_row
+    n, by_row = len(rows), ("y", *_COUNTED, "se", "X", "U", "place", *fit.family.groups.row_data.values(), *of_parts)
     each = np.arange(1, n + 1)
     cut: StanData = {k: np.asarray(data[k])[rows] for k in by_row if k in data}
     cut |= {"M": n, "unit_idx": each, "unit_group": each} if fit.table.units is not None else {}

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from hbm_stan.plots.new_group import plot_new_group
     from hbm_stan.plots.posterior import plot_population
     from hbm_stan.plots.save import figure_bytes, save_svg
+    from hbm_stan.plots.sources import plot_sources
     from hbm_stan.plots.strips import plot_ppc, plot_strips
     from hbm_stan.plots.style import PALETTE
+    from hbm_stan.plots.tipping import plot_tipping
 
 _HOMES = {
     "answer": ("plot_answer",), "calibration": ("plot_calibration",),
@@ -30,8 +32,9 @@ _HOMES = {
     "forest": ("plot_forest",), "groups": ("plot_caterpillar", "plot_shrinkage"), "left_out": ("plot_left_out",),
     "maps": ("plot_map",),
     "new_group": ("plot_new_group",),
-    "posterior": ("plot_population",), "save": ("figure_bytes", "save_svg"), "strips": ("plot_ppc", "plot_strips"),
-    "style": ("PALETTE",),
+    "posterior": ("plot_population",), "save": ("figure_bytes", "save_svg"),
+    "sources": ("plot_sources",), "strips": ("plot_ppc", "plot_strips"),
+    "style": ("PALETTE",), "tipping": ("plot_tipping",),
 }  # fmt: skip
 _MODULES = {name: f"hbm_stan.plots.{module}" for module, names in _HOMES.items() for name in names}
 
@@ -53,7 +56,9 @@ __all__ = [
     "plot_ppc",
     "plot_ranks",
     "plot_shrinkage",
+    "plot_sources",
     "plot_strips",
+    "plot_tipping",
     "save_svg",
 ]
 

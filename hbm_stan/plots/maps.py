@@ -1,7 +1,8 @@
-"""Maps: areas as points joined to their neighbours, coloured by raw and smoothed rates and the chance of an excess."""
+"""Maps: areas in their outlines or as points joined to neighbours, coloured by rates and the chance of an excess."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,21 @@ _DIVERGING = ("#0072b2", "#7fb2d3", "#eef1f4", "#eba47a", "#d55e00")
 _RISING = ("#eef1f4", "#a8cbe3", "#0072b2", "#003a5c")
 
 
-def plot_map(areas: pd.DataFrame, borders: pd.DataFrame, rate: str = "rate", excess: str = "probability") -> Drawing:
+def plot_map(
+    areas: pd.DataFrame, borders: pd.DataFrame, rate: str = "rate", excess: str = "probability",
+    outlines: Mapping[str, Sequence[FloatArray]] | None = None,
+) -> Drawing:  # fmt: skip
     """Three maps side by side: raw rates, smoothed rates in the same colours, and the probability of an excess.
 
     Columns of areas: east, north, raw, smoothed, excess, size (of points); of borders: east, north, to_east, to_north.
+    ``outlines`` are the rings of each area (its name in the column ``area``), which take the place of points and lines.
     Rates are coloured on a logarithmic scale, raw ones of 0 as the lowest colour.
     """
     width = (WIDTH_MM - 2 * _SIDE_MM - 2 * _GAP_MM) / 3
-    spread = [float(np.ptp(areas[axis])) or 1.0 for axis in ("east", "north")]
+    if outlines is None:
+        spread = [float(np.ptp(areas[axis])) or 1.0 for axis in ("east", "north")]
+    else:
+        spread = np.ptp(np.concatenate([ring for rings in outlines.values() for ring in rings]), axis=0).tolist()
     height = float(np.clip(width * spread[1] / spread[0], _FLATTEST * width, _TALLEST_MM))
     total = height + _TOP_MM + _BOTTOM_MM
     low, high = _limits(areas["smoothed"].to_numpy(float))
@@ -42,7 +50,12 @@ def plot_map(areas: pd.DataFrame, borders: pd.DataFrame, rate: str = "rate", exc
             left = _SIDE_MM + k * (width + _GAP_MM)
             axes = figure.add_axes((left / WIDTH_MM, _BOTTOM_MM / total, width / WIDTH_MM, height / total))
             axes.set_title(drawable(title), loc="left", pad=3)
-            _panel(axes, areas, borders, values, _colours(least, most, log=k < 2))
+            colours = _colours(least, most, log=k < 2)
+            if outlines is None:
+                _points(axes, areas, borders, values, colours)
+            else:
+                _filled(axes, [outlines[name] for name in areas["area"]], values, colours)
+            _bare(axes)
             bar = figure.add_axes((left / WIDTH_MM, 7.5 / total, width / WIDTH_MM, 2.2 / total))
             _colour_bar(bar, least, most, log=k < 2)
 
@@ -63,7 +76,22 @@ def _colours(low: float, high: float, *, log: bool) -> tuple[Any, Any]:
     return colours, LogNorm(low, high) if log else Normalize(low, high)
 
 
-def _panel(axes: Any, areas: pd.DataFrame, borders: pd.DataFrame, values: FloatArray, colours: tuple[Any, Any]) -> None:
+def _filled(axes: Any, areas: Sequence[Sequence[FloatArray]], values: FloatArray, colours: tuple[Any, Any]) -> None:
+    """Areas in their outlines; a ring inside another one is a hole."""
+    from matplotlib.collections import PathCollection
+    from matplotlib.path import Path
+
+    paths = [Path.make_compound_path(*(Path(ring, closed=True) for ring in rings)) for rings in areas]
+    axes.add_collection(PathCollection(
+        paths, array=values, cmap=colours[0], norm=colours[1], edgecolors=PALETTE["muted"], linewidths=0.3,
+    ))  # fmt: skip
+    axes.autoscale_view()
+
+
+def _points(
+    axes: Any, areas: pd.DataFrame, borders: pd.DataFrame, values: FloatArray, colours: tuple[Any, Any]
+) -> None:  # fmt: skip
+    """Areas as points, and lines that join neighbours."""
     from matplotlib.collections import LineCollection
 
     ends = borders[["east", "north", "to_east", "to_north"]].to_numpy(float).reshape(-1, 2, 2)
@@ -75,6 +103,10 @@ def _panel(axes: Any, areas: pd.DataFrame, borders: pd.DataFrame, values: FloatA
         areas["east"], areas["north"], s=points**2, c=values, cmap=colours[0], norm=colours[1],
         edgecolors=PALETTE["muted"], linewidths=0.4, zorder=2,
     )  # fmt: skip
+
+
+def _bare(axes: Any) -> None:
+    """A map has no axes, and one scale for both directions."""
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.06)
     axes.grid(visible=False)

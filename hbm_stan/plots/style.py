@@ -32,7 +32,7 @@ MM_PER_INCH = 25.4
 
 GREEK = {
     "mu": "μ", "tau": "τ", "theta": "θ", "sigma": "σ", "alpha": "α", "beta": "β", "phi": "φ", "lambda": "λ",
-    "kappa": "κ", "rho": "ρ", "gamma": "γ",
+    "kappa": "κ", "rho": "ρ", "gamma": "γ", "eta": "η",
 }  # fmt: skip
 
 

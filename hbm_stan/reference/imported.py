@@ -59,7 +59,7 @@ def import_reference(
     about = {"imported": ", ".join(path.name for path in paths), "file_sha256": digest, **about}
     dataset = job.table.dataset
     data = {
-        "name": dataset.name, "rows": job.table.n_rows, "file_sha256": dataset.sha256,
+        "name": dataset.name, "rows": job.table.n_read, "file_sha256": dataset.sha256,
         "sha256": data_hash(job.family, job.variant, job.table, job.data),
     }  # fmt: skip
     posterior = Posterior(tuple(j.variant for j in jobs), table, {}, about)

@@ -140,7 +140,7 @@ def reference_of(title: str, runs: Sequence[LongRun], path: Path) -> Reference:
         method=f"{CHAINS * fit.sampling.draws:,} draws of {CHAINS} chains, thinned; meets the criteria of "
         "posteriordb's reference posteriors",
         exact=False, family=fit.family.name,
-        data={"name": dataset.name, "rows": fit.table.n_rows, "file_sha256": dataset.sha256,
+        data={"name": dataset.name, "rows": fit.table.n_read, "file_sha256": dataset.sha256,
               "sha256": data_hash(fit.family, fit.variant, fit.table, fit.data)},
         priors=priors, posteriors=tuple(_posterior(run) for run in runs),
         about={"seed": fit.sampling.seed, "settings": settings, "engine": f"{fit.engine} {fit.engine_version}",

@@ -28,9 +28,10 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
         raise ModelError(f"{where} is a reference of the family {reference.family}; this fit is of {fit.family.name}.")
     posterior = reference.posterior(fit.variant)
     known = reference.data.get("sha256")
-    rows = reference.data.get("rows", fit.table.n_rows)
-    if known is None and rows != fit.table.n_rows:
-        raise ModelError(f"{where} is a reference of other data: of {rows} rows; here are {fit.table.n_rows}. {_NEW}")
+    rows = reference.data.get("rows", fit.table.n_read)
+    # Rows of the file, or those that the family makes of them.
+    if known is None and rows not in {fit.table.n_read, fit.table.dataset.table.n_rows}:
+        raise ModelError(f"{where} is a reference of other data: of {rows} rows; here are {fit.table.n_read}. {_NEW}")
     if known is None and reference.kind == OWN:
         raise ModelError(f"{where}: data has no sha256: what it is a reference of cannot be told. {_NEW}")
     if known is not None and known != data_hash(fit.family, fit.variant, fit.table, fit.data):
@@ -50,7 +51,7 @@ def matches(fit: Fit | Job, reference: Reference) -> Posterior:
 
 def _other(fit: Fit | Job, reference: Reference) -> str:
     """How the data differ, as far as it is known."""
-    rows, now = reference.data.get("rows", "?"), fit.table.n_rows
+    rows, now = reference.data.get("rows", "?"), fit.table.n_read
     if reference.data.get("file_sha256") == fit.table.dataset.sha256:
         return (
             "the file is the same, byte for byte, but it is read in another way: columns, roles or numbers that the "

@@ -1,13 +1,14 @@
-"""Ten-fold cross-validation, folds stratified by group: for more bad scores than refits are allowed.
+"""Ten-fold cross-validation: folds stratified by group, or patches of a map.
 
-Every fold holds a tenth of each group's rows, so that it mimics leaving one row out (Vehtari, rats case study).
+Stratified folds take the place of more refits than are allowed: every one holds a tenth of each group's rows, and so
+mimics leaving one row out (Vehtari, rats case study). Patches are areas side by side, left out with their neighbours.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from hbm_stan.budget import Budget
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, mean_error
+from hbm_stan.patches import patches
 from hbm_stan.repair.bridge import tail_of
 from hbm_stan.repair.jobs import Say, job_without
 from hbm_stan.repair.refits import held_out, keep_note, note_of, passed
@@ -35,38 +37,76 @@ def folds_of(fit: Fit) -> npt.NDArray[np.int64]:
     return folds
 
 
+@dataclass(frozen=True)
+class Folds:
+    """The fold of each row, (N,), counted from 0; the route that scores by them go by, and what one is called."""
+
+    of: npt.NDArray[np.int64]
+    route: Route = Route.FOLDS
+    noun: str = "fold"
+
+    @property
+    def n(self) -> int:
+        """How many folds there are."""
+        return int(self.of.max()) + 1
+
+
+def stratified(fit: Fit) -> Folds:
+    """Ten folds, each with a tenth of every group's rows."""
+    return Folds(folds_of(fit))
+
+
+def patches_of(fit: Fit) -> Folds:
+    """Ten patches of areas side by side; raises ComparisonError where there is no map."""
+    beside = fit.table.dataset.reading.neighbours
+    if beside is None:
+        raise ComparisonError(
+            "The target patch leaves out areas with their neighbours: it is for maps (the family disease_mapping), and "
+            "these fits have no list of neighbours."
+        )
+    there = fit.table.pooled.labels
+    patch = patches(there, beside.among(there).pairs, FOLDS)
+    return Folds(patch[fit.table.pooled.level], Route.PATCHES, "patch")
+
+
 def by_folds(
     fits: Mapping[str, Fit], scores: Mapping[str, LeftOut], budget: Budget, store: FitStore, say: Say,
-    waive: Mapping[str, Collection[str]] | None = None,
+    waive: Mapping[str, Collection[str]] | None = None, divide: Callable[[Fit], Folds] = stratified,
 ) -> dict[str, LeftOut]:  # fmt: skip
-    """The scores of all variants by the same ten folds, in place of scores that cannot be repaired one by one.
+    """The scores of all variants by the same folds, ``divide`` of the first one, in place of those given.
 
     Raises ComparisonError where a variant cannot be scored so, or where it would take longer than the budget allows.
     """
-    seconds = FOLDS * sum(fit.seconds for fit in fits.values())
+    folds = divide(next(iter(fits.values())))
+    seconds = folds.n * sum(fit.seconds for fit in fits.values())
     if seconds > budget.seconds_left:
-        raise ComparisonError(f"ten folds would take some {seconds / 60:.0f} minutes, more than are left (--minutes)")
+        raise ComparisonError(
+            f"refits without each {folds.noun} in turn would take some {seconds / 60:.0f} minutes, more than are left "
+            "(--minutes)"
+        )
     for fit in fits.values():
         if fit.table.units is not None:
-            raise ComparisonError("ten folds: rows of units are scored one by one only")
+            raise ComparisonError(f"no {folds.noun} is left out: rows of units are scored one by one only")
         fit.family.need("pointwise", "a score of rows that were left out")
     waived = waive or {}
-    return {n: _scored(fit, scores[n], budget, store, say, waived.get(n, ())) for n, fit in fits.items()}
+    return {n: _scored(fit, folds, scores[n], budget, store, say, waived.get(n, ())) for n, fit in fits.items()}
 
 
-def _scored(fit: Fit, scores: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str]) -> LeftOut:
+def _scored(
+    fit: Fit, folds: Folds, scores: LeftOut, budget: Budget, store: FitStore, say: Say, waive: Collection[str]
+) -> LeftOut:
     """The scores of all rows; a density whose right tail is too heavy for its mean stays marked by its Pareto k."""
-    fold, elpd_i, pareto_k, mcse = folds_of(fit), *np.empty((2, fit.table.n_rows)), 0.0
-    for k in range(FOLDS):
-        rows = np.flatnonzero(fold == k)
+    elpd_i, pareto_k, mcse = *np.empty((2, fit.table.n_rows)), 0.0
+    for k in range(folds.n):
+        rows = np.flatnonzero(folds.of == k)
         if not len(rows):
             continue
         if budget.spent:
-            raise ComparisonError(f"ten folds: {budget.minutes:g} minutes are over (--minutes)")
-        fold_scores = _fold(fit, rows, k, store, say, waive)
-        elpd_i[rows], pareto_k[rows], mcse = fold_scores.elpd, fold_scores.pareto_k, math.hypot(mcse, fold_scores.mcse)
+            raise ComparisonError(f"{folds.noun} {k + 1} of {folds.n}: {budget.minutes:g} minutes are over (--minutes)")
+        scored = _fold(fit, rows, f"{folds.noun} {k + 1} of {folds.n}", store, say, waive)
+        elpd_i[rows], pareto_k[rows], mcse = scored.elpd, scored.pareto_k, math.hypot(mcse, scored.mcse)
     return replace(
-        scores, elpd_i=elpd_i, lppd_i=np.full(len(fold), math.nan), pareto_k=pareto_k, route=Route.FOLDS, mcse=mcse,
+        scores, elpd_i=elpd_i, lppd_i=np.full(len(elpd_i), math.nan), pareto_k=pareto_k, route=folds.route, mcse=mcse,
         note="", repairs={}, reasons={}, quadrature=None,
     )  # fmt: skip
 
@@ -80,7 +120,9 @@ class _Fold:
     mcse: float
 
 
-def _fold(fit: Fit, rows: npt.NDArray[np.int64], k: int, store: FitStore, say: Say, waive: Collection[str]) -> _Fold:
+def _fold(
+    fit: Fit, rows: npt.NDArray[np.int64], name_of_fold: str, store: FitStore, say: Say, waive: Collection[str]
+) -> _Fold:
     """The scores of the rows of one fold, from a note where one is kept."""
     # What is left out is scored too: its values are in the key of the whole fit only.
     job = job_without(fit, rows)
@@ -88,11 +130,11 @@ def _fold(fit: Fit, rows: npt.NDArray[np.int64], k: int, store: FitStore, say: S
     name = f"{fit.variant}-without-{key[:16]}"
     if (note := note_of(store, name, key)) is not None:
         return _Fold(note["elpd"], note["pareto_k"], note["mcse"])
-    say(f"{fit.variant}: fold {k + 1} of {FOLDS}")
+    say(f"{fit.variant}: {name_of_fold}")
     refit = passed(job, waive)
     density = held_out(fit, refit, "observation", [int(i) for i in rows], apart=True)
     elpd = logsumexp(density, axis=0) - math.log(len(density))
     error = mean_error(np.exp(density - elpd).sum(axis=1), fit.sampling.chains)
     scores = _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)
-    keep_note(store, name, {"key": key, "left out": f"fold {k + 1}", **asdict(scores)}, say)
+    keep_note(store, name, {"key": key, "left out": name_of_fold, **asdict(scores)}, say)
     return scores

@@ -52,9 +52,9 @@ def page_one(analysis: Analysis, findings: Findings, results: Mapping[str, Any])
     new = of_new_group(fit, findings.new_group, [q.term for q in middle])
     spreads = _spreads(fit, terms[: MOST_TERMS + 1])
     effects = effect_sentences(fit, results["coefficients"])
-    sentences = _sentences(
-        fit, noun, [*effects.sentences, *_of_family(findings)], middle, spreads, groups, new, results
-    )
+    own = _of_family(findings)
+    first = [*own, *effects.sentences] if any(f.opens for f in findings.own[:1]) else [*effects.sentences, *own]
+    sentences = _sentences(fit, noun, first, middle, spreads, groups, new, results)
     quantities = [*effects.numbers, *middle, *(q for q, _ in spreads), *groups, *new]
     panels = [
         {"term": t, "average": _row_of(middle, t), "new": _row_of(new, t), "words": scale_of(fit, t).words,

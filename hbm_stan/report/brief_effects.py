@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.likelihoods import likelihood
-from hbm_stan.likelihoods.likelihood import Measure
+from hbm_stan.likelihoods.likelihood import RATE, Measure
 from hbm_stan.predict import terms_of
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import capital
@@ -96,6 +96,8 @@ def _multiplied(fit: Fit, factor: Measure) -> str:
     outcome = outcome_words(fit)
     if fit.table.design is not None and likelihood(fit.family.name).ladder == "ordered":
         outcome = f"a higher {outcome}"
+    if fit.table.parts and factor is RATE:  # the outcome's words are those of the rate itself
+        return f"The {outcome} is multiplied by about"
     return f"The {factor.of_outcome(outcome)} {'are' if factor.plural else 'is'} multiplied by about"
 
 

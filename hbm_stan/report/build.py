@@ -178,6 +178,7 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
         analysis.name, analysis.title, analysis.question, str(analysis.noun), str(analysis.compared),
         str((analysis.max_refits, analysis.minutes)), str(analysis.caterpillars), analysis.appendix,
         str(sorted(analysis.prediction.items())), str(analysis.choice), str(analysis.waived),
+        str(analysis.dataset.reading.missing),
         str(sorted(analysis.reasons.items())),
         str(sorted(analysis.dataset.columns.items())), str(sorted(analysis.dataset.info.items())),
         analysis.family.source, _own_code(),

@@ -24,6 +24,8 @@ from hbm_stan.prior_predictive import check_priors, prior_check
 from hbm_stan.reliability import Reliability, reliability, why_no_reliability
 from hbm_stan.replicate import PredictiveCheck, can_replicate, predictive_check
 from hbm_stan.sensitivity.run import earlier_sensitivity, quick_look
+from hbm_stan.sensitivity.unseen import unseen
+from hbm_stan.sensitivity.unseen_words import finding_of
 from hbm_stan.verdicts import Verdict
 
 
@@ -73,9 +75,15 @@ def find(analysis: Analysis, fits: Mapping[str, Fit], say: Callable[[str], None]
         group_comparison=comparisons.get("group"),
         new_group=new_group(main, analysis.prediction) if predicts_groups(main.family) else None,
         shrinkage=shrinkage_table(fits, main.variant), ppc=_replicated(diagnoses, main), prior_check=prior_check(main),
-        own=tuple(findings(main, analysis.prediction)), withheld=failed,
+        own=(*([] if failed else _swept(analysis, main, say)), *findings(main, analysis.prediction)), withheld=failed,
         sensitivity=_sensitivity(analysis, fits, diagnoses), loo_pit=pit, reliability=shares,
     )  # fmt: skip
+
+
+def _swept(analysis: Analysis, main: Fit, say: Callable[[str], None] | None) -> list[Finding]:
+    """Of a family whose conclusion rests on a delta: the conclusion under each."""
+    swept = unseen(main, analysis.store, say)
+    return [] if swept is None else [finding_of(swept)]
 
 
 def _replicated(diagnoses: Mapping[str, Diagnosis], main: Fit) -> PredictiveCheck | None:

@@ -29,9 +29,10 @@ _KEYS = ("q05", "q25", "q50", "q75", "q95")
 def conditional_effects(fit: Fit, prediction: Mapping[str, Any]) -> list[dict[str, Any]]:
     """For JSON: of each column its values, and there the expected value and a new observation on the outcome's scale.
 
-    Factors are averaged over their populations. None where there are no columns, or no population.
+    Factors are averaged over their populations. None where there are no columns, or no population, or rows are of
+    several kinds, which have no axis in common.
     """
-    if fit.pooling == "no" or not (fit.family.terms or mean_of_rows(fit.family)):
+    if fit.pooling == "no" or fit.family.groups.parts is not None or not (fit.family.terms or mean_of_rows(fit.family)):
         return []
     needs = needs_of(fit.family, fit.table, _of_columns(prediction))
     columns = [c for c in (*needs.levels, *needs.numbers) if c not in needs.factor_columns]
@@ -81,6 +82,7 @@ def observed_rows(fit: Fit, column: str, levels: Iterable[str]) -> pd.DataFrame:
     """The data beside an effect: x (a level's place from 0) and y, the outcome of a row by its trials or exposure."""
     table, named = fit.table.dataset.table, {level: float(k) for k, level in enumerate(levels)}
     x = np.array([named[v] for v in table.labels(column)]) if named else table.numbers(column)
+    x = x if fit.table.rows is None else x[fit.table.rows]
     size = np.asarray(fit.data[fit.family.size], dtype=float) if fit.family.size else np.ones(len(fit.y))
     chosen = np.unique(np.linspace(0, len(x) - 1, min(len(x), _POINTS)).round().astype(int))
     return pd.DataFrame({"x": np.asarray(x)[chosen], "y": (np.asarray(fit.y, dtype=float) / size)[chosen]})

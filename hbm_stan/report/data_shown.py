@@ -13,6 +13,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.replicate import by_group
 from hbm_stan.report.columns import columns_of, numbers_of_formula
 from hbm_stan.report.units import observed_quantity, observed_unit, outcome_unit, quantity_unit
+from hbm_stan.samples import SAMPLE
 
 _ROWS_SHOWN = 60
 
@@ -20,17 +21,19 @@ _ROWS_SHOWN = 60
 def data_of(fit: Fit) -> dict[str, Any]:
     """The table of a fit for JSON."""
     table, dataset = fit.table, fit.table.dataset
+    sizes = table.pooled.sizes if table.samples is None else np.bincount(table.samples.event)
     return {
         "name": dataset.name,
         "title": dataset.title,
         "source": dataset.source,
         "sha256": dataset.sha256,
-        "n_rows": table.n_rows,
+        "n_rows": table.n_rows if table.samples is None else table.n_read,
+        "n_unseen": table.n_all - table.n_rows,
         "n_groups": table.n_groups,
         "rows_per_group": {
-            "least": int(table.pooled.sizes.min()),
-            "median": float(np.median(table.pooled.sizes)),
-            "most": int(table.pooled.sizes.max()),
+            "least": int(sizes.min()),
+            "median": float(np.median(sizes)),
+            "most": int(sizes.max()),
         },
         "columns": [
             {
@@ -56,6 +59,8 @@ def _rows(fit: Fit) -> list[dict[str, Any]]:
     """The first rows of the table, by column."""
     dataset = fit.table.dataset
     group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
+    if fit.table.samples is not None:
+        return _events(fit, group)
     columns = {c: dataset.table.column(c) for _, c in columns_of(fit) if c != group}
     given = {r.name for r in fit.family.roles if r.name in fit.table} & set(dataset.columns)
     numbers = {dataset.column(role): fit.table[role] for role in given}
@@ -68,6 +73,16 @@ def _rows(fit: Fit) -> list[dict[str, Any]]:
     values: dict[str, Any] = {**columns, **numbers}
     labels = fit.table.pooled.row_labels[:_ROWS_SHOWN]
     return [{group: label, **{c: v[i] for c, v in values.items()}} for i, label in enumerate(labels)]
+
+
+def _events(fit: Fit, group: str) -> list[dict[str, Any]]:
+    """The first events that are given as samples: how many, their mean and their sd, the prior undone."""
+    sizes, column = np.bincount(fit.table.samples.event), fit.table.dataset.column(SAMPLE)  # type: ignore[union-attr]
+    rows = zip(fit.table.pooled.row_labels, sizes, fit.table[SAMPLE], fit.table[STANDARD_ERROR], strict=True)
+    return [
+        {group: label, "samples": int(n), f"mean {column}": float(f"{mean:.4g}"), "sd": float(f"{sd:.3g}")}
+        for label, n, mean, sd in list(rows)[:_ROWS_SHOWN]
+    ]
 
 
 def _groups(fit: Fit) -> list[dict[str, Any]]:

@@ -65,7 +65,13 @@ def draw_figures(findings: Findings, results: dict[str, Any]) -> dict[str, bytes
             drawn["new_group"] = partial(_new_group, findings.new_group, results, same_scale(main))
         for k, own in enumerate(findings.own):
             if own.areas is not None and own.borders is not None:
-                drawn[f"own_{k}"] = partial(plots.plot_map, own.areas, own.borders, own.x_label, own.y_label)
+                drawn[f"own_{k}"] = partial(
+                    plots.plot_map, own.areas, own.borders, own.x_label, own.y_label, own.outlines
+                )
+            elif own.sweep is not None:
+                drawn[f"own_{k}"] = partial(plots.plot_tipping, own.sweep, own.x_label, own.y_label)
+            elif own.intervals is not None:
+                drawn[f"own_{k}"] = partial(plots.plot_sources, own.intervals, own.x_label)
             elif own.curves is not None:
                 drawn[f"own_{k}"] = partial(plots.plot_curves, own.curves, own.points, own.x_label, own.y_label)
     return {name: plots.save_svg(draw()) for name, draw in drawn.items()}

@@ -159,6 +159,7 @@ def with_unit(text: str, unit: str) -> str:
 def _meta(results: dict[str, Any]) -> list[str]:
     data, engine = results["data"], results["engine"]
     size = f"{counted(data['n_rows'], 'row')} in {group_count(results)}"
+    size += f", {format_count(data['n_unseen'])} more without an outcome" if data.get("n_unseen") else ""
     return [f"{data['title'] or data['name']}: {size}. Drawn with {engine['name']} {engine['version']}."]
 
 

@@ -73,6 +73,7 @@ def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
     derived = {
         "mu": f"mean {{term|{family.words.group_meaning}}} in the population",
         family.groups.population_scale: f"sd of the {{term|{family.words.group_meaning}}} between {analysis.noun.many}",
+        **{name: analysis.noun.fill(text) for name, text in family.words.derived.items()},
     }
     without_prior = {name: text for name, text in derived.items() if partial and name not in given}
     texts = {row.name: analysis.noun.fill(row.meaning) for row in family.programs.prior_rows} | without_prior

@@ -22,8 +22,12 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         blocks += [heading(finding["title"]), *(prose(*s) for s in sentences)]
         if f"own_{k}" in figures:
             caption = f"{finding['title']}. Lines: posterior median with its 50 % and 80 % bands; points: the data."
-            if finding["areas"]:
-                caption = f"{finding['title']}; on the right the {finding['y_label']}. Lines join neighbours."
+            if finding["intervals"]:
+                caption = f"{finding['title']}: medians with 90 % intervals."
+            elif finding["areas"]:
+                caption = f"{finding['title']}; on the right the {finding['y_label']}."
+            if finding.get("sweep"):
+                caption = f"{finding['title']}: posterior median and 90 % interval; the diamond is the main fit."
             if any(p["kind"] == "truth" for p in finding["points"] or []):
                 caption += " Dashed: the true curves."
             blocks += figure(f"own_{k}", figures, [caption], f"{finding['title']}: by {one}.")

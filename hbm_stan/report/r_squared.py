@@ -32,7 +32,8 @@ def r_squared(fit: Fit) -> dict[str, Any] | None:
     """
     family = fit.family
     one_each = fit.table.one_row_per_group or family.groups.group_quantity not in fit.tree["posterior"]
-    if one_each or family.groups.new_group is None or fit.pooling != "partial":
+    of_kinds = family.twin.of_groups is not None  # whose rows have no common variance
+    if one_each or of_kinds or family.groups.new_group is None or fit.pooling != "partial":
         return None
     step = max(1, fit.n_draws // _DRAWS)
     draws = {name: values[::step] for name, values in fit.draws().items()}

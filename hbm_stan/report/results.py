@@ -176,7 +176,8 @@ def _ppc(findings: Findings, main: Fit) -> dict[str, Any] | None:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     """A family's own section, as plain values."""
-    frames = {name: getattr(finding, name) for name in ("table", "curves", "points", "areas", "borders")}
+    names = ("table", "curves", "points", "areas", "borders", "sweep", "intervals")
+    frames = {name: getattr(finding, name) for name in names}
     records = {name: None if frame is None else frame.to_dict("records") for name, frame in frames.items()}
     words = {name: getattr(finding, name) for name in ("title", "caption", "x_label", "y_label")}
     return {**words, **records, "sentences": list(finding.sentences), "digits": dict(finding.digits)}

@@ -21,6 +21,8 @@ from hbm_stan.report.ratios import ratio_name
 from hbm_stan.report.units import observed_unit, own_meaning, quantity_unit
 from hbm_stan.table import FloatArray
 
+_NAMED = 3  # predictors whose places are named
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -37,7 +39,12 @@ class Scale:
 
 
 def outcome_words(fit: Fit) -> str:
-    """The column of the outcome as words, without its unit at the end: reaction_ms -> reaction."""
+    """The column of the outcome as words, without its unit at the end: reaction_ms -> reaction.
+
+    Where outcomes stand in several columns, what a reader thinks of the groups' quantity as.
+    """
+    if fit.table.parts and fit.family.words.scale is not None:
+        return fit.family.words.scale(fit.data)[0]
     dataset = fit.table.dataset
     column, unit = dataset.column(fit.family.outcome(fit.table)), dataset.unit(fit.family.outcome(fit.table))
     words = column.replace("_", " ").strip()
@@ -57,7 +64,17 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
     if term == INTERCEPT:
         return _intercept(fit)
     meaning, outcome = own_meaning(fit), outcome_words(fit)
-    return Scale(words=f"{meaning} of {outcome}" if meaning else outcome, unit=quantity_unit(fit))
+    return Scale(words=f"{meaning} of {outcome}" if meaning else outcome, unit=quantity_unit(fit), place=_at_zero(fit))
+
+
+def _at_zero(fit: Fit) -> str:
+    """Where predictors stand whose slopes all groups share: (arm = placebo, dose = 0); nothing where there are none."""
+    predictors = fit.table.predictors.get("predictors")
+    if predictors is None or not predictors.names:
+        return ""
+    numbers = [name for name in predictors.names if name not in predictors.indicators]
+    places = [*(f"{column} = {own[0]}" for column, own in predictors.levels.items()), *(f"{n} = 0" for n in numbers)]
+    return f"({', '.join(places)})" if len(places) <= _NAMED else "(where predictors are 0)"
 
 
 def per(fit: Fit, term: str) -> str:

@@ -23,6 +23,8 @@ from hbm_stan.sensitivity.alternatives import Alternatives, Bench, alternatives,
 from hbm_stan.sensitivity.asked import NOTE, Asked
 from hbm_stan.sensitivity.influence import Influence, influence
 from hbm_stan.sensitivity.power import Power, power_scaling
+from hbm_stan.sensitivity.unseen import Unseen, unseen
+from hbm_stan.sensitivity.unseen_words import sentences as in_words
 from hbm_stan.verdicts import for_json
 
 # Groups that are refitted at most, where the weights that leave them out fail.
@@ -37,6 +39,7 @@ class Sensitivity:
     power: Power | None = None
     alternatives: Alternatives | None = None
     influence: Influence | None = None
+    unseen: Unseen | None = None  # of a family whose conclusion rests on a delta
     withheld: str = ""
 
     def __repr__(self) -> str:
@@ -50,11 +53,12 @@ class Sensitivity:
         """What was found, in words."""
         parts = (self.power, self.alternatives, self.influence)
         sentences = tuple(s for part in parts if part is not None for s in part.sentences)
-        return (self.withheld,) if self.withheld else sentences
+        swept = () if self.unseen is None else in_words(self.unseen)
+        return (self.withheld,) if self.withheld else (*swept, *sentences)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything for JSON; a part that was not run is None."""
-        parts = {name: getattr(self, name) for name in ("power", "alternatives", "influence")}
+        parts = {name: getattr(self, name) for name in ("power", "alternatives", "influence", "unseen")}
         content = {
             "variant": self.variant, "withheld": self.withheld, "sentences": list(self.sentences),
             **{name: None if part is None else part.as_dict() for name, part in parts.items()},
@@ -94,12 +98,14 @@ def sensitivity(
     first_look = quick_look(analysis, fits, diagnoses, 0 if quick else allowed, tell)
     if quick or first_look.withheld:
         return first_look
+    swept = unseen(fits[analysis.main_variant], analysis.store, tell)
     tried = alternatives(
         Bench(asked=analysis, engine=chosen, fits=fits, diagnoses=diagnoses, say=tell, progress=progress)
     )
     whole = Sensitivity(
-        variant=first_look.variant, power=first_look.power, alternatives=tried, influence=first_look.influence
-    )
+        variant=first_look.variant, power=first_look.power, alternatives=tried, influence=first_look.influence,
+        unseen=swept,
+    )  # fmt: skip
     keep_note(analysis.store, NOTE, {"key": _key(analysis, fits), "result": whole.as_dict()}, tell)
     return whole
 

@@ -104,9 +104,12 @@ def _given_new_groups(claim: Claim, s: int) -> tuple[FloatArray, FloatArray]:
     family = claim.family
     one = repeated(claim.draws, s, _NODES)
     theta = family.need("new_group", "a proof")(np.random.default_rng(s), one, claim.data, claim.variant)
-    rows = family.need("pointwise", "a proof")({**one, family.groups.group_quantity: theta}, claim.data)
+    given = {**one, family.groups.group_quantity: theta}
+    rows = family.need("pointwise", "a proof")(given, claim.data)
     group, n_groups = claim.table.pooled.level, claim.table.n_groups
-    return theta, np.stack([rows[:, group == j].sum(axis=1) for j in range(n_groups)], axis=1)
+    by_group = np.stack([rows[:, group == j].sum(axis=1) for j in range(n_groups)], axis=1)
+    beside = family.twin.beside_rows
+    return theta, by_group if beside is None else by_group + beside(given, claim.data)
 
 
 def _can_integrate(claim: Claim) -> bool:

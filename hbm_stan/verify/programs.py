@@ -38,22 +38,27 @@ def structure(family: Family, variant: str) -> Truth:
     # A family of the user's has names of its own for the population and for sizes.
     scales = family.programs.population if family.source else ("tau",)
     pooling = family.variant(variant).pooling
-    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, scales)
+    shared = (*family.variant(variant).shared, *family.programs.shared)
+    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, scales, shared)
     if data_block(program) != data_block(family.program(family.programs.variants[0].name)) and not family.source:
         faults.append(f"its data block is not that of {family.programs.variants[0].name}")
     return Truth(kind="structure", status="fail" if faults else "pass", detail="; ".join(faults))
 
 
-def structure_faults(pooling: str, program: Program, scales: Sequence[str] = ("tau",)) -> list[str]:
+def structure_faults(
+    pooling: str, program: Program, scales: Sequence[str] = ("tau",), common: Sequence[str] = ()
+) -> list[str]:
     """Whether a program is what it is called; ``scales`` are names of which partial pooling declares one.
 
+    ``common`` are parameters that all groups share in every pooling, and that their variant or family names.
     Groups are counted by J or M; in a program that declares neither, what is shared cannot be told.
     """
     parameters = program.block("parameters")
     if pooling != "partial" and not {"J", "M"} & {d.name for d in program.block("data")}:
         return []
     by_group = [d.name for d in parameters if any(re.search(r"\bJ\b|\bM\b", size) for size in d.dims)]
-    shared = [d.name for d in parameters if d.name not in by_group]
+    others = {*common, *(f"{name}_raw" for name in common)}
+    shared = [d.name for d in parameters if d.name not in by_group and d.name not in others]
     if pooling == "complete" and by_group:
         return [f"complete pooling has group effects: {by_group}"]
     if pooling == "no" and shared:
@@ -185,6 +190,9 @@ def _likelihood_gap(family: Family, variant: str, data: StanData, draws: Mapping
         one |= family.twin.transformed(one, data) if family.twin.transformed is not None else {}
         whole, prior = (family.twin.log_joint(one, data | {"use_likelihood": use}, variant) for use in (1, 0))
         total = float(draws[family.programs.log_lik][s].sum())
+        if family.twin.beside_rows is not None:
+            point = {name: np.asarray(value, dtype=float)[None] for name, value in one.items()}
+            total += float(family.twin.beside_rows(point, data).sum())
         worst = max(worst, abs(whole - prior - total) / max(1.0, abs(whole)))
     return worst
 

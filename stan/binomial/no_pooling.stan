@@ -14,6 +14,7 @@ functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
   #include sampled_terms.stanfunctions
+  #include log_one_plus_exp.stanfunctions
 }
 data {
   #include sampled/data.stan
@@ -34,7 +35,7 @@ transformed parameters {
 model {
   #include sampled/no_model.stan
   if (use_likelihood) {
-    target += dot_product(cell_y, eta) - dot_product(cell_trials, log1p_exp(eta)); // but for constants
+    target += dot_product(cell_y, eta) - dot_product(cell_trials, log_one_plus_exp(eta)); // but for constants
   }
 }
 generated quantities {

@@ -30,6 +30,8 @@ transformed data {
   #include sampled/no_transformed_data.stan
   array[NC] int cell_y = y[cell_row]; // category of the rows of each cell
   vector[categories] category_rows = rows_by_category(cell_y, cell_rows, categories); // rows of each category
+  vector[NC] end_rows = rows_at_ends(cell_y, cell_rows, categories); // half of those at an end, with its sign
+  vector[NC] size_rows = cell_rows - sqrt(square(end_rows)); // rows of each cell, of those at an end half
 }
 parameters {
   #include sampled/no_parameters.stan
@@ -42,7 +44,7 @@ transformed parameters {
 model {
   #include sampled/no_model.stan
   if (use_likelihood) {
-    target += log_ordered_rows(cell_y, eta, cell_rows, category_rows, threshold);
+    target += log_ordered_rows(cell_y, eta, cell_rows, end_rows, size_rows, category_rows, threshold);
   }
 }
 generated quantities {

@@ -8,6 +8,7 @@
 // Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapters 13 and 14.
 functions {
   #include scale_prior.stanfunctions
+  #include log_one_plus_exp.stanfunctions
   #include logistic_regression.stanfunctions
 }
 data {

@@ -14,6 +14,7 @@ functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
   #include sampled_terms.stanfunctions
+  #include log_one_plus_exp.stanfunctions
 }
 data {
   #include sampled/data.stan
@@ -42,7 +43,7 @@ model {
   vector[NC] eta = offset_[cell_row] + X_cell * beta[shared] // linear predictor of each cell (unit of eta)
                    + terms_of_rows(Z_cell, coefficients(raw, middle, C, K, L, centered, 0), wrong, 0);
   if (use_likelihood) {
-    target += dot_product(cell_y, eta) - dot_product(cell_trials, log1p_exp(eta)); // but for constants
+    target += dot_product(cell_y, eta) - dot_product(cell_trials, log_one_plus_exp(eta)); // but for constants
   }
 }
 generated quantities {

@@ -15,6 +15,7 @@ functions {
   #include terms.stanfunctions
   #include sampled_terms.stanfunctions
   #include binet.stanfunctions
+  #include log_one_plus_exp.stanfunctions
   #include shares.stanfunctions
 }
 data {
@@ -29,6 +30,7 @@ data {
 }
 transformed data {
   #include sampled/partial_transformed_data.stan
+  real log_rest_rows = dot_product(cell_rows, log1p_exp(cell_logit)); // what equal rows have in common
 }
 parameters {
   #include sampled/partial_parameters.stan
@@ -42,7 +44,7 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    target += log_shares(-cell_logit, cell_rows, shortfall, concentrated, eta, spread); // FAULT: of the rest
+    target += log_shares(-cell_logit, cell_rows, shortfall, log_rest_rows, concentrated, eta, spread); // FAULT
   }
 }
 generated quantities {

@@ -16,6 +16,8 @@ functions {
   #include sampled_terms.stanfunctions
   #include log_rising.stanfunctions
   #include tally.stanfunctions
+  #include binet.stanfunctions
+  #include log_one_plus_exp.stanfunctions
   #include mixed_successes.stanfunctions
 }
 data {
@@ -29,7 +31,17 @@ data {
 transformed data {
   #include sampled/partial_transformed_data.stan
   vector[NC] cell_y = to_vector(y[cell_row]); // successes of a row of each cell
-  vector[NC] cell_trials = to_vector(trials[cell_row]); // trials of a row of each cell
+  vector[NC] cell_rest = to_vector(trials[cell_row]) - cell_y; // failures of a row of each cell
+  vector[NC] with_y = cell_rows .* fmin(cell_y, 1); // rows of each cell that has a success
+  vector[NC] with_rest = cell_rows .* fmin(cell_rest, 1); // rows of each cell that has a failure
+  array[NC] int by_y = sort_indices_asc(cell_y); // cells in the order of successes
+  array[NC] int by_rest = sort_indices_asc(cell_rest); // cells in the order of failures
+  vector[NC] y_in_order = cell_y[by_y]; // successes in that order
+  vector[NC] rest_in_order = cell_rest[by_rest]; // failures in that order
+  vector[NC] rows_by_y = cell_rows[by_y]; // rows of the cells in the order of successes
+  vector[NC] rows_by_rest = cell_rows[by_rest]; // rows of the cells in the order of failures
+  array[n_factors() + 2] int first_y = first_of_counts(y_in_order); // where each number of successes begins
+  array[n_factors() + 2] int first_rest = first_of_counts(rest_in_order); // where each number of failures begins
   matrix[rows(tally(to_vector(trials), ones_vector(N))), 3] sizes // distinct trials; rows that have them
     = tally(to_vector(trials), ones_vector(N));
 }
@@ -45,7 +57,10 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    target += log_mixed_successes(cell_y, cell_trials, eta, cell_rows, overdispersion); // FAULT: not all
+    real s = square(overdispersion);
+    target += dot_product(with_y, eta) - dot_product(with_y + with_rest, log_one_plus_exp(eta)) // log(p) and log(1 - p)
+              + log_products(inv_logit(eta[by_y]), s, rows_by_y, y_in_order, first_y)
+              + log_products(inv_logit(-eta[by_rest]), s, rows_by_rest, rest_in_order, first_rest); // FAULT: not all
   }
 }
 generated quantities {

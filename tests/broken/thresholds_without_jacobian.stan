@@ -46,14 +46,49 @@ vector rows_by_category(array[] int y, vector n_rows, int categories) {
   return total;
 }
 
-// Log density of ordered categories: cells of so many rows each, which share category y and linear predictor eta. Of
-// log_between the part that does not depend on eta is one for all rows of a category.
-real log_ordered_rows(array[] int y, vector eta, vector n_rows, vector category_rows, vector threshold) {
-  int n = rows(threshold) + 2;
-  vector[n - 1] low = head(with_ends(threshold), n - 1);
-  vector[n - 1] high = tail(with_ends(threshold), n - 1);
-  return dot_product(n_rows, log_inv_logit(high[y] - eta) + log_inv_logit(eta - low[y]))
-         + dot_product(category_rows, log1m_exp(low - high));
+// The part of log_between that does not depend on eta, which is one for all rows of a category.
+real log_categories(vector category_rows, vector threshold) {
+  vector[rows(threshold) + 1] low = head(with_ends(threshold), rows(threshold) + 1);
+  vector[rows(threshold) + 1] high = tail(with_ends(threshold), rows(threshold) + 1);
+  return dot_product(category_rows, log1m_exp(low - high));
+}
+
+// Log density of ordered categories: cells of so many rows each, which share category y and linear predictor eta. With
+// z the distance of eta from the middle of the thresholds, which lie 2 d apart, the part that depends on eta,
+// -log(1 + exp(eta - high)) - log(1 + exp(low - eta)), is -|z| - log(exp(-d) (1 + exp(-2 |z|)) + (1 + exp(-2 d)) exp(-|z|)):
+// one logarithm, and no exponential is too large. The first and the last category have one threshold, from which
+// z is counted: -(|z| + z) / 2 - log(1 + exp(-|z|)), and -(|z| - z) / 2 - log(1 + exp(-|z|)). As |z| in log_one_plus_exp.
+real log_ordered_rows(array[] int y, vector eta, vector n_rows, vector end_rows, vector size_rows,
+                      vector category_rows, vector threshold) {
+  int n = rows(threshold) + 1;
+  vector[n] between = rep_vector(0, n); // exp(-d); 0 at the ends, which have one threshold
+  vector[n] middle = append_row(threshold, threshold[n - 1]);
+  if (n > 2) {
+    between[2 : (n - 1)] = exp(0.5 * (head(threshold, n - 2) - tail(threshold, n - 2)));
+    middle[2 : (n - 1)] = 0.5 * (head(threshold, n - 2) + tail(threshold, n - 2));
+  }
+  vector[n] constant = between;
+  constant[1] = 1;
+  constant[n] = 1;
+  vector[rows(eta)] z = eta - middle[y];
+  vector[rows(eta)] size = sqrt(square(z) + 1e-300);
+  vector[rows(eta)] near = exp(-size);
+  return -dot_product(size_rows, size) - dot_product(end_rows, z)
+         - dot_product(n_rows, log(constant[y] + near .* ((1 + square(between))[y] + near .* between[y])))
+         + log_categories(category_rows, threshold);
+}
+
+// Half the rows of cells of the first category, minus half of those of the last: what z counts there; else 0.
+vector rows_at_ends(array[] int y, vector n_rows, int categories) {
+  vector[size(y)] at_end = rep_vector(0, size(y));
+  for (c in 1 : size(y)) {
+    if (y[c] == 1) {
+      at_end[c] = 0.5 * n_rows[c];
+    } else if (y[c] == categories) {
+      at_end[c] = -0.5 * n_rows[c];
+    }
+  }
+  return at_end;
 }
 }
 data {
@@ -67,6 +102,8 @@ transformed data {
   #include sampled/partial_transformed_data.stan
   array[NC] int cell_y = y[cell_row]; // category of the rows of each cell
   vector[categories] category_rows = rows_by_category(cell_y, cell_rows, categories); // rows of each category
+  vector[NC] end_rows = rows_at_ends(cell_y, cell_rows, categories); // half of those at an end, with its sign
+  vector[NC] size_rows = cell_rows - sqrt(square(end_rows)); // rows of each cell, of those at an end half
 }
 parameters {
   #include sampled/partial_parameters.stan
@@ -79,7 +116,7 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    target += log_ordered_rows(cell_y, eta, cell_rows, category_rows, threshold);
+    target += log_ordered_rows(cell_y, eta, cell_rows, end_rows, size_rows, category_rows, threshold);
   }
 }
 generated quantities {

@@ -26,6 +26,7 @@ _UNINFORMATIVE = (
 )  # fmt: skip
 DOUBLES = {
     **{(name, "partial_pooling_noncentered"): "partial_pooling" for name in _UNINFORMATIVE},
+    ("joint_infection", "partial_pooling_noncentered"): "partial_pooling",
     ("logistic_regression", "partial_pooling_by_term"): "partial_pooling_centered",
     ("linear_regression", "partial_pooling_by_term"): "partial_pooling_centered",
 }

@@ -52,7 +52,8 @@ def structure(fault: Fault, program: Program) -> Detection:
     """Whether the parameters are those of complete, no or partial pooling."""
     family = families()[fault.family]
     pooling = family.variant(fault.variant).pooling
-    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program)
+    shared = family.programs.shared
+    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, instruments=shared)
     return Detection(bool(faults), faults[0] if faults else "")
 
 

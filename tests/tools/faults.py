@@ -142,7 +142,16 @@ PRIORS: dict[str, dict[str, str]] = {
     "cumulative": {
         "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
     },
+    "event_population": {"mu": "beta(2, 3)", "kappa": "lognormal(2, 0.7)"},
     "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)"},
+    "missing_outcomes": {
+        "mu": "normal(0, 5)", "tau": "half_normal(3)", "beta": "normal(0, 3)", "sigma": "half_normal(2)",
+        "eta": "normal(-0.5, 0.7)", "theta": "normal(0, 5)",
+    },
+    "joint_infection": {
+        "mu": "normal(2, 0.7)", "gamma": "normal(0, 0.7)", "tau": "half_normal(1)", "alpha": "normal(-0.3, 0.7)",
+        "beta": "gamma(8, 12)", "overdispersion": "gamma(9, 6)",
+    },
     "gp_integral": {
         "level": "normal(10, 5)", "level_sd": "half_normal(4)", "slope": "normal(0, 8)", "slope_sd": "half_normal(4)",
         "amplitude": "half_normal(4)", "length_scale": "lognormal(-1, 0.4)",
@@ -299,6 +308,59 @@ def _map() -> Dataset:
     )
 
 
+def _unseen() -> Dataset:
+    """Nine groups of unequal size, rows shuffled, two predictors; low outcomes of one arm are missing more often."""
+    rng = np.random.default_rng([SEED, 155])
+    group = rng.permutation(np.repeat(np.arange(9), [3, 4, 6, 7, 8, 9, 11, 13, 15]))
+    arm, x = rng.integers(0, 2, 76), rng.normal(0.6, 0.8, 76)
+    y = 2.5 + rng.normal(0, 1.2, 9)[group] + 1.1 * arm - 0.7 * x + rng.normal(0, 1.7, 76)
+    unseen = rng.normal(size=76) < -0.9 + 0.3 * x + arm * (0.5 - 0.45 * (y - 2.5))
+    names = np.array([f"g{j}" for j in (4, 8, 0, 6, 2, 7, 3, 1, 5)])
+    frame = pd.DataFrame({
+        "g": names[group], "arm": np.array(["usual", "new"])[arm], "x": x, "y": np.where(unseen, np.nan, y),
+    })  # fmt: skip
+    missing = {"form": "selection", "delta": -0.45, "rows": "arm = new", "contrast": "arm = new - arm = usual"}
+    return Dataset.from_frame(
+        frame, group="g", outcome="y", predictors=["arm", "x"], reference={"arm": "usual"}, missing=missing
+    )
+
+
+def _events() -> Dataset:
+    """Fourteen events in another order than their names, one known to a thousandth; large values are seen more."""
+    rng = np.random.default_rng([SEED, 16])
+    names = np.array([f"e{k:02}" for k in range(14)])
+    error = np.append(rng.uniform(0.03, 0.2, 13), 0.001)
+    frame = pd.DataFrame({"event": names, "value": rng.normal(rng.beta(1.5, 4, 14), error), "error": error})
+    return Dataset.from_frame(
+        frame.iloc[rng.permutation(14)], group="event", estimate="value", standard_error="error",
+        selection=[(0, 0.1), (0.4, 0.2), (1, 0.9)],
+    )  # fmt: skip
+
+
+def _streams() -> Dataset:
+    """18 villages in no order, each with one, two or three of the streams."""
+    rng = np.random.default_rng([SEED, 16])
+    x = rng.normal(size=18)
+    theta = 2 + 0.5 * x + rng.normal(size=18)
+    people, tests, snails = (rng.integers(low, 2 * low, 18) for low in (15, 20, 30))
+    p = 1 / (1 + np.exp(-(0.2 + 0.9 * (theta - 2))))
+    frame = pd.DataFrame({
+        "village": [f"v{k:02}" for k in range(18)], "x": x,
+        "eggs": rng.poisson(rng.gamma(people / 2.25, 2.25 * np.exp(theta))), "people": people,
+        "positive": rng.binomial(tests, 0.7 * p + 0.05 * (1 - p)), "tests": tests, "sure": 0.7, "sound": 0.95,
+        "infected": rng.binomial(snails, 1 / (1 + np.exp(-(-1.5 + 0.5 * (theta - 2))))), "snails": snails,
+    })  # fmt: skip
+    lacking = rng.permutation(np.repeat([0, 1, 2, 3, 4], [5, 4, 4, 3, 2]))
+    columns = {(1, 4): ["eggs", "people"], (2, 4): ["positive", "tests"], (3,): ["infected", "snails"]}
+    for kinds, own in columns.items():
+        frame.loc[np.isin(lacking, kinds), own] = np.nan
+    return Dataset.from_frame(
+        frame.iloc[rng.permutation(18)], group="village", eggs="eggs", examined="people", positive="positive",
+        blood_tests="tests", sensitivity="sure", specificity="sound", infected="infected", snails="snails",
+        group_predictors=["x"],
+    )  # fmt: skip
+
+
 def _curves() -> Dataset:
     """Six curves about lines at four to seven points each, in no order, with known errors."""
     rng = np.random.default_rng([SEED, 16])
@@ -323,7 +385,11 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "beta_binomial_rows": _crossed("k2 | trials(n)"), "gamma": _crossed("v"), "lognormal": _crossed("w"),
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
-    "cumulative": _crossed("r"), "disease_mapping": _map, "gp_integral": _curves,
+    "cumulative": _crossed("r"), "disease_mapping": _map,
+    "missing_outcomes": _unseen,
+    "event_population": _events,
+    "joint_infection": _streams,
+    "gp_integral": _curves,
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -464,6 +530,35 @@ _ALL = (
           on=_LEFT),
     Fault(file="expected_without_log", family="disease_mapping", variant="partial_pooling",
           wrong="expected numbers are added to the log rates as they are", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="unseen_about_their_mean", family="missing_outcomes", variant="partial_pooling",
+          wrong="an unseen outcome is put at its mean: its sd is not in the probit", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="selection_of_all_rows", family="missing_outcomes", variant="partial_pooling",
+          wrong="delta is taken to be of all rows, not of those that are named", caught_by=(_DENSITY, "pointwise")),
+    Fault(file="unseen_rows_in_order", family="missing_outcomes", variant="partial_pooling",
+          wrong="unseen rows are taken to belong to the groups of the first seen ones", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="being_seen_left_out", family="missing_outcomes", variant="partial_pooling",
+          wrong="log_lik is of the outcome alone, and not of its being seen", caught_by=("pointwise",)),
+    Fault(file="replicated_as_if_all_were_seen", family="missing_outcomes", variant="partial_pooling",
+          wrong="replicated rows are not known to be seen", caught_by=("replications",)),
+    Fault(file="shapes_exchanged", family="event_population", variant="partial_pooling",
+          wrong="alpha and beta are exchanged", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="selection_forgotten", family="event_population", variant="partial_pooling",
+          wrong="the share of the population that is seen is left out", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="seen_share_once", family="event_population", variant="partial_pooling",
+          wrong="the share of the population that is seen counts once, not for each event",
+          caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="event_nodes_early", family="event_population", variant="partial_pooling",
+          wrong="the nodes of an event begin one too early", caught_by=(_DENSITY,)),
+    Fault(file="specificity_for_sensitivity", family="joint_infection", variant="partial_pooling",
+          wrong="sensitivity and specificity are swapped", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="no_stream_missing", family="joint_infection", variant="partial_pooling",
+          wrong="rows are counted as if every village had every stream", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="village_after", family="joint_infection", variant="partial_pooling",
+          wrong="each row has the intensity of the next village", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="overdispersion_for_size", family="joint_infection", variant="partial_pooling",
+          wrong="the square of the overdispersion is taken for the size of the counts", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="slopes_of_streams_forgotten", family="joint_infection", variant="partial_pooling",
+          wrong="all streams rise with the intensity alike", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="length_scale_squared_twice", family="gp_integral", variant="partial_pooling",
           wrong="the length scale is squared before the kernel squares it", caught_by=(_DENSITY, _CONTRACT, _KNOWN)),
     Fault(file="noise_forgotten", family="gp_integral", variant="partial_pooling",

@@ -42,10 +42,13 @@ def short(row: dict[str, float]) -> dict[str, float]:
 
 def main(names: list[str]) -> None:
     import known_curves  # noqa: F401  registers its builders, as the next do
+    import known_events  # noqa: F401
     import known_formulas  # noqa: F401
     import known_maps  # noqa: F401
+    import known_missing  # noqa: F401
     import known_ordered  # noqa: F401
     import known_regressions  # noqa: F401
+    import known_streams  # noqa: F401
     from known_posteriors import BUILDERS
     from known_quadratures import TABLES
 

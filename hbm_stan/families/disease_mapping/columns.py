@@ -31,7 +31,7 @@ def map_of(table: Prepared) -> tuple[tuple[str, ...], Graph]:
     if beside is None or unknown:
         what = f"{unknown[0]!r} is not on the map" if unknown else "there is no list of neighbours"
         raise DataError(f"{dataset.table.where}: {what}: a new area has no neighbours that are known.")
-    return labels, graph_of(labels, beside.pairs)
+    return labels, graph_of(labels, beside.among(labels).pairs)
 
 
 def counted(table: Prepared) -> bool:

@@ -15,6 +15,7 @@ from hbm_stan.families.disease_mapping.layout import layout
 from hbm_stan.families.usual_row import in_words, usual
 from hbm_stan.later import expit, logit
 from hbm_stan.model import Evidence, Finding, StanData
+from hbm_stan.outlines import Outlines
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -98,11 +99,13 @@ def _map(evidence: Evidence) -> Finding:
     }).iloc[order[:_LISTED]]  # fmt: skip
     digits = {f"raw {name}": 2, "median": 2, "q05": 2, "q95": 2, "P(excess)": 3}
     areas, borders, drawn = _drawn(evidence, y / size, smoothed, excess, size)
+    outlines = _outlines(evidence)
+    rings = None if outlines is None else outlines.drawn(areas["area"].tolist())
     return Finding(
         title=f"The map: raw and smoothed {name}s", sentences=(first, *spatial, drawn), table=table,
         caption=f"The {min(_LISTED, len(labels))} {noun.many} with the highest probability of a {name} {whose}: "
         "posterior median and 90 % interval.",
-        digits=digits, areas=areas, borders=borders, x_label=name, y_label=f"probability {whose}",
+        digits=digits, areas=areas, borders=borders, outlines=rings, x_label=name, y_label=f"probability {whose}",
         first=" ".join([first, *spatial[:1]]),
     )  # fmt: skip
 
@@ -134,6 +137,7 @@ def _drawn(
     labels, graph = map_of(table)
     given = "east" in table and "north" in table and table.n_groups == len(labels)
     place = np.asarray(evidence.data["place"]) - 1
+    outlines = _outlines(evidence)
     if given:
         at = np.empty((len(labels), 2))
         at[place[table.pooled.level]] = np.column_stack([table["east"], table["north"]])
@@ -147,9 +151,17 @@ def _drawn(
     })  # fmt: skip
     a, b = at[graph.edges[:, 0]], at[graph.edges[:, 1]]
     borders = pd.DataFrame({"east": a[:, 0], "north": a[:, 1], "to_east": b[:, 0], "to_north": b[:, 1]})
+    if outlines is not None:
+        return areas, borders, "Areas are neighbours where their outlines touch."
     what = "expected" if evidence.data["counted"] else "tested"
     larger = f", and larger points had more {what}" if np.ptp(size) else ""
     return areas, borders, f"{words}; lines join neighbours{larger}."
+
+
+def _outlines(evidence: Evidence) -> Outlines | None:
+    """The outlines of areas, where a file of them says which are neighbours."""
+    beside = evidence.table.dataset.reading.neighbours
+    return None if beside is None else beside.outlines
 
 
 def _effects(evidence: Evidence) -> list[Finding]:
