@@ -156,11 +156,9 @@ def _of_groups(fit: Fit) -> bool:
 def statistics_of(fit: Fit, y: FloatArray) -> dict[Statistic, FloatArray]:
     """Statistics of data sets y (S, N), (S,) each: of rows, or of the groups' rates where rows are counts or 0/1."""
     grouped = by_group(fit, y)
-    values = grouped if _of_groups(fit) else y
-    statistics = {statistic: of(values, axis=1) for statistic, (_, of) in _STATISTICS.items()}
-    if _of_groups(fit) or fit.table.n_groups == 1:
-        return statistics
-    return statistics | {Statistic.SD_OF_MEANS: _sd(grouped, axis=1)}
+    statistics = {name: of(grouped if _of_groups(fit) else y, axis=1) for name, (_, of) in _STATISTICS.items()}
+    alone = _of_groups(fit) or fit.table.n_groups == 1
+    return statistics if alone else statistics | {Statistic.SD_OF_MEANS: _sd(grouped, axis=1)}
 
 
 def in_words(fit: Fit, statistic: Statistic) -> str:
