@@ -397,6 +397,9 @@ def test_the_page_has_means_and_spreads_of_what_has_been_run(tmp_path: Path, mon
     assert "| partial pooling | 3.50 ± 0.71 |" in text
     assert "| hypernetwork | 2.00 | 50 | 2.00 | -2.00 | 2 |" in text
     assert "| no pooling | 0 of 2 | 0 of 2 | 0 of 2 | 0 of 2 |" in text
+    assert (
+        "| no pooling | – | 2.50 ± 0.71 | – | 2.50 ± 0.71 | – | -2.50 ± 0.71 | – | -2.50 ± 0.71 |" in text
+    )  # wrong, right
     assert "partial pooling 2 and 2 (largest R-hat 1.020" in text
     assert (tmp_path / "reports" / "sample" / "planck_study-scores.png").stat().st_size > 10_000
     assert (tmp_path / "reports" / "sample" / "planck_study-single_point.png").stat().st_size > 10_000

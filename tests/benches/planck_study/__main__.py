@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="run nothing: write the page from what is there")
     given = parser.parse_args()
     parts = [name for name in given.only or PARTS if not (PARTS[name].needs_extra and lacking())]
+    # Compiling the networks takes as long as training them: each function is compiled once for all processes.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str((given.to / "compiled").resolve()))
     failed: list[str] = []
     if not given.table:
         if lacking() and len(parts) < len(given.only or PARTS):

@@ -145,7 +145,7 @@ def body(folder: Path, collections: int, weights: dict[str, Any]) -> str:
     if len(both):
         scores, about = both[both["kind"].notna()], both[both["kind"].isna()]
         blocks += [fits_line(about)] if "rhat" in about else []
-        blocks += [lead(scores)]
+        blocks += [lead(scores), law_and_pooling(scores)]
         for where in ("inside", "outside"):
             blocks += [f"### {where.capitalize()} the range of the points", over_kinds(scores, about, where)]
         for measure, words, unit, digits in (
@@ -161,6 +161,31 @@ def body(folder: Path, collections: int, weights: dict[str, Any]) -> str:
     if len(towns):
         blocks += ["### Purchases in cities: log loss above the least possible, in thousandths", cities_table(towns)]
     return "\n\n".join(blocks)
+
+
+def law_and_pooling(scores: pd.DataFrame) -> str:
+    """What the law gives and what pooling gives: no and partial pooling of the wrong law and of the right one."""
+    rows = []
+    for pooling in ("no pooling", "partial pooling"):
+        cells = []
+        for measure, where in (
+            ("rmse", "inside"),
+            ("rmse", "outside"),
+            ("log_score", "inside"),
+            ("log_score", "outside"),
+        ):
+            for method in (f"{pooling}, wrong law", pooling):
+                own = scores[(scores["method"] == method) & (scores["where"] == where)]
+                # The single low point is left out: no method can know its curve, and its errors are those of all.
+                cells.append(spread(own[own["kind"] != "single low"].groupby("collection")[measure].mean()))
+        rows.append([pooling, *cells])
+    header = [
+        f"{m} {w}, {law}"
+        for m in ("RMSE", "log score")
+        for w in ("inside", "outside")
+        for law in ("wrong law", "right")
+    ]
+    return "Pooling and the law, over all sets but the single low point:\n\n" + table(["", *header], rows)
 
 
 def lead(scores: pd.DataFrame) -> str:
