@@ -302,7 +302,9 @@ def fake_parts(calls: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, fa
                 raise ValueError("no luck")
             rows: list[dict[str, Any]] = []
             for k, method in enumerate(methods, start=1):
-                rows.append({"method": method, "seconds": 2.0 * k, "rhat": 1.0 + k / 100, "divergent": k - 1})
+                rows.append(
+                    {"method": method, "seconds": 9.0, "cpu": 2.0 * k, "rhat": 1.0 + k / 100, "divergent": k - 1}
+                )
                 figures = {"rmse": k + number, "coverage": 0.5, "width": 2.0, "log_score": -k - number}
                 rows += [
                     {"method": method, "kind": kind, "where": w, **figures}

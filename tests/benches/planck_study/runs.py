@@ -43,8 +43,9 @@ def _scored(names: Sequence[str], predict: Callable[..., Any], number: int) -> R
 
     of, rows = collection(number), []
     for name in names:
+        start = time.process_time()
         forecasts, about = predict(name, of, number)
-        rows.append({"method": name, **about})
+        rows.append({"method": name, **about, "cpu": time.process_time() - start})
         for new in of.new:
             for where, nu in places(new).items():
                 figures = scores(forecasts[new.name][where], curve(nu, new.temperature), SIGMA)
@@ -63,8 +64,12 @@ def cities(number: int) -> Rows:
     """What the poolings lose on new rows of known cities, and of a new one."""
     from planck_study import cities as purchases
 
-    of = purchases.cities(number)
-    return [{"method": p.replace("_", " "), **purchases.pooled(of, p, number)} for p in purchases.POOLINGS]
+    of, rows = purchases.cities(number), []
+    for pooling in purchases.POOLINGS:
+        start = time.process_time()
+        figures = purchases.pooled(of, pooling, number)
+        rows.append({"method": pooling.replace("_", " "), **figures, "cpu": time.process_time() - start})
+    return rows
 
 
 def cities_network(number: int) -> Rows:
@@ -72,7 +77,9 @@ def cities_network(number: int) -> Rows:
     from planck_study import cities as purchases
     from planck_study.cities_network import tied_heads
 
-    return [{"method": purchases.NETWORK, **tied_heads(purchases.cities(number), number)}]
+    start = time.process_time()
+    figures = tied_heads(purchases.cities(number), number)
+    return [{"method": purchases.NETWORK, **figures, "cpu": time.process_time() - start}]
 
 
 @dataclass(frozen=True)
