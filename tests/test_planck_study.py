@@ -384,7 +384,8 @@ def test_the_page_has_means_and_spreads_of_what_has_been_run(tmp_path: Path, mon
     monkeypatch.setattr(page, "posteriors", lambda: weights)
     (tmp_path / "reports" / "sample").mkdir(parents=True)
     path = tmp_path / "reports" / "planck_study.md"
-    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    marks = [f"<!-- {name}: {end} -->" for name in ("verdict", "tables") for end in ("begin", "end")]
+    path.write_text("before\n{}\nold\n{}\nbetween\n{}\nold\n{}\nafter\n".format(*marks))
     for number in (1, 2):
         runs.run_one(tmp_path, "models", number)
     runs.run_one(tmp_path, "rivals", 1)
@@ -392,6 +393,10 @@ def test_the_page_has_means_and_spreads_of_what_has_been_run(tmp_path: Path, mon
     text = path.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
+    assert "\nbetween\n" in text
+    # Of the one collection that all have been run on.
+    assert "Collections: 1 only, too few for a verdict. Inside the range of its points a set is predicted best" in text
+    assert "by hypernetwork (big, noisy, small, censored, single high, single low); the best of the networks" in text
     assert "old" not in text
     assert "of 20: models 2, rivals 1" in text
     # Of both collections: 1 + 1 and 1 + 2, 2 + 1 and 2 + 2; the rival of one has no spread.
@@ -405,6 +410,24 @@ def test_the_page_has_means_and_spreads_of_what_has_been_run(tmp_path: Path, mon
     assert "partial pooling 2 and 2 (largest R-hat 1.020" in text
     assert (tmp_path / "reports" / "sample" / "planck_study-scores.png").stat().st_size > 10_000
     assert (tmp_path / "reports" / "sample" / "planck_study-single_point.png").stat().st_size > 10_000
+
+
+def test_the_verdict_is_by_the_best_mean_log_score_of_each_kind() -> None:
+    best = {"big": "hypernetwork", "small": "partial pooling"}
+    rows = [
+        {"collection": n, "method": m, "kind": k, "where": w, "log_score": float(best.get(k, "no pooling") == m) - n}
+        for n in range(1, 13) for m in ("no pooling", "partial pooling", "hypernetwork") for k in KINDS
+        for w in ("inside", "outside")
+    ]  # fmt: skip
+    text = page.verdict(pd.DataFrame(rows))
+    assert "too few" not in text
+    assert (
+        "by hypernetwork (big), no pooling (noisy, censored, single high, single low), partial pooling (small)" in text
+    )
+    assert "the best of the networks, hypernetwork, is worse than partial pooling in 0 of 12 collections" in text
+    assert text.count(".") == 2
+    without = pd.DataFrame(rows).query("method != 'hypernetwork'")
+    assert page.verdict(without).startswith("No verdict")
 
 
 def test_without_any_result_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

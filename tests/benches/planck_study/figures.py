@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from planck_study.single_point import SPECTRUM, WAYS, quantiles
 from planck_study.spectra import GRID, KINDS, curve
@@ -49,6 +50,7 @@ def scores_figure(scores: pd.DataFrame, methods: list[str], path: Path) -> None:
                 if len(values):
                     panel.plot([np.median(values)], [-k], "|", color=color, ms=11, mew=2)
             panel.set_xscale("log")
+            panel.xaxis.set_minor_formatter(NullFormatter())  # labels of a narrow range would overlap
             panel.set_yticks(-np.arange(len(methods)), methods, fontsize=8)
             panel.tick_params(axis="x", labelsize=7)
             panel.grid(axis="x", color="0.92")

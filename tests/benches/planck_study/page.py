@@ -19,8 +19,7 @@ from planck_study.spectra import KINDS
 ROOT = Path(__file__).parents[3]
 RIVALS = ("isolated networks", "hypernetwork", "tied heads")
 METHODS = (*MODELS, *RIVALS)
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
-FEW = 0.05  # share of fits above which a page says how many had a high R-hat
+ENOUGH = 10  # collections that a verdict has to rest on
 
 
 def gathered(folder: Path, part: str, collections: int) -> pd.DataFrame:
@@ -51,7 +50,9 @@ def over_kinds(scores: pd.DataFrame, about: pd.DataFrame, where: str) -> str:
     own = scores[scores["where"] == where]
     for method in present(scores):
         each = own[own["method"] == method].groupby("collection")[["rmse", "coverage", "width", "log_score"]].mean()
-        seconds = about[about["method"] == method]["cpu"]  # of all threads: other work on the machine does not count
+        seconds = about.reindex(columns=["method", "cpu"]).query("method == @method")[
+            "cpu"
+        ]  # of all threads: other work on the machine does not count
         cells = [
             spread(each["rmse"]),
             spread(100 * each["coverage"], 0),
@@ -204,18 +205,49 @@ def lead(scores: pd.DataFrame) -> str:
     return "\n\n".join(lines)
 
 
+def verdict(scores: pd.DataFrame) -> str:
+    """What wins where: by kind of set the best mean log score, a sentence each for inside and outside."""
+    number = int(scores["collection"].nunique()) if len(scores) else 0
+    networks = [m for m in RIVALS if m in present(scores)] if number else []
+    if not networks:
+        return "No verdict: the networks have not been run on any collection yet."
+    sentences = []
+    for where in ("inside", "outside"):
+        own = scores[scores["where"] == where]
+        complete = own.groupby("collection")["method"].nunique() == own["method"].nunique()  # all methods have been run
+        own = own[own["collection"].isin(complete.index[complete])]
+        means = own.pivot_table(index="kind", columns="method", values="log_score")
+        winners: dict[str, list[str]] = {}
+        for kind in KINDS:
+            winners.setdefault(str(means.loc[kind].idxmax()), []).append(kind)
+        rival = max(networks, key=lambda m: means[m].mean())
+        better, of = paired(own, "partial pooling", rival, "log_score", where)
+        sentences.append(
+            f"{where.capitalize()} the range of its points a set is predicted best (log score) by "
+            + ", ".join(f"{method} ({', '.join(kinds)})" for method, kinds in winners.items())
+            + f"; the best of the networks, {rival}, is worse than partial pooling in {better} of {of} collections."
+        )
+        number = of
+    few = f"Collections: {number} only, too few for a verdict. " if number < ENOUGH else ""
+    return few + " ".join(sentences)
+
+
+def between(text: str, name: str, block: str) -> str:
+    """The text with a block in the place of what stands between its marks."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n\n{block}\n\n{end}{rest.split(end)[1]}"
+
+
 def write(folder: Path, collections: int, say: Callable[[str], None], root: Path = ROOT) -> None:
-    """Put the tables between the marks of ``reports/planck_study.md``, and draw the figures beside it."""
-    path = root / "reports" / "planck_study.md"
-    text = path.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    weights = posteriors()
-    path.write_text(
-        f"{before}{BEGIN}\n\n{body(folder, collections, weights)}\n\n{END}{rest.split(END)[1]}", encoding="utf-8"
-    )
+    """Put verdict and tables between their marks in ``reports/planck_study.md``, and draw the figures beside it."""
+    path, weights = root / "reports" / "planck_study.md", posteriors()
+    both = pd.concat([gathered(folder, p, collections) for p in ("models", "rivals")], ignore_index=True)
+    scores = both[both["kind"].notna()] if len(both) else both
+    text = between(path.read_text(encoding="utf-8"), "verdict", verdict(scores))
+    path.write_text(between(text, "tables", body(folder, collections, weights)), encoding="utf-8")
     pictures = root / "reports" / "sample"
     single_point_figure(weights, point(), pictures / "planck_study-single_point.png")
-    both = pd.concat([gathered(folder, p, collections) for p in ("models", "rivals")], ignore_index=True)
-    if len(both):
-        scores_figure(both[both["kind"].notna()], present(both), pictures / "planck_study-scores.png")
+    if len(scores):
+        scores_figure(scores, present(scores), pictures / "planck_study-scores.png")
     say(f"wrote {path} and its figures in {pictures}")
