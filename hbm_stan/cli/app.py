@@ -131,15 +131,12 @@ def new(
     family: FamilyOption = "", likelihood: LikelihoodOption = "", no_centre: NoCentreOption = False,
     engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis.toml that is there.")] = False,
-    reference: ReferenceOption = None, levels: LevelsOption = None,
-    log_scale: LogScaleOption = False,
+    reference: ReferenceOption = None, levels: LevelsOption = None, log_scale: LogScaleOption = False,
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
     neighbours: NeighboursOption = "", missing: MissingOption = "", selection: SelectionOption = "",
-    integral: IntegralOption = "",
-    weights: WeightsOption = "", zi: ZiOption = "", group_name: GroupNameOption = "", unit: UnitOption = "",
-    outcome_unit: OutcomeUnitOption = "",
-    question: QuestionOption = "",
+    integral: IntegralOption = "", weights: WeightsOption = "", zi: ZiOption = "", unit: UnitOption = "",
+    group_name: GroupNameOption = "", outcome_unit: OutcomeUnitOption = "", question: QuestionOption = "",
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
@@ -166,8 +163,7 @@ def new(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
             unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours, missing=missing or None,
-            selection=selection, integral=integral,
-            told=Told(question, group_name, unit),
+            selection=selection, integral=integral, told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)
         run.show(f"{analysis.path} is written. Next: hbm report {shlex.quote(str(to))}")
