@@ -11,7 +11,7 @@ import numpy as np
 
 from hbm_stan.cells import number
 from hbm_stan.errors import DataError, nearest
-from hbm_stan.table import FloatArray, shorten
+from hbm_stan.table import FloatArray, Table, shorten
 
 # In the order in which stan/lib/curves.stanfunctions counts them.
 KERNELS = ("squared_exponential", "matern_32", "matern_52")
@@ -34,7 +34,8 @@ class Integral:
     @property
     def limits(self) -> tuple[float, float]:
         """Both limits, once they are known."""
-        assert self.lower is not None and self.upper is not None
+        assert self.lower is not None
+        assert self.upper is not None
         return self.lower, self.upper
 
     @property
@@ -42,6 +43,11 @@ class Integral:
         """As it is written in analysis.toml: an inline table."""
         limits = "".join(f"{k} = {v!r}, " for k, v in (("lower", self.lower), ("upper", self.upper)) if v is not None)
         return f'{{ {limits}kernel = "{self.kernel}", mean = "{self.mean}" }}'
+
+    @property
+    def line(self) -> str:
+        """The line of analysis.toml, with what else there is to choose."""
+        return f"integral = {self.text}  # kernels: {', '.join(KERNELS)}; means: {', '.join(MEANS)}"
 
     def over(self, points: FloatArray, where: str) -> Integral:
         """The same with its limits known; raises DataError where they leave nothing to integrate over."""
@@ -55,6 +61,11 @@ class Integral:
                 f"= {lower:g}; the integral from {lower:g} to {upper:g} is minus that one."
             )
         return replace(self, lower=lower, upper=upper)
+
+
+def integral_over(given: Integral | None, table: Table, column: str) -> Integral:
+    """What was asked for, or the default, with its limits: the outermost points of the column where none are named."""
+    return (given or Integral()).over(table.numbers(column), table.where)
 
 
 def make_integral(given: Any) -> Integral | None:

@@ -14,8 +14,8 @@ _SCIPY = {
     "interpolate": ("BarycentricInterpolator", "PchipInterpolator"),
     "linalg": ("solve_triangular",),
     "special": (
-        "bdtrc", "betainc", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma", "erf", "expit", "fdtr", "gammaln",
-        "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega", "xlog1py", "xlogy",
+        "bdtrc", "betainc", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma", "erf", "expit", "fdtr",
+        "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega", "xlog1py", "xlogy",
     ),
     "stats": ("beta", "betabinom", "binom", "gamma", "nbinom", "norm", "poisson", "rankdata"),
 }  # fmt: skip

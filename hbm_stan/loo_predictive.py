@@ -141,7 +141,8 @@ def _of_new_groups(fit: Fit) -> bool:
 def _given_others(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
     """Replications given the other rows of a group, and log densities, where rows of a group depend on each other."""
     groups, rng = fit.family.groups, fit.rng(_PURPOSE)
-    assert groups.loo_rep is not None and groups.loo_log_lik is not None
+    assert groups.loo_rep is not None
+    assert groups.loo_log_lik is not None
     y_rep, log_lik = np.empty((fit.n_draws, len(rows))), np.empty((fit.n_draws, len(rows)))
     for part, some in fit.blocks(fit.table.n_rows):
         y_rep[part] = groups.loo_rep(rng, some, fit.data, fit.variant)[:, rows]

@@ -6,6 +6,7 @@ The known posterior of three short curves is in tests/oracles/known_curves.py.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def few_draws(data: dict[str, Any], variant: str, size: int = 3) -> dict[str, np
 
 
 def dense(h: curves.Hyper, s: int, x: np.ndarray, data: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of a curve at points and of its integral, by adaptive quadrature of the covariance function."""
+    """Mean and covariance of a curve at points and of its integral, the covariance function integrated numerically."""
     low, high = data["limits"]
     middle, width = (low + high) / 2, high - low
 
@@ -114,15 +115,13 @@ def test_integrals_of_kernels_are_those_of_adaptive_quadrature(
         breaks = sorted({b for b in (x, *(x + s * d for d in near for s in (-1, 1))) if low < b < high})
         edges = [low, *breaks, high]
         known = sum(
-            integrate.quad(lambda t, x=x: r(x - t), a, b, epsabs=0, epsrel=1e-12)[0]
-            for a, b in zip(edges, edges[1:], strict=False)
+            integrate.quad(lambda t, x=x: r(x - t), a, b, epsabs=0, epsrel=1e-12)[0] for a, b in pairwise(edges)
         )
         assert kernels.area_with(np.array(x), limits, kernel, ell) == pytest.approx(known, rel=1e-9, abs=1e-13)
     width = high - low
     edges = [0.0, *(d for d in near if d < width), width]
     twice = 2 * sum(
-        integrate.quad(lambda d: (width - d) * r(d), a, b, epsabs=0, epsrel=1e-12)[0]
-        for a, b in zip(edges, edges[1:], strict=False)
+        integrate.quad(lambda d: (width - d) * r(d), a, b, epsabs=0, epsrel=1e-12)[0] for a, b in pairwise(edges)
     )
     assert kernels.area_of_area(limits, kernel, ell) == pytest.approx(twice, rel=1e-9)
 
@@ -152,7 +151,7 @@ def test_a_curve_and_its_integral_are_jointly_normal_as_quadrature_has_it(kernel
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("mean", ["constant", "linear"])
 def test_integrals_given_rows_follow_from_all_rows_together(variant: str, mean: str) -> None:
-    """One normal of all rows and integrals of all curves, whatever the order of rows: conditioned by pseudo-inverses."""
+    """Each curve and its integral as one normal, whatever the order of rows: conditioned by pseudo-inverses."""
     data = data_of(of_frame(frame(), mean=mean), variant)
     draws = few_draws(data, variant)
     centre, sd = curves.integral_given_rows(draws, data)
@@ -453,16 +452,17 @@ def test_rows_of_one_curve_are_predicted_together(fit: Fit) -> None:
 def test_a_new_analysis_spells_the_integral_out(tmp_path: Path) -> None:
     frame().to_csv(tmp_path / "runs.csv", index=False)
     done = hbm(
-        "new", str(tmp_path / "runs.csv"), "--family", "gp_integral", "--group", "run", "--point", "x", "--estimate", "y",
-        "--standard-error", "se", "--integral", "upper = 2, kernel = matern 3/2", "--to", str(tmp_path / "a"),
+        "new", str(tmp_path / "runs.csv"), "--family", "gp_integral", "--group", "run", "--point", "x",
+        "--estimate", "y", "--standard-error", "se", "--integral", "upper = 2, kernel = matern 3/2",
+        "--to", str(tmp_path / "a"),
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     text = (tmp_path / "a" / "analysis.toml").read_text()
-    low = frame()["x"].min()
+    low = float(frame()["x"].min())
     assert f'integral = {{ lower = {low!r}, upper = 2.0, kernel = "matern_32", mean = "constant" }}' in text
     reversed_ = hbm(
-        "new", str(tmp_path / "runs.csv"), "--family", "gp_integral", "--group", "run", "--point", "x", "--estimate", "y",
-        "--standard-error", "se", "--integral", "lower = 2, upper = 0", "--to", str(tmp_path / "b"),
+        "new", str(tmp_path / "runs.csv"), "--family", "gp_integral", "--group", "run", "--point", "x",
+        "--estimate", "y", "--standard-error", "se", "--integral", "lower = 2, upper = 0", "--to", str(tmp_path / "b"),
     )  # fmt: skip
     assert reversed_.exit_code == 2
     assert "runs backwards" in reversed_.output

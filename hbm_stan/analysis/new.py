@@ -22,7 +22,7 @@ from hbm_stan.files import write_beside
 from hbm_stan.fit import prepare_table
 from hbm_stan.formula import model_in_words, with_formula
 from hbm_stan.formula.roles import COUNT, read_columns
-from hbm_stan.integrals import KERNELS, MEANS, Integral
+from hbm_stan.integrals import integral_over
 from hbm_stan.likelihoods import likelihoods
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
@@ -274,9 +274,7 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
         beside = _place(reading.selection.path, to)
         lines.append(f"selection = {_quoted(beside)}  # a value and its detection probability in each row")
     if reading.integral is not None or dataset.column("point"):
-        points = dataset.table.numbers(dataset.column("point"))
-        whole = (reading.integral or Integral()).over(points, dataset.table.where)
-        lines.append(f"integral = {whole.text}  # kernels: {', '.join(KERNELS)}; means: {', '.join(MEANS)}")
+        lines.append(integral_over(reading.integral, dataset.table, dataset.column("point")).line)
     return lines
 
 

@@ -136,7 +136,8 @@ def _sentences(
 def _of_family(findings: Findings) -> list[str]:
     """What only this family answers (which rate is highest, where the variance lies), its first sentence.
 
-    Curves have no answer in a sentence unless they say one as their first, and those of formulas are of their parameters.
+    Curves have no answer in a sentence, unless they say what comes first, and those of formulas are of their
+    parameters.
     """
     own = [
         f

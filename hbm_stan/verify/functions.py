@@ -92,7 +92,7 @@ def _shown(values: Any) -> str:
 
 
 def _others_by_group(claim: Claim) -> list[str]:
-    """Effects of groups, units or rows beside the group quantity: values of units, residual scales, values of curves."""
+    """Effects of groups, units or rows beside the group quantity: values of units and of curves, residual scales."""
     family = claim.family
     own = {family.groups.group_quantity, family.programs.log_lik, family.programs.y_rep, *family.programs.hidden}
     names = [n for n in claim.draws if n not in own and not n.endswith("_raw")]

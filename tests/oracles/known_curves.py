@@ -147,7 +147,8 @@ def _() -> Reference:
     return reference(
         "Three short curves about lines and their integrals, Matern 3/2 kernel, each by itself", "quadrature",
         "normal given hyperparameters, trapezoidal rule over their logarithms; kernels integrated by Gauss-Legendre",
-        "gp_integral", "ramps.csv", RAMPS, {k: v for k, v in PRIORS.items() if k != "level_sd"} | {"slope": "normal(-20, 12)"},
+        "gp_integral", "ramps.csv", RAMPS,
+        {k: v for k, v in PRIORS.items() if k != "level_sd"} | {"slope": "normal(-20, 12)"},
         [(["no_pooling"], by_run(frame("ramps.csv"), matern_32, line=True))],
         sampling={"draws": 4000, "adapt_delta": 0.98},
         integral={"lower": LOWER, "upper": UPPER, "kernel": "matern_32", "mean": "linear"},

@@ -568,7 +568,7 @@ _ALL = (
     Fault(file="one_end_of_the_interval", family="gp_integral", variant="complete_pooling",
           wrong="a curve is integrated up to each point, and not on to the upper limit", caught_by=(_KNOWN,)),
     Fault(file="amplitude_not_squared", family="gp_integral", variant="no_pooling",
-          wrong="the covariance with the integral has the amplitude and not its square", caught_by=(_KNOWN,)),
+          wrong="the covariance with the integral has the amplitude and not its square", caught_by=(_CONTRACT, _KNOWN)),
     Fault(file="sd_for_scale", family="student_t", variant="partial_pooling", wrong="sigma is taken for the sd of rows",
           caught_by=(_DENSITY, _KNOWN)),
 )  # fmt: skip

@@ -87,13 +87,13 @@ FAMILY = Family(
         prediction={
             "point": Option("of an estimate of a new curve; by default the middle of the interval", "number"),
             "standard_error": Option("of an estimate of a new curve; by default the median of the data"),
-            "next_standard_error": Option("of one more estimate, whose best place is sought; by default a curve's median",
+            "next_standard_error": Option("of one more estimate, whose place is sought; by default a curve's median",
                                           of_row=False),
         },
         new_group=new_group, new_row=_new_row, raw=raw, shrinkage_factor=shrinkage_factor, group_log_lik=group_log_lik,
-        group_loo_log_lik=group_loo_log_lik, loo_log_lik=loo_log_lik, given_rows=given_rows, settle=settle, row_data={"point": "x"},
-        expected_of_rows=lambda draws, _data: draws["f"], curve_at=curve_at, loo_rep=loo_rep,
-        exact_loo=exact_loo, prior_group_log_lik=prior_group_log_lik,
+        group_loo_log_lik=group_loo_log_lik, loo_log_lik=loo_log_lik, given_rows=given_rows, settle=settle,
+        row_data={"point": "x"}, expected_of_rows=lambda draws, _data: draws["f"], curve_at=curve_at,
+        loo_rep=loo_rep, exact_loo=exact_loo, prior_group_log_lik=prior_group_log_lik,
     ),
     words=Words(
         title="Integrals of curves: estimates at points, a Gaussian process between them",

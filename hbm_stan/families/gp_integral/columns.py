@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.errors import DataError
-from hbm_stan.integrals import KERNELS, Integral
+from hbm_stan.integrals import KERNELS, Integral, integral_over
 from hbm_stan.later import chdtrc
 from hbm_stan.model import StanData, Variant
 from hbm_stan.prepare import Prepared
@@ -29,8 +30,7 @@ _UNUSED = Prior(name="", distribution="half_normal", arguments=(1.0,))  # of a s
 def integral_of(table: Prepared) -> Integral:
     """The integral with its limits: those of the whole table, for a row that is left out does not move them."""
     dataset = table.dataset
-    points = dataset.table.numbers(dataset.column("point"))
-    return (dataset.reading.integral or Integral()).over(points, dataset.table.where)
+    return integral_over(dataset.reading.integral, dataset.table, dataset.column("point"))
 
 
 def is_linear(table: Prepared) -> bool:
@@ -187,7 +187,7 @@ def _few(table: Prepared, points: list[FloatArray]) -> list[Verdict]:
     return [_warning("few points", float(len(few)), hint, few[0])] if few else []
 
 
-def _outside(table: Prepared, outside: FloatArray, integral: Integral) -> list[Verdict]:
+def _outside(table: Prepared, outside: npt.NDArray[np.bool_], integral: Integral) -> list[Verdict]:
     n, (low, high) = int(outside.sum()), integral.limits
     hint = (
         f"{n} of {table.n_rows} rows {'lies' if n == 1 else 'lie'} outside the interval from {low:g} to {high:g}: they "

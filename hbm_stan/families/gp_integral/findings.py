@@ -54,8 +54,9 @@ def _integrals(evidence: Evidence) -> Finding:
     truth, labels = _truth(table), [str(label) for label in table.pooled.labels]
     q05, q95 = np.quantile(theta, (0.05, 0.95), axis=0)
     rows = pd.DataFrame({
-        table.noun.one: labels, "points": np.bincount(np.asarray(data["group_idx"]) - 1), "integral": theta.mean(axis=0),
-        "sd": theta.std(axis=0, ddof=1), "q05": q05, "q95": q95, "trapezoid": area, "its se": error,
+        table.noun.one: labels, "points": np.bincount(np.asarray(data["group_idx"]) - 1),
+        "integral": theta.mean(axis=0), "sd": theta.std(axis=0, ddof=1), "q05": q05, "q95": q95, "trapezoid": area,
+        "its se": error,
         **({"truth": [truth.get(label, np.nan) for label in labels]} if truth else {}),
     })  # fmt: skip
     sentences = [
@@ -125,8 +126,8 @@ def _next(evidence: Evidence, best: list[NextPoint]) -> Finding:
     k = int(np.argmax([b.now**2 - b.after**2 for b in best]))
     most = best[k]
     first = (
-        f"One more estimate would help most of {labels[k]} at {column} = {most.point:.3g}: measured with standard error "
-        f"{most.standard_error:.3g}, it is expected to bring the sd of that integral from {most.now:.3g} to "
+        f"One more estimate would help most of {labels[k]} at {column} = {most.point:.3g}: with a standard error of "
+        f"{most.standard_error:.3g} it is expected to bring the sd of that integral from {most.now:.3g} to "
         f"{most.after:.3g}."
     )
     second = (

@@ -19,7 +19,7 @@ def log_density(y: FloatArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
 
 
 def forward(root: FloatArray, right: FloatArray) -> FloatArray:
-    """root^-1 right for lower triangles (S, n, n) and right sides (S, n, m): a loop in C, where SciPy's is in Python."""
+    """root^-1 right for lower triangles (S, n, n) and right sides (S, n, m): in C, where SciPy loops in Python."""
     return np.asarray(np.linalg.solve(root, right))
 
 
