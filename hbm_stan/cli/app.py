@@ -135,13 +135,8 @@ def new(
     level: Annotated[float | None, typer.Option(help="What the limits of estimates hold, if not 95 %.")] = None,
     unit_labels: Annotated[str, typer.Option(help="repeat: equal labels of units in two groups are two units.")] = "",
     neighbours: NeighboursOption = "", missing: MissingOption = "", selection: SelectionOption = "",
-<<<<<<< HEAD
-    integral: IntegralOption = "", weights: WeightsOption = "", zi: ZiOption = "", unit: UnitOption = "",
-    group_name: GroupNameOption = "", outcome_unit: OutcomeUnitOption = "", question: QuestionOption = "",
-=======
     integral: IntegralOption = "", weights: WeightsOption = "", zi: ZiOption = "", group_name: GroupNameOption = "",
     unit: UnitOption = "", outcome_unit: OutcomeUnitOption = "", question: QuestionOption = "",
->>>>>>> f-gp
 ) -> None:  # fmt: skip
     """Write an analysis.toml with every default spelled out.
 
