@@ -14,7 +14,7 @@ PARTS := pyproject.toml .ci/constraints.txt
 # CmdStan's own make runs below this one and must not take over its flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-.PHONY: help setup report test test-long certify lint bench clean
+.PHONY: help setup report test test-long certify lint study bench clean
 help:
 	@echo "make report   set up, then fit, check and compare $(ANALYSIS) and write its report.pdf"
 	@echo "              (ENGINE=stanli or ENGINE=cmdstan chooses the engine, ANALYSIS=folder another analysis)"
@@ -24,6 +24,7 @@ help:
 	@echo "make setup    virtual environment in $(VENV) and CmdStan in ~/.cmdstan (PYTHON=... chooses the Python)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the timings"
+	@echo "make study    the Planck study: poolings beside neural networks, for reports/planck_study.md (an hour)"
 	@echo "make clean    remove $(VENV) and what the reports built; CmdStan stays"
 
 # Ready means: finished (the stamp says so), for this folder, with a Python that still runs.
@@ -85,6 +86,12 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Simulated collections one by one; what is there already is not run again, so that it may be cut short at any time.
+study: setup
+	@$(BIN)/python -c "import jax, optax" 2> /dev/null || \
+	$(BIN)/python -m pip install --disable-pip-version-check -c .ci/constraints.txt -e ".[dev,baselines]"
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benches/planck_study
 
 bench: setup
 	@$(BIN)/python tests/benches/bench.py

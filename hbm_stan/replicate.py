@@ -87,8 +87,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
     # Of many groups not every replication is held: for their intervals hundreds are enough.
     every = max(1, fit.n_draws * fit.table.n_groups // _MEANS)
-    # Rows of several kinds have no common histogram.
-    edges = edges_of(_of_rows(fit, fit.y)) if fit.family.twin.of_groups is None else None
+    edges = None if fit.family.twin.of_groups is not None else edges_of(_of_rows(fit, fit.y))  # of several kinds none
     seldom = max(1, fit.n_draws // _HISTOGRAMS)
     parts = [
         (by_group(fit, y[::every]), _pairs(fit, draws, y), _bins(fit, y[::seldom], edges))
@@ -149,8 +148,8 @@ def _sums(y: FloatArray, index: npt.NDArray[np.int64]) -> FloatArray:
 
 def _of_groups(fit: Fit) -> bool:
     """Whether statistics are of the rates of groups."""
-    of_kinds = fit.family.twin.of_groups is not None
-    return fit.table.one_row_per_group or fit.family.discrete or bool(fit.family.size) or of_kinds
+    rates = fit.family.discrete or bool(fit.family.size) or fit.family.twin.of_groups is not None
+    return fit.table.one_row_per_group or rates
 
 
 def statistics_of(fit: Fit, y: FloatArray) -> dict[Statistic, FloatArray]:

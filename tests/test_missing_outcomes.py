@@ -42,6 +42,7 @@ from hbm_stan.sensitivity.tipping import row_of, side_of, tips_of
 from hbm_stan.sensitivity.unseen import _nodes, unseen
 from hbm_stan.sensitivity.unseen_words import finding_of, sentences
 from hbm_stan.store import FitStore
+from hbm_stan.verify.programs import log_density
 
 MODEL = family("missing_outcomes")
 SEED = 20261121
@@ -155,6 +156,15 @@ def test_outcomes_of_seen_rows_have_the_mean_and_the_distribution_of_those_that_
     seen_shift, unseen_shift = density.shift(one, data, x, fitted)
     share = ndtr(density.probit_unseen(one, data, x, fitted))
     np.testing.assert_allclose(share * unseen_shift + (1 - share) * seen_shift, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("variant", [v.name for v in MODEL.programs.variants])
+def test_programs_take_a_table_without_predictors(variant: str) -> None:
+    """Empty vectors with an offset and a multiplier had no log density on the embedded engine."""
+    frame = FRAME.drop(columns="arm")
+    table = prepare_table(MODEL, of_frame(frame, missing="selection", predictors=None, reference=None))
+    truth_of = log_density(MODEL, table, variant)
+    assert truth_of.status == "pass", truth_of
 
 
 def test_raw_estimates_are_least_squares_with_a_column_for_each_group() -> None:

@@ -43,7 +43,6 @@ _SAMPLING_NOTES = {
     "seed": "same seed, engine and machine: same draws",
 }
 
-
 _UNTOLD = Told()
 
 
@@ -270,9 +269,8 @@ def _reading_lines(dataset: Dataset, to: Path) -> list[str]:
         beside = _place(path, to) + (f"#{named}" if named else "")
         what = "two areas side by side in each row" if reading.neighbours.outlines is None else "outlines of areas"
         lines.append(f"neighbours = {_quoted(beside)}  # {what}, seen from this file")
-    if reading.selection is not None:
-        beside = _place(reading.selection.path, to)
-        lines.append(f"selection = {_quoted(beside)}  # a value and its detection probability in each row")
+    if (seen := reading.selection) is not None:
+        lines.append(f"selection = {_quoted(_place(seen.path, to))}  # a value and its chance to be seen in each row")
     if reading.integral is not None or dataset.column("point"):
         lines.append(integral_over(reading.integral, dataset.table, dataset.column("point")).line)
     return lines

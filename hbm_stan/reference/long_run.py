@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.agreement import STATISTICS
 from hbm_stan.attempts import smaller_step
 from hbm_stan.diagnose import parameters, summarise
 from hbm_stan.engines import EngineDraws, Progress
@@ -173,5 +174,9 @@ def joined(new_reference: Reference, held: Reference) -> Reference:
 
 
 def _posterior(run: LongRun) -> Posterior:
+    """What a run says; a quantile that many draws share, as of a value among samples, has no error and is left out."""
     names, draws = parameters(run.fit)
-    return Posterior((run.fit.variant,), summarise(names, draws), {}, run.about)
+    table = summarise(names, draws)
+    for statistic in STATISTICS:
+        table.loc[table[f"mcse_{statistic}"] == 0, [statistic, f"mcse_{statistic}"]] = np.nan
+    return Posterior((run.fit.variant,), table, {}, run.about)
