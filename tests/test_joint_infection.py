@@ -31,7 +31,6 @@ from hbm_stan.new_rows.contrast import contrast
 from hbm_stan.new_rows.predict import predict
 from hbm_stan.plots import plot_sources, save_svg
 from hbm_stan.repair import refit_without
-from hbm_stan.tree import posterior_draws
 
 MODEL = family("joint_infection")
 SEED = 20261130
@@ -481,12 +480,12 @@ def test_scores_without_a_stream_and_without_a_village_are_those_of_refits(share
         if name.endswith("blood") and table.pooled.sizes[table.pooled.level[i]] == 3
     )
     again = refit_without(whole, [row])
-    log_lik = conditional.loo_log_lik(posterior_draws(again.tree["posterior"].to_dataset()), whole.data, whole.variant)
+    log_lik = conditional.loo_log_lik(again.draws(), whole.data, whole.variant)
     series = np.exp(log_lik[:, row])
     error = series.std() / series.mean() / math.sqrt(400)  # effective draws, at least
     refitted = logsumexp(log_lik[:, row]) - math.log(len(log_lik))
     assert scored.pareto_k is not None
-    assert scored.elpd_i[row] == pytest.approx(refitted, abs=5 * error + 0.05)
+    assert abs(scored.elpd_i[row] - refitted) < 4.5 * math.sqrt(2) * error  # both have one
 
 
 @pytest.mark.parametrize(
@@ -532,7 +531,7 @@ def test_new_villages_are_predicted_stream_by_stream(shared_folder: str) -> None
 def test_a_report_answers_where_what_and_whether(tmp_path: Path) -> None:
     shipped = Path(__file__).parents[1] / "reports" / "schistosomiasis" / "analysis.toml"
     text = shipped.read_text().replace("../../data", str(shipped.parents[2] / "data"))
-    (tmp_path / "analysis.toml").write_text(text.replace("seed =", "chains = 2\ndraws = 500\nwarmup = 400\nseed ="))
+    (tmp_path / "analysis.toml").write_text(text)
     done = hbm("report", str(tmp_path), "--engine", "stanli", "--json", str(tmp_path / "out.json"))
     assert done.exit_code == 0, done.output
     assert "The villages with the highest mean egg count are Noro (" in done.output

@@ -98,7 +98,8 @@ def test_a_group_s_row_in_the_table_of_shrinkage_is_that_of_its_draws() -> None:
 def test_rates_of_groups_with_several_rows_are_divided_by_all_their_trials() -> None:
     group = np.array([1, 0, 1, 2, 0, 1])
     table = SimpleNamespace(pooled=Factor("g", ("a", "b", "c"), group, ("g",)), n_groups=3, one_row_per_group=False)
-    family, data = SimpleNamespace(size="trials"), {"trials": np.array([10, 4, 20, 5, 6, 10])}
+    twin = SimpleNamespace(of_groups=None)
+    family, data = SimpleNamespace(size="trials", twin=twin), {"trials": np.array([10, 4, 20, 5, 6, 10])}
     fit: Any = SimpleNamespace(family=family, table=table, data=data)
     y = np.array([[3.0, 1, 6, 5, 4, 3], [0, 0, 0, 0, 6, 8]])
     np.testing.assert_allclose(replicate.by_group(fit, y), [[0.5, 0.3, 1], [0.6, 0.2, 0]])
