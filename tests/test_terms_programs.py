@@ -409,7 +409,7 @@ FAULTS = {
         "spread * cell_y + cell_others,", "spread * cell_y + cell_others + cell_zeros,",
     ),
     "spread of counts of 0 forgotten": (
-        "zero_inflated_negative_binomial", "zi, log_p0[with", "zi, (-cell_exposure .* exp(eta))[with",
+        "zero_inflated_negative_binomial", "log_p0[with_zeros]);", "(-cell_exposure .* exp(eta))[with_zeros]);",
     ),
     "what counts say of the spread forgotten": (
         "zero_inflated_negative_binomial", "dot_product(spread * cell_y + cell_others,", "dot_product(cell_others,",

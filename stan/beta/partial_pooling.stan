@@ -43,7 +43,8 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    target += log_shares(cell_logit, cell_rows, shortfall, log_rest_rows, concentrated, eta, spread); // but for constants
+    target += log_shares(cell_logit, cell_rows, shortfall, log_rest_rows, concentrated, eta,
+                         spread); // but for constants
   }
 }
 generated quantities {

@@ -63,7 +63,8 @@ model {
     vector[NC] log_p0 = -log1p(spread * cell_exposure .* exp(eta)) / spread; // of 0, in a row that is no extra zero
     target += log_rising(inv(spread), counts) + dot_product(cell_y, eta)
               + dot_product(spread * cell_y + cell_others, log_p0)
-              + log_zero_inflated(with_zeros, zeros, cell_zeros + cell_others, X_odds * zi, log_p0[with_zeros]); // but for constants
+              + log_zero_inflated(with_zeros, zeros, cell_zeros + cell_others, X_odds * zi,
+                                  log_p0[with_zeros]); // but for constants
   }
 }
 generated quantities {
