@@ -205,7 +205,7 @@ def test_the_log_of_one_plus_an_exponential_holds_for_any_number(x: float) -> No
 COUNTS = {"a few": 9, "as many as stand one by one": 17, "one more": 19, "hundreds": 900, "millions": 3_000_000}
 
 
-@pytest.mark.parametrize("scale", ["1", "0.03", "1e-4", "1e-9"])
+@pytest.mark.parametrize("scale", ["1e20", "1", "0.03", "1e-4", "1e-9"])
 @pytest.mark.parametrize("most", COUNTS.values(), ids=COUNTS)
 def test_successes_have_one_density_however_many_and_however_little_they_spread(most: int, scale: str) -> None:
     assert mixed_spread(most, scale) < SPREAD
@@ -228,11 +228,12 @@ def mixed_spread(most: int, scale: str, code: str = "") -> float:
 
 
 MIXED_FAULTS = {
-    "a factor too few": (19, "p + i * s);\n        }", "p + (i + 1) * s);\n        }"),
+    "a factor too few": (19, "p + i * step);\n        }", "p + (i + 1) * step);\n        }"),
     "a logarithm forgotten": (19, "total += dot_product(n_rows[a : b], log(product));\n          product", "product"),
     "large counts as the last that stand one by one": (900, "if (c > n_factors())", "if (c > 1000)"),
     "Stirling's series at one end only": (900, "+ binet_series(z + m) - binet_series(z)", "+ binet_series(z + m)"),
     "the rest from one factor too late": (900, "share / s + n_factors()", "share / s + n_factors() + 1"),
+    "multiples of one and a step, not counted": (19, "* sum(n_rows[a : b]) * log(unit);", "* 0;"),
     "cells in the order of the table": (19, "by_rest = sort_indices_asc(cell_rest)", "by_rest = by_y"),
 }
 
