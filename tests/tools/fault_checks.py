@@ -53,7 +53,7 @@ def structure(fault: Fault, program: Program) -> Detection:
     family = families()[fault.family]
     pooling = family.variant(fault.variant).pooling
     shared = family.programs.shared
-    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, instruments=shared)
+    faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, common=shared)
     return Detection(bool(faults), faults[0] if faults else "")
 
 
