@@ -107,7 +107,7 @@ def unit_of(target: str) -> Unit:
     if str(target).lower() == "waic":
         raise ComparisonError(
             "WAIC is not offered: it fails where PSIS-LOO fails, without saying so (Vehtari et al. 2017). "
-            "The targets are observation (leave-one-out), group (leave-one-group-out) and, of a map, patch."
+            "The targets are observation (leave-one-out) and group (leave-one-group-out); of a map, patch too."
         )
     if target not in TARGETS:
         raise ComparisonError(f"There is no target {target!r}. {nearest(str(target), TARGETS)}")

@@ -153,28 +153,6 @@ def test_shares_with_fewer_rows_than_coefficients_may_lie_close_to_their_means()
     assert family.stan_data(prepared, family.priors(prepared), "partial_pooling")["concentrated"] == 1
 
 
-def constant_share(name: str, right: str = "", wrong: str = "") -> float:
-    """Of extra zeros whose share is the same in all rows."""
-    family = families()[name]
-    table = pd.concat([frame()] * 2, ignore_index=True)
-    dataset = Dataset.from_frame(table, formula=f"{LEFT[name]} ~ {RIGHT['crossed']}")
-    prepared = prepare_table(family, dataset)
-    chosen = {name: CHOSEN[name] for name in ("beta", "tau", "sd")}  # or counts at random points have no bound
-    data = family.stan_data(prepared, family.priors(prepared, chosen), "partial_pooling")
-    program = family.program("partial_pooling")
-    assert program.code.count(right) >= 1
-    changed = replace(program, code=program.code.replace(right, wrong) if right else program.code)
-    return log_density_spread(changed, family, "partial_pooling", data)
-
-
-@pytest.mark.parametrize("name", ["zero_inflated_poisson", "zero_inflated_negative_binomial"])
-def test_a_constant_share_of_extra_zeros_is_worked_out_once(name: str) -> None:
-    assert constant_share(name) < SPREAD
-    assert constant_share(name, "- sum(n_rows) * log_one", "- sum(zeros) * log_one") > SPREAD
-    assert constant_share(name, "log_odds[1] * sum(zeros)", "log_odds[1] * rows(zeros)") > SPREAD
-    assert constant_share(name, "dot_product(zeros, log_one", "sum(log_one") > SPREAD
-
-
 SOFTPLUS = """
 functions {
   #include log_one_plus_exp.stanfunctions
@@ -386,20 +364,17 @@ FAULTS = {
     ),
     "variance for scale": ("student_t", "log(sigma)", "log(square(sigma))"),
     "extra zeros without their complement": (
-        "zero_inflated_poisson", "dot_product(n_rows, log_one_plus_exp(log_odds))",
-        "dot_product(zeros, log_one_plus_exp(own))",
+        "zero_inflated_poisson", "dot_product(zeros + others, log1p_exp", "dot_product(zeros, log1p_exp",
     ),
     "equal rows of 0 counted once": (
-        "zero_inflated_poisson", "dot_product(zeros, own", "dot_product(fmin(zeros, 1), own",
+        "zero_inflated_poisson", "dot_product(zeros, log_odds", "dot_product(fmin(zeros, 1), log_odds",
     ),
     "equal rows of extra zeros and others counted once": (
-        "zero_inflated_poisson", "dot_product(n_rows, log_one_plus_exp(log_odds))", "sum(log_one_plus_exp(log_odds))",
+        "zero_inflated_poisson", "dot_product(zeros + others,", "dot_product(fmin(zeros + others, 1),",
     ),
-    "the sign of zi": ("zero_inflated_poisson", "X_odds * zi,", "-X_odds * zi,"),
-    "columns of zi sorted": (
-        "zero_inflated_poisson", "X_odds * zi,", "X_odds[ : , {1, 3, 2}] * zi,",
-    ),
-    "columns of zi of sorted cells": ("zero_inflated_poisson", "X_zi[cell_row[1 :", "X_zi[sort_asc(cell_row)[1 :"),
+    "the sign of zi": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "-X_zi_cell * zi, -mean"),
+    "columns of zi sorted": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "X_zi_cell * reverse(zi), -mean"),
+    "columns of zi of sorted cells": ("zero_inflated_poisson", "X_zi[cell_row]", "X_zi[sort_asc(cell_row)]"),
     "zeros counted in both": (
         "zero_inflated_poisson", "dot_product(cell_others, mean_count)",
         "dot_product(cell_others + cell_zeros, mean_count)",
@@ -410,7 +385,7 @@ FAULTS = {
         "spread * cell_y + cell_others,", "spread * cell_y + cell_others + cell_zeros,",
     ),
     "spread of counts of 0 forgotten": (
-        "zero_inflated_negative_binomial", "log_p0[with_zeros]);", "(-cell_exposure .* exp(eta))[with_zeros]);",
+        "zero_inflated_negative_binomial", "zi, log_p0)", "zi, -cell_exposure .* exp(eta))",
     ),
     "what counts say of the spread forgotten": (
         "zero_inflated_negative_binomial", "dot_product(spread * cell_y + cell_others,", "dot_product(cell_others,",

@@ -18,7 +18,6 @@ functions {
   #include sampled_terms.stanfunctions
   #include log_rising.stanfunctions
   #include tally.stanfunctions
-  #include log_one_plus_exp.stanfunctions
   #include zero_inflated.stanfunctions
 }
 data {
@@ -37,10 +36,7 @@ data {
 transformed data {
   #include sampled/complete_transformed_data.stan
   vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
-  array[size(cells_with(cell_zeros))] int with_zeros = cells_with(cell_zeros); // cells that have rows of 0
-  vector[size(with_zeros)] zeros = cell_zeros[with_zeros]; // their rows of 0
-  matrix[is_constant(X_zi) ? 1 : NC, P_zi] X_odds // columns of the log odds of each cell, or of all
-    = X_zi[cell_row[1 : (is_constant(X_zi) ? 1 : NC)]];
+  matrix[NC, P_zi] X_zi_cell = X_zi[cell_row]; // columns of the log odds of a row of each cell
   matrix[rows(tally(to_vector(y), ones_vector(N))), 3] counts // distinct counts; rows that have them
     = tally(to_vector(y), ones_vector(N));
 }
@@ -63,8 +59,7 @@ model {
     vector[NC] log_p0 = -log1p(spread * cell_exposure .* exp(eta)) / spread; // of 0, in a row that is no extra zero
     target += log_rising(inv(spread), counts) + dot_product(cell_y, eta)
               + dot_product(spread * cell_y + cell_others, log_p0)
-              + log_zero_inflated(with_zeros, zeros, cell_zeros + cell_others, X_odds * zi,
-                                  log_p0[with_zeros]); // but for constants
+              + log_zero_inflated(cell_zeros, cell_others, X_zi_cell * zi, log_p0); // but for constants
   }
 }
 generated quantities {

@@ -14,7 +14,6 @@ functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
   #include sampled_terms.stanfunctions
-  #include log_one_plus_exp.stanfunctions
   #include zero_inflated.stanfunctions
 }
 data {
@@ -31,10 +30,7 @@ data {
 transformed data {
   #include sampled/partial_transformed_data.stan
   vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
-  array[size(cells_with(cell_zeros))] int with_zeros = cells_with(cell_zeros); // cells that have rows of 0
-  vector[size(with_zeros)] zeros = cell_zeros[with_zeros]; // their rows of 0
-  matrix[is_constant(X_zi) ? 1 : NC, P_zi] X_odds // columns of the log odds of each cell, or of all
-    = X_zi[cell_row[1 : (is_constant(X_zi) ? 1 : NC)]];
+  matrix[NC, P_zi] X_zi_cell = X_zi[cell_row]; // columns of the log odds of a row of each cell
 }
 parameters {
   #include sampled/partial_parameters.stan
@@ -50,8 +46,7 @@ model {
   if (use_likelihood) {
     vector[NC] mean_count = cell_exposure .* exp(eta); // of a row of each cell that is no extra zero
     target += dot_product(cell_y, eta) - dot_product(cell_others, mean_count)
-              + log_zero_inflated(with_zeros, zeros, cell_zeros + cell_others, X_odds * zi,
-                                  -mean_count[with_zeros]); // but for constants
+              + log_zero_inflated(cell_zeros, cell_others, X_zi_cell * zi, -mean_count); // but for constants
   }
 }
 generated quantities {

@@ -45,7 +45,7 @@ model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
     target += log_shares(-cell_logit, cell_rows, shortfall, log_rest_rows, concentrated, eta,
-                         spread); // FAULT
+                         spread); // FAULT: of the rest
   }
 }
 generated quantities {

@@ -55,9 +55,11 @@ real log_categories(vector category_rows, vector threshold) {
 
 // Log density of ordered categories: cells of so many rows each, which share category y and linear predictor eta. With
 // z the distance of eta from the middle of the thresholds, which lie 2 d apart, the part that depends on eta,
-// -log(1 + exp(eta - high)) - log(1 + exp(low - eta)), is -|z| - log(exp(-d) (1 + exp(-2 |z|)) + (1 + exp(-2 d)) exp(-|z|)):
+// -log(1 + exp(eta - high)) - log(1 + exp(low - eta)), is -|z| - log(exp(-d) (1 + exp(-2 |z|)) + (1 + exp(-2 d))
+// exp(-|z|)):
 // one logarithm, and no exponential is too large. The first and the last category have one threshold, from which
-// z is counted: -(|z| + z) / 2 - log(1 + exp(-|z|)), and -(|z| - z) / 2 - log(1 + exp(-|z|)). As |z| in log_one_plus_exp.
+// z is counted: -(|z| + z) / 2 - log(1 + exp(-|z|)), and -(|z| - z) / 2 - log(1 + exp(-|z|)). As |z| in
+// log_one_plus_exp.
 real log_ordered_rows(array[] int y, vector eta, vector n_rows, vector end_rows, vector size_rows,
                       vector category_rows, vector threshold) {
   int n = rows(threshold) + 1;
