@@ -404,7 +404,7 @@ def test_streams_that_agree_are_seldom_called_in_conflict() -> None:
     "name", [b.name for b in BIASES if b.stream and b.share < 1 and not b.name.startswith("blood")]
 )
 def test_a_stream_that_is_off_in_some_villages_is_seen(name: str) -> None:
-    assert np.mean(p_values(name, 10) < conflict.STRONG_P) >= 0.8
+    assert np.mean(p_values(name, 10) < conflict.CONFLICT_P) >= 0.8
 
 
 def test_z_scores_are_standard_normal_where_all_is_well() -> None:
