@@ -39,7 +39,8 @@ ZEROS, FULL, LARGEST = Statistic.ZEROS, Statistic.FULL, Statistic.LARGEST_ROW
 SD, DISPERSION = Statistic.SD_OF_ROWS, Statistic.DISPERSION
 SAMPLING = Sampling(draws=1000, seed=20261128)
 POISSON, BINOMIAL = likelihood("poisson"), likelihood("binomial")
-DISCRETE = [name for name, f in families().items() if f.twin.row_moments is not None]
+# Rows of several kinds have no one spread.
+DISCRETE = [n for n, f in families().items() if f.twin.row_moments is not None and f.unfold is None]
 Misfit = Callable[..., Dataset]
 
 
