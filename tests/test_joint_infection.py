@@ -400,11 +400,16 @@ def test_streams_that_agree_are_seldom_called_in_conflict() -> None:
     assert np.sum(p_values("none; a third of each stream missing", 60) < conflict.CONFLICT_P) < 4
 
 
+# Of 40 such tables 78 % are warned of and 65 % fail, of the others all fail (reports/streams.md).
+FEW_SNAILS = "snails: odds a tenth, in 6"
+
+
 @pytest.mark.parametrize(
     "name", [b.name for b in BIASES if b.stream and b.share < 1 and not b.name.startswith("blood")]
 )
 def test_a_stream_that_is_off_in_some_villages_is_seen(name: str) -> None:
-    assert np.mean(p_values(name, 10) < conflict.CONFLICT_P) >= 0.8
+    limit = conflict.CONFLICT_P if name == FEW_SNAILS else conflict.STRONG_P
+    assert np.mean(p_values(name, 10) < limit) >= 0.8
 
 
 def test_z_scores_are_standard_normal_where_all_is_well() -> None:
@@ -424,7 +429,7 @@ def test_a_stream_used_for_its_own_prediction_would_be_seen(monkeypatch: pytest.
 
 
 def test_a_conflict_is_said_with_stream_and_villages() -> None:
-    (bias,) = (b for b in BIASES if b.name == "snails: odds a tenth, in 6")
+    (bias,) = (b for b in BIASES if b.name == FEW_SNAILS)
     data, table = simulated(bias, 1)
     roles = roles_of(tuple(COLUMNS))
     prepared = prepare_table(MODEL, Dataset.from_frame(table, group="village", group_predictors=["x"], **roles))

@@ -84,7 +84,7 @@ def test_listing_families_and_checking_a_table_need_numpy_only(words: list[str],
 
 def test_the_families_fit_on_a_screen_and_each_says_more() -> None:
     lines = CliRunner().invoke(app, ["families"]).stdout.rstrip("\n").split("\n")
-    assert len(lines) < LINES + 6  # a window of thirty lines
+    assert len(lines) < LINES
     assert max(map(len, lines)) <= COLUMNS
     rows = re.split(r"[\s,]+", " ".join(lines).partition("(a formula)")[2])
     for name, family in families().items():

@@ -13,6 +13,7 @@ from hbm_stan.report.blocks import Block, Span, Spans, bullets, column, dense, s
 from hbm_stan.report.digits import DASH, counted, format_count, significant
 
 _SHOWN_FAILURES = 12
+_NAMED_FAMILIES = 3  # in a sentence; Table 1 has a line of each
 _LONGEST_DETAIL = 300
 NOT_APPLICABLE = "n/a"
 # Where these do not apply, something is lacking; the others apply wherever such a truth is known.
@@ -227,10 +228,13 @@ def _inapplicable(certificate: Certificate, kind: str) -> list[Spans]:
 
 
 def _named(proofs: Sequence[ProgramProof], total: int) -> str:
-    """Which programs, in few words."""
+    """Which programs, in few words; how many of each family Table 1 has."""
     if len(proofs) == total:
         return "all programs" if total > 1 else "the program"
     if len(proofs) <= 2:
         return ", ".join(f"{p.family} {p.variant}" for p in proofs)
     count = Counter(p.family for p in proofs)
-    return f"{len(proofs)} of {total} programs ({', '.join(f'{name} {k}' for name, k in count.items())})"
+    named = ", ".join(f"{name} {k}" for name, k in list(count.items())[:_NAMED_FAMILIES])
+    others = len(count) - _NAMED_FAMILIES
+    more = f" and those of {others} more families" if others > 1 else " and those of one more family" if others else ""
+    return f"{len(proofs)} of {total} programs ({named}{more if others > 0 else ''})"

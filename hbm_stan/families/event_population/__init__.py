@@ -104,7 +104,7 @@ FAMILY = Family(
         finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik, exact_loo=exact_loo,
     ),
     words=Words(
-        title="Populations of events: values in (0, 1), measured with error, some perhaps not seen",
+        title="Populations of events: values in (0, 1), seen or not",
         citation="Loredo (2004); Mandel, Farr & Gair (2019), MNRAS 486:1086; Vitale et al. (2020), arXiv:2007.05579.",
         likelihood=(
             'y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J',

@@ -96,7 +96,7 @@ FAMILY = Family(
         loo_rep=loo_rep, exact_loo=exact_loo, prior_group_log_lik=prior_group_log_lik,
     ),
     words=Words(
-        title="Integrals of curves: estimates at points, a Gaussian process between them",
+        title="Integrals of curves: a Gaussian process over estimates",
         citation="Rasmussen and Williams (2006), Gaussian Processes for Machine Learning; O'Hagan (1991), Journal of "
         "Statistical Planning and Inference 29:245.",
         likelihood=('y_n tilde "normal"(f_(j[n]) (x_n), "se"_n), quad n = 1, dots, N',), group_meaning="integral",

@@ -115,7 +115,7 @@ FAMILY = Family(
         given_rows=given_rows, new_row=new_row, raw=raw, parts=PARTS,
     ),
     words=Words(
-        title="Joint infection: streams of evidence on one latent intensity",
+        title="Joint infection: streams of evidence on one intensity",
         citation="Sammel, Ryan and Legler (1997), Journal of the Royal Statistical Society B 59:667; Presanis et al. "
         "(2013), Statistical Science 28:376.",
         likelihood=(
