@@ -100,16 +100,12 @@ def _by_group(
 ) -> dict[str, FloatArray]:
     """Without pooling: what each group has besides its effect, (size, J), by the name of the row or ``row_group``."""
     groups = int(design["J"])
-    of_all = _rows(rng, family, variant, priors, size, only=family.programs.shared)
+    shared = family.shared_rows(variant)
+    of_all = _rows(rng, family, variant, priors, size, only=shared)
     # new_group() tells the number of draws by what it is given.
     draws: dict[str, FloatArray] = {**of_all, family.groups.group_quantity: np.zeros((size, groups))}
-    shared = set(family.variant(variant).shared)  # by the names that the program samples
-    common = _rows(rng, family, variant, priors, size) if shared else {}
     for row in family.variant(variant).priors:
-        if row == family.groups.group_quantity or row in family.programs.shared:
-            continue
-        if {row, f"{row}_raw"} & shared:
-            draws[row] = common[row]
+        if row == family.groups.group_quantity or row in shared:
             continue
         name = next((n for n in (row, f"{row}_group") if family.programs.dims.get(n) == ("group",)), "")
         if name and row not in priors:  # a term that these data do not have

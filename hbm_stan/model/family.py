@@ -91,6 +91,10 @@ class Family:
             family = replace(family, **changed)
         return family
 
+    def shared_rows(self, variant: str) -> tuple[str, ...]:
+        """The rows of the prior table that groups share without pooling all the same, as the variant or all have it."""
+        return (*self.variant(variant).shared, *self.programs.shared)
+
     def variant(self, name: str) -> Variant:
         """The variant of that name; an unknown one is an error that names the nearest."""
         for variant in self.programs.variants:

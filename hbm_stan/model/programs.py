@@ -37,7 +37,7 @@ class Variant:
     better: str = ""  # the variant to use where this one meets divergences
     program: str = ""
     settings: Mapping[str, int] = field(default_factory=dict)
-    shared: tuple[str, ...] = ()  # parameters that no pooling shares between groups all the same: common slopes
+    shared: tuple[str, ...] = ()  # of these rows those that no pooling shares between groups all the same: slopes
     by_default: bool = False  # fitted too where nothing is chosen, though it is not the first of its pooling
 
     @property

@@ -38,7 +38,7 @@ def structure(family: Family, variant: str) -> Truth:
     # A family of the user's has names of its own for the population and for sizes.
     scales = family.programs.population if family.source else ("tau",)
     pooling = family.variant(variant).pooling
-    shared = (*family.variant(variant).shared, *family.programs.shared)
+    shared = family.shared_rows(variant)
     faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, scales, shared)
     if data_block(program) != data_block(family.program(family.programs.variants[0].name)) and not family.source:
         faults.append(f"its data block is not that of {family.programs.variants[0].name}")

@@ -52,7 +52,7 @@ def structure(fault: Fault, program: Program) -> Detection:
     """Whether the parameters are those of complete, no or partial pooling."""
     family = families()[fault.family]
     pooling = family.variant(fault.variant).pooling
-    shared = family.programs.shared
+    shared = family.shared_rows(fault.variant)
     faults = terms_faults(pooling, program) if family.terms else structure_faults(pooling, program, common=shared)
     return Detection(bool(faults), faults[0] if faults else "")
 

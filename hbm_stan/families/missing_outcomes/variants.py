@@ -23,7 +23,7 @@ VARIANTS = (
         assumption="Each {group} has a value of its own with a fixed, wide prior (fixed effects); slopes, the sd of "
         "rows and how rows come to be unseen are common.",
         math=("theta_j tilde p(theta)", _COMMON), priors=("theta", *COMMON),
-        shared=("beta_raw", "sigma_raw", "eta_raw"),
+        shared=COMMON,
     ),
     Variant(
         name="partial_pooling", title="Partial pooling", pooling="partial", parameterisation=_GIVEN,
