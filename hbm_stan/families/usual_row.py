@@ -26,18 +26,26 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
 
 def row_of(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, list[str]]:
     """The design of ``new_row``, and where each of its predictors stands."""
-    names, levels = options.get("coords", {}), options.get("levels", {})
-    x, terms = usual(data["X"])[1:], tuple(names.get("term", ()))[1:]
-    u, above = usual(data["U"]), tuple(names.get("group_predictor", ()))
-    asked = {role: options.get(role, {}) for role in ("predictors", "group_predictors")}
-    _put(x, terms, asked["predictors"], "predictors")
-    _put(u, above, asked["group_predictors"], "group_predictors")
-    places = [
-        *in_words(x, terms, data["X"][:, 1:], levels, asked["predictors"]),
-        *in_words(u, above, data["U"], levels, asked["group_predictors"]),
-    ]
+    x, of_rows = predictors_of(data["X"][:, 1:], options, "predictors", options.get("coords", {}).get("term", ())[1:])
+    u, of_groups = group_predictors_of(data, options)
+    places = [*of_rows, *of_groups]
     one = {"N": 1, "J": 1, "group_idx": np.ones(1, dtype=int), "y": np.mean(data["y"], keepdims=True)}
     return {**data, **one, "X": np.concatenate([np.ones(1), x])[None], "U": u[None]}, places
+
+
+def group_predictors_of(data: StanData, options: Mapping[str, Any]) -> tuple[FloatArray, list[str]]:
+    """The predictors of a new group, (L,), and where each stands, in words."""
+    names = options.get("coords", {}).get("group_predictor", ())
+    return predictors_of(data["U"], options, "group_predictors", names)
+
+
+def predictors_of(
+    values: FloatArray, options: Mapping[str, Any], role: str, names: Sequence[str]
+) -> tuple[FloatArray, list[str]]:
+    """The predictors of one row where the options put them, else where they usually stand, and each in words."""
+    one, asked = usual(values), options.get(role, {})
+    _put(one, names, asked, role)
+    return one, in_words(one, names, values, options.get("levels", {}), asked)
 
 
 def usual(values: FloatArray) -> FloatArray:

@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
-from hbm_stan.families.disease_mapping.density import log_count, mean_of, row_of_areas, size_of
+from hbm_stan.families.disease_mapping.density import log_count, row_of_areas, size_of
 from hbm_stan.families.disease_mapping.graph import IntArray
+from hbm_stan.families.group_predictors import mean_of
 from hbm_stan.later import expit, logsumexp
 from hbm_stan.model import Draws, StanData
 from hbm_stan.portions import portions

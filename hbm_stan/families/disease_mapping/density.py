@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.families.disease_mapping.graph import IntArray
+from hbm_stan.families.group_predictors import draw_elements
 from hbm_stan.families.totals import row_index
 from hbm_stan.later import beta, expit, gammaln, log_expit, logit, norm, xlogy
 from hbm_stan.model import Draws, StanData
@@ -112,16 +113,9 @@ def row_moments(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
     return size * expit(theta), size * expit(theta) * expit(-theta)
 
 
-def mean_of(draws: Draws, data: StanData) -> FloatArray:
-    """mu + U gamma, what an area is expected to be wherever it lies, (S, J)."""
-    mean = np.repeat(draws["mu"][:, None], data["J"], axis=1)
-    return np.asarray(mean + draws["gamma"] @ np.asarray(data["U"]).T if data["L"] else mean)
-
-
 def prior_draws(
     rng: np.random.Generator, priors: Mapping[str, Prior], _data: StanData, size: int
 ) -> dict[str, FloatArray]:
     """Population parameters from their priors: mu, tau and rho (size,), gamma (size, L)."""
     draws = {name: priors[name].draw(rng, size) for name in ("mu", "tau", "rho") if name in priors}
-    effects = [prior.draw(rng, size) for name, prior in priors.items() if name.partition("[")[0] == "gamma"]
-    return {**draws, "gamma": np.stack(effects, axis=1) if effects else np.zeros((size, 0))}
+    return {**draws, "gamma": draw_elements(rng, priors, "gamma", size)}

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_stan.errors import ModelError, nearest
 from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.disease_mapping.columns import map_of
 from hbm_stan.families.disease_mapping.density import row_of_areas, size_of
 from hbm_stan.families.disease_mapping.layout import layout
-from hbm_stan.families.usual_row import in_words, usual
+from hbm_stan.families.usual_row import group_predictors_of
 from hbm_stan.later import expit, logit
 from hbm_stan.model import Evidence, Finding, StanData
 from hbm_stan.outlines import Outlines
@@ -51,12 +50,7 @@ def alike(data: StanData) -> tuple[float, float] | None:
 
 def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     """Cases in an area that is nowhere on the map: expected or tested as the options say, or as the median area."""
-    names = tuple(options.get("coords", {}).get("group_predictor", ()))
-    u, asked = usual(data["U"]), options.get("group_predictors", {})
-    for name, value in asked.items():
-        if name not in names:
-            raise ModelError(f"Prediction: group_predictors has no {name!r}. {nearest(name, list(names) or ['none'])}")
-        u[names.index(name)] = float(value)
+    u, places = group_predictors_of(data, options)
     key = "expected" if data["counted"] else "tested"
     size = float(options.get(key, np.median(size_of(data))))
     size = size if data["counted"] else float(max(round(size), 1))
@@ -65,9 +59,8 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
         **data, "N": 1, "J": 1, "group_idx": one, "place": 0 * one, "y": 0 * one, "U": u[None],
         "expected": size * np.ones(1), "tested": np.array([0 if data["counted"] else int(size)]),
     }  # fmt: skip
-    places = ", ".join(in_words(u, names, data["U"], options.get("levels", {}), asked))
     what = f"cases in a new {{group}} without known neighbours, {size:g} {key}"
-    return design, what + (f": {places}" if places else "")
+    return design, what + (f": {', '.join(places)}" if places else "")
 
 
 def findings(evidence: Evidence) -> list[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,10 +10,9 @@ import numpy as np
 from hbm_stan.families.gp_integral.columns import raw
 from hbm_stan.families.gp_integral.curves import curves, hyper, is_one_curve, limits_of
 from hbm_stan.families.gp_integral.next_point import NextPoint, given_rows_at, next_points
+from hbm_stan.families.shipped_truth import true_values
 from hbm_stan.integrals import KERNELS
 from hbm_stan.model import Evidence, Finding
-from hbm_stan.prepare import Prepared
-from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -51,7 +48,7 @@ def _integrals(evidence: Evidence) -> Finding:
     x_label, y_label = table.dataset.column("point"), table.dataset.column("estimate")
     kernel = _NAMES[KERNELS[int(data["kernel"]) - 1]]
     area, error = raw(data)
-    truth, labels = _truth(table), [str(label) for label in table.pooled.labels]
+    truth, labels = true_values(table, "theta"), [str(label) for label in table.pooled.labels]
     q05, q95 = np.quantile(theta, (0.05, 0.95), axis=0)
     rows = pd.DataFrame({
         table.noun.one: labels, "points": np.bincount(np.asarray(data["group_idx"]) - 1),
@@ -140,14 +137,3 @@ def _next(evidence: Evidence, best: list[NextPoint]) -> Finding:
         "next_standard_error, is expected to leave the smallest sd of its integral.",
         digits={f"next {column}": 3, "se of it": 2, "sd now": 2, "sd after": 2, "less by %": 0},
     )  # fmt: skip
-
-
-def _truth(table: Prepared) -> dict[str, float]:
-    """The true integral of each curve, from the truth.csv beside data that come along; nothing for other data."""
-    folder = share("data") / table.dataset.name
-    if not (folder / "truth.csv").is_file() or not (folder / "data.csv").is_file():
-        return {}
-    if hashlib.sha256((folder / "data.csv").read_bytes()).hexdigest() != table.dataset.sha256:
-        return {}
-    with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
-        return {row["group"]: float(row["value"]) for row in csv.DictReader(file) if row["name"] == "theta"}

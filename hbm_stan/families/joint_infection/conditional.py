@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.families.joint_infection.density import levels_and_slopes, mean_of, number_of, overdispersion_of
+from hbm_stan.families.group_predictors import mean_of
+from hbm_stan.families.joint_infection.density import levels_and_slopes, number_of, overdispersion_of
 from hbm_stan.families.joint_infection.streams import constant, kernel, numbers, slope_and_curvature
 from hbm_stan.families.totals import row_index
 from hbm_stan.integrate.given_rows import place_by_weight

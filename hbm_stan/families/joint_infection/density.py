@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hbm_stan.families.group_predictors import draw_elements
 from hbm_stan.families.joint_infection.streams import (
     draw_counts,
     log_counts,
@@ -137,18 +138,9 @@ def of_groups(y: FloatArray, data: StanData) -> FloatArray:
     return total / np.bincount(index, minlength=data["J"])
 
 
-def mean_of(draws: Draws, data: StanData) -> FloatArray:
-    """mu + U gamma, what the intensity of a village is expected to be, (S, J)."""
-    mean = np.repeat(draws["mu"][:, None], data["J"], axis=1)
-    return np.asarray(mean + draws["gamma"] @ np.asarray(data["U"]).T if data["L"] else mean)
-
-
 def prior_draws(
     rng: np.random.Generator, priors: Mapping[str, Prior], _data: StanData, size: int
 ) -> dict[str, FloatArray]:
     """Population parameters from their priors: mu and tau (size,), and (size, n) each of gamma and those of streams."""
     draws = {name: priors[name].draw(rng, size) for name in ("mu", "tau")}
-    for name in ("gamma", "alpha", *_POSITIVE):
-        own = [prior.draw(rng, size) for label, prior in priors.items() if label.partition("[")[0] == name]
-        draws[name] = np.stack(own, axis=1) if own else np.zeros((size, 0))
-    return draws
+    return draws | {name: draw_elements(rng, priors, name, size) for name in ("gamma", "alpha", *_POSITIVE)}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.errors import DataError, ModelError, nearest
+from hbm_stan.errors import DataError
 from hbm_stan.families.joint_infection.streams import BLOOD, BY_KIND, EGGS, ROWS
 from hbm_stan.families.joint_infection.unfold import PART
-from hbm_stan.families.usual_row import in_words, usual
+from hbm_stan.families.usual_row import group_predictors_of
 from hbm_stan.model import Parts, PartSize, StanData
 from hbm_stan.table import FloatArray
 
@@ -69,12 +69,7 @@ PARTS = Parts(column=PART, sizes=sizes, data=of_part, by_row=("stream", *ROWS))
 
 def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     """A count of the first stream in a new village, out of as many as the options say or as in the middle village."""
-    names = tuple(options.get("coords", {}).get("group_predictor", ()))
-    u, asked = usual(data["U"]), options.get("group_predictors", {})
-    for name, value in asked.items():
-        if name not in names:
-            raise ModelError(f"Prediction: group_predictors has no {name!r}. {nearest(name, list(names) or ['none'])}")
-        u[names.index(name)] = float(value)
+    u, places = group_predictors_of(data, options)
     kind = _kind_of(data, 1)
     usual_sizes = {role: one.usual for role, one in sizes(data).items()}
     out_of = BY_KIND[kind].out_of
@@ -84,6 +79,5 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     one = np.ones(1, dtype=np.int64)
     design = {**data, **of_part(data, 0 * one, given, "the new row"), "N": 1, "J": 1, "group_idx": one, "y": 0 * one,
               "U": u[None]}  # fmt: skip
-    places = ", ".join(in_words(u, names, data["U"], options.get("levels", {}), asked))
     what = f"{BY_KIND[kind].counts} in a new {{group}}, {size:g} {'examined' if kind == EGGS else 'tested'}"
-    return design, what + (f": {places}" if places else "")
+    return design, what + (f": {', '.join(places)}" if places else "")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hbm_stan.families.planck.curve import planck_curve
+from hbm_stan.families.shipped_truth import true_values
 from hbm_stan.model import Evidence, Finding
-from hbm_stan.prepare import Prepared
-from hbm_stan.resources import share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +33,7 @@ def findings(evidence: Evidence) -> Sequence[Finding]:
         curves.append(pd.DataFrame({"panel": label, "x": x, **dict(zip(_BANDS, q, strict=True))}))
     panel = table.pooled.row_labels
     points = [pd.DataFrame({"panel": panel, "x": nu, "y": data["y"], "kind": "observed"})]
-    truth = _truth(table)
+    truth = true_values(table, "T")
     known = [label for label in table.pooled.labels if label in truth]
     points += [
         pd.DataFrame({"panel": label, "x": x, "y": planck_curve(x, np.array(truth[label])), "kind": "truth"})
@@ -55,14 +52,3 @@ def findings(evidence: Evidence) -> Sequence[Finding]:
     return [
         Finding(title=title, sentences=tuple(sentences), curves=curve, points=shown, x_label=x_label, y_label=y_label)
     ]
-
-
-def _truth(table: Prepared) -> dict[str, float]:
-    """The true T of each group, from the truth.csv beside data that come along; nothing for other data."""
-    folder = share("data") / table.dataset.name
-    if not (folder / "truth.csv").is_file() or not (folder / "data.csv").is_file():
-        return {}
-    if hashlib.sha256((folder / "data.csv").read_bytes()).hexdigest() != table.dataset.sha256:
-        return {}
-    with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
-        return {row["group"]: float(row["value"]) for row in csv.DictReader(file) if row["name"] == "T"}
