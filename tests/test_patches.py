@@ -195,6 +195,15 @@ def test_patches_are_for_maps(stanli: Engine) -> None:
         compare(fits, target="patch")
 
 
+def test_patches_without_a_map_are_refused_before_anything_is_sampled() -> None:
+    refused = hbm("compare", EXAMPLES / "radon", "--target", "patch", "--engine", "stanli")
+    assert refused.exit_code == 2
+    words = " ".join(refused.output.split())
+    assert "it is for maps" in words
+    assert "sampling" not in words
+    assert "pilot" not in words
+
+
 def test_patches_are_no_question_of_factors() -> None:
     refused = hbm("compare", EXAMPLES / "scottish_lip_cancer", "--target", "patch", "--factors")
     assert refused.exit_code == 2

@@ -102,8 +102,11 @@ def _compare_patches(
     minutes: float | None,
 ) -> bool:  # fmt: skip
     """The same of the variants of a map, patches of areas left out."""
+    from hbm_stan.analysis.read import read_analysis
     from hbm_stan.compare import compare as compare_fits
+    from hbm_stan.repair.folds import neighbours_of
 
+    neighbours_of(read_analysis(analysis).dataset)  # refused before a pilot
     read, fits, diagnoses = _fitted(run, analysis, parameterisation)
     budget = _budget(read, max_refits, minutes)
     with run.steps() as tick:

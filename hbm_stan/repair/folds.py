@@ -16,9 +16,11 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from hbm_stan.budget import Budget
+from hbm_stan.data import Dataset
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import LeftOut, mean_error
+from hbm_stan.neighbours import Neighbours
 from hbm_stan.patches import patches
 from hbm_stan.repair.bridge import tail_of
 from hbm_stan.repair.jobs import Say, job_without
@@ -56,16 +58,20 @@ def stratified(fit: Fit) -> Folds:
     return Folds(folds_of(fit))
 
 
-def patches_of(fit: Fit) -> Folds:
-    """Ten patches of areas side by side; raises ComparisonError where there is no map."""
-    beside = fit.table.dataset.reading.neighbours
-    if beside is None:
+def neighbours_of(dataset: Dataset) -> Neighbours:
+    """The neighbours of a map; raises ComparisonError where there is none."""
+    if dataset.reading.neighbours is None:
         raise ComparisonError(
             "The target patch leaves out areas with their neighbours: it is for maps (the family disease_mapping), and "
             "these fits have no list of neighbours."
         )
+    return dataset.reading.neighbours
+
+
+def patches_of(fit: Fit) -> Folds:
+    """Ten patches of areas side by side; raises ComparisonError where there is no map."""
     there = fit.table.pooled.labels
-    patch = patches(there, beside.among(there).pairs, FOLDS)
+    patch = patches(there, neighbours_of(fit.table.dataset).among(there).pairs, FOLDS)
     return Folds(patch[fit.table.pooled.level], Route.PATCHES, "patch")
 
 
