@@ -107,7 +107,7 @@ def spread(name: str, case: str, variant: str, code: str = "", **changed: object
 FEW = ("no common column", "three crossed", "nested in a crossed one", "columns of groups")
 CASES = [
     (name, variant, case) for name in LEFT for variant in POOLINGS for case in RIGHT
-    if case in FEW or (variant == "partial_pooling" and name in {"normal", "binomial", "normal_sampled"})
+    if case in FEW or (variant == "partial_pooling" and name in {"normal", "estimates", "binomial", "normal_sampled"})
 ]  # fmt: skip
 
 
@@ -285,6 +285,19 @@ FAULTS = {
     ),
     "rows not weighted by their errors": ("estimates", "matrix[N, KG + KO] W = diag_pre_multiply(inv(se), Z)",
                                           "matrix[N, KG + KO] W = Z"),
+    "the unit of standard common coefficients forgotten": ("estimates", "-0.5 * sum(log(beta_precision))", "0"),
+    "sd for variance of standard common coefficients": ("estimates", "square(tau[mover])", "tau[mover]"),
+    "standard common coefficients moved by the first column only": (
+        "estimates", "mover[own[k]] = k;", "mover[own[k]] = 1;",
+    ),
+    "levels of standard common coefficients unweighted": ("estimates", "square(d[l]) / g[l]", "square(d[l])"),
+    "standard common coefficients of levels that are all spread": (
+        "estimates", "far += square(d[l] / g[l])", "far += square(d[l]) / g[l]",
+    ),
+    "one term's residuals about nothing": (
+        "estimates", "one_term(S[1], U, append_row(start - beta, 1)", "one_term(S[1], U, append_row(start, 1)",
+    ),
+    "one term's shrinkage forgotten": ("estimates", "- p * sum(square(b) ./ det)", ""),
     "means of other levels stay in the common coefficient": ("poisson", "beta_raw - shift;", "beta_raw;"),
     "the mirror too short": ("poisson", "/ (sqrt(L) - 1)", "/ sqrt(L)"),
     "a sum over levels, not over its root": ("poisson", "(x[L] - sum(x) / sqrt(L))", "(x[L] - sum(x) / L)"),
@@ -415,6 +428,7 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
     inside = {*once, "what amounts differ inside equal rows", "the determinant of one coefficient"}
     case = "only the common columns of groups" if fault in inside else case
     case = "crossed" if "of one column" in fault else case
+    case = "correlated" if "standard common" in fault else "one factor" if "one term" in fault else case
     changed: dict[str, object] = {"concentrated": int("not conc" not in fault)} if "concentrated" in fault else {}
     if "carr" in fault:  # by centered terms only
         case, changed = "columns of groups", {"centered": np.ones(2, dtype=int)}

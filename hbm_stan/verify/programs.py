@@ -80,8 +80,8 @@ def terms_faults(pooling: str, program: Program) -> list[str]:
         return [f"complete pooling has group effects: {by_group}"]
     if pooling != "partial" and (learnt := sorted(names & {"tau_raw", "partial"})):
         return [f"{pooling} pooling learns {learnt} of the groups"]
-    if pooling == "no" and "beta_raw" in names:
-        return ["no pooling shares ['beta_raw'] between groups"]
+    if pooling == "no" and (common := sorted(names & {"beta_raw", "beta_standard"})):
+        return [f"no pooling shares {common} between groups"]
     return [] if pooling != "partial" or "tau_raw" in names else ["partial pooling declares none of tau"]
 
 

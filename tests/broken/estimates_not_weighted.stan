@@ -6,13 +6,16 @@
 //
 // Pooling: coefficients of groups are draws from one population, whose sds and correlations are learnt.
 // Parameterisation: marginal. Sums of products are all that is left of the rows, and there is no funnel; the varying
-// coefficients are drawn afterwards.
+// coefficients are drawn afterwards. Common coefficients are sampled on a scale on which the sds between groups do not
+// matter: they mix as if these were known.
 // Raudenbush & Bryk (1985), Journal of Educational Statistics 10:75; Konstantopoulos (2011), Research Synthesis Methods
 // 2:61.
 functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
   #include integrated_terms.stanfunctions
+  #include one_term.stanfunctions
+  #include standard_common.stanfunctions
 }
 data {
   int<lower=1> N; // number of rows
@@ -54,24 +57,32 @@ data {
   int<lower=0, upper=1> use_likelihood; // 0: prior only
 }
 transformed data {
-  // FAULT: the columns of the terms are not divided by the standard errors.
-  matrix[N, KG + KO] W = Z; // rows in units of their standard errors (1 / unit)
+  matrix[N, KG + KO] W = Z; // FAULT: rows in units of their standard errors (1 / unit)
   matrix[N, P + 1] others = diag_pre_multiply(inv(se), append_col(X, y - offset_ - X * start)); // and estimate
   array[V] matrix[B, V + C + P + 1] S = local_products(W, others, block_idx, place, crossed, K, B, V, C); // by block
   matrix[C + P + 1, C + P + 1] U = crossed_products(W, others, place, crossed, K, C); // over all rows
   int H = n_held(B, V, C); // columns of E
   matrix[H > 0 ? (C * (C + 1)) %/% 2 : 0, H] E = squared_products(S, C, H); // products of crossed columns, by block
+  array[P] int mover = moved_by(own, P); // column of the group's terms whose spread moves each common coefficient
+  matrix[P, 3] spoken // what the rows say of each, as spoken_of_common says (1 / square of units as beta)
+    = use_likelihood * spoken_of_common(others[ : , 1 : P], W, mover, K, L, level, KO > 0);
+  vector[P] lasting = inv_square(prior_beta[ : , 2]) + spoken[ : , 2]; // precision that no sd takes away (as spoken)
+  vector[P] taken = inv(spoken[ : , 1]); // variance that groups without spread leave (square of units as beta)
+  vector[P] pull = (prior_beta[ : , 1] - start) ./ square(prior_beta[ : , 2]); // of the priors (1 / units as beta)
 }
 parameters {
-  vector[P] beta_raw; // common coefficients in units of their priors (no unit)
+  vector[P] beta_standard; // common coefficients on a scale on which tau does not matter (no unit)
   vector<lower=0, upper=raw_ends(prior_tau_family)>[KG] tau_raw; // sds of the group's terms in prior scales
   vector<lower=0, upper=raw_ends(prior_sd_family)>[KO] sd_raw; // sds of the other terms over their priors' scales
   vector<lower=-1, upper=1>[R] partial; // canonical partial correlations of the group's terms (no unit)
   vector<lower=-1, upper=1>[RO] partial_other; // those of the other terms (no unit)
 }
 transformed parameters {
-  vector[P] beta = prior_beta[ : , 1] + prior_beta[ : , 2] .* beta_raw; // common coefficients (estimate per column)
   vector[KG] tau = to_vector(prior_tau[ : , 1]) .* tau_raw; // sds between groups (units as beta)
+  vector[P] beta_precision // of each common coefficient given tau and the others (1 / square of units as beta)
+    = lasting + inv(taken + spoken[ : , 3] .* square(tau[mover]));
+  vector[P] beta // common coefficients (estimate per column)
+    = start + (pull + sqrt(beta_precision) .* beta_standard) ./ beta_precision;
   vector[KO] sd = to_vector(prior_sd[ : , 1]) .* sd_raw; // sds between levels of other factors (units as beta)
   real lprior = normal_priors_lpdf(beta | prior_beta)
                 + scale_priors_lpdf(tau | prior_tau_family, prior_tau)
@@ -80,7 +91,10 @@ transformed parameters {
 }
 model {
   target += lprior; // scales are constant multiples of their raw values: no Jacobian is due
-  if (use_likelihood) {
+  target += -0.5 * sum(log(beta_precision)); // but of beta / beta_standard
+  if (use_likelihood && V == 1 && C == 0) {
+    target += one_term(S[1], U, append_row(start - beta, 1), tau[1], 1, N) - sum(log(se));
+  } else if (use_likelihood) {
     target += integrated_terms(S, U, E, append_row(start - beta, 1),
                                cholesky_factors(append_row(tau, sd), append_row(partial, partial_other), K, correlated),
                                local_term, crossed, K, L, 1, N) - sum(log(se));

@@ -26,7 +26,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program
 from hbm_stan.resources import share
 
-_SHUFFLED, _THREE, _LEFT = "shuffled", "three terms", "two areas without a row"
+_SHUFFLED, _THREE, _LEFT, _ONE = "shuffled", "three terms", "two areas without a row", "one factor"
 BROKEN = Path(__file__).parents[1] / "broken"
 SEED = 20261121
 CHECKS = (
@@ -64,8 +64,10 @@ class Fault:
 
     @property
     def chosen(self) -> dict[str, str]:
-        """All priors that are not the defaults."""
-        return {**PRIORS[self.family], **self.priors}
+        """All priors that are not the defaults, of what the table has: one factor has no other's sd."""
+        has = {name.partition("[")[0] for name in families()[self.family].priors(self.table)}
+        usual = {name: text for name, text in PRIORS[self.family].items() if name.partition("[")[0] in has}
+        return {**usual, **self.priors}
 
     @property
     def settled(self) -> dict[str, Prior]:
@@ -265,7 +267,7 @@ def _spectra() -> Dataset:
     return Dataset.from_frame(frame, group="spectrum", frequency="nu", flux="flux")
 
 
-def _crossed(left: str) -> Callable[[], Dataset]:
+def _crossed(left: str, terms: str = "(1 | g) + (1 | i)") -> Callable[[], Dataset]:
     """Twelve groups crossed with five items, rows of unlike groups beside each other, one predictor, a known offset."""
 
     def crossed() -> Dataset:
@@ -288,7 +290,7 @@ def _crossed(left: str) -> Callable[[], Dataset]:
         outcomes["r"] = 1 + np.digitize(rng.logistic(eta), [-1, 0.5, 2])
         labels = {"g": [f"g{j:02}" for j in group], "i": [f"i{j}" for j in item]}
         frame = pd.DataFrame({**labels, "x": x, "o": o, "e": e, "n": n, **outcomes})
-        return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + (1 | g) + (1 | i)")
+        return Dataset.from_frame(frame, formula=f"{left} ~ x + offset(o) + {terms}")
 
     return crossed
 
@@ -390,6 +392,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "event_population": _events,
     "joint_infection": _streams,
     "gp_integral": _curves,
+    f"estimates, {_ONE}": _crossed("m | se(e)", "(1 + x | g)"),
     f"linear_regression, {_THREE}": _three_lines, f"logistic_regression, {_THREE}": _three_log_odds,
 }  # fmt: skip
 
@@ -494,6 +497,8 @@ _ALL = (
           wrong="sds of another factor have the prior of the group's", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="estimates_not_weighted", family="estimates", variant="partial_pooling",
           wrong="varying coefficients are not weighted by standard errors", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="unit_of_common_forgotten", family="estimates", variant="partial_pooling",
+          wrong="the unit of common coefficients is left out of the density", caught_by=(_DENSITY, _KNOWN), on=_ONE),
     Fault(file="levels_of_sorted_cells", family="binomial", variant="partial_pooling",
           wrong="cells are given the levels of sorted rows", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="offset_forgotten", family="poisson", variant="partial_pooling", wrong="the offset is forgotten",

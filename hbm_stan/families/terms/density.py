@@ -22,12 +22,14 @@ def log_joint(likelihood: Likelihood, params: Draws, data: StanData, _variant: s
     """Log prior plus log likelihood at one point, on the constrained scale; correlations as partial ones.
 
     All varying coefficients are integrated out of normal rows, or those of the group; of coefficients that are sampled
-    the density is that of ``sampled``.
+    the density is that of ``sampled``, of common ones in units of ``beta_precision`` that of ``beta_standard``.
     """
     one = {name: np.asarray(value, dtype=float)[None] for name, value in params.items()}
     total, use = log_prior(likelihood, params, data), data["use_likelihood"]
     if not likelihood.integrated:
         total += log_sampled(params, data)
+    if "beta_precision" in params:  # of the common coefficients in the units that they are sampled in
+        total -= 0.5 * float(np.log(params["beta_precision"]).sum())
     if not use:
         return total
     rows = log_marginal if likelihood.precision is not None else pointwise

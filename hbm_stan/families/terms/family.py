@@ -23,13 +23,14 @@ from hbm_stan.verdicts import Verdict
 
 _GROUP = Role(name="group", kind="label", meaning="factor whose pooling is asked; by default the first of the formula")
 _DIMS: Mapping[str, tuple[str, ...]] = {
-    "beta": ("column",), "beta_raw": ("column",), "beta_shared": ("shared",), "beta_shared_raw": ("shared",),
+    "beta": ("column",), "beta_raw": ("column",), "beta_standard": ("column",), "beta_precision": ("column",),
+    "beta_shared": ("shared",), "beta_shared_raw": ("shared",),
     "tau": ("term",), "tau_raw": ("term",), "sd": ("other_term",), "sd_raw": ("other_term",),
     "rho": ("pair",), "partial": ("pair",), "rho_other": ("other_pair",), "partial_other": ("other_pair",),
     "theta": ("group", "term"), "effect": ("other_effect",), "shift": ("column",),
     "y_rep": ("observation",), "log_lik": ("observation",),
 }  # fmt: skip
-_HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared")
+_HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared", "beta_standard", "beta_precision")
 _HIDDEN_SAMPLED = (*_HIDDEN, "sampled", "shift")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from hbm_stan.families.terms.effects import Term, shared_columns, terms_of
 from hbm_stan.families.terms.sampled import coefficients, shift_of_common
+from hbm_stan.families.terms.standard_common import precision_of_common
 from hbm_stan.families.varying_terms import draw_lkj, pairs_of
 from hbm_stan.later import betaln, norm
 from hbm_stan.likelihoods.likelihood import Likelihood
@@ -111,6 +112,8 @@ def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[s
     for name, raw in _SCALES.items():
         if raw in params:
             derived[name] = np.asarray(data[f"prior_{name}"], dtype=float).reshape(-1, 2)[:, 0] * params[raw]
+    if "beta_standard" in params:
+        derived |= _of_standard(likelihood, np.asarray(params["beta_standard"]), derived["tau"], data)
     fixed = fixed_own(likelihood, data)
     for row in likelihood.own:
         raw_value = 1.0 if row.name in fixed else np.sum(params[f"{row.name}_raw"])  # a number, or an array of one
@@ -124,6 +127,18 @@ def transformed(likelihood: Likelihood, params: Draws, data: StanData) -> dict[s
             parts = [correlations(np.asarray(params[source])[t.pairs], t.level.width) for t in own]
             derived[name] = np.concatenate([np.empty(0), *parts])
     return derived | (_of_sampled({**params, **derived}, data) if "sampled" in params else {})
+
+
+def _of_standard(
+    likelihood: Likelihood, standard: FloatArray, tau: FloatArray, data: StanData
+) -> dict[str, FloatArray]:
+    """Common coefficients from standard ones, about least squares pulled to the priors, and their precision."""
+    if likelihood.precision is None:
+        raise TypeError(f"{likelihood.name} is not normal: its common coefficients are not sampled as standard ones")
+    precision = precision_of_common(data, likelihood.precision(data), tau)
+    prior, start = np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2), np.asarray(data["start"], dtype=float)
+    pull = (prior[:, 0] - start) / prior[:, 1] ** 2
+    return {"beta": start + pull / precision + standard / np.sqrt(precision), "beta_precision": precision}
 
 
 def _of_sampled(params: Draws, data: StanData) -> dict[str, FloatArray]:
