@@ -1,4 +1,4 @@
-"""A formula beside the family of the same model, same priors: smallest bulk ESS per second of sampling (embedded engine).
+"""A formula beside the family of the same model, same priors: smallest bulk ESS per second of sampling, engine stanli.
 
 ``python tests/benches/bench_formulas.py [SEEDS] [WORD]`` prints processor time without compiling, in which chains take
 turns with the other program, the mean of the smallest bulk ESS over seeds, and the ratio to the family. WORD: only the
