@@ -15,7 +15,7 @@ import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
-from hbm_stan.engines import NOT_DIRECT, PARETO_K, Engine, Progress, Sampling, choose
+from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, PARETO_K, Engine, Progress, Sampling, choose
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
@@ -129,11 +129,13 @@ def in_words(fit: Fit, failed: Verdict) -> str:
 def attempts_in_words(fit: Fit) -> str:
     """How a fit was made that the sampler did not make at the first attempt, in a sentence or two; else empty."""
     sentences = []
-    if fit.independent:
+    if FIRST_LEFT in fit.about:
+        sentences.append(_by_nodes_in_words(fit))
+    elif fit.independent:
         sentences.append(
             f"{fit.variant}: its posterior is known; the draws are independent ones of it, without a sampler."
         )
-    if fit.direct:
+    elif fit.direct:
         sentences.append(
             f"{fit.variant}: direct draws, by importance weights on the program's density (Pareto k "
             f"{fit.about[PARETO_K]:.2f}), without the steps of a sampler."
@@ -232,3 +234,15 @@ def family_and_data(family: Family | str, dataset: Dataset | pd.DataFrame, **for
     elif formula:
         raise TypeError(f"{next(iter(formula))} goes with a formula such as 'y ~ x + (1 | group)'.")
     return find_family(family) if isinstance(family, str) else family, dataset
+
+
+def _by_nodes_in_words(fit: Fit) -> str:
+    """How a fit of many groups was made without a sampler, in a sentence or two."""
+    groups = f"the coefficients of its {fit.table.n_groups:,} {fit.table.noun.many}"
+    if fit.pooling == "no":
+        return f"{fit.variant}: {groups} share nothing, and were drawn each by themselves, without a sampler."
+    return (
+        f"{fit.variant}: direct draws of the population, by importance weights (Pareto k {fit.about[PARETO_K]:.2f}), "
+        f"with {groups} integrated out by nodes about their modes: with more nodes, laid anew, log densities of draws "
+        f"differ by at most {fit.about[NODES_APART]:.2g}. The coefficients were then drawn given it and the rows."
+    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hbm_stan.by_nodes import draws_by_nodes
 from hbm_stan.data import Dataset
 from hbm_stan.engines import PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
 from hbm_stan.identity import data_in_order, is_prior, stan_values
@@ -255,13 +256,13 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
     known = None if whole else without_sampler(job.family, job.data, job.variant, sampling)
+    if known is None and job.engine.name != "cmdstan":  # whose draws are wanted where it is asked for
+        known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
-    return FitRecord(
-        tree=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
-        earlier=tuple(asdict(a) for a in earlier),
-    )  # fmt: skip
+    return FitRecord(tree=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
+                     earlier=tuple(asdict(a) for a in earlier))  # fmt: skip
 
 
 def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore, progress: Progress | None) -> Fit:

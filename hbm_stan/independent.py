@@ -25,10 +25,10 @@ def independent_draws(
 def without_sampler(family: Family, data: StanData, variant: str, sampling: Sampling) -> EngineDraws | None:
     """What is kept of a fit that needs no sampler: no draws, for from the seed they are the same again; else None."""
     draws = independent_draws(family, data, variant, (sampling.chains, sampling.draws), sampling.seed)
-    return None if draws is None else EngineDraws({}, _stats(draws))
+    return None if draws is None else EngineDraws({}, independent_stats(draws))
 
 
-def _stats(draws: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def independent_stats(draws: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """What a sampler would say of independent draws: no step was taken; the energy is minus their log density.
 
     Up to a constant, of draws that are normal and independent of each other.

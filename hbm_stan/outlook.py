@@ -9,7 +9,7 @@ from hbm_stan.engines import Sampling
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
 from hbm_stan.resources import cores
-from hbm_stan.tree import MAX_BYTES, bytes_needed, is_large
+from hbm_stan.tree import MAX_BYTES, bytes_needed, is_by_nodes, is_large
 
 # From so many sampled coefficients on a fit may take minutes, and what it takes is said (ours).
 MANY_COEFFICIENTS = 1000
@@ -27,7 +27,11 @@ def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: 
     coefficients = sum(term.size for term in table.design.terms)
     if coefficients < MANY_COEFFICIENTS:
         return ()
-    took = [_coefficients(family, table.design, coefficients), _memory(family, table, variants, sampling)]
+    memory = _memory(family, table, variants, sampling)
+    if any(is_by_nodes(family, table, variant) for variant in variants):
+        how = f"{coefficients:,} coefficients are integrated out by nodes, and drawn afterwards, where these pass their"
+        return f"{how} checks; else they are sampled.", memory, f"If so: {_time(table, variants, sampling)}"
+    took = [_coefficients(family, table.design, coefficients), memory]
     return (*took, _time(table, variants, sampling)) if family.programs.pilot else tuple(took)
 
 

@@ -22,6 +22,7 @@ from hbm_stan.identity import stan_values
 from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Family, StanData
 from hbm_stan.store import FitStore
+from hbm_stan.tree import is_by_nodes
 
 AUTO = "auto"
 DEFAULT = "partial_pooling"
@@ -117,6 +118,9 @@ def choose_parameterisation(
     family.refuse_unlearnable(table, DEFAULT)
     chosen = family.priors(table, priors)
     by_rule, reason = programs.rule(programs.prepare(table, chosen)) if programs.rule else (programs.pilot[0], "")
+    if is_by_nodes(family, table, by_rule):
+        how = "No pilot is needed: coefficients of {groups} are integrated out by nodes, where these pass their checks."
+        return Choice(by_rule, table.noun.fill(f"{reason} {how}".strip()))
     data = _distinct(
         family, {v: family.stan_data(table, chosen, v, generate=False) for v in (by_rule, *programs.pilot)}
     )

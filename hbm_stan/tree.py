@@ -10,7 +10,9 @@ import numpy as np
 
 from hbm_stan.engines import EngineDraws, Sampling
 from hbm_stan.errors import DataError, ModelError
+from hbm_stan.families.terms.nodes import nodes_serve
 from hbm_stan.independent import independent_draws
+from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
@@ -42,6 +44,13 @@ def is_large(family: Family, table: Prepared) -> bool:
     kept: from the draws and the seed they are the same again.
     """
     return (table.n_rows > MANY_ROWS or table.n_groups > MANY_GROUPS) and draws_the_rest(family)
+
+
+def is_by_nodes(family: Family, table: Prepared, variant: str) -> bool:
+    """Whether a variant is tried by nodes before it is sampled: of a large table, a model that they serve."""
+    if not is_large(family, table) or not family.terms or table.design is None:
+        return False
+    return nodes_serve(likelihood(family.name), table.design, family.variant(variant).pooling)
 
 
 def draws_the_rest(family: Family) -> bool:
@@ -211,6 +220,8 @@ def stored_bytes(family: Family, table: Prepared, variant: str, sampling: Sampli
 def _sampled(family: Family, table: Prepared, variant: str) -> set[str]:
     """What the program of a variant gives: of a large table one with that switch generates nothing."""
     program = family.program(variant)
+    if is_by_nodes(family, table, variant):
+        return {"beta", "tau", "rho", "lprior", family.groups.group_quantity}
     switched = is_large(family, table) and "generate" in {d.name for d in program.block("data")}
     generated = {d.name for d in program.generated} if switched else set()
     return {d.name for d in program.outputs} - generated

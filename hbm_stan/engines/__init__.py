@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 ENGINES = ("auto", "cmdstan", "stanli", "direct")
 # What draws say of themselves: the Pareto k of their importance weights, or why they are a sampler's after all.
 PARETO_K, PARETO_K_SQUARES, NOT_DIRECT = "pareto_k", "pareto_k_squares", "not_direct"
+# How far log densities by nodes that stay lie from those by nodes laid anew, where groups were integrated out by them.
+NODES_APART = "nodes_apart"
+# The largest share of a group's draws that may still be first proposals, where these were drawn given the rest.
+FIRST_LEFT = "first_left"
 Progress = Callable[[int, int, int], None]  # chain (from 1), iterations done, iterations in all
 
 

@@ -57,7 +57,7 @@ class DirectEngine:
             if not drawn.trouble:
                 variables = points.variables(drawn.points, sampling.seed)
                 if all(np.isfinite(values).all() for values in variables.values()):
-                    return EngineDraws(variables, _stats(drawn), about=_about(drawn))
+                    return EngineDraws(variables, stats_of(drawn), about=_about(drawn))
                 drawn = replace(drawn, trouble="what the program generates is not finite at some draws")
         if self._alone:
             raise NotDirectError(drawn.trouble)
@@ -71,7 +71,7 @@ def _about(drawn: Streams) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _stats(drawn: Streams) -> dict[str, FloatArray]:
+def stats_of(drawn: Streams) -> dict[str, FloatArray]:
     """What a sampler's columns say of draws without its steps; the energy is minus their log density."""
     none = np.zeros(drawn.log_density.shape)
     moved = np.any(np.diff(drawn.points, axis=1, prepend=np.nan) != 0, axis=2)

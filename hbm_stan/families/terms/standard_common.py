@@ -30,10 +30,10 @@ def precision_of_common(data: StanData, row_precision: FloatArray, tau: FloatArr
         g = np.bincount(level, row_precision * z**2, minlength=term.level.size)
         d = np.bincount(level, row_precision * z * x, minlength=term.level.size)
         g, d = g[g > 0], d[g > 0]
-        said, between = float(row_precision @ x**2), float(np.sum(d**2 / g))
-        if data["KO"] or between <= 1e-9 * said:
-            precision[p] += said
+        whole, between = float(row_precision @ x**2), float(np.sum(d**2 / g))
+        if data["KO"] or between <= 1e-9 * whole:
+            precision[p] += whole
         else:
             far = tau[mover] ** 2 * between / float(np.sum((d / g) ** 2))
-            precision[p] += max(said - between, 0.0) + between / (1 + far)
+            precision[p] += max(whole - between, 0.0) + between / (1 + far)
     return precision

@@ -1,0 +1,152 @@
+"""Many groups without a sampler's steps: the population by nodes and direct draws, the groups' coefficients given it.
+
+For formulas with one grouping factor whose columns all vary between its levels, counts or successes, and tables that
+are large. Where the checks of the nodes or of the draws fail, there are none, and the sampler is run as ever.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hbm_stan.direct.mode import Density, find_modes
+from hbm_stan.direct.streams import Streams, draw_streams
+from hbm_stan.engines import FIRST_LEFT, NODES_APART, PARETO_K, PARETO_K_SQUARES, EngineDraws, Progress, Sampling
+from hbm_stan.engines.direct import stats_of
+from hbm_stan.families.terms.nodes.density import FINER, Nodes, Posterior, pilot
+from hbm_stan.families.terms.nodes.effects import LEFT, Populations, draw_coefficients
+from hbm_stan.families.terms.nodes.levels import GroupRows, find_level_modes
+from hbm_stan.families.terms.nodes.population import PopulationPrior
+from hbm_stan.families.terms.population import log_prior
+from hbm_stan.independent import independent_stats
+from hbm_stan.likelihoods import likelihood
+from hbm_stan.model import Family, StanData
+from hbm_stan.prepare import Prepared
+from hbm_stan.table import FloatArray
+from hbm_stan.tree import is_by_nodes
+
+# Nodes that stay serve where the population is known well: the sd of each log tau and of each inverse hyperbolic
+# tangent of a correlation by the curvature at the mode (ours; beyond them the posterior has mass where nodes lie too
+# far apart, as it has with few groups).
+_KNOWN_TAU, _KNOWN_RHO = 0.25, 0.5
+# The log density by nodes that stay less that by more of them, laid anew: at draws, between the largest and the
+# smallest (ours; an error of 0.1 in a log density moves the mean of what it is the extreme of by 0.03 sds).
+_MOST_APART, _LOOKED_AT = 0.1, 12
+_POINTS_OF_MIXTURE = 3500  # that a mixture is fitted to, about: for progress
+
+
+def draws_by_nodes(
+    family: Family, table: Prepared, data: StanData, variant: str, sampling: Sampling, progress: Progress | None = None
+) -> EngineDraws | None:
+    """Draws (chain, draw, ...) of the population, log prior and coefficients; None where they cannot be trusted."""
+    if not is_by_nodes(family, table, variant) or not data["use_likelihood"]:
+        return None
+    groups = GroupRows.of(likelihood(family.name), data)
+    pooled = family.variant(variant).pooling == "partial"
+    if not pooled:
+        return _no_pooling(groups, data, sampling)
+    return _partial(family, groups, data, sampling, progress)
+
+
+def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> EngineDraws | None:
+    prior = np.asarray(data["prior_theta"], dtype=float)
+    start = np.tile(prior[:, 0], (groups.n_groups, 1))
+    modes = find_level_modes(groups, prior[:, 0], np.diag(prior[:, 1] ** -2.0), start)
+    n = sampling.chains * sampling.draws
+    populations = Populations(np.tile(prior[:, 0], (n, 1)), np.tile(np.diag(prior[:, 1]), (n, 1, 1)))
+    drawn = draw_coefficients(np.random.default_rng([sampling.seed, 5]), groups, modes, populations)
+    if drawn.left > LEFT:
+        return None
+    beta = np.empty((n, data["P"]))
+    own = np.asarray(data["own"], dtype=int)
+    beta[:, own[own > 0] - 1] = drawn.theta[:, :, own > 0].mean(axis=1)
+    variables = _by_chain({"theta": drawn.theta, "beta": beta, "lprior": np.zeros(n)}, sampling)
+    return EngineDraws(variables, independent_stats({"beta": variables["beta"]}), about={FIRST_LEFT: drawn.left})
+
+
+def _partial(
+    family: Family, groups: GroupRows, data: StanData, sampling: Sampling, progress: Progress | None
+) -> EngineDraws | None:
+    prior = PopulationPrior.of(data)
+    centre, nodes = pilot(groups, prior)
+    start = Posterior(prior, nodes, centre)
+    modes = find_modes(start, np.zeros((1, prior.dimension)))
+    if not modes or not _is_known(prior, scale := np.linalg.cholesky(np.linalg.inv(modes[0].precision))):
+        return None
+    posterior = Posterior(prior, nodes, start.coordinates(modes[0].point[None])[0], scale)
+    streams = draw_streams(
+        _Watched(posterior, sampling, progress), prior.dimension, sampling.chains, sampling.draws, sampling.seed
+    )
+    if streams.trouble:
+        return None
+    points = streams.points.reshape(-1, prior.dimension)
+    apart = nodes_apart(groups, prior, nodes, posterior, points)
+    if not apart <= _MOST_APART:
+        return None
+    beta, tau, partial = prior.split(posterior.coordinates(points))
+    populations = Populations(prior.mean(beta), prior.factor(tau, partial))
+    drawn = draw_coefficients(np.random.default_rng([sampling.seed, 5]), groups, nodes.modes, populations)
+    if drawn.left > LEFT:
+        return None
+    rows = likelihood(family.name)
+    lprior = [
+        log_prior(rows, {"beta": b, "tau": t, "partial": p}, data) for b, t, p in zip(beta, tau, partial, strict=True)
+    ]
+    variables = {"beta": beta, "tau": tau, "rho": prior.rho(partial), "theta": drawn.theta, "lprior": np.array(lprior)}
+    return EngineDraws(_by_chain(variables, sampling), stats_of(streams), about=_about(streams, apart, drawn.left))
+
+
+class _Watched:
+    """A density that reports how many of the points it takes, about, have been asked for, on all chains together."""
+
+    def __init__(self, density: Density, sampling: Sampling, progress: Progress | None) -> None:
+        self._density, self._progress, self._taken = density, progress, 0
+        self._chains = sampling.chains
+        self._all = _POINTS_OF_MIXTURE + sampling.chains * sampling.draws
+
+    def __call__(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        self._taken += len(points)
+        for chain in range(1, self._chains + 1) if self._progress else ():
+            assert self._progress is not None
+            self._progress(chain, min(self._taken, self._all - 1), self._all)
+        return self._density(points)
+
+
+def _is_known(prior: PopulationPrior, scale: FloatArray) -> bool:
+    """Whether the rows say enough of the population for nodes that stay, by the curvature at the mode."""
+    sd = np.sqrt((scale**2).sum(axis=1))[len(prior.beta) :]
+    tau, rho = sd[: len(prior.tau)], sd[len(prior.tau) :]
+    return bool((tau < _KNOWN_TAU).all() and (rho < _KNOWN_RHO).all())
+
+
+def nodes_apart(
+    groups: GroupRows, prior: PopulationPrior, nodes: Nodes, posterior: Posterior, points: FloatArray
+) -> float:
+    """How far log densities by nodes that stay, less those by more nodes laid anew, differ between draws (n, d).
+
+    The draws with the smallest and largest value in each direction are among those that are looked at.
+    """
+    ends = {int(i) for column in points.T for i in (column.argmin(), column.argmax())}
+    chosen = sorted(ends | set(np.linspace(0, len(points) - 1, max(2, _LOOKED_AT - len(ends))).astype(int).tolist()))
+    differences = []
+    for point in points[chosen]:
+        beta, tau, partial = prior.split(posterior.coordinates(point[None]))
+        factor = prior.factor(tau, partial)[0]
+        anew = find_level_modes(groups, prior.mean(beta)[0], np.linalg.inv(factor @ factor.T), nodes.modes.theta)
+        finer = Posterior(
+            prior, Nodes.about(groups, anew, FINER[nodes.theta.shape[2]]), posterior.coordinates(point[None])[0]
+        )
+        differences.append(posterior(point[None])[0][0] - finer(np.zeros((1, len(point))))[0][0])
+    return float(np.ptp(differences))
+
+
+def _about(streams: Streams, apart: float, left: float) -> dict[str, float]:
+    return {
+        PARETO_K: streams.pareto_k, PARETO_K_SQUARES: streams.pareto_k_squares, "share": streams.share,
+        "evaluations": float(streams.evaluations), NODES_APART: apart,
+        FIRST_LEFT: left,
+    }  # fmt: skip
+
+
+def _by_chain(variables: dict[str, FloatArray], sampling: Sampling) -> dict[str, FloatArray]:
+    shape = (sampling.chains, sampling.draws)
+    return {name: values.reshape(*shape, *values.shape[1:]) for name, values in variables.items() if values.size}

@@ -1,0 +1,20 @@
+"""Populations of many groups whose coefficients have no closed form: integrated out by nodes, and drawn afterwards."""
+
+from __future__ import annotations
+
+from hbm_stan.design import Design
+from hbm_stan.families.terms.data import names_of
+from hbm_stan.likelihoods.likelihood import Likelihood
+from hbm_stan.model import Pooling
+
+# The most coefficients of a group that are integrated out by nodes in each direction.
+MOST_COEFFICIENTS = 3
+
+
+def nodes_serve(likelihood: Likelihood, design: Design, pooling: Pooling) -> bool:
+    """Whether nodes that stay can stand for the coefficients of a model's groups: of log-concave rows without own
+    parameters, one grouping factor whose columns are all the common ones there are, and groups that differ."""
+    names = names_of(design)
+    rows = not likelihood.own_rows and likelihood.precision is None and likelihood.peak is None
+    one_factor = len(design.terms) == design.n_group_terms and not names.shared
+    return rows and one_factor and pooling != "complete" and len(names.tau) <= MOST_COEFFICIENTS

@@ -1,0 +1,145 @@
+"""Coefficients of groups given their rows, a set for each draw of the population, without the steps of a sampler.
+
+Proposals are Student-t about the mode given the rows and the draw, whose curvature is that at the pilot's mode; each
+takes the place of the last with the probability min(1, w' / w) of their weights (Tierney 1994, Annals of Statistics
+22:1701). Groups are independent of each other given the population: all of them move at once, and those of which fewer
+proposals are taken go on for longer.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hbm_stan.families.terms.nodes.levels import GroupRows, Modes
+from hbm_stan.integrate.structure import IntArray
+from hbm_stan.resources import cores
+from hbm_stan.table import FloatArray
+
+# Degrees of freedom of proposals, and how many times as wide as the curvature says they are: with both their tails are
+# those of groups of few rows too.
+_FREEDOM, _WIDER = 8.0, 1.25
+# Moves that a group may get, and what may be left of its first proposals, as a share of its draws (ours): a group that
+# needs more moves than the most is drawn by a sampler, with all others.
+_MOVES, LEFT = (2, 4, 8, 16, 32, 64), 0.003
+_AT_ONCE = 2_000_000  # rows times draws at a time
+
+
+@dataclass(frozen=True)
+class Populations:
+    """Means (S, K) and Cholesky factors (S, K, K) of the coefficients of groups, a population a draw."""
+
+    mean: FloatArray
+    factor: FloatArray
+
+    def some(self, taken: IntArray) -> Populations:
+        """Those of some draws."""
+        return Populations(self.mean[taken], self.factor[taken])
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """theta (S, J, K), and the largest share of a group's draws that may still be one of its first proposals."""
+
+    theta: FloatArray
+    left: float
+
+
+def draw_coefficients(
+    rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations
+) -> Coefficients:
+    """The coefficients of all groups, a set for each population, from modes given one that is near all of them."""
+    modes = replace(modes, precision=modes.precision / _WIDER**2)
+    theta = np.empty((len(populations.mean), *modes.theta.shape))
+    weights = _moved(rng, groups, modes, populations, theta, np.arange(groups.n_groups), _MOVES[0], first=True)
+    left = np.stack([_left(weights, moves) for moves in _MOVES])
+    enough = np.where((left <= LEFT).any(axis=0), (left <= LEFT).argmax(axis=0), len(_MOVES) - 1)
+    for i in range(1, len(_MOVES)):
+        if len(some := np.flatnonzero(enough == i)):
+            _moved(rng, groups, modes, populations, theta, some, _MOVES[i] - _MOVES[0], first=False)
+    return Coefficients(theta, float(np.take_along_axis(left, enough[None], axis=0).max()))
+
+
+def _left(log_weights: FloatArray, moves: int) -> FloatArray:
+    """What is left of first proposals after so many moves, by group, (J,), from log weights of proposals (S, J).
+
+    A proposal is taken from anywhere with at least the probability 1 / w of its weight, of which the mean is one: the
+    distance to the density is at most its mean of (1 - 1 / w)^n (Smith & Tierney 1996, Exact transition probabilities
+    for the independence Metropolis sampler).
+    """
+    weights = np.exp(log_weights - log_weights.max(axis=0))
+    weights /= weights.mean(axis=0)
+    return np.asarray((weights * (1 - 1 / np.maximum(weights, 1)) ** moves).mean(axis=0))
+
+
+def _moved(
+    rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations, theta: FloatArray,
+    some: IntArray, moves: int, *, first: bool,
+) -> FloatArray:  # fmt: skip
+    """Move the coefficients of some groups so many times, from proposals where they are the ``first``; in place.
+
+    The log weights of what they began with, (S, some).
+    """
+    if len(some) < groups.n_groups:
+        groups, modes = groups.of_groups(some), modes.of_groups(some)
+    draws = len(theta)
+    pieces = np.array_split(np.arange(draws), max(1, math.ceil(draws * len(groups.offset) / _AT_ONCE)))
+    streams = rng.spawn(len(pieces))  # one for each piece: the same in however many threads
+
+    def fill(i: int) -> FloatArray:
+        start = None if first else theta[np.ix_(pieces[i], some)]
+        moved, weights = _piece(streams[i], groups, modes, populations.some(pieces[i]), start, moves)
+        theta[np.ix_(pieces[i], some)] = moved
+        return weights
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return np.concatenate(list(pool.map(fill, range(len(pieces)))))
+
+
+def _piece(
+    rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations, start: FloatArray | None,
+    moves: int,
+) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+    inverse = np.linalg.inv(populations.factor)
+    precision = np.swapaxes(inverse, 1, 2) @ inverse
+    middle = _middles(modes, populations.mean, precision)
+    root = np.linalg.cholesky(modes.precision)
+
+    def weigh(theta: FloatArray) -> FloatArray:
+        z = np.einsum("jmk,sjm->sjk", root, theta - middle)
+        proposed = -(_FREEDOM + z.shape[2]) / 2 * np.log1p((z**2).sum(axis=2) / _FREEDOM)
+        away = np.einsum("skl,sjl->sjk", inverse, theta - populations.mean[:, None])
+        return np.asarray(groups.log_lik(theta) - 0.5 * (away**2).sum(axis=2) - proposed)
+
+    steps_to = np.linalg.inv(root)
+    theta = _propose(rng, middle, steps_to) if start is None else start
+    weight = weigh(theta)
+    began_with = weight.copy()
+    for _ in range(moves):
+        new = _propose(rng, middle, steps_to)
+        log_weight = weigh(new)
+        better = np.log(rng.uniform(size=weight.shape)) < log_weight - weight
+        theta[better], weight[better] = new[better], log_weight[better]
+    return theta, began_with
+
+
+def _middles(modes: Modes, mean: FloatArray, precision: FloatArray) -> FloatArray:
+    """The mode of each group given each population, by a step of Newton's from the pilot's, (S, J, K)."""
+    slope = modes.first + np.einsum("skl,sjl->sjk", precision, mean[:, None] - modes.theta)
+    both = modes.second + precision[:, None]
+    if both.shape[-1] == 2:  # many small systems: written out they take a twentieth of the time
+        a, b, d = both[..., 0, 0], both[..., 0, 1], both[..., 1, 1]
+        first, second = slope[..., 0], slope[..., 1]
+        step = np.stack([d * first - b * second, a * second - b * first], axis=-1) / (a * d - b**2)[..., None]
+        return np.asarray(modes.theta + step)
+    return np.asarray(modes.theta + np.linalg.solve(both, slope[..., None])[..., 0])
+
+
+def _propose(rng: np.random.Generator, middle: FloatArray, steps_to: FloatArray) -> FloatArray:
+    """Student-t coefficients about the middles (S, J, K); ``steps_to`` takes what is standard to coefficients."""
+    z = rng.standard_normal(middle.shape)
+    z *= np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=middle.shape[:2]))[..., None]
+    return np.asarray(middle + np.einsum("jmk,sjm->sjk", steps_to, z))
