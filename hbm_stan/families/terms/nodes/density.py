@@ -9,6 +9,7 @@ rows anew; that those that stay are good enough is checked at draws of the poste
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from hbm_stan.families.terms.nodes.levels import GroupRows, Modes, find_level_modes
 from hbm_stan.families.terms.nodes.population import PopulationPrior
 from hbm_stan.integrate import grid
+from hbm_stan.integrate.structure import IntArray
+from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
 # Nodes in each direction, by how many coefficients a group has: the fewest, and the most, which are taken as long as
@@ -25,7 +28,7 @@ NODES = {1: 15, 2: 7, 3: 5}
 _MOST_NODES, _ALL_NODES = {1: 41, 2: 15, 3: 9}, 150_000
 FINER = {1: 31, 2: 11, 3: 9}  # of those laid anew, by which the others are checked
 _DIFFERENCE = 1e-5  # of coordinates, for derivatives of what costs next to nothing
-_AT_ONCE = 4_000_000  # values at a time
+_AT_ONCE = 1_000_000  # values at a time, in each thread
 # The pilot: times that nodes are laid anew, steps of expectation and maximisation for each, and when they have arrived.
 _LAID, _MOST, _ARRIVED, _NEAR = 6, 300, 1e-3, 0.02
 # The sd of coefficients that a pilot begins with, on the scale of logs and log odds, and groups with it that count too.
@@ -108,8 +111,14 @@ class Posterior:
         prior = self._prior
         weights, constant = self._in_features(x)
         values, along = np.empty(len(x)), np.empty_like(weights)
-        for part in np.array_split(np.arange(len(x)), max(1, math.ceil(len(x) * self._log_rows.size / _AT_ONCE))):
+        pieces = math.ceil(len(x) * self._log_rows.size / _AT_ONCE)
+        parts = np.array_split(np.arange(len(x)), max(1, min(len(x), pieces)))
+
+        def fill(part: IntArray) -> None:
             values[part], along[part] = self._integral(weights[part])
+
+        with ThreadPoolExecutor(cores()) as pool:
+            list(pool.map(fill, parts))
         values += self._log_rows.shape[0] * constant + prior.log_density(x)
         slopes = np.empty_like(x)
         for i in range(x.shape[1]):

@@ -25,7 +25,7 @@ _FREEDOM, _WIDER = 8.0, 1.25
 # Moves that a group may get, and what may be left of its first proposals, as a share of its draws (ours): a group that
 # needs more moves than the most is drawn by a sampler, with all others.
 _MOVES, LEFT = (2, 4, 8, 16, 32, 64), 0.003
-_AT_ONCE = 2_000_000  # rows times draws at a time
+_AT_ONCE = 200_000  # rows times draws at a time: what a processor holds at hand
 
 
 @dataclass(frozen=True)
