@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hbm_stan.analysis.assumptions import missing_lines
+from hbm_stan.analysis.assumptions import likelihood_lines, missing_lines
 from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
 from hbm_stan.elements import base_of, in_term
@@ -151,6 +151,7 @@ def _text(
         *_told_lines(told),
         *_model_lines(family, name, table),
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
+        *likelihood_lines(family.roles, table.dataset),
         *_reading_lines(table.dataset, to),
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
