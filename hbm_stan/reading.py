@@ -85,20 +85,19 @@ def make_reading(
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
         if not isinstance(flag, bool):
             raise DataError(f"{key} must be true or false, found {flag!r}.")
-    if not isinstance(formula, str):
-        raise DataError(f"formula must be a text such as 'y ~ x + (1 | group)', found {formula!r}.")
-    if not isinstance(zi, str):
-        raise DataError(f"zi must be a text such as '~ x', found {zi!r}.")
+    examples = (
+        ("formula", formula, "y ~ x + (1 | group)"), ("zi", zi, "~ x"), ("group_name", group_name, "child, children"),
+        ("likelihood", likelihood, "negative_binomial"),
+    )  # fmt: skip
+    for key, text, example in examples:
+        if not isinstance(text, str):
+            raise DataError(f"{key} must be a text such as {example!r}, found {text!r}.")
     if zi and not formula:
         raise DataError("zi goes with a formula, and there is none.")
     if unit_labels not in ("", REPEAT):
         raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
     if not isinstance(weights, str):
         raise DataError(f"weights must name the column that says how many times a row counts, found {weights!r}.")
-    if not isinstance(likelihood, str):
-        raise DataError(f"likelihood must be a text such as 'negative_binomial', found {likelihood!r}.")
-    if not isinstance(group_name, str):
-        raise DataError(f"group_name must be a text, such as 'child, children', found {group_name!r}.")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
     orders = {str(column): _order(str(column), order) for column, order in named.items()}
     return Reading(

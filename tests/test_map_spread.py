@@ -38,8 +38,9 @@ from hbm_stan.identity import data_hash
 from hbm_stan.leave_one_out import QUADRATURE_MATTERS, loo
 from hbm_stan.model import Evidence
 from hbm_stan.new_rows.predict import predict
+from hbm_stan.patches import patches
 from hbm_stan.repair import refit_without
-from hbm_stan.repair.folds import by_folds
+from hbm_stan.repair.folds import by_folds, patches_of
 from hbm_stan.store import FitStore
 
 NB: dict[str, Any] = {"likelihood": "negative_binomial"}
@@ -144,16 +145,24 @@ def test_integrals_hold_for_counts_of_any_size(y: int) -> None:
         for mean, sd in ((-3.0, 0.01), (0.0, 1.0), (2.0, 4.0)):
             level = np.full((1, 7), mean), np.full((1, 7), sd)
             near, far = (
-                conditional._over_normal(*level, data, np.arange(7), nodes, np.full((1, 1), spread))
-                for nodes in (21, 81)
+                conditional._by_sinh(*level, data, np.full((1, 1), spread), np.linspace(-reach, reach, nodes))
+                for reach, nodes in ((4.0, 41), (7.5, 1201))
             )
             np.testing.assert_allclose(near, far, atol=QUADRATURE_MATTERS / 100)
+
+
+def by_sum(data: dict[str, Any], j: int, theta: np.ndarray, spread: float) -> float:
+    """The same by a sum over even steps of theta, which are to be multiplied with, under a prior normal(0.2, 0.8)."""
+    rate = data["expected"][j] * np.exp(theta)
+    # SciPy's negative binomial is noise where its size is above 1e10; the difference is below 1e-9 there.
+    log_p = log_nb(data["y"][j], rate, spread) if spread > 1e-5 else stats.poisson.logpmf(data["y"][j], rate)
+    return float(logsumexp(log_p + stats.norm.logpdf(theta, 0.2, 0.8)))
 
 
 @pytest.mark.parametrize("prior", ["half_normal(0.5)", "uniform(0, 2)", "half_cauchy(0.3)", "gamma(0.5, 1)"])
 def test_rows_left_out_without_pooling_have_the_overdispersion_integrated_out(prior: str) -> None:
     """Against a sum over a fine grid of overdispersions, with SciPy's integrals of the rates."""
-    frame = ROWS.assign(expected=[2.0, 3, 4, 5, 6, 7, 8]).iloc[[5, 2, 6]]
+    frame = ROWS.assign(expected=[2.0, 3, 4, 5, 6, 7, 8]).iloc[[4, 2, 6]]
     data = data_of(of_map(frame=frame, pairs=[("a", "b")], expected="expected", **NB), "no_pooling",
                    {"overdispersion": prior, "theta": "normal(0.2, 0.8)"})  # fmt: skip
     ours = MODEL.need("exact_loo", "a test")(data, "no_pooling")
@@ -166,11 +175,12 @@ def test_rows_left_out_without_pooling_have_the_overdispersion_integrated_out(pr
     half = np.diff(np.log(edges))[:, None] / 2
     log_s = ((np.log(edges)[:-1, None] + half) + half * x).ravel()
     weight = np.log((half * w).ravel()) + log_s + given.log_density(np.exp(log_s))
-    rows = np.array([[by_quad(data, j, 0.2, 0.8, s) for j in range(3)] for s in np.exp(log_s)])
+    theta, step = np.linspace(0.2 - 9 * 0.8, 0.2 + 9 * 0.8, 4001, retstep=True)
+    rows = np.array([[by_sum(data, j, theta, s) for j in range(3)] for s in np.exp(log_s)]) + math.log(step)
     whole = logsumexp(weight + rows.sum(axis=1))
     for n, j in enumerate(np.asarray(data["group_idx"]) - 1):
         others = logsumexp(weight + rows.sum(axis=1) - rows[:, j])
-        assert ours[n] == pytest.approx(whole - others, abs=2e-4 if "cauchy" in prior else 1e-6)
+        assert ours[n] == pytest.approx(whole - others, abs=1e-6)
     # What Poisson counts would have is another number: rows do say something of each other.
     assert np.abs(alone.exact_loo(data | {"overdispersed": 0}, "no_pooling") - ours).max() > 0.01  # type: ignore[operator]
 
@@ -227,14 +237,10 @@ def on_a_grid(engine: Engine) -> Fit:
 
 
 def test_a_patch_left_out_without_pooling_is_scored_as_quadrature_says(tmp_path: Path, stanli: Engine) -> None:
-    from hbm_stan.patches import patches
-
     one = on_a_grid(stanli)
-    scores = by_folds({"a": one}, {"a": loo(one)}, Budget(), FitStore(tmp_path), lambda _text: None)["a"]
-    with_patches = by_folds(
-        {"a": one}, {"a": loo(one)}, Budget(), FitStore(tmp_path), lambda _text: None, divide=_patches
-    )["a"]
-    spread = np.linspace(1e-4, 2.5, 1500)
+    store = FitStore(tmp_path)
+    scores = by_folds({"a": one}, {"a": loo(one)}, Budget(), store, lambda _text: None, divide=patches_of)["a"]
+    spread = (np.arange(2000) + 0.5) * 2.5 / 2000
     rows = conditional.under_prior(one.data, spread[:, None])[:, np.asarray(one.data["group_idx"]) - 1]
     prior = stats.halfnorm.logpdf(spread, scale=0.5)
     patch = dict(zip(LABELS, patches(LABELS, GRID, 10), strict=True))
@@ -244,8 +250,7 @@ def test_a_patch_left_out_without_pooling_is_scored_as_quadrature_says(tmp_path:
         - logsumexp(prior + rows[:, own != own[i]].sum(axis=1))
         for i in range(len(own))
     )
-    assert abs(with_patches.elpd - truth) < 4.5 * with_patches.mcse
-    assert scores.elpd != with_patches.elpd
+    assert abs(scores.elpd - truth) < 4.5 * scores.mcse
     # One row at a time there is no Monte Carlo error at all.
     exact = loo(one)
     alone_truth = [
@@ -254,18 +259,12 @@ def test_a_patch_left_out_without_pooling_is_scored_as_quadrature_says(tmp_path:
     np.testing.assert_allclose(exact.elpd_i, alone_truth, atol=1e-5)
 
 
-def _patches(one: Fit) -> Any:
-    from hbm_stan.repair.folds import patches_of
-
-    return patches_of(one)
-
-
 def test_rows_of_known_and_of_new_areas_are_predicted(stanli: Engine) -> None:
     result = fit(MODEL.name, counts(**NB), sampling=Sampling(draws=1000, seed=1), engine=stanli)
     rows = pd.DataFrame({"area": ["f", "zz"], "expected": [400.0, 400.0], "x": [1.2, 1.2]})
     prediction = predict(result, rows, groups={"area": ["zz"]})
     expected = prediction.draws["expected"].values.reshape(-1, 2)
-    drawn = prediction.draws["predicted"].values.reshape(-1, 2)
+    drawn = prediction.draws["new"].values.reshape(-1, 2)
     j = list(result.table.pooled.labels).index("f")
     np.testing.assert_allclose(expected[:, 0], 400 * np.exp(result.draws("theta")["theta"][:, j]))
     spread = result.draws()["overdispersion"][:, 0]
@@ -281,7 +280,7 @@ def test_rows_of_known_and_of_new_areas_are_predicted(stanli: Engine) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: of_map(tested="tested", **NB), "leave no choice of one. It is for counts beside a column for the role"),
+        (lambda: of_map(tested="tested", **NB), "leave no choice of one. It is for counts beside a column for the"),
         (lambda: counts(likelihood="binomial"), "likelihood is 'binomial'. Did you mean 'negative_binomial'?"),
         (lambda: counts(likelihood="gamma"), "likelihood is 'gamma'. Allowed: 'poisson', 'negative_binomial'."),
         (lambda: counts(likelihood=3), "likelihood must be a text such as 'negative_binomial', found 3."),
@@ -299,7 +298,7 @@ def test_other_families_leave_no_choice() -> None:
 
 
 def test_a_prior_of_what_there_is_not_is_refused() -> None:
-    with pytest.raises(ModelError, match="likelihood"):
+    with pytest.raises(ModelError, match="has 'overdispersion' with other columns or choices only"):
         MODEL.priors(prepare_table(MODEL, counts()), {"overdispersion": "half_normal(1)"})
 
 

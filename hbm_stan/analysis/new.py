@@ -151,7 +151,6 @@ def _text(
         *_told_lines(told),
         *_model_lines(family, name, table),
         f"data = {_quoted(place)}  # a CSV or a dataset folder, seen from this file",
-        *likelihood_lines(family.roles, table.dataset),
         *_reading_lines(table.dataset, to),
         "",
         "# What is fitted. The first variant with partial pooling gives the predictions.",
@@ -193,7 +192,7 @@ def _needed(table: Prepared) -> str:
 def _model_lines(family: Family, name: str, table: Prepared) -> list[str]:
     """The family or, of one with terms, the formula and what belongs to it."""
     if table.design is None:
-        return [f"family = {_quoted(name)}  # {family.words.title}"]
+        return [f"family = {_quoted(name)}  # {family.words.title}", *likelihood_lines(family.roles, table.dataset)]
     reading = table.dataset.reading
     return [
         f"formula = {_quoted(reading.formula)}",

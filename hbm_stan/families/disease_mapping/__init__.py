@@ -57,7 +57,7 @@ _PRIOR_ROWS = (
     PriorRow(
         name="overdispersion",
         distributions=SCALES,
-        meaning="sd of the rates of {predictor|counts} over their mean, beyond Poisson: 1 / sqrt(phi)",
+        meaning="with the likelihood negative_binomial: sd of the rates of {predictor|counts} over their mean",
         source="Cameron & Trivedi (2013), section 3.3",
     ),
     PriorRow(

@@ -19,6 +19,8 @@ from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
 
 _NODES = 21  # of Gauss-Hermite quadrature about the mode; twice as many show its error
+# Of counts that spread more: log p(y) is nearly straight on both sides, which sinh-spaced nodes meet better.
+_REACH, _PER_NODE = 4.0, 2
 _NEWTON, _CLOSE = 60, 1e-10  # steps to the mode, halvings included; a step of no consequence in sds
 _HELD = 2**22  # values at once
 # The rule over a fixed prior: sinh-spaced nodes about the mode, so that a narrow peak and wide tails are both met.
@@ -103,33 +105,35 @@ def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
 
 def _integrated(draws: Draws, data: StanData, nodes: int) -> FloatArray:
     row, spread = row_of_areas(data), overdispersion_of(draws)
-    if "mu" not in draws:  # no pooling: areas share no more than the overdispersion
-        return under_prior(data, np.zeros((1, 1)) if spread is None else spread, nodes * _PRIOR_NODES // _NODES)
-    if "tau" not in draws:
+    if "mu" in draws and "tau" not in draws:
         return log_count(mean_of(draws, data), data, row, spread)
-    log_lik = np.empty((len(draws["mu"]), data["J"]))
+    log_lik = np.empty((len(next(iter(draws.values()))), data["J"]))
     along = directions(data) if "rho" in draws else None
     for part in portions(len(log_lik), data["J"], _HELD):
         some = {name: draws[name][part] for name in ("mu", "gamma", "tau", "rho", "deviation") if name in draws}
-        own = None if spread is None else spread[part]
-        log_lik[part] = _over_normal(*given_others(some, data, along), data, row, nodes, own)
+        if "mu" in draws:
+            mean, sd = given_others(some, data, along)
+        else:  # no pooling: areas share no more than the overdispersion
+            mean, sd = (np.full(log_lik[part].shape, value) for value in data["prior_theta"])
+        if spread is None:
+            log_lik[part] = _over_normal(mean, sd, data, row, nodes)
+        else:
+            log_lik[part] = _by_sinh(mean, sd, data, spread[part], np.linspace(-_REACH, _REACH, _PER_NODE * nodes - 1))
     return log_lik
 
 
-def _over_normal(
-    mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray, nodes: int, spread: FloatArray | None = None
-) -> FloatArray:
+def _over_normal(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray, nodes: int) -> FloatArray:
     """log of the integral of p(y | theta) normal(theta | mean, sd), (S, J), by adaptive Gauss-Hermite quadrature.
 
     Pinheiro & Bates (1995), Journal of Computational and Graphical Statistics 4:12, section 2.4.
     """
-    mode, width = _mode(mean, sd, data, row, spread)
+    mode, width = _mode(mean, sd, data, row)
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     total = np.full(mean.shape, -np.inf)
     for x, w in zip(points, weights, strict=True):
         theta = mode + width * x
         prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
-        total = np.logaddexp(total, log_count(theta, data, row, spread) + prior + x**2 / 2 + math.log(w))
+        total = np.logaddexp(total, log_count(theta, data, row) + prior + x**2 / 2 + math.log(w))
     return np.asarray(total + np.log(width))
 
 
@@ -186,18 +190,22 @@ def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
 
 def under_prior(data: StanData, spread: FloatArray | None = None, nodes: int = _PRIOR_NODES) -> FloatArray:
     """log p(y of an area) under the fixed prior of its theta, (1, J), or for each overdispersion (S, 1), (S, J)."""
-    size = 1 if spread is None else len(spread)
-    log_lik, t = np.empty((size, data["J"])), np.linspace(-_PRIOR_REACH, _PRIOR_REACH, nodes)
-    for part in portions(size, data["J"], _HELD):
-        log_lik[part] = _by_sinh(data, None if spread is None else spread[part], t, log_lik[part].shape)
+    log_lik = np.empty((1 if spread is None else len(spread), data["J"]))
+    t = np.linspace(-_PRIOR_REACH, _PRIOR_REACH, nodes)
+    for part in portions(len(log_lik), data["J"], _HELD):
+        mean, sd = (np.full(log_lik[part].shape, value) for value in data["prior_theta"])
+        log_lik[part] = _by_sinh(mean, sd, data, None if spread is None else spread[part], t)
     return log_lik
 
 
-def _by_sinh(data: StanData, spread: FloatArray | None, t: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+def _by_sinh(mean: FloatArray, sd: FloatArray, data: StanData, spread: FloatArray | None, t: FloatArray) -> FloatArray:
+    """``_over_normal`` by the trapezoidal rule in t, whose hyperbolic sine is the distance from the mode.
+
+    It meets a narrow middle and wide tails alike (Trefethen & Weideman 2014, SIAM Review 56:385, section 14).
+    """
     row = row_of_areas(data)
-    mean, sd = (np.full(shape, value) for value in data["prior_theta"])
     mode, width = _mode(mean, sd, data, row, spread)
-    total = np.full(shape, -np.inf)
+    total = np.full(mean.shape, -np.inf)
     for x in t:
         theta = mode + width * np.sinh(x)
         prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
