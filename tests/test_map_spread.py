@@ -25,7 +25,7 @@ from hbm_stan.automatic import fit
 from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset, load
-from hbm_stan.density import log_density_spread
+from hbm_stan.density import log_density_spread, random_point
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.examples import analyses, shuffled
@@ -75,6 +75,31 @@ def test_programs_have_the_density_of_the_twin(variant: str, prior: str) -> None
         assert (data["overdispersed"], data["N"]) == (1, 7)
         for on in (0, 1):
             assert log_density_spread(MODEL.program(variant), MODEL, variant, data | {"use_likelihood": on}) < 1e-9
+    prepared = prepare_table(MODEL, counts(**NB))  # two areas of the map without a row
+    data = MODEL.stan_data(prepared.without([0, 4]), MODEL.priors(prepared, {"overdispersion": prior}), variant)
+    assert (data["J"], data["A"]) == (5, 7)
+    assert log_density_spread(MODEL.program(variant), MODEL, variant, data) < 1e-9
+
+
+@pytest.mark.parametrize("variant", ["no_pooling", "partial_pooling", "partial_pooling_iid"])
+def test_effects_are_drawn_in_units_of_what_their_counts_leave_unknown(variant: str) -> None:
+    """The density of theta by differences of what is declared: its units are those that the twin says."""
+    data = spread_data(variant)
+    name = "deviation_raw" if variant == "partial_pooling" else "theta_raw"
+    point = random_point(MODEL.program(variant), MODEL, data, np.random.default_rng(SEED))
+    step, size = 1e-5, data["A"] if variant == "partial_pooling" else data["J"]
+    far = point | {name: np.asarray(point[name]) + step}
+    one, other = (MODEL.twin.transformed(p, data) for p in (point, far))  # type: ignore[misc]
+    which = "deviation" if variant == "partial_pooling" else "theta"
+    moved = (np.asarray(other[which]) - one[which]) / step
+    own = 1 / (np.asarray(data["y"]) + 0.5) + one["overdispersion"] ** 2
+    if variant == "partial_pooling":
+        sd = one["tau"] * np.sqrt(1 - point["rho"] * (1 - np.asarray(data["island"])))
+        own = own[np.argsort(np.asarray(data["place"])[np.asarray(data["group_idx"]) - 1])]
+    else:
+        sd = np.full(size, data["prior_theta"][1] if variant == "no_pooling" else one["tau"])
+        own = own[np.argsort(data["group_idx"])]
+    np.testing.assert_allclose(moved, (sd**-2.0 + 1 / own) ** -0.5, rtol=1e-6)
 
 
 def test_rows_have_the_density_and_moments_of_a_gamma_mixture() -> None:

@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from hbm_stan.families.disease_mapping.density import log_count, overdispersion_of, row_of_areas, size_of
+from hbm_stan.families.disease_mapping.density import log_count, overdispersion_of, size_of
+from hbm_stan.families.disease_mapping.effects import row_of_areas
 from hbm_stan.families.disease_mapping.graph import IntArray
 from hbm_stan.families.group_predictors import mean_of
 from hbm_stan.later import expit

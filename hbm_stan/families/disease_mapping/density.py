@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.families.disease_mapping.graph import IntArray
+from hbm_stan.families.disease_mapping.effects import (
+    areas_of_rho,
+    from_raw,
+    log_of_raw,
+    mean_of_effects,
+)
 from hbm_stan.families.group_predictors import draw_elements
 from hbm_stan.families.totals import row_index
 from hbm_stan.later import beta, expit, gammaln, log_expit, logit, norm, xlogy
@@ -22,23 +27,37 @@ _LARGEST_MEAN = 1e9  # Stan's poisson_rng takes expected counts up to 2^30
 
 def log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
-    if variant == "no_pooling":
-        total = norm.logpdf(params["theta"], *data["prior_theta"]).sum()
-    else:
+    total = 0.0
+    if variant != "no_pooling":
         total = norm.logpdf(params["mu"], *data["prior_mu"])
         total += norm.logpdf(params["gamma"], data["prior_gamma_location"], data["prior_gamma_scale"]).sum()
     if "tau" in params:
         total += decode_scale("tau", data["prior_tau_family"], data["prior_tau"]).log_density(params["tau"])
     if "rho" in params:
-        total += beta.logpdf(params["rho"], *data["prior_rho"])
-        total += sum(norm.logpdf(params[name]).sum() for name in ("phi_raw", "deviation_raw"))
-    if "theta_raw" in params:
-        total += norm.logpdf(params["theta_raw"]).sum()
+        total += beta.logpdf(params["rho"], *data["prior_rho"]) + norm.logpdf(params["phi_raw"]).sum()
+    if (raw := _raw(params)) is not None:
+        total += log_of_raw(raw, *_given_all_else(params, data, len(raw)), params, data)
     if data["overdispersed"]:
         prior = decode_scale("overdispersion", data["prior_overdispersion_family"], data["prior_overdispersion"])
         total += prior.log_density(params["overdispersion"]).sum()
     one = {name: np.asarray(params[name])[None] for name in ("theta", "overdispersion")}
     return float(total + data["use_likelihood"] * pointwise(one, data).sum())
+
+
+def _raw(params: Draws) -> FloatArray | None:
+    return next((np.asarray(params[name]) for name in ("deviation_raw", "theta_raw") if name in params), None)
+
+
+def _given_all_else(params: Draws, data: StanData, size: int) -> tuple[FloatArray, FloatArray]:
+    """Mean and sd of the log risks of areas, (J,), with space of all on the map, (A,), but for their own effects."""
+    if "mu" not in params:
+        location, scale = data["prior_theta"]
+        return np.full(size, location), np.full(size, scale)
+    mean = mean_of_effects(params, data, size)
+    if "rho" not in params:
+        return mean, np.full(size, float(params["tau"]))
+    structured, sd = areas_of_rho(params, data)
+    return mean + structured, sd
 
 
 def support(data: StanData) -> dict[str, tuple[float, float]]:
@@ -48,26 +67,21 @@ def support(data: StanData) -> dict[str, tuple[float, float]]:
 
 
 def transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
-    """overdispersion, gamma, tau, the deviations of areas on the map and theta from what is declared.
-
-    Of an area in a piece with scaling factor s: Riebler et al. (2016), eq. 7, with phi / sqrt(s) for their scaled
-    effects; an area without neighbours has no structured effect and keeps the sd tau (Freni-Sterrantino et al. 2018).
-    """
+    """overdispersion, gamma, tau, the deviations of areas on the map and theta from what is declared."""
     derived = {"overdispersion": np.asarray(data["prior_overdispersion"][0] * params["overdispersion_raw"])}
-    if "gamma_raw" not in params:
-        return derived
-    gamma = np.asarray(data["prior_gamma_location"]) + np.asarray(data["prior_gamma_scale"]) * params["gamma_raw"]
-    derived["gamma"], theta = gamma, params["mu"] + np.asarray(data["U"]) @ gamma
+    if "mu" in params:
+        gamma = np.asarray(data["prior_gamma_location"]) + np.asarray(data["prior_gamma_scale"]) * params["gamma_raw"]
+        derived["gamma"] = gamma
     if "tau_raw" in params:
-        tau = derived["tau"] = np.asarray(data["prior_tau"][0] * params["tau_raw"])
-        theta = theta + tau * params["theta_raw"] if "theta_raw" in params else theta
-    if "rho" in params:
-        rho, noise = params["rho"], np.array(params["deviation_raw"])
-        structured = np.asarray(data["basis"]) @ params["phi_raw"] / np.sqrt(data["scaling"])
-        both = math.sqrt(rho) * structured + math.sqrt(1 - rho) * noise
-        derived["deviation"] = tau * np.where(np.asarray(data["island"]) == 1, noise, both)
-        theta = theta + derived["deviation"][np.asarray(data["place"]) - 1]
-    return derived | {"theta": theta}
+        derived["tau"] = np.asarray(data["prior_tau"][0] * params["tau_raw"])
+    known = {**params, **derived}
+    if (raw := _raw(params)) is None:
+        return derived | {"theta": mean_of_effects(known, data, int(data["J"]))}
+    effects = from_raw(raw, *_given_all_else(known, data, len(raw)), known, data)
+    if "rho" not in params:
+        return derived | {"theta": effects}
+    derived["deviation"] = effects - mean_of_effects(known, data, len(raw))
+    return derived | {"theta": effects[np.asarray(data["place"]) - 1]}
 
 
 def overdispersion_of(draws: Draws) -> FloatArray | None:
@@ -79,11 +93,6 @@ def overdispersion_of(draws: Draws) -> FloatArray | None:
 def pointwise(draws: Draws, data: StanData) -> FloatArray:
     """log p(y_n | theta, overdispersion), (S, N)."""
     return log_count(draws["theta"][:, row_index(data)], data, slice(None), overdispersion_of(draws))
-
-
-def row_of_areas(data: StanData) -> IntArray:
-    """The only row of each area, (J,)."""
-    return np.argsort(np.asarray(data["group_idx"]))
 
 
 def size_of(data: StanData) -> FloatArray:

@@ -9,7 +9,8 @@ import numpy as np
 
 from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.disease_mapping.columns import map_of
-from hbm_stan.families.disease_mapping.density import row_of_areas, size_of
+from hbm_stan.families.disease_mapping.density import size_of
+from hbm_stan.families.disease_mapping.effects import row_of_areas
 from hbm_stan.families.disease_mapping.layout import layout
 from hbm_stan.families.disease_mapping.spread import spread_findings
 from hbm_stan.families.usual_row import group_predictors_of

@@ -15,7 +15,7 @@ VARIANTS = (
         math=("theta_j = mu + U_j gamma", "mu tilde p(mu), quad gamma tilde p(gamma)"), priors=("mu", "gamma", _SPREAD),
     ),
     Variant(
-        name="no_pooling", title="No pooling", pooling="no", parameterisation="theta itself",
+        name="no_pooling", title="No pooling", pooling="no", parameterisation="theta in units of its prior",
         assumption="{Groups} share nothing; each has a rate of its own with a fixed, wide prior.",
         math=("theta_j tilde p(theta)",), priors=("theta", _SPREAD),
     ),
