@@ -27,7 +27,7 @@ _LARGEST_MEAN = 1e9  # Stan's poisson_rng takes expected counts up to 2^30
 
 def log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
-    total = 0.0
+    total = np.zeros(())
     if variant != "no_pooling":
         total = norm.logpdf(params["mu"], *data["prior_mu"])
         total += norm.logpdf(params["gamma"], data["prior_gamma_location"], data["prior_gamma_scale"]).sum()
