@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,14 @@ import hbm_stan
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.automatic import fit
 from hbm_stan.budget import Budget
+from hbm_stan.calibrate import calibrate
+from hbm_stan.calibrate.design import smaller
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset, load
 from hbm_stan.density import log_density_spread, random_point
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DataError, ModelError
-from hbm_stan.examples import analyses, shuffled
+from hbm_stan.examples import analyses, irregular, shuffled, smallest_analysis
 from hbm_stan.families.disease_mapping import alone, conditional
 from hbm_stan.families.disease_mapping.density import log_count, pointwise, row_moments, simulate
 from hbm_stan.families.disease_mapping.findings import findings
@@ -297,6 +300,18 @@ def test_rows_of_known_and_of_new_areas_are_predicted(stanli: Engine) -> None:
     error = (ratio**2 - 1 / expected[:, 0] - spread**2).std() / math.sqrt(len(ratio))
     assert abs(np.mean(ratio**2 - 1 / expected[:, 0] - spread**2)) < 4.5 * error
     assert np.mean(spread**2) > 10 * error  # and Poisson draws would be seen
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_overdispersion_is_calibrated(variant: str) -> None:
+    """Ranks of truths drawn in NumPy; 300 replications of each program are in reports/truth.md."""
+    example = smallest_analysis("disease_mapping").dataset
+    ten = irregular(smaller(example.read_as(replace(example.reading, **NB)), MODEL), MODEL)
+    priors = {**MODEL.twin.calibration, "overdispersion": "half_normal(0.5)"}
+    result = calibrate(MODEL, variant, table=ten, priors=priors, replications=60, seed=SEED, workers=1)
+    assert result.worst.subject
+    assert result.status != "fail"
+    assert result.divergent <= 3
 
 
 # What is refused, and what is said

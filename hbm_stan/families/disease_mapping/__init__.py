@@ -98,7 +98,7 @@ FAMILY = Family(
     twin=Twin(
         calibration={
             "mu": "normal(0.3, 0.5)", "gamma": "normal(0, 0.5)", "tau": "half_normal(0.7)", "rho": "beta(2, 2)",
-            "theta": "normal(0.3, 0.7)", "overdispersion": "half_normal(0.5)",
+            "theta": "normal(0.3, 0.7)",
         },
         log_joint=log_joint, support=support, transformed=transformed, prior_draws=prior_draws, simulate=simulate,
         row_moments=row_moments, pointwise=pointwise, link=link,
