@@ -61,8 +61,8 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     if read.samples is not None:
         raise ModelError(
             f"{read.dataset.table.where}: {read.noun.many} are given as samples, and so would a new one be. Its "
-            "samples are averaged under each draw of the population, and whether they are enough for that is checked for "
-            "all together, in a fit. Add its samples to the table and fit again (hbm report). --condition takes "
+            "samples are averaged under each draw of the population, and whether they are enough for that is checked "
+            "for all together, in a fit. Add its samples to the table and fit again (hbm report). --condition takes "
             f"{read.noun.many} that are given as estimates with standard errors."
         )
     if read.dataset.reading.weights:
