@@ -1,7 +1,7 @@
 """A logistic regression of 10,000 cities with correlated slopes: our posterior beside the point estimate of glmm.
 
 ``python tests/benches/bench_many_groups.py PEER [ROUNDS] [CITIES]`` prints seconds from a table to the posterior of the
-population and of all cities, with 500 and 4,000 draws, in turns with glmm's maximum by adaptive quadrature (5 x 5 nodes,
+population and of all cities, with 500 and 4,000 draws, in turns with glmm's maximum by quadrature (5 x 5 nodes,
 imports apart), and the largest memory of a process. PEER is a Python that has glmm; it runs this file too.
 """
 
