@@ -24,9 +24,9 @@ from hbm_stan.families.choose import of_formula
 from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
 from hbm_stan.report.build import Report, fit_analysis, report, settled
-from hbm_stan.report.coefficients import coefficients_of, forest_table, per_sd
-from hbm_stan.report.formula_answer import coefficient_sentences
-from hbm_stan.report.meanings import _unit, meanings
+from hbm_stan.results.coefficients import coefficients_of, forest_table, per_sd
+from hbm_stan.results.formula_answer import coefficient_sentences
+from hbm_stan.results.meanings import _unit, meanings
 
 FORMULA = "won | trials(played) ~ age * sex + (1 + age | pupil) + (1 | item)"
 PARTIAL = "partial_pooling_noncentered"

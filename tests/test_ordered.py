@@ -31,7 +31,7 @@ from hbm_stan.likelihoods.cumulative import THRESHOLD
 from hbm_stan.model import Evidence
 from hbm_stan.ordered import read_ordered
 from hbm_stan.prepare import Prepared
-from hbm_stan.report.answer import _quantity
+from hbm_stan.results.answer import _quantity
 
 CUMULATIVE, FORMULA = family("cumulative"), "rating ~ x + (1 | g)"
 ORDER = ["poor", "fair", "good"]  # sorted as words it would be fair, good, poor

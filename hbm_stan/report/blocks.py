@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hbm_stan.plots.labels import cells
-from hbm_stan.report.digits import DASH, MINUS
+from hbm_stan.results.digits import DASH, MINUS
 
 Span = str | dict[str, Any]
 Spans = list[Span]
@@ -65,11 +65,6 @@ def sentence(text: str) -> Spans:
         spans += [text[end : match.start()], math(match[1] or _LETTERS[match[2]])]
         end = match.end()
     return [s for s in [*spans, text[end:]] if s != ""]
-
-
-def capital(text: str) -> str:
-    """The sentence with a capital at its start."""
-    return text[:1].upper() + text[1:]
 
 
 def parameter(name: str) -> Spans:
