@@ -21,7 +21,7 @@ from hbm_stan.report import typeset, view, words
 from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
 from hbm_stan.report.section import Section, When
-from hbm_stan.report.sections import comparison, own
+from hbm_stan.report.sections import comparison, new_group, own, sensitivity
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
 from hbm_stan.results import digits, intervals, terms
@@ -361,6 +361,51 @@ def test_columns_without_a_number_are_left_out() -> None:
     assert heads == ["Group", "Complete", "No", "Partial", "SD", "5 %", "95 %"]
     (caption,) = [b["caption"] for b in view_of(results, ["shrinkage"])["body"] if b["kind"] == "figure"]
     assert "raw" not in caption[0]
+
+
+def test_priors_that_are_all_defaults_are_called_so_once() -> None:
+    results = example_results()
+    for prior in results["priors"]:
+        prior["default"] = True
+    text = text_of(pdf_of(results))
+    assert squeezed("Priors, all of them defaults.") in text
+    assert "Default." not in text
+    results["priors"][0]["default"] = False
+    text = text_of(pdf_of(results))
+    assert squeezed("all of them defaults") not in text
+    assert text.count("Default.") == len(results["priors"]) - 1
+
+
+def test_how_partial_pooling_is_sampled_stands_in_the_appendix() -> None:
+    shown = view_of(with_terms(), [])
+    assert "is sampled in this form" in json.dumps(shown["appendix"])
+    assert "is sampled in this form" not in json.dumps(shown["body"])
+
+
+def test_a_new_group_is_drawn_where_a_figure_has_one() -> None:
+    results = example_results()
+    words = "It is drawn in "
+    assert words in json.dumps(new_group.section(results, ["answer"]))
+    assert words in json.dumps(new_group.section(results, ["new_group"]))
+    for panel in results["page_one"]["panels"]:
+        panel["new"] = None
+    assert words not in json.dumps(new_group.section(results, ["answer"]))
+    results["new_group"]["quantities"][-1] |= {"meaning": "a new row in a new group", "sign": True}
+    shown = json.dumps(new_group.section(results, []))
+    assert "that of a new row in a new group" in shown
+    assert "the a new" not in shown
+
+
+def test_sensitivities_have_a_table_only_where_a_reading_is_to_think_about() -> None:
+    results = example_results() | {"sensitivity": sensitivity_of(["A"])}
+    readings = results["sensitivity"]["power"]["readings"]
+    caption = "Power-scaling sensitivity of quantities"
+    for reading, shown in (("conflict", True), ("strong prior", True), ("both", False), ("none", False)):
+        for row in readings:
+            row["reading"] = reading
+        assert (caption in json.dumps(sensitivity.section(results, []))) is shown, reading
+    readings[0]["reading"] = "conflict"
+    assert caption in json.dumps(sensitivity.section(results, []))
 
 
 def test_only_sections_are_numbered() -> None:

@@ -11,6 +11,7 @@ import pytest
 from example_results import example_results
 from fake_fits import fake_fit, small_dataset
 
+from hbm_stan.attempts import family_and_data
 from hbm_stan.data import Dataset
 from hbm_stan.families import family
 from hbm_stan.fit import prepare_table
@@ -113,6 +114,15 @@ def test_coefficients_are_asked_about_and_intercepts_are_not() -> None:
     assert not units.zero_matters(logistic(), "intercept")
     counts = pd.DataFrame({"g": list("abc"), "n": [3, 4, 5]})
     assert not units.zero_matters(fit_of("gamma_poisson", counts, group="g", count="n"), "")
+
+
+def test_the_numbers_of_categories_are_not_asked_about() -> None:
+    ratings = pd.DataFrame({"g": list("aabbcc"), "x": [1, 2, 4, 3, 1, 2], "rating": [1, 2, 1, 3, 2, 3]})
+    model, dataset = family_and_data("rating ~ x + (1 | g)", ratings, likelihood="cumulative")
+    ordered: Any = SimpleNamespace(family=model, table=prepare_table(model, dataset), y=ratings["rating"].to_numpy())
+    assert units.of_categories(ordered)
+    assert units.far_from_zero(ordered)
+    assert not units.of_categories(measured([-1.0, 2.0, 3.0, -4.0, 5.0, 0.5]))
 
 
 def test_a_new_group_shows_a_probability_only_where_zero_matters() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hbm_stan.analysis.read import Analysis
+from hbm_stan.families.terms.variants import math_of
 from hbm_stan.fit import Fit
 from hbm_stan.formula import structure_in_words
 from hbm_stan.results.entry import Entry
 from hbm_stan.results.meanings import parameter_meanings
 
-_KEYS = ("name", "title", "pooling", "math")
+_KEYS = ("name", "title", "pooling")
 # Texts of a variant that speak of groups.
 _WORDS = ("parameterisation", "assumption")
 
@@ -33,14 +34,19 @@ class Model(Entry):
 def model_of(analysis: Analysis, fit: Fit) -> Model:
     """The model of an analysis, in the words of its nouns."""
     family, fill, dataset = analysis.family, analysis.noun.fill, fit.table.dataset
-    variants = [asdict(family.variant(name)) for name in analysis.variants]
+    design, variants = fit.table.design, [family.variant(name) for name in analysis.variants]
     return Model(
         title=family.words.title,
         citation=family.words.citation,
         likelihood=list(family.words.likelihood),
         formula=dataset.reading.formula,
-        words=structure_in_words(dataset, fit.table.design) if fit.table.design is not None else [],
+        words=structure_in_words(dataset, design) if design is not None else [],
         quantity=family.words.group_meaning,
         meanings=parameter_meanings(analysis, fit),
-        variants=[{k: v[k] for k in _KEYS} | {k: fill(v[k]) for k in _WORDS} for v in variants],
+        variants=[
+            {k: getattr(v, k) for k in _KEYS}
+            | {"math": list(v.math) if design is None else math_of(v, design)}
+            | {k: fill(getattr(v, k)) for k in _WORDS}
+            for v in variants
+        ],
     )

@@ -24,6 +24,11 @@ def of_rates(fit: Fit) -> bool:
     return bool(fit.family.size or fit.family.discrete)
 
 
+def of_categories(fit: Fit) -> bool:
+    """Whether rows are categories in order, whose numbers are ranks."""
+    return any(role.name == fit.family.outcome(fit.table) and role.kind == "ordered" for role in fit.family.roles)
+
+
 def quantity_unit(fit: Fit) -> str:
     """The unit of the group quantity: the outcome's, unless that is divided by trials or exposure or transformed."""
     other = of_rates(fit) or not fit.family.words.same_unit
@@ -64,10 +69,10 @@ def zero_matters(fit: Fit, term: str) -> bool:
 def far_from_zero(fit: Fit) -> bool:
     """Whether nobody would ask on which side of zero the outcome is: travel times, weights, scores of tests.
 
-    Counts and shares are never below it. Measured: all on one side, or a mean of three sds. Estimates with their errors
-    are asked unless each is clear of it.
+    Counts, shares and the numbers of categories are never below it. Measured: all on one side, or a mean of three sds.
+    Estimates with their errors are asked unless each is clear of it.
     """
-    if of_rates(fit):
+    if of_rates(fit) or of_categories(fit):
         return True
     y = np.asarray(fit.y, dtype=float)
     if fit.family.known_residual and fit.family.groups.raw is not None:

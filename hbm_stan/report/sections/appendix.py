@@ -6,7 +6,7 @@ import difflib
 from typing import Any
 
 from hbm_stan.nouns import capital
-from hbm_stan.report.blocks import Block, code, column, heading, mono, prose, status, table
+from hbm_stan.report.blocks import Block, code, column, heading, mono, prose, sentence, status, table
 from hbm_stan.report.words import variant_title
 from hbm_stan.results.digits import format_count
 
@@ -27,6 +27,7 @@ def section(results: dict[str, Any]) -> list[Block]:
             mono(results["command"]),
             ". Another machine gives the same numbers within their Monte Carlo errors.",
         ),
+        *_parameterisation(results),
         _settings(results),
         _hashes(results),
         heading("Stan programs"),
@@ -34,6 +35,16 @@ def section(results: dict[str, Any]) -> list[Block]:
         heading("Certificate"),
         *_certificate(results),
     ]
+
+
+def _parameterisation(results: dict[str, Any]) -> list[Block]:
+    """Which form of partial pooling was used, and why."""
+    choice = results["parameterisation"]
+    if choice is None:
+        return []
+    own = next((v for v in results["model"]["variants"] if v["name"] == choice["variant"]), None)
+    form = f"{own['title']} is sampled in this form: {own['parameterisation']}. " if own else ""
+    return [prose({"strong": "Parameterisation. "}, form, *sentence(choice["reason"]))]
 
 
 def _settings(results: dict[str, Any]) -> Block:

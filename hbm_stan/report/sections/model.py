@@ -65,7 +65,6 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
             heads,
             rows,
         ),
-        *_parameterisation(results),
         *_priors(results, () if results["withheld"] else figures),
     ]
 
@@ -86,19 +85,10 @@ def _formula(m: dict[str, Any]) -> list[Block]:
     return [prose("The formula is ", mono(m["formula"]), ", which says:"), *bullets(m["words"])]
 
 
-def _parameterisation(results: dict[str, Any]) -> list[Block]:
-    """Which form of partial pooling was used, and why."""
-    choice = results["parameterisation"]
-    if choice is None:
-        return []
-    own = next((v for v in results["model"]["variants"] if v["name"] == choice["variant"]), None)
-    form = f"{own['title']} is sampled in this form: {own['parameterisation']}. " if own else ""
-    return [prose({"strong": "Parameterisation. "}, form, *sentence(choice["reason"]))]
-
-
 def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     kinds = {v["name"]: v["pooling"] for v in results["model"]["variants"]}
     rows, of_base = [], Counter[str]()
+    all_defaults = all(p["default"] for p in results["priors"])
     for p in results["priors"]:
         base = base_of(p["name"])
         of_base[base] += 1
@@ -108,11 +98,13 @@ def _priors(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         every = len(p["variants"]) == len(kinds) > 1
         used = "all" if every else ", ".join(dict.fromkeys(kinds.get(v, v) for v in p["variants"]))
         reason = sentence(f"{_sentence(p['meaning'])} {_sentence(p['reason'])}")
-        rows.append([parameter(p["name"]), text, [*reason, " Default." if p["default"] else ""], used])
+        marked = " Default." if p["default"] and not all_defaults else ""
+        rows.append([parameter(p["name"]), text, [*reason, marked], used])
     if not rows:
         return [prose("The priors are those that the Stan programs in the appendix hold.")]
     more = [f"{n - _LIKE} more of {base}" for base, n in of_base.items() if n > _LIKE]
-    title = f"Priors; {', '.join(more)}, made as the last of it, are in results.json." if more else "Priors."
+    title = "Priors, all of them defaults" if all_defaults else "Priors"
+    title += f"; {', '.join(more)}, made as the last of it, are in results.json." if more else "."
     heads = [column(""), column("Prior"), column("Meaning and reason", width="1fr"), column("Pooling")]
     if "population" not in figures:
         return [table([title], heads, rows)]

@@ -19,6 +19,7 @@ from hbm_stan.report.words import SUMMARY_COLUMNS, caption_unit, meaning_of, sum
 from hbm_stan.results.collect import Findings
 from hbm_stan.results.digits import format_probability
 from hbm_stan.results.terms import new_quantities, unit_of_term
+from hbm_stan.results.units import of_categories
 
 _MOST_NEW = 3  # quantities that a page has room for (ours)
 MOST_DISCRETE = 2
@@ -54,13 +55,19 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
 def _of_new(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
     """Where a new group comes from, where it is drawn, and on which side of zero it lies how surely."""
     new = results["new_group"]
-    where = next((name for name in ("new_group", "answer") if name in figures), None)
+    drawn = ["new_group", *["answer"] * any(panel["new"] for panel in results["page_one"]["panels"])]
+    where = next((name for name in drawn if name in figures), None)
     spans = [*sentence(new["note"]), *([" It is drawn in ", ref(where), "."] if where else [])]
     signs = [q for q in new_quantities(results) if q["sign"]]
     if signs:
-        parts = [f"{format_probability(q['p_positive'], new['n_draws'])} that of the {q['meaning']}" for q in signs]
+        parts = [f"{format_probability(q['p_positive'], new['n_draws'])} that of {_the(q['meaning'])}" for q in signs]
         spans.append(f" The probability of a value above zero: {', '.join(parts)}.")
     return spans
+
+
+def _the(meaning: str) -> str:
+    """The meaning with an article: the value of a new school, a new row in a new county."""
+    return meaning if meaning.startswith("a ") else f"the {meaning}"
 
 
 def same_scale(fit: Fit) -> bool:
@@ -102,10 +109,12 @@ def new_group_figure(
 
 
 def drawings(findings: Findings, results: dict[str, Any]) -> Drawings:
-    """A new group, where page one does not draw it."""
+    """A new group, where page one does not draw it; of categories in order the shares of each are in a table."""
     if findings.new_group is None or any(p["new"] for p in results["page_one"]["panels"]):
         return {}
     main = findings.fits[results["main_variant"]]
+    if of_categories(main):
+        return {}
     return {"new_group": partial(_new_group, findings.new_group, results, same_scale(main))}
 
 

@@ -77,10 +77,10 @@ def _name(name: str, new: _New) -> Spans:
 
 
 def _power(power: dict[str, Any], new: _New) -> list[Block]:
-    """The quantities that depend on a prior."""
+    """The quantities that depend on a prior, where one of them does in a way to think about: the sentences name all."""
     flagged = [r for r in power["readings"] if r["reading"] != "none"]
     rows = flagged[:_MOST_QUANTITIES]
-    if not rows:
+    if all(r["reading"] == "both" for r in rows):
         return []
     heads = [
         column("Quantity", width="label"), column("Strongest prior"), number("to it"),
