@@ -142,6 +142,14 @@ def table(caption: Sequence[Span], columns: Sequence[dict[str, Any]], rows: Sequ
     }  # fmt: skip
 
 
+def abreast(block: Block, starts: Sequence[int], width: int) -> Block:
+    """A table whose rows stand in parts of ``width`` columns beside each other, which begin at columns ``starts``.
+
+    Where there is no page to fill they stand one below the other. A part is empty in a row where its first cell is.
+    """
+    return block | {"abreast": {"starts": list(starts), "width": width}}
+
+
 def excerpt(rows: Sequence[Sequence[Any]], at_either_end: int = 4) -> list[Sequence[Any]]:
     """The rows at both ends of a table, with a row between them that says how many are left out."""
     left_out = len(rows) - 2 * at_either_end

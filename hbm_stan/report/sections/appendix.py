@@ -6,7 +6,7 @@ import difflib
 from typing import Any
 
 from hbm_stan.nouns import capital
-from hbm_stan.report.blocks import Block, code, column, heading, mono, prose, sentence, status, table
+from hbm_stan.report.blocks import Block, abreast, code, column, heading, mono, prose, sentence, status, table
 from hbm_stan.report.words import variant_title
 from hbm_stan.results.digits import format_count
 
@@ -63,7 +63,7 @@ def _settings(results: dict[str, Any]) -> Block:
     ]
     rows = [[cell for name, value in row for cell in (name, _value(value))] for row in zip(*columns, strict=True)]
     heads = [column("Setting or package"), column("Value", width="1fr")] * 3
-    return table(["Settings and versions."], heads, rows)
+    return abreast(table(["Settings and versions."], heads, rows), (0, 2, 4), 2)
 
 
 def _value(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hbm_stan.nouns import Noun, capital, of_results
 from hbm_stan.plots.labels import cells
-from hbm_stan.report.blocks import MOST_ROWS, Block, bullets, column, heading, mono, number, prose, table
+from hbm_stan.report.blocks import MOST_ROWS, Block, abreast, bullets, column, heading, mono, number, prose, table
 from hbm_stan.report.section import Section, When
 from hbm_stan.report.sections.diagnostics import hints, verdict_table
 from hbm_stan.report.words import group_count, with_unit
@@ -101,7 +101,8 @@ def _folded(caption: str, heads: list[dict[str, Any]], rows: list[list[str]]) ->
     half = -(-len(rows) // 2)
     right = [*rows[half:], *([[""] * len(heads)] * (2 * half - len(rows)))]
     gap = column("", width="18pt")
-    return table([caption], [*heads, gap, *heads], [[*a, "", *b] for a, b in zip(rows[:half], right, strict=True)])
+    both = table([caption], [*heads, gap, *heads], [[*a, "", *b] for a, b in zip(rows[:half], right, strict=True)])
+    return abreast(both, (0, len(heads) + 1), len(heads))
 
 
 def _verdicts(d: dict[str, Any], noun: Noun) -> list[Block]:

@@ -11,7 +11,19 @@ from typing import Any
 from hbm_stan.elements import base_of, term_of
 from hbm_stan.nouns import Noun, of_results
 from hbm_stan.predict import Y_NEW
-from hbm_stan.report.blocks import Block, Spans, bullets, column, dense, heading, number, parameter, sentence, table
+from hbm_stan.report.blocks import (
+    Block,
+    Spans,
+    bullets,
+    column,
+    dense,
+    heading,
+    mono,
+    number,
+    parameter,
+    sentence,
+    table,
+)
 from hbm_stan.report.section import Section
 from hbm_stan.results.digits import DASH, fixed
 from hbm_stan.sensitivity.conclusion import element, terms
@@ -19,9 +31,10 @@ from hbm_stan.sensitivity.reading import WORDS
 
 # Half a page holds no more; results.json has all of them.
 _MOST_QUANTITIES, _MOST_PRIORS, _MOST_GROUPS, _MOST_COLUMNS = 5, 8, 3, 3
-_NOT_TRIED = (
-    "Other priors were not tried: `hbm sensitivity`, or `hbm report` with --sensitivity, fits the analysis under them."
-)
+_NOT_TRIED: Spans = [
+    "Other priors were not tried: ", mono("hbm sensitivity"), ", or ", mono("hbm report"), " with ",
+    mono("--sensitivity"), ", fits the analysis under them.",
+]  # fmt: skip
 
 
 def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
@@ -36,7 +49,7 @@ def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
         heading("What would have changed the answer"),
         *bullets(_in_words(s, new) for s in power["sentences"]),
         *_power(power, new),
-        *bullets([_in_words(s, new) for s in tried["sentences"]] if tried else [[_NOT_TRIED]]),
+        *bullets([_in_words(s, new) for s in tried["sentences"]] if tried else [_NOT_TRIED]),
         *(_alternatives(tried, new) if tried else []),
         *bullets(_in_words(s, new) for s in groups["sentences"]),
         *_influence(groups, new),
