@@ -12,9 +12,9 @@ from fake_fits import loo_of
 from hbm_stan.compare import score
 from hbm_stan.comparison import Comparison
 from hbm_stan.engines import Engine
-from hbm_stan.report import together
-from hbm_stan.report.answer import comparison_sentences
 from hbm_stan.report.build import report
+from hbm_stan.results import together
+from hbm_stan.results.answer import comparison_sentences
 
 
 def answer(analysis: Path, engine: Engine, variants: str) -> list[str]:

@@ -18,7 +18,7 @@ from hbm_stan.families import family
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.fit import prepare_table
 from hbm_stan.priors import Prior
-from hbm_stan.report.answer import _averages, _spreads
+from hbm_stan.results.answer import _averages, _spreads
 
 SEED = 20261128
 # Yield of four regions in every second year from 1998 to 2020 (Cross Validated, questions 322779 and 385439).

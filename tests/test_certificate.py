@@ -19,17 +19,17 @@ from hbm_stan.certificate import FILE, KINDS, REQUIRED, Certificate, ProgramProo
 from hbm_stan.engines import Engine
 from hbm_stan.errors import HbmError, ModelError
 from hbm_stan.families import families
-from hbm_stan.report import certified as certified_module
 from hbm_stan.report.build import report
-from hbm_stan.report.certificate_front import MEANING
-from hbm_stan.report.certificate_pages import (
+from hbm_stan.report.typeset import TEMPLATE, compile_pdf
+from hbm_stan.results import certified as certified_module
+from hbm_stan.results.certified import certified, failed_proofs
+from hbm_stan.verify.certificate_front import MEANING
+from hbm_stan.verify.certificate_pages import (
     HASH,
     certificate_view,
     write_certificate,
     write_certificate_pdf,
 )
-from hbm_stan.report.certified import certified, failed_proofs
-from hbm_stan.report.typeset import TEMPLATE, compile_pdf
 
 FAILED = Truth(kind="quadrature", status="fail", value=7.91, threshold=5.21, detail="tau: mean 7.91 errors away")
 

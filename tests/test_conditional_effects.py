@@ -13,9 +13,9 @@ from hbm_stan import plots
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.engines import Engine
 from hbm_stan.fit import Fit
-from hbm_stan.report import conditional, r_squared
 from hbm_stan.report.build import fit_analysis, settled
-from hbm_stan.report.conditional import conditional_effects, observed_rows
+from hbm_stan.results import conditional, r_squared
+from hbm_stan.results.conditional import conditional_effects, observed_rows
 
 
 def frame() -> pd.DataFrame:

@@ -25,8 +25,8 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, prepare_table
-from hbm_stan.report.collect import find
-from hbm_stan.report.results import results
+from hbm_stan.results.collect import find
+from hbm_stan.results.document import results
 from hbm_stan.store import FitRecord, FitStore
 
 ROLES = {"group": "school", "estimate": "effect", "standard_error": "se"}

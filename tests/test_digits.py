@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hbm_stan.report import digits
+from hbm_stan.results import digits
 
 MAGNITUDES = range(-30, 31)
 

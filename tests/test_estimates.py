@@ -24,9 +24,9 @@ from hbm_stan.families import family
 from hbm_stan.fit import prepare_table
 from hbm_stan.prepare import Prepared
 from hbm_stan.report.build import fit_analysis
-from hbm_stan.report.collect import find
-from hbm_stan.report.results import results
 from hbm_stan.report.view import view_of
+from hbm_stan.results.collect import find
+from hbm_stan.results.document import results
 
 ODDS = """study,OR,lower,upper,log_or,se
 Cohort A,0.75,0.6242,0.9012,-0.28768,0.09369

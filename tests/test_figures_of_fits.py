@@ -22,7 +22,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.plots.left_out import paint_transforms
 from hbm_stan.plots.save import save_svg
 from hbm_stan.report.build import fit_analysis, report, settled
-from hbm_stan.report.coefficients import forest_table
+from hbm_stan.results.coefficients import forest_table
 
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
 

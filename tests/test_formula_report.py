@@ -21,12 +21,13 @@ from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.families import families
 from hbm_stan.families.choose import of_formula
+from hbm_stan.families.terms.variants import math_of
 from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
 from hbm_stan.report.build import Report, fit_analysis, report, settled
-from hbm_stan.report.coefficients import coefficients_of, forest_table, per_sd
-from hbm_stan.report.formula_answer import coefficient_sentences
-from hbm_stan.report.meanings import _unit, meanings
+from hbm_stan.results.coefficients import coefficients_of, forest_table, per_sd
+from hbm_stan.results.formula_answer import coefficient_sentences
+from hbm_stan.results.meanings import _unit, meanings
 
 FORMULA = "won | trials(played) ~ age * sex + (1 + age | pupil) + (1 | item)"
 PARTIAL = "partial_pooling_noncentered"
@@ -191,6 +192,22 @@ def test_each_parameter_has_a_meaning() -> None:
     as_written = meanings(design_of_words("won ~ age + (1 | pupil)", centre=False), Noun())
     assert as_written["beta[intercept]"] == "common intercept, where all columns are 0"
     assert as_written["tau[intercept]"] == "sd of the intercept between groups"
+
+
+@pytest.mark.parametrize(
+    ("formula", "others", "correlations"),
+    [("won ~ age + (1 | pupil)", False, False), ("won ~ age + (1 + age || pupil)", False, False),
+     ("won ~ age + (1 + age | pupil)", False, True), ("won ~ age + (1 | pupil) + (1 | item)", True, False),
+     ("won ~ age + (1 | pupil) + (1 + age | item)", True, True)],
+)  # fmt: skip
+def test_the_mathematics_is_that_of_the_formula(formula: str, others: bool, correlations: bool) -> None:
+    design = design_of_words(formula)
+    for variant in families()["normal"].programs.variants:
+        lines = math_of(variant, design)
+        assert any("others" in line for line in lines) is others, variant.name
+        assert any("Omega" in line for line in lines) is (correlations and variant.pooling == "partial"), variant.name
+        whole = [line for line in variant.math if not ("others" in line or "Omega" in line)]
+        assert [line for line in lines if line in whole] == whole  # nothing else is left out
 
 
 def test_a_forest_of_coefficients_of_unlike_size_is_for_one_sd_of_each_column() -> None:

@@ -34,11 +34,12 @@ from hbm_stan.new_rows.predict import needs_of, predict
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.reading import make_reading
 from hbm_stan.replicate import predictive_check
-from hbm_stan.report import brief, brief_effects, diagnostics, front, scales, sensitivity
 from hbm_stan.report.blocks import parameter
-from hbm_stan.report.coefficients import for_one_more
-from hbm_stan.report.meanings import column_of
-from hbm_stan.report.quantities import Quantity
+from hbm_stan.report.sections import diagnostics, front, sensitivity
+from hbm_stan.results import brief, brief_effects, scales
+from hbm_stan.results.coefficients import for_one_more
+from hbm_stan.results.meanings import column_of
+from hbm_stan.results.quantities import Quantity
 from hbm_stan.rows import Statistic
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes

@@ -30,8 +30,8 @@ FLOW = (
     "replicate", "diagnose", "export", "attempts", "forms", "directly", "precision", "automatic", "checks", "agreement",
     "scores", "weights", "judge", "sentences", "densities", "leave_one_out", "loo_predictive", "loo_pit", "reliability",
     "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict", "new_rows", "coefficients",
-    "shares", "prior_predictive", "sensitivity", "bandit", "certificate", "plots", "report", "plot", "examples",
-    "reference", "cluster", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "shares", "prior_predictive", "sensitivity", "bandit", "certificate", "results", "plots", "report", "plot",
+    "examples", "reference", "cluster", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
 )  # fmt: skip
 # Modules that read words of others to know what happened: of the embedded engine, of Python's csv and of its calls.
 READ_OTHERS = {Path("engines/stanli.py"), Path("table.py"), Path("families/own.py")}

@@ -13,10 +13,10 @@ from example_results import example_results
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.engines import Engine
 from hbm_stan.errors import ModelError
-from hbm_stan.report import appendix, diagnostics
 from hbm_stan.report.blocks import excerpt
 from hbm_stan.report.build import report
-from hbm_stan.report.tables import CHECKS, GROUPS, PARAMETERS, tables_of, write_tables
+from hbm_stan.report.sections import appendix, diagnostics
+from hbm_stan.results.tables import CHECKS, GROUPS, PARAMETERS, tables_of, write_tables
 
 
 def codes(results: dict[str, Any]) -> list[str]:

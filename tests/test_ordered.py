@@ -31,7 +31,7 @@ from hbm_stan.likelihoods.cumulative import THRESHOLD
 from hbm_stan.model import Evidence
 from hbm_stan.ordered import read_ordered
 from hbm_stan.prepare import Prepared
-from hbm_stan.report.answer import _quantity
+from hbm_stan.results.answer import _quantity
 
 CUMULATIVE, FORMULA = family("cumulative"), "rating ~ x + (1 | g)"
 ORDER = ["poor", "fair", "good"]  # sorted as words it would be fair, good, poor
@@ -310,7 +310,7 @@ def test_shares_are_told_of_an_average_and_a_new_group_and_thresholds_in_words()
     assert (new["q95"] - new["q05"] > 0.1).all()
     # A wide spread of groups moves shares to the ends.
     assert new["mean"]["poor"] > average["mean"]["poor"] + 0.02
-    assert "between poor and fair is about -1.00, which makes poor 26.9 % of such rows" in finding.sentences[0]
+    assert "between poor and fair is about -1.00, so that 26.9 % of such rows are poor" in finding.sentences[0]
     assert "at the means of the columns" in finding.sentences[0]
     complete = {name: values for name, values in draws.items() if name != "tau"}
     complete["theta"] = np.zeros((400, 4, 1))

@@ -82,12 +82,22 @@ def test_the_pages_of_eight_schools_are_as_they_must_be(eight: Path, stanli: Eng
     assert problems(pages_of(document.pdf), FEW) == {}
 
 
-def test_the_pages_of_a_regression_are_as_they_must_be(tmp_path: Path, stanli: Engine) -> None:
-    folder = shipped("sleepstudy", tmp_path / "sleepstudy")
-    # The comparison takes the longest, and its pages are as long with fewer draws.
+def with_fewer_draws(folder: Path) -> Path:
+    """The comparison takes the longest, and pages are as long with fewer draws."""
     text = (folder / "analysis.toml").read_text(encoding="utf-8")
     (folder / "analysis.toml").write_text(text.replace("[sampling]", "[sampling]\ndraws = 500"), encoding="utf-8")
-    pages = pages_of(report(folder, engine=stanli).pdf)
+    return folder
+
+
+def test_the_pages_of_a_regression_are_as_they_must_be(tmp_path: Path, stanli: Engine) -> None:
+    pages = pages_of(report(with_fewer_draws(shipped("sleepstudy", tmp_path / "sleepstudy")), engine=stanli).pdf)
+    assert problems(pages, FEW) == {}
+    assert len(figures(pages)) == 5
+
+
+def test_the_pages_of_ratings_are_as_they_must_be(tmp_path: Path, stanli: Engine) -> None:
+    """Two predictors and every section: the longest of the small analyses. With fewer draws a check fails."""
+    pages = pages_of(report(shipped("wine", tmp_path / "wine"), engine=stanli).pdf)
     assert problems(pages, FEW) == {}
     assert len(figures(pages)) == 5
 

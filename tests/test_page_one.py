@@ -19,9 +19,9 @@ from hbm_stan.compare import score
 from hbm_stan.engines import Engine
 from hbm_stan.fit import Fit
 from hbm_stan.nouns import Noun
-from hbm_stan.report import brief, quantities, together
-from hbm_stan.report.brief import MOST_SENTENCES
 from hbm_stan.report.build import Report, fit_analysis, report, settled
+from hbm_stan.results import brief, quantities, together
+from hbm_stan.results.brief import MOST_SENTENCES
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?")
 SYMBOLS = re.compile(r"\b(mu|tau|theta|sigma|beta|elpd|MCSE|R-hat)\b|[0-9a-f]{12,}")
@@ -151,7 +151,7 @@ def test_planted_faults_in_the_numbers_are_seen(
     else:
         right = quantities.summary_of
         monkeypatch.setattr(brief, "summary_of", lambda fit, draws, *a: right(fit, draws**2, *a))
-    from hbm_stan.report.collect import find
+    from hbm_stan.results.collect import find
 
     wrong = {"page_one": brief.page_one(analysis, find(analysis, fits), document.results)}
     fit = fits["partial_pooling"]

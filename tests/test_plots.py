@@ -235,6 +235,35 @@ def test_a_stack_of_equal_values_still_fits_a_page() -> None:
     save_svg(figure)
 
 
+def stacks_of(values: np.ndarray) -> pd.DataFrame:
+    from hbm_stan.plots.new_group import _dots, _frame
+
+    return _dots("y", values, _frame([values]))
+
+
+def test_values_that_lie_apart_have_blocks_of_dots_and_close_ones_stacks() -> None:
+    shares = [30, 40, 25, 5]
+    dots = stacks_of(np.repeat([1.0, 2.0, 3.0, 4.0], [10 * n for n in shares]))
+    assert dots["x"].round().value_counts().sort_index().tolist() == shares
+    assert not dots.duplicated(["x", "y"]).any()
+    assert dots["y"].max() <= 4  # not 40 dots above each other
+    for value, own in dots.groupby(dots["x"].round()):
+        assert own.loc[own["y"] < 1, "x"].mean() == pytest.approx(value, abs=0.06)  # a row is centred at its value
+        assert np.ptp(own["x"]) < 1
+    close = stacks_of(np.random.default_rng(1).normal(0, 1, 4000))
+    whole = close["x"] / np.diff(np.unique(close["x"])).min()
+    assert np.allclose(whole, whole.round())  # in the middle of their bins
+    assert close.groupby("x")["y"].apply(lambda y: sorted(y) == [k + 0.5 for k in range(len(y))]).all()
+
+
+def test_blocks_wider_than_the_room_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hbm_stan.plots import new_group
+
+    monkeypatch.setattr(new_group, "_FILLED", 2.5)
+    with pytest.raises(AssertionError):
+        test_values_that_lie_apart_have_blocks_of_dots_and_close_ones_stacks()
+
+
 def test_complete_pooling_that_differs_between_groups_is_no_line() -> None:
     from hbm_stan.plots.groups import _complete, _points
 

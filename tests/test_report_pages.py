@@ -17,11 +17,14 @@ from pypdf import PdfReader
 
 from hbm_stan.elements import in_term
 from hbm_stan.errors import HbmError, TypesettingError
-from hbm_stan.report import digits, findings, front, intervals, own, terms, typeset, view
+from hbm_stan.report import typeset, view, words
 from hbm_stan.report.blocks import parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
+from hbm_stan.report.section import Section, When
+from hbm_stan.report.sections import comparison, new_group, own, sensitivity
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
+from hbm_stan.results import digits, intervals, terms
 from hbm_stan.sensitivity.alternatives import Alternatives, Row
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval
 from hbm_stan.sensitivity.influence import Influence, Way, Without
@@ -171,7 +174,8 @@ def test_a_failed_check_withholds_the_conclusions(figures: dict[str, bytes]) -> 
 
 
 def test_what_is_not_withheld_would_be_seen(figures: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(findings, "withheld", lambda results, _: findings.comparison(results | {}, ["comparison"]))
+    shown_though_withheld = Section(comparison.section, when=When.WITHHELD)
+    monkeypatch.setattr(view, "SECTIONS", (*view.SECTIONS, shown_though_withheld))
     with pytest.raises(AssertionError):
         assert_withheld(example_results(withheld=True), figures)
 
@@ -335,7 +339,7 @@ def test_the_population_of_a_regression_has_its_terms_and_their_units() -> None:
         assert phrase in text, phrase
     meaning = next(p["meaning"] for p in results["priors"] if p["name"] == "mu")
     assert squeezed(f"{meaning}: floor") in text
-    assert "coefficients" not in front.caption_unit(results, ["theta_new[intercept]", "y_new"])
+    assert "coefficients" not in words.caption_unit(results, ["theta_new[intercept]", "y_new"])
 
 
 def test_computed_numbers_are_rounded_and_given_ones_are_not() -> None:
@@ -357,6 +361,51 @@ def test_columns_without_a_number_are_left_out() -> None:
     assert heads == ["Group", "Complete", "No", "Partial", "SD", "5 %", "95 %"]
     (caption,) = [b["caption"] for b in view_of(results, ["shrinkage"])["body"] if b["kind"] == "figure"]
     assert "raw" not in caption[0]
+
+
+def test_priors_that_are_all_defaults_are_called_so_once() -> None:
+    results = example_results()
+    for prior in results["priors"]:
+        prior["default"] = True
+    text = text_of(pdf_of(results))
+    assert squeezed("Priors, all of them defaults.") in text
+    assert "Default." not in text
+    results["priors"][0]["default"] = False
+    text = text_of(pdf_of(results))
+    assert squeezed("all of them defaults") not in text
+    assert text.count("Default.") == len(results["priors"]) - 1
+
+
+def test_how_partial_pooling_is_sampled_stands_in_the_appendix() -> None:
+    shown = view_of(with_terms(), [])
+    assert "is sampled in this form" in json.dumps(shown["appendix"])
+    assert "is sampled in this form" not in json.dumps(shown["body"])
+
+
+def test_a_new_group_is_drawn_where_a_figure_has_one() -> None:
+    results = example_results()
+    words = "It is drawn in "
+    assert words in json.dumps(new_group.section(results, ["answer"]))
+    assert words in json.dumps(new_group.section(results, ["new_group"]))
+    for panel in results["page_one"]["panels"]:
+        panel["new"] = None
+    assert words not in json.dumps(new_group.section(results, ["answer"]))
+    results["new_group"]["quantities"][-1] |= {"meaning": "a new row in a new group", "sign": True}
+    shown = json.dumps(new_group.section(results, []))
+    assert "that of a new row in a new group" in shown
+    assert "the a new" not in shown
+
+
+def test_sensitivities_have_a_table_only_where_a_reading_is_to_think_about() -> None:
+    results = example_results() | {"sensitivity": sensitivity_of(["A"])}
+    readings = results["sensitivity"]["power"]["readings"]
+    caption = "Power-scaling sensitivity of quantities"
+    for reading, shown in (("conflict", True), ("strong prior", True), ("both", False), ("none", False)):
+        for row in readings:
+            row["reading"] = reading
+        assert (caption in json.dumps(sensitivity.section(results, []))) is shown, reading
+    readings[0]["reading"] = "conflict"
+    assert caption in json.dumps(sensitivity.section(results, []))
 
 
 def test_only_sections_are_numbered() -> None:
@@ -381,13 +430,13 @@ def test_derived_parameters_have_a_meaning_and_stand_with_the_population() -> No
     results["model"]["meanings"] = {"tau": "sd of the rate between groups"}
     parameters = results["fits"]["partial_pooling"]["parameters"]
     parameters["tau"] = parameters.pop("tau")
-    assert front.meaning_of(results, "tau") == "sd of the rate between groups"
+    assert words.meaning_of(results, "tau") == "sd of the rate between groups"
     results["fits"]["partial_pooling"]["verdicts"][6] |= {"status": "warn"}  # then all parameters are shown
     body = view_of(results, [])["body"]
     shown = next(b for b in body if b["kind"] == "table" and str(b["caption"][0]).startswith("Parameters of"))
     assert [row[0] for row in shown["rows"][:2]] == [[{"math": "mu"}], [{"math": "tau"}]]
     results["priors"] += [{**results["priors"][0], "name": "rho", "meaning": "correlations of the coefficients"}]
-    assert front.meaning_of(results, "rho[intercept, floor]") == "correlations of the coefficients: intercept, floor"
+    assert words.meaning_of(results, "rho[intercept, floor]") == "correlations of the coefficients: intercept, floor"
 
 
 def test_a_finding_names_its_figure_and_its_quantiles() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,16 @@ from typer.testing import CliRunner
 
 from hbm_stan.cli.app import app
 from hbm_stan.errors import HbmError, ModelError
+from hbm_stan.nouns import capital
+from hbm_stan.report import view as view_module
+from hbm_stan.report.blocks import abreast, column, heading, number, table
 from hbm_stan.report.build import report
+from hbm_stan.report.contents import SECTIONS
+from hbm_stan.report.section import Section, When
 from hbm_stan.report.typeset import TEMPLATE as PAGES
 from hbm_stan.report.typeset import compile_pdf
 from hbm_stan.report.view import view_of
-from hbm_stan.report.web import TEMPLATE, compile_html
+from hbm_stan.report.web import TEMPLATE, _captioned, compile_html
 
 # Text of one does not go on in the next.
 APART = {"p", "li", "td", "th", "tr", "div", "h1", "h2", "h3", "h4", "figcaption", "summary", "pre", "br"}
@@ -82,8 +88,8 @@ def test_it_says_what_the_pdf_says(figures: dict[str, bytes]) -> None:
     missing = {n for n in numbers(page.text) if n not in squeezed}
     assert not missing
     assert len(numbers(page.text)) > 100
-    for number in re.findall(r"\d+\.\d+", "".join(str(block) for block in view["front"]["answer"])):
-        assert number in page.text
+    for shown in re.findall(r"\d+\.\d+", "".join(str(block) for block in view["front"]["answer"])):
+        assert shown in page.text
     for block in [*view["body"], *view["appendix"]]:
         if block["kind"] == "heading":
             assert block["text"] in page.text
@@ -137,6 +143,42 @@ def test_tables_with_parts_are_not_sorted(figures: dict[str, bytes]) -> None:
     with_parts = sum(any(len(row) == 1 for row in b["rows"]) and len(b["columns"]) > 1 for b in tables)
     html = html_of(example_results(), figures).decode("utf-8")
     assert html.count('class="sortable"') == len(tables) - with_parts
+
+
+@pytest.mark.parametrize("withheld", [False, True])
+def test_a_section_in_the_list_stands_in_both_formats(
+    withheld: bool, figures: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = [heading("A section on trial")]
+    added = tuple(Section(lambda _results, _figures: trial, when=when) for when in When)
+    results = example_results(withheld=withheld)
+    for when, section in zip(When, added, strict=True):
+        monkeypatch.setattr(view_module, "SECTIONS", (*SECTIONS, section))
+        view = view_of(results, figures)
+        stands = when is When.ALWAYS or (when is When.WITHHELD) is withheld
+        assert (trial[0] in view["body"]) is stands
+        assert ("A section on trial" in html_of(results, figures).decode("utf-8")) is stands
+
+
+def test_a_table_folded_for_a_page_has_a_row_for_each_here() -> None:
+    heads, rows = [column("school"), number("effect")], [[name, f"{k}.5"] for k, name in enumerate("ABCDEFG")]
+    half = [[*a, "", *b] for a, b in zip(rows[:4], [*rows[4:], ["", ""]], strict=True)]
+    folded = abreast(table(["The data."], [*heads, column(""), *heads], half), (0, 3), 2)
+    (shown,) = [_captioned(folded, {"table": 0})]
+    assert [row[0] for row in shown["rows"]] == [[name] for name in "ABCDEFG"]
+    assert [c["head"] for c in shown["columns"]] == [["school"], ["effect"]]
+    assert shown["sortable"]
+    assert [c["room"] for c in shown["columns"]] == ["short", "short"]
+    unmarked = _captioned({k: v for k, v in folded.items() if k != "abreast"}, {"table": 0})
+    assert len(unmarked["rows"]) == 4
+
+
+def test_columns_of_long_texts_keep_room_on_a_narrow_screen(figures: dict[str, bytes]) -> None:
+    html = html_of(example_results(), figures).decode("utf-8")
+    meanings = [p["meaning"] for p in example_results()["priors"] if len(p["meaning"]) > 30]
+    assert meanings
+    assert all(f'<td class="long">{escape(capital(text))[:20]}' in html for text in meanings)
+    assert "td.long { min-width" in html
 
 
 def test_code_in_mathematics_is_refused_here_too(figures: dict[str, bytes]) -> None:

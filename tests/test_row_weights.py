@@ -10,7 +10,7 @@ import pytest
 
 from hbm_stan.attempts import fit
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.report.formula_answer import weight_sentences
+from hbm_stan.results.formula_answer import weight_sentences
 from hbm_stan.store import FitStore
 
 SAMPLING = Sampling(chains=2, warmup=300, draws=300, seed=20261128)

@@ -30,7 +30,7 @@ from hbm_stan.fit import Fit, Job
 from hbm_stan.priors import Prior
 from hbm_stan.repair import refit_without
 from hbm_stan.report.build import fit_analysis
-from hbm_stan.report.collect import find
+from hbm_stan.results.collect import find
 from hbm_stan.sensitivity import alternatives as refits
 from hbm_stan.sensitivity import distance as distances
 from hbm_stan.sensitivity import power as scaling

@@ -34,7 +34,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.nouns import Noun
 from hbm_stan.psis import smooth
 from hbm_stan.repair import moments
-from hbm_stan.report import digits, ratios
+from hbm_stan.results import digits, ratios
 from hbm_stan.sensitivity import conclusion, influence
 
 # Groups that are in no order, each unlike the others.

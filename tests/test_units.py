@@ -11,10 +11,13 @@ import pytest
 from example_results import example_results
 from fake_fits import fake_fit, small_dataset
 
+from hbm_stan.attempts import family_and_data
 from hbm_stan.data import Dataset
 from hbm_stan.families import family
 from hbm_stan.fit import prepare_table
-from hbm_stan.report import findings, front, setting, units
+from hbm_stan.report import words as report_words
+from hbm_stan.report.sections import data, front, groups, new_group
+from hbm_stan.results import units
 
 
 def fit_of(name: str, frame: pd.DataFrame, **roles: Any) -> Any:
@@ -54,25 +57,25 @@ def test_the_table_of_shares_is_not_in_log_odds() -> None:
         "rows": [], "groups": rows, "unit": "", "quantity_unit": "log odds", "observed": "share", "observed_unit": "",
         "noun": {"one": "district", "many": "districts"}, "n_groups": 3,
     }  # fmt: skip
-    shown = captions(setting.data(results))
+    shown = captions(data.section(results, []))
     assert "log odds" not in shown
     assert "Share" in shown
     assert "District" in shown
     results["data"]["n_groups"] = 80
-    assert "District" not in captions(setting.data(results))  # so many are in tables/groups.csv
+    assert "District" not in captions(data.section(results, []))  # so many are in tables/groups.csv
 
 
 def test_a_caption_names_the_units_of_all_that_it_holds() -> None:
     results = example_results()
     results["data"] |= {"unit": "", "quantity_unit": "log odds"}
     names = ["mu[intercept]", "mu[age]", "rho[intercept, age]", "y_new"]
-    assert front.caption_unit(results, names) == (
+    assert report_words.caption_unit(results, names) == (
         "log odds; coefficients per unit of their predictor; correlations have no unit; the new observation as it is "
         "counted"
     )
-    assert front.caption_unit(results, ["mu[intercept]"]) == "log odds"
+    assert report_words.caption_unit(results, ["mu[intercept]"]) == "log odds"
     results["data"] |= {"unit": "ms", "quantity_unit": "ms"}
-    assert front.caption_unit(results, ["mu", "y_new"]) == "ms"
+    assert report_words.caption_unit(results, ["mu", "y_new"]) == "ms"
 
 
 def test_a_caption_says_that_a_share_of_extra_zeros_is_not_in_the_unit_of_the_rest() -> None:
@@ -81,8 +84,10 @@ def test_a_caption_says_that_a_share_of_extra_zeros_is_not_in_the_unit_of_the_re
     results["priors"] = [{"name": "overdispersion", "unit": ""}, {"name": "tau[intercept]", "unit": "log rate"}]
     results["coefficients"] = {"shares": [{"name": "zi", "what": "extra zeros"}]}
     names = ["beta[intercept]", "tau[intercept]", "overdispersion", "zi[intercept]"]
-    assert front.caption_unit(results, names) == ("log rate; zi in log odds of extra zeros; overdispersion has no unit")
-    assert front.caption_unit(results, names[:2]) == "log rate"
+    assert report_words.caption_unit(results, names) == (
+        "log rate; zi in log odds of extra zeros; overdispersion has no unit"
+    )
+    assert report_words.caption_unit(results, names[:2]) == "log rate"
 
 
 @pytest.mark.parametrize(
@@ -111,21 +116,30 @@ def test_coefficients_are_asked_about_and_intercepts_are_not() -> None:
     assert not units.zero_matters(fit_of("gamma_poisson", counts, group="g", count="n"), "")
 
 
+def test_the_numbers_of_categories_are_not_asked_about() -> None:
+    ratings = pd.DataFrame({"g": list("aabbcc"), "x": [1, 2, 4, 3, 1, 2], "rating": [1, 2, 1, 3, 2, 3]})
+    model, dataset = family_and_data("rating ~ x + (1 | g)", ratings, likelihood="cumulative")
+    ordered: Any = SimpleNamespace(family=model, table=prepare_table(model, dataset), y=ratings["rating"].to_numpy())
+    assert units.of_categories(ordered)
+    assert units.far_from_zero(ordered)
+    assert not units.of_categories(measured([-1.0, 2.0, 3.0, -4.0, 5.0, 0.5]))
+
+
 def test_a_new_group_shows_a_probability_only_where_zero_matters() -> None:
     results = example_results()
     words = "The probability of a value above zero"
-    assert words in captions(findings.population(results, []))
+    assert words in captions(new_group.section(results, []))
     for quantity in results["new_group"]["quantities"]:
         quantity["sign"] = quantity["name"] == "y_new"
-    assert words in captions(findings.population(results, []))
+    assert words in captions(new_group.section(results, []))
     results["new_group"]["quantities"][-1]["sign"] = False
-    assert words not in captions(findings.population(results, []))
+    assert words not in captions(new_group.section(results, []))
 
 
 def test_page_one_and_captions_use_the_noun() -> None:
     results = example_results()
     results["data"]["noun"] = {"one": "county", "many": "counties"}
-    shown = captions([findings.population(results, []), findings.shrinkage(results, []), setting.data(results)])
+    shown = captions([new_group.section(results, []), groups.section(results, []), data.section(results, [])])
     shown += captions(front.page(results)["meta"])
     for words in (
         "The population and a new county",

@@ -22,7 +22,7 @@ from hbm_stan.families import families, family
 from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
-from hbm_stan.report.diagnostics import verdict_table
+from hbm_stan.report.sections.diagnostics import verdict_table
 from hbm_stan.sensitivity.influence import Way, Without, _sentences
 
 CHILD = Noun("child", "children")

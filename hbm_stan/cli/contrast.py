@@ -77,7 +77,7 @@ def _show(run: Run, contrasts: Contrast, n_draws: int) -> None:
 
     from hbm_stan.cli.show import plain_table
     from hbm_stan.new_rows.contrast import SCALES
-    from hbm_stan.report.digits import format_probability
+    from hbm_stan.results.digits import format_probability
 
     own = list(contrasts.table.columns[: list(contrasts.table.columns).index("mean")])
     none = f"{SCALES[contrasts.scale]:g}"

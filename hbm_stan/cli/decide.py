@@ -175,7 +175,7 @@ def _show(run: Run, decision: Decision, now: State, notes: Iterable[str]) -> Non
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table
-    from hbm_stan.report.digits import format_estimate, format_probability, significant
+    from hbm_stan.results.digits import format_estimate, format_probability, significant
 
     rows, n = decision.rows(), decision.draws
     # What matters most stands first: a narrow terminal cuts columns off.
@@ -202,7 +202,7 @@ def _show(run: Run, decision: Decision, now: State, notes: Iterable[str]) -> Non
 
 
 def _sentences(decision: Decision) -> list[str]:
-    from hbm_stan.report.digits import format_estimate, format_probability, significant
+    from hbm_stan.results.digits import format_estimate, format_probability, significant
 
     rows, new, n = decision.rows(), decision.new_arm, decision.draws
     best = rows[0]

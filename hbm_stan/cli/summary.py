@@ -75,8 +75,8 @@ def _show(run: Run, read: Analysis, fit: Fit, rows: dict[str, dict[str, Any]]) -
     from rich.text import Text
 
     from hbm_stan.cli.show import plain_table
-    from hbm_stan.report.digits import format_summary
-    from hbm_stan.report.meanings import parameter_meanings, prior_rows
+    from hbm_stan.results.digits import format_summary
+    from hbm_stan.results.meanings import parameter_meanings, prior_rows
 
     meanings = {row["name"]: row["meaning"] for row in prior_rows(read, fit)} | parameter_meanings(read, fit)
     columns = ("bulk ESS", "R-hat")

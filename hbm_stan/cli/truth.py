@@ -187,9 +187,9 @@ def verify(
     run = Run(engine, json, quiet, seed)
     with guarded(run, next(filter(None, map(mistyped, subject or [])), None)):
         from hbm_stan.cli.show_truth import show_certificate
-        from hbm_stan.report.certificate_pages import write_certificate
         from hbm_stan.verify import SEED, Plan
         from hbm_stan.verify import verify as prove
+        from hbm_stan.verify.certificate_pages import write_certificate
         from hbm_stan.verify.run import subjects_named
 
         names, analysis = subjects_named(subject or [])

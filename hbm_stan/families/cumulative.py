@@ -105,8 +105,8 @@ def _words(evidence: Evidence, names: Sequence[str]) -> list[str]:
     where = " at the means of the columns" if design.means.any() else " where all columns are 0" * bool(design.names)
     sentences = [
         f"A threshold is the log odds of a category below it rather than above it, in an average {one}{where}: that "
-        f"between {names[0]} and {names[1]} is about {np.median(first):.2f}, which makes {names[0]} "
-        f"{100 * np.median(expit(first)):.1f} % of such rows.",
+        f"between {names[0]} and {names[1]} is about {np.median(first):.2f}, so that "
+        f"{100 * np.median(expit(first)):.1f} % of such rows are {names[0]}.",
         "An odds ratio of a column multiplies the odds of a higher category, wherever higher begins: it is taken to be "
         "the same at every threshold (proportional odds).",
     ]

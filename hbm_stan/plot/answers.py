@@ -8,14 +8,19 @@ from hbm_stan import diagnose
 from hbm_stan.elements import term_of, term_words
 from hbm_stan.plot.chosen import Fits, Prediction, lacks, main_of, named, one_of, predicted_for, with_table
 from hbm_stan.predict import findings, population_names, shrinkage_table
-from hbm_stan.report import caterpillars, conditional, draw_tables, figures
-from hbm_stan.report import coefficients as common
 from hbm_stan.report.blocks import MOST_ROWS
-from hbm_stan.report.brief import varying_terms
-from hbm_stan.report.quantities import averages, of_new_group
-from hbm_stan.report.scales import scale_of
-from hbm_stan.report.terms import unit_of_term, varying
-from hbm_stan.report.units import outcome_unit, quantity_unit
+from hbm_stan.report.sections import groups as of_groups
+from hbm_stan.report.sections import new_group as of_new
+from hbm_stan.report.sections.caterpillars import axis_of
+from hbm_stan.report.sections.conditional import effect_panels
+from hbm_stan.report.sections.front import on_readers_scale
+from hbm_stan.results import caterpillars, conditional, draw_tables
+from hbm_stan.results import coefficients as common
+from hbm_stan.results.brief import varying_terms
+from hbm_stan.results.quantities import averages, of_new_group
+from hbm_stan.results.scales import scale_of
+from hbm_stan.results.terms import unit_of_term, varying
+from hbm_stan.results.units import outcome_unit, quantity_unit
 from hbm_stan.verdicts import for_json
 
 if TYPE_CHECKING:
@@ -40,7 +45,7 @@ def forest(fits: Fits, term: str | None = None, prediction: Prediction | None = 
     new = predicted_for(fit, prediction)
     means = averages(fit, terms)
     newly = of_new_group(fit, new, [q.term for q in means])
-    rows = [figures.on_readers_scale(fit, table, chosen).assign(kind="group")]
+    rows = [on_readers_scale(fit, table, chosen).assign(kind="group")]
     for kind, quantities, words in (("average", means, f"average {noun.one}"), ("new", newly, f"new {noun.one}")):
         rows += [pd.DataFrame([{"group": words, "kind": kind, **q.row}]) for q in quantities if q.term == chosen]
     columns = ["group", "kind", "raw", "raw_low", "raw_high", "q05", "q25", "q50", "q75", "q95"]
@@ -78,7 +83,7 @@ def conditional_effects(fits: Fits, column: str | None = None, prediction: Predi
     fit = main_of(fits)
     effects = {e["column"]: e for e in conditional.conditional_effects(fit, prediction or {})}
     chosen = one_of(column, list(effects), "conditional_effects", "it has no columns, or no population")
-    (panel,) = (p for p in figures.effect_panels(fit, list(effects.values())) if p["column"] == chosen)
+    (panel,) = (p for p in effect_panels(fit, list(effects.values())) if p["column"] == chosen)
     return layered_effect(panel, panel["points"], *conditional.axis_words(fit))
 
 
@@ -96,10 +101,10 @@ def shrinkage(fits: Fits, term: str | None = None) -> Any:
     known = table[table["partial_pooling"].notna()] if "partial_pooling" in table else table
     chosen = one_of(term, list(dict.fromkeys(known["term"])), "shrinkage", "it does not pool partially")
     own = table[table["term"] == chosen].reset_index(drop=True)
-    words = term_words(chosen) if chosen else figures.quantity_words(fit)
+    words = term_words(chosen) if chosen else of_groups.quantity_words(fit)
     unit = unit_of_term(chosen, quantity_unit(fit))
     if fit.table.n_groups > MOST_ROWS:
-        return layered_strips(figures.with_sizes(fit, own), words, unit, noun.one, noun.many)
+        return layered_strips(of_groups.with_sizes(fit, own), words, unit, noun.one, noun.many)
     return with_table(plots.plot_shrinkage(own, unit, words, noun.many), own)
 
 
@@ -128,7 +133,7 @@ def caterpillar(fits: Fits, factor: str, column: str | None = None) -> Any:
     entries = {e["column"]: e for e in caterpillars.caterpillars_of(fit, [chosen])}
     entry = entries[one_of(column, list(entries), "caterpillar", f"nothing varies between the levels of {chosen}")]
     table = pd.DataFrame(entry["rows"])
-    what, unit = caterpillars.axis_of(entry, quantity_unit(fit))
+    what, unit = axis_of(entry, quantity_unit(fit))
     return with_table(plots.plot_caterpillar(table, what, unit, entry["many"]), table)
 
 
@@ -144,8 +149,8 @@ def new_group(fits: Fits, prediction: Prediction | None = None, **keys: Any) -> 
     quantities = predicted.quantities.rename_axis("name").reset_index().to_dict("records")
     summary = diagnose.check(fit).summary
     shared = summary.loc[[n for n in population_names(fit) if n in summary.index and term_of(n)]].to_dict("records")
-    units, same = (quantity_unit(fit), outcome_unit(fit)), figures.same_scale(fit)
-    table, figure = figures.new_group_figure(predicted, varying(quantities, shared), quantities[0], units, same)
+    units, same = (quantity_unit(fit), outcome_unit(fit)), of_new.same_scale(fit)
+    table, figure = of_new.new_group_figure(predicted, varying(quantities, shared), quantities[0], units, same)
     return with_table(figure, table)
 
 

@@ -10,8 +10,8 @@ from hbm_stan.fit import Fit
 from hbm_stan.plot.chosen import Fits, lacks, main_of, with_table
 from hbm_stan.reliability import reliability
 from hbm_stan.replicate import PredictiveCheck, can_replicate, predictive_check
-from hbm_stan.report import draw_tables
-from hbm_stan.report.units import observed_quantity, observed_unit
+from hbm_stan.results import draw_tables
+from hbm_stan.results.units import observed_quantity, observed_unit
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN
 
 

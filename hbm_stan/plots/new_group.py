@@ -23,11 +23,14 @@ from plotnine import (
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import shorten
 from hbm_stan.plots.style import MAX_HEIGHT_MM, PALETTE, house_theme, with_unit, x_scale
+from hbm_stan.table import FloatArray
 
 _DOTS = 100
 _DOT_COLUMNS = 60
 _DOT_MM = 2.4  # one column, and so one dot, of the width that the axis has
 _DOT_SIZE = 3.0
+# The share of the room between two values that a block of dots takes, and the room of one that is alone (ours).
+_FILLED, _ALONE = 0.8, 12
 
 
 def _frame(values: Iterable[Any]) -> tuple[float, float]:
@@ -40,13 +43,24 @@ def _frame(values: Iterable[Any]) -> tuple[float, float]:
 
 
 def _dots(name: str, values: Any, frame: tuple[float, float]) -> pd.DataFrame:
-    """A quantile dotplot (Kay et al. 2016): 100 dots, each one in a hundred of the draws, stacked in bins."""
+    """A quantile dotplot (Kay et al. 2016): 100 dots, each one in a hundred of the draws, stacked in bins.
+
+    Values that lie apart, as categories and small counts do, have blocks of dots in the place of high stacks.
+    """
     width = (frame[1] - frame[0]) / _DOT_COLUMNS
     levels = (np.arange(_DOTS) + 0.5) / _DOTS
     columns = np.round(np.quantile(np.asarray(values, dtype=float), levels) / width)
-    height = pd.Series(columns).groupby(columns).cumcount()
-    dots = pd.DataFrame({"name": name, "x": columns * width, "y": height + 0.5})
-    return dots[dots["x"].between(frame[0] - width, frame[1] + width)]
+    stacks, beside = pd.Series(columns).groupby(columns), _beside(columns)
+    place = stacks.cumcount()
+    across = place % beside - (np.minimum(stacks.transform("size"), beside) - 1) / 2
+    dots = pd.DataFrame({"name": name, "x": (columns + across) * width, "y": place // beside + 0.5})
+    return dots[(columns * width >= frame[0] - width) & (columns * width <= frame[1] + width)]
+
+
+def _beside(columns: FloatArray) -> int:
+    """How many dots of one value stand beside each other: one where values are close, else most of the room."""
+    apart = np.diff(np.unique(columns))
+    return max(1, int(_FILLED * (apart.min() if len(apart) else _ALONE)))
 
 
 def _panels(draws: pd.DataFrame, rows: pd.DataFrame, shared: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

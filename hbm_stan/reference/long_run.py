@@ -18,8 +18,8 @@ from hbm_stan.fit import Fit, Job, fit_of_draws
 from hbm_stan.identity import data_hash
 from hbm_stan.reference.files import Posterior, Reference
 from hbm_stan.reference.match import same_prior
-from hbm_stan.report.results import versions
 from hbm_stan.resources import cores
+from hbm_stan.results.reproduction import versions
 from hbm_stan.table import FloatArray
 
 # posteriordb, REFERENCE_POSTERIOR_DEFINITION.md: 10,000 draws of 10 chains, R-hat below 1.01, lag-1 autocorrelation of

@@ -1,1 +1,1 @@
-"""analysis.toml -> fits, tables, figures -> report.pdf and results.json."""
+"""results.json -> pages: sections of words, tables and figures, set as report.pdf and report.html."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hbm_stan.plots.labels import cells
-from hbm_stan.report.digits import DASH, MINUS
+from hbm_stan.results.digits import DASH, MINUS
 
 Span = str | dict[str, Any]
 Spans = list[Span]
@@ -65,11 +65,6 @@ def sentence(text: str) -> Spans:
         spans += [text[end : match.start()], math(match[1] or _LETTERS[match[2]])]
         end = match.end()
     return [s for s in [*spans, text[end:]] if s != ""]
-
-
-def capital(text: str) -> str:
-    """The sentence with a capital at its start."""
-    return text[:1].upper() + text[1:]
 
 
 def parameter(name: str) -> Spans:
@@ -145,6 +140,14 @@ def table(caption: Sequence[Span], columns: Sequence[dict[str, Any]], rows: Sequ
         "kind": "table", "caption": list(caption), "columns": columns, "rows": cells, "narrow": narrow,
         "whole": sum(map(_lines, cells)) <= _WHOLE_LINES,
     }  # fmt: skip
+
+
+def abreast(block: Block, starts: Sequence[int], width: int) -> Block:
+    """A table whose rows stand in parts of ``width`` columns beside each other, which begin at columns ``starts``.
+
+    Where there is no page to fill they stand one below the other. A part is empty in a row where its first cell is.
+    """
+    return block | {"abreast": {"starts": list(starts), "width": width}}
 
 
 def excerpt(rows: Sequence[Sequence[Any]], at_either_end: int = 4) -> list[Sequence[Any]]:

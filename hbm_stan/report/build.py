@@ -18,9 +18,9 @@ from hbm_stan.files import write_json
 from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.forms import passing_form
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
-from hbm_stan.report.certified import certificate_bytes
 from hbm_stan.report.typeset import check_mathematics
 from hbm_stan.resources import try_to_write
+from hbm_stan.results.certified import certificate_bytes
 from hbm_stan.sensitivity.asked import note_bytes
 from hbm_stan.tree import refuse_too_large
 
@@ -149,11 +149,11 @@ def _make(
     analysis: Analysis, fits: Mapping[str, Fit], inputs: str, tell: Callable[[str], None],
     pages: Mapping[str, Path], results_file: Path,
 ) -> dict[str, Any]:  # fmt: skip
-    from hbm_stan.report.collect import find
     from hbm_stan.report.figures import draw_figures
     from hbm_stan.report.pages import write_html, write_pdf
-    from hbm_stan.report.results import results
-    from hbm_stan.report.tables import write_tables
+    from hbm_stan.results.collect import find
+    from hbm_stan.results.document import results
+    from hbm_stan.results.tables import write_tables
 
     tell("Checking, comparing, predicting")
     findings = find(analysis, fits, tell)

@@ -10,8 +10,9 @@ from typing import Any
 
 from hbm_stan import __version__
 from hbm_stan.plots.style import PALETTE
-from hbm_stan.report import appendix, diagnostics, findings, front, setting
 from hbm_stan.report.blocks import Block
+from hbm_stan.report.contents import SECTIONS
+from hbm_stan.report.sections import appendix, front
 
 _SHORT_TITLE = 70
 
@@ -25,13 +26,8 @@ def short_title(title: str) -> str:
 
 
 def _body(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
-    blocks = [*setting.data(results), *setting.model(results, () if results["withheld"] else figures)]
-    if results["withheld"]:
-        blocks += findings.withheld(results, figures)
-    else:
-        for section in findings.SECTIONS:
-            blocks += section(results, figures)
-    return [*blocks, *diagnostics.section(results, figures)]
+    standing = (section for section in SECTIONS if section.stands(results["withheld"]))
+    return [block for section in standing for block in section.blocks(results, figures)]
 
 
 def view_of(results: dict[str, Any], figures: Iterable[str]) -> dict[str, Any]:

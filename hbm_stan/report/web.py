@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hbm_stan.notation import refuse_code
+from hbm_stan.report.blocks import length
 from hbm_stan.report.typeset import compiled, escaped, mathematics
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _FORMULAS = b"""#for source in json(bytes(sys.inputs.sources)) {
   html.elem("section", math.equation(eval(source, mode: "math"), block: true))
 }"""
 _SECTION = re.compile(r"<section>(.*?)</section>", re.DOTALL)
+# Letters of its longest cell up to which a column is not broken, above which it keeps room on narrow screens (ours).
+_SHORT, _LONG = 14, 34
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -84,6 +87,21 @@ def _numbered(view: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _below_each_other(block: dict[str, Any]) -> dict[str, Any]:
+    """The table with parts that stand beside each other on a page one below the other, so that it can be sorted."""
+    if "abreast" not in block:
+        return block
+    starts, width = block["abreast"]["starts"], block["abreast"]["width"]
+    parts = [row[start : start + width] for start in starts for row in block["rows"]]
+    return block | {"columns": block["columns"][:width], "rows": [part for part in parts if length(part[0])]}
+
+
+def _room(column: list[Any]) -> str:
+    """Whether the cells of a column are ``short`` labels or ``long`` texts, or neither."""
+    longest = max(map(length, column), default=0)
+    return "short" if longest <= _SHORT else "long" if longest > _LONG else ""
+
+
 def _headed(blocks: list[dict[str, Any]], numbers: Iterator[str], word: str) -> Iterator[dict[str, Any]]:
     for block in blocks:
         if block["kind"] == "heading" and block["level"] == 1:
@@ -99,6 +117,11 @@ def _captioned(block: dict[str, Any], counts: dict[str, int]) -> dict[str, Any]:
     counts[block["kind"]] += 1
     numbered = block | {"number": counts[block["kind"]]}
     if block["kind"] == "table":
+        numbered = _below_each_other(numbered)
+        numbered["columns"] = [
+            head | {"room": _room([row[k] for row in numbered["rows"] if len(row) == len(numbered["columns"])])}
+            for k, head in enumerate(numbered["columns"])
+        ]
         # A row of one cell is the head of a part, which its rows must not leave.
-        numbered["sortable"] = all(len(row) == len(block["columns"]) for row in block["rows"])
+        numbered["sortable"] = all(len(row) == len(numbered["columns"]) for row in numbered["rows"])
     return numbered

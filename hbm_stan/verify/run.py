@@ -19,7 +19,7 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
 from hbm_stan.report.pages import document_date
-from hbm_stan.report.results import versions
+from hbm_stan.results.reproduction import versions
 from hbm_stan.verify.calibration import Course, calibration
 from hbm_stan.verify.contract import contract
 from hbm_stan.verify.engines import Pair, analysis_pairs, sample_pairs, shipped_pairs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hbm_stan.design import Design
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Variant
 from hbm_stan.priors import SCALES, PriorRow
@@ -10,6 +11,8 @@ _LKJ = "Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 10
 _GELMAN = "Gelman (2006), Bayesian Analysis 1:515"
 _ETA = "eta_n = x_n^T beta + sum_t z_(n t)^T u_(t, l_t (n))"
 _OTHERS = 'u_(t l) tilde "MVN"(0, Sigma_t), quad t in "others"'
+_SIGMA, _SCALES = 'Sigma_t = "diag"(tau_t) Omega_t "diag"(tau_t)', 'Sigma_t = "diag"(tau_t)^2'
+_OMEGA = 'Omega_t tilde "LKJ"(p(rho))'
 _GROUP = 't in "group"'  # a term of the factor that is pooled
 _MARGINAL = "marginal: varying coefficients integrated out, drawn afterwards"
 _NONCENTERED = "non-centered: deviations{} in standard units"
@@ -26,8 +29,8 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
     marginal = likelihood.integrated
     noncentered, centered = _forms(likelihood)
     how = _MARGINAL if marginal else noncentered
-    math = (_ETA, f'u_(t j) tilde "MVN"(0, Sigma_t), quad {_GROUP}', 'Sigma_t = "diag"(tau_t) Omega_t "diag"(tau_t)',
-            _OTHERS, "beta tilde p(beta), quad tau tilde p(tau)", 'Omega_t tilde "LKJ"(p(rho))')  # fmt: skip
+    math = (_ETA, f'u_(t j) tilde "MVN"(0, Sigma_t), quad {_GROUP}', _SIGMA, _OTHERS,
+            "beta tilde p(beta), quad tau tilde p(tau)", _OMEGA)  # fmt: skip
     assumption = "Coefficients of {groups} are draws from one population, whose means, sds and correlations are learnt."
     priors = ("beta", "tau", *_SHARED, *own)
     pooled = (
@@ -56,6 +59,14 @@ def variants_of(likelihood: Likelihood) -> tuple[Variant, ...]:
                 parameterisation=f"{noncentered}; the default under its full name", assumption=assumption, math=math,
                 priors=priors, program="partial_pooling", settings={"centered": 0}),
     )  # fmt: skip
+
+
+def math_of(variant: Variant, design: Design) -> list[str]:
+    """The mathematics of a variant as a design has it: without other factors and correlations where there are none."""
+    lines = {_OTHERS: _OTHERS * (len(design.terms) > design.n_group_terms)}
+    if not any(term.correlated for term in design.terms):
+        lines |= {_SIGMA: _SCALES, _OMEGA: ""}
+    return [line for line in (lines.get(given, given) for given in variant.math) if line]
 
 
 def _forms(likelihood: Likelihood) -> tuple[str, str]:

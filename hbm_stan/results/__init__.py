@@ -1,0 +1,1 @@
+"""What was found, as numbers and sentences: the content of results.json."""
