@@ -60,14 +60,9 @@ def _of_new(results: dict[str, Any], figures: Iterable[str]) -> list[Span]:
     spans = [*sentence(new["note"]), *([" It is drawn in ", ref(where), "."] if where else [])]
     signs = [q for q in new_quantities(results) if q["sign"]]
     if signs:
-        parts = [f"{format_probability(q['p_positive'], new['n_draws'])} that of {_the(q['meaning'])}" for q in signs]
+        parts = [f"{format_probability(q['p_positive'], new['n_draws'])} ({q['meaning']})" for q in signs]
         spans.append(f" The probability of a value above zero: {', '.join(parts)}.")
     return spans
-
-
-def _the(meaning: str) -> str:
-    """The meaning with an article: the value of a new school, a new row in a new county."""
-    return meaning if meaning.startswith("a ") else f"the {meaning}"
 
 
 def same_scale(fit: Fit) -> bool:
