@@ -30,7 +30,8 @@ _DIMS: Mapping[str, tuple[str, ...]] = {
     "theta": ("group", "term"), "effect": ("other_effect",), "shift": ("column",),
     "y_rep": ("observation",), "log_lik": ("observation",),
 }  # fmt: skip
-_HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared", "beta_standard", "beta_precision")
+_HIDDEN = ("partial", "partial_other", "all_rho", "beta_shared")
+_STANDARD = ("beta_standard", "beta_precision")  # of estimates, whose common coefficients are sampled as standard ones
 _HIDDEN_SAMPLED = (*_HIDDEN, "sampled", "shift")
 
 
@@ -85,6 +86,13 @@ def _default_priors(parts: Parts, table: Prepared) -> dict[str, Prior]:
     return default_priors(design, scale) | parts.own_priors(scale) | parts.column_priors(design)
 
 
+def _hidden(given: Likelihood) -> tuple[str, ...]:
+    """What programs declare beside what anyone asks for."""
+    if not given.integrated:
+        return _HIDDEN_SAMPLED
+    return (*_HIDDEN, *_STANDARD) if given.known_residual else _HIDDEN
+
+
 def _programs(given: Likelihood, parts: Parts) -> Programs:
     return Programs(
         folder=share("stan") / given.name,
@@ -92,7 +100,7 @@ def _programs(given: Likelihood, parts: Parts) -> Programs:
         prior_rows=prior_rows_of(given),
         dims={**_DIMS, **_own_dims(given)},
         population=(*POPULATION, *(row.name for row in given.own_rows)),
-        hidden=_HIDDEN if given.integrated else _HIDDEN_SAMPLED,
+        hidden=_hidden(given),
         pilot=() if given.integrated else ("partial_pooling", "partial_pooling_centered"),
         prepare=partial(_prepare, given, parts),
         default_priors=partial(_default_priors, parts),
