@@ -10,13 +10,13 @@ import numpy as np
 
 from hbm_stan.direct.mode import Density, Mode, find_modes
 from hbm_stan.direct.streams import Streams, draw_streams, streams_about
-from hbm_stan.engines import FIRST_LEFT, NODES_APART, PARETO_K, PARETO_K_SQUARES, EngineDraws, Progress, Sampling
-from hbm_stan.engines.direct import stats_of
+from hbm_stan.engines import FIRST_LEFT, NODES_APART, EngineDraws, Progress, Sampling
+from hbm_stan.engines.direct import about_of, stats_of
+from hbm_stan.families.terms.effects import beta_of_groups
 from hbm_stan.families.terms.nodes.density import FINER, Nodes, Posterior, pilot
 from hbm_stan.families.terms.nodes.effects import LEFT, Populations, draw_coefficients
 from hbm_stan.families.terms.nodes.levels import GroupRows, find_level_modes
 from hbm_stan.families.terms.nodes.population import PopulationPrior
-from hbm_stan.families.terms.population import log_prior
 from hbm_stan.independent import independent_stats
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
@@ -44,7 +44,7 @@ def draws_by_nodes(
     pooled = family.variant(variant).pooling == "partial"
     if not pooled:
         return _no_pooling(groups, data, sampling)
-    return _partial(family, groups, data, sampling, progress)
+    return _partial(groups, data, sampling, progress)
 
 
 def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> EngineDraws | None:
@@ -56,16 +56,12 @@ def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> Engine
     drawn = draw_coefficients(np.random.default_rng([sampling.seed, 5]), groups, modes, populations)
     if drawn.left > LEFT:
         return None
-    beta = np.empty((n, data["P"]))
-    own = np.asarray(data["own"], dtype=int)
-    beta[:, own[own > 0] - 1] = drawn.theta[:, :, own > 0].mean(axis=1)
-    variables = _by_chain({"theta": drawn.theta, "beta": beta, "lprior": np.zeros(n)}, sampling)
+    drawn_too = beta_of_groups({"theta": drawn.theta}, data, drawn.theta)
+    variables = _by_chain({"theta": drawn.theta, **drawn_too, "lprior": np.zeros(n)}, sampling)
     return EngineDraws(variables, independent_stats({"beta": variables["beta"]}), about={FIRST_LEFT: drawn.left})
 
 
-def _partial(
-    family: Family, groups: GroupRows, data: StanData, sampling: Sampling, progress: Progress | None
-) -> EngineDraws | None:
+def _partial(groups: GroupRows, data: StanData, sampling: Sampling, progress: Progress | None) -> EngineDraws | None:
     prior = PopulationPrior.of(data)
     centre, nodes = pilot(groups, prior)
     start = Posterior(prior, nodes, centre)
@@ -80,17 +76,21 @@ def _partial(
     apart = nodes_apart(groups, prior, nodes, posterior, points)
     if not apart <= _MOST_APART:
         return None
-    beta, tau, partial = prior.split(posterior.coordinates(points))
+    x = posterior.coordinates(points)
+    beta, tau, partial = prior.split(x)
     populations = Populations(prior.mean(beta), prior.factor(tau, partial))
     drawn = draw_coefficients(np.random.default_rng([sampling.seed, 5]), groups, nodes.modes, populations)
     if drawn.left > LEFT:
         return None
-    rows = likelihood(family.name)
-    lprior = [
-        log_prior(rows, {"beta": b, "tau": t, "partial": p}, data) for b, t, p in zip(beta, tau, partial, strict=True)
-    ]
-    variables = {"beta": beta, "tau": tau, "rho": prior.rho(partial), "theta": drawn.theta, "lprior": np.array(lprior)}
-    return EngineDraws(_by_chain(variables, sampling), stats_of(streams), about=_about(streams, apart, drawn.left))
+    variables = {
+        "beta": beta,
+        "tau": tau,
+        "rho": prior.rho(partial),
+        "theta": drawn.theta,
+        "lprior": prior.log_prior(x),
+    }
+    about = about_of(streams) | {NODES_APART: apart, FIRST_LEFT: drawn.left}
+    return EngineDraws(_by_chain(variables, sampling), stats_of(streams), about=about)
 
 
 def _streams(density: Density, dimension: int, sampling: Sampling) -> Streams:
@@ -136,22 +136,13 @@ def nodes_apart(
     chosen = sorted(ends | set(np.linspace(0, len(points) - 1, max(2, _LOOKED_AT - len(ends))).astype(int).tolist()))
     differences = []
     for point in points[chosen]:
-        beta, tau, partial = prior.split(posterior.coordinates(point[None]))
+        x = posterior.coordinates(point[None])
+        beta, tau, partial = prior.split(x)
         factor = prior.factor(tau, partial)[0]
         anew = find_level_modes(groups, prior.mean(beta)[0], np.linalg.inv(factor @ factor.T), nodes.modes.theta)
-        finer = Posterior(
-            prior, Nodes.about(groups, anew, FINER[nodes.theta.shape[2]]), posterior.coordinates(point[None])[0]
-        )
+        finer = Posterior(prior, Nodes.about(groups, anew, FINER[nodes.theta.shape[2]]), x[0])
         differences.append(posterior(point[None])[0][0] - finer(np.zeros((1, len(point))))[0][0])
     return float(np.ptp(differences))
-
-
-def _about(streams: Streams, apart: float, left: float) -> dict[str, float]:
-    return {
-        PARETO_K: streams.pareto_k, PARETO_K_SQUARES: streams.pareto_k_squares, "share": streams.share,
-        "evaluations": float(streams.evaluations), NODES_APART: apart,
-        FIRST_LEFT: left,
-    }  # fmt: skip
 
 
 def _by_chain(variables: dict[str, FloatArray], sampling: Sampling) -> dict[str, FloatArray]:

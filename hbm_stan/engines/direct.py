@@ -57,14 +57,15 @@ class DirectEngine:
             if not drawn.trouble:
                 variables = points.variables(drawn.points, sampling.seed)
                 if all(np.isfinite(values).all() for values in variables.values()):
-                    return EngineDraws(variables, stats_of(drawn), about=_about(drawn))
+                    return EngineDraws(variables, stats_of(drawn), about=about_of(drawn))
                 drawn = replace(drawn, trouble="what the program generates is not finite at some draws")
         if self._alone:
             raise NotDirectError(drawn.trouble)
         return replace(self._sampler.sample(program, data, sampling, progress), about={NOT_DIRECT: drawn.trouble})
 
 
-def _about(drawn: Streams) -> dict[str, float]:
+def about_of(drawn: Streams) -> dict[str, float]:
+    """What the weights say of all draws together."""
     return {
         PARETO_K: drawn.pareto_k, PARETO_K_SQUARES: drawn.pareto_k_squares, "share": drawn.share,
         "evaluations": float(drawn.evaluations),

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from hbm_stan.families.terms.effects import terms_of
-from hbm_stan.families.terms.population import correlations, scale_priors
+from hbm_stan.families.terms.population import scale_priors
 from hbm_stan.families.varying_terms import pairs_of
 from hbm_stan.integrate.structure import IntArray
 from hbm_stan.later import betaln
@@ -34,22 +34,19 @@ class PopulationPrior:
     own: IntArray
     pairs: tuple[tuple[int, int], ...]
     shapes: FloatArray
-    widths: tuple[int, ...]  # columns of each correlated term, in the order of their partial correlations
 
     @classmethod
     def of(cls, data: StanData) -> PopulationPrior:
         """Those that data hold, all of whose terms are the group's."""
-        pairs, shapes, widths = [], [], []
+        pairs, shapes = [], []
         for term in terms_of(data):
             width = term.level.width if term.n_pairs else 1
-            widths += [width] if term.n_pairs else []
             for k, m in pairs_of(width):
                 pairs.append((term.at.start + k, term.at.start + m))
                 shapes.append(float(data["prior_rho"]) + (width - 2 - m) / 2)
         return cls(
             beta=np.asarray(data["prior_beta"], dtype=float).reshape(-1, 2), tau=tuple(scale_priors(data, "tau")),
             own=np.asarray(data["own"], dtype=np.int64), pairs=tuple(pairs), shapes=np.array(shapes),
-            widths=tuple(widths),
         )  # fmt: skip
 
     @property
@@ -83,16 +80,27 @@ class PopulationPrior:
 
     def log_density(self, x: FloatArray) -> FloatArray:
         """The log prior at coordinates (n, d) with the Jacobian of these, (n,)."""
+        return self.log_prior(x) + self._log_jacobian(x)
+
+    def log_prior(self, x: FloatArray) -> FloatArray:
+        """The log prior of beta, tau and the partial correlations at coordinates (n, d), (n,)."""
         beta, tau, _partial = self.split(x)
         z = (beta - self.beta[:, 0]) / self.beta[:, 1]
         total = -0.5 * (z**2).sum(axis=1) - np.log(self.beta[:, 1]).sum() - 0.5 * math.log(2 * math.pi) * z.shape[1]
         for k, prior in enumerate(self.tau):
-            slope = np.log(tau[:, k]) + (np.log1p(-tau[:, k] / self._ends[k]) if np.isfinite(self._ends[k]) else 0.0)
-            total = total + prior.log_density(tau[:, k]) + slope
-        b, free = self.shapes, x[:, len(self.beta) + len(self.tau) :]
-        # log(1 - tanh^2) without its rounding; the density of a partial correlation, and one more for its Jacobian.
-        rest = 2 * (math.log(2) - np.logaddexp(free, -free))
-        return np.asarray(total + (b * rest - (2 * b - 1) * math.log(2) - betaln(b, b)).sum(axis=1))
+            total = total + prior.log_density(tau[:, k])
+        b = self.shapes
+        return np.asarray(total + ((b - 1) * self._rest(x) - (2 * b - 1) * math.log(2) - betaln(b, b)).sum(axis=1))
+
+    def _log_jacobian(self, x: FloatArray) -> FloatArray:
+        tau, bounded = self.split(x)[1], np.isfinite(self._ends)
+        slopes = np.log(tau).sum(axis=1) + np.log1p(-tau[:, bounded] / self._ends[bounded]).sum(axis=1)
+        return np.asarray(slopes + self._rest(x).sum(axis=1))
+
+    def _rest(self, x: FloatArray) -> FloatArray:
+        """log(1 - partial^2) without its rounding, (n, R)."""
+        free = x[:, len(self.beta) + len(self.tau) :]
+        return np.asarray(2 * (math.log(2) - np.logaddexp(free, -free)))
 
     def factor(self, tau: FloatArray, partial: FloatArray) -> FloatArray:
         """Cholesky factors of the covariance of a group's coefficients, (n, K, K)."""
@@ -111,10 +119,6 @@ class PopulationPrior:
 
     def rho(self, partial: FloatArray) -> FloatArray:
         """Correlations of all correlated terms, (n, R), in the order of the programs."""
-        out, first = np.empty_like(partial), 0
-        for width in self.widths:
-            last = first + width * (width - 1) // 2
-            for i, row in enumerate(partial[:, first:last]):
-                out[i, first:last] = correlations(row, width)
-            first = last
-        return out
+        factor = self.factor(np.ones((len(partial), len(self.tau))), partial)
+        rho = [(factor[:, k] * factor[:, m]).sum(axis=1) for k, m in self.pairs]
+        return np.stack(rho, axis=1) if rho else np.empty_like(partial)
