@@ -58,7 +58,8 @@ def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> Engine
         return None
     drawn_too = beta_of_groups({"theta": drawn.theta}, data, drawn.theta)
     variables = _by_chain({"theta": drawn.theta, **drawn_too, "lprior": np.zeros(n)}, sampling)
-    return EngineDraws(variables, independent_stats({"beta": variables["beta"]}), about={FIRST_LEFT: drawn.left})
+    some = drawn_too or {"theta": drawn.theta[:, 0]}  # the energy is theirs: common coefficients, or the first group's
+    return EngineDraws(variables, independent_stats(_by_chain(some, sampling)), about={FIRST_LEFT: drawn.left})
 
 
 def _partial(groups: GroupRows, data: StanData, sampling: Sampling, progress: Progress | None) -> EngineDraws | None:

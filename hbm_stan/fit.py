@@ -36,6 +36,7 @@ else:
     from hbm_stan.later import xr
 
 Reporter = Callable[[str], None]
+_EMBEDDED = ("stanli", "direct")  # engines in whose place large tables are drawn by nodes
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
     known = None if whole else without_sampler(job.family, job.data, job.variant, sampling)
-    if known is None and job.engine.name != "cmdstan":  # whose draws are wanted where it is asked for
+    if known is None and job.engine.name in _EMBEDDED:  # what any other engine draws is what is wanted
         known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started

@@ -264,6 +264,26 @@ def test_nodes_that_are_too_few_are_seen(large: None, monkeypatch: pytest.Monkey
     assert by_nodes.draws_by_nodes(task.family, task.table, task.data, task.variant, task.sampling) is None
 
 
+@pytest.mark.parametrize("variant", ["partial_pooling", "no_pooling"])
+def test_groups_without_a_common_coefficient(variant: str, large: None) -> None:
+    table = frame(groups=80, rows=1200)
+    dataset = Dataset.from_frame(table, formula="k | trials(m) ~ 0 + (1 | g)")
+    [task] = jobs_of(families()["binomial"], dataset, [variant], None, Sampling(draws=250), choose("stanli"))
+    fit = fit_unkept(task)
+    assert FIRST_LEFT in fit.about
+    assert "beta" not in fit.tree["posterior"]
+    assert np.isfinite(fit.tree["sample_stats"]["energy"].values).all()
+
+
+def test_an_engine_of_the_user_draws_itself(large: None) -> None:
+    task = job("binomial", "correlated", table=frame(groups=80, rows=1200), sampling=Sampling(warmup=50, draws=20))
+
+    class Own:
+        name, version, sample, build = "own", "1", task.engine.sample, task.engine.build
+
+    assert FIRST_LEFT not in fit_unkept(replace(task, engine=Own())).about
+
+
 @pytest.mark.parametrize("case", ["columns that all share", "another factor", "complete pooling", "a small table"])
 def test_other_models_are_left_to_the_sampler(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tree, "MANY_GROUPS", 1000 if case == "a small table" else 10)
