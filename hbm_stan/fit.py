@@ -16,7 +16,7 @@ import numpy as np
 
 from hbm_stan.by_nodes import draws_by_nodes
 from hbm_stan.data import Dataset
-from hbm_stan.engines import PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
+from hbm_stan.engines import ENGINES, PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
 from hbm_stan.identity import data_in_order, is_prior, stan_values
 from hbm_stan.independent import without_sampler
 from hbm_stan.model import Family, StanData
@@ -36,7 +36,6 @@ else:
     from hbm_stan.later import xr
 
 Reporter = Callable[[str], None]
-_EMBEDDED = ("stanli", "direct")  # engines in whose place large tables are drawn by nodes
 
 
 @dataclass(frozen=True)
@@ -257,7 +256,7 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
     known = None if whole else without_sampler(job.family, job.data, job.variant, sampling)
-    if known is None and job.engine.name in _EMBEDDED:  # what any other engine draws is what is wanted
+    if known is None and job.engine.name in ENGINES:  # what an engine of the user's draws is what is wanted
         known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started

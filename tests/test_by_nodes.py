@@ -275,6 +275,15 @@ def test_groups_without_a_common_coefficient(variant: str, large: None) -> None:
     assert np.isfinite(fit.tree["sample_stats"]["energy"].values).all()
 
 
+def test_whichever_engine_is_asked_for_no_sampler_is_run(large: None) -> None:
+    task = job("binomial", "correlated", table=frame(groups=80, rows=1200), sampling=Sampling(draws=100))
+
+    class Idle:
+        name, version = "cmdstan", "2"
+
+    assert FIRST_LEFT in fit_unkept(replace(task, engine=Idle())).about
+
+
 def test_an_engine_of_the_user_draws_itself(large: None) -> None:
     task = job("binomial", "correlated", table=frame(groups=80, rows=1200), sampling=Sampling(warmup=50, draws=20))
 
