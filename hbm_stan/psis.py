@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
+from hbm_stan.later import logsumexp
 from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
