@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_stan.by_nodes import draws_by_nodes
 from hbm_stan.data import Dataset
 from hbm_stan.engines import ENGINES, PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
 from hbm_stan.identity import data_in_order, is_prior, stan_values
@@ -256,7 +255,9 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
     known = None if whole else without_sampler(job.family, job.data, job.variant, sampling)
-    if known is None and job.engine.name in ENGINES:  # what an engine of the user's draws is what is wanted
+    if known is None and not whole and job.engine.name in ENGINES:  # what a user's engine draws is what is wanted
+        from hbm_stan.by_nodes import draws_by_nodes  # of large tables only: a start is not to wait for it
+
         known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
