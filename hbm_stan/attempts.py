@@ -228,9 +228,14 @@ def fit_named(
 
 
 def family_and_data(family: Family | str, dataset: Dataset | pd.DataFrame, **formula: Any) -> tuple[Family, Dataset]:
-    """The family of that name and the dataset as it is, or those of a formula and a DataFrame or Dataset."""
+    """The family of that name and the dataset as it is, or those of a formula and a DataFrame or Dataset.
+
+    ``likelihood`` is for families too that leave a choice of one.
+    """
     if isinstance(family, str) and "~" in family:
         family, dataset = of_formula(family, dataset, **formula)
+    elif set(formula) == {"likelihood"} and isinstance(dataset, Dataset):
+        dataset = dataset.read_as(replace(dataset.reading, likelihood=str(formula["likelihood"])))
     elif formula:
         raise TypeError(f"{next(iter(formula))} goes with a formula such as 'y ~ x + (1 | group)'.")
     return find_family(family) if isinstance(family, str) else family, dataset

@@ -77,6 +77,9 @@ def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> 
         content |= {"samples": _sorted([labels, to_nine_digits(own.value), to_nine_digits(own.density)])}
     if table.dataset.reading.integral is not None:
         content |= {"integral": table.dataset.reading.integral.text}
+    likelihood = table.dataset.reading.likelihood
+    if likelihood and not any(r.likelihoods[:1] == (likelihood,) for r in family.roles):  # the first is the default
+        content |= {"likelihood": likelihood}
     if table.ordered:
         content |= {"ordered": {column: list(names) for column, names in table.ordered.items()}}
     if family.source:

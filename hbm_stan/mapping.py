@@ -14,6 +14,7 @@ from hbm_stan.integrals import refuse_integral
 from hbm_stan.missingness import refuse_missingness
 from hbm_stan.neighbours import refuse_neighbours
 from hbm_stan.selection import refuse_selection
+from hbm_stan.table import shorten
 from hbm_stan.values import LIST_KINDS, Role
 
 
@@ -65,3 +66,18 @@ def _refuse_reading(dataset: Dataset, roles: Sequence[Role]) -> None:
     refuse_selection(dataset.table.where, dataset.reading.selection, any(r.selection for r in roles))
     refuse_integral(dataset.table.where, dataset.reading.integral, any(r.integrated for r in roles))
     refuse_missingness(dataset.table.where, dataset.reading.missing, any(r.may_be_missing for r in roles))
+    _refuse_likelihood(dataset, roles)
+
+
+def _refuse_likelihood(dataset: Dataset, roles: Sequence[Role]) -> None:
+    """Raise DataError for a likelihood where the columns leave no choice, or one that they do not leave."""
+    asked, choices = dataset.reading.likelihood, [r for r in roles if r.likelihoods]
+    offered = next((r.likelihoods for r in choices if r.name in dataset.columns), ())
+    if asked and not offered:
+        beside = f"{choices[0].name} ({choices[0].meaning})" if choices else "expected (of the family disease_mapping)"
+        raise DataError(
+            f"{dataset.table.where}: likelihood is {shorten(asked)!r}, and these columns leave no choice of one. It is "
+            f"for counts beside a column for the role {beside}, and for formulas. Leave it out here."
+        )
+    if asked and asked not in offered:
+        raise DataError(f"{dataset.table.where}: likelihood is {shorten(asked)!r}. {nearest(asked, offered)}")

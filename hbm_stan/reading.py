@@ -16,7 +16,7 @@ from hbm_stan.selection import Selection, make_selection
 # What `load`, `Dataset.from_frame` and analysis.toml take beside the columns; ``reference`` is short for levels.
 KEYS = (
     "levels", "reference", "log_scale", "level", "unit_labels", "group_name", "formula", "centre", "weights", "zi",
-    "neighbours", "missing", "selection", "integral",
+    "neighbours", "missing", "selection", "integral", "likelihood",
 )  # fmt: skip
 # Those that may name a CSV beside the table.
 LISTS = frozenset({"neighbours", "selection"})
@@ -35,7 +35,8 @@ class Reading:
     the likelihood has some: ``~ x``. ``neighbours``: which areas lie beside which, for families of maps. ``missing``:
     how outcomes came to be missing, for the family that takes such rows. ``selection``: how likely
     an event of a value is seen, for families of events.
-    ``integral``: limits, kernel and mean function, for curves that are integrated.
+    ``integral``: limits, kernel and mean function, for curves that are integrated. ``likelihood``: of counts, for
+    families that leave a choice; that of a formula is no matter of reading.
     """
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Reading:
     missing: Missingness | None = None
     selection: Selection | None = None
     integral: Integral | None = None
+    likelihood: str = ""
 
     @property
     def beside(self) -> dict[str, str]:
@@ -77,23 +79,25 @@ def make_reading(
     missing: Any = None,
     selection: Any = None,
     integral: Any = None,
+    likelihood: Any = "",
 ) -> Reading:
     """A Reading, its values checked; raises DataError naming the key."""
     for key, flag in (("log_scale", log_scale), ("centre", centre)):
         if not isinstance(flag, bool):
             raise DataError(f"{key} must be true or false, found {flag!r}.")
-    if not isinstance(formula, str):
-        raise DataError(f"formula must be a text such as 'y ~ x + (1 | group)', found {formula!r}.")
-    if not isinstance(zi, str):
-        raise DataError(f"zi must be a text such as '~ x', found {zi!r}.")
+    examples = (
+        ("formula", formula, "y ~ x + (1 | group)"), ("zi", zi, "~ x"), ("group_name", group_name, "child, children"),
+        ("likelihood", likelihood, "negative_binomial"),
+    )  # fmt: skip
+    for key, text, example in examples:
+        if not isinstance(text, str):
+            raise DataError(f"{key} must be a text such as {example!r}, found {text!r}.")
     if zi and not formula:
         raise DataError("zi goes with a formula, and there is none.")
     if unit_labels not in ("", REPEAT):
         raise DataError(f"unit_labels is {unit_labels!r}. {nearest(str(unit_labels), [REPEAT])}")
     if not isinstance(weights, str):
         raise DataError(f"weights must name the column that says how many times a row counts, found {weights!r}.")
-    if not isinstance(group_name, str):
-        raise DataError(f"group_name must be a text, such as 'child, children', found {group_name!r}.")
     named = {**_mapping("levels", levels), **_mapping("reference", reference)}
     orders = {str(column): _order(str(column), order) for column, order in named.items()}
     return Reading(
@@ -103,6 +107,7 @@ def make_reading(
         missing=make_missingness(missing),
         selection=make_selection(selection),
         integral=make_integral(integral),
+        likelihood=likelihood.strip(),
     )  # fmt: skip
 
 

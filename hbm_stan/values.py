@@ -48,7 +48,8 @@ class Role:
     positive. Where ``neighbours`` is set, labels are those of areas, and a list says which lie beside which. Where
     ``may_be_missing`` is set, cells may be empty: rows without that value are kept apart. Where ``selection``
     is set, a list may say how likely an event of a value is seen. Where ``blank`` is set, a cell may be empty,
-    and is nan. Where ``integrated`` is, values are points of curves that are integrated over.
+    and is nan. Where ``integrated`` is, values are points of curves that are integrated over. ``likelihoods`` are
+    those that the outcome may have where this role has a column; the first is the default.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Role:
     selection: bool = False
     blank: bool = False
     integrated: bool = False
+    likelihoods: tuple[str, ...] = ()
 
 
 def read_values(dataset: Dataset, roles: Sequence[Role]) -> tuple[dict[str, FloatArray], list[str]]:

@@ -510,7 +510,7 @@ def test_a_new_event_is_predicted_from_the_whole_population() -> None:
     mean = fitted.draws("mu")["mu"].mean()
     assert table["expected_mean"].to_numpy() == pytest.approx(mean, abs=0.02)  # not of the events that are seen
     assert fitted.draws("theta")["theta"].mean() - mean > 0.04
-    with pytest.raises(ModelError, match="given as samples"):
+    with pytest.raises(ModelError, match=r"given as samples.*Add its samples to the table and fit again"):
         condition(fit("event_population", of_samples(), engine="direct"), ROWS.head(1))
 
 

@@ -34,6 +34,7 @@ from hbm_stan.families.missing_outcomes.estimand import ALL, rows_of
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.identity import data_hash
 from hbm_stan.model import Estimand, Evidence
+from hbm_stan.new_rows.condition import condition
 from hbm_stan.new_rows.contrast import contrast
 from hbm_stan.new_rows.predict import predict
 from hbm_stan.plots import plot_tipping, save_svg
@@ -522,6 +523,17 @@ def test_rows_and_groups_left_out_score_as_their_refits_do(stanli: Engine) -> No
     own = own + density.beside_rows(given, result.data)[:, j]
     error = 4.5 * np.exp(own).std() / np.exp(own).mean() / math.sqrt(len(own))
     assert abs(groups.pointwise["partial_pooling"].elpd_i[j] - math.log(np.exp(own).mean())) < error + 0.05
+
+
+def test_a_new_group_with_rows_of_its_own_is_refused_with_what_to_do() -> None:
+    fitted = fit(
+        "missing_outcomes",
+        of_frame(missing="selection"),
+        sampling=Sampling(chains=2, warmup=100, draws=100, seed=1),
+        engine="stanli",
+    )
+    with pytest.raises(ModelError, match=r"worked out by a fit only. Add them to the table and fit again"):
+        condition(fitted, FRAME.head(2))
 
 
 def test_rows_of_known_and_of_new_groups_are_predicted_seen_or_not(stanli: Engine) -> None:

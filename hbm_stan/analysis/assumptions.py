@@ -1,12 +1,15 @@
-"""The section of a new analysis.toml on missing outcomes: what is assumed of them, every default spelled out."""
+"""Lines of a new analysis.toml on what is assumed: of missing outcomes, and the likelihood where there is a choice."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
+from hbm_stan.data import Dataset
 from hbm_stan.families.missing_outcomes.columns import assumed, default_sweep
 from hbm_stan.missingness import FORMS_IN_WORDS, PATTERN, SELECTION
 from hbm_stan.prepare import Prepared
+from hbm_stan.values import Role
 
 
 def missing_lines(table: Prepared) -> list[str]:
@@ -28,6 +31,15 @@ def missing_lines(table: Prepared) -> list[str]:
         f"{'' if assumption.prior else '# '}prior = {prior}  # of delta, which no row updates",
         "",
     ]
+
+
+def likelihood_lines(roles: Sequence[Role], dataset: Dataset) -> list[str]:
+    """The likelihood where the columns leave a choice of one, with what else there is to choose."""
+    offered = next((r.likelihoods for r in roles if r.likelihoods and r.name in dataset.columns), ())
+    if not offered:
+        return []
+    asked = dataset.reading.likelihood or offered[0]
+    return [f"likelihood = {json.dumps(asked)}  # or {', '.join(name for name in offered if name != asked)}"]
 
 
 def two_levels(table: Prepared) -> str:

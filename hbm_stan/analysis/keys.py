@@ -26,7 +26,7 @@ _KEYS = {
 # How much of the Stan programs a report prints (report.appendix); the second where nothing is said.
 APPENDICES = ("full", "short", "none")
 _REQUIRED, _REQUIRED_WITH_FORMULA = ("family", "data", "columns"), ("data",)
-_WITH_FORMULA = ("likelihood", "group", "centre", "zi")
+_WITH_FORMULA = ("group", "centre", "zi")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "sampling": (*(f.name for f in fields(Sampling)), "engine"),
     "comparison": ("variants", "max_refits", "minutes"), "checks": ("waive",),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hbm_stan.analysis.assumptions import missing_lines
+from hbm_stan.analysis.assumptions import likelihood_lines, missing_lines
 from hbm_stan.analysis.told import Told, missing, with_unit
 from hbm_stan.data import Dataset, load
 from hbm_stan.elements import base_of, in_term
@@ -192,7 +192,7 @@ def _needed(table: Prepared) -> str:
 def _model_lines(family: Family, name: str, table: Prepared) -> list[str]:
     """The family or, of one with terms, the formula and what belongs to it."""
     if table.design is None:
-        return [f"family = {_quoted(name)}  # {family.words.title}"]
+        return [f"family = {_quoted(name)}  # {family.words.title}", *likelihood_lines(family.roles, table.dataset)]
     reading = table.dataset.reading
     return [
         f"formula = {_quoted(reading.formula)}",

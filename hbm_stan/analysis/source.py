@@ -46,7 +46,8 @@ def _read(file: Path, entries: Mapping[str, Any]) -> Dataset:
             dataset = load(place)
     else:
         dataset = load(place)
-    given = {key: entries[key] for key in KEYS if key in entries}
+    of_formula = {"likelihood"} if "formula" in entries else set()  # which chooses its family
+    given = {key: entries[key] for key in KEYS if key in entries and key not in of_formula}
     for key in given.keys() & LISTS:
         beside = Path(place) if os.path.isdir(place) else Path(place).parent
         given[key] = located(given[key], file.parent, beside)

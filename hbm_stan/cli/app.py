@@ -91,7 +91,11 @@ UnitOption = Annotated[
 OutcomeUnitOption = Annotated[str, typer.Option(help="The unit of the outcome, of any family.")]
 FamilyOption = Annotated[str, typer.Option(help="Without a formula: the model family; `hbm families` lists them.")]
 LikelihoodOption = Annotated[
-    str, typer.Option(help="With a formula: normal, binomial, poisson, cumulative ...; by default as the outcome is.")
+    str,
+    typer.Option(
+        help="Of a formula: normal, binomial, poisson ...; by default as the outcome is. Of a map: "
+        "negative_binomial for counts that spread more than Poisson counts."
+    ),
 ]
 NoCentreOption = Annotated[
     bool, typer.Option("--no-centre", help="With a formula: columns as they are, not centred at their means.")
@@ -163,7 +167,8 @@ def new(
             table, family or likelihood, roles, to, formula=formula, force=force, seed=seed, **_centre(no_centre),
             reference=references(reference or []), levels=orders(levels or []), log_scale=log_scale, level=level,
             unit_labels=unit_labels, weights=weights, zi=zi, neighbours=neighbours, missing=missing or None,
-            selection=selection, integral=integral, told=Told(question, group_name, unit),
+            selection=selection, integral=integral, likelihood=likelihood if family else "",
+            told=Told(question, group_name, unit),
         )  # fmt: skip
         run.show(*analysis.notes, *(f"Warning: {warning}" for warning in analysis.warnings), *analysis.missing)
         run.show(f"{analysis.path} is written. Next: hbm report {shlex.quote(str(to))}")

@@ -51,7 +51,7 @@ def formula_among(arguments: Sequence[str], family: str, likelihood: str) -> tup
         )
     if formulas and family:
         raise ModelError("With a formula leave --family out; --likelihood names the distribution of the outcome.")
-    if likelihood and family:
+    if likelihood and family and not any(r.likelihoods for r in find_family(family).roles):
         raise ModelError("--likelihood goes with a formula, or with columns alone: leave --family out.")
     if len(formulas) > 1:
         raise ModelError(f"{formulas[1]!r} is a second formula. Write one, in quotes.")

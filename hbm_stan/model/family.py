@@ -162,6 +162,11 @@ class Family:
         priors = {name: replace(prior, reason=table.noun.fill(prior.reason)) for name, prior in default.items()}
         for name, text in sorted((chosen or {}).items(), key=lambda item: "[" in item[0]):
             named = [p for p in priors if p == name or p.partition("[")[0] == name]
+            if not named and name in rows:
+                raise ModelError(
+                    f"Priors: {self.name} has {name!r} with other columns or choices only; `hbm families {self.name}` "
+                    "says what it is of. Leave it out here."
+                )
             if not named:
                 raise ModelError(f"Priors: {self.name} has no prior named {name!r}. {nearest(name, [*rows, *priors])}")
             for parameter in named:

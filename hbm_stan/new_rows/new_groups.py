@@ -60,8 +60,10 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     table = table_of(given)
     if read.samples is not None:
         raise ModelError(
-            f"{read.dataset.table.where}: {read.noun.many} are given as samples. What samples of a new {read.noun.one} "
-            "say of the population is worked out by a fit with them: add its rows to the table."
+            f"{read.dataset.table.where}: {read.noun.many} are given as samples, and so would a new one be. Its "
+            "samples are averaged under each draw of the population, and whether they are enough for that is checked "
+            "for all together, in a fit. Add its samples to the table and fit again (hbm report). --condition takes "
+            f"{read.noun.many} that are given as estimates with standard errors."
         )
     if read.dataset.reading.weights:
         refuse_lacking(table, read.dataset.reading.weights, "which says how often a row counts", at=False)
@@ -241,6 +243,12 @@ def refuse_not_partial(family: Family, variant: str) -> None:
     groups, programs = family.groups, family.programs
     if family.terms or groups.given_rows is not None:
         return
+    if any(role.may_be_missing for role in family.roles):
+        raise ModelError(
+            "Where outcomes may be missing, a new group cannot be given rows of its own: what its rows, seen and "
+            "unseen, say of its value under what is assumed of the unseen is worked out by a fit only. Add them to the "
+            "table and fit again (hbm report). Without rows of its own hbm predict takes a new group as it is."
+        )
     if groups.group_log_lik is None or programs.draw_groups is None or groups.new_group is None:
         lacking = [n for n in ("group_log_lik", "draw_groups", "new_group") if family.function(n) is None]
         raise ModelError(

@@ -138,9 +138,10 @@ def _alone(fit: Fit, draws: Any) -> FloatArray:
     """The density of groups of one row that a refit has not seen, (S, J) or (1, J)."""
     if fit.pooling == "no":
         alone = fit.family.need("prior_group_log_lik", "a score of a group that was left out")(fit.data, fit.variant)
-        if alone is None:
+        if alone is None and not fit.family.programs.shared:  # what groups share is in the draws
             raise ComparisonError("without pooling the family gives no density of a group under its prior")
-        return np.asarray(alone)[None]
+        if alone is not None:
+            return np.asarray(alone)[None]
     density = density_of(fit, "group")
     return density.of(draws, fit.data) if density.of is not None else _new_groups(fit, draws)
 

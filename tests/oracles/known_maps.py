@@ -138,6 +138,87 @@ def one_by_one() -> tuple[Rows, Rows]:
     return {"mu": summary(stats.norm.logpdf(x) + sum(rows.values()))}, own
 
 
+LOG_SPREAD, THETA, Z = np.linspace(-6, 2.5, 86), np.linspace(-9, 9, 3601), np.linspace(-9, 9, 361)
+SPREAD_PRIORS = PRIORS | {"tau": "half_normal(0.5)", "overdispersion": "gamma(4, 8)"}
+SPREAD = "overdispersion[counts]"
+
+
+def log_spread_counts(theta: Any, spread: Any, row: tuple[float, float]) -> Any:
+    """log p(y) of a negative binomial count with the mean expected exp(theta) and 1 / spread^2 for its size."""
+    y, expected = row
+    size, rate = spread**-2.0, expected * np.exp(theta)
+    rising = gammaln(size + y) - gammaln(size) - gammaln(y + 1)
+    return rising + y * np.log(rate) - y * np.log(size + rate) - size * np.log1p(rate / size)
+
+
+class SpreadPosterior:
+    """Negative binomial counts: the log of the overdispersion beside what each pooling has, its prior in it."""
+
+    def __init__(self) -> None:
+        self.rows = {r.village: (float(r.cases), float(r.expected)) for r in frame("villages.csv").itertuples()}
+        self.spread = np.exp(LOG_SPREAD)
+        self.prior = stats.gamma.logpdf(self.spread, 4, scale=1 / 8) + LOG_SPREAD
+
+    def shared(self) -> Rows:
+        """Complete pooling: mu and overdispersion on a grid."""
+        mu = np.linspace(-4, 4.5, 401)
+        log_p = self.prior + stats.norm.logpdf(mu)[:, None]
+        log_p = log_p + sum(log_spread_counts(mu[:, None], self.spread, row) for row in self.rows.values())
+        return self._of_two("mu", mu, log_p)
+
+    def own(self) -> Rows:
+        """No pooling: theta of each village given the overdispersion, mixed over it."""
+        prior, h = stats.norm.logpdf(THETA, 0.2, 1.5)[:, None], THETA[1] - THETA[0]
+        inside = {name: prior + log_spread_counts(THETA[:, None], self.spread, row) for name, row in self.rows.items()}
+        evidence = {name: logsumexp(own, axis=0) + np.log(h) for name, own in inside.items()}
+        total = self.prior + sum(evidence.values())
+        weight = np.exp(total - logsumexp(total))
+        rows = {SPREAD: grids.of_axis(LOG_SPREAD, weight, np.exp)}
+        for name, own in inside.items():
+            given = np.exp(own - logsumexp(own, axis=0))
+            rows[f"theta[{name}]"] = grids.of_axis(THETA, given @ weight, np.asarray)
+        return rows
+
+    def partial(self) -> Rows:
+        """Partial pooling without space: mu, log tau and log overdispersion on a grid, theta by deviations in taus."""
+        log_tau = np.linspace(-8, 1.1, 71)
+        normal = (stats.norm.logpdf(Z) + np.log(Z[1] - Z[0]))[:, None]
+        log_p = np.empty((len(MU), len(log_tau), len(LOG_SPREAD)))
+        for i, mu in enumerate(MU):
+            for k, tau in enumerate(np.exp(log_tau)):
+                theta = (mu + tau * Z)[:, None]
+                own = [logsumexp(normal + log_spread_counts(theta, self.spread, r), axis=0) for r in self.rows.values()]
+                top = stats.norm.logpdf(mu) + stats.halfnorm.logpdf(tau, scale=0.5) + log_tau[k]
+                log_p[i, k] = self.prior + top + sum(own)
+        weight = np.exp(log_p - logsumexp(log_p))
+        return {
+            "mu": grids.of_axis(MU, weight.sum(axis=(1, 2)), np.asarray),
+            "tau": grids.of_axis(log_tau, weight.sum(axis=(0, 2)), np.exp),
+            SPREAD: grids.of_axis(LOG_SPREAD, weight.sum(axis=(0, 1)), np.exp),
+        }
+
+    def _of_two(self, name: str, axis: np.ndarray, log_p: np.ndarray) -> Rows:
+        weight = np.exp(log_p - logsumexp(log_p))
+        return {
+            name: grids.of_axis(axis, weight.sum(axis=1), np.asarray),
+            SPREAD: grids.of_axis(LOG_SPREAD, weight.sum(axis=0), np.exp),
+        }
+
+
+@builds("villages-negative_binomial")
+def _() -> Reference:
+    posterior = SpreadPosterior()
+    return reference(
+        "Three villages, counts that spread more than Poisson counts", "quadrature",
+        "trapezoidal rule over mu, log tau, the log of the overdispersion and the log rates",
+        "disease_mapping", "villages.csv", VILLAGES, SPREAD_PRIORS,
+        [(["complete_pooling"], posterior.shared()), (["no_pooling"], posterior.own()),
+         (["partial_pooling_iid"], posterior.partial())],
+        sampling={"draws": 5000, "adapt_delta": 0.99}, neighbours="villages_neighbours.csv",
+        likelihood="negative_binomial",
+    )  # fmt: skip
+
+
 @builds("villages-quadrature")
 def _() -> Reference:
     shared, own = one_by_one()

@@ -27,6 +27,7 @@ from hbm_stan.program import Program
 from hbm_stan.resources import share
 
 _SHUFFLED, _THREE, _LEFT, _ONE = "shuffled", "three terms", "two areas without a row", "one factor"
+_SPREAD = "negative binomial"
 BROKEN = Path(__file__).parents[1] / "broken"
 SEED = 20261121
 CHECKS = (
@@ -145,7 +146,8 @@ PRIORS: dict[str, dict[str, str]] = {
         "beta": "normal(0, 1)", "tau": "half_normal(1.5)", "sd": "half_normal(0.7)", "threshold": "dirichlet(2)",
     },
     "event_population": {"mu": "beta(2, 3)", "kappa": "lognormal(2, 0.7)"},
-    "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)"},
+    "disease_mapping": {"mu": "normal(0, 1)", "gamma": "normal(0, 1)", "tau": "half_normal(1.5)", "rho": "beta(2, 2)",
+                        "overdispersion": "gamma(6, 9)"},
     "missing_outcomes": {
         "mu": "normal(0, 5)", "tau": "half_normal(3)", "beta": "normal(0, 3)", "sigma": "half_normal(2)",
         "eta": "normal(-0.5, 0.7)", "theta": "normal(0, 5)",
@@ -295,7 +297,7 @@ def _crossed(left: str, terms: str = "(1 | g) + (1 | i)") -> Callable[[], Datase
     return crossed
 
 
-def _map() -> Dataset:
+def _map(**reading: str) -> Dataset:
     """Sixteen areas of a grid and two islands, in another order than their names, neighbours alike; one predictor."""
     rng = np.random.default_rng([SEED, 15])
     names = np.array([f"a{k:02}" for k in range(18)])
@@ -306,8 +308,9 @@ def _map() -> Dataset:
     frame = pd.DataFrame({"area": names, "cases": cases, "expected": expected, "x": x}).iloc[rng.permutation(18)]
     neighbours = [(names[a], names[b]) for a, b in pairs]
     return Dataset.from_frame(
-        frame, group="area", count="cases", expected="expected", group_predictors=["x"], neighbours=neighbours
-    )
+        frame, group="area", count="cases", expected="expected", group_predictors=["x"], neighbours=neighbours,
+        **reading,
+    )  # fmt: skip
 
 
 def _unseen() -> Dataset:
@@ -388,6 +391,7 @@ _DATA: dict[str, Callable[[], Dataset]] = {
     "beta": _crossed("s"), "student_t": _crossed("t"), "zero_inflated_poisson": _crossed("z | rate(e)"),
     "zero_inflated_negative_binomial": _crossed("z2 | rate(e)"),
     "cumulative": _crossed("r"), "disease_mapping": _map,
+    f"disease_mapping, {_SPREAD}": lambda: _map(likelihood="negative_binomial"),
     "missing_outcomes": _unseen,
     "event_population": _events,
     "joint_infection": _streams,
@@ -535,6 +539,13 @@ _ALL = (
           on=_LEFT),
     Fault(file="expected_without_log", family="disease_mapping", variant="partial_pooling",
           wrong="expected numbers are added to the log rates as they are", caught_by=(_DENSITY, _KNOWN)),
+    Fault(file="spread_of_areas_not_squared", family="disease_mapping", variant="partial_pooling",
+          wrong="overdispersion is taken for its square", caught_by=(_DENSITY, _KNOWN), on=_SPREAD),
+    Fault(file="log_lik_without_spread", family="disease_mapping", variant="partial_pooling",
+          wrong="log_lik is of Poisson counts, whatever spreads more", caught_by=("pointwise",), on=_SPREAD),
+    Fault(file="replicated_without_spread", family="disease_mapping", variant="partial_pooling",
+          wrong="replicated counts are Poisson counts, whatever spreads more", caught_by=("replications",),
+          on=_SPREAD),
     Fault(file="unseen_about_their_mean", family="missing_outcomes", variant="partial_pooling",
           wrong="an unseen outcome is put at its mean: its sd is not in the probit", caught_by=(_DENSITY, _KNOWN)),
     Fault(file="selection_of_all_rows", family="missing_outcomes", variant="partial_pooling",

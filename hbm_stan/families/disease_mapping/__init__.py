@@ -7,9 +7,9 @@ Spatial and Spatio-temporal Epidemiology 26:25 (islands, several pieces), not fr
 
 from __future__ import annotations
 
-from hbm_stan.families.disease_mapping.columns import coords, default_priors, islands, prepare
+from hbm_stan.families.disease_mapping.alone import exact_loo
+from hbm_stan.families.disease_mapping.columns import LIKELIHOODS, coords, default_priors, islands, prepare
 from hbm_stan.families.disease_mapping.conditional import (
-    exact_loo,
     finer_group_log_lik,
     group_log_lik,
     new_group,
@@ -55,6 +55,12 @@ _PRIOR_ROWS = (
     ),
     PriorRow(name="rho", distributions=("beta",), meaning="share of that variance which is spatial", source=_RIEBLER),
     PriorRow(
+        name="overdispersion",
+        distributions=SCALES,
+        meaning="with the likelihood negative_binomial: sd of the rates of {predictor|counts} over their mean",
+        source="Cameron & Trivedi (2013), section 3.3",
+    ),
+    PriorRow(
         name="theta",
         distributions=("normal",),
         meaning="log risk of each {group} without pooling",
@@ -69,7 +75,7 @@ FAMILY = Family(
         Role(name="group", kind="label", meaning="name of the area", neighbours=True),
         Role(name="count", kind="count", meaning="number of cases", optional=True, at_most="tested"),
         Role(name="expected", kind="positive", meaning="number of cases that was expected; or tested", optional=True,
-             advice=_EXPECTED),
+             advice=_EXPECTED, likelihoods=LIKELIHOODS),
         Role(name="tested", kind="count", meaning="number tested, where cases are of those", optional=True),
         Role(name="group_predictors", kind="group_predictors", meaning="predictors of the area's rate", optional=True),
         Role(name="east", kind="number", meaning="where the area is drawn: longitude, or metres to the east",
@@ -81,10 +87,12 @@ FAMILY = Family(
         variants=VARIANTS, prior_rows=_PRIOR_ROWS,
         dims={
             "theta": ("group",), "theta_raw": ("group",), "gamma": ("group_predictor",),
-            "gamma_raw": ("group_predictor",), "deviation": ("area",), "deviation_raw": ("area",), "phi_raw": ("mode",),
+            "gamma_raw": ("group_predictor",), "overdispersion": ("spread",), "overdispersion_raw": ("spread",),
+            "deviation": ("area",), "deviation_raw": ("area",), "phi_raw": ("mode",),
             "y_rep": ("observation",), "log_lik": ("observation",),
         },
-        population=("mu", "gamma", "tau", "rho"), hidden=("phi_raw", "deviation_raw", "deviation"),
+        population=("mu", "gamma", "tau", "rho", "overdispersion"),
+        shared=("overdispersion",), hidden=("phi_raw", "deviation_raw", "deviation"),
         folder=share("stan") / "disease_mapping", prepare=prepare, default_priors=default_priors, coords=coords,
     ),
     twin=Twin(
@@ -111,6 +119,8 @@ FAMILY = Family(
         likelihood=(
             'y_j tilde "Poisson"("expected"_j exp(theta_j)) quad "or" quad '
             'y_j tilde "binomial"("tested"_j, "logit"^(-1)(theta_j)), quad j = 1, dots, J',
+            '"or" quad y_j tilde "negative binomial"("mean" = m_j, "variance" = m_j + ("overdispersion" m_j)^2), quad '
+            'm_j = "expected"_j exp(theta_j)',
         ),
         group_meaning="log risk", quantity_unit="log scale", signed=False, same_unit=False, scale=scale,
         findings=findings,

@@ -17,6 +17,9 @@ from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
 _NAMED = 5  # islands that a warning names
+NEGATIVE_BINOMIAL = "negative_binomial"
+LIKELIHOODS = ("poisson", NEGATIVE_BINOMIAL)  # that counts beside expected numbers may have
+SPREAD = "overdispersion[counts]"
 
 
 def map_of(table: Prepared) -> tuple[tuple[str, ...], Graph]:
@@ -55,6 +58,11 @@ def counted(table: Prepared) -> bool:
     return "expected" in table
 
 
+def overdispersed(table: Prepared) -> bool:
+    """Whether counts are asked to spread more than Poisson counts."""
+    return counted(table) and table.dataset.reading.likelihood == NEGATIVE_BINOMIAL
+
+
 def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """Stan data; ``place`` says where the areas with a row are on the map, counted from 1."""
     labels, graph = map_of(table)
@@ -62,16 +70,20 @@ def prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     at = {label: a + 1 for a, label in enumerate(labels)}
     tested = np.zeros(table.n_rows) if counts else table["tested"]
     family, scale = encode_scale(priors["tau"])
+    # Without overdispersion programs read what is there, and use none of it.
+    spread_family, spread = encode_scale(priors.get(SPREAD, _SPREAD_PRIOR))
     gamma = np.array([p.arguments for name, p in priors.items() if name.partition("[")[0] == "gamma"]).reshape(-1, 2)
     return {
         "N": table.n_rows, "J": table.n_groups, "L": gamma.shape[0], "A": len(labels), "B": graph.basis.shape[1],
         "group_idx": table.group_idx, "place": np.array([at[label] for label in table.pooled.labels]),
-        "U": predictors(table), "counted": int(counts), "tested": tested.astype(np.int64),
+        "U": predictors(table), "counted": int(counts), "overdispersed": int(overdispersed(table)),
+        "tested": tested.astype(np.int64),
         "expected": table["expected"] if counts else tested.astype(float), "y": table["count"].astype(np.int64),
         "basis": graph.basis, "scaling": graph.scaling, "island": graph.island.astype(np.int64),
         "prior_mu": list(priors["mu"].arguments), "prior_gamma_location": gamma[:, 0],
         "prior_gamma_scale": gamma[:, 1], "prior_tau_family": family, "prior_tau": scale,
-        "prior_rho": list(priors["rho"].arguments), "prior_theta": list(priors["theta"].arguments),
+        "prior_rho": list(priors["rho"].arguments), "prior_overdispersion_family": spread_family,
+        "prior_overdispersion": spread, "prior_theta": list(priors["theta"].arguments),
     }  # fmt: skip
 
 
@@ -81,10 +93,18 @@ def predictors(table: Prepared) -> FloatArray:
 
 
 def coords(table: Prepared) -> dict[str, tuple[str, ...]]:
-    """The areas on the map, coordinates of the structured effects, and the predictors."""
+    """The areas on the map, coordinates of the structured effects, the predictors, and what has an overdispersion."""
     labels, graph = map_of(table)
     modes = tuple(str(k + 1) for k in range(graph.basis.shape[1]))
-    return {"area": labels, "mode": modes, "group_predictor": table.predictors["group_predictors"].names}
+    names = table.predictors["group_predictors"].names
+    return {"area": labels, "mode": modes, "group_predictor": names, "spread": ("counts",) * overdispersed(table)}
+
+
+_SPREAD_PRIOR = Prior(
+    name=SPREAD, distribution="half_normal", arguments=(0.5,),
+    reason="counts that vary by a half of their mean beyond Poisson are ordinary; rates of {groups} differ beside that",
+    default=True,
+)  # fmt: skip
 
 
 def default_priors(table: Prepared) -> dict[str, Prior]:
@@ -119,6 +139,7 @@ def default_priors(table: Prepared) -> dict[str, Prior]:
             name="rho", distribution="beta", arguments=(1.0, 1.0),
             reason="any share of spatial variance is as likely as another", default=True,
         ),
+        **({SPREAD: _SPREAD_PRIOR} if overdispersed(table) else {}),
         "theta": Prior(
             name="theta", distribution="normal", arguments=(centre, 2.5),
             reason="no pooling: fixed and wide, about the pooled rate", default=True,

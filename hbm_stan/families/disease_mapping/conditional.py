@@ -10,19 +10,22 @@ import math
 
 import numpy as np
 
-from hbm_stan.families.disease_mapping.density import log_count, row_of_areas, size_of
+from hbm_stan.families.disease_mapping.density import log_count, overdispersion_of, size_of
+from hbm_stan.families.disease_mapping.effects import row_of_areas
 from hbm_stan.families.disease_mapping.graph import IntArray
 from hbm_stan.families.group_predictors import mean_of
-from hbm_stan.later import expit, logsumexp
+from hbm_stan.later import expit
 from hbm_stan.model import Draws, StanData
 from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
 
 _NODES = 21  # of Gauss-Hermite quadrature about the mode; twice as many show its error
+# Of counts that spread more: log p(y) is nearly straight on both sides, which sinh-spaced nodes meet better.
+_REACH, _PER_NODE = 4.0, 2
 _NEWTON, _CLOSE = 60, 1e-10  # steps to the mode, halvings included; a step of no consequence in sds
 _HELD = 2**22  # values at once
 # The rule over a fixed prior: sinh-spaced nodes about the mode, so that a narrow peak and wide tails are both met.
-_PRIOR_REACH, _PRIOR_NODES = 7.5, 1201
+_PRIOR_REACH, _PRIOR_NODES = 7.5, 401
 
 
 def directions(data: StanData) -> tuple[FloatArray, FloatArray]:
@@ -98,18 +101,25 @@ def group_log_lik(draws: Draws, data: StanData) -> FloatArray:
 
 def finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
     """The same with twice the nodes; None with complete pooling, which has no integral."""
-    return _integrated(draws, data, 2 * _NODES) if "tau" in draws else None
+    return None if "mu" in draws and "tau" not in draws else _integrated(draws, data, 2 * _NODES)
 
 
 def _integrated(draws: Draws, data: StanData, nodes: int) -> FloatArray:
-    row = row_of_areas(data)
-    if "tau" not in draws:
-        return log_count(mean_of(draws, data), data, row)
-    log_lik = np.empty((len(draws["mu"]), data["J"]))
+    row, spread = row_of_areas(data), overdispersion_of(draws)
+    if "mu" in draws and "tau" not in draws:
+        return log_count(mean_of(draws, data), data, row, spread)
+    log_lik = np.empty((len(next(iter(draws.values()))), data["J"]))
     along = directions(data) if "rho" in draws else None
     for part in portions(len(log_lik), data["J"], _HELD):
         some = {name: draws[name][part] for name in ("mu", "gamma", "tau", "rho", "deviation") if name in draws}
-        log_lik[part] = _over_normal(*given_others(some, data, along), data, row, nodes)
+        if "mu" in draws:
+            mean, sd = given_others(some, data, along)
+        else:  # no pooling: areas share no more than the overdispersion
+            mean, sd = (np.full(log_lik[part].shape, value) for value in data["prior_theta"])
+        if spread is None:
+            log_lik[part] = _over_normal(mean, sd, data, row, nodes)
+        else:
+            log_lik[part] = _by_sinh(mean, sd, data, spread[part], np.linspace(-_REACH, _REACH, _PER_NODE * nodes - 1))
     return log_lik
 
 
@@ -128,7 +138,9 @@ def _over_normal(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray
     return np.asarray(total + np.log(width))
 
 
-def _mode(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray) -> tuple[FloatArray, FloatArray]:
+def _mode(
+    mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray, spread: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """The mode of p(y | theta) normal(theta | mean, sd), and the sd of the normal that has its curvature there.
 
     Newton's method between two points at which the slope has opposite signs; where it leaves them, their middle.
@@ -136,16 +148,16 @@ def _mode(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray) -> tu
     y, size, variance = np.asarray(data["y"], dtype=float)[row], size_of(data)[row], sd**2
     if data["counted"]:
         # log1p(x) is above x / (1 + x): so far below the mean the prior pulls up by more than is expected there. The
-        # mode lies between the mean and the count's own rate.
+        # mode lies between the mean and the count's own rate. Counts that spread more pull less, and the same way.
         low = mean - np.logaddexp(0.0, np.log(variance * size) + mean)
         high = np.where(y > 0, np.maximum(mean, np.log(np.maximum(y, 0.5) / size)), mean)
     else:
         low, high = mean - variance * size, mean + variance * y
     theta = np.clip(np.log((y + 0.5) / size), low, high)
     for _ in range(_NEWTON):
-        rate = size * np.exp(theta) if data["counted"] else size * expit(theta)
-        curvature = 1 / variance + (rate if data["counted"] else rate * expit(-theta))
-        slope = y - rate - (theta - mean) / variance
+        pull, information = _pull(theta, y, size, bool(data["counted"]), spread)
+        curvature = 1 / variance + information
+        slope = pull - (theta - mean) / variance
         low, high = np.where(slope >= 0, theta, low), np.where(slope <= 0, theta, high)
         step = slope / curvature
         following = np.where((theta + step < low) | (theta + step > high), (low + high) / 2, theta + step)
@@ -155,21 +167,49 @@ def _mode(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray) -> tu
     return theta, curvature**-0.5
 
 
+def _pull(
+    theta: FloatArray, y: FloatArray, size: FloatArray, counted: bool, spread: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """The slope of the log density of counts in theta, and minus its second derivative; both are of theta's shape."""
+    if not counted:
+        rate = size * expit(theta)
+        return y - rate, rate * expit(-theta)
+    rate = size * np.exp(theta)
+    if spread is None:
+        return y - rate, rate
+    more = 1 + spread**2 * rate
+    return (y - rate) / more, rate * (1 + spread**2 * y) / more**2
+
+
 def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
-    """log p(y of an area) under the fixed prior of its theta, (J,); None where areas are pooled."""
-    if variant != "no_pooling":
-        return None
+    """log p(y of an area) under the fixed prior of its theta, (J,).
+
+    None where areas are pooled, and where they share an overdispersion: no area is then alone with its prior.
+    """
+    return None if variant != "no_pooling" or data["overdispersed"] else under_prior(data)[0]
+
+
+def under_prior(data: StanData, spread: FloatArray | None = None, nodes: int = _PRIOR_NODES) -> FloatArray:
+    """log p(y of an area) under the fixed prior of its theta, (1, J), or for each overdispersion (S, 1), (S, J)."""
+    log_lik = np.empty((1 if spread is None else len(spread), data["J"]))
+    t = np.linspace(-_PRIOR_REACH, _PRIOR_REACH, nodes)
+    for part in portions(len(log_lik), data["J"], _HELD):
+        mean, sd = (np.full(log_lik[part].shape, value) for value in data["prior_theta"])
+        log_lik[part] = _by_sinh(mean, sd, data, None if spread is None else spread[part], t)
+    return log_lik
+
+
+def _by_sinh(mean: FloatArray, sd: FloatArray, data: StanData, spread: FloatArray | None, t: FloatArray) -> FloatArray:
+    """``_over_normal`` by the trapezoidal rule in t, whose hyperbolic sine is the distance from the mode.
+
+    It meets a narrow middle and wide tails alike (Trefethen & Weideman 2014, SIAM Review 56:385, section 14).
+    """
     row = row_of_areas(data)
-    mean, sd = (np.full((1, data["J"]), value) for value in data["prior_theta"])
-    mode, width = _mode(mean, sd, data, row)
-    t = np.linspace(-_PRIOR_REACH, _PRIOR_REACH, _PRIOR_NODES)[:, None]
-    theta = mode + width * np.sinh(t)
-    prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
-    inside = log_count(theta, data, row) + prior + np.log(width * np.cosh(t))
-    return np.asarray(logsumexp(inside, axis=0) + math.log(t[1, 0] - t[0, 0]))
-
-
-def exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    """Without pooling: the prior probability of each row, for an area has one row."""
-    log_lik = prior_group_log_lik(data, variant)
-    return None if log_lik is None else log_lik[np.asarray(data["group_idx"]) - 1]
+    mode, width = _mode(mean, sd, data, row, spread)
+    total = np.full(mean.shape, -np.inf)
+    for x in t:
+        theta = mode + width * np.sinh(x)
+        prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
+        inside = log_count(theta, data, row, spread) + prior + np.log(width * np.cosh(x))
+        total = np.logaddexp(total, inside)
+    return np.asarray(total + math.log(t[1] - t[0]))

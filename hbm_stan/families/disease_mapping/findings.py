@@ -9,8 +9,10 @@ import numpy as np
 
 from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.disease_mapping.columns import map_of
-from hbm_stan.families.disease_mapping.density import row_of_areas, size_of
+from hbm_stan.families.disease_mapping.density import size_of
+from hbm_stan.families.disease_mapping.effects import row_of_areas
 from hbm_stan.families.disease_mapping.layout import layout
+from hbm_stan.families.disease_mapping.spread import spread_findings
 from hbm_stan.families.usual_row import group_predictors_of
 from hbm_stan.later import expit, logit
 from hbm_stan.model import Evidence, Finding, StanData
@@ -64,8 +66,8 @@ def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """The map, and what predictors of areas do."""
-    return [*([_map(evidence)] if "theta" in evidence.draws else []), *_effects(evidence)]
+    """The map, what predictors of areas do, and how much counts spread beside that."""
+    return [*([_map(evidence)] if "theta" in evidence.draws else []), *_effects(evidence), *spread_findings(evidence)]
 
 
 def _map(evidence: Evidence) -> Finding:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from hbm_stan.model import Variant
 
-_POPULATION = ("mu", "gamma", "tau")
+_SPREAD = "overdispersion"  # of counts, by choice; areas share it in every pooling
+_POPULATION = ("mu", "gamma", "tau", _SPREAD)
 _PRIORS = "mu tilde p(mu), quad gamma tilde p(gamma), quad tau tilde p(tau)"
 
 VARIANTS = (
     Variant(
         name="complete_pooling", title="Complete pooling", pooling="complete", parameterisation="mu itself",
         assumption="All {groups} share one rate; only their predictors let them differ.",
-        math=("theta_j = mu + U_j gamma", "mu tilde p(mu), quad gamma tilde p(gamma)"), priors=("mu", "gamma"),
+        math=("theta_j = mu + U_j gamma", "mu tilde p(mu), quad gamma tilde p(gamma)"), priors=("mu", "gamma", _SPREAD),
     ),
     Variant(
-        name="no_pooling", title="No pooling", pooling="no", parameterisation="theta itself",
+        name="no_pooling", title="No pooling", pooling="no", parameterisation="theta in units of its prior",
         assumption="{Groups} share nothing; each has a rate of its own with a fixed, wide prior.",
-        math=("theta_j tilde p(theta)",), priors=("theta",),
+        math=("theta_j tilde p(theta)",), priors=("theta", _SPREAD),
     ),
     Variant(
         name="partial_pooling", title="Partial pooling with space", pooling="partial",
