@@ -19,10 +19,10 @@ from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, PARETO_K, Engi
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
+from hbm_stan.memory import stored_bytes
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
 from hbm_stan.store import FitStore
-from hbm_stan.tree import stored_bytes
 from hbm_stan.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def until_passed(attempt: Fit, again: Callable[[Fit, Verdict, float], Fit | None
 
 def failed_checks(fit: Fit, waive: Collection[str] = ()) -> list[Verdict]:
     """The checks that a fit failed and that were not waived; none are run where its sampler shows no trouble."""
-    stats = fit.tree["sample_stats"]
+    stats = fit.chains["sample_stats"]
     energy = np.asarray(stats["energy"].values)
     trouble = any(np.asarray(stats[name].values).any() for name in ("diverging", "reached_max_treedepth"))
     if not trouble and (np.ptp(energy, axis=1) > 0).all():
@@ -123,7 +123,7 @@ def in_words(fit: Fit, failed: Verdict) -> str:
     if failed.name != "divergences":
         return failed.name
     count = int(failed.value or 0)
-    return f"{count:,} divergent transition{'s' * (count != 1)} of {fit.n_draws:,}"
+    return f"{count:,} divergent transition{'s' * (count != 1)} of {fit.sampling.chains * fit.sampling.draws:,}"
 
 
 def attempts_in_words(fit: Fit) -> str:
@@ -146,6 +146,11 @@ def attempts_in_words(fit: Fit) -> str:
         before = "; ".join(f"with adapt_delta {a.adapt_delta:g} it had {a.failed}" for a in fit.earlier)
         sentences.append(
             f"{fit.variant} was sampled again with a smaller step (adapt_delta {fit.sampling.adapt_delta:g}): {before}."
+        )
+    if fit.every is not None and fit.pooling != "complete":
+        sentences.append(
+            f"{fit.variant}: of its {fit.table.n_groups:,} {fit.table.noun.many} {fit.shape[1]:,} of "
+            f"{fit.sampling.draws:,} draws of each chain are held; checks look at all draws of what they share."
         )
     return " ".join([*sentences, *([f"{fit.variant}: {fit.stopped}"] if fit.stopped else [])])
 

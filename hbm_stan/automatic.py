@@ -13,11 +13,11 @@ from hbm_stan.engines import Engine, Progress, Sampling, choose
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.forms import passing_form
+from hbm_stan.memory import refuse_too_large
 from hbm_stan.model import Family
 from hbm_stan.parameterise import AUTO, DEFAULT, Choice, choose_parameterisation, named_parameterisation
 from hbm_stan.prepared import refuse_what_is_no_dataset
 from hbm_stan.store import FitStore
-from hbm_stan.tree import refuse_too_large
 
 if TYPE_CHECKING:
     import pandas as pd

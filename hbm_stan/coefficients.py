@@ -146,5 +146,5 @@ def sd_table(fit: Fit) -> pd.DataFrame:
 
 
 def _summary(fit: Fit, names: tuple[str, ...], draws: object) -> pd.DataFrame:
-    shape = (len(names), fit.sampling.chains, fit.sampling.draws)
+    shape = (len(names), *fit.shape)
     return summarise(list(names), np.array(draws).reshape(shape)).reset_index(drop=True)

@@ -29,11 +29,16 @@ from hbm_stan.verdicts import CHECKS, Status, Verdict, on_a_screen, worst
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 else:
     from hbm_stan.later import pd
 
 # Vehtari et al. (2021) recommend four chains at least; R-hat of fewer misses more.
 MIN_CHAINS = 4
+_COLUMNS = [
+    "mean", "sd", "mcse_mean", "mcse_sd", "q05", "mcse_q05", "q50", "mcse_q50", "q95", "mcse_q95", "ess_bulk",
+    "ess_tail", "rhat",
+]  # fmt: skip
 # Stan adapts no metric in shorter warm-ups.
 MIN_WARMUP = 150
 # MCSE of the mean in posterior sds; an ESS of 400 gives 1/sqrt(400).
@@ -83,19 +88,38 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
         )
     waived = _known_checks(waive)
     names, draws = parameters(fit)
-    summary = summarise(names, draws)
+    summary = [summarise(names, draws)] if names else []
     verdicts = [
-        *_check_draws(names, draws),
-        check_rhat(summary, fit.sampling.chains, draws),
-        _check_ess(summary, "bulk", fit.sampling.chains),
-        _check_ess(summary, "tail", fit.sampling.chains),
-        _check_mcse(summary),
+        *(v for table in summary for v in _check_chain_by_chain(names, draws, table, fit.sampling.chains)),
         *([] if fit.direct else check_steps(fit)),
         _check_chains(fit.sampling.chains),
         _check_weights(fit) if fit.direct else _check_warmup(fit.sampling.warmup),
     ]
     marked = (replace(v, waived=v.status == "fail" and v.name in waived) for v in verdicts)
-    return Diagnosis(fit.variant, tuple(marked), summary)
+    return Diagnosis(fit.variant, tuple(marked), pd.concat([*summary, *_of_thinned(fit)]))
+
+
+def _check_chain_by_chain(names: list[str], draws: FloatArray, summary: pd.DataFrame, chains: int) -> list[Verdict]:
+    """What the draws of parameters say, (parameter, chain, draw)."""
+    return [
+        *_check_draws(names, draws),
+        check_rhat(summary, chains, draws),
+        _check_ess(summary, "bulk", chains),
+        _check_ess(summary, "tail", chains),
+        _check_mcse(summary),
+    ]
+
+
+def _of_thinned(fit: Fit) -> list[pd.DataFrame]:
+    """Estimates of what ``parameters`` leaves to the population: group effects of which only some draws are held."""
+    if fit.every is None:
+        return []
+    names, draws = held_parameters(fit)
+    population = set(parameters(fit)[0])
+    others = np.array([n not in population for n in names], dtype=bool)
+    if not others.any():
+        return []
+    return [estimates([n for n in names if n not in population], draws[others]).reindex(columns=_COLUMNS)]
 
 
 def _known_checks(waive: Iterable[str]) -> set[str]:
@@ -109,9 +133,20 @@ def _known_checks(waive: Iterable[str]) -> set[str]:
 def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
     """Names, group parameters by label (``theta[A]``), and draws of all parameters, shape (parameter, chain, draw).
 
-    Quantities that are constant by construction are left out: no chain could move them.
+    Quantities that are constant by construction are left out: no chain could move them. Of very many groups, of which
+    ``fit.tree`` holds some draws only, there are the parameters of the population alone: effects of groups are drawn
+    from them, independently given each draw, and mix as these do.
     """
-    posterior = fit.tree["posterior"].data_vars
+    return _parameters(fit, fit.chains)
+
+
+def held_parameters(fit: Fit) -> tuple[list[str], FloatArray]:
+    """Names and draws of all parameters that ``fit.tree`` holds, group effects of very many groups among them."""
+    return _parameters(fit, fit.tree)
+
+
+def _parameters(fit: Fit, tree: xr.DataTree) -> tuple[list[str], FloatArray]:
+    posterior = tree["posterior"].data_vars if "posterior" in tree.children else {}
     # What is no parameter, or repeats one draw for draw, would be counted twice.
     population, hidden = fit.family.programs.population, fit.family.programs.hidden
     skipped = {"lprior", *hidden, *(f"{name}_raw" for name in posterior)}
@@ -128,7 +163,7 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
             varying &= ~fixed_elements(fit, str(name), values)
             names += [n for n, keep in zip(element_names(str(name), variable), varying, strict=True) if keep]
             columns.append(elements if varying.all() else elements[varying])
-    return names, np.concatenate(columns)
+    return names, np.concatenate(columns) if columns else np.empty((0, fit.sampling.chains, fit.sampling.draws))
 
 
 def draws_of(fit: Fit, name: str) -> FloatArray:
@@ -250,33 +285,24 @@ def _check_weights(fit: Fit) -> Verdict:
         "missing. Sample it with another engine (--engine stanli)."
     )
     return Verdict(
-        name="importance weights",
-        status="pass" if good else "fail",
-        value=k,
-        threshold=MAX_K,
+        name="importance weights", status="pass" if good else "fail", value=k, threshold=MAX_K,
         hint="" if good else hint,
-    )
+    )  # fmt: skip
 
 
 def _check_chains(chains: int) -> Verdict:
     few = chains < MIN_CHAINS
     hint = f"{chains} chain(s): R-hat compares chains and sees less with fewer than {MIN_CHAINS}."
     return Verdict(
-        name="number of chains",
-        status="warn" if few else "pass",
-        value=chains,
-        threshold=MIN_CHAINS,
+        name="number of chains", status="warn" if few else "pass", value=chains, threshold=MIN_CHAINS,
         hint=hint if few else "",
-    )
+    )  # fmt: skip
 
 
 def _check_warmup(warmup: int) -> Verdict:
     short = warmup < MIN_WARMUP
     hint = f"A warm-up of {warmup} iterations is too short for Stan to adapt its metric."
     return Verdict(
-        name="warm-up",
-        status="warn" if short else "pass",
-        value=warmup,
-        threshold=MIN_WARMUP,
+        name="warm-up", status="warn" if short else "pass", value=warmup, threshold=MIN_WARMUP,
         hint=hint if short else "",
-    )
+    )  # fmt: skip

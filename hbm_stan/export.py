@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan.diagnose import parameters
+from hbm_stan.diagnose import held_parameters
 from hbm_stan.errors import ModelError
 from hbm_stan.files import write_beside
 from hbm_stan.fit import Fit
@@ -42,7 +42,7 @@ def draws_table(fits: Mapping[str, Fit]) -> pd.DataFrame:
     """
     tables = []
     for variant, fit in fits.items():
-        names, draws = parameters(fit)
+        names, draws = held_parameters(fit)
         chains, size = draws.shape[1:]
         place = {"chain": np.repeat(np.arange(1, chains + 1), size), "draw": np.tile(np.arange(1, size + 1), chains)}
         own = pd.DataFrame(draws.reshape(len(names), -1).T, columns=names)

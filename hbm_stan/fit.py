@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +16,9 @@ import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.engines import ENGINES, PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
-from hbm_stan.identity import data_in_order, is_prior, stan_values
+from hbm_stan.identity import data_in_order, model_in_words
 from hbm_stan.independent import without_sampler
+from hbm_stan.memory import held_draws, refuse_too_large
 from hbm_stan.model import Family, StanData
 from hbm_stan.notebook import card, summary_of
 from hbm_stan.portions import portions
@@ -27,7 +28,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_the_rest, draws_tree, is_large, posterior_draws, refuse_too_large, with_effects
+from hbm_stan.tree import draws_the_rest, draws_tree, is_large, posterior_draws, thinned, with_effects
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,6 +67,7 @@ class Fit:
     reason: str
     earlier: tuple[Attempt, ...] = ()  # attempts at a larger step that failed; ``sampling`` is that of the last
     stopped: str = ""  # why no smaller step was tried, where one was called for
+    every: xr.DataTree | None = None  # all draws of the population, where ``tree`` holds only some: very many groups
 
     def __repr__(self) -> str:
         draws = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
@@ -83,7 +85,18 @@ class Fit:
     @property
     def n_draws(self) -> int:
         """Draws in all chains together."""
-        return self.sampling.chains * self.sampling.draws
+        return math.prod(self.shape)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Chains and draws of each in ``tree``."""
+        draws = self.sampling.draws if self.every is None else self.tree["sample_stats"].sizes["draw"]
+        return self.sampling.chains, draws
+
+    @property
+    def chains(self) -> xr.DataTree:
+        """All draws that were sampled: what checks of the sampler are made of."""
+        return self.tree if self.every is None else self.every
 
     def draws(self, *names: str) -> dict[str, np.ndarray[Any, Any]]:
         """Posterior draws of these variables (those that the variant has), chains joined: (draw, ...)."""
@@ -97,12 +110,12 @@ class Fit:
     @property
     def independent(self) -> bool:
         """Whether the draws are independent ones of a posterior that is known: no sampler took a step."""
-        return not self.direct and not np.asarray(self.tree["sample_stats"]["n_steps"].values).any()
+        return not self.direct and not np.asarray(self.chains["sample_stats"]["n_steps"].values).any()
 
     @property
     def about(self) -> dict[str, float | str]:
         """What importance weights say of direct draws, or why draws that were to be direct are a sampler's."""
-        return dict(self.tree["sample_stats"].attrs)
+        return dict(self.chains["sample_stats"].attrs)
 
     @property
     def direct(self) -> bool:
@@ -146,40 +159,18 @@ class Job:
 
     @cached_property
     def parts(self) -> dict[str, Any]:
-        """What the key is made of, in words that a message can use.
-
-        The same programs run under every prior, so all priors are data; those that this program does not read, and
-        that its variant does not name, are left out: they change nothing here.
-        """
-        priors = {k: v for k, v in self.data.items() if is_prior(k) and _reads(self.program, k)}
+        """What the key is made of, in words that a message can use."""
         return {
-            "program": self.program.sha256,
             "data": data_in_order(self.family, self.table, self.data),
-            "priors": self.family.prior_texts(self.variant, self.priors),
-            # Texts may leave out what prepare() makes of priors.
-            "prior values": stan_values(priors),
             "settings": self.sampling.as_dict(),
             "engine": f"{self.engine.name} {self.engine.version}",
-            **self._own(),
+            **model_in_words(self.family, self.variant, self.program, self.priors, self.data),
         }
-
-    def _own(self) -> dict[str, Any]:
-        """Of a user's own family: how the draws are named, and its code where that draws what the program left out."""
-        own, source = self.family.programs, self.family.source
-        if not source:
-            return {}
-        names = {"dims": {k: list(v) for k, v in own.dims.items()}, "log_lik": own.log_lik, "y_rep": own.y_rep}
-        return {"names": names, "family": source if self.data.get("generate") == 0 else ""}
 
     @cached_property
     def key(self) -> str:
         """The content of the job as a hash."""
         return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
-
-
-def _reads(program: Program, name: str) -> bool:
-    """Whether a program does anything with a datum but declare it; a mention in a comment counts, to be safe."""
-    return len(re.findall(rf"\b{name}\b", program.code)) > 1
 
 
 def prepare_table(family: Family, dataset: Dataset) -> Prepared:
@@ -254,7 +245,8 @@ def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None)
 def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Sequence[Attempt] = ()) -> FitRecord:
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
-    known = None if whole else without_sampler(job.family, job.data, job.variant, sampling)
+    held = replace(sampling, draws=held_draws(job.family, job.table, job.variant, sampling))
+    known = None if whole else without_sampler(job.family, job.data, job.variant, held)
     if known is None and not whole and job.engine.name in ENGINES:  # what a user's engine draws is what is wanted
         from hbm_stan.by_nodes import draws_by_nodes  # of large tables only: a start is not to wait for it
 
@@ -290,11 +282,15 @@ def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
 def _fit(job: Job, record: FitRecord, *, reused: bool, reason: str) -> Fit:
     sampling = job.sampling if record.adapt_delta is None else replace(job.sampling, adapt_delta=record.adapt_delta)
     earlier = tuple(Attempt(**a) for a in record.earlier)
-    tree = record.tree
+    tree, every = record.tree, None
     if is_large(job.family, job.table):
+        held = held_draws(job.family, job.table, job.variant, sampling)
+        if held < sampling.draws:
+            tree, every = thinned(tree, held), tree
         tree = with_effects(job.family, job.table, job.data, tree, sampling.seed, job.variant)
     return Fit(
         family=job.family, variant=job.variant, table=job.table, data=job.data, priors=job.priors, sampling=sampling,
         engine=job.engine.name, engine_version=job.engine.version, tree=tree, key=job.key,
         program_sha256=job.program.sha256, seconds=record.seconds, reused=reused, reason=reason, earlier=earlier,
+        every=every,
     )  # fmt: skip

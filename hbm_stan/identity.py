@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +23,8 @@ from hbm_stan.formula import columns_read, computed
 from hbm_stan.missingness import Missingness
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
+from hbm_stan.priors import Prior
+from hbm_stan.program import Program
 from hbm_stan.rounding import to_nine_digits
 
 _SWITCHES = ("use_likelihood", "generate")
@@ -48,6 +51,38 @@ def data_in_order(family: Family, table: Prepared, data: StanData) -> dict[str, 
     longer = {f"{column} as read": cells for column, cells in beside.items()}
     terms = {} if table.design is None else {"terms": _terms_of(table.design), "levels": _levels_of(table.design)}
     return {"groups": list(table.pooled.labels), **units, **terms, **values, **longer}
+
+
+def model_in_words(
+    family: Family, variant: str, program: Program, priors: Mapping[str, Prior], data: StanData
+) -> dict[str, Any]:
+    """What the draws of a fit are by: its program and priors, and a user's own family.
+
+    The same programs run under every prior, so all priors are data; those that this program does not read, and
+    that its variant does not name, are left out: they change nothing here.
+    """
+    values = {name: value for name, value in data.items() if is_prior(name) and _reads(program, name)}
+    return {
+        "program": program.sha256,
+        "priors": family.prior_texts(variant, priors),
+        # Texts may leave out what prepare() makes of priors.
+        "prior values": stan_values(values),
+        **_own(family, data),
+    }
+
+
+def _reads(program: Program, name: str) -> bool:
+    """Whether a program does anything with a datum but declare it; a mention in a comment counts, to be safe."""
+    return len(re.findall(rf"\b{name}\b", program.code)) > 1
+
+
+def _own(family: Family, data: StanData) -> dict[str, Any]:
+    """Of a user's own family: how the draws are named, and its code where that draws what the program left out."""
+    own, source = family.programs, family.source
+    if not source:
+        return {}
+    names = {"dims": {k: list(v) for k, v in own.dims.items()}, "log_lik": own.log_lik, "y_rep": own.y_rep}
+    return {"names": names, "family": source if data.get("generate") == 0 else ""}
 
 
 def data_hash(family: Family, variant: str, table: Prepared, data: StanData) -> str:

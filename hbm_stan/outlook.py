@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from hbm_stan.design import Design
 from hbm_stan.engines import Sampling
+from hbm_stan.memory import MAX_BYTES, bytes_needed
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
 from hbm_stan.resources import cores
-from hbm_stan.tree import MAX_BYTES, bytes_needed, is_by_nodes, is_large
+from hbm_stan.tree import is_by_nodes, is_large
 
 # From so many sampled coefficients on a fit may take minutes, and what it takes is said (ours).
 MANY_COEFFICIENTS = 1000

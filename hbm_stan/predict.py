@@ -58,7 +58,7 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
     design, words = fit.family.need("new_row", "a prediction for a new group")(fit.data, named)
     rng = fit.rng("new group")
     theta, y = _predicted(fit, design, rng)
-    shape = (fit.sampling.chains, fit.sampling.draws)
+    shape = fit.shape
     draws = {**_by_term(fit, theta), Y_NEW: y}
     table = summarise(list(draws), np.array([d.reshape(shape) for d in draws.values()]))
     for prob in (0.25, 0.75):
@@ -179,7 +179,7 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
     for pooling in ("complete", "no", "partial"):
         other = by_pooling.get(pooling)
         columns[f"{pooling}_pooling"] = group_draws(other).mean(axis=0).ravel() if other else np.nan
-    chains = theta.reshape(fit.sampling.chains, fit.sampling.draws, -1).transpose(2, 0, 1)
+    chains = theta.reshape(*fit.shape, -1).transpose(2, 0, 1)
     columns["sd"] = theta.std(axis=0, ddof=1).ravel()
     columns["mcse_mean"] = mcse_mean(chains)
     quantiles = _quantiles(theta.reshape(len(theta), -1))

@@ -10,6 +10,7 @@ import pandas as pd
 from hbm_stan.elements import base_of, term_of
 from hbm_stan.fit import Fit
 from hbm_stan.levels import FEW_GROUPS
+from hbm_stan.portions import portions
 from hbm_stan.predict import raw_spread
 from hbm_stan.replicate import compared, in_words, statistics_of
 from hbm_stan.verdicts import Verdict
@@ -28,13 +29,15 @@ def prior_check(fit: Fit) -> pd.DataFrame:
     if prior_draws is None or new_group is None or simulate is None or fit.pooling != "partial":
         return pd.DataFrame()
     rng = fit.rng("prior predictive check")
+    one, sets = statistics_of(fit, fit.y[None]), []
     with np.errstate(over="ignore", invalid="ignore"):
-        priors = family.priors_of(fit.variant, fit.priors)
-        draws = prior_draws(rng, priors, fit.data, PRIOR_SETS)
-        theta = new_group(rng, draws, fit.data, fit.variant)
-        y = simulate(rng, {**draws, family.groups.group_quantity: theta}, fit.data)
-    one, many = statistics_of(fit, fit.y[None]), statistics_of(fit, y[np.isfinite(y).all(axis=1)])
-    return compared({kind: (one[kind], many[kind]) for kind in one}, partial(in_words, fit))
+        every = prior_draws(rng, family.priors_of(fit.variant, fit.priors), fit.data, PRIOR_SETS)
+        for part in portions(PRIOR_SETS, fit.table.n_rows):
+            draws = {name: values[part] for name, values in every.items()}
+            theta = new_group(rng, draws, fit.data, fit.variant)
+            y = simulate(rng, {**draws, family.groups.group_quantity: theta}, fit.data)
+            sets.append(statistics_of(fit, y[np.isfinite(y).all(axis=1)]))
+    return compared({k: (one[k], np.concatenate([some[k] for some in sets])) for k in one}, partial(in_words, fit))
 
 
 def check_priors(fit: Fit) -> list[Verdict]:

@@ -68,7 +68,7 @@ def variance_shares(fit: Fit) -> VarianceShares | None:
 
 
 def _summary(fit: Fit, design: Design, every: Mapping[str, FloatArray], residual: Residual) -> VarianceShares:
-    shape = (fit.sampling.chains, fit.sampling.draws)
+    shape = fit.shape
     of_all = shares(every, np.zeros(fit.n_draws))
     table = summarise(list(of_all), np.array([s.reshape(shape) for s in of_all.values()]))
     table["levels"] = [*(len(factor.labels) for factor in design.factors), 0]

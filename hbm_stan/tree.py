@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_stan.engines import EngineDraws, Sampling
-from hbm_stan.errors import DataError, ModelError
+from hbm_stan.engines import EngineDraws
+from hbm_stan.errors import ModelError
 from hbm_stan.families.terms.nodes import nodes_serve
 from hbm_stan.independent import independent_draws
 from hbm_stan.likelihoods import likelihood
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
 else:
     from hbm_stan.later import xr
 
-# Memory for draws: more is not to be had on a usual machine (ours).
-MAX_BYTES = 4 * 2**30
-# What making, writing or reading needs beyond the draws, as a share of one fit: measured 0.32 with 10,000 groups.
-MORE_TO_MAKE = 0.4
-# And of a large table, whose rows are not among its draws: their log densities, and effects that are being summarised.
-MORE_OF_LARGE = 2.5
-# The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
-MAX_ROW_BYTES = 16 * 2**30
 # From here on what a program would draw of groups and rows at every iteration is drawn in NumPy afterwards: it takes
 # longer than sampling does (ours).
 MANY_ROWS, MANY_GROUPS = 5000, 1000
@@ -95,6 +86,18 @@ def draws_tree(
     y = np.asarray(data[programs.observed])
     sets["observed_data"] = xr.Dataset({"y": (dims["y"], y)}, _used(coords, dims["y"]))
     sets["constant_data"] = _constant_data(data, programs.observed, coords, table.n_rows)
+    return xr.DataTree.from_dict(sets)
+
+
+def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:
+    """The tree with so many draws of each chain, at equal distances."""
+    sets = {}
+    for name, child in tree.children.items():
+        given = child.to_dataset()
+        if "draw" in given.sizes:
+            places = np.arange(1, draws + 1) * given.sizes["draw"] // draws - 1
+            given = given.isel(draw=places).assign_coords(draw=np.arange(draws))
+        sets[name] = given
     return xr.DataTree.from_dict(sets)
 
 
@@ -201,68 +204,3 @@ def _unnamed(name: str, array: FloatArray) -> tuple[str, ...]:
 
 def _used(coords: Mapping[str, Any], dims: Any) -> dict[str, Any]:
     return {d: list(c) for d, c in coords.items() if d in dims}
-
-
-def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
-    """The bytes of all draws of one fit in memory: what its program gives, and what is drawn after it."""
-    rows = set() if is_large(family, table) else {family.programs.log_lik, family.programs.y_rep}
-    later = {family.groups.group_quantity, "effect"}
-    return _bytes(family, table, sampling, _sampled(family, table, variant) | later | rows)
-
-
-def stored_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
-    """The bytes of one fit as it is kept: of a large table what was sampled, else all that is held in memory."""
-    if not is_large(family, table):
-        return held_bytes(family, table, variant, sampling)
-    return _bytes(family, table, sampling, _sampled(family, table, variant))
-
-
-def _sampled(family: Family, table: Prepared, variant: str) -> set[str]:
-    """What the program of a variant gives: of a large table one with that switch generates nothing."""
-    program = family.program(variant)
-    if is_by_nodes(family, table, variant):
-        return {"beta", "tau", "rho", "lprior", family.groups.group_quantity}
-    switched = is_large(family, table) and "generate" in {d.name for d in program.block("data")}
-    generated = {d.name for d in program.generated} if switched else set()
-    return {d.name for d in program.outputs} - generated
-
-
-def _bytes(family: Family, table: Prepared, sampling: Sampling, given: set[str]) -> int:
-    """The bytes of draws of these variables; those without dims are a number each, and do not count."""
-    lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
-    shapes = [dims for name, dims in family.programs.dims.items() if name in given]
-    values = sum(math.prod(lengths.get(d, 1) for d in dims) for dims in shapes)
-    if "sampled" in given:  # what a program has in the place of the coefficients of a formula, and is kept beside them
-        of_groups = 0 if family.programs.draw_groups is not None else lengths["group"] * lengths["term"]
-        values += of_groups + lengths["other_effect"]
-    return sampling.chains * sampling.draws * 8 * values
-
-
-def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> float:
-    """The bytes that the draws of all these variants take in memory, with what making one of them takes beside."""
-    sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
-    return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
-
-
-def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
-    """Raise DataError where the fits of these variants would need more memory, or more of the disk, than they may."""
-    n_draws = sampling.chains * sampling.draws
-    needed = bytes_needed(family, table, variants, sampling)
-    what = f"{table.n_groups:,} groups in {table.n_rows:,} rows with {n_draws:,} draws"
-    where = f"{table.dataset.table.where}: {what} of {', '.join(variants)}"
-    if needed > MAX_BYTES:
-        raise DataError(
-            f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants, or "
-            "combine groups."
-        )
-    if (rows := 8 * n_draws * table.n_rows) > MAX_ROW_BYTES:
-        raise DataError(
-            f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
-            "fewer draws."
-        )
-
-
-def _against(needed: float, most: int, what: str) -> str:
-    """Rounded up and down: what is refused is above the limit in print too."""
-    gib, limit = math.ceil(100 * needed / 2**30) / 100, math.floor(100 * most / 2**30) / 100
-    return f"about {gib:,.2f} GiB {what}; the limit is {limit:.2f} GiB"

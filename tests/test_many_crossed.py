@@ -30,9 +30,9 @@ from hbm_stan.families.terms.blocks import MOST_CROSSED
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.ladder import ladder_of
 from hbm_stan.leave_one_out import logo, loo
+from hbm_stan.memory import held_bytes, refuse_too_large, stored_bytes
 from hbm_stan.outlook import outlook
 from hbm_stan.store import FitStore
-from hbm_stan.tree import held_bytes, refuse_too_large, stored_bytes
 
 FORMULA = "y ~ x + (1 | s) + (1 | d)"
 PLATES = "diameter_mm ~ 1 + (1 | plate) + (1 | sample)"

@@ -19,7 +19,7 @@ from pypdf import PdfReader
 from typer.testing import CliRunner
 
 import hbm_stan
-from hbm_stan import tree
+from hbm_stan import memory, tree
 from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit_variants
 from hbm_stan.cli.app import app
@@ -336,30 +336,30 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
     table, sampling = prepare_table(family, data), Sampling()
     # theta, log_lik and y_rep of each group; without pooling theta_raw too.
     one = 4 * 1000 * 8 * 300
-    sizes = [tree.held_bytes(family, table, v, sampling) for v in family.default_variants]
+    sizes = [memory.held_bytes(family, table, v, sampling) for v in family.default_variants]
     assert sizes == [3 * one, 4 * one, 3 * one]
     # The peak: all fits, and two fifths of the largest of them while it is made, written or read.
     for variants, most in ((("partial_pooling",), 4.2 * one), (family.default_variants, 11.6 * one)):
-        monkeypatch.setattr(tree, "MAX_BYTES", int(most) + 2)
-        tree.refuse_too_large(family, table, variants, sampling)
-        monkeypatch.setattr(tree, "MAX_BYTES", int(most) - 2)
+        monkeypatch.setattr(memory, "MAX_BYTES", int(most) + 2)
+        memory.refuse_too_large(family, table, variants, sampling)
+        monkeypatch.setattr(memory, "MAX_BYTES", int(most) - 2)
         with pytest.raises(DataError) as refused:
-            tree.refuse_too_large(family, table, variants, sampling)
+            memory.refuse_too_large(family, table, variants, sampling)
     needed, limit = re.findall(r"([\d.]+) GiB", str(refused.value))
     assert float(needed) > float(limit)
-    monkeypatch.setattr(tree, "MAX_BYTES", 100 * one)
-    tree.refuse_too_large(family, table, family.default_variants, sampling)
-    monkeypatch.setattr(tree, "MAX_ROW_BYTES", one - 1)
+    monkeypatch.setattr(memory, "MAX_BYTES", 100 * one)
+    memory.refuse_too_large(family, table, family.default_variants, sampling)
+    monkeypatch.setattr(memory, "MAX_ROW_BYTES", one - 1)
     with pytest.raises(DataError, match=r"GiB of the disk for log densities of rows; .* Ask for fewer draws\."):
-        tree.refuse_too_large(family, table, family.default_variants, sampling)
+        memory.refuse_too_large(family, table, family.default_variants, sampling)
     # Rows of a large table are not among its draws, but what is made of them takes memory.
     monkeypatch.setattr(tree, "MANY_GROUPS", 10)
-    assert [tree.held_bytes(family, table, v, sampling) for v in family.default_variants] == [one, 2 * one, one]
-    assert [tree.stored_bytes(family, table, v, sampling) for v in family.default_variants] == [0, 2 * one, 0]
-    monkeypatch.setattr(tree, "MAX_ROW_BYTES", one)
-    monkeypatch.setattr(tree, "MAX_BYTES", 9 * one - 1)
+    assert [memory.held_bytes(family, table, v, sampling) for v in family.default_variants] == [one, 2 * one, one]
+    assert [memory.stored_bytes(family, table, v, sampling) for v in family.default_variants] == [0, 2 * one, 0]
+    monkeypatch.setattr(memory, "MAX_ROW_BYTES", one)
+    monkeypatch.setattr(memory, "MAX_BYTES", 9 * one - 1)
     with pytest.raises(DataError, match="of memory"):
-        tree.refuse_too_large(family, table, family.default_variants, sampling)
+        memory.refuse_too_large(family, table, family.default_variants, sampling)
     piloted = Analysis(
         name="a",
         family=family.with_fields(pilot=("partial_pooling",)),
@@ -368,7 +368,7 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
         folder=tmp_path,
     )
     monkeypatch.setattr(build, "choose_parameterisation", lambda *_, **__: pytest.fail("a pilot was run"))
-    monkeypatch.setattr(tree, "MAX_BYTES", one)
+    monkeypatch.setattr(memory, "MAX_BYTES", one)
     with pytest.raises(DataError, match="GiB"):
         build.settled(piloted)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -83,8 +85,13 @@ def _show(run: Run, read: Analysis, fit: Fit, rows: dict[str, dict[str, Any]]) -
     table = plain_table(fit.variant, *_NUMBERS, *columns, "meaning", right=(*_NUMBERS, *columns))
     for name, row in rows.items():
         meaning = meanings.get(name) or meanings.get(name.partition("[")[0], "")
-        table.add_row(Text(name), *format_summary(row), f"{row['ess_bulk']:,.0f}", f"{row['rhat']:.3f}", Text(meaning))
+        table.add_row(Text(name), *format_summary(row), *_mixing(row), Text(meaning))
     run.show(table)
+
+
+def _mixing(row: Mapping[str, float]) -> tuple[str, str]:
+    """Bulk ESS and R-hat; none of groups of which some draws are held only, for they mix as their population does."""
+    return ("", "") if math.isnan(row["rhat"]) else (f"{row['ess_bulk']:,.0f}", f"{row['rhat']:.3f}")
 
 
 def _failed(diagnosis: Diagnosis) -> list[str]:

@@ -152,14 +152,19 @@ def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> Floa
 
 
 def _independent(rng: np.random.Generator, data: StanData, variant: str, size: int) -> Draws | None:
-    """theta given y where each has a fixed normal prior: BDA3 eq. 2.9."""
-    if variant != "no_pooling":
-        return None
-    location, scale = data["prior_theta"]
-    precision = data["use_likelihood"] / np.asarray(data["se"]) ** 2
-    variance = 1 / (1 / scale**2 + precision)
-    mean = variance * (location / scale**2 + precision * np.asarray(data["y"]))
-    return {"theta": rng.normal(mean, np.sqrt(variance), size=(size, len(mean)))}
+    """theta given y where each has a fixed normal prior, and mu where all groups have one: BDA3 eq. 2.9 to 2.12."""
+    precision, y = data["use_likelihood"] / np.asarray(data["se"]) ** 2, np.asarray(data["y"])
+    if variant == "no_pooling":
+        location, scale = data["prior_theta"]
+        variance = 1 / (1 / scale**2 + precision)
+        mean = variance * (location / scale**2 + precision * y)
+        return {"theta": rng.normal(mean, np.sqrt(variance), size=(size, len(mean)))}
+    if variant == "complete_pooling":
+        location, scale = data["prior_mu"]
+        variance = 1 / (1 / scale**2 + precision.sum())
+        mu = rng.normal(variance * (location / scale**2 + precision @ y), np.sqrt(variance), size=size)
+        return {"mu": mu, "theta": np.repeat(mu[:, None], len(y), axis=1)}
+    return None
 
 
 def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:

@@ -237,7 +237,7 @@ def _as_fit(fit: Fit, new: NewGroups, draws: Mapping[str, FloatArray]) -> Fit:
     posterior = xr.Dataset(arrays, {**used, "chain": [0], "draw": np.arange(size)})
     sampling = replace(fit.sampling, chains=1, draws=size)
     tree = xr.DataTree.from_dict({"posterior": posterior})
-    return replace(fit, table=new.table, data=data, tree=tree, sampling=sampling)
+    return replace(fit, table=new.table, data=data, tree=tree, every=None, sampling=sampling)
 
 
 def _new_groups(fit: Fit, draws: Draws, data: StanData, rng: np.random.Generator) -> FloatArray:

@@ -238,7 +238,7 @@ def _statistics(draws: FloatArray, none: float, region: tuple[float, float] | No
 
 
 def _as_xarray(fit: Fit, draws: FloatArray) -> xr.Dataset:
-    shape = (fit.sampling.chains, fit.sampling.draws)
+    shape = fit.shape
     dims = ("chain", "draw", "line")
     coords = {dim: np.arange(n) for dim, n in zip(dims, (*shape, draws.shape[1]), strict=True)}
     return xr.Dataset({"contrast": (dims, draws.reshape(*shape, draws.shape[1]))}, coords)

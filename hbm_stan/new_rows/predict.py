@@ -261,7 +261,7 @@ def shown(rows: Rows) -> pd.DataFrame:
 
 
 def _as_xarray(fit: Fit, draws: Sequence[RowDraws]) -> xr.Dataset:
-    shape, categories = (fit.sampling.chains, fit.sampling.draws), categories_of(fit)
+    shape, categories = fit.shape, categories_of(fit)
     expected_ = np.concatenate([some.expected for some in draws], axis=1)
     new = np.concatenate([some.new for some in draws], axis=1)
     dims = ("chain", "draw", "row")

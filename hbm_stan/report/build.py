@@ -17,12 +17,12 @@ from hbm_stan.errors import ModelError, StorageError, nearest
 from hbm_stan.files import write_json
 from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.forms import passing_form
+from hbm_stan.memory import refuse_too_large
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
 from hbm_stan.report.typeset import check_mathematics
 from hbm_stan.resources import try_to_write
 from hbm_stan.results.certified import certificate_bytes
 from hbm_stan.sensitivity.asked import note_bytes
-from hbm_stan.tree import refuse_too_large
 
 FORMATS = ("pdf", "html")
 _VariantProgress = Callable[[str], Progress | None]

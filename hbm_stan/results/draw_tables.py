@@ -47,7 +47,7 @@ def rank_table(fit: Fit, summary: pd.DataFrame) -> pd.DataFrame:
     """Ranks of the draws among all chains, counted in bins: the population's parameters and the worst other one."""
     names, draws = parameters(fit)
     population = [n for n in population_names(fit) if n in names]
-    others = summary.drop(index=population)["rhat"]
+    others = summary.loc[[n for n in names if n not in population], "rhat"]
     chosen = population[:_MOST_RANKS]
     chosen += [str(others.fillna(np.inf).idxmax())] if len(others) else []
     return pd.concat([_ranks(name, draws[names.index(name)]) for name in chosen], ignore_index=True)
@@ -67,7 +67,7 @@ def _ranks(name: str, draws: FloatArray) -> pd.DataFrame:
 
 def energy_table(fit: Fit) -> pd.DataFrame:
     """Energy about its mean, and its changes from draw to draw, by chain: columns chain, kind, value."""
-    energy = np.asarray(fit.tree["sample_stats"]["energy"].values)
+    energy = np.asarray(fit.chains["sample_stats"]["energy"].values)
     rows = []
     for chain, values in enumerate(energy, start=1):
         rows.append(pd.DataFrame({"chain": chain, "kind": "marginal", "value": values - values.mean()}))

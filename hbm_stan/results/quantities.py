@@ -34,7 +34,7 @@ class Quantity:
 
 def summary_of(fit: Fit, draws: FloatArray, against: float = 0.0) -> dict[str, float]:
     """Quantiles of draws (S,) with their Monte Carlo errors, and the share of draws above ``against``."""
-    shape = (1, fit.sampling.chains, fit.sampling.draws)
+    shape = (1, fit.sampling.chains, -1)
     row = estimates(["value"], np.asarray(draws, dtype=float).reshape(shape)).iloc[0]
     summary = {key: float(row[key]) for key in _KEYS}
     summary |= {f"q{round(100 * p)}": float(np.quantile(draws, p)) for p in (0.25, 0.75)}

@@ -1,0 +1,117 @@
+"""What draws take of memory and disk, how many of each group are held, and what is refused before it is sampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hbm_stan.engines import Sampling
+from hbm_stan.errors import DataError
+from hbm_stan.model import Family
+from hbm_stan.prepare import Prepared
+from hbm_stan.tree import is_by_nodes, is_large
+
+# Memory for draws: more is not to be had on a usual machine (ours).
+MAX_BYTES = 4 * 2**30
+# What making, writing or reading needs beyond the draws, as a share of one fit: measured 0.32 with 10,000 groups.
+MORE_TO_MAKE = 0.4
+# And of a large table, whose rows are not among its draws: their log densities, and effects that are being summarised.
+MORE_OF_LARGE = 2.5
+# The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
+MAX_ROW_BYTES = 16 * 2**30
+# Memory for the group effects of one fit of a large table, and draws of all chains that are held of them in any case:
+# they are independent given the population, so that the mean of 400 is good to a twentieth of an sd (ours).
+MAX_GROUP_BYTES, LEAST_HELD = 2**29, 400
+
+
+def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
+    """The bytes of all draws of one fit in memory: what its program gives, and what is drawn after it."""
+    rows = set() if is_large(family, table) else {family.programs.log_lik, family.programs.y_rep}
+    sampled = _sampled(family, table, variant)
+    later = (_later(family) | rows) - sampled
+    held = held_draws(family, table, variant, sampling)
+    values = sampling.draws * _values(family, table, sampled) + held * _values(family, table, later)
+    return 8 * sampling.chains * values
+
+
+def held_draws(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
+    """The draws of each chain that are held of group effects: all of them, or of very many groups as many as fit.
+
+    Fewer are held only where effects are drawn after sampling, given the population, of which all draws are kept.
+    """
+    programs = family.programs
+    if not is_large(family, table) or programs.draw_groups is None or is_by_nodes(family, table, variant):
+        return sampling.draws
+    if not (later := _later(family) - _sampled(family, table, variant)):
+        return sampling.draws
+    fit = MAX_GROUP_BYTES // (8 * sampling.chains * max(1, _values(family, table, later)))
+    return min(sampling.draws, max(fit, math.ceil(LEAST_HELD / sampling.chains)))
+
+
+def _later(family: Family) -> set[str]:
+    """What is drawn after sampling, where the program leaves it out: effects of groups and of other levels."""
+    return {family.groups.group_quantity, "effect"}
+
+
+def stored_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
+    """The bytes of one fit as it is kept: of a large table what was sampled, else all that is held in memory."""
+    if not is_large(family, table):
+        return held_bytes(family, table, variant, sampling)
+    return 8 * sampling.chains * sampling.draws * _values(family, table, _sampled(family, table, variant))
+
+
+def _sampled(family: Family, table: Prepared, variant: str) -> set[str]:
+    """What the program of a variant gives: of a large table one with that switch generates nothing."""
+    program = family.program(variant)
+    if (
+        is_large(family, table)
+        and family.programs.independent is not None
+        and family.variant(variant).pooling != "partial"
+    ):
+        return set()  # its posterior is known: nothing is sampled
+    if is_by_nodes(family, table, variant):
+        return {"beta", "tau", "rho", "lprior", family.groups.group_quantity}
+    switched = is_large(family, table) and "generate" in {d.name for d in program.block("data")}
+    generated = {d.name for d in program.generated} if switched else set()
+    return {d.name for d in program.outputs} - generated
+
+
+def _values(family: Family, table: Prepared, given: set[str]) -> int:
+    """The numbers of a draw of these variables; those without dims are a number each, and do not count."""
+    lengths = {dim: len(labels) for dim, labels in family.coordinates(table).items()}
+    shapes = [dims for name, dims in family.programs.dims.items() if name in given]
+    values = sum(math.prod(lengths.get(d, 1) for d in dims) for dims in shapes)
+    if "sampled" in given:  # what a program has in the place of the coefficients of a formula, and is kept beside them
+        of_groups = 0 if family.programs.draw_groups is not None else lengths["group"] * lengths["term"]
+        values += of_groups + lengths["other_effect"]
+    return values
+
+
+def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> float:
+    """The bytes that the draws of all these variants take in memory, with what making one of them takes beside."""
+    sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
+    return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
+
+
+def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
+    """Raise DataError where the fits of these variants would need more memory, or more of the disk, than they may."""
+    n_draws = sampling.chains * sampling.draws
+    needed = bytes_needed(family, table, variants, sampling)
+    what = f"{table.n_groups:,} groups in {table.n_rows:,} rows with {n_draws:,} draws"
+    where = f"{table.dataset.table.where}: {what} of {', '.join(variants)}"
+    if needed > MAX_BYTES:
+        raise DataError(
+            f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants, or "
+            "combine groups."
+        )
+    if (rows := 8 * n_draws * table.n_rows) > MAX_ROW_BYTES:
+        raise DataError(
+            f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
+            "fewer draws."
+        )
+
+
+def _against(needed: float, most: int, what: str) -> str:
+    """Rounded up and down: what is refused is above the limit in print too."""
+    gib, limit = math.ceil(100 * needed / 2**30) / 100, math.floor(100 * most / 2**30) / 100
+    return f"about {gib:,.2f} GiB {what}; the limit is {limit:.2f} GiB"
