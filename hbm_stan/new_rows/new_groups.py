@@ -52,6 +52,12 @@ class NewGroups:
         return self.rows.table.where
 
 
+def read_condition(family: Family, variant: str, read: Prepared, rows: Any) -> NewGroups:
+    """Rows of new groups to be conditioned on; raises ModelError where the variant cannot be."""
+    refuse_not_partial(family, variant)
+    return read_new_groups(family, read, rows)
+
+
 def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     """The rows of a CSV file, a DataFrame or columns by name; raises DataError naming column and row.
 
