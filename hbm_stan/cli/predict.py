@@ -83,7 +83,7 @@ def predict(
         from hbm_stan.new_rows.read import read_rows
 
         read, needs, given = read_with_condition(analysis, seed, variant, condition)
-        chosen = given.rows.table if given is not None and not rows and not grid else rows or None
+        chosen = given.own_rows if given is not None and not rows and not grid else rows or None
         asked = ask(needs, chosen, grid or None, _new(new or [], grid), ", ".join(at) if at else None)
         checked = read_rows(needs, asked)
         fit = passed_fit(run, read, variant, parameterisation)

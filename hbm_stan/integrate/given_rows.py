@@ -26,7 +26,7 @@ from hbm_stan.table import FloatArray
 
 # Proposals for each draw, and the degrees of freedom of their Student-t distributions: heavier tails than those of
 # normal coefficients, so that weights are bounded where rows are log-concave (ours).
-_PROPOSALS, _FREEDOM = 16, 8.0
+PROPOSALS, FREEDOM = 16, 8.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _of_part(rng: np.random.Generator, s: Structure, factors: Sequence[FloatArra
         log_share = mass - logsumexp(mass, axis=0)
     columns: list[list[FloatArray]] = []
     log_weights: list[FloatArray] = []
-    for _ in range(_PROPOSALS):
+    for _ in range(PROPOSALS):
         e = _draw(rng, modes, log_share, exact)
         values = [scaled(f, x) for f, x in zip(factors, e, strict=True)]
         columns.append(values)
@@ -89,7 +89,7 @@ def _of_part(rng: np.random.Generator, s: Structure, factors: Sequence[FloatArra
             log_weights.append(_log_weight(s, given, modes, log_share, e, values, exact))
     stacked = tuple(np.stack(own, axis=1) for own in zip(*columns, strict=True))
     weights = np.stack(log_weights, axis=1)
-    return Proposals(stacked, np.repeat(weights, _PROPOSALS, axis=1) if exact else weights)
+    return Proposals(stacked, np.repeat(weights, PROPOSALS, axis=1) if exact else weights)
 
 
 def _log_weight(
@@ -111,7 +111,7 @@ def _draw(rng: np.random.Generator, modes: Sequence[Mode], log_share: FloatArray
     """Standard normal coefficients e of each factor, about one of the modes, which is chosen by its share."""
     noise = modes[0].eliminated.noise(rng)
     if not exact:
-        stretch = np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=len(noise[0])))
+        stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, size=len(noise[0])))
         noise = [stretch[:, None, None] * z for z in noise]
     e = modes[0].eliminated.coefficients(noise)
     if len(modes) == 1:
@@ -138,8 +138,8 @@ def _log_density(given: Integrand, mode: Mode, e: list[FloatArray], added: Float
     size, log_det = _size(e), mode.eliminated.log_det[:, 0]
     if exact:
         return np.asarray((log_det - square - size * math.log(2 * math.pi)) / 2)
-    constant = gammaln((_FREEDOM + size) / 2) - gammaln(_FREEDOM / 2) - size / 2 * math.log(_FREEDOM * math.pi)
-    return np.asarray(constant + log_det / 2 - (_FREEDOM + size) / 2 * np.log1p(square / _FREEDOM))
+    constant = gammaln((FREEDOM + size) / 2) - gammaln(FREEDOM / 2) - size / 2 * math.log(FREEDOM * math.pi)
+    return np.asarray(constant + log_det / 2 - (FREEDOM + size) / 2 * np.log1p(square / FREEDOM))
 
 
 def _squares(e: Sequence[FloatArray]) -> FloatArray:

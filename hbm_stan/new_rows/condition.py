@@ -8,7 +8,7 @@ cannot be trusted, the model is fitted again with the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from hbm_stan.budget import Budget
 from hbm_stan.counting import Listener, told
 from hbm_stan.encoding import IntArray
 from hbm_stan.engines import Progress
-from hbm_stan.errors import ModelError
+from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.families.terms.effects import new_group as new_group_of_terms
 from hbm_stan.families.terms.given_rows import given_rows as given_rows_of_terms
 from hbm_stan.fit import Fit
@@ -127,7 +127,20 @@ def _weighted(
     at = systematic(rng, weights.of_draws, fit.n_draws)
     with told(_bar(means, "draws given the new rows")):
         drawn = given.draw(rng, at)
-    return _as_fit(fit, new, {**{name: values[at] for name, values in known.items()}, **_behind(fit, known, drawn, at)})
+    joint = {**{name: values[at] for name, values in known.items()}, **_behind(fit, known, drawn, at)}
+    conditioned = _as_fit(fit, new, joint)
+    _refuse_untrusted(conditioned, new, means.waive)
+    return conditioned
+
+
+def _refuse_untrusted(conditioned: Fit, new: NewGroups, waive: Collection[str]) -> None:
+    """Raise DiagnosticError where what only the family checks of draws (sums over samples of events) fails."""
+    judge = conditioned.family.check_draws
+    verdicts = () if judge is None else judge(conditioned.draws(), conditioned.data, conditioned.table)
+    failed = [v for v in verdicts if v.status == "fail" and v.name not in waive]
+    if failed:
+        words = " ".join(f"{v.name}: {v.hint}" for v in failed)
+        raise DiagnosticError(f"{new.where}: given these rows, {conditioned.variant} fails a check. {words}")
 
 
 def _bar(means: Means, name: str) -> Listener:

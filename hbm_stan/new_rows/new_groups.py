@@ -26,6 +26,7 @@ from hbm_stan.new_rows.settings import KNOWN, NEW
 from hbm_stan.new_rows.whole import needs_of_family
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.prepared import prepared_for
+from hbm_stan.samples import STANDARD_ERROR, folded
 from hbm_stan.table import FloatArray, Table, shorten
 from hbm_stan.values import read_values, refuse_repeated_groups
 
@@ -51,6 +52,19 @@ class NewGroups:
         """What messages call the rows."""
         return self.rows.table.where
 
+    @property
+    def own_rows(self) -> Table:
+        """The rows that are predicted where no others are named: those of the groups; of events that are given as
+        samples a row each, with the sd of its samples for its standard error."""
+        table, dataset = self.rows.table, self.table.dataset
+        if self.table.samples is None:
+            return table
+        _, first = np.unique(self.rows.places[dataset.column("group")].level, return_index=True)
+        lines, origin = (None if own is None else [own[i] for i in first] for own in (table.lines, table.origin))
+        cells = tuple([column[i] for i in first] for column in table.cells)
+        of_events = replace(table, cells=cells, lines=lines, origin=origin)
+        return _with(of_events, STANDARD_ERROR, self.table[STANDARD_ERROR][self.n_fitted :])
+
 
 def read_condition(family: Family, variant: str, read: Prepared, rows: Any) -> NewGroups:
     """Rows of new groups to be conditioned on; raises ModelError where the variant cannot be."""
@@ -64,11 +78,6 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     All groups must be new; levels of other factors must be known, but for those that lie inside groups.
     """
     table = table_of(given)
-    if read.samples is not None:
-        raise ModelError(
-            f"{read.dataset.table.where}: {read.noun.many} are given as samples. What samples of a new {read.noun.one} "
-            "say of the population is worked out by a fit with them: add its rows to the table."
-        )
     if read.dataset.reading.weights:
         refuse_lacking(table, read.dataset.reading.weights, "which says how often a row counts", at=False)
         table = counted(table, read.dataset.reading.weights)
@@ -83,7 +92,9 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     outcome = _of_formula if family.terms else _of_roles
     joint = outcome(family, read, rows, needs)
     n_fitted, n_known = read.n_rows, read.n_groups
-    sizes = np.bincount(joint.pooled.level[n_fitted:] - n_known, minlength=len(place.new))
+    alone = joint.samples is None and joint.unseen is None  # else a row of the table is none, or not of its own
+    level = joint.pooled.level[n_fitted:] if alone else place.level
+    sizes = np.bincount(level - n_known, minlength=len(place.new))
     return NewGroups(rows=rows, labels=place.new, sizes=sizes, table=joint, n_fitted=n_fitted, n_known=n_known)
 
 
@@ -149,13 +160,17 @@ def _of_roles(family: Family, read: Prepared, rows: Rows, needs: Needs) -> Prepa
         for column in dataset.listed(role.name):
             refuse_lacking(table, column, f"the {role.name.replace('_', ' ')} of a row", at=False)
     alone = replace(dataset, table=table)
-    read_values(alone, [role for role in roles if role.kind not in {"label", "unit", *LIST_KINDS}])
-    if family.one_row_per_group:
+    values, _ = read_values(alone, [role for role in roles if role.kind not in {"label", "unit", *LIST_KINDS}])
+    place = rows.places[dataset.column("group")]
+    if read.samples is not None:
+        folded(alone, values, place.level - place.n_known, place.new, read.noun)  # refused by the rows of their file
+    elif family.one_row_per_group:
         (group,) = (role for role in roles if role.kind == "label")
         refuse_repeated_groups(alone, group, table.labels(dataset.column("group")))
     counted_roles = [role for role in roles if role.kind not in _NOT_NUMBERS]
-    numbers = {dataset.column(role.name) for role in counted_roles if not role.blank}
-    blanks = {dataset.column(role.name) for role in counted_roles if role.blank}
+    gaps = {role.name for role in counted_roles if role.blank or role.may_be_missing}
+    numbers = {dataset.column(role.name) for role in counted_roles if role.name not in gaps}
+    blanks = {dataset.column(role.name) for role in counted_roles if role.name in gaps}
     both = joined(dataset.table, table, numbers | set(needs.numbers), blanks)
     return prepared_for(replace(dataset, table=both), family)
 

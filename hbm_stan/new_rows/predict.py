@@ -96,7 +96,7 @@ def predict(
     new = None if condition is None else read_condition(fit.family, fit.variant, fit.table, condition)
     needs = needs_given(fit.family, fit.table, new, prediction)
     if new is not None and rows is None and grid is None:
-        rows = new.rows.table
+        rows = new.own_rows
     asked = read_rows(needs, ask(needs, rows, grid, _groups(fit, group, groups), at))
     return (
         predict_rows(fit, asked, keep=draws)
