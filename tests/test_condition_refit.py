@@ -202,6 +202,17 @@ def test_a_refit_that_does_not_converge_gives_words_and_no_numbers(schools: Fit,
         condition(short, FAR, store=store)
 
 
+def test_what_was_conditioned_by_weights_is_conditioned_again_by_a_refit(schools: Fit, store: FitStore) -> None:
+    near = pd.DataFrame({"school": ["W"], "effect": [12.0], "se": [9.0]})
+    once = condition(schools, near)
+    assert once.repaired is None
+    assert once.fit.sampling.chains == 1
+    twice = condition(once.fit, FAR, store=store)
+    assert twice.repaired is not None
+    assert twice.fit.sampling.chains == 4
+    assert off(twice, truth(pd.concat([near, FAR], ignore_index=True))) < LIMIT
+
+
 def test_a_bar_moves_by_groups_and_a_new_one_starts_for_the_draws(stanli: Engine) -> None:
     old, new = parts()
     bars: dict[str, list[tuple[int, int, int]]] = {}

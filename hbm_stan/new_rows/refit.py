@@ -5,19 +5,23 @@ The variant, the priors, the coding of columns, the settings, the engine and the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hbm_stan.attempts import VariantProgress, run_attempts
 from hbm_stan.budget import Budget
 from hbm_stan.checks import check
-from hbm_stan.engines import ENGINES, choose
+from hbm_stan.engines import ENGINES, Sampling, choose
 from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.fit import Fit, Job, job_of
 from hbm_stan.new_rows.new_groups import NewGroups
 from hbm_stan.new_rows.weigh import Weights
 from hbm_stan.store import FitStore
 from hbm_stan.tree import refuse_too_large
+
+# As many as any fit has that names none.
+_CHAINS = Sampling().chains
 
 
 def _silent(_text: str) -> None:
@@ -85,7 +89,10 @@ def refitted(fit: Fit, new: NewGroups, weights: Weights, means: Means) -> tuple[
     failed = [v.name for v in check(refit, means.waive, model=False).failed]
     if failed:
         words = f"fitted again with the rows, the model failed its checks ({', '.join(failed)})"
-        raise DiagnosticError(_withheld(new, weights, words))
+        raise DiagnosticError(
+            f"{new.where}: {weights.failure}, and it is not repaired: {words}. Fit a table with the rows, and see what "
+            "its checks say; more draws, or another form of the model, may do."
+        )
     return refit, Repaired(
         groups=new.labels, moved=weights.moved, reason=weights.failure, rows=refit.table.n_all, seconds=refit.seconds
     )
@@ -95,9 +102,15 @@ def job_with(fit: Fit, new: NewGroups) -> Job:
     """The job that made a fit, with the rows of the new groups behind its own."""
     settle = fit.family.groups.settle
     return job_of(
-        fit.family, fit.variant, new.table, fit.priors, fit.sampling, choose(fit.engine),
+        fit.family, fit.variant, new.table, fit.priors, _sampling(fit), choose(fit.engine),
         None if settle is None else lambda data: settle(data, fit.data, new.where),
     )  # fmt: skip
+
+
+def _sampling(fit: Fit) -> Sampling:
+    """The settings of the fit; four chains in place of one, which cannot be checked: weighted draws stand in one."""
+    own = fit.sampling
+    return own if own.chains > 1 else replace(own, chains=_CHAINS, draws=max(10, math.ceil(own.draws / _CHAINS)))
 
 
 def _not_allowed(fit: Fit, new: NewGroups, budget: Budget) -> str:
