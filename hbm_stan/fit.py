@@ -181,13 +181,9 @@ def prepare_table(family: Family, dataset: Dataset) -> Prepared:
 
 
 def jobs_of(
-    family: Family,
-    dataset: Dataset,
-    variants: Sequence[str] | None,
-    priors: Mapping[str, str] | None,
-    sampling: Sampling,
-    engine: Engine,
-) -> list[Job]:
+    family: Family, dataset: Dataset, variants: Sequence[str] | None, priors: Mapping[str, str] | None,
+    sampling: Sampling, engine: Engine,
+) -> list[Job]:  # fmt: skip
     """The fits that these variants ask for (None: one of each pooling), data and priors checked, nothing sampled."""
     refuse_what_is_no_dataset(dataset)
     table = prepare_table(family, dataset)
@@ -196,17 +192,20 @@ def jobs_of(
     refuse_too_large(family, table, names, sampling)
     for name in names:
         family.refuse_unlearnable(table, name)
-    return [_job(family, name, table, chosen, sampling, engine) for name in names]
+    return [job_of(family, name, table, chosen, sampling, engine) for name in names]
 
 
-def _job(
-    family: Family, variant: str, table: Prepared, priors: Mapping[str, Prior], sampling: Sampling, engine: Engine
-) -> Job:
+def job_of(
+    family: Family, variant: str, table: Prepared, priors: Mapping[str, Prior], sampling: Sampling, engine: Engine,
+    settle: Callable[[StanData], StanData] | None = None,
+) -> Job:  # fmt: skip
+    """The job of one variant of a table that was checked; ``settle`` changes its data, which are checked after it."""
     program = family.program(variant)
     # CmdStan writes every number as text, which takes several times as long as the sampling of small programs.
     # A family of the user's gives what its programs generate: its own Python is used where it must be.
     later = is_large(family, table) or (writes_text(engine) and draws_the_rest(family) and not family.source)
     data = family.stan_data(table, priors, variant, generate=not later)
+    data = data if settle is None else settle(data)
     check_data(program, data)
     return Job(
         family=family, variant=variant, table=table, priors=priors, sampling=sampling, engine=engine, program=program,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,13 +19,14 @@ from scipy.stats import beta, halfnorm, lognorm, norm
 from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset, load
 from hbm_stan.engines import Engine, Sampling
-from hbm_stan.errors import DataError, DiagnosticError, ModelError
+from hbm_stan.errors import DataError, ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import ess_bulk
 from hbm_stan.new_rows import condition as module
 from hbm_stan.new_rows.condition import Conditioned, condition
 from hbm_stan.new_rows.contrast import contrast
 from hbm_stan.new_rows.predict import predict
+from hbm_stan.new_rows.weigh import Weights
 
 # z of means and sds: a family error of 1e-3 over 200 comparisons in this file.
 LIMIT = norm.isf(1e-3 / (2 * 200))
@@ -110,7 +112,10 @@ def test_new_schools_are_those_of_the_quadrature_of_all(stanli: Engine) -> None:
 
 FAULTS: dict[str, Callable[[Fit, pytest.MonkeyPatch], None]] = {
     "no weights": lambda _fit, patch: patch.setattr(
-        module, "weigh", lambda log_lik, _new: (np.full(len(log_lik), 1 / len(log_lik)), -1.0)
+        module, "weigh", lambda log_lik, new, right=module.weigh: right(0 * log_lik, new)
+    ),
+    "weights that are not normalised": lambda _fit, patch: patch.setattr(
+        module, "weigh", lambda log_lik, new, right=module.weigh: _halved(right(log_lik, new))
     ),
     "weights squared": lambda _fit, patch: patch.setattr(
         module, "weigh", lambda log_lik, new, right=module.weigh: right(2 * log_lik, new)
@@ -123,6 +128,10 @@ FAULTS: dict[str, Callable[[Fit, pytest.MonkeyPatch], None]] = {
     ),
     "the population in place of the group": lambda _fit, patch: patch.setattr(module, "_given", _unread),
 }  # fmt: skip
+
+
+def _halved(weights: Weights) -> Weights:
+    return replace(weights, of_draws=weights.of_draws / 2)
 
 
 def _with_prior(fit_: Fit, log_lik: np.ndarray) -> np.ndarray:
@@ -313,33 +322,35 @@ def test_a_group_without_information_is_not_determined_and_one_of_many_rows_is(s
     assert "Pareto k" in given.notes[0]
 
 
-def test_a_group_that_moves_the_population_too_far_is_refused(stanli: Engine) -> None:
+def test_a_group_of_many_rows_like_the_fitted_ones_needs_no_refit(stanli: Engine) -> None:
     old, _ = parts()
     fit_ = fit_case("grouped_normal", stanli, old)
-    rng = np.random.default_rng(2)
-    quiet = pd.DataFrame({"g": "N9", "y": rng.normal(0.4, 0.7, 500).round(3)})
-    loud = quiet.assign(y=rng.normal(0, 2.5, 500).round(3))  # the sd within groups was learnt to be 0.7
-    with pytest.raises(
-        DiagnosticError, match=r"Pareto k is .* most of it comes from 'N9'\. .*fit again|at least 100 are needed"
-    ):
-        condition(fit_, loud)
-    given = condition(fit_, quiet)  # as many rows, but such as were fitted: weights can follow
+    quiet = pd.DataFrame({"g": "N9", "y": np.random.default_rng(2).normal(0.4, 0.7, 500).round(3)})
+    given = condition(fit_, quiet)
     refit = fit_case("grouped_normal", stanli, pd.concat([old, quiet], ignore_index=True), like=fit_)
     assert against_refit(fit_, given, refit) < LIMIT
     assert "fewer than 400" in given.notes[0]
+    assert given.repaired is None
 
 
-def test_weights_of_a_high_k_are_refused_and_equal_ones_are_not() -> None:
+def test_weights_of_a_high_k_have_a_reason_and_equal_ones_have_none() -> None:
     from types import SimpleNamespace
 
     new: Any = SimpleNamespace(where="new.csv", labels=("a", "b"), rows=None)
     rng = np.random.default_rng(1)
     heavy = rng.pareto(0.8, (4000, 1))  # k is 1.25
-    with pytest.raises(DiagnosticError, match=r"new\.csv: the rows move .* must lie below 0\.70; .*from 'a'"):
-        module.weigh(np.log(np.hstack([heavy, np.ones((4000, 1))])), new)
-    weights, k = module.weigh(np.zeros((4000, 2)), new)
-    assert k == -np.inf
-    np.testing.assert_allclose(weights, 1 / 4000)
+    weights = module.weigh(np.log(np.hstack([heavy, np.ones((4000, 1))])), new)
+    assert re.search(r"^the rows move .*Pareto k 1\.\d\d, allowed below 0\.70; .*from 'a'\)$", weights.failure)
+    assert weights.moved == ("a",)
+    assert not weights.draws_help
+    few = replace(weights, pareto_k=0.2, of_draws=np.repeat([1 / 50, 0.0], [50, 3950]))
+    assert "worth 50, and at least 100 are needed" in few.failure
+    assert replace(weights, pareto_k=np.nan).high
+    even = module.weigh(np.zeros((4000, 2)), new)
+    assert even.pareto_k == -np.inf
+    assert even.failure == ""
+    np.testing.assert_allclose(even.of_draws, 1 / 4000)
+    assert even.effective == pytest.approx(4000)
     with pytest.raises(DataError, match="no density under any draw"):
         module.weigh(np.full((100, 1), -np.inf), new)
 

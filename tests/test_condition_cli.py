@@ -126,12 +126,35 @@ def test_mistakes_are_said_before_sampling(trial: Path, tmp_path: Path, words: t
     assert not (tmp_path / "b" / "fits").exists()
 
 
-def test_rows_that_call_for_another_fit_are_withheld(trial: Path, tmp_path: Path) -> None:
+def test_rows_that_weights_cannot_follow_are_fitted_too(trial: Path, tmp_path: Path) -> None:
     far = pd.read_csv(trial.parent / "new.csv").tail(5).assign(score=[900.0, -900.0, 500.0, -300.0, 10.0])
     far.to_csv(tmp_path / "far.csv", index=False)
-    done = run(
-        trial, "--condition", tmp_path / "far.csv", "--to", tmp_path / "p.csv", "--json", tmp_path / "o.json", code=1
-    )
-    assert "fit again" in done.output
-    assert not (tmp_path / "p.csv").exists()
-    assert json.loads((tmp_path / "o.json").read_text())["withheld"] is True
+    words = ("--condition", tmp_path / "far.csv", "--to", tmp_path / "p.csv", "--json", tmp_path / "o.json")
+    for off in (("--max-refits", 0), ("--minutes", 0)):
+        done = run(trial, *words, *off, code=1)
+        assert f"({off[0]}" in done.output
+        assert "fit again" in done.output
+        assert not (tmp_path / "p.csv").exists()
+        assert json.loads((tmp_path / "o.json").read_text())["withheld"] is True
+    done = run(trial, *words)
+    assert "fitting again with the 5 rows of 1 new clinic" in done.output
+    assert "Repaired by a refit: the rows move the population too far" in done.output
+    written = json.loads((tmp_path / "o.json").read_text())
+    assert written["condition"]["repaired"]["how"] == "refit"
+    assert written["condition"]["repaired"]["groups"] == written["condition"]["repaired"]["moved"] == ["new two"]
+    assert written["condition"]["pareto_k"] is None  # one draw has all of the weight: k is infinite
+    assert "(Pareto k infinite, allowed below 0.70; " in written["condition"]["repaired"]["reason"]
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 5
+    call = ("contrast", trial, "clinic = new two - clinic = A", "--condition", tmp_path / "far.csv", "--at", "age = 40")
+    done = hbm(*call, "--json", tmp_path / "c.json", "--engine", "stanli")
+    assert done.exit_code == 0, done.output
+    assert "used again" in done.output  # the refit is kept
+    assert json.loads((tmp_path / "c.json").read_text())["condition"]["repaired"]["how"] == "refit"
+    assert hbm(*call, "--max-refits", 0, "--engine", "stanli").exit_code == 1
+
+
+def test_steps_are_lines_in_a_pipe(trial: Path) -> None:
+    done = run(trial, "--condition", trial.parent / "new.csv")
+    lines = done.stderr.splitlines()
+    assert "partial_pooling: conditioning on 2 new clinics (6 rows)" in lines
+    assert "partial_pooling: drawing 2 new clinics given their rows" in lines

@@ -21,7 +21,7 @@ from hbm_stan.compare import compare
 from hbm_stan.data import Dataset, load
 from hbm_stan.density import log_density_spread, short_run
 from hbm_stan.engines import Sampling
-from hbm_stan.errors import DataError, ModelError
+from hbm_stan.errors import DataError, DiagnosticError
 from hbm_stan.examples import analyses, irregular
 from hbm_stan.families import family
 from hbm_stan.families.event_population import density, nodes, trust
@@ -29,9 +29,10 @@ from hbm_stan.families.event_population.findings import findings
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.identity import data_hash
 from hbm_stan.model import Evidence
-from hbm_stan.new_rows.condition import condition
+from hbm_stan.new_rows.condition import Conditioned, condition
 from hbm_stan.new_rows.predict import predict
 from hbm_stan.selection import notes_on
+from hbm_stan.store import FitStore
 from hbm_stan.verdicts import EVENT_WEIGHTS, QUADRATURE
 
 MODEL = family("event_population")
@@ -510,8 +511,84 @@ def test_a_new_event_is_predicted_from_the_whole_population() -> None:
     mean = fitted.draws("mu")["mu"].mean()
     assert table["expected_mean"].to_numpy() == pytest.approx(mean, abs=0.02)  # not of the events that are seen
     assert fitted.draws("theta")["theta"].mean() - mean > 0.04
-    with pytest.raises(ModelError, match=r"given as samples.*Add its samples to the table and fit again"):
-        condition(fit("event_population", of_samples(), engine="direct"), ROWS.head(1))
+
+
+NEW_SPINS, FAR_SPINS = (0.75, 0.8, 0.62, 0.7), (0.9, 0.85, 0.8, 0.5)
+
+
+def sampled_catalogue(spins: tuple[float, ...] = NEW_SPINS, n: int = 400) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Samples of twenty events, and of four others, all with the density of a prior that is not even."""
+    frame = samples_of(catalogue(20, 5, error=(0.05, 0.1)), n, 6, 1.0, 2.0)
+    new = pd.DataFrame({"event": list("WXYZ"), "spin": spins, "error": [0.06, 0.07, 0.08, 0.3]})
+    return frame, samples_of(new, n, 7, 1.0, 2.0)
+
+
+def by_samples(frame: pd.DataFrame, seen: Any = SEEN) -> Dataset:
+    return Dataset.from_frame(frame, **SAMPLES, prior_density="prior", selection=seen)
+
+
+def far_from_sums(given: Conditioned, old: pd.DataFrame, new: pd.DataFrame) -> float:
+    """How far means lie from a grid over the population and sums over samples, in sds: of new events, mu and log kappa.
+
+    An event's samples have weights of population density over that of their prior, at each point of the grid.
+    """
+    mu, kappa, weight = grid_posterior(data_of(by_samples(pd.concat([old, new], ignore_index=True))))
+    population, worst = given.fit.draws("mu", "kappa"), 0.0
+    for ours, at in ((population["mu"], mu), (np.log(population["kappa"]), np.log(kappa))):
+        worst = max(worst, abs(ours.mean() - weight @ at) / np.sqrt(weight @ (at - weight @ at) ** 2))
+    some = weight > 1e-9
+    a, b, w = (mu * kappa)[some], ((1 - mu) * kappa)[some], weight[some] / weight[some].sum()
+    for event, own in new.groupby("event"):
+        x, prior = own["spin"].to_numpy(), own["prior"].to_numpy()
+        ratio = stats.beta.pdf(x, a[:, None], b[:, None]) / prior
+        ratio /= ratio.sum(axis=1, keepdims=True)
+        mean = float(w @ (ratio @ x))
+        sd = float(np.sqrt(w @ (ratio @ x**2) - mean**2))
+        line = given.groups.set_index("group").loc[event]
+        worst = max(worst, abs(line["mean"] - mean) / sd, abs(np.log(line["sd"] / sd)))
+    return float(worst)
+
+
+def test_new_events_by_samples_are_those_of_sums_over_the_samples_of_all() -> None:
+    old, new = sampled_catalogue()
+    fitted = fit("event_population", by_samples(old), engine="direct")
+    given = condition(fitted, new)
+    assert given.repaired is None
+    # Of 4,000 draws that are worth some hundred, a mean is off by a tenth of an sd at most.
+    assert far_from_sums(given, old, new) < 0.2
+    assert list(given.groups["rows"]) == [400] * 4
+    before, after = (np.log(own.draws("kappa")["kappa"]) for own in (fitted, given.fit))
+    assert abs(after.mean() - before.mean()) > before.std()  # the new events change the population
+    table = predict(fitted, condition=new).table  # a row for each event, not for each sample
+    assert sorted(table["event"]) == list("WXYZ")
+    expected = table.set_index("event")["expected_mean"]
+    assert expected["X"] == pytest.approx(given.groups.set_index("group")["mean"]["X"], abs=0.01)
+    # Planted faults: samples go to the next event; the density that they were drawn under is forgotten.
+    moved = new.assign(event=new["event"].map(dict(zip("WXYZ", "XYZW", strict=True))))
+    assert far_from_sums(condition(fitted, moved), old, new) > 0.4
+    assert far_from_sums(condition(fitted, new.assign(prior=1.0)), old, new) > 0.2
+
+
+def test_new_events_by_samples_that_weights_cannot_follow_are_fitted_too(tmp_path: Path) -> None:
+    old, new = sampled_catalogue(FAR_SPINS)
+    given = condition(fit("event_population", by_samples(old), engine="direct"), new, store=FitStore(tmp_path))
+    assert given.pareto_k > given.threshold
+    assert given.repaired is not None
+    assert given.repaired.groups == tuple(given.groups["group"])
+    assert far_from_sums(given, old, new) < 0.1
+
+
+def test_new_events_of_few_samples_are_withheld_and_samples_outside_are_named_by_their_file(tmp_path: Path) -> None:
+    old, new = sampled_catalogue()
+    fitted = fit("event_population", by_samples(old), engine="direct")
+    with pytest.raises(DiagnosticError, match=f"given these rows, partial_pooling fails a check. {EVENT_WEIGHTS}: .*Z"):
+        condition(fitted, new[new["event"] == "Z"].head(6))
+    path = tmp_path / "new.csv"
+    new.head(3).assign(event="Q", spin=[0.5, 1.2, 0.4]).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"new\.csv, column 'spin': samples outside the support.*row 2|line 3"):
+        condition(fitted, path)
+    with pytest.raises(DataError, match="has one sample"):
+        condition(fitted, new.head(1))
 
 
 def test_new_events_with_rows_of_their_own_say_what_a_fit_with_them_says() -> None:

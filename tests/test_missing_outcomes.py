@@ -21,6 +21,7 @@ from scipy.special import log_ndtr, ndtr
 from test_cli import hbm
 
 from hbm_stan.agreement import compare_draws
+from hbm_stan.attempts import run_attempts
 from hbm_stan.automatic import fit
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
@@ -31,12 +32,15 @@ from hbm_stan.families import family
 from hbm_stan.families.missing_outcomes import density, left_out
 from hbm_stan.families.missing_outcomes.columns import at_level, default_sweep, indicator
 from hbm_stan.families.missing_outcomes.estimand import ALL, rows_of
+from hbm_stan.families.missing_outcomes.given_rows import given_rows
 from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.identity import data_hash
 from hbm_stan.model import Estimand, Evidence
-from hbm_stan.new_rows.condition import condition
+from hbm_stan.new_rows.condition import Conditioned, condition
 from hbm_stan.new_rows.contrast import contrast
+from hbm_stan.new_rows.new_groups import read_condition
 from hbm_stan.new_rows.predict import predict
+from hbm_stan.new_rows.refit import job_with
 from hbm_stan.plots import plot_tipping, save_svg
 from hbm_stan.repair import refit_without
 from hbm_stan.sensitivity.tipping import row_of, side_of, tips_of
@@ -525,17 +529,6 @@ def test_rows_and_groups_left_out_score_as_their_refits_do(stanli: Engine) -> No
     assert abs(groups.pointwise["partial_pooling"].elpd_i[j] - math.log(np.exp(own).mean())) < error + 0.05
 
 
-def test_a_new_group_with_rows_of_its_own_is_refused_with_what_to_do() -> None:
-    fitted = fit(
-        "missing_outcomes",
-        of_frame(missing="selection"),
-        sampling=Sampling(chains=2, warmup=100, draws=100, seed=1),
-        engine="stanli",
-    )
-    with pytest.raises(ModelError, match=r"worked out by a fit only. Add them to the table and fit again"):
-        condition(fitted, FRAME.head(2))
-
-
 def test_rows_of_known_and_of_new_groups_are_predicted_seen_or_not(stanli: Engine) -> None:
     settings = {"sampling": Sampling(draws=1000, seed=1), "engine": stanli}
     rows = pd.DataFrame({"ward": ["a", "zz"], "arm": ["new", "old"]})
@@ -555,6 +548,90 @@ def test_rows_of_known_and_of_new_groups_are_predicted_seen_or_not(stanli: Engin
     np.testing.assert_allclose(
         new["expected"].values.reshape(-1, 2)[:, 0], draws["theta"][:, j] + draws["beta"][:, 0]
     )  # of any row, though those that are seen lie higher
+
+
+# New groups given their rows
+@cache
+def wards() -> pd.DataFrame:
+    """Sixteen wards, low outcomes of which go unseen more often; the last two are to be new."""
+    rng = np.random.default_rng(SEED)
+    effect = dict(zip((f"w{j}" for j in range(16)), rng.normal(0, 1, 16), strict=True))
+    frame = pd.DataFrame({"ward": np.repeat(list(effect), rng.integers(5, 16, 16)), "arm": "old"})
+    frame.loc[rng.uniform(size=len(frame)) < 0.5, "arm"] = "new"
+    y = 2 + frame["ward"].map(effect) + 0.5 * (frame["arm"] == "new") + rng.normal(0, 1, len(frame))
+    unseen = rng.normal(size=len(frame)) < 0.6 * (2 - y) - 0.5
+    frame["y"] = y.round(3).mask(unseen)
+    return frame
+
+
+def parted(missing: dict[str, Any], engine: Engine) -> tuple[Fit, pd.DataFrame]:
+    """The fit of fourteen wards, and the rows of the two others."""
+    new = wards()["ward"].isin(["w14", "w15"])
+    dataset = of_frame(wards()[~new].reset_index(drop=True), missing=missing)
+    sampling = Sampling(warmup=500, draws=2000, seed=5)
+    return fit(MODEL.name, dataset, "partial_pooling", sampling=sampling, engine=engine), wards()[new]
+
+
+SELECTION, MIXTURE = {"form": "selection", "delta": -0.6}, {"form": "pattern_mixture", "delta": -1.0}
+
+
+def far_from_refit(given: Conditioned, fitted: Fit, rows: pd.DataFrame, store: FitStore) -> float:
+    """The largest z of means of new wards and of what all share against a fit of all rows with the same assumptions."""
+    refit = run_attempts(job_with(fitted, read_condition(MODEL, fitted.variant, fitted.table, rows)), store, print)
+    ours, theirs, worst = given.fit.draws(), refit.draws(), 0.0
+    for name in ("mu", "tau", "sigma", "beta", "eta", "theta"):
+        a, b = ours[name].reshape(len(ours[name]), -1), theirs[name].reshape(len(theirs[name]), -1)
+        error = b.std(axis=0) * np.sqrt(1 / min(given.effective, 2000) + 1 / 2000)
+        worst = max(worst, float(np.max(np.abs(a.mean(axis=0) - b.mean(axis=0)) / error)))
+    return worst
+
+
+@pytest.mark.parametrize("missing", [SELECTION, MIXTURE], ids=lambda own: own["form"])
+def test_new_groups_with_rows_that_nobody_saw_are_those_of_a_fit_with_them(
+    missing: dict[str, Any], stanli: Engine, tmp_path: Path
+) -> None:
+    fitted, rows = parted(missing, stanli)
+    store, limit = FitStore(tmp_path), stats.norm.isf(1e-3 / (2 * 200))
+    given = condition(fitted, rows)
+    assert given.repaired is None
+    assert far_from_refit(given, fitted, rows, store) < limit
+    assert list(given.groups["rows"]) == list(rows.groupby("ward").size())  # seen or not
+    table = predict(fitted, condition=rows).table
+    assert len(table) == len(rows)
+    # Planted fault: rows that nobody saw are taken for rows that are not there.
+    seen = rows[rows["y"].notna()]
+    assert len(seen) < len(rows)
+    if missing is SELECTION:
+        assert far_from_refit(condition(fitted, seen), fitted, rows, store) > limit
+
+
+def test_proposals_for_a_group_with_unseen_rows_have_its_integral_and_its_moments() -> None:
+    """Of each draw, many rows unseen or none: quadrature over theta of all factors, one by one."""
+    rows = pd.DataFrame({
+        "ward": list("aaaabbbbbb"), "arm": ["new", "old"] * 5,
+        "y": [2.1, np.nan, 1.3, 0.4, 1.9, np.nan, np.nan, np.nan, np.nan, np.nan],
+    })  # fmt: skip
+    data = data_of(of_frame(rows, missing={"form": "selection", "delta": -1.5}))
+    draws = some_draws(data, 3)
+    many = {name: np.repeat(values, 4000, axis=0) for name, values in draws.items() if name != "theta"}
+    given = given_rows(np.random.default_rng(1), many, data)
+    theta = given.draw(np.random.default_rng(2), np.arange(12_000))["theta"].reshape(3, 4000, 2)
+    log_lik = given.log_lik.reshape(3, 4000, 2)
+    np.testing.assert_allclose(
+        np.log(np.exp(log_lik).mean(axis=1)), left_out.group_log_lik(draws, data, 60), atol=0.02
+    )  # fmt: skip
+    at = np.linspace(-15, 15, 6001)
+    for s in range(3):
+        own = {name: np.repeat(values[[s]], len(at), axis=0) for name, values in draws.items()}
+        own["theta"] = np.repeat(at[:, None], 2, axis=1)
+        rest = stats.norm.logpdf(own["theta"], draws["mu"][s], draws["tau"][s]) + density.beside_rows(own, data)
+        np.add.at(rest.T, np.asarray(data["group_idx"]) - 1, density.pointwise(own, data).T)
+        weight = np.exp(rest - rest.max(axis=0))
+        weight /= weight.sum(axis=0)
+        mean = weight.T @ at
+        sd = np.sqrt((weight.T @ at**2) - mean**2)
+        np.testing.assert_allclose(theta[s].mean(axis=0), mean, atol=5 * float(sd.max()) / np.sqrt(3000))
+        np.testing.assert_allclose(theta[s].std(axis=0), sd, rtol=0.06)
 
 
 # What is refused, and what is said

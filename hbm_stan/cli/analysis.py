@@ -10,9 +10,11 @@ import typer
 
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
+    from hbm_stan.budget import Budget
     from hbm_stan.cli.run import Run
     from hbm_stan.fit import Fit
 
+MinutesOption = Annotated[float | None, typer.Option("--minutes", help="What repairs may take in all.", min=0)]
 AnalysisArgument = Annotated[Path, typer.Argument(metavar="ANALYSIS", help="An analysis folder, or its analysis.toml.")]
 
 
@@ -37,3 +39,12 @@ def fits_of(run: Run, analysis: Analysis, variants: tuple[str, ...]) -> dict[str
 
     with run.sampling_progress() as progress:
         return fit_analysis(analysis, variants, engine=run.engine, say=run.say, progress=progress)
+
+
+def budget_of(analysis: Analysis, max_refits: int | None, minutes: float | None) -> Budget:
+    """What repairs may cost; made after sampling, which the minutes do not count."""
+    from hbm_stan.budget import Budget
+
+    return Budget(
+        analysis.max_refits if max_refits is None else max_refits, analysis.minutes if minutes is None else minutes
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
+from hbm_stan.cli.analysis import AnalysisArgument, MinutesOption, budget_of, fits_of, read_settled
 from hbm_stan.cli.run import (
     EngineOption,
     JsonOption,
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hbm_stan.analysis.read import Analysis
-    from hbm_stan.budget import Budget
     from hbm_stan.comparison import Comparison
     from hbm_stan.densities import Unit
     from hbm_stan.diagnose import Diagnosis
@@ -48,7 +47,6 @@ LikelihoodsOption = Annotated[
     bool,
     typer.Option("--likelihoods", help="Compare the likelihoods that the outcome of a formula can have."),
 ]
-MinutesOption = Annotated[float | None, typer.Option("--minutes", help="What repairs may take in all.", min=0)]
 
 
 def compare(
@@ -93,7 +91,7 @@ def _compare_variants(
 
     read, fits, diagnoses = _fitted(run, analysis, parameterisation)
     with run.steps() as tick:
-        comparisons = both_targets(fits, diagnoses, only, _budget(read, max_refits, minutes), read.store, tick)
+        comparisons = both_targets(fits, diagnoses, only, budget_of(read, max_refits, minutes), read.store, tick)
     return _written(run, fits, {str(unit): comparison for unit, comparison in comparisons.items()})
 
 
@@ -108,7 +106,7 @@ def _compare_patches(
 
     neighbours_of(read_analysis(analysis).dataset)  # refused before a pilot
     read, fits, diagnoses = _fitted(run, analysis, parameterisation)
-    budget = _budget(read, max_refits, minutes)
+    budget = budget_of(read, max_refits, minutes)
     with run.steps() as tick:
         comparison = compare_fits(fits, diagnoses, "patch", budget=budget, store=read.store, say=tick)
     return _written(run, fits, {"patch": comparison})
@@ -163,10 +161,9 @@ def _compare_factors(
             models, priors=read.priors, sampling=read.sampling, engine=read.engine_for(run.engine),
             store=read.store, say=run.say, progress=progress, minutes=read.minutes, waive=read.waived, forms=forms,
         )  # fmt: skip
+    budget = budget_of(read, max_refits, minutes)
     with run.steps() as tick:
-        comparison = judge_factors(
-            models, fits, only, waive=read.waived, budget=_budget(read, max_refits, minutes), store=read.store, say=tick
-        )
+        comparison = judge_factors(models, fits, only, waive=read.waived, budget=budget, store=read.store, say=tick)
     show_attempts(run, fits)
     _show_each(run, comparison.comparisons)
     run.write_json(comparison.as_dict())
@@ -194,10 +191,9 @@ def _compare_likelihoods(
             ladder, priors=read.priors, sampling=read.sampling, engine=read.engine_for(run.engine),
             store=read.store, say=run.say, progress=progress, minutes=read.minutes, waive=read.waived,
         )  # fmt: skip
+    budget = budget_of(read, max_refits, minutes)
     with run.steps() as tick:
-        comparison = judge_ladder(
-            ladder, fits, only, waive=read.waived, budget=_budget(read, max_refits, minutes), store=read.store, say=tick
-        )
+        comparison = judge_ladder(ladder, fits, only, waive=read.waived, budget=budget, store=read.store, say=tick)
     show_attempts(run, fits)
     run.show(*(Text(words) for words in (*comparison.rows, *ladder.left_out)), Text(""))
     _show_each(run, comparison.comparisons)
@@ -213,13 +209,6 @@ def _show_each(run: Run, comparisons: Mapping[Unit, Comparison]) -> None:
     for comparison in comparisons.values():
         show_scores(run, comparison)
         run.show(*(Text(s) for s in [*comparison.verdict, *comparison.notes]), Text(""))
-
-
-def _budget(read: Analysis, max_refits: int | None, minutes: float | None) -> Budget:
-    """What repairs may cost; made after sampling, which the minutes do not count."""
-    from hbm_stan.budget import Budget
-
-    return Budget(read.max_refits if max_refits is None else max_refits, read.minutes if minutes is None else minutes)
 
 
 _NUMBERS = ("elpd", "SE", "MCSE", "diff", "SE used", "p_loo", "weight", "k high", "repaired")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hbm_stan.cli.analysis import budget_of
 from hbm_stan.errors import DiagnosticError, HbmError
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ ConditionOption = Annotated[
 GroupsToOption = Annotated[
     Path | None, typer.Option(help="The CSV to write, a line for each coefficient of the groups of --condition.")
 ]
+# As of ``hbm compare``, but that there is one fit to be made.
+RefitOption = Annotated[
+    int | None,
+    typer.Option("--max-refits", min=0,
+                 help="Of --condition: 0 makes no fit with its rows where Pareto k is high; else as in [comparison]."),
+]  # fmt: skip
 _SHOWN = 20  # lines on the terminal
 
 
@@ -35,20 +42,26 @@ def refuse_without_condition(groups_to: Path | None, condition: Path | None) -> 
 
 def read_condition_of(read: Analysis, table: Prepared, variant: str, condition: Path) -> NewGroups:
     """The rows of new groups, checked before anything is sampled."""
-    from hbm_stan.new_rows.predict import read_condition
+    from hbm_stan.new_rows.new_groups import read_condition
 
     name = read.family.variant(variant or read.main_variant).name
     return read_condition(read.family, name, table, condition)
 
 
-def condition_fit(run: Run, fit: Fit, new: NewGroups) -> Conditioned:
-    """The fit given the new groups' rows; where their weights withhold it, JSON says so."""
+def condition_fit(
+    run: Run, fit: Fit, new: NewGroups, read: Analysis, max_refits: int | None, minutes: float | None
+) -> Conditioned:  # fmt: skip
+    """The fit given the new groups' rows; where these move it too far and no refit may repair that, JSON says so."""
     from hbm_stan.new_rows.condition import condition_on
+    from hbm_stan.new_rows.refit import Means
 
     many = fit.table.noun.many if len(new.labels) > 1 else fit.table.noun.one
     run.say(f"{fit.variant}: conditioning on {len(new.labels):,} new {many} ({new.rows.n:,} rows)")
+    budget = budget_of(read, max_refits, minutes)
     try:
-        return condition_on(fit, new)
+        with run.sampling_progress() as progress:
+            means = Means(budget=budget, store=read.store, say=run.say, progress=progress, waive=read.waived)
+            return condition_on(fit, new, means)
     except DiagnosticError as error:
         run.write_json({"withheld": True, "variant": fit.variant, "notes": [str(error)]})
         raise
@@ -56,6 +69,7 @@ def condition_fit(run: Run, fit: Fit, new: NewGroups) -> Conditioned:
 
 def conditioned_record(given: Conditioned | None) -> dict[str, Any]:
     """For JSON: the new groups and the weights of the draws; nothing where there are none."""
+    from dataclasses import asdict
     from math import isfinite
 
     from hbm_stan.cli.predict import records
@@ -67,6 +81,7 @@ def conditioned_record(given: Conditioned | None) -> dict[str, Any]:
             "groups": records(given.groups), "sentences": list(given.sentences), "notes": list(given.notes),
             "pareto_k": given.pareto_k if isfinite(given.pareto_k) else None, "threshold": given.threshold,
             "effective_draws": given.effective,
+            "repaired": None if given.repaired is None else {"how": "refit", **asdict(given.repaired)},
         }
     }  # fmt: skip
 

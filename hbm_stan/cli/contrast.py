@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hbm_stan.cli.analysis import AnalysisArgument
-from hbm_stan.cli.condition import ConditionOption, condition_fit, conditioned_record, show_groups
+from hbm_stan.cli.analysis import AnalysisArgument, MinutesOption
+from hbm_stan.cli.condition import ConditionOption, RefitOption, condition_fit, conditioned_record, show_groups
 from hbm_stan.cli.predict import AtOption, VariantOption, passed_fit, read_with_condition, records
 from hbm_stan.cli.run import (
     EngineOption,
@@ -41,12 +41,13 @@ def contrast(
     analysis: AnalysisArgument, settings: SettingsArgument, engine: EngineOption = "auto", json: JsonOption = None,
     quiet: QuietOption = False, seed: SeedOption = None, parameterisation: ParameterisationOption = None,
     at: AtOption = None, scale: ScaleOption = "difference", region: RegionOption = None, variant: VariantOption = "",
-    condition: ConditionOption = None,
+    condition: ConditionOption = None, max_refits: RefitOption = None, minutes: MinutesOption = None,
 ) -> None:  # fmt: skip
     """How far the expected values of two settings lie apart, with intervals and the probability of the direction.
 
     All else stands at the usual row, or where --at says; grouping factors too. With --condition, of groups that were
-    never fitted too, given their own rows. Exit code 1 where a failed check, or the weights of those rows, withhold it.
+    never fitted too, given their own rows. Exit code 1 where a failed check, or rows of --condition that could not be
+    fitted, withhold it.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
@@ -58,7 +59,7 @@ def contrast(
             needs, settings, ", ".join(at) if at else None, averaged=has_average(read.family, scale)
         )  # fmt: skip
         fit = passed_fit(run, read, variant, parameterisation)
-        conditioned = None if given is None else condition_fit(run, fit, given)
+        conditioned = None if given is None else condition_fit(run, fit, given, read, max_refits, minutes)
         if conditioned is not None:
             show_groups(run, conditioned)
         after = fit if conditioned is None else conditioned.fit

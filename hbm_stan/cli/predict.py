@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hbm_stan.cli.analysis import AnalysisArgument, fits_of
+from hbm_stan.cli.analysis import AnalysisArgument, MinutesOption, fits_of
 from hbm_stan.cli.condition import (
     ConditionOption,
     GroupsToOption,
+    RefitOption,
     condition_fit,
     conditioned_record,
     read_condition_of,
@@ -65,12 +66,14 @@ def predict(
     quiet: QuietOption = False, seed: SeedOption = None, parameterisation: ParameterisationOption = None,
     grid: GridOption = "", at: AtOption = None, new: NewOption = None, condition: ConditionOption = None,
     variant: VariantOption = "", to: ToOption = None, groups_to: GroupsToOption = None, draws: DrawsOption = None,
+    max_refits: RefitOption = None, minutes: MinutesOption = None,
 ) -> None:  # fmt: skip
     """The expected value and a new observation of each row, of known levels, new ones or the middle of a population.
 
     Mean, sd, median, 50 % and 90 % interval of both. With --condition, of groups that were never fitted, given their
-    own rows: without ROWS these are predicted. Draws that are kept are used, others are sampled first. Exit code 1
-    where a failed check withholds it, or where the rows of --condition call for another fit.
+    own rows: without ROWS these are predicted; where weights cannot follow these, they are fitted too. Draws that are
+    kept are used, others are sampled first. Exit code 1 where a failed check, or rows of --condition that could not be
+    fitted, withhold it.
     """
     run = Run(engine, json, quiet, seed)
     with guarded(run, analysis):
@@ -80,14 +83,15 @@ def predict(
         from hbm_stan.new_rows.read import read_rows
 
         read, needs, given = read_with_condition(analysis, seed, variant, condition)
-        chosen = given.rows.table if given is not None and not rows and not grid else rows or None
+        chosen = given.own_rows if given is not None and not rows and not grid else rows or None
         asked = ask(needs, chosen, grid or None, _new(new or [], grid), ", ".join(at) if at else None)
         checked = read_rows(needs, asked)
         fit = passed_fit(run, read, variant, parameterisation)
         if given is None:
             prediction = predict_rows(fit, checked, keep=draws is not None)
         else:
-            prediction = predict_given(condition_fit(run, fit, given), checked, keep=draws is not None)
+            conditioned = condition_fit(run, fit, given, read, max_refits, minutes)
+            prediction = predict_given(conditioned, checked, keep=draws is not None)
         _write(prediction, to, draws, groups_to)
         _show(run, prediction, needs)
         run.show(*(f"{path} is written." for path in (to, groups_to, draws) if path is not None))

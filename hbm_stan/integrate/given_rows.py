@@ -9,21 +9,24 @@ proposal is a draw given the rows, and all weights of a draw are alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from hbm_stan.counting import counted
 from hbm_stan.integrate import Integrand, parts
 from hbm_stan.integrate.elimination import scaled
 from hbm_stan.integrate.mode import Mode, find_modes
 from hbm_stan.integrate.structure import IntArray, Structure
 from hbm_stan.later import gammaln, logsumexp
+from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
 # Proposals for each draw, and the degrees of freedom of their Student-t distributions: heavier tails than those of
 # normal coefficients, so that weights are bounded where rows are log-concave (ours).
-_PROPOSALS, _FREEDOM = 16, 8.0
+PROPOSALS, FREEDOM = 16, 8.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ def place_by_weight(rng: np.random.Generator, log_weights: FloatArray) -> IntArr
     return np.asarray(np.minimum(beyond.sum(axis=1), below.shape[1] - 1))
 
 
+def propose_each[T](rng: np.random.Generator, n: int, one: Callable[[np.random.Generator, int], T]) -> list[T]:
+    """What ``one`` proposes for each of n groups, side by side where there are cores, whose number changes nothing."""
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(counted(pool.map(one, rng.spawn(n), range(n)), n))
+
+
 def propose(
     rng: np.random.Generator, s: Structure, factors: Sequence[FloatArray], given: Integrand, constant: float
 ) -> Proposals:
@@ -66,31 +75,43 @@ def propose(
 def _of_part(rng: np.random.Generator, s: Structure, factors: Sequence[FloatArray], given: Integrand) -> Proposals:
     exact = given.likelihood.precision is not None
     modes = find_modes(s, factors, given, finer=False)
-    mass = np.stack([_log_mass(given, mode) for mode in modes])
-    log_share = mass - logsumexp(mass, axis=0)
+    log_share = np.zeros((1, len(given.eta)))
+    if len(modes) > 1:
+        mass = np.stack([_log_mass(given, mode) for mode in modes])
+        log_share = mass - logsumexp(mass, axis=0)
     columns: list[list[FloatArray]] = []
-    log_weights = []
-    for _ in range(_PROPOSALS):
+    log_weights: list[FloatArray] = []
+    for _ in range(PROPOSALS):
         e = _draw(rng, modes, log_share, exact)
         values = [scaled(f, x) for f, x in zip(factors, e, strict=True)]
-        added = sum(
-            (level.rows(x) for level, x in zip((*s.chain, *s.crossed), values, strict=True)), np.zeros(given.eta.shape)
-        )
-        density = [_log_density(given, mode, e, added, exact) for mode in modes]
-        proposed = logsumexp(np.stack(density) + log_share, axis=0)
-        rows = given.at(given.eta + added, np.arange(len(added))).log_p().sum(axis=1)
-        prior = -_squares(e) / 2 - _size(e) / 2 * math.log(2 * math.pi)
-        log_weights.append(rows + prior - proposed)
         columns.append(values)
+        if not exact or not log_weights:  # draws given the rows all have the weight of the first
+            log_weights.append(_log_weight(s, given, modes, log_share, e, values, exact))
     stacked = tuple(np.stack(own, axis=1) for own in zip(*columns, strict=True))
-    return Proposals(stacked, np.stack(log_weights, axis=1))
+    weights = np.stack(log_weights, axis=1)
+    return Proposals(stacked, np.repeat(weights, PROPOSALS, axis=1) if exact else weights)
+
+
+def _log_weight(
+    s: Structure, given: Integrand, modes: Sequence[Mode], log_share: FloatArray, e: list[FloatArray],
+    values: Sequence[FloatArray], exact: bool,
+) -> FloatArray:  # fmt: skip
+    """log of the density of rows and coefficients at a proposal e over the density that it was proposed with, (S,)."""
+    added = sum(
+        (level.rows(x) for level, x in zip((*s.chain, *s.crossed), values, strict=True)), np.zeros(given.eta.shape)
+    )
+    density = [_log_density(given, mode, e, added, exact) for mode in modes]
+    proposed = density[0] if len(modes) == 1 else logsumexp(np.stack(density) + log_share, axis=0)
+    rows = given.at(given.eta + added, np.arange(len(added))).log_p().sum(axis=1)
+    prior = -_squares(e) / 2 - _size(e) / 2 * math.log(2 * math.pi)
+    return np.asarray(rows + prior - proposed)
 
 
 def _draw(rng: np.random.Generator, modes: Sequence[Mode], log_share: FloatArray, exact: bool) -> list[FloatArray]:
     """Standard normal coefficients e of each factor, about one of the modes, which is chosen by its share."""
     noise = modes[0].eliminated.noise(rng)
     if not exact:
-        stretch = np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=len(noise[0])))
+        stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, size=len(noise[0])))
         noise = [stretch[:, None, None] * z for z in noise]
     e = modes[0].eliminated.coefficients(noise)
     if len(modes) == 1:
@@ -117,8 +138,8 @@ def _log_density(given: Integrand, mode: Mode, e: list[FloatArray], added: Float
     size, log_det = _size(e), mode.eliminated.log_det[:, 0]
     if exact:
         return np.asarray((log_det - square - size * math.log(2 * math.pi)) / 2)
-    constant = gammaln((_FREEDOM + size) / 2) - gammaln(_FREEDOM / 2) - size / 2 * math.log(_FREEDOM * math.pi)
-    return np.asarray(constant + log_det / 2 - (_FREEDOM + size) / 2 * np.log1p(square / _FREEDOM))
+    constant = gammaln((FREEDOM + size) / 2) - gammaln(FREEDOM / 2) - size / 2 * math.log(FREEDOM * math.pi)
+    return np.asarray(constant + log_det / 2 - (FREEDOM + size) / 2 * np.log1p(square / FREEDOM))
 
 
 def _squares(e: Sequence[FloatArray]) -> FloatArray:

@@ -1,33 +1,38 @@
-"""A fit conditioned on the rows of groups that it never saw, without being made again.
+"""A fit conditioned on the rows of groups that it never saw, without being made again wherever that can be.
 
 p(population, new groups | all rows) is p(population | fitted rows) p(new rows | population) p(new groups | population,
 new rows): draws of the population are weighted by the density of the new rows, their coefficients integrated out, and
-the coefficients are drawn given both. The weights are Pareto smoothed (Vehtari et al. 2024, JMLR 25(72)).
+the coefficients are drawn given both. The weights are Pareto smoothed (Vehtari et al. 2024, JMLR 25(72)); where they
+cannot be trusted, the model is fitted again with the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hbm_stan.budget import Budget
+from hbm_stan.counting import Listener, told
 from hbm_stan.encoding import IntArray
-from hbm_stan.errors import DataError, DiagnosticError, ModelError
+from hbm_stan.engines import Progress
+from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.families.terms.effects import new_group as new_group_of_terms
 from hbm_stan.families.terms.given_rows import given_rows as given_rows_of_terms
 from hbm_stan.fit import Fit
-from hbm_stan.leave_one_out import MORE_DRAWS_HELP, good_k
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.likelihood import OWN_COLUMNS
 from hbm_stan.model import Draws, GivenRows, StanData
 from hbm_stan.new_rows.extend import extended_effects, extended_sizes, rows_from, systematic
 from hbm_stan.new_rows.moved import in_words, summary_of_groups
-from hbm_stan.new_rows.new_groups import NewGroups, read_new_groups, refuse_not_partial
+from hbm_stan.new_rows.new_groups import NewGroups, read_condition
+from hbm_stan.new_rows.refit import Means, Repaired, note_of, refitted
+from hbm_stan.new_rows.weigh import Weights, weigh
 from hbm_stan.notebook import card
 from hbm_stan.prepare import Prepared
-from hbm_stan.psis import smooth
+from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -36,13 +41,8 @@ if TYPE_CHECKING:
 else:
     from hbm_stan.later import xr
 
-# Fewer effective draws than this are too few for the intervals that are reported (ours; 2.1 of Vehtari et al. 2021 asks
-# for as many of one chain).
-LEAST_EFFECTIVE = 100.0
 # New groups before their rows for each draw of the population, as long as they are not too many (ours).
 _TIMES, _AT_ONCE = 10, 4_000_000
-_ENOUGH = 400.0  # effective draws: Vehtari et al. (2021), 100 of each of four chains
-_ALIKE = 1e-6  # log densities that differ by less are alike (ours)
 # What draws have that new groups have not, or that nothing is predicted from.
 _NOT_TAKEN = ("lprior", "shift", "sampled")
 # First dimensions of what groups and units have of their own, and of what known ones and their rows have.
@@ -55,9 +55,10 @@ class Conditioned:
     """New groups given their rows: a line for each of their coefficients in ``groups``, ``sentences`` that say how far
     the rows moved them, and ``draws`` (xarray) of the coefficients, dims chain, draw, group[, term].
 
-    ``pareto_k`` of the importance weights lies below ``threshold``; they leave ``effective`` draws of the population.
+    ``pareto_k`` is that of the importance weights and ``effective`` what they leave of the draws of the population.
     ``fit`` has the weighted draws, in which the new groups stand behind the known ones: what is predicted from it is
-    given all rows. It has no chains to be checked.
+    given all rows. It has no chains to be checked. Where k did not lie below ``threshold``, or too few draws were left,
+    ``repaired`` says what was fitted again, and ``fit`` is that fit, which passed its checks.
     """
 
     groups: pd.DataFrame
@@ -68,6 +69,7 @@ class Conditioned:
     effective: float
     notes: tuple[str, ...]
     fit: Fit
+    repaired: Repaired | None = None
 
     def __repr__(self) -> str:
         return f"<Conditioned on {self.groups['group'].nunique()} new groups; .groups, .sentences, .draws, .notes>"
@@ -76,78 +78,82 @@ class Conditioned:
         return card(repr(self)[1:-1], (*self.sentences, *self.notes), self.groups)
 
 
-def condition(fit: Fit, rows: Any) -> Conditioned:
+def condition(
+    fit: Fit, rows: Any, *, budget: Budget | None = None, store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Conditioned:  # fmt: skip
     """New groups given their rows, of a CSV file or a DataFrame, from the draws of a fit that never saw them.
 
-    Raises DataError or ModelError for rows or a model that this cannot be done with, DiagnosticError where the rows
-    move the population too far for the weights of its draws to follow.
+    Where the rows move the population too far for the weights of its draws to follow, the model is fitted again with
+    them, within ``budget`` (``Budget(max_refits=0)`` fits nothing again); that fit is kept in ``store``, by default in
+    the user's cache folder. Raises DataError or ModelError for rows or a model that this cannot be done with,
+    DiagnosticError where weights cannot follow and no fit was made, or it failed its checks.
     """
     if not isinstance(fit, Fit):
         raise ModelError(f"condition takes one Fit, got {type(fit).__name__}: name one, fits['partial_pooling'].")
-    refuse_not_partial(fit.family, fit.variant)
-    return condition_on(fit, read_new_groups(fit.family, fit.table, rows))
+    new = read_condition(fit.family, fit.variant, fit.table, rows)
+    return condition_on(fit, new, Means.of(budget, store, say))
 
 
-def condition_on(fit: Fit, new: NewGroups) -> Conditioned:
+def condition_on(fit: Fit, new: NewGroups, means: Means | None = None) -> Conditioned:
     """The same of rows that were read."""
+    means = means or Means()
     rng = fit.rng(f"conditioned on {', '.join(new.labels)}")
     draws = {name: values for name, values in fit.draws().items() if name not in _NOT_TAKEN}
     data, known = rows_data(fit, new), _extended(fit, new, draws)
-    given = _given(fit, rng, known, data)
-    weights, k = weigh(given.log_lik, new)
-    at = systematic(rng, weights, fit.n_draws)
-    effective = float(1 / np.sum(weights**2))
-    _refuse_few(effective, fit, new)
-    joint = {**{name: values[at] for name, values in known.items()}, **_behind(fit, known, given.draw(rng, at), at)}
-    conditioned = _as_fit(fit, new, joint)
-    before = _new_groups(fit, known, data, rng)
-    groups = summary_of_groups(conditioned, new, before)
-    threshold = good_k(fit.n_draws)
+    with told(_bar(means, "weights by the new rows")):
+        given = _given(fit, rng, known, data)
+    weights = weigh(given.log_lik, new)
+    repaired, note = None, weights.note
+    if weights.failure:
+        conditioned, repaired = refitted(fit, new, weights, means)
+        note = note_of(repaired, fit.table.noun.one, fit.table.noun.many)
+    else:
+        conditioned = _weighted(fit, new, known, given, weights, rng, means)
+    groups = summary_of_groups(conditioned, new, _new_groups(fit, known, data, rng))
     return Conditioned(
-        groups=groups, sentences=tuple(in_words(conditioned, groups)), draws=_of_new(conditioned, new), pareto_k=k,
-        threshold=threshold, effective=effective, notes=(_note(fit, k, threshold, effective), *new.rows.beyond),
-        fit=conditioned,
+        groups=groups, sentences=tuple(in_words(conditioned, groups)), draws=_of_new(conditioned, new),
+        pareto_k=weights.pareto_k, threshold=weights.threshold, effective=weights.effective,
+        notes=(note, *new.rows.beyond), fit=conditioned, repaired=repaired,
     )  # fmt: skip
 
 
-def weigh(log_lik: FloatArray, new: NewGroups) -> tuple[FloatArray, float]:
-    """Smoothed weights of draws (S,) by the density of the rows of all new groups (S, J), and their Pareto k.
-
-    Raises DiagnosticError where k is too high.
-    """
-    total = log_lik.sum(axis=1)
-    if not np.isfinite(total).any():
-        raise DataError(f"{new.where}: these rows have no density under any draw of the population. Check their unit.")
-    if np.ptp(total) < _ALIKE:  # the rows say nothing of the population: no tail to be fitted
-        return np.full(len(total), 1 / len(total)), -np.inf
-    smoothed, k = smooth(total)
-    threshold = good_k(len(total))
-    if not float(k) < threshold:
-        which = new.labels[int(np.argmax(np.ptp(log_lik, axis=0)))]
-        more = "" if float(k) >= MORE_DRAWS_HELP else " More draws may do, too."
-        raise DiagnosticError(
-            f"{new.where}: the rows move the population too far for the weights of its draws to follow: their Pareto k "
-            f"is {float(k):.2f} and must lie below {threshold:.2f}; most of it comes from {which!r}. Add the rows to "
-            f"the table and fit again{', or condition on fewer groups at once' * (len(new.labels) > 1)}.{more}"
-        )
-    return np.exp(smoothed), float(k)
+def _weighted(
+    fit: Fit, new: NewGroups, known: Draws, given: GivenRows, weights: Weights, rng: np.random.Generator, means: Means
+) -> Fit:
+    """The fit with draws chosen by their weights, and with new groups drawn given these and their rows."""
+    if len(new.labels) > 1:
+        means.say(f"{fit.variant}: drawing {len(new.labels):,} new {fit.table.noun.many} given their rows")
+    at = systematic(rng, weights.of_draws, fit.n_draws)
+    with told(_bar(means, "draws given the new rows")):
+        drawn = given.draw(rng, at)
+    joint = {**{name: values[at] for name, values in known.items()}, **_behind(fit, known, drawn, at)}
+    conditioned = _as_fit(fit, new, joint)
+    _refuse_untrusted(conditioned, new, means.waive)
+    return conditioned
 
 
-def _refuse_few(effective: float, fit: Fit, new: NewGroups) -> None:
-    if effective < LEAST_EFFECTIVE:
-        raise DiagnosticError(
-            f"{new.where}: weighted by these rows, {fit.n_draws:,} draws of the population are worth {effective:.0f}; "
-            f"at least {LEAST_EFFECTIVE:.0f} are needed. Take more draws, or add the rows to the table and fit again."
-        )
+def _refuse_untrusted(conditioned: Fit, new: NewGroups, waive: Collection[str]) -> None:
+    """Raise DiagnosticError where what only the family checks of draws (sums over samples of events) fails."""
+    judge = conditioned.family.check_draws
+    verdicts = () if judge is None else judge(conditioned.draws(), conditioned.data, conditioned.table)
+    failed = [v for v in verdicts if v.status == "fail" and v.name not in waive]
+    if failed:
+        words = " ".join(f"{v.name}: {v.hint}" for v in failed)
+        raise DiagnosticError(f"{new.where}: given these rows, {conditioned.variant} fails a check. {words}")
 
 
-def _note(fit: Fit, k: float, threshold: float, effective: float) -> str:
-    shown = "below 0" if k < 0 else f"{k:.2f}"
-    few = f"fewer than {_ENOUGH:.0f}: more draws would say it closer" if effective < _ENOUGH else ""
-    return (
-        f"Not fitted again: draws of the population are weighted by the density of the new rows (Pareto k {shown}, "
-        f"allowed below {threshold:.2f}; {fit.n_draws:,} draws are worth {effective:,.0f}{', ' * bool(few)}{few})."
-    )
+def _bar(means: Means, name: str) -> Listener:
+    """What moves a bar of that name, which starts with the first step that is counted."""
+    bars: list[Progress | None] = []
+
+    def move(done: int, total: int) -> None:
+        if not bars:
+            bars.append(means.progress(name))
+        if bars[0] is not None:
+            bars[0](1, done, total)
+
+    return move
 
 
 def rows_data(fit: Fit, new: NewGroups) -> StanData:
@@ -254,7 +260,7 @@ def _new_groups(fit: Fit, draws: Draws, data: StanData, rng: np.random.Generator
 
 
 def _of_new(conditioned: Fit, new: NewGroups) -> xr.Dataset:
-    """Draws of what the new groups have of their own."""
+    """Draws of what the new groups have of their own, but for what a program standardises."""
     posterior = conditioned.tree["posterior"].to_dataset()
-    names = [str(n) for n, values in posterior.data_vars.items() if "group" in values.dims]
+    names = [str(n) for n, own in posterior.data_vars.items() if "group" in own.dims and not str(n).endswith("_raw")]
     return posterior[names].isel(group=slice(new.n_known, None))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hbm_stan.budget import Budget
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family
 from hbm_stan.new_rows.asked import of_grid, settings_of
+from hbm_stan.new_rows.condition import Conditioned, condition_on
 from hbm_stan.new_rows.expected import expected
 from hbm_stan.new_rows.needs import Needs
+from hbm_stan.new_rows.new_groups import read_condition
 from hbm_stan.new_rows.predict import (
     averages_differ,
     categories_of,
-    needs_of,
+    needs_given,
     predictors,
     read_draws,
     refuse_without_population,
@@ -28,9 +31,11 @@ from hbm_stan.new_rows.predict import (
     summarise,
 )  # fmt: skip
 from hbm_stan.new_rows.read import Rows, read_rows
+from hbm_stan.new_rows.refit import Means
 from hbm_stan.new_rows.settings import AVERAGED, POPULATION
 from hbm_stan.new_rows.whole import link_of
 from hbm_stan.notebook import card
+from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray, shorten
 
 if TYPE_CHECKING:
@@ -58,13 +63,15 @@ class Pair:
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Contrast:
     """A line for each contrast in ``table``: where both settings stand, mean, sd and quantiles, the probability of the
-    direction and, where a region was named, of lying in it. ``draws`` has ``contrast`` (chain, draw, line)."""
+    direction and, where a region was named, of lying in it. ``draws`` has ``contrast`` (chain, draw, line);
+    ``conditioned`` are the new groups whose rows it was conditioned on."""
 
     title: str
     scale: str
     table: pd.DataFrame
     draws: xr.Dataset
     notes: tuple[str, ...]
+    conditioned: Conditioned | None = None
 
     def __repr__(self) -> str:
         return f"<Contrast {self.title} ({self.scale}): {len(self.table):,} lines; .table, .draws, .notes>"
@@ -81,18 +88,29 @@ def contrast(
     scale: Scale = "difference",
     region: tuple[float, float] | None = None,
     prediction: Mapping[str, Any] | None = None,
+    condition: Any = None,
+    budget: Budget | None = None,
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Contrast:
     """The difference of the expected values of two settings, ``"arm = drug - arm = placebo"``, or their ratio.
 
     ``at`` says where else both stand, several values for several lines; other columns stand at the usual row. Factors
     of which nothing is said have no deviation and, where the link is not linear, are averaged over too: a line each.
     ``scale`` is "difference", "ratio" or "link" (a difference of linear predictors), ``region`` a pair of limits.
+    ``condition`` are rows of new groups with their outcomes, which the contrast is given too: these groups are known
+    then; ``budget``, ``store`` and ``say`` are those of ``hbm.condition``.
     """
     if not isinstance(fit, Fit):
         raise ModelError(f"contrast takes one Fit, got {type(fit).__name__}: name one, as in fits['partial_pooling'].")
-    needs = needs_of(fit.family, fit.table, prediction)
+    refuse_region(region)
+    new = None if condition is None else read_condition(fit.family, fit.variant, fit.table, condition)
+    needs = needs_given(fit.family, fit.table, new, prediction)
     pairs = read_pairs(needs, settings, at, averaged=has_average(fit.family, scale))
-    return contrast_pairs(fit, pairs, title_of(settings), scale, region)
+    if new is None:
+        return contrast_pairs(fit, pairs, title_of(settings), scale, region)
+    given = condition_on(fit, new, Means.of(budget, store, say))
+    return replace(contrast_pairs(given.fit, pairs, title_of(settings), scale, region), conditioned=given)
 
 
 def has_average(family: Family, scale: str) -> bool:

@@ -26,6 +26,7 @@ from hbm_stan.new_rows.settings import KNOWN, NEW
 from hbm_stan.new_rows.whole import needs_of_family
 from hbm_stan.prepare import LIST_KINDS, Prepared, Role
 from hbm_stan.prepared import prepared_for
+from hbm_stan.samples import STANDARD_ERROR, folded
 from hbm_stan.table import FloatArray, Table, shorten
 from hbm_stan.values import read_values, refuse_repeated_groups
 
@@ -51,6 +52,25 @@ class NewGroups:
         """What messages call the rows."""
         return self.rows.table.where
 
+    @property
+    def own_rows(self) -> Table:
+        """The rows that are predicted where no others are named: those of the groups; of events that are given as
+        samples a row each, with the sd of its samples for its standard error."""
+        table, dataset = self.rows.table, self.table.dataset
+        if self.table.samples is None:
+            return table
+        _, first = np.unique(self.rows.places[dataset.column("group")].level, return_index=True)
+        lines, origin = (None if own is None else [own[i] for i in first] for own in (table.lines, table.origin))
+        cells = tuple([column[i] for i in first] for column in table.cells)
+        of_events = replace(table, cells=cells, lines=lines, origin=origin)
+        return _with(of_events, STANDARD_ERROR, self.table[STANDARD_ERROR][self.n_fitted :])
+
+
+def read_condition(family: Family, variant: str, read: Prepared, rows: Any) -> NewGroups:
+    """Rows of new groups to be conditioned on; raises ModelError where the variant cannot be."""
+    refuse_not_partial(family, variant)
+    return read_new_groups(family, read, rows)
+
 
 def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     """The rows of a CSV file, a DataFrame or columns by name; raises DataError naming column and row.
@@ -58,13 +78,6 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     All groups must be new; levels of other factors must be known, but for those that lie inside groups.
     """
     table = table_of(given)
-    if read.samples is not None:
-        raise ModelError(
-            f"{read.dataset.table.where}: {read.noun.many} are given as samples, and so would a new one be. Its "
-            "samples are averaged under each draw of the population, and whether they are enough for that is checked "
-            "for all together, in a fit. Add its samples to the table and fit again (hbm report). --condition takes "
-            f"{read.noun.many} that are given as estimates with standard errors."
-        )
     if read.dataset.reading.weights:
         refuse_lacking(table, read.dataset.reading.weights, "which says how often a row counts", at=False)
         table = counted(table, read.dataset.reading.weights)
@@ -79,7 +92,9 @@ def read_new_groups(family: Family, read: Prepared, given: Any) -> NewGroups:
     outcome = _of_formula if family.terms else _of_roles
     joint = outcome(family, read, rows, needs)
     n_fitted, n_known = read.n_rows, read.n_groups
-    sizes = np.bincount(joint.pooled.level[n_fitted:] - n_known, minlength=len(place.new))
+    alone = joint.samples is None and joint.unseen is None  # else a row of the table is none, or not of its own
+    level = joint.pooled.level[n_fitted:] if alone else place.level
+    sizes = np.bincount(level - n_known, minlength=len(place.new))
     return NewGroups(rows=rows, labels=place.new, sizes=sizes, table=joint, n_fitted=n_fitted, n_known=n_known)
 
 
@@ -145,13 +160,17 @@ def _of_roles(family: Family, read: Prepared, rows: Rows, needs: Needs) -> Prepa
         for column in dataset.listed(role.name):
             refuse_lacking(table, column, f"the {role.name.replace('_', ' ')} of a row", at=False)
     alone = replace(dataset, table=table)
-    read_values(alone, [role for role in roles if role.kind not in {"label", "unit", *LIST_KINDS}])
-    if family.one_row_per_group:
+    values, _ = read_values(alone, [role for role in roles if role.kind not in {"label", "unit", *LIST_KINDS}])
+    place = rows.places[dataset.column("group")]
+    if read.samples is not None:
+        folded(alone, values, place.level - place.n_known, place.new, read.noun)  # refused by the rows of their file
+    elif family.one_row_per_group:
         (group,) = (role for role in roles if role.kind == "label")
         refuse_repeated_groups(alone, group, table.labels(dataset.column("group")))
     counted_roles = [role for role in roles if role.kind not in _NOT_NUMBERS]
-    numbers = {dataset.column(role.name) for role in counted_roles if not role.blank}
-    blanks = {dataset.column(role.name) for role in counted_roles if role.blank}
+    gaps = {role.name for role in counted_roles if role.blank or role.may_be_missing}
+    numbers = {dataset.column(role.name) for role in counted_roles if role.name not in gaps}
+    blanks = {dataset.column(role.name) for role in counted_roles if role.name in gaps}
     both = joined(dataset.table, table, numbers | set(needs.numbers), blanks)
     return prepared_for(replace(dataset, table=both), family)
 
@@ -243,12 +262,6 @@ def refuse_not_partial(family: Family, variant: str) -> None:
     groups, programs = family.groups, family.programs
     if family.terms or groups.given_rows is not None:
         return
-    if any(role.may_be_missing for role in family.roles):
-        raise ModelError(
-            "Where outcomes may be missing, a new group cannot be given rows of its own: what its rows, seen and "
-            "unseen, say of its value under what is assumed of the unseen is worked out by a fit only. Add them to the "
-            "table and fit again (hbm report). Without rows of its own hbm predict takes a new group as it is."
-        )
     if groups.group_log_lik is None or programs.draw_groups is None or groups.new_group is None:
         lacking = [n for n in ("group_log_lik", "draw_groups", "new_group") if family.function(n) is None]
         raise ModelError(

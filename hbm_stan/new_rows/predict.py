@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hbm_stan.budget import Budget
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.formula.left import computed
@@ -18,15 +19,17 @@ from hbm_stan.new_rows.asked import Asked, of_grid, of_table, settings_of, table
 from hbm_stan.new_rows.condition import Conditioned, condition_on
 from hbm_stan.new_rows.expected import expected, is_linear, observed
 from hbm_stan.new_rows.needs import Needs, needs_of_formula
-from hbm_stan.new_rows.new_groups import NewGroups, read_new_groups, refuse_not_partial
+from hbm_stan.new_rows.new_groups import NewGroups, read_condition
 from hbm_stan.new_rows.places import AVERAGE, CENTRE
 from hbm_stan.new_rows.read import Rows, read_rows
+from hbm_stan.new_rows.refit import Means
 from hbm_stan.new_rows.terms import Predictor, encode, predictor
 from hbm_stan.new_rows.whole import RowDraws, draws_of_rows, is_curved, needs_of_family
 from hbm_stan.notebook import card
 from hbm_stan.portions import portions
 from hbm_stan.predict import NOTES
 from hbm_stan.prepare import Prepared
+from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -74,6 +77,9 @@ def predict(
     at: str | Mapping[str, Any] | None = None,
     prediction: Mapping[str, Any] | None = None,
     draws: bool = True,
+    budget: Budget | None = None,
+    store: FitStore | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Prediction:
     """The expected value and a new observation of each row of a CSV file, a DataFrame or a grid.
 
@@ -82,26 +88,21 @@ def predict(
     "averaged" (the mean over levels drawn from the population). ``at`` are columns that all rows share, ``prediction``
     where a grid's other columns stand, as under [prediction]. ``condition`` are rows of new groups with their
     outcomes, which the prediction is given too, without another fit: these groups are known then, and their own rows
-    are predicted where no others are named. Raises DataError or ModelError naming column and row.
+    are predicted where no others are named; ``budget``, ``store`` and ``say`` are those of ``condition``. Raises
+    DataError or ModelError naming column and row.
     """
     if not isinstance(fit, Fit):
         raise ModelError(f"predict takes one Fit, got {type(fit).__name__}: name one, as in fits['partial_pooling'].")
     new = None if condition is None else read_condition(fit.family, fit.variant, fit.table, condition)
     needs = needs_given(fit.family, fit.table, new, prediction)
     if new is not None and rows is None and grid is None:
-        rows = new.rows.table
+        rows = new.own_rows
     asked = read_rows(needs, ask(needs, rows, grid, _groups(fit, group, groups), at))
     return (
         predict_rows(fit, asked, keep=draws)
         if new is None
-        else predict_given(condition_on(fit, new), asked, keep=draws)
+        else predict_given(condition_on(fit, new, Means.of(budget, store, say)), asked, keep=draws)
     )
-
-
-def read_condition(family: Family, variant: str, read: Prepared, rows: Any) -> NewGroups:
-    """Rows of new groups to be conditioned on; raises ModelError where the variant cannot be."""
-    refuse_not_partial(family, variant)
-    return read_new_groups(family, read, rows)
 
 
 def needs_given(

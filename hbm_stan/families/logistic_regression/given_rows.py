@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from hbm_stan.counting import counted
 from hbm_stan.families.logistic_regression.density import factor_of, mean_of
 from hbm_stan.families.logistic_regression.estimates import cells
 from hbm_stan.integrate import Integrand
-from hbm_stan.integrate.given_rows import propose
+from hbm_stan.integrate.given_rows import Proposals, propose, propose_each
 from hbm_stan.integrate.structure import IntArray, Level, structure
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws, GivenRows, StanData
@@ -22,16 +23,18 @@ def given_rows(rng: np.random.Generator, draws: Draws, data: StanData) -> GivenR
     constants = np.bincount(
         np.asarray(data["group_idx"]) - 1, weights=binomial.constant(data), minlength=data["J"]
     )  # fmt: skip
-    proposals = []
-    for j in range(data["J"]):
+
+    def one(generator: np.random.Generator, j: int) -> Proposals:
         own = group == j
         level = Level(x[own], np.zeros(int(own.sum()), dtype=np.int64), 1)
         given = Integrand(binomial, {"y": y[own], "trials": trials[own]}, {}, mean[:, j] @ x[own].T)
         s = structure([level], (), level.level, 1)
-        proposals.append(propose(rng, s, [factor], given, float(constants[j])))
+        return propose(generator, s, [factor], given, float(constants[j]))
+
+    proposals = propose_each(rng, int(data["J"]), one)
 
     def draw(again: np.random.Generator, at: IntArray) -> dict[str, FloatArray]:
-        deviations = [own.choose(again, at)[0] for own in proposals]
+        deviations = [own.choose(again, at)[0] for own in counted(proposals, len(proposals))]
         return {"theta": mean[at] + np.concatenate(deviations, axis=1)}
 
     return GivenRows(np.stack([own.log_integral for own in proposals], axis=1), draw)

@@ -21,6 +21,7 @@ from hbm_stan.families.missing_outcomes.density import (
     transformed,
 )
 from hbm_stan.families.missing_outcomes.estimand import estimand, findings
+from hbm_stan.families.missing_outcomes.given_rows import given_rows, settle
 from hbm_stan.families.missing_outcomes.left_out import (
     alike,
     finer_group_log_lik,
@@ -70,6 +71,7 @@ FAMILY = Family(
         prediction={"predictors": PREDICTION["predictors"]}, new_group=new_group, new_row=new_row, raw=raw,
         shrinkage_factor=shrinkage_factor, less_alike=alike, group_log_lik=group_log_lik,
         finer_group_log_lik=finer_group_log_lik, prior_group_log_lik=prior_group_log_lik,
+        given_rows=given_rows, settle=settle,
     ),
     words=Words(
         title="Missing outcomes: rows that nobody saw may differ by delta",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -54,19 +55,34 @@ def _residuals(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray, Fl
     return n, b @ means.T, np.einsum("sk,jkl,sl->sj", b, products, b)
 
 
+@dataclass(frozen=True)
+class GivenSeen:
+    """Of each group the log density of its seen rows, theta integrated out, and the mean and sd of theta given them,
+    (S, J) each."""
+
+    log_lik: FloatArray
+    centre: FloatArray
+    sd: FloatArray
+
+
+def given_seen(draws: Draws, data: StanData) -> GivenSeen:
+    """What the outcomes that were seen, and that they were seen, say of the groups given the population."""
+    n, mean, ss = _residuals(draws, data)
+    location, tau = _population(draws, data)
+    sigma = draws["sigma"][:, None]
+    total = np.array(log_rows(n, mean, ss, location, tau, sigma))
+    np.add.at(total.T, row_index(data), log_being_seen(draws, data).T)
+    precision = n * tau**2 / (n * tau**2 + sigma**2)
+    return GivenSeen(total, location + precision * (mean - location), tau * np.sqrt(1 - precision))
+
+
 def group_log_lik(draws: Draws, data: StanData, nodes: int = _NODES) -> FloatArray:
     """log p(outcomes of group j, which of its rows are seen | population), theta integrated out, (S, J).
 
     Seen rows make theta normal; over that, by quadrature, the probability that the others are unseen.
     """
-    n, mean, ss = _residuals(draws, data)
-    location, tau = _population(draws, data)
-    sigma = draws["sigma"][:, None]
-    total = np.array(log_rows(n, mean, ss, location, tau, sigma))
-    seen = log_being_seen(draws, data)
-    np.add.at(total.T, row_index(data), seen.T)
-    precision = n * tau**2 / (n * tau**2 + sigma**2)
-    centre, sd = location + precision * (mean - location), tau * np.sqrt(1 - precision)
+    given = given_seen(draws, data)
+    total, centre, sd = np.array(given.log_lik), given.centre, given.sd
     x = np.asarray(data["X_unseen"], dtype=float).reshape(-1, data["K"])
     group = np.asarray(data["group_idx_unseen"], dtype=np.int64) - 1
     for j in np.unique(group):

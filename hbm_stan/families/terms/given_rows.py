@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hbm_stan.counting import counted
 from hbm_stan.families.terms.density import own_of
 from hbm_stan.families.terms.effects import Term, groups_of, middle, rows_of, take_rows, terms_of, theta_mean
 from hbm_stan.families.terms.factors import Grouping, groupings, in_order
 from hbm_stan.integrate import Integrand
-from hbm_stan.integrate.given_rows import Proposals, propose
+from hbm_stan.integrate.given_rows import Proposals, propose, propose_each
 from hbm_stan.integrate.structure import IntArray, Level, structure
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws, GivenRows, StanData
@@ -42,10 +43,12 @@ def given_rows(
     eta = middle(draws, data) + rows_of([term for term in terms if not term.pooled], draws)
     given = Integrand(likelihood, data, own_of(likelihood, draws), eta)
     constant = likelihood.constant(data)
-    groups = [
-        _propose(rng, j, np.flatnonzero(group == j), [term for term in new if term is not None], given, constant, draws)
-        for j in range(int(group.max()) + 1)
-    ]
+    terms_of_new = [term for term in new if term is not None]
+
+    def one(own: np.random.Generator, j: int) -> _Group:
+        return _propose(own, j, np.flatnonzero(group == j), terms_of_new, given, constant, draws)
+
+    groups = propose_each(rng, int(group.max()) + 1, one)
 
     def draw(again: np.random.Generator, at: IntArray) -> dict[str, FloatArray]:
         return _draw(again, at, groups, draws, data)
@@ -85,7 +88,7 @@ def _draw(
     taken = {name: np.asarray(values)[at] for name, values in draws.items()}
     theta = np.repeat(theta_mean(taken, data)[:, None, :], len(groups), axis=1)
     effect = np.array(taken["effect"]) if "effect" in taken else None
-    for own in groups:
+    for own in counted(groups, len(groups)):
         for grouping, levels, values in zip(own.factors, own.levels, own.proposals.choose(rng, at), strict=True):
             start = 0
             for term in grouping.terms:
