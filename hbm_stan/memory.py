@@ -42,7 +42,9 @@ def held_draws(family: Family, table: Prepared, variant: str, sampling: Sampling
     programs = family.programs
     if not is_large(family, table) or programs.draw_groups is None or is_by_nodes(family, table, variant):
         return sampling.draws
-    if not (later := _later(family) - _sampled(family, table, variant)):
+    sampled = _sampled(family, table, variant)
+    later = _later(family) - sampled
+    if not later or _values(family, table, sampled) >= table.n_groups:  # a program that samples groups is kept as it is
         return sampling.draws
     fit = MAX_GROUP_BYTES // (8 * sampling.chains * max(1, _values(family, table, later)))
     return min(sampling.draws, max(fit, math.ceil(LEAST_HELD / sampling.chains)))

@@ -62,19 +62,19 @@ def _places(
     panels: Sequence[Mapping[str, Any]], shown: Sequence[Any], one: str, many: str
 ) -> tuple[dict[Any, float], list[tuple[float, str]]]:
     """Where each row stands, from above, and what is written beside it."""
-    names = [shorten(drawable(str(g)), _LABEL_CELLS) for g in panels[0]["groups"]["group"]]
+    groups = list(panels[0]["groups"]["group"])
     heights: dict[Any, float] = {}
     labels: list[tuple[float, str]] = []
     at = 0.0
     for k, part in enumerate(shown):
         if k:
             heights["all"] = at + _SPREAD_ROWS + 0.4
-            labels.append((at + _SPREAD_ROWS / 2 + 0.8, shorten(f"all {len(names)} {many}", _LABEL_CELLS)))
+            labels.append((at + _SPREAD_ROWS / 2 + 0.8, shorten(f"all {len(groups)} {many}", _LABEL_CELLS)))
             at += _SPREAD_ROWS + 0.6
         for j in part:
             at += 1.0
             heights[int(j)] = at
-            labels.append((at, names[int(j)]))
+            labels.append((at, shorten(drawable(str(groups[int(j)])), _LABEL_CELLS)))
     at += 0.4
     for kind, text in (("average", f"average {one}"), ("new", f"new {one}")):
         if any(panel[kind] for panel in panels):

@@ -29,6 +29,7 @@ from hbm_stan.table import FloatArray
 # A group that moves a parameter by more posterior sds than this is said to carry it.
 LARGE_MOVE = 1.0
 _NAMED = 5  # groups that a sentence names
+MOST_LISTED = 1000  # and those that results.json lists, of more the ones that move the population most (ours)
 
 
 class Way(StrEnum):
@@ -98,9 +99,10 @@ class Influence:
     noun: Noun = GROUPS  # what a group is called
 
     def as_dict(self) -> dict[str, Any]:
-        """The table for JSON."""
+        """The table for JSON, of very many groups those that move the population most."""
         return {
-            "base": {n: asdict(i) for n, i in self.base.items()}, "rows": [r.as_dict() for r in self.rows],
+            "base": {n: asdict(i) for n, i in self.base.items()}, "groups": len(self.rows),
+            "rows": [r.as_dict() for r in self.rows[:MOST_LISTED]],
             "k_threshold": self.k_threshold, "sentences": list(self.sentences), "columns": list(self.columns),
             "page_one": list(self.page_one),
         }  # fmt: skip

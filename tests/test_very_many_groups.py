@@ -1,0 +1,93 @@
+"""Very many groups: some draws of each are held, all draws of the population are kept and checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from test_tree import SAMPLING, estimates_of_groups, moved_from
+
+from hbm_stan.attempts import attempts_in_words, fit
+from hbm_stan.checks import check
+from hbm_stan.compare import compare
+from hbm_stan.data import Dataset
+from hbm_stan.engines import Engine, Sampling
+from hbm_stan.export import draws_table
+from hbm_stan.families import families
+from hbm_stan.fit import prepare_table
+from hbm_stan.memory import held_bytes, held_draws
+from hbm_stan.store import FitStore
+
+
+def test_of_very_many_groups_some_draws_are_held_and_the_population_is_checked_by_all(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = estimates_of_groups()
+    asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli, "store": FitStore(tmp_path)}
+    monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
+    names = ("complete_pooling", "no_pooling", "partial_pooling")
+    whole = {name: fit("normal_means", data, name, **asked) for name in names}
+    monkeypatch.setattr("hbm_stan.memory.MAX_GROUP_BYTES", 4 * 200 * 8 * 40)  # 200 draws a chain of 40 groups
+    some = {name: fit("normal_means", data, name, **asked) for name in names}
+    assert [f.shape for f in whole.values()] == [(4, 1000)] * 3
+    assert [(f.shape, f.n_draws, f.reused) for f in some.values()] == [((4, 200), 800, True)] * 3
+    pooled, thin = whole["partial_pooling"], some["partial_pooling"]
+    # Every fifth draw of a chain, its last one among them; groups are drawn from the population of the same draw.
+    np.testing.assert_array_equal(thin.tree["posterior"]["mu"], pooled.tree["posterior"]["mu"][:, 4::5])
+    np.testing.assert_array_equal(thin.chains["posterior"]["mu"], pooled.tree["posterior"]["mu"])
+    for name in names:
+        # Means of 800 draws beside those of 4,000, in errors of the former; 40 groups of each variant.
+        assert moved_from(some[name], whole[name]) * np.sqrt(800 / 4000) < 5
+    before, after = check(pooled, model=False), check(thin, model=False)
+    population = ["mu", "tau"]
+    pd.testing.assert_frame_equal(after.summary.loc[population], before.summary.loc[population])
+    assert list(after.summary.index) == list(before.summary.index)
+    assert after.summary.drop(index=population)[["ess_bulk", "rhat"]].isna().all(axis=None)
+    assert [v.status for v in after.verdicts] == ["pass"] * len(before.verdicts)
+    assert "of its 40 groups 200 of 1,000 draws of each chain are held" in attempts_in_words(thin)
+    assert [v.name for v in check(some["no_pooling"], model=False).verdicts][:1] == ["divergences"]
+    assert len(draws_table({"partial_pooling": thin})) == 800
+    scores = compare(some).pointwise["partial_pooling"]
+    assert abs(sum(scores.elpd_i) - sum(compare(whole).pointwise["partial_pooling"].elpd_i)) < 0.5
+
+
+def test_a_population_that_did_not_mix_is_seen_where_few_draws_are_held(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planted fault: one chain elsewhere in the draws that are not held fails the checks all the same."""
+    monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
+    monkeypatch.setattr("hbm_stan.memory.MAX_GROUP_BYTES", 4 * 200 * 8 * 40)
+    fitted = fit("normal_means", estimates_of_groups(), sampling=SAMPLING, engine=stanli)
+    assert fitted.every is not None
+    posterior = fitted.every["posterior"].to_dataset().copy(deep=True)
+    off = np.arange(1000) % 5 != 4
+    posterior["mu"][0, off] += 10 * float(posterior["mu"].std())
+    moved = replace(fitted, every=fitted.every.assign(posterior=xr.DataTree(posterior)))
+    np.testing.assert_array_equal(moved.draws("mu")["mu"], fitted.draws("mu")["mu"])
+    assert {v.name for v in check(moved, model=False).failed} >= {"R-hat", "bulk ESS"}
+
+
+def test_as_many_draws_are_held_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = families()["normal_means"]
+    table = prepare_table(family, estimates_of_groups(1200))
+    variant, one = "partial_pooling", 4 * 8 * 1200
+    for room, held in ((1000 * one, 1000), (1000 * one - 1, 999), (500 * one + 1, 500), (one, 100), (0, 100)):
+        monkeypatch.setattr("hbm_stan.memory.MAX_GROUP_BYTES", room)
+        assert held_draws(family, table, variant, Sampling()) == held
+        assert held_bytes(family, table, variant, Sampling()) == held * one
+    # 400 of all chains together are the fewest; fewer than were asked for are never more.
+    assert held_draws(family, table, variant, Sampling(chains=3)) == 134
+    assert held_draws(family, table, variant, Sampling(draws=50)) == 50
+    # What is sampled is there whole, and a small table too.
+    pumps = families()["gamma_poisson"]
+    counts = prepare_table(pumps, Dataset.from_frame(
+        pd.DataFrame({"g": [f"g{i}" for i in range(1200)], "y": 3, "t": 2.0}), group="g", count="y", exposure="t",
+    ))  # fmt: skip
+    assert [held_draws(pumps, counts, v, Sampling()) for v in ("no_pooling", "partial_pooling")] == [1000, 100]
+    few = prepare_table(family, estimates_of_groups(40))
+    assert held_draws(family, few, variant, Sampling()) == 1000
