@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,12 +39,6 @@ class Factor:
     def sizes(self) -> IntArray:
         """How many rows each level has, shape (levels,)."""
         return np.bincount(self.level, minlength=len(self.labels))
-
-    @cached_property
-    def by_level(self) -> tuple[IntArray, IntArray]:
-        """The rows in the order of their levels, (N,), and where each level that has rows starts among them."""
-        order = np.argsort(self.level, kind="stable")
-        return order, np.flatnonzero(np.diff(self.level[order], prepend=-1))
 
     @property
     def row_labels(self) -> list[str]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan.design import Factor
 from hbm_stan.fit import Fit
 from hbm_stan.histograms import counted, edges_of, table_of
 from hbm_stan.model import Draws
@@ -136,13 +135,8 @@ def by_group(fit: Fit, y: FloatArray) -> FloatArray:
         means = np.empty((len(y), fit.table.n_groups))
         means[:, index] = y / size
         return means
-    return _sums(y, fit.table.pooled) / np.bincount(index, weights=size)
-
-
-def _sums(y: FloatArray, groups: Factor) -> FloatArray:
-    """Sums of the columns of each group; groups are made contiguous, so that one pass adds them up."""
-    order, starts = groups.by_level
-    return np.asarray(np.add.reduceat(y[:, order], starts, axis=1))
+    order, starts = fit.table.by_group  # groups are made contiguous, so that one pass adds them up
+    return np.asarray(np.add.reduceat(y[:, order], starts, axis=1) / np.bincount(index, weights=size))
 
 
 def _of_groups(fit: Fit) -> bool:
