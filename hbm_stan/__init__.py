@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hbm_stan.diagnose import Diagnosis as Diagnosis
     from hbm_stan.engines import Sampling as Sampling
     from hbm_stan.errors import HbmError as HbmError
+    from hbm_stan.executor import on_cluster as on_cluster
     from hbm_stan.factors import compare_factors as compare_factors
     from hbm_stan.families import families as families
     from hbm_stan.fit import Fit as Fit
@@ -79,6 +80,7 @@ _HOMES = {
     "fit_variants": "automatic",
     "load": "data",
     "new_group": "predict",
+    "on_cluster": "executor",
     "predict": "new_rows.predict",
     "read_analysis": "analysis.read",
     "report": "report.build",

@@ -7,7 +7,7 @@ for more of them. What warns without failing (tree depth, a low E-BFMI) is no re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ import numpy as np
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
 from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, PARETO_K, Engine, Progress, Sampling, choose
+from hbm_stan.executor import in_turn, working_on_cluster
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import of_formula
 from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
 from hbm_stan.memory import stored_bytes
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
-from hbm_stan.store import FitStore
+from hbm_stan.store import FitRecord, FitStore, Unwritten
 from hbm_stan.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -104,6 +105,39 @@ def run_attempts(
 
     fit = until_passed(fit, again, waive)
     return replace(fit, stopped=stopped) if stopped else fit
+
+
+def record_of_attempts(job: Job, minutes: float, waive: Collection[str]) -> FitRecord:
+    """The fit of a job as ``run_attempts`` makes it, for somebody else to keep."""
+    store = Unwritten()
+    run_attempts(job, store, lambda _text: None, minutes=minutes, waive=waive)
+    return store.records[job.key]
+
+
+def keep(job: Job, record: FitRecord, store: FitStore) -> None:
+    """Keep the fit of a job that was made elsewhere."""
+    with store.lock(job.variant, lambda _text: None):
+        store.write(job.variant, record)
+
+
+def _fetch(
+    jobs: Sequence[Job], store: FitStore, say: Reporter, minutes: float, waive: Collection[str]
+) -> dict[str, str]:
+    """Have jobs made by a cluster and kept; why each was made, by variant."""
+    reasons: dict[str, str] = {}
+
+    def units() -> Iterator[tuple[Job, float, tuple[str, ...]]]:
+        for job in jobs:
+            reasons[job.variant] = store.why(job.variant, job.key, job.parts)
+            say(f"{job.variant}: sampling on the cluster ({reasons[job.variant]})")
+            yield job, minutes, tuple(waive)
+
+    if jobs:
+        first = jobs[0]
+        records = in_turn(record_of_attempts, units(), first.family, first.engine, first.sampling.chains)
+        for job, record in zip(jobs, records, strict=True):
+            keep(job, record.result(), store)
+    return reasons
 
 
 def fit_anew(job: Job) -> Fit:
@@ -217,7 +251,13 @@ def fit_variants(
     if new:
         fit_store.refuse_unwritable(sum(stored_bytes(job.family, job.table, job.variant, job.sampling) for job in new))
     chosen.build([job.program for job in new], quiet)
-    return {job.variant: run_attempts(job, fit_store, quiet, progress, minutes=minutes, waive=waive) for job in jobs}
+    reasons = _fetch(new, fit_store, quiet, minutes, waive) if working_on_cluster() else {}
+    fits = {}
+    for job in jobs:
+        tell = (lambda _text: None) if job.variant in reasons else quiet
+        fits[job.variant] = run_attempts(job, fit_store, tell, progress, minutes=minutes, waive=waive)
+    fresh = {name: replace(fits[name], reused=False, reason=reason) for name, reason in reasons.items()}
+    return {**fits, **fresh}
 
 
 def fit_named(

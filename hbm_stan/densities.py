@@ -16,6 +16,7 @@ import numpy as np
 
 from hbm_stan.errors import ComparisonError, StorageError
 from hbm_stan.fit import Fit
+from hbm_stan.integrate.structure import sum_by
 from hbm_stan.model import Draws, StanData
 from hbm_stan.resources import try_to_write
 from hbm_stan.scores import Route
@@ -73,8 +74,7 @@ def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:
 
 def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
     """The log densities of rows, (S, N), added up in each group, (S, J)."""
-    members = [fit.table.pooled.level == j for j in range(fit.table.n_groups)]
-    return np.stack([rows[:, own].sum(axis=1) for own in members], axis=1)
+    return sum_by(rows, fit.table.pooled.level, fit.table.n_groups)
 
 
 def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:

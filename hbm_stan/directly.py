@@ -6,13 +6,15 @@ Where direct draws cannot be had, or do not pass their checks, the caller fits a
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from hbm_stan.attempts import record_of_attempts
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import ENGINES
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.errors import NotDirectError
 from hbm_stan.fit import Fit, Job, fit_of_draws, fit_unkept
+from hbm_stan.store import FitRecord
 
 
 def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) -> tuple[Fit, Diagnosis]:
@@ -35,6 +37,25 @@ def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) ->
     if failed := [v.name for v in diagnosis.failed]:
         raise NotDirectError(f"direct draws did not pass their checks: {', '.join(failed)}")
     return fit, diagnosis
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A fit by direct draws with the verdicts on it, or why there is none; and then what a sampler made, if asked."""
+
+    fit: Fit | None = None
+    diagnosis: Diagnosis | None = None
+    reason: str = ""
+    sampled: FitRecord | None = None
+
+
+def directly_or_sampled(job: Job, waive: Collection[str], minutes: float | None) -> Outcome:
+    """The fit of a job by direct draws; else, with ``minutes``, what ``record_of_attempts`` makes of it within them."""
+    try:
+        return Outcome(*fit_directly(job, waive))
+    except NotDirectError as reason:
+        record = None if minutes is None else record_of_attempts(job, minutes, waive)
+        return Outcome(reason=str(reason), sampled=record)
 
 
 def directly_in_words(what: str, pareto_k: Sequence[float], reasons: Sequence[str]) -> list[str]:

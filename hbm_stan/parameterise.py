@@ -21,6 +21,7 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.identity import stan_values
 from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Family, StanData
+from hbm_stan.prepare import Prepared
 from hbm_stan.store import FitStore
 from hbm_stan.tree import is_by_nodes
 
@@ -101,20 +102,21 @@ def choose_parameterisation(
     store: FitStore | None = None,
     engine: Engine | None = None,
     say: Callable[[str], None] | None = None,
+    table: Prepared | None = None,
 ) -> Choice:
     """The form of partial pooling for these data; pilots that ran before are read from the store.
 
-    They run on the embedded engine, which compiles nothing: how well a form mixes does not depend on the engine.
+    ``table`` is the dataset prepared for the family, where that is at hand. Pilots run on the embedded engine, which
+    compiles nothing: how well a form mixes does not depend on the engine.
     """
-    programs = family.programs
+    programs, table = family.programs, table or prepare_table(family, dataset)
     if not programs.pilot:
-        words = prepare_table(family, dataset).noun.fill(family.variant(DEFAULT).parameterisation)
+        words = table.noun.fill(family.variant(DEFAULT).parameterisation)
         if family.source:
             return Choice(DEFAULT, f"As the family has it ({words}).")
         return Choice(
             DEFAULT, f"The default form of this family ({words}); it has no rival that is ever the better one."
         )
-    table = prepare_table(family, dataset)
     family.refuse_unlearnable(table, DEFAULT)
     chosen = family.priors(table, priors)
     by_rule, reason = programs.rule(programs.prepare(table, chosen)) if programs.rule else (programs.pilot[0], "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +120,12 @@ class Prepared:
                 f"{self.dataset.table.where}: there is no grouping factor {name!r}. {nearest(name, factors)}"
             )
         return factors[name]
+
+    @cached_property
+    def by_group(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The rows in the order of their groups, (N,), and where each group starts among them."""
+        order = np.argsort(self.pooled.level, kind="stable")
+        return order, np.flatnonzero(np.diff(self.pooled.level[order], prepend=-1))
 
     @property
     def one_row_per_group(self) -> bool:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from hbm_stan.fit import Fit
 from hbm_stan.histograms import counted, edges_of, table_of
@@ -136,14 +135,8 @@ def by_group(fit: Fit, y: FloatArray) -> FloatArray:
         means = np.empty((len(y), fit.table.n_groups))
         means[:, index] = y / size
         return means
-    return _sums(y, index) / np.bincount(index, weights=size)
-
-
-def _sums(y: FloatArray, index: npt.NDArray[np.int64]) -> FloatArray:
-    """Sums of the columns of each group; groups are made contiguous, so that one pass adds them up."""
-    order = np.argsort(index, kind="stable")
-    starts = np.flatnonzero(np.diff(index[order], prepend=-1))
-    return np.asarray(np.add.reduceat(y[:, order], starts, axis=1))
+    order, starts = fit.table.by_group  # groups are made contiguous, so that one pass adds them up
+    return np.asarray(np.add.reduceat(y[:, order], starts, axis=1) / np.bincount(index, weights=size))
 
 
 def _of_groups(fit: Fit) -> bool:

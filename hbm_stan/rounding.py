@@ -6,9 +6,11 @@ SciPy. What two machines are to agree on, identities and default priors, is take
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 DIGITS = 9
 # Rounded to these first: an exact half in the tenth digit (1/1024 = 0.0009765625), which a last bit would send either
@@ -16,6 +18,7 @@ DIGITS = 9
 _MORE_DIGITS = 12
 # What equal numbers leave when they are subtracted, as a share of the largest number of an array: fifty last bits.
 _NOISE = 50 * 2.0**-52
+_MANY = 10_000  # numbers of an array that may be asked for again
 _SMALLEST = 2.0**-1022  # below it doubles have fewer digits
 
 
@@ -41,5 +44,21 @@ def to_nine_digits(value: Any) -> Any:
         return array.tolist()
     size = np.abs(array[np.isfinite(array)])
     least = _NOISE * float(size.max()) if size.size else 0.0
-    rounded = [0.0 if abs(x) < least else nine_digits(x) for x in array.ravel().tolist()]
-    return np.array(rounded).reshape(array.shape).tolist()
+    content = np.asarray(array, dtype=float).tobytes()
+    rounded = (_rounded if array.size < _MANY else _rounded_before)(content, least)
+    return rounded.reshape(array.shape).tolist()
+
+
+def _rounded(content: bytes, least: float) -> npt.NDArray[np.float64]:
+    """Numbers, the bytes of doubles, to nine digits; those below ``least`` are zero. Equal ones are rounded once."""
+    distinct, back = np.unique(np.frombuffer(content), return_inverse=True)
+    rounded = distinct + 0.0
+    # Whole numbers of so many digits are what they are.
+    others = np.flatnonzero(~((np.abs(distinct) < 10**DIGITS) & (distinct == np.floor(distinct))))
+    rounded[others] = [nine_digits(x) for x in distinct[others].tolist()]
+    rounded[np.abs(distinct) < least] = 0.0
+    return np.asarray(rounded[back])
+
+
+# The variants of an analysis have the same columns.
+_rounded_before = lru_cache(maxsize=16)(_rounded)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,31 @@ class FitStore:
             with contextlib.suppress(OSError):  # another process may just have removed it
                 times[path] = path.stat().st_mtime_ns
         return sorted(times, key=lambda path: times[path], reverse=True)
+
+
+@dataclass(frozen=True)
+class Unwritten(FitStore):
+    """A store of fits that are made for somebody else to keep: in memory, by key."""
+
+    folder: Path = Path()
+    records: dict[str, FitRecord] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def lock(self, variant: str, say: Callable[[str], None]) -> Iterator[None]:
+        """Nobody else has it."""
+        yield
+
+    def read(self, variant: str, key: str) -> FitRecord | None:
+        """The fit of this key, if it was made."""
+        return self.records.get(key)
+
+    def write(self, variant: str, record: FitRecord) -> None:
+        """Hold a fit."""
+        self.records[record.key] = record
+
+    def why(self, variant: str, key: str, parts: Mapping[str, Any]) -> str:
+        """Nothing is known of earlier ones here."""
+        return ""
 
 
 def acquired(path: Path, say: Callable[[str], None], waiting: str) -> filelock.BaseFileLock:

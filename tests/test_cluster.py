@@ -15,11 +15,11 @@ import pytest
 from distributed import Client, LocalCluster
 from typer.testing import CliRunner
 
-from hbm_stan import cluster
 from hbm_stan.calibrate import calibrate
 from hbm_stan.cli.app import app
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import EngineError, HbmError, ModelError
+from hbm_stan.executor import cluster
 from hbm_stan.families import families
 
 FEW = Sampling(chains=2, warmup=200, draws=200)
@@ -122,7 +122,7 @@ def test_workers_of_this_version_are_not_refused(scheduler: LocalCluster) -> Non
 
 def test_a_family_of_this_process_alone_is_refused(tmp_path: Path) -> None:
     own = replace(families()["normal_means"])
-    with pytest.raises(ModelError, match="made in this process cannot be sent"):
+    with pytest.raises(ModelError, match="made in this process and cannot be sent"):
         calibrate(own, folder=tmp_path, cluster="local", **SETTINGS)
 
 

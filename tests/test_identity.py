@@ -299,6 +299,19 @@ def test_nine_digits_are_kept_and_the_tenth_is_not() -> None:
     assert to_nine_digits([1e-17, 0.0]) == [1e-17, 0.0]
     assert to_nine_digits(np.array([1, 2])) == [1, 2]
     assert to_nine_digits(3) == 3
+
+
+def test_arrays_are_rounded_number_by_number() -> None:
+    rng = np.random.default_rng(8)
+    fractions, whole = rng.normal(size=300) * 10.0 ** rng.integers(-12, 12, 300), rng.integers(-5, 5, 300).astype(float)
+    for values in (fractions, whole, 1e9 * whole, np.repeat(fractions, 40), np.array([math.nan, math.inf, -0.0, 0.5])):
+        finite = np.abs(values[np.isfinite(values)])
+        least = 50 * 2.0**-52 * finite.max()
+        plain = [0.0 if abs(x) < least else nine_digits(x) for x in values.tolist()]
+        for _ in range(2):  # the second time as it is remembered
+            rounded = to_nine_digits(values.reshape(2, -1))
+            np.testing.assert_array_equal(np.array(rounded).ravel(), plain)
+            assert not np.signbit(np.array(rounded).ravel()[np.array(plain) == 0]).any()
     assert to_nine_digits([math.inf, 2.0]) == [math.inf, 2.0]
 
 

@@ -50,7 +50,7 @@ from hbm_stan.repair import ladder, moments, refit_without, refits, repaired
 from hbm_stan.repair.bridge import Exact, bridged, score_of
 from hbm_stan.repair.folds import by_folds, folds_of
 from hbm_stan.repair.moments import Move, Unconstrained, moment_matched
-from hbm_stan.repair.refits import exact_score
+from hbm_stan.repair.refits import exact_scores
 from hbm_stan.scores import Route
 from hbm_stan.store import FitStore
 from hbm_stan.verdicts import Verdict
@@ -192,6 +192,22 @@ def test_few_draws_of_weight_match_no_covariance() -> None:
     assert len(moments._steps(q, w)) == 2
 
 
+def exact_score(fit: Fit, unit: Any, index: int, store: FitStore, say: Any) -> Exact:
+    return next(exact_scores(fit, unit, [index], store, say))()
+
+
+def always(score: Exact, reached: list[int] | None = None) -> Any:
+    """In the place of ``exact_scores``: one score for all units, and which they are."""
+
+    def scores(_fit: Fit, _unit: Any, indices: list[int], *_: Any) -> Any:
+        for i in indices:
+            if reached is not None:
+                reached.append(i)
+            yield lambda: score
+
+    return scores
+
+
 # ---- refits -----------------------------------------------------------------------------------------------------
 
 
@@ -227,9 +243,9 @@ def test_a_refit_that_is_not_precise_is_made_again_with_more_draws(
     drawn: list[int] = []
     once = refits._bridged
 
-    def noted(fit: Fit, job: Any, *rest: Any) -> Exact:
+    def noted(one: Any, job: Any) -> Exact:
         drawn.append(job.sampling.draws)
-        return once(fit, job, *rest)
+        return once(one, job)
 
     monkeypatch.setattr(refits, "_bridged", noted)
     exact_score(surprised(), "observation", 2, store, silent)
@@ -326,14 +342,14 @@ def test_an_unsure_score_of_moment_matching_gives_way_to_a_refit(
     max_refits: int, route: Route | None, elpd: float | None, store: FitStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ladder, "moment_matched", lambda *_: Exact(-1.0, 0.1, 0.6))
-    monkeypatch.setattr(ladder, "exact_score", lambda *_: Exact(-2.0, 0.1, 0.2))
+    monkeypatch.setattr(ladder, "exact_scores", always(Exact(-2.0, 0.1, 0.2)))
     scores = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(max_refits), store, silent)
     assert ({i: (r.route, r.elpd) for i, r in scores.repairs.items()}) == ({2: (route, elpd)} if route else {})
 
 
 def test_an_unsure_score_stands_where_no_refit_is_better(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ladder, "moment_matched", lambda *_: Exact(-1.0, 0.1, 0.6))
-    monkeypatch.setattr(ladder, "exact_score", lambda *_: Exact(-2.0, 0.1, 3.0))
+    monkeypatch.setattr(ladder, "exact_scores", always(Exact(-2.0, 0.1, 3.0)))
     for planted, refits_allowed in (({"i2": 0.9}, 1), ({"i2": 0.9, "i3": 0.9}, 1)):
         scores = repaired(surprised(), with_k(surprised(), **planted), Budget(refits_allowed), store, silent)
         assert {r.route for r in scores.repairs.values()} == {Route.MOMENT_MATCHING}
@@ -358,7 +374,7 @@ def test_a_refit_of_a_far_outlier_stands_with_its_error_and_its_k(
 
 def test_a_score_without_precision_is_no_repair(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     no_matching(monkeypatch)
-    monkeypatch.setattr(ladder, "exact_score", lambda *_: Exact(-5.0, 2.5, 3.0))
+    monkeypatch.setattr(ladder, "exact_scores", always(Exact(-5.0, 2.5, 3.0)))
     scores = repaired(surprised(), with_k(surprised(), i2=0.9), Budget(), store, silent)
     assert scores.reasons == {2: "refit: its score has a Monte Carlo error of 2.5; draw more"}
     assert scores.high[2]
@@ -489,7 +505,7 @@ def test_parameters_that_leave_with_their_group_go_on_to_a_refit(
     planted = np.full(6, 0.1)
     planted[3] = 0.9
     reached: list[int] = []
-    monkeypatch.setattr(ladder, "exact_score", lambda _fit, _unit, i, *_: reached.append(i) or Exact(-3.0, 0.1, 0.2))
+    monkeypatch.setattr(ladder, "exact_scores", always(Exact(-3.0, 0.1, 0.2), reached))
     log_lik = density_of(toy_fit, "group").of(toy_fit.draws(), toy_fit.data)  # type: ignore[misc]
     with pytest.raises(ComparisonError, match="moment matching: the group's own parameters leave with it"):
         moment_matched(Unconstrained(toy_fit), rows_of(toy_fit, "group", 3), [log_lik[:, 3]], 0.7)

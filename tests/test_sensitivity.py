@@ -15,6 +15,7 @@ import xarray as xr
 from fake_fits import fake_fit
 from scipy.stats import norm
 
+from hbm_stan import directly
 from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit, fit_variants
 from hbm_stan.budget import Budget
@@ -616,7 +617,7 @@ def test_a_refit_that_failed_its_checks_concludes_nothing(
         return replace(diagnosis, verdicts=(replace(diagnosis.verdicts[0], name="R-hat", status="fail", hint="."),))
 
     monkeypatch.setattr(refits, "check", failing)
-    monkeypatch.setattr(refits, "fit_directly", never_directly)
+    monkeypatch.setattr(directly, "fit_directly", never_directly)
     asked = analysis_of(schools(), tmp_path, variants=("partial_pooling",))
     alternatives = sensitivity(asked, engine=StanliEngine()).alternatives
     assert alternatives is not None

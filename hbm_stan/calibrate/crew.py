@@ -9,22 +9,22 @@ from typing import Any
 
 from hbm_stan.calibrate.replication import replicate
 from hbm_stan.calibrate.scenario import Setup
-from hbm_stan.calibrate.worker import CALL, can_travel, make, pack, reference
-from hbm_stan.cluster import run_on
+from hbm_stan.calibrate.worker import CALL, make, pack
 from hbm_stan.engines import Engine
 from hbm_stan.engines.chains import Ended, Task, how_it_ended, run_together
 from hbm_stan.engines.python import PYTHON, environment
 from hbm_stan.engines.stopping import orderly_stop
 from hbm_stan.engines.workplace import storing, work_folder
 from hbm_stan.errors import EngineError, HbmError, ModelError
+from hbm_stan.executor.cluster import run_on
+from hbm_stan.executor.processes import ONE_THREAD
+from hbm_stan.executor.travel import stays_here
 from hbm_stan.resources import cores
 
 Record = dict[str, Any]
 # Seconds: a process takes two of them to begin, so that less work than this is sooner done in this one.
 _LITTLE = 6.0
 _PROBES = 3  # replications tried here first; where all are refused, the rest would be
-# Each process has one core: threads of linear algebra would only wait for each other.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def run_all(
@@ -38,7 +38,7 @@ def run_all(
     """Make the replications of these numbers and call ``done`` with the record of each, in no order.
 
     Whatever ends it (Ctrl-C, an error, a full disk), the processes end, and what was handed on stays. ``cluster`` is
-    that of ``hbm_stan.cluster.run_on``.
+    that of ``hbm_stan.executor.cluster.run_on``.
     """
     first, rest = list(numbers[:_PROBES]), list(numbers[_PROBES:])
     with orderly_stop():
@@ -48,7 +48,7 @@ def run_all(
             return
         count = min(workers or cores(), len(rest))
         little = workers is None and ahead < _LITTLE
-        if count < 2 or little or reference(setup.family) is None or not can_travel(engine):
+        if count < 2 or little or stays_here(setup.family, engine):
             for number in rest:
                 done(replicate(setup, engine, number))
         else:
@@ -74,11 +74,8 @@ def _probe(setup: Setup, engine: Engine, numbers: Sequence[int], done: Callable[
 def _on_cluster(
     setup: Setup, engine: Engine, numbers: list[int], done: Callable[[Record], None], cluster: str, workers: int | None
 ) -> None:
-    if reference(setup.family) is None or not can_travel(engine):
-        raise ModelError(
-            f"--cluster {cluster}: a family or an engine that was made in this process cannot be sent to another one. "
-            "Keep the family in a folder of its own (hbm new-family), or leave the cluster out."
-        )
+    if reason := stays_here(setup.family, engine):
+        raise ModelError(f"--cluster {cluster}: {reason}, or leave the cluster out.")
 
     def listen(record: Record) -> None:
         if "error" in record:
@@ -109,7 +106,7 @@ def _side_by_side(
         with storing(job):
             job.write_bytes(pack(setup, engine, numbers))
         command = (*PYTHON, "-c", CALL, str(job))
-        own = environment(**_ONE_THREAD)
+        own = environment(**ONE_THREAD)
         tasks = [Task(str(i), (*command, str(i), str(workers)), None, own) for i in range(workers)]
         ended = run_together(tasks, listen, workers)
     if errors:

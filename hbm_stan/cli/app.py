@@ -17,6 +17,7 @@ from hbm_stan.cli.decide import decide
 from hbm_stan.cli.fit import check, fit
 from hbm_stan.cli.predict import predict
 from hbm_stan.cli.run import (
+    ClusterOption,
     EngineOption,
     JsonOption,
     ParameterisationOption,
@@ -25,6 +26,7 @@ from hbm_stan.cli.run import (
     SeedOption,
     guarded,
     run_app,
+    working_on,
 )  # fmt: skip
 from hbm_stan.cli.sensitivity import sensitivity
 from hbm_stan.cli.summary import summary
@@ -63,10 +65,11 @@ def report(
     formats: Annotated[
         str, typer.Option("--format", help="pdf, or pdf,html: report.html too, one file that needs no other.")
     ] = "pdf",
+    cluster: ClusterOption = None,
 ) -> None:  # fmt: skip
     """Fit, check, compare, predict, and write report.pdf and results.json. Exit code 1 if a check failed."""
     run = Run(engine, json, quiet, seed)
-    with guarded(run, analysis):
+    with guarded(run, analysis), working_on(cluster):
         from hbm_stan.cli.show import show_report
         from hbm_stan.report.build import report as make_report
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hbm_stan.cli.analysis import mistyped
-from hbm_stan.cli.run import HereOption, JsonOption, QuietOption, Run, SeedOption, guarded
+from hbm_stan.cli.run import ClusterOption, HereOption, JsonOption, QuietOption, Run, SeedOption, guarded
 
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
@@ -35,10 +35,7 @@ def calibrate(
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw the ranks into this file: .png, .svg or .pdf.", metavar="PATH")
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(help="Work on a Dask cluster: its scheduler's tcp://HOST:PORT, or local.", metavar="ADDRESS"),
-    ] = None,
+    cluster: ClusterOption = None,
     engine: HereOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
 ) -> None:  # fmt: skip
     """Simulate data from known values, fit them, and rank the known values. Exit code 1 if ranks are not uniform.

@@ -9,6 +9,7 @@ import typer
 
 from hbm_stan.cli.analysis import AnalysisArgument, MinutesOption, budget_of, fits_of, read_settled
 from hbm_stan.cli.run import (
+    ClusterOption,
     EngineOption,
     JsonOption,
     ParameterisationOption,
@@ -16,6 +17,7 @@ from hbm_stan.cli.run import (
     Run,
     SeedOption,
     guarded,
+    working_on,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def compare(
     analysis: AnalysisArgument, engine: EngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
     seed: SeedOption = None, parameterisation: ParameterisationOption = None, target: TargetOption = None,
     max_refits: RefitsOption = None, minutes: MinutesOption = None, factors: FactorsOption = False,
-    likelihoods: LikelihoodsOption = False,
+    likelihoods: LikelihoodsOption = False, cluster: ClusterOption = None,
 ) -> None:  # fmt: skip
     """Compare the variants by leaving each row, and each group, out; a high Pareto k is repaired.
 
@@ -62,7 +64,7 @@ def compare(
     repaired withholds it.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run, analysis):
+    with guarded(run, analysis), working_on(cluster):
         from hbm_stan.compare import unit_of
         from hbm_stan.errors import ComparisonError, DiagnosticError
 

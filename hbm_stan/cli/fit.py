@@ -10,6 +10,7 @@ import typer
 
 from hbm_stan.cli.analysis import AnalysisArgument, fits_of, read_settled
 from hbm_stan.cli.run import (
+    ClusterOption,
     EngineOption,
     JsonOption,
     ParameterisationOption,
@@ -17,6 +18,7 @@ from hbm_stan.cli.run import (
     Run,
     SeedOption,
     guarded,
+    working_on,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -38,13 +40,14 @@ def fit(
     draws: Annotated[
         Path | None, typer.Option(help="Write the draws as a table too: .csv, .csv.gz or .parquet.", metavar="PATH")
     ] = None,
+    cluster: ClusterOption = None,
 ) -> None:  # fmt: skip
     """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/.
 
     Exit code 1 where a precision that was asked for (--mcse) was not reached.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run, analysis):
+    with guarded(run, analysis), working_on(cluster):
         from hbm_stan.cli.show import fits_as_dict, show_fits
         from hbm_stan.export import check_draws_file, write_draws
         from hbm_stan.parameterise import settle

@@ -48,6 +48,13 @@ SeedOption = Annotated[
     int | None, typer.Option("--seed", help="Seed, instead of the analysis's own.", min=0, max=2**31 - 1)
 ]
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", help="Work on a Dask cluster: its scheduler's tcp://HOST:PORT, or local.", metavar="ADDRESS"
+    ),
+]
+
 
 @dataclass
 class Run:
@@ -163,6 +170,18 @@ def guarded(run: Run, analysis: Path | str | None = None) -> Iterator[None]:
         raise typer.Exit(
             _report_exit("this is a defect of hbm_stan; please report it with the lines above.", 3)
         ) from None
+
+
+@contextlib.contextmanager
+def working_on(cluster: str | None) -> Iterator[None]:
+    """Have the fits of a command made by a cluster, where one was named."""
+    if cluster is None:  # a start is not to wait for what is not asked
+        yield
+        return
+    from hbm_stan.executor import on_cluster
+
+    with on_cluster(cluster):
+        yield
 
 
 @contextlib.contextmanager

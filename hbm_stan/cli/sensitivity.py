@@ -10,6 +10,7 @@ import typer
 
 from hbm_stan.cli.analysis import AnalysisArgument, read_settled
 from hbm_stan.cli.run import (
+    ClusterOption,
     EngineOption,
     JsonOption,
     ParameterisationOption,
@@ -17,6 +18,7 @@ from hbm_stan.cli.run import (
     Run,
     SeedOption,
     guarded,
+    working_on,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def sensitivity(
         int | None,
         typer.Option("--refit-groups", help="Groups to refit without at most, where weights fail; else 10.", min=0),
     ] = None,
+    cluster: ClusterOption = None,
 ) -> None:  # fmt: skip
     """Would another prior, or one group less, change the answer? Exit code 1 where a fit failed its checks.
 
@@ -50,7 +53,7 @@ def sensitivity(
     Fits are kept; the report shows the result that was found last.
     """
     run = Run(engine, json, quiet, seed)
-    with guarded(run, analysis):
+    with guarded(run, analysis), working_on(cluster):
         from hbm_stan.sensitivity.run import sensitivity as look
 
         read = read_settled(run, analysis, parameterisation)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hbm_stan.integrate.elimination import Eliminated, eliminate, scaled
-from hbm_stan.integrate.structure import IntArray, Level, Structure
+from hbm_stan.integrate.structure import IntArray, Level, Structure, in_groups
 from hbm_stan.likelihoods.likelihood import Likelihood, Own, Rows
 from hbm_stan.table import FloatArray
 
@@ -150,7 +150,6 @@ def _along(levels: Sequence[Level], factors: Sequence[FloatArray], e: Sequence[F
 def _largest(values: FloatArray, index: IntArray, size: int) -> FloatArray:
     """The largest of values (S, N) by index, (S, size)."""
     largest = np.zeros((len(values), size))
-    order = np.argsort(index, kind="stable")
-    present, starts = np.unique(index[order], return_index=True)
-    largest[:, present] = np.maximum.reduceat(values[:, order], starts, axis=1)
+    order, present, starts = in_groups(index)
+    largest[:, present] = np.maximum.reduceat(values if order is None else values[:, order], starts, axis=1)
     return largest

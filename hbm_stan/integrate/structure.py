@@ -144,7 +144,14 @@ def sum_by(values: FloatArray, index: IntArray, size: int) -> FloatArray:
         return np.asarray(values.sum(axis=1, keepdims=True))
     total = np.zeros((len(values), size, *values.shape[2:]))
     if len(index):
-        order = np.argsort(index, kind="stable")
-        present, starts = np.unique(index[order], return_index=True)
-        total[:, present] = np.add.reduceat(values[:, order], starts, axis=1)
+        order, present, starts = in_groups(index)
+        total[:, present] = np.add.reduceat(values if order is None else values[:, order], starts, axis=1)
     return total
+
+
+def in_groups(index: IntArray) -> tuple[IntArray | None, IntArray, IntArray]:
+    """The order that brings equal values of ``index`` together (None: they are), which there are, where each starts."""
+    order = None if (index[1:] >= index[:-1]).all() else np.argsort(index, kind="stable")
+    ordered = index if order is None else index[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return order, ordered[starts], starts

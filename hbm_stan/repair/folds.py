@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -18,13 +19,14 @@ from scipy.special import logsumexp
 from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
 from hbm_stan.errors import ComparisonError
-from hbm_stan.fit import Fit
+from hbm_stan.executor import answered, in_turn
+from hbm_stan.fit import Fit, Job
 from hbm_stan.leave_one_out import LeftOut, mean_error
 from hbm_stan.neighbours import Neighbours
 from hbm_stan.patches import patches
 from hbm_stan.repair.bridge import tail_of
 from hbm_stan.repair.jobs import Say, job_without
-from hbm_stan.repair.refits import held_out, keep_note, note_of, passed
+from hbm_stan.repair.refits import held_out, keep_note, note_name, note_of, passed, without_draws
 from hbm_stan.scores import FOLDS, Route
 from hbm_stan.store import FitStore
 
@@ -103,14 +105,13 @@ def _scored(
 ) -> LeftOut:
     """The scores of all rows; a density whose right tail is too heavy for its mean stays marked by its Pareto k."""
     elpd_i, pareto_k, mcse = *np.empty((2, fit.table.n_rows)), 0.0
-    for k in range(folds.n):
-        rows = np.flatnonzero(folds.of == k)
-        if not len(rows):
-            continue
-        if budget.spent:
-            raise ComparisonError(f"{folds.noun} {k + 1} of {folds.n}: {budget.minutes:g} minutes are over (--minutes)")
-        scored = _fold(fit, rows, f"{folds.noun} {k + 1} of {folds.n}", store, say, waive)
-        elpd_i[rows], pareto_k[rows], mcse = scored.elpd, scored.pareto_k, math.hypot(mcse, scored.mcse)
+    by_fold = {k: rows for k in range(folds.n) if len(rows := np.flatnonzero(folds.of == k))}
+    names = [f"{folds.noun} {k + 1} of {folds.n}" for k in by_fold]
+    scored = _folds(fit, names, list(by_fold.values()), store, say, waive, lambda: budget.spent)
+    for name, rows in zip(names, by_fold.values(), strict=True):
+        if (fold := next(scored, None)) is None:
+            raise ComparisonError(f"{name}: {budget.minutes:g} minutes are over (--minutes)")
+        elpd_i[rows], pareto_k[rows], mcse = fold.elpd, fold.pareto_k, math.hypot(mcse, fold.mcse)
     return replace(
         scores, elpd_i=elpd_i, lppd_i=np.full(len(elpd_i), math.nan), pareto_k=pareto_k, route=folds.route, mcse=mcse,
         note="", repairs={}, reasons={}, quadrature=None,
@@ -126,21 +127,36 @@ class _Fold:
     mcse: float
 
 
-def _fold(
-    fit: Fit, rows: npt.NDArray[np.int64], name_of_fold: str, store: FitStore, say: Say, waive: Collection[str]
-) -> _Fold:
-    """The scores of the rows of one fold, from a note where one is kept."""
-    # What is left out is scored too: its values are in the key of the whole fit only.
-    job = job_without(fit, rows)
-    key = hashlib.sha256(f"{fit.key} {job.key} fold".encode()).hexdigest()
-    name = f"{fit.variant}-without-{key[:16]}"
-    if (note := note_of(store, name, key)) is not None:
-        return _Fold(note["elpd"], note["pareto_k"], note["mcse"])
-    say(f"{fit.variant}: {name_of_fold}")
-    refit = passed(job, waive)
-    density = held_out(fit, refit, "observation", [int(i) for i in rows], apart=True)
+def _folds(
+    fit: Fit, names: Sequence[str], rows: Sequence[npt.NDArray[np.int64]], store: FitStore, say: Say,
+    waive: Collection[str], stop: Callable[[], bool],
+) -> Iterator[_Fold]:  # fmt: skip
+    """The scores of the rows of each fold, in order, made side by side; from notes where these are kept."""
+    keys: list[str] = []
+
+    def units() -> Iterator[tuple[Fit, Job, list[int], tuple[str, ...]] | Future[_Fold]]:
+        for name, own in zip(names, rows, strict=True):
+            # What is left out is scored too: its values are in the key of the whole fit only.
+            job = job_without(fit, own)
+            key = hashlib.sha256(f"{fit.key} {job.key} fold".encode()).hexdigest()
+            note = note_of(store, note_name(fit, key), key)
+            keys.append("" if note is not None else key)
+            if note is not None:
+                yield answered(_Fold(note["elpd"], note["pareto_k"], note["mcse"]))
+            else:
+                say(f"{fit.variant}: {name}")
+                yield without_draws(fit), job, [int(i) for i in own], tuple(waive)
+
+    for i, future in enumerate(in_turn(score_fold, units(), fit.family, fit.engine, fit.sampling.chains, stop)):
+        fold: _Fold = future.result()
+        if keys[i]:
+            keep_note(store, note_name(fit, keys[i]), {"key": keys[i], "left out": names[i], **asdict(fold)}, say)
+        yield fold
+
+
+def score_fold(fit: Fit, job: Job, rows: list[int], waive: Collection[str]) -> _Fold:
+    """The scores of rows by the fit of a job without them; ``fit`` needs no draws."""
+    density = held_out(fit, passed(job, waive), "observation", rows, apart=True)
     elpd = logsumexp(density, axis=0) - math.log(len(density))
     error = mean_error(np.exp(density - elpd).sum(axis=1), fit.sampling.chains)
-    scores = _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)
-    keep_note(store, name, {"key": key, "left out": name_of_fold, **asdict(scores)}, say)
-    return scores
+    return _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)

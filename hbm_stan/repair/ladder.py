@@ -16,7 +16,7 @@ from hbm_stan.leave_one_out import MORE_DRAWS_HELP, LeftOut, Repair, logo, loo
 from hbm_stan.repair.bridge import Exact
 from hbm_stan.repair.jobs import Say, with_more_draws
 from hbm_stan.repair.moments import Unconstrained, moment_matched
-from hbm_stan.repair.refits import exact_score, refuse_failed
+from hbm_stan.repair.refits import exact_scores, refuse_failed
 from hbm_stan.scores import SMALL_DIFFERENCE, Route
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
@@ -132,17 +132,14 @@ class Ladder:
             words = f"{len(left)} are left, more than the {most} refit{'s' * (most > 1)} allowed (--max-refits)"
             self.reasons |= dict.fromkeys(left, words)
             return
-        for i in left:
-            if self.budget.spent:
-                over = f"{self.budget.minutes:g} minutes are over (--minutes)"
-                self.reasons |= dict.fromkeys(self._high(scores), over)
-                return
-            self._try(
-                scores,
-                i,
-                Route.REFIT,
-                lambda i=i: exact_score(self.fit, scores.unit, i, self.store, self.say, self.waive),  # type: ignore[misc]
-            )
+        exact = exact_scores(self.fit, scores.unit, left, self.store, self.say, self.waive, lambda: self.budget.spent)
+        tried = 0
+        for i, score in zip(left, exact, strict=False):
+            self._try(scores, i, Route.REFIT, score)
+            tried += 1
+        if tried < len(left):
+            over = f"{self.budget.minutes:g} minutes are over (--minutes)"
+            self.reasons |= dict.fromkeys(self._high(scores), over)
 
     def _try(self, scores: LeftOut, i: int, route: Route, score: Callable[[], Exact]) -> None:
         try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +16,20 @@ import numpy.typing as npt
 from hbm_stan.attempts import fit_anew
 from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, rows_of, sum_by_group, unit_labels
 from hbm_stan.diagnose import check
-from hbm_stan.errors import ComparisonError, StorageError
+from hbm_stan.errors import ComparisonError, HbmError, StorageError
+from hbm_stan.executor import answered, in_turn, refused
 from hbm_stan.fit import Fit, Job
+from hbm_stan.prepare import Prepared
 from hbm_stan.repair.bridge import Exact, bridged, score_of
 from hbm_stan.repair.jobs import Say, job_without
 from hbm_stan.scores import Route
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    from hbm_stan.later import xr
 
 # Half of the error that a repaired score may have (0.1, ours): beyond it a refit is made again with more draws.
 _PRECISE, _MORE = 0.05, 4
@@ -42,25 +51,89 @@ def passed(job: Job, waive: Collection[str]) -> Fit:
     return refit
 
 
-def exact_score(fit: Fit, unit: Unit, index: int, store: FitStore, say: Say, waive: Collection[str] = ()) -> Exact:
-    """The score of one unit by a fit without it, bridged with the whole fit; a result that is kept is used again.
+def exact_scores(
+    fit: Fit, unit: Unit, indices: Sequence[int], store: FitStore, say: Say, waive: Collection[str] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Callable[[], Exact]]:  # fmt: skip
+    """The score of each unit, in order, by a fit without it, bridged with the whole fit; called for, it is given.
 
-    Raises ComparisonError where the fit failed its checks or the family cannot score what it has not seen.
+    The fits are made side by side; a result that is kept is used again. Where ``stop`` says so no more are begun, and
+    there are fewer scores than indices. A call raises ComparisonError where the fit failed its checks or the family
+    cannot score what it has not seen, and what the fit without the unit raised.
     """
+    notes: list[dict[str, str]] = []
+
+    def units() -> Iterator[tuple[_Unseen] | Future[Exact]]:
+        for index in indices:
+            label = unit_labels(fit, unit)[index]
+            try:
+                one = _unseen(fit, unit, index, waive)
+            except HbmError as error:
+                notes.append({})
+                yield refused(error)
+                continue
+            note = note_of(store, note_name(fit, one.key), one.key)
+            notes.append({} if note is not None else {"key": one.key, "left out": label})
+            if note is not None:
+                yield answered(Exact(note["elpd"], note["mcse"], note["pareto_k"]))
+            else:
+                say(f"{fit.variant}: fitting without {label}")
+                yield (one,)
+
+    for i, future in enumerate(in_turn(scored, units(), fit.family, fit.engine, fit.sampling.chains, stop)):
+        yield partial(_noted, future, notes[i], fit, store, say)
+
+
+def _noted(future: Future[Exact], note: Mapping[str, str], fit: Fit, store: FitStore, say: Say) -> Exact:
+    """The score, with its note kept where it is a new one."""
+    score = future.result()
+    if note:
+        keep_note(store, note_name(fit, note["key"]), {**note, **asdict(score)}, say)
+    return score
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unseen:
+    """What the score of a unit is made of by whoever makes it: ``fit`` without its draws, the job of the fit without
+    the unit, the log density of the unit at the whole fit's draws (S,) where there is one, and ``key`` of the note."""
+
+    fit: Fit
+    job: Job
+    unit: Unit
+    index: int
+    seen: FloatArray | None
+    waive: tuple[str, ...]
+    key: str
+
+
+def note_name(fit: Fit, key: str) -> str:
+    """What a note on a score without something is called."""
+    return f"{fit.variant}-without-{key[:16]}"
+
+
+def without_draws(fit: Fit) -> Fit:
+    """The fit as it travels to where refits of it are scored: they ask for its data, not for its draws."""
+    return replace(fit, tree=xr.DataTree())
+
+
+def _unseen(fit: Fit, unit: Unit, index: int, waive: Collection[str]) -> _Unseen:
     require_functions(fit, unit)
     job = job_without(fit, rows_of(fit, unit, index))
     density = density_of(fit, unit)
     route = density.route if density.of is not None else Route.REFITS
     key = hashlib.sha256(f"{fit.key} {job.key} {unit} {index} {route}".encode()).hexdigest()
-    name = f"{fit.variant}-without-{key[:16]}"
-    if (note := note_of(store, name, key)) is not None:
-        return Exact(note["elpd"], note["mcse"], note["pareto_k"])
-    say(f"{fit.variant}: fitting without {unit_labels(fit, unit)[index]}")
-    score = _bridged(fit, job, unit, index, waive)
+    return _Unseen(
+        fit=without_draws(fit), job=job, unit=unit, index=index, seen=_seen(fit, job.table, unit, index),
+        waive=tuple(waive), key=key,
+    )  # fmt: skip
+
+
+def scored(one: _Unseen) -> Exact:
+    """The score of a unit by a fit without it, made again with more draws where its error is large."""
+    score = _bridged(one, one.job)
     if score.mcse > _PRECISE:
-        more = replace(job.sampling, draws=_MORE * job.sampling.draws)
-        score = _bridged(fit, replace(job, sampling=more), unit, index, waive)
-    keep_note(store, name, {"key": key, "left out": unit_labels(fit, unit)[index], **asdict(score)}, say)
+        more = replace(one.job.sampling, draws=_MORE * one.job.sampling.draws)
+        score = _bridged(one, replace(one.job, sampling=more))
     return score
 
 
@@ -81,11 +154,10 @@ def keep_note(store: FitStore, name: str, note: dict[str, Any], say: Say) -> Non
         say(str(error))
 
 
-def _bridged(fit: Fit, job: Job, unit: Unit, index: int, waive: Collection[str]) -> Exact:
-    refit = passed(job, waive)
-    unseen, seen = held_out(fit, refit, unit, [index])[:, 0], _seen(fit, refit, unit, index)
-    chains = fit.sampling.chains
-    return score_of(unseen, chains) if seen is None else bridged(unseen, seen, chains)
+def _bridged(one: _Unseen, job: Job) -> Exact:
+    refit, chains = passed(job, one.waive), one.fit.sampling.chains
+    unseen = held_out(one.fit, refit, one.unit, [one.index])[:, 0]
+    return score_of(unseen, chains) if one.seen is None else bridged(unseen, one.seen, chains)
 
 
 def note_of(store: FitStore, name: str, key: str) -> dict[str, Any] | None:
@@ -100,13 +172,13 @@ def refuse_failed(refit: Fit, waive: Collection[str] = ()) -> None:
         raise ComparisonError(f"a refit failed its checks ({', '.join(failed)})")
 
 
-def _seen(fit: Fit, refit: Fit, unit: Unit, index: int) -> FloatArray | None:
-    """The density of the same unit at the draws that have seen it, (S,); None where it takes what the refit lacks."""
+def _seen(fit: Fit, table: Prepared, unit: Unit, index: int) -> FloatArray | None:
+    """The density of the same unit at the draws that have seen it, (S,); None where it takes what a fit of ``table``
+    lacks."""
     density = density_of(fit, unit)
     if density.of is not None and not density.own:
         return evaluated(fit, density.of)[:, index]
-    known = refit.table.pooled.labels
-    if unit == "group" or fit.table.pooled.row_labels[index] not in known:
+    if unit == "group" or fit.table.pooled.row_labels[index] not in table.pooled.labels:
         return None
     return log_lik_of(fit)[:, index]
 

@@ -78,7 +78,7 @@ def settled(
         refuse_too_large(analysis.family, table, analysis.variants, analysis.sampling)  # before a pilot
         choice = choose_parameterisation(
             analysis.family, analysis.dataset, priors=analysis.priors, seed=analysis.sampling.seed,
-            store=analysis.store, say=say,
+            store=analysis.store, say=say, table=table,
         )  # fmt: skip
 
         def fit_with(name: str) -> Fit:

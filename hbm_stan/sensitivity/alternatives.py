@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from hbm_stan.attempts import fit_variants
+from hbm_stan.attempts import fit_variants, keep
 from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.comparison import Comparison
 from hbm_stan.densities import has_log_lik
 from hbm_stan.diagnose import Diagnosis, check
-from hbm_stan.directly import directly_in_words, fit_directly
+from hbm_stan.directly import Outcome, directly_in_words, directly_or_sampled
 from hbm_stan.engines import PARETO_K, Engine, Progress, choose
-from hbm_stan.errors import EngineError, NotDirectError
-from hbm_stan.fit import Fit, jobs_of
+from hbm_stan.errors import EngineError
+from hbm_stan.executor import in_turn, side_by_side
+from hbm_stan.fit import Fit, Job, jobs_of
 from hbm_stan.sensitivity.asked import Asked
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, changes, conclude, largest_move
 from hbm_stan.sensitivity.rivals import Rival, matched_scale, rivals
@@ -107,22 +110,57 @@ class Bench:
             return None
         return compare({n: fits[n] for n in names}, diagnoses, budget=_NO_REPAIRS)
 
-    def refit(self, rival: Rival) -> Refits:
-        """The fits of the variants of a rival: by direct draws, else by the engine and kept in a folder of its own."""
-        asked = self.asked
-        priors = {**asked.priors, **rival.priors}
-        engine = choose(self.engine) if isinstance(self.engine, str) else self.engine
+    def refits(self, chosen: Sequence[Rival]) -> Iterator[Callable[[], Refits]]:
+        """The fits of the variants of each rival, made side by side; each is called for, or for what was raised.
+
+        They are direct draws where these can be had, else by the engine and kept in a folder of their own.
+        """
+        jobs: dict[str, list[Job]] = {}
+        main = self.main
+
+        def units() -> Iterator[tuple[Job, tuple[str, ...], float | None]]:
+            for i, rival in enumerate(chosen, 1):
+                self.say(f"{i} of {len(chosen)}: {rival.shown}")
+                jobs[rival.place] = self._jobs(rival)
+                for job in jobs[rival.place]:
+                    # Alone, it is sampled by fit_variants, with its progress shown.
+                    there = self._store(rival).has(job.variant, job.key)
+                    alone = there or not side_by_side(main.sampling.chains)
+                    yield job, tuple(self.asked.waived), None if alone else self.asked.minutes
+
+        outcomes = in_turn(directly_or_sampled, units(), main.family, self.chosen_engine, main.sampling.chains)
+        for rival in chosen:
+            futures = [next(outcomes) for _ in rival.variants]
+            yield partial(self._refits, rival, jobs.pop(rival.place), futures)
+
+    @property
+    def chosen_engine(self) -> Engine:
+        """The engine itself."""
+        return choose(self.engine) if isinstance(self.engine, str) else self.engine
+
+    def _store(self, rival: Rival) -> FitStore:
+        return FitStore(self.asked.store.folder / "sensitivity" / rival.place)
+
+    def _jobs(self, rival: Rival) -> list[Job]:
+        asked, priors = self.asked, {**self.asked.priors, **rival.priors}
+        return jobs_of(asked.family, asked.dataset, rival.variants, priors, asked.sampling, self.chosen_engine)
+
+    def _refits(self, rival: Rival, jobs: Sequence[Job], outcomes: Sequence[Future[Outcome]]) -> Refits:
+        asked, store = self.asked, self._store(rival)
         fits, verdicts, reasons = {}, {}, {}
-        for job in jobs_of(asked.family, asked.dataset, rival.variants, priors, asked.sampling, engine):
-            try:
-                fits[job.variant], verdicts[job.variant] = fit_directly(job, asked.waived)
-            except NotDirectError as reason:
-                reasons[job.variant] = str(reason)
+        for job, future in zip(jobs, outcomes, strict=True):
+            one = future.result()
+            if one.fit is not None and one.diagnosis is not None:
+                fits[job.variant], verdicts[job.variant] = one.fit, one.diagnosis
+                continue
+            reasons[job.variant] = one.reason
+            if one.sampled is not None:
+                keep(job, one.sampled, store)
         if reasons:
             fits |= fit_variants(
-                asked.family, asked.dataset, tuple(reasons), priors=priors, sampling=asked.sampling, engine=engine,
-                store=FitStore(asked.store.folder / "sensitivity" / rival.place), say=self.say,
-                progress=self.progress, minutes=asked.minutes, waive=asked.waived,
+                asked.family, asked.dataset, tuple(reasons), priors={**asked.priors, **rival.priors},
+                sampling=asked.sampling, engine=self.chosen_engine, store=store, say=self.say, progress=self.progress,
+                minutes=asked.minutes, waive=asked.waived,
             )  # fmt: skip
             verdicts |= {name: check(fits[name], asked.waived) for name in reasons}
         return Refits(fits, verdicts, reasons)
@@ -136,16 +174,14 @@ def alternatives(bench: Bench) -> Alternatives:
     count = sum(len(r.variants) for r in rival_priors)
     bench.say(f"{len(rival_priors)} other priors, {count} refits")
     base = conclude(bench.main, bench.compared(bench.fits, bench.diagnoses), asked.prediction)
-    rows = []
-    for i, rival in enumerate(rival_priors, 1):
-        bench.say(f"{i} of {len(rival_priors)}: {rival.shown}")
-        rows.append(_row(bench, rival, base))
+    refits = bench.refits(rival_priors)
+    rows = [_row(bench, rival, base, of_rival) for rival, of_rival in zip(rival_priors, refits, strict=True)]
     return Alternatives(base, tuple(rows), tuple(_sentences(bench.main, base, rows, unvaried)))
 
 
-def _row(bench: Bench, rival: Rival, base: Conclusion) -> Row:
+def _row(bench: Bench, rival: Rival, base: Conclusion, refits_of: Callable[[], Refits]) -> Row:
     try:
-        refits = bench.refit(rival)
+        refits = refits_of()
     except EngineError as error:
         return Row(
             rival=rival, conclusion=None, changes=(), largest="", moved=None, failed=f"the engine failed ({error})"

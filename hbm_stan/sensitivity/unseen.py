@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,13 +22,14 @@ from hbm_stan.attempts import fit_anew
 from hbm_stan.diagnose import check
 from hbm_stan.engines import choose
 from hbm_stan.errors import DataError, EngineError
+from hbm_stan.executor import in_turn
 from hbm_stan.families.missing_outcomes.columns import assumed, default_sweep, delta_prior
 from hbm_stan.fit import Fit, Job
 from hbm_stan.later import ndtri
 from hbm_stan.missingness import Missingness
 from hbm_stan.model import Estimand, Evidence
 from hbm_stan.program import check_data
-from hbm_stan.repair.refits import keep_note, note_of
+from hbm_stan.repair.refits import keep_note, note_of, without_draws
 from hbm_stan.sensitivity.tipping import Row, Tips, row_of, tips_of
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
@@ -118,28 +119,33 @@ def _estimands(main: Fit, deltas: Sequence[float], say: Say) -> dict[float, Esti
     assumption = assumed(main.table)
     if not assumption.selects:
         return {delta: _estimand(main, np.full(main.n_draws, delta)) for delta in deltas}
-    by_delta: dict[float, Estimand | None] = {}
     todo = list(dict.fromkeys(deltas))
-    for k, delta in enumerate(todo):
-        if delta == assumption.delta:
-            by_delta[delta] = _estimand(main)
-            continue
-        say(f"delta = {delta:.3g}: fitting ({k + 1} of {len(todo)})")
-        by_delta[delta] = _refitted(main, replace(assumption, delta=delta), say)
-    return by_delta
+    others = [delta for delta in todo if delta != assumption.delta]
+    bare = without_draws(main)
+
+    def units() -> Iterator[tuple[Fit, Missingness]]:
+        for k, delta in enumerate(todo):
+            if delta != assumption.delta:
+                say(f"delta = {delta:.3g}: fitting ({k + 1} of {len(todo)})")
+                yield bare, replace(assumption, delta=delta)
+
+    by_delta: dict[float, Estimand | None] = {}
+    refits = in_turn(refitted, units(), main.family, main.engine, main.sampling.chains)
+    for delta, future in zip(others, refits, strict=True):
+        by_delta[delta], trouble = future.result()
+        if trouble:
+            say(f"delta = {delta:.3g}: {trouble}")
+    return {delta: _estimand(main) if delta == assumption.delta else by_delta[delta] for delta in todo}
 
 
-def _refitted(main: Fit, assumption: Missingness, say: Say) -> Estimand | None:
+def refitted(main: Fit, assumption: Missingness) -> tuple[Estimand | None, str]:
+    """What the conclusion is about under another delta, by a refit, or why there is none; ``main`` needs no draws."""
     try:
         fit = fit_anew(job_under(main, assumption))
     except EngineError as error:
-        say(f"delta = {assumption.delta:.3g}: {error}")
-        return None
+        return None, str(error)
     failed = [v.name for v in check(fit).failed]
-    if failed:
-        say(f"delta = {assumption.delta:.3g}: checks failed ({', '.join(failed)})")
-        return None
-    return _estimand(fit)
+    return (None, f"checks failed ({', '.join(failed)})") if failed else (_estimand(fit), "")
 
 
 def job_under(main: Fit, assumption: Missingness) -> Job:

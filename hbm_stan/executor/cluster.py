@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from concurrent.futures import CancelledError, Executor, Future, as_completed
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ _RETRIES = 3  # times that a piece is begun anew when the worker that was at it 
 def version() -> str:
     """What results depend on here: this package, by its source, the embedded engine, and Python."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     return (
         f"hbm-stan {metadata.version('hbm-stan')} ({digest.hexdigest()[:12]}), stanli {metadata.version('stanli')}, "
@@ -48,26 +50,65 @@ def run_on(
 ) -> None:
     """Call ``done`` with ``work(job, number)`` of each number, in no order.
 
+    ``cluster`` and ``workers`` are those of ``pool_on``, and so is what is raised. ``work`` is a function of this
+    package.
+    """
+    with pool_on(cluster, workers) as (pool, _):
+        # The job travels with each piece: what is scattered to workers is lost when the last of them dies.
+        pieces = [pool.submit(work, job, number) for number in numbers]
+        try:
+            for piece in as_completed(pieces):
+                done(piece.result())
+        finally:
+            for piece in pieces:
+                piece.cancel()
+
+
+@contextlib.contextmanager
+def pool_on(cluster: str, workers: int | None = None) -> Iterator[tuple[Executor, int]]:
+    """The workers of a cluster as an executor, and how many calls they can be at at once.
+
     ``cluster`` is the address of a scheduler (``tcp://host:8786``), or ``local``: processes of this machine, as many as
-    there are cores, or ``workers``. ``work`` is a function of this package. Raises ModelError where the cluster cannot
-    be had or is of another version, and EngineError for a piece that every worker died of.
+    there are cores, or ``workers``. Raises ModelError where the cluster cannot be had or is of another version, and
+    EngineError for a call that every worker died of.
     """
     with _client(cluster, workers) as client:
-        from distributed import CancelledError, KilledWorker, as_completed
+        from distributed import KilledWorker
 
         _refuse_other_versions(client, cluster)
-        # The job travels with each piece: what is scattered to workers is lost when the last of them dies.
-        pieces = client.map(partial(work, job), list(numbers), pure=False, retries=_RETRIES)
+        pool = client.get_executor(pure=False, retries=_RETRIES)
         try:
-            for piece in as_completed(pieces, loop=client.loop):
-                done(piece.result())
+            yield _OfThisVersion(pool, cluster), sum(client.nthreads().values())
         except (KilledWorker, CancelledError) as error:
             raise EngineError(
-                f"--cluster {cluster}: {_RETRIES + 1} workers died one after the other at the same piece of work "
-                f"({error}). What was finished is kept; look at the memory and the logs of the workers."
+                f"--cluster {cluster}: {_RETRIES + 1} workers died one after the other at the same piece of work, or "
+                f"the scheduler is gone ({_first_line(error)}). What was finished is kept; look at the memory and the "
+                "logs of the workers."
             ) from error
-        finally:
-            client.cancel(pieces)
+
+
+class _OfThisVersion(Executor):
+    """An executor whose workers refuse a call from another version: one may have come after the others were asked."""
+
+    def __init__(self, pool: Executor, cluster: str) -> None:
+        self._pool, self._cluster = pool, cluster
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The future of a call of a function of this package."""
+        with warnings.catch_warnings():
+            # Dask would have large arguments scattered, and those are lost with the worker that holds them.
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            return self._pool.submit(of_this_version, version(), self._cluster, fn, *args, **kwargs)
+
+
+def of_this_version(asked: str, cluster: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """What a function returns, called in a process of the version that was asked for; raises ModelError in others."""
+    if asked != version():
+        raise ModelError(
+            f"--cluster {cluster}: a worker has {version()}; asked for was {asked}. Install the same version on every "
+            "worker."
+        )
+    return fn(*args, **kwargs)
 
 
 @contextlib.contextmanager
