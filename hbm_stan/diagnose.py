@@ -194,13 +194,9 @@ def _check_draws(names: list[str], draws: FloatArray) -> list[Verdict]:
     verdicts = [_none("finite draws")]
     if bad.any():
         first = names[int(np.flatnonzero(bad)[0])]
-        hint = (
-            f"{int(bad.sum())} parameter(s) have draws that are not finite, {first} first: no summary of "
-            "them means anything."
-        )
-        verdicts = [
-            Verdict(name="finite draws", status="fail", value=float(bad.sum()), threshold=0, hint=hint, subject=first)
-        ]
+        count = int(bad.sum())
+        hint = f"{count} parameter(s) have draws that are not finite, {first} first: no summary of them means anything."
+        verdicts = [Verdict(name="finite draws", status="fail", value=count, threshold=0, hint=hint, subject=first)]
     if not stuck.any():
         return [*verdicts, _none("moving chains")]
     parameter, chain = (int(i) for i in np.argwhere(stuck)[0])
@@ -213,14 +209,10 @@ def _check_draws(names: list[str], draws: FloatArray) -> list[Verdict]:
     return [
         *verdicts,
         Verdict(
-            name="moving chains",
-            status="fail",
-            value=float(stuck.sum()),
-            threshold=0,
-            hint=hint,
+            name="moving chains", status="fail", value=float(stuck.sum()), threshold=0, hint=hint,
             subject=names[parameter],
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _none(name: str) -> Verdict:

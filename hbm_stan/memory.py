@@ -106,7 +106,8 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
             f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants, or "
             "combine groups."
         )
-    if (rows := 8 * n_draws * table.n_rows) > MAX_ROW_BYTES:
+    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
+    if (rows := 8 * sampling.chains * held * table.n_rows) > MAX_ROW_BYTES:
         raise DataError(
             f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
             "fewer draws."

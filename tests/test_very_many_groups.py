@@ -83,11 +83,37 @@ def test_as_many_draws_are_held_as_there_is_room_for(monkeypatch: pytest.MonkeyP
     # 400 of all chains together are the fewest; fewer than were asked for are never more.
     assert held_draws(family, table, variant, Sampling(chains=3)) == 134
     assert held_draws(family, table, variant, Sampling(draws=50)) == 50
-    # What is sampled is there whole, and a small table too.
-    pumps = families()["gamma_poisson"]
-    counts = prepare_table(pumps, Dataset.from_frame(
-        pd.DataFrame({"g": [f"g{i}" for i in range(1200)], "y": 3, "t": 2.0}), group="g", count="y", exposure="t",
-    ))  # fmt: skip
-    assert [held_draws(pumps, counts, v, Sampling()) for v in ("no_pooling", "partial_pooling")] == [1000, 100]
+    # A small table is there whole, and what a program samples of groups.
     few = prepare_table(family, estimates_of_groups(40))
     assert held_draws(family, few, variant, Sampling()) == 1000
+
+
+def counts_of_groups(groups: int = 40) -> pd.DataFrame:
+    """Two rows a group, of unequal sizes, in a random order."""
+    rng = np.random.default_rng(6)
+    rate, size = np.repeat(rng.beta(4, 8, groups), 2), rng.integers(3, 40, 2 * groups)
+    frame = pd.DataFrame({"g": [f"g{i // 2}" for i in range(2 * groups)], "y": rng.binomial(size, rate), "n": size})
+    return frame.sample(frac=1, random_state=2)
+
+
+@pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling"])
+@pytest.mark.parametrize("name", ["normal_means", "beta_binomial", "gamma_poisson"])
+def test_conjugate_posteriors_of_large_tables_are_those_that_a_sampler_draws(
+    name: str, variant: str, stanli: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {
+        "beta_binomial": {"successes": "y", "trials": "n"}, "gamma_poisson": {"count": "y", "exposure": "n"},
+    }  # fmt: skip
+    data = (
+        estimates_of_groups()
+        if name == "normal_means"
+        else Dataset.from_frame(counts_of_groups(), group="g", **columns[name])
+    )
+    asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli}
+    sampled = fit(name, data, variant, **asked)
+    monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
+    known = fit(name, data, variant, **asked)
+    assert (sampled.independent, known.independent) == (False, True)
+    assert moved_from(known, sampled) < 5
+    assert set(check(known, model=False).summary.index) == set(check(sampled, model=False).summary.index)
+    assert [v for v in check(known, model=False).verdicts if v.status != "pass"] == []

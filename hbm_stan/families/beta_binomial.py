@@ -13,6 +13,7 @@ import numpy as np
 
 from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families.alike import alike_rates
+from hbm_stan.families.conjugate import known_rates
 from hbm_stan.families.ranking import which_is_highest
 from hbm_stan.families.totals import row_index, totals
 from hbm_stan.later import beta, betabinom, betaln, binom, gammaln, xlog1py, xlogy
@@ -161,6 +162,13 @@ def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> Floa
     return np.asarray(rng.beta(a + successes, b + trials - successes))
 
 
+def _independent(rng: np.random.Generator, data: StanData, variant: str, size: int) -> Draws | None:
+    """Beta again, successes added to the first shape, failures to the second: BDA3, section 2.4."""
+    return known_rates(
+        lambda prior, y, n, shape: rng.beta(prior[0] + y, prior[1] + n - y, shape), data, "trials", variant, size
+    )
+
+
 def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     """Successes in a new group, out of the trials of the options or the median of the data."""
     trials = float(options.get("trials", np.ceil(np.median(data["trials"]))))
@@ -265,7 +273,7 @@ FAMILY = Family(
         variants=_VARIANTS, prior_rows=_PRIOR_ROWS,
         dims={"theta": ("group",), "y_rep": ("observation",), "log_lik": ("observation",)},
         population=("mu", "tau", "kappa"), folder=share("stan") / "beta_binomial", prepare=_prepare,
-        default_priors=_default_priors, draw_groups=_draw_groups,
+        default_priors=_default_priors, draw_groups=_draw_groups, independent=_independent,
     ),
     twin=Twin(
         calibration={"mu": "beta(3, 4)", "kappa": "lognormal(2.5, 1)", "theta": "beta(2, 3)"}, log_joint=_log_joint,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.families.alike import alike_rates
+from hbm_stan.families.conjugate import known_rates
 from hbm_stan.families.totals import row_index, totals
 from hbm_stan.later import gamma, gammaln, nbinom, poisson, xlogy
 from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
@@ -34,12 +35,9 @@ def _exposure(table: Prepared) -> FloatArray:
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     data: StanData = {
-        "N": table.n_rows,
-        "J": table.n_groups,
-        "group_idx": table.group_idx,
-        "y": table["count"].astype(np.int64),
+        "N": table.n_rows, "J": table.n_groups, "group_idx": table.group_idx, "y": table["count"].astype(np.int64),
         "exposure": _exposure(table),
-    }
+    }  # fmt: skip
     for name in ("mu", "theta"):
         data[f"prior_{name}"] = list(priors[name].arguments)
     for name in ("alpha", "beta"):
@@ -165,6 +163,13 @@ def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> Floa
     return np.asarray(rng.gamma(draws["alpha"][:, None] + events, 1 / (draws["beta"][:, None] + total)))
 
 
+def _independent(rng: np.random.Generator, data: StanData, variant: str, size: int) -> Draws | None:
+    """Gamma again, events added to the shape, exposure to the rate: BDA3, section 2.6."""
+    return known_rates(
+        lambda prior, y, t, shape: rng.gamma(prior[0] + y, 1 / (prior[1] + t), shape), data, "exposure", variant, size
+    )
+
+
 def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     """A count in a new group, with the exposure of the options or the median of the data."""
     exposure = float(options.get("exposure", np.median(data["exposure"])))
@@ -205,11 +210,8 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
-    return {
-        "mu_raw": (0.0, math.inf),
-        "theta_raw": (0.0, math.inf),
-        "alpha_raw": raw_support(data["prior_alpha_family"]),
-    }
+    rates = dict.fromkeys(("mu_raw", "theta_raw"), (0.0, math.inf))
+    return rates | {"alpha_raw": raw_support(data["prior_alpha_family"])}
 
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
@@ -272,11 +274,9 @@ FAMILY = Family(
     outcomes=("count",), size="exposure", known_residual=True,
     programs=Programs(
         variants=_VARIANTS, prior_rows=_PRIOR_ROWS,
-        dims={
-            "theta": ("group",), "theta_raw": ("group",), "y_rep": ("observation",), "log_lik": ("observation",),
-        },
+        dims=dict.fromkeys(("theta", "theta_raw"), ("group",)) | dict.fromkeys(("y_rep", "log_lik"), ("observation",)),
         population=("mu", "tau", "alpha", "beta"), folder=share("stan") / "gamma_poisson", prepare=_prepare,
-        default_priors=_default_priors, draw_groups=_draw_groups,
+        default_priors=_default_priors, draw_groups=_draw_groups, independent=_independent,
     ),
     twin=Twin(
         calibration={
