@@ -26,7 +26,8 @@ _NUMBERS = ("raw", "q05", "q25", "q50", "q75", "q95", "rows")
 
 
 def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: str = "groups") -> Drawing:
-    """All groups in rising order with their intervals; beside that, how far each is drawn from its raw estimate.
+    """All groups in rising order with their intervals; beside that, how far each is drawn from its raw estimate:
+    by its number of rows or, where groups have equally many, against the raw estimate, if there is one.
 
     A panel is {"groups": table, "words", "unit"}; columns group, raw, rows (of the group), q05, q25, q50, q75, q95.
     """
@@ -40,13 +41,23 @@ def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: s
         for k, panel in enumerate(panels):
             table = panel["groups"].reset_index(drop=True)
             table = table.assign(**{name: table[name].astype(float) for name in _NUMBERS})
-            left = figure.add_subplot(grid[k, 0])
+            raw, differ = bool(table["raw"].notna().any()), rows_differ(table)
+            left = figure.add_subplot(grid[k, 0] if raw or differ else grid[k, :])
             value_axis(left, shorten(drawable(with_unit(str(panel["words"]), str(panel["unit"]))), _TITLE_CELLS))
             _in_order(left, table, many)
-            _by_rows(figure.add_subplot(grid[k, 1], sharey=left), table, one)
-        _legend(figure, any(panel["groups"]["raw"].notna().any() for panel in panels))
+            if differ:
+                _by_rows(figure.add_subplot(grid[k, 1], sharey=left), table, one)
+            elif raw:
+                _by_raw(figure.add_subplot(grid[k, 1], sharey=left), table, one)
+        if rows_differ(panels[0]["groups"]):
+            _legend(figure, any(panel["groups"]["raw"].notna().any() for panel in panels))
 
     return Drawing(paint, height)
+
+
+def rows_differ(table: pd.DataFrame) -> bool:
+    """Whether some groups have more rows than others."""
+    return bool(table["rows"].nunique() > 1)
 
 
 def _in_order(axes: Any, table: pd.DataFrame, many: str) -> None:
@@ -72,6 +83,19 @@ def _by_rows(axes: Any, table: pd.DataFrame, one: str) -> None:
     axes.plot(table["rows"], table["q50"], "o", color=blue, markersize=2.0, zorder=3)
     axes.tick_params(labelleft=False)
     number_axis(axes, drawable(f"rows of the {one}"), log=bool(table["rows"].max() > 8 * table["rows"].min()))
+
+
+def _by_raw(axes: Any, table: pd.DataFrame, one: str) -> None:
+    """The pooled estimate of each group against its raw one, with lines where they are equal and at the mean."""
+    blue, grey = PALETTE["partial"], PALETTE["muted"]
+    shown = table[np.isfinite(table["raw"])]
+    mean = float(table["q50"].mean())
+    axes.vlines(shown["raw"], shown["q05"], shown["q95"], color=PALETTE["fill"], linewidth=0.5, zorder=2)
+    axes.axhline(mean, color=grey, linewidth=0.8, linestyle=(0, (1, 2)), zorder=3)
+    axes.axline((mean, mean), slope=1.0, color=grey, linewidth=0.8, linestyle=(0, (4, 3)), zorder=3)
+    axes.plot(shown["raw"], shown["q50"], "o", color=blue, markersize=2.0, zorder=4)
+    axes.tick_params(labelleft=False)
+    number_axis(axes, drawable(f"raw estimate of the {one}"))
 
 
 def _legend(figure: Any, raw: bool) -> None:

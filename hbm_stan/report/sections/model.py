@@ -53,7 +53,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     short = all(cells(v["title"]) <= _TITLE_CELLS for v in m["variants"])
     heads = [
         column("Variant", width="auto" if short else "2fr"),
-        column(capital(of_results(results).many), width="4fr"),
+        column(capital(of_results(results).many), width="5fr"),
         column("What it assumes", width="4fr"),
     ]
     return [
