@@ -16,6 +16,7 @@ import pytest
 from example_results import example_figures, example_results, example_svgs, example_tables
 from matplotlib.lines import AxLine
 from matplotlib.text import Text
+from page_measures import touches_edge
 
 from hbm_stan import plots
 from hbm_stan.plots import labels as row_labels_module
@@ -112,8 +113,6 @@ def test_legend_texts_end_inside_the_figure() -> None:
     for figure in (plots.plot_shrinkage(tables["shrinkage"], "points"), plots.plot_ppc(tables["ppc"], "points")):
         drawing = drawn(figure)
         width = drawing.canvas.get_width_height()[0]
-        from matplotlib.text import Text
-
         ends = [t.get_window_extent().x1 for t in drawing.findobj(Text) if t.get_visible() and t.get_text().strip()]
         assert max(ends) <= width + 1
 
@@ -404,3 +403,32 @@ def test_strips_that_a_user_may_add_to_show_the_same_panels(rows: str, raw: bool
     figure = layered_strips(groups, "effect", "points", "school", "schools").draw()
     texts = [text.get_text() for text in figure.findobj(Text)]
     assert [text for text in texts if "school" in text] == panels
+
+
+@pytest.mark.parametrize(
+    ("unit", "three", "title"),
+    [("kJ/mol", True, "outcome of a row (kJ/mol)"), ("ml/min/1.73 m^2", True, "outcome of a row"),
+     ("ml/min/1.73 m^2", False, "outcome of a row (ml/min/1.73 m^2)")],
+)  # fmt: skip
+def test_the_title_below_the_rows_ends_before_the_next_panel(unit: str, three: bool, title: str) -> None:
+    groups = pd.DataFrame(example_results()["ppc"]["groups"])
+    edges = np.arange(9.0)
+    rows = pd.DataFrame({"low": edges[:-1], "high": edges[1:], **dict.fromkeys(("observed", "q05", "q25"), 2.0),
+                         **dict.fromkeys(("q75", "q95"), 3.0)})  # fmt: skip
+    beside = (lambda axes: axes.set_xlabel("LOO-PIT of a row", loc="left")) if three else None
+    figure = drawn(plots.plot_ppc(groups, unit, rows=rows, left_out=beside))
+    axes = {a.get_xlabel(): a for a in figure.axes}
+    assert axes[title].xaxis.label.get_window_extent().x1 < min(
+        a.get_window_extent().x0 for a in figure.axes if a is not axes[title]
+    )
+
+
+def test_panels_of_the_population_leave_room_for_a_unit_only_where_there_is_one() -> None:
+    draws = pd.DataFrame({"parameter": "mu", "value": np.linspace(0.0, 1.0, 200)})
+    priors = pd.DataFrame({"parameter": "mu", "x": [0.0, 1.0], "density": [1.0, 1.0]})
+    bare, named = (plots.plot_population(draws, priors, unit) for unit in ("", "points"))
+    assert named.height_mm - bare.height_mm == pytest.approx(4.0)
+    for figure in (bare, named):
+        (axes,) = drawn(figure).axes
+        assert axes.xaxis.get_tightbbox().y0 >= 0
+    assert not touches_edge(save_svg(bare))

@@ -401,6 +401,15 @@ def test_a_section_of_the_family_repeats_no_sentence_of_the_answer(sentences: li
     assert [b["spans"][2] for b in blocks if b["kind"] == "prose"] == [{"ref": "own_0"}]
 
 
+@pytest.mark.parametrize(("title", "width"), [("Partial pooling", "auto"), ("Partial pooling " * 3, "2fr")])
+def test_titles_of_variants_take_what_they_need_unless_they_are_long(title: str, width: str) -> None:
+    results = example_results()
+    results["model"]["variants"][0]["title"] = title
+    tables = [b for b in view_of(results, [])["body"] if b["kind"] == "table"]
+    columns = next(t["columns"] for t in tables if t["caption"][0].startswith("The pooling variants"))
+    assert [c["width"] for c in columns] == [width, "5fr", "4fr"]
+
+
 def test_priors_that_are_all_defaults_are_called_so_once() -> None:
     results = example_results()
     for prior in results["priors"]:

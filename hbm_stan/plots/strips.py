@@ -11,10 +11,11 @@ import pandas as pd
 from hbm_stan.plots.drawing import Drawing, number_axis, value_axis
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import cells, shorten
-from hbm_stan.plots.style import LABEL_PT, PALETTE, with_unit
+from hbm_stan.plots.style import LABEL_PT, PALETTE, WIDTH_MM, with_unit
 
 _PANEL_MM, _TOP_MM, _BOTTOM_MM = 28.0, 4.5, 14.5
 _MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
+_CELL_MM = 1.65  # of a letter of 8 pt
 _TITLE_CELLS = 46  # letters of 8 pt above half a figure
 # Where panels begin, the groups last, and the width of those before them: by how many there are before.
 _BESIDE: Sequence[tuple[tuple[float, ...], float]] = (
@@ -144,11 +145,20 @@ def plot_ppc(
         if rows is not None:
             beside = figure.add_axes((lefts[0], below / height, width, _PANEL_MM / height))
             _in_bins(beside, rows, whole)
-            number_axis(beside, drawable(with_unit("outcome of a row", unit)), ticks=5)
+            number_axis(beside, drawable(_of_a_row(unit, lefts[1] - lefts[0])), ticks=5)
         if left_out is not None:
             left_out(figure.add_axes((lefts[-2], below / height, width, _PANEL_MM / height)))
 
     return Drawing(paint, height)
+
+
+def _of_a_row(unit: str, share: float) -> str:
+    """The title below the bins of rows: without its unit, which the groups have, where it would reach the next panel.
+
+    ``share`` is the part of the figure's width from this panel to the next.
+    """
+    title = with_unit("outcome of a row", unit)
+    return title if cells(title) * _CELL_MM < share * WIDTH_MM else "outcome of a row"
 
 
 def _groups(axes: Any, ordered: pd.DataFrame, names: list[str]) -> None:
