@@ -205,6 +205,7 @@ def test_every_figure_has_words_for_its_axes() -> None:
     left, right = plots.plot_strips([panel], "school", "schools").draw().axes
     assert (left.get_title("left"), left.get_xlabel()) == ("effect (points)", "schools in rising order")
     assert right.get_xlabel() == "rows of the school"
+    assert (left.get_position().x1 < right.get_position().x0, right.figure.legends != []) == (True, True)
 
 
 def test_the_numbers_of_page_one_are_those_of_results_json(eight: Path, stanli: Engine) -> None:

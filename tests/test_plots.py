@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from example_results import example_figures, example_svgs, example_tables
+from example_results import example_figures, example_results, example_svgs, example_tables
+from matplotlib.lines import AxLine
+from matplotlib.text import Text
+from page_measures import touches_edge
 
 from hbm_stan import plots
 from hbm_stan.plots import labels as row_labels_module
 from hbm_stan.plots.fonts import BASE_FAMILIES, drawable, families_for, family_of
 from hbm_stan.plots.labels import LINE_CELLS, MAX_ROWS, cells, excerpt, row_labels, shorten
+from hbm_stan.plots.layered import layered_strips
 from hbm_stan.plots.save import save_svg
 from hbm_stan.plots.style import MAX_HEIGHT_MM, MM_PER_INCH, PALETTE, WIDTH_MM, greek, with_unit
 
@@ -109,8 +113,6 @@ def test_legend_texts_end_inside_the_figure() -> None:
     for figure in (plots.plot_shrinkage(tables["shrinkage"], "points"), plots.plot_ppc(tables["ppc"], "points")):
         drawing = drawn(figure)
         width = drawing.canvas.get_width_height()[0]
-        from matplotlib.text import Text
-
         ends = [t.get_window_extent().x1 for t in drawing.findobj(Text) if t.get_visible() and t.get_text().strip()]
         assert max(ends) <= width + 1
 
@@ -351,3 +353,82 @@ def test_the_palette_differs_in_grey() -> None:
     assert abs(grey("fill") - grey("prior")) > 40
     assert abs(grey("partial") - grey("ink")) > 40
     assert abs(grey("shade") - grey("rule")) > 40
+
+
+def strips_of_equal_rows(**columns: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """85 groups with two rows each, and the panel of them."""
+    groups = pd.DataFrame(example_results(85)["shrinkage"]).assign(rows=2, **columns)
+    return groups, {"groups": groups, "words": "effect", "unit": "points"}
+
+
+def test_groups_with_equally_many_rows_stand_against_their_raw_estimates() -> None:
+    """A number of rows that is the same for all says nothing: all points would stand above each other."""
+    groups, panel = strips_of_equal_rows()
+    figure = plots.plot_strips([panel], "school", "schools").draw()
+    left, right = figure.axes
+    assert (left.get_xlabel(), right.get_xlabel()) == ("schools in rising order", "raw estimate of the school")
+    dots = next(line for line in right.lines if line.get_marker() == "o")
+    assert np.array_equal(dots.get_xdata(), groups["raw"])
+    assert np.array_equal(dots.get_ydata(), groups["q50"])
+    equal = next(line for line in right.lines if isinstance(line, AxLine))
+    assert (equal.get_slope(), equal.get_xy1()[0]) == (1.0, equal.get_xy1()[1])
+    level = next(line for line in right.lines if line is not dots and line is not equal)
+    assert list(level.get_ydata()) == pytest.approx([groups["q50"].mean()] * 2)
+    assert figure.legends == []  # the caption says what the lines are, and there are no circles
+
+
+def test_an_infinite_raw_estimate_is_not_drawn_against_the_pooled_one() -> None:
+    groups = strips_of_equal_rows()[0]
+    groups.loc[3, "raw"] = -np.inf
+    right = plots.plot_strips([{"groups": groups, "words": "effect", "unit": ""}]).draw().axes[1]
+    dots = next(line for line in right.lines if line.get_marker() == "o")
+    assert len(dots.get_xdata()) == 84
+    assert np.isfinite(right.get_xlim()).all()
+
+
+def test_without_raw_estimates_and_differing_rows_the_order_has_the_width() -> None:
+    (only,) = plots.plot_strips([strips_of_equal_rows(raw=None)[1]], "school", "schools").draw().axes
+    assert only.get_position().width > 0.9
+
+
+@pytest.mark.parametrize(
+    ("rows", "raw", "panels"),
+    [("same", True, ["schools in rising order", "raw estimate of the school"]),
+     ("same", False, ["schools in rising order"]),
+     ("differ", True, ["schools in rising order", "rows of the school"])],
+)  # fmt: skip
+def test_strips_that_a_user_may_add_to_show_the_same_panels(rows: str, raw: bool, panels: list[str]) -> None:
+    groups = strips_of_equal_rows(**({} if raw else {"raw": None}))[0]
+    groups = groups.assign(rows=np.arange(1, 86)) if rows == "differ" else groups
+    figure = layered_strips(groups, "effect", "points", "school", "schools").draw()
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    assert [text for text in texts if "school" in text] == panels
+
+
+@pytest.mark.parametrize(
+    ("unit", "three", "title"),
+    [("kJ/mol", True, "outcome of a row (kJ/mol)"), ("ml/min/1.73 m^2", True, "outcome of a row"),
+     ("ml/min/1.73 m^2", False, "outcome of a row (ml/min/1.73 m^2)")],
+)  # fmt: skip
+def test_the_title_below_the_rows_ends_before_the_next_panel(unit: str, three: bool, title: str) -> None:
+    groups = pd.DataFrame(example_results()["ppc"]["groups"])
+    edges = np.arange(9.0)
+    rows = pd.DataFrame({"low": edges[:-1], "high": edges[1:], **dict.fromkeys(("observed", "q05", "q25"), 2.0),
+                         **dict.fromkeys(("q75", "q95"), 3.0)})  # fmt: skip
+    beside = (lambda axes: axes.set_xlabel("LOO-PIT of a row", loc="left")) if three else None
+    figure = drawn(plots.plot_ppc(groups, unit, rows=rows, left_out=beside))
+    axes = {a.get_xlabel(): a for a in figure.axes}
+    assert axes[title].xaxis.label.get_window_extent().x1 < min(
+        a.get_window_extent().x0 for a in figure.axes if a is not axes[title]
+    )
+
+
+def test_panels_of_the_population_leave_room_for_a_unit_only_where_there_is_one() -> None:
+    draws = pd.DataFrame({"parameter": "mu", "value": np.linspace(0.0, 1.0, 200)})
+    priors = pd.DataFrame({"parameter": "mu", "x": [0.0, 1.0], "density": [1.0, 1.0]})
+    bare, named = (plots.plot_population(draws, priors, unit) for unit in ("", "points"))
+    assert named.height_mm - bare.height_mm == pytest.approx(4.0)
+    for figure in (bare, named):
+        (axes,) = drawn(figure).axes
+        assert axes.xaxis.get_tightbbox().y0 >= 0
+    assert not touches_edge(save_svg(bare))

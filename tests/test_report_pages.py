@@ -363,6 +363,53 @@ def test_columns_without_a_number_are_left_out() -> None:
     assert "raw" not in caption[0]
 
 
+@pytest.mark.parametrize(
+    ("most", "raw", "caption", "alt"),
+    [(1, True, "All schools in order, and each against its raw estimate. Bars hold 50 % and 90 % of the posterior; "
+      "dashed: equal to the raw estimate, dotted: mean of the estimates.", "and against their raw estimates."),
+     (1, False, "All schools in order. Bars hold 50 % and 90 % of the posterior.", "intervals, in order."),
+     (5, True, "All schools in order, and each by its number of rows. Bars hold 50 % and 90 % of the posterior, "
+      "circles are raw estimates.", "intervals, in order.")],
+)  # fmt: skip
+def test_the_caption_of_many_groups_says_what_is_drawn(most: int, raw: bool, caption: str, alt: str) -> None:
+    results = example_results(85)
+    results["data"] |= {"rows_per_group": {"least": 1, "median": 1.0, "most": most}}
+    results["data"]["noun"] = {"one": "school", "many": "schools"}
+    for row in [] if raw else results["shrinkage"]:
+        row |= {"raw": None, "raw_se": None}
+    (block,) = [b for b in view_of(results, ["shrinkage"])["body"] if b["kind"] == "figure"]
+    assert block["caption"] == [caption]
+    assert block["alt"].endswith(alt)
+
+
+FINDING = {
+    "title": "Where it tips", "intervals": None, "areas": None, "sweep": None, "points": None, "digits": {},
+    "caption": "", "table": [{"delta": 1.0}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sentences", "shown"),
+    [(["It tips at 3.", "Nothing tells it."], ["Nothing tells it."]), (["It tips at 3."], ["It tips at 3."])],
+)
+def test_a_section_of_the_family_repeats_no_sentence_of_the_answer(sentences: list[str], shown: list[str]) -> None:
+    results = example_results()
+    results["page_one"]["said"] = ["If all is well, it is 2. It tips at 3. All else is at 1.", "Nothing else."]
+    results["findings"] = [FINDING | {"sentences": sentences}]
+    blocks = own.section(results, ["own_0"])
+    assert [b["spans"][0] for b in blocks if b["kind"] == "prose"] == shown
+    assert [b["spans"][2] for b in blocks if b["kind"] == "prose"] == [{"ref": "own_0"}]
+
+
+@pytest.mark.parametrize(("title", "width"), [("Partial pooling", "auto"), ("Partial pooling " * 3, "2fr")])
+def test_titles_of_variants_take_what_they_need_unless_they_are_long(title: str, width: str) -> None:
+    results = example_results()
+    results["model"]["variants"][0]["title"] = title
+    tables = [b for b in view_of(results, [])["body"] if b["kind"] == "table"]
+    columns = next(t["columns"] for t in tables if t["caption"][0].startswith("The pooling variants"))
+    assert [c["width"] for c in columns] == [width, "5fr", "4fr"]
+
+
 def test_priors_that_are_all_defaults_are_called_so_once() -> None:
     results = example_results()
     for prior in results["priors"]:

@@ -39,6 +39,7 @@ from hbm_stan.plots.groups import intervals
 from hbm_stan.plots.labels import MAX_ROWS, row_labels, row_scale, rows_height
 from hbm_stan.plots.left_out import PIT_X, PIT_Y, SHARE_X, SHARE_Y, limits
 from hbm_stan.plots.posterior import _bars, _prior_lines
+from hbm_stan.plots.strips import rows_differ
 from hbm_stan.plots.style import LABEL_PT, PALETTE, greek, house_theme, signed, with_unit, x_scale
 
 _KINDS = {"group": PALETTE["partial"], "average": PALETTE["ink"], "new": PALETTE["ink"]}
@@ -83,26 +84,51 @@ def layered_groups(table: pd.DataFrame, words: str, unit: str, many: str) -> Any
 def layered_strips(table: pd.DataFrame, words: str, unit: str, one: str, many: str) -> Any:
     """All groups in rising order with their intervals and, against their number of rows, how far each was drawn.
 
+    Where groups have equally many rows, their estimates stand against the raw ones instead, if there are some.
     Columns: group, rows, raw, q05, q25, q50, q75, q95.
     """
-    panels = [f"{many} in rising order", f"rows of the {one}"]
+    order, beside = f"{many} in rising order", f"{'rows' if rows_differ(table) else 'raw estimate'} of the {one}"
+    panels = [order, beside]
     ordered = table.sort_values("q50", kind="stable")
-    first = ordered.assign(x=np.arange(1.0, len(ordered) + 1), panel=pd.Categorical([panels[0]] * len(table), panels))
-    second = ordered.assign(x=ordered["rows"].astype(float), panel=pd.Categorical([panels[1]] * len(table), panels))
-    moved = second.dropna(subset=["raw"])
+    first = ordered.assign(x=np.arange(1.0, len(ordered) + 1), panel=pd.Categorical([order] * len(table), panels))
+    second = ordered.assign(panel=pd.Categorical([beside] * len(table), panels))
     return (
         ggplot(table)
         + geom_linerange(aes("x", ymin="q05", ymax="q95"), first, color=_BLUE, size=0.3)
         + geom_linerange(aes("x", ymin="q25", ymax="q75"), first, color=_BLUE, size=0.8)
         + geom_point(aes("x", "q50"), first, color=_INK, size=0.5)
-        + geom_segment(aes("x", "raw", xend="x", yend="q50"), moved, color=_RULE, size=0.3)
-        + geom_point(aes("x", "raw"), moved, color=_MUTED, fill="white", size=1.2, stroke=0.4)
-        + geom_point(aes("x", "q50"), second, color=_BLUE, size=0.9)
+        + (_moved(second) if rows_differ(table) else _against_raw(second))
         + facet_wrap("panel", nrow=1, scales="free_x")
         + scale_y_continuous(labels=signed)
         + labs(x="", y=with_unit(words, unit))
         + house_theme(_LOW_MM)
     )
+
+
+def _moved(table: pd.DataFrame) -> list[Any]:
+    """From the raw to the pooled estimate of each group, against its number of rows."""
+    table = table.assign(x=table["rows"].astype(float))
+    moved = table.dropna(subset=["raw"])
+    return [
+        geom_segment(aes("x", "raw", xend="x", yend="q50"), moved, color=_RULE, size=0.3),
+        geom_point(aes("x", "raw"), moved, color=_MUTED, fill="white", size=1.2, stroke=0.4),
+        geom_point(aes("x", "q50"), table, color=_BLUE, size=0.9),
+    ]
+
+
+def _against_raw(table: pd.DataFrame) -> list[Any]:
+    """The pooled estimate of each group against its raw one; dashed where they are equal, dotted at their mean."""
+    raw = table["raw"].astype(float)
+    shown = table.assign(x=raw, mean=table["q50"].astype(float).mean())[np.isfinite(raw)]
+    if shown.empty:
+        return []
+    low, high = max(shown["x"].min(), table["q05"].min()), min(shown["x"].max(), table["q95"].max())
+    ends = pd.DataFrame({"x": [low, high], "panel": shown["panel"].iloc[[0, 0]].array})
+    return [
+        geom_line(aes("x", "x"), ends, color=_MUTED, linetype="dashed", size=0.5),
+        geom_line(aes("x", "mean"), shown, color=_MUTED, linetype="dotted", size=0.5),
+        geom_point(aes("x", "q50"), shown, color=_BLUE, size=0.9),
+    ]
 
 
 def layered_population(draws: pd.DataFrame, priors: pd.DataFrame, unit: str) -> Any:

@@ -15,7 +15,8 @@ from hbm_stan.plots.style import PALETTE, greek
 _BINS = 40
 _SHOWN = (0.001, 0.999)  # the axis ends at these quantiles; the report's caption says so
 _ACROSS = 6  # panels of parameters side by side
-_SMALL_MM, _BELOW_MM, _ABOVE_MM, _LEGEND_MM = 16.0, 9.5, 5.0, 5.0  # of one of them
+_SMALL_MM, _BELOW_MM, _ABOVE_MM, _LEGEND_MM = 16.0, 5.5, 5.0, 5.0  # of one of them
+_UNIT_MM = 4.0  # of the unit below an axis, where all have one
 _LETTERS = 84  # of 8 pt across the page
 
 
@@ -54,12 +55,13 @@ def plot_population(draws: pd.DataFrame, priors: pd.DataFrame, unit: str = "") -
     bars = pd.concat([_bars(n, draws.loc[draws["parameter"] == n, "value"]) for n in names], ignore_index=True)
     lines = _prior_lines(priors, bars)
     rows, across = -(-len(names) // _ACROSS), min(max(len(names), 2), _ACROSS)
-    height = _LEGEND_MM + (_SMALL_MM + _BELOW_MM + _ABOVE_MM) * rows
+    below = _BELOW_MM + (_UNIT_MM if unit.strip() else 0.0)
+    height = _LEGEND_MM + (_SMALL_MM + below + _ABOVE_MM) * rows
 
     def paint(figure: Any) -> None:
         grid = figure.add_gridspec(
-            rows, across, left=0.01, right=0.99, top=1 - (_LEGEND_MM + _ABOVE_MM) / height, bottom=_BELOW_MM / height,
-            hspace=(_BELOW_MM + _ABOVE_MM) / _SMALL_MM, wspace=0.12,
+            rows, across, left=0.01, right=0.99, top=1 - (_LEGEND_MM + _ABOVE_MM) / height, bottom=below / height,
+            hspace=(below + _ABOVE_MM) / _SMALL_MM, wspace=0.12,
         )  # fmt: skip
         for k, name in enumerate(names):
             axes = figure.add_subplot(grid[k // across, k % across])

@@ -11,10 +11,11 @@ import pandas as pd
 from hbm_stan.plots.drawing import Drawing, number_axis, value_axis
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import cells, shorten
-from hbm_stan.plots.style import LABEL_PT, PALETTE, with_unit
+from hbm_stan.plots.style import LABEL_PT, PALETTE, WIDTH_MM, with_unit
 
 _PANEL_MM, _TOP_MM, _BOTTOM_MM = 28.0, 4.5, 14.5
 _MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
+_CELL_MM = 1.65  # of a letter of 8 pt
 _TITLE_CELLS = 46  # letters of 8 pt above half a figure
 # Where panels begin, the groups last, and the width of those before them: by how many there are before.
 _BESIDE: Sequence[tuple[tuple[float, ...], float]] = (
@@ -26,7 +27,8 @@ _NUMBERS = ("raw", "q05", "q25", "q50", "q75", "q95", "rows")
 
 
 def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: str = "groups") -> Drawing:
-    """All groups in rising order with their intervals; beside that, how far each is drawn from its raw estimate.
+    """All groups in rising order with their intervals; beside that, how far each is drawn from its raw estimate:
+    by its number of rows or, where groups have equally many, against the raw estimate, if there is one.
 
     A panel is {"groups": table, "words", "unit"}; columns group, raw, rows (of the group), q05, q25, q50, q75, q95.
     """
@@ -40,13 +42,23 @@ def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: s
         for k, panel in enumerate(panels):
             table = panel["groups"].reset_index(drop=True)
             table = table.assign(**{name: table[name].astype(float) for name in _NUMBERS})
-            left = figure.add_subplot(grid[k, 0])
+            raw, differ = bool(table["raw"].notna().any()), rows_differ(table)
+            left = figure.add_subplot(grid[k, 0] if raw or differ else grid[k, :])
             value_axis(left, shorten(drawable(with_unit(str(panel["words"]), str(panel["unit"]))), _TITLE_CELLS))
             _in_order(left, table, many)
-            _by_rows(figure.add_subplot(grid[k, 1], sharey=left), table, one)
-        _legend(figure, any(panel["groups"]["raw"].notna().any() for panel in panels))
+            if differ:
+                _by_rows(figure.add_subplot(grid[k, 1], sharey=left), table, one)
+            elif raw:
+                _by_raw(figure.add_subplot(grid[k, 1], sharey=left), table, one)
+        if rows_differ(panels[0]["groups"]):
+            _legend(figure, any(panel["groups"]["raw"].notna().any() for panel in panels))
 
     return Drawing(paint, height)
+
+
+def rows_differ(table: pd.DataFrame) -> bool:
+    """Whether some groups have more rows than others."""
+    return bool(table["rows"].nunique() > 1)
 
 
 def _in_order(axes: Any, table: pd.DataFrame, many: str) -> None:
@@ -72,6 +84,19 @@ def _by_rows(axes: Any, table: pd.DataFrame, one: str) -> None:
     axes.plot(table["rows"], table["q50"], "o", color=blue, markersize=2.0, zorder=3)
     axes.tick_params(labelleft=False)
     number_axis(axes, drawable(f"rows of the {one}"), log=bool(table["rows"].max() > 8 * table["rows"].min()))
+
+
+def _by_raw(axes: Any, table: pd.DataFrame, one: str) -> None:
+    """The pooled estimate of each group against its raw one, with lines where they are equal and at the mean."""
+    blue, grey = PALETTE["partial"], PALETTE["muted"]
+    shown = table[np.isfinite(table["raw"])]
+    mean = float(table["q50"].mean())
+    axes.vlines(shown["raw"], shown["q05"], shown["q95"], color=PALETTE["fill"], linewidth=0.5, zorder=2)
+    axes.axhline(mean, color=grey, linewidth=0.8, linestyle=(0, (1, 2)), zorder=3)
+    axes.axline((mean, mean), slope=1.0, color=grey, linewidth=0.8, linestyle=(0, (4, 3)), zorder=3)
+    axes.plot(shown["raw"], shown["q50"], "o", color=blue, markersize=2.0, zorder=4)
+    axes.tick_params(labelleft=False)
+    number_axis(axes, drawable(f"raw estimate of the {one}"))
 
 
 def _legend(figure: Any, raw: bool) -> None:
@@ -120,11 +145,20 @@ def plot_ppc(
         if rows is not None:
             beside = figure.add_axes((lefts[0], below / height, width, _PANEL_MM / height))
             _in_bins(beside, rows, whole)
-            number_axis(beside, drawable(with_unit("outcome of a row", unit)), ticks=5)
+            number_axis(beside, drawable(_of_a_row(unit, lefts[1] - lefts[0])), ticks=5)
         if left_out is not None:
             left_out(figure.add_axes((lefts[-2], below / height, width, _PANEL_MM / height)))
 
     return Drawing(paint, height)
+
+
+def _of_a_row(unit: str, share: float) -> str:
+    """The title below the bins of rows: without its unit, which the groups have, where it would reach the next panel.
+
+    ``share`` is the part of the figure's width from this panel to the next.
+    """
+    title = with_unit("outcome of a row", unit)
+    return title if cells(title) * _CELL_MM < share * WIDTH_MM else "outcome of a row"
 
 
 def _groups(axes: Any, ordered: pd.DataFrame, names: list[str]) -> None:

@@ -11,7 +11,7 @@ from hbm_stan.plots.drawing import Drawing, number_axis, value_axis
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.style import LABEL_PT, PALETTE, signed
 
-_PANEL_MM, _TOP_MM, _BOTTOM_MM = 48.0, 7.0, 11.0
+_PANEL_MM, _TOP_MM, _BOTTOM_MM = 36.0, 7.0, 11.0
 
 
 def plot_tipping(rows: pd.DataFrame, delta: str = "delta", what: str = "estimate") -> Drawing:

@@ -65,7 +65,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     for k, term in enumerate(dict.fromkeys(r["term"] for r in rows)):
         own = [r for r in rows if r["term"] == term]
         if k < MOST_TERMS and term not in shared:
-            blocks += _shrinkage_figure(shrinkage_name(k), figures, own, noun)
+            blocks += _shrinkage_figure(shrinkage_name(k), figures, own, noun, differ=_rows_differ(results["data"]))
             blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
             few = len(shown) == 1 and len(own) <= _WHOLE
             blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, noun, whole=few))
@@ -79,12 +79,18 @@ def _shared(terms: list[str], main: str, noun: Noun) -> str:
     return f"In {main.lower()} the coefficients of {words} are the same in all {noun.many}: see the population."
 
 
-def _shrinkage_figure(name: str, figures: Iterable[str], rows: list[dict[str, Any]], noun: Noun) -> list[Block]:
+def _rows_differ(data: dict[str, Any]) -> bool:
+    """Whether some groups have more rows than others."""
+    sizes = data.get("rows_per_group")
+    return not sizes or bool(sizes["least"] < sizes["most"])
+
+
+def _shrinkage_figure(
+    name: str, figures: Iterable[str], rows: list[dict[str, Any]], noun: Noun, *, differ: bool
+) -> list[Block]:
     raw = any(r["raw"] is not None for r in rows)
     if len(rows) > MOST_ROWS:
-        caption = f"All {noun.many} in order, and each by its number of rows. Bars hold 50 % and 90 % of the posterior"
-        beside = ", circles are raw estimates" * raw
-        return figure(name, figures, [f"{caption}{beside}."], f"All {noun.many} with their intervals, in order.")
+        return _strips_figure(name, figures, noun, raw=raw, differ=differ)
     caption = f"{_of_term(rows[0]['term'])} of each {noun.one}, {'raw and ' * raw}pooled. "
     caption += "Thick bars hold 50 %, thin blue bars 90 % of the posterior"
     if any(r["raw_se"] is not None for r in rows):
@@ -93,6 +99,18 @@ def _shrinkage_figure(name: str, figures: Iterable[str], rows: list[dict[str, An
     parts += ["estimate without pooling"] * any(r["no_pooling"] is not None for r in rows)
     alt = f"For each {noun.one}: {', '.join([*parts, 'partially pooled estimate'])}."
     return figure(name, figures, [f"{caption}."], alt)
+
+
+def _strips_figure(name: str, figures: Iterable[str], noun: Noun, *, raw: bool, differ: bool) -> list[Block]:
+    """All groups, too many to be named; their rows say nothing where all have equally many."""
+    caption, alt = f"All {noun.many} in order", f"All {noun.many} with their intervals, in order"
+    bars, lines = "Bars hold 50 % and 90 % of the posterior", ""
+    if differ:
+        caption, lines = f"{caption}, and each by its number of rows", ", circles are raw estimates" * raw
+    elif raw:
+        caption, alt = f"{caption}, and each against its raw estimate", f"{alt}, and against their raw estimates"
+        lines = "; dashed: equal to the raw estimate, dotted: mean of the estimates"
+    return figure(name, figures, [f"{caption}. {bars}{lines}."], f"{alt}.")
 
 
 def _of_term(term: str) -> str:

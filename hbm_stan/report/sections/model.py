@@ -12,6 +12,7 @@ import pandas as pd
 
 from hbm_stan.elements import base_of
 from hbm_stan.nouns import capital, of_results
+from hbm_stan.plots.labels import cells
 from hbm_stan.report.blocks import (
     Block,
     bullets,
@@ -33,6 +34,7 @@ from hbm_stan.results.draw_tables import population_table, prior_tables
 
 # All arguments of these but the degrees of freedom are in the unit of the parameter.
 _IN_UNITS = {"normal", "half_normal", "half_cauchy", "half_student_t", "uniform"}
+_TITLE_CELLS = 24  # letters of a variant's title that may stand in one line
 _LIKE = 4  # priors of one parameter that the table shows: intercept, coefficients
 
 
@@ -47,9 +49,11 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         ]
         for v in m["variants"]
     ]
+    # The formulae are the longest: a line of them that breaks takes more room than one of words.
+    short = all(cells(v["title"]) <= _TITLE_CELLS for v in m["variants"])
     heads = [
-        column("Variant", width="2fr"),
-        column(capital(of_results(results).many), width="3fr"),
+        column("Variant", width="auto" if short else "2fr"),
+        column(capital(of_results(results).many), width="5fr"),
         column("What it assumes", width="4fr"),
     ]
     return [

@@ -19,7 +19,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     blocks: list[Block] = []
     one = of_results(results).one
     for k, finding in enumerate(results["findings"]):
-        sentences = [sentence(s) for s in finding["sentences"]]
+        sentences = [sentence(s) for s in _beside_the_answer(finding["sentences"], results["page_one"]["said"])]
         if f"own_{k}" in figures and sentences:
             sentences[0] = [*sentences[0], " See ", ref(f"own_{k}"), "."]
         blocks += [heading(finding["title"]), *(prose(*s) for s in sentences)]
@@ -37,6 +37,12 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         if finding["table"]:
             blocks.append(_own_table(finding))
     return blocks
+
+
+def _beside_the_answer(sentences: list[str], answer: list[str]) -> list[str]:
+    """The sentences that the answer on page one does not hold, word by word; all where it holds every one."""
+    more = [s for s in sentences if not any(s in part for part in answer)]
+    return more or sentences
 
 
 def _own_table(finding: dict[str, Any]) -> Block:
