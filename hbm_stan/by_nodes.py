@@ -1,7 +1,9 @@
 """Many groups without a sampler's steps: the population by nodes and direct draws, the groups' coefficients given it.
 
 For formulas with one grouping factor whose columns all vary between its levels, counts or successes, and tables that
-are large. Where the checks of the nodes or of the draws fail, there are none, and the sampler is run as ever.
+are large; of very many groups of any model whose group effects are integrated out, the population by direct draws on
+the program's density. Where the checks of the nodes or of the draws fail, there are none, and the sampler is run
+as ever.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import numpy as np
 from hbm_stan.direct.mode import Density, Mode, find_modes
 from hbm_stan.direct.streams import Streams, draw_streams, streams_about
 from hbm_stan.engines import FIRST_LEFT, NODES_APART, EngineDraws, Progress, Sampling
-from hbm_stan.engines.direct import about_of, stats_of
+from hbm_stan.engines.direct import DirectEngine, about_of, stats_of
+from hbm_stan.errors import NotDirectError
 from hbm_stan.families.terms.effects import beta_of_groups
 from hbm_stan.families.terms.nodes.density import FINER, Nodes, Posterior, pilot
 from hbm_stan.families.terms.nodes.effects import LEFT, Populations, draw_coefficients
@@ -21,6 +24,7 @@ from hbm_stan.independent import independent_stats
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
+from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import is_by_nodes
 
@@ -45,6 +49,14 @@ def draws_by_nodes(
     if not pooled:
         return _no_pooling(groups, data, sampling)
     return _partial(groups, data, sampling, progress)
+
+
+def draws_directly(program: Program, data: StanData, sampling: Sampling) -> EngineDraws | None:
+    """Direct draws of the population of very many groups, whose density costs most; None where they cannot be had."""
+    try:
+        return DirectEngine(alone=True).sample(program, data, sampling)
+    except NotDirectError:
+        return None
 
 
 def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> EngineDraws | None:

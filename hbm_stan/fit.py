@@ -247,9 +247,11 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     held = replace(sampling, draws=held_draws(job.family, job.table, job.variant, sampling))
     known = None if whole else without_sampler(job.family, job.data, job.variant, held)
     if known is None and not whole and job.engine.name in ENGINES:  # what a user's engine draws is what is wanted
-        from hbm_stan.by_nodes import draws_by_nodes  # of large tables only: a start is not to wait for it
+        from hbm_stan.by_nodes import draws_by_nodes, draws_directly  # of large tables only: a start is not to wait
 
         known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
+        if known is None and held.draws < sampling.draws:
+            known = draws_directly(job.program, job.data, sampling)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)

@@ -1,11 +1,16 @@
-"""Arrays of many columns, or of many draws, are worked on some at a time."""
+"""Arrays of many columns, or of many draws, are worked on some at a time; of very many groups a figure shows some."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 # Numbers worked on at once (ours): a fraction of the memory, and much more than what it takes to begin.
 AT_ONCE = 2**22
+# Groups that a figure draws: a page has fewer dots side by side (ours).
+MOST_DRAWN = 3000
 
 
 def portions(n: int, each: int, most: int = 0) -> Iterator[slice]:
@@ -13,3 +18,10 @@ def portions(n: int, each: int, most: int = 0) -> Iterator[slice]:
     step = max(1, (most or AT_ONCE) // max(1, each))
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
+
+
+def drawn_places(n: int) -> npt.NDArray[np.int64]:
+    """Which of n things in a row a figure draws, from 0: all, or some at equal distances, both ends among them."""
+    if n <= MOST_DRAWN:
+        return np.arange(n)
+    return np.round(np.linspace(0, n - 1, MOST_DRAWN)).astype(np.int64)

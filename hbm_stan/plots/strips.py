@@ -12,6 +12,7 @@ from hbm_stan.plots.drawing import Drawing, number_axis, value_axis
 from hbm_stan.plots.fonts import drawable
 from hbm_stan.plots.labels import cells, shorten
 from hbm_stan.plots.style import LABEL_PT, PALETTE, WIDTH_MM, with_unit
+from hbm_stan.portions import drawn_places
 
 _PANEL_MM, _TOP_MM, _BOTTOM_MM = 28.0, 4.5, 14.5
 _MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
@@ -62,8 +63,8 @@ def rows_differ(table: pd.DataFrame) -> bool:
 
 
 def _in_order(axes: Any, table: pd.DataFrame, many: str) -> None:
-    rows = table.sort_values("q50", kind="stable")
-    at = np.arange(1, len(rows) + 1)
+    at = drawn_places(len(table)) + 1
+    rows = table.sort_values("q50", kind="stable").iloc[at - 1]
     width = max(0.3, min(2.4, 150 / len(rows)))
     blue = PALETTE["partial"]
     axes.vlines(at, rows["q05"], rows["q95"], color=blue, linewidth=0.35 * width, zorder=3)
@@ -73,9 +74,15 @@ def _in_order(axes: Any, table: pd.DataFrame, many: str) -> None:
     number_axis(axes, drawable(f"{many} in rising order"))
 
 
+def _drawn(table: pd.DataFrame) -> pd.DataFrame:
+    """The groups that are drawn: of very many some, at equal distances in the order of their estimates."""
+    return table.sort_values("q50", kind="stable").iloc[drawn_places(len(table))]
+
+
 def _by_rows(axes: Any, table: pd.DataFrame, one: str) -> None:
     """From the raw to the pooled estimate of each group, against its number of rows."""
     grey, blue = PALETTE["muted"], PALETTE["partial"]
+    table = _drawn(table)
     moved = table.dropna(subset=["raw"])
     axes.vlines(moved["rows"], moved["raw"], moved["q50"], color=PALETTE["rule"], linewidth=0.5, zorder=2)
     axes.plot(
@@ -89,8 +96,8 @@ def _by_rows(axes: Any, table: pd.DataFrame, one: str) -> None:
 def _by_raw(axes: Any, table: pd.DataFrame, one: str) -> None:
     """The pooled estimate of each group against its raw one, with lines where they are equal and at the mean."""
     blue, grey = PALETTE["partial"], PALETTE["muted"]
+    mean, table = float(table["q50"].mean()), _drawn(table)
     shown = table[np.isfinite(table["raw"])]
-    mean = float(table["q50"].mean())
     axes.vlines(shown["raw"], shown["q05"], shown["q95"], color=PALETTE["fill"], linewidth=0.5, zorder=2)
     axes.axhline(mean, color=grey, linewidth=0.8, linestyle=(0, (1, 2)), zorder=3)
     axes.axline((mean, mean), slope=1.0, color=grey, linewidth=0.8, linestyle=(0, (4, 3)), zorder=3)
@@ -162,7 +169,8 @@ def _of_a_row(unit: str, share: float) -> str:
 
 
 def _groups(axes: Any, ordered: pd.DataFrame, names: list[str]) -> None:
-    at = np.arange(1, len(ordered) + 1)
+    at = drawn_places(len(ordered)) + 1
+    ordered = ordered.iloc[at - 1]
     width = max(0.4, min(2.4, 300 / len(ordered)))
     axes.vlines(at, ordered["q05"], ordered["q95"], color=PALETTE["fill"], linewidth=0.6 * width, zorder=2)
     axes.vlines(at, ordered["q25"], ordered["q75"], color=PALETTE["partial"], linewidth=width, zorder=3)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hbm_stan.elements import base_of, term_of
 from hbm_stan.nouns import of_results
+from hbm_stan.portions import MOST_DRAWN
 from hbm_stan.predict import Y_NEW
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.report.blocks import column, number, parameter
@@ -91,3 +92,10 @@ def group_count(results: dict[str, Any]) -> str:
     """How many groups there are, by their noun."""
     noun, count = of_results(results), results["data"]["n_groups"]
     return f"{format_count(count)} {noun.one if count == 1 else noun.many}"
+
+
+def drawn_in_words(n: int, many: str) -> str:
+    """What a caption adds where a figure draws some of n groups only; empty where it draws all."""
+    if n <= MOST_DRAWN:
+        return ""
+    return f" {format_count(MOST_DRAWN)} of the {format_count(n)} {many} are drawn, at equal distances in their order."

@@ -11,6 +11,7 @@ from hbm_stan.nouns import capital, of_results
 from hbm_stan.report.blocks import Block, Span, column, figure, heading, number, prose, ref, sentence, table
 from hbm_stan.report.section import Drawings, Section
 from hbm_stan.report.sections import left_out
+from hbm_stan.report.words import drawn_in_words
 from hbm_stan.results.collect import Findings
 from hbm_stan.results.digits import DASH, format_estimate, format_probability, significant
 
@@ -28,6 +29,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         ]
     if panel := left_out.panel_words(results):
         caption = [_places(bool(ppc.get("rows")), panel, f"{what} of each {one} beside 50 % and 90 %")]
+    caption[0] += drawn_in_words(len(ppc["groups"]), of_results(results).many)
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
     asked = "Data replicated from the fitted model should look like the data that were observed"
     p = (

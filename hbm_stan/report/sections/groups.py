@@ -27,7 +27,7 @@ from hbm_stan.report.blocks import (
     table,
 )
 from hbm_stan.report.section import Drawings, Section
-from hbm_stan.report.words import MU, variant_title, with_unit
+from hbm_stan.report.words import MU, drawn_in_words, variant_title, with_unit
 from hbm_stan.results.collect import Findings
 from hbm_stan.results.digits import fixed, format_column, format_count, format_estimate
 from hbm_stan.results.tables import GROUPS
@@ -90,7 +90,7 @@ def _shrinkage_figure(
 ) -> list[Block]:
     raw = any(r["raw"] is not None for r in rows)
     if len(rows) > MOST_ROWS:
-        return _strips_figure(name, figures, noun, raw=raw, differ=differ)
+        return _strips_figure(name, figures, len(rows), noun, raw=raw, differ=differ)
     caption = f"{_of_term(rows[0]['term'])} of each {noun.one}, {'raw and ' * raw}pooled. "
     caption += "Thick bars hold 50 %, thin blue bars 90 % of the posterior"
     if any(r["raw_se"] is not None for r in rows):
@@ -101,7 +101,7 @@ def _shrinkage_figure(
     return figure(name, figures, [f"{caption}."], alt)
 
 
-def _strips_figure(name: str, figures: Iterable[str], noun: Noun, *, raw: bool, differ: bool) -> list[Block]:
+def _strips_figure(name: str, figures: Iterable[str], n: int, noun: Noun, *, raw: bool, differ: bool) -> list[Block]:
     """All groups, too many to be named; their rows say nothing where all have equally many."""
     caption, alt = f"All {noun.many} in order", f"All {noun.many} with their intervals, in order"
     bars, lines = "Bars hold 50 % and 90 % of the posterior", ""
@@ -110,7 +110,7 @@ def _strips_figure(name: str, figures: Iterable[str], noun: Noun, *, raw: bool, 
     elif raw:
         caption, alt = f"{caption}, and each against its raw estimate", f"{alt}, and against their raw estimates"
         lines = "; dashed: equal to the raw estimate, dotted: mean of the estimates"
-    return figure(name, figures, [f"{caption}. {bars}{lines}."], f"{alt}.")
+    return figure(name, figures, [f"{caption}. {bars}{lines}.{drawn_in_words(n, noun.many)}"], f"{alt}.")
 
 
 def _of_term(term: str) -> str:
