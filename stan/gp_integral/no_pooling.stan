@@ -71,15 +71,15 @@ generated quantities {
       vector[n + 1] both = curve_rng(y[own], se[own], append_row(B[own] * line, width * line[1]), cov, use_likelihood);
       f[own] = both[1 : n];
       theta[j] = both[n + 1];
+      y_rep[own] = normal_rng(f[own], se[own]);
+      for (row in own) {
+        log_lik[row] = normal_lpdf(y[row] | f[row], se[row]);
+      }
     }
     level_group[j] = line[1];
     slope_group[j : (T ? j : j - 1)] = line[2 : 1 + T];
     lprior += normal_lpdf(line | location, scale)
               + scale_prior_lpdf(amplitude_group[j] | prior_amplitude_family, prior_amplitude)
               + scale_prior_lpdf(length_scale_group[j] | prior_length_scale_family, prior_length_scale);
-  }
-  y_rep = normal_rng(f, se[1 : num_elements(f)]);
-  for (n in 1 : num_elements(f)) {
-    log_lik[n] = normal_lpdf(y[n] | f[n], se[n]);
   }
 }
