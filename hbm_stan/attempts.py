@@ -175,7 +175,8 @@ def attempts_in_words(fit: Fit) -> str:
             f"{fit.about[PARETO_K]:.2f}), without the steps of a sampler."
         )
     if reason := fit.about.get(NOT_DIRECT):
-        sentences.append(f"{fit.variant}: direct draws cannot be had ({reason}); the embedded engine sampled it.")
+        by = "the embedded engine" if fit.engine in {"direct", "stanli"} else fit.engine
+        sentences.append(f"{fit.variant}: direct draws cannot be had ({reason}); {by} sampled it.")
     if fit.earlier:
         before = "; ".join(f"with adapt_delta {a.adapt_delta:g} it had {a.failed}" for a in fit.earlier)
         sentences.append(

@@ -8,11 +8,13 @@ as ever.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hbm_stan.direct.mode import Density, Mode, find_modes
 from hbm_stan.direct.streams import Streams, draw_streams, streams_about
-from hbm_stan.engines import FIRST_LEFT, NODES_APART, EngineDraws, Progress, Sampling
+from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, Engine, EngineDraws, Progress, Sampling
 from hbm_stan.engines.direct import DirectEngine, about_of, stats_of
 from hbm_stan.errors import NotDirectError
 from hbm_stan.families.terms.effects import beta_of_groups
@@ -51,12 +53,14 @@ def draws_by_nodes(
     return _partial(groups, data, sampling, progress)
 
 
-def draws_directly(program: Program, data: StanData, sampling: Sampling) -> EngineDraws | None:
-    """Direct draws of the population of very many groups, whose density costs most; None where they cannot be had."""
+def draws_directly(
+    engine: Engine, program: Program, data: StanData, sampling: Sampling, progress: Progress | None = None
+) -> EngineDraws:
+    """Direct draws of the population of very many groups; where they cannot be had, the engine's, with the reason."""
     try:
         return DirectEngine(alone=True).sample(program, data, sampling)
-    except NotDirectError:
-        return None
+    except NotDirectError as reason:
+        return replace(engine.sample(program, data, sampling, progress), about={NOT_DIRECT: str(reason)})
 
 
 def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> EngineDraws | None:

@@ -17,6 +17,7 @@ from hbm_stan.checks import check
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
+from hbm_stan.errors import NotDirectError
 from hbm_stan.export import draws_table
 from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
@@ -70,6 +71,33 @@ def test_a_population_that_did_not_mix_is_seen_where_few_draws_are_held(
     moved = replace(fitted, every=fitted.every.assign(posterior=xr.DataTree(posterior)))
     np.testing.assert_array_equal(moved.draws("mu")["mu"], fitted.draws("mu")["mu"])
     assert {v.name for v in check(moved, model=False).failed} >= {"R-hat", "bulk ESS"}
+
+
+def test_the_population_of_very_many_groups_is_drawn_directly_and_else_sampled_with_the_reason(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = estimates_of_groups()
+    asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli}
+    stores = [FitStore(tmp_path / name) for name in "abc"]
+    sampled = fit("normal_means", data, store=stores[0], **asked)
+    monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
+    monkeypatch.setattr("hbm_stan.memory.MAX_GROUP_BYTES", 4 * 200 * 8 * 40)
+    direct = fit("normal_means", data, store=stores[1], **asked)
+    assert (direct.direct, direct.engine, sampled.direct) == (True, "stanli", False)
+    for name in ("mu", "tau"):
+        ours, theirs = (np.asarray(f.chains["posterior"][name]).ravel() for f in (direct, sampled))
+        # In errors of the sampler's mean, whose draws are worth a thousand at least.
+        assert abs(ours.mean() - theirs.mean()) < 4 * theirs.std() / np.sqrt(1000)
+    assert "by importance weights" in attempts_in_words(direct)
+
+    def none(*_args: Any, **_named: Any) -> None:
+        raise NotDirectError("a planted reason")
+
+    monkeypatch.setattr("hbm_stan.engines.direct.DirectEngine.sample", none)
+    other = fit("normal_means", data, store=stores[2], **asked)
+    assert not other.direct
+    assert np.asarray(other.chains["sample_stats"]["n_steps"]).all()  # a sampler took steps
+    assert "cannot be had (a planted reason); the embedded engine sampled it" in attempts_in_words(other)
 
 
 def test_as_many_draws_are_held_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
