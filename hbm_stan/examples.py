@@ -79,8 +79,13 @@ def irregular(dataset: Dataset, family: Family) -> Dataset:
 
 def shuffled(dataset: Dataset) -> Dataset:
     """The same rows in another order, always the same one. The first row stays: its levels are those of reference."""
-    order = np.random.default_rng(_ORDER).permutation(dataset.table.n_rows - 1) + 1
-    return dataset.take([0, *order.tolist()])
+    return dataset.take(shuffled_places(dataset.table.n_rows))
+
+
+def shuffled_places(n: int) -> list[int]:
+    """Which of n rows, counted from 0, ``shuffled`` puts in each place."""
+    order = np.random.default_rng(_ORDER).permutation(n - 1) + 1
+    return [0, *order.tolist()]
 
 
 def _group_column(dataset: Dataset, family: Family) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import contract
+import numpy as np
 import pytest
 from test_cli import ROOT, hbm
 from test_truth import dataset
@@ -182,6 +183,48 @@ def test_engines_that_disagree_are_caught(monkeypatch: pytest.MonkeyPatch) -> No
     truth = engines_module.truths(other)["normal_means", "partial_pooling"]
     assert truth.status == "fail"
     assert "tau" in truth.detail
+
+
+class Backwards(StanliEngine):
+    """An engine that gives what it draws in another order."""
+
+    name = "backwards"
+
+    def sample(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
+        drawn = super().sample(*arguments, **options)  # type: ignore[arg-type]
+        return replace(drawn, variables=dict(reversed(drawn.variables.items())))
+
+
+class Broken(StanliEngine):
+    """An engine that leaves a parameter out of its draws."""
+
+    name = "broken"
+
+    def sample(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
+        drawn = super().sample(*arguments, **options)  # type: ignore[arg-type]
+        return replace(drawn, variables={**drawn.variables, "theta": np.full_like(drawn.variables["theta"], np.nan)})
+
+
+@pytest.mark.usefixtures("stanli")
+def test_engines_are_compared_by_name_and_draws_that_are_no_numbers_fail() -> None:
+    model = families()["normal_means"]
+    pair = engines_module.Pair(title="schools", family=model, variant="partial_pooling", dataset=dataset(), priors={})
+    for engine, status in ((Backwards(), "pass"), (Broken(), "fail")):
+        sampled = engines_module.sample_pairs([pair], (StanliEngine(), engine), 1, lambda _: None)
+        truth = engines_module.truths(sampled)["normal_means", "partial_pooling"]
+        assert truth.status == status
+    assert "broken" in truth.detail
+    assert "theta" in truth.detail
+
+
+@pytest.mark.usefixtures("stanli")
+def test_parameters_of_rows_are_compared_with_those_of_the_same_rows() -> None:
+    """Of curves, whose values at rows are parameters; rows are shuffled before they are fitted."""
+    case = next(c for c in analysis_cases(analyses()["hydration_ti"]) if c.variant == "complete_pooling")
+    comparison = compare_case(case, StanliEngine(), 5, 1000)
+    assert comparison.agreement is not None, comparison.problem
+    assert comparison.agreement.agrees, comparison.agreement.words
+    assert any(name.startswith("f[") for name in comparison.agreement.table["parameter"])
 
 
 @pytest.mark.usefixtures("stanli")

@@ -19,6 +19,7 @@ from hbm_stan.verdicts import Verdict
 from hbm_stan.verify.known import SAMPLING, fit_checked
 
 _DRAWS = 1000  # of each of four chains: CmdStan writes every one of them, with all rows, as text
+_NOT_FINITE = "finite draws"  # the check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +95,17 @@ def _sample(pair: Pair, engines: tuple[Engine, Engine], seed: int) -> Sampled:
         fits.append(fit)
         failed += [(fit.engine, verdict) for verdict in bad]
     if failed:
-        name, verdict = failed[0]
+        name, verdict = next((one for one in failed if one[1].name == _NOT_FINITE), failed[0])
+        if verdict.name == _NOT_FINITE:  # no chain that is longer mends that
+            return Sampled(pair, failed=f"{pair.title}: {name}: {verdict.hint}")
         return Sampled(pair, problem=f"{pair.title}: {verdict.name} fails on {name}, so nothing is compared")
-    (names, draws), (_, others) = (parameters(f) for f in fits)
-    return Sampled(pair, compare_draws(names, draws, others))
+    (names, draws), (theirs, others) = (parameters(f) for f in fits)
+    if sorted(names) != sorted(theirs):
+        apart = ", ".join(sorted(set(names) ^ set(theirs)))
+        return Sampled(pair, failed=f"{pair.title}: parameters of one engine only: {apart}")
+    # What is drawn after CmdStan stands behind what it writes.
+    place = {name: i for i, name in enumerate(theirs)}
+    return Sampled(pair, compare_draws(names, draws, others[[place[name] for name in names]]))
 
 
 def truths(sampled: Sequence[Sampled]) -> dict[tuple[str, str], Truth]:

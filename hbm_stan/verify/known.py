@@ -13,13 +13,14 @@ from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check, parameters
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import HbmError
-from hbm_stan.examples import analyses, shuffled
+from hbm_stan.examples import analyses, shuffled, shuffled_places
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.model import Family
 from hbm_stan.reference import Posterior, Reference, check_precision, matches, read_reference, shipped
 from hbm_stan.reference.files import FILE
 from hbm_stan.resources import share
+from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
 # Four chains of 2,500: the error of a mean is about a hundredth of its sd. A smaller step than the default costs little
@@ -109,9 +110,18 @@ def compare_case(case: Case, engine: Engine, seed: int, n: int) -> Compared:
             return Compared(
                 case, None, f"the chains, of {length}, failed their checks ({failed[0].name}: {failed[0].hint})"
             )
-        return Compared(case, compare_with_reference(*parameters(fit), case.posterior.table, n))
+        return Compared(case, compare_with_reference(*as_read(fit), case.posterior.table, n))
     except HbmError as error:
         return Compared(case, None, str(error))
+
+
+def as_read(fit: Fit) -> tuple[list[str], FloatArray]:
+    """Parameters of a fit of shuffled rows; those of rows by the numbers that their rows have in the table as read."""
+    names, draws = parameters(fit)
+    of_rows = {str(n) for n, v in fit.tree["posterior"].data_vars.items() if v.dims[2:] == ("observation",)}
+    places = shuffled_places(fit.table.n_rows)
+    where = {f"{name}[{i}]": f"{name}[{place + 1}]" for name in of_rows for i, place in enumerate(places, start=1)}
+    return [where.get(name, name) for name in names], draws
 
 
 def fit_checked(
