@@ -351,3 +351,13 @@ def test_amounts_are_their_logs_with_the_jacobian(pooling: str) -> None:
         assert exact is not None
         assert log_lik is not None
         np.testing.assert_allclose(log_lik, exact - alone["y"], rtol=1e-7)
+
+
+@pytest.mark.parametrize("pooling", ["complete", "no"])
+def test_rows_given_others_are_the_same_some_sds_at_a_time(pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, of_rows = CASES["one factor"](), likelihood("normal")
+    whole = left_out.exact_loo(of_rows, data, f"{pooling}_pooling")
+    monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 3 * data["N"])
+    some = left_out.exact_loo(of_rows, data, f"{pooling}_pooling")
+    assert whole is not None
+    np.testing.assert_allclose(some, whole, rtol=1e-13)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from hbm_stan.integrate.structure import Level, structure
 from hbm_stan.later import log_expit, logsumexp
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import StanData
+from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
 
 # Common coefficients that are integrated out for each row (ours), and the grid of log(sigma / scale of its prior).
@@ -100,14 +101,18 @@ def _over_sigma(likelihood: Likelihood, data: StanData, variant: str) -> FloatAr
         whole = whole + prior.log_density(sigma) + np.log(sigma) + (log_expit(-v) if ends else 0.0)
         return whole, whole[:, None] - rows
 
-    coarse, rough = _where_exact(lambda v: evidence(v)[1])
+    def parts(v: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+        return (evidence(v[some]) for some in portions(len(v), data["N"]))
+
+    coarse, rough = _where_exact(lambda v: np.concatenate([others for _, others in parts(v)]))
     inside = np.flatnonzero((rough > rough.max(axis=0) - _TAIL).any(axis=1))
     if inside[0] == 0 and len(coarse) < len(_COARSE):
         return None
     low, high = coarse[max(inside[0] - 1, 0)], coarse[min(inside[-1] + 1, len(coarse) - 1)]
     steps, scores = 2 * math.ceil((high - low) * math.sqrt(2 * data["N"] + 1) / 2), np.full(data["N"], np.inf)
     for _ in range(_HALVINGS):
-        whole, others = evidence(np.linspace(low, high, steps + 1))
+        both = [(whole, logsumexp(others, axis=0)) for whole, others in parts(np.linspace(low, high, steps + 1))]
+        whole, others = np.concatenate([w for w, _ in both]), np.stack([o for _, o in both])
         last, scores = scores, np.asarray(logsumexp(whole) - logsumexp(others, axis=0))
         if float(np.abs(scores - last).max()) < _CLOSE:
             break
