@@ -83,7 +83,10 @@ def precision_of(fits: Mapping[str, Fit]) -> Precision:
     """The least precise mean of all parameters of all fits."""
     worst = Precision(math.nan, "", "")
     for name, fit in fits.items():
-        summary = summarise(*parameters(fit))
+        names, draws = parameters(fit)
+        if not names:  # independent draws of very many groups, of which as many are held as fit
+            continue
+        summary = summarise(names, draws)
         shares = (summary["mcse_mean"] / summary["sd"]).to_numpy(float)
         # A mean whose error is not known is no precise one.
         shares = np.where(np.isfinite(shares), shares, np.inf)

@@ -22,6 +22,8 @@ from hbm_stan.export import draws_table
 from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
 from hbm_stan.memory import held_bytes, held_draws
+from hbm_stan.precision import precision_of
+from hbm_stan.results.draw_tables import rank_table
 from hbm_stan.store import FitStore
 
 
@@ -53,6 +55,9 @@ def test_of_very_many_groups_some_draws_are_held_and_the_population_is_checked_b
     assert "of its 40 groups 200 of 1,000 draws of each chain are held" in attempts_in_words(thin)
     assert [v.name for v in check(some["no_pooling"], model=False).verdicts][:1] == ["divergences"]
     assert len(draws_table({"partial_pooling": thin})) == 800
+    # What is known needs no more draws, and has no chains to be ranked.
+    assert precision_of(some).variant == "partial_pooling"
+    assert rank_table(some["no_pooling"], check(some["no_pooling"], model=False).summary).empty
     scores = compare(some).pointwise["partial_pooling"]
     assert abs(sum(scores.elpd_i) - sum(compare(whole).pointwise["partial_pooling"].elpd_i)) < 0.5
 

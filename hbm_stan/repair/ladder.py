@@ -65,7 +65,13 @@ class Ladder:
     def _more_draws(self, scores: LeftOut) -> LeftOut:
         """Only a k between the threshold and 0.7 is helped by draws, and only up to 2,200 of them."""
         k = scores.pareto_k
-        if k is None or self.fit.n_draws >= ENOUGH_DRAWS or not (k[scores.high] < MORE_DRAWS_HELP).any():
+        as_many_as_fit = self.fit.every is not None  # of very many groups no more are held, however many are drawn
+        if (
+            k is None
+            or as_many_as_fit
+            or self.fit.n_draws >= ENOUGH_DRAWS
+            or not (k[scores.high] < MORE_DRAWS_HELP).any()
+        ):
             return scores
         self.say(f"{self.fit.variant}: sampling again with {ENOUGH_DRAWS:,} draws, for Pareto k")
         try:

@@ -13,6 +13,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray
 
 _RANK_BINS = 20
+_OF_RANKS = ["parameter", "chain", "bin", "count", "expected", "low", "high"]
 _RANK_BAND = 0.99  # of a bin's count where ranks are uniform
 _PRIOR_POINTS = 400
 # What a page has room for: parameters of the population, rank histograms.
@@ -50,7 +51,8 @@ def rank_table(fit: Fit, summary: pd.DataFrame) -> pd.DataFrame:
     others = summary.loc[[n for n in names if n not in population], "rhat"]
     chosen = population[:_MOST_RANKS]
     chosen += [str(others.fillna(np.inf).idxmax())] if len(others) else []
-    return pd.concat([_ranks(name, draws[names.index(name)]) for name in chosen], ignore_index=True)
+    tables = [_ranks(name, draws[names.index(name)]) for name in chosen]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_OF_RANKS)
 
 
 def _ranks(name: str, draws: FloatArray) -> pd.DataFrame:
