@@ -160,12 +160,11 @@ class Job:
     @cached_property
     def parts(self) -> dict[str, Any]:
         """What the key is made of, in words that a message can use."""
+        model = model_in_words(self.family, self.variant, self.program, self.priors, self.data)
         return {
-            "data": data_in_order(self.family, self.table, self.data),
-            "settings": self.sampling.as_dict(),
-            "engine": f"{self.engine.name} {self.engine.version}",
-            **model_in_words(self.family, self.variant, self.program, self.priors, self.data),
-        }
+            "program": model.pop("program"), "data": data_in_order(self.family, self.table, self.data), **model,
+            "settings": self.sampling.as_dict(), "engine": f"{self.engine.name} {self.engine.version}",
+        }  # fmt: skip
 
     @cached_property
     def key(self) -> str:

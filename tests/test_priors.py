@@ -216,6 +216,6 @@ def test_a_row_of_priors_that_this_model_lacks_is_not_its_own_advice() -> None:
     frame = pd.DataFrame({"g": list("abcd") * 3, "y": range(12)})
     model = family("normal")
     table = prepare_table(model, Dataset.from_frame(frame, formula="y ~ 1 + (1 | g)"))
-    with pytest.raises(ModelError, match="no prior named 'sd'") as caught:
+    with pytest.raises(ModelError, match="normal has 'sd' with other columns or choices only") as caught:
         model.priors(table, {"sd": "half_normal(1)"})
     assert "Did you mean 'sd'" not in str(caught.value)

@@ -17,6 +17,7 @@ from fake_fits import fake_fit
 from hbm_stan import mixing, priors, replicate
 from hbm_stan.design import Factor
 from hbm_stan.diagnose import check, summarise
+from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, encode_scale
 from hbm_stan.verdicts import Verdict
 
@@ -98,6 +99,7 @@ def test_a_group_s_row_in_the_table_of_shrinkage_is_that_of_its_draws() -> None:
 def test_rates_of_groups_with_several_rows_are_divided_by_all_their_trials() -> None:
     group = np.array([1, 0, 1, 2, 0, 1])
     table = SimpleNamespace(pooled=Factor("g", ("a", "b", "c"), group, ("g",)), n_groups=3, one_row_per_group=False)
+    table.by_group = Prepared.by_group.func(table)
     twin = SimpleNamespace(of_groups=None)
     family, data = SimpleNamespace(size="trials", twin=twin), {"trials": np.array([10, 4, 20, 5, 6, 10])}
     fit: Any = SimpleNamespace(family=family, table=table, data=data)

@@ -342,7 +342,7 @@ PLANTED = {
         owner=influence, name="influence", right="good_k(fit.n_draws)", wrong="good_k(fit.sampling.draws)",
         test=_INFLUENCE),
     "a refit under sorted labels": Planted(
-        owner=influence, name="_refitted", right="fit.table.pooled.labels[j]",
+        owner=influence, name="refitted", right="fit.table.pooled.labels[j]",
         wrong="sorted(fit.table.pooled.labels)[j]", test=test_a_refit_is_named_after_the_group_that_it_lacks),
     "a weighted interval of 80 %": Planted(
         owner=influence, name="weighted_intervals", right="(0.05, 0.5, 0.95)", wrong="(0.1, 0.5, 0.9)", test=_WEIGHTED),

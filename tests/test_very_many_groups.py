@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from test_tree import SAMPLING, estimates_of_groups, moved_from
 
+from hbm_stan import plots
 from hbm_stan.attempts import attempts_in_words, fit
 from hbm_stan.checks import check
 from hbm_stan.compare import compare
@@ -22,7 +23,9 @@ from hbm_stan.export import draws_table
 from hbm_stan.families import families
 from hbm_stan.fit import prepare_table
 from hbm_stan.memory import held_bytes, held_draws
+from hbm_stan.portions import drawn_places
 from hbm_stan.precision import precision_of
+from hbm_stan.report.words import drawn_in_words
 from hbm_stan.results.draw_tables import rank_table
 from hbm_stan.store import FitStore
 
@@ -150,3 +153,23 @@ def test_conjugate_posteriors_of_large_tables_are_those_that_a_sampler_draws(
     assert moved_from(known, sampled) < 5
     assert set(check(known, model=False).summary.index) == set(check(sampled, model=False).summary.index)
     assert [v for v in check(known, model=False).verdicts if v.status != "pass"] == []
+
+
+def test_figures_draw_some_of_very_many_groups_and_captions_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawn_places(3000).tolist() == list(range(3000))
+    places = drawn_places(10_000)
+    assert (len(places), places[0], places[-1]) == (3000, 0, 9999)
+    assert set(np.diff(places)) == {3, 4}
+    monkeypatch.setattr("hbm_stan.portions.MOST_DRAWN", 50)
+    monkeypatch.setattr("hbm_stan.report.words.MOST_DRAWN", 50)
+    rng, n = np.random.default_rng(1), 400
+    middle = rng.normal(size=n)
+    groups = pd.DataFrame({"group": [f"g{i}" for i in range(n)], "raw": middle * 1.5, "rows": rng.integers(1, 9, n)})
+    groups = groups.assign(q05=middle - 2, q25=middle - 1, q50=middle, q75=middle + 1, q95=middle + 2)
+    left, right = plots.plot_strips([{"groups": groups, "words": "effect", "unit": ""}], "site", "sites").draw().axes
+    dots = next(line for line in left.lines if line.get_marker() == ".")
+    assert dots.get_xdata().tolist() == (drawn_places(n) + 1).tolist()  # the places among all 400
+    assert dots.get_ydata().tolist() == np.sort(middle)[drawn_places(n)].tolist()
+    assert len(right.lines[-1].get_xdata()) == 50
+    assert "50 of the 400 sites are drawn" in drawn_in_words(400, "sites")
+    assert drawn_in_words(50, "sites") == ""

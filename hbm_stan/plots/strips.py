@@ -76,7 +76,8 @@ def _in_order(axes: Any, table: pd.DataFrame, many: str) -> None:
 
 def _drawn(table: pd.DataFrame) -> pd.DataFrame:
     """The groups that are drawn: of very many some, at equal distances in the order of their estimates."""
-    return table.sort_values("q50", kind="stable").iloc[drawn_places(len(table))]
+    places = drawn_places(len(table))
+    return table if len(places) == len(table) else table.sort_values("q50", kind="stable").iloc[places]
 
 
 def _by_rows(axes: Any, table: pd.DataFrame, one: str) -> None:
