@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def test_figures_draw_some_of_very_many_groups_and_captions_say_so(monkeypatch: 
     assert (len(places), places[0], places[-1]) == (3000, 0, 9999)
     assert set(np.diff(places)) == {3, 4}
     monkeypatch.setattr("hbm_stan.portions.MOST_DRAWN", 50)
-    monkeypatch.setattr("hbm_stan.report.words.MOST_DRAWN", 50)
+    monkeypatch.setattr(sys.modules["hbm_stan.report.words"], "MOST_DRAWN", 50)
     rng, n = np.random.default_rng(1), 400
     middle = rng.normal(size=n)
     groups = pd.DataFrame({"group": [f"g{i}" for i in range(n)], "raw": middle * 1.5, "rows": rng.integers(1, 9, n)})
