@@ -25,3 +25,8 @@ def drawn_places(n: int) -> npt.NDArray[np.int64]:
     if n <= MOST_DRAWN:
         return np.arange(n)
     return np.round(np.linspace(0, n - 1, MOST_DRAWN)).astype(np.int64)
+
+
+def spaced_places(n: int, total: int) -> npt.NDArray[np.int64]:
+    """The places, from 0, of n of so many draws at equal distances, the last one among them."""
+    return np.arange(1, n + 1) * total // n - 1

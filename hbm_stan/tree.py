@@ -13,6 +13,7 @@ from hbm_stan.families.terms.nodes import nodes_serve
 from hbm_stan.independent import independent_draws
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
+from hbm_stan.portions import spaced_places
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
 
@@ -95,8 +96,7 @@ def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:
     for name, child in tree.children.items():
         given = child.to_dataset()
         if "draw" in given.sizes:
-            places = np.arange(1, draws + 1) * given.sizes["draw"] // draws - 1
-            given = given.isel(draw=places).assign_coords(draw=np.arange(draws))
+            given = given.isel(draw=spaced_places(draws, given.sizes["draw"])).assign_coords(draw=np.arange(draws))
         sets[name] = given
     return xr.DataTree.from_dict(sets)
 

@@ -16,6 +16,7 @@ from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Draws
+from hbm_stan.portions import spaced_places
 from hbm_stan.program import Program
 
 _PER_TRUTH = 2.0  # draws of the fit for each true value
@@ -93,5 +94,5 @@ def spaced_draws(fit: Fit, number: int) -> Draws:
             f"{fit.variant}: {number} independent draws of the posterior are needed as true values; the fit has "
             f"{min(least, fit.n_draws):.0f}. Fit with about {needed:,} draws a chain, or ask for fewer replications."
         )
-    which = (np.arange(1, number + 1) * fit.n_draws) // number - 1
+    which = spaced_places(number, fit.n_draws)
     return {name: values[which] for name, values in fit.draws().items() if values.ndim}

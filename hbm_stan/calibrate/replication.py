@@ -16,6 +16,7 @@ from hbm_stan.engines import NOT_DIRECT, Engine, EngineDraws, Sampling
 from hbm_stan.errors import DataError, EngineError
 from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Draws, StanData
+from hbm_stan.portions import spaced_places
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import complete
@@ -138,7 +139,7 @@ def _completed(setup: Setup, data: StanData, draws: dict[str, FloatArray], seed:
 
 def _thinned(drawn: EngineDraws, sampling: Sampling, n_draws: int) -> dict[str, FloatArray]:
     total = sampling.chains * sampling.draws
-    which = (np.arange(1, n_draws + 1) * total) // n_draws - 1
+    which = spaced_places(n_draws, total)
     return {name: v.reshape(total, *v.shape[2:])[which] for name, v in drawn.variables.items() if v.size}
 
 
