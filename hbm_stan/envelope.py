@@ -15,8 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrc, gammaln
 
 from hbm_stan.table import FloatArray
 
@@ -83,7 +82,7 @@ def envelope(n: int, draws: int, error: float) -> Envelope:
 def _tails(n: int, draws: int) -> tuple[FloatArray, FloatArray]:
     """Twice P(count <= c) and twice P(count >= c) for c = 0 .. n at each point, shape (draws, n + 1)."""
     points, counts = np.arange(1, draws + 1)[:, None] / (draws + 1), np.arange(n + 1)
-    return 2 * binom.cdf(counts, n, points), 2 * binom.sf(counts - 1, n, points)
+    return 2 * bdtr(counts, n, points), 2 * bdtrc(counts - 1, n, points)
 
 
 def _band(n: int, draws: int, level: float) -> tuple[IntArray, IntArray]:

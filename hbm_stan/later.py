@@ -1,6 +1,6 @@
 """Names of libraries that take long to import: such a library is imported when a name of it is first used.
 
-``from hbm_stan.later import norm`` is ``from scipy.stats import norm`` for whoever calls ``norm.logpdf(x)``, but costs
+``from hbm_stan.later import beta`` is ``from scipy.stats import beta`` for whoever calls ``beta.logpdf(x)``, but costs
 nothing where nobody does: listing families and checking a table need neither SciPy nor pandas nor xarray.
 """
 
@@ -14,10 +14,11 @@ _SCIPY = {
     "interpolate": ("BarycentricInterpolator", "PchipInterpolator"),
     "linalg": ("solve_triangular",),
     "special": (
-        "bdtrc", "betainc", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma", "erf", "expit", "fdtr",
-        "gammaln", "log_expit", "log_ndtr", "logit", "logsumexp", "ndtr", "ndtri", "wrightomega", "xlog1py", "xlogy",
+        "bdtrc", "betainc", "betaincc", "betainccinv", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma",
+        "erf", "expit", "fdtr", "gammainc", "gammaincc", "gammainccinv", "gammaln", "log_expit", "log_ndtr", "logit",
+        "logsumexp", "ndtr", "ndtri", "poch", "stdtr", "stdtrit", "wrightomega", "xlog1py", "xlogy",
     ),
-    "stats": ("beta", "betabinom", "binom", "gamma", "nbinom", "norm", "poisson", "rankdata"),
+    "stats": ("beta", "betabinom", "binom", "gamma", "nbinom", "poisson", "rankdata"),
 }  # fmt: skip
 _HOMES = {name: f"scipy.{part}" for part, names in _SCIPY.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Priors as data: a text such as ``half_cauchy(5)``, checked, with its density in NumPy and SciPy."""
+"""Priors as data: a text such as ``half_cauchy(5)``, checked, with its density."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from hbm_stan.cells import number
+from hbm_stan.distributions import Located, located
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.rounding import nine_digits
 from hbm_stan.table import FloatArray, shorten
@@ -143,8 +142,8 @@ class Prior:
         return self.distribution == "dirichlet"
 
     @property
-    def _frozen(self) -> Any:
-        return _cached_frozen(self.distribution, self.arguments)
+    def _located(self) -> Located:
+        return located(self.distribution, self.arguments)
 
     def log_density(self, x: FloatArray | float) -> FloatArray:
         """The normalised log density at ``x``, same shape; minus infinity outside the support.
@@ -156,7 +155,7 @@ class Prior:
             return log_induced_dirichlet(value, self.arguments[0])[..., None]
         if self.distribution == FIXED:
             return np.where(value == self.arguments[0], 0.0, -np.inf)
-        log_density = np.asarray(self._frozen.logpdf(value))
+        log_density = self._located.logpdf(value)
         if self.distribution == "half_student_t":
             log_density = np.where(value < 0, -np.inf, math.log(2) + log_density)
         if self.lower:
@@ -169,7 +168,7 @@ class Prior:
         if self.distribution == FIXED or not self.lower:
             return 1.0
         half = 2 if self.distribution == "half_student_t" else 1
-        return half * float(self._frozen.sf(self.lower))
+        return half * float(self._located.sf(self.lower))
 
     def cumulative(self, x: float) -> float:
         """The probability of a value up to ``x``."""
@@ -178,7 +177,7 @@ class Prior:
         if self.lower:
             whole = replace(self, lower=0.0)
             return max(whole.cumulative(x) - whole.cumulative(self.lower), 0.0) / self.above
-        below = float(self._frozen.cdf(x))
+        below = float(self._located.cdf(x))
         return max(2 * below - 1, 0.0) if self.distribution == "half_student_t" else below
 
     def draw(self, rng: np.random.Generator, size: int) -> FloatArray:
@@ -188,33 +187,9 @@ class Prior:
         if self.lower:  # by the inverse of what the distribution has above
             half = 2 if self.distribution == "half_student_t" else 1
             shares = rng.uniform(0, self.above, size) / half
-            return np.asarray(self._frozen.isf(shares), dtype=float)
-        # One of its own: SciPy lends it the generator meanwhile, so threads must not share it.
-        frozen = _new_frozen(self.distribution, self.arguments)
-        draws = np.asarray(frozen.rvs(size=size, random_state=rng), dtype=float)
+            return self._located.isf(shares)
+        draws = self._located.draw(rng, size)
         return np.abs(draws) if self.distribution == "half_student_t" else draws
-
-
-def _new_frozen(distribution: str, a: tuple[float, ...]) -> Any:
-    from scipy import stats
-
-    return {
-        "normal": lambda: stats.norm(*a),
-        "half_normal": lambda: stats.halfnorm(0, *a),
-        "half_cauchy": lambda: stats.halfcauchy(0, *a),
-        "half_student_t": lambda: stats.t(a[0], 0, a[-1]),
-        "uniform": lambda: stats.uniform(a[0], a[-1] - a[0]),
-        "exponential": lambda: stats.expon(0, 1 / a[0]),
-        "gamma": lambda: stats.gamma(a[0], 0, 1 / a[-1]),
-        "lognormal": lambda: stats.lognorm(a[-1], 0, math.exp(a[0])),
-        "beta": lambda: stats.beta(*a),
-        # Of one correlation in a 2 x 2 matrix; marginally so in larger ones only near enough for a picture.
-        "lkj": lambda: stats.beta(a[0], a[0], -1, 2),
-    }[distribution]()
-
-
-# SciPy takes a millisecond to make one; a proof asks for the same densities at thousands of points.
-_cached_frozen = lru_cache(256)(_new_frozen)
 
 
 def two_digits(x: float) -> float:

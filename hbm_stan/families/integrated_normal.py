@@ -13,8 +13,8 @@ import numpy as np
 
 from hbm_stan.families.left_out import exact_rows, whole_groups
 from hbm_stan.families.varying_terms import correlation_matrix
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import Prior, decode_scale
 from hbm_stan.table import FloatArray
 
@@ -147,7 +147,7 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
         pairs = x[own][:, :, None] * x[own][:, None, :]
         variance, sd = spread.reshape(len(spread), -1) @ pairs.reshape(len(own), -1).T, sigma[:, None]
         left = 1 - variance / sd**2
-        log_lik[:, own] = norm.logpdf((y[own] - theta @ x[own].T) / left, 0, sd / np.sqrt(left))
+        log_lik[:, own] = normal_logpdf((y[own] - theta @ x[own].T) / left, 0, sd / np.sqrt(left))
     return log_lik
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.later import log_expit, logsumexp, norm
+from hbm_stan.later import log_expit, logsumexp
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray
 
@@ -51,7 +52,7 @@ def nested_rows(
         seen = from_location[:, u] - (y[rows] - mean[u]) / np.maximum(others, 1)
         weight = others * variance / (others * variance + sd2)
         centre = at + weight * (seen - at) + (location[:, u] if location.shape[1] > 1 else location)
-        log_lik[:, rows] = norm.logpdf(y[rows], centre, np.sqrt(variance * sd2 / (others * variance + sd2) + sd2))
+        log_lik[:, rows] = normal_logpdf(y[rows], centre, np.sqrt(variance * sd2 / (others * variance + sd2) + sd2))
     return log_lik
 
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from hbm_stan.families.alike import alike_estimates
 from hbm_stan.families.normal_population import new_group
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -97,34 +97,34 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
     y, se = np.asarray(data["y"]), np.asarray(data["se"])
     if variant == "no_pooling":
-        total = norm.logpdf(params["theta"], *data["prior_theta"]).sum()
-        return float(total + data["use_likelihood"] * norm.logpdf(y, params["theta"], se).sum())
+        total = normal_logpdf(params["theta"], *data["prior_theta"]).sum()
+        return float(total + data["use_likelihood"] * normal_logpdf(y, params["theta"], se).sum())
     mu = params["mu"]
-    total = norm.logpdf(mu, *data["prior_mu"])
+    total = normal_logpdf(mu, *data["prior_mu"])
     if variant == "complete_pooling":
-        return float(total + data["use_likelihood"] * norm.logpdf(y, mu, se).sum())
+        return float(total + data["use_likelihood"] * normal_logpdf(y, mu, se).sum())
     tau = params["tau"]
     total += _tau_prior(data).log_density(tau)
     if variant == "partial_pooling":
-        return float(total + data["use_likelihood"] * norm.logpdf(y, mu, np.hypot(se, tau)).sum())
+        return float(total + data["use_likelihood"] * normal_logpdf(y, mu, np.hypot(se, tau)).sum())
     if variant == "partial_pooling_centered":
         theta = params["theta"]
-        total += norm.logpdf(theta, mu, tau).sum()
+        total += normal_logpdf(theta, mu, tau).sum()
     else:
         theta = mu + tau * params["theta_raw"]
-        total += norm.logpdf(params["theta_raw"]).sum()
-    return float(total + data["use_likelihood"] * norm.logpdf(y, theta, se).sum())
+        total += normal_logpdf(params["theta_raw"]).sum()
+    return float(total + data["use_likelihood"] * normal_logpdf(y, theta, se).sum())
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), draws["theta"], np.asarray(data["se"])))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), draws["theta"], np.asarray(data["se"])))
 
 
 def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """log N(y_j | mu, se_j^2 + tau^2): BDA3 eq. 5.19, one term a group; without tau, complete pooling."""
     mu = draws["mu"][:, None]
     tau = draws["tau"][:, None] if "tau" in draws else 0.0
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), mu, np.hypot(np.asarray(data["se"]), tau)))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), mu, np.hypot(np.asarray(data["se"]), tau)))
 
 
 def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
@@ -182,12 +182,12 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     y, variance = np.asarray(data["y"]), np.asarray(data["se"]) ** 2
     if variant == "no_pooling":
         location, scale = data["prior_theta"]
-        return np.asarray(norm.logpdf(y, location, np.sqrt(scale**2 + variance)))
+        return np.asarray(normal_logpdf(y, location, np.sqrt(scale**2 + variance)))
     if variant == "complete_pooling":
         location, scale = data["prior_mu"]
         precision = 1 / scale**2 + np.sum(1 / variance) - 1 / variance
         mean = (location / scale**2 + np.sum(y / variance) - y / variance) / precision
-        return np.asarray(norm.logpdf(y, mean, np.sqrt(1 / precision + variance)))
+        return np.asarray(normal_logpdf(y, mean, np.sqrt(1 / precision + variance)))
     return None
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hbm_stan.later import norm
 from hbm_stan.likelihoods.likelihood import OWN_COLUMNS, Own, OwnVector, Rows
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import PriorRow
 from hbm_stan.table import FloatArray
 
@@ -27,7 +27,7 @@ def coefficients(row: PriorRow, share: str = "") -> OwnVector:
     return OwnVector(
         row=row,
         dim=f"{row.name}_column",
-        log_prior=lambda value, data: float(norm.logpdf(value, *prior(data)).sum()),
+        log_prior=lambda value, data: float(normal_logpdf(value, *prior(data)).sum()),
         draw=lambda rng, data, size: rng.normal(*prior(data), size=(size, prior(data).shape[1])),
         from_raw=from_raw,
         start=lambda data: np.zeros((1, prior(data).shape[1])),

@@ -16,9 +16,10 @@ from hbm_stan.families.disease_mapping.effects import (
 )
 from hbm_stan.families.group_predictors import draw_elements
 from hbm_stan.families.totals import row_index
-from hbm_stan.later import beta, expit, gammaln, log_expit, logit, norm, xlogy
+from hbm_stan.later import beta, expit, gammaln, log_expit, logit, xlogy
 from hbm_stan.likelihoods.rising import log_rising
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray
 
@@ -29,12 +30,12 @@ def log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
     total = np.zeros(())
     if variant != "no_pooling":
-        total = norm.logpdf(params["mu"], *data["prior_mu"])
-        total += norm.logpdf(params["gamma"], data["prior_gamma_location"], data["prior_gamma_scale"]).sum()
+        total = normal_logpdf(params["mu"], *data["prior_mu"])
+        total += normal_logpdf(params["gamma"], data["prior_gamma_location"], data["prior_gamma_scale"]).sum()
     if "tau" in params:
         total += decode_scale("tau", data["prior_tau_family"], data["prior_tau"]).log_density(params["tau"])
     if "rho" in params:
-        total += beta.logpdf(params["rho"], *data["prior_rho"]) + norm.logpdf(params["phi_raw"]).sum()
+        total += beta.logpdf(params["rho"], *data["prior_rho"]) + normal_logpdf(params["phi_raw"]).sum()
     if (raw := _raw(params)) is not None:
         total += log_of_raw(raw, *_given_all_else(params, data, len(raw)), params, data)
     if data["overdispersed"]:

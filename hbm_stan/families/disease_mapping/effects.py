@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from hbm_stan.families.disease_mapping.graph import IntArray
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.table import FloatArray
 
 
@@ -45,10 +45,10 @@ def from_raw(raw: FloatArray, mean: FloatArray, sd: FloatArray, params: Draws, d
 def log_of_raw(raw: FloatArray, mean: FloatArray, sd: FloatArray, params: Draws, data: StanData) -> float:
     """The log density of what is declared: that of the effects, times how far one unit of it moves them."""
     if not data["overdispersed"]:
-        return float(norm.logpdf(raw).sum())
+        return float(normal_logpdf(raw).sum())
     _, precision = _own(params, data, len(raw))
     effects = from_raw(raw, mean, sd, params, data)
-    return float(norm.logpdf(effects, mean, sd).sum() - 0.5 * np.log(precision + sd**-2.0).sum())
+    return float(normal_logpdf(effects, mean, sd).sum() - 0.5 * np.log(precision + sd**-2.0).sum())
 
 
 def _own(params: Draws, data: StanData, size: int) -> tuple[FloatArray, FloatArray]:

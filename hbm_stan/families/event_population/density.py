@@ -15,8 +15,9 @@ from hbm_stan.families.event_population.nodes import (
     nodes_of_event,
     of_estimates,
 )
-from hbm_stan.later import beta, betaln, expit, log_ndtr, norm
+from hbm_stan.later import beta, betaln, expit, log_ndtr
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.portions import portions
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray
@@ -63,7 +64,7 @@ def log_seen(draws: Draws, data: StanData) -> FloatArray:
 def group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """log p(event | population, seen), its value integrated out, (S, J); else given the value that all share."""
     if "kappa" not in draws:
-        return np.asarray(norm.logpdf(np.asarray(data["y"]), draws["mu"][:, None], np.asarray(data["se"])))
+        return np.asarray(normal_logpdf(np.asarray(data["y"]), draws["mu"][:, None], np.asarray(data["se"])))
     events = [nodes_of_event(data, j) for j in range(data["J"])]
     by_event = [log_integral(draws, log_odds, weight) for log_odds, _, weight in events]
     return np.stack(by_event, axis=1) - log_seen(draws, data)[:, None]
@@ -99,7 +100,7 @@ def log_joint(params: Draws, data: StanData, variant: str) -> float:
     use, y, se = data["use_likelihood"], np.asarray(data["y"]), np.asarray(data["se"])
     if variant == "no_pooling":
         total = beta.logpdf(params["theta"], *data["prior_theta"]).sum()
-        return float(total + use * norm.logpdf(y, params["theta"], se).sum())
+        return float(total + use * normal_logpdf(y, params["theta"], se).sum())
     total = beta.logpdf(params["mu"], *data["prior_mu"])
     one = {name: np.atleast_1d(params[name]) for name in ("mu", "kappa") if name in params}
     if "kappa" in params:
@@ -111,7 +112,7 @@ def pointwise(draws: Draws, data: StanData) -> FloatArray:
     """log p(estimate | theta), (S, J); of samples, whose likelihood is no function of theta, given the population."""
     if data["sampled"]:
         return group_log_lik(draws, data)
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), draws["theta"], np.asarray(data["se"])))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), draws["theta"], np.asarray(data["se"])))
 
 
 def simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
@@ -125,7 +126,7 @@ def simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatA
     flip = low + high > 0
     low, high = np.where(flip, -high, low), np.where(flip, -low, high)
     log_mass = log_ndtr(high) + np.log1p(-np.exp(log_ndtr(low) - log_ndtr(high)))
-    ends = np.exp(norm.logpdf(low) - log_mass) - np.exp(norm.logpdf(high) - log_mass)
+    ends = np.exp(normal_logpdf(low) - log_mass) - np.exp(normal_logpdf(high) - log_mass)
     return np.asarray(y + se * np.where(flip, -ends, ends))
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.later import PchipInterpolator, expit, logit, norm
+from hbm_stan.later import PchipInterpolator, expit, logit
 from hbm_stan.model import StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.samples import Samples
 from hbm_stan.table import FloatArray
 
@@ -62,7 +63,7 @@ def of_estimates(y: FloatArray, se: FloatArray, chance: Chance | None, spacing: 
             cells.append(own)
         else:
             begin, at, own = 0, log_odds, share
-        density = norm.logpdf(estimate, expit(at), error)
+        density = normal_logpdf(estimate, expit(at), error)
         near = np.flatnonzero(density > density.max() - _FAR**2 / 2)
         x = expit(at[near])
         weight = np.exp(density[near]) * own[near] * (1.0 if chance is None else chance(x))

@@ -9,8 +9,8 @@ import numpy as np
 from hbm_stan.families.gp_integral.curves import at_rows, curves, hyper, is_one_curve, moments
 from hbm_stan.families.gp_integral.left_out import log_rows
 from hbm_stan.families.gp_integral.new_curves import prior
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import Prior, raw_support
 from hbm_stan.table import FloatArray
 
@@ -25,7 +25,7 @@ def log_joint(params: Draws, data: StanData, _variant: str) -> float:
         if name in SCALES:
             total += float(np.sum(prior(data, name).log_density(values)))
         else:
-            total += float(norm.logpdf(values, *data[f"prior_{name}"]).sum())
+            total += float(normal_logpdf(values, *data[f"prior_{name}"]).sum())
     if not data["use_likelihood"]:
         return total
     one = {name: np.asarray(values)[None] for name, values in params.items()}

@@ -16,8 +16,8 @@ from hbm_stan.families.gp_integral.curves import (
     noisy_rows,
 )
 from hbm_stan.families.gp_integral.normal import left_out, left_out_moments, log_density
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, GivenRows, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
 
@@ -103,4 +103,4 @@ def pointwise(draws: Draws, data: StanData) -> FloatArray:
     """log p(y_n | the curve there), (S, N); curves that a program left out are drawn given their rows."""
     drawn = draws.get("f")
     f = draw_curves(np.random.default_rng(_SEED), draws, data)["f"] if drawn is None else drawn
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), f, np.asarray(data["se"])))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), f, np.asarray(data["se"])))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.table import FloatArray
 
 
@@ -54,4 +55,4 @@ def left_out_moments(y: FloatArray, mean: FloatArray, cov: FloatArray) -> tuple[
 def left_out(y: FloatArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
     """log p(y_n | all other values), (S, n): Rasmussen & Williams (2006), eq. 5.10."""
     centre, sd = left_out_moments(y, mean, cov)
-    return np.asarray(-0.5 * ((y - centre) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi))
+    return np.asarray(normal_logpdf(y, centre, sd))

@@ -18,8 +18,8 @@ from hbm_stan.families.grouped_normal.variants import POPULATION, PRIOR_ROWS, VA
 from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, given_scales, log_rows, over_sd
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -90,20 +90,20 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     names, on = FAMILY.variant(variant).priors, data["use_likelihood"]
     total = sum(float(np.sum(_prior(name, data).log_density(params[name]))) for name in names if name in _SCALES)
     if "mu" in names:
-        total += norm.logpdf(params["mu"], *data["prior_mu"])
+        total += normal_logpdf(params["mu"], *data["prior_mu"])
     elif not on:
-        return float(total + norm.logpdf(params["theta"], *data["prior_theta"]).sum())
+        return float(total + normal_logpdf(params["theta"], *data["prior_theta"]).sum())
     if variant == "partial_pooling_centered":
-        total += norm.logpdf(params["theta"], params["mu"], params["tau"]).sum()
-    total += norm.logpdf(params["theta_raw"]).sum() if "theta_raw" in params else 0.0
+        total += normal_logpdf(params["theta"], params["mu"], params["tau"]).sum()
+    total += normal_logpdf(params["theta_raw"]).sum() if "theta_raw" in params else 0.0
     if "log_sigma_raw" in params:  # the parameter; d (log sd) / d log_sigma_raw is what the second term is of
         k, z = params["sigma_spread"], np.log(params["sigma_group"] / params["sigma"]) / params["sigma_spread"]
-        total += norm.logpdf(z).sum() - 0.5 * np.log1p(2 * on * k**2 * (_statistics(data)[0] - 1)).sum()
+        total += normal_logpdf(z).sum() - 0.5 * np.log1p(2 * on * k**2 * (_statistics(data)[0] - 1)).sum()
     if not on:
         return float(total)
     if variant.endswith("centered") or variant == "complete_pooling":
         location = params["theta"][np.asarray(data["group_idx"]) - 1] if "tau" in params else params["mu"]
-        return float(total + norm.logpdf(np.asarray(data["y"]), location, params["sigma"]).sum())
+        return float(total + normal_logpdf(np.asarray(data["y"]), location, params["sigma"]).sum())
     # Without pooling theta_raw is p(theta | rows), above, and p(rows) is what is left, as with partial pooling.
     location, spread = (params["mu"], params["tau"]) if "tau" in params else data["prior_theta"]
     sd = params["sigma_group"] if "sigma_group" in params else params["sigma"]
@@ -158,7 +158,7 @@ def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArr
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     group = np.asarray(data["group_idx"]) - 1
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), draws["theta"][:, group], _sd(draws, data["J"])[:, group]))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), draws["theta"][:, group], _sd(draws, data["J"])[:, group]))
 
 
 def _group_log_lik(draws: Draws, data: StanData, nodes: int = NODES) -> FloatArray:

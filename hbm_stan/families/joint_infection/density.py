@@ -15,8 +15,8 @@ from hbm_stan.families.joint_infection.streams import (
     of_kinds,
 )
 from hbm_stan.families.totals import row_index
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray
 
@@ -26,17 +26,17 @@ _POSITIVE = ("beta", "overdispersion")
 def log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
     if variant == "no_pooling":
-        total = norm.logpdf(params["theta"], *data["prior_theta"]).sum()
+        total = normal_logpdf(params["theta"], *data["prior_theta"]).sum()
     else:
-        total = norm.logpdf(params["mu"], *data["prior_mu"])
-        total += norm.logpdf(params["gamma"], *np.asarray(data["prior_gamma"])).sum()
+        total = normal_logpdf(params["mu"], *data["prior_mu"])
+        total += normal_logpdf(params["gamma"], *np.asarray(data["prior_gamma"])).sum()
     if "tau" in params:
         total += decode_scale("tau", data["prior_tau_family"], data["prior_tau"]).log_density(params["tau"])
         mean = params["mu"] + np.asarray(data["U"]) @ params["gamma"]
-        total += norm.logpdf(params["theta"], mean, params["tau"]).sum()
+        total += normal_logpdf(params["theta"], mean, params["tau"]).sum()
         if not data["centered"]:  # the density of deviations in units of tau: the change of variables
             total += data["J"] * np.log(params["tau"])
-    total += norm.logpdf(params["alpha"], *np.asarray(data["prior_alpha"])).sum()
+    total += normal_logpdf(params["alpha"], *np.asarray(data["prior_alpha"])).sum()
     for name in _POSITIVE:
         codes, arguments = data[f"prior_{name}_family"], np.asarray(data[f"prior_{name}"]).T
         for value, code, given in zip(params[name], codes, arguments, strict=True):

@@ -38,8 +38,9 @@ from hbm_stan.families.varying_terms import (
     not_carried,
     pairs_of,
 )
-from hbm_stan.later import norm, solve_triangular
+from hbm_stan.later import solve_triangular
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -137,7 +138,7 @@ def _simulate(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatAr
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), *_rows(draws, data)))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), *_rows(draws, data)))
 
 
 def _log_joint(params: Draws, data: StanData, variant: str) -> float:
@@ -147,7 +148,7 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
         total = float(np.sum(_scale("sigma_group", data).log_density(params["sigma_group"])))
         return total + float(integrated(one, data).sum() if data["use_likelihood"] else 0.0)
     total = float(_scale("sigma", data).log_density(params["sigma"]))
-    total += sum(float(norm.logpdf(params[name], *data[f"prior_{name}"].T).sum()) for name in ("mu", "gamma"))
+    total += sum(float(normal_logpdf(params[name], *data[f"prior_{name}"].T).sum()) for name in ("mu", "gamma"))
     if variant.startswith("partial"):
         varying = slice(1) if variant == "partial_pooling_intercept" else slice(None)
         terms = zip(_tau_priors(data)[varying], params["tau"][varying], strict=True)
@@ -167,7 +168,7 @@ def _log_effects(params: Draws, means: FloatArray, data: StanData) -> float:
     for k, (location, scale) in enumerate(data["prior_mu"]):
         sd = factor[k, k]
         given = ((params["theta"][:, k] - sd * z[:, k] - location) / scale, sd / scale)
-        total += float(norm.logpdf(params["theta_raw"][:, k], *(given if data["centered"][k] else (0, 1))).sum())
+        total += float(normal_logpdf(params["theta_raw"][:, k], *(given if data["centered"][k] else (0, 1))).sum())
     return total
 
 

@@ -15,9 +15,10 @@ from hbm_stan.families.logistic_regression.estimates import cells
 from hbm_stan.families.varying_terms import correlation_matrix, draw_lkj, log_lkj, pairs_of
 from hbm_stan.integrate import MOST_FINER, Integrand, Nested, finer_nodes, log_integral, usual_nodes
 from hbm_stan.integrate.structure import Level
-from hbm_stan.later import expit, norm
+from hbm_stan.later import expit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray
 
@@ -151,14 +152,14 @@ def log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
     if variant == "no_pooling":
         theta = np.asarray(params["theta"])
-        total = norm.logpdf(theta, data["prior_theta_location"], data["prior_theta_scale"]).sum()
+        total = normal_logpdf(theta, data["prior_theta_location"], data["prior_theta_scale"]).sum()
     else:
-        total = norm.logpdf(params["mu"], data["prior_mu_location"], data["prior_mu_scale"]).sum()
+        total = normal_logpdf(params["mu"], data["prior_mu_location"], data["prior_mu_scale"]).sum()
         if data["L"]:
-            total += norm.logpdf(params["gamma"], data["prior_gamma_location"], data["prior_gamma_scale"]).sum()
+            total += normal_logpdf(params["gamma"], data["prior_gamma_location"], data["prior_gamma_scale"]).sum()
         theta = mean_of({name: np.asarray(value)[None] for name, value in params.items()}, data)[0]
     if "intercept_raw" in params:
-        total += norm.logpdf(params["intercept_raw"]).sum() + _log_prior_tau(params, data, 1)
+        total += normal_logpdf(params["intercept_raw"]).sum() + _log_prior_tau(params, data, 1)
         theta[:, 0] += params["tau"][0] * params["intercept_raw"]
     elif "theta_raw" in params:
         theta, density = _conditionally(params, data, theta)
@@ -181,7 +182,7 @@ def _conditionally(params: Draws, data: StanData, mean: FloatArray) -> tuple[Flo
         sd = math.sqrt(covariance[k, k] - covariance[:k, k] @ weights)
         centered = data["centered"][k]
         theta[:, k] = raw[:, k] if centered else location + sd * raw[:, k]
-        density += (norm.logpdf(raw[:, k], location, sd) if centered else norm.logpdf(raw[:, k])).sum()
+        density += (normal_logpdf(raw[:, k], location, sd) if centered else normal_logpdf(raw[:, k])).sum()
     return theta, float(density)
 
 

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.families.totals import row_index
-from hbm_stan.later import log_ndtr, ndtr, ndtri, norm
+from hbm_stan.later import log_ndtr, ndtr, ndtri
 from hbm_stan.missingness import Unseen, refuse_unseen_groups
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, decode_scale, raw_support
 from hbm_stan.table import FloatArray
@@ -51,7 +52,7 @@ def log_being_seen(draws: Draws, data: StanData) -> FloatArray:
 def pointwise(draws: Draws, data: StanData) -> FloatArray:
     """log p(y_n, row n is seen | theta and the rest), (S, N)."""
     mean = fitted(draws["theta"][:, row_index(data)], draws, np.asarray(data["X"]))
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), mean, draws["sigma"][:, None])) + log_being_seen(draws, data)
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), mean, draws["sigma"][:, None])) + log_being_seen(draws, data)
 
 
 def log_unseen(draws: Draws, data: StanData) -> FloatArray:
@@ -70,15 +71,15 @@ def beside_rows(draws: Draws, data: StanData) -> FloatArray:
 
 def log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale; of theta_raw by the density of theta."""
-    total = float(norm.logpdf(params["beta"], *np.asarray(data["prior_beta"]).T).sum())
-    total += float(norm.logpdf(params["eta"], *np.asarray(data["prior_eta"]).T).sum())
+    total = float(normal_logpdf(params["beta"], *np.asarray(data["prior_beta"]).T).sum())
+    total += float(normal_logpdf(params["eta"], *np.asarray(data["prior_eta"]).T).sum())
     scales = ("sigma", "tau") if variant == "partial_pooling" else ("sigma",)
     total += sum(float(_scale(name, data).log_density(params[name])) for name in scales)
     if variant != "no_pooling":
-        total += float(norm.logpdf(params["mu"], *data["prior_mu"]))
+        total += float(normal_logpdf(params["mu"], *data["prior_mu"]))
     if variant != "complete_pooling":
         location, sd = (params["mu"], params["tau"]) if variant == "partial_pooling" else data["prior_theta"]
-        total += float(norm.logpdf(params["theta"], location, sd).sum())
+        total += float(normal_logpdf(params["theta"], location, sd).sum())
         total += float(np.log(sd * np.sqrt(1 - _weight(sd, params["sigma"], data))).sum())  # d theta / d theta_raw
     one = {name: np.asarray(value, dtype=float)[None] for name, value in params.items()}
     rows = float(pointwise(one, data).sum() + log_unseen(one, data).sum()) if data["use_likelihood"] else 0.0
@@ -162,7 +163,7 @@ def shift(draws: Draws, data: StanData, x: FloatArray, mean: FloatArray) -> tupl
     sigma = np.asarray(draws["sigma"])[:, None]
     d, h = slope_of(data, x) * sigma, probit_unseen(draws, data, x, mean)
     covariance = sigma * d / np.sqrt(1 + d**2)
-    log_phi = norm.logpdf(h)
+    log_phi = normal_logpdf(h)
     return -covariance * np.exp(log_phi - log_ndtr(-h)), covariance * np.exp(log_phi - log_ndtr(h))
 
 

@@ -19,8 +19,8 @@ from hbm_stan.families.nested_normal.exact import exact_loo, whole_groups
 from hbm_stan.families.nested_normal.findings import findings
 from hbm_stan.families.nested_normal.variants import POPULATION, PRIOR_ROWS, VARIANTS
 from hbm_stan.families.normal_population import new_group
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, Family, GivenRows, Groups, Option, Programs, StanData, Twin, Words
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -110,9 +110,9 @@ def _marginal(draws: Draws, data: StanData, location: Any, spread: Any) -> Float
     """log p(rows of each group) with its units, and theta ~ normal(location, spread), integrated out, (..., J)."""
     n, mean, ss = _units(data)
     (v, precision, centre), sigma = _combined(draws, data), _scales(draws, data)[1]
-    own = norm.logpdf(mean, centre[..., np.asarray(data["unit_group"]) - 1], np.sqrt(v)) - 0.5 * ss / sigma**2
+    own = normal_logpdf(mean, centre[..., np.asarray(data["unit_group"]) - 1], np.sqrt(v)) - 0.5 * ss / sigma**2
     own = own - (n - 1) * (np.log(sigma) + 0.5 * math.log(2 * math.pi)) - 0.5 * np.log(n)
-    between = norm.logpdf(centre, location, np.sqrt(spread**2 + 1 / precision))
+    between = normal_logpdf(centre, location, np.sqrt(spread**2 + 1 / precision))
     return np.asarray(_by_group(own, data) + 0.5 * np.log(2 * math.pi / precision) + between)
 
 
@@ -123,22 +123,22 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     total = sum(float(np.sum(_prior(k, data).log_density(own[k]))) for k in names if k in _SCALES)
     if variant == "no_pooling":  # theta_raw is the parameter: p(theta | rows), and p(rows) is what is left
         if not on:
-            return float(total + norm.logpdf(params["theta"], *data["prior_theta"]).sum())
+            return float(total + normal_logpdf(params["theta"], *data["prior_theta"]).sum())
         location, spread = data["prior_theta"]
-        return float(total + norm.logpdf(params["theta_raw"]).sum() + _marginal(params, data, location, spread).sum())
-    total += norm.logpdf(params["mu"], *data["prior_mu"])
+        return float(total + normal_logpdf(params["theta_raw"]).sum() + _marginal(params, data, location, spread).sum())
+    total += normal_logpdf(params["mu"], *data["prior_mu"])
     if variant == "partial_pooling":
         return float(total + (_marginal(params, data, params["mu"], params["tau"]).sum() if on else 0.0))
     location = params["mu"]
     if variant == "partial_pooling_centered":
         above = params["theta"][np.asarray(data["unit_group"]) - 1]
-        total += norm.logpdf(params["theta"], params["mu"], params["tau"]).sum()
-        total += norm.logpdf(params["theta_unit"], above, params["tau_unit"]).sum()
+        total += normal_logpdf(params["theta"], params["mu"], params["tau"]).sum()
+        total += normal_logpdf(params["theta_unit"], above, params["tau_unit"]).sum()
     elif variant == "partial_pooling_noncentered":
-        total += norm.logpdf(params["theta_raw"]).sum() + norm.logpdf(params["theta_unit_raw"]).sum()
+        total += normal_logpdf(params["theta_raw"]).sum() + normal_logpdf(params["theta_unit_raw"]).sum()
     if variant != "complete_pooling":
         location = params["theta_unit"][np.asarray(data["unit_idx"]) - 1]
-    return float(total + (norm.logpdf(np.asarray(data["y"]), location, params["sigma"]).sum() if on else 0.0))
+    return float(total + (normal_logpdf(np.asarray(data["y"]), location, params["sigma"]).sum() if on else 0.0))
 
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
@@ -183,7 +183,7 @@ def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     given = draws.get("theta_unit")
     units = _draw_units(np.random.default_rng(_SEED), draws, data, data["use_likelihood"]) if given is None else given
     location, sd = _rows(draws, data, units)
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), location, sd))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), location, sd))
 
 
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:

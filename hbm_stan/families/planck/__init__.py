@@ -19,8 +19,9 @@ from hbm_stan.families.planck.findings import findings
 from hbm_stan.families.planck.fits import index, raw, rule, shrinkage_factor
 from hbm_stan.families.planck.given_rows import given_rows, settle
 from hbm_stan.families.planck.variants import variants
-from hbm_stan.later import gamma, norm
+from hbm_stan.later import gamma
 from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Words
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -110,7 +111,7 @@ def _curves(draws: Draws, data: StanData) -> FloatArray:
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     """log p(y_n | T, sigma): the normal density over the probability of the range, where rows are truncated."""
     f, sigma = planck_curve(np.asarray(data["nu"]), np.asarray(draws["T"])[..., index(data)]), _sigma(draws, data)
-    return np.asarray(norm.logpdf(np.asarray(data["y"]), f, sigma) - log_mass(f, sigma, data))
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), f, sigma) - log_mass(f, sigma, data))
 
 
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:

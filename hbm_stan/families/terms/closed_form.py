@@ -29,9 +29,9 @@ from hbm_stan.families.terms.factors import Grouping, groupings, in_order, insid
 from hbm_stan.integrate.elimination import Eliminated, eliminate, scaled
 from hbm_stan.integrate.leverage import predict_rows
 from hbm_stan.integrate.structure import Structure, structure, sum_by
-from hbm_stan.later import norm
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.table import FloatArray
 
 _CHUNK = 4_000_000  # values at a time
@@ -227,7 +227,7 @@ def row_log_densities(
     fitted, leverage = predict_rows(elimination, scale)
     left = np.maximum(1 - leverage, np.finfo(float).tiny)
     off = (residual * scale / sd - fitted) / left
-    return np.asarray(norm.logpdf(off, 0, 1 / np.sqrt(left)) + likelihood.log_scale(data) - np.log(sd))
+    return np.asarray(normal_logpdf(off, 0, 1 / np.sqrt(left)) + likelihood.log_scale(data) - np.log(sd))
 
 
 def loo_log_lik(likelihood: Likelihood, draws: Draws, data: StanData, _variant: str) -> FloatArray:

@@ -16,9 +16,10 @@ from hbm_stan.families.terms.effects import Term, shared_columns, terms_of
 from hbm_stan.families.terms.sampled import coefficients, shift_of_common
 from hbm_stan.families.terms.standard_common import precision_of_common
 from hbm_stan.families.varying_terms import draw_lkj, pairs_of
-from hbm_stan.later import betaln, norm
+from hbm_stan.later import betaln
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.priors import FIXED, Prior, PriorRow, decode_scale, raw_support
 from hbm_stan.table import FloatArray
 
@@ -75,7 +76,7 @@ def log_prior(likelihood: Likelihood, params: Draws, data: StanData) -> float:
         prior = prior[shared_columns(data)]
     beta = np.ravel(params["beta_shared"] if "beta_shared" in params else params.get("beta", np.empty(0)))
     if len(beta):
-        total += float(norm.logpdf(beta, prior[:, 0], prior[:, 1]).sum())
+        total += float(normal_logpdf(beta, prior[:, 0], prior[:, 1]).sum())
     for name in _SCALES:
         if name in params:
             values = zip(scale_priors(data, name), np.ravel(params[name]), strict=True)

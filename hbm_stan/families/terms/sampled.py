@@ -15,8 +15,8 @@ import numpy as np
 
 from hbm_stan.families.terms.effects import Term, factor_of, shared_columns, terms_of, theta_mean
 from hbm_stan.integrate.elimination import scaled
-from hbm_stan.later import norm
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.table import FloatArray
 
 
@@ -134,5 +134,5 @@ def log_sampled(params: Draws, data: StanData) -> float:
             mean = theta_mean(one, data)[0, part.term.at] if part.term.pooled else 0.0
             e = np.linalg.solve(factor, (e - mean).T).T
             total -= part.term.level.size * float(np.log(np.diagonal(factor)).sum())
-        total += float(norm.logpdf(e).sum())
+        total += float(normal_logpdf(e).sum())
     return total
