@@ -50,7 +50,7 @@ transformed parameters {
 model {
   target += lprior; // mu / mu_raw and sigma / sigma_raw are constant: no Jacobian is due
   if (use_likelihood) {
-    y ~ flux(planck(nu, rep_vector(mu, N)), rep_vector(sigma, N), truncated, y_lower, y_upper);
+    y ~ flux_of_one_sigma(planck(nu, rep_vector(mu, N)), sigma, truncated, y_lower, y_upper);
   }
 }
 generated quantities {

@@ -62,7 +62,7 @@ model {
   target += lprior + log(alpha) - 2 * log(mu); // priors; |d beta / d mu|, for mu is sampled and the prior is of beta
   T ~ gamma(alpha, beta);
   if (use_likelihood) {
-    y ~ flux(planck(nu, T[group_idx]), rep_vector(sigma, N), truncated, y_lower, y_upper);
+    y ~ flux_of_one_sigma(planck(nu, T[group_idx]), sigma, truncated, y_lower, y_upper);
   }
 }
 generated quantities {

@@ -60,7 +60,7 @@ model {
   target += lprior; // what is sampled differs by constants only: no Jacobian is due
   T ~ gamma(alpha, beta);
   if (use_likelihood) {
-    y ~ flux(planck(nu, T[group_idx]), rep_vector(sigma, N), truncated, y_lower, y_upper);
+    y ~ flux_of_one_sigma(planck(nu, T[group_idx]), sigma, truncated, y_lower, y_upper);
   }
 }
 generated quantities {

@@ -64,7 +64,7 @@ model {
   T ~ gamma(alpha, beta);
   target += sum(log(T)) + J * log(sd); // |d T / d T_deviation|
   if (use_likelihood) {
-    y ~ flux(planck(nu, T[group_idx]), rep_vector(sigma, N), truncated, y_lower, y_upper);
+    y ~ flux_of_one_sigma(planck(nu, T[group_idx]), sigma, truncated, y_lower, y_upper);
   }
 }
 generated quantities {
