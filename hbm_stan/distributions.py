@@ -166,7 +166,7 @@ class Located:
 
 
 # By the names that analyses use. Of Student's t the upper half doubled is meant where a prior says half_student_t.
-_MADE: Mapping[str, Callable[..., Located]] = {
+_BY_NAME: Mapping[str, Callable[..., Located]] = {
     "normal": lambda location, scale: Located(standard=_NORMAL, location=location, scale=scale),
     "half_normal": lambda scale: Located(standard=_HALF_NORMAL, scale=scale),
     "half_cauchy": lambda scale: Located(standard=_HALF_CAUCHY, scale=scale),
@@ -183,4 +183,4 @@ _MADE: Mapping[str, Callable[..., Located]] = {
 
 def located(distribution: str, arguments: tuple[float, ...]) -> Located:
     """The distribution of that name with these arguments, in the order of ``priors.DISTRIBUTIONS``."""
-    return _MADE[distribution](*arguments)
+    return _BY_NAME[distribution](*arguments)
