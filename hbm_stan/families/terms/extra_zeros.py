@@ -48,14 +48,20 @@ def family_with_zeros(
 
 def zero_cells(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """The Stan data of counts: rows alike in exposure and columns of the share too are one cell, in which rows of 0 and
-    others are counted apart."""
+    others are counted apart. Cells with rows of 0 and distinct rows of the share's columns are listed, for only they
+    take logarithms of the share."""
     y, exposure = table["outcome"], np.asarray(table["exposure"], dtype=float)
     columns = design_of(table).beside[ZI].X
     data, cell = cells(table, priors, exposure, *columns.T)
+    _, share_row, share = np.unique(columns, axis=0, return_index=True, return_inverse=True)
+    zero_rows = np.bincount(cell, weights=y == 0)
+    zero_cell, share = np.flatnonzero(zero_rows), share.ravel()
     return {
         **data, **column_data(table, priors), "y": y.astype(np.int64), "exposure": exposure,
-        "cell_y": sum_of_cells(y, cell), "cell_zeros": np.bincount(cell, weights=y == 0),
-        "cell_others": np.bincount(cell, weights=y > 0),
+        "cell_y": sum_of_cells(y, cell), "cell_others": np.bincount(cell, weights=y > 0),
+        "NZ": len(zero_cell), "zero_cell": zero_cell + 1, "zero_rows": zero_rows[zero_cell],
+        "NS": len(share_row), "share_row": share_row + 1,
+        "zero_share": share[data["cell_row"][zero_cell] - 1] + 1, "share_others": np.bincount(share, weights=y > 0),
     }  # fmt: skip
 
 
