@@ -122,7 +122,7 @@ parameters {
 }
 model {
   target += log_zero_inflated(rep_vector(1, zero), rep_array(1, zero), -rep_vector(exp(log_mean), zero),
-                              rep_vector(1 - zero, 1), rep_vector(log_odds, 1));
+                              rep_vector(log_odds, 1), rep_vector(1 - zero, 1), rep_vector(log_odds, 1));
 }
 """
 FAR = (-700.0, -355.0, -30.0, -1.0, 0.0, 1.0, 3.0, 6.5, 7.0, 30.0, 355.0, 700.0)
@@ -172,7 +172,7 @@ SQUARED = "(log_odds - log_one_plus_exp(log_odds))[zero_share] + log_one_plus_ex
     ("log(inv_logit(log_odds)[zero_share]", "log(inv_logit(log_odds)[zero_share] + 1e-300"),
     ("log(inv_logit(log_odds)[zero_share] +", "log(exp(log_odds)[zero_share] +"),
     ("inv_logit(-log_odds)[zero_share] .*", "1 .*"),
-    ("log_one_plus_exp(log_odds))", "log_odds)"),
+    ("log_one_plus_exp(other_log_odds)", "other_log_odds"),
 ])  # fmt: skip
 def test_a_row_that_is_wrong_far_out_only_is_seen(right: str, wrong: str) -> None:
     assert not worst_row(row_code(right, wrong)) < 1e-14
@@ -187,7 +187,9 @@ def test_programs_have_the_density_in_numpy_where_means_are_as_far_out_as_number
     dataset = Dataset.from_frame(far, formula=f"{FORMULA} + offset(o)", zi=zi, centre=False)
     table = prepare_table(family, dataset)
     data = family.stan_data(table, family.priors(table, {"beta": "normal(0, 0.1)"}), "partial_pooling")
-    assert data["NS"] == {"~ 1": 1, "~ x": 200, "~ g": 20}[zi]
+    for zero, size in ((True, "NS"), (False, "NO")):
+        of_rows = far[(far["y"] == 0) == zero]
+        assert data[size] == {"~ 1": 1, "~ x": len(of_rows), "~ g": of_rows["g"].nunique()}[zi]
     assert data["NZ"] < data["NC"]
     program = family.program("partial_pooling")
     assert log_density_spread(program, family, "partial_pooling", data) < SPREAD

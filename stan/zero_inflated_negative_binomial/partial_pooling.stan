@@ -33,17 +33,20 @@ data {
   int<lower=0> NZ; // number of cells with rows of 0
   array[NZ] int<lower=1, upper=NC> zero_cell; // these cells
   vector<lower=0>[NZ] zero_rows; // their rows of 0
-  int<lower=1> NS; // number of shares of extra zeros: rows with equal columns of the log odds have one
+  int<lower=0> NS; // number of shares of extra zeros among rows of 0: rows with equal columns of the log odds have one
   array[NS] int<lower=1, upper=N> share_row; // a row of each share
   array[NZ] int<lower=1, upper=NS> zero_share; // the share of each cell with rows of 0
-  vector<lower=0>[NS] share_others; // rows of each share that are not 0
+  int<lower=0> NO; // number of shares among the other rows
+  array[NO] int<lower=1, upper=N> other_row; // a row of each share
+  vector<lower=0>[NO] other_rows; // rows of each share
   int<lower=1, upper=7> prior_overdispersion_family; // prior of overdispersion, as scale_prior counts
   array[2] real<lower=0> prior_overdispersion; // its scale (no unit), its second argument
 }
 transformed data {
   #include sampled/partial_transformed_data.stan
   vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
-  matrix[NS, P_zi] X_zi_share = X_zi[share_row]; // columns of the log odds of each share
+  matrix[NS, P_zi] X_zi_zero = X_zi[share_row]; // columns of the log odds of each share among rows of 0
+  matrix[NO, P_zi] X_zi_other = X_zi[other_row]; // the same of the other rows
   matrix[rows(tally(to_vector(y), ones_vector(N))), 3] counts // distinct counts; rows that have them
     = tally(to_vector(y), ones_vector(N));
 }
@@ -66,8 +69,8 @@ model {
     vector[NC] log_dispersion = log1p(cell_exposure .* exp(eta) * spread); // log of the variance over the mean
     target += log_rising(inv(spread), counts) + dot_product(cell_y, eta)
               - dot_product(cell_y, log_dispersion) - dot_product(cell_others, log_dispersion) / spread
-              + log_zero_inflated(zero_rows, zero_share, log_dispersion[zero_cell] / -spread, share_others,
-                                  X_zi_share * zi); // but for constants
+              + log_zero_inflated(zero_rows, zero_share, log_dispersion[zero_cell] / -spread, X_zi_zero * zi,
+                                  other_rows, X_zi_other * zi); // but for constants
   }
 }
 generated quantities {

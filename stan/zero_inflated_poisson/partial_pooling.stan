@@ -29,15 +29,18 @@ data {
   int<lower=0> NZ; // number of cells with rows of 0
   array[NZ] int<lower=1, upper=NC> zero_cell; // these cells
   vector<lower=0>[NZ] zero_rows; // their rows of 0
-  int<lower=1> NS; // number of shares of extra zeros: rows with equal columns of the log odds have one
+  int<lower=0> NS; // number of shares of extra zeros among rows of 0: rows with equal columns of the log odds have one
   array[NS] int<lower=1, upper=N> share_row; // a row of each share
   array[NZ] int<lower=1, upper=NS> zero_share; // the share of each cell with rows of 0
-  vector<lower=0>[NS] share_others; // rows of each share that are not 0
+  int<lower=0> NO; // number of shares among the other rows
+  array[NO] int<lower=1, upper=N> other_row; // a row of each share
+  vector<lower=0>[NO] other_rows; // rows of each share
 }
 transformed data {
   #include sampled/partial_transformed_data.stan
   vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
-  matrix[NS, P_zi] X_zi_share = X_zi[share_row]; // columns of the log odds of each share
+  matrix[NS, P_zi] X_zi_zero = X_zi[share_row]; // columns of the log odds of each share among rows of 0
+  matrix[NO, P_zi] X_zi_other = X_zi[other_row]; // the same of the other rows
 }
 parameters {
   #include sampled/partial_parameters.stan
@@ -53,7 +56,8 @@ model {
   if (use_likelihood) {
     vector[NC] log_p0 = -cell_exposure .* exp(eta); // of 0, in a row that is no extra zero
     target += dot_product(cell_y, eta) + dot_product(cell_others, log_p0)
-              + log_zero_inflated(zero_rows, zero_share, log_p0[zero_cell], share_others, X_zi_share * zi);
+              + log_zero_inflated(zero_rows, zero_share, log_p0[zero_cell], X_zi_zero * zi, other_rows,
+                                  X_zi_other * zi); // but for constants
   }
 }
 generated quantities {
