@@ -311,7 +311,8 @@ FAULTS = {
     "variance of rates for their sd": (
         "negative_binomial", "spread = square(overdispersion)", "spread = overdispersion",
     ),
-    "equal rows counted once": ("negative_binomial", "n_rows / spread", "inv(spread)"),
+    "equal rows counted once": ("negative_binomial", "dot_product(cell_rows, log_dispersion)", "sum(log_dispersion)"),
+    "what counts say of the spread forgotten": ("negative_binomial", "dot_product(cell_y, log_dispersion)", "0"),
     "equal successes counted once": (
         "beta_binomial_rows", "rows_by_y = cell_rows[by_y]", "rows_by_y = ones_vector(NC)",
     ),
@@ -377,31 +378,37 @@ FAULTS = {
     ),
     "variance for scale": ("student_t", "log(sigma)", "log(square(sigma))"),
     "extra zeros without their complement": (
-        "zero_inflated_poisson", "dot_product(zeros + others, log1p_exp", "dot_product(zeros, log1p_exp",
+        "zero_inflated_poisson", "inv_logit(-log_odds)[zero_share] .* exp", "exp",
     ),
-    "equal rows of 0 counted once": (
-        "zero_inflated_poisson", "dot_product(zeros, log_odds", "dot_product(fmin(zeros, 1), log_odds",
+    "rows that are no extra zeros forgotten": (
+        "zero_inflated_poisson", "- dot_product(other_rows, log_one", "- 0 * sum(log_one",
     ),
-    "equal rows of extra zeros and others counted once": (
-        "zero_inflated_poisson", "dot_product(zeros + others,", "dot_product(fmin(zeros + others, 1),",
+    "equal rows of 0 counted once": ("zero_inflated_poisson", "dot_product(zero_rows, log(", "sum(log("),
+    "equal rows of one share counted once": ("zero_inflated_poisson", "dot_product(other_rows, log_one", "sum(log_one"),
+    "the sign of zi": ("zero_inflated_poisson", "X_zi_zero * zi", "-X_zi_zero * zi"),
+    "the sign of zi where no row is 0": ("zero_inflated_poisson", "X_zi_other * zi", "-X_zi_other * zi"),
+    "columns of zi sorted": ("zero_inflated_poisson", "X_zi_zero * zi", "X_zi_zero * reverse(zi)"),
+    "columns of zi of sorted rows": ("zero_inflated_poisson", "X_zi[other_row]", "X_zi[sort_desc(other_row)]"),
+    "columns of zi of rows of 0 sorted": ("zero_inflated_poisson", "X_zi[share_row]", "X_zi[sort_desc(share_row)]"),
+    "shares of cells in another order": (
+        "zero_inflated_poisson", "(log_odds)[zero_share]", "(log_odds)[reverse(zero_share)]",
     ),
-    "the sign of zi": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "-X_zi_cell * zi, -mean"),
-    "columns of zi sorted": ("zero_inflated_poisson", "X_zi_cell * zi, -mean", "X_zi_cell * reverse(zi), -mean"),
-    "columns of zi of sorted cells": ("zero_inflated_poisson", "X_zi[cell_row]", "X_zi[sort_asc(cell_row)]"),
+    "rates of the first cells": ("zero_inflated_poisson", "log_p0[zero_cell]", "head(log_p0, NZ)"),
     "zeros counted in both": (
-        "zero_inflated_poisson", "dot_product(cell_others, mean_count)",
-        "dot_product(cell_others + cell_zeros, mean_count)",
+        "zero_inflated_poisson", "+ dot_product(cell_others, log_p0)",
+        "+ dot_product(cell_others, log_p0) + dot_product(zero_rows, log_p0[zero_cell])",
     ),
     "the prior of zi forgotten": ("zero_inflated_poisson", "lprior += normal_priors_lpdf(zi | prior_zi);", ""),
     "extra zeros among what counts spread": (
-        "zero_inflated_negative_binomial",
-        "spread * cell_y + cell_others,", "spread * cell_y + cell_others + cell_zeros,",
+        "zero_inflated_negative_binomial", "- dot_product(cell_others, log_dispersion) / spread",
+        "- (dot_product(cell_others, log_dispersion) + dot_product(zero_rows, log_dispersion[zero_cell])) / spread",
     ),
     "spread of counts of 0 forgotten": (
-        "zero_inflated_negative_binomial", "zi, log_p0)", "zi, -cell_exposure .* exp(eta))",
+        "zero_inflated_negative_binomial",
+        "log_dispersion[zero_cell] / -spread", "-(cell_exposure .* exp(eta))[zero_cell]",
     ),
-    "what counts say of the spread forgotten": (
-        "zero_inflated_negative_binomial", "dot_product(spread * cell_y + cell_others,", "dot_product(cell_others,",
+    "what counts say of the spread beside extra zeros forgotten": (
+        "zero_inflated_negative_binomial", "dot_product(cell_y, log_dispersion)", "0",
     ),
     "overdispersion for its square": (
         "zero_inflated_negative_binomial", "spread = square(overdispersion)", "spread = overdispersion",

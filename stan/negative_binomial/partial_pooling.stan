@@ -16,7 +16,6 @@ functions {
   #include sampled_terms.stanfunctions
   #include log_rising.stanfunctions
   #include tally.stanfunctions
-  #include mixed_counts.stanfunctions
 }
 data {
   #include sampled/data.stan
@@ -45,8 +44,11 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    target += log_rising(inv_square(overdispersion), counts)
-              + log_mixed_counts(cell_y, eta, cell_exposure, cell_rows, overdispersion); // but for constants
+    real spread = square(overdispersion); // variance of rates over their squared mean
+    vector[NC] log_dispersion = log1p(cell_exposure .* exp(eta) * spread); // log of the variance over the mean
+    target += log_rising(inv(spread), counts) + dot_product(cell_y, eta)
+              - dot_product(cell_y, log_dispersion)
+              - dot_product(cell_rows, log_dispersion) / spread; // but for constants
   }
 }
 generated quantities {

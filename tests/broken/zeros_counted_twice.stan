@@ -8,13 +8,14 @@
 // Pooling: coefficients of groups are draws from one population, whose sds and correlations are learnt.
 // Parameterisation: chosen by term, in data; non-centered: deviations in standard units, good where levels say little;
 // centered: the coefficients themselves, good where they say much.
-// Rows with equal columns, levels and exposure are one cell.
+// Rows with equal columns, levels and exposure are one cell; only cells with rows of 0 need a logarithm of two terms.
 // What rows know, the sum of a common coefficient and of means over levels of other factors, is sampled as such.
 // Lambert (1992), Technometrics 34:1.
 functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
   #include sampled_terms.stanfunctions
+  #include log_one_plus_exp.stanfunctions
   #include zero_inflated.stanfunctions
 }
 data {
@@ -25,13 +26,22 @@ data {
   matrix[N, P_zi] X_zi; // these columns, centred (their units)
   matrix[P_zi, 2] prior_zi; // normal(location, scale) of zi by column (log odds per unit of the column)
   vector<lower=0>[NC] cell_y; // events of each cell
-  vector<lower=0>[NC] cell_zeros; // rows of 0 of each cell
-  vector<lower=0>[NC] cell_others; // its other rows
+  vector<lower=0>[NC] cell_others; // its rows that are not 0
+  int<lower=0> NZ; // number of cells with rows of 0
+  array[NZ] int<lower=1, upper=NC> zero_cell; // these cells
+  vector<lower=0>[NZ] zero_rows; // their rows of 0
+  int<lower=0> NS; // number of shares of extra zeros among rows of 0: rows with equal columns of the log odds have one
+  array[NS] int<lower=1, upper=N> share_row; // a row of each share
+  array[NZ] int<lower=1, upper=NS> zero_share; // the share of each cell with rows of 0
+  int<lower=0> NO; // number of shares among the other rows
+  array[NO] int<lower=1, upper=N> other_row; // a row of each share
+  vector<lower=0>[NO] other_rows; // rows of each share
 }
 transformed data {
   #include sampled/partial_transformed_data.stan
   vector[NC] cell_exposure = exposure[cell_row]; // exposure of a row of each cell
-  matrix[NC, P_zi] X_zi_cell = X_zi[cell_row]; // columns of the log odds of a row of each cell
+  matrix[NS, P_zi] X_zi_zero = X_zi[share_row]; // columns of the log odds of each share among rows of 0
+  matrix[NO, P_zi] X_zi_other = X_zi[other_row]; // the same of the other rows
 }
 parameters {
   #include sampled/partial_parameters.stan
@@ -45,9 +55,11 @@ transformed parameters {
 model {
   #include sampled/partial_model.stan
   if (use_likelihood) {
-    vector[NC] mean_count = cell_exposure .* exp(eta); // of a row of each cell that is no extra zero
-    target += dot_product(cell_y, eta) - dot_product(cell_others + cell_zeros, mean_count) // FAULT: as counts too
-              + log_zero_inflated(cell_zeros, cell_others, X_zi_cell * zi, -mean_count); // but for constants
+    vector[NC] log_p0 = -cell_exposure .* exp(eta); // of 0, in a row that is no extra zero
+    target += dot_product(cell_y, eta) + dot_product(cell_others, log_p0)
+              + dot_product(zero_rows, log_p0[zero_cell]) // FAULT: as counts too
+              + log_zero_inflated(zero_rows, zero_share, log_p0[zero_cell], X_zi_zero * zi, other_rows,
+                                  X_zi_other * zi); // but for constants
   }
 }
 generated quantities {

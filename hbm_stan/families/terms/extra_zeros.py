@@ -13,12 +13,14 @@ from hbm_stan.families.terms.data import cells, design_of, sum_of_cells
 from hbm_stan.families.terms.family import Parts, family_of
 from hbm_stan.families.terms.own_columns import column_coords, column_data
 from hbm_stan.families.terms.priors import Scale, scale_of_counts
+from hbm_stan.integrate.structure import IntArray
 from hbm_stan.likelihoods.likelihood import Likelihood
 from hbm_stan.likelihoods.zero_inflated import ZI
 from hbm_stan.model import Family, StanData
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior, two_digits
+from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
 # Priors of log odds: of the intercept, and for one sd of a column (ours).
@@ -48,15 +50,28 @@ def family_with_zeros(
 
 def zero_cells(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     """The Stan data of counts: rows alike in exposure and columns of the share too are one cell, in which rows of 0 and
-    others are counted apart."""
+    others are counted apart. Listed are the cells with rows of 0, and the distinct rows of the share's columns, of rows
+    of 0 and of others: programs take logarithms of no more."""
     y, exposure = table["outcome"], np.asarray(table["exposure"], dtype=float)
     columns = design_of(table).beside[ZI].X
     data, cell = cells(table, priors, exposure, *columns.T)
+    zero_rows = np.bincount(cell, weights=y == 0)
+    zero_cell = np.flatnonzero(zero_rows)
+    share_row, zero_share = _shares(columns, data["cell_row"][zero_cell] - 1)
+    other_row, other_share = _shares(columns, np.flatnonzero(y > 0))
     return {
         **data, **column_data(table, priors), "y": y.astype(np.int64), "exposure": exposure,
-        "cell_y": sum_of_cells(y, cell), "cell_zeros": np.bincount(cell, weights=y == 0),
-        "cell_others": np.bincount(cell, weights=y > 0),
+        "cell_y": sum_of_cells(y, cell), "cell_others": np.bincount(cell, weights=y > 0),
+        "NZ": len(zero_cell), "zero_cell": zero_cell + 1, "zero_rows": zero_rows[zero_cell],
+        "NS": len(share_row), "share_row": share_row + 1, "zero_share": zero_share + 1,
+        "NO": len(other_row), "other_row": other_row + 1, "other_rows": np.bincount(other_share).astype(float),
     }  # fmt: skip
+
+
+def _shares(columns: FloatArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Of rows with distinct columns the first each, and which of these each row equals."""
+    _, first, share = np.unique(columns[rows], axis=0, return_index=True, return_inverse=True)
+    return rows[first], share.ravel()
 
 
 def zi_priors(design: Design) -> dict[str, Prior]:
