@@ -2,13 +2,16 @@
 
 ``python tests/benches/bench_gradients.py [ROWS] [ROUNDS]`` prints processor time of a gradient in microseconds, medians
 of interleaved rounds, and the ratio to Poisson. The table has a number and 23 by 20 crossed levels; no two of its rows
-are alike, so that none can be counted together.
+are alike, so that none can be counted together. The last line is no likelihood: two log Gammas a row of a line's shares
+and nothing else, below which no exact likelihood of shares comes.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,7 @@ from hbm_stan.engines.points import Points
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import families
 from hbm_stan.fit import jobs_of
+from hbm_stan.program import Program
 
 SEED, GROUPS, LEVELS, POINTS = 20261130, 23, 20, 100_000  # points so many rows long a round
 OUTCOMES = {
@@ -43,12 +47,31 @@ def table(rows: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
+# A line with two coefficients, and the log Gammas that the density of a share takes, with a concentration of 20.
+TWO_LOG_GAMMAS = """
+data { int N; vector[N] x; }
+parameters { vector[2] beta; }
+model {
+  vector[N] eta = beta[1] + beta[2] * x;
+  target += sum(lgamma(20 * inv_logit(eta)) + lgamma(20 * inv_logit(-eta)));
+}
+"""
+
+
+def log_gammas(engine: StanliEngine, frame: pd.DataFrame) -> Points:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "two_log_gammas.stan"
+        path.write_text(TWO_LOG_GAMMAS)
+        return Points(engine.model(Program.read(path), {"N": len(frame), "x": frame["x"].to_numpy()}))
+
+
 def main(rows: int = 644, rounds: int = 9) -> None:
     frame, engine, models = table(rows), StanliEngine(), {}
     for name, outcome in OUTCOMES.items():
         dataset = Dataset.from_frame(frame, formula=f"{outcome} ~ x + (1 | g) + (1 | h)")
         [job] = jobs_of(families()[name], dataset, ["partial_pooling"], None, Sampling(), engine)
         models[name] = Points(engine.model(job.program, job.data))
+    models["two log Gammas a row"] = log_gammas(engine, frame)
     spent: dict[str, list[float]] = {name: [] for name in models}
     points = max(20, POINTS // rows)
     for _ in range(rounds):
