@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -51,6 +52,6 @@ def _of_checks(findings: Findings) -> list[str]:
     return sentences + [v.hint for v in table.verdicts if v.status != "pass"]
 
 
-def influential(sensitivity: dict[str, Any] | None) -> list[str]:
+def influential(sensitivity: Mapping[str, Any] | None) -> list[str]:
     """What page one must say of single groups: those that move the population alone, and those not judged."""
     return list(((sensitivity or {}).get("influence") or {}).get("page_one", []))
