@@ -21,8 +21,9 @@ from hbm_stan.results.coefficients import Coefficients, coefficients_of
 from hbm_stan.results.collect import Findings
 from hbm_stan.results.conditional import Effect, conditional_effects
 from hbm_stan.results.data_shown import Data, data_of
-from hbm_stan.results.entry import OPTIONAL, Entry, rows_of
+from hbm_stan.results.entry import OPTIONAL, Entry, read, rows_of
 from hbm_stan.results.fitted import Fitted, fitted_of
+from hbm_stan.results.left_out import Calibration, Transforms
 from hbm_stan.results.meanings import GivenPrior, prior_rows
 from hbm_stan.results.model import Model, model_of
 from hbm_stan.results.new_group import Predicted, new_group_of
@@ -32,6 +33,8 @@ from hbm_stan.results.r_squared import RSquared, r_squared
 from hbm_stan.results.ratios import Ratios, average_ratio
 from hbm_stan.results.replicated import Replicated, Statistic, replicated_of
 from hbm_stan.results.reproduction import ProgramText, command_of, program_of, versions
+from hbm_stan.results.scored import Scored
+from hbm_stan.results.sensitive import Sensitive
 from hbm_stan.results.shares import VarianceShares, shares_of
 from hbm_stan.results.shrunken import ShrinkageRow
 from hbm_stan.verdicts import Status, for_json, worst
@@ -83,9 +86,9 @@ class Results(Entry):
     population: list[str]
     priors: list[GivenPrior]
     fits: dict[str, Fitted]
-    comparison: dict[str, Any] | None
-    group_comparison: dict[str, Any] | None
-    sensitivity: dict[str, Any] | None
+    comparison: Scored | None
+    group_comparison: Scored | None
+    sensitivity: Sensitive | None
     new_group: Predicted | None
     ratios: Ratios | None
     coefficients: Coefficients | None
@@ -96,8 +99,8 @@ class Results(Entry):
     shrinkage: list[ShrinkageRow]
     shrinkage_notes: list[str]
     ppc: Replicated | None
-    loo_pit: dict[str, Any] | None
-    calibration: dict[str, Any] | None
+    loo_pit: Transforms | None
+    calibration: Calibration | None
     prior_check: list[Statistic]
     parameterisation: Choice | None
     findings: list[OwnSection]
@@ -122,7 +125,7 @@ def results(analysis: Analysis, findings: Findings) -> Results:
     proofs, beside = certified(analysis, programs), _beside(main, findings)
     told = _notices(findings, proofs)
     targets = (findings.comparison, findings.group_comparison)
-    comparison, group_comparison = (None if target is None else target.as_dict() for target in targets)
+    comparison, group_comparison = (None if c is None else read(Scored, c.as_dict()) for c in targets)
     return Results(
         schema=SCHEMA, analysis=analysis.name, family=analysis.family.name, title=analysis.title,
         question=analysis.question, withheld=findings.withheld, answer=answer(analysis, findings),
@@ -140,8 +143,8 @@ def results(analysis: Analysis, findings: Findings) -> Results:
         caterpillars=caterpillars_of(main, analysis.caterpillars), shrinkage=beside.shrinkage,
         shrinkage_notes=shrinkage_notes(findings.shrinkage, main.table.noun),
         ppc=replicated_of(findings.ppc, main) if findings.ppc else None,
-        loo_pit=findings.loo_pit.as_dict() if findings.loo_pit else None,
-        calibration=findings.reliability.as_dict() if findings.reliability else None,
+        loo_pit=read(Transforms, findings.loo_pit.as_dict()) if findings.loo_pit else None,
+        calibration=read(Calibration, findings.reliability.as_dict()) if findings.reliability else None,
         prior_check=rows_of(Statistic, findings.prior_check), parameterisation=analysis.choice,
         findings=[own_of(finding) for finding in findings.own],
         versions=versions(), programs=programs, certificate=proofs, appendix=analysis.appendix,
