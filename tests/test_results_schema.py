@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -15,11 +16,27 @@ import pytest
 from example_results import example_results
 from test_page_measures import shipped
 
-from hbm_stan.analysis.read import read_analysis
+from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.fit import Fit
 from hbm_stan.report.build import fit_analysis, settled
+from hbm_stan.results import (
+    brief,
+    caterpillars,
+    certified,
+    coefficients,
+    conditional,
+    data_shown,
+    fitted,
+    meanings,
+    new_group,
+    quantities,
+    r_squared,
+    replicated,
+    reproduction,
+    shares,
+)
 from hbm_stan.results.coefficients import of_ratio
-from hbm_stan.results.collect import find
+from hbm_stan.results.collect import Findings, find
 from hbm_stan.results.document import Results, results
 from hbm_stan.results.entry import KEY, OPTIONAL, Entry, read, rows_of
 from hbm_stan.results.fitted import Parameter
@@ -200,15 +217,21 @@ def test_a_class_with_a_field_less_or_more_is_seen() -> None:
 
 
 @dataclass
-class Made:
-    """The document of a shipped analysis, and the fit that its main numbers are of."""
+class Document:
+    """The document of a shipped analysis, and what it is made from."""
 
+    analysis: Analysis
+    findings: Findings
     results: Results
-    main: Fit
+
+    @property
+    def main(self) -> Fit:
+        """The fit that its main numbers are of."""
+        return self.findings.fits[self.analysis.main_variant]
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
+def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]:
     """Successes of trials with coefficients and odds ratios; two crossed factors; estimates of one row a group."""
     by_name = {}
     for name, more in (("cbpp", ""), ("penicillin", '\n[report]\ncaterpillars = ["sample"]\n'), ("eight_schools", "")):
@@ -216,8 +239,8 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
         file = place / "analysis.toml"
         file.write_text(file.read_text(encoding="utf-8") + more, encoding="utf-8")
         analysis = settled(read_analysis(place))
-        fits = fit_analysis(analysis, engine="stanli")
-        by_name[name] = Made(results(analysis, find(analysis, fits)), fits[analysis.main_variant])
+        findings = find(analysis, fit_analysis(analysis, engine="stanli"))
+        by_name[name] = Document(analysis, findings, results(analysis, findings))
     return by_name
 
 
@@ -249,68 +272,132 @@ def out_of_order(document: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["cbpp", "penicillin", "eight_schools"])
-def test_a_document_is_made_of_its_classes_at_every_depth(documents: dict[str, Made], name: str) -> None:
+def test_a_document_is_made_of_its_classes_at_every_depth(documents: dict[str, Document], name: str) -> None:
     document = documents[name].results.for_json()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     again = read(Results, document)
     assert again.for_json() == document
     assert list(document) == [key for key in keys_of(Results) if key != "report"]
-    assert out_of_order(document) == []
 
 
-def test_documents_hold_what_the_description_has(documents: dict[str, Made]) -> None:
+def test_documents_hold_what_the_description_has(documents: dict[str, Document]) -> None:
     # Sections that are None in one of them are there in another, so that every part that is likely was made.
     whole = [one.results for one in documents.values()]
     empty = {f.name for f in fields(Results) if not any(getattr(one, f.name) for one in whole)}
     assert empty <= {"withheld", "ratios", "findings", "report", "notices", "notices_about"}
 
 
-def test_records_hold_the_numbers_of_the_draws(documents: dict[str, Made]) -> None:
-    cbpp, fit = documents["cbpp"].results, documents["cbpp"].main
+def assert_of_successes(document: Document) -> None:
+    """Coefficients and ratios, parameters, shares of groups, and units, of the formula of successes."""
+    cbpp, fit = document.results, document.main
     assert cbpp.coefficients is not None
-    beta = fit.draws("beta")["beta"]
-    own = [row for row in cbpp.coefficients.rows if row.name == "period=2"]
-    draws = beta[:, fit.table.design.names.index("period=2")]  # type: ignore[union-attr]
-    for row in own:
-        assert (row.mean, row.sd) == pytest.approx((draws.mean(), draws.std(ddof=1)))
-        shown = (row.q05, row.q25, row.q50, row.q75, row.q95)
-        assert shown == pytest.approx(np.quantile(draws, (0.05, 0.25, 0.5, 0.75, 0.95)))
-        assert row.p_positive == np.mean(draws > 0)
-        ratio = of_ratio(row)
-        assert (ratio.q05, ratio.q50, ratio.q95) == pytest.approx(np.quantile(np.exp(draws), (0.05, 0.5, 0.95)))
-        assert (row.indicator, row.place) == (True, "")
-    assert cbpp.data.unit == ""
-    assert (cbpp.data.quantity_unit, cbpp.data.observed, cbpp.data.observed_unit) == ("log odds", "share", "")
+    assert fit.table.design is not None
+    draws = fit.draws("beta")["beta"][:, fit.table.design.names.index("period=2")]
+    (row,) = [row for row in cbpp.coefficients.rows if row.name == "period=2"]
+    assert (row.mean, row.sd) == pytest.approx((draws.mean(), draws.std(ddof=1)))
+    levels = (0.05, 0.25, 0.5, 0.75, 0.95)
+    assert (row.q05, row.q25, row.q50, row.q75, row.q95) == pytest.approx(np.quantile(draws, levels))
+    assert (row.p_positive, row.indicator, row.place) == (np.mean(draws > 0), True, "")
+    ratio = of_ratio(row)
+    assert (ratio.q05, ratio.q50, ratio.q95) == pytest.approx(np.quantile(np.exp(draws), (0.05, 0.5, 0.95)))
+    parameter = cbpp.fits[fit.variant].parameters["beta[period=2]"]
+    assert (parameter.mean, parameter.sd, parameter.q05) == pytest.approx((row.mean, row.sd, row.q05))
+    assert (cbpp.data.unit, cbpp.data.quantity_unit) == ("", "log odds")
+    assert (cbpp.data.observed, cbpp.data.observed_unit) == ("share", "")
     assert cbpp.data.n_rows == fit.table.n_rows > cbpp.data.n_groups == fit.table.n_groups
-    first = cbpp.data.groups[0]
-    assert first.rows == fit.table.pooled.sizes[0]
-    assert 0 <= first.mean <= 1
-    schools, fit = documents["eight_schools"].results, documents["eight_schools"].main
+    assert cbpp.data.groups[0].rows == fit.table.pooled.sizes[0]
+    assert 0 <= cbpp.data.groups[0].mean <= 1
+    assert cbpp.r_squared is not None
+    assert cbpp.r_squared.known.q50 > cbpp.r_squared.new.q50
+
+
+def assert_of_schools(document: Document) -> None:
+    """Units, page one, programs and what is certified, of estimates of one row a group."""
+    schools, fit = document.results, document.main
     assert (schools.data.unit, schools.data.quantity_unit) == ("points", "points")
     assert {row.unit for row in schools.priors} == {"points"}
-    average, new = schools.page_one.panels[0].average, schools.page_one.panels[0].new
-    assert average is not None
-    assert new is not None
-    assert average.q50 == pytest.approx(np.median(fit.draws("mu")["mu"]))
-    assert new.q95 - new.q05 > average.q95 - average.q05
     assert [(row.role, row.column, row.unit) for row in schools.data.columns] == [
         ("group", "school", ""), ("estimate", "effect", "points"), ("standard_error", "se", "points"),
     ]  # fmt: skip
+    (panel,) = schools.page_one.panels
+    assert panel.average is not None
+    assert panel.new is not None
+    assert panel.average.q50 == pytest.approx(np.median(fit.draws("mu")["mu"]))
+    assert panel.new.q95 - panel.new.q05 > panel.average.q95 - panel.average.q05
+    assert (panel.words, panel.unit) == (schools.page_one.numbers[0].as_dict()["words"], "points")
+    for program, standing in zip(schools.programs, schools.certificate.programs, strict=True):
+        assert hashlib.sha256(program.code.encode()).hexdigest() == program.sha256 == standing.sha256
+        assert program.source == (fit.family.programs.folder / program.file).read_text(encoding="utf-8")
+        assert not standing.failed
+        assert standing.certified == standing.words.startswith("certified")
 
 
-def test_deviations_and_shares_are_those_of_their_factors(documents: dict[str, Made]) -> None:
-    results, fit = documents["penicillin"].results, documents["penicillin"].main
-    (caterpillar,) = results.caterpillars
+def assert_of_factors(document: Document) -> None:
+    """Deviations of levels and shares of variance, of two crossed factors."""
+    penicillin, fit = document.results, document.main
+    (caterpillar,) = penicillin.caterpillars
     assert (caterpillar.factor, caterpillar.column, caterpillar.many) == ("sample", "intercept", "samples")
-    effect = fit.draws("effect")["effect"]
-    middle = np.quantile(effect, 0.5, axis=0).ravel()
+    middle = np.quantile(fit.draws("effect")["effect"], 0.5, axis=0).ravel()
     assert sorted(row.q50 for row in caterpillar.rows) == pytest.approx(sorted(middle))
-    assert results.variance_shares is not None
-    *factors, rest = results.variance_shares.rows
+    assert penicillin.variance_shares is not None
+    *factors, rest = penicillin.variance_shares.rows
     assert [row.many for row in factors] == ["plates", "samples"]
-    assert (rest.levels, rest.many) == (0, None)
-    assert "many" not in rest.as_dict()
-    assert sum(row.mean for row in results.variance_shares.rows) == pytest.approx(1)
+    assert (rest.levels, rest.many, "many" in rest.as_dict()) == (0, None, False)
+    assert sum(row.mean for row in penicillin.variance_shares.rows) == pytest.approx(1)
+
+
+NUMBERS: dict[str, Callable[[Document], None]] = {
+    "cbpp": assert_of_successes, "eight_schools": assert_of_schools, "penicillin": assert_of_factors,
+}  # fmt: skip
+
+
+def assert_right(name: str, document: Document) -> None:
+    assert out_of_order(document.results.for_json()) == []
+    NUMBERS[name](document)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_records_hold_the_numbers_of_the_draws_and_their_units(documents: dict[str, Document], name: str) -> None:
+    assert_right(name, documents[name])
+
+
+@pytest.mark.parametrize(
+    ("builder", "kind", "fields_swapped", "name"),
+    [
+        (coefficients, "Coefficient", ("q25", "q75"), "cbpp"),
+        (coefficients, "Coefficient", ("ratio_q05", "q05"), "cbpp"),
+        (fitted, "Parameter", ("mean", "sd"), "cbpp"),
+        (data_shown, "Data", ("unit", "quantity_unit"), "cbpp"),
+        (data_shown, "Data", ("n_rows", "n_groups"), "cbpp"),
+        (data_shown, "GroupRow", ("mean", "sd"), "cbpp"),
+        (conditional, "EffectRow", ("new_q05", "new_q95"), "cbpp"),
+        (r_squared, "RSquared", ("known", "new"), "cbpp"),
+        (new_group, "NewQuantity", ("q05", "q95"), "cbpp"),
+        (replicated, "Statistic", ("low", "high"), "cbpp"),
+        (quantities, "Quantiles", ("q25", "q75"), "eight_schools"),
+        (brief, "Panel", ("average", "new"), "eight_schools"),
+        (brief, "Panel", ("words", "unit"), "eight_schools"),
+        (data_shown, "Column", ("meaning", "unit"), "eight_schools"),
+        (meanings, "GivenPrior", ("text", "unit"), "eight_schools"),
+        (certified, "ProgramStanding", ("certified", "failed"), "eight_schools"),
+        (reproduction, "ProgramText", ("code", "source"), "eight_schools"),
+        (shares, "Share", ("mean", "sd_q50"), "penicillin"),
+        (caterpillars, "Caterpillar", ("factor", "column"), "penicillin"),
+    ],
+)
+def test_two_fields_that_a_builder_swaps_are_seen(
+    documents: dict[str, Document], monkeypatch: pytest.MonkeyPatch, builder: Any, kind: str,
+    fields_swapped: tuple[str, str], name: str,
+) -> None:  # fmt: skip
+    right, (one, other) = getattr(builder, kind), fields_swapped
+    monkeypatch.setattr(builder, kind, lambda **values: right(**values | {one: values[other], other: values[one]}))
+    if builder is fitted:
+        monkeypatch.setattr(builder, "fields", lambda _: fields(right))
+    document = documents[name]
+    wrong = replace(document, results=results(document.analysis, document.findings))
+    assert wrong.results != document.results
+    with pytest.raises(AssertionError):
+        assert_right(name, wrong)
 
 
 def test_the_example_of_the_tests_is_a_document() -> None:
