@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin, get_type_hints
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 OPTIONAL = {"optional": True}
 # In the metadata of a field: its key, where that is not its name.
 KEY = "key"
+# Values that are the same in a record and in the file.
+_PLAIN = {str, float, int, bool}
 
 
 @dataclass(frozen=True)
@@ -40,32 +42,35 @@ def read[T](kind: type[T], values: Mapping[str, Any]) -> T:
     known = _fields(cast(type, kind))
     if unknown := values.keys() - known.keys():
         raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}.")
-    by_name = {known[key][0]: _value(known[key][1], value) for key, value in values.items()}
-    return kind(**by_name)
+    named = [(*known[key], value) for key, value in values.items()]
+    return kind(**{name: value if type(value) in _PLAIN else _value(hint, value) for name, hint, value in named})
 
 
 def _by_key(value: Any) -> Any:
     """Records by their keys, at any depth."""
+    if type(value) in _PLAIN:
+        return value
     if is_dataclass(value):
-        named = [(f, getattr(value, f.name)) for f in fields(value)]
-        return {_key(f): _by_key(v) for f, v in named if v is not None or f.metadata != OPTIONAL}
+        entries = [(key, getattr(value, name), left_out) for key, name, left_out in _layout(cast(type, type(value)))]
+        return {key: _by_key(v) for key, v, left_out in entries if v is not None or not left_out}
     if isinstance(value, Mapping):
         return {key: _by_key(v) for key, v in value.items()}
     return [_by_key(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def _key(named: Field[Any]) -> str:
-    return str(named.metadata.get(KEY, named.name))
+@cache
+def _layout(kind: type) -> list[tuple[str, str, bool]]:
+    """The key and the name of each field, and whether its key is left out where it is None."""
+    return [(f.metadata.get(KEY, f.name), f.name, f.metadata == OPTIONAL) for f in fields(kind)]
 
 
 @cache
 def _fields(kind: type) -> dict[str, tuple[str, Any]]:
     """The name and the type of each field by its key; of an optional number the number, for null is nan then."""
     hints, known = get_type_hints(kind), {}
-    for named in fields(kind):
-        hint = hints[named.name]
-        number = named.metadata == OPTIONAL and float in get_args(hint)
-        known[_key(named)] = (named.name, float if number else hint)
+    for key, name, left_out in _layout(kind):
+        number = left_out and float in get_args(hints[name])
+        known[key] = (name, float if number else hints[name])
     return known
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,7 @@ def _intercept(fit: Fit, row: Coefficient, unit: str) -> str:
     return f"{clause}, which is a {given.measure.words} of {in_unit(centre, observed_unit(fit))} ({low} to {high})."
 
 
-def _as_mean(fit: Fit, row: Coefficient) -> dict[str, float]:
+def _as_mean(fit: Fit, row: Coefficient) -> Interval:
     """The quantiles of the intercept as means of a trial or a unit of exposure, with their errors."""
     link = likelihood(fit.family.name).inverse_link
     quantiles: dict[str, float] = {}
@@ -82,7 +83,7 @@ def _as_mean(fit: Fit, row: Coefficient) -> dict[str, float]:
         middle, error = getattr(row, key), getattr(row, f"mcse_{key}")
         ends = link(np.array([middle, middle - error / 2, middle + error / 2]))
         quantiles |= {key: float(ends[0]), f"mcse_{key}": float(ends[2] - ends[1])}
-    return quantiles
+    return Interval(**quantiles)
 
 
 def other_spreads(fit: Fit, summary: pd.DataFrame, unit: str) -> list[str]:
@@ -151,6 +152,5 @@ def share_sentence(shares: VarianceShares) -> list[str]:
 
 
 def _percent(row: Share) -> str:
-    own = {key: value for key, value in row.as_dict().items() if key.startswith(("q", "mcse"))}
-    centre, low, high = numbers({key: 100 * value for key, value in own.items()})
+    centre, low, high = numbers(Interval(**{named.name: 100 * getattr(row, named.name) for named in fields(Interval)}))
     return f"{centre} % ({low} to {high})"
