@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from example_certificate import example_certificate, with_truth
 from pypdf import PdfReader
+from records import filled
 
 from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.certificate import FILE, KINDS, REQUIRED, Certificate, ProgramProof, Truth, read_certificate
@@ -22,7 +23,8 @@ from hbm_stan.families import families
 from hbm_stan.report.build import report
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf
 from hbm_stan.results import certified as certified_module
-from hbm_stan.results.certified import certified, failed_proofs
+from hbm_stan.results.certified import ProgramStanding, Standing, certified, failed_proofs
+from hbm_stan.results.reproduction import ProgramText
 from hbm_stan.verify.certificate_front import MEANING
 from hbm_stan.verify.certificate_pages import (
     HASH,
@@ -257,11 +259,11 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def proof_row(analysis: Analysis, variant: str = "partial_pooling") -> dict[str, Any]:
+def proof_row(analysis: Analysis, variant: str = "partial_pooling") -> ProgramStanding:
     """The row of one variant's program."""
-    program = {"variant": variant, "sha256": analysis.family.program(variant).sha256}
-    (row,) = certified(analysis, [program])["programs"]
-    assert (row["variant"], row["sha256"]) == (variant, program["sha256"])
+    program = filled(ProgramText, variant=variant, sha256=analysis.family.program(variant).sha256)
+    (row,) = certified(analysis, [program]).programs
+    assert (row.variant, row.sha256) == (variant, program.sha256)
     return row
 
 
@@ -269,12 +271,12 @@ def test_a_certified_program_is_said_to_be_so(analysis: Path, shipped: Path) -> 
     write_certificate(example_certificate(), shipped.parent)
     read = read_analysis(analysis)
     row = proof_row(read)
-    assert row["certified"]
-    assert row["words"].startswith("certified: structure, log density (spread ")
-    assert row["words"].endswith("engines, calibration on 2026-11-20 with stanli 0.24.0")
-    assert proof_row(read, "no_pooling")["words"].endswith("; not run: calibration")
-    assert certified(read, [])["of"] == "that comes along"
-    assert str(shipped.parent) not in json.dumps(certified(read, []))
+    assert row.certified
+    assert row.words.startswith("certified: structure, log density (spread ")
+    assert row.words.endswith("engines, calibration on 2026-11-20 with stanli 0.24.0")
+    assert proof_row(read, "no_pooling").words.endswith("; not run: calibration")
+    assert certified(read, []).of == "that comes along"
+    assert str(shipped.parent) not in json.dumps(certified(read, []).as_dict())
 
 
 def test_one_byte_of_the_program_is_enough_to_lose_the_certificate(
@@ -285,31 +287,32 @@ def test_one_byte_of_the_program_is_enough_to_lose_the_certificate(
     folder = tmp_path / "programs"
     shutil.copytree(read.family.programs.folder, folder)
     read = replace(read, family=read.family.with_fields(folder=folder))
-    assert proof_row(read)["certified"]
+    assert proof_row(read).certified
     program = folder / "partial_pooling.stan"
     program.write_text(program.read_text() + " ")
     row = proof_row(read)
-    assert not row["certified"]
-    assert row["words"] == "not certified: this program is not in the certificate of 2026-11-20 (its hash differs)"
+    assert not row.certified
+    assert row.words == "not certified: this program is not in the certificate of 2026-11-20 (its hash differs)"
 
 
 def test_no_certificate(analysis: Path, shipped: Path) -> None:
-    section = certified(read_analysis(analysis), [{"variant": "no_pooling", "sha256": "0" * 64}])
-    assert (section["date"], section["engine"], section["of"]) == (None, None, None)
-    assert [r["words"] for r in section["programs"]] == ["not certified: there is no certificate"]
+    section = certified(read_analysis(analysis), [filled(ProgramText, variant="no_pooling", sha256="0" * 64)])
+    assert (section.date, section.engine, section.of) == (None, None, None)
+    assert [r.words for r in section.programs] == ["not certified: there is no certificate"]
 
 
 def test_a_program_that_failed_is_not_certified_and_the_figure_is_given(analysis: Path, shipped: Path) -> None:
     certificate = with_truth(example_certificate(), "normal_means", "partial_pooling", FAILED)
     write_certificate(certificate, shipped.parent)
     row = proof_row(read_analysis(analysis))
-    assert not row["certified"]
-    assert row["words"] == "not certified: quadrature failed (7.91, allowed 5.21) on 2026-11-20 with stanli 0.24.0"
-    notice = failed_proofs({"programs": [row, proof_row(read_analysis(analysis), "no_pooling")]})
+    assert not row.certified
+    assert row.words == "not certified: quadrature failed (7.91, allowed 5.21) on 2026-11-20 with stanli 0.24.0"
+    programs = [row, proof_row(read_analysis(analysis), "no_pooling")]
+    notice = failed_proofs(Standing(date=None, engine=None, of=None, programs=programs))
     assert len(notice) == 1
     assert notice[0].startswith("The program of partial_pooling failed a proof")
     assert "quadrature failed (7.91, allowed 5.21)" in notice[0]
-    assert proof_row(read_analysis(analysis), "no_pooling")["certified"]
+    assert proof_row(read_analysis(analysis), "no_pooling").certified
 
 
 @pytest.mark.parametrize("kind", REQUIRED)
@@ -319,8 +322,8 @@ def test_what_is_required_and_was_not_run_is_said(analysis: Path, shipped: Path,
     )
     write_certificate(certificate, shipped.parent)
     row = proof_row(read_analysis(analysis))
-    assert not row["certified"]
-    assert row["words"].startswith(f"not certified: {kind} was not run on 2026-11-20")
+    assert not row.certified
+    assert row.words.startswith(f"not certified: {kind} was not run on 2026-11-20")
 
 
 def test_the_proof_of_one_variant_is_none_of_another_that_shares_its_program(analysis: Path, shipped: Path) -> None:
@@ -330,10 +333,10 @@ def test_the_proof_of_one_variant_is_none_of_another_that_shares_its_program(ana
     )
     write_certificate(certificate, shipped.parent)
     read = replace(read_analysis(analysis), family=families()["logistic_regression"])
-    assert proof_row(read, "partial_pooling_noncentered")["certified"]
+    assert proof_row(read, "partial_pooling_noncentered").certified
     row = proof_row(read, "partial_pooling_centered")
-    assert not row["certified"]
-    assert row["words"].endswith("(only as partial_pooling, with other settings)")
+    assert not row.certified
+    assert row.words.endswith("(only as partial_pooling, with other settings)")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 7}', b'{"format": 1}', b"null"])
@@ -341,16 +344,16 @@ def test_a_damaged_certificate_is_a_plain_sentence(analysis: Path, shipped: Path
     write_certificate(example_certificate(), shipped.parent)
     (analysis / FILE).write_bytes(content)
     row = proof_row(read_analysis(analysis))
-    assert not row["certified"]
-    assert row["words"].startswith("not certified: the file certificate.json of this analysis cannot be read")
-    assert str(analysis) not in row["words"]
+    assert not row.certified
+    assert row.words.startswith("not certified: the file certificate.json of this analysis cannot be read")
+    assert str(analysis) not in row.words
     with pytest.raises(ModelError):
         read_certificate(analysis / FILE)
 
 
 def test_a_folder_of_that_name_is_no_certificate(analysis: Path, shipped: Path) -> None:
     (analysis / FILE).mkdir()
-    assert "cannot be read" in proof_row(read_analysis(analysis))["words"]
+    assert "cannot be read" in proof_row(read_analysis(analysis)).words
 
 
 def test_the_analysis_s_own_certificate_comes_first_then_its_family_s(
@@ -361,12 +364,12 @@ def test_the_analysis_s_own_certificate_comes_first_then_its_family_s(
     folder = tmp_path / "programs"
     shutil.copytree(read.family.programs.folder, folder)
     own = replace(read, family=read.family.with_fields(folder=folder, source="a hash"))
-    assert proof_row(own)["words"] == "not certified: there is no certificate"
+    assert proof_row(own).words == "not certified: there is no certificate"
     write_certificate(example_certificate(date="2026-01-02"), folder)
-    assert certified(own, [])["date"] == "2026-01-02"
-    assert certified(own, [])["of"] == "of its family"
+    assert certified(own, []).date == "2026-01-02"
+    assert certified(own, []).of == "of its family"
     write_certificate(example_certificate(date="2026-01-03"), analysis)
-    assert certified(own, [])["date"] == certified(read, [])["date"] == "2026-01-03"
+    assert certified(own, []).date == certified(read, []).date == "2026-01-03"
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,9 @@ from hbm_stan.analysis.read import read_analysis
 from hbm_stan.engines import Engine
 from hbm_stan.fit import Fit
 from hbm_stan.report.build import fit_analysis, settled
+from hbm_stan.report.sections.conditional import effect_panels
 from hbm_stan.results import conditional, r_squared
-from hbm_stan.results.conditional import conditional_effects, observed_rows
+from hbm_stan.results.conditional import Effect, conditional_effects, observed_rows
 
 
 def frame() -> pd.DataFrame:
@@ -55,23 +55,23 @@ def binomial(folder: Path, stanli: Engine) -> Fit:
     return fitted(folder / "binomial", "bought | trials(seen) ~ price + (1 | shop)", stanli)
 
 
-def by_column(fit: Fit) -> dict[str, Any]:
-    return {effect["column"]: effect for effect in conditional_effects(fit, {})}
+def by_column(fit: Fit) -> dict[str, Effect]:
+    return {effect.column: effect for effect in conditional_effects(fit, {})}
 
 
 def test_a_linear_effect_is_that_of_the_coefficients(normal: Fit) -> None:
     effects, beta, table = by_column(normal), normal.draws("beta")["beta"], frame()
     assert list(effects) == ["arm", "price"]
     is_b = (table["arm"] == "b").mean()
-    for row in effects["price"]["rows"]:  # the category stands at its reference, and columns are centred inside
-        mean = beta[:, 0] + beta[:, 1] * (row["x"] - table["price"].mean()) - beta[:, 2] * is_b
-        assert [row[k] for k in ("q05", "q25", "q50", "q75", "q95")] == pytest.approx(
+    for row in effects["price"].rows:  # the category stands at its reference, and columns are centred inside
+        mean = beta[:, 0] + beta[:, 1] * (row.x - table["price"].mean()) - beta[:, 2] * is_b
+        assert [getattr(row, k) for k in ("q05", "q25", "q50", "q75", "q95")] == pytest.approx(
             np.quantile(mean, [0.05, 0.25, 0.5, 0.75, 0.95])
         )
-    a, b = effects["arm"]["rows"]
-    assert (a["x"], b["x"]) == ("a", "b")
-    assert b["q50"] == pytest.approx(np.median(beta[:, 0] + beta[:, 2] * (1 - is_b)))
-    width = [row["new_q95"] - row["new_q05"] for row in effects["price"]["rows"]]
+    a, b = effects["arm"].rows
+    assert (a.x, b.x) == ("a", "b")
+    assert b.q50 == pytest.approx(np.median(beta[:, 0] + beta[:, 2] * (1 - is_b)))
+    width = [row.new_q95 - row.new_q05 for row in effects["price"].rows]
     sd = np.sqrt(normal.draws("sigma")["sigma"] ** 2 + normal.draws("tau")["tau"].ravel() ** 2)
     assert np.mean(width) == pytest.approx(2 * 1.645 * sd.mean(), rel=0.1)
 
@@ -81,10 +81,10 @@ def assert_averaged(fit: Fit) -> None:
     (effect,) = conditional_effects(fit, {})
     beta, tau = fit.draws("beta")["beta"], fit.draws("tau")["tau"].ravel()
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    for row in effect["rows"][::6]:
-        eta = beta[:, 0] + beta[:, 1] * (row["x"] - frame()["price"].mean())
+    for row in effect.rows[::6]:
+        eta = beta[:, 0] + beta[:, 1] * (row.x - frame()["price"].mean())
         p = (1 / (1 + np.exp(-(eta[:, None] + tau[:, None] * nodes))) * weights).sum(axis=1) / weights.sum()
-        assert [row["q05"], row["q95"]] == pytest.approx(np.quantile(p, [0.05, 0.95]), abs=1e-4)
+        assert [row.q05, row.q95] == pytest.approx(np.quantile(p, [0.05, 0.95]), abs=1e-4)
 
 
 def test_an_effect_on_a_probability_is_averaged_over_groups(binomial: Fit) -> None:
@@ -115,10 +115,7 @@ def test_the_data_beside_an_effect_are_the_rows_of_the_table(normal: Fit, binomi
 
 
 def test_the_figure_has_words_for_its_axes_and_levels_by_name(normal: Fit) -> None:
-    panels = [
-        {**e, "rows": pd.DataFrame(e["rows"]), "points": observed_rows(normal, e["column"], e["levels"])}
-        for e in conditional_effects(normal, {})
-    ]
+    panels = effect_panels(normal, conditional_effects(normal, {}))
     figure = plots.plot_effects(panels, "sales", "EUR").draw()
     arm, price = figure.axes
     assert arm.get_title("left") == "sales (EUR)"
@@ -148,9 +145,9 @@ def assert_r_squared(fit: Fit) -> None:
     explained = r_squared.r_squared(fit)
     assert explained is not None
     for key, p in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
-        assert explained["known"][key] == pytest.approx(np.quantile(known, p))
-        assert explained["new"][key] == pytest.approx(np.quantile(new, p), abs=0.02)
-    assert explained["new"]["q50"] < explained["known"]["q50"]
+        assert getattr(explained.known, key) == pytest.approx(np.quantile(known, p))
+        assert getattr(explained.new, key) == pytest.approx(np.quantile(new, p), abs=0.02)
+    assert explained.new.q50 < explained.known.q50
 
 
 def test_r_squared_of_known_and_of_new_groups_has_the_closed_form(normal: Fit) -> None:

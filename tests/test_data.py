@@ -223,7 +223,7 @@ def test_any_label_survives_from_the_csv_to_results_json(
     analysis = Analysis(
         name="labels", family=main.family, dataset=dataset, variants=("partial_pooling",), sampling=main.sampling
     )
-    contents = results(analysis, find(analysis, {"partial_pooling": main}))
+    contents = results(analysis, find(analysis, {"partial_pooling": main})).for_json()
     read = json.loads(json.dumps(contents, ensure_ascii=False, allow_nan=False).encode())
     wanted = [label.strip() for label in labels]
     assert [row[ROLES["group"]] for row in read["data"]["rows"]] == wanted

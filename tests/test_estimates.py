@@ -254,7 +254,7 @@ def test_the_report_answers_in_ratios(place: Path, stanli: Any) -> None:
     new(place, "d", "--estimate", "OR", "--lower", "lower", "--upper", "upper", "--log-scale")
     analysis = read_analysis(place / "d")
     fits = fit_analysis(analysis, engine=stanli)
-    contents = results(analysis, find(analysis, fits))
+    contents = results(analysis, find(analysis, fits)).for_json()
     main = fits["partial_pooling"]
     mu, tau = np.linspace(-4, 4, 4001), np.linspace(1e-4, 6, 1500)
     log = norm.logpdf(mu, *main.priors["mu"].arguments)[:, None] + halfnorm.logpdf(

@@ -22,7 +22,8 @@ from hbm_stan.fit import Fit
 from hbm_stan.plots.left_out import paint_transforms
 from hbm_stan.plots.save import save_svg
 from hbm_stan.report.build import fit_analysis, report, settled
-from hbm_stan.results.coefficients import forest_table
+from hbm_stan.results.coefficients import Coefficients, forest_table
+from hbm_stan.results.entry import read
 
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
 
@@ -96,7 +97,7 @@ def test_groups_are_those_of_page_one(cbpp: Reported, penicillin: Reported) -> N
 
 def test_coefficients_and_effects_are_those_of_the_report(cbpp: Reported) -> None:
     figure = hbm.plot.coefficients(cbpp.fits)
-    same(figure, forest_table(cbpp.results))
+    same(figure, forest_table(read(Coefficients, cbpp.results["coefficients"]).slopes))
     (effect, *_) = cbpp.results["conditional_effects"]
     same(hbm.plot.conditional_effects(cbpp.fits, effect["column"]), effect["rows"], ["x", *QUANTILES])
 

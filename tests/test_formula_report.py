@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pypdf import PdfReader
+from records import filled
 
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import fit
@@ -25,7 +26,7 @@ from hbm_stan.families.terms.variants import math_of
 from hbm_stan.formula import read_structure
 from hbm_stan.nouns import Noun
 from hbm_stan.report.build import Report, fit_analysis, report, settled
-from hbm_stan.results.coefficients import coefficients_of, forest_table, per_sd
+from hbm_stan.results.coefficients import Coefficient, coefficients_of, forest_table, per_sd
 from hbm_stan.results.formula_answer import coefficient_sentences
 from hbm_stan.results.meanings import _unit, meanings
 
@@ -211,15 +212,15 @@ def test_the_mathematics_is_that_of_the_formula(formula: str, others: bool, corr
 
 
 def test_a_forest_of_coefficients_of_unlike_size_is_for_one_sd_of_each_column() -> None:
-    def row(name: str, width: float, sd: float) -> dict[str, Any]:
+    def row(name: str, width: float, sd: float) -> Coefficient:
         ends = {"q05": -width, "q25": -width / 2, "q50": 0.0, "q75": width / 2, "q95": width}
-        return {"name": name, "column_sd": sd, **ends}
+        return filled(Coefficient, name=name, column_sd=sd, **ends)
 
     far, near = [row("a", 1, 2), row("b", 0.01, 150)], [row("a", 1, 2), row("b", 0.5, 3)]
     assert per_sd(far)
     assert not per_sd(near)
-    assert list(forest_table({"coefficients": {"rows": far}})["q95"]) == [2.0, 1.5]
-    assert list(forest_table({"coefficients": {"rows": near}})["q95"]) == [1.0, 0.5]
+    assert list(forest_table(far)["q95"]) == [2.0, 1.5]
+    assert list(forest_table(near)["q95"]) == [1.0, 0.5]
 
 
 def test_without_common_columns_no_coefficient_is_spoken_of(tmp_path: Path, stanli: Engine) -> None:
@@ -239,7 +240,9 @@ def test_the_mean_of_amounts_has_their_unit(stanli: Engine, formula: str, likeli
     info = {column: ColumnInfo(unit="EUR") for column in ("cost", "won")}
     sampling = Sampling(chains=1, warmup=50, draws=50)
     fitted = fit(name, replace(dataset, info=info), sampling=sampling, engine=stanli)
-    (sentence,) = coefficient_sentences(fitted, coefficients_of(fitted), "")
+    coefficients = coefficients_of(fitted)
+    assert coefficients is not None
+    (sentence,) = coefficient_sentences(fitted, coefficients, "")
     assert re.search(rf"which is a \w+ of [\d.]+ ?{re.escape(unit)}", sentence)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from example_results import example_results
 from fake_fits import fake_fit, loo_of, small_dataset
+from records import filled
 from row_fits import frame, random_fit
 
 from hbm_stan import data, errors, parameterise, replicate, scores
@@ -37,9 +38,9 @@ from hbm_stan.replicate import predictive_check
 from hbm_stan.report.blocks import parameter
 from hbm_stan.report.sections import diagnostics, front, sensitivity
 from hbm_stan.results import brief, brief_effects, scales
-from hbm_stan.results.coefficients import for_one_more
+from hbm_stan.results.coefficients import Coefficient, for_one_more
 from hbm_stan.results.meanings import column_of
-from hbm_stan.results.quantities import Quantity
+from hbm_stan.results.quantities import Quantiles, Quantity
 from hbm_stan.rows import Statistic
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
@@ -275,7 +276,7 @@ def test_a_number_whose_name_has_an_equals_sign_is_no_level() -> None:
         True,
         False,
     )
-    assert for_one_more({"name": "dose=mg", "indicator": False}) == "for one unit more of dose=mg"
+    assert for_one_more(filled(Coefficient, name="dose=mg")) == "for one unit more of dose=mg"
     assert scales.per(fit, "dose=mg") == "log rate per unit of dose=mg"
     assert scales.per(fit, "arm=drug") == "log rate"
     mean = fit.table.design.means[fit.table.design.names.index("dose=mg")]
@@ -320,13 +321,13 @@ def test_page_one_has_the_first_sentence_whole_whatever_stops_are_in_it() -> Non
 
 
 def test_the_extremes_are_named_by_their_groups_whatever_their_labels() -> None:
-    scale, row = scales.Scale(words="mean", unit=""), {"q05": 0.0, "q50": 1.0, "q95": 2.0}
-    row |= {f"mcse_{key}": 0.1 for key in row}
-    ends = [
+    scale, ends = scales.Scale(words="mean", unit=""), {"q05": 0.0, "q50": 1.0, "q95": 2.0}
+    row = filled(Quantiles, **ends, **{f"mcse_{key}": 0.1 for key in ends})
+    groups = [
         Quantity(name=f"group[a: b]: {label}", term="a: b", scale=scale, row=row, group=label)
         for label in ("x: y", "z")
     ]
-    (sentence,) = brief._lowest_and_highest(GROUPS, ends)
+    (sentence,) = brief._lowest_and_highest(GROUPS, groups)
     assert "(x: y)" in sentence
     assert "(z)" in sentence
 

@@ -22,6 +22,8 @@ from hbm_stan.nouns import Noun
 from hbm_stan.report.build import Report, fit_analysis, report, settled
 from hbm_stan.results import brief, quantities, together
 from hbm_stan.results.brief import MOST_SENTENCES
+from hbm_stan.results.entry import read
+from hbm_stan.results.shrunken import ShrinkageRow
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?")
 SYMBOLS = re.compile(r"\b(mu|tau|theta|sigma|beta|elpd|MCSE|R-hat)\b|[0-9a-f]{12,}")
@@ -153,7 +155,9 @@ def test_planted_faults_in_the_numbers_are_seen(
         monkeypatch.setattr(brief, "summary_of", lambda fit, draws, *a: right(fit, draws**2, *a))
     from hbm_stan.results.collect import find
 
-    wrong = {"page_one": brief.page_one(analysis, find(analysis, fits), document.results)}
+    shrinkage = [read(ShrinkageRow, row) for row in document.results["shrinkage"]]
+    beside = brief.Beside(shrinkage=shrinkage, coefficients=None, shares=None)
+    wrong = {"page_one": brief.page_one(analysis, find(analysis, fits), beside).as_dict()}
     fit = fits["partial_pooling"]
     with pytest.raises(AssertionError):
         assert_recomputed(fit, wrong, of_draws(fit, wrong, np.asarray, np.asarray), 0.0)
@@ -179,7 +183,7 @@ def test_a_failed_check_takes_the_place_of_the_answer_with_what_to_do(analysis: 
     text = (analysis / "analysis.toml").read_text()
     (analysis / "analysis.toml").write_text(text.replace('"partial_pooling"]', '"partial_pooling_centered"]'))
     document = report(analysis, engine=stanli)
-    assert document.results["page_one"] == brief.NOTHING
+    assert document.results["page_one"] == brief.NOTHING.as_dict()
     shown = page(document)
     assert "The conclusion is withheld" in shown
     answer, _, rest = shown.partition("Checks.")

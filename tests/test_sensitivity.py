@@ -44,6 +44,7 @@ from hbm_stan.sensitivity.reading import disagrees, read, unexpected
 from hbm_stan.sensitivity.rivals import matched_scale, rescaled, rivals
 from hbm_stan.sensitivity.run import Sensitivity, earlier_sensitivity, quick_look, sensitivity
 from hbm_stan.store import FitStore
+from hbm_stan.verdicts import for_json
 
 ROOT = Path(__file__).parent.parent
 SEED = 20261121
@@ -599,12 +600,14 @@ def test_the_report_takes_what_was_found_of_the_same_fits(three: tuple[Analysis,
     held = earlier_sensitivity(asked, fits)
     assert held is not None
     assert held["sentences"] == list(sensitivity.sentences)
-    assert find(asked, fits).sensitivity == held
+    shown = find(asked, fits).sensitivity
+    assert shown is not None
+    assert for_json(shown.as_dict()) == held
     other = {n: replace(f, key="0" * 64) for n, f in fits.items()}
     assert earlier_sensitivity(asked, other) is None
     quick = find(asked, other).sensitivity
     assert quick is not None
-    assert quick["alternatives"] is None
+    assert quick.alternatives is None
 
 
 def test_a_refit_that_failed_its_checks_concludes_nothing(

@@ -234,7 +234,8 @@ def test_an_average_ratio_is_the_exponential_of_the_draws_with_their_error(monke
     fit, summary = ratio_fit(monkeypatch)
     answer = ratios.average_ratio(fit, summary)
     assert answer is not None
-    average, draws = answer["average"], np.exp(fit.draws("mu")["mu"])
+    assert answer.average is not None
+    average, draws = answer.average.as_dict(), np.exp(fit.draws("mu")["mu"])
     assert average["p_above_one"] == np.mean(draws > 1)
     for key, prob in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
         assert average[key] == pytest.approx(np.quantile(draws, prob), rel=1e-3)
@@ -376,13 +377,14 @@ PLANTED = {
         right=" - log_lik.shape[0] * softmax(-log_lik[:, bad], axis=0).sum(axis=1)", wrong="",
         test=test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired),
     "the error of a log for that of a ratio": Planted(
-        owner=ratios, name="average_ratio", right="average[key] * summary", wrong="summary", test=_AVERAGE),
+        owner=ratios, name="_as_ratio", right="ratio[key] * log", wrong="log", test=_AVERAGE),
     "the probability that a log is above 1": Planted(
         owner=ratios, name="average_ratio", right="> 0", wrong="> 1", test=_AVERAGE),
     "the factor of a variance": Planted(
-        owner=ratios, name="ratio_answer", right="math.exp(tau[key])", wrong="math.exp(tau[key] ** 2)", test=_WORDS),
+        owner=ratios, name="ratio_answer", right="_as_ratio(tau)", wrong="_as_ratio(tau**2)", test=_WORDS),
     "the ratio of a new group in logs": Planted(
-        owner=ratios, name="ratio_answer", right="math.exp(row[key])", wrong="abs(row[key])", test=_WORDS),
+        owner=ratios, name="ratio_answer", right="**_as_ratio(row)",
+        wrong="**{f.name: abs(row[f.name]) for f in fields(Interval)}", test=_WORDS),
     "quartiles for the ends of a ratio": Planted(
         owner=predict, name="_as_ratios", right='"ratio_q05": 0.05, "ratio_q95": 0.95',
         wrong='"ratio_q05": 0.25, "ratio_q95": 0.75', test=test_ratios_of_groups_are_those_of_their_draws),

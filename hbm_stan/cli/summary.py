@@ -80,7 +80,7 @@ def _show(run: Run, read: Analysis, fit: Fit, rows: dict[str, dict[str, Any]]) -
     from hbm_stan.results.digits import format_summary
     from hbm_stan.results.meanings import parameter_meanings, prior_rows
 
-    meanings = {row["name"]: row["meaning"] for row in prior_rows(read, fit)} | parameter_meanings(read, fit)
+    meanings = {row.name: row.meaning for row in prior_rows(read, fit)} | parameter_meanings(read, fit)
     columns = ("bulk ESS", "R-hat")
     table = plain_table(fit.variant, *_NUMBERS, *columns, "meaning", right=(*_NUMBERS, *columns))
     for name, row in rows.items():

@@ -16,12 +16,12 @@ from hbm_stan.report.sections.conditional import effect_panels
 from hbm_stan.report.sections.front import on_readers_scale
 from hbm_stan.results import caterpillars, conditional, draw_tables
 from hbm_stan.results import coefficients as common
-from hbm_stan.results.brief import varying_terms
+from hbm_stan.results.entry import rows_of
 from hbm_stan.results.quantities import averages, of_new_group
 from hbm_stan.results.scales import scale_of
-from hbm_stan.results.terms import unit_of_term, varying
+from hbm_stan.results.shrunken import ShrinkageRow
+from hbm_stan.results.terms import unit_of_term, varying, varying_terms
 from hbm_stan.results.units import outcome_unit, quantity_unit
-from hbm_stan.verdicts import for_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,14 +40,16 @@ def forest(fits: Fits, term: str | None = None, prediction: Prediction | None = 
     name, by_name = named(fits)
     fit, noun = by_name[name], by_name[name].table.noun
     table = shrinkage_table({name: fit}, name)
-    terms = varying_terms(for_json(table.to_dict("records")))
+    terms = varying_terms(rows_of(ShrinkageRow, table))
     chosen = one_of(term, terms, "forest", "no quantity differs between its groups")
     new = predicted_for(fit, prediction)
     means = averages(fit, terms)
     newly = of_new_group(fit, new, [q.term for q in means])
     rows = [on_readers_scale(fit, table, chosen).assign(kind="group")]
     for kind, quantities, words in (("average", means, f"average {noun.one}"), ("new", newly, f"new {noun.one}")):
-        rows += [pd.DataFrame([{"group": words, "kind": kind, **q.row}]) for q in quantities if q.term == chosen]
+        rows += [
+            pd.DataFrame([{"group": words, "kind": kind, **q.row.as_dict()}]) for q in quantities if q.term == chosen
+        ]
     columns = ["group", "kind", "raw", "raw_low", "raw_high", "q05", "q25", "q50", "q75", "q95"]
     joined = pd.concat([part.reindex(columns=columns).dropna(axis=1, how="all") for part in rows], ignore_index=True)
     scale = scale_of(fit, chosen)
@@ -65,12 +67,12 @@ def coefficients(fits: Fits) -> Any:
 
     fit = main_of(fits)
     own = common.coefficients_of(fit)
-    if own is None or not common.slopes_of(own):
+    if own is None or not own.slopes:
         raise lacks(fit, "coefficients", "it has no common coefficient beside an intercept")
-    table = common.forest_table({"coefficients": own})
-    what = (own["ratio"] or "coefficient") + " for one sd of the column" * common.per_sd(common.slopes_of(own))
-    unit = "" if own["ratio"] else quantity_unit(fit)
-    return with_table(plots.plot_forest(table, what, unit, bool(own["ratio"])), table)
+    table = common.forest_table(own.slopes)
+    what = (own.ratio or "coefficient") + " for one sd of the column" * common.per_sd(own.slopes)
+    unit = "" if own.ratio else quantity_unit(fit)
+    return with_table(plots.plot_forest(table, what, unit, bool(own.ratio)), table)
 
 
 def conditional_effects(fits: Fits, column: str | None = None, prediction: Prediction | None = None) -> Any:
@@ -81,9 +83,9 @@ def conditional_effects(fits: Fits, column: str | None = None, prediction: Predi
     from hbm_stan.plots.layered import layered_effect
 
     fit = main_of(fits)
-    effects = {e["column"]: e for e in conditional.conditional_effects(fit, prediction or {})}
+    effects = {e.column: e for e in conditional.conditional_effects(fit, prediction or {})}
     chosen = one_of(column, list(effects), "conditional_effects", "it has no columns, or no population")
-    (panel,) = (p for p in effect_panels(fit, list(effects.values())) if p["column"] == chosen)
+    (panel,) = (p for p in effect_panels(fit, effects.values()) if p["column"] == chosen)
     return layered_effect(panel, panel["points"], *conditional.axis_words(fit))
 
 
@@ -130,11 +132,11 @@ def caterpillar(fits: Fits, factor: str, column: str | None = None) -> Any:
     design = fit.table.design
     others = [] if design is None else [f.name for f in design.factors if f.name != design.factors[0].name]
     chosen = one_of(factor, others, "caterpillar", "its formula has no factor beside the group")
-    entries = {e["column"]: e for e in caterpillars.caterpillars_of(fit, [chosen])}
+    entries = {e.column: e for e in caterpillars.caterpillars_of(fit, [chosen])}
     entry = entries[one_of(column, list(entries), "caterpillar", f"nothing varies between the levels of {chosen}")]
-    table = pd.DataFrame(entry["rows"])
-    what, unit = axis_of(entry, quantity_unit(fit))
-    return with_table(plots.plot_caterpillar(table, what, unit, entry["many"]), table)
+    table = pd.DataFrame([row.as_dict() for row in entry.rows])
+    what, unit = axis_of(entry.column, quantity_unit(fit))
+    return with_table(plots.plot_caterpillar(table, what, unit, entry.many), table)
 
 
 def new_group(fits: Fits, prediction: Prediction | None = None, **keys: Any) -> Any:

@@ -152,12 +152,12 @@ def _make(
     from hbm_stan.report.figures import draw_figures
     from hbm_stan.report.pages import write_html, write_pdf
     from hbm_stan.results.collect import find
-    from hbm_stan.results.document import results
+    from hbm_stan.results.document import Files, results
     from hbm_stan.results.tables import write_tables
 
     tell("Checking, comparing, predicting")
     findings = find(analysis, fits, tell)
-    document = results(analysis, findings)
+    document = results(analysis, findings).for_json()
     tell("Drawing the figures")
     figures = draw_figures(findings, document)
     tell("Setting the pages")
@@ -165,7 +165,7 @@ def _make(
     # results.json is written last and names the hashes of the pages: together they are whole, or made again.
     write = {"pdf": write_pdf, "html": write_html}
     hashes = {f"{name}_sha256": write[name](document, figures, path) for name, path in pages.items()}
-    document["report"] = {"inputs": inputs, **hashes, "tables": tables}
+    document["report"] = Files(inputs=inputs, **hashes, tables=tables).as_dict()
     write_json(results_file, document, indent=1)
     return document
 

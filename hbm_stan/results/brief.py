@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,14 +15,17 @@ from hbm_stan.predict import is_ratio
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.results.answer import MENTIONED, answer
 from hbm_stan.results.brief_effects import effect_sentences
-from hbm_stan.results.coefficients import how_large
+from hbm_stan.results.coefficients import Coefficients, how_large
 from hbm_stan.results.digits import format_probability
+from hbm_stan.results.entry import KEY, Entry
 from hbm_stan.results.formula_answer import share_sentence, weight_sentences
 from hbm_stan.results.intervals import estimate, in_unit, numbers
-from hbm_stan.results.quantities import Quantity, averages, of_group, of_new_group, summary_of
+from hbm_stan.results.quantities import Number, Quantiles, Quantity, averages, of_group, of_new_group, summary_of
 from hbm_stan.results.scales import scale_of
+from hbm_stan.results.shares import VarianceShares
+from hbm_stan.results.shrunken import ShrinkageRow
 from hbm_stan.results.spreads import differences
-from hbm_stan.results.terms import shared_terms
+from hbm_stan.results.terms import varying_terms
 from hbm_stan.results.together import compared
 from hbm_stan.results.units import zero_matters
 
@@ -33,62 +37,104 @@ if TYPE_CHECKING:
 MOST_SENTENCES = 6
 # Terms of the group quantity that page one speaks of and draws (ours).
 MOST_TERMS = 2
-NOTHING: dict[str, Any] = {"said": [], "numbers": [], "panels": [], "comparison": []}
 
 
-def page_one(analysis: Analysis, findings: Findings, results: Mapping[str, Any]) -> dict[str, Any]:
-    """Sentences, their numbers, the panels of the figure, and the line on the comparison, for JSON.
+@dataclass(frozen=True, kw_only=True)
+class NearZero(Entry):
+    """That groups may hardly differ: the probability that their sd is below ``limit``, in the unit of the sd.
 
-    ``results`` are the results so far. Where a check failed there is nothing of it.
+    ``lines`` says that it is the sd between the lines of groups over the data.
     """
+
+    name: str
+    probability: float
+    limit: float
+    lines: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel(Entry):
+    """A panel of the figure: a term, its average over groups and its value in a new group; None where there is none.
+
+    ``words`` and ``place`` are what the term is called, ``unit`` that of the quantiles.
+    """
+
+    term: str
+    average: Quantiles | None
+    new: Quantiles | None
+    words: str
+    unit: str
+    place: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOne(Entry):
+    """The section ``page_one``: its sentences, the numbers in them, the panels, and the line on the comparison."""
+
+    sentences: list[str] = field(metadata={KEY: "said"})
+    numbers: list[Number | NearZero]
+    panels: list[Panel]
+    comparison: list[str]
+
+
+NOTHING = PageOne(sentences=[], numbers=[], panels=[], comparison=[])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """The sections that page one speaks of too."""
+
+    shrinkage: list[ShrinkageRow]
+    coefficients: Coefficients | None
+    shares: VarianceShares | None
+
+
+def page_one(analysis: Analysis, findings: Findings, beside: Beside) -> PageOne:
+    """What page one says; nothing where a check failed."""
     if findings.withheld:
         return NOTHING
     fit, noun = findings.fits[analysis.main_variant], analysis.noun
-    terms = varying_terms(results["shrinkage"])
-    groups = [pair for term in terms[:MOST_TERMS] for pair in _extremes(fit, results["shrinkage"], term)]
+    terms = varying_terms(beside.shrinkage)
+    groups = [pair for term in terms[:MOST_TERMS] for pair in _extremes(fit, beside.shrinkage, term)]
     middle = averages(fit, terms)
     # A deviation from an average that is none, as beside thresholds, is 0 in a new group whatever the data say.
     new = of_new_group(fit, findings.new_group, [q.term for q in middle])
     spreads = _spreads(fit, terms[: MOST_TERMS + 1])
-    effects = effect_sentences(fit, results["coefficients"])
+    effects = effect_sentences(fit, beside.coefficients)
     own = _of_family(findings)
     first = [*own, *effects.sentences] if any(f.opens for f in findings.own[:1]) else [*effects.sentences, *own]
-    sentences = _sentences(fit, noun, first, middle, spreads, groups, new, results)
+    sentences = _sentences(fit, noun, first, middle, spreads, groups, new, beside)
     quantities = [*effects.numbers, *middle, *(q for q, _ in spreads), *groups, *new]
-    panels = [
-        {"term": t, "average": _row_of(middle, t), "new": _row_of(new, t), "words": scale_of(fit, t).words,
-         "unit": scale_of(fit, t).unit, "place": scale_of(fit, t).place}
-        for t in terms[:MOST_TERMS]
-    ]  # fmt: skip
-    return {
-        "said": sentences or answer(analysis, findings)[:MOST_SENTENCES],
-        "numbers": [q.as_dict() for q in quantities] + [near for _, near in spreads if near],
-        "panels": panels,
-        "comparison": compared([findings.comparison, findings.group_comparison], fit.variant, noun),
-    }
+    return PageOne(
+        sentences=sentences or answer(analysis, findings)[:MOST_SENTENCES],
+        numbers=[*(q.number for q in quantities), *(near for _, near in spreads if near)],
+        panels=[_panel(fit, term, middle, new) for term in terms[:MOST_TERMS]],
+        comparison=compared([findings.comparison, findings.group_comparison], fit.variant, noun),
+    )
 
 
-def varying_terms(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The terms that differ between groups in the main variant, in their order."""
-    shared = shared_terms(rows)
-    known = [r["term"] for r in rows if r["partial_pooling"] is not None or r["no_pooling"] is not None]
-    return [term for term in dict.fromkeys(known) if term not in shared]
+def _panel(fit: Fit, term: str, middle: Sequence[Quantity], new: Sequence[Quantity]) -> Panel:
+    scale = scale_of(fit, term)
+    return Panel(
+        term=term, average=_row_of(middle, term), new=_row_of(new, term), words=scale.words, unit=scale.unit,
+        place=scale.place,
+    )  # fmt: skip
 
 
-def _row_of(quantities: Sequence[Quantity], term: str) -> dict[str, float] | None:
+def _row_of(quantities: Sequence[Quantity], term: str) -> Quantiles | None:
     return next((q.row for q in quantities if q.term == term), None)
 
 
-def _extremes(fit: Fit, rows: Sequence[Mapping[str, Any]], term: str) -> list[Quantity]:
+def _extremes(fit: Fit, rows: Sequence[ShrinkageRow], term: str) -> list[Quantity]:
     """The groups with the lowest and the highest median of a term; none where there is one group."""
-    own = [r for r in rows if r["term"] == term]
+    own = [r for r in rows if r.term == term]
     if len(own) < 2 or fit.pooling == "complete":
         return []
-    ordered = sorted(own, key=lambda r: float(r["q50"]))
-    return [of_group(fit, str(ordered[k]["group"]), term) for k in (0, -1)]
+    ordered = sorted(own, key=lambda r: r.q50)
+    return [of_group(fit, str(ordered[k].group), term) for k in (0, -1)]
 
 
-def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, dict[str, Any]]]:
+def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, NearZero | None]]:
     """The sd between groups of each term, or the factor that it is, and whether it may be next to nothing."""
     if fit.pooling != "partial":
         return []
@@ -107,8 +153,8 @@ def _spreads(fit: Fit, terms: Sequence[str]) -> list[tuple[Quantity, dict[str, A
             row=summary_of(fit, np.exp(values) if scale.factor else values),
         )
         apart, lines = differences(fit, name, term)
-        near = {"name": f"near zero {name}", "probability": apart.near_zero, "limit": apart.limit, "lines": lines}
-        spreads.append((spread, near if apart.near_zero >= MENTIONED else {}))
+        near = NearZero(name=f"near zero {name}", probability=apart.near_zero, limit=apart.limit, lines=lines)
+        spreads.append((spread, near if apart.near_zero >= MENTIONED else None))
     return spreads
 
 
@@ -118,15 +164,15 @@ def _spread_name(term: str) -> str:
 
 def _sentences(
     fit: Fit, noun: Noun, effects: Sequence[str], middle: Sequence[Quantity],
-    spreads: Sequence[tuple[Quantity, dict[str, Any]]], groups: Sequence[Quantity], new: Sequence[Quantity],
-    results: Mapping[str, Any],
+    spreads: Sequence[tuple[Quantity, NearZero | None]], groups: Sequence[Quantity], new: Sequence[Quantity],
+    beside: Beside,
 ) -> list[str]:  # fmt: skip
     """The sentences in their order; where there are too many, the extremes go first, which the figure shows."""
-    beside = [] if fit.pooling != "partial" else weight_sentences(fit)
-    coefficients, shares = results["coefficients"], results["variance_shares"]
-    beside += [how_large(share) for share in (coefficients["shares"] if coefficients else [])]
-    beside += share_sentence(shares) if shares and len(shares["rows"]) > 2 else []
-    sentences = [*effects, *_averages(fit, noun, middle), *_differ(fit, noun, spreads), *beside]
+    more = [] if fit.pooling != "partial" else weight_sentences(fit)
+    coefficients, shares = beside.coefficients, beside.shares
+    more += [how_large(share) for share in (coefficients.shares if coefficients else [])]
+    more += share_sentence(shares) if shares and len(shares.rows) > 2 else []
+    sentences = [*effects, *_averages(fit, noun, middle), *_differ(fit, noun, spreads), *more]
     sentences += [] if fit.pooling == "complete" else _new(fit, noun, new)
     extremes = _lowest_and_highest(noun, groups)
     return [*sentences, *extremes][:MOST_SENTENCES]
@@ -178,10 +224,10 @@ def _above(fit: Fit, q: Quantity) -> str:
 
 
 def _probability(fit: Fit, q: Quantity) -> str:
-    return format_probability(q.row["p_above"], fit.n_draws)
+    return format_probability(q.row.p_above, fit.n_draws)
 
 
-def _differ(fit: Fit, noun: Noun, spreads: Sequence[tuple[Quantity, dict[str, Any]]]) -> list[str]:
+def _differ(fit: Fit, noun: Noun, spreads: Sequence[tuple[Quantity, NearZero | None]]) -> list[str]:
     """How much groups differ, term by term."""
     parts, nearly = [], ""
     for k, (q, near) in enumerate(spreads[:MOST_TERMS]):
@@ -191,10 +237,8 @@ def _differ(fit: Fit, noun: Noun, spreads: Sequence[tuple[Quantity, dict[str, An
             f"{_in_what(fit, q)}{value} ({'one standard deviation; ' * (k == 0)}90 % interval {low} to {high})"
         )
         if near:
-            probability = format_probability(near["probability"], fit.n_draws)
-            nearly = (
-                f"; with probability {probability} they hardly differ{' in it' * bool(q.term and not near['lines'])}"
-            )
+            probability = format_probability(near.probability, fit.n_draws)
+            nearly = f"; with probability {probability} they hardly differ{' in it' * bool(q.term and not near.lines)}"
     return [f"{capital(noun.many)} differ {' and '.join(parts)}{nearly}."] if parts else []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from hbm_stan.likelihoods.likelihood import RATE, Measure
 from hbm_stan.nouns import capital
 from hbm_stan.predict import terms_of
 from hbm_stan.predictors import INTERCEPT
+from hbm_stan.results.coefficients import Coefficients
 from hbm_stan.results.columns import parts_of
 from hbm_stan.results.digits import format_probability
 from hbm_stan.results.intervals import estimate, in_unit, numbers
@@ -35,7 +36,7 @@ class Effects:
     numbers: list[Quantity]
 
 
-def effect_sentences(fit: Fit, coefficients: Mapping[str, Any] | None) -> Effects:
+def effect_sentences(fit: Fit, coefficients: Coefficients | None) -> Effects:
     """What one unit more of each column adds to the outcome, or multiplies; nothing where there are no columns."""
     slopes = _slopes(fit)
     measure = factor_of(fit)
@@ -73,16 +74,16 @@ def _slopes(fit: Fit) -> list[tuple[str, FloatArray]]:
     return slopes
 
 
-def references(fit: Fit, coefficients: Mapping[str, Any] | None) -> dict[str, str]:
+def references(fit: Fit, coefficients: Coefficients | None) -> dict[str, str]:
     """The level that the others of a category are compared with, by column."""
     if coefficients:
-        return {name: str(level) for name, level in coefficients["references"].items()}
+        return {name: str(level) for name, level in coefficients.references.items()}
     all_predictors = fit.table.predictors.values()
     return {column: str(levels[0]) for predictors in all_predictors for column, levels in predictors.levels.items()}
 
 
 def _one(fit: Fit, q: Quantity, against: Mapping[str, str]) -> str:
-    probability, where = format_probability(q.row["p_above"], fit.n_draws), _where(fit, q.term, against)
+    probability, where = format_probability(q.row.p_above, fit.n_draws), _where(fit, q.term, against)
     if factor := factor_of(fit):
         clause = f"{_multiplied(fit, factor)} {estimate(q.row)} {where}"
         return f"{clause}; the probability that this is above 1 is {probability}."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.certificate import (
@@ -20,10 +20,36 @@ from hbm_stan.certificate import (
 )
 from hbm_stan.errors import ModelError
 from hbm_stan.results.digits import significant
+from hbm_stan.results.entry import Entry
+from hbm_stan.results.reproduction import ProgramText
 
 _DAMAGED = (
     f"not certified: the file {FILE} %s cannot be read as a certificate. Run `hbm verify` again, which writes one."
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramStanding(Entry):
+    """Whether a program is certified, whether a proof of it failed, and what was proven, without its full stop."""
+
+    variant: str
+    sha256: str
+    certified: bool
+    failed: bool
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing(Entry):
+    """The section ``certificate``: its date, its engine, whose it is, and what it says of each program.
+
+    None of these where there is no certificate; date and engine are None where it cannot be read.
+    """
+
+    date: str | None
+    engine: str | None
+    of: str | None
+    programs: list[ProgramStanding]
 
 
 def certificate_file(analysis: Analysis) -> tuple[Path, str] | None:
@@ -47,8 +73,8 @@ def certificate_bytes(analysis: Analysis) -> bytes:
         return b"unreadable"
 
 
-def certified(analysis: Analysis, programs: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """What the certificate says of these programs (``variant``, ``sha256``): date, engine, and a row for each."""
+def certified(analysis: Analysis, programs: Sequence[ProgramText]) -> Standing:
+    """What the certificate says of these programs, by the variant and the hash of each."""
     location = certificate_file(analysis)
     held, problem = None, "not certified: there is no certificate"
     if location:
@@ -59,23 +85,23 @@ def certified(analysis: Analysis, programs: Sequence[dict[str, str]]) -> dict[st
             problem = _DAMAGED % location[1]
     rows = []
     for program in programs:
-        identity = {key: program[key] for key in ("variant", "sha256")}
-        proof = proof_of(held, analysis.family.name, **identity) if held else None
-        words = certified_words(held, analysis.family.name, **identity) if held else problem
+        variant, sha256 = program.variant, program.sha256
+        proof = proof_of(held, analysis.family.name, variant, sha256) if held else None
+        words = certified_words(held, analysis.family.name, variant, sha256) if held else problem
         failed = proof is not None and any(truth.status == "fail" for truth in proof.truths)
         certain = proof is not None and proof.certified
-        rows.append(identity | {"certified": certain, "failed": failed, "words": words})
+        rows.append(ProgramStanding(variant=variant, sha256=sha256, certified=certain, failed=failed, words=words))
     origin = (held.date, held.engine) if held else (None, None)
-    return {"date": origin[0], "engine": origin[1], "of": location[1] if location else None, "programs": rows}
+    return Standing(date=origin[0], engine=origin[1], of=location[1] if location else None, programs=rows)
 
 
-def failed_proofs(certificate: dict[str, Any]) -> list[str]:
+def failed_proofs(standing: Standing) -> list[str]:
     """A sentence for page one on each program that failed a proof: its numbers are those of another model."""
     return [
-        f"The program of {row['variant']} failed a proof, and what is said here may be of another model than is meant: "
-        f"{row['words']}."
-        for row in certificate["programs"]
-        if row["failed"]
+        f"The program of {row.variant} failed a proof, and what is said here may be of another model than is meant: "
+        f"{row.words}."
+        for row in standing.programs
+        if row.failed
     ]
 
 

@@ -23,6 +23,8 @@ from hbm_stan.predict import NewGroup, findings, new_group, predicts_groups, shr
 from hbm_stan.prior_predictive import check_priors, prior_check
 from hbm_stan.reliability import Reliability, reliability, why_no_reliability
 from hbm_stan.replicate import PredictiveCheck, can_replicate, predictive_check
+from hbm_stan.results.entry import read
+from hbm_stan.results.sensitive import Sensitive
 from hbm_stan.sensitivity.run import earlier_sensitivity, quick_look
 from hbm_stan.sensitivity.unseen import unseen
 from hbm_stan.sensitivity.unseen_words import finding_of
@@ -43,7 +45,7 @@ class Findings:
     prior_check: pd.DataFrame
     own: tuple[Finding, ...]
     withheld: bool
-    sensitivity: dict[str, Any] | None
+    sensitivity: Sensitive | None
     loo_pit: LooPit | None = None
     reliability: Reliability | None = None
 
@@ -104,15 +106,13 @@ def _left_out(main: Fit) -> tuple[LooPit | None, Reliability | None]:
     )
 
 
-def _sensitivity(
-    analysis: Analysis, fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis]
-) -> dict[str, Any] | None:
+def _sensitivity(analysis: Analysis, fits: Mapping[str, Fit], diagnoses: Mapping[str, Diagnosis]) -> Sensitive | None:
     """What `hbm sensitivity` found of these fits, else what needs no refit; None without partial pooling."""
     if analysis.family.variant(analysis.main_variant).pooling != "partial":
         return None
     if any(d.status == "fail" for d in diagnoses.values()):
         return None
-    return earlier_sensitivity(analysis, fits) or quick_look(analysis, fits, diagnoses).as_dict()
+    return read(Sensitive, earlier_sensitivity(analysis, fits) or quick_look(analysis, fits, diagnoses).as_dict())
 
 
 def _comparisons(

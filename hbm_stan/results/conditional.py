@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from hbm_stan.new_rows.predict import categories_of, needs_of, slices, summarise
 from hbm_stan.new_rows.read import read_rows
 from hbm_stan.new_rows.settings import AVERAGED
 from hbm_stan.new_rows.whole import mean_of_rows
+from hbm_stan.results.entry import Entry
 from hbm_stan.results.scales import outcome_words
+from hbm_stan.results.summary import Quartiles
 from hbm_stan.results.units import observed_unit, of_rates
 from hbm_stan.table import FloatArray
 
@@ -24,8 +27,33 @@ MOST_COLUMNS, _VALUES, _POINTS = 4, 25, 400
 _KEYS = ("q05", "q25", "q50", "q75", "q95")
 
 
-def conditional_effects(fit: Fit, prediction: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For JSON: of each column its values, and there the expected value and a new observation on the outcome's scale.
+@dataclass(frozen=True, kw_only=True)
+class _At(Entry):
+    x: str | float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectRow(Quartiles, _At):
+    """Where the column is ``x`` (a level, or a number in the column's unit), the expected outcome in its unit.
+
+    ``new_q05`` and ``new_q95`` are of a new observation; rows of trials or exposure are shares and rates.
+    """
+
+    new_q05: float
+    new_q95: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect(Entry):
+    """An entry of ``conditional_effects``: what is predicted over a column; ``levels`` is empty for numbers."""
+
+    column: str
+    levels: list[str]
+    rows: list[EffectRow]
+
+
+def conditional_effects(fit: Fit, prediction: Mapping[str, Any]) -> list[Effect]:
+    """Of each column its values, and there the expected value and a new observation on the outcome's scale.
 
     Factors are averaged over their populations. None where there are no columns, or no population, or rows are of
     several kinds, which have no axis in common.
@@ -42,7 +70,7 @@ def _of_columns(prediction: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in prediction.items() if isinstance(value, Mapping)}
 
 
-def _effect(fit: Fit, needs: Needs, column: str) -> dict[str, Any]:
+def _effect(fit: Fit, needs: Needs, column: str) -> Effect:
     levels = needs.levels.get(column)
     values = list(levels) if levels else [f"{v:.9g}" for v in _grid(fit, needs, column)]
     asked = of_grid(needs, {column: " ".join(f'"{v}"' for v in values) if levels else " ".join(values)}, rest=AVERAGED)
@@ -53,16 +81,15 @@ def _effect(fit: Fit, needs: Needs, column: str) -> dict[str, Any]:
     parts = [(_mean(fit, some.expected), some.new) for some in slices(fit, rows)]
     expected, new = (np.concatenate(part, axis=1) / size for part in zip(*parts, strict=True))
     summary = summarise("expected", expected) | summarise("new", new)
-    places = values if levels else [float(v) for v in values]
-    return {
-        "column": column,
-        "levels": list(levels or ()),
-        "rows": [
-            {"x": x, **{k: summary[f"expected_{k}"][i] for k in _KEYS}}
-            | {f"new_{k}": summary[f"new_{k}"][i] for k in ("q05", "q95")}
-            for i, x in enumerate(places)
-        ],
-    }  # fmt: skip
+    places: list[str | float] = [v if levels else float(v) for v in values]
+    effect_rows = [
+        EffectRow(
+            x=x, **{k: summary[f"expected_{k}"][i] for k in _KEYS},
+            new_q05=summary["new_q05"][i], new_q95=summary["new_q95"][i],
+        )
+        for i, x in enumerate(places)
+    ]  # fmt: skip
+    return Effect(column=column, levels=list(levels or ()), rows=effect_rows)
 
 
 def _mean(fit: Fit, expected: FloatArray) -> FloatArray:

@@ -11,13 +11,48 @@ from hbm_stan.analysis.told import missing_unit
 from hbm_stan.data import ColumnInfo
 from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
 from hbm_stan.fit import Fit
+from hbm_stan.nouns import Noun
 from hbm_stan.replicate import by_group
 from hbm_stan.results.columns import columns_of, numbers_of_formula
 from hbm_stan.results.entry import Entry
 from hbm_stan.results.units import observed_quantity, observed_unit, outcome_unit, quantity_unit
 from hbm_stan.samples import SAMPLE
+from hbm_stan.verdicts import Verdict
 
 _ROWS_SHOWN = 60
+
+
+# A cell of the table: a label, or a number in the unit of its column.
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsPerGroup(Entry):
+    """How many rows groups have."""
+
+    least: int
+    median: float
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(Entry):
+    """A column that is read: the role it has in the family, its name, what it means and its unit."""
+
+    role: str
+    column: str
+    meaning: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRow(Entry):
+    """A group: how many rows, and their mean and sd in the unit of what is observed; nan where an sd says nothing."""
+
+    group: str
+    rows: int
+    mean: float
+    sd: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +66,17 @@ class Data(Entry):
     n_rows: int
     n_unseen: int
     n_groups: int
-    rows_per_group: dict[str, float]
-    columns: list[dict[str, str]]
+    rows_per_group: RowsPerGroup
+    columns: list[Column]
     unit: str
     quantity_unit: str
     observed: str
     observed_unit: str
     notes: list[str]
-    verdicts: list[dict[str, Any]]
-    rows: list[dict[str, Any]]
-    groups: list[dict[str, Any]]
-    noun: dict[str, str]
+    verdicts: list[Verdict]
+    rows: list[dict[str, Cell]]
+    groups: list[GroupRow]
+    noun: Noun
 
 
 def data_of(fit: Fit) -> Data:
@@ -56,14 +91,14 @@ def data_of(fit: Fit) -> Data:
         n_rows=table.n_rows if table.samples is None else table.n_read,
         n_unseen=table.n_all - table.n_rows,
         n_groups=table.n_groups,
-        rows_per_group={"least": int(sizes.min()), "median": float(np.median(sizes)), "most": int(sizes.max())},
+        rows_per_group=RowsPerGroup(least=int(sizes.min()), median=float(np.median(sizes)), most=int(sizes.max())),
         columns=[
-            {
-                "role": role,
-                "column": column,
-                "meaning": dataset.meaning(column),
-                "unit": dataset.info.get(column, ColumnInfo()).unit,
-            }
+            Column(
+                role=role,
+                column=column,
+                meaning=dataset.meaning(column),
+                unit=dataset.info.get(column, ColumnInfo()).unit,
+            )
             for role, column in columns_of(fit)
         ],
         unit=outcome_unit(fit),
@@ -71,14 +106,14 @@ def data_of(fit: Fit) -> Data:
         observed=observed_quantity(fit),
         observed_unit=observed_unit(fit),
         notes=[*dataset.table.notes, *table.notes, *missing_unit(table, fit.family)],
-        verdicts=[v.as_dict() for v in table.verdicts],
+        verdicts=list(table.verdicts),
         rows=_rows(fit) if table.one_row_per_group else [],
         groups=[] if table.one_row_per_group else _groups(fit),
-        noun=table.noun.as_dict(),
+        noun=table.noun,
     )
 
 
-def _rows(fit: Fit) -> list[dict[str, Any]]:
+def _rows(fit: Fit) -> list[dict[str, Cell]]:
     """The first rows of the table, by column."""
     dataset = fit.table.dataset
     group = dataset.column(next(r.name for r in fit.family.roles if r.kind == "label"))
@@ -98,7 +133,7 @@ def _rows(fit: Fit) -> list[dict[str, Any]]:
     return [{group: label, **{c: v[i] for c, v in values.items()}} for i, label in enumerate(labels)]
 
 
-def _events(fit: Fit, group: str) -> list[dict[str, Any]]:
+def _events(fit: Fit, group: str) -> list[dict[str, Cell]]:
     """The first events that are given as samples: how many, their mean and their sd, the prior undone."""
     sizes, column = np.bincount(fit.table.samples.event), fit.table.dataset.column(SAMPLE)  # type: ignore[union-attr]
     rows = zip(fit.table.pooled.row_labels, sizes, fit.table[SAMPLE], fit.table[STANDARD_ERROR], strict=True)
@@ -108,12 +143,12 @@ def _events(fit: Fit, group: str) -> list[dict[str, Any]]:
     ]
 
 
-def _groups(fit: Fit) -> list[dict[str, Any]]:
+def _groups(fit: Fit) -> list[GroupRow]:
     """The first groups: how many rows, and the mean of the outcome (its rate, where there are trials or exposure)."""
     means, sizes = by_group(fit, fit.y[None])[0], fit.table.pooled.sizes
     sds = _within_sd(fit)
     shown = range(min(_ROWS_SHOWN, fit.table.n_groups))
-    return [{"group": fit.table.pooled.labels[j], "rows": sizes[j], "mean": means[j], "sd": sds[j]} for j in shown]
+    return [GroupRow(group=fit.table.pooled.labels[j], rows=sizes[j], mean=means[j], sd=sds[j]) for j in shown]
 
 
 def _within_sd(fit: Fit) -> Any:

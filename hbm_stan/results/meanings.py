@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.coefficients import intercept_place, spread_place
@@ -14,6 +14,7 @@ from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.predict import population_names
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.priors import PriorRow
+from hbm_stan.results.entry import Entry
 
 
 def levels_words(factor: str, design: Design, noun: Noun) -> str:
@@ -82,8 +83,26 @@ def parameter_meanings(analysis: Analysis, fit: Fit) -> dict[str, str]:
     return {name: in_term(text) for name, text in without_prior.items()} | of_elements
 
 
-def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
-    """The prior table for JSON: each prior that a variant uses, with its meaning, unit and reason."""
+@dataclass(frozen=True, kw_only=True)
+class GivenPrior(Entry):
+    """An entry of ``priors``: the distribution of a parameter, and why it has this one.
+
+    ``unit`` is that of the parameter, ``variants`` those that use the prior; ``default`` says that nobody chose it.
+    """
+
+    name: str
+    distribution: str
+    arguments: list[float]
+    text: str
+    meaning: str
+    unit: str
+    reason: str
+    default: bool
+    variants: list[str]
+
+
+def prior_rows(analysis: Analysis, fit: Fit) -> list[GivenPrior]:
+    """The prior table: each prior that a variant uses, with its meaning, unit and reason."""
     rows = []
     by_name = {row.name: row for row in analysis.family.programs.prior_rows}
     of_formula = parameter_meanings(analysis, fit) if fit.table.design is not None else {}
@@ -96,11 +115,11 @@ def prior_rows(analysis: Analysis, fit: Fit) -> list[dict[str, Any]]:
             meaning = of_formula.get(name) or in_term(fit.table.noun.fill(row.meaning), term)
             reason = analysis.reasons.get(name) or analysis.reasons.get(base) or prior.reason
             unit = _unit(fit, row, name)
-            rows.append({
-                "name": name, "distribution": prior.distribution, "arguments": list(prior.arguments),
-                "text": prior.text, "meaning": meaning, "unit": unit,
-                "reason": reason, "default": prior.default, "variants": used,
-            })  # fmt: skip
+            rows.append(GivenPrior(
+                name=name, distribution=prior.distribution, arguments=list(prior.arguments),
+                text=prior.text, meaning=meaning, unit=unit,
+                reason=reason, default=prior.default, variants=used,
+            ))  # fmt: skip
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.families.terms.variants import math_of
@@ -12,14 +11,22 @@ from hbm_stan.formula import structure_in_words
 from hbm_stan.results.entry import Entry
 from hbm_stan.results.meanings import parameter_meanings
 
-_KEYS = ("name", "title", "pooling")
-# Texts of a variant that speak of groups.
-_WORDS = ("parameterisation", "assumption")
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVariant(Entry):
+    """A variant: how it pools, what it assumes in words and in mathematics (Typst), and how it is parameterised."""
+
+    name: str
+    title: str
+    pooling: str
+    math: list[str]
+    parameterisation: str
+    assumption: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Entry):
-    """The section ``model``."""
+    """The section ``model``; ``likelihood`` is Typst mathematics, ``meanings`` are those of parameters, by name."""
 
     title: str
     citation: str
@@ -28,7 +35,7 @@ class Model(Entry):
     words: list[str]
     quantity: str
     meanings: dict[str, str]
-    variants: list[dict[str, Any]]
+    variants: list[ModelVariant]
 
 
 def model_of(analysis: Analysis, fit: Fit) -> Model:
@@ -44,9 +51,14 @@ def model_of(analysis: Analysis, fit: Fit) -> Model:
         quantity=family.words.group_meaning,
         meanings=parameter_meanings(analysis, fit),
         variants=[
-            {k: getattr(v, k) for k in _KEYS}
-            | {"math": list(v.math) if design is None else math_of(v, design)}
-            | {k: fill(getattr(v, k)) for k in _WORDS}
+            ModelVariant(
+                name=v.name,
+                title=v.title,
+                pooling=v.pooling,
+                math=list(v.math) if design is None else math_of(v, design),
+                parameterisation=fill(v.parameterisation),
+                assumption=fill(v.assumption),
+            )
             for v in variants
         ],
     )

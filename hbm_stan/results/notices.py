@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from hbm_stan.results.collect import Findings
 from hbm_stan.results.lacking import lacking
+from hbm_stan.results.sensitive import Sensitive
 from hbm_stan.scores import plain
 from hbm_stan.verdicts import check_title
 
@@ -51,6 +51,6 @@ def _of_checks(findings: Findings) -> list[str]:
     return sentences + [v.hint for v in table.verdicts if v.status != "pass"]
 
 
-def influential(sensitivity: dict[str, Any] | None) -> list[str]:
+def influential(sensitivity: Sensitive | None) -> list[str]:
     """What page one must say of single groups: those that move the population alone, and those not judged."""
-    return list(((sensitivity or {}).get("influence") or {}).get("page_one", []))
+    return [] if sensitivity is None or sensitivity.influence is None else sensitivity.influence.page_one

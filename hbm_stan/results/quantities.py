@@ -4,17 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from hbm_stan.diagnose import estimates
 from hbm_stan.fit import Fit
 from hbm_stan.predict import NewGroup, group_draws, terms_of
+from hbm_stan.results.entry import Entry
 from hbm_stan.results.scales import Scale, scale_of
 from hbm_stan.table import FloatArray
 
 _KEYS = ("q05", "q50", "q95", "mcse_q05", "mcse_q50", "mcse_q95")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantiles(Entry):
+    """Quantiles of a quantity on the reader's scale, their errors, and the share of draws above zero (a ratio: 1)."""
+
+    q05: float
+    q50: float
+    q95: float
+    mcse_q05: float
+    mcse_q50: float
+    mcse_q95: float
+    q25: float
+    q75: float
+    p_above: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Words(Entry):
+    name: str
+    term: str
+    words: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Quantiles, _Words):
+    """A number of page one: its name, its term, what it is in words, its unit, and its quantiles in that unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,21 +52,23 @@ class Quantity:
     name: str
     term: str
     scale: Scale
-    row: dict[str, float]
+    row: Quantiles
     group: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """The quantity for JSON."""
-        return {"name": self.name, "term": self.term, "words": self.scale.words, "unit": self.scale.unit, **self.row}
+    @property
+    def number(self) -> Number:
+        """The quantity as page one has it."""
+        words, unit = self.scale.words, self.scale.unit
+        return Number(name=self.name, term=self.term, words=words, unit=unit, **self.row.as_dict())
 
 
-def summary_of(fit: Fit, draws: FloatArray, against: float = 0.0) -> dict[str, float]:
+def summary_of(fit: Fit, draws: FloatArray, against: float = 0.0) -> Quantiles:
     """Quantiles of draws (S,) with their Monte Carlo errors, and the share of draws above ``against``."""
     shape = (1, fit.sampling.chains, -1)
     row = estimates(["value"], np.asarray(draws, dtype=float).reshape(shape)).iloc[0]
     summary = {key: float(row[key]) for key in _KEYS}
-    summary |= {f"q{round(100 * p)}": float(np.quantile(draws, p)) for p in (0.25, 0.75)}
-    return summary | {"p_above": float(np.mean(np.asarray(draws) > against))}
+    q25, q75 = (float(np.quantile(draws, p)) for p in (0.25, 0.75))
+    return Quantiles(**summary, q25=q25, q75=q75, p_above=float(np.mean(np.asarray(draws) > against)))
 
 
 def quantity(fit: Fit, name: str, term: str, draws: FloatArray) -> Quantity:

@@ -9,7 +9,7 @@ these differ by is a part of the variance about it.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from hbm_stan.families.terms.density import row_moments
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws
+from hbm_stan.results.entry import Entry
 from hbm_stan.table import FloatArray
 
 # Draws that are taken, evenly spaced, and populations of groups that are drawn for each (ours): the Monte Carlo error
@@ -25,8 +26,26 @@ _DRAWS, _POPULATIONS = 200, 40
 _QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 
 
-def r_squared(fit: Fit) -> dict[str, Any] | None:
-    """Quantiles for rows of ``known`` groups and of ``new`` ones, for JSON; None where a row's moments are not known.
+@dataclass(frozen=True, kw_only=True)
+class Explained(Entry):
+    """Quantiles of the share of the variance of rows that is explained, between 0 and 1."""
+
+    q05: float
+    q50: float
+    q95: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RSquared(Entry):
+    """The section ``r_squared``: of rows of known groups and of new ones, from so many draws."""
+
+    known: Explained
+    new: Explained
+    n_draws: int
+
+
+def r_squared(fit: Fit) -> RSquared | None:
+    """R-squared for rows of ``known`` groups and of ``new`` ones; None where a row's moments are not known.
 
     Groups of one row have none: what the row is, its group is.
     """
@@ -42,11 +61,12 @@ def r_squared(fit: Fit) -> dict[str, Any] | None:
         return None
     mean_new, between = _of_new_groups(fit, draws)
     known, new = share(*moments), share(mean_new, moments[1] + between, between / _POPULATIONS)
-    return {
-        "known": {key: float(np.quantile(known, p)) for key, p in _QUANTILES.items()},
-        "new": {key: float(np.quantile(new, p)) for key, p in _QUANTILES.items()},
-        "n_draws": len(known),
-    }
+    return RSquared(known=_explained(known), new=_explained(new), n_draws=len(known))
+
+
+def _explained(shares: FloatArray) -> Explained:
+    """Quantiles of the R-squared of draws, (S,)."""
+    return Explained(**{key: float(np.quantile(shares, p)) for key, p in _QUANTILES.items()})
 
 
 def share(mean: FloatArray, variance: FloatArray, error: FloatArray | float = 0.0) -> FloatArray:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.fit import Fit
@@ -29,28 +28,23 @@ _PACKAGES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduction(Entry):
-    """What the appendix prints, and how much of it: ``appendix`` is "full", "short" or "none"."""
+class ProgramText(Entry):
+    """An entry of ``programs``: a Stan program, its ``code`` with what it includes, its ``source`` as the file stands.
 
-    versions: dict[str, str]
-    programs: list[dict[str, str]]
-    certificate: dict[str, Any]
-    appendix: str
-    command: str
+    ``sha256`` is the hash of the code.
+    """
+
+    variant: str
+    file: str
+    sha256: str
+    code: str
+    source: str
 
 
-def reproduction_of(
-    analysis: Analysis, main: Fit, programs: list[dict[str, str]], proofs: dict[str, Any]
-) -> Reproduction:
-    """What the appendix of an analysis prints."""
+def command_of(analysis: Analysis, main: Fit) -> str:
+    """The command that makes the report again."""
     place = shlex.quote(_place(analysis.folder))
-    return Reproduction(
-        versions=versions(),
-        programs=programs,
-        certificate=proofs,
-        appendix=analysis.appendix,
-        command=f"hbm report {place} --engine {main.engine} --seed {main.sampling.seed}",
-    )
+    return f"hbm report {place} --engine {main.engine} --seed {main.sampling.seed}"
 
 
 @cache
@@ -67,11 +61,13 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def program_of(fit: Fit) -> dict[str, str]:
+def program_of(fit: Fit) -> ProgramText:
     """The Stan program of a fit: its file, its hash, its code with and without what it includes."""
     program = fit.family.program(fit.variant)
-    entry = {"variant": fit.variant, "file": program.path.name, "sha256": program.sha256, "code": program.code}
-    return entry | {"source": program.path.read_text(encoding="utf-8")}
+    return ProgramText(
+        variant=fit.variant, file=program.path.name, sha256=program.sha256, code=program.code,
+        source=program.path.read_text(encoding="utf-8"),
+    )  # fmt: skip
 
 
 def _place(folder: Path) -> str:

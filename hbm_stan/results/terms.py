@@ -8,6 +8,7 @@ from typing import Any
 
 from hbm_stan.elements import term_of
 from hbm_stan.predictors import INTERCEPT
+from hbm_stan.results.shrunken import ShrinkageRow
 
 _SAME = 1e-9  # relative: two summaries of the same draws
 
@@ -41,19 +42,26 @@ def new_quantities(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     return varying(quantities, shared)
 
 
-def shared_terms(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def shared_terms(rows: Sequence[ShrinkageRow]) -> list[str]:
     """The terms of the shrinkage table whose pooled value is the same in all groups."""
-    by_term: dict[str, list[Mapping[str, Any]]] = {}
+    by_term: dict[str, list[ShrinkageRow]] = {}
     for row in rows:
-        by_term.setdefault(row["term"], []).append(row)
+        by_term.setdefault(row.term, []).append(row)
     return [t for t, own in by_term.items() if t and len(own) > 1 and all(_alike(own[0], r) for r in own[1:])]
 
 
-def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(_equal(one[k], other[k]) for k in ("partial_pooling", "sd"))
+def varying_terms(rows: Sequence[ShrinkageRow]) -> list[str]:
+    """The terms that differ between groups in the main variant, in their order."""
+    shared = shared_terms(rows)
+    known = [r.term for r in rows if math.isfinite(r.partial_pooling) or math.isfinite(r.no_pooling)]
+    return [term for term in dict.fromkeys(known) if term not in shared]
+
+
+def _alike(one: ShrinkageRow, other: ShrinkageRow) -> bool:
+    return _equal(one.partial_pooling, other.partial_pooling) and _equal(one.sd, other.sd)
 
 
 def _equal(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return False
-    return math.isclose(one, other, rel_tol=_SAME, abs_tol=0.0)
+    return math.isfinite(one) and math.isclose(one, other, rel_tol=_SAME, abs_tol=0.0)

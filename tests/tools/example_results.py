@@ -1,4 +1,4 @@
-"""A made-up analysis that obeys reports/results-schema.md: eight schools, or any number of groups with any labels.
+"""A made-up analysis, built from the records of results.json: eight schools, or any number of groups with any labels.
 
 The draws are exact (tau from its marginal posterior on a grid, then mu, then theta), so no engine is needed.
 """
@@ -15,9 +15,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hbm_stan.engines import Sampling
 from hbm_stan.judge import Pair
 from hbm_stan.nouns import GROUPS
+from hbm_stan.parameterise import Choice
+from hbm_stan.results.brief import PageOne, Panel
+from hbm_stan.results.certified import ProgramStanding, Standing
+from hbm_stan.results.data_shown import Column, Data, RowsPerGroup
+from hbm_stan.results.document import SCHEMA, EngineUsed, Results
+from hbm_stan.results.entry import read
+from hbm_stan.results.fitted import Fitted, Parameter
+from hbm_stan.results.meanings import GivenPrior
+from hbm_stan.results.model import Model, ModelVariant
+from hbm_stan.results.new_group import NewQuantity, Predicted
+from hbm_stan.results.notices import About
+from hbm_stan.results.quantities import Quantiles
+from hbm_stan.results.replicated import Replicated, ReplicatedGroup, Statistic
+from hbm_stan.results.reproduction import ProgramText
+from hbm_stan.results.scored import PairRow, Scored, ScoreRow
+from hbm_stan.results.shrunken import ShrinkageRow
 from hbm_stan.sentences import clause
+from hbm_stan.verdicts import Status, Verdict
 
 CHAINS, DRAWS = 4, 1000
 STAN = Path(__file__).resolve().parents[2] / "stan" / "normal_means"
@@ -99,29 +117,26 @@ def _summary(x: np.ndarray, tail: float = 1.4) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _parameters(draws: dict[str, np.ndarray], groups: Sequence[str], variant: str) -> dict[str, Any]:
+def _parameters(draws: dict[str, np.ndarray], groups: Sequence[str], variant: str) -> dict[str, Parameter]:
     if variant == "complete_pooling":
-        return {"mu": _summary(draws["mu_complete"])}
+        return {"mu": Parameter(**_summary(draws["mu_complete"]))}
     theta = draws["theta_no" if variant == "no_pooling" else "theta"]
-    population = {} if variant == "no_pooling" else {n: _summary(draws[n]) for n in ("mu", "tau")}
-    return population | {f"theta[{g}]": _summary(theta[:, j]) for j, g in enumerate(groups)}
+    population = {} if variant == "no_pooling" else {n: Parameter(**_summary(draws[n])) for n in ("mu", "tau")}
+    return population | {f"theta[{g}]": Parameter(**_summary(theta[:, j])) for j, g in enumerate(groups)}
 
 
-def _verdict(
-    name: str, value: float | None, threshold: float | None, status: str = "pass", **more: Any
-) -> dict[str, Any]:
-    return {"name": name, "status": status, "value": value, "threshold": threshold, "hint": "", "subject": "",
-            "waived": False} | more  # fmt: skip
+def _verdict(name: str, value: float, threshold: float, status: Status = "pass", **more: Any) -> Verdict:
+    return Verdict(name=name, status=status, value=value, threshold=threshold, **more)
 
 
-def _fit(draws: dict[str, np.ndarray], groups: Sequence[str], variant: str, failed: bool) -> dict[str, Any]:
+def _fit(draws: dict[str, np.ndarray], groups: Sequence[str], variant: str, failed: bool) -> Fitted:
     parameters = _parameters(draws, groups, variant)
-    worst = max(parameters, key=lambda n: parameters[n]["rhat"])
+    worst = max(parameters, key=lambda n: parameters[n].rhat)
     hint = "79 divergences; 71 of them where log tau is in its lowest 5 %: a funnel. Use partial_pooling_noncentered."
     verdicts = [
         _verdict("finite draws", 0, 0),
         _verdict("moving chains", 0, 0),
-        _verdict("R-hat", parameters[worst]["rhat"], 1.01, subject=worst),
+        _verdict("R-hat", parameters[worst].rhat, 1.01, subject=worst),
         _verdict("bulk ESS", 3712.4, 400, subject=worst),
         _verdict("tail ESS", 3502.9, 400, subject=worst),
         _verdict("MCSE", 0.0162, 0.05, subject=worst),
@@ -131,9 +146,11 @@ def _fit(draws: dict[str, np.ndarray], groups: Sequence[str], variant: str, fail
         _verdict("number of chains", 4, 4),
         _verdict("warm-up", 1000, 150),
     ]
-    return {"status": "fail" if failed else "pass", "seconds": 0.31, "reused": False, "key": _sha(variant)[:16],
-            "program_sha256": _sha(_code(variant)), "divergences": 79 if failed else 0, "verdicts": verdicts,
-            "parameters": parameters}  # fmt: skip
+    return Fitted(
+        status="fail" if failed else "pass", seconds=0.31, key=_sha(variant)[:16], program_sha256=_sha(_code(variant)),
+        adapt_delta=0.9, earlier=[], attempts="", divergences=79 if failed else 0, direct=None, not_direct="",
+        verdicts=verdicts, parameters=parameters,
+    )  # fmt: skip
 
 
 def _sha(text: str) -> str:
@@ -144,19 +161,25 @@ def _code(variant: str) -> str:
     return (STAN / f"{variant}.stan").read_text(encoding="utf-8")
 
 
-def _scores(variants: Sequence[str], n: int) -> list[dict[str, Any]]:
-    keys = ("variant", "elpd", "se", "elpd_diff", "se_diff", "se_diff_used", "p_loo", "pareto_k_high", "pareto_k_max",
-            "route", "route_kind", "reading")  # fmt: skip
+def _scores(variants: Sequence[str], n: int) -> list[ScoreRow]:
+    keys = ("variant", "elpd", "se", "elpd_diff", "se_diff", "se_diff_used", "p_loo", "pareto_k_max", "route",
+            "route_kind", "bootstrap")  # fmt: skip
     rows = [
-        ("complete_pooling", -30.12 * n / 8, 1.08, 0.0, 0.0, 0.0, 0.6, 0, 0.21, "PSIS", "psis", ""),
-        ("partial_pooling", -30.48 * n / 8, 1.21, -0.36, 0.21, 0.42, 1.1, 0, 0.44,
-         "PSIS, group effects integrated out", "psis_integrated", ""),
-        ("no_pooling", -39.23 * n / 8, 0.19, -9.11, 1.06, 2.12, 7.3, 0, None, "exact", "exact", ""),
+        ("complete_pooling", -30.12 * n / 8, 1.08, 0.0, 0.0, 0.0, 0.6, 0.21, "PSIS", "psis", None),
+        ("partial_pooling", -30.48 * n / 8, 1.21, -0.36, 0.21, 0.42, 1.1, 0.44,
+         "PSIS, group effects integrated out", "psis_integrated", [-0.6, -0.1, 0.97]),
+        ("no_pooling", -39.23 * n / 8, 0.19, -9.11, 1.06, 2.12, 7.3, None, "exact", "exact", [-10.8, -7.6, 1.0]),
     ]  # fmt: skip
-    return [dict(zip(keys, r, strict=True)) | {"weight": None} for r in rows if r[0] in variants]
+    return [
+        ScoreRow(
+            **dict(zip(keys, r, strict=True)), pareto_k_high=0, weight=None, weight_bma=None, prior="", reading="",
+            mcse=0.0, mcse_diff=0.0, repaired=0, unrepaired=[], ranked=True,
+        )
+        for r in rows if r[0] in variants
+    ]  # fmt: skip
 
 
-def _comparison(variants: Sequence[str], n: int) -> dict[str, Any] | None:
+def _comparison(variants: Sequence[str], n: int) -> Scored | None:
     if len(variants) < 2:
         return None
     pairs = [
@@ -166,106 +189,106 @@ def _comparison(variants: Sequence[str], n: int) -> dict[str, Any] | None:
              se_diff_used=2.12, mcse_diff=0.0, n_units=n, n_groups=n, bootstrap=(7.6, 10.8, 0.0),
              rests_on=(("C", 0.3), ("A", 0.25))),
     ]  # fmt: skip
-    return {"target": "the estimate of a group that was not seen", "n_observations": n, "scores": _scores(variants, n),
-            "verdict": [f"{clause(pair, GROUPS).capitalize()}." for pair in pairs],
-            "pairs": [pair.as_dict() for pair in pairs],
-            "withheld": False, "withheld_because": [], "k_threshold": 0.7}  # fmt: skip
+    return Scored(
+        unit="observation", target="the estimate of a group that was not seen", n_observations=n, n_units=n,
+        scores=_scores(variants, n), repairs=[], verdict=[f"{clause(pair, GROUPS).capitalize()}." for pair in pairs],
+        pairs=[read(PairRow, pair.as_dict()) for pair in pairs], withheld_because=[], notes=[], withheld=False,
+        k_threshold=0.7,
+    )  # fmt: skip
 
 
-def _quantity(name: str, meaning: str, x: np.ndarray) -> dict[str, Any]:
-    row = _summary(x)
-    for key in ("mcse_sd", "ess_bulk", "ess_tail", "rhat"):
-        row.pop(key)
-    q25, q75 = np.quantile(x, (0.25, 0.75))
-    return {
-        "name": name,
-        "meaning": meaning,
-        "q25": float(q25),
-        "q75": float(q75),
-        "p_positive": float((x > 0).mean()),
-        "sign": True,
-    } | row
+def _quantity(name: str, meaning: str, x: np.ndarray) -> NewQuantity:
+    q25, q75 = (float(q) for q in np.quantile(x, (0.25, 0.75)))
+    return NewQuantity(
+        name=name, meaning=meaning, q25=q25, q75=q75, p_positive=float((x > 0).mean()), sign=True, **_summary(x)
+    )
 
 
-def _shrinkage(table: pd.DataFrame, draws: dict[str, np.ndarray], variants: Sequence[str]) -> list[dict[str, Any]]:
+def _shrinkage(table: pd.DataFrame, draws: dict[str, np.ndarray], variants: Sequence[str]) -> list[ShrinkageRow]:
     rows = []
+    complete = float(draws["mu_complete"].mean()) if "complete_pooling" in variants else math.nan
     for j, row in enumerate(table.itertuples()):
-        partial = _summary(draws["theta"][:, j])
-        q25, q50, q75 = np.quantile(draws["theta"][:, j], (0.25, 0.5, 0.75))
-        complete, no = float(draws["mu_complete"].mean()), float(draws["theta_no"][:, j].mean())
-        rows.append({
-            "group": row.group, "term": "", "raw": row.estimate, "raw_se": row.standard_error,
-            "complete_pooling": complete if "complete_pooling" in variants else None,
-            "no_pooling": no if "no_pooling" in variants else None,
-            "partial_pooling": partial["mean"], "sd": partial["sd"], "mcse_mean": partial["mcse_mean"],
-            "q05": partial["q05"], "q25": float(q25), "q50": float(q50), "q75": float(q75), "q95": partial["q95"],
-            "factor": float(draws["factor"][j]),
-        })  # fmt: skip
+        partial, no = _summary(draws["theta"][:, j]), float(draws["theta_no"][:, j].mean())
+        quartiles = _quartiles(draws["theta"][:, j])
+        rows.append(ShrinkageRow(
+            group=row.group, term="", raw=row.estimate, raw_se=row.standard_error, complete_pooling=complete,
+            no_pooling=no if "no_pooling" in variants else math.nan,
+            partial_pooling=partial["mean"], sd=partial["sd"], mcse_mean=partial["mcse_mean"],
+            **quartiles, factor=float(draws["factor"][j]),
+        ))  # fmt: skip
     return rows
 
 
-def _ppc(table: pd.DataFrame, draws: dict[str, np.ndarray]) -> dict[str, Any]:
-    groups, y_rep, y = [], draws["y_rep"], table["estimate"].to_numpy()
-    for j, row in enumerate(table.itertuples()):
-        q = np.quantile(y_rep[:, j], (0.05, 0.25, 0.5, 0.75, 0.95))
-        names = ("q05", "q25", "q50", "q75", "q95")
-        groups.append(
-            {"group": row.group, "observed": row.estimate} | {k: float(v) for k, v in zip(names, q, strict=True)}
-        )
+def _quartiles(x: np.ndarray) -> dict[str, float]:
+    return dict(zip(("q05", "q25", "q50", "q75", "q95"), np.quantile(x, (0.05, 0.25, 0.5, 0.75, 0.95)), strict=True))
+
+
+def _ppc(table: pd.DataFrame, draws: dict[str, np.ndarray], variant: str) -> Replicated:
+    y_rep, y = draws["y_rep"], table["estimate"].to_numpy()
+    groups = [
+        ReplicatedGroup(group=row.group, observed=row.estimate, **_quartiles(y_rep[:, j]))
+        for j, row in enumerate(table.itertuples())
+    ]
     statistics = []
     for name, f in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max)):
-        rep = f(y_rep, axis=1)
-        low, high = np.quantile(rep, (0.05, 0.95))
-        statistics.append({"name": name, "kind": name, "observed": float(f(y)), "replicated_mean": float(rep.mean()),
-                           "q05": float(low), "q95": float(high), "p_value": float((rep >= f(y)).mean())})  # fmt: skip
-    return {
-        "statistics": statistics,
-        "groups": groups,
-        "note": "Replications keep the same groups and standard errors.",
-        "quantity": "outcome",
-    }
+        rep, observed = f(y_rep, axis=1), float(f(y))
+        low, q05, q95, high = np.quantile(rep, (0.0005, 0.05, 0.95, 0.9995))
+        p = float((rep >= f(y)).mean())
+        statistics.append(Statistic(
+            name=name, kind=name, observed=observed, replicated_mean=float(rep.mean()), q05=q05, q95=q95, p_value=p,
+            p_two_sided=min(1.0, 2 * min(p, 1 - p)), low=low, high=high,
+        ))  # fmt: skip
+    return Replicated(
+        variant=variant, statistics=statistics, groups=groups, rows=[],
+        note="Replications keep the same groups and standard errors.", quantity="outcome",
+    )  # fmt: skip
 
 
-def _data(table: pd.DataFrame) -> dict[str, Any]:
+def _data(table: pd.DataFrame) -> Data:
     roles = (("group", "school", "school", ""),
              ("estimate", "effect", "estimated effect of coaching on the SAT verbal score", "points"),
              ("standard_error", "se", "standard error of the estimated effect", "points"))  # fmt: skip
-    return {
-        "name": "eight_schools", "title": "Coaching for the SAT in eight schools",
-        "source": "Rubin, D. B. (1981). Estimation in parallel randomized experiments. Journal of Educational "
-                  "Statistics 6, 377-401. Rounded as in Gelman et al. (2013), Bayesian Data Analysis, table 5.2.",
-        "sha256": "23285fba0b49ea92941ba47bc30a67ba1bd5b3db971160973052f87130c5973a",
-        "n_rows": len(table), "n_groups": len(table),
-        "columns": [dict(zip(("role", "column", "meaning", "unit"), r, strict=True)) for r in roles],
-        "unit": "points", "quantity_unit": "points", "observed": "outcome", "observed_unit": "points", "groups": [],
-        "notes": ["One row a group: the standard errors are taken as known."],
-        "verdicts": [_verdict("number of groups", len(table), 5), _verdict("groups of one row", len(table), 0)],
-        "rows": table.head(60).rename(columns=dict(r[:2] for r in roles)).to_dict("records"),
-    }  # fmt: skip
+    return Data(
+        name="eight_schools", title="Coaching for the SAT in eight schools",
+        source="Rubin, D. B. (1981). Estimation in parallel randomized experiments. Journal of Educational "
+               "Statistics 6, 377-401. Rounded as in Gelman et al. (2013), Bayesian Data Analysis, table 5.2.",
+        sha256="23285fba0b49ea92941ba47bc30a67ba1bd5b3db971160973052f87130c5973a",
+        n_rows=len(table), n_unseen=0, n_groups=len(table), rows_per_group=RowsPerGroup(least=1, median=1.0, most=1),
+        columns=[Column(role=role, column=name, meaning=meaning, unit=unit) for role, name, meaning, unit in roles],
+        unit="points", quantity_unit="points", observed="outcome", observed_unit="points", groups=[], noun=GROUPS,
+        notes=["One row a group: the standard errors are taken as known."],
+        verdicts=[_verdict("number of groups", len(table), 5), _verdict("groups of one row", len(table), 0)],
+        rows=table.head(60).rename(columns=dict(r[:2] for r in roles)).to_dict("records"),
+    )  # fmt: skip
 
 
-def _model(variants: Sequence[str]) -> dict[str, Any]:
+def _model(variants: Sequence[str]) -> Model:
     rows = []
     for name in variants:
         assumption, lines = _ASSUMPTIONS[name]
-        rows.append({"name": name, "title": name.replace("_", " ").capitalize(), "pooling": name.split("_")[0],
-                     "parameterisation": "marginal" if name == "partial_pooling" else "the parameters themselves",
-                     "assumption": assumption, "math": lines})  # fmt: skip
-    return {"title": "Normal means: one estimate with a known standard error for each group",
-            "formula": "", "words": [],
-            "citation": "Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 5.5; Rubin (1981).",
-            "likelihood": ['y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J'], "variants": rows}  # fmt: skip
+        rows.append(ModelVariant(
+            name=name, title=name.replace("_", " ").capitalize(), pooling=name.split("_")[0], math=lines,
+            parameterisation="marginal" if name == "partial_pooling" else "the parameters themselves",
+            assumption=assumption,
+        ))  # fmt: skip
+    return Model(
+        title="Normal means: one estimate with a known standard error for each group",
+        formula="", words=[], quantity="value", meanings={},
+        citation="Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 5.5; Rubin (1981).",
+        likelihood=['y_j tilde "normal"(theta_j, "se"_j), quad j = 1, dots, J'], variants=rows,
+    )  # fmt: skip
 
 
-def _priors(variants: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for name, distribution, arguments, meaning, used in _PRIORS:
-        text = f"{distribution}({', '.join(f'{a:g}' for a in arguments)})"
-        rows.append({"name": name, "distribution": distribution, "arguments": arguments, "text": text,
-                     "meaning": meaning,
-                     "unit": "points", "reason": "chosen in the analysis file", "default": False,
-                     "variants": [v for v in used if v in variants]})  # fmt: skip
-    return [r for r in rows if r["variants"]]
+def _priors(variants: Sequence[str]) -> list[GivenPrior]:
+    rows = [
+        GivenPrior(
+            name=name, distribution=distribution, arguments=arguments,
+            text=f"{distribution}({', '.join(f'{a:g}' for a in arguments)})", meaning=meaning, unit="points",
+            reason="chosen in the analysis file", default=False, variants=[v for v in used if v in variants],
+        )
+        for name, distribution, arguments, meaning, used in _PRIORS
+    ]  # fmt: skip
+    return [r for r in rows if r.variants]
 
 
 _TITLE = "Does coaching raise SAT scores, and by how much in a new school?"
@@ -285,7 +308,7 @@ def example_results(
     withheld: bool = False,
     variants: Sequence[str] = VARIANTS,
 ) -> dict[str, Any]:
-    """A results dict of this schema with ``n_groups`` groups; given labels come first."""
+    """The content of results.json with ``n_groups`` groups; given labels come first."""
     table, draws = _sample(n_groups, tuple(labels or ()))
     partial = "partial_pooling" in variants
     answer = [
@@ -299,46 +322,50 @@ def example_results(
         _quantity("y_new", "estimate of a new group with standard error 12", draws["y_new"]),
     ]
     note = "With few groups the prior of tau decides how far a new group may lie from the others."
-    return {
-        "schema": 2, "analysis": "eight_schools", "family": "normal_means", "title": _TITLE, "question": _QUESTION,
-        "status": "fail" if withheld else "pass", "withheld": withheld, "answer": _WITHHELD if withheld else answer,
-        "page_one": {"said": [] if withheld else answer, "numbers": [], "panels": _panels(draws) if partial else [],
-                     "comparison": [] if withheld or len(variants) < 2 else ["Both predict alike."]},
-        "notices": ["With 8 groups, tau is learnt from few values: its prior matters."], "notices_about": ["groups"],
-        "main_variant": "partial_pooling" if partial else variants[0],
-        "engine": {"name": "stanli", "version": "0.24.0"},
-        "settings": {"chains": CHAINS, "warmup": 1000, "draws": DRAWS, "adapt_delta": 0.9, "max_treedepth": 10,
-                     "seed": 20261121},
-        "data": _data(table), "model": _model(variants), "priors": _priors(variants),
-        "fits": {v: _fit(draws, list(table["group"]), v, withheld and v == variants[-1]) for v in variants},
-        "comparison": _comparison(variants, n_groups),
-        "population": ["mu", "tau"] if partial else ["mu"],
-        "new_group": {"quantities": new, "note": note, "n_draws": CHAINS * DRAWS, "signed": True} if partial else None,
-        "ratios": None, "coefficients": None, "variance_shares": None, "r_squared": None,
-        "conditional_effects": [], "caterpillars": [],
-        "shrinkage": _shrinkage(table, draws, variants) if partial else None,
-        "shrinkage_notes": ["A group moved far is not always a small one: its distance from mu counts as well."],
-        "ppc": _ppc(table, draws), "loo_pit": None, "calibration": None, "findings": [],
-        "prior_check": [{"name": "mean", "kind": "mean", "observed": 8.75, "replicated_mean": 0.1, "q05": -12.4,
-                         "q95": 12.9, "p_value": 0.4}] if partial else [],
-        "parameterisation": {"variant": "partial_pooling", "reason": "The default form.", "pilots": []},
-        "versions": {"hbm_stan": "0.1.0", "python": "3.13.9", "stanli": "0.24.0", "arviz": "1.3.0", "numpy": "2.5.5"},
-        "programs": [{"variant": v, "file": f"{v}.stan", "sha256": _sha(_code(v)), "code": _code(v)} for v in variants],
-        "certificate": {"date": "2026-11-20", "engine": "stanli 0.24.0", "of": "that comes along", "programs": [
-            {"variant": v, "sha256": _sha(_code(v)), "certified": True, "failed": False,
-             "words": "certified: log density (spread 3e-14), pointwise, quadrature on 2026-11-20 with stanli 0.24.0"}
-            for v in variants]},
-        "appendix": "short",
-        "command": "hbm report reports/eight_schools",
-    }  # fmt: skip
+    main = "partial_pooling" if partial else variants[0]
+    panels = _panels(draws) if partial else []
+    comparison = [] if withheld or len(variants) < 2 else ["Both predict alike."]
+    results = Results(
+        schema=SCHEMA, analysis="eight_schools", family="normal_means", title=_TITLE, question=_QUESTION,
+        status="fail" if withheld else "pass", withheld=withheld, answer=_WITHHELD if withheld else answer,
+        page_one=PageOne(sentences=[] if withheld else answer, numbers=[], panels=panels, comparison=comparison),
+        notices=["With 8 groups, tau is learnt from few values: its prior matters."], notices_about=[About.GROUPS],
+        main_variant=main, engine=EngineUsed(name="stanli", version="0.24.0"),
+        settings=Sampling(chains=CHAINS, warmup=1000, draws=DRAWS, adapt_delta=0.9, max_treedepth=10, seed=20261121),
+        data=_data(table), model=_model(variants), priors=_priors(variants),
+        fits={v: _fit(draws, list(table["group"]), v, withheld and v == variants[-1]) for v in variants},
+        comparison=_comparison(variants, n_groups), group_comparison=None, sensitivity=None,
+        population=["mu", "tau"] if partial else ["mu"],
+        new_group=Predicted(quantities=new, note=note, n_draws=CHAINS * DRAWS, signed=True) if partial else None,
+        ratios=None, coefficients=None, variance_shares=None, r_squared=None, conditional_effects=[], caterpillars=[],
+        shrinkage=_shrinkage(table, draws, variants) if partial else [],
+        shrinkage_notes=["A group moved far is not always a small one: its distance from mu counts as well."],
+        ppc=_ppc(table, draws, main), loo_pit=None, calibration=None, findings=[],
+        prior_check=[Statistic(name="mean", kind="mean", observed=8.75, replicated_mean=0.1, q05=-12.4, q95=12.9,
+                               p_value=0.4, p_two_sided=0.8, low=-25.0, high=26.0)] if partial else [],
+        parameterisation=Choice(variant="partial_pooling", reason="The default form."),
+        versions={"hbm_stan": "0.1.0", "python": "3.13.9", "stanli": "0.24.0", "arviz": "1.3.0", "numpy": "2.5.5"},
+        programs=[ProgramText(variant=v, file=f"{v}.stan", sha256=_sha(_code(v)), code=_code(v), source=_code(v))
+                  for v in variants],
+        certificate=Standing(date="2026-11-20", engine="stanli 0.24.0", of="that comes along", programs=[
+            ProgramStanding(variant=v, sha256=_sha(_code(v)), certified=True, failed=False, words=_CERTIFIED)
+            for v in variants]),
+        appendix="short", command="hbm report reports/eight_schools",
+    )  # fmt: skip
+    return results.for_json()
 
 
-def _panels(draws: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    def row(x: np.ndarray) -> dict[str, float]:
-        return {f"q{round(100 * p):02d}": float(np.quantile(x, p)) for p in (0.05, 0.25, 0.5, 0.75, 0.95)}
+_CERTIFIED = "certified: log density (spread 3e-14), pointwise, quadrature on 2026-11-20 with stanli 0.24.0"
 
-    return [{"term": "", "words": "effect", "unit": "points", "place": "", "average": row(draws["mu"]),
-             "new": row(draws["theta_new"])}]  # fmt: skip
+
+def _panels(draws: dict[str, np.ndarray]) -> list[Panel]:
+    def row(x: np.ndarray) -> Quantiles:
+        summary = _summary(x)
+        own = {key: summary[key] for key in ("mcse_q05", "mcse_q50", "mcse_q95")}
+        return Quantiles(**_quartiles(x), **own, p_above=float((x > 0).mean()))
+
+    return [Panel(term="", words="effect", unit="points", place="", average=row(draws["mu"]),
+                  new=row(draws["theta_new"]))]  # fmt: skip
 
 
 def _rank_table(draws: dict[str, np.ndarray], group: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -21,9 +21,9 @@ def figure_name(k: int) -> str:
     return f"caterpillar_{k}"
 
 
-def axis_of(entry: Mapping[str, Any], unit: str) -> tuple[str, str]:
-    """What the axis of a caterpillar shows, and its unit."""
-    return f"deviation of the {term_words(entry['column'])}", unit_of_term(entry["column"], unit)
+def axis_of(column: str, unit: str) -> tuple[str, str]:
+    """What the axis of a caterpillar of a column shows, and its unit."""
+    return f"deviation of the {term_words(column)}", unit_of_term(column, unit)
 
 
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -50,7 +50,7 @@ def drawings(_findings: Findings, results: dict[str, Any]) -> Drawings:
 
     drawn: Drawings = {}
     for k, entry in enumerate(results["caterpillars"]):
-        what, unit = axis_of(entry, results["data"]["quantity_unit"])
+        what, unit = axis_of(entry["column"], results["data"]["quantity_unit"])
         drawn[figure_name(k)] = partial(plots.plot_caterpillar, pd.DataFrame(entry["rows"]), what, unit, entry["many"])
     return drawn
 

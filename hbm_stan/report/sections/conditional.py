@@ -14,7 +14,8 @@ from hbm_stan.nouns import of_results
 from hbm_stan.report.blocks import Block, Span, figure, heading, prose, ref
 from hbm_stan.report.section import Drawings, Section
 from hbm_stan.results.collect import Findings
-from hbm_stan.results.conditional import axis_words, observed_rows
+from hbm_stan.results.conditional import Effect, axis_words, observed_rows
+from hbm_stan.results.entry import read
 from hbm_stan.results.units import of_rates
 
 
@@ -42,18 +43,19 @@ def drawings(findings: Findings, results: dict[str, Any]) -> Drawings:
     from hbm_stan import plots
 
     fit = findings.fits[results["main_variant"]]
-    panels = effect_panels(fit, results["conditional_effects"])
+    panels = effect_panels(fit, [read(Effect, effect) for effect in results["conditional_effects"]])
     return {"conditional": partial(plots.plot_effects, panels, *axis_words(fit))} if panels else {}
 
 
-def effect_panels(fit: Fit, effects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def effect_panels(fit: Fit, effects: Iterable[Effect]) -> list[dict[str, Any]]:
     """What the conditional effects draw; new observations of 0 or 1 or of counts would hide them."""
     panels = []
     for effect in effects:
-        rows = pd.DataFrame(effect["rows"])
+        rows = pd.DataFrame([row.as_dict() for row in effect.rows])
         if of_rates(fit):
             rows[["new_q05", "new_q95"]] = np.nan
-        panels.append({**effect, "rows": rows, "points": observed_rows(fit, effect["column"], effect["levels"])})
+        points = observed_rows(fit, effect.column, effect.levels)
+        panels.append({"column": effect.column, "levels": effect.levels, "rows": rows, "points": points})
     return panels
 
 

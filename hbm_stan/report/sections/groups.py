@@ -30,6 +30,8 @@ from hbm_stan.report.section import Drawings, Section
 from hbm_stan.report.words import MU, drawn_in_words, variant_title, with_unit
 from hbm_stan.results.collect import Findings
 from hbm_stan.results.digits import fixed, format_column, format_count, format_estimate
+from hbm_stan.results.entry import read
+from hbm_stan.results.shrunken import ShrinkageRow
 from hbm_stan.results.tables import GROUPS
 from hbm_stan.results.terms import shared_terms, unit_of_term
 
@@ -43,7 +45,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not rows or all(r["partial_pooling"] is None for r in rows):
         return []
     raw = any(r["raw"] is not None for r in rows)
-    shared = shared_terms(rows)
+    shared = shared_terms([read(ShrinkageRow, row) for row in rows])
     noun = of_results(results)
     clause = (
         f"Each {noun.one}'s raw estimate is drawn towards the population" if raw else f"Estimates of each {noun.one}"
@@ -165,7 +167,8 @@ def drawings(findings: Findings, results: dict[str, Any]) -> Drawings:
     from hbm_stan import plots
 
     main, noun, unit = findings.fits[results["main_variant"]], of_results(results), results["data"]["quantity_unit"]
-    shared, on_page_one = shared_terms(results["shrinkage"]), {p["term"] for p in results["page_one"]["panels"]}
+    shared = shared_terms([read(ShrinkageRow, row) for row in results["shrinkage"]])
+    on_page_one = {p["term"] for p in results["page_one"]["panels"]}
     parts = {str(term): part for term, part in findings.shrinkage.groupby("term", sort=False)}
     shown = [
         t
