@@ -309,10 +309,7 @@ class Planted:
         patch.setattr(self.owner, self.name, namespace[self.name])
 
 
-_EVEN, _SIXTY = (
-    "(np.arange(1, n_draws + 1) * total) // n_draws - 1",
-    "(np.arange(1, number + 1) * fit.n_draws) // number - 1",
-)
+_EVEN, _SIXTY = "spaced_places(n_draws, total)", "spaced_places(number, fit.n_draws)"
 _INFLUENCE = test_influence_is_said_of_the_group_that_was_left_out_in_posterior_sds
 _WEIGHTED = test_an_interval_of_weighted_draws_holds_nine_tenths_of_the_weight
 _CURVE = test_the_curve_of_ranks_is_their_ecdf_and_leaves_its_band_where_the_p_value_says_so
