@@ -20,6 +20,7 @@ import pandas as pd
 
 from hbm_stan.diagnose import estimates
 from hbm_stan.errors import ModelError
+from hbm_stan.later import ndtri
 from hbm_stan.mixing import QUANTILES, ess_mean
 from hbm_stan.table import FloatArray
 
@@ -82,9 +83,7 @@ class Agreement:
 
 def threshold(n: int, family_error: float = FAMILY_ERROR) -> float:
     """The largest |z| that chance explains among n comparisons."""
-    from scipy.stats import norm
-
-    return float(norm.isf(family_error / (2 * max(n, 1))))
+    return -float(ndtri(family_error / (2 * max(n, 1))))
 
 
 def compare_with_reference(

@@ -156,8 +156,6 @@ class Prior:
         if self.distribution == FIXED:
             return np.where(value == self.arguments[0], 0.0, -np.inf)
         log_density = self._located.logpdf(value)
-        if self.distribution == "half_student_t":
-            log_density = np.where(value < 0, -np.inf, math.log(2) + log_density)
         if self.lower:
             return np.where(value < _JUST_BELOW * self.lower, -np.inf, log_density - math.log(self.above))
         return log_density
@@ -167,8 +165,7 @@ class Prior:
         """The probability above ``lower`` of the distribution that is not cut there."""
         if self.distribution == FIXED or not self.lower:
             return 1.0
-        half = 2 if self.distribution == "half_student_t" else 1
-        return half * float(self._located.sf(self.lower))
+        return float(self._located.sf(self.lower))
 
     def cumulative(self, x: float) -> float:
         """The probability of a value up to ``x``."""
@@ -177,19 +174,15 @@ class Prior:
         if self.lower:
             whole = replace(self, lower=0.0)
             return max(whole.cumulative(x) - whole.cumulative(self.lower), 0.0) / self.above
-        below = float(self._located.cdf(x))
-        return max(2 * below - 1, 0.0) if self.distribution == "half_student_t" else below
+        return float(self._located.cdf(x))
 
     def draw(self, rng: np.random.Generator, size: int) -> FloatArray:
         """``size`` independent draws."""
         if self.distribution == FIXED:
             return np.full(size, self.arguments[0])
         if self.lower:  # by the inverse of what the distribution has above
-            half = 2 if self.distribution == "half_student_t" else 1
-            shares = rng.uniform(0, self.above, size) / half
-            return self._located.isf(shares)
-        draws = self._located.draw(rng, size)
-        return np.abs(draws) if self.distribution == "half_student_t" else draws
+            return self._located.isf(rng.uniform(0, self.above, size))
+        return self._located.draw(rng, size)
 
 
 def two_digits(x: float) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pypdf import PdfReader
 from typer.testing import CliRunner
@@ -26,9 +27,11 @@ from hbm_stan.families import families, family
 from hbm_stan.families.own import read_family
 from hbm_stan.fit import jobs_of
 from hbm_stan.leave_one_out import loo
+from hbm_stan.model import Finding
 from hbm_stan.predict import shrinkage_table
 from hbm_stan.program import Program
 from hbm_stan.report.build import report
+from hbm_stan.results.own import own_of
 from hbm_stan.skeleton import new_family
 
 PROGRAMS = Path(__file__).parent / "programs" / "robust"
@@ -553,3 +556,13 @@ def test_densities_of_groups_must_have_one_value_for_each_group(place: Path) -> 
         prior, twice = (own.need(f"{kind}_group_log_lik", "a test") for kind in ("prior", "finer"))
         with pytest.raises(ModelError, match=wrong) if wrong else nullcontext():
             _ = prior(data, "partial"), twice(draws, data)
+
+
+def test_a_map_needs_no_names_and_a_table_that_lacks_a_column_is_named() -> None:
+    areas = pd.DataFrame({k: [0.5, 1.5] for k in ("east", "north", "raw", "smoothed", "excess", "size")})
+    (first, _) = own_of(Finding(title="Map", sentences=("Said.",), areas=areas)).as_dict()["areas"]
+    assert "area" not in first
+    named = own_of(Finding(title="Map", sentences=("Said.",), areas=areas.assign(area=["a", "b"]))).as_dict()
+    assert [row["area"] for row in named["areas"]] == ["a", "b"]
+    with pytest.raises(ModelError, match="Section 'Map': its areas have no column raw; they have east, "):
+        own_of(Finding(title="Map", sentences=("Said.",), areas=areas.drop(columns="raw")))

@@ -57,10 +57,12 @@ class Finding:
     points: pd.DataFrame | None = None  # of a kind such as observed, truth
     x_label: str = ""
     y_label: str = ""
-    areas: pd.DataFrame | None = None  # of a map: east, north, raw, smoothed, excess (a probability), size
+    areas: pd.DataFrame | None = (
+        None  # of a map: east, north, raw, smoothed, excess (a probability), size; area, where there are outlines
+    )
     borders: pd.DataFrame | None = None  # of a map, between neighbours: east, north, to_east, to_north
     outlines: Mapping[str, Sequence[FloatArray]] | None = None  # of a map: rings by area, (points, 2) each, as drawn
-    sweep: pd.DataFrame | None = None  # of a conclusion by what is assumed: delta, q05, q50, q95, threshold, tips
+    sweep: pd.DataFrame | None = None  # of a conclusion by what is assumed: delta, q05, q50, q95, threshold, main, tips
     intervals: pd.DataFrame | None = None  # of labels by source, the first in front: label, source, low, middle, high
     first: str = ""  # what page one says, where the first text of ``sentences`` is more than one sentence
     opens: bool = False  # whether page one begins with it: it answers the question before what moves groups

@@ -61,7 +61,7 @@ def _by_key(value: Any) -> Any:
 @cache
 def _layout(kind: type) -> list[tuple[str, str, bool]]:
     """The key and the name of each field, and whether its key is left out where it is None."""
-    return [(f.metadata.get(KEY, f.name), f.name, f.metadata == OPTIONAL) for f in fields(kind)]
+    return [(f.metadata.get(KEY, f.name), f.name, "optional" in f.metadata) for f in fields(kind)]
 
 
 @cache

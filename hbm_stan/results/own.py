@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 import pandas as pd
 
+from hbm_stan.errors import ModelError
 from hbm_stan.model import Finding
 from hbm_stan.results.data_shown import Cell
-from hbm_stan.results.entry import Entry, rows_of
+from hbm_stan.results.entry import OPTIONAL, Entry, rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,10 @@ class Area(Entry):
     """An area of a map: where it lies, its raw and smoothed value, and the probability of an excess.
 
     ``east`` and ``north`` are in the unit of the places; ``size`` is the expected number of cases, or the tested.
+    Its name is what outlines are found by.
     """
 
-    area: str
+    area: str | None = field(default=None, metadata=OPTIONAL)
     east: float
     north: float
     raw: float
@@ -116,19 +118,29 @@ def own_of(finding: Finding) -> OwnSection:
         x_label=finding.x_label,
         y_label=finding.y_label,
         table=table,
-        curves=_records(CurvePoint, finding.curves),
-        points=_records(Point, finding.points),
-        areas=_records(Area, finding.areas),
-        borders=_records(Border, finding.borders),
-        sweep=_records(SweepRow, finding.sweep),
-        intervals=_records(SourceInterval, finding.intervals),
+        curves=_records(CurvePoint, finding, "curves"),
+        points=_records(Point, finding, "points"),
+        areas=_records(Area, finding, "areas"),
+        borders=_records(Border, finding, "borders"),
+        sweep=_records(SweepRow, finding, "sweep"),
+        intervals=_records(SourceInterval, finding, "intervals"),
         sentences=list(finding.sentences),
         digits=dict(finding.digits),
     )
 
 
-def _records[T: Entry](kind: type[T], table: pd.DataFrame | None) -> list[T] | None:
-    """The rows of a table that a family made, without columns beside those that its figure draws; None without one."""
+def _records[T: Entry](kind: type[T], finding: Finding, name: str) -> list[T] | None:
+    """The rows of a table that a family made, without columns beside those that its figure draws; None without one.
+
+    Raises ModelError where the figure needs a column that the table has not.
+    """
+    table: pd.DataFrame | None = getattr(finding, name)
     if table is None or table.empty:
         return None if table is None else []
-    return rows_of(kind, table[[field.name for field in fields(kind)]])
+    lacking = [f.name for f in fields(kind) if f.default is MISSING and f.name not in table]
+    if lacking:
+        raise ModelError(
+            f"Section {finding.title!r}: its {name} have no column {', '.join(lacking)}; they have "
+            f"{', '.join(map(str, table.columns))}. Let the family's findings give what the figure draws."
+        )
+    return rows_of(kind, table[[f.name for f in fields(kind) if f.name in table]])

@@ -11,6 +11,7 @@ from hbm_stan.certificate import Truth
 from hbm_stan.engines import Engine
 from hbm_stan.errors import HbmError
 from hbm_stan.fit import prepare_table
+from hbm_stan.later import ndtri
 from hbm_stan.model import Family
 
 _LEAST_P = 1e-300  # smaller ones are zero in double precision
@@ -69,6 +70,4 @@ def _truth(family: Family, variant: str, analysis: Analysis | None, course: Cour
 
 def _as_z(p: float | None) -> float | None:
     """A p-value as the normal deviate that it stands for, two-sided: like the other figures, larger is worse."""
-    from scipy.stats import norm
-
-    return None if p is None else float(norm.isf(max(p, _LEAST_P) / 2))
+    return None if p is None else -float(ndtri(max(p, _LEAST_P) / 2))

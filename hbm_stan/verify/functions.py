@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, softmax
-from scipy.stats import norm
+from scipy.special import logsumexp, ndtri, softmax
 
 from hbm_stan.leave_one_out import QUADRATURE_MATTERS
 from hbm_stan.model import Draws, Option, StanData
@@ -28,7 +27,7 @@ _AGAIN = 40
 
 def limit(n: int) -> float:
     """The largest z that chance explains among n comparisons."""
-    return float(norm.isf(FAMILY_ERROR / (2 * n)))
+    return -float(ndtri(FAMILY_ERROR / (2 * n)))
 
 
 def repeated(draws: Draws, s: int, size: int) -> dict[str, FloatArray]:

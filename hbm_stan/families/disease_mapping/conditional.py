@@ -16,6 +16,7 @@ from hbm_stan.families.disease_mapping.graph import IntArray
 from hbm_stan.families.group_predictors import mean_of
 from hbm_stan.later import expit
 from hbm_stan.model import Draws, StanData
+from hbm_stan.normal_density import normal_logpdf
 from hbm_stan.portions import portions
 from hbm_stan.table import FloatArray
 
@@ -133,7 +134,7 @@ def _over_normal(mean: FloatArray, sd: FloatArray, data: StanData, row: IntArray
     total = np.full(mean.shape, -np.inf)
     for x, w in zip(points, weights, strict=True):
         theta = mode + width * x
-        prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
+        prior = normal_logpdf(theta, mean, sd)
         total = np.logaddexp(total, log_count(theta, data, row) + prior + x**2 / 2 + math.log(w))
     return np.asarray(total + np.log(width))
 
@@ -209,7 +210,7 @@ def _by_sinh(mean: FloatArray, sd: FloatArray, data: StanData, spread: FloatArra
     total = np.full(mean.shape, -np.inf)
     for x in t:
         theta = mode + width * np.sinh(x)
-        prior = -0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
+        prior = normal_logpdf(theta, mean, sd)
         inside = log_count(theta, data, row, spread) + prior + np.log(width * np.cosh(x))
         total = np.logaddexp(total, inside)
     return np.asarray(total + math.log(t[1] - t[0]))
