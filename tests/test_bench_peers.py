@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,29 @@ def test_a_case_has_the_data_of_its_program_and_our_priors(case: Case) -> None:
     assert all(re.fullmatch(r"\w+\([\d., -]+\)", words) for words in ours.priors(case).values())
     assert case.form in {"", "centered", "non-centered"}
     assert bool(case.form) == ("centered" in declared)
+
+
+def test_our_priors_are_those_of_the_programs() -> None:
+    others = [case for case in CASES.values() if "Penicillin" not in case.name]
+    by_structure = {case.structure: ours.priors(case) for case in others}
+    assert by_structure == {
+        "normal_means": {"mu": "normal(0, 5)", "tau": "half_cauchy(5)"},
+        "beta_binomial": {"mu": "beta(1, 1)", "kappa": "lognormal(3.4, 2.0)"},
+        "slopes_logistic": {"beta": "normal(0, 2.5)", "tau": "half_normal(1)", "rho": "lkj(2)"},
+        "slopes": {"beta": "normal(0, 5)", "tau": "half_normal(1)", "sigma": "half_normal(1)", "rho": "lkj(2)"},
+        "crossed": {
+            "beta": "normal(0, 5)", "tau": "half_normal(2)", "sd": "half_normal(2)", "sigma": "half_normal(2)",
+        },
+        "planck": {"alpha": "exponential(1)", "beta": "exponential(1)", "sigma": "exponential(1)"},
+    }  # fmt: skip
+    lines = {
+        "normal_means": "tau ~ cauchy(0, prior_tau);",
+        "beta_binomial": "kappa ~ lognormal(prior_kappa[1], prior_kappa[2]);",
+        "slopes": "sigma ~ normal(0, scale);", "slopes_logistic": "tau ~ normal(0, scale);",
+        "crossed": "sd ~ normal(0, scale);", "planck": "rate ~ exponential(prior_rate);",
+    }  # fmt: skip
+    for structure, line in lines.items():
+        assert line in (PROGRAMS / f"{structure}.stan").read_text(encoding="utf-8")
 
 
 def test_cases_are_as_large_as_they_say() -> None:
@@ -372,9 +396,8 @@ def test_our_side_runs_in_a_process_of_its_own() -> None:
 def test_our_quantities_have_the_names_and_shapes_of_the_textbook_programs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ours, "DRAWS", 200)
     monkeypatch.setattr(ours, "WARMUP", 300)
-    case = CASES[name]
+    case = replace(CASES[name], draws=200)
     frame = case.read()
     draws = ours.named(case, ours.fit(case, frame, "stanli", 1, tmp_path))
     groups = frame["g"].nunique()

@@ -23,12 +23,12 @@ def run(case: Case, form: str, seed: int) -> Measured:
         model = bmb.Model("y ~ 1 + (1|g) + (1|h)", frame, priors=priors, center_predictors=False,
                           noncentered=form != "centered")  # fmt: skip
         model.build()
-        posterior, sampling = by_nutpie(model.backend.model, seed)
+        posterior, sampling = by_nutpie(model.backend.model, case.draws, seed)
         beta = np.asarray(posterior["Intercept"])
         draws: Draws = {
             "beta": beta, "tau": np.asarray(posterior["1|g_sigma"]), "sd": np.asarray(posterior["1|h_sigma"]),
             "sigma": np.asarray(posterior["sigma"]),
-            "theta": beta[..., None] + posterior["1|g"].sel(g__factor_dim=frame["g"].drop_duplicates()).to_numpy(),
-            "effect": posterior["1|h"].sel(h__factor_dim=frame["h"].drop_duplicates()).to_numpy(),
+            "theta": beta[..., None] + posterior["1|g"].sel(g__factor_dim=[*frame["g"].unique()]).to_numpy(),
+            "effect": posterior["1|h"].sel(h__factor_dim=[*frame["h"].unique()]).to_numpy(),
         }  # fmt: skip
     return Measured(spent[0], sampling, *split(draws), about={"versions": versions("bambi", "nutpie")})

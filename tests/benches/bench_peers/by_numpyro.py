@@ -11,7 +11,7 @@ import numpyro
 import numpyro.distributions as dist
 import pandas as pd
 
-from bench_peers.cases import CHAINS, DRAWS, WARMUP, Case, levels
+from bench_peers.cases import CHAINS, WARMUP, Case, levels
 from bench_peers.measured import Measured, split, timed, versions
 
 numpyro.set_host_device_count(CHAINS)  # before JAX starts: a chain each, as many at once as there are cores
@@ -110,7 +110,7 @@ def run(case: Case, form: str, seed: int) -> Measured:
     frame = case.read()
     with timed() as spent:
         kernel = NUTS(lambda: STRUCTURES[case.structure](case, frame, form))
-        sampler = MCMC(kernel, num_warmup=WARMUP, num_samples=DRAWS, num_chains=CHAINS, progress_bar=False)
+        sampler = MCMC(kernel, num_warmup=WARMUP, num_samples=case.draws, num_chains=CHAINS, progress_bar=False)
         sampler.run(jax.random.PRNGKey(seed))
         samples = sampler.get_samples(group_by_chain=True)
         draws = {n: np.asarray(v) for n, v in samples.items() if not n.endswith("_raw") and n != "L"}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from cmdstanpy import CmdStanModel
 
-from bench_peers.cases import CHAINS, DRAWS, WARMUP, Case, levels
+from bench_peers.cases import CHAINS, WARMUP, Case, levels
 from bench_peers.measured import CORES, Draws, Measured, split, timed, versions
 
 PROGRAMS = Path(__file__).parent / "textbook"
@@ -47,11 +47,11 @@ def run(case: Case, form: str, seed: int) -> Measured:
             source = shutil.copy(PROGRAMS / f"{case.structure}.stan", folder)
             model = CmdStanModel(stan_file=source)
         fit = model.sample(data_of(case, frame, form), chains=CHAINS, parallel_chains=CORES, iter_warmup=WARMUP,
-                           iter_sampling=DRAWS, seed=seed, show_progress=False, output_dir=folder)  # fmt: skip
+                           iter_sampling=case.draws, seed=seed, show_progress=False, output_dir=folder)  # fmt: skip
         draws: Draws = {}
         for name in QUANTITIES[case.structure]:
             values = fit.stan_variable(name)
-            draws[name] = np.asarray(values).reshape(CHAINS, DRAWS, *values.shape[1:])
+            draws[name] = np.asarray(values).reshape(CHAINS, case.draws, *values.shape[1:])
     stan = ".".join(map(str, cmdstanpy.cmdstan_version() or ()))
     about = {"versions": f"CmdStan {stan}, {versions('cmdstanpy')}"}
     return Measured(spent[0], spent[0] - compiling[0], *split(draws), about=about)

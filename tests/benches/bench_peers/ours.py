@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import hbm_stan as hbm
-from bench_peers.cases import CHAINS, DRAWS, WARMUP, Case
+from bench_peers.cases import CHAINS, WARMUP, Case
 from bench_peers.measured import Draws, Measured, split, timed, twice
 from hbm_stan.engines import choose
 from hbm_stan.fit import Fit
@@ -49,7 +49,7 @@ def fit(case: Case, frame: pd.DataFrame, engine: Any, seed: int, folder: Path) -
     """The fit of a case, kept in a folder where nothing is yet."""
     how = {
         "priors": priors(case), "engine": engine, "store": FitStore(folder),
-        "sampling": hbm.Sampling(chains=CHAINS, warmup=WARMUP, draws=DRAWS, seed=seed),
+        "sampling": hbm.Sampling(chains=CHAINS, warmup=WARMUP, draws=case.draws, seed=seed),
     }  # fmt: skip
     if case.structure in FORMULAS:
         return hbm.fit(FORMULAS[case.structure], frame, centre=False, **how)
