@@ -310,7 +310,7 @@ def test_tables_have_medians_and_what_was_not_run(tmp_path: Path) -> None:
     assert lines[6] == "| eight schools | 4.00 | 4.00 | 4.00 |"  # 2, 4 and 6 seconds
     assert "* Repeats of each: 3. Load before a measurement, in the median: 1.5 (1.5 to 1.5)." in lines
     assert "* Versions: peer 1.0." in lines
-    assert any(line.startswith("* Not run here: ") and "lme4; glmmTMB" in line for line in lines)
+    assert any(line.startswith("* Not run here: ") and "lme4 (needs R); glmmTMB (needs R)" in line for line in lines)
 
 
 def test_a_wrong_posterior_has_no_number_in_any_table(tmp_path: Path) -> None:
@@ -361,6 +361,15 @@ def test_readme_gets_the_tables_between_its_lines(tmp_path: Path) -> None:
         )
     text = table.README.read_text(encoding="utf-8")
     assert text.count(table.BEGIN) == text.count(table.END) == 1
+
+
+def test_cases_of_fewer_repeats_are_named(tmp_path: Path) -> None:
+    fill(tmp_path, [STANLI, NUTPIE])
+    for unit in to_do(tmp_path, ["normal means, 50 groups"], [SIDES[STANLI]], 3):
+        append(tmp_path, measured(unit))
+    for unit in to_do(tmp_path, ["Planck, 20 spectra"], [SIDES[STANLI], SIDES[NUTPIE]], 2)[:3]:
+        append(tmp_path, measured(unit))
+    assert "* Repeats of each: 3, 1 to 2 of Planck, 20 spectra. Load" in table.table(tmp_path)
 
 
 def test_without_measurements_the_table_says_so(tmp_path: Path) -> None:

@@ -88,19 +88,28 @@ def loads(records: Sequence[Record]) -> str:
     return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
+def repeats(cases: Cases) -> str:
+    """How often what finished was measured: of most cases, then of the others."""
+    counts = {}
+    for case, sides in cases.items():
+        numbers = {len(rounds) for rounds in sides.values() if not any("unfinished" in r for r in rounds)} or {0}
+        counts[case] = " to ".join(dict.fromkeys([str(min(numbers)), str(max(numbers))]))
+    usual = statistics.mode(counts.values())
+    others = "".join(f", {number} of {case}" for case, number in counts.items() if number != usual)
+    return f"Repeats of each: {usual}{others}."
+
+
 def notes(cases: Cases, words: dict[str, dict[str, str]], records: Sequence[Record]) -> list[str]:
     """Below the tables: repeats, load, versions, what is void and why, and what a case is."""
-    counts = sorted({len(rounds) for sides in cases.values() for s, rounds in sides.items()
-                     if not any("unfinished" in r for r in rounds)})  # fmt: skip
     versions = sorted({part for r in records if "versions" in r for part in r["versions"].split(", ")})
-    rounds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1]))) if counts else "0"
     lines = [
-        f"* Repeats of each: {rounds}. Load before a measurement, in the median: {loads(records)}.",
+        f"* {repeats(cases)} Load before a measurement, in the median: {loads(records)}.",
         f"* Versions: {', '.join(versions)}.",
     ]
     lines += [f"* {case}: {CASES[case].note}." for case in cases if CASES[case].note]
     lines += [f"* {case}, {side}: {reason}." for case in cases for side, reason in words[case].items()]
     absent = [side for side in SIDES if not any(side in sides for sides in cases.values())]
+    absent = [f"{side} (needs R)" if SIDES[side].r_package else side for side in absent]
     return lines + ([f"* Not run here: {'; '.join(absent)}."] if absent else [])
 
 
