@@ -78,7 +78,8 @@ def main() -> None:
     if given.profile:
         from bench_peers.profiles import profile
 
-        return profile(next(case for name, case in CASES.items() if given.profile in name))
+        case = next((case for name, case in CASES.items() if given.profile in name), None)
+        return profile(case) if case else sys.exit(f"No case has {given.profile!r} in its name: {'; '.join(CASES)}")
     if not (given.table or given.readme):
         cases = [name for name in CASES if not given.only or any(word in name for word in given.only)]
         sides = at_hand([SIDES[name] for name in given.side or SIDES], given.peer)

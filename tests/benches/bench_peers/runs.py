@@ -71,7 +71,7 @@ def to_do(folder: Path, cases: Sequence[str], sides: Sequence[Side], rounds: int
         for side in sides:
             own = side.form_of(CASES[case])
             unit = Unit(case, side.name, form if form and own else own, number)
-            if CASES[case].structure in side.structures and unit.key() not in known:
+            if side.takes(CASES[case]) and unit.key() not in known:
                 units += [unit] if unit.key()[:3] not in endless else []
     return units
 

@@ -11,7 +11,7 @@ from typing import Any
 from bench_peers.agreement import pooled, void
 from bench_peers.cases import CASES
 from bench_peers.runs import Record, read
-from bench_peers.sides import SIDES
+from bench_peers.sides import MOST_ROWS, SIDES
 
 README = Path(__file__).parents[3] / "README.md"
 # Lines of README between which the tables stand.
@@ -109,6 +109,8 @@ def notes(cases: Cases, words: dict[str, dict[str, str]], records: Sequence[Reco
     lines += [f"* {case}: {CASES[case].note}." for case in cases if CASES[case].note]
     lines += [f"* {case}, {side}: {reason}." for case in cases for side, reason in words[case].items()]
     absent = [side for side in SIDES if not any(side in sides for sides in cases.values())]
+    limited = [side for side in SIDES.values() if side.rows < MOST_ROWS and side.name not in absent]
+    lines += [f"* {side.name} is not tried on tables of more than {side.rows:,} rows." for side in limited]
     absent = [f"{side} (needs R)" if SIDES[side].r_package else side for side in absent]
     return lines + ([f"* Not run here: {'; '.join(absent)}."] if absent else [])
 
