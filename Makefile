@@ -9,12 +9,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/hbm-ready
 CMDSTAN_READY := $(VENV)/hbm-cmdstan
+# A Python that has the extra peers; without one, make bench-peers makes an environment that has it.
+PEER ?=
+PEERS := .venv-peers
+OPTIONS ?=
 PARTS := pyproject.toml .ci/constraints.txt
 
 # CmdStan's own make runs below this one and must not take over its flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-.PHONY: help setup report test test-long certify lint study bench clean
+.PHONY: help setup report test test-long certify lint study bench bench-peers clean
 help:
 	@echo "make report   set up, then fit, check and compare $(ANALYSIS) and write its report.pdf"
 	@echo "              (ENGINE=stanli or ENGINE=cmdstan chooses the engine, ANALYSIS=folder another analysis)"
@@ -24,8 +28,10 @@ help:
 	@echo "make setup    virtual environment in $(VENV) and CmdStan in ~/.cmdstan (PYTHON=... chooses the Python)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the timings"
+	@echo "make bench-peers   hbm_stan beside nutpie, PyMC, NumPyro, Bambi and others, in their environment $(PEERS) (hours;"
+	@echo "              PEER=/path/to/python has the extra peers already, OPTIONS='--minutes 40' and others go to the bench)"
 	@echo "make study    the Planck study: poolings beside neural networks, for reports/planck_study.md (an hour)"
-	@echo "make clean    remove $(VENV) and what the reports built; CmdStan stays"
+	@echo "make clean    remove $(VENV), $(PEERS) and what the reports built; CmdStan stays"
 
 # Ready means: finished (the stamp says so), for this folder, with a Python that still runs.
 IS_READY = [ "$$(cat $(READY) 2> /dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c "" 2> /dev/null
@@ -96,8 +102,19 @@ study: setup
 bench: setup
 	@$(BIN)/python tests/benches/bench.py
 
+# The peers have an environment of their own: what they need decides nothing about ours.
+$(PEERS)/hbm-ready: pyproject.toml
+	@$(FIND_PYTHON); \
+	echo "Making the virtual environment $(PEERS) with $$("$$python" --version)"; \
+	"$$python" -m venv --clear $(PEERS) && \
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check -e ".[peers]" && touch $@
+
+# Measurement by measurement; what is there already is not run again, so that it may be cut short at any time.
+bench-peers: setup $(if $(PEER),,$(PEERS)/hbm-ready)
+	@$(BIN)/python tests/benches/bench_peers --peer $(or $(PEER),$(PEERS)/bin/python) $(OPTIONS)
+
 BUILT := $(filter-out reports/sample/,$(wildcard reports/*/))
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf $(foreach folder,$(BUILT),$(folder)report.pdf $(folder)report.html $(folder)results.json $(folder)tables $(folder)fits)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

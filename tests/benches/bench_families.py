@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from bench_peers.tables import counts, normal_means
 
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import fit
@@ -29,33 +29,23 @@ REPORTS = Path(__file__).parents[2] / "reports"
 _MOST_ELEMENTS = 400
 
 
-def normal_means(groups: int) -> Dataset:
-    """Estimates of groups whose values differ as much as their standard errors."""
-    rng = np.random.default_rng([20261121, groups])
-    se = rng.uniform(0.5, 2, groups)
-    frame = pd.DataFrame(
-        {"g": [f"g{j}" for j in range(groups)], "y": rng.normal(rng.normal(0, 1, groups), se), "s": se}
-    )
-    return Dataset.from_frame(frame, group="g", estimate="y", standard_error="s")
+def _means(groups: int) -> Dataset:
+    return Dataset.from_frame(normal_means(groups), group="g", estimate="y", standard_error="s")
 
 
-def counts(groups: int) -> Dataset:
-    """Successes of 5 to 50 trials, rates with mean 0.2 and concentration 20."""
-    rng = np.random.default_rng([20261121, groups, 1])
-    n = rng.integers(5, 51, groups)
-    frame = pd.DataFrame({"g": [f"g{j}" for j in range(groups)], "y": rng.binomial(n, rng.beta(4, 16, groups)), "n": n})
-    return Dataset.from_frame(frame, group="g", successes="y", trials="n")
+def _counts(groups: int) -> Dataset:
+    return Dataset.from_frame(counts(groups), group="g", successes="y", trials="n")
 
 
 def cases() -> dict[str, tuple[str, Dataset, str]]:
     """Name -> family, data, variant."""
     shipped = {n: read_analysis(REPORTS / n).dataset for n in ("radon", "rat_tumour", "city_prices")}
     return {
-        "normal means, 50 groups": ("normal_means", normal_means(50), "partial_pooling"),
-        "normal means, 10,000 groups": ("normal_means", normal_means(10_000), "partial_pooling"),
+        "normal means, 50 groups": ("normal_means", _means(50), "partial_pooling"),
+        "normal means, 10,000 groups": ("normal_means", _means(10_000), "partial_pooling"),
         "linear regression, radon": ("linear_regression", shipped["radon"], "partial_pooling"),
         "beta-binomial, rat tumours": ("beta_binomial", shipped["rat_tumour"], "partial_pooling"),
-        "beta-binomial, 10,000 groups": ("beta_binomial", counts(10_000), "partial_pooling"),
+        "beta-binomial, 10,000 groups": ("beta_binomial", _counts(10_000), "partial_pooling"),
         "logistic regression, city prices": ("logistic_regression", shipped["city_prices"], "partial_pooling_by_term"),
     }
 

@@ -25,7 +25,7 @@ SEED, DRAWS = 20261128, 1000
 Case = dict[str, Any]
 
 
-def _crossed(groups: int, items: int, rows: int) -> pd.DataFrame:
+def crossed(groups: int, items: int, rows: int) -> pd.DataFrame:
     rng = np.random.default_rng(SEED)
     g, h = rng.integers(0, groups, rows), rng.integers(0, items, rows)
     eta = 0.5 + rng.normal(0, 0.7, groups)[g] + rng.normal(0, 0.5, items)[h]
@@ -52,14 +52,14 @@ def cases() -> dict[str, Case]:
             "frame": plates, "y": "y", "family": "normal", "beta": (23, 5), "scale": 2, **crossed,
         },
         "normal, 200 x 50, 20,000 rows": {
-            "frame": _crossed(200, 50, 20_000), "y": "y", "family": "normal", "beta": (0, 5), "scale": 2, **crossed,
+            "frame": crossed(200, 50, 20_000), "y": "y", "family": "normal", "beta": (0, 5), "scale": 2, **crossed,
         },
         "normal, 2,972 x 1,128, 73,421 rows": {
-            "frame": _crossed(2972, 1128, 73_421), "y": "y", "family": "normal", "ours": "normal_sampled",
+            "frame": crossed(2972, 1128, 73_421), "y": "y", "family": "normal", "ours": "normal_sampled",
             "beta": (0, 5), "scale": 2, "peers": ("nutpie",), **crossed,
         },
         "Poisson, 60 x 20, 1,200 rows": {
-            "frame": _crossed(60, 20, 1200), "y": "c", "family": "poisson", "beta": (0, 2.5), "scale": 1, **crossed,
+            "frame": crossed(60, 20, 1200), "y": "c", "family": "poisson", "beta": (0, 2.5), "scale": 1, **crossed,
         },
         "negative binomial, salamanders, 644 rows": {
             "frame": pools, "y": "c", "family": "negative_binomial", "beta": (0, 2.5), "scale": 1,
