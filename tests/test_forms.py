@@ -30,16 +30,16 @@ def stuck(draws: np.ndarray) -> np.ndarray:
 
 
 class Fits:
-    """Fits of variants, of which some fail their R-hat and some cannot be made."""
+    """Fits of variants, of which some fail their R-hat, or another check, and some cannot be made."""
 
-    def __init__(self, failing: tuple[str, ...] = (), broken: tuple[str, ...] = ()) -> None:
-        self.failing, self.broken, self.asked = failing, broken, list[str]()
+    def __init__(self, failing: tuple[str, ...] = (), broken: tuple[str, ...] = (), fault: Any = stuck) -> None:
+        self.failing, self.broken, self.fault, self.asked = failing, broken, fault, list[str]()
 
     def __call__(self, name: str) -> Fit:
         self.asked.append(name)
         if name in self.broken:
             raise EngineError("it cannot start")
-        changes: dict[str, Any] = {"mu": stuck} if name in self.failing else {}
+        changes: dict[str, Any] = {"mu": self.fault} if name in self.failing else {}
         return fake_fit("partial_pooling", sampling=Sampling(draws=300, seed=2), **changes)
 
 
@@ -73,6 +73,22 @@ def test_where_none_passes_the_choice_stands_and_a_waived_check_is_no_failure() 
     fits = Fits(failing=(CENTERED,))
     assert settled(fits, waive=("R-hat", "bulk ESS", "tail ESS", "MCSE"))[0] == CHOICE
     assert fits.asked == [CENTERED]
+
+
+def slow(draws: np.ndarray) -> np.ndarray:
+    """Chains that hold the same 30 values in each half, each five times: they agree, and are worth too few draws."""
+    return np.tile(np.repeat(draws[0, :30], 5), (len(draws), 2))
+
+
+@pytest.mark.parametrize(("worse", "asked"), [(8, [CENTERED, OTHER]), (12, [CENTERED])])
+def test_a_form_that_is_far_worse_is_not_tried_where_draws_are_only_too_few(worse: float, asked: list[str]) -> None:
+    fits = Fits(failing=(CENTERED,), fault=slow)
+    pilots = (Pilot(CENTERED, 0.0, 0.04), Pilot(OTHER, 0.0, 0.04 / worse))
+    settled(fits, Choice(CENTERED, "A short pilot finds centered best.", pilots))
+    assert fits.asked == asked
+    stuck_fits = Fits(failing=(CENTERED,))  # R-hat fails: that is no matter of few draws
+    settled(stuck_fits, Choice(CENTERED, "A short pilot finds centered best.", pilots))
+    assert stuck_fits.asked == [CENTERED, OTHER]
 
 
 def test_nothing_is_fitted_where_there_is_no_other_form() -> None:
