@@ -35,6 +35,7 @@ data {
   int<lower=0, upper=1> generate; // 0: log_lik and y_rep are left to be drawn afterwards
 }
 transformed data {
+  real narrowest = min(y_upper - y_lower); // range of fluxes (unit of flux)
   real sigma_raw_max = prior_sigma_family == 4 ? 1 : positive_infinity(); // only the uniform prior has an end
 }
 parameters {
@@ -50,7 +51,7 @@ transformed parameters {
 model {
   target += lprior; // mu / mu_raw and sigma / sigma_raw are constant: no Jacobian is due
   if (use_likelihood) {
-    y ~ flux_of_one_sigma(planck(nu, rep_vector(mu, N)), sigma, truncated, y_lower, y_upper);
+    y ~ flux_of_one_sigma(planck(nu, rep_vector(mu, N)), sigma, truncated, y_lower, y_upper, narrowest);
   }
 }
 generated quantities {

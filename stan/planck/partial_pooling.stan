@@ -38,6 +38,7 @@ data {
   int<lower=0, upper=1> generate; // 0: log_lik and y_rep are left to be drawn afterwards
 }
 transformed data {
+  real narrowest = min(y_upper - y_lower); // range of fluxes (unit of flux)
   real alpha_raw_max = prior_alpha_family == 4 ? 1 : positive_infinity(); // only the uniform prior has an end
   real sigma_raw_max = prior_sigma_family == 4 ? 1 : positive_infinity(); // as above
   real scale = prior_alpha[1] / prior_beta[1]; // a temperature that the priors expect (unit of frequency)
@@ -62,7 +63,7 @@ model {
   target += lprior + log(alpha) - 2 * log(mu); // priors; |d beta / d mu|, for mu is sampled and the prior is of beta
   T ~ gamma(alpha, beta);
   if (use_likelihood) {
-    y ~ flux_of_one_sigma(planck(nu, T[group_idx]), sigma, truncated, y_lower, y_upper);
+    y ~ flux_of_one_sigma(planck(nu, T[group_idx]), sigma, truncated, y_lower, y_upper, narrowest);
   }
 }
 generated quantities {

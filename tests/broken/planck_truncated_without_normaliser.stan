@@ -39,6 +39,7 @@ data {
   int<lower=0, upper=1> generate; // 0: log_lik and y_rep are left to be drawn afterwards
 }
 transformed data {
+  real narrowest = min(y_upper - y_lower); // range of fluxes (unit of flux)
   real alpha_raw_max = prior_alpha_family == 4 ? 1 : positive_infinity(); // only the uniform prior has an end
   real sigma_raw_max = prior_sigma_family == 4 ? 1 : positive_infinity(); // as above
   real scale = prior_alpha[1] / prior_beta[1]; // a temperature that the priors expect (unit of frequency)
