@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, ndtri, softmax
+from scipy.special import logsumexp, softmax
 
+from hbm_stan.agreement import threshold
 from hbm_stan.leave_one_out import QUADRATURE_MATTERS
 from hbm_stan.model import Draws, Option, StanData
 from hbm_stan.table import FloatArray
@@ -27,7 +28,7 @@ _AGAIN = 40
 
 def limit(n: int) -> float:
     """The largest z that chance explains among n comparisons."""
-    return -float(ndtri(FAMILY_ERROR / (2 * n)))
+    return threshold(n, FAMILY_ERROR)
 
 
 def repeated(draws: Draws, s: int, size: int) -> dict[str, FloatArray]:
