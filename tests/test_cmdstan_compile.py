@@ -16,19 +16,28 @@ from hbm_stan.engines.cmdstan import CmdStanEngine
 from hbm_stan.errors import EngineError, StorageError
 from hbm_stan.program import Program
 
-# Takes the steps of CmdStan's make: reads model.stan, writes model.hpp, a part of model, all of it.
+# Takes the steps of CmdStan's make: reads model.stan, writes model.hpp, a part of model, all of it; and those of a
+# makefile for several programs at once.
 MAKE = """#!/bin/sh
-case "$1" in *[!A-Za-z0-9/_.+,-]*) echo "make cannot take $1"; exit 2;; esac
 begin=$(date +%s%N)
-cp "$1.stan" "$1.hpp" || exit 2
-touch "$TMPDIR/cc1.s"
-if grep -q 'C++ fault' "$1.stan"; then echo "cc1plus: out of words" ; echo "make: *** Error 1"; exit 2; fi
-printf '#!/bin/sh\\n' > "$1"
-chmod +x "$1"
-if [ -n "$HANG" ]; then sleep 60; fi
-sleep 0.2
-echo "echo $(cksum < "$1.stan")" >> "$1"
-echo "$begin $(date +%s%N) $MAKEFLAGS" >> "$LOG"
+together=""
+if [ "$1" = -f ]; then together=" together"; grep -q '^include makefile' "$2" || exit 2; shift 2; fi
+for target in "$@"; do
+  case "$target" in *[!A-Za-z0-9/_.+,-]*) echo "make cannot take $target"; exit 2;; esac
+  program="${target%.hpp}"
+  "$(dirname "$0")/bin/stanc" --o="$program.hpp" "$program.stan" || exit 1
+  cp "$program.stan" "$program.hpp" || exit 2
+  [ "$program" = "$target" ] || continue
+  touch "$TMPDIR/cc1.s"
+  if grep -q 'C++ fault' "$program.stan"; then echo "cc1plus: out of words" ; echo "make: *** Error 1"; exit 2; fi
+  if [ "$together" ] && grep -q 'alone' "$program.stan"; then echo "not together"; exit 2; fi
+  printf '#!/bin/sh\\n' > "$program"
+  chmod +x "$program"
+  if [ -n "$HANG" ]; then sleep 60; fi
+  sleep 0.2
+  echo "echo $(cksum < "$program.stan")" >> "$program"
+  echo "$begin $(date +%s%N) $MAKEFLAGS$together" >> "$LOG"
+done
 """
 STANC = """#!/bin/sh
 if grep -q syntax "$2"; then echo "Syntax error in '$2', line 1" >&2; exit 1; fi
@@ -83,6 +92,40 @@ def test_each_program_is_compiled_once(cmdstan: CmdStanEngine, tmp_path: Path) -
     answers = [subprocess.run([cmdstan.executable(p)], capture_output=True, check=True).stdout for p in (a, b)]
     assert answers[0] != answers[1]
     assert list((tmp_path / "temp").iterdir()) == []
+
+
+def built(engine: CmdStanEngine, *programs: Program) -> list[bytes]:
+    """What the executables print: the check sum of the text that each was made of."""
+    return [subprocess.run([engine.executable(p)], capture_output=True, check=True).stdout for p in programs]
+
+
+def test_more_programs_than_cores_are_compiled_together(
+    cmdstan: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hbm_stan.engines.cmdstan_compile.cores", lambda: 2)
+    programs = [program(f"p{i}", "//" + " " * i) for i in range(5)]
+    build(cmdstan, *programs)
+    assert len(set(built(cmdstan, *programs))) == 5
+    log = (tmp_path / "log").read_text().splitlines()
+    assert len(log) == 5
+    assert len({line.split()[0] for line in log}) == 2
+    assert all(line.endswith(" together") for line in log)
+    again = [program(f"q{i}", p.code) for i, p in enumerate(programs)]
+    for each in again:
+        build(cmdstan, each)
+    assert built(cmdstan, *again) == built(cmdstan, *programs)
+
+
+def test_what_cannot_be_compiled_together_is_compiled_apart(
+    cmdstan: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hbm_stan.engines.cmdstan_compile.cores", lambda: 1)
+    programs = [program("a"), program("b", "// alone"), program("c")]
+    build(cmdstan, *programs)
+    assert len(set(built(cmdstan, *programs))) == 3
+    with pytest.raises(EngineError) as error:
+        build(cmdstan, program("d"), program("bad", "// C++ fault\n"), program("e"))
+    assert str(error.value).startswith("/where/bad.stan: the C++ compiler failed. It says:\ncc1plus: out of words")
 
 
 def test_programs_are_compiled_side_by_side(cmdstan: CmdStanEngine, tmp_path: Path) -> None:

@@ -6,17 +6,19 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
-from hbm_stan.engines.chains import Task, run_together
+from hbm_stan.engines.chains import Ended, Task, run_together
 from hbm_stan.engines.cmdstan_build import make_program, own_environment
+from hbm_stan.engines.cmdstan_units import MODEL, density_once, shared_out, write_unit
 from hbm_stan.engines.words import in_program
 from hbm_stan.engines.workplace import storing, work_folder
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
+from hbm_stan.resources import cores
 
 _TAIL = 15  # lines of the C++ compiler's output in a message
 
@@ -39,23 +41,50 @@ def compile_programs(cmdstan: Path, wanted: Mapping[Path, Program]) -> None:
 
 def _compile(cmdstan: Path, todo: Mapping[Path, Program]) -> None:
     with work_folder() as workshop:
-        sources = {target: workshop / str(i) / "model.stan" for i, target in enumerate(todo)}
+        sources = {target: workshop / str(i) / MODEL for i, target in enumerate(todo)}
         for target, source in sources.items():
             with storing(workshop):
                 source.parent.mkdir()
-                source.write_text(todo[target].code, encoding="utf-8")
-            _translate(cmdstan, todo[target], source)
-        tasks = {str(target): _task(cmdstan, target, source) for target, source in sources.items()}
-        for ended in run_together(list(tasks.values()), lambda _task, _line: None):
-            target = Path(ended.task.name)
-            if ended.code != 0:
-                tail = "\n".join([line for line in ended.lines if line.strip()][-_TAIL:])
-                raise EngineError(f"{todo[target].path}: the C++ compiler failed. It says:\n{tail}")
-            _keep(sources[target].with_suffix(""), target)
+                source.with_suffix(".stan").write_text(todo[target].code, encoding="utf-8")
+        if not _translate(cmdstan, list(sources.values())):
+            for target, source in sources.items():
+                _check(cmdstan, todo[target], source.with_suffix(".stan"))
+        units = shared_out({target: len(program.code) for target, program in todo.items()}, cores())
+        failed = _make(cmdstan, units, sources)
+        if failed and len(units) < len(todo):  # each by itself: the message is that of one program
+            failed = _make(cmdstan, [[target] for target in todo if not target.exists()], sources)
+        if failed:
+            tail = "\n".join([line for line in failed.lines if line.strip()][-_TAIL:])
+            raise EngineError(f"{todo[Path(failed.task.name)].path}: the C++ compiler failed. It says:\n{tail}")
 
 
-def _translate(cmdstan: Path, program: Program, source: Path) -> None:
-    """Let the Stan compiler alone look at the program first: its message is not mixed with those of make."""
+def _translate(cmdstan: Path, sources: Sequence[Path]) -> bool:
+    """Let make translate the programs, as it is set up to, and take from the C++ what would be compiled twice."""
+    translated = [source.with_suffix(".hpp") for source in sources]
+    task = Task("translate", [make_program(), *map(str, translated)], cmdstan, own_environment())
+    if any(ended.code != 0 for ended in run_together([task], lambda _task, _line: None)):
+        return False
+    for path in translated:
+        with storing(path):
+            path.write_text(density_once(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return True
+
+
+def _make(cmdstan: Path, units: Sequence[Sequence[Path]], sources: Mapping[Path, Path]) -> Ended | None:
+    """Compile the units and keep their executables; what failed, if something did."""
+    tasks = {unit[0]: _task(cmdstan, unit[0], [sources[target] for target in unit]) for unit in units}
+    failed = None
+    for ended in run_together(list(tasks.values()), lambda _task, _line: None):
+        if ended.code != 0:
+            failed = ended
+        else:
+            for target in next(unit for unit in units if str(unit[0]) == ended.task.name):
+                _keep(sources[target], target)
+    return failed
+
+
+def _check(cmdstan: Path, program: Program, source: Path) -> None:
+    """Let the Stan compiler alone look at a program where make failed: its message is not mixed with those of make."""
     stanc = cmdstan / "bin" / "stanc"
     try:
         done = subprocess.run([stanc, f"--o={os.devnull}", source], capture_output=True, text=True, check=False)
@@ -66,10 +95,14 @@ def _translate(cmdstan: Path, program: Program, source: Path) -> None:
         raise EngineError(f"{program.path} does not compile. The Stan compiler says:\n{words}")
 
 
-def _task(cmdstan: Path, target: Path, source: Path) -> Task:
+def _task(cmdstan: Path, target: Path, sources: Sequence[Path]) -> Task:
+    command = [make_program(), *map(str, sources)]
+    if len(sources) > 1:
+        with storing(sources[0].parent):
+            makefile = write_unit(sources[0].with_name("unit"), sources)
+        command[1:1] = ["-f", str(makefile)]
     # What a killed compiler leaves among the temporary files goes when our folder goes.
-    environment = own_environment() | {"TMPDIR": str(source.parent)}
-    return Task(str(target), [make_program(), str(source.with_suffix(""))], cmdstan, environment)
+    return Task(str(target), command, cmdstan, own_environment() | {"TMPDIR": str(sources[0].parent)})
 
 
 def _keep(built: Path, target: Path) -> None:
