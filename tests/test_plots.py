@@ -152,6 +152,26 @@ def test_equal_labels_stay_two_rows() -> None:
     assert sorted(texts) == ["other", "twin", "twin"]
 
 
+@pytest.mark.parametrize("beside", [0, 1, 2])
+@pytest.mark.parametrize("n", [16, 20, 32, 36, 40, 41])
+def test_names_below_a_strip_do_not_touch(beside: int, n: int) -> None:
+    names = [f"Tjgq {i}" for i in range(n)]
+    rows = pd.DataFrame({"low": [0.0, 1.0], "high": [1.0, 2.0], **dict.fromkeys(("observed", "q05", "q25"), 2.0),
+                         **dict.fromkeys(("q75", "q95"), 3.0)})  # fmt: skip
+    figure = drawn(
+        plots.plot_ppc(
+            example_tables(n, names)["ppc"],
+            rows=rows if beside else None,
+            left_out=(lambda axes: axes.plot([0, 1], [0, 1])) if beside > 1 else None,
+        )
+    )
+    boxes = sorted(t.get_window_extent().extents.tolist() for t in figure.axes[0].get_xticklabels() if t.get_text())
+    named = len(boxes) == n and any(t.get_text().startswith("Tjgq") for t in figure.axes[0].get_xticklabels())
+    assert named == (n <= (40, 32, 20)[beside])
+    if named:
+        assert all(right[0] - left[2] > -0.5 for left, right in itertools.pairwise(boxes))
+
+
 def test_dollar_signs_are_text() -> None:
     table = example_tables(3, ["$\\frac{x$", "$a$", "b"])["shrinkage"]
     save_svg(plots.plot_shrinkage(table))

@@ -16,13 +16,15 @@ from hbm_stan.portions import drawn_places
 
 _PANEL_MM, _TOP_MM, _BOTTOM_MM = 28.0, 4.5, 14.5
 _MOST_NAMED, _NAME_CELLS = 40, 14  # groups that are named below a strip, and letters of a name (ours)
+_NAME_MM = LABEL_PT * 25.4 / 72  # what a name takes below a strip: nearer to each other they touch
 _CELL_MM = 1.65  # of a letter of 8 pt
 _TITLE_CELLS = 46  # letters of 8 pt above half a figure
+_RIGHT = 0.985  # where the last panel ends
 # Where panels begin, the groups last, and the width of those before them: by how many there are before.
 _BESIDE: Sequence[tuple[tuple[float, ...], float]] = (
     ((0.07,), 0.0),
     ((0.07, 0.44), 0.29),
-    ((0.07, 0.365, 0.66), 0.215),
+    ((0.07, 0.36, 0.65), 0.21),
 )
 _NUMBERS = ("raw", "q05", "q25", "q50", "q75", "q95", "rows")
 
@@ -37,7 +39,7 @@ def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: s
 
     def paint(figure: Any) -> None:
         grid = figure.add_gridspec(
-            len(panels), 2, left=0.07, right=0.985, top=1 - _TOP_MM / height, bottom=10.0 / height,
+            len(panels), 2, left=0.07, right=_RIGHT, top=1 - _TOP_MM / height, bottom=10.0 / height,
             hspace=_BOTTOM_MM / _PANEL_MM, wspace=0.12,
         )  # fmt: skip
         for k, panel in enumerate(panels):
@@ -128,19 +130,19 @@ def plot_ppc(
     """What was observed of each group (an outcome, or a mean, share or rate: ``what``) against its replications.
 
     Groups stand in rising order, bars hold the middle 50 % and 90 % of replications. Columns: group, observed, q05,
-    q25, q50, q75, q95. Up to some forty groups are named. ``rows`` are counts of rows in bins (columns low, high,
+    q25, q50, q75, q95. Up to forty groups are named, fewer where panels stand beside them. ``rows`` are counts of rows in bins (columns low, high,
     observed, q05, q25, q75, q95), drawn beside them; of ``whole`` numbers by their square roots, as a rootogram.
     ``left_out`` paints one more panel beside the groups: what rows that are left out say.
     """
     lefts, width = _BESIDE[(rows is not None) + (left_out is not None)]
-    most_named = _MOST_NAMED if len(lefts) < 3 else _MOST_NAMED // 2
+    most_named = min(_MOST_NAMED, int((_RIGHT - lefts[-1]) * WIDTH_MM / _NAME_MM))
     ordered = table.astype(dict.fromkeys(("observed", "q05", "q25", "q75", "q95"), float)).sort_values("observed")
     names = [shorten(drawable(str(g)), _NAME_CELLS) for g in ordered["group"]] if len(ordered) <= most_named else []
     below = max((cells(name) for name in names), default=0) * 1.75 + 10.0
     height = _PANEL_MM + below + _TOP_MM
 
     def paint(figure: Any) -> None:
-        axes = figure.add_axes((lefts[-1], below / height, 0.985 - lefts[-1], _PANEL_MM / height))
+        axes = figure.add_axes((lefts[-1], below / height, _RIGHT - lefts[-1], _PANEL_MM / height))
         _groups(axes, ordered, names)
         axis = what if what == "outcome" else f"{what} of the {one}"
         value_axis(axes, drawable(with_unit(axis, unit)))
