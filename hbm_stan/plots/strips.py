@@ -130,9 +130,9 @@ def plot_ppc(
     """What was observed of each group (an outcome, or a mean, share or rate: ``what``) against its replications.
 
     Groups stand in rising order, bars hold the middle 50 % and 90 % of replications. Columns: group, observed, q05,
-    q25, q50, q75, q95. Up to forty groups are named, fewer where panels stand beside them. ``rows`` are counts of rows in bins (columns low, high,
-    observed, q05, q25, q75, q95), drawn beside them; of ``whole`` numbers by their square roots, as a rootogram.
-    ``left_out`` paints one more panel beside the groups: what rows that are left out say.
+    q25, q50, q75, q95. Up to forty groups are named, fewer beside other panels. ``rows`` are counts of rows in bins
+    (columns low, high, observed, q05, q25, q75, q95), drawn beside them; of ``whole`` numbers by their square roots, as
+    a rootogram. ``left_out`` paints one more panel beside the groups: what rows that are left out say.
     """
     lefts, width = _BESIDE[(rows is not None) + (left_out is not None)]
     most_named = min(_MOST_NAMED, int((_RIGHT - lefts[-1]) * WIDTH_MM / _NAME_MM))
