@@ -19,7 +19,7 @@ from hbm_stan.engines.direct import DirectEngine, about_of, stats_of
 from hbm_stan.errors import NotDirectError
 from hbm_stan.families.terms.effects import beta_of_groups
 from hbm_stan.families.terms.nodes.density import FINER, Nodes, Posterior, pilot
-from hbm_stan.families.terms.nodes.effects import LEFT, Populations, draw_coefficients
+from hbm_stan.families.terms.nodes.effects import LEFT, Coefficients, Populations, draw_coefficients
 from hbm_stan.families.terms.nodes.levels import GroupRows, find_level_modes
 from hbm_stan.families.terms.nodes.population import PopulationPrior
 from hbm_stan.independent import independent_stats
@@ -36,7 +36,7 @@ from hbm_stan.tree import is_by_nodes
 _KNOWN_TAU, _KNOWN_RHO = 0.25, 0.5
 # The log density by nodes that stay less that by more of them, laid anew: at draws, between the largest and the
 # smallest (ours; an error of 0.1 in a log density moves the mean of what it is the extreme of by 0.03 sds).
-_MOST_APART, _LOOKED_AT = 0.1, 12
+MOST_APART, _LOOKED_AT = 0.1, 12
 _POINTS_OF_MIXTURE = 3500  # that a mixture is fitted to, about: for progress
 
 
@@ -49,7 +49,7 @@ def draws_by_nodes(
     groups = GroupRows.of(likelihood(family.name), data)
     pooled = family.variant(variant).pooling == "partial"
     if not pooled:
-        return _no_pooling(groups, data, sampling)
+        return draws_apart(groups, data, sampling)
     return _partial(groups, data, sampling, progress)
 
 
@@ -63,7 +63,8 @@ def draws_directly(
         return replace(engine.sample(program, data, sampling, progress), about={NOT_DIRECT: str(reason)})
 
 
-def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> EngineDraws | None:
+def draws_apart(groups: GroupRows, data: StanData, sampling: Sampling) -> EngineDraws | None:
+    """Draws of groups that share nothing; None where proposals of one of them cannot be trusted."""
     prior = np.asarray(data["prior_theta"], dtype=float)
     start = np.tile(prior[:, 0], (groups.n_groups, 1))
     modes = find_level_modes(groups, prior[:, 0], np.diag(prior[:, 1] ** -2.0), start)
@@ -73,9 +74,9 @@ def _no_pooling(groups: GroupRows, data: StanData, sampling: Sampling) -> Engine
     if drawn.left > LEFT:
         return None
     drawn_too = beta_of_groups({"theta": drawn.theta}, data, drawn.theta)
-    variables = _by_chain({"theta": drawn.theta, **drawn_too, "lprior": np.zeros(n)}, sampling)
+    variables = by_chain({"theta": drawn.theta, **drawn_too, "lprior": np.zeros(n)}, sampling)
     some = drawn_too or {"theta": drawn.theta[:, 0]}  # the energy is theirs: common coefficients, or the first group's
-    return EngineDraws(variables, independent_stats(_by_chain(some, sampling)), about={FIRST_LEFT: drawn.left})
+    return EngineDraws(variables, independent_stats(by_chain(some, sampling)), about={FIRST_LEFT: drawn.left})
 
 
 def _partial(groups: GroupRows, data: StanData, sampling: Sampling, progress: Progress | None) -> EngineDraws | None:
@@ -83,34 +84,35 @@ def _partial(groups: GroupRows, data: StanData, sampling: Sampling, progress: Pr
     centre, nodes = pilot(groups, prior)
     start = Posterior(prior, nodes, centre)
     modes = find_modes(start, np.zeros((1, prior.dimension)))
-    if not modes or not _is_known(prior, scale := np.linalg.cholesky(np.linalg.inv(modes[0].precision))):
+    if not modes or not is_known(prior, scale := np.linalg.cholesky(np.linalg.inv(modes[0].precision))):
         return None
     posterior = Posterior(prior, nodes, start.coordinates(modes[0].point[None])[0], scale)
-    streams = _streams(_Watched(posterior, sampling, progress), prior.dimension, sampling)
+    streams = streams_of(Watched(posterior, sampling, progress), prior.dimension, sampling)
     if streams.trouble:
         return None
     points = streams.points.reshape(-1, prior.dimension)
     apart = nodes_apart(groups, prior, nodes, posterior, points)
-    if not apart <= _MOST_APART:
+    if not apart <= MOST_APART:
         return None
     x = posterior.coordinates(points)
     beta, tau, partial = prior.split(x)
     populations = Populations(prior.mean(beta), prior.factor(tau, partial))
     drawn = draw_coefficients(np.random.default_rng([sampling.seed, 5]), groups, nodes.modes, populations)
-    if drawn.left > LEFT:
-        return None
-    variables = {
-        "beta": beta,
-        "tau": tau,
-        "rho": prior.rho(partial),
-        "theta": drawn.theta,
-        "lprior": prior.log_prior(x),
-    }
+    return None if drawn.left > LEFT else draws_of(prior, x, drawn, streams, apart, sampling)
+
+
+def draws_of(
+    prior: PopulationPrior, x: FloatArray, drawn: Coefficients, streams: Streams, apart: float, sampling: Sampling
+) -> EngineDraws:
+    """Draws of populations at coordinates (chain draw, d) and of coefficients given these, as engines give them."""
+    beta, tau, partial = prior.split(x)
+    population = {"beta": beta, "tau": tau, "rho": prior.rho(partial)}
+    variables = {**population, "theta": drawn.theta, "lprior": prior.log_prior(x)}
     about = about_of(streams) | {NODES_APART: apart, FIRST_LEFT: drawn.left}
-    return EngineDraws(_by_chain(variables, sampling), stats_of(streams), about=about)
+    return EngineDraws(by_chain(variables, sampling), stats_of(streams), about=about)
 
 
-def _streams(density: Density, dimension: int, sampling: Sampling) -> Streams:
+def streams_of(density: Density, dimension: int, sampling: Sampling) -> Streams:
     """Draws from a density with its mode at 0 and the curvature 1 there; by a mixture where it is not nearly normal."""
     mode = Mode(np.zeros(dimension), 0.0, np.eye(dimension))
     streams = streams_about(density, mode, sampling.chains, sampling.draws, sampling.seed)
@@ -119,7 +121,7 @@ def _streams(density: Density, dimension: int, sampling: Sampling) -> Streams:
     return draw_streams(density, dimension, sampling.chains, sampling.draws, sampling.seed)
 
 
-class _Watched:
+class Watched:
     """A density that reports how many of the points it takes, about, have been asked for, on all chains together."""
 
     def __init__(self, density: Density, sampling: Sampling, progress: Progress | None) -> None:
@@ -128,6 +130,7 @@ class _Watched:
         self._all = _POINTS_OF_MIXTURE + sampling.chains * sampling.draws
 
     def __call__(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The log density (n,) and its gradient (n, d)."""
         self._taken += len(points)
         for chain in range(1, self._chains + 1) if self._progress else ():
             assert self._progress is not None
@@ -135,7 +138,7 @@ class _Watched:
         return self._density(points)
 
 
-def _is_known(prior: PopulationPrior, scale: FloatArray) -> bool:
+def is_known(prior: PopulationPrior, scale: FloatArray) -> bool:
     """Whether the rows say enough of the population for nodes that stay, by the curvature at the mode."""
     sd = np.sqrt((scale**2).sum(axis=1))[len(prior.beta) :]
     tau, rho = sd[: len(prior.tau)], sd[len(prior.tau) :]
@@ -149,8 +152,7 @@ def nodes_apart(
 
     The draws with the smallest and largest value in each direction are among those that are looked at.
     """
-    ends = {int(i) for column in points.T for i in (column.argmin(), column.argmax())}
-    chosen = sorted(ends | set(np.linspace(0, len(points) - 1, max(2, _LOOKED_AT - len(ends))).astype(int).tolist()))
+    chosen = looked_at(points)
     differences = []
     for point in points[chosen]:
         x = posterior.coordinates(point[None])
@@ -162,6 +164,13 @@ def nodes_apart(
     return float(np.ptp(differences))
 
 
-def _by_chain(variables: dict[str, FloatArray], sampling: Sampling) -> dict[str, FloatArray]:
+def looked_at(points: FloatArray) -> list[int]:
+    """Places of a dozen draws (n, d), those with the smallest and largest value in each direction among them."""
+    ends = {int(i) for column in points.T for i in (column.argmin(), column.argmax())}
+    return sorted(ends | set(np.linspace(0, len(points) - 1, max(2, _LOOKED_AT - len(ends))).astype(int).tolist()))
+
+
+def by_chain(variables: dict[str, FloatArray], sampling: Sampling) -> dict[str, FloatArray]:
+    """Draws (chain draw, ...) as (chain, draw, ...), without what has no elements."""
     shape = (sampling.chains, sampling.draws)
     return {name: values.reshape(*shape, *values.shape[1:]) for name, values in variables.items() if values.size}

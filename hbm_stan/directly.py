@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from hbm_stan.attempts import record_of_attempts
+from hbm_stan.by_following_nodes import draw_directly
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import ENGINES
 from hbm_stan.engines.direct import DirectEngine
@@ -28,11 +29,7 @@ def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) ->
     if job.engine.name not in ENGINES:
         raise NotDirectError(f"the engine {job.engine.name} was asked for")
     direct = replace(job, engine=DirectEngine(alone=True))
-    if rows:
-        fit = fit_unkept(direct)
-    else:
-        drawn = direct.engine.sample(job.program, job.data, job.sampling)
-        fit = fit_of_draws(direct, drawn, job.sampling)
+    fit = fit_unkept(direct) if rows else fit_of_draws(direct, draw_directly(direct, job.sampling), job.sampling)
     diagnosis = check(fit, waive)
     if failed := [v.name for v in diagnosis.failed]:
         raise NotDirectError(f"direct draws did not pass their checks: {', '.join(failed)}")

@@ -251,6 +251,10 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
         known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
         if known is None and held.draws < sampling.draws:
             known = draws_directly(job.engine, job.program, job.data, sampling, progress)
+    if known is None and job.engine.name == "direct":
+        from hbm_stan.by_following_nodes import draw_directly
+
+        known = draw_directly(job, sampling, progress)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)

@@ -59,9 +59,15 @@ class DirectEngine:
                 if all(np.isfinite(values).all() for values in variables.values()):
                     return EngineDraws(variables, stats_of(drawn), about=about_of(drawn))
                 drawn = replace(drawn, trouble="what the program generates is not finite at some draws")
+        return self.sampled(drawn.trouble, program, data, sampling, progress)
+
+    def sampled(
+        self, reason: str, program: Program, data: Mapping[str, Any], sampling: Sampling, progress: Progress | None
+    ) -> EngineDraws:
+        """The sampler's draws, which tell why they are not direct ones; NotDirectError where these alone were asked."""
         if self._alone:
-            raise NotDirectError(drawn.trouble)
-        return replace(self._sampler.sample(program, data, sampling, progress), about={NOT_DIRECT: drawn.trouble})
+            raise NotDirectError(reason)
+        return replace(self._sampler.sample(program, data, sampling, progress), about={NOT_DIRECT: reason})
 
 
 def about_of(drawn: Streams) -> dict[str, float]:

@@ -14,7 +14,14 @@ MOST_COEFFICIENTS = 3
 def nodes_serve(likelihood: Likelihood, design: Design, pooling: Pooling) -> bool:
     """Whether nodes that stay can stand for the coefficients of a model's groups: of log-concave rows without own
     parameters, one grouping factor whose columns are all the common ones there are, and groups that differ."""
-    names = names_of(design)
+    return _one_factor(likelihood, design) and not names_of(design).shared and pooling != "complete"
+
+
+def nodes_follow(likelihood: Likelihood, design: Design, pooling: Pooling) -> bool:
+    """Whether nodes that follow the population can: there may be other common columns, too."""
+    return _one_factor(likelihood, design) and pooling == "partial"
+
+
+def _one_factor(likelihood: Likelihood, design: Design) -> bool:
     rows = not likelihood.own_rows and likelihood.precision is None and likelihood.peak is None
-    one_factor = len(design.terms) == design.n_group_terms and not names.shared
-    return rows and one_factor and pooling != "complete" and len(names.tau) <= MOST_COEFFICIENTS
+    return rows and len(design.terms) == design.n_group_terms and len(names_of(design).tau) <= MOST_COEFFICIENTS

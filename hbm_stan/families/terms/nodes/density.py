@@ -47,26 +47,60 @@ class Nodes:
     @classmethod
     def about(cls, groups: GroupRows, modes: Modes, count: int) -> Nodes:
         """So many nodes in each direction, about modes."""
-        size = modes.theta.shape[1]
-        points, log_weights = grid(count, size)
-        # chol(inverse(H)) z: the mode of a standard normal density in units of the curvature.
-        root = np.linalg.cholesky(modes.precision)
-        steps = np.linalg.solve(np.swapaxes(root, 1, 2)[:, None], points[None, :, :, None])[..., 0]
-        theta = modes.theta[:, None] + steps
-        log_rows = np.empty((groups.n_groups, len(points)))
-        for m in range(len(points)):
-            log_rows[:, m] = groups.log_lik(theta[:, m])
-        log_root = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-        # grid()'s weights are over standard normal densities, whose constant is that of the normal density taken off.
-        log_rows += log_weights + size / 2 * math.log(2 * math.pi) - log_root[:, None]
+        theta, log_rows = laid_about(groups, modes, count)
         return cls(theta=theta, log_rows=log_rows, modes=modes)
 
     @property
     def features(self) -> FloatArray:
-        """Products of two coefficients, then coefficients, of each node, (J M, F)."""
-        flat = self.theta.reshape(-1, self.theta.shape[2])
-        first, second = np.tril_indices(flat.shape[1])
-        return np.ascontiguousarray(np.hstack([flat[:, first] * flat[:, second], flat]))
+        """``features_of`` all nodes, (J M, F)."""
+        return features_of(self.theta.reshape(-1, self.theta.shape[2]))
+
+
+def laid_about(groups: GroupRows, modes: Modes, count: int) -> tuple[FloatArray, FloatArray]:
+    """So many nodes in each direction about modes: coefficients (..., J, M, K), and the log of each node's weight times
+    the density of its group's rows there, (..., J, M)."""
+    size = modes.theta.shape[-1]
+    points, log_weights = grid(count, size)
+    # chol(inverse(H)) z: the mode of a standard normal density in units of the curvature.
+    root = np.linalg.cholesky(modes.precision)
+    theta = modes.theta[..., None, :] + points @ np.linalg.inv(root)
+    log_rows = np.empty(theta.shape[:-1])
+    for m in range(len(points)):
+        log_rows[..., m] = groups.log_lik(theta[..., m, :])
+    log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+    # grid()'s weights are over standard normal densities, whose constant is that of the normal density taken off.
+    log_rows += log_weights + size / 2 * math.log(2 * math.pi) - log_root[..., None]
+    return theta, log_rows
+
+
+def features_of(theta: FloatArray) -> FloatArray:
+    """Products of two coefficients, then coefficients, of (..., K), (..., F)."""
+    first, second = np.tril_indices(theta.shape[-1])
+    return np.ascontiguousarray(np.concatenate([theta[..., first] * theta[..., second], theta], axis=-1))
+
+
+def slopes_of(
+    prior: PopulationPrior, x: FloatArray, along: FloatArray, n_groups: int, origin: FloatArray | float = 0.0
+) -> FloatArray:
+    """Derivatives by coordinates (n, d) of log densities of which ``along`` (n, F) are those by ``in_features``; of
+    features of coefficients less an ``origin`` (n, K), if there is one."""
+    slopes = np.empty_like(x)
+    for i in range(x.shape[1]):
+        shift = np.zeros(x.shape[1])
+        shift[i] = _DIFFERENCE
+        (w1, c1), (w0, c0) = (population_in_features(prior, at, origin) for at in (x + shift, x - shift))
+        of_prior = prior.log_density(x + shift) - prior.log_density(x - shift)
+        of_rows = (along * (w1 - w0)).sum(axis=1) + n_groups * (c1 - c0)
+        slopes[:, i] = (of_rows + of_prior) / (2 * _DIFFERENCE)
+    return slopes
+
+
+def population_in_features(
+    prior: PopulationPrior, x: FloatArray, origin: FloatArray | float = 0.0
+) -> tuple[FloatArray, FloatArray]:
+    """``in_features`` of the populations at coordinates (n, d), their means counted from an origin."""
+    beta, tau, partial = prior.split(x)
+    return in_features(prior.mean(beta) - origin, prior.factor(tau, partial))
 
 
 def in_features(mean: FloatArray, factor: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -109,7 +143,7 @@ class Posterior:
 
     def _of(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         prior = self._prior
-        weights, constant = self._in_features(x)
+        weights, constant = population_in_features(prior, x)
         values, along = np.empty(len(x)), np.empty_like(weights)
         pieces = math.ceil(len(x) * self._log_rows.size / _AT_ONCE)
         parts = np.array_split(np.arange(len(x)), max(1, min(len(x), pieces)))
@@ -120,19 +154,7 @@ class Posterior:
         with ThreadPoolExecutor(cores()) as pool:
             list(pool.map(fill, parts))
         values += self._log_rows.shape[0] * constant + prior.log_density(x)
-        slopes = np.empty_like(x)
-        for i in range(x.shape[1]):
-            shift = np.zeros(x.shape[1])
-            shift[i] = _DIFFERENCE
-            (w1, c1), (w0, c0) = self._in_features(x + shift), self._in_features(x - shift)
-            of_prior = prior.log_density(x + shift) - prior.log_density(x - shift)
-            of_rows = (along * (w1 - w0)).sum(axis=1) + self._log_rows.shape[0] * (c1 - c0)
-            slopes[:, i] = (of_rows + of_prior) / (2 * _DIFFERENCE)
-        return values, slopes
-
-    def _in_features(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        beta, tau, partial = self._prior.split(x)
-        return in_features(self._prior.mean(beta), self._prior.factor(tau, partial))
+        return values, slopes_of(prior, x, along, self._log_rows.shape[0])
 
     def _integral(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sums over groups of the logs of integrals, (n,), and what features are expected to be, summed, (n, F)."""

@@ -21,10 +21,10 @@ from hbm_stan.table import FloatArray
 
 # Degrees of freedom of proposals, and how many times as wide as the curvature says they are: with both their tails are
 # those of groups of few rows too.
-_FREEDOM, _WIDER = 8.0, 1.25
+_FREEDOM, WIDER = 8.0, 1.25
 # Moves that a group may get, and what may be left of its first proposals, as a share of its draws (ours): a group that
 # needs more moves than the most is drawn by a sampler, with all others.
-_MOVES, LEFT = (2, 4, 8, 16, 32, 64), 0.003
+MOVES, LEFT = (2, 4, 8, 16, 32, 64), 0.003
 _AT_ONCE = 200_000  # rows times draws at a time: what a processor holds at hand
 
 
@@ -39,6 +39,12 @@ class Populations:
         """Those of some draws."""
         return Populations(self.mean[taken], self.factor[taken])
 
+    @property
+    def precision(self) -> FloatArray:
+        """The inverse of each covariance, (S, K, K)."""
+        inverse = np.linalg.inv(self.factor)
+        return np.asarray(np.swapaxes(inverse, 1, 2) @ inverse)
+
 
 @dataclass(frozen=True)
 class Coefficients:
@@ -52,18 +58,18 @@ def draw_coefficients(
     rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations
 ) -> Coefficients:
     """The coefficients of all groups, a set for each population, from modes given one that is near all of them."""
-    modes = replace(modes, precision=modes.precision / _WIDER**2)
+    modes = replace(modes, precision=modes.precision / WIDER**2)
     theta = np.empty((len(populations.mean), *modes.theta.shape))
-    weights = _moved(rng, groups, modes, populations, theta, np.arange(groups.n_groups), _MOVES[0], first=True)
-    left = np.stack([_left(weights, moves) for moves in _MOVES])
-    enough = np.where((left <= LEFT).any(axis=0), (left <= LEFT).argmax(axis=0), len(_MOVES) - 1)
-    for i in range(1, len(_MOVES)):
+    weights = _moved(rng, groups, modes, populations, theta, np.arange(groups.n_groups), MOVES[0], first=True)
+    left = np.stack([left_after(weights, moves) for moves in MOVES])
+    enough = np.where((left <= LEFT).any(axis=0), (left <= LEFT).argmax(axis=0), len(MOVES) - 1)
+    for i in range(1, len(MOVES)):
         if len(some := np.flatnonzero(enough == i)):
-            _moved(rng, groups, modes, populations, theta, some, _MOVES[i] - _MOVES[0], first=False)
+            _moved(rng, groups, modes, populations, theta, some, MOVES[i] - MOVES[0], first=False)
     return Coefficients(theta, float(np.take_along_axis(left, enough[None], axis=0).max()))
 
 
-def _left(log_weights: FloatArray, moves: int) -> FloatArray:
+def left_after(log_weights: FloatArray, moves: int) -> FloatArray:
     """What is left of first proposals after so many moves, by group, (J,), from log weights of proposals (S, J).
 
     A proposal is taken from anywhere with at least the probability 1 / w of its weight, of which the mean is one: the
@@ -88,10 +94,13 @@ def _moved(
     draws = len(theta)
     pieces = np.array_split(np.arange(draws), max(1, math.ceil(draws * len(groups.offset) / _AT_ONCE)))
     streams = rng.spawn(len(pieces))  # one for each piece: the same in however many threads
+    root = np.linalg.cholesky(modes.precision)
 
     def fill(i: int) -> FloatArray:
         start = None if first else theta[np.ix_(pieces[i], some)]
-        moved, weights = _piece(streams[i], groups, modes, populations.some(pieces[i]), start, moves)
+        given = populations.some(pieces[i])
+        about = Proposed(_middles(modes, given.mean, given.precision), root)
+        moved, weights = move(streams[i], groups, about, given, start, moves)
         theta[np.ix_(pieces[i], some)] = moved
         return weights
 
@@ -99,27 +108,35 @@ def _moved(
         return np.concatenate(list(pool.map(fill, range(len(pieces)))))
 
 
-def _piece(
-    rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations, start: FloatArray | None,
+@dataclass(frozen=True)
+class Proposed:
+    """Student-t proposals: their middles (S, J, K), and Cholesky factors of their precisions, (J, K, K) or for each
+    draw (S, J, K, K)."""
+
+    middle: FloatArray
+    root: FloatArray
+
+
+def move(
+    rng: np.random.Generator, groups: GroupRows, about: Proposed, populations: Populations, start: FloatArray | None,
     moves: int,
 ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+    """Coefficients (S, J, K) after so many proposals about these, the first of which is the start where there is none;
+    and the log weights of what they began with, (S, J), but for what does not depend on them."""
     inverse = np.linalg.inv(populations.factor)
-    precision = np.swapaxes(inverse, 1, 2) @ inverse
-    middle = _middles(modes, populations.mean, precision)
-    root = np.linalg.cholesky(modes.precision)
 
     def weigh(theta: FloatArray) -> FloatArray:
-        z = np.einsum("jmk,sjm->sjk", root, theta - middle)
+        z = np.einsum("...mk,...m->...k", about.root, theta - about.middle)
         proposed = -(_FREEDOM + z.shape[2]) / 2 * np.log1p((z**2).sum(axis=2) / _FREEDOM)
         away = np.einsum("skl,sjl->sjk", inverse, theta - populations.mean[:, None])
         return np.asarray(groups.log_lik(theta) - 0.5 * (away**2).sum(axis=2) - proposed)
 
-    steps_to = np.linalg.inv(root)
-    theta = _propose(rng, middle, steps_to) if start is None else start
+    steps_to = np.linalg.inv(about.root)
+    theta = _propose(rng, about.middle, steps_to) if start is None else start
     weight = weigh(theta)
     began_with = weight.copy()
     for _ in range(moves):
-        new = _propose(rng, middle, steps_to)
+        new = _propose(rng, about.middle, steps_to)
         log_weight = weigh(new)
         better = np.log(rng.uniform(size=weight.shape)) < log_weight - weight
         theta[better], weight[better] = new[better], log_weight[better]
@@ -139,7 +156,7 @@ def _middles(modes: Modes, mean: FloatArray, precision: FloatArray) -> FloatArra
 
 
 def _propose(rng: np.random.Generator, middle: FloatArray, steps_to: FloatArray) -> FloatArray:
-    """Student-t coefficients about the middles (S, J, K); ``steps_to`` takes what is standard to coefficients."""
+    """Student-t coefficients about the middles (S, J, K); ``steps_to`` (..., K, K) takes what is standard to these."""
     z = rng.standard_normal(middle.shape)
     z *= np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=middle.shape[:2]))[..., None]
-    return np.asarray(middle + np.einsum("jmk,sjm->sjk", steps_to, z))
+    return np.asarray(middle + np.einsum("...mk,...m->...k", steps_to, z))

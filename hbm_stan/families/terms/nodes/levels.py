@@ -54,7 +54,7 @@ class GroupRows:
 
     def eta(self, theta: FloatArray) -> FloatArray:
         """The linear predictor of each row at coefficients (..., J, K), (..., N)."""
-        eta = np.empty((*theta.shape[:-2], len(self.offset)))
+        eta = np.empty((*theta.shape[:-2], len(self.columns)))
         eta[...] = self.offset
         for k in range(theta.shape[-1]):
             eta += np.repeat(theta[..., k], self.sizes, axis=-1) * self.columns[:, k]
@@ -69,15 +69,14 @@ class GroupRows:
         return self.by_group(self.likelihood.kernel(self.eta(theta), self.rows, {}))
 
     def slopes(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """First derivatives of ``log_lik`` at (J, K), (J, K), and minus the second ones, (J, K, K)."""
+        """First derivatives of ``log_lik`` at (..., J, K), (..., J, K), and minus the second ones, (..., J, K, K)."""
         eta, z = self.eta(theta), self.columns
         score, weight = (f(eta, self.rows, {}) for f in (self.likelihood.score, self.likelihood.weight))
-        first = self.by_group((score[:, None] * z).T).T
-        size = z.shape[1]
-        second = np.empty((self.n_groups, size, size))
-        for k in range(size):
+        first, second = np.empty(theta.shape), np.empty((*theta.shape, z.shape[1]))
+        for k in range(z.shape[1]):
+            first[..., k] = self.by_group(score * z[:, k])
             for m in range(k + 1):
-                second[:, k, m] = second[:, m, k] = self.by_group(weight * z[:, k] * z[:, m])
+                second[..., k, m] = second[..., m, k] = self.by_group(weight * z[:, k] * z[:, m])
         return first, second
 
 
@@ -98,17 +97,24 @@ class Modes:
         )
 
 
-def find_level_modes(groups: GroupRows, mean: FloatArray, precision: FloatArray, start: FloatArray) -> Modes:
-    """The modes given a population of this mean (K,) and precision (K, K), from ``start`` (J, K)."""
-    theta = np.array(start)
+def find_level_modes(
+    groups: GroupRows, mean: FloatArray, precision: FloatArray, start: FloatArray, arrived: float = _ARRIVED
+) -> Modes:
+    """The modes given a population of this mean (K,) and precision (K, K), from ``start`` (J, K).
+
+    Of many populations side by side where all begin with their axis, the rows' offset too if it differs between them.
+    ``arrived`` is the last step, in sds of a group's coefficients.
+    """
+    theta, starts = np.array(start), np.cumsum(groups.sizes) - groups.sizes
+    mean, of_each = mean[..., None, :], precision[..., None, :, :]
     for _ in range(_STEPS):
         first, second = groups.slopes(theta)
-        both = second + precision
-        step = np.linalg.solve(both, (first - (theta - mean) @ precision)[:, :, None])[:, :, 0]
+        both = second + of_each
+        step = np.linalg.solve(both, (first - (theta - mean) @ precision)[..., None])[..., 0]
         along = np.abs(groups.eta(step) - groups.offset)
-        farthest = np.maximum.reduceat(along, np.cumsum(groups.sizes) - groups.sizes)
-        theta += step / np.maximum(1, farthest / _STEP)[:, None]
-        if np.einsum("jk,jkl,jl->j", step, both, step).max() < _ARRIVED**2:
+        farthest = np.maximum.reduceat(along, starts, axis=-1)
+        theta += step / np.maximum(1, farthest / _STEP)[..., None]
+        if np.einsum("...k,...kl,...l->...", step, both, step).max() < arrived**2:
             break
     first, second = groups.slopes(theta)
-    return Modes(theta=theta, first=first, second=second, precision=second + precision)
+    return Modes(theta=theta, first=first, second=second, precision=second + of_each)

@@ -21,6 +21,9 @@ from hbm_stan.model import StanData
 from hbm_stan.priors import Prior
 from hbm_stan.table import FloatArray
 
+# The sd of coefficients to begin with, on the scale of logs and log odds (ours).
+_USUAL_SD = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationPrior:
@@ -58,6 +61,16 @@ class PopulationPrior:
     def _ends(self) -> FloatArray:
         """The upper end of each tau, (K,): that of a uniform prior, else infinity."""
         return np.array([p.arguments[1] if p.distribution == "uniform" else math.inf for p in self.tau])
+
+    @property
+    def middle(self) -> FloatArray:
+        """Coordinates (d,) to begin with: beta where its prior has it, tau as usual on the scale of logs, no rho."""
+        return self.joined(self.beta[:, 0], np.minimum(_USUAL_SD, self._ends / 2), np.zeros(len(self.pairs)))
+
+    @property
+    def widths(self) -> FloatArray:
+        """What is wide for each coordinate: the prior's sd of beta, one for the logs and hyperbolic tangents, (d,)."""
+        return np.concatenate([self.beta[:, 1], np.ones(len(self.tau) + len(self.pairs))])
 
     def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """beta (n, P), tau (n, K) and partial correlations (n, R) at coordinates (n, d)."""
