@@ -143,8 +143,10 @@ def _fetch(
 def fit_anew(job: Job) -> Fit:
     """The fit of a job sampled afresh and kept nowhere, at a smaller step where that is called for."""
 
+    from hbm_stan.by_following_nodes import draw_directly  # what is asked for once in a while is no part of a start
+
     def drawn(sampling: Sampling) -> Fit:
-        return fit_of_draws(job, job.engine.sample(job.program, job.data, sampling), sampling)
+        return fit_of_draws(job, draw_directly(job, sampling), sampling)
 
     def again(_last: Fit, _failed: Verdict, step: float) -> Fit:
         return drawn(replace(job.sampling, adapt_delta=step))

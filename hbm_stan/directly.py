@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from hbm_stan.attempts import record_of_attempts
-from hbm_stan.by_following_nodes import draw_directly
 from hbm_stan.diagnose import Diagnosis, check
 from hbm_stan.engines import ENGINES
 from hbm_stan.engines.direct import DirectEngine
@@ -26,6 +25,8 @@ def fit_directly(job: Job, waive: Collection[str] = (), *, rows: bool = True) ->
     Raises NotDirectError where direct draws cannot be had or failed a check that was not waived, and where the job's
     engine is none of ours: what that draws is what is wanted.
     """
+    from hbm_stan.by_following_nodes import draw_directly  # it takes more to be loaded than a start should
+
     if job.engine.name not in ENGINES:
         raise NotDirectError(f"the engine {job.engine.name} was asked for")
     direct = replace(job, engine=DirectEngine(alone=True))
