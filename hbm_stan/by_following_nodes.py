@@ -29,8 +29,8 @@ from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.program import Program
 
-# Rows times nodes of a population: with more of them the sampler's own steps take less time (measured: a row at a node
-# takes 20 ns, and some 10,000 populations are looked at).
+# Rows times nodes of a population: with more of them the sampler's own steps take less time (a row at a node takes some
+# 20 ns, and 5,000 to 10,000 populations are looked at).
 _MOST = 100_000
 
 
@@ -82,7 +82,7 @@ def _partial(rows: Likelihood, data: StanData, sampling: Sampling, progress: Pro
         raise NotDirectError(streams.trouble)
     points = streams.points.reshape(-1, prior.dimension)
     some = points[looked_at(points)]
-    apart = float(np.ptp(density(some)[0] - density.by(FINER[len(prior.tau)])(some)[0]))
+    apart = float(np.ptp(density.values(some) - density.by(FINER[len(prior.tau)]).values(some)))
     if not apart <= MOST_APART:
         raise NotDirectError(f"by more nodes log densities differ by {apart:.2g}, and {MOST_APART} is the limit")
     drawn = density.coefficients(np.random.default_rng([sampling.seed, 6]), points)

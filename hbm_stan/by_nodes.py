@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hbm_stan.direct.mode import Density, Mode, find_modes
+from hbm_stan.direct.mode import Density, Mode, find_modes, values_of
 from hbm_stan.direct.streams import Streams, draw_streams, streams_about
 from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, Engine, EngineDraws, Progress, Sampling
 from hbm_stan.engines.direct import DirectEngine, about_of, stats_of
@@ -131,11 +131,19 @@ class Watched:
 
     def __call__(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The log density (n,) and its gradient (n, d)."""
+        self._tell(points)
+        return self._density(points)
+
+    def values(self, points: FloatArray) -> FloatArray:
+        """The log density alone, (n,)."""
+        self._tell(points)
+        return values_of(self._density, points)
+
+    def _tell(self, points: FloatArray) -> None:
         self._taken += len(points)
         for chain in range(1, self._chains + 1) if self._progress else ():
             assert self._progress is not None
             self._progress(chain, min(self._taken, self._all - 1), self._all)
-        return self._density(points)
 
 
 def is_known(prior: PopulationPrior, scale: FloatArray) -> bool:

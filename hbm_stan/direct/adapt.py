@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from hbm_stan.direct.mixture import Mixture, fitted, log_sum
-from hbm_stan.direct.mode import Density, Mode
+from hbm_stan.direct.mode import Density, Mode, values_of
 from hbm_stan.psis import smooth
 from hbm_stan.table import FloatArray
 
@@ -55,7 +55,7 @@ def adapted(density: Density, modes: list[Mode], rng: np.random.Generator, effor
     proposals, points, values = [core], np.empty((0, dimension)), np.empty(0)
     for done in range(_MOST_ROUNDS):
         new = proposals[-1].draw(rng, number)
-        score = density(new)[0]
+        score = values_of(density, new)
         thick = proposals[-1].log_density(new)
         points, values = np.concatenate([points, new]), np.concatenate([values, score])
         if done and effective_share(score - thick) > good_share(dimension):

@@ -45,6 +45,12 @@ class Mode:
         return bool(apart @ other.precision @ apart < _SAME**2)
 
 
+def values_of(density: Density, points: FloatArray) -> FloatArray:
+    """Log densities (n,) alone: of a density that has a method ``values``, without what its gradients cost."""
+    alone: Callable[[FloatArray], FloatArray] | None = getattr(density, "values", None)
+    return density(points)[0] if alone is None else alone(points)
+
+
 def find_modes(density: Density, starts: FloatArray) -> list[Mode]:
     """The different modes that starts (m, d) lead to, that of the largest mass first; empty where none leads to one."""
     points = np.array(starts, dtype=float)

@@ -14,7 +14,7 @@ import numpy as np
 from hbm_stan.direct import MAX_K, MAX_K_SQUARES, MAX_MISSING, MAX_MISSING_SQUARES
 from hbm_stan.direct.adapt import adapted, effective_share
 from hbm_stan.direct.mixture import Mixture
-from hbm_stan.direct.mode import Density, Mode, find_modes
+from hbm_stan.direct.mode import Density, Mode, find_modes, values_of
 from hbm_stan.psis import tail_beyond
 from hbm_stan.table import FloatArray
 
@@ -67,6 +67,12 @@ class _Counted:
         values, gradients = self._density(points)
         self.count += len(points)
         return np.where(values < np.inf, values, -np.inf), gradients
+
+    def values(self, points: FloatArray) -> FloatArray:
+        """The log densities alone, (n,)."""
+        self.count += len(points)
+        values = values_of(self._density, points)
+        return np.where(values < np.inf, values, -np.inf)
 
 
 def draw_streams(density: Density, dimension: int, streams: int, draws: int, seed: int) -> Streams:
@@ -128,7 +134,7 @@ def _no_use(density: Density, modes: list[Mode]) -> str:
         return "no mode was found"
     steps = np.linspace(0, 1, _BETWEEN + 2)[1:-1, None]
     for other in modes[1:]:
-        between = density(modes[0].point + steps * (other.point - modes[0].point))[0]
+        between = values_of(density, modes[0].point + steps * (other.point - modes[0].point))
         if between.min() < min(modes[0].log_density, other.log_density) - _VALLEY:
             return f"{len(modes)} modes with a valley between them"
     return ""
@@ -142,7 +148,7 @@ def _from_mixture(
     for stream in range(streams):
         rng = np.random.default_rng([*seed, stream])
         points = mixture.draw(rng, _BEFORE + draws * thin)
-        values = density(points)[0]
+        values = values_of(density, points)
         log_weights = values - mixture.log_density(points)
         chains.append(_chain(log_weights, -rng.exponential(size=len(points)))[_BEFORE + thin - 1 :: thin])
         proposed.append(points)

@@ -34,11 +34,11 @@ from hbm_stan.model import StanData
 from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
-_ARRIVED = 0.02  # sds of a group's coefficients: nodes need not lie at the mode itself
+_ARRIVED = 0.1  # sds of a group's coefficients: nodes need not lie at the mode itself
 # The least sd of coefficients, and one over the largest: beyond them differences of coefficients are rounding, and next
 # to nothing of a posterior.
 _NARROWEST = 1e-10
-_AT_ONCE = 200_000  # rows times populations at a time: what a processor holds at hand
+_AT_ONCE = 20_000  # rows times populations at a time: what a processor holds near (measured)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,17 +101,33 @@ class Following:
         x = self.coordinates(points)
         values, slopes = np.full(len(x), -np.inf), np.zeros(x.shape)
 
-        def fill(part: IntArray) -> None:
-            with np.errstate(all="ignore"):  # what is no number is far from all rows
-                values[part], slopes[part] = self._of(x[part])
+        def fill(part: IntArray, laid: _Laid) -> None:
+            values[part], slopes[part] = self._value(x[part], laid), self._slopes(x[part], laid)
 
-        self._in_pieces(np.flatnonzero(self._is_a_population(x)), fill)
+        self._in_pieces(x, fill)
         return values, slopes @ self._scale
 
-    def _in_pieces(self, places: IntArray, fill: Callable[[IntArray], None]) -> None:
+    def values(self, points: FloatArray) -> FloatArray:
+        """The log density alone, (n,): slopes of shared columns take as long as it does."""
+        x = self.coordinates(points)
+        values = np.full(len(x), -np.inf)
+
+        def fill(part: IntArray, laid: _Laid) -> None:
+            values[part] = self._value(x[part], laid)
+
+        self._in_pieces(x, fill)
+        return values
+
+    def _in_pieces(self, x: FloatArray, fill: Callable[[IntArray, _Laid], None]) -> None:
+        places = np.flatnonzero(self._is_a_population(x))
         number = math.ceil(len(places) * len(self._groups.columns) / _AT_ONCE)
+
+        def lay(part: IntArray) -> None:
+            with np.errstate(all="ignore"):  # what is no number is far from all rows
+                fill(part, self._laid(x[part]))
+
         with ThreadPoolExecutor(cores()) as pool:
-            list(pool.map(fill, np.array_split(places, number) if len(places) else ()))
+            list(pool.map(lay, np.array_split(places, number) if len(places) else ()))
 
     def _is_a_population(self, x: FloatArray) -> FloatArray:
         """Whether coefficients vary at each point, and numbers can tell, (n,)."""
@@ -121,14 +137,16 @@ class Following:
             within = (scale > _NARROWEST) & (scale < 1 / _NARROWEST)
             return np.asarray(np.isfinite(x).all(axis=1) & within.all(axis=1) & (np.abs(partial) < 1).all(axis=1))
 
-    def _of(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        prior, laid, mean = self.prior, self._laid(x), self._populations(x).mean
-        values = laid.integral.sum(axis=1) + prior.log_density(x)
+    def _value(self, x: FloatArray, laid: _Laid) -> FloatArray:
+        return np.asarray(laid.integral.sum(axis=1) + self.prior.log_density(x))
+
+    def _slopes(self, x: FloatArray, laid: _Laid) -> FloatArray:
+        mean = self._populations(x).mean
         # Counted from the mean: of groups that hardly differ, squares of coefficients would leave nothing but rounding.
         along = np.einsum("njm,njmf->nf", laid.shares, features_of(laid.theta - mean[:, None, None]))
-        slopes = slopes_of(prior, x, along, laid.groups.n_groups, mean)
+        slopes = slopes_of(self.prior, x, along, laid.groups.n_groups, mean)
         slopes[:, self._shared.places] += self._slopes_of_shared(laid)
-        return values, slopes
+        return slopes
 
     def _laid(self, x: FloatArray) -> _Laid:
         populations, groups = self._populations(x), self._groups
