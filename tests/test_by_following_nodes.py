@@ -27,6 +27,7 @@ from hbm_stan.families.terms.nodes.following import Following, Shared, rows_of_c
 from hbm_stan.families.terms.nodes.population import PopulationPrior
 from hbm_stan.fit import Job, fit_unkept, jobs_of
 from hbm_stan.likelihoods import likelihood
+from hbm_stan.verify.known import compare_case, shipped_cases
 
 RIGHT = {
     "intercepts": "1 + (1 | g)",
@@ -226,6 +227,18 @@ def test_draws_are_those_of_the_sampler(name: str, case: str, variant: str) -> N
             assert 0.8 < a[..., k].std() / b[..., k].std() < 1.25, (key, k)
     assert not hbm.check(fit).failed
     assert fit.tree["log_likelihood"]["y"].shape == (4, 1000, 90)
+
+
+@pytest.mark.parametrize("variant", ["no_pooling", "partial_pooling"])
+@pytest.mark.parametrize("name", LEFT)
+def test_known_posteriors_of_clinics_and_pumps(name: str, variant: str) -> None:
+    """Quadrature of the shipped references, rows shuffled; by nodes alone, not by the sampler in their place."""
+    cases = [case for case in shipped_cases((name,)) if case.variant == variant and case.reference.kind == "quadrature"]
+    assert len(cases) == 1
+    usual = replace(cases[0].posterior, sampling={**cases[0].posterior.sampling, "draws": 1000})
+    compared = compare_case(replace(cases[0], posterior=usual), DirectEngine(alone=True), 7, 240)
+    assert compared.agreement is not None, compared.words
+    assert compared.agreement.agrees, compared.words
 
 
 def test_how_a_fit_was_done_is_told() -> None:
