@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hbm_stan.deferred import Deferred
 from hbm_stan.engines.stopping import held_back
-from hbm_stan.netcdf import write_tree
+from hbm_stan.netcdf import read_tree, write_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -145,6 +145,6 @@ def _digest(file: io.FileIO | io.BytesIO, size: int) -> str:
 def _tree(file: io.FileIO | io.BytesIO, name: str) -> xr.DataTree:
     file.seek(0)
     try:
-        return xr.load_datatree(file, engine="h5netcdf")
+        return read_tree(file)
     except Exception as error:  # whole, as its hash says, yet not understood: whatever the libraries call it
         raise UnusableError(f"{name} cannot be read by this version of xarray and h5netcdf ({error})") from error

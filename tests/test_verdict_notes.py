@@ -17,7 +17,7 @@ import xarray as xr
 from spy import Spy
 from typer.testing import CliRunner
 
-from hbm_stan import checks, diagnose, fit_file, mixing, resources, rhat
+from hbm_stan import checks, diagnose, fit_file, mixing, resources, rhat, sealed
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import failed_checks
 from hbm_stan.checks import check, check_fits
@@ -380,10 +380,10 @@ def test_a_fit_that_libraries_do_not_understand_any_more_is_named(
 ) -> None:
     fit = fits_in(folder)[MAIN]
 
-    def confused(*_arguments: object, **_options: object) -> None:
+    def confused(_file: object) -> None:
         raise ValueError("no such layout")
 
-    monkeypatch.setattr(xr, "load_datatree", confused)
+    monkeypatch.setattr(sealed, "read_tree", confused)
     with pytest.raises(StorageError, match=r"no such layout.*Remove .*\.nc, and run this again") as error:
         fit.draws()
     assert error.value.exit_code == 3
