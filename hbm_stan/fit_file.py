@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.resources import own_code, write_text_whole
+from hbm_stan.resources import installed_version, own_code, write_text_whole
 
 _NOTES = 8  # answers that are noted of one fit, to other waived checks or thresholds; the oldest go first (ours)
 
@@ -89,9 +89,7 @@ def _facts(notes: Mapping[str, Any]) -> Facts:
 @cache
 def _reader() -> str:
     """What reads draws and judges them, as a hash: our code, Python, NumPy and SciPy."""
-    from importlib.metadata import version
-
-    return _hash("\0".join([own_code(), sys.version, np.__version__, version("scipy")]))
+    return _hash("\0".join([own_code(), sys.version, np.__version__, installed_version("scipy")]))
 
 
 def _hash(text: str) -> str:

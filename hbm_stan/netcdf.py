@@ -20,8 +20,7 @@ else:
     from hbm_stan.later import xr
 
 # The name of a dimension that no variable has the coordinates of, as the library of netCDF knows it by.
-_BARE = "This is a netCDF dimension but not a netCDF variable."
-_NO_VARIABLE = f"{_BARE} {{:10d}}"
+_NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. {:10d}"
 # Attributes of the layout, and those that say how values are written here; of any other that CF has, xarray knows more.
 _LAYOUT = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
 _CF = {
@@ -108,11 +107,7 @@ def _read_group(group: h5py.Group) -> xr.Dataset:
     if any(not hasattr(member, "shape") for member in group.values()):
         raise _OtherLayoutError  # a group in a group
     dims = {int(d.attrs["_Netcdf4Dimid"]): name for name, d in group.items() if _is_scale(d)}
-    variables = {
-        name: _read_variable(name, dataset, dims)
-        for name, dataset in group.items()
-        if not _text(dataset.attrs.get("NAME", "")).startswith(_BARE)
-    }
+    variables = {name: _read_variable(name, d, dims) for name, d in group.items() if not _is_bare(name, d)}
     values = {name: variable for name, variable in variables.items() if name not in dims.values()}
     coordinates = {name: variable for name, variable in variables.items() if name in dims.values()}
     return xr.Dataset(values, coordinates, _read_attributes(group))
@@ -143,6 +138,11 @@ def _read_attributes(owner: h5py.Group | h5py.Dataset) -> dict[str, Any]:
 
 def _is_scale(dataset: h5py.Dataset) -> bool:
     return _text(dataset.attrs.get("CLASS", "")) == "DIMENSION_SCALE"
+
+
+def _is_bare(name: str, dataset: h5py.Dataset) -> bool:
+    """Whether it is a dimension without coordinates: a scale that does not bear its own name."""
+    return _is_scale(dataset) and _text(dataset.attrs["NAME"]) != name
 
 
 def _text(value: Any) -> str:

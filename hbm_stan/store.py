@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from hbm_stan.deferred import Deferred, Later
 from hbm_stan.errors import StorageError
 from hbm_stan.fit_file import FitFile
@@ -21,7 +19,10 @@ from hbm_stan.resources import cache_folder, try_to_write, write_text_whole
 from hbm_stan.sealed import UnusableError, open_sealed, write_sealed
 
 if TYPE_CHECKING:
+    import filelock
     import xarray as xr
+else:
+    from hbm_stan.later import filelock
 
 _KEEP = 4  # fits kept of one variant; those that were not used for longest go first
 _ABOUT = ("key", "seconds", "parts", "adapt_delta", "earlier")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +286,7 @@ def test_other_code_reads_no_notes(part: str, folder: Path, monkeypatch: pytest.
     if part == "code":
         monkeypatch.setattr(fit_file, "own_code", reader("of tomorrow"))
     else:
-        monkeypatch.setattr("importlib.metadata.version", lambda _name: "99.0")
+        monkeypatch.setattr(fit_file, "installed_version", lambda _name: "99.0")
     assert fits_in(folder)[MAIN].facts is None
     fit_file._reader.cache_clear()
 
@@ -299,6 +301,23 @@ def test_own_code_is_every_file_of_it(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).write_text(text)
         seen.add(resources.own_code.__wrapped__())
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("name", ["scipy", "stanli", "numpy", "xarray"])
+def test_versions_are_those_of_importlib(name: str) -> None:
+    assert resources.installed_version(name) == metadata.version(name)
+
+
+def test_the_version_is_that_of_the_package_which_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first on the path; a package of stubs has another name."""
+    for number, (folder, name) in enumerate((("a", "thing_stubs"), ("b", "thing"), ("c", "thing"))):
+        place = tmp_path / folder / f"{name}-{number}.0.dist-info"
+        place.mkdir(parents=True)
+        (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}.0\n\nVersion: 9\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / folder) for folder in "abc"])
+    assert resources.installed_version.__wrapped__("thing") == "1.0" == metadata.version("thing")
+    with pytest.raises(metadata.PackageNotFoundError):
+        resources.installed_version.__wrapped__("nothing")
 
 
 def an_edit(text: str) -> str:
