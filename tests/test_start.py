@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from hbm_stan.cli.app import app
+from hbm_stan.cli.app import app, app_of
 from hbm_stan.cli.run import Run
 from hbm_stan.compare import score
 from hbm_stan.diagnosis import Diagnosis
@@ -133,6 +133,19 @@ def test_the_families_fit_on_a_screen_and_each_says_more() -> None:
         wanted = [known.words.citation, *(v.name for v in known.programs.variants), *(r.name for r in known.roles)]
         wanted += [*(p.name for p in known.programs.prior_rows), *known.groups.prediction]
         assert all(word in more for word in wanted), name
+
+
+def test_a_command_alone_is_that_command_of_the_whole() -> None:
+    names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
+    assert len(names) == len(set(names)) > 15
+    for name in names:
+        assert len(app_of([name, "--help"]).registered_commands) == 1, name
+        for words in ([name, "--help"], [name, "--quiet", "--seed=x"], ["--version", name]):
+            alone, whole = (CliRunner().invoke(one, words) for one in (app_of([name]), app))
+            assert (alone.exit_code, alone.output) == (whole.exit_code, whole.output), words
+            assert whole.exit_code == (2 if "--seed=x" in words else 0), words  # no command is to begin
+    for other in ([], ["--help"], ["--version"], ["chekc"], ["--quiet", "check"], [""]):
+        assert app_of(other) is app
 
 
 def test_a_mistyped_family_is_named() -> None:

@@ -18,10 +18,7 @@ from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.forms import passing_form
 from hbm_stan.memory import refuse_too_large
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
-from hbm_stan.report.typeset import check_mathematics
 from hbm_stan.resources import own_code, try_to_write
-from hbm_stan.results.certified import certificate_bytes
-from hbm_stan.sensitivity.asked import note_bytes
 
 FORMATS = ("pdf", "html")
 _VariantProgress = Callable[[str], Progress | None]
@@ -113,6 +110,8 @@ def report(
     chosen = choose(read.engine_for(engine)) if isinstance(engine, str) else engine
     tell = say or (lambda _text: None)
     if read.family.source:
+        from hbm_stan.report.typeset import check_mathematics
+
         check_mathematics(read.family)
     read = settled(read, parameterisation, tell, engine=chosen, progress=progress)
     if sensitivity:
@@ -171,6 +170,9 @@ def _make(
 
 def _inputs(analysis: Analysis, engine: Engine) -> str:
     """A hash of everything that the report depends on: the fits' keys, the words around them, and our own code."""
+    from hbm_stan.results.certified import certificate_bytes  # of reports only: a check is not to wait for them
+    from hbm_stan.sensitivity.asked import note_bytes
+
     jobs = jobs_of(analysis.family, analysis.dataset, analysis.variants, analysis.priors, analysis.sampling, engine)
     inputs = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
