@@ -163,10 +163,11 @@ def test_a_fit_is_read_as_xarray_reads_it_without_xarray(asked: list[str]) -> No
     [
         lambda d: d.assign_coords(size=("group", [3, 1, 2])),
         lambda d: d.assign(day=("draw", np.arange(5).astype("datetime64[D]").astype("datetime64[ns]"))),
+        lambda d: d.assign(since=("draw", np.arange(5), {"units": "days since 2000-01-01"})),
         lambda d: d.assign(part=("draw", np.arange(5.0), {"scale_factor": 2.0})),
         lambda d: d.assign(filled=("draw", np.arange(5.0), {"_FillValue": 3.0})),
     ],
-    ids=["coordinates", "dates", "scaled", "filled"],
+    ids=["coordinates", "dates", "days", "scaled", "filled"],
 )
 def test_what_says_more_of_its_values_is_read_by_xarray(
     change: Callable[[xr.Dataset], xr.Dataset], asked: list[str]

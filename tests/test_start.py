@@ -92,6 +92,8 @@ sampling = { warmup = 300, draws = 500 }
 """
 # Families and rooms that an analysis of normal_means has no use for once its fits were checked and reported.
 ELSEWHERE = {f"hbm_stan.{name}" for name in ("families.planck", "families.poisson", "leave_one_out", "plots")}
+# Of the standard library and of locks, what takes 5 ms or more to import and is for those who write or sample.
+SMALL = {"filelock", "email.message", "statistics", "tempfile"}
 
 
 @pytest.mark.parametrize("command", ["check", "report"])
@@ -100,7 +102,17 @@ def test_fits_that_were_checked_are_checked_and_reported_again_by_numpy_alone(co
     (tmp_path / "analysis.toml").write_text(ANALYSIS)
     words = [command, ".", "--engine", "stanli"]
     assert loaded(words, tmp_path, {"xarray", "scipy"}, 0) == {"xarray", "scipy"}
-    assert loaded(words, tmp_path, LIBRARIES | ELSEWHERE, 0) == set()
+    assert loaded(words, tmp_path, LIBRARIES | ELSEWHERE | SMALL, 0) == set()
+
+
+def test_draws_are_read_and_compared_without_what_neither_needs(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    (tmp_path / "analysis.toml").write_text(ANALYSIS)
+    words = ["compare", ".", "--engine", "stanli"]
+    loaded(words, tmp_path, LIBRARIES, 0)
+    needed = {"xarray", "pandas", "scipy", "h5py"}
+    others = {"h5netcdf", "scipy.optimize", "scipy.stats", "hbm_stan.report.typeset", "hbm_stan.results"}
+    assert loaded(words, tmp_path, LIBRARIES | others, 0) == needed
 
 
 def test_one_family_is_had_without_the_others(tmp_path: Path) -> None:
