@@ -15,9 +15,11 @@ class Deferred[T]:
 
     def value(self) -> T:
         """The value; what it was made of is let go."""
-        if self._work is not None:
-            self._value, self._work = self._work(), None
-        return self._value  # type: ignore[return-value]  # set with the line above
+        work = self._work  # held here, for another thread may be through with it meanwhile
+        if work is not None:
+            self._value = work()
+            self._work = None
+        return self._value  # type: ignore[return-value]  # set before the work is let go
 
     def __reduce__(self) -> tuple[Callable[[T], T], tuple[T]]:
         return _itself, (self.value(),)
