@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hbm_stan.comparison import Comparison as Comparison
     from hbm_stan.data import Dataset as Dataset
     from hbm_stan.data import load as load
-    from hbm_stan.diagnose import Diagnosis as Diagnosis
+    from hbm_stan.diagnosis import Diagnosis as Diagnosis
     from hbm_stan.engines import Sampling as Sampling
     from hbm_stan.errors import HbmError as HbmError
     from hbm_stan.executor import on_cluster as on_cluster
@@ -62,7 +62,7 @@ _HOMES = {
     "Conditioned": "new_rows.condition",
     "Contrast": "new_rows.contrast",
     "Dataset": "data",
-    "Diagnosis": "diagnose",
+    "Diagnosis": "diagnosis",
     "Fit": "fit",
     "HbmError": "errors",
     "Prediction": "new_rows.predict",

@@ -11,15 +11,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hbm_stan.data import Dataset
 from hbm_stan.diagnose import check
+from hbm_stan.draw import fit_of_draws, run_again, run_job
 from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, PARETO_K, Engine, Progress, Sampling, choose
 from hbm_stan.executor import in_turn, working_on_cluster
 from hbm_stan.families import family as find_family
 from hbm_stan.families.choose import of_formula
-from hbm_stan.fit import Attempt, Fit, Job, Reporter, fit_of_draws, jobs_of, run_again, run_job
+from hbm_stan.fit import Attempt, Fit, Job, Reporter, jobs_of, unread
 from hbm_stan.memory import stored_bytes
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
@@ -64,12 +63,7 @@ def until_passed(attempt: Fit, again: Callable[[Fit, Verdict, float], Fit | None
 
 def failed_checks(fit: Fit, waive: Collection[str] = ()) -> list[Verdict]:
     """The checks that a fit failed and that were not waived; none are run where its sampler shows no trouble."""
-    stats = fit.chains["sample_stats"]
-    energy = np.asarray(stats["energy"].values)
-    trouble = any(np.asarray(stats[name].values).any() for name in ("diverging", "reached_max_treedepth"))
-    if not trouble and (np.ptp(energy, axis=1) > 0).all():
-        return []
-    return check(fit, waive).failed
+    return check(fit, waive).failed if unread(fit).trouble else []
 
 
 def run_attempts(

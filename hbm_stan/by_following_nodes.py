@@ -7,14 +7,12 @@ too many parameters for direct draws on their own densities. Tables with many gr
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from hbm_stan.by_nodes import MOST_APART, Watched, draws_apart, draws_of, is_known, looked_at, streams_of
 from hbm_stan.direct.mode import find_modes
 from hbm_stan.direct.streams import MAX_DIMENSION, draw_streams
-from hbm_stan.engines import Engine, EngineDraws, Progress, Sampling
+from hbm_stan.engines import EngineDraws, Progress, Sampling
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.errors import NotDirectError
 from hbm_stan.families.terms.nodes import nodes_follow, nodes_serve
@@ -23,43 +21,25 @@ from hbm_stan.families.terms.nodes.effects import LEFT
 from hbm_stan.families.terms.nodes.following import Following, rows_of_cells
 from hbm_stan.families.terms.nodes.levels import GroupRows
 from hbm_stan.families.terms.nodes.population import PopulationPrior
+from hbm_stan.fit import Job
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.likelihood import Likelihood
-from hbm_stan.model import Family, StanData
-from hbm_stan.prepare import Prepared
-from hbm_stan.program import Program
+from hbm_stan.model import StanData
 
 # Rows times nodes of a population: with more of them the sampler's own steps take less time (a row at a node takes some
 # 20 ns, and 5,000 to 10,000 populations are looked at).
 _MOST = 100_000
 
 
-class Task(Protocol):
-    """What of a job matters here: its engine, model, table, program and data."""
-
-    @property
-    def engine(self) -> Engine: ...  # noqa: D102
-    @property
-    def family(self) -> Family: ...  # noqa: D102
-    @property
-    def variant(self) -> str: ...  # noqa: D102
-    @property
-    def table(self) -> Prepared: ...  # noqa: D102
-    @property
-    def program(self) -> Program: ...  # noqa: D102
-    @property
-    def data(self) -> StanData: ...  # noqa: D102
-
-
-def draw_directly(task: Task, sampling: Sampling, progress: Progress | None = None) -> EngineDraws:
+def draw_directly(job: Job, sampling: Sampling, progress: Progress | None = None) -> EngineDraws:
     """What the direct engine draws of a job: by nodes where these serve, else on its program's density.
 
     Where neither can be trusted the engine's sampler draws, or NotDirectError says why it does not.
     """
-    engine, program, data, design = task.engine, task.program, task.data, task.table.design
-    if not isinstance(engine, DirectEngine) or design is None or not task.family.terms or not data["use_likelihood"]:
+    engine, program, data, design = job.engine, job.program, job.data, job.table.design
+    if not isinstance(engine, DirectEngine) or design is None or not job.family.terms or not data["use_likelihood"]:
         return engine.sample(program, data, sampling, progress)
-    rows, pooling = likelihood(task.family.name), task.family.variant(task.variant).pooling
+    rows, pooling = likelihood(job.family.name), job.family.variant(job.variant).pooling
     if pooling == "no" and nodes_serve(rows, design, pooling):
         drawn = draws_apart(GroupRows.of(rows, data), data, sampling)
         return drawn or engine.sampled("a group's proposals are too few", program, data, sampling, progress)

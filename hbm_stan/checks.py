@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from hbm_stan import diagnose
-from hbm_stan.diagnose import Diagnosis
+from hbm_stan import constants, diagnose, histograms, mixing, replicate, rhat, rows, steps
+from hbm_stan.diagnosis import Diagnosis, noted
 from hbm_stan.fit import Fit
 from hbm_stan.model import Evidence
 from hbm_stan.replicate import can_replicate, predictive_check
@@ -23,12 +24,17 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     complete pooling: that groups differ is what a comparison is to show. Nothing is replicated from draws that failed
     a check.
     """
-    names = set(waive)
+    names, asked = set(waive), fit.pooling != "complete" if model is None else model
+    modules = (sys.modules[__name__], diagnose, constants, histograms, mixing, replicate, rhat, rows, steps)
+    name = "draws and model" if asked else "draws and family"
+    return noted(fit, name, names, modules, lambda own: _check(own, names, asked))
+
+
+def _check(fit: Fit, names: Collection[str], asked: bool) -> Diagnosis:
     diagnosis = diagnose.check(fit, names)
     if fit.family.check_draws is not None and diagnosis.status != "fail":
         own = [_waived(v, names) for v in fit.family.check_draws(fit.draws(), fit.data, fit.table)]
         diagnosis = replace(diagnosis, verdicts=(*diagnosis.verdicts, *own))
-    asked = fit.pooling != "complete" if model is None else model
     if not asked or diagnosis.status == "fail" or not can_replicate(fit):
         return diagnosis
     ppc = predictive_check(fit)

@@ -14,7 +14,7 @@ from hbm_stan.checks import check_fits
 from hbm_stan.comparable import notes_beside, refuse_different_data
 from hbm_stan.comparison import Comparison
 from hbm_stan.densities import Unit, unit_labels
-from hbm_stan.diagnose import Diagnosis
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.errors import ComparisonError, HbmError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.judge import Pair, judge

@@ -7,25 +7,25 @@ R-hat, effective sample sizes and Monte Carlo standard errors (mixing.py) are th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan import mixing
+from hbm_stan import constants, mixing, rhat, steps
 from hbm_stan.constants import fixed_elements
+from hbm_stan.diagnosis import Diagnosis, noted
 from hbm_stan.direct import MAX_K
 from hbm_stan.elements import base_of, element_names
 from hbm_stan.engines import PARETO_K
-from hbm_stan.errors import DiagnosticError, ModelError, nearest
+from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import Fit
-from hbm_stan.notebook import card, verdict_table
-from hbm_stan.replicate import PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.steps import check_steps
 from hbm_stan.table import FloatArray
-from hbm_stan.verdicts import CHECKS, Status, Verdict, on_a_screen, worst
+from hbm_stan.verdicts import CHECKS, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,41 +45,6 @@ MIN_WARMUP = 150
 MAX_MCSE = 0.05
 
 
-@dataclass(frozen=True, repr=False)
-class Diagnosis:
-    """The verdicts on one fit, and what they were made from: the summary table (one row for each parameter), and
-    replicated data, None where these were not asked for."""
-
-    variant: str
-    verdicts: tuple[Verdict, ...]
-    summary: pd.DataFrame
-    ppc: PredictiveCheck | None = None
-
-    def __repr__(self) -> str:
-        head = f"<Diagnosis of {self.variant}: {self.status}; {len(self.summary):,} parameters in .summary>"
-        return "\n".join([head, *on_a_screen(self.verdicts)])
-
-    def _repr_html_(self) -> str:
-        head = f"{self.variant}: {self.status}; {len(self.summary):,} parameters in .summary"
-        return card(head, table=verdict_table(self.verdicts))
-
-    @property
-    def status(self) -> Status:
-        """The worst verdict that was not waived."""
-        return worst(self.verdicts)
-
-    @property
-    def failed(self) -> list[Verdict]:
-        """The checks that failed and were not waived."""
-        return [v for v in self.verdicts if v.status == "fail" and not v.waived]
-
-    def require(self) -> None:
-        """Raise DiagnosticError if a check failed and was not waived."""
-        if self.failed:
-            failures = " ".join(f"{v.name}: {v.hint}" for v in self.failed)
-            raise DiagnosticError(f"{self.variant} did not pass its checks. {failures}")
-
-
 def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
     """The verdicts on the draws of a fit. A check named in ``waive`` keeps its status and withholds nothing."""
     if not isinstance(fit, Fit):
@@ -87,6 +52,11 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
             f"check takes one Fit, got {type(fit).__name__}: name one, as in check(fits['partial_pooling'])."
         )
     waived = _known_checks(waive)
+    modules = (sys.modules[__name__], constants, mixing, rhat, steps)
+    return noted(fit, "draws", waived, modules, lambda own: _check(own, waived))
+
+
+def _check(fit: Fit, waived: Collection[str]) -> Diagnosis:
     names, draws = parameters(fit)
     summary = [summarise(names, draws)] if names else []
     verdicts = [

@@ -9,11 +9,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from hbm_stan.attempts import record_of_attempts
-from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.diagnose import check
+from hbm_stan.diagnosis import Diagnosis
+from hbm_stan.draw import fit_of_draws, fit_unkept
 from hbm_stan.engines import ENGINES
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.errors import NotDirectError
-from hbm_stan.fit import Fit, Job, fit_of_draws, fit_unkept
+from hbm_stan.fit import Fit, Job
 from hbm_stan.store import FitRecord
 
 

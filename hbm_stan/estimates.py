@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 
 import numpy as np
 
 from hbm_stan.data import Dataset, listed
 from hbm_stan.errors import DataError
+from hbm_stan.later import statistics
 from hbm_stan.reading import Reading
 from hbm_stan.table import FloatArray
 from hbm_stan.values import Role, refuse_rows
@@ -94,7 +94,7 @@ def level_of(reading: Reading) -> float:
 
 def width_of(reading: Reading) -> float:
     """The distance of limits of that level in standard errors of a normal distribution: 3.92 for 95 %."""
-    return 2 * NormalDist().inv_cdf(0.5 + level_of(reading) / 2)
+    return 2 * float(statistics.NormalDist().inv_cdf(0.5 + level_of(reading) / 2))
 
 
 def _refuse_limits(dataset: Dataset, values: Mapping[str, FloatArray], roles: Mapping[str, Role]) -> None:

@@ -7,7 +7,6 @@ import errno
 import glob
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +48,8 @@ def _replace(path: Path, content: bytes) -> None:
     if os.path.exists(path) and not os.access(path, os.W_OK):
         # A folder's rights would let it be replaced; its own rights say that it is to be kept.
         raise PermissionError(errno.EACCES, "the file is write-protected")
+    import tempfile  # a command that writes nothing is not to wait for it
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".writing")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -79,6 +80,8 @@ def refuse_place(path: Path, option: str, what: str = "JSON", mine: Callable[[by
 
     ``mine`` says of the beginning of a file that is there whether it is ``what`` is to be written.
     """
+    import tempfile
+
     where = f"{option} {path}"
     if os.path.isdir(path):
         raise HbmError(f"{where} is a folder. Name a file.")

@@ -1,24 +1,25 @@
-"""A job and the Fit that it gives: draws with names, kept by their content and used again."""
+"""A job and the Fit that it gives: everything that draws depend on, and draws with names."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hbm_stan.data import Dataset
-from hbm_stan.engines import ENGINES, PARETO_K, Engine, EngineDraws, Progress, Sampling, writes_text
+from hbm_stan.deferred import Later, is_pending
+from hbm_stan.engines import PARETO_K, Engine, Sampling, writes_text
+from hbm_stan.fit_file import Facts, FitFile
 from hbm_stan.identity import data_in_order, model_in_words
-from hbm_stan.independent import without_sampler
-from hbm_stan.memory import held_draws, refuse_too_large
+from hbm_stan.memory import refuse_too_large
 from hbm_stan.model import Family, StanData
 from hbm_stan.notebook import card, summary_of
 from hbm_stan.portions import portions
@@ -26,9 +27,8 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.prepared import prepared_for, refuse_what_is_no_dataset
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
-from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_the_rest, draws_tree, is_large, posterior_draws, thinned, with_effects
+from hbm_stan.tree import draws_the_rest, is_large, posterior_draws
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,7 +59,7 @@ class Fit:
     sampling: Sampling
     engine: str
     engine_version: str
-    tree: xr.DataTree
+    tree: Later[xr.DataTree] = Later()  # noqa: RUF009 (a descriptor: there is one for all)
     key: str
     program_sha256: str
     seconds: float
@@ -68,6 +68,7 @@ class Fit:
     earlier: tuple[Attempt, ...] = ()  # attempts at a larger step that failed; ``sampling`` is that of the last
     stopped: str = ""  # why no smaller step was tried, where one was called for
     every: xr.DataTree | None = None  # all draws of the population, where ``tree`` holds only some: very many groups
+    read_from: FitFile | None = None  # the file of these draws
 
     def __repr__(self) -> str:
         draws = f"{self.sampling.chains} x {self.sampling.draws} draws by {self.engine} {self.engine_version}"
@@ -110,12 +111,33 @@ class Fit:
     @property
     def independent(self) -> bool:
         """Whether the draws are independent ones of a posterior that is known: no sampler took a step."""
+        if self.facts is not None:
+            return self.facts.independent
         return not self.direct and not np.asarray(self.chains["sample_stats"]["n_steps"].values).any()
+
+    @property
+    def trouble(self) -> bool:
+        """Whether any step diverged or ended at the largest depth, or the energy of a chain does not move."""
+        if self.facts is not None:
+            return self.facts.trouble
+        stats = self.chains["sample_stats"]
+        ended = any(np.asarray(stats[name].values).any() for name in ("diverging", "reached_max_treedepth"))
+        return ended or not (np.ptp(np.asarray(stats["energy"].values), axis=1) > 0).all()
+
+    @property
+    def file(self) -> FitFile | None:
+        """The file of a fit whose draws nobody has read yet, so that they are what stands there; else None."""
+        return self.read_from if is_pending(self, "tree") else None
+
+    @property
+    def facts(self) -> Facts | None:
+        """What was noted of the draws in that file, if it was."""
+        return None if self.file is None else self.file.facts
 
     @property
     def about(self) -> dict[str, float | str]:
         """What importance weights say of direct draws, or why draws that were to be direct are a sampler's."""
-        return dict(self.chains["sample_stats"].attrs)
+        return dict(self.chains["sample_stats"].attrs if self.facts is None else self.facts.about)
 
     @property
     def direct(self) -> bool:
@@ -212,89 +234,6 @@ def job_of(
     )  # fmt: skip
 
 
-def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:
-    """The fit of a job: read from the store where it is kept, else sampled and kept.
-
-    What is kept may be a later attempt, with a smaller step than the job asks for; ``first`` refuses one.
-    """
-    record = _look_up(job, store, first)
-    if record is None:
-        with store.lock(job.variant, say):
-            record = _look_up(job, store, first)  # another process may have made it while we waited
-            if record is None:
-                return _sample(job, store, say, progress)
-    say(f"{job.variant}: draws kept from an earlier run are used again")
-    return _fit(job, record, reused=True, reason="nothing changed")
-
-
-def _look_up(job: Job, store: FitStore, first: bool) -> FitRecord | None:
-    record = store.read(job.variant, job.key)
-    return None if record is not None and first and record.earlier else record
-
-
-def _sample(job: Job, store: FitStore, say: Reporter, progress: Progress | None) -> Fit:
-    reason = store.why(job.variant, job.key, job.parts)
-    say(f"{job.variant}: sampling ({reason})")
-    record = _drawn(job, job.sampling, progress)
-    store.write(job.variant, record)
-    return _fit(job, record, reused=False, reason=reason)
-
-
-def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Sequence[Attempt] = ()) -> FitRecord:
-    started = time.perf_counter()
-    whole = not is_large(job.family, job.table)
-    held = replace(sampling, draws=held_draws(job.family, job.table, job.variant, sampling))
-    known = None if whole else without_sampler(job.family, job.data, job.variant, held)
-    if known is None and not whole and job.engine.name in ENGINES:  # what a user's engine draws is what is wanted
-        from hbm_stan.by_nodes import draws_by_nodes, draws_directly  # of large tables only: a start is not to wait
-
-        known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
-        if known is None and held.draws < sampling.draws:
-            known = draws_directly(job.engine, job.program, job.data, sampling, progress)
-    if known is None and job.engine.name == "direct":
-        from hbm_stan.by_following_nodes import draw_directly
-
-        known = draw_directly(job, sampling, progress)
-    draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
-    seconds = time.perf_counter() - started
-    tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
-    return FitRecord(tree=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
-                     earlier=tuple(asdict(a) for a in earlier))  # fmt: skip
-
-
-def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore, progress: Progress | None) -> Fit:
-    """The fit of a job sampled again with a smaller step, kept in the place of the last attempt, under its key."""
-    earlier = (*last.earlier, failed)
-    with store.lock(job.variant, lambda _text: None):
-        record = _drawn(job, replace(job.sampling, adapt_delta=step), progress, earlier)
-        store.write(job.variant, record)
-    return _fit(job, record, reused=False, reason=last.reason)
-
-
-def fit_unkept(job: Job) -> Fit:
-    """The fit of a job with its rows, sampled now and kept nowhere."""
-    return _fit(job, _drawn(job, job.sampling, None), reused=False, reason="not kept")
-
-
-def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
-    """A Fit of parameters alone, kept nowhere: for proofs and long runs, which need no log_lik and no y_rep."""
-    tree = draws_tree(job.family, job.table, job.data, drawn, sampling.seed, rows=False)
-    record = FitRecord(tree=tree, parts={}, key=job.key, seconds=0.0)
-    return _fit(replace(job, sampling=sampling), record, reused=False, reason="not kept")
-
-
-def _fit(job: Job, record: FitRecord, *, reused: bool, reason: str) -> Fit:
-    sampling = job.sampling if record.adapt_delta is None else replace(job.sampling, adapt_delta=record.adapt_delta)
-    earlier = tuple(Attempt(**a) for a in record.earlier)
-    tree, every = record.tree, None
-    if is_large(job.family, job.table):
-        held = held_draws(job.family, job.table, job.variant, sampling)
-        if held < sampling.draws:
-            tree, every = thinned(tree, held), tree
-        tree = with_effects(job.family, job.table, job.data, tree, sampling.seed, job.variant)
-    return Fit(
-        family=job.family, variant=job.variant, table=job.table, data=job.data, priors=job.priors, sampling=sampling,
-        engine=job.engine.name, engine_version=job.engine.version, tree=tree, key=job.key,
-        program_sha256=job.program.sha256, seconds=record.seconds, reused=reused, reason=reason, earlier=earlier,
-        every=every,
-    )  # fmt: skip
+def unread(fit: Fit) -> Fit:
+    """The same fit for whom only looks at its draws: ``file`` of the first stays what it is."""
+    return copy.copy(fit)

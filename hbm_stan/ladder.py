@@ -13,7 +13,7 @@ from hbm_stan.compare import both_targets, unit_of
 from hbm_stan.comparison import Comparison
 from hbm_stan.data import Dataset
 from hbm_stan.densities import Unit
-from hbm_stan.diagnose import Diagnosis
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.engines import Engine, Sampling, choose
 from hbm_stan.errors import ComparisonError, DataError
 from hbm_stan.factors import priors_left

@@ -9,10 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = {"pd": "pandas", "fft": "scipy.fft", "sparse": "scipy.sparse", "xr": "xarray"}
+_MODULES = {
+    "pd": "pandas", "fft": "scipy.fft", "sparse": "scipy.sparse", "xr": "xarray", "filelock": "filelock",
+    "metadata": "importlib.metadata", "statistics": "statistics", "tempfile": "tempfile",
+}  # fmt: skip
 _SCIPY = {
     "interpolate": ("BarycentricInterpolator", "PchipInterpolator"),
     "linalg": ("solve_triangular",),
+    "optimize": ("isotonic_regression", "minimize"),
     "special": (
         "bdtrc", "betainc", "betaincc", "betainccinv", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri", "digamma",
         "erf", "expit", "fdtr", "gammainc", "gammaincc", "gammainccinv", "gammaln", "log_expit", "log_ndtr", "logit",

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
+from hbm_stan.later import isotonic_regression
 from hbm_stan.loo_pit import LEAST_ROWS, MISFIT_P, MOST_UNRELIABLE, p_in_words, trials
 from hbm_stan.loo_predictive import LooPredictive, loo_predictive, looked_at, why_not
 from hbm_stan.table import FloatArray

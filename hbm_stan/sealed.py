@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hbm_stan.deferred import Deferred
 from hbm_stan.engines.stopping import held_back
-from hbm_stan.netcdf import write_tree
+from hbm_stan.netcdf import read_tree, write_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +23,7 @@ _FORMAT = 2
 _SEAL = re.compile(rb"\nhbm_stan fit, format (\d+), sha256 ([0-9a-f]{64})\n\Z")
 _SEAL_BYTES = 120
 _PART = 2**20  # bytes that are hashed at once
+_HELD = 2**24  # bytes of a file that are held until somebody asks for its draws (ours)
 
 
 class UnusableError(Exception):
@@ -83,8 +85,9 @@ class _Draft(io.RawIOBase):
         return True
 
 
-def write_sealed(tree: xr.DataTree, path: Path) -> None:
-    """Write a tree and its seal, and have them on the disk; raises OSError where this takes no more."""
+def write_sealed(tree: xr.DataTree, path: Path) -> str:
+    """Write a tree and its seal, and have them on the disk; the hash in the seal. Raises OSError where the disk takes
+    no more."""
     with held_back(), path.open("w+b", buffering=0) as file:
         draft = _Draft(file)
         write_tree(tree, draft)
@@ -93,20 +96,29 @@ def write_sealed(tree: xr.DataTree, path: Path) -> None:
         if draft.refused is not None:
             raise draft.refused
         os.fsync(file.fileno())
+        return digest
 
 
-def read_sealed(path: Path) -> xr.DataTree:
-    """The tree in a file; its hash is compared before HDF5 looks at it, for damage could make HDF5 crash or hang."""
+def open_sealed(path: Path) -> tuple[str, Deferred[xr.DataTree]]:
+    """The hash that a file is sealed with, and the tree in it.
+
+    The hash is compared before HDF5 looks at the file, for damage could make HDF5 crash or hang. The tree of a small
+    file is made when it is asked for, of the bytes whose hash was compared; that of a large one at once, for these
+    would be a second copy of the draws. Raises UnusableError, for a small file also when the tree is asked for.
+    """
     try:
         with path.open("rb", buffering=0) as file:
-            _check_seal(file, path.name)
-            return _tree(file, path.name)
+            if os.fstat(file.fileno()).st_size > _HELD:
+                digest, tree = _check_seal(file, path.name), _tree(file, path.name)
+                return digest, Deferred(lambda: tree)
+            content = io.BytesIO(file.read())
     except OSError as error:
         raise UnusableError(f"{path.name} cannot be read ({error.strerror or error})") from error
+    return _check_seal(content, path.name), Deferred(lambda: _tree(content, path.name))
 
 
-def _check_seal(file: io.FileIO, name: str) -> None:
-    """Raise UnusableError where a file does not end with a seal of this format and of what stands before it."""
+def _check_seal(file: io.FileIO | io.BytesIO, name: str) -> str:
+    """The hash in the seal; UnusableError where a file does not end with one of this format and of what is before."""
     size = file.seek(0, io.SEEK_END)
     start = file.seek(max(0, size - _SEAL_BYTES))
     seal = _SEAL.search(file.read())
@@ -114,11 +126,13 @@ def _check_seal(file: io.FileIO, name: str) -> None:
         raise UnusableError(f"{name} is damaged or was not written by hbm_stan")
     if int(seal[1]) != _FORMAT:
         raise UnusableError(f"{name} was written by another version of hbm_stan, in another format")
-    if _digest(file, start + seal.start()).encode() != seal[2]:
+    digest = _digest(file, start + seal.start())
+    if digest.encode() != seal[2]:
         raise UnusableError(f"{name} is damaged")
+    return digest
 
 
-def _digest(file: io.FileIO, size: int) -> str:
+def _digest(file: io.FileIO | io.BytesIO, size: int) -> str:
     """The SHA-256 of the first ``size`` bytes of a file."""
     digest, left = hashlib.sha256(), size
     file.seek(0)
@@ -128,9 +142,9 @@ def _digest(file: io.FileIO, size: int) -> str:
     return digest.hexdigest()
 
 
-def _tree(file: io.FileIO, name: str) -> xr.DataTree:
+def _tree(file: io.FileIO | io.BytesIO, name: str) -> xr.DataTree:
     file.seek(0)
     try:
-        return xr.load_datatree(file, engine="h5netcdf")
+        return read_tree(file)
     except Exception as error:  # whole, as its hash says, yet not understood: whatever the libraries call it
         raise UnusableError(f"{name} cannot be read by this version of xarray and h5netcdf ({error})") from error

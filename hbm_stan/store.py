@@ -7,18 +7,22 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
+from hbm_stan.deferred import Deferred, Later
 from hbm_stan.errors import StorageError
+from hbm_stan.fit_file import FitFile
+from hbm_stan.fit_file import beside as notes_of
 from hbm_stan.resources import cache_folder, try_to_write, write_text_whole
-from hbm_stan.sealed import UnusableError, read_sealed, write_sealed
+from hbm_stan.sealed import UnusableError, open_sealed, write_sealed
 
 if TYPE_CHECKING:
+    import filelock
     import xarray as xr
+else:
+    from hbm_stan.later import filelock
 
 _KEEP = 4  # fits kept of one variant; those that were not used for longest go first
 _ABOUT = ("key", "seconds", "parts", "adapt_delta", "earlier")
@@ -29,14 +33,16 @@ class FitRecord:
     """A fit as it is kept: draws, what was asked for, the hash of that, and what sampling cost in seconds.
 
     The draws may be those of a later attempt: of another adapt_delta than was asked for, with the ``earlier`` ones.
+    Draws, and ``parts`` with them, are read from the ``file`` when they are asked for, where the rest is noted.
     """
 
-    tree: xr.DataTree
-    parts: Mapping[str, Any]
+    tree: Later[xr.DataTree] = Later()  # noqa: RUF009 (a descriptor: there is one for all)
+    parts: Later[Mapping[str, Any]] = Later()  # noqa: RUF009
     key: str
     seconds: float
     adapt_delta: float | None = None  # of these draws; None: as asked for
     earlier: tuple[Mapping[str, Any], ...] = ()
+    file: FitFile | None = None  # where it is kept, if it is
 
 
 @dataclass(frozen=True)
@@ -89,19 +95,22 @@ class FitStore:
             os.utime(path)  # used just now: evicted last
         return record
 
-    def write(self, variant: str, record: FitRecord) -> None:
-        """Keep a fit; call it with the lock held. Written beside, then renamed: no reader sees half a file."""
+    def write(self, variant: str, record: FitRecord) -> FitRecord:
+        """Keep a fit, and say where; call it with the lock held. Written beside, then renamed: no reader sees half a
+        file."""
         path = self.path(variant, record.key)
         beside = self.folder / f".{variant}.writing"  # the holder's of the lock; what a killed one left is overwritten
         with _storing(path):
             try:
-                _write(record, beside)
+                digest = _write(record, beside)
                 os.replace(beside, path)
             finally:
                 beside.unlink(missing_ok=True)
         for old in self._newest_first(variant)[_KEEP:]:
             with contextlib.suppress(OSError):
                 old.unlink()
+                notes_of(old).unlink(missing_ok=True)
+        return replace(record, file=FitFile(path, digest))
 
     def read_note(self, name: str) -> dict[str, Any] | None:
         """A small result kept beside the fits, or None where there is none whole."""
@@ -152,9 +161,10 @@ class Unwritten(FitStore):
         """The fit of this key, if it was made."""
         return self.records.get(key)
 
-    def write(self, variant: str, record: FitRecord) -> None:
+    def write(self, variant: str, record: FitRecord) -> FitRecord:
         """Hold a fit."""
         self.records[record.key] = record
+        return record
 
     def why(self, variant: str, key: str, parts: Mapping[str, Any]) -> str:
         """Nothing is known of earlier ones here."""
@@ -173,16 +183,27 @@ def acquired(path: Path, say: Callable[[str], None], waiting: str) -> filelock.B
     return lock
 
 
-def _write(record: FitRecord, path: Path) -> None:
-    """Write a fit to a file, and have it on the disk."""
+def _write(record: FitRecord, path: Path) -> str:
+    """Write a fit to a file, and have it on the disk; the hash in its seal."""
     tree = record.tree.copy()
     tree.attrs["hbm_stan"] = json.dumps({name: getattr(record, name) for name in _ABOUT})
-    write_sealed(tree, path)
+    return write_sealed(tree, path)
 
 
 def _read(path: Path) -> FitRecord:
     """The fit in a file; raises UnusableError where it gives none."""
-    tree = read_sealed(path)
+    digest, tree = open_sealed(path)
+    file = FitFile.at(path, digest)
+    if file.facts is None:
+        return _record(tree.value(), file)
+    record, facts = Deferred(lambda: _later(tree, file)), file.facts
+    return FitRecord(
+        tree=Deferred(lambda: record.value().tree), parts=Deferred(lambda: record.value().parts), key=facts.key,
+        seconds=facts.seconds, adapt_delta=facts.adapt_delta, earlier=facts.earlier, file=file,
+    )  # fmt: skip
+
+
+def _record(tree: xr.DataTree, file: FitFile) -> FitRecord:
     try:
         about = json.loads(tree.attrs.pop("hbm_stan"))
         earlier = tuple(about.get("earlier", ()))  # files of before have none
@@ -193,9 +214,18 @@ def _read(path: Path) -> FitRecord:
             seconds=about["seconds"],
             adapt_delta=about.get("adapt_delta"),
             earlier=earlier,
+            file=file,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UnusableError(f"{path.name} does not say whose draws it holds ({error})") from error
+        raise UnusableError(f"{file.path.name} does not say whose draws it holds ({error})") from error
+
+
+def _later(tree: Deferred[xr.DataTree], file: FitFile) -> FitRecord:
+    """The fit in a file of which there are notes: it was read before."""
+    try:
+        return _record(tree.value(), file)
+    except UnusableError as error:
+        raise StorageError(f"{error}. Remove {file.path}, and run this again: it is sampled anew.") from error
 
 
 @contextlib.contextmanager

@@ -9,9 +9,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import logsumexp, ndtri
 
+from hbm_stan.later import logsumexp, minimize, ndtri
 from hbm_stan.table import FloatArray
 
 # Yao et al. (2018): samples of the Bayesian bootstrap. Its weights are Dirichlet(1, ..., 1).

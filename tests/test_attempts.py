@@ -180,7 +180,7 @@ def test_other_fits_keep_their_seed_their_step_and_their_draws(store: FitStore, 
 
 def test_minutes_bound_the_attempts_and_the_fit_says_so(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(np.arange(0, 1e6, 240.0))  # every attempt takes four minutes
-    monkeypatch.setattr(sys.modules["hbm_stan.fit"], "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(sys.modules["hbm_stan.draw"], "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     engine = SteppedEngine(1.0)
     stopped = stepped_fit(engine, store, minutes=10)
     assert engine.steps == [0.9]  # 16 minutes are expected

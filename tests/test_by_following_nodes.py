@@ -17,6 +17,7 @@ from hbm_stan.attempts import attempts_in_words
 from hbm_stan.by_following_nodes import draw_directly
 from hbm_stan.data import Dataset
 from hbm_stan.directly import fit_directly
+from hbm_stan.draw import fit_unkept
 from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, PARETO_K, Sampling, choose
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.errors import NotDirectError
@@ -25,7 +26,7 @@ from hbm_stan.families.terms.nodes import density as densities
 from hbm_stan.families.terms.nodes import effects, levels
 from hbm_stan.families.terms.nodes.following import Following, Shared, rows_of_cells
 from hbm_stan.families.terms.nodes.population import PopulationPrior
-from hbm_stan.fit import Job, fit_unkept, jobs_of
+from hbm_stan.fit import Job, jobs_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.verify.known import compare_case, shipped_cases
 

@@ -14,13 +14,14 @@ from scipy.special import expit
 import hbm_stan as hbm
 from hbm_stan import by_nodes, tree
 from hbm_stan.data import Dataset
+from hbm_stan.draw import fit_unkept
 from hbm_stan.engines import FIRST_LEFT, NODES_APART, Engine, Sampling, choose
 from hbm_stan.families import families
 from hbm_stan.families.terms import population
 from hbm_stan.families.terms.integrals import by_quadrature
 from hbm_stan.families.terms.nodes import density, effects, levels
 from hbm_stan.families.terms.nodes.population import PopulationPrior
-from hbm_stan.fit import Job, fit_unkept, jobs_of
+from hbm_stan.fit import Job, jobs_of
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import StanData
 

@@ -10,7 +10,8 @@ from fake_fits import fake_fit, with_variant
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import load
-from hbm_stan.diagnose import Diagnosis, draws_of, parameters
+from hbm_stan.diagnose import draws_of, parameters
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.verdicts import AGREEMENT, CHECKS, EVENT_WEIGHTS, QUADRATURE, Verdict, worst

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hbm_stan.netcdf import write_tree
+from hbm_stan.netcdf import read_tree, write_tree
 
 
 def many_kinds() -> xr.DataTree:
@@ -99,3 +100,86 @@ def test_every_dimension_has_a_number_of_its_own_and_variables_name_theirs() -> 
     assert not wrong
     assert sorted(numbers) == list(range(len(numbers)))
     assert len(numbers) == 5 + 2 + 2
+
+
+# Read by h5py itself
+
+
+def usual() -> xr.DataTree:
+    """A tree with all that a fit may hold, but for coordinates that are no dimensions."""
+    tree = many_kinds()
+    posterior = tree["posterior"].to_dataset().drop_vars("size")
+    return tree.assign({"posterior": xr.DataTree(posterior)})
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The engines that xarray itself is asked to read by."""
+    engines: list[str] = []
+    load = xr.load_datatree
+
+    def counted(file: Any, engine: str) -> xr.DataTree:
+        engines.append(engine)
+        return load(file, engine=engine)
+
+    monkeypatch.setattr(xr, "load_datatree", counted)
+    return engines
+
+
+def content_of(tree: xr.DataTree) -> bytes:
+    with io.BytesIO() as file:
+        write_tree(tree, file)
+        return file.getvalue()
+
+
+def assert_read_alike(content: bytes) -> None:
+    """Raise AssertionError unless a file is read as xarray reads it: order, types, bytes and attributes."""
+    ours, theirs = read_tree(io.BytesIO(content)), xr.load_datatree(io.BytesIO(content), engine="h5netcdf")
+    xr.testing.assert_identical(ours, theirs)
+    assert list(ours.children) == list(theirs.children)
+    for node in theirs.subtree:
+        one, other = ours[node.path].to_dataset(), node.to_dataset()
+        for part in ("data_vars", "coords", "sizes", "indexes"):
+            assert list(getattr(one, part)) == list(getattr(other, part)), (node.path, part)
+        assert {n: (type(v), str(v)) for n, v in one.attrs.items()} == {
+            n: (type(v), str(v)) for n, v in other.attrs.items()
+        }
+        for name in other.variables:
+            mine, expected = one[name].variable, other[name].variable
+            assert (mine.dims, mine.dtype, type(mine)) == (expected.dims, expected.dtype, type(expected)), name
+            assert mine.values.tobytes() == expected.values.tobytes(), name
+            assert mine.values.flags.writeable == expected.values.flags.writeable, name
+
+
+def test_a_fit_is_read_as_xarray_reads_it_without_xarray(asked: list[str]) -> None:
+    content = content_of(usual())
+    read_tree(io.BytesIO(content))
+    assert asked == []
+    assert_read_alike(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.assign_coords(size=("group", [3, 1, 2])),
+        lambda d: d.assign(day=("draw", np.arange(5).astype("datetime64[D]").astype("datetime64[ns]"))),
+        lambda d: d.assign(since=("draw", np.arange(5), {"units": "days since 2000-01-01"})),
+        lambda d: d.assign(part=("draw", np.arange(5.0), {"scale_factor": 2.0})),
+        lambda d: d.assign(filled=("draw", np.arange(5.0), {"_FillValue": 3.0})),
+    ],
+    ids=["coordinates", "dates", "days", "scaled", "filled"],
+)
+def test_what_says_more_of_its_values_is_read_by_xarray(
+    change: Callable[[xr.Dataset], xr.Dataset], asked: list[str]
+) -> None:
+    tree = usual()
+    content = content_of(tree.assign({"posterior": xr.DataTree(change(tree["posterior"].to_dataset()))}))
+    read_tree(io.BytesIO(content))
+    assert asked == ["h5netcdf"]
+    assert_read_alike(content)
+
+
+def test_what_xarray_wrote_is_read_as_it_reads_it(tmp_path: Path) -> None:
+    for name, tree in (("usual", usual().drop_nodes("constant_data")), ("deep", xr.DataTree.from_dict({"/a/b": None}))):
+        tree.to_netcdf(tmp_path / name, engine="h5netcdf")
+        assert_read_alike((tmp_path / name).read_bytes())

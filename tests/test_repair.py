@@ -37,7 +37,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.densities import density_of, rows_of
 from hbm_stan.density import density_model
 from hbm_stan.design import Factor
-from hbm_stan.diagnose import Diagnosis
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ComparisonError, StorageError

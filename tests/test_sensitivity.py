@@ -21,7 +21,8 @@ from hbm_stan.attempts import fit, fit_variants
 from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.data import Dataset
-from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.diagnose import check
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.directly import directly_in_words
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine

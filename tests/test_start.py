@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from hbm_stan.cli.app import app
+from hbm_stan.cli.app import app, app_of
 from hbm_stan.cli.run import Run
 from hbm_stan.compare import score
-from hbm_stan.diagnose import Diagnosis
-from hbm_stan.families import families
+from hbm_stan.diagnosis import Diagnosis
+from hbm_stan.errors import ModelError
+from hbm_stan.families import families, family
 from hbm_stan.leave_one_out import LeftOut
+from hbm_stan.likelihoods import likelihood, likelihoods
 from hbm_stan.scores import Route
 from hbm_stan.verdicts import Verdict
 
@@ -82,17 +84,80 @@ def test_listing_families_and_checking_a_table_need_numpy_only(words: list[str],
     assert loaded(words, tmp_path, LIBRARIES, 0) == set()
 
 
+ANALYSIS = """
+family = "normal_means"
+data = "t.csv"
+columns = { group = "school", estimate = "effect", standard_error = "se" }
+sampling = { warmup = 300, draws = 500 }
+"""
+# Families and rooms that an analysis of normal_means has no use for once its fits were checked and reported.
+ELSEWHERE = {f"hbm_stan.{name}" for name in ("families.planck", "families.poisson", "leave_one_out", "plots")}
+# Of the standard library and of locks, what takes 5 ms or more to import and is for those who write or sample.
+SMALL = {"filelock", "email.message", "statistics", "tempfile"}
+
+
+@pytest.mark.parametrize("command", ["check", "report"])
+def test_fits_that_were_checked_are_checked_and_reported_again_by_numpy_alone(command: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    (tmp_path / "analysis.toml").write_text(ANALYSIS)
+    words = [command, ".", "--engine", "stanli"]
+    assert loaded(words, tmp_path, {"xarray", "scipy"}, 0) == {"xarray", "scipy"}
+    assert loaded(words, tmp_path, LIBRARIES | ELSEWHERE | SMALL, 0) == set()
+
+
+def test_draws_are_read_and_compared_without_what_neither_needs(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    (tmp_path / "analysis.toml").write_text(ANALYSIS)
+    words = ["compare", ".", "--engine", "stanli"]
+    loaded(words, tmp_path, LIBRARIES, 0)
+    needed = {"xarray", "pandas", "scipy", "h5py"}
+    others = {"h5netcdf", "scipy.optimize", "scipy.stats", "hbm_stan.report.typeset", "hbm_stan.results"}
+    assert loaded(words, tmp_path, LIBRARIES | others, 0) == needed
+
+
+def test_one_family_is_had_without_the_others(tmp_path: Path) -> None:
+    others = {f"hbm_stan.families.{name}" for name in families()} - {"hbm_stan.families.planck"}
+    program = (
+        "import sys; from hbm_stan.families import family; planck = family('planck')\n"
+        f"print(*sorted(set(sys.modules) & {others!r}))\n"
+        "from hbm_stan.families import families; assert families()['planck'] is planck"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_families_and_likelihoods_are_those_of_their_modules() -> None:
+    assert all(family(name) is known for name, known in families().items())
+    assert all(likelihood(name) is known for name, known in likelihoods().items())
+    for name in ("terms", "own", "choose"):  # modules, and no families
+        with pytest.raises(ModelError, match=f"no family '{name}'"):
+            family(name)
+
+
 def test_the_families_fit_on_a_screen_and_each_says_more() -> None:
     lines = CliRunner().invoke(app, ["families"]).stdout.rstrip("\n").split("\n")
     assert len(lines) < LINES
     assert max(map(len, lines)) <= COLUMNS
     rows = re.split(r"[\s,]+", " ".join(lines).partition("(a formula)")[2])
-    for name, family in families().items():
-        assert name in rows if family.terms else any(line.startswith(f"{name} ") for line in lines), name
+    for name, known in families().items():
+        assert name in rows if known.terms else any(line.startswith(f"{name} ") for line in lines), name
         more = CliRunner().invoke(app, ["families", name]).stdout
-        wanted = [family.words.citation, *(v.name for v in family.programs.variants), *(r.name for r in family.roles)]
-        wanted += [*(p.name for p in family.programs.prior_rows), *family.groups.prediction]
+        wanted = [known.words.citation, *(v.name for v in known.programs.variants), *(r.name for r in known.roles)]
+        wanted += [*(p.name for p in known.programs.prior_rows), *known.groups.prediction]
         assert all(word in more for word in wanted), name
+
+
+def test_a_command_alone_is_that_command_of_the_whole() -> None:
+    names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
+    assert len(names) == len(set(names)) > 15
+    for name in names:
+        assert len(app_of([name, "--help"]).registered_commands) == 1, name
+        for words in ([name, "--help"], [name, "--quiet", "--seed=x"], ["--version", name]):
+            alone, whole = (CliRunner().invoke(one, words) for one in (app_of([name]), app))
+            assert (alone.exit_code, alone.output) == (whole.exit_code, whole.output), words
+            assert whole.exit_code == (2 if "--seed=x" in words else 0), words  # no command is to begin
+    for other in ([], ["--help"], ["--version"], ["chekc"], ["--quiet", "check"], [""]):
+        assert app_of(other) is app
 
 
 def test_a_mistyped_family_is_named() -> None:

@@ -256,7 +256,7 @@ def test_an_older_format_is_not_read(store: FitStore, monkeypatch: pytest.Monkey
 
 
 def test_a_whole_file_that_the_libraries_do_not_understand(store: FitStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xr, "load_datatree", lambda *_a, **_k: 1 / 0)
+    monkeypatch.setattr(sealed, "read_tree", lambda _file: 1 / 0)
     assert "cannot be read by this version of xarray" in refused(store)
 
 

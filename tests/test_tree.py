@@ -15,11 +15,12 @@ from hbm_stan.attempts import attempts_in_words, fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
 from hbm_stan.densities import log_lik_of
+from hbm_stan.draw import fit_of_draws
 from hbm_stan.engines import Engine, EngineDraws, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import StorageError
 from hbm_stan.families import families, family
-from hbm_stan.fit import Fit, fit_of_draws, jobs_of, prepare_table
+from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.leave_one_out import loo
 from hbm_stan.model import Draws, StanData
 from hbm_stan.store import FitStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,18 +33,28 @@ from hbm_stan.cli.sensitivity import sensitivity
 from hbm_stan.cli.summary import summary
 from hbm_stan.cli.truth import reference, regress, verify
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Fit grouped data with complete, no and partial pooling in Stan; check, compare, predict, report.",
-)
+_SETTINGS: dict[str, Any] = {
+    "add_completion": False, "no_args_is_help": True, "rich_markup_mode": None, "pretty_exceptions_enable": False,
+    "help": "Fit grouped data with complete, no and partial pooling in Stan; check, compare, predict, report.",
+}  # fmt: skip
+app = typer.Typer(**_SETTINGS)
 
 
 def main() -> None:
     """Run the command line."""
-    run_app(lambda: app(prog_name="hbm"))
+    run_app(lambda: app_of(sys.argv[1:])(prog_name="hbm"))
+
+
+def app_of(words: list[str]) -> typer.Typer:
+    """The app with the command alone that these words begin with, else whole: to build all takes 20 ms (ours)."""
+    named = [
+        c for c in app.registered_commands if words and words[0] == (c.name or getattr(c.callback, "__name__", ""))
+    ]
+    if not named:
+        return app
+    one = typer.Typer(**_SETTINGS)
+    one.registered_callback, one.registered_commands = app.registered_callback, named
+    return one
 
 
 @app.callback(invoke_without_command=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
     from hbm_stan.comparison import Comparison
     from hbm_stan.densities import Unit
-    from hbm_stan.diagnose import Diagnosis
+    from hbm_stan.diagnosis import Diagnosis
     from hbm_stan.fit import Fit
 
 TargetOption = Annotated[

@@ -17,7 +17,7 @@ from hbm_stan.verdicts import Verdict, check_title, figure_of
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
     from hbm_stan.cli.run import Run
-    from hbm_stan.diagnose import Diagnosis
+    from hbm_stan.diagnosis import Diagnosis
     from hbm_stan.fit import Fit
     from hbm_stan.nouns import Noun
     from hbm_stan.report.build import Report

@@ -21,7 +21,7 @@ from hbm_stan.cli.run import (
 
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
-    from hbm_stan.diagnose import Diagnosis
+    from hbm_stan.diagnosis import Diagnosis
     from hbm_stan.fit import Fit
 
 _NUMBERS = ("mean", "sd", "5 %", "50 %", "95 %")

@@ -126,8 +126,6 @@ def plain_data(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def choose(name: str = "auto") -> Engine:
     """The engine of that name; ``auto`` takes CmdStan where one is installed, else the embedded stanli."""
-    from hbm_stan.engines.install import find_cmdstan, toolchain_missing
-
     if name not in ENGINES:
         raise ModelError(f"There is no engine {name!r}. {nearest(name, ENGINES)}")
     if name == "stanli":
@@ -136,6 +134,8 @@ def choose(name: str = "auto") -> Engine:
         from hbm_stan.engines.direct import DirectEngine
 
         return DirectEngine()
+    from hbm_stan.engines.install import find_cmdstan, toolchain_missing
+
     path = find_cmdstan()
     missing = toolchain_missing()
     if path is not None and not missing:

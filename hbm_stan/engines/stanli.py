@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from hbm_stan.engines.warm_start import iterations_of_walks, warm_start
 from hbm_stan.engines.words import in_program
 from hbm_stan.errors import EngineError
 from hbm_stan.program import Program
-from hbm_stan.resources import cores
+from hbm_stan.resources import cores, installed_version
 from hbm_stan.table import FloatArray
 
 _PROGRESS = re.compile(r"Chain \[(\d+)\] Iteration:\s*(\d+) / (\d+)")
@@ -35,7 +34,7 @@ class StanliEngine:
     @cached_property
     def version(self) -> str:
         """The version of the installed package."""
-        return metadata.version("stanli")
+        return installed_version("stanli")
 
     def build(self, programs: Sequence[Program], say: Callable[[str], None]) -> None:
         """Nothing to do: a program is compiled, in milliseconds, together with its data."""

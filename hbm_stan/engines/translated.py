@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 
 from hbm_stan.errors import StorageError
-from hbm_stan.resources import cache_folder, write_text_whole
+from hbm_stan.resources import cache_folder, installed_version, write_text_whole
 
 _PROGRAMS = 64  # kept in memory, 0.3 MB each at most; an analysis has three or four
 
@@ -37,7 +36,7 @@ def translated(code: str) -> str:
 def _place(code: str) -> Path | None:
     """Where the translation is kept; None where the cache cannot be written, which is no reason not to run."""
     with contextlib.suppress(StorageError):
-        folder = cache_folder("programs") / f"stanli-{metadata.version('stanli')}"
+        folder = cache_folder("programs") / f"stanli-{installed_version('stanli')}"
         return folder / f"{hashlib.sha256(code.encode()).hexdigest()[:32]}.mir"
     return None
 

@@ -18,10 +18,20 @@ def likelihoods() -> dict[str, Likelihood]:
 
 def likelihood(name: str) -> Likelihood:
     """The likelihood of that name; an unknown one is an error that names the nearest."""
+    if (own := _of_module(name)) is not None:
+        return own
     known = likelihoods()
     if name not in known:
         raise ModelError(f"There is no likelihood {name!r}. {nearest(name, known)}")
     return known[name]
+
+
+def _of_module(name: str) -> Likelihood | None:
+    """The likelihood of that name from the module of that name, if it is there: to import all others takes longer."""
+    if name not in {m.name for m in pkgutil.iter_modules(__path__)}:
+        return None
+    one: Likelihood | None = getattr(importlib.import_module(f"{__name__}.{name}"), "LIKELIHOOD", None)
+    return one if one is not None and one.name == name else None
 
 
 def with_extra_zeros(counts: Likelihood) -> Likelihood | None:

@@ -12,9 +12,10 @@ import numpy as np
 from hbm_stan.agreement import STATISTICS
 from hbm_stan.attempts import smaller_step
 from hbm_stan.diagnose import parameters, summarise
+from hbm_stan.draw import fit_of_draws
 from hbm_stan.engines import EngineDraws, Progress
 from hbm_stan.errors import DiagnosticError, ModelError
-from hbm_stan.fit import Fit, Job, fit_of_draws
+from hbm_stan.fit import Fit, Job
 from hbm_stan.identity import data_hash
 from hbm_stan.reference.files import Posterior, Reference
 from hbm_stan.reference.match import same_prior

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hbm_stan
 from hbm_stan.analysis.read import Analysis, read_analysis
 from hbm_stan.attempts import fit_variants
 from hbm_stan.engines import Engine, Progress, choose
@@ -19,10 +18,7 @@ from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.forms import passing_form
 from hbm_stan.memory import refuse_too_large
 from hbm_stan.parameterise import Choice, choose_parameterisation, named_parameterisation, settle
-from hbm_stan.report.typeset import check_mathematics
-from hbm_stan.resources import try_to_write
-from hbm_stan.results.certified import certificate_bytes
-from hbm_stan.sensitivity.asked import note_bytes
+from hbm_stan.resources import own_code, try_to_write
 
 FORMATS = ("pdf", "html")
 _VariantProgress = Callable[[str], Progress | None]
@@ -114,6 +110,8 @@ def report(
     chosen = choose(read.engine_for(engine)) if isinstance(engine, str) else engine
     tell = say or (lambda _text: None)
     if read.family.source:
+        from hbm_stan.report.typeset import check_mathematics
+
         check_mathematics(read.family)
     read = settled(read, parameterisation, tell, engine=chosen, progress=progress)
     if sensitivity:
@@ -172,6 +170,9 @@ def _make(
 
 def _inputs(analysis: Analysis, engine: Engine) -> str:
     """A hash of everything that the report depends on: the fits' keys, the words around them, and our own code."""
+    from hbm_stan.results.certified import certificate_bytes  # of reports only: a check is not to wait for them
+    from hbm_stan.sensitivity.asked import note_bytes
+
     jobs = jobs_of(analysis.family, analysis.dataset, analysis.variants, analysis.priors, analysis.sampling, engine)
     inputs = [
         *(job.key for job in jobs), *(p.text for p in jobs[0].priors.values()), analysis.dataset.sha256,
@@ -181,17 +182,10 @@ def _inputs(analysis: Analysis, engine: Engine) -> str:
         str(analysis.dataset.reading.missing),
         str(sorted(analysis.reasons.items())),
         str(sorted(analysis.dataset.columns.items())), str(sorted(analysis.dataset.info.items())),
-        analysis.family.source, _own_code(),
+        analysis.family.source, own_code(),
         hashlib.sha256(certificate_bytes(analysis)).hexdigest(), hashlib.sha256(note_bytes(analysis)).hexdigest(),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(inputs).encode()).hexdigest()
-
-
-def _own_code() -> str:
-    """The hash of this package's files: a report of yesterday's code is not up to date."""
-    folder = Path(hbm_stan.__file__).parent
-    files = sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".typ", ".html"})
-    return hashlib.sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
 
 
 def _up_to_date(pages: Mapping[str, Path], results_file: Path, inputs: str) -> dict[str, Any] | None:

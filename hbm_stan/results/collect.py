@@ -13,7 +13,7 @@ from hbm_stan.checks import check_fits
 from hbm_stan.compare import both_targets
 from hbm_stan.comparison import Comparison
 from hbm_stan.densities import Unit, has_log_lik
-from hbm_stan.diagnose import Diagnosis
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import check_p_loo, check_pareto_k
 from hbm_stan.loo_pit import LooPit, loo_pit, why_no_pit

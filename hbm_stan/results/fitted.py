@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, cast
 
 from hbm_stan.attempts import attempts_in_words
-from hbm_stan.diagnose import Diagnosis, parameters
+from hbm_stan.diagnose import parameters
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.engines import NOT_DIRECT
 from hbm_stan.fit import Attempt, Fit
 from hbm_stan.results.entry import OPTIONAL, Entry

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from hbm_stan.analysis.read import Analysis
 from hbm_stan.fit import Fit
+from hbm_stan.later import metadata
 from hbm_stan.results.entry import Entry
 
 _PACKAGES = (

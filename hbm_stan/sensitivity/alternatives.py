@@ -13,7 +13,8 @@ from hbm_stan.budget import Budget
 from hbm_stan.compare import compare
 from hbm_stan.comparison import Comparison
 from hbm_stan.densities import has_log_lik
-from hbm_stan.diagnose import Diagnosis, check
+from hbm_stan.diagnose import check
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.directly import Outcome, directly_in_words, directly_or_sampled
 from hbm_stan.engines import PARETO_K, Engine, Progress, choose
 from hbm_stan.errors import EngineError

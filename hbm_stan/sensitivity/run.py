@@ -13,7 +13,7 @@ from typing import Any
 from hbm_stan import __version__
 from hbm_stan.attempts import fit_variants
 from hbm_stan.checks import check_fits
-from hbm_stan.diagnose import Diagnosis
+from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.engines import Engine, Progress, choose
 from hbm_stan.errors import ModelError
 from hbm_stan.fit import Fit

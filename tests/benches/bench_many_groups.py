@@ -40,9 +40,10 @@ def ours(cities: int, draws: int) -> dict[str, float]:
     import pandas as pd
 
     from hbm_stan.data import Dataset
+    from hbm_stan.draw import fit_unkept
     from hbm_stan.engines import Sampling, choose
     from hbm_stan.families import families
-    from hbm_stan.fit import fit_unkept, jobs_of
+    from hbm_stan.fit import jobs_of
     from hbm_stan.mixing import ess_bulk
 
     frame = pd.DataFrame(table(cities))

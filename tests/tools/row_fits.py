@@ -14,9 +14,10 @@ from fake_fits import FakeEngine
 from formula_data import population, with_coefficients
 
 from hbm_stan.data import Dataset
+from hbm_stan.draw import fit_of_draws
 from hbm_stan.engines import EngineDraws, Sampling
 from hbm_stan.families import family
-from hbm_stan.fit import Fit, fit_of_draws, jobs_of
+from hbm_stan.fit import Fit, jobs_of
 from hbm_stan.reading import make_reading
 
 N = 60
