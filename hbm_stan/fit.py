@@ -26,6 +26,7 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.prepared import prepared_for, refuse_what_is_no_dataset
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
+from hbm_stan.scratch import give_back
 from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import draws_the_rest, draws_tree, is_large, posterior_draws, thinned, with_effects
@@ -132,6 +133,7 @@ class Fit:
         draws = self.draws()
         for part in portions(self.n_draws, values):
             yield part, {name: some[part] for name, some in draws.items()}
+            give_back(*draws.values())
 
     @property
     def pooling(self) -> str:
@@ -244,7 +246,7 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
     held = replace(sampling, draws=held_draws(job.family, job.table, job.variant, sampling))
-    known = None if whole else without_sampler(job.family, job.data, job.variant, held)
+    known = None if whole else without_sampler(job.family, job.data, job.variant, held, job.table.n_groups)
     if known is None and not whole and job.engine.name in ENGINES:  # what a user's engine draws is what is wanted
         from hbm_stan.by_nodes import draws_by_nodes, draws_directly  # of large tables only: a start is not to wait
 

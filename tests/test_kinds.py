@@ -44,9 +44,10 @@ from hbm_stan.results.quantities import Quantiles, Quantity
 from hbm_stan.rows import Statistic
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
-from hbm_stan.sensitivity.influence import Way, Without
+from hbm_stan.sensitivity.influence import Without
 from hbm_stan.sensitivity.influence import _sentences as influence_sentences
 from hbm_stan.sensitivity.quantities import Side
+from hbm_stan.sensitivity.way import Way
 from hbm_stan.table import Table
 from hbm_stan.verdicts import _FIGURES, CALIBRATION, CHECKS, LOO_PIT, OF_PARAMETERS
 
