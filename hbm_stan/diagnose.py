@@ -23,6 +23,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.notebook import card, verdict_table
 from hbm_stan.replicate import PredictiveCheck
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
+from hbm_stan.scratch import give_back
 from hbm_stan.steps import check_steps
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import CHECKS, Status, Verdict, on_a_screen, worst
@@ -101,13 +102,8 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
 
 def _check_chain_by_chain(names: list[str], draws: FloatArray, summary: pd.DataFrame, chains: int) -> list[Verdict]:
     """What the draws of parameters say, (parameter, chain, draw)."""
-    return [
-        *_check_draws(names, draws),
-        check_rhat(summary, chains, draws),
-        _check_ess(summary, "bulk", chains),
-        _check_ess(summary, "tail", chains),
-        _check_mcse(summary),
-    ]
+    sizes = [_check_ess(summary, kind, chains) for kind in ("bulk", "tail")]
+    return [*_check_draws(names, draws), check_rhat(summary, chains, draws), *sizes, _check_mcse(summary)]
 
 
 def _of_thinned(fit: Fit) -> list[pd.DataFrame]:
@@ -175,7 +171,10 @@ def draws_of(fit: Fit, name: str) -> FloatArray:
     """The draws of one of ``parameters`` by its name, (chain, draw), without those of all others."""
     variable = fit.tree["posterior"][base_of(name)]
     values = np.asarray(variable.values, dtype=float)
-    return values.reshape(*values.shape[:2], -1)[..., element_names(str(variable.name), variable).index(name)]
+    place = element_names(str(variable.name), variable).index(name)
+    own = values.reshape(*values.shape[:2], -1)[..., place].copy()
+    give_back(values)
+    return own
 
 
 def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:

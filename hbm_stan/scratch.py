@@ -23,6 +23,11 @@ from hbm_stan.resources import try_to_write
 IN_MEMORY = 2**26
 
 
+def place() -> Path:
+    """The folder of the files: the environment variable TMPDIR names it."""
+    return Path(tempfile.gettempdir())
+
+
 def room(shape: Sequence[int], what: str) -> npt.NDArray[np.float64]:
     """An array to be filled, in memory or on the disk; ``what`` it is to hold follows "no room for" in an error.
 
@@ -30,17 +35,16 @@ def room(shape: Sequence[int], what: str) -> npt.NDArray[np.float64]:
     """
     if math.prod(shape) <= IN_MEMORY:
         return np.empty(shape)
-    place = Path(tempfile.gettempdir())
     try:
-        try_to_write(place, 8 * math.prod(shape))
+        try_to_write(place(), 8 * math.prod(shape))
         with tempfile.TemporaryFile() as file:
             if hasattr(os, "posix_fallocate"):  # else a disk that fills up meanwhile ends the process
                 os.posix_fallocate(file.fileno(), 0, 8 * math.prod(shape))
             return np.memmap(file, dtype=float, mode="w+", shape=tuple(shape))
     except OSError as error:
         raise StorageError(
-            f"{place}: no room for {what} ({error.strerror or error}). Name a folder with more room in the environment "
-            "variable TMPDIR, or ask for fewer draws."
+            f"{place()}: no room for {what} ({error.strerror or error}). Name a folder with more room in the "
+            "environment variable TMPDIR, or ask for fewer draws."
         ) from error
 
 

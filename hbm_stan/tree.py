@@ -146,9 +146,8 @@ def complete(
         # In place: a list of chains to be stacked would hold everything twice.
         if name not in additions:
             whole = (*shape, *values.shape[1:])
-            very_many = len(values) < shape[1]
             additions[name] = (
-                room(whole, f"the draws of {n_groups:,} groups") if very_many else np.empty(whole, values.dtype)
+                room(whole, f"the draws of {n_groups:,} groups") if n_groups else np.empty(whole, values.dtype)
             )
         additions[name][chain, part] = values
         give_back(additions[name])

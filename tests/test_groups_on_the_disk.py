@@ -103,7 +103,7 @@ def test_draws_on_the_disk_are_those_in_memory_to_the_last_bit(
     np.testing.assert_allclose(*energy, rtol=1e-12)
 
 
-def test_what_is_said_of_groups_on_the_disk_is_what_is_said_of_those_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_summaries_of_groups_on_the_disk_are_those_of_groups_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     many(monkeypatch)
     whole = {name: in_memory("normal_means", name) for name in (COMPLETE, UNPOOLED, POOLED)}
     tables, parts, summaries = (
@@ -228,8 +228,8 @@ def _draws(monkeypatch: pytest.MonkeyPatch) -> None:
             test_draws_on_the_disk_are_those_in_memory_to_the_last_bit("normal_means", variant, own)
 
 
-_SAID = test_what_is_said_of_groups_on_the_disk_is_what_is_said_of_those_in_memory
-_MEANS = test_replicated_means_of_very_many_groups_are_at_equal_distances
+_SUMMARIES = test_summaries_of_groups_on_the_disk_are_those_of_groups_in_memory
+_DISTANCES = test_replicated_means_of_very_many_groups_are_at_equal_distances
 _LISTED = test_of_long_tables_both_ends_of_each_term_are_listed_in_the_order_of_the_table
 PLANTED: dict[str, tuple[Any, str, str, str, Callable[..., None]]] = {
     "each block of a known posterior anew from the seed": (
@@ -249,25 +249,25 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[..., None]]] = {
         tree, "complete", "additions[name][chain, part] = values",
         "additions[name][chain, part] = np.roll(values, 1, axis=0)", _draws),
     "log densities of each block in the place of the first": (
-        densities, "evaluated", "values[part]", "values[: part.stop - part.start]", _SAID),
+        densities, "evaluated", "values[part]", "values[: part.stop - part.start]", _SUMMARIES),
     "the total of the last block for that of all": (
-        densities, "totals_of", "block.sum(axis=1) for _,", "block.sum(axis=1)[::-1] for _,", _SAID),
+        densities, "totals_of", "block.sum(axis=1) for _,", "block.sum(axis=1)[::-1] for _,", _SUMMARIES),
     "scores of the next block": (
-        psis, "psis_loo", "log_lik[:, part]", "log_lik[:, : part.stop - part.start]", _SAID),
+        psis, "psis_loo", "log_lik[:, part]", "log_lik[:, : part.stop - part.start]", _SUMMARIES),
     "densities of the first block averaged for all": (
-        leave_one_out, "_mean_density", "log_density[:, some]", "log_density[:, : some.stop - some.start]", _SAID),
+        leave_one_out, "_mean_density", "log_density[:, some]", "log_density[:, : some.stop - some.start]", _SUMMARIES),
     "summaries of the first block for all": (
-        mixing, "_in_blocks", "draws[some]", "draws[: some.stop - some.start]", _SAID),
+        mixing, "_in_blocks", "draws[some]", "draws[: some.stop - some.start]", _SUMMARIES),
     "means of groups without the last block": (
-        predict, "_by_column", "figures(draws[:, some])", "figures(draws[:, some][:, ::-1])", _SAID),
+        predict, "_by_column", "figures(draws[:, some])", "figures(draws[:, some][:, ::-1])", _SUMMARIES),
     "the weight of the population over some draws": (
-        predict, "_factor", "total / fit.n_draws", "total / fit.sampling.draws", _SAID),
+        predict, "_factor", "total / fit.n_draws", "total / fit.sampling.draws", _SUMMARIES),
     "moves of groups under the labels of the first block": (
-        influences, "_weighted", "labels[some]", "labels[: some.stop - some.start]", _SAID),
+        influences, "_weighted", "labels[some]", "labels[: some.stop - some.start]", _SUMMARIES),
     "replications at distances counted in each block": (
-        group_means.GroupMeans, "chosen", "-self._seen % self._every", "0", _MEANS),
+        group_means.GroupMeans, "chosen", "-self._seen % self._every", "0", _DISTANCES),
     "replicated means of a block before its place": (
-        group_means.GroupMeans, "hold", "end - len(means) : end", "end - len(means) - 1 : end - 1", _MEANS),
+        group_means.GroupMeans, "hold", "end - len(means) : end", "end - len(means) - 1 : end - 1", _DISTANCES),
     "the lowest twice for both ends": (
         excerpts, "_ends", "ordered[-AT_EITHER_END:]", "ordered[:AT_EITHER_END]", _LISTED),
     "ends of all terms together": (
