@@ -25,7 +25,8 @@ from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
 from hbm_stan.engines import choose
-from hbm_stan.errors import StorageError
+from hbm_stan.errors import ModelError, StorageError
+from hbm_stan.export import write_draws
 from hbm_stan.fit import Fit
 from hbm_stan.group_means import GroupMeans
 from hbm_stan.leave_one_out import loo
@@ -128,6 +129,16 @@ def figures(fit: Fit) -> dict[str, Any]:
         "likelihood": likelihood_component(fit)[0], "moves": [row.moves["mu"] for row in moved.rows],
         "k of groups": [row.pareto_k for row in moved.rows], "groups": [int(row.group[1:]) for row in moved.rows],
     }  # fmt: skip
+
+
+def test_draws_on_the_disk_are_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fits = {name: in_memory("normal_means", name) for name in (COMPLETE, POOLED)}
+    monkeypatch.setattr("hbm_stan.export.IN_MEMORY", 40 * 800)
+    write_draws(fits, tmp_path / "draws.csv")
+    monkeypatch.setattr("hbm_stan.export.IN_MEMORY", 40 * 800 - 1)
+    write_draws({COMPLETE: fits[COMPLETE]}, tmp_path / "draws.csv")  # has no column for each
+    with pytest.raises(ModelError, match=r"draws of partial_pooling are too many .* 40 groups\. .*tables/groups\.csv"):
+        write_draws(fits, tmp_path / "draws.csv")
 
 
 def test_replicated_means_of_very_many_groups_are_at_equal_distances(monkeypatch: pytest.MonkeyPatch) -> None:
