@@ -102,7 +102,7 @@ def predictive_check(fit: Fit) -> PredictiveCheck:
     things = "observations" if fit.table.one_row_per_group else f"{fit.table.noun.one} means"
     note = (
         f"{_how(fit)} {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
-        f"{0.1 * len(groups):.1f} would by chance."
+        f"{means.outside * len(groups):.1f} would by chance."
     )
     verdict = _judge(fit, statistics, outside, replications)
     return PredictiveCheck(

@@ -171,6 +171,18 @@ def test_intervals_of_replicated_groups_hold_few_of_many_replications(monkeypatc
         assert (apart != 0).any()
 
 
+def test_hundreds_of_replications_leave_more_groups_outside_their_intervals_than_a_tenth() -> None:
+    rng = np.random.default_rng(3)
+    few, held = GroupMeans(50_000, 40, 40, very_many=True), rng.normal(size=(40, 50_000))
+    few.hold(few.chosen(held))
+    low, high = few.quantiles([0.05, 0.95])
+    y = rng.normal(size=50_000)
+    share = np.mean((y < low) | (y > high))
+    assert few.outside == pytest.approx(2 * 2.95 / 41)
+    assert abs(share - few.outside) < 4 * np.sqrt(0.144 * 0.856 / 50_000)
+    assert GroupMeans(8, 4000, 4000, very_many=False).outside == 0.1
+
+
 def table_of(rows: int) -> pd.DataFrame:
     rng = np.random.default_rng(4)
     terms = np.tile(["intercept", "x"], rows)
