@@ -21,8 +21,9 @@ MANY_COEFFICIENTS = 1000
 # gradients of an iteration, warm-up included (27 measured there, with trees of 15 or 31).
 _SECONDS, _GRADIENTS = 3e-9, 31
 _FEWEST_DRAWS = 10
-# Seconds of a core for each of very many groups and each variant: estimates of 300,000 groups take 163 s (measured).
-_SECONDS_OF_GROUP = 2e-4
+# Seconds of a core for each row of very many groups and each variant, and how much longer counts take: estimates of
+# 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares had taken 194 s by the end of sampling.
+_SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 1.5
 
 
 def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> tuple[str, ...]:
@@ -47,7 +48,8 @@ def many_groups(family: Family, table: Prepared, variants: Sequence[str], sampli
         return ()
     memory, disk = bytes_needed(family, table, variants, sampling), scratch_bytes(family, table, variants, sampling)
     beside = f", {_gib(disk)} of the disk in {place()} for a while" if disk else ""
-    minutes, n = math.ceil(_SECONDS_OF_GROUP * table.n_groups * len(variants) / 60), len(variants)
+    seconds, n = _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1), len(variants)
+    minutes = math.ceil(seconds * n / 60)
     return (
         f"Of {table.n_groups:,} {table.noun.many} {sampling.chains * held:,} of {sampling.chains * sampling.draws:,} "
         f"draws are held. A report of {n} variant{'s' * (n != 1)} takes about {_gib(memory)} of memory (the limit is "
