@@ -20,14 +20,15 @@ from test_statistics_of_checks import Planted
 from test_tree import SAMPLING, estimates_of_groups
 from test_very_many_groups import counts_of_groups
 
-from hbm_stan import densities, group_means, independent, leave_one_out, mixing, psis, replicate, tree
+from hbm_stan import densities, group_means, independent, leave_one_out, memory, mixing, psis, replicate, tree
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
 from hbm_stan.engines import choose
 from hbm_stan.errors import ModelError, StorageError
 from hbm_stan.export import write_draws
-from hbm_stan.fit import Fit
+from hbm_stan.families import families
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.group_means import GroupMeans
 from hbm_stan.leave_one_out import loo
 from hbm_stan.predict import shrinkage_table
@@ -129,6 +130,19 @@ def figures(fit: Fit) -> dict[str, Any]:
         "likelihood": likelihood_component(fit)[0], "moves": [row.moves["mu"] for row in moved.rows],
         "k of groups": [row.pareto_k for row in moved.rows], "groups": [int(row.group[1:]) for row in moved.rows],
     }  # fmt: skip
+
+
+def test_copies_of_log_densities_count_where_groups_on_the_disk_have_several_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, sampling = families()["beta_binomial"], SAMPLING
+    table = prepare_table(model, data_of("beta_binomial"))
+    many(monkeypatch)
+    before = memory.bytes_needed(model, table, (POOLED,), sampling)
+    monkeypatch.setattr(memory, "IN_MEMORY", 1000)
+    held = 8 * 4 * 200
+    # Twice the effects of 40 groups lie in memory no more; log densities of 80 rows may be copied.
+    assert memory.bytes_needed(model, table, (POOLED,), sampling) == before - 2 * held * 40 + held * 80
 
 
 def test_draws_on_the_disk_are_no_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
