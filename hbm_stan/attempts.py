@@ -22,6 +22,7 @@ from hbm_stan.fit import Attempt, Fit, Job, Reporter, jobs_of, unread
 from hbm_stan.memory import stored_bytes
 from hbm_stan.model import Family
 from hbm_stan.nouns import capital
+from hbm_stan.outlook import many_groups
 from hbm_stan.store import FitRecord, FitStore, Unwritten
 from hbm_stan.verdicts import Verdict
 
@@ -67,14 +68,9 @@ def failed_checks(fit: Fit, waive: Collection[str] = ()) -> list[Verdict]:
 
 
 def run_attempts(
-    job: Job,
-    store: FitStore,
-    say: Reporter,
-    progress: VariantProgress | None = None,
-    *,
-    minutes: float = MINUTES,
+    job: Job, store: FitStore, say: Reporter, progress: VariantProgress | None = None, *, minutes: float = MINUTES,
     waive: Collection[str] = (),
-) -> Fit:
+) -> Fit:  # fmt: skip
     """The fit of a job, sampled again at smaller steps where that is called for; kept under the job's own key.
 
     An attempt is made where the last one's seconds allow to expect that all later ones end within ``minutes``.
@@ -247,6 +243,8 @@ def fit_variants(
     new = [job for job in jobs if not fit_store.has(job.variant, job.key)]
     if new:
         fit_store.refuse_unwritable(sum(stored_bytes(job.family, job.table, job.variant, job.sampling) for job in new))
+        for sentence in many_groups(model, new[0].table, [job.variant for job in jobs], new[0].sampling):
+            quiet(sentence)
     chosen.build([job.program for job in new], quiet)
     reasons = _fetch(new, fit_store, quiet, minutes, waive) if working_on_cluster() else {}
     fits = {}

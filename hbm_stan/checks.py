@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from hbm_stan import constants, diagnose, histograms, mixing, replicate, rhat, rows, steps
+from hbm_stan import constants, diagnose, group_means, histograms, mixing, replicate, rhat, rows, steps
 from hbm_stan.diagnosis import Diagnosis, noted
 from hbm_stan.fit import Fit
 from hbm_stan.model import Evidence
@@ -25,7 +25,18 @@ def check(fit: Fit, waive: Iterable[str] = (), *, model: bool | None = None) -> 
     a check.
     """
     names, asked = set(waive), fit.pooling != "complete" if model is None else model
-    modules = (sys.modules[__name__], diagnose, constants, histograms, mixing, replicate, rhat, rows, steps)
+    modules = (
+        sys.modules[__name__],
+        diagnose,
+        constants,
+        group_means,
+        histograms,
+        mixing,
+        replicate,
+        rhat,
+        rows,
+        steps,
+    )
     name = "draws and model" if asked else "draws and family"
     return noted(fit, name, names, modules, lambda own: _check(own, names, asked))
 

@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.fit import Fit
+from hbm_stan.portions import portions
 from hbm_stan.priors import FIXED
+from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 
 # A diagonal that is a sum of squares is 1 but for rounding (ours).
@@ -26,7 +28,12 @@ _ROUNDING = 1e-9
 def fixed_elements(fit: Fit, name: str, draws: FloatArray) -> npt.NDArray[np.bool_]:
     """Which elements of a variable, in C order, are constant by construction; draws (chain, draw, ...)."""
     flat = draws.reshape(-1, *draws.shape[2:])
-    constant = np.asarray(np.isfinite(flat).all(axis=0) & (flat == flat[0]).all(axis=0), dtype=bool).ravel()
+    columns = flat.reshape(len(flat), -1)
+    constant = np.empty(columns.shape[1], dtype=bool)
+    for some in portions(*columns.shape[::-1]):
+        part = columns[:, some]
+        constant[some] = np.isfinite(part).all(axis=0) & (part == part[0]).all(axis=0)
+        give_back(draws)
     ones = _diagonal_of_ones(flat)
     if name in fit.priors and fit.priors[name].distribution == FIXED:
         return constant

@@ -5,27 +5,24 @@ One function serves PSIS, which evaluates it at the draws of the whole fit, and 
 
 from __future__ import annotations
 
-import math
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from hbm_stan.errors import ComparisonError, StorageError
+from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.integrate.structure import sum_by
 from hbm_stan.model import Draws, StanData
-from hbm_stan.resources import try_to_write
+from hbm_stan.portions import portions
 from hbm_stan.scores import Route
+from hbm_stan.scratch import give_back, room
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import posterior_draws
 
 Unit = Literal["observation", "group"]
-# Log densities held in memory: half a GiB of them (ours). More are held on the disk.
-_IN_MEMORY = 2**26
 
 
 @dataclass(frozen=True)
@@ -80,34 +77,38 @@ def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
 def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
     """A log density of units at the draws of a fit, (S, U).
 
-    Of a large table it is worked out a block of draws at a time. More than _IN_MEMORY of it is held in a file without a
-    name, which goes when nobody holds the array any more.
+    Of a large table it is worked out a block of draws at a time, and lies on the disk where there is much of it.
     """
     if not fit.rows_on_request:
         return of(fit.draws(), fit.data)
     values: FloatArray | None = None
-    for part, draws in fit.blocks(fit.table.n_rows):
-        block = of(draws, fit.data)
-        values = _room((fit.n_draws, block.shape[1])) if values is None else values
+    for part, block in _blocks(fit, of):
+        if values is None:
+            values = room((fit.n_draws, block.shape[1]), f"the log densities of {block.shape[1]:,} units")
         values[part] = block
+        give_back(values)
     assert values is not None
     return values
 
 
-def _room(shape: tuple[int, int]) -> FloatArray:
-    """An array in memory, or on the disk; raises StorageError where that is too full."""
-    if math.prod(shape) <= _IN_MEMORY:
-        return np.empty(shape)
-    place, size = Path(tempfile.gettempdir()), 8 * math.prod(shape)
-    try:
-        try_to_write(place, size)
-        with tempfile.TemporaryFile() as file:
-            return np.memmap(file, dtype=float, mode="w+", shape=shape)
-    except OSError as error:
-        raise StorageError(
-            f"{place}: no room for the log densities of {shape[1]:,} units ({error.strerror or error}). Name a folder "
-            "with more room in the environment variable TMPDIR, or ask for fewer draws."
-        ) from error
+def evaluated_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray], units: npt.NDArray[np.int64]) -> FloatArray:
+    """A log density of some units at the draws of a fit, (S, units); that of others is not held."""
+    if not fit.rows_on_request:
+        return of(fit.draws(), fit.data)[:, units]
+    return np.concatenate([block[:, units] for _, block in _blocks(fit, of)])
+
+
+def totals_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
+    """A log density summed over its units at the draws of a fit, (S,)."""
+    if not fit.rows_on_request:
+        return np.asarray(of(fit.draws(), fit.data).sum(axis=1))
+    return np.concatenate([block.sum(axis=1) for _, block in _blocks(fit, of)])
+
+
+def _blocks(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> Iterator[tuple[slice, FloatArray]]:
+    """A log density of units at some draws after others, with their places."""
+    for part, draws in fit.blocks(fit.table.n_rows):
+        yield part, of(draws, fit.data)
 
 
 def has_log_lik(fit: Fit) -> bool:
@@ -133,9 +134,23 @@ def log_lik_of(fit: Fit) -> FloatArray:
     return values
 
 
+def total_log_lik(fit: Fit) -> FloatArray:
+    """The log density of all rows given their own parameters, (S,); raises ComparisonError as ``log_lik_of``."""
+    rows = log_lik_of(fit)
+    totals = np.empty(len(rows))
+    for part in portions(len(rows), rows.shape[1]):
+        totals[part] = rows[part].sum(axis=1)
+        give_back(rows)
+    return totals
+
+
 def refuse_not_finite(fit: Fit, log_density: FloatArray, unit: Unit) -> None:
     """Raise ComparisonError that names the first unit and draw whose log density is not finite."""
-    if np.isfinite(log_density.sum()):  # a sum of finite numbers may only overflow: then each is looked at
+    total = 0.0
+    for some in portions(len(log_density), log_density.shape[1]):
+        total += log_density[some].sum()
+        give_back(log_density)
+    if np.isfinite(total):  # a sum of finite numbers may only overflow: then each is looked at
         return
     bad = np.argwhere(~np.isfinite(log_density))
     if not bad.size:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
+from hbm_stan.scratch import give_back
 from hbm_stan.steps import check_steps
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import CHECKS, Verdict
@@ -71,25 +72,21 @@ def _check(fit: Fit, waived: Collection[str]) -> Diagnosis:
 
 def _check_chain_by_chain(names: list[str], draws: FloatArray, summary: pd.DataFrame, chains: int) -> list[Verdict]:
     """What the draws of parameters say, (parameter, chain, draw)."""
-    return [
-        *_check_draws(names, draws),
-        check_rhat(summary, chains, draws),
-        _check_ess(summary, "bulk", chains),
-        _check_ess(summary, "tail", chains),
-        _check_mcse(summary),
-    ]
+    sizes = [_check_ess(summary, kind, chains) for kind in ("bulk", "tail")]
+    return [*_check_draws(names, draws), check_rhat(summary, chains, draws), *sizes, _check_mcse(summary)]
 
 
 def _of_thinned(fit: Fit) -> list[pd.DataFrame]:
     """Estimates of what ``parameters`` leaves to the population: group effects of which only some draws are held."""
     if fit.every is None:
         return []
-    names, draws = held_parameters(fit)
-    population = set(parameters(fit)[0])
-    others = np.array([n not in population for n in names], dtype=bool)
-    if not others.any():
-        return []
-    return [estimates([n for n in names if n not in population], draws[others]).reindex(columns=_COLUMNS)]
+    population, tables = set(parameters(fit)[0]), []
+    for names, draws in _by_variable(fit, fit.tree):  # one by one: together they would be held twice
+        others = np.array([n not in population for n in names], dtype=bool)
+        if others.any():
+            some = draws if others.all() else draws[others]
+            tables.append(estimates([n for n in names if n not in population], some).reindex(columns=_COLUMNS))
+    return tables
 
 
 def _known_checks(waive: Iterable[str]) -> set[str]:
@@ -116,14 +113,19 @@ def held_parameters(fit: Fit) -> tuple[list[str], FloatArray]:
 
 
 def _parameters(fit: Fit, tree: xr.DataTree) -> tuple[list[str], FloatArray]:
+    parts = list(_by_variable(fit, tree))
+    none = np.empty((0, fit.sampling.chains, fit.sampling.draws))
+    return [n for names, _ in parts for n in names], np.concatenate([draws for _, draws in parts]) if parts else none
+
+
+def _by_variable(fit: Fit, tree: xr.DataTree) -> Iterator[tuple[list[str], FloatArray]]:
+    """Names and draws of the elements of each variable that are parameters."""
     posterior = tree["posterior"].data_vars if "posterior" in tree.children else {}
     # What is no parameter, or repeats one draw for draw, would be counted twice.
     population, hidden = fit.family.programs.population, fit.family.programs.hidden
     skipped = {"lprior", *hidden, *(f"{name}_raw" for name in posterior)}
     if fit.pooling == "complete":
         skipped.add(fit.family.groups.group_quantity)
-    names: list[str] = []
-    columns: list[FloatArray] = []
     for name, variable in posterior.items():
         if name not in skipped:
             values = np.asarray(variable.values, dtype=float)
@@ -131,16 +133,18 @@ def _parameters(fit: Fit, tree: xr.DataTree) -> tuple[list[str], FloatArray]:
             # A term that does not vary between groups, by the variant's assumption, has a tau of 0 and no correlation.
             varying = (elements != 0).any(axis=(1, 2)) if name in population else np.full(len(elements), True)
             varying &= ~fixed_elements(fit, str(name), values)
-            names += [n for n, keep in zip(element_names(str(name), variable), varying, strict=True) if keep]
-            columns.append(elements if varying.all() else elements[varying])
-    return names, np.concatenate(columns) if columns else np.empty((0, fit.sampling.chains, fit.sampling.draws))
+            names = [n for n, keep in zip(element_names(str(name), variable), varying, strict=True) if keep]
+            yield names, elements if varying.all() else elements[varying]
 
 
 def draws_of(fit: Fit, name: str) -> FloatArray:
     """The draws of one of ``parameters`` by its name, (chain, draw), without those of all others."""
     variable = fit.tree["posterior"][base_of(name)]
     values = np.asarray(variable.values, dtype=float)
-    return values.reshape(*values.shape[:2], -1)[..., element_names(str(variable.name), variable).index(name)]
+    place = element_names(str(variable.name), variable).index(name)
+    own = values.reshape(*values.shape[:2], -1)[..., place].copy()
+    give_back(values)
+    return own
 
 
 def summarise(names: list[str], draws: FloatArray) -> pd.DataFrame:
@@ -194,14 +198,8 @@ def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
     threshold = MIN_ESS_PER_CHAIN * chains
     if ess.isna().any():
         subject = str(ess.index[ess.isna()][0])
-        return Verdict(
-            name=f"{kind} ESS",
-            status="fail",
-            value=None,
-            threshold=threshold,
-            hint=f"{kind} ESS of {subject} cannot be computed.",
-            subject=subject,
-        )
+        hint = f"{kind} ESS of {subject} cannot be computed."
+        return Verdict(name=f"{kind} ESS", status="fail", value=None, threshold=threshold, hint=hint, subject=subject)
     subject, value = str(ess.idxmin()), float(ess.min())
     if value >= threshold:
         return Verdict(name=f"{kind} ESS", status="pass", value=value, threshold=threshold, hint="", subject=subject)

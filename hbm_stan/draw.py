@@ -50,7 +50,7 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     started = time.perf_counter()
     whole = not is_large(job.family, job.table)
     held = replace(sampling, draws=held_draws(job.family, job.table, job.variant, sampling))
-    known = None if whole else without_sampler(job.family, job.data, job.variant, held)
+    known = None if whole else without_sampler(job.family, job.data, job.variant, held, job.table.n_groups)
     if known is None and not whole and job.engine.name in ENGINES:  # what a user's engine draws is what is wanted
         from hbm_stan.by_nodes import draws_by_nodes, draws_directly  # of large tables only: a start is not to wait
 

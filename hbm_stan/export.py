@@ -15,6 +15,7 @@ from hbm_stan.diagnose import held_parameters
 from hbm_stan.errors import ModelError
 from hbm_stan.files import write_beside
 from hbm_stan.fit import Fit
+from hbm_stan.scratch import IN_MEMORY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,15 @@ def draws_table(fits: Mapping[str, Fit]) -> pd.DataFrame:
 
 def write_draws(fits: Mapping[str, Fit], path: Path) -> None:
     """Write the draws of these fits, whole or not at all; numbers are those that were drawn, to the last bit."""
-    ending, table, out = check_draws_file(path), draws_table(fits), io.BytesIO()
+    ending = check_draws_file(path)
+    for variant, fit in fits.items():
+        if fit.pooling != "complete" and any(values.size > IN_MEMORY for values in fit.draws().values()):
+            raise ModelError(
+                f"{path}: draws of {variant} are too many for a table in memory, which would have a column for each of "
+                f"{fit.table.n_groups:,} {fit.table.noun.many}. They are kept, and tables/groups.csv of a report has "
+                "their summaries."
+            )
+    table, out = draws_table(fits), io.BytesIO()
     if ending == ".parquet":
         table.to_parquet(out, index=False)
         write_beside(path, out.getvalue())

@@ -27,6 +27,7 @@ from hbm_stan.prepare import Prepared
 from hbm_stan.prepared import prepared_for, refuse_what_is_no_dataset
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
+from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import draws_the_rest, is_large, posterior_draws
 
@@ -154,6 +155,7 @@ class Fit:
         draws = self.draws()
         for part in portions(self.n_draws, values):
             yield part, {name: some[part] for name, some in draws.items()}
+            give_back(*draws.values())
 
     @property
     def pooling(self) -> str:

@@ -20,6 +20,7 @@ from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import portions
 from hbm_stan.psis import psis_loo
 from hbm_stan.scores import Route, badly_misspecified, most_p_loo, read_score
+from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -215,8 +216,11 @@ def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None
 
 def _mean_density(log_density: FloatArray) -> FloatArray:
     n_draws, units = log_density.shape
-    sums = [logsumexp(log_density[:, some], axis=0) for some in portions(units, n_draws, _AVERAGED)]
-    return np.concatenate(sums) - math.log(n_draws)
+    sums = np.empty(units)
+    for some in portions(units, n_draws, _AVERAGED):
+        sums[some] = logsumexp(log_density[:, some], axis=0)
+        give_back(log_density)
+    return sums - math.log(n_draws)
 
 
 def priors_of(fit: Fit) -> str:

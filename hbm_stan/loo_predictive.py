@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from hbm_stan.densities import density_of, evaluated, has_log_lik, log_lik_of
+from hbm_stan.densities import density_of, evaluated_of, has_log_lik, log_lik_of
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
@@ -160,7 +160,7 @@ def _new_groups(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, Floa
         theta = family.need("new_group", _PURPOSE)(rng, some, fit.data, fit.variant)
         draws = {**some, family.groups.group_quantity: theta}
         y_rep[part] = family.need("simulate", _PURPOSE)(rng, draws, fit.data)[:, rows]
-    return y_rep, evaluated(fit, density)[:, rows]
+    return y_rep, evaluated_of(fit, density, rows)
 
 
 def _on_request(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError
 from hbm_stan.model import Family
 from hbm_stan.prepare import Prepared
+from hbm_stan.scratch import IN_MEMORY, place
 from hbm_stan.tree import is_by_nodes, is_large
 
 # Memory for draws: more is not to be had on a usual machine (ours).
@@ -17,6 +19,9 @@ MAX_BYTES = 4 * 2**30
 MORE_TO_MAKE = 0.4
 # And of a large table, whose rows are not among its draws: their log densities, and effects that are being summarised.
 MORE_OF_LARGE = 2.5
+# The same of families whose groups are drawn in blocks, with the blocks; and of each group its label, its data and its
+# lines in tables of summaries (measured with estimates of 100,000, 300,000 and 1,000,000 groups).
+MORE_IN_BLOCKS, EACH_GROUP = 1.5 * 2**30, 1500
 # The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
 MAX_ROW_BYTES = 16 * 2**30
 # Memory for the group effects of one fit of a large table, and draws of all chains that are held of them in any case:
@@ -28,10 +33,33 @@ def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling
     """The bytes of all draws of one fit in memory: what its program gives, and what is drawn after it."""
     rows = set() if is_large(family, table) else {family.programs.log_lik, family.programs.y_rep}
     sampled = _sampled(family, table, variant)
-    later = (_later(family) | rows) - sampled
-    held = held_draws(family, table, variant, sampling)
-    values = sampling.draws * _values(family, table, sampled) + held * _values(family, table, later)
-    return 8 * sampling.chains * values
+    later = 0 if disk_bytes(family, table, variant, sampling) else _later_bytes(family, table, variant, sampling, rows)
+    return 8 * sampling.chains * sampling.draws * _values(family, table, sampled) + later
+
+
+def disk_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
+    """The bytes of group effects of one fit that lie in a temporary file: what is too much for memory."""
+    size = _later_bytes(family, table, variant, sampling, set()) if _in_blocks(family, table) else 0
+    return size if size > 8 * IN_MEMORY else 0
+
+
+def _in_blocks(family: Family, table: Prepared) -> bool:
+    """Whether group effects are drawn some draws at a time where they are many: those of formulas are not."""
+    return is_large(family, table) and not family.terms
+
+
+def _later_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling, rows: set[str]) -> int:
+    """The bytes of what is drawn after sampling; what all groups share is held once, where it is known."""
+    names = (_later(family) | rows) - _sampled(family, table, variant)
+    if _is_known(family, table, variant) and family.variant(variant).pooling == "complete":
+        names -= {family.groups.group_quantity}
+    return 8 * sampling.chains * held_draws(family, table, variant, sampling) * _values(family, table, names)
+
+
+def _is_known(family: Family, table: Prepared, variant: str) -> bool:
+    """Whether the posterior of a large table is a known one, so that nothing is sampled."""
+    known = is_large(family, table) and family.programs.independent is not None
+    return known and family.variant(variant).pooling != "partial"
 
 
 def held_draws(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
@@ -65,12 +93,8 @@ def stored_bytes(family: Family, table: Prepared, variant: str, sampling: Sampli
 def _sampled(family: Family, table: Prepared, variant: str) -> set[str]:
     """What the program of a variant gives: of a large table one with that switch generates nothing."""
     program = family.program(variant)
-    if (
-        is_large(family, table)
-        and family.programs.independent is not None
-        and family.variant(variant).pooling != "partial"
-    ):
-        return set()  # its posterior is known: nothing is sampled
+    if _is_known(family, table, variant):
+        return set()
     if is_by_nodes(family, table, variant):
         return {"beta", "tau", "rho", "lprior", family.groups.group_quantity}
     switched = is_large(family, table) and "generate" in {d.name for d in program.block("data")}
@@ -92,7 +116,28 @@ def _values(family: Family, table: Prepared, given: set[str]) -> int:
 def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> float:
     """The bytes that the draws of all these variants take in memory, with what making one of them takes beside."""
     sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
+    if _in_blocks(family, table):
+        each = EACH_GROUP * (table.n_groups + table.n_rows) / 2
+        return sum(sizes) + max(sizes, default=0) + MORE_IN_BLOCKS + each + _repaired(family, table, variants, sampling)
     return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
+
+
+def _repaired(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:
+    """What copies of log densities may take where groups lie on the disk and have several rows, of which many may have
+    a high Pareto k: as much as all of them (400,000 shares of 200,000 groups: 2.8 GiB in all, measured)."""
+    on_disk = [v for v in variants if disk_bytes(family, table, v, sampling)]
+    if table.one_row_per_group or not on_disk:
+        return 0
+    held = max(held_draws(family, table, variant, sampling) for variant in on_disk)
+    return 8 * sampling.chains * held * table.n_rows
+
+
+def scratch_bytes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:
+    """The bytes of temporary files: group effects of all these variants, and log densities of rows in two forms."""
+    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
+    rows = 8 * sampling.chains * held * table.n_rows if is_large(family, table) else 0
+    effects = sum(disk_bytes(family, table, variant, sampling) for variant in variants)
+    return effects + (2 * rows if rows > 8 * IN_MEMORY else 0)
 
 
 def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
@@ -103,8 +148,8 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
     where = f"{table.dataset.table.where}: {what} of {', '.join(variants)}"
     if needed > MAX_BYTES:
         raise DataError(
-            f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants, or "
-            "combine groups."
+            f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants"
+            f"{_alone(family, table, variants, sampling)}, or combine groups."
         )
     held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
     if (rows := 8 * sampling.chains * held * table.n_rows) > MAX_ROW_BYTES:
@@ -112,6 +157,20 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
             f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
             "fewer draws."
         )
+    size, free = scratch_bytes(family, table, variants, sampling), shutil.disk_usage(place()).free
+    if size > free:
+        raise DataError(
+            f"{where} would need {_against(size, free, f'of the disk in {place()}')}. Free some space, name another "
+            "folder in the environment variable TMPDIR, or ask for fewer variants."
+        )
+
+
+def _alone(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> str:
+    """Which of several variants fits by itself, the last first, for that is what is asked."""
+    for variant in reversed(variants if len(variants) > 1 else ()):
+        if (needed := bytes_needed(family, table, (variant,), sampling)) <= MAX_BYTES:
+            return f" ({variant} alone needs {needed / 2**30:.2f} GiB)"
+    return ""
 
 
 def _against(needed: float, most: int, what: str) -> str:

@@ -14,11 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.later import betaincinv, fft, ndtri
+from hbm_stan.portions import portions
+from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 
 # Quantiles that summaries report; tail ESS is the smaller of the two at the ends.
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 WITH_QUARTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+# What draws have without being chains.
+_PLAIN = {"mean", "sd", *QUANTILES}
 # Fewer draws of a chain have no split halves to compare.
 _LEAST_DRAWS = 4
 # Numbers of draws that are worked on together: 16 MB an array, whatever the number of parameters.
@@ -84,12 +88,14 @@ def _alone(draws: FloatArray, figure: Callable[[FloatArray], FloatArray]) -> Flo
 
 
 def _in_blocks(figures: Callable[[FloatArray], dict[str, FloatArray]], draws: FloatArray) -> dict[str, FloatArray]:
-    step = max(1, _BLOCK // draws[0].size)
-    parts = [figures(draws[first : first + step]) for first in range(0, len(draws), step)]
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    unknown = np.isnan(draws).any(axis=(1, 2)) | (draws.shape[2] < _LEAST_DRAWS)
-    plain = {"mean", "sd", *QUANTILES}  # what draws have without being chains
-    return {name: v if name in plain else np.where(unknown, np.nan, v) for name, v in joined.items()}
+    parts = []
+    for some in portions(len(draws), draws[0].size, _BLOCK):
+        block = draws[some]
+        unknown = np.isnan(block).any(axis=(1, 2)) | (block.shape[2] < _LEAST_DRAWS)
+        part = figures(block)
+        parts.append({name: v if name in _PLAIN else np.where(unknown, np.nan, v) for name, v in part.items()})
+        give_back(draws)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _summary(draws: FloatArray, diagnostics: bool) -> dict[str, FloatArray]:

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 # Numbers worked on at once (ours): a fraction of the memory, and much more than what it takes to begin.
 AT_ONCE = 2**22
+# Numbers that are worked on as one block where there are no more of them: half a GiB (ours).
+WHOLE = 2**26
 # Groups that a figure draws: a page has fewer dots side by side (ours).
 MOST_DRAWN = 3000
 
@@ -18,6 +20,11 @@ def portions(n: int, each: int, most: int = 0) -> Iterator[slice]:
     step = max(1, (most or AT_ONCE) // max(1, each))
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
+
+
+def large_portions(n: int, each: int) -> Iterator[slice]:
+    """One slice of n things of ``each`` numbers, as long as memory has room for several copies; else ``portions``."""
+    return portions(n, each, WHOLE if n * each <= WHOLE else AT_ONCE)
 
 
 def drawn_places(n: int) -> npt.NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.model import Evidence, Family, Finding, StanData
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.portions import portions
+from hbm_stan.portions import large_portions, portions
+from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 
 _SHOWN = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of each group in the table
@@ -26,6 +27,8 @@ NOTES = {
     "complete": "Complete pooling gives a new {group} the shared value: it denies that {groups} differ.",
     "no": "Without pooling the known {groups} say nothing about a new one: this is the prior.",
 }
+# What ratios are made of: quantiles of their logs.
+RATIOS = {"ratio": "q50", "ratio_q05": "q05", "ratio_q95": "q95"}
 Y_NEW = "y_new"  # the name of its new observation, beside those of its quantities
 
 
@@ -115,11 +118,11 @@ def is_ratio(fit: Fit) -> bool:
     return fit.table.dataset.reading.log_scale
 
 
-def _as_ratios(fit: Fit, draws: Sequence[FloatArray] | FloatArray) -> dict[str, FloatArray]:
+def _as_ratios(fit: Fit, draws: Sequence[FloatArray]) -> dict[str, FloatArray]:
     """Median and 90 % interval of each row of draws as ratios; nothing where estimates are none."""
     if not is_ratio(fit):
         return {}
-    levels = {"ratio": 0.5, "ratio_q05": 0.05, "ratio_q95": 0.95}
+    levels = {name: float(quantile[1:]) / 100 for name, quantile in RATIOS.items()}
     return {name: np.exp([float(np.quantile(row, p)) for row in draws]) for name, p in levels.items()}
 
 
@@ -171,21 +174,23 @@ def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> p
         return pd.DataFrame(columns=["group", "term", "raw", "partial_pooling", "sd"])
     by_pooling = {f.pooling: f for name, f in fits.items() if name != main and _has_groups(f)}
     by_pooling[fit.pooling] = fit
-    theta, terms, labels = group_draws(fit), terms_of(fit), fit.table.pooled.labels
+    terms, labels = terms_of(fit), fit.table.pooled.labels
+    theta = group_draws(fit).reshape(fit.n_draws, -1)
     size = (len(labels), len(terms))
     raw, raw_se = _raw(fit, size)
     columns: dict[str, Any] = {"group": np.repeat(labels, len(terms)), "term": terms * len(labels)}
     columns |= {"raw": raw.ravel(), "raw_se": raw_se.ravel()}
     for pooling in ("complete", "no", "partial"):
         other = by_pooling.get(pooling)
-        columns[f"{pooling}_pooling"] = group_draws(other).mean(axis=0).ravel() if other else np.nan
-    chains = theta.reshape(*fit.shape, -1).transpose(2, 0, 1)
-    columns["sd"] = theta.std(axis=0, ddof=1).ravel()
-    columns["mcse_mean"] = mcse_mean(chains)
-    quantiles = _quantiles(theta.reshape(len(theta), -1))
+        columns[f"{pooling}_pooling"] = means_of(other) if other else np.nan
+    columns["sd"] = _by_column(theta, lambda some: some.std(axis=0, ddof=1)[None]).ravel()
+    columns["mcse_mean"] = mcse_mean(theta.reshape(*fit.shape, -1).transpose(2, 0, 1))
+    quantiles = _by_column(theta, lambda some: np.quantile(some, _SHOWN, axis=0), portions)
     columns |= {f"q{round(100 * prob):02d}": values for prob, values in zip(_SHOWN, quantiles, strict=True)}
     columns["factor"] = _factor(fit, size)
-    return pd.DataFrame(columns | _as_ratios(fit, theta.reshape(len(theta), -1).T))
+    if is_ratio(fit):
+        columns |= {name: np.exp(columns[quantile]) for name, quantile in RATIOS.items()}
+    return pd.DataFrame(columns)
 
 
 def _raw(fit: Fit, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
@@ -199,18 +204,39 @@ def _raw(fit: Fit, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
     return raw - group_column_shift(fit.draws(), fit.data) if fit.family.terms else raw, error
 
 
-def _quantiles(values: FloatArray) -> FloatArray:
-    """The shown quantiles of each column, (5, columns); some columns at a time, for they are copied to be sorted."""
-    parts = [np.quantile(values[:, some], _SHOWN, axis=0) for some in portions(values.shape[1], len(values))]
+def means_of(fit: Fit) -> FloatArray:
+    """The posterior means of the group quantity, term by term of each group, (J * K,)."""
+    draws = group_draws(fit).reshape(fit.n_draws, -1)
+    return np.ravel(_by_column(draws, lambda some: some.mean(axis=0)[None]))
+
+
+def _by_column(
+    draws: FloatArray,
+    figures: Callable[[FloatArray], FloatArray],
+    cut: Callable[[int, int], Iterator[slice]] = large_portions,
+) -> FloatArray:
+    """What a function of draws (S, columns) gives for each column, (figures, columns); some columns at a time."""
+    parts = []
+    for some in cut(draws.shape[1], len(draws)):
+        parts.append(figures(draws[:, some]))
+        give_back(draws)
     return np.concatenate(parts, axis=1)
 
 
 def _factor(fit: Fit, size: tuple[int, int]) -> FloatArray:
     """The posterior mean of the population's weight, one for each group and term; nan where there is none."""
-    factor = None
-    if fit.pooling == "partial" and fit.family.groups.shrinkage_factor is not None:
-        factor = fit.family.groups.shrinkage_factor(fit.draws(), fit.data)
-    return np.full(size, np.nan).ravel() if factor is None else factor.mean(axis=0).reshape(size).ravel()
+    unknown, total = np.full(size, np.nan).ravel(), np.zeros(size).ravel()
+    if fit.pooling != "partial" or fit.family.groups.shrinkage_factor is None:
+        return unknown
+    for _, draws in fit.blocks(total.size):
+        factor = fit.family.groups.shrinkage_factor(draws, fit.data)
+        if factor is None:
+            return unknown
+        if len(factor) == fit.n_draws:
+            return factor.mean(axis=0).ravel()
+        for one in factor.reshape(len(factor), -1):  # one by one: their sum does not depend on the blocks
+            total += one
+    return total / fit.n_draws
 
 
 def shrinkage_notes(table: pd.DataFrame, noun: Noun = GROUPS) -> list[str]:

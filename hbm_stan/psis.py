@@ -14,6 +14,7 @@ import numpy as np
 
 from hbm_stan.later import logsumexp
 from hbm_stan.resources import cores
+from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 
 # Zhang & Stephens (2009): points of the grid beyond sqrt(n), and how far the grid reaches in first quartiles.
@@ -66,6 +67,7 @@ def psis_loo(log_lik: FloatArray, r_eff: float = 1.0) -> Psis:
         with np.errstate(all="ignore"):
             ratios = np.negative(log_lik[:, part], dtype=float, order="C")
             left_out = _leave_out(ratios, tail_length(n_draws, r_eff))
+        give_back(log_lik)
         elpd[part], k[part] = left_out.elpd_i, left_out.pareto_k
         return left_out.series
 

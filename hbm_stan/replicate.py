@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hbm_stan.fit import Fit
+from hbm_stan.group_means import GroupMeans
 from hbm_stan.histograms import counted, edges_of, table_of
 from hbm_stan.model import Draws
 from hbm_stan.rows import (
@@ -42,8 +43,6 @@ INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
 EXTREME_P, MISFIT_P = 0.01, 0.001
 # So many replications can tell a p below 0.001: with none beyond the observed, p is 2/(S + 1).
 _REPLICATIONS = 4000
-# Means of groups in replications that are held at once (ours).
-_MEANS = 10**7
 # Replications whose rows are counted in bins: for intervals hundreds are enough (ours).
 _HISTOGRAMS = 400
 
@@ -84,27 +83,26 @@ def can_replicate(fit: Fit) -> bool:
 
 def predictive_check(fit: Fit) -> PredictiveCheck:
     """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
-    # Of many groups not every replication is held: for their intervals hundreds are enough.
-    every = max(1, fit.n_draws * fit.table.n_groups // _MEANS)
     edges = None if fit.family.twin.of_groups is not None else edges_of(_of_rows(fit, fit.y))  # of several kinds none
     seldom = max(1, fit.n_draws // _HISTOGRAMS)
-    parts = [
-        (by_group(fit, y[::every]), _pairs(fit, draws, y), _bins(fit, y[::seldom], edges))
-        for draws, y in _replications(fit)
-    ]
-    observed, replicated = by_group(fit, fit.y[None])[0], np.concatenate([means for means, _, _ in parts])
-    pairs = _joined([some for _, some, _ in parts])
-    in_bins = None if edges is None else np.concatenate([part for _, _, part in parts if part is not None])
+    total = fit.n_draws * _repeats(fit)
+    means, parts = GroupMeans(fit.table.n_groups, fit.n_draws, total, very_many=fit.every is not None), []
+    for draws, y in _replications(fit):
+        if len(chosen := means.chosen(y)):
+            means.hold(by_group(fit, chosen))
+        parts.append((_pairs(fit, draws, y), _bins(fit, y[::seldom], edges)))
+    observed, pairs = by_group(fit, fit.y[None])[0], _joined([some for some, _ in parts])
+    in_bins = None if edges is None else np.concatenate([part for _, part in parts if part is not None])
     rows = None if edges is None or in_bins is None else table_of(_of_rows(fit, fit.y), edges, in_bins)
     statistics, replications = compared(pairs, partial(in_words, fit)), len(next(iter(pairs.values()))[1])
     groups = pd.DataFrame({"group": fit.table.pooled.labels, "observed": observed})
-    for prob, values in zip(INTERVALS, np.quantile(replicated, INTERVALS, axis=0), strict=True):
+    for prob, values in zip(INTERVALS, means.quantiles(INTERVALS), strict=True):
         groups[f"q{round(100 * prob):02d}"] = values
     outside = groups[(groups["observed"] < groups["q05"]) | (groups["observed"] > groups["q95"])]
     things = "observations" if fit.table.one_row_per_group else f"{fit.table.noun.one} means"
     note = (
         f"{_how(fit)} {len(outside)} of {len(groups)} {things} lie outside their 90 % interval; about "
-        f"{0.1 * len(groups):.1f} would by chance."
+        f"{means.outside * len(groups):.1f} would by chance."
     )
     verdict = _judge(fit, statistics, outside, replications)
     return PredictiveCheck(
@@ -229,11 +227,16 @@ def _how(fit: Fit) -> str:
     return f"Each replication keeps the value of each {fit.table.noun.one} and draws new errors."
 
 
+def _repeats(fit: Fit) -> int:
+    """How often data are replicated from all draws: once, or often enough to tell a small p of single rows."""
+    simulates = fit.family.twin.simulate is not None and rows_of(fit) is not None
+    return math.ceil(_REPLICATIONS / fit.n_draws) if simulates else 1
+
+
 def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]]:
     """Blocks of draws with their replicated outcomes (S, N); again from the same draws where these are too few."""
     family, rng = fit.family, fit.rng(PREDICTIVE_CHECK)
-    simulates = family.twin.simulate is not None and rows_of(fit) is not None
-    for again in range(math.ceil(_REPLICATIONS / fit.n_draws) if simulates else 1):
+    for again in range(_repeats(fit)):
         for part, some in fit.blocks(fit.table.n_rows):
             if _of_new_groups(fit):
                 theta = family.need("new_group", "replicated groups")(rng, some, fit.data, fit.variant)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from hbm_stan.families.terms.nodes import nodes_serve
 from hbm_stan.independent import independent_draws
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
-from hbm_stan.portions import spaced_places
+from hbm_stan.portions import AT_ONCE, portions, spaced_places
 from hbm_stan.prepare import Prepared
+from hbm_stan.scratch import give_back, room
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ else:
 # From here on what a program would draw of groups and rows at every iteration is drawn in NumPy afterwards: it takes
 # longer than sampling does (ours).
 MANY_ROWS, MANY_GROUPS = 5000, 1000
+# Effects of groups in one chain that are drawn at once where there are no more of them (ours).
+WHOLE_CHAIN = 2**24
 # Engines return floats; these are what ArviZ has them as.
 _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
 
@@ -111,9 +115,9 @@ def with_effects(
     posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
     given = {str(name): np.asarray(values.values) for name, values in posterior.data_vars.items()}
     shape = tuple(tree["sample_stats"].sizes[dim] for dim in ("chain", "draw"))
-    drawn_effects = None if given else independent_draws(family, data, variant, shape, seed)
+    drawn_effects = None if given else independent_draws(family, data, variant, shape, seed, table.n_groups)
     if drawn_effects is None:
-        drawn_effects = complete(family, data, given, seed, rows=False)
+        drawn_effects = complete(family, data, given, seed, rows=False, n_groups=0 if family.terms else table.n_groups)
     if not drawn_effects:
         return tree
     coords = family.coordinates(table)
@@ -122,31 +126,49 @@ def with_effects(
 
 
 def complete(
-    family: Family, data: StanData, variables: Mapping[str, FloatArray], seed: int, *, rows: bool = True
+    family: Family,
+    data: StanData,
+    variables: Mapping[str, FloatArray],
+    seed: int,
+    *,
+    rows: bool = True,
+    n_groups: int = 0,
 ) -> dict[str, FloatArray]:
-    """What the program left out: group effects given the population, log_lik and y_rep; a chain at a time."""
+    """What the program left out: group effects given the population, log_lik and y_rep; a chain at a time.
+
+    Of very many groups, where ``n_groups`` says how many, some draws of a chain at a time.
+    """
     additions: dict[str, FloatArray] = {}
     rng = np.random.default_rng([seed, 1])
-    theta, n_chains = family.groups.group_quantity, next(iter(variables.values())).shape[0]
+    theta, shape = family.groups.group_quantity, next(iter(variables.values())).shape[:2]
 
-    def keep(name: str, chain: int, values: FloatArray) -> None:
+    def keep(name: str, chain: int, part: slice, values: FloatArray) -> None:
         # In place: a list of chains to be stacked would hold everything twice.
         if name not in additions:
-            additions[name] = np.empty((n_chains, *values.shape), values.dtype)
-        additions[name][chain] = values
+            whole = (*shape, *values.shape[1:])
+            additions[name] = (
+                room(whole, f"the draws of {n_groups:,} groups") if n_groups else np.empty(whole, values.dtype)
+            )
+        additions[name][chain, part] = values
+        give_back(additions[name])
 
-    for chain in range(n_chains):
-        draws = {name: values[chain] for name, values in variables.items()}
+    for chain, part in itertools.product(range(shape[0]), _parts_of_chain(shape[1], n_groups)):
+        draws = {name: values[chain, part] for name, values in variables.items()}
         if theta not in draws:
             drawn = family.need("draw_groups", "group effects after sampling")(rng, draws, data)
             given = drawn if isinstance(drawn, Mapping) else {theta: drawn}
             draws |= given
             for name, values in given.items():
-                keep(name, chain, values)
+                keep(name, chain, part, values)
         if rows:
-            keep(family.programs.log_lik, chain, family.need("pointwise", "log_lik after sampling")(draws, data))
-            keep(family.programs.y_rep, chain, family.need("simulate", "replicated data")(rng, draws, data))
+            keep(family.programs.log_lik, chain, part, family.need("pointwise", "log_lik after sampling")(draws, data))
+            keep(family.programs.y_rep, chain, part, family.need("simulate", "replicated data")(rng, draws, data))
     return additions
+
+
+def _parts_of_chain(draws: int, n_groups: int) -> Iterator[slice]:
+    """All draws of a chain at once, as long as memory has room for several copies; else some at a time."""
+    return portions(draws, n_groups, WHOLE_CHAIN if draws * n_groups <= WHOLE_CHAIN else AT_ONCE)
 
 
 def posterior_draws(posterior: Any, names: Sequence[str]) -> dict[str, FloatArray]:

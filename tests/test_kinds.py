@@ -44,9 +44,10 @@ from hbm_stan.results.quantities import Quantiles, Quantity
 from hbm_stan.rows import Statistic
 from hbm_stan.scores import Route
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes
-from hbm_stan.sensitivity.influence import Way, Without
+from hbm_stan.sensitivity.influence import Without
 from hbm_stan.sensitivity.influence import _sentences as influence_sentences
 from hbm_stan.sensitivity.quantities import Side
+from hbm_stan.sensitivity.way import Way
 from hbm_stan.table import Table
 from hbm_stan.verdicts import _FIGURES, CALIBRATION, CHECKS, LOO_PIT, OF_PARAMETERS
 
@@ -133,9 +134,9 @@ def test_other_words_for_a_way_change_no_sentence(monkeypatch: pytest.MonkeyPatc
         Without(group=way.value, route=way, pareto_k=0.9, intervals={"mu": one}, moves={"mu": 0.1}, flips=())
         for way in Way
     ]
-    before = influence_sentences(rows, 0.7, GROUPS)
+    before = influence_sentences(rows, dict.fromkeys(Way, 1), 0.7, GROUPS)
     monkeypatch.setattr(Way, "words", property(lambda _: "weights"))
-    assert influence_sentences(rows, 0.7, GROUPS) == before
+    assert influence_sentences(rows, dict.fromkeys(Way, 1), 0.7, GROUPS) == before
     assert [(row.reliable, row.as_dict()["route_kind"]) for row in rows] == [
         (True, "weights"), (True, "refit"), (False, "unreliable"), (False, "unknown"),
     ]  # fmt: skip

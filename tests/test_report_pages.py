@@ -27,10 +27,11 @@ from hbm_stan.report.view import short_title, view_of
 from hbm_stan.results import digits, intervals, terms
 from hbm_stan.sensitivity.alternatives import Alternatives, Row
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval
-from hbm_stan.sensitivity.influence import Influence, Way, Without
+from hbm_stan.sensitivity.influence import Influence, Without
 from hbm_stan.sensitivity.power import Power
 from hbm_stan.sensitivity.rivals import Rival
 from hbm_stan.sensitivity.run import Sensitivity
+from hbm_stan.sensitivity.way import Way
 from hbm_stan.verdicts import for_json
 
 HOSTILE = [
@@ -698,6 +699,7 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
         influence=Influence(
             base={"mu": wide, "tau": wide},
             rows=tuple(groups),
+            n_groups=len(groups),
             k_threshold=0.7,
             sentences=(f"{labels[-1]} moves it.",),
             columns=("mu", "tau"),

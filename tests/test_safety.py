@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -345,7 +346,7 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
         monkeypatch.setattr(memory, "MAX_BYTES", int(most) - 2)
         with pytest.raises(DataError) as refused:
             memory.refuse_too_large(family, table, variants, sampling)
-    needed, limit = re.findall(r"([\d.]+) GiB", str(refused.value))
+    needed, limit, _alone = re.findall(r"([\d.]+) GiB", str(refused.value))
     assert float(needed) > float(limit)
     monkeypatch.setattr(memory, "MAX_BYTES", 100 * one)
     memory.refuse_too_large(family, table, family.default_variants, sampling)
@@ -354,12 +355,28 @@ def test_what_needs_too_much_memory_is_refused_before_a_pilot_with_digits_that_d
         memory.refuse_too_large(family, table, family.default_variants, sampling)
     # Rows of a large table are not among its draws, but what is made of them takes memory.
     monkeypatch.setattr(tree, "MANY_GROUPS", 10)
-    assert [memory.held_bytes(family, table, v, sampling) for v in family.default_variants] == [one] * 3
+    assert [memory.held_bytes(family, table, v, sampling) for v in family.default_variants] == [0, one, one]
     assert [memory.stored_bytes(family, table, v, sampling) for v in family.default_variants] == [0] * 3
     monkeypatch.setattr(memory, "MAX_ROW_BYTES", one)
-    monkeypatch.setattr(memory, "MAX_BYTES", int(5.5 * one) - 1)
-    with pytest.raises(DataError, match="of memory"):
+    monkeypatch.setattr(memory, "MORE_IN_BLOCKS", one)
+    monkeypatch.setattr(memory, "MAX_BYTES", int(4 * one + 300 * memory.EACH_GROUP) - 1)
+    with pytest.raises(
+        DataError, match=r"of memory.* variants \(partial_pooling alone needs 0\.\d\d GiB\), or combine"
+    ):
         memory.refuse_too_large(family, table, family.default_variants, sampling)
+    monkeypatch.setattr(memory, "MAX_BYTES", int(4 * one + 300 * memory.EACH_GROUP) + 1)
+    memory.refuse_too_large(family, table, family.default_variants, sampling)
+    # Where they are too many for memory, they and two forms of the log densities of rows lie on the disk.
+    monkeypatch.setattr(memory, "IN_MEMORY", one // 8 - 1)
+    assert [memory.held_bytes(family, table, v, sampling) for v in family.default_variants] == [0] * 3
+    assert [memory.disk_bytes(family, table, v, sampling) for v in family.default_variants] == [0, one, one]
+    assert memory.scratch_bytes(family, table, family.default_variants, sampling) == 4 * one
+    monkeypatch.setattr(memory, "MAX_BYTES", int(one + 300 * memory.EACH_GROUP) + 1)
+    memory.refuse_too_large(family, table, family.default_variants, sampling)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _place: SimpleNamespace(free=4 * one - 1))
+    with pytest.raises(DataError, match=r"of the disk in .*TMPDIR, or ask for fewer variants"):
+        memory.refuse_too_large(family, table, family.default_variants, sampling)
+    memory.refuse_too_large(family, table, ("partial_pooling",), sampling)
     piloted = Analysis(
         name="a",
         family=family.with_fields(pilot=("partial_pooling",)),

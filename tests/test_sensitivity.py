@@ -38,12 +38,13 @@ from hbm_stan.sensitivity import distance as distances
 from hbm_stan.sensitivity import power as scaling
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval, changes, interval
 from hbm_stan.sensitivity.distance import sensitivity as sensitivity_of
-from hbm_stan.sensitivity.influence import Way, Without, influence
+from hbm_stan.sensitivity.influence import Without, influence
 from hbm_stan.sensitivity.power import ALL_PRIORS, LIKELIHOOD, Power, power_scaling, prior_components
 from hbm_stan.sensitivity.quantities import Side, means_of_groups, watched
 from hbm_stan.sensitivity.reading import disagrees, read, unexpected
 from hbm_stan.sensitivity.rivals import matched_scale, rescaled, rivals
 from hbm_stan.sensitivity.run import Sensitivity, earlier_sensitivity, quick_look, sensitivity
+from hbm_stan.sensitivity.way import Way
 from hbm_stan.store import FitStore
 from hbm_stan.verdicts import for_json
 

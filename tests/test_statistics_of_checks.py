@@ -332,8 +332,8 @@ PLANTED = {
         owner=Calibration, name="curves", right="self.draws, self.error", wrong="self.draws, self.error / 5",
         test=_CURVE),
     "influence under sorted labels": Planted(
-        owner=influence, name="_weighted", right="[], fit.table.pooled.labels",
-        wrong="[], sorted(fit.table.pooled.labels)", test=_INFLUENCE),
+        owner=influence, name="_weighted", right="Counter[Way](), fit.table.pooled.labels",
+        wrong="Counter[Way](), sorted(fit.table.pooled.labels)", test=_INFLUENCE),
     "influence in sds without the group": Planted(
         owner=influence, name="_without", right="base[n].sd", wrong="now[n].sd", test=_INFLUENCE),
     "influence with the limit of one chain": Planted(
@@ -383,8 +383,8 @@ PLANTED = {
         owner=ratios, name="ratio_answer", right="**_as_ratio(row)",
         wrong="**{f.name: abs(row[f.name]) for f in fields(Interval)}", test=_WORDS),
     "quartiles for the ends of a ratio": Planted(
-        owner=predict, name="_as_ratios", right='"ratio_q05": 0.05, "ratio_q95": 0.95',
-        wrong='"ratio_q05": 0.25, "ratio_q95": 0.75', test=test_ratios_of_groups_are_those_of_their_draws),
+        owner=predict, name="shrinkage_table", right="np.exp(columns[quantile])",
+        wrong='np.exp(columns[quantile.replace("q05", "q25")])', test=test_ratios_of_groups_are_those_of_their_draws),
     "moved by more than a variance": Planted(
         owner=predict, name="shrinkage_notes", right='> table["sd"]', wrong='> table["sd"] ** 2',
         test=test_a_group_has_moved_where_it_is_more_than_one_sd_away),

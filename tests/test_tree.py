@@ -122,7 +122,7 @@ def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_agai
     # Blocks or not, in memory or on the disk: the same log densities, of these draws.
     direct = first.family.need("pointwise", "")(first.draws(), first.data)
     np.testing.assert_array_equal(log_lik_of(again), direct)
-    monkeypatch.setattr("hbm_stan.densities._IN_MEMORY", 1000)
+    monkeypatch.setattr("hbm_stan.scratch.IN_MEMORY", 1000)
     on_disk = log_lik_of(again)
     assert isinstance(on_disk, np.memmap)
     np.testing.assert_array_equal(on_disk, direct)
@@ -131,12 +131,12 @@ def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_agai
 def test_a_disk_without_room_for_log_densities_is_said(stanli: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
     regression_fit = fit("linear_regression", dataset(), sampling=SAMPLING, engine=stanli)
-    monkeypatch.setattr("hbm_stan.densities._IN_MEMORY", 1000)
+    monkeypatch.setattr("hbm_stan.scratch.IN_MEMORY", 1000)
 
     def full(_folder: Path, _size: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hbm_stan.densities.try_to_write", full)
+    monkeypatch.setattr("hbm_stan.scratch.try_to_write", full)
     with pytest.raises(StorageError, match=r"60 units \(No space left on device.*TMPDIR"):
         loo(regression_fit)
 

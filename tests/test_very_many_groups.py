@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -174,3 +175,24 @@ def test_figures_draw_some_of_very_many_groups_and_captions_say_so(monkeypatch: 
     assert len(right.lines[-1].get_xdata()) == 50
     assert "50 of the 400 sites are drawn" in drawn_in_words(400, "sites")
     assert drawn_in_words(50, "sites") == ""
+
+
+def test_what_very_many_groups_will_take_is_said_before_they_are_fitted(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli, "store": FitStore(tmp_path)}
+    lines: list[str] = []
+    fit("normal_means", estimates_of_groups(), **asked, say=lines.append)
+    assert not any("of memory" in line for line in lines)
+    monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
+    monkeypatch.setattr("hbm_stan.memory.MAX_GROUP_BYTES", 4 * 200 * 8 * 40)
+    monkeypatch.setattr("hbm_stan.memory.IN_MEMORY", 1000)
+    for sentences in (1, 0):  # nothing is said of what is there already
+        lines.clear()
+        fit("normal_means", estimates_of_groups(), **asked, say=lines.append)
+        words = [line for line in lines if "of memory" in line]
+        assert len(words) == sentences
+    lines.clear()
+    fit("normal_means", estimates_of_groups(), "no_pooling", **asked, say=lines.append)
+    assert lines[0].startswith("Of 40 groups 800 of 4,000 draws are held. A report of 1 variant takes about 1.5 GiB")
+    assert re.search(r"the limit is 4\.0 GiB\), 0\.0 GiB of the disk in \S+ for a while, and some 1 minute ", lines[0])

@@ -23,7 +23,8 @@ from hbm_stan.fit import prepare_table
 from hbm_stan.model import Family
 from hbm_stan.nouns import Noun
 from hbm_stan.report.sections.diagnostics import verdict_table
-from hbm_stan.sensitivity.influence import Way, Without, _sentences
+from hbm_stan.sensitivity.influence import Without, _sentences
+from hbm_stan.sensitivity.way import Way
 
 CHILD = Noun("child", "children")
 # What keeps its name: the method, effects that are integrated out, the role of a predictor.
@@ -79,7 +80,7 @@ def test_a_comparison_names_the_groups(unit: str, size: int, target: str) -> Non
 
 def test_what_is_said_of_single_groups_reaches_page_one_whatever_they_are_called() -> None:
     still = Without(group="Ann", route=Way.WEIGHTS, pareto_k=0.1, intervals={}, moves={"mu": 0.2}, flips=())
-    sentences, first = _sentences([still], 0.7, CHILD)
+    sentences, first = _sentences([still], {Way.WEIGHTS: 1}, 0.7, CHILD)
     assert sentences[0].startswith("No child alone moves the population")
     assert first == []
 

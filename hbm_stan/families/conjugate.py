@@ -21,5 +21,5 @@ def known_rates(posterior: Posterior, data: StanData, size_name: str, variant: s
         return {"theta": posterior(np.asarray(data["prior_theta"]), counts, sizes, (size, data["J"]))}
     if variant == "complete_pooling":
         mu = posterior(np.asarray(data["prior_mu"]), counts.sum(), sizes.sum(), (size,))
-        return {"mu": mu, "theta": np.repeat(mu[:, None], data["J"], axis=1)}
+        return {"mu": mu, "theta": np.broadcast_to(mu[:, None], (size, data["J"]))}
     return None

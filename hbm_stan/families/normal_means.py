@@ -163,7 +163,7 @@ def _independent(rng: np.random.Generator, data: StanData, variant: str, size: i
         location, scale = data["prior_mu"]
         variance = 1 / (1 / scale**2 + precision.sum())
         mu = rng.normal(variance * (location / scale**2 + precision @ y), np.sqrt(variance), size=size)
-        return {"mu": mu, "theta": np.repeat(mu[:, None], len(y), axis=1)}
+        return {"mu": mu, "theta": np.broadcast_to(mu[:, None], (size, len(y)))}
     return None
 
 

@@ -151,6 +151,7 @@ def _make(
     from hbm_stan.report.pages import write_html, write_pdf
     from hbm_stan.results.collect import find
     from hbm_stan.results.document import Files, results
+    from hbm_stan.results.excerpts import whole_tables
     from hbm_stan.results.tables import write_tables
 
     tell("Checking, comparing, predicting")
@@ -159,7 +160,7 @@ def _make(
     tell("Drawing the figures")
     figures = draw_figures(findings, document)
     tell("Setting the pages")
-    tables = write_tables(document, analysis.folder)
+    tables = write_tables(document, analysis.folder, whole_tables(findings))
     # results.json is written last and names the hashes of the pages: together they are whole, or made again.
     write = {"pdf": write_pdf, "html": write_html}
     hashes = {f"{name}_sha256": write[name](document, figures, path) for name, path in pages.items()}

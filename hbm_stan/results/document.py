@@ -22,6 +22,7 @@ from hbm_stan.results.collect import Findings
 from hbm_stan.results.conditional import Effect, conditional_effects
 from hbm_stan.results.data_shown import Data, data_of
 from hbm_stan.results.entry import OPTIONAL, Entry, read, rows_of
+from hbm_stan.results.excerpts import shrinkage_listed
 from hbm_stan.results.fitted import Fitted, fitted_of
 from hbm_stan.results.left_out import Calibration, Transforms
 from hbm_stan.results.meanings import GivenPrior, prior_rows
@@ -155,7 +156,9 @@ def results(analysis: Analysis, findings: Findings) -> Results:
 def _beside(main: Fit, findings: Findings) -> Beside:
     """The sections that page one speaks of too."""
     return Beside(
-        shrinkage=rows_of(ShrinkageRow, findings.shrinkage), coefficients=coefficients_of(main), shares=shares_of(main)
+        shrinkage=rows_of(ShrinkageRow, shrinkage_listed(findings.shrinkage)),
+        coefficients=coefficients_of(main),
+        shares=shares_of(main),
     )
 
 

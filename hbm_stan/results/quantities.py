@@ -12,6 +12,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.predict import NewGroup, group_draws, terms_of
 from hbm_stan.results.entry import Entry
 from hbm_stan.results.scales import Scale, scale_of
+from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 
 _KEYS = ("q05", "q50", "q95", "mcse_q05", "mcse_q50", "mcse_q95")
@@ -106,7 +107,9 @@ def of_new_group(fit: Fit, new: NewGroup | None, terms: Sequence[str]) -> list[Q
 
 def of_group(fit: Fit, label: str, term: str) -> Quantity:
     """A term of a known group."""
-    draws = group_draws(fit)[:, list(fit.table.pooled.labels).index(label), terms_of(fit).index(term)]
+    theta = group_draws(fit)
+    draws = theta[:, list(fit.table.pooled.labels).index(label), terms_of(fit).index(term)].copy()
+    give_back(theta)
     return replace(quantity(fit, f"{_named('group', term)}: {label}", term, draws), group=label)
 
 

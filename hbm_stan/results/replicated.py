@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hbm_stan.fit import Fit
 from hbm_stan.replicate import PredictiveCheck
 from hbm_stan.results.entry import Entry, rows_of
+from hbm_stan.results.excerpts import replicated_listed
 from hbm_stan.results.summary import Named, Quartiles
 from hbm_stan.results.units import observed_quantity
 
@@ -70,7 +71,7 @@ def replicated_of(check: PredictiveCheck, main: Fit) -> Replicated:
     return Replicated(
         variant=check.variant,
         statistics=rows_of(Statistic, check.statistics),
-        groups=rows_of(ReplicatedGroup, check.groups),
+        groups=rows_of(ReplicatedGroup, replicated_listed(check.groups)),
         rows=[] if check.rows is None else rows_of(ReplicatedBin, check.rows),
         note=check.note,
         quantity=observed_quantity(main),

@@ -12,6 +12,8 @@ from hbm_stan.files import write_beside
 
 FOLDER = "tables"
 GROUPS, PARAMETERS, CHECKS = (f"{FOLDER}/{name}.csv" for name in ("groups", "parameters", "checks"))
+# Observed means of groups beside replicated ones, where these are too many for results.json.
+REPLICATED = f"{FOLDER}/replicated.csv"
 
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
@@ -32,11 +34,16 @@ def _checks(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows + [{"of": v, **verdict} for v, fit in results["fits"].items() for verdict in fit["verdicts"]]
 
 
-def write_tables(results: Mapping[str, Any], folder: Path) -> list[str]:
-    """Write the tables into the folder of the report; their places. What is withheld now leaves no table of before."""
-    tables = tables_of(results)
+def write_tables(
+    results: Mapping[str, Any], folder: Path, whole: Mapping[str, pd.DataFrame] | None = None
+) -> list[str]:
+    """Write the tables into the folder of the report; their places. What is withheld now leaves no table of before.
+
+    ``whole`` are those of which the results list the ends.
+    """
+    tables = tables_of(results) | dict(whole or {})
     for name, table in tables.items():
         write_beside(folder / name, table.to_csv(index=False).encode("utf-8", "backslashreplace"))
-    for name in {GROUPS, PARAMETERS} - tables.keys():
+    for name in {GROUPS, PARAMETERS, REPLICATED} - tables.keys():
         (folder / name).unlink(missing_ok=True)
     return sorted(tables)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -24,31 +24,16 @@ from hbm_stan.psis import smooth
 from hbm_stan.repair import refit_without
 from hbm_stan.repair.jobs import job_without
 from hbm_stan.repair.refits import without_draws
+from hbm_stan.scratch import give_back
 from hbm_stan.sensitivity.conclusion import Interval, interval, varying
 from hbm_stan.sensitivity.quantities import location_and_scale, location_of, side
+from hbm_stan.sensitivity.way import RELIABLE, Way
 from hbm_stan.table import FloatArray
 
 # A group that moves a parameter by more posterior sds than this is said to carry it.
 LARGE_MOVE = 1.0
 _NAMED = 5  # groups that a sentence names
 MOST_LISTED = 1000  # and those that results.json lists, of more the ones that move the population most (ours)
-
-
-class Way(StrEnum):
-    """How the population without a group was found, or why it was not."""
-
-    WEIGHTS = "weights"
-    REFIT = "refit"
-    UNRELIABLE = "unreliable"
-    UNKNOWN = "unknown"
-
-    @property
-    def words(self) -> str:
-        """The way as readers know it."""
-        return {
-            Way.WEIGHTS: "weights", Way.REFIT: "refit", Way.UNRELIABLE: "weights, not reliable",
-            Way.UNKNOWN: "no refit that can be used",
-        }[self]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +55,7 @@ class Without:
     @property
     def reliable(self) -> bool:
         """Whether anything may be concluded from it."""
-        return self.route in {Way.WEIGHTS, Way.REFIT}
+        return self.route in RELIABLE
 
     @property
     def largest(self) -> str:
@@ -90,10 +75,14 @@ class Without:
 
 @dataclass(frozen=True, kw_only=True)
 class Influence:
-    """The population as it stands, and without each group, the largest move first."""
+    """The population as it stands, and without each group, the largest move first.
+
+    ``rows`` are those of all groups, of very many those that move the population most.
+    """
 
     base: Mapping[str, Interval]
     rows: tuple[Without, ...]
+    n_groups: int
     k_threshold: float
     sentences: tuple[str, ...]
     columns: tuple[str, ...] = ()  # parameters for a table: those of terms that differ between groups
@@ -103,7 +92,7 @@ class Influence:
     def as_dict(self) -> dict[str, Any]:
         """The table for JSON, of very many groups those that move the population most."""
         return {
-            "base": {n: asdict(i) for n, i in self.base.items()}, "groups": len(self.rows),
+            "base": {n: asdict(i) for n, i in self.base.items()}, "groups": self.n_groups,
             "rows": [r.as_dict() for r in self.rows[:MOST_LISTED]],
             "k_threshold": self.k_threshold, "sentences": list(self.sentences), "columns": list(self.columns),
             "page_one": list(self.page_one),
@@ -130,37 +119,46 @@ def influence(
             f"{fit.family.name} has no group_log_lik(), so that this needs {n_groups} refits. Ask for them: "
             f"`hbm sensitivity` with --refit-groups {n_groups}."
         )
-        return Influence(base=base, rows=(), k_threshold=threshold, sentences=(unseen,), noun=noun)
+        return Influence(base=base, rows=(), n_groups=0, k_threshold=threshold, sentences=(unseen,), noun=noun)
     if density is not None:
-        rows = _weighted(fit, evaluated(fit, density), draws, base, threshold)
+        rows, routes = _weighted(fit, evaluated(fit, density), draws, base, threshold, max_refits)
     else:
         rows = [
             Without(group=label, route=Way.UNRELIABLE, pareto_k=None, intervals={}, moves={}, flips=())
             for label in labels
         ]
+        routes = Counter(row.route for row in rows)
     asked = [j for j, row in enumerate(rows) if not row.reliable][:max_refits]
-    for j, row in zip(asked, _refits(fit, asked, base, rows, waive, tell), strict=True):
+    for j, row in zip(asked, _refits(fit, [rows[j] for j in asked], base, waive, tell), strict=True):
+        routes.subtract([rows[j].route])
+        routes.update([row.route])
         rows[j] = row
     rows.sort(key=lambda row: -abs(row.moved))
     columns = tuple(varying(base, fit.family.groups.population_scale))
-    sentences, first = _sentences(rows, threshold, noun)
+    sentences, first = _sentences(rows, routes, threshold, noun)
     ks, reasons = [row.direct for row in rows if row.direct is not None], [row.sampled for row in rows if row.sampled]
     sentences += directly_in_words(f"Refits without a {noun.one}", ks, reasons)
     return Influence(
-        base=base, rows=tuple(rows), k_threshold=threshold, sentences=tuple(sentences), columns=columns,
-        page_one=tuple(first), noun=noun,
+        base=base, rows=tuple(rows), n_groups=n_groups, k_threshold=threshold, sentences=tuple(sentences),
+        columns=columns, page_one=tuple(first), noun=noun,
     )  # fmt: skip
 
 
 def _weighted(
-    fit: Fit, density: FloatArray, draws: Mapping[str, FloatArray], base: Mapping[str, Interval], threshold: float
-) -> list[Without]:
+    fit: Fit,
+    density: FloatArray,
+    draws: Mapping[str, FloatArray],
+    base: Mapping[str, Interval],
+    threshold: float,
+    max_refits: int,
+) -> tuple[list[Without], Counter[Way]]:
     """From weights 1 / p(y_group | population), smoothed: leaving a group out is to leave out this factor.
 
     ``density`` (S, J) is the log density that a comparison leaves groups out by. With crossed factors it is given the
     other groups' rows, where the family can: given effects of the draws the weights would be right too, and rougher.
+    Of very many groups those come back that can be told of; and how many went which way.
     """
-    rows, labels = [], fit.table.pooled.labels
+    rows, routes, labels = list[Without](), Counter[Way](), fit.table.pooled.labels
     for some in portions(len(labels), fit.n_draws):
         log_weights, k = smooth(-density[:, some])
         weights = np.exp(log_weights)
@@ -169,7 +167,23 @@ def _weighted(
             now = {name: intervals[j] for name, intervals in intervals_by_name.items()}
             route = Way.WEIGHTS if k[j] < threshold else Way.UNRELIABLE
             rows.append(_without(fit, label, route, float(k[j]), now, base))
-    return rows
+            routes.update([route])
+        rows = _to_be_told(rows, max_refits)
+        give_back(density)
+    return rows, routes
+
+
+def _to_be_told(rows: list[Without], max_refits: int) -> list[Without]:
+    """Those that move the population most, of either reliability and of those that flip it; the first to be refitted.
+
+    In their order. Of a million groups there is no memory for all.
+    """
+    if len(rows) <= MOST_LISTED:
+        return rows
+    by_move = sorted(range(len(rows)), key=lambda j: -abs(rows[j].moved))
+    sure, unsure = ([j for j in by_move if rows[j].reliable is side] for side in (True, False))
+    flips, refits = [j for j in sure if rows[j].flips], sorted(unsure)[:max_refits]
+    return [rows[j] for j in sorted({*(j for kind in (sure, unsure, flips) for j in kind[:MOST_LISTED]), *refits})]
 
 
 def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]:
@@ -188,16 +202,15 @@ def weighted_intervals(draws: FloatArray, weights: FloatArray) -> list[Interval]
 
 
 def _refits(
-    fit: Fit, groups: list[int], base: Mapping[str, Interval], rows: list[Without], waive: Collection[str],
-    say: Callable[[str], None],
-) -> Iterator[Without]:  # fmt: skip
-    """The population without each of these groups, in order, by refits that are made side by side."""
-    bare = without_draws(fit)
+    fit: Fit, rows: list[Without], base: Mapping[str, Interval], waive: Collection[str], say: Callable[[str], None]
+) -> Iterator[Without]:
+    """The population without the group of each of these rows, in order, by refits that are made side by side."""
+    bare, places = without_draws(fit), {label: j for j, label in enumerate(fit.table.pooled.labels)}
 
     def units() -> Iterator[tuple[Any, ...]]:
-        for i, j in enumerate(groups, 1):
-            say(f"{i} of {len(groups)}: refitting without {fit.table.pooled.labels[j]}")
-            yield bare, j, base, rows[j].pareto_k, tuple(waive)
+        for i, row in enumerate(rows, 1):
+            say(f"{i} of {len(rows)}: refitting without {row.group}")
+            yield bare, places[row.group], base, row.pareto_k, tuple(waive)
 
     for future in in_turn(refitted, units(), fit.family, fit.engine, fit.sampling.chains):
         yield future.result()
@@ -233,8 +246,11 @@ def _without(
     return Without(group=label, route=route, pareto_k=k, intervals=now, moves=moves, flips=tuple(flips))
 
 
-def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[str], list[str]]:
+def _sentences(
+    rows: list[Without], routes: Mapping[Way, int], threshold: float, noun: Noun
+) -> tuple[list[str], list[str]]:
     """Which groups carry the population alone, and which could not be judged; then those of page one."""
+    n_sure = sum(n for way, n in routes.items() if way in RELIABLE)
     sure = [r for r in rows if r.reliable]
     large = [r for r in sure if abs(r.moved) > LARGE_MOVE]
     alone = [
@@ -245,7 +261,9 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
     sentences = [*alone, *[f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
     if not sentences and sure:
         some = (
-            f"None of the {len(sure)} {noun.many} that could be judged" if len(sure) < len(rows) else f"No {noun.one}"
+            f"None of the {n_sure} {noun.many} that could be judged"
+            if n_sure < sum(routes.values())
+            else f"No {noun.one}"
         )
         sentences = [
             f"{some} alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
@@ -254,7 +272,8 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
     unsure = [r.group for r in rows if r.route is Way.UNRELIABLE]
     unjudged = []
     if unsure:
-        more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
+        n_unsure = routes[Way.UNRELIABLE]
+        more = f" and {n_unsure - _NAMED} more" if n_unsure > _NAMED else ""
         unjudged.append(
             f"What leaving them out would change is not judged without a refit (Pareto k of their weights above "
             f"{threshold:.2f}): "

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hbm_stan.densities import evaluated, has_log_lik, log_lik_of
+from hbm_stan.densities import has_log_lik, total_log_lik, totals_of
 from hbm_stan.elements import base_of, element_names
 from hbm_stan.families.varying_terms import correlation_matrix
 from hbm_stan.fit import Fit
@@ -106,10 +106,11 @@ def likelihood_component(fit: Fit) -> tuple[FloatArray | None, str]:
     Given the population where the family can integrate its groups out: all forms of one model then agree.
     """
     if fit.family.groups.group_log_lik is not None:
-        density = evaluated(fit, fit.family.groups.group_log_lik).sum(axis=1)
-        return np.asarray(density), "of the data given the population, group effects integrated out"
+        return totals_of(
+            fit, fit.family.groups.group_log_lik
+        ), "of the data given the population, group effects integrated out"
     if has_log_lik(fit):
-        return log_lik_of(fit).sum(axis=1), f"of the rows given their {fit.table.noun.many}"
+        return total_log_lik(fit), f"of the rows given their {fit.table.noun.many}"
     return None, ""
 
 

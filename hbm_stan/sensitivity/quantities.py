@@ -11,7 +11,7 @@ import numpy as np
 from hbm_stan.elements import base_of, element_names
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
-from hbm_stan.predict import Y_NEW, new_group
+from hbm_stan.predict import Y_NEW, means_of, new_group
 from hbm_stan.table import FloatArray
 
 # The parameter that families call the location of the population, and what it is in a formula's models.
@@ -60,7 +60,7 @@ def means_of_groups(fit: Fit) -> dict[str, tuple[float, float]]:
     if theta.shape[2:] != mu.shape[1:] or tau.shape != mu.shape:
         return {}
     groups = theta.shape[1]
-    means = theta.mean(axis=(0, 1)).reshape(-1)
+    means = means_of(fit).reshape(groups, -1).mean(axis=0)
     sds = np.sqrt(np.mean(tau**2, axis=0) / groups).reshape(-1)
     names = element_names(LOCATION, fit.tree["posterior"][LOCATION])
     return {n: (float(m), float(s)) for n, m, s in zip(names, means, sds, strict=True)}

@@ -29,7 +29,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
         ]
     if panel := left_out.panel_words(results):
         caption = [_places(bool(ppc.get("rows")), panel, f"{what} of each {one} beside 50 % and 90 %")]
-    caption[0] += drawn_in_words(len(ppc["groups"]), of_results(results).many)
+    caption[0] += drawn_in_words(results["data"]["n_groups"], of_results(results).many)
     where: list[Span] = [" (", ref("ppc"), ")"] if "ppc" in figures else []
     asked = "Data replicated from the fitted model should look like the data that were observed"
     p = (

@@ -67,10 +67,12 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     for k, term in enumerate(dict.fromkeys(r["term"] for r in rows)):
         own = [r for r in rows if r["term"] == term]
         if k < MOST_TERMS and term not in shared:
-            blocks += _shrinkage_figure(shrinkage_name(k), figures, own, noun, differ=_rows_differ(results["data"]))
+            blocks += _shrinkage_figure(shrinkage_name(k), figures, own, noun, results["data"])
             blocks += bullets(results["shrinkage_notes"]) if k == 0 else []
             few = len(shown) == 1 and len(own) <= _WHOLE
-            blocks.append(_shrinkage_table(own, unit_of_term(term, unit), main, noun, whole=few))
+            blocks.append(
+                _shrinkage_table(own, unit_of_term(term, unit), main, noun, 0 if few else results["data"]["n_groups"])
+            )
     return blocks
 
 
@@ -88,11 +90,11 @@ def _rows_differ(data: dict[str, Any]) -> bool:
 
 
 def _shrinkage_figure(
-    name: str, figures: Iterable[str], rows: list[dict[str, Any]], noun: Noun, *, differ: bool
+    name: str, figures: Iterable[str], rows: list[dict[str, Any]], noun: Noun, data: dict[str, Any]
 ) -> list[Block]:
     raw = any(r["raw"] is not None for r in rows)
     if len(rows) > MOST_ROWS:
-        return _strips_figure(name, figures, len(rows), noun, raw=raw, differ=differ)
+        return _strips_figure(name, figures, data["n_groups"], noun, raw=raw, differ=_rows_differ(data))
     caption = f"{_of_term(rows[0]['term'])} of each {noun.one}, {'raw and ' * raw}pooled. "
     caption += "Thick bars hold 50 %, thin blue bars 90 % of the posterior"
     if any(r["raw_se"] is not None for r in rows):
@@ -119,7 +121,8 @@ def _of_term(term: str) -> str:
     return capital(term_words(term)) if term else "Estimates"
 
 
-def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Noun, *, whole: bool) -> Block:
+def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Noun, of: int) -> Block:
+    """The rows of all groups or, where it is said ``of`` how many, of those at the ends."""
     known = [k for k in ("complete_pooling", "no_pooling", "partial_pooling") if any(r[k] is not None for r in rows)]
     names = {"complete_pooling": "Complete", "no_pooling": "No", "partial_pooling": "Partial"}
     given = [k for k in ("raw", "raw_se") if any(r[k] is not None for r in rows)]
@@ -127,10 +130,10 @@ def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Nou
     heads = [column(capital(noun.one), width="label"), *(number({"raw": "Raw", "raw_se": "SE"}[k]) for k in given)]
     heads += [*(number(names[k]) for k in known), number("SD"), number("5 %"), number("95 %")]
     heads += [number("Factor")] if factor else []
-    rows = rows if whole else sorted(rows, key=_place)
+    rows = sorted(rows, key=_place) if of else rows
     cut: list[Span] = []
-    if not whole:
-        cut = [f" The lowest and the highest; all {format_count(len(rows))} {noun.many} are in ", mono(GROUPS), "."]
+    if of:
+        cut = [f" The lowest and the highest; all {format_count(of)} {noun.many} are in ", mono(GROUPS), "."]
     about = f"{_of_term(rows[0]['term'])} by pooling, posterior means; SD and quantiles are those of {main.lower()}"
     raw = [r["raw"] for r in rows]
     columns = {k: format_column([r[k] for r in rows], raw) for k in given}
@@ -143,7 +146,7 @@ def _shrinkage_table(rows: list[dict[str, Any]], unit: str, main: str, noun: Nou
         ]
         for i, r in enumerate(rows)
     ]
-    return table([f"{with_unit(about, unit)}.", *cut], heads, cells if whole else excerpt(cells, at_either_end=_ENDS))
+    return table([f"{with_unit(about, unit)}.", *cut], heads, excerpt(cells, at_either_end=_ENDS) if of else cells)
 
 
 def _place(row: dict[str, Any]) -> float:
