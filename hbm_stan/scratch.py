@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +24,8 @@ IN_MEMORY = 2**26
 
 def place() -> Path:
     """The folder of the files: the environment variable TMPDIR names it."""
+    import tempfile  # of very large tables only: a start is not to wait for it
+
     return Path(tempfile.gettempdir())
 
 
@@ -35,6 +36,8 @@ def room(shape: Sequence[int], what: str) -> npt.NDArray[np.float64]:
     """
     if math.prod(shape) <= IN_MEMORY:
         return np.empty(shape)
+    import tempfile
+
     try:
         try_to_write(place(), 8 * math.prod(shape))
         with tempfile.TemporaryFile() as file:

@@ -176,6 +176,12 @@ def test_folders_with_blanks(cmdstan: CmdStanEngine, tmp_path: Path, monkeypatch
     assert files(tmp_path / "a b" / "TMPDIR") == set()
 
 
+def test_what_reads_draws_is_imported_while_the_compiler_works(cmdstan: CmdStanEngine) -> None:
+    told = "import time\nwhile 'xarray' not in sys.modules or 'scipy.special' not in sys.modules: time.sleep(0.01)\n"
+    child = Child(["-c", BUILD + told + "print('there')", str(cmdstan.path), "a"])
+    assert child.end()[1].splitlines()[-1] == "there"
+
+
 def test_an_outer_make_does_not_reach_the_inner_one(
     cmdstan: CmdStanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

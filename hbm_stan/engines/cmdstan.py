@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import json
 import logging
 import platform
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +29,7 @@ _DIGITS = 17  # enough for a double to survive the trip through text
 _UPDATES = 50  # progress reports of a chain
 _LAST_LINE = b"(Total)"  # CmdStan ends its file with the seconds that it took in all
 _TAIL_BYTES = 200
+_AHEAD = ("pandas", "xarray", "h5py", "scipy.special")  # what takes half a second to be imported after the first draws
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class CmdStanEngine:
         todo = {target: p for target, p in wanted.items() if not target.exists()}
         if todo:
             say(f"Compiling {len(todo)} Stan program{'s' * (len(todo) > 1)} with CmdStan {self.version}")
+            # The compiler does not leave a core to itself all the time, and draws will be read and kept by these.
+            threading.Thread(target=_import_ahead, daemon=True).start()
             compile_programs(self.path, todo)
 
     def sample(
@@ -71,6 +77,12 @@ class CmdStanEngine:
             chains = [_chain(i, executable, output, sampling) for i, output in enumerate(outputs, start=1)]
             run_chains(program, chains, progress)
             return _read(outputs, sampling)
+
+
+def _import_ahead() -> None:
+    for name in _AHEAD:
+        with contextlib.suppress(ImportError):  # said where it is needed
+            importlib.import_module(name)
 
 
 def _chain(number: int, executable: Path, output: Path, sampling: Sampling) -> Task:
