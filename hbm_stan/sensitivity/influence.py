@@ -238,30 +238,30 @@ def _sentences(rows: list[Without], threshold: float, noun: Noun) -> tuple[list[
     sure = [r for r in rows if r.reliable]
     large = [r for r in sure if abs(r.moved) > LARGE_MOVE]
     alone = [
-        f"{r.group} alone moves {r.largest} by {abs(r.moved):.1f} posterior sds: without it, its mean is "
-        f"{r.intervals[r.largest].mean:.3g}."
+        f"{noun.named(r.group, first=True)} alone moves {r.largest} by {abs(r.moved):.1f} posterior sds: without "
+        f"it, its mean is {r.intervals[r.largest].mean:.3g}."
         for r in large[:_NAMED]
     ]
-    sentences = [*alone, *[f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
+    sentences = [*alone, *[f"Without {noun.named(r.group)}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
     if not sentences and sure:
         some = (
             f"None of the {len(sure)} {noun.many} that could be judged" if len(sure) < len(rows) else f"No {noun.one}"
         )
         sentences = [
-            f"{some} alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
+            f"{some} alone moves the population by more than one posterior sd; {noun.named(sure[0].group)} moves "
+            f"it most "
             f"({sure[0].largest}, {abs(sure[0].moved):.2f} sds)."
         ]
-    unsure = [r.group for r in rows if r.route is Way.UNRELIABLE]
+    unsure = [noun.named(r.group) for r in rows if r.route is Way.UNRELIABLE]
     unjudged = []
     if unsure:
         more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
         unjudged.append(
-            f"What leaving them out would change is not judged without a refit (Pareto k of their weights above "
-            f"{threshold:.2f}): "
-            f"{', '.join(unsure[:_NAMED])}{more}."
+            f"How the answer would change without {', '.join(unsure[:_NAMED])}{more} is not known: weights cannot tell "
+            f"(Pareto k above {threshold:.2f}), and no model was fitted without {'it' if len(unsure) == 1 else 'them'}."
         )
     sentences += unjudged
-    lost = [r.group for r in rows if r.route is Way.UNKNOWN]
+    lost = [noun.named(r.group) for r in rows if r.route is Way.UNKNOWN]
     if lost:
         sentences.append(f"Refits could not be made, or did not pass their checks, without {', '.join(lost)}.")
     return sentences, [*alone, *unjudged]

@@ -85,7 +85,7 @@ def _map(evidence: Evidence) -> Finding:
     more = f" and {len(sure) - _NAMED} more" if len(sure) > _NAMED else ""
     first = (
         f"In {len(sure)} of {len(labels)} {noun.many} the {name} is {whose} with a probability of at least {_SURE:g}"
-        + (f" ({', '.join(sure[:_NAMED])}{more})." if sure else ".")
+        + (f" ({', '.join(map(noun.named, sure[:_NAMED]))}{more})." if sure else ".")
     )
     spatial = _spatial(evidence)
     table = pd.DataFrame({
