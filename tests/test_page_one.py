@@ -306,6 +306,8 @@ def test_of_many_effects_those_are_listed_that_are_surest_and_rates_have_a_unit(
     )
     formula = 'formula = "count | rate(hours) ~ kind + mined + (1 | site)"\nlikelihood = "poisson"\n'
     folder = written(tmp_path / "m", table, f'{formula}variants = ["partial_pooling"]\n')
+    text = (folder / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("draws = 300", "draws = 1000"))
     sentences = report(folder, engine=stanli).results["page_one"]["said"]
     assert "for one unit more of mined" in sentences[0]
     assert sentences[0].startswith("The rate is multiplied by about ")
