@@ -313,3 +313,18 @@ def test_of_many_effects_those_are_listed_that_are_surest_and_rates_have_a_unit(
     assert sentences[0].startswith("The rate is multiplied by about ")
     assert sentences[0].endswith("and there are 2 effects more.")
     assert sentences[1].startswith("In an average site, the rate at the means of the columns is about ")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_curve_is_spoken_of_as_one_and_not_by_units_of_its_columns(tmp_path: Path, stanli: Engine) -> None:
+    rng = np.random.default_rng(2)
+    dose, shop = rng.uniform(0, 4, 90), np.tile(np.arange(9), 10)
+    sold = dose - dose**2 / 3 + rng.normal(0, 0.4, 9)[shop] + rng.normal(0, 0.3, 90)
+    table = pd.DataFrame({"dose": dose.round(3), "sold": sold.round(3), "shop": [f"s{k}" for k in shop]})
+    formula = 'formula = "sold ~ poly(dose, 2) + (1 | shop)"\nlikelihood = "normal"\n'
+    folder = written(tmp_path / "p", table, f'{formula}variants = ["partial_pooling"]\n')
+    text = (folder / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("draws = 300", "draws = 1000"))
+    sentences = report(folder, engine=stanli).results["page_one"]["said"]
+    assert sentences[0] == "The sold follows a curve, poly(dose, 2): see the effects on the outcome."
+    assert not any("one unit more" in sentence for sentence in sentences)

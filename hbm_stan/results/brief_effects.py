@@ -40,7 +40,7 @@ class Effects:
 
 def effect_sentences(fit: Fit, coefficients: Coefficients | None) -> Effects:
     """What one unit more of each column adds to the outcome, or multiplies; nothing where there are no columns."""
-    slopes = _slopes(fit)
+    slopes, curved = _apart(fit, _slopes(fit))
     measure = factor_of(fit)
     factor = "" if measure is None else measure.word
     against = references(fit, coefficients)
@@ -58,9 +58,18 @@ def effect_sentences(fit: Fit, coefficients: Coefficients | None) -> Effects:
         )
     shown = _clearest(quantities)
     if not shown:
-        return Effects([], [])
+        return Effects(curved, [])
     sentence = _one(fit, shown[0], against) if len(quantities) == 1 else _several(fit, shown, against, len(quantities))
-    return Effects([sentence], shown)
+    return Effects([sentence, *curved], shown)
+
+
+def _apart(fit: Fit, slopes: list[tuple[str, FloatArray]]) -> tuple[list[tuple[str, FloatArray]], list[str]]:
+    """The slopes of columns, and a sentence on curves, of whose columns a unit means nothing."""
+    parts = {name: parts_of(fit, name) for name, _ in slopes}
+    bases = {n: [p.written for p in own if p.level is None and p.label != p.written] for n, own in parts.items()}
+    written = list(dict.fromkeys(text for own in bases.values() for text in own))
+    sentence = f"The {outcome_words(fit)} follows a curve, {' and '.join(written)}: see the effects on the outcome."
+    return [(name, draws) for name, draws in slopes if not bases[name]], [sentence] * bool(written)
 
 
 def _slopes(fit: Fit) -> list[tuple[str, FloatArray]]:

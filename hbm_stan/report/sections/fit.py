@@ -23,7 +23,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not ppc:
         return prior_alone(results)
     what, one = ppc_words(results), of_results(results).one
-    caption = [f"{capital(what)} of each {one} as observed (points), and the middle 50 % and 90 % of its replications."]
+    caption = [f"{capital(what)} of each {one} as observed (dots), and the middle 50 % and 90 % of its replications."]
     if ppc.get("rows"):
         caption = [
             f"Rows by their value, observed (line) and replicated (bands); {what} of each {one} beside 50 % and 90 %."
