@@ -634,6 +634,7 @@ def test_symbols() -> None:
         "-like",
     ]
     text = "alpha (prior of beta 0.17), tau_unit, beta[x] and kappa; beta-binomial, beta(1, 1), a gamma mean"
+    assert sentence("alpha / beta is") == [{"math": "alpha"}, " / ", {"math": "beta"}, " is"]
     assert sentence(text) == [
         {"math": "alpha"}, " (prior of ", {"math": "beta"}, " 0.17), ", {"math": 'tau_"unit"'}, ", ", {"math": "beta"},
         "[x] and ", {"math": "kappa"}, "; beta-binomial, beta(1, 1), a gamma mean",

@@ -23,9 +23,10 @@ GREEK = (
 )  # fmt: skip
 _LETTERS = {"μ": "mu", "τ": "tau", "θ": "theta", "σ": "sigma"}
 # Names of parameters in a sentence. Beta and gamma are names of distributions too, but before an element or a number.
+_NAMES = r"mu|tau|theta|sigma|alpha|kappa|rho|nu|phi"
+_SHAPES = r"(?:beta|gamma)(?=\[| \d| \(prior)|(?<=[/+] )(?:beta|gamma)"
 _WORDS = re.compile(
-    r"(?<![\w'\"])(?:(mu|tau|theta|sigma|alpha|kappa|rho|nu|phi)|(beta|gamma)(?=\[| \d| \(prior))(?:_([a-z]+))?"
-    r"(?![\w'\"])|([μτθσ])(?!\w)"
+    rf"(?<![\w'\"])(?:({_NAMES})|({_SHAPES}))(?:_([a-z]+))?(?![\w'\"])|([μτθσ])(?!\w)",
 )
 _MINUS = re.compile(r"(?<![\w.,)\]'\"-])-(?=\d)")
 _NAME = re.compile(r"([A-Za-z]+)(?:_([A-Za-z0-9_]+))?(\[.*\])?", re.DOTALL)
