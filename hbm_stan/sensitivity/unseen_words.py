@@ -117,7 +117,8 @@ def finding_of(swept: Unseen) -> Finding:
     ])  # fmt: skip
     tips = [tip for tip in (swept.tips.below, swept.tips.above) if math.isfinite(tip)]
     drawn = drawn.assign(threshold=swept.threshold, main=swept.main, tips=[tips] * len(drawn))
-    form = "delta: probits of being unseen per unit" if swept.form == SELECTION else "delta: shift of unseen outcomes"
+    shift = "delta: shift of unseen outcomes" + (f" ({swept.unit})" if swept.unit else "")
+    form = "delta: probits of being unseen per unit" if swept.form == SELECTION else shift
     return Finding(
         title=TITLE, sentences=(first, *rest), table=table, digits=digits, sweep=drawn, first=page_one,
         caption=f"By delta, {what}: posterior median and 90 % interval. The star marks the delta of all else here.",

@@ -85,9 +85,7 @@ def estimand(evidence: Evidence, delta: FloatArray | None = None) -> Estimand:
         for column, level in sides
     }
     first, second = parts.values()
-    (column, one), (other, two) = sides
-    name = f"{one} less {two} ({column})" if column == other else " - ".join(parts)
-    return Estimand(name=name, values=first - second, parts=parts, gap=gap(draws, data, given))
+    return Estimand(name=" less ".join(parts), values=first - second, parts=parts, gap=gap(draws, data, given))
 
 
 def findings(evidence: Evidence) -> list[Finding]:
