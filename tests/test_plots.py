@@ -198,6 +198,7 @@ def test_the_unit_of_a_slope_is_shortened_before_the_title_is() -> None:
     ("name", "room", "shown"),
     [("μ[days]", 14, "μ[days]"), ("ρ[intercept, days]", 14, "ρ[intercept,\ndays]"),
      ("sd[item: intercept]", 14, "sd[item:\nintercept]"), ("τ[price_centered]", 16, "τ[price_\ncentered]"),
+     ("β[food=Satiated]", 14, "β[food=\nSatiated]"),
      ("β[foodisplentiful]", 17, "β\n[foodisplentiful]"), ("x" * 40, 14, "xxxxxxxxx…xxxx")],
 )  # fmt: skip
 def test_a_name_that_is_too_long_is_broken_after_a_mark_before_it_is_cut(name: str, room: int, shown: str) -> None:

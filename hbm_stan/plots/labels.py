@@ -44,7 +44,7 @@ def broken(text: str, room: int) -> str:
     """The text on two lines of ``room`` cells where one has no room for it, broken after a mark, else shortened."""
     if cells(text) <= room:
         return text
-    for mark in (", ", ": ", "_", "["):
+    for mark in (", ", ": ", "_", "=", "["):
         at = text.rfind(mark)
         cut = at if mark == "[" else at + len(mark)
         lines = text[:cut].rstrip(), text[cut:]

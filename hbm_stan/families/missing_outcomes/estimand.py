@@ -85,7 +85,7 @@ def estimand(evidence: Evidence, delta: FloatArray | None = None) -> Estimand:
         for column, level in sides
     }
     first, second = parts.values()
-    return Estimand(name=" less ".join(parts), values=first - second, parts=parts, gap=gap(draws, data, given))
+    return Estimand(name=" - ".join(parts), values=first - second, parts=parts, gap=gap(draws, data, given))
 
 
 def findings(evidence: Evidence) -> list[Finding]:
