@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from pypdf import PdfReader
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.compare import score
 from hbm_stan.engines import Engine
-from hbm_stan.fit import Fit
+from hbm_stan.examples import analyses
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.nouns import Noun
 from hbm_stan.report.build import Report, fit_analysis, report, settled
 from hbm_stan.results import brief, quantities, together
 from hbm_stan.results.brief import MOST_SENTENCES
 from hbm_stan.results.entry import read
 from hbm_stan.results.shrunken import ShrinkageRow
+from hbm_stan.results.units import rate_unit
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?")
 SYMBOLS = re.compile(r"\b(mu|tau|theta|sigma|beta|elpd|MCSE|R-hat)\b|[0-9a-f]{12,}")
@@ -328,3 +331,12 @@ def test_a_curve_is_spoken_of_as_one_and_not_by_units_of_its_columns(tmp_path: P
     sentences = report(folder, engine=stanli).results["page_one"]["said"]
     assert sentences[0] == "The sold follows a curve, poly(dose, 2): see the effects on the outcome."
     assert not any("one unit more" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("pumps", "per 1000 h"), ("site_counts", "per hour"), ("eight_schools", "")]
+)
+def test_a_rate_is_per_one_unit_of_its_exposure(name: str, unit: str) -> None:
+    shipped = analyses()[name]
+    fit = SimpleNamespace(table=prepare_table(shipped.family, shipped.dataset))
+    assert rate_unit(fit) == unit  # type: ignore[arg-type]
