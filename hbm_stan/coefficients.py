@@ -139,7 +139,8 @@ def sd_table(fit: Fit) -> pd.DataFrame:
     by_factor = {} if design is None else sds_at_zero(fit.draws(), fit.data, design)
     if design is not None and fit.pooling != "partial":
         by_factor.pop(design.pooled.name, None)
-    rows = [(n, place, sd) for n, sds in by_factor.items() for place, sd in zip((AT_MEANS, AT_ZERO), sds, strict=True)]
+    middle = AT_MEANS if design is None or not design.means.any() else intercept_place(design)
+    rows = [(n, place, sd) for n, sds in by_factor.items() for place, sd in zip((middle, AT_ZERO), sds, strict=True)]
     if not rows:
         return pd.DataFrame()
     names, places, draws = zip(*rows, strict=True)
