@@ -87,6 +87,6 @@ def intercept_place(fit: Fit) -> str:
     indicators = {f"{column}={level}": column for column, levels in predictors.levels.items() for level in levels}
     columns = list(dict.fromkeys(indicators.get(name, name) for name in predictors.names))
     if len(columns) > _NAMED:
-        return f"where all {len(columns)} predictors are 0 or at the level that others are compared with"
+        return f"where all {len(columns)} predictors are 0 or at their first level"
     places = [f"{c} = {predictors.levels[c][0] if c in predictors.levels else 0}" for c in columns]
     return f"at {' and '.join(filter(None, [', '.join(places[:-1]), places[-1]]))}"

@@ -26,7 +26,11 @@ def intercept_place(design: Design) -> str:
     """Where the intercept of a design stands; an empty text where there are no columns that could be elsewhere."""
     if len(design.names) <= 1 and not design.means.any() and not design.term_means.any():
         return ""
-    return AT_MEANS if design.means.any() else AT_ZERO
+    if not design.means.any():
+        return AT_ZERO
+    columns = [design.encode.parts_of(name) for name in design.names if name != INTERCEPT]
+    alone = columns[0] if len(columns) == 1 and len(columns[0]) == 1 else ()
+    return f"at the mean of {alone[0].written}" if alone and alone[0].level is None else AT_MEANS
 
 
 def spread_place(design: Design, factor: str = "") -> str:
@@ -135,7 +139,8 @@ def sd_table(fit: Fit) -> pd.DataFrame:
     by_factor = {} if design is None else sds_at_zero(fit.draws(), fit.data, design)
     if design is not None and fit.pooling != "partial":
         by_factor.pop(design.pooled.name, None)
-    rows = [(n, place, sd) for n, sds in by_factor.items() for place, sd in zip((AT_MEANS, AT_ZERO), sds, strict=True)]
+    middle = AT_MEANS if design is None or not design.means.any() else intercept_place(design)
+    rows = [(n, place, sd) for n, sds in by_factor.items() for place, sd in zip((middle, AT_ZERO), sds, strict=True)]
     if not rows:
         return pd.DataFrame()
     names, places, draws = zip(*rows, strict=True)

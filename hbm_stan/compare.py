@@ -19,7 +19,7 @@ from hbm_stan.errors import ComparisonError, HbmError, nearest
 from hbm_stan.fit import Fit
 from hbm_stan.judge import Pair, judge
 from hbm_stan.leave_one_out import LeftOut, logo, loo, standard_error
-from hbm_stan.nouns import GROUPS, Noun
+from hbm_stan.nouns import GROUPS, Noun, capital
 from hbm_stan.repair import repaired
 from hbm_stan.repair.folds import Folds, by_folds, patches_of, stratified
 from hbm_stan.scores import FEW_UNITS, FEW_WIDENING, Route, Score, read_score
@@ -247,7 +247,7 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
         pareto_k_max=None if own.pareto_k is None else float(np.max(own.pareto_k)),
         route=own.route,
         prior=own.prior,
-        reading=" ".join(s for s in (own.note, read_score(own.p_loo, own.n_parameters, n, own.high_at_first)) if s),
+        reading=_reading(own, n),
         mcse=math.nan if high else own.mcse,
         mcse_diff=0.0 if own is best else math.nan if high else math.hypot(own.mcse, best.mcse),
         # Rows of a group err together: the bootstrap is over groups, the standard error over rows.
@@ -255,6 +255,12 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
         repaired=len(own.repairs),
         unrepaired=tuple(label for label, bad in zip(labels, own.high, strict=True) if bad),
     )
+
+
+def _reading(own: LeftOut, n: int) -> str:
+    """What must be known of a score: its note, and what p_loo says, a sentence of its own where both stand."""
+    read = read_score(own.p_loo, own.n_parameters, n, own.high_at_first)
+    return f"{own.note} {capital(read)}".strip() if own.note else read
 
 
 def _bootstrap(difference: FloatArray) -> tuple[float, float, float]:

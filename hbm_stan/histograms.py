@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 else:
     from hbm_stan.later import pd
 
-# Fewer rows show no shape; bins of numbers, and the share of the observed range that they reach beyond it (ours).
-LEAST_ROWS, _BINS, _BEYOND = 20, 30, 0.15
+# Fewer rows show no shape; bins of numbers, fewest and most, and the share of the range that they reach beyond (ours).
+LEAST_ROWS, _FEWEST, _BINS, _BEYOND = 20, 10, 30, 0.15
 # Counts up to so many have a bin each (ours).
 _WHOLE = 40
 _SHOWN = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -32,12 +32,17 @@ def edges_of(y: FloatArray) -> FloatArray | None:
         return None
     low, high = float(values[0]), float(values[-1])
     if is_whole(y):
-        width = max(1, math.ceil((high - low + 1) / _WHOLE))
+        width = max(1, math.ceil((high - low + 1) / _bins_of(len(y), _WHOLE)))
         bins = math.ceil((high - low + 1) * (1 + _BEYOND) / width)
         return low - 0.5 + width * np.arange(bins + 1.0)
     beyond = _BEYOND * (high - low)
     first = max(low - beyond, 0.0) if low >= 0 else low - beyond
-    return np.linspace(first, high + beyond, _BINS + 1)
+    return np.linspace(first, high + beyond, _bins_of(len(y), _BINS) + 1)
+
+
+def _bins_of(n: int, most: int) -> int:
+    """How many bins n rows are worth: two roots of n, no fewer than ten (ours)."""
+    return min(most, max(_FEWEST, math.ceil(2 * math.sqrt(n))))
 
 
 def is_whole(y: FloatArray) -> bool:

@@ -119,7 +119,8 @@ class LooPit:
         n, bad = len(self.rows), self.unreliable
         looked = looked_at(n, self.of)
         if bad:
-            names = ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
+            # Names of rows may have commas of their own: a village, its stream.
+            names = "; ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
             looked.append(
                 f"{len(bad)} {'row' if len(bad) == 1 else 'rows'} may lie anywhere (so thick is the curve), as "
                 f"importance weights cannot be trusted (Pareto k; {names})."

@@ -39,6 +39,12 @@ class Noun:
         """The noun for JSON."""
         return asdict(self)
 
+    def named(self, label: str, *, first: bool = False) -> str:
+        """A group by its label in a sentence, ``first`` in it or not: district 49 where the label is only a number."""
+        if not label.strip().isdigit():
+            return label
+        return f"{capital(self.one) if first else self.one} {label}"
+
     def fill(self, text: str) -> str:
         """A text with this noun where it leaves a place for one: ``{group}``, ``{groups}``, ``{Group}``, ``{Groups}``.
 

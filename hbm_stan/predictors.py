@@ -45,6 +45,14 @@ class Predictors:
         """The names of the columns that stand for levels of categories."""
         return {f"{column}={level}" for column, levels in self.levels.items() for level in levels[1:]}
 
+    def step(self, name: str) -> str:
+        """What a coefficient is of, to begin a sentence: one unit more of a column, or a level instead of another."""
+        for column, levels in self.levels.items():
+            level = next((own for own in levels[1:] if f"{column}={own}" == name), None)
+            if level is not None:
+                return f"{column} = {level} instead of {levels[0]}"
+        return f"One unit more of {name}"
+
     def by_group(self, group: npt.NDArray[np.int64], n_groups: int) -> FloatArray:
         """The values of each group, shape (J, K), for predictors that are constant within groups."""
         first = np.full(n_groups, -1)

@@ -102,7 +102,9 @@ def clause(pair: Pair, noun: Noun) -> str:
 def _undecided(pair: Pair, noun: Noun) -> str:
     """Why a lead with units on both sides does not stand."""
     units = noun.many if pair.decides or pair.n_units == pair.n_groups else "observations"
-    one = pair.decides or ("one observation" if units == "observations" else f"one {noun.one}")
+    one = (pair.decides and noun.named(pair.decides)) or (
+        "one observation" if units == "observations" else f"one {noun.one}"
+    )
     if pair.side == "for":
         return f"{one} alone makes it"
     if pair.side == "against":
@@ -121,7 +123,7 @@ def _numbers(pair: Pair, noun: Noun) -> str:
 
 def _rests(pair: Pair, noun: Noun) -> str:
     """The groups that the lead rests on."""
-    names = [label for label, _ in pair.rests_on]
+    names = [noun.named(label) for label, _ in pair.rests_on]
     share = sum(share for _, share in pair.rests_on)
     part = "all of it" if share >= 1 else f"{100 * share:.0f} % of it"
     if pair.reason == "few":

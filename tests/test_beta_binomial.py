@@ -278,7 +278,8 @@ def test_the_group_with_the_smallest_expected_loss_is_named() -> None:
     # b is best in two draws of three, but loses 0.5 in the third; a never loses more than 0.1.
     theta = np.array([[0.5, 0.6, 0.1], [0.5, 0.6, 0.1], [0.5, 0.0, 0.1]])
     (finding,) = findings(theta, ["a", "b", "c"])
-    assert finding.sentences[0].startswith("a has the smallest expected loss")
+    assert finding.sentences[0].startswith("Where a high rate is good, a is the one to choose: ")
+    assert "No other group has a smaller expected loss." in finding.sentences[0]
     assert finding.sentences[1] == "b has the highest rate with probability 0.67."
     assert list(finding.table["group"]) == ["a", "b", "c"]
     np.testing.assert_allclose(finding.table["expected loss"], [0.2 / 3, 0.5 / 3, 1.4 / 3])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from formula_data import data_of, design_of, population, term
 
-from hbm_stan.coefficients import AT_MEANS, AT_ZERO, intercept_at_zero, intercept_place, sds_at_zero
+from hbm_stan.coefficients import AT_ZERO, intercept_at_zero, intercept_place, sds_at_zero
 
 DAYS = np.tile(np.arange(10.0), 18)
 SUBJECT = np.repeat(np.arange(18), 10)
@@ -56,7 +56,7 @@ def test_columns_as_they_are_have_one_intercept(centre: bool) -> None:
     )
     data = data_of(design, np.zeros(180))
     draws = population(np.random.default_rng(1), data, 3)
-    assert intercept_place(design) == (AT_MEANS if centre else AT_ZERO)
+    assert intercept_place(design) == ("at the mean of days" if centre else AT_ZERO)
     assert bool(sds_at_zero(draws, data, design)) == centre
     moved = intercept_at_zero(draws["beta"], design) - draws["beta"][:, 0]
     np.testing.assert_allclose(moved, -4.5 * draws["beta"][:, 1] * centre)

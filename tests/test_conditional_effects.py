@@ -121,6 +121,10 @@ def test_the_figure_has_words_for_its_axes_and_levels_by_name(normal: Fit) -> No
     assert arm.get_title("left") == "sales (EUR)"
     assert [t.get_text() for t in arm.get_xticklabels()] == ["a", "b"]
     assert (arm.get_xlabel(), price.get_xlabel()) == ("arm", "price")
+    units = [{**panel, "unit": unit} for panel, unit in zip(panels, ("", "EUR"), strict=True)]
+    assert [a.get_xlabel() for a in plots.plot_effects(units).draw().axes] == ["arm", "price (EUR)"]
+    same = [{**panel, "unit": "Price"} for panel in panels]
+    assert plots.plot_effects(same).draw().axes[1].get_xlabel() == "price"
 
 
 def test_without_columns_or_population_there_is_none(reported: Path, stanli: Engine) -> None:

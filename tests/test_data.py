@@ -25,6 +25,7 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, prepare_table
+from hbm_stan.predictors import read_predictors
 from hbm_stan.results.collect import find
 from hbm_stan.results.document import results
 from hbm_stan.store import FitRecord, FitStore
@@ -230,3 +231,13 @@ def test_any_label_survives_from_the_csv_to_results_json(
     assert [row["group"] for row in read["shrinkage"]] == wanted
     assert [row["group"] for row in read["ppc"]["groups"]] == wanted
     assert {f"theta[{label}]" for label in wanted} <= set(read["fits"]["partial_pooling"]["parameters"])
+
+
+def test_a_coefficient_is_of_one_unit_more_or_of_a_level_instead_of_another() -> None:
+    frame = pd.DataFrame(
+        {"tap": ["no", "yes", "no", "yes"], "water_km": [1.0, 2.0, 0.5, 3.0], "y": [1.0, 2.0, 3.0, 4.0]}
+    )
+    dataset = Dataset.from_frame(frame.assign(village=list("abcd")), group="village", outcome="y")
+    predictors = read_predictors(dataset, ["water_km", "tap"])
+    steps = [predictors.step(name) for name in predictors.names]
+    assert steps == ["One unit more of water_km", "tap = yes instead of no"]

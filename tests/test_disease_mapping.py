@@ -34,6 +34,7 @@ from hbm_stan.new_rows.contrast import contrast
 from hbm_stan.new_rows.predict import predict
 from hbm_stan.plots import plot_map, save_svg
 from hbm_stan.repair import refit_without
+from hbm_stan.results import conditional as effects_of
 from hbm_stan.tree import posterior_draws
 
 MODEL = family("disease_mapping")
@@ -460,3 +461,17 @@ def test_a_map_is_drawn_with_the_ends_of_its_colours() -> None:
     drawn = save_svg(plot_map(areas, borders, "rate ratio", "probability above 1"))
     assert drawn.startswith(b"<?xml")
     assert drawn == save_svg(plot_map(areas, borders, "rate ratio", "probability above 1"))
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_the_effect_of_a_predictor_stands_beside_rates_of_its_own_scale(
+    stanli: Engine, monkeypatch: pytest.MonkeyPatch, fault: bool
+) -> None:
+    fit = fitted(stanli)
+    if fault:  # expected cases beside rates, as once drawn
+        monkeypatch.setattr(effects_of, "_OUT_OF", ("trials", "exposure"))
+    (effect,) = effects_of.conditional_effects(fit, {})
+    rates = effects_of.observed_rows(fit, "aff_tenths", [])["y"]
+    among = rates.quantile(0.25) < np.median([row.q50 for row in effect.rows]) < rates.quantile(0.9)
+    assert among != fault
+    assert effects_of.axis_words(fit) == ("rate ratio", "")

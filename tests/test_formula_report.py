@@ -182,9 +182,9 @@ def design_of_words(formula: str, **reading: Any) -> Any:
 
 def test_each_parameter_has_a_meaning() -> None:
     by_name = meanings(design_of_words("won ~ age + (1 + age | pupil) + (1 + age | item)"), Noun("child", "children"))
-    assert by_name["beta[intercept]"] == "common intercept, at the means of the columns"
+    assert by_name["beta[intercept]"] == "common intercept, at the mean of age"
     assert by_name["beta[age]"] == "common coefficient of age"
-    assert by_name["tau[intercept]"] == "sd of the intercept between children, at the means of the columns"
+    assert by_name["tau[intercept]"] == "sd of the intercept between children, at the mean of age"
     assert by_name["tau[age]"] == "sd of the coefficient of age between children"
     assert by_name["sd[item: age]"] == "sd of the coefficient of age between items"
     assert by_name["theta[age]"] == "coefficient of age of each child without pooling"

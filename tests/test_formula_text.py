@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hbm_stan.coefficients import intercept_place
 from hbm_stan.data import Dataset
 from hbm_stan.errors import HbmError, ModelError
 from hbm_stan.formula import read_structure, with_formula
 from hbm_stan.formula.parse import parse
 from hbm_stan.formula.scopes import scopes_of
+from hbm_stan.formula.words import _rounded
+from hbm_stan.likelihoods.likelihood import MEAN, RATE
 
 
 def test_the_parts_of_a_formula() -> None:
@@ -201,3 +204,29 @@ def test_categories_are_coded_as_in_r() -> None:
     assert scopes("a / b", True, True) == [(), ((0, True),), ((0, False), (1, True))]
     assert scopes("1") == [()]
     assert scopes("0") == []
+
+
+def test_an_intercept_stands_at_the_mean_of_the_only_column() -> None:
+    frame = pd.DataFrame(
+        {"y": [1.0, 2.0, 4.0] * 3, "x": [1.0, 2.0, 5.0] * 3, "k": [*"abababba", "a"], "g": list("pqrpqrpqr")}
+    )
+
+    def place(formula: str) -> str:
+        design = read_structure(with_formula(Dataset.from_frame(frame, formula=formula)), known_residual=False).design
+        assert design is not None
+        return intercept_place(design)
+
+    assert place("y ~ x + (1 | g)") == "at the mean of x"
+    assert place("y ~ log(x) + (1 | g)") == "at the mean of log(x)"
+    assert place("y ~ x + k + (1 | g)") == "at the means of the columns"
+    assert place("y ~ k + (1 | g)") == "at the means of the columns"
+
+
+def test_a_mean_that_is_only_rounding_is_shown_as_0() -> None:
+    assert (_rounded(5.551e-17, 0.2), _rounded(33.4615, 14.0), _rounded(-0.00022, 1.0)) == ("0", "33.46", "-0.00022")
+
+
+def test_a_column_that_is_called_count_has_a_rate_and_no_rate_of_count() -> None:
+    assert (RATE.of_outcome("count"), RATE.of_outcome("calls"), MEAN.of_outcome("count")) == (
+        "rate", "rate of calls", "mean count",
+    )  # fmt: skip

@@ -31,6 +31,13 @@ def test_whole_numbers_have_a_bin_each_and_amounts_begin_at_zero() -> None:
     assert edges_of(AMOUNTS)[0] >= 0  # type: ignore[index]
 
 
+def test_few_rows_have_few_bins() -> None:
+    few, many = RNG.normal(0, 1, 20), RNG.normal(0, 1, 400)
+    counts = np.arange(26.0, 252.0, 10.0)
+    sizes = [len(edges_of(y)) - 1 for y in (few, many, counts)]  # type: ignore[arg-type]
+    assert sizes == [10, 30, 12]
+
+
 def test_few_rows_and_two_values_have_no_shape() -> None:
     assert edges_of(AMOUNTS[: LEAST_ROWS - 1]) is None
     assert edges_of(np.tile([0.0, 1.0], 50)) is None

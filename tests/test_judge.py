@@ -44,7 +44,7 @@ def spread(n: int, total: float, noise: float = 0.0) -> np.ndarray:
         (spread(4, 400.0), "not_told_apart", "too_few", "4 groups are too few to tell them apart"),
         (spread(5, 400.0), "better_here", "few", "it rests on 5 groups"),
         # One group has nearly all of the lead; without it the others lean to the same side, and do not.
-        (np.r_[500.0, spread(30, 3.0, 0.5)], "better_here", "unequal", "99 % of it rests on 1 of 31 groups, 1"),
+        (np.r_[500.0, spread(30, 3.0, 0.5)], "better_here", "unequal", "99 % of it rests on 1 of 31 groups, group 1"),
         (np.r_[500.0, spread(30, -3.0, 0.5)], "not_told_apart", "both_sides", "one group alone makes it: not told"),
     ],
 )  # fmt: skip

@@ -246,7 +246,7 @@ def test_what_a_coefficient_multiplies_is_not_read_from_the_words_for_its_ratio(
     other = replace(likelihoods()["poisson"], ratio_words="quotient of counts")
     monkeypatch.setattr(scales, "likelihood", lambda _: other)
     (sentence,) = brief_effects.effect_sentences(fit, None).sentences
-    assert sentence.startswith("The rate of count is multiplied by about ")
+    assert sentence.startswith("The rate is multiplied by about ")
 
 
 def test_measures_stand_before_an_outcome_as_english_has_it() -> None:

@@ -150,11 +150,12 @@ def test_the_best_design_is_the_textbook_s() -> None:
     )  # fmt: skip
     split, designs = FAMILY.need("findings", "a test")(evidence)
     assert split.table["share"].tolist() == pytest.approx([100 / 21, 400 / 21, 1600 / 21])
+    assert split.sentences[0].startswith("Most of the variance lies between rows of a sample: 76 % (")
     assert "best number of rows of a sample is 4 " in designs.sentences[2]
     # Three casks of two tests cost 18 and give sqrt(4 / 3 + 16 / 6) = 2; two casks of four cost 16 and give 2 as well.
     assert "standard error of 2." in designs.sentences[0]
-    assert "2 units (sample) with 4 rows each, for 16" in designs.sentences[1]
-    row = designs.table[(designs.table["sample a batch"] == 2) & (designs.table["rows a sample"] == 4)]
+    assert "2 samples with 4 rows each, for 16" in designs.sentences[1]
+    row = designs.table[(designs.table["samples a batch"] == 2) & (designs.table["rows a sample"] == 4)]
     assert row[["cost", "se"]].to_numpy()[0] == pytest.approx([16, 2])
 
 

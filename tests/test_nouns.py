@@ -54,3 +54,12 @@ def test_a_text_has_the_noun_where_it_leaves_a_place_for_one() -> None:
     text = "{Groups} share {groups}; a new {group}; {other}; {}"
     assert Noun("child", "children").fill(text) == "Children share children; a new child; {other}; {}"
     assert GROUPS.fill("{Group} predictor") == "Group predictor"
+
+
+def test_a_group_whose_label_is_only_a_number_is_named_with_the_noun() -> None:
+    judge = Noun("judge", "judges")
+    assert (judge.named("7"), judge.named("7", first=True), judge.named("p12", first=True)) == (
+        "judge 7",
+        "Judge 7",
+        "p12",
+    )

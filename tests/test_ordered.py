@@ -324,7 +324,7 @@ def test_shares_are_told_of_an_average_and_a_new_group_and_thresholds_in_words()
 
 
 @pytest.mark.parametrize(("formula", "words"), [
-    ("y ~ x + (1 | g)", "intercept (at the means of the columns)"),
+    ("y ~ x + (1 | g)", "intercept (at the mean of x)"),
     ("y ~ 0 + x + (1 | g)", "intercept's deviation from the average"),
 ])  # fmt: skip
 def test_an_intercept_without_an_average_is_called_a_deviation(formula: str, words: str) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from pypdf import PdfReader
 from hbm_stan.analysis.read import read_analysis
 from hbm_stan.compare import score
 from hbm_stan.engines import Engine
-from hbm_stan.fit import Fit
+from hbm_stan.examples import analyses
+from hbm_stan.fit import Fit, prepare_table
 from hbm_stan.nouns import Noun
 from hbm_stan.report.build import Report, fit_analysis, report, settled
 from hbm_stan.results import brief, quantities, together
 from hbm_stan.results.brief import MOST_SENTENCES
 from hbm_stan.results.entry import read
 from hbm_stan.results.shrunken import ShrinkageRow
+from hbm_stan.results.units import rate_unit
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?")
 SYMBOLS = re.compile(r"\b(mu|tau|theta|sigma|beta|elpd|MCSE|R-hat)\b|[0-9a-f]{12,}")
@@ -236,7 +239,7 @@ def test_log_odds_are_spoken_of_as_probabilities_and_factors(tmp_path: Path, sta
     sentences = document.results["page_one"]["said"]
     assert sentences[0].startswith("The odds of ill are multiplied by about 2.")
     assert "for one unit more of dose; the probability that this is above 1 is" in sentences[0]
-    assert sentences[1].startswith("In an average herd, the probability of ill at the means of the columns is about 0.")
+    assert sentences[1].startswith("In an average herd, the probability of ill at the mean of dose is about 0.")
     assert "in their odds by a factor of about" in sentences[2]
     assert "log odds" not in " ".join(sentences)
     fit = fit_analysis(settled(read_analysis(folder)), engine=stanli)[document.results["main_variant"]]
@@ -289,7 +292,51 @@ def test_what_only_a_family_answers_is_said_on_page_one(tmp_path: Path, stanli: 
     (folder / "analysis.toml").write_text(text.replace("draws = 300", "draws = 1000"))
     document = report(folder, engine=stanli)
     sentences = document.results["page_one"]["said"]
-    assert sentences[0].startswith("b has the smallest expected loss: its rate is 0.2")
+    assert sentences[0].startswith("Where a high rate is good, b is the one to choose: on average its rate lies 0.0")
     assert sentences[0].count(". ") == 0
     assert sentences[1].startswith("The average rate of sold over pages is about 0.1")
     assert unexplained(sentences[0], document.results) == []
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_of_many_effects_those_are_listed_that_are_surest_and_rates_have_a_unit(tmp_path: Path, stanli: Engine) -> None:
+    rng = np.random.default_rng(8)
+    kind, hours = np.repeat(list("abcdefg"), 20), rng.uniform(1, 3, 140).round(1)
+    mined, site = np.tile([0, 1], 70), np.tile(np.arange(10), 14)
+    count = rng.poisson(hours * np.exp(1.0 + 0.05 * np.repeat(np.arange(7), 20) - 1.5 * mined))
+    table = pd.DataFrame(
+        {"kind": kind, "mined": mined, "hours": hours, "count": count, "site": [f"s{s}" for s in site]}
+    )
+    formula = 'formula = "count | rate(hours) ~ kind + mined + (1 | site)"\nlikelihood = "poisson"\n'
+    folder = written(tmp_path / "m", table, f'{formula}variants = ["partial_pooling"]\n')
+    text = (folder / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("draws = 300", "draws = 1000"))
+    sentences = report(folder, engine=stanli).results["page_one"]["said"]
+    assert "for one unit more of mined" in sentences[0]
+    assert sentences[0].startswith("The rate is multiplied by about ")
+    assert sentences[0].endswith("and there are 2 effects more.")
+    assert sentences[1].startswith("In an average site, the rate at the means of the columns is about ")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_curve_is_spoken_of_as_one_and_not_by_units_of_its_columns(tmp_path: Path, stanli: Engine) -> None:
+    rng = np.random.default_rng(2)
+    dose, shop = rng.uniform(0, 4, 90), np.tile(np.arange(9), 10)
+    sold = dose - dose**2 / 3 + rng.normal(0, 0.4, 9)[shop] + rng.normal(0, 0.3, 90)
+    table = pd.DataFrame({"dose": dose.round(3), "sold": sold.round(3), "shop": [f"s{k}" for k in shop]})
+    formula = 'formula = "sold ~ poly(dose, 2) + (1 | shop)"\nlikelihood = "normal"\n'
+    folder = written(tmp_path / "p", table, f'{formula}variants = ["partial_pooling"]\n')
+    text = (folder / "analysis.toml").read_text()
+    (folder / "analysis.toml").write_text(text.replace("draws = 300", "draws = 1000"))
+    sentences = report(folder, engine=stanli).results["page_one"]["said"]
+    assert sentences[0] == "The sold follows a curve, poly(dose, 2): see the effects on the outcome."
+    assert not any("one unit more" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("pumps", "per 1000 h"), ("site_counts", "per hour"), ("eight_schools", "")]
+)
+def test_a_rate_is_per_one_unit_of_its_exposure(name: str, unit: str) -> None:
+    shipped = analyses()[name]
+    fit = SimpleNamespace(table=prepare_table(shipped.family, shipped.dataset))
+    assert rate_unit(fit) == unit  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from page_measures import touches_edge
 from hbm_stan import plots
 from hbm_stan.plots import labels as row_labels_module
 from hbm_stan.plots.fonts import BASE_FAMILIES, drawable, families_for, family_of
-from hbm_stan.plots.labels import LINE_CELLS, MAX_ROWS, cells, excerpt, row_labels, shorten
+from hbm_stan.plots.labels import LINE_CELLS, MAX_ROWS, broken, cells, excerpt, row_labels, shorten, titled
 from hbm_stan.plots.layered import layered_strips
 from hbm_stan.plots.save import save_svg
 from hbm_stan.plots.style import MAX_HEIGHT_MM, MM_PER_INCH, PALETTE, WIDTH_MM, greek, with_unit
@@ -185,6 +185,24 @@ def test_long_labels_are_wrapped_then_shortened_in_the_middle() -> None:
     assert cells(many[0]) <= LINE_CELLS
     assert shorten("start of a long label, end 17", 20).endswith("end 17")
     assert shorten("short", 20) == "short"
+
+
+def test_the_unit_of_a_slope_is_shortened_before_the_title_is() -> None:
+    assert titled("effect of dose", "ms per unit of dose", 40, "ms per unit") == "effect of dose (ms per unit of dose)"
+    long = titled("effect of price_centered", "log odds per unit of price_centered", 44, "log odds per unit")
+    assert long == "effect of price_centered (log odds per unit)"
+    assert cells(titled("effect of price_centered", "log odds per unit of price_centered", 20)) <= 20
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "shown"),
+    [("μ[days]", 14, "μ[days]"), ("ρ[intercept, days]", 14, "ρ[intercept,\ndays]"),
+     ("sd[item: intercept]", 14, "sd[item:\nintercept]"), ("τ[price_centered]", 16, "τ[price_\ncentered]"),
+     ("β[food=Satiated]", 14, "β[food=\nSatiated]"),
+     ("β[foodisplentiful]", 17, "β\n[foodisplentiful]"), ("x" * 40, 14, "xxxxxxxxx…xxxx")],
+)  # fmt: skip
+def test_a_name_that_is_too_long_is_broken_after_a_mark_before_it_is_cut(name: str, room: int, shown: str) -> None:
+    assert broken(name, room) == shown
 
 
 def test_characters_without_a_font_become_code_points(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,15 @@ from pypdf import PdfReader
 from hbm_stan.elements import in_term
 from hbm_stan.errors import HbmError, TypesettingError
 from hbm_stan.report import typeset, view, words
-from hbm_stan.report.blocks import parameter, sentence, table
+from hbm_stan.report.blocks import column, number, parameter, sentence, table
 from hbm_stan.report.pages import write_pdf
 from hbm_stan.report.section import Section, When
 from hbm_stan.report.sections import comparison, new_group, own, sensitivity
+from hbm_stan.report.sections.data import _cell, _folded
+from hbm_stan.report.sections.fit import _rough, _statistic
 from hbm_stan.report.typeset import TEMPLATE, compile_pdf, escape, escaped
 from hbm_stan.report.view import short_title, view_of
+from hbm_stan.report.words import in_titles
 from hbm_stan.results import digits, intervals, terms
 from hbm_stan.sensitivity.alternatives import Alternatives, Row
 from hbm_stan.sensitivity.conclusion import Conclusion, Decision, Interval
@@ -275,7 +278,7 @@ def test_empty_and_huge_texts_can_be_set() -> None:
     assert "y" * 200 not in text
     assert len(set(re.findall(r"3,000letters,([0-9a-f]{6})", text))) == 2, "two labels, alike at both ends"
     assert short_title("long word " * 30).endswith("…")
-    assert len(short_title("x" * 500)) <= 71
+    assert len(short_title("x" * 500)) <= 101
 
 
 def test_missing_numbers_become_dashes() -> None:
@@ -631,11 +634,56 @@ def test_symbols() -> None:
         {"math": "mu"},
         "-like",
     ]
+    text = "alpha (prior of beta 0.17), tau_unit, beta[x] and kappa; beta-binomial, beta(1, 1), a gamma mean"
+    assert sentence("alpha / beta is") == [{"math": "alpha"}, " / ", {"math": "beta"}, " is"]
+    assert sentence(text) == [
+        {"math": "alpha"}, " (prior of ", {"math": "beta"}, " 0.17), ", {"math": 'tau_"unit"'}, ", ", {"math": "beta"},
+        "[x] and ", {"math": "kappa"}, "; beta-binomial, beta(1, 1), a gamma mean",
+    ]  # fmt: skip
     assert parameter("theta[#x$]") == [{"math": "theta"}, "[#x$]"]
     assert parameter("theta_new") == [{"math": 'theta_"new"'}]
     assert parameter("tau_unit_group[L3]") == [{"math": 'tau_"unit group"'}, "[L3]"]
     assert parameter("slope_x[a]") == [{"mono": "slope_x[a]"}]
     assert parameter("theta] $ #x") == [{"mono": "theta] $ #x"}]
+
+
+def test_sentences_on_variants_name_them_as_the_tables_do() -> None:
+    titles = {"partial_pooling": "Partial pooling with space", "partial_pooling_iid": "Partial pooling without space",
+              "partial_pooling_sigma_by_group": "Partial pooling, a scale for each group"}  # fmt: skip
+    results = {"model": {"variants": [{"name": n, "title": t} for n, t in titles.items()]},
+               "data": {"noun": {"one": "shop", "many": "shops"}}}  # fmt: skip
+    shown = in_titles(results, "Partial pooling iid and partial pooling predict alike.")
+    assert shown == "Partial pooling without space and partial pooling with space predict alike."
+    assert in_titles(results, "partial pooling sigma by group") == "partial pooling (a scale for each shop)"
+
+
+@pytest.mark.parametrize(
+    ("value", "observed", "shown"),
+    [(1e-100, 0.03, "0"), (7936553.0, 0.05, "7.94e6"), (3.58e-19, 5.8, "0"), (0.0346, 0.1, "0.0346"),
+     (-1.2e6, 1.0, "−1.20e6"), (0.0, 0.0, "0"), (22694.0, 1.7, "22694"), (None, 1.0, "–")],
+)  # fmt: skip
+def test_what_priors_expect_has_digits_that_mean_something(value: float | None, observed: float, shown: str) -> None:
+    assert _rough(value, observed) == shown
+
+
+def test_a_statistic_that_all_replications_share_has_no_digits_beyond_the_third() -> None:
+    row = {"name": "smallest", "observed": 0.0, "replicated_mean": 3.81e-5, "q05": 0.0, "q95": 0.0, "p_value": 0.5}
+    assert _statistic(row)[:5] == ["smallest", "0.000", "0.000", "0.000", "0.000"]
+
+
+def test_a_table_whose_heads_have_no_room_beside_each_other_is_not_folded() -> None:
+    rows = [[f"e{k}", "1.0", "2.0", "3.0"] for k in range(12)]
+
+    def folded(name: str) -> bool:
+        heads = [column("event", width="label"), number(name), number("error"), number("mass")]
+        return "abreast" in _folded("The data.", heads, rows)
+
+    assert folded("standard_error (sd)")
+    assert not folded("log10_deformability (log10)")
+
+
+def test_a_number_of_the_data_has_no_more_digits_than_a_reader_needs() -> None:
+    assert (_cell(0.3435112807), _cell(0.6), _cell(126.0), _cell("a")) == ("0.343511", "0.6", "126", "a")
 
 
 def test_programs_keep_their_lines() -> None:

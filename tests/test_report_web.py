@@ -28,7 +28,7 @@ from hbm_stan.report.section import Section, When
 from hbm_stan.report.typeset import TEMPLATE as PAGES
 from hbm_stan.report.typeset import compile_pdf
 from hbm_stan.report.view import view_of
-from hbm_stan.report.web import TEMPLATE, _captioned, compile_html
+from hbm_stan.report.web import TEMPLATE, _captioned, _unbroken, compile_html
 
 # Text of one does not go on in the next.
 APART = {"p", "li", "td", "th", "tr", "div", "h1", "h2", "h3", "h4", "figcaption", "summary", "pre", "br"}
@@ -135,6 +135,10 @@ def test_every_kind_of_block_and_span_that_pages_have_is_laid_out() -> None:
     assert len(kinds) >= 8
     assert kinds <= set(re.findall(r'block\.kind == "(\w+)"', web))
     assert spans <= set(re.findall(r'"(\w+)" in span', web))
+
+
+def test_a_number_and_its_per_cent_stay_on_one_line() -> None:
+    assert _unbroken("about 19 % (90 % interval)") == "about 19\N{NO-BREAK SPACE}% (90\N{NO-BREAK SPACE}% interval)"
 
 
 def test_tables_with_parts_are_not_sorted(figures: dict[str, bytes]) -> None:

@@ -173,4 +173,5 @@ def test_what_group_predictors_explain_is_a_share_of_variances() -> None:
         )
     )
     by_predictor = 4 * np.var([-1.0, 0.5, 3.0])
-    assert f"u explains {100 * by_predictor / (by_predictor + 9):.0f} % of the variance" in finding.sentences[0]
+    assert f"u explains {100 * by_predictor / (by_predictor + 9):.0f} % (90 % interval" in finding.sentences[0]
+    assert finding.sentences[0].startswith("Of the variance of the intercept between ")

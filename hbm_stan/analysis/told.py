@@ -68,7 +68,15 @@ def missing(table: Prepared, family: Family, told: Told) -> list[str]:
 def missing_unit(table: Prepared, family: Family) -> list[str]:
     """That the outcome has no unit, where it could have one; shares, rates and counts have none."""
     role = family.outcome(table)
-    if family.size or family.discrete or table.ordered or role not in table.dataset.columns or table.dataset.unit(role):
+    shares = family.words.quantity_unit.startswith("log odds")
+    if (
+        family.size
+        or family.discrete
+        or shares
+        or table.ordered
+        or role not in table.dataset.columns
+        or table.dataset.unit(role)
+    ):
         return []
     column = str(table.dataset.columns[role])
     return [f"No unit of {column!r} is given: say it with --unit of hbm new, or unit in analysis.toml."]

@@ -131,7 +131,7 @@ def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]
     """One estimate in a new group, measured with the standard error of the options or the median of the data."""
     se = float(options.get("standard_error", np.median(data["se"])))
     design = {**data, "J": 1, "y": np.zeros(1), "se": np.array([se])}
-    return design, f"estimate in a new {{group}}, measured with standard error {se:g}"
+    return design, f"estimate in a new {{group}}, measured with standard error {se:.3g}"
 
 
 def _prior_draws(

@@ -28,18 +28,19 @@ def which_is_highest(evidence: Evidence) -> list[Finding]:
     best, likeliest = table.iloc[0], table.loc[table["P(highest)"].idxmax()]
     loss, decimals = float(best["expected loss"]), 4
     first = (
-        f"{best['group']} has the smallest expected loss: its rate is {best['rate']:.{decimals}f}, and on average it "
-        f"lies {loss:.{decimals}f} below the highest of the {len(labels)}."
+        f"Where a high rate is good, {best['group']} is the one to choose: on average its rate lies "
+        f"{loss:.{decimals}f} below the highest of the {len(labels)}."
     )
     sentences = [
-        f"{first} The probability that its rate is the highest is {best['P(highest)']:.2f}.",
+        f"{first} No other {noun.one} has a smaller expected loss. The probability that its rate is the highest is "
+        f"{best['P(highest)']:.2f}.",
         f"The expected loss counts by how much another {noun.one} is better, the probability of the highest rate only "
         "whether one is. Where a low rate is the good one, neither is what to choose by.",
     ]
     if likeliest["group"] != best["group"]:
         likely = f"{likeliest['group']} has the highest rate with probability {likeliest['P(highest)']:.2f}."
         sentences.insert(1, likely)
-    caption = f"The {min(_RANKED_ROWS, len(table))} {noun.many} with the smallest expected loss."
+    caption = f"The {min(_RANKED_ROWS, len(table))} {noun.many} with the smallest expected loss, with their mean rates."
     shown = table.head(_RANKED_ROWS).rename(columns={"group": noun.one})
     digits = {"rate": decimals, "P(highest)": 2, "expected loss": decimals}
     return [

@@ -11,6 +11,8 @@ from hbm_stan.errors import ModelError, nearest
 from hbm_stan.model import StanData
 from hbm_stan.table import FloatArray
 
+_NEAR = 1e-3  # of its sd: a mean below it is shown as 0 (ours)
+
 
 def new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]:
     """The design of one row in a new group, and what it is in words.
@@ -89,7 +91,9 @@ def in_words(
             places[column] = _level(column, levels[column], own, any(n in asked for n in own))
         else:
             how = "" if name in asked or of_numbers[k] else " (the mean)"
-            places[name] = f"{name} = {at[name]:.3g}{how}"
+            # The mean of a centred column is 0 but for rounding.
+            near = bool(how) and abs(at[name]) < _NEAR * float(np.std(np.asarray(values)[:, k]))
+            places[name] = f"{name} = {0.0 if near else at[name]:.3g}{how}"
     return list(places.values())
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hbm_stan.data import ColumnInfo
 from hbm_stan.later import gammaln
 from hbm_stan.model import Evidence, Finding, Option, Variant
 from hbm_stan.prepare import Prepared
@@ -153,13 +154,16 @@ def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what:
     which = f"All {table.noun.many}" if len(chosen) == len(order) else some
     text = f"{which}: posterior median of {what} over {terms[1]}, with 50 % and 80 % bands and the observed rows."
     text += " Other predictors stand at their means in each panel." if len(terms) > 2 else ""
-    column = table.dataset.column("outcome")
+    column, unit = table.dataset.column("outcome"), table.dataset.unit("outcome")
+    words = column.removesuffix(f"_{unit}").replace("_", " ")
+    x_unit = table.dataset.info.get(terms[1], ColumnInfo()).unit
+    x_label = f"{terms[1]} ({x_unit})" if x_unit and x_unit.casefold() != terms[1].casefold() else terms[1]
     return [
         Finding(
             title=f"Regression lines of the {table.noun.many}", sentences=(text,),
             caption=f"Regression lines over {terms[1]}, by {table.noun.one}.",
             curves=pd.concat(curves, ignore_index=True), points=pd.concat(points, ignore_index=True),
-            x_label=terms[1], y_label=column,
+            x_label=x_label, y_label=f"{words} ({unit})" if unit else words,
         )
     ]  # fmt: skip
 
@@ -174,8 +178,8 @@ def explained(evidence: Evidence) -> list[Finding]:
     low, middle, high = 100 * np.quantile(share, [0.05, 0.5, 0.95])
     named = " and ".join(design(evidence.table)[1])
     sentence = (
-        f"{named} explain{'s' if evidence.data['L'] == 1 else ''} {middle:.0f} % of the variance of the intercept "
-        f"between {evidence.table.noun.many} (90 % interval {low:.0f} to {high:.0f} %)."
+        f"Of the variance of the intercept between {evidence.table.noun.many}, {named} "
+        f"explain{'s' if evidence.data['L'] == 1 else ''} {middle:.0f} % (90 % interval {low:.0f} to {high:.0f} %)."
     )
-    rest = "The rest has the standard deviation tau[intercept]."
+    rest = "What they do not explain of the intercept has the standard deviation tau[intercept]."
     return [Finding(title="What the group predictors explain", sentences=(sentence, rest))]

@@ -8,6 +8,7 @@ from hbm_stan.formula.parse import parse
 from hbm_stan.predictors import INTERCEPT
 
 _MANY = 12  # names that a sentence lists
+_ROUNDING = 1e-9  # of a column's sd: a mean below it is one of 0, but for rounding
 
 
 def model_in_words(dataset: Dataset, design: Design, likelihood: str, why: str) -> list[str]:
@@ -53,8 +54,8 @@ def _centred(design: Design) -> str:
         (name, mean, design.encode.parts_of(name)) for name, mean in zip(design.names, design.means, strict=True)
     ]
     at = [
-        f"{name} {mean:.4g}" if parts[0].level is None else f"{name} {mean:.2f}"
-        for name, mean, parts in columns
+        f"{name} {_rounded(mean, sd)}" if parts[0].level is None else f"{name} {mean:.2f}"
+        for (name, mean, parts), sd in zip(columns, design.X.std(axis=0), strict=True)
         if mean and len(parts) == 1
     ]
     if not design.means.any():
@@ -62,6 +63,11 @@ def _centred(design: Design) -> str:
     where = f" ({', '.join(at[:_MANY])})" if at else ""
     what = "the intercept is the one" if INTERCEPT in design.names else "the thresholds are those"
     return f" Columns are centred at their means{where}: {what} there."
+
+
+def _rounded(mean: float, sd: float) -> str:
+    """A mean with four digits; 0 where it is no more than the rounding of the column, as of orthogonal ones."""
+    return f"{mean:.4g}" if abs(mean) > _ROUNDING * sd else "0"
 
 
 def _uncorrelated(design: Design) -> list[str]:

@@ -41,6 +41,10 @@ class Residual:
     variance: Callable[[Rows, Own], FloatArray]
 
 
+# Columns whose names say no more than that something was counted.
+_COUNTS = {"count", "counts", "n", "number"}
+
+
 @dataclass(frozen=True)
 class Measure:
     """What a number of the outcome is called: ``rate`` (of calls), ``mean`` (cost); ``apart`` is what it leaves out."""
@@ -56,7 +60,9 @@ class Measure:
         return f"{self.word}, {self.apart}," if self.apart else self.word
 
     def of_outcome(self, outcome: str) -> str:
-        """The measure of an outcome: rate of calls, mean cost."""
+        """The measure of an outcome: rate of calls, mean cost; of a column that is called count the rate alone."""
+        if self.of and outcome.casefold() in _COUNTS and self.word == "rate":
+            return self.word
         return f"{self.word} {'of ' * self.of}{outcome}"
 
 

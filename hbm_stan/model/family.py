@@ -120,7 +120,11 @@ class Family:
     def left_out(self, table: Prepared) -> list[str]:
         """Notes on default variants that the rows cannot teach, with the reason."""
         reasons = {name: self._unlearnable(table, self.variant(name)) for name in self.default_variants}
-        return [f"{name} cannot be learnt from these rows: {reason}." for name, reason in reasons.items() if reason]
+        return [
+            f"{name.replace('_', ' ').capitalize()} cannot be learnt from these rows: {reason}."
+            for name, reason in reasons.items()
+            if reason
+        ]
 
     def _unlearnable(self, table: Prepared, variant: Variant) -> str:
         return self.programs.unlearnable(table, variant) if self.programs.unlearnable is not None else ""

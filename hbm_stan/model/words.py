@@ -86,6 +86,7 @@ class Words:
     group_meaning: str = "value"  # what theta is of a group, in words: value, rate, log odds, coefficient
     quantity_unit: str = ""  # of theta, where it has one of its own: log odds
     same_unit: bool = True  # whether theta has the unit of the outcome; a log or a logit of it has none
+    apart: bool = False  # whether theta is nothing "of" the outcome, as the temperature of what sends out a flux
     signed: bool = True  # whether theta may lie on both sides of zero, so that P(> 0) says something
     scale: Callable[[StanData], tuple[str, Callable[[FloatArray], FloatArray], str]] | None = None
     replicated: str = ""

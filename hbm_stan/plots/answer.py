@@ -10,14 +10,14 @@ import pandas as pd
 
 from hbm_stan.plots.drawing import Drawing, number_axis
 from hbm_stan.plots.fonts import drawable
-from hbm_stan.plots.labels import cells, shorten
-from hbm_stan.plots.style import LABEL_PT, MAX_HEIGHT_MM, PALETTE, TEXT_PT, WIDTH_MM, with_unit
+from hbm_stan.plots.labels import cells, shorten, titled
+from hbm_stan.plots.style import LABEL_PT, MAX_HEIGHT_MM, PALETTE, TEXT_PT, WIDTH_MM
 
 MOST_ROWS = 20  # of more groups the ends are drawn, and how all of them are spread (ours)
 _ENDS = 6  # groups at either end
 _ROW_MM, _LEAST_ROW_MM, _TOP_MM, _BOTTOM_MM = 5.0, 2.9, 6.0, 9.5
 _SPREAD_ROWS = 4.0  # height of the density of all groups
-_TITLE_CELLS = 96  # letters of 8 pt below all panels
+_TITLE_CELL_MM = 1.55  # of a letter of 8 pt below a panel
 _LABEL_CELLS = 26  # letters of 7.5 pt to the left of the rows
 _CELL_MM = 1.7  # of one of them
 _BINS = 30
@@ -42,6 +42,7 @@ def plot_answer(
 
     def paint(figure: Any) -> None:
         left = (max((cells(text) for _, text in labels), default=0) * _CELL_MM + 3.0) / WIDTH_MM
+        room = int((1 - left) * WIDTH_MM / len(panels) / _TITLE_CELL_MM)
         grid = figure.add_gridspec(
             1, len(panels), left=left, right=0.985, bottom=_BOTTOM_MM / height, top=1 - _TOP_MM / height, wspace=0.07
         )
@@ -51,8 +52,7 @@ def plot_answer(
             axes.set_ylim(rows, 0.0)
             axes.set_yticks([at for at, _ in labels], [text for _, text in labels] if k == 0 else [""] * len(labels))
             axes.tick_params(axis="y", labelsize=LABEL_PT)
-            title = with_unit(str(panel["words"]), str(panel["unit"]))
-            number_axis(axes, shorten(drawable(title), _TITLE_CELLS // len(panels)))
+            number_axis(axes, titled(str(panel["words"]), str(panel["unit"]), room, str(panel.get("short", ""))))
         _legend(figure, panels)
 
     return Drawing(paint, height)

@@ -22,8 +22,9 @@ _NUMBERS = ("q05", "q25", "q50", "q75", "q95", "new_q05", "new_q95")
 def plot_effects(panels: Sequence[Mapping[str, Any]], what: str = "outcome", unit: str = "") -> Drawing:
     """Panels side by side with one vertical axis.
 
-    A panel is {"column", "levels", "rows": table, "points": table}; columns of rows x (of levels their place from 0),
-    q05, q25, q50, q75, q95, new_q05, new_q95 (missing where new observations are not drawn), of points x and y.
+    A panel is {"column", "unit", "levels", "rows": table, "points": table}; columns of rows x (of levels their place
+    from 0), q05, q25, q50, q75, q95, new_q05, new_q95 (missing where new observations
+    are not drawn), of points x and y.
     """
     height = _TOP_MM + _PANEL_MM + _BOTTOM_MM
     across = max(len(panels), 2)
@@ -47,7 +48,9 @@ def plot_effects(panels: Sequence[Mapping[str, Any]], what: str = "outcome", uni
 
 def _panel(axes: Any, panel: Mapping[str, Any], across: int) -> None:
     rows = panel["rows"].astype(dict.fromkeys(_NUMBERS, float))
-    points, title = panel["points"], shorten(drawable(str(panel["column"])), _CELLS_ACROSS // across)
+    name, unit = str(panel["column"]), str(panel.get("unit", ""))
+    named = name if unit.casefold() == name.casefold() else with_unit(name, unit)
+    points, title = panel["points"], shorten(drawable(named), _CELLS_ACROSS // across)
     if panel["levels"]:
         _levels(axes, rows, points, [str(level) for level in panel["levels"]], across)
         axes.set_xlabel(title, loc="left")

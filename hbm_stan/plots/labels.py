@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.plots.fonts import drawable
-from hbm_stan.plots.style import MAX_HEIGHT_MM
+from hbm_stan.plots.style import MAX_HEIGHT_MM, with_unit
 
 MAX_ROWS = 60  # beyond this a label of 7 pt no longer has its own line on a page
 LINE_CELLS = 34  # a third of the figure's width at 7 pt
@@ -30,6 +30,27 @@ def shorten(text: str, room: int) -> str:
     start = _take(text, room * 2 // 3)
     end = _take(text[::-1], room - room * 2 // 3 - 1)[::-1]
     return start.rstrip() + "…" + end.lstrip()
+
+
+def titled(words: str, unit: str, room: int, short: str = "") -> str:
+    """The title of an axis with its unit, in ``room`` cells; ``short`` is the unit in fewer words, if there are."""
+    text = drawable(with_unit(words, unit))
+    if cells(text) > room and short:
+        text = drawable(with_unit(words, short))
+    return shorten(text, room)
+
+
+def broken(text: str, room: int) -> str:
+    """The text on two lines of ``room`` cells where one has no room for it, broken after a mark, else shortened."""
+    if cells(text) <= room:
+        return text
+    for mark in (", ", ": ", "_", "=", "["):
+        at = text.rfind(mark)
+        cut = at if mark == "[" else at + len(mark)
+        lines = text[:cut].rstrip(), text[cut:]
+        if at > 0 and max(map(cells, lines)) <= room:
+            return "\n".join(lines)
+    return shorten(text, room)
 
 
 def _take(characters: str, room: int) -> str:

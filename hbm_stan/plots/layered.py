@@ -181,7 +181,7 @@ def layered_effect(effect: Mapping[str, Any], points: pd.DataFrame, words: str, 
         + layers
         + ends
         + scale_y_continuous(labels=signed)
-        + labs(x=str(effect["column"]), y=with_unit(words, unit))
+        + labs(x=with_unit(str(effect["column"]), str(effect.get("unit", ""))), y=with_unit(words, unit))
         + house_theme(_HEIGHT_MM)
     )
 

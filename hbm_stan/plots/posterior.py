@@ -9,7 +9,7 @@ import pandas as pd
 
 from hbm_stan.plots.drawing import Drawing, number_axis
 from hbm_stan.plots.fonts import drawable
-from hbm_stan.plots.labels import shorten
+from hbm_stan.plots.labels import broken
 from hbm_stan.plots.style import PALETTE, greek
 
 _BINS = 40
@@ -17,6 +17,7 @@ _SHOWN = (0.001, 0.999)  # the axis ends at these quantiles; the report's captio
 _ACROSS = 6  # panels of parameters side by side
 _SMALL_MM, _BELOW_MM, _ABOVE_MM, _LEGEND_MM = 16.0, 5.5, 5.0, 5.0  # of one of them
 _UNIT_MM = 4.0  # of the unit below an axis, where all have one
+_LINE_MM = 3.4  # of a second line above a panel
 _LETTERS = 84  # of 8 pt across the page
 
 
@@ -56,17 +57,19 @@ def plot_population(draws: pd.DataFrame, priors: pd.DataFrame, unit: str = "") -
     lines = _prior_lines(priors, bars)
     rows, across = -(-len(names) // _ACROSS), min(max(len(names), 2), _ACROSS)
     below = _BELOW_MM + (_UNIT_MM if unit.strip() else 0.0)
-    height = _LEGEND_MM + (_SMALL_MM + below + _ABOVE_MM) * rows
+    titles = [broken(drawable(greek(name)), _LETTERS // across) for name in names]
+    above = _ABOVE_MM + (_LINE_MM if any("\n" in title for title in titles) else 0.0)
+    height = _LEGEND_MM + (_SMALL_MM + below + above) * rows
 
     def paint(figure: Any) -> None:
         grid = figure.add_gridspec(
-            rows, across, left=0.01, right=0.99, top=1 - (_LEGEND_MM + _ABOVE_MM) / height, bottom=below / height,
-            hspace=(below + _ABOVE_MM) / _SMALL_MM, wspace=0.12,
+            rows, across, left=0.01, right=0.99, top=1 - (_LEGEND_MM + above) / height, bottom=below / height,
+            hspace=(below + above) / _SMALL_MM, wspace=0.2,
         )  # fmt: skip
         for k, name in enumerate(names):
             axes = figure.add_subplot(grid[k // across, k % across])
             _posterior(axes, bars[bars["parameter"] == name], lines[lines["parameter"] == name])
-            axes.set_title(shorten(drawable(greek(name)), _LETTERS // across), loc="left", pad=3)
+            axes.set_title(titles[k], loc="left", pad=3)
             number_axis(axes, unit if k == 0 and unit.strip() else "", ticks=_LETTERS // across // 8)
         _population_legend(figure)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hbm_stan.plots.drawing import Drawing, number_axis, value_axis
 from hbm_stan.plots.fonts import drawable
-from hbm_stan.plots.labels import cells, shorten
+from hbm_stan.plots.labels import cells, shorten, titled
 from hbm_stan.plots.style import LABEL_PT, PALETTE, WIDTH_MM, with_unit
 from hbm_stan.portions import drawn_places
 
@@ -47,7 +47,7 @@ def plot_strips(panels: Sequence[Mapping[str, Any]], one: str = "group", many: s
             table = table.assign(**{name: table[name].astype(float) for name in _NUMBERS})
             raw, differ = bool(table["raw"].notna().any()), rows_differ(table)
             left = figure.add_subplot(grid[k, 0] if raw or differ else grid[k, :])
-            value_axis(left, shorten(drawable(with_unit(str(panel["words"]), str(panel["unit"]))), _TITLE_CELLS))
+            value_axis(left, titled(str(panel["words"]), str(panel["unit"]), _TITLE_CELLS, str(panel.get("short", ""))))
             _in_order(left, table, many)
             if differ:
                 _by_rows(figure.add_subplot(grid[k, 1], sharey=left), table, one)

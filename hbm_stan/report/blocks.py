@@ -22,7 +22,12 @@ GREEK = (
     "sigma", "tau", "phi", "chi", "psi", "omega",
 )  # fmt: skip
 _LETTERS = {"μ": "mu", "τ": "tau", "θ": "theta", "σ": "sigma"}
-_WORDS = re.compile(r"(?<![\w'\"])(mu|tau|theta|sigma)(?![\w'\"])|([μτθσ])(?!\w)")
+# Names of parameters in a sentence. Beta and gamma are names of distributions too, but before an element or a number.
+_NAMES = r"mu|tau|theta|sigma|alpha|kappa|rho|nu|phi"
+_SHAPES = r"(?:beta|gamma)(?=\[| \d| \(prior)|(?<=[/+] )(?:beta|gamma)"
+_WORDS = re.compile(
+    rf"(?<![\w'\"])(?:({_NAMES})|({_SHAPES}))(?:_([a-z]+))?(?![\w'\"])|([μτθσ])(?!\w)",
+)
 _MINUS = re.compile(r"(?<![\w.,)\]'\"-])-(?=\d)")
 _NAME = re.compile(r"([A-Za-z]+)(?:_([A-Za-z0-9_]+))?(\[.*\])?", re.DOTALL)
 
@@ -57,12 +62,13 @@ def status(word: str, waived: bool = False, text: str = "") -> Span:
 
 
 def sentence(text: str) -> Spans:
-    """A sentence of ours as spans: mu and tau become mathematics, a hyphen before a number a minus."""
+    """A sentence of ours as spans: names of parameters become mathematics, a hyphen before a number a minus."""
     text = _MINUS.sub(MINUS, text)
     spans: Spans = []
     end = 0
     for match in _WORDS.finditer(text):
-        spans += [text[end : match.start()], math(match[1] or _LETTERS[match[2]])]
+        below = f'_"{match[3]}"' if match[3] else ""
+        spans += [text[end : match.start()], math((match[1] or match[2] or _LETTERS[match[4]]) + below)]
         end = match.end()
     return [s for s in [*spans, text[end:]] if s != ""]
 

@@ -14,7 +14,7 @@ from hbm_stan.report.blocks import Block
 from hbm_stan.report.contents import SECTIONS
 from hbm_stan.report.sections import appendix, front
 
-_SHORT_TITLE = 70
+_SHORT_TITLE = 100  # letters of 8.5 pt on a line
 
 
 def short_title(title: str) -> str:

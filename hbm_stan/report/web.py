@@ -25,6 +25,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 _FORMULAS = b"""#for source in json(bytes(sys.inputs.sources)) {
   html.elem("section", math.equation(eval(source, mode: "math"), block: true))
 }"""
+_PER_CENT = re.compile(r"(?<=\d) %")
 _SECTION = re.compile(r"<section>(.*?)</section>", re.DOTALL)
 # Letters of its longest cell up to which a column is not broken, above which it keeps room on narrow screens (ours).
 _SHORT, _LONG = 14, 34
@@ -44,6 +45,7 @@ def compile_html(view: dict[str, Any], figures: dict[str, bytes]) -> bytes:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["unbroken"] = _unbroken
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = template.render(
         view=_numbered(clean), formulas=_mathml(formulas),
@@ -85,6 +87,11 @@ def _numbered(view: dict[str, Any]) -> dict[str, Any]:
         "places": places,
         "contents": contents,
     }
+
+
+def _unbroken(text: str) -> str:
+    """The text with each number held to its per cent."""
+    return _PER_CENT.sub("\N{NO-BREAK SPACE}%", text)
 
 
 def _below_each_other(block: dict[str, Any]) -> dict[str, Any]:

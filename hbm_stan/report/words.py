@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,27 @@ def variant_title(results: dict[str, Any], name: str) -> str:
     """The title of a variant, or its name as words."""
     titles = {v["name"]: v["title"] for v in results["model"]["variants"]}
     return str(titles.get(name, name.replace("_", " ")))
+
+
+def in_titles(results: dict[str, Any], text: str) -> str:
+    """A sentence on variants, which names them as words, with their titles as the tables have them."""
+    phrases = {v["name"].replace("_", " "): _as_phrase(results, v["title"]) for v in results["model"]["variants"]}
+    names = "|".join(re.escape(name) for name in sorted(phrases, key=len, reverse=True))
+    if not names:
+        return text
+
+    def phrase(match: re.Match[str]) -> str:
+        given = phrases[match[0].lower()]
+        return given[:1].upper() + given[1:] if match[0][0].isupper() else given
+
+    return re.sub(rf"\b(?:{names})\b", phrase, text, flags=re.IGNORECASE)
+
+
+def _as_phrase(results: dict[str, Any], title: str) -> str:
+    """A title to stand in a sentence: partial pooling (a scale for each school)."""
+    head, comma, rest = title.partition(", ")
+    rest = rest.replace("each group", f"each {of_results(results).one}")
+    return head[:1].lower() + head[1:] + (f" ({rest})" if comma else "")
 
 
 def all_verdicts(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -255,7 +255,7 @@ def _lowest_and_highest(noun: Noun, groups: Sequence[Quantity]) -> list[str]:
     """The groups at both ends of each term; the figure has their intervals."""
     parts: list[str] = []
     for low, high in zip(groups[::2], groups[1::2], strict=True):
-        ends = [f"{in_unit(numbers(q.row)[0], q.scale.unit)} ({q.group})" for q in (low, high)]
+        ends = [f"{in_unit(numbers(q.row)[0], q.scale.unit)} ({noun.named(str(q.group))})" for q in (low, high)]
         parts.append(f"{f', for the {low.scale.words},' if parts else ''} from {ends[0]} to {ends[1]}")
     return [f"The estimates of the {noun.many} run{' and'.join(parts)}."] if parts else []
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hbm_stan.data import ColumnInfo
+from hbm_stan.encoding import Part
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.likelihood import RATE, Measure
 from hbm_stan.nouns import capital
@@ -38,7 +40,7 @@ class Effects:
 
 def effect_sentences(fit: Fit, coefficients: Coefficients | None) -> Effects:
     """What one unit more of each column adds to the outcome, or multiplies; nothing where there are no columns."""
-    slopes = _slopes(fit)
+    slopes, curved = _apart(fit, _slopes(fit))
     measure = factor_of(fit)
     factor = "" if measure is None else measure.word
     against = references(fit, coefficients)
@@ -54,11 +56,20 @@ def effect_sentences(fit: Fit, coefficients: Coefficients | None) -> Effects:
                 row=row,
             )
         )
-    shown = quantities[:_LISTED]
+    shown = _clearest(quantities)
     if not shown:
-        return Effects([], [])
+        return Effects(curved, [])
     sentence = _one(fit, shown[0], against) if len(quantities) == 1 else _several(fit, shown, against, len(quantities))
-    return Effects([sentence], shown)
+    return Effects([sentence, *curved], shown)
+
+
+def _apart(fit: Fit, slopes: list[tuple[str, FloatArray]]) -> tuple[list[tuple[str, FloatArray]], list[str]]:
+    """The slopes of columns, and a sentence on curves, of whose columns a unit means nothing."""
+    parts = {name: parts_of(fit, name) for name, _ in slopes}
+    bases = {n: [p.written for p in own if p.level is None and p.label != p.written] for n, own in parts.items()}
+    written = list(dict.fromkeys(text for own in bases.values() for text in own))
+    sentence = f"The {outcome_words(fit)} follows a curve, {' and '.join(written)}: see the effects on the outcome."
+    return [(name, draws) for name, draws in slopes if not bases[name]], [sentence] * bool(written)
 
 
 def _slopes(fit: Fit) -> list[tuple[str, FloatArray]]:
@@ -106,12 +117,30 @@ def _where(fit: Fit, name: str, against: Mapping[str, str]) -> str:
     """For what an effect is: one unit more of a column, or a level instead of the one compared with."""
     parts = parts_of(fit, name)
     if any(part.level is None for part in parts):
-        return f"for one unit more of {name}"
+        return f"for one unit more of {name}{_of_unit(fit, parts)}"
     if len(parts) > 1:
         return f"more where {' and '.join(f'{part.written} = {part.level}' for part in parts)} meet"
     (part,) = parts
     instead = f" instead of {against[part.written]}" if part.written in against else ""
     return f"with {part.written} = {part.level}{instead}"
+
+
+def _of_unit(fit: Fit, parts: Sequence[Part]) -> str:
+    """The unit of a column that stands by itself, in brackets, unless it is the column's name."""
+    unit = fit.table.dataset.info.get(parts[0].written, ColumnInfo()).unit if len(parts) == 1 else ""
+    return f" ({unit})" if unit and unit.casefold() != parts[0].written.casefold() else ""
+
+
+def _clearest(quantities: Sequence[Quantity]) -> list[Quantity]:
+    """Of more effects than a sentence lists those that are surest to have their sign, in their order."""
+
+    def doubt(k: int) -> tuple[float, float]:
+        row = quantities[k].row
+        null = 1.0 if quantities[k].scale.factor else 0.0
+        low, middle, high = (np.log(v) if null else v for v in (row.q05, row.q50, row.q95))
+        return min(row.p_above, 1 - row.p_above), -abs(middle) / max(high - low, 1e-300)
+
+    return [quantities[k] for k in sorted(sorted(range(len(quantities)), key=doubt)[:_LISTED])]
 
 
 def _several(fit: Fit, shown: Sequence[Quantity], against: Mapping[str, str], count: int) -> str:
@@ -122,6 +151,7 @@ def _several(fit: Fit, shown: Sequence[Quantity], against: Mapping[str, str], co
         centre, low, high = numbers(q.row)
         value = centre if factor else in_unit(centre, unit)
         parts.append(f"{value} ({'90 % interval ' * (k == 0)}{low} to {high}) {_where(fit, q.term, against)}")
-    more = f", and there are {count - len(shown)} effects more" if count > len(shown) else ""
+    rest = count - len(shown)
+    more = f", and there {'is 1 effect' if rest == 1 else f'are {rest} effects'} more" if rest else ""
     what = _multiplied(fit, factor) if factor is not None else f"The {outcome_words(fit)} changes by about"
     return f"{what} {', '.join(parts[:-1])} and {parts[-1]}{more}."

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hbm_stan.fit import Fit
+from hbm_stan.likelihoods.likelihood import RATE
 from hbm_stan.new_rows.asked import of_grid
 from hbm_stan.new_rows.needs import Needs
 from hbm_stan.new_rows.predict import categories_of, needs_of, slices, summarise
@@ -19,11 +20,13 @@ from hbm_stan.new_rows.whole import mean_of_rows
 from hbm_stan.results.entry import Entry
 from hbm_stan.results.scales import outcome_words
 from hbm_stan.results.summary import Quartiles
-from hbm_stan.results.units import observed_unit, of_rates
+from hbm_stan.results.units import observed_unit, of_rates, rate_unit
 from hbm_stan.table import FloatArray
 
 # Columns that a figure has room for, values of a column, and points of the data beside them (ours).
 MOST_COLUMNS, _VALUES, _POINTS = 4, 25, 400
+# What successes and counts are out of, or beside: a share or a rate is by these.
+_OUT_OF = ("trials", "exposure", "expected", "tested")
 _KEYS = ("q05", "q25", "q50", "q75", "q95")
 
 
@@ -75,9 +78,7 @@ def _effect(fit: Fit, needs: Needs, column: str) -> Effect:
     values = list(levels) if levels else [f"{v:.9g}" for v in _grid(fit, needs, column)]
     asked = of_grid(needs, {column: " ".join(f'"{v}"' for v in values) if levels else " ".join(values)}, rest=AVERAGED)
     rows = read_rows(needs, asked)
-    size = np.prod(
-        [rows.sizes[name] for name in ("trials", "exposure") if name in rows.sizes] or [np.ones(rows.n)], axis=0
-    )
+    size = np.prod([rows.sizes[name] for name in _OUT_OF if name in rows.sizes] or [np.ones(rows.n)], axis=0)
     parts = [(_mean(fit, some.expected), some.new) for some in slices(fit, rows)]
     expected, new = (np.concatenate(part, axis=1) / size for part in zip(*parts, strict=True))
     summary = summarise("expected", expected) | summarise("new", new)
@@ -118,4 +119,6 @@ def axis_words(fit: Fit) -> tuple[str, str]:
     outcome = outcome_words(fit)
     if not of_rates(fit):
         return outcome, observed_unit(fit)
-    return (f"share of {outcome}" if fit.family.discrete else f"rate of {outcome}"), ""
+    if fit.family.words.scale is not None:  # rate ratios where cases were expected
+        return fit.family.words.scale(fit.data)[0], ""
+    return (f"share of {outcome}", "") if fit.family.discrete else (RATE.of_outcome(outcome), rate_unit(fit))

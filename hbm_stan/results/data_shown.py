@@ -122,7 +122,8 @@ def _rows(fit: Fit) -> list[dict[str, Cell]]:
     columns = {c: dataset.table.column(c) for _, c in columns_of(fit) if c != group}
     given = {r.name for r in fit.family.roles if r.name in fit.table} & set(dataset.columns)
     numbers = {dataset.column(role): fit.table[role] for role in given}
-    numbers |= {c: dataset.table.numbers(c) for c in numbers_of_formula(fit)}
+    of_predictors = [c for own in fit.table.predictors.values() for c in own.names if c in dataset.table.names]
+    numbers |= {c: dataset.table.numbers(c) for c in (*numbers_of_formula(fit), *of_predictors)}
     if dataset.reading.log_scale:  # the column is shown as it stands, its logs beside it
         ratio = dataset.column(ESTIMATE)
         numbers |= {ratio: dataset.table.numbers(ratio), dataset.unit(ESTIMATE): fit.table[ESTIMATE]}

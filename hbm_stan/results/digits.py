@@ -84,11 +84,11 @@ def format_mcse(mcse: float | None) -> str:
     return significant(mcse, 2) if _finite(mcse) else DASH
 
 
-def format_data(value: float | None) -> str:
-    """A number of the data as it was given, up to ten significant digits."""
+def format_data(value: float | None, digits: int = 10) -> str:
+    """A number of the data as it was given, up to so many significant digits."""
     if value is None or not math.isfinite(value):
         return DASH
-    return f"{value:.10g}".replace("-", MINUS)
+    return f"{value:.{digits}g}".replace("-", MINUS)
 
 
 def format_column(values: Sequence[float | None], like: Sequence[float | None] = ()) -> list[str]:

@@ -18,7 +18,7 @@ from hbm_stan.predict import is_ratio
 from hbm_stan.predictors import INTERCEPT
 from hbm_stan.results.columns import parts_of
 from hbm_stan.results.ratios import ratio_name
-from hbm_stan.results.units import observed_unit, own_meaning, quantity_unit
+from hbm_stan.results.units import observed_unit, own_meaning, quantity_unit, rate_unit
 from hbm_stan.table import FloatArray
 
 _NAMED = 3  # predictors whose places are named
@@ -64,7 +64,8 @@ def scale_of(fit: Fit, term: str = "") -> Scale:
     if term == INTERCEPT:
         return _intercept(fit)
     meaning, outcome = own_meaning(fit), outcome_words(fit)
-    return Scale(words=f"{meaning} of {outcome}" if meaning else outcome, unit=quantity_unit(fit), place=_at_zero(fit))
+    words = (meaning if fit.family.words.apart else f"{meaning} of {outcome}") if meaning else outcome
+    return Scale(words=words, unit=quantity_unit(fit) or rate_unit(fit), place=_at_zero(fit))
 
 
 def _at_zero(fit: Fit) -> str:
@@ -123,7 +124,7 @@ def _intercept(fit: Fit) -> Scale:
         return Scale(words=outcome, unit=quantity_unit(fit), place=place)
     return Scale(
         words=_measured(given.measure, outcome),
-        unit=observed_unit(fit),
+        unit=observed_unit(fit) or (rate_unit(fit) if given.measure.word == RATE.word else ""),
         back=given.inverse_link,
         factor=_factor_word(fit),
         place=place,

@@ -20,6 +20,11 @@ def unit_of_term(term: str, unit: str) -> str:
     return f"{unit} per unit of {term}"
 
 
+def short_unit(term: str, unit: str) -> str:
+    """The unit of a coefficient where its column is named beside it; empty where there is no shorter one."""
+    return "" if not unit or not term or term == INTERCEPT else f"{unit} per unit"
+
+
 def unit_of_terms(unit: str, terms: bool) -> str:
     """The unit of a table that holds an intercept and coefficients."""
     return f"{unit}; coefficients per unit of their predictor" if unit.strip() and terms else unit

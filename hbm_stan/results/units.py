@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hbm_stan.nouns import singular
 from hbm_stan.predictors import INTERCEPT
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ def outcome_unit(fit: Fit) -> str:
 def observed_unit(fit: Fit) -> str:
     """The unit of what is observed of a group: a share or a rate has none, whatever unit the group quantity has."""
     return "" if of_rates(fit) else outcome_unit(fit)
+
+
+def rate_unit(fit: Fit) -> str:
+    """What a rate is per: the unit of the exposure, one of it (per hour); empty where there is none."""
+    unit = fit.table.dataset.unit("exposure") if "exposure" in fit.table else ""
+    return f"per {singular(unit) if unit.isalpha() else unit}" if unit else ""
 
 
 def observed_quantity(fit: Fit) -> str:

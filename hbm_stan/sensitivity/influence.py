@@ -254,11 +254,11 @@ def _sentences(
     sure = [r for r in rows if r.reliable]
     large = [r for r in sure if abs(r.moved) > LARGE_MOVE]
     alone = [
-        f"{r.group} alone moves {r.largest} by {abs(r.moved):.1f} posterior sds: without it, its mean is "
-        f"{r.intervals[r.largest].mean:.3g}."
+        f"{noun.named(r.group, first=True)} alone moves {r.largest} by {abs(r.moved):.1f} posterior sds: without "
+        f"it, its mean is {r.intervals[r.largest].mean:.3g}."
         for r in large[:_NAMED]
     ]
-    sentences = [*alone, *[f"Without {r.group}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
+    sentences = [*alone, *[f"Without {noun.named(r.group)}, {'; '.join(r.flips)}." for r in sure if r.flips][:_NAMED]]
     if not sentences and sure:
         some = (
             f"None of the {n_sure} {noun.many} that could be judged"
@@ -266,21 +266,21 @@ def _sentences(
             else f"No {noun.one}"
         )
         sentences = [
-            f"{some} alone moves the population by more than one posterior sd; {sure[0].group} moves it most "
+            f"{some} alone moves the population by more than one posterior sd; {noun.named(sure[0].group)} moves "
+            f"it most "
             f"({sure[0].largest}, {abs(sure[0].moved):.2f} sds)."
         ]
-    unsure = [r.group for r in rows if r.route is Way.UNRELIABLE]
+    unsure = [noun.named(r.group) for r in rows if r.route is Way.UNRELIABLE]
     unjudged = []
     if unsure:
         n_unsure = routes[Way.UNRELIABLE]
         more = f" and {n_unsure - _NAMED} more" if n_unsure > _NAMED else ""
         unjudged.append(
-            f"What leaving them out would change is not judged without a refit (Pareto k of their weights above "
-            f"{threshold:.2f}): "
-            f"{', '.join(unsure[:_NAMED])}{more}."
+            f"How the answer would change without {', '.join(unsure[:_NAMED])}{more} is not known: weights cannot tell "
+            f"(Pareto k above {threshold:.2f}), and no model was fitted without {'it' if len(unsure) == 1 else 'them'}."
         )
     sentences += unjudged
-    lost = [r.group for r in rows if r.route is Way.UNKNOWN]
+    lost = [noun.named(r.group) for r in rows if r.route is Way.UNKNOWN]
     if lost:
         sentences.append(f"Refits could not be made, or did not pass their checks, without {', '.join(lost)}.")
     return sentences, [*alone, *unjudged]

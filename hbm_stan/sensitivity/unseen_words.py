@@ -76,7 +76,12 @@ def _whose(swept: Unseen) -> str:
 
 
 def _named(swept: Unseen) -> str:
-    return f"the {swept.name}" if " = " not in swept.name else swept.name
+    return f"the {swept.name}" if " = " not in swept.name else _in_words(swept)
+
+
+def _in_words(swept: Unseen) -> str:
+    """The conclusion's name as words: arm = drug less arm = placebo."""
+    return swept.name.replace(" - ", " less ")
 
 
 def _interval(swept: Unseen, row: Row) -> str:
@@ -117,11 +122,12 @@ def finding_of(swept: Unseen) -> Finding:
     ])  # fmt: skip
     tips = [tip for tip in (swept.tips.below, swept.tips.above) if math.isfinite(tip)]
     drawn = drawn.assign(threshold=swept.threshold, main=swept.main, tips=[tips] * len(drawn))
-    form = "delta: probits of being unseen per unit" if swept.form == SELECTION else "delta: shift of unseen outcomes"
+    shift = "delta: shift of unseen outcomes" + (f" ({swept.unit})" if swept.unit else "")
+    form = "delta: probits of being unseen per unit" if swept.form == SELECTION else shift
     return Finding(
         title=TITLE, sentences=(first, *rest), table=table, digits=digits, sweep=drawn, first=page_one,
         caption=f"By delta, {what}: posterior median and 90 % interval. The star marks the delta of all else here.",
-        x_label=form, y_label=f"{swept.name} ({swept.unit})" if swept.unit else swept.name,
+        x_label=form, y_label=f"{_in_words(swept)} ({swept.unit})" if swept.unit else _in_words(swept),
     )  # fmt: skip
 
 

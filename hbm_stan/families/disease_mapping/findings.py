@@ -85,7 +85,7 @@ def _map(evidence: Evidence) -> Finding:
     more = f" and {len(sure) - _NAMED} more" if len(sure) > _NAMED else ""
     first = (
         f"In {len(sure)} of {len(labels)} {noun.many} the {name} is {whose} with a probability of at least {_SURE:g}"
-        + (f" ({', '.join(sure[:_NAMED])}{more})." if sure else ".")
+        + (f" ({', '.join(map(noun.named, sure[:_NAMED]))}{more})." if sure else ".")
     )
     spatial = _spatial(evidence)
     table = pd.DataFrame({
@@ -161,7 +161,8 @@ def _outlines(evidence: Evidence) -> Outlines | None:
 
 def _effects(evidence: Evidence) -> list[Finding]:
     """What one unit of each predictor does to the rate or the odds."""
-    draws, names = evidence.draws, evidence.table.predictors["group_predictors"].names
+    draws, predictors = evidence.draws, evidence.table.predictors["group_predictors"]
+    names = predictors.names
     if "gamma" not in draws or not names:
         return []
     _, _, what = scale(evidence.data)
@@ -172,7 +173,7 @@ def _effects(evidence: Evidence) -> list[Finding]:
     })  # fmt: skip
     k = int(np.argmax(np.abs(np.mean(draws["gamma"], axis=0)) / np.std(draws["gamma"], axis=0)))
     sentence = (
-        f"One unit more of {names[k]} multiplies the {what} by {q[1, k]:.2f} (90 % interval {q[0, k]:.2f} to "
+        f"{predictors.step(names[k])} multiplies the {what} by {q[1, k]:.2f} (90 % interval {q[0, k]:.2f} to "
         f"{q[2, k]:.2f}), neighbours and other {evidence.table.noun.many} being as they are."
     )
     caption = f"Factor by which one unit of a predictor multiplies the {what}: posterior median and 90 % interval."

@@ -39,7 +39,7 @@ def _new_row(data: StanData, options: Mapping[str, Any]) -> tuple[StanData, str]
     se = float(options.get("standard_error", np.median(data["se"])))
     design = {**data, "N": 1, "J": 1, "group_idx": np.array([1]), "x": np.array([x]), "y": np.zeros(1),
               "se": np.array([se])}  # fmt: skip
-    return design, f"estimate of a new {{group}} at {x:g}, measured with standard error {se:g}"
+    return design, f"estimate of a new {{group}} at {x:g}, measured with standard error {se:.3g}"
 
 
 _ERROR = "An estimate without error cannot be: where it was not estimated, take half the last digit that is written."

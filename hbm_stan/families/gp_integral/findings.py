@@ -46,6 +46,7 @@ def _integrals(evidence: Evidence) -> Finding:
     data, table, theta = evidence.data, evidence.table, np.asarray(evidence.draws["theta"])
     low, high = limits_of(data)
     x_label, y_label = table.dataset.column("point"), table.dataset.column("estimate")
+    x_unit, y_unit = table.dataset.unit("point"), table.dataset.unit("estimate")
     kernel = _NAMES[KERNELS[int(data["kernel"]) - 1]]
     area, error = raw(data)
     truth, labels = true_values(table, "theta"), [str(label) for label in table.pooled.labels]
@@ -70,7 +71,8 @@ def _integrals(evidence: Evidence) -> Finding:
     digits = dict.fromkeys(("integral", "sd", "q05", "q95", "trapezoid", "its se", "truth"), 2)
     return Finding(
         title=f"Integrals from {low:g} to {high:g}", sentences=tuple(sentences), table=rows, curves=_bands(evidence),
-        points=_observed(evidence), x_label=x_label, y_label=y_label, digits=digits,
+        points=_observed(evidence), x_label=f"{x_label} ({x_unit})" if x_unit else x_label,
+        y_label=f"{y_label} ({y_unit})" if y_unit else y_label, digits=digits,
         caption="Posterior mean, sd and 90 % interval of each integral, beside the trapezoid rule.",
         first=_in_one(evidence, q05, q95),
     )  # fmt: skip
@@ -85,8 +87,8 @@ def _in_one(evidence: Evidence, q05: FloatArray, q95: FloatArray) -> str:
         return f"{between}: that of {labels[0]} lies between {q05[0]:.4g} and {q95[0]:.4g} with a probability of 90 %."
     a, b = int(np.argmin(width)), int(np.argmax(width))
     return (
-        f"{between} are known best of {labels[a]} ({q05[a]:.4g} to {q95[a]:.4g} with a probability of 90 %) and least "
-        f"of {labels[b]} ({q05[b]:.4g} to {q95[b]:.4g})."
+        f"{between} are known best for {labels[a]} ({q05[a]:.4g} to {q95[a]:.4g} with a probability of 90 %) and least "
+        f"for {labels[b]} ({q05[b]:.4g} to {q95[b]:.4g})."
     )
 
 
@@ -123,7 +125,7 @@ def _next(evidence: Evidence, best: list[NextPoint]) -> Finding:
     k = int(np.argmax([b.now**2 - b.after**2 for b in best]))
     most = best[k]
     first = (
-        f"One more estimate would help most of {labels[k]} at {column} = {most.point:.3g}: with a standard error of "
+        f"One more estimate would help most for {labels[k]} at {column} = {most.point:.3g}: with a standard error of "
         f"{most.standard_error:.3g} it is expected to bring the sd of that integral from {most.now:.3g} to "
         f"{most.after:.3g}."
     )

@@ -152,8 +152,10 @@ def _effects(evidence: Evidence) -> list[Finding]:
     """What one unit of each predictor does to the intensity, and how odds of the other streams rise with it."""
     draws, parts, noun = evidence.draws, evidence.table.parts, evidence.table.noun
     name, _, what = scale(evidence.data)
-    names = evidence.table.predictors["group_predictors"].names
-    rows = [(f"{what}: one unit of {n}", draws["gamma"][:, k]) for k, n in enumerate(names) if "gamma" in draws]
+    predictors = evidence.table.predictors["group_predictors"]
+    names = predictors.names
+    steps = [f"one unit of {n}" if n not in predictors.indicators else predictors.step(n) for n in names]
+    rows = [(f"{what}: {steps[k]}", draws["gamma"][:, k]) for k, n in enumerate(names) if "gamma" in draws]
     of_streams = len(parts) > 1 and "beta" in draws
     rows += [(f"odds of {s}: twice the {name}" if what == "rate" else f"odds of {s}: twice the odds",
               draws["beta"][:, k] * np.log(2)) for k, s in enumerate(parts[1:]) if of_streams]  # fmt: skip
@@ -166,7 +168,7 @@ def _effects(evidence: Evidence) -> list[Finding]:
     if k:
         best = int(np.argmax(np.abs(np.log(q[1, :k]))))
         sentences.append(
-            f"One unit more of {names[best]} multiplies the {what} by {q[1, best]:.2f} (90 % interval {q[0, best]:.2f} "
+            f"{predictors.step(names[best])} multiplies the {what} by {q[1, best]:.2f} (90 % interval {q[0, best]:.2f} "
             f"to {q[2, best]:.2f})."
         )
     if of_streams:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hbm_stan.data import ColumnInfo
 from hbm_stan.errors import ModelError
 from hbm_stan.families import usual_row, varying_terms
 from hbm_stan.families.logistic_regression.density import factor_of, mean_of
@@ -65,13 +66,18 @@ def _probabilities(evidence: Evidence) -> Finding:
     })  # fmt: skip
     low, high = table.loc[2, ["q05", "q95"]]
     at = ", ".join(stands)
-    first = (
+    over_all = f"averaged over the {noun.many} of the population it is {table.loc[1, 'mean']:.3f}."
+    average = (
         f"{'At ' + at + ', the' if at else 'The'} average {noun.one}, whose coefficients are the population's means, "
-        f"has a success probability of {table.loc[0, 'mean']:.3f}; averaged over the {noun.many} of the population it "
-        f"is {table.loc[1, 'mean']:.3f}."
+        f"has a success probability of {table.loc[0, 'mean']:.3f}; {over_all}"
+    )
+    # Page one has the average group beside this, by its median.
+    first = (
+        f"Averaged over the {noun.many} of the population, the success probability{' at ' * bool(at)}{at} is about "
+        f"{table.loc[1, 'mean']:.3f}."
     )
     sentences = (
-        f"{first} The two differ because the curve from log odds to probability is bent: the first describes one "
+        f"{average} The two differ because the curve from log odds to probability is bent: the first describes one "
         f"{noun.one} in the middle, the second what to expect over many {noun.many}.",
         f"A single new {noun.one} has a success probability between {low:.3f} and {high:.3f} with probability 0.9.",
     )
@@ -103,6 +109,8 @@ def _curves(evidence: Evidence) -> Finding:
         shares = _shares(x[own, 1], np.asarray(data["y"])[own], trials[own])
         points.append(shares.assign(panel=label, kind="observed"))
     some = f" Shown are the {len(shown)} {table.noun.many} with the most trials." if len(shown) < data["J"] else ""
+    unit = table.dataset.info.get(name, ColumnInfo()).unit
+    x_label = f"{table.dataset.meaning(name)} ({unit})" if unit else table.dataset.meaning(name)
     others = ", the other predictors at its means; the observed shares are as they are" if data["K"] > 2 else ""
     sentence = (
         f"Success probability against {name} in each {table.noun.one}{others}. Bands are 50 % and 80 % intervals. "
@@ -110,7 +118,7 @@ def _curves(evidence: Evidence) -> Finding:
     )
     return Finding(
         title=f"Success probability against {name}", sentences=(sentence,), curves=pd.concat(curves, ignore_index=True),
-        points=pd.concat(points, ignore_index=True), x_label=table.dataset.meaning(name), y_label="success probability",
+        points=pd.concat(points, ignore_index=True), x_label=x_label, y_label="success probability",
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hbm_stan.model import Evidence, Finding
+from hbm_stan.nouns import plural
 from hbm_stan.table import FloatArray
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def _words(evidence: Evidence) -> list[str]:
 def _split(evidence: Evidence) -> Finding:
     """Where the variance lies: between groups, between units of a group, between rows of a unit."""
     group, unit = _words(evidence)
+    between = {
+        group: f"between {evidence.table.noun.many}",
+        f"{unit} in {group}": f"between {plural(unit)} of a {evidence.table.noun.one}",
+        f"row of {unit}": f"between rows of a {unit}",
+    }
     parts = {f"{group}": "tau", f"{unit} in {group}": "tau_unit", f"row of {unit}": "sigma"}
     total = sum(evidence.draws[name] ** 2 for name in _SCALES)
     shares = {part: np.quantile(100 * evidence.draws[k] ** 2 / total, _SHOWN) for part, k in parts.items()}
@@ -41,7 +47,10 @@ def _split(evidence: Evidence) -> Finding:
     largest = max(shares, key=lambda part: float(shares[part][1]))
     low, mid, high = shares[largest]
     sentence = (
-        f"The largest share of the variance is of {largest}: {mid:.0f} % (90 % interval {low:.0f} to {high:.0f} %)."
+        f"Most of the variance lies {between[largest]}: {mid:.0f} % (90 % interval {low:.0f} to {high:.0f} %)."
+        if mid > 50
+        else f"The largest share of the variance, {mid:.0f} % (90 % interval {low:.0f} to {high:.0f} %), lies "
+        f"{between[largest]}."
     )
     digits = {c: 0 if c.startswith("share") else _digits(table["sd"]) for c in table.columns[1:]}
     caption = "Standard deviation of each level and its share (%) of the variance of a row: medians and 90 % intervals."
@@ -54,7 +63,7 @@ def _digits(values: Any) -> int:
 
 def _design(design: tuple[int, int], unit: str) -> str:
     units, rows = design
-    return f"{units} unit{'s' if units > 1 else ''} ({unit}) with {rows} row{'s' if rows > 1 else ''} each"
+    return f"{units} {plural(unit) if units > 1 else unit} with {rows} row{'s' if rows > 1 else ''} each"
 
 
 def _designs(evidence: Evidence) -> Finding:
@@ -80,11 +89,13 @@ def _designs(evidence: Evidence) -> Finding:
     m, a = max(1, round(now[0])), max(1, round(now[1]))
     shown = sorted({(m, a), (2 * m, a), (m, 2 * a), (m, 1), (2 * m, 1), cheapest, best}, key=lambda d: (cost(*d), d))
     rows = [[d[0], d[1], cost(*d), *np.quantile(error(*d), _SHOWN)] for d in shown]
-    table = pd.DataFrame(rows, columns=[f"{unit} a {group}", f"rows a {unit}", "cost", "se 5 %", "se", "se 95 %"])
+    table = pd.DataFrame(
+        rows, columns=[f"{plural(unit)} a {group}", f"rows a {unit}", "cost", "se 5 %", "se", "se 95 %"]
+    )
     given = "" if costs != [1, 1] else " (cost_unit and cost_row of [prediction]; 1 each where not given)"
     sentences = (
-        f"A {unit} costs {costs[0]:g} and a row {costs[1]:g}{given}. The present design has {now[0]:.3g} units "
-        f"({unit}) a {group} with {now[1]:.3g} rows each, costs {budget:.3g} a {group}, and gives the "
+        f"A {unit} costs {costs[0]:g} and a row {costs[1]:g}{given}. The present design has {now[0]:.3g} "
+        f"{plural(unit)} a {group} with {now[1]:.3g} rows each, costs {budget:.3g} a {group}, and gives the "
         f"mean of a {group} with a standard error of {target:.2g}.",
         f"The cheapest design that is as precise: {_design(cheapest, unit)}, for {cost(*cheapest):.3g} a {group}. The "
         f"most precise for the present cost: {_design(best, unit)}, with a standard error of {medians[best]:.2g}.",

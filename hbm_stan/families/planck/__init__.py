@@ -262,6 +262,6 @@ FAMILY = Family(
         title="Planck curves: spectra with a temperature each",
         citation="Planck (1901), Annalen der Physik 309:553; Gelman et al. (2013), Bayesian Data Analysis, chapter 5.",
         likelihood=('y_n tilde "normal"(f(nu_n, T_j), sigma), quad f(nu, T) = nu^3 "/" (exp(nu "/" T) - 1)',),
-        group_meaning="temperature", signed=False, same_unit=False, findings=findings,
+        group_meaning="temperature", signed=False, same_unit=False, apart=True, findings=findings,
     ),
 )  # fmt: skip

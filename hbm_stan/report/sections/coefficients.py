@@ -50,7 +50,7 @@ def _intro(coefficients: Coefficients, figures: Iterable[str]) -> list[Span]:
     spans: list[Span] = []
     if coefficients.slopes:
         spans += ["What one unit more of a column adds, the other columns as they are", *where, ". "]
-    if coefficients.ratio:
+    if coefficients.ratio and coefficients.slopes:
         of_what = f" ({coefficients.ratio_note})" * bool(coefficients.ratio_note)
         spans.append(f"Its exponential is the {coefficients.ratio}{of_what}, by which one unit more multiplies. ")
     for name, level in coefficients.references.items():

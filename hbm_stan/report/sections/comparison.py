@@ -9,7 +9,7 @@ from hbm_stan.judge import MANY_GROUPS
 from hbm_stan.nouns import Noun, capital, of_results
 from hbm_stan.report.blocks import Block, bullets, column, dense, heading, math, number, prose, table
 from hbm_stan.report.section import Section
-from hbm_stan.report.words import group_count, variant_title
+from hbm_stan.report.words import group_count, in_titles, variant_title
 from hbm_stan.results.digits import DASH, counted, fixed, format_count, significant
 from hbm_stan.scores import SMALL_DIFFERENCE
 
@@ -41,7 +41,8 @@ def _target(results: dict[str, Any], c: dict[str, Any]) -> list[Block]:
     if c["withheld"]:
         return _ranking_withheld(results, c, target)
     readings = [f"{variant_title(results, s['variant'])}: {s['reading']}" for s in c["scores"] if s["reading"]]
-    return [prose(f"{target}."), *bullets(capital(s) for s in [*c["verdict"], *c.get("notes", []), *readings])]
+    told = [in_titles(results, s) for s in [*c["verdict"], *c.get("notes", [])]]
+    return [prose(f"{target}."), *bullets(capital(s) for s in [*told, *readings])]
 
 
 _WORDS = {"observation": "Leave-one-out scores", "group": "Leave-one-group-out scores"}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hbm_stan.data import ColumnInfo
 from hbm_stan.fit import Fit
 from hbm_stan.nouns import of_results
 from hbm_stan.report.blocks import Block, Span, figure, heading, prose, ref
@@ -55,7 +56,10 @@ def effect_panels(fit: Fit, effects: Iterable[Effect]) -> list[dict[str, Any]]:
         if of_rates(fit):
             rows[["new_q05", "new_q95"]] = np.nan
         points = observed_rows(fit, effect.column, effect.levels)
-        panels.append({"column": effect.column, "levels": effect.levels, "rows": rows, "points": points})
+        unit = fit.table.dataset.info.get(effect.column, ColumnInfo()).unit
+        panels.append({
+            "column": effect.column, "unit": unit, "levels": effect.levels, "rows": rows, "points": points,
+        })  # fmt: skip
     return panels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,8 @@ from hbm_stan.results.digits import DASH, counted, format_column, format_count, 
 _SHOWN_ROWS, _FEW_GROUPS = MOST_ROWS, 6
 _FOLD_ROWS = 5  # longer tables of narrow columns stand two beside each other
 _FOLD_CELLS, _FOLD_COLUMNS = 22, 4
+_FOLD_HEADS = 38  # letters of heads beside each other in half a page, marks and spaces being where they may break
+_SHOWN_DIGITS = 6  # significant digits of a number of the table
 
 
 def section(results: dict[str, Any], _figures: Iterable[str]) -> list[Block]:
@@ -90,13 +93,16 @@ def _groups(d: dict[str, Any]) -> list[Block]:
 
 
 def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else format_data(value)
+    return value if isinstance(value, str) else format_data(value, _SHOWN_DIGITS)
 
 
 def _folded(caption: str, heads: list[dict[str, Any]], rows: list[list[str]]) -> Block:
     """Long tables of short labels in two halves beside each other."""
     widest = max(cells(row[0]) for row in rows)
-    if len(rows) <= _FOLD_ROWS or widest > _FOLD_CELLS or len(heads) > _FOLD_COLUMNS:
+    named = [str(span) for head in heads for span in head["head"]]
+    room = _FOLD_HEADS // len(heads)  # columns of numbers are equally wide
+    wide = any(cells(part) > room for text in named for part in re.split(r"(?<=[_ /.-])", text))
+    if len(rows) <= _FOLD_ROWS or widest > _FOLD_CELLS or len(heads) > _FOLD_COLUMNS or wide:
         return table([caption], heads, rows)
     half = -(-len(rows) // 2)
     right = [*rows[half:], *([[""] * len(heads)] * (2 * half - len(rows)))]

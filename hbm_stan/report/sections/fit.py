@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from hbm_stan.report.section import Drawings, Section
 from hbm_stan.report.sections import left_out
 from hbm_stan.report.words import drawn_in_words
 from hbm_stan.results.collect import Findings
-from hbm_stan.results.digits import DASH, format_estimate, format_probability, significant
+from hbm_stan.results.digits import DASH, MINUS, format_estimate, format_probability, significant
 
 
 def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
@@ -22,7 +23,7 @@ def section(results: dict[str, Any], figures: Iterable[str]) -> list[Block]:
     if not ppc:
         return prior_alone(results)
     what, one = ppc_words(results), of_results(results).one
-    caption = [f"{capital(what)} of each {one} as observed (points), and the middle 50 % and 90 % of its replications."]
+    caption = [f"{capital(what)} of each {one} as observed (dots), and the middle 50 % and 90 % of its replications."]
     if ppc.get("rows"):
         caption = [
             f"Rows by their value, observed (line) and replicated (bands); {what} of each {one} beside 50 % and 90 %."
@@ -56,7 +57,16 @@ def _places(rows: bool, panel: str, groups: str) -> str:
 
 
 def _prior(row: dict[str, Any] | None) -> list[str]:
-    return [DASH if row is None else significant(row[k]) for k in ("q05", "q95")]
+    return [DASH if row is None else _rough(row[k], row["observed"]) for k in ("q05", "q95")]
+
+
+def _rough(value: float | None, observed: float | None) -> str:
+    """What priors expect: next to nothing beside the observed is 0, and large numbers have a power of ten."""
+    if value is not None and abs(value) < _NOTHING * abs(observed or 0.0):
+        return "0"
+    if value is not None and math.isfinite(value) and abs(value) >= _LARGE:
+        return f"{value:.2e}".replace("e+0", "e").replace("e+", "e").replace("-", MINUS)
+    return significant(value)
 
 
 def prior_alone(results: dict[str, Any]) -> list[Block]:
@@ -80,6 +90,8 @@ def ppc_words(results: dict[str, Any]) -> str:
 
 _STATISTICS = "Statistics of the observed data, of replicated data, and of data from the priors alone."
 _UNDIVIDED = 5  # statistics that stand on one page; more, as of counts, would leave a page half empty (ours)
+_NOTHING, _LARGE = 1e-3, 1e5  # of what priors expect, beside the observed and by itself (ours)
+_FINEST = 5e-4  # the error of a statistic that nearly all replications have equal: three decimals (ours)
 _STATISTIC_HEADS = [
     column("Statistic", width="label"), number("Observed"), number("Replicated"), number("5 %"), number("95 %"),
     number("p value"),
@@ -89,7 +101,7 @@ _STATISTIC_HEADS = [
 def _statistic(s: dict[str, Any]) -> list[str]:
     """A row of the predictive check; a hundredth of the interval is taken for the Monte Carlo error of its ends."""
     known = s["q05"] is not None and s["q95"] is not None
-    error = (s["q95"] - s["q05"]) / 100 if known else None
+    error = ((s["q95"] - s["q05"]) / 100 or _FINEST) if known else None
     numbers = (format_estimate(s[k], error) for k in ("observed", "replicated_mean", "q05", "q95"))
     return [s["name"], *numbers, format_probability(s["p_value"])]
 

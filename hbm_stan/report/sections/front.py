@@ -14,11 +14,12 @@ from hbm_stan.nouns import Noun, capital, of_results
 from hbm_stan.plots.labels import cells
 from hbm_stan.report.blocks import Block, Spans, bullets, figure, length, ref, sentence, status
 from hbm_stan.report.section import Drawings
-from hbm_stan.report.words import all_verdicts, group_count, variant_title
+from hbm_stan.report.words import all_verdicts, group_count, in_titles, variant_title
 from hbm_stan.results.collect import Findings
 from hbm_stan.results.digits import counted, format_count
 from hbm_stan.results.notices import About
 from hbm_stan.results.scales import scale_of
+from hbm_stan.results.terms import short_unit
 from hbm_stan.verdicts import check_title
 
 _WORDS = {"p_loo": "effective number of parameters", "p_loo, groups": "effective number of parameters, {groups}"}
@@ -130,7 +131,11 @@ def _answer(results: dict[str, Any], figures: Iterable[str]) -> list[Spans]:
 
 def _comparison(results: dict[str, Any]) -> list[Block]:
     sentences = results["page_one"]["comparison"]
-    return [{"kind": "prose", "spans": [{"strong": "Comparison. "}, " ".join(sentences)]}] if sentences else []
+    return (
+        [{"kind": "prose", "spans": [{"strong": "Comparison. "}, in_titles(results, " ".join(sentences))]}]
+        if sentences
+        else []
+    )
 
 
 def page(results: dict[str, Any], figures: Iterable[str] = ()) -> dict[str, Any]:
@@ -158,7 +163,9 @@ def drawings(findings: Findings, results: dict[str, Any]) -> Drawings:
     panels = []
     for panel in results["page_one"]["panels"]:
         table = on_readers_scale(main, findings.shrinkage, panel["term"])
-        panels.append({**panel, "groups": table, "words": " ".join(filter(None, [panel["words"], panel["place"]]))})
+        words = " ".join(filter(None, [panel["words"], panel["place"]]))
+        short = short_unit(panel["term"], results["data"]["quantity_unit"])
+        panels.append({**panel, "groups": table, "words": words, "short": short})
     return {"answer": partial(plots.plot_answer, panels, noun.one, noun.many, figure_room(results))} if panels else {}
 
 

@@ -33,7 +33,7 @@ from hbm_stan.results.digits import fixed, format_column, format_count, format_e
 from hbm_stan.results.entry import read
 from hbm_stan.results.shrunken import ShrinkageRow
 from hbm_stan.results.tables import GROUPS
-from hbm_stan.results.terms import shared_terms, unit_of_term
+from hbm_stan.results.terms import shared_terms, short_unit, unit_of_term
 
 MOST_TERMS = 3  # terms of a regression that a page has room for (ours)
 _WHOLE, _ENDS = 12, 3  # groups of a table that shows all, and at either end of one that does not
@@ -181,7 +181,7 @@ def drawings(findings: Findings, results: dict[str, Any]) -> Drawings:
     if main.table.pooled.sizes.size > MOST_ROWS:
         panels = [
             {"groups": with_sizes(main, parts[t]), "words": term_words(t) if t else quantity_words(main),
-             "unit": unit_of_term(t, unit)}
+             "unit": unit_of_term(t, unit), "short": short_unit(t, unit)}
             for t in shown
         ]  # fmt: skip
         return {"shrinkage": partial(plots.plot_strips, panels, noun.one, noun.many)} if panels else {}

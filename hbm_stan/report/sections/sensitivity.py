@@ -175,7 +175,7 @@ def _influence(groups: dict[str, Any], new: _New) -> list[Block]:
         column("Moves most, sd"),
     ]
     heads += [number("Pareto k"), column("From")]
-    cells: list[list[Any]] = [["nobody", *(_interval(groups["base"][n]) for n in names), "", "", ""]]
+    cells: list[list[Any]] = [["none", *(_interval(groups["base"][n]) for n in names), "", "", ""]]
     cells += [
         [
             r["group"], *(_interval(r["intervals"].get(n)) for n in names),
