@@ -157,8 +157,8 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
             f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
             "fewer draws."
         )
-    size, free = scratch_bytes(family, table, variants, sampling), shutil.disk_usage(place()).free
-    if size > free:
+    size = scratch_bytes(family, table, variants, sampling)
+    if size and size > (free := shutil.disk_usage(place()).free):
         raise DataError(
             f"{where} would need {_against(size, free, f'of the disk in {place()}')}. Free some space, name another "
             "folder in the environment variable TMPDIR, or ask for fewer variants."
