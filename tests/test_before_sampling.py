@@ -200,11 +200,11 @@ def test_new_writes_variants_that_work_and_says_why(place: Path) -> None:
     roles = ["--group", "g", "--outcome", "y", "--predictors", "arm"]
     done = hbm("new", "once.csv", "--family", "linear_regression", *roles, "--to", "a")
     assert done.exit_code == 0, done.output
-    assert "partial_pooling cannot be learnt from these rows" in done.stdout
+    assert "Partial pooling cannot be learnt from these rows" in done.stdout
     text = (place / "a" / "analysis.toml").read_text()
     settings = tomllib.loads(text)
     assert settings["variants"] == settings["comparison"]["variants"] == list(INTERCEPT)
-    assert "# partial_pooling cannot be learnt from these rows" in text
+    assert "# Partial pooling cannot be learnt from these rows" in text
     assert read_analysis(place / "a").main_variant == "partial_pooling_intercept"
     lean = "\n".join(line for line in text.splitlines() if not line.startswith("variants"))
     (place / "a" / "analysis.toml").write_text(lean)
