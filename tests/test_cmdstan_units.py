@@ -13,7 +13,7 @@ from test_language import newest
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.chains import Ended, Listener, Task, run_together
 from hbm_stan.engines.cmdstan import CmdStanEngine
-from hbm_stan.engines.cmdstan_units import density_once, shared_out
+from hbm_stan.engines.cmdstan_units import compiled_before, density_once, shared_out
 from hbm_stan.program import Program
 
 # Three programs that differ in all that a unit could confuse: data, number of parameters, function of one name, draws.
@@ -79,6 +79,13 @@ def test_no_density_is_compiled_for_both_kinds_of_vectors(stanc: Path, tmp_path:
     assert density_once("int main() {}") == "int main() {}"
 
 
+def test_what_is_linked_to_every_program_is_not_compiled_again(cmdstan: CmdStanEngine, tmp_path: Path) -> None:
+    lines = compiled_before(cmdstan.path / "src" / "cmdstan" / "main.o")
+    assert any("lgamma_initializer<double" in line for line in lines)
+    assert all(line.startswith("extern template struct boost::math::") and line.endswith(";") for line in lines)
+    assert compiled_before(tmp_path / "none.o") == []
+
+
 def drawn(engine: CmdStanEngine, cache: Path, at_once: int) -> tuple[list[int], list[dict[str, np.ndarray]]]:
     """How many programs each call of make was given, none of which failed; and draws of the three programs."""
     given: list[int] = []
@@ -105,6 +112,7 @@ def test_draws_are_those_of_programs_that_plain_make_compiles(
     given, together = drawn(cmdstan, tmp_path / "together", 1)
     assert given == [3, 3]  # translated, then compiled
     monkeypatch.setattr("hbm_stan.engines.cmdstan_compile.density_once", lambda text: text)
+    monkeypatch.setattr("hbm_stan.engines.cmdstan_compile.compiled_before", lambda _main: [])
     given, apart = drawn(cmdstan, tmp_path / "apart", 3)
     assert given == [3, 1, 1, 1]
     assert [sorted(d) for d in together] == [["mu", "z"], ["mu", "sigma", "z"], ["mu"]]

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from hbm_stan.engines.chains import Ended, Task, run_together
 from hbm_stan.engines.cmdstan_build import make_program, own_environment
-from hbm_stan.engines.cmdstan_units import MODEL, density_once, shared_out, write_unit
+from hbm_stan.engines.cmdstan_units import MODEL, compiled_before, density_once, shared_out, write_unit
 from hbm_stan.engines.words import in_program
 from hbm_stan.engines.workplace import storing, work_folder
 from hbm_stan.errors import EngineError
@@ -50,12 +50,17 @@ def _compile(cmdstan: Path, todo: Mapping[Path, Program]) -> None:
             for target, source in sources.items():
                 _check(cmdstan, todo[target], source.with_suffix(".stan"))
         units = shared_out({target: len(program.code) for target, program in todo.items()}, cores())
-        failed = _make(cmdstan, units, sources)
-        if failed and len(units) < len(todo):  # each by itself: the message is that of one program
-            failed = _make(cmdstan, [[target] for target in todo if not target.exists()], sources)
+        before = compiled_before(cmdstan / "src" / "cmdstan" / "main.o")
+        failed = _make([_unit_task(cmdstan, unit, sources, before) for unit in units], sources)
+        if failed:  # each by itself and as it was translated: the message is that of one program
+            for target in (left := [target for target in todo if not target.exists()]):
+                sources[target].with_suffix(".hpp").unlink(missing_ok=True)
+            failed = _make([_task(cmdstan, [target], sources, [str(sources[target])]) for target in left], sources)
         if failed:
             tail = "\n".join([line for line in failed.lines if line.strip()][-_TAIL:])
-            raise EngineError(f"{todo[Path(failed.task.name)].path}: the C++ compiler failed. It says:\n{tail}")
+            raise EngineError(
+                f"{todo[Path(failed.task.name.splitlines()[0])].path}: the C++ compiler failed. It says:\n{tail}"
+            )
 
 
 def _translate(cmdstan: Path, sources: Sequence[Path]) -> bool:
@@ -70,15 +75,14 @@ def _translate(cmdstan: Path, sources: Sequence[Path]) -> bool:
     return True
 
 
-def _make(cmdstan: Path, units: Sequence[Sequence[Path]], sources: Mapping[Path, Path]) -> Ended | None:
-    """Compile the units and keep their executables; what failed, if something did."""
-    tasks = {unit[0]: _task(cmdstan, unit[0], [sources[target] for target in unit]) for unit in units}
+def _make(tasks: Sequence[Task], sources: Mapping[Path, Path]) -> Ended | None:
+    """Run calls of make, named by what they make, and keep their executables; what failed, if something did."""
     failed = None
-    for ended in run_together(list(tasks.values()), lambda _task, _line: None):
+    for ended in run_together(tasks, lambda _task, _line: None):
         if ended.code != 0:
             failed = ended
         else:
-            for target in next(unit for unit in units if str(unit[0]) == ended.task.name):
+            for target in map(Path, ended.task.name.splitlines()):
                 _keep(sources[target], target)
     return failed
 
@@ -95,14 +99,17 @@ def _check(cmdstan: Path, program: Program, source: Path) -> None:
         raise EngineError(f"{program.path} does not compile. The Stan compiler says:\n{words}")
 
 
-def _task(cmdstan: Path, target: Path, sources: Sequence[Path]) -> Task:
-    command = [make_program(), *map(str, sources)]
-    if len(sources) > 1:
-        with storing(sources[0].parent):
-            makefile = write_unit(sources[0].with_name("unit"), sources)
-        command[1:1] = ["-f", str(makefile)]
+def _unit_task(cmdstan: Path, unit: Sequence[Path], sources: Mapping[Path, Path], before: Sequence[str]) -> Task:
+    own = [sources[target] for target in unit]
+    with storing(own[0].parent):
+        makefile = write_unit(own[0].with_name("unit"), own, before)
+    return _task(cmdstan, unit, sources, ["-f", str(makefile), *map(str, own)])
+
+
+def _task(cmdstan: Path, targets: Sequence[Path], sources: Mapping[Path, Path], words: Sequence[str]) -> Task:
     # What a killed compiler leaves among the temporary files goes when our folder goes.
-    return Task(str(target), command, cmdstan, own_environment() | {"TMPDIR": str(sources[0].parent)})
+    environment = own_environment() | {"TMPDIR": str(sources[targets[0]].parent)}
+    return Task("\n".join(map(str, targets)), [make_program(), *words], cmdstan, environment)
 
 
 def _keep(built: Path, target: Path) -> None:
