@@ -144,7 +144,11 @@ class Dataset:
         """The unit of the column that has this role, or an empty text; ratios are analysed as their logs."""
         if self.reading.log_scale and role == "estimate":
             return f"log {self.column(role)}"
-        return self.info.get(self.column(role), ColumnInfo()).unit
+        return self.unit_of(self.column(role))
+
+    def unit_of(self, column: str) -> str:
+        """The unit of a column, or an empty text."""
+        return self.info.get(column, ColumnInfo()).unit
 
     def meaning(self, column: str) -> str:
         """What a column means, or its name."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from test_by_nodes import FAULTS as STAYING
 from test_by_nodes import LEFT, NODES, by_quadrature_anew, frame, hbm_ess, log_jacobian
 
 import hbm_stan as hbm
@@ -22,8 +23,7 @@ from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, PARETO_K, Samp
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.errors import NotDirectError
 from hbm_stan.families import families
-from hbm_stan.families.terms.nodes import density as densities
-from hbm_stan.families.terms.nodes import effects, levels
+from hbm_stan.families.terms.nodes import effects
 from hbm_stan.families.terms.nodes.following import Following, Shared, rows_of_cells
 from hbm_stan.families.terms.nodes.population import PopulationPrior
 from hbm_stan.fit import Job, jobs_of
@@ -101,15 +101,9 @@ FAULTS: dict[str, tuple[object, str, Callable[..., object]]] = {
         following, "rows_of_cells",
         lambda real: lambda *a: (real(*a)[0], Shared(columns=real(*a)[1].columns, places=real(*a)[1].places[::-1])),
     ),
-    "the mean of the population forgotten": (
-        PopulationPrior, "mean", lambda real: lambda self, beta: 0 * real(self, beta),
-    ),
-    "weights of nodes over no density": (
-        densities, "grid", lambda real: lambda count, size: (real(count, size)[0], 0 * real(count, size)[1]),
-    ),
-    "rows of the group before": (
-        levels.GroupRows, "by_group", lambda real: lambda self, values: np.roll(real(self, values), 1, axis=-1),
-    ),
+    **{name: STAYING[name] for name in (
+        "the prior's place forgotten", "weights of nodes over no density", "rows of the group before",
+    )},
 }  # fmt: skip
 
 

@@ -89,13 +89,23 @@ def write_unit(unit: Path, programs: Sequence[Path], before: Sequence[str] = ())
         lines += [f'#include "{program}.hpp"', *(f"#undef {name}" for name in _OWN)]
         program.with_name(f"{program.name}.number").write_text(f"extern const int program_number = {number};\n")
     arguments = "stan::io::var_context& data, unsigned int seed, std::ostream* messages"
-    lines += [f"stan::model::model_base& new_model({arguments}) {{", "  switch (program_number) {"]
-    lines += [f"    case {number}: return new_model_{number}(data, seed, messages);" for number, _ in numbered]
-    lines += ["  }", '  throw std::logic_error("no such program");', "}"]
-    lines += ["stan::math::profile_map& get_stan_profile_data() {", "  switch (program_number) {"]
-    lines += [f"    case {number}: return get_stan_profile_data_{number}();" for number, _ in numbered]
-    lines += ["  }", '  throw std::logic_error("no such program");', "}", ""]
-    unit.with_suffix(".hpp").write_text("\n".join(lines))
+    lines += _by_number(f"stan::model::model_base& new_model({arguments})", "data, seed, messages", len(numbered))
+    lines += _by_number("stan::math::profile_map& get_stan_profile_data()", "", len(numbered))
+    unit.with_suffix(".hpp").write_text("\n".join([*lines, ""]))
     makefile = unit.with_suffix(".mk")
     makefile.write_text(_MAKEFILE.format(unit=unit, targets=" ".join(map(str, programs))))
     return makefile
+
+
+def _by_number(function: str, arguments: str, number: int) -> list[str]:
+    """A function of C++ that calls the one of the program whose number the executable has."""
+    name = function.partition("(")[0].split()[-1]
+    cases = [f"    case {i}: return {name}_{i}({arguments});" for i in range(number)]
+    return [
+        f"{function} {{",
+        "  switch (program_number) {",
+        *cases,
+        "  }",
+        '  throw std::logic_error("no such program");',
+        "}",
+    ]

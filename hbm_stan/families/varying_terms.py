@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan.data import ColumnInfo
 from hbm_stan.later import gammaln
 from hbm_stan.model import Evidence, Finding, Option, Variant
 from hbm_stan.prepare import Prepared
@@ -156,7 +155,7 @@ def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what:
     text += " Other predictors stand at their means in each panel." if len(terms) > 2 else ""
     column, unit = table.dataset.column("outcome"), table.dataset.unit("outcome")
     words = column.removesuffix(f"_{unit}").replace("_", " ")
-    x_unit = table.dataset.info.get(terms[1], ColumnInfo()).unit
+    x_unit = table.dataset.unit_of(terms[1])
     x_label = f"{terms[1]} ({x_unit})" if x_unit and x_unit.casefold() != terms[1].casefold() else terms[1]
     return [
         Finding(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm_stan.data import ColumnInfo
 from hbm_stan.encoding import Part
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.likelihood import RATE, Measure
@@ -127,7 +126,7 @@ def _where(fit: Fit, name: str, against: Mapping[str, str]) -> str:
 
 def _of_unit(fit: Fit, parts: Sequence[Part]) -> str:
     """The unit of a column that stands by itself, in brackets, unless it is the column's name."""
-    unit = fit.table.dataset.info.get(parts[0].written, ColumnInfo()).unit if len(parts) == 1 else ""
+    unit = fit.table.dataset.unit_of(parts[0].written) if len(parts) == 1 else ""
     return f" ({unit})" if unit and unit.casefold() != parts[0].written.casefold() else ""
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from hbm_stan.analysis.told import missing_unit
-from hbm_stan.data import ColumnInfo
 from hbm_stan.estimates import ESTIMATE, STANDARD_ERROR
 from hbm_stan.fit import Fit
 from hbm_stan.nouns import Noun
@@ -97,7 +96,7 @@ def data_of(fit: Fit) -> Data:
                 role=role,
                 column=column,
                 meaning=dataset.meaning(column),
-                unit=dataset.info.get(column, ColumnInfo()).unit,
+                unit=dataset.unit_of(column),
             )
             for role, column in columns_of(fit)
         ],

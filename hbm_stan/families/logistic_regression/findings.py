@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbm_stan.data import ColumnInfo
 from hbm_stan.errors import ModelError
 from hbm_stan.families import usual_row, varying_terms
 from hbm_stan.families.logistic_regression.density import factor_of, mean_of
@@ -109,7 +108,7 @@ def _curves(evidence: Evidence) -> Finding:
         shares = _shares(x[own, 1], np.asarray(data["y"])[own], trials[own])
         points.append(shares.assign(panel=label, kind="observed"))
     some = f" Shown are the {len(shown)} {table.noun.many} with the most trials." if len(shown) < data["J"] else ""
-    unit = table.dataset.info.get(name, ColumnInfo()).unit
+    unit = table.dataset.unit_of(name)
     x_label = f"{table.dataset.meaning(name)} ({unit})" if unit else table.dataset.meaning(name)
     others = ", the other predictors at its means; the observed shares are as they are" if data["K"] > 2 else ""
     sentence = (

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hbm_stan.data import ColumnInfo
 from hbm_stan.fit import Fit
 from hbm_stan.nouns import of_results
 from hbm_stan.report.blocks import Block, Span, figure, heading, prose, ref
@@ -56,7 +55,7 @@ def effect_panels(fit: Fit, effects: Iterable[Effect]) -> list[dict[str, Any]]:
         if of_rates(fit):
             rows[["new_q05", "new_q95"]] = np.nan
         points = observed_rows(fit, effect.column, effect.levels)
-        unit = fit.table.dataset.info.get(effect.column, ColumnInfo()).unit
+        unit = fit.table.dataset.unit_of(effect.column)
         panels.append({
             "column": effect.column, "unit": unit, "levels": effect.levels, "rows": rows, "points": points,
         })  # fmt: skip

@@ -148,12 +148,16 @@ class Following:
         slopes[:, self._shared.places] += self._slopes_of_shared(laid)
         return slopes
 
-    def _laid(self, x: FloatArray) -> _Laid:
-        populations, groups = self._populations(x), self._groups
-        beta = x[:, self._shared.places]
+    def _modes(self, x: FloatArray, populations: Populations) -> tuple[GroupRows, Modes]:
+        """The rows with what shared columns add to them, and the modes of groups, given each population."""
+        beta, groups = x[:, self._shared.places], self._groups
         groups = replace(groups, offset=groups.offset + beta @ self._shared.columns.T)
         start = np.repeat(populations.mean[:, None], groups.n_groups, axis=1)
-        modes = find_level_modes(groups, populations.mean, populations.precision, start, _ARRIVED)
+        return groups, find_level_modes(groups, populations.mean, populations.precision, start, _ARRIVED)
+
+    def _laid(self, x: FloatArray) -> _Laid:
+        populations = self._populations(x)
+        groups, modes = self._modes(x, populations)
         theta, log_rows = laid_about(groups, modes, self._count)
         weights, constant = in_features(np.zeros_like(populations.mean), populations.factor)
         terms = log_rows + np.einsum("njmf,nf->njm", features_of(theta - populations.mean[:, None, None]), weights)
@@ -192,13 +196,16 @@ class Following:
         streams = [own.spawn(2) for own in rng.spawn(number)]  # the same in however many threads
 
         def begin(i: int) -> None:
-            laid, given, about = self._proposals(x[pieces[i]])
+            laid, given = self._laid(x[pieces[i]]), self._populations(x[pieces[i]])
+            about = _proposals(laid.modes)
             theta[pieces[i]], began = move(streams[i][0], laid.groups, about, given, None, MOVES[0])
             weights[pieces[i]] = began - _constants(about, given) - laid.integral
 
         def go_on(i: int) -> None:
-            laid, given, about = self._proposals(x[pieces[i]])
-            theta[pieces[i]], _ = move(streams[i][1], laid.groups, about, given, theta[pieces[i]], moves - MOVES[0])
+            given = self._populations(x[pieces[i]])  # integrals are known by now: no nodes are laid
+            groups, modes = self._modes(x[pieces[i]], given)
+            about = _proposals(modes)
+            theta[pieces[i]], _ = move(streams[i][1], groups, about, given, theta[pieces[i]], moves - MOVES[0])
 
         with ThreadPoolExecutor(cores()) as pool:
             list(pool.map(begin, range(number)))
@@ -208,9 +215,9 @@ class Following:
                 list(pool.map(go_on, range(number)))
         return Coefficients(theta, left[moves])
 
-    def _proposals(self, x: FloatArray) -> tuple[_Laid, Populations, Proposed]:
-        laid = self._laid(x)
-        return laid, self._populations(x), Proposed(laid.modes.theta, np.linalg.cholesky(laid.modes.precision) / WIDER)
+
+def _proposals(modes: Modes) -> Proposed:
+    return Proposed(modes.theta, np.linalg.cholesky(modes.precision) / WIDER)
 
 
 def _constants(about: Proposed, populations: Populations) -> FloatArray:
