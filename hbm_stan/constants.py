@@ -54,5 +54,5 @@ def _diagonal_of_ones(draws: FloatArray) -> npt.NDArray[np.bool_]:
 def _computed(fit: Fit, name: str) -> bool:
     """Whether the program derives a variable after sampling, from others that move."""
     generated = {d.name for d in fit.family.program(fit.variant).generated}
-    others = (v for n, v in fit.tree["posterior"].data_vars.items() if n not in generated)
+    others = (v for n, v in fit.named["posterior"].items() if n not in generated)
     return name in generated and any(np.ptp(np.asarray(v.values)) > 0 for v in others)

@@ -113,7 +113,7 @@ def _blocks(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> Iterator[t
 
 def has_log_lik(fit: Fit) -> bool:
     """Whether there is a log density of each row, from the program or on request; a user's own may lack it."""
-    return "log_likelihood" in fit.tree.children or fit.rows_on_request
+    return "log_likelihood" in fit.named or fit.rows_on_request
 
 
 def log_lik_of(fit: Fit) -> FloatArray:
@@ -126,8 +126,8 @@ def log_lik_of(fit: Fit) -> FloatArray:
             f"{fit.variant}: {fit.family.name} gives no {fit.family.programs.log_lik}: it cannot be compared. Give the "
             "log density of each row in generated quantities, or say in the family what the program calls it."
         )
-    if "log_likelihood" in fit.tree.children:
-        values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
+    if "log_likelihood" in fit.named:
+        values = posterior_draws(fit.named["log_likelihood"], ["y"])["y"]
     else:
         values = evaluated(fit, fit.family.need("pointwise", "the log density of rows"))
     refuse_not_finite(fit, values, "observation")

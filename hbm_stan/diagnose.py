@@ -22,6 +22,7 @@ from hbm_stan.elements import base_of, element_names
 from hbm_stan.engines import PARETO_K
 from hbm_stan.errors import ModelError, nearest
 from hbm_stan.fit import Fit
+from hbm_stan.named import NamedSet, NamedTree
 from hbm_stan.rhat import MIN_ESS_PER_CHAIN, check_rhat
 from hbm_stan.scratch import give_back
 from hbm_stan.steps import check_steps
@@ -30,7 +31,6 @@ from hbm_stan.verdicts import CHECKS, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray as xr
 else:
     from hbm_stan.later import pd
 
@@ -81,7 +81,7 @@ def _of_thinned(fit: Fit) -> list[pd.DataFrame]:
     if fit.every is None:
         return []
     population, tables = set(parameters(fit)[0]), []
-    for names, draws in _by_variable(fit, fit.tree):  # one by one: together they would be held twice
+    for names, draws in _by_variable(fit, fit.named):  # one by one: together they would be held twice
         others = np.array([n not in population for n in names], dtype=bool)
         if others.any():
             some = draws if others.all() else draws[others]
@@ -101,26 +101,26 @@ def parameters(fit: Fit) -> tuple[list[str], FloatArray]:
     """Names, group parameters by label (``theta[A]``), and draws of all parameters, shape (parameter, chain, draw).
 
     Quantities that are constant by construction are left out: no chain could move them. Of very many groups, of which
-    ``fit.tree`` holds some draws only, there are the parameters of the population alone: effects of groups are drawn
+    ``fit.named`` holds some draws only, there are the parameters of the population alone: effects of groups are drawn
     from them, independently given each draw, and mix as these do.
     """
     return _parameters(fit, fit.chains)
 
 
 def held_parameters(fit: Fit) -> tuple[list[str], FloatArray]:
-    """Names and draws of all parameters that ``fit.tree`` holds, group effects of very many groups among them."""
-    return _parameters(fit, fit.tree)
+    """Names and draws of all parameters that ``fit.named`` holds, group effects of very many groups among them."""
+    return _parameters(fit, fit.named)
 
 
-def _parameters(fit: Fit, tree: xr.DataTree) -> tuple[list[str], FloatArray]:
+def _parameters(fit: Fit, tree: NamedTree) -> tuple[list[str], FloatArray]:
     parts = list(_by_variable(fit, tree))
     none = np.empty((0, fit.sampling.chains, fit.sampling.draws))
     return [n for names, _ in parts for n in names], np.concatenate([draws for _, draws in parts]) if parts else none
 
 
-def _by_variable(fit: Fit, tree: xr.DataTree) -> Iterator[tuple[list[str], FloatArray]]:
+def _by_variable(fit: Fit, tree: NamedTree) -> Iterator[tuple[list[str], FloatArray]]:
     """Names and draws of the elements of each variable that are parameters."""
-    posterior = tree["posterior"].data_vars if "posterior" in tree.children else {}
+    posterior = tree.get("posterior", NamedSet({}))
     # What is no parameter, or repeats one draw for draw, would be counted twice.
     population, hidden = fit.family.programs.population, fit.family.programs.hidden
     skipped = {"lprior", *hidden, *(f"{name}_raw" for name in posterior)}
@@ -132,16 +132,16 @@ def _by_variable(fit: Fit, tree: xr.DataTree) -> Iterator[tuple[list[str], Float
             elements = np.moveaxis(values.reshape(*values.shape[:2], -1), 2, 0)
             # A term that does not vary between groups, by the variant's assumption, has a tau of 0 and no correlation.
             varying = (elements != 0).any(axis=(1, 2)) if name in population else np.full(len(elements), True)
-            varying &= ~fixed_elements(fit, str(name), values)
-            names = [n for n, keep in zip(element_names(str(name), variable), varying, strict=True) if keep]
+            varying &= ~fixed_elements(fit, name, values)
+            names = [n for n, keep in zip(element_names(name, variable), varying, strict=True) if keep]
             yield names, elements if varying.all() else elements[varying]
 
 
 def draws_of(fit: Fit, name: str) -> FloatArray:
     """The draws of one of ``parameters`` by its name, (chain, draw), without those of all others."""
-    variable = fit.tree["posterior"][base_of(name)]
+    variable = fit.named["posterior"][base_of(name)]
     values = np.asarray(variable.values, dtype=float)
-    place = element_names(str(variable.name), variable).index(name)
+    place = element_names(variable.name, variable).index(name)
     own = values.reshape(*values.shape[:2], -1)[..., place].copy()
     give_back(values)
     return own

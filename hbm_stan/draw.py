@@ -5,18 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
 
 from hbm_stan.deferred import Deferred
 from hbm_stan.engines import ENGINES, EngineDraws, Progress, Sampling
 from hbm_stan.fit import Attempt, Fit, Job, Reporter
 from hbm_stan.independent import without_sampler
 from hbm_stan.memory import held_draws
+from hbm_stan.named import NamedTree
 from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.tree import draws_tree, is_large, thinned, with_effects
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:
@@ -64,7 +61,7 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
-    return FitRecord(tree=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
+    return FitRecord(named=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
                      earlier=tuple(asdict(a) for a in earlier))  # fmt: skip
 
 
@@ -85,7 +82,7 @@ def fit_unkept(job: Job) -> Fit:
 def fit_of_draws(job: Job, drawn: EngineDraws, sampling: Sampling) -> Fit:
     """A Fit of parameters alone, kept nowhere: for proofs and long runs, which need no log_lik and no y_rep."""
     tree = draws_tree(job.family, job.table, job.data, drawn, sampling.seed, rows=False)
-    record = FitRecord(tree=tree, parts={}, key=job.key, seconds=0.0)
+    record = FitRecord(named=tree, parts={}, key=job.key, seconds=0.0)
     return _fit(replace(job, sampling=sampling), record, reused=False, reason="not kept")
 
 
@@ -95,25 +92,25 @@ def _fit(job: Job, record: FitRecord, *, reused: bool, reason: str) -> Fit:
     every = _every(job, record, sampling)
     return Fit(
         family=job.family, variant=job.variant, table=job.table, data=job.data, priors=job.priors, sampling=sampling,
-        engine=job.engine.name, engine_version=job.engine.version, tree=_tree(job, record, sampling, every),
+        engine=job.engine.name, engine_version=job.engine.version, named=_named(job, record, sampling, every),
         key=job.key, program_sha256=job.program.sha256, seconds=record.seconds, reused=reused, reason=reason,
         earlier=earlier, every=every, read_from=record.file,
     )  # fmt: skip
 
 
-def _every(job: Job, record: FitRecord, sampling: Sampling) -> xr.DataTree | None:
+def _every(job: Job, record: FitRecord, sampling: Sampling) -> NamedTree | None:
     """All draws of the population, where only some are held with effects of groups."""
-    return record.tree if held_draws(job.family, job.table, job.variant, sampling) < sampling.draws else None
+    return record.named if held_draws(job.family, job.table, job.variant, sampling) < sampling.draws else None
 
 
-def _tree(job: Job, record: FitRecord, sampling: Sampling, every: xr.DataTree | None) -> Deferred[xr.DataTree]:
+def _named(job: Job, record: FitRecord, sampling: Sampling, every: NamedTree | None) -> Deferred[NamedTree]:
     """The draws that a fit holds, made when they are asked for; of a large table, effects of groups are drawn then."""
     if not is_large(job.family, job.table):
-        return Deferred(lambda: record.tree)
+        return Deferred(lambda: record.named)
 
-    def held() -> xr.DataTree:
+    def held() -> NamedTree:
         draws = held_draws(job.family, job.table, job.variant, sampling)
-        tree = record.tree if every is None else thinned(every, draws)
+        tree = record.named if every is None else thinned(every, draws)
         return with_effects(job.family, job.table, job.data, tree, sampling.seed, job.variant)
 
     return Deferred(held)

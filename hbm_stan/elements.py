@@ -6,6 +6,8 @@ import itertools
 import re
 from typing import Any
 
+import numpy as np
+
 from hbm_stan.predictors import INTERCEPT
 
 # Where a meaning speaks of one element: ``{term}`` is its coefficient, ``{predictor}`` its group predictor. What stands
@@ -32,7 +34,7 @@ def element_names(name: str, variable: Any) -> list[str]:
 
 def _labels(variable: Any, dim: str) -> list[str]:
     return (
-        [str(c) for c in variable.coords[dim].values]
+        [str(c) for c in np.asarray(variable.coords[dim])]
         if dim in variable.coords
         else list(map(str, range(1, variable.sizes[dim] + 1)))
     )

@@ -21,6 +21,7 @@ from hbm_stan.fit_file import Facts, FitFile
 from hbm_stan.identity import data_in_order, model_in_words
 from hbm_stan.memory import refuse_too_large
 from hbm_stan.model import Family, StanData
+from hbm_stan.named import NamedTree
 from hbm_stan.notebook import card, summary_of
 from hbm_stan.portions import portions
 from hbm_stan.prepare import Prepared
@@ -50,7 +51,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Fit:
-    """Draws of one variant with all that made them. ``tree`` has ArviZ's groups and dims."""
+    """Draws of one variant with all that made them. ``named`` has ArviZ's groups and dims, ``tree`` is ArviZ's own."""
 
     family: Family
     variant: str
@@ -60,7 +61,7 @@ class Fit:
     sampling: Sampling
     engine: str
     engine_version: str
-    tree: Later[xr.DataTree] = Later()  # noqa: RUF009 (a descriptor: there is one for all)
+    named: Later[NamedTree] = Later()  # noqa: RUF009 (a descriptor: there is one for all)
     key: str
     program_sha256: str
     seconds: float
@@ -68,7 +69,7 @@ class Fit:
     reason: str
     earlier: tuple[Attempt, ...] = ()  # attempts at a larger step that failed; ``sampling`` is that of the last
     stopped: str = ""  # why no smaller step was tried, where one was called for
-    every: xr.DataTree | None = None  # all draws of the population, where ``tree`` holds only some: very many groups
+    every: NamedTree | None = None  # all draws of the population, where ``named`` holds only some: very many groups
     read_from: FitFile | None = None  # the file of these draws
 
     def __repr__(self) -> str:
@@ -78,6 +79,11 @@ class Fit:
     def _repr_html_(self) -> str:
         note = "Of the population. hbm.check(fit) says whether these draws can be trusted."
         return card(repr(self)[1:-1], [note], summary_of(self.draws(*self.family.programs.population)))
+
+    @cached_property
+    def tree(self) -> xr.DataTree:
+        """The draws as a tree of xarray, which ArviZ takes; no draws are copied."""
+        return self.named.as_xarray()
 
     @property
     def asked(self) -> Sampling:
@@ -91,19 +97,19 @@ class Fit:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Chains and draws of each in ``tree``."""
-        draws = self.sampling.draws if self.every is None else self.tree["sample_stats"].sizes["draw"]
+        """Chains and draws of each in ``named``."""
+        draws = self.sampling.draws if self.every is None else self.named["sample_stats"].sizes["draw"]
         return self.sampling.chains, draws
 
     @property
-    def chains(self) -> xr.DataTree:
+    def chains(self) -> NamedTree:
         """All draws that were sampled: what checks of the sampler are made of."""
-        return self.tree if self.every is None else self.every
+        return self.named if self.every is None else self.every
 
     def draws(self, *names: str) -> dict[str, np.ndarray[Any, Any]]:
         """Posterior draws of these variables (those that the variant has), chains joined: (draw, ...)."""
-        posterior = self.tree["posterior"].to_dataset()
-        return posterior_draws(posterior, names or [str(name) for name in posterior.data_vars])
+        posterior = self.named["posterior"]
+        return posterior_draws(posterior, names or list(posterior))
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A generator fixed by the seed, the variant and the purpose: the same report twice."""
@@ -128,7 +134,7 @@ class Fit:
     @property
     def file(self) -> FitFile | None:
         """The file of a fit whose draws nobody has read yet, so that they are what stands there; else None."""
-        return self.read_from if is_pending(self, "tree") else None
+        return self.read_from if is_pending(self, "named") else None
 
     @property
     def facts(self) -> Facts | None:

@@ -24,7 +24,7 @@ def where_divergences_sit(fit: Fit, diverging: np.ndarray[Any, Any]) -> tuple[st
     draws = fit.draws(scale, quantity)
     if scale not in draws:
         return "", "they are spread over the posterior."
-    names = np.array(element_names(scale, fit.tree["posterior"][scale]))
+    names = np.array(element_names(scale, fit.named["posterior"][scale]))
     # The lowest 5 % of the draws of tau are the lowest 5 % of log tau; of several terms, the one with most of them.
     taus = draws[scale].reshape(len(flat), -1)
     moving = np.flatnonzero(np.ptp(taus, axis=0) > 0)  # the tau of a term that does not vary has no neck

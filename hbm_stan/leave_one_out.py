@@ -243,7 +243,7 @@ def _rows_alone(fit: Fit, elpd_i: FloatArray) -> str:
 
 def _n_parameters(fit: Fit, *, groups_too: bool = True) -> int:
     """Parameters: the population's, effects of other factors, and those of groups unless pooling is complete."""
-    posterior = fit.tree["posterior"]
+    posterior = fit.named["posterior"]
     names = [n for n in (*fit.family.programs.population, *(("effect",) if fit.family.terms else ())) if n in posterior]
     if groups_too and fit.pooling != "complete" and fit.family.groups.group_quantity in posterior:
         names.append(fit.family.groups.group_quantity)

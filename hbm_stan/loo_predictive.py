@@ -108,7 +108,7 @@ def loo_predictive(fit: Fit) -> LooPredictive:
     elif fit.rows_on_request:
         y_rep, log_lik = _on_request(fit, rows)
     else:
-        y_rep = posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"][:, rows]
+        y_rep = posterior_draws(fit.named["posterior_predictive"], ["y"])["y"][:, rows]
         log_lik = log_lik_of(fit)[:, rows]
     log_weights, elpd, k = np.empty_like(log_lik), np.empty(len(rows)), np.empty(len(rows))
     for some in portions(len(rows), len(log_lik)):

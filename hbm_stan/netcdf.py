@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hbm_stan.named import NamedSet, NamedTree, Values
+
 if TYPE_CHECKING:
     import h5py
-    import xarray as xr
-else:
-    from hbm_stan.later import xr
 
 # The name of a dimension that no variable has the coordinates of, as the library of netCDF knows it by.
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. {:10d}"
-# Attributes of the layout, and those that say how values are written here; of any other that CF has, xarray knows more.
+# Attributes of the layout, and those that say how values are written; of any other that CF has, xarray knows more.
 _LAYOUT = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
 _CF = {
     "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "units", "calendar",
@@ -33,100 +32,102 @@ class _OtherLayoutError(Exception):
     """A file has what ``write_tree`` does not write of draws."""
 
 
-def write_tree(tree: xr.DataTree, file: io.IOBase) -> None:
-    """Write the groups of a tree, each with dimensions and coordinates of its own, to an open file."""
+def write_tree(tree: NamedTree, file: io.IOBase) -> None:
+    """Write the sets of a tree, each with dimensions and coordinates of its own, to an open file."""
     import h5py
 
     with h5py.File(file, "w", track_order=True) as whole:
+        _write_attributes(whole, tree.attrs)
         n_dimensions = 0
-        for node in tree.subtree:
-            group = whole if node.path == "/" else whole.create_group(node.path, track_order=True)
-            n_dimensions += _write_group(node.to_dataset(inherit=False), group, n_dimensions)
+        for name, of_group in tree.sets.items():
+            n_dimensions += _write_group(of_group, whole.create_group(name, track_order=True), n_dimensions)
 
 
-def _write_group(dataset: xr.Dataset, group: h5py.Group, first: int) -> int:
+def _write_group(given: NamedSet, group: h5py.Group, first: int) -> int:
     """Write one group whose dimensions are counted from ``first`` on; returns how many it has."""
-    # Booleans, dates and coordinates that are no dimensions as CF has them: by xarray, which reads them again.
-    variables, attributes = xr.conventions.cf_encoder(*xr.conventions.encode_dataset_coordinates(dataset))
-    ids = {dim: first + k for k, dim in enumerate(dataset.sizes)}
-    scales = {dim: _scale(group, dim, size, variables.get(dim)) for dim, size in dataset.sizes.items()}
+    sizes = given.sizes
+    ids = {dim: first + k for k, dim in enumerate(sizes)}
+    scales = {dim: _scale(group, dim, size, given.coords.get(dim)) for dim, size in sizes.items()}
     for dim, scale in scales.items():
         scale.attrs["_Netcdf4Dimid"] = np.int32(ids[dim])
-    for name, variable in variables.items():
-        written = scales[name] if name in scales else _dataset(group, str(name), variable)
-        _write_attributes(written, variable.attrs)
-        if name not in scales:
-            for axis, dim in enumerate(variable.dims):
-                written.dims[axis].attach_scale(scales[dim])
-            written.attrs["_Netcdf4Coordinates"] = np.array([ids[dim] for dim in variable.dims], np.int32)
-    _write_attributes(group, attributes)
+    for name, (dims, values) in given.arrays.items():
+        written = _dataset(group, name, values)
+        for axis, dim in enumerate(dims):
+            written.dims[axis].attach_scale(scales[dim])
+        written.attrs["_Netcdf4Coordinates"] = np.array([ids[dim] for dim in dims], np.int32)
+    _write_attributes(group, given.attrs)
     return len(ids)
 
 
-def _scale(group: h5py.Group, dim: Any, size: int, coordinate: xr.Variable | None) -> h5py.Dataset:
+def _scale(group: h5py.Group, dim: str, size: int, labels: Values | None) -> h5py.Dataset:
     """The dimension: its coordinates, or a bare length."""
-    if coordinate is None:
-        scale = group.create_dataset(str(dim), shape=(size,), dtype=">f4")
+    if labels is None:
+        scale = group.create_dataset(dim, shape=(size,), dtype=">f4")
         scale.make_scale(_NO_VARIABLE.format(size))
     else:
-        scale = _dataset(group, str(dim), coordinate)
-        scale.make_scale(str(dim))
+        scale = _dataset(group, dim, labels)
+        scale.make_scale(dim)
     return scale
 
 
-def _dataset(group: h5py.Group, name: str, variable: xr.Variable) -> h5py.Dataset:
+def _dataset(group: h5py.Group, name: str, values: Values) -> h5py.Dataset:
+    """A variable; booleans as CF has them, small numbers that say what they are."""
     import h5py
 
-    values = np.asarray(variable.values)
     if values.dtype.kind in "UO":
         return group.create_dataset(name, data=values.astype(object), dtype=h5py.string_dtype())
-    return group.create_dataset(name, data=values)
+    if values.dtype.kind != "b":
+        return group.create_dataset(name, data=values)
+    written = group.create_dataset(name, data=values.astype(np.int8))
+    written.attrs["dtype"] = "bool"
+    return written
 
 
-def _write_attributes(owner: h5py.Group | h5py.Dataset, attributes: Mapping[Any, Any]) -> None:
+def _write_attributes(owner: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any]) -> None:
     for name, value in attributes.items():
-        owner.attrs[str(name)] = value if isinstance(value, str) else np.atleast_1d(value)
+        owner.attrs[name] = value if isinstance(value, str) else np.atleast_1d(value)
 
 
-def read_tree(file: Any) -> xr.DataTree:
-    """The groups in an open file as xarray itself reads them, which it is asked to where another has written them."""
+def read_tree(file: Any) -> NamedTree:
+    """The groups in an open file; xarray reads those that another has written."""
     import h5py
 
     try:
         with h5py.File(file, "r") as whole:
-            groups = {f"/{name}": _read_group(group) for name, group in whole.items()}
-            tree = xr.DataTree.from_dict(groups)
-            tree.attrs = _read_attributes(whole)
-            return tree
-    except (_OtherLayoutError, KeyError, TypeError, ValueError):
+            return NamedTree({name: _read_group(group) for name, group in whole.items()}, _read_attributes(whole))
+    except (_OtherLayoutError, AttributeError, KeyError, TypeError, ValueError):
+        import xarray as xr
+
         file.seek(0)
-        return xr.load_datatree(file, engine="h5netcdf")
+        return NamedTree.of(xr.load_datatree(file, engine="h5netcdf"))
 
 
-def _read_group(group: h5py.Group) -> xr.Dataset:
+def _read_group(group: h5py.Group) -> NamedSet:
     if any(not hasattr(member, "shape") for member in group.values()):
         raise _OtherLayoutError  # a group in a group
     dims = {int(d.attrs["_Netcdf4Dimid"]): name for name, d in group.items() if _is_scale(d)}
-    variables = {name: _read_variable(name, d, dims) for name, d in group.items() if not _is_bare(name, d)}
-    values = {name: variable for name, variable in variables.items() if name not in dims.values()}
-    coordinates = {name: variable for name, variable in variables.items() if name in dims.values()}
-    return xr.Dataset(values, coordinates, _read_attributes(group))
+    arrays, coords = {}, {}
+    for name, dataset in group.items():
+        if not _is_scale(dataset):
+            arrays[name] = (tuple(dims[int(i)] for i in dataset.attrs["_Netcdf4Coordinates"]), _read_values(dataset))
+        elif not _is_bare(name, dataset):
+            coords[name] = _read_values(dataset)
+    return NamedSet(arrays, coords, _read_attributes(group))
 
 
-def _read_variable(name: str, dataset: h5py.Dataset, dims: Mapping[int, str]) -> xr.Variable:
+def _read_values(dataset: h5py.Dataset) -> Values:
     import h5py
 
     attributes = _read_attributes(dataset)
-    of_cf = {key: attributes.pop(key) for key in _CF & attributes.keys()}
+    of_cf = {key: value for key, value in attributes.items() if key in _CF}
     words = h5py.check_string_dtype(dataset.dtype) is not None
     values = np.asarray(dataset.asstr()[()], dtype=str) if words else np.asarray(dataset[()])
     if of_cf == {"dtype": "bool"}:
-        values = values.astype(bool)
-    elif of_cf and not (of_cf.keys() == {"_FillValue"} and values.dtype.kind == "f" and np.isnan(of_cf["_FillValue"])):
+        return values.astype(bool)
+    # Files of before have it at floats.
+    if of_cf and not (of_cf.keys() == {"_FillValue"} and values.dtype.kind == "f" and np.isnan(of_cf["_FillValue"])):
         raise _OtherLayoutError
-    if _is_scale(dataset):
-        return xr.Variable((name,), values, attributes)
-    return xr.Variable([dims[int(i)] for i in dataset.attrs["_Netcdf4Coordinates"]], values, attributes)
+    return values
 
 
 def _read_attributes(owner: h5py.Group | h5py.Dataset) -> dict[str, Any]:

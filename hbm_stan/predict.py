@@ -136,7 +136,7 @@ def terms_of(fit: Fit) -> tuple[str, ...]:
     dims = fit.family.programs.dims.get(name, ())
     if len(dims) < 2:
         return ("",)
-    size = fit.tree["posterior"][name].sizes[dims[1]]
+    size = fit.named["posterior"][name].sizes[dims[1]]
     return tuple(map(str, fit.family.coordinates(fit.table).get(dims[1], range(1, size + 1))))
 
 
@@ -158,7 +158,7 @@ def raw_spread(fit: Fit) -> dict[str, float]:
 
 def _has_groups(fit: Fit) -> bool:
     """Whether the draws hold the group quantity; those of a user's own family may not."""
-    return fit.family.groups.group_quantity in fit.tree["posterior"]
+    return fit.family.groups.group_quantity in fit.named["posterior"]
 
 
 def shrinkage_table(fits: Mapping[str, Fit], main: str = "partial_pooling") -> pd.DataFrame:
@@ -265,5 +265,5 @@ def findings(fit: Fit, options: Mapping[str, Any]) -> list[Finding]:
 
 def population_names(fit: Fit) -> list[str]:
     """The names of the population's parameters that the variant has, element by element."""
-    posterior = fit.tree["posterior"]
+    posterior = fit.named["posterior"]
     return [e for n in fit.family.programs.population if n in posterior for e in element_names(n, posterior[n])]

@@ -78,7 +78,7 @@ _STATISTICS: Mapping[Statistic, tuple[str, Callable[..., FloatArray]]] = {
 
 def can_replicate(fit: Fit) -> bool:
     """Whether rows can be replicated: the program gave them, or they are drawn when asked for."""
-    return "posterior_predictive" in fit.tree.children or fit.rows_on_request
+    return "posterior_predictive" in fit.named or fit.rows_on_request
 
 
 def predictive_check(fit: Fit) -> PredictiveCheck:
@@ -244,7 +244,7 @@ def _replications(fit: Fit) -> Iterator[tuple[dict[str, FloatArray], FloatArray]
             if again or _of_new_groups(fit) or fit.rows_on_request:
                 yield some, family.need("simulate", "replicated data")(rng, some, fit.data)
             else:
-                yield some, posterior_draws(fit.tree["posterior_predictive"].to_dataset(), ["y"])["y"][part]
+                yield some, posterior_draws(fit.named["posterior_predictive"], ["y"])["y"][part]
 
 
 def _judge(fit: Fit, statistics: pd.DataFrame, outside: pd.DataFrame, replications: int) -> Verdict:

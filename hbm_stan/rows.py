@@ -125,7 +125,7 @@ def pearson_dispersion(y: FloatArray, mean: FloatArray, variance: FloatArray) ->
 
 def has_dispersion(fit: Fit, rows: Rows) -> bool:
     """Whether the rows' dispersion says something: a group's own value, seen in its only row, leaves none."""
-    given = fit.family.twin.row_moments is not None and fit.family.groups.group_quantity in fit.tree["posterior"]
+    given = fit.family.twin.row_moments is not None and fit.family.groups.group_quantity in fit.named["posterior"]
     return not rows.alone and given
 
 
@@ -142,7 +142,7 @@ def spread_factor(fit: Fit, dispersion: float) -> float:
     """
     if math.isnan(dispersion):
         return math.nan
-    effects = np.asarray(fit.tree["posterior"][fit.family.groups.group_quantity].values)[0, 0]  # (J[, K])
+    effects = np.asarray(fit.named["posterior"][fit.family.groups.group_quantity].values)[0, 0]  # (J[, K])
     taken = effects[0].size if fit.pooling == "complete" else effects.size
     left = fit.y.size - taken
     return math.sqrt(max((dispersion * fit.y.size - taken) / left, 0)) if left > 0 else math.nan

@@ -7,16 +7,12 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hbm_stan.deferred import Deferred
 from hbm_stan.engines.stopping import held_back
+from hbm_stan.named import NamedTree
 from hbm_stan.netcdf import read_tree, write_tree
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    from hbm_stan.later import xr
 
 _FORMAT = 2
 # After the end of the NetCDF file, where its readers do not look: the hash of all that stands before.
@@ -85,7 +81,7 @@ class _Draft(io.RawIOBase):
         return True
 
 
-def write_sealed(tree: xr.DataTree, path: Path) -> str:
+def write_sealed(tree: NamedTree, path: Path) -> str:
     """Write a tree and its seal, and have them on the disk; the hash in the seal. Raises OSError where the disk takes
     no more."""
     with held_back(), path.open("w+b", buffering=0) as file:
@@ -99,7 +95,7 @@ def write_sealed(tree: xr.DataTree, path: Path) -> str:
         return digest
 
 
-def open_sealed(path: Path) -> tuple[str, Deferred[xr.DataTree]]:
+def open_sealed(path: Path) -> tuple[str, Deferred[NamedTree]]:
     """The hash that a file is sealed with, and the tree in it.
 
     The hash is compared before HDF5 looks at the file, for damage could make HDF5 crash or hang. The tree of a small
@@ -142,7 +138,7 @@ def _digest(file: io.FileIO | io.BytesIO, size: int) -> str:
     return digest.hexdigest()
 
 
-def _tree(file: io.FileIO | io.BytesIO, name: str) -> xr.DataTree:
+def _tree(file: io.FileIO | io.BytesIO, name: str) -> NamedTree:
     file.seek(0)
     try:
         return read_tree(file)

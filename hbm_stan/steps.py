@@ -20,7 +20,7 @@ _SMALL_STEP = 0.99
 
 def check_steps(fit: Fit) -> list[Verdict]:
     """The verdicts on the steps of a fit that a sampler made."""
-    stats = {name: np.asarray(v.values) for name, v in fit.chains["sample_stats"].data_vars.items()}
+    stats = {name: np.asarray(v.values) for name, v in fit.chains["sample_stats"].items()}
     return [
         _check_divergences(fit, stats["diverging"]),
         _check_treedepth(stats["reached_max_treedepth"], fit.sampling.max_treedepth),

@@ -15,12 +15,12 @@ from hbm_stan.deferred import Deferred, Later
 from hbm_stan.errors import StorageError
 from hbm_stan.fit_file import FitFile
 from hbm_stan.fit_file import beside as notes_of
+from hbm_stan.named import NamedTree
 from hbm_stan.resources import cache_folder, try_to_write, write_text_whole
 from hbm_stan.sealed import UnusableError, open_sealed, write_sealed
 
 if TYPE_CHECKING:
     import filelock
-    import xarray as xr
 else:
     from hbm_stan.later import filelock
 
@@ -36,7 +36,7 @@ class FitRecord:
     Draws, and ``parts`` with them, are read from the ``file`` when they are asked for, where the rest is noted.
     """
 
-    tree: Later[xr.DataTree] = Later()  # noqa: RUF009 (a descriptor: there is one for all)
+    named: Later[NamedTree] = Later()  # noqa: RUF009 (a descriptor: there is one for all)
     parts: Later[Mapping[str, Any]] = Later()  # noqa: RUF009
     key: str
     seconds: float
@@ -185,9 +185,8 @@ def acquired(path: Path, say: Callable[[str], None], waiting: str) -> filelock.B
 
 def _write(record: FitRecord, path: Path) -> str:
     """Write a fit to a file, and have it on the disk; the hash in its seal."""
-    tree = record.tree.copy()
-    tree.attrs["hbm_stan"] = json.dumps({name: getattr(record, name) for name in _ABOUT})
-    return write_sealed(tree, path)
+    about = json.dumps({name: getattr(record, name) for name in _ABOUT})
+    return write_sealed(NamedTree(record.named.sets, {**record.named.attrs, "hbm_stan": about}), path)
 
 
 def _read(path: Path) -> FitRecord:
@@ -198,17 +197,17 @@ def _read(path: Path) -> FitRecord:
         return _record(tree.value(), file)
     record, facts = Deferred(lambda: _later(tree, file)), file.facts
     return FitRecord(
-        tree=Deferred(lambda: record.value().tree), parts=Deferred(lambda: record.value().parts), key=facts.key,
+        named=Deferred(lambda: record.value().named), parts=Deferred(lambda: record.value().parts), key=facts.key,
         seconds=facts.seconds, adapt_delta=facts.adapt_delta, earlier=facts.earlier, file=file,
     )  # fmt: skip
 
 
-def _record(tree: xr.DataTree, file: FitFile) -> FitRecord:
+def _record(tree: NamedTree, file: FitFile) -> FitRecord:
     try:
-        about = json.loads(tree.attrs.pop("hbm_stan"))
+        about = json.loads(tree.attrs["hbm_stan"])
         earlier = tuple(about.get("earlier", ()))  # files of before have none
         return FitRecord(
-            tree=tree,
+            named=NamedTree(tree.sets),
             parts=about["parts"],
             key=about["key"],
             seconds=about["seconds"],
@@ -220,7 +219,7 @@ def _record(tree: xr.DataTree, file: FitFile) -> FitRecord:
         raise UnusableError(f"{file.path.name} does not say whose draws it holds ({error})") from error
 
 
-def _later(tree: Deferred[xr.DataTree], file: FitFile) -> FitRecord:
+def _later(tree: Deferred[NamedTree], file: FitFile) -> FitRecord:
     """The fit in a file of which there are notes: it was read before."""
     try:
         return _record(tree.value(), file)

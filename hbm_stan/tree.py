@@ -1,10 +1,10 @@
-"""Draws of an engine become an ArviZ tree: names of groups and terms, and what the program left to be drawn."""
+"""Draws of an engine become a tree as ArviZ has them: names of groups and terms, and what its program left out."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +14,11 @@ from hbm_stan.families.terms.nodes import nodes_serve
 from hbm_stan.independent import independent_draws
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
+from hbm_stan.named import NamedSet, NamedTree
 from hbm_stan.portions import AT_ONCE, portions, spaced_places
 from hbm_stan.prepare import Prepared
 from hbm_stan.scratch import give_back, room
 from hbm_stan.table import FloatArray
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    from hbm_stan.later import xr
 
 # From here on what a program would draw of groups and rows at every iteration is drawn in NumPy afterwards: it takes
 # longer than sampling does (ours).
@@ -64,7 +60,7 @@ def draws_tree(
     *,
     rows: bool = True,
     effects: bool = True,
-) -> xr.DataTree:
+) -> NamedTree:
     """The draws as ArviZ wants them: posterior, posterior_predictive, log_likelihood, sample_stats, data.
 
     Without ``rows``, log_likelihood and posterior_predictive are left out; without ``effects``, so is what the program
@@ -85,35 +81,33 @@ def draws_tree(
     coords = family.coordinates(table)
     for group, arrays in groups.items():
         _check_shapes(family, group, arrays, dims, coords)
-    sets = {g: _dataset(values, dims, coords) for g, values in groups.items() if values}
+    sets = {g: named_draws(values, dims, coords) for g, values in groups.items() if values}
     stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in drawn.sample_stats.items()}
-    sets["sample_stats"] = _dataset(stats, {}, {}).assign_attrs(drawn.about)
+    sets["sample_stats"] = named_draws(stats, {}, {}, drawn.about)
     y = np.asarray(data[programs.observed])
-    sets["observed_data"] = xr.Dataset({"y": (dims["y"], y)}, _used(coords, dims["y"]))
+    sets["observed_data"] = NamedSet({"y": (tuple(dims["y"]), y)}, _used(coords, dims["y"]))
     sets["constant_data"] = _constant_data(data, programs.observed, coords, table.n_rows)
-    return xr.DataTree.from_dict(sets)
+    return NamedTree(sets)
 
 
-def thinned(tree: xr.DataTree, draws: int) -> xr.DataTree:
+def thinned(tree: NamedTree, draws: int) -> NamedTree:
     """The tree with so many draws of each chain, at equal distances."""
     sets = {}
-    for name, child in tree.children.items():
-        given = child.to_dataset()
-        if "draw" in given.sizes:
-            given = given.isel(draw=spaced_places(draws, given.sizes["draw"])).assign_coords(draw=np.arange(draws))
-        sets[name] = given
-    return xr.DataTree.from_dict(sets)
+    for name, given in tree.sets.items():
+        size = given.sizes.get("draw")
+        sets[name] = given if size is None else given.at("draw", spaced_places(draws, size), np.arange(draws))
+    return NamedTree(sets)
 
 
 def with_effects(
-    family: Family, table: Prepared, data: StanData, tree: xr.DataTree, seed: int, variant: str
-) -> xr.DataTree:
+    family: Family, table: Prepared, data: StanData, tree: NamedTree, seed: int, variant: str
+) -> NamedTree:
     """The tree with what its program left to be drawn of groups: from the same draws and seed always the same.
 
     Where the posterior is known, nothing was sampled, and all of it is drawn here.
     """
-    posterior = tree["posterior"].to_dataset() if "posterior" in tree.children else xr.Dataset()
-    given = {str(name): np.asarray(values.values) for name, values in posterior.data_vars.items()}
+    posterior = tree.get("posterior", NamedSet({}))
+    given = {name: np.asarray(values.values) for name, values in posterior.items()}
     shape = tuple(tree["sample_stats"].sizes[dim] for dim in ("chain", "draw"))
     drawn_effects = None if given else independent_draws(family, data, variant, shape, seed, table.n_groups)
     if drawn_effects is None:
@@ -122,7 +116,9 @@ def with_effects(
         return tree
     coords = family.coordinates(table)
     _check_shapes(family, "posterior", drawn_effects, family.programs.dims, coords)
-    return tree.assign(posterior=xr.DataTree(posterior.merge(_dataset(drawn_effects, family.programs.dims, coords))))
+    effects = named_draws(drawn_effects, family.programs.dims, coords)
+    whole = NamedSet({**posterior.arrays, **effects.arrays}, {**posterior.coords, **effects.coords}, posterior.attrs)
+    return tree.changed(posterior=whole)
 
 
 def complete(
@@ -171,8 +167,8 @@ def _parts_of_chain(draws: int, n_groups: int) -> Iterator[slice]:
     return portions(draws, n_groups, WHOLE_CHAIN if draws * n_groups <= WHOLE_CHAIN else AT_ONCE)
 
 
-def posterior_draws(posterior: Any, names: Sequence[str]) -> dict[str, FloatArray]:
-    """The variables of an xarray posterior with chains joined: shape (draw, ...)."""
+def posterior_draws(posterior: NamedSet, names: Sequence[str]) -> dict[str, FloatArray]:
+    """The variables of a posterior with chains joined: shape (draw, ...)."""
     draws = {}
     for name in names:
         if name in posterior:
@@ -199,7 +195,7 @@ def _check_shapes(
             )
 
 
-def _constant_data(data: StanData, observed: str, coords: Mapping[str, Any], n_rows: int) -> xr.Dataset:
+def _constant_data(data: StanData, observed: str, coords: Mapping[str, Any], n_rows: int) -> NamedSet:
     """Data with one value for each group or row, other than the outcome and the priors."""
     n_groups = len(coords["group"])
     lengths = {n_rows: "observation", n_groups: "group"}
@@ -208,15 +204,21 @@ def _constant_data(data: StanData, observed: str, coords: Mapping[str, Any], n_r
         for name, value in data.items()
         if name != observed and not name.startswith("prior_") and np.ndim(value) == 1 and len(value) in lengths
     }
-    return xr.Dataset(constants, _used(coords, {axes[0] for axes, _ in constants.values()}))
+    return NamedSet(constants, _used(coords, {axes[0] for axes, _ in constants.values()}))
 
 
-def _dataset(values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any]) -> xr.Dataset:
+def named_draws(
+    values: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]], coords: Mapping[str, Any],
+    attrs: Mapping[str, Any] | None = None,
+) -> NamedSet:  # fmt: skip
+    """Draws (chain, draw, ...) by name as a set with the labels of their dims; chains and draws count from 0."""
     arrays = {
         name: (("chain", "draw", *dims.get(name, _unnamed(name, array))), array) for name, array in values.items()
     }
-    dataset = xr.Dataset(arrays, _used(coords, {d for axes, _ in arrays.values() for d in axes}))
-    return dataset.assign_coords({d: np.arange(dataset.sizes[d]) for d in ("chain", "draw")})
+    labels = _used(coords, {d for axes, _ in arrays.values() for d in axes})
+    shape = next(iter(values.values())).shape[:2]
+    places = {d: np.arange(n) for d, n in zip(("chain", "draw"), shape, strict=True)}
+    return NamedSet(arrays, {**labels, **places}, attrs or {})
 
 
 def _unnamed(name: str, array: FloatArray) -> tuple[str, ...]:
@@ -225,4 +227,4 @@ def _unnamed(name: str, array: FloatArray) -> tuple[str, ...]:
 
 
 def _used(coords: Mapping[str, Any], dims: Any) -> dict[str, Any]:
-    return {d: list(c) for d, c in coords.items() if d in dims}
+    return {d: np.asarray(list(c)) for d, c in coords.items() if d in dims}

@@ -25,6 +25,7 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import DataError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, prepare_table
+from hbm_stan.named import NamedTree
 from hbm_stan.predictors import read_predictors
 from hbm_stan.results.collect import find
 from hbm_stan.results.document import results
@@ -197,10 +198,10 @@ def relabelled(fit: Fit, dataset: Dataset, store: FitStore) -> Fit:
     tree = fit.tree.map_over_datasets(
         lambda d: d.assign_coords(group=list(table.pooled.labels)) if "group" in d.coords else d
     )
-    store.write(fit.variant, FitRecord(tree=tree, parts={}, key="0" * 64, seconds=0.0))
+    store.write(fit.variant, FitRecord(named=NamedTree.of(tree), parts={}, key="0" * 64, seconds=0.0))
     stored = store.read(fit.variant, "0" * 64)
     assert stored is not None
-    return dataclasses.replace(fit, table=table, tree=stored.tree)
+    return dataclasses.replace(fit, table=table, named=stored.named)
 
 
 @given(

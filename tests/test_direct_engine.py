@@ -203,9 +203,9 @@ def test_a_fit_says_how_it_was_drawn_and_is_checked_by_its_weights(tmp_path: Pat
 
 
 def with_k(fit: Fit, k: float) -> Fit:
-    tree = fit.tree.copy()
-    tree["sample_stats"].attrs[PARETO_K] = k
-    return replace(fit, tree=tree)
+    stats = fit.named["sample_stats"]
+    changed = replace(stats, attrs={**stats.attrs, PARETO_K: k})
+    return replace(fit, named=fit.named.changed(sample_stats=changed))
 
 
 def test_a_high_k_fails_the_check_and_says_what_to_do() -> None:

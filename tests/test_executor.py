@@ -148,8 +148,8 @@ def test_what_is_made_to_be_kept_elsewhere_arrives_as_it_would_be_kept_here(tmp_
     store = FitStore(tmp_path)
     here = fit(MEANS, schools(), sampling=FEW, engine="stanli", store=store)
     assert record.key == here.key
-    for name, values in record.tree["posterior"].data_vars.items():
-        np.testing.assert_array_equal(values.values, here.tree["posterior"][name].values)
+    for name, values in record.named["posterior"].items():
+        np.testing.assert_array_equal(values.values, here.named["posterior"][name].values)
 
 
 # ---- the order, and what ends work -------------------------------------------------------------------------------

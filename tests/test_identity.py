@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from spy import Spy
 
 from hbm_stan.data import Dataset
@@ -24,6 +23,7 @@ from hbm_stan.fit import Fit, Job, jobs_of
 from hbm_stan.formula import columns_read
 from hbm_stan.identity import data_hash
 from hbm_stan.model import Family
+from hbm_stan.named import NamedTree
 from hbm_stan.parameterise import _key as pilots_key
 from hbm_stan.priors import to_decimals, two_digits
 from hbm_stan.reference import Posterior, Reference, matches
@@ -259,8 +259,8 @@ def test_a_fit_without_some_rows_is_known_again_too() -> None:
     here = job(family, dataset, "no_pooling")
     fit = Fit(
         family=family, variant=here.variant, table=here.table, data=here.data, priors=here.priors,
-        sampling=here.sampling, engine="stanli", engine_version="", tree=xr.DataTree(), key=here.key, program_sha256="",
-        seconds=0.0, reused=False, reason="",
+        sampling=here.sampling, engine="stanli", engine_version="", named=NamedTree({}), key=here.key,
+        program_sha256="", seconds=0.0, reused=False, reason="",
     )  # fmt: skip
     there = replace(fit, family=elsewhere(family, math.inf))
     assert job_without(fit, [0]).key == job_without(there, [0]).key

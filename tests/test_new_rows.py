@@ -20,6 +20,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.families.terms.effects import terms_of
 from hbm_stan.fit import Fit
+from hbm_stan.named import NamedTree
 from hbm_stan.new_rows.predict import predict
 from hbm_stan.reading import make_reading
 
@@ -124,7 +125,7 @@ def _without_spread_of_draws(fit_: Fit) -> Fit:
     if "nu" in posterior:
         posterior["nu"] = posterior["nu"] * 0 + 6.0
     tree["posterior"] = posterior.assign_coords(chain=[0, 1], draw=np.arange(posterior.sizes["draw"]))
-    return replace(fit_, tree=tree)
+    return replace(fit_, named=NamedTree.of(tree))
 
 
 def test_rows_of_one_new_level_are_correlated_as_the_model_says_and_of_others_not() -> None:
@@ -254,7 +255,7 @@ def test_nothing_moves_with_the_origin_of_a_column() -> None:
     right = "x + arm + poly(w, 2) + (1 + x + w | g) + (0 + x | h)"
     base = random_fit("binomial", right, size=10, **ARM)
     moved = random_fit("binomial", right, frame().assign(x=frame()["x"] + 1000, w=frame()["w"] - 50), size=10, **ARM)
-    moved = replace(moved, tree=base.tree)
+    moved = replace(moved, named=base.named)
     data = frame().iloc[:7]
     one_, two = predict(base, data), predict(moved, data.assign(x=data["x"] + 1000, w=data["w"] - 50))
     np.testing.assert_allclose(expected_of(two), expected_of(one_), rtol=1e-7)

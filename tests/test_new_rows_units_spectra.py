@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from scipy.stats import gamma, norm
 
 from hbm_stan.attempts import fit
@@ -68,8 +67,9 @@ def test_rows_of_known_units(variant: str, stanli: Engine) -> None:
 
 def test_units_that_a_program_left_out_are_drawn_given_their_rows(stanli: Engine) -> None:
     fit_ = pastes(stanli)
-    posterior = fit_.tree["posterior"].to_dataset().drop_vars("theta_unit")
-    without = replace(fit_, tree=fit_.tree.assign(posterior=xr.DataTree(posterior)))
+    posterior = fit_.named["posterior"]
+    arrays = {name: a for name, a in posterior.arrays.items() if name != "theta_unit"}
+    without = replace(fit_, named=fit_.named.changed(posterior=replace(posterior, arrays=arrays)))
     rows = rows_of(fit_, [0, 20, 40])
     both = [draws_of(predict(f, rows)) for f in (fit_, without)]
     assert close(*both).all()

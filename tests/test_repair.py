@@ -438,9 +438,10 @@ def test_more_draws_that_fail_their_checks_are_not_taken(store: FitStore, monkey
     short_fit = fit(
         "normal_means", means_dataset(), priors=MEANS, sampling=Sampling(draws=100, seed=SEED), engine="stanli"
     )
-    wrong = replace(short_fit, tree=short_fit.tree.copy())
-    stats_of = wrong.tree["sample_stats"].to_dataset()
-    wrong.tree["sample_stats"] = stats_of.assign(diverging=stats_of["diverging"] | True)
+    stats_of = short_fit.named["sample_stats"]
+    diverging = (stats_of["diverging"].dims, np.full(stats_of["diverging"].shape, True))
+    all_diverged = replace(stats_of, arrays={**stats_of.arrays, "diverging": diverging})
+    wrong = replace(short_fit, named=short_fit.named.changed(sample_stats=all_diverged))
     monkeypatch.setattr(ladder, "with_more_draws", lambda *_: wrong)
     climbing = ladder.Ladder(fit=short_fit, budget=Budget(), store=store, say=silent)
     before = with_k(short_fit, i2=0.65)

@@ -29,6 +29,7 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ModelError, NotDirectError
 from hbm_stan.families import family
 from hbm_stan.fit import Fit, Job
+from hbm_stan.named import NamedTree
 from hbm_stan.priors import Prior
 from hbm_stan.repair import refit_without
 from hbm_stan.report.build import fit_analysis
@@ -682,7 +683,7 @@ def test_what_a_family_of_ones_own_lacks_is_said(eight: Fit) -> None:
     bare = eight.family.with_fields(group_log_lik=None, new_row=None)
     children = {n: c.to_dataset() for n, c in eight.tree.children.items() if n != "log_likelihood"}
     children["posterior"] = children["posterior"].drop_vars(["lprior", "tau", "tau_raw"])
-    poor = replace(eight, family=bare, tree=xr.DataTree.from_dict(children))
+    poor = replace(eight, family=bare, named=NamedTree.of(xr.DataTree.from_dict(children)))
     power = power_scaling(poor)
     assert set(power.table["component"]) == {"mu"}
     assert list(power.readings["quantity"]) == ["mu"]

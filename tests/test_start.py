@@ -101,7 +101,7 @@ def test_fits_that_were_checked_are_checked_and_reported_again_by_numpy_alone(co
     (tmp_path / "t.csv").write_text(TABLE)
     (tmp_path / "analysis.toml").write_text(ANALYSIS)
     words = [command, ".", "--engine", "stanli"]
-    assert loaded(words, tmp_path, {"xarray", "scipy"}, 0) == {"xarray", "scipy"}
+    assert loaded(words, tmp_path, {"xarray", "scipy"}, 0) == {"scipy"}  # fitting needs it; nothing needs a tree
     assert loaded(words, tmp_path, LIBRARIES | ELSEWHERE | SMALL, 0) == set()
 
 
@@ -110,7 +110,7 @@ def test_draws_are_read_and_compared_without_what_neither_needs(tmp_path: Path) 
     (tmp_path / "analysis.toml").write_text(ANALYSIS)
     words = ["compare", ".", "--engine", "stanli"]
     loaded(words, tmp_path, LIBRARIES, 0)
-    needed = {"xarray", "pandas", "scipy", "h5py"}
+    needed = {"scipy", "h5py"}
     others = {"h5netcdf", "scipy.optimize", "scipy.stats", "hbm_stan.report.typeset", "hbm_stan.results"}
     assert loaded(words, tmp_path, LIBRARIES | others, 0) == needed
 

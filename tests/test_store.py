@@ -21,6 +21,7 @@ from processes import Child, until
 from hbm_stan import sealed
 from hbm_stan.errors import StorageError
 from hbm_stan.files import write_beside
+from hbm_stan.named import NamedSet, NamedTree
 from hbm_stan.store import FitRecord, FitStore
 
 LABELS = [
@@ -70,7 +71,7 @@ def tree(seed: int = 1) -> xr.DataTree:
 
 
 def stored_fit(key: str = KEY, seed: int = 1, **parts: Any) -> FitRecord:
-    return FitRecord(tree=tree(seed), parts={**PARTS, **parts}, key=key, seconds=1.25)
+    return FitRecord(named=NamedTree.of(tree(seed)), parts={**PARTS, **parts}, key=key, seconds=1.25)
 
 
 @pytest.fixture
@@ -101,13 +102,14 @@ def test_what_was_kept_comes_back_exactly(store: FitStore) -> None:
     assert back is not None
     assert (back.key, back.seconds, back.parts) == (KEY, 1.25, PARTS)
     expected = tree()
-    xr.testing.assert_identical(back.tree, expected)
+    read = back.named.as_xarray()
+    xr.testing.assert_identical(read, expected)
     for node in expected.subtree:
         for name, variable in node.variables.items():
-            got = back.tree[node.path].variables[name]
+            got = read[node.path].variables[name]
             assert got.dtype == variable.dtype, name
             assert got.values.tobytes() == variable.values.tobytes(), name  # NaN, -0.0 and the smallest number too
-    assert [str(v) for v in back.tree["posterior"].group.values] == LABELS
+    assert [str(v) for v in read["posterior"].group.values] == LABELS
 
 
 def test_it_is_a_netcdf_file_that_xarray_opens(store: FitStore) -> None:
@@ -140,9 +142,7 @@ def peak_of(work: Callable[[], object]) -> int:
 def test_no_second_copy_of_the_draws_is_made_by_writing_and_reading(tmp_path: Path) -> None:
     size = 8 * 10**6
     variables = {name: (("chain", "draw"), np.ones((4, size // 32))) for name in "abcdef"}
-    large = FitRecord(
-        tree=xr.DataTree.from_dict({"posterior": xr.Dataset(variables)}), parts=PARTS, key=KEY, seconds=1.0
-    )
+    large = FitRecord(named=NamedTree({"posterior": NamedSet(variables)}), parts=PARTS, key=KEY, seconds=1.0)
     store = FitStore(tmp_path)
     # At most one variable at a time while it is written; what is read, and one variable.
     assert peak_of(lambda: write(store, large)) < 1.5 * size
@@ -153,7 +153,7 @@ def test_no_second_copy_of_the_draws_is_made_by_writing_and_reading(tmp_path: Pa
         tree.to_netcdf(buffer, engine="h5netcdf")
 
     # The fault: the file is made in memory.
-    assert peak_of(lambda: in_memory(large.tree, tmp_path)) > 5 * size
+    assert peak_of(lambda: in_memory(large.named.as_xarray(), tmp_path)) > 5 * size
 
 
 def test_writing_and_reading_say_nothing(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_after_damage_the_fit_is_made_anew(store: FitStore) -> None:
     write(store, stored_fit(seed=2))
     back = store.read("partial", KEY)
     assert back is not None
-    xr.testing.assert_identical(back.tree, tree(2))
+    xr.testing.assert_identical(back.named.as_xarray(), tree(2))
 
 
 # Why
@@ -309,7 +309,7 @@ def test_data_that_are_gone_are_a_reason(store: FitStore) -> None:
 
 def test_the_reason_compares_with_the_fit_that_was_used_last(store: FitStore) -> None:
     other = changed("settings", "seed", 2)
-    write(store, FitRecord(tree=tree(), parts=other, key="e" * 64, seconds=1.0))
+    write(store, FitRecord(named=NamedTree.of(tree()), parts=other, key="e" * 64, seconds=1.0))
     for path, age in ((the_file(store), 1), (store.path("partial", "e" * 64), 2)):
         os.utime(path, (age, age))
     now = changed("settings", "seed", 3)
@@ -405,7 +405,7 @@ for i in range(10):
     write(store, stored_fit(seed=me))
     back = store.read("partial", KEY)
     assert back is not None
-    assert any(back.tree.identical(tree(seed)) for seed in (1, 2))
+    assert any(back.named.as_xarray().identical(tree(seed)) for seed in (1, 2))
 """
     children = [Child(["-c", code, str(tmp_path), str(seed)]) for seed in (1, 2)]
     assert [child.end() for child in children] == [(0, "", "")] * 2
@@ -438,7 +438,7 @@ for _ in range(3):
         except StorageError as error:
             print(error)
 back = store.read("partial", KEY)
-assert back.tree.identical(tree())
+assert back.named.as_xarray().identical(tree())
 assert names(store.folder) == ["ballast", store.path("partial", KEY).name]
 """
     code, out, err = Child(["-c", code, str(tiny_disk)]).end()
@@ -473,7 +473,7 @@ for left in range(0, size, 4096):
     (store.folder / "more").unlink()
     assert store.read("partial", "f" * 64) is None
     assert not (store.folder / ".partial.writing").exists()
-    assert store.read("partial", KEY).tree.identical(tree())
+    assert store.read("partial", KEY).named.as_xarray().identical(tree())
 print(ends, len(range(0, size, 4096)))
 """
     code, out, err = Child(["-c", code, str(tiny_disk)]).end()
@@ -536,7 +536,7 @@ def test_an_error_when_the_file_is_made_durable(store: FitStore, monkeypatch: py
         write(store, stored_fit(seed=2))
     back = store.read("partial", KEY)
     assert back is not None
-    xr.testing.assert_identical(back.tree, tree())
+    xr.testing.assert_identical(back.named.as_xarray(), tree())
     assert names(store.folder) == [the_file(store).name]
 
 

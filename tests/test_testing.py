@@ -16,6 +16,7 @@ from hbm_stan.engines import Engine
 from hbm_stan.errors import DiagnosticError, ModelError
 from hbm_stan.examples import example
 from hbm_stan.fit import Fit
+from hbm_stan.named import NamedTree
 from hbm_stan.reference import read_reference
 from hbm_stan.testing import (
     assert_calibrated,
@@ -40,7 +41,7 @@ def test_engines_have_one_posterior(cmdstan: Engine, tmp_path: Path) -> None:
 def moved(fit: Fit, name: str, by: float) -> Fit:
     tree = fit.tree.copy(deep=True)
     tree["posterior"][name] = tree["posterior"][name] + by
-    return replace(fit, tree=tree)
+    return replace(fit, named=NamedTree.of(tree))
 
 
 @pytest.mark.usefixtures("stanli")

@@ -84,8 +84,8 @@ def test_what_would_be_written_as_text_is_drawn_afterwards_and_kept(tmp_path: Pa
     assert not textual_fit.rows_on_request
     stored = store.read("partial_pooling", textual_fit.key)
     assert stored is not None
-    assert {"posterior_predictive", "log_likelihood"} <= set(stored.tree.children)
-    assert "theta" in stored.tree["posterior"]
+    assert {"posterior_predictive", "log_likelihood"} <= set(stored.named)
+    assert "theta" in stored.named["posterior"]
     np.testing.assert_allclose(
         log_lik_of(textual_fit), textual_fit.family.need("pointwise", "")(textual_fit.draws(), textual_fit.data)
     )
@@ -116,8 +116,8 @@ def test_of_a_large_table_is_kept_what_was_sampled_and_the_rest_is_the_same_agai
         np.testing.assert_array_equal(values, again.draws(name)[name])
     stored = store.read("partial_pooling", first.key)
     assert stored is not None
-    assert set(stored.tree.children) == {"posterior", "sample_stats", "observed_data", "constant_data"}
-    assert "theta" not in stored.tree["posterior"]
+    assert set(stored.named) == {"posterior", "sample_stats", "observed_data", "constant_data"}
+    assert "theta" not in stored.named["posterior"]
     assert "theta" in first.tree["posterior"]
     # Blocks or not, in memory or on the disk: the same log densities, of these draws.
     direct = first.family.need("pointwise", "")(first.draws(), first.data)

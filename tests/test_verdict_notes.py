@@ -29,6 +29,7 @@ from hbm_stan.diagnosis import Diagnosis
 from hbm_stan.errors import StorageError
 from hbm_stan.fit import Fit
 from hbm_stan.fit_file import FitFile, beside
+from hbm_stan.named import NamedTree
 from hbm_stan.nouns import Noun
 from hbm_stan.report.build import fit_analysis
 from hbm_stan.store import FitStore
@@ -101,8 +102,9 @@ def put_in_place(folder: Path, edit: Callable[[xr.Dataset], xr.Dataset], variant
     store = FitStore(folder / "fits")
     record = store.read(variant, fit.key)
     assert record is not None
-    tree = record.tree.assign({"posterior": xr.DataTree(edit(record.tree["posterior"].to_dataset()))})
-    store.write(variant, replace(record, tree=tree))
+    tree = record.named.as_xarray()
+    tree = tree.assign({"posterior": xr.DataTree(edit(tree["posterior"].to_dataset()))})
+    store.write(variant, replace(record, named=NamedTree.of(tree)))
 
 
 # The same verdicts
@@ -120,7 +122,7 @@ def test_noted_verdicts_are_those_that_are_worked_out(folder: Path, idle: Callab
         assert diagnosis.verdicts == fresh[name].verdicts
         assert json.dumps(rows(diagnosis)) == json.dumps(rows(fresh[name]))
         assert [type(v.value) for v in diagnosis.verdicts] == [type(v.value) for v in fresh[name].verdicts]
-        assert is_pending(again[name], "tree"), "the draws were read"
+        assert is_pending(again[name], "named"), "the draws were read"
 
 
 def test_tables_behind_noted_verdicts_are_made_when_they_are_asked_for(folder: Path) -> None:
@@ -347,7 +349,7 @@ def test_draws_that_somebody_changed_are_looked_at(folder: Path) -> None:
     other = fits_in(folder)[MAIN]
     tree = xr.DataTree.from_dict({"posterior": stuck(other.tree["posterior"].to_dataset()),
                                   "sample_stats": other.tree["sample_stats"].to_dataset()})  # fmt: skip
-    assert {v.name for v in check(replace(fits_in(folder)[MAIN], tree=tree)).failed} >= {"moving chains"}
+    assert {v.name for v in check(replace(fits_in(folder)[MAIN], named=NamedTree.of(tree))).failed} >= {"moving chains"}
 
 
 def test_a_family_of_the_users_own_is_checked_each_time(folder: Path) -> None:

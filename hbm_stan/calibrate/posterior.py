@@ -81,7 +81,7 @@ def draws_for(sampling: Sampling, replications: int) -> Sampling:
 
 def spaced_draws(fit: Fit, number: int) -> Draws:
     """``number`` draws of a fit, evenly spaced over its chains; raises ModelError where it holds fewer."""
-    posterior = fit.tree["posterior"].to_dataset()
+    posterior = fit.named["posterior"]
     least = np.inf
     for name in (*fit.family.programs.population, fit.family.groups.group_quantity):
         if name in posterior:

@@ -25,6 +25,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.likelihoods.likelihood import OWN_COLUMNS
 from hbm_stan.model import Draws, GivenRows, StanData
+from hbm_stan.named import NamedTree
 from hbm_stan.new_rows.extend import extended_effects, extended_sizes, rows_from, systematic
 from hbm_stan.new_rows.moved import in_words, summary_of_groups
 from hbm_stan.new_rows.new_groups import NewGroups, read_condition
@@ -34,12 +35,11 @@ from hbm_stan.notebook import card
 from hbm_stan.prepare import Prepared
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
+from hbm_stan.tree import named_draws
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-else:
-    from hbm_stan.later import xr
 
 # New groups before their rows for each draw of the population, as long as they are not too many (ours).
 _TIMES, _AT_ONCE = 10, 4_000_000
@@ -231,19 +231,15 @@ def _as_fit(fit: Fit, new: NewGroups, draws: Mapping[str, FloatArray]) -> Fit:
     else:
         data = _family_data(fit, new.table, new.where)
     coords, dims = family.coordinates(new.table), family.programs.dims
-    arrays: dict[str, Any] = {}
-    used: dict[str, list[Any]] = {}
+    arrays = {}
     for name, values in draws.items():
         axes = dims.get(name, tuple(f"{name}_dim_{i}" for i in range(values.ndim - 1)))
         fits = all(len(coords[d]) == n for d, n in zip(axes, values.shape[1:], strict=True) if d in coords)
         if fits:  # what known groups have and new ones have not is left out
-            arrays[name] = (("chain", "draw", *axes), values[None])
-            used |= {axis: list(coords[axis]) for axis in axes if axis in coords}
-    size = len(next(iter(draws.values())))
-    posterior = xr.Dataset(arrays, {**used, "chain": [0], "draw": np.arange(size)})
-    sampling = replace(fit.sampling, chains=1, draws=size)
-    tree = xr.DataTree.from_dict({"posterior": posterior})
-    return replace(fit, table=new.table, data=data, tree=tree, every=None, sampling=sampling)
+            arrays[name] = values[None]
+    sampling = replace(fit.sampling, chains=1, draws=len(next(iter(draws.values()))))
+    tree = NamedTree({"posterior": named_draws(arrays, dims, coords)})
+    return replace(fit, table=new.table, data=data, named=tree, every=None, sampling=sampling)
 
 
 def _new_groups(fit: Fit, draws: Draws, data: StanData, rng: np.random.Generator) -> FloatArray:
@@ -261,6 +257,6 @@ def _new_groups(fit: Fit, draws: Draws, data: StanData, rng: np.random.Generator
 
 def _of_new(conditioned: Fit, new: NewGroups) -> xr.Dataset:
     """Draws of what the new groups have of their own, but for what a program standardises."""
-    posterior = conditioned.tree["posterior"].to_dataset()
-    names = [str(n) for n, own in posterior.data_vars.items() if "group" in own.dims and not str(n).endswith("_raw")]
-    return posterior[names].isel(group=slice(new.n_known, None))
+    posterior = conditioned.named["posterior"]
+    own = {n: a for n, a in posterior.arrays.items() if "group" in a[0] and not n.endswith("_raw")}
+    return replace(posterior, arrays=own).at("group", slice(new.n_known, None)).as_xarray()

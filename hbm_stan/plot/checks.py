@@ -67,7 +67,7 @@ def energy(fits: Fits) -> Any:
     from hbm_stan import plots
 
     fit = main_of(fits)
-    if "energy" not in fit.tree["sample_stats"]:
+    if "energy" not in fit.named["sample_stats"]:
         raise lacks(fit, "energy", "no sampler made its draws, and only the draws of one have an energy")
     table = draw_tables.energy_table(fit)
     return with_table(plots.plot_energy(table), table)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +19,13 @@ from hbm_stan.diagnose import check
 from hbm_stan.errors import ComparisonError, HbmError, StorageError
 from hbm_stan.executor import answered, in_turn, refused
 from hbm_stan.fit import Fit, Job
+from hbm_stan.named import NamedTree
 from hbm_stan.prepare import Prepared
 from hbm_stan.repair.bridge import Exact, bridged, score_of
 from hbm_stan.repair.jobs import Say, job_without
 from hbm_stan.scores import Route
 from hbm_stan.store import FitStore
 from hbm_stan.table import FloatArray
-
-if TYPE_CHECKING:
-    import xarray as xr
-else:
-    from hbm_stan.later import xr
 
 # Half of the error that a repaired score may have (0.1, ours): beyond it a refit is made again with more draws.
 _PRECISE, _MORE = 0.05, 4
@@ -113,7 +109,7 @@ def note_name(fit: Fit, key: str) -> str:
 
 def without_draws(fit: Fit) -> Fit:
     """The fit as it travels to where refits of it are scored: they ask for its data, not for its draws."""
-    return replace(fit, tree=xr.DataTree())
+    return replace(fit, named=NamedTree({}))
 
 
 def _unseen(fit: Fit, unit: Unit, index: int, waive: Collection[str]) -> _Unseen:

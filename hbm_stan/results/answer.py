@@ -131,7 +131,7 @@ def _averages(fit: Fit, summary: pd.DataFrame, unit: str, noun: Noun = GROUPS) -
         what = f"The {' '.join(filter(None, ['average', _quantity(fit, term)]))} over the population of {noun.many}"
         what += (
             f" (where predictors of {noun.many} are 0)"
-            if term in {"", INTERCEPT} and "gamma" in fit.tree["posterior"]
+            if term in {"", INTERCEPT} and "gamma" in fit.named["posterior"]
             else ""
         )
         if complete:

@@ -74,10 +74,10 @@ def _apart(fit: Fit, slopes: list[tuple[str, FloatArray]]) -> tuple[list[tuple[s
 def _slopes(fit: Fit) -> list[tuple[str, FloatArray]]:
     """The coefficients of columns, common or averaged over groups, then those of predictors of groups."""
     design = fit.table.design
-    names = design.names if design is not None else terms_of(fit) if "mu" in fit.tree["posterior"] else ()
+    names = design.names if design is not None else terms_of(fit) if "mu" in fit.named["posterior"] else ()
     candidates = [(name, average_draws(fit, name)) for name in names if name not in {"", INTERCEPT}]
     slopes = [(name, draws) for name, draws in candidates if draws is not None]
-    if "gamma" in fit.family.programs.dims and "gamma" in fit.tree["posterior"]:
+    if "gamma" in fit.family.programs.dims and "gamma" in fit.named["posterior"]:
         gamma = fit.draws("gamma")["gamma"]
         labels = fit.family.coordinates(fit.table)[fit.family.programs.dims["gamma"][0]]
         slopes += [(str(label), gamma[:, k]) for k, label in enumerate(labels)]

@@ -30,7 +30,7 @@ def lacking(fits: Mapping[str, Fit]) -> list[str]:
         ),
         *_by_variable(
             fits, f"estimates of the {many}", quantity,
-            [n for n, f in fits.items() if f.pooling != "complete" and quantity not in f.tree["posterior"]],
+            [n for n, f in fits.items() if f.pooling != "complete" and quantity not in f.named["posterior"]],
         ),
     ]  # fmt: skip
     return [f"{family.name} is the analyst's own family. What it could not give: {'; '.join(gaps)}."] if gaps else []

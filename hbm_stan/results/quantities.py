@@ -84,10 +84,10 @@ def average_draws(fit: Fit, term: str) -> FloatArray | None:
     design = fit.table.design
     if design is not None:
         return fit.draws("beta")["beta"][:, design.names.index(term)] if term in design.names else None
-    if "mu" not in fit.tree["posterior"]:
+    if "mu" not in fit.named["posterior"]:
         return None
     mu = fit.draws("mu")["mu"]
-    if mu.ndim == 1 and "gamma" in fit.tree["posterior"]:  # predictors of groups at their means
+    if mu.ndim == 1 and "gamma" in fit.named["posterior"]:  # predictors of groups at their means
         return np.asarray(mu + fit.draws("gamma")["gamma"] @ np.mean(fit.data["U"], axis=0))
     return mu if mu.ndim == 1 else mu[:, terms_of(fit).index(term)]
 

@@ -50,7 +50,7 @@ def r_squared(fit: Fit) -> RSquared | None:
     Groups of one row have none: what the row is, its group is.
     """
     family = fit.family
-    one_each = fit.table.one_row_per_group or family.groups.group_quantity not in fit.tree["posterior"]
+    one_each = fit.table.one_row_per_group or family.groups.group_quantity not in fit.named["posterior"]
     of_kinds = family.twin.of_groups is not None  # whose rows have no common variance
     if one_each or of_kinds or family.groups.new_group is None or fit.pooling != "partial":
         return None

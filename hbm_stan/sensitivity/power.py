@@ -90,7 +90,7 @@ def log_prior(fit: Fit, name: str, prior: Prior) -> FloatArray | None:
         return None
     flat = draws.reshape(len(draws), -1)
     if term:
-        names = element_names(base, fit.tree["posterior"][base])
+        names = element_names(base, fit.named["posterior"][base])
         if name not in names:
             return None
         flat = flat[:, [names.index(name)]]

@@ -38,7 +38,7 @@ def location_of(family: Family) -> str:
 
 def population_draws(fit: Fit) -> dict[str, FloatArray]:
     """Draws of the population's parameters by element, (S,) each; an element that is the same in all draws is none."""
-    posterior = fit.tree["posterior"]
+    posterior = fit.named["posterior"]
     by_element: dict[str, FloatArray] = {}
     for name in fit.family.programs.population:
         if name in posterior:
@@ -62,7 +62,7 @@ def means_of_groups(fit: Fit) -> dict[str, tuple[float, float]]:
     groups = theta.shape[1]
     means = means_of(fit).reshape(groups, -1).mean(axis=0)
     sds = np.sqrt(np.mean(tau**2, axis=0) / groups).reshape(-1)
-    names = element_names(LOCATION, fit.tree["posterior"][LOCATION])
+    names = element_names(LOCATION, fit.named["posterior"][LOCATION])
     return {n: (float(m), float(s)) for n, m, s in zip(names, means, sds, strict=True)}
 
 

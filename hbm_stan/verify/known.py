@@ -118,7 +118,7 @@ def compare_case(case: Case, engine: Engine, seed: int, n: int) -> Compared:
 def as_read(fit: Fit) -> tuple[list[str], FloatArray]:
     """Parameters of a fit of shuffled rows; those of rows by the numbers that their rows have in the table as read."""
     names, draws = parameters(fit)
-    of_rows = {str(n) for n, v in fit.tree["posterior"].data_vars.items() if v.dims[2:] == ("observation",)}
+    of_rows = {n for n, v in fit.named["posterior"].items() if v.dims[2:] == ("observation",)}
     places = shuffled_places(fit.table.n_rows)
     where = {f"{name}[{i}]": f"{name}[{place + 1}]" for name in of_rows for i, place in enumerate(places, start=1)}
     return [where.get(name, name) for name in names], draws
