@@ -19,7 +19,7 @@ from hbm_stan.engines.cmdstan import CmdStanEngine
 from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import HbmError, ModelError
-from hbm_stan.families import families
+from hbm_stan.families import families, shipped
 from hbm_stan.families.own import read_family
 from hbm_stan.model import Family
 
@@ -28,7 +28,7 @@ _ONE_AT_A_TIME = threading.Lock()  # a cluster's worker may have several threads
 
 def reference(family: Family) -> str | None:
     """How another process finds the family: its name, or its folder; None for one that was made in this process."""
-    if families().get(family.name) is family:
+    if shipped(family.name) is family:
         return family.name
     return str(family.programs.folder.resolve()) if family.source else None
 

@@ -27,22 +27,24 @@ def family(name: str, beside: Path | None = None) -> Family:
     folder = (beside or Path()) / os.path.expanduser(name)
     if is_place(name):
         return read_family(folder)
-    if (own := _of_module(name)) is not None:
+    if (own := shipped(name)) is not None:
         return own
     known = families()
-    if name in known:
-        return known[name]
     if os.path.isdir(folder):
         return read_family(folder)
     raise ModelError(f"There is no family {name!r}. {nearest(name, known)} A family of your own is a folder: './name'.")
 
 
-def _of_module(name: str) -> Family | None:
-    """The family of that name from the module of that name, if it is there: to import all others takes longer."""
-    if name not in {m.name for m in pkgutil.iter_modules(__path__)}:
-        return None
-    one: Family | None = getattr(importlib.import_module(f"{__name__}.{name}"), "FAMILY", None)
-    return one if one is not None and one.name == name else None
+def shipped(name: str) -> Family | None:
+    """The family of that name that comes along; all are imported only where none has a module of that name.
+
+    None where there is none.
+    """
+    if name in {m.name for m in pkgutil.iter_modules(__path__)}:
+        one: Family | None = getattr(importlib.import_module(f"{__name__}.{name}"), "FAMILY", None)
+        if one is not None and one.name == name:
+            return one
+    return families().get(name)
 
 
 def is_place(name: str) -> bool:
