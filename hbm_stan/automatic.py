@@ -100,7 +100,7 @@ def fit_variants(
 
     form = DEFAULT
     if DEFAULT in asked:
-        choice = _choice(model, data, asked, parameterisation, priors, settings, fit_store, say)
+        choice = _choice(model, data, asked, parameterisation, priors, settings, fit_store, say, runs.name == "direct")
         tell = say or (lambda _text: None)
         form = passing_form(model, choice, lambda name: fits_of(name)[name], how.get("waive", ()), tell).variant
     named = [form if name == DEFAULT else name for name in asked]
@@ -109,15 +109,17 @@ def fit_variants(
 
 
 def _choice(
-    model: Family, data: Dataset, asked: tuple[str, ...], parameterisation: str,
-    priors: Mapping[str, str] | None, sampling: Sampling, store: FitStore, say: Callable[[str], None] | None,
+    model: Family, data: Dataset, asked: tuple[str, ...], parameterisation: str, priors: Mapping[str, str] | None,
+    sampling: Sampling, store: FitStore, say: Callable[[str], None] | None, direct: bool,
 ) -> Choice:  # fmt: skip
     """The variant that stands for ``partial_pooling``: named, or by a rule and pilots, which are kept."""
     named = named_parameterisation(model, parameterisation)
     if named is not None or not model.programs.pilot:
         return Choice(named or DEFAULT, "")
     refuse_too_large(model, prepare_table(model, data), asked, sampling)  # before a pilot
-    choice = choose_parameterisation(model, data, priors=priors, seed=sampling.seed, store=store, say=say)
+    choice = choose_parameterisation(
+        model, data, priors=priors, seed=sampling.seed, store=store, say=say, direct=direct
+    )
     if say is not None:
         say(choice.reason)
     return choice

@@ -23,7 +23,7 @@ from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.store import FitStore
-from hbm_stan.tree import is_by_nodes
+from hbm_stan.tree import is_by_following_nodes, is_by_nodes
 
 AUTO = "auto"
 DEFAULT = "partial_pooling"
@@ -103,24 +103,21 @@ def choose_parameterisation(
     engine: Engine | None = None,
     say: Callable[[str], None] | None = None,
     table: Prepared | None = None,
+    direct: bool = False,
 ) -> Choice:
     """The form of partial pooling for these data; pilots that ran before are read from the store.
 
     ``table`` is the dataset prepared for the family, where that is at hand. Pilots run on the embedded engine, which
-    compiles nothing: how well a form mixes does not depend on the engine.
+    compiles nothing: how well a form mixes does not depend on the engine. ``direct`` says that direct draws are tried
+    first: what they need no program for has no pilot.
     """
     programs, table = family.programs, table or prepare_table(family, dataset)
     if not programs.pilot:
-        words = table.noun.fill(family.variant(DEFAULT).parameterisation)
-        if family.source:
-            return Choice(DEFAULT, f"As the family has it ({words}).")
-        return Choice(
-            DEFAULT, f"The default form of this family ({words}); it has no rival that is ever the better one."
-        )
+        return _without_rival(family, table)
     family.refuse_unlearnable(table, DEFAULT)
     chosen = family.priors(table, priors)
     by_rule, reason = programs.rule(programs.prepare(table, chosen)) if programs.rule else (programs.pilot[0], "")
-    if is_by_nodes(family, table, by_rule):
+    if is_by_nodes(family, table, by_rule) or (direct and is_by_following_nodes(family, table, by_rule)):
         how = "No pilot is needed: coefficients of {groups} are integrated out by nodes, where these pass their checks."
         return Choice(by_rule, table.noun.fill(f"{reason} {how}".strip()))
     data = _distinct(
@@ -137,6 +134,14 @@ def choose_parameterisation(
             fit_store.write_note(key, {"pilots": [asdict(p) for p in pilots]})
     best = _best(pilots, by_rule)
     return Choice(best, _in_words(family, table.noun.fill(reason), by_rule, best, pilots), tuple(pilots))
+
+
+def _without_rival(family: Family, table: Prepared) -> Choice:
+    """The form of a family that has one."""
+    words = table.noun.fill(family.variant(DEFAULT).parameterisation)
+    if family.source:
+        return Choice(DEFAULT, f"As the family has it ({words}).")
+    return Choice(DEFAULT, f"The default form of this family ({words}); it has no rival that is ever the better one.")
 
 
 def _distinct(family: Family, data: Mapping[str, StanData]) -> dict[str, StanData]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hbm_stan.engines import EngineDraws
 from hbm_stan.errors import ModelError
-from hbm_stan.families.terms.nodes import nodes_serve
+from hbm_stan.families.terms.nodes import nodes_follow, nodes_serve
 from hbm_stan.independent import independent_draws
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
@@ -43,6 +43,13 @@ def is_by_nodes(family: Family, table: Prepared, variant: str) -> bool:
     if not is_large(family, table) or not family.terms or table.design is None:
         return False
     return nodes_serve(likelihood(family.name), table.design, family.variant(variant).pooling)
+
+
+def is_by_following_nodes(family: Family, table: Prepared, variant: str) -> bool:
+    """Whether direct draws try a variant by nodes that follow its population, before its program is sampled."""
+    if not family.terms or table.design is None:
+        return False
+    return nodes_follow(likelihood(family.name), table.design, family.variant(variant).pooling)
 
 
 def draws_the_rest(family: Family) -> bool:

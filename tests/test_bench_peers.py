@@ -27,6 +27,7 @@ from bench_peers.worker import write
 SEED = 20261130
 EIGHT = "eight schools"
 STANLI, CMDSTAN, TEXTBOOK, NUTPIE = "hbm_stan, stanli", "hbm_stan, CmdStan", "textbook, CmdStan", "PyMC, nutpie"
+DIRECT = "hbm_stan, direct"
 
 # --- cases ----------------------------------------------------------------------------------------------------------
 
@@ -426,7 +427,7 @@ def test_a_side_that_cannot_be_run_is_named(
 ) -> None:
     monkeypatch.setattr("bench_peers.by_r.shutil.which", lambda _name: None)
     there = command.at_hand([*SIDES.values()], "")
-    assert [side.name for side in there] == [STANLI, CMDSTAN, TEXTBOOK]
+    assert [side.name for side in there] == [STANLI, CMDSTAN, DIRECT, TEXTBOOK]
     progress = capsys.readouterr().err
     assert "NumPyro is left out, for it needs --peer, a Python with the extra peers." in progress
     assert "lme4 is left out, for it needs Rscript." in progress

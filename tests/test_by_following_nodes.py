@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from test_by_nodes import LEFT, NODES, by_quadrature_anew, frame, hbm_ess, log_j
 
 import hbm_stan as hbm
 from hbm_stan import by_following_nodes as following
+from hbm_stan.analysis.read import read_analysis
 from hbm_stan.attempts import attempts_in_words
 from hbm_stan.by_following_nodes import draw_directly
 from hbm_stan.data import Dataset
@@ -28,6 +30,7 @@ from hbm_stan.families.terms.nodes.following import Following, Shared, rows_of_c
 from hbm_stan.families.terms.nodes.population import PopulationPrior
 from hbm_stan.fit import Job, jobs_of
 from hbm_stan.likelihoods import likelihood
+from hbm_stan.report.build import settled
 from hbm_stan.verify.known import compare_case, shipped_cases
 
 RIGHT = {
@@ -250,6 +253,20 @@ def test_refits_without_a_group_are_direct_ones() -> None:
     assert FIRST_LEFT in fit.about
     assert not diagnosis.failed
     assert "theta" in fit.tree["posterior"]
+
+
+@pytest.mark.parametrize(("engine", "pilots"), [("direct", False), ("stanli", True)])
+def test_no_pilot_of_a_form_is_run_for_direct_draws_by_nodes(engine: str, pilots: bool, tmp_path: Path) -> None:
+    analysis = tmp_path / "analysis.toml"
+    table().to_csv(tmp_path / "table.csv", index=False)
+    analysis.write_text(
+        f'formula = "{LEFT["binomial"]} ~ {RIGHT["slopes"]}"\ndata = "table.csv"\nvariants = ["partial_pooling"]\n'
+        "sampling = { warmup = 200, draws = 200 }\n"
+    )
+    choice = settled(read_analysis(analysis), engine=engine).choice
+    assert choice is not None
+    assert bool(choice.pilots) == pilots
+    assert ("No pilot is needed" in choice.reason) != pilots
 
 
 REASONS = {

@@ -74,7 +74,7 @@ def settled(
         refuse_too_large(analysis.family, table, analysis.variants, analysis.sampling)  # before a pilot
         choice = choose_parameterisation(
             analysis.family, analysis.dataset, priors=analysis.priors, seed=analysis.sampling.seed,
-            store=analysis.store, say=say, table=table,
+            store=analysis.store, say=say, table=table, direct=_is_direct(analysis, engine or "auto"),
         )  # fmt: skip
 
         def fit_with(name: str) -> Fit:
@@ -86,6 +86,11 @@ def settled(
         analysis, variants=settle(analysis.variants, choice.variant),
         compared=settle(analysis.compared, choice.variant), choice=choice,
     )  # fmt: skip
+
+
+def _is_direct(analysis: Analysis, engine: Engine | str) -> bool:
+    """Whether direct draws are asked for, by the call or by the analysis."""
+    return (analysis.engine_for(engine) if isinstance(engine, str) else engine.name) == "direct"
 
 
 def report(

@@ -13,6 +13,7 @@ import hbm_stan as hbm
 from bench_peers.cases import CHAINS, WARMUP, Case
 from bench_peers.measured import Draws, Measured, split, timed, twice
 from hbm_stan.engines import choose
+from hbm_stan.engines.direct import DirectEngine
 from hbm_stan.fit import Fit
 from hbm_stan.store import FitStore
 
@@ -83,7 +84,9 @@ def run(case: Case, form: str, seed: int, engine: str = "stanli") -> Measured:
     ``sampling`` is all of a second ``hbm.fit``, but imports and compiling: pilots, effects and storing are in it.
     """
     del form  # hbm.fit chooses it
-    frame, chosen, building = case.read(), choose(engine), []
+    # Alone: what cannot be drawn directly is no measurement, and not the sampler's.
+    chosen = DirectEngine(alone=True) if engine == "direct" else choose(engine)
+    frame, building = case.read(), []
     build = chosen.build
 
     def timed_build(*given: Any) -> None:

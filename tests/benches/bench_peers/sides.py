@@ -11,6 +11,7 @@ from bench_peers.cases import Case
 
 HERE = Path(__file__).parent
 ALL = ("normal_means", "beta_binomial", "slopes", "slopes_logistic", "crossed", "planck")
+DIRECT = ("normal_means", "beta_binomial", "slopes", "slopes_logistic", "crossed")
 MIXED_MODELS = ("slopes", "slopes_logistic", "crossed")
 MOST_ROWS = 1_000_000  # no table of a case has as many
 # What measurements of all sides depend on.
@@ -50,6 +51,7 @@ PROGRAMS = tuple(f"textbook/{name}.stan" for name in ALL)
 SIDES = {side.name: side for side in (
     Side("hbm_stan, stanli", "ours", {"engine": "stanli"}, ours=True),
     Side("hbm_stan, CmdStan", "ours", {"engine": "cmdstan"}, ours=True),
+    Side("hbm_stan, direct", "ours", {"engine": "direct"}, structures=DIRECT, ours=True),
     Side("textbook, CmdStan", "by_textbook", files=PROGRAMS),
     Side("PyMC, nutpie", "by_pymc", {"sampler": "nutpie"}, ("pymc", "nutpie", "numba"), files=("pymc_models.py",)),
     Side("PyMC", "by_pymc", {"sampler": "pymc"}, ("pymc", "nutpie"), files=("pymc_models.py",)),
