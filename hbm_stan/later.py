@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
-    "pd": "pandas", "fft": "scipy.fft", "sparse": "scipy.sparse", "xr": "xarray", "filelock": "filelock",
+    "pd": "pandas", "sparse": "scipy.sparse", "xr": "xarray", "filelock": "filelock",
     "metadata": "importlib.metadata", "statistics": "statistics", "tempfile": "tempfile",
 }  # fmt: skip
 _SCIPY = {
