@@ -40,17 +40,17 @@ def many_groups(n: int = FEW + 1) -> pd.DataFrame:
 
 
 def written(folder: Path, table: pd.DataFrame, results: dict[str, Any] | None = None) -> tuple[list[str], list[str]]:
-    said: list[str] = []
-    names = write_tables(results or example_results(), folder, {GROUPS: table}, said.append)
+    lines: list[str] = []
+    names = write_tables(results or example_results(), folder, {GROUPS: table}, lines.append)
     assert names == sorted(str(p.relative_to(folder)) for p in (folder / "tables").iterdir())
-    return names, said
+    return names, lines
 
 
 def test_a_table_of_many_rows_stands_beside_the_report_as_parquet_too(tmp_path: Path) -> None:
     table = many_groups()
-    names, said = written(tmp_path, table)
+    names, lines = written(tmp_path, table)
     assert names == sorted([CHECKS, GROUPS, GROUPS_PARQUET, PARAMETERS])
-    assert said == []
+    assert lines == []
     back, text = pd.read_parquet(tmp_path / GROUPS_PARQUET), pd.read_csv(tmp_path / GROUPS)
     assert list(back.columns) == list(text.columns) == list(table.columns)
     np.testing.assert_array_equal(back["q50"], table["q50"])
@@ -67,10 +67,10 @@ def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
 
 def test_of_few_rows_there_is_csv_alone_and_none_of_before_stays(tmp_path: Path) -> None:
     written(tmp_path, many_groups())
-    names, said = written(tmp_path, many_groups(FEW))
+    names, lines = written(tmp_path, many_groups(FEW))
     assert GROUPS in names
     assert GROUPS_PARQUET not in names
-    assert said == []
+    assert lines == []
     written(tmp_path, many_groups())
     assert write_tables(example_results(withheld=True), tmp_path) == [CHECKS]
     assert [p.name for p in (tmp_path / "tables").iterdir()] == ["checks.csv"]
@@ -78,17 +78,17 @@ def test_of_few_rows_there_is_csv_alone_and_none_of_before_stays(tmp_path: Path)
 
 @pytest.mark.usefixtures("no_library")
 def test_without_the_library_there_is_csv_and_one_line_says_how_to_have_parquet(tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     both = {GROUPS: many_groups(), REPLICATED: many_groups(FEW + 30)}
-    names = write_tables(example_results(), tmp_path, both, said.append)
+    names = write_tables(example_results(), tmp_path, both, lines.append)
     assert names == sorted([CHECKS, GROUPS, PARAMETERS, REPLICATED])
-    assert said == [
+    assert lines == [
         "tables/groups.csv has 101 rows, tables/replicated.csv 130: with the package pyarrow (pip install pyarrow) "
         "such tables are written as Parquet too, which is read faster. Once it is there, run this again with --force."
     ]
-    said.clear()
-    write_tables(example_results(), tmp_path, {GROUPS: many_groups(FEW)}, said.append)
-    assert said == []
+    lines.clear()
+    write_tables(example_results(), tmp_path, {GROUPS: many_groups(FEW)}, lines.append)
+    assert lines == []
 
 
 def test_draws_are_parquet_to_the_last_bit(tmp_path: Path) -> None:
