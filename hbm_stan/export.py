@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from hbm_stan.diagnose import held_parameters
 from hbm_stan.errors import ModelError
-from hbm_stan.files import write_beside
+from hbm_stan.files import write_beside, writes_parquet
 from hbm_stan.fit import Fit
 from hbm_stan.scratch import IN_MEMORY
 
@@ -30,7 +29,7 @@ def check_draws_file(path: Path) -> str:
     ending = next((e for e in FORMATS if path.name.lower().endswith(e)), None)
     if ending is None:
         raise ModelError(f"{path}: draws are written as {', '.join(FORMATS)}; the name of the file says which.")
-    if ending == ".parquet" and find_spec("pyarrow") is None and find_spec("fastparquet") is None:
+    if ending == ".parquet" and not writes_parquet():
         raise ModelError(f"{path}: Parquet needs the package pyarrow (pip install pyarrow). CSV needs none: .csv.gz")
     return ending
 

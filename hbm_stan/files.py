@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def write_beside(path: Path, content: bytes) -> None:
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror or error}).") from error
     _clear_leftovers(real)
+
+
+def writes_parquet() -> bool:
+    """Whether a library is there that pandas writes Parquet with."""
+    return find_spec("pyarrow") is not None or find_spec("fastparquet") is not None
 
 
 def write_json(path: Path, value: Any, indent: int) -> None:

@@ -22,7 +22,7 @@ _SCIPY = {
         "erf", "expit", "fdtr", "gammainc", "gammaincc", "gammainccinv", "gammaln", "log_expit", "log_ndtr", "logit",
         "logsumexp", "ndtr", "ndtri", "poch", "stdtr", "stdtrit", "wrightomega", "xlog1py", "xlogy",
     ),
-    "stats": ("beta", "betabinom", "binom", "gamma", "nbinom", "poisson", "rankdata"),
+    "stats": ("beta", "binom", "gamma", "poisson", "rankdata"),
 }  # fmt: skip
 _HOMES = {name: f"scipy.{part}" for part, names in _SCIPY.items() for name in names}
 

@@ -183,7 +183,9 @@ def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: Route, siz
     scored, threshold = psis_loo(log_lik), good_k(log_lik.shape[0])
     bad = np.flatnonzero(~(scored.pareto_k < threshold))
     # Units that are to be repaired bring an error of their own; that of the others is what this one is of.
-    series = scored.series - log_lik.shape[0] * softmax(-log_lik[:, bad], axis=0).sum(axis=1)
+    series = scored.series
+    for some in portions(len(bad), len(log_lik)):
+        series = series - len(log_lik) * softmax(-log_lik[:, bad[some]], axis=0).sum(axis=1)
     return LeftOut(
         elpd_i=scored.elpd_i, lppd_i=lppd_i, pareto_k=scored.pareto_k, k_threshold=threshold, route=route,
         n_parameters=size, unit=unit, note="" if unit == "group" else _rows_alone(fit, scored.elpd_i),

@@ -18,8 +18,9 @@ from hbm_stan.densities import density_of, evaluated_of, has_log_lik, log_lik_of
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
+from hbm_stan.model import Draws
 from hbm_stan.portions import portions
-from hbm_stan.psis import smooth
+from hbm_stan.psis import ALIKE, smooth
 from hbm_stan.replicate import can_replicate
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import posterior_draws
@@ -103,7 +104,7 @@ def loo_predictive(fit: Fit) -> LooPredictive:
     rows = np.unique(np.linspace(0, n - 1, min(n, MOST_ROWS)).round().astype(np.int64))
     if _of_new_groups(fit):
         y_rep, log_lik = _new_groups(fit, rows)
-    elif fit.family.groups.loo_rep is not None:
+    elif fit.family.groups.loo_rep is not None and not density_of(fit, "observation").own:
         y_rep, log_lik = _given_others(fit, rows)
     elif fit.rows_on_request:
         y_rep, log_lik = _on_request(fit, rows)
@@ -112,7 +113,7 @@ def loo_predictive(fit: Fit) -> LooPredictive:
         log_lik = log_lik_of(fit)[:, rows]
     log_weights, elpd, k = np.empty_like(log_lik), np.empty(len(rows)), np.empty(len(rows))
     for some in portions(len(rows), len(log_lik)):
-        log_weights[:, some], k[some] = smooth(-log_lik[:, some])
+        log_weights[:, some], k[some] = _weights(log_lik[:, some])
         elpd[some] = logsumexp(log_weights[:, some] + log_lik[:, some], axis=0)
     return LooPredictive(
         rows=rows,
@@ -143,9 +144,11 @@ def _given_others(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, Fl
     groups, rng = fit.family.groups, fit.rng(_PURPOSE)
     assert groups.loo_rep is not None
     assert groups.loo_log_lik is not None
-    y_rep, log_lik = np.empty((fit.n_draws, len(rows))), np.empty((fit.n_draws, len(rows)))
-    for part, some in fit.blocks(fit.table.n_rows):
-        y_rep[part] = groups.loo_rep(rng, some, fit.data, fit.variant)[:, rows]
+    chosen, n = _chosen(fit)
+    y_rep, log_lik = np.empty((n, len(rows))), np.empty((n, len(rows)))
+    for part in portions(n, fit.table.n_rows):
+        some = {name: values[part] for name, values in chosen.items()}
+        y_rep[part] = groups.loo_rep(rng, some, fit.data, fit.variant, rows)
         log_lik[part] = groups.loo_log_lik(some, fit.data, fit.variant)[:, rows]
     return y_rep, log_lik
 
@@ -163,11 +166,24 @@ def _new_groups(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, Floa
     return y_rep, evaluated_of(fit, density, rows)
 
 
+def _chosen(fit: Fit) -> tuple[Draws, int]:
+    """The draws that rows are replicated at, and how many: of a large table some at equal distances."""
+    step = max(1, fit.n_draws // _DRAWS_OF_LARGE) if fit.rows_on_request else 1
+    chosen = {name: values[::step] for name, values in fit.draws().items()}
+    return chosen, len(next(iter(chosen.values())))
+
+
+def _weights(log_lik: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Log weights of draws for rows that are left out, and their Pareto k: 0 where all draws say the same of a row."""
+    log_weights, k = smooth(-log_lik)
+    alike = np.ptp(log_lik, axis=0) < ALIKE
+    log_weights[:, alike], k[alike] = -np.log(len(log_lik)), 0.0
+    return log_weights, k
+
+
 def _on_request(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
     """Replications and log densities of these rows of a large table, (draw, row) each: some draws, block by block."""
-    family, rng, step = fit.family, fit.rng(_PURPOSE), max(1, fit.n_draws // _DRAWS_OF_LARGE)
-    chosen = {name: values[::step] for name, values in fit.draws().items()}
-    n = len(next(iter(chosen.values())))
+    family, rng, (chosen, n) = fit.family, fit.rng(_PURPOSE), _chosen(fit)
     y_rep, log_lik = np.empty((n, len(rows))), np.empty((n, len(rows)))
     for part in portions(n, fit.table.n_rows):
         some = {name: values[part] for name, values in chosen.items()}

@@ -118,18 +118,8 @@ def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampl
     sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
     if _in_blocks(family, table):
         each = EACH_GROUP * (table.n_groups + table.n_rows) / 2
-        return sum(sizes) + max(sizes, default=0) + MORE_IN_BLOCKS + each + _repaired(family, table, variants, sampling)
+        return sum(sizes) + max(sizes, default=0) + MORE_IN_BLOCKS + each
     return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
-
-
-def _repaired(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:
-    """What copies of log densities may take where groups lie on the disk and have several rows, of which many may have
-    a high Pareto k: as much as all of them (400,000 shares of 200,000 groups: 2.8 GiB in all, measured)."""
-    on_disk = [v for v in variants if disk_bytes(family, table, v, sampling)]
-    if table.one_row_per_group or not on_disk:
-        return 0
-    held = max(held_draws(family, table, variant, sampling) for variant in on_disk)
-    return 8 * sampling.chains * held * table.n_rows
 
 
 def scratch_bytes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:

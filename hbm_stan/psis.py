@@ -23,6 +23,8 @@ _GRID, _REACH = 30, 3
 _PRIOR_COUNT, _PRIOR_K = 10, 0.5
 # Fewer values than that say nothing of a tail: Vehtari et al. (2024), as in R's loo and ArviZ.
 _LEAST_TAIL = 5
+# Values that differ by less on the log scale are all alike: what their tail would show is rounding.
+ALIKE = 1e-9
 _NEGLIGIBLE = 10 * np.finfo(float).eps
 # Draws times units: what is worked on at once stays in the cache of a core; what is read at once takes whole pages of a
 # memory map.

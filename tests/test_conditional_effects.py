@@ -10,7 +10,9 @@ import pytest
 
 from hbm_stan import plots
 from hbm_stan.analysis.read import read_analysis
-from hbm_stan.engines import Engine
+from hbm_stan.attempts import fit as fit_variant
+from hbm_stan.data import Dataset
+from hbm_stan.engines import Engine, Sampling
 from hbm_stan.fit import Fit
 from hbm_stan.report.build import fit_analysis, settled
 from hbm_stan.report.sections.conditional import effect_panels
@@ -168,6 +170,34 @@ def test_faults_in_r_squared_are_seen(normal: Fit, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(r_squared, "_of_new_groups", lambda *a: (whole(*a)[0], np.zeros_like(whole(*a)[1])))
     with pytest.raises(AssertionError):
         assert_r_squared(normal)
+
+
+def test_r_squared_of_many_groups_is_made_some_draws_at_a_time_and_from_fewer_populations(
+    monkeypatch: pytest.MonkeyPatch, stanli: Engine
+) -> None:
+    """Shares with two rows a group: a new group's expected rate is mu in every row, which explains nothing."""
+    rng = np.random.default_rng(5)
+    shop, trials = rng.permutation(np.repeat(np.arange(80), 2)), rng.integers(5, 21, 160)
+    sold = rng.binomial(trials, rng.beta(2, 3, 80)[shop])
+    rows = pd.DataFrame({"shop": shop, "sold": sold, "trials": trials})
+    roles = {"group": "shop", "successes": "sold", "trials": "trials"}
+    few = Sampling(draws=200, seed=3)
+    own = fit_variant("beta_binomial", Dataset.from_frame(rows, roles), "partial_pooling", sampling=few, engine=stanli)
+    monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 160 * 7)  # seven draws at a time
+    monkeypatch.setattr(r_squared, "_GROUPS", 80 * 5)  # five populations
+    explained = r_squared.r_squared(own)
+    assert explained is not None
+    theta = own.draws()["theta"][:: own.n_draws // r_squared._DRAWS][:, own.table.pooled.level]
+    variance = (theta * (1 - theta) / trials).mean(axis=1)
+    known = theta.var(axis=1) / (theta.var(axis=1) + variance)
+    assert explained.n_draws == len(known)
+    for key, p in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
+        assert getattr(explained.known, key) == pytest.approx(np.quantile(known, p))
+    assert explained.known.q50 > 0.5
+    # By chance the means of five populations spread by a fifth of the groups' variance, which is taken off: what is
+    # left has an sd of a fifth of that, times the root of two over the groups.
+    assert explained.new.q50 < 0.02
+    assert explained.new.q95 < 4 * 0.2 * np.sqrt(2 / 80)
 
 
 def test_groups_of_one_row_have_no_r_squared(reported: Path, stanli: Engine) -> None:

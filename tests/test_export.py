@@ -11,7 +11,7 @@ import pytest
 from fake_fits import fake_fit
 from typer.testing import CliRunner
 
-from hbm_stan import export
+from hbm_stan import files
 from hbm_stan.cli.app import app
 from hbm_stan.diagnose import parameters
 from hbm_stan.engines import Engine, Sampling
@@ -57,7 +57,7 @@ def test_numbers_come_back_to_the_last_bit_and_bytes_do_not_change(name: str, tm
 def test_a_name_that_says_no_format_is_refused_and_so_is_a_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match=r"draws.xlsx: draws are written as \.csv, \.csv\.gz, \.parquet"):
         check_draws_file(Path("draws.xlsx"))
-    monkeypatch.setattr(export, "find_spec", lambda _name: None)
+    monkeypatch.setattr(files, "find_spec", lambda _name: None)
     with pytest.raises(ModelError, match="Parquet needs the package pyarrow"):
         check_draws_file(Path("draws.parquet"))
     assert check_draws_file(Path("DRAWS.CSV")) == ".csv"

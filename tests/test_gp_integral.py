@@ -200,7 +200,7 @@ def test_replications_of_a_row_left_out_have_the_density_that_is_scored() -> Non
     data = data_of(of_frame(frame()))
     once = few_draws(data, "partial_pooling", 1)
     many = {name: np.repeat(values, 20_000, axis=0) for name, values in once.items()}
-    drawn = left_out.loo_rep(np.random.default_rng(3), many, data, "partial_pooling")
+    drawn = left_out.loo_rep(np.random.default_rng(3), many, data, "partial_pooling", np.arange(data["N"]))
     density = left_out.loo_log_lik(once, data, "partial_pooling")[0]
     mean, sd = drawn.mean(axis=0), drawn.std(axis=0)
     np.testing.assert_allclose(stats.norm.logpdf(data["y"], mean, sd), density, atol=0.15)

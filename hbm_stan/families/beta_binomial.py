@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from hbm_stan.errors import DataError, ModelError
 from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.conjugate import known_rates
 from hbm_stan.families.ranking import which_is_highest
+from hbm_stan.families.rates_left_out import exact_rows, log_choose, of_groups, successes, successes_drawn
 from hbm_stan.families.totals import row_index, totals
-from hbm_stan.later import beta, betabinom, betaln, binom, gammaln, xlog1py, xlogy
+from hbm_stan.later import beta, betaln, binom, xlog1py, xlogy
 from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals
@@ -107,19 +109,13 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     y, theta = np.asarray(data["y"]), draws["theta"][:, row_index(data)]
-    return np.asarray(_log_choose(data) + xlogy(y, theta) + xlog1py(np.asarray(data["trials"]) - y, -theta))
-
-
-def _log_choose(data: StanData) -> FloatArray:
-    """log of the binomial coefficients, (N,)."""
-    y, trials = np.asarray(data["y"], dtype=float), np.asarray(data["trials"], dtype=float)
-    return np.asarray(gammaln(trials + 1) - gammaln(y + 1) - gammaln(trials - y + 1))
+    return np.asarray(log_choose(data) + xlogy(y, theta) + xlog1py(np.asarray(data["trials"]) - y, -theta))
 
 
 def _group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """BDA3 eq. 5.8, one factor a group: the binomials of its rows with theta integrated out; else at the shared mu."""
     successes, trials = totals(data, "trials")
-    choose = np.bincount(row_index(data), weights=_log_choose(data), minlength=data["J"])
+    choose = np.bincount(row_index(data), weights=log_choose(data), minlength=data["J"])
     if "kappa" not in draws:
         mu = draws["mu"][:, None]
         return np.asarray(choose + successes * np.log(mu) + (trials - successes) * np.log1p(-mu))
@@ -205,16 +201,9 @@ def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
     return np.asarray(kappa / (kappa + totals(data, "trials")[1]))
 
 
-def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    """log p(y_n | the other rows) where the prior is conjugate: beta-binomial, from the rows that share the rate."""
-    if variant not in {"complete_pooling", "no_pooling"}:
-        return None
-    y, trials = np.asarray(data["y"]), np.asarray(data["trials"])
-    shared = variant == "complete_pooling"
-    a, b = data["prior_mu"] if shared else data["prior_theta"]
-    successes, total = (np.full(len(y), s.sum()) if shared else s[row_index(data)] for s in totals(data, "trials"))
-    hits, misses = successes - y, (total - trials) - (successes - y)
-    return np.asarray(betabinom.logpmf(y, trials, a + hits, b + misses))
+def _shapes_of_groups(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """The shapes that rates of groups come from at each draw, (S, 1) each; without pooling those of their prior."""
+    return of_groups(_shapes(draws) if "kappa" in draws else None, draws, data)
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
@@ -283,7 +272,9 @@ FAMILY = Family(
     groups=Groups(
         prediction={"trials": Option("of the observation in a new group, a whole number; by default the median")},
         new_group=_new_group, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
-        raw=_raw, less_alike=alike_rates, shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo,
+        raw=_raw, less_alike=alike_rates, shrinkage_factor=_shrinkage_factor, exact_loo=partial(exact_rows, successes),
+        loo_log_lik=lambda draws, data, _: successes(_shapes_of_groups(draws, data), data),
+        loo_rep=lambda rng, draws, data, _, rows: successes_drawn(rng, _shapes_of_groups(draws, data), data, rows),
     ),
     words=Words(
         title="Beta-binomial: successes of trials in each group",

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hbm_stan.families.alike import alike_rates
 from hbm_stan.families.conjugate import known_rates
+from hbm_stan.families.rates_left_out import LARGEST_MEAN, counts, counts_drawn, exact_rows, of_groups
 from hbm_stan.families.totals import row_index, totals
-from hbm_stan.later import gamma, gammaln, nbinom, poisson, xlogy
+from hbm_stan.later import gamma, gammaln, poisson, xlogy
 from hbm_stan.model import Draws, Family, Groups, Option, Programs, StanData, Twin, Variant, Words
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import SCALES, Prior, PriorRow, decode_scale, encode_scale, raw_support, to_decimals, two_digits
@@ -24,8 +26,6 @@ from hbm_stan.table import FloatArray
 
 # What the prior of beta may be: alpha and mu are sampled, and an end of beta would cut mu off at alpha / end.
 _ENDLESS = tuple(name for name in SCALES if name != "uniform")
-# Stan's poisson_rng takes expected counts up to 2^30; only a prior without data goes beyond.
-_LARGEST_MEAN = 1e9
 
 
 def _exposure(table: Prepared) -> FloatArray:
@@ -137,7 +137,7 @@ def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
 
 def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> FloatArray:
     mean = draws["theta"][:, row_index(design)] * np.asarray(design["exposure"])
-    return np.asarray(rng.poisson(np.minimum(mean, _LARGEST_MEAN)), dtype=float)
+    return np.asarray(rng.poisson(np.minimum(mean, LARGEST_MEAN)), dtype=float)
 
 
 def _row_moments(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
@@ -197,16 +197,9 @@ def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
     return np.asarray(beta / (beta + totals(data, "exposure")[1]))
 
 
-def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    """log p(y_n | the other rows) where the prior is conjugate: negative binomial, by the rows that share the rate."""
-    if variant not in {"complete_pooling", "no_pooling"}:
-        return None
-    y, exposure = np.asarray(data["y"]), np.asarray(data["exposure"])
-    shared = variant == "complete_pooling"
-    shape, rate = data["prior_mu"] if shared else data["prior_theta"]
-    events, total = (np.full(len(y), s.sum()) if shared else s[row_index(data)] for s in totals(data, "exposure"))
-    rate = rate + np.maximum(total - exposure, 0)
-    return np.asarray(nbinom.logpmf(y, shape + events - y, rate / (rate + exposure)))
+def _gamma_of_groups(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
+    """Shape and rate of the gamma that rates of groups come from, (S, 1) each; without pooling those of their prior."""
+    return of_groups((draws["alpha"], draws["beta"]) if "alpha" in draws else None, draws, data)
 
 
 def _support(data: StanData) -> dict[str, tuple[float, float]]:
@@ -288,7 +281,9 @@ FAMILY = Family(
     groups=Groups(
         prediction={"exposure": Option("of the observation in a new group; by default the median")},
         new_group=_new_group, group_log_lik=_group_log_lik, prior_group_log_lik=_prior_group_log_lik, new_row=_new_row,
-        raw=_raw, less_alike=alike_rates, shrinkage_factor=_shrinkage_factor, exact_loo=_exact_loo,
+        raw=_raw, less_alike=alike_rates, shrinkage_factor=_shrinkage_factor, exact_loo=partial(exact_rows, counts),
+        loo_log_lik=lambda draws, data, _: counts(_gamma_of_groups(draws, data), data),
+        loo_rep=lambda rng, draws, data, _, rows: counts_drawn(rng, _gamma_of_groups(draws, data), data, rows),
     ),
     words=Words(
         title="Gamma-Poisson: counts with their exposure in each group",

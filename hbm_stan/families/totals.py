@@ -21,3 +21,10 @@ def totals(data: StanData, size: str) -> tuple[FloatArray, FloatArray]:
         np.bincount(row_index(data), weights=np.asarray(data[k], dtype=float), minlength=data["J"]) for k in ("y", size)
     )
     return outcome, sizes
+
+
+def of_others(data: StanData, size: str, *, shared: bool = False) -> tuple[FloatArray, FloatArray]:
+    """The same sums over the other rows of each row's group, (N,) each; ``shared``: over all other rows."""
+    outcome, sizes = (np.full(data["N"], s.sum()) if shared else s[row_index(data)] for s in totals(data, size))
+    # A group of one row leaves no size behind; what rounding leaves of a sum is never below zero.
+    return outcome - np.asarray(data["y"]), np.maximum(sizes - np.asarray(data[size]), 0)

@@ -81,8 +81,8 @@ class Groups:
                                       says of a new group; None where groups are pooled or it cannot be computed well
     loo_log_lik(draws, data, variant)  log p(y_n | other rows of its group, population), group effects integrated out,
                                       (S, N): leave-one-out of rows then weighs the population only
-    loo_rep(rng, draws, data, variant)  replications of each row given the other rows of its group and the population,
-                                      (S, N), as ``loo_log_lik`` has their density; where rows depend on each other
+    loo_rep(rng, draws, data, variant, rows)  replications of rows at these places (R,), each given the other rows of
+                                      its group and the population, (S, R), as ``loo_log_lik`` has their density
     given_rows(rng, draws, data)      GivenRows of groups that were not fitted, of draws of the population; None where
                                       ``group_log_lik`` and ``draw_groups`` say all of it
     settle(data, fitted, where)       data of new rows with what the fitted data settle for all rows; raises DataError
@@ -108,7 +108,7 @@ class Groups:
     finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
     prior_group_log_lik: Callable[[StanData, str], FloatArray | None] | None = None
     loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None
-    loo_rep: Callable[[np.random.Generator, Draws, StanData, str], FloatArray] | None = None
+    loo_rep: Callable[[np.random.Generator, Draws, StanData, str, npt.NDArray[np.int64]], FloatArray] | None = None
     given_rows: Callable[[np.random.Generator, Draws, StanData], GivenRows] | None = None
     settle: Callable[[StanData, StanData, str], StanData] | None = None
     row_data: Mapping[str, str] = field(default_factory=dict)  # numbers of a row that predictions need: role -> datum

@@ -14,12 +14,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 from hbm_stan.leave_one_out import mean_error
-from hbm_stan.psis import tail_k
+from hbm_stan.psis import ALIKE, tail_k
 from hbm_stan.table import FloatArray
 
 _ROUNDS, _CONVERGED = 500, 1e-8
-# Values that differ by less on the log scale are all alike: what their tail would show is rounding.
-_ALIKE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Exact:
 
 def tail_of(log_values: FloatArray) -> float:
     """The Pareto k of the right tail of values given by their logs; 0 where all are alike."""
-    return 0.0 if np.ptp(log_values) < _ALIKE else float(tail_k(log_values))
+    return 0.0 if np.ptp(log_values) < ALIKE else float(tail_k(log_values))
 
 
 def score_of(log_density: FloatArray, chains: int) -> Exact:

@@ -165,7 +165,7 @@ def _make(
     tell("Drawing the figures")
     figures = draw_figures(findings, document)
     tell("Setting the pages")
-    tables = write_tables(document, analysis.folder, whole_tables(findings))
+    tables = write_tables(document, analysis.folder, whole_tables(findings), tell)
     # results.json is written last and names the hashes of the pages: together they are whole, or made again.
     write = {"pdf": write_pdf, "html": write_html}
     hashes = {f"{name}_sha256": write[name](document, figures, path) for name, path in pages.items()}

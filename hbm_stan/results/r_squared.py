@@ -17,12 +17,14 @@ from hbm_stan.families.terms.density import row_moments
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Draws
+from hbm_stan.portions import portions
 from hbm_stan.results.entry import Entry
 from hbm_stan.table import FloatArray
 
 # Draws that are taken, evenly spaced, and populations of groups that are drawn for each (ours): the Monte Carlo error
-# of the mean over populations is taken off the variance of expected values.
-_DRAWS, _POPULATIONS = 200, 40
+# of the mean over populations is taken off the variance of expected values. Of very many groups, whose average that is,
+# fewer populations leave as little: so many groups in all populations are enough (ours).
+_DRAWS, _POPULATIONS, _FEWEST, _GROUPS = 200, 40, 4, 10**6
 _QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 
 
@@ -56,12 +58,22 @@ def r_squared(fit: Fit) -> RSquared | None:
         return None
     step = max(1, fit.n_draws // _DRAWS)
     draws = {name: values[::step] for name, values in fit.draws().items()}
-    moments = _moments(fit, draws)
-    if moments is None or not np.isfinite(moments[1]).all():
-        return None
-    mean_new, between = _of_new_groups(fit, draws)
-    known, new = share(*moments), share(mean_new, moments[1] + between, between / _POPULATIONS)
-    return RSquared(known=_explained(known), new=_explained(new), n_draws=len(known))
+    n, rng, shares = len(next(iter(draws.values()))), fit.rng("new groups of R-squared"), []
+    for part in portions(n, fit.table.n_rows):
+        some = {name: values[part] for name, values in draws.items()}
+        moments = _moments(fit, some)
+        if moments is None or not np.isfinite(moments[1]).all():
+            return None
+        mean_new, between = _of_new_groups(fit, some, rng)
+        new = share(mean_new, moments[1] + between, between / _populations(fit))
+        shares.append((share(*moments), new))
+    of_known, of_new = (np.concatenate(each) for each in zip(*shares, strict=True))
+    return RSquared(known=_explained(of_known), new=_explained(of_new), n_draws=n)
+
+
+def _populations(fit: Fit) -> int:
+    """How many populations of groups are drawn for each draw."""
+    return min(_POPULATIONS, max(_FEWEST, _GROUPS // fit.table.n_groups))
 
 
 def _explained(shares: FloatArray) -> Explained:
@@ -93,14 +105,14 @@ def _moments(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray] | None:
     return np.asarray(mean / size), np.broadcast_to(variance / np.square(size), np.shape(mean))
 
 
-def _of_new_groups(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray]:
+def _of_new_groups(fit: Fit, draws: Draws, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """The mean of rows over groups drawn from the population, and the variance of that between groups, (S, N) each."""
-    rng, name = fit.rng("new groups of R-squared"), fit.family.groups.group_quantity
+    name, populations = fit.family.groups.group_quantity, _populations(fit)
     total = squares = np.zeros(1)
-    for _ in range(_POPULATIONS):
+    for _ in range(populations):
         theta = fit.family.need("new_group", "R-squared")(rng, draws, fit.data, fit.variant)
         moments = _moments(fit, {**draws, name: theta})
         if moments is not None:
             total, squares = total + moments[0], squares + moments[0] ** 2
-    mean = total / _POPULATIONS
-    return mean, np.asarray((squares - _POPULATIONS * mean**2) / (_POPULATIONS - 1))
+    mean = total / populations
+    return mean, np.asarray((squares - populations * mean**2) / (populations - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.families.gp_integral.curves import (
     Hyper,
@@ -69,15 +70,17 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
     return out
 
 
-def loo_rep(rng: np.random.Generator, draws: Draws, data: StanData, _variant: str) -> FloatArray:
-    """Replicated estimates given the other rows of their curve and hyperparameters, (S, N)."""
+def loo_rep(
+    rng: np.random.Generator, draws: Draws, data: StanData, _variant: str, wanted: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Replicated estimates of some rows given the other rows of their curve and hyperparameters, (S, rows)."""
     out = np.empty((len(hyper(draws, data, 0).level), int(data["N"])))
     for j, rows in curves(draws, data):
         h = hyper(draws, data, j)
         for part in portions(len(out), 2 * (len(rows) + 1) ** 2):
             mean, sd = left_out_moments(*noisy_rows(h.some(part), data, rows))
             out[part, rows] = rng.normal(mean, sd)
-    return out
+    return out[:, wanted]
 
 
 def given_rows(_rng: np.random.Generator, draws: Draws, data: StanData) -> GivenRows:
