@@ -92,7 +92,9 @@ def _scores(
     if target == "patch":
         scored = by(patches_of, there)
         return PATCH, scored, notes_beside(fits, raw | scored, unit)
-    scored = {n: repaired(fits[n], f, budget, store, say, waived[n]) for n, f in there.items()}
+    by_rows = unit == "observation" or table.one_row_per_group
+    given = {n: fits[n].of_rows if by_rows else fits[n] for n in there}
+    scored = {n: repaired(given[n], f, budget, store, say, waived[n]) for n, f in there.items()}
     notes = notes_beside(fits, raw | scored, unit)
     if unit == "observation" and any(f.high.sum() > budget.max_refits > 0 and not f.prior for f in scored.values()):
         try:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError
 from hbm_stan.model import Family
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared
 from hbm_stan.scratch import IN_MEMORY, place
 from hbm_stan.tree import is_by_nodes, is_large
@@ -27,6 +28,9 @@ MAX_ROW_BYTES = 16 * 2**30
 # Memory for the group effects of one fit of a large table, and draws of all chains that are held of them in any case:
 # they are independent given the population, so that the mean of 400 is good to a twentieth of an sd (ours).
 MAX_GROUP_BYTES, LEAST_HELD = 2**29, 400
+# Numbers that are worked out of single rows, of very many: log densities at draws, and replications (ours: 4,000 draws
+# of 50,000 rows, a quarter of a minute of a core for each variant).
+MAX_ROW_VALUES = 2 * 10**8
 
 
 def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
@@ -76,6 +80,13 @@ def held_draws(family: Family, table: Prepared, variant: str, sampling: Sampling
         return sampling.draws
     fit = MAX_GROUP_BYTES // (8 * sampling.chains * max(1, _values(family, table, later)))
     return min(sampling.draws, max(fit, math.ceil(LEAST_HELD / sampling.chains)))
+
+
+def draws_of_rows(rows: int, chains: int, draws: int) -> int:
+    """The draws of each chain that stand for so many in what is made of single rows: of very many rows not all."""
+    if rows <= VERY_MANY_ROWS:
+        return draws
+    return min(draws, max(MAX_ROW_VALUES // (chains * rows), math.ceil(LEAST_HELD / chains)))
 
 
 def _later(family: Family) -> set[str]:

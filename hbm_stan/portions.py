@@ -11,6 +11,8 @@ import numpy.typing as npt
 AT_ONCE = 2**22
 # Numbers that are worked on as one block where there are no more of them: half a GiB (ours).
 WHOLE = 2**26
+# Rows of a table above which single ones are worked on with few draws, and never all of them at once (ours).
+VERY_MANY_ROWS = 50_000
 # Groups that a figure draws: a page has fewer dots side by side (ours).
 MOST_DRAWN = 3000
 

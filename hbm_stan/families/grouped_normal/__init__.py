@@ -73,11 +73,19 @@ def _prior(name: str, data: StanData) -> Prior:
 
 
 def _statistics(data: StanData) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Number of rows, mean, and sum of squares about it of each group, (J,) each."""
+    """Number of rows, mean, and sum of squares about it of each group, (J,) each; of some rows those of all."""
+    if "of_groups" in data:
+        return data["of_groups"]  # type: ignore[no-any-return]
     y, group = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
     n = np.bincount(group, minlength=data["J"]).astype(float)
     mean = np.bincount(group, weights=y, minlength=data["J"]) / n
     return n, mean, np.bincount(group, weights=(y - mean[group]) ** 2, minlength=data["J"])
+
+
+def _some_rows(data: StanData, rows: Any) -> StanData:
+    """The data of some rows, with the statistics of all of them."""
+    y, group = np.asarray(data["y"], dtype=float)[rows], np.asarray(data["group_idx"])[rows]
+    return {**data, "N": len(y), "y": y, "group_idx": group, "of_groups": _statistics(data)}
 
 
 def _sd(draws: Draws, width: int) -> FloatArray:
@@ -141,14 +149,17 @@ def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> Float
     elif "sigma_spread" in draws:
         sd = _own_sds(rng, draws, design)
     elif "sigma" in draws:
-        sd = _sd(draws, design["J"])
+        sd = _sd(draws, 1)
     else:
         sd = _prior("sigma_group", design).draw(rng, math.prod(size)).reshape(size)
-    return np.asarray(rng.normal(draws["theta"][:, group], sd[:, group]), dtype=float)
+    y = rng.standard_normal((size[0], len(group)))
+    y *= sd if sd.shape[1] == 1 else sd.take(group, axis=1)
+    y += draws["theta"].take(group, axis=1)
+    return y
 
 
 def _mean_of_rows(draws: Draws, data: StanData) -> FloatArray:
-    return np.asarray(draws["theta"][:, np.asarray(data["group_idx"]) - 1])
+    return np.asarray(draws["theta"].take(np.asarray(data["group_idx"]) - 1, axis=1))
 
 
 def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
@@ -158,7 +169,8 @@ def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArr
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     group = np.asarray(data["group_idx"]) - 1
-    return np.asarray(normal_logpdf(np.asarray(data["y"]), draws["theta"][:, group], _sd(draws, data["J"])[:, group]))
+    theta, sd = draws["theta"].take(group, axis=1), _sd(draws, 1)
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), theta, sd if sd.shape[1] == 1 else sd.take(group, axis=1)))
 
 
 def _group_log_lik(draws: Draws, data: StanData, nodes: int = NODES) -> FloatArray:
@@ -255,13 +267,13 @@ FAMILY = Family(
         log_joint=_log_joint, transformed=_transformed,
         support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
         prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in POPULATION if k in priors},
-        simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows,
+        simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows, some_rows=_some_rows,
     ),
     groups=Groups(
         new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
         new_group=new_group, group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik,
         prior_group_log_lik=_prior_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
-        exact_loo=_exact_loo, loo_log_lik=grouped_rows,
+        exact_loo=_exact_loo, loo_log_lik=lambda draws, data, _: grouped_rows(draws, data, _statistics(data)),
         given_rows=lambda _rng, draws, data: given_scales(draws, _statistics(data), _group_log_lik(draws, data)),
     ),
     words=Words(
