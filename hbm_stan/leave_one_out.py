@@ -17,7 +17,7 @@ from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, log_mean
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.portions import portions
+from hbm_stan.portions import VERY_MANY_ROWS, portions
 from hbm_stan.psis import Columns, psis_loo
 from hbm_stan.scores import Route, badly_misspecified, most_p_loo, read_score
 from hbm_stan.table import FloatArray
@@ -174,7 +174,16 @@ def logo(fit: Fit) -> LeftOut | None:
             unit="group", mcse=0.0,
         )  # fmt: skip
     log_lik = evaluated(fit, density.of)
-    return _scored(fit, log_lik, log_mean_density(log_lik), density.route, size, "group")
+    lppd_i, exact_logo = log_mean_density(log_lik), fit.family.groups.exact_logo
+    exact = None
+    if exact_logo is not None and fit.table.n_rows > VERY_MANY_ROWS:
+        exact = exact_logo(fit.settled_data, fit.variant)
+    if exact is not None:
+        return LeftOut(
+            elpd_i=exact, lppd_i=lppd_i, pareto_k=None, k_threshold=threshold, route=Route.EXACT, n_parameters=size,
+            unit="group", mcse=0.0,
+        )  # fmt: skip
+    return _scored(fit, log_lik, lppd_i, density.route, size, "group")
 
 
 def _scored(fit: Fit, log_lik: Columns, lppd_i: FloatArray, route: Route, size: int, unit: Unit) -> LeftOut:

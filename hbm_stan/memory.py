@@ -145,10 +145,19 @@ def _repaired(family: Family, table: Prepared, variants: Sequence[str], sampling
 
 def scratch_bytes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:
     """The bytes of temporary files: group effects of all these variants, and log densities of rows in two forms."""
-    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
-    rows = 8 * sampling.chains * held * table.n_rows if is_large(family, table) else 0
+    rows = row_bytes(family, table, variants, sampling) if is_large(family, table) else 0
     effects = sum(disk_bytes(family, table, variant, sampling) for variant in variants)
     return effects + (2 * rows if rows > 8 * IN_MEMORY else 0)
+
+
+def row_bytes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:
+    """The bytes of log densities of all rows in one form; none where a large table's are had a block of rows at a
+    time."""
+    if is_large(family, table) and family.twin.some_rows is not None:
+        return 0
+    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
+    some = draws_of_rows(table.n_rows, sampling.chains, held) if is_large(family, table) else held
+    return 8 * sampling.chains * some * table.n_rows
 
 
 def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
@@ -162,8 +171,7 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
             f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants"
             f"{_alone(family, table, variants, sampling)}, or combine groups."
         )
-    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
-    if (rows := 8 * sampling.chains * held * table.n_rows) > MAX_ROW_BYTES:
+    if (rows := row_bytes(family, table, variants, sampling)) > MAX_ROW_BYTES:
         raise DataError(
             f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
             "fewer draws."

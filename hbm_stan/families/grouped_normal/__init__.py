@@ -212,6 +212,21 @@ def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
     return scores
 
 
+def _exact_logo(data: StanData, variant: str) -> FloatArray | None:
+    """log p(y_j | the other groups), (J,), with complete pooling: the evidence with over that without the group."""
+    if variant != "complete_pooling":
+        return None
+    n, mean, ss = _statistics(data)
+    total = n.sum()
+    overall = float(n @ mean / total)
+    every = float(ss.sum() + n @ (mean - overall) ** 2)
+    left = total - n
+    others = overall + n * (overall - mean) / left
+    without = np.maximum(every - ss - n * left / total * (mean - others) ** 2, 0)
+    rest = (*data["prior_mu"], data["prior_sigma"][0], 1.0, _prior("sigma", data))
+    return over_sd(total, overall, every, *rest) - over_sd(left, others, without, *rest)
+
+
 def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
     n, mean, ss = _statistics(data)
     return mean, np.sqrt(ss / np.where(n > 1, (n - 1) * n, np.nan))
@@ -273,7 +288,8 @@ FAMILY = Family(
         new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
         new_group=new_group, group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik,
         prior_group_log_lik=_prior_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
-        exact_loo=_exact_loo, loo_log_lik=lambda draws, data, _: grouped_rows(draws, data, _statistics(data)),
+        exact_loo=_exact_loo, exact_logo=_exact_logo,
+        loo_log_lik=lambda draws, data, _: grouped_rows(draws, data, _statistics(data)),
         given_rows=lambda _rng, draws, data: given_scales(draws, _statistics(data), _group_log_lik(draws, data)),
     ),
     words=Words(
