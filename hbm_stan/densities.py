@@ -6,7 +6,7 @@ One function serves PSIS, which evaluates it at the draws of the whole fit, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -50,6 +50,7 @@ class OfRows:
     of: Callable[[Draws, StanData], FloatArray]
 
     def __call__(self, draws: Draws, data: StanData) -> FloatArray:
+        """The log density of the rows of these data."""
         return self.of(draws, data)
 
 
@@ -101,9 +102,7 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     return Density(None if pointwise is None else _of_rows(fit, pointwise), Route.PSIS, True)
 
 
-def _of_rows(
-    fit: Fit, of: Callable[[Draws, StanData], FloatArray]
-) -> Callable[[Draws, StanData], FloatArray]:
+def _of_rows(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> Callable[[Draws, StanData], FloatArray]:
     """The log density of rows, which says so where some can be had alone."""
     return of if fit.family.twin.some_rows is None else OfRows(of)
 
@@ -175,6 +174,7 @@ def log_lik_of(fit: Fit) -> Columns:
             f"{fit.variant}: {fit.family.name} gives no {fit.family.programs.log_lik}: it cannot be compared. Give the "
             "log density of each row in generated quantities, or say in the family what the program calls it."
         )
+    values: Columns
     if "log_likelihood" in fit.tree.children:
         values = posterior_draws(fit.tree["log_likelihood"].to_dataset(), ["y"])["y"]
     else:
@@ -234,7 +234,7 @@ def _refuse_first(fit: Fit, log_density: FloatArray, unit: Unit, units: npt.NDAr
     )
 
 
-def unit_labels(fit: Fit, unit: Unit) -> list[str]:
+def unit_labels(fit: Fit, unit: Unit) -> Sequence[str]:
     """What messages and tables call each unit."""
     return fit.table.row_names if unit == "observation" else list(fit.table.pooled.labels)
 

@@ -262,7 +262,7 @@ def check_pareto_k(left_out: LeftOut, labels: Sequence[str], noun: Noun = GROUPS
     value = float(np.max(left_out.pareto_k))
     if not left_out.high.any():
         return Verdict(name=name, status="pass", value=value, threshold=left_out.k_threshold)
-    named = [label for label, high in zip(labels, left_out.high, strict=True) if high]
+    named = [labels[int(i)] for i in np.flatnonzero(left_out.high)]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
     what = "observations" if left_out.unit == "observation" else noun.many
     # More draws raise the threshold up to 0.7; beyond it they do not help (Vehtari et al. 2024).

@@ -29,6 +29,7 @@ from hbm_stan.missingness import Unseen, refuse_unseen_groups
 from hbm_stan.neighbours import check_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
+from hbm_stan.portions import VERY_MANY_ROWS, Named
 from hbm_stan.predictors import Predictors, check_columns, read_predictors
 from hbm_stan.samples import SAMPLE, STANDARD_ERROR, Samples, folded
 from hbm_stan.selection import notes_on
@@ -138,15 +139,21 @@ class Prepared:
         return np.asarray(self.pooled.sizes[self.pooled.level] == 1)
 
     @property
-    def row_names(self) -> list[str]:
+    def row_names(self) -> Sequence[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
+        if self.n_rows > VERY_MANY_ROWS and not self.parts and not self.one_row_per_group:
+            return Named(self.n_rows, self.row_name)
         groups = self.pooled.row_labels
         if self.parts:
             return [f"{g}, {self.parts[int(k) - 1]}" for g, k in zip(groups, self.values["part"], strict=True)]
         if self.one_row_per_group:
             return groups
-        places = range(self.n_rows) if self.rows is None else self.rows
-        return [f"{self.dataset.table.row(i)} ({group})" for i, group in zip(places, groups, strict=True)]
+        return [self.row_name(i) for i in range(self.n_rows)]
+
+    def row_name(self, i: int) -> str:
+        """What messages call one row of a group of several, counted from 0."""
+        place = i if self.rows is None else int(self.rows[i])
+        return f"{self.dataset.table.row(place)} ({self.pooled.labels[self.pooled.level[i]]})"
 
     def without(self, rows: npt.ArrayLike) -> Prepared:
         """The same table without some rows (counted from 0): what was made of columns stays, empty groups go.

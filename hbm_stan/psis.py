@@ -42,7 +42,9 @@ class Columns(Protocol):
     or what is worked out then."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Draws and units."""
+        ...
 
     def __getitem__(self, place: Any, /) -> Any: ...
 
@@ -64,9 +66,9 @@ class Psis:
 def psis_loo(log_lik: Columns, r_eff: float = 1.0) -> Psis:
     """Leave each unit out, from its log density in each posterior draw; ``log_lik`` has shape (draw, unit).
 
-    ``log_lik`` may be a memory map: some units are asked for at a time, and it is never written to. A tail that no Pareto
-    distribution can be fitted to (fewer than 5 values, all alike, or a value that is not finite) keeps its raw weights
-    and has a k that is not finite. The result does not depend on the number of cores.
+    ``log_lik`` may be a memory map: some units are asked for at a time, and it is never written to. A tail that no
+    Pareto distribution can be fitted to (fewer than 5 values, all alike, or a value that is not finite) keeps its raw
+    weights and has a k that is not finite. The result does not depend on the number of cores.
     """
     n_draws, n = log_lik.shape
     width = max(1, _READ // n_draws)

@@ -20,7 +20,7 @@ from test_statistics_of_checks import Planted
 from test_tree import SAMPLING, estimates_of_groups
 from test_very_many_groups import counts_of_groups
 
-from hbm_stan import densities, group_means, independent, leave_one_out, memory, mixing, psis, replicate, tree
+from hbm_stan import densities, group_means, independent, memory, mixing, psis, replicate, tree
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset

@@ -5,28 +5,21 @@ Bounds are set low, so that a few thousand rows are very many. Each comparison f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_statistics_of_checks import Planted
 
-from hbm_stan import densities, leave_one_out, memory, psis, replicate
-from hbm_stan.attempts import fit, fit_variants
+from hbm_stan import densities, leave_one_out, memory, replicate
+from hbm_stan.attempts import fit
 from hbm_stan.data import Dataset
-from hbm_stan.engines import Sampling, choose, plain_data
-from hbm_stan.engines import sums as engine_sums
-from hbm_stan.engines.sums import with_sums
-from hbm_stan.families import families, grouped_normal
+from hbm_stan.engines import Sampling, choose
+from hbm_stan.families.grouped_normal import evidence
 from hbm_stan.families.left_out import grouped_rows, nested_rows
-from hbm_stan.fit import Fit, jobs_of, prepare_table
+from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import logo, loo
-from hbm_stan.psis import psis_loo
-from hbm_stan.results import r_squared
 
 SAMPLING = Sampling(warmup=300, draws=250)
 COMPLETE, UNPOOLED, POOLED, BY_GROUP = (
@@ -82,9 +75,7 @@ def test_rows_scored_block_by_block_have_the_scores_of_all_at_once(
     columns = densities.log_lik_of(given)
     assert not isinstance(columns, np.ndarray)  # nothing of all draws and all rows is held
     np.testing.assert_array_equal(columns[:, some], np.asarray(densities.log_lik_of(all_at_once(given)))[:, some])
-    np.testing.assert_allclose(
-        densities.total_log_lik(given), densities.total_log_lik(all_at_once(given)), rtol=1e-12
-    )
+    np.testing.assert_allclose(densities.total_log_lik(given), densities.total_log_lik(all_at_once(given)), rtol=1e-12)
 
 
 @pytest.mark.parametrize("variant", [POOLED, BY_GROUP])
@@ -95,7 +86,7 @@ def test_rows_given_the_others_of_their_group_are_those_of_units_in_one_group_ea
     sd = draws["sigma_group"] if "sigma_group" in draws else draws["sigma"][:, None]
     mu, tau = draws["mu"][:, None], draws["tau"][:, None]
     theirs = nested_rows(y, group, np.arange(data["J"]), mu, 0 * tau, tau, sd)
-    ours = grouped_rows(draws, data, grouped_normal._statistics(data))
+    ours = grouped_rows(draws, data, evidence.statistics(data))
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
@@ -163,14 +154,14 @@ def test_what_complete_pooling_says_of_a_group_that_is_left_out_is_what_importan
     assert good.sum() > 3
     np.testing.assert_allclose(exact.elpd_i[good], weighted.elpd_i[good], atol=0.15)
     # All groups but one, one after the other, by the evidence of all rows: the chain rule closes.
-    n, mean, ss = grouped_normal._statistics(given.data)
+    n, mean, ss = evidence.statistics(given.data)
     assert np.isfinite(exact.elpd_i).all()
-    rest = (*given.data["prior_mu"], given.data["prior_sigma"][0], 1.0, grouped_normal._prior("sigma", given.data))
+    rest = (*given.data["prior_mu"], given.data["prior_sigma"][0], 1.0, evidence.prior_of("sigma", given.data))
     y, group = np.asarray(given.data["y"]), np.asarray(given.data["group_idx"]) - 1
     for j in (0, 5, 11):
-        evidence = [
-            float(grouped_normal.over_sd(len(own), own.mean(), ((own - own.mean()) ** 2).sum(), *rest))
+        both = [
+            float(evidence.over_sd(len(own), own.mean(), ((own - own.mean()) ** 2).sum(), *rest))
             for own in (y, y[group != j])
         ]
-        assert exact.elpd_i[j] == pytest.approx(evidence[0] - evidence[1], abs=1e-6)
+        assert exact.elpd_i[j] == pytest.approx(both[0] - both[1], abs=1e-6)
     assert (n > 0).all() and len(mean) == len(ss) == 12  # noqa: PT018
