@@ -156,9 +156,14 @@ class Fit:
 
         They are at equal distances; ``every`` still has all.
         """
+        some = self.row_draws
+        return self if some == self.shape[1] else replace(self, tree=thinned(self.tree, some), every=self.chains)
+
+    @property
+    def row_draws(self) -> int:
+        """The draws of each chain that ``of_rows`` has."""
         chains, draws = self.shape
-        some = draws_of_rows(self.table.n_rows, chains, draws) if self.rows_on_request else draws
-        return self if some == draws else replace(self, tree=thinned(self.tree, some), every=self.chains)
+        return draws_of_rows(self.table.n_rows, chains, draws) if self.rows_on_request else draws
 
     @cached_property
     def settled_data(self) -> StanData:

@@ -23,6 +23,9 @@ MORE_OF_LARGE = 2.5
 # The same of families whose groups are drawn in blocks, with the blocks; and of each group its label, its data and its
 # lines in tables of summaries (measured with estimates of 100,000, 300,000 and 1,000,000 groups).
 MORE_IN_BLOCKS, EACH_GROUP = 1.5 * 2**30, 1500
+# And of each row that needs no log density of its own: its cells, what is made of them, and its scores (measured with
+# 1,000,000 and 10,000,000 rows).
+EACH_ROW = 150
 # The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
 MAX_ROW_BYTES = 16 * 2**30
 # Memory for the group effects of one fit of a large table, and draws of all chains that are held of them in any case:
@@ -128,7 +131,8 @@ def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampl
     """The bytes that the draws of all these variants take in memory, with what making one of them takes beside."""
     sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
     if _in_blocks(family, table):
-        each = EACH_GROUP * (table.n_groups + table.n_rows) / 2
+        of_rows = EACH_GROUP / 2 if family.twin.some_rows is None else EACH_ROW
+        each = EACH_GROUP / 2 * table.n_groups + of_rows * table.n_rows
         return sum(sizes) + max(sizes, default=0) + MORE_IN_BLOCKS + each + _repaired(family, table, variants, sampling)
     return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
 
