@@ -58,14 +58,17 @@ def _in_blocks(family: Family, table: Prepared) -> bool:
 def _later_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling, rows: set[str]) -> int:
     """The bytes of what is drawn after sampling; what all groups share is held once, where it is known."""
     names = (_later(family) | rows) - _sampled(family, table, variant)
-    if _is_known(family, table, variant) and family.variant(variant).pooling == "complete":
-        names -= {family.groups.group_quantity}
+    if _is_known(family, table, variant):
+        of_groups = {name for name in family.programs.own_scales if family.variant(variant).pooling == "no"}
+        shared = family.variant(variant).pooling == "complete"
+        names = names - {family.groups.group_quantity} if shared else names | of_groups
     return 8 * sampling.chains * held_draws(family, table, variant, sampling) * _values(family, table, names)
 
 
 def _is_known(family: Family, table: Prepared, variant: str) -> bool:
     """Whether the posterior of a large table is a known one, so that nothing is sampled."""
-    known = is_large(family, table) and family.programs.independent is not None
+    programs = family.programs
+    known = is_large(family, table) and programs.independent is not None and table.n_rows > programs.known_above
     return known and family.variant(variant).pooling != "partial"
 
 

@@ -390,6 +390,37 @@ def test_a_fit_of_very_many_rows_is_drawn_directly_and_says_which_draws_score_it
         assert 0.8 < ours.std() / theirs.std() < 1.25
 
 
+@pytest.mark.parametrize("variant", [COMPLETE, UNPOOLED])
+def test_independent_draws_of_very_many_rows_are_those_that_a_sampler_draws(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled = fitted(variant)
+    programs = replace(sampled.family.programs, known_above=3000)
+    known = fit(
+        replace(sampled.family, programs=programs), table(), variant, sampling=SAMPLING, engine=choose("stanli")
+    )
+    assert (known.independent, sampled.independent, known.n_draws) == (True, False, 1000)
+    for name, values in known.draws().items():
+        ours, theirs = values.reshape(1000, -1), sampled.draws(name)[name].reshape(1000, -1)
+        sd = theirs.std(axis=0)
+        # A sampler's 1,000 draws of a value are worth 300 at least; of the group of one row the sd has heavy tails.
+        apart = np.abs(np.median(ours, axis=0) - np.median(theirs, axis=0)) / sd
+        assert apart.max() < 5 * 1.25 * np.sqrt(1 / 300 + 1 / 1000)
+        widths = [np.ptp(np.quantile(some, [0.1, 0.9], axis=0), axis=0) for some in (ours, theirs)]
+        assert np.max(np.abs(np.log(widths[0] / widths[1]))) < 0.35
+    # The sd of all rows, or of a group's, about its own: chi-square of many rows.
+    draws = evidence.independent(np.random.default_rng(1), sampled.data, variant, 100_000)
+    assert draws is not None
+    of_groups = evidence.statistics(sampled.data)
+    n, _, ss = (np.atleast_1d(a) for a in (evidence._of_all(of_groups) if variant == COMPLETE else of_groups))
+    sd = draws["sigma" if variant == COMPLETE else "sigma_group"].reshape(100_000, -1)
+    many = n > 300
+    spread = np.std(np.log(sd), axis=0)[many] * np.sqrt(2 * n[many])
+    assert many.any()
+    np.testing.assert_allclose(spread, 1, atol=0.02)
+    np.testing.assert_allclose(np.median(sd, axis=0)[many], np.sqrt(ss[many] / (n[many] - 1)), rtol=0.01)
+
+
 _BLOCKS = test_rows_scored_block_by_block_have_the_scores_of_all_at_once
 _THINNED = test_of_very_many_rows_some_draws_at_equal_distances_stand_for_all
 _LOGO = test_what_complete_pooling_says_of_a_group_that_is_left_out_is_what_importance_weights_say
@@ -430,6 +461,9 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[..., None]]] = {
         engine_sums, "_rows", "centre[index - 1]", "np.roll(centre, 1)[index - 1]", _density),
     "sums that are not divided": (
         engine_sums, "_summed", "sums = sums / np.asarray", "sums = sums + 0 * np.asarray", _density),
+    "a location without its own error": (
+        evidence, "independent", "rng.standard_normal(sd.shape)", "0.0",
+        lambda patch: test_independent_draws_of_very_many_rows_are_those_that_a_sampler_draws(UNPOOLED, patch)),
     "groups that count once": (
         r_squared, "_rows", "counts.astype(float)", "np.ones(len(counts))",
         test_r_squared_of_groups_by_their_sizes_is_that_of_all_rows),
@@ -447,7 +481,8 @@ def test_a_planted_fault_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -
         there = import_module(f"hbm_stan.{module}")
         if function in vars(there):
             monkeypatch.setattr(there, function, vars(owner)[function])
-    for part in (fitted(POOLED).family.twin, fitted(POOLED).family.groups):
+    family = fitted(POOLED).family
+    for part in (family.twin, family.groups, family.programs):
         if function in vars(part):
             monkeypatch.setitem(vars(part), function, vars(owner)[function])
     with pytest.raises((AssertionError, ValueError, HbmError, RuntimeWarning)), pytest.MonkeyPatch.context() as own:
