@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -391,14 +392,11 @@ def test_a_fit_of_very_many_rows_is_drawn_directly_and_says_which_draws_score_it
 
 
 @pytest.mark.parametrize("variant", [COMPLETE, UNPOOLED])
-def test_independent_draws_of_very_many_rows_are_those_that_a_sampler_draws(
-    variant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_independent_draws_of_very_many_rows_are_those_that_a_sampler_draws(variant: str, tmp_path: Path) -> None:
     sampled = fitted(variant)
     programs = replace(sampled.family.programs, known_above=3000)
-    known = fit(
-        replace(sampled.family, programs=programs), table(), variant, sampling=SAMPLING, engine=choose("stanli")
-    )
+    family, store = replace(sampled.family, programs=programs), FitStore(tmp_path)
+    known = fit(family, table(), variant, sampling=SAMPLING, engine=choose("stanli"), store=store)
     assert (known.independent, sampled.independent, known.n_draws) == (True, False, 1000)
     for name, values in known.draws().items():
         ours, theirs = values.reshape(1000, -1), sampled.draws(name)[name].reshape(1000, -1)
@@ -435,6 +433,11 @@ def _density(patch: pytest.MonkeyPatch) -> None:
     test_a_program_that_is_handed_its_sums_has_the_log_density_to_the_last_bit("grouped_normal", patch)
 
 
+def _known(_patch: pytest.MonkeyPatch) -> None:
+    with TemporaryDirectory() as folder:
+        test_independent_draws_of_very_many_rows_are_those_that_a_sampler_draws(UNPOOLED, Path(folder))
+
+
 PLANTED: dict[str, tuple[Any, str, str, str, Callable[..., None]]] = {
     "rows of the first block again and again": (
         densities.RowsAsked, "__getitem__", "self._some_rows(self._data, rows)",
@@ -463,7 +466,7 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[..., None]]] = {
         engine_sums, "_summed", "sums = sums / np.asarray", "sums = sums + 0 * np.asarray", _density),
     "a location without its own error": (
         evidence, "independent", "rng.standard_normal(sd.shape)", "0.0",
-        lambda patch: test_independent_draws_of_very_many_rows_are_those_that_a_sampler_draws(UNPOOLED, patch)),
+        _known),
     "groups that count once": (
         r_squared, "_rows", "counts.astype(float)", "np.ones(len(counts))",
         test_r_squared_of_groups_by_their_sizes_is_that_of_all_rows),
