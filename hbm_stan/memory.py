@@ -47,7 +47,8 @@ def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling
 def disk_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
     """The bytes of group effects of one fit that lie in a temporary file: what is too much for memory."""
     size = _later_bytes(family, table, variant, sampling, set()) if _in_blocks(family, table) else 0
-    return size if size > 8 * IN_MEMORY else 0
+    arrays = 1 + len(_own_scales(family, table, variant))
+    return size if size > 8 * IN_MEMORY * arrays else 0
 
 
 def _in_blocks(family: Family, table: Prepared) -> bool:
@@ -59,10 +60,15 @@ def _later_bytes(family: Family, table: Prepared, variant: str, sampling: Sampli
     """The bytes of what is drawn after sampling; what all groups share is held once, where it is known."""
     names = (_later(family) | rows) - _sampled(family, table, variant)
     if _is_known(family, table, variant):
-        of_groups = {name for name in family.programs.own_scales if family.variant(variant).pooling == "no"}
         shared = family.variant(variant).pooling == "complete"
-        names = names - {family.groups.group_quantity} if shared else names | of_groups
+        names = names - {family.groups.group_quantity} if shared else names | _own_scales(family, table, variant)
     return 8 * sampling.chains * held_draws(family, table, variant, sampling) * _values(family, table, names)
+
+
+def _own_scales(family: Family, table: Prepared, variant: str) -> set[str]:
+    """What groups have beside their value where all of it is drawn without a sampler."""
+    alone = _is_known(family, table, variant) and family.variant(variant).pooling == "no"
+    return set(family.programs.own_scales) if alone else set()
 
 
 def _is_known(family: Family, table: Prepared, variant: str) -> bool:
@@ -144,7 +150,7 @@ def _repaired(family: Family, table: Prepared, variants: Sequence[str], sampling
     """What copies of log densities may take where groups lie on the disk and have several rows, of which many may have
     a high Pareto k: as much as all of them (400,000 shares of 200,000 groups: 2.8 GiB in all, measured)."""
     on_disk = [v for v in variants if disk_bytes(family, table, v, sampling)]
-    if table.one_row_per_group or not on_disk:
+    if table.one_row_per_group or not on_disk or family.twin.some_rows is not None:
         return 0
     held = max(held_draws(family, table, variant, sampling) for variant in on_disk)
     return 8 * sampling.chains * held * table.n_rows

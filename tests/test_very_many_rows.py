@@ -155,6 +155,21 @@ def test_scores_of_some_draws_are_those_of_all_within_their_monte_carlo_error(
     assert np.max(np.abs(some.elpd_i - whole.elpd_i)) < 0.05
 
 
+def test_rows_of_a_formula_are_scored_from_some_draws_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    frame = rows_in_groups(5200, 10)
+    given = fit("y ~ 1 + (1 | g)", frame, sampling=SAMPLING, engine=choose("stanli"), store=FitStore(tmp_path))
+    assert given.rows_on_request
+    assert given.family.twin.some_rows is None
+    whole, before = loo(given), replicate.predictive_check(given)
+    very_many(monkeypatch, 400 * 5200)
+    some, after = loo(given), replicate.predictive_check(given)
+    assert given.of_rows.n_draws == 400
+    assert some.k_threshold == leave_one_out.good_k(400)
+    assert abs(some.elpd - whole.elpd) < 4 * np.hypot(some.mcse, whole.mcse)
+    assert list(after.statistics["observed"]) == list(before.statistics["observed"])
+    assert memory.row_bytes(given.family, given.table, (POOLED,), SAMPLING) == 8 * 400 * 5200
+
+
 def test_replications_of_some_draws_are_like_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     given = fitted(POOLED)
     whole = replicate.predictive_check(given)
