@@ -82,10 +82,7 @@ def can_replicate(fit: Fit) -> bool:
 
 
 def predictive_check(fit: Fit) -> PredictiveCheck:
-    """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit.
-
-    Of very many rows some draws stand for all (``Fit.of_rows``).
-    """
+    """Posterior predictive check by the draws of ``Fit.of_rows``; p is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
     fit = fit.of_rows
     edges = None if fit.family.twin.of_groups is not None else edges_of(_of_rows(fit, fit.y))  # of several kinds none
     seldom = max(1, fit.n_draws // _HISTOGRAMS)

@@ -38,31 +38,31 @@ def with_sums(code: str, data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     close = code.index("\n}", end + 3)
     declared: list[str] = []
 
-    def moved(found: re.Match[str]) -> str:
-        value = _summed(found, given)
+    def moved(statement: re.Match[str]) -> str:
+        value = _summed(statement, given)
         if value is None:
-            return found[0]
-        given[found["name"]] = value
-        declared.append(f"\n  vector[{found['size']}] {found['name']};")
+            return statement[0]
+        given[statement["name"]] = value
+        declared.append(f"\n  vector[{statement['size']}] {statement['name']};")
         return ""
 
     transformed = _SUM.sub(moved, code[end + 3 : close])
     return f"{code[:end]}{''.join(declared)}{code[end : end + 3]}{transformed}{code[close:]}", given
 
 
-def _summed(found: re.Match[str], data: Mapping[str, Any]) -> FloatArray | None:
+def _summed(statement: re.Match[str], data: Mapping[str, Any]) -> FloatArray | None:
     """The sums of one statement, (J,), or None where it cannot be read here."""
-    names = (found["index"], found["size"], *([found["over"]] if found["over"] else []))
-    rows = _rows(found["rows"], data)
+    names = (statement["index"], statement["size"], *([statement["over"]] if statement["over"] else []))
+    rows = _rows(statement["rows"], data)
     if rows is None or any(name not in data for name in names):
         return None
-    index, size = np.asarray(data[found["index"]]) - 1, int(data[found["size"]])
+    index, size = np.asarray(data[statement["index"]]) - 1, int(data[statement["size"]])
     if rows.shape != index.shape or index.ndim != 1:
         return None
     sums = np.bincount(index, weights=rows, minlength=size)
-    if found["over"]:
+    if statement["over"]:
         with np.errstate(invalid="ignore", divide="ignore"):
-            sums = sums / np.asarray(data[found["over"]], dtype=float)
+            sums = sums / np.asarray(data[statement["over"]], dtype=float)
     return sums if np.isfinite(sums).all() else None
 
 
