@@ -25,9 +25,9 @@ _FEWEST_DRAWS = 10
 # Seconds of a core for each row of very many groups and each variant, and how much longer counts take: estimates of
 # 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares had taken 194 s by the end of sampling.
 _SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 1.5
-# And of normal rows in fewer groups, of which nothing of all draws is held: for each row and variant, and for each
-# number that is worked out of them (100,000, 1,000,000 and 10,000,000 rows: tests/benches/bench_growth.py rows).
-_SECONDS_OF_NORMAL_ROW, _SECONDS_OF_VALUE = 1e-5, 3e-8
+# And of normal rows in fewer groups, of which nothing of all draws is held: for each row and each group of a variant,
+# and for each number that is worked out of rows (tests/benches/bench_growth.py --rows).
+_SECONDS_OF_NORMAL_ROW, _SECONDS_OF_GROUP, _SECONDS_OF_VALUE = 1e-5, 3e-3, 3e-8
 
 
 def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> tuple[str, ...]:
@@ -81,7 +81,8 @@ def _many_rows(family: Family, table: Prepared, variants: Sequence[str], samplin
     if family.twin.some_rows is None:
         seconds = _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
     else:
-        seconds = (_SECONDS_OF_NORMAL_ROW + _SECONDS_OF_VALUE * chains * some) * table.n_rows
+        of_row = _SECONDS_OF_NORMAL_ROW + _SECONDS_OF_VALUE * chains * some
+        seconds = of_row * table.n_rows + _SECONDS_OF_GROUP * table.n_groups
     which = (
         ""
         if some == sampling.draws
