@@ -116,8 +116,9 @@ def plot(took: list[Took], what: str, file: Path) -> None:
             ax.set_ylim(values.min() / 2, values.max() * 2)
             ax.legend(frameon=False, fontsize=8)
         else:
+            ax.set_yscale("linear")
             ax.axhline(4, ls=":", color="grey")
-            ax.set_ylim(0.1, 6)
+            ax.set_ylim(0, 4.4)
     figure.savefig(file, dpi=110)
 
 
