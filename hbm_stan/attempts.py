@@ -179,6 +179,11 @@ def attempts_in_words(fit: Fit) -> str:
             f"{fit.variant}: of its {fit.table.n_groups:,} {fit.table.noun.many} {fit.shape[1]:,} of "
             f"{fit.sampling.draws:,} draws of each chain are held; checks look at all draws of what they share."
         )
+    if fit.every is None and fit.row_draws < fit.shape[1]:
+        sentences.append(
+            f"{fit.variant}: {fit.row_draws:,} of {fit.shape[1]:,} draws of each chain, at equal distances, stand for "
+            f"all in scores and replications of {fit.table.n_rows:,} rows; Monte Carlo errors of scores are theirs."
+        )
     return " ".join([*sentences, *([f"{fit.variant}: {fit.stopped}"] if fit.stopped else [])])
 
 

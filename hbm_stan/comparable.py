@@ -89,7 +89,10 @@ def refuse_different_data(fits: Sequence[Fit]) -> None:
 
 
 def _groups_differ(a: Fit, b: Fit) -> str:
-    if a.table.pooled.row_labels == b.table.pooled.row_labels:
+    one, other = a.table.pooled, b.table.pooled
+    if one.labels == other.labels and np.array_equal(one.level, other.level):
+        return ""
+    if one.row_labels == other.row_labels:
         return ""
     if sorted(a.table.pooled.labels) == sorted(b.table.pooled.labels):
         return "row order: the same groups stand in another order. Fit both to the same table."

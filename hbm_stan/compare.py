@@ -69,7 +69,7 @@ def compare(
     words, scored, notes = _scores(fits, target, unit, allowed, store, tell, waived)
     pooled, pooling = first.table.pooled, {name: fit.pooling for name, fit in fits.items()}
     return score(
-        scored, words, unit=unit, n_observations=len(pooled.level), labels=tuple(unit_labels(first, unit)), notes=notes,
+        scored, words, unit=unit, n_observations=len(pooled.level), labels=unit_labels(first, unit), notes=notes,
         group=None if unit == "group" else pooled.level, groups=pooled.labels, pooling=pooling, noun=first.table.noun,
     )  # fmt: skip
 
@@ -92,7 +92,9 @@ def _scores(
     if target == "patch":
         scored = by(patches_of, there)
         return PATCH, scored, notes_beside(fits, raw | scored, unit)
-    scored = {n: repaired(fits[n], f, budget, store, say, waived[n]) for n, f in there.items()}
+    by_rows = unit == "observation" or table.one_row_per_group
+    given = {n: fits[n].of_rows if by_rows else fits[n] for n in there}
+    scored = {n: repaired(given[n], f, budget, store, say, waived[n]) for n, f in there.items()}
     notes = notes_beside(fits, raw | scored, unit)
     if unit == "observation" and any(f.high.sum() > budget.max_refits > 0 and not f.prior for f in scored.values()):
         try:
@@ -152,7 +154,7 @@ def score(
     *,
     unit: Unit = "observation",
     n_observations: int | None = None,
-    labels: tuple[str, ...] = (),
+    labels: Sequence[str] = (),
     group: npt.NDArray[np.int64] | None = None,
     groups: Sequence[str] = (),
     pooling: Mapping[str, str] | None = None,
@@ -253,7 +255,7 @@ def _score(name: str, own: LeftOut, best: LeftOut, labels: Sequence[str], group:
         # Rows of a group err together: the bootstrap is over groups, the standard error over rows.
         bootstrap=_bootstrap(by_group) if len(by_group) > 1 and own is not best else None,
         repaired=len(own.repairs),
-        unrepaired=tuple(label for label, bad in zip(labels, own.high, strict=True) if bad),
+        unrepaired=tuple(labels[int(i)] for i in np.flatnonzero(own.high)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class Comparison:
     k_threshold: float
     pointwise: Mapping[str, LeftOut] = field(repr=False)
     unit: Unit = "observation"
-    labels: tuple[str, ...] = field(default=(), repr=False)
+    labels: Sequence[str] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
     noun: Noun = GROUPS
 

@@ -5,9 +5,11 @@ One function serves PSIS, which evaluates it at the draws of the whole fit, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +19,16 @@ from hbm_stan.fit import Fit
 from hbm_stan.integrate.structure import sum_by
 from hbm_stan.model import Draws, StanData
 from hbm_stan.portions import portions
+from hbm_stan.psis import Columns
+from hbm_stan.resources import cores
 from hbm_stan.scores import Route
 from hbm_stan.scratch import give_back, room
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import posterior_draws
 
 Unit = Literal["observation", "group"]
+# Log densities that are averaged at once (ours).
+_AVERAGED = 2**20
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,37 @@ class Density:
     of: Callable[[Draws, StanData], FloatArray] | None
     route: Route
     own: bool
+
+
+@dataclass(frozen=True)
+class OfRows:
+    """A log density of rows, (S, N), that can be had of some rows alone: see ``Twin.some_rows``."""
+
+    of: Callable[[Draws, StanData], FloatArray]
+
+    def __call__(self, draws: Draws, data: StanData) -> FloatArray:
+        """The log density of the rows of these data."""
+        return self.of(draws, data)
+
+
+class RowsAsked:
+    """The log densities of rows at the draws of a fit, worked out when columns are asked for: ``[:, rows]``, (S, rows).
+
+    Raises ComparisonError where one of these is not finite.
+    """
+
+    def __init__(self, fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> None:
+        assert fit.family.twin.some_rows is not None
+        self._fit, self._of, self._some_rows = fit, of, fit.family.twin.some_rows
+        self._draws, self._data, self.shape = fit.draws(), fit.settled_data, (fit.n_draws, fit.table.n_rows)
+
+    def __getitem__(self, place: tuple[slice, Any]) -> FloatArray:
+        every, rows = place
+        assert every == slice(None)
+        values = self._of(self._draws, self._some_rows(self._data, rows))
+        if not np.isfinite(values).all():
+            _refuse_first(self._fit, values, "observation", np.arange(self.shape[1])[rows])
+        return values
 
 
 def density_of(fit: Fit, unit: Unit) -> Density:
@@ -60,8 +97,14 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     # Complete pooling too where rows say something of each other given what all share, as those of one curve do.
     if (fit.pooling != "complete" or family.groups.group_loo_log_lik) and family.groups.loo_log_lik is not None:
         rows, variant = family.groups.loo_log_lik, fit.variant
-        return Density(lambda draws, data: rows(draws, data, variant), Route.INTEGRATED, False)
-    return Density(family.twin.pointwise, Route.PSIS, True)
+        return Density(_of_rows(fit, lambda draws, data: rows(draws, data, variant)), Route.INTEGRATED, False)
+    pointwise = family.twin.pointwise
+    return Density(None if pointwise is None else _of_rows(fit, pointwise), Route.PSIS, True)
+
+
+def _of_rows(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> Callable[[Draws, StanData], FloatArray]:
+    """The log density of rows, which says so where some can be had alone."""
+    return of if fit.family.twin.some_rows is None else OfRows(of)
 
 
 def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:
@@ -74,13 +117,16 @@ def sum_by_group(fit: Fit, rows: FloatArray) -> FloatArray:
     return sum_by(rows, fit.table.pooled.level, fit.table.n_groups)
 
 
-def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
+def evaluated(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> Columns:
     """A log density of units at the draws of a fit, (S, U).
 
-    Of a large table it is worked out a block of draws at a time, and lies on the disk where there is much of it.
+    Of a large table it is worked out a block of draws at a time, and lies on the disk where there is much of it; or a
+    block of rows at a time, whenever they are asked for, where rows can be had alone.
     """
     if not fit.rows_on_request:
         return of(fit.draws(), fit.data)
+    if isinstance(of, OfRows):
+        return RowsAsked(fit, of)
     values: FloatArray | None = None
     for part, block in _blocks(fit, of):
         if values is None:
@@ -95,6 +141,8 @@ def evaluated_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray], units: n
     """A log density of some units at the draws of a fit, (S, units); that of others is not held."""
     if not fit.rows_on_request:
         return of(fit.draws(), fit.data)[:, units]
+    if isinstance(of, OfRows):
+        return RowsAsked(fit, of)[:, units]
     return np.concatenate([block[:, units] for _, block in _blocks(fit, of)])
 
 
@@ -108,7 +156,7 @@ def totals_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArr
 def _blocks(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> Iterator[tuple[slice, FloatArray]]:
     """A log density of units at some draws after others, with their places."""
     for part, draws in fit.blocks(fit.table.n_rows):
-        yield part, of(draws, fit.data)
+        yield part, of(draws, fit.settled_data)
 
 
 def has_log_lik(fit: Fit) -> bool:
@@ -116,7 +164,7 @@ def has_log_lik(fit: Fit) -> bool:
     return "log_likelihood" in fit.named or fit.rows_on_request
 
 
-def log_lik_of(fit: Fit) -> FloatArray:
+def log_lik_of(fit: Fit) -> Columns:
     """The log density of each row given its own parameters as the program has it, shape (draw, observation).
 
     Raises ComparisonError where there is none, or a value is not finite.
@@ -126,10 +174,11 @@ def log_lik_of(fit: Fit) -> FloatArray:
             f"{fit.variant}: {fit.family.name} gives no {fit.family.programs.log_lik}: it cannot be compared. Give the "
             "log density of each row in generated quantities, or say in the family what the program calls it."
         )
+    values: Columns
     if "log_likelihood" in fit.named:
         values = posterior_draws(fit.named["log_likelihood"], ["y"])["y"]
     else:
-        values = evaluated(fit, fit.family.need("pointwise", "the log density of rows"))
+        values = evaluated(fit, _of_rows(fit, fit.family.need("pointwise", "the log density of rows")))
     refuse_not_finite(fit, values, "observation")
     return values
 
@@ -137,33 +186,55 @@ def log_lik_of(fit: Fit) -> FloatArray:
 def total_log_lik(fit: Fit) -> FloatArray:
     """The log density of all rows given their own parameters, (S,); raises ComparisonError as ``log_lik_of``."""
     rows = log_lik_of(fit)
-    totals = np.empty(len(rows))
-    for part in portions(len(rows), rows.shape[1]):
-        totals[part] = rows[part].sum(axis=1)
+    totals = np.zeros(rows.shape[0])
+    for some in portions(rows.shape[1], rows.shape[0]):
+        totals += rows[:, some].sum(axis=1)
         give_back(rows)
     return totals
 
 
-def refuse_not_finite(fit: Fit, log_density: FloatArray, unit: Unit) -> None:
+def log_mean_density(log_density: Columns) -> FloatArray:
+    """The log of the mean of densities over draws, from their logs (S, U): (U,)."""
+    n_draws, units = log_density.shape
+    means = np.empty(units)
+
+    def average(some: slice) -> None:
+        block = np.asarray(log_density[:, some])
+        with np.errstate(all="ignore"):  # what is not finite shows in the mean, and is refused
+            top = block.max(axis=0)
+            means[some] = np.log(np.exp(block - top).sum(axis=0)) + top
+        give_back(log_density)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(average, portions(units, n_draws, _AVERAGED)))
+    return means - math.log(n_draws)
+
+
+def refuse_not_finite(fit: Fit, log_density: Columns, unit: Unit) -> None:
     """Raise ComparisonError that names the first unit and draw whose log density is not finite."""
+    if not isinstance(log_density, np.ndarray):
+        return  # what is worked out when it is asked for is looked at then
     total = 0.0
     for some in portions(len(log_density), log_density.shape[1]):
         total += log_density[some].sum()
         give_back(log_density)
     if np.isfinite(total):  # a sum of finite numbers may only overflow: then each is looked at
         return
-    bad = np.argwhere(~np.isfinite(log_density))
-    if not bad.size:
-        return
-    draw, i = (int(x) for x in bad[0])
-    label, name = unit_labels(fit, unit)[i], "log_lik" if unit == "observation" else "group_log_lik"
+    if not np.isfinite(log_density).all():
+        _refuse_first(fit, log_density, unit, np.arange(log_density.shape[1]))
+
+
+def _refuse_first(fit: Fit, log_density: FloatArray, unit: Unit, units: npt.NDArray[np.int64]) -> None:
+    """Raise ComparisonError that names the first draw, and the first of these units, whose value is not finite."""
+    draw, i = (int(x) for x in np.argwhere(~np.isfinite(log_density))[0])
+    label, name = unit_labels(fit, unit)[units[i]], "log_lik" if unit == "observation" else "group_log_lik"
     raise ComparisonError(
         f"{fit.variant}: {name} of {label!r} is {log_density[draw, i]} in draw {draw + 1}. "
         f"A finite log density for every draw and {unit} is needed."
     )
 
 
-def unit_labels(fit: Fit, unit: Unit) -> list[str]:
+def unit_labels(fit: Fit, unit: Unit) -> Sequence[str]:
     """What messages and tables call each unit."""
     return fit.table.row_names if unit == "observation" else list(fit.table.pooled.labels)
 

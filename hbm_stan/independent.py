@@ -21,13 +21,14 @@ def independent_draws(
 
     Effects of very many groups are drawn some draws at a time, from one stream of random numbers.
     """
-    if family.programs.independent is None:
+    programs = family.programs
+    if programs.independent is None or np.size(data[programs.observed]) <= programs.known_above:
         return None
     rng, size, given = np.random.default_rng([seed, 2]), math.prod(shape), dict[str, FloatArray]()
     # Draws that all groups share are a number each, whatever the number of groups.
     each = 1 if family.variant(variant).pooling == "complete" else n_groups
     for part in large_portions(size, each):
-        drawn = family.programs.independent(rng, data, variant, part.stop - part.start)
+        drawn = programs.independent(rng, data, variant, part.stop - part.start)
         if drawn is None:
             return None
         if part == slice(0, size):

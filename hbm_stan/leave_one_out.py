@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
-from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, refuse_not_finite
+from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, log_mean_density, refuse_not_finite
 from hbm_stan.fit import Fit
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
-from hbm_stan.portions import portions
-from hbm_stan.psis import psis_loo
+from hbm_stan.portions import VERY_MANY_ROWS, portions
+from hbm_stan.psis import Columns, psis_loo
 from hbm_stan.scores import Route, badly_misspecified, most_p_loo, read_score
-from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
 
@@ -29,8 +28,6 @@ MORE_DRAWS_HELP = 0.7
 # Draws that the accuracy of an integral over groups is checked on, and the change of an elpd that matters (ours: the
 # error that a repaired score of one observation may have).
 _CHECKED_DRAWS, QUADRATURE_MATTERS = 50, 0.1
-# Log densities that are averaged at once (ours).
-_AVERAGED = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +118,12 @@ def loo(fit: Fit) -> LeftOut:
 
     Where every group has one row, leaving the row out leaves the group out: the group effect is integrated out
     (Merkle, Furr & Rabe-Hesketh 2019), which has the same target and a smaller error. Where leaving the row out
-    leaves the prior (no pooling), the prior predictive density is exact and PSIS is biased.
+    leaves the prior (no pooling), the prior predictive density is exact and PSIS is biased. Of very many rows some
+    draws stand for all (``Fit.of_rows``): the Monte Carlo error of the score is theirs.
     """
+    fit = fit.of_rows
     conditional = log_lik_of(fit)
-    lppd_i, size = _mean_density(conditional), _n_parameters(fit)
+    lppd_i, size = log_mean_density(conditional), _n_parameters(fit)
     threshold, one_row = good_k(fit.n_draws), fit.table.one_row_per_group
     exact = fit.family.groups.exact_loo(fit.data, fit.variant) if fit.family.groups.exact_loo is not None else None
     if exact is not None:
@@ -175,17 +174,26 @@ def logo(fit: Fit) -> LeftOut | None:
             unit="group", mcse=0.0,
         )  # fmt: skip
     log_lik = evaluated(fit, density.of)
-    return _scored(fit, log_lik, _mean_density(log_lik), density.route, size, "group")
+    lppd_i, exact_logo = log_mean_density(log_lik), fit.family.groups.exact_logo
+    exact = None
+    if exact_logo is not None and fit.table.n_rows > VERY_MANY_ROWS:
+        exact = exact_logo(fit.settled_data, fit.variant)
+    if exact is not None:
+        return LeftOut(
+            elpd_i=exact, lppd_i=lppd_i, pareto_k=None, k_threshold=threshold, route=Route.EXACT, n_parameters=size,
+            unit="group", mcse=0.0,
+        )  # fmt: skip
+    return _scored(fit, log_lik, lppd_i, density.route, size, "group")
 
 
-def _scored(fit: Fit, log_lik: FloatArray, lppd_i: FloatArray, route: Route, size: int, unit: Unit) -> LeftOut:
+def _scored(fit: Fit, log_lik: Columns, lppd_i: FloatArray, route: Route, size: int, unit: Unit) -> LeftOut:
     refuse_not_finite(fit, log_lik, unit)
     scored, threshold = psis_loo(log_lik), good_k(log_lik.shape[0])
     bad = np.flatnonzero(~(scored.pareto_k < threshold))
     # Units that are to be repaired bring an error of their own; that of the others is what this one is of.
     series = scored.series
-    for some in portions(len(bad), len(log_lik)):
-        series = series - len(log_lik) * softmax(-log_lik[:, bad[some]], axis=0).sum(axis=1)
+    for some in portions(len(bad), log_lik.shape[0]):
+        series = series - log_lik.shape[0] * softmax(-log_lik[:, bad[some]], axis=0).sum(axis=1)
     return LeftOut(
         elpd_i=scored.elpd_i, lppd_i=lppd_i, pareto_k=scored.pareto_k, k_threshold=threshold, route=route,
         n_parameters=size, unit=unit, note="" if unit == "group" else _rows_alone(fit, scored.elpd_i),
@@ -199,7 +207,7 @@ def mean_error(series: FloatArray, chains: int) -> float:
     return 0.0 if np.ptp(series) == 0 else float(mcse_mean(series.reshape(1, chains, -1))[0])
 
 
-def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None:
+def _quadrature_error(fit: Fit, log_lik: Columns, unit: Unit) -> float | None:
     """The change of elpd, summed over units, when integrals take twice the nodes; None where they are closed forms.
 
     To first order: the mean change of a log density over the draws without the unit.
@@ -212,17 +220,9 @@ def _quadrature_error(fit: Fit, log_lik: FloatArray, unit: Unit) -> float | None
     if exact is None:
         return None
     exact = exact if unit == "group" else exact[:, fit.table.pooled.level]
-    change = softmax(-log_lik[taken], axis=0) * (exact - log_lik[taken])
+    given = log_lik[:, :][taken]
+    change = softmax(-given, axis=0) * (exact - given)
     return float(np.abs(change.sum(axis=0)).sum())
-
-
-def _mean_density(log_density: FloatArray) -> FloatArray:
-    n_draws, units = log_density.shape
-    sums = np.empty(units)
-    for some in portions(units, n_draws, _AVERAGED):
-        sums[some] = logsumexp(log_density[:, some], axis=0)
-        give_back(log_density)
-    return sums - math.log(n_draws)
 
 
 def priors_of(fit: Fit) -> str:
@@ -262,7 +262,7 @@ def check_pareto_k(left_out: LeftOut, labels: Sequence[str], noun: Noun = GROUPS
     value = float(np.max(left_out.pareto_k))
     if not left_out.high.any():
         return Verdict(name=name, status="pass", value=value, threshold=left_out.k_threshold)
-    named = [label for label, high in zip(labels, left_out.high, strict=True) if high]
+    named = [labels[int(i)] for i in np.flatnonzero(left_out.high)]
     shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
     what = "observations" if left_out.unit == "observation" else noun.many
     # More draws raise the threshold up to 0.7; beyond it they do not help (Vehtari et al. 2024).

@@ -19,7 +19,7 @@ from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
 from hbm_stan.model import Draws
-from hbm_stan.portions import portions
+from hbm_stan.portions import VERY_MANY_ROWS, portions
 from hbm_stan.psis import ALIKE, smooth
 from hbm_stan.replicate import can_replicate
 from hbm_stan.table import FloatArray
@@ -184,6 +184,10 @@ def _weights(log_lik: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _on_request(fit: Fit, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
     """Replications and log densities of these rows of a large table, (draw, row) each: some draws, block by block."""
     family, rng, (chosen, n) = fit.family, fit.rng(_PURPOSE), _chosen(fit)
+    if family.twin.some_rows is not None and fit.table.n_rows > VERY_MANY_ROWS:  # others are not replicated
+        some_data = family.twin.some_rows(fit.settled_data, rows)
+        y_rep = family.need("simulate", _PURPOSE)(rng, chosen, some_data)
+        return y_rep, family.need("pointwise", _PURPOSE)(chosen, some_data)
     y_rep, log_lik = np.empty((n, len(rows))), np.empty((n, len(rows)))
     for part in portions(n, fit.table.n_rows):
         some = {name: values[part] for name, values in chosen.items()}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError
 from hbm_stan.model import Family
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared
 from hbm_stan.scratch import IN_MEMORY, place
 from hbm_stan.tree import is_by_nodes, is_large
@@ -22,11 +23,17 @@ MORE_OF_LARGE = 2.5
 # The same of families whose groups are drawn in blocks, with the blocks; and of each group its label, its data and its
 # lines in tables of summaries (measured with estimates of 100,000, 300,000 and 1,000,000 groups).
 MORE_IN_BLOCKS, EACH_GROUP = 1.5 * 2**30, 1500
+# And of each row that needs no log density of its own: its cells, what is made of them, and its scores (measured with
+# 1,000,000 and 10,000,000 rows).
+EACH_ROW = 150
 # The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
 MAX_ROW_BYTES = 16 * 2**30
 # Memory for the group effects of one fit of a large table, and draws of all chains that are held of them in any case:
 # they are independent given the population, so that the mean of 400 is good to a twentieth of an sd (ours).
 MAX_GROUP_BYTES, LEAST_HELD = 2**29, 400
+# Numbers that are worked out of single rows, of very many: log densities at draws, and replications (ours: 4,000 draws
+# of 50,000 rows, a quarter of a minute of a core for each variant).
+MAX_ROW_VALUES = 2 * 10**8
 
 
 def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
@@ -40,7 +47,8 @@ def held_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling
 def disk_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
     """The bytes of group effects of one fit that lie in a temporary file: what is too much for memory."""
     size = _later_bytes(family, table, variant, sampling, set()) if _in_blocks(family, table) else 0
-    return size if size > 8 * IN_MEMORY else 0
+    arrays = 1 + len(_own_scales(family, table, variant))
+    return size if size > 8 * IN_MEMORY * arrays else 0
 
 
 def _in_blocks(family: Family, table: Prepared) -> bool:
@@ -51,14 +59,22 @@ def _in_blocks(family: Family, table: Prepared) -> bool:
 def _later_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling, rows: set[str]) -> int:
     """The bytes of what is drawn after sampling; what all groups share is held once, where it is known."""
     names = (_later(family) | rows) - _sampled(family, table, variant)
-    if _is_known(family, table, variant) and family.variant(variant).pooling == "complete":
-        names -= {family.groups.group_quantity}
+    if _is_known(family, table, variant):
+        shared = family.variant(variant).pooling == "complete"
+        names = names - {family.groups.group_quantity} if shared else names | _own_scales(family, table, variant)
     return 8 * sampling.chains * held_draws(family, table, variant, sampling) * _values(family, table, names)
+
+
+def _own_scales(family: Family, table: Prepared, variant: str) -> set[str]:
+    """What groups have beside their value where all of it is drawn without a sampler."""
+    alone = _is_known(family, table, variant) and family.variant(variant).pooling == "no"
+    return set(family.programs.own_scales) if alone else set()
 
 
 def _is_known(family: Family, table: Prepared, variant: str) -> bool:
     """Whether the posterior of a large table is a known one, so that nothing is sampled."""
-    known = is_large(family, table) and family.programs.independent is not None
+    programs = family.programs
+    known = is_large(family, table) and programs.independent is not None and table.n_rows > programs.known_above
     return known and family.variant(variant).pooling != "partial"
 
 
@@ -76,6 +92,13 @@ def held_draws(family: Family, table: Prepared, variant: str, sampling: Sampling
         return sampling.draws
     fit = MAX_GROUP_BYTES // (8 * sampling.chains * max(1, _values(family, table, later)))
     return min(sampling.draws, max(fit, math.ceil(LEAST_HELD / sampling.chains)))
+
+
+def draws_of_rows(rows: int, chains: int, draws: int) -> int:
+    """The draws of each chain that stand for so many in what is made of single rows: of very many rows not all."""
+    if rows <= VERY_MANY_ROWS:
+        return draws
+    return min(draws, max(MAX_ROW_VALUES // (chains * rows), math.ceil(LEAST_HELD / chains)))
 
 
 def _later(family: Family) -> set[str]:
@@ -117,17 +140,27 @@ def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampl
     """The bytes that the draws of all these variants take in memory, with what making one of them takes beside."""
     sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
     if _in_blocks(family, table):
-        each = EACH_GROUP * (table.n_groups + table.n_rows) / 2
+        of_rows = EACH_GROUP / 2 if family.twin.some_rows is None else EACH_ROW
+        each = EACH_GROUP / 2 * table.n_groups + of_rows * table.n_rows
         return sum(sizes) + max(sizes, default=0) + MORE_IN_BLOCKS + each
     return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
 
 
 def scratch_bytes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:
     """The bytes of temporary files: group effects of all these variants, and log densities of rows in two forms."""
-    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
-    rows = 8 * sampling.chains * held * table.n_rows if is_large(family, table) else 0
+    rows = row_bytes(family, table, variants, sampling) if is_large(family, table) else 0
     effects = sum(disk_bytes(family, table, variant, sampling) for variant in variants)
     return effects + (2 * rows if rows > 8 * IN_MEMORY else 0)
+
+
+def row_bytes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:
+    """The bytes of log densities of all rows in one form; none where a large table's are had a block of rows at a
+    time."""
+    if is_large(family, table) and family.twin.some_rows is not None:
+        return 0
+    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
+    some = draws_of_rows(table.n_rows, sampling.chains, held) if is_large(family, table) else held
+    return 8 * sampling.chains * some * table.n_rows
 
 
 def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> None:
@@ -141,8 +174,7 @@ def refuse_too_large(family: Family, table: Prepared, variants: Sequence[str], s
             f"{where} would need {_against(needed, MAX_BYTES, 'of memory')}. Ask for fewer draws or variants"
             f"{_alone(family, table, variants, sampling)}, or combine groups."
         )
-    held = max((held_draws(family, table, variant, sampling) for variant in variants), default=0)
-    if (rows := 8 * sampling.chains * held * table.n_rows) > MAX_ROW_BYTES:
+    if (rows := row_bytes(family, table, variants, sampling)) > MAX_ROW_BYTES:
         raise DataError(
             f"{where} would need {_against(rows, MAX_ROW_BYTES, 'of the disk for log densities of rows')}. Ask for "
             "fewer draws."

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from hbm_stan.design import Design
 from hbm_stan.engines import Sampling
-from hbm_stan.memory import MAX_BYTES, bytes_needed, held_draws, scratch_bytes
+from hbm_stan.memory import MAX_BYTES, bytes_needed, draws_of_rows, held_draws, scratch_bytes
 from hbm_stan.model import Family
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared
 from hbm_stan.resources import cores
 from hbm_stan.scratch import place
@@ -24,6 +25,9 @@ _FEWEST_DRAWS = 10
 # Seconds of a core for each row of very many groups and each variant, and how much longer counts take: estimates of
 # 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares had taken 194 s by the end of sampling.
 _SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 1.5
+# And of normal rows in fewer groups, of which nothing of all draws is held: for each row and each group of a variant,
+# and for each number that is worked out of rows (tests/benches/bench_growth.py --rows).
+_SECONDS_OF_NORMAL_ROW, _SECONDS_OF_GROUP, _SECONDS_OF_VALUE = 1e-5, 3e-3, 3e-8
 
 
 def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> tuple[str, ...]:
@@ -44,17 +48,50 @@ def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: 
 def many_groups(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> tuple[str, ...]:
     """Where some draws of very many groups are held: how many, and what a report takes of memory, disk and time."""
     held = min((held_draws(family, table, variant, sampling) for variant in variants), default=sampling.draws)
-    if held == sampling.draws or table.design is not None:
+    if table.design is not None:
+        return ()
+    if held == sampling.draws:
+        return _many_rows(family, table, variants, sampling)
+    memory, disk = bytes_needed(family, table, variants, sampling), scratch_bytes(family, table, variants, sampling)
+    beside = f", {_gib(disk)} of the disk in {place()} for a while" if disk else ""
+    seconds = _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
+    return (
+        f"Of {table.n_groups:,} {table.noun.many} {sampling.chains * held:,} of {sampling.chains * sampling.draws:,} "
+        f"draws are held. {_takes(len(variants), memory, beside, seconds)}",
+    )
+
+
+def _takes(n: int, memory: float, beside: str, seconds: float) -> str:
+    """What a report of n variants takes, where one takes so many seconds."""
+    minutes = math.ceil(seconds * n / 60)
+    return (
+        f"A report of {n} variant{'s' * (n != 1)} takes about {_gib(memory)} of memory (the limit is "
+        f"{_gib(MAX_BYTES)}){beside}, and some {minutes} minute{'s' * (minutes != 1)} of a core."
+    )
+
+
+def _many_rows(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> tuple[str, ...]:
+    """Where some draws stand for all in scores of very many rows: how many, and what a report takes."""
+    chains = sampling.chains
+    some = draws_of_rows(table.n_rows, chains, sampling.draws)
+    if table.n_rows <= VERY_MANY_ROWS or not is_large(family, table):
         return ()
     memory, disk = bytes_needed(family, table, variants, sampling), scratch_bytes(family, table, variants, sampling)
     beside = f", {_gib(disk)} of the disk in {place()} for a while" if disk else ""
-    seconds, n = _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1), len(variants)
-    minutes = math.ceil(seconds * n / 60)
-    return (
-        f"Of {table.n_groups:,} {table.noun.many} {sampling.chains * held:,} of {sampling.chains * sampling.draws:,} "
-        f"draws are held. A report of {n} variant{'s' * (n != 1)} takes about {_gib(memory)} of memory (the limit is "
-        f"{_gib(MAX_BYTES)}){beside}, and some {minutes} minute{'s' * (minutes != 1)} of a core.",
+    if family.twin.some_rows is None:
+        seconds = _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
+    else:
+        of_row = _SECONDS_OF_NORMAL_ROW + _SECONDS_OF_VALUE * chains * some
+        seconds = of_row * table.n_rows + _SECONDS_OF_GROUP * table.n_groups
+    which = (
+        ""
+        if some == sampling.draws
+        else (
+            f"Scores and replications of {table.n_rows:,} rows are made of {chains * some:,} of "
+            f"{chains * sampling.draws:,} draws. "
+        )
     )
+    return (which + _takes(len(variants), memory, beside, seconds),)
 
 
 def _coefficients(family: Family, design: Design, every: int) -> str:

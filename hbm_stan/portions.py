@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,31 @@ import numpy.typing as npt
 AT_ONCE = 2**22
 # Numbers that are worked on as one block where there are no more of them: half a GiB (ours).
 WHOLE = 2**26
+# Rows of a table above which single ones are worked on with few draws, and never all of them at once (ours).
+VERY_MANY_ROWS = 50_000
 # Groups that a figure draws: a page has fewer dots side by side (ours).
 MOST_DRAWN = 3000
+
+
+class Named(Sequence[str]):
+    """The names of n things, each made when it is asked for: those of very many rows would fill the memory."""
+
+    def __init__(self, n: int, name: Callable[[int], str]) -> None:
+        self._n, self._name = n, name
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[str]: ...
+
+    def __getitem__(self, i: int | slice) -> str | list[str]:
+        if isinstance(i, slice):
+            return [self._name(j) for j in range(self._n)[i]]
+        return self._name(range(self._n)[i])
 
 
 def portions(n: int, each: int, most: int = 0) -> Iterator[slice]:

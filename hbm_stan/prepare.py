@@ -17,18 +17,13 @@ from hbm_stan.design import Design, Factor, make_factor
 from hbm_stan.errors import DataError, nearest
 from hbm_stan.estimates import standard_errors
 from hbm_stan.formula import Structure, check_single_trials, read_structure, refuse_formula, with_formula
-from hbm_stan.levels import (
-    check_group_count,
-    check_labels,
-    check_single_rows,
-    check_total,
-    refuse_one_group,
-)
+from hbm_stan.levels import check_group_count, check_labels, check_single_rows, check_total, refuse_one_group
 from hbm_stan.mapping import check_mapping
 from hbm_stan.missingness import Unseen, refuse_unseen_groups
 from hbm_stan.neighbours import check_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
+from hbm_stan.portions import VERY_MANY_ROWS, Named
 from hbm_stan.predictors import Predictors, check_columns, read_predictors
 from hbm_stan.samples import SAMPLE, STANDARD_ERROR, Samples, folded
 from hbm_stan.selection import notes_on
@@ -138,15 +133,20 @@ class Prepared:
         return np.asarray(self.pooled.sizes[self.pooled.level] == 1)
 
     @property
-    def row_names(self) -> list[str]:
+    def row_names(self) -> Sequence[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
+        if self.n_rows > VERY_MANY_ROWS and not self.parts and not self.one_row_per_group:
+            return Named(self.n_rows, self._name)
         groups = self.pooled.row_labels
         if self.parts:
             return [f"{g}, {self.parts[int(k) - 1]}" for g, k in zip(groups, self.values["part"], strict=True)]
         if self.one_row_per_group:
             return groups
-        places = range(self.n_rows) if self.rows is None else self.rows
-        return [f"{self.dataset.table.row(i)} ({group})" for i, group in zip(places, groups, strict=True)]
+        return [self._name(i) for i in range(self.n_rows)]
+
+    def _name(self, i: int) -> str:
+        place = i if self.rows is None else int(self.rows[i])
+        return f"{self.dataset.table.row(place)} ({self.pooled.labels[self.pooled.level[i]]})"
 
     def without(self, rows: npt.ArrayLike) -> Prepared:
         """The same table without some rows (counted from 0): what was made of columns stays, empty groups go.

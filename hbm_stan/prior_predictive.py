@@ -10,12 +10,14 @@ import pandas as pd
 from hbm_stan.elements import base_of, term_of
 from hbm_stan.fit import Fit
 from hbm_stan.levels import FEW_GROUPS
+from hbm_stan.memory import draws_of_rows
 from hbm_stan.portions import portions
 from hbm_stan.predict import raw_spread
 from hbm_stan.replicate import compared, in_words, statistics_of
 from hbm_stan.verdicts import Verdict
 
-# Data sets drawn from the prior: the ends of a 90 % interval are then known to about one part in a hundred.
+# Data sets drawn from the prior: the ends of a 90 % interval are then known to about one part in a hundred. Of very
+# many rows there are as many as posterior draws stand for all, 400 at least.
 PRIOR_SETS = 1000
 
 
@@ -31,8 +33,9 @@ def prior_check(fit: Fit) -> pd.DataFrame:
     rng = fit.rng("prior predictive check")
     one, sets = statistics_of(fit, fit.y[None]), []
     with np.errstate(over="ignore", invalid="ignore"):
-        every = prior_draws(rng, family.priors_of(fit.variant, fit.priors), fit.data, PRIOR_SETS)
-        for part in portions(PRIOR_SETS, fit.table.n_rows):
+        n_sets = draws_of_rows(fit.table.n_rows, 1, PRIOR_SETS)
+        every = prior_draws(rng, family.priors_of(fit.variant, fit.priors), fit.data, n_sets)
+        for part in portions(n_sets, fit.table.n_rows):
             draws = {name: values[part] for name, values in every.items()}
             theta = new_group(rng, draws, fit.data, fit.variant)
             y = simulate(rng, {**draws, family.groups.group_quantity: theta}, fit.data)

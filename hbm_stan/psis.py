@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,6 +39,18 @@ _NO_DIGITS = 1e-3
 _FOLDABLE = 1e35
 
 
+class Columns(Protocol):
+    """Log densities of units at draws, (S, U), whose columns are asked for by slice or indices: an array, a memory map,
+    or what is worked out then."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Draws and units."""
+        ...
+
+    def __getitem__(self, place: Any, /) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Psis:
     """What leaving each unit out gives: ``elpd_i`` and ``pareto_k``, shape (unit,), and ``series``, shape (draw,).
@@ -52,12 +65,12 @@ class Psis:
     series: FloatArray
 
 
-def psis_loo(log_lik: FloatArray, r_eff: float = 1.0) -> Psis:
+def psis_loo(log_lik: Columns, r_eff: float = 1.0) -> Psis:
     """Leave each unit out, from its log density in each posterior draw; ``log_lik`` has shape (draw, unit).
 
-    ``log_lik`` may be a memory map: some units are read at a time, and it is never written to. A tail that no Pareto
-    distribution can be fitted to (fewer than 5 values, all alike, or a value that is not finite) keeps its raw weights
-    and has a k that is not finite. The result does not depend on the number of cores.
+    ``log_lik`` may be a memory map: some units are asked for at a time, and it is never written to. A tail that no
+    Pareto distribution can be fitted to (fewer than 5 values, all alike, or a value that is not finite) keeps its raw
+    weights and has a k that is not finite. The result does not depend on the number of cores.
     """
     n_draws, n = log_lik.shape
     width = max(1, _READ // n_draws)

@@ -82,7 +82,8 @@ def can_replicate(fit: Fit) -> bool:
 
 
 def predictive_check(fit: Fit) -> PredictiveCheck:
-    """Posterior predictive check; the p value is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
+    """Posterior predictive check by the draws of ``Fit.of_rows``; p is P(T(y_rep) >= T(y)): near 0 or 1 is a misfit."""
+    fit = fit.of_rows
     edges = None if fit.family.twin.of_groups is not None else edges_of(_of_rows(fit, fit.y))  # of several kinds none
     seldom = max(1, fit.n_draws // _HISTOGRAMS)
     total = fit.n_draws * _repeats(fit)
@@ -133,6 +134,9 @@ def by_group(fit: Fit, y: FloatArray) -> FloatArray:
         means = np.empty((len(y), fit.table.n_groups))
         means[:, index] = y / size
         return means
+    if fit.rows_on_request:  # many rows: one pass over each data set, in any order
+        sums = np.stack([np.bincount(index, weights=values, minlength=fit.table.n_groups) for values in y])
+        return np.asarray(sums / np.bincount(index, weights=size))
     order, starts = fit.table.by_group  # groups are made contiguous, so that one pass adds them up
     return np.asarray(np.add.reduceat(y[:, order], starts, axis=1) / np.bincount(index, weights=size))
 

@@ -40,13 +40,16 @@ def to_nine_digits(value: Any) -> Any:
     What is nothing against the largest number of its array is zero.
     """
     array = np.asarray(value)
-    if array.dtype.kind != "f":
-        return array.tolist()
+    return rounded_to_nine_digits(array).tolist() if array.dtype.kind == "f" else array.tolist()
+
+
+def rounded_to_nine_digits(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``to_nine_digits`` of fractions, as an array of the same shape."""
     size = np.abs(array[np.isfinite(array)])
     least = _NOISE * float(size.max()) if size.size else 0.0
     content = np.asarray(array, dtype=float).tobytes()
     rounded = (_rounded if array.size < _MANY else _rounded_before)(content, least)
-    return rounded.reshape(array.shape).tolist()
+    return rounded.reshape(array.shape)
 
 
 def _rounded(content: bytes, least: float) -> npt.NDArray[np.float64]:

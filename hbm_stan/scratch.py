@@ -11,6 +11,7 @@ import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ def room(shape: Sequence[int], what: str) -> npt.NDArray[np.float64]:
         ) from error
 
 
-def give_back(*arrays: npt.NDArray[np.float64]) -> None:
+def give_back(*arrays: Any) -> None:
     """Let the memory go that reading or filling these arrays took, where they lie on the disk; their values stay."""
     for array in arrays:
         pages = array

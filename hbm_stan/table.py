@@ -7,9 +7,11 @@ import csv
 import hashlib
 import io
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ _MARKS = (
 _UNMARKED = ("UTF-8", "cp1252")
 _SHOWN = 5  # how many bad rows a message names
 _WIDTH = 40  # how much of a cell it shows
+_HELD_ONCE = 200_000  # different texts of cells that are known again
 NOT_DROPPED = "Rows with missing values are not dropped silently: fill them in or take them out of the file."
 
 
@@ -97,14 +100,26 @@ class Table:
 
         Where cells may be ``missing``, those are nan.
         """
-        cells = self.column(name)
-        values = np.array([number(cell, self.decimal_comma) for cell in cells], dtype=float)
+        cells, values = self.column(name), self.numbers_or_nan(name).copy()
         bad = np.flatnonzero(~np.isfinite(values))
         if missing:
             bad = bad[[kind(cells[int(i)], self.decimal_comma) != "missing" for i in bad]]
         if bad.size:
             raise DataError(self._bad_numbers(name, [int(i) for i in bad]))
         return values
+
+    def numbers_or_nan(self, name: str) -> FloatArray:
+        """The number in each cell of a column, nan where there is none, shape (rows,); read once, not to be changed."""
+        if name not in self._numbers:
+            cells = self.column(name)
+            values = np.fromiter((number(cell, self.decimal_comma) for cell in cells), dtype=float, count=len(cells))
+            values.flags.writeable = False
+            self._numbers[name] = values
+        return self._numbers[name]
+
+    @cached_property
+    def _numbers(self) -> dict[str, FloatArray]:
+        return {}
 
     def _bad_numbers(self, name: str, bad: list[int]) -> str:
         """The message on the first bad cell and those of its kind."""
@@ -151,11 +166,11 @@ def read_csv(path: Path) -> tuple[Table, str]:
     delimiter = sep[1] if sep else max(_DELIMITERS, key=lambda d: len(_first_record(text, d)))
     header, rows, lines = _records(_numbered(text, delimiter, 2 if sep else 1, path), path)
     refuse_repeated(header, str(path))
-    if not rows:
+    if not lines:
         raise DataError(f"{path}: the file has a header but no rows.")
     if delimiter != ",":
         notes.append(f"{_DELIMITERS.get(delimiter, repr(delimiter))} separate the columns")
-    cells = tuple(zip(*rows, strict=True))
+    cells = tuple(map(tuple, rows))
     comma = delimiter != "," and any(_has_decimal_commas(column) for column in cells)
     return Table(
         where=str(path), names=header, cells=cells, lines=lines, notes=tuple(notes), decimal_comma=comma
@@ -232,23 +247,29 @@ def _numbered(text: str, delimiter: str, first: int, path: Path) -> Iterator[tup
 
 def _records(
     numbered: Iterable[tuple[int, list[str]]], path: Path
-) -> tuple[tuple[str, ...], list[list[str]], list[int]]:
-    """The header, the rows and their lines; empty cells to the right of the last named column are cut off."""
+) -> tuple[tuple[str, ...], list[list[str]], Sequence[int]]:
+    """The header, the columns and the lines of their rows; empty cells to the right of the last named column are cut
+    off. A text that recurs is held once, and lines that follow each other are a range: each object takes memory.
+    """
     header: tuple[str, ...] = ()
-    rows: list[list[str]] = []
-    lines: list[int] = []
+    columns: list[list[str]] = []
+    lines = array("q")
+    known: dict[str, str] = {}
     for line, record in numbered:
         if not header:
             named = max(i for i, cell in enumerate(record) if cell.strip()) + 1
             header = tuple(cell.strip() for cell in record[:named])
+            columns = [[] for _ in header]
             continue
         if len(record) > len(header) and not any(map(str.strip, record[len(header) :])):
             del record[len(header) :]
         if len(record) != len(header):
             raise DataError(_ragged(record, header, line, path))
-        rows.append(record)
+        for column, cell in zip(columns, record, strict=True):
+            column.append(known.setdefault(cell, cell) if len(known) < _HELD_ONCE else known.get(cell, cell))
         lines.append(line)
-    return header, rows, lines
+    in_a_row = range(lines[0], lines[0] + len(lines)) if lines else range(0)
+    return header, columns, in_a_row if lines == array("q", in_a_row) else lines
 
 
 def _ragged(record: Sequence[str], header: Sequence[str], line: int, path: Path) -> str:

@@ -234,4 +234,4 @@ def _unnamed(name: str, array: FloatArray) -> tuple[str, ...]:
 
 
 def _used(coords: Mapping[str, Any], dims: Any) -> dict[str, Any]:
-    return {d: np.asarray(list(c)) for d, c in coords.items() if d in dims}
+    return {d: np.asarray(c if isinstance(c, range) else list(c)) for d, c in coords.items() if d in dims}

@@ -20,7 +20,7 @@ from test_statistics_of_checks import Planted
 from test_tree import SAMPLING, estimates_of_groups
 from test_very_many_groups import counts_of_groups
 
-from hbm_stan import densities, group_means, independent, leave_one_out, memory, mixing, psis, replicate, tree
+from hbm_stan import densities, group_means, independent, memory, mixing, psis, replicate, tree
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
@@ -55,7 +55,7 @@ def too_many(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("hbm_stan.scratch.IN_MEMORY", 1000)
     patch.setattr("hbm_stan.tree.WHOLE_CHAIN", 1000)
     patch.setattr("hbm_stan.portions.WHOLE", 1000)
-    for block in ("psis._READ", "leave_one_out._AVERAGED", "mixing._BLOCK"):
+    for block in ("psis._READ", "densities._AVERAGED", "mixing._BLOCK"):
         patch.setattr(f"hbm_stan.{block}", 8 * 800)
     for module in ("portions", "tree"):
         patch.setattr(f"hbm_stan.{module}.AT_ONCE", 9 * 40 * (1 + 1 * (module == "portions")))
@@ -292,7 +292,7 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[..., None]]] = {
     "scores of the next block": (
         psis, "psis_loo", "log_lik[:, part]", "log_lik[:, : part.stop - part.start]", _SUMMARIES),
     "densities of the first block averaged for all": (
-        leave_one_out, "_mean_density", "log_density[:, some]", "log_density[:, : some.stop - some.start]", _SUMMARIES),
+        densities, "log_mean_density", "log_density[:, some]", "log_density[:, : some.stop - some.start]", _SUMMARIES),
     "summaries of the first block for all": (
         mixing, "_in_blocks", "draws[some]", "draws[: some.stop - some.start]", _SUMMARIES),
     "means of groups without the last block": (

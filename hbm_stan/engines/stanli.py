@@ -14,6 +14,7 @@ import numpy as np
 
 from hbm_stan.engines import EngineDraws, Progress, Sampling, plain_data, sample_stats
 from hbm_stan.engines.stopping import orderly_stop
+from hbm_stan.engines.sums import with_sums
 from hbm_stan.engines.translated import translated
 from hbm_stan.engines.warm_start import iterations_of_walks, warm_start
 from hbm_stan.engines.words import in_program
@@ -43,8 +44,9 @@ class StanliEngine:
         """The compiled program with its data; gives ``log_prob_grad`` and ``unconstrain`` too."""
         import stanli
 
+        code, given = with_sums(program.code, data)
         try:
-            return stanli.Model(mir=translated(program.code), data=plain_data(data))
+            return stanli.Model(mir=translated(code), data=plain_data(given))
         except (RuntimeError, ValueError) as error:
             raise EngineError(_refusal(program, str(error).strip())) from error
 

@@ -56,11 +56,23 @@ def nested_rows(
     return log_lik
 
 
-def grouped_rows(draws: Draws, data: StanData, _variant: str) -> FloatArray:
-    """log p(y_n | the other rows of its group, population), (S, N); sds of groups, where they vary, are given."""
-    y, unit, mu, tau = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1, draws["mu"], draws["tau"]
-    sd = draws["sigma_group"] if "sigma_group" in draws else draws["sigma"][:, None]
-    return nested_rows(y, unit, np.arange(data["J"]), mu[:, None], 0 * tau[:, None], tau[:, None], sd)
+def grouped_rows(draws: Draws, data: StanData, of_groups: tuple[FloatArray, ...]) -> FloatArray:
+    """log p(y_n | the other rows of its group, population), (S, N); sds of groups, where they vary, are given.
+
+    ``of_groups`` has the number of rows of each group and their mean, of all rows, where those of the data are some.
+    """
+    y, group, mu = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1, draws["mu"][:, None]
+    variance = draws["tau"][:, None] ** 2
+    log_lik = np.empty((len(mu), len(y)))
+    for rows in np.array_split(np.arange(len(y)), 1 + len(y) // _CHUNK):
+        own = group[rows]
+        others, mean = of_groups[0][own] - 1, of_groups[1][own]
+        sd2 = (draws["sigma_group"][:, own] if "sigma_group" in draws else draws["sigma"][:, None]) ** 2
+        seen = mean - mu - (y[rows] - mean) / np.maximum(others, 1)
+        known = others * variance + sd2
+        centre = mu + others * variance / known * seen
+        log_lik[:, rows] = normal_logpdf(y[rows], centre, np.sqrt(variance * sd2 / known + sd2))
+    return log_lik
 
 
 @dataclass(frozen=True)

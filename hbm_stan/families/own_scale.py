@@ -51,11 +51,11 @@ def over_sd(
     z is standard normal, or sd has ``prior``. Nodes lie around the peak in z of the normal times the likelihood of ss:
     the root of z + m k = k (ss / median^2) exp(-2 k z), with k = log_sd and m = n - 1, by Wright's omega function.
     """
-    _, log_density, _ = _at_nodes(n, mean, ss, location, spread, median, log_sd, prior, nodes)
+    _, log_density, _ = at_nodes(n, mean, ss, location, spread, median, log_sd, prior, nodes)
     return np.asarray(logsumexp(log_density, axis=-1))
 
 
-def _at_nodes(
+def at_nodes(
     n: Any, mean: Any, ss: Any, location: Any, spread: Any, median: Any, log_sd: Any, prior: Prior | None, nodes: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """z at the nodes, the log densities there times their weights, and the width of each node's share in z."""
@@ -82,7 +82,7 @@ def draw_sd(
     rng: np.random.Generator, n: Any, mean: Any, ss: Any, location: Any, spread: Any, median: Any, log_sd: Any
 ) -> FloatArray:
     """The sd of a group, median exp(log_sd z), given its rows, (R,): a node by its density, even in its share of z."""
-    z, log_density, step = _at_nodes(n, mean, ss, location, spread, median, log_sd, None, NODES)
+    z, log_density, step = at_nodes(n, mean, ss, location, spread, median, log_sd, None, NODES)
     node = place_by_weight(rng, log_density)
     row = np.arange(len(node))
     drawn = z[row, node] + (rng.uniform(size=len(node)) - 0.5) * step[row, node]

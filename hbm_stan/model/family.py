@@ -153,7 +153,7 @@ class Family:
 
     def coordinates(self, table: Prepared) -> dict[str, Sequence[Any]]:
         """The labels of every dim: groups, rows (counted from 1), and what the family adds."""
-        rows = list(range(1, table.n_rows + 1))
+        rows = range(1, table.n_rows + 1)
         return {"group": list(table.pooled.labels), "observation": rows, **self.programs.coords(table)}
 
     def priors(self, table: Prepared, chosen: Mapping[str, str] | None = None) -> dict[str, Prior]:

@@ -93,6 +93,8 @@ class Groups:
                                       seen with the only theta of the draws (S, 1), j = -1
     exact_loo(data, variant)          log p(y_n | the other rows) where it has a closed form (N,), else None; must be
                                       given without pooling where every group has one row
+    exact_logo(data, variant)         log p(y_group | the other groups), (J,), where it has a closed form, else None: of
+                                      very many rows, among which a group may weigh too much for importance weights
     """
 
     group_quantity: str = "theta"  # what the programs call the value of a group, and its sd in the population
@@ -117,3 +119,4 @@ class Groups:
     expected_of_rows: Callable[[Draws, StanData], FloatArray] | None = None
     curve_at: Callable[[Any, Draws, StanData, StanData, int, str], FloatArray] | None = None
     exact_loo: Callable[[StanData, str], FloatArray | None] | None = None
+    exact_logo: Callable[[StanData, str], FloatArray | None] | None = None

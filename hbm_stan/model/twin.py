@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,9 @@ class Twin:
     of_groups(y, data)                what data sets y (S, N) say of each group, (S, J), where a mean of its rows says
                                       nothing, as they are of several kinds
     row_weights(draws, data)          how much each row says, 1 at its mean, the mean over draws, (N,); None: all alike
+    some_rows(data, rows)             the data of the rows at these places, a slice or indices, with what all rows say
+                                      of each group beside: ``pointwise``, ``simulate`` and ``loo_log_lik`` of them give
+                                      the columns of these rows; None: only all rows together
     ``calibration`` are priors as in analysis.toml under which outcomes drawn for the family's example look like data
     that people meet: default priors are so wide that most simulated data would be absurd.
     """
@@ -54,4 +58,5 @@ class Twin:
     beside_rows: Callable[[Draws, StanData], FloatArray] | None = None
     of_groups: Callable[[FloatArray, StanData], FloatArray] | None = None
     row_weights: Callable[[Draws, StanData], FloatArray | None] | None = None
+    some_rows: Callable[[StanData, Any], StanData] | None = None
     calibration: Mapping[str, str] = field(default_factory=dict)  # priors of `hbm calibrate FAMILY`

@@ -13,13 +13,13 @@ from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, rows_of,
 from hbm_stan.errors import HbmError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import MORE_DRAWS_HELP, LeftOut, Repair, logo, loo
+from hbm_stan.psis import Columns
 from hbm_stan.repair.bridge import Exact
 from hbm_stan.repair.jobs import Say, with_more_draws
 from hbm_stan.repair.moments import Unconstrained, moment_matched
 from hbm_stan.repair.refits import exact_scores, refuse_failed
 from hbm_stan.scores import SMALL_DIFFERENCE, Route
 from hbm_stan.store import FitStore
-from hbm_stan.table import FloatArray
 
 # So many draws make any Pareto k below 0.7 good (Vehtari et al. 2024).
 ENOUGH_DRAWS = 2200
@@ -172,10 +172,10 @@ class Ladder:
     def _high(self, scores: LeftOut) -> list[int]:
         return [int(i) for i in np.flatnonzero(scores.high) if i not in self.routes]
 
-    def _columns(self, unit: Unit) -> list[FloatArray]:
+    def _columns(self, unit: Unit) -> list[Columns]:
         """Log densities of the units at the draws, each in the forms that the program may hold."""
         density = density_of(self.fit, unit)
-        known = [] if density.of is None else [evaluated(self.fit, density.of)]
+        known: list[Columns] = [] if density.of is None else [evaluated(self.fit, density.of)]
         return known if unit == "group" else [*known, log_lik_of(self.fit)]
 
     def _repaired(self, before: LeftOut, scores: LeftOut) -> LeftOut:

@@ -173,10 +173,10 @@ def _seen(fit: Fit, table: Prepared, unit: Unit, index: int) -> FloatArray | Non
     lacks."""
     density = density_of(fit, unit)
     if density.of is not None and not density.own:
-        return evaluated(fit, density.of)[:, index]
+        return np.asarray(evaluated(fit, density.of)[:, index])
     if unit == "group" or fit.table.pooled.row_labels[index] not in table.pooled.labels:
         return None
-    return log_lik_of(fit)[:, index]
+    return np.asarray(log_lik_of(fit)[:, index])
 
 
 def held_out(fit: Fit, refit: Fit, unit: Unit, indices: Sequence[int], *, apart: bool = False) -> FloatArray:

@@ -16,8 +16,8 @@ import numpy as np
 from hbm_stan.families.terms.density import row_moments
 from hbm_stan.fit import Fit
 from hbm_stan.likelihoods import likelihood
-from hbm_stan.model import Draws
-from hbm_stan.portions import portions
+from hbm_stan.model import Draws, StanData
+from hbm_stan.portions import VERY_MANY_ROWS, portions
 from hbm_stan.results.entry import Entry
 from hbm_stan.table import FloatArray
 
@@ -58,15 +58,15 @@ def r_squared(fit: Fit) -> RSquared | None:
         return None
     step = max(1, fit.n_draws // _DRAWS)
     draws = {name: values[::step] for name, values in fit.draws().items()}
-    n, rng, shares = len(next(iter(draws.values()))), fit.rng("new groups of R-squared"), []
-    for part in portions(n, fit.table.n_rows):
+    n, rng, shares, (data, times) = len(next(iter(draws.values()))), fit.rng("new groups of R-squared"), [], _rows(fit)
+    for part in portions(n, len(np.asarray(data[family.programs.observed]))):
         some = {name: values[part] for name, values in draws.items()}
-        moments = _moments(fit, some)
+        moments = _moments(fit, some, data)
         if moments is None or not np.isfinite(moments[1]).all():
             return None
-        mean_new, between = _of_new_groups(fit, some, rng)
-        new = share(mean_new, moments[1] + between, between / _populations(fit))
-        shares.append((share(*moments), new))
+        mean_new, between = _of_new_groups(fit, some, data, rng)
+        new = share(mean_new, moments[1] + between, between / _populations(fit), times)
+        shares.append((share(*moments, 0.0, times), new))
     of_known, of_new = (np.concatenate(each) for each in zip(*shares, strict=True))
     return RSquared(known=_explained(of_known), new=_explained(of_new), n_draws=n)
 
@@ -76,42 +76,63 @@ def _populations(fit: Fit) -> int:
     return min(_POPULATIONS, max(_FEWEST, _GROUPS // fit.table.n_groups))
 
 
+def _rows(fit: Fit) -> tuple[StanData, FloatArray | None]:
+    """The data of the rows that are looked at, and how often each counts (None: once): of a large table not all.
+
+    Rows that differ in their outcome alone have the moments of their group: one of each group is looked at. Of very
+    many others some are, evenly spaced in the table.
+    """
+    family, table, some_rows = fit.family, fit.table, fit.family.twin.some_rows
+    if some_rows is None or not fit.rows_on_request:
+        return fit.data, None
+    if not (table.predictors or table.design or table.units or family.size):
+        _, first, counts = np.unique(table.pooled.level, return_index=True, return_counts=True)
+        return some_rows(fit.settled_data, first), counts.astype(float)
+    if table.n_rows <= VERY_MANY_ROWS:
+        return fit.data, None
+    return some_rows(fit.settled_data, np.linspace(0, table.n_rows - 1, VERY_MANY_ROWS).round().astype(int)), None
+
+
 def _explained(shares: FloatArray) -> Explained:
     """Quantiles of the R-squared of draws, (S,)."""
     return Explained(**{key: float(np.quantile(shares, p)) for key, p in _QUANTILES.items()})
 
 
-def share(mean: FloatArray, variance: FloatArray, error: FloatArray | float = 0.0) -> FloatArray:
+def share(
+    mean: FloatArray, variance: FloatArray, error: FloatArray | float = 0.0, times: FloatArray | None = None
+) -> FloatArray:
     """The R-squared of each draw, (S,), from the means and variances of rows, (S, N).
 
-    ``error`` is the variance of the means that is Monte Carlo error.
+    ``error`` is the variance of the means that is Monte Carlo error; each row counts so many ``times`` (N,), or once.
     """
-    explained = np.maximum(np.var(mean, axis=1) - np.mean(np.broadcast_to(error, mean.shape), axis=1), 0.0)
-    return np.asarray(explained / (explained + variance.mean(axis=1)))
+    error, centre = np.broadcast_to(error, mean.shape), np.average(mean, axis=1, weights=times)
+    spread = np.average((mean - centre[:, None]) ** 2, axis=1, weights=times)
+    explained = np.maximum(spread - np.average(error, axis=1, weights=times), 0.0)
+    return np.asarray(explained / (explained + np.average(variance, axis=1, weights=times)))
 
 
-def _moments(fit: Fit, draws: Draws) -> tuple[FloatArray, FloatArray] | None:
+def _moments(fit: Fit, draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray] | None:
     """Mean and variance of rows, (S, N), of a trial or a unit of exposure where rows have several; None if unknown."""
     family = fit.family
     if family.terms:
-        mean, variance = row_moments(likelihood(family.name), draws, fit.data)
+        mean, variance = row_moments(likelihood(family.name), draws, data)
     elif family.twin.row_moments is not None:
-        mean, variance = family.twin.row_moments(draws, fit.data)
+        mean, variance = family.twin.row_moments(draws, data)
     elif family.twin.mean_of_rows is not None and "sigma" in draws and "sigma_spread" not in draws:
-        mean, variance = family.twin.mean_of_rows(draws, fit.data), np.square(draws["sigma"])[:, None]
+        mean, variance = family.twin.mean_of_rows(draws, data), np.square(draws["sigma"])[:, None]
     else:
         return None
-    size = np.asarray(fit.data[family.size], dtype=float) if family.size else np.ones(1)
+    size = np.asarray(data[family.size], dtype=float) if family.size else np.ones(1)
     return np.asarray(mean / size), np.broadcast_to(variance / np.square(size), np.shape(mean))
 
 
-def _of_new_groups(fit: Fit, draws: Draws, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _of_new_groups(fit: Fit, draws: Draws, data: StanData, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """The mean of rows over groups drawn from the population, and the variance of that between groups, (S, N) each."""
     name, populations = fit.family.groups.group_quantity, _populations(fit)
     total = squares = np.zeros(1)
     for _ in range(populations):
         theta = fit.family.need("new_group", "R-squared")(rng, draws, fit.data, fit.variant)
-        moments = _moments(fit, {**draws, name: theta})
+        moments = _moments(fit, {**draws, name: theta}, data)
         if moments is not None:
             total, squares = total + moments[0], squares + moments[0] ** 2
     mean = total / populations

@@ -20,7 +20,7 @@ from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import portions
-from hbm_stan.psis import smooth
+from hbm_stan.psis import Columns, smooth
 from hbm_stan.repair import refit_without
 from hbm_stan.repair.jobs import job_without
 from hbm_stan.repair.refits import without_draws
@@ -146,7 +146,7 @@ def influence(
 
 def _weighted(
     fit: Fit,
-    density: FloatArray,
+    density: Columns,
     draws: Mapping[str, FloatArray],
     base: Mapping[str, Interval],
     threshold: float,

@@ -14,14 +14,24 @@ import numpy as np
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.alike import alike_rows
+from hbm_stan.families.grouped_normal.evidence import (
+    exact_logo,
+    exact_loo,
+    independent,
+    prior_group_log_lik,
+    prior_of,
+    some_rows,
+    statistics,
+)
 from hbm_stan.families.grouped_normal.variants import POPULATION, PRIOR_ROWS, VARIANTS
 from hbm_stan.families.left_out import grouped_rows
 from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, given_scales, log_rows, over_sd
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.normal_density import normal_logpdf
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared, Role
-from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
+from hbm_stan.priors import Prior, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
@@ -32,7 +42,7 @@ _CHUNK, _ROUNDING = 5000, 1e-12  # rows at a time; an sd below this share of the
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
     y, group, n_groups = table["outcome"], table.group_idx, table.n_groups
     data: StanData = {"N": len(y), "J": n_groups, "group_idx": group, "y": y}
-    if len(y) > n_groups and len(set(zip(group, y, strict=True))) == n_groups:
+    if len(y) > n_groups and not np.ptp(y - y[np.unique(group, return_index=True)[1]][group - 1]):
         raise DataError(
             f"{table.dataset.table.where}, column {table.dataset.column('outcome')!r}: the rows of each group are all "
             "equal, so nothing is known of the scale within groups. Was one value written into every row of its group?"
@@ -47,7 +57,7 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     """Weakly informative on the scale of the data: the sd of all rows, and for single groups that within groups."""
     y, n_groups = table["outcome"], table.n_groups
     largest = float(np.max(np.abs(y))) or 1.0
-    ss = _statistics({"y": y, "group_idx": table.group_idx, "J": n_groups})[2].sum()
+    ss = statistics({"y": y, "group_idx": table.group_idx, "J": n_groups})[2].sum()
     scale, within = float(np.std(y, ddof=1)), math.sqrt(ss / max(len(y) - n_groups, 1))
     scale = two_digits(scale if scale > _ROUNDING * largest else largest)
     within = within if within > _ROUNDING * largest else scale
@@ -68,18 +78,6 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
     }
 
 
-def _prior(name: str, data: StanData) -> Prior:
-    return decode_scale(name, data[f"prior_{name}_family"], data[f"prior_{name}"])
-
-
-def _statistics(data: StanData) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Number of rows, mean, and sum of squares about it of each group, (J,) each."""
-    y, group = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
-    n = np.bincount(group, minlength=data["J"]).astype(float)
-    mean = np.bincount(group, weights=y, minlength=data["J"]) / n
-    return n, mean, np.bincount(group, weights=(y - mean[group]) ** 2, minlength=data["J"])
-
-
 def _sd(draws: Draws, width: int) -> FloatArray:
     """The sd within groups, (S, J): each group's own where the variant has one, else sigma for all of ``width``."""
     return draws["sigma_group"] if "sigma_group" in draws else np.repeat(draws["sigma"][:, None], width, axis=1)
@@ -88,7 +86,7 @@ def _sd(draws: Draws, width: int) -> FloatArray:
 def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     """Log prior plus log likelihood at one point, on the constrained scale."""
     names, on = FAMILY.variant(variant).priors, data["use_likelihood"]
-    total = sum(float(np.sum(_prior(name, data).log_density(params[name]))) for name in names if name in _SCALES)
+    total = sum(float(np.sum(prior_of(name, data).log_density(params[name]))) for name in names if name in _SCALES)
     if "mu" in names:
         total += normal_logpdf(params["mu"], *data["prior_mu"])
     elif not on:
@@ -98,7 +96,7 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     total += normal_logpdf(params["theta_raw"]).sum() if "theta_raw" in params else 0.0
     if "log_sigma_raw" in params:  # the parameter; d (log sd) / d log_sigma_raw is what the second term is of
         k, z = params["sigma_spread"], np.log(params["sigma_group"] / params["sigma"]) / params["sigma_spread"]
-        total += normal_logpdf(z).sum() - 0.5 * np.log1p(2 * on * k**2 * (_statistics(data)[0] - 1)).sum()
+        total += normal_logpdf(z).sum() - 0.5 * np.log1p(2 * on * k**2 * (statistics(data)[0] - 1)).sum()
     if not on:
         return float(total)
     if variant.endswith("centered") or variant == "complete_pooling":
@@ -107,14 +105,14 @@ def _log_joint(params: Draws, data: StanData, variant: str) -> float:
     # Without pooling theta_raw is p(theta | rows), above, and p(rows) is what is left, as with partial pooling.
     location, spread = (params["mu"], params["tau"]) if "tau" in params else data["prior_theta"]
     sd = params["sigma_group"] if "sigma_group" in params else params["sigma"]
-    return float(total + np.sum(log_rows(*_statistics(data), location, spread, sd)))
+    return float(total + np.sum(log_rows(*statistics(data), location, spread, sd)))
 
 
 def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
     given = [name for name in _SCALES if f"{name}_raw" in params]
     derived: dict[str, FloatArray] = {name: data[f"prior_{name}"][0] * params[f"{name}_raw"] for name in given}
     if "log_sigma_raw" in params:
-        (n, _, ss), k = _statistics(data), derived["sigma_spread"]
+        (n, _, ss), k = statistics(data), derived["sigma_spread"]
         weight = 1 - 1 / (1 + 2 * data["use_likelihood"] * k**2 * (n - 1))
         seen = weight * np.log(np.sqrt((ss + data["prior_sigma"][0] ** 2) / n) / derived["sigma"])
         derived["sigma_group"] = derived["sigma"] * np.exp(seen + k * np.sqrt(1 - weight) * params["log_sigma_raw"])
@@ -128,7 +126,7 @@ def _transformed(params: Draws, data: StanData) -> dict[str, FloatArray]:
 
 def _given_rows(location: Any, spread: Any, sd: Any, data: StanData, z: FloatArray) -> FloatArray:
     """theta from standard normal z: its prior normal(location, spread) and the group's mean weighed by precision."""
-    n, mean, _ = _statistics(data)
+    n, mean, _ = statistics(data)
     weight = data["use_likelihood"] * spread**2 / (spread**2 + sd**2 / n)
     return np.asarray(location + weight * (mean - location) + spread * np.sqrt(1 - weight) * z)
 
@@ -141,14 +139,17 @@ def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> Float
     elif "sigma_spread" in draws:
         sd = _own_sds(rng, draws, design)
     elif "sigma" in draws:
-        sd = _sd(draws, design["J"])
+        sd = _sd(draws, 1)
     else:
-        sd = _prior("sigma_group", design).draw(rng, math.prod(size)).reshape(size)
-    return np.asarray(rng.normal(draws["theta"][:, group], sd[:, group]), dtype=float)
+        sd = prior_of("sigma_group", design).draw(rng, math.prod(size)).reshape(size)
+    y = rng.standard_normal((size[0], len(group)))
+    y *= sd if sd.shape[1] == 1 else sd.take(group, axis=1)
+    y += draws["theta"].take(group, axis=1)
+    return y
 
 
 def _mean_of_rows(draws: Draws, data: StanData) -> FloatArray:
-    return np.asarray(draws["theta"][:, np.asarray(data["group_idx"]) - 1])
+    return np.asarray(draws["theta"].take(np.asarray(data["group_idx"]) - 1, axis=1))
 
 
 def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
@@ -158,12 +159,13 @@ def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArr
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     group = np.asarray(data["group_idx"]) - 1
-    return np.asarray(normal_logpdf(np.asarray(data["y"]), draws["theta"][:, group], _sd(draws, data["J"])[:, group]))
+    theta, sd = draws["theta"].take(group, axis=1), _sd(draws, 1)
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), theta, sd if sd.shape[1] == 1 else sd.take(group, axis=1)))
 
 
 def _group_log_lik(draws: Draws, data: StanData, nodes: int = NODES) -> FloatArray:
     """log p(rows of group j | population), theta and, where it varies, the group's sd integrated out, (S, J)."""
-    n, mean, ss = _statistics(data)
+    n, mean, ss = statistics(data)
     mu, tau, sigma = draws["mu"], draws.get("tau", np.zeros(len(draws["mu"]))), draws["sigma"]
     if "sigma_spread" not in draws:
         return np.asarray(log_rows(n, mean, ss, mu[:, None], tau[:, None], sigma[:, None]))
@@ -177,31 +179,12 @@ def _finer_group_log_lik(draws: Draws, data: StanData) -> FloatArray | None:
     return _group_log_lik(draws, data, 2 * NODES) if "sigma_spread" in draws else None
 
 
-def _prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
-    """log p(rows of group j) where its location and its sd have their fixed priors, (J,); None where pooled."""
-    rest = (*data["prior_theta"], data["prior_sigma_group"][0], 1.0, _prior("sigma_group", data))
-    return over_sd(*_statistics(data), *rest) if variant == "no_pooling" else None
-
-
-def _exact_loo(data: StanData, variant: str) -> FloatArray | None:
-    """log p(y_i | the other rows), (N,), without or with complete pooling: the evidence with over that without y_i."""
-    if (pooled := variant == "complete_pooling") is False and variant != "no_pooling":
-        return None
-    data = {**data, "J": 1, "group_idx": np.ones(data["N"], dtype=int)} if pooled else data
-    y, group = np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
-    theta, scale = ("mu", "sigma") if pooled else ("theta", "sigma_group")
-    rest = (*data[f"prior_{theta}"], data[f"prior_{scale}"][0], 1.0, _prior(scale, data))
-    n, mean, ss = _statistics(data)
-    scores: FloatArray = over_sd(n, mean, ss, *rest)[group]
-    others = np.flatnonzero(n[group] > 1)
-    for part in np.array_split(others, 1 + len(others) // _CHUNK):
-        g, m, d = group[part], n[group[part]] - 1, y[part] - mean[group[part]]
-        scores[part] -= over_sd(m, mean[g] - d / m, np.maximum(ss[g] - d**2 * (m + 1) / m, 0), *rest)
-    return scores
+def _loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
+    return grouped_rows(draws, data, statistics(data))
 
 
 def _raw(data: StanData) -> tuple[FloatArray, FloatArray]:
-    n, mean, ss = _statistics(data)
+    n, mean, ss = statistics(data)
     return mean, np.sqrt(ss / np.where(n > 1, (n - 1) * n, np.nan))
 
 
@@ -212,7 +195,7 @@ def _draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> Floa
 
 def _shrinkage_factor(draws: Draws, data: StanData) -> FloatArray:
     """(sd^2 / n) / (sd^2 / n + tau^2): the weight of mu in the conditional mean of theta."""
-    variance = _sd(draws, data["J"]) ** 2 / _statistics(data)[0]
+    variance = _sd(draws, data["J"]) ** 2 / statistics(data)[0]
     return np.asarray(variance / (variance + draws["tau"][:, None] ** 2))
 
 
@@ -244,6 +227,7 @@ FAMILY = Family(
               "y_rep": ("observation",), "log_lik": ("observation",)},
         population=POPULATION, folder=share("stan") / "grouped_normal", prepare=_prepare,
         default_priors=_default_priors, draw_groups=_draw_groups,
+        independent=independent, known_above=VERY_MANY_ROWS, own_scales=("sigma_group",),
     ),
     twin=Twin(
         calibration={"mu": "normal(55, 10)", "tau": "half_normal(6)", "sigma": "gamma(4, 0.8)",
@@ -255,14 +239,14 @@ FAMILY = Family(
         log_joint=_log_joint, transformed=_transformed,
         support=lambda data: {f"{name}_raw": raw_support(data[f"prior_{name}_family"]) for name in _SCALES},
         prior_draws=lambda rng, priors, _data, size: {k: priors[k].draw(rng, size) for k in POPULATION if k in priors},
-        simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows,
+        simulate=_simulate, pointwise=_pointwise, mean_of_rows=_mean_of_rows, some_rows=some_rows,
     ),
     groups=Groups(
         new_row=lambda data, _: ({**data, "N": 1, "J": 1, "group_idx": np.ones(1, int), "y": np.zeros(1)}, _NEW_ROW),
         new_group=new_group, group_log_lik=_group_log_lik, finer_group_log_lik=_finer_group_log_lik,
-        prior_group_log_lik=_prior_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
-        exact_loo=_exact_loo, loo_log_lik=grouped_rows,
-        given_rows=lambda _rng, draws, data: given_scales(draws, _statistics(data), _group_log_lik(draws, data)),
+        prior_group_log_lik=prior_group_log_lik, raw=_raw, shrinkage_factor=_shrinkage_factor, less_alike=alike_rows,
+        exact_loo=exact_loo, exact_logo=exact_logo, loo_log_lik=_loo_log_lik,
+        given_rows=lambda _rng, draws, data: given_scales(draws, statistics(data), _group_log_lik(draws, data)),
     ),
     words=Words(
         title="Grouped normal data: rows of a measurement in groups",
