@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from hbm_stan.engines.install import find_cmdstan, toolchain_missing
 from hbm_stan.engines.stanli import StanliEngine
 
 ROOT = Path(__file__).parent.parent
+# Not every user has pyarrow, and with it pandas holds texts in another way. Tests run without it, what they start in a
+# process of its own runs with it; tests/test_parquet.py asks for it.
+sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,6 @@ import pytest
 from example_results import example_results
 from fake_fits import fake_fit
 
-from hbm_stan import files
 from hbm_stan.engines import Sampling
 from hbm_stan.export import draws_table, write_draws
 from hbm_stan.results import tables
@@ -26,9 +28,19 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "MANY_ROWS", FEW)
 
 
+@pytest.fixture(scope="module")
+def pyarrow() -> ModuleType:
+    """pyarrow, which other tests do without (conftest.py)."""
+    without = sys.modules.pop("pyarrow")
+    module = importlib.import_module("pyarrow")
+    importlib.import_module("pyarrow.parquet")
+    sys.modules["pyarrow"] = without
+    return module
+
+
 @pytest.fixture
-def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "find_spec", lambda _name: None)
+def library(pyarrow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", pyarrow)
 
 
 def many_groups(n: int = FEW + 1) -> pd.DataFrame:
@@ -46,6 +58,7 @@ def written(folder: Path, table: pd.DataFrame, results: dict[str, Any] | None = 
     return names, lines
 
 
+@pytest.mark.usefixtures("library")
 def test_a_table_of_many_rows_stands_beside_the_report_as_parquet_too(tmp_path: Path) -> None:
     table = many_groups()
     names, lines = written(tmp_path, table)
@@ -59,12 +72,14 @@ def test_a_table_of_many_rows_stands_beside_the_report_as_parquet_too(tmp_path: 
     assert back["ratio"].isna().all()
 
 
+@pytest.mark.usefixtures("library")
 def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         written(tmp_path / name, many_groups())
     assert (tmp_path / "one" / GROUPS_PARQUET).read_bytes() == (tmp_path / "two" / GROUPS_PARQUET).read_bytes()
 
 
+@pytest.mark.usefixtures("library")
 def test_of_few_rows_there_is_csv_alone_and_none_of_before_stays(tmp_path: Path) -> None:
     written(tmp_path, many_groups())
     names, lines = written(tmp_path, many_groups(FEW))
@@ -76,7 +91,6 @@ def test_of_few_rows_there_is_csv_alone_and_none_of_before_stays(tmp_path: Path)
     assert [p.name for p in (tmp_path / "tables").iterdir()] == ["checks.csv"]
 
 
-@pytest.mark.usefixtures("no_library")
 def test_without_the_library_there_is_csv_and_one_line_says_how_to_have_parquet(tmp_path: Path) -> None:
     lines: list[str] = []
     both = {GROUPS: many_groups(), REPLICATED: many_groups(FEW + 30)}
@@ -91,6 +105,7 @@ def test_without_the_library_there_is_csv_and_one_line_says_how_to_have_parquet(
     assert lines == []
 
 
+@pytest.mark.usefixtures("library")
 def test_draws_are_parquet_to_the_last_bit(tmp_path: Path) -> None:
     fits = {"partial_pooling": fake_fit(sampling=Sampling(chains=2, draws=30, seed=3))}
     write_draws(fits, tmp_path / "draws.parquet")
