@@ -22,8 +22,8 @@ MANY_COEFFICIENTS = 1000
 _SECONDS, _GRADIENTS = 3e-9, 31
 _FEWEST_DRAWS = 10
 # Seconds of a core for each row of very many groups and each variant, and how much longer counts take: estimates of
-# 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares 620 s, half of it for replicated rows.
-_SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 2.6
+# 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares 670 s, half of it for replicated rows.
+_SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 2.8
 
 
 def outlook(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> tuple[str, ...]:
