@@ -23,8 +23,8 @@ MANY_COEFFICIENTS = 1000
 _SECONDS, _GRADIENTS = 3e-9, 31
 _FEWEST_DRAWS = 10
 # Seconds of a core for each row of very many groups and each variant, and how much longer counts take: estimates of
-# 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares had taken 194 s by the end of sampling.
-_SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 1.5
+# 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares 670 s, half of it for replicated rows.
+_SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 2.8
 # And of normal rows in fewer groups, of which nothing of all draws is held: for each row and each group of a variant,
 # and for each number that is worked out of rows (tests/benches/bench_growth.py --rows).
 _SECONDS_OF_NORMAL_ROW, _SECONDS_OF_GROUP, _SECONDS_OF_VALUE = 1e-5, 3e-3, 3e-8
