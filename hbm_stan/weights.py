@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hbm_stan.later import logsumexp, minimize, ndtri
+from hbm_stan.portions import VERY_MANY_ROWS, portions
 from hbm_stan.table import FloatArray
 
 # Yao et al. (2018): samples of the Bayesian bootstrap. Its weights are Dirichlet(1, ..., 1).
@@ -31,17 +32,22 @@ def stacking_weights(elpd_i: FloatArray) -> FloatArray:
     Only differences between models at the same observation matter, so the largest is subtracted there: an elpd of
     -800 at one observation is as good as any (exp(-800) would be 0).
     """
+    k, n = elpd_i.shape
     shifted = elpd_i - elpd_i.max(axis=0)
-    density = np.exp(shifted)
+    # Of very many observations there is no memory for copies: some are worked on at a time.
+    many = n > VERY_MANY_ROWS
+    density = np.exp(shifted, out=shifted if many else None)
 
     def loss(w: FloatArray) -> float:
         with np.errstate(divide="ignore"):
+            if many:
+                return -sum(float(np.log(np.maximum(w, 0) @ density[:, some]).sum()) for some in portions(n, k))
             return -float(np.sum(logsumexp(shifted, axis=0, b=np.maximum(w, 0)[:, None])))
 
     def gradient(w: FloatArray) -> FloatArray:
-        return -np.asarray((density / (w @ density)).sum(axis=1))
+        parts = ((density[:, some] / (w @ density[:, some])).sum(axis=1) for some in portions(n, k, n * k * (not many)))
+        return -np.asarray(sum(parts))
 
-    k = elpd_i.shape[0]
     start = np.full(k, 1 / k)
     optimum = minimize(
         loss, start, jac=gradient, method="SLSQP", bounds=[(1e-12, 1.0)] * k,

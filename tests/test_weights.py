@@ -218,3 +218,19 @@ def test_a_model_far_ahead_of_many_is_not_best_by_chance() -> None:
     assert best_by_chance(elpd) is True
     elpd[-1] = 5.0
     assert best_by_chance(elpd) is False
+
+
+def test_stacking_weights_of_very_many_units_are_those_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    elpd_i = rng.normal(-3, 1, (3, 5000))
+    elpd_i[1:] = elpd_i[0] + rng.normal([[0.0], [-0.2]], 0.8, (2, 5000))
+    elpd_i[0, 7] = -900.0
+    whole, given = weights.stacking_weights(elpd_i), elpd_i.copy()
+    monkeypatch.setattr(weights, "VERY_MANY_ROWS", 1000)
+    monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 3 * 700)
+    some = weights.stacking_weights(elpd_i)
+    np.testing.assert_allclose(some, whole, atol=1e-5)
+    assert (whole > 0.05).sum() >= 2
+    np.testing.assert_array_equal(elpd_i, given)
+    last = weights.stacking_weights(elpd_i[:, ::-1])
+    np.testing.assert_allclose(last, some, atol=1e-5)  # the last block counts as the first

@@ -128,7 +128,7 @@ def plot(took: list[Took], what: str, file: Path) -> None:
         else:
             ax.set_yscale("linear")
             ax.axhline(4, ls=":", color="grey")
-            ax.set_ylim(0, 4.4)
+            ax.set_ylim(0, 5)
     figure.savefig(file, dpi=110)
 
 
