@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -327,3 +329,16 @@ def test_a_cluster_that_does_not_answer_is_said_in_words(tmp_path: Path, monkeyp
 def test_without_an_address_nothing_changes() -> None:
     with on_cluster(None):
         assert not crew.working_on_cluster()
+
+
+def test_tables_of_a_worker_that_has_pyarrow_arrive_where_there_is_none() -> None:
+    """In this process there is none (conftest.py), in the other one pandas keeps texts by it."""
+    work = (
+        "import sys, pandas as pd; from hbm_stan.executor.travel import packed\n"
+        "table = pd.DataFrame({'a': ['x', None, 'ß']}, index=['mu', 'tau', 'theta[A]'])\n"
+        "assert table['a'].dtype.storage == 'pyarrow'\n"
+        "sys.stdout.buffer.write(packed(table))"
+    )
+    content = subprocess.run([sys.executable, "-c", work], check=True, stdout=subprocess.PIPE).stdout
+    expected = pd.DataFrame({"a": ["x", None, "ß"]}, index=["mu", "tau", "theta[A]"])
+    pd.testing.assert_frame_equal(unpacked(content), expected)

@@ -102,9 +102,10 @@ def test_rates_of_groups_with_several_rows_are_divided_by_all_their_trials() -> 
     table.by_group = Prepared.by_group.func(table)
     twin = SimpleNamespace(of_groups=None)
     family, data = SimpleNamespace(size="trials", twin=twin), {"trials": np.array([10, 4, 20, 5, 6, 10])}
-    fit: Any = SimpleNamespace(family=family, table=table, data=data)
     y = np.array([[3.0, 1, 6, 5, 4, 3], [0, 0, 0, 0, 6, 8]])
-    np.testing.assert_allclose(replicate.by_group(fit, y), [[0.5, 0.3, 1], [0.6, 0.2, 0]])
+    for large in (False, True):
+        fit: Any = SimpleNamespace(family=family, table=table, data=data, rows_on_request=large)
+        np.testing.assert_allclose(replicate.by_group(fit, y), [[0.5, 0.3, 1], [0.6, 0.2, 0]])
 
 
 @pytest.mark.parametrize(

@@ -371,7 +371,7 @@ PLANTED = {
         test=test_the_limit_of_pareto_k_is_that_of_the_draws_of_all_chains),
     "units that are to be repaired in the error": Planted(
         owner=leave_one_out, name="_scored",
-        right=" - len(log_lik) * softmax(-log_lik[:, bad[some]], axis=0).sum(axis=1)", wrong="",
+        right=" - log_lik.shape[0] * softmax(-log_lik[:, bad[some]], axis=0).sum(axis=1)", wrong="",
         test=test_the_error_of_a_score_is_without_the_units_that_are_to_be_repaired),
     "the error of a log for that of a ratio": Planted(
         owner=ratios, name="_as_ratio", right="ratio[key] * log", wrong="log", test=_AVERAGE),

@@ -55,6 +55,13 @@ def _read_only(items: dict[Any, Any]) -> MappingProxyType[Any, Any]:
     return MappingProxyType(items)
 
 
+def _texts(values: list[Any]) -> Any:
+    """Texts as pandas keeps them here."""
+    import pandas as pd
+
+    return pd.array(values, dtype="str")
+
+
 class _Pickler(pickle.Pickler):
     """Takes read-only mappings too, which datasets hold, and families by name or folder."""
 
@@ -68,6 +75,12 @@ class _Pickler(pickle.Pickler):
         if place is None:
             raise ModelError(f"The family {thing.name} was made in this process and cannot be sent to another one.")
         return place, thing.source
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Texts that pandas keeps by pyarrow as plain ones: where they go, there may be no pyarrow."""
+        if type(thing).__name__ != "ArrowStringArray":
+            return NotImplemented
+        return _texts, (thing.tolist(),)
 
 
 class _Unpickler(pickle.Unpickler):
