@@ -85,6 +85,10 @@ class Fit:
         """The draws as a tree of xarray, which ArviZ takes; no draws are copied."""
         return self.named.as_xarray()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels: the tree is made again of ``named``, and would double the draws."""
+        return {name: value for name, value in vars(self).items() if name != "tree"}
+
     @property
     def asked(self) -> Sampling:
         """The settings that were asked for; ``sampling`` are those of the draws, whose step may be smaller."""

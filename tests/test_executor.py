@@ -311,6 +311,14 @@ def test_what_cannot_travel_is_said_in_words_and_made_here_without_a_cluster(sch
         packed(own)
 
 
+def test_draws_travel_once_and_give_the_same_tree_there() -> None:
+    given = fit("normal_means", schools(), sampling=FEW, engine="stanli")
+    size = len(packed(given))
+    expected = given.tree
+    assert len(packed(given)) < 1.01 * size
+    assert unpacked(packed(given)).tree.identical(expected)
+
+
 def test_a_family_arrives_as_that_of_the_worker() -> None:
     job, family = unpacked(packed(({"a": schools().columns}, MEANS)))
     assert family is MEANS
