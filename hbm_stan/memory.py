@@ -24,7 +24,7 @@ MORE_OF_LARGE = 2.5
 # lines in tables of summaries (measured with estimates of 100,000, 300,000 and 1,000,000 groups).
 MORE_IN_BLOCKS, EACH_GROUP = 1.5 * 2**30, 1500
 # And of each row that needs no log density of its own: its cells, what is made of them, and its scores (10,000,000 rows
-# take 2.4 GiB when they are sampled and scored; 2.7 are expected with the weights of variants).
+# take 2.9 GiB in all).
 EACH_ROW = 200
 # The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
 MAX_ROW_BYTES = 16 * 2**30
