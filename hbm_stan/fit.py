@@ -146,6 +146,11 @@ class Fit:
         return None if self.file is None else self.file.facts
 
     @property
+    def divergences(self) -> int | None:
+        """Divergent transitions of all chains; None of direct draws, which have none to count."""
+        return None if self.direct else int(np.sum(self.chains["sample_stats"]["diverging"].values))
+
+    @property
     def about(self) -> dict[str, float | str]:
         """What importance weights say of direct draws, or why draws that were to be direct are a sampler's."""
         return dict(self.chains["sample_stats"].attrs if self.facts is None else self.facts.about)

@@ -52,17 +52,22 @@ def many_groups(family: Family, table: Prepared, variants: Sequence[str], sampli
         return ()
     if held == sampling.draws:
         return _many_rows(family, table, variants, sampling)
-    memory, disk = bytes_needed(family, table, variants, sampling), scratch_bytes(family, table, variants, sampling)
-    beside = f", {_gib(disk)} of the disk in {place()} for a while" if disk else ""
-    seconds = _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
     return (
         f"Of {table.n_groups:,} {table.noun.many} {sampling.chains * held:,} of {sampling.chains * sampling.draws:,} "
-        f"draws are held. {_takes(len(variants), memory, beside, seconds)}",
+        f"draws are held. {_takes(family, table, variants, sampling, _seconds_of_rows(family, table))}",
     )
 
 
-def _takes(n: int, memory: float, beside: str, seconds: float) -> str:
-    """What a report of n variants takes, where one takes so many seconds."""
+def _seconds_of_rows(family: Family, table: Prepared) -> float:
+    """Seconds of a core for each variant where log densities of all rows are held."""
+    return _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
+
+
+def _takes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling, seconds: float) -> str:
+    """What a report of these variants takes, where each takes so many seconds."""
+    memory, disk = bytes_needed(family, table, variants, sampling), scratch_bytes(family, table, variants, sampling)
+    beside = f", {_gib(disk)} of the disk in {place()} for a while" if disk else ""
+    n = len(variants)
     minutes = math.ceil(seconds * n / 60)
     return (
         f"A report of {n} variant{'s' * (n != 1)} takes about {_gib(memory)} of memory (the limit is "
@@ -76,22 +81,17 @@ def _many_rows(family: Family, table: Prepared, variants: Sequence[str], samplin
     some = draws_of_rows(table.n_rows, chains, sampling.draws)
     if table.n_rows <= VERY_MANY_ROWS or not is_large(family, table):
         return ()
-    memory, disk = bytes_needed(family, table, variants, sampling), scratch_bytes(family, table, variants, sampling)
-    beside = f", {_gib(disk)} of the disk in {place()} for a while" if disk else ""
-    if family.twin.some_rows is None:
-        seconds = _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
-    else:
+    seconds = _seconds_of_rows(family, table)
+    if family.twin.some_rows is not None:
         of_row = _SECONDS_OF_NORMAL_ROW + _SECONDS_OF_VALUE * chains * some
         seconds = of_row * table.n_rows + _SECONDS_OF_GROUP * table.n_groups
-    which = (
-        ""
-        if some == sampling.draws
-        else (
+    which = ""
+    if some < sampling.draws:
+        which = (
             f"Scores and replications of {table.n_rows:,} rows are made of {chains * some:,} of "
             f"{chains * sampling.draws:,} draws. "
         )
-    )
-    return (which + _takes(len(variants), memory, beside, seconds),)
+    return (which + _takes(family, table, variants, sampling, seconds),)
 
 
 def _coefficients(family: Family, design: Design, every: int) -> str:

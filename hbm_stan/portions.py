@@ -18,7 +18,7 @@ VERY_MANY_ROWS = 50_000
 MOST_DRAWN = 3000
 
 
-class Named(Sequence[str]):
+class NamesAsked(Sequence[str]):
     """The names of n things, each made when it is asked for: those of very many rows would fill the memory."""
 
     def __init__(self, n: int, name: Callable[[int], str]) -> None:

@@ -23,7 +23,7 @@ from hbm_stan.missingness import Unseen, refuse_unseen_groups
 from hbm_stan.neighbours import check_neighbours
 from hbm_stan.nouns import GROUPS, Noun, noun_of
 from hbm_stan.ordered import read_ordered
-from hbm_stan.portions import VERY_MANY_ROWS, Named
+from hbm_stan.portions import VERY_MANY_ROWS, NamesAsked
 from hbm_stan.predictors import Predictors, check_columns, read_predictors
 from hbm_stan.samples import SAMPLE, STANDARD_ERROR, Samples, folded
 from hbm_stan.selection import notes_on
@@ -136,7 +136,7 @@ class Prepared:
     def row_names(self) -> Sequence[str]:
         """What messages call each row: its group, and its place in the table where groups have several."""
         if self.n_rows > VERY_MANY_ROWS and not self.parts and not self.one_row_per_group:
-            return Named(self.n_rows, self._name)
+            return NamesAsked(self.n_rows, self._name)
         groups = self.pooled.row_labels
         if self.parts:
             return [f"{g}, {self.parts[int(k) - 1]}" for g, k in zip(groups, self.values["part"], strict=True)]

@@ -45,7 +45,7 @@ def stacking_weights(elpd_i: FloatArray) -> FloatArray:
             return -float(np.sum(logsumexp(shifted, axis=0, b=np.maximum(w, 0)[:, None])))
 
     def gradient(w: FloatArray) -> FloatArray:
-        parts = ((density[:, some] / (w @ density[:, some])).sum(axis=1) for some in portions(n, k, n * k * (not many)))
+        parts = ((density[:, some] / (w @ density[:, some])).sum(axis=1) for some in portions(n, k))
         return -np.asarray(sum(parts))
 
     start = np.full(k, 1 / k)

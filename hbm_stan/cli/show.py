@@ -101,7 +101,7 @@ def _fit_row(analysis: Analysis, fit: Fit) -> dict[str, Any]:
         "reason": fit.reason,
         "adapt_delta": fit.sampling.adapt_delta,
         "earlier": [asdict(attempt) for attempt in fit.earlier],
-        "divergences": None if fit.direct else int(fit.chains["sample_stats"]["diverging"].values.sum()),
+        "divergences": fit.divergences,
         "direct": fit.about if fit.direct else None,
         "not_direct": fit.about.get(NOT_DIRECT, ""),
         "key": fit.key,

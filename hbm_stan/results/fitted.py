@@ -88,7 +88,7 @@ def fitted_of(fit: Fit, diagnosis: Diagnosis, verdicts: list[Verdict]) -> Fitted
         adapt_delta=fit.sampling.adapt_delta,
         earlier=list(fit.earlier),
         attempts=attempts_in_words(fit),
-        divergences=None if fit.direct else int(fit.chains["sample_stats"]["diverging"].values.sum()),
+        divergences=fit.divergences,
         direct=DirectDraws(**cast(dict[str, Any], fit.about)) if fit.direct else None,
         not_direct=str(fit.about.get(NOT_DIRECT, "")),
         verdicts=list(verdicts),

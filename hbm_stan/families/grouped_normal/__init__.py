@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hbm_stan.errors import DataError
 from hbm_stan.families.alike import alike_rows
@@ -36,7 +37,7 @@ from hbm_stan.resources import share
 from hbm_stan.table import FloatArray
 
 _SCALES = ("tau", "sigma", "sigma_spread", "sigma_group")
-_CHUNK, _ROUNDING = 5000, 1e-12  # rows at a time; an sd below this share of the largest value is rounding error
+_ROUNDING = 1e-12  # an sd below this share of the largest value is rounding error
 
 
 def _prepare(table: Prepared, priors: Mapping[str, Prior]) -> StanData:
@@ -81,6 +82,11 @@ def _default_priors(table: Prepared) -> dict[str, Prior]:
 def _sd(draws: Draws, width: int) -> FloatArray:
     """The sd within groups, (S, J): each group's own where the variant has one, else sigma for all of ``width``."""
     return draws["sigma_group"] if "sigma_group" in draws else np.repeat(draws["sigma"][:, None], width, axis=1)
+
+
+def _at_rows(sd: FloatArray, group: npt.NDArray[np.int64]) -> FloatArray:
+    """The sd of each row, (S, N), or (S, 1) where all rows have one."""
+    return sd if sd.shape[1] == 1 else sd.take(group, axis=1)
 
 
 def _log_joint(params: Draws, data: StanData, variant: str) -> float:
@@ -143,7 +149,7 @@ def _simulate(rng: np.random.Generator, draws: Draws, design: StanData) -> Float
     else:
         sd = prior_of("sigma_group", design).draw(rng, math.prod(size)).reshape(size)
     y = rng.standard_normal((size[0], len(group)))
-    y *= sd if sd.shape[1] == 1 else sd.take(group, axis=1)
+    y *= _at_rows(sd, group)
     y += draws["theta"].take(group, axis=1)
     return y
 
@@ -159,8 +165,8 @@ def _own_sds(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArr
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
     group = np.asarray(data["group_idx"]) - 1
-    theta, sd = draws["theta"].take(group, axis=1), _sd(draws, 1)
-    return np.asarray(normal_logpdf(np.asarray(data["y"]), theta, sd if sd.shape[1] == 1 else sd.take(group, axis=1)))
+    theta = draws["theta"].take(group, axis=1)
+    return np.asarray(normal_logpdf(np.asarray(data["y"]), theta, _at_rows(_sd(draws, 1), group)))
 
 
 def _group_log_lik(draws: Draws, data: StanData, nodes: int = NODES) -> FloatArray:
