@@ -14,7 +14,7 @@ from hbm_stan.memory import held_draws
 from hbm_stan.named import NamedTree
 from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.store import FitRecord, FitStore
-from hbm_stan.tree import draws_tree, is_large, thinned, with_effects
+from hbm_stan.tree import draws_tree, is_large, rows_are_drawn, thinned, with_effects, with_rows
 
 
 def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:
@@ -61,7 +61,8 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
         known = draw_directly(job, sampling, progress)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
     seconds = time.perf_counter() - started
-    tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=whole, effects=whole)
+    rows = whole and not rows_are_drawn(job.family, job.data)
+    tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=rows, effects=whole)
     return FitRecord(named=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
                      earlier=tuple(asdict(a) for a in earlier))  # fmt: skip
 
@@ -113,7 +114,9 @@ def _every(job: Job, record: FitRecord, sampling: Sampling) -> NamedTree | None:
 def _named(job: Job, record: FitRecord, sampling: Sampling, every: NamedTree | None) -> Deferred[NamedTree]:
     """The draws that a fit holds, made when they are asked for; of a large table, effects of groups are drawn then."""
     if not is_large(job.family, job.table):
-        return Deferred(lambda: record.named)
+        if not rows_are_drawn(job.family, job.data):
+            return Deferred(lambda: record.named)
+        return Deferred(lambda: with_rows(job.family, job.table, job.data, record.named, sampling.seed))
 
     def held() -> NamedTree:
         draws = held_draws(job.family, job.table, job.variant, sampling)

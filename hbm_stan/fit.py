@@ -16,7 +16,7 @@ import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.deferred import Later, is_pending
-from hbm_stan.engines import PARETO_K, Engine, Sampling, writes_text
+from hbm_stan.engines import PARETO_K, Engine, Sampling
 from hbm_stan.fit_file import Facts, FitFile
 from hbm_stan.identity import data_in_order, model_in_words
 from hbm_stan.memory import draws_of_rows, refuse_too_large
@@ -30,7 +30,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import draws_the_rest, is_large, posterior_draws, thinned
+from hbm_stan.tree import generates_in_numpy, is_large, posterior_draws, thinned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -260,9 +260,7 @@ def job_of(
 ) -> Job:  # fmt: skip
     """The job of one variant of a table that was checked; ``settle`` changes its data, which are checked after it."""
     program = family.program(variant)
-    # CmdStan writes every number as text, which takes several times as long as the sampling of small programs.
-    # A family of the user's gives what its programs generate: its own Python is used where it must be.
-    later = is_large(family, table) or (writes_text(engine) and draws_the_rest(family) and not family.source)
+    later = is_large(family, table) or generates_in_numpy(family)
     data = family.stan_data(table, priors, variant, generate=not later)
     data = data if settle is None else settle(data)
     check_data(program, data)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hbm_stan.deferred import Deferred
+
 if TYPE_CHECKING:
     import xarray as xr
 else:
@@ -89,9 +91,9 @@ class NamedSet(Mapping[str, NamedArray]):
 
 @dataclass(frozen=True, eq=False)
 class NamedTree(Mapping[str, NamedSet]):
-    """Sets by name: posterior, sample_stats, log_likelihood ..., as ArviZ calls them."""
+    """Sets by name: posterior, sample_stats, log_likelihood ..., as ArviZ calls them; some made when they are read."""
 
-    sets: Mapping[str, NamedSet]
+    sets: Mapping[str, NamedSet | Deferred[NamedSet]]
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -102,7 +104,8 @@ class NamedTree(Mapping[str, NamedSet]):
         )
 
     def __getitem__(self, name: str) -> NamedSet:
-        return self.sets[name]
+        own = self.sets[name]
+        return own.value() if isinstance(own, Deferred) else own
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.sets)
@@ -110,13 +113,13 @@ class NamedTree(Mapping[str, NamedSet]):
     def __len__(self) -> int:
         return len(self.sets)
 
-    def changed(self, **sets: NamedSet) -> NamedTree:
+    def changed(self, **sets: NamedSet | Deferred[NamedSet]) -> NamedTree:
         """The tree with these sets in the place of those of their names, or beside the others."""
         return NamedTree({**self.sets, **sets}, self.attrs)
 
     def as_xarray(self) -> xr.DataTree:
         """The same as ArviZ has it."""
-        tree = xr.DataTree.from_dict({name: one.as_xarray() for name, one in self.sets.items()})
+        tree = xr.DataTree.from_dict({name: one.as_xarray() for name, one in self.items()})
         tree.attrs = dict(self.attrs)
         return tree
 

@@ -39,7 +39,7 @@ def write_tree(tree: NamedTree, file: io.IOBase) -> None:
     with h5py.File(file, "w", track_order=True) as whole:
         _write_attributes(whole, tree.attrs)
         n_dimensions = 0
-        for name, of_group in tree.sets.items():
+        for name, of_group in tree.items():
             n_dimensions += _write_group(of_group, whole.create_group(name, track_order=True), n_dimensions)
 
 

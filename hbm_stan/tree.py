@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from hbm_stan.deferred import Deferred
 from hbm_stan.engines import EngineDraws
 from hbm_stan.errors import ModelError
 from hbm_stan.families.terms.nodes import nodes_follow, nodes_serve
@@ -58,6 +60,19 @@ def draws_the_rest(family: Family) -> bool:
     return given and family.twin.pointwise is not None and family.twin.simulate is not None
 
 
+def generates_in_numpy(family: Family) -> bool:
+    """Whether a program is told to generate nothing: it takes longer than sampling, above all as CmdStan's text.
+
+    A family of the user's gives what its programs generate: its own Python is used where it must be.
+    """
+    return draws_the_rest(family) and not family.source
+
+
+def rows_are_drawn(family: Family, data: StanData) -> bool:
+    """Whether log_lik and y_rep are made in NumPy, from the draws and their seed, and so are never kept."""
+    return draws_the_rest(family) and (family.terms or data.get("generate", 1) == 0)
+
+
 def draws_tree(
     family: Family,
     table: Prepared,
@@ -84,11 +99,9 @@ def draws_tree(
     for name, values in variables.items():
         group = special.get(name, "posterior")
         groups[group]["y" if group != "posterior" else name] = values
-    dims = {**programs.dims, "y": programs.dims.get(programs.log_lik, ("observation",))}
     coords = family.coordinates(table)
-    for group, arrays in groups.items():
-        _check_shapes(family, group, arrays, dims, coords)
-    sets = {g: named_draws(values, dims, coords) for g, values in groups.items() if values}
+    dims = _dims(family)
+    sets = {g: _checked_set(family, g, values, dims, coords) for g, values in groups.items() if values}
     stats: dict[str, Any] = {n: values.astype(_STATS_TYPES.get(n, float)) for n, values in drawn.sample_stats.items()}
     sets["sample_stats"] = named_draws(stats, {}, {}, drawn.about)
     y = np.asarray(data[programs.observed])
@@ -97,10 +110,40 @@ def draws_tree(
     return NamedTree(sets)
 
 
+def with_rows(family: Family, table: Prepared, data: StanData, tree: NamedTree, seed: int) -> NamedTree:
+    """The tree with log densities and replications of rows, made in NumPy when each is asked for; always the same."""
+    posterior, programs = tree["posterior"], family.programs
+    given = {name: np.asarray(values.values) for name, values in posterior.items()}
+
+    def made(group: str, name: str) -> NamedSet:
+        rows = drawn_rows(family, data, given, seed, name)
+        return _checked_set(family, group, {"y": rows}, _dims(family), family.coordinates(table))
+
+    names = {"log_likelihood": programs.log_lik, "posterior_predictive": programs.y_rep}
+    return tree.changed(**{group: Deferred(partial(made, group, name)) for group, name in names.items()})
+
+
+def drawn_rows(family: Family, data: StanData, variables: Mapping[str, FloatArray], seed: int, name: str) -> FloatArray:
+    """log_lik or y_rep, as ``name`` says, at draws of all parameters (chain, draw, ...), a chain at a time."""
+    rng = np.random.default_rng([seed, 7])
+    rows: FloatArray | None = None
+    for chain in range(next(iter(variables.values())).shape[0]):
+        draws = {own: values[chain] for own, values in variables.items()}
+        if name == family.programs.log_lik:
+            some = family.need("pointwise", "log_lik after sampling")(draws, data)
+        else:
+            some = family.need("simulate", "replicated data")(rng, draws, data)
+        if rows is None:  # in place: a list of chains to be stacked would hold everything twice
+            rows = np.empty((*next(iter(variables.values())).shape[:1], *some.shape), some.dtype)
+        rows[chain] = some
+    assert rows is not None
+    return rows
+
+
 def thinned(tree: NamedTree, draws: int) -> NamedTree:
     """The tree with so many draws of each chain, at equal distances."""
     sets = {}
-    for name, given in tree.sets.items():
+    for name, given in tree.items():
         size = given.sizes.get("draw")
         sets[name] = given if size is None else given.at("draw", spaced_places(draws, size), np.arange(draws))
     return NamedTree(sets)
@@ -121,9 +164,7 @@ def with_effects(
         drawn_effects = complete(family, data, given, seed, rows=False, n_groups=0 if family.terms else table.n_groups)
     if not drawn_effects:
         return tree
-    coords = family.coordinates(table)
-    _check_shapes(family, "posterior", drawn_effects, family.programs.dims, coords)
-    effects = named_draws(drawn_effects, family.programs.dims, coords)
+    effects = _checked_set(family, "posterior", drawn_effects, family.programs.dims, family.coordinates(table))
     whole = NamedSet({**posterior.arrays, **effects.arrays}, {**posterior.coords, **effects.coords}, posterior.attrs)
     return tree.changed(posterior=whole)
 
@@ -137,7 +178,7 @@ def complete(
     rows: bool = True,
     n_groups: int = 0,
 ) -> dict[str, FloatArray]:
-    """What the program left out: group effects given the population, log_lik and y_rep; a chain at a time.
+    """What the program left out: group effects given the population, a chain at a time; with ``rows`` these too.
 
     Of very many groups, where ``n_groups`` says how many, some draws of a chain at a time.
     """
@@ -163,9 +204,10 @@ def complete(
             draws |= given
             for name, values in given.items():
                 keep(name, chain, part, values)
-        if rows:
-            keep(family.programs.log_lik, chain, part, family.need("pointwise", "log_lik after sampling")(draws, data))
-            keep(family.programs.y_rep, chain, part, family.need("simulate", "replicated data")(rng, draws, data))
+    if rows:
+        everything = {**variables, **additions}
+        names = (family.programs.log_lik, family.programs.y_rep)
+        additions |= {name: drawn_rows(family, data, everything, seed, name) for name in names}
     return additions
 
 
@@ -182,6 +224,19 @@ def posterior_draws(posterior: NamedSet, names: Sequence[str]) -> dict[str, Floa
             values = np.asarray(posterior[name].values, dtype=float)
             draws[name] = values.reshape(-1, *values.shape[2:])
     return draws
+
+
+def _dims(family: Family) -> dict[str, tuple[str, ...]]:
+    """The dims of each variable, and of what there is of each row."""
+    return {**family.programs.dims, "y": family.programs.dims.get(family.programs.log_lik, ("observation",))}
+
+
+def _checked_set(
+    family: Family, group: str, arrays: Mapping[str, FloatArray], dims: Mapping[str, Any], coords: Mapping[str, Any]
+) -> NamedSet:
+    """Draws (chain, draw, ...) by name as a set, their shapes compared with their dims."""
+    _check_shapes(family, group, arrays, dims, coords)
+    return named_draws(arrays, dims, coords)
 
 
 def _check_shapes(

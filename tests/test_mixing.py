@@ -105,11 +105,16 @@ FAULTS = {
     "not monotone": ("np.minimum.accumulate(sums, axis=1)", "sums", "ess_mean"),
     "the last even one forgotten": ("(own > 0) | (at_last >= 0)", "at_last >= 0", "ess_mean"),
     "one pair too few": ("(n - 1) // 2)  #", "(n - 1) // 2 - 1)  #", "ess_mean"),
-    "not folded": ("np.abs(draws - np.median", "(draws - np.median", "rhat"),
+    "not folded": ("np.abs(self.ordered - median)", "(self.ordered - median)", "rhat"),
+    "one middle for the median": ("[(size - 1) // 2, size // 2]", "[size // 2, size // 2]", "rhat"),
+    "distances not in the order of draws": ("in (distances, self.order))", "in (distances, order))", "rhat"),
+    "the draw in the middle left out": (
+        "ranking is not None and halves.size == draws.size", "ranking is not None", "q05"
+    ),
     "ranks of ties as they come": ("np.flatnonzero(~first.all(axis=1))", "()", "ess_bulk"),
     "the first rank for all ties": ("begin + 1 + end", "2 * (begin + 1)", "ess_bulk"),
     "scores in the order of the ranks": (
-        "(normal_scores, order, scores", "(normal_scores, order.argsort(axis=1), scores", "ess_bulk"
+        "(normal_scores, self.order, scores", "(normal_scores, self.order.argsort(axis=1), scores", "ess_bulk"
     ),
     "another offset of ranks": ("_BLOM = 3 / 8", "_BLOM = 1 / 2", "ess_bulk"),
     "sd for the error of the mean": ("sd / np.sqrt(_ess(halves))", "sd", "mcse_mean"),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hbm_stan import diagnose
 from hbm_stan.attempts import attempts_in_words, fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
@@ -52,7 +53,9 @@ def test_groups_terms_and_rows_have_their_names(stanli: Engine) -> None:
 def test_what_is_drawn_afterwards_is_what_the_program_draws(
     stanli: Engine, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
-    small = fit("grouped_normal", dataset().with_columns({"group": "g", "outcome": "y"}), variant, engine=stanli)
+    # A user's own family has its program generate all of it.
+    own = replace(family("grouped_normal"), source="somewhere")
+    small = fit(own, dataset().with_columns({"group": "g", "outcome": "y"}), variant, engine=stanli)
     monkeypatch.setattr("hbm_stan.tree.MANY_ROWS", 10)
     large = fit("grouped_normal", dataset().with_columns({"group": "g", "outcome": "y"}), variant, engine=stanli)
     assert (small.data["generate"], large.data["generate"]) == (1, 0)
@@ -70,36 +73,54 @@ def test_what_is_drawn_afterwards_is_what_the_program_draws(
         assert verdicts[0].value == pytest.approx(verdicts[1].value, abs=0.1)
 
 
-class Textual(StanliEngine):
-    """An engine that, as CmdStan does, writes what a program generates as text."""
-
-    name = "cmdstan"
-
-
-@pytest.mark.usefixtures("stanli")
-def test_what_would_be_written_as_text_is_drawn_afterwards_and_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("family_name", ["grouped_normal", "linear_regression"])
+def test_rows_of_small_tables_are_made_when_they_are_asked_for_and_not_kept(
+    stanli: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family_name: str
+) -> None:
     data, store = dataset().with_columns({"group": "g", "outcome": "y"}), FitStore(tmp_path)
-    textual_fit = fit("grouped_normal", data, engine=Textual(), store=store)
-    assert textual_fit.data["generate"] == 0
-    assert not textual_fit.rows_on_request
-    stored = store.read("partial_pooling", textual_fit.key)
+    data = dataset() if family_name == "linear_regression" else data
+    small = fit(family_name, data, sampling=SAMPLING, engine=stanli, store=store)
+    assert small.data["generate"] == 0
+    assert not small.rows_on_request
+    stored = store.read("partial_pooling", small.key)
     assert stored is not None
-    assert {"posterior_predictive", "log_likelihood"} <= set(stored.named)
+    assert set(stored.named) == {"posterior", "sample_stats", "observed_data", "constant_data"}
     assert "theta" in stored.named["posterior"]
-    np.testing.assert_allclose(
-        log_lik_of(textual_fit), textual_fit.family.need("pointwise", "")(textual_fit.draws(), textual_fit.data)
-    )
+    np.testing.assert_allclose(log_lik_of(small), small.family.need("pointwise", "")(small.draws(), small.data))
+    # Read again, and one before the other: the same numbers.
+    again = fit(family_name, data, sampling=SAMPLING, engine=stanli, store=store)
+    assert again.reused
+    for group in ("posterior_predictive", "log_likelihood"):
+        np.testing.assert_array_equal(small.named[group]["y"].values, again.named[group]["y"].values)
+        np.testing.assert_array_equal(small.tree[group]["y"].values, again.named[group]["y"].values)
+    # Replications are of their own draws: they follow the expected value of their row, and differ between chains.
+    y_rep = small.named["posterior_predictive"]["y"].values
+    theta = small.named["posterior"]["theta"].values
+    if family_name == "grouped_normal":
+        row = int(np.flatnonzero(small.table.pooled.level == 5)[0])
+        assert np.corrcoef(y_rep[:, :, row].ravel(), theta[:, :, 5].ravel())[0, 1] > 0.1
+    assert (y_rep[0] != y_rep[1]).all()
+    # Whoever looks at parameters alone waits for no row.
+    monkeypatch.setattr("hbm_stan.tree.drawn_rows", lambda *_args: pytest.fail("made though nobody asked"))
+    unread = fit(family_name, data, sampling=SAMPLING, engine=stanli, store=store)
+    assert "sigma" in diagnose.check(unread).summary.index
+    assert "log_likelihood" in unread.named
+
+
+def test_effects_of_groups_are_drawn_each_about_its_own(stanli: Engine) -> None:
+    data = dataset().with_columns({"group": "g", "outcome": "y"})
+    grouped_fit = fit("grouped_normal", data, engine=stanli)
     # As many draws of groups as of the population, in their order: each about its own.
-    draws = textual_fit.draws("mu", "tau", "theta", "sigma")
+    draws = grouped_fit.draws("mu", "tau", "theta", "sigma")
     around = (draws["theta"] - draws["mu"][:, None]).mean(axis=1)
-    expected = (textual_fit.y.mean() - draws["mu"]) * draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2 / 10)
+    expected = (grouped_fit.y.mean() - draws["mu"]) * draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2 / 10)
     assert np.corrcoef(around, expected)[0, 1] > 0.5
 
 
 def test_programs_of_the_user_give_what_they_generate_on_every_engine() -> None:
     own = replace(family("grouped_normal"), source="somewhere")
     data = dataset().with_columns({"group": "g", "outcome": "y"})
-    (job,) = jobs_of(own, data, ("partial_pooling",), None, SAMPLING, Textual())
+    (job,) = jobs_of(own, data, ("partial_pooling",), None, SAMPLING, StanliEngine())
     assert job.data["generate"] == 1
 
 

@@ -55,13 +55,32 @@ def _by_group(draws: Draws, data: StanData) -> Iterator[tuple[FloatArray, ...]]:
     """
     mean, factor, sigmas = population(draws, data)
     products, b = _products(data)
+    size = len(b)
+    # F'X'XF of all draws is one product of matrices: X'X of the group times the products of two entries of F.
+    pairs = np.einsum("ski,slm->klsim", factor, factor).reshape(size * size, -1)
     for j, p in enumerate(products):
-        d, sigma = mean[:, j] - b, sigmas[:, j]
-        xr = p[:-1, -1] - d @ p[:-1, :-1]
-        rr = p[-1, -1] - np.sum(d * (p[:-1, -1] + xr), axis=1)
-        f = np.swapaxes(factor, 1, 2) / sigma[:, None, None] ** 2
-        m = np.eye(len(b)) + f @ p[:-1, :-1] @ factor
-        yield factor, p[:-1, :-1], m, (f @ xr[:, :, None])[:, :, 0], rr, sigma
+        xx, d, sigma = p[:-1, :-1], mean[:, j] - b, sigmas[:, j]
+        xr = p[:-1, -1] - d @ xx
+        rr = p[-1, -1] - np.einsum("sk,sk->s", d, p[:-1, -1] + xr)
+        scale = 1 / sigma**2
+        m = np.eye(size) + (xx.ravel() @ pairs).reshape(factor.shape) * scale[:, None, None]
+        yield factor, xx, m, np.einsum("ski,sk->si", factor, xr) * scale[:, None], rr, sigma
+
+
+def _forward(lower: FloatArray, b: FloatArray) -> FloatArray:
+    """L^-1 b of many small triangular matrices, (S, K, K) and (S, K); LAPACK is called for each, and takes longer."""
+    x = np.empty(b.shape)
+    for k in range(b.shape[1]):
+        x[:, k] = (b[:, k] - np.einsum("si,si->s", lower[:, k, :k], x[:, :k])) / lower[:, k, k]
+    return x
+
+
+def _backward(lower: FloatArray, b: FloatArray) -> FloatArray:
+    """L'^-1 b, of the same shapes."""
+    x = np.empty(b.shape)
+    for k in reversed(range(b.shape[1])):
+        x[:, k] = (b[:, k] - np.einsum("si,si->s", lower[:, k + 1 :, k], x[:, k + 1 :])) / lower[:, k, k]
+    return x
 
 
 def _sigma_group(data: StanData) -> Prior:
@@ -80,8 +99,9 @@ def integrated(draws: Draws, data: StanData) -> FloatArray:
     """log N(y_j | X_j E(theta_j), sigma^2 I + X_j Sigma X_j'), (S, J), by the determinant and the inversion lemma."""
     columns = []
     for _, xx, m, c, rr, sigma in _by_group(draws, data):
-        fitted = np.sum(c * np.linalg.solve(m, c[:, :, None])[:, :, 0], axis=1)
-        log_det = 2 * xx[0, 0] * np.log(sigma) + np.linalg.slogdet(m)[1]
+        lower = np.linalg.cholesky(m)
+        fitted = np.sum(_forward(lower, c) ** 2, axis=1)
+        log_det = 2 * (xx[0, 0] * np.log(sigma) + np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1))
         columns.append(-0.5 * (xx[0, 0] * math.log(2 * math.pi) + log_det + rr / sigma**2 - fitted))
     return np.stack(columns, axis=1)
 
@@ -92,9 +112,9 @@ def draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> Float
     if data.get("use_likelihood", 1) == 0:
         return new_group(rng, draws, data, "partial_pooling" if "mu" in draws else "no_pooling")
     for j, (factor, _, m, c, _, _) in enumerate(_by_group(draws, data)):
-        z = rng.normal(size=(*c.shape, 1))
-        e = np.linalg.solve(m, c[:, :, None]) + np.linalg.solve(np.swapaxes(np.linalg.cholesky(m), 1, 2), z)
-        theta[:, j] += (factor @ e)[:, :, 0]
+        lower = np.linalg.cholesky(m)
+        e = _backward(lower, _forward(lower, c) + rng.normal(size=c.shape))
+        theta[:, j] += np.einsum("ski,si->sk", factor, e)
     return theta
 
 
@@ -143,7 +163,8 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
     for j, (factor, _, m, c, _, sigma) in enumerate(_by_group(draws, data)):
         own = members[j]
         spread = factor @ np.linalg.solve(m, np.swapaxes(factor, 1, 2))
-        theta = mean[:, j] + (factor @ np.linalg.solve(m, c[:, :, None]))[:, :, 0]
+        lower = np.linalg.cholesky(m)
+        theta = mean[:, j] + np.einsum("ski,si->sk", factor, _backward(lower, _forward(lower, c)))
         pairs = x[own][:, :, None] * x[own][:, None, :]
         variance, sd = spread.reshape(len(spread), -1) @ pairs.reshape(len(own), -1).T, sigma[:, None]
         left = 1 - variance / sd**2
