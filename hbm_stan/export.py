@@ -1,4 +1,4 @@
-"""Posterior draws as a table for other programs: a line for each draw, a column for each parameter."""
+"""Posterior draws for other programs: a table with a line for each draw, or NetCDF with ArviZ's groups."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hbm_stan.diagnose import held_parameters
 from hbm_stan.errors import ModelError
 from hbm_stan.files import write_beside, writes_parquet
 from hbm_stan.fit import Fit
+from hbm_stan.netcdf import write_tree
 from hbm_stan.scratch import IN_MEMORY
 
 if TYPE_CHECKING:
@@ -21,16 +22,21 @@ if TYPE_CHECKING:
 else:
     from hbm_stan.later import pd
 
-FORMATS = (".csv", ".csv.gz", ".parquet")
+FORMATS = (".csv", ".csv.gz", ".parquet", ".nc")
 
 
-def check_draws_file(path: Path) -> str:
+def check_draws_file(path: Path, variants: int = 1) -> str:
     """The format that a file's name asks for; raises ModelError for another, or one that cannot be written here."""
     ending = next((e for e in FORMATS if path.name.lower().endswith(e)), None)
     if ending is None:
         raise ModelError(f"{path}: draws are written as {', '.join(FORMATS)}; the name of the file says which.")
     if ending == ".parquet" and not writes_parquet():
         raise ModelError(f"{path}: Parquet needs the package pyarrow (pip install pyarrow). CSV needs none: .csv.gz")
+    if ending == ".nc" and variants > 1:
+        raise ModelError(
+            f"{path}: NetCDF with ArviZ's groups holds the draws of one variant, and {variants} are asked for. Name "
+            "one (--variant partial_pooling), or write a table (.csv.gz), which has a column for the variant."
+        )
     return ending
 
 
@@ -52,8 +58,16 @@ def draws_table(fits: Mapping[str, Fit]) -> pd.DataFrame:
 
 
 def write_draws(fits: Mapping[str, Fit], path: Path) -> None:
-    """Write the draws of these fits, whole or not at all; numbers are those that were drawn, to the last bit."""
-    ending = check_draws_file(path)
+    """Write the draws of these fits, whole or not at all; numbers are those that were drawn, to the last bit.
+
+    NetCDF has the log densities and replications of rows too, but of large tables, where they are made in blocks.
+    """
+    ending = check_draws_file(path, len(fits))
+    if ending == ".nc":
+        whole = io.BytesIO()
+        write_tree(next(iter(fits.values())).named, whole)
+        write_beside(path, whole.getvalue())
+        return
     for variant, fit in fits.items():
         if fit.pooling != "complete" and any(values.size > IN_MEMORY for values in fit.draws().values()):
             raise ModelError(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import arviz as az
 import pytest
 import xarray as xr
 from typer.testing import CliRunner, Result
@@ -35,11 +36,19 @@ def test_report_names_both_files_and_writes_them(analysis: Path, tmp_path: Path)
     assert "predict alike" in done.output
 
 
-def test_fit_keeps_draws_that_arviz_reads(analysis: Path, tmp_path: Path) -> None:
-    written = json_of(tmp_path, "fit", analysis, "--variant", "partial_pooling")
+def test_fit_keeps_draws_that_arviz_reads_and_writes_them_with_rows(analysis: Path, tmp_path: Path) -> None:
+    draws = tmp_path / "draws.nc"
+    written = json_of(tmp_path, "fit", analysis, "--variant", "partial_pooling", "--draws", draws)
     assert set(written) == {"partial_pooling"}
-    with xr.open_datatree(written["partial_pooling"]["file"], engine="h5netcdf") as tree:
+    with (
+        xr.open_datatree(written["partial_pooling"]["file"], engine="h5netcdf") as kept,
+        xr.open_datatree(draws, engine="h5netcdf") as tree,
+    ):
+        assert {"posterior", "sample_stats"} <= set(kept.children)
+        assert not {"log_likelihood", "posterior_predictive"} & set(kept.children)
+        assert kept["posterior"].equals(tree["posterior"])
         assert {"posterior", "sample_stats", "log_likelihood", "posterior_predictive"} <= set(tree.children)
+        assert az.loo(tree).elpd == pytest.approx(-30.9, abs=1)
         assert tree["posterior"]["theta"].dims == ("chain", "draw", "group")
         assert list(tree["posterior"]["group"].values) == list("ABCDEFGH")
 

@@ -61,6 +61,8 @@ def test_a_name_that_says_no_format_is_refused_and_so_is_a_missing_library(monke
     with pytest.raises(ModelError, match="Parquet needs the package pyarrow"):
         check_draws_file(Path("draws.parquet"))
     assert check_draws_file(Path("DRAWS.CSV")) == ".csv"
+    with pytest.raises(ModelError, match="draws of one variant, and 3 are asked for"):
+        check_draws_file(Path("draws.nc"), 3)
 
 
 def test_the_command_writes_what_a_reference_can_be_made_of(tmp_path: Path, stanli: Engine) -> None:

@@ -38,11 +38,12 @@ def fit(
     mcse: Annotated[float | None, typer.Option(help=MCSE_HELP, metavar="SHARE", show_default=False)] = None,
     minutes: Annotated[float, typer.Option(help="With --mcse: minutes of sampling that are allowed in all.")] = 10,
     draws: Annotated[
-        Path | None, typer.Option(help="Write the draws as a table too: .csv, .csv.gz or .parquet.", metavar="PATH")
+        Path | None,
+        typer.Option(help="Write the draws: a table (.csv, .csv.gz, .parquet), or ArviZ's groups (.nc).", metavar="PATH"),
     ] = None,
     cluster: ClusterOption = None,
 ) -> None:  # fmt: skip
-    """Draw from the posteriors; the draws are kept as NetCDF with ArviZ's groups in the analysis's folder fits/.
+    """Draw from the posteriors; the draws of parameters are kept as NetCDF in the analysis's folder fits/.
 
     Exit code 1 where a precision that was asked for (--mcse) was not reached.
     """
@@ -56,6 +57,8 @@ def fit(
             check_draws_file(draws)
         read = read_settled(run, analysis, parameterisation)
         named = tuple(variant or read.variants)
+        if draws is not None:
+            check_draws_file(draws, len(named))
         settled = settle(named, read.choice.variant) if read.choice else named
         reached = None if mcse is None else _until_precise(run, read, settled, mcse, minutes)
         fits = fits_of(run, read, settled) if reached is None else reached.fits
