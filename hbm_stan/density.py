@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from hbm_stan.engines import Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import ModelError
+from hbm_stan.generated import complete
+from hbm_stan.later import expit
 from hbm_stan.model import Family, StanData
 from hbm_stan.program import Declaration, Program, _evaluate
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import complete
 
 # Relative spread of (engine's log density - log_joint): rounding error is near 1e-14; a wrong prior scale gave 0.2.
 SPREAD = 1e-9

@@ -16,6 +16,7 @@ import numpy as np
 
 from hbm_stan import constants, mixing, rhat, steps
 from hbm_stan.constants import fixed_elements
+from hbm_stan.deferred import Deferred
 from hbm_stan.diagnosis import Diagnosis, noted
 from hbm_stan.direct import MAX_K
 from hbm_stan.elements import base_of, element_names
@@ -59,21 +60,30 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
 
 def _check(fit: Fit, waived: Collection[str]) -> Diagnosis:
     names, draws = parameters(fit)
-    summary = [summarise(names, draws)] if names else []
     verdicts = [
-        *(v for table in summary for v in _check_chain_by_chain(names, draws, table, fit.sampling.chains)),
+        *(_check_chain_by_chain(names, draws, fit.sampling.chains) if names else ()),
         *([] if fit.direct else check_steps(fit)),
         _check_chains(fit.sampling.chains),
         _check_weights(fit) if fit.direct else _check_warmup(fit.sampling.warmup),
     ]
     marked = (replace(v, waived=v.status == "fail" and v.name in waived) for v in verdicts)
-    return Diagnosis(fit.variant, tuple(marked), pd.concat([*summary, *_of_thinned(fit)]))
+    # Draws of very many groups are summarised at once: they are not held for whoever may ask.
+    summary = _summary_of(fit) if fit.every is not None else Deferred(lambda: _summary_of(fit))
+    return Diagnosis(fit.variant, tuple(marked), summary)
 
 
-def _check_chain_by_chain(names: list[str], draws: FloatArray, summary: pd.DataFrame, chains: int) -> list[Verdict]:
+def _summary_of(fit: Fit) -> pd.DataFrame:
+    names, draws = parameters(fit)
+    return pd.concat([*([summarise(names, draws)] if names else []), *_of_thinned(fit)])
+
+
+def _check_chain_by_chain(names: list[str], draws: FloatArray, chains: int) -> list[Verdict]:
     """What the draws of parameters say, (parameter, chain, draw)."""
-    sizes = [_check_ess(summary, kind, chains) for kind in ("bulk", "tail")]
-    return [*_check_draws(names, draws), check_rhat(summary, chains, draws), *sizes, _check_mcse(summary)]
+    figures = mixing.diagnosed(draws)
+    sizes = [_check_ess(names, figures[f"ess_{kind}"], kind, chains) for kind in ("bulk", "tail")]
+    with np.errstate(invalid="ignore"):  # of a constant
+        ratio = figures["mcse_mean"] / figures["sd"]
+    return [*_check_draws(names, draws), check_rhat(names, figures, chains, draws), *sizes, _check_mcse(names, ratio)]
 
 
 def _of_thinned(fit: Fit) -> list[pd.DataFrame]:
@@ -193,14 +203,13 @@ def _none(name: str) -> Verdict:
     return Verdict(name=name, status="pass", value=0, threshold=0)
 
 
-def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
-    ess = summary[f"ess_{kind}"]
+def _check_ess(names: list[str], ess: FloatArray, kind: str, chains: int) -> Verdict:
     threshold = MIN_ESS_PER_CHAIN * chains
-    if ess.isna().any():
-        subject = str(ess.index[ess.isna()][0])
+    if np.isnan(ess).any():
+        subject = names[int(np.isnan(ess).argmax())]
         hint = f"{kind} ESS of {subject} cannot be computed."
         return Verdict(name=f"{kind} ESS", status="fail", value=None, threshold=threshold, hint=hint, subject=subject)
-    subject, value = str(ess.idxmin()), float(ess.min())
+    subject, value = names[int(ess.argmin())], float(ess.min())
     if value >= threshold:
         return Verdict(name=f"{kind} ESS", status="pass", value=value, threshold=threshold, hint="", subject=subject)
     what = "means and medians" if kind == "bulk" else "the ends of intervals"
@@ -212,10 +221,10 @@ def _check_ess(summary: pd.DataFrame, kind: str, chains: int) -> Verdict:
     return Verdict(name=f"{kind} ESS", status="fail", value=value, threshold=threshold, hint=hint, subject=subject)
 
 
-def _check_mcse(summary: pd.DataFrame) -> Verdict:
-    ratio = summary["mcse_mean"] / summary["sd"]
-    if ratio.isna().any():
-        subject = str(ratio.index[ratio.isna()][0])
+def _check_mcse(names: list[str], ratio: FloatArray) -> Verdict:
+    """The Monte Carlo error of each mean over its sd."""
+    if np.isnan(ratio).any():
+        subject = names[int(np.isnan(ratio).argmax())]
         return Verdict(
             name="MCSE",
             status="fail",
@@ -224,7 +233,7 @@ def _check_mcse(summary: pd.DataFrame) -> Verdict:
             hint=f"The Monte Carlo error of {subject} cannot be computed.",
             subject=subject,
         )
-    subject, value = str(ratio.idxmax()), float(ratio.max())
+    subject, value = names[int(ratio.argmax())], float(ratio.max())
     hint = f"The mean of {subject} is known to {value:.2f} posterior sds only. Draw more before reporting it."
     return Verdict(
         name="MCSE",

@@ -9,12 +9,13 @@ from dataclasses import asdict, replace
 from hbm_stan.deferred import Deferred
 from hbm_stan.engines import ENGINES, EngineDraws, Progress, Sampling
 from hbm_stan.fit import Attempt, Fit, Job, Reporter
+from hbm_stan.generated import rows_are_drawn
 from hbm_stan.independent import without_sampler
 from hbm_stan.memory import held_draws
 from hbm_stan.named import NamedTree
 from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.store import FitRecord, FitStore
-from hbm_stan.tree import draws_tree, is_large, rows_are_drawn, thinned, with_effects, with_rows
+from hbm_stan.tree import draws_tree, is_large, thinned, with_effects, with_rows
 
 
 def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:

@@ -15,8 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, bdtrc, gammaln
 
+from hbm_stan.later import bdtr, bdtrc, gammaln
 from hbm_stan.table import FloatArray
 
 IntArray = npt.NDArray[np.int64]

@@ -18,6 +18,7 @@ from hbm_stan.data import Dataset
 from hbm_stan.deferred import Later, is_pending
 from hbm_stan.engines import PARETO_K, Engine, Sampling
 from hbm_stan.fit_file import Facts, FitFile
+from hbm_stan.generated import generates_in_numpy
 from hbm_stan.identity import data_in_order, model_in_words
 from hbm_stan.memory import draws_of_rows, refuse_too_large
 from hbm_stan.model import Family, StanData
@@ -30,7 +31,7 @@ from hbm_stan.priors import Prior
 from hbm_stan.program import Program, check_data
 from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import generates_in_numpy, is_large, posterior_draws, thinned
+from hbm_stan.tree import is_large, posterior_draws, thinned
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
 
 from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, log_mean_density, refuse_not_finite
 from hbm_stan.fit import Fit
+from hbm_stan.log_sums import softmax
 from hbm_stan.mixing import mcse_mean
 from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import VERY_MANY_ROWS, portions

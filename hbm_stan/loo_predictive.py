@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from hbm_stan.densities import density_of, evaluated_of, has_log_lik, log_lik_of
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k
+from hbm_stan.log_sums import log_sum_exp
 from hbm_stan.model import Draws
 from hbm_stan.portions import VERY_MANY_ROWS, portions
 from hbm_stan.psis import ALIKE, smooth
@@ -114,7 +114,7 @@ def loo_predictive(fit: Fit) -> LooPredictive:
     log_weights, elpd, k = np.empty_like(log_lik), np.empty(len(rows)), np.empty(len(rows))
     for some in portions(len(rows), len(log_lik)):
         log_weights[:, some], k[some] = _weights(log_lik[:, some])
-        elpd[some] = logsumexp(log_weights[:, some] + log_lik[:, some], axis=0)
+        elpd[some] = log_sum_exp(log_weights[:, some] + log_lik[:, some], axis=0)
     return LooPredictive(
         rows=rows,
         y=fit.y[rows],

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from hbm_stan.engines import Sampling
 from hbm_stan.errors import DataError
+from hbm_stan.generated import generates_in_numpy
 from hbm_stan.model import Family
 from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared
 from hbm_stan.scratch import IN_MEMORY, place
-from hbm_stan.tree import generates_in_numpy, is_by_nodes, is_large
+from hbm_stan.tree import is_by_nodes, is_large
 
 # Memory for draws: more is not to be had on a usual machine (ours).
 MAX_BYTES = 4 * 2**30
@@ -109,8 +110,8 @@ def _later(family: Family) -> set[str]:
 def stored_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
     """The bytes of one fit as it is kept: of a large table what was sampled, else all but what is made of its rows."""
     if not is_large(family, table):
-        made = {family.programs.log_lik, family.programs.y_rep} if generates_in_numpy(family) else set()
-        rows = 8 * sampling.chains * sampling.draws * _values(family, table, made)
+        of_rows = {family.programs.log_lik, family.programs.y_rep} if generates_in_numpy(family) else set()
+        rows = 8 * sampling.chains * sampling.draws * _values(family, table, of_rows)
         return held_bytes(family, table, variant, sampling) - rows
     return 8 * sampling.chains * sampling.draws * _values(family, table, _sampled(family, table, variant))
 

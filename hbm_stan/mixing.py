@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.later import betaincinv, ndtri
+from hbm_stan.later import betaincinv
+from hbm_stan.normal_quantile import normal_quantile
 from hbm_stan.portions import portions
 from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
@@ -38,6 +39,12 @@ _CONSTANT = 1e-15
 _ONE_SD = (0.1586553, 0.8413447)
 # Pairs of lags that are looked at before all are: more than most chains need.
 _FEW_PAIRS = 6
+
+
+def diagnosed(draws: FloatArray) -> dict[str, FloatArray]:
+    """What verdicts are made of: mean, sd and the error of the mean, bulk and tail ESS, and R-hat."""
+    with np.errstate(all="ignore"):
+        return _in_blocks(_diagnosis, draws)
 
 
 def summarised(draws: FloatArray, diagnostics: bool = True) -> dict[str, FloatArray]:
@@ -101,26 +108,51 @@ def _in_blocks(figures: Callable[[FloatArray], dict[str, FloatArray]], draws: Fl
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _summary(draws: FloatArray, diagnostics: bool) -> dict[str, FloatArray]:
+def _diagnosis(draws: FloatArray) -> dict[str, FloatArray]:
+    figures = _of_ranks(draws)
+    return {name: figures[name] for name in ("mean", "sd", "mcse_mean", "ess_bulk", "ess_tail", "rhat")}
+
+
+def _of_ranks(draws: FloatArray) -> dict[str, FloatArray]:
+    """``diagnosed``, with what a summary needs besides: the draws in ascending order, and the ESS of two quantiles."""
     halves = _split(draws)
-    ranking = _Ranking.of(halves) if diagnostics else None
-    if ranking is not None and halves.size == draws.size:  # of an odd number halves leave out the draw in the middle
-        flat = ranking.ordered
+    ranking = _Ranking.of(halves)
+    # Of an odd number of draws halves leave out the one in the middle.
+    flat = ranking.ordered if halves.size == draws.size else np.sort(draws.reshape(len(draws), -1), axis=1)
+    figures = {**_of_means(draws, halves), "flat": flat}
+    for name in ("q05", "q95"):
+        figures[f"ess_{name}"] = _ess_below(draws, np.quantile(flat, QUANTILES[name], axis=1))
+    scores = ranking.scores(halves.shape)
+    figures["ess_bulk"] = _ess(scores)
+    figures["ess_tail"] = np.where(figures["ess_q95"] < figures["ess_q05"], figures["ess_q95"], figures["ess_q05"])
+    figures["rhat"] = _rhat(scores, ranking) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
+    return figures
+
+
+def _summary(draws: FloatArray, diagnostics: bool) -> dict[str, FloatArray]:
+    if diagnostics:
+        given = _of_ranks(draws)
     else:
-        flat = np.sort(draws.reshape(len(draws), -1), axis=1)
+        given = {**_of_means(draws, _split(draws)), "flat": np.sort(draws.reshape(len(draws), -1), axis=1)}
+    statistics = {name: given[name] for name in ("mean", "sd", "mcse_mean")}
+    statistics["mcse_sd"] = _mcse_sd(draws, given["mean"])
+    for (name, prob), quantile in zip(
+        QUANTILES.items(), np.quantile(given["flat"], list(QUANTILES.values()), axis=1), strict=True
+    ):
+        known = given.get(f"ess_{name}")
+        ess = _ess_below(draws, quantile) if known is None else known
+        statistics |= {name: quantile, f"mcse_{name}": _mcse_quantile(given["flat"], ess, prob)}
+    return statistics | {name: given[name] for name in ("ess_bulk", "ess_tail", "rhat") if diagnostics}
+
+
+def _of_means(draws: FloatArray, halves: FloatArray) -> dict[str, FloatArray]:
     mean, sd = draws.mean(axis=(1, 2)), draws.std(axis=(1, 2), ddof=1)
-    statistics = {"mean": mean, "sd": sd, "mcse_mean": sd / np.sqrt(_ess(halves)), "mcse_sd": _mcse_sd(draws, mean)}
-    ess = {}
-    quantiles = np.quantile(flat, list(QUANTILES.values()), axis=1)
-    for (name, prob), quantile in zip(QUANTILES.items(), quantiles, strict=True):
-        ess[name] = _ess(_split((draws <= quantile[:, None, None]).astype(float)))
-        statistics |= {name: quantile, f"mcse_{name}": _mcse_quantile(flat, ess[name], prob)}
-    if ranking is not None:
-        scores = ranking.scores(halves.shape)
-        statistics["ess_bulk"] = _ess(scores)
-        statistics["ess_tail"] = np.where(ess["q95"] < ess["q05"], ess["q95"], ess["q05"])
-        statistics["rhat"] = _rhat(scores, ranking) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
-    return statistics
+    return {"mean": mean, "sd": sd, "mcse_mean": sd / np.sqrt(_ess(halves))}
+
+
+def _ess_below(draws: FloatArray, quantile: FloatArray) -> FloatArray:
+    """Effective sample size of the share of draws up to a quantile."""
+    return _ess(_split((draws <= quantile[:, None, None]).astype(float)))
 
 
 def _split(draws: FloatArray) -> FloatArray:
@@ -172,7 +204,7 @@ class _Ranking(NamedTuple):
 def _blom(size: int) -> FloatArray:
     """The normal scores of the ranks 1, 1.5, 2 ... of so many draws."""
     halves = np.arange(2, 2 * size + 1) / 2
-    return np.asarray(ndtri((halves - _BLOM) / (size - 2 * _BLOM + 1)))
+    return normal_quantile((halves - _BLOM) / (size - 2 * _BLOM + 1))
 
 
 def _normal_scores(draws: FloatArray) -> FloatArray:

@@ -107,6 +107,9 @@ class NamedTree(Mapping[str, NamedSet]):
         own = self.sets[name]
         return own.value() if isinstance(own, Deferred) else own
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.sets  # a Mapping's own asks for the value, which would be made
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.sets)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hbm_stan.diagnose import summarise
 from hbm_stan.elements import element_names, term_of
@@ -20,6 +19,11 @@ from hbm_stan.nouns import GROUPS, Noun
 from hbm_stan.portions import large_portions, portions
 from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
 
 _SHOWN = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of each group in the table
 NOTES = {
@@ -54,15 +58,8 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
 
     Options are the keys of ``[prediction]`` that the family has, such as ``standard_error`` of the new observation.
     """
-    chosen = {**(options or {}), **keys}
-    check_options(fit, chosen)
-    read = fit.table
-    named = {**chosen, "coords": fit.family.coordinates(read), "levels": read.levels, "design": read.design}
-    design, words = fit.family.need("new_row", "a prediction for a new group")(fit.data, named)
-    rng = fit.rng("new group")
-    theta, y = _predicted(fit, design, rng)
+    draws, words = draw_new_group(fit, {**(options or {}), **keys})
     shape = fit.shape
-    draws = {**_by_term(fit, theta), Y_NEW: y}
     table = summarise(list(draws), np.array([d.reshape(shape) for d in draws.values()]))
     for prob in (0.25, 0.75):
         table[f"q{round(100 * prob):02d}"] = [np.quantile(d, prob) for d in draws.values()]
@@ -71,6 +68,16 @@ def new_group(fit: Fit, options: Mapping[str, Any] | None = None, **keys: Any) -
         table[name] = values
     table["meaning"] = [*(_meaning(fit, name) for name in list(draws)[:-1]), fit.table.noun.fill(words)]
     return NewGroup(table, draws, fit.table.noun.fill(NOTES[fit.pooling]))
+
+
+def draw_new_group(fit: Fit, options: Mapping[str, Any]) -> tuple[dict[str, FloatArray], str]:
+    """Draws (S,) of the quantities of an unseen group, and of one new observation, by name; what that is in words."""
+    check_options(fit, options)
+    read = fit.table
+    named = {**options, "coords": fit.family.coordinates(read), "levels": read.levels, "design": read.design}
+    design, words = fit.family.need("new_row", "a prediction for a new group")(fit.data, named)
+    theta, y = _predicted(fit, design, fit.rng("new group"))
+    return {**_by_term(fit, theta), Y_NEW: y}, words
 
 
 def _predicted(fit: Fit, design: StanData, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:

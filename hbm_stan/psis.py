@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hbm_stan.later import logsumexp
+from hbm_stan.log_sums import log_sum_exp
 from hbm_stan.resources import cores
 from hbm_stan.scratch import give_back
 from hbm_stan.table import FloatArray
@@ -108,7 +108,7 @@ def smooth(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         ordered = np.take_along_axis(rows, order, axis=1)
         tail, k = _smoothed(ordered[:, 1:], np.exp(ordered))
         np.put_along_axis(rows, order[:, 1:], tail, axis=1)
-        rows -= logsumexp(rows, axis=1, keepdims=True)
+        rows -= log_sum_exp(rows, axis=1, keepdims=True)
     return rows.T.reshape(given.shape), k.reshape(given.shape[1:])
 
 

@@ -17,7 +17,7 @@ effective sample size for that very reason.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,11 +25,6 @@ from hbm_stan.later import chdtrc, chdtri
 from hbm_stan.mixing import ess_spread
 from hbm_stan.table import FloatArray
 from hbm_stan.verdicts import Verdict
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    from hbm_stan.later import pd
 
 # Vehtari et al. (2021), 10.1214/20-BA1221.
 GOOD_RHAT = 1.01
@@ -55,15 +50,18 @@ def band(ess: FloatArray, chains: int, n_parameters: int) -> FloatArray:
     return np.asarray(1 + chdtri(2 * chains - 1, tail) / (2 * np.asarray(ess)))
 
 
-def check_rhat(summary: pd.DataFrame, chains: int, draws: FloatArray | None = None) -> Verdict:
+def check_rhat(
+    names: Sequence[str], figures: Mapping[str, FloatArray], chains: int, draws: FloatArray | None = None
+) -> Verdict:
     """Fail above 1.05, not computable, or above the band of chance; draw more between 1.01 and the band; else pass.
 
-    ``draws`` (parameter, chain, draw) are those that ``summary`` is of, for the effective sample size of their spreads.
+    ``figures`` of each name: ``rhat``, ``ess_bulk`` and ``ess_tail``, (parameter,). ``draws`` (parameter, chain, draw)
+    are those that they are of, for the effective sample size of their spreads.
     """
-    rhat = summary["rhat"]
-    missing = rhat[~np.isfinite(rhat)]
-    if len(missing):
-        subject = str(missing.index[0])
+    rhat, bulk, tail = (np.asarray(figures[name]) for name in ("rhat", "ess_bulk", "ess_tail"))
+    finite = np.isfinite(rhat)
+    if not finite.all():
+        subject = names[int(finite.argmin())]
         why = "one chain only" if chains == 1 else "all draws equal, or not finite"
         return Verdict(
             name="R-hat",
@@ -73,15 +71,15 @@ def check_rhat(summary: pd.DataFrame, chains: int, draws: FloatArray | None = No
             hint=f"R-hat cannot be computed for {subject} ({why}).",
             subject=subject,
         )
-    subject, value = str(rhat.idxmax()), float(rhat.max())
+    subject, value = names[int(rhat.argmax())], float(rhat.max())
     if value <= GOOD_RHAT:
         return Verdict(name="R-hat", status="pass", value=value, threshold=GOOD_RHAT, hint="", subject=subject)
-    ess = summary[["ess_bulk", "ess_tail"]].min(axis=1)
+    ess = np.fmin(bulk, tail)
     above = rhat > GOOD_RHAT
     unexcused = above & (ess < MIN_ESS_PER_CHAIN * chains)
     if draws is not None:
         ess = np.minimum(ess, ess_spread(draws))
-    beyond = (rhat > BAD_RHAT) | (rhat > band(ess.to_numpy(), chains, len(rhat))) | unexcused
+    beyond = (rhat > BAD_RHAT) | (rhat > band(ess, chains, len(rhat))) | unexcused
     counted = f"{int(above.sum())} of {len(rhat)} parameters exceed {GOOD_RHAT}; the largest is {value:.3f} ({subject})"
     if beyond.any():
         return Verdict(
@@ -92,7 +90,7 @@ def check_rhat(summary: pd.DataFrame, chains: int, draws: FloatArray | None = No
             hint=f"{counted}. That is more than chance: the chains have not mixed.",
             subject=subject,
         )
-    expected = float(exceedance(GOOD_RHAT, ess.to_numpy(), chains).sum())
+    expected = float(exceedance(GOOD_RHAT, ess, chains).sum())
     hint = (
         f"{counted}. Expected by chance at this effective sample size: about {expected:.1f}. Draw more before judging."
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,20 +11,18 @@ from hbm_stan.deferred import Deferred
 from hbm_stan.engines import EngineDraws
 from hbm_stan.errors import ModelError
 from hbm_stan.families.terms.nodes import nodes_follow, nodes_serve
+from hbm_stan.generated import complete, drawn_rows, draws_the_rest
 from hbm_stan.independent import independent_draws
 from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
 from hbm_stan.named import NamedSet, NamedTree
-from hbm_stan.portions import AT_ONCE, portions, spaced_places
+from hbm_stan.portions import spaced_places
 from hbm_stan.prepare import Prepared
-from hbm_stan.scratch import give_back, room
 from hbm_stan.table import FloatArray
 
 # From here on what a program would draw of groups and rows at every iteration is drawn in NumPy afterwards: it takes
 # longer than sampling does (ours).
 MANY_ROWS, MANY_GROUPS = 5000, 1000
-# Effects of groups in one chain that are drawn at once where there are no more of them (ours).
-WHOLE_CHAIN = 2**24
 # Engines return floats; these are what ArviZ has them as.
 _STATS_TYPES: Mapping[str, type] = {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
 
@@ -52,25 +48,6 @@ def is_by_following_nodes(family: Family, table: Prepared, variant: str) -> bool
     if not family.terms or table.design is None:
         return False
     return nodes_follow(likelihood(family.name), table.design, family.variant(variant).pooling)
-
-
-def draws_the_rest(family: Family) -> bool:
-    """Whether a family can draw in NumPy, exactly, all that its programs generate: group effects, log_lik, y_rep."""
-    given = family.programs.draw_groups is not None or family.terms
-    return given and family.twin.pointwise is not None and family.twin.simulate is not None
-
-
-def generates_in_numpy(family: Family) -> bool:
-    """Whether a program is told to generate nothing: it takes longer than sampling, above all as CmdStan's text.
-
-    A family of the user's gives what its programs generate: its own Python is used where it must be.
-    """
-    return draws_the_rest(family) and not family.source
-
-
-def rows_are_drawn(family: Family, data: StanData) -> bool:
-    """Whether log_lik and y_rep are made in NumPy, from the draws and their seed, and so are never kept."""
-    return draws_the_rest(family) and (family.terms or data.get("generate", 1) == 0)
 
 
 def draws_tree(
@@ -112,32 +89,26 @@ def draws_tree(
 
 def with_rows(family: Family, table: Prepared, data: StanData, tree: NamedTree, seed: int) -> NamedTree:
     """The tree with log densities and replications of rows, made in NumPy when each is asked for; always the same."""
-    posterior, programs = tree["posterior"], family.programs
-    given = {name: np.asarray(values.values) for name, values in posterior.items()}
-
-    def made(group: str, name: str) -> NamedSet:
-        rows = drawn_rows(family, data, given, seed, name)
-        return _checked_set(family, group, {"y": rows}, _dims(family), family.coordinates(table))
-
-    names = {"log_likelihood": programs.log_lik, "posterior_predictive": programs.y_rep}
-    return tree.changed(**{group: Deferred(partial(made, group, name)) for group, name in names.items()})
+    groups = ("log_likelihood", "posterior_predictive")
+    return tree.changed(**{g: _RowsLater(family, table, data, tree["posterior"], seed, g) for g in groups})
 
 
-def drawn_rows(family: Family, data: StanData, variables: Mapping[str, FloatArray], seed: int, name: str) -> FloatArray:
-    """log_lik or y_rep, as ``name`` says, at draws of all parameters (chain, draw, ...), a chain at a time."""
-    rng = np.random.default_rng([seed, 7])
-    rows: FloatArray | None = None
-    for chain in range(next(iter(variables.values())).shape[0]):
-        draws = {own: values[chain] for own, values in variables.items()}
-        if name == family.programs.log_lik:
-            some = family.need("pointwise", "log_lik after sampling")(draws, data)
-        else:
-            some = family.need("simulate", "replicated data")(rng, draws, data)
-        if rows is None:  # in place: a list of chains to be stacked would hold everything twice
-            rows = np.empty((*next(iter(variables.values())).shape[:1], *some.shape), some.dtype)
-        rows[chain] = some
-    assert rows is not None
-    return rows
+class _RowsLater(Deferred[NamedSet]):
+    """Log densities or replications of rows that are made when they are asked for, also in the process they went to."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(lambda: _rows_of(*given))
+        self._given = given
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _RowsLater, self._given
+
+
+def _rows_of(family: Family, table: Prepared, data: StanData, posterior: NamedSet, seed: int, group: str) -> NamedSet:
+    name = family.programs.log_lik if group == "log_likelihood" else family.programs.y_rep
+    given = {own: np.asarray(values.values) for own, values in posterior.items()}
+    rows = drawn_rows(family, data, given, seed, name)
+    return _checked_set(family, group, {"y": rows}, _dims(family), family.coordinates(table))
 
 
 def thinned(tree: NamedTree, draws: int) -> NamedTree:
@@ -167,53 +138,6 @@ def with_effects(
     effects = _checked_set(family, "posterior", drawn_effects, family.programs.dims, family.coordinates(table))
     whole = NamedSet({**posterior.arrays, **effects.arrays}, {**posterior.coords, **effects.coords}, posterior.attrs)
     return tree.changed(posterior=whole)
-
-
-def complete(
-    family: Family,
-    data: StanData,
-    variables: Mapping[str, FloatArray],
-    seed: int,
-    *,
-    rows: bool = True,
-    n_groups: int = 0,
-) -> dict[str, FloatArray]:
-    """What the program left out: group effects given the population, a chain at a time; with ``rows`` these too.
-
-    Of very many groups, where ``n_groups`` says how many, some draws of a chain at a time.
-    """
-    additions: dict[str, FloatArray] = {}
-    rng = np.random.default_rng([seed, 1])
-    theta, shape = family.groups.group_quantity, next(iter(variables.values())).shape[:2]
-
-    def keep(name: str, chain: int, part: slice, values: FloatArray) -> None:
-        # In place: a list of chains to be stacked would hold everything twice.
-        if name not in additions:
-            whole = (*shape, *values.shape[1:])
-            additions[name] = (
-                room(whole, f"the draws of {n_groups:,} groups") if n_groups else np.empty(whole, values.dtype)
-            )
-        additions[name][chain, part] = values
-        give_back(additions[name])
-
-    for chain, part in itertools.product(range(shape[0]), _parts_of_chain(shape[1], n_groups)):
-        draws = {name: values[chain, part] for name, values in variables.items()}
-        if theta not in draws:
-            drawn = family.need("draw_groups", "group effects after sampling")(rng, draws, data)
-            given = drawn if isinstance(drawn, Mapping) else {theta: drawn}
-            draws |= given
-            for name, values in given.items():
-                keep(name, chain, part, values)
-    if rows:
-        everything = {**variables, **additions}
-        names = (family.programs.log_lik, family.programs.y_rep)
-        additions |= {name: drawn_rows(family, data, everything, seed, name) for name in names}
-    return additions
-
-
-def _parts_of_chain(draws: int, n_groups: int) -> Iterator[slice]:
-    """All draws of a chain at once, as long as memory has room for several copies; else some at a time."""
-    return portions(draws, n_groups, WHOLE_CHAIN if draws * n_groups <= WHOLE_CHAIN else AT_ONCE)
 
 
 def posterior_draws(posterior: NamedSet, names: Sequence[str]) -> dict[str, FloatArray]:

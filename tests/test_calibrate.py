@@ -32,11 +32,11 @@ from hbm_stan.envelope import counts_below, envelope, p_value
 from hbm_stan.errors import EngineError, ModelError, StorageError
 from hbm_stan.families import families, family
 from hbm_stan.fit import prepare_table
+from hbm_stan.generated import complete
 from hbm_stan.model import Family
 from hbm_stan.plots import figure_bytes, plot_calibration
 from hbm_stan.program import Program
 from hbm_stan.resources import share
-from hbm_stan.tree import complete
 
 BROKEN = Path(__file__).parent / "broken"
 SEED = 20261121

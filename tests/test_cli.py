@@ -41,12 +41,12 @@ def test_fit_keeps_draws_that_arviz_reads_and_writes_them_with_rows(analysis: Pa
     written = json_of(tmp_path, "fit", analysis, "--variant", "partial_pooling", "--draws", draws)
     assert set(written) == {"partial_pooling"}
     with (
-        xr.open_datatree(written["partial_pooling"]["file"], engine="h5netcdf") as kept,
+        xr.open_datatree(written["partial_pooling"]["file"], engine="h5netcdf") as of_parameters,
         xr.open_datatree(draws, engine="h5netcdf") as tree,
     ):
-        assert {"posterior", "sample_stats"} <= set(kept.children)
-        assert not {"log_likelihood", "posterior_predictive"} & set(kept.children)
-        assert kept["posterior"].equals(tree["posterior"])
+        assert {"posterior", "sample_stats"} <= set(of_parameters.children)
+        assert not {"log_likelihood", "posterior_predictive"} & set(of_parameters.children)
+        assert of_parameters["posterior"].equals(tree["posterior"])
         assert {"posterior", "sample_stats", "log_likelihood", "posterior_predictive"} <= set(tree.children)
         assert az.loo(tree).elpd == pytest.approx(-30.9, abs=1)
         assert tree["posterior"]["theta"].dims == ("chain", "draw", "group")

@@ -42,7 +42,8 @@ def job(priors: dict[str, str] | None = None, y: np.ndarray = Y, se: np.ndarray 
     frame = pd.DataFrame({"school": [f"s{i}" for i in range(len(y))], "effect": y, "se": se})
     dataset = Dataset.from_frame(frame, COLUMNS)
     priors = priors or {"mu": "normal(0, 5)", "tau": "half_cauchy(5)"}
-    return jobs_of(family("normal_means"), dataset, ("partial_pooling",), priors, Sampling(draws=draws), DIRECT)[0]
+    (own,) = jobs_of(family("normal_means"), dataset, ("partial_pooling",), priors, Sampling(draws=draws), DIRECT)
+    return replace(own, data={**own.data, "generate": 1})  # what the program generates is looked at too
 
 
 def sample(of: Job, seed: int = 1) -> EngineDraws:

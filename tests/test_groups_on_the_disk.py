@@ -20,7 +20,7 @@ from test_statistics_of_checks import Planted
 from test_tree import SAMPLING, estimates_of_groups
 from test_very_many_groups import counts_of_groups
 
-from hbm_stan import densities, group_means, independent, memory, mixing, psis, replicate, tree
+from hbm_stan import densities, generated, group_means, independent, memory, mixing, psis, replicate
 from hbm_stan.attempts import fit
 from hbm_stan.checks import check
 from hbm_stan.data import Dataset
@@ -53,11 +53,11 @@ def too_many(patch: pytest.MonkeyPatch) -> None:
     """And too many for memory: they lie on the disk, and blocks have 9 draws of all or 3 groups with all draws."""
     many(patch)
     patch.setattr("hbm_stan.scratch.IN_MEMORY", 1000)
-    patch.setattr("hbm_stan.tree.WHOLE_CHAIN", 1000)
+    patch.setattr("hbm_stan.generated.WHOLE_CHAIN", 1000)
     patch.setattr("hbm_stan.portions.WHOLE", 1000)
     for block in ("psis._READ", "densities._AVERAGED", "mixing._BLOCK"):
         patch.setattr(f"hbm_stan.{block}", 8 * 800)
-    for module in ("portions", "tree"):
+    for module in ("portions", "generated"):
         patch.setattr(f"hbm_stan.{module}.AT_ONCE", 9 * 40 * (1 + 1 * (module == "portions")))
 
 
@@ -279,11 +279,11 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[..., None]]] = {
     "the energy of the last block alone": (
         independent, "independent_stats", "energy += 0.5", "energy = 0.5", _draws),
     "groups given the population of the first draws": (
-        tree, "complete", "values[chain, part] for", "values[chain, : part.stop - part.start] for", _draws),
+        generated, "complete", "values[chain, part] for", "values[chain, : part.stop - part.start] for", _draws),
     "groups of each chain in the place of the first": (
-        tree, "complete", "additions[name][chain, part]", "additions[name][0, part]", _draws),
+        generated, "complete", "additions[name][chain, part]", "additions[name][0, part]", _draws),
     "a block of groups one draw too far": (
-        tree, "complete", "additions[name][chain, part] = values",
+        generated, "complete", "additions[name][chain, part] = values",
         "additions[name][chain, part] = np.roll(values, 1, axis=0)", _draws),
     "log densities of each block in the place of the first": (
         densities, "evaluated", "values[part]", "values[: part.stop - part.start]", _SUMMARIES),

@@ -79,11 +79,12 @@ def matched(fit: Fit, i: int) -> Exact:
 
 
 @cache
-def near(folder: Path = PROGRAMS / "means") -> Fit:
+def near(folder: Path = PROGRAMS / "means", seed: int = SEED) -> Fit:
     """A fit to a group that surprises; by a program whose coordinates do not depend on the data, unless told."""
     y = np.array([*Y[:LAST], NEAR])
     model = family("normal_means").with_fields(folder=folder)
-    return fit(model, means_dataset(y), "partial_pooling", priors=MEANS, sampling=NEARLY, engine="stanli")
+    sampling = replace(NEARLY, seed=seed)
+    return fit(model, means_dataset(y), "partial_pooling", priors=MEANS, sampling=sampling, engine="stanli")
 
 
 @cache
@@ -100,13 +101,26 @@ def agrees(score: Exact, truth: float) -> bool:
 
 
 def test_moment_matching_repairs_a_group_that_surprises() -> None:
-    before, truth = loo(near()), means_truth((*Y[:LAST], NEAR))[LAST]
-    assert before.pareto_k is not None
-    assert before.pareto_k[LAST] > 0.7
-    score = matched(near(), LAST)
-    assert agrees(score, truth)
-    assert score.pareto_k < 0.7
-    assert abs(before.elpd_i[LAST] - truth) > 2 * abs(score.elpd - truth)
+    """Whatever the seed: where k falls below 0.7 the score is right, and where it does not, that is said."""
+    truth = means_truth((*Y[:LAST], NEAR))[LAST]
+    before, after = [], []
+    for seed in range(SEED, SEED + 10):
+        near_fit = near(seed=seed)
+        left_out = loo(near_fit)
+        assert left_out.pareto_k is not None
+        if left_out.pareto_k[LAST] < 0.7:  # nothing is to be repaired
+            continue
+        try:
+            score = matched(near_fit, LAST)
+        except ComparisonError as reason:
+            assert "Pareto k stays at" in str(reason)
+            continue
+        assert abs(score.elpd - truth) < 4 * score.mcse
+        assert score.pareto_k < 0.7
+        before.append(abs(float(left_out.elpd_i[LAST]) - truth))
+        after.append(abs(score.elpd - truth))
+    assert len(after) >= 3
+    assert np.median(after) < min(0.1, np.median(before) / 2)
 
 
 @pytest.mark.parametrize("outlier", [6.0, 9.0])

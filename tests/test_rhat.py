@@ -11,12 +11,17 @@ from scipy.stats import chi2
 from hbm_stan.diagnose import summarise
 from hbm_stan.mixing import ess_spread
 from hbm_stan.rhat import FAMILY_ERROR, band, check_rhat, exceedance
+from hbm_stan.verdicts import Verdict
 
 
 def table(rhat: list[float], ess: list[float]) -> pd.DataFrame:
     return pd.DataFrame(
         {"rhat": rhat, "ess_bulk": ess, "ess_tail": ess}, index=[f"theta[{i}]" for i in range(len(rhat))]
     )
+
+
+def judged(summary: pd.DataFrame, chains: int, draws: np.ndarray | None = None) -> Verdict:
+    return check_rhat(list(summary.index), {name: summary[name].to_numpy() for name in summary}, chains, draws)
 
 
 def test_band_equals_the_measured_limits() -> None:
@@ -59,7 +64,7 @@ def test_almost_no_converged_chain_exceeds_the_band() -> None:
 
 def test_converged_chains_with_many_parameters_are_not_failed() -> None:
     draws = converged(0.7, 1000, 400)
-    verdict = check_rhat(summarise([f"theta[{i}]" for i in range(400)], draws), 4)
+    verdict = judged(summarise([f"theta[{i}]" for i in range(400)], draws), 4)
     assert verdict.status == "warn"
     assert "Expected by chance" in verdict.hint
     assert "Draw more" in verdict.hint
@@ -69,7 +74,7 @@ def test_one_chain_elsewhere_fails() -> None:
     rng = np.random.default_rng(20261121)
     draws = rng.normal(size=(3, 4, 1000))
     draws[1, 2] += 0.6
-    verdict = check_rhat(summarise(["a", "b", "c"], draws), 4)
+    verdict = judged(summarise(["a", "b", "c"], draws), 4)
     assert verdict.status == "fail"
     assert verdict.subject == "b"
 
@@ -88,7 +93,7 @@ def test_one_chain_elsewhere_fails() -> None:
     ],
 )
 def test_each_case_of_the_rule(rhat: list[float], ess: list[float], status: str) -> None:
-    assert check_rhat(table(rhat, ess), 4).status == status
+    assert judged(table(rhat, ess), 4).status == status
 
 
 def test_the_band_widens_with_the_number_of_parameters() -> None:
@@ -97,14 +102,14 @@ def test_the_band_widens_with_the_number_of_parameters() -> None:
 
 
 def test_one_chain_cannot_be_judged() -> None:
-    verdict = check_rhat(summarise(["mu"], np.random.default_rng(1).normal(size=(1, 1, 1000))), 1)
+    verdict = judged(summarise(["mu"], np.random.default_rng(1).normal(size=(1, 1, 1000))), 1)
     assert verdict.status == "fail"
     assert "one chain only" in verdict.hint
 
 
 def verdict_of(draws: np.ndarray) -> str:
     summary = summarise([f"theta[{i}]" for i in range(len(draws))], draws)
-    return check_rhat(summary, draws.shape[1], draws).status
+    return judged(summary, draws.shape[1], draws).status
 
 
 def test_spreads_of_antithetic_draws_are_judged_by_their_own_effective_sample_size() -> None:
@@ -119,7 +124,7 @@ def test_spreads_of_antithetic_draws_are_judged_by_their_own_effective_sample_si
     rhat = summary["rhat"].to_numpy()
     assert (rhat > band(known, 4, len(rhat))).any()  # which would fail chains that have converged
     assert not (rhat > band(np.minimum(known, exact), 4, len(rhat))).any()
-    assert check_rhat(summary, 4).status == "fail"
+    assert judged(summary, 4).status == "fail"
     assert verdict_of(draws) == "warn"
 
 

@@ -22,10 +22,10 @@ from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import StorageError
 from hbm_stan.families import families, family
 from hbm_stan.fit import Fit, jobs_of, prepare_table
+from hbm_stan.generated import complete
 from hbm_stan.leave_one_out import loo
 from hbm_stan.model import Draws, StanData
 from hbm_stan.store import FitStore
-from hbm_stan.tree import complete
 from hbm_stan.verdicts import PREDICTIVE_CHECK
 
 SAMPLING = Sampling(draws=1000, seed=20261121)

@@ -137,7 +137,7 @@ def counts_of_groups(groups: int = 40) -> pd.DataFrame:
 @pytest.mark.parametrize("variant", ["complete_pooling", "no_pooling"])
 @pytest.mark.parametrize("name", ["normal_means", "beta_binomial", "gamma_poisson"])
 def test_conjugate_posteriors_of_large_tables_are_those_that_a_sampler_draws(
-    name: str, variant: str, stanli: Engine, monkeypatch: pytest.MonkeyPatch
+    name: str, variant: str, stanli: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     columns = {
         "beta_binomial": {"successes": "y", "trials": "n"}, "gamma_poisson": {"count": "y", "exposure": "n"},
@@ -148,9 +148,9 @@ def test_conjugate_posteriors_of_large_tables_are_those_that_a_sampler_draws(
         else Dataset.from_frame(counts_of_groups(), group="g", **columns[name])
     )
     asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli}
-    sampled = fit(name, data, variant, **asked)
+    sampled = fit(name, data, variant, **asked, store=FitStore(tmp_path / "sampled"))
     monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
-    known = fit(name, data, variant, **asked)
+    known = fit(name, data, variant, **asked, store=FitStore(tmp_path / "known"))
     assert (sampled.independent, known.independent) == (False, True)
     assert moved_from(known, sampled) < 5
     assert set(check(known, model=False).summary.index) == set(check(sampled, model=False).summary.index)
@@ -182,7 +182,8 @@ def test_what_very_many_groups_will_take_is_said_before_they_are_fitted(
 ) -> None:
     asked: dict[str, Any] = {"sampling": SAMPLING, "engine": stanli, "store": FitStore(tmp_path)}
     lines: list[str] = []
-    fit("normal_means", estimates_of_groups(), **asked, say=lines.append)
+    few = {**asked, "store": FitStore(tmp_path / "few")}
+    fit("normal_means", estimates_of_groups(), **few, say=lines.append)
     assert not any("of memory" in line for line in lines)
     monkeypatch.setattr("hbm_stan.tree.MANY_GROUPS", 10)
     monkeypatch.setattr("hbm_stan.memory.MAX_GROUP_BYTES", 4 * 200 * 8 * 40)

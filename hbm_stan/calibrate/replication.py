@@ -14,12 +14,12 @@ from hbm_stan.calibrate.scenario import Setup, scenario
 from hbm_stan.elements import base_of
 from hbm_stan.engines import NOT_DIRECT, Engine, EngineDraws, Sampling
 from hbm_stan.errors import DataError, EngineError
+from hbm_stan.generated import complete
 from hbm_stan.mixing import ess_bulk
 from hbm_stan.model import Draws, StanData
 from hbm_stan.portions import spaced_places
 from hbm_stan.prepare import Prepared
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import complete
 
 LOG_LIK, NEW_GROUP = "log likelihood", "new group"
 # Draws are thinned to one in k. An AR(1) chain whose ESS is twice the number kept has a correlation of exp(-4) = 0.02

@@ -39,7 +39,7 @@ def fit(
     minutes: Annotated[float, typer.Option(help="With --mcse: minutes of sampling that are allowed in all.")] = 10,
     draws: Annotated[
         Path | None,
-        typer.Option(help="Write the draws: a table (.csv, .csv.gz, .parquet), or ArviZ's groups (.nc).", metavar="PATH"),
+        typer.Option(help="Write the draws: a table (.csv, .csv.gz, .parquet), or for ArviZ (.nc).", metavar="PATH"),
     ] = None,
     cluster: ClusterOption = None,
 ) -> None:  # fmt: skip

@@ -118,7 +118,7 @@ def _power(power: Power) -> Table:
 
     numbers = ("its prior's", "all priors'", "likelihood's")
     table = plain_table("quantity", "strongest prior", *numbers, "reading", right=numbers)
-    for row in power.readings.to_dict("records"):
+    for row in power.read:
         values = (_number(row[k], 3) for k in ("prior_value", "all_priors", "likelihood"))
         table.add_row(Text(row["quantity"]), Text(row["prior"]), *values, WORDS[row["reading"]])
     return table

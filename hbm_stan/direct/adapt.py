@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hbm_stan.direct.mixture import Mixture, fitted, log_sum
+from hbm_stan.direct.mixture import Mixture, fitted
 from hbm_stan.direct.mode import Density, Mode, values_of
+from hbm_stan.log_sums import log_sum_exp
 from hbm_stan.psis import smooth
 from hbm_stan.table import FloatArray
 
@@ -61,7 +62,7 @@ def adapted(density: Density, modes: list[Mode], rng: np.random.Generator, effor
         if done and effective_share(score - thick) > good_share(dimension):
             break
         proposals, points, values = proposals[-_WINDOW:], points[-_WINDOW * number :], values[-_WINDOW * number :]
-        proposed = log_sum(np.stack([p.log_density(points) for p in proposals], axis=1)) - np.log(len(proposals))
+        proposed = log_sum_exp(np.stack([p.log_density(points) for p in proposals], axis=1)) - np.log(len(proposals))
         core = _refitted(core, new, score - thick, points, values - proposed)
         wide = _refitted(wide, new, _POWER * score - thick, points, _POWER * values - proposed)
         proposals.append(_joined(core, wide, _WIDE_SHARE))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hbm_stan.later import gammaln, ndtri
+from hbm_stan.log_sums import log_sum_exp
+from hbm_stan.normal_quantile import normal_quantile
 from hbm_stan.table import FloatArray
 
 # A component that holds less than this of the weight is left out.
@@ -47,12 +48,13 @@ class Mixture:
         d, nu = self.dimension, self.degrees
         squared = self.distances(points) if distances is None else distances
         log_det = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
-        constant = gammaln((nu + d) / 2) - gammaln(nu / 2) - d / 2 * np.log(nu * math.pi) - log_det
+        gammas = np.array([math.lgamma((n + d) / 2) - math.lgamma(n / 2) for n in nu.tolist()])
+        constant = gammas - d / 2 * np.log(nu * math.pi) - log_det
         return np.asarray(np.log(self.weights) + constant - (nu + d) / 2 * np.log1p(squared / nu))
 
     def log_density(self, points: FloatArray) -> FloatArray:
         """The log density at points (n, d), (n,)."""
-        return log_sum(self.parts(points))
+        return log_sum_exp(self.parts(points))
 
     def draw(self, rng: np.random.Generator, number: int) -> FloatArray:
         """``number`` points (number, d), in random order: normal scores of a Latin hypercube, each component its share.
@@ -61,7 +63,7 @@ class Mixture:
         """
         u = latin_hypercube(rng, number, self.dimension + 1)
         k = np.minimum(np.searchsorted(np.cumsum(self.weights), u[:, 0], side="right"), len(self.weights) - 1)
-        normal = np.asarray(ndtri(u[:, 1:]))
+        normal = normal_quantile(u[:, 1:])
         stretch = np.sqrt(self.degrees[k] / rng.chisquare(self.degrees[k]))
         return np.asarray(self.locations[k] + stretch[:, None] * np.einsum("nij,nj->ni", self.factors[k], normal))
 
@@ -75,14 +77,6 @@ def latin_hypercube(rng: np.random.Generator, number: int, dimension: int) -> Fl
     """
     slices = rng.permuted(np.tile(np.arange(number), (dimension, 1)), axis=1).T
     return np.asarray(np.clip((slices + rng.uniform(size=slices.shape)) / number, 1e-15, 1 - 1e-15))
-
-
-def log_sum(parts: FloatArray) -> FloatArray:
-    """log(sum(exp)) over the last axis."""
-    top = parts.max(axis=-1, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.exp(parts - top).sum(axis=-1)) + top[..., 0])
 
 
 def fitted(start: Mixture, points: FloatArray, weights: FloatArray, steps: int) -> Mixture:
@@ -105,7 +99,7 @@ def _step(old: Mixture, points: FloatArray, weights: FloatArray) -> Mixture:
     d = old.dimension
     squared = old.distances(points)
     parts = old.parts(points, squared)
-    shares = np.exp(parts - log_sum(parts)[:, None]) * weights[:, None]
+    shares = np.exp(parts - log_sum_exp(parts)[:, None]) * weights[:, None]
     total = shares.sum(axis=0)
     heavy = total > _LEAST_SHARE
     shares, squared, total = shares[:, heavy], squared[:, heavy], total[heavy]

@@ -20,7 +20,8 @@ from hbm_stan.integrate import Integrand, parts
 from hbm_stan.integrate.elimination import scaled
 from hbm_stan.integrate.mode import Mode, find_modes
 from hbm_stan.integrate.structure import IntArray, Structure
-from hbm_stan.later import gammaln, logsumexp
+from hbm_stan.later import gammaln
+from hbm_stan.log_sums import log_sum_exp
 from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
@@ -39,7 +40,7 @@ class Proposals:
     @property
     def log_integral(self) -> FloatArray:
         """log of the mean weight, (S,): the density of the rows, coefficients integrated out."""
-        return np.asarray(logsumexp(self.log_weights, axis=1) - math.log(self.log_weights.shape[1]))
+        return np.asarray(log_sum_exp(self.log_weights, axis=1) - math.log(self.log_weights.shape[1]))
 
     def choose(self, rng: np.random.Generator, at: IntArray) -> list[FloatArray]:
         """Coefficients given the rows for the draws at these places (R,), which may repeat: (R, L, K) by factor."""
@@ -78,7 +79,7 @@ def _of_part(rng: np.random.Generator, s: Structure, factors: Sequence[FloatArra
     log_share = np.zeros((1, len(given.eta)))
     if len(modes) > 1:
         mass = np.stack([_log_mass(given, mode) for mode in modes])
-        log_share = mass - logsumexp(mass, axis=0)
+        log_share = mass - log_sum_exp(mass, axis=0)
     columns: list[list[FloatArray]] = []
     log_weights: list[FloatArray] = []
     for _ in range(PROPOSALS):
@@ -101,7 +102,7 @@ def _log_weight(
         (level.rows(x) for level, x in zip((*s.chain, *s.crossed), values, strict=True)), np.zeros(given.eta.shape)
     )
     density = [_log_density(given, mode, e, added, exact) for mode in modes]
-    proposed = density[0] if len(modes) == 1 else logsumexp(np.stack(density) + log_share, axis=0)
+    proposed = density[0] if len(modes) == 1 else log_sum_exp(np.stack(density) + log_share, axis=0)
     rows = given.at(given.eta + added, np.arange(len(added))).log_p().sum(axis=1)
     prior = -_squares(e) / 2 - _size(e) / 2 * math.log(2 * math.pi)
     return np.asarray(rows + prior - proposed)

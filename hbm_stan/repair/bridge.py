@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from hbm_stan.leave_one_out import mean_error
+from hbm_stan.log_sums import log_sum_exp
 from hbm_stan.psis import ALIKE, tail_k
 from hbm_stan.table import FloatArray
 
@@ -36,7 +36,7 @@ def tail_of(log_values: FloatArray) -> float:
 
 def score_of(log_density: FloatArray, chains: int) -> Exact:
     """The mean density over draws that have not seen the unit, shape (S,), with its Monte Carlo error."""
-    elpd = float(logsumexp(log_density)) - math.log(len(log_density))
+    elpd = float(log_sum_exp(log_density)) - math.log(len(log_density))
     return Exact(elpd, mean_error(np.exp(log_density - elpd), chains), tail_of(log_density))
 
 
@@ -45,13 +45,13 @@ def bridged(without: FloatArray, whole: FloatArray, chains: int) -> Exact:
 
     ``without`` and ``whole`` are the log density of the unit at the draws of the fit without it and with it, (S,) each.
     """
-    log_r = float(logsumexp(without)) - math.log(len(without))
+    log_r = float(log_sum_exp(without)) - math.log(len(without))
     share = math.log(len(whole) / len(without))
     for _ in range(_ROUNDS):
         above = without - np.logaddexp(share + without - log_r, 0.0)
         below = -np.logaddexp(share + whole - log_r, 0.0)
-        before, log_r = log_r, float(logsumexp(above) - logsumexp(below)) + share
+        before, log_r = log_r, float(log_sum_exp(above) - log_sum_exp(below)) + share
         if abs(log_r - before) < _CONVERGED:
             break
-    parts = [np.exp(terms - logsumexp(terms)) * len(terms) for terms in (above, below)]
+    parts = [np.exp(terms - log_sum_exp(terms)) * len(terms) for terms in (above, below)]
     return Exact(log_r, math.hypot(*(mean_error(part, chains) for part in parts)), max(tail_of(above), tail_of(below)))

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
@@ -22,6 +21,7 @@ from hbm_stan.errors import ComparisonError
 from hbm_stan.executor import answered, in_turn
 from hbm_stan.fit import Fit, Job
 from hbm_stan.leave_one_out import LeftOut, mean_error
+from hbm_stan.log_sums import log_sum_exp
 from hbm_stan.neighbours import Neighbours
 from hbm_stan.patches import patches
 from hbm_stan.repair.bridge import tail_of
@@ -157,6 +157,6 @@ def _folds(
 def score_fold(fit: Fit, job: Job, rows: list[int], waive: Collection[str]) -> _Fold:
     """The scores of rows by the fit of a job without them; ``fit`` needs no draws."""
     density = held_out(fit, passed(job, waive), "observation", rows, apart=True)
-    elpd = logsumexp(density, axis=0) - math.log(len(density))
+    elpd = log_sum_exp(density, axis=0) - math.log(len(density))
     error = mean_error(np.exp(density - elpd).sum(axis=1), fit.sampling.chains)
     return _Fold(elpd.tolist(), [tail_of(column) for column in density.T], error)

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from hbm_stan.density import density_model
 from hbm_stan.errors import ComparisonError
 from hbm_stan.fit import Fit
 from hbm_stan.leave_one_out import good_k, mean_error
+from hbm_stan.log_sums import log_sum_exp
 from hbm_stan.program import _evaluate
 from hbm_stan.psis import smooth
 from hbm_stan.repair.bridge import Exact, tail_of
@@ -207,7 +207,7 @@ def _split(whole: Unconstrained, model: Any, move: Move, constant: float) -> Exa
     log_w, k = _weights(target - np.logaddexp(stays, moves - move.log_volume))
     with np.errstate(invalid="ignore"):
         log_p = np.where(np.isfinite(target), stays - target + constant, -math.inf)
-    elpd = float(logsumexp(log_w + log_p))
+    elpd = float(log_sum_exp(log_w + log_p))
     # The influence of each draw on a ratio of weighted means.
     series = len(q) * np.exp(log_w) * (np.exp(log_p - elpd) - 1)
     worst = max(k, tail_of(log_w + log_p))

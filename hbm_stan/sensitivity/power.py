@@ -5,12 +5,11 @@ Kallioinen, Paananen, Buerkner & Vehtari (2024), Statistics and Computing 34:57,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hbm_stan.densities import has_log_lik, total_log_lik, totals_of
 from hbm_stan.elements import base_of, element_names
@@ -22,6 +21,13 @@ from hbm_stan.sensitivity.distance import sensitivity
 from hbm_stan.sensitivity.quantities import means_of_groups, watched
 from hbm_stan.sensitivity.reading import ADVICE, THRESHOLD, WORDS, disagrees, read
 from hbm_stan.table import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    from hbm_stan.later import pd
+
+Row = dict[str, Any]
 
 # The powers between which the derivative at 1 is taken: the same source.
 ALPHAS = (0.99, 1.01)
@@ -35,20 +41,31 @@ _NAMED = 6  # quantities that a sentence names
 class Power:
     """Power-scaling sensitivities and what they say.
 
-    ``table`` has one row for each quantity and component (a prior, all priors, the likelihood): value, pareto_k.
-    ``readings`` has one row for each quantity: the strongest prior and its value, likelihood, reading.
+    ``rows`` are of each quantity and component (a prior, all priors, the likelihood): value, pareto_k. ``read`` has
+    one for each quantity: the strongest prior and its value, likelihood, reading. ``table`` and ``readings`` are the
+    same as tables.
     """
 
-    table: pd.DataFrame
-    readings: pd.DataFrame
+    rows: Sequence[Row]
+    read: Sequence[Row]
     likelihood: str
     sentences: tuple[str, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each quantity and component."""
+        return pd.DataFrame(list(self.rows), columns=["quantity", "component", "value", "pareto_k"])
+
+    @property
+    def readings(self) -> pd.DataFrame:
+        """One row for each quantity."""
+        return pd.DataFrame(list(self.read))
 
     def as_dict(self) -> dict[str, Any]:
         """Power-scaling for JSON."""
         return {
             "threshold": THRESHOLD, "alphas": list(ALPHAS), "likelihood": self.likelihood,
-            "rows": self.table.to_dict("records"), "readings": self.readings.to_dict("records"),
+            "rows": [dict(row) for row in self.rows], "readings": [dict(row) for row in self.read],
             "sentences": list(self.sentences),
         }  # fmt: skip
 
@@ -59,9 +76,9 @@ def power_scaling(fit: Fit, options: Mapping[str, Any] | None = None) -> Power:
     likelihood, words = likelihood_component(fit)
     components = priors | ({} if likelihood is None else {LIKELIHOOD: likelihood})
     draws = watched(fit, options or {})
-    table = scaled(draws, components)
-    readings = _readings(table, _against_priors(fit, table, draws))
-    return Power(table, readings, words, tuple(_sentences(table, readings, missing, words)))
+    rows = scaled(draws, components)
+    read = _readings(rows, _against_priors(fit, rows, draws))
+    return Power(rows, read, words, tuple(_sentences(rows, read, missing, words)))
 
 
 def prior_components(fit: Fit) -> tuple[dict[str, FloatArray], list[str]]:
@@ -114,19 +131,18 @@ def likelihood_component(fit: Fit) -> tuple[FloatArray | None, str]:
     return None, ""
 
 
-def scaled(draws: Mapping[str, FloatArray], components: Mapping[str, FloatArray]) -> pd.DataFrame:
+def scaled(draws: Mapping[str, FloatArray], components: Mapping[str, FloatArray]) -> list[Row]:
     """The sensitivity of each quantity to each component, and the largest Pareto k of the component's weights."""
+    values, rows = np.array(list(draws.values())), list[Row]()
     if not draws:
-        return pd.DataFrame(columns=["quantity", "component", "value", "pareto_k"])
-    values = np.array(list(draws.values()))
-    rows = []
+        return rows
     for component, density in components.items():
         sensitivity, k = _sensitivity(values, density)
         rows += [
             {"quantity": name, "component": component, "value": value, "pareto_k": k}
             for name, value in zip(draws, sensitivity.tolist(), strict=True)
         ]
-    return pd.DataFrame(rows, columns=["quantity", "component", "value", "pareto_k"])
+    return rows
 
 
 def _sensitivity(values: FloatArray, density: FloatArray) -> tuple[FloatArray, float | None]:
@@ -140,10 +156,10 @@ def _sensitivity(values: FloatArray, density: FloatArray) -> tuple[FloatArray, f
     return sensitivity(values, lower, upper, ALPHAS), max(float(k) for _, k in smoothed)
 
 
-def _against_priors(fit: Fit, table: pd.DataFrame, draws: Mapping[str, FloatArray]) -> set[str]:
+def _against_priors(fit: Fit, rows: Sequence[Row], draws: Mapping[str, FloatArray]) -> set[str]:
     """The quantities that their own prior pulls away from where the data put them."""
     priors, groups = fit.family.priors_of(fit.variant, fit.priors), means_of_groups(fit)
-    values = {(r["quantity"], r["component"]): r["value"] for r in table.to_dict("records")}
+    values = {(r["quantity"], r["component"]): r["value"] for r in rows}
     own = {name: name if name in priors else base_of(name) for name in draws}
     return {
         name
@@ -153,47 +169,50 @@ def _against_priors(fit: Fit, table: pd.DataFrame, draws: Mapping[str, FloatArra
     }
 
 
-def _readings(table: pd.DataFrame, pulled: Collection[str] = ()) -> pd.DataFrame:
+def _readings(rows: Sequence[Row], pulled: Collection[str] = ()) -> list[Row]:
     """One row for each quantity: its strongest prior, all priors, the likelihood, and what they say together.
 
     ``pulled`` are those that their own prior pulls away from the data.
     """
-    rows = []
-    for quantity, own in table.groupby("quantity", sort=False):
-        values = dict(zip(own["component"], own["value"], strict=True))
+    by_quantity: dict[str, dict[str, float]] = {}
+    for row in rows:
+        by_quantity.setdefault(row["quantity"], {})[row["component"]] = row["value"]
+    readings = []
+    for quantity, values in by_quantity.items():
         likelihood = values.pop(LIKELIHOOD, np.nan)
         together = values.pop(ALL_PRIORS, np.nan)
         known = {n: v for n, v in values.items() if np.isfinite(v)}
         strongest = max(known, key=lambda n: known[n], default="")
         prior = max([*known.values(), *([together] if np.isfinite(together) else [])], default=np.nan)
-        rows.append({
+        readings.append({
             "quantity": quantity, "prior": strongest, "prior_value": known.get(strongest, np.nan),
             "all_priors": together, "likelihood": likelihood, "reading": read(prior, likelihood, quantity in pulled),
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    return readings
 
 
-def _sentences(table: pd.DataFrame, readings: pd.DataFrame, missing: list[str], likelihood: str) -> list[str]:
+def _sentences(rows: Sequence[Row], readings: Sequence[Row], missing: list[str], likelihood: str) -> list[str]:
     sentences = [
-        _flagged(reading, [r for r in readings.to_dict("records") if r["reading"] == reading])
+        _flagged(reading, own)
         for reading in ("conflict", "strong prior", "both", "unknown")
-        if len(readings) and (readings["reading"] == reading).any()
+        if (own := [r for r in readings if r["reading"] == reading])
     ]
-    priors = table[(table["component"] != LIKELIHOOD) & table["value"].notna()]
-    if not sentences and len(priors):
-        most = priors.loc[priors["value"].idxmax()]
+    priors = [r for r in rows if r["component"] != LIKELIHOOD and not np.isnan(r["value"])]
+    if not sentences and priors:
+        most = max(priors, key=lambda r: r["value"])
         sentences = [
             f"No prior matters much: no power-scaling sensitivity to a prior reaches {THRESHOLD:g} (the largest is "
             f"{most['value']:.3f}, of {most['quantity']} to {_named(str(most['component']))})."
         ]
-    high = table[table["pareto_k"].astype(float) > MAX_K]
-    for component, own in high.groupby("component", sort=False):
-        sentences.append(
-            f"The weights that scale {_named(str(component))} have a Pareto k of {own['pareto_k'].max():.2f}, above "
-            f"{MAX_K:g}: its sensitivities are not reliable. Draw more."
-        )
-    unknown = table[table["value"].isna()]["component"].unique()
-    sentences += [f"Not finite at every draw, and not scaled: {_named(str(c))}." for c in unknown]
+    largest = {r["component"]: r["pareto_k"] for r in rows if r["pareto_k"] is not None}  # one for all of a component
+    sentences += [
+        f"The weights that scale {_named(component)} have a Pareto k of {k:.2f}, above {MAX_K:g}: its sensitivities "
+        "are not reliable. Draw more."
+        for component, k in largest.items()
+        if k > MAX_K
+    ]
+    unknown = dict.fromkeys(r["component"] for r in rows if np.isnan(r["value"]))
+    sentences += [f"Not finite at every draw, and not scaled: {_named(c)}." for c in unknown]
     if missing:
         sentences.append(f"Not scaled, for the posterior holds no draws of them: the priors of {', '.join(missing)}.")
     if not likelihood:
@@ -201,7 +220,7 @@ def _sentences(table: pd.DataFrame, readings: pd.DataFrame, missing: list[str], 
     return sentences
 
 
-def _flagged(reading: str, rows: list[dict[Hashable, Any]]) -> str:
+def _flagged(reading: str, rows: list[Row]) -> str:
     """One sentence on the quantities that have one reading."""
     each = [f"{r['quantity']} ({_to(r)})" for r in rows[:_NAMED]]
     more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
@@ -212,7 +231,7 @@ def _flagged(reading: str, rows: list[dict[Hashable, Any]]) -> str:
     )
 
 
-def _to(row: dict[Hashable, Any]) -> str:
+def _to(row: Row) -> str:
     if not np.isfinite(row["prior_value"]) and not np.isfinite(row["all_priors"]):
         return "prior not scaled" + (f", likelihood {row['likelihood']:.2f}" if np.isfinite(row["likelihood"]) else "")
     alone = np.isfinite(row["prior_value"]) and row["prior_value"] >= THRESHOLD

@@ -11,7 +11,7 @@ import numpy as np
 from hbm_stan.elements import base_of, element_names
 from hbm_stan.fit import Fit
 from hbm_stan.model import Family
-from hbm_stan.predict import Y_NEW, means_of, new_group
+from hbm_stan.predict import Y_NEW, draw_new_group, means_of
 from hbm_stan.table import FloatArray
 
 # The parameter that families call the location of the population, and what it is in a formula's models.
@@ -76,7 +76,7 @@ def new_group_draws(fit: Fit, options: Mapping[str, Any]) -> dict[str, FloatArra
     family = fit.family
     if None in (family.groups.new_row, family.groups.new_group, family.twin.simulate):
         return {}
-    drawn = new_group(fit, options).draws
+    drawn, _ = draw_new_group(fit, options)
     shared = list(population_draws(fit).values())
     return {n: d for n, d in drawn.items() if n != Y_NEW and not any(np.array_equal(d, s) for s in shared)}
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from hbm_stan.elements import base_of
 from hbm_stan.fit import Fit
-from hbm_stan.later import ndtri
 from hbm_stan.model import Family
 from hbm_stan.priors import SCALES, Prior, PriorRow, two_digits
 
@@ -17,6 +16,7 @@ from hbm_stan.priors import SCALES, Prior, PriorRow, two_digits
 WIDE = 100.0
 # A uniform prior that ends nearer than so many of the current prior's scales would not be wide.
 _NOT_WIDE = 10.0
+_UPPER_QUARTILE = 0.6744897501960817  # of the standard normal distribution
 FACTORS = (0.5, 2.0)
 
 
@@ -89,7 +89,7 @@ def matched_scale(prior: Prior) -> float:
     while high - low > 1e-6 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if prior.cumulative(middle) < 0.5 else (low, middle)
-    return two_digits(high / float(ndtri(0.75)))
+    return two_digits(high / _UPPER_QUARTILE)
 
 
 def _named(priors: Mapping[str, Prior], row: PriorRow) -> list[Rival]:

@@ -18,9 +18,9 @@ from hbm_stan.density import SPREAD, log_density_spread
 from hbm_stan.engines import Engine, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.families import families
+from hbm_stan.generated import complete
 from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
-from hbm_stan.tree import complete
 from hbm_stan.verify.contract import contract_faults
 from hbm_stan.verify.names import Claim
 from hbm_stan.verify.programs import structure_faults, terms_faults
