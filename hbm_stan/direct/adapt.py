@@ -62,7 +62,7 @@ def adapted(density: Density, modes: list[Mode], rng: np.random.Generator, effor
         if done and effective_share(score - thick) > good_share(dimension):
             break
         proposals, points, values = proposals[-_WINDOW:], points[-_WINDOW * number :], values[-_WINDOW * number :]
-        proposed = log_sum_exp(np.stack([p.log_density(points) for p in proposals], axis=1)) - np.log(len(proposals))
+        proposed = log_sum_exp(np.stack([p.log_density(points) for p in proposals]), axis=0) - np.log(len(proposals))
         core = _refitted(core, new, score - thick, points, values - proposed)
         wide = _refitted(wide, new, _POWER * score - thick, points, _POWER * values - proposed)
         proposals.append(_joined(core, wide, _WIDE_SHARE))

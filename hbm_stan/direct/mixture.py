@@ -34,27 +34,27 @@ class Mixture:
         return int(self.locations.shape[1])
 
     def distances(self, points: FloatArray) -> FloatArray:
-        """Squared Mahalanobis distances of points (n, d) from each component, (n, K)."""
-        squared = np.empty((len(points), len(self.weights)))
-        for k, inverse in enumerate(
-            np.linalg.inv(self.factors)
-        ):  # products of matrices: several times as fast as einsum
+        """Squared Mahalanobis distances of points (n, d) from each component, (K, n)."""
+        squared = np.empty((len(self.weights), len(points)))
+        # Products of matrices, several times as fast as one sum over all indices.
+        for k, inverse in enumerate(np.linalg.inv(self.factors)):
             z = (points - self.locations[k]) @ inverse.T
-            squared[:, k] = (z * z).sum(axis=1)
+            np.einsum("nd,nd->n", z, z, out=squared[k])
         return squared
 
     def parts(self, points: FloatArray, distances: FloatArray | None = None) -> FloatArray:
-        """log(weight_k t_k(x)) of points (n, d), (n, K)."""
+        """log(weight_k t_k(x)) of points (n, d), (K, n)."""
         d, nu = self.dimension, self.degrees
         squared = self.distances(points) if distances is None else distances
         log_det = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
         gammas = np.array([math.lgamma((n + d) / 2) - math.lgamma(n / 2) for n in nu.tolist()])
         constant = gammas - d / 2 * np.log(nu * math.pi) - log_det
-        return np.asarray(np.log(self.weights) + constant - (nu + d) / 2 * np.log1p(squared / nu))
+        top = np.log(self.weights) + constant
+        return np.asarray(top[:, None] - ((nu + d) / 2)[:, None] * np.log1p(squared / nu[:, None]))
 
     def log_density(self, points: FloatArray) -> FloatArray:
         """The log density at points (n, d), (n,)."""
-        return log_sum_exp(self.parts(points))
+        return log_sum_exp(self.parts(points), axis=0)
 
     def draw(self, rng: np.random.Generator, number: int) -> FloatArray:
         """``number`` points (number, d), in random order: normal scores of a Latin hypercube, each component its share.
@@ -88,10 +88,10 @@ def fitted(start: Mixture, points: FloatArray, weights: FloatArray, steps: int) 
     mixture = start
     for _ in range(steps):
         mixture = _step(mixture, points, weights)
-    scores = []
+    scores, squared = [], mixture.distances(points)
     for nu in _DEGREES:
         tried = Mixture(mixture.weights, mixture.locations, mixture.factors, np.full(len(mixture.weights), nu))
-        scores.append((float(weights @ tried.log_density(points)), nu, tried))
+        scores.append((float(weights @ log_sum_exp(tried.parts(points, squared), axis=0)), nu, tried))
     return max(scores, key=lambda s: s[0])[2]
 
 
@@ -99,16 +99,16 @@ def _step(old: Mixture, points: FloatArray, weights: FloatArray) -> Mixture:
     d = old.dimension
     squared = old.distances(points)
     parts = old.parts(points, squared)
-    shares = np.exp(parts - log_sum_exp(parts)[:, None]) * weights[:, None]
-    total = shares.sum(axis=0)
+    shares = np.exp(parts - log_sum_exp(parts, axis=0)) * weights
+    total = shares.sum(axis=1)
     heavy = total > _LEAST_SHARE
-    shares, squared, total = shares[:, heavy], squared[:, heavy], total[heavy]
-    pull = shares * (old.degrees[heavy] + d) / (old.degrees[heavy] + squared)
-    locations = (pull.T @ points) / pull.sum(axis=0)[:, None]
+    shares, squared, total, degrees = shares[heavy], squared[heavy], total[heavy], old.degrees[heavy][:, None]
+    pull = shares * (degrees + d) / (degrees + squared)
+    locations = (pull @ points) / pull.sum(axis=1)[:, None]
     scales = np.empty((len(total), d, d))
     for k, location in enumerate(locations):
         around = points - location
-        scales[k] = (around.T * pull[:, k]) @ around / total[k]
+        scales[k] = (around.T * pull[k]) @ around / total[k]
     common = np.tensordot(total, scales, 1)
     scales = scales + _RIDGE * np.diag(np.diag(common))
     return Mixture(total / total.sum(), locations, np.linalg.cholesky(scales), old.degrees[heavy])
