@@ -20,6 +20,7 @@ from hbm_stan.draw import fit_of_draws
 from hbm_stan.engines import Engine, EngineDraws, Sampling
 from hbm_stan.engines.stanli import StanliEngine
 from hbm_stan.errors import StorageError
+from hbm_stan.executor.travel import packed, unpacked
 from hbm_stan.families import families, family
 from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.generated import complete
@@ -105,6 +106,11 @@ def test_rows_of_small_tables_are_made_when_they_are_asked_for_and_not_kept(
     unread = fit(family_name, data, sampling=SAMPLING, engine=stanli, store=store)
     assert "sigma" in diagnose.check(unread).summary.index
     assert "log_likelihood" in unread.named
+    # Nor does one who sends the fit to another process: they are made there, if somebody asks.
+    sent = packed(unread)
+    monkeypatch.undo()
+    assert len(sent) < 2 * len(packed(unread.named["posterior"])) + 200_000
+    np.testing.assert_array_equal(unpacked(sent).named["posterior_predictive"]["y"].values, y_rep)
 
 
 def test_effects_of_groups_are_drawn_each_about_its_own(stanli: Engine) -> None:
