@@ -16,7 +16,7 @@ import numpy as np
 
 from hbm_stan.data import Dataset
 from hbm_stan.deferred import Later, is_pending
-from hbm_stan.engines import PARETO_K, Engine, Sampling
+from hbm_stan.engines import ENGINES, PARETO_K, Engine, Sampling, writes_text
 from hbm_stan.fit_file import Facts, FitFile
 from hbm_stan.generated import generates_in_numpy
 from hbm_stan.identity import data_in_order, model_in_words
@@ -261,7 +261,9 @@ def job_of(
 ) -> Job:  # fmt: skip
     """The job of one variant of a table that was checked; ``settle`` changes its data, which are checked after it."""
     program = family.program(variant)
-    later = is_large(family, table) or generates_in_numpy(family)
+    # What a user's engine draws is what is wanted: all of it.
+    ours = engine.name in ENGINES and generates_in_numpy(family, program, as_text=writes_text(engine))
+    later = is_large(family, table) or ours
     data = family.stan_data(table, priors, variant, generate=not later)
     data = data if settle is None else settle(data)
     check_data(program, data)

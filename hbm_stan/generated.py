@@ -12,6 +12,7 @@ import numpy as np
 
 from hbm_stan.model import Family, StanData
 from hbm_stan.portions import AT_ONCE, portions
+from hbm_stan.program import Program
 from hbm_stan.scratch import give_back, room
 from hbm_stan.table import FloatArray
 
@@ -25,12 +26,15 @@ def draws_the_rest(family: Family) -> bool:
     return given and family.twin.pointwise is not None and family.twin.simulate is not None
 
 
-def generates_in_numpy(family: Family) -> bool:
-    """Whether a program is told to generate nothing: it takes longer than sampling, above all as CmdStan's text.
+def generates_in_numpy(family: Family, program: Program, *, as_text: bool = False) -> bool:
+    """Whether a program of a small table is told to generate nothing: that takes longer than sampling.
 
-    A family of the user's gives what its programs generate: its own Python is used where it must be.
+    Not where it generates what NumPy leaves out (the values of units), unless an engine hands it over ``as_text``,
+    number by number. A family of the user's gives what its programs generate: its own Python is used where it must be.
     """
-    return draws_the_rest(family) and not family.source
+    own = {family.groups.group_quantity, family.programs.log_lik, family.programs.y_rep}
+    left_out = {d.name for d in program.generated if any("generate" in dim for dim in d.dims)}
+    return draws_the_rest(family) and not family.source and (left_out <= own or as_text)
 
 
 def rows_are_drawn(family: Family, data: StanData) -> bool:

@@ -110,7 +110,8 @@ def _later(family: Family) -> set[str]:
 def stored_bytes(family: Family, table: Prepared, variant: str, sampling: Sampling) -> int:
     """The bytes of one fit as it is kept: of a large table what was sampled, else all but what is made of its rows."""
     if not is_large(family, table):
-        of_rows = {family.programs.log_lik, family.programs.y_rep} if generates_in_numpy(family) else set()
+        later = generates_in_numpy(family, family.program(variant))
+        of_rows = {family.programs.log_lik, family.programs.y_rep} if later else set()
         rows = 8 * sampling.chains * sampling.draws * _values(family, table, of_rows)
         return held_bytes(family, table, variant, sampling) - rows
     return 8 * sampling.chains * sampling.draws * _values(family, table, _sampled(family, table, variant))

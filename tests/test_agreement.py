@@ -31,7 +31,9 @@ def suites() -> tuple[list[np.ndarray], pd.DataFrame]:
     job = jobs_of(model, dataset(), ["partial_pooling"], priors(tau, arguments, mu), Sampling(), engine)[0]
     draws = []
     for seed in range(SEEDS):
-        drawn = engine.sample(job.program, job.data, Sampling(draws=1000, adapt_delta=0.95, seed=seed)).variables
+        drawn = engine.sample(
+            job.program, {**job.data, "generate": 1}, Sampling(draws=1000, adapt_delta=0.95, seed=seed)
+        ).variables
         draws.append(np.concatenate([drawn["mu"][None], drawn["tau"][None], np.moveaxis(drawn["theta"], 2, 0)]))
     return draws, exact(quadrature.exact(tau, arguments, mu).summaries())
 

@@ -108,9 +108,7 @@ FAULTS = {
     "not folded": ("np.abs(self.ordered - median)", "(self.ordered - median)", "rhat"),
     "one middle for the median": ("[(size - 1) // 2, size // 2]", "[size // 2, size // 2]", "rhat"),
     "distances not in the order of draws": ("in (distances, self.order))", "in (distances, order))", "rhat"),
-    "the draw in the middle left out": (
-        "ranking is not None and halves.size == draws.size", "ranking is not None", "q05"
-    ),
+    "the draw in the middle left out": ("if halves.size == draws.size else", "if True else", "q05"),
     "ranks of ties as they come": ("np.flatnonzero(~first.all(axis=1))", "()", "ess_bulk"),
     "the first rank for all ties": ("begin + 1 + end", "2 * (begin + 1)", "ess_bulk"),
     "scores in the order of the ranks": (
@@ -119,7 +117,10 @@ FAULTS = {
     "another offset of ranks": ("_BLOM = 3 / 8", "_BLOM = 1 / 2", "ess_bulk"),
     "sd for the error of the mean": ("sd / np.sqrt(_ess(halves))", "sd", "mcse_mean"),
     "half the distance forgotten": ("(above - below) / 2", "above - below", "mcse_q05"),
-    "one tail only": ('np.where(ess["q95"] < ess["q05"], ess["q95"], ess["q05"])', 'ess["q05"]', "ess_tail"),
+    "one tail only": (
+        'np.where(figures["ess_q95"] < figures["ess_q05"], figures["ess_q95"], figures["ess_q05"])',
+        'figures["ess_q05"]', "ess_tail",
+    ),
 }  # fmt: skip
 
 

@@ -722,10 +722,10 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     ]
     rows[0] = replace(rows[0], changes=changed, moved=-1.5)
     rows[1] = replace(rows[1], conclusion=None, failed="partial_pooling did not pass its checks (R-hat)", moved=None)
-    readings = pd.DataFrame([
+    readings = [
         {"quantity": n, "prior": "tau", "prior_value": v, "all_priors": v, "likelihood": 0.2, "reading": r}
         for n, v, r in (("mu", 0.01, "none"), ("tau", 0.1, "conflict"), ("theta_new", 0.06, "conflict"))
-    ])  # fmt: skip
+    ]  # fmt: skip
     sentence = "Potential prior-data conflict: tau (prior of tau 0.10, likelihood 0.20), theta_new (prior of tau 0.06)."
     groups = [
         Without(
@@ -740,7 +740,7 @@ def sensitivity_of(labels: list[str], changed: tuple[str, ...] = (), tried: bool
     ]
     sensitivity = Sensitivity(
         variant="partial_pooling",
-        power=Power(pd.DataFrame(), readings, "of the rows", (sentence,)),
+        power=Power((), readings, "of the rows", (sentence,)),
         alternatives=Alternatives(base, tuple(rows), ("A conclusion changes under 1 of 9 other priors.",))
         if tried
         else None,

@@ -405,5 +405,5 @@ def test_a_place_that_takes_nothing_is_found_before_sampling(tmp_path: Path, mon
     with pytest.raises(StorageError, match="/proc/nothing: draws cannot be kept there"):
         fit(FitStore(Path("/proc/nothing")))
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-    with pytest.raises(StorageError, match=r"0\.5 MB are needed, 0\.0 MB are free"):
+    with pytest.raises(StorageError, match=r"0\.2 MB are needed, 0\.0 MB are free"):
         fit(FitStore(tmp_path / "fits"))

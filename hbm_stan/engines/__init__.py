@@ -91,6 +91,11 @@ class Engine(Protocol):
         ...
 
 
+def writes_text(engine: Engine) -> bool:
+    """Whether the engine hands all that a program generates over as text, number by number."""
+    return engine.name == "cmdstan"
+
+
 # Stan's sampler columns and the names that ArviZ gives them.
 _STATS = {
     "lp__": "lp",
