@@ -8,6 +8,8 @@ Rasmussen & Williams (2006), section 5.4.2; Vehtari et al. (2016), Journal of Ma
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +19,19 @@ import numpy.typing as npt
 from hbm_stan.later import log_expit, logsumexp
 from hbm_stan.model import Draws, StanData
 from hbm_stan.normal_density import normal_logpdf
+from hbm_stan.portions import portions
 from hbm_stan.priors import Prior
+from hbm_stan.products import products_by
+from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
 _CHUNK = 250  # rows at a time
 _RANK = 1e-12  # a share of the largest eigenvalue that is rounding error
 _COARSE = np.arange(-150, 60, 0.5)  # log(sd) - log(scale of its prior): where the mass may be
 _TAIL, _CLOSE, _HALVINGS = 50.0, 1e-7, 8  # exp(-50) of the peak is left out; the steps are halved until it is close
+# Of sets of more rows than this the mass lies in a small part of the coarse range, which is looked for in parts of so
+# many steps, so that the work does not grow with the rows (ours: below, the steps are few).
+_MANY, _PARTS = 1000, 32
 
 
 def nested_rows(
@@ -113,19 +121,17 @@ def _without_each(x: FloatArray, r: FloatArray) -> _Sets:
     e, left = r - u @ a, 1 - np.sum(u**2, axis=1)
     rss = float(e @ e)
     taken = np.where(left > _RANK, e**2 / np.maximum(left, _RANK), 0.0)
-    scaled = u * s
-    along, q = np.linalg.eigh(np.diag(s**2) - scaled[:, :, None] * scaled[:, None, :])
-    c = np.einsum("nkm,nk->nm", q, s * a - scaled * r[:, None])
-    known = along > _RANK * s[0] ** 2
-    square = np.where(known, c**2 / np.where(known, along, 1.0), 0.0)
-    pad = ((0, 0), (0, x.shape[1] - len(s)))
+    along, square = np.zeros((2, len(r) + 1, x.shape[1]))
+    for rows in portions(len(r), len(s) ** 2):
+        scaled = u[rows] * s
+        values, q = np.linalg.eigh(np.diag(s**2) - scaled[:, :, None] * scaled[:, None, :])
+        c = np.einsum("nkm,nk->nm", q, s * a - scaled * r[rows, None])
+        known = values > _RANK * s[0] ** 2
+        along[rows, : len(s)] = np.where(known, values, 0.0)
+        square[rows, : len(s)] = np.where(known, c**2 / np.where(known, values, 1.0), 0.0)
+    along[-1, : len(s)], square[-1, : len(s)] = s**2, a**2
     n = np.append(np.full(len(r), len(r) - 1.0), len(r))
-    return _Sets(
-        n,
-        np.append(np.maximum(rss - taken, 0), rss),
-        np.pad(np.vstack([np.where(known, along, 0.0), s**2]), pad),
-        np.pad(np.vstack([square, a**2]), pad),
-    )
+    return _Sets(n, np.append(np.maximum(rss - taken, 0), rss), along, square)
 
 
 def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
@@ -143,9 +149,7 @@ def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
             density = -math.log(scale) if uniform else prior.log_density(np.exp(log_sd))
             return sets.log_density(log_sd) + density + jacobian
 
-    rough = integrand(_COARSE)
-    inside = np.flatnonzero((rough > rough.max(axis=1, keepdims=True) - _TAIL).any(axis=0))
-    low, high = _COARSE[max(inside[0] - 1, 0)], _COARSE[min(inside[-1] + 1, len(_COARSE) - 1)]
+    low, high = _where_mass_is(integrand, many=float(sets.n.max()) > _MANY)
     steps = 2 * math.ceil((high - low) * math.sqrt(2 * sets.n.max() + 1) / 2)
     for _ in range(_HALVINGS):
         values, step = integrand(np.linspace(low, high, steps + 1)), (high - low) / steps
@@ -155,6 +159,23 @@ def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
             break
         steps *= 2
     return log_evidence
+
+
+def _where_mass_is(integrand: Callable[[FloatArray], FloatArray], *, many: bool) -> tuple[float, float]:
+    """Ends between which all but exp(-50) of the peak of each integrand lies; of many rows in ever smaller parts."""
+
+    def within(at: FloatArray) -> tuple[float, float]:
+        rough = integrand(at)
+        inside = np.flatnonzero((rough > rough.max(axis=1, keepdims=True) - _TAIL).any(axis=0))
+        return float(at[max(inside[0] - 1, 0)]), float(at[min(inside[-1] + 1, len(at) - 1)])
+
+    if not many:
+        return within(_COARSE)
+    low, high = within(_COARSE[::8])
+    while True:
+        before, (low, high) = high - low, within(np.linspace(low, high, _PARTS + 1))
+        if high - low > before / 2:
+            return low, high
 
 
 def _by_group(
@@ -172,8 +193,12 @@ def _evidences(each: list[_Sets], sd: Prior, scale: float) -> FloatArray:
     fields = ([getattr(sets, name) for sets in each] for name in ("n", "rss", "along", "square"))
     sets = _Sets(*(np.concatenate(values) for values in fields))
     evidence, by_size = np.empty(len(sets.n)), np.argsort(sets.n, kind="stable")
-    for part in np.array_split(by_size, 1 + len(by_size) // _CHUNK):
+
+    def work_out(part: npt.NDArray[np.int64]) -> None:
         evidence[part] = _log_evidence(sets.take(part), sd, scale)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(work_out, np.array_split(by_size, 1 + len(by_size) // _CHUNK)))
     return evidence
 
 
@@ -200,3 +225,28 @@ def exact_rows(
         scores[own] = evidence[whole] - evidence[start:whole]
         start = whole + 1
     return scores
+
+
+def groups_left_out(
+    x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray, sd: Prior, scale: float
+) -> FloatArray:
+    """log p(rows of a group | all other rows), (J,), exactly, where all rows share coefficients and sd.
+
+    By sums of products, residuals taken from the least squares of all rows, so that few digits are lost.
+    """
+    z, r = x * coefficients[:, 1], y - x @ coefficients[:, 0]
+    a = np.linalg.lstsq(z, r, rcond=math.sqrt(_RANK))[0]
+    own = products_by(np.column_stack([z, r - z @ a]), group, int(group.max()) + 1)
+    total = own.sum(axis=0)
+    p = np.concatenate([total - own, total[None]])
+    along, q = np.linalg.eigh(p[:, :-1, :-1])
+    known = along > _RANK * along[-1, -1]
+    about = np.einsum("jkm,jk->jm", q, p[:, :-1, -1])
+    of_fit = np.where(known, about**2 / np.where(known, along, 1.0), 0.0)
+    c = about + along * (a @ q)
+    square = np.where(known, c**2 / np.where(known, along, 1.0), 0.0)
+    sizes = np.bincount(group)
+    n = np.append(len(y) - sizes, len(y)).astype(float)
+    rss = np.maximum(p[:, -1, -1] - of_fit.sum(axis=1), 0)
+    evidence = _evidences([_Sets(n, rss, np.where(known, along, 0.0), square)], sd, scale)
+    return np.asarray(evidence[-1] - evidence[:-1])

@@ -1,0 +1,339 @@
+"""Very many rows of linear_regression: what test_very_many_rows.py shows of normal rows in groups, with predictors.
+
+Bounds are set low, so that a few thousand rows are very many; groups are of unequal sizes, one of one row, shuffled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import stanli
+from test_statistics_of_checks import Planted
+
+from hbm_stan import densities, leave_one_out, memory
+from hbm_stan.attempts import fit
+from hbm_stan.data import Dataset
+from hbm_stan.engines import Sampling, choose, plain_data
+from hbm_stan.engines import sums as engine_sums
+from hbm_stan.families import families, integrated_normal, left_out
+from hbm_stan.fit import Fit, Job, jobs_of
+from hbm_stan.leave_one_out import logo, loo
+from hbm_stan.outlook import many_groups
+
+SAMPLING = Sampling(warmup=300, draws=250)
+COMPLETE, UNPOOLED, POOLED, INTERCEPT = (
+    "complete_pooling", "no_pooling", "partial_pooling", "partial_pooling_intercept",
+)  # fmt: skip
+VARIANTS = (COMPLETE, UNPOOLED, POOLED, INTERCEPT)
+N, GROUPS = 6000, 12
+
+
+def rows_with_predictors(n: int = N, groups: int = GROUPS) -> pd.DataFrame:
+    """Groups of unequal sizes, one of them of one row, in a random order; two predictors of rows, one of groups."""
+    rng = np.random.default_rng(8)
+    share = rng.dirichlet(np.full(groups - 1, 2.0))
+    group = np.append(rng.choice(groups - 1, n - 1, p=share), groups - 1)
+    above = rng.normal(size=groups)
+    intercept, slope = rng.normal(20 + 3 * above, 2), rng.normal(-1, 0.8, groups)
+    x, z = rng.normal(3, 1.5, n), rng.uniform(-1, 1, n)
+    y = rng.normal(intercept[group] + slope[group] * x + 0.5 * z, 5)
+    rows = pd.DataFrame({"g": [f"g{j}" for j in group], "y": y, "x": x, "z": z, "u": above[group]})
+    return rows.sample(frac=1, random_state=3)
+
+
+def data_of(rows: pd.DataFrame, x: tuple[str, ...] = ("x", "z"), u: tuple[str, ...] = ("u",)) -> Dataset:
+    roles: dict[str, Any] = {"group": "g", "outcome": "y", "predictors": list(x), "group_predictors": list(u)}
+    return Dataset.from_frame(rows, {name: columns for name, columns in roles.items() if columns})
+
+
+def jobs(rows: pd.DataFrame, variants: tuple[str, ...] | None = VARIANTS, **columns: tuple[str, ...]) -> list[Job]:
+    family = families()["linear_regression"]
+    return jobs_of(family, data_of(rows, **columns), variants, None, SAMPLING, choose("stanli"))
+
+
+@pytest.mark.parametrize("columns", [{}, {"x": ("x",), "u": ()}, {"x": (), "u": ()}, {"x": ()}], ids=str)
+def test_a_program_that_is_handed_its_sums_of_products_has_the_same_log_density(
+    columns: dict[str, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_sums, "MANY_ROWS", 100)
+    rng, every = np.random.default_rng(9), [v.name for v in families()["linear_regression"].programs.variants]
+    possible = [v for v in every if columns.get("x", ("x",)) or v != INTERCEPT]
+    for job in jobs(rows_with_predictors(700), tuple(possible), **columns):
+        code, given = engine_sums.with_sums(job.program.code, job.data)
+        assert "y_mean" in given
+        assert [name in given for name in ("S", "T")] == [job.variant != COMPLETE, job.variant != UNPOOLED]
+        assert "matrix[N, K + L + 1] Z" not in code and "crossprod(Z)" not in code  # noqa: PT018
+        theirs, ours = (
+            stanli.Model(mir=stanli.stan_to_mir(text), data=plain_data(values))
+            for text, values in ((job.program.code, job.data), (code, given))
+        )
+        for _ in range(3):
+            point = rng.normal(size=theirs.n_unconstrained) * 0.1
+            (one, slope), (other, other_slope) = theirs.log_prob_grad(point), ours.log_prob_grad(point)
+            assert one == pytest.approx(other, rel=1e-11)
+            np.testing.assert_allclose(slope, other_slope, rtol=1e-9, atol=1e-9 * np.abs(slope).max())
+        off = {**job.data, "use_likelihood": 0}
+        _, given = engine_sums.with_sums(job.program.code, off)
+        assert not np.any(given["T" if job.variant == COMPLETE else "S"])
+
+
+def test_products_that_are_needed_in_another_form_stay_in_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_sums, "MANY_ROWS", 100)
+    job = jobs(rows_with_predictors(300), (POOLED,))[0]
+    code = job.program.code
+    used = code.replace("target += lprior;", "target += lprior + 0 * Z[1, 1];")
+    other = code.replace("mean(y);", "mean(y) + 1;")
+    scaled = code.replace("crossprod(Z);", "2 * crossprod(Z);")
+    for changed in (used, other, scaled):
+        assert changed != code
+        assert engine_sums.with_sums(changed, job.data)[0] == changed
+    infinite = {**job.data, "y": np.where(np.arange(300) == 7, 1e200, job.data["y"])}
+    assert engine_sums.with_sums(code, infinite)[0] == code
+    assert engine_sums.with_sums(code, {**job.data, "N": 99})[0] == code
+
+
+@cache
+def fitted(variant: str) -> Fit:
+    return fit(
+        "linear_regression", data_of(rows_with_predictors()), variant, sampling=SAMPLING, engine=choose("stanli")
+    )
+
+
+def all_at_once(given: Fit) -> Fit:
+    """The same fit whose family scores all rows together."""
+    twin = replace(given.family.twin, some_rows=None)
+    return replace(given, named=given.named, family=replace(given.family, twin=twin))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rows_scored_block_by_block_have_the_scores_of_all_at_once(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = fitted(variant)
+    assert given.rows_on_request
+    whole = loo(all_at_once(given))
+    monkeypatch.setattr("hbm_stan.psis._READ", 1000 * 700)
+    monkeypatch.setattr("hbm_stan.densities._AVERAGED", 1000 * 410)
+    blocks = loo(given)
+    for name in ("elpd_i", "lppd_i", "pareto_k"):
+        ours, theirs = getattr(blocks, name), getattr(whole, name)
+        if theirs is None:
+            assert ours is None
+        else:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+    assert [blocks.p_loo, blocks.elpd, blocks.mcse] == pytest.approx([whole.p_loo, whole.elpd, whole.mcse], rel=1e-8)
+    some = np.array([5, 17, 4000])
+    columns = densities.log_lik_of(given)
+    assert not isinstance(columns, np.ndarray)  # nothing of all draws and all rows is held
+    together = np.asarray(densities.log_lik_of(all_at_once(given)))
+    np.testing.assert_allclose(columns[:, some], together[:, some], rtol=1e-10)
+    np.testing.assert_array_equal(columns[:, 17], columns[:, some][:, 1])
+    np.testing.assert_allclose(densities.total_log_lik(given), together.sum(axis=1), rtol=1e-12)
+
+
+def drawn_populations(job: Job, draws: int = 7) -> dict[str, np.ndarray[Any, Any]]:
+    """Populations near those that made the table: no sampler is needed for a density."""
+    rng, size, above = np.random.default_rng(3), job.data["K"], job.data["L"]
+    if job.variant == UNPOOLED:
+        return {"sigma_group": rng.uniform(3, 7, (draws, job.data["J"]))}
+    population = {
+        "mu": rng.normal([20, *[-1] * (size - 1)], 0.3, (draws, size)),
+        "gamma": rng.normal(3, 0.2, (draws, above)),
+        "sigma": rng.uniform(4.5, 5.5, draws),
+    }
+    if job.variant == COMPLETE:
+        return population
+    tau = rng.uniform(0.5, 2, (draws, size)) * (np.arange(size) == 0 if job.variant == INTERCEPT else 1)
+    rho = {} if job.variant == INTERCEPT else {"rho": rng.uniform(-0.3, 0.3, (draws, size * (size - 1) // 2))}
+    return {**population, "tau": tau, **rho}
+
+
+@pytest.mark.parametrize("variant", [POOLED, INTERCEPT])
+def test_a_row_given_the_others_of_its_group_has_the_density_that_dense_matrices_give(variant: str) -> None:
+    job = jobs(rows_with_predictors(90), (variant,))[0]
+    data, draws = job.data, drawn_populations(job)
+    groups = job.family.groups
+    assert groups.loo_log_lik is not None and groups.loo_draws is not None  # noqa: PT018
+    ours = groups.loo_log_lik(draws, data, variant)
+    settled = groups.loo_draws(draws, data)
+    some = job.family.twin.some_rows(data, np.array([40, 3]))  # type: ignore[misc]
+    for given in (draws, settled):
+        np.testing.assert_array_equal(groups.loo_log_lik(given, some, variant), ours[:, [40, 3]])
+    group, x, y = np.asarray(data["group_idx"]) - 1, np.asarray(data["X"]), np.asarray(data["y"])
+    for s in (0, 3):
+        tau, at = draws["tau"][s], draws["mu"][s]
+        omega = np.eye(3)
+        if "rho" in draws:
+            for value, (k, m) in zip(draws["rho"][s], [(1, 0), (2, 0), (2, 1)], strict=True):
+                omega[k, m] = omega[m, k] = value
+        mean = x @ at + np.asarray(data["U"])[group] @ draws["gamma"][s]
+        covariance = x @ (np.outer(tau, tau) * omega) @ x.T * (group[:, None] == group)
+        covariance += draws["sigma"][s] ** 2 * np.eye(len(y))
+        for i in range(len(y)):
+            rest = np.flatnonzero((group == group[i]) & (np.arange(len(y)) != i))
+            weight = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[rest, i]) if len(rest) else np.zeros(0)
+            variance = covariance[i, i] - weight @ covariance[rest, i]
+            residual = y[i] - mean[i] - weight @ (y[rest] - mean[rest])
+            expected = -0.5 * (np.log(2 * np.pi * variance) + residual**2 / variance)
+            assert ours[s, i] == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("variant", [COMPLETE, UNPOOLED, POOLED, INTERCEPT])
+def test_groups_worked_out_some_at_a_time_are_those_of_all_together(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs(rows_with_predictors(500), (variant,))[0]
+    draws, groups, draw = drawn_populations(job), job.family.groups, job.family.programs.draw_groups
+    settled = job.family.twin.some_rows(job.data, slice(0, 3))  # type: ignore[misc]
+
+    def worked_out(data: Any) -> list[Any]:
+        rng = np.random.default_rng(1)
+        each = [integrated_normal.integrated(draws, data), draw(rng, draws, data)]  # type: ignore[misc]
+        return [*each, groups.shrinkage_factor(draws, data)]  # type: ignore[misc]
+
+    together = worked_out(job.data)
+    monkeypatch.setattr("hbm_stan.portions.AT_ONCE", 5 * 7 * 9)  # five groups
+    for data in (job.data, settled):
+        for ours, theirs in zip(worked_out(data), together, strict=True):
+            assert ours.shape[:2] == (7, GROUPS)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_rows_of_large_groups_have_the_exact_scores_that_the_whole_range_of_the_sd_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for job in jobs(rows_with_predictors(), (COMPLETE, UNPOOLED)):
+        assert np.bincount(job.data["group_idx"]).max() > left_out._MANY
+        ours = integrated_normal.exact_loo(job.data, job.variant)
+        with monkeypatch.context() as patch:
+            patch.setattr(left_out, "_MANY", 10**9)
+            patch.setattr("hbm_stan.portions.AT_ONCE", 999)
+            theirs = integrated_normal.exact_loo(job.data, job.variant)
+        assert ours is not None and theirs is not None  # noqa: PT018
+        np.testing.assert_allclose(ours, theirs, atol=1e-8)
+
+
+@pytest.mark.parametrize("columns", [{}, {"x": ("x",), "u": ()}], ids=str)
+def test_what_complete_pooling_says_of_a_group_that_is_left_out_is_the_ratio_of_two_evidences(
+    columns: dict[str, tuple[str, ...]],
+) -> None:
+    job = jobs(rows_with_predictors(900), (COMPLETE,), **columns)[0]
+    ours = integrated_normal.exact_logo(job.data, COMPLETE)
+    assert ours is not None and integrated_normal.exact_logo(job.data, POOLED) is None  # noqa: PT018
+    x, y, one, prior = integrated_normal._shared(job.data)
+    group, scale = np.asarray(job.data["group_idx"]) - 1, integrated_normal._scale("sigma", job.data)
+    whole = left_out.whole_groups(x, y, one, prior, *scale)[0]
+    for j in range(GROUPS):
+        rest = group != j
+        without = left_out.whole_groups(x[rest], y[rest], one[rest], prior, *scale)[0]
+        assert ours[j] == pytest.approx(whole - without, abs=1e-7)
+    # Far from 0 the sums of squares are large: no digits may be lost.
+    far = {**job.data, "y": job.data["y"] + 1e6, "prior_mu": np.array(job.data["prior_mu"], dtype=float)}
+    far["prior_mu"][0, 0] += 1e6
+    np.testing.assert_allclose(integrated_normal.exact_logo(far, COMPLETE), ours, atol=1e-5)
+
+
+def very_many(monkeypatch: pytest.MonkeyPatch, values: int) -> None:
+    """So many numbers of rows are worked out at most; 3,000 rows are very many."""
+    for module in ("memory", "leave_one_out", "loo_predictive", "results.r_squared", "draw", "outlook", "prepare"):
+        monkeypatch.setattr(f"hbm_stan.{module}.VERY_MANY_ROWS", 3000)
+    monkeypatch.setattr("hbm_stan.memory.MAX_ROW_VALUES", values)
+
+
+def test_of_very_many_rows_nothing_lies_on_the_disk_and_what_they_take_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    very_many(monkeypatch, 400 * N)
+    given, sampling = fitted(POOLED), Sampling()
+    family, prepared = given.family, given.table
+    some = loo(given)
+    assert (given.of_rows.n_draws, some.k_threshold) == (400, leave_one_out.good_k(400))
+    assert memory.row_bytes(family, prepared, VARIANTS, sampling) == 0
+    assert memory.scratch_bytes(family, prepared, VARIANTS, sampling) == 0
+    (words,) = many_groups(family, prepared, VARIANTS, sampling)
+    assert words.startswith("Scores and replications of 6,000 rows are made of 400 of 4,000 draws. A report of 4 ")
+    assert "of the disk" not in words
+    monkeypatch.undo()
+    whole = loo(given)
+    assert abs(some.elpd - whole.elpd) < 4 * np.hypot(some.mcse, whole.mcse)
+    assert np.max(np.abs(some.elpd_i - whole.elpd_i)) < 0.05
+
+
+def test_a_group_that_complete_pooling_leaves_out_has_its_exact_score_among_very_many_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = fitted(COMPLETE)
+    weighted = logo(given)
+    very_many(monkeypatch, 1000 * N)
+    exact = logo(given)
+    assert weighted is not None and exact is not None  # noqa: PT018
+    assert (exact.route, exact.pareto_k, exact.mcse) == (leave_one_out.Route.EXACT, None, 0.0)
+    assert weighted.pareto_k is not None
+    good = weighted.pareto_k < 0.4
+    assert good.any()
+    np.testing.assert_allclose(exact.elpd_i[good], weighted.elpd_i[good], atol=0.15)
+
+
+_DENSE = test_a_row_given_the_others_of_its_group_has_the_density_that_dense_matrices_give
+_GROUPS = test_groups_worked_out_some_at_a_time_are_those_of_all_together
+_SUMS = test_a_program_that_is_handed_its_sums_of_products_has_the_same_log_density
+_EXACT = test_rows_of_large_groups_have_the_exact_scores_that_the_whole_range_of_the_sd_gives
+_LOGO = test_what_complete_pooling_says_of_a_group_that_is_left_out_is_the_ratio_of_two_evidences
+
+PLANTED: dict[str, tuple[Any, str, str, str, Callable[[pytest.MonkeyPatch], None]]] = {
+    "products of the block's own rows": (
+        integrated_normal, "some_rows", "_products(data)}",
+        '_products({k: v for k, v in {**data, **own}.items() if k != "of_groups"})}',
+        lambda _patch: _DENSE(POOLED)),
+    "columns of all rows for those of some": (
+        integrated_normal, "some_rows", '("X", "y", "group_idx")', '("y", "group_idx")',
+        lambda _patch: _DENSE(POOLED)),
+    "a pair of terms that counts once": (
+        integrated_normal, "loo_draws", "(1 if k == other else 2)", "1", lambda _patch: _DENSE(POOLED)),
+    "a variance that is not in units of the residual one": (
+        integrated_normal, "loo_draws", " / sigma[..., None, None] ** 2", "", lambda _patch: _DENSE(INTERCEPT)),
+    "rows of another group": (
+        integrated_normal, "loo_log_lik", "own, at = group[rows]", "own, at = np.roll(group, 1)[rows]",
+        lambda _patch: _DENSE(POOLED)),
+    "the means of the first groups again and again": (
+        integrated_normal, "_by_group", "mean[:, groups]", "mean[:, : groups.stop - groups.start]",
+        lambda patch: _GROUPS(POOLED, patch)),
+    "random numbers in another order": (
+        integrated_normal, "draw_groups", "size=(c.shape[1], len(c), c.shape[2])), 0, 1)",
+        "size=(len(c), c.shape[1], c.shape[2])), 0, 0)", lambda patch: _GROUPS(POOLED, patch)),
+    "the mean of the outcome left in": (
+        engine_sums, "_columns", " - centre", "", lambda patch: _SUMS({}, patch)),
+    "group predictors of the next group": (
+        engine_sums, "_columns", '["index"]]) - 1]', '["index"]]) - 2]', lambda patch: _SUMS({}, patch)),
+    "products of the last columns": (
+        engine_sums, "_by_group", "[:, :first]", "[:, -first:]", lambda patch: _SUMS({}, patch)),
+    "a likelihood that cannot be switched off": (
+        engine_sums, "_columns", 'data["use_likelihood"] * ', "", lambda patch: _SUMS({}, patch)),
+    "leverages of the first rows again and again": (
+        left_out, "_without_each", "scaled = u[rows]", "scaled = u[: rows.stop - rows.start]", _EXACT),
+    "a mass that is cut off": (left_out, "_where_mass_is", "- _TAIL", "- 2.0", _EXACT),
+    "the next group left out": (
+        left_out, "groups_left_out", "total - own,", "total - np.roll(own, 1, axis=0),", lambda _patch: _LOGO({})),
+    "residuals about the fit of all": (
+        left_out, "groups_left_out", " - of_fit.sum(axis=1)", "", lambda _patch: _LOGO({})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, function, right, wrong, test = PLANTED[name]
+    fitted(POOLED)  # before the fault
+    Planted(owner=owner, name=function, right=right, wrong=wrong, test=test).plant(monkeypatch)
+    if function in vars(integrated_normal):
+        monkeypatch.setattr(integrated_normal, function, vars(owner)[function])
+    family = families()["linear_regression"]
+    for part in (family.twin, family.groups, family.programs):  # which have the function by its name
+        if function in vars(part):
+            monkeypatch.setitem(vars(part), function, vars(owner)[function])
+    caught = (AssertionError, ValueError, IndexError, RuntimeError, RuntimeWarning)
+    with pytest.raises(caught), pytest.MonkeyPatch.context() as own:
+        test(own)
