@@ -105,13 +105,13 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     # Complete pooling too where rows say something of each other given what all share, as those of one curve do.
     if (fit.pooling != "complete" or family.groups.group_loo_log_lik) and family.groups.loo_log_lik is not None:
         rows, variant = family.groups.loo_log_lik, fit.variant
-        of = _of_rows(fit, lambda draws, data: rows(draws, data, variant), family.groups.loo_draws)
+        of = of_rows(fit, lambda draws, data: rows(draws, data, variant), family.groups.loo_draws)
         return Density(of, Route.INTEGRATED, False)
     pointwise = family.twin.pointwise
-    return Density(None if pointwise is None else _of_rows(fit, pointwise), Route.PSIS, True)
+    return Density(None if pointwise is None else of_rows(fit, pointwise), Route.PSIS, True)
 
 
-def _of_rows(
+def of_rows(
     fit: Fit, of: Callable[[Draws, StanData], FloatArray], settled: Callable[[Draws, StanData], Draws] | None = None
 ) -> Callable[[Draws, StanData], FloatArray]:
     """The log density of rows, which says so where some can be had alone."""
@@ -157,6 +157,16 @@ def evaluated_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray], units: n
     return np.concatenate([block[:, units] for _, block in _blocks(fit, of)])
 
 
+def at_draws_of(
+    fit: Fit, of: Callable[[Draws, StanData], FloatArray], draws: Draws, units: npt.NDArray[np.int64]
+) -> FloatArray:  # fmt: skip
+    """A log density of some units of a fit at any draws, (S, units); of rows that can be had alone, of no others."""
+    some_rows = fit.family.twin.some_rows
+    if isinstance(of, OfRows) and some_rows is not None:
+        return of(draws, some_rows(fit.settled_data, units))
+    return of(draws, fit.data)[:, units]
+
+
 def totals_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
     """A log density summed over its units at the draws of a fit, (S,)."""
     if not fit.rows_on_request:
@@ -189,7 +199,7 @@ def log_lik_of(fit: Fit) -> Columns:
     if "log_likelihood" in fit.named:
         values = posterior_draws(fit.named["log_likelihood"], ["y"])["y"]
     else:
-        values = evaluated(fit, _of_rows(fit, fit.family.need("pointwise", "the log density of rows")))
+        values = evaluated(fit, of_rows(fit, fit.family.need("pointwise", "the log density of rows")))
     refuse_not_finite(fit, values, "observation")
     return values
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from test_statistics_of_checks import Planted
 
 from hbm_stan import densities, leave_one_out, memory
 from hbm_stan.attempts import fit
+from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling, choose, plain_data
 from hbm_stan.engines import sums as engine_sums
@@ -25,6 +27,9 @@ from hbm_stan.families import families, integrated_normal, left_out
 from hbm_stan.fit import Fit, Job, jobs_of
 from hbm_stan.leave_one_out import logo, loo
 from hbm_stan.outlook import many_groups
+from hbm_stan.repair.ladder import Ladder
+from hbm_stan.scores import Route
+from hbm_stan.store import FitStore
 
 SAMPLING = Sampling(warmup=300, draws=250)
 COMPLETE, UNPOOLED, POOLED, INTERCEPT = (
@@ -271,11 +276,53 @@ def test_a_group_that_complete_pooling_leaves_out_has_its_exact_score_among_very
     very_many(monkeypatch, 1000 * N)
     exact = logo(given)
     assert weighted is not None and exact is not None  # noqa: PT018
-    assert (exact.route, exact.pareto_k, exact.mcse) == (leave_one_out.Route.EXACT, None, 0.0)
+    assert (exact.route, exact.pareto_k, exact.mcse) == (Route.EXACT, None, 0.0)
     assert weighted.pareto_k is not None
     good = weighted.pareto_k < 0.4
     assert good.any()
     np.testing.assert_allclose(exact.elpd_i[good], weighted.elpd_i[good], atol=0.15)
+
+
+def only_some_rows(of: Callable[..., Any], most: int) -> Callable[..., Any]:
+    """The log density, which fails where it is asked for more rows."""
+
+    def some(draws: Any, data: Any) -> Any:
+        assert data["N"] <= most
+        return of(draws, data)
+
+    return some
+
+
+@pytest.mark.parametrize("variant", [COMPLETE, POOLED])
+def test_of_a_row_that_a_refit_has_not_seen_no_other_density_is_worked_out(variant: str) -> None:
+    given, rows = fitted(variant), np.array([4000, 3, 17])
+    density = densities.density_of(given, "observation").of
+    assert isinstance(density, densities.OfRows)
+    whole = density(given.draws(), given.data)[:, rows]
+    few = replace(density, of=only_some_rows(density.of, len(rows)))
+    np.testing.assert_allclose(densities.at_draws_of(given, few, given.draws(), rows), whole, rtol=1e-10)
+
+
+@pytest.mark.parametrize("route", [Route.MOMENT_MATCHING, Route.REFIT])
+def test_a_row_of_many_is_repaired_by_moments_or_by_a_refit(
+    route: Route, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = fitted(POOLED)
+    scores = loo(given)
+    assert scores.pareto_k is not None
+    worst = int(np.argmax(scores.pareto_k))
+    high = replace(scores, pareto_k=np.where(np.arange(N) == worst, 0.9, scores.pareto_k))
+    assert list(np.flatnonzero(high.high)) == [worst]
+    if route is Route.REFIT:
+        monkeypatch.setattr(Ladder, "_match_moments", lambda _ladder, _scores: None)
+    store = FitStore(tmp_path)
+    ladder = Ladder(fit=given, budget=Budget(), store=store, say=lambda _words: None, waive=("tail ESS",))
+    ladder._match_moments(high)
+    ladder._refit(high)
+    assert not ladder.reasons
+    ((row, repair),) = (ladder.routes | ladder.unsure).items()
+    assert (row, repair.route) == (worst, route)
+    assert repair.elpd == pytest.approx(scores.elpd_i[worst], abs=0.02)
 
 
 _DENSE = test_a_row_given_the_others_of_its_group_has_the_density_that_dense_matrices_give
@@ -316,6 +363,9 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[[pytest.MonkeyPatch], None
     "leverages of the first rows again and again": (
         left_out, "_without_each", "scaled = u[rows]", "scaled = u[: rows.stop - rows.start]", _EXACT),
     "a mass that is cut off": (left_out, "_where_mass_is", "- _TAIL", "- 2.0", _EXACT),
+    "rows in the order of the table": (
+        densities, "at_draws_of", "settled_data, units)", "settled_data, np.sort(units))",
+        lambda _patch: test_of_a_row_that_a_refit_has_not_seen_no_other_density_is_worked_out(POOLED)),
     "the next group left out": (
         left_out, "groups_left_out", "total - own,", "total - np.roll(own, 1, axis=0),", lambda _patch: _LOGO({})),
     "residuals about the fit of all": (
