@@ -283,6 +283,24 @@ def test_a_group_that_complete_pooling_leaves_out_has_its_exact_score_among_very
     np.testing.assert_allclose(exact.elpd_i[good], weighted.elpd_i[good], atol=0.15)
 
 
+def test_columns_of_very_many_rows_are_known_by_their_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_with_predictors()
+    swapped, moved, exchanged = rows.copy(), rows.copy(), rows.copy()
+    swapped.iloc[[3, 4]] = swapped.iloc[[4, 3]].to_numpy()
+    moved.iloc[-1, moved.columns.get_loc("z")] += 1e-6
+    exchanged[["x", "z"]] = rows[["z", "x"]]
+    tables = (rows, rows.copy(), swapped, moved, exchanged)
+
+    def keys() -> list[str]:
+        return [jobs(table, (POOLED,))[0].key for table in tables]
+
+    before = keys()
+    monkeypatch.setattr("hbm_stan.identity.VERY_MANY_ROWS", 3000)
+    after = keys()
+    assert [after.index(k) for k in after] == [before.index(k) for k in before] == [0, 0, 2, 3, 4]
+    assert jobs(rows, (POOLED,))[0].parts["data"]["X"].startswith("6,000 x 3 numbers with the hash ")
+
+
 def only_some_rows(of: Callable[..., Any], most: int) -> Callable[..., Any]:
     """The log density, which fails where it is asked for more rows."""
 
