@@ -17,7 +17,7 @@ import pytest
 import stanli
 from test_statistics_of_checks import Planted
 
-from hbm_stan import densities, leave_one_out, memory
+from hbm_stan import densities, leave_one_out, memory, outlook
 from hbm_stan.attempts import fit
 from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
@@ -262,6 +262,15 @@ def test_of_very_many_rows_nothing_lies_on_the_disk_and_what_they_take_is_said(m
     (words,) = many_groups(family, prepared, VARIANTS, sampling)
     assert words.startswith("Scores and replications of 6,000 rows are made of 400 of 4,000 draws. A report of 4 ")
     assert "of the disk" not in words
+    before = memory.bytes_needed(family, prepared, VARIANTS, sampling)
+    with monkeypatch.context() as patch:  # x, z and u
+        patch.setattr(memory, "EACH_VALUE", memory.EACH_VALUE + 1000)
+        assert memory.bytes_needed(family, prepared, VARIANTS, sampling) == before + 3 * 1000 * N
+        patch.setattr(outlook, "_SECONDS_OF_NORMAL_ROW", 60 / N)
+        patch.setattr(outlook, "_SECONDS_OF_VALUE", 0.0)
+        patch.setattr(outlook, "_SECONDS_OF_GROUP", 0.0)
+        (words,) = many_groups(family, prepared, VARIANTS, sampling)
+    assert words.endswith("some 16 minutes of a core.")
     monkeypatch.undo()
     whole = loo(given)
     assert abs(some.elpd - whole.elpd) < 4 * np.hypot(some.mcse, whole.mcse)
