@@ -28,6 +28,7 @@ from hbm_stan.fit import Fit, Job, jobs_of
 from hbm_stan.leave_one_out import logo, loo
 from hbm_stan.outlook import many_groups
 from hbm_stan.repair.ladder import Ladder
+from hbm_stan.results import r_squared
 from hbm_stan.scores import Route
 from hbm_stan.store import FitStore
 
@@ -310,6 +311,19 @@ def test_columns_of_very_many_rows_are_known_by_their_hash(monkeypatch: pytest.M
     assert jobs(rows, (POOLED,))[0].parts["data"]["X"].startswith("6,000 x 3 numbers with the hash ")
 
 
+def test_r_squared_of_some_rows_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = fitted(POOLED)
+    whole = r_squared.r_squared(given)
+    monkeypatch.setattr("hbm_stan.results.r_squared.VERY_MANY_ROWS", 1000)
+    some = r_squared.r_squared(given)
+    assert whole is not None and some is not None  # noqa: PT018
+    sd = (whole.known.q95 - whole.known.q05) / 3.29
+    for kind, far in (("known", 0.1), ("new", 0.5)):
+        for quantile in ("q05", "q50", "q95"):
+            one, other = getattr(getattr(some, kind), quantile), getattr(getattr(whole, kind), quantile)
+            assert abs(one - other) < far * sd
+
+
 def only_some_rows(of: Callable[..., Any], most: int) -> Callable[..., Any]:
     """The log density, which fails where it is asked for more rows."""
 
@@ -393,6 +407,12 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[[pytest.MonkeyPatch], None
     "rows in the order of the table": (
         densities, "at_draws_of", "settled_data, units)", "settled_data, np.sort(units))",
         lambda _patch: test_of_a_row_that_a_refit_has_not_seen_no_other_density_is_worked_out(POOLED)),
+    "rows that stand nearest to the middle": (
+        r_squared, "_rows", "np.sort(order[spaced])", "order[len(order) // 2 - 500 : len(order) // 2 + 500]",
+        test_r_squared_of_some_rows_is_that_of_all),
+    "rows in the order of the table, evenly spaced": (
+        r_squared, "_rows", "np.sort(order[spaced])", "spaced",
+        test_r_squared_of_some_rows_is_that_of_all),
     "the next group left out": (
         left_out, "groups_left_out", "total - own,", "total - np.roll(own, 1, axis=0),", lambda _patch: _LOGO({})),
     "residuals about the fit of all": (
