@@ -23,7 +23,7 @@ from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling, choose, plain_data
 from hbm_stan.engines import sums as engine_sums
-from hbm_stan.families import families, integrated_normal, left_out
+from hbm_stan.families import families, integrated_normal, left_out, own_lines
 from hbm_stan.fit import Fit, Job, jobs_of
 from hbm_stan.leave_one_out import logo, loo
 from hbm_stan.outlook import many_groups
@@ -232,8 +232,8 @@ def test_what_complete_pooling_says_of_a_group_that_is_left_out_is_the_ratio_of_
     job = jobs(rows_with_predictors(900), (COMPLETE,), **columns)[0]
     ours = integrated_normal.exact_logo(job.data, COMPLETE)
     assert ours is not None and integrated_normal.exact_logo(job.data, POOLED) is None  # noqa: PT018
-    x, y, one, prior = integrated_normal._shared(job.data)
-    group, scale = np.asarray(job.data["group_idx"]) - 1, integrated_normal._scale("sigma", job.data)
+    x, y, one, prior = integrated_normal.shared_columns(job.data)
+    group, scale = np.asarray(job.data["group_idx"]) - 1, integrated_normal.scale_of("sigma", job.data)
     whole = left_out.whole_groups(x, y, one, prior, *scale)[0]
     for j in range(GROUPS):
         rest = group != j
@@ -324,6 +324,66 @@ def test_r_squared_of_some_rows_is_that_of_all(monkeypatch: pytest.MonkeyPatch) 
             assert abs(one - other) < far * sd
 
 
+@pytest.mark.parametrize("variant", [COMPLETE, UNPOOLED])
+def test_independent_draws_are_those_that_a_sampler_draws(variant: str, tmp_path: Path) -> None:
+    sampled = fitted(variant)
+    family = replace(sampled.family, programs=replace(sampled.family.programs, known_above=3000))
+    known = fit(family, sampled.table.dataset, variant, sampling=SAMPLING, engine=choose("stanli"),
+                store=FitStore(tmp_path))  # fmt: skip
+    assert (known.independent, sampled.independent, known.n_draws) == (True, False, 1000)
+    assert set(known.draws()) <= set(sampled.draws())
+    for name, values in known.draws().items():
+        ours, theirs = values.reshape(1000, -1), sampled.draws(name)[name].reshape(1000, -1)
+        # A sampler's 1,000 draws of a value are worth 300 at least; of the group of one row the sd has heavy tails.
+        apart = np.abs(np.median(ours, axis=0) - np.median(theirs, axis=0)) / theirs.std(axis=0)
+        assert apart.max() < 5 * 1.25 * np.sqrt(1 / 300 + 1 / 1000), name
+        widths = [np.ptp(np.quantile(some, [0.1, 0.9], axis=0), axis=0) for some in (ours, theirs)]
+        assert np.max(np.abs(np.log(widths[0] / widths[1]))) < 0.35, name
+
+
+@pytest.mark.parametrize("uniform", [False, True])
+@pytest.mark.parametrize("variant", [COMPLETE, UNPOOLED])
+def test_independent_draws_have_the_moments_of_coefficients_given_the_sd(variant: str, uniform: bool) -> None:
+    job = jobs(rows_with_predictors(400), (variant,))[0]
+    name, terms = ("sigma", "mu") if variant == COMPLETE else ("sigma_group", "theta")
+    data = {**job.data, f"prior_{name}_family": 4, f"prior_{name}": [9.0, 1.0]} if uniform else job.data
+    draws = own_lines.independent(np.random.default_rng(1), data, variant, 40_000)
+    assert draws is not None and (draws[name] > 0).all()  # noqa: PT018
+    assert not uniform or draws[name].max() < 9
+    group, x, y = np.asarray(data["group_idx"]) - 1, np.asarray(data["X"]), np.asarray(data["y"])
+    priors, own = (np.asarray(data[f"prior_{terms}"]), np.ones(len(y), bool))
+    j = int(np.argmin(np.abs(np.bincount(group) - 20)))  # of few rows: the prior counts
+    sd, given = (draws[name], draws["mu"]) if variant == COMPLETE else (draws[name][:, j], draws["theta"][:, j])
+    if variant == COMPLETE:
+        x, priors = np.hstack([x, np.asarray(data["U"])[group]]), np.vstack([priors, data["prior_gamma"]])
+        given = np.hstack([given, draws["gamma"]])
+        lines = draws["mu"][:, 0, None] + draws["gamma"] @ np.asarray(data["U"]).T
+        np.testing.assert_allclose(draws["theta"][:, :, 0], lines)
+    else:
+        own = group == j
+    # Each draw in units of its distribution given its sd is standard normal.
+    precision = np.einsum("nk,nm->km", x[own], x[own]) / sd[:, None, None] ** 2 + np.diag(priors[:, 1] ** -2)
+    pull = x[own].T @ y[own] / sd[:, None] ** 2 + priors[:, 0] / priors[:, 1] ** 2
+    mean = np.linalg.solve(precision, pull[..., None])[..., 0]
+    z = np.einsum("skm,sk->sm", np.linalg.cholesky(precision), given - mean)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=5 / 200)
+    np.testing.assert_allclose(np.cov(z.T), np.eye(z.shape[1]), atol=5 * np.sqrt(2) / 200)
+    # The sd has the density that its evidence is the integral of.
+    sets = left_out.Sets(*(np.atleast_1d(a) for a in _dense_set(x[own], y[own], priors)))
+    integrand, log_sd = left_out.sd_integrand(sets, *integrated_normal.scale_of(name, data))
+    v = np.linspace(-8, 12, 40_001)
+    density = np.exp(integrand(v)[0] - integrand(v)[0].max())
+    below = np.interp(np.log(sd), log_sd(v), np.cumsum(density) / density.sum())
+    assert np.max(np.abs(np.sort(below) - np.arange(0.5, 40_000) / 40_000)) < 1.95 / 200  # Kolmogorov, p 0.001
+
+
+def _dense_set(x: Any, y: Any, priors: Any) -> tuple[Any, ...]:
+    """Rows as a set, by the singular values of their terms."""
+    u, s, _ = np.linalg.svd(x * priors[:, 1], full_matrices=False)
+    r = y - x @ priors[:, 0]
+    return float(len(y)), float(r @ r - np.sum((u.T @ r) ** 2)), s[None] ** 2, (u.T @ r)[None] ** 2
+
+
 def only_some_rows(of: Callable[..., Any], most: int) -> Callable[..., Any]:
     """The log density, which fails where it is asked for more rows."""
 
@@ -370,6 +430,7 @@ _DENSE = test_a_row_given_the_others_of_its_group_has_the_density_that_dense_mat
 _GROUPS = test_groups_worked_out_some_at_a_time_are_those_of_all_together
 _SUMS = test_a_program_that_is_handed_its_sums_of_products_has_the_same_log_density
 _EXACT = test_rows_of_large_groups_have_the_exact_scores_that_the_whole_range_of_the_sd_gives
+_MOMENTS = test_independent_draws_have_the_moments_of_coefficients_given_the_sd
 _LOGO = test_what_complete_pooling_says_of_a_group_that_is_left_out_is_the_ratio_of_two_evidences
 
 PLANTED: dict[str, tuple[Any, str, str, str, Callable[[pytest.MonkeyPatch], None]]] = {
@@ -403,7 +464,7 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[[pytest.MonkeyPatch], None
         engine_sums, "_columns", 'data["use_likelihood"] * ', "", lambda patch: _SUMS({}, patch)),
     "leverages of the first rows again and again": (
         left_out, "_without_each", "scaled = u[rows]", "scaled = u[: rows.stop - rows.start]", _EXACT),
-    "a mass that is cut off": (left_out, "_where_mass_is", "- _TAIL", "- 2.0", _EXACT),
+    "a mass that is cut off": (left_out, "where_mass_is", "- _TAIL", "- 2.0", _EXACT),
     "rows in the order of the table": (
         densities, "at_draws_of", "settled_data, units)", "settled_data, np.sort(units))",
         lambda _patch: test_of_a_row_that_a_refit_has_not_seen_no_other_density_is_worked_out(POOLED)),
@@ -413,10 +474,20 @@ PLANTED: dict[str, tuple[Any, str, str, str, Callable[[pytest.MonkeyPatch], None
     "rows in the order of the table, evenly spaced": (
         r_squared, "_rows", "np.sort(order[spaced])", "spaced",
         test_r_squared_of_some_rows_is_that_of_all),
+    "coefficients without their own error": (
+        own_lines._Lines, "draw", "rng.standard_normal((*sd.shape, along.shape[1]))", "0",
+        lambda _patch: _MOMENTS(UNPOOLED, False)),
+    "a precision without the prior": (
+        own_lines._Lines, "draw", "self.c / (along + var)", "self.c / along", lambda _patch: _MOMENTS(UNPOOLED, False)),
+    "an sd on another scale": (
+        own_lines._Lines, "_sds", "np.exp(log_sd(", "np.exp(0 * low + (", lambda _patch: _MOMENTS(COMPLETE, False)),
+    "group predictors that are left out": (
+        own_lines, "independent", "of_groups[:, :, 0] += ", "of_groups[:, :, 0] += 0 * ",
+        lambda _patch: _MOMENTS(COMPLETE, True)),
     "the next group left out": (
         left_out, "groups_left_out", "total - own,", "total - np.roll(own, 1, axis=0),", lambda _patch: _LOGO({})),
     "residuals about the fit of all": (
-        left_out, "groups_left_out", " - of_fit.sum(axis=1)", "", lambda _patch: _LOGO({})),
+        left_out, "_of_products", " - (about**2 / divisor).sum(axis=1)", "", lambda _patch: _LOGO({})),
 }  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def _by_group(draws: Draws, data: StanData) -> Iterator[tuple[slice, tuple[Float
 def group_log_lik(draws: Draws, data: StanData) -> FloatArray:
     """log p(y_j | population), (S, J); without pooling the residual sd of a group that was not seen has its prior."""
     if "mu" not in draws:
-        shape, prior = draws["sigma_group"].shape, _scale("sigma_group", data)[0]
+        shape, prior = draws["sigma_group"].shape, scale_of("sigma_group", data)[0]
         draws = {"sigma_group": prior.draw(np.random.default_rng(0), math.prod(shape)).reshape(shape)}
     return integrated(draws, data)
 
@@ -187,21 +187,21 @@ def exact_loo(data: StanData, variant: str) -> FloatArray | None:
     """log p(y_n | the other rows), (N,), without pooling or, all rows one group, with complete pooling."""
     x, y, group = np.asarray(data["X"]), np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
     if variant == "no_pooling":
-        return exact_rows(x, y, group, np.asarray(data["prior_theta"]), *_scale("sigma_group", data))
+        return exact_rows(x, y, group, np.asarray(data["prior_theta"]), *scale_of("sigma_group", data))
     if variant != "complete_pooling":
         return None
-    return exact_rows(*_shared(data), *_scale("sigma", data))
+    return exact_rows(*shared_columns(data), *scale_of("sigma", data))
 
 
 def exact_logo(data: StanData, variant: str) -> FloatArray | None:
     """log p(y_j | the other groups), (J,), with complete pooling: the evidence of all rows over that of the others."""
     if variant != "complete_pooling":
         return None
-    x, y, _, prior = _shared(data)
-    return groups_left_out(x, y, np.asarray(data["group_idx"]) - 1, prior, *_scale("sigma", data))
+    x, y, _, prior = shared_columns(data)
+    return groups_left_out(x, y, np.asarray(data["group_idx"]) - 1, prior, *scale_of("sigma", data))
 
 
-def _shared(data: StanData) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def shared_columns(data: StanData) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Columns of all terms and group predictors, outcome, one group, and the priors of what all rows share."""
     group = np.asarray(data["group_idx"]) - 1
     x = np.hstack([np.asarray(data["X"]), np.asarray(data["U"]).reshape(data["J"], -1)[group]])
@@ -209,7 +209,7 @@ def _shared(data: StanData) -> tuple[FloatArray, FloatArray, FloatArray, FloatAr
     return x, np.asarray(data["y"], dtype=float), np.zeros_like(group), prior
 
 
-def _scale(name: str, data: StanData) -> tuple[Prior, float]:
+def scale_of(name: str, data: StanData) -> tuple[Prior, float]:
     """The prior of a residual sd, and its scale."""
     encoded = data[f"prior_{name}"]
     return decode_scale(name, data[f"prior_{name}_family"], encoded), float(encoded[0])
@@ -220,4 +220,4 @@ def prior_group_log_lik(data: StanData, variant: str) -> FloatArray | None:
     if variant != "no_pooling":
         return None
     x, y, group = np.asarray(data["X"]), np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
-    return whole_groups(x, y, group, np.asarray(data["prior_theta"]), *_scale("sigma_group", data))
+    return whole_groups(x, y, group, np.asarray(data["prior_theta"]), *scale_of("sigma_group", data))

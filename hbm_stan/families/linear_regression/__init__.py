@@ -27,6 +27,7 @@ from hbm_stan.families.integrated_normal import (
     some_rows,
 )
 from hbm_stan.families.linear_regression.variants import POPULATION, PRIOR_ROWS, ROW, VARIANTS
+from hbm_stan.families.own_lines import independent
 from hbm_stan.families.usual_row import new_row
 from hbm_stan.families.varying_terms import (
     PREDICTION,
@@ -45,6 +46,7 @@ from hbm_stan.integrate.structure import Level
 from hbm_stan.later import solve_triangular
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.normal_density import normal_logpdf
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -253,7 +255,8 @@ FAMILY = Family(
         },
         population=POPULATION, hidden=("L_Omega", "C", "z", "m", "tau_intercept_raw"),
         folder=share("stan") / "linear_regression", coords=coords, prepare=_prepare, default_priors=_default_priors,
-        draw_groups=draw_groups, rule=_rule,
+        draw_groups=draw_groups, rule=_rule, independent=independent, known_above=VERY_MANY_ROWS,
+        own_scales=("sigma_group",),
         unlearnable=lambda table, variant: effects_beyond(table, variant, table.n_rows),
     ),
     twin=Twin(
