@@ -17,7 +17,7 @@ import pytest
 import stanli
 from test_statistics_of_checks import Planted
 
-from hbm_stan import densities, leave_one_out, memory, outlook
+from hbm_stan import densities, diagnose, leave_one_out, memory, outlook
 from hbm_stan.attempts import fit
 from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
@@ -339,6 +339,16 @@ def test_independent_draws_are_those_that_a_sampler_draws(variant: str, tmp_path
         assert apart.max() < 5 * 1.25 * np.sqrt(1 / 300 + 1 / 1000), name
         widths = [np.ptp(np.quantile(some, [0.1, 0.9], axis=0), axis=0) for some in (ours, theirs)]
         assert np.max(np.abs(np.log(widths[0] / widths[1]))) < 0.35, name
+
+
+def test_independent_draws_without_group_predictors_pass_the_checks_of_draws(tmp_path: Path) -> None:
+    family = families()["linear_regression"]
+    family = replace(family, programs=replace(family.programs, known_above=3000))
+    dataset = data_of(rows_with_predictors(), ("x",), ())
+    for variant in (COMPLETE, UNPOOLED):
+        known = fit(family, dataset, variant, sampling=SAMPLING, engine=choose("stanli"), store=FitStore(tmp_path))
+        assert known.independent
+        assert not diagnose.check(known).failed
 
 
 @pytest.mark.parametrize("uniform", [False, True])

@@ -66,10 +66,13 @@ def independent(rng: np.random.Generator, data: StanData, variant: str, size: in
     else:
         (x, y, group, coefficients), name = shared_columns(data), "sigma"
     sd, scale = scale_of(name, data)
-    theta, sds = _Lines(*sets_of_products(x, y, group, coefficients), coefficients, sd, scale).draw(rng, size)
+    sets, c, q = sets_of_products(x, y, group, coefficients)
+    lines = _Lines(sets=sets, c=c, q=q, coefficients=coefficients, sd=sd, scale=scale)
+    theta, sds = lines.draw(rng, size)
     if variant == "no_pooling":
         return {"theta": theta, "sigma_group": sds}
     mu, gamma = theta[:, 0, : data["K"]], theta[:, 0, data["K"] :]
     of_groups = np.repeat(mu[:, None], data["J"], axis=1)
     of_groups[:, :, 0] += gamma @ np.asarray(data["U"], dtype=float).reshape(data["J"], -1).T
-    return {"mu": mu, "gamma": gamma, "sigma": sds[:, 0], "theta": of_groups}
+    effects = {"gamma": gamma} if data["L"] else {}  # draws of nothing are not kept of programs either
+    return {"mu": mu, **effects, "sigma": sds[:, 0], "theta": of_groups}
