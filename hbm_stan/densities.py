@@ -45,9 +45,13 @@ class Density:
 
 @dataclass(frozen=True)
 class OfRows:
-    """A log density of rows, (S, N), that can be had of some rows alone: see ``Twin.some_rows``."""
+    """A log density of rows, (S, N), that can be had of some rows alone: see ``Twin.some_rows``.
+
+    ``settled(draws, data)`` are the draws with what it takes of all rows, worked out once for all blocks of them.
+    """
 
     of: Callable[[Draws, StanData], FloatArray]
+    settled: Callable[[Draws, StanData], Draws] | None = None
 
     def __call__(self, draws: Draws, data: StanData) -> FloatArray:
         """The log density of the rows of these data."""
@@ -55,19 +59,23 @@ class OfRows:
 
 
 class RowsAsked:
-    """The log densities of rows at the draws of a fit, worked out when columns are asked for: ``[:, rows]``, (S, rows).
+    """The log densities of rows at the draws of a fit, worked out when columns are asked for: ``[:, rows]``, (S, rows)
+    or, of one row, (S,).
 
     Raises ComparisonError where one of these is not finite.
     """
 
-    def __init__(self, fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> None:
+    def __init__(self, fit: Fit, of: OfRows) -> None:
         assert fit.family.twin.some_rows is not None
         self._fit, self._of, self._some_rows = fit, of, fit.family.twin.some_rows
-        self._draws, self._data, self.shape = fit.draws(), fit.settled_data, (fit.n_draws, fit.table.n_rows)
+        self._data, self.shape = fit.settled_data, (fit.n_draws, fit.table.n_rows)
+        self._draws: Draws = fit.draws() if of.settled is None else of.settled(fit.draws(), self._data)
 
     def __getitem__(self, place: tuple[slice, Any]) -> FloatArray:
         every, rows = place
         assert every == slice(None)
+        if isinstance(rows, int | np.integer):
+            return self[:, np.array([rows])][:, 0]
         values = self._of(self._draws, self._some_rows(self._data, rows))
         if not np.isfinite(values).all():
             _refuse_first(self._fit, values, "observation", np.arange(self.shape[1])[rows])
@@ -97,14 +105,17 @@ def density_of(fit: Fit, unit: Unit) -> Density:
     # Complete pooling too where rows say something of each other given what all share, as those of one curve do.
     if (fit.pooling != "complete" or family.groups.group_loo_log_lik) and family.groups.loo_log_lik is not None:
         rows, variant = family.groups.loo_log_lik, fit.variant
-        return Density(_of_rows(fit, lambda draws, data: rows(draws, data, variant)), Route.INTEGRATED, False)
+        of = of_rows(fit, lambda draws, data: rows(draws, data, variant), family.groups.loo_draws)
+        return Density(of, Route.INTEGRATED, False)
     pointwise = family.twin.pointwise
-    return Density(None if pointwise is None else _of_rows(fit, pointwise), Route.PSIS, True)
+    return Density(None if pointwise is None else of_rows(fit, pointwise), Route.PSIS, True)
 
 
-def _of_rows(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> Callable[[Draws, StanData], FloatArray]:
+def of_rows(
+    fit: Fit, of: Callable[[Draws, StanData], FloatArray], settled: Callable[[Draws, StanData], Draws] | None = None
+) -> Callable[[Draws, StanData], FloatArray]:
     """The log density of rows, which says so where some can be had alone."""
-    return of if fit.family.twin.some_rows is None else OfRows(of)
+    return of if fit.family.twin.some_rows is None else OfRows(of, settled)
 
 
 def _summed(fit: Fit) -> Callable[[Draws, StanData], FloatArray] | None:
@@ -146,6 +157,16 @@ def evaluated_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray], units: n
     return np.concatenate([block[:, units] for _, block in _blocks(fit, of)])
 
 
+def at_draws_of(
+    fit: Fit, of: Callable[[Draws, StanData], FloatArray], draws: Draws, units: npt.NDArray[np.int64]
+) -> FloatArray:  # fmt: skip
+    """A log density of some units of a fit at any draws, (S, units); of rows that can be had alone, of no others."""
+    some_rows = fit.family.twin.some_rows
+    if isinstance(of, OfRows) and some_rows is not None:
+        return of(draws, some_rows(fit.settled_data, units))
+    return of(draws, fit.data)[:, units]
+
+
 def totals_of(fit: Fit, of: Callable[[Draws, StanData], FloatArray]) -> FloatArray:
     """A log density summed over its units at the draws of a fit, (S,)."""
     if not fit.rows_on_request:
@@ -178,7 +199,7 @@ def log_lik_of(fit: Fit) -> Columns:
     if "log_likelihood" in fit.named:
         values = posterior_draws(fit.named["log_likelihood"], ["y"])["y"]
     else:
-        values = evaluated(fit, _of_rows(fit, fit.family.need("pointwise", "the log density of rows")))
+        values = evaluated(fit, of_rows(fit, fit.family.need("pointwise", "the log density of rows")))
     refuse_not_finite(fit, values, "observation")
     return values
 

@@ -55,11 +55,12 @@ def data_in_order(family: Family, table: Prepared, data: StanData) -> dict[str, 
 
 def _in_brief(value: Any, *, to_nine: bool = True) -> Any:
     """A datum as plain numbers, fractions to nine digits; of very many numbers, how many they are and their hash."""
-    if np.ndim(value) != 1 or len(value) <= VERY_MANY_ROWS:
+    if np.ndim(value) not in {1, 2} or len(value) <= VERY_MANY_ROWS:
         return to_nine_digits(value) if to_nine else value
     array = np.asarray(value)
     numbers = (rounded_to_nine_digits(array) if to_nine and array.dtype.kind == "f" else array).astype("<f8")
-    return f"{len(array):,} numbers with the hash {hashlib.sha256(numbers.tobytes()).hexdigest()}"
+    shape = " x ".join(f"{size:,}" for size in array.shape)
+    return f"{shape} numbers with the hash {hashlib.sha256(numbers.tobytes()).hexdigest()}"
 
 
 def model_in_words(

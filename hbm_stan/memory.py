@@ -27,6 +27,9 @@ MORE_IN_BLOCKS, EACH_GROUP = 1.5 * 2**30, 1500
 # And of each row that needs no log density of its own: its cells, what is made of them, and its scores (10,000,000 rows
 # take 2.9 GiB in all).
 EACH_ROW = 200
+# And of each of its predictors: cells, columns, and lists for an engine (1,000,000 rows with one take 1.2 GiB in all,
+# 3,000,000 2.1 GiB).
+EACH_VALUE = 270
 # The log densities of the rows of a large table, which a comparison holds on the disk for a while (ours).
 MAX_ROW_BYTES = 16 * 2**30
 # Memory for the group effects of one fit of a large table, and draws of all chains that are held of them in any case:
@@ -144,10 +147,15 @@ def bytes_needed(family: Family, table: Prepared, variants: Sequence[str], sampl
     """The bytes that the draws of all these variants take in memory, with what making one of them takes beside."""
     sizes = [held_bytes(family, table, variant, sampling) for variant in variants]
     if _in_blocks(family, table):
-        of_rows = EACH_GROUP / 2 if family.twin.some_rows is None else EACH_ROW
+        of_rows = EACH_GROUP / 2 if family.twin.some_rows is None else EACH_ROW + EACH_VALUE * n_predictors(table)
         each = EACH_GROUP / 2 * table.n_groups + of_rows * table.n_rows
         return sum(sizes) + max(sizes, default=0) + MORE_IN_BLOCKS + each
     return sum(sizes) + (MORE_OF_LARGE if is_large(family, table) else MORE_TO_MAKE) * max(sizes, default=0)
+
+
+def n_predictors(table: Prepared) -> int:
+    """The columns of predictors that rows have beside their outcome, of a family with roles."""
+    return sum(len(role.names) for role in table.predictors.values())
 
 
 def scratch_bytes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling) -> int:

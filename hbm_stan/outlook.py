@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hbm_stan.design import Design
 from hbm_stan.engines import Sampling
-from hbm_stan.memory import MAX_BYTES, bytes_needed, draws_of_rows, held_draws, scratch_bytes
+from hbm_stan.memory import MAX_BYTES, bytes_needed, draws_of_rows, held_draws, n_predictors, scratch_bytes
 from hbm_stan.model import Family
 from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared
@@ -26,7 +26,8 @@ _FEWEST_DRAWS = 10
 # 300,000 groups took 163 s, of 1,000,000 555 s; 400,000 rows of shares 670 s, half of it for replicated rows.
 _SECONDS_OF_ROW, _OF_COUNTS = 2e-4, 2.8
 # And of normal rows in fewer groups, of which nothing of all draws is held: for each row and each group of a variant,
-# and for each number that is worked out of rows (tests/benches/bench_growth.py --rows).
+# and for each number that is worked out of rows (tests/benches/bench_growth.py --rows); as much again for each of their
+# predictors (--regression: with one, 140 s of a core for three variants of 1,000,000 rows).
 _SECONDS_OF_NORMAL_ROW, _SECONDS_OF_GROUP, _SECONDS_OF_VALUE = 1e-5, 3e-3, 3e-8
 
 
@@ -84,7 +85,7 @@ def _many_rows(family: Family, table: Prepared, variants: Sequence[str], samplin
     seconds = _seconds_of_rows(family, table)
     if family.twin.some_rows is not None:
         of_row = _SECONDS_OF_NORMAL_ROW + _SECONDS_OF_VALUE * chains * some
-        seconds = of_row * table.n_rows + _SECONDS_OF_GROUP * table.n_groups
+        seconds = of_row * (1 + n_predictors(table)) * table.n_rows + _SECONDS_OF_GROUP * table.n_groups
     which = ""
     if some < sampling.draws:
         which = (

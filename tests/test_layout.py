@@ -21,19 +21,20 @@ ROOT = Path(hbm_stan.__file__).parent
 # The flow of README "Architecture": a module imports only from its left.
 FLOW = (
     "errors", "deferred", "budget", "nouns", "verdicts", "resources", "files", "later", "rounding", "normal_density",
-    "normal_quantile", "log_sums", "portions", "scratch", "counting", "notebook", "cells", "table", "frequencies",
-    "missingness", "outlines", "neighbours", "patches", "selection", "integrals", "reading", "data", "levels",
-    "standard_errors", "categories", "ordered", "predictors", "units", "samples", "values", "estimates", "encoding",
-    "design", "formula", "mapping", "prepare", "program", "thresholds", "distributions", "priors", "likelihoods",
-    "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines", "executor",
-    "named", "netcdf", "fit_file", "sealed", "store", "independent", "generated", "tree", "memory", "elements",
-    "outlook", "fit", "by_nodes", "by_following_nodes", "draw", "between", "density", "mixing", "parameterise",
-    "analysis", "rhat", "funnel", "steps", "constants", "histograms", "envelope", "rows", "group_means", "replicate",
-    "diagnosis", "diagnose", "export", "attempts", "forms", "directly", "precision", "automatic", "checks",
-    "agreement", "scores", "weights", "judge", "sentences", "densities", "leave_one_out", "loo_predictive", "loo_pit",
-    "reliability", "repair", "comparable", "comparison", "compare", "factors", "ladder", "predict", "new_rows",
-    "coefficients", "shares", "prior_predictive", "sensitivity", "bandit", "certificate", "results", "plots", "report",
-    "plot", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin", "skeleton", "cli",
+    "normal_quantile", "log_sums", "portions", "products", "scratch", "counting", "notebook", "cells", "table",
+    "frequencies", "missingness", "outlines", "neighbours", "patches", "selection", "integrals", "reading", "data",
+    "levels", "standard_errors", "categories", "ordered", "predictors", "units", "samples", "values", "estimates",
+    "encoding", "design", "formula", "mapping", "prepare", "program", "thresholds", "distributions", "priors",
+    "likelihoods", "integrate", "model", "prepared", "notation", "families", "identity", "psis", "direct", "engines",
+    "executor", "named", "netcdf", "fit_file", "sealed", "store", "independent", "generated", "tree", "memory",
+    "elements", "outlook", "fit", "by_nodes", "by_following_nodes", "draw", "between", "density", "mixing",
+    "parameterise", "analysis", "rhat", "funnel", "steps", "constants", "histograms", "envelope", "rows",
+    "group_means", "replicate", "diagnosis", "diagnose", "export", "attempts", "forms", "directly", "precision",
+    "automatic", "checks", "agreement", "scores", "weights", "judge", "sentences", "densities", "leave_one_out",
+    "loo_predictive", "loo_pit", "reliability", "repair", "comparable", "comparison", "compare", "factors", "ladder",
+    "predict", "new_rows", "coefficients", "shares", "prior_predictive", "sensitivity", "bandit", "certificate",
+    "results", "plots", "report", "plot", "examples", "reference", "calibrate", "verify", "testing", "pytest_plugin",
+    "skeleton", "cli",
 )  # fmt: skip
 # Modules that read words of others to know what happened: of the embedded engine, of Python's csv and of its calls.
 READ_OTHERS = {Path("engines/stanli.py"), Path("table.py"), Path("families/own.py")}

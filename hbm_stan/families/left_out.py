@@ -8,6 +8,8 @@ Rasmussen & Williams (2006), section 5.4.2; Vehtari et al. (2016), Journal of Ma
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +19,19 @@ import numpy.typing as npt
 from hbm_stan.later import log_expit, logsumexp
 from hbm_stan.model import Draws, StanData
 from hbm_stan.normal_density import normal_logpdf
+from hbm_stan.portions import portions
 from hbm_stan.priors import Prior
+from hbm_stan.products import products_by
+from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
 _CHUNK = 250  # rows at a time
 _RANK = 1e-12  # a share of the largest eigenvalue that is rounding error
 _COARSE = np.arange(-150, 60, 0.5)  # log(sd) - log(scale of its prior): where the mass may be
 _TAIL, _CLOSE, _HALVINGS = 50.0, 1e-7, 8  # exp(-50) of the peak is left out; the steps are halved until it is close
+# Of sets of more rows than this the mass lies in a small part of the coarse range, which is looked for in parts of so
+# many steps, so that the work does not grow with the rows (ours: below, the steps are few).
+_MANY, _PARTS = 1000, 32
 
 
 def nested_rows(
@@ -76,7 +84,7 @@ def grouped_rows(draws: Draws, data: StanData, of_groups: tuple[FloatArray, ...]
 
 
 @dataclass(frozen=True)
-class _Sets:
+class Sets:
     """Sets of rows: their number, residual sum of squares, and for each direction of the terms what it holds.
 
     With coefficients of prior sd 1 the covariance of the rows is sd^2 + ``along`` in each of K directions, in which
@@ -88,8 +96,9 @@ class _Sets:
     along: FloatArray
     square: FloatArray
 
-    def take(self, rows: npt.NDArray[np.int64]) -> _Sets:
-        return _Sets(self.n[rows], self.rss[rows], self.along[rows], self.square[rows])
+    def take(self, rows: npt.NDArray[np.int64]) -> Sets:
+        """Some of the sets."""
+        return Sets(self.n[rows], self.rss[rows], self.along[rows], self.square[rows])
 
     def log_density(self, log_sd: FloatArray) -> FloatArray:
         """log p(rows | sd), (sets, sds)."""
@@ -100,7 +109,7 @@ class _Sets:
         return np.asarray(log_density)
 
 
-def _without_each(x: FloatArray, r: FloatArray) -> _Sets:
+def _without_each(x: FloatArray, r: FloatArray) -> Sets:
     """A group's rows without the first, without the second ..., and all; r = y - x E(coefficients), x in prior sds.
 
     A row that is left out takes e^2 / (1 - h) from the residual sum of squares, e its residual and h its leverage:
@@ -113,39 +122,27 @@ def _without_each(x: FloatArray, r: FloatArray) -> _Sets:
     e, left = r - u @ a, 1 - np.sum(u**2, axis=1)
     rss = float(e @ e)
     taken = np.where(left > _RANK, e**2 / np.maximum(left, _RANK), 0.0)
-    scaled = u * s
-    along, q = np.linalg.eigh(np.diag(s**2) - scaled[:, :, None] * scaled[:, None, :])
-    c = np.einsum("nkm,nk->nm", q, s * a - scaled * r[:, None])
-    known = along > _RANK * s[0] ** 2
-    square = np.where(known, c**2 / np.where(known, along, 1.0), 0.0)
-    pad = ((0, 0), (0, x.shape[1] - len(s)))
+    along, square = np.zeros((2, len(r) + 1, x.shape[1]))
+    for rows in portions(len(r), len(s) ** 2):
+        scaled = u[rows] * s
+        values, q = np.linalg.eigh(np.diag(s**2) - scaled[:, :, None] * scaled[:, None, :])
+        c = np.einsum("nkm,nk->nm", q, s * a - scaled * r[rows, None])
+        known = values > _RANK * s[0] ** 2
+        along[rows, : len(s)] = np.where(known, values, 0.0)
+        square[rows, : len(s)] = np.where(known, c**2 / np.where(known, values, 1.0), 0.0)
+    along[-1, : len(s)], square[-1, : len(s)] = s**2, a**2
     n = np.append(np.full(len(r), len(r) - 1.0), len(r))
-    return _Sets(
-        n,
-        np.append(np.maximum(rss - taken, 0), rss),
-        np.pad(np.vstack([np.where(known, along, 0.0), s**2]), pad),
-        np.pad(np.vstack([square, a**2]), pad),
-    )
+    return Sets(n, np.append(np.maximum(rss - taken, 0), rss), along, square)
 
 
-def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
+def _log_evidence(sets: Sets, prior: Prior, scale: float) -> FloatArray:
     """log of the integral of p(rows | sd) over the prior of the sd, by the trapezoidal rule in log(sd).
 
     Integrands are smooth and vanish at both ends, so that the rule converges faster than any power of the step
-    (Trefethen & Weideman 2014, SIAM Review 56:385). A uniform prior ends: logit(sd / scale) stands for log(sd) there.
+    (Trefethen & Weideman 2014, SIAM Review 56:385).
     """
-
-    def integrand(v: FloatArray) -> FloatArray:
-        uniform = prior.distribution == "uniform"
-        log_sd = math.log(scale) + (log_expit(v) if uniform else v)
-        jacobian = log_sd + log_expit(-v) if uniform else log_sd
-        with np.errstate(over="ignore"):
-            density = -math.log(scale) if uniform else prior.log_density(np.exp(log_sd))
-            return sets.log_density(log_sd) + density + jacobian
-
-    rough = integrand(_COARSE)
-    inside = np.flatnonzero((rough > rough.max(axis=1, keepdims=True) - _TAIL).any(axis=0))
-    low, high = _COARSE[max(inside[0] - 1, 0)], _COARSE[min(inside[-1] + 1, len(_COARSE) - 1)]
+    integrand, _ = sd_integrand(sets, prior, scale)
+    low, high = where_mass_is(integrand, many=float(sets.n.max()) > _MANY)
     steps = 2 * math.ceil((high - low) * math.sqrt(2 * sets.n.max() + 1) / 2)
     for _ in range(_HALVINGS):
         values, step = integrand(np.linspace(low, high, steps + 1)), (high - low) / steps
@@ -157,9 +154,48 @@ def _log_evidence(sets: _Sets, prior: Prior, scale: float) -> FloatArray:
     return log_evidence
 
 
+def sd_integrand(
+    sets: Sets, prior: Prior, scale: float
+) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:  # fmt: skip
+    """The log density of sets and their sd at v = log(sd / scale), (sets, v), and the log of the sd at v.
+
+    A uniform prior ends: v = logit(sd / scale) there.
+    """
+    uniform = prior.distribution == "uniform"
+
+    def log_sd_at(v: FloatArray) -> FloatArray:
+        return np.asarray(math.log(scale) + (log_expit(v) if uniform else v))
+
+    def integrand(v: FloatArray) -> FloatArray:
+        log_sd = log_sd_at(v)
+        jacobian = log_sd + log_expit(-v) if uniform else log_sd
+        with np.errstate(over="ignore"):
+            density = -math.log(scale) if uniform else prior.log_density(np.exp(log_sd))
+            return np.asarray(sets.log_density(log_sd) + density + jacobian)
+
+    return integrand, log_sd_at
+
+
+def where_mass_is(integrand: Callable[[FloatArray], FloatArray], *, many: bool) -> tuple[float, float]:
+    """Ends between which all but exp(-50) of the peak of each integrand lies; of many rows in ever smaller parts."""
+
+    def within(at: FloatArray) -> tuple[float, float]:
+        rough = integrand(at)
+        inside = np.flatnonzero((rough > rough.max(axis=1, keepdims=True) - _TAIL).any(axis=0))
+        return float(at[max(inside[0] - 1, 0)]), float(at[min(inside[-1] + 1, len(at) - 1)])
+
+    if not many:
+        return within(_COARSE)
+    low, high = within(_COARSE[::8])
+    while True:
+        before, (low, high) = high - low, within(np.linspace(low, high, _PARTS + 1))
+        if high - low > before / 2:
+            return low, high
+
+
 def _by_group(
     x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray
-) -> tuple[list[npt.NDArray[np.int64]], list[_Sets]]:
+) -> tuple[list[npt.NDArray[np.int64]], list[Sets]]:
     """The rows of each group, and its sets: without each row, and all."""
     z, r = x * coefficients[:, 1], y - x @ coefficients[:, 0]
     order = np.argsort(group, kind="stable")
@@ -167,13 +203,17 @@ def _by_group(
     return members, [_without_each(z[own], r[own]) for own in members]
 
 
-def _evidences(each: list[_Sets], sd: Prior, scale: float) -> FloatArray:
+def _evidences(each: list[Sets], sd: Prior, scale: float) -> FloatArray:
     """log p(rows) of all sets, one list after the other, the sd integrated out."""
     fields = ([getattr(sets, name) for sets in each] for name in ("n", "rss", "along", "square"))
-    sets = _Sets(*(np.concatenate(values) for values in fields))
+    sets = Sets(*(np.concatenate(values) for values in fields))
     evidence, by_size = np.empty(len(sets.n)), np.argsort(sets.n, kind="stable")
-    for part in np.array_split(by_size, 1 + len(by_size) // _CHUNK):
+
+    def work_out(part: npt.NDArray[np.int64]) -> None:
         evidence[part] = _log_evidence(sets.take(part), sd, scale)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(work_out, np.array_split(by_size, 1 + len(by_size) // _CHUNK)))
     return evidence
 
 
@@ -200,3 +240,44 @@ def exact_rows(
         scores[own] = evidence[whole] - evidence[start:whole]
         start = whole + 1
     return scores
+
+
+def groups_left_out(
+    x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray, sd: Prior, scale: float
+) -> FloatArray:
+    """log p(rows of a group | all other rows), (J,), exactly, where all rows share coefficients and sd.
+
+    By sums of products, residuals taken from the least squares of all rows, so that few digits are lost.
+    """
+    z, r = x * coefficients[:, 1], y - x @ coefficients[:, 0]
+    a = np.linalg.lstsq(z, r, rcond=math.sqrt(_RANK))[0]
+    own = products_by(np.column_stack([z, r - z @ a]), group, int(group.max()) + 1)
+    total = own.sum(axis=0)
+    p = np.concatenate([total - own, total[None]])
+    sizes = np.bincount(group)
+    sets, _, _ = _of_products(p, a, np.append(len(y) - sizes, len(y)))
+    evidence = _evidences([sets], sd, scale)
+    return np.asarray(evidence[-1] - evidence[:-1])
+
+
+def sets_of_products(
+    x: FloatArray, y: FloatArray, group: npt.NDArray[Any], coefficients: FloatArray
+) -> tuple[Sets, FloatArray, FloatArray]:  # fmt: skip
+    """The rows of each group as a set, q' z'r in the directions of their terms, (J, K), and these, q (J, K, K).
+
+    z are the terms in units of the prior sds of their ``coefficients``, r = y - x E(coefficients).
+    """
+    z, r = x * coefficients[:, 1], y - x @ coefficients[:, 0]
+    a, sizes = np.linalg.lstsq(z, r, rcond=math.sqrt(_RANK))[0], np.bincount(group)
+    return _of_products(products_by(np.column_stack([z, r - z @ a]), group, len(sizes)), a, sizes)
+
+
+def _of_products(p: FloatArray, a: FloatArray, n: npt.NDArray[Any]) -> tuple[Sets, FloatArray, FloatArray]:
+    """Sets of n rows each, from sums of products of (z, r - z a), (sets, K + 1, K + 1); see ``sets_of_products``."""
+    along, q = np.linalg.eigh(p[:, :-1, :-1])
+    known = along > _RANK * along[:, -1:]
+    along, divisor = np.where(known, along, 0.0), np.where(known, along, 1.0)
+    about = np.where(known, np.einsum("jkm,jk->jm", q, p[:, :-1, -1]), 0.0)
+    c = about + along * (a @ q)
+    rss = np.maximum(p[:, -1, -1] - (about**2 / divisor).sum(axis=1), 0)
+    return Sets(n.astype(float), rss, along, c**2 / divisor), c, q

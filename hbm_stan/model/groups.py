@@ -81,6 +81,8 @@ class Groups:
                                       says of a new group; None where groups are pooled or it cannot be computed well
     loo_log_lik(draws, data, variant)  log p(y_n | other rows of its group, population), group effects integrated out,
                                       (S, N): leave-one-out of rows then weighs the population only
+    loo_draws(draws, data)            the draws with what ``loo_log_lik`` takes of each group, worked out once where its
+                                      rows are asked for some at a time (``Twin.some_rows``); it takes such draws too
     loo_rep(rng, draws, data, variant, rows)  replications of rows at these places (R,), each given the other rows of
                                       its group and the population, (S, R), as ``loo_log_lik`` has their density
     given_rows(rng, draws, data)      GivenRows of groups that were not fitted, of draws of the population; None where
@@ -110,6 +112,7 @@ class Groups:
     finer_group_log_lik: Callable[[Draws, StanData], FloatArray | None] | None = None
     prior_group_log_lik: Callable[[StanData, str], FloatArray | None] | None = None
     loo_log_lik: Callable[[Draws, StanData, str], FloatArray] | None = None
+    loo_draws: Callable[[Draws, StanData], Draws] | None = None
     loo_rep: Callable[[np.random.Generator, Draws, StanData, str, npt.NDArray[np.int64]], FloatArray] | None = None
     given_rows: Callable[[np.random.Generator, Draws, StanData], GivenRows] | None = None
     settle: Callable[[StanData, StanData, str], StanData] | None = None

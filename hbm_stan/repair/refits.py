@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hbm_stan.attempts import fit_anew
-from hbm_stan.densities import Unit, density_of, evaluated, log_lik_of, rows_of, sum_by_group, unit_labels
+from hbm_stan.densities import (
+    Unit,
+    at_draws_of,
+    density_of,
+    evaluated,
+    log_lik_of,
+    of_rows,
+    rows_of,
+    sum_by_group,
+    unit_labels,
+)
 from hbm_stan.diagnose import check
 from hbm_stan.errors import ComparisonError, HbmError, StorageError
 from hbm_stan.executor import answered, in_turn, refused
@@ -191,12 +201,12 @@ def held_out(fit: Fit, refit: Fit, unit: Unit, indices: Sequence[int], *, apart:
     there = np.isin(np.asarray(fit.table.pooled.row_labels)[list(indices)], refit.table.pooled.labels)
     if there.all() and not density.own and not apart:
         assert density.of is not None
-        return density.of(draws, fit.data)[:, list(indices)]
+        return at_draws_of(fit, density.of, draws, np.asarray(indices))
     log_densities = np.empty((refit.n_draws, len(indices)))
     rows = np.asarray(indices)
     if there.any():
-        pointwise = fit.family.need("pointwise", "a score of a row that was left out")
-        log_densities[:, there] = pointwise(expanded(fit, refit), fit.data)[:, rows[there]]
+        pointwise = of_rows(fit, fit.family.need("pointwise", "a score of a row that was left out"))
+        log_densities[:, there] = at_draws_of(fit, pointwise, expanded(fit, refit), rows[there])
     if not there.all():
         log_densities[:, ~there] = _alone(fit, draws)[:, fit.table.pooled.level[rows[~there]]]
     return log_densities

@@ -58,7 +58,12 @@ def r_squared(fit: Fit) -> RSquared | None:
         return None
     step = max(1, fit.n_draws // _DRAWS)
     draws = {name: values[::step] for name, values in fit.draws().items()}
-    n, rng, shares, (data, times) = len(next(iter(draws.values()))), fit.rng("new groups of R-squared"), [], _rows(fit)
+    n, rng, shares, (data, times) = (
+        len(next(iter(draws.values()))),
+        fit.rng("new groups of R-squared"),
+        [],
+        _rows(fit, draws),
+    )
     for part in portions(n, len(np.asarray(data[family.programs.observed]))):
         some = {name: values[part] for name, values in draws.items()}
         moments = _moments(fit, some, data)
@@ -76,11 +81,12 @@ def _populations(fit: Fit) -> int:
     return min(_POPULATIONS, max(_FEWEST, _GROUPS // fit.table.n_groups))
 
 
-def _rows(fit: Fit) -> tuple[StanData, FloatArray | None]:
+def _rows(fit: Fit, draws: Draws) -> tuple[StanData, FloatArray | None]:
     """The data of the rows that are looked at, and how often each counts (None: once): of a large table not all.
 
     Rows that differ in their outcome alone have the moments of their group: one of each group is looked at. Of very
-    many others some are, evenly spaced in the table.
+    many others some are, evenly spaced in the order of their expected values at the mean of the draws, so that these
+    vary as those of all rows do.
     """
     family, table, some_rows = fit.family, fit.table, fit.family.twin.some_rows
     if some_rows is None or not fit.rows_on_request:
@@ -88,9 +94,12 @@ def _rows(fit: Fit) -> tuple[StanData, FloatArray | None]:
     if not (table.predictors or table.design or table.units or family.size):
         _, first, counts = np.unique(table.pooled.level, return_index=True, return_counts=True)
         return some_rows(fit.settled_data, first), counts.astype(float)
-    if table.n_rows <= VERY_MANY_ROWS:
+    middle = {name: np.mean(values, axis=0, keepdims=True) for name, values in draws.items()}
+    if table.n_rows <= VERY_MANY_ROWS or (moments := _moments(fit, middle, fit.data)) is None:
         return fit.data, None
-    return some_rows(fit.settled_data, np.linspace(0, table.n_rows - 1, VERY_MANY_ROWS).round().astype(int)), None
+    order = np.argsort(moments[0][0], kind="stable")
+    spaced = ((np.arange(VERY_MANY_ROWS) + 0.5) * table.n_rows / VERY_MANY_ROWS).astype(int)  # neither end counts more
+    return some_rows(fit.settled_data, np.sort(order[spaced])), None
 
 
 def _explained(shares: FloatArray) -> Explained:

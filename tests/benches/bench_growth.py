@@ -4,8 +4,9 @@
 10,000 and 1,000,000), has ``hbm report`` fit, check, compare and predict it with three variants, in turns as they are
 named, and prints what each took. A million takes some ten minutes of a core and 12 GiB of the disk for a while.
 ``--shares`` takes successes of trials with two rows a group in the place of estimates, ``--rows`` numbers of normal
-rows in the place of groups (by default 1,000 to 1,000,000), in 100 groups or as many as ``--within`` says. ``--plot
-FILE`` draws seconds and memory.
+rows in the place of groups (by default 1,000 to 1,000,000), in 100 groups or as many as ``--within`` says;
+``--regression`` rows with a predictor whose slope varies, in groups of unequal sizes. ``--plot FILE`` draws seconds and
+memory.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pypdf import PdfReader
 SEED = 20261130
 ESTIMATES = ("--family", "normal_means", "--group", "site", "--estimate", "effect", "--standard-error", "error")
 ROWS = ("--family", "grouped_normal", "--group", "store", "--outcome", "sales")
+LINES = ("--family", "linear_regression", "--group", "store", "--outcome", "sales", "--predictors", "price")
 SHARES = ("--family", "beta_binomial", "--group", "site", "--successes", "hits", "--trials", "trials")
 DEFAULT = {True: [1000, 10_000, 100_000, 1_000_000], False: [10_000, 1_000_000]}
 
@@ -71,6 +73,17 @@ def write_rows(groups: int, n: int, path: Path) -> None:
     with path.open("w") as file:
         file.write("store,sales\n")
         file.writelines(f"s{j:05d},{y:.3f}\n" for j, y in zip(group, sales, strict=True))
+
+
+def write_lines(groups: int, n: int, path: Path) -> None:
+    """Columns store, price and sales: intercepts 10 (sd 2), slopes -0.8 (sd 0.5), rows about them with the sd 5."""
+    rng = np.random.default_rng(SEED)
+    intercept, slope = rng.normal(10, 2, groups), rng.normal(-0.8, 0.5, groups)
+    group, price = rng.choice(groups, n, p=rng.dirichlet(np.full(groups, 2.0))), rng.normal(3, 1.5, n)
+    sales = rng.normal(intercept[group] + slope[group] * price, 5)
+    with path.open("w") as file:
+        file.write("store,price,sales\n")
+        file.writelines(f"s{j:05d},{x:.3f},{y:.3f}\n" for j, x, y in zip(group, price, sales, strict=True))
 
 
 def write_shares(groups: int, path: Path) -> None:
@@ -137,16 +150,19 @@ def main() -> None:
     parser.add_argument("numbers", nargs="*", type=int)
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--rows", action="store_true")
+    kind.add_argument("--regression", action="store_true")
     kind.add_argument("--shares", action="store_true")
     parser.add_argument("--within", type=int, default=100)
     parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
-    what, all_took = "rows" if asked.rows else "groups", list[Took]()
+    by_rows = asked.rows or asked.regression
+    what, all_took = "rows" if by_rows else "groups", list[Took]()
     write, roles = (write_shares, SHARES) if asked.shares else (write_estimates, ESTIMATES)
-    if asked.rows:
-        write, roles = partial(write_rows, asked.within), ROWS
+    if by_rows:
+        write, roles = (write_rows, ROWS) if asked.rows else (write_lines, LINES)
+        write = partial(write, asked.within)
     with tempfile.TemporaryDirectory() as folder:
-        for n in asked.numbers or DEFAULT[asked.rows]:
+        for n in asked.numbers or DEFAULT[by_rows]:
             note = Path(folder) / f"{n}.json"
             child = os.fork()
             if not child:

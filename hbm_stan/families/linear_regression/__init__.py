@@ -13,17 +13,21 @@ import numpy as np
 from hbm_stan.families.alike import alike_rows
 from hbm_stan.families.integrated_normal import (
     draw_groups,
+    exact_logo,
     exact_loo,
     group_log_lik,
     integrated,
+    loo_draws,
     loo_log_lik,
     new_group,
     population,
     prior_group_log_lik,
     raw,
     shrinkage_factor,
+    some_rows,
 )
 from hbm_stan.families.linear_regression.variants import POPULATION, PRIOR_ROWS, ROW, VARIANTS
+from hbm_stan.families.own_lines import independent
 from hbm_stan.families.usual_row import new_row
 from hbm_stan.families.varying_terms import (
     PREDICTION,
@@ -38,9 +42,11 @@ from hbm_stan.families.varying_terms import (
     not_carried,
     pairs_of,
 )
+from hbm_stan.integrate.structure import Level
 from hbm_stan.later import solve_triangular
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.normal_density import normal_logpdf
+from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -128,13 +134,17 @@ def _tau_priors(data: StanData) -> list[Prior]:
 
 def _rows(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray]:
     """Mean and residual sd of each row, (S, N) and a shape that fits it."""
-    group = np.asarray(data["group_idx"]) - 1
-    mean = np.einsum("nk,snk->sn", np.asarray(data["X"]), draws["theta"][:, group])
+    group, x = np.asarray(data["group_idx"]) - 1, np.asarray(data["X"])
+    mean = Level(x, group, data["J"]).rows(draws["theta"])
     return mean, np.asarray(draws["sigma"])[:, None] if "sigma" in draws else draws["sigma_group"][:, group]
 
 
 def _simulate(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
-    return np.asarray(rng.normal(*_rows(draws, data)), dtype=float)
+    mean, sd = _rows(draws, data)
+    y = rng.standard_normal(mean.shape)
+    y *= sd
+    y += mean
+    return y
 
 
 def _pointwise(draws: Draws, data: StanData) -> FloatArray:
@@ -245,7 +255,8 @@ FAMILY = Family(
         },
         population=POPULATION, hidden=("L_Omega", "C", "z", "m", "tau_intercept_raw"),
         folder=share("stan") / "linear_regression", coords=coords, prepare=_prepare, default_priors=_default_priors,
-        draw_groups=draw_groups, rule=_rule,
+        draw_groups=draw_groups, rule=_rule, independent=independent, known_above=VERY_MANY_ROWS,
+        own_scales=("sigma_group",),
         unlearnable=lambda table, variant: effects_beyond(table, variant, table.n_rows),
     ),
     twin=Twin(
@@ -257,11 +268,13 @@ FAMILY = Family(
         },
         log_joint=_log_joint, transformed=_transformed, support=_support, prior_draws=_prior_draws, simulate=_simulate,
         pointwise=_pointwise, mean_of_rows=lambda d, x: _rows(d, x)[0],
+        some_rows=some_rows,
     ),
     groups=Groups(
         prediction=PREDICTION, new_row=new_row, new_group=new_group, group_log_lik=group_log_lik,
         prior_group_log_lik=prior_group_log_lik, raw=raw, shrinkage_factor=shrinkage_factor, exact_loo=exact_loo,
-        loo_log_lik=loo_log_lik, less_alike=alike_rows,
+        exact_logo=exact_logo,
+        loo_log_lik=loo_log_lik, loo_draws=loo_draws, less_alike=alike_rows,
     ),
     words=Words(
         title="Linear regression: intercepts and slopes that vary between groups",
