@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     for address in ("tcp://127.0.0.1:9", "nonsense"):
         with pytest.raises(ModelError, match=f"--cluster {address}: no scheduler with a worker answers there"):
             cluster.run_on(address, of_number, b"1", [1], lambda _record: None)
+        # No client is left that was half made: one that goes while another is made blocks both.
+        assert [own for own in gc.get_objects() if type(own) is Client] == []
 
 
 def test_a_scheduler_without_workers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ is made by another one. Results depend on the job and the number alone, wherever
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import platform
 import warnings
@@ -125,15 +126,21 @@ def _client(cluster: str, workers: int | None) -> Iterator[Any]:
             address = stack.enter_context(
                 LocalCluster(n_workers=workers or cores(), threads_per_worker=1, dashboard_address=":0")
             )
+        client, reason = None, ""
         try:
             client = stack.enter_context(Client(address, timeout=_PATIENCE, set_as_default=False))
             client.wait_for_workers(1, timeout=_PATIENCE)
         except (OSError, ValueError, TimeoutError) as error:
+            reason = _first_line(error)
+        if reason:
+            # What Dask had made of a client goes now. Collected while another one is made, it waits for a lock that the
+            # other holds, for ever.
+            gc.collect()
             raise ModelError(
-                f"--cluster {cluster}: no scheduler with a worker answers there within {_PATIENCE} seconds "
-                f"({_first_line(error)}). Name that of a running one (dask scheduler; dask worker ADDRESS --nthreads "
-                "1), as tcp://HOST:PORT, or local for processes of this machine."
-            ) from error
+                f"--cluster {cluster}: no scheduler with a worker answers there within {_PATIENCE} seconds ({reason}). "
+                "Name that of a running one (dask scheduler; dask worker ADDRESS --nthreads 1), as tcp://HOST:PORT, or "
+                "local for processes of this machine."
+            )
         yield client
 
 
