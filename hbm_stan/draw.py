@@ -61,9 +61,9 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
 
         known = draw_directly(job, sampling, progress)
     draws = job.engine.sample(job.program, job.data, sampling, progress) if known is None else known
-    seconds = time.perf_counter() - started
     rows = whole and not rows_are_drawn(job.family, job.data)
     tree = draws_tree(job.family, job.table, job.data, draws, sampling.seed, rows=rows, effects=whole)
+    seconds = time.perf_counter() - started  # of effects too, which are drawn after sampling
     return FitRecord(named=tree, parts=job.parts, key=job.key, seconds=seconds, adapt_delta=sampling.adapt_delta,
                      earlier=tuple(asdict(a) for a in earlier))  # fmt: skip
 
