@@ -23,9 +23,10 @@ from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling, choose, plain_data
 from hbm_stan.engines import sums as engine_sums
-from hbm_stan.families import families, integrated_normal, left_out, own_lines
-from hbm_stan.fit import Fit, Job, jobs_of
+from hbm_stan.families import families, integrated_normal, left_out, own_lines, varying_terms
+from hbm_stan.fit import Fit, Job, jobs_of, prepare_table
 from hbm_stan.leave_one_out import logo, loo
+from hbm_stan.model import Evidence
 from hbm_stan.outlook import many_groups
 from hbm_stan.repair.ladder import Ladder
 from hbm_stan.results import r_squared
@@ -515,3 +516,25 @@ def test_a_planted_fault_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -
     caught = (AssertionError, ValueError, IndexError, RuntimeError, RuntimeWarning)
     with pytest.raises(caught), pytest.MonkeyPatch.context() as own:
         test(own)
+
+
+def test_of_a_group_of_many_rows_some_are_drawn_and_it_is_said() -> None:
+    rng = np.random.default_rng(5)
+    sizes = {"a": 1000, "b": 401, "c": 400, "d": 7}
+    labels = rng.permutation(np.repeat(list(sizes), list(sizes.values())))
+    frame = pd.DataFrame({"g": labels, "x": rng.normal(size=len(labels)), "y": np.arange(len(labels), dtype=float)})
+    family = families()["linear_regression"]
+    table = prepare_table(family, Dataset.from_frame(frame, group="g", outcome="y", predictors=["x"]))
+    data = family.stan_data(table, family.priors(table), POOLED)
+    draws = {"theta": rng.normal(size=(20, 4, 2))}
+    evidence = Evidence(variant=POOLED, draws=draws, data=data, table=table, options={}, rng=rng)
+    (finding,) = varying_terms.lines(evidence, np.asarray, "y")
+    assert finding.points is not None
+    shown = {panel: own["y"].to_numpy() for panel, own in finding.points.groupby("panel")}
+    assert {panel: len(y) for panel, y in shown.items()} == {"a": 400, "b": 400, "c": 400, "d": 7}
+    for panel, y in shown.items():  # outcomes are the places of rows: each of its own group, once, both ends among them
+        own = np.flatnonzero(labels == panel)
+        assert set(y) <= set(own)
+        assert len(set(y)) == len(y)
+        assert (y[0], y[-1]) == (own[0], own[-1])
+    assert "Of more than 400 rows in a panel 400 are drawn" in finding.sentences[0]

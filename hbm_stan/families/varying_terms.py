@@ -24,6 +24,7 @@ else:
 INTERCEPT_ONLY = "partial_pooling_intercept"
 _PANELS = 8  # groups whose lines are drawn
 _GRID = 20  # points of a line
+_DRAWN = 400  # observed rows of a group that are drawn: more are a blot, and five megabytes of a million rows (ours)
 _QUANTILES = {"q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9}
 
 # A prior of the intercept's sd is carried so many sds of a predictor from the data to its zero. Beyond, it would be
@@ -141,17 +142,21 @@ def lines(evidence: Evidence, inverse: Callable[[FloatArray], FloatArray], what:
     grid = grid if len(grid) <= _GRID else np.linspace(grid[0], grid[-1], _GRID)
     curves, points = [], []
     for j in chosen:
-        own = table.pooled.level == j
+        own = np.flatnonzero(table.pooled.level == j)
         rows = np.tile(x[own].mean(axis=0), (len(grid), 1))
         rows[:, 1] = grid
         quantiles = np.quantile(inverse(theta[:, j] @ rows.T), list(_QUANTILES.values()), axis=0)
         panel = table.pooled.labels[j]
         curves.append(pd.DataFrame({"panel": panel, "x": grid, **dict(zip(_QUANTILES, quantiles, strict=True))}))
+        if len(own) > _DRAWN:
+            own = own[np.linspace(0, len(own) - 1, _DRAWN).round().astype(int)]
         values = np.asarray(evidence.data["y"], dtype=float)[own]
         points.append(pd.DataFrame({"panel": panel, "x": x[own, 1], "y": values, "kind": "observed"}))
     some = f"{len(chosen)} of {len(order)} {table.noun.many}, evenly spaced by size"
     which = f"All {table.noun.many}" if len(chosen) == len(order) else some
     text = f"{which}: posterior median of {what} over {terms[1]}, with 50 % and 80 % bands and the observed rows."
+    if table.pooled.sizes[chosen].max() > _DRAWN:
+        text += f" Of more than {_DRAWN} rows in a panel {_DRAWN} are drawn, at equal distances in the table."
     text += " Other predictors stand at their means in each panel." if len(terms) > 2 else ""
     column, unit = table.dataset.column("outcome"), table.dataset.unit("outcome")
     words = column.removesuffix(f"_{unit}").replace("_", " ")
