@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import stanli
 from test_statistics_of_checks import Planted
+from test_very_many_rows import all_at_once, assert_same_units
 
 from hbm_stan import densities, diagnose, leave_one_out, memory, outlook
 from hbm_stan.attempts import fit
@@ -112,12 +113,6 @@ def fitted(variant: str) -> Fit:
     )
 
 
-def all_at_once(given: Fit) -> Fit:
-    """The same fit whose family scores all rows together."""
-    twin = replace(given.family.twin, some_rows=None)
-    return replace(given, named=given.named, family=replace(given.family, twin=twin))
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_rows_scored_block_by_block_have_the_scores_of_all_at_once(
     variant: str, monkeypatch: pytest.MonkeyPatch
@@ -128,12 +123,7 @@ def test_rows_scored_block_by_block_have_the_scores_of_all_at_once(
     monkeypatch.setattr("hbm_stan.psis._READ", 1000 * 700)
     monkeypatch.setattr("hbm_stan.densities._AVERAGED", 1000 * 410)
     blocks = loo(given)
-    for name in ("elpd_i", "lppd_i", "pareto_k"):
-        ours, theirs = getattr(blocks, name), getattr(whole, name)
-        if theirs is None:
-            assert ours is None
-        else:
-            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+    assert_same_units(blocks, whole)
     assert [blocks.p_loo, blocks.elpd, blocks.mcse] == pytest.approx([whole.p_loo, whole.elpd, whole.mcse], rel=1e-8)
     some = np.array([5, 17, 4000])
     columns = densities.log_lik_of(given)

@@ -32,7 +32,7 @@ from hbm_stan.families.grouped_normal import evidence
 from hbm_stan.families.left_out import grouped_rows, nested_rows
 from hbm_stan.fit import Fit, jobs_of, prepare_table
 from hbm_stan.histograms import counted
-from hbm_stan.leave_one_out import logo, loo
+from hbm_stan.leave_one_out import LeftOut, logo, loo
 from hbm_stan.loo_predictive import loo_predictive
 from hbm_stan.outlook import many_groups
 from hbm_stan.prior_predictive import prior_check
@@ -71,6 +71,16 @@ def all_at_once(given: Fit) -> Fit:
     return replace(given, named=given.named, family=replace(given.family, twin=twin))
 
 
+def assert_same_units(blocks: LeftOut, whole: LeftOut) -> None:
+    """Both have the same score and Pareto k of each unit, or both no k."""
+    for name in ("elpd_i", "lppd_i", "pareto_k"):
+        ours, theirs = getattr(blocks, name), getattr(whole, name)
+        if theirs is None:
+            assert ours is None
+        else:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("variant", [COMPLETE, UNPOOLED, POOLED, BY_GROUP])
 def test_rows_scored_block_by_block_have_the_scores_of_all_at_once(
     variant: str, monkeypatch: pytest.MonkeyPatch
@@ -81,12 +91,7 @@ def test_rows_scored_block_by_block_have_the_scores_of_all_at_once(
     monkeypatch.setattr("hbm_stan.psis._READ", 1000 * 70)
     monkeypatch.setattr("hbm_stan.densities._AVERAGED", 1000 * 41)
     blocks = loo(given)
-    for name in ("elpd_i", "lppd_i", "pareto_k"):
-        ours, theirs = getattr(blocks, name), getattr(whole, name)
-        if theirs is None:
-            assert ours is None
-        else:
-            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+    assert_same_units(blocks, whole)
     np.testing.assert_allclose(
         [blocks.p_loo, blocks.elpd, blocks.mcse], [whole.p_loo, whole.elpd, whole.mcse], rtol=1e-8, atol=1e-8
     )
