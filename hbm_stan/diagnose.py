@@ -60,26 +60,29 @@ def check(fit: Fit, waive: Iterable[str] = ()) -> Diagnosis:
 
 def _check(fit: Fit, waived: Collection[str]) -> Diagnosis:
     names, draws = parameters(fit)
+    figures = mixing.diagnosed(draws) if names else {}
     verdicts = [
-        *(_check_chain_by_chain(names, draws, fit.sampling.chains) if names else ()),
+        *(_check_chain_by_chain(names, draws, figures, fit.sampling.chains) if names else ()),
         *([] if fit.direct else check_steps(fit)),
         _check_chains(fit.sampling.chains),
         _check_weights(fit) if fit.direct else _check_warmup(fit.sampling.warmup),
     ]
     marked = (replace(v, waived=v.status == "fail" and v.name in waived) for v in verdicts)
     # Draws of very many groups are summarised at once: they are not held for whoever may ask.
-    summary = _summary_of(fit) if fit.every is not None else Deferred(lambda: _summary_of(fit))
-    return Diagnosis(fit.variant, tuple(marked), summary)
+    summary = Deferred(lambda: _summary_of(fit, figures))
+    return Diagnosis(fit.variant, tuple(marked), summary if fit.every is None else summary.value())
 
 
-def _summary_of(fit: Fit) -> pd.DataFrame:
+def _summary_of(fit: Fit, figures: Mapping[str, FloatArray]) -> pd.DataFrame:
     names, draws = parameters(fit)
-    return pd.concat([*([summarise(names, draws)] if names else []), *_of_thinned(fit)])
+    own = [_table(names, mixing.summarised(draws, known=figures))] if names else []
+    return pd.concat([*own, *_of_thinned(fit)])
 
 
-def _check_chain_by_chain(names: list[str], draws: FloatArray, chains: int) -> list[Verdict]:
-    """What the draws of parameters say, (parameter, chain, draw)."""
-    figures = mixing.diagnosed(draws)
+def _check_chain_by_chain(
+    names: list[str], draws: FloatArray, figures: Mapping[str, FloatArray], chains: int
+) -> list[Verdict]:
+    """What the draws of parameters say, (parameter, chain, draw), and the figures made of them."""
     sizes = [_check_ess(names, figures[f"ess_{kind}"], kind, chains) for kind in ("bulk", "tail")]
     with np.errstate(invalid="ignore"):  # of a constant
         ratio = figures["mcse_mean"] / figures["sd"]

@@ -8,7 +8,7 @@ are nan, and R-hat of one chain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -42,15 +42,26 @@ _FEW_PAIRS = 6
 
 
 def diagnosed(draws: FloatArray) -> dict[str, FloatArray]:
-    """What verdicts are made of: mean, sd and the error of the mean, bulk and tail ESS, and R-hat."""
+    """What verdicts are made of: mean, sd, the error of the mean, bulk and tail ESS (that of both ends too), R-hat."""
     with np.errstate(all="ignore"):
-        return _in_blocks(_diagnosis, draws)
+        return _in_blocks(lambda block, _: _diagnosis(block), draws)
 
 
-def summarised(draws: FloatArray, diagnostics: bool = True) -> dict[str, FloatArray]:
-    """Mean, sd and quantiles with their Monte Carlo errors, and where asked bulk and tail ESS and R-hat."""
+def summarised(
+    draws: FloatArray, diagnostics: bool = True, known: Mapping[str, FloatArray] | None = None
+) -> dict[str, FloatArray]:
+    """Mean, sd and quantiles with their Monte Carlo errors, and where asked bulk and tail ESS and R-hat.
+
+    ``known`` is what ``diagnosed`` gave of the same draws: it is not worked out again.
+    """
+    figures = diagnosed(draws) if known is None and diagnostics else known
+
+    def summary(block: FloatArray, some: slice) -> dict[str, FloatArray]:
+        own = _of_means(block, _split(block)) if figures is None else {n: v[some] for n, v in figures.items()}
+        return _summary(block, own)
+
     with np.errstate(all="ignore"):
-        return _in_blocks(lambda block: _summary(block, diagnostics), draws)
+        return _in_blocks(summary, draws)
 
 
 def ess_mean(draws: FloatArray) -> FloatArray:
@@ -68,11 +79,13 @@ def ess_spread(draws: FloatArray) -> FloatArray:
 
     Half-chain by half-chain, added up: that half-chains differ makes it no smaller.
     """
-    return _alone(draws, lambda block: _ess_within(_folded_scores(_split(block))))
 
+    def within(block: FloatArray) -> FloatArray:
+        halves = _split(block)
+        scores = _Ranking.of(halves).folded().scores((-1, 1, halves.shape[2]))
+        return np.asarray(_ess(scores).reshape(halves.shape[:2]).sum(axis=1))
 
-def _ess_within(chains: FloatArray) -> FloatArray:
-    return np.asarray(_ess(chains.reshape(-1, 1, chains.shape[2])).reshape(chains.shape[:2]).sum(axis=1))
+    return _alone(draws, within)
 
 
 def ebfmi(energy: FloatArray) -> FloatArray:
@@ -94,32 +107,27 @@ def _alone(draws: FloatArray, figure: Callable[[FloatArray], FloatArray]) -> Flo
     if not len(draws):
         return np.empty(0)
     with np.errstate(all="ignore"):
-        return _in_blocks(lambda block: {"figure": figure(block)}, np.asarray(draws, dtype=float))["figure"]
+        return _in_blocks(lambda block, _: {"figure": figure(block)}, np.asarray(draws, dtype=float))["figure"]
 
 
-def _in_blocks(figures: Callable[[FloatArray], dict[str, FloatArray]], draws: FloatArray) -> dict[str, FloatArray]:
+def _in_blocks(work: Callable[[FloatArray, slice], dict[str, FloatArray]], draws: FloatArray) -> dict[str, FloatArray]:
+    """What a function of some parameters' draws and their places gives, of all parameters."""
     parts = []
     for some in portions(len(draws), draws[0].size, _BLOCK):
         block = draws[some]
         unknown = np.isnan(block).any(axis=(1, 2)) | (block.shape[2] < _LEAST_DRAWS)
-        part = figures(block)
+        part = work(block, some)
         parts.append({name: v if name in _PLAIN else np.where(unknown, np.nan, v) for name, v in part.items()})
         give_back(draws)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _diagnosis(draws: FloatArray) -> dict[str, FloatArray]:
-    figures = _of_ranks(draws)
-    return {name: figures[name] for name in ("mean", "sd", "mcse_mean", "ess_bulk", "ess_tail", "rhat")}
-
-
-def _of_ranks(draws: FloatArray) -> dict[str, FloatArray]:
-    """``diagnosed``, with what a summary needs besides: the draws in ascending order, and the ESS of two quantiles."""
     halves = _split(draws)
     ranking = _Ranking.of(halves)
     # Of an odd number of draws halves leave out the one in the middle.
     flat = ranking.ordered if halves.size == draws.size else np.sort(draws.reshape(len(draws), -1), axis=1)
-    figures = {**_of_means(draws, halves), "flat": flat}
+    figures = _of_means(draws, halves)
     for name in ("q05", "q95"):
         figures[f"ess_{name}"] = _ess_below(draws, np.quantile(flat, QUANTILES[name], axis=1))
     scores = ranking.scores(halves.shape)
@@ -129,20 +137,17 @@ def _of_ranks(draws: FloatArray) -> dict[str, FloatArray]:
     return figures
 
 
-def _summary(draws: FloatArray, diagnostics: bool) -> dict[str, FloatArray]:
-    if diagnostics:
-        given = _of_ranks(draws)
-    else:
-        given = {**_of_means(draws, _split(draws)), "flat": np.sort(draws.reshape(len(draws), -1), axis=1)}
+def _summary(draws: FloatArray, given: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """The columns of a summary, where ``_of_means`` or ``_diagnosis`` is given."""
+    flat = np.sort(draws.reshape(len(draws), -1), axis=1)
     statistics = {name: given[name] for name in ("mean", "sd", "mcse_mean")}
     statistics["mcse_sd"] = _mcse_sd(draws, given["mean"])
-    for (name, prob), quantile in zip(
-        QUANTILES.items(), np.quantile(given["flat"], list(QUANTILES.values()), axis=1), strict=True
-    ):
+    quantiles = np.quantile(flat, list(QUANTILES.values()), axis=1)
+    for (name, prob), quantile in zip(QUANTILES.items(), quantiles, strict=True):
         known = given.get(f"ess_{name}")
         ess = _ess_below(draws, quantile) if known is None else known
-        statistics |= {name: quantile, f"mcse_{name}": _mcse_quantile(given["flat"], ess, prob)}
-    return statistics | {name: given[name] for name in ("ess_bulk", "ess_tail", "rhat") if diagnostics}
+        statistics |= {name: quantile, f"mcse_{name}": _mcse_quantile(flat, ess, prob)}
+    return statistics | {name: given[name] for name in ("ess_bulk", "ess_tail", "rhat") if name in given}
 
 
 def _of_means(draws: FloatArray, halves: FloatArray) -> dict[str, FloatArray]:
@@ -209,10 +214,6 @@ def _blom(size: int) -> FloatArray:
 
 def _normal_scores(draws: FloatArray) -> FloatArray:
     return _Ranking.of(draws).scores(draws.shape)
-
-
-def _folded_scores(draws: FloatArray) -> FloatArray:
-    return _Ranking.of(draws).folded().scores(draws.shape)
 
 
 def _rhat(scores: FloatArray, ranking: _Ranking) -> FloatArray:

@@ -108,7 +108,7 @@ FAULTS = {
     "not folded": ("np.abs(self.ordered - median)", "(self.ordered - median)", "rhat"),
     "one middle for the median": ("[(size - 1) // 2, size // 2]", "[size // 2, size // 2]", "rhat"),
     "distances not in the order of draws": ("in (distances, self.order))", "in (distances, order))", "rhat"),
-    "the draw in the middle left out": ("if halves.size == draws.size else", "if True else", "q05"),
+    "the draw in the middle left out": ("if halves.size == draws.size else", "if True else", "ess_tail"),
     "ranks of ties as they come": ("np.flatnonzero(~first.all(axis=1))", "()", "ess_bulk"),
     "the first rank for all ties": ("begin + 1 + end", "2 * (begin + 1)", "ess_bulk"),
     "scores in the order of the ranks": (
