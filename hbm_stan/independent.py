@@ -22,7 +22,7 @@ def independent_draws(
     Effects of very many groups are drawn some draws at a time, from one stream of random numbers.
     """
     programs = family.programs
-    if programs.independent is None or np.size(data[programs.observed]) <= programs.known_above:
+    if programs.independent is None:
         return None
     rng, size, given = np.random.default_rng([seed, 2]), math.prod(shape), dict[str, FloatArray]()
     # Draws that all groups share are a number each, whatever the number of groups.

@@ -77,8 +77,7 @@ def _own_scales(family: Family, table: Prepared, variant: str) -> set[str]:
 
 def _is_known(family: Family, table: Prepared, variant: str) -> bool:
     """Whether the posterior of a large table is a known one, so that nothing is sampled."""
-    programs = family.programs
-    known = is_large(family, table) and programs.independent is not None and table.n_rows > programs.known_above
+    known = is_large(family, table) and family.programs.independent is not None
     return known and family.variant(variant).pooling != "partial"
 
 

@@ -62,7 +62,10 @@ def table(n: int = N, groups: int = 12) -> Dataset:
 
 @cache
 def fitted(variant: str) -> Fit:
-    return fit("grouped_normal", table(), variant, sampling=SAMPLING, engine=choose("stanli"))
+    """A fit by the sampler, also where the posterior is known."""
+    family = families()["grouped_normal"]
+    family = replace(family, programs=replace(family.programs, independent=None))
+    return fit(family, table(), variant, sampling=SAMPLING, engine=choose("stanli"))
 
 
 def all_at_once(given: Fit) -> Fit:
@@ -414,9 +417,8 @@ def test_a_fit_of_very_many_rows_is_drawn_directly_and_says_which_draws_score_it
 @pytest.mark.parametrize("variant", [COMPLETE, UNPOOLED])
 def test_independent_draws_of_very_many_rows_are_those_that_a_sampler_draws(variant: str, tmp_path: Path) -> None:
     sampled = fitted(variant)
-    programs = replace(sampled.family.programs, known_above=3000)
-    family, store = replace(sampled.family, programs=programs), FitStore(tmp_path)
-    known = fit(family, table(), variant, sampling=SAMPLING, engine=choose("stanli"), store=store)
+    store = FitStore(tmp_path)
+    known = fit("grouped_normal", table(), variant, sampling=SAMPLING, engine=choose("stanli"), store=store)
     assert (known.independent, sampled.independent, known.n_draws) == (True, False, 1000)
     for name, values in known.draws().items():
         ours, theirs = values.reshape(1000, -1), sampled.draws(name)[name].reshape(1000, -1)
@@ -504,8 +506,8 @@ def test_a_planted_fault_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -
         there = import_module(f"hbm_stan.{module}")
         if function in vars(there):
             monkeypatch.setattr(there, function, vars(owner)[function])
-    family = fitted(POOLED).family
-    for part in (family.twin, family.groups, family.programs):
+    family = families()["grouped_normal"]
+    for part in (family.twin, family.groups, family.programs, fitted(POOLED).family.programs):
         if function in vars(part):
             monkeypatch.setitem(vars(part), function, vars(owner)[function])
     with pytest.raises((AssertionError, ValueError, HbmError, RuntimeWarning)), pytest.MonkeyPatch.context() as own:

@@ -60,7 +60,7 @@ class Programs:
     shared                            rows of the prior table that all groups share in every pooling: of instruments
     independent(rng, data, variant, size)  all that a variant's program declares, ``size`` independent draws where the
                                       posterior is a known distribution, by name; None where it is not. It is asked
-                                      for of more than ``known_above`` rows
+                                      for of large tables
     """
 
     folder: Path
@@ -81,5 +81,4 @@ class Programs:
     unlearnable: Callable[[Prepared, Variant], str] | None = None
     draw_groups: Callable[[np.random.Generator, Draws, StanData], FloatArray | Draws] | None = None
     independent: Callable[[np.random.Generator, StanData, str, int], Draws | None] | None = None
-    known_above: int = 0
     own_scales: tuple[str, ...] = ()  # what groups have beside their value without pooling, where that is drawn so

@@ -8,6 +8,7 @@
 // Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, chapters 12 and 13.
 functions {
   #include scale_prior.stanfunctions
+  #include group_cholesky.stanfunctions
   #include linear_regression.stanfunctions
 }
 data {

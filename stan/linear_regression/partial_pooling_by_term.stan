@@ -10,6 +10,7 @@
 // Papaspiliopoulos, Roberts & Skold (2007), Statistical Science 22:59; Gelman & Hill (2007), chapters 12 and 13.
 functions {
   #include scale_prior.stanfunctions
+  #include group_cholesky.stanfunctions
   #include linear_regression.stanfunctions
 }
 data {

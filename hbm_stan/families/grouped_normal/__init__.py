@@ -30,7 +30,6 @@ from hbm_stan.families.normal_population import new_group
 from hbm_stan.families.own_scale import NODES, given_scales, log_rows, over_sd
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.normal_density import normal_logpdf
-from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -233,7 +232,7 @@ FAMILY = Family(
               "y_rep": ("observation",), "log_lik": ("observation",)},
         population=POPULATION, folder=share("stan") / "grouped_normal", prepare=_prepare,
         default_priors=_default_priors, draw_groups=_draw_groups,
-        independent=independent, known_above=VERY_MANY_ROWS, own_scales=("sigma_group",),
+        independent=independent, own_scales=("sigma_group",),
     ),
     twin=Twin(
         calibration={"mu": "normal(55, 10)", "tau": "half_normal(6)", "sigma": "gamma(4, 0.8)",

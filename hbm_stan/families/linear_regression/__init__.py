@@ -46,7 +46,6 @@ from hbm_stan.integrate.structure import Level
 from hbm_stan.later import solve_triangular
 from hbm_stan.model import Draws, Evidence, Family, Finding, Groups, Programs, StanData, Twin, Words
 from hbm_stan.normal_density import normal_logpdf
-from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.prepare import Prepared, Role
 from hbm_stan.priors import Prior, decode_scale, encode_scale, raw_support, to_decimals, two_digits
 from hbm_stan.resources import share
@@ -255,7 +254,7 @@ FAMILY = Family(
         },
         population=POPULATION, hidden=("L_Omega", "C", "z", "m", "tau_intercept_raw"),
         folder=share("stan") / "linear_regression", coords=coords, prepare=_prepare, default_priors=_default_priors,
-        draw_groups=draw_groups, rule=_rule, independent=independent, known_above=VERY_MANY_ROWS,
+        draw_groups=draw_groups, rule=_rule, independent=independent,
         own_scales=("sigma_group",),
         unlearnable=lambda table, variant: effects_beyond(table, variant, table.n_rows),
     ),
