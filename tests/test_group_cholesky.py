@@ -22,14 +22,14 @@ data {
   int J;
   array[V] matrix[J, V] S;
   array[V] vector[J] b;
-  array[2] vector[J] weight;
+  array[V] vector[J] r;
+  array[3] vector[J] weight;
 }
 parameters {
   vector[(V * (V + 1)) %/% 2] p;
 }
 model {
   matrix[V, V] P = rep_matrix(0, V, V);
-  array[2] vector[J] both;
   int at = 1;
   for (k in 1 : V) {
     for (l in 1 : k) {
@@ -37,24 +37,38 @@ model {
       at += 1;
     }
   }
-  both = eliminated(S, P, b);
-  target += dot_product(weight[1], both[1]) + dot_product(weight[2], both[2]);
+  {
+    array[V, V] vector[J] F = group_factors(S, P);
+    array[V] vector[J] z = whitened(F, P, b);
+    array[V, V] vector[J] W = weights_of(F, P);
+    target += dot_product(weight[1], log_determinants(F));
+    for (k in 1 : V) {
+      target += dot_product(weight[2], square(z[k]));
+      for (l in 1 : V) {
+        target += dot_product(weight[3], b[k] .* W[k, l] .* r[l]);
+      }
+    }
+  }
 }
 """
 SIZES = (0, 1, 2, 9, 4, 30)  # rows of the groups: a group without rows, and some with fewer rows than terms
-# What a slip of the pen would be: each must change what comes out.
+# Slips of the pen: each must change what comes out.
 FAULTS = {
     "a diagonal that is no root": ("sqrt(F[l, l])", "F[l, l]"),
     "elements that are not divided": ("F[k, l] ./ F[l, l]", "F[k, l]"),
     "a product of the wrong row": ("F[k, h] .* F[l, h]", "F[k, h] .* F[k, h]"),
     "a column that is not taken off": ("F[k, l] -= F[k, h]", "F[k, l] -= (h > 1) * F[k, h]"),
-    "a right side that is not taken off": ("z[l] -= F[l, h] .* z[h]", "z[l] -= 0 * F[l, h] .* z[h]"),
-    "a right side by its own term alone": ("z[l] += P[m, l] * b[m]", "z[l] += (m == l) * P[m, l] * b[m]"),
-    "no identity": ("rep_vector(k == l, J)", "rep_vector(0.5 * (k == l), J)"),
+    "no identity": ("rep_vector(k == l, rows", "rep_vector(0.5 * (k == l), rows"),
     "factors in each other's place": ("F[k, l] += P[m, k] * GP[m]", "F[k, l] += P[m, l] * GP[m]"),
-    "half a determinant": ("2 * log(F[l, l])", "log(F[l, l])"),
-    "a square that is none": ("square(z[l])", "z[l]"),
-}  # fmt: skip
+    "a determinant of the first rows twice": ("log_det += 2 * log(F[l, l])", "log_det += 2 * log(F[l - 1, l - 1])"),
+    "half a determinant": ("= 2 * log(F[1, 1])", "= log(F[1, 1])"),
+    "a right side that is not taken off": ("z[l] -= F[l, h] .* z[h]", "z[l] -= 0 * F[l, h] .* z[h]"),
+    "a right side by its own term alone": ("z[l] += P[m, l] * b[m]", "z[l] += 0 * P[m, l] * b[m]"),
+    "a right side that is not divided": ("z[l] = z[l] ./ F[l, l]", "z[l] = z[l] ./ F[1, 1]"),
+    "weights of the next column": ("U[k, l] .* U[m, l]", "U[k, l] .* U[m, l - 1]"),
+    "weights that begin late": ("W[k, m] = U[k, 1] .* U[m, 1]", "W[k, m] = 0 * U[k, 1] .* U[m, 1]"),
+    "half of the weights": ("W[m, k] = W[k, m]", "W[m, k] = (m == k) * W[k, m]"),
+}
 
 
 def cases(terms: int) -> tuple[dict[str, object], np.ndarray]:
@@ -63,10 +77,11 @@ def cases(terms: int) -> tuple[dict[str, object], np.ndarray]:
     rows = [rng.normal(size=(n, terms)) for n in SIZES]
     gram = np.array([x.T @ x for x in rows])
     right = np.array([x.T @ rng.normal(size=len(x)) for x in rows])
-    weight = rng.uniform(0.5, 2, size=(2, len(SIZES)))
+    other = rng.normal(size=(terms, len(SIZES)))
+    weight = rng.uniform(0.5, 2, size=(3, len(SIZES)))
     data = {
         "V": terms, "J": len(SIZES), "S": gram.transpose(1, 0, 2).tolist(), "b": right.T.tolist(),
-        "weight": weight.tolist(),
+        "r": other.tolist(), "weight": weight.tolist(),
     }  # fmt: skip
     return data, rng.normal(size=terms * (terms + 1) // 2)
 
@@ -77,9 +92,10 @@ def by_numpy(data: dict[str, object], p: np.ndarray) -> float:
     factor[np.tril_indices(data["V"])] = p
     total, weight = 0.0, np.array(data["weight"])
     for j in range(len(SIZES)):
-        within, right = (np.array(data[name])[:, j] for name in ("S", "b"))
-        matrix, c = np.eye(data["V"]) + factor.T @ within @ factor, factor.T @ right
+        within, right, other = (np.array(data[name])[:, j] for name in ("S", "b", "r"))
+        matrix, c, d = np.eye(data["V"]) + factor.T @ within @ factor, factor.T @ right, factor.T @ other
         total += weight[0, j] * np.linalg.slogdet(matrix)[1] + weight[1, j] * c @ np.linalg.solve(matrix, c)
+        total += weight[2, j] * c @ np.linalg.solve(matrix, d)
     return float(total)
 
 

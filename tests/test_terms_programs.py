@@ -57,6 +57,8 @@ RIGHT = {
     "three crossed": "x + w + (1 + x | g) + (1 + x + w | h) + (1 | i)",
     "nested in a crossed one": "x + (1 + z | g) + (1 | u) + (1 | h) + offset(w)",
     "columns of groups": "x + v + v:x + (1 + x | g) + (1 + v | h)",
+    "three slopes and a crossed factor": "x + w + z + (1 + x + w | g) + (0 + z | g) + (1 | h)",
+    "five columns": "x + w + z + x:w + (1 + x + w + z + x:w | g)",
 }  # fmt: skip
 # Priors under which counts and amounts at random points stay numbers, of several distributions.
 CHOSEN = {
@@ -245,10 +247,24 @@ def test_it_does_not_matter_which_factor_s_levels_are_the_blocks(factor: str, mo
 
 
 def test_products_that_are_too_many_to_hold_are_made_each_time() -> None:
-    for case in ("crossed", "crossed slopes"):
+    for case in ("crossed", "crossed slopes", "three slopes and a crossed factor"):
         code = data_of("normal", case, "partial_pooling")[0].program("partial_pooling").code
         assert "40000000" in code
         assert spread("normal", case, "partial_pooling", code.replace("40000000", "1")) < SPREAD
+
+
+@pytest.mark.parametrize("case", ["three columns, categories, an interaction", "three slopes and a crossed factor"])
+def test_factors_of_blocks_are_the_same_one_by_one(case: str) -> None:
+    code = data_of("normal", case, "partial_pooling")[0].program("partial_pooling").code
+    assert code.count("V <= 4") == 1
+    assert spread("normal", case, "partial_pooling", code.replace("V <= 4", "V <= 0")) < SPREAD
+
+
+@pytest.mark.parametrize("rule", ["20 * V", "0 * V"])
+def test_five_columns_have_one_density_at_once_and_one_by_one(rule: str) -> None:
+    code = data_of("normal", "five columns", "partial_pooling")[0].program("partial_pooling").code
+    assert code.count("20 * V") == 1
+    assert spread("normal", "five columns", "partial_pooling", code.replace("20 * V", rule)) < SPREAD
 
 
 # A planted fault in a program: the likelihood, what stands there, what stands there instead.

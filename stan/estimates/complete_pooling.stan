@@ -58,7 +58,7 @@ transformed data {
   matrix[N, P + 1] others = diag_pre_multiply(inv(se), append_col(X, y - offset_ - X * start)); // and estimate
   array[V] matrix[B, V + C + P + 1] S = local_products(W, others, block_idx, place, crossed, K, B, V, C); // by block
   matrix[C + P + 1, C + P + 1] U = crossed_products(W, others, place, crossed, K, C); // over all rows
-  int H = n_held(B, V, C); // columns of E
+  int H = n_held(local_term, C); // columns of E
   matrix[H > 0 ? (C * (C + 1)) %/% 2 : 0, H] E = squared_products(S, C, H); // products of crossed columns, by block
   array[T] int other_correlated = of_other_terms(correlated, G); // as correlated, but no for the group's terms
 }
