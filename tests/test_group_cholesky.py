@@ -55,7 +55,7 @@ SIZES = (0, 1, 2, 9, 4, 30)  # rows of the groups: a group without rows, and som
 # Slips of the pen: each must change what comes out.
 FAULTS = {
     "a diagonal that is no root": ("sqrt(F[l, l])", "F[l, l]"),
-    "elements that are not divided": ("F[k, l] ./ F[l, l]", "F[k, l]"),
+    "elements that are not divided": ("F[k, l] = F[k, l] ./ F[l, l]", "F[k, l] = F[k, l]"),
     "a product of the wrong row": ("F[k, h] .* F[l, h]", "F[k, h] .* F[k, h]"),
     "a column that is not taken off": ("F[k, l] -= F[k, h]", "F[k, l] -= (h > 1) * F[k, h]"),
     "no identity": ("rep_vector(k == l, rows", "rep_vector(0.5 * (k == l), rows"),

@@ -5,8 +5,8 @@
 named, and prints what each took. A million takes some ten minutes of a core and 12 GiB of the disk for a while.
 ``--shares`` takes successes of trials with two rows a group in the place of estimates, ``--rows`` numbers of normal
 rows in the place of groups (by default 1,000 to 1,000,000), in 100 groups or as many as ``--within`` says;
-``--regression`` rows with a predictor whose slope varies, in groups of unequal sizes. ``--plot FILE`` draws seconds and
-memory.
+``--regression`` rows with predictors whose slopes vary (one, or as many as ``--predictors`` says), in groups of unequal
+sizes. ``--plot FILE`` draws seconds and memory.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from pypdf import PdfReader
 SEED = 20261130
 ESTIMATES = ("--family", "normal_means", "--group", "site", "--estimate", "effect", "--standard-error", "error")
 ROWS = ("--family", "grouped_normal", "--group", "store", "--outcome", "sales")
-LINES = ("--family", "linear_regression", "--group", "store", "--outcome", "sales", "--predictors", "price")
+LINES = ("--family", "linear_regression", "--group", "store", "--outcome", "sales", "--predictors")
+PREDICTORS = ("price", "discount", "rain")
 SHARES = ("--family", "beta_binomial", "--group", "site", "--successes", "hits", "--trials", "trials")
 DEFAULT = {True: [1000, 10_000, 100_000, 1_000_000], False: [10_000, 1_000_000]}
 
@@ -75,15 +76,16 @@ def write_rows(groups: int, n: int, path: Path) -> None:
         file.writelines(f"s{j:05d},{y:.3f}\n" for j, y in zip(group, sales, strict=True))
 
 
-def write_lines(groups: int, n: int, path: Path) -> None:
-    """Columns store, price and sales: intercepts 10 (sd 2), slopes -0.8 (sd 0.5), rows about them with the sd 5."""
+def write_lines(groups: int, predictors: int, n: int, path: Path) -> None:
+    """Columns store, predictors and sales: intercepts 10 (sd 2), slopes -0.8 (sd 0.5), rows about them: sd 5."""
     rng = np.random.default_rng(SEED)
-    intercept, slope = rng.normal(10, 2, groups), rng.normal(-0.8, 0.5, groups)
-    group, price = rng.choice(groups, n, p=rng.dirichlet(np.full(groups, 2.0))), rng.normal(3, 1.5, n)
-    sales = rng.normal(intercept[group] + slope[group] * price, 5)
+    intercept, slope = rng.normal(10, 2, groups), rng.normal(-0.8, 0.5, (predictors, groups))
+    group, x = rng.choice(groups, n, p=rng.dirichlet(np.full(groups, 2.0))), rng.normal(3, 1.5, (predictors, n))
+    sales = rng.normal(intercept[group] + (slope[:, group] * x).sum(axis=0), 5)
     with path.open("w") as file:
-        file.write("store,price,sales\n")
-        file.writelines(f"s{j:05d},{x:.3f},{y:.3f}\n" for j, x, y in zip(group, price, sales, strict=True))
+        file.write(f"store,{','.join(PREDICTORS[:predictors])},sales\n")
+        cells = zip(group, *x, sales, strict=True)
+        file.writelines(f"s{j:05d},{','.join(f'{value:.3f}' for value in values)}\n" for j, *values in cells)
 
 
 def write_shares(groups: int, path: Path) -> None:
@@ -153,14 +155,16 @@ def main() -> None:
     kind.add_argument("--regression", action="store_true")
     kind.add_argument("--shares", action="store_true")
     parser.add_argument("--within", type=int, default=100)
+    parser.add_argument("--predictors", type=int, default=1, choices=(1, 2, 3))
     parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
     by_rows = asked.rows or asked.regression
     what, all_took = "rows" if by_rows else "groups", list[Took]()
     write, roles = (write_shares, SHARES) if asked.shares else (write_estimates, ESTIMATES)
     if by_rows:
-        write, roles = (write_rows, ROWS) if asked.rows else (write_lines, LINES)
-        write = partial(write, asked.within)
+        lines = partial(write_lines, asked.within, asked.predictors)
+        own = (*LINES, ",".join(PREDICTORS[: asked.predictors]))
+        write, roles = (partial(write_rows, asked.within), ROWS) if asked.rows else (lines, own)
     with tempfile.TemporaryDirectory() as folder:
         for n in asked.numbers or DEFAULT[by_rows]:
             note = Path(folder) / f"{n}.json"
