@@ -56,9 +56,9 @@ def draws_by_nodes(
 def draws_directly(
     engine: Engine, program: Program, data: StanData, sampling: Sampling, progress: Progress | None = None
 ) -> EngineDraws:
-    """Direct draws of the population of very many groups; where they cannot be had, the engine's, with the reason."""
+    """Direct draws of the population of many groups or rows; where there are none, the engine's, with the reason."""
     try:
-        return DirectEngine(alone=True).sample(program, data, sampling)
+        return DirectEngine(alone=True, nearly_normal=True).sample(program, data, sampling)
     except NotDirectError as reason:
         return replace(engine.sample(program, data, sampling, progress), about={NOT_DIRECT: str(reason)})
 

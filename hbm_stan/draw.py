@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from hbm_stan.deferred import Deferred
 from hbm_stan.engines import ENGINES, EngineDraws, Progress, Sampling
 from hbm_stan.fit import Attempt, Fit, Job, Reporter
@@ -16,6 +18,10 @@ from hbm_stan.named import NamedTree
 from hbm_stan.portions import VERY_MANY_ROWS
 from hbm_stan.store import FitRecord, FitStore
 from hbm_stan.tree import draws_tree, is_large, thinned, with_effects, with_rows
+
+# Groups times squared coefficients of each: beyond, a sampler takes minutes (10,000 groups with two predictors: over
+# ten, and direct draws half of one).
+_MANY_SQUARES = 50_000
 
 
 def run_job(job: Job, store: FitStore, say: Reporter, progress: Progress | None = None, *, first: bool = False) -> Fit:
@@ -54,7 +60,7 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
         from hbm_stan.by_nodes import draws_by_nodes, draws_directly  # of large tables only: a start is not to wait
 
         known = draws_by_nodes(job.family, job.table, job.data, job.variant, sampling, progress)
-        if known is None and (held.draws < sampling.draws or _has_many_rows(job)):
+        if known is None and (held.draws < sampling.draws or _is_slow(job)):
             known = draws_directly(job.engine, job.program, job.data, sampling, progress)
     if known is None and job.engine.name == "direct":
         from hbm_stan.by_following_nodes import draw_directly
@@ -68,10 +74,11 @@ def _drawn(job: Job, sampling: Sampling, progress: Progress | None, earlier: Seq
                      earlier=tuple(asdict(a) for a in earlier))  # fmt: skip
 
 
-def _has_many_rows(job: Job) -> bool:
-    """Whether a program of few parameters has very many rows: a gradient takes long, and a sampler many of them."""
+def _is_slow(job: Job) -> bool:
+    """Whether a gradient of a program of few parameters takes long, and a sampler, which asks for many, minutes."""
     few = job.family.programs.draw_groups is not None and job.family.variant(job.variant).pooling != "no"
-    return few and job.table.n_rows > VERY_MANY_ROWS
+    squares = job.table.n_groups * int(np.sum(job.data.get("K", 1))) ** 2  # of coefficients that are integrated out
+    return few and (job.table.n_rows > VERY_MANY_ROWS or squares > _MANY_SQUARES)
 
 
 def run_again(job: Job, last: Fit, failed: Attempt, step: float, store: FitStore, progress: Progress | None) -> Fit:

@@ -14,7 +14,7 @@ from hbm_stan.agreement import compare_with_reference, threshold
 from hbm_stan.direct import adapt, streams
 from hbm_stan.direct.mixture import Mixture, fitted, latin_hypercube
 from hbm_stan.direct.mode import Density, find_modes
-from hbm_stan.direct.streams import MAX_DIMENSION, Streams, draw_streams
+from hbm_stan.direct.streams import MAX_DIMENSION, MOST_NEARLY_NORMAL, Streams, draw_nearly_normal, draw_streams
 
 Log = Callable[[np.ndarray], np.ndarray]
 TWO = Mixture(
@@ -232,6 +232,63 @@ def test_streams_that_differ_are_refused() -> None:
     assert streams._gate(points, weights)[2] == ""
     points[2, :, 1] += 0.3
     assert "streams differ" in streams._gate(points, weights)[2]
+
+
+def skewed(shapes: np.ndarray) -> Density:
+    """Logs of independent gamma variables: less normal the smaller their shapes."""
+    return with_differences(lambda x: (shapes * x - np.exp(x)).sum(axis=1))
+
+
+@pytest.mark.parametrize("dimension", [2, MAX_DIMENSION + 2, MOST_NEARLY_NORMAL])
+def test_what_is_all_but_normal_is_drawn_about_its_mode_with_many_coordinates(dimension: int) -> None:
+    shapes = np.linspace(300, 3000, dimension)
+    draws = draw_nearly_normal(skewed(shapes), dimension, 4, 1000, 1)
+    assert draws.trouble == ""
+    assert draws.evaluations < 4400 + 60 * (2 * dimension + 12) * 3
+    assert agrees(distances(draws, {f"x{i}": stats.loggamma(shape) for i, shape in enumerate(shapes)}))
+
+
+def test_what_is_not_all_but_normal_is_drawn_by_a_mixture_or_refused() -> None:
+    known = {"u": stats.loggamma(0.3), "z": stats.norm()}
+    draws = draw_nearly_normal(log_gamma(0.3), 2, 4, 1000, 1)
+    assert np.array_equal(draws.points, draw_streams(log_gamma(0.3), 2, 4, 1000, 1).points)
+    assert agrees(distances(draws, known))
+    many = MAX_DIMENSION + 2
+    assert "limit" in draw_nearly_normal(skewed(np.full(many, 0.3)), many, 4, 1000, 1).trouble
+    assert "proposals count for 0 %" in draw_nearly_normal(funnel(many), many, 4, 1000, 1).trouble
+    assert "no mode" in draw_nearly_normal(with_differences(lambda x: x[:, 0]), many, 4, 100, 1).trouble
+    assert "31 unconstrained parameters, where 1 to 30" in draw_nearly_normal(skewed(np.ones(31)), 31, 4, 9, 1).trouble
+
+
+def test_a_mode_apart_from_the_one_that_is_drawn_about_is_not_lost() -> None:
+    draws = draw_nearly_normal(two_modes(4), 2, 4, 500, 1)
+    assert "2 modes" in draws.trouble
+    many = with_differences(
+        lambda x: np.logaddexp(-0.5 * (x[:, 0] - 4) ** 2, -0.5 * (x[:, 0] + 4) ** 2) - (x[:, 1:] ** 2).sum(axis=1) / 2
+    )
+    for seed in range(5):
+        assert "2 modes" in draw_nearly_normal(many, MAX_DIMENSION + 2, 4, 500, seed).trouble
+
+
+def test_planted_faults_of_draws_about_a_mode_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = np.linspace(50, 500, 10)
+    known = {f"x{i}": stats.loggamma(shape) for i, shape in enumerate(shapes)}
+
+    def wrong() -> bool:
+        draws = draw_nearly_normal(skewed(shapes), 10, 4, 1000, 3)
+        return bool(draws.trouble) or not agrees(distances(draws, known))
+
+    assert not wrong()
+    right = Mixture.log_density
+    with monkeypatch.context() as patch:  # a proposal with another density than is said
+        patch.setattr(Mixture, "log_density", lambda m, x: right(m, x) + 2 * x[:, 0])
+        assert wrong()
+    with monkeypatch.context() as patch:  # draws without their weights
+        patch.setattr(streams, "_chain", lambda w, _t: list(range(len(w))))
+        assert wrong()
+    with monkeypatch.context() as patch:  # half as wide
+        patch.setattr(streams, "_NEARLY_NORMAL", ((0.5, 1.0, 30.0),))
+        assert wrong()
 
 
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:

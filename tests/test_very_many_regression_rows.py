@@ -19,7 +19,7 @@ from test_statistics_of_checks import Planted
 from test_very_many_rows import all_at_once, assert_same_units
 
 from hbm_stan import densities, diagnose, leave_one_out, memory, outlook
-from hbm_stan.attempts import fit
+from hbm_stan.attempts import attempts_in_words, fit
 from hbm_stan.budget import Budget
 from hbm_stan.data import Dataset
 from hbm_stan.engines import Sampling, choose, plain_data
@@ -330,6 +330,30 @@ def test_independent_draws_are_those_that_a_sampler_draws(variant: str, tmp_path
         assert apart.max() < 5 * 1.25 * np.sqrt(1 / 300 + 1 / 1000), name
         widths = [np.ptp(np.quantile(some, [0.1, 0.9], axis=0), axis=0) for some in (ours, theirs)]
         assert np.max(np.abs(np.log(widths[0] / widths[1]))) < 0.35, name
+
+
+def test_where_a_sampler_would_take_minutes_populations_are_drawn_directly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Eleven parameters: two predictors whose slopes vary, and one of groups."""
+    rows = rows_with_predictors(20_000, 400)
+    group, rng = rows["g"].str[1:].astype(int).to_numpy(), np.random.default_rng(4)
+    for name, sd in (("x", 1), ("z", 4)):
+        rows["y"] += rng.normal(0, sd, 400)[group] * rows[name]
+    dataset = data_of(rows)
+    how = {"sampling": SAMPLING, "engine": choose("stanli"), "store": FitStore(tmp_path)}
+    sampled = fit("linear_regression", dataset, POOLED, **how)
+    monkeypatch.setattr("hbm_stan.draw._MANY_SQUARES", sampled.table.n_groups * 3**2)
+    assert fit("linear_regression", dataset, POOLED, **{**how, "store": FitStore(tmp_path / "few")}).direct is False
+    monkeypatch.setattr("hbm_stan.draw._MANY_SQUARES", sampled.table.n_groups * 3**2 - 1)
+    drawn = fit("linear_regression", dataset, POOLED, **{**how, "store": FitStore(tmp_path / "many")})
+    assert (sampled.direct, drawn.direct) == (False, True)
+    assert "direct draws, by importance weights" in attempts_in_words(drawn)
+    for name in ("mu", "tau", "rho", "gamma", "sigma", "theta"):
+        ours, theirs = (f.draws(name)[name].reshape(1000, -1) for f in (drawn, sampled))
+        apart = np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) / theirs.std(axis=0)
+        assert apart.max() < 5 * np.sqrt(2 / 300), name  # 1,000 draws of either are worth 300 at least
+        assert np.abs(np.log(ours.std(axis=0) / theirs.std(axis=0))).max() < 0.35, name
 
 
 def test_independent_draws_without_group_predictors_pass_the_checks_of_draws(tmp_path: Path) -> None:

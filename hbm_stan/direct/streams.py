@@ -32,6 +32,9 @@ _STARTS, _BOX, _WIDER = 8, 2.0, 3.0
 _NO_MASS, _VALLEY, _BETWEEN = 12.0, 4.0, 9
 # Proposals for what is all but normal: widths in those of Laplace's approximation, shares, degrees of freedom.
 _NEARLY_NORMAL = ((1.05, 0.85, 30.0), (1.5, 0.15, 8.0))
+# Of a density that is all but normal: the most coordinates, and starts of the search for its mode, each with the
+# one opposite (ours).
+MOST_NEARLY_NORMAL, _FEW_STARTS = 30, 2
 _BEFORE = 100  # proposals before the first draw of a stream
 _HEAVIEST = 4  # proposals with the largest weights, from which modes are searched once more
 # A first attempt, and one with so many times the points and twice the proposals for each draw.
@@ -82,14 +85,11 @@ def draw_streams(density: Density, dimension: int, streams: int, draws: int, see
     weights are no good the mixture is adapted once more, with more points.
     """
     counted = _Counted(density)
-    drawn_streams = Streams(points=np.empty((streams, draws, dimension)), log_density=np.empty((streams, draws)))
+    drawn_streams = _none(streams, draws, dimension)
     if not 0 < dimension <= MAX_DIMENSION:
-        return replace(
-            drawn_streams, trouble=f"{dimension} unconstrained parameters, where 1 to {MAX_DIMENSION} can be"
-        )
+        return replace(drawn_streams, trouble=_too_many(dimension, MAX_DIMENSION))
     rng = np.random.default_rng([seed, 3])
-    wide = np.where(np.arange(_STARTS) % 2, _WIDER, 1.0)[:, None]
-    modes = _of_mass(find_modes(counted, _BOX * wide * rng.uniform(-1, 1, (_STARTS, dimension))))
+    modes = _of_mass(find_modes(counted, _starts(rng, _STARTS, dimension)))
     for effort, thin in _EFFORTS:
         trouble = _no_use(counted, modes)
         if trouble:
@@ -108,16 +108,57 @@ def draw_streams(density: Density, dimension: int, streams: int, draws: int, see
     return replace(drawn_streams, evaluations=counted.count)
 
 
+def draw_nearly_normal(density: Density, dimension: int, streams: int, draws: int, seed: int) -> Streams:
+    """The same of a density that costs much and is all but normal, as a population's of very many groups is.
+
+    By proposals about its mode, with up to ``MOST_NEARLY_NORMAL`` coordinates; where these do not do, by a mixture,
+    with as many as ``draw_streams`` takes.
+    """
+    counted = _Counted(density)
+    if not 0 < dimension <= MOST_NEARLY_NORMAL:
+        return replace(_none(streams, draws, dimension), trouble=_too_many(dimension, MOST_NEARLY_NORMAL))
+    starts = _starts(np.random.default_rng([seed, 6]), _FEW_STARTS, dimension)
+    modes = _of_mass(find_modes(counted, np.concatenate([starts, -starts])))
+    drawn_streams = replace(_none(streams, draws, dimension), trouble="no mode was found")
+    if len(modes) == 1:
+        drawn_streams, heaviest = _from_mixture(counted, _about(modes[0]), streams, draws, 1, [seed, 5])
+        if not drawn_streams.trouble and len(_of_mass(find_modes(counted, heaviest), modes)) == 1:
+            return replace(drawn_streams, evaluations=counted.count)
+    elif modes:
+        drawn_streams = replace(drawn_streams, trouble=f"{len(modes)} modes")
+    if dimension > MAX_DIMENSION:
+        return replace(drawn_streams, trouble=drawn_streams.trouble or "a mode apart from its draws")
+    return draw_streams(density, dimension, streams, draws, seed)
+
+
+def _none(streams: int, draws: int, dimension: int) -> Streams:
+    return Streams(points=np.empty((streams, draws, dimension)), log_density=np.empty((streams, draws)))
+
+
+def _too_many(dimension: int, most: int) -> str:
+    return f"{dimension} unconstrained parameters, where 1 to {most} can be"
+
+
+def _starts(rng: np.random.Generator, number: int, dimension: int) -> FloatArray:
+    """Where modes are searched from, (number, dimension)."""
+    wide = np.where(np.arange(number) % 2, _WIDER, 1.0)[:, None]
+    return np.asarray(_BOX * wide * rng.uniform(-1, 1, (number, dimension)))
+
+
 def streams_about(density: Density, mode: Mode, streams: int, draws: int, seed: int) -> Streams:
     """The same by proposals about one mode, no mixture being fitted: for a density that is all but normal.
 
     Many times cheaper where a density costs much; ``trouble`` says where it does not do.
     """
+    drawn_streams, _ = _from_mixture(density, _about(mode), streams, draws, 1, [seed, 5])
+    return replace(drawn_streams, evaluations=streams * (draws + _BEFORE))
+
+
+def _about(mode: Mode) -> Mixture:
+    """Proposals for what is all but normal."""
     factor = np.linalg.cholesky(np.linalg.inv(mode.precision))
     widths, shares, degrees = (np.array(column) for column in zip(*_NEARLY_NORMAL, strict=True))
-    mixture = Mixture(shares, np.tile(mode.point, (len(widths), 1)), widths[:, None, None] * factor, degrees)
-    drawn_streams, _ = _from_mixture(density, mixture, streams, draws, 1, [seed, 5])
-    return replace(drawn_streams, evaluations=streams * (draws + _BEFORE))
+    return Mixture(shares, np.tile(mode.point, (len(widths), 1)), widths[:, None, None] * factor, degrees)
 
 
 def _of_mass(new: list[Mode], known: list[Mode] | None = None) -> list[Mode]:

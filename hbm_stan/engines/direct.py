@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.direct.streams import Streams, draw_streams
+from hbm_stan.direct.streams import Streams, draw_nearly_normal, draw_streams
 from hbm_stan.engines import NOT_DIRECT, PARETO_K, PARETO_K_SQUARES, EngineDraws, Progress, Sampling
 from hbm_stan.engines.points import Points
 from hbm_stan.engines.stanli import StanliEngine
@@ -30,13 +30,15 @@ _METHOD = 2
 class DirectEngine:
     """Draws by importance weights where these can be trusted; else by the embedded engine's sampler, which is said.
 
-    ``alone`` has NotDirectError raised in the place of the sampler's draws.
+    ``alone`` has NotDirectError raised in the place of the sampler's draws; ``nearly_normal`` tries proposals about the
+    mode first.
     """
 
     name = "direct"
 
-    def __init__(self, *, alone: bool = False) -> None:
+    def __init__(self, *, alone: bool = False, nearly_normal: bool = False) -> None:
         self._sampler, self._alone = StanliEngine(), alone
+        self._draw = draw_nearly_normal if nearly_normal else draw_streams
 
     @cached_property
     def version(self) -> str:
@@ -53,7 +55,7 @@ class DirectEngine:
         with orderly_stop(), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # that generated quantities run slowly
             points = Points(self._sampler.model(program, data))
-            drawn = draw_streams(points, points.dimension, sampling.chains, sampling.draws, sampling.seed)
+            drawn = self._draw(points, points.dimension, sampling.chains, sampling.draws, sampling.seed)
             if not drawn.trouble:
                 variables = points.variables(drawn.points, sampling.seed)
                 if all(np.isfinite(values).all() for values in variables.values()):
