@@ -310,7 +310,8 @@ def test_r_squared_of_some_rows_is_that_of_all(monkeypatch: pytest.MonkeyPatch) 
     some = r_squared.r_squared(given)
     assert whole is not None and some is not None  # noqa: PT018
     sd = (whole.known.q95 - whole.known.q05) / 3.29
-    for kind, far in (("known", 0.1), ("new", 0.5)):
+    # Five times the root mean square over 28 seeds: rows are a sixth of all, and new groups are drawn anew for them.
+    for kind, far in (("known", 0.4), ("new", 2.5)):
         for quantile in ("q05", "q50", "q95"):
             one, other = getattr(getattr(some, kind), quantile), getattr(getattr(whole, kind), quantile)
             assert abs(one - other) < far * sd

@@ -18,6 +18,7 @@ functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
   #include sampled_terms.stanfunctions
+  #include group_cholesky.stanfunctions
   #include normal_cells.stanfunctions
 }
 data {

@@ -13,6 +13,7 @@
 functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
+  #include group_cholesky.stanfunctions
   #include integrated_terms.stanfunctions
 }
 data {

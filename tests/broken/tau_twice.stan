@@ -10,6 +10,7 @@
 // Lindley & Smith (1972), Journal of the Royal Statistical Society B 34:1; Gelman & Hill (2007), chapters 12 and 13.
 functions {
   #include scale_prior.stanfunctions
+  #include group_cholesky.stanfunctions
   #include linear_regression.stanfunctions
 }
 data {

@@ -13,6 +13,7 @@
 functions {
   #include scale_prior.stanfunctions
   #include terms.stanfunctions
+  #include group_cholesky.stanfunctions
   #include integrated_terms.stanfunctions
   #include one_term.stanfunctions
   #include standard_common.stanfunctions
@@ -61,7 +62,7 @@ transformed data {
   matrix[N, P + 1] others = diag_pre_multiply(inv(se), append_col(X, y - offset_ - X * start)); // and estimate
   array[V] matrix[B, V + C + P + 1] S = local_products(W, others, block_idx, place, crossed, K, B, V, C); // by block
   matrix[C + P + 1, C + P + 1] U = crossed_products(W, others, place, crossed, K, C); // over all rows
-  int H = n_held(B, V, C); // columns of E
+  int H = n_held(local_term, C); // columns of E
   matrix[H > 0 ? (C * (C + 1)) %/% 2 : 0, H] E = squared_products(S, C, H); // products of crossed columns, by block
   array[P] int mover = moved_by(own, P); // column of the group's terms whose spread moves each common coefficient
   matrix[P, 3] spoken // what the rows say of each, as spoken_of_common says (1 / square of units as beta)
