@@ -8,12 +8,14 @@ as ever.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
+from hbm_stan.direct.independence import Streams
 from hbm_stan.direct.mode import Density, Mode, find_modes, values_of
-from hbm_stan.direct.streams import Streams, draw_streams, streams_about
+from hbm_stan.direct.streams import draw_streams, streams_about
 from hbm_stan.engines import FIRST_LEFT, NODES_APART, NOT_DIRECT, Engine, EngineDraws, Progress, Sampling
 from hbm_stan.engines.direct import DirectEngine, about_of, stats_of
 from hbm_stan.errors import NotDirectError
@@ -27,6 +29,7 @@ from hbm_stan.likelihoods import likelihood
 from hbm_stan.model import Family, StanData
 from hbm_stan.prepare import Prepared
 from hbm_stan.program import Program
+from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 from hbm_stan.tree import is_by_nodes
 
@@ -160,16 +163,17 @@ def nodes_apart(
 
     The draws with the smallest and largest value in each direction are among those that are looked at.
     """
-    chosen = looked_at(points)
-    differences = []
-    for point in points[chosen]:
+
+    def difference(point: FloatArray) -> float:
         x = posterior.coordinates(point[None])
         beta, tau, partial = prior.split(x)
         factor = prior.factor(tau, partial)[0]
         anew = find_level_modes(groups, prior.mean(beta)[0], np.linalg.inv(factor @ factor.T), nodes.modes.theta)
         finer = Posterior(prior, Nodes.about(groups, anew, FINER[nodes.theta.shape[2]]), x[0])
-        differences.append(posterior(point[None])[0][0] - finer(np.zeros((1, len(point))))[0][0])
-    return float(np.ptp(differences))
+        return float((posterior.values(point[None]) - finer.values(np.zeros((1, len(point)))))[0])
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return float(np.ptp(list(pool.map(difference, points[looked_at(points)]))))
 
 
 def looked_at(points: FloatArray) -> list[int]:

@@ -107,6 +107,15 @@ def _kind_of_text(text: str) -> Kind:
     return "grouped" if _THOUSANDS.fullmatch(text) or DECIMAL_COMMA.fullmatch(text) else "text"
 
 
+def distinct(cells: Iterable[Any]) -> list[Any]:
+    """The cells without those that are the same once more, of one type; all of them where some cannot be compared."""
+    every = list(cells)
+    try:
+        return [cell for _, cell in {(type(cell), cell) for cell in every}]  # True is no 1 here
+    except TypeError:
+        return every
+
+
 def truth(cell: Any) -> tuple[str, str] | None:
     """The pair of words that the cell is one of (TRUE and FALSE, yes and no), first no; None where it is none."""
     word = label(cell).casefold()

@@ -24,6 +24,7 @@ from hbm_stan.errors import DataError
 from hbm_stan.resources import refuse_no_file
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 # A table beyond this is none of groups and estimates; reading it could fill the memory.
 MAX_BYTES = 512 * 2**20

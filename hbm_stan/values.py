@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.cells import TRUTHS, kind, label, truth
+from hbm_stan.cells import TRUTHS, distinct, kind, label, truth
 from hbm_stan.data import Dataset
 from hbm_stan.errors import DataError
 from hbm_stan.table import NOT_DROPPED, FloatArray, shorten
@@ -94,7 +94,7 @@ def _values(dataset: Dataset, role: Role, notes: list[str]) -> FloatArray:
     # two ways to give an outcome, the family says that trials are missing.
     alone = role.at_most != "" and role.at_most not in dataset.columns and not role.optional
     binary = role.kind == "binary" or alone
-    if binary and any(truth(cell) for cell in dataset.table.column(column)):
+    if binary and any(map(truth, distinct(dataset.table.column(column)))):
         return _truths(dataset, role, notes)
     try:
         values = dataset.table.numbers(column, missing=role.may_be_missing)

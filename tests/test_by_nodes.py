@@ -150,6 +150,40 @@ def test_planted_faults_move_the_density(fault: str, monkeypatch: pytest.MonkeyP
     assert not apart("poisson", "correlated") < 1e-3
 
 
+def test_populations_that_numbers_cannot_tell_have_no_density() -> None:
+    # An sd of nothing, and one without end, made a matrix that has no inverse: the search for modes begins far out.
+    data = job("poisson", "correlated").data
+    groups, prior = levels.GroupRows.of(likelihood("poisson"), data), PopulationPrior.of(data)
+    centre, nodes = density.pilot(groups, prior)
+    far = np.zeros((8, len(centre)))
+    for row, value in zip(far[1:], (-60, 60, -800, 800, np.nan), strict=False):
+        row[2] = value  # log tau of the intercept
+    far[6:, 4] = -30, 30  # partial correlations of one, by rounding
+    values, slopes = density.Posterior(prior, nodes, centre)(far)
+    assert np.isfinite(values[0])
+    assert (values[1:] == -np.inf).all()
+    assert np.isfinite(slopes).all()
+    assert density.Posterior(prior, nodes, centre)(far[1:])[0].max() == -np.inf
+
+
+@pytest.mark.parametrize("case", ["intercepts", "three"])
+def test_the_density_does_not_depend_on_how_much_is_worked_out_at_once(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = job("poisson", case).data
+    groups, prior = levels.GroupRows.of(likelihood("poisson"), data), PopulationPrior.of(data)
+    centre, nodes = density.pilot(groups, prior)
+    posterior = density.Posterior(prior, nodes, centre)
+    points = np.random.default_rng(3).normal(0, 0.3, (5, len(centre)))
+    values, slopes = posterior(points)
+    for at_once in (1, 3 * nodes.log_rows.shape[1], 11 * nodes.log_rows.shape[1]):
+        monkeypatch.setattr(density, "_AT_ONCE", at_once)
+        monkeypatch.setattr(density, "_POINTS_AT_ONCE", 2)
+        np.testing.assert_allclose(posterior(points)[0], values, rtol=1e-13)
+        np.testing.assert_allclose(posterior(points)[1], slopes, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(posterior.values(points), values, rtol=1e-13)
+
+
 @pytest.mark.parametrize("case", RIGHT)
 def test_slopes_are_those_of_the_density(case: str) -> None:
     data = job("poisson", case).data

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hbm_stan.analysis.read import read_analysis
+from hbm_stan.cells import distinct, truth
 from hbm_stan.cli.app import app
 from hbm_stan.data import Dataset, load
 from hbm_stan.errors import DataError, HbmError
@@ -317,6 +318,12 @@ def test_an_outcome_of_other_words_is_refused_in_words(cells: Any, words: tuple[
 def test_truth_is_no_measurement() -> None:
     with pytest.raises(DataError, match="Write 1 and 0 if numbers are meant"):
         table("linear_regression", y=repeated(True, False))
+
+
+def test_cells_are_the_same_only_with_their_type() -> None:
+    assert sorted(map(repr, distinct([1, True, 1, 1.0, "1", True, "1"]))) == ["'1'", "1", "1.0", "True"]
+    assert distinct([[1], [1], 2]) == [[1], [1], 2]  # lists cannot be compared by their hash
+    assert any(map(truth, distinct((1, 0, 1, True))))
 
 
 # hbm new and analysis.toml

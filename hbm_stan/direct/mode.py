@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from hbm_stan.table import FloatArray
+from hbm_stan.table import BoolArray, FloatArray
 
-BoolArray = npt.NDArray[np.bool_]
 # points (n, d) -> log density (n,), minus infinity where there is none, and its gradient (n, d)
 Density = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 

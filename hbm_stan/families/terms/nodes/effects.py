@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,13 +19,24 @@ from hbm_stan.integrate.structure import IntArray
 from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
-# Degrees of freedom of proposals, and how many times as wide as the curvature says they are: with both their tails are
-# those of groups of few rows too.
-_FREEDOM, WIDER = 8.0, 1.25
 # Moves that a group may get, and what may be left of its first proposals, as a share of its draws (ours): a group that
 # needs more moves than the most is drawn by a sampler, with all others.
 MOVES, LEFT = (2, 4, 8, 16, 32, 64), 0.003
+# Those that do for nearly all groups with narrow proposals (measured: 2 to 200 rows each, rare successes, counts).
+_FEW = (3,)
 _AT_ONCE = 200_000  # rows times draws at a time: what a processor holds at hand
+
+
+@dataclass(frozen=True)
+class Tails:
+    """Degrees of freedom of proposals, and how many times as wide as the curvature says they are."""
+
+    freedom: float
+    wider: float
+
+
+# With both of the wide ones tails are those of groups of few rows too, which share nothing with others.
+_NARROW, WIDE = Tails(12.0, 1.05), Tails(8.0, 1.25)
 
 
 @dataclass(frozen=True)
@@ -58,15 +69,30 @@ def draw_coefficients(
     rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations
 ) -> Coefficients:
     """The coefficients of all groups, a set for each population, from modes given one that is near all of them."""
-    modes = replace(modes, precision=modes.precision / WIDER**2)
     theta = np.empty((len(populations.mean), *modes.theta.shape))
-    weights = _moved(rng, groups, modes, populations, theta, np.arange(groups.n_groups), MOVES[0], first=True)
-    left = np.stack([left_after(weights, moves) for moves in MOVES])
-    enough = np.where((left <= LEFT).any(axis=0), (left <= LEFT).argmax(axis=0), len(MOVES) - 1)
-    for i in range(1, len(MOVES)):
-        if len(some := np.flatnonzero(enough == i)):
-            _moved(rng, groups, modes, populations, theta, some, MOVES[i] - MOVES[0], first=False)
-    return Coefficients(theta, float(np.take_along_axis(left, enough[None], axis=0).max()))
+
+    def draw(some: IntArray, tails: Tails, moves: tuple[int, ...]) -> FloatArray:
+        return _drawn(rng, groups, modes, populations, theta, some, tails, moves)
+
+    left = draw(np.arange(groups.n_groups), _NARROW, _FEW)
+    if len(some := np.flatnonzero(left > LEFT)):
+        left[some] = draw(some, WIDE, MOVES)
+    return Coefficients(theta, float(left.max()))
+
+
+def _drawn(
+    rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations, theta: FloatArray,
+    some: IntArray, tails: Tails, moves: tuple[int, ...],
+) -> FloatArray:  # fmt: skip
+    """Draw the coefficients of some groups anew, in place, each by as many of these moves as it needs, and at most the
+    last; what may be left of their first proposals, (some,)."""
+    weights = _moved(rng, groups, modes, populations, theta, some, tails, moves[0], first=True)
+    left = np.stack([left_after(weights, number) for number in moves])
+    enough = np.where((left <= LEFT).any(axis=0), (left <= LEFT).argmax(axis=0), len(moves) - 1)
+    for i in range(1, len(moves)):
+        if len(more := some[enough == i]):
+            _moved(rng, groups, modes, populations, theta, more, tails, moves[i] - moves[0], first=False)
+    return np.asarray(np.take_along_axis(left, enough[None], axis=0)[0])
 
 
 def left_after(log_weights: FloatArray, moves: int) -> FloatArray:
@@ -83,7 +109,7 @@ def left_after(log_weights: FloatArray, moves: int) -> FloatArray:
 
 def _moved(
     rng: np.random.Generator, groups: GroupRows, modes: Modes, populations: Populations, theta: FloatArray,
-    some: IntArray, moves: int, *, first: bool,
+    some: IntArray, tails: Tails, moves: int, *, first: bool,
 ) -> FloatArray:  # fmt: skip
     """Move the coefficients of some groups so many times, from proposals where they are the ``first``; in place.
 
@@ -94,12 +120,12 @@ def _moved(
     draws = len(theta)
     pieces = np.array_split(np.arange(draws), max(1, math.ceil(draws * len(groups.offset) / _AT_ONCE)))
     streams = rng.spawn(len(pieces))  # one for each piece: the same in however many threads
-    root = np.linalg.cholesky(modes.precision)
+    shape = Shape.of(modes.precision, tails)
 
     def fill(i: int) -> FloatArray:
         start = None if first else theta[np.ix_(pieces[i], some)]
         given = populations.some(pieces[i])
-        about = Proposed(_middles(modes, given.mean, given.precision), root)
+        about = Proposed(_middles(modes, given.mean, given.precision), shape)
         moved, weights = move(streams[i], groups, about, given, start, moves)
         theta[np.ix_(pieces[i], some)] = moved
         return weights
@@ -109,12 +135,42 @@ def _moved(
 
 
 @dataclass(frozen=True)
+class Shape:
+    """Student-t proposals about 0: Cholesky factors of their precisions, (J, K, K) or for each draw (S, J, K, K), the
+    inverses of these, and degrees of freedom."""
+
+    root: FloatArray
+    inverse: FloatArray
+    freedom: float
+
+    @classmethod
+    def of(cls, precision: FloatArray, tails: Tails) -> Shape:
+        """Those of these curvatures."""
+        root = np.linalg.cholesky(precision) / tails.wider
+        return cls(root, np.linalg.inv(root), tails.freedom)
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> FloatArray:
+        """Proposals about 0, (S, J, K)."""
+        z = rng.standard_normal(size)
+        z *= np.sqrt(self.freedom / rng.chisquare(self.freedom, size=size[:2]))[..., None]
+        return np.asarray(np.einsum("...mk,...m->...k", self.inverse, z))
+
+    def log_density(self, away: FloatArray) -> FloatArray:
+        """Log densities at coefficients less the middles (S, J, K), but for a constant of each shape, (S, J)."""
+        z = np.einsum("...mk,...m->...k", self.root, away)
+        return np.asarray(-(self.freedom + z.shape[2]) / 2 * np.log1p((z**2).sum(axis=2) / self.freedom))
+
+
+@dataclass(frozen=True)
 class Proposed:
-    """Student-t proposals: their middles (S, J, K), and Cholesky factors of their precisions, (J, K, K) or for each
-    draw (S, J, K, K)."""
+    """Proposals for coefficients: their middles (S, J, K), and their shape about these."""
 
     middle: FloatArray
-    root: FloatArray
+    shape: Shape
+
+    def draw(self, rng: np.random.Generator) -> FloatArray:
+        """A proposal for each draw and group, (S, J, K)."""
+        return self.middle + self.shape.draw(rng, self.middle.shape)
 
 
 def move(
@@ -126,17 +182,15 @@ def move(
     inverse = np.linalg.inv(populations.factor)
 
     def weigh(theta: FloatArray) -> FloatArray:
-        z = np.einsum("...mk,...m->...k", about.root, theta - about.middle)
-        proposed = -(_FREEDOM + z.shape[2]) / 2 * np.log1p((z**2).sum(axis=2) / _FREEDOM)
+        proposed = about.shape.log_density(theta - about.middle)
         away = np.einsum("skl,sjl->sjk", inverse, theta - populations.mean[:, None])
         return np.asarray(groups.log_lik(theta) - 0.5 * (away**2).sum(axis=2) - proposed)
 
-    steps_to = np.linalg.inv(about.root)
-    theta = _propose(rng, about.middle, steps_to) if start is None else start
+    theta = about.draw(rng) if start is None else start
     weight = weigh(theta)
     began_with = weight.copy()
     for _ in range(moves):
-        new = _propose(rng, about.middle, steps_to)
+        new = about.draw(rng)
         log_weight = weigh(new)
         better = np.log(rng.uniform(size=weight.shape)) < log_weight - weight
         theta[better], weight[better] = new[better], log_weight[better]
@@ -153,10 +207,3 @@ def _middles(modes: Modes, mean: FloatArray, precision: FloatArray) -> FloatArra
         step = np.stack([d * first - b * second, a * second - b * first], axis=-1) / (a * d - b**2)[..., None]
         return np.asarray(modes.theta + step)
     return np.asarray(modes.theta + np.linalg.solve(both, slope[..., None])[..., 0])
-
-
-def _propose(rng: np.random.Generator, middle: FloatArray, steps_to: FloatArray) -> FloatArray:
-    """Student-t coefficients about the middles (S, J, K); ``steps_to`` (..., K, K) takes what is standard to these."""
-    z = rng.standard_normal(middle.shape)
-    z *= np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=middle.shape[:2]))[..., None]
-    return np.asarray(middle + np.einsum("...mk,...m->...k", steps_to, z))

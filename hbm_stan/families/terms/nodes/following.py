@@ -19,10 +19,11 @@ from hbm_stan.families.terms.nodes.density import features_of, in_features, laid
 from hbm_stan.families.terms.nodes.effects import (
     LEFT,
     MOVES,
-    WIDER,
+    WIDE,
     Coefficients,
     Populations,
     Proposed,
+    Shape,
     left_after,
     move,
 )
@@ -35,9 +36,6 @@ from hbm_stan.resources import cores
 from hbm_stan.table import FloatArray
 
 _ARRIVED = 0.1  # sds of a group's coefficients: nodes need not lie at the mode itself
-# The least sd of coefficients, and one over the largest: beyond them differences of coefficients are rounding, and next
-# to nothing of a posterior.
-_NARROWEST = 1e-10
 _AT_ONCE = 20_000  # rows times populations at a time: what a processor holds near (measured)
 
 
@@ -119,7 +117,7 @@ class Following:
         return values
 
     def _in_pieces(self, x: FloatArray, fill: Callable[[IntArray, _Laid], None]) -> None:
-        places = np.flatnonzero(self._is_a_population(x))
+        places = np.flatnonzero(self.prior.is_population(x))
         number = math.ceil(len(places) * len(self._groups.columns) / _AT_ONCE)
 
         def lay(part: IntArray) -> None:
@@ -128,14 +126,6 @@ class Following:
 
         with ThreadPoolExecutor(cores()) as pool:
             list(pool.map(lay, np.array_split(places, number) if len(places) else ()))
-
-    def _is_a_population(self, x: FloatArray) -> FloatArray:
-        """Whether coefficients vary at each point, and numbers can tell, (n,)."""
-        with np.errstate(all="ignore"):
-            _, tau, partial = self.prior.split(x)
-            scale = np.diagonal(self.prior.factor(tau, partial), axis1=1, axis2=2)
-            within = (scale > _NARROWEST) & (scale < 1 / _NARROWEST)
-            return np.asarray(np.isfinite(x).all(axis=1) & within.all(axis=1) & (np.abs(partial) < 1).all(axis=1))
 
     def _value(self, x: FloatArray, laid: _Laid) -> FloatArray:
         return np.asarray(laid.integral.sum(axis=1) + self.prior.log_density(x))
@@ -217,12 +207,11 @@ class Following:
 
 
 def _proposals(modes: Modes) -> Proposed:
-    return Proposed(modes.theta, np.linalg.cholesky(modes.precision) / WIDER)
+    return Proposed(modes.theta, Shape.of(modes.precision, WIDE))
 
 
 def _constants(about: Proposed, populations: Populations) -> FloatArray:
     """What the log weights of ``move`` lack that differs between draws and groups, (S, J) or (S, 1)."""
-    of_root, of_population = (
-        np.log(np.diagonal(matrix, axis1=-2, axis2=-1)).sum(axis=-1) for matrix in (about.root, populations.factor)
-    )
+    factors = (about.shape.root, populations.factor)
+    of_root, of_population = (np.log(np.diagonal(matrix, axis1=-2, axis2=-1)).sum(axis=-1) for matrix in factors)
     return np.asarray(of_root + of_population[:, None])

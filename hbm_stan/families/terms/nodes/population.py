@@ -19,10 +19,13 @@ from hbm_stan.integrate.structure import IntArray
 from hbm_stan.later import betaln
 from hbm_stan.model import StanData
 from hbm_stan.priors import Prior
-from hbm_stan.table import FloatArray
+from hbm_stan.table import BoolArray, FloatArray
 
 # The sd of coefficients to begin with, on the scale of logs and log odds (ours).
 _USUAL_SD = 0.5
+# The least sd of coefficients, and one over the largest: beyond them differences of coefficients are rounding, and next
+# to nothing of a posterior.
+_NARROWEST = 1e-10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,14 @@ class PopulationPrior:
                 np.isfinite(self._ends), share * np.where(np.isfinite(self._ends), self._ends, 0), np.exp(free)
             )
         return x[:, :n], tau, np.tanh(x[:, n + k :])
+
+    def is_population(self, x: FloatArray) -> BoolArray:
+        """Whether coefficients vary at each of the coordinates (n, d), and numbers can tell, (n,)."""
+        with np.errstate(all="ignore"):
+            _, tau, partial = self.split(x)
+            scale = np.diagonal(self.factor(tau, partial), axis1=1, axis2=2)
+            within = (scale > _NARROWEST) & (scale < 1 / _NARROWEST)
+            return np.asarray(np.isfinite(x).all(axis=1) & within.all(axis=1) & (np.abs(partial) < 1).all(axis=1))
 
     def joined(self, beta: FloatArray, tau: FloatArray, partial: FloatArray) -> FloatArray:
         """The coordinates (d,) of one population."""
