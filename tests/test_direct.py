@@ -11,16 +11,32 @@ import pytest
 from scipy import stats
 
 from hbm_stan.agreement import compare_with_reference, threshold
-from hbm_stan.direct import adapt, streams
+from hbm_stan.direct import adapt, independence, streams
+from hbm_stan.direct.grid import Grid, laid_about
+from hbm_stan.direct.independence import Streams
 from hbm_stan.direct.mixture import Mixture, fitted, latin_hypercube
-from hbm_stan.direct.mode import Density, find_modes
-from hbm_stan.direct.streams import MAX_DIMENSION, MOST_NEARLY_NORMAL, Streams, draw_nearly_normal, draw_streams
+from hbm_stan.direct.mode import Density, Mode, find_modes
+from hbm_stan.direct.streams import MAX_DIMENSION, MOST_NEARLY_NORMAL, draw_nearly_normal, draw_streams
 
 Log = Callable[[np.ndarray], np.ndarray]
 TWO = Mixture(
     np.array([0.7, 0.3]), np.array([[0.0, 1.0], [2.0, -1.0]]),
     np.array([[[1.0, 0.0], [0.5, 0.8]], [[0.6, 0.0], [-0.4, 1.2]]]), np.array([4.0, 30.0]),
 )  # fmt: skip
+
+
+@pytest.fixture
+def by_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mixtures with one and two coordinates too, which are drawn by a grid else."""
+    monkeypatch.setattr(streams, "MAX_COORDINATES", 0)
+
+
+@pytest.fixture(params=["grid", "mixture"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Either way of drawing with one and two coordinates."""
+    if request.param == "mixture":
+        request.getfixturevalue("by_mixture")
+    return str(request.param)
 
 
 def with_differences(log: Log, step: float = 1e-5) -> Density:
@@ -122,7 +138,7 @@ def test_starts_lead_to_the_modes_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("dimension", [1, 2, MAX_DIMENSION])
-def test_streams_of_a_normal_distribution_have_its_moments_and_quantiles(dimension: int) -> None:
+def test_streams_of_a_normal_distribution_have_its_moments_and_quantiles(dimension: int, way: str) -> None:
     rng = np.random.default_rng(dimension)
     root = rng.normal(size=(dimension, dimension)) + 2 * np.eye(dimension)
     mean, cov = rng.normal(size=dimension) * 50, root @ root.T
@@ -136,14 +152,14 @@ def test_streams_of_a_normal_distribution_have_its_moments_and_quantiles(dimensi
 
 
 @pytest.mark.parametrize("shape", [0.7, 1.0, 3.0])
-def test_streams_follow_a_tail_that_is_long_on_one_side(shape: float) -> None:
+def test_streams_follow_a_tail_that_is_long_on_one_side(shape: float, way: str) -> None:
     draws = draw_streams(log_gamma(shape), 2, 4, 1000, 2)
     assert draws.trouble == ""
     assert agrees(distances(draws, {"u": stats.loggamma(shape), "z": stats.norm()}))
     assert agrees(distances(draws, {"x": stats.gamma(shape)}, np.exp(draws.points[:, :, :1])))
 
 
-def test_streams_repeat_for_a_seed_differ_among_themselves_and_have_any_number_of_draws() -> None:
+def test_streams_repeat_for_a_seed_differ_among_themselves_and_have_any_number_of_draws(way: str) -> None:
     density = log_gamma(2.0)
     one, again, other = (draw_streams(density, 2, 3, 500, seed) for seed in (7, 7, 8))
     assert np.array_equal(one.points, again.points)
@@ -153,7 +169,7 @@ def test_streams_repeat_for_a_seed_differ_among_themselves_and_have_any_number_o
     assert draw_streams(density, 2, 1, 10, 1).points.shape == (1, 10, 2)
 
 
-def test_errors_are_those_that_are_stated() -> None:
+def test_errors_are_those_that_are_stated(way: str) -> None:
     # Quasi-random points can only make them smaller.
     known = {"u": stats.loggamma(1.5), "z": stats.norm()}
     z = np.array([distances(draw_streams(log_gamma(1.5), 2, 4, 250, seed), known) for seed in range(40)])
@@ -168,7 +184,7 @@ def two_modes(apart: float) -> Density:
     )
 
 
-def test_two_modes_with_a_valley_between_them_are_refused_and_close_ones_are_drawn() -> None:
+def test_two_modes_with_a_valley_between_them_are_refused_and_close_ones_are_drawn(way: str) -> None:
     assert "2 modes with a valley" in draw_streams(two_modes(4), 2, 4, 200, 1).trouble
     draws = draw_streams(two_modes(2), 2, 4, 1000, 1)
     assert draws.trouble == ""
@@ -189,12 +205,12 @@ def funnel(dimension: int) -> Density:
 
 @pytest.mark.parametrize("dimension", [2, 3, 6])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_funnel_is_refused_or_drawn_right(dimension: int, seed: int) -> None:
+def test_a_funnel_is_refused_or_drawn_right(dimension: int, seed: int, way: str) -> None:
     draws = draw_streams(funnel(dimension), dimension, 4, 1000, seed)
     assert draws.trouble or agrees(distances(draws, {"v": stats.norm(0, 3)}, draws.points[:, :, :1]))
 
 
-def test_tails_that_no_mixture_bounds_are_refused() -> None:
+def test_tails_that_no_mixture_bounds_are_refused(way: str) -> None:
     # The density of log|x| falls off as 1 / |x|^0.5: no moments, and nothing that a Student-t distribution covers.
     draws = draw_streams(with_differences(lambda x: -1.02 * np.log1p(np.abs(x[:, 0]) ** 1.0)), 1, 4, 1000, 1)
     assert draws.trouble
@@ -208,7 +224,7 @@ def test_what_cannot_be_drawn_is_said() -> None:
     assert "no mode" in draw_streams(with_differences(lambda x: np.full(len(x), np.nan)), 2, 4, 100, 1).trouble
 
 
-def test_a_pole_and_a_mixture_that_degenerates_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pole_and_a_mixture_that_degenerates_are_refused(by_mixture: None, monkeypatch: pytest.MonkeyPatch) -> None:
     pole = with_differences(lambda x: -1.5 * np.log(np.abs(x[:, 0])) - np.abs(x[:, 0]))
     assert draw_streams(pole, 1, 4, 500, 1).trouble
 
@@ -219,7 +235,7 @@ def test_a_pole_and_a_mixture_that_degenerates_are_refused(monkeypatch: pytest.M
     assert "no mixture" in draw_streams(log_gamma(1.0), 2, 4, 500, 1).trouble
 
 
-def test_points_without_a_density_are_no_draws() -> None:
+def test_points_without_a_density_are_no_draws(way: str) -> None:
     half = with_differences(lambda x: np.where(x[:, 0] > 0, -(x[:, 0] ** 2) / 2 + np.log(np.abs(x[:, 0])), np.nan))
     draws = draw_streams(half, 1, 4, 1000, 1)
     assert draws.trouble == ""
@@ -229,9 +245,9 @@ def test_points_without_a_density_are_no_draws() -> None:
 def test_streams_that_differ_are_refused() -> None:
     rng = np.random.default_rng(1)
     points, weights = rng.normal(size=(4, 1000, 2)), rng.normal(size=(4, 1000)) / 10
-    assert streams._gate(points, weights)[2] == ""
+    assert independence._gate(points, weights)[2] == ""
     points[2, :, 1] += 0.3
-    assert "streams differ" in streams._gate(points, weights)[2]
+    assert "streams differ" in independence._gate(points, weights)[2]
 
 
 def skewed(shapes: np.ndarray) -> Density:
@@ -254,7 +270,7 @@ def test_what_is_not_all_but_normal_is_drawn_by_a_mixture_or_refused() -> None:
     assert np.array_equal(draws.points, draw_streams(log_gamma(0.3), 2, 4, 1000, 1).points)
     assert agrees(distances(draws, known))
     many = MAX_DIMENSION + 2
-    assert "limit" in draw_nearly_normal(skewed(np.full(many, 0.3)), many, 4, 1000, 1).trouble
+    assert "proposals count for" in draw_nearly_normal(skewed(np.full(many, 0.3)), many, 4, 1000, 1).trouble
     assert "proposals count for 0 %" in draw_nearly_normal(funnel(many), many, 4, 1000, 1).trouble
     assert "no mode" in draw_nearly_normal(with_differences(lambda x: x[:, 0]), many, 4, 100, 1).trouble
     assert "31 unconstrained parameters, where 1 to 30" in draw_nearly_normal(skewed(np.ones(31)), 31, 4, 9, 1).trouble
@@ -284,14 +300,14 @@ def test_planted_faults_of_draws_about_a_mode_are_caught(monkeypatch: pytest.Mon
         patch.setattr(Mixture, "log_density", lambda m, x: right(m, x) + 2 * x[:, 0])
         assert wrong()
     with monkeypatch.context() as patch:  # draws without their weights
-        patch.setattr(streams, "_chain", lambda w, _t: list(range(len(w))))
+        patch.setattr(independence, "_chain", lambda w, _t: list(range(len(w))))
         assert wrong()
     with monkeypatch.context() as patch:  # half as wide
         patch.setattr(streams, "_NEARLY_NORMAL", ((0.5, 1.0, 30.0),))
         assert wrong()
 
 
-def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_faults_are_caught(by_mixture: None, monkeypatch: pytest.MonkeyPatch) -> None:
     density, known = log_gamma(1.0), {"u": stats.loggamma(1.0), "z": stats.norm()}
 
     def wrong() -> bool:
@@ -305,13 +321,95 @@ def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(Mixture, "log_density", lambda m, x: right(m, x) + 0.3 * x[:, 0])
         assert wrong()
     with monkeypatch.context() as patch:  # draws without their weights
-        patch.setattr(streams, "_chain", lambda w, _t: list(range(len(w))))
+        patch.setattr(independence, "_chain", lambda w, _t: list(range(len(w))))
         assert wrong()
     with monkeypatch.context() as patch:  # the proposal that was left, not the one that was taken
-        chain = streams._chain
-        patch.setattr(streams, "_chain", lambda w, t: chain(-w, t))
+        chain = independence._chain
+        patch.setattr(independence, "_chain", lambda w, t: chain(-w, t))
         assert wrong()
     with monkeypatch.context() as patch:  # a mixture that is narrower than the density
         patch.setattr(adapt, "_FIRST", ((0.5, 1.0),))
         patch.setattr(adapt, "_FIRST_DEGREES", 100.0)
         assert wrong()
+
+
+# A grid, with one and two coordinates
+
+
+def skewed_two(x: np.ndarray) -> np.ndarray:
+    """Two unlike logs of gamma variables, turned: neither axis is the other's."""
+    u, v = x[:, 0] + 0.4 * x[:, 1], x[:, 1]
+    return 1.3 * u - np.exp(u) + 4 * v - np.exp(v)
+
+
+def grid_of(density: Density, dimension: int) -> Grid:
+    return laid_about(density, find_modes(density, np.zeros((1, dimension)) + 0.3)[0])
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_points_of_a_grid_are_draws_from_the_density_that_it_states(dimension: int) -> None:
+    # A grid of any values: cells next to each other that have unlike ones, and none at the ends.
+    values = np.pad(np.random.default_rng(1).uniform(size=(13,) * dimension) ** 4, 1)
+    factor = np.array([[2.0, 0.0], [-1.0, 0.5]])[:dimension, :dimension]
+    grid = Grid(values, np.array([3.0, -2.0])[:dimension], factor)
+    points = grid.draw(np.random.default_rng(2), 40_000)
+    # Against points that are uniform on a box: means by importance weights are those of draws.
+    low, high = points.min(axis=0) - 0.1, points.max(axis=0) + 0.1
+    uniform = low + (high - low) * latin_hypercube(np.random.default_rng(3), 400_000, dimension)
+    weights = np.exp(grid.log_density(uniform))
+    for power in (1, 2, 3):
+        expected = weights @ uniform**power / weights.sum()
+        error = (points**power).std(axis=0) / np.sqrt(40_000)
+        assert (np.abs((points**power).mean(axis=0) - expected) < 5 * error).all()
+    products = points.prod(axis=1)
+    assert abs(products.mean() - weights @ uniform.prod(axis=1) / weights.sum()) < 5 * products.std() / 200
+    assert (grid.log_density(np.vstack([low - 50, high + 50])) == -np.inf).all()
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_weights_of_a_grid_are_all_but_one(dimension: int) -> None:
+    logs = {1: lambda x: 0.5 * x[:, 0] - np.exp(x[:, 0]), 2: skewed_two}
+    draws = draw_streams(with_differences(logs[dimension]), dimension, 4, 1000, 1)
+    assert draws.trouble == ""
+    assert draws.share > 0.97
+    assert draws.pareto_k < 0
+    assert draws.evaluations < 2000 + 4100
+
+
+def test_a_grid_follows_two_unlike_coordinates_that_are_turned() -> None:
+    draws = draw_streams(with_differences(skewed_two), 2, 4, 1000, 4)
+    apart = np.stack([draws.points[..., 0] + 0.4 * draws.points[..., 1], draws.points[..., 1]], axis=2)
+    assert agrees(distances(draws, {"u": stats.loggamma(1.3), "v": stats.loggamma(4)}, apart))
+
+
+def test_what_a_grid_does_not_hold_is_drawn_by_a_mixture_or_refused() -> None:
+    heavy = with_differences(lambda x: -1.6 * np.log1p(x[:, 0] ** 2))  # falls off as x^-3.2: beyond 40 sds still there
+    assert grid_of(heavy, 1).reaches_beyond
+    ridge = with_differences(lambda x: -0.5 * x[:, 0] ** 2 - 500 * (x[:, 1] - x[:, 0] ** 2) ** 2)
+    mode = Mode(np.zeros(2), 0.0, np.diag([1.0, 1000.0]))
+    curved, _ = independence.from_proposals(ridge, laid_about(ridge, mode), 4, 1000, 1, 25, [1])
+    assert curved.trouble
+
+
+def test_planted_faults_of_a_grid_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    density, known = with_differences(skewed_two), {"u": stats.loggamma(1.3), "v": stats.loggamma(4)}
+
+    def wrong() -> bool:
+        drawn, _ = independence.from_proposals(density, grid_of(density, 2), 4, 1000, 1, 25, [3])
+        apart = np.stack([drawn.points[..., 0] + 0.4 * drawn.points[..., 1], drawn.points[..., 1]], axis=2)
+        return bool(drawn.trouble) or drawn.share < 0.97 or not agrees(distances(drawn, known, apart))
+
+    assert not wrong()
+    right, draw = Grid.log_density, Grid.draw
+    with monkeypatch.context() as patch:  # the length of a step of t in u forgotten
+        patch.setattr(Grid, "log_density", lambda g, x: right(g, x) + 0.4 * np.log1p(((x - g.centre) ** 2).sum(axis=1)))
+        assert wrong()
+    with monkeypatch.context() as patch:  # the axes in the other order
+        patch.setattr(Grid, "draw", lambda g, r, n: draw(replace(g, values=g.values.T), r, n))
+        assert wrong()
+    with monkeypatch.context() as patch:  # half a step aside
+        patch.setattr(Grid, "draw", lambda g, r, n: draw(g, r, n) + 0.15 * g.factor[0])
+        assert wrong()
+    with monkeypatch.context() as patch:  # the ends of a grid that is too small cut off
+        patch.setattr("hbm_stan.direct.grid._STEPS", 3)
+        assert wrong() or grid_of(density, 2).reaches_beyond

@@ -27,6 +27,7 @@ class Mixture:
     locations: FloatArray
     factors: FloatArray
     degrees: FloatArray
+    holds_all = False  # what lies where it hardly proposes anything may have been missed
 
     @property
     def dimension(self) -> int:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hbm_stan.direct.streams import Streams, draw_nearly_normal, draw_streams
+from hbm_stan.direct.independence import Streams
+from hbm_stan.direct.streams import draw_nearly_normal, draw_streams
 from hbm_stan.engines import NOT_DIRECT, PARETO_K, PARETO_K_SQUARES, EngineDraws, Progress, Sampling
 from hbm_stan.engines.points import Points
 from hbm_stan.engines.stanli import StanliEngine
@@ -24,7 +25,7 @@ from hbm_stan.program import Program
 from hbm_stan.table import FloatArray
 
 # Of the draws: another method gives others from the same seed.
-_METHOD = 2
+_METHOD = 3
 
 
 class DirectEngine:
