@@ -10,13 +10,13 @@ multiple of N, and too rough at a level of 0.999.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from hbm_stan.later import bdtr, bdtrc, gammaln
 from hbm_stan.table import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -82,7 +82,16 @@ def envelope(n: int, draws: int, error: float) -> Envelope:
 def _tails(n: int, draws: int) -> tuple[FloatArray, FloatArray]:
     """Twice P(count <= c) and twice P(count >= c) for c = 0 .. n at each point, shape (draws, n + 1)."""
     points, counts = np.arange(1, draws + 1)[:, None] / (draws + 1), np.arange(n + 1)
-    return 2 * bdtr(counts, n, points), 2 * bdtrc(counts - 1, n, points)
+    log_factorial = _log_factorials(n)
+    log_p = log_factorial[n] - log_factorial - log_factorial[::-1]
+    p = np.exp(log_p + counts * np.log(points) + (n - counts) * np.log1p(-points))
+    # Each summed from its far end: small tails are not what is left of one.
+    return 2 * np.cumsum(p, axis=1), 2 * np.cumsum(p[:, ::-1], axis=1)[:, ::-1]
+
+
+def _log_factorials(n: int) -> FloatArray:
+    """log(k!) for k = 0 .. n, (n + 1,), without SciPy: it takes longer to import than the rest of a calibration's p."""
+    return np.array([math.lgamma(k + 1) for k in range(n + 1)])
 
 
 def _band(n: int, draws: int, level: float) -> tuple[IntArray, IntArray]:
@@ -97,7 +106,7 @@ def _inside(n: int, draws: int, level: float) -> float:
     first, last = _band(n, draws, level)
     if (first > last).any():
         return 0.0
-    log_factorial = gammaln(np.arange(n + 1) + 1.0)
+    log_factorial = _log_factorials(n)
     counts, probability = np.zeros(1, dtype=np.int64), np.ones(1)
     for i in range(draws):
         share = 1 / (draws + 1 - i)  # of the ranks that are not below i, those that are i

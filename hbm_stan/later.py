@@ -18,7 +18,7 @@ _SCIPY = {
     "linalg": ("solve_triangular",),
     "optimize": ("isotonic_regression", "minimize"),
     "special": (
-        "bdtr", "bdtrc", "betainc", "betaincc", "betainccinv", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri",
+        "bdtrc", "betainc", "betaincc", "betainccinv", "betaincinv", "betaln", "chdtr", "chdtrc", "chdtri",
         "digamma", "erf", "expit", "fdtr", "gammainc", "gammaincc", "gammainccinv", "gammaln", "log_expit", "log_ndtr",
         "logit", "logsumexp", "ndtr", "ndtri", "poch", "stdtr", "stdtrit", "wrightomega", "xlog1py", "xlogy",
     ),

@@ -20,8 +20,8 @@ from hbm_stan.calibrate import Calibration, calibrate, crew, posterior_calibrati
 from hbm_stan.calibrate.crew import run_all
 from hbm_stan.calibrate.design import default_design
 from hbm_stan.calibrate.journal import Journal
+from hbm_stan.calibrate.means import SAMPLING
 from hbm_stan.calibrate.replication import rank, replicate
-from hbm_stan.calibrate.run import SAMPLING
 from hbm_stan.calibrate.scenario import Setup, groups_again, rows_again
 from hbm_stan.calibrate.truths import draw_truths
 from hbm_stan.cli.app import app
@@ -515,7 +515,7 @@ def test_a_bad_call_is_exit_code_2(call: list[str], words: str) -> None:
 
 
 def test_a_program_that_is_not_calibrated_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, analysis: Path) -> None:
-    monkeypatch.setattr(run, "_engine", lambda _engine: Exact(shift=1.0))
+    monkeypatch.setattr(run, "means_for", lambda *_: (Exact(shift=1.0), SAMPLING))
     done = CliRunner().invoke(
         app, ["calibrate", str(analysis), "--variant", "complete_pooling", "--replications", "60"]
     )

@@ -64,7 +64,9 @@ def test_true_values_of_a_posterior_calibration_are_evenly_spaced_over_all_chain
 
 
 def curve_of(ranks: list[int], draws: int, error: float) -> pd.DataFrame:
-    calibration: Any = SimpleNamespace(ranks=pd.DataFrame({"mu": ranks}), draws=draws, error=error)
+    calibration: Any = SimpleNamespace(
+        of_quantity={"mu": np.array(ranks)}, completed=len(ranks), draws=draws, error=error
+    )
     assert Calibration.curves.fget is not None
     curves: pd.DataFrame = Calibration.curves.fget(calibration)
     return curves

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hbm_stan.calibrate.means import means_for
 from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration
-from hbm_stan.calibrate.run import N_DRAWS, REPLICATIONS, SAMPLING, SEED, Progress, Reporter, run_setup
+from hbm_stan.calibrate.run import N_DRAWS, REPLICATIONS, SEED, Progress, Reporter, run_setup
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.truths import refuse_incomplete
 from hbm_stan.engines import Engine, Sampling
@@ -29,7 +30,7 @@ def posterior_calibration(
     seed: int = SEED,
     engine: Engine | str = "auto",
     program: Program | None = None,
-    sampling: Sampling = SAMPLING,
+    sampling: Sampling | None = None,
     n_draws: int = N_DRAWS,
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
@@ -55,12 +56,13 @@ def posterior_calibration(
     truths = spaced_draws(fit, replications)
     design = family.stan_data(fit.table, fit.priors, fit.variant)
     own = program or family.program(fit.variant)
+    chosen, settings = means_for(engine, sampling, own, design)
     setup = Setup(
         family=family, variant=fit.variant, table=fit.table, priors=fit.priors, program=own, design=design,
-        sampling=sampling, n_draws=n_draws, seed=seed, posterior=truths,
+        sampling=settings, n_draws=n_draws, seed=seed, posterior=truths,
     )  # fmt: skip
     return run_setup(
-        setup, replications, _design_in_words(fit), engine=engine, family_error=family_error, workers=workers,
+        setup, replications, _design_in_words(fit), chosen, family_error=family_error, workers=workers,
         cluster=cluster, folder=folder, say=say, progress=progress,
     )  # fmt: skip
 

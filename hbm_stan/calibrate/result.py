@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from hbm_stan.envelope import envelope, p_value
+from hbm_stan.envelope import IntArray, envelope, p_value
+from hbm_stan.later import pd
 from hbm_stan.verdicts import Status, Verdict, worst
+
+if TYPE_CHECKING:
+    import pandas
 
 # The probability that a right program is refused, over all quantities together: once in a hundred calibrations.
 FAMILY_ERROR = 0.01
@@ -23,15 +27,17 @@ _MOST_WORDS = 3  # reasons of refusals that are shown
 class Calibration:
     """Simulation-based calibration of one program.
 
-    ``ranks``: one row for each replication that was completed, a column for each quantity, whole numbers 0 ..
-    ``draws``. ``verdicts``: "uniform ranks" for each quantity (value: its p-value; threshold: ``family_error`` over the
-    number of quantities), then one each on what was refused, diverged, and could not be thinned to independence.
+    ``of_quantity``: the ranks of each quantity in all replications that were completed, whose ``numbers`` these are,
+    whole numbers 0 .. ``draws``. ``verdicts``: "uniform ranks" for each quantity (value: its p-value; threshold:
+    ``family_error`` over the number of quantities), then one each on what was refused, diverged, and could not be
+    thinned to independence.
     """
 
     family: str
     variant: str
     kind: str  # prior or posterior: where the true values are drawn from
-    ranks: pd.DataFrame
+    of_quantity: Mapping[str, IntArray]
+    numbers: tuple[int, ...]
     draws: int
     verdicts: tuple[Verdict, ...]
     replications: int
@@ -53,7 +59,17 @@ class Calibration:
     not_direct: int = 0  # replications that were to be drawn directly, and were sampled
 
     def __repr__(self) -> str:
-        return f"<Calibration {self.family}, {self.variant}: {len(self.ranks)} replications, {self.status}>"
+        return f"<Calibration {self.family}, {self.variant}: {self.completed} replications, {self.status}>"
+
+    @cached_property
+    def ranks(self) -> pandas.DataFrame:
+        """A row for each replication that was completed, by its number, and a column for each quantity."""
+        return pd.DataFrame(dict(self.of_quantity), index=pd.Index(self.numbers))
+
+    @property
+    def completed(self) -> int:
+        """How many replications were completed."""
+        return len(self.numbers)
 
     @property
     def status(self) -> Status:
@@ -63,7 +79,7 @@ class Calibration:
     @property
     def error(self) -> float:
         """The share of the family error that one quantity has."""
-        return self.family_error / max(len(self.ranks.columns), 1)
+        return self.family_error / max(len(self.of_quantity), 1)
 
     @property
     def worst(self) -> Verdict:
@@ -72,26 +88,31 @@ class Calibration:
         return min(uniform, key=lambda v: 1.0 if v.value is None else v.value)
 
     @property
-    def table(self) -> pd.DataFrame:
-        """quantity, mean_rank (of 0 .. 1; 0.5 if uniform), spread (variance over the uniform's), p, status."""
+    def rows(self) -> list[dict[str, Any]]:
+        """quantity, mean_rank (of 0 .. 1; 0.5 if uniform), spread (variance over the uniform's), p, status of each."""
         rows = []
         for v in self.verdicts:
             if v.name == UNIFORM:
                 u = self._unit(v.subject)
                 rows.append({"quantity": v.subject, "mean_rank": float(u.mean()), "spread": float(u.var() / _TWELFTH),
                              "p": v.value, "status": v.status})  # fmt: skip
-        return pd.DataFrame(rows, columns=["quantity", "mean_rank", "spread", "p", "status"])
+        return rows
 
     @property
-    def curves(self) -> pd.DataFrame:
+    def table(self) -> pandas.DataFrame:
+        """The ``rows`` as a table."""
+        return pd.DataFrame(self.rows, columns=["quantity", "mean_rank", "spread", "p", "status"])
+
+    @property
+    def curves(self) -> pandas.DataFrame:
         """For the figure: quantity, x, difference (ECDF of ranks less x), low and high (the envelope less x)."""
-        band = envelope(len(self.ranks), self.draws, self.error)
+        band = envelope(self.completed, self.draws, self.error)
         ends = (np.zeros(1), np.zeros(1))
         parts = []
-        for name in self.ranks.columns:
-            below = np.searchsorted(np.sort(self.ranks[name].to_numpy()), np.arange(1, self.draws + 1), side="left")
+        for name, ranks in self.of_quantity.items():
+            below = np.searchsorted(np.sort(ranks), np.arange(1, self.draws + 1), side="left")
             columns = {
-                "difference": below / len(self.ranks) - band.points,
+                "difference": below / self.completed - band.points,
                 "low": band.low - band.points,
                 "high": band.high - band.points,
             }
@@ -101,12 +122,12 @@ class Calibration:
         return pd.concat(parts, ignore_index=True)
 
     def _unit(self, name: str) -> Any:
-        return (self.ranks[name].to_numpy(dtype=float) + _HALF) / (self.draws + 1)
+        return (self.of_quantity[name] + _HALF) / (self.draws + 1)
 
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        n, q = len(self.ranks), len(self.ranks.columns)
+        n, q = self.completed, len(self.of_quantity)
         bad = [v.subject for v in self.verdicts if v.status == "fail"]
         extent = f"{n} replications, {q} quantities, {100 * (1 - self.family_error):g} % envelope over all of them"
         if bad:
@@ -125,24 +146,25 @@ class Calibration:
             "sentence": self.sentence,
             **{name: getattr(self, name) for name in same},
             "seconds": round(self.seconds, 2),
-            "completed": len(self.ranks),
+            "completed": self.completed,
             "refused": {str(number): why for number, why in self.refused.items()},
             "priors": dict(self.priors),
-            "table": self.table.to_dict("records"),
+            "table": self.rows,
             "verdicts": [v.as_dict() for v in self.verdicts],
-            "ranks": {str(name): [int(r) for r in self.ranks[name]] for name in self.ranks.columns},
+            "ranks": {name: ranks.tolist() for name, ranks in self.of_quantity.items()},
         }
 
 
 def verdicts_on(
-    ranks: pd.DataFrame, draws: int, refused: Mapping[int, str], divergent: int, correlated: int, family_error: float
-) -> tuple[Verdict, ...]:
+    of_quantity: Mapping[str, IntArray], draws: int, refused: Mapping[int, str], divergent: int, correlated: int,
+    family_error: float,
+) -> tuple[Verdict, ...]:  # fmt: skip
     """One verdict for each quantity, and one on each thing that was met on the way."""
-    error = family_error / max(len(ranks.columns), 1)
+    error = family_error / max(len(of_quantity), 1)
     verdicts = []
-    for name in ranks.columns:
-        p = p_value(ranks[name].to_numpy(), draws)
-        hint = "" if p > error else _shape(ranks[name].to_numpy(dtype=float), draws)
+    for name, ranks in of_quantity.items():
+        p = p_value(ranks, draws)
+        hint = "" if p > error else _shape(ranks, draws)
         verdicts.append(
             Verdict(
                 name=UNIFORM,
@@ -150,7 +172,7 @@ def verdicts_on(
                 value=p,
                 threshold=error,
                 hint=hint,
-                subject=str(name),
+                subject=name,
             )
         )
     reasons = list(dict.fromkeys(why.split("\n")[0] for why in refused.values()))[:_MOST_WORDS]

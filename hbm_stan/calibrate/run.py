@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hbm_stan.calibrate.crew import Record, run_all
 from hbm_stan.calibrate.design import default_design
 from hbm_stan.calibrate.journal import Journal
+from hbm_stan.calibrate.means import means_for
 from hbm_stan.calibrate.replication import LOG_LIK
 from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration, verdicts_on
 from hbm_stan.calibrate.scenario import Setup
 from hbm_stan.calibrate.truths import refuse_incomplete
 from hbm_stan.data import Dataset
-from hbm_stan.engines import NOT_DIRECT, Engine, Sampling, choose
+from hbm_stan.engines import NOT_DIRECT, Engine, Sampling
 from hbm_stan.errors import ModelError
 from hbm_stan.families import family as find_family
 from hbm_stan.fit import prepare_table
@@ -34,8 +34,6 @@ from hbm_stan.resources import cache_folder
 REPLICATIONS, FEWEST, MOST = 500, 50, 100_000
 N_DRAWS = 99  # draws that a truth is ranked among: ranks 0 .. 99
 SEED = 20261121
-# One chain: replications run side by side, not chains. Small steps, as one program meets all kinds of data.
-SAMPLING = Sampling(chains=1, warmup=500, draws=1000, adapt_delta=0.95)
 
 Progress = Callable[[int, int], None]  # replications done, replications in all
 Reporter = Callable[[str], None]
@@ -51,7 +49,7 @@ def calibrate(
     seed: int = SEED,
     engine: Engine | str = "auto",
     program: Program | None = None,
-    sampling: Sampling = SAMPLING,
+    sampling: Sampling | None = None,
     n_draws: int = N_DRAWS,
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
@@ -67,20 +65,22 @@ def calibrate(
 
     ``table`` gives all but the outcome. Without one it is the family's example made small, under the family's
     ``calibration`` priors; with one, the default priors and those of ``priors``. ``program`` is calibrated in place of
-    the variant's own; ``engine`` "auto" is the embedded one. Replications are kept in ``folder`` (the user's cache): a
+    the variant's own; ``engine`` "auto" is ``direct`` for programs of one or two parameters, else the embedded sampler.
+    Replications are kept in ``folder`` (the user's cache): a
     second call, or one for more, goes on. ``cluster`` is the address of a Dask scheduler, or ``local``. Raises
     ModelError, DataError, EngineError or StorageError.
     """
     model = find_family(family) if isinstance(family, str) else family
     refuse_incomplete(model, model.variant(variant).name)
     prepared, rows, words = _design(model, table, priors or {})
-    design = model.stan_data(prepared, rows, variant)
+    design, own = model.stan_data(prepared, rows, variant), program or model.program(variant)
+    chosen, settings = means_for(engine, sampling, own, design)
     setup = Setup(
-        family=model, variant=variant, table=prepared, priors=rows, program=program or model.program(variant),
-        design=design, sampling=sampling, n_draws=n_draws, seed=seed,
+        family=model, variant=variant, table=prepared, priors=rows, program=own, design=design, sampling=settings,
+        n_draws=n_draws, seed=seed,
     )  # fmt: skip
     return run_setup(
-        setup, replications, f"true values from the priors; {words}", engine=engine, family_error=family_error,
+        setup, replications, f"true values from the priors; {words}", chosen, family_error=family_error,
         workers=workers, cluster=cluster, folder=folder, say=say, progress=progress,
     )  # fmt: skip
 
@@ -101,8 +101,8 @@ def run_setup(
     setup: Setup,
     replications: int,
     words: str,
+    engine: Engine,
     *,
-    engine: Engine | str = "auto",
     family_error: float = FAMILY_ERROR,
     workers: int | None = None,
     cluster: str | None = None,
@@ -118,11 +118,10 @@ def run_setup(
             "true values is an outcome, no samples. Calibrate with estimates and standard errors, by the same program."
         )
     check_data(setup.program, setup.design)
-    chosen = _engine(engine)
     quiet = say or (lambda _text: None)
     kind = "prior" if setup.posterior is None else "posterior"
     name = f"{setup.family.name}-{setup.variant}-{kind}"
-    journal = Journal(folder or cache_folder("calibrations"), name, _parts(setup, chosen))
+    journal = Journal(folder or cache_folder("calibrations"), name, _parts(setup, engine))
     with journal.held(quiet):
         records = {n: r for n, r in journal.read().items() if n < replications}
         journal.repair()
@@ -137,16 +136,9 @@ def run_setup(
                 progress(len(records), replications)
 
         if open_ones:
-            chosen.build([setup.program], quiet)
-            run_all(setup, chosen, open_ones, done, workers, cluster)
-    return _calibration(setup, [records[n] for n in sorted(records)], replications, words, chosen, family_error)
-
-
-def _engine(engine: Engine | str) -> Engine:
-    """The engine of that name; here the embedded one is what is meant by auto: it compiles in milliseconds."""
-    if isinstance(engine, str):
-        return choose("stanli" if engine == "auto" else engine)
-    return engine
+            engine.build([setup.program], quiet)
+            run_all(setup, engine, open_ones, done, workers, cluster)
+    return _calibration(setup, [records[n] for n in sorted(records)], replications, words, engine, family_error)
 
 
 def _refuse_numbers(replications: int, n_draws: int) -> None:
@@ -202,11 +194,12 @@ def _calibration(
             f"{setup.family.name}, {setup.variant}: {len(good)} of {asked} replications can be used, {FEWEST} are "
             f"needed. The first that cannot: {first}. Choose priors under which simulated data are possible."
         )
-    ranks = pd.DataFrame([r["ranks"] for r in good], index=pd.Index([r["replication"] for r in good]))
+    ranks = {name: np.array([r["ranks"][name] for r in good]) for name in good[0]["ranks"]}
     divergent, correlated = (sum(bool(r[k]) for r in good) for k in ("divergences", "correlated"))
     return Calibration(
         family=setup.family.name, variant=setup.variant, kind="prior" if setup.posterior is None else "posterior",
-        ranks=ranks, draws=setup.n_draws, replications=asked, refused=refused, divergent=divergent,
+        of_quantity=ranks, numbers=tuple(r["replication"] for r in good),
+        draws=setup.n_draws, replications=asked, refused=refused, divergent=divergent,
         verdicts=verdicts_on(ranks, setup.n_draws, refused, divergent, correlated, family_error),
         divergences=sum(r["divergences"] for r in good), deepest=sum(r["deepest"] for r in good),
         correlated=correlated, seconds=float(sum(r["seconds"] for r in good)), design=words,
@@ -218,7 +211,7 @@ def _calibration(
     )  # fmt: skip
 
 
-def _left_out(setup: Setup, ranks: pd.DataFrame) -> str:
+def _left_out(setup: Setup, ranks: Mapping[str, Any]) -> str:
     """What is not ranked here, and why."""
     pooling = setup.family.variant(setup.variant).pooling
     omissions = []
@@ -226,6 +219,6 @@ def _left_out(setup: Setup, ranks: pd.DataFrame) -> str:
         omissions.append("group effects and a new group, which are mu")
     if pooling == "no":
         omissions.append("a new group, which has its prior and nothing else")
-    if LOG_LIK not in ranks.columns:
+    if LOG_LIK not in ranks:
         omissions.append("the log likelihood, for which pointwise() or log_lik is missing")
     return f"Left out: {'; '.join(omissions)}." if omissions else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hbm_stan.cli.analysis import mistyped
-from hbm_stan.cli.run import ClusterOption, HereOption, JsonOption, QuietOption, Run, SeedOption, guarded
+from hbm_stan.cli.run import CalibrationEngineOption, ClusterOption, JsonOption, QuietOption, Run, SeedOption, guarded
 
 if TYPE_CHECKING:
     from hbm_stan.analysis.read import Analysis
@@ -36,7 +36,8 @@ def calibrate(
         Path | None, typer.Option("--plot", help="Draw the ranks into this file: .png, .svg or .pdf.", metavar="PATH")
     ] = None,
     cluster: ClusterOption = None,
-    engine: HereOption = "auto", json: JsonOption = None, quiet: QuietOption = False, seed: SeedOption = None,
+    engine: CalibrationEngineOption = "auto", json: JsonOption = None, quiet: QuietOption = False,
+    seed: SeedOption = None,
 ) -> None:  # fmt: skip
     """Simulate data from known values, fit them, and rank the known values. Exit code 1 if ranks are not uniform.
 
@@ -91,9 +92,9 @@ def _partial(family: Family) -> str:
 
 def _is_analysis(target: str) -> bool:
     """Whether a word is an analysis: a family's name is one only with a path before it."""
-    from hbm_stan.families import families
+    from hbm_stan.families import is_place, shipped
 
-    if target in families():
+    if not is_place(target) and shipped(target) is not None:
         return False
     return os.path.isfile(target) or os.path.isfile(os.path.join(target, "analysis.toml"))
 
@@ -129,7 +130,7 @@ def _draw(calibration: Calibration, plot: Path) -> None:
     from hbm_stan.files import write_beside
     from hbm_stan.plots import figure_bytes, plot_calibration
 
-    statuses = dict(zip(calibration.table["quantity"], calibration.table["status"], strict=True))
+    statuses = {row["quantity"]: row["status"] for row in calibration.rows}
     write_beside(
         plot, figure_bytes(plot_calibration(calibration.curves, statuses), plot.suffix.lower().removeprefix("."))
     )
@@ -157,9 +158,9 @@ def _show(run: Run, calibration: Calibration) -> None:
     from hbm_stan.cli.show import plain_table, status_text
 
     table = plain_table("quantity", "mean rank", "spread", "p", "status", right=("mean rank", "spread", "p"))
-    for row in calibration.table.itertuples():
-        values = (f"{row.mean_rank:.3f}", f"{row.spread:.2f}", f"{row.p:.2g}")
-        table.add_row(Text(str(row.quantity)), *values, status_text(str(row.status)))
+    for row in calibration.rows:
+        values = (f"{row['mean_rank']:.3f}", f"{row['spread']:.2f}", f"{row['p']:.2g}")
+        table.add_row(Text(row["quantity"]), *values, status_text(row["status"]))
     run.show(
         Text(f"{calibration.family}, {calibration.variant}: {calibration.design}"), table, Text(calibration.sentence)
     )

@@ -34,6 +34,14 @@ HereOption = Annotated[
         "--engine", help="auto, cmdstan, stanli or direct; auto is the embedded stanli here.", envvar="HBM_ENGINE"
     ),
 ]
+CalibrationEngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="auto, cmdstan, stanli or direct; auto is direct for programs of one or two parameters, else stanli.",
+        envvar="HBM_ENGINE",
+    ),
+]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the result to this file as JSON too.", metavar="PATH")
 ]

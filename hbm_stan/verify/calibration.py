@@ -54,7 +54,7 @@ def _truth(family: Family, variant: str, analysis: Analysis | None, course: Cour
     except HbmError as error:
         return Truth(kind="calibration", status="fail", detail=str(error))
     extent = (
-        f"{len(calibrated.ranks)} replications, {len(calibrated.ranks.columns)} quantities, the farthest "
+        f"{calibrated.completed} replications, {len(calibrated.of_quantity)} quantities, the farthest "
         f"{calibrated.worst.subject}"
     )
     failed = calibrated.status == "fail"

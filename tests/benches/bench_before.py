@@ -1,9 +1,9 @@
-"""Seconds beside an earlier commit, in turns: from a table to a kept fit that passed its checks, and `hbm sensitivity`.
+"""Seconds beside an earlier commit, in turns: `hbm sensitivity`, 200 calibrations, and from a table to a checked fit.
 
 ``python tests/benches/bench_before.py COMMIT [ROUNDS]``: the commit is unpacked into a temporary folder, and imported
 from there in processes of its own. Of it the embedded engine's sampler is measured, of today's code that and direct
-draws. Seconds are those of a core: other work on the machine counts less. The first line is of the whole command, the
-others are without imports.
+draws. Seconds are those of a core: other work on the machine counts less. The first two lines are of whole commands,
+the others are without imports.
 """
 
 from __future__ import annotations
@@ -77,6 +77,16 @@ def sensitivity(package: Path) -> float:
     run(package, *words)
     for refits in (folder / "fits" / "sensitivity", folder / "fits" / "sensitivity.json"):
         shutil.rmtree(refits) if refits.is_dir() else refits.unlink(missing_ok=True)
+    return of_command(package, *words)
+
+
+def calibration(package: Path) -> float:
+    """Seconds of a core of 200 replications of normal means, imports and all."""
+    return of_command(package, "-m", "hbm_stan", "calibrate", "normal_means", "--replications", "200", "--quiet")
+
+
+def of_command(package: Path, *words: str) -> float:
+    """Seconds of a core that a command takes, its processes counted."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run(package, *words)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -99,12 +109,13 @@ def unpacked(commit: str, place: Path) -> Path:
 
 
 def main() -> None:
-    """Print a line for the command, then one for each analysis."""
+    """Print a line for each command, then one for each analysis."""
     commit, rounds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3
     with tempfile.TemporaryDirectory() as folder:
         old, new = unpacked(commit, Path(folder, "old")), unpacked("HEAD", Path(folder, "new"))
-        pairs = [(sensitivity(old), sensitivity(new)) for _ in range(rounds)]
-        print(beside("hbm sensitivity", [a for a, _ in pairs], now=[b for _, b in pairs]), flush=True)
+        for name, command in (("hbm sensitivity", sensitivity), ("hbm calibrate, 200", calibration)):
+            pairs = [(command(old), command(new)) for _ in range(rounds)]
+            print(beside(name, [a for a, _ in pairs], now=[b for _, b in pairs]), flush=True)
         for analysis, variant in ANALYSES:
             three = [
                 (fitted(old, analysis, variant, "stanli"), fitted(new, analysis, variant, "stanli"),
