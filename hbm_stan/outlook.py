@@ -55,13 +55,16 @@ def many_groups(family: Family, table: Prepared, variants: Sequence[str], sampli
         return _many_rows(family, table, variants, sampling)
     return (
         f"Of {table.n_groups:,} {table.noun.many} {sampling.chains * held:,} of {sampling.chains * sampling.draws:,} "
-        f"draws are held. {_takes(family, table, variants, sampling, _seconds_of_rows(family, table))}",
+        f"draws are held. {_takes(family, table, variants, sampling, _seconds(family, table, sampling.chains * held))}",
     )
 
 
-def _seconds_of_rows(family: Family, table: Prepared) -> float:
-    """Seconds of a core for each variant where log densities of all rows are held."""
-    return _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
+def _seconds(family: Family, table: Prepared, draws: int) -> float:
+    """Seconds of a core for each variant: log densities of rows are held, or made of so many draws when asked for."""
+    if family.twin.some_rows is None:
+        return _SECONDS_OF_ROW * table.n_rows * (_OF_COUNTS if family.discrete else 1)
+    of_row = _SECONDS_OF_NORMAL_ROW + _SECONDS_OF_VALUE * draws
+    return of_row * (1 + n_predictors(table)) * table.n_rows + _SECONDS_OF_GROUP * table.n_groups
 
 
 def _takes(family: Family, table: Prepared, variants: Sequence[str], sampling: Sampling, seconds: float) -> str:
@@ -82,17 +85,13 @@ def _many_rows(family: Family, table: Prepared, variants: Sequence[str], samplin
     some = draws_of_rows(table.n_rows, chains, sampling.draws)
     if table.n_rows <= VERY_MANY_ROWS or not is_large(family, table):
         return ()
-    seconds = _seconds_of_rows(family, table)
-    if family.twin.some_rows is not None:
-        of_row = _SECONDS_OF_NORMAL_ROW + _SECONDS_OF_VALUE * chains * some
-        seconds = of_row * (1 + n_predictors(table)) * table.n_rows + _SECONDS_OF_GROUP * table.n_groups
     which = ""
     if some < sampling.draws:
         which = (
             f"Scores and replications of {table.n_rows:,} rows are made of {chains * some:,} of "
             f"{chains * sampling.draws:,} draws. "
         )
-    return (which + _takes(family, table, variants, sampling, seconds),)
+    return (which + _takes(family, table, variants, sampling, _seconds(family, table, chains * some)),)
 
 
 def _coefficients(family: Family, design: Design, every: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,18 @@ def test_levels_of_one_row_leave_nothing_to_integrate() -> None:
     alone = Level(level.columns[rows], rows, 4)
     some = Integrand(given.likelihood, some_rows(given.rows, rows), given.own, given.eta[:, rows])
     assert (by_rows._without(alone, factor, some, rows, usual_nodes) == 0).all()
+
+
+def test_the_part_of_few_rows_of_many_levels_takes_no_copy_of_all_coefficients() -> None:
+    # It was made anew for each block of rows: leaving rows out took the square of a table's size.
+    rng, at = np.random.default_rng(5), np.array([170, 3, 170, 19_999, 3])
+    coefficients, columns = rng.normal(size=(20, 20_000, 3)), rng.normal(size=(5, 3))
+    tracemalloc.start()
+    part = Level(columns, at, 20_000).rows(coefficients)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_allclose(part, (coefficients[:, at] * columns).sum(axis=2), rtol=1e-14)
+    assert peak < coefficients.nbytes / 100
 
 
 def test_sums_by_index_need_no_order() -> None:

@@ -270,6 +270,21 @@ def test_of_very_many_rows_nothing_lies_on_the_disk_and_what_they_take_is_said(m
     assert np.max(np.abs(some.elpd_i - whole.elpd_i)) < 0.05
 
 
+def test_what_many_groups_take_counts_their_predictors(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 9,705 groups with two predictors: of a minute that was said a report took more than three.
+    family, prepared = (
+        families()["linear_regression"],
+        prepare_table(families()["linear_regression"], data_of(rows_with_predictors())),
+    )
+    monkeypatch.setattr(outlook, "held_draws", lambda *_: 100)
+    monkeypatch.setattr(outlook, "_SECONDS_OF_NORMAL_ROW", 30 / N)
+    monkeypatch.setattr(outlook, "_SECONDS_OF_VALUE", 30 / N / 400)  # of four chains
+    monkeypatch.setattr(outlook, "_SECONDS_OF_GROUP", 60 / GROUPS)
+    (words,) = many_groups(family, prepared, VARIANTS, Sampling())
+    assert words.startswith("Of 12 groups 400 of 4,000 draws are held. A report of 4 variants takes about ")
+    assert words.endswith("some 20 minutes of a core.")  # of each variant: x, z, u, one more, and the groups
+
+
 def test_a_group_that_complete_pooling_leaves_out_has_its_exact_score_among_very_many_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -170,18 +170,19 @@ def raw(data: StanData) -> tuple[FloatArray, FloatArray]:
 def loo_draws(draws: Draws, data: StanData) -> Draws:
     """The draws with what ``loo_log_lik`` takes of each group: E(theta | rows), and its variance in units of sigma^2.
 
-    ``given_mean`` is (K, S, J), ``given_variance`` (K (K + 1) / 2, S, J): pairs k <= m, those with k < m twice.
+    ``given_mean`` is (K, J, S), ``given_variance`` (K (K + 1) / 2, J, S): pairs k <= m, those with k < m twice. Groups
+    come before draws, so that some of them after others fill a file from its beginning to its end.
     """
     mean, size = population(draws, data)[0], data["K"]
     pairs = [(k, m) for k in range(size) for m in range(k, size)]
-    what, shape = f"what rows say of {data['J']:,} groups", mean.shape[:2]
+    what, shape = f"what rows say of {data['J']:,} groups", mean.shape[1::-1]
     given, variance = room((size, *shape), what), room((len(pairs), *shape), what)
     for groups, (factor, _, m, c, _, sigma) in _by_group(draws, data):
         spread = factor @ np.linalg.solve(m, np.swapaxes(factor, 2, 3)) / sigma[..., None, None] ** 2
         theta = mean[:, groups] + (factor @ np.linalg.solve(m, c[..., None]))[..., 0]
-        given[:, :, groups] = np.moveaxis(theta, 2, 0)
+        given[:, groups] = theta.T
         for place, (k, other) in enumerate(pairs):
-            variance[place, :, groups] = spread[..., k, other] * (1 if k == other else 2)
+            variance[place, groups] = spread[..., k, other].T * (1 if k == other else 2)
         give_back(given, variance)
     return {**draws, "given_mean": given, "given_variance": variance}
 
@@ -195,14 +196,14 @@ def loo_log_lik(draws: Draws, data: StanData, _variant: str) -> FloatArray:
     draws = draws if "given_mean" in draws else loo_draws(draws, data)
     x, y, group = np.asarray(data["X"]), np.asarray(data["y"], dtype=float), np.asarray(data["group_idx"]) - 1
     pairs = [(k, m) for k in range(x.shape[1]) for m in range(k, x.shape[1])]
-    log_lik = np.empty((draws["given_mean"].shape[1], len(y)))
+    log_lik = np.empty((draws["given_mean"].shape[2], len(y)))
     for rows in portions(len(y), len(log_lik)):
-        own, at = group[rows], x[rows]
-        fitted = sum(np.take(mean, own, axis=1) * at[:, k] for k, mean in enumerate(draws["given_mean"]))
+        own, at = group[rows], x[rows, :, None]
+        fitted = sum(mean[own] * at[:, k] for k, mean in enumerate(draws["given_mean"]))
         by_pair = zip(pairs, draws["given_variance"], strict=True)
-        left = 1 - sum(np.take(variance, own, axis=1) * (at[:, k] * at[:, m]) for (k, m), variance in by_pair)
-        sd = np.asarray(draws["sigma"])[:, None] if "sigma" in draws else draws["sigma_group"].take(own, axis=1)
-        log_lik[:, rows] = normal_logpdf((y[rows] - fitted) / left, 0, sd / np.sqrt(left))
+        left = 1 - sum(variance[own] * (at[:, k] * at[:, m]) for (k, m), variance in by_pair)
+        sd = np.asarray(draws["sigma"]) if "sigma" in draws else draws["sigma_group"][:, own].T
+        log_lik[:, rows] = normal_logpdf((y[rows, None] - fitted) / left, 0, sd / np.sqrt(left)).T
         give_back(draws["given_mean"], draws["given_variance"])
     return log_lik
 

@@ -42,9 +42,13 @@ class Level:
 
     def rows(self, coefficients: FloatArray) -> FloatArray:
         """Their part of each row's linear predictor, (S, N), from coefficients (S, size, K)."""
-        total = np.zeros((len(coefficients), len(self.level)))
+        level = self.level
+        if len(level) < self.size:  # of few rows: NumPy would copy the coefficients of all levels, and for each column
+            taken, level = np.unique(level, return_inverse=True)
+            coefficients = coefficients[:, taken]
+        total = np.zeros((len(coefficients), len(level)))
         for k in range(self.width):
-            total += np.take(coefficients[:, :, k], self.level, axis=1) * self.columns[:, k]
+            total += np.take(coefficients[:, :, k], level, axis=1) * self.columns[:, k]
         return total
 
 
