@@ -13,8 +13,8 @@ import numpy as np
 from hbm_stan.direct.adapt import adapted
 from hbm_stan.direct.grid import MAX_COORDINATES, laid_about
 from hbm_stan.direct.independence import Streams, from_proposals
-from hbm_stan.direct.mixture import Mixture
 from hbm_stan.direct.mode import Density, Mode, find_modes, values_of
+from hbm_stan.direct.split import split_about
 from hbm_stan.table import FloatArray
 
 # With more coordinates the sampler's own steps cost less than the points that a mixture needs (measured).
@@ -24,9 +24,6 @@ _STARTS, _BOX, _WIDER = 8, 2.0, 3.0
 # Modes with less than e^-12 of the largest mass are no matter; two are apart where the density between them falls by
 # e^-4, at one of so many points.
 _NO_MASS, _VALLEY, _BETWEEN = 12.0, 4.0, 9
-# Proposals for what is all but normal: widths in those of Laplace's approximation, shares, degrees of freedom
-# (measured: nine in ten are taken, of wider ones eight in ten, with no smaller Pareto k).
-_NEARLY_NORMAL = ((1.0, 0.92, 30.0), (1.5, 0.08, 8.0))
 # Of a density that is all but normal: the most coordinates, and starts of the search for its mode, each with the
 # one opposite (ours).
 MOST_NEARLY_NORMAL, _FEW_STARTS = 30, 2
@@ -155,10 +152,7 @@ def streams_about(density: Density, mode: Mode, streams: int, draws: int, seed: 
 
 def _from_mode(density: Density, mode: Mode, streams: int, draws: int, seed: int) -> tuple[Streams, FloatArray]:
     """The same as ``from_proposals`` by proposals for what is all but normal."""
-    factor = np.linalg.cholesky(np.linalg.inv(mode.precision))
-    widths, shares, degrees = (np.array(column) for column in zip(*_NEARLY_NORMAL, strict=True))
-    about = Mixture(shares, np.tile(mode.point, (len(widths), 1)), widths[:, None, None] * factor, degrees)
-    return from_proposals(density, about, streams, draws, 1, _BEFORE_ABOUT, [seed, 5])
+    return from_proposals(density, split_about(density, mode), streams, draws, 1, _BEFORE_ABOUT, [seed, 5])
 
 
 def _of_mass(new: list[Mode], known: list[Mode] | None = None) -> list[Mode]:
