@@ -29,20 +29,22 @@ _AT_ONCE = 64_000
 def population(draws: Draws, data: StanData) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean (S, J, K) and a factor of the covariance (S, K, K) of theta, and the residual sd (S, J).
 
-    Without pooling they are those of its fixed prior, with complete pooling the covariance is 0.
+    Without pooling they are those of its fixed prior, with complete pooling the covariance is 0. Not to be changed:
+    what is the same in all groups is held once.
     """
     groups, size = data["J"], data["K"]
     if "mu" not in draws:
         prior, sigma = np.asarray(data["prior_theta"]), draws["sigma_group"]
-        mean = np.tile(prior[:, 0], (len(sigma), groups, 1))
+        mean = np.broadcast_to(prior[:, 0], (len(sigma), groups, size))
         return mean, np.tile(np.diag(prior[:, 1]), (len(sigma), 1, 1)), sigma
-    mean = np.repeat(draws["mu"][:, None, :], groups, axis=1)
+    mean = np.broadcast_to(draws["mu"][:, None, :], (len(draws["mu"]), groups, size))
     if data["L"]:
+        mean = np.array(mean)
         mean[:, :, 0] += draws["gamma"] @ np.asarray(data["U"]).T
     tau = draws.get("tau", np.zeros((len(mean), size)))
     rho = draws.get("rho", np.zeros((len(mean), math.comb(size, 2))))
     factor = tau[:, :, None] * np.linalg.cholesky(correlation_matrix(rho, size))
-    return mean, factor, np.repeat(np.asarray(draws["sigma"])[:, None], groups, axis=1)
+    return mean, factor, np.broadcast_to(np.asarray(draws["sigma"])[:, None], mean.shape[:2])
 
 
 def _products(data: StanData) -> tuple[FloatArray, FloatArray]:
@@ -123,9 +125,9 @@ def integrated(draws: Draws, data: StanData) -> FloatArray:
 
 def draw_groups(rng: np.random.Generator, draws: Draws, data: StanData) -> FloatArray:
     """theta given the rows and the population, exactly, (S, J, K)."""
-    theta = population(draws, data)[0]
     if data.get("use_likelihood", 1) == 0:
         return new_group(rng, draws, data, "partial_pooling" if "mu" in draws else "no_pooling")
+    theta = np.array(population(draws, data)[0])
     for groups, (factor, _, m, c, _, _) in _by_group(draws, data):
         z = np.swapaxes(rng.normal(size=(c.shape[1], len(c), c.shape[2])), 0, 1)  # group by group
         lower = np.linalg.cholesky(m)
@@ -176,14 +178,15 @@ def loo_draws(draws: Draws, data: StanData) -> Draws:
     mean, size = population(draws, data)[0], data["K"]
     pairs = [(k, m) for k in range(size) for m in range(k, size)]
     what, shape = f"what rows say of {data['J']:,} groups", mean.shape[1::-1]
-    given, variance = room((size, *shape), what), room((len(pairs), *shape), what)
+    both = room((size + len(pairs), *shape), what)
+    given, variance = both[:size], both[size:]
     for groups, (factor, _, m, c, _, sigma) in _by_group(draws, data):
         spread = factor @ np.linalg.solve(m, np.swapaxes(factor, 2, 3)) / sigma[..., None, None] ** 2
         theta = mean[:, groups] + (factor @ np.linalg.solve(m, c[..., None]))[..., 0]
         given[:, groups] = theta.T
         for place, (k, other) in enumerate(pairs):
             variance[place, groups] = spread[..., k, other].T * (1 if k == other else 2)
-        give_back(given, variance)
+        give_back(both)
     return {**draws, "given_mean": given, "given_variance": variance}
 
 
