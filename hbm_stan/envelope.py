@@ -89,6 +89,7 @@ def _tails(n: int, draws: int) -> tuple[FloatArray, FloatArray]:
     return 2 * np.cumsum(p, axis=1), 2 * np.cumsum(p[:, ::-1], axis=1)[:, ::-1]
 
 
+@lru_cache(maxsize=16)  # each step of the bisection asks for them
 def _log_factorials(n: int) -> FloatArray:
     """log(k!) for k = 0 .. n, (n + 1,), without SciPy: it takes longer to import than the rest of a calibration's p."""
     return np.array([math.lgamma(k + 1) for k in range(n + 1)])

@@ -38,16 +38,18 @@ def _analysis(file: Path) -> Analysis:
     return read_analysis(file.parent)
 
 
-def _may_be_of(file: Path, family: str) -> bool:
-    """Whether an analysis may be one of a family, by what it says: a table takes longer to read."""
-    entries = tomllib.loads(file.read_text(encoding="utf-8"))
+def _analyses_of(family: str) -> list[Analysis]:
+    """The shipped analyses of a family; those that name another are not read, nor their tables."""
     own = shipped(family)
-    return entries["family"] == family if "family" in entries else own is not None and own.terms
+    otherwise = family if own is not None and own.terms else ""  # with a formula, what its outcome needs
+    stated = {file: tomllib.loads(file.read_text(encoding="utf-8")).get("family", otherwise) for file in _files()}
+    analyses = (_analysis(file) for file, name in stated.items() if name == family)
+    return [a for a in analyses if a.family.name == family]
 
 
 def smallest_analysis(family: str) -> Analysis:
     """The shipped analysis of a family with the fewest rows; ModelError where there is none."""
-    own = [a for file in _files() if _may_be_of(file, family) and (a := _analysis(file)).family.name == family]
+    own = _analyses_of(family)
     if not own:
         raise ModelError(f"No shipped analysis uses the family {family!r}: name an analysis of your own.")
     return min(own, key=lambda a: a.dataset.table.n_rows)

@@ -19,8 +19,8 @@ from hbm_stan.attempts import family_and_data, fit
 from hbm_stan.calibrate import Calibration, calibrate, crew, posterior_calibration, run
 from hbm_stan.calibrate.crew import run_all
 from hbm_stan.calibrate.design import default_design
+from hbm_stan.calibrate.engine import SAMPLING
 from hbm_stan.calibrate.journal import Journal
-from hbm_stan.calibrate.means import SAMPLING
 from hbm_stan.calibrate.replication import rank, replicate
 from hbm_stan.calibrate.scenario import Setup, groups_again, rows_again
 from hbm_stan.calibrate.truths import draw_truths
@@ -515,7 +515,7 @@ def test_a_bad_call_is_exit_code_2(call: list[str], words: str) -> None:
 
 
 def test_a_program_that_is_not_calibrated_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, analysis: Path) -> None:
-    monkeypatch.setattr(run, "means_for", lambda *_: (Exact(shift=1.0), SAMPLING))
+    monkeypatch.setattr(run, "engine_and_settings", lambda *_: (Exact(shift=1.0), SAMPLING))
     done = CliRunner().invoke(
         app, ["calibrate", str(analysis), "--variant", "complete_pooling", "--replications", "60"]
     )

@@ -12,7 +12,7 @@ from scipy import stats
 
 from hbm_stan.agreement import compare_with_reference, threshold
 from hbm_stan.direct import adapt, independence, split, streams
-from hbm_stan.direct.grid import Grid, laid_about
+from hbm_stan.direct.grid import Grid, grid_about
 from hbm_stan.direct.independence import Streams
 from hbm_stan.direct.mixture import Mixture, fitted, latin_hypercube
 from hbm_stan.direct.mode import Density, Mode, find_modes
@@ -366,7 +366,7 @@ def skewed_two(x: np.ndarray) -> np.ndarray:
 
 
 def grid_of(density: Density, dimension: int) -> Grid:
-    return laid_about(density, find_modes(density, np.zeros((1, dimension)) + 0.3)[0])
+    return grid_about(density, find_modes(density, np.zeros((1, dimension)) + 0.3)[0])
 
 
 @pytest.mark.parametrize("dimension", [1, 2])
@@ -410,7 +410,7 @@ def test_what_a_grid_does_not_hold_is_drawn_by_a_mixture_or_refused() -> None:
     assert grid_of(heavy, 1).reaches_beyond
     ridge = with_differences(lambda x: -0.5 * x[:, 0] ** 2 - 500 * (x[:, 1] - x[:, 0] ** 2) ** 2)
     mode = Mode(np.zeros(2), 0.0, np.diag([1.0, 1000.0]))
-    curved, _ = independence.from_proposals(ridge, laid_about(ridge, mode), 4, 1000, 1, 25, [1])
+    curved, _ = independence.from_proposals(ridge, grid_about(ridge, mode), 4, 1000, 1, 25, [1])
     assert curved.trouble
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hbm_stan.calibrate.means import means_for
+from hbm_stan.calibrate.engine import engine_and_settings
 from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration
 from hbm_stan.calibrate.run import N_DRAWS, REPLICATIONS, SEED, Progress, Reporter, run_setup
 from hbm_stan.calibrate.scenario import Setup
@@ -56,7 +56,7 @@ def posterior_calibration(
     truths = spaced_draws(fit, replications)
     design = family.stan_data(fit.table, fit.priors, fit.variant)
     own = program or family.program(fit.variant)
-    chosen, settings = means_for(engine, sampling, own, design)
+    chosen, settings = engine_and_settings(engine, sampling, own, design)
     setup = Setup(
         family=family, variant=fit.variant, table=fit.table, priors=fit.priors, program=own, design=design,
         sampling=settings, n_draws=n_draws, seed=seed, posterior=truths,

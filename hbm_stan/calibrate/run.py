@@ -13,8 +13,8 @@ import numpy as np
 
 from hbm_stan.calibrate.crew import Record, run_all
 from hbm_stan.calibrate.design import default_design
+from hbm_stan.calibrate.engine import engine_and_settings
 from hbm_stan.calibrate.journal import Journal
-from hbm_stan.calibrate.means import means_for
 from hbm_stan.calibrate.replication import LOG_LIK
 from hbm_stan.calibrate.result import FAMILY_ERROR, Calibration, verdicts_on
 from hbm_stan.calibrate.scenario import Setup
@@ -74,7 +74,7 @@ def calibrate(
     refuse_incomplete(model, model.variant(variant).name)
     prepared, rows, words = _design(model, table, priors or {})
     design, own = model.stan_data(prepared, rows, variant), program or model.program(variant)
-    chosen, settings = means_for(engine, sampling, own, design)
+    chosen, settings = engine_and_settings(engine, sampling, own, design)
     setup = Setup(
         family=model, variant=variant, table=prepared, priors=rows, program=own, design=design, sampling=settings,
         n_draws=n_draws, seed=seed,

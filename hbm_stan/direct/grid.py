@@ -7,8 +7,6 @@ nodes is a mixture of triangular distributions about them, which can be drawn fr
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +45,7 @@ class Grid:
         places = np.stack(np.unravel_index(np.minimum(node, self.values.size - 1), self.values.shape), axis=1)
         v = uniform[:, 1:]
         about = np.where(v < 0.5, np.sqrt(2 * v) - 1, 1 - np.sqrt(2 * (1 - v)))  # triangular on (-1, 1)
-        u = _BEND * np.sinh(_STEP * (places - len(self.values) // 2 + about) / _BEND)
-        return np.asarray(self.centre + u @ self.factor.T)
+        return self.centre + _u_of(places - len(self.values) // 2 + about) @ self.factor.T
 
     def log_density(self, points: FloatArray) -> FloatArray:
         """The log density at points (n, d), (n,), but for a constant; minus infinity beyond the grid."""
@@ -63,19 +60,25 @@ class Grid:
             values += self.values[tuple(below + sides)] * np.where(sides == 1, share, 1 - share).prod(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             inside = ((at >= 0) & (at <= last + 1)).all(axis=0)
-            return np.where(inside, np.log(values) - 0.5 * np.log1p((u / _BEND) ** 2).sum(axis=0), -np.inf)
+            return np.where(inside, np.log(values) - _log_slope(u).sum(axis=0), -np.inf)
 
 
-def laid_about(density: Density, mode: Mode) -> Grid:
+def grid_about(density: Density, mode: Mode) -> Grid:
     """The grid of a density of one or two coordinates about a mode."""
-    factor = np.linalg.cholesky(np.linalg.inv(mode.precision))
-    t = _STEP * np.arange(-_STEPS, _STEPS + 1)
-    log_values = _log_values(density, mode, factor, np.meshgrid(*[t] * len(mode.point), indexing="ij"))
-    return Grid(np.pad(np.exp(log_values - log_values.max()), 1), mode.point, factor)
+    factor, d = np.linalg.cholesky(np.linalg.inv(mode.precision)), len(mode.point)
+    axis = _u_of(np.arange(-_STEPS, _STEPS + 1, dtype=float))
+    u = np.stack(np.meshgrid(*[axis] * d, indexing="ij"), axis=-1).reshape(-1, d)
+    log_values = values_of(density, mode.point + u @ factor.T) + _log_slope(u).sum(axis=1)
+    log_values = np.where(np.isfinite(log_values), log_values, -np.inf)
+    values = np.exp(log_values - log_values.max()).reshape((len(axis),) * d)
+    return Grid(np.pad(values, 1), mode.point, factor)
 
 
-def _log_values(density: Density, mode: Mode, factor: FloatArray, t: Sequence[FloatArray]) -> FloatArray:
-    """Log densities in t at nodes, in the shape of these."""
-    u = _BEND * np.sinh(np.stack([axis.ravel() for axis in t]) / _BEND)
-    values = values_of(density, mode.point + u.T @ factor.T) + 0.5 * np.log1p((u / _BEND) ** 2).sum(axis=0)
-    return np.where(np.isfinite(values), values, -math.inf).reshape(t[0].shape)
+def _u_of(steps: FloatArray) -> FloatArray:
+    """The place that lies so many steps of t from the mode."""
+    return np.asarray(_BEND * np.sinh(_STEP * steps / _BEND))
+
+
+def _log_slope(u: FloatArray) -> FloatArray:
+    """The log of the derivative of u by t."""
+    return np.asarray(0.5 * np.log1p((u / _BEND) ** 2))

@@ -7,15 +7,13 @@ each nearly one coordinate: the log of a scale that is not known well falls off 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from hbm_stan.direct.mixture import latin_hypercube
+from hbm_stan.direct.mixture import Mixture
 from hbm_stan.direct.mode import Density, Mode, values_of
-from hbm_stan.log_sums import log_sum_exp
-from hbm_stan.normal_quantile import normal_quantile
 from hbm_stan.table import FloatArray
 
 # Widths of components in those that the density asks for, shares, degrees of freedom (measured: with five coordinates
@@ -35,26 +33,23 @@ class Split:
     sides: FloatArray
     holds_all = False  # what lies where it hardly proposes anything may have been missed
 
-    def draw(self, rng: np.random.Generator, number: int) -> FloatArray:
-        """``number`` points (number, d), in random order: normal scores of a Latin hypercube."""
-        uniform = latin_hypercube(rng, number, len(self.centre) + 1)
+    @cached_property
+    def _base(self) -> Mixture:
+        """The components about 0, before they are stretched."""
         widths, shares, degrees = (np.array(column) for column in zip(*COMPONENTS, strict=True))
-        component = np.minimum(np.searchsorted(np.cumsum(shares), uniform[:, 0], side="right"), len(shares) - 1)
-        stretch = widths[component] * np.sqrt(degrees[component] / rng.chisquare(degrees[component]))
-        away = stretch[:, None] * normal_quantile(uniform[:, 1:])
+        d = len(self.centre)
+        return Mixture(shares, np.zeros((len(shares), d)), widths[:, None, None] * np.eye(d), degrees)
+
+    def draw(self, rng: np.random.Generator, number: int) -> FloatArray:
+        """``number`` points (number, d), in random order, as those of a mixture."""
+        away = self._base.draw(rng, number)
         return np.asarray(self.centre + (away * self._widths(away)) @ self.root.T)
 
     def log_density(self, points: FloatArray) -> FloatArray:
         """The log density at points (n, d), (n,), but for a constant."""
         away = np.linalg.solve(self.root, (points - self.centre).T).T
-        sides, d = self._widths(away), len(self.centre)
-        squares = ((away / sides) ** 2).sum(axis=1)
-        parts = [
-            math.log(share) + math.lgamma((nu + d) / 2) - math.lgamma(nu / 2) - d / 2 * math.log(nu * width**2)
-            - (nu + d) / 2 * np.log1p(squares / (nu * width**2))
-            for width, share, nu in COMPONENTS
-        ]  # fmt: skip
-        return np.asarray(log_sum_exp(np.stack(parts), axis=0) - np.log(sides).sum(axis=1))
+        widths = self._widths(away)
+        return np.asarray(self._base.log_density(away / widths) - np.log(widths).sum(axis=1))
 
     def _widths(self, away: FloatArray) -> FloatArray:
         return np.asarray(np.where(away < 0, self.sides[0], self.sides[1]))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from hbm_stan.direct.adapt import adapted
-from hbm_stan.direct.grid import MAX_COORDINATES, laid_about
+from hbm_stan.direct.grid import MAX_COORDINATES, grid_about
 from hbm_stan.direct.independence import Streams, from_proposals
 from hbm_stan.direct.mode import Density, Mode, find_modes, values_of
 from hbm_stan.direct.split import split_about
@@ -92,7 +92,7 @@ def _from_grid(density: Density, dimension: int, streams: int, draws: int, seed:
     modes, nothing = _few_modes(density, dimension, [seed, 8]), _none(streams, draws, dimension)
     if len(modes) != 1:
         return replace(nothing, trouble=f"{len(modes)} modes")
-    grid = laid_about(density, modes[0])
+    grid = grid_about(density, modes[0])
     if grid.reaches_beyond:
         return replace(nothing, trouble="it reaches beyond a grid about its mode")
     # Its nodes see all modes that are no needles: none is searched from the heaviest proposals.
@@ -146,8 +146,9 @@ def streams_about(density: Density, mode: Mode, streams: int, draws: int, seed: 
 
     Many times cheaper where a density costs much; ``trouble`` says where it does not do.
     """
-    drawn_streams, _ = _from_mode(density, mode, streams, draws, seed)
-    return replace(drawn_streams, evaluations=streams * (draws + _BEFORE_ABOUT))
+    counted = _Counted(density)
+    drawn_streams, _ = _from_mode(counted, mode, streams, draws, seed)
+    return replace(drawn_streams, evaluations=counted.count)
 
 
 def _from_mode(density: Density, mode: Mode, streams: int, draws: int, seed: int) -> tuple[Streams, FloatArray]:

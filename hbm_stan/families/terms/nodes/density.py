@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Nodes:
         theta, log_rows = laid_about(groups, modes, count)
         return cls(theta=theta, log_rows=log_rows, modes=modes)
 
-    @property
+    @cached_property
     def features(self) -> FloatArray:
         """``features_of`` all nodes, (J M, F)."""
         return features_of(self.theta.reshape(-1, self.theta.shape[2]))
@@ -128,8 +129,6 @@ class Posterior:
     ) -> None:
         self._prior, self._nodes, self._centre = prior, nodes, centre
         self._scale = np.eye(len(centre)) if scale is None else scale
-        self._features = nodes.features
-        self._log_rows = nodes.log_rows
 
     def coordinates(self, points: FloatArray) -> FloatArray:
         """The coordinates of the prior at points (n, d)."""
@@ -142,7 +141,7 @@ class Posterior:
         some = self._prior.is_population(x)
         if some.any():
             values[some], along = self._integrated(x[some], with_slopes=True)
-            slopes[some] = slopes_of(self._prior, x[some], along, len(self._log_rows))
+            slopes[some] = slopes_of(self._prior, x[some], along, len(self._nodes.log_rows))
         return values, slopes @ self._scale
 
     def values(self, points: FloatArray) -> FloatArray:
@@ -155,35 +154,37 @@ class Posterior:
         return values
 
     def _integrated(self, x: FloatArray, *, with_slopes: bool) -> tuple[FloatArray, FloatArray]:
-        """Log densities at coordinates (n, d), (n,), and what features are expected to be, summed over groups, (n, F),
-        or nothing; in pieces, side by side."""
+        """Log densities at coordinates (n, d), (n,), and what features are expected to be, summed over groups, (n, F):
+        0 without slopes; in pieces, side by side."""
         weights, constant = population_in_features(self._prior, x)
-        each = max(_POINTS_AT_ONCE, _AT_ONCE // self._log_rows.size)
+        each = max(_POINTS_AT_ONCE, _AT_ONCE // self._nodes.log_rows.size)
         pieces = [weights[i : i + each] for i in range(0, len(weights), each)]
         with ThreadPoolExecutor(cores()) as pool:
-            done = list(pool.map(lambda piece: self._integral(piece, with_slopes), pieces))
+            done = list(pool.map(lambda piece: sums_over_nodes(self._nodes, piece, with_slopes=with_slopes), pieces))
         values, along = (np.concatenate(of_all) for of_all in zip(*done, strict=True))
-        return values + len(self._log_rows) * constant + self._prior.log_density(x), along
+        return values + len(self._nodes.log_rows) * constant + self._prior.log_density(x), along
 
-    def _integral(self, weights: FloatArray, with_slopes: bool) -> tuple[FloatArray, FloatArray]:
-        """The sums over groups of the logs of integrals, (n,), and the features', so many groups at a time."""
-        nodes = self._log_rows.shape[1]
-        at_once = max(1, _AT_ONCE // (len(weights) * nodes))
-        values, along = np.zeros(len(weights)), np.zeros_like(weights)
-        with np.errstate(all="ignore"):  # what is no number is far from all rows
-            for first in range(0, len(self._log_rows), at_once):
-                log_rows = self._log_rows[first : first + at_once]
-                features = self._features[first * nodes : (first + at_once) * nodes]
-                terms = (weights @ features.T).reshape(len(weights), *log_rows.shape)
-                terms += log_rows
-                top = terms.max(axis=2, keepdims=True)
-                np.exp(np.subtract(terms, top, out=terms), out=terms)
-                total = terms.sum(axis=2, keepdims=True)
-                values += (np.log(total) + top).sum(axis=(1, 2))
-                if with_slopes:
-                    terms /= total
-                    along += terms.reshape(len(weights), -1) @ features
-        return values, along
+
+def sums_over_nodes(nodes: Nodes, weights: FloatArray, *, with_slopes: bool = True) -> tuple[FloatArray, FloatArray]:
+    """Sums over groups of the logs of integrals of populations whose densities have these weights of features (n, F),
+    (n,), and of what features are expected to be, (n, F): 0 without slopes. So many groups at a time."""
+    count = nodes.log_rows.shape[1]
+    at_once = max(1, _AT_ONCE // (len(weights) * count))
+    values, along = np.zeros(len(weights)), np.zeros_like(weights)
+    with np.errstate(all="ignore"):  # what is no number is far from all rows
+        for first in range(0, len(nodes.log_rows), at_once):
+            log_rows = nodes.log_rows[first : first + at_once]
+            some = nodes.features[first * count : (first + at_once) * count]
+            terms = (weights @ some.T).reshape(len(weights), *log_rows.shape)
+            terms += log_rows
+            top = terms.max(axis=2, keepdims=True)
+            np.exp(np.subtract(terms, top, out=terms), out=terms)
+            total = terms.sum(axis=2, keepdims=True)
+            values += (np.log(total) + top).sum(axis=(1, 2))
+            if with_slopes:
+                terms /= total
+                along += terms.reshape(len(weights), -1) @ some
+    return values, along
 
 
 def pilot(groups: GroupRows, prior: PopulationPrior) -> tuple[FloatArray, Nodes]:
@@ -211,15 +212,12 @@ def _maximised(
     nodes: Nodes, prior: PopulationPrior, mean: FloatArray, covariance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Mean and covariance after steps of expectation and maximisation with nodes that stay (Dempster et al. 1977)."""
-    features, size = nodes.features, len(mean)
+    size = len(mean)
     first, second = np.tril_indices(size)
     groups, held = len(nodes.log_rows), _held(prior)
     for _ in range(_MOST):
         weights, _ = in_features(mean[None], np.linalg.cholesky(covariance)[None])
-        terms = (features @ weights[0]).reshape(nodes.log_rows.shape) + nodes.log_rows
-        terms = np.exp(terms - terms.max(axis=1, keepdims=True))
-        terms /= terms.sum(axis=1, keepdims=True)
-        expected = terms.ravel() @ features / groups
+        expected = sums_over_nodes(nodes, weights)[1][0] / groups
         new_mean = np.where(prior.own > 0, expected[len(first) :], 0.0)
         moment = np.zeros((size, size))
         moment[first, second] = moment[second, first] = expected[: len(first)]

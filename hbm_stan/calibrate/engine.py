@@ -18,13 +18,13 @@ SAMPLING = Sampling(chains=1, warmup=500, draws=1000, adapt_delta=0.95)
 DIRECT = Sampling(chains=1, warmup=500, draws=400, adapt_delta=0.95)
 
 
-def means_for(
+def engine_and_settings(
     engine: Engine | str, sampling: Sampling | None, program: Program, data: Mapping[str, Any]
 ) -> tuple[Engine, Sampling]:
     """The engine and settings of a calibration, where these are not given.
 
-    ``auto`` is direct draws where a grid holds the whole posterior, exactly and in a third of the time; else the
-    embedded engine's sampler: it compiles in milliseconds.
+    ``auto`` is direct draws where a grid holds the whole posterior; else the embedded engine's sampler: it compiles in
+    milliseconds.
     """
     if isinstance(engine, str):
         engine = choose(("direct" if _has_a_grid(program, data) else "stanli") if engine == "auto" else engine)
